@@ -1,0 +1,1 @@
+//! Benches of Crisol, each beside its twin on bare wasmtime.

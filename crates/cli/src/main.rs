@@ -1,0 +1,2 @@
+//! The `crisol` program.
+fn main() {}

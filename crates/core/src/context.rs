@@ -1,0 +1,162 @@
+//! What travels with a call: its deadline, its ancestors, who asked.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::EntryId;
+
+/// How many functions may stand above a call in its chain.
+pub const MAX_DEPTH: usize = 64;
+
+/// Identifies one call in logs, errors and responses; unique within the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CallId(u64);
+
+impl CallId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+/// Which edge a call came in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Caller {
+    /// A Rust program that embeds the runtime.
+    Rust,
+    /// A command line.
+    Command,
+    /// An HTTP request.
+    Http,
+    /// A Lua script or `function.lua`.
+    Lua,
+    /// Another guest, through the import `funcs`.
+    Guest,
+}
+
+/// The functions that are waiting for this call, nearest first; empty for a call from outside.
+#[derive(Debug, Clone, Default)]
+pub struct Chain(Option<Arc<Link>>);
+
+#[derive(Debug)]
+struct Link {
+    id: EntryId,
+    depth: usize,
+    parent: Chain,
+}
+
+impl Chain {
+    /// The chain that a call made *by* `id` has.
+    #[must_use]
+    pub fn with(&self, id: EntryId) -> Self {
+        Self(Some(Arc::new(Link { id, depth: self.depth() + 1, parent: self.clone() })))
+    }
+
+    /// How many functions are waiting.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.0.as_ref().map_or(0, |link| link.depth)
+    }
+
+    /// The waiting functions, nearest caller first.
+    pub fn iter(&self) -> impl Iterator<Item = &EntryId> {
+        std::iter::successors(self.0.as_deref(), |link| link.parent.0.as_deref())
+            .map(|link| &link.id)
+    }
+}
+
+/// What travels with a call. Cheap to make and to clone.
+#[derive(Debug, Clone)]
+pub struct CallContext {
+    id: CallId,
+    caller: Caller,
+    deadline: Option<Instant>,
+    chain: Chain,
+}
+
+impl CallContext {
+    /// The context of a call from outside: no deadline of its own, no ancestors.
+    #[must_use]
+    pub fn new(caller: Caller) -> Self {
+        Self { id: CallId::next(), caller, deadline: None, chain: Chain::default() }
+    }
+
+    /// The same context, to be over by `deadline` at the latest. A deadline never moves back: of two,
+    /// the earlier counts.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(self.deadline.map_or(deadline, |old| old.min(deadline)));
+        self
+    }
+
+    /// The context of a call that the function `id` makes while it serves this one: the same call id
+    /// and what is left of the deadline.
+    #[must_use]
+    pub fn nested(&self, id: EntryId) -> Self {
+        Self { caller: Caller::Guest, chain: self.chain.with(id), ..self.clone() }
+    }
+
+    /// Identifies the outermost call.
+    #[must_use]
+    pub fn id(&self) -> CallId {
+        self.id
+    }
+
+    /// Which edge the call came in by.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        self.caller
+    }
+
+    /// When the call must be over, if ever.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Time left at `now`; `None` without a deadline, zero when it has passed.
+    #[must_use]
+    pub fn remaining(&self, now: Instant) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(now))
+    }
+
+    /// The functions that wait for this call.
+    #[must_use]
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_deadlines_the_earlier_counts() {
+        let now = Instant::now();
+        let (soon, late) = (now + Duration::from_secs(1), now + Duration::from_secs(9));
+        let cx = CallContext::new(Caller::Rust).with_deadline(soon).with_deadline(late);
+        assert_eq!(cx.deadline(), Some(soon));
+        assert_eq!(cx.remaining(late), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_nested_call_keeps_id_and_deadline_and_knows_its_ancestors()
+    -> Result<(), crate::EntryIdError> {
+        let outer = CallContext::new(Caller::Http).with_deadline(Instant::now());
+        let inner = outer.nested("a:one".parse()?).nested("a:two".parse()?);
+        assert_eq!((inner.id(), inner.deadline()), (outer.id(), outer.deadline()));
+        let chain: Vec<_> = inner.chain().iter().map(EntryId::as_str).collect();
+        assert_eq!((chain, inner.chain().depth()), (vec!["a:two", "a:one"], 2));
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! What came back from a call, written out by the edge that asked.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::Value;
+
+/// A result that writes itself out in the format the edge chooses.
+///
+/// Implemented for everything that is `Serialize`; implementing it by hand is never needed.
+pub trait Output: Send + Sync {
+    /// The result as a serde value of unknown type.
+    fn as_serialize(&self) -> &dyn erased_serde::Serialize;
+
+    /// Appends the result as JSON text: the same as serializing it, without dynamic dispatch for each
+    /// of its parts.
+    ///
+    /// # Errors
+    /// When the value has no JSON form (a map with keys that are not text).
+    fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error>;
+}
+
+impl<T: Serialize + Send + Sync> Output for T {
+    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
+        self
+    }
+
+    fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        serde_json::to_writer(out, self)
+    }
+}
+
+/// What came back from a call: null for a function without result.
+pub struct Reply(Box<dyn Output>);
+
+impl Reply {
+    /// Wraps a result.
+    #[must_use]
+    pub fn new(output: impl Output + 'static) -> Self {
+        Self(Box::new(output))
+    }
+
+    /// Appends the result as JSON text.
+    ///
+    /// # Errors
+    /// When the value has no JSON form (a map with keys that are not text).
+    pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        self.0.write_json(out)
+    }
+
+    /// The result as a tree.
+    ///
+    /// # Errors
+    /// When a value's own `Serialize` fails.
+    pub fn to_value(&self) -> Result<Value, crate::ValueError> {
+        Value::from_serialize(self)
+    }
+}
+
+impl Serialize for Reply {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        erased_serde::serialize(self.0.as_serialize(), serializer)
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_value() {
+            Ok(value) => f.debug_tuple("Reply").field(&value).finish(),
+            Err(error) => f.debug_tuple("Reply").field(&error).finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_the_same_as_json_and_as_a_tree() -> Result<(), Box<dyn std::error::Error>> {
+        let reply = Reply::new(vec![(1, "one")]);
+        let mut text = Vec::new();
+        reply.write_json(&mut text)?;
+        assert_eq!(text, br#"[[1,"one"]]"#);
+        assert_eq!(serde_json::to_vec(&reply)?, text);
+        let pair = Value::List(vec![Value::Int(1), Value::from("one")]);
+        assert_eq!(reply.to_value()?, Value::List(vec![pair]));
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! Run WebAssembly functions declared in a YAML registry: compiled once, pooled, limited, sandboxed

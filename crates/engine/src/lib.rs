@@ -1,0 +1,1 @@
+//! Wasmtime narrowed to what Crisol uses: compile, link, instantiate, call, limit

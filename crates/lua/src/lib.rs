@@ -1,0 +1,1 @@
+//! The Lua edge of Crisol: the `funcs` module over any `Invoke`

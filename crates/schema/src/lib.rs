@@ -1,0 +1,1 @@
+//! The YAML registry of Crisol: parsed, linked and checked, every problem at once and in its place

@@ -1,0 +1,1 @@
+//! The HTTP edge of Crisol: services, routers, endpoints over any `Invoke`

@@ -1,0 +1,1 @@
+//! Pure mapping between outside messages and a function's arguments and results

@@ -1,0 +1,1 @@
+//! Environment, mounts, network and stdio of a guest, from configuration to a WASI context
