@@ -1,0 +1,191 @@
+//! Callers that wait, in order. Pure: no lock, no time, no worker; it hands wakers back and wakes nobody.
+//!
+//! A waiter is in the line until it is granted something or turned away. Then it is out of the line, and
+//! its slot stays until its owner has seen the answer ([`Queue::poll`]) or has given up
+//! ([`Queue::remove`]): exactly one of the two happens, so that no grant is lost.
+
+use std::task::{Context, Poll, Waker};
+
+use slab::Slab;
+
+/// Names a waiter's slot. Not `Copy`: the one who holds it owns the slot.
+#[derive(Debug)]
+pub(crate) struct Ticket(usize);
+
+/// A first-in first-out line of waiters; each in the end gets a `T` or is turned away.
+#[derive(Debug)]
+pub(crate) struct Queue<T> {
+    slots: Slab<Waiter<T>>,
+    head: Option<usize>,
+    tail: Option<usize>,
+    waiting: usize,
+    held: usize,
+}
+
+#[derive(Debug)]
+struct Waiter<T> {
+    answer: Answer<T>,
+    waker: Option<Waker>,
+    /// How many workers of the same pool are blocked until this waiter is served.
+    held: usize,
+    prev: Option<usize>,
+    next: Option<usize>,
+}
+
+#[derive(Debug)]
+enum Answer<T> {
+    Pending,
+    Granted(T),
+    TurnedAway,
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new() -> Self {
+        Self { slots: Slab::new(), head: None, tail: None, waiting: 0, held: 0 }
+    }
+
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting
+    }
+
+    /// How many workers are blocked until those who wait are served.
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Joins the end of the line.
+    pub(crate) fn push(&mut self, held: usize) -> Ticket {
+        let waiter =
+            Waiter { answer: Answer::Pending, waker: None, held, prev: self.tail, next: None };
+        let key = self.slots.insert(waiter);
+        match self.tail.and_then(|tail| self.slots.get_mut(tail)) {
+            Some(last) => last.next = Some(key),
+            None => self.head = Some(key),
+        }
+        self.tail = Some(key);
+        self.waiting += 1;
+        self.held += held;
+        Ticket(key)
+    }
+
+    /// Grants to the first in line. Its waker, if it has one yet, is for the caller to wake once no lock
+    /// is held.
+    ///
+    /// # Errors
+    /// Hands the grant back when nobody waits.
+    pub(crate) fn grant(&mut self, grant: T) -> Result<Option<Waker>, T> {
+        let Some(key) = self.head else { return Err(grant) };
+        self.unlink(key);
+        match self.slots.get_mut(key) {
+            Some(waiter) => {
+                waiter.answer = Answer::Granted(grant);
+                Ok(waiter.waker.take())
+            }
+            None => Err(grant),
+        }
+    }
+
+    /// Turns everybody away who waits.
+    pub(crate) fn turn_away(&mut self) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        while let Some(key) = self.head {
+            self.unlink(key);
+            if let Some(waiter) = self.slots.get_mut(key) {
+                waiter.answer = Answer::TurnedAway;
+                wakers.extend(waiter.waker.take());
+            }
+        }
+        wakers
+    }
+
+    /// The answer to `ticket`: `Some(grant)`, or `None` when it was turned away; the slot is free then.
+    /// While there is none, the task is to be woken when there is one.
+    pub(crate) fn poll(&mut self, ticket: &Ticket, cx: &Context<'_>) -> Poll<Option<T>> {
+        let Some(waiter) = self.slots.get_mut(ticket.0) else { return Poll::Ready(None) };
+        if matches!(waiter.answer, Answer::Pending) {
+            match &mut waiter.waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            return Poll::Pending;
+        }
+        match self.slots.remove(ticket.0).answer {
+            Answer::Granted(grant) => Poll::Ready(Some(grant)),
+            Answer::Pending | Answer::TurnedAway => Poll::Ready(None),
+        }
+    }
+
+    /// Leaves: out of the line, or out of the slot with what had been granted and not been seen yet.
+    pub(crate) fn remove(&mut self, ticket: &Ticket) -> Option<T> {
+        let waiter = self.slots.get(ticket.0)?;
+        if matches!(waiter.answer, Answer::Pending) {
+            self.unlink(ticket.0);
+        }
+        match self.slots.remove(ticket.0).answer {
+            Answer::Granted(grant) => Some(grant),
+            Answer::Pending | Answer::TurnedAway => None,
+        }
+    }
+
+    fn unlink(&mut self, key: usize) {
+        let Some(waiter) = self.slots.get_mut(key) else { return };
+        let (prev, next) = (waiter.prev.take(), waiter.next.take());
+        self.waiting -= 1;
+        self.held -= waiter.held;
+        match prev.and_then(|prev| self.slots.get_mut(prev)) {
+            Some(waiter) => waiter.next = next,
+            None => self.head = next,
+        }
+        match next.and_then(|next| self.slots.get_mut(next)) {
+            Some(waiter) => waiter.prev = prev,
+            None => self.tail = prev,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(queue: &mut Queue<u32>, ticket: &Ticket) -> Poll<Option<u32>> {
+        queue.poll(ticket, &Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn grants_go_in_order_past_those_who_left() {
+        let mut queue = Queue::new();
+        let [a, b, c, d] = [0, 1, 2, 0].map(|held| queue.push(held));
+        assert_eq!((queue.len(), queue.held()), (4, 3));
+        assert_eq!(queue.remove(&b), None);
+        assert_eq!((queue.len(), queue.held()), (3, 2));
+        assert!(queue.grant(1).is_ok() && queue.grant(2).is_ok());
+        assert_eq!(look(&mut queue, &d), Poll::Pending);
+        assert_eq!(look(&mut queue, &c), Poll::Ready(Some(2)));
+        assert_eq!(look(&mut queue, &a), Poll::Ready(Some(1)));
+        assert_eq!(queue.remove(&d), None);
+        assert_eq!(queue.grant(3).err(), Some(3), "nobody waits any more");
+        assert!(queue.slots.is_empty());
+    }
+
+    #[test]
+    fn who_leaves_after_the_grant_hands_it_back() {
+        let mut queue = Queue::new();
+        let ticket = queue.push(0);
+        assert!(queue.grant(7).is_ok());
+        assert_eq!(queue.remove(&ticket), Some(7));
+        assert!(queue.slots.is_empty());
+    }
+
+    #[test]
+    fn everybody_is_turned_away_once() {
+        let mut queue = Queue::new();
+        let [a, b] = [0, 5].map(|held| queue.push(held));
+        assert_eq!(look(&mut queue, &a), Poll::Pending);
+        assert_eq!(queue.turn_away().len(), 1, "only one had left a waker");
+        assert_eq!((queue.len(), queue.held()), (0, 0));
+        assert_eq!(look(&mut queue, &a), Poll::Ready(None));
+        assert_eq!(queue.remove(&b), None);
+        assert!(queue.slots.is_empty());
+    }
+}

@@ -1,0 +1,205 @@
+//! What a pool has done and is doing, in numbers that are written under the pool's lock and read without.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::factory::Retired;
+
+/// Upper bounds, in microseconds, of the buckets of [`Waits`]; the first holds calls that did not wait.
+pub const WAIT_BOUNDS: [u64; 16] = [
+    0, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
+    5_000_000, 30_000_000,
+];
+
+/// The reasons in the order of [`Stats::retired`].
+pub const RETIRED_REASONS: [Retired; 10] = [
+    Retired::Worn,
+    Retired::Failed,
+    Retired::TimedOut,
+    Retired::Exited,
+    Retired::Cancelled,
+    Retired::Panicked,
+    Retired::Stale,
+    Retired::Idle,
+    Retired::Surplus,
+    Retired::Drained,
+];
+
+/// A snapshot. Each number is right at some moment of the reading; together they may be of two moments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// How many calls may run at once now.
+    pub workers: u64,
+    /// Calls that hold a permit: running, or with their worker being made.
+    pub busy: u64,
+    /// Workers that wait for a call.
+    pub ready: u64,
+    /// Calls that wait for a permit.
+    pub queued: u64,
+    /// Calls that were let in.
+    pub admitted: u64,
+    /// Calls that gave their permit back, whatever came of them.
+    pub finished: u64,
+    /// Calls refused because the buffer was full.
+    pub saturated: u64,
+    /// How long the calls that were let in had waited.
+    pub waits: Waits,
+    /// Workers made.
+    pub created: u64,
+    /// Attempts of the factory that failed, panicked or took too long.
+    pub failed: u64,
+    /// Workers gone, by [`RETIRED_REASONS`].
+    pub retired: [u64; RETIRED_REASONS.len()],
+}
+
+impl Stats {
+    /// Workers gone for `reason`.
+    #[must_use]
+    pub fn retired_for(&self, reason: Retired) -> u64 {
+        let mut both = RETIRED_REASONS.iter().zip(self.retired);
+        both.find(|(known, _)| **known == reason).map_or(0, |(_, count)| count)
+    }
+
+    /// Workers gone for any reason.
+    #[must_use]
+    pub fn retired_in_all(&self) -> u64 {
+        self.retired.iter().sum()
+    }
+}
+
+/// A histogram of waiting times over the fixed buckets of [`WAIT_BOUNDS`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Waits {
+    /// Calls per bucket; one more than there are bounds, the last for all that waited longer.
+    pub buckets: [u64; WAIT_BOUNDS.len() + 1],
+    /// Sum of all waits.
+    pub total: Duration,
+}
+
+/// The numbers, as the pool writes them. Those that the call path touches are only written under the
+/// pool's lock, so that a plain load and store does and no call pays for a locked instruction.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) workers: Gauge,
+    pub(crate) busy: Gauge,
+    pub(crate) ready: Gauge,
+    pub(crate) queued: Gauge,
+    pub(crate) admitted: Gauge,
+    pub(crate) finished: Gauge,
+    saturated: AtomicU64,
+    waits: [AtomicU64; WAIT_BOUNDS.len() + 1],
+    waited_us: AtomicU64,
+    created: AtomicU64,
+    failed: AtomicU64,
+    retired: [AtomicU64; RETIRED_REASONS.len()],
+}
+
+/// A number with one writer at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Gauge(AtomicU64);
+
+impl Gauge {
+    pub(crate) fn set(&self, value: usize) {
+        self.0.store(value as u64, Relaxed);
+    }
+
+    pub(crate) fn bump(&self) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    pub(crate) fn value(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Tally {
+    pub(crate) fn saturated(&self) {
+        self.saturated.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn created(&self) {
+        self.created.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn failed(&self) {
+        self.failed.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn retired(&self, reason: Retired, count: usize) {
+        let mut both = RETIRED_REASONS.iter().zip(&self.retired);
+        if let Some((_, slot)) = both.find(|(known, _)| **known == reason) {
+            slot.fetch_add(count as u64, Relaxed);
+        }
+    }
+
+    /// Counts a wait that was not nothing; the first bucket is what is left of `admitted`.
+    pub(crate) fn waited(&self, time: Duration) {
+        let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let bucket = WAIT_BOUNDS.iter().take_while(|bound| us > **bound).count().max(1);
+        if let Some(slot) = self.waits.get(bucket) {
+            slot.fetch_add(1, Relaxed);
+        }
+        self.waited_us.fetch_add(us, Relaxed);
+    }
+
+    pub(crate) fn waited_us(&self) -> u64 {
+        self.waited_us.load(Relaxed)
+    }
+
+    pub(crate) fn snapshot(&self) -> Stats {
+        let mut buckets = self.waits.each_ref().map(|bucket| bucket.load(Relaxed));
+        let after_a_wait: u64 = buckets.iter().sum();
+        let admitted = self.admitted.value();
+        if let Some(first) = buckets.first_mut() {
+            *first = admitted.saturating_sub(after_a_wait);
+        }
+        Stats {
+            workers: self.workers.value(),
+            busy: self.busy.value(),
+            ready: self.ready.value(),
+            queued: self.queued.value(),
+            admitted,
+            finished: self.finished.value(),
+            saturated: self.saturated.load(Relaxed),
+            waits: Waits { buckets, total: Duration::from_micros(self.waited_us()) },
+            created: self.created.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            retired: self.retired.each_ref().map(|count| count.load(Relaxed)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_falls_into_the_bucket_whose_bound_it_does_not_exceed() {
+        let tally = Tally::default();
+        for _ in 0..4 {
+            tally.admitted.bump();
+        }
+        for us in [50, 51, 40_000_000] {
+            tally.waited(Duration::from_micros(us));
+        }
+        let waits = tally.snapshot().waits;
+        let filled: Vec<_> = waits.buckets.iter().enumerate().filter(|(_, n)| **n > 0).collect();
+        assert_eq!(filled, [(0, &1), (1, &1), (2, &1), (WAIT_BOUNDS.len(), &1)]);
+        assert_eq!(waits.total, Duration::from_micros(40_000_101));
+    }
+
+    #[test]
+    fn every_reason_has_its_own_count() {
+        let tally = Tally::default();
+        for (n, reason) in RETIRED_REASONS.into_iter().enumerate() {
+            tally.retired(reason, n + 1);
+        }
+        let stats = tally.snapshot();
+        for (n, reason) in RETIRED_REASONS.into_iter().enumerate() {
+            assert_eq!(stats.retired_for(reason), n as u64 + 1);
+        }
+        assert_eq!(stats.retired_in_all(), 55);
+    }
+}

@@ -1,0 +1,141 @@
+//! The background task of a pool: keeps ready workers ready and lets idle ones go.
+//!
+//! Woken by the first call after a rest, it refills at once and then looks every [`TICK`] while calls keep
+//! coming. So a call pays for waking it at most once per rest, and a load that uses ready workers up faster
+//! than one refill per tick has its callers make their own, in their own tasks: ready workers are there for
+//! latency, and under full load nothing is cheaper than making one where it is used.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::factory::{Factory, Retired};
+use crate::gate::{Gate, Idle, Next};
+use crate::pool::{Pool, Unmade, make};
+
+/// How often the task looks while calls keep coming.
+const TICK: Duration = Duration::from_millis(1);
+
+/// The first and the longest pause after a worker could not be made.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(30));
+
+/// Serves the pool until it is drained or gone.
+pub(crate) async fn tend<F: Factory>(pool: Weak<Pool<F>>, bell: Arc<Notify>) {
+    let _on_duty = OnDuty(Weak::clone(&pool));
+    let mut backoff = Backoff::default();
+    loop {
+        // Between two looks the pool belongs to its users alone.
+        let Some(strong) = pool.upgrade() else { return };
+        let next = strong.look(&mut backoff).await;
+        drop(strong);
+        match (backoff.until, next) {
+            (_, Next::Over) => return,
+            // Deaf to the bell: calls must not hurry a factory that keeps failing.
+            (Some(until), _) => tokio::time::sleep_until(until).await,
+            (None, Next::Soon) => tokio::time::sleep(TICK).await,
+            (None, Next::At(at)) => drop(tokio::time::timeout_at(at, bell.notified()).await),
+            (None, Next::Parked) => bell.notified().await,
+        }
+    }
+}
+
+/// While it lives, the pool knows that it has a background task. The task may end early, with its runtime.
+struct OnDuty<F: Factory>(Weak<Pool<F>>);
+
+impl<F: Factory> Drop for OnDuty<F> {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.upgrade() {
+            pool.tended.store(false, Ordering::Release);
+            pool.gate.park();
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Backoff {
+    failures: u32,
+    /// Nothing is made before.
+    until: Option<Instant>,
+}
+
+impl Backoff {
+    fn after_failure(&mut self, now: Instant) {
+        let (first, longest) = BACKOFF;
+        let pause = first.saturating_mul(1 << self.failures.min(16)).min(longest);
+        self.failures = self.failures.saturating_add(1);
+        self.until = now.checked_add(pause);
+    }
+}
+
+impl<F: Factory> Pool<F> {
+    async fn look(&self, backoff: &mut Backoff) -> Next {
+        let now = Instant::now();
+        backoff.until = backoff.until.filter(|until| *until > now);
+        let chores = self.gate.chores(now, backoff.until.is_none());
+        self.tally().retired(Retired::Idle, chores.gone.len());
+        drop(chores.gone);
+        let mut reserved = self.reserve(chores.make);
+        while reserved.any() {
+            if self.make_one(&mut reserved).await.is_err() {
+                backoff.after_failure(Instant::now());
+                break;
+            }
+            backoff.failures = 0;
+            // Making may well be pure computing: others get their turn in between.
+            tokio::task::yield_now().await;
+        }
+        chores.next
+    }
+
+    pub(crate) fn reserve(&self, count: usize) -> Reserved<'_, F::Worker> {
+        Reserved { gate: &self.gate, count }
+    }
+
+    /// Makes one worker for the stock. The error is `None` when it took too long.
+    pub(crate) async fn make_one(
+        &self,
+        reserved: &mut Reserved<'_, F::Worker>,
+    ) -> Result<(), Option<Unmade<F::Error>>> {
+        let made = tokio::time::timeout(self.config.make_timeout, make(&self.factory)).await;
+        match made {
+            Ok(Ok(worker)) => {
+                self.tally().created();
+                reserved.count -= 1;
+                let idle = Idle { worker, uses: 0, since: Instant::now() };
+                self.settle(self.gate.stock(idle));
+                Ok(())
+            }
+            Ok(Err(unmade)) => {
+                self.tally().failed();
+                Err(Some(unmade))
+            }
+            Err(_) => {
+                self.tally().failed();
+                Err(None)
+            }
+        }
+    }
+}
+
+/// Workers that the gate counts as being made; it is told when they will not be.
+pub(crate) struct Reserved<'g, W> {
+    gate: &'g Gate<W>,
+    count: usize,
+}
+
+impl<W> Reserved<'_, W> {
+    pub(crate) fn any(&self) -> bool {
+        self.count > 0
+    }
+}
+
+impl<W> Drop for Reserved<'_, W> {
+    fn drop(&mut self) {
+        if self.count > 0 {
+            self.gate.not_made(self.count);
+        }
+    }
+}
