@@ -1,2 +1,81 @@
-//! Chores of the workspace.
-fn main() {}
+//! Chores of the workspace, as `cargo xtask CHORE`. This file knows their names; each is a module.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program answers on its terminal")]
+
+mod arrows;
+mod cargo;
+mod guests;
+mod layers;
+mod source;
+mod test;
+mod tidy;
+mod toolchain;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask CHORE
+
+  test                 run all tests: nextest where it is installed, else cargo test; then the doc tests
+  test-wasm            build the guests from source, and run all tests on them
+  test-wasm --bless    build the guests from source, and put them in the place of the committed ones
+  layers               compare the dependencies with the table in docs/architecture.md
+  tidy                 check what neither the compiler nor clippy does";
+
+fn main() -> ExitCode {
+    let args = env::args().skip(1).collect::<Vec<_>>();
+    match run(&args.iter().map(String::as_str).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[&str]) -> Result<()> {
+    match args {
+        ["test"] => test::run(None),
+        ["test-wasm"] => test::run(Some(&guests::build_all()?)),
+        ["test-wasm", "--bless"] => guests::bless(),
+        ["layers"] => report("layers", layers::check()?),
+        ["tidy"] => report("tidy", tidy::check(&root())?),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        [] => bail!("which chore?\n\n{USAGE}"),
+        other => bail!("`{}` is no chore\n\n{USAGE}", other.join(" ")),
+    }
+}
+
+/// What a check found: how much it looked at, and what is wrong with it.
+struct Findings {
+    looked_at: String,
+    problems: Vec<String>,
+}
+
+fn report(check: &str, findings: Findings) -> Result<()> {
+    for problem in &findings.problems {
+        println!("{problem}");
+    }
+    match findings.problems.len() {
+        0 => {
+            println!("{check}: ok, {}", findings.looked_at);
+            Ok(())
+        }
+        1 => bail!("{check}: 1 problem in {}", findings.looked_at),
+        count => bail!("{check}: {count} problems in {}", findings.looked_at),
+    }
+}
+
+/// The top of the workspace.
+fn root() -> PathBuf {
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.pop();
+    root
+}

@@ -1,0 +1,204 @@
+//! What neither the compiler nor clippy checks: that files say what they are and stay small, that
+//! libraries do not print, that `unsafe` and stores stay in their one file.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use anyhow::{Context, Result};
+
+use crate::Findings;
+use crate::source::{code_only, lines_with};
+
+/// Longer files are split by what they know.
+const MOST_LINES: usize = 450;
+
+/// Files that may be longer, each with the reason.
+const LONG_FILES: [(&str, &str); 0] = [];
+
+/// The one file that may be unsafe: it loads compiled code that this very program wrote.
+const UNSAFE_FILE: &str = "crates/engine/src/aot.rs";
+
+const PRINTING: [&str; 5] = ["println!", "print!", "eprintln!", "eprint!", "dbg!"];
+
+/// Programs, whose terminal is theirs to write on.
+const MAY_PRINT: [&str; 3] = ["crates/cli/", "crates/fixtures/guests/", "xtask/"];
+
+// In two halves, so that this file does not find itself.
+const UNFINISHED: [&str; 2] = [concat!("TO", "DO"), concat!("FIX", "ME")];
+
+pub(crate) fn check(root: &Path) -> Result<Findings> {
+    let mut files = Vec::new();
+    for top in ["crates", "xtask", "benches"] {
+        sources(&root.join(top), &mut files).with_context(|| format!("looking through {top}"))?;
+    }
+    files.sort();
+    let mut problems = Vec::new();
+    let mut stores = Vec::new();
+    for file in &files {
+        let text =
+            fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        let path = file.strip_prefix(root).unwrap_or(file).to_string_lossy().replace('\\', "/");
+        let source = Source { code: code_only(&text), path, text };
+        problems.extend(source.problems());
+        if source.creates_a_store() {
+            stores.push(source.path);
+        }
+    }
+    problems.extend(store_problem(&stores));
+    problems.extend(stale_exceptions(root));
+    Ok(Findings { looked_at: format!("{} files", files.len()), problems })
+}
+
+/// Every `.rs` file below `dir`, what cargo builds left aside.
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            if path.file_name() != Some(OsStr::new("target")) {
+                sources(&path, found)?;
+            }
+        } else if path.extension() == Some(OsStr::new("rs")) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+struct Source {
+    /// From the top of the workspace, with slashes.
+    path: String,
+    text: String,
+    code: String,
+}
+
+impl Source {
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if !self.text.starts_with("//!") {
+            problems
+                .push(format!("{}:1: opens with no `//!` line that says what it knows", self.path));
+        }
+        let lines = self.text.lines().count();
+        if lines > MOST_LINES && !LONG_FILES.iter().any(|(path, _)| *path == self.path) {
+            problems.push(format!(
+                "{}: {lines} lines, more than {MOST_LINES}: split it by what it knows",
+                self.path
+            ));
+        }
+        if self.is_shipped() && !MAY_PRINT.iter().any(|start| self.path.starts_with(start)) {
+            problems.extend(self.uses(&self.code, &PRINTING, "a library does not print"));
+        }
+        if self.path != UNSAFE_FILE {
+            let rule = format!("only {UNSAFE_FILE} may be unsafe");
+            problems.extend(self.uses(&self.code, &["unsafe"], &rule));
+        }
+        problems.extend(self.uses(&self.text, &UNFINISHED, "finish it, or file an issue"));
+        problems
+    }
+
+    /// Part of a library or program, neither a test nor a bench.
+    fn is_shipped(&self) -> bool {
+        self.path.starts_with("crates/") && self.path.contains("/src/")
+    }
+
+    fn creates_a_store(&self) -> bool {
+        self.is_shipped()
+            && ["Store::new", "Store::try_new"]
+                .iter()
+                .any(|word| lines_with(&self.code, word).next().is_some())
+    }
+
+    /// A problem for each line of `text` that has one of the words.
+    fn uses(&self, text: &str, words: &[&str], rule: &str) -> Vec<String> {
+        let hits =
+            words.iter().flat_map(|word| lines_with(text, word).map(move |line| (line, word)));
+        hits.map(|(line, word)| format!("{}:{line}: `{word}`: {rule}", self.path)).collect()
+    }
+}
+
+fn store_problem(files: &[String]) -> Option<String> {
+    match files {
+        [_] => None,
+        [] => Some(
+            "no file of crates/*/src creates a `Store`: the rule looks for the wrong name"
+                .to_owned(),
+        ),
+        several => Some(format!("a `Store` is created in several files: {}", several.join(", "))),
+    }
+}
+
+/// An exception for a file that is gone, or short again, is dropped.
+fn stale_exceptions(root: &Path) -> impl Iterator<Item = String> {
+    LONG_FILES.iter().filter_map(move |(path, reason)| {
+        let lines = fs::read_to_string(root.join(path)).map_or(0, |text| text.lines().count());
+        (lines <= MOST_LINES).then(|| format!("{path}: needs no exception any more (`{reason}`)"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_LINES, Source, store_problem};
+    use crate::source::code_only;
+
+    fn source(path: &str, text: &str) -> Source {
+        Source { path: path.to_owned(), text: text.to_owned(), code: code_only(text) }
+    }
+
+    fn problems(path: &str, text: &str) -> Vec<String> {
+        source(path, text).problems()
+    }
+
+    #[test]
+    fn a_tidy_file_is_no_problem() {
+        let text = "//! Says `println!` and unsafe.\nfn f() { g(\"unsafe println!\") }\n";
+        assert_eq!(problems("crates/core/src/a.rs", text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_rule_tells_file_and_line() {
+        for (path, text, told) in [
+            ("crates/core/src/a.rs", "// no\n", "crates/core/src/a.rs:1: opens"),
+            (
+                "crates/core/src/a.rs",
+                "//! A\n\nfn f() { println!() }",
+                "a.rs:3: `println!`: a library",
+            ),
+            ("crates/core/src/a.rs", "//! A\nfn f() { unsafe { } }", "a.rs:2: `unsafe`"),
+            ("crates/core/tests/a.rs", "//! A\nunsafe impl S for T {}", "a.rs:2: `unsafe`"),
+            ("crates/cli/src/a.rs", concat!("//! A\n// TO", "DO: b"), "a.rs:2: `TO"),
+            ("benches/src/a.rs", &format!("//! A{}", "\n".repeat(MOST_LINES + 1)), "451 lines"),
+        ] {
+            let found = problems(path, text);
+            assert!(matches!(found.as_slice(), [one] if one.contains(told)), "{path}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_in_one_place_is_allowed_there() {
+        for (path, text) in [
+            ("crates/engine/src/aot.rs", "//! A\nunsafe fn f() {}"),
+            ("crates/cli/src/a.rs", "//! A\nfn f() { println!() }"),
+            ("xtask/src/a.rs", "//! A\nfn f() { println!() }"),
+            ("crates/core/tests/a.rs", "//! A\nfn f() { println!() }"),
+        ] {
+            assert_eq!(problems(path, text), Vec::<String>::new(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_store_has_one_place() {
+        assert!(source("crates/engine/src/a.rs", "Store::new(engine, host)").creates_a_store());
+        assert!(
+            !source("crates/engine/src/a.rs", "// Store::new\nMemoryStore::new()")
+                .creates_a_store()
+        );
+        assert!(!source("crates/engine/tests/a.rs", "Store::new()").creates_a_store());
+        assert_eq!(store_problem(&["a".to_owned()]), None);
+        assert!(store_problem(&[]).is_some());
+        assert!(
+            store_problem(&["a".to_owned(), "b".to_owned()])
+                .is_some_and(|told| told.contains("a, b"))
+        );
+    }
+}
