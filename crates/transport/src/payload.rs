@@ -1,0 +1,48 @@
+//! The transport `payload` over HTTP: a JSON array of arguments in, JSON out.
+
+use crisol_core::{Args, CallError, Reply, Signature};
+
+use crate::bad_request::Place;
+use crate::message::{Request, Response};
+use crate::{BadRequest, Problem, Transport, body, reply};
+
+/// What the body is read as; it shows in errors.
+const ARGUMENTS: &str = "an array of the arguments, in order,";
+
+/// Takes the arguments as they are: the body is a JSON array of them, in order; an empty body is none.
+/// The result is JSON of whatever type; a function without result gives `204`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Payload;
+
+impl Transport for Payload {
+    fn decode(
+        &self,
+        request: Request,
+        _signature: &Signature,
+    ) -> Result<Args<'static>, BadRequest> {
+        if request.body.is_empty() {
+            return Ok(Args::none());
+        }
+        body::check_json(&request.headers, &request.body, &ARGUMENTS)?;
+        if request.body.trim_ascii_start().first() != Some(&b'[') {
+            let found = String::from_utf8_lossy(&request.body);
+            return Err(BadRequest::mismatch(
+                Place::Body,
+                format_args!("{ARGUMENTS} as JSON"),
+                &found,
+            ));
+        }
+        Ok(Args::json(Vec::from(request.body)))
+    }
+
+    fn encode(
+        &self,
+        signature: &Signature,
+        outcome: Result<Reply, &CallError>,
+    ) -> Result<Response, Problem> {
+        match outcome {
+            Ok(reply) => reply::json(signature.result.as_ref(), &reply),
+            Err(error) => reply::failure(error),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What went wrong, as a status and a problem document (RFC 9457).
+
+use bytes::Bytes;
+use crisol_core::{CallError, ErrorKind, Value};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::body::Json;
+use crate::message::Response;
+
+/// Seconds that a client is asked to wait before it tries an overloaded function again.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// Why there is no good answer. Each has one status; [`CAUSES`] is the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The request does not carry what the function takes.
+    BadRequest,
+    /// No route has this path, or its function is gone.
+    NotFound,
+    /// The path exists, the method does not.
+    MethodNotAllowed,
+    /// The client took too long to send its request.
+    RequestTimeout,
+    /// The body is over the service's limit.
+    TooLarge,
+    /// The body is in a form that is not read here.
+    UnsupportedMedia,
+    /// A range that the file does not have.
+    RangeNotSatisfiable,
+    /// The client is over the router's rate limit.
+    RateLimited,
+    /// The function answered with the error side of its result.
+    Function,
+    /// The function failed.
+    Failed,
+    /// Too much is running or waiting already, or the function is being stopped.
+    Unavailable,
+    /// The function's time, or the router's, ran out.
+    Deadline,
+}
+
+/// Every cause with its status and when it happens, as the documentation prints it.
+pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
+    (
+        Cause::BadRequest,
+        StatusCode::BAD_REQUEST,
+        "the request does not carry what the function takes; `detail` says where",
+    ),
+    (Cause::NotFound, StatusCode::NOT_FOUND, "no route has this path, or its function is gone"),
+    (
+        Cause::MethodNotAllowed,
+        StatusCode::METHOD_NOT_ALLOWED,
+        "the path has routes, none of this method; `Allow` lists them",
+    ),
+    (
+        Cause::RequestTimeout,
+        StatusCode::REQUEST_TIMEOUT,
+        "the body did not arrive within `timeouts.read`; the connection is closed",
+    ),
+    (
+        Cause::TooLarge,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "the body is over `limits.max_body_bytes`, by its `Content-Length` or as it arrives",
+    ),
+    (
+        Cause::UnsupportedMedia,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "JSON is expected and `Content-Type` says otherwise; or a charset other than UTF-8; or a `Content-Encoding`",
+    ),
+    (
+        Cause::RangeNotSatisfiable,
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "a `Range` that the file does not have",
+    ),
+    (
+        Cause::RateLimited,
+        StatusCode::TOO_MANY_REQUESTS,
+        "the client is over its router's `ratelimit`; with `Retry-After`",
+    ),
+    (
+        Cause::Function,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "the function answered with the error side of its `result`: the status is its `status` if it has one; `error` is the value",
+    ),
+    (
+        Cause::Failed,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "the function trapped, exited, went over a limit other than time, or called what it may not; the log has the reason under the same request id, the body has not",
+    ),
+    (
+        Cause::Unavailable,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the function's pool or the service is full, or it is being stopped; at once, with `Retry-After`",
+    ),
+    (
+        Cause::Deadline,
+        StatusCode::GATEWAY_TIMEOUT,
+        "`limits.max_execution_ms` or the router's `timeout` ran out",
+    ),
+];
+
+impl Cause {
+    /// The status that stands for it.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        CAUSES
+            .iter()
+            .find(|(cause, ..)| *cause == self)
+            .map_or(StatusCode::INTERNAL_SERVER_ERROR, |(_, status, _)| *status)
+    }
+}
+
+impl From<ErrorKind> for Cause {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::InvalidInput => Self::BadRequest,
+            ErrorKind::Function => Self::Function,
+            ErrorKind::Deadline => Self::Deadline,
+            ErrorKind::Saturated | ErrorKind::Unavailable => Self::Unavailable,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// A problem document (RFC 9457), not yet written: the server adds the request's id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    cause: Cause,
+    status: StatusCode,
+    detail: String,
+    error: Option<Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    inside: Option<String>,
+}
+
+impl Problem {
+    /// A problem with the status of its cause. `detail` is for the client: nothing of the inside.
+    #[must_use]
+    pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
+        let mut headers = Vec::new();
+        if matches!(cause, Cause::Unavailable | Cause::RateLimited) {
+            headers.push((header::RETRY_AFTER, RETRY_AFTER));
+        }
+        let (status, detail) = (cause.status(), detail.into());
+        Self { cause, status, detail, error: None, headers, inside: None }
+    }
+
+    /// The path exists, the method does not.
+    #[must_use]
+    pub fn method_not_allowed(method: &Method, allow: HeaderValue) -> Self {
+        let allowed = String::from_utf8_lossy(allow.as_bytes()).into_owned();
+        let detail = format!("`{method}` is not offered here: use {allowed}");
+        Self::new(Cause::MethodNotAllowed, detail).with_header(header::ALLOW, allow)
+    }
+
+    /// A function's result that is no response although its type says so: a defect of the function,
+    /// which the log gets and the client does not.
+    #[must_use]
+    pub(crate) fn bad_reply(inside: impl Into<String>) -> Self {
+        let problem = Self::new(Cause::Failed, "the function failed");
+        Self { inside: Some(inside.into()), ..problem }
+    }
+
+    /// The same problem with one header more.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.retain(|(other, _)| *other != name);
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The same problem with another status, as a function's own error asks for.
+    #[must_use]
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The same problem with the function's own error as a member.
+    #[must_use]
+    pub(crate) fn with_error(self, error: Value) -> Self {
+        Self { error: Some(error), ..self }
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// The status it is answered with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is for the log alone, if there is anything.
+    #[must_use]
+    pub fn inside(&self) -> Option<&str> {
+        self.inside.as_deref()
+    }
+
+    /// Writes the document; `request_id` joins it with the log.
+    #[must_use]
+    pub fn into_response(self, request_id: Option<&str>) -> Response {
+        let document = Document { problem: &self, request_id };
+        // A document of text and a `Json` value always has a JSON form.
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut headers: HeaderMap = self.headers.into_iter().collect();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        Response { status: self.status, headers, body: Bytes::from(body) }
+    }
+}
+
+impl From<&CallError> for Problem {
+    fn from(error: &CallError) -> Self {
+        Self::new(error.kind().into(), error.public_message())
+    }
+}
+
+struct Document<'a> {
+    problem: &'a Problem,
+    request_id: Option<&'a str>,
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let problem = self.problem;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", "about:blank")?;
+        map.serialize_entry("title", problem.status.canonical_reason().unwrap_or("Error"))?;
+        map.serialize_entry("status", &problem.status.as_u16())?;
+        map.serialize_entry("detail", &problem.detail)?;
+        if let Some(error) = &problem.error {
+            map.serialize_entry("error", &Json(error))?;
+        }
+        if let Some(id) = self.request_id {
+            map.serialize_entry("request_id", id)?;
+        }
+        map.end()
+    }
+}

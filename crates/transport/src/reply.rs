@@ -1,0 +1,246 @@
+//! Results and errors as responses, by type.
+
+use crisol_core::{CallError, Field, Reply, Type, Value};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::body::Json;
+use crate::message::Response;
+use crate::pairs;
+use crate::problem::{Cause, Problem};
+use crate::text::{integer_range, is_bytes, peel};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const BYTES: &str = "application/octet-stream";
+const JSON: &str = "application/json";
+
+/// Headers that belong to the connection, which is not the function's.
+const OF_THE_CONNECTION: [HeaderName; 7] =
+    [CONNECTION, CONTENT_LENGTH, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+
+/// One line of the table of results.
+pub(crate) struct Rule {
+    pub(crate) when: &'static str,
+    pub(crate) response: &'static str,
+    applies: fn(Option<&Type>) -> bool,
+    write: fn(&Reply) -> Result<Response, Problem>,
+}
+
+/// What becomes of a result. The ok side of a `result` counts as the result itself; the first rule that
+/// applies is used.
+pub(crate) const RULES: &[Rule] = &[
+    Rule {
+        when: "no result, or an `option` that is none",
+        response: "`204`, no body",
+        applies: |ty| ty.is_none(),
+        write: |_| Ok(Response::empty(StatusCode::NO_CONTENT)),
+    },
+    Rule {
+        when: "`string`",
+        response: "`200`, `text/plain; charset=utf-8`",
+        applies: |ty| ty.is_some_and(|ty| *peel(ty) == Type::String),
+        write: |reply| match tree(reply)? {
+            Value::Null => Ok(Response::empty(StatusCode::NO_CONTENT)),
+            Value::Text(text) => Ok(Response::ok(TEXT, text)),
+            other => Err(Problem::bad_reply(format!("expected a string, found {other}"))),
+        },
+    },
+    Rule {
+        when: "`list<u8>`",
+        response: "`200`, `application/octet-stream`",
+        applies: |ty| ty.is_some_and(|ty| is_bytes(peel(ty))),
+        write: |reply| match tree(reply)? {
+            Value::Null => Ok(Response::empty(StatusCode::NO_CONTENT)),
+            value => bytes(value).map(|bytes| Response::ok(BYTES, bytes)).ok_or_else(|| {
+                Problem::bad_reply("expected bytes, found another value".to_owned())
+            }),
+        },
+    },
+    Rule {
+        when: "a `record` with `status`, an integer, and no fields but `headers` and `body`",
+        response: "that response: `headers` in a shape of pairs; `body` as a result of its type, its media type unless `headers` has one",
+        applies: |ty| ty.is_some_and(|ty| is_response(peel(ty))),
+        write: |reply| match tree(reply)? {
+            Value::Null => Ok(Response::empty(StatusCode::NO_CONTENT)),
+            value => record(value).map_err(Problem::bad_reply),
+        },
+    },
+    Rule {
+        when: "any other type",
+        response: "`200`, `application/json`",
+        applies: |_| true,
+        write: |reply| {
+            let mut text = Vec::new();
+            reply.write_json(&mut text).map_err(|error| {
+                Problem::bad_reply(format!("the result has no JSON form: {error}"))
+            })?;
+            Ok(Response::ok(JSON, text))
+        },
+    },
+];
+
+/// The type of what a call gives: of a `result`, its ok side, for the error side comes as an error.
+fn ok_side(ty: Option<&Type>) -> Option<&Type> {
+    match ty {
+        Some(Type::Result { ok, .. }) => ok.as_deref(),
+        other => other,
+    }
+}
+
+/// A result as a response.
+pub(crate) fn by_type(ty: Option<&Type>, reply: &Reply) -> Result<Response, Problem> {
+    let ty = ok_side(ty);
+    let response = match RULES.iter().find(|rule| (rule.applies)(ty)) {
+        Some(rule) => (rule.write)(reply)?,
+        None => Response::empty(StatusCode::NO_CONTENT),
+    };
+    Ok(none_is_empty(ty, response))
+}
+
+/// A result as JSON, whatever its type.
+pub(crate) fn json(ty: Option<&Type>, reply: &Reply) -> Result<Response, Problem> {
+    let ty = ok_side(ty);
+    match RULES {
+        [nothing, ..] if ty.is_none() => (nothing.write)(reply),
+        [.., json] => (json.write)(reply).map(|response| none_is_empty(ty, response)),
+        [] => Ok(Response::empty(StatusCode::NO_CONTENT)),
+    }
+}
+
+fn none_is_empty(ty: Option<&Type>, response: Response) -> Response {
+    let none = matches!(ty, Some(Type::Option(_))) && response.body == "null";
+    let json = response.headers.get(CONTENT_TYPE).is_some_and(|media| media == JSON);
+    if none && json { Response::empty(StatusCode::NO_CONTENT) } else { response }
+}
+
+fn tree(reply: &Reply) -> Result<Value, Problem> {
+    reply.to_value().map_err(|error| Problem::bad_reply(error.to_string()))
+}
+
+fn bytes(value: Value) -> Option<Vec<u8>> {
+    match value {
+        Value::Bytes(bytes) => Some(bytes),
+        Value::List(items) => items
+            .into_iter()
+            .map(|item| match item {
+                Value::Int(byte) => u8::try_from(byte).ok(),
+                _ => None,
+            })
+            .collect(),
+        _ => None,
+    }
+}
+
+/// Whether a type is a response: `status` and nothing but what belongs to one.
+fn is_response(ty: &Type) -> bool {
+    let Type::Record(fields) = ty else { return false };
+    let fits = |field: &Field| match field.name.as_str() {
+        "status" => integer_range(&field.ty).is_some(),
+        "headers" => pairs::fits(&field.ty),
+        "body" => true,
+        _ => false,
+    };
+    fields.iter().all(fits) && fields.iter().any(|field| field.name == "status")
+}
+
+fn status(value: &Value) -> Result<StatusCode, String> {
+    let code = match value {
+        Value::Int(code) => u16::try_from(*code).ok().filter(|code| (200..=599).contains(code)),
+        _ => None,
+    };
+    code.and_then(|code| StatusCode::from_u16(code).ok())
+        .ok_or_else(|| format!("expected a `status` of 200 to 599, found {value}"))
+}
+
+/// A value with `status`, `headers` and `body` as a response.
+fn record(value: Value) -> Result<Response, String> {
+    let Value::Map(pairs) = value else {
+        return Err(format!("expected a record with `status`, found {value}"));
+    };
+    let (mut response, mut body) = (Response::default(), Value::Null);
+    for (name, value) in pairs {
+        match &name {
+            Value::Text(name) if name == "status" => response.status = status(&value)?,
+            Value::Text(name) if name == "headers" => headers(value, &mut response.headers)?,
+            Value::Text(name) if name == "body" => body = value,
+            other => return Err(format!("a response has no `{other}`")),
+        }
+    }
+    let (media, bytes) = match body {
+        Value::Null => return Ok(response),
+        Value::Text(text) => (TEXT, text.into_bytes()),
+        Value::Bytes(bytes) => (BYTES, bytes),
+        value => (JSON, serde_json::to_vec(&Json(&value)).map_err(|error| error.to_string())?),
+    };
+    response.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(media));
+    response.body = bytes.into();
+    Ok(response)
+}
+
+/// Reads headers from any shape of pairs.
+fn headers(value: Value, headers: &mut HeaderMap) -> Result<(), String> {
+    match value {
+        Value::Null => Ok(()),
+        Value::Map(pairs) => pairs.into_iter().try_for_each(|(name, value)| match value {
+            Value::List(lines) if !lines.iter().all(|line| matches!(line, Value::Int(_))) => {
+                lines.into_iter().try_for_each(|line| header(headers, &name, line))
+            }
+            one => header(headers, &name, one),
+        }),
+        Value::List(items) => items.into_iter().try_for_each(|item| match item {
+            Value::List(pair) => match <[Value; 2]>::try_from(pair) {
+                Ok([name, value]) => header(headers, &name, value),
+                Err(pair) => Err(format!("a header is a name and a value, found {pair:?}")),
+            },
+            record => match (record.get("name"), record.get("value")) {
+                (Some(name), Some(value)) => header(headers, name, value.clone()),
+                _ => Err(format!("a header is a name and a value, found {record}")),
+            },
+        }),
+        other => Err(format!("expected headers, found {other}")),
+    }
+}
+
+fn header(headers: &mut HeaderMap, name: &Value, value: Value) -> Result<(), String> {
+    let Value::Text(name) = name else { return Err(format!("`{name}` is no header name")) };
+    let text = match value {
+        Value::Null => return Ok(()),
+        Value::Text(text) => text.into_bytes(),
+        number @ (Value::Int(_) | Value::UInt(_) | Value::Float(_) | Value::Bool(_)) => {
+            number.to_string().into_bytes()
+        }
+        other => bytes(other).ok_or_else(|| format!("header `{name}` is not text"))?,
+    };
+    let parsed = HeaderName::try_from(name.as_str()).map_err(|e| format!("`{name}`: {e}"))?;
+    let text = HeaderValue::try_from(text).map_err(|e| format!("header `{name}`: {e}"))?;
+    if !OF_THE_CONNECTION.contains(&parsed) {
+        headers.append(parsed, text);
+    }
+    Ok(())
+}
+
+/// A failed call: a function's own error that is a response is that response, everything else a
+/// problem.
+pub(crate) fn failure(error: &CallError) -> Result<Response, Problem> {
+    let Some(value) = error.function_error() else { return Err(Problem::from(error)) };
+    let own = value.get("status").and_then(|code| status(code).ok());
+    if let (Some(_), Value::Map(pairs)) = (own, value)
+        && pairs.len() > 1
+        && let Ok(response) = record(value.clone())
+    {
+        return Ok(response);
+    }
+    let detail = match value {
+        Value::Text(text) => text.clone(),
+        Value::Null => "the function answered with its error".to_owned(),
+        other => serde_json::to_string(&Json(other)).unwrap_or_default(),
+    };
+    let problem = Problem::new(Cause::Function, detail).with_error(value.clone());
+    Err(match own {
+        Some(status) => problem.with_status(status),
+        None => problem,
+    })
+}

@@ -1,0 +1,110 @@
+//! What a request holds, taken apart once and only as far as it is asked for.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use crisol_core::Value;
+use percent_encoding::percent_decode;
+use serde_json::value::RawValue;
+
+use crate::bad_request::{BadRequest, Place};
+use crate::body::{self, Fields};
+use crate::message::Request;
+use crate::pairs::Pair;
+
+/// An argument that was found: a value, or JSON text that the callee reads.
+#[derive(Debug)]
+pub(crate) enum Bound<'a> {
+    Value(Value),
+    Json(&'a RawValue),
+}
+
+/// A request's parts by name.
+pub(crate) struct Sources<'a> {
+    pub(crate) request: &'a Request,
+    body_is_taken: bool,
+    query: OnceCell<Vec<(String, String)>>,
+    fields: OnceCell<Fields<'a>>,
+}
+
+impl<'a> Sources<'a> {
+    pub(crate) fn new(request: &'a Request) -> Self {
+        Self { request, body_is_taken: false, query: OnceCell::new(), fields: OnceCell::new() }
+    }
+
+    /// The same request, whose body goes to a parameter as a whole and so has no fields.
+    pub(crate) fn without_fields(self) -> Self {
+        Self { body_is_taken: true, ..self }
+    }
+
+    pub(crate) fn params(&self) -> Vec<Pair<'_>> {
+        pairs(&self.request.params)
+    }
+
+    /// The query's keys and values, decoded as HTML forms are: `+` is a space.
+    ///
+    /// # Errors
+    /// When a key or value is not UTF-8.
+    pub(crate) fn query(&self) -> Result<Vec<Pair<'_>>, BadRequest> {
+        if self.query.get().is_none() {
+            let query = self.request.query.as_deref().unwrap_or_default();
+            let decoded = query.split('&').filter(|part| !part.is_empty()).map(key_value);
+            // Nobody else can have filled the cell meanwhile.
+            let _ = self.query.set(decoded.collect::<Result<_, _>>()?);
+        }
+        Ok(self.query.get().map(|query| pairs(query)).unwrap_or_default())
+    }
+
+    pub(crate) fn headers(&self) -> Vec<Pair<'_>> {
+        let headers = self.request.headers.iter();
+        headers
+            .map(|(name, value)| Pair {
+                name: name.as_str(),
+                value: Cow::Borrowed(value.as_bytes()),
+            })
+            .collect()
+    }
+
+    /// The fields of the JSON object that the body is; `None` when the body is taken as a whole.
+    ///
+    /// # Errors
+    /// When the body is there and is not a JSON object.
+    pub(crate) fn fields(&self) -> Result<Option<&Fields<'a>>, BadRequest> {
+        if self.body_is_taken {
+            return Ok(None);
+        }
+        if self.fields.get().is_none() {
+            let fields = body::fields(&self.request.headers, &self.request.body)?;
+            // As above.
+            let _ = self.fields.set(fields);
+        }
+        Ok(self.fields.get())
+    }
+
+    /// The fields, if they have been asked for.
+    pub(crate) fn fields_if_read(&self) -> Option<&Fields<'a>> {
+        self.fields.get()
+    }
+}
+
+fn pairs(decoded: &[(String, String)]) -> Vec<Pair<'_>> {
+    decoded
+        .iter()
+        .map(|(name, value)| Pair { name, value: Cow::Borrowed(value.as_bytes()) })
+        .collect()
+}
+
+fn key_value(part: &str) -> Result<(String, String), BadRequest> {
+    let (key, value) = part.split_once('=').unwrap_or((part, ""));
+    let key = decode(key)
+        .ok_or_else(|| BadRequest::mismatch(Place::WholeQuery, "percent-encoded UTF-8", part))?;
+    match decode(value) {
+        Some(value) => Ok((key, value)),
+        None => Err(BadRequest::mismatch(Place::Query(key), "percent-encoded UTF-8", value)),
+    }
+}
+
+fn decode(text: &str) -> Option<String> {
+    let spaced = text.replace('+', " ");
+    percent_decode(spaced.as_bytes()).decode_utf8().ok().map(Cow::into_owned)
+}

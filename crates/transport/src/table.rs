@@ -1,0 +1,59 @@
+//! The binding rules as text: what the code walks through is what the documentation prints.
+
+use crate::{pairs, problem, reply, request, several, single, text};
+
+/// One table of rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// What it is called in the documentation.
+    pub name: &'static str,
+    /// Its columns' titles.
+    pub columns: Vec<&'static str>,
+    /// Its rows, each as long as `columns`, in Markdown.
+    pub rows: Vec<Vec<String>>,
+}
+
+fn table<T>(
+    name: &'static str,
+    columns: &[&'static str],
+    rules: &[T],
+    row: impl Fn(&T) -> Vec<&str>,
+) -> Table {
+    let rows = rules.iter().map(|rule| row(rule).into_iter().map(str::to_owned).collect());
+    Table { name, columns: columns.to_vec(), rows: rows.collect() }
+}
+
+/// Every table of the binding, in the order in which they are read.
+#[must_use]
+pub fn tables() -> Vec<Table> {
+    let single = table("one parameter", &["parameter", "gets"], single::RULES, |rule| {
+        vec![rule.when, rule.gets]
+    });
+    let several = table("several parameters", &["source", "gives"], several::SOURCES, |source| {
+        vec![source.place, source.gives]
+    });
+    let parts = table("parts of a request", &["field", "types", "holds"], request::PARTS, |part| {
+        vec![part.name, part.types, part.holds]
+    });
+    let shapes = table("shapes of pairs", &["type", "holds"], pairs::SHAPES, |shape| {
+        vec![shape.types, shape.holds]
+    });
+    let texts =
+        table("texts", &["type", "is written"], text::RULES, |rule| vec![rule.types, rule.written]);
+    let results = table("results", &["result", "response"], reply::RULES, |rule| {
+        vec![rule.when, rule.response]
+    });
+    vec![single, several, parts, shapes, texts, results, statuses()]
+}
+
+fn statuses() -> Table {
+    let row = |(_, status, when): &(_, http::StatusCode, &'static str)| {
+        let reason = status.canonical_reason().unwrap_or_default();
+        vec![format!("{} {reason}", status.as_u16()), (*when).to_owned()]
+    };
+    Table {
+        name: "statuses",
+        columns: vec!["status", "when"],
+        rows: problem::CAUSES.iter().map(row).collect(),
+    }
+}
