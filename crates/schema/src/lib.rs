@@ -1,1 +1,42 @@
-//! The YAML registry of Crisol: parsed, linked and checked, every problem at once and in its place
+//! The YAML registry of Crisol: parsed, linked and checked, every problem at once and in its place.
+//!
+//! [`Loader`] reads the index files of an app into a [`Registry`] of entries, or says with [`Problems`]
+//! all that is wrong with it: where, and what to do. What exists is valid: an [`Entry`] is of one closed
+//! [`Kind`], its references exist and are of the right kind, its defaults are filled in.
+//!
+//! This is the only crate that knows YAML. It knows nothing of WebAssembly: whether a `method` is
+//! exported or a `hash` right is for those to say who open the module, and they say it through
+//! [`Problems::at`].
+
+mod decode;
+mod entry;
+mod files;
+mod kind;
+mod kinds;
+mod link;
+mod load;
+mod locate;
+mod overrides;
+mod problems;
+mod reference;
+mod registry;
+mod source;
+mod suggest;
+mod values;
+mod yaml;
+
+pub use kind::KindName;
+pub use kinds::{
+    Code, Cors, Directory, EnvMapping, EnvStorage, EnvVariable, Function, HttpEndpoint, HttpRouter,
+    HttpService, HttpStatic, HttpTimeouts, Kind, Limits, LuaFunction, LuaModule, Middleware, Mount,
+    Parent, Pool, Process, RateLimit, RateLimitBy, SourceText, Strategy, Tls, Transport, Wasi,
+};
+pub use load::Loader;
+pub use problems::{Color, Problem, Problems, Report, Rule, Severity};
+pub use registry::{App, Entry, Registry};
+pub use source::Place;
+pub use values::{
+    BadValue, CommandName, DirectoryPath, EnvName, FileMode, FsPath, GuestPath, HostPattern,
+    HttpMethod, Import, Imports, ListenAddr, Method, Network, NetworkRule, Package, PathPrefix,
+    PortPattern, RoutePath, Segment, Sha256Hash,
+};

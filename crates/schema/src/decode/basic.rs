@@ -1,0 +1,234 @@
+//! Text, numbers, booleans, words of a closed list, and texts that may stand in a file.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::{Cx, Decode};
+use crate::problems::{Report, Rule};
+use crate::source::Span;
+use crate::suggest;
+use crate::yaml::{Data, Natural, Node, Scalar};
+
+/// What a node is, in words.
+pub(super) fn describe(node: &Node) -> String {
+    match &node.data {
+        Data::Scalar(scalar) => scalar.describe(),
+        Data::List(_) => "a list".to_owned(),
+        Data::Map(_) => "a map".to_owned(),
+    }
+}
+
+/// The help for a value that only its quotes make wrong.
+pub(super) fn quoting_help(node: &Node, wanted: &str) -> Option<String> {
+    let Data::Scalar(scalar) = &node.data else { return None };
+    let bare = Scalar::new(scalar.text.clone(), crate::yaml::Style::Plain);
+    match (scalar.natural(), bare.natural()) {
+        (Natural::Bool(_) | Natural::Int(_) | Natural::Float(_), _) if wanted.contains("text") => {
+            Some(format!("quote it: `\"{}\"`", scalar.text))
+        }
+        (Natural::Text(_), Natural::Int(_)) if wanted.contains("number") => {
+            Some(format!("write `{}` without quotes", scalar.text))
+        }
+        (Natural::Text(text), natural) if wanted.contains("true") => {
+            let word = match (natural, text.to_ascii_lowercase().as_str()) {
+                (Natural::Bool(value), _) => value,
+                (_, "yes" | "y" | "on") => true,
+                (_, "no" | "n" | "off") => false,
+                _ => return None,
+            };
+            Some(format!("write `{word}`"))
+        }
+        _ => None,
+    }
+}
+
+/// The text of a node that must be text.
+pub(crate) fn text<'n>(
+    node: &'n Node,
+    wanted: &str,
+    example: &str,
+    cx: &mut Cx<'_>,
+) -> Option<&'n str> {
+    let found = match &node.data {
+        Data::Scalar(scalar) => scalar.as_text(),
+        _ => None,
+    };
+    if found.is_none() {
+        cx.wrong_type(node, wanted, example);
+    }
+    found
+}
+
+/// Any text.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(inline, transparent)]
+pub(crate) struct Text(pub(crate) String);
+
+impl Decode for Text {
+    const EXAMPLE: &'static str = "text";
+
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        text(node, "text", Self::EXAMPLE, cx).map(|text| Self(text.to_owned()))
+    }
+}
+
+/// A text that may look like a number or a boolean, taken as it is written: the values of variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FreeText(pub(crate) String);
+
+impl JsonSchema for FreeText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "FreeText".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "number", "boolean"]})
+    }
+}
+
+impl Decode for FreeText {
+    const EXAMPLE: &'static str = "text";
+
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        match &node.data {
+            Data::Scalar(scalar) if !scalar.is_null() => Some(Self(scalar.text.to_string())),
+            _ => {
+                cx.wrong_type(node, "text", Self::EXAMPLE);
+                None
+            }
+        }
+    }
+}
+
+impl Decode for bool {
+    const EXAMPLE: &'static str = "true";
+
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        if let Data::Scalar(scalar) = &node.data
+            && let Natural::Bool(value) = scalar.natural()
+        {
+            return Some(value);
+        }
+        cx.wrong_type(node, "`true` or `false`", Self::EXAMPLE);
+        None
+    }
+}
+
+/// A whole number from `MIN` to `MAX`, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Int<const MIN: u64, const MAX: u64>(pub(crate) u64);
+
+impl<const MIN: u64, const MAX: u64> JsonSchema for Int<MIN, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("Int_{MIN}_{MAX}").into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "minimum": MIN, "maximum": MAX})
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Decode for Int<MIN, MAX> {
+    const EXAMPLE: &'static str = "8";
+
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        let natural = match &node.data {
+            Data::Scalar(scalar) => scalar.natural(),
+            _ => Natural::Null,
+        };
+        let int = match natural {
+            Natural::Int(int) => int,
+            Natural::Float(float) if float.fract() == 0.0 && float.abs() < 1e15 => float as i128,
+            _ => {
+                cx.wrong_type(node, "a whole number", Self::EXAMPLE);
+                return None;
+            }
+        };
+        match u64::try_from(int) {
+            Ok(fits) if (MIN..=MAX).contains(&fits) => Some(Self(fits)),
+            _ => {
+                let message = format!("{} is {int}: it goes from {MIN} to {MAX}", cx.here());
+                let near = if int < i128::from(MIN) { MIN } else { MAX };
+                let help = format!("write `{}`", cx.sample(&near.to_string()));
+                cx.report(node.span, Report::error(Rule::BAD_RANGE, message).help(help));
+                None
+            }
+        }
+    }
+}
+
+/// Reads a word that must be one of a list.
+pub(crate) fn one_of<T: Copy>(
+    node: &Node,
+    words: &[(&str, T)],
+    rule: Rule,
+    cx: &mut Cx<'_>,
+) -> Option<T> {
+    let names: Vec<&str> = words.iter().map(|&(name, _)| name).collect();
+    let found = text(node, "text", names.first().copied().unwrap_or(""), cx)?;
+    if let Some(&(_, value)) = words.iter().find(|(name, _)| *name == found) {
+        return Some(value);
+    }
+    let quoted = Scalar::new(found, crate::yaml::Style::Quoted).describe();
+    let what = quoted.strip_prefix("the text ").unwrap_or(&quoted).to_owned();
+    let message = format!("{} cannot be {what}", cx.here());
+    let help = suggest::or_list(found, &names);
+    cx.report(node.span, Report::error(rule, message).help(help));
+    None
+}
+
+/// A text written in place, or one that `file://path` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) text: Arc<str>,
+    /// The file, relative to the app; none when the text stands in the YAML.
+    pub(crate) file: Option<PathBuf>,
+    /// Where the text stands: in the YAML, or the file's beginning.
+    pub(crate) span: Span,
+}
+
+impl JsonSchema for Source {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Source".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "minLength": 1})
+    }
+}
+
+impl Decode for Source {
+    const EXAMPLE: &'static str = "file://path";
+
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        let written = text(node, "text", Self::EXAMPLE, cx)?;
+        let Some(path) = written.strip_prefix("file://") else {
+            return Some(Self { text: written.into(), file: None, span: node.span });
+        };
+        match cx.files.source(cx.file, path) {
+            Ok((file, text)) => {
+                let name = file.to_string_lossy().replace('\\', "/");
+                let span = Span::head(cx.sources.add(name, Arc::clone(&text)));
+                Some(Self { text, file: Some(file), span })
+            }
+            Err(report) => {
+                cx.report(node.span, report);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The fields of a map: known or not, there or not.
+
+use std::sync::Arc;
+
+use super::{Cx, Decode};
+use crate::problems::{Report, Rule};
+use crate::suggest;
+use crate::yaml::{Data, Node};
+
+/// A map whose fields are being taken.
+pub(crate) struct Fields<'n> {
+    node: &'n Node,
+}
+
+impl<'n> Fields<'n> {
+    /// Opens a map and reports every field that it should not have.
+    pub(crate) fn open(node: &'n Node, known: &[&str], cx: &mut Cx<'_>) -> Option<Self> {
+        let Data::Map(pairs) = &node.data else {
+            let example = known.first().map_or_else(String::new, |field| format!("{{{field}: …}}"));
+            cx.wrong_type(node, "a map of fields", &example);
+            return None;
+        };
+        for pair in pairs.iter().filter(|pair| !known.contains(&&*pair.key)) {
+            let message = format!("{} has no field `{}`", cx.here(), pair.key);
+            let help = match suggest::nearest(&pair.key, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if known.is_empty() => "remove it: there are no fields here".to_owned(),
+                None => format!("its fields are {}", suggest::list(known)),
+            };
+            let report = Report::error(Rule::UNKNOWN_FIELD, message).help(help);
+            cx.within(&pair.key, |cx| cx.report(pair.key_span, report));
+        }
+        Some(Self { node })
+    }
+
+    /// Takes a field, or reports that it is missing.
+    pub(crate) fn take<T: Decode>(&self, name: &str, cx: &mut Cx<'_>) -> Option<T> {
+        match (self.node.get(name), T::absent()) {
+            (Some(value), Some(absent)) if value.is_null() => Some(absent),
+            (Some(value), None) if value.is_null() => self.missing::<T>(name, cx),
+            (Some(value), _) => cx.within(name, |cx| T::decode(value, cx)),
+            (None, Some(absent)) => Some(absent),
+            (None, None) => self.missing::<T>(name, cx),
+        }
+    }
+
+    fn missing<T: Decode>(&self, name: &str, cx: &mut Cx<'_>) -> Option<T> {
+        let report = Report::error(Rule::MISSING_FIELD, format!("{} needs `{name}`", cx.here()))
+            .help(format!("add `{name}: {}`", T::EXAMPLE));
+        let span = self.node.pair(name).map_or(self.node.span, |pair| pair.key_span);
+        cx.within(name, |cx| cx.report(span, report));
+        None
+    }
+}
+
+/// Strips what `stringify!` keeps of a raw identifier.
+pub(crate) const fn field_name(name: &'static str) -> &'static str {
+    match name.as_bytes() {
+        [b'r', b'#', ..] => name.split_at(2).1,
+        _ => name,
+    }
+}
+
+/// Declares the fields of a map once: as a struct, as its reader and (through schemars) as its JSON
+/// Schema, whose descriptions are the doc comments.
+macro_rules! shape {
+    (
+        $(#[$meta:meta])*
+        $vis:vis struct $name:ident {
+            $($(#[$field_meta:meta])* $field:ident: $type:ty,)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, schemars::JsonSchema)]
+        #[schemars(deny_unknown_fields)]
+        $vis struct $name {
+            $($(#[$field_meta])* pub(crate) $field: $type,)*
+        }
+
+        impl $name {
+            /// The fields' names.
+            pub(crate) const FIELDS: &'static [&'static str] =
+                &[$($crate::decode::field_name(stringify!($field))),*];
+        }
+
+        impl $crate::decode::Decode for $name {
+            const EXAMPLE: &'static str = "{…}";
+
+            fn decode(
+                node: &$crate::yaml::Node,
+                cx: &mut $crate::decode::Cx<'_>,
+            ) -> Option<Self> {
+                let fields = $crate::decode::Fields::open(node, Self::FIELDS, cx)?;
+                // All are taken before the first `?`, so that each says what is wrong with it.
+                $(let $field = fields.take($crate::decode::field_name(stringify!($field)), cx);)*
+                let _ = &fields;
+                Some(Self { $($field: $field?,)* })
+            }
+        }
+    };
+}
+
+pub(crate) use shape;
+
+impl<T: Decode> Decode for Vec<T> {
+    const EXAMPLE: &'static str = "[…]";
+
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        let Data::List(items) = &node.data else {
+            cx.wrong_type(node, "a list", &format!("[{}]", T::EXAMPLE));
+            return None;
+        };
+        let read = |(at, item): (usize, &Arc<Node>)| {
+            cx.within(&format!("[{at}]"), |cx| T::decode(item, cx))
+        };
+        let read: Vec<Option<T>> = items.iter().enumerate().map(read).collect();
+        read.into_iter().collect()
+    }
+}

@@ -1,0 +1,226 @@
+//! From index files to drafts of entries: the header of a file, the head of an entry.
+
+use std::sync::Arc;
+
+use crisol_core::{EntryId, Name, Namespace, Value};
+
+use crate::decode::{Cx, FreeText, one_of, text};
+use crate::kind::KindName;
+use crate::problems::{Report, Rule};
+use crate::source::Span;
+use crate::suggest;
+use crate::yaml::{Data, Natural, Node, Pair, quote};
+
+/// Fields of an entry that do not belong to its kind.
+const HEAD: [&str; 4] = ["name", "kind", "meta", "data"];
+
+/// An entry whose head was read and whose fields were not.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    /// None when the name is wrong: the fields are still checked.
+    pub(crate) id: Option<EntryId>,
+    /// None when the kind is wrong.
+    pub(crate) kind: Option<KindName>,
+    pub(crate) namespace: Namespace,
+    /// Which index file it is in.
+    pub(crate) file: usize,
+    /// What to call the entry without an id: `entries[3]`.
+    pub(crate) number: usize,
+    pub(crate) name_span: Span,
+    pub(crate) head: Span,
+    pub(crate) fields: Arc<Node>,
+    pub(crate) meta: Option<Arc<Node>>,
+}
+
+/// Reads the header of an index file and the heads of its entries.
+pub(crate) fn drafts(
+    root: &Node,
+    file: usize,
+    default: Option<&Namespace>,
+    cx: &mut Cx<'_>,
+) -> Vec<Draft> {
+    cx.what = "an index file".to_owned();
+    let known = ["version", "namespace", "entries"];
+    if root.is_null() {
+        let report = Report::error(Rule::MISSING_FIELD, "the file is empty")
+            .help("add `entries:` with a list of entries, or remove the file");
+        cx.report(root.span, report);
+        return Vec::new();
+    }
+    if crate::decode::Fields::open(root, &known, cx).is_none() {
+        return Vec::new();
+    }
+    version(root, cx);
+    let namespace = namespace(root, default, cx);
+    let Some(entries) = root.get("entries") else {
+        let report = Report::error(Rule::MISSING_FIELD, "an index file needs `entries`")
+            .help("add `entries:` with a list of entries");
+        cx.report(root.span, report);
+        return Vec::new();
+    };
+    let items = match &entries.data {
+        Data::List(items) => items.as_slice(),
+        _ if entries.is_null() => &[],
+        _ => {
+            cx.within("entries", |cx| cx.wrong_type(entries, "a list", ""));
+            &[]
+        }
+    };
+    let read = |(number, item): (usize, &Arc<Node>)| {
+        cx.within(&format!("entries[{number}]"), |cx| draft(item, file, number, &namespace, cx))
+    };
+    items.iter().enumerate().filter_map(read).collect()
+}
+
+fn version(root: &Node, cx: &mut Cx<'_>) {
+    use crate::decode::Decode;
+    let Some(node) = root.get("version").filter(|node| !node.is_null()) else { return };
+    let read = cx.within("version", |cx| FreeText::decode(node, cx));
+    if let Some(FreeText(found)) = read
+        && !matches!(found.as_str(), "1.0" | "1")
+    {
+        let message = format!("the version is {}, and only `1.0` is known", quote(&found));
+        let report = Report::error(Rule::VERSION, message).help("write `version: \"1.0\"`");
+        cx.within("version", |cx| cx.report(node.span, report));
+    }
+}
+
+/// The namespace of a file. One that is missing or wrong is reported, and what `cx` has stands in for
+/// it, so that the entries are still checked.
+fn namespace(root: &Node, default: Option<&Namespace>, cx: &mut Cx<'_>) -> Namespace {
+    let written = root.get("namespace").filter(|node| !node.is_null());
+    let fallback = default.unwrap_or(&cx.namespace).clone();
+    let Some(node) = written else {
+        if default.is_none() {
+            let report = Report::error(Rule::NO_NAMESPACE, "the file has no `namespace`")
+                .help("add `namespace: myns`, or give a default one (`--namespace myns`)");
+            cx.report(root.span, report);
+        }
+        return fallback;
+    };
+    cx.within("namespace", |cx| {
+        let found = text(node, "text", "myns", cx)?;
+        let bad = match found.parse::<Namespace>() {
+            Ok(namespace) => return Some(namespace),
+            Err(bad) => bad,
+        };
+        let report = Report::error(Rule::BAD_NAME, format!("the namespace {bad}"))
+            .help("write a namespace such as `app.users`");
+        cx.report(node.span, report);
+        None
+    })
+    .unwrap_or(fallback)
+}
+
+fn draft(
+    node: &Arc<Node>,
+    file: usize,
+    number: usize,
+    namespace: &Namespace,
+    cx: &mut Cx<'_>,
+) -> Option<Draft> {
+    if !matches!(node.data, Data::Map(_)) {
+        cx.wrong_type(node, "a map of fields", "{name: …, kind: …}");
+        return None;
+    }
+    let name = name(node, cx);
+    let kind = kind(node, cx);
+    let head = node.place_of("kind");
+    let meta = meta(node, cx);
+    Some(Draft {
+        id: name.map(|name| EntryId::new(namespace, &name)),
+        kind,
+        namespace: namespace.clone(),
+        file,
+        number,
+        name_span: node.place_of("name"),
+        head,
+        fields: Arc::new(fields(node, head, cx)),
+        meta,
+    })
+}
+
+fn missing(node: &Node, field: &str, example: &str, cx: &mut Cx<'_>) {
+    let report = Report::error(Rule::MISSING_FIELD, format!("an entry needs `{field}`"))
+        .help(format!("add `{field}: {example}`"));
+    cx.report(node.span, report);
+}
+
+fn name(node: &Node, cx: &mut Cx<'_>) -> Option<Name> {
+    let Some(found) = node.get("name").filter(|found| !found.is_null()) else {
+        missing(node, "name", "my_entry", cx);
+        return None;
+    };
+    cx.within("name", |cx| {
+        let written = text(found, "text", "my_entry", cx)?;
+        written
+            .parse()
+            .map_err(|bad| {
+                let report = Report::error(Rule::BAD_NAME, format!("the name {bad}"))
+                    .help("write a name such as `transform_users`");
+                cx.report(found.span, report);
+            })
+            .ok()
+    })
+}
+
+fn kind(node: &Node, cx: &mut Cx<'_>) -> Option<KindName> {
+    let Some(found) = node.get("kind").filter(|found| !found.is_null()) else {
+        missing(node, "kind", "function.wasm", cx);
+        return None;
+    };
+    cx.within("kind", |cx| one_of(found, KindName::WORDS, Rule::UNKNOWN_KIND, cx))
+}
+
+fn meta(node: &Node, cx: &mut Cx<'_>) -> Option<Arc<Node>> {
+    let meta = node.get("meta").filter(|meta| !meta.is_null())?;
+    if matches!(meta.data, Data::Map(_)) {
+        return Some(Arc::clone(meta));
+    }
+    cx.within("meta", |cx| cx.wrong_type(meta, "a map", "{title: My entry}"));
+    None
+}
+
+/// The kind's own fields: under `data`, or beside the head.
+fn fields(node: &Node, head: Span, cx: &mut Cx<'_>) -> Node {
+    let beside = node.pairs().iter().filter(|pair| !HEAD.contains(&&*pair.key));
+    let beside: Vec<Pair> = beside.cloned().collect();
+    let Some(data) = node.get("data").filter(|data| !data.is_null()) else {
+        return Node::new(head, Data::Map(beside));
+    };
+    if !matches!(data.data, Data::Map(_)) {
+        cx.within("data", |cx| cx.wrong_type(data, "a map of fields", ""));
+    }
+    for pair in &beside {
+        let message = format!("`{}` stands beside `data`", pair.key);
+        let mut help = "move it into `data`".to_owned();
+        if let Some(near) = suggest::nearest(&pair.key, HEAD) {
+            help = format!("{help}; or did you mean `{near}`?");
+        }
+        let report = Report::error(Rule::MIXED_DATA, message).help(help);
+        cx.within(&pair.key, |cx| cx.report(pair.key_span, report));
+    }
+    Node::new(head, Data::Map(data.pairs().to_vec()))
+}
+
+/// A node as a value without a type, for `meta`.
+pub(crate) fn value(node: &Node) -> Value {
+    match &node.data {
+        Data::List(items) => Value::List(items.iter().map(|item| value(item)).collect()),
+        Data::Map(pairs) => {
+            let pair = |pair: &Pair| (Value::from(&*pair.key), value(&pair.value));
+            Value::Map(pairs.iter().map(pair).collect())
+        }
+        Data::Scalar(scalar) => match scalar.natural() {
+            Natural::Null => Value::Null,
+            Natural::Bool(bool) => Value::Bool(bool),
+            Natural::Int(int) => match (i64::try_from(int), u64::try_from(int)) {
+                (Ok(int), _) => Value::Int(int),
+                (_, Ok(int)) => Value::UInt(int),
+                _ => Value::Float(int as f64),
+            },
+            Natural::Float(float) => Value::Float(float),
+            Natural::Text(text) => Value::from(text),
+        },
+    }
+}

@@ -1,0 +1,182 @@
+//! The files of an app, on disk or in memory. Nothing outside the app's folder is ever read: on disk
+//! every path is opened below a directory handle, so that neither `..` nor a symlink leads out.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+use crate::problems::{Report, Rule};
+use crate::yaml::quote;
+
+/// The largest index file that is read, in bytes.
+pub(crate) const MAX_INDEX: u64 = 256 << 20;
+/// The largest `file://` source that is read, in bytes.
+pub(crate) const MAX_SOURCE: u64 = 32 << 20;
+/// How deep folders are searched for index files.
+const MAX_FOLDERS: usize = 64;
+
+/// Names of index files.
+const INDEX: [&str; 3] = ["_index.yaml", "_index.yml", "_index.json"];
+
+/// Where the files are.
+#[derive(Debug)]
+pub(crate) enum Files {
+    Disk(Dir),
+    Memory(BTreeMap<String, Arc<str>>),
+}
+
+impl Files {
+    pub(crate) fn open(dir: &Path) -> std::io::Result<Self> {
+        Dir::open_ambient_dir(dir, ambient_authority()).map(Self::Disk)
+    }
+
+    /// The index files, in the order of their paths, and the folders that could not be searched.
+    pub(crate) fn indexes(&self) -> (Vec<String>, Vec<Report>) {
+        let mut found = Vec::new();
+        let mut reports = Vec::new();
+        match self {
+            Self::Memory(files) => {
+                found.extend(files.keys().filter(|path| is_index(path)).cloned())
+            }
+            Self::Disk(root) => search(root, "", 0, &mut found, &mut reports),
+        }
+        found.sort();
+        (found, reports)
+    }
+
+    /// The bytes of a file, at most `max`.
+    pub(crate) fn read(&self, path: &str, max: u64) -> Result<Vec<u8>, Report> {
+        let fail =
+            |why: String| Report::error(Rule::IO, format!("cannot read {}: {why}", quote(path)));
+        let root = match self {
+            Self::Memory(files) => {
+                let text = files.get(path).ok_or_else(|| fail("no such file".to_owned()))?;
+                return Ok(text.as_bytes().to_vec());
+            }
+            Self::Disk(root) => root,
+        };
+        // Looking first keeps a FIFO from being waited for.
+        let meta = root.metadata(path).map_err(|error| fail(plain(&error)))?;
+        if !meta.is_file() {
+            return Err(fail("it is not a file".to_owned()));
+        }
+        let file = root.open(path).map_err(|error| fail(plain(&error)))?;
+        let mut bytes = Vec::new();
+        file.take(max + 1).read_to_end(&mut bytes).map_err(|error| fail(plain(&error)))?;
+        if bytes.len() as u64 > max {
+            let message = format!("{} is larger than {max} bytes", quote(path));
+            return Err(Report::error(Rule::TOO_LARGE, message).help("split the file"));
+        }
+        Ok(bytes)
+    }
+
+    /// The text that `file://path` names in an index file, and its path from the app's folder.
+    pub(crate) fn source(&self, index: &str, path: &str) -> Result<(PathBuf, Arc<str>), Report> {
+        let bad = |why: &str| {
+            let message = format!("{} {why}", quote(&format!("file://{path}")));
+            Report::error(Rule::BAD_SOURCE, message)
+                .help("name a file inside the app, relative to the folder of this index file")
+        };
+        let from = Path::new(index).parent().unwrap_or(Path::new(""));
+        let full = beneath(from, path).map_err(bad)?;
+        let name = full.to_string_lossy().replace('\\', "/");
+        let bytes = self.read(&name, MAX_SOURCE).map_err(|report| match report.rule {
+            Rule::TOO_LARGE => report,
+            _ => bad(&format!("cannot be read: {}", after_colon(&report.message))),
+        })?;
+        let text = String::from_utf8(bytes).map_err(|_| bad("is not UTF-8 text"))?;
+        Ok((full, strip_bom(&text).into()))
+    }
+}
+
+pub(crate) fn strip_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// What comes after the first `: ` of a message.
+fn after_colon(message: &str) -> &str {
+    message.split_once(": ").map_or(message, |(_, rest)| rest)
+}
+
+/// An I/O error in lower case and without the number of the operating system.
+fn plain(error: &std::io::Error) -> String {
+    use std::io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::NotFound => "no such file".to_owned(),
+        Kind::PermissionDenied if error.raw_os_error().is_none() => {
+            "it leads out of the app".to_owned()
+        }
+        Kind::PermissionDenied => "permission denied".to_owned(),
+        _ => {
+            let text = error.to_string();
+            let text = text.split(" (os error").next().unwrap_or("").to_owned();
+            text.to_lowercase()
+        }
+    }
+}
+
+/// Joins a path to a folder of the app; it may not leave the app.
+fn beneath(folder: &Path, path: &str) -> Result<PathBuf, &'static str> {
+    if path.is_empty() {
+        return Err("names no file");
+    }
+    if path.contains('\0') {
+        return Err("has a NUL character");
+    }
+    let mut full: Vec<_> = folder.components().map(|part| part.as_os_str().to_owned()).collect();
+    for part in Path::new(path).components() {
+        match part {
+            Component::Normal(part) => full.push(part.to_owned()),
+            Component::CurDir => {}
+            Component::ParentDir => drop(full.pop().ok_or("leaves the app")?),
+            Component::RootDir | Component::Prefix(_) => return Err("is an absolute path"),
+        }
+    }
+    Ok(full.iter().collect())
+}
+
+fn is_index(path: &str) -> bool {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    INDEX.contains(&name) && folder.split('/').all(|part| part.is_empty() || is_searched(part))
+}
+
+/// Hidden folders and installed packages are none of the app.
+fn is_searched(folder: &str) -> bool {
+    !folder.starts_with('.') && folder != "node_modules"
+}
+
+fn search(dir: &Dir, path: &str, depth: usize, found: &mut Vec<String>, reports: &mut Vec<Report>) {
+    let fail = |error: &std::io::Error| {
+        let message = format!("cannot list the folder {}: {}", quote(path), plain(error));
+        Report::error(Rule::IO, message).help("let the folder be read, or move it out of the app")
+    };
+    if depth > MAX_FOLDERS {
+        return;
+    }
+    let entries = match dir.entries() {
+        Ok(entries) => entries,
+        Err(error) => return reports.push(fail(&error)),
+    };
+    for entry in entries {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => return reports.push(fail(&error)),
+        };
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let full = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+        // Symlinked folders are not followed: they could lead in a ring.
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder && is_searched(&name) {
+            match entry.open_dir() {
+                Ok(inner) => search(&inner, &full, depth + 1, found, reports),
+                Err(error) => reports.push(fail(&error)),
+            }
+        } else if !is_folder && INDEX.contains(&&*name) {
+            found.push(full);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What a guest gets of the outside: arguments, variables, folders, peers.
+
+use std::collections::HashMap;
+
+use crisol_core::EntryId;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+
+use crate::decode::{Cx, Decode, Text, shape};
+use crate::problems::{Report, Rule};
+use crate::reference::{Folder, Ref, Variable};
+use crate::source::Span;
+use crate::values::{EnvName, GuestPath, Network, NetworkRule};
+use crate::yaml::{Data, Node};
+
+/// The WASI configuration of a guest; by default it gets nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Wasi {
+    /// Command-line arguments, the program's name not among them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// The working directory.
+    pub cwd: GuestPath,
+    /// Environment variables, names unique.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<EnvMapping>,
+    /// Folders, guest paths unique.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
+    /// Peers that sockets and outgoing HTTP may reach.
+    #[serde(skip_serializing_if = "Network::is_empty")]
+    pub network: Network,
+}
+
+/// One variable of a guest's environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EnvMapping {
+    /// The `env.variable` entry, asked at call time.
+    pub id: EntryId,
+    /// The name that the guest sees.
+    pub name: EnvName,
+    /// Whether a call fails when the variable has no value.
+    pub required: bool,
+}
+
+/// One folder that a guest sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mount {
+    /// The `fs.directory` entry.
+    pub fs: EntryId,
+    /// Where the guest sees it.
+    pub guest: GuestPath,
+    /// Whether creating, writing, renaming and removing are refused.
+    pub read_only: bool,
+}
+
+shape! {
+    /// What a guest gets of the outside.
+    pub(crate) struct WasiFields {
+        /// Command-line arguments.
+        args: Option<Vec<Text>>,
+        /// Working directory in the guest, absolute. Default: `/`.
+        cwd: Option<GuestPath>,
+        /// Environment variables, taken from the registry at call time.
+        env: Option<Vec<EnvFields>>,
+        /// Folders of the registry that the guest sees.
+        mounts: Option<Vec<MountFields>>,
+        /// Peers that sockets and outgoing HTTP may reach: `host:port`, `*.host:port`,
+        /// `address/bits:*`. Nothing when left out.
+        network: Option<Vec<NetworkRule>>,
+    }
+}
+
+shape! {
+    /// One variable of a guest's environment.
+    pub(crate) struct EnvFields {
+        /// The `env.variable` entry that has the value.
+        id: Ref<Variable>,
+        /// The name that the guest sees.
+        name: EnvName,
+        /// Fail the call when there is no value. Default: false.
+        required: Option<bool>,
+    }
+}
+
+shape! {
+    /// One folder that a guest sees.
+    pub(crate) struct MountFields {
+        /// The `fs.directory` entry.
+        fs: Ref<Folder>,
+        /// Where the guest sees it: absolute, and of no other mount.
+        guest: GuestPath,
+        /// Refuse everything that changes the folder. Default: false.
+        read_only: Option<bool>,
+    }
+}
+
+impl Decode for Wasi {
+    const EXAMPLE: &'static str = "{args: [\"--verbose\"]}";
+
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        let fields = WasiFields::decode(node, cx)?;
+        let wasi = Self {
+            args: fields.args.unwrap_or_default().into_iter().map(|arg| arg.0).collect(),
+            cwd: fields.cwd.unwrap_or_default(),
+            env: fields.env.unwrap_or_default().into_iter().map(EnvMapping::from).collect(),
+            mounts: fields.mounts.unwrap_or_default().into_iter().map(Mount::from).collect(),
+            network: fields.network.unwrap_or_default().into_iter().collect(),
+        };
+        let names = wasi.env.iter().map(|env| env.name.to_string());
+        let names_differ = unique(node, "env", "name", names, cx);
+        let guests = wasi.mounts.iter().map(|mount| mount.guest.to_string());
+        let guests_differ = unique(node, "mounts", "guest", guests, cx);
+        let plain = no_nul(node, cx);
+        (names_differ && guests_differ && plain).then_some(wasi)
+    }
+}
+
+impl From<EnvFields> for EnvMapping {
+    fn from(fields: EnvFields) -> Self {
+        let required = fields.required.unwrap_or(false);
+        Self { id: fields.id.id, name: fields.name, required }
+    }
+}
+
+impl From<MountFields> for Mount {
+    fn from(fields: MountFields) -> Self {
+        let read_only = fields.read_only.unwrap_or(false);
+        Self { fs: fields.fs.id, guest: fields.guest, read_only }
+    }
+}
+
+/// Reports each item of a list whose field has the value of an earlier one's.
+fn unique(
+    node: &Node,
+    list: &str,
+    field: &str,
+    values: impl Iterator<Item = String>,
+    cx: &mut Cx<'_>,
+) -> bool {
+    let items = match node.get(list).map(|node| &node.data) {
+        Some(Data::List(items)) => items.as_slice(),
+        _ => &[],
+    };
+    let mut seen: HashMap<String, Span> = HashMap::new();
+    let mut all_differ = true;
+    for (at, (item, value)) in items.iter().zip(values).enumerate() {
+        let span = item.place_of(field);
+        let Some(&first) = seen.get(&value) else {
+            seen.insert(value, span);
+            continue;
+        };
+        all_differ = false;
+        let message = format!("`{value}` is in `{list}` twice");
+        let report = Report::error(Rule::DUPLICATE, message)
+            .also(Some(first), "first here")
+            .help(format!("give each item of `{list}` a `{field}` of its own"));
+        cx.within(&format!("{list}[{at}].{field}"), |cx| cx.report(span, report));
+    }
+    all_differ
+}
+
+/// An argument with a NUL cannot be handed to a guest.
+fn no_nul(node: &Node, cx: &mut Cx<'_>) -> bool {
+    let items = match node.get("args").map(|node| &node.data) {
+        Some(Data::List(items)) => items.as_slice(),
+        _ => &[],
+    };
+    let mut plain = true;
+    for (at, item) in items.iter().enumerate() {
+        if matches!(&item.data, Data::Scalar(scalar) if scalar.text.contains('\0')) {
+            plain = false;
+            let report = Report::error(Rule::BAD_FORM, "an argument has a NUL character")
+                .help("remove the `\\0`");
+            cx.within(&format!("args[{at}]"), |cx| cx.report(item.span, report));
+        }
+    }
+    plain
+}
+
+impl JsonSchema for Wasi {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Wasi".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        WasiFields::json_schema(generator)
+    }
+}

@@ -1,0 +1,137 @@
+//! What entries are to one another: references, rings, routes, names, and what nothing uses.
+
+mod env;
+mod http;
+mod unused;
+
+use std::collections::{BTreeMap, HashMap};
+
+use crisol_core::EntryId;
+
+use crate::decode::Link;
+use crate::kind::KindName;
+use crate::kinds::Kind;
+use crate::locate;
+use crate::problems::{Report, Rule, Sink};
+use crate::registry::{Entry, Origin};
+use crate::source::Span;
+use crate::suggest;
+
+/// How many dangling references are given a nearest id: each costs a look at every id.
+const MAX_SEARCHES: usize = 50;
+
+/// What linking sees of an app.
+struct Scope<'a> {
+    origins: &'a HashMap<EntryId, Origin>,
+    links: &'a [Link],
+    sink: &'a mut Sink,
+}
+
+impl Scope<'_> {
+    /// The place of a field, or of the entry's head.
+    fn span(&self, id: &EntryId, field: &str) -> Option<Span> {
+        let origin = self.origins.get(id)?;
+        Some(locate::exact(origin, field).map_or(origin.head, |node| node.span))
+    }
+
+    fn name_span(&self, id: &EntryId) -> Option<Span> {
+        self.origins.get(id).map(|origin| origin.name)
+    }
+
+    fn report(&mut self, id: &EntryId, field: &str, report: Report) {
+        let span = self.span(id, field);
+        let field = (!field.is_empty()).then(|| field.to_owned());
+        self.sink.push(span, Some(id.clone()), field, report);
+    }
+}
+
+/// Checks all that takes more than one entry, and fills in routers and services left out. `kinds` has
+/// every entry, those that could not be read too, so that a reference to one of them does not dangle.
+pub(crate) fn link(
+    entries: &mut BTreeMap<EntryId, Entry>,
+    kinds: &HashMap<EntryId, Option<KindName>>,
+    origins: &HashMap<EntryId, Origin>,
+    links: &[Link],
+    sink: &mut Sink,
+) {
+    references(kinds, links, sink);
+    let mut scope = Scope { origins, links, sink };
+    env::rings(entries, &mut scope);
+    env::shadowed(entries, &mut scope);
+    http::parents(entries, kinds, &mut scope);
+    http::routes(entries, &mut scope);
+    http::transports(entries, &mut scope);
+    commands(entries, &mut scope);
+    unused::warn(entries, &mut scope);
+}
+
+fn references(kinds: &HashMap<EntryId, Option<KindName>>, links: &[Link], sink: &mut Sink) {
+    let mut searches = 0;
+    for link in links {
+        let report = match kinds.get(&link.to) {
+            // Its kind is misspelt, which is reported where it stands.
+            Some(None) => continue,
+            Some(Some(kind)) if link.want.contains(kind) => continue,
+            Some(Some(kind)) => wrong_kind(link, *kind),
+            None => {
+                searches += 1;
+                dangling(link, kinds, searches <= MAX_SEARCHES)
+            }
+        };
+        sink.push(Some(link.span), Some(link.from.clone()), Some(link.field.clone()), report);
+    }
+}
+
+fn wanted(link: &Link) -> String {
+    if link.want == KindName::STORAGES {
+        return "`env.storage.*`".to_owned();
+    }
+    let words: Vec<&str> = link.want.iter().map(|kind| kind.as_str()).collect();
+    suggest::list(&words).replace(", ", " or ")
+}
+
+fn wrong_kind(link: &Link, kind: KindName) -> Report {
+    let message = format!("`{}` is a `{kind}`, and {} is wanted here", link.to, wanted(link));
+    Report::error(Rule::WRONG_KIND, message).help(format!("name an entry of kind {}", wanted(link)))
+}
+
+fn dangling(link: &Link, kinds: &HashMap<EntryId, Option<KindName>>, search: bool) -> Report {
+    let report =
+        Report::error(Rule::DANGLING_REFERENCE, format!("there is no entry `{}`", link.to));
+    let fits = |kind: &Option<KindName>| kind.is_none_or(|kind| link.want.contains(&kind));
+    let mut ids: Vec<&EntryId> = Vec::new();
+    if search {
+        ids = kinds.iter().filter(|(_, kind)| fits(kind)).map(|(id, _)| id).collect();
+        ids.sort();
+    }
+    let same_name = ids.iter().find(|id| id.name() == link.to.name()).map(|id| id.as_str());
+    let near = || suggest::nearest(link.to.as_str(), ids.iter().map(|id| id.as_str()));
+    if let Some(near) = same_name.or_else(near) {
+        return report.help(format!("did you mean `{near}`?"));
+    }
+    let add = format!("add an entry `{}` of kind {}", link.to, wanted(link));
+    match ids.as_slice() {
+        [] => report.help(add),
+        [first, rest @ ..] if rest.len() < 5 => {
+            let all: Vec<&str> = std::iter::once(first).chain(rest).map(|id| id.as_str()).collect();
+            report.help(format!("{add}, or use {}", suggest::list(&all)))
+        }
+        _ => report.help(add),
+    }
+}
+
+/// A command's name is for one entry.
+fn commands(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
+    let mut seen = HashMap::new();
+    for entry in entries.values() {
+        let Kind::Process(process) = &entry.kind else { continue };
+        let Some(command) = &process.command else { continue };
+        let Some(first) = seen.insert(command, &entry.id) else { continue };
+        seen.insert(command, first);
+        let message = format!("the command `{command}` is there twice");
+        let report = Report::error(Rule::DUPLICATE, message)
+            .also(scope.span(first, "meta.command.name"), "first here")
+            .help("give one of the two another name");
+        scope.report(&entry.id, "meta.command.name", report);
+    }
+}

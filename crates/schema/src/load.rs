@@ -1,0 +1,273 @@
+//! Loading: files to drafts, drafts to entries, entries to a linked registry.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use crisol_core::{EntryId, Namespace, Value};
+
+use crate::decode::{Cx, Link};
+use crate::entry::{self, Draft};
+use crate::files::{Files, MAX_INDEX, strip_bom};
+use crate::kind::KindName;
+use crate::kinds::{self, Body};
+use crate::link;
+use crate::overrides;
+use crate::problems::{Problems, Report, Rule, Sink};
+use crate::registry::{App, Entry, Origin, Registry};
+use crate::source::{Sources, Span};
+use crate::yaml;
+
+/// Reads an app.
+///
+/// ```
+/// let app = crisol_schema::Loader::new()
+///     .file("_index.yaml", "
+/// namespace: myns
+/// entries:
+///   - name: answer
+///     kind: function.wat
+///     source: (module (func (export \"answer\") (result i32) i32.const 42))
+///     method: answer
+/// ")
+///     .load_files()?;
+/// assert!(app.registry.get("myns:answer").is_some());
+/// # Ok::<(), crisol_schema::Problems>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Loader {
+    default_namespace: Option<Namespace>,
+    overrides: Vec<String>,
+    files: BTreeMap<String, Arc<str>>,
+}
+
+impl Loader {
+    /// A loader without a default namespace and overrides.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The namespace of index files that name none.
+    #[must_use]
+    pub fn default_namespace(mut self, namespace: Namespace) -> Self {
+        self.default_namespace = Some(namespace);
+        self
+    }
+
+    /// Overrides one field of one entry: `ns:entry:path=value`, such as
+    /// `myns:compute:limits.max_execution_ms=500`. The value is YAML, read as the field's type wants
+    /// it; an empty one removes the field. What is wrong with it is found by loading.
+    #[must_use]
+    pub fn set(mut self, text: impl Into<String>) -> Self {
+        self.overrides.push(text.into());
+        self
+    }
+
+    /// Adds a file for [`Loader::load_files`], its path relative to the app with `/` between folders.
+    #[must_use]
+    pub fn file(mut self, path: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
+        self.files.insert(path.into(), text.into());
+        self
+    }
+
+    /// Reads every index file below a folder.
+    ///
+    /// # Errors
+    /// All that is wrong, warnings too, when one thing or more is: there is never a part of an app.
+    pub fn load(&self, dir: impl AsRef<Path>) -> Result<App, Problems> {
+        let dir = dir.as_ref();
+        match Files::open(dir) {
+            Ok(files) => self.run(&files),
+            Err(error) => {
+                let message = format!("cannot open the app `{}`: {error}", dir.display());
+                let report = Report::error(Rule::IO, message)
+                    .help("name a folder with an `_index.yaml` in it");
+                let mut sink = Sink::default();
+                sink.push(None, None, None, report);
+                Err(sink.into_problems(&Arc::default()))
+            }
+        }
+    }
+
+    /// Reads the files given with [`Loader::file`], and nothing else.
+    ///
+    /// # Errors
+    /// As [`Loader::load`].
+    pub fn load_files(&self) -> Result<App, Problems> {
+        self.run(&Files::Memory(self.files.clone()))
+    }
+
+    fn run(&self, files: &Files) -> Result<App, Problems> {
+        let mut loading = Loading::new(files);
+        loading.read(self.default_namespace.as_ref());
+        overrides::apply(
+            &self.overrides,
+            &mut loading.drafts,
+            &mut loading.sink,
+            &mut loading.sources,
+        );
+        loading.decode();
+        loading.finish()
+    }
+}
+
+/// What is known while an app loads.
+struct Loading<'f> {
+    files: &'f Files,
+    sources: Sources,
+    sink: Sink,
+    /// Paths of the index files.
+    indexes: Vec<String>,
+    drafts: Vec<Draft>,
+    links: Vec<Link>,
+    entries: BTreeMap<EntryId, Entry>,
+}
+
+impl<'f> Loading<'f> {
+    fn new(files: &'f Files) -> Self {
+        let (indexes, unread) = files.indexes();
+        let mut sink = Sink::default();
+        if indexes.is_empty() && unread.is_empty() {
+            let report = Report::error(Rule::NO_INDEX, "the app has no index file")
+                .help("add an `_index.yaml` with `namespace:` and `entries:`");
+            sink.push(None, None, None, report);
+        }
+        unread.into_iter().for_each(|report| sink.push(None, None, None, report));
+        Self {
+            files,
+            sources: Sources::default(),
+            sink,
+            indexes,
+            drafts: Vec::new(),
+            links: Vec::new(),
+            entries: BTreeMap::new(),
+        }
+    }
+
+    /// Reads every index file into drafts.
+    fn read(&mut self, default: Option<&Namespace>) {
+        for (file, path) in self.indexes.iter().enumerate() {
+            let bytes = match self.files.read(path, MAX_INDEX) {
+                Ok(bytes) => bytes,
+                Err(report) => {
+                    self.sink.push(None, None, None, report);
+                    continue;
+                }
+            };
+            let Some(source) = text(path, bytes, &mut self.sources, &mut self.sink) else {
+                continue;
+            };
+            let Some(text) = self.sources.get(source).map(|one| Arc::clone(&one.text)) else {
+                continue;
+            };
+            let mut faults = Vec::new();
+            let root = yaml::parse(source, &text, &mut faults);
+            faults.into_iter().for_each(|(span, report)| self.sink.file(span, report));
+            let Some(root) = root else { continue };
+            let Some(stand_in) = stand_in() else { continue };
+            let mut cx = Cx {
+                sink: &mut self.sink,
+                sources: &mut self.sources,
+                files: self.files,
+                links: &mut self.links,
+                file: path,
+                namespace: stand_in,
+                entry: None,
+                what: String::new(),
+                path: String::new(),
+            };
+            self.drafts.extend(entry::drafts(&root, file, default, &mut cx));
+        }
+        self.drop_duplicates();
+    }
+
+    /// Keeps the first of each id; the others are still checked, without an id.
+    fn drop_duplicates(&mut self) {
+        let mut seen: HashMap<EntryId, Span> = HashMap::new();
+        for draft in &mut self.drafts {
+            let Some(id) = draft.id.clone() else { continue };
+            if let Some(&first) = seen.get(&id) {
+                let report = Report::error(Rule::DUPLICATE_ID, format!("`{id}` is there twice"))
+                    .also(Some(first), "first here")
+                    .help("give one of the two another name");
+                self.sink.push(Some(draft.name_span), Some(id), None, report);
+                draft.id = None;
+            } else {
+                seen.insert(id, draft.name_span);
+            }
+        }
+    }
+
+    /// Reads the fields of every draft.
+    fn decode(&mut self) {
+        for draft in &self.drafts {
+            let Some(kind) = draft.kind else { continue };
+            let mut cx = Cx {
+                sink: &mut self.sink,
+                sources: &mut self.sources,
+                files: self.files,
+                links: &mut self.links,
+                file: self.indexes.get(draft.file).map_or("", String::as_str),
+                namespace: draft.namespace.clone(),
+                entry: draft.id.clone(),
+                what: format!("`{kind}`"),
+                path: String::new(),
+            };
+            if draft.id.is_none() {
+                cx.path = format!("entries[{}]", draft.number);
+            }
+            let body = Body { fields: &draft.fields, meta: draft.meta.as_deref() };
+            let read = kinds::read(kind, &body, &mut cx);
+            if let (Some(kind), Some(id)) = (read, draft.id.clone()) {
+                let meta = draft.meta.as_deref().map_or(Value::Null, entry::value);
+                self.entries.insert(id.clone(), Entry { id, kind, meta });
+            }
+        }
+    }
+
+    /// Links, and hands out the app or what is wrong with it.
+    fn finish(mut self) -> Result<App, Problems> {
+        let kinds: HashMap<EntryId, Option<KindName>> =
+            self.drafts.iter().filter_map(|draft| Some((draft.id.clone()?, draft.kind))).collect();
+        let origins: HashMap<EntryId, Origin> = self
+            .drafts
+            .into_iter()
+            .filter_map(|draft| {
+                let Draft { head, name_span: name, fields, meta, .. } = draft;
+                Some((draft.id?, Origin { head, name, fields, meta }))
+            })
+            .collect();
+        link::link(&mut self.entries, &kinds, &origins, &self.links, &mut self.sink);
+        let sources = Arc::new(self.sources);
+        let problems = self.sink.into_problems(&sources);
+        if problems.errors() > 0 {
+            return Err(problems);
+        }
+        let registry = Registry { entries: self.entries, origins, sources };
+        Ok(App { registry, warnings: problems })
+    }
+}
+
+/// The namespace of entries whose file has none; their file is in error, so it is never seen in an app.
+fn stand_in() -> Option<Namespace> {
+    "_".parse().ok()
+}
+
+/// The text of a file as a source. Bytes that are not UTF-8 are reported.
+fn text(path: &str, bytes: Vec<u8>, sources: &mut Sources, sink: &mut Sink) -> Option<u32> {
+    match String::from_utf8(bytes) {
+        Ok(text) => Some(sources.add(path, strip_bom(&text).into())),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let bom = text.len() - strip_bom(&text).len();
+            let at = at.saturating_sub(bom) as u32;
+            let source = sources.add(path, strip_bom(&text).into());
+            let report = Report::error(Rule::NOT_UTF8, "the file is not UTF-8 from here on")
+                .help("save the file as UTF-8");
+            sink.file(Span { source, start: at, end: at + 1 }, report);
+            None
+        }
+    }
+}

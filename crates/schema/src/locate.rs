@@ -1,0 +1,104 @@
+//! From the path of a field to its place, and from a byte of a text to where it is written.
+
+use std::sync::Arc;
+
+use crate::registry::Origin;
+use crate::source::{Sources, Span};
+use crate::yaml::{Data, Node, Style};
+
+/// One step of a path of fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step<'p> {
+    Key(&'p str),
+    Index(usize),
+}
+
+/// The steps of `wasi.mounts[0].guest`; none when the text is no path.
+pub(crate) fn steps(path: &str) -> Option<Vec<Step<'_>>> {
+    let mut steps = Vec::new();
+    for part in path.split('.') {
+        let (key, mut rest) = part.split_at(part.find('[').unwrap_or(part.len()));
+        if key.is_empty() {
+            return None;
+        }
+        steps.push(Step::Key(key));
+        while let Some(inner) = rest.strip_prefix('[') {
+            let (index, after) = inner.split_once(']')?;
+            steps.push(Step::Index(index.parse().ok()?));
+            rest = after;
+        }
+        if !rest.is_empty() {
+            return None;
+        }
+    }
+    Some(steps)
+}
+
+fn child<'n>(node: &'n Node, step: Step<'_>) -> Option<&'n Arc<Node>> {
+    match (step, &node.data) {
+        (Step::Key(key), _) => node.get(key),
+        (Step::Index(at), Data::List(items)) => items.get(at),
+        (Step::Index(_), _) => None,
+    }
+}
+
+/// Where a path begins: in `meta`, or in the kind's fields.
+fn root<'o, 'p>(origin: &'o Origin, path: &'p str) -> Option<(&'o Node, Vec<Step<'p>>)> {
+    let mut steps = steps(path)?;
+    if steps.first() == Some(&Step::Key("meta")) {
+        steps.remove(0);
+        return Some((origin.meta.as_deref()?, steps));
+    }
+    Some((&origin.fields, steps))
+}
+
+/// The node at a path, or the nearest one above it that is written.
+pub(crate) fn field<'o>(origin: &'o Origin, path: &str) -> Option<&'o Node> {
+    let (mut node, steps) = root(origin, path)?;
+    for step in steps {
+        match child(node, step) {
+            Some(inner) => node = inner,
+            None => break,
+        }
+    }
+    Some(node)
+}
+
+/// The node at a path.
+pub(crate) fn exact<'o>(origin: &'o Origin, path: &str) -> Option<&'o Node> {
+    let (node, steps) = root(origin, path)?;
+    steps.into_iter().try_fold(node, |node, step| child(node, step).map(|inner| &**inner))
+}
+
+/// Where a byte of a scalar's text is written. A block scalar's lines are those of the file, moved to the
+/// right; a text on one line is where it stands; anything else is shown as a whole.
+pub(crate) fn inside(sources: &Sources, node: &Node, offset: usize) -> Span {
+    let place = || {
+        let Data::Scalar(scalar) = &node.data else { return None };
+        let source = sources.get(node.span.source)?;
+        let raw = source.text.get(node.span.range())?;
+        let before = scalar.text.get(..offset)?;
+        let (line, column) = (
+            before.matches('\n').count(),
+            before.len() - before.rfind('\n').map_or(0, |at| at + 1),
+        );
+        let found = if scalar.style == Style::Quoted && !raw.starts_with(['"', '\'']) {
+            let wanted = scalar.text.split('\n').nth(line)?;
+            let first = source.line_of(node.span.start as usize);
+            // The scalar may begin at its `|` or at its first line.
+            let at = [first, first + 1].into_iter().map(|start| start + line);
+            let at =
+                at.into_iter().find(|&at| source.line(at).trim_start() == wanted.trim_start())?;
+            let text = source.line(at);
+            let shift = text.len().checked_sub(wanted.trim_end_matches('\r').len())?;
+            source.line_start(at) + shift + column
+        } else {
+            let quote = usize::from(raw.starts_with(['"', '\'']));
+            let same = raw.get(quote..)?.get(..offset)? == before;
+            same.then_some(node.span.start as usize + quote + offset)?
+        };
+        let start = u32::try_from(found).ok()?;
+        Some(Span { source: node.span.source, start, end: start.saturating_add(1) })
+    };
+    place().unwrap_or(node.span)
+}

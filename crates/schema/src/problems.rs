@@ -1,0 +1,408 @@
+//! Problems of an app: what is wrong, where it stands and what to do. Knows neither YAML nor entries'
+//! kinds; every crate that finds something in an entry reports it through here.
+
+mod json;
+mod render;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crisol_core::EntryId;
+
+pub use render::Color;
+
+use crate::registry::Registry;
+use crate::source::{Place, Sources, Span};
+
+/// How many problems are kept; further ones are only counted.
+pub(crate) const MAX_PROBLEMS: usize = 1_000;
+
+/// Whether a problem stops the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The app does not load.
+    Error,
+    /// The app loads; something in it is likely not what was meant.
+    Warning,
+}
+
+/// The stable name of a rule, such as `unknown-field`: what tools filter by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rule(&'static str);
+
+impl Rule {
+    /// Names a rule of another crate, in `kebab-case`.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// The name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+macro_rules! rules {
+    ($($(#[$doc:meta])+ $name:ident = $text:literal,)*) => {
+        impl Rule {
+            $($(#[$doc])+ pub const $name: Self = Self($text);)*
+
+            /// Every rule of this crate.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+rules! {
+    /// A file or folder of the app cannot be read.
+    IO = "io",
+    /// A file is larger than the loader reads.
+    TOO_LARGE = "too-large",
+    /// A file is not UTF-8.
+    NOT_UTF8 = "not-utf8",
+    /// There is no index file.
+    NO_INDEX = "no-index",
+    /// A text is not YAML (or JSON).
+    YAML_SYNTAX = "yaml-syntax",
+    /// Lists and maps nest too deep.
+    YAML_DEPTH = "yaml-depth",
+    /// Aliases name themselves, or stand for too much.
+    YAML_ALIAS = "yaml-alias",
+    /// A file holds a second document.
+    YAML_DOCUMENTS = "yaml-documents",
+    /// A tag that means nothing here.
+    YAML_TAG = "yaml-tag",
+    /// A key that is not text, or a merge of something that is not a map.
+    YAML_KEY = "yaml-key",
+    /// A key is in one map twice.
+    YAML_DUPLICATE_KEY = "yaml-duplicate-key",
+    /// The file's `version` is not known.
+    VERSION = "version",
+    /// A file names no namespace and none was given.
+    NO_NAMESPACE = "no-namespace",
+    /// A namespace, a name or an id is misspelt.
+    BAD_NAME = "bad-name",
+    /// Two entries have one id.
+    DUPLICATE_ID = "duplicate-id",
+    /// A kind that does not exist.
+    UNKNOWN_KIND = "unknown-kind",
+    /// A field that the place does not have.
+    UNKNOWN_FIELD = "unknown-field",
+    /// A field that must be there is not.
+    MISSING_FIELD = "missing-field",
+    /// Fields stand both under `data` and beside it.
+    MIXED_DATA = "mixed-data",
+    /// A value of another type than the field's.
+    WRONG_TYPE = "wrong-type",
+    /// A number outside its range, or a list or text too long.
+    BAD_RANGE = "bad-range",
+    /// A word that is none of the allowed ones.
+    UNKNOWN_VALUE = "unknown-value",
+    /// A text that is not in its field's form.
+    BAD_FORM = "bad-form",
+    /// A hash that is not `sha256:` and 64 hexadecimal digits.
+    BAD_HASH = "bad-hash",
+    /// A path that is not absolute, or leaves its place.
+    BAD_PATH = "bad-path",
+    /// A `file://` source that is missing, unreadable or outside the app.
+    BAD_SOURCE = "bad-source",
+    /// Something that must be unique is there twice.
+    DUPLICATE = "duplicate",
+    /// Fields that contradict one another.
+    CONFLICT = "conflict",
+    /// A reference to an entry that does not exist.
+    DANGLING_REFERENCE = "dangling-reference",
+    /// A reference to an entry of a kind that does not serve there.
+    WRONG_KIND = "wrong-kind",
+    /// Entries that refer to themselves in a ring.
+    CYCLE = "cycle",
+    /// Two routes that answer the same requests.
+    ROUTE_CONFLICT = "route-conflict",
+    /// More than one router or service could be meant.
+    AMBIGUOUS = "ambiguous",
+    /// A setting that changes nothing where it stands.
+    NO_EFFECT = "no-effect",
+    /// An entry that nothing uses.
+    UNUSED = "unused",
+    /// An override that names no entry or no field, or is not in the form `id:path=value`.
+    BAD_OVERRIDE = "bad-override",
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0)
+    }
+}
+
+/// What there is to say about a problem, before it has a place.
+///
+/// The message is lowercase without a full stop and says what was found; the help says what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub(crate) severity: Severity,
+    pub(crate) rule: Rule,
+    pub(crate) message: String,
+    pub(crate) label: Option<String>,
+    pub(crate) help: Option<String>,
+    pub(crate) also: Vec<(Span, String)>,
+}
+
+impl Report {
+    /// A problem that stops the app.
+    #[must_use]
+    pub fn error(rule: Rule, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            rule,
+            message: message.into(),
+            label: None,
+            help: None,
+            also: Vec::new(),
+        }
+    }
+
+    /// A problem that does not.
+    #[must_use]
+    pub fn warning(rule: Rule, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(rule, message) }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// A word or two beside the caret.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Another place that has to do with it.
+    pub(crate) fn also(mut self, place: Option<Span>, label: impl Into<String>) -> Self {
+        self.also.extend(place.map(|place| (place, label.into())));
+        self
+    }
+}
+
+/// What was found while the texts of an app are still being gathered.
+#[derive(Debug, Default)]
+pub(crate) struct Sink {
+    list: Vec<Finding>,
+    omitted: usize,
+    omitted_errors: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Finding {
+    report: Report,
+    span: Option<Span>,
+    entry: Option<EntryId>,
+    field: Option<String>,
+}
+
+impl Sink {
+    pub(crate) fn push(
+        &mut self,
+        span: Option<Span>,
+        entry: Option<EntryId>,
+        field: Option<String>,
+        report: Report,
+    ) {
+        if self.list.len() < MAX_PROBLEMS {
+            self.list.push(Finding { report, span, entry, field });
+        } else {
+            self.omitted += 1;
+            self.omitted_errors += usize::from(report.severity == Severity::Error);
+        }
+    }
+
+    /// A problem that is in no entry.
+    pub(crate) fn file(&mut self, span: Span, report: Report) {
+        self.push(Some(span), None, None, report);
+    }
+
+    /// Ties what was found to the texts that it points into, in the order of their places.
+    pub(crate) fn into_problems(self, sources: &Arc<Sources>) -> Problems {
+        let bind = |finding| Problem { finding, sources: Arc::clone(sources) };
+        let list = self.list.into_iter().map(bind).collect();
+        let mut problems =
+            Problems { list, omitted: self.omitted, omitted_errors: self.omitted_errors };
+        problems.sort();
+        problems
+    }
+}
+
+/// A problem in its place.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    finding: Finding,
+    sources: Arc<Sources>,
+}
+
+impl Problem {
+    /// Whether it stops the app.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.finding.report.severity
+    }
+
+    /// The rule that was broken.
+    #[must_use]
+    pub fn rule(&self) -> Rule {
+        self.finding.report.rule
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.finding.report.message
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn help(&self) -> Option<&str> {
+        self.finding.report.help.as_deref()
+    }
+
+    /// Where it stands; none when the app as a whole is meant.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        self.sources.place(self.finding.span?)
+    }
+
+    /// The entry it is in.
+    #[must_use]
+    pub fn entry(&self) -> Option<&EntryId> {
+        self.finding.entry.as_ref()
+    }
+
+    /// The field it is in, such as `wasi.mounts[0].guest`.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        self.finding.field.as_deref()
+    }
+}
+
+/// All that is wrong with an app, in the order of its files and lines.
+///
+/// Errors and warnings are together: see [`Problem::severity`]. As an error, and with `{}`, it is the
+/// same text as [`Problems::render`] without colour. It serialises for tools as
+/// `{"errors": 2, "warnings": 1, "omitted": 0, "problems": […]}`.
+#[derive(Clone, Default)]
+pub struct Problems {
+    list: Vec<Problem>,
+    omitted: usize,
+    omitted_errors: usize,
+}
+
+impl Problems {
+    /// No problems yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn keep(&mut self, problem: Problem) {
+        if self.list.len() < MAX_PROBLEMS {
+            self.list.push(problem);
+        } else {
+            self.omitted += 1;
+            self.omitted_errors += usize::from(problem.severity() == Severity::Error);
+        }
+    }
+
+    /// Adds a problem at a field of a loaded entry: what other crates find where this one cannot
+    /// look, such as a wrong hash. A field that is not written points at what is nearest to it.
+    pub fn at(&mut self, registry: &Registry, id: &EntryId, field: &str, report: Report) {
+        let span = registry.span_of(id, field);
+        let field = (!field.is_empty()).then(|| field.to_owned());
+        let finding = Finding { report, span, entry: Some(id.clone()), field };
+        self.keep(Problem { finding, sources: Arc::clone(registry.sources()) });
+    }
+
+    /// Adds a problem inside the text that a field holds or names (`source`, `wit`): `offset` is a
+    /// byte offset into the text as the entry has it, and the caret lands there, in the YAML file or
+    /// in the file that `file://` names.
+    pub fn inside(
+        &mut self,
+        registry: &Registry,
+        id: &EntryId,
+        field: &str,
+        offset: usize,
+        report: Report,
+    ) {
+        let span = registry.span_inside(id, field, offset);
+        let finding =
+            Finding { report, span, entry: Some(id.clone()), field: Some(field.to_owned()) };
+        self.keep(Problem { finding, sources: Arc::clone(registry.sources()) });
+    }
+
+    /// Takes over all of another's problems.
+    pub fn append(&mut self, other: Self) {
+        self.omitted += other.omitted;
+        self.omitted_errors += other.omitted_errors;
+        other.list.into_iter().for_each(|problem| self.keep(problem));
+    }
+
+    /// Each problem that was kept.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Problem> {
+        self.list.iter()
+    }
+
+    /// How many were found over those that were kept.
+    #[must_use]
+    pub fn omitted(&self) -> usize {
+        self.omitted
+    }
+
+    /// How many errors there are, kept or not.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        let kept = self.list.iter().filter(|one| one.severity() == Severity::Error).count();
+        kept + self.omitted_errors
+    }
+
+    /// How many warnings there are, kept or not.
+    #[must_use]
+    pub fn warnings(&self) -> usize {
+        self.list.len() + self.omitted - self.errors()
+    }
+
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty() && self.omitted == 0
+    }
+
+    /// Puts the problems in the order of their places, errors without a place first.
+    pub fn sort(&mut self) {
+        self.list
+            .sort_by_key(|one| one.finding.span.map(|span| (span.source, span.start, span.end)));
+    }
+
+    /// The text for a terminal or a log.
+    #[must_use]
+    pub fn render(&self, color: Color) -> String {
+        render::render(self, color)
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(Color::Never))
+    }
+}
+
+impl fmt::Debug for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Problems {}

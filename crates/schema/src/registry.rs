@@ -1,0 +1,203 @@
+//! The entries of an app, all of them valid and linked, and where each stands.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use crisol_core::{EntryId, Value};
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+
+use crate::kinds::{HttpEndpoint, HttpRouter, HttpStatic, Kind, Parent};
+use crate::locate;
+use crate::problems::Problems;
+use crate::source::{Place, Sources, Span};
+use crate::yaml::Node;
+
+/// An app that loaded: no errors.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct App {
+    /// Its entries.
+    pub registry: Registry,
+    /// What is likely not what was meant.
+    pub warnings: Problems,
+}
+
+/// One entry: what it is called and what it is.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Entry {
+    /// `namespace:name`.
+    pub id: EntryId,
+    /// What it is.
+    pub kind: Kind,
+    /// The free-form map; [`Value::Null`] when there is none.
+    pub meta: Value,
+}
+
+/// Where an entry stands.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// Its kind, where what is missing is shown.
+    pub(crate) head: Span,
+    /// Its name, where it begins for people.
+    pub(crate) name: Span,
+    /// The kind's own fields, as they are written.
+    pub(crate) fields: Arc<Node>,
+    pub(crate) meta: Option<Arc<Node>>,
+}
+
+/// The entries of an app by id.
+#[derive(Debug, Default)]
+pub struct Registry {
+    pub(crate) entries: BTreeMap<EntryId, Entry>,
+    pub(crate) origins: HashMap<EntryId, Origin>,
+    pub(crate) sources: Arc<Sources>,
+}
+
+impl Registry {
+    /// The entry with an id; a `&str` is fine.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Entry> {
+        self.entries.get(id)
+    }
+
+    /// Every entry, in the order of ids.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The id that is most like a text, for did-you-mean.
+    #[must_use]
+    pub fn nearest(&self, id: &str) -> Option<&EntryId> {
+        let near = crate::suggest::nearest(id, self.entries.keys().map(EntryId::as_str))?;
+        self.entries.get_key_value(near).map(|(id, _)| id)
+    }
+
+    /// Where an entry stands: the file, line and column of its name.
+    #[must_use]
+    pub fn origin(&self, id: &EntryId) -> Option<Place> {
+        self.sources.place(self.origins.get(id)?.name)
+    }
+
+    /// Where a field of an entry stands, `wasi.mounts[0].guest` say; what is nearest to it when it is
+    /// not written.
+    #[must_use]
+    pub fn place(&self, id: &EntryId, field: &str) -> Option<Place> {
+        self.sources.place(self.span_of(id, field)?)
+    }
+
+    pub(crate) fn sources(&self) -> &Arc<Sources> {
+        &self.sources
+    }
+
+    pub(crate) fn span_of(&self, id: &EntryId, field: &str) -> Option<Span> {
+        let origin = self.origins.get(id)?;
+        Some(locate::field(origin, field).map_or(origin.head, |node| node.span))
+    }
+
+    pub(crate) fn span_inside(&self, id: &EntryId, field: &str, offset: usize) -> Option<Span> {
+        let origin = self.origins.get(id)?;
+        let Some(node) = locate::exact(origin, field) else { return Some(origin.head) };
+        let file = self.get(id.as_str()).and_then(|entry| entry.kind.source_file(field));
+        Some(match file {
+            Some(file) => self.in_file(file, offset).unwrap_or(node.span),
+            None => locate::inside(&self.sources, node, offset),
+        })
+    }
+
+    fn in_file(&self, file: &Path, offset: usize) -> Option<Span> {
+        let source = self.sources.by_name(&file.to_string_lossy().replace('\\', "/"))?;
+        let at = u32::try_from(offset).ok()?;
+        Some(Span { source, start: at, end: at.saturating_add(1) })
+    }
+}
+
+impl<'r> IntoIterator for &'r Registry {
+    type Item = &'r Entry;
+    type IntoIter = std::collections::btree_map::Values<'r, EntryId, Entry>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.values()
+    }
+}
+
+/// The entry as a file writes it, all defaults filled in, references in full.
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("name", self.id.name())?;
+        map.serialize_entry("kind", &self.kind.name())?;
+        let meta = self.full_meta();
+        if meta != Value::Null {
+            map.serialize_entry("meta", &meta)?;
+        }
+        map.serialize_entry("data", &self.kind)?;
+        map.end()
+    }
+}
+
+impl Entry {
+    /// `meta` with the references that linking filled in.
+    fn full_meta(&self) -> Value {
+        let (name, id) = match &self.kind {
+            Kind::HttpRouter(HttpRouter { server: Some(id), .. }) => ("server", id),
+            Kind::HttpEndpoint(HttpEndpoint { parent, .. })
+            | Kind::HttpStatic(HttpStatic { parent, .. }) => match parent {
+                Parent::Listen => return self.meta.clone(),
+                Parent::Service(id) => ("server", id),
+                Parent::Router(id) => ("router", id),
+            },
+            _ => return self.meta.clone(),
+        };
+        let mut pairs = match &self.meta {
+            Value::Map(pairs) => pairs.clone(),
+            _ => Vec::new(),
+        };
+        pairs.retain(|(key, _)| *key != Value::from(name));
+        pairs.push((Value::from(name), Value::from(id.as_str())));
+        Value::Map(pairs)
+    }
+}
+
+/// One namespace as an index file writes it.
+struct NamespaceFile<'r>(&'r str, Vec<&'r Entry>);
+
+impl Serialize for NamespaceFile<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("version", "1.0")?;
+        map.serialize_entry("namespace", self.0)?;
+        map.serialize_entry("entries", &self.1)?;
+        map.end()
+    }
+}
+
+/// A list of index files, one for each namespace: each of them loads, and gives the same entries. A
+/// `file://` source stays one, its path taken from the app's folder.
+impl Serialize for Registry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut files: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+        for entry in self.entries.values() {
+            files.entry(entry.id.namespace()).or_default().push(entry);
+        }
+        let mut list = serializer.serialize_seq(Some(files.len()))?;
+        for (namespace, entries) in files {
+            list.serialize_element(&NamespaceFile(namespace, entries))?;
+        }
+        list.end()
+    }
+}

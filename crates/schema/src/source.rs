@@ -1,0 +1,130 @@
+//! The texts that problems point into, and places in them. Knows lines and columns, not YAML.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// A place inside one of the texts of an app: a file of [`Sources`] and a byte range of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Which text.
+    pub(crate) source: u32,
+    /// First byte.
+    pub(crate) start: u32,
+    /// One past the last byte.
+    pub(crate) end: u32,
+}
+
+impl Span {
+    /// The whole-file place: its first byte.
+    pub(crate) const fn head(source: u32) -> Self {
+        Self { source, start: 0, end: 0 }
+    }
+
+    pub(crate) fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// Where something stands, as people and editors write it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Place {
+    /// The file, relative to the app's directory with `/` between folders; `--set` for an override.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// One text: a file of the app, a `file://` source or an override.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) text: Arc<str>,
+    /// Byte at which each line begins.
+    lines: Vec<u32>,
+}
+
+impl Source {
+    fn new(name: String, text: Arc<str>) -> Self {
+        let breaks = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
+        let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at as u32 + 1)).collect();
+        Self { name, text, lines }
+    }
+
+    /// The line that holds a byte, from 0.
+    pub(crate) fn line_of(&self, at: usize) -> usize {
+        self.lines.partition_point(|&start| start as usize <= at).saturating_sub(1)
+    }
+
+    /// Where a line begins; the end of the text for a line past the last.
+    pub(crate) fn line_start(&self, line: usize) -> usize {
+        self.lines.get(line).map_or(self.text.len(), |&at| at as usize)
+    }
+
+    /// A line without its break.
+    pub(crate) fn line(&self, line: usize) -> &str {
+        let (start, end) = (self.line_start(line), self.line_start(line + 1));
+        self.text.get(start..end).unwrap_or("").trim_end_matches(['\n', '\r'])
+    }
+
+    /// A range that is inside the text, on character boundaries and within its first line.
+    pub(crate) fn clip(&self, range: Range<usize>) -> Range<usize> {
+        let floor = |mut at: usize| {
+            at = at.min(self.text.len());
+            while !self.text.is_char_boundary(at) {
+                at -= 1;
+            }
+            at
+        };
+        let start = floor(range.start);
+        let line = self.line_of(start);
+        let line_end = self.line_start(line) + self.line(line).len();
+        let end = floor(range.end).min(line_end).max(start);
+        start.min(line_end)..end
+    }
+
+    fn place(&self, at: usize) -> Place {
+        let at = self.clip(at..at).start;
+        let line = self.line_of(at);
+        let before = self.text.get(self.line_start(line)..at).unwrap_or("");
+        Place {
+            file: self.name.clone(),
+            line: line as u32 + 1,
+            column: before.chars().count() as u32 + 1,
+        }
+    }
+}
+
+/// Every text of one app, kept so that a problem found late can still show its line.
+#[derive(Debug, Default)]
+pub(crate) struct Sources(Vec<Source>);
+
+impl Sources {
+    pub(crate) fn add(&mut self, name: impl Into<String>, text: Arc<str>) -> u32 {
+        self.0.push(Source::new(name.into(), text));
+        self.0.len() as u32 - 1
+    }
+
+    pub(crate) fn get(&self, source: u32) -> Option<&Source> {
+        self.0.get(source as usize)
+    }
+
+    /// The text with a name: a search through all, for those who are about to report.
+    pub(crate) fn by_name(&self, name: &str) -> Option<u32> {
+        self.0.iter().position(|source| source.name == name).map(|at| at as u32)
+    }
+
+    pub(crate) fn place(&self, span: Span) -> Option<Place> {
+        Some(self.get(span.source)?.place(span.start as usize))
+    }
+}

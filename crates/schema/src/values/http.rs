@@ -1,0 +1,313 @@
+//! Methods, paths and addresses of HTTP entries.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{BadValue, text_value};
+use crate::problems::Rule;
+use crate::suggest;
+use crate::yaml::quote;
+
+/// The request method that an endpoint answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HttpMethod {
+    /// `GET`, and `HEAD` with it.
+    Get,
+    /// `HEAD`.
+    Head,
+    /// `POST`.
+    Post,
+    /// `PUT`.
+    Put,
+    /// `PATCH`.
+    Patch,
+    /// `DELETE`.
+    Delete,
+    /// `OPTIONS`.
+    Options,
+    /// `TRACE`.
+    Trace,
+    /// `CONNECT`.
+    Connect,
+    /// `ANY`: every method that no other endpoint of the same path answers.
+    Any,
+}
+
+const METHODS: &[(&str, HttpMethod)] = &[
+    ("GET", HttpMethod::Get),
+    ("HEAD", HttpMethod::Head),
+    ("POST", HttpMethod::Post),
+    ("PUT", HttpMethod::Put),
+    ("PATCH", HttpMethod::Patch),
+    ("DELETE", HttpMethod::Delete),
+    ("OPTIONS", HttpMethod::Options),
+    ("TRACE", HttpMethod::Trace),
+    ("CONNECT", HttpMethod::Connect),
+    ("ANY", HttpMethod::Any),
+];
+
+impl HttpMethod {
+    /// The token, in capitals.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        METHODS.iter().find(|(_, method)| *method == self).map_or("ANY", |(name, _)| name)
+    }
+}
+
+impl FromStr for HttpMethod {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let upper = text.to_ascii_uppercase();
+        let upper = if upper == "*" || upper == "ALL" { "ANY" } else { &upper };
+        if let Some(&(_, method)) = METHODS.iter().find(|(name, _)| *name == upper) {
+            return Ok(method);
+        }
+        let names: Vec<&str> = METHODS.iter().map(|&(name, _)| name).collect();
+        let message = format!("{} is not a request method", quote(text));
+        Err(BadValue::new(Rule::UNKNOWN_VALUE, message, suggest::or_list(text, &names)))
+    }
+}
+
+impl fmt::Display for HttpMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+text_value!(HttpMethod, "text", "POST", {
+    "anyOf": [
+        {"enum": [
+            "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "ANY"
+        ]},
+        {"type": "string", "pattern": "^([A-Za-z]+|\\*)$"}
+    ]
+});
+
+/// One part of a [`RoutePath`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Segment {
+    /// Exactly this text, percent-encoding as written.
+    Literal(Box<str>),
+    /// `{name}`: any one part, which is not empty.
+    Param(Box<str>),
+    /// `{name...}`: all that is left, maybe nothing; always the last.
+    Rest(Box<str>),
+}
+
+/// The path that an endpoint answers: `/users/{id}`, `/files/{rest...}`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoutePath(Vec<Segment>);
+
+impl RoutePath {
+    /// The parts; none for `/`. A path that ends in `/` has an empty literal at its end.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
+    /// The path below a prefix, as a router serves it.
+    #[must_use]
+    pub fn below(&self, prefix: &PathPrefix) -> Self {
+        let prefix = prefix.segments().map(|part| Segment::Literal(part.into()));
+        Self(prefix.chain(self.0.iter().cloned()).collect())
+    }
+
+    /// The path with names of parameters left out: equal for two paths that answer the same.
+    #[must_use]
+    pub fn shape(&self) -> String {
+        let part = |segment: &Segment| match segment {
+            Segment::Literal(text) => format!("/{text}"),
+            Segment::Param(_) => "/{}".to_owned(),
+            Segment::Rest(_) => "/{...}".to_owned(),
+        };
+        if self.0.is_empty() { "/".to_owned() } else { self.0.iter().map(part).collect() }
+    }
+}
+
+/// Characters that a path of a URL may have (RFC 3986, 3.3), and `%` for what is encoded.
+fn path_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@%".contains(c)
+}
+
+fn segment(text: &str) -> Result<Segment, &'static str> {
+    let Some(inner) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
+        return match text {
+            "." | ".." => Err("it has a `.` or `..` part"),
+            _ if text.contains(['{', '}']) => {
+                Err("a parameter is a whole part between two `/`: `{name}`")
+            }
+            _ if text.chars().all(path_char) => Ok(Segment::Literal(text.into())),
+            _ => Err("it has a character that paths of URLs do not have: percent-encode it"),
+        };
+    };
+    let (name, rest) = match inner.strip_suffix("...") {
+        Some(name) => (name, true),
+        None => (inner, false),
+    };
+    let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    match first && name.bytes().all(fits) {
+        false => Err("a parameter's name has letters, digits, `_` and `-`"),
+        true if rest => Ok(Segment::Rest(name.into())),
+        true => Ok(Segment::Param(name.into())),
+    }
+}
+
+fn route(text: &str) -> Result<Vec<Segment>, &'static str> {
+    if text.len() > 4096 {
+        return Err("it is over 4096 bytes long");
+    }
+    let Some(inner) = text.strip_prefix('/') else { return Err("it does not begin with `/`") };
+    if inner.is_empty() {
+        return Ok(Vec::new());
+    }
+    let segments: Vec<Segment> = inner.split('/').map(segment).collect::<Result<_, _>>()?;
+    let (last, others) = segments.split_last().ok_or("it is empty")?;
+    if others.iter().any(|one| matches!(one, Segment::Literal(text) if text.is_empty())) {
+        return Err("it has two `/` in a row");
+    }
+    if others.iter().any(|one| matches!(one, Segment::Rest(_))) {
+        return Err("a `{name...}` part is the last");
+    }
+    let name = |one: &Segment| match one {
+        Segment::Param(name) | Segment::Rest(name) => Some(name.clone()),
+        Segment::Literal(_) => None,
+    };
+    let mut names: Vec<_> = others.iter().chain([last]).filter_map(name).collect();
+    names.sort();
+    let all = names.len();
+    names.dedup();
+    if names.len() < all { Err("two parameters have one name") } else { Ok(segments) }
+}
+
+impl FromStr for RoutePath {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        route(text).map(Self).map_err(|why| {
+            let message = format!("{} is not a route: {why}", quote(text));
+            let help = "write a path such as `/users/{id}` or `/files/{rest...}`";
+            BadValue::new(Rule::BAD_PATH, message, help)
+        })
+    }
+}
+
+impl fmt::Display for RoutePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("/");
+        }
+        self.0.iter().try_for_each(|segment| match segment {
+            Segment::Literal(text) => write!(f, "/{text}"),
+            Segment::Param(name) => write!(f, "/{{{name}}}"),
+            Segment::Rest(name) => write!(f, "/{{{name}...}}"),
+        })
+    }
+}
+
+text_value!(RoutePath, "text", "/users/{id}", { "type": "string", "pattern": "^/" });
+
+/// The path below which a router or static files answer: `/` or `/api/v1`, no `/` at its end.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PathPrefix(Box<str>);
+
+impl PathPrefix {
+    /// The text: `/`, or a path without a `/` at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The parts between the slashes.
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').filter(|part| !part.is_empty())
+    }
+}
+
+impl Default for PathPrefix {
+    fn default() -> Self {
+        Self("/".into())
+    }
+}
+
+impl FromStr for PathPrefix {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let trimmed = if text.len() > 1 { text.strip_suffix('/').unwrap_or(text) } else { text };
+        let why = match route(trimmed) {
+            Ok(segments) if segments.iter().all(|one| matches!(one, Segment::Literal(_))) => {
+                return Ok(Self(trimmed.into()));
+            }
+            Ok(_) => "it has a parameter",
+            Err(why) => why,
+        };
+        let message = format!("{} is not a path prefix: {why}", quote(text));
+        Err(BadValue::new(Rule::BAD_PATH, message, "write a path such as `/api/v1`, or `/`"))
+    }
+}
+
+impl fmt::Display for PathPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+text_value!(PathPrefix, "text", "/api", { "type": "string", "pattern": "^/" });
+
+/// Where a service listens: a host and a port. A host left out (`:8080`) means every address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ListenAddr {
+    host: Box<str>,
+    port: u16,
+}
+
+impl ListenAddr {
+    /// The host: a name or an address, without brackets; empty for every address.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port; 0 lets the system choose one.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl FromStr for ListenAddr {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let bad = |why: &str| {
+            let message = format!("{} is not an address to listen on: {why}", quote(text));
+            let help = "write `host:port`, such as `127.0.0.1:8080`, or `:8080` for every address";
+            BadValue::new(Rule::BAD_FORM, message, help)
+        };
+        let (host, port) = text.rsplit_once(':').ok_or_else(|| bad("the port is missing"))?;
+        let port = port.parse().map_err(|_| bad("the port is no number from 0 to 65535"))?;
+        let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let good = match inner {
+            Some(ip) => ip.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)),
+        };
+        if !good || host.len() > 253 {
+            return Err(bad("the host is no name and no address (IPv6 stands in brackets)"));
+        }
+        Ok(Self { host: inner.unwrap_or(host).into(), port })
+    }
+}
+
+impl fmt::Display for ListenAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+text_value!(ListenAddr, "text", "127.0.0.1:8080", { "type": "string", "pattern": ":[0-9]{1,5}$" });

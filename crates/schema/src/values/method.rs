@@ -1,0 +1,71 @@
+//! What a function entry calls in its module.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{BadValue, text_value};
+use crate::problems::Rule;
+use crate::yaml::quote;
+
+/// The export that a function calls: a name, or `interface#func`. Whether the module has it is for
+/// those to say who open the module.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Method(Box<str>);
+
+impl Method {
+    /// The text as it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part before `#`, as it is written: maybe without package and version.
+    #[must_use]
+    pub fn interface(&self) -> Option<&str> {
+        self.0.split_once('#').map(|(interface, _)| interface)
+    }
+
+    /// The part after `#`, or the whole.
+    #[must_use]
+    pub fn function(&self) -> &str {
+        self.0.split_once('#').map_or(&self.0, |(_, function)| function)
+    }
+}
+
+impl FromStr for Method {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let bad = |why: &str| {
+            let message = format!("{} is not a method: {why}", quote(text));
+            let help = "write the name of an export, or `interface#func`";
+            Err(BadValue::new(Rule::BAD_FORM, message, help))
+        };
+        if text.is_empty() {
+            return bad("it is empty");
+        }
+        if text.len() > 1024 {
+            return bad("it is over 1024 bytes long");
+        }
+        if text.chars().any(char::is_control) || text.trim() != text {
+            return bad("it has control characters, or spaces around it");
+        }
+        let parts: Vec<&str> = text.split('#').collect();
+        if parts.len() > 2 || (parts.len() == 2 && parts.contains(&"")) {
+            return bad("there is a name on either side of one `#`");
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+text_value!(Method, "text", "my-function", {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 1024
+});

@@ -1,0 +1,129 @@
+//! Names of variables and commands, and modes of files.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{BadValue, text_value};
+use crate::problems::Rule;
+use crate::yaml::quote;
+
+/// The name of an environment variable: not empty, without `=` and control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EnvName(Box<str>);
+
+impl EnvName {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for EnvName {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let odd = text.chars().find(|&c| c == '=' || c.is_control() || c.is_whitespace());
+        let why = match odd {
+            Some(odd) => format!("it has {odd:?}"),
+            None if text.is_empty() => "it is empty".to_owned(),
+            None if text.len() > 1024 => "it is over 1024 bytes long".to_owned(),
+            None => return Ok(Self(text.into())),
+        };
+        let message = format!("{} is not the name of a variable: {why}", quote(text));
+        Err(BadValue::new(Rule::BAD_FORM, message, "write a name such as `API_KEY`"))
+    }
+}
+
+impl fmt::Display for EnvName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+text_value!(EnvName, "text", "API_KEY", {
+    "type": "string",
+    "pattern": "^[^=\\s]+$",
+    "maxLength": 1024
+});
+
+/// The name of a command for `crisol run`: letters, digits, `_`, `-`, `.` and `:`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CommandName(Box<str>);
+
+impl CommandName {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CommandName {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
+        let good = !text.is_empty()
+            && text.len() <= 200
+            && !text.starts_with('-')
+            && text.chars().all(fits);
+        if good {
+            return Ok(Self(text.into()));
+        }
+        let message = format!("{} is not the name of a command", quote(text));
+        let help =
+            "use up to 200 letters, digits, `_`, `-`, `.` and `:`, and do not begin with `-`";
+        Err(BadValue::new(Rule::BAD_FORM, message, help))
+    }
+}
+
+impl fmt::Display for CommandName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+text_value!(CommandName, "text", "import-users", {
+    "type": "string",
+    "pattern": "^[A-Za-z0-9_.:][A-Za-z0-9_.:-]*$",
+    "maxLength": 200
+});
+
+/// The permission bits of a file or folder that is made, in octal: `0640`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileMode(u16);
+
+impl FileMode {
+    /// The bits, at most `0o777`.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+impl FromStr for FileMode {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let digits = text.strip_prefix("0o").unwrap_or(text);
+        let octal = digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+        let bits = if octal { u16::from_str_radix(digits, 8).ok() } else { None };
+        bits.filter(|&bits| bits <= 0o777 && digits.len() >= 3).map(Self).ok_or_else(|| {
+            let message = format!("{} is not a file mode", quote(text));
+            let help = "write three octal digits in quotes, such as `\"0755\"`";
+            BadValue::new(Rule::BAD_FORM, message, help)
+        })
+    }
+}
+
+impl fmt::Display for FileMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+text_value!(FileMode, "text", "\"0755\"", {
+    "type": "string",
+    "pattern": "^(0o?)?[0-7]{3}$"
+});

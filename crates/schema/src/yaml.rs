@@ -1,0 +1,85 @@
+//! YAML and JSON text into a tree in which every key and value knows its place. Bounds what a hostile
+//! text can cost. Knows nothing of entries.
+
+mod build;
+mod scalar;
+
+use std::sync::Arc;
+
+pub(crate) use build::parse;
+pub(crate) use scalar::{Natural, Scalar, Style, quote};
+
+use crate::source::Span;
+
+/// How deep lists and maps may nest.
+pub(crate) const MAX_DEPTH: usize = 64;
+
+/// How many values aliases may stand for in one file, all taken together.
+pub(crate) const MAX_ALIASED: u64 = 100_000;
+
+/// A value and its place. Aliases share the node that they name.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) span: Span,
+    /// How many values this one is, itself and all aliases written out.
+    weight: u64,
+    pub(crate) data: Data,
+}
+
+/// What a node holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Data {
+    Scalar(Scalar),
+    List(Vec<Arc<Node>>),
+    Map(Vec<Pair>),
+}
+
+/// A key with its value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pair {
+    pub(crate) key: Box<str>,
+    pub(crate) key_span: Span,
+    pub(crate) value: Arc<Node>,
+}
+
+impl Node {
+    pub(crate) fn new(span: Span, data: Data) -> Self {
+        let weight = match &data {
+            Data::Scalar(_) => 1,
+            Data::List(items) => 1 + items.iter().map(|item| item.weight).sum::<u64>(),
+            Data::Map(pairs) => 1 + pairs.iter().map(|pair| pair.value.weight).sum::<u64>(),
+        };
+        Self { span, weight, data }
+    }
+
+    pub(crate) fn null(span: Span) -> Self {
+        Self::new(span, Data::Scalar(Scalar::new("", Style::Plain)))
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(&self.data, Data::Scalar(scalar) if scalar.is_null())
+    }
+
+    /// The pairs of a map; none for anything else.
+    pub(crate) fn pairs(&self) -> &[Pair] {
+        match &self.data {
+            Data::Map(pairs) => pairs,
+            _ => &[],
+        }
+    }
+
+    /// The pair under a key, if this is a map that has it.
+    pub(crate) fn pair(&self, key: &str) -> Option<&Pair> {
+        self.pairs().iter().find(|pair| &*pair.key == key)
+    }
+
+    /// The value under a key, if this is a map that has it.
+    pub(crate) fn get(&self, key: &str) -> Option<&Arc<Node>> {
+        self.pair(key).map(|pair| &pair.value)
+    }
+
+    /// The place of the value under a key, or of this node when there is none.
+    pub(crate) fn place_of(&self, key: &str) -> Span {
+        self.get(key).map_or(self.span, |node| node.span)
+    }
+}

@@ -1,0 +1,270 @@
+//! Parser events into the tree, on a stack of our own: no recursion, no unbounded aliases.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use granit_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
+
+use super::{Data, MAX_ALIASED, MAX_DEPTH, Node, Pair, Scalar, Style};
+use crate::problems::{Report, Rule};
+use crate::source::Span;
+
+/// What is wrong with a text, and where.
+type Fault = (Span, Report);
+
+/// A list or map whose end has not been seen.
+struct Frame {
+    start: usize,
+    anchor: usize,
+    items: Items,
+}
+
+enum Items {
+    List(Vec<Arc<Node>>),
+    Map(Mapping),
+}
+
+#[derive(Default)]
+struct Mapping {
+    pairs: Vec<Pair>,
+    seen: HashSet<Box<str>>,
+    key: Option<(Box<str>, Span)>,
+    /// What `<<` names, taken over where the map has no key of its own.
+    merged: Vec<Arc<Node>>,
+}
+
+struct Builder<'f> {
+    source: u32,
+    stack: Vec<Frame>,
+    anchors: HashMap<usize, Arc<Node>>,
+    aliased: u64,
+    documents: usize,
+    root: Option<Arc<Node>>,
+    faults: &'f mut Vec<Fault>,
+}
+
+/// Reads a text as one YAML document. Syntax errors end the reading; duplicate keys and the like do
+/// not. `None` means that nothing can be used.
+pub(crate) fn parse(source: u32, text: &str, faults: &mut Vec<Fault>) -> Option<Arc<Node>> {
+    let mut options = granit_parser::options! {};
+    options.set_emit_comments(false);
+    options.flow_nesting_limit = MAX_DEPTH * 2;
+    options.block_nesting_limit = MAX_DEPTH * 2;
+    let parser: Parser<'_, StrInput<'_>> = Parser::new_from_str_with_options(text, options);
+    let mut builder = Builder {
+        source,
+        stack: Vec::new(),
+        anchors: HashMap::new(),
+        aliased: 0,
+        documents: 0,
+        root: None,
+        faults,
+    };
+    for next in parser {
+        let step = match next {
+            Ok((event, span)) => builder.event(event, builder.span(&span)),
+            Err(error) => {
+                let at = error.marker().byte_offset().unwrap_or(text.len());
+                Err((builder.bytes(at, at), syntax(&error)))
+            }
+        };
+        if let Err(fault) = step {
+            builder.faults.push(fault);
+            return None;
+        }
+    }
+    Some(builder.root.unwrap_or_else(|| Arc::new(Node::null(Span::head(source)))))
+}
+
+fn syntax(error: &granit_parser::ScanError) -> Report {
+    use granit_parser::ErrorKind as Kind;
+    let help = match error.kind() {
+        Kind::TabNotAllowed
+        | Kind::TabInBlockIndentation
+        | Kind::TabAtBlockScalarStart
+        | Kind::TabInIndentation => "indent with spaces",
+        Kind::UnknownAnchor => {
+            "define it before with `&name`, or quote a text that begins with `*`"
+        }
+        Kind::UnclosedQuotedScalar => "close the quotes",
+        Kind::RecursionLimitExceeded => return too_deep(),
+        Kind::UnexpectedCharacter { .. } => "quote a text that begins with a special character",
+        _ => "check the indentation, the quotes and the colons of this line and the one before",
+    };
+    Report::error(Rule::YAML_SYNTAX, format!("this is not YAML: {}", error.info())).help(help)
+}
+
+fn too_deep() -> Report {
+    Report::error(Rule::YAML_DEPTH, format!("lists and maps are nested over {MAX_DEPTH} deep"))
+        .help("flatten the structure")
+}
+
+impl Builder<'_> {
+    fn bytes(&self, start: usize, end: usize) -> Span {
+        Span { source: self.source, start: start as u32, end: end as u32 }
+    }
+
+    fn span(&self, span: &granit_parser::Span) -> Span {
+        let range = span.byte_range().unwrap_or(0..0);
+        self.bytes(range.start, range.end)
+    }
+
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
+        match event {
+            Event::DocumentStart(..) => self.document(span),
+            Event::Scalar(text, style, anchor, tag) => {
+                let style = self.style(style, tag.as_deref(), span);
+                let node = Node::new(span, Data::Scalar(Scalar::new(&*text, style)));
+                self.value(Arc::new(node), anchor)
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.style(ScalarStyle::Plain, tag.as_deref(), span);
+                self.open(span, anchor, Items::List(Vec::new()))
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.style(ScalarStyle::Plain, tag.as_deref(), span);
+                self.open(span, anchor, Items::Map(Mapping::default()))
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(span),
+            Event::Alias(anchor) => self.alias(anchor, span),
+            _ => Ok(()),
+        }
+    }
+
+    fn document(&mut self, span: Span) -> Result<(), Fault> {
+        self.documents += 1;
+        if self.documents == 1 {
+            return Ok(());
+        }
+        let report = Report::error(Rule::YAML_DOCUMENTS, "a second document begins here")
+            .help("put the second document into a file of its own, or remove the `---`");
+        Err((span, report))
+    }
+
+    fn style(&mut self, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Style {
+        let quoted = if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted };
+        let Some(tag) = tag else { return quoted };
+        match tag.core_suffix() {
+            Some("str") => Style::Quoted,
+            Some("map" | "seq" | "int" | "float" | "bool" | "null") => quoted,
+            _ => {
+                let report = Report::error(Rule::YAML_TAG, format!("unknown tag `{tag}`"))
+                    .help("remove the tag");
+                self.faults.push((span, report));
+                quoted
+            }
+        }
+    }
+
+    fn open(&mut self, span: Span, anchor: usize, items: Items) -> Result<(), Fault> {
+        if self.stack.len() >= MAX_DEPTH {
+            return Err((span, too_deep()));
+        }
+        self.stack.push(Frame { start: span.start as usize, anchor, items });
+        Ok(())
+    }
+
+    fn close(&mut self, span: Span) -> Result<(), Fault> {
+        let Some(frame) = self.stack.pop() else { return Ok(()) };
+        let data = match frame.items {
+            Items::List(items) => Data::List(items),
+            Items::Map(map) => Data::Map(map.finish()),
+        };
+        let span = self.bytes(frame.start, span.end as usize);
+        self.value(Arc::new(Node::new(span, data)), frame.anchor)
+    }
+
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Fault> {
+        let Some(node) = self.anchors.get(&anchor).cloned() else {
+            let report = Report::error(Rule::YAML_ALIAS, "this alias is inside the value it names")
+                .help("write the value out");
+            return Err((span, report));
+        };
+        self.aliased = self.aliased.saturating_add(node.weight);
+        if self.aliased > MAX_ALIASED {
+            let report = Report::error(
+                Rule::YAML_ALIAS,
+                format!("the aliases of this file stand for over {MAX_ALIASED} values"),
+            )
+            .help("write fewer aliases of aliases");
+            return Err((span, report));
+        }
+        self.value(node, 0)
+    }
+
+    fn value(&mut self, node: Arc<Node>, anchor: usize) -> Result<(), Fault> {
+        if anchor != 0 {
+            self.anchors.insert(anchor, Arc::clone(&node));
+        }
+        match self.stack.last_mut().map(|frame| &mut frame.items) {
+            None => self.root = Some(node),
+            Some(Items::List(items)) => items.push(node),
+            Some(Items::Map(map)) => map.accept(node, self.faults),
+        }
+        Ok(())
+    }
+}
+
+impl Mapping {
+    /// Takes keys and values in turn.
+    fn accept(&mut self, node: Arc<Node>, faults: &mut Vec<Fault>) {
+        match self.key.take() {
+            None => self.key = Some(self.read_key(&node, faults)),
+            Some((key, _)) if &*key == "<<" => self.merge(node, faults),
+            Some((key, key_span)) => {
+                if self.seen.insert(key.clone()) {
+                    self.pairs.push(Pair { key, key_span, value: node });
+                } else {
+                    self.duplicate(&key, key_span, faults);
+                }
+            }
+        }
+    }
+
+    fn read_key(&self, node: &Node, faults: &mut Vec<Fault>) -> (Box<str>, Span) {
+        if let Data::Scalar(scalar) = &node.data {
+            return (scalar.text.clone(), node.span);
+        }
+        let report = Report::error(Rule::YAML_KEY, "a key is text here, not a list or a map")
+            .help("write a plain word before the colon");
+        faults.push((node.span, report));
+        (format!("<{}>", self.pairs.len()).into(), node.span)
+    }
+
+    fn duplicate(&self, key: &str, span: Span, faults: &mut Vec<Fault>) {
+        let first = self.pairs.iter().find(|pair| &*pair.key == key).map(|pair| pair.key_span);
+        let report = Report::error(Rule::YAML_DUPLICATE_KEY, format!("`{key}` is here twice"))
+            .also(first, "first here")
+            .help("keep one of the two");
+        faults.push((span, report));
+    }
+
+    fn merge(&mut self, node: Arc<Node>, faults: &mut Vec<Fault>) {
+        let all_maps = match &node.data {
+            Data::Map(_) => true,
+            Data::List(items) => items.iter().all(|item| matches!(item.data, Data::Map(_))),
+            Data::Scalar(_) => false,
+        };
+        if !all_maps {
+            let report = Report::error(Rule::YAML_KEY, "`<<` takes over the keys of a map")
+                .help("give it an alias of a map (`<<: *name`) or a list of them");
+            faults.push((node.span, report));
+            return;
+        }
+        match &node.data {
+            Data::List(items) => self.merged.extend(items.iter().cloned()),
+            _ => self.merged.push(node),
+        }
+    }
+
+    fn finish(mut self) -> Vec<Pair> {
+        for map in &self.merged {
+            for pair in map.pairs() {
+                if self.seen.insert(pair.key.clone()) {
+                    self.pairs.push(pair.clone());
+                }
+            }
+        }
+        self.pairs
+    }
+}

@@ -1,0 +1,122 @@
+//! What a scalar means: YAML 1.2's core schema (10.3.2), read when a type asks for it.
+
+/// How a scalar was written, which decides what it may mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Bare: a number, a boolean, null or text.
+    Plain,
+    /// Quoted or a block: text.
+    Quoted,
+    /// From the command line: whatever the schema wants.
+    Loose,
+}
+
+/// A scalar, its text after escapes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scalar {
+    pub(crate) text: Box<str>,
+    pub(crate) style: Style,
+}
+
+/// What a scalar is by itself, for types that take anything and for error messages.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Natural<'a> {
+    Null,
+    Bool(bool),
+    Int(i128),
+    Float(f64),
+    Text(&'a str),
+}
+
+impl Scalar {
+    pub(crate) fn new(text: impl Into<Box<str>>, style: Style) -> Self {
+        Self { text: text.into(), style }
+    }
+
+    pub(crate) fn natural(&self) -> Natural<'_> {
+        if self.style == Style::Quoted {
+            return Natural::Text(&self.text);
+        }
+        match &*self.text {
+            "" | "~" | "null" | "Null" | "NULL" => Natural::Null,
+            "true" | "True" | "TRUE" => Natural::Bool(true),
+            "false" | "False" | "FALSE" => Natural::Bool(false),
+            text => match (int(text), float(text)) {
+                (Some(int), _) => Natural::Int(int),
+                (None, Some(float)) => Natural::Float(float),
+                (None, None) => Natural::Text(text),
+            },
+        }
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        self.natural() == Natural::Null
+    }
+
+    /// The text, when it is text: a plain `5` or `true` is not.
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match (self.style, self.natural()) {
+            (_, Natural::Text(text)) => Some(text),
+            (Style::Loose, natural) if natural != Natural::Null => Some(&self.text),
+            _ => None,
+        }
+    }
+
+    /// What it is, in words, for `expected …, found …`.
+    pub(crate) fn describe(&self) -> String {
+        match self.natural() {
+            Natural::Null => "nothing".to_owned(),
+            Natural::Bool(_) => format!("the boolean `{}`", self.text),
+            Natural::Int(_) | Natural::Float(_) => format!("the number `{}`", self.text),
+            Natural::Text(text) => format!("the text {}", quote(text)),
+        }
+    }
+}
+
+/// A text for an error message: in backticks, cut when long, on one line.
+pub(crate) fn quote(text: &str) -> String {
+    let line = text.lines().next().unwrap_or("");
+    let cut: String = line.chars().take(60).flat_map(char::escape_debug).collect();
+    let more = if cut.len() < text.len()
+        && (line.chars().count() > 60 || line.len() < text.trim_end().len())
+    {
+        "…"
+    } else {
+        ""
+    };
+    format!("`{}{more}`", cut.replace("\\\"", "\"").replace("\\'", "'"))
+}
+
+fn int(text: &str) -> Option<i128> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if let Some(hex) = text.strip_prefix("0x") {
+        return unsigned(hex, 16);
+    }
+    if let Some(octal) = text.strip_prefix("0o") {
+        return unsigned(octal, 8);
+    }
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+fn unsigned(digits: &str, radix: u32) -> Option<i128> {
+    let fits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    fits.then(|| i128::from_str_radix(digits, radix).ok()).flatten()
+}
+
+fn float(text: &str) -> Option<f64> {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    match unsigned {
+        ".inf" | ".Inf" | ".INF" => {
+            return Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY });
+        }
+        ".nan" | ".NaN" | ".NAN" => return Some(f64::NAN),
+        _ => {}
+    }
+    let numeric =
+        |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'-' | b'+');
+    let begins = unsigned.bytes().next().is_some_and(|byte| byte.is_ascii_digit() || byte == b'.');
+    let fits =
+        begins && unsigned.bytes().all(numeric) && unsigned.bytes().any(|b| b.is_ascii_digit());
+    fits.then(|| text.parse().ok()).flatten()
+}
