@@ -1,0 +1,163 @@
+//! From wasmtime's types to the plain [`Signature`], and what is refused on the way.
+
+use crisol_core::{Case, Field, Signature, Type};
+use wasmtime::component::types;
+
+/// Parts of a signature at most, all types spelled out: types are given by structure, and a few lines
+/// of WIT in which each record holds the last one twice would spell out to more than memory holds.
+const MAX_PARTS: usize = 100_000;
+
+/// Why a function cannot be called with plain values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnsupportedType {
+    /// A handle, a stream or a future: things of a running instance that no caller could write down.
+    #[error("{place} is {what}, which has no plain value to call it with")]
+    NoPlainValue {
+        /// Which parameter, or the result, and where in it.
+        place: String,
+        /// What it is: `a borrowed resource`, `a stream` …
+        what: &'static str,
+    },
+    /// The types of the signature are too large when they are spelled out.
+    #[error("{place} is part of a signature of over {MAX_PARTS} parts")]
+    TooLarge {
+        /// Which parameter, or the result, and where in it.
+        place: String,
+    },
+    /// A type that this version does not know.
+    #[error("the signature `{signature}` has a type that is not known here")]
+    Unknown {
+        /// The signature as WIT.
+        signature: String,
+    },
+}
+
+/// Reads the types of `func`.
+pub(crate) fn signature(func: &types::ComponentFunc) -> Result<Signature, UnsupportedType> {
+    let mut reader = Reader { parts: 0, path: Vec::new() };
+    let mut params = Vec::with_capacity(func.params().len());
+    for (at, (name, ty)) in func.params().enumerate() {
+        let place = format!("parameter {} ({name})", at + 1);
+        params.push(Field { name: name.to_owned(), ty: reader.at(place, &ty)? });
+    }
+    let result = match func.results().next() {
+        Some(ty) => Some(reader.at("the result".to_owned(), &ty)?),
+        None => None,
+    };
+    Ok(Signature { params, result })
+}
+
+struct Reader {
+    parts: usize,
+    path: Vec<String>,
+}
+
+impl Reader {
+    fn place(&self) -> String {
+        self.path.concat()
+    }
+
+    fn at(&mut self, step: String, ty: &types::Type) -> Result<Type, UnsupportedType> {
+        self.path.push(step);
+        let read = self.read(ty)?;
+        self.path.pop();
+        Ok(read)
+    }
+
+    fn boxed(&mut self, step: &str, ty: &types::Type) -> Result<Box<Type>, UnsupportedType> {
+        self.at(step.to_owned(), ty).map(Box::new)
+    }
+
+    fn refused(&self, what: &'static str) -> UnsupportedType {
+        UnsupportedType::NoPlainValue { place: self.place(), what }
+    }
+
+    fn count(&mut self, parts: usize) -> Result<(), UnsupportedType> {
+        self.parts += parts;
+        if self.parts > MAX_PARTS {
+            return Err(UnsupportedType::TooLarge { place: self.place() });
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, ty: &types::Type) -> Result<Type, UnsupportedType> {
+        self.count(1)?;
+        Ok(match ty {
+            types::Type::Bool => Type::Bool,
+            types::Type::S8 => Type::S8,
+            types::Type::U8 => Type::U8,
+            types::Type::S16 => Type::S16,
+            types::Type::U16 => Type::U16,
+            types::Type::S32 => Type::S32,
+            types::Type::U32 => Type::U32,
+            types::Type::S64 => Type::S64,
+            types::Type::U64 => Type::U64,
+            types::Type::Float32 => Type::F32,
+            types::Type::Float64 => Type::F64,
+            types::Type::Char => Type::Char,
+            types::Type::String => Type::String,
+            types::Type::List(list) => Type::List(self.boxed("[]", &list.ty())?),
+            types::Type::FixedLengthList(list) => {
+                Type::FixedList(self.boxed("[]", &list.ty())?, list.len())
+            }
+            types::Type::Map(map) => {
+                Type::Map(self.boxed("[key]", &map.key())?, self.boxed("[]", &map.value())?)
+            }
+            types::Type::Option(option) => Type::Option(self.boxed("", &option.ty())?),
+            types::Type::Own(_) => return Err(self.refused("a resource")),
+            types::Type::Borrow(_) => return Err(self.refused("a borrowed resource")),
+            types::Type::Future(_) => return Err(self.refused("a future")),
+            types::Type::Stream(_) => return Err(self.refused("a stream")),
+            types::Type::ErrorContext => return Err(self.refused("an error-context")),
+            named => self.read_named(named)?,
+        })
+    }
+
+    /// Types with names or several parts.
+    fn read_named(&mut self, ty: &types::Type) -> Result<Type, UnsupportedType> {
+        Ok(match ty {
+            types::Type::Tuple(tuple) => {
+                let items = tuple.types().enumerate();
+                Type::Tuple(
+                    items
+                        .map(|(at, ty)| self.at(format!(".{at}"), &ty))
+                        .collect::<Result<_, _>>()?,
+                )
+            }
+            types::Type::Record(record) => {
+                let field = |field: types::Field<'_>| {
+                    let ty = self.at(format!(".{}", field.name), &field.ty)?;
+                    Ok(Field { name: field.name.to_owned(), ty })
+                };
+                Type::Record(record.fields().map(field).collect::<Result<_, _>>()?)
+            }
+            types::Type::Variant(variant) => {
+                let case = |case: types::Case<'_>| {
+                    let ty = match &case.ty {
+                        Some(ty) => Some(self.at(format!(".{}", case.name), ty)?),
+                        None => None,
+                    };
+                    Ok(Case { name: case.name.to_owned(), ty })
+                };
+                Type::Variant(variant.cases().map(case).collect::<Result<_, _>>()?)
+            }
+            types::Type::Result(result) => {
+                let ok = result.ok().map(|ty| self.boxed(".ok", &ty)).transpose()?;
+                let err = result.err().map(|ty| self.boxed(".err", &ty)).transpose()?;
+                Type::Result { ok, err }
+            }
+            types::Type::Enum(names) => Type::Enum(self.names(names.names())?),
+            types::Type::Flags(names) => Type::Flags(self.names(names.names())?),
+            _ => return Err(self.refused("of a kind that is not known here")),
+        })
+    }
+
+    fn names<'a>(
+        &mut self,
+        names: impl ExactSizeIterator<Item = &'a str>,
+    ) -> Result<Vec<String>, UnsupportedType> {
+        self.count(names.len())?;
+        Ok(names.map(str::to_owned).collect())
+    }
+}

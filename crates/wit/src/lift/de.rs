@@ -1,0 +1,427 @@
+//! Component values into any Rust type that is `Deserialize`.
+
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
+use wasmtime::component::Val;
+
+use super::ser::bytes;
+use crate::error::{LiftError, Segment};
+use crate::lower::build::OneOf;
+use crate::lower::source::key_text;
+use crate::shape::{MapShape, Record, Shape};
+
+/// A value on its way into a Rust type; nothing at all is unit.
+pub(super) struct Source<'p> {
+    pub(super) shape: Option<&'p Shape>,
+    pub(super) value: Option<Val>,
+}
+
+impl<'p> Source<'p> {
+    fn of(shape: Option<&'p Shape>, value: Val) -> Self {
+        Self { shape, value: Some(value) }
+    }
+
+    /// The value as one case of many: its position, and what it carries.
+    fn case(self) -> Result<Chosen<'p>, Self> {
+        let Some(cases) = self.shape.and_then(OneOf::of) else { return Err(self) };
+        let (name, payload) = match self.value {
+            Some(Val::Variant(name, payload)) => (name, payload),
+            Some(Val::Enum(name)) => (name, None),
+            Some(Val::Result(Ok(payload))) => ("ok".to_owned(), payload),
+            Some(Val::Result(Err(payload))) => ("err".to_owned(), payload),
+            Some(Val::Option(Some(payload))) => ("some".to_owned(), Some(payload)),
+            value => return Err(Self { value, ..self }),
+        };
+        let shape = cases.find(&name).ok().and_then(|at| cases.payload(at));
+        let bare = !matches!(cases, OneOf::Result(_)) && shape.is_none();
+        let payload = Source { shape, value: payload.map(|payload| *payload) };
+        Ok(Chosen { name, bare, payload })
+    }
+}
+
+/// One case, chosen.
+struct Chosen<'p> {
+    name: String,
+    /// It is written as its name alone.
+    bare: bool,
+    payload: Source<'p>,
+}
+
+impl<'de> Deserializer<'de> for Source<'_> {
+    type Error = LiftError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
+        let Some(value) = self.value else { return visitor.visit_unit() };
+        match (self.shape, value) {
+            (_, Val::Bool(v)) => visitor.visit_bool(v),
+            (_, Val::S8(v)) => visitor.visit_i8(v),
+            (_, Val::U8(v)) => visitor.visit_u8(v),
+            (_, Val::S16(v)) => visitor.visit_i16(v),
+            (_, Val::U16(v)) => visitor.visit_u16(v),
+            (_, Val::S32(v)) => visitor.visit_i32(v),
+            (_, Val::U32(v)) => visitor.visit_u32(v),
+            (_, Val::S64(v)) => visitor.visit_i64(v),
+            (_, Val::U64(v)) => visitor.visit_u64(v),
+            (_, Val::Float32(v)) => visitor.visit_f32(v),
+            (_, Val::Float64(v)) => visitor.visit_f64(v),
+            (_, Val::Char(v)) => visitor.visit_char(v),
+            (_, Val::String(v) | Val::Enum(v)) => visitor.visit_string(v),
+            (_, Val::Flags(names)) => {
+                visitor.visit_seq(Items::same(None, names.into_iter().map(Val::String)))
+            }
+            (Some(Shape::Bytes(_)), Val::List(items) | Val::FixedLengthList(items)) => {
+                visitor.visit_byte_buf(bytes(&items))
+            }
+            (_, Val::Option(None)) => visitor.visit_unit(),
+            (Some(Shape::Option(option)), Val::Option(Some(some))) if !option.marked => {
+                Self::of(Some(&option.some), *some).deserialize_any(visitor)
+            }
+            (Some(Shape::Record(record)), Val::Record(fields)) => {
+                visitor.visit_map(Fields::new(record, fields, &[]))
+            }
+            (Some(Shape::Map(map)), Val::Map(pairs)) if map.has_text_keys() => {
+                visitor.visit_map(Entries::new(map, pairs))
+            }
+            (shape, value @ (Val::Variant(..) | Val::Result(_) | Val::Option(_))) => {
+                match Self::of(shape, value).case() {
+                    Ok(chosen) if chosen.bare => visitor.visit_string(chosen.name),
+                    Ok(chosen) => visitor.visit_map(One(Some(chosen))),
+                    Err(_) => Err(strange()),
+                }
+            }
+            (shape, value) => Self::of(shape, value).deserialize_seq(visitor),
+        }
+    }
+
+    /// Lists of bytes too, item by item: that is what `Vec<u8>` asks for.
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
+        match (self.shape, self.value) {
+            (
+                Some(Shape::List(item) | Shape::FixedList(item, _)),
+                Some(Val::List(items) | Val::FixedLengthList(items)),
+            ) => visitor.visit_seq(Items::same(Some(item), items.into_iter())),
+            (Some(Shape::Bytes(_)), Some(Val::List(items) | Val::FixedLengthList(items))) => {
+                visitor.visit_seq(Items::same(Some(&Shape::U8), items.into_iter()))
+            }
+            (Some(Shape::Tuple(shapes)), Some(Val::Tuple(items))) => visitor.visit_seq(Items {
+                next: 0,
+                one: None,
+                each: shapes,
+                values: items.into_iter(),
+            }),
+            (Some(Shape::Map(map)), Some(Val::Map(pairs))) => {
+                let pairs = pairs.into_iter().map(|(key, value)| Val::Tuple(vec![key, value]));
+                visitor.visit_seq(Items::same(Some(&map.pair), pairs))
+            }
+            (Some(Shape::Option(option)), Some(Val::Option(Some(some)))) if !option.marked => {
+                Self::of(Some(&option.some), *some).deserialize_seq(visitor)
+            }
+            (_, Some(Val::List(_) | Val::FixedLengthList(_) | Val::Tuple(_) | Val::Map(_))) => {
+                Err(strange())
+            }
+            (shape, value) => Self { shape, value }.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        _len: usize,
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _len: usize,
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        self.deserialize_seq(visitor)
+    }
+
+    /// Maps whose keys are not text too: that is what `HashMap<u32, T>` asks for.
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
+        match (self.shape, self.value) {
+            (Some(Shape::Map(map)), Some(Val::Map(pairs))) => {
+                visitor.visit_map(Entries::new(map, pairs))
+            }
+            (shape, value) => Self { shape, value }.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        match (self.shape, self.value) {
+            (Some(Shape::Record(record)), Some(Val::Record(fields))) => {
+                visitor.visit_map(Fields::new(record, fields, known))
+            }
+            (shape, value) => Self { shape, value }.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
+        match (self.shape, self.value) {
+            (_, None | Some(Val::Option(None))) => visitor.visit_none(),
+            (Some(Shape::Option(option)), Some(Val::Option(Some(some)))) => {
+                visitor.visit_some(Self::of(Some(&option.some), *some))
+            }
+            (shape, value) => visitor.visit_some(Self { shape, value }),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        if let (Some(Shape::Option(option)), Some(Val::Option(Some(_)))) = (self.shape, &self.value)
+            && !option.marked
+            && let Some(Val::Option(Some(some))) = self.value
+        {
+            let some = Self::of(Some(&option.some), *some);
+            return some.deserialize_enum("", known, visitor);
+        }
+        match self.case() {
+            Ok(mut chosen) => {
+                // Rust's own `Result` names its cases with capitals.
+                match chosen.name.as_str() {
+                    "ok" if known == ["Ok", "Err"] => "Ok".clone_into(&mut chosen.name),
+                    "err" if known == ["Ok", "Err"] => "Err".clone_into(&mut chosen.name),
+                    _ => {}
+                }
+                visitor.visit_enum(chosen)
+            }
+            // A string may name a case of a Rust enum.
+            Err(Self { value: Some(Val::String(name)), .. }) => {
+                visitor.visit_enum(name.into_deserializer())
+            }
+            Err(other) => other.deserialize_any(visitor),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct identifier ignored_any
+    }
+}
+
+/// A value that is not of its function's type: it came from some other function.
+fn strange() -> LiftError {
+    LiftError::custom("the value is not of the type that the function gives")
+}
+
+/// The items of a sequence.
+struct Items<'p, I> {
+    next: usize,
+    /// The shape of all items, where they share one.
+    one: Option<&'p Shape>,
+    each: &'p [Shape],
+    values: I,
+}
+
+impl<'p, I> Items<'p, I> {
+    fn same(one: Option<&'p Shape>, values: I) -> Self {
+        Self { next: 0, one, each: &[], values }
+    }
+}
+
+impl<'de, I: ExactSizeIterator<Item = Val>> SeqAccess<'de> for Items<'_, I> {
+    type Error = LiftError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, LiftError> {
+        let Some(value) = self.values.next() else { return Ok(None) };
+        let at = self.next;
+        self.next += 1;
+        let shape = self.one.or_else(|| self.each.get(at));
+        let read = seed.deserialize(Source::of(shape, value));
+        read.map(Some).map_err(|error| error.at(Segment::Index(at)))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.values.len())
+    }
+}
+
+/// The fields of a record, by name.
+struct Fields<'p> {
+    record: &'p Record,
+    next: usize,
+    /// The names that the Rust type goes by; when empty, any.
+    known: &'static [&'static str],
+    fields: std::vec::IntoIter<(String, Val)>,
+    value: Option<(String, Val)>,
+}
+
+impl<'p> Fields<'p> {
+    fn new(record: &'p Record, fields: Vec<(String, Val)>, known: &'static [&'static str]) -> Self {
+        Self { record, next: 0, known, fields: fields.into_iter(), value: None }
+    }
+}
+
+impl<'de> MapAccess<'de> for Fields<'_> {
+    type Error = LiftError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, LiftError> {
+        let Some((name, value)) = self.fields.next() else { return Ok(None) };
+        let spelled = match self.record.names.alias(self.next) {
+            Some(alias) if self.known.contains(&alias) && !self.known.contains(&name.as_str()) => {
+                alias
+            }
+            _ => &name,
+        };
+        let key = seed.deserialize(StrDeserializer::<LiftError>::new(spelled));
+        self.value = Some((name, value));
+        key.map(Some)
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, LiftError> {
+        let Some((name, value)) = self.value.take() else { return Err(strange()) };
+        let shape = self.record.shapes.get(self.next);
+        self.next += 1;
+        let read = seed.deserialize(Source::of(shape, value));
+        read.map_err(|error| error.at(Segment::Name(name)))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.fields.len())
+    }
+}
+
+/// The entries of a map.
+struct Entries<'p> {
+    map: &'p MapShape,
+    next: usize,
+    pairs: std::vec::IntoIter<(Val, Val)>,
+    value: Option<(String, Val)>,
+}
+
+impl<'p> Entries<'p> {
+    fn new(map: &'p MapShape, pairs: Vec<(Val, Val)>) -> Self {
+        Self { map, next: 0, pairs: pairs.into_iter(), value: None }
+    }
+}
+
+impl<'de> MapAccess<'de> for Entries<'_> {
+    type Error = LiftError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, LiftError> {
+        let Some((key, value)) = self.pairs.next() else { return Ok(None) };
+        self.value = Some((key_text(&key), value));
+        let at = self.next;
+        self.next += 1;
+        let read = seed.deserialize(Source::of(Some(self.map.key()), key));
+        read.map(Some).map_err(|error| error.at(Segment::KeyAt(at)))
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, LiftError> {
+        let Some((key, value)) = self.value.take() else { return Err(strange()) };
+        let read = seed.deserialize(Source::of(Some(self.map.value()), value));
+        read.map_err(|error| error.at(Segment::Key(key)))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.pairs.len())
+    }
+}
+
+/// `{case: payload}`, for types that ask for no enum.
+struct One<'p>(Option<Chosen<'p>>);
+
+impl<'de> MapAccess<'de> for One<'_> {
+    type Error = LiftError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, LiftError> {
+        let Some(chosen) = &self.0 else { return Ok(None) };
+        seed.deserialize(StrDeserializer::<LiftError>::new(&chosen.name)).map(Some)
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, LiftError> {
+        let Some(chosen) = self.0.take() else { return Err(strange()) };
+        let read = seed.deserialize(chosen.payload);
+        read.map_err(|error| error.at(Segment::Name(chosen.name)))
+    }
+}
+
+impl<'de, 'p> EnumAccess<'de> for Chosen<'p> {
+    type Error = LiftError;
+    type Variant = Payload<'p>;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(
+        self,
+        seed: V,
+    ) -> Result<(V::Value, Payload<'p>), LiftError> {
+        let case = seed.deserialize(StrDeserializer::<LiftError>::new(&self.name))?;
+        Ok((case, Payload { name: self.name, value: self.payload }))
+    }
+}
+
+/// What a chosen case carries.
+struct Payload<'p> {
+    name: String,
+    value: Source<'p>,
+}
+
+impl<'de> VariantAccess<'de> for Payload<'_> {
+    type Error = LiftError;
+
+    fn unit_variant(self) -> Result<(), LiftError> {
+        match self.value.value {
+            None => Ok(()),
+            Some(_) => Err(LiftError::custom("it has a payload, and none was expected")
+                .at(Segment::Name(self.name))),
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, LiftError> {
+        let read = seed.deserialize(self.value);
+        read.map_err(|error| error.at(Segment::Name(self.name)))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        _len: usize,
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        let read = self.value.deserialize_seq(visitor);
+        read.map_err(|error| error.at(Segment::Name(self.name)))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        let read = self.value.deserialize_struct("", known, visitor);
+        read.map_err(|error| error.at(Segment::Name(self.name)))
+    }
+}

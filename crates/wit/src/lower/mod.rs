@@ -1,0 +1,100 @@
+//! Lowering: values of any source become component values, by the plan of the signature.
+//!
+//! A mismatch is told to the [`Run`] where it is seen, and the source's own error type only carries the
+//! news up: so every source gives the same errors, and the good path pays nothing for paths.
+
+pub(crate) mod build;
+pub(crate) mod rust;
+pub(crate) mod scalar;
+pub(crate) mod source;
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use crate::error::{LowerError, Mismatch, Place, Segment};
+use crate::shape::Record;
+
+/// Bytes that fields left out may take in one call, before any is granted for what was sent.
+const IMPLIED_ROOM: usize = 64 << 20;
+
+/// Bytes that fields left out may take more, for each record that was sent.
+const IMPLIED_PER_RECORD: usize = 512;
+
+/// What one lowering keeps track of.
+pub(crate) struct Run {
+    /// `NaN` and its like may be text.
+    pub(crate) human_readable: bool,
+    failure: RefCell<Option<Failure>>,
+    /// Innermost first: it is filled while an error climbs out.
+    path: RefCell<Vec<Segment>>,
+    implied_room: Cell<usize>,
+}
+
+enum Failure {
+    Value(Mismatch),
+    Whole(LowerError),
+}
+
+/// Stands for the failure that a [`Run`] has noted, in the source's own error.
+pub(crate) struct Noted;
+
+impl fmt::Display for Noted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the value does not fit its type")
+    }
+}
+
+impl Run {
+    pub(crate) fn new(human_readable: bool) -> Self {
+        Self {
+            human_readable,
+            failure: RefCell::new(None),
+            path: RefCell::new(Vec::new()),
+            implied_room: Cell::new(IMPLIED_ROOM),
+        }
+    }
+
+    #[cold]
+    pub(crate) fn note(&self, mismatch: Mismatch) -> Noted {
+        self.failure.borrow_mut().get_or_insert(Failure::Value(mismatch));
+        Noted
+    }
+
+    #[cold]
+    pub(crate) fn note_whole(&self, error: LowerError) -> Noted {
+        self.failure.borrow_mut().get_or_insert(Failure::Whole(error));
+        Noted
+    }
+
+    /// Tells that the error on its way out came from inside `segment`.
+    #[cold]
+    pub(crate) fn came_from(&self, segment: Segment) {
+        self.path.borrow_mut().push(segment);
+    }
+
+    /// Pays for fields that a record has left out.
+    pub(crate) fn imply(&self, bytes: usize) -> Result<(), Mismatch> {
+        let room = self.implied_room.get().saturating_add(IMPLIED_PER_RECORD);
+        self.implied_room.set(room.checked_sub(bytes).ok_or(Mismatch::TooMuchImplied)?);
+        Ok(())
+    }
+
+    /// The error that all of this comes to.
+    #[cold]
+    pub(crate) fn into_error(self, params: &Record, source: &dyn fmt::Display) -> LowerError {
+        let mut path = self.path.into_inner();
+        let argument = match path.pop() {
+            Some(Segment::Index(at)) => Some((at, params.names.name(at).to_owned())),
+            Some(Segment::Name(name)) => params.names.find(&name).map(|at| (at, name)),
+            _ => None,
+        };
+        path.reverse();
+        let place = argument.map(|argument| Place { argument: Some(argument), path });
+        match (self.failure.into_inner(), place) {
+            (Some(Failure::Whole(error)), _) => error,
+            (Some(Failure::Value(mismatch)), Some(place)) => LowerError::Value { place, mismatch },
+            (Some(Failure::Value(mismatch)), None) => LowerError::Arguments { mismatch },
+            (None, place) => LowerError::Source { place, message: source.to_string() },
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Single values: numbers, text, bytes, null. Exact, or refused.
+
+use std::fmt;
+
+use wasmtime::component::Val;
+
+use super::build::{OneOf, some};
+use crate::error::{Found, Mismatch};
+use crate::shape::Shape;
+
+/// The integers that sources hand over.
+pub(crate) trait Integer:
+    Copy
+    + fmt::Display
+    + TryInto<i8>
+    + TryInto<u8>
+    + TryInto<i16>
+    + TryInto<u16>
+    + TryInto<i32>
+    + TryInto<u32>
+    + TryInto<i64>
+    + TryInto<u64>
+{
+    fn to_f32(self) -> f32;
+    fn to_f64(self) -> f64;
+}
+
+macro_rules! integers {
+    ($($ty:ty)*) => {$(
+        impl Integer for $ty {
+            fn to_f32(self) -> f32 {
+                self as f32
+            }
+
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+        }
+    )*};
+}
+
+integers!(i64 u64 i128 u128);
+
+/// Converts, or says what the type holds.
+macro_rules! fit {
+    ($case:ident, $ty:ty, $name:literal, $number:expr, $shown:expr) => {
+        match TryInto::<$ty>::try_into($number) {
+            Ok(number) => Ok(Val::$case(number)),
+            Err(_) => Err(out_of_range($name, <$ty>::MIN, <$ty>::MAX, $shown)),
+        }
+    };
+}
+
+#[cold]
+fn out_of_range(
+    expected: &'static str,
+    low: impl fmt::Display,
+    high: impl fmt::Display,
+    found: impl fmt::Display,
+) -> Mismatch {
+    Mismatch::Range {
+        expected,
+        low: low.to_string(),
+        high: high.to_string(),
+        found: found.to_string(),
+    }
+}
+
+pub(crate) fn boolean(shape: &Shape, value: bool) -> Result<Val, Mismatch> {
+    match shape {
+        Shape::Bool => Ok(Val::Bool(value)),
+        Shape::Option(option) if !option.marked => boolean(&option.some, value).map(some),
+        _ => Err(Mismatch::of(shape, Found::Bool(value))),
+    }
+}
+
+pub(crate) fn integer<N: Integer>(shape: &Shape, number: N) -> Result<Val, Mismatch> {
+    match shape {
+        Shape::F32 => float(shape, f64::from(number.to_f32())),
+        Shape::F64 => Ok(Val::Float64(number.to_f64())),
+        Shape::Option(option) if !option.marked => integer(&option.some, number).map(some),
+        _ => shown_integer(shape, number, number),
+    }
+}
+
+/// `shown` is what the message shows: the source may have written the number as a float.
+fn shown_integer<N: Integer>(
+    shape: &Shape,
+    number: N,
+    shown: impl fmt::Display,
+) -> Result<Val, Mismatch> {
+    match shape {
+        Shape::S8 => fit!(S8, i8, "s8", number, shown),
+        Shape::U8 => fit!(U8, u8, "u8", number, shown),
+        Shape::S16 => fit!(S16, i16, "s16", number, shown),
+        Shape::U16 => fit!(U16, u16, "u16", number, shown),
+        Shape::S32 => fit!(S32, i32, "s32", number, shown),
+        Shape::U32 => fit!(U32, u32, "u32", number, shown),
+        Shape::S64 => fit!(S64, i64, "s64", number, shown),
+        Shape::U64 => fit!(U64, u64, "u64", number, shown),
+        _ => Err(Mismatch::of(shape, Found::number(shown))),
+    }
+}
+
+/// How messages show a float: long ones as an exponent, and always as a float.
+struct ShownFloat(f64);
+
+impl fmt::Display for ShownFloat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 != 0.0 && !(1e-5..1e17).contains(&self.0.abs()) && self.0.is_finite() {
+            write!(f, "{:e}", self.0)
+        } else {
+            write!(f, "{}", self.0)
+        }
+    }
+}
+
+pub(crate) fn float(shape: &Shape, number: f64) -> Result<Val, Mismatch> {
+    match shape {
+        Shape::F64 => Ok(Val::Float64(number)),
+        Shape::F32 => single(number).map(Val::Float32),
+        Shape::Option(option) if !option.marked => float(&option.some, number).map(some),
+        _ => integral(shape, number),
+    }
+}
+
+fn single(number: f64) -> Result<f32, Mismatch> {
+    let narrow = number as f32;
+    if narrow.is_infinite() && number.is_finite() {
+        return Err(out_of_range("f32", "-3.4028235e38", "3.4028235e38", ShownFloat(number)));
+    }
+    Ok(narrow)
+}
+
+/// A float that stands for an integer, as in Lua and JavaScript all numbers may.
+fn integral(shape: &Shape, number: f64) -> Result<Val, Mismatch> {
+    let shown = ShownFloat(number);
+    let name = match shape {
+        Shape::S8 => "s8",
+        Shape::U8 => "u8",
+        Shape::S16 => "s16",
+        Shape::U16 => "u16",
+        Shape::S32 => "s32",
+        Shape::U32 => "u32",
+        Shape::S64 => "s64",
+        Shape::U64 => "u64",
+        _ => return Err(Mismatch::of(shape, Found::number(shown))),
+    };
+    if number.fract() != 0.0 || !number.is_finite() {
+        return Err(Mismatch::Fraction { expected: name, found: shown.to_string() });
+    }
+    // The cast saturates, which is out of range for every integer of WIT all the same.
+    shown_integer(shape, number as i128, shown)
+}
+
+/// Numbers that JSON has no form for.
+fn special_float(text: &str) -> Option<f64> {
+    match text {
+        "NaN" => Some(f64::NAN),
+        "Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        _ => None,
+    }
+}
+
+pub(crate) fn text<S>(shape: &Shape, text: S, human_readable: bool) -> Result<Val, Mismatch>
+where
+    S: Into<String> + AsRef<str>,
+{
+    match shape {
+        Shape::String => Ok(Val::String(text.into())),
+        Shape::Option(option) if !option.marked => {
+            self::text(&option.some, text, human_readable).map(some)
+        }
+        Shape::Bytes(_) => bytes(shape, text.as_ref().as_bytes()),
+        Shape::F32 | Shape::F64 if human_readable => match special_float(text.as_ref()) {
+            Some(number) => float(shape, number),
+            None => Err(Mismatch::of(shape, Found::text(text.as_ref()))),
+        },
+        Shape::Char => {
+            let mut chars = text.as_ref().chars();
+            match (chars.next(), chars.next()) {
+                (Some(only), None) => Ok(Val::Char(only)),
+                _ => Err(Mismatch::of(shape, Found::text(text.as_ref()))),
+            }
+        }
+        Shape::Enum(_) | Shape::Variant(_) | Shape::Result(_) => match OneOf::of(shape) {
+            Some(cases) => cases.bare(text.as_ref()),
+            None => Err(Mismatch::of(shape, Found::text(text.as_ref()))),
+        },
+        _ => Err(Mismatch::of(shape, Found::text(text.as_ref()))),
+    }
+}
+
+pub(crate) fn bytes(shape: &Shape, bytes: &[u8]) -> Result<Val, Mismatch> {
+    let items = || bytes.iter().copied().map(Val::U8).collect();
+    match shape {
+        Shape::Bytes(None) => Ok(Val::List(items())),
+        Shape::Bytes(Some(len)) if bytes.len() == *len as usize => {
+            Ok(Val::FixedLengthList(items()))
+        }
+        Shape::Bytes(Some(len)) => Err(Mismatch::length(shape, *len as usize, bytes.len())),
+        Shape::Option(option) if !option.marked => self::bytes(&option.some, bytes).map(some),
+        _ => Err(Mismatch::of(shape, Found::Bytes(bytes.len()))),
+    }
+}
+
+pub(crate) fn null(shape: &Shape) -> Result<Val, Mismatch> {
+    match shape {
+        Shape::Option(_) => Ok(Val::Option(None)),
+        _ => Err(Mismatch::of(shape, Found::Null)),
+    }
+}

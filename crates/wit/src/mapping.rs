@@ -1,0 +1,137 @@
+//! The mapping of one exported function: made once when it loads, used by every call.
+
+use std::sync::Arc;
+
+use crisol_core::{Args, Signature, Value};
+use serde::{Deserializer, Serialize};
+use wasmtime::component::{Val, types::ComponentFunc};
+
+use crate::describe::{self, UnsupportedType};
+use crate::error::LowerError;
+use crate::lift::{Lifted, Outcome};
+use crate::lower::source::Seed;
+use crate::lower::{Run, rust};
+use crate::shape::{Record, Shape};
+
+/// All that is known of one exported function before an instance exists, worked out so that calls
+/// follow it without looking anything up.
+///
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Mapping {
+    plan: Arc<Plan>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Plan {
+    signature: Arc<Signature>,
+    params: Record,
+    /// The params again, as the root of what lowering follows.
+    arguments: Shape,
+    pub(crate) result: Option<Shape>,
+}
+
+impl Mapping {
+    /// Reads the type of an exported function.
+    ///
+    /// # Errors
+    /// When a parameter or the result holds what no plain value can stand for: resources, streams,
+    /// futures, error contexts. The error names it.
+    pub fn new(func: &ComponentFunc) -> Result<Self, UnsupportedType> {
+        Self::from_signature(describe::signature(func)?)
+    }
+
+    /// The mapping of a function that has this signature: for tools that have no component at hand.
+    ///
+    /// # Errors
+    /// When the signature holds a type that this version does not know.
+    pub fn from_signature(signature: impl Into<Arc<Signature>>) -> Result<Self, UnsupportedType> {
+        let signature = signature.into();
+        let unknown = || UnsupportedType::Unknown { signature: signature.to_string() };
+        let params = Record::new(&signature.params).ok_or_else(unknown)?;
+        let result = match &signature.result {
+            Some(ty) => Some(Shape::new(ty).ok_or_else(unknown)?),
+            None => None,
+        };
+        let arguments = Shape::Arguments(params.clone());
+        Ok(Self { plan: Arc::new(Plan { signature, params, arguments, result }) })
+    }
+
+    /// What the function takes and gives.
+    #[must_use]
+    pub fn signature(&self) -> &Arc<Signature> {
+        &self.plan.signature
+    }
+
+    /// Lowers the sequence of arguments that `arguments` holds, each by its type, with no tree in
+    /// between. Options at the end may be left out.
+    ///
+    /// # Errors
+    /// When an argument is not of its type, their number is wrong, or the source is malformed; the
+    /// error names the place and both sides.
+    pub fn lower<'de, D: Deserializer<'de>>(&self, arguments: D) -> Result<Vec<Val>, LowerError> {
+        let run = Run::new(arguments.is_human_readable());
+        match arguments.deserialize_any(Seed { shape: &self.plan.arguments, run: &run }) {
+            Ok(values) => Ok(sequence(values)),
+            Err(error) => Err(run.into_error(&self.plan.params, &error)),
+        }
+    }
+
+    /// Lowers the text of a JSON array.
+    ///
+    /// # Errors
+    /// As [`Mapping::lower`].
+    pub fn lower_json(&self, text: &[u8]) -> Result<Vec<Val>, LowerError> {
+        let mut reader = serde_json::Deserializer::from_slice(text);
+        let values = self.lower(&mut reader)?;
+        match reader.end() {
+            Ok(()) => Ok(values),
+            Err(error) => Err(LowerError::Source { place: None, message: error.to_string() }),
+        }
+    }
+
+    /// Lowers Rust values by their own types: a tuple, an array or a sequence holds the arguments in
+    /// order, a struct holds them by name, `()` is no arguments.
+    ///
+    /// # Errors
+    /// As [`Mapping::lower`].
+    pub fn lower_serialize<T: Serialize + ?Sized>(&self, args: &T) -> Result<Vec<Val>, LowerError> {
+        let run = Run::new(true);
+        match rust::lower(&self.plan.arguments, &run, args) {
+            Ok(values) => Ok(sequence(values)),
+            Err(error) => Err(run.into_error(&self.plan.params, &error)),
+        }
+    }
+
+    /// Lowers arguments in whichever form their owner has them.
+    ///
+    /// # Errors
+    /// As [`Mapping::lower`].
+    pub fn lower_args(&self, args: Args<'_>) -> Result<Vec<Val>, LowerError> {
+        match args {
+            Args::Values(values) => self.lower(Value::List(values)),
+            Args::Json(text) => self.lower_json(&text),
+            Args::Source(source) => self.lower(source),
+            _ => Err(LowerError::Source {
+                place: None,
+                message: "they are in a form that is not known here".to_owned(),
+            }),
+        }
+    }
+
+    /// Takes what the call gave back apart: a top-level `result`'s error side is the function's error,
+    /// all else is its value.
+    #[must_use]
+    pub fn lift(&self, result: Option<Val>) -> Outcome {
+        Lifted::split(Arc::clone(&self.plan), result)
+    }
+}
+
+/// The arguments out of what the root of a plan gives.
+fn sequence(values: Val) -> Vec<Val> {
+    match values {
+        Val::Tuple(values) => values,
+        Val::Record(fields) => fields.into_iter().map(|(_, value)| value).collect(),
+        other => vec![other],
+    }
+}

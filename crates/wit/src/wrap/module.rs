@@ -1,0 +1,191 @@
+//! A core module's outside: what it imports and exports, and the same module under other names.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use wasm_encoder::{ExportKind, ExportSection, Module as Encoder, RawSection};
+use wasmparser::{
+    CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TypeRef, ValType, Validator,
+    WasmFeatures,
+};
+
+use super::WrapError;
+
+/// An exported item.
+pub(super) struct Export {
+    pub(super) name: String,
+    pub(super) kind: ExternalKind,
+    index: u32,
+    /// The type, when it is a function.
+    pub(super) ty: Option<FuncType>,
+}
+
+/// An imported item, by the two names it goes by.
+pub(super) struct Import {
+    pub(super) module: String,
+    pub(super) name: String,
+}
+
+/// What of a module shows.
+pub(super) struct Outside {
+    pub(super) exports: Vec<Export>,
+    pub(super) imports: Vec<Import>,
+    /// It carries WIT of its own, as bindings generators leave it.
+    pub(super) has_metadata: bool,
+}
+
+/// `(i32, i64) -> i32`
+pub(super) struct Shown<'a>(pub(super) &'a [ValType], pub(super) &'a [ValType]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |types: &[ValType]| {
+            types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        write!(f, "({})", list(self.0))?;
+        match self.1 {
+            [] => Ok(()),
+            [one] => write!(f, " -> {one}"),
+            many => write!(f, " -> ({})", list(many)),
+        }
+    }
+}
+
+impl Outside {
+    /// Validates the module and reads its outside.
+    pub(super) fn read(module: &[u8]) -> Result<Self, WrapError> {
+        Validator::new_with_features(WasmFeatures::all())
+            .validate_all(module)
+            .map_err(|error| invalid(&error))?;
+        read(module).map_err(|error| invalid(&error))
+    }
+
+    pub(super) fn functions(&self) -> impl Iterator<Item = (&Export, &FuncType)> {
+        self.exports.iter().filter_map(|export| Some((export, export.ty.as_ref()?)))
+    }
+
+    pub(super) fn function(&self, name: &str) -> Option<(&Export, &FuncType)> {
+        self.functions().find(|(export, _)| export.name == name)
+    }
+
+    pub(super) fn has_memory(&self) -> bool {
+        let names = ["memory", "cm32p2_memory"];
+        let is = |export: &Export| {
+            export.kind == ExternalKind::Memory && names.contains(&export.name.as_str())
+        };
+        self.exports.iter().any(is)
+    }
+
+    pub(super) fn has_realloc(&self) -> bool {
+        let names = ["cabi_realloc", "cm32p2_realloc", "canonical_abi_realloc"];
+        names.iter().any(|name| self.function(name).is_some())
+    }
+
+    pub(super) fn imports_from(&self, module: &str) -> bool {
+        self.imports.iter().any(|import| import.module == module)
+    }
+}
+
+fn invalid(error: &wasmparser::BinaryReaderError) -> WrapError {
+    WrapError::Invalid { message: error.message().to_owned(), offset: error.offset() as u64 }
+}
+
+fn read(module: &[u8]) -> wasmparser::Result<Outside> {
+    let mut types: Vec<Option<FuncType>> = Vec::new();
+    let mut functions: Vec<u32> = Vec::new();
+    let mut outside = Outside { exports: Vec::new(), imports: Vec::new(), has_metadata: false };
+    for payload in Parser::new(0).parse_all(module) {
+        match payload? {
+            Payload::TypeSection(section) => {
+                for group in section {
+                    types.extend(group?.into_types().map(|ty| match ty.composite_type.inner {
+                        CompositeInnerType::Func(ty) => Some(ty),
+                        _ => None,
+                    }));
+                }
+            }
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import?;
+                    if let TypeRef::Func(ty) = import.ty {
+                        functions.push(ty);
+                    }
+                    let (module, name) = (import.module.to_owned(), import.name.to_owned());
+                    outside.imports.push(Import { module, name });
+                }
+            }
+            Payload::FunctionSection(section) => {
+                for ty in section {
+                    functions.push(ty?);
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export?;
+                    let ty = (export.kind == ExternalKind::Func).then_some(export.index);
+                    outside.exports.push(Export {
+                        name: export.name.to_owned(),
+                        kind: export.kind,
+                        index: export.index,
+                        ty: ty
+                            .and_then(|at| functions.get(at as usize))
+                            .and_then(|ty| types.get(*ty as usize).cloned().flatten()),
+                    });
+                }
+            }
+            Payload::CustomSection(section) => {
+                outside.has_metadata |= section.name().starts_with("component-type");
+            }
+            _ => {}
+        }
+    }
+    Ok(outside)
+}
+
+/// The same module with further names for some of its exported functions: `(old, new)` pairs. An old
+/// name goes away.
+pub(super) fn renamed<'a>(
+    module: &'a [u8],
+    outside: &Outside,
+    names: &[(String, String)],
+) -> Result<Cow<'a, [u8]>, WrapError> {
+    if names.iter().all(|(old, new)| old == new) {
+        return Ok(Cow::Borrowed(module));
+    }
+    let mut section = ExportSection::new();
+    for export in &outside.exports {
+        if !names.iter().any(|(old, new)| *old == export.name || *new == export.name) {
+            section.export(&export.name, kind(export.kind), export.index);
+        }
+    }
+    for (old, new) in names {
+        if let Some((export, _)) = outside.function(old) {
+            section.export(new, ExportKind::Func, export.index);
+        }
+    }
+    let mut encoder = Encoder::new();
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload.map_err(|error| invalid(&error))?;
+        match payload.as_section() {
+            Some((id, _)) if id == wasm_encoder::SectionId::Export as u8 => {
+                encoder.section(&section);
+            }
+            Some((id, range)) => {
+                let data = module.get(range).unwrap_or_default();
+                encoder.section(&RawSection { id, data });
+            }
+            None => {}
+        }
+    }
+    Ok(Cow::Owned(encoder.finish()))
+}
+
+fn kind(kind: ExternalKind) -> ExportKind {
+    match kind {
+        ExternalKind::Func | ExternalKind::FuncExact => ExportKind::Func,
+        ExternalKind::Table => ExportKind::Table,
+        ExternalKind::Memory => ExportKind::Memory,
+        ExternalKind::Global => ExportKind::Global,
+        ExternalKind::Tag => ExportKind::Tag,
+    }
+}
