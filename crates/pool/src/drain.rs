@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::factory::Factory;
-use crate::pool::{Pool, Unmade};
+use crate::pool::Pool;
 use crate::refused::Refused;
 
 /// What was left when a drain ended.
@@ -74,10 +74,7 @@ impl<F: Factory> Pool<F> {
             let started = Instant::now();
             match self.make_one(&mut reserved).await {
                 Ok(()) => made += 1,
-                Err(Some(Unmade::Failed(error))) => return Err(Refused::Factory(error)),
-                Err(Some(Unmade::Panicked(message))) => {
-                    return Err(Refused::FactoryPanicked { message });
-                }
+                Err(Some(unmade)) => return Err(unmade.into()),
                 Err(None) => {
                     let making = started.elapsed();
                     return Err(Refused::TimedOut { waited: Duration::ZERO, making });

@@ -46,22 +46,28 @@ pub(crate) enum Denial {
     WouldDeadlock { workers: usize },
 }
 
-/// What is left to do once the lock is gone.
+/// What is left to do once the lock is gone. It is small, since every call moves two of them.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct After<W> {
     /// The caller who was granted what came free.
     pub(crate) wake: Option<Waker>,
-    /// Callers who were granted new permits, or were turned away.
-    pub(crate) wake_more: Vec<Waker>,
-    /// Workers to drop.
-    pub(crate) gone: Vec<Idle<W>>,
-    /// Why they go.
-    pub(crate) gone_for: Retired,
     /// The background task sleeps and has something to do.
     pub(crate) ring: bool,
     /// A drain has come to its end.
     pub(crate) emptied: bool,
+    pub(crate) rare: Option<Box<Rare<W>>>,
+}
+
+/// What is seldom left to do.
+#[derive(Debug)]
+pub(crate) struct Rare<W> {
+    /// Callers who were granted new permits, or were turned away.
+    pub(crate) wake: Vec<Waker>,
+    /// Workers to drop.
+    pub(crate) gone: Vec<Idle<W>>,
+    /// Why they go.
+    pub(crate) gone_for: Retired,
 }
 
 /// What the background task is to do.
@@ -139,8 +145,9 @@ impl<W> Gate<W> {
         Self { state: Mutex::new(state), rules, buffer, reuse, tally }
     }
 
-    /// Asks for a permit; `held` workers of this gate are blocked until the asker is served.
-    pub(crate) fn enter(&self, held: usize) -> (Entry<W>, After<W>) {
+    /// Asks for a permit; `held` workers of this gate are blocked until the asker is served. Who has to
+    /// wait is woken when there is an answer.
+    pub(crate) fn enter(&self, held: usize, cx: &Context<'_>) -> (Entry<W>, After<W>) {
         let mut s = self.lock();
         let mut after = After::nothing();
         if s.phase != Phase::Open {
@@ -152,7 +159,7 @@ impl<W> Gate<W> {
         } else if s.busy < s.workers {
             Entry::In(self.admit(&mut s))
         } else {
-            Entry::Wait(s.queue.push(held))
+            Entry::Wait(s.queue.push(held, cx.waker().clone()))
         };
         self.publish(&s);
         (entry, after)
@@ -252,7 +259,7 @@ impl<W> Gate<W> {
         let mut after = After::nothing();
         if for_all {
             s.phase = Phase::Closed;
-            after.wake_more = s.queue.turn_away();
+            after.wake_also(s.queue.turn_away());
         } else if s.phase == Phase::Open {
             s.phase = Phase::Draining;
         }
@@ -317,7 +324,7 @@ impl<W> Gate<W> {
             s.busy += 1;
             let ready = s.ready.pop();
             if let Ok(waker) = s.queue.grant(ready) {
-                after.wake_more.extend(waker);
+                after.wake_also(waker);
             }
         }
     }
@@ -344,7 +351,7 @@ impl<W> Gate<W> {
             Keep::Workers => s.workers,
         };
         if s.phase == Phase::Open && s.ready.len() >= room {
-            after.gone.push(idle);
+            after.drop_also([idle], Retired::Surplus);
             return;
         }
         s.ready.push(idle);
@@ -399,8 +406,7 @@ impl<W> State<W> {
     /// While draining, no more workers are ready than calls wait.
     fn trim(&mut self, after: &mut After<W>) {
         if self.phase != Phase::Open && self.ready.len() > self.queue.len() {
-            after.gone.extend(self.ready.drain(self.queue.len()..));
-            after.gone_for = Retired::Drained;
+            after.drop_also(self.ready.drain(self.queue.len()..), Retired::Drained);
         }
     }
 
@@ -411,13 +417,22 @@ impl<W> State<W> {
 
 impl<W> After<W> {
     fn nothing() -> Self {
-        Self {
-            wake: None,
-            wake_more: Vec::new(),
-            gone: Vec::new(),
-            gone_for: Retired::Surplus,
-            ring: false,
-            emptied: false,
-        }
+        Self { wake: None, ring: false, emptied: false, rare: None }
+    }
+
+    fn wake_also(&mut self, wakers: impl IntoIterator<Item = Waker>) {
+        self.rare().wake.extend(wakers);
+    }
+
+    fn drop_also(&mut self, workers: impl IntoIterator<Item = Idle<W>>, reason: Retired) {
+        let rare = self.rare();
+        rare.gone.extend(workers);
+        rare.gone_for = reason;
+    }
+
+    fn rare(&mut self) -> &mut Rare<W> {
+        self.rare.get_or_insert_with(|| {
+            Box::new(Rare { wake: Vec::new(), gone: Vec::new(), gone_for: Retired::Surplus })
+        })
     }
 }

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::factory::{Factory, Fate, Retired};
-use crate::gate::Idle;
+use crate::gate::{Denial, Entry, Idle};
 use crate::pool::Pool;
+use crate::queue::Ticket;
 
 /// A worker on loan to one call. It dereferences to the worker.
 ///
@@ -20,17 +22,17 @@ pub struct Lease<'p, F: Factory> {
     uses: u32,
     waited: Duration,
     making: Duration,
-    seat: Seat<'p, F>,
+    claim: Claim<'p, F>,
 }
 
 impl<'p, F: Factory> Lease<'p, F> {
     pub(crate) fn of(
-        seat: Seat<'p, F>,
+        claim: Claim<'p, F>,
         worker: F::Worker,
         uses: u32,
         [waited, making]: [Duration; 2],
     ) -> Self {
-        Self { worker, uses, waited, making, seat }
+        Self { worker, uses, waited, making, claim }
     }
 
     /// The worker.
@@ -60,20 +62,20 @@ impl<'p, F: Factory> Lease<'p, F> {
     /// Ends the loan. A worker that is not to serve again is dropped here, before the permit goes to the
     /// next in line.
     pub fn give_back(self, fate: Fate) {
-        let Self { worker, uses, mut seat, .. } = self;
+        let Self { worker, uses, mut claim, .. } = self;
         let uses = uses.saturating_add(1);
         let reason = match fate {
             Fate::Retire(reason) => reason,
-            Fate::Reuse if uses >= seat.home.reuse() => Retired::Worn,
+            Fate::Reuse if uses >= claim.home.reuse() => Retired::Worn,
             Fate::Reuse => {
-                let since = seat.home.now_for_idling();
-                seat.vacate(Idle { worker, uses, since });
+                let since = claim.home.now_for_idling();
+                claim.vacate(Idle { worker, uses, since });
                 return;
             }
         };
-        seat.retires = Some(reason);
+        claim.stage = Stage::Seated(reason);
         drop(worker);
-        drop(seat);
+        drop(claim);
     }
 }
 
@@ -118,51 +120,99 @@ impl<F: Factory> Deref for Home<'_, F> {
     }
 }
 
-/// A permit, freed on drop.
-pub(crate) struct Seat<'p, F: Factory> {
+/// One caller's claim on a permit, from the first look at the gate until the permit is given back. What it
+/// has got so far is freed on drop.
+pub(crate) struct Claim<'p, F: Factory> {
     home: Home<'p, F>,
-    /// Why the worker that belongs to it will have been retired; `None` while it has none.
-    retires: Option<Retired>,
-    left: bool,
+    stage: Stage,
 }
 
-impl<'p, F: Factory> Seat<'p, F> {
+enum Stage {
+    /// Not in yet, or not any more.
+    Outside,
+    Queued(Ticket),
+    /// A permit.
+    Inside,
+    /// A permit and a worker, which is retired for this reason if nothing else is said.
+    Seated(Retired),
+}
+
+impl<'p, F: Factory> Claim<'p, F> {
     pub(crate) fn of(home: Home<'p, F>) -> Self {
-        Self { home, retires: None, left: false }
+        Self { home, stage: Stage::Outside }
     }
 
     pub(crate) fn pool(&self) -> &Pool<F> {
         &self.home
     }
 
-    /// It has a worker now, which is lost if the seat is dropped.
-    pub(crate) fn occupied(mut self) -> Self {
-        self.retires = Some(Retired::Cancelled);
-        self
+    /// Comes in: asks at the first poll, and waits in line from then on. A worker that comes with the
+    /// permit is the claim's, as after [`Claim::seat`].
+    pub(crate) fn poll_enter(
+        &mut self,
+        held: usize,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Option<Idle<F::Worker>>, Denial>> {
+        let answer = match &self.stage {
+            Stage::Outside => {
+                let (entry, after) = self.home.gate.enter(held, cx);
+                let (stage, answer) = match entry {
+                    Entry::In(idle) => (Stage::Inside, Poll::Ready(Ok(idle))),
+                    Entry::Wait(ticket) => (Stage::Queued(ticket), Poll::Pending),
+                    Entry::Refused(denial) => (Stage::Outside, Poll::Ready(Err(denial))),
+                };
+                // What was granted is in safe hands before anything foreign runs.
+                self.stage = stage;
+                self.home.settle(after);
+                answer
+            }
+            Stage::Queued(ticket) => match self.home.gate.poll(ticket, cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(idle)) => {
+                    self.stage = Stage::Inside;
+                    Poll::Ready(Ok(idle))
+                }
+                Poll::Ready(None) => {
+                    self.stage = Stage::Outside;
+                    Poll::Ready(Err(Denial::Draining))
+                }
+            },
+            Stage::Inside | Stage::Seated(_) => return Poll::Ready(Ok(None)),
+        };
+        if matches!(answer, Poll::Ready(Ok(Some(_)))) {
+            self.seat();
+        }
+        answer
     }
 
-    /// Its worker was retired; it may get another.
-    pub(crate) fn emptied(mut self, reason: Retired) -> Self {
+    /// There is a worker now.
+    pub(crate) fn seat(&mut self) {
+        self.stage = Stage::Seated(Retired::Cancelled);
+    }
+
+    /// The worker was retired; another may come.
+    pub(crate) fn unseat(&mut self, reason: Retired) {
         self.home.tally().retired(reason, 1);
-        self.retires = None;
-        self
+        self.stage = Stage::Inside;
     }
 
     fn vacate(mut self, idle: Idle<F::Worker>) {
-        self.left = true;
+        self.stage = Stage::Outside;
         self.home.leave(Some(idle));
     }
 }
 
-impl<F: Factory> Drop for Seat<'_, F> {
+impl<F: Factory> Drop for Claim<'_, F> {
     fn drop(&mut self) {
-        if self.left {
-            return;
+        match &self.stage {
+            Stage::Outside => {}
+            Stage::Queued(ticket) => self.home.settle(self.home.gate.give_up(ticket)),
+            Stage::Inside => self.home.leave(None),
+            Stage::Seated(reason) => {
+                let unwinding = *reason == Retired::Cancelled && std::thread::panicking();
+                self.home.tally().retired(if unwinding { Retired::Panicked } else { *reason }, 1);
+                self.home.leave(None);
+            }
         }
-        if let Some(reason) = self.retires {
-            let unwinding = reason == Retired::Cancelled && std::thread::panicking();
-            self.home.tally().retired(if unwinding { Retired::Panicked } else { reason }, 1);
-        }
-        self.home.leave(None);
     }
 }

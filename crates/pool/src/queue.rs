@@ -54,10 +54,10 @@ impl<T> Queue<T> {
         self.held
     }
 
-    /// Joins the end of the line.
-    pub(crate) fn push(&mut self, held: usize) -> Ticket {
-        let waiter =
-            Waiter { answer: Answer::Pending, waker: None, held, prev: self.tail, next: None };
+    /// Joins the end of the line; `waker` is handed out with the grant.
+    pub(crate) fn push(&mut self, held: usize, waker: Waker) -> Ticket {
+        let waker = Some(waker);
+        let waiter = Waiter { answer: Answer::Pending, waker, held, prev: self.tail, next: None };
         let key = self.slots.insert(waiter);
         match self.tail.and_then(|tail| self.slots.get_mut(tail)) {
             Some(last) => last.next = Some(key),
@@ -69,8 +69,7 @@ impl<T> Queue<T> {
         Ticket(key)
     }
 
-    /// Grants to the first in line. Its waker, if it has one yet, is for the caller to wake once no lock
-    /// is held.
+    /// Grants to the first in line. Its waker is for the caller to wake once no lock is held.
     ///
     /// # Errors
     /// Hands the grant back when nobody waits.
@@ -155,7 +154,7 @@ mod tests {
     #[test]
     fn grants_go_in_order_past_those_who_left() {
         let mut queue = Queue::new();
-        let [a, b, c, d] = [0, 1, 2, 0].map(|held| queue.push(held));
+        let [a, b, c, d] = [0, 1, 2, 0].map(|held| queue.push(held, Waker::noop().clone()));
         assert_eq!((queue.len(), queue.held()), (4, 3));
         assert_eq!(queue.remove(&b), None);
         assert_eq!((queue.len(), queue.held()), (3, 2));
@@ -171,7 +170,7 @@ mod tests {
     #[test]
     fn who_leaves_after_the_grant_hands_it_back() {
         let mut queue = Queue::new();
-        let ticket = queue.push(0);
+        let ticket = queue.push(0, Waker::noop().clone());
         assert!(queue.grant(7).is_ok());
         assert_eq!(queue.remove(&ticket), Some(7));
         assert!(queue.slots.is_empty());
@@ -180,9 +179,8 @@ mod tests {
     #[test]
     fn everybody_is_turned_away_once() {
         let mut queue = Queue::new();
-        let [a, b] = [0, 5].map(|held| queue.push(held));
-        assert_eq!(look(&mut queue, &a), Poll::Pending);
-        assert_eq!(queue.turn_away().len(), 1, "only one had left a waker");
+        let [a, b] = [0, 5].map(|held| queue.push(held, Waker::noop().clone()));
+        assert_eq!(queue.turn_away().len(), 2);
         assert_eq!((queue.len(), queue.held()), (0, 0));
         assert_eq!(look(&mut queue, &a), Poll::Ready(None));
         assert_eq!(queue.remove(&b), None);

@@ -1,5 +1,5 @@
 //! What becomes of workers: made, kept, reused, gone stale, idle, broken.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
