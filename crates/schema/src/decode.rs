@@ -73,6 +73,23 @@ impl Cx<'_> {
         out
     }
 
+    /// Runs inside an entry, its fields' paths beginning anew; without an id nothing changes.
+    pub(crate) fn about<T>(
+        &mut self,
+        entry: Option<EntryId>,
+        run: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        if entry.is_none() {
+            return run(self);
+        }
+        let path = std::mem::take(&mut self.path);
+        let what = std::mem::replace(&mut self.what, "an entry".to_owned());
+        let before = std::mem::replace(&mut self.entry, entry);
+        let out = run(self);
+        (self.path, self.what, self.entry) = (path, what, before);
+        out
+    }
+
     /// What the current place is called in a message.
     pub(crate) fn here(&self) -> String {
         if self.path.is_empty() { self.what.clone() } else { format!("`{}`", self.path) }
@@ -81,11 +98,11 @@ impl Cx<'_> {
     /// Reports a value of another type than the field's.
     pub(crate) fn wrong_type(&mut self, node: &Node, wanted: &str, example: &str) {
         let found = basic::describe(node);
-        let message = format!("{} is {wanted}, not {found}", self.here());
+        let message = format!("{} must be {wanted}, not {found}", self.here());
         let report = Report::error(Rule::WRONG_TYPE, message);
         let report = match basic::quoting_help(node, wanted) {
             Some(help) => report.help(help),
-            None if example.is_empty() => report,
+            None if example.is_empty() => report.help(format!("write {wanted}")),
             None => report.help(format!("write it like `{}`", self.sample(example))),
         };
         self.report(node.span, report);

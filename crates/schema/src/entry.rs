@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crisol_core::{EntryId, Name, Namespace, Value};
 
-use crate::decode::{Cx, FreeText, one_of, text};
+use crate::decode::{Cx, Decode, Fields, FreeText, one_of, text};
 use crate::kind::KindName;
 use crate::problems::{Report, Rule};
 use crate::source::Span;
 use crate::suggest;
-use crate::yaml::{Data, Natural, Node, Pair, quote};
+use crate::values::Sha256Hash;
+use crate::yaml::{Data, Natural, Node, Pair, Scalar, Style, quote};
 
 /// Fields of an entry that do not belong to its kind.
 const HEAD: [&str; 4] = ["name", "kind", "meta", "data"];
@@ -19,6 +20,8 @@ const HEAD: [&str; 4] = ["name", "kind", "meta", "data"];
 pub(crate) struct Draft {
     /// None when the name is wrong: the fields are still checked.
     pub(crate) id: Option<EntryId>,
+    /// Whether another entry has this id: then only the fields are checked.
+    pub(crate) is_second: bool,
     /// None when the kind is wrong.
     pub(crate) kind: Option<KindName>,
     pub(crate) namespace: Namespace,
@@ -30,6 +33,26 @@ pub(crate) struct Draft {
     pub(crate) head: Span,
     pub(crate) fields: Arc<Node>,
     pub(crate) meta: Option<Arc<Node>>,
+}
+
+/// Stands for a hash that is missing or malformed while hashes are written. No file has it.
+pub(crate) const NO_HASH: [u8; 32] = [0; 32];
+
+impl Draft {
+    /// Puts [`NO_HASH`] where a hash is missing or malformed.
+    pub(crate) fn blank_hash(&mut self) {
+        let hashed = matches!(self.kind, Some(KindName::FunctionWasm | KindName::ProcessWasm));
+        if !hashed || crate::pin::current(&self.fields).is_some() {
+            return;
+        }
+        let text = Sha256Hash::from(NO_HASH).to_string();
+        let scalar = Data::Scalar(Scalar::new(text, Style::Quoted));
+        let value = Arc::new(Node::new(self.head, scalar));
+        let mut pairs = self.fields.pairs().to_vec();
+        pairs.retain(|pair| &*pair.key != "hash");
+        pairs.push(Pair { key: "hash".into(), key_span: self.head, value });
+        self.fields = Arc::new(Node::new(self.fields.span, Data::Map(pairs)));
+    }
 }
 
 /// Reads the header of an index file and the heads of its entries.
@@ -47,12 +70,15 @@ pub(crate) fn drafts(
         cx.report(root.span, report);
         return Vec::new();
     }
-    if crate::decode::Fields::open(root, &known, cx).is_none() {
+    // A file without a header is the list alone.
+    let bare = matches!(root.data, Data::List(_));
+    if !bare && Fields::open(root, &known, cx).is_none() {
         return Vec::new();
     }
     version(root, cx);
     let namespace = namespace(root, default, cx);
-    let Some(entries) = root.get("entries") else {
+    let entries = if bare { Some(root) } else { root.get("entries").map(|node| &**node) };
+    let Some(entries) = entries else {
         let report = Report::error(Rule::MISSING_FIELD, "an index file needs `entries`")
             .help("add `entries:` with a list of entries");
         cx.report(root.span, report);
@@ -73,7 +99,6 @@ pub(crate) fn drafts(
 }
 
 fn version(root: &Node, cx: &mut Cx<'_>) {
-    use crate::decode::Decode;
     let Some(node) = root.get("version").filter(|node| !node.is_null()) else { return };
     let read = cx.within("version", |cx| FreeText::decode(node, cx));
     if let Some(FreeText(found)) = read
@@ -123,20 +148,22 @@ fn draft(
         cx.wrong_type(node, "a map of fields", "{name: …, kind: …}");
         return None;
     }
-    let name = name(node, cx);
-    let kind = kind(node, cx);
+    let id = name(node, cx).map(|name| EntryId::new(namespace, &name));
     let head = node.place_of("kind");
-    let meta = meta(node, cx);
-    Some(Draft {
-        id: name.map(|name| EntryId::new(namespace, &name)),
-        kind,
-        namespace: namespace.clone(),
-        file,
-        number,
-        name_span: node.place_of("name"),
-        head,
-        fields: Arc::new(fields(node, head, cx)),
-        meta,
+    // From here on the id says which entry is meant, if there is one.
+    cx.about(id.clone(), |cx| {
+        Some(Draft {
+            kind: kind(node, cx),
+            namespace: namespace.clone(),
+            file,
+            number,
+            name_span: node.place_of("name"),
+            head,
+            fields: Arc::new(fields(node, head, cx)),
+            meta: meta(node, cx),
+            is_second: false,
+            id,
+        })
     })
 }
 

@@ -13,7 +13,7 @@ use crate::problems::{Report, Rule};
 use crate::yaml::quote;
 
 /// The largest index file that is read, in bytes.
-pub(crate) const MAX_INDEX: u64 = 256 << 20;
+pub(crate) const MAX_INDEX: u64 = 64 << 20;
 /// The largest `file://` source that is read, in bytes.
 pub(crate) const MAX_SOURCE: u64 = 32 << 20;
 /// How deep folders are searched for index files.
@@ -151,7 +151,11 @@ fn is_searched(folder: &str) -> bool {
 
 fn search(dir: &Dir, path: &str, depth: usize, found: &mut Vec<String>, reports: &mut Vec<Report>) {
     let fail = |error: &std::io::Error| {
-        let message = format!("cannot list the folder {}: {}", quote(path), plain(error));
+        let message = format!(
+            "cannot list the folder {}: {}",
+            quote(if path.is_empty() { "." } else { path }),
+            plain(error)
+        );
         Report::error(Rule::IO, message).help("let the folder be read, or move it out of the app")
     };
     if depth > MAX_FOLDERS {

@@ -26,7 +26,14 @@ pub use pool::{Pool, Strategy};
 pub use source_text::SourceText;
 pub use wasi::{EnvMapping, Mount, Wasi};
 
-use function::{FunctionWasmFields, FunctionWatFields};
+pub(crate) use env::{
+    EnvVariableFields, StorageFileFields, StorageMemoryFields, StorageOsFields,
+    StorageRouterFields, StorageStaticFields,
+};
+pub(crate) use folder::DirectoryFields;
+pub(crate) use function::{FunctionWasmFields, FunctionWatFields, ProcessWasmFields};
+pub(crate) use http::{HttpEndpointFields, HttpRouterFields, HttpServiceFields, HttpStaticFields};
+pub(crate) use lua::LuaFunctionFields;
 
 use crate::decode::{Cx, Decode};
 use crate::kind::KindName;

@@ -11,12 +11,14 @@
 mod decode;
 mod entry;
 mod files;
+mod json_schema;
 mod kind;
 mod kinds;
 mod link;
 mod load;
 mod locate;
 mod overrides;
+mod pin;
 mod problems;
 mod reference;
 mod registry;
@@ -25,6 +27,7 @@ mod suggest;
 mod values;
 mod yaml;
 
+pub use json_schema::json_schema;
 pub use kind::KindName;
 pub use kinds::{
     Code, Cors, Directory, EnvMapping, EnvStorage, EnvVariable, Function, HttpEndpoint, HttpRouter,
@@ -32,6 +35,7 @@ pub use kinds::{
     Parent, Pool, Process, RateLimit, RateLimitBy, SourceText, Strategy, Tls, Transport, Wasi,
 };
 pub use load::Loader;
+pub use pin::{Pin, PinError, pin};
 pub use problems::{Color, Problem, Problems, Report, Rule, Severity};
 pub use registry::{App, Entry, Registry};
 pub use source::Place;

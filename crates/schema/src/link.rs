@@ -30,6 +30,9 @@ struct Scope<'a> {
 impl Scope<'_> {
     /// The place of a field, or of the entry's head.
     fn span(&self, id: &EntryId, field: &str) -> Option<Span> {
+        if self.sink.is_full() {
+            return None;
+        }
         let origin = self.origins.get(id)?;
         Some(locate::exact(origin, field).map_or(origin.head, |node| node.span))
     }
@@ -62,7 +65,10 @@ pub(crate) fn link(
     http::routes(entries, &mut scope);
     http::transports(entries, &mut scope);
     commands(entries, &mut scope);
-    unused::warn(entries, &mut scope);
+    // What uses an entry may be what could not be read.
+    if !scope.sink.has_errors() {
+        unused::warn(entries, &mut scope);
+    }
 }
 
 fn references(kinds: &HashMap<EntryId, Option<KindName>>, links: &[Link], sink: &mut Sink) {
@@ -91,7 +97,7 @@ fn wanted(link: &Link) -> String {
 }
 
 fn wrong_kind(link: &Link, kind: KindName) -> Report {
-    let message = format!("`{}` is a `{kind}`, and {} is wanted here", link.to, wanted(link));
+    let message = format!("`{}` is of kind `{kind}`, and {} is wanted here", link.to, wanted(link));
     Report::error(Rule::WRONG_KIND, message).help(format!("name an entry of kind {}", wanted(link)))
 }
 

@@ -10,9 +10,10 @@ use crate::decode::{Cx, Link};
 use crate::entry::{self, Draft};
 use crate::files::{Files, MAX_INDEX, strip_bom};
 use crate::kind::KindName;
-use crate::kinds::{self, Body};
+use crate::kinds::{self, Body, Code, Kind};
 use crate::link;
 use crate::overrides;
+use crate::pin::Pin;
 use crate::problems::{Problems, Report, Rule, Sink};
 use crate::registry::{App, Entry, Origin, Registry};
 use crate::source::{Sources, Span};
@@ -39,6 +40,32 @@ pub struct Loader {
     default_namespace: Option<Namespace>,
     overrides: Vec<String>,
     files: BTreeMap<String, Arc<str>>,
+    /// Whether hashes are to be written, so that bad ones are no problem.
+    pinning: bool,
+}
+
+/// The entries with a hash.
+fn pins(registry: &Registry) -> Vec<Pin> {
+    let pin = |entry: &Entry| {
+        let code = match &entry.kind {
+            Kind::Function(function) => &function.code,
+            Kind::Process(process) => &process.code,
+            _ => return None,
+        };
+        let Code::Wasm { fs, path, hash } = code else { return None };
+        let Some(Kind::Directory(folder)) = registry.get(fs.as_str()).map(|entry| &entry.kind)
+        else {
+            return None;
+        };
+        Some(Pin {
+            id: entry.id.clone(),
+            index: registry.origin(&entry.id)?.file.into(),
+            directory: folder.directory.as_path().to_owned(),
+            path: path.clone(),
+            hash: (*hash != entry::NO_HASH.into()).then_some(*hash),
+        })
+    };
+    registry.iter().filter_map(pin).collect()
 }
 
 impl Loader {
@@ -98,9 +125,23 @@ impl Loader {
         self.run(&Files::Memory(self.files.clone()))
     }
 
+    /// Every entry of an app that has a `hash`, whether it is right, wrong or missing. Reads no wasm file.
+    ///
+    /// # Errors
+    /// As [`Loader::load`], but for what is wrong with hashes.
+    pub fn pins(&self, dir: impl AsRef<Path>) -> Result<Vec<Pin>, Problems> {
+        let mut blank = self.clone();
+        blank.pinning = true;
+        let app = blank.load(dir)?;
+        Ok(pins(&app.registry))
+    }
+
     fn run(&self, files: &Files) -> Result<App, Problems> {
         let mut loading = Loading::new(files);
         loading.read(self.default_namespace.as_ref());
+        if self.pinning {
+            loading.drafts.iter_mut().for_each(Draft::blank_hash);
+        }
         overrides::apply(
             &self.overrides,
             &mut loading.drafts,
@@ -163,7 +204,7 @@ impl<'f> Loading<'f> {
             };
             let mut faults = Vec::new();
             let root = yaml::parse(source, &text, &mut faults);
-            faults.into_iter().for_each(|(span, report)| self.sink.file(span, report));
+            faults.into_iter().for_each(|fault| self.sink.file(fault.0, fault.1));
             let Some(root) = root else { continue };
             let Some(stand_in) = stand_in() else { continue };
             let mut cx = Cx {
@@ -182,7 +223,7 @@ impl<'f> Loading<'f> {
         self.drop_duplicates();
     }
 
-    /// Keeps the first of each id; the others are still checked, without an id.
+    /// Keeps the first of each id; the fields of the others are still checked.
     fn drop_duplicates(&mut self) {
         let mut seen: HashMap<EntryId, Span> = HashMap::new();
         for draft in &mut self.drafts {
@@ -192,7 +233,7 @@ impl<'f> Loading<'f> {
                     .also(Some(first), "first here")
                     .help("give one of the two another name");
                 self.sink.push(Some(draft.name_span), Some(id), None, report);
-                draft.id = None;
+                draft.is_second = true;
             } else {
                 seen.insert(id, draft.name_span);
             }
@@ -219,7 +260,7 @@ impl<'f> Loading<'f> {
             }
             let body = Body { fields: &draft.fields, meta: draft.meta.as_deref() };
             let read = kinds::read(kind, &body, &mut cx);
-            if let (Some(kind), Some(id)) = (read, draft.id.clone()) {
+            if let (Some(kind), Some(id), false) = (read, draft.id.clone(), draft.is_second) {
                 let meta = draft.meta.as_deref().map_or(Value::Null, entry::value);
                 self.entries.insert(id.clone(), Entry { id, kind, meta });
             }
@@ -228,11 +269,16 @@ impl<'f> Loading<'f> {
 
     /// Links, and hands out the app or what is wrong with it.
     fn finish(mut self) -> Result<App, Problems> {
-        let kinds: HashMap<EntryId, Option<KindName>> =
-            self.drafts.iter().filter_map(|draft| Some((draft.id.clone()?, draft.kind))).collect();
+        let kinds: HashMap<EntryId, Option<KindName>> = self
+            .drafts
+            .iter()
+            .filter(|draft| !draft.is_second)
+            .filter_map(|draft| Some((draft.id.clone()?, draft.kind)))
+            .collect();
         let origins: HashMap<EntryId, Origin> = self
             .drafts
             .into_iter()
+            .filter(|draft| !draft.is_second)
             .filter_map(|draft| {
                 let Draft { head, name_span: name, fields, meta, .. } = draft;
                 Some((draft.id?, Origin { head, name, fields, meta }))

@@ -7,7 +7,7 @@ use crisol_core::EntryId;
 
 use crate::entry::Draft;
 use crate::locate::{self, Step};
-use crate::problems::{Report, Rule, Sink};
+use crate::problems::{Fault, Report, Rule, Sink, fault};
 use crate::source::{Sources, Span};
 use crate::suggest;
 use crate::yaml::{self, Data, Node, Pair, Scalar, Style, quote};
@@ -22,8 +22,12 @@ pub(crate) fn apply(
     if texts.is_empty() {
         return;
     }
-    let by_id: HashMap<EntryId, usize> =
-        drafts.iter().enumerate().filter_map(|(at, draft)| Some((draft.id.clone()?, at))).collect();
+    let by_id: HashMap<EntryId, usize> = drafts
+        .iter()
+        .enumerate()
+        .filter(|(_, draft)| !draft.is_second)
+        .filter_map(|(at, draft)| Some((draft.id.clone()?, at)))
+        .collect();
     for text in texts {
         let source = sources.add("--set", text.as_str().into());
         let put = Override::parse(text, source, sink).and_then(|one| {
@@ -33,13 +37,11 @@ pub(crate) fn apply(
             };
             one.put(draft)
         });
-        if let Err((span, report)) = put {
-            sink.file(span, report);
+        if let Err(fault) = put {
+            sink.file(fault.0, fault.1);
         }
     }
 }
-
-type Fault = (Span, Report);
 
 struct Override<'t> {
     source: u32,
@@ -56,7 +58,7 @@ fn unknown_entry(id: &str, known: &HashMap<EntryId, usize>, span: Span) -> Fault
         None => "name an entry of the app, as `namespace:name`".to_owned(),
     };
     let message = format!("there is no entry {} to override", quote(id));
-    (span, Report::error(Rule::BAD_OVERRIDE, message).help(help))
+    fault(span, Report::error(Rule::BAD_OVERRIDE, message).help(help))
 }
 
 impl<'t> Override<'t> {
@@ -68,7 +70,7 @@ impl<'t> Override<'t> {
                 format!("{} is not an override", quote(text)),
             )
             .help("write `namespace:entry:path=value`, such as `myns:compute:pool.max_size=4`");
-            (Span { source, start: 0, end }, report)
+            fault(Span { source, start: 0, end }, report)
         };
         let (target, value) = text.split_once('=').ok_or_else(form)?;
         let (id, path) = target.rsplit_once(':').ok_or_else(form)?;
@@ -81,7 +83,7 @@ impl<'t> Override<'t> {
         let node = yaml::parse(source, &padded, &mut faults);
         let mut faults = faults.into_iter();
         let first = faults.next();
-        faults.for_each(|(span, report)| sink.file(span, report));
+        faults.for_each(|fault| sink.file(fault.0, fault.1));
         match (node, first) {
             (Some(node), None) => Ok(Self { source, id, path, value: Arc::new(loose(&node)) }),
             (_, Some(fault)) => Err(fault),
@@ -101,7 +103,7 @@ impl<'t> Override<'t> {
             let start = self.id.len() + 1;
             let report = Report::error(Rule::BAD_OVERRIDE, why)
                 .help("name a field of the entry, such as `limits.max_execution_ms`");
-            (self.span(start, start + self.path.len()), report)
+            fault(self.span(start, start + self.path.len()), report)
         };
         match steps.split_first() {
             Some((Step::Key("meta"), rest)) => {

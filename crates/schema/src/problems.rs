@@ -190,6 +190,13 @@ impl Report {
     }
 }
 
+/// A report with its place, on the heap: results that carry one stay small.
+pub(crate) type Fault = Box<(Span, Report)>;
+
+pub(crate) fn fault(span: Span, report: Report) -> Fault {
+    Box::new((span, report))
+}
+
 /// What was found while the texts of an app are still being gathered.
 #[derive(Debug, Default)]
 pub(crate) struct Sink {
@@ -220,6 +227,16 @@ impl Sink {
             self.omitted += 1;
             self.omitted_errors += usize::from(report.severity == Severity::Error);
         }
+    }
+
+    /// Whether further problems are only counted: then there is no use in looking for help.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_PROBLEMS
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        let mut kept = self.list.iter();
+        self.omitted_errors > 0 || kept.any(|one| one.report.severity == Severity::Error)
     }
 
     /// A problem that is in no entry.

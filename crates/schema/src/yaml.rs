@@ -14,6 +14,9 @@ use crate::source::Span;
 /// How deep lists and maps may nest.
 pub(crate) const MAX_DEPTH: usize = 64;
 
+/// How many values one file may hold.
+pub(crate) const MAX_NODES: usize = 4_000_000;
+
 /// How many values aliases may stand for in one file, all taken together.
 pub(crate) const MAX_ALIASED: u64 = 100_000;
 

@@ -94,6 +94,19 @@ fn every_case_comes_out_as_written() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+#[test]
+fn twenty_mistakes_are_twenty_problems() -> Result<(), Box<dyn Error>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui");
+    let text = fs::read_to_string(folder.join("twenty-mistakes.yaml"))?;
+    let Err(problems) = loader(&text)?.load_files() else { return Err("it loads".into()) };
+    assert_eq!((problems.errors(), problems.warnings()), (20, 0), "{problems}");
+    let places: BTreeSet<String> =
+        problems.iter().filter_map(|one| one.place()).map(|place| place.to_string()).collect();
+    assert_eq!(places.len(), 20, "each stands in a place of its own");
+    assert!(problems.iter().all(|one| one.help().is_some()), "{problems}");
+    Ok(())
+}
+
 /// Rules that need bytes or folders, which `tests/disk.rs` has.
 const ON_DISK: [Rule; 3] = [Rule::IO, Rule::TOO_LARGE, Rule::NOT_UTF8];
 

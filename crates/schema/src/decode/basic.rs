@@ -150,7 +150,7 @@ impl<const MIN: u64, const MAX: u64> Decode for Int<MIN, MAX> {
             Natural::Int(int) => int,
             Natural::Float(float) if float.fract() == 0.0 && float.abs() < 1e15 => float as i128,
             _ => {
-                cx.wrong_type(node, "a whole number", Self::EXAMPLE);
+                cx.wrong_type(node, &format!("a whole number from {MIN} to {MAX}"), "");
                 return None;
             }
         };

@@ -10,6 +10,8 @@ use crate::yaml::{Data, Node};
 /// A map whose fields are being taken.
 pub(crate) struct Fields<'n> {
     node: &'n Node,
+    /// Fields that were most likely meant by unknown ones: they are not reported as missing too.
+    misspelt: Vec<String>,
 }
 
 impl<'n> Fields<'n> {
@@ -20,9 +22,13 @@ impl<'n> Fields<'n> {
             cx.wrong_type(node, "a map of fields", &example);
             return None;
         };
+        let mut misspelt = Vec::new();
         for pair in pairs.iter().filter(|pair| !known.contains(&&*pair.key)) {
             let message = format!("{} has no field `{}`", cx.here(), pair.key);
-            let help = match suggest::nearest(&pair.key, known.iter().copied()) {
+            let known_here = if cx.sink.is_full() { &[] } else { known };
+            let near = suggest::nearest(&pair.key, known_here.iter().copied());
+            misspelt.extend(near.map(str::to_owned));
+            let help = match near {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if known.is_empty() => "remove it: there are no fields here".to_owned(),
                 None => format!("its fields are {}", suggest::list(known)),
@@ -30,7 +36,7 @@ impl<'n> Fields<'n> {
             let report = Report::error(Rule::UNKNOWN_FIELD, message).help(help);
             cx.within(&pair.key, |cx| cx.report(pair.key_span, report));
         }
-        Some(Self { node })
+        Some(Self { node, misspelt })
     }
 
     /// Takes a field, or reports that it is missing.
@@ -45,6 +51,9 @@ impl<'n> Fields<'n> {
     }
 
     fn missing<T: Decode>(&self, name: &str, cx: &mut Cx<'_>) -> Option<T> {
+        if self.misspelt.iter().any(|one| one == name) {
+            return None;
+        }
         let report = Report::error(Rule::MISSING_FIELD, format!("{} needs `{name}`", cx.here()))
             .help(format!("add `{name}: {}`", T::EXAMPLE));
         let span = self.node.pair(name).map_or(self.node.span, |pair| pair.key_span);

@@ -234,7 +234,11 @@ impl Decode for Middleware {
         // A step without options is its name; with options, a map of one pair.
         let empty = Node::new(node.span, Data::Map(Vec::new()));
         let (name, name_span, options) = match node.pairs() {
-            [] => (text(node, "text, or a map of one step", Self::EXAMPLE, cx)?, node.span, &empty),
+            [] => (
+                text(node, "the name of a step, or a map of one", Self::EXAMPLE, cx)?,
+                node.span,
+                &empty,
+            ),
             [pair] if pair.value.is_null() => (&*pair.key, pair.key_span, &empty),
             [pair] => (&*pair.key, pair.key_span, &*pair.value),
             [_, second, ..] => {

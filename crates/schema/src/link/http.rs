@@ -107,8 +107,11 @@ pub(super) fn routes(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) 
             seen.insert(key, &entry.id);
             continue;
         };
-        let what = method.map_or_else(|| "files below".to_owned(), |method| method.to_string());
-        let message = format!("`{}` and `{first}` both answer `{what} {path}`", entry.id);
+        let what = match method {
+            Some(method) => format!("answer `{method} {path}`"),
+            None => format!("serve files below `{path}`"),
+        };
+        let message = format!("`{}` and `{first}` both {what}", entry.id);
         let report = Report::error(Rule::ROUTE_CONFLICT, message)
             .also(scope.span(first, "path"), "first here")
             .help("change the method or the path of one of the two");

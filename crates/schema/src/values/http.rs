@@ -310,4 +310,4 @@ impl fmt::Display for ListenAddr {
     }
 }
 
-text_value!(ListenAddr, "text", "127.0.0.1:8080", { "type": "string", "pattern": ":[0-9]{1,5}$" });
+text_value!(ListenAddr, "an address `host:port`", "127.0.0.1:8080", { "type": "string", "pattern": ":[0-9]{1,5}$" });

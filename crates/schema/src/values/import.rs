@@ -147,6 +147,7 @@ impl Import {
         let bare = bare(interface);
         match Package::of(&bare) {
             Some((Package::WasiIo, "poll")) if self.package == Package::WasiPoll => true,
+            Some((Package::WasiPoll, _)) if self.package == Package::WasiIo => true,
             Some((package, name)) => {
                 package == self.package && self.interface.is_none_or(|own| own == name)
             }

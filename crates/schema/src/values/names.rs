@@ -1,11 +1,16 @@
 //! Names of variables and commands, and modes of files.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+
 use super::{BadValue, text_value};
+use crate::decode::{Cx, Decode, FreeText};
 use crate::problems::Rule;
-use crate::yaml::quote;
+use crate::yaml::{Node, quote};
 
 /// The name of an environment variable: not empty, without `=` and control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,7 +128,38 @@ impl fmt::Display for FileMode {
     }
 }
 
-text_value!(FileMode, "text", "\"0755\"", {
-    "type": "string",
-    "pattern": "^(0o?)?[0-7]{3}$"
-});
+/// `0755` without quotes is a number to YAML; its digits are what is meant.
+impl Decode for FileMode {
+    const EXAMPLE: &'static str = "\"0755\"";
+
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        match FreeText::decode(node, cx)?.0.parse::<Self>() {
+            Ok(mode) => Some(mode),
+            Err(bad) => {
+                cx.report(node.span, bad.report());
+                None
+            }
+        }
+    }
+}
+
+impl JsonSchema for FileMode {
+    fn schema_name() -> Cow<'static, str> {
+        "FileMode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                {"type": "string", "pattern": "^(0o?)?[0-7]{3}$"},
+                {"type": "integer", "minimum": 0, "maximum": 777}
+            ]
+        })
+    }
+}
+
+impl Serialize for FileMode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

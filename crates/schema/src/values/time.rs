@@ -48,4 +48,4 @@ impl fmt::Display for Interval {
     }
 }
 
-text_value!(Interval, "text with a unit", "30s", { "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" });
+text_value!(Interval, "a time with its unit", "30s", { "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" });

@@ -1,16 +1,13 @@
 //! Parser events into the tree, on a stack of our own: no recursion, no unbounded aliases.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 
-use super::{Data, MAX_ALIASED, MAX_DEPTH, Node, Pair, Scalar, Style};
-use crate::problems::{Report, Rule};
+use super::{Data, MAX_ALIASED, MAX_DEPTH, MAX_NODES, Node, Pair, Scalar, Style, quote};
+use crate::problems::{Fault, MAX_PROBLEMS, Report, Rule, fault};
 use crate::source::Span;
-
-/// What is wrong with a text, and where.
-type Fault = (Span, Report);
 
 /// A list or map whose end has not been seen.
 struct Frame {
@@ -27,8 +24,10 @@ enum Items {
 #[derive(Default)]
 struct Mapping {
     pairs: Vec<Pair>,
-    seen: HashSet<Box<str>>,
-    key: Option<(Box<str>, Span)>,
+    /// Each key that the map has of its own, and where.
+    seen: HashMap<Box<str>, Span>,
+    /// The key whose value is next, and whether it is a plain `<<`.
+    key: Option<(Box<str>, Span, bool)>,
     /// What `<<` names, taken over where the map has no key of its own.
     merged: Vec<Arc<Node>>,
 }
@@ -38,6 +37,7 @@ struct Builder<'f> {
     stack: Vec<Frame>,
     anchors: HashMap<usize, Arc<Node>>,
     aliased: u64,
+    nodes: usize,
     documents: usize,
     root: Option<Arc<Node>>,
     faults: &'f mut Vec<Fault>,
@@ -56,6 +56,7 @@ pub(crate) fn parse(source: u32, text: &str, faults: &mut Vec<Fault>) -> Option<
         stack: Vec::new(),
         anchors: HashMap::new(),
         aliased: 0,
+        nodes: 0,
         documents: 0,
         root: None,
         faults,
@@ -65,7 +66,7 @@ pub(crate) fn parse(source: u32, text: &str, faults: &mut Vec<Fault>) -> Option<
             Ok((event, span)) => builder.event(event, builder.span(&span)),
             Err(error) => {
                 let at = error.marker().byte_offset().unwrap_or(text.len());
-                Err((builder.bytes(at, at), syntax(&error)))
+                Err(fault(builder.bytes(at, at), syntax(&error)))
             }
         };
         if let Err(fault) = step {
@@ -84,8 +85,11 @@ fn syntax(error: &granit_parser::ScanError) -> Report {
         | Kind::TabAtBlockScalarStart
         | Kind::TabInIndentation => "indent with spaces",
         Kind::UnknownAnchor => {
-            "define it before with `&name`, or quote a text that begins with `*`"
+            return Report::error(Rule::YAML_ALIAS, "there is no anchor of this name before")
+                .help("define it before with `&name`, or quote a text that begins with `*`");
         }
+        Kind::UnclosedFlowCollection { .. } => "close the bracket",
+        Kind::MismatchedFlowCollectionEnd { .. } => "close what was opened last first",
         Kind::UnclosedQuotedScalar => "close the quotes",
         Kind::RecursionLimitExceeded => return too_deep(),
         Kind::UnexpectedCharacter { .. } => "quote a text that begins with a special character",
@@ -138,7 +142,7 @@ impl Builder<'_> {
         }
         let report = Report::error(Rule::YAML_DOCUMENTS, "a second document begins here")
             .help("put the second document into a file of its own, or remove the `---`");
-        Err((span, report))
+        Err(fault(span, report))
     }
 
     fn style(&mut self, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Style {
@@ -150,7 +154,7 @@ impl Builder<'_> {
             _ => {
                 let report = Report::error(Rule::YAML_TAG, format!("unknown tag `{tag}`"))
                     .help("remove the tag");
-                self.faults.push((span, report));
+                note(self.faults, span, report);
                 quoted
             }
         }
@@ -158,7 +162,7 @@ impl Builder<'_> {
 
     fn open(&mut self, span: Span, anchor: usize, items: Items) -> Result<(), Fault> {
         if self.stack.len() >= MAX_DEPTH {
-            return Err((span, too_deep()));
+            return Err(fault(span, too_deep()));
         }
         self.stack.push(Frame { start: span.start as usize, anchor, items });
         Ok(())
@@ -178,7 +182,7 @@ impl Builder<'_> {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
             let report = Report::error(Rule::YAML_ALIAS, "this alias is inside the value it names")
                 .help("write the value out");
-            return Err((span, report));
+            return Err(fault(span, report));
         };
         self.aliased = self.aliased.saturating_add(node.weight);
         if self.aliased > MAX_ALIASED {
@@ -187,12 +191,18 @@ impl Builder<'_> {
                 format!("the aliases of this file stand for over {MAX_ALIASED} values"),
             )
             .help("write fewer aliases of aliases");
-            return Err((span, report));
+            return Err(fault(span, report));
         }
         self.value(node, 0)
     }
 
     fn value(&mut self, node: Arc<Node>, anchor: usize) -> Result<(), Fault> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            let message = format!("the file has over {MAX_NODES} values");
+            let report = Report::error(Rule::TOO_LARGE, message).help("split the file");
+            return Err(fault(node.span, report));
+        }
         if anchor != 0 {
             self.anchors.insert(anchor, Arc::clone(&node));
         }
@@ -205,38 +215,46 @@ impl Builder<'_> {
     }
 }
 
+/// Keeps a problem that does not end the reading.
+fn note(faults: &mut Vec<Fault>, span: Span, report: Report) {
+    if faults.len() < MAX_PROBLEMS {
+        faults.push(fault(span, report));
+    }
+}
+
+fn duplicate(key: &str, first: Span, span: Span, faults: &mut Vec<Fault>) {
+    let report = Report::error(Rule::YAML_DUPLICATE_KEY, format!("{} is here twice", quote(key)))
+        .also(Some(first), "first here")
+        .help("keep one of the two");
+    note(faults, span, report);
+}
+
 impl Mapping {
     /// Takes keys and values in turn.
     fn accept(&mut self, node: Arc<Node>, faults: &mut Vec<Fault>) {
         match self.key.take() {
             None => self.key = Some(self.read_key(&node, faults)),
-            Some((key, _)) if &*key == "<<" => self.merge(node, faults),
-            Some((key, key_span)) => {
-                if self.seen.insert(key.clone()) {
-                    self.pairs.push(Pair { key, key_span, value: node });
+            Some((_, _, true)) => self.merge(node, faults),
+            Some((key, key_span, false)) => {
+                if let Some(&first) = self.seen.get(&key) {
+                    duplicate(&key, first, key_span, faults);
                 } else {
-                    self.duplicate(&key, key_span, faults);
+                    self.seen.insert(key.clone(), key_span);
+                    self.pairs.push(Pair { key, key_span, value: node });
                 }
             }
         }
     }
 
-    fn read_key(&self, node: &Node, faults: &mut Vec<Fault>) -> (Box<str>, Span) {
+    fn read_key(&self, node: &Node, faults: &mut Vec<Fault>) -> (Box<str>, Span, bool) {
         if let Data::Scalar(scalar) = &node.data {
-            return (scalar.text.clone(), node.span);
+            let merges = scalar.style == Style::Plain && &*scalar.text == "<<";
+            return (scalar.text.clone(), node.span, merges);
         }
         let report = Report::error(Rule::YAML_KEY, "a key is text here, not a list or a map")
             .help("write a plain word before the colon");
-        faults.push((node.span, report));
-        (format!("<{}>", self.pairs.len()).into(), node.span)
-    }
-
-    fn duplicate(&self, key: &str, span: Span, faults: &mut Vec<Fault>) {
-        let first = self.pairs.iter().find(|pair| &*pair.key == key).map(|pair| pair.key_span);
-        let report = Report::error(Rule::YAML_DUPLICATE_KEY, format!("`{key}` is here twice"))
-            .also(first, "first here")
-            .help("keep one of the two");
-        faults.push((span, report));
+        note(faults, node.span, report);
+        (format!("<{}>", self.pairs.len()).into(), node.span, false)
     }
 
     fn merge(&mut self, node: Arc<Node>, faults: &mut Vec<Fault>) {
@@ -248,7 +266,7 @@ impl Mapping {
         if !all_maps {
             let report = Report::error(Rule::YAML_KEY, "`<<` takes over the keys of a map")
                 .help("give it an alias of a map (`<<: *name`) or a list of them");
-            faults.push((node.span, report));
+            note(faults, node.span, report);
             return;
         }
         match &node.data {
@@ -260,7 +278,8 @@ impl Mapping {
     fn finish(mut self) -> Vec<Pair> {
         for map in &self.merged {
             for pair in map.pairs() {
-                if self.seen.insert(pair.key.clone()) {
+                if !self.seen.contains_key(&pair.key) {
+                    self.seen.insert(pair.key.clone(), pair.key_span);
                     self.pairs.push(pair.clone());
                 }
             }

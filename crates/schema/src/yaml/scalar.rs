@@ -73,18 +73,20 @@ impl Scalar {
     }
 }
 
-/// A text for an error message: in backticks, cut when long, on one line.
+/// A text for an error message: in backticks, on one line, cut when long.
 pub(crate) fn quote(text: &str) -> String {
-    let line = text.lines().next().unwrap_or("");
-    let cut: String = line.chars().take(60).flat_map(char::escape_debug).collect();
-    let more = if cut.len() < text.len()
-        && (line.chars().count() > 60 || line.len() < text.trim_end().len())
-    {
-        "…"
-    } else {
-        ""
-    };
-    format!("`{}{more}`", cut.replace("\\\"", "\"").replace("\\'", "'"))
+    let shown: String = text.chars().take(60).flat_map(visible).collect();
+    let more = if text.chars().nth(60).is_some() { "…" } else { "" };
+    format!("`{shown}{more}`")
+}
+
+/// A character, or the escape of one that would not show.
+fn visible(c: char) -> impl Iterator<Item = char> {
+    let hidden = c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let escaped = hidden.then(|| c.escape_default());
+    let plain = (!hidden).then_some(c);
+    plain.into_iter().chain(escaped.into_iter().flatten())
 }
 
 fn int(text: &str) -> Option<i128> {

@@ -1,0 +1,235 @@
+//! Writing the right `hash:` into an index file, and nothing else of it.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crisol_core::{EntryId, Namespace};
+
+use crate::files::strip_bom;
+use crate::values::{FsPath, Sha256Hash};
+use crate::yaml::{self, Data, Node, Pair};
+
+/// An entry whose `hash` can be written: what [`crate::Loader::pins`] finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pin {
+    /// The entry.
+    pub id: EntryId,
+    /// Its index file, relative to the app.
+    pub index: PathBuf,
+    /// The folder with the wasm file, relative to the app, or absolute.
+    pub directory: PathBuf,
+    /// The wasm file in the folder.
+    pub path: FsPath,
+    /// The hash that is written now; none when it is missing or malformed.
+    pub hash: Option<Sha256Hash>,
+}
+
+impl Pin {
+    /// The wasm file on the host, given the app's folder.
+    #[must_use]
+    pub fn wasm(&self, app: &Path) -> PathBuf {
+        app.join(&self.directory).join(self.path.as_path())
+    }
+}
+
+/// Why a hash cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PinError {
+    /// The text cannot be read as an index file.
+    #[error("the file is not YAML: {message}")]
+    NotYaml {
+        /// What the parser says.
+        message: String,
+    },
+    /// The entry is not in the text.
+    #[error("there is no entry `{id}` in the file")]
+    NoEntry {
+        /// The entry.
+        id: EntryId,
+    },
+    /// The entry is written in a way that leaves no place to write to, such as an alias of another.
+    #[error("the entry `{id}` is not written out in the file: write its `hash:` by hand")]
+    NoPlace {
+        /// The entry.
+        id: EntryId,
+    },
+}
+
+/// Writes the `hash` of an entry into the text of its index file, in place: comments, layout, order and
+/// line ends stay as they are. A `hash` that is missing is added after `path`.
+///
+/// `default` is the namespace of a file that names none.
+///
+/// # Errors
+/// When the text is not YAML, or has no such entry, or no place for its hash.
+pub fn pin(
+    text: &str,
+    id: &EntryId,
+    default: Option<&Namespace>,
+    hash: Sha256Hash,
+) -> Result<String, PinError> {
+    let body = strip_bom(text);
+    let root = parse(body)?;
+    let entry = find(&root, id, default).ok_or_else(|| PinError::NoEntry { id: id.clone() })?;
+    let no_place = || PinError::NoPlace { id: id.clone() };
+    let edit = edit(body, entry, hash).ok_or_else(no_place)?;
+    let mut out = body.to_owned();
+    if !(out.is_char_boundary(edit.at.start) && out.is_char_boundary(edit.at.end)) {
+        return Err(no_place());
+    }
+    out.replace_range(edit.at, &edit.text);
+    // Only what reads back as meant is handed out.
+    let written = parse(&out)?;
+    let good = find(&written, id, default).is_some_and(|entry| {
+        current(entry) == Some(hash) && same_but_hash(&root, &written, id, default)
+    });
+    if !good {
+        return Err(no_place());
+    }
+    let bom = &text[..text.len() - body.len()];
+    Ok(format!("{bom}{out}"))
+}
+
+fn parse(text: &str) -> Result<Arc<Node>, PinError> {
+    let mut faults = Vec::new();
+    let root = yaml::parse(0, text, &mut faults);
+    match (root, faults.into_iter().next()) {
+        (Some(root), None) => Ok(root),
+        (_, Some(fault)) => Err(PinError::NotYaml { message: fault.1.message }),
+        (None, None) => Err(PinError::NotYaml { message: "it is empty".to_owned() }),
+    }
+}
+
+fn scalar<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
+    match &node.get(key)?.data {
+        Data::Scalar(scalar) => Some(&scalar.text),
+        _ => None,
+    }
+}
+
+fn items(root: &Node) -> &[Arc<Node>] {
+    match (&root.data, root.get("entries").map(|node| &node.data)) {
+        (Data::List(items), _) | (_, Some(Data::List(items))) => items,
+        _ => &[],
+    }
+}
+
+fn find<'n>(root: &'n Node, id: &EntryId, default: Option<&Namespace>) -> Option<&'n Node> {
+    let namespace = scalar(root, "namespace").or(default.map(Namespace::as_str))?;
+    if namespace != id.namespace() {
+        return None;
+    }
+    let found = items(root).iter().find(|item| scalar(item, "name") == Some(id.name()))?;
+    Some(found)
+}
+
+/// The map that holds the kind's fields.
+fn fields(entry: &Node) -> &Node {
+    match entry.get("data") {
+        Some(data) if !data.is_null() => data,
+        _ => entry,
+    }
+}
+
+pub(crate) fn current(entry: &Node) -> Option<Sha256Hash> {
+    scalar(fields(entry), "hash")?.parse().ok()
+}
+
+/// Whether two texts are the same values but for one entry's hash.
+fn same_but_hash(a: &Node, b: &Node, id: &EntryId, default: Option<&Namespace>) -> bool {
+    fn same(a: &Node, b: &Node, skip: Option<&Node>) -> bool {
+        let here = skip.is_some_and(|skip| std::ptr::eq(a, skip));
+        match (&a.data, &b.data) {
+            (Data::Scalar(a), Data::Scalar(b)) => a == b,
+            (Data::List(a), Data::List(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, skip))
+            }
+            (Data::Map(a), Data::Map(b)) => {
+                let kept = |pair: &&Pair| !(here && &*pair.key == "hash");
+                let (a, b) = (a.iter().filter(kept), b.iter().filter(kept));
+                let pairs: Vec<_> = a.zip(b.clone()).collect();
+                pairs.len() == b.count()
+                    && pairs.iter().all(|(a, b)| a.key == b.key && same(&a.value, &b.value, skip))
+            }
+            _ => false,
+        }
+    }
+    same(a, b, find(a, id, default).map(fields))
+}
+
+/// A replacement in the text.
+struct Edit {
+    at: Range<usize>,
+    text: String,
+}
+
+fn edit(text: &str, entry: &Node, hash: Sha256Hash) -> Option<Edit> {
+    let fields = fields(entry);
+    let map = fields.span.range();
+    // What `<<` brought along is written elsewhere.
+    let own = |pair: &&Pair| map.contains(&(pair.key_span.start as usize));
+    let flow = text.get(map.start..)?.starts_with('{');
+    let written = fields.pairs().iter().filter(own).find(|pair| &*pair.key == "hash");
+    if let Some(pair) = written {
+        return replace(text, pair, flow, hash);
+    }
+    let after = |key: &str| fields.pairs().iter().filter(own).find(|pair| &*pair.key == key);
+    let after =
+        after("path").or_else(|| after("fs")).or_else(|| fields.pairs().iter().find(own))?;
+    if flow { add_flow(text, after, hash) } else { add_line(text, after, hash) }
+}
+
+fn replace(text: &str, pair: &Pair, flow: bool, hash: Sha256Hash) -> Option<Edit> {
+    let key_end = pair.key_span.end as usize;
+    let colon = key_end + text.get(key_end..)?.find(':')? + 1;
+    let value = pair.value.span.range();
+    let rest = text.get(colon..)?;
+    let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    let begin = colon + blank;
+    // An alias' node stands elsewhere: its token does not. Neither has an empty value a place.
+    let at = if text.get(begin..)?.starts_with(['*', '&', '!']) {
+        let token = text.get(begin..)?;
+        let end = token.find(|c: char| c.is_whitespace() || ",}".contains(c));
+        if !token.starts_with('*') {
+            return None;
+        }
+        begin..begin + end.unwrap_or(token.len())
+    } else if value.is_empty() || value.start < colon {
+        colon..colon
+    } else {
+        let raw = text.get(value.clone())?;
+        value.start..value.start + raw.trim_end().len()
+    };
+    let quoted = flow || text.get(at.clone())?.starts_with('"');
+    let mut new = if quoted { format!("\"{hash}\"") } else { hash.to_string() };
+    if at.start == colon {
+        new.insert(0, ' ');
+    }
+    Some(Edit { at, text: new })
+}
+
+/// `"hash": "…"` after a pair of a map in braces.
+fn add_flow(text: &str, after: &Pair, hash: Sha256Hash) -> Option<Edit> {
+    let end = after.value.span.range().end;
+    let key = text.get(after.key_span.range())?;
+    let quote = if key.starts_with('"') { "\"" } else { "" };
+    let at = if end > after.key_span.end as usize { end } else { return None };
+    Some(Edit { at: at..at, text: format!(", {quote}hash{quote}: \"{hash}\"") })
+}
+
+/// A line of its own after the line that a pair ends on, indented like it.
+fn add_line(text: &str, after: &Pair, hash: Sha256Hash) -> Option<Edit> {
+    let key = after.key_span.start as usize;
+    let value = text.get(after.value.span.range())?;
+    let last = after.value.span.start as usize + value.trim_end().len();
+    let last = last.max(after.key_span.end as usize);
+    let line_start = text.get(..key)?.rfind('\n').map_or(0, |at| at + 1);
+    let column = text.get(line_start..key)?.chars().count();
+    let line_end = text.get(last..)?.find('\n').map_or(text.len(), |at| last + at);
+    let crlf = text.get(..line_end)?.ends_with('\r');
+    let (at, newline) = if crlf { (line_end - 1, "\r\n") } else { (line_end, "\n") };
+    Some(Edit { at: at..at, text: format!("{newline}{}hash: {hash}", " ".repeat(column)) })
+}
