@@ -1,1 +1,37 @@
-//! The HTTP edge of Crisol: services, routers, endpoints over any `Invoke`
+//! The HTTP edge of Crisol: services, routers, endpoints over any `Invoke`.
+//!
+//! [`Service`]s are plain values: an address, limits, timeouts, [`Router`]s with [`Route`]s. A
+//! [`Server`] checks them all at once and serves them; [`Running`] tells the addresses, takes other
+//! services while it serves, and stops. Everything that answers is a [`Handler`]: a function through a
+//! [`Transport`](crisol_transport::Transport), or whatever takes the request as it comes in.
+//!
+//! Nothing here knows WebAssembly or the registry: functions are reached through
+//! [`Invoke`](crisol_core::Invoke).
+
+mod activity;
+mod body;
+mod config;
+mod connection;
+mod context;
+mod dispatch;
+mod endpoint;
+mod handler;
+mod io;
+mod listen;
+mod middleware;
+mod pattern;
+mod server;
+mod site;
+mod tls;
+mod tree;
+
+pub use body::Body;
+pub use config::{Limits, Route, Router, Service, Target, Timeouts};
+pub use context::{Context, RequestId};
+pub use handler::Handler;
+pub use listen::Stopped;
+pub use middleware::{Cors, Middleware, MiddlewareError, RateLimit};
+pub use pattern::PatternError;
+pub use server::{Running, Server, StartError};
+pub use site::{RouteError, RouteErrors};
+pub use tls::{Tls, TlsError};

@@ -1,0 +1,157 @@
+//! The one body type of requests and responses: in memory or streaming.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use crisol_core::BoxError;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// A body: of a request on its way in, of a response on its way out.
+///
+/// It carries trailers, and an error in it ends the connection (HTTP/1.1) or the stream (HTTP/2).
+pub struct Body {
+    kind: Kind,
+    /// Kept until the last byte has left; see [`Body::holding`].
+    _held: Option<Box<dyn Send>>,
+}
+
+enum Kind {
+    Full(Option<Bytes>),
+    Stream(UnsyncBoxBody<Bytes, BoxError>),
+}
+
+impl Body {
+    /// No bytes.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::from(Bytes::new())
+    }
+
+    /// A body that is made while it is sent.
+    pub fn stream<B>(body: B) -> Self
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let boxed = body.map_err(Into::into).boxed_unsync();
+        Self { kind: Kind::Stream(boxed), _held: None }
+    }
+
+    /// The same body, dropping `held` when it has been sent or given up.
+    pub(crate) fn holding(self, held: Box<dyn Send>) -> Self {
+        let held: Box<dyn Send> = match self._held {
+            Some(older) => Box::new((older, held)),
+            None => held,
+        };
+        Self { kind: self.kind, _held: Some(held) }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        let bytes = (!bytes.is_empty()).then_some(bytes);
+        Self { kind: Kind::Full(bytes), _held: None }
+    }
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body").field("size", &self.size_hint()).finish()
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.kind {
+            Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Stream(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Full(bytes) => bytes.is_none(),
+            Kind::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Kind::Stream(body) => body.size_hint(),
+        }
+    }
+}
+
+/// The client sent nothing of its body for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the client sent nothing of its body for {} ms", .0.as_millis())]
+pub(crate) struct BodyTimeout(pub(crate) Duration);
+
+/// A body whose pieces may not be further apart than a timeout.
+pub(crate) struct Timed<B> {
+    body: B,
+    within: Duration,
+    /// Made when the body first has to be waited for; most arrive with their headers.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<B> Timed<B> {
+    pub(crate) fn new(body: B, within: Duration) -> Self {
+        Self { body, within, timer: None }
+    }
+}
+
+impl<B> HttpBody for Timed<B>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            if let Some(timer) = &mut this.timer {
+                timer.as_mut().reset(Instant::now() + this.within);
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(this.within)));
+        match timer.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Some(Err(Box::new(BodyTimeout(this.within))))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

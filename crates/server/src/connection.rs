@@ -1,0 +1,236 @@
+//! One connection: handshake, protocol, requests until it is over.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use arc_swap::ArcSwap;
+use bytes::{Bytes, BytesMut};
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::debug;
+
+use crate::activity::Activity;
+use crate::config::Timeouts;
+use crate::dispatch::Connection;
+use crate::io::Watched;
+use crate::site::Site;
+
+/// What an HTTP/2 client sends first (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How often an HTTP/2 client that says nothing is asked whether it is there.
+const PING: std::time::Duration = std::time::Duration::from_secs(20);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// What connections of one listener share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) site: Arc<ArcSwap<Site>>,
+    pub(crate) requests: Arc<Semaphore>,
+    /// Turns true when the listener stops.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// Why a connection ended other than by its client's or our own wish; for the log.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("the TLS handshake failed")]
+    Handshake(#[source] io::Error),
+    #[error("the client sent no request in time")]
+    Silent,
+    #[error("the connection broke")]
+    Io(#[from] io::Error),
+    #[error("the connection broke")]
+    Http(#[from] hyper::Error),
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, mut shared: Shared) {
+    // Small responses go out at once; a socket that refuses is a socket that is closed already.
+    let _ = stream.set_nodelay(true);
+    let site = shared.site.load_full();
+    let mut stop = shared.stop.clone();
+    let ended = async {
+        match &site.tls {
+            None => greet(stream, None, peer, &site, &mut shared).await,
+            Some(tls) => {
+                let handshake = timeout(site.timeouts.read, tls.acceptor().accept(stream));
+                let stream = tokio::select! {
+                    done = handshake => done.map_err(|_| Ended::Silent)?.map_err(Ended::Handshake)?,
+                    _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                };
+                let protocol = match stream.get_ref().1.alpn_protocol() {
+                    Some(b"h2") => Some(Protocol::Http2),
+                    Some(_) => Some(Protocol::Http1),
+                    None => None,
+                };
+                greet(stream, protocol, peer, &site, &mut shared).await
+            }
+        }
+    };
+    let ended: Result<(), Ended> = ended.await;
+    if let Err(reason) = ended {
+        let source = std::error::Error::source(&reason).map(ToString::to_string);
+        debug!(%peer, %reason, source, "a connection ended early");
+    }
+}
+
+/// Finds out the protocol and serves it.
+async fn greet<S>(
+    mut stream: S,
+    protocol: Option<Protocol>,
+    peer: SocketAddr,
+    site: &Site,
+    shared: &mut Shared,
+) -> Result<(), Ended>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (protocol, ahead) = match protocol {
+        Some(protocol) => (protocol, Bytes::new()),
+        None => tokio::select! {
+            told = sniff(&mut stream, site.timeouts) => match told? {
+                Some(told) => told,
+                None => return Ok(()),
+            },
+            _ = shared.stop.wait_for(|stop| *stop) => return Ok(()),
+        },
+    };
+    let activity = Arc::new(Activity::new(site.timeouts, protocol == Protocol::Http1));
+    let io = Watched::new(stream, ahead, Arc::clone(&activity), site.timeouts.write);
+    let connection = Arc::new(Connection {
+        site: Arc::clone(&shared.site),
+        requests: Arc::clone(&shared.requests),
+        activity: Arc::clone(&activity),
+        peer,
+    });
+    let service = service_fn(move |request: Request<Incoming>| {
+        let connection = Arc::clone(&connection);
+        async move { Ok::<_, Infallible>(connection.respond(request).await) }
+    });
+    let io = TokioIo::new(io);
+    match protocol {
+        Protocol::Http1 => {
+            let serving = http1(site).serve_connection(io, service);
+            drive(serving, &activity, &mut shared.stop).await
+        }
+        Protocol::Http2 => {
+            let serving = http2(site).serve_connection(io, service);
+            drive(serving, &activity, &mut shared.stop).await
+        }
+    }
+}
+
+/// Reads until the protocol is known; `None` when the client leaves without a word.
+async fn sniff<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    timeouts: Timeouts,
+) -> Result<Option<(Protocol, Bytes)>, Ended> {
+    let mut ahead = BytesMut::with_capacity(PREFACE.len());
+    let mut patience = timeouts.idle;
+    let mut until = Instant::now() + patience;
+    loop {
+        let read = tokio::time::timeout_at(until, stream.read_buf(&mut ahead)).await;
+        if read.map_err(|_| Ended::Silent)?? == 0 {
+            // What was begun is not a request; HTTP/1.1 says so to the client.
+            return Ok((!ahead.is_empty()).then(|| (Protocol::Http1, ahead.freeze())));
+        }
+        if ahead.starts_with(PREFACE) {
+            return Ok(Some((Protocol::Http2, ahead.freeze())));
+        }
+        if !PREFACE.starts_with(&ahead) {
+            return Ok(Some((Protocol::Http1, ahead.freeze())));
+        }
+        if patience != timeouts.read {
+            // The first bytes are there: from now on it is a request's head that is slow.
+            patience = timeouts.read;
+            until = Instant::now() + patience;
+        }
+    }
+}
+
+fn http1(site: &Site) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        // `Activity` times heads, and tells them from idle connections.
+        .header_read_timeout(None)
+        .max_headers(site.limits.max_headers)
+        .max_buf_size(site.limits.max_header_bytes);
+    builder
+}
+
+fn http2(site: &Site) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(site.timeouts.read)
+        .max_concurrent_streams(site.limits.max_streams)
+        .max_header_list_size(u32::try_from(site.limits.max_header_bytes).unwrap_or(u32::MAX));
+    builder
+}
+
+enum Event<T> {
+    Over(T),
+    TimeUp,
+}
+
+/// Polls a connection until it is over, it has done nothing for too long, or the server stops.
+async fn drive<C>(
+    serving: C,
+    activity: &Activity,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<(), Ended>
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
+    let mut serving = pin!(serving);
+    let far = || Instant::now() + PING;
+    let mut timer = pin!(sleep_until(activity.deadline().unwrap_or_else(far)));
+    let mut stopping = false;
+    loop {
+        let event = poll_fn(|cx| {
+            if let Poll::Ready(over) = serving.as_mut().poll(cx) {
+                return Poll::Ready(Event::Over(over));
+            }
+            // Only an earlier deadline moves the timer: it is not touched for each request.
+            if let Some(deadline) = activity.deadline().filter(|d| *d < timer.deadline()) {
+                timer.as_mut().reset(deadline);
+            }
+            timer.as_mut().poll(cx).map(|()| Event::TimeUp)
+        });
+        tokio::select! {
+            biased;
+            event = event => match event {
+                Event::Over(over) => return over.map_err(Ended::from),
+                Event::TimeUp => match activity.deadline() {
+                    Some(deadline) if deadline <= Instant::now() => return Err(Ended::Silent),
+                    later => timer.as_mut().reset(later.unwrap_or_else(far)),
+                },
+            },
+            _ = stop.wait_for(|stop| *stop), if !stopping => {
+                stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! From a request as it comes off a connection to its response: id, span, limits, route.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use crisol_transport::{Cause, Problem};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::Limited;
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+use tracing::{Instrument, debug, debug_span};
+
+use crate::activity::Activity;
+use crate::body::{Body, Timed};
+use crate::context::{Context, REQUEST_ID, RequestId};
+use crate::handler::problem;
+use crate::site::Site;
+
+/// What the requests of one connection share.
+pub(crate) struct Connection {
+    pub(crate) site: Arc<ArcSwap<Site>>,
+    pub(crate) requests: Arc<Semaphore>,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) peer: SocketAddr,
+}
+
+impl Connection {
+    /// Answers one request.
+    pub(crate) async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let busy = self.activity.begin();
+        let id = RequestId::of(request.headers());
+        let span = debug_span!("request", id = %id, method = %request.method(), path = request.uri().path());
+        async move {
+            let head = request.method() == Method::HEAD;
+            let stamp = id.header_value();
+            let mut response = self.serve(id, request).await;
+            response.headers_mut().insert(REQUEST_ID, stamp);
+            if head {
+                response = without_body(response);
+            }
+            debug!(status = response.status().as_u16(), "answered");
+            // The connection is busy until the body has left.
+            response.map(|body| body.holding(Box::new(busy)))
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn serve(&self, id: RequestId, request: Request<Incoming>) -> Response<Body> {
+        let site = self.site.load_full();
+        let method = request.method();
+        let context = Context {
+            id,
+            peer: self.peer,
+            outcome: site.find(method, request.uri().path()),
+            deadline: None,
+            read_timeout: site.timeouts.read,
+        };
+        let Ok(permit) = Arc::clone(&self.requests).try_acquire_owned() else {
+            let detail = "the service has all the requests that it takes at once";
+            return problem(&context, Problem::new(Cause::Unavailable, detail));
+        };
+        if request.body().size_hint().lower() > site.limits.max_body_bytes {
+            let detail = "the body is larger than this service takes";
+            return closing(problem(&context, Problem::new(Cause::TooLarge, detail)));
+        }
+        if method == Method::OPTIONS && request.uri().path() == "*" {
+            return server_options();
+        }
+        let response = site.answer(context, request.map(|body| bounded(body, &site))).await;
+        response.map(|body| body.holding(Box::new(permit)))
+    }
+}
+
+/// A request's body within the service's limits.
+fn bounded(body: Incoming, site: &Site) -> Body {
+    if body.is_end_stream() {
+        return Body::empty();
+    }
+    let limit = usize::try_from(site.limits.max_body_bytes).unwrap_or(usize::MAX);
+    Body::stream(Limited::new(Timed::new(body, site.timeouts.read), limit))
+}
+
+/// `OPTIONS *` asks for the server as a whole.
+fn server_options() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// The response to a request whose body is not going to be read.
+fn closing(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// The head that the same request with `GET` would have.
+fn without_body(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    let no_content = parts.status == StatusCode::NO_CONTENT;
+    if let Some(length) = body.size_hint().exact().filter(|_| !no_content) {
+        parts.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+    }
+    Response::from_parts(parts, Body::empty())
+}

@@ -1,0 +1,142 @@
+//! A function as a handler: read the body, bind, call, write.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use crisol_core::{BoxError, CallContext, CallError, Caller, EntryId, Invoke, Signature};
+use crisol_transport::{Cause, Problem, Request as Message, Transport};
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body as _;
+use http_body_util::{BodyExt, LengthLimitError};
+use tokio::time::timeout;
+use tracing::{debug, error};
+
+use crate::body::{Body, BodyTimeout};
+use crate::context::Context;
+use crate::handler::{Handler, problem, send};
+
+/// Calls a function for each request.
+pub(crate) struct Endpoint {
+    pub(crate) id: EntryId,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) invoke: Arc<dyn Invoke>,
+}
+
+#[async_trait]
+impl Handler for Endpoint {
+    async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
+        match self.answer(&context, request).await {
+            Ok(response) => response,
+            Err(trouble) => problem(&context, trouble),
+        }
+    }
+}
+
+impl Endpoint {
+    async fn answer(
+        &self,
+        context: &Context,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Problem> {
+        let signature = self.invoke.signature(&self.id).ok_or_else(|| {
+            Problem::from(&CallError::NotFound { id: self.id.to_string(), nearest: None })
+        })?;
+        let (parts, body) = request.into_parts();
+        let body = read(body, context).await?;
+        let message = message(parts, context, body);
+        let args = self.transport.decode(message, &signature).map_err(|refusal| {
+            debug!(function = %self.id, %refusal, "the request cannot be bound");
+            Problem::from(&refusal)
+        })?;
+        let mut call = CallContext::new(Caller::Http);
+        if let Some(deadline) = context.deadline() {
+            call = call.with_deadline(deadline);
+        }
+        let call_id = call.id();
+        let outcome = self.invoke.invoke(&self.id, call, args).await;
+        if let Err(failure) = &outcome {
+            log(failure, &self.id, &call_id);
+        }
+        self.write(&signature, outcome)
+    }
+
+    fn write(
+        &self,
+        signature: &Signature,
+        outcome: Result<crisol_core::Reply, CallError>,
+    ) -> Result<Response<Body>, Problem> {
+        let answer = match outcome {
+            Ok(reply) => self.transport.encode(signature, Ok(reply)),
+            Err(failure) => self.transport.encode(signature, Err(&failure)),
+        };
+        answer.map(send).inspect_err(|trouble| {
+            if let Some(inside) = trouble.inside() {
+                error!(function = %self.id, reason = inside, "the result is no response");
+            }
+        })
+    }
+}
+
+fn message(parts: Parts, context: &Context, body: Bytes) -> Message {
+    Message {
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().map(str::to_owned),
+        headers: parts.headers,
+        params: context.params().to_vec(),
+        body,
+    }
+}
+
+/// Reads a body to its end.
+async fn read(body: Body, context: &Context) -> Result<Bytes, Problem> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    match timeout(context.read_timeout, body.collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(broken)) => Err(broken_body(&broken)),
+        Err(_) => Err(slow_body()),
+    }
+}
+
+fn slow_body() -> Problem {
+    Problem::new(Cause::RequestTimeout, "the body did not arrive in time")
+}
+
+/// What a body that ended in an error is answered with.
+fn broken_body(error: &BoxError) -> Problem {
+    if error.is::<LengthLimitError>() {
+        Problem::new(Cause::TooLarge, "the body is larger than this service takes")
+    } else if error.is::<BodyTimeout>() {
+        slow_body()
+    } else {
+        Problem::new(Cause::BadRequest, "the body broke off")
+    }
+}
+
+/// Writes a failed call to the log with all that is known, under the span of its request.
+fn log(failure: &CallError, function: &EntryId, call: &crisol_core::CallId) {
+    let chain = Chain(failure);
+    if Cause::from(failure.kind()).status().is_server_error() {
+        error!(%function, %call, error = %chain, "the call failed");
+    } else {
+        debug!(%function, %call, error = %chain, "the call was refused");
+    }
+}
+
+/// An error with its sources in one line.
+struct Chain<'a>(&'a CallError);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let first = std::error::Error::source(self.0);
+        for source in std::iter::successors(first, |error| error.source()) {
+            write!(f, ": {source}")?;
+        }
+        Ok(())
+    }
+}

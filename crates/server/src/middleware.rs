@@ -1,0 +1,137 @@
+//! What requests pass on the way to a route.
+
+mod layer;
+mod rate_limit;
+mod request_id;
+mod timeout;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method};
+use tower::Layer;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::{self, AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+
+use crate::handler::Handler;
+use layer::{Inner, Layered};
+
+/// One thing that requests pass on the way to a route.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Middleware {
+    /// Answers preflights and lets scripts of other origins read responses.
+    Cors(Cors),
+    /// Compresses responses with gzip for clients that take it: text above 32 bytes, no images, no
+    /// event streams.
+    Compress,
+    /// Refuses clients that ask too often, with `429`.
+    RateLimit(RateLimit),
+    /// Hands the request's id on to the route as the header `x-request-id`. (Responses and logs have it
+    /// always.)
+    RequestId,
+    /// Ends a request with `504` when it is not answered by then; what runs is cancelled.
+    Timeout(Duration),
+}
+
+/// Cross-origin sharing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cors {
+    /// Origins that may read; empty for any.
+    pub origins: Vec<String>,
+    /// Methods that may be used; empty for any.
+    pub methods: Vec<Method>,
+    /// Request headers that may be sent; empty for any.
+    pub headers: Vec<HeaderName>,
+    /// Response headers that scripts may see.
+    pub expose: Vec<HeaderName>,
+    /// Whether cookies go along; only with `origins` listed.
+    pub credentials: bool,
+    /// How long a preflight's answer holds.
+    pub max_age: Option<Duration>,
+}
+
+/// How often one client, by its address, may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests …
+    pub requests: u32,
+    /// … in this time, evenly.
+    pub per: Duration,
+    /// Requests that may come at once after a pause; at least one.
+    pub burst: u32,
+}
+
+/// Why a middleware cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MiddlewareError {
+    /// Browsers refuse cookies for any origin.
+    #[error("`cors` with `credentials` needs its `origins` listed")]
+    CredentialsForAll,
+    /// An origin that cannot stand in a header.
+    #[error("`cors`: `{0}` is not an origin: write `https://example.com`")]
+    Origin(String),
+    /// Zero requests, or no time.
+    #[error("`ratelimit` allows nothing: give `requests`, `per` and `burst` above zero")]
+    NoRate,
+    /// No time.
+    #[error("`timeout` is zero: allow some time")]
+    NoTime,
+}
+
+impl Middleware {
+    /// Puts the middleware around a handler.
+    pub(crate) fn wrap(
+        &self,
+        inner: Arc<dyn Handler>,
+    ) -> Result<Arc<dyn Handler>, MiddlewareError> {
+        Ok(match self {
+            Self::Cors(cors) => Arc::new(Layered(cors.layer()?.layer(Inner(inner)))),
+            Self::Compress => Arc::new(Layered(CompressionLayer::new().layer(Inner(inner)))),
+            Self::RateLimit(rate) => Arc::new(rate_limit::Limited::new(*rate, inner)?),
+            Self::RequestId => Arc::new(request_id::Stamped(inner)),
+            Self::Timeout(time) if time.is_zero() => return Err(MiddlewareError::NoTime),
+            Self::Timeout(time) => Arc::new(timeout::Timed { within: *time, inner }),
+        })
+    }
+}
+
+impl Cors {
+    fn layer(&self) -> Result<CorsLayer, MiddlewareError> {
+        if self.credentials && self.origins.is_empty() {
+            return Err(MiddlewareError::CredentialsForAll);
+        }
+        let origin = |text: &String| {
+            let fits = text.contains("://") && !text.ends_with('/');
+            let value = HeaderValue::from_str(text).ok().filter(|_| fits);
+            value.ok_or_else(|| MiddlewareError::Origin(text.clone()))
+        };
+        let origins = self.origins.iter().map(origin).collect::<Result<Vec<_>, _>>()?;
+        // With credentials a `*` in these would mean the literal name: the request's own are repeated.
+        let (any_methods, any_headers) = if self.credentials {
+            (AllowMethods::mirror_request(), AllowHeaders::mirror_request())
+        } else {
+            (cors::Any.into(), cors::Any.into())
+        };
+        let mut layer = CorsLayer::new()
+            .allow_origin(match origins.is_empty() {
+                true => AllowOrigin::any(),
+                false => AllowOrigin::list(origins),
+            })
+            .allow_methods(match self.methods.is_empty() {
+                true => any_methods,
+                false => AllowMethods::list(self.methods.clone()),
+            })
+            .allow_headers(match self.headers.is_empty() {
+                true => any_headers,
+                false => AllowHeaders::list(self.headers.clone()),
+            })
+            .expose_headers(self.expose.clone())
+            .allow_credentials(self.credentials);
+        if let Some(age) = self.max_age {
+            layer = layer.max_age(age);
+        }
+        Ok(layer)
+    }
+}

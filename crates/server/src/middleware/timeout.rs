@@ -1,0 +1,34 @@
+//! Ends requests that take too long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use crisol_transport::{Cause, Problem};
+use http::{Request, Response};
+use tokio::time::{Instant, timeout_at};
+
+use crate::body::Body;
+use crate::context::Context;
+use crate::handler::{Handler, problem};
+
+pub(super) struct Timed {
+    pub(super) within: Duration,
+    pub(super) inner: Arc<dyn Handler>,
+}
+
+#[async_trait]
+impl Handler for Timed {
+    async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
+        let deadline = Instant::now() + self.within;
+        // The route knows the deadline too, so that a function's error can say where the time went.
+        let within = context.clone().with_deadline(deadline);
+        match timeout_at(deadline, self.inner.handle(within, request)).await {
+            Ok(response) => response,
+            Err(_) => {
+                let detail = "the request was not answered in time";
+                problem(&context, Problem::new(Cause::Deadline, detail))
+            }
+        }
+    }
+}

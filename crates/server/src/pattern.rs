@@ -1,0 +1,135 @@
+//! Patterns of paths: literal segments, `{name}`, `{name...}`.
+
+use std::fmt;
+
+/// One segment of a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Segment {
+    /// This text.
+    Literal(String),
+    /// Any one segment that is not empty.
+    Param(String),
+    /// Everything from here on, possibly nothing.
+    Rest(String),
+}
+
+/// A path pattern, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pattern(Vec<Segment>);
+
+/// Why a text is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// It does not begin with a slash.
+    #[error("`{0}` does not begin with `/`")]
+    NoSlash(String),
+    /// A brace that does not enclose a whole segment.
+    #[error("`{0}`: braces enclose a whole segment: `{{name}}` or, at the end, `{{name...}}`")]
+    Braces(String),
+    /// The name in the braces is no name.
+    #[error("`{0}`: a parameter is named with letters, digits, `_` and `-`")]
+    Name(String),
+    /// Two parameters of one name.
+    #[error("the parameter `{0}` stands twice")]
+    Twice(String),
+    /// Something follows `{name...}`.
+    #[error("`{{{0}...}}` takes the rest of the path: nothing may follow it")]
+    RestNotLast(String),
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    pub(crate) fn parse(text: &str) -> Result<Self, PatternError> {
+        let segments = text.strip_prefix('/').ok_or(PatternError::NoSlash(text.to_owned()))?;
+        let segments: Vec<_> = segments.split('/').map(segment).collect::<Result<_, _>>()?;
+        for (at, segment) in segments.iter().enumerate() {
+            if let Segment::Rest(name) = segment
+                && at + 1 != segments.len()
+            {
+                return Err(PatternError::RestNotLast(name.clone()));
+            }
+            let earlier = segments.iter().take(at);
+            if let Some(name) = segment.name()
+                && earlier.into_iter().any(|other| other.name() == Some(name))
+            {
+                return Err(PatternError::Twice(name.to_owned()));
+            }
+        }
+        Ok(Self(segments))
+    }
+
+    pub(crate) fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
+    /// The names of its parameters, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.0.iter().filter_map(|segment| segment.name().map(str::to_owned)).collect()
+    }
+}
+
+impl Segment {
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Literal(_) => None,
+            Self::Param(name) | Self::Rest(name) => Some(name),
+        }
+    }
+}
+
+fn segment(text: &str) -> Result<Segment, PatternError> {
+    let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
+        let braces = text.contains(['{', '}']);
+        let literal = || Segment::Literal(text.to_owned());
+        return if braces { Err(PatternError::Braces(text.to_owned())) } else { Ok(literal()) };
+    };
+    let (name, rest) = match inner.strip_suffix("...") {
+        Some(name) => (name, true),
+        None => (inner, false),
+    };
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() || !name.chars().all(fits) {
+        return Err(PatternError::Name(text.to_owned()));
+    }
+    Ok(if rest { Segment::Rest(name.to_owned()) } else { Segment::Param(name.to_owned()) })
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.0 {
+            match segment {
+                Segment::Literal(text) => write!(f, "/{text}")?,
+                Segment::Param(name) => write!(f, "/{{{name}}}")?,
+                Segment::Rest(name) => write!(f, "/{{{name}...}}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_read_back_as_they_were_written() {
+        for text in ["/", "/a", "/a/", "/a/{id}", "/a/{id}/b/{rest...}", "/{user-id}"] {
+            assert_eq!(Pattern::parse(text).map(|p| p.to_string()).as_deref(), Ok(text));
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_says_why() {
+        let text = |text| Pattern::parse(text).err().map(|error| error.to_string());
+        let check = |pattern, why: &str| assert_eq!(text(pattern).as_deref(), Some(why));
+        check("a", "`a` does not begin with `/`");
+        check(
+            "/a{id}",
+            "`a{id}`: braces enclose a whole segment: `{name}` or, at the end, `{name...}`",
+        );
+        check("/{}", "`{}`: a parameter is named with letters, digits, `_` and `-`");
+        check("/{a}/{a}", "the parameter `a` stands twice");
+        check("/{a...}/b", "`{a...}` takes the rest of the path: nothing may follow it");
+    }
+}

@@ -1,0 +1,289 @@
+//! A service's routes and settings, checked: what is swapped when a registry changes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use crisol_core::Invoke;
+use crisol_transport::{Cause, Problem};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+
+use crate::body::Body;
+use crate::config::{Limits, Route, Router, Service, Target, Timeouts};
+use crate::context::Context;
+use crate::endpoint::Endpoint;
+use crate::handler::{Handler, problem};
+use crate::middleware::MiddlewareError;
+use crate::pattern::{Pattern, PatternError};
+use crate::tls::Tls;
+use crate::tree::{Outcome, Tree};
+
+/// What is wrong with a set of services.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// Two services have one name.
+    #[error("the service `{0}` is there twice")]
+    ServiceTwice(String),
+    /// A setting that cannot work.
+    #[error("service `{service}`: `{setting}` is {found}: {fix}")]
+    Setting {
+        /// The service.
+        service: String,
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        found: String,
+        /// What it may be.
+        fix: &'static str,
+    },
+    /// A pattern, with its router's prefix, is none.
+    #[error("route `{route}`, path `{pattern}`: {source}")]
+    Pattern {
+        /// The route.
+        route: String,
+        /// Prefix and pattern.
+        pattern: String,
+        /// Why.
+        source: PatternError,
+    },
+    /// Two routes answer the same requests.
+    #[error(
+        "routes `{first}` and `{second}` of service `{service}` both answer {method} `{pattern}`: change the path or method of one"
+    )]
+    Conflict {
+        /// The service.
+        service: String,
+        /// The route that was there.
+        first: String,
+        /// The route that came after.
+        second: String,
+        /// The method of the second, or `any method`.
+        method: String,
+        /// The full pattern of the second.
+        pattern: String,
+    },
+    /// A middleware's settings cannot work.
+    #[error("router `{router}`: {source}")]
+    Middleware {
+        /// The router.
+        router: String,
+        /// Why.
+        source: MiddlewareError,
+    },
+}
+
+/// Everything that is wrong with a set of services.
+#[derive(Debug)]
+pub struct RouteErrors(Vec<RouteError>);
+
+impl RouteErrors {
+    /// The problems, in the order of the services.
+    #[must_use]
+    pub fn all(&self) -> &[RouteError] {
+        &self.0
+    }
+}
+
+impl fmt::Display for RouteErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, error) in self.0.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for RouteErrors {}
+
+/// A service that can be served.
+pub(crate) struct Site {
+    pub(crate) limits: Limits,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) tls: Option<Tls>,
+    tree: Tree,
+    stacks: Vec<Stack>,
+}
+
+/// A router's middleware.
+struct Stack {
+    prefix: String,
+    handler: Arc<dyn Handler>,
+}
+
+impl Site {
+    /// Checks services and builds what serves them, all problems at once.
+    pub(crate) fn build_all(
+        services: &[Service],
+        invoke: &Arc<dyn Invoke>,
+    ) -> Result<Vec<Self>, RouteErrors> {
+        let (mut sites, mut errors) = (Vec::new(), Vec::new());
+        let mut names = HashMap::new();
+        for service in services {
+            if names.insert(service.name.as_str(), ()).is_some() {
+                errors.push(RouteError::ServiceTwice(service.name.clone()));
+            }
+            sites.push(Self::build(service, invoke, &mut errors));
+        }
+        if errors.is_empty() { Ok(sites) } else { Err(RouteErrors(errors)) }
+    }
+
+    fn build(service: &Service, invoke: &Arc<dyn Invoke>, errors: &mut Vec<RouteError>) -> Self {
+        check_settings(service, errors);
+        let (mut tree, mut stacks) = (Tree::default(), Vec::new());
+        for (index, router) in service.routers.iter().enumerate() {
+            for route in &router.routes {
+                if let Err(error) = add(&mut tree, service, (router, index), route, invoke) {
+                    errors.push(error);
+                }
+            }
+            stacks.push(stack(router, errors));
+        }
+        let Service { limits, timeouts, tls, .. } = service;
+        Self { limits: *limits, timeouts: *timeouts, tls: tls.clone(), tree, stacks }
+    }
+
+    /// What a request comes to.
+    pub(crate) fn find(&self, method: &Method, path: &str) -> Outcome {
+        self.tree.find(method, path)
+    }
+
+    /// Answers a request whose outcome stands in `context`.
+    pub(crate) async fn answer(&self, context: Context, request: Request<Body>) -> Response<Body> {
+        let stack = match &context.outcome {
+            Outcome::Found { leaf, .. } => self.stacks.get(leaf.router),
+            Outcome::WrongMethod { router, .. } => self.stacks.get(*router),
+            Outcome::NotFound | Outcome::Undecodable => self.nearest(request.uri().path()),
+        };
+        match stack {
+            Some(stack) => stack.handler.handle(context, request).await,
+            None => Innermost.handle(context, request).await,
+        }
+    }
+
+    /// The router with the longest prefix that a path begins with.
+    fn nearest(&self, path: &str) -> Option<&Stack> {
+        let under = |stack: &&Stack| {
+            let rest = path.strip_prefix(stack.prefix.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.stacks.iter().filter(under).max_by_key(|stack| stack.prefix.len())
+    }
+}
+
+fn check_settings(service: &Service, errors: &mut Vec<RouteError>) {
+    let Service { limits, timeouts, .. } = service;
+    let mut check = |setting, found: String, fits: bool, fix| {
+        if !fits {
+            errors.push(RouteError::Setting { service: service.name.clone(), setting, found, fix });
+        }
+    };
+    let counts = [
+        ("limits.max_connections", limits.max_connections),
+        ("limits.max_requests", limits.max_requests),
+        ("limits.max_headers", limits.max_headers),
+        ("limits.max_streams", limits.max_streams as usize),
+    ];
+    for (setting, count) in counts {
+        let fits = (1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&count);
+        check(setting, count.to_string(), fits, "allow at least one");
+    }
+    let head = limits.max_header_bytes;
+    let fits = (8 << 10..=16 << 20).contains(&head);
+    check("limits.max_header_bytes", head.to_string(), fits, "use 8192 to 16777216");
+    let times = [
+        ("timeouts.read", timeouts.read),
+        ("timeouts.write", timeouts.write),
+        ("timeouts.idle", timeouts.idle),
+    ];
+    for (setting, time) in times {
+        check(setting, format!("{time:?}"), !time.is_zero(), "allow some time");
+    }
+}
+
+fn add(
+    tree: &mut Tree,
+    service: &Service,
+    (router, index): (&Router, usize),
+    route: &Route,
+    invoke: &Arc<dyn Invoke>,
+) -> Result<(), RouteError> {
+    let full = format!("{}{}", router.prefix.trim_end_matches('/'), route.pattern);
+    let pattern = Pattern::parse(&full).map_err(|source| RouteError::Pattern {
+        route: route.name.clone(),
+        pattern: full.clone(),
+        source,
+    })?;
+    let handler: Arc<dyn Handler> = match &route.target {
+        Target::Function { id, transport } => Arc::new(Endpoint {
+            id: id.clone(),
+            transport: Arc::clone(transport),
+            invoke: Arc::clone(invoke),
+        }),
+        Target::Handler(handler) => Arc::clone(handler),
+    };
+    let method = route.method.as_ref();
+    tree.add(method, &pattern, (&route.name, index), handler).map_err(|first| {
+        RouteError::Conflict {
+            service: service.name.clone(),
+            first,
+            second: route.name.clone(),
+            method: method.map_or("any method".to_owned(), ToString::to_string),
+            pattern: pattern.to_string(),
+        }
+    })
+}
+
+fn stack(router: &Router, errors: &mut Vec<RouteError>) -> Stack {
+    let mut handler: Arc<dyn Handler> = Arc::new(Innermost);
+    for middleware in router.middleware.iter().rev() {
+        match middleware.wrap(Arc::clone(&handler)) {
+            Ok(wrapped) => handler = wrapped,
+            Err(source) => {
+                errors.push(RouteError::Middleware { router: router.name.clone(), source });
+            }
+        }
+    }
+    Stack { prefix: router.prefix.trim_end_matches('/').to_owned(), handler }
+}
+
+/// What is left when the middleware has been passed: the route's handler, or that there is none.
+struct Innermost;
+
+#[async_trait]
+impl Handler for Innermost {
+    async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
+        match &context.outcome {
+            Outcome::Found { leaf, .. } => {
+                let leaf = Arc::clone(leaf);
+                leaf.handler.handle(context, request).await
+            }
+            Outcome::WrongMethod { allow, .. } if request.method() == Method::OPTIONS => {
+                options(allow.clone())
+            }
+            Outcome::WrongMethod { allow, .. } => {
+                let trouble = Problem::method_not_allowed(request.method(), allow.clone());
+                problem(&context, trouble)
+            }
+            Outcome::NotFound => {
+                let trouble = format!("nothing is at `{}`", request.uri().path());
+                problem(&context, Problem::new(Cause::NotFound, trouble))
+            }
+            Outcome::Undecodable => {
+                let trouble = "the path is not percent-encoded UTF-8";
+                problem(&context, Problem::new(Cause::BadRequest, trouble))
+            }
+        }
+    }
+}
+
+fn options(allow: HeaderValue) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(header::ALLOW, allow);
+    response
+}

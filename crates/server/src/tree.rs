@@ -1,0 +1,286 @@
+//! Routing: from a method and a path to what answers it.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderValue, Method};
+use percent_encoding::percent_decode_str;
+
+use crate::handler::Handler;
+use crate::pattern::{Pattern, Segment};
+
+/// A route that can be reached.
+pub(crate) struct Leaf {
+    /// Shown in errors.
+    pub(crate) name: String,
+    pub(crate) handler: Arc<dyn Handler>,
+    /// Which router of its service it belongs to.
+    pub(crate) router: usize,
+    params: Vec<String>,
+}
+
+impl fmt::Debug for Leaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Leaf({})", self.name)
+    }
+}
+
+/// What a method and a path come to.
+#[derive(Debug, Clone)]
+pub(crate) enum Outcome {
+    Found {
+        leaf: Arc<Leaf>,
+        params: Vec<(String, String)>,
+    },
+    NotFound,
+    /// The path is not percent-encoded UTF-8.
+    Undecodable,
+    /// The path has routes, none of this method; with the value of `Allow`.
+    WrongMethod {
+        allow: HeaderValue,
+        router: usize,
+    },
+}
+
+/// The routes of a service by segments. Of two routes that fit a path, the one with literal text where
+/// the other has a parameter wins, and a parameter wins over the rest of a path.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    literals: HashMap<String, Tree>,
+    param: Option<Box<Tree>>,
+    rest: Methods,
+    here: Methods,
+}
+
+#[derive(Debug, Default)]
+struct Methods {
+    any: Option<Arc<Leaf>>,
+    by_name: Vec<(Method, Arc<Leaf>)>,
+}
+
+impl Methods {
+    fn find(&self, method: &Method) -> Option<&Arc<Leaf>> {
+        let named = |wanted: &Method| {
+            self.by_name.iter().find(|(method, _)| method == wanted).map(|(_, leaf)| leaf)
+        };
+        // Every resource that can be read can be asked for its headers.
+        let head = || if method == Method::HEAD { named(&Method::GET) } else { None };
+        named(method).or_else(head).or(self.any.as_ref())
+    }
+
+    fn slot(&mut self, method: Option<&Method>, leaf: Arc<Leaf>) -> Result<(), Arc<Leaf>> {
+        match method {
+            None => match &self.any {
+                Some(other) => Err(Arc::clone(other)),
+                None => {
+                    self.any = Some(leaf);
+                    Ok(())
+                }
+            },
+            Some(method) => match self.by_name.iter().find(|(other, _)| other == method) {
+                Some((_, other)) => Err(Arc::clone(other)),
+                None => {
+                    self.by_name.push((method.clone(), leaf));
+                    Ok(())
+                }
+            },
+        }
+    }
+}
+
+impl Tree {
+    /// Adds a route.
+    ///
+    /// # Errors
+    /// The name of the route that has this method and path already.
+    pub(crate) fn add(
+        &mut self,
+        method: Option<&Method>,
+        pattern: &Pattern,
+        (name, router): (&str, usize),
+        handler: Arc<dyn Handler>,
+    ) -> Result<(), String> {
+        let leaf = Leaf { name: name.to_owned(), handler, router, params: pattern.names() };
+        let mut node = self;
+        for segment in pattern.segments() {
+            node = match segment {
+                Segment::Literal(text) => node.literals.entry(decoded(text)).or_default(),
+                Segment::Param(_) => node.param.get_or_insert_default(),
+                Segment::Rest(_) => {
+                    return node.rest.slot(method, Arc::new(leaf)).map_err(|l| l.name.clone());
+                }
+            };
+        }
+        node.here.slot(method, Arc::new(leaf)).map_err(|leaf| leaf.name.clone())
+    }
+
+    /// Finds the route of a method and a path as a client sends it.
+    pub(crate) fn find(&self, method: &Method, path: &str) -> Outcome {
+        let Some(inner) = path.strip_prefix('/') else { return Outcome::NotFound };
+        let decoded: Option<Vec<Cow<'_, str>>> =
+            inner.split('/').map(|text| percent_decode_str(text).decode_utf8().ok()).collect();
+        let Some(segments) = decoded else { return Outcome::Undecodable };
+        let mut search = Search { method, values: Vec::new(), allowed: Vec::new(), router: 0 };
+        match search.descend(self, &segments) {
+            Some(leaf) => {
+                let names = leaf.params.iter().cloned();
+                let params = names.zip(search.values).collect();
+                Outcome::Found { leaf: Arc::clone(leaf), params }
+            }
+            None => match allow(search.allowed) {
+                Some(allow) => Outcome::WrongMethod { allow, router: search.router },
+                None => Outcome::NotFound,
+            },
+        }
+    }
+}
+
+/// One search: every node of the tree is looked at once at most, because a node stands at one depth.
+struct Search<'m> {
+    method: &'m Method,
+    values: Vec<String>,
+    allowed: Vec<Method>,
+    /// The router of the first route that has the path.
+    router: usize,
+}
+
+impl Search<'_> {
+    fn descend<'t>(&mut self, node: &'t Tree, rest: &[Cow<'_, str>]) -> Option<&'t Arc<Leaf>> {
+        let Some((first, others)) = rest.split_first() else {
+            return self.choose(&node.here);
+        };
+        if let Some(next) = node.literals.get(&**first)
+            && let Some(leaf) = self.descend(next, others)
+        {
+            return Some(leaf);
+        }
+        if let Some(next) = node.param.as_deref().filter(|_| !first.is_empty()) {
+            self.values.push(first.clone().into_owned());
+            if let Some(leaf) = self.descend(next, others) {
+                return Some(leaf);
+            }
+            self.values.pop();
+        }
+        let leaf = self.choose(&node.rest)?;
+        self.values.push(rest.join("/"));
+        Some(leaf)
+    }
+
+    fn choose<'t>(&mut self, methods: &'t Methods) -> Option<&'t Arc<Leaf>> {
+        let found = methods.find(self.method);
+        if let (None, Some((_, leaf))) = (found, methods.by_name.first()) {
+            if self.allowed.is_empty() {
+                self.router = leaf.router;
+            }
+            self.allowed.extend(methods.by_name.iter().map(|(method, _)| method.clone()));
+        }
+        found
+    }
+}
+
+/// A literal as it is compared: paths are compared decoded, so that `%41` is `A`.
+fn decoded(literal: &str) -> String {
+    percent_decode_str(literal).decode_utf8_lossy().into_owned()
+}
+
+/// The value of `Allow` for the methods that a path has.
+fn allow(methods: Vec<Method>) -> Option<HeaderValue> {
+    if methods.is_empty() {
+        return None;
+    }
+    let mut names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    if names.contains(&"GET") {
+        names.push("HEAD");
+    }
+    names.push("OPTIONS");
+    names.sort_unstable();
+    names.dedup();
+    HeaderValue::from_str(&names.join(", ")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::Body;
+    use crate::context::Context;
+    use crate::pattern::PatternError;
+    use http::{Request, Response};
+
+    struct Nothing;
+
+    #[async_trait::async_trait]
+    impl Handler for Nothing {
+        async fn handle(&self, _context: Context, _request: Request<Body>) -> Response<Body> {
+            Response::new(Body::empty())
+        }
+    }
+
+    /// A tree of routes that are written, and named, `METHOD /pattern` (`ANY` for any method).
+    fn tree(routes: &[&str]) -> Result<Tree, Box<dyn std::error::Error>> {
+        let mut tree = Tree::default();
+        for route in routes {
+            let (method, pattern) = route.split_once(' ').ok_or("no method")?;
+            let method = match method {
+                "ANY" => None,
+                method => Some(method.parse()?),
+            };
+            let pattern = Pattern::parse(pattern).map_err(|e: PatternError| e.to_string())?;
+            tree.add(method.as_ref(), &pattern, (route, 0), Arc::new(Nothing))?;
+        }
+        Ok(tree)
+    }
+
+    fn find(tree: &Tree, method: Method, path: &str) -> String {
+        match tree.find(&method, path) {
+            Outcome::Found { leaf, params } => {
+                let params = params.iter().map(|(name, value)| format!(" {name}={value}"));
+                params.fold(leaf.name.clone(), |text, param| text + &param)
+            }
+            Outcome::NotFound => "not found".to_owned(),
+            Outcome::Undecodable => "undecodable".to_owned(),
+            Outcome::WrongMethod { allow, .. } => format!("{allow:?}"),
+        }
+    }
+
+    #[test]
+    fn literal_beats_parameter_beats_rest() -> Result<(), Box<dyn std::error::Error>> {
+        let routes =
+            ["GET /u/me", "GET /u/{id}", "GET /u/{all...}", "GET /u/{id}/x", "ANY /", "POST /u/me"];
+        let tree = tree(&routes)?;
+        let get = |path| find(&tree, Method::GET, path);
+        assert_eq!(get("/u/me"), "GET /u/me");
+        assert_eq!(get("/u/%6De"), "GET /u/me");
+        assert_eq!(get("/u/7"), "GET /u/{id} id=7");
+        assert_eq!(get("/u/a%2Fb%20c"), "GET /u/{id} id=a/b c");
+        assert_eq!(get("/u/7/x"), "GET /u/{id}/x id=7");
+        assert_eq!(get("/u/me/x"), "GET /u/{id}/x id=me");
+        assert_eq!(get("/u/7/y"), "GET /u/{all...} all=7/y");
+        assert_eq!(get("/u/"), "GET /u/{all...} all=");
+        assert_eq!(get("/u"), "not found");
+        assert_eq!(get("/u/%ff"), "undecodable");
+        assert_eq!(get("*"), "not found");
+        assert_eq!(find(&tree, Method::DELETE, "/"), "ANY /");
+        Ok(())
+    }
+
+    #[test]
+    fn a_method_is_looked_for_in_every_route_that_fits() -> Result<(), Box<dyn std::error::Error>> {
+        let tree = tree(&["GET /a/b", "POST /a/{x}", "PUT /a/{x...}"])?;
+        assert_eq!(find(&tree, Method::POST, "/a/b"), "POST /a/{x} x=b");
+        assert_eq!(find(&tree, Method::HEAD, "/a/b"), "GET /a/b");
+        assert_eq!(find(&tree, Method::DELETE, "/a/b"), "\"GET, HEAD, OPTIONS, POST, PUT\"");
+        assert_eq!(find(&tree, Method::PUT, "/a/b"), "PUT /a/{x...} x=b");
+        Ok(())
+    }
+
+    #[test]
+    fn one_method_and_shape_is_one_route() {
+        let error = |routes: &[&str]| tree(routes).err().map(|error| error.to_string());
+        let other = Some("GET /a/{x}".to_owned());
+        assert_eq!(error(&["GET /a/{x}", "GET /a/{y}"]), other);
+        assert_eq!(error(&["GET /a/{x}", "POST /a/{y}", "ANY /a/{z}", "GET /a/x"]), None);
+        assert_eq!(error(&["ANY /{x...}", "ANY /{y...}"]), Some("ANY /{x...}".to_owned()));
+    }
+}

@@ -1,0 +1,222 @@
+//! A server over fake functions, and clients that speak to it byte by byte or as they should.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use crisol_core::{
+    Args, CallContext, CallError, EntryId, Field, Invoke, Reply, Signature, Spent, Type, Value,
+};
+use crisol_server::{Route, Router, Running, Server, Service, Target};
+use crisol_transport::WasiHttp;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, Semaphore};
+
+pub type TestResult<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Functions without a guest: `greet`, `add`, `echo`, and others that fail or wait.
+pub struct Functions {
+    /// A permit lets one call of `wait` finish.
+    pub gate: Semaphore,
+    /// Calls of `wait` that are running.
+    pub waiting: AtomicUsize,
+    /// Told whenever `waiting` changes.
+    pub changed: Notify,
+}
+
+impl Default for Functions {
+    fn default() -> Self {
+        let (gate, waiting) = (Semaphore::new(0), AtomicUsize::new(0));
+        Self { gate, waiting, changed: Notify::new() }
+    }
+}
+
+impl Functions {
+    fn signature_of(name: &str) -> Option<Signature> {
+        let param = |name: &str, ty| Field { name: name.to_owned(), ty };
+        let (params, result) = match name {
+            "greet" => (vec![param("name", Type::String)], Some(Type::String)),
+            "add" => (vec![param("a", Type::S32), param("b", Type::S32)], Some(Type::S64)),
+            "echo" => {
+                let bytes = Type::List(Box::new(Type::U8));
+                (vec![param("bytes", bytes.clone())], Some(bytes))
+            }
+            "trap" | "busy" | "slow" | "nothing" => (Vec::new(), None),
+            "wait" => (Vec::new(), Some(Type::String)),
+            _ => return None,
+        };
+        Some(Signature { params, result })
+    }
+
+    /// Waits until that many calls of `wait` are running.
+    pub async fn until_waiting(&self, calls: usize) {
+        loop {
+            let changed = self.changed.notified();
+            if self.waiting.load(Ordering::SeqCst) == calls {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    async fn wait(&self) -> Result<Reply, CallError> {
+        struct Waiting<'a>(&'a Functions);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+                self.0.changed.notify_waiters();
+            }
+        }
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        self.changed.notify_waiters();
+        let _waiting = Waiting(self);
+        if let Ok(permit) = self.gate.acquire().await {
+            permit.forget();
+        }
+        Ok(Reply::new("done"))
+    }
+}
+
+#[async_trait]
+impl Invoke for Functions {
+    async fn invoke(
+        &self,
+        id: &EntryId,
+        context: CallContext,
+        args: Args<'_>,
+    ) -> Result<Reply, CallError> {
+        let values = args
+            .into_values()
+            .map_err(|source| CallError::InvalidInput { id: id.clone(), source: source.into() })?;
+        match (id.name(), values.as_slice()) {
+            ("greet", [Value::Text(name)]) => Ok(Reply::new(format!("hola, {name}"))),
+            ("add", [Value::Int(a), Value::Int(b)]) => Ok(Reply::new(a + b)),
+            ("echo", [bytes]) => Ok(Reply::new(bytes.clone())),
+            ("nothing", _) => Ok(Reply::new(())),
+            ("trap", _) => {
+                Err(CallError::Trap { id: id.clone(), source: "secret at /srv/x.wasm".into() })
+            }
+            ("busy", _) => Err(CallError::Saturated { id: id.clone(), waiting: 4 }),
+            ("slow", _) => {
+                let limit = context.deadline().map(|_| Duration::from_millis(1));
+                Err(CallError::Deadline { id: id.clone(), limit, spent: Spent::default() })
+            }
+            ("wait", _) => self.wait().await,
+            (_, other) => {
+                let source = format!("unexpected {other:?}").into();
+                Err(CallError::InvalidInput { id: id.clone(), source })
+            }
+        }
+    }
+
+    fn signature(&self, id: &EntryId) -> Option<Arc<Signature>> {
+        Self::signature_of(id.name()).map(Arc::new)
+    }
+}
+
+/// A route to a function of the same name, written `METHOD /pattern -> function`.
+pub fn route(line: &str) -> TestResult<Route> {
+    let (head, function) = line.split_once(" -> ").ok_or("no arrow")?;
+    let (method, pattern) = head.split_once(' ').ok_or("no method")?;
+    let method = if method == "ANY" { None } else { Some(method.parse()?) };
+    let id = format!("t:{function}").parse()?;
+    let target = Target::Function { id, transport: Arc::new(WasiHttp) };
+    Ok(Route { name: line.to_owned(), method, pattern: pattern.to_owned(), target })
+}
+
+pub fn router(routes: &[&str]) -> TestResult<Router> {
+    let routes = routes.iter().map(|line| route(line)).collect::<TestResult<_>>()?;
+    Ok(Router { name: "routes".to_owned(), routes, ..Router::default() })
+}
+
+/// A service on a free port of this machine.
+pub fn service(routes: &[&str]) -> TestResult<Service> {
+    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Ok(Service::new("main", addr).with_router(router(routes)?))
+}
+
+pub struct Started {
+    pub running: Running,
+    pub addr: SocketAddr,
+    pub functions: Arc<Functions>,
+}
+
+pub async fn start(service: Service) -> TestResult<Started> {
+    let functions = Arc::new(Functions::default());
+    let running = Server::new(vec![service], functions.clone())?.start().await?;
+    let addr = running.addresses().next().ok_or("no address")?.1;
+    Ok(Started { running, addr, functions })
+}
+
+/// Sends bytes and reads what comes back until the server closes.
+pub async fn raw(addr: SocketAddr, request: impl AsRef<[u8]>) -> TestResult<String> {
+    let mut stream = TcpStream::connect(addr).await?;
+    stream.write_all(request.as_ref()).await?;
+    rest(stream).await
+}
+
+/// Reads until the server closes; what was read counts even when it resets.
+pub async fn rest(mut stream: TcpStream) -> TestResult<String> {
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer));
+    match read.await? {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Status and body of an answer, most tests' whole interest.
+pub async fn seen(response: Response<hyper::body::Incoming>) -> TestResult<(u16, String)> {
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}
+
+/// A request written `METHOD /target`, with a body.
+pub fn request(line: &str, body: impl Into<Bytes>) -> TestResult<Request<Full<Bytes>>> {
+    let (method, target) = line.split_once(' ').ok_or("no method")?;
+    let request = Request::builder().method(method).uri(target).header("host", "localhost");
+    Ok(request.body(Full::new(body.into()))?)
+}
+
+pub type Http1 = http1::SendRequest<Full<Bytes>>;
+pub type Http2 = http2::SendRequest<Full<Bytes>>;
+
+pub async fn http1<S>(stream: S) -> TestResult<Http1>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+pub async fn http2<S>(stream: S) -> TestResult<Http2>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+pub async fn client(addr: SocketAddr) -> TestResult<Http1> {
+    http1(TcpStream::connect(addr).await?).await
+}
+
+/// One request on a connection of its own.
+pub async fn ask(addr: SocketAddr, line: &str, body: &str) -> TestResult<(u16, String)> {
+    let response = client(addr).await?.send_request(request(line, body.to_owned())?).await?;
+    seen(response).await
+}
