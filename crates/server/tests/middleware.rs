@@ -1,0 +1,237 @@
+//! What requests pass on the way to a route.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use common::{Functions, TestResult, client, request, seen, service, start};
+use crisol_server::{
+    Body, Context, Cors, Handler, Middleware, RateLimit, Route, Router, Server, Service, Target,
+};
+use http::{HeaderMap, Method, Request, Response};
+use http_body::Frame;
+use http_body_util::BodyExt;
+
+fn with(middleware: Vec<Middleware>, routes: &[&str]) -> TestResult<Service> {
+    let mut service = service(routes)?;
+    for router in &mut service.routers {
+        router.middleware = middleware.clone();
+    }
+    Ok(service)
+}
+
+#[tokio::test]
+async fn cors_answers_preflights_and_marks_every_response() -> TestResult {
+    let cors = Cors {
+        origins: vec!["https://a.example".to_owned()],
+        methods: vec![Method::POST],
+        credentials: true,
+        ..Cors::default()
+    };
+    let started = start(with(vec![Middleware::Cors(cors)], &["POST /add -> add"])?).await?;
+    let mut sender = client(started.addr).await?;
+    let mut preflight = request("OPTIONS /add", "")?;
+    preflight.headers_mut().insert("origin", "https://a.example".parse()?);
+    preflight.headers_mut().insert("access-control-request-method", "POST".parse()?);
+    let response = sender.send_request(preflight).await?;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["access-control-allow-methods"], "POST");
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://a.example");
+    seen(response).await?;
+    for (line, status) in [("POST /add?a=1&b=2", 200), ("POST /add", 400), ("GET /no", 404)] {
+        let mut plain = request(line, "")?;
+        plain.headers_mut().insert("origin", "https://a.example".parse()?);
+        sender.ready().await?;
+        let response = sender.send_request(plain).await?;
+        assert_eq!(response.headers()["access-control-allow-origin"], "https://a.example");
+        assert!(response.headers().contains_key("x-request-id"));
+        assert_eq!(seen(response).await?.0, status, "{line}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn compression_is_for_those_who_take_it() -> TestResult {
+    let started = start(with(vec![Middleware::Compress], &["POST /greet -> greet"])?).await?;
+    let mut sender = client(started.addr).await?;
+    let name = "x".repeat(5000);
+    let plain = sender.send_request(request("POST /greet", name.clone())?).await?;
+    assert!(!plain.headers().contains_key("content-encoding"));
+    assert_eq!(seen(plain).await?.1.len(), 5006);
+    let mut takes = request("POST /greet", name)?;
+    takes.headers_mut().insert("accept-encoding", "gzip".parse()?);
+    sender.ready().await?;
+    let packed = sender.send_request(takes).await?;
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    let bytes = packed.into_body().collect().await?.to_bytes();
+    assert!(bytes.len() < 500 && bytes.starts_with(&[0x1f, 0x8b]), "{} bytes", bytes.len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_over_its_rate_is_told_when_to_come_back() -> TestResult {
+    let rate = RateLimit { requests: 1, per: Duration::from_secs(3600), burst: 2 };
+    let routes = ["POST /add -> add"];
+    let started = start(with(vec![Middleware::RateLimit(rate)], &routes)?).await?;
+    let mut sender = client(started.addr).await?;
+    for expected in [200, 200, 429] {
+        sender.ready().await?;
+        let response = sender.send_request(request("POST /add?a=1&b=2", "")?).await?;
+        let wait = response.headers().get("retry-after").cloned();
+        assert_eq!(wait.is_some(), expected == 429);
+        if let Some(wait) = wait {
+            assert!((3590..=3600).contains(&wait.to_str()?.parse::<u32>()?), "{wait:?}");
+        }
+        assert_eq!(seen(response).await?.0, expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_timeout_answers_and_cancels() -> TestResult {
+    let timeout = Middleware::Timeout(Duration::from_millis(50));
+    let started = start(with(vec![timeout], &["GET /wait -> wait"])?).await?;
+    let (status, body) = common::ask(started.addr, "GET /wait", "").await?;
+    assert_eq!(status, 504);
+    assert!(body.contains("the request was not answered in time"), "{body}");
+    started.functions.until_waiting(0).await;
+    Ok(())
+}
+
+/// Answers with what it sees of the request, then repeats the body piece by piece, then trailers.
+struct Mirror;
+
+#[async_trait]
+impl Handler for Mirror {
+    async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
+        let id = request.headers().get("x-request-id").cloned();
+        let shown = format!("{:?} {}|", context.params(), context.id());
+        let first = Frame::data(Bytes::from(shown));
+        let mut trailers = HeaderMap::new();
+        if let Some(id) = id {
+            trailers.insert("x-seen", id);
+        }
+        let (sender, receiver) = tokio::sync::mpsc::channel(1);
+        let mut body = request.into_body();
+        tokio::spawn(async move {
+            let _ = sender.send(first).await;
+            while let Some(Ok(frame)) = body.frame().await {
+                if sender.send(frame).await.is_err() {
+                    return;
+                }
+            }
+            let _ = sender.send(Frame::trailers(trailers)).await;
+        });
+        let frames = Frames(receiver);
+        Response::new(Body::stream(frames))
+    }
+}
+
+struct Frames(tokio::sync::mpsc::Receiver<Frame<Bytes>>);
+
+impl http_body::Body for Frames {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.0.poll_recv(cx).map(|frame| frame.map(Ok))
+    }
+}
+
+fn mirror(middleware: Vec<Middleware>) -> TestResult<Service> {
+    let target = Target::Handler(Arc::new(Mirror));
+    let (name, pattern) = ("mirror".to_owned(), "/{rest...}".to_owned());
+    let routes = vec![Route { name, method: None, pattern, target }];
+    let router = Router { prefix: "/m".to_owned(), middleware, routes, ..Router::default() };
+    Ok(service(&[])?.with_router(router))
+}
+
+#[tokio::test]
+async fn a_handler_streams_both_ways_with_trailers() -> TestResult {
+    for middleware in [
+        vec![Middleware::RequestId],
+        vec![
+            Middleware::Cors(Cors::default()),
+            Middleware::RequestId,
+            Middleware::Compress,
+            Middleware::Timeout(Duration::from_secs(60)),
+        ],
+    ] {
+        let started = start(mirror(middleware)?).await?;
+        let stream = tokio::net::TcpStream::connect(started.addr).await?;
+        let io = hyper_util::rt::TokioIo::new(stream);
+        let executor = hyper_util::rt::TokioExecutor::new();
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io).await?;
+        tokio::spawn(connection);
+        let (pieces, body) = tokio::sync::mpsc::channel(1);
+        let request = Request::post("http://localhost/m/a/b")
+            .header("x-request-id", "seen-1")
+            .body(Frames(body))?;
+        let mut response = sender.send_request(request).await?;
+        let mut next = async || match response.frame().await {
+            Some(Ok(frame)) => Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Some(frame)),
+            Some(Err(error)) => Err(error.into()),
+            None => Ok(None),
+        };
+        let first = next().await?.and_then(|frame| frame.into_data().ok());
+        assert_eq!(first.as_deref(), Some(&br#"[("rest", "a/b")] seen-1|"#[..]));
+        // Each piece comes back before the next is sent: nothing waits for the end.
+        for piece in ["one", "two"] {
+            pieces.send(Frame::data(Bytes::from(piece))).await?;
+            let back = next().await?.and_then(|frame| frame.into_data().ok());
+            assert_eq!(back.as_deref(), Some(piece.as_bytes()));
+        }
+        drop(pieces);
+        let trailers = next().await?.and_then(|frame| frame.into_trailers().ok());
+        assert_eq!(trailers.ok_or("no trailers")?["x-seen"], "seen-1");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_streamed_body_is_limited_too() -> TestResult {
+    let mut service = mirror(vec![])?;
+    service.limits.max_body_bytes = 4;
+    let started = start(service).await?;
+    let stream = tokio::net::TcpStream::connect(started.addr).await?;
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
+    tokio::spawn(connection);
+    let (pieces, body) = tokio::sync::mpsc::channel(2);
+    for piece in ["abc", "def"] {
+        pieces.send(Frame::data(Bytes::from(piece))).await?;
+    }
+    drop(pieces);
+    let request = Request::post("/m/a").header("host", "a").body(Frames(body))?;
+    let response = sender.send_request(request).await?;
+    let (_, text) = seen(response).await?;
+    assert!(text.ends_with("|abc") || text.ends_with("|"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn what_cannot_work_is_refused_when_it_is_built() -> TestResult {
+    let rate = RateLimit { requests: 0, per: Duration::from_secs(1), burst: 1 };
+    let cookies = Cors { credentials: true, ..Cors::default() };
+    let origin = Cors { origins: vec!["example.com".to_owned()], ..Cors::default() };
+    let all = vec![
+        Middleware::RateLimit(rate),
+        Middleware::Cors(cookies),
+        Middleware::Cors(origin),
+        Middleware::Timeout(Duration::ZERO),
+    ];
+    let errors = Server::new(vec![with(all, &[])?], Arc::new(Functions::default())).err();
+    expect_test::expect![[r#"
+        router `routes`: `timeout` is zero: allow some time
+        router `routes`: `cors`: `example.com` is not an origin: write `https://example.com`
+        router `routes`: `cors` with `credentials` needs its `origins` listed
+        router `routes`: `ratelimit` allows nothing: give `requests`, `per` and `burst` above zero"#]]
+    .assert_eq(&errors.map(|errors| errors.to_string()).unwrap_or_default());
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! Stopping and replacing while requests run.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Started, TestResult, ask, client, request, rest, route, seen, service, start};
+use crisol_server::{Router, Stopped};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+/// More than any test takes: a grace period that is not used up.
+const AMPLE: Duration = Duration::from_secs(60);
+
+const ROUTES: &[&str] = &["GET /wait -> wait", "GET /add/{a}/{b} -> add"];
+
+#[tokio::test]
+async fn what_runs_finishes_and_the_rest_is_refused() -> TestResult {
+    let Started { running, addr, functions } = start(service(ROUTES)?).await?;
+    let mut busy = client(addr).await?;
+    let answer = tokio::spawn(busy.send_request(request("GET /wait", "")?));
+    let idle = TcpStream::connect(addr).await?;
+    let mut rested = TcpStream::connect(addr).await?;
+    rested.write_all(b"GET /add/1/2 HTTP/1.1\r\nhost: a\r\n\r\n").await?;
+    functions.until_waiting(1).await;
+    let stopping = tokio::spawn(running.stop(AMPLE));
+    // Idle connections are closed at once …
+    assert_eq!(rest(idle).await?, "");
+    assert!(rest(rested).await?.ends_with('3'));
+    // … new ones are refused …
+    assert!(TcpStream::connect(addr).await.is_err());
+    assert!(!stopping.is_finished());
+    // … and what runs is answered.
+    functions.gate.add_permits(1);
+    assert_eq!(seen(answer.await??).await?, (200, "done".to_owned()));
+    let stopped = stopping.await?;
+    assert_eq!(stopped.aborted, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_does_not_finish_is_cut_and_its_call_cancelled() -> TestResult {
+    let Started { running, addr, functions } = start(service(ROUTES)?).await?;
+    let mut busy = client(addr).await?;
+    let answer = tokio::spawn(busy.send_request(request("GET /wait", "")?));
+    functions.until_waiting(1).await;
+    let stopped = running.stop(Duration::from_millis(20)).await;
+    assert_eq!(stopped, Stopped { finished: 0, aborted: 1 });
+    functions.until_waiting(0).await;
+    assert!(answer.await?.is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn dropping_the_server_cuts_everything() -> TestResult {
+    let Started { running, addr, functions } = start(service(ROUTES)?).await?;
+    let mut busy = client(addr).await?;
+    let answer = tokio::spawn(busy.send_request(request("GET /wait", "")?));
+    functions.until_waiting(1).await;
+    drop(running);
+    functions.until_waiting(0).await;
+    assert!(answer.await?.is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn routes_are_replaced_under_open_connections_and_running_requests() -> TestResult {
+    let Started { mut running, addr, functions } = start(service(ROUTES)?).await?;
+    let mut open = client(addr).await?;
+    assert_eq!(seen(open.send_request(request("GET /add/1/2", "")?).await?).await?.0, 200);
+    let mut busy = client(addr).await?;
+    let answer = tokio::spawn(busy.send_request(request("GET /wait", "")?));
+    functions.until_waiting(1).await;
+
+    let replaced = service(&["GET /sum/{a}/{b} -> add"])?;
+    running.replace(vec![replaced], AMPLE).await?;
+    open.ready().await?;
+    assert_eq!(seen(open.send_request(request("GET /sum/1/2", "")?).await?).await?.0, 200);
+    open.ready().await?;
+    assert_eq!(seen(open.send_request(request("GET /add/1/2", "")?).await?).await?.0, 404);
+    functions.gate.add_permits(1);
+    assert_eq!(seen(answer.await??).await?, (200, "done".to_owned()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replacement_that_is_wrong_changes_nothing() -> TestResult {
+    let Started { mut running, addr, .. } = start(service(ROUTES)?).await?;
+    let wrong = service(&["GET nowhere -> add"])?;
+    assert!(running.replace(vec![wrong], AMPLE).await.is_err());
+    let mut taken = service(ROUTES)?;
+    taken.name = "second".to_owned();
+    taken.addr = addr;
+    let both = vec![service(&["GET /new -> add"])?, taken];
+    let error = running.replace(both, AMPLE).await.err().map(|error| error.to_string());
+    assert_eq!(error, Some(format!("service `second` cannot listen on {addr}")));
+    assert_eq!(ask(addr, "GET /add/1/2", "").await?, (200, "3".to_owned()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn services_come_and_go_with_a_replacement() -> TestResult {
+    let Started { mut running, addr, .. } = start(service(ROUTES)?).await?;
+    let mut second = service(&[])?;
+    second.name = "second".to_owned();
+    let routes = vec![route("GET /sum/{a}/{b} -> add")?];
+    second.routers = vec![Router { routes, ..Router::default() }];
+    running.replace(vec![second], AMPLE).await?;
+    let now: Vec<_> = running.addresses().map(|(name, addr)| (name.to_owned(), addr)).collect();
+    let [(name, second)] = now.as_slice() else { return Err("one service".into()) };
+    assert_eq!(name, "second");
+    assert_eq!(ask(*second, "GET /sum/1/2", "").await?, (200, "3".to_owned()));
+    // The first has stopped in the background; its port answers nobody.
+    while TcpStream::connect(addr).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! TLS: HTTP/2 and HTTP/1.1 by ALPN, and what goes wrong.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{TestResult, http1, http2, request, rest, seen, service, start};
+use crisol_server::Tls;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+fn connector(
+    certificate: &rcgen::CertifiedKey<rcgen::KeyPair>,
+    protocols: &[&[u8]],
+) -> TestResult<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.cert.der().clone())?;
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn certificate() -> TestResult<(rcgen::CertifiedKey<rcgen::KeyPair>, Tls)> {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
+    let key = made.signing_key.serialize_pem();
+    let tls = Tls::from_pem(made.cert.pem().as_bytes(), key.as_bytes())?;
+    Ok((made, tls))
+}
+
+#[tokio::test]
+async fn the_client_chooses_the_protocol() -> TestResult {
+    let (made, tls) = certificate()?;
+    let mut service = service(&["GET /add/{a}/{b} -> add"])?;
+    service.tls = Some(tls);
+    let started = start(service).await?;
+    let name = ServerName::try_from("localhost")?;
+    let stream = TcpStream::connect(started.addr).await?;
+    let stream = connector(&made, &[b"h2", b"http/1.1"])?.connect(name.clone(), stream).await?;
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let mut two = http2(stream).await?;
+    let response = two.send_request(request("GET https://localhost/add/1/2", "")?).await?;
+    assert_eq!(response.version(), http::Version::HTTP_2);
+    assert_eq!(seen(response).await?, (200, "3".to_owned()));
+    for protocols in [&[&b"http/1.1"[..]][..], &[]] {
+        let stream = TcpStream::connect(started.addr).await?;
+        let stream = connector(&made, protocols)?.connect(name.clone(), stream).await?;
+        let mut one = http1(stream).await?;
+        let response = one.send_request(request("GET /add/1/2", "")?).await?;
+        assert_eq!(seen(response).await?, (200, "3".to_owned()));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_is_given_up() -> TestResult {
+    let (made, tls) = certificate()?;
+    let mut service = service(&["GET /add/{a}/{b} -> add"])?;
+    service.tls = Some(tls);
+    service.timeouts.read = Duration::from_millis(150);
+    let started = start(service).await?;
+    assert_eq!(rest(TcpStream::connect(started.addr).await?).await?, "");
+    let mut plain = TcpStream::connect(started.addr).await?;
+    plain.write_all(b"GET /add/1/2 HTTP/1.1\r\n\r\n").await?;
+    assert!(!rest(plain).await?.contains("HTTP/1.1 200"));
+    let stream = TcpStream::connect(started.addr).await?;
+    let name = ServerName::try_from("localhost")?;
+    assert!(connector(&made, &[])?.connect(name, stream).await.is_ok());
+    Ok(())
+}
+
+#[test]
+fn what_is_no_certificate_says_so() -> TestResult {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
+    let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let text = |cert: &str, key: &str| {
+        Tls::from_pem(cert.as_bytes(), key.as_bytes()).err().map(|error| error.to_string())
+    };
+    assert_eq!(text(&cert, &key), None);
+    let none = "the certificate's PEM has no `CERTIFICATE` section";
+    assert_eq!(text("", &key).as_deref(), Some(none));
+    assert_eq!(text(&cert, "x").as_deref(), Some("the key is not a private key in PEM"));
+    let unfit = "the certificate and its key cannot be used";
+    assert_eq!(text(&cert, &other.signing_key.serialize_pem()).as_deref(), Some(unfit));
+    Ok(())
+}
