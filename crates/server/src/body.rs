@@ -102,10 +102,13 @@ impl HttpBody for Body {
     }
 }
 
-/// The client sent nothing of its body for too long.
+/// The client sent nothing of its body for too long: the error that such a body ends with. (One that is
+/// over the service's limit ends with [`http_body_util::LengthLimitError`].)
 #[derive(Debug, thiserror::Error)]
-#[error("the client sent nothing of its body for {} ms", .0.as_millis())]
-pub(crate) struct BodyTimeout(pub(crate) Duration);
+#[error("the client sent nothing of its body for {} ms", .within.as_millis())]
+pub struct BodyTimeout {
+    within: Duration,
+}
 
 /// A body whose pieces may not be further apart than a timeout.
 pub(crate) struct Timed<B> {
@@ -142,7 +145,9 @@ where
         }
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(this.within)));
         match timer.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Some(Err(Box::new(BodyTimeout(this.within))))),
+            Poll::Ready(()) => {
+                Poll::Ready(Some(Err(Box::new(BodyTimeout { within: this.within }))))
+            }
             Poll::Pending => Poll::Pending,
         }
     }

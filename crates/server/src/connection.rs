@@ -121,6 +121,7 @@ where
         requests: Arc::clone(&shared.requests),
         activity: Arc::clone(&activity),
         peer,
+        secure: site.tls.is_some(),
     });
     let service = service_fn(move |request: Request<Incoming>| {
         let connection = Arc::clone(&connection);

@@ -66,6 +66,7 @@ impl fmt::Display for RequestId {
 pub struct Context {
     pub(crate) id: RequestId,
     pub(crate) peer: SocketAddr,
+    pub(crate) secure: bool,
     pub(crate) outcome: Outcome,
     pub(crate) deadline: Option<Instant>,
     pub(crate) read_timeout: Duration,
@@ -82,6 +83,12 @@ impl Context {
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// Whether the request came over TLS.
+    #[must_use]
+    pub fn secure(&self) -> bool {
+        self.secure
     }
 
     /// The parameters of the route's pattern with their values, decoded, in the pattern's order.

@@ -15,7 +15,6 @@ use tracing::{Instrument, debug, debug_span};
 use crate::activity::Activity;
 use crate::body::{Body, Timed};
 use crate::context::{Context, REQUEST_ID, RequestId};
-use crate::handler::problem;
 use crate::site::Site;
 
 /// What the requests of one connection share.
@@ -24,6 +23,7 @@ pub(crate) struct Connection {
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) activity: Arc<Activity>,
     pub(crate) peer: SocketAddr,
+    pub(crate) secure: bool,
 }
 
 impl Connection {
@@ -54,17 +54,18 @@ impl Connection {
         let context = Context {
             id,
             peer: self.peer,
+            secure: self.secure,
             outcome: site.find(method, request.uri().path()),
             deadline: None,
             read_timeout: site.timeouts.read,
         };
         let Ok(permit) = Arc::clone(&self.requests).try_acquire_owned() else {
             let detail = "the service has all the requests that it takes at once";
-            return problem(&context, Problem::new(Cause::Unavailable, detail));
+            return context.problem(Problem::new(Cause::Unavailable, detail));
         };
         if request.body().size_hint().lower() > site.limits.max_body_bytes {
             let detail = "the body is larger than this service takes";
-            return closing(problem(&context, Problem::new(Cause::TooLarge, detail)));
+            return closing(context.problem(Problem::new(Cause::TooLarge, detail)));
         }
         if method == Method::OPTIONS && request.uri().path() == "*" {
             return server_options();

@@ -15,7 +15,7 @@ use tracing::{debug, error};
 
 use crate::body::{Body, BodyTimeout};
 use crate::context::Context;
-use crate::handler::{Handler, problem, send};
+use crate::handler::{Handler, log, send};
 
 /// Calls a function for each request.
 pub(crate) struct Endpoint {
@@ -29,7 +29,7 @@ impl Handler for Endpoint {
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
         match self.answer(&context, request).await {
             Ok(response) => response,
-            Err(trouble) => problem(&context, trouble),
+            Err(trouble) => context.problem(trouble),
         }
     }
 }
@@ -57,7 +57,7 @@ impl Endpoint {
         let call_id = call.id();
         let outcome = self.invoke.invoke(&self.id, call, args).await;
         if let Err(failure) = &outcome {
-            log(failure, &self.id, &call_id);
+            log(&self.id, call_id, failure);
         }
         self.write(&signature, outcome)
     }
@@ -114,29 +114,5 @@ fn broken_body(error: &BoxError) -> Problem {
         slow_body()
     } else {
         Problem::new(Cause::BadRequest, "the body broke off")
-    }
-}
-
-/// Writes a failed call to the log with all that is known, under the span of its request.
-fn log(failure: &CallError, function: &EntryId, call: &crisol_core::CallId) {
-    let chain = Chain(failure);
-    if Cause::from(failure.kind()).status().is_server_error() {
-        error!(%function, %call, error = %chain, "the call failed");
-    } else {
-        debug!(%function, %call, error = %chain, "the call was refused");
-    }
-}
-
-/// An error with its sources in one line.
-struct Chain<'a>(&'a CallError);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let first = std::error::Error::source(self.0);
-        for source in std::iter::successors(first, |error| error.source()) {
-            write!(f, ": {source}")?;
-        }
-        Ok(())
     }
 }

@@ -1,8 +1,13 @@
 //! What answers a request.
 
+use std::error::Error;
+use std::fmt;
+
 use async_trait::async_trait;
-use crisol_transport::{Problem, Response as Answer};
+use crisol_core::{CallError, CallId, EntryId};
+use crisol_transport::{Cause, Problem, Response as Answer};
 use http::{Request, Response};
+use tracing::{debug, error};
 
 use crate::body::Body;
 use crate::context::Context;
@@ -23,15 +28,47 @@ pub trait Handler: Send + Sync {
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body>;
 }
 
+impl Context {
+    /// The response that tells the client of a problem, with the request's id.
+    #[must_use]
+    pub fn problem(&self, problem: Problem) -> Response<Body> {
+        send(problem.into_response(Some(self.id.as_str())))
+    }
+
+    /// The response to a call that failed: the client learns what it may, the log gets everything.
+    #[must_use]
+    pub fn failure(&self, function: &EntryId, call: CallId, failure: &CallError) -> Response<Body> {
+        log(function, call, failure);
+        self.problem(Problem::from(failure))
+    }
+}
+
+/// Writes a failed call to the log with all that is known, under the span of its request.
+pub(crate) fn log(function: &EntryId, call: CallId, failure: &CallError) {
+    let chain = Chain(failure);
+    if Cause::from(failure.kind()).status().is_server_error() {
+        error!(%function, %call, error = %chain, "the call failed");
+    } else {
+        debug!(%function, %call, error = %chain, "the call was refused");
+    }
+}
+
+/// An error with its sources in one line.
+struct Chain<'a>(&'a CallError);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let first = self.0.source();
+        let mut sources = std::iter::successors(first, |error| (*error).source());
+        sources.try_for_each(|source| write!(f, ": {source}"))
+    }
+}
+
 /// A response in memory as one that is sent.
 pub(crate) fn send(answer: Answer) -> Response<Body> {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     response
-}
-
-/// A problem as the response that is sent.
-pub(crate) fn problem(context: &Context, problem: Problem) -> Response<Body> {
-    send(problem.into_response(Some(context.id.as_str())))
 }

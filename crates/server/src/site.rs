@@ -13,7 +13,7 @@ use crate::body::Body;
 use crate::config::{Limits, Route, Router, Service, Target, Timeouts};
 use crate::context::Context;
 use crate::endpoint::Endpoint;
-use crate::handler::{Handler, problem};
+use crate::handler::Handler;
 use crate::middleware::MiddlewareError;
 use crate::pattern::{Pattern, PatternError};
 use crate::tls::Tls;
@@ -267,15 +267,15 @@ impl Handler for Innermost {
             }
             Outcome::WrongMethod { allow, .. } => {
                 let trouble = Problem::method_not_allowed(request.method(), allow.clone());
-                problem(&context, trouble)
+                context.problem(trouble)
             }
             Outcome::NotFound => {
                 let trouble = format!("nothing is at `{}`", request.uri().path());
-                problem(&context, Problem::new(Cause::NotFound, trouble))
+                context.problem(Problem::new(Cause::NotFound, trouble))
             }
             Outcome::Undecodable => {
                 let trouble = "the path is not percent-encoded UTF-8";
-                problem(&context, Problem::new(Cause::BadRequest, trouble))
+                context.problem(Problem::new(Cause::BadRequest, trouble))
             }
         }
     }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{MiddlewareError, RateLimit};
 use crate::body::Body;
 use crate::context::Context;
-use crate::handler::{Handler, problem};
+use crate::handler::Handler;
 
 /// Clients that are remembered at most. Beyond it those that have their whole burst again are
 /// forgotten, which changes nothing for them; if all are busy, everyone is refused until one is not.
@@ -39,7 +39,7 @@ impl Handler for Limited {
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
                 let trouble = Problem::new(Cause::RateLimited, "too many requests; slow down")
                     .with_header(header::RETRY_AFTER, HeaderValue::from(seconds));
-                problem(&context, trouble)
+                context.problem(trouble)
             }
         }
     }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::body::Body;
 use crate::context::Context;
-use crate::handler::{Handler, problem};
+use crate::handler::Handler;
 
 pub(super) struct Timed {
     pub(super) within: Duration,
@@ -27,7 +27,7 @@ impl Handler for Timed {
             Ok(response) => response,
             Err(_) => {
                 let detail = "the request was not answered in time";
-                problem(&context, Problem::new(Cause::Deadline, detail))
+                context.problem(Problem::new(Cause::Deadline, detail))
             }
         }
     }
