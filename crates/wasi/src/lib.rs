@@ -1,1 +1,27 @@
-//! Environment, mounts, network and stdio of a guest, from configuration to a WASI context
+//! What a guest gets of the outside: its variables, folders, peers and standard streams, from the
+//! registry's configuration to a WASI context.
+//!
+//! Nothing is inherited from the host process: a guest sees what its entry names and no more. The work
+//! is split by moment. [`Folders`] and [`Variables`] open what an app declares, once. [`resolve`] makes
+//! a [`Plan`] of one function's configuration, once per entry. [`Plan::environment`] and [`Plan::build`]
+//! do what is left for each call.
+//!
+//! This crate knows nothing of instances, pools and calls.
+
+mod base;
+mod directory;
+mod dotenv;
+mod env_file;
+mod error;
+mod folders;
+mod network;
+mod plan;
+mod stdio;
+mod variables;
+
+pub use directory::Directory;
+pub use error::{EnvError, FsError, PlanError};
+pub use folders::{Folders, FsSource};
+pub use plan::{Environment, Plan, resolve};
+pub use stdio::{GUEST_LOG, Stdio};
+pub use variables::{EnvSource, Variables};

@@ -1,0 +1,209 @@
+//! Where paths of the registry begin: the app's folder, which nothing leads out of, or the host.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
+
+use crate::error::FsError;
+
+/// What a path is taken from.
+#[derive(Debug, Clone)]
+pub(crate) enum Base {
+    /// Inside this folder: no `..`, no symbolic link and no race leads out of it.
+    Inside(Arc<Dir>),
+    /// Anywhere on the host: what an absolute path of the registry means.
+    Host,
+}
+
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) is_file: bool,
+    pub(crate) modified: Option<SystemTime>,
+    len: u64,
+    /// Device, inode and the second and nanosecond of the last change, where there are such: a file
+    /// that was replaced by one of the same size and date is another.
+    identity: [u64; 4],
+}
+
+impl Base {
+    pub(crate) fn stamp(&self, path: &Path) -> io::Result<Stamp> {
+        match self {
+            Self::Inside(dir) => dir.metadata(path).map(|metadata| of_cap(&metadata)),
+            Self::Host => std::fs::metadata(path).map(|metadata| of_std(&metadata)),
+        }
+    }
+
+    /// Opens a regular file to read, without waiting for whoever is at the other end of a pipe.
+    pub(crate) fn open(&self, path: &Path) -> io::Result<Option<File>> {
+        // What is not a file is not even opened: opening some devices has effects.
+        if !self.stamp(path)?.is_file {
+            return Ok(None);
+        }
+        let file = match self {
+            Self::Inside(dir) => open_inside(dir, path)?.into_std(),
+            Self::Host => open_on_host(path)?,
+        };
+        // It may have been swapped since it was looked at.
+        Ok(file.metadata()?.is_file().then_some(file))
+    }
+
+    /// The folder that really holds a file, and the file's name there, symbolic links followed.
+    pub(crate) fn parent(&self, path: &Path) -> io::Result<(Dir, OsString)> {
+        let real = match self {
+            Self::Inside(dir) => or_itself(dir.canonicalize(path), path)?,
+            Self::Host => or_itself(std::fs::canonicalize(path), path)?,
+        };
+        let no_name = || io::Error::from(io::ErrorKind::InvalidInput);
+        let name = real.file_name().ok_or_else(no_name)?.to_owned();
+        let parent = match real.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let dir = match self {
+            Self::Inside(dir) => dir.open_dir(parent)?,
+            Self::Host => Dir::open_ambient_dir(parent, ambient_authority())?,
+        };
+        Ok((dir, name))
+    }
+}
+
+fn or_itself(real: io::Result<PathBuf>, path: &Path) -> io::Result<PathBuf> {
+    match real {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        other => other,
+    }
+}
+
+#[cfg(unix)]
+fn of_cap(metadata: &cap_std::fs::Metadata) -> Stamp {
+    use cap_std::fs::MetadataExt;
+    Stamp {
+        is_file: metadata.is_file(),
+        modified: metadata.modified().ok().map(|time| time.into_std()),
+        len: metadata.len(),
+        identity: [
+            metadata.dev(),
+            metadata.ino(),
+            metadata.ctime().cast_unsigned(),
+            metadata.ctime_nsec().cast_unsigned(),
+        ],
+    }
+}
+
+#[cfg(not(unix))]
+fn of_cap(metadata: &cap_std::fs::Metadata) -> Stamp {
+    Stamp {
+        is_file: metadata.is_file(),
+        modified: metadata.modified().ok().map(|time| time.into_std()),
+        len: metadata.len(),
+        identity: [0; 4],
+    }
+}
+
+#[cfg(unix)]
+fn of_std(metadata: &std::fs::Metadata) -> Stamp {
+    use std::os::unix::fs::MetadataExt;
+    Stamp {
+        is_file: metadata.is_file(),
+        modified: metadata.modified().ok(),
+        len: metadata.len(),
+        identity: [
+            metadata.dev(),
+            metadata.ino(),
+            metadata.ctime().cast_unsigned(),
+            metadata.ctime_nsec().cast_unsigned(),
+        ],
+    }
+}
+
+#[cfg(not(unix))]
+fn of_std(metadata: &std::fs::Metadata) -> Stamp {
+    Stamp {
+        is_file: metadata.is_file(),
+        modified: metadata.modified().ok(),
+        len: metadata.len(),
+        identity: [0; 4],
+    }
+}
+
+/// Not to wait at a pipe, and not to take a terminal for this process's own.
+#[cfg(unix)]
+fn careful() -> i32 {
+    use rustix::fs::OFlags;
+    (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed()
+}
+
+#[cfg(unix)]
+fn open_inside(dir: &Dir, path: &Path) -> io::Result<cap_std::fs::File> {
+    use cap_std::fs::OpenOptionsExt;
+    dir.open_with(path, OpenOptions::new().read(true).custom_flags(careful()))
+}
+
+#[cfg(not(unix))]
+fn open_inside(dir: &Dir, path: &Path) -> io::Result<cap_std::fs::File> {
+    dir.open_with(path, OpenOptions::new().read(true))
+}
+
+#[cfg(unix)]
+fn open_on_host(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new().read(true).custom_flags(careful()).open(path)
+}
+
+#[cfg(not(unix))]
+fn open_on_host(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// Whether an error is the refusal to leave a folder: the one that has no code of the system.
+pub(crate) fn left_the_folder(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()
+}
+
+/// Refuses what would leave a folder by its text alone.
+pub(crate) fn inside(path: &Path, root: &Path) -> Result<(), FsError> {
+    let stays = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    if path.components().all(stays) {
+        return Ok(());
+    }
+    Err(FsError::Outside { path: path.to_owned(), root: root.to_owned() })
+}
+
+/// The whole of a file, at most `max_bytes` of it.
+pub(crate) fn read_file(
+    base: &Base,
+    path: &Path,
+    shown: &Path,
+    root: &Path,
+    max_bytes: u64,
+) -> Result<Vec<u8>, FsError> {
+    use std::io::Read;
+    let shown = || shown.to_owned();
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => FsError::NoFile { path: shown() },
+        _ if left_the_folder(&source) => {
+            FsError::Outside { path: path.to_owned(), root: root.to_owned() }
+        }
+        _ => FsError::Io { path: shown(), source },
+    };
+    let file = base.open(path).map_err(failed)?;
+    let Some(file) = file else { return Err(FsError::NotAFile { path: shown() }) };
+    let len = file.metadata().map_err(failed)?.len();
+    if len > max_bytes {
+        return Err(FsError::TooLarge { path: shown(), allowed: max_bytes });
+    }
+    // The length is a hint: the file may grow while it is read.
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+    file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(FsError::TooLarge { path: shown(), allowed: max_bytes });
+    }
+    Ok(bytes)
+}

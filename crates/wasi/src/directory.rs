@@ -1,0 +1,196 @@
+//! A folder held by handle: what is reached through it stays inside it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+use crate::base::{self, Base};
+use crate::error::FsError;
+
+/// A folder on the host, opened once. Clones are the same handle.
+///
+/// Whatever happens to the path afterwards (renamed, removed, replaced by a symbolic link), this stays
+/// the folder that was opened.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    base: Base,
+    dir: Arc<Dir>,
+    path: Arc<Path>,
+}
+
+impl Directory {
+    /// Opens the folder at a path of the host, symbolic links followed.
+    ///
+    /// With `auto_init` a folder that is not there is made, and those above it; `mode` are the
+    /// permission bits of the folder itself, whatever the process's umask.
+    ///
+    /// # Errors
+    /// When there is no folder and none may be made, or the system refuses.
+    pub fn open(path: &Path, auto_init: bool, mode: Option<u32>) -> Result<Self, FsError> {
+        let open = || Dir::open_ambient_dir(path, ambient_authority());
+        let made = |source| failed(source, path, path);
+        let dir = match open() {
+            Err(error) if auto_init && error.kind() == io::ErrorKind::NotFound => {
+                if let Some(parent) = path.parent() {
+                    std::fs::create_dir_all(parent).map_err(made)?;
+                }
+                let is_new = already_there(make_on_host(path, mode)).map_err(made)?;
+                let dir = open().map_err(made)?;
+                if is_new {
+                    set_mode(&dir, mode).map_err(made)?;
+                }
+                dir
+            }
+            opened => opened.map_err(made)?,
+        };
+        Ok(Self::new(dir, path.to_owned()))
+    }
+
+    /// Opens the folder at a path inside another, which nothing on the way may lead out of. For the
+    /// rest see [`Directory::open`].
+    ///
+    /// # Errors
+    /// As [`Directory::open`], and when the path leads out.
+    pub fn open_inside(
+        &self,
+        path: &Path,
+        auto_init: bool,
+        mode: Option<u32>,
+    ) -> Result<Self, FsError> {
+        base::inside(path, &self.path)?;
+        let full = self.path.join(path);
+        let failed = |source: io::Error| match base::left_the_folder(&source) {
+            true => FsError::Outside { path: path.to_owned(), root: self.path.to_path_buf() },
+            false => failed(source, path, &full),
+        };
+        let dir = match self.dir.open_dir(path) {
+            Err(error) if auto_init && error.kind() == io::ErrorKind::NotFound => {
+                if let Some(parent) = path.parent().filter(|path| !path.as_os_str().is_empty()) {
+                    self.dir.create_dir_all(parent).map_err(failed)?;
+                }
+                let is_new = already_there(make_inside(&self.dir, path, mode)).map_err(failed)?;
+                let dir = self.dir.open_dir(path).map_err(failed)?;
+                if is_new {
+                    set_mode(&dir, mode).map_err(failed)?;
+                }
+                dir
+            }
+            opened => opened.map_err(failed)?,
+        };
+        Ok(Self::new(dir, full))
+    }
+
+    fn new(dir: Dir, path: PathBuf) -> Self {
+        let dir = Arc::new(dir);
+        Self { base: Base::Inside(Arc::clone(&dir)), dir, path: path.into() }
+    }
+
+    /// The path by which the folder was opened, to show.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// The bytes of a regular file in the folder, at most `max_bytes`. Through the handle: `..` is
+    /// refused, symbolic links are followed as long as they stay inside. Never waits: a pipe or a device
+    /// is refused.
+    ///
+    /// # Errors
+    /// When there is no such file, it is none, it is too large, or the path leads out.
+    pub fn read(&self, path: &Path, max_bytes: u64) -> Result<Vec<u8>, FsError> {
+        base::inside(path, &self.path)?;
+        base::read_file(&self.base, path, &self.path.join(path), &self.path, max_bytes)
+    }
+
+    /// A path by which this very folder can be opened again, for who takes paths only.
+    ///
+    /// On Linux that is the handle's own name in `/proc`, which whoever swaps the folder for another
+    /// cannot change. Elsewhere it is the path it was opened by, and only if the same folder is there
+    /// still.
+    ///
+    /// # Errors
+    /// When no path names the folder any longer.
+    pub(crate) fn reopenable(&self) -> Result<PathBuf, FsError> {
+        #[cfg(unix)]
+        {
+            use cap_std::fs::MetadataExt as _;
+            use std::os::fd::AsRawFd;
+            use std::os::unix::fs::MetadataExt as _;
+            let own = self.dir.dir_metadata();
+            let own =
+                own.map_err(|source| FsError::Io { path: self.path.to_path_buf(), source })?;
+            let by_handle = PathBuf::from(format!("/proc/self/fd/{}", self.dir.as_raw_fd()));
+            let same = |path: &PathBuf| {
+                std::fs::metadata(path)
+                    .is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino()))
+            };
+            [by_handle, self.path.to_path_buf()]
+                .into_iter()
+                .find(same)
+                .ok_or_else(|| FsError::Replaced { path: self.path.to_path_buf() })
+        }
+        #[cfg(not(unix))]
+        Ok(self.path.to_path_buf())
+    }
+}
+
+fn failed(source: io::Error, path: &Path, full: &Path) -> FsError {
+    match source.kind() {
+        io::ErrorKind::NotFound => FsError::NoFolder { path: path.to_owned() },
+        io::ErrorKind::NotADirectory => FsError::NotAFolder { path: full.to_owned() },
+        _ => FsError::Io { path: full.to_owned(), source },
+    }
+}
+
+/// Whether the folder is new. One that another made in the meantime is as good.
+fn already_there(made: io::Result<()>) -> io::Result<bool> {
+    match made {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn make_on_host(path: &Path, mode: Option<u32>) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().mode(mode.unwrap_or(0o777)).create(path)
+}
+
+#[cfg(not(unix))]
+fn make_on_host(path: &Path, _: Option<u32>) -> io::Result<()> {
+    std::fs::create_dir(path)
+}
+
+#[cfg(unix)]
+fn make_inside(dir: &Dir, path: &Path, mode: Option<u32>) -> io::Result<()> {
+    use cap_std::fs::{DirBuilder, DirBuilderExt};
+    dir.create_dir_with(path, DirBuilder::new().mode(mode.unwrap_or(0o777)))
+}
+
+#[cfg(not(unix))]
+fn make_inside(dir: &Dir, path: &Path, _: Option<u32>) -> io::Result<()> {
+    dir.create_dir(path)
+}
+
+/// Sets the bits that making left out because of the umask.
+#[cfg(unix)]
+fn set_mode(dir: &Dir, mode: Option<u32>) -> io::Result<()> {
+    use cap_std::fs::{Permissions, PermissionsExt};
+    match mode {
+        Some(mode) => dir.set_permissions(".", Permissions::from_mode(mode)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &Dir, _: Option<u32>) -> io::Result<()> {
+    Ok(())
+}

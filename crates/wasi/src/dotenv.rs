@@ -1,0 +1,242 @@
+//! The text of a file of variables: read, and changed in place.
+//!
+//! Lines are `NAME=value`, optionally after `export`; `#` begins a comment at the start of a line and
+//! after a space. A value is taken as it is, without the spaces around it; in `'…'` it is literal and
+//! may go over several lines; in `"…"` it may too, and knows `\n`, `\r`, `\t`, `\\`, `\"`, `\$` and `` \` ``.
+//! `$NAME` is never replaced by anything: values of the host must not come in this way. The last of
+//! several lines with one name counts.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crisol_schema::EnvName;
+
+/// The parsed text.
+#[derive(Debug)]
+pub(crate) struct Document<'t> {
+    text: &'t str,
+    lines: Vec<Assignment>,
+    /// What takes the place of a part of the text, and what is added at its end.
+    changes: Vec<(Range<usize>, String)>,
+}
+
+#[derive(Debug)]
+struct Assignment {
+    name: EnvName,
+    value: String,
+    /// From the first to the last character, line break not included.
+    span: Range<usize>,
+}
+
+/// What is wrong, and in which line, from 1.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Malformed {
+    pub(crate) line: usize,
+    pub(crate) problem: &'static str,
+}
+
+impl<'t> Document<'t> {
+    pub(crate) fn parse(text: &'t str) -> Result<Self, Malformed> {
+        let mut cursor = Cursor { text, at: 0 };
+        cursor.take('\u{feff}');
+        let mut lines = Vec::new();
+        loop {
+            cursor.skip(|c| c.is_ascii_whitespace());
+            let start = cursor.at;
+            match cursor.peek() {
+                None => return Ok(Self { text, lines, changes: Vec::new() }),
+                Some('#') => cursor.skip(|c| c != '\n'),
+                Some(_) => {
+                    let (name, value) = cursor.assignment().map_err(|problem| {
+                        let before = text.get(..start).unwrap_or_default();
+                        Malformed { line: before.matches('\n').count() + 1, problem }
+                    })?;
+                    lines.push(Assignment { name, value, span: start..cursor.at });
+                    cursor.skip(|c| c != '\n');
+                }
+            }
+        }
+    }
+
+    pub(crate) fn values(self) -> HashMap<EnvName, String> {
+        self.lines.into_iter().map(|line| (line.name, line.value)).collect()
+    }
+
+    /// Changes the line that counts, removing others of that name; adds one when there is none.
+    pub(crate) fn set(&mut self, name: &EnvName, value: Option<&str>) {
+        let mut value = value.map(|value| format!("{name}={}", quoted(value)));
+        for line in self.lines.iter().rev().filter(|line| line.name == *name) {
+            self.changes.push((line.span.clone(), value.take().unwrap_or_default()));
+        }
+        if let Some(mut line) = value {
+            line.push('\n');
+            if !self.text.is_empty() && !self.text.ends_with('\n') {
+                line.insert(0, '\n');
+            }
+            self.changes.push((self.text.len()..self.text.len(), line));
+        }
+    }
+
+    pub(crate) fn into_text(mut self) -> String {
+        self.changes.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
+        let mut text = self.text.to_owned();
+        for (mut span, new) in self.changes {
+            if new.is_empty() && text.get(span.end..).is_some_and(|rest| rest.starts_with('\n')) {
+                span.end += 1;
+            }
+            text.replace_range(span, &new);
+        }
+        text
+    }
+}
+
+/// The value in the plainest form that reads back as it is, here and in other readers of such files.
+fn quoted(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-+./:@%,=".contains(c);
+    if !value.is_empty() && value.chars().all(plain) {
+        return value.to_owned();
+    }
+    if !value.contains(['\'', '\n', '\r']) {
+        return format!("'{value}'");
+    }
+    let mut text = String::with_capacity(value.len() + 2);
+    text.push('"');
+    for c in value.chars() {
+        match c {
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '"' | '\\' | '$' | '`' => text.extend(['\\', c]),
+            c => text.push(c),
+        }
+    }
+    text.push('"');
+    text
+}
+
+struct Cursor<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Cursor<'t> {
+    fn rest(&self) -> &'t str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let next = self.peek()?;
+        self.at += next.len_utf8();
+        Some(next)
+    }
+
+    fn take(&mut self, wanted: char) -> bool {
+        let taken = self.peek() == Some(wanted);
+        if taken {
+            self.at += wanted.len_utf8();
+        }
+        taken
+    }
+
+    fn skip(&mut self, what: impl Fn(char) -> bool) {
+        let rest = self.rest();
+        self.at += rest.len() - rest.trim_start_matches(what).len();
+    }
+
+    /// What comes before the first character that is not meant.
+    fn run(&mut self, what: impl Fn(char) -> bool) -> &'t str {
+        let rest = self.rest();
+        self.skip(what);
+        rest.get(..rest.len() - self.rest().len()).unwrap_or_default()
+    }
+
+    fn blanks(&mut self) {
+        self.skip(is_blank);
+    }
+
+    fn assignment(&mut self) -> Result<(EnvName, String), &'static str> {
+        let mut name = self.name();
+        if name == "export" && self.peek().is_some_and(is_blank) {
+            self.blanks();
+            name = self.name();
+        }
+        self.blanks();
+        if !self.take('=') {
+            return Err("there is no `=`: write `NAME=value`");
+        }
+        let name = name.parse().map_err(|_| "the name is not that of a variable")?;
+        self.blanks();
+        Ok((name, self.value()?))
+    }
+
+    fn name(&mut self) -> &'t str {
+        self.run(|c| c != '=' && !c.is_whitespace())
+    }
+
+    fn value(&mut self) -> Result<String, &'static str> {
+        let value = match self.peek() {
+            Some('\'') => self.literal()?,
+            Some('"') => self.escaped()?,
+            _ => return Ok(self.bare()),
+        };
+        let end = self.at;
+        self.blanks();
+        match self.peek() {
+            None | Some('\n' | '\r') => {}
+            Some('#') if self.at > end => {}
+            Some(_) => return Err("something follows the closing quote"),
+        }
+        self.at = end;
+        Ok(value)
+    }
+
+    /// Up to a comment or the end of the line.
+    fn bare(&mut self) -> String {
+        let start = self.at;
+        let line = self.rest().split(['\n', '\r']).next().unwrap_or_default();
+        let comment = line.char_indices().zip(line.chars().skip(1));
+        let mut comments = comment.filter(|((_, c), next)| is_blank(*c) && *next == '#');
+        let end = match comments.next() {
+            _ if line.starts_with('#') => 0,
+            Some(((at, _), _)) => at,
+            None => line.len(),
+        };
+        let value = line.get(..end).unwrap_or_default().trim_end();
+        self.at = start + value.len();
+        value.to_owned()
+    }
+
+    fn literal(&mut self) -> Result<String, &'static str> {
+        self.next();
+        let value = self.run(|c| c != '\'').to_owned();
+        if self.take('\'') { Ok(value) } else { Err("the `'` is not closed") }
+    }
+
+    fn escaped(&mut self) -> Result<String, &'static str> {
+        self.next();
+        let mut value = String::new();
+        loop {
+            match self.next() {
+                None => return Err("the `\"` is not closed"),
+                Some('"') => return Ok(value),
+                Some('\\') => value.push(match self.next() {
+                    Some('n') => '\n',
+                    Some('r') => '\r',
+                    Some('t') => '\t',
+                    Some(c @ ('\\' | '"' | '$' | '`')) => c,
+                    _ => {
+                        return Err("a `\\` is followed by what it does not go with: write `\\\\`");
+                    }
+                }),
+                Some(c) => value.push(c),
+            }
+        }
+    }
+}
+
+fn is_blank(c: char) -> bool {
+    c == ' ' || c == '\t'
+}

@@ -1,0 +1,224 @@
+//! A file of variables: read again when it has changed, written as a whole or not at all.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use cap_std::fs::{Dir, OpenOptions};
+use crisol_core::EntryId;
+use crisol_schema::{DirectoryPath, EnvName};
+
+use crate::base::{self, Base, Stamp};
+use crate::directory::Directory;
+use crate::dotenv::Document;
+use crate::error::{EnvError, FsError};
+
+/// The largest file that is read, in bytes.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// How long after its last change a file is read anew each time: another change in the same tick of the
+/// file system's clock leaves no trace in its date. Two seconds is the coarsest clock in use (FAT).
+const SETTLING: Duration = Duration::from_secs(2);
+
+/// The file of an `env.storage.file`.
+#[derive(Debug)]
+pub(crate) struct EnvFile {
+    storage: EntryId,
+    base: Result<Base, ()>,
+    path: PathBuf,
+    root: PathBuf,
+    auto_init: bool,
+    mode: Option<u32>,
+    known: RwLock<Option<Known>>,
+    /// Held while writing: two writers must not lose one another's values.
+    writing: Mutex<()>,
+}
+
+/// What was in the file, and the state of the file that this holds for.
+#[derive(Debug, Clone)]
+struct Known {
+    stamp: Stamp,
+    values: Arc<HashMap<EnvName, String>>,
+}
+
+impl EnvFile {
+    /// `root` is the app's folder.
+    pub(crate) fn new(
+        storage: &EntryId,
+        path: &DirectoryPath,
+        root: Option<&Directory>,
+        auto_init: bool,
+        mode: Option<u32>,
+    ) -> Self {
+        let base = match root {
+            _ if !path.is_inside_app() => Ok(Base::Host),
+            Some(root) => Ok(root.base().clone()),
+            None => Err(()),
+        };
+        let file = Self {
+            storage: storage.clone(),
+            base,
+            path: path.as_path().to_owned(),
+            root: root.map(|root| root.path().to_owned()).unwrap_or_default(),
+            auto_init,
+            mode,
+            known: RwLock::new(None),
+            writing: Mutex::new(()),
+        };
+        // What stops it from being made stops it from being read: that is when it is told.
+        let _told_later = file.values();
+        file
+    }
+
+    /// The value of a variable as the file has it now.
+    pub(crate) fn value(&self, name: &EnvName) -> Result<Option<String>, EnvError> {
+        Ok(self.values()?.get(name).cloned())
+    }
+
+    /// Writes a value, or removes it with none. The rest of the file, comments and all, stays as it is.
+    pub(crate) fn set(&self, name: &EnvName, value: Option<&str>) -> Result<(), EnvError> {
+        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let base = self.base()?;
+        let text = match self.read(base) {
+            Err(FsError::NoFile { .. }) if self.auto_init => String::new(),
+            read => self.text(read.map_err(|source| self.failed(source))?)?,
+        };
+        let mut document = self.parse(&text)?;
+        document.set(name, value);
+        let text = document.into_text();
+        if text.len() as u64 > MAX_FILE {
+            let path = self.path.clone();
+            return Err(self.failed(FsError::TooLarge { path, allowed: MAX_FILE }));
+        }
+        self.replace(base, text.as_bytes()).map_err(|source| self.failed(self.io(source)))?;
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
+    }
+
+    fn base(&self) -> Result<&Base, EnvError> {
+        let no_app = |()| self.failed(FsError::NoApp { path: self.path.clone() });
+        self.base.as_ref().map_err(|&none| no_app(none))
+    }
+
+    fn failed(&self, source: FsError) -> EnvError {
+        EnvError::File { storage: self.storage.clone(), source }
+    }
+
+    fn io(&self, source: io::Error) -> FsError {
+        let path = self.path.clone();
+        match source.kind() {
+            io::ErrorKind::NotFound => FsError::NoFile { path },
+            _ if base::left_the_folder(&source) => {
+                FsError::Outside { path, root: self.root.clone() }
+            }
+            _ => FsError::Io { path, source },
+        }
+    }
+
+    fn values(&self) -> Result<Arc<HashMap<EnvName, String>>, EnvError> {
+        let base = self.base()?;
+        let stamp = match base.stamp(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.auto_init => {
+                self.make(base)?;
+                return Ok(Arc::default());
+            }
+            stamp => stamp.map_err(|source| self.failed(self.io(source)))?,
+        };
+        if let Some(known) = &*self.known.read().unwrap_or_else(PoisonError::into_inner)
+            && known.stamp == stamp
+        {
+            return Ok(Arc::clone(&known.values));
+        }
+        let before = SystemTime::now();
+        let text = self.text(self.read(base).map_err(|source| self.failed(source))?)?;
+        let values = Arc::new(self.parse(&text)?.values());
+        // Only what was read of a file that has not changed since it was looked at, nor just before.
+        let after = base.stamp(&self.path).ok();
+        let settled = stamp
+            .modified
+            .and_then(|modified| before.duration_since(modified).ok())
+            .is_some_and(|age| age > SETTLING);
+        let known = Known { stamp, values: Arc::clone(&values) };
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) =
+            (settled && after == Some(stamp)).then_some(known);
+        Ok(values)
+    }
+
+    fn read(&self, base: &Base) -> Result<Vec<u8>, FsError> {
+        base::read_file(base, &self.path, &self.path, &self.root, MAX_FILE)
+    }
+
+    fn text(&self, bytes: Vec<u8>) -> Result<String, EnvError> {
+        String::from_utf8(bytes).map_err(|error| {
+            let before = error.as_bytes().get(..error.utf8_error().valid_up_to());
+            let line = before.unwrap_or_default().iter().filter(|&&byte| byte == b'\n').count() + 1;
+            self.syntax(line, "it is not UTF-8 text")
+        })
+    }
+
+    fn parse<'t>(&self, text: &'t str) -> Result<Document<'t>, EnvError> {
+        Document::parse(text).map_err(|error| self.syntax(error.line, error.problem))
+    }
+
+    fn syntax(&self, line: usize, problem: &'static str) -> EnvError {
+        let (storage, path) = (self.storage.clone(), self.path.clone());
+        EnvError::Syntax { storage, path, line, problem }
+    }
+
+    fn make(&self, base: &Base) -> Result<(), EnvError> {
+        let make = || {
+            let (dir, name) = base.parent(&self.path)?;
+            match create(&dir, Path::new(&name), self.mode) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                made => made.map(drop),
+            }
+        };
+        make().map_err(|source| self.failed(self.io(source)))
+    }
+
+    /// Puts a whole new file in the place of the old one, so that a reader sees one or the other.
+    fn replace(&self, base: &Base, bytes: &[u8]) -> io::Result<()> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let (dir, name) = base.parent(&self.path)?;
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let mut temporary = std::ffi::OsString::from(".");
+        temporary.push(&name);
+        temporary.push(format!(".{}-{count}.new", std::process::id()));
+        let temporary = Path::new(&temporary);
+        let old = dir.metadata(&name).ok().map(|metadata| metadata.permissions());
+        let written = (|| {
+            use std::io::Write;
+            let mut file = create(&dir, temporary, self.mode)?;
+            if let Some(old) = old {
+                file.set_permissions(old)?;
+            }
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            dir.rename(temporary, &dir, &name)
+        })();
+        if written.is_err() {
+            // It may not exist; there is nothing more to do about it either way.
+            let _gone = dir.remove_file(temporary);
+        }
+        written
+    }
+}
+
+/// Makes a new file, by default for its owner alone: it is made to hold secrets.
+#[cfg(unix)]
+fn create(dir: &Dir, name: &Path, mode: Option<u32>) -> io::Result<cap_std::fs::File> {
+    use cap_std::fs::{OpenOptionsExt, Permissions, PermissionsExt};
+    let mode = mode.unwrap_or(0o600);
+    let file = dir.open_with(name, OpenOptions::new().write(true).create_new(true).mode(mode))?;
+    // The bits that the umask took.
+    file.set_permissions(Permissions::from_mode(mode))?;
+    Ok(file)
+}
+
+#[cfg(not(unix))]
+fn create(dir: &Dir, name: &Path, _: Option<u32>) -> io::Result<cap_std::fs::File> {
+    dir.open_with(name, OpenOptions::new().write(true).create_new(true))
+}

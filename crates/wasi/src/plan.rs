@@ -1,0 +1,177 @@
+//! One function's WASI configuration: what can be done before a call is done, what is left is cheap.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crisol_core::EntryId;
+use crisol_schema::{EnvMapping, Mount, Wasi};
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::sockets::WasiSocketsCtx;
+use wasmtime_wasi::{FsPerms, WasiCtx};
+
+use crate::error::{FsError, PlanError};
+use crate::folders::FsSource;
+use crate::network;
+use crate::stdio::Stdio;
+use crate::variables::EnvSource;
+
+/// What a guest gets of the outside, ready to be given to each of its instances.
+pub struct Plan {
+    function: EntryId,
+    args: Vec<String>,
+    cwd: String,
+    variables: Vec<Variable>,
+    source: Arc<dyn EnvSource>,
+    /// The mounts, opened; none when there are none.
+    mounts: Option<WasiFilesystemCtx>,
+    /// The sockets' rules; none when nothing may be reached.
+    sockets: Option<WasiSocketsCtx>,
+}
+
+/// One variable of the guest, its name ready to be shared with every [`Environment`].
+struct Variable {
+    mapping: EnvMapping,
+    name: Arc<str>,
+}
+
+/// The variables of one call, in the order of the configuration, those without a value left out.
+///
+/// Compare it with the one that a ready instance was made with: when they differ, a variable has
+/// changed since and the instance is not to be used. What it shows of itself are names, never values.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Environment {
+    pairs: Vec<(Arc<str>, String)>,
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.pairs.iter().map(|(name, _)| (name, format_args!("…")));
+        f.debug_map().entries(names).finish()
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.variables.iter().map(|variable| &variable.name);
+        f.debug_struct("Plan")
+            .field("function", &self.function)
+            .field("args", &self.args)
+            .field("cwd", &self.cwd)
+            .field("variables", &names.collect::<Vec<_>>())
+            .field("mounts", &self.mounts.is_some())
+            .field("sockets", &self.sockets.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes the plan of a function's configuration: mounts are opened, rules are compiled. `label` is whose
+/// configuration it is, for errors and the log; variables are asked from `env` at each call.
+///
+/// # Errors
+/// When a folder is not to be had.
+pub fn resolve(
+    config: &Wasi,
+    label: &EntryId,
+    env: Arc<dyn EnvSource>,
+    fs: &dyn FsSource,
+) -> Result<Plan, PlanError> {
+    let variable = |mapping: &EnvMapping| Variable {
+        mapping: mapping.clone(),
+        name: mapping.name.as_str().into(),
+    };
+    Ok(Plan {
+        function: label.clone(),
+        args: config.args.clone(),
+        cwd: config.cwd.as_str().to_owned(),
+        variables: config.env.iter().map(variable).collect(),
+        source: env,
+        mounts: mounts(&config.mounts, label, fs)?,
+        sockets: network::sockets(&config.network, label),
+    })
+}
+
+/// Opens the mounts once. A context's folders are shared handles without a position of their own, so
+/// that each instance gets a clone and no call opens anything.
+fn mounts(
+    mounts: &[Mount],
+    label: &EntryId,
+    fs: &dyn FsSource,
+) -> Result<Option<WasiFilesystemCtx>, PlanError> {
+    if mounts.is_empty() {
+        return Ok(None);
+    }
+    let mut builder = WasiCtx::builder();
+    for mount in mounts {
+        let failed = |source| PlanError::Mount {
+            function: label.clone(),
+            fs: mount.fs.clone(),
+            guest: mount.guest.clone(),
+            source,
+        };
+        let perms = if mount.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
+        let directory = fs.directory(&mount.fs).map_err(failed)?;
+        let path = directory.reopenable().map_err(failed)?;
+        builder.preopened_dir(&path, mount.guest.as_str(), perms).map_err(|error| {
+            let path = directory.path().to_owned();
+            failed(FsError::Io {
+                path,
+                source: std::io::Error::other(error.into_boxed_dyn_error()),
+            })
+        })?;
+    }
+    Ok(Some(builder.build().filesystem().clone()))
+}
+
+impl Plan {
+    /// Whether every call gets the same, since no variable is asked for.
+    #[must_use]
+    pub fn is_static(&self) -> bool {
+        self.variables.is_empty()
+    }
+
+    /// Asks for the values of the variables, as they are now.
+    ///
+    /// # Errors
+    /// When a required one has none, or a storage cannot be read.
+    pub fn environment(&self) -> Result<Environment, PlanError> {
+        let mut pairs = Vec::with_capacity(self.variables.len());
+        for Variable { mapping, name } in &self.variables {
+            let EnvMapping { id, name: guest, required } = mapping;
+            let value = self.source.value(id).map_err(|source| PlanError::Variable {
+                name: guest.clone(),
+                id: id.clone(),
+                source,
+            })?;
+            match value {
+                Some(value) if value.contains('\0') => {
+                    return Err(PlanError::Nul { name: guest.clone(), id: id.clone() });
+                }
+                Some(value) => pairs.push((Arc::clone(name), value)),
+                None if *required => {
+                    let place = self.source.place(id);
+                    return Err(PlanError::Missing { name: guest.clone(), id: id.clone(), place });
+                }
+                None => {}
+            }
+        }
+        Ok(Environment { pairs })
+    }
+
+    /// Makes the context of one instance.
+    ///
+    /// # Errors
+    /// None today; what opens something for an instance may fail.
+    pub fn build(&self, environment: &Environment, stdio: Stdio) -> Result<WasiCtx, PlanError> {
+        let mut builder = WasiCtx::builder();
+        builder.args(&self.args).envs(&environment.pairs).initial_cwd(&self.cwd);
+        stdio.apply(&mut builder, &self.function);
+        let mut context = builder.build();
+        if let Some(mounts) = &self.mounts {
+            *context.filesystem() = mounts.clone();
+        }
+        if let Some(sockets) = &self.sockets {
+            *context.sockets() = sockets.clone();
+        }
+        Ok(context)
+    }
+}

@@ -1,0 +1,231 @@
+//! The variables of an app: every `env.variable` entry, and the storages that have their values.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crisol_core::EntryId;
+use crisol_schema::{EnvName, EnvStorage, EnvVariable, Kind, Registry};
+
+use crate::directory::Directory;
+use crate::env_file::EnvFile;
+use crate::error::EnvError;
+
+/// The longest value that is written, in bytes.
+const MAX_VALUE: usize = 128 * 1024;
+
+/// Values of `env.variable` entries, at call time.
+pub trait EnvSource: Send + Sync + 'static {
+    /// The value now, the entry's `default` applied; none when it has none.
+    ///
+    /// # Errors
+    /// When there is no such entry, or its storage cannot be read.
+    fn value(&self, variable: &EntryId) -> Result<Option<String>, EnvError>;
+
+    /// Where a value is expected, for the error that one is missing: the end of a sentence that begins
+    /// with "set".
+    fn place(&self, variable: &EntryId) -> String {
+        format!("`{variable}`")
+    }
+}
+
+/// The variables that a registry declares, read from the storages that it declares.
+#[derive(Debug, Default)]
+pub struct Variables {
+    variables: HashMap<EntryId, Variable>,
+}
+
+#[derive(Debug)]
+struct Variable {
+    name: EnvName,
+    /// The storage that the entry names, for people.
+    named: Option<EntryId>,
+    /// The storages that are asked, in order: what the named one comes to, routers followed.
+    asked: Vec<Arc<Storage>>,
+    default: Option<String>,
+    readonly: bool,
+}
+
+/// A storage that has values itself.
+#[derive(Debug)]
+struct Storage {
+    id: EntryId,
+    values: Values,
+}
+
+#[derive(Debug)]
+enum Values {
+    Memory(RwLock<HashMap<EnvName, String>>),
+    File(EnvFile),
+    Os,
+    Static(BTreeMap<EnvName, String>),
+}
+
+impl Variables {
+    /// Reads what a registry declares; `app` is the folder that relative paths are in.
+    ///
+    /// Nothing is read yet but for files with `auto_init`, which are made. What is wrong with a file
+    /// shows when a value is asked for.
+    #[must_use]
+    pub fn new(registry: &Registry, app: Option<&Path>) -> Self {
+        let storages = storages(registry, app);
+        let mut variables = HashMap::new();
+        for entry in registry {
+            let Kind::EnvVariable(EnvVariable { storage, variable, default, readonly }) =
+                &entry.kind
+            else {
+                continue;
+            };
+            let asked = storage.iter().flat_map(|storage| leaves(registry, storage));
+            let variable = Variable {
+                name: variable.clone(),
+                named: storage.clone(),
+                asked: asked.filter_map(|id| storages.get(&id).cloned()).collect(),
+                default: default.clone(),
+                readonly: *readonly,
+            };
+            variables.insert(entry.id.clone(), variable);
+        }
+        Self { variables }
+    }
+
+    /// Writes a value, or removes it with none: in the first of the variable's storages that takes
+    /// writes. The next call sees it.
+    ///
+    /// # Errors
+    /// When the entry is `readonly`, when no storage of it can be written or one that cannot has a value
+    /// that would hide the new one, when the value is over 128 KiB or has a NUL, and when a file cannot
+    /// be written.
+    pub fn set(&self, variable: &EntryId, value: Option<&str>) -> Result<(), EnvError> {
+        let found = self.find(variable)?;
+        if found.readonly {
+            return Err(EnvError::ReadOnly { id: variable.clone() });
+        }
+        let problem = match value {
+            Some(value) if value.contains('\0') => Some("has a NUL character: remove it"),
+            Some(value) if value.len() > MAX_VALUE => Some("is over 128 KiB: keep it in a file"),
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            return Err(EnvError::BadValue { id: variable.clone(), problem });
+        }
+        for storage in &found.asked {
+            if storage.write(&found.name, value)? {
+                return Ok(());
+            }
+            if storage.read(&found.name)?.is_some() {
+                let storage = storage.id.clone();
+                return Err(EnvError::Shadowed { id: variable.clone(), storage });
+            }
+        }
+        Err(EnvError::Fixed { id: variable.clone() })
+    }
+
+    fn find(&self, id: &EntryId) -> Result<&Variable, EnvError> {
+        self.variables.get(id).ok_or_else(|| EnvError::Unknown { id: id.clone() })
+    }
+}
+
+impl EnvSource for Variables {
+    fn value(&self, variable: &EntryId) -> Result<Option<String>, EnvError> {
+        let variable = self.find(variable)?;
+        for storage in &variable.asked {
+            if let Some(value) = storage.read(&variable.name)? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(variable.default.clone())
+    }
+
+    fn place(&self, variable: &EntryId) -> String {
+        match self.variables.get(variable) {
+            Some(Variable { name, named: Some(storage), .. }) => {
+                format!("`{name}` in `{storage}`, or a `default` in `{variable}`")
+            }
+            _ => format!("a `default` in `{variable}`"),
+        }
+    }
+}
+
+impl Storage {
+    fn read(&self, name: &EnvName) -> Result<Option<String>, EnvError> {
+        match &self.values {
+            Values::Memory(values) => {
+                let values = values.read().unwrap_or_else(PoisonError::into_inner);
+                Ok(values.get(name).cloned())
+            }
+            Values::File(file) => file.value(name),
+            Values::Static(values) => Ok(values.get(name).cloned()),
+            Values::Os => {
+                match std::env::var_os(name.as_str()).map(std::ffi::OsString::into_string) {
+                    None => Ok(None),
+                    Some(Ok(value)) => Ok(Some(value)),
+                    Some(Err(_)) => {
+                        Err(EnvError::NotText { storage: self.id.clone(), variable: name.clone() })
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes if this storage takes writes, and tells whether it does.
+    fn write(&self, name: &EnvName, value: Option<&str>) -> Result<bool, EnvError> {
+        match &self.values {
+            Values::Memory(values) => {
+                let mut values = values.write().unwrap_or_else(PoisonError::into_inner);
+                match value {
+                    Some(value) => values.insert(name.clone(), value.to_owned()),
+                    None => values.remove(name),
+                };
+                Ok(true)
+            }
+            Values::File(file) => file.set(name, value).map(|()| true),
+            Values::Os | Values::Static(_) => Ok(false),
+        }
+    }
+}
+
+/// Every storage of the registry that has values itself.
+fn storages(registry: &Registry, app: Option<&Path>) -> HashMap<EntryId, Arc<Storage>> {
+    let mut root: Option<Directory> = None;
+    let mut storages = HashMap::new();
+    for entry in registry {
+        let Kind::EnvStorage(storage) = &entry.kind else { continue };
+        let values = match storage {
+            EnvStorage::Memory => Values::Memory(RwLock::default()),
+            EnvStorage::Os => Values::Os,
+            EnvStorage::Static { values } => Values::Static(values.clone()),
+            EnvStorage::File { path, auto_init, mode } => {
+                if root.is_none() && path.is_inside_app() {
+                    root = app.and_then(|app| Directory::open(app, false, None).ok());
+                }
+                let mode = mode.map(crisol_schema::FileMode::bits);
+                Values::File(EnvFile::new(&entry.id, path, root.as_ref(), *auto_init, mode))
+            }
+            EnvStorage::Router { .. } => continue,
+        };
+        storages.insert(entry.id.clone(), Arc::new(Storage { id: entry.id.clone(), values }));
+    }
+    storages
+}
+
+/// What a storage comes to when routers are followed, each once: asking one twice gives nothing new.
+/// Walks on a stack of its own, since a chain of routers may be as long as the app.
+fn leaves(registry: &Registry, storage: &EntryId) -> Vec<EntryId> {
+    let mut leaves = Vec::new();
+    let mut seen = HashSet::new();
+    let mut next = vec![storage];
+    while let Some(id) = next.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        match registry.get(id.as_str()).map(|entry| &entry.kind) {
+            Some(Kind::EnvStorage(EnvStorage::Router { storages })) => {
+                next.extend(storages.iter().rev());
+            }
+            Some(Kind::EnvStorage(_)) => leaves.push(id.clone()),
+            _ => {}
+        }
+    }
+    leaves
+}
