@@ -23,6 +23,7 @@ mod middleware;
 mod pattern;
 mod server;
 mod site;
+mod table;
 mod tls;
 mod tree;
 
@@ -36,4 +37,5 @@ pub use middleware::{Cors, Middleware, MiddlewareError, RateLimit};
 pub use pattern::PatternError;
 pub use server::{Running, Server, StartError};
 pub use site::{RouteError, RouteErrors};
+pub use table::{LimitRow, limits};
 pub use tls::{Tls, TlsError};
