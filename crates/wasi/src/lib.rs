@@ -16,12 +16,14 @@ mod error;
 mod folders;
 mod network;
 mod plan;
+mod public;
 mod stdio;
 mod variables;
 
 pub use directory::Directory;
 pub use error::{EnvError, FsError, PlanError};
 pub use folders::{Folders, FsSource};
+pub use network::{PeerError, Peers, Resolver, SystemResolver};
 pub use plan::{Environment, Plan, resolve};
 pub use stdio::{GUEST_LOG, Stdio};
 pub use variables::{EnvSource, Variables};

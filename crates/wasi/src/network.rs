@@ -1,39 +1,335 @@
-//! Which peers the sockets of a guest may reach.
+//! Which peers a guest may reach: the allow-list, held against addresses and not only names.
+//!
+//! A rule of the list names addresses (`10.0.0.0/8:*`), a host (`api.example.com:443`), the hosts below
+//! one (`*.example.com:443`) or every host (`*:443`). What a name resolves to is decided by whoever
+//! answers for it, so a name, and `*`, reach public addresses only: one that leads to this machine or
+//! into a private network is refused unless a rule lists the address itself. `localhost` is the one
+//! name that means this machine.
+//!
+//! Sockets show addresses and no names. For them the hosts of the list are looked up here, when an
+//! address comes that no rule lists. The hosts below a name cannot be looked up: such rules serve
+//! outgoing HTTP, where the name is known.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crisol_core::EntryId;
-use crisol_schema::{HostPattern, Network};
+use crisol_schema::{HostPattern, Network, NetworkRule};
 use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi::runtime::spawn_blocking;
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtx};
 
-/// The sockets of a guest with this allow-list; none when it is empty, which is what a context without
-/// any settings denies by itself.
-pub(crate) fn sockets(network: &Network, _label: &EntryId) -> Option<WasiSocketsCtx> {
-    if network.is_empty() {
-        return None;
+use crate::public;
+
+/// How long an address counts as one of a name's after it was among its answers.
+const REMEMBERED: Duration = Duration::from_secs(300);
+
+/// How long a name is not looked up again for an address that is not among its answers.
+const LOOKUP_PAUSE: Duration = Duration::from_secs(1);
+
+/// How many addresses of one name are remembered.
+const MAX_ADDRESSES: usize = 64;
+
+/// How many refusals of one function are logged: a guest must not be able to fill the log.
+const MAX_LOGGED: usize = 64;
+
+/// Answers which addresses a name has.
+pub trait Resolver: Send + Sync + 'static {
+    /// The addresses of a host, in the order in which they are to be tried. May wait.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
+}
+
+/// The resolver of the system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemResolver;
+
+impl Resolver for SystemResolver {
+    fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
     }
-    let names = |rule: &crisol_schema::NetworkRule| !matches!(rule.host, HostPattern::Net { .. });
-    let lookup = network.rules().iter().any(names);
-    let rules = Arc::new(network.clone());
+}
+
+/// Why a peer is not reached.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeerError {
+    /// No rule lists it.
+    #[error("`{peer}` is not in `wasi.network` of `{function}`: add `{peer}` to let it be reached")]
+    NotListed {
+        /// Whose list.
+        function: EntryId,
+        /// The host and port as they were asked for.
+        peer: String,
+    },
+    /// The name is listed, and leads where names alone may not lead.
+    #[error(
+        "`{peer}` resolves to `{address}`, which is no public address: add `{address}` to `wasi.network` of `{function}` if it is meant to be reached"
+    )]
+    NotPublic {
+        /// Whose list.
+        function: EntryId,
+        /// The host and port as they were asked for.
+        peer: String,
+        /// The first of its addresses.
+        address: SocketAddr,
+    },
+    /// The name has no address.
+    #[error("the address of `{host}` cannot be found")]
+    Unresolved {
+        /// The host.
+        host: String,
+        /// What the resolver says.
+        source: io::Error,
+    },
+}
+
+/// The peers that one function may reach.
+pub struct Peers {
+    function: EntryId,
+    rules: Network,
+    resolver: Arc<dyn Resolver>,
+    known: Mutex<HashMap<Box<str>, Answers>>,
+    logged: Mutex<HashSet<String>>,
+}
+
+/// What is known of one name.
+struct Answers {
+    asked: Instant,
+    addresses: HashMap<IpAddr, Instant>,
+}
+
+impl fmt::Debug for Peers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peers")
+            .field("function", &self.function)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Peers {
+    /// The peers of an allow-list; `function` is whose it is, for errors and the log.
+    pub fn new(function: &EntryId, rules: Network, resolver: Arc<dyn Resolver>) -> Self {
+        Self {
+            function: function.clone(),
+            rules,
+            resolver,
+            known: Mutex::default(),
+            logged: Mutex::default(),
+        }
+    }
+
+    /// The addresses by which a host may be reached: to connect to one of these, and not to look the
+    /// name up again, is what keeps it from leading elsewhere in between. `host` is a name or an
+    /// address, the latter with or without brackets.
+    ///
+    /// For outgoing HTTP; sockets go through [`Peers::allows`].
+    ///
+    /// # Errors
+    /// When the host is not listed, has no address, or none that it may lead to.
+    pub async fn reach(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, PeerError> {
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let peer = || format!("{host}:{port}");
+        let not_listed = || PeerError::NotListed { function: self.function.clone(), peer: peer() };
+        if let Ok(ip) = bare.parse::<IpAddr>() {
+            let address = SocketAddr::new(ip, port);
+            return if self.lists(address) { Ok(vec![address]) } else { Err(not_listed()) };
+        }
+        if !self.rules.allows_name(host, port) {
+            return Err(not_listed());
+        }
+        let found = self.look_up(host).await;
+        let found =
+            found.map_err(|source| PeerError::Unresolved { host: host.to_owned(), source })?;
+        let addresses = found.iter().map(|&ip| SocketAddr::new(ip, port));
+        let reachable: Vec<SocketAddr> =
+            addresses.filter(|&to| leads_to(host, to.ip()) || self.lists(to)).collect();
+        match found.first() {
+            Some(&first) if reachable.is_empty() => Err(PeerError::NotPublic {
+                function: self.function.clone(),
+                peer: peer(),
+                address: SocketAddr::new(first, port),
+            }),
+            Some(_) => Ok(reachable),
+            None => Err(PeerError::Unresolved {
+                host: host.to_owned(),
+                source: io::Error::from(io::ErrorKind::NotFound),
+            }),
+        }
+    }
+
+    /// Whether a socket may be used so: sending to and receiving from what the list names, and binding
+    /// as far as sending needs it. Listening is not offered.
+    pub async fn allows(&self, address: SocketAddr, purpose: SocketAddrUse) -> bool {
+        let allowed = match purpose {
+            SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend | SocketAddrUse::UdpReceive => {
+                self.lists(address) || self.is_of_a_listed_host(address).await
+            }
+            SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => {
+                return address.port() == 0 && address.ip().is_unspecified();
+            }
+            SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => false,
+        };
+        if !allowed {
+            self.log(address, purpose);
+        }
+        allowed
+    }
+
+    /// Whether a rule lists the address itself, or everything and the address is public.
+    fn lists(&self, address: SocketAddr) -> bool {
+        let (ip, port) = (address.ip(), address.port());
+        let lists = |rule: &NetworkRule| {
+            rule.allows_ip(ip, port) && (rule.host != HostPattern::Any || public::is_public(ip))
+        };
+        self.rules.rules().iter().any(lists)
+    }
+
+    /// Whether one of the list's hosts has this address, and may.
+    async fn is_of_a_listed_host(&self, address: SocketAddr) -> bool {
+        for rule in self.rules.rules() {
+            let HostPattern::Name(host) = &rule.host else { continue };
+            if rule.port.allows(address.port())
+                && leads_to(host, address.ip())
+                && self.has(host, address.ip()).await
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn has(&self, host: &str, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        if let Some(known) = self.remembers(host, ip, Instant::now()) {
+            return known;
+        }
+        let found = self.look_up(host).await.unwrap_or_default();
+        self.remember(host, &found, Instant::now());
+        found.iter().any(|found| found.to_canonical() == ip)
+    }
+
+    /// Whether an address is known to be a name's; none when it is time to ask.
+    fn remembers(&self, host: &str, ip: IpAddr, now: Instant) -> Option<bool> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = known.get_mut(host)?;
+        answers.addresses.retain(|_, seen| now.saturating_duration_since(*seen) < REMEMBERED);
+        if answers.addresses.contains_key(&ip) {
+            return Some(true);
+        }
+        (now.saturating_duration_since(answers.asked) < LOOKUP_PAUSE).then_some(false)
+    }
+
+    fn remember(&self, host: &str, found: &[IpAddr], now: Instant) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Answers { asked: now, addresses: HashMap::new() };
+        let answers = known.entry(host.into()).or_insert_with(new);
+        answers.asked = now;
+        for ip in found.iter().map(|ip| ip.to_canonical()) {
+            if answers.addresses.len() < MAX_ADDRESSES || answers.addresses.contains_key(&ip) {
+                answers.addresses.insert(ip, now);
+            }
+        }
+    }
+
+    async fn look_up(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        let (resolver, host) = (Arc::clone(&self.resolver), host.to_owned());
+        spawn_blocking(move || resolver.resolve(&host)).await
+    }
+
+    /// Says in the log what was refused and what to write to allow it, each thing once.
+    fn log(&self, address: SocketAddr, purpose: SocketAddrUse) {
+        // What comes in unasked is none of the guest's doing.
+        if matches!(purpose, SocketAddrUse::UdpReceive | SocketAddrUse::TcpAccept) {
+            return;
+        }
+        let key = format!("{purpose:?} {address}");
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.len() >= MAX_LOGGED || !logged.insert(key) {
+            return;
+        }
+        let last = logged.len() == MAX_LOGGED;
+        drop(logged);
+        let function = &self.function;
+        match purpose {
+            SocketAddrUse::TcpListen => {
+                tracing::warn!(%function, %address, "refused to listen: guests have no listening sockets");
+            }
+            _ => tracing::warn!(
+                %function,
+                "refused to reach `{address}`: add `{address}` to `wasi.network` of `{function}`"
+            ),
+        }
+        if last {
+            tracing::warn!(%function, "further refusals are not logged");
+        }
+    }
+}
+
+/// Whether a listed name may lead to an address without a rule for the address.
+fn leads_to(host: &str, ip: IpAddr) -> bool {
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    // RFC 6761, 6.3: these are always this machine.
+    let local = name == "localhost" || name.ends_with(".localhost");
+    if local { ip.to_canonical().is_loopback() } else { public::is_public(ip) }
+}
+
+/// The sockets of a context with these peers.
+pub(crate) fn sockets(peers: &Arc<Peers>) -> WasiSocketsCtx {
+    let names = |rule: &NetworkRule| !matches!(rule.host, HostPattern::Net { .. });
+    let lookup = peers.rules.rules().iter().any(names);
+    let peers = Arc::clone(peers);
     let mut builder = WasiCtx::builder();
     builder.allow_tcp(true).allow_udp(true).allow_ip_name_lookup(lookup);
     builder.socket_addr_check(move |address, purpose| {
-        let allowed = allows(&rules, address, purpose);
-        Box::pin(std::future::ready(allowed))
+        let peers = Arc::clone(&peers);
+        Box::pin(async move { peers.allows(address, purpose).await })
     });
-    Some(builder.build().sockets().clone())
+    builder.build().sockets().clone()
 }
 
-fn allows(rules: &Network, address: SocketAddr, purpose: SocketAddrUse) -> bool {
-    match purpose {
-        SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend | SocketAddrUse::UdpReceive => {
-            rules.allows_ip(address.ip(), address.port())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Resolver for Nobody {
+        fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+            Err(io::ErrorKind::NotFound.into())
         }
-        SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => {
-            address.port() == 0 && address.ip().is_unspecified()
-        }
-        SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => false,
+    }
+
+    #[test]
+    fn an_address_of_a_name_is_forgotten_and_a_lookup_is_not_repeated_at_once()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let peers = Peers::new(&"a:f".parse()?, Network::default(), Arc::new(Nobody));
+        let (old, new): (IpAddr, IpAddr) = ("93.184.216.34".parse()?, "8.8.8.8".parse()?);
+        let start = Instant::now();
+        assert_eq!(peers.remembers("db", old, start), None);
+        peers.remember("db", &[old], start);
+        assert_eq!(peers.remembers("db", old, start + REMEMBERED / 2), Some(true));
+        assert_eq!(peers.remembers("db", new, start), Some(false));
+        assert_eq!(peers.remembers("db", new, start + LOOKUP_PAUSE), None);
+        assert_eq!(peers.remembers("db", old, start + REMEMBERED), None);
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_with_endless_addresses_does_not_fill_the_memory()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let peers = Peers::new(&"a:f".parse()?, Network::default(), Arc::new(Nobody));
+        let many: Vec<IpAddr> = (0..1000).map(|n: u32| IpAddr::V4(n.into())).collect();
+        peers.remember("db", &many, Instant::now());
+        let known = peers.known.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(known.get("db").map(|answers| answers.addresses.len()), Some(MAX_ADDRESSES));
+        Ok(())
     }
 }

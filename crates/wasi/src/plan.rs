@@ -11,7 +11,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx};
 
 use crate::error::{FsError, PlanError};
 use crate::folders::FsSource;
-use crate::network;
+use crate::network::{self, Peers, SystemResolver};
 use crate::stdio::Stdio;
 use crate::variables::EnvSource;
 
@@ -24,8 +24,8 @@ pub struct Plan {
     source: Arc<dyn EnvSource>,
     /// The mounts, opened; none when there are none.
     mounts: Option<WasiFilesystemCtx>,
-    /// The sockets' rules; none when nothing may be reached.
-    sockets: Option<WasiSocketsCtx>,
+    /// Who may be reached; none when nobody may be, which a context denies by itself.
+    network: Option<(Arc<Peers>, WasiSocketsCtx)>,
 }
 
 /// One variable of the guest, its name ready to be shared with every [`Environment`].
@@ -59,7 +59,7 @@ impl fmt::Debug for Plan {
             .field("cwd", &self.cwd)
             .field("variables", &names.collect::<Vec<_>>())
             .field("mounts", &self.mounts.is_some())
-            .field("sockets", &self.sockets.is_some())
+            .field("peers", &self.peers())
             .finish_non_exhaustive()
     }
 }
@@ -86,7 +86,12 @@ pub fn resolve(
         variables: config.env.iter().map(variable).collect(),
         source: env,
         mounts: mounts(&config.mounts, label, fs)?,
-        sockets: network::sockets(&config.network, label),
+        network: (!config.network.is_empty()).then(|| {
+            let peers = Peers::new(label, config.network.clone(), Arc::new(SystemResolver));
+            let peers = Arc::new(peers);
+            let sockets = network::sockets(&peers);
+            (peers, sockets)
+        }),
     })
 }
 
@@ -129,6 +134,12 @@ impl Plan {
         self.variables.is_empty()
     }
 
+    /// The peers that the guest may reach, for outgoing HTTP; none when it may reach nobody.
+    #[must_use]
+    pub fn peers(&self) -> Option<&Arc<Peers>> {
+        self.network.as_ref().map(|(peers, _)| peers)
+    }
+
     /// Asks for the values of the variables, as they are now.
     ///
     /// # Errors
@@ -169,7 +180,7 @@ impl Plan {
         if let Some(mounts) = &self.mounts {
             *context.filesystem() = mounts.clone();
         }
-        if let Some(sockets) = &self.sockets {
+        if let Some((_, sockets)) = &self.network {
             *context.sockets() = sockets.clone();
         }
         Ok(context)
