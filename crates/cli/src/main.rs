@@ -1,2 +1,45 @@
-//! The `crisol` program.
-fn main() {}
+//! The `crisol` program: arguments in, text and an exit code out. What it does is the façade's.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its terminal")]
+
+mod app;
+mod arguments;
+mod call;
+mod check;
+mod list;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+/// The command did what it was asked to.
+const DONE: u8 = 0;
+/// The function that was called answered with its own error.
+const FUNCTION_ERROR: u8 = 1;
+/// Anything else went wrong.
+const FAILED: u8 = 2;
+
+fn main() -> ExitCode {
+    // Wrong arguments end here, with exit code 2 as well.
+    let arguments = Arguments::parse();
+    log_to_stderr();
+    let code = match &arguments.command {
+        Command::Call(call) => call::run(&arguments.app, call),
+        Command::Check(check) => check::run(&arguments.app, check),
+        Command::List => list::run(&arguments.app),
+    };
+    ExitCode::from(code.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        FAILED
+    }))
+}
+
+/// Logs go to stderr: what guests print, and warnings. `CRISOL_LOG` takes `tracing` filters.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_env_var("CRISOL_LOG")
+        .try_from_env()
+        .unwrap_or_else(|_| "warn,crisol::guest=info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -35,6 +35,8 @@ pub enum ErrorKind {
     Environment,
     /// The function is being stopped or replaced and takes no new calls.
     Unavailable,
+    /// The result is not what the caller asked to have it as.
+    UnexpectedResult,
     /// A defect on this side.
     Internal,
 }
@@ -211,6 +213,25 @@ pub enum CallError {
         /// The function.
         id: EntryId,
     },
+    /// See [`ErrorKind::UnexpectedResult`].
+    #[error("`{id}` answered with something else than the caller asked for")]
+    UnexpectedResult {
+        /// The function.
+        id: EntryId,
+        /// Where the result and the caller's type differ.
+        source: BoxError,
+    },
+    /// Every instance that the engine may hold is in use. [`ErrorKind::Saturated`], too: trying again
+    /// later may work.
+    #[error(
+        "`{id}` found all {allowed} instances of the engine in use: raise `instances`, or lower the pools' sizes"
+    )]
+    NoInstance {
+        /// The function.
+        id: EntryId,
+        /// How many there may be.
+        allowed: u64,
+    },
     /// See [`ErrorKind::Internal`].
     #[error("`{id}` failed for a reason inside the runtime")]
     Internal {
@@ -239,10 +260,11 @@ impl CallError {
             Self::Exited { .. } => ErrorKind::Exited,
             Self::Deadline { .. } => ErrorKind::Deadline,
             Self::Limit { .. } => ErrorKind::Limit,
-            Self::Saturated { .. } => ErrorKind::Saturated,
+            Self::Saturated { .. } | Self::NoInstance { .. } => ErrorKind::Saturated,
             Self::WouldDeadlock { .. } => ErrorKind::WouldDeadlock,
             Self::Environment { .. } => ErrorKind::Environment,
             Self::Unavailable { .. } => ErrorKind::Unavailable,
+            Self::UnexpectedResult { .. } => ErrorKind::UnexpectedResult,
             Self::Internal { .. } => ErrorKind::Internal,
         }
     }
@@ -264,7 +286,9 @@ impl CallError {
             Self::Function { error, .. } => error.to_string(),
             Self::NotFound { .. } => "there is no such function".to_owned(),
             Self::Deadline { .. } => "the function did not answer in time".to_owned(),
-            Self::Saturated { .. } => "too many calls are waiting; try again later".to_owned(),
+            Self::Saturated { .. } | Self::NoInstance { .. } => {
+                "too many calls are waiting; try again later".to_owned()
+            }
             Self::Unavailable { .. } => "the function is being stopped".to_owned(),
             Self::Trap { .. }
             | Self::Denied { .. }
@@ -272,6 +296,7 @@ impl CallError {
             | Self::Limit { .. }
             | Self::WouldDeadlock { .. }
             | Self::Environment { .. }
+            | Self::UnexpectedResult { .. }
             | Self::Internal { .. } => "the function failed".to_owned(),
         }
     }

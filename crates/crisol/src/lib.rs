@@ -1,1 +1,31 @@
-//! Run WebAssembly functions declared in a YAML registry: compiled once, pooled, limited, sandboxed
+//! Run WebAssembly functions that a YAML registry declares: compiled once, pooled, limited, sandboxed.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = crisol::Runtime::builder().app("docs/examples/tour").load()?;
+//! let product: i32 = runtime.call("myns:compute", (6, 7)).await?;
+//! assert_eq!(product, 42);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! This crate is the composition root: the only one that knows both the registry and the engine. It
+//! holds no mechanism of its own; each is a crate that can be used alone.
+
+mod adapter;
+mod assemble;
+mod builder;
+mod code;
+mod failure;
+mod function;
+mod runtime;
+
+pub use builder::{Builder, Defaults, LoadError};
+pub use runtime::Runtime;
+
+pub use crisol_core::{
+    Args, BoxError, CallContext, CallError, CallId, Caller, EntryId, ErrorKind, Invoke, Namespace,
+    Reply, Signature, Type, Value,
+};
+pub use crisol_engine::{Allocation, EngineConfig, EngineError};
+pub use crisol_schema::{Color, Problem, Problems, Severity};

@@ -1,1 +1,41 @@
-//! Wasmtime narrowed to what Crisol uses: compile, link, instantiate, call, limit
+//! Wasmtime, narrowed to what Crisol uses: compile, link, instantiate, call, limit.
+//!
+//! The way of a function through this crate:
+//!
+//! - [`Engine::compile`] turns the bytes of a component into a [`Compiled`], once for equal bytes;
+//! - [`Engine::link`] joins it to the host functions that a [`Profile`] grants, finds its method and
+//!   gives a [`Linked`]: everything that can be done before a call has been done;
+//! - [`Linked::instantiate`] makes a fresh [`Instance`] around a WASI context;
+//! - [`Instance::call`] runs the method once, inside a deadline and [`Limits`].
+//!
+//! What it does not know: YAML, entries, pools, env and mounts. It takes bytes, a set of interface
+//! names and a finished WASI context, and gives numbers and errors back.
+
+mod bindings;
+mod compile;
+mod config;
+mod denied;
+mod engine;
+mod exports;
+mod failure;
+mod host;
+mod instance;
+mod limits;
+mod link;
+mod metered;
+mod output;
+mod ticker;
+
+pub use bindings::{HOST_INTERFACES, interface_of};
+pub use compile::{CompileError, Compiled, Digest};
+pub use config::{Allocation, EngineConfig};
+pub use denied::Denial;
+pub use engine::{Engine, EngineError};
+pub use exports::{Export, MethodError};
+pub use failure::Failure;
+pub use instance::Instance;
+pub use limits::Limits;
+pub use link::{Import, LinkError, Linked, Profile};
+
+/// A component value: what lowering gives, a call takes and gives, and lifting takes.
+pub use wasmtime::component::Val;

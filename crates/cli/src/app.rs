@@ -1,0 +1,38 @@
+//! The app that the arguments name.
+
+use std::io::IsTerminal;
+
+use crisol::{Builder, Color, LoadError, Problems, Runtime};
+
+use crate::arguments::AppArguments;
+
+/// The builder that the arguments ask for.
+pub(crate) fn builder(arguments: &AppArguments) -> Builder {
+    let mut builder =
+        Runtime::builder().app(&arguments.app).strict_imports(arguments.strict_imports);
+    if let Some(namespace) = &arguments.namespace {
+        builder = builder.namespace(namespace.clone());
+    }
+    arguments.set.iter().fold(builder, |builder, text| builder.set(text))
+}
+
+/// Loads the app, for commands that want it whole; its problems are the error.
+pub(crate) fn load(arguments: &AppArguments) -> anyhow::Result<Runtime> {
+    builder(arguments).load().map_err(|error| match error {
+        LoadError::App(problems) => {
+            let text = show(&problems);
+            anyhow::anyhow!(
+                "the app `{}` does not load\n\n{}",
+                arguments.app.display(),
+                text.trim_end()
+            )
+        }
+        other => other.into(),
+    })
+}
+
+/// The problems as text for stderr.
+pub(crate) fn show(problems: &Problems) -> String {
+    let color = if std::io::stderr().is_terminal() { Color::Always } else { Color::Never };
+    problems.render(color)
+}

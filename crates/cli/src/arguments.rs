@@ -1,0 +1,72 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use crisol::Namespace;
+
+/// Run WebAssembly functions declared in a YAML registry.
+#[derive(Debug, Parser)]
+#[command(name = "crisol", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) app: AppArguments,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which app, and how it is read.
+#[derive(Debug, Args)]
+pub(crate) struct AppArguments {
+    /// The folder of the app: every `_index.yaml` below it is read.
+    #[arg(long, global = true, value_name = "DIR", env = "CRISOL_APP", default_value = ".")]
+    pub(crate) app: PathBuf,
+    /// The namespace of index files that name none.
+    #[arg(long, global = true, value_name = "NS")]
+    pub(crate) namespace: Option<Namespace>,
+    /// Override one field of one entry, such as `myns:compute:limits.max_execution_ms=500`.
+    #[arg(long, global = true, value_name = "ID:PATH=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Refuse functions with imports that their entries do not declare.
+    #[arg(long, global = true)]
+    pub(crate) strict_imports: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Call a function and print its result as one line of JSON.
+    ///
+    /// Exit code 0; 1 when the function answered with its own error, which is printed to stderr as
+    /// JSON; 2 for anything else.
+    Call(CallArguments),
+    /// Load, compile and link everything, and tell all that is wrong.
+    Check(CheckArguments),
+    /// List the functions with their signatures.
+    List,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CallArguments {
+    /// The function, such as `myns:compute`.
+    pub(crate) id: String,
+    /// Its arguments: each is JSON, or plain text when it is not valid JSON.
+    #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) args: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// How to print what was found.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// How to print what was found.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people: places, snippets, help.
+    #[default]
+    Text,
+    /// For tools: one JSON document.
+    Json,
+}

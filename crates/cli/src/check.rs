@@ -1,0 +1,24 @@
+//! `crisol check`: everything that is wrong with an app, without a call.
+
+use crisol::LoadError;
+
+use crate::arguments::{AppArguments, CheckArguments, Format};
+use crate::{DONE, FAILED, app};
+
+pub(crate) fn run(arguments: &AppArguments, check: &CheckArguments) -> anyhow::Result<u8> {
+    let (code, functions, problems) = match app::builder(arguments).load() {
+        Ok(runtime) => (DONE, runtime.functions().len(), runtime.warnings().clone()),
+        Err(LoadError::App(problems)) => (FAILED, 0, problems),
+        Err(other) => return Err(other.into()),
+    };
+    match check.format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&problems)?),
+        Format::Text => {
+            eprint!("{}", app::show(&problems));
+            if code == DONE {
+                println!("ok: {functions} function{}", if functions == 1 { "" } else { "s" });
+            }
+        }
+    }
+    Ok(code)
+}

@@ -1,0 +1,23 @@
+//! `crisol list`: the functions of an app.
+
+use crisol::EntryId;
+
+use crate::arguments::AppArguments;
+use crate::{DONE, app};
+
+pub(crate) fn run(arguments: &AppArguments) -> anyhow::Result<u8> {
+    let runtime = app::load(arguments)?;
+    let functions = runtime.functions();
+    let width = functions.iter().map(|id| id.as_str().len()).max().unwrap_or(0);
+    for id in functions {
+        println!("{}", line(id, width, runtime.signature(id.as_str()).map(AsRef::as_ref)));
+    }
+    Ok(DONE)
+}
+
+fn line(id: &EntryId, width: usize, signature: Option<&crisol::Signature>) -> String {
+    match signature {
+        Some(signature) => format!("{id:width$}  {signature}"),
+        None => id.to_string(),
+    }
+}

@@ -1,0 +1,226 @@
+//! From a validated registry to functions that can be called. Nothing of this happens inside a call.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use crisol_core::EntryId;
+use crisol_engine::{Allocation, Engine, Import, Limits, LinkError, Linked, Profile};
+use crisol_pool::Pool;
+use crisol_schema::{
+    Code, Imports, Kind, Method, Problems, Registry, Report, Rule, SourceText, Wasi,
+};
+use crisol_wasi::{EnvSource, Folders, FsSource, Plan, Variables};
+
+use crate::adapter::{self, Instances};
+use crate::builder::Defaults;
+use crate::code::{self, Fault, chain};
+use crate::function::Function;
+
+/// A method that is no export of the code, or cannot be called.
+const BAD_METHOD: Rule = Rule::new("bad-method");
+/// An import that the entry does not declare.
+const UNDECLARED_IMPORT: Rule = Rule::new("undeclared-import");
+/// A declared import that the code does not have.
+const UNUSED_IMPORT: Rule = Rule::new("unused-import");
+/// A folder entry that cannot be opened.
+const BAD_FOLDER: Rule = Rule::new("bad-folder");
+/// Code that the engine does not run.
+const BAD_CODE: Rule = Rule::new("bad-code");
+
+/// What functions are assembled with.
+pub(crate) struct Assembly<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) registry: &'a Registry,
+    pub(crate) defaults: Defaults,
+    pub(crate) strict_imports: bool,
+}
+
+/// The registry's own sources of what guests see.
+struct Sources {
+    folders: Folders,
+    variables: Arc<dyn EnvSource>,
+}
+
+/// What functions and processes have in common.
+struct Guest<'a> {
+    id: &'a EntryId,
+    code: &'a Code,
+    method: &'a Method,
+    wit: Option<&'a SourceText>,
+    imports: &'a Imports,
+    strict_imports: bool,
+    wasi: &'a Wasi,
+    limits: &'a crisol_schema::Limits,
+}
+
+impl Assembly<'_> {
+    /// Assembles every function, and checks every process, of the registry. When a problem among those
+    /// that come back is an error, what comes with it is not whole and is not to be served.
+    pub(crate) fn run(&self, app: Option<&Path>) -> (HashMap<EntryId, Function>, Problems) {
+        let mut problems = Problems::new();
+        let (folders, failed) = Folders::open(self.registry, app);
+        for (id, error) in failed {
+            let report = Report::error(BAD_FOLDER, chain(&error));
+            problems.at(self.registry, &id, "directory", report);
+        }
+        let variables = Arc::new(Variables::new(self.registry, app));
+        let sources = Sources { folders, variables };
+        let mut functions = HashMap::new();
+        for entry in self.registry {
+            let assembled = match &entry.kind {
+                Kind::Function(function) => {
+                    let guest = Guest {
+                        id: &entry.id,
+                        code: &function.code,
+                        method: &function.method,
+                        wit: function.wit.as_ref(),
+                        imports: &function.imports,
+                        strict_imports: function.strict_imports,
+                        wasi: &function.wasi,
+                        limits: &function.limits,
+                    };
+                    self.function(&guest, &function.pool, &sources, &mut problems).map(Some)
+                }
+                Kind::Process(process) => {
+                    let guest = Guest {
+                        id: &entry.id,
+                        code: &process.code,
+                        method: &process.method,
+                        wit: process.wit.as_ref(),
+                        imports: &process.imports,
+                        strict_imports: process.strict_imports,
+                        wasi: &process.wasi,
+                        limits: &process.limits,
+                    };
+                    self.load(&guest, &sources, &mut problems).map(|_| None)
+                }
+                _ => continue,
+            };
+            match assembled {
+                Ok(Some(function)) => {
+                    functions.insert(entry.id.clone(), function);
+                }
+                Ok(None) => {}
+                Err(Fault { field, report }) => {
+                    problems.at(self.registry, &entry.id, field, report);
+                }
+            }
+        }
+        (functions, problems)
+    }
+
+    fn function(
+        &self,
+        guest: &Guest<'_>,
+        pool: &crisol_schema::Pool,
+        sources: &Sources,
+        problems: &mut Problems,
+    ) -> Result<Function, Fault> {
+        let (linked, plan) = self.load(guest, sources, problems)?;
+        let config = adapter::config(pool).map_err(|error| {
+            Fault::at("pool", Report::error(Rule::BAD_RANGE, error.to_string()))
+        })?;
+        let (plan, limits) = (Arc::new(plan), self.limits(guest.limits));
+        let mapping = linked.mapping().clone();
+        Ok(Function {
+            id: guest.id.clone(),
+            mapping,
+            plan: Arc::clone(&plan),
+            max_execution: guest.limits.max_execution.unwrap_or(self.defaults.max_execution),
+            instances: match self.engine.config().allocation {
+                Allocation::Pooling { instances } => u64::from(instances),
+                _ => u64::MAX,
+            },
+            pool: Pool::new(Instances { linked, plan, limits }, config),
+        })
+    }
+
+    fn load(
+        &self,
+        guest: &Guest<'_>,
+        sources: &Sources,
+        problems: &mut Problems,
+    ) -> Result<(Linked, Plan), Fault> {
+        let method = guest.method.as_str();
+        let bytes = code::read(guest.code, &sources.folders)?;
+        let component = code::wrap(guest.code, bytes, guest.wit, method)?;
+        let fuel = guest.limits.max_fuel.is_some();
+        let compiled = self.engine.compile(&component, fuel).map_err(|error| {
+            let field = code::field_of(guest.code);
+            Fault::at(field, Report::error(BAD_CODE, chain(&error)))
+        })?;
+        let profile = Profile::granting(|interface| guest.imports.grants(interface));
+        let linked = self.engine.link(&compiled, &profile, method).map_err(link_fault)?;
+        self.compare_imports(guest, &linked, problems);
+        let env = Arc::clone(&sources.variables);
+        let folders: &dyn FsSource = &sources.folders;
+        let plan = crisol_wasi::resolve(guest.wasi, guest.id, env, folders)
+            .map_err(|error| Fault::at("wasi", Report::error(BAD_FOLDER, chain(&error))))?;
+        Ok((linked, plan))
+    }
+
+    /// Reports what the code imports and the entry does not declare, and the other way round.
+    fn compare_imports(&self, guest: &Guest<'_>, linked: &Linked, problems: &mut Problems) {
+        let mut report = |report| problems.at(self.registry, guest.id, "imports", report);
+        let undeclared: Vec<_> =
+            linked.imports().iter().filter(|import| import.callable && !import.granted).collect();
+        if !undeclared.is_empty() {
+            let strict = self.strict_imports || guest.strict_imports;
+            let severity = if strict { Report::error } else { Report::warning };
+            let names = listed(undeclared.iter().map(|import| import.name.as_str()));
+            let message = format!("the code imports what is not declared: {names}");
+            report(severity(UNDECLARED_IMPORT, message).help(declare(&undeclared)));
+        }
+        let unused = guest
+            .imports
+            .iter()
+            .filter(|token| !linked.imports().iter().any(|import| token.grants(&import.name)));
+        for token in unused {
+            let message = format!("`{token}` is declared, and the code does not import it");
+            report(Report::warning(UNUSED_IMPORT, message).help("leave it out"));
+        }
+    }
+
+    fn limits(&self, own: &crisol_schema::Limits) -> Limits {
+        Limits {
+            max_memory_bytes: own.max_memory_bytes.unwrap_or(self.defaults.max_memory_bytes),
+            max_fuel: own.max_fuel,
+            max_output_bytes: own.max_output_bytes.unwrap_or(self.defaults.max_output_bytes),
+            ..Limits::default()
+        }
+    }
+}
+
+fn link_fault(error: LinkError) -> Fault {
+    let (field, rule) = match error {
+        LinkError::Method(_) | LinkError::Signature { .. } => ("method", BAD_METHOD),
+        _ => ("imports", BAD_CODE),
+    };
+    Fault::at(field, Report::error(rule, chain(&error)))
+}
+
+/// What to do about imports that are not declared.
+fn declare(undeclared: &[&Import]) -> String {
+    let tokens: BTreeSet<_> = undeclared
+        .iter()
+        .filter_map(|import| import.interface.and_then(Imports::token_for))
+        .collect();
+    let unknown: Vec<_> = undeclared.iter().filter(|import| import.interface.is_none()).collect();
+    let mut help = Vec::new();
+    if !tokens.is_empty() {
+        help.push(format!(
+            "add those that calls need to `imports`: {}",
+            listed(tokens.into_iter())
+        ));
+    }
+    if !unknown.is_empty() {
+        let names = listed(unknown.iter().map(|import| import.name.as_str()));
+        help.push(format!("no host function serves {names}: a call that uses it fails"));
+    }
+    help.join("; ")
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,128 @@
+//! Setting a runtime up: where the app is, what applies when an entry does not say.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crisol_core::Namespace;
+use crisol_engine::{Engine, EngineConfig, EngineError, Limits};
+use crisol_schema::{Loader, Problems};
+
+use crate::assemble::Assembly;
+use crate::runtime::{Inner, Runtime};
+
+/// Limits of functions whose entries do not set them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Defaults {
+    /// `limits.max_execution_ms`: 30 s.
+    pub max_execution: Duration,
+    /// `limits.max_memory_bytes`: 256 MiB.
+    pub max_memory_bytes: u64,
+    /// `limits.max_output_bytes`: 16 MiB.
+    pub max_output_bytes: u64,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        let Limits { max_memory_bytes, max_output_bytes, .. } = Limits::default();
+        Self { max_execution: Duration::from_secs(30), max_memory_bytes, max_output_bytes }
+    }
+}
+
+/// Why an app could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// Something is wrong with the app: all that was found, each in its place.
+    #[error("{0}")]
+    App(Problems),
+    /// The WebAssembly engine could not be set up.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Sets a [`Runtime`] up.
+#[derive(Debug, Default)]
+#[must_use = "a builder does nothing until `load`"]
+pub struct Builder {
+    app: Option<PathBuf>,
+    loader: Loader,
+    engine: EngineConfig,
+    defaults: Defaults,
+    strict_imports: bool,
+}
+
+impl Builder {
+    /// The folder of the app. Without one, only files given with [`Builder::file`] are read.
+    pub fn app(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.app = Some(dir.into());
+        self
+    }
+
+    /// The namespace of index files that name none.
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.loader = self.loader.default_namespace(namespace);
+        self
+    }
+
+    /// An index file, or a file that one names, without a folder on disk: `path` is relative to the
+    /// app.
+    pub fn file(mut self, path: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
+        self.loader = self.loader.file(path, text);
+        self
+    }
+
+    /// Overrides one field of one entry: `ns:entry:path=value`.
+    pub fn set(mut self, text: impl Into<String>) -> Self {
+        self.loader = self.loader.set(text);
+        self
+    }
+
+    /// How the engine is set up.
+    pub fn engine(mut self, config: EngineConfig) -> Self {
+        self.engine = config;
+        self
+    }
+
+    /// Limits of functions whose entries do not set them.
+    pub fn defaults(mut self, defaults: Defaults) -> Self {
+        self.defaults = defaults;
+        self
+    }
+
+    /// Refuses every function that has an import its entry does not declare, as `strict_imports` does
+    /// for one.
+    pub fn strict_imports(mut self, strict: bool) -> Self {
+        self.strict_imports = strict;
+        self
+    }
+
+    /// Reads the app, verifies, compiles and links all of it. Takes CPU time by the size of the code:
+    /// in an async program, call it through `spawn_blocking`.
+    ///
+    /// # Errors
+    /// All that is wrong with the app: there is never a part of one.
+    pub fn load(self) -> Result<Runtime, LoadError> {
+        let loaded = match &self.app {
+            Some(dir) => self.loader.load(dir),
+            None => self.loader.load_files(),
+        };
+        let app = loaded.map_err(LoadError::App)?;
+        let engine = Engine::new(self.engine)?;
+        let assembly = Assembly {
+            engine: &engine,
+            registry: &app.registry,
+            defaults: self.defaults,
+            strict_imports: self.strict_imports,
+        };
+        let (functions, found) = assembly.run(self.app.as_deref().map(Path::new));
+        let mut problems = app.warnings;
+        problems.append(found);
+        problems.sort();
+        if problems.errors() > 0 {
+            return Err(LoadError::App(problems));
+        }
+        let inner = Inner { registry: app.registry, warnings: problems, functions };
+        Ok(Runtime(Arc::new(inner)))
+    }
+}

@@ -1,0 +1,109 @@
+//! From what an entry names to the bytes of a component: read, verified, wrapped.
+
+use crisol_core::EntryId;
+use crisol_engine::Digest;
+use crisol_schema::{Code, Report, Rule, Sha256Hash, SourceText};
+use crisol_wasi::{FsError, FsSource};
+
+/// The largest `.wasm` file that is read.
+const MAX_CODE_BYTES: u64 = 512 << 20;
+
+/// A hash that is not the file's.
+pub(crate) const WRONG_HASH: Rule = Rule::new("wrong-hash");
+/// A file that is missing, unreadable or too large.
+const BAD_FILE: Rule = Rule::new("bad-file");
+/// Code that is not WebAssembly, or not code that runs here.
+const BAD_CODE: Rule = Rule::new("bad-code");
+
+/// Something wrong with a field of an entry.
+pub(crate) struct Fault {
+    pub(crate) field: &'static str,
+    pub(crate) report: Report,
+}
+
+impl Fault {
+    pub(crate) fn at(field: &'static str, report: Report) -> Self {
+        Self { field, report }
+    }
+}
+
+/// An error and its sources on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let mut text = error.to_string();
+    for cause in causes {
+        let cause = cause.to_string();
+        // Some libraries repeat a source in the message above it.
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+/// Reads the code that an entry names and verifies its hash.
+pub(crate) fn read(code: &Code, folders: &dyn FsSource) -> Result<Vec<u8>, Fault> {
+    match code {
+        Code::Wat { source } => {
+            crisol_wit::parse_text(source.text(), source.file()).map_err(|error| {
+                let help = "write a core module `(module …)` or a component `(component …)`";
+                Fault::at("source", Report::error(BAD_CODE, chain(&error)).help(help))
+            })
+        }
+        Code::Wasm { fs, path, hash } => {
+            let bytes = open(fs, path.as_path(), folders)?;
+            verify(&bytes, hash, path.as_str())?;
+            Ok(bytes)
+        }
+    }
+}
+
+fn open(fs: &EntryId, path: &std::path::Path, folders: &dyn FsSource) -> Result<Vec<u8>, Fault> {
+    let read = |()| folders.directory(fs)?.read(path, MAX_CODE_BYTES);
+    read(()).map_err(|error: FsError| {
+        let message = format!("cannot read `{}` of `{fs}`: {}", path.display(), chain(&error));
+        let help = format!("put the file into the folder of `{fs}`, or mend `path`");
+        Fault::at("path", Report::error(BAD_FILE, message).help(help))
+    })
+}
+
+fn verify(bytes: &[u8], declared: &Sha256Hash, path: &str) -> Result<(), Fault> {
+    let found = Digest::of(bytes);
+    if found.as_bytes() == declared.as_bytes() {
+        return Ok(());
+    }
+    let message =
+        format!("`{path}` is not the file that this hash was made from: it has sha256:{found}");
+    let help = format!("if the file is the right one, write `hash: sha256:{found}`");
+    Err(Fault::at("hash", Report::error(WRONG_HASH, message).help(help)))
+}
+
+/// Makes a core module a component; a component stays what it is.
+pub(crate) fn wrap(
+    code: &Code,
+    bytes: Vec<u8>,
+    wit: Option<&SourceText>,
+    method: &str,
+) -> Result<Vec<u8>, Fault> {
+    let field = field_of(code);
+    match crisol_wit::parse_code(&bytes) {
+        Ok(crisol_wit::Kind::Component) => Ok(bytes),
+        Ok(crisol_wit::Kind::Core) => {
+            let wrapped = crisol_wit::wrap(&bytes, wit.map(SourceText::text), method);
+            wrapped.map_err(|error| {
+                let field = if wit.is_some() { "wit" } else { "method" };
+                Fault::at(field, Report::error(BAD_CODE, chain(&error)))
+            })
+        }
+        Err(error) => Err(Fault::at(field, Report::error(BAD_CODE, chain(&error)))),
+    }
+}
+
+/// The field that names the code.
+pub(crate) fn field_of(code: &Code) -> &'static str {
+    match code {
+        Code::Wat { .. } => "source",
+        Code::Wasm { .. } => "path",
+    }
+}

@@ -1,0 +1,78 @@
+//! What the layers below say went wrong, as the one vocabulary that callers know.
+
+use std::time::Duration;
+
+use crisol_core::{CallError, EntryId, Spent};
+use crisol_engine::{Denial, Failure};
+use crisol_pool::Refused;
+use crisol_schema::Imports;
+
+use crate::adapter::MakeError;
+
+/// What an error needs to know of the call that ended with it.
+pub(crate) struct Ended<'a> {
+    pub(crate) id: &'a EntryId,
+    /// The function's own limit, when that is what set the deadline; `None` when the caller's did.
+    pub(crate) limit: Option<Duration>,
+    /// Time in the queue.
+    pub(crate) queue: Duration,
+    /// Instances that the engine may hold.
+    pub(crate) instances: u64,
+}
+
+impl Ended<'_> {
+    pub(crate) fn by_failure(&self, failure: Failure) -> CallError {
+        let id = self.id.clone();
+        match failure {
+            Failure::Denied(denial) => CallError::Denied {
+                id,
+                fix: fix(&denial),
+                interface: denial.interface,
+                function: denial.function,
+            },
+            Failure::Exited(code) => CallError::Exited { id, code },
+            Failure::Deadline { running, waiting } => self.deadline(running, waiting),
+            Failure::Limit(limit) => CallError::Limit { id, limit },
+            Failure::Exhausted(_) => CallError::NoInstance { id, allowed: self.instances },
+            Failure::Trap(error) => CallError::Trap { id, source: error.into() },
+            Failure::Host(error) => CallError::Internal { id, source: error.into() },
+            other => CallError::Internal { id, source: other.into() },
+        }
+    }
+
+    pub(crate) fn by_making(&self, error: MakeError) -> CallError {
+        match error {
+            MakeError::Engine(failure) => self.by_failure(failure),
+            MakeError::Plan(error) => {
+                CallError::Environment { id: self.id.clone(), source: error.into() }
+            }
+        }
+    }
+
+    pub(crate) fn by_refusal(&self, refused: Refused<MakeError>, chain: Vec<EntryId>) -> CallError {
+        let id = self.id.clone();
+        match refused {
+            Refused::Saturated { waiting } => CallError::Saturated { id, waiting },
+            Refused::TimedOut { waited, making } => {
+                Ended { queue: waited, ..*self }.deadline(making, Duration::ZERO)
+            }
+            Refused::Draining => CallError::Unavailable { id },
+            Refused::WouldDeadlock { .. } => CallError::WouldDeadlock { id, chain },
+            Refused::Factory(error) => self.by_making(error),
+            other => CallError::Internal { id, source: other.into() },
+        }
+    }
+
+    fn deadline(&self, guest: Duration, host: Duration) -> CallError {
+        let spent = Spent { queue: self.queue, guest, host };
+        CallError::Deadline { id: self.id.clone(), limit: self.limit, spent }
+    }
+}
+
+/// What to do about a denied call.
+fn fix(denial: &Denial) -> String {
+    match Imports::token_for(&denial.interface) {
+        Some(token) if denial.offered => format!("add `{token}` to its `imports`"),
+        _ => "no import grants it, since this host has no such function".to_owned(),
+    }
+}

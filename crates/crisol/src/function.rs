@@ -1,0 +1,70 @@
+//! One function, assembled: what a call goes through.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crisol_core::{CallContext, CallError, EntryId, MAX_DEPTH};
+use crisol_engine::Val;
+use crisol_pool::{Ask, Pool};
+use crisol_wasi::Plan;
+use crisol_wit::{Lifted, LowerError, Mapping, Outcome};
+
+use crate::adapter::{Instances, fate};
+use crate::failure::Ended;
+
+/// One function, assembled: compiled, linked, pooled, limited.
+pub(crate) struct Function {
+    pub(crate) id: EntryId,
+    pub(crate) mapping: Mapping,
+    /// What the guest sees of the outside; the pool makes instances by the same.
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) max_execution: Duration,
+    /// Instances that the engine may hold, for the error when there are no more.
+    pub(crate) instances: u64,
+    pub(crate) pool: Arc<Pool<Instances>>,
+}
+
+impl Function {
+    /// Runs one call. Lowering has been done, before anything waits; `lowered` is what came of it.
+    ///
+    /// The caller's task does all of it: no hop to another task or thread.
+    pub(crate) async fn call(
+        &self,
+        context: CallContext,
+        lowered: Result<Vec<Val>, LowerError>,
+    ) -> Result<Lifted, CallError> {
+        let args = lowered.map_err(|error| CallError::InvalidInput {
+            id: self.id.clone(),
+            source: error.into(),
+        })?;
+        let own = Instant::now() + self.max_execution;
+        let deadline = context.deadline().map_or(own, |inherited| inherited.min(own));
+        let limit = (deadline == own).then_some(self.max_execution);
+        let ended = Ended { id: &self.id, limit, queue: Duration::ZERO, instances: self.instances };
+
+        let chain = context.chain();
+        let chained = || chain.iter().cloned().collect();
+        if chain.depth() >= MAX_DEPTH {
+            return Err(CallError::WouldDeadlock { id: self.id.clone(), chain: chained() });
+        }
+        let held = chain.iter().filter(|ancestor| **ancestor == self.id).count();
+        let ask = Ask::new().by(Some(deadline.into())).holding(held);
+
+        let environment = self.plan.environment().map_err(|error| ended.by_making(error.into()))?;
+        let checked_out = self.pool.check_out_if(ask, |worker| worker.environment == environment);
+        let mut lease =
+            checked_out.await.map_err(|refused| ended.by_refusal(refused, chained()))?;
+
+        let outcome = lease.worker().instance.call(&args, Some(deadline)).await;
+        let ended = Ended { queue: lease.waited(), ..ended };
+        lease.give_back(fate(&outcome));
+        let result = outcome.map_err(|failure| ended.by_failure(failure))?;
+        match self.mapping.lift(result) {
+            Outcome::Value(value) => Ok(value),
+            Outcome::Error(error) => {
+                let error = Box::new(error.to_value());
+                Err(CallError::Function { id: self.id.clone(), error })
+            }
+        }
+    }
+}

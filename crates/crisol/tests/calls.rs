@@ -1,0 +1,184 @@
+//! Calls from Rust: typed, dynamic, through `Invoke`; and what an app may say of them.
+
+use std::time::{Duration, Instant};
+
+use crisol::{
+    Allocation, Args, CallContext, CallError, Caller, EngineConfig, EntryId, ErrorKind, Invoke,
+    LoadError, Runtime, Value,
+};
+use serde::{Deserialize, Serialize};
+
+type Problem = Box<dyn std::error::Error + Send + Sync>;
+type Tested<T = ()> = Result<T, Problem>;
+
+/// An app in memory and a folder of guests beside it.
+fn load(entries: &str) -> Tested<Runtime> {
+    let dir = crisol_fixtures::dir();
+    let header = format!(
+        "namespace: myns\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n",
+        dir.display().to_string()
+    );
+    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
+    let text = header + entries;
+    Ok(Runtime::builder().file("_index.yaml", text).engine(engine).load()?)
+}
+
+/// An entry `name` for a method of a guest, with further fields in YAML's flow style.
+fn entry(name: &str, guest: &str, method: &str, more: &str) -> String {
+    let hash = crisol_fixtures::sha256(guest);
+    format!(
+        "  - {{name: {name}, kind: function.wasm, fs: assets, path: /{guest}.wasm, hash: \"sha256:{hash}\", method: \"{method}\"{more}}}\n"
+    )
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct User {
+    id: u32,
+    name: String,
+    tags: Vec<String>,
+    active: bool,
+}
+
+#[tokio::test]
+async fn rust_types_go_in_and_come_out() -> Tested {
+    let runtime = load(
+        &(entry("compute", "compute", "compute", "")
+            + &entry("filter", "mapper", "filter-active", "")
+            + &entry("fail", "probe", "fail", "")),
+    )?;
+    assert_eq!(runtime.call::<i32>("myns:compute", (6, 7)).await?, 42);
+    assert_eq!(runtime.call::<i64>("myns:compute", [6, 7]).await?, 42);
+
+    let user =
+        |id: u32, active| User { id, name: format!("u{id}"), tags: vec!["t".into()], active };
+    let users = vec![user(1, true), user(2, false), user(3, true)];
+    let active: Vec<User> = runtime.call("myns:filter", (&users,)).await?;
+    assert_eq!(active, [user(1, true), user(3, true)]);
+
+    match runtime.call::<String>("myns:fail", ("no luck",)).await {
+        Err(CallError::Function { error, .. }) => {
+            assert_eq!(error.get("message"), Some(&Value::from("no luck")));
+        }
+        other => panic!("expected the function's own error, found {other:?}"),
+    }
+    let wrong = runtime.call::<String>("myns:compute", (6, 7)).await;
+    assert!(matches!(wrong, Err(CallError::UnexpectedResult { .. })), "{wrong:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_edge_calls_with_text_and_writes_text() -> Tested {
+    let runtime = load(&entry("compute", "compute", "compute", ""))?;
+    let edge: &dyn Invoke = &runtime;
+    let id: EntryId = "myns:compute".parse()?;
+    let reply =
+        edge.invoke(&id, CallContext::new(Caller::Http), Args::json(&b"[6, 7]"[..])).await?;
+    let mut text = Vec::new();
+    reply.write_json(&mut text)?;
+    assert_eq!(text, b"42");
+    let signature = edge.signature(&id).map(|signature| signature.to_string());
+    assert_eq!(signature.as_deref(), Some("func(a: s32, b: s32) -> s32"));
+    let dynamic = runtime.call_values("myns:compute", vec![Value::Int(6), Value::Int(7)]).await?;
+    assert_eq!(dynamic, Value::Int(42));
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_call_sees_a_fresh_instance_in_every_pool() -> Tested {
+    let pools = [
+        ("inline", "{type: inline}"),
+        ("lazy", "{type: lazy}"),
+        ("static", "{type: static, workers: 2, size: 3}"),
+        ("adaptive", "{type: adaptive, max_size: 4, warm_start: true}"),
+    ];
+    let entries: String = pools
+        .iter()
+        .map(|(name, pool)| entry(name, "probe", "count", &format!(", pool: {pool}")))
+        .collect();
+    let reused = ", pool: {type: static, workers: 1, max_instance_reuse: 3}";
+    let runtime = load(&(entries + &entry("reused", "probe", "count", reused)))?;
+    for (name, _) in pools {
+        for _ in 0..5 {
+            assert_eq!(runtime.call::<u32>(&format!("myns:{name}"), ()).await?, 1, "{name}");
+        }
+    }
+    let mut counts = Vec::new();
+    for _ in 0..7 {
+        counts.push(runtime.call::<u32>("myns:reused", ()).await?);
+    }
+    assert_eq!(counts, [1, 2, 3, 1, 2, 3, 1]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_failed_instance_never_serves_again() -> Tested {
+    let pool = ", pool: {type: static, workers: 1, max_instance_reuse: 100}";
+    let runtime = load(&entry("trap", "probe", "trap-now", pool))?;
+    for _ in 0..3 {
+        let failed = runtime.call::<()>("myns:trap", ()).await;
+        assert_eq!(failed.err().map(|error| error.kind()), Some(ErrorKind::Trap));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_earlier_of_two_deadlines_counts_and_the_error_says_which() -> Tested {
+    let runtime = load(&entry("spin", "probe", "spin", ", limits: {max_execution_ms: 100}"))?;
+    let own = runtime.call::<()>("myns:spin", ()).await;
+    match own {
+        Err(CallError::Deadline { limit, spent, .. }) => {
+            assert_eq!(limit, Some(Duration::from_millis(100)));
+            assert!(spent.guest > spent.queue + spent.host, "{spent:?}");
+        }
+        other => panic!("expected a deadline, found {other:?}"),
+    }
+    let soon = Instant::now() + Duration::from_millis(20);
+    let context = CallContext::new(Caller::Rust).with_deadline(soon);
+    let inherited = runtime.invoke(&"myns:spin".parse()?, context, Args::none()).await;
+    assert!(matches!(inherited, Err(CallError::Deadline { limit: None, .. })), "{inherited:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn waiting_is_bounded_and_counts_against_the_deadline() -> Tested {
+    let slow = ", pool: {type: inline, buffer: 1}, limits: {max_execution_ms: 300}";
+    let runtime = load(&entry("spin", "probe", "spin", slow))?;
+    let calls = [0; 3].map(|_| {
+        let runtime = runtime.clone();
+        async move { runtime.call::<()>("myns:spin", ()).await }
+    });
+    let [first, second, third] = calls;
+    let (first, second, third) = tokio::join!(first, second, third);
+    assert!(matches!(third, Err(CallError::Saturated { waiting: 1, .. })), "{third:?}");
+    assert!(matches!(first, Err(CallError::Deadline { .. })), "{first:?}");
+    match second {
+        Err(CallError::Deadline { spent, .. }) => assert!(spent.queue > spent.host, "{spent:?}"),
+        other => panic!("expected a deadline, found {other:?}"),
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_itself_is_refused() -> Tested {
+    let runtime = load(&entry("count", "probe", "count", ", pool: {type: inline}"))?;
+    let id: EntryId = "myns:count".parse()?;
+    let context = CallContext::new(Caller::Guest).nested("myns:b".parse()?).nested(id.clone());
+    // Nobody holds the worker here, so the chain alone does not refuse the call.
+    assert!(runtime.invoke(&id, context, Args::none()).await.is_ok());
+    let deep = (0..64).fold(CallContext::new(Caller::Guest), |cx, _| cx.nested(id.clone()));
+    let refused = runtime.invoke(&id, deep, Args::none()).await;
+    assert!(matches!(refused, Err(CallError::WouldDeadlock { .. })), "{refused:?}");
+    Ok(())
+}
+
+#[test]
+fn an_app_with_a_problem_is_not_served_in_part() -> Tested {
+    let good = entry("compute", "compute", "compute", "");
+    let bad = entry("bad", "compute", "nothing", "");
+    let error = load(&(good + &bad)).err().ok_or("it loaded")?;
+    match error.downcast_ref() {
+        Some(LoadError::App(problems)) => assert_eq!(problems.errors(), 1, "{problems}"),
+        other => panic!("expected problems, found {other:?}"),
+    }
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! How an engine is set up: the one place that builds a `wasmtime::Config`.
+
+use std::time::Duration;
+
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// Where instances get their memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Allocation {
+    /// Slots reserved once and handed out again: microseconds per instance. Reserves about 4 GiB of
+    /// *address space* (not memory) per linear memory, so a process should have one such engine.
+    Pooling {
+        /// Component instances that may be alive at once. A component of several core modules takes
+        /// one of these and several of the core slots, of which there are four times as many.
+        instances: u32,
+    },
+    /// Mapped when asked for: slower, without a limit of its own.
+    OnDemand,
+}
+
+/// How an engine is set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// Where instances get their memory.
+    pub allocation: Allocation,
+    /// How long a guest computes before it gives way to others, and how finely its deadline is kept.
+    pub tick: Duration,
+    /// Bytes of stack that a guest's own frames may take.
+    pub max_wasm_stack: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            allocation: Allocation::Pooling { instances: 1000 },
+            tick: Duration::from_millis(4),
+            max_wasm_stack: 512 << 10,
+        }
+    }
+}
+
+/// Bytes of a slot's memory that stay mapped between two instances. With the page-map scan of Linux
+/// 6.7 and later only dirtied pages are reset, so a high bound is cheap; without it everything below
+/// the bound is overwritten each time, so it must stay low (docs/performance.md).
+const KEPT_RESIDENT_WITH_SCAN: usize = 2 << 20;
+const KEPT_RESIDENT: usize = 64 << 10;
+const TABLE_KEPT_RESIDENT: usize = 64 << 10;
+
+/// Core instances, memories and tables for each component instance, on average.
+const CORE_PER_COMPONENT: u32 = 4;
+
+/// What a guest may use besides the instructions every engine runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Flavour {
+    /// Count instructions, so that `max_fuel` can be kept. Makes code slower and larger, so functions
+    /// without that limit run on an engine without it.
+    pub(crate) fuel: bool,
+}
+
+impl EngineConfig {
+    pub(crate) fn build(&self, flavour: Flavour) -> Config {
+        let mut config = Config::new();
+        config
+            .wasm_component_model(true)
+            // Costs a small call two thirds of its time and is of use to WASI 0.3 guests alone.
+            .concurrency_support(false)
+            .epoch_interruption(true)
+            .consume_fuel(flavour.fuel)
+            .max_wasm_stack(self.max_wasm_stack)
+            // Wasmtime wants room for its own frames above the guest's.
+            .async_stack_size(self.max_wasm_stack + (1 << 20))
+            .allocation_strategy(self.strategy());
+        config
+    }
+
+    fn strategy(&self) -> InstanceAllocationStrategy {
+        let Allocation::Pooling { instances } = self.allocation else {
+            return InstanceAllocationStrategy::OnDemand;
+        };
+        let core = instances.saturating_mul(CORE_PER_COMPONENT);
+        let scan = PoolingAllocationConfig::is_pagemap_scan_available();
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_component_instances(instances)
+            .total_core_instances(core)
+            .total_tables(core)
+            // Adapters share their component's memory: few components have two.
+            .total_memories(instances)
+            .total_stacks(instances)
+            .max_unused_warm_slots(instances)
+            .pagemap_scan(if scan { Enabled::Yes } else { Enabled::No })
+            .linear_memory_keep_resident(if scan { KEPT_RESIDENT_WITH_SCAN } else { KEPT_RESIDENT })
+            .table_keep_resident(TABLE_KEPT_RESIDENT);
+        InstanceAllocationStrategy::Pooling(pool)
+    }
+}

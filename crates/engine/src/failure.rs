@@ -1,0 +1,95 @@
+//! Why guest work ended without a result, told apart by what the error chain holds.
+
+use std::time::Duration;
+
+use crisol_core::ResourceLimit;
+use wasmtime::{PoolConcurrencyLimitError, Trap};
+use wasmtime_wasi::I32Exit;
+
+use crate::denied::Denial;
+use crate::limits::Meter;
+use crate::metered::Stretch;
+
+/// Why guest work ended without a result. After any of these the instance is of no further use.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The guest called an import that it was not granted.
+    #[error(transparent)]
+    Denied(Denial),
+    /// The guest left through an exit call.
+    #[error("the guest exited with code {0}")]
+    Exited(i32),
+    /// The deadline passed.
+    #[error("the deadline passed after {running:?} in the guest and {waiting:?} in the host")]
+    Deadline {
+        /// Time in the guest's own code.
+        running: Duration,
+        /// Time the guest waited for the host.
+        waiting: Duration,
+    },
+    /// The guest went over a limit other than time.
+    #[error("the guest went over {0}")]
+    Limit(ResourceLimit),
+    /// Every instance slot of the engine is taken.
+    #[error("all instances that the engine may hold are in use")]
+    Exhausted(#[source] wasmtime::Error),
+    /// The guest trapped.
+    #[error("the guest trapped")]
+    Trap(#[source] wasmtime::Error),
+    /// A host function failed, or wasmtime did.
+    #[error("the host failed on the guest's behalf")]
+    Host(#[source] wasmtime::Error),
+}
+
+/// What the epoch callback ends a guest with.
+#[derive(Debug, thiserror::Error)]
+#[error("the deadline passed")]
+pub(crate) struct DeadlinePassed;
+
+impl Failure {
+    /// Finds out what an error that came out of a store means.
+    pub(crate) fn new(error: wasmtime::Error, meter: &Meter, stretch: Stretch) -> Self {
+        if error.is::<DeadlinePassed>() {
+            return stretch.into();
+        }
+        if let Some(denial) = error.downcast_ref::<Denial>() {
+            return Self::Denied(denial.clone());
+        }
+        if let Some(exit) = error.downcast_ref::<I32Exit>() {
+            return Self::Exited(exit.0);
+        }
+        if error.is::<PoolConcurrencyLimitError>() {
+            return Self::Exhausted(error);
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => {
+                let allowed = meter.limits().max_fuel.unwrap_or(u64::MAX);
+                return Self::Limit(ResourceLimit::Fuel { allowed });
+            }
+            Some(Trap::StackOverflow) => return Self::Limit(ResourceLimit::Stack),
+            _ => {}
+        }
+        // A guest that was refused memory and then gave up did so for want of memory.
+        if let Some(limit) = meter.refused() {
+            return Self::Limit(limit);
+        }
+        if is_transfer_limit(&error) {
+            let allowed = meter.limits().max_output_bytes;
+            return Self::Limit(ResourceLimit::Output { allowed });
+        }
+        if error.is::<Trap>() { Self::Trap(error) } else { Self::Host(error) }
+    }
+}
+
+impl From<Stretch> for Failure {
+    fn from(stretch: Stretch) -> Self {
+        Self::Deadline { running: stretch.running, waiting: stretch.waiting }
+    }
+}
+
+/// Wasmtime keeps the type of this one error to itself, so its text is all there is to know it by; a
+/// test holds the text.
+fn is_transfer_limit(error: &wasmtime::Error) -> bool {
+    error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls"))
+}

@@ -1,0 +1,138 @@
+//! One instance: made around a WASI context, called inside a deadline, thrown away.
+//!
+//! This is the one place that creates a `wasmtime::Store`.
+//!
+//! What frees an instance: dropping it, at any moment, also while a call on it is suspended. What a
+//! failure costs: the instance. After an `Err` of any kind its memory is in no known state, so a
+//! further call is refused.
+
+use std::time::Instant;
+
+use wasmtime::component::{Func, Val};
+use wasmtime::{Store, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi::WasiCtx;
+
+use crate::failure::{DeadlinePassed, Failure};
+use crate::host::Host;
+use crate::limits::Limits;
+use crate::link::Linked;
+use crate::metered::{Stretch, until};
+use crate::output;
+use crisol_core::ResourceLimit;
+
+/// Ticks of the epoch that a guest runs before it gives way to other tasks.
+const TICKS_PER_TURN: u64 = 1;
+
+/// An instance of a linked function, ready to be called.
+pub struct Instance {
+    store: Store<Host>,
+    func: Func,
+    has_result: bool,
+    calls: u64,
+    spoiled: bool,
+}
+
+impl Linked {
+    /// Makes an instance: memory, tables, start functions. Everything that the guest may see of the
+    /// outside is in `wasi`.
+    ///
+    /// # Errors
+    /// When a start function fails or does not end by `deadline`, a memory is larger than `limits`
+    /// allow, or no slot is free.
+    pub async fn instantiate(
+        &self,
+        wasi: WasiCtx,
+        limits: Limits,
+        deadline: Option<Instant>,
+    ) -> Result<Instance, Failure> {
+        let inner = &self.0;
+        let mut store = Store::new(inner.pre.engine(), Host::new(wasi, limits));
+        store.limiter(|host| &mut host.meter);
+        store.epoch_deadline_callback(give_way);
+        store.set_hostcall_fuel(transfer_limit(&limits));
+        let started = begin(&mut store, deadline)?;
+        let made = until(deadline, inner.pre.instantiate_async(&mut store)).await?;
+        let instance = made.map_err(|error| fail(error, &store, started))?;
+        let func = instance
+            .get_func(&mut store, &inner.index)
+            .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;
+        Ok(Instance { store, func, has_result: inner.has_result, calls: 0, spoiled: false })
+    }
+}
+
+impl Instance {
+    /// Calls the function. `args` are what the function's mapping lowered; the result is `None` for a
+    /// function without one.
+    ///
+    /// # Errors
+    /// When the guest traps, exits, calls what it was not granted, goes over a limit, or is not done
+    /// by `deadline`.
+    pub async fn call(
+        &mut self,
+        args: &[Val],
+        deadline: Option<Instant>,
+    ) -> Result<Option<Val>, Failure> {
+        if std::mem::replace(&mut self.spoiled, true) {
+            return Err(Failure::Host(wasmtime::Error::msg("the instance has failed before")));
+        }
+        self.calls += 1;
+        let started = begin(&mut self.store, deadline)?;
+        let mut results = [Val::Bool(false)];
+        let results = &mut results[..usize::from(self.has_result)];
+        let called = until(deadline, self.func.call_async(&mut self.store, args, results)).await?;
+        called.map_err(|error| fail(error, &self.store, started))?;
+
+        let result = results.first_mut().map(|slot| std::mem::replace(slot, Val::Bool(false)));
+        let allowed = self.store.data().meter.limits().max_output_bytes;
+        if result.as_ref().is_some_and(|value| output::size(value) > allowed) {
+            return Err(Failure::Limit(ResourceLimit::Output { allowed }));
+        }
+        self.spoiled = false;
+        Ok(result)
+    }
+
+    /// Calls made so far, failed ones too.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls
+    }
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance").field("calls", &self.calls).finish_non_exhaustive()
+    }
+}
+
+/// Prepares a store for a stretch of guest work.
+fn begin(store: &mut Store<Host>, deadline: Option<Instant>) -> Result<Instant, Failure> {
+    store.data_mut().deadline = deadline;
+    store.set_epoch_deadline(TICKS_PER_TURN);
+    if let Some(fuel) = store.data().meter.limits().max_fuel {
+        store.set_fuel(fuel).map_err(Failure::Host)?;
+    }
+    Ok(Instant::now())
+}
+
+/// Runs whenever a guest has computed for a tick: ends it if its time is over, else lets others run.
+///
+/// The guest must give way through tokio's own yield: its scheduler then looks after timers and sockets
+/// first, which a task that merely wakes itself can keep it from for a quarter of a second.
+fn give_way(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline> {
+    match store.data().deadline {
+        Some(deadline) if Instant::now() >= deadline => Err(wasmtime::Error::new(DeadlinePassed)),
+        _ => Ok(UpdateDeadline::YieldCustom(TICKS_PER_TURN, Box::pin(tokio::task::yield_now()))),
+    }
+}
+
+fn fail(error: wasmtime::Error, store: &Store<Host>, started: Instant) -> Failure {
+    Failure::new(error, &store.data().meter, Stretch::computing(started))
+}
+
+/// What wasmtime may copy out of the guest in one transfer. It counts a list by the size of the host's
+/// values rather than the guest's, so the exact limit is checked on the result; this one keeps a
+/// hostile result from being built at all.
+fn transfer_limit(limits: &Limits) -> usize {
+    let bytes = usize::try_from(limits.max_output_bytes).unwrap_or(usize::MAX);
+    bytes.saturating_mul(size_of::<Val>())
+}

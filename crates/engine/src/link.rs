@@ -1,0 +1,191 @@
+//! A component joined to what it may use: everything before the call has been done.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use crisol_wit::{Mapping, UnsupportedType};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{ComponentExportIndex, InstancePre, Linker};
+
+use crate::bindings::{HOST_INTERFACES, HOST_VERSION, interface_of};
+use crate::compile::Compiled;
+use crate::denied::{deny_function, deny_instance};
+use crate::engine::Base;
+use crate::exports::{self, Export, MethodError};
+use crate::host::Host;
+
+/// The host interfaces that a function may use: names as in [`HOST_INTERFACES`]. What is absent is
+/// denied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Profile(BTreeSet<&'static str>);
+
+impl Profile {
+    /// The profile that grants the host interfaces for which `grants` says so.
+    pub fn granting(mut grants: impl FnMut(&str) -> bool) -> Self {
+        Self(HOST_INTERFACES.iter().copied().filter(|interface| grants(interface)).collect())
+    }
+
+    /// Whether `interface`, a name as in [`HOST_INTERFACES`], is granted.
+    #[must_use]
+    pub fn grants(&self, interface: &str) -> bool {
+        self.0.contains(interface)
+    }
+}
+
+/// Something that a component imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The name, as the component has it: `wasi:clocks/wall-clock@0.2.3`.
+    pub name: String,
+    /// The host interface that serves it, without version; `None` when the host has none.
+    pub interface: Option<&'static str>,
+    /// Whether the function's profile grants it.
+    pub granted: bool,
+    /// Whether there is anything in it to call: an interface may hold nothing but types.
+    pub callable: bool,
+}
+
+/// Why a component could not be linked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// The method is not one export.
+    #[error(transparent)]
+    Method(#[from] MethodError),
+    /// The function takes or gives something that has no value outside the guest.
+    #[error("the export `{method}` cannot be called from outside")]
+    Signature {
+        /// The export.
+        method: String,
+        /// Which parameter or result, and its type.
+        source: UnsupportedType,
+    },
+    /// The component imports a core module or a component, which no host provides.
+    #[error("the component imports `{name}` as {what}: build it into the component instead")]
+    Import {
+        /// The import.
+        name: String,
+        /// What kind of thing it is.
+        what: &'static str,
+    },
+    /// An import has another type than the host's function of that name.
+    #[error("an import does not fit this host, which implements WASI {HOST_VERSION}")]
+    Mismatch(#[source] wasmtime::Error),
+    /// An engine for this kind of function could not be set up.
+    #[error(transparent)]
+    Engine(#[from] crate::EngineError),
+}
+
+/// One function of one component, joined to what it may use. Cloning is a reference count.
+#[derive(Clone)]
+pub struct Linked(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) pre: InstancePre<Host>,
+    pub(crate) index: ComponentExportIndex,
+    pub(crate) has_result: bool,
+    export: Export,
+    mapping: Mapping,
+    imports: Vec<Import>,
+}
+
+impl Linked {
+    /// The values that the function takes and gives.
+    #[must_use]
+    pub fn mapping(&self) -> &Mapping {
+        &self.0.mapping
+    }
+
+    /// The export that the method meant.
+    #[must_use]
+    pub fn export(&self) -> &Export {
+        &self.0.export
+    }
+
+    /// Everything that the component imports, whether or not it ever calls it.
+    #[must_use]
+    pub fn imports(&self) -> &[Import] {
+        &self.0.imports
+    }
+}
+
+impl fmt::Debug for Linked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Linked").field("export", &self.0.export).finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn link(
+    base: &Base,
+    compiled: &Compiled,
+    profile: &Profile,
+    method: &str,
+) -> Result<Linked, LinkError> {
+    let component = &compiled.0.component;
+    let export = exports::resolve(method, exports::list(&base.engine, component))?;
+    let (func, index) = exports::locate(component, &export)
+        .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
+
+    let mut linker = base.everything.clone();
+    let imports = restrict(base, &mut linker, compiled, profile)?;
+    let pre = linker.instantiate_pre(component).map_err(LinkError::Mismatch)?;
+    let mapping = Mapping::new(&func)
+        .map_err(|source| LinkError::Signature { method: export.method(), source })?;
+    let has_result = func.results().len() > 0;
+    Ok(Linked(Arc::new(Inner { pre, index, has_result, export, mapping, imports })))
+}
+
+/// Replaces the functions of everything that the component imports and `profile` does not grant by
+/// ones that fail the call.
+fn restrict(
+    base: &Base,
+    linker: &mut Linker<Host>,
+    compiled: &Compiled,
+    profile: &Profile,
+) -> Result<Vec<Import>, LinkError> {
+    linker.allow_shadowing(true);
+    let mut imports = Vec::new();
+    let ty = compiled.0.component.component_type();
+    for (name, item) in ty.imports(&base.engine) {
+        let interface = interface_of(name);
+        let granted = interface.is_some_and(|interface| profile.grants(interface));
+        let callable = is_callable(&base.engine, &item.ty);
+        let what = match item.ty {
+            _ if granted => Ok(()),
+            ComponentItem::ComponentInstance(wanted) => {
+                // Under the name of the host's own version its resource types are found again.
+                let own = interface.map(|interface| format!("{interface}@{HOST_VERSION}"));
+                let mut into =
+                    linker.instance(own.as_deref().unwrap_or(name)).map_err(LinkError::Mismatch)?;
+                deny_instance(&base.engine, &mut into, name, &wanted, interface.is_some())
+                    .map_err(LinkError::Mismatch)?;
+                Ok(())
+            }
+            ComponentItem::ComponentFunc(_) => {
+                deny_function(&mut linker.root(), "", name, false).map_err(LinkError::Mismatch)
+            }
+            ComponentItem::Module(_) => {
+                Err(LinkError::Import { name: name.to_owned(), what: "a core module" })
+            }
+            ComponentItem::Component(_) => {
+                Err(LinkError::Import { name: name.to_owned(), what: "a component" })
+            }
+            // Types carry no capability; a resource imported by itself stays for the linker to name.
+            _ => Ok(()),
+        };
+        what?;
+        imports.push(Import { name: name.to_owned(), interface, granted, callable });
+    }
+    Ok(imports)
+}
+
+fn is_callable(engine: &wasmtime::Engine, item: &ComponentItem) -> bool {
+    match item {
+        ComponentItem::ComponentFunc(_) => true,
+        ComponentItem::ComponentInstance(instance) => {
+            instance.exports(engine).any(|(_, item)| is_callable(engine, &item.ty))
+        }
+        _ => false,
+    }
+}

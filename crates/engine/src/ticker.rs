@@ -1,0 +1,53 @@
+//! The clock that interrupts guests: one thread that advances the epoch of engines.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use wasmtime::EngineWeak;
+
+/// Advances the epoch of the engines it was given, for as long as one of them lives.
+///
+/// The thread holds engines weakly, so it keeps none alive. It must outlive this handle though: a store
+/// keeps its engine alive, and a guest that runs in one after everything else was dropped has only the
+/// epoch to stop it.
+#[derive(Debug)]
+pub(crate) struct Ticker {
+    engines: Sender<EngineWeak>,
+}
+
+impl Ticker {
+    pub(crate) fn start(tick: Duration) -> std::io::Result<Self> {
+        let (engines, inbox) = channel();
+        let clock = thread::Builder::new().name("crisol-epoch".to_owned());
+        clock.spawn(move || run(tick, &inbox))?;
+        Ok(Self { engines })
+    }
+
+    pub(crate) fn watch(&self, engine: &wasmtime::Engine) {
+        // Fails only when the thread is gone, and it waits for this sender.
+        let _ = self.engines.send(engine.weak());
+    }
+}
+
+fn run(tick: Duration, inbox: &Receiver<EngineWeak>) {
+    let mut watched: Vec<EngineWeak> = Vec::new();
+    loop {
+        match inbox.recv_timeout(tick) {
+            Ok(engine) => {
+                watched.push(engine);
+                continue;
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) if watched.is_empty() => return,
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(tick),
+        }
+        watched.retain(|weak| {
+            let engine = weak.upgrade();
+            if let Some(engine) = &engine {
+                engine.increment_epoch();
+            }
+            engine.is_some()
+        });
+    }
+}

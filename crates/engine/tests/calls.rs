@@ -1,0 +1,315 @@
+//! Calls through the engine: real components, every way in which one can end.
+
+mod support;
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use crisol_core::ResourceLimit;
+use crisol_engine::{Failure, Limits, Profile};
+use support::{Guest, Tested, WASI_CLOCK_CALLER, soon};
+use wasmtime::component::Val;
+
+#[tokio::test]
+async fn a_function_answers() -> Tested {
+    let guest = Guest::wat(
+        r#"(component
+            (core module $m (func (export "f") (param i32 i32) (result i32)
+                (i32.mul (local.get 0) (local.get 1))))
+            (core instance $i (instantiate $m))
+            (func (export "mul") (param "a" s32) (param "b" s32) (result s32)
+                (canon lift (core func $i "f"))))"#,
+        "mul",
+    )?;
+    let result = guest.call(&[Val::S32(6), Val::S32(7)]).await?;
+    assert_eq!(result, Some(Val::S32(42)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_instance_keeps_its_memory_between_calls_and_a_fresh_one_starts_anew() -> Tested {
+    let guest = Guest::fixture("probe", "count", |_| true)?;
+    let mut first = guest.instance(Limits::default()).await?;
+    assert_eq!(first.call(&[], None).await?, Some(Val::U32(1)));
+    assert_eq!(first.call(&[], None).await?, Some(Val::U32(2)));
+    let mut second = guest.instance(Limits::default()).await?;
+    assert_eq!(second.call(&[], None).await?, Some(Val::U32(1)));
+    assert_eq!(first.calls(), 2);
+    Ok(())
+}
+
+const LOOPS: &str = r#"(component
+    (core module $m (func (export "f") (loop (br 0))))
+    (core instance $i (instantiate $m))
+    (func (export "f") (canon lift (core func $i "f"))))"#;
+
+#[tokio::test]
+async fn a_guest_that_loops_is_stopped_and_was_running() -> Tested {
+    let guest = Guest::wat(LOOPS, "f")?;
+    let mut instance = guest.instance(Limits::default()).await?;
+    match instance.call(&[], soon(50)).await {
+        Err(Failure::Deadline { running, waiting }) => assert!(running > waiting),
+        other => panic!("expected a deadline, found {other:?}"),
+    }
+    let again = instance.call(&[], None).await;
+    assert!(matches!(again, Err(Failure::Host(_))), "a stopped instance never serves again");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_start_function_that_loops_is_stopped() -> Tested {
+    let guest = Guest::wat(
+        r#"(component
+            (core module $m (func $s (loop (br 0))) (start $s) (func (export "f")))
+            (core instance $i (instantiate $m))
+            (func (export "f") (canon lift (core func $i "f"))))"#,
+        "f",
+    )?;
+    let made = guest.linked.instantiate(support::wasi(), Limits::default(), soon(50)).await;
+    assert!(matches!(made, Err(Failure::Deadline { .. })), "{made:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_guest_asleep_is_stopped_and_was_waiting() -> Tested {
+    let guest = Guest::fixture("sleep-test", "test-sleep#sleep-ms", |_| true)?;
+    let mut instance = guest.instance(Limits::default()).await?;
+    match instance.call(&[Val::U32(60_000)], soon(50)).await {
+        Err(Failure::Deadline { running, waiting }) => assert!(waiting > running),
+        other => panic!("expected a deadline, found {other:?}"),
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deadline_in_the_past_stops_a_guest_that_takes_longer_than_a_tick() -> Tested {
+    let guest = Guest::wat(LOOPS, "f")?;
+    let mut instance = guest.instance(Limits::default()).await?;
+    let past = Instant::now().checked_sub(Duration::from_secs(1));
+    assert!(matches!(instance.call(&[], past).await, Err(Failure::Deadline { .. })));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endless_guests_on_every_worker_let_timers_and_other_calls_through() -> Tested {
+    let guest = Guest::wat(LOOPS, "f")?;
+    let mut endless = Vec::new();
+    for _ in 0..2 {
+        let mut instance = guest.instance(Limits::default()).await?;
+        endless.push(tokio::spawn(async move { instance.call(&[], soon(60_000)).await }));
+    }
+    let other = Guest::fixture("compute", "compute", |_| false)?;
+    let calls = tokio::spawn(async move {
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            other.call(&[Val::S32(6), Val::S32(7)]).await?;
+        }
+        Ok::<_, support::Problem>(())
+    });
+    calls.await??;
+    assert!(endless.iter().all(|task| !task.is_finished()));
+    endless.iter().for_each(tokio::task::JoinHandle::abort);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_call_outlives_the_engine_it_came_from_and_is_stopped_still() -> Tested {
+    let guest = Guest::wat(LOOPS, "f")?;
+    let mut instance = guest.instance(Limits::default()).await?;
+    let call = tokio::spawn(async move { instance.call(&[], soon(50)).await });
+    drop(guest);
+    assert!(matches!(call.await?, Err(Failure::Deadline { .. })));
+    Ok(())
+}
+
+#[tokio::test]
+async fn memory_grows_to_its_limit_and_the_guest_is_told_first() -> Tested {
+    let limits = Limits { max_memory_bytes: 8 << 20, ..Limits::default() };
+    let guest = Guest::wat(
+        r#"(component
+            (core module $m (memory 1)
+                (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+                (func (export "insist") (if (i32.eq (memory.grow (i32.const 1000)) (i32.const -1))
+                    (then unreachable))))
+            (core instance $i (instantiate $m))
+            (func (export "grow") (param "pages" u32) (result s32) (canon lift (core func $i "grow")))
+            (func (export "insist") (canon lift (core func $i "insist"))))"#,
+        "grow",
+    )?;
+    let mut instance = guest.instance(limits).await?;
+    assert_eq!(instance.call(&[Val::U32(100)], None).await?, Some(Val::S32(1)));
+    assert_eq!(instance.call(&[Val::U32(100)], None).await?, Some(Val::S32(-1)));
+
+    let mut instance = guest.method("insist")?.instance(limits).await?;
+    let wanted = 1001 << 16;
+    match instance.call(&[], None).await {
+        Err(Failure::Limit(limit)) => {
+            assert_eq!(limit, ResourceLimit::Memory { allowed: 8 << 20, wanted });
+        }
+        other => panic!("expected the memory limit, found {other:?}"),
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_memory_larger_than_the_limit_from_the_start_is_refused() -> Tested {
+    let guest = Guest::wat(
+        r#"(component
+            (core module $m (memory 100) (func (export "f")))
+            (core instance $i (instantiate $m))
+            (func (export "f") (canon lift (core func $i "f"))))"#,
+        "f",
+    )?;
+    let limits = Limits { max_memory_bytes: 1 << 20, ..Limits::default() };
+    let made = guest.instance(limits).await;
+    assert!(matches!(made, Err(Failure::Limit(ResourceLimit::Memory { .. }))), "{made:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn fuel_runs_out() -> Tested {
+    let guest = Guest::wat_with_fuel(LOOPS, "f")?;
+    let limits = Limits { max_fuel: Some(10_000), ..Limits::default() };
+    let mut instance = guest.instance(limits).await?;
+    let called = instance.call(&[], soon(60_000)).await;
+    assert!(
+        matches!(called, Err(Failure::Limit(ResourceLimit::Fuel { allowed: 10_000 }))),
+        "{called:?}"
+    );
+    Ok(())
+}
+
+const GIVES_BYTES: &str = r#"(component
+    (core module $m (memory (export "memory") 200)
+        (func (export "f") (param i32) (result i32)
+            (i32.store (i32.const 0) (i32.const 16))
+            (i32.store (i32.const 4) (local.get 0))
+            (i32.const 0)))
+    (core instance $i (instantiate $m))
+    (func (export "f") (param "n" u32) (result (list u8))
+        (canon lift (core func $i "f") (memory $i "memory"))))"#;
+
+#[tokio::test]
+async fn a_result_over_the_output_limit_is_refused_and_one_at_it_is_not() -> Tested {
+    let guest = Guest::wat(GIVES_BYTES, "f")?;
+    let limits = Limits { max_output_bytes: 1000, ..Limits::default() };
+    let mut instance = guest.instance(limits).await?;
+    assert!(instance.call(&[Val::U32(1000)], None).await.is_ok());
+    for (size, why) in [(1001, "counted"), (10_000_000, "refused by wasmtime before it is built")] {
+        let mut instance = guest.instance(limits).await?;
+        let called = instance.call(&[Val::U32(size)], None).await;
+        assert!(
+            matches!(called, Err(Failure::Limit(ResourceLimit::Output { allowed: 1000 }))),
+            "{why}: {called:?}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn endless_recursion_is_the_stack_limit() -> Tested {
+    let guest = Guest::wat(
+        r#"(component
+            (core module $m (func $f (export "f") (call $f)))
+            (core instance $i (instantiate $m))
+            (func (export "f") (canon lift (core func $i "f"))))"#,
+        "f",
+    )?;
+    let called = guest.instance(Limits::default()).await?.call(&[], None).await;
+    assert!(matches!(called, Err(Failure::Limit(ResourceLimit::Stack))), "{called:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trap_is_a_trap_and_an_exit_an_exit() -> Tested {
+    let trap = Guest::wat(
+        r#"(component
+            (core module $m (func $inner unreachable) (func (export "f") (call $inner)))
+            (core instance $i (instantiate $m))
+            (func (export "f") (canon lift (core func $i "f"))))"#,
+        "f",
+    )?;
+    match trap.instance(Limits::default()).await?.call(&[], None).await {
+        Err(Failure::Trap(error)) => assert!(format!("{error:?}").contains("inner"), "{error:?}"),
+        other => panic!("expected a trap, found {other:?}"),
+    }
+    let exit = Guest::fixture("probe", "exit-with", |_| true)?;
+    let called = exit.instance(Limits::default()).await?.call(&[Val::U8(1)], None).await;
+    assert!(matches!(called, Err(Failure::Exited(1))), "{called:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_import_that_is_not_granted_fails_the_call_that_uses_it() -> Tested {
+    let unused = Guest::fixture("compute", "compute", |_| false)?;
+    assert_eq!(unused.call(&[Val::S32(6), Val::S32(7)]).await?, Some(Val::S32(42)));
+    let called = unused
+        .instance(Limits::default())
+        .await?
+        .call(&[Val::S32(i32::MAX), Val::S32(2)], None)
+        .await;
+    match called {
+        Err(Failure::Denied(denial)) => {
+            assert_eq!(denial.interface, "test:minimal/host@0.1.0");
+            assert_eq!((denial.function.as_str(), denial.offered), ("log", false));
+        }
+        other => panic!("expected a denial, found {other:?}"),
+    }
+
+    let clock = Guest::wat(WASI_CLOCK_CALLER, "f")?.profile(Profile::default())?;
+    let called = clock.instance(Limits::default()).await?.call(&[], None).await;
+    match called {
+        Err(Failure::Denied(denial)) => {
+            assert_eq!(denial.interface, "wasi:clocks/monotonic-clock@0.2.3");
+            assert_eq!((denial.function.as_str(), denial.offered), ("now", true));
+        }
+        other => panic!("expected a denial, found {other:?}"),
+    }
+    let granted = clock.profile(Profile::granting(|name| name == "wasi:clocks/monotonic-clock"))?;
+    assert!(matches!(granted.call(&[]).await?, Some(Val::U64(_))));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_denied_interface_keeps_the_resource_types_that_a_granted_one_refers_to() -> Tested {
+    // `print` takes a stream from `wasi:cli/stdout` and writes to it through `wasi:io/streams`.
+    let guest = Guest::fixture("probe", "print", |name| !name.starts_with("wasi:io/"))?;
+    let text = |text: &str| Val::String(text.to_owned());
+    let called =
+        guest.instance(Limits::default()).await?.call(&[text("out"), text("err")], None).await;
+    match called {
+        Err(Failure::Denied(denial)) => {
+            assert!(denial.interface.starts_with("wasi:io/"), "{denial:?}");
+        }
+        other => panic!("expected a denial, found {other:?}"),
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn ten_thousand_cancelled_calls_leave_the_engine_whole() -> Tested {
+    let guest = Guest::pooled(2, LOOPS, "f")?;
+    for _ in 0..10_000 {
+        let mut instance = guest.instance(Limits::default()).await?;
+        let mut call = Box::pin(instance.call(&[], None));
+        // The first poll runs the guest until it first gives way; the drop then cancels it.
+        assert!(poll_once(call.as_mut()).await.is_none());
+        drop(call);
+    }
+    let both = (guest.instance(Limits::default()).await?, guest.instance(Limits::default()).await?);
+    let third = guest.instance(Limits::default()).await;
+    assert!(matches!(third, Err(Failure::Exhausted(_))), "{third:?}");
+    drop(both);
+    assert!(guest.instance(Limits::default()).await.is_ok());
+    Ok(())
+}
+
+async fn poll_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
+    poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}

@@ -1,0 +1,111 @@
+//! What the engine says of code before any call: what it cannot compile, find or link.
+
+mod support;
+
+use crisol_engine::{Allocation, CompileError, LinkError, Profile};
+use expect_test::expect;
+use support::{Guest, Tested, engine};
+
+#[test]
+fn equal_bytes_are_compiled_once() -> Tested {
+    let engine = engine(Allocation::OnDemand)?;
+    let bytes = crisol_fixtures::bytes("compute");
+    let first = engine.compile(&bytes, false)?;
+    assert!(first.shares_code_with(&engine.compile(&bytes, false)?));
+    assert!(!first.shares_code_with(&engine.compile(&bytes, true)?), "fuel is other code");
+    assert_eq!(first.digest().to_string(), crisol_fixtures::sha256("compute"));
+    Ok(())
+}
+
+#[test]
+fn what_is_not_a_component_is_refused() -> Tested {
+    let engine = engine(Allocation::OnDemand)?;
+    for bytes in [&b""[..], b"hello", b"\0asm\x0d\0\x01\0\xff\xff", &wat::parse_str("(module)")?] {
+        assert!(matches!(engine.compile(bytes, false), Err(CompileError::Invalid(_))));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_method_that_is_not_there_lists_what_is() -> Tested {
+    let guest = Guest::fixture("compute", "compute", |_| false)?;
+    let error = guest.method("comput").err().map(|error| error.to_string());
+    expect!["there is no export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`"]
+        .assert_eq(&error.unwrap_or_default());
+    Ok(())
+}
+
+#[test]
+fn a_resource_cannot_cross() -> Tested {
+    let guest = Guest::wat(
+        r#"(component
+            (type $r (resource (rep i32)))
+            (core module $m (func (export "f") (param i32)))
+            (core instance $i (instantiate $m))
+            (export $r' "thing" (type $r))
+            (func (export "take") (param "it" (own $r')) (canon lift (core func $i "f")))
+            (func (export "fine") (canon lift (core func $i2 "f")))
+            (core module $m2 (func (export "f")))
+            (core instance $i2 (instantiate $m2)))"#
+            .replace("(func (export \"fine\") (canon lift (core func $i2 \"f\")))", "")
+            .as_str(),
+        "take",
+    );
+    let error = guest.err().ok_or("linked")?;
+    assert!(matches!(error.downcast_ref(), Some(LinkError::Signature { .. })), "{error}");
+    Ok(())
+}
+
+#[test]
+fn imports_are_listed_with_what_serves_them() -> Tested {
+    let guest = Guest::fixture("sleep-test", "test-sleep#sleep-ms", |name| {
+        name.starts_with("wasi:clocks/")
+    })?;
+    let clock = guest.linked.imports().iter().find(|import| import.name.contains("monotonic"));
+    let clock = clock.ok_or("the guest sleeps without a clock")?;
+    assert_eq!((clock.interface, clock.granted), (Some("wasi:clocks/monotonic-clock"), true));
+    let denied = guest.linked.imports().iter().find(|import| import.name.contains("wasi:io/poll"));
+    assert!(denied.is_some_and(|import| !import.granted));
+    Ok(())
+}
+
+#[test]
+fn a_component_that_imports_code_is_refused() -> Tested {
+    let guest = Guest::wat(
+        r#"(component
+            (import "lib" (core module $lib (export "f" (func))))
+            (core instance $i (instantiate $lib))
+            (func (export "f") (canon lift (core func $i "f"))))"#,
+        "f",
+    );
+    let error = guest.err().ok_or("linked")?;
+    expect!["the component imports `lib` as a core module: build it into the component instead"]
+        .assert_eq(&error.to_string());
+    Ok(())
+}
+
+#[test]
+fn what_can_be_granted_can_be_denied() -> Tested {
+    let engine = engine(Allocation::OnDemand)?;
+    let mut interfaces = std::collections::BTreeSet::new();
+    for name in crisol_fixtures::names() {
+        let bytes = crisol_fixtures::bytes(&name);
+        // Core modules have no place here: they are made components first.
+        let Ok(compiled) = engine.compile(&bytes, false) else { continue };
+        let exports = engine.exports(&compiled)?;
+        let method = exports.first().ok_or("a guest without exports")?.method();
+        for profile in [Profile::default(), Profile::granting(|_| true)] {
+            match engine.link(&compiled, &profile, &method) {
+                Ok(linked) => {
+                    interfaces
+                        .extend(linked.imports().iter().filter_map(|import| import.interface));
+                }
+                // The export takes resources, which is found out after the imports were linked.
+                Err(LinkError::Signature { .. }) => {}
+                Err(error) => return Err(format!("{name}: {error:?}").into()),
+            }
+        }
+    }
+    assert!(interfaces.len() > 10, "the guests import too little for this test: {interfaces:?}");
+    Ok(())
+}
