@@ -103,7 +103,7 @@ impl Assembly<'_> {
                 }
                 Ok(None) => {}
                 Err(Fault { field, report }) => {
-                    problems.at(self.registry, &entry.id, field, report);
+                    problems.at(self.registry, &entry.id, field, *report);
                 }
             }
         }

@@ -18,12 +18,13 @@ const BAD_CODE: Rule = Rule::new("bad-code");
 /// Something wrong with a field of an entry.
 pub(crate) struct Fault {
     pub(crate) field: &'static str,
-    pub(crate) report: Report,
+    /// Boxed: it is large, and faults are rare.
+    pub(crate) report: Box<Report>,
 }
 
 impl Fault {
     pub(crate) fn at(field: &'static str, report: Report) -> Self {
-        Self { field, report }
+        Self { field, report: Box::new(report) }
     }
 }
 

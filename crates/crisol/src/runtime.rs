@@ -26,7 +26,6 @@ pub(crate) struct Inner {
 
 impl Runtime {
     /// Begins to set a runtime up.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }

@@ -54,7 +54,7 @@ impl Linked {
         let made = until(deadline, inner.pre.instantiate_async(&mut store)).await?;
         let instance = made.map_err(|error| fail(error, &store, started))?;
         let func = instance
-            .get_func(&mut store, &inner.index)
+            .get_func(&mut store, inner.index)
             .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;
         Ok(Instance { store, func, has_result: inner.has_result, calls: 0, spoiled: false })
     }

@@ -1,10 +1,13 @@
 //! The clock that interrupts guests: one thread that advances the epoch of engines.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use wasmtime::EngineWeak;
+
+/// Engines that may be handed over before the thread takes the first.
+const FLAVOURS: usize = 4;
 
 /// Advances the epoch of the engines it was given, for as long as one of them lives.
 ///
@@ -13,12 +16,12 @@ use wasmtime::EngineWeak;
 /// epoch to stop it.
 #[derive(Debug)]
 pub(crate) struct Ticker {
-    engines: Sender<EngineWeak>,
+    engines: SyncSender<EngineWeak>,
 }
 
 impl Ticker {
     pub(crate) fn start(tick: Duration) -> std::io::Result<Self> {
-        let (engines, inbox) = channel();
+        let (engines, inbox) = sync_channel(FLAVOURS);
         let clock = thread::Builder::new().name("crisol-epoch".to_owned());
         clock.spawn(move || run(tick, &inbox))?;
         Ok(Self { engines })
