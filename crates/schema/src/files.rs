@@ -50,8 +50,10 @@ impl Files {
 
     /// The bytes of a file, at most `max`.
     pub(crate) fn read(&self, path: &str, max: u64) -> Result<Vec<u8>, Report> {
-        let fail =
-            |why: String| Report::error(Rule::IO, format!("cannot read {}: {why}", quote(path)));
+        let fail = |why: String| {
+            Report::error(Rule::IO, format!("cannot read {}: {why}", quote(path)))
+                .help("let the file be read, or move it out of the app")
+        };
         let root = match self {
             Self::Memory(files) => {
                 let text = files.get(path).ok_or_else(|| fail("no such file".to_owned()))?;
@@ -103,7 +105,7 @@ fn after_colon(message: &str) -> &str {
 }
 
 /// An I/O error in lower case and without the number of the operating system.
-fn plain(error: &std::io::Error) -> String {
+pub(crate) fn plain(error: &std::io::Error) -> String {
     use std::io::ErrorKind as Kind;
     match error.kind() {
         Kind::NotFound => "no such file".to_owned(),

@@ -37,7 +37,7 @@ pub use kinds::{
 pub use load::Loader;
 pub use pin::{Pin, PinError, pin};
 pub use problems::{Color, Problem, Problems, Report, Rule, Severity};
-pub use registry::{App, Entry, Registry};
+pub use registry::{App, Entry, IndexFile, Registry};
 pub use source::Place;
 pub use values::{
     BadValue, CommandName, DirectoryPath, EnvName, FileMode, FsPath, GuestPath, HostPattern,

@@ -8,7 +8,7 @@ use crisol_core::{EntryId, Namespace, Value};
 
 use crate::decode::{Cx, Link};
 use crate::entry::{self, Draft};
-use crate::files::{Files, MAX_INDEX, strip_bom};
+use crate::files::{Files, MAX_INDEX, plain, strip_bom};
 use crate::kind::KindName;
 use crate::kinds::{self, Body, Code, Kind};
 use crate::link;
@@ -107,7 +107,7 @@ impl Loader {
         match Files::open(dir) {
             Ok(files) => self.run(&files),
             Err(error) => {
-                let message = format!("cannot open the app `{}`: {error}", dir.display());
+                let message = format!("cannot open the app `{}`: {}", dir.display(), plain(&error));
                 let report = Report::error(Rule::IO, message)
                     .help("name a folder with an `_index.yaml` in it");
                 let mut sink = Sink::default();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::registry::Origin;
 use crate::source::{Sources, Span};
-use crate::yaml::{Data, Node, Style};
+use crate::yaml::{Data, MAX_DEPTH, Node, Style};
 
 /// One step of a path of fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,12 +18,15 @@ pub(crate) fn steps(path: &str) -> Option<Vec<Step<'_>>> {
     let mut steps = Vec::new();
     for part in path.split('.') {
         let (key, mut rest) = part.split_at(part.find('[').unwrap_or(part.len()));
-        if key.is_empty() {
+        if key.is_empty() || steps.len() >= MAX_DEPTH {
             return None;
         }
         steps.push(Step::Key(key));
         while let Some(inner) = rest.strip_prefix('[') {
             let (index, after) = inner.split_once(']')?;
+            if steps.len() >= MAX_DEPTH {
+                return None;
+            }
             steps.push(Step::Index(index.parse().ok()?));
             rest = after;
         }

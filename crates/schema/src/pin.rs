@@ -168,7 +168,11 @@ struct Edit {
 
 fn edit(text: &str, entry: &Node, hash: Sha256Hash) -> Option<Edit> {
     let fields = fields(entry);
-    let map = fields.span.range();
+    let (whole, map) = (entry.span.range(), fields.span.range());
+    // An alias' map is another entry's too.
+    if map.start < whole.start || map.end > whole.end {
+        return None;
+    }
     // What `<<` brought along is written elsewhere.
     let own = |pair: &&Pair| map.contains(&(pair.key_span.start as usize));
     let flow = text.get(map.start..)?.starts_with('{');

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crisol_core::{EntryId, Value};
-use serde::ser::{SerializeMap, SerializeSeq};
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::kinds::{HttpEndpoint, HttpRouter, HttpStatic, Kind, Parent};
@@ -173,31 +173,47 @@ impl Entry {
     }
 }
 
-/// One namespace as an index file writes it.
-struct NamespaceFile<'r>(&'r str, Vec<&'r Entry>);
+/// The entries of one namespace, which serialise as an index file that loads again: all defaults filled
+/// in, references in full. A `file://` source stays one, its path taken from the app's folder.
+#[derive(Debug)]
+pub struct IndexFile<'r> {
+    namespace: &'r str,
+    entries: Vec<&'r Entry>,
+}
 
-impl Serialize for NamespaceFile<'_> {
+impl IndexFile<'_> {
+    /// The namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.namespace
+    }
+}
+
+impl Serialize for IndexFile<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(3))?;
         map.serialize_entry("version", "1.0")?;
-        map.serialize_entry("namespace", self.0)?;
-        map.serialize_entry("entries", &self.1)?;
+        map.serialize_entry("namespace", self.namespace)?;
+        map.serialize_entry("entries", &self.entries)?;
         map.end()
     }
 }
 
-/// A list of index files, one for each namespace: each of them loads, and gives the same entries. A
-/// `file://` source stays one, its path taken from the app's folder.
-impl Serialize for Registry {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl Registry {
+    /// The registry as index files, one for each namespace in order.
+    #[must_use]
+    pub fn index_files(&self) -> Vec<IndexFile<'_>> {
         let mut files: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
         for entry in self.entries.values() {
             files.entry(entry.id.namespace()).or_default().push(entry);
         }
-        let mut list = serializer.serialize_seq(Some(files.len()))?;
-        for (namespace, entries) in files {
-            list.serialize_element(&NamespaceFile(namespace, entries))?;
-        }
-        list.end()
+        files.into_iter().map(|(namespace, entries)| IndexFile { namespace, entries }).collect()
+    }
+}
+
+/// As the list of [`Registry::index_files`].
+impl Serialize for Registry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.index_files())
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Node {
     pub(crate) span: Span,
     /// How many values this one is, itself and all aliases written out.
     weight: u64,
+    /// How deep it nests, aliases written out: 1 for a scalar.
+    depth: usize,
     pub(crate) data: Data,
 }
 
@@ -47,12 +49,12 @@ pub(crate) struct Pair {
 
 impl Node {
     pub(crate) fn new(span: Span, data: Data) -> Self {
-        let weight = match &data {
-            Data::Scalar(_) => 1,
-            Data::List(items) => 1 + items.iter().map(|item| item.weight).sum::<u64>(),
-            Data::Map(pairs) => 1 + pairs.iter().map(|pair| pair.value.weight).sum::<u64>(),
+        let inner = match &data {
+            Data::Scalar(_) => (0, 0),
+            Data::List(items) => taken(items.iter()),
+            Data::Map(pairs) => taken(pairs.iter().map(|pair| &pair.value)),
         };
-        Self { span, weight, data }
+        Self { span, weight: 1 + inner.0, depth: 1 + inner.1, data }
     }
 
     pub(crate) fn null(span: Span) -> Self {
@@ -85,4 +87,9 @@ impl Node {
     pub(crate) fn place_of(&self, key: &str) -> Span {
         self.get(key).map_or(self.span, |node| node.span)
     }
+}
+
+/// Weight and depth of what a list or map holds.
+fn taken<'n>(nodes: impl Iterator<Item = &'n Arc<Node>>) -> (u64, usize) {
+    nodes.fold((0, 0), |(weight, depth), node| (weight + node.weight, depth.max(node.depth)))
 }

@@ -38,6 +38,7 @@ struct Builder<'f> {
     anchors: HashMap<usize, Arc<Node>>,
     aliased: u64,
     nodes: usize,
+    max_nodes: usize,
     documents: usize,
     root: Option<Arc<Node>>,
     faults: &'f mut Vec<Fault>,
@@ -46,6 +47,15 @@ struct Builder<'f> {
 /// Reads a text as one YAML document. Syntax errors end the reading; duplicate keys and the like do
 /// not. `None` means that nothing can be used.
 pub(crate) fn parse(source: u32, text: &str, faults: &mut Vec<Fault>) -> Option<Arc<Node>> {
+    bounded(source, text, MAX_NODES, faults)
+}
+
+fn bounded(
+    source: u32,
+    text: &str,
+    max_nodes: usize,
+    faults: &mut Vec<Fault>,
+) -> Option<Arc<Node>> {
     let mut options = granit_parser::options! {};
     options.set_emit_comments(false);
     options.flow_nesting_limit = MAX_DEPTH * 2;
@@ -57,6 +67,7 @@ pub(crate) fn parse(source: u32, text: &str, faults: &mut Vec<Fault>) -> Option<
         anchors: HashMap::new(),
         aliased: 0,
         nodes: 0,
+        max_nodes,
         documents: 0,
         root: None,
         faults,
@@ -184,6 +195,9 @@ impl Builder<'_> {
                 .help("write the value out");
             return Err(fault(span, report));
         };
+        if self.stack.len() + node.depth > MAX_DEPTH + 1 {
+            return Err(fault(span, too_deep()));
+        }
         self.aliased = self.aliased.saturating_add(node.weight);
         if self.aliased > MAX_ALIASED {
             let report = Report::error(
@@ -198,8 +212,8 @@ impl Builder<'_> {
 
     fn value(&mut self, node: Arc<Node>, anchor: usize) -> Result<(), Fault> {
         self.nodes += 1;
-        if self.nodes > MAX_NODES {
-            let message = format!("the file has over {MAX_NODES} values");
+        if self.nodes > self.max_nodes {
+            let message = format!("the file has over {} values", self.max_nodes);
             let report = Report::error(Rule::TOO_LARGE, message).help("split the file");
             return Err(fault(node.span, report));
         }
@@ -285,5 +299,20 @@ impl Mapping {
             }
         }
         self.pairs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, bounded};
+
+    #[test]
+    fn values_are_counted() {
+        let mut faults: Vec<Fault> = Vec::new();
+        // Four scalars and the list around them.
+        assert!(bounded(0, "[1, 2, 3, 4]", 5, &mut faults).is_some() && faults.is_empty());
+        assert!(bounded(0, "[1, 2, 3, 4, 5]", 5, &mut faults).is_none());
+        let messages: Vec<_> = faults.iter().map(|fault| fault.1.message.as_str()).collect();
+        assert_eq!(messages, ["the file has over 5 values"]);
     }
 }

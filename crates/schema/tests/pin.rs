@@ -1,0 +1,157 @@
+//! Writing hashes in place.
+
+use std::error::Error;
+use std::fs;
+
+use crisol_core::EntryId;
+use crisol_schema::{Loader, Sha256Hash, pin};
+use tempfile::TempDir;
+
+type Tested = Result<(), Box<dyn Error>>;
+
+const NEW: &str = "sha256:abababababababababababababababababababababababababababababababab";
+
+fn hash() -> Sha256Hash {
+    [0xab; 32].into()
+}
+
+/// `HASH` in `expected` is the new one.
+fn check(text: &str, expected: &str) -> Tested {
+    let namespace = "n".parse()?;
+    let id: EntryId = "n:f".parse()?;
+    let out = pin(text, &id, Some(&namespace), hash())?;
+    assert_eq!(out, expected.replace("HASH", NEW));
+    // A second time changes nothing.
+    assert_eq!(pin(&out, &id, Some(&namespace), hash())?, out);
+    Ok(())
+}
+
+#[test]
+fn a_hash_is_replaced_where_it_stands() -> Tested {
+    let text = |hash: &str| {
+        format!(
+            "# The app.
+namespace: n   # ours
+
+entries:
+  # first
+  - name: other
+    kind: function.wasm
+    hash: sha256:0000
+
+  - kind: function.wasm
+    name: f
+    hash: {hash}   # keep me
+    fs:   assets
+
+    path: /f.wasm
+"
+        )
+    };
+    for old in ["sha256:...", "x", "\"sha256:12\"", "'q'", "12", "[a, b]"] {
+        let new = if old.starts_with('"') { "\"HASH\"" } else { "HASH" };
+        check(&text(old), &text(new))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_empty_hash_is_filled() -> Tested {
+    check("- name: f\n  hash:\n  path: x\n", "- name: f\n  hash: HASH\n  path: x\n")?;
+    check("- name: f\n  hash: # none\n  path: x\n", "- name: f\n  hash: HASH # none\n  path: x\n")?;
+    check("- name: f\n  hash:", "- name: f\n  hash: HASH")
+}
+
+#[test]
+fn a_missing_hash_is_added_after_the_path() -> Tested {
+    check(
+        "entries:\n    - name: f\n      fs: a\n      path: /x.wasm # here\n      method: g\n",
+        "entries:\n    - name: f\n      fs: a\n      path: /x.wasm # here\n      hash: HASH\n      method: g\n",
+    )?;
+    check("- {name: f, path: x, method: g}", "- {name: f, path: x, hash: \"HASH\", method: g}")?;
+    check("-   name: f", "-   name: f\n    hash: HASH")?;
+    check("- name: f\r\n  path: x\r\n", "- name: f\r\n  path: x\r\n  hash: HASH\r\n")?;
+    check(
+        "- name: f\n  path: >-\n    x\n\n  fs: a",
+        "- name: f\n  path: >-\n    x\n  hash: HASH\n\n  fs: a",
+    )
+}
+
+#[test]
+fn fields_under_data_json_bom_and_anchors() -> Tested {
+    check(
+        "- name: f\n  data:\n    path: x\n    method: g\n",
+        "- name: f\n  data:\n    path: x\n    hash: HASH\n    method: g\n",
+    )?;
+    check(
+        "\u{feff}{\"entries\": [\n\t{\"name\": \"f\", \"path\": \"x\", \"hash\": \"no\"}\n]}",
+        "\u{feff}{\"entries\": [\n\t{\"name\": \"f\", \"path\": \"x\", \"hash\": \"HASH\"}\n]}",
+    )?;
+    check(
+        "{\"entries\": [{\"name\": \"f\", \"path\": \"x\"}]}",
+        "{\"entries\": [{\"name\": \"f\", \"path\": \"x\", \"hash\": \"HASH\"}]}",
+    )?;
+    check(
+        "- name: g\n  hash: &h sha256:1\n- name: f\n  hash: *h\n",
+        "- name: g\n  hash: &h sha256:1\n- name: f\n  hash: HASH\n",
+    )?;
+    check(
+        "- &g\n  name: g\n  path: x\n  hash: sha256:1\n- <<: *g\n  name: f\n",
+        "- &g\n  name: g\n  path: x\n  hash: sha256:1\n- <<: *g\n  name: f\n  hash: HASH\n",
+    )
+}
+
+#[test]
+fn what_cannot_be_pinned_is_said() -> Tested {
+    let id: EntryId = "n:f".parse()?;
+    let namespace = "n".parse()?;
+    let fail = |text: &str| pin(text, &id, Some(&namespace), hash()).map_err(|e| e.to_string());
+    assert_eq!(fail("- name: g"), Err("there is no entry `n:f` in the file".to_owned()));
+    assert_eq!(
+        fail("namespace: m\nentries: [{name: f}]"),
+        Err("there is no entry `n:f` in the file".to_owned())
+    );
+    assert!(fail("- [").is_err_and(|error| error.starts_with("the file is not YAML: ")));
+    // Writing here would change the anchor's other users.
+    let shared = "- name: g\n  data: &d {path: x}\n- name: f\n  data: *d\n";
+    assert_eq!(
+        fail(shared),
+        Err("the entry `n:f` is not written out in the file: write its `hash:` by hand".to_owned())
+    );
+    Ok(())
+}
+
+#[test]
+fn an_app_tells_what_can_be_pinned() -> Tested {
+    let dir = TempDir::new()?;
+    fs::create_dir_all(dir.path().join("sub"))?;
+    fs::write(
+        dir.path().join("sub/_index.yaml"),
+        format!(
+            "namespace: n
+entries:
+  - {{name: assets, kind: fs.directory, directory: wasm}}
+  - {{name: none, kind: function.wasm, fs: assets, path: /a.wasm, method: f}}
+  - {{name: bad, kind: process.wasm, fs: assets, path: b.wasm, method: f, hash: 'sha256:...'}}
+  - {{name: good, kind: function.wasm, fs: assets, path: c.wasm, method: f, hash: '{NEW}'}}
+  - {{name: text, kind: function.wat, source: (module), method: f}}
+"
+        ),
+    )?;
+    assert!(Loader::new().load(dir.path()).is_err());
+    let pins = Loader::new().pins(dir.path())?;
+    let shown: Vec<_> = pins
+        .iter()
+        .map(|pin| (pin.id.as_str(), pin.wasm("app".as_ref()), pin.hash == Some(hash())))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("n:bad", "app/wasm/b.wasm".into(), false),
+            ("n:good", "app/wasm/c.wasm".into(), true),
+            ("n:none", "app/wasm/a.wasm".into(), false),
+        ]
+    );
+    assert!(pins.iter().all(|pin| pin.index == std::path::Path::new("sub/_index.yaml")));
+    Ok(())
+}

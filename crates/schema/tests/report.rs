@@ -1,0 +1,218 @@
+//! What other crates report into entries, and the forms that problems take.
+
+use std::error::Error;
+
+use crisol_core::EntryId;
+use crisol_schema::{App, Color, Loader, Problems, Report, Rule};
+use expect_test::{Expect, expect};
+
+type Tested = Result<(), Box<dyn Error>>;
+
+const TEXT: &str = "namespace: n
+entries:
+  - name: f
+    kind: function.wat
+    method: f
+    wit: 'f: func();'
+    wasi:
+      mounts:
+        - {fs: d, guest: /data}
+    source: |
+      (module
+        (func (export \"f\")
+          i32.oops))
+  - {name: d, kind: fs.directory, directory: d}
+  - {name: g, kind: function.wat, method: g, source: 'file://wat/g.wat'}
+";
+
+fn app() -> Result<App, Problems> {
+    Loader::new()
+        .file("a/_index.yaml", TEXT)
+        .file("a/wat/g.wat", "(module\n  (oops))\n")
+        .load_files()
+}
+
+fn check(report: impl FnOnce(&App, &mut Problems), expected: &Expect) -> Tested {
+    let app = app()?;
+    let mut problems = Problems::new();
+    report(&app, &mut problems);
+    expected.assert_eq(&problems.to_string());
+    Ok(())
+}
+
+fn report() -> Report {
+    Report::error(Rule::new("bad-wat"), "unknown operator").help("write an instruction")
+}
+
+fn id(text: &str) -> EntryId {
+    text.parse().unwrap_or_else(|_| unreachable!("{text} is an id"))
+}
+
+#[test]
+fn at_a_field() -> Tested {
+    check(
+        |app, problems| problems.at(&app.registry, &id("n:f"), "wasi.mounts[0].guest", report()),
+        &expect![[r#"
+            error[bad-wat]: unknown operator
+             --> a/_index.yaml:9:26
+              |
+            9 |         - {fs: d, guest: /data}
+              |                          ^^^^^
+              |
+              = help: write an instruction
+
+            1 error
+        "#]],
+    )
+}
+
+#[test]
+fn at_a_field_that_is_not_written() -> Tested {
+    check(
+        |app, problems| problems.at(&app.registry, &id("n:f"), "imports", report().label("add it")),
+        &expect![[r"
+            error[bad-wat]: unknown operator
+             --> a/_index.yaml:4:11
+              |
+            4 |     kind: function.wat
+              |           ^^^^^^^^^^^^ add it
+              |
+              = help: write an instruction
+
+            1 error
+        "]],
+    )
+}
+
+#[test]
+fn inside_a_block_a_quoted_text_and_a_file() -> Tested {
+    check(
+        |app, problems| {
+            let source = "(module\n  (func (export \"f\")\n    i32.oops))\n";
+            let at = source.find("i32.oops").unwrap_or(0);
+            problems.inside(&app.registry, &id("n:f"), "source", at, report());
+            problems.inside(&app.registry, &id("n:f"), "wit", 3, report());
+            problems.inside(&app.registry, &id("n:g"), "source", "(module\n  (".len(), report());
+            problems.inside(&app.registry, &id("n:g"), "source", 1_000_000, report());
+        },
+        &expect![[r#"
+            error[bad-wat]: unknown operator
+              --> a/_index.yaml:13:11
+               |
+            13 |           i32.oops))
+               |           ^
+               |
+               = help: write an instruction
+
+            error[bad-wat]: unknown operator
+             --> a/_index.yaml:6:14
+              |
+            6 |     wit: 'f: func();'
+              |              ^
+              |
+              = help: write an instruction
+
+            error[bad-wat]: unknown operator
+             --> a/wat/g.wat:2:4
+              |
+            2 |   (oops))
+              |    ^
+              |
+              = help: write an instruction
+
+            error[bad-wat]: unknown operator
+             --> a/wat/g.wat:3:1
+              |
+            3 |
+              | ^
+              |
+              = help: write an instruction
+
+            4 errors
+        "#]],
+    )
+}
+
+#[test]
+fn an_unknown_entry_has_no_place() -> Tested {
+    check(
+        |app, problems| problems.at(&app.registry, &id("n:nothing"), "", report()),
+        &expect![[r#"
+            error[bad-wat]: unknown operator
+             |
+             = help: write an instruction
+
+            1 error
+        "#]],
+    )
+}
+
+#[test]
+fn as_json() -> Tested {
+    let app = app()?;
+    let mut problems = Problems::new();
+    let warning = Report::warning(Rule::UNUSED, "nothing uses it");
+    problems.at(&app.registry, &id("n:f"), "wasi.mounts[0].guest", warning);
+    let found = serde_json::to_string_pretty(&problems)?;
+    expect![[r#"
+        {
+          "errors": 0,
+          "warnings": 1,
+          "omitted": 0,
+          "problems": [
+            {
+              "severity": "warning",
+              "rule": "unused",
+              "message": "nothing uses it",
+              "help": null,
+              "file": "a/_index.yaml",
+              "line": 9,
+              "column": 26,
+              "end_line": 9,
+              "end_column": 31,
+              "entry": "n:f",
+              "field": "wasi.mounts[0].guest",
+              "also": []
+            }
+          ]
+        }"#]]
+    .assert_eq(&found);
+    Ok(())
+}
+
+#[test]
+fn colour_is_only_on_demand() -> Tested {
+    let app = app()?;
+    let mut problems = Problems::new();
+    problems.at(&app.registry, &id("n:f"), "method", report());
+    assert!(!problems.render(Color::Never).contains('\u{1b}'));
+    assert!(problems.render(Color::Always).contains("\u{1b}["));
+    Ok(())
+}
+
+#[test]
+fn what_a_file_holds_cannot_drive_the_terminal() -> Tested {
+    let text = "namespace: \"n\\e[31m\"\nentries: [] # \u{1b}[2J\n\"\\e]0;title\\a\": 1\n";
+    let Err(problems) = Loader::new().file("_index.yaml", text).load_files() else {
+        return Err("it loads".into());
+    };
+    assert!(!problems.to_string().contains('\u{1b}'), "{problems:?}");
+    Ok(())
+}
+
+#[test]
+fn problems_are_counted_and_bounded() -> Tested {
+    let entries: String = (0..3_000).map(|_| "  - {}\n").collect();
+    let text = format!("namespace: n\nentries:\n{entries}");
+    let Err(problems) = Loader::new().file("_index.yaml", text).load_files() else {
+        return Err("it loads".into());
+    };
+    // Each has neither a name nor a kind.
+    assert_eq!(
+        (problems.errors(), problems.omitted(), problems.iter().len()),
+        (6_000, 5_000, 1_000)
+    );
+    let text = problems.to_string();
+    assert!(text.ends_with("6000 errors (5000 of them not shown)\n"), "{}", text.len());
+    Ok(())
+}
