@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
@@ -25,11 +25,14 @@ pub(crate) enum Base {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) is_file: bool,
-    pub(crate) modified: Option<SystemTime>,
+    modified: Option<SystemTime>,
     len: u64,
-    /// Device, inode and the second and nanosecond of the last change, where there are such: a file
-    /// that was replaced by one of the same size and date is another.
-    identity: [u64; 4],
+    /// When anything of the file changed last, the date of its text put back among it: since 1970.
+    /// Zero where there is no such date.
+    changed: Duration,
+    /// Device and inode, where there are such: a file that was replaced by one of the same size and date
+    /// is another.
+    identity: [u64; 2],
 }
 
 impl Base {
@@ -74,6 +77,20 @@ impl Base {
     }
 }
 
+impl Stamp {
+    /// Whether the last change was longer ago than this.
+    pub(crate) fn is_older_than(&self, age: Duration, now: SystemTime) -> bool {
+        let changed = SystemTime::UNIX_EPOCH + self.changed;
+        let last = self.modified.map_or(changed, |modified| modified.max(changed));
+        now.duration_since(last).is_ok_and(|found| found > age)
+    }
+}
+
+#[cfg(unix)]
+fn since_1970(seconds: i64, nanoseconds: i64) -> Duration {
+    Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanoseconds).unwrap_or(0))
+}
+
 fn or_itself(real: io::Result<PathBuf>, path: &Path) -> io::Result<PathBuf> {
     match real {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
@@ -88,12 +105,8 @@ fn of_cap(metadata: &cap_std::fs::Metadata) -> Stamp {
         is_file: metadata.is_file(),
         modified: metadata.modified().ok().map(|time| time.into_std()),
         len: metadata.len(),
-        identity: [
-            metadata.dev(),
-            metadata.ino(),
-            metadata.ctime().cast_unsigned(),
-            metadata.ctime_nsec().cast_unsigned(),
-        ],
+        changed: since_1970(metadata.ctime(), metadata.ctime_nsec()),
+        identity: [metadata.dev(), metadata.ino()],
     }
 }
 
@@ -103,7 +116,8 @@ fn of_cap(metadata: &cap_std::fs::Metadata) -> Stamp {
         is_file: metadata.is_file(),
         modified: metadata.modified().ok().map(|time| time.into_std()),
         len: metadata.len(),
-        identity: [0; 4],
+        changed: Duration::ZERO,
+        identity: [0; 2],
     }
 }
 
@@ -114,12 +128,8 @@ fn of_std(metadata: &std::fs::Metadata) -> Stamp {
         is_file: metadata.is_file(),
         modified: metadata.modified().ok(),
         len: metadata.len(),
-        identity: [
-            metadata.dev(),
-            metadata.ino(),
-            metadata.ctime().cast_unsigned(),
-            metadata.ctime_nsec().cast_unsigned(),
-        ],
+        changed: since_1970(metadata.ctime(), metadata.ctime_nsec()),
+        identity: [metadata.dev(), metadata.ino()],
     }
 }
 
@@ -129,7 +139,8 @@ fn of_std(metadata: &std::fs::Metadata) -> Stamp {
         is_file: metadata.is_file(),
         modified: metadata.modified().ok(),
         len: metadata.len(),
-        identity: [0; 4],
+        changed: Duration::ZERO,
+        identity: [0; 2],
     }
 }
 

@@ -24,8 +24,10 @@ pub(crate) struct Document<'t> {
 struct Assignment {
     name: EnvName,
     value: String,
-    /// From the first to the last character, line break not included.
+    /// From the first character of the name to the last of the value.
     span: Range<usize>,
+    /// The same with what is before and behind it on its lines, the line break too.
+    lines: Range<usize>,
 }
 
 /// What is wrong, and in which line, from 1.
@@ -51,8 +53,12 @@ impl<'t> Document<'t> {
                         let before = text.get(..start).unwrap_or_default();
                         Malformed { line: before.matches('\n').count() + 1, problem }
                     })?;
-                    lines.push(Assignment { name, value, span: start..cursor.at });
+                    let span = start..cursor.at;
                     cursor.skip(|c| c != '\n');
+                    cursor.take('\n');
+                    let before = text.get(..start).unwrap_or_default();
+                    let whole = before.trim_end_matches(is_blank).len()..cursor.at;
+                    lines.push(Assignment { name, value, span, lines: whole });
                 }
             }
         }
@@ -62,11 +68,15 @@ impl<'t> Document<'t> {
         self.lines.into_iter().map(|line| (line.name, line.value)).collect()
     }
 
-    /// Changes the line that counts, removing others of that name; adds one when there is none.
+    /// Changes the line that counts, removing others of that name; adds one when there is none. What
+    /// stands behind a changed value, a comment say, stays.
     pub(crate) fn set(&mut self, name: &EnvName, value: Option<&str>) {
         let mut value = value.map(|value| format!("{name}={}", quoted(value)));
         for line in self.lines.iter().rev().filter(|line| line.name == *name) {
-            self.changes.push((line.span.clone(), value.take().unwrap_or_default()));
+            self.changes.push(match value.take() {
+                Some(value) => (line.span.clone(), value),
+                None => (line.lines.clone(), String::new()),
+            });
         }
         if let Some(mut line) = value {
             line.push('\n');
@@ -80,10 +90,7 @@ impl<'t> Document<'t> {
     pub(crate) fn into_text(mut self) -> String {
         self.changes.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
         let mut text = self.text.to_owned();
-        for (mut span, new) in self.changes {
-            if new.is_empty() && text.get(span.end..).is_some_and(|rest| rest.starts_with('\n')) {
-                span.end += 1;
-            }
+        for (span, new) in self.changes {
             text.replace_range(span, &new);
         }
         text
@@ -239,4 +246,113 @@ impl<'t> Cursor<'t> {
 
 fn is_blank(c: char) -> bool {
     c == ' ' || c == '\t'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+    use proptest::prelude::{any, prop, prop_assert_eq, proptest};
+
+    fn check(text: &str, expected: Expect) {
+        let shown = match Document::parse(text) {
+            Ok(document) => {
+                let lines = document.lines.iter();
+                lines.map(|line| format!("{}={:?}\n", line.name, line.value)).collect()
+            }
+            Err(Malformed { line, problem }) => format!("line {line}: {problem}"),
+        };
+        expected.assert_eq(&shown);
+    }
+
+    #[test]
+    fn values_are_read() {
+        check(
+            "\u{feff}A=1\r\n\n# comment\n  export B = two words  # not this\nexport=x\nC=a#b\nD=\nE=#\nA=last\nÑ=x=y",
+            expect![[""]],
+        );
+        check(
+            "A='it is $HOME \\n # all' # but not this\nB=\"a\\n\\t\\\\\\\"\\$b\"\nC='two\nlines'\nD=\"\"#",
+            expect![[""]],
+        );
+    }
+
+    #[test]
+    fn nothing_of_the_host_is_put_in() {
+        check("A=$PATH\nB=${PATH}\nC=\"$PATH `id` $(id)\"\nD=~", expect![[""]]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_by_line() {
+        check("A=1\nB\nC=2", expect![[""]]);
+        check("A=1\n\n=2", expect![[""]]);
+        check("A='two\nlines'\nB='open", expect![[""]]);
+        check("A=\"open\nB=1", expect![[""]]);
+        check("A=\"\\x\"", expect![[""]]);
+        check("A='x'y", expect![[""]]);
+        check("export A", expect![[""]]);
+    }
+
+    fn set(text: &str, name: &str, value: Option<&str>) -> String {
+        let mut document = Document::parse(text).unwrap_or_else(|error| panic!("{error:?}"));
+        document.set(&name.parse().unwrap_or_else(|_| panic!("{name}")), value);
+        document.into_text()
+    }
+
+    #[test]
+    fn a_value_is_changed_in_its_place() {
+        assert_eq!(set("", "A", Some("1")), "A=1\n");
+        assert_eq!(set("B=2", "A", Some("1")), "B=2\nA=1\n");
+        assert_eq!(set(" A=1 # one\nB=2\n", "A", Some("3")), " A=3 # one\nB=2\n");
+        assert_eq!(set("A=1 # old\nB=2\n  A=2 # two", "A", Some("3")), "B=2\n  A=3 # two");
+        assert_eq!(set("B=2\n  A=1 # one\n\nC=3", "A", None), "B=2\n\nC=3");
+        assert_eq!(set("A='a\nb' # x\nB=2", "A", None), "B=2");
+        assert_eq!(set("B=2", "A", None), "B=2");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(
+            before in "([A-C]=[a-z]{0,3}( # x)?\n|# [a-z]*\n|\n){0,6}",
+            name in "[A-C]",
+            value in any::<String>(),
+        ) {
+            let value = value.replace('\0', "");
+            let name: EnvName = name.parse()?;
+            let mut expected = Document::parse(&before).map_err(|e| e.problem).unwrap_or_else(|e| panic!("{e}")).values();
+            expected.insert(name.clone(), value.clone());
+            let text = set(&before, name.as_str(), Some(&value));
+            let read = Document::parse(&text).map(Document::values);
+            prop_assert_eq!(read, Ok(expected), "{}", text);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "[A-C='\"\\\\ \t\r\n#$xé]{0,40}") {
+            if let Ok(document) = Document::parse(&text) {
+                let names: Vec<EnvName> = document.lines.iter().map(|l| l.name.clone()).collect();
+                let mut rest = document;
+                for name in &names {
+                    rest.set(name, None);
+                }
+                rest.changes.sort_by_key(|(span, _)| span.start);
+                rest.changes.dedup();
+                let rest = rest.into_text();
+                prop_assert_eq!(Document::parse(&rest).map(|d| d.values().len()), Ok(0), "{}", rest);
+            }
+        }
+
+        #[test]
+        fn many_values_at_once_read_back(
+            values in prop::collection::hash_map("[A-Z_][A-Z0-9_]{0,8}", any::<String>(), 0..8),
+        ) {
+            let mut text = String::new();
+            let mut expected = HashMap::new();
+            for (name, value) in values {
+                let value = value.replace('\0', "");
+                text = set(&text, &name, Some(&value));
+                expected.insert(name.parse::<EnvName>()?, value);
+            }
+            prop_assert_eq!(Document::parse(&text).map(Document::values), Ok(expected), "{}", text);
+        }
+    }
 }

@@ -32,6 +32,8 @@ pub(crate) struct EnvFile {
     root: PathBuf,
     auto_init: bool,
     mode: Option<u32>,
+    /// See [`SETTLING`].
+    settling: Duration,
     known: RwLock<Option<Known>>,
     /// Held while writing: two writers must not lose one another's values.
     writing: Mutex<()>,
@@ -65,6 +67,7 @@ impl EnvFile {
             root: root.map(|root| root.path().to_owned()).unwrap_or_default(),
             auto_init,
             mode,
+            settling: SETTLING,
             known: RwLock::new(None),
             writing: Mutex::new(()),
         };
@@ -137,10 +140,7 @@ impl EnvFile {
         let values = Arc::new(self.parse(&text)?.values());
         // Only what was read of a file that has not changed since it was looked at, nor just before.
         let after = base.stamp(&self.path).ok();
-        let settled = stamp
-            .modified
-            .and_then(|modified| before.duration_since(modified).ok())
-            .is_some_and(|age| age > SETTLING);
+        let settled = stamp.is_older_than(self.settling, before);
         let known = Known { stamp, values: Arc::clone(&values) };
         *self.known.write().unwrap_or_else(PoisonError::into_inner) =
             (settled && after == Some(stamp)).then_some(known);
@@ -221,4 +221,54 @@ fn create(dir: &Dir, name: &Path, mode: Option<u32>) -> io::Result<cap_std::fs::
 #[cfg(not(unix))]
 fn create(dir: &Dir, name: &Path, _: Option<u32>) -> io::Result<cap_std::fs::File> {
     dir.open_with(name, OpenOptions::new().write(true).create_new(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Tested = Result<(), Box<dyn std::error::Error>>;
+
+    fn file(path: &Path) -> Result<EnvFile, Box<dyn std::error::Error>> {
+        let path = path.display().to_string().parse()?;
+        Ok(EnvFile::new(&"a:file".parse()?, &path, None, false, None))
+    }
+
+    #[test]
+    fn a_file_is_read_anew_until_its_date_can_be_trusted() -> Tested {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("app.env");
+        std::fs::write(&path, "V=1")?;
+        let mut file = file(&path)?;
+        assert!(!Arc::ptr_eq(&file.values()?, &file.values()?));
+        file.settling = Duration::ZERO;
+        while !Arc::ptr_eq(&file.values()?, &file.values()?) {
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_known_of_a_file_is_dropped_when_it_changes() -> Tested {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("app.env");
+        std::fs::write(&path, "V=1")?;
+        let mut file = file(&path)?;
+        file.settling = Duration::ZERO;
+        let known = loop {
+            let known = file.values()?;
+            if Arc::ptr_eq(&known, &file.values()?) {
+                break known;
+            }
+        };
+        // Another inode, the same size, and the same date.
+        let date = path.metadata()?.modified()?;
+        let new = dir.path().join("new.env");
+        std::fs::write(&new, "V=2")?;
+        std::fs::File::options().write(true).open(&new)?.set_modified(date)?;
+        std::fs::rename(&new, &path)?;
+        assert!(!Arc::ptr_eq(&known, &file.values()?));
+        assert_eq!(file.value(&"V".parse()?)?.as_deref(), Some("2"));
+        Ok(())
+    }
 }

@@ -190,3 +190,57 @@ impl AsyncWrite for LogStream {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    /// Counts the events of a guest's output.
+    #[derive(Clone, Default)]
+    struct Events(Arc<Mutex<Vec<String>>>);
+
+    impl tracing::field::Visit for Events {
+        fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+            if field.name() == "message" {
+                self.0.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{value:?}"));
+            }
+        }
+    }
+
+    impl tracing::Subscriber for Events {
+        fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+            metadata.target() == GUEST_LOG
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            event.record(&mut self.clone());
+        }
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    #[tokio::test]
+    async fn both_kinds_of_stream_continue_one_line_and_the_last_ends_when_all_are_gone()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let events = Events::default();
+        let _guard = tracing::subscriber::set_default(events.clone());
+        let seen = || events.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let stream = LogStream::new(&"a:f".parse()?, "stdout");
+        let mut first = stream.p2_stream();
+        let mut second = Pin::from(stream.async_stream());
+        first.write(Bytes::from_static(b"one "))?;
+        second.write_all(b"line\nand ").await?;
+        second.shutdown().await?;
+        assert_eq!(seen(), ["one line"]);
+        drop((stream, first));
+        assert_eq!(seen(), ["one line"]);
+        drop(second);
+        assert_eq!(seen(), ["one line", "and "]);
+        Ok(())
+    }
+}
