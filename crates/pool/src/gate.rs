@@ -73,11 +73,23 @@ pub(crate) struct Rare<W> {
 /// What the background task is to do.
 #[derive(Debug)]
 pub(crate) struct Chores<W> {
-    /// Workers to drop, idle for too long.
+    /// Workers to drop.
     pub(crate) gone: Vec<Idle<W>>,
+    /// Why they go.
+    pub(crate) gone_for: Retired,
     /// Workers to make; each is to be handed in by [`Gate::stock`] or taken off by [`Gate::not_made`].
     pub(crate) make: usize,
     pub(crate) next: Next,
+}
+
+/// See [`Gate::demand`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Demand {
+    pub(crate) admitted: usize,
+    pub(crate) busy: usize,
+    pub(crate) peak: usize,
+    pub(crate) queued: usize,
+    pub(crate) workers: usize,
 }
 
 /// When the background task is to look again.
@@ -117,6 +129,10 @@ struct State<W> {
     parked: bool,
     /// Admissions when the background task looked last.
     seen: u64,
+    /// Permits out at once, at most, since they were asked for last.
+    peak: usize,
+    /// Workers to keep ready, when that is learned.
+    keep: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +157,8 @@ impl<W> Gate<W> {
             phase: Phase::Open,
             parked: true,
             seen: 0,
+            peak: 0,
+            keep: rules.start,
         };
         Self { state: Mutex::new(state), rules, buffer, reuse, tally }
     }
@@ -211,17 +229,55 @@ impl<W> Gate<W> {
         let mut s = self.lock();
         let mut gone = Vec::new();
         if s.phase != Phase::Open {
-            return Chores { gone, make: 0, next: Next::Over };
+            return Chores { gone, gone_for: Retired::Drained, make: 0, next: Next::Over };
         }
         if let (Keep::Nothing, Some(idle)) = (self.rules.keep, self.rules.idle) {
             gone.extend(s.ready.extract_if(.., |worker| now.duration_since(worker.since) >= idle));
+        }
+        let mut gone_for = Retired::Idle;
+        if matches!(self.rules.keep, Keep::Learned) && s.ready.len() > s.keep {
+            gone_for = Retired::Surplus;
+            // Those at the front have been lying there for longest.
+            let surplus = s.ready.len() - s.keep;
+            gone.extend(s.ready.drain(..surplus));
         }
         let make = if may_make { self.shortfall(&s) } else { 0 };
         s.making += make;
         let next = self.next_look(&mut s, make);
         s.parked = next == Next::Parked;
         self.publish(&s);
-        Chores { gone, make, next }
+        Chores { gone, gone_for, make, next }
+    }
+
+    /// What an adaptive pool decides by: calls let in since its background task looked last, calls at once
+    /// since this was asked last, calls that wait.
+    pub(crate) fn demand(&self) -> Demand {
+        let mut s = self.lock();
+        let admitted = self.tally.admitted.value().wrapping_sub(s.seen);
+        let peak = s.peak;
+        s.peak = s.busy;
+        Demand {
+            admitted: usize::try_from(admitted).unwrap_or(usize::MAX),
+            busy: s.busy,
+            peak,
+            queued: s.queue.len(),
+            workers: s.workers,
+        }
+    }
+
+    /// Sets how many workers are to be kept ready, when that is learned.
+    pub(crate) fn keep(&self, keep: usize) {
+        self.lock().keep = keep.min(self.rules.max);
+    }
+
+    /// Sets how many may run at once. There are always more than are blocked by those who wait.
+    pub(crate) fn resize(&self, workers: usize) -> After<W> {
+        let mut s = self.lock();
+        let mut after = After::nothing();
+        let workers = workers.max(s.queue.held() + 1).clamp(1, self.rules.max);
+        self.set_workers(&mut s, workers, &mut after);
+        self.publish(&s);
+        after
     }
 
     /// Hands in a worker that was made in the background; it comes back when it is too late for it.
@@ -305,6 +361,7 @@ impl<W> Gate<W> {
 
     fn admit(&self, s: &mut State<W>) -> Option<Idle<W>> {
         s.busy += 1;
+        s.peak = s.peak.max(s.busy);
         self.tally.admitted.bump();
         s.ready.pop()
     }
@@ -322,6 +379,7 @@ impl<W> Gate<W> {
         s.workers = workers;
         while s.busy < s.workers && s.queue.len() > 0 {
             s.busy += 1;
+            s.peak = s.peak.max(s.busy);
             let ready = s.ready.pop();
             if let Ok(waker) = s.queue.grant(ready) {
                 after.wake_also(waker);
@@ -348,7 +406,7 @@ impl<W> Gate<W> {
         let room = match self.rules.keep {
             Keep::Nothing => self.rules.max,
             Keep::Exactly(size) => size,
-            Keep::Workers => s.workers,
+            Keep::Learned => s.keep,
         };
         if s.phase == Phase::Open && s.ready.len() >= room {
             after.drop_also([idle], Retired::Surplus);
@@ -373,7 +431,7 @@ impl<W> Gate<W> {
         let keep = match self.rules.keep {
             Keep::Nothing => 0,
             Keep::Exactly(size) => size,
-            Keep::Workers => s.workers,
+            Keep::Learned => s.keep,
         };
         // Busy workers come back when they may serve again.
         let coming = s.making + if self.reuse > 1 { s.busy } else { 0 };
@@ -389,7 +447,7 @@ impl<W> Gate<W> {
                 let first = s.ready.iter().map(|worker| worker.since).min();
                 first.and_then(|since| since.checked_add(idle)).map_or(Next::Parked, Next::At)
             }
-            _ if quiet && make == 0 => Next::Parked,
+            _ if quiet && make == 0 && s.queue.len() == 0 => Next::Parked,
             _ => Next::Soon,
         }
     }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::factory::{Factory, Fate, Retired};
 use crate::gate::{Denial, Entry, Idle};
 use crate::pool::Pool;
@@ -63,6 +65,9 @@ impl<'p, F: Factory> Lease<'p, F> {
     /// next in line.
     pub fn give_back(self, fate: Fate) {
         let Self { worker, uses, mut claim, .. } = self;
+        if let Some(started) = claim.started {
+            claim.home.ended(started);
+        }
         let uses = uses.saturating_add(1);
         let reason = match fate {
             Fate::Retire(reason) => reason,
@@ -125,6 +130,8 @@ impl<F: Factory> Deref for Home<'_, F> {
 pub(crate) struct Claim<'p, F: Factory> {
     home: Home<'p, F>,
     stage: Stage,
+    /// Since when it has its permit, and how many had one then; for adaptive pools.
+    started: Option<(Instant, usize)>,
 }
 
 enum Stage {
@@ -139,7 +146,7 @@ enum Stage {
 
 impl<'p, F: Factory> Claim<'p, F> {
     pub(crate) fn of(home: Home<'p, F>) -> Self {
-        Self { home, stage: Stage::Outside }
+        Self { home, stage: Stage::Outside, started: None }
     }
 
     pub(crate) fn pool(&self) -> &Pool<F> {
@@ -179,8 +186,11 @@ impl<'p, F: Factory> Claim<'p, F> {
             },
             Stage::Inside | Stage::Seated(_) => return Poll::Ready(Ok(None)),
         };
-        if matches!(answer, Poll::Ready(Ok(Some(_)))) {
-            self.seat();
+        if let Poll::Ready(Ok(idle)) = &answer {
+            self.started = self.home.started();
+            if idle.is_some() {
+                self.seat();
+            }
         }
         answer
     }

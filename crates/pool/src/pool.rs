@@ -18,6 +18,8 @@ use crate::gate::{After, Denial, Gate, Idle, Rare};
 use crate::lease::{Claim, Home, Lease};
 use crate::refused::Refused;
 use crate::stats::{Stats, Tally};
+use crate::strategy::Strategy;
+use crate::strategy::adaptive::{Adaptation, Decision};
 use crate::upkeep;
 
 /// What a call asks a pool for.
@@ -61,8 +63,10 @@ pub struct Pool<F: Factory> {
     pub(crate) bell: Arc<Notify>,
     /// Whether there is a background task.
     pub(crate) tended: AtomicBool,
+    /// What an adaptive pool learns and decides.
+    pub(crate) adaptation: Option<Box<Adaptation>>,
     me: Weak<Self>,
-    born: Instant,
+    pub(crate) born: Instant,
 }
 
 impl<F: Factory> Pool<F> {
@@ -77,6 +81,10 @@ impl<F: Factory> Pool<F> {
             emptied: Notify::new(),
             bell: Arc::new(Notify::new()),
             tended: AtomicBool::new(false),
+            adaptation: match config.strategy {
+                Strategy::Adaptive(adaptive) => Some(Box::new(Adaptation::new(adaptive))),
+                _ => None,
+            },
             me: me.clone(),
             born: Instant::now(),
         })
@@ -128,6 +136,13 @@ impl<F: Factory> Pool<F> {
         self.gate.tally.snapshot()
     }
 
+    /// Why an adaptive pool has as many workers as it has: its last decisions, oldest first. Empty for
+    /// other strategies.
+    #[must_use]
+    pub fn decisions(&self) -> Vec<Decision> {
+        self.adaptation.as_ref().map_or_else(Vec::new, |adaptation| adaptation.decisions())
+    }
+
     /// How it was set up.
     #[must_use]
     pub fn config(&self) -> &Config {
@@ -145,6 +160,23 @@ impl<F: Factory> Pool<F> {
     /// The time to stamp an idle worker with. Only pools that let workers go for idleness read the clock.
     pub(crate) fn now_for_idling(&self) -> Instant {
         if self.gate.minds_idleness() { Instant::now() } else { self.born }
+    }
+
+    /// When a call starts, and how many then run at once; only adaptive pools want to know.
+    pub(crate) fn started(&self) -> Option<(Instant, usize)> {
+        self.adaptation.as_ref()?;
+        Some((Instant::now(), self.busy()))
+    }
+
+    /// A call that was [`Pool::started`] has ended.
+    pub(crate) fn ended(&self, (since, at_start): (Instant, usize)) {
+        if let Some(adaptation) = &self.adaptation {
+            adaptation.meter.record(since.elapsed(), at_start, self.busy());
+        }
+    }
+
+    fn busy(&self) -> usize {
+        usize::try_from(self.tally().busy.value()).unwrap_or(usize::MAX)
     }
 
     pub(crate) fn leave(&self, back: Option<Idle<F::Worker>>) {

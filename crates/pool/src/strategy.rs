@@ -119,8 +119,8 @@ pub(crate) enum Keep {
     Nothing,
     /// So many.
     Exactly(usize),
-    /// As many as may run now.
-    Workers,
+    /// As many as the background task has learned to be needed.
+    Learned,
 }
 
 /// `n` as a count that cannot be nothing: one if it is.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::factory::{Factory, Retired};
+use crate::factory::Factory;
 use crate::gate::{Gate, Idle, Next};
 use crate::pool::{Pool, Unmade, make};
 
@@ -74,8 +74,9 @@ impl<F: Factory> Pool<F> {
     async fn look(&self, backoff: &mut Backoff) -> Next {
         let now = Instant::now();
         backoff.until = backoff.until.filter(|until| *until > now);
+        let unsettled = self.adapt(now);
         let chores = self.gate.chores(now, backoff.until.is_none());
-        self.tally().retired(Retired::Idle, chores.gone.len());
+        self.tally().retired(chores.gone_for, chores.gone.len());
         drop(chores.gone);
         let mut reserved = self.reserve(chores.make);
         while reserved.any() {
@@ -87,7 +88,23 @@ impl<F: Factory> Pool<F> {
             // Making may well be pure computing: others get their turn in between.
             tokio::task::yield_now().await;
         }
-        chores.next
+        match (chores.next, unsettled) {
+            // At rest, but with something left to give up later; a call rings before.
+            (Next::Parked, Some(later)) => Next::At(now + later),
+            (next, _) => next,
+        }
+    }
+
+    /// Scales, when the pool is adaptive. Tells when to look again though no call comes.
+    fn adapt(&self, now: Instant) -> Option<Duration> {
+        let adaptation = self.adaptation.as_ref()?;
+        let demand = self.gate.demand();
+        let verdict = adaptation.look(now.duration_since(self.born), demand, self.reuse() > 1);
+        self.gate.keep(verdict.keep);
+        if let Some(workers) = verdict.workers {
+            self.settle(self.gate.resize(workers));
+        }
+        verdict.again
     }
 
     pub(crate) fn reserve(&self, count: usize) -> Reserved<'_, F::Worker> {

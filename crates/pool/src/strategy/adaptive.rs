@@ -10,10 +10,25 @@
 //! | what a failed call or a panic costs | its own worker; the background task replaces it |
 //! | background work | one task per pool that has been called: refills as `static` does, and scales |
 //!
+//! How many calls may run at once is the [`Controller`]'s decision, every 20 ms while calls come; it learns
+//! from how long calls take at each concurrency, and [`Pool::decisions`](crate::Pool::decisions) tells why it
+//! decided so. How many workers are kept ready is what one refill must last for: the most calls let in
+//! between two looks of the background task (with a reuse count above 1: the most that ran at once), within
+//! the last 10 to 20 s.
+//!
 //! A call is never refused for a full buffer while there are fewer than `max` workers: the pool grows by
 //! one instead.
 
 use std::num::NonZeroUsize;
+
+mod adaptation;
+mod controller;
+mod meter;
+mod stock;
+
+pub(crate) use adaptation::Adaptation;
+pub use controller::{Controller, Decision, Reason, Sample};
+pub use meter::Meter;
 
 use crate::strategy::{DEFAULT_MAX, Keep, Rules, at_least_one};
 
@@ -57,7 +72,7 @@ impl Adaptive {
     }
 
     pub(super) fn rules(self) -> Rules {
-        Rules { start: self.start().get(), max: self.max.get(), keep: Keep::Workers, idle: None }
+        Rules { start: self.start().get(), max: self.max.get(), keep: Keep::Learned, idle: None }
     }
 }
 

@@ -1,0 +1,54 @@
+//! How many ready workers an adaptive pool keeps: what one refill must last for.
+//!
+//! Workers that serve one call are used up by arrivals: the stock has to last from one look of the
+//! background task to the next, so it is the most that were let in between two looks. Workers that serve
+//! many calls come back: the stock is the most that were busy at once. Both within the last 10 to 20 s, so
+//! that a burst finds what the one before it needed, and a pool at rest keeps one.
+
+use std::time::Duration;
+
+const WINDOW: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(crate) struct Stock {
+    /// The most in this window of time, and in the one before.
+    peaks: [usize; 2],
+    began: Duration,
+}
+
+impl Stock {
+    pub(crate) fn new(start: usize) -> Self {
+        Self { peaks: [start, 0], began: Duration::ZERO }
+    }
+
+    /// How many to keep, when `needed` were needed since the last look.
+    pub(crate) fn keep(&mut self, now: Duration, needed: usize) -> usize {
+        if now.saturating_sub(self.began) >= WINDOW {
+            let missed = now.saturating_sub(self.began) >= 2 * WINDOW;
+            let [current, _] = self.peaks;
+            self.peaks = [0, if missed { 0 } else { current }];
+            self.began = now;
+        }
+        let [current, previous] = &mut self.peaks;
+        *current = (*current).max(needed);
+        (*current).max(*previous).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_remembered_for_ten_to_twenty_seconds() {
+        let mut stock = Stock::new(4);
+        let mut keep = |s, needed| stock.keep(Duration::from_secs(s), needed);
+        assert_eq!(keep(0, 0), 4);
+        assert_eq!(keep(1, 30), 30);
+        assert_eq!(keep(9, 2), 30);
+        assert_eq!(keep(11, 2), 30);
+        assert_eq!(keep(19, 3), 30);
+        assert_eq!(keep(21, 0), 3);
+        assert_eq!(keep(60, 0), 1, "nobody looked for long");
+    }
+}

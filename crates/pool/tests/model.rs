@@ -1,0 +1,281 @@
+//! Random schedules of callers, against a model of a few lines: who is in, who waits and in which order.
+//!
+//! Every future is polled by hand and only when its waker was called, so that a lost wake-up shows as a
+//! caller that the model has let in and the pool has not.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crisol_pool::strategy::{Adaptive, Lazy};
+use crisol_pool::testing::{FakeError, Fakes, Making};
+use crisol_pool::{Ask, Config, Fate, Lease, Pool, Refused, Retired, Strategy};
+use proptest::prelude::{Just, ProptestConfig, any, prop_oneof};
+use proptest::strategy::Strategy as Generator;
+use proptest::{collection, prop_assert, prop_assert_eq, proptest};
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// A caller comes, whose ancestors hold so many workers; its worker, if one is made, is made like this.
+    Come {
+        held: usize,
+        making: Making,
+    },
+    /// The nth of those inside ends.
+    End {
+        nth: usize,
+        fate: Option<Fate>,
+    },
+    /// The nth of those who wait is dropped.
+    Cancel {
+        nth: usize,
+    },
+    Drain,
+}
+
+fn steps() -> impl Generator<Value = Vec<Step>> {
+    let making = prop_oneof![
+        12 => Just(Making::Prompt),
+        1 => Just(Making::Fail),
+        1 => Just(Making::Panic),
+    ];
+    let fate = prop_oneof![
+        6 => Just(Some(Fate::Reuse)),
+        1 => Just(Some(Fate::Retire(Retired::Failed))),
+        1 => Just(None),
+    ];
+    let held = prop_oneof![8 => Just(0_usize), 1 => 1..3_usize];
+    let step = prop_oneof![
+        40 => (held, making).prop_map(|(held, making)| Step::Come { held, making }),
+        30 => (any::<usize>(), fate).prop_map(|(nth, fate)| Step::End { nth, fate }),
+        10 => any::<usize>().prop_map(|nth| Step::Cancel { nth }),
+        1 => Just(Step::Drain),
+    ];
+    collection::vec(step, 1..120)
+}
+
+fn configs() -> impl Generator<Value = Config> {
+    let n = |n| NonZeroUsize::new(n).unwrap();
+    let strategy = prop_oneof![
+        Just(Strategy::inline()),
+        (1..4_usize).prop_map(move |max| Lazy::new().with_max(n(max)).into()),
+        (1..4_usize).prop_map(move |workers| Strategy::fixed(Some(n(workers)), None).unwrap()),
+        (1..4_usize, 1..3_usize).prop_map(move |(max, start)| Adaptive::new()
+            .with_max(n(max))
+            .with_start(n(start))
+            .into()),
+    ];
+    (strategy, 0..4_usize, 1..4_u32).prop_map(|(strategy, buffer, reuse)| {
+        Config::new(strategy).with_buffer(buffer).with_reuse(NonZeroU32::new(reuse).unwrap())
+    })
+}
+
+type Checkout = Pin<Box<dyn Future<Output = Result<Lease<'static, Fakes>, Refused<FakeError>>>>>;
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+struct Caller {
+    id: usize,
+    future: Checkout,
+    woken: Arc<Woken>,
+}
+
+impl Caller {
+    fn poll(&mut self) -> Poll<Result<Lease<'static, Fakes>, Refused<FakeError>>> {
+        self.woken.0.store(false, SeqCst);
+        self.future.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&self.woken))))
+    }
+}
+
+/// What should be.
+#[derive(Debug, Default)]
+struct Model {
+    inside: Vec<usize>,
+    /// Who waits, and how many workers are blocked meanwhile.
+    waiting: VecDeque<(usize, usize)>,
+    workers: usize,
+    max: usize,
+    buffer: usize,
+    draining: bool,
+}
+
+#[derive(Debug, PartialEq)]
+enum Expected {
+    In,
+    Waits,
+    Saturated,
+    Draining,
+    WouldDeadlock,
+}
+
+impl Model {
+    fn come(&mut self, id: usize, held: usize) -> Expected {
+        if self.draining {
+            return Expected::Draining;
+        }
+        if self.inside.len() >= self.workers {
+            let blocked: usize = self.waiting.iter().map(|(_, held)| held).sum();
+            if held > 0 && blocked + held >= self.workers && !self.grow() {
+                return Expected::WouldDeadlock;
+            }
+            let full = self.inside.len() >= self.workers && self.waiting.len() >= self.buffer;
+            if full && !self.grow() {
+                return Expected::Saturated;
+            }
+        }
+        if self.inside.len() < self.workers {
+            self.inside.push(id);
+            Expected::In
+        } else {
+            self.waiting.push_back((id, held));
+            Expected::Waits
+        }
+    }
+
+    fn grow(&mut self) -> bool {
+        let grows = self.workers < self.max;
+        self.workers += usize::from(grows);
+        self.fill();
+        grows
+    }
+
+    fn fill(&mut self) {
+        while self.inside.len() < self.workers {
+            let Some((id, _)) = self.waiting.pop_front() else { return };
+            self.inside.push(id);
+        }
+    }
+
+    fn leave(&mut self, id: usize) {
+        self.inside.retain(|inside| *inside != id);
+        self.fill();
+    }
+}
+
+struct World {
+    fakes: Fakes,
+    pool: Arc<Pool<Fakes>>,
+    model: Model,
+    callers: VecDeque<Caller>,
+    leases: Vec<(usize, Lease<'static, Fakes>)>,
+    next: usize,
+}
+
+impl World {
+    fn new(config: Config) -> Self {
+        let fakes = Fakes::new();
+        let pool = Pool::new(fakes.clone(), config);
+        let workers = usize::try_from(pool.stats().workers).unwrap();
+        let max = config.strategy().max_workers().get();
+        let model = Model { workers, max, buffer: config.buffer(), ..Model::default() };
+        Self { fakes, pool, model, callers: VecDeque::new(), leases: Vec::new(), next: 0 }
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Come { held, making } => self.come(held, making),
+            Step::End { nth, fate } if !self.leases.is_empty() => {
+                let (id, lease) = self.leases.remove(nth % self.leases.len());
+                match fate {
+                    Some(fate) => lease.give_back(fate),
+                    None => drop(lease),
+                }
+                self.model.leave(id);
+            }
+            Step::Cancel { nth } if !self.callers.is_empty() => {
+                let caller = self.callers.remove(nth % self.callers.len()).unwrap();
+                self.model.waiting.retain(|(id, _)| *id != caller.id);
+            }
+            Step::Drain => {
+                let mut drain = Box::pin(self.pool.drain(std::time::Duration::MAX));
+                let over = drain.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+                self.model.draining = true;
+                assert_eq!(over, self.model.inside.is_empty() && self.model.waiting.is_empty());
+            }
+            Step::End { .. } | Step::Cancel { .. } => {}
+        }
+        self.run_the_woken();
+    }
+
+    fn come(&mut self, held: usize, making: Making) {
+        let id = self.next;
+        self.next += 1;
+        self.fakes.always(making);
+        let pool = Arc::clone(&self.pool);
+        let ask = Ask::new().holding(held);
+        let future = Box::pin(async move { pool.check_out_shared(ask, |_| true).await });
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        let mut caller = Caller { id, future, woken };
+        let expected = self.model.come(id, held);
+        match (caller.poll(), expected) {
+            (Poll::Pending, Expected::Waits) => self.callers.push_back(caller),
+            (Poll::Ready(Err(Refused::Saturated { waiting })), Expected::Saturated) => {
+                assert_eq!(waiting, self.model.waiting.len());
+            }
+            (Poll::Ready(Err(Refused::Draining)), Expected::Draining)
+            | (Poll::Ready(Err(Refused::WouldDeadlock { .. })), Expected::WouldDeadlock) => {}
+            (Poll::Ready(answer), Expected::In) => self.came_in(id, answer),
+            (found, expected) => panic!("expected {expected:?}, found {found:?}"),
+        }
+    }
+
+    fn came_in(&mut self, id: usize, answer: Result<Lease<'static, Fakes>, Refused<FakeError>>) {
+        assert!(self.model.inside.contains(&id), "{id} is not one whose turn it is");
+        match answer {
+            Ok(lease) => self.leases.push((id, lease)),
+            Err(Refused::Factory(_) | Refused::FactoryPanicked { .. }) => self.model.leave(id),
+            Err(other) => panic!("{id} was let in and got {other:?}"),
+        }
+    }
+
+    fn run_the_woken(&mut self) {
+        while let Some(at) = self.callers.iter().position(|one| one.woken.0.load(SeqCst)) {
+            let mut caller = self.callers.remove(at).unwrap();
+            match caller.poll() {
+                Poll::Ready(answer) => self.came_in(caller.id, answer),
+                Poll::Pending => self.callers.insert(at, caller),
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_pool_does_what_the_model_does(config in configs(), steps in steps()) {
+        // The fakes' panics are caught by the pool; their messages are of no interest here.
+        std::panic::set_hook(Box::new(|_| {}));
+        let mut world = World::new(config);
+        for step in steps {
+            world.take(step);
+            let stats = world.pool.stats();
+            let model = &world.model;
+            prop_assert_eq!(stats.busy as usize, model.inside.len());
+            prop_assert_eq!(stats.queued as usize, model.waiting.len());
+            prop_assert_eq!(stats.workers as usize, model.workers);
+            prop_assert_eq!(world.leases.len(), model.inside.len(), "somebody was not woken");
+            prop_assert_eq!(stats.ready as usize + world.leases.len(), world.fakes.alive());
+            prop_assert_eq!(stats.created - stats.retired_in_all(), world.fakes.alive() as u64);
+            prop_assert!(stats.workers as usize <= model.max);
+            prop_assert_eq!(stats.admitted - stats.finished, stats.busy);
+        }
+        while !world.leases.is_empty() {
+            world.take(Step::End { nth: 0, fate: Some(Fate::Reuse) });
+        }
+        prop_assert!(world.callers.is_empty(), "whoever waits is served in the end");
+        drop(world.pool);
+        prop_assert_eq!(world.fakes.alive(), 0);
+    }
+}

@@ -1,0 +1,200 @@
+//! The gate under a scheduler that tries many interleavings of its lock: no permit is lost or made up, whoever
+//! waits is woken, and every worker is seen again.
+//!
+//! It compiles the gate's own sources against shuttle's lock in place of the standard one.
+#![expect(unreachable_pub, reason = "these sources are part of a library elsewhere")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    dead_code,
+    reason = "tests; not every part of the sources is used"
+)]
+
+mod sync {
+    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+    pub(crate) use std::sync::PoisonError;
+}
+mod factory {
+    pub(crate) use crisol_pool::Retired;
+}
+#[path = "../src/queue.rs"]
+mod queue;
+#[path = "../src/stats.rs"]
+mod stats;
+mod strategy {
+    use std::time::Duration;
+
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Rules {
+        pub(crate) start: usize,
+        pub(crate) max: usize,
+        pub(crate) keep: Keep,
+        pub(crate) idle: Option<Duration>,
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) enum Keep {
+        Nothing,
+        Exactly(usize),
+        Learned,
+    }
+}
+#[path = "../src/gate.rs"]
+mod gate;
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll, Waker};
+
+use gate::{After, Denial, Entry, Gate, Idle};
+use queue::Ticket;
+use shuttle::future::block_on;
+use shuttle::thread;
+use strategy::{Keep, Rules};
+use tokio::time::Instant;
+
+fn gate(start: usize, max: usize, buffer: usize) -> Arc<Gate<usize>> {
+    let rules = Rules { start, max, keep: Keep::Nothing, idle: None };
+    Arc::new(Gate::new(rules, buffer, 1_000))
+}
+
+/// What a pool does with what is left to be done. Workers that are to be dropped are counted.
+fn settle(after: After<usize>, gone: &AtomicUsize) {
+    if let Some(waker) = after.wake {
+        waker.wake();
+    }
+    if let Some(rare) = after.rare {
+        rare.wake.into_iter().for_each(Waker::wake);
+        gone.fetch_add(rare.gone.len(), SeqCst);
+    }
+}
+
+enum Way {
+    In(Option<Idle<usize>>),
+    Refused(Denial),
+}
+
+fn enter(gate: &Gate<usize>, gone: &AtomicUsize) -> Way {
+    let mut ticket: Option<Ticket> = None;
+    block_on(poll_fn(|cx| {
+        if let Some(ticket) = &ticket {
+            return gate.poll(ticket, cx).map(|answer| match answer {
+                Some(idle) => Way::In(idle),
+                None => Way::Refused(Denial::Draining),
+            });
+        }
+        let (entry, after) = gate.enter(0, cx);
+        settle(after, gone);
+        match entry {
+            Entry::In(idle) => Poll::Ready(Way::In(idle)),
+            Entry::Refused(denial) => Poll::Ready(Way::Refused(denial)),
+            Entry::Wait(mine) => {
+                ticket = Some(mine);
+                Poll::Pending
+            }
+        }
+    }))
+}
+
+#[test]
+fn permits_bound_who_is_inside_and_everybody_gets_one() {
+    shuttle::check_random(
+        || {
+            let gate = gate(2, 2, 10);
+            let shared = Arc::new([const { AtomicUsize::new(0) }; 3]);
+            let callers: Vec<_> = (0..4)
+                .map(|_| {
+                    let (gate, shared) = (Arc::clone(&gate), Arc::clone(&shared));
+                    thread::spawn(move || {
+                        let [inside, made, gone] = &*shared;
+                        for _ in 0..2 {
+                            let Way::In(idle) = enter(&gate, gone) else { panic!("refused") };
+                            assert!(inside.fetch_add(1, SeqCst) < 2);
+                            let idle = idle.unwrap_or_else(|| Idle {
+                                worker: made.fetch_add(1, SeqCst),
+                                uses: 0,
+                                since: Instant::now(),
+                            });
+                            thread::yield_now();
+                            inside.fetch_sub(1, SeqCst);
+                            settle(gate.leave(Some(idle)), gone);
+                        }
+                    })
+                })
+                .collect();
+            for caller in callers {
+                caller.join().unwrap();
+            }
+            let [_, made, gone] = &*shared;
+            let ready = std::iter::from_fn(|| gate.another()).count();
+            assert_eq!(ready + gone.load(SeqCst), made.load(SeqCst), "no worker is lost");
+            assert!(made.load(SeqCst) <= 2);
+            assert_eq!(gate.inside(), (0, 0));
+        },
+        2_000,
+    );
+}
+
+#[test]
+fn who_gives_up_passes_on_what_was_granted() {
+    shuttle::check_random(
+        || {
+            let gate = gate(1, 1, 10);
+            let gone = Arc::new(AtomicUsize::new(0));
+            let Way::In(None) = enter(&gate, &gone) else { panic!("it was free") };
+            let (entry, _) = gate.enter(0, &Context::from_waker(Waker::noop()));
+            let Entry::Wait(ticket) = entry else { panic!("it is taken") };
+            let quitter = {
+                let (gate, gone) = (Arc::clone(&gate), Arc::clone(&gone));
+                thread::spawn(move || settle(gate.give_up(&ticket), &gone))
+            };
+            let waiter = {
+                let (gate, gone) = (Arc::clone(&gate), Arc::clone(&gone));
+                thread::spawn(move || {
+                    assert!(matches!(enter(&gate, &gone), Way::In(_)));
+                    settle(gate.leave(None), &gone);
+                })
+            };
+            settle(gate.leave(None), &gone);
+            quitter.join().unwrap();
+            waiter.join().unwrap();
+            assert_eq!(gate.inside(), (0, 0));
+        },
+        2_000,
+    );
+}
+
+#[test]
+fn a_drain_and_a_resize_beside_callers_lose_nobody() {
+    shuttle::check_random(
+        || {
+            let gate = gate(1, 3, 10);
+            let gone = Arc::new(AtomicUsize::new(0));
+            let callers: Vec<_> = (0..3)
+                .map(|_| {
+                    let (gate, gone) = (Arc::clone(&gate), Arc::clone(&gone));
+                    thread::spawn(move || match enter(&gate, &gone) {
+                        Way::In(_) => settle(gate.leave(None), &gone),
+                        Way::Refused(denial) => assert_eq!(denial, Denial::Draining),
+                    })
+                })
+                .collect();
+            let sizer = {
+                let (gate, gone) = (Arc::clone(&gate), Arc::clone(&gone));
+                thread::spawn(move || {
+                    settle(gate.resize(3), &gone);
+                    settle(gate.resize(1), &gone);
+                })
+            };
+            settle(gate.close(false), &gone);
+            settle(gate.close(true), &gone);
+            for caller in callers {
+                caller.join().unwrap();
+            }
+            sizer.join().unwrap();
+            assert_eq!(gate.inside(), (0, 0));
+        },
+        2_000,
+    );
+}
