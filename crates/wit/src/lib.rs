@@ -10,7 +10,9 @@ mod error;
 mod lift;
 mod lower;
 mod mapping;
+mod names;
 mod shape;
+mod wave;
 mod wrap;
 
 pub use code::{CodeError, Kind, TextError, parse_code, parse_text};
@@ -18,4 +20,5 @@ pub use describe::UnsupportedType;
 pub use error::{Found, LiftError, LowerError, Mismatch, Place, Segment};
 pub use lift::{Lifted, Outcome};
 pub use mapping::Mapping;
-pub use wrap::{WrapError, kebab, wrap};
+pub use names::kebab;
+pub use wrap::{WrapError, wrap};

@@ -12,6 +12,7 @@ use crate::lift::{Lifted, Outcome};
 use crate::lower::source::Seed;
 use crate::lower::{Run, rust};
 use crate::shape::{Record, Shape};
+use crate::wave;
 
 /// All that is known of one exported function before an instance exists, worked out so that calls
 /// follow it without looking anything up.
@@ -101,6 +102,16 @@ impl Mapping {
             Ok(values) => Ok(sequence(values)),
             Err(error) => Err(run.into_error(&self.plan.params, &error)),
         }
+    }
+
+    /// Lowers arguments that are written as WAVE, in parentheses as in a call: `(6, {name: "Ann"})`.
+    ///
+    /// WAVE has no maps: a list of pairs stands for one.
+    ///
+    /// # Errors
+    /// As [`Mapping::lower`].
+    pub fn lower_wave(&self, text: &str) -> Result<Vec<Val>, LowerError> {
+        wave::lower(&self.plan.params, text)
     }
 
     /// Lowers arguments in whichever form their owner has them.

@@ -12,6 +12,7 @@ use super::ser::bytes;
 use crate::error::{LiftError, Segment};
 use crate::lower::build::OneOf;
 use crate::lower::source::key_text;
+use crate::names::kebab;
 use crate::shape::{MapShape, Record, Shape};
 
 /// A value on its way into a Rust type; nothing at all is unit.
@@ -201,11 +202,11 @@ impl<'de> Deserializer<'de> for Source<'_> {
         }
         match self.case() {
             Ok(mut chosen) => {
-                // Rust's own `Result` names its cases with capitals.
-                match chosen.name.as_str() {
-                    "ok" if known == ["Ok", "Err"] => "Ok".clone_into(&mut chosen.name),
-                    "err" if known == ["Ok", "Err"] => "Err".clone_into(&mut chosen.name),
-                    _ => {}
+                // Rust names cases its own way, unless told otherwise: `NotFound` for `not-found`.
+                if !known.contains(&chosen.name.as_str())
+                    && let Some(rust) = known.iter().find(|known| kebab(known) == chosen.name)
+                {
+                    (*rust).clone_into(&mut chosen.name);
                 }
                 visitor.visit_enum(chosen)
             }

@@ -13,6 +13,7 @@ use wasmtime::component::Val;
 use crate::error::LiftError;
 use crate::mapping::Plan;
 use crate::shape::Shape;
+use crate::wave;
 
 /// What a call came to.
 #[derive(Debug)]
@@ -92,6 +93,19 @@ impl Lifted {
         let Self { plan, side, value } = self;
         let lifted = Self { plan, side, value: None };
         T::deserialize(de::Source { shape: lifted.shape(), value })
+    }
+
+    /// The value as WAVE text; empty when there is nothing.
+    ///
+    /// WAVE has no maps: one is written as the list of its pairs.
+    #[must_use]
+    pub fn to_wave(&self) -> String {
+        let mut text = String::new();
+        if let Some(value) = &self.value {
+            // It fails for handles alone, which no result holds.
+            let _ = wave::write(&mut text, value);
+        }
+        text
     }
 
     /// The value as a tree.

@@ -100,6 +100,7 @@ impl<'p> RecordBuilder<'p> {
 
     /// The record, its absent options none.
     pub(crate) fn finish(mut self, run: &Run) -> Result<Val, Mismatch> {
+        run.grant();
         if let Some(slots) = self.slots.take() {
             for value in slots {
                 match value {

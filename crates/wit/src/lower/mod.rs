@@ -72,10 +72,15 @@ impl Run {
         self.path.borrow_mut().push(segment);
     }
 
-    /// Pays for fields that a record has left out.
+    /// Grants what a record that was sent may leave out.
+    pub(crate) fn grant(&self) {
+        self.implied_room.set(self.implied_room.get().saturating_add(IMPLIED_PER_RECORD));
+    }
+
+    /// Pays for a field that a record has left out.
     pub(crate) fn imply(&self, bytes: usize) -> Result<(), Mismatch> {
-        let room = self.implied_room.get().saturating_add(IMPLIED_PER_RECORD);
-        self.implied_room.set(room.checked_sub(bytes).ok_or(Mismatch::TooMuchImplied)?);
+        let room = self.implied_room.get().checked_sub(bytes);
+        self.implied_room.set(room.ok_or(Mismatch::TooMuchImplied)?);
         Ok(())
     }
 

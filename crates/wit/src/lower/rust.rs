@@ -15,6 +15,7 @@ use super::build::{
 use super::source::key_text;
 use super::{Run, scalar};
 use crate::error::{Found, Mismatch, Segment, type_name};
+use crate::names::kebab;
 use crate::shape::{MapShape, Record, Shape};
 
 /// Methods that hand a single value to one function, whatever its width.
@@ -106,7 +107,9 @@ impl<'p> Lower<'p> {
         let (to, optional) = self.bare();
         let found = || Mismatch::of(self.shape, Found::Case(name.to_owned()));
         let cases = self.done(OneOf::of(to.shape).ok_or_else(found))?;
-        let at = self.done(cases.find(name))?;
+        // Bindings generators and plain derives name cases as Rust does: `NotFound` for `not-found`.
+        let at = cases.find(name).or_else(|error| cases.find(&kebab(name)).map_err(|_| error));
+        let at = self.done(at)?;
         Ok(Case { cases, at, optional })
     }
 

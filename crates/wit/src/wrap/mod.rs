@@ -1,10 +1,8 @@
 //! Core modules become components: WIT text says how their exports are meant, or their own core types do.
 
+mod items;
 mod module;
-mod names;
 mod wit;
-
-pub use names::kebab;
 
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
@@ -16,6 +14,7 @@ use wit_parser::abi::{AbiVariant, WasmType};
 use wit_parser::{Resolve, WorldId};
 
 use crate::error::nearest;
+use crate::names::kebab;
 use module::{Outside, Shown};
 use wit::Target;
 
@@ -272,7 +271,8 @@ fn matched(
             if outside.has_metadata {
                 continue;
             }
-            let looked: Vec<String> = candidates.iter().map(|name| format!("`{name}`")).collect();
+            let looked = candidates.iter().filter(|name| !name.starts_with("cm32p2"));
+            let looked: Vec<String> = looked.map(|name| format!("`{name}`")).collect();
             let wanted = format!("a function {}", looked.join(" or "));
             return Err(missing(outside, wanted, &target.func.name));
         };

@@ -6,12 +6,10 @@
 use wit_parser::{Resolve, SourceMap, TypeDefKind, WorldId, WorldItem};
 
 use super::WrapError;
+use super::items::{Item, ItemKind, items};
 
 /// Bytes of WIT at most. The parser's spans are 32 bits wide.
 const MAX_TEXT: usize = 1 << 20;
-
-/// Brackets within brackets at most: the parser recurses.
-const MAX_NESTING: usize = 100;
 
 /// What messages call the user's text.
 const FILE: &str = "wit";
@@ -23,36 +21,83 @@ pub(super) fn parse(text: &str) -> Result<(Resolve, WorldId), WrapError> {
         return Err(WrapError::Wit { message });
     }
     let items = items(text)?;
-    let mut sources = SourceMap::new();
-    if items.iter().any(|item| matches!(item.kind, ItemKind::World | ItemKind::Package)) {
-        sources.push_str(FILE, document(text, &items));
-    } else {
-        let (interfaces, world) = split(text, &items);
-        if let Some(interfaces) = interfaces {
-            sources.push_str(&format!("{FILE} (interfaces)"), interfaces);
-        }
-        sources.push_str(FILE, world);
-    }
-    resolve(sources)
+    let is_document =
+        items.iter().any(|item| matches!(item.kind, ItemKind::World | ItemKind::Package));
+    let files = if is_document { vec![document(text, &items)] } else { split(text, &items) };
+    resolve(text, &files)
 }
 
-fn resolve(sources: SourceMap) -> Result<(Resolve, WorldId), WrapError> {
-    let group = sources
-        .parse()
-        .map_err(|(sources, error)| WrapError::Wit { message: error.render(&sources) })?;
+/// A file for the parser, made of the user's text and what had to be put in.
+struct File {
+    name: &'static str,
+    contents: String,
+    /// Bytes before the user's text.
+    prefix: usize,
+    /// Where in the user's text [`EXPORT`] was put in, ascending.
+    exports_at: Vec<usize>,
+}
+
+/// What makes a declared function one that the world exports.
+const EXPORT: &str = "export ";
+
+impl File {
+    /// The position in the user's text of a position here.
+    fn origin(&self, at: usize) -> usize {
+        let at = at.saturating_sub(self.prefix);
+        let before = |put: &usize, nth: usize| *put + (nth + 1) * EXPORT.len() <= at;
+        let count = self.exports_at.iter().enumerate().take_while(|(nth, put)| before(put, *nth));
+        at - count.count() * EXPORT.len()
+    }
+}
+
+fn resolve(text: &str, files: &[File]) -> Result<(Resolve, WorldId), WrapError> {
+    let mut sources = SourceMap::new();
+    for file in files {
+        sources.push_str(file.name, file.contents.as_str());
+    }
+    let wrong = |message| WrapError::Wit { message };
+    let group = sources.parse().map_err(|(sources, error)| {
+        wrong(located(text, files, &sources, error.kind().span(), &error.kind().to_string()))
+    })?;
     let mut resolve = Resolve { all_features: true, ..Resolve::default() };
-    let package = match resolve.push_group(group) {
-        Ok(package) => package,
-        Err(error) => return Err(WrapError::Wit { message: error.render(&resolve.source_map) }),
-    };
-    let world = resolve
-        .select_world(&[package], None)
-        .map_err(|error| WrapError::Wit { message: format!("{error:#}") })?;
+    let package = resolve.push_group(group).map_err(|error| {
+        let sources = &resolve.source_map;
+        wrong(located(text, files, sources, error.kind().span(), &error.kind().to_string()))
+    })?;
+    let world =
+        resolve.select_world(&[package], None).map_err(|error| wrong(format!("{error:#}")))?;
     Ok((resolve, world))
 }
 
+/// The message with its place in the user's own text, and the line.
+fn located(
+    text: &str,
+    files: &[File],
+    sources: &SourceMap,
+    span: wit_parser::Span,
+    message: &str,
+) -> String {
+    let Some(place) = sources.resolve_span(span) else { return message.to_owned() };
+    let Some(file) = files.iter().find(|file| file.name == place.path) else {
+        return message.to_owned();
+    };
+    let at = file.origin(place.range.start).min(text.len());
+    let before = text.get(..at).unwrap_or(text);
+    let number = before.matches('\n').count() + 1;
+    let start = before.rfind('\n').map_or(0, |end| end + 1);
+    let column = before.get(start..).unwrap_or_default().chars().count() + 1;
+    let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let width = place.range.len().saturating_sub(1);
+    format!(
+        "{message}\n     --> {FILE}:{number}:{column}\n      |\n {number:4} | {line}\n      | \
+         {marker:>column$}{rest}",
+        marker = "^",
+        rest = "-".repeat(width.min(line.len()))
+    )
+}
+
 /// A document, completed by what it may leave out: the package, a world that exports its interfaces.
-fn document(text: &str, items: &[Item]) -> String {
+fn document(text: &str, items: &[Item]) -> File {
     let has = |kind| items.iter().any(|item| item.kind == kind);
     let package = if has(ItemKind::Package) { "" } else { "package crisol:guest; " };
     let world = if has(ItemKind::World) {
@@ -60,7 +105,8 @@ fn document(text: &str, items: &[Item]) -> String {
     } else {
         format!("\nworld crisol-guest {{ {}}}", exports(text, items))
     };
-    format!("{package}{text}{world}")
+    let contents = format!("{package}{text}{world}");
+    File { name: FILE, contents, prefix: package.len(), exports_at: Vec::new() }
 }
 
 /// Exports of all interfaces that have functions.
@@ -71,10 +117,11 @@ fn exports(text: &str, items: &[Item]) -> String {
     names.iter().map(|name| format!("export {name}; ")).collect()
 }
 
-/// The interfaces of a fragment, and a world of all else.
-fn split(text: &str, items: &[Item]) -> (Option<String>, String) {
+/// The interfaces of a fragment, if there are any, and a world of all else.
+fn split(text: &str, items: &[Item]) -> Vec<File> {
     let mut interfaces = blanked(text);
     let mut world = text.to_owned();
+    let mut exports_at = Vec::new();
     // From the end, so that what is put in moves nothing that is still to be looked at.
     for item in items.iter().rev() {
         let range = item.start..item.end;
@@ -83,155 +130,32 @@ fn split(text: &str, items: &[Item]) -> (Option<String>, String) {
                 interfaces.replace_range(range.clone(), item.text(text));
                 world.replace_range(range, &blanked(item.text(text)));
             }
-            ItemKind::Function => world.insert_str(item.name_at, "export "),
+            ItemKind::Function => {
+                world.insert_str(item.name_at, EXPORT);
+                exports_at.push(item.name_at);
+            }
             _ => {}
         }
     }
+    exports_at.reverse();
     let explicit = items.iter().any(|item| item.kind == ItemKind::Export);
     let exports = if explicit { String::new() } else { exports(text, items) };
-    let world = format!("package crisol:guest; world crisol-guest {{ {world}\n{exports}}}");
-    let has_interfaces = items.iter().any(|item| item.kind == ItemKind::Interface);
-    (has_interfaces.then(|| format!("package crisol:guest; {interfaces}")), world)
+    let package = "package crisol:guest; ";
+    let before = format!("{package}world crisol-guest {{ ");
+    let contents = format!("{before}{world}\n{exports}}}");
+    let mut files = vec![File { name: FILE, contents, prefix: before.len(), exports_at }];
+    if items.iter().any(|item| item.kind == ItemKind::Interface) {
+        let contents = format!("{package}{interfaces}");
+        let (prefix, exports_at) = (package.len(), Vec::new());
+        files.push(File { name: "wit (interfaces)", contents, prefix, exports_at });
+    }
+    files
 }
 
 /// Spaces in place of all but line ends: of the same length, so that positions stay.
 fn blanked(text: &str) -> String {
     let blank = |byte: u8| if byte == b'\n' { '\n' } else { ' ' };
     text.bytes().map(blank).collect()
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ItemKind {
-    Package,
-    World,
-    Interface,
-    Export,
-    /// `name: func(…)`
-    Function,
-    /// Types, uses, imports: worlds hold them as they are.
-    Other,
-}
-
-/// One item at the top of a WIT text.
-struct Item {
-    kind: ItemKind,
-    name: String,
-    name_at: usize,
-    start: usize,
-    end: usize,
-}
-
-impl Item {
-    fn text<'a>(&self, text: &'a str) -> &'a str {
-        text.get(self.start..self.end).unwrap_or_default()
-    }
-}
-
-/// The items at the top of `text`, told apart by brackets and the first word alone: all else is the
-/// parser's to judge.
-fn items(text: &str) -> Result<Vec<Item>, WrapError> {
-    let mut items = Vec::new();
-    let mut open: Option<Item> = None;
-    let mut words: Vec<(usize, &str)> = Vec::new();
-    let mut depth = 0_usize;
-    let mut at = 0;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let skipped = comment(rest);
-        if skipped > 0 {
-            at += skipped;
-            continue;
-        }
-        let Some(c) = rest.chars().next() else { break };
-        let word = rest.len() - rest.trim_start_matches(is_word).len();
-        let width = word.max(c.len_utf8());
-        if !c.is_whitespace() && open.is_none() {
-            open = Some(Item {
-                kind: ItemKind::Other,
-                name: String::new(),
-                name_at: at,
-                start: at,
-                end: at,
-            });
-            words.clear();
-        }
-        if word > 0 && depth == 0 && words.len() < 2 {
-            words.push((at, rest.get(..word).unwrap_or_default()));
-        }
-        match c {
-            '(' | '<' | '{' => depth += 1,
-            // The arrow of a result is not a bracket.
-            '>' if text.get(..at).is_some_and(|before| before.ends_with('-')) => {}
-            ')' | '>' | '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_NESTING {
-            let message = format!("its brackets are nested over {MAX_NESTING} deep");
-            return Err(WrapError::Wit { message });
-        }
-        at += width;
-        if depth == 0
-            && matches!(c, ';' | '}')
-            && let Some(item) = open.take()
-        {
-            // `use a.{b};` has its braces before its end.
-            if c == '}' && words.first().is_some_and(|(_, word)| *word == "use") {
-                open = Some(item);
-                continue;
-            }
-            items.push(finished(item, &words, at));
-        }
-    }
-    if let Some(item) = open {
-        items.push(finished(item, &words, text.len()));
-    }
-    Ok(items)
-}
-
-fn finished(item: Item, words: &[(usize, &str)], end: usize) -> Item {
-    // The word of a gate, as in `@since(version = 1.0.0)`, comes before the item's own.
-    let mut words = words.iter();
-    let Some((name_at, first)) = words.next() else { return Item { end, ..item } };
-    let name = words.next().map_or("", |(_, name)| name).to_owned();
-    let kind = match *first {
-        "package" => ItemKind::Package,
-        "world" => ItemKind::World,
-        "interface" => ItemKind::Interface,
-        "export" => ItemKind::Export,
-        "use" | "import" | "include" | "record" | "variant" | "enum" | "flags" | "type"
-        | "resource" => ItemKind::Other,
-        _ => ItemKind::Function,
-    };
-    Item { kind, name, name_at: *name_at, end, ..item }
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '-' | '_' | '%')
-}
-
-/// How long the comment is that `rest` starts with.
-fn comment(rest: &str) -> usize {
-    if rest.starts_with("//") {
-        return rest.find('\n').unwrap_or(rest.len());
-    }
-    if !rest.starts_with("/*") {
-        return 0;
-    }
-    let (mut depth, mut at) = (0_usize, 0);
-    while let Some(tail) = rest.get(at..).filter(|tail| !tail.is_empty()) {
-        if tail.starts_with("/*") {
-            depth += 1;
-            at += 2;
-        } else if tail.starts_with("*/") {
-            depth -= 1;
-            at += 2;
-            if depth == 0 {
-                return at;
-            }
-        } else {
-            at += tail.chars().next().map_or(1, char::len_utf8);
-        }
-    }
-    rest.len()
 }
 
 /// A function that a world exports.

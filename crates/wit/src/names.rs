@@ -1,4 +1,4 @@
-//! The spellings of one name: `add-two` in WIT, `add_two` or `addTwo` in a module's exports.
+//! The spellings of one name: `add-two` in WIT, `add_two` in a module's exports, `AddTwo` in Rust.
 
 /// `name` in kebab-case, as WIT would have it: `_`, `.` and a capital after a small letter all begin a
 /// new word.

@@ -1,0 +1,63 @@
+//! JSON text → call → JSON text on a list of records: by `crisol-wit`, beside serde structs over typed
+//! bindings, and beside the plain way over `serde_json::Value`. Same instance, same bytes out.
+
+mod routes;
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+
+use routes::{Guest, Route, users};
+
+fn values(criterion: &mut Criterion) {
+    for (name, make) in [("echo", Guest::echo as fn() -> _), ("transform", Guest::transform)] {
+        let mut guest = make().expect("the guest links");
+        let mut group = criterion.benchmark_group(format!("values/{name}"));
+        for count in [3, 100, 10_000] {
+            let text = users(count);
+            group.throughput(Throughput::Elements(count as u64));
+            if count > 1_000 {
+                group.sample_size(20);
+            }
+            let expected = guest.call(Route::Structs, &text).expect("the typed call");
+            for route in [Route::Structs, Route::Mapping, Route::Tree] {
+                let answer = guest.call(route, &text).expect("the call");
+                assert_eq!(answer, expected, "{name} by {route:?}");
+                group.bench_with_input(
+                    BenchmarkId::new(format!("{route:?}").to_lowercase(), count),
+                    &text,
+                    |bencher, text| bencher.iter(|| black_box(guest.call(route, text))),
+                );
+            }
+        }
+        group.finish();
+    }
+}
+
+/// The two halves of the work around a call, without the call.
+fn halves(criterion: &mut Criterion) {
+    let guest = Guest::echo().expect("the guest links");
+    let mut group = criterion.benchmark_group("values/halves");
+    for count in [3, 100, 10_000] {
+        let text = users(count);
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_with_input(BenchmarkId::new("lower", count), &text, |bencher, text| {
+            bencher.iter(|| guest.mapping().lower_json(text).expect("the arguments fit"));
+        });
+        group.bench_with_input(BenchmarkId::new("structs in", count), &text, |bencher, text| {
+            bencher.iter(|| routes::structs_in(text).expect("the arguments fit"));
+        });
+        let lifted = guest.lifted(&text).expect("the arguments fit");
+        group.bench_with_input(BenchmarkId::new("lift", count), &lifted, |bencher, lifted| {
+            bencher.iter(|| serde_json::to_vec(lifted).expect("the result has a JSON form"));
+        });
+        let structs = routes::structs_in(&text).expect("the arguments fit");
+        group.bench_with_input(BenchmarkId::new("structs out", count), &structs, |bencher, v| {
+            bencher.iter(|| serde_json::to_vec(v).expect("the result has a JSON form"));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, values, halves);
+criterion_main!(benches);

@@ -1,0 +1,238 @@
+//! The three ways from JSON text through a call to JSON text, over one and the same guest.
+
+use std::fmt::Write as _;
+
+use crisol_wit::{Lifted, Mapping, Outcome};
+use serde::{Deserialize, Serialize};
+use wasmtime::component::types::{ComponentItem, Type};
+use wasmtime::component::{Component, ComponentType, Func, Instance, Lift, Linker, Lower, Val};
+use wasmtime::{Config, Engine, Store, error::Context as _, format_err};
+
+/// A call's error, whatever it was.
+pub(crate) type Result<T> = wasmtime::Result<T>;
+
+/// How values get in and out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Route {
+    /// serde's derived structs, which are the typed bindings' too: what a program would write that
+    /// knows the function when it is compiled.
+    Structs,
+    /// `crisol-wit`.
+    Mapping,
+    /// `serde_json::Value` to `Val` and back.
+    Tree,
+}
+
+/// What the guest takes.
+#[derive(Clone, ComponentType, Lift, Lower, Deserialize, Serialize)]
+#[component(record)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct User {
+    id: u32,
+    name: String,
+    tags: Vec<String>,
+    active: bool,
+}
+
+/// What `transform-users` gives.
+#[derive(Clone, ComponentType, Lift, Lower, Serialize)]
+#[component(record)]
+pub(crate) struct Transformed {
+    id: u32,
+    display: String,
+    #[component(name = "tag-count")]
+    #[serde(rename = "tag-count")]
+    tag_count: u32,
+}
+
+/// The text of the arguments: one list of `count` users.
+pub(crate) fn users(count: usize) -> Vec<u8> {
+    let names = ["Alice Liddell", "Bob", "Carol Shelby-Smith", "Dave \\\"the\\\" Rave"];
+    let mut text = String::from("[[");
+    for at in 0..count {
+        let comma = if at > 0 { "," } else { "" };
+        let name = names[at % names.len()];
+        let tags = ["\"admin\",\"dev\"", "\"user\"", "\"dev\""][at % 3];
+        let active = at % 2 == 0;
+        let _ = write!(
+            text,
+            "{comma}{{\"id\":{at},\"name\":\"{name}\",\"tags\":[{tags}],\"active\":{active}}}"
+        );
+    }
+    text.push_str("]]");
+    text.into_bytes()
+}
+
+/// The arguments by serde's derive.
+pub(crate) fn structs_in(text: &[u8]) -> serde_json::Result<(Vec<User>,)> {
+    serde_json::from_slice(text)
+}
+
+/// Gives back the list it was given. Memory is handed out upwards and all taken back after each call.
+const ECHO: &str = r#"(module
+  (memory (export "memory") 1)
+  (global $top (mut i32) (i32.const 64))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+    (local.set $at (i32.and
+      (i32.add (global.get $top) (i32.sub (local.get 2) (i32.const 1)))
+      (i32.sub (i32.const 0) (local.get 2))))
+    (global.set $top (i32.add (local.get $at) (local.get 3)))
+    (if (i32.gt_u (global.get $top) (i32.shl (memory.size) (i32.const 16)))
+      (then (drop (memory.grow (i32.add (i32.const 1)
+        (i32.shr_u (i32.sub (global.get $top) (i32.shl (memory.size) (i32.const 16)))
+                   (i32.const 16)))))))
+    (local.get $at))
+  (func (export "echo") (param i32 i32) (result i32)
+    (i32.store (i32.const 16) (local.get 0))
+    (i32.store (i32.const 20) (local.get 1))
+    (i32.const 16))
+  (func (export "cabi_post_echo") (param i32) (global.set $top (i32.const 64))))"#;
+
+const ECHO_WIT: &str = "
+    record user { id: u32, name: string, tags: list<string>, active: bool }
+    echo: func(users: list<user>) -> list<user>;";
+
+/// A live instance, and what is known of one of its functions.
+pub(crate) struct Guest {
+    store: Store<()>,
+    instance: Instance,
+    func: Func,
+    name: &'static str,
+    mapping: Mapping,
+    ty: Type,
+}
+
+impl Guest {
+    /// The echo: all the time there is goes into values.
+    pub(crate) fn echo() -> Result<Self> {
+        let module = crisol_wit::parse_text(ECHO, None)?;
+        Self::new(&crisol_wit::wrap(&module, Some(ECHO_WIT), "echo")?, "echo")
+    }
+
+    /// The fixture `mapper`, a guest built by an ordinary toolchain.
+    pub(crate) fn transform() -> Result<Self> {
+        Self::new(&crisol_fixtures::bytes("mapper"), "transform-users")
+    }
+
+    fn new(bytes: &[u8], name: &'static str) -> Result<Self> {
+        let mut config = Config::new();
+        config.concurrency_support(false);
+        let engine = Engine::new(&config)?;
+        let component = Component::new(&engine, bytes)?;
+        let mut linker = Linker::new(&engine);
+        linker.define_unknown_imports_as_traps(&component)?;
+        let mut store = Store::new(&engine, ());
+        let instance = linker.instantiate(&mut store, &component)?;
+        let func = instance.get_func(&mut store, name).context("the export is there")?;
+        let item = component.get_export(None, name).map(|(item, _)| item);
+        let Some(ComponentItem::ComponentFunc(func_ty)) = item else {
+            return Err(format_err!("`{name}` is not a function"));
+        };
+        let ty = func_ty.params().next().map(|(_, ty)| ty).context("it has a parameter")?;
+        let mapping = Mapping::new(&func_ty)?;
+        Ok(Self { store, instance, func, name, mapping, ty })
+    }
+
+    /// The mapping in use.
+    pub(crate) fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    /// A result as it would come out of a call that echoes.
+    pub(crate) fn lifted(&self, text: &[u8]) -> Result<Lifted> {
+        let users = self.mapping.lower_json(text)?.pop();
+        match self.mapping.lift(users) {
+            Outcome::Value(value) | Outcome::Error(value) => Ok(value),
+        }
+    }
+
+    /// JSON text of the arguments to JSON text of the result.
+    pub(crate) fn call(&mut self, route: Route, text: &[u8]) -> Result<Vec<u8>> {
+        match route {
+            Route::Structs => self.structs(text),
+            Route::Mapping => self.by_mapping(text),
+            Route::Tree => self.tree(text),
+        }
+    }
+
+    fn structs(&mut self, text: &[u8]) -> Result<Vec<u8>> {
+        let args = structs_in(text)?;
+        let store = &mut self.store;
+        // Looking the function up costs under 100 ns, which is what `TypedFunc::new` checks.
+        if self.name == "echo" {
+            let func = self
+                .instance
+                .get_typed_func::<(Vec<User>,), (Vec<User>,)>(&mut *store, self.name)?;
+            let (users,) = func.call(store, args)?;
+            Ok(serde_json::to_vec(&users)?)
+        } else {
+            let func = self
+                .instance
+                .get_typed_func::<(Vec<User>,), (Vec<Transformed>,)>(&mut *store, self.name)?;
+            let (users,) = func.call(store, args)?;
+            Ok(serde_json::to_vec(&users)?)
+        }
+    }
+
+    fn by_mapping(&mut self, text: &[u8]) -> Result<Vec<u8>> {
+        let args = self.mapping.lower_json(text)?;
+        let mut results = [Val::Bool(false)];
+        self.func.call(&mut self.store, &args, &mut results)?;
+        let [result] = results;
+        let mut out = Vec::new();
+        match self.mapping.lift(Some(result)) {
+            Outcome::Value(value) | Outcome::Error(value) => {
+                serde_json::to_writer(&mut out, &value)?
+            }
+        }
+        Ok(out)
+    }
+
+    fn tree(&mut self, text: &[u8]) -> Result<Vec<u8>> {
+        let args: Vec<serde_json::Value> = serde_json::from_slice(text)?;
+        let args = args.into_iter().map(|arg| to_val(&self.ty, arg)).collect::<Result<Vec<_>>>()?;
+        let mut results = [Val::Bool(false)];
+        self.func.call(&mut self.store, &args, &mut results)?;
+        let [result] = results;
+        Ok(serde_json::to_vec(&from_val(result)?)?)
+    }
+}
+
+/// The plain conversion, by asking the component's types on the way.
+fn to_val(ty: &Type, value: serde_json::Value) -> Result<Val> {
+    use serde_json::Value as Json;
+    Ok(match (ty, value) {
+        (Type::U32, Json::Number(n)) => Val::U32(n.as_u64().context("a u32")?.try_into()?),
+        (Type::Bool, Json::Bool(v)) => Val::Bool(v),
+        (Type::String, Json::String(v)) => Val::String(v),
+        (Type::List(list), Json::Array(items)) => {
+            let item = list.ty();
+            Val::List(items.into_iter().map(|each| to_val(&item, each)).collect::<Result<_>>()?)
+        }
+        (Type::Record(record), Json::Object(mut fields)) => {
+            let mut values = Vec::with_capacity(record.fields().len());
+            for field in record.fields() {
+                let value = fields.remove(field.name).context("the field is there")?;
+                values.push((field.name.to_owned(), to_val(&field.ty, value)?));
+            }
+            Val::Record(values)
+        }
+        (ty, value) => return Err(format_err!("expected {ty:?}, found {value}")),
+    })
+}
+
+/// And back.
+fn from_val(value: Val) -> Result<serde_json::Value> {
+    use serde_json::Value as Json;
+    Ok(match value {
+        Val::U32(v) => Json::from(v),
+        Val::Bool(v) => Json::from(v),
+        Val::String(v) => Json::from(v),
+        Val::List(items) => Json::Array(items.into_iter().map(from_val).collect::<Result<_>>()?),
+        Val::Record(fields) => {
+            let field = |(name, value)| Ok((name, from_val(value)?));
+            Json::Object(fields.into_iter().map(field).collect::<Result<_>>()?)
+        }
+        other => return Err(format_err!("no JSON for {other:?}")),
+    })
+}

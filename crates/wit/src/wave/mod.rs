@@ -1,0 +1,301 @@
+//! WAVE, the text encoding of component values, in and out.
+//!
+//! `wasm-wave` splits the text into nodes; what they mean is read by the plan, as everything else is,
+//! so that the errors are the same.
+
+mod write;
+
+pub(crate) use write::write;
+
+use wasm_wave::ast::{Node, NodeType};
+use wasm_wave::untyped::UntypedFuncCall;
+use wasmtime::component::Val;
+
+use crate::error::{Found, LowerError, Mismatch, Segment};
+use crate::lower::build::{FlagsBuilder, OneOf, RecordBuilder, complete, some, split, wrong_count};
+use crate::lower::{Noted, Run, scalar};
+use crate::shape::{Record, Shape};
+
+/// Brackets within brackets at most: the splitter recurses.
+const MAX_NESTING: usize = 500;
+
+/// Lowers `(value, …)`.
+pub(crate) fn lower(params: &Record, text: &str) -> Result<Vec<Val>, LowerError> {
+    let malformed = |message: String| LowerError::Source { place: None, message };
+    if nesting(text) > MAX_NESTING {
+        return Err(malformed(format!("brackets are nested over {MAX_NESTING} deep")));
+    }
+    // The splitter knows values and calls, not lists of arguments.
+    let call = format!("f{}", text.trim());
+    let call = UntypedFuncCall::parse(&call).map_err(|error| malformed(error.to_string()))?;
+    let run = Run::new(false);
+    let source = Source { text: call.source(), run: &run };
+    match source.arguments(params, call.params_node()) {
+        Ok(values) => Ok(values),
+        Err(noted) => Err(run.into_error(params, &noted)),
+    }
+}
+
+/// How deep the brackets of `text` go, those in its strings aside.
+fn nesting(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let skipped = match c {
+            '"' if rest.starts_with("\"\"\"") => {
+                rest.get(3..).and_then(|tail| tail.find("\"\"\"")).map_or(rest.len(), |at| at + 6)
+            }
+            '"' | '\'' => quoted(rest, c),
+            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+            _ => c.len_utf8(),
+        };
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+        rest = rest.get(skipped..).unwrap_or_default();
+    }
+    deepest
+}
+
+/// The length of the quoted text that `rest` starts with.
+fn quoted(rest: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            c if c == quote => return at + 1,
+            _ => {}
+        }
+    }
+    rest.len()
+}
+
+type Lowered<T> = Result<T, Noted>;
+
+#[derive(Clone, Copy)]
+struct Source<'s> {
+    text: &'s str,
+    run: &'s Run,
+}
+
+impl<'s> Source<'s> {
+    fn done<T>(self, value: Result<T, Mismatch>) -> Lowered<T> {
+        value.map_err(|mismatch| self.run.note(mismatch))
+    }
+
+    fn inside<T>(self, value: Lowered<T>, segment: impl FnOnce() -> Segment) -> Lowered<T> {
+        if value.is_err() {
+            self.run.came_from(segment());
+        }
+        value
+    }
+
+    fn slice(self, node: &Node) -> &'s str {
+        self.text.get(node.span()).unwrap_or_default()
+    }
+
+    fn arguments(self, params: &Record, list: Option<&Node>) -> Lowered<Vec<Val>> {
+        let nodes: Vec<&Node> = match list.map(Node::as_tuple) {
+            Some(Ok(nodes)) => nodes.collect(),
+            _ => Vec::new(),
+        };
+        let mut values = Vec::with_capacity(nodes.len());
+        if nodes.len() > params.shapes.len() {
+            return Err(self.run.note_whole(wrong_count(params, nodes.len())));
+        }
+        for (at, (shape, node)) in params.shapes.iter().zip(nodes).enumerate() {
+            values.push(self.inside(self.value(shape, node), || Segment::Index(at))?);
+        }
+        match complete(params, values) {
+            Ok(Val::Tuple(values)) => Ok(values),
+            Ok(other) => Ok(vec![other]),
+            Err(error) => Err(self.run.note_whole(error)),
+        }
+    }
+
+    fn found(self, node: &Node) -> Found {
+        match node.ty() {
+            NodeType::BoolTrue => Found::Bool(true),
+            NodeType::BoolFalse => Found::Bool(false),
+            NodeType::Number => Found::Number(self.slice(node).to_owned()),
+            NodeType::Char | NodeType::String | NodeType::MultilineString => {
+                Found::text(self.slice(node).trim_matches(['"', '\'']))
+            }
+            NodeType::Tuple | NodeType::List => Found::List,
+            NodeType::Record | NodeType::Flags => Found::Map,
+            NodeType::OptionNone => Found::Null,
+            NodeType::Label => Found::Case(self.slice(node).to_owned()),
+            NodeType::OptionSome => Found::Case("some".to_owned()),
+            NodeType::ResultOk => Found::Case("ok".to_owned()),
+            NodeType::ResultErr => Found::Case("err".to_owned()),
+            NodeType::VariantWithPayload => {
+                let case = node.as_variant(self.text).map(|(case, _)| case.to_owned());
+                Found::Case(case.unwrap_or_default())
+            }
+        }
+    }
+
+    fn mismatch<T>(self, shape: &Shape, node: &Node) -> Lowered<T> {
+        self.done(Err(Mismatch::of(shape, self.found(node))))
+    }
+
+    fn value(self, shape: &Shape, node: &Node) -> Lowered<Val> {
+        match (shape, node.ty()) {
+            (Shape::Bool, NodeType::BoolTrue | NodeType::BoolFalse) => {
+                Ok(Val::Bool(node.ty() == NodeType::BoolTrue))
+            }
+            (Shape::Option(option), kind) => match (kind, node.as_option()) {
+                (_, Ok(None)) => Ok(Val::Option(None)),
+                (_, Ok(Some(inner))) => self.value(&option.some, inner).map(some),
+                _ if matches!(option.some, Shape::Option(_) | Shape::Result(_)) => {
+                    self.mismatch(shape, node)
+                }
+                _ => self.value(&option.some, node).map(some),
+            },
+            (Shape::Result(_), _) => self.result(shape, node),
+            (_, NodeType::Number) => self.number(shape, node),
+            (Shape::Char, NodeType::Char) => match node.as_char(self.text) {
+                Ok(c) => Ok(Val::Char(c)),
+                Err(_) => self.mismatch(shape, node),
+            },
+            (Shape::String, NodeType::String | NodeType::MultilineString) => {
+                match node.as_str(self.text) {
+                    Ok(text) => Ok(Val::String(text.into_owned())),
+                    Err(_) => self.mismatch(shape, node),
+                }
+            }
+            (
+                Shape::Enum(_) | Shape::Variant(_),
+                NodeType::Label | NodeType::VariantWithPayload,
+            ) => self.case(shape, node),
+            _ => self.compound(shape, node),
+        }
+    }
+
+    fn number(self, shape: &Shape, node: &Node) -> Lowered<Val> {
+        // Floats by their own text: as an integer, -0 would lose its sign.
+        match shape {
+            Shape::F32 if let Ok(number) = node.as_number(self.text) => {
+                return Ok(Val::Float32(number));
+            }
+            Shape::F64 if let Ok(number) = node.as_number(self.text) => {
+                return Ok(Val::Float64(number));
+            }
+            _ => {}
+        }
+        if let Ok(number) = node.as_number::<i128>(self.text) {
+            return self.done(scalar::integer(shape, number));
+        }
+        match node.as_number::<f64>(self.text) {
+            Ok(number) => self.done(scalar::float(shape, number)),
+            Err(_) => self.mismatch(shape, node),
+        }
+    }
+
+    /// `ok(…)`, `err(…)`, or the ok value itself.
+    fn result(self, shape: &Shape, node: &Node) -> Lowered<Val> {
+        let Shape::Result(sides) = shape else { return self.mismatch(shape, node) };
+        let (at, payload) = match node.as_result() {
+            Ok(Ok(payload)) => (0, payload),
+            Ok(Err(payload)) => (1, payload),
+            Err(_) => {
+                return match &sides.ok {
+                    Some(ok) if !matches!(ok, Shape::Option(_) | Shape::Result(_)) => {
+                        let value = self.value(ok, node)?;
+                        Ok(Val::Result(Ok(Some(Box::new(value)))))
+                    }
+                    _ => self.mismatch(shape, node),
+                };
+            }
+        };
+        self.payload(OneOf::Result(sides), at, payload)
+    }
+
+    fn case(self, shape: &Shape, node: &Node) -> Lowered<Val> {
+        match (OneOf::of(shape), node.as_variant(self.text)) {
+            (Some(cases), Ok((name, payload))) => {
+                let at = self.done(cases.find(name))?;
+                self.payload(cases, at, payload)
+            }
+            _ => self.mismatch(shape, node),
+        }
+    }
+
+    fn payload(self, cases: OneOf<'_>, at: usize, payload: Option<&Node>) -> Lowered<Val> {
+        match (cases.payload(at), payload) {
+            (_, None) => self.done(cases.bare_at(at)),
+            (None, Some(node)) => self.done(Err(cases.unexpected_payload(at, self.found(node)))),
+            (Some(shape), Some(node)) => {
+                let value = self.value(shape, node);
+                let value = self.inside(value, || Segment::Name(cases.name(at).to_owned()))?;
+                Ok(cases.build(at, Some(value)))
+            }
+        }
+    }
+
+    fn compound(self, shape: &Shape, node: &Node) -> Lowered<Val> {
+        match shape {
+            Shape::List(item) => self.items(shape, item, node).map(Val::List),
+            Shape::Bytes(None) => self.items(shape, &Shape::U8, node).map(Val::List),
+            Shape::FixedList(item, len) => self.fixed(shape, item, *len as usize, node),
+            Shape::Bytes(Some(len)) => self.fixed(shape, &Shape::U8, *len as usize, node),
+            Shape::Map(map) => {
+                let pairs = self.items(shape, &map.pair, node)?;
+                Ok(Val::Map(pairs.into_iter().filter_map(split).collect()))
+            }
+            Shape::Tuple(shapes) => {
+                let Ok(nodes) = node.as_tuple() else { return self.mismatch(shape, node) };
+                if nodes.len() != shapes.len() {
+                    return self.done(Err(Mismatch::length(shape, shapes.len(), nodes.len())));
+                }
+                let mut values = Vec::with_capacity(shapes.len());
+                for (at, (shape, node)) in shapes.iter().zip(nodes).enumerate() {
+                    values.push(self.inside(self.value(shape, node), || Segment::Index(at))?);
+                }
+                Ok(Val::Tuple(values))
+            }
+            Shape::Record(record) => self.record(shape, record, node),
+            Shape::Flags(names) => {
+                let Ok(given) = node.as_flags(self.text) else { return self.mismatch(shape, node) };
+                let mut flags = FlagsBuilder::new(names);
+                for name in given {
+                    self.done(flags.put(name.strip_prefix('%').unwrap_or(name)))?;
+                }
+                Ok(flags.finish())
+            }
+            _ => self.mismatch(shape, node),
+        }
+    }
+
+    fn items(self, shape: &Shape, item: &Shape, node: &Node) -> Lowered<Vec<Val>> {
+        let Ok(nodes) = node.as_list() else { return self.mismatch(shape, node) };
+        let mut values = Vec::with_capacity(nodes.len());
+        for (at, node) in nodes.enumerate() {
+            values.push(self.inside(self.value(item, node), || Segment::Index(at))?);
+        }
+        Ok(values)
+    }
+
+    fn fixed(self, shape: &Shape, item: &Shape, len: usize, node: &Node) -> Lowered<Val> {
+        let values = self.items(shape, item, node)?;
+        if values.len() != len {
+            return self.done(Err(Mismatch::length(shape, len, values.len())));
+        }
+        Ok(Val::FixedLengthList(values))
+    }
+
+    fn record(self, shape: &Shape, record: &Record, node: &Node) -> Lowered<Val> {
+        let Ok(fields) = node.as_record(self.text) else { return self.mismatch(shape, node) };
+        let mut builder = RecordBuilder::new(record);
+        for (name, node) in fields {
+            let (at, shape) = self.done(builder.slot(name))?;
+            let value = self.value(shape, node);
+            builder.put(at, self.inside(value, || Segment::Name(name.to_owned()))?);
+        }
+        self.done(builder.finish(self.run))
+    }
+}

@@ -1,0 +1,13 @@
+//! The mapping of values, held to what it says: round trips over generated types, exact texts of
+//! errors, and the same answers as other implementations give.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod bindings;
+mod edges;
+mod golden;
+mod round_trip;
+mod support;
+mod types;
+mod wave;
+mod wrapping;

@@ -1,0 +1,250 @@
+//! Core modules made components: that they run, and the exact words of what is refused.
+
+use crisol_wit::{CodeError, Kind, kebab, parse_code, parse_text, wrap};
+use expect_test::{Expect, expect};
+use wasmtime::Store;
+use wasmtime::component::{Component, Linker, Val};
+
+use super::support::engine;
+
+const MODULE: &str = r#"(module
+  (func (export "answer") (result i32) i32.const 42)
+  (func (export "add_two") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+  (func (export "mulBig") (param i64 f32 f64) (result f64) (local.get 2))
+  (func (export "math#sub") (param i32 i32) (result i32) (i32.sub (local.get 0) (local.get 1)))
+  (func (export "v") (param i32 v128))
+  (func (export "two") (result i32 i32) i32.const 1 i32.const 2)
+  (func (export "upper") (param i32 i32) (result i32) i32.const 0))"#;
+
+fn module(text: &str) -> Vec<u8> {
+    parse_text(text, None).unwrap()
+}
+
+/// Wraps, instantiates and calls `path`.
+fn call(module: &[u8], wit: Option<&str>, method: &str, path: &[&str], args: &[Val]) -> Val {
+    let bytes = wrap(module, wit, method).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(parse_code(&bytes), Ok(Kind::Component));
+    let component = Component::new(engine(), bytes).unwrap();
+    let mut store = Store::new(engine(), ());
+    let instance = Linker::new(engine()).instantiate(&mut store, &component).unwrap();
+    let mut at = None;
+    for name in path {
+        at = instance.get_export_index(&mut store, at.as_ref(), name);
+        assert!(at.is_some(), "no export `{name}`");
+    }
+    let func = instance.get_func(&mut store, at.unwrap()).unwrap();
+    let mut results = [Val::Bool(false)];
+    func.call(&mut store, args, &mut results).unwrap();
+    let [result] = results;
+    result
+}
+
+fn refused(text: &str, wit: Option<&str>, method: &str, expected: &Expect) {
+    let error = wrap(&module(text), wit, method).unwrap_err();
+    expected.assert_eq(&error.to_string());
+}
+
+#[test]
+fn names_fold_and_signatures_come_from_wit_or_from_core_types() {
+    let module = module(MODULE);
+    let two = [Val::S32(6), Val::S32(7)];
+    assert_eq!(call(&module, None, "answer", &["answer"], &[]), Val::S32(42));
+    assert_eq!(
+        call(&module, Some("answer: func() -> u32;"), "answer", &["answer"], &[]),
+        Val::U32(42)
+    );
+    for method in ["add_two", "add-two"] {
+        assert_eq!(call(&module, None, method, &["add-two"], &two), Val::S32(13));
+    }
+    let wit = "answer: func() -> s32; /* all */ add-two: func(a: s32, b: s32) -> s32; // end";
+    assert_eq!(call(&module, Some(wit), "add-two", &["add-two"], &two), Val::S32(13));
+    let big = [Val::S64(1), Val::Float32(2.0), Val::Float64(3.5)];
+    assert_eq!(call(&module, None, "mulBig", &[&kebab("mulBig")], &big), Val::Float64(3.5));
+}
+
+#[test]
+fn fragments_hold_types_and_interfaces_and_documents_are_taken_whole() {
+    let module = module(MODULE);
+    let two = [Val::S32(6), Val::S32(7)];
+    let interface = "interface math { sub: func(a: s32, b: s32) -> s32; }";
+    let path = ["crisol:guest/math", "sub"];
+    assert_eq!(call(&module, Some(interface), "math#sub", &path, &two), Val::S32(-1));
+    let document = format!("package my:calc@1.2.0; {interface} world w {{ export math; }}");
+    let path = ["my:calc/math@1.2.0", "sub"];
+    assert_eq!(call(&module, Some(&document), "math#sub", &path, &two), Val::S32(-1));
+    let no_world = format!("package my:calc;\n{interface}");
+    let path = ["my:calc/math", "sub"];
+    assert_eq!(call(&module, Some(&no_world), "math#sub", &path, &two), Val::S32(-1));
+    let types = "
+        interface kinds { record pair { a: s32, b: s32 } }
+        use kinds.{pair};
+        enum one { only }
+        /// Adds.
+        add-two: func(p: pair) -> s32;";
+    let pair = Val::Record(vec![("a".into(), Val::S32(6)), ("b".into(), Val::S32(7))]);
+    assert_eq!(call(&module, Some(types), "add-two", &["add-two"], &[pair]), Val::S32(13));
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    refused(
+        MODULE,
+        None,
+        "ansver",
+        &expect![
+            "the module does not export a function `ansver`: did you mean `answer`? it exports `answer` () -> i32, `add_two` (i32, i32) -> i32, `mulBig` (i64, f32, f64) -> f64, `math#sub` (i32, i32) -> i32, `v` (i32, v128), `two` () -> (i32, i32), `upper` (i32, i32) -> i32"
+        ],
+    );
+    refused(
+        "(module)",
+        Some("f: func();"),
+        "f",
+        &expect!["the module does not export a function `f`: it exports no function"],
+    );
+    refused(
+        MODULE,
+        None,
+        "v",
+        &expect!["the export `v` takes v128 as parameter 2: declare what it means in `wit`"],
+    );
+    refused(
+        MODULE,
+        None,
+        "two",
+        &expect!["the export `two` gives 2 results: declare what it means in `wit`"],
+    );
+    refused(
+        MODULE,
+        Some("add-two: func(a: s32, b: s64) -> s32;"),
+        "add-two",
+        &expect![
+            "the export `add_two` is (i32, i32) -> i32, but `add-two: func(a: s32, b: s64) -> s32` needs (i32, i64) -> i32"
+        ],
+    );
+    refused(
+        MODULE,
+        Some("upper: func(text: string) -> string;"),
+        "upper",
+        &expect![
+            "`upper` takes strings or lists, so the module has to export its memory as `memory`"
+        ],
+    );
+    refused(
+        r#"(module (memory (export "memory") 1) (func (export "upper") (param i32 i32) (result i32) i32.const 0))"#,
+        Some("upper: func(text: string) -> string;"),
+        "upper",
+        &expect![
+            "`upper` takes strings or lists, so the module has to export `cabi_realloc` (i32, i32, i32, i32) -> i32, which allocates: (old pointer, old size, alignment, new size) -> pointer"
+        ],
+    );
+    refused(
+        r#"(module (import "env" "log" (func)) (func (export "f")))"#,
+        None,
+        "f",
+        &expect![
+            "the module imports `log` from `env`, which is left over from linking: link what it is missing, or declare it as an import of a world in `wit`"
+        ],
+    );
+    refused(
+        r#"(module (func (export "add_two")) (func (export "addTwo")))"#,
+        None,
+        "add-two",
+        &expect!["`add-two` could be any of the exports `add_two`, `addTwo`: name one exactly"],
+    );
+    refused(
+        MODULE,
+        Some("record r { a: s32 }"),
+        "answer",
+        &expect!["`wit` declares no function: add one, such as `answer: func();`"],
+    );
+}
+
+#[test]
+fn errors_in_wit_point_into_the_text() {
+    refused(
+        MODULE,
+        Some("answer: func() -> s32;\nadd-two: func(a: s23) -> s32;"),
+        "answer",
+        &expect![[r"
+            `wit` is invalid: name `s23` does not exist
+                 --> wit:2:18
+                  |
+                2 | add-two: func(a: s23) -> s32;
+                  |                  ^--"]],
+    );
+    refused(
+        MODULE,
+        Some("answer: func( -> s32;"),
+        "answer",
+        &expect![[r"
+            `wit` is invalid: expected an identifier or string, found `->`
+                 --> wit:1:15
+                  |
+                1 | answer: func( -> s32;
+                  |               ^-"]],
+    );
+    refused(
+        MODULE,
+        Some(&format!("f: func(a: {}u8);", "list<".repeat(1000))),
+        "f",
+        &expect!["`wit` is invalid: its brackets are nested over 100 deep"],
+    );
+}
+
+#[test]
+fn preview_1_is_adapted() {
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+        (memory (export "memory") 1)
+        (func (export "_start"))
+        (func (export "f") (result i32) i32.const 1))"#;
+    let exports = |wit: Option<&str>, method: &str| {
+        let bytes = wrap(&module(text), wit, method).unwrap();
+        let component = Component::new(engine(), bytes).unwrap();
+        let ty = component.component_type();
+        let names: Vec<String> = ty.exports(engine()).map(|(name, _)| name.to_owned()).collect();
+        let imports = ty.imports(engine()).any(|(name, _)| name.starts_with("wasi:cli/exit@0.2"));
+        assert!(imports);
+        names.into_iter().map(|name| name.split('@').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(exports(None, "_start"), ["wasi:cli/run"]);
+    assert_eq!(exports(None, "run"), ["wasi:cli/run"]);
+    let mut both = exports(Some("f: func() -> s32;"), "f");
+    both.sort();
+    assert_eq!(both, ["f", "wasi:cli/run"]);
+    let reactor = text.replace("(func (export \"_start\"))", "");
+    let bytes = wrap(&module(&reactor), None, "f").unwrap();
+    let component = Component::new(engine(), bytes).unwrap();
+    let ty = component.component_type();
+    assert_eq!(ty.exports(engine()).map(|(name, _)| name).collect::<Vec<_>>(), ["f"]);
+}
+
+#[test]
+fn bytes_are_recognised() {
+    let shown = |bytes: &[u8]| parse_code(bytes).unwrap_err().to_string();
+    assert_eq!(parse_code(&module("(module)")), Ok(Kind::Core));
+    assert_eq!(parse_code(&module("(component)")), Ok(Kind::Component));
+    assert_eq!(parse_code(b""), Err(CodeError::Empty));
+    expect![
+        "it is not WebAssembly: it starts with `50 4b 03 04 61`, which is a zip archive: unpack it"
+    ]
+    .assert_eq(&shown(b"PK\x03\x04a"));
+    expect!["it is not WebAssembly: it starts with `(module)`, which is the text format: convert it to binary, or use `function.wat`"]
+        .assert_eq(&shown(b"(module)"));
+    expect!["it is not WebAssembly: it starts with `hello`"].assert_eq(&shown(b"hello"));
+    expect!["it is WebAssembly of an unknown version: its header is `00 61 73 6d 02 00 00 00`, not `00 61 73 6d 01 00 00 00` (a module) or `00 61 73 6d 0d 00 01 00` (a component)"]
+        .assert_eq(&shown(b"\0asm\x02\0\0\0"));
+}
+
+#[test]
+fn text_errors_have_their_place() {
+    let path = std::path::Path::new("answer.wat");
+    let error = parse_text("(module\n  (func i32.cons))", Some(path)).unwrap_err();
+    expect![[r"
+        unknown operator or unexpected token
+             --> answer.wat:2:9
+              |
+            2 |   (func i32.cons))
+              |         ^"]]
+    .assert_eq(&error.to_string());
+}
