@@ -1,6 +1,7 @@
 //! The one body type of requests and responses: in memory or streaming.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::streams::Progress;
+
 /// A body: of a request on its way in, of a response on its way out.
 ///
 /// It carries trailers, and an error in it ends the connection (HTTP/1.1) or the stream (HTTP/2).
@@ -18,6 +21,8 @@ pub struct Body {
     kind: Kind,
     /// Kept until the last byte has left; see [`Body::holding`].
     _held: Option<Box<dyn Send>>,
+    /// Told who is waiting for whom, where somebody watches.
+    progress: Option<Arc<Progress>>,
 }
 
 enum Kind {
@@ -39,23 +44,28 @@ impl Body {
         B::Error: Into<BoxError>,
     {
         let boxed = body.map_err(Into::into).boxed_unsync();
-        Self { kind: Kind::Stream(boxed), _held: None }
+        Self { kind: Kind::Stream(boxed), _held: None, progress: None }
     }
 
     /// The same body, dropping `held` when it has been sent or given up.
-    pub(crate) fn holding(self, held: Box<dyn Send>) -> Self {
-        let held: Box<dyn Send> = match self._held {
+    pub(crate) fn holding(mut self, held: Box<dyn Send>) -> Self {
+        let held: Box<dyn Send> = match self._held.take() {
             Some(older) => Box::new((older, held)),
             None => held,
         };
-        Self { kind: self.kind, _held: Some(held) }
+        Self { _held: Some(held), ..self }
+    }
+
+    /// The same body, telling `progress` when it has been asked for more and when it has more.
+    pub(crate) fn told_to(self, progress: Option<Arc<Progress>>) -> Self {
+        Self { progress, ..self }
     }
 }
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
         let bytes = (!bytes.is_empty()).then_some(bytes);
-        Self { kind: Kind::Full(bytes), _held: None }
+        Self { kind: Kind::Full(bytes), _held: None, progress: None }
     }
 }
 
@@ -79,10 +89,14 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.kind {
+        let frame = match &mut self.kind {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Stream(body) => Pin::new(body).poll_frame(cx),
+        };
+        if let Some(progress) = &self.progress {
+            progress.polled(frame.is_ready());
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -14,7 +14,7 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
@@ -27,6 +27,7 @@ use crate::config::Timeouts;
 use crate::dispatch::Connection;
 use crate::io::Watched;
 use crate::site::Site;
+use crate::streams::Streams;
 
 /// What an HTTP/2 client sends first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -179,8 +180,8 @@ fn http1(site: &Site) -> http1::Builder {
     builder
 }
 
-fn http2(site: &Site) -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+fn http2(site: &Site) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(Streams::new(site.timeouts.write));
     builder
         .timer(TokioTimer::new())
         .keep_alive_interval(PING)

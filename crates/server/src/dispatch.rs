@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use crisol_transport::{Cause, Problem};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body as _;
 use http_body_util::Limited;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
-use tracing::{Instrument, debug, debug_span};
+use tracing::{Instrument, debug, error_span};
 
 use crate::activity::Activity;
 use crate::body::{Body, Timed};
 use crate::context::{Context, REQUEST_ID, RequestId};
 use crate::site::Site;
+use crate::streams::Progress;
 
 /// What the requests of one connection share.
 pub(crate) struct Connection {
@@ -31,7 +32,8 @@ impl Connection {
     pub(crate) async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let busy = self.activity.begin();
         let id = RequestId::of(request.headers());
-        let span = debug_span!("request", id = %id, method = %request.method(), path = request.uri().path());
+        // Of the highest level, so that no log that has lines of this request is without its id.
+        let span = error_span!("request", id = %id, method = %request.method(), path = request.uri().path());
         async move {
             let head = request.method() == Method::HEAD;
             let stamp = id.header_value();
@@ -42,7 +44,7 @@ impl Connection {
             }
             debug!(status = response.status().as_u16(), "answered");
             // The connection is busy until the body has left.
-            response.map(|body| body.holding(Box::new(busy)))
+            response.map(|body| body.holding(Box::new(busy)).told_to(Progress::of_this_stream()))
         }
         .instrument(span)
         .await
@@ -65,7 +67,8 @@ impl Connection {
         };
         if request.body().size_hint().lower() > site.limits.max_body_bytes {
             let detail = "the body is larger than this service takes";
-            return closing(context.problem(Problem::new(Cause::TooLarge, detail)));
+            let refusal = context.problem(Problem::new(Cause::TooLarge, detail));
+            return closing(request.version(), refusal);
         }
         if method == Method::OPTIONS && request.uri().path() == "*" {
             return server_options();
@@ -91,9 +94,11 @@ fn server_options() -> Response<Body> {
     response
 }
 
-/// The response to a request whose body is not going to be read.
-fn closing(mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+/// The response to a request whose body is not going to be read. (HTTP/2 resets the stream instead.)
+fn closing(version: Version, mut response: Response<Body>) -> Response<Body> {
+    if version <= Version::HTTP_11 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

@@ -23,6 +23,7 @@ mod middleware;
 mod pattern;
 mod server;
 mod site;
+mod streams;
 mod table;
 mod tls;
 mod tree;

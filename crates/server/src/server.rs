@@ -75,14 +75,20 @@ async fn listen(name: String, addr: SocketAddr, site: Site) -> Result<Listening,
     Listening::start(name.clone(), addr, listener, site).map_err(bind)
 }
 
+/// Whether a service can go on with a socket.
+fn is_same(old: &Listening, service: &Service) -> bool {
+    let any_port = service.addr.port() == 0;
+    old.wanted == service.addr && (!any_port || old.name == service.name)
+}
+
 impl Running {
-    /// Each service with the address that it listens on, in their order.
+    /// Each service with the address that it listens on.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
         self.listening.iter().map(|service| (service.name.as_str(), service.addr))
     }
 
-    /// Serves other services from now on. One that keeps its name and address keeps its socket and its
-    /// connections: requests that run finish on the old routes, all later ones see the new. A new one
+    /// Serves other services from now on. One that keeps its address (with port 0: its name) keeps its
+    /// socket and its connections: requests that run finish on the old routes, all later ones see the new. A new one
     /// begins to listen, one that is gone stops as [`Running::stop`] does, within `grace`.
     ///
     /// `max_connections` and `max_requests` are those of when a socket was opened; limits and timeouts
@@ -99,19 +105,19 @@ impl Running {
         let mut fresh = Vec::new();
         let mut kept = Vec::new();
         for (service, site) in services.into_iter().zip(sites) {
-            let same = |old: &Listening| old.name == service.name && old.wanted == service.addr;
-            if self.listening.iter().any(same) {
-                kept.push((service.name, site));
+            if self.listening.iter().any(|old| is_same(old, &service)) {
+                kept.push((service, site));
             } else {
                 fresh.push(listen(service.name, service.addr, site).await?);
             }
         }
         // Nothing can fail from here on.
         let old = std::mem::take(&mut self.listening);
-        for listening in old {
-            match kept.iter().position(|(name, _)| *name == listening.name) {
+        for mut listening in old {
+            match kept.iter().position(|(service, _)| is_same(&listening, service)) {
                 Some(at) => {
-                    let (_, site) = kept.swap_remove(at);
+                    let (service, site) = kept.swap_remove(at);
+                    listening.name = service.name;
                     listening.site.store(Arc::new(site));
                     self.listening.push(listening);
                 }

@@ -1,7 +1,7 @@
 //! A service's routes and settings, checked: what is swapped when a registry changes.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -26,6 +26,16 @@ pub enum RouteError {
     /// Two services have one name.
     #[error("the service `{0}` is there twice")]
     ServiceTwice(String),
+    /// Two services have one address.
+    #[error("services `{first}` and `{second}` both listen on {addr}: change the address of one")]
+    AddressTwice {
+        /// The service that was there.
+        first: String,
+        /// The service that came after.
+        second: String,
+        /// The address.
+        addr: SocketAddr,
+    },
     /// A setting that cannot work.
     #[error("service `{service}`: `{setting}` is {found}: {fix}")]
     Setting {
@@ -122,11 +132,9 @@ impl Site {
         invoke: &Arc<dyn Invoke>,
     ) -> Result<Vec<Self>, RouteErrors> {
         let (mut sites, mut errors) = (Vec::new(), Vec::new());
-        let mut names = HashMap::new();
-        for service in services {
-            if names.insert(service.name.as_str(), ()).is_some() {
-                errors.push(RouteError::ServiceTwice(service.name.clone()));
-            }
+        for (at, service) in services.iter().enumerate() {
+            let earlier = services.iter().take(at);
+            errors.extend(earlier.filter_map(|other| clash(other, service)));
             sites.push(Self::build(service, invoke, &mut errors));
         }
         if errors.is_empty() { Ok(sites) } else { Err(RouteErrors(errors)) }
@@ -173,6 +181,19 @@ impl Site {
         };
         self.stacks.iter().filter(under).max_by_key(|stack| stack.prefix.len())
     }
+}
+
+/// What two services cannot both have.
+fn clash(first: &Service, second: &Service) -> Option<RouteError> {
+    if first.name == second.name {
+        return Some(RouteError::ServiceTwice(second.name.clone()));
+    }
+    let same = first.addr == second.addr && first.addr.port() != 0;
+    same.then(|| RouteError::AddressTwice {
+        first: first.name.clone(),
+        second: second.name.clone(),
+        addr: second.addr,
+    })
 }
 
 fn check_settings(service: &Service, errors: &mut Vec<RouteError>) {

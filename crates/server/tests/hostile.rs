@@ -240,3 +240,26 @@ async fn beyond_its_connections_a_service_waits_and_beyond_its_requests_it_refus
     drop(third);
     Ok(())
 }
+
+#[tokio::test]
+async fn an_http2_stream_without_a_window_is_let_go() -> TestResult {
+    let mut service = service(ROUTES)?;
+    service.timeouts.write = SHORT;
+    service.limits.max_requests = 1;
+    let started = start(service).await?;
+    let io = hyper_util::rt::TokioIo::new(TcpStream::connect(started.addr).await?);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) = hyper::client::conn::http2::Builder::new(executor)
+        .initial_stream_window_size(0)
+        .handshake(io)
+        .await?;
+    tokio::spawn(connection);
+    let request = common::request("POST http://localhost/greet", "Ana")?;
+    let response = sender.send_request(request).await?;
+    assert_eq!(response.status(), 200);
+    // Its body cannot leave, and it is the one request that the service takes.
+    assert_eq!(ask(started.addr, "GET /add/1/2", "").await?.0, 503);
+    while ask(started.addr, "GET /add/1/2", "").await? != served() {}
+    assert!(http_body_util::BodyExt::collect(response.into_body()).await.is_err());
+    Ok(())
+}

@@ -193,13 +193,19 @@ fn everything_wrong_with_routes_is_told_at_once() -> TestResult {
     let mut bad = service(&["GET /a/{x} -> add", "GET /a/{y} -> echo", "GET a -> add"])?;
     bad.limits.max_connections = 0;
     bad.timeouts.read = Duration::ZERO;
-    let errors = Server::new(vec![bad], std::sync::Arc::new(common::Functions::default()));
+    bad.addr.set_port(1);
+    let other = Service::new("other", bad.addr);
+    let twice = Service::new("main", service(&[])?.addr);
+    let all = vec![bad, other, twice];
+    let errors = Server::new(all, std::sync::Arc::new(common::Functions::default()));
     let text = errors.err().map(|errors| errors.to_string()).unwrap_or_default();
     expect_test::expect![[r#"
         service `main`: `limits.max_connections` is 0: allow at least one
         service `main`: `timeouts.read` is 0ns: allow some time
         routes `GET /a/{x} -> add` and `GET /a/{y} -> echo` of service `main` both answer GET `/a/{y}`: change the path or method of one
-        route `GET a -> add`, path `a`: `a` does not begin with `/`"#]]
+        route `GET a -> add`, path `a`: `a` does not begin with `/`
+        services `main` and `other` both listen on 127.0.0.1:1: change the address of one
+        the service `main` is there twice"#]]
     .assert_eq(&text);
     Ok(())
 }

@@ -89,11 +89,13 @@ async fn a_replacement_that_is_wrong_changes_nothing() -> TestResult {
     let wrong = service(&["GET nowhere -> add"])?;
     assert!(running.replace(vec![wrong], AMPLE).await.is_err());
     let mut taken = service(ROUTES)?;
+    let socket = std::net::TcpListener::bind(taken.addr)?;
     taken.name = "second".to_owned();
-    taken.addr = addr;
+    taken.addr = socket.local_addr()?;
+    let elsewhere = taken.addr;
     let both = vec![service(&["GET /new -> add"])?, taken];
     let error = running.replace(both, AMPLE).await.err().map(|error| error.to_string());
-    assert_eq!(error, Some(format!("service `second` cannot listen on {addr}")));
+    assert_eq!(error, Some(format!("service `second` cannot listen on {elsewhere}")));
     assert_eq!(ask(addr, "GET /add/1/2", "").await?, (200, "3".to_owned()));
     Ok(())
 }

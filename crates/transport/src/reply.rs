@@ -2,8 +2,7 @@
 
 use crisol_core::{CallError, Field, Reply, Type, Value};
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -18,8 +17,16 @@ const BYTES: &str = "application/octet-stream";
 const JSON: &str = "application/json";
 
 /// Headers that belong to the connection, which is not the function's.
-const OF_THE_CONNECTION: [HeaderName; 7] =
-    [CONNECTION, CONTENT_LENGTH, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+const OF_THE_CONNECTION: [HeaderName; 8] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
 
 /// One line of the table of results.
 pub(crate) struct Rule {

@@ -1,0 +1,53 @@
+//! The log has what the client must not see, under the id that the client has.
+
+mod common;
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use common::{TestResult, client, request, seen, service, start};
+
+/// What has been logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_in_the_log_in_full_under_the_id_of_its_request() -> TestResult {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::ERROR)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    // Of this thread, on which the test's runtime runs everything.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let started = start(service(&["GET /trap -> trap"])?).await?;
+    let mut asked = request("GET /trap", "")?;
+    asked.headers_mut().insert("x-request-id", "mine-9".parse()?);
+    let response = client(started.addr).await?.send_request(asked).await?;
+    let (status, body) = seen(response).await?;
+    assert_eq!(status, 500);
+    assert!(body.contains("mine-9") && !body.contains("secret"), "{body}");
+    let log = log.text();
+    let line = log.lines().find(|line| line.contains("secret at /srv/x.wasm")).unwrap_or_default();
+    assert!(line.contains("mine-9") && line.contains("t:trap"), "{log}");
+    Ok(())
+}
