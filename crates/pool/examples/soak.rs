@@ -39,16 +39,16 @@ fn pools(fakes: &Fakes) -> Result<Vec<Arc<Pool<Fakes>>>, Box<dyn std::error::Err
 }
 
 async fn call(pool: &Pool<Fakes>, n: u64) {
-    let deadline = (n % 5 == 0).then(|| Instant::now() + Duration::from_millis(n % 3));
+    let deadline = n.is_multiple_of(5).then(|| Instant::now() + Duration::from_millis(n % 3));
     let check_out = pool.check_out(Ask::new().by(deadline));
-    let lease = if n % 101 == 0 {
+    let lease = if n.is_multiple_of(101) {
         // The caller goes away while it waits.
         tokio::time::timeout(Duration::ZERO, check_out).await.ok().and_then(Result::ok)
     } else {
         check_out.await.ok()
     };
     let Some(lease) = lease else { return };
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         tokio::task::yield_now().await;
     }
     match n % 97 {

@@ -21,7 +21,7 @@ pub(super) fn begin_of(level: usize) -> usize {
     match level.min(LEVELS - 1) {
         0 => 1,
         level => {
-            let (doublings, half) = ((level + 1) / 2, (level + 1) % 2);
+            let (doublings, half) = (level.div_ceil(2), (level + 1) % 2);
             (1 << doublings) + half * (1 << (doublings - 1))
         }
     }
