@@ -19,16 +19,15 @@ pub(crate) fn builder(arguments: &AppArguments) -> Builder {
 /// Loads the app, for commands that want it whole; its problems are the error.
 pub(crate) fn load(arguments: &AppArguments) -> anyhow::Result<Runtime> {
     builder(arguments).load().map_err(|error| match error {
-        LoadError::App(problems) => {
-            let text = show(&problems);
-            anyhow::anyhow!(
-                "the app `{}` does not load\n\n{}",
-                arguments.app.display(),
-                text.trim_end()
-            )
-        }
+        LoadError::App(problems) => does_not_load(arguments, &problems),
         other => other.into(),
     })
+}
+
+/// The error of a command that needed the app to load.
+pub(crate) fn does_not_load(arguments: &AppArguments, problems: &Problems) -> anyhow::Error {
+    let text = show(problems);
+    anyhow::anyhow!("the app `{}` does not load\n\n{}", arguments.app.display(), text.trim_end())
 }
 
 /// The problems as text for stderr.

@@ -43,12 +43,19 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// List the functions with their signatures.
     List,
+    /// Write the hashes of the binaries into the index files, keeping comments and layout.
+    Pin(PinArguments),
+    /// Print the JSON Schema of index files, for completion in editors.
+    Schema,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CallArguments {
     /// The function, such as `myns:compute`.
     pub(crate) id: String,
+    /// Read the arguments and print the result as WAVE, the text format of component values.
+    #[arg(long)]
+    pub(crate) wave: bool,
     /// Its arguments: each is JSON, or plain text when it is not valid JSON.
     #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
@@ -59,6 +66,13 @@ pub(crate) struct CheckArguments {
     /// How to print what was found.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PinArguments {
+    /// The entries to pin; all that have a hash when none is named.
+    #[arg(value_name = "ID")]
+    pub(crate) ids: Vec<crisol::EntryId>,
 }
 
 /// How to print what was found.

@@ -1,6 +1,6 @@
 //! `crisol call`: one call, its result as a line of JSON.
 
-use crisol::{Args, CallContext, CallError, Caller, EntryId, Invoke};
+use crisol::{Args, CallContext, CallError, Caller, EntryId, Invoke, Reply};
 
 use crate::arguments::{AppArguments, CallArguments};
 use crate::{DONE, FUNCTION_ERROR, app};
@@ -8,14 +8,18 @@ use crate::{DONE, FUNCTION_ERROR, app};
 pub(crate) fn run(app: &AppArguments, call: &CallArguments) -> anyhow::Result<u8> {
     let id: EntryId = call.id.parse()?;
     let runtime = app::load(app)?;
-    let text = json_array(&call.args)?;
-    let context = CallContext::new(Caller::Command);
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    match tokio.block_on(runtime.invoke(&id, context, Args::json(text.into_bytes()))) {
-        Ok(reply) => {
-            let mut line = Vec::new();
-            reply.write_json(&mut line)?;
-            println!("{}", String::from_utf8_lossy(&line));
+    let line = if call.wave {
+        let args = format!("({})", call.args.join(", "));
+        tokio.block_on(runtime.call_wave(id.as_str(), &args))
+    } else {
+        let args = Args::json(json_array(&call.args)?.into_bytes());
+        let context = CallContext::new(Caller::Command);
+        tokio.block_on(runtime.invoke(&id, context, args)).and_then(|reply| json_line(&id, &reply))
+    };
+    match line {
+        Ok(line) => {
+            println!("{line}");
             Ok(DONE)
         }
         Err(CallError::Function { error, .. }) => {
@@ -24,6 +28,14 @@ pub(crate) fn run(app: &AppArguments, call: &CallArguments) -> anyhow::Result<u8
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn json_line(id: &EntryId, reply: &Reply) -> Result<String, CallError> {
+    let mut text = Vec::new();
+    let written = reply.write_json(&mut text);
+    written
+        .map_err(|error| CallError::UnexpectedResult { id: id.clone(), source: error.into() })?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// The text of a JSON array of the arguments, each as it was written when it is JSON already.

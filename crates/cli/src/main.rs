@@ -6,6 +6,8 @@ mod arguments;
 mod call;
 mod check;
 mod list;
+mod pin;
+mod schema;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,8 @@ fn main() -> ExitCode {
         Command::Call(call) => call::run(&arguments.app, call),
         Command::Check(check) => check::run(&arguments.app, check),
         Command::List => list::run(&arguments.app),
+        Command::Pin(pin) => pin::run(&arguments.app, pin),
+        Command::Schema => schema::run(),
     };
     ExitCode::from(code.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

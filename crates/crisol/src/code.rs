@@ -6,7 +6,7 @@ use crisol_schema::{Code, Report, Rule, Sha256Hash, SourceText};
 use crisol_wasi::{FsError, FsSource};
 
 /// The largest `.wasm` file that is read.
-const MAX_CODE_BYTES: u64 = 512 << 20;
+pub(crate) const MAX_CODE_BYTES: u64 = 512 << 20;
 
 /// A hash that is not the file's.
 pub(crate) const WRONG_HASH: Rule = Rule::new("wrong-hash");

@@ -18,9 +18,11 @@ mod builder;
 mod code;
 mod failure;
 mod function;
+mod pin;
 mod runtime;
 
 pub use builder::{Builder, Defaults, LoadError};
+pub use pin::{PinError, Pinned, pin};
 pub use runtime::Runtime;
 
 pub use crisol_core::{
@@ -28,4 +30,4 @@ pub use crisol_core::{
     Reply, Signature, Type, Value,
 };
 pub use crisol_engine::{Allocation, EngineConfig, EngineError};
-pub use crisol_schema::{Color, Problem, Problems, Severity};
+pub use crisol_schema::{Color, Problem, Problems, Severity, json_schema};

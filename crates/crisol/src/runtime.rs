@@ -60,6 +60,18 @@ impl Runtime {
         Ok(lifted.to_value())
     }
 
+    /// Calls `id` with arguments written as WAVE, the text format of component values, in parentheses
+    /// as in a call: `(6, {name: "Ann"})`. The result is WAVE too; nothing for a function without one.
+    ///
+    /// # Errors
+    /// As [`Runtime::call`].
+    pub async fn call_wave(&self, id: &str, args: &str) -> Result<String, CallError> {
+        let function = self.function(id)?;
+        let lowered = function.mapping.lower_wave(args);
+        let lifted = function.call(CallContext::new(Caller::Rust), lowered).await?;
+        Ok(lifted.to_wave())
+    }
+
     /// What `id` takes and gives.
     #[must_use]
     pub fn signature(&self, id: &str) -> Option<&Arc<Signature>> {

@@ -1,0 +1,79 @@
+//! The commands beside `call`: what they print and what they change.
+
+mod support;
+
+use support::{App, Tested};
+
+#[test]
+fn pin_writes_the_right_hash_and_keeps_the_rest() -> Tested {
+    let app = App::of("compute", "method: compute # the product\n\npool: {type: inline}")?;
+    let index = app.path().join("_index.yaml");
+    let right = std::fs::read_to_string(&index)?;
+    let hash = crisol_fixtures::sha256("compute");
+    let wrong = right.replace(&hash, &"0".repeat(64));
+    std::fs::write(&index, &wrong)?;
+    assert_eq!(app.call(&["6", "7"])?.code, Some(2));
+
+    let pinned = app.run(&["pin"])?;
+    assert_eq!(pinned.stdout, format!("pinned myns:f sha256:{hash} (_index.yaml)\n"), "{pinned:?}");
+    assert_eq!(std::fs::read_to_string(&index)?, right);
+    assert_eq!(app.call(&["6", "7"])?.stdout, "42\n");
+    assert!(app.run(&["pin", "myns:f"])?.stdout.starts_with("unchanged myns:f"));
+
+    let unknown = app.run(&["pin", "myns:g"])?;
+    assert_eq!(unknown.code, Some(2));
+    assert!(unknown.stderr.contains("`myns:g` is no entry with a `hash`: those are `myns:f`"));
+    Ok(())
+}
+
+#[test]
+fn schema_prints_a_json_schema() -> Tested {
+    let app = App::new("", &[])?;
+    let schema: serde_json::Value = serde_json::from_str(&app.run(&["schema"])?.stdout)?;
+    assert!(schema.get("$schema").is_some());
+    Ok(())
+}
+
+#[test]
+fn check_tells_tools_as_json() -> Tested {
+    let app = App::of("compute", "method: comput")?;
+    let run = app.run(&["check", "--format", "json"])?;
+    assert_eq!((run.code, run.stderr.as_str()), (Some(2), ""));
+    let found: serde_json::Value = serde_json::from_str(&run.stdout)?;
+    let text = found.to_string();
+    assert!(text.contains("bad-method") && text.contains("_index.yaml"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn wave_goes_in_and_comes_out() -> Tested {
+    let app = App::of("mapper", "method: transform-users")?;
+    let users = r#"[{id: 1, name: "Alice", tags: ["admin", "dev"], active: true}]"#;
+    let run = app.run(&["call", "--wave", "myns:f", users])?;
+    let expected = "[{id: 1, display: \"Alice [admin, dev]\", tag-count: 2}]\n";
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), expected), "{run:?}");
+    let wrong = app.run(&["call", "--wave", "myns:f", "[{id: -1}]"])?;
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    Ok(())
+}
+
+#[test]
+fn an_app_without_namespaces_takes_one_from_the_command_line() -> Tested {
+    let app = App::new("", &[])?;
+    std::fs::write(
+        app.path().join("_index.yaml"),
+        "entries:\n  - {name: f, kind: function.wat, method: f, source: '(module (func (export \"f\") (result i32) i32.const 1))'}\n",
+    )?;
+    assert_eq!(app.run(&["check"])?.code, Some(2));
+    assert_eq!(app.run(&["--namespace", "x", "call", "x:f"])?.stdout, "1\n");
+    Ok(())
+}
+
+#[test]
+fn an_app_that_is_not_there_is_said_so() -> Tested {
+    let app = App::new("", &[])?;
+    let run = support::crisol(&app.path().join("none"), &["list"])?;
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
+    assert!(run.stderr.contains("cannot open the app"), "{run:?}");
+    Ok(())
+}
