@@ -38,7 +38,8 @@ enum Step {
     Drain,
 }
 
-fn steps() -> impl Generator<Value = Vec<Step>> {
+/// Steps, each with whether those who were woken by it run before the next one.
+fn steps() -> impl Generator<Value = Vec<(Step, bool)>> {
     let making = prop_oneof![
         12 => Just(Making::Prompt),
         1 => Just(Making::Fail),
@@ -56,7 +57,7 @@ fn steps() -> impl Generator<Value = Vec<Step>> {
         10 => any::<usize>().prop_map(|nth| Step::Cancel { nth }),
         1 => Just(Step::Drain),
     ];
-    collection::vec(step, 1..120)
+    collection::vec((step, proptest::bool::weighted(0.7)), 1..120)
 }
 
 fn configs() -> impl Generator<Value = Config> {
@@ -196,6 +197,11 @@ impl World {
             Step::Cancel { nth } if !self.callers.is_empty() => {
                 let caller = self.callers.remove(nth % self.callers.len()).unwrap();
                 self.model.waiting.retain(|(id, _)| *id != caller.id);
+                drop(caller.future);
+                // It may have been let in without having run since.
+                if self.model.inside.contains(&caller.id) {
+                    self.model.leave(caller.id);
+                }
             }
             Step::Drain => {
                 let mut drain = Box::pin(self.pool.drain(std::time::Duration::MAX));
@@ -205,7 +211,12 @@ impl World {
             }
             Step::End { .. } | Step::Cancel { .. } => {}
         }
-        self.run_the_woken();
+    }
+
+    /// Those who have been let in and have not run since. All of them have been woken.
+    fn unaware(&self) -> usize {
+        let inside = self.callers.iter().filter(|one| self.model.inside.contains(&one.id));
+        inside.inspect(|one| assert!(one.woken.0.load(SeqCst), "{} was not woken", one.id)).count()
     }
 
     fn come(&mut self, held: usize, making: Making) {
@@ -258,21 +269,28 @@ proptest! {
         // The fakes' panics are caught by the pool; their messages are of no interest here.
         std::panic::set_hook(Box::new(|_| {}));
         let mut world = World::new(config);
-        for step in steps {
+        for (step, at_once) in steps {
             world.take(step);
+            if at_once {
+                world.run_the_woken();
+            }
+            let unaware = world.unaware();
             let stats = world.pool.stats();
             let model = &world.model;
             prop_assert_eq!(stats.busy as usize, model.inside.len());
             prop_assert_eq!(stats.queued as usize, model.waiting.len());
             prop_assert_eq!(stats.workers as usize, model.workers);
-            prop_assert_eq!(world.leases.len(), model.inside.len(), "somebody was not woken");
-            prop_assert_eq!(stats.ready as usize + world.leases.len(), world.fakes.alive());
+            prop_assert_eq!(world.leases.len() + unaware, model.inside.len());
+            let seen = stats.ready as usize + world.leases.len();
+            prop_assert!(seen <= world.fakes.alive() && world.fakes.alive() <= seen + unaware);
             prop_assert_eq!(stats.created - stats.retired_in_all(), world.fakes.alive() as u64);
             prop_assert!(stats.workers as usize <= model.max);
-            prop_assert_eq!(stats.admitted - stats.finished, stats.busy);
+            prop_assert_eq!(stats.admitted - stats.finished + unaware as u64, stats.busy);
         }
+        world.run_the_woken();
         while !world.leases.is_empty() {
             world.take(Step::End { nth: 0, fate: Some(Fate::Reuse) });
+            world.run_the_woken();
         }
         prop_assert!(world.callers.is_empty(), "whoever waits is served in the end");
         drop(world.pool);
