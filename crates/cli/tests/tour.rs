@@ -41,7 +41,7 @@ fn lists_of_records() -> Tested {
     check(
         &["call", "myns:filter_active", USERS],
         expect![[r#"
-            [{"id":1,"name":"Alice","tags":["admin","dev"],"active":true},{"id":3,"name":"Carol","tags":["dev"],"active":true}]
+            [{"id":1,"display":"Alice [admin, dev]","tag-count":2},{"id":3,"display":"Carol [dev]","tag-count":1}]
         "#]],
     )
 }
@@ -115,7 +115,7 @@ fn everything_checks_and_is_listed() -> Tested {
         myns:answer                  func() -> s32
         myns:compute                 func(a: s32, b: s32) -> s32
         myns:env_var                 func(name: string) -> option<string>
-        myns:filter_active           func(users: list<record { id: u32, name: string, tags: list<string>, active: bool }>) -> list<record { id: u32, name: string, tags: list<string>, active: bool }>
+        myns:filter_active           func(users: list<record { id: u32, name: string, tags: list<string>, active: bool }>) -> list<record { id: u32, display: string, tag-count: u32 }>
         myns:greet_wasm              func(body: string) -> string
         myns:read_file               func(path: string) -> result<string, string>
         myns:sleep_ms                func(ms: u32) -> u64
