@@ -323,7 +323,7 @@ pub enum LowerError {
         /// Where.
         place: Place,
         /// How it differs.
-        mismatch: Mismatch,
+        mismatch: Box<Mismatch>,
     },
     /// Too many arguments, or too few.
     #[error("expected {expected}, found {found}")]
@@ -337,7 +337,7 @@ pub enum LowerError {
     #[error("{mismatch}")]
     Arguments {
         /// How they differ.
-        mismatch: Mismatch,
+        mismatch: Box<Mismatch>,
     },
     /// The source itself is malformed: bad JSON, a `Serialize` that failed.
     #[error("{}{message}", match place { Some(place) => format!("{place}: "), None => "the arguments are malformed: ".to_owned() })]

@@ -31,7 +31,7 @@ pub(crate) struct Run {
 }
 
 enum Failure {
-    Value(Mismatch),
+    Value(Box<Mismatch>),
     Whole(LowerError),
 }
 
@@ -56,7 +56,7 @@ impl Run {
 
     #[cold]
     pub(crate) fn note(&self, mismatch: Mismatch) -> Noted {
-        self.failure.borrow_mut().get_or_insert(Failure::Value(mismatch));
+        self.failure.borrow_mut().get_or_insert(Failure::Value(Box::new(mismatch)));
         Noted
     }
 

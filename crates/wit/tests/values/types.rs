@@ -96,10 +96,8 @@ impl<'a> Reader<'a> {
     fn result(&mut self) -> Type {
         let mut sides = [None, None];
         if self.eat("<") {
-            let mut listed = self.list(">", |reader| {
-                let side = (!reader.eat("_")).then(|| Box::new(reader.ty()));
-                side
-            });
+            let mut listed =
+                self.list(">", |reader| (!reader.eat("_")).then(|| Box::new(reader.ty())));
             listed.resize(2, None);
             sides = listed.try_into().unwrap();
         }
