@@ -15,6 +15,9 @@ const ROUTES: &[&str] =
 /// Long enough for a loaded machine to answer in, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(150);
 
+/// Longer than any test takes when the server does what it should.
+const AMPLE: Duration = Duration::from_secs(40);
+
 fn served() -> (u16, String) {
     (200, "3".to_owned())
 }
@@ -113,6 +116,7 @@ async fn slow_heads_and_silent_connections_are_closed() -> TestResult {
 async fn a_head_in_drops_is_closed_though_something_always_comes() -> TestResult {
     let mut service = service(ROUTES)?;
     service.timeouts.read = SHORT;
+    service.timeouts.idle = AMPLE;
     let started = start(service).await?;
     let mut stream = TcpStream::connect(started.addr).await?;
     stream.write_all(b"GET /add/1/2 HTTP/1.1\r\n").await?;
@@ -123,10 +127,13 @@ async fn a_head_in_drops_is_closed_though_something_always_comes() -> TestResult
         }
     };
     let mut answer = Vec::new();
-    tokio::select! {
-        _ = read.read_to_end(&mut answer) => {}
-        () = drops => {}
-    }
+    let closed = async {
+        tokio::select! {
+            _ = read.read_to_end(&mut answer) => {}
+            () = drops => {}
+        }
+    };
+    tokio::time::timeout(AMPLE / 2, closed).await?;
     assert!(answer.is_empty(), "{answer:?}");
     Ok(())
 }

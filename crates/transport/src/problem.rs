@@ -11,7 +11,7 @@ use crate::message::Response;
 /// Seconds that a client is asked to wait before it tries an overloaded function again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// Why there is no good answer. Each has one status; [`CAUSES`] is the list.
+/// Why there is no good answer. Each has one status; `docs/http.md` prints the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
