@@ -1,6 +1,8 @@
 //! JSON text → call → JSON text on a list of records: by `crisol-wit`, beside serde structs over typed
 //! bindings, and beside the plain way over `serde_json::Value`. Same instance, same bytes out.
 
+#![expect(clippy::expect_used, reason = "a bench without its guest has nothing to measure")]
+
 mod routes;
 
 use std::hint::black_box;

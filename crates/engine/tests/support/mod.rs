@@ -69,7 +69,10 @@ impl Guest {
     }
 
     pub fn pooled(instances: u32, text: &str, method: &str) -> Tested<Self> {
-        let engine = engine(Allocation::Pooling { instances })?;
+        // A short turn, for tests that suspend a guest many times.
+        let tick = Duration::from_micros(250);
+        let allocation = Allocation::Pooling { instances };
+        let engine = Engine::new(EngineConfig { allocation, tick, ..EngineConfig::default() })?;
         Self::new(engine, &wat::parse_str(text)?, false, Profile::granting(|_| true), method)
     }
 

@@ -1,0 +1,78 @@
+//! The twin: the same component on wasmtime itself, with the settings that were measured to be best.
+
+use wasmtime::component::{
+    Component, ComponentExportIndex, Func, InstancePre, Linker, ResourceTable, Val,
+};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+pub(crate) struct Bare {
+    pre: InstancePre<Host>,
+    index: ComponentExportIndex,
+}
+
+struct Host {
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+pub(crate) struct Instance {
+    store: Store<Host>,
+    func: Func,
+}
+
+impl Bare {
+    pub(crate) fn new(component: &[u8], method: &str) -> wasmtime::Result<Self> {
+        let scan = PoolingAllocationConfig::is_pagemap_scan_available();
+        let mut pool = PoolingAllocationConfig::new();
+        pool.pagemap_scan(if scan { Enabled::Yes } else { Enabled::No })
+            .linear_memory_keep_resident(if scan { 2 << 20 } else { 64 << 10 })
+            .table_keep_resident(64 << 10);
+        let mut config = Config::new();
+        config
+            .concurrency_support(false)
+            .epoch_interruption(true)
+            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        let engine = Engine::new(&config)?;
+        let component = Component::from_binary(&engine, component)?;
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        linker.define_unknown_imports_as_traps(&component)?;
+        let index = component
+            .get_export_index(None, method)
+            .ok_or_else(|| wasmtime::Error::msg("no such export"))?;
+        Ok(Self { pre: linker.instantiate_pre(&component)?, index })
+    }
+
+    pub(crate) async fn instance(&self) -> wasmtime::Result<Instance> {
+        let host = Host { wasi: WasiCtx::builder().build(), table: ResourceTable::new() };
+        let mut store = Store::new(self.pre.engine(), host);
+        store.set_epoch_deadline(u64::MAX / 2);
+        let instance = self.pre.instantiate_async(&mut store).await?;
+        let func = instance
+            .get_func(&mut store, self.index)
+            .ok_or_else(|| wasmtime::Error::msg("not a function"))?;
+        Ok(Instance { store, func })
+    }
+
+    pub(crate) async fn fresh(&self, args: &[Val]) -> wasmtime::Result<Val> {
+        self.instance().await?.call(args).await
+    }
+}
+
+impl Instance {
+    pub(crate) async fn call(&mut self, args: &[Val]) -> wasmtime::Result<Val> {
+        let mut results = [Val::Bool(false)];
+        self.func.call_async(&mut self.store, args, &mut results).await?;
+        let [result] = results;
+        Ok(result)
+    }
+}

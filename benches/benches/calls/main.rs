@@ -1,0 +1,119 @@
+//! Calls through the façade beside the same calls on bare wasmtime with the same settings: a fresh
+//! instance for each call, and one instance for all of them.
+//!
+//! `cargo bench -p crisol-benches --bench calls`
+#![expect(clippy::expect_used, reason = "a bench without its guests has nothing to measure")]
+
+mod bare;
+
+use std::hint::black_box;
+
+use crisol::{Runtime, Value};
+use crisol_fixtures as fixtures;
+use criterion::{Criterion, criterion_group, criterion_main};
+use tokio::runtime::Runtime as Tokio;
+use wasmtime::component::Val;
+
+use bare::Bare;
+
+/// Users in the lists that `mapper` transforms.
+const USERS: usize = 3;
+
+type Problem = Box<dyn std::error::Error + Send + Sync>;
+
+/// One function both ways, with its arguments in each one's form.
+struct Pair {
+    name: &'static str,
+    bare: Bare,
+    vals: Vec<Val>,
+    values: Vec<Value>,
+}
+
+fn pairs() -> Result<Vec<Pair>, Problem> {
+    let compute = Pair {
+        name: "compute",
+        bare: Bare::new(&fixtures::bytes("compute"), "compute")?,
+        vals: vec![Val::S32(6), Val::S32(7)],
+        values: vec![Value::Int(6), Value::Int(7)],
+    };
+    let mapper = Pair {
+        name: "mapper_3",
+        bare: Bare::new(&fixtures::bytes("mapper"), "transform-users")?,
+        vals: vec![Val::List(vec![user_val(); USERS])],
+        values: vec![Value::List(vec![user_value(); USERS])],
+    };
+    Ok(vec![compute, mapper])
+}
+
+fn user_val() -> Val {
+    let tags = ["admin", "dev"].map(|tag| Val::String(tag.to_owned())).to_vec();
+    Val::Record(vec![
+        ("id".to_owned(), Val::U32(1)),
+        ("name".to_owned(), Val::String("Alice".to_owned())),
+        ("tags".to_owned(), Val::List(tags)),
+        ("active".to_owned(), Val::Bool(true)),
+    ])
+}
+
+fn user_value() -> Value {
+    let tags = ["admin", "dev"].map(Value::from).to_vec();
+    Value::Map(vec![
+        ("id".into(), Value::Int(1)),
+        ("name".into(), "Alice".into()),
+        ("tags".into(), Value::List(tags)),
+        ("active".into(), true.into()),
+    ])
+}
+
+fn runtime() -> Result<Runtime, Problem> {
+    let entry = |name: &str, guest: &str, method: &str, pool: &str| {
+        let hash = fixtures::sha256(guest);
+        format!(
+            "  - {{name: {name}, kind: function.wasm, fs: assets, path: /{guest}.wasm, \
+             hash: \"sha256:{hash}\", method: {method}, pool: {pool}}}\n"
+        )
+    };
+    let fresh = "{type: lazy, max_size: 2}";
+    let warm = "{type: static, workers: 1, max_instance_reuse: 4294967295}";
+    let text = format!(
+        "namespace: b\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n{}{}{}{}",
+        fixtures::dir().display().to_string(),
+        entry("compute_fresh", "compute", "compute", fresh),
+        entry("compute_warm", "compute", "compute", warm),
+        entry("mapper_3_fresh", "mapper", "transform-users", fresh),
+        entry("mapper_3_warm", "mapper", "transform-users", warm),
+    );
+    Ok(Runtime::builder().file("_index.yaml", text).load()?)
+}
+
+fn calls(criterion: &mut Criterion) {
+    let tokio = Tokio::new().expect("a tokio runtime");
+    let runtime = runtime().expect("the fixtures as an app");
+    for pair in pairs().expect("the fixtures on bare wasmtime") {
+        let mut group = criterion.benchmark_group(format!("fresh/{}", pair.name));
+        group.bench_function("bare", |bencher| {
+            bencher.iter(|| tokio.block_on(pair.bare.fresh(black_box(&pair.vals))));
+        });
+        let id = format!("b:{}_fresh", pair.name);
+        group.bench_function("crisol", |bencher| {
+            bencher
+                .iter(|| tokio.block_on(runtime.call_values(&id, black_box(pair.values.clone()))));
+        });
+        group.finish();
+
+        let mut group = criterion.benchmark_group(format!("warm/{}", pair.name));
+        let mut instance = tokio.block_on(pair.bare.instance()).expect("an instance");
+        group.bench_function("bare", |bencher| {
+            bencher.iter(|| tokio.block_on(instance.call(black_box(&pair.vals))));
+        });
+        let id = format!("b:{}_warm", pair.name);
+        group.bench_function("crisol", |bencher| {
+            bencher
+                .iter(|| tokio.block_on(runtime.call_values(&id, black_box(pair.values.clone()))));
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, calls);
+criterion_main!(benches);
