@@ -89,8 +89,9 @@ impl Source {
         let start = floor(range.start);
         let line = self.line_of(start);
         let line_end = self.line_start(line) + self.line(line).len();
-        let end = floor(range.end).min(line_end).max(start);
-        start.min(line_end)..end
+        // The start may lie in the line's break, which is not drawn.
+        let start = start.min(line_end);
+        start..floor(range.end).clamp(start, line_end)
     }
 
     fn place(&self, at: usize) -> Place {
@@ -126,5 +127,32 @@ impl Sources {
 
     pub(crate) fn place(&self, span: Span) -> Option<Place> {
         Some(self.get(span.source)?.place(span.start as usize))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Source;
+
+    /// Every range of every text stays inside one drawn line, on character boundaries.
+    #[test]
+    fn clipped_ranges_are_inside_their_line() {
+        for text in ["", "a", "a\r\r\r", "é\r\nü\n\n", "a\r\rb\n\r\r\r\nx"] {
+            let source = Source::new("x".to_owned(), text.into());
+            for start in 0..text.len() + 3 {
+                for end in 0..text.len() + 3 {
+                    let found = source.clip(start..end);
+                    let line = source.line_of(found.start);
+                    let begin = source.line_start(line);
+                    let drawn = begin..=begin + source.line(line).len();
+                    let inside = drawn.contains(&found.start) && drawn.contains(&found.end);
+                    assert!(
+                        inside && found.start <= found.end,
+                        "{text:?} {start}..{end}: {found:?}"
+                    );
+                    assert!(text.get(found).is_some(), "{text:?} {start}..{end}");
+                }
+            }
+        }
     }
 }

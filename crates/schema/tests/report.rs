@@ -200,6 +200,22 @@ fn what_a_file_holds_cannot_drive_the_terminal() -> Tested {
     Ok(())
 }
 
+/// To YAML a lone carriage return breaks a line; places count line feeds, as editors do.
+#[test]
+fn a_place_in_a_line_break_is_drawn() -> Tested {
+    let text = "limits:\n  max_fuel: \r\r\r?\r\r\r\r  # 5\r\r";
+    let Err(problems) = Loader::new().file("_index.yaml", text).load_files() else {
+        return Err("it loads".into());
+    };
+    assert!(problems.to_string().contains("_index.yaml:"), "{problems:?}");
+    let text = "entries: []\nnamespace: n\nextra:\n  ?\r\r\r\r\r\r\n  : x\r\r\r";
+    let Err(problems) = Loader::new().file("_index.yaml", text).load_files() else {
+        return Err("it loads".into());
+    };
+    assert!(!problems.to_string().is_empty());
+    Ok(())
+}
+
 #[test]
 fn problems_are_counted_and_bounded() -> Tested {
     let entries: String = (0..3_000).map(|_| "  - {}\n").collect();
