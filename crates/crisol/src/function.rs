@@ -37,8 +37,9 @@ impl Function {
             id: self.id.clone(),
             source: error.into(),
         })?;
-        let own = Instant::now() + self.max_execution;
-        let deadline = context.deadline().map_or(own, |inherited| inherited.min(own));
+        // A limit beyond the clock's range is none.
+        let own = Instant::now().checked_add(self.max_execution);
+        let deadline = [own, context.deadline()].into_iter().flatten().min();
         let limit = (deadline == own).then_some(self.max_execution);
         let ended = Ended { id: &self.id, limit, queue: Duration::ZERO, instances: self.instances };
 
@@ -48,14 +49,14 @@ impl Function {
             return Err(CallError::WouldDeadlock { id: self.id.clone(), chain: chained() });
         }
         let held = chain.iter().filter(|ancestor| **ancestor == self.id).count();
-        let ask = Ask::new().by(Some(deadline.into())).holding(held);
+        let ask = Ask::new().by(deadline.map(Into::into)).holding(held);
 
         let environment = self.plan.environment().map_err(|error| ended.by_making(error.into()))?;
         let checked_out = self.pool.check_out_if(ask, |worker| worker.environment == environment);
         let mut lease =
             checked_out.await.map_err(|refused| ended.by_refusal(refused, chained()))?;
 
-        let outcome = lease.worker().instance.call(&args, Some(deadline)).await;
+        let outcome = lease.worker().instance.call(&args, deadline).await;
         let ended = Ended { queue: lease.waited(), ..ended };
         lease.give_back(fate(&outcome));
         let result = outcome.map_err(|failure| ended.by_failure(failure))?;

@@ -106,7 +106,9 @@ impl std::fmt::Debug for Instance {
 
 /// Prepares a store for a stretch of guest work.
 fn begin(store: &mut Store<Host>, deadline: Option<Instant>) -> Result<Instant, Failure> {
-    store.data_mut().deadline = deadline;
+    let host = store.data_mut();
+    host.deadline = deadline;
+    host.meter.begin();
     store.set_epoch_deadline(TICKS_PER_TURN);
     if let Some(fuel) = store.data().meter.limits().max_fuel {
         store.set_fuel(fuel).map_err(Failure::Host)?;

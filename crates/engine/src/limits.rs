@@ -46,7 +46,12 @@ impl Meter {
         Self { limits, memory: 0, table: 0, refused: None }
     }
 
-    /// The last growth of memory that was refused, if any.
+    /// Begins a call: what an earlier one was refused says nothing about this one.
+    pub(crate) fn begin(&mut self) {
+        self.refused = None;
+    }
+
+    /// The last growth of memory that this call was refused, if any.
     pub(crate) fn refused(&self) -> Option<ResourceLimit> {
         self.refused
     }

@@ -154,6 +154,26 @@ async fn memory_grows_to_its_limit_and_the_guest_is_told_first() -> Tested {
 }
 
 #[tokio::test]
+async fn what_one_call_was_refused_does_not_explain_the_trap_of_the_next() -> Tested {
+    let guest = Guest::wat(
+        r#"(component
+            (core module $m (memory 1)
+                (func (export "f") (param i32) (result i32)
+                    (if (i32.eqz (local.get 0)) (then unreachable))
+                    (memory.grow (local.get 0))))
+            (core instance $i (instantiate $m))
+            (func (export "f") (param "pages" u32) (result s32) (canon lift (core func $i "f"))))"#,
+        "f",
+    )?;
+    let limits = Limits { max_memory_bytes: 1 << 20, ..Limits::default() };
+    let mut instance = guest.instance(limits).await?;
+    assert_eq!(instance.call(&[Val::U32(100)], None).await?, Some(Val::S32(-1)));
+    let trapped = instance.call(&[Val::U32(0)], None).await;
+    assert!(matches!(trapped, Err(Failure::Trap(_))), "{trapped:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_memory_larger_than_the_limit_from_the_start_is_refused() -> Tested {
     let guest = Guest::wat(
         r#"(component
