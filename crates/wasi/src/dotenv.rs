@@ -175,7 +175,6 @@ impl<'t> Cursor<'t> {
             return Err("there is no `=`: write `NAME=value`");
         }
         let name = name.parse().map_err(|_| "the name is not that of a variable")?;
-        self.blanks();
         Ok((name, self.value()?))
     }
 
@@ -184,10 +183,12 @@ impl<'t> Cursor<'t> {
     }
 
     fn value(&mut self) -> Result<String, &'static str> {
+        let start = self.at;
+        self.blanks();
         let value = match self.peek() {
             Some('\'') => self.literal()?,
             Some('"') => self.escaped()?,
-            _ => return Ok(self.bare()),
+            _ => return Ok(self.bare(start)),
         };
         let end = self.at;
         self.blanks();
@@ -200,8 +201,9 @@ impl<'t> Cursor<'t> {
         Ok(value)
     }
 
-    /// Up to a comment or the end of the line.
-    fn bare(&mut self) -> String {
+    /// Up to a comment or the end of the line. No value ends where it could have begun, so that one put
+    /// there later stands clear of the comment.
+    fn bare(&mut self, begun: usize) -> String {
         let start = self.at;
         let line = self.rest().split(['\n', '\r']).next().unwrap_or_default();
         let comment = line.char_indices().zip(line.chars().skip(1));
@@ -212,7 +214,7 @@ impl<'t> Cursor<'t> {
             None => line.len(),
         };
         let value = line.get(..end).unwrap_or_default().trim_end();
-        self.at = start + value.len();
+        self.at = if value.is_empty() { begun } else { start + value.len() };
         value.to_owned()
     }
 
@@ -269,28 +271,54 @@ mod tests {
     fn values_are_read() {
         check(
             "\u{feff}A=1\r\n\n# comment\n  export B = two words  # not this\nexport=x\nC=a#b\nD=\nE=#\nA=last\nÑ=x=y",
-            expect![[""]],
+            expect![[r#"
+                A="1"
+                B="two words"
+                export="x"
+                C="a#b"
+                D=""
+                E=""
+                A="last"
+                Ñ="x=y"
+            "#]],
         );
         check(
-            "A='it is $HOME \\n # all' # but not this\nB=\"a\\n\\t\\\\\\\"\\$b\"\nC='two\nlines'\nD=\"\"#",
-            expect![[""]],
+            "A='it is $HOME \\n # all' # but not this\nB=\"a\\n\\t\\\\\\\"\\$b\"\nC='two\nlines'\nD=\"\" #",
+            expect![[r#"
+                A="it is $HOME \\n # all"
+                B="a\n\t\\\"$b"
+                C="two\nlines"
+                D=""
+            "#]],
         );
     }
 
     #[test]
     fn nothing_of_the_host_is_put_in() {
-        check("A=$PATH\nB=${PATH}\nC=\"$PATH `id` $(id)\"\nD=~", expect![[""]]);
+        check(
+            "A=$PATH\nB=${PATH}\nC=\"$PATH `id` $(id)\"\nD=~",
+            expect![[r#"
+            A="$PATH"
+            B="${PATH}"
+            C="$PATH `id` $(id)"
+            D="~"
+        "#]],
+        );
     }
 
     #[test]
     fn what_is_wrong_is_told_by_line() {
-        check("A=1\nB\nC=2", expect![[""]]);
-        check("A=1\n\n=2", expect![[""]]);
-        check("A='two\nlines'\nB='open", expect![[""]]);
-        check("A=\"open\nB=1", expect![[""]]);
-        check("A=\"\\x\"", expect![[""]]);
-        check("A='x'y", expect![[""]]);
-        check("export A", expect![[""]]);
+        check("A=1\nB\nC=2", expect!["line 2: there is no `=`: write `NAME=value`"]);
+        check("A=1\n\n=2", expect!["line 3: the name is not that of a variable"]);
+        check("A='two\nlines'\nB='open", expect!["line 3: the `'` is not closed"]);
+        check("A=\"open\nB=1", expect![[r#"line 1: the `"` is not closed"#]]);
+        check(
+            "A=\"\\x\"",
+            expect![[r#"line 1: a `\` is followed by what it does not go with: write `\\`"#]],
+        );
+        check("A='x'#y", expect!["line 1: something follows the closing quote"]);
+        check("A='x'y", expect!["line 1: something follows the closing quote"]);
+        check("export A", expect!["line 1: there is no `=`: write `NAME=value`"]);
     }
 
     fn set(text: &str, name: &str, value: Option<&str>) -> String {
@@ -303,6 +331,7 @@ mod tests {
     fn a_value_is_changed_in_its_place() {
         assert_eq!(set("", "A", Some("1")), "A=1\n");
         assert_eq!(set("B=2", "A", Some("1")), "B=2\nA=1\n");
+        assert_eq!(set("A=\t # none\n", "A", Some("")), "A=''\t # none\n");
         assert_eq!(set(" A=1 # one\nB=2\n", "A", Some("3")), " A=3 # one\nB=2\n");
         assert_eq!(set("A=1 # old\nB=2\n  A=2 # two", "A", Some("3")), "B=2\n  A=3 # two");
         assert_eq!(set("B=2\n  A=1 # one\n\nC=3", "A", None), "B=2\n\nC=3");

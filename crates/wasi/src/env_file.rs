@@ -107,7 +107,11 @@ impl EnvFile {
     }
 
     fn failed(&self, source: FsError) -> EnvError {
-        EnvError::File { storage: self.storage.clone(), source }
+        let storage = self.storage.clone();
+        match source {
+            FsError::NoFile { path } => EnvError::NoFile { storage, path },
+            source => EnvError::File { storage, source },
+        }
     }
 
     fn io(&self, source: io::Error) -> FsError {

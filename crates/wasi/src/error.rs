@@ -97,6 +97,14 @@ pub enum EnvError {
         /// Why.
         source: FsError,
     },
+    /// The file of an `env.storage.file` is not there, and is not to be made.
+    #[error("`{}`, the file of `{storage}`, does not exist: make it, or set `auto_init: true`", path.display())]
+    NoFile {
+        /// The storage.
+        storage: EntryId,
+        /// Its file.
+        path: PathBuf,
+    },
     /// The file of an `env.storage.file` is not of the form that it should be.
     #[error("line {line} of `{}`, the file of `{storage}`, cannot be read: {problem}", path.display())]
     Syntax {

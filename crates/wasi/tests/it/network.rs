@@ -146,7 +146,18 @@ async fn what_http_may_not_reach_says_what_to_add() {
         reached(&peers, "93.184.216.34", 443).await,
         reached(&peers, "[::1]", 443).await,
     ];
-    expect![[""]].assert_eq(&shown.join("\n"));
+    expect![[r#"
+        93.184.216.34:443
+        `A.EXAMPLE.com:80` is not in `wasi.network` of `a:f`: add `A.EXAMPLE.com:80` to let it be reached
+        `example.com:443` is not in `wasi.network` of `a:f`: add `example.com:443` to let it be reached
+        `evilexample.com:443` is not in `wasi.network` of `a:f`: add `evilexample.com:443` to let it be reached
+        `b.example.com:443` resolves to `10.0.0.1:443`, which is no public address: add `10.0.0.1:443` to `wasi.network` of `a:f` if it is meant to be reached
+        the address of `c.example.com` cannot be found
+          entity not found
+        the address of `api.other.com` cannot be found
+          entity not found
+        `93.184.216.34:443` is not in `wasi.network` of `a:f`: add `93.184.216.34:443` to let it be reached
+        `[::1]:443` is not in `wasi.network` of `a:f`: add `[::1]:443` to let it be reached"#]].assert_eq(&shown.join("\n"));
 }
 
 #[tokio::test]
@@ -217,9 +228,10 @@ async fn without_a_list_a_guest_has_no_sockets_and_no_names() {
     let (_listener, address) = listener().await;
     let mut guest = Guest::new(&app_with("{}", "").plan());
     assert_eq!(connect(&mut guest, address).await, Err(ErrorCode::AccessDenied));
-    let made =
-        udp_create_socket::Host::create_udp_socket(&mut guest.sockets(), IpAddressFamily::Ipv4);
-    assert_eq!(code(made.await).map(drop), Err(ErrorCode::AccessDenied));
+    let family = IpAddressFamily::Ipv4;
+    let mut sockets = guest.sockets();
+    let made = udp_create_socket::Host::create_udp_socket(&mut sockets, family).await;
+    assert_eq!(code(made).map(drop), Err(ErrorCode::AccessDenied));
     assert_eq!(look_up(&mut guest, "localhost").await, Err(ErrorCode::PermanentResolverFailure));
 }
 
@@ -266,8 +278,9 @@ async fn a_guest_does_not_listen() {
 async fn a_guest_sends_datagrams_to_what_is_listed_and_to_nothing_else() {
     let mut guest = guest("\"127.0.0.1:5353\"");
     let family = IpAddressFamily::Ipv4;
-    let socket = udp_create_socket::Host::create_udp_socket(&mut guest.sockets(), family);
-    let socket = code(socket.await).unwrap();
+    let mut sockets = guest.sockets();
+    let socket = udp_create_socket::Host::create_udp_socket(&mut sockets, family).await;
+    let socket = code(socket).unwrap();
     let socket = || wasmtime::component::Resource::new_borrow(socket.rep());
     let network = instance_network::Host::instance_network(&mut guest.sockets()).unwrap();
     let any: SocketAddr = "0.0.0.0:0".parse().unwrap();

@@ -89,8 +89,7 @@ fn a_variable_that_cannot_be_read_fails_the_call_even_when_it_is_optional() {
     );
     expect![[r#"
         the variable `V` cannot be read from `a:v`
-          the file of `a:file` cannot be used
-          there is no file `app.env`"#]]
+          `app.env`, the file of `a:file`, does not exist: make it, or set `auto_init: true`"#]]
     .assert_eq(&chain(&app.plan().environment().unwrap_err()));
 }
 

@@ -90,7 +90,14 @@ fn output_is_logged_by_line_with_its_function_and_stream() {
         write(&mut guest, &errors, "oops: ñ\n");
         write(&mut guest, &first, " line\nnot ended");
     });
-    expect![[""]].assert_eq(&text);
+    expect![[r#"
+         INFO crisol::guest: hello world function=a:f stream="stdout"
+         INFO crisol::guest:  function=a:f stream="stdout"
+         INFO crisol::guest: oops: ñ function=a:f stream="stderr"
+         INFO crisol::guest: third line function=a:f stream="stdout"
+         INFO crisol::guest: not ended function=a:f stream="stdout"
+    "#]]
+    .assert_eq(&text);
 }
 
 #[test]
@@ -101,7 +108,10 @@ fn a_guest_cannot_forge_lines_of_the_log() {
         write(&mut guest, &out, "a\rERROR forged\u{1b}[2J\u{85}\u{2028}b\tc\0\n");
         write(&mut guest, &out, b"not \xff text\n".as_slice());
     });
-    expect![[""]].assert_eq(&text);
+    expect![[r#"
+         INFO crisol::guest: a\u{d}ERROR forged\u{1b}[2J\u{85}\u{2028}b	c\u{0} function=a:f stream="stdout"
+         INFO crisol::guest: not � text function=a:f stream="stdout"
+    "#]].assert_eq(&text);
 }
 
 #[test]

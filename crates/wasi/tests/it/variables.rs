@@ -215,14 +215,25 @@ fn a_file_that_is_missing_or_broken_says_where_and_what_to_do() {
     shown.push(error(app.variables().value(&id("a:v"))));
     let without_app = Variables::new(&app.registry, None);
     shown.push(error(without_app.value(&id("a:v"))));
-    expect![[r#""#]].assert_eq(&shown.join("\n"));
+    expect![[r#"
+        `app.env`, the file of `a:file`, does not exist: make it, or set `auto_init: true`
+        line 3 of `app.env`, the file of `a:file`, cannot be read: there is no `=`: write `NAME=value`
+        line 2 of `app.env`, the file of `a:file`, cannot be read: the `"` is not closed
+        line 2 of `app.env`, the file of `a:file`, cannot be read: it is not UTF-8 text
+        the file of `a:file` cannot be used
+          `app.env` is over the 1048576 bytes that are allowed
+        the file of `a:file` cannot be used
+          `app.env` is relative, and there is no app folder: write an absolute path"#]].assert_eq(&shown.join("\n"));
 }
 
 #[test]
 fn a_file_of_variables_stays_in_the_app_and_is_a_file() {
     let app = App::new(FILE);
     symlink(app.outside("secret"), app.path("app.env")).unwrap();
-    expect![[r#""#]].assert_eq(
+    expect![[r#"
+        the file of `a:file` cannot be used
+          `app.env` leads out of `APP`: use a path that stays inside"#]]
+    .assert_eq(
         &error(app.variables().value(&id("a:v"))).replace(&app.root().display().to_string(), "APP"),
     );
     let write = app.variables().set(&id("a:v"), Some("x"));
@@ -230,7 +241,10 @@ fn a_file_of_variables_stays_in_the_app_and_is_a_file() {
     assert_eq!(std::fs::read_to_string(app.outside("secret")).unwrap(), "the host's own");
     std::fs::remove_file(app.path("app.env")).unwrap();
     pipe(&app.path("app.env"));
-    expect![[r#""#]].assert_eq(&error(app.variables().value(&id("a:v"))));
+    expect![[r#"
+        the file of `a:file` cannot be used
+          `app.env` is not a regular file"#]]
+    .assert_eq(&error(app.variables().value(&id("a:v"))));
 }
 
 #[test]
