@@ -35,8 +35,10 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 impl Log {
+    /// The lines, without the spaces that make the levels one width.
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| format!("{}\n", line.trim_start())).collect()
     }
 }
 
