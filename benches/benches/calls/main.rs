@@ -1,5 +1,6 @@
-//! Calls through the façade beside the same calls on bare wasmtime with the same settings: a fresh
-//! instance for each call, and one instance for all of them.
+//! Calls through the façade beside the same calls on bare wasmtime (its pooling allocator set in the same
+//! way, without limits and deadline): a fresh instance for each call, and one instance for all of them.
+//! The façade's side also lowers the arguments and lifts the result.
 //!
 //! `cargo bench -p crisol-benches --bench calls`
 #![expect(clippy::expect_used, reason = "a bench without its guests has nothing to measure")]
@@ -10,7 +11,7 @@ use std::hint::black_box;
 
 use crisol::{Runtime, Value};
 use crisol_fixtures as fixtures;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime as Tokio;
 use wasmtime::component::Val;
 
@@ -92,24 +93,26 @@ fn calls(criterion: &mut Criterion) {
     for pair in pairs().expect("the fixtures on bare wasmtime") {
         let mut group = criterion.benchmark_group(format!("fresh/{}", pair.name));
         group.bench_function("bare", |bencher| {
-            bencher.iter(|| tokio.block_on(pair.bare.fresh(black_box(&pair.vals))));
+            bencher
+                .iter(|| tokio.block_on(pair.bare.fresh(black_box(&pair.vals))).expect("a result"));
         });
         let id = format!("b:{}_fresh", pair.name);
         group.bench_function("crisol", |bencher| {
-            bencher
-                .iter(|| tokio.block_on(runtime.call_values(&id, black_box(pair.values.clone()))));
+            let call = |values| tokio.block_on(runtime.call_values(&id, values)).expect("a result");
+            bencher.iter_batched(|| pair.values.clone(), call, BatchSize::SmallInput);
         });
         group.finish();
 
         let mut group = criterion.benchmark_group(format!("warm/{}", pair.name));
         let mut instance = tokio.block_on(pair.bare.instance()).expect("an instance");
         group.bench_function("bare", |bencher| {
-            bencher.iter(|| tokio.block_on(instance.call(black_box(&pair.vals))));
+            bencher
+                .iter(|| tokio.block_on(instance.call(black_box(&pair.vals))).expect("a result"));
         });
         let id = format!("b:{}_warm", pair.name);
         group.bench_function("crisol", |bencher| {
-            bencher
-                .iter(|| tokio.block_on(runtime.call_values(&id, black_box(pair.values.clone()))));
+            let call = |values| tokio.block_on(runtime.call_values(&id, values)).expect("a result");
+            bencher.iter_batched(|| pair.values.clone(), call, BatchSize::SmallInput);
         });
         group.finish();
     }

@@ -3,7 +3,7 @@
 use crisol::{Args, CallContext, CallError, Caller, EntryId, Invoke, Reply};
 
 use crate::arguments::{AppArguments, CallArguments};
-use crate::{DONE, FUNCTION_ERROR, app};
+use crate::{DONE, FUNCTION_ERROR, app, print_line};
 
 pub(crate) fn run(app: &AppArguments, call: &CallArguments) -> anyhow::Result<u8> {
     let id: EntryId = call.id.parse()?;
@@ -17,9 +17,11 @@ pub(crate) fn run(app: &AppArguments, call: &CallArguments) -> anyhow::Result<u8
         let context = CallContext::new(Caller::Command);
         tokio.block_on(runtime.invoke(&id, context, args)).and_then(|reply| json_line(&id, &reply))
     };
+    // A guest that was stopped may have left a host thread in a read that never ends; nobody waits for it.
+    tokio.shutdown_background();
     match line {
         Ok(line) => {
-            println!("{line}");
+            print_line(&line)?;
             Ok(DONE)
         }
         Err(CallError::Function { error, .. }) => {

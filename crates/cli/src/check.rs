@@ -3,7 +3,7 @@
 use crisol::LoadError;
 
 use crate::arguments::{AppArguments, CheckArguments, Format};
-use crate::{DONE, FAILED, app};
+use crate::{DONE, FAILED, app, print_line};
 
 pub(crate) fn run(arguments: &AppArguments, check: &CheckArguments) -> anyhow::Result<u8> {
     let (code, functions, problems) = match app::builder(arguments).load() {
@@ -12,11 +12,12 @@ pub(crate) fn run(arguments: &AppArguments, check: &CheckArguments) -> anyhow::R
         Err(other) => return Err(other.into()),
     };
     match check.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&problems)?),
+        Format::Json => print_line(&serde_json::to_string_pretty(&problems)?)?,
         Format::Text => {
             eprint!("{}", app::show(&problems));
             if code == DONE {
-                println!("ok: {functions} function{}", if functions == 1 { "" } else { "s" });
+                let plural = if functions == 1 { "" } else { "s" };
+                print_line(&format!("ok: {functions} function{plural}"))?;
             }
         }
     }

@@ -3,14 +3,14 @@
 use crisol::EntryId;
 
 use crate::arguments::AppArguments;
-use crate::{DONE, app};
+use crate::{DONE, app, print_line};
 
 pub(crate) fn run(arguments: &AppArguments) -> anyhow::Result<u8> {
     let runtime = app::load(arguments)?;
     let functions = runtime.functions();
     let width = functions.iter().map(|id| id.as_str().len()).max().unwrap_or(0);
     for id in functions {
-        println!("{}", line(id, width, runtime.signature(id.as_str()).map(AsRef::as_ref)));
+        print_line(&line(id, width, runtime.signature(id.as_str()).map(AsRef::as_ref)))?;
     }
     Ok(DONE)
 }

@@ -1,5 +1,5 @@
 //! The `crisol` program: arguments in, text and an exit code out. What it does is the façade's.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its terminal")]
+#![expect(clippy::print_stderr, reason = "a program talks to its terminal")]
 
 mod app;
 mod arguments;
@@ -9,6 +9,7 @@ mod list;
 mod pin;
 mod schema;
 
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -45,5 +46,17 @@ fn log_to_stderr() {
         .with_env_var("CRISOL_LOG")
         .try_from_env()
         .unwrap_or_else(|_| "warn,crisol::guest=info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// Prints a line to stdout. Whoever reads it may have seen enough and gone, which is no error.
+fn print_line(line: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }

@@ -3,7 +3,7 @@
 use crisol::PinError;
 
 use crate::arguments::{AppArguments, PinArguments};
-use crate::{DONE, app};
+use crate::{DONE, app, print_line};
 
 pub(crate) fn run(arguments: &AppArguments, pin: &PinArguments) -> anyhow::Result<u8> {
     let pinned = crisol::pin(&arguments.app, arguments.namespace.as_ref(), &pin.ids);
@@ -13,7 +13,7 @@ pub(crate) fn run(arguments: &AppArguments, pin: &PinArguments) -> anyhow::Resul
     })?;
     for one in &pinned {
         let what = if one.changed { "pinned" } else { "unchanged" };
-        println!("{what} {} {} ({})", one.id, one.hash, one.index.display());
+        print_line(&format!("{what} {} {} ({})", one.id, one.hash, one.index.display()))?;
     }
     Ok(DONE)
 }

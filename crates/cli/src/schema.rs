@@ -1,8 +1,8 @@
 //! `crisol schema`: the JSON Schema of index files.
 
-use crate::DONE;
+use crate::{DONE, print_line};
 
 pub(crate) fn run() -> anyhow::Result<u8> {
-    println!("{}", serde_json::to_string_pretty(&crisol::json_schema())?);
+    print_line(&serde_json::to_string_pretty(&crisol::json_schema())?)?;
     Ok(DONE)
 }

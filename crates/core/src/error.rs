@@ -199,6 +199,16 @@ pub enum CallError {
         /// The functions that wait for it, nearest first.
         chain: Vec<EntryId>,
     },
+    /// The chain of functions that call each other is too long. [`ErrorKind::WouldDeadlock`], too.
+    #[error(
+        "`{id}` is called by a chain of more than {allowed} functions, each waiting for the next"
+    )]
+    TooDeep {
+        /// The function.
+        id: EntryId,
+        /// How many may stand above a call.
+        allowed: usize,
+    },
     /// See [`ErrorKind::Environment`].
     #[error("`{id}` cannot start")]
     Environment {
@@ -261,7 +271,7 @@ impl CallError {
             Self::Deadline { .. } => ErrorKind::Deadline,
             Self::Limit { .. } => ErrorKind::Limit,
             Self::Saturated { .. } | Self::NoInstance { .. } => ErrorKind::Saturated,
-            Self::WouldDeadlock { .. } => ErrorKind::WouldDeadlock,
+            Self::WouldDeadlock { .. } | Self::TooDeep { .. } => ErrorKind::WouldDeadlock,
             Self::Environment { .. } => ErrorKind::Environment,
             Self::Unavailable { .. } => ErrorKind::Unavailable,
             Self::UnexpectedResult { .. } => ErrorKind::UnexpectedResult,
@@ -295,6 +305,7 @@ impl CallError {
             | Self::Exited { .. }
             | Self::Limit { .. }
             | Self::WouldDeadlock { .. }
+            | Self::TooDeep { .. }
             | Self::Environment { .. }
             | Self::UnexpectedResult { .. }
             | Self::Internal { .. } => "the function failed".to_owned(),

@@ -8,13 +8,14 @@ use crisol_core::EntryId;
 use crisol_engine::{Allocation, Engine, Import, Limits, LinkError, Linked, Profile};
 use crisol_pool::Pool;
 use crisol_schema::{
-    Code, Imports, Kind, Method, Problems, Registry, Report, Rule, SourceText, Wasi,
+    Code, Entry, Imports, Kind, Method, Problems, Registry, Report, Rule, SourceText, Transport,
+    Wasi,
 };
 use crisol_wasi::{EnvSource, Folders, FsSource, Plan, Variables};
 
 use crate::adapter::{self, Instances};
 use crate::builder::Defaults;
-use crate::code::{self, Fault, chain};
+use crate::code::{self, BAD_CODE, Fault, chain};
 use crate::function::Function;
 
 /// A method that is no export of the code, or cannot be called.
@@ -25,8 +26,6 @@ const UNDECLARED_IMPORT: Rule = Rule::new("undeclared-import");
 const UNUSED_IMPORT: Rule = Rule::new("unused-import");
 /// A folder entry that cannot be opened.
 const BAD_FOLDER: Rule = Rule::new("bad-folder");
-/// Code that the engine does not run.
-const BAD_CODE: Rule = Rule::new("bad-code");
 
 /// What functions are assembled with.
 pub(crate) struct Assembly<'a> {
@@ -80,6 +79,11 @@ impl Assembly<'_> {
                         wasi: &function.wasi,
                         limits: &function.limits,
                     };
+                    if function.transport != Transport::Payload {
+                        let message = "HTTP is not served by this version: calls use `payload`";
+                        let report = Report::warning(Rule::NO_EFFECT, message);
+                        problems.at(self.registry, &entry.id, "transport", report);
+                    }
                     self.function(&guest, &function.pool, &sources, &mut problems).map(Some)
                 }
                 Kind::Process(process) => {
@@ -93,7 +97,16 @@ impl Assembly<'_> {
                         wasi: &process.wasi,
                         limits: &process.limits,
                     };
+                    self.not_served(entry, "kind", &mut problems);
                     self.load(&guest, &sources, &mut problems).map(|_| None)
+                }
+                Kind::LuaFunction(_)
+                | Kind::HttpService(_)
+                | Kind::HttpRouter(_)
+                | Kind::HttpEndpoint(_)
+                | Kind::HttpStatic(_) => {
+                    self.not_served(entry, "kind", &mut problems);
+                    continue;
                 }
                 _ => continue,
             };
@@ -108,6 +121,13 @@ impl Assembly<'_> {
             }
         }
         (functions, problems)
+    }
+
+    /// Warns of what is read and checked, and has no effect yet.
+    fn not_served(&self, entry: &Entry, field: &str, problems: &mut Problems) {
+        let message =
+            format!("a `{}` is checked, and not served by this version", entry.kind.name());
+        problems.at(self.registry, &entry.id, field, Report::warning(Rule::NO_EFFECT, message));
     }
 
     fn function(

@@ -1,6 +1,6 @@
 //! Setting a runtime up: where the app is, what applies when an entry does not say.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ impl Builder {
             defaults: self.defaults,
             strict_imports: self.strict_imports,
         };
-        let (functions, found) = assembly.run(self.app.as_deref().map(Path::new));
+        let (functions, found) = assembly.run(self.app.as_deref());
         let mut problems = app.warnings;
         problems.append(found);
         problems.sort();

@@ -13,7 +13,7 @@ pub(crate) const WRONG_HASH: Rule = Rule::new("wrong-hash");
 /// A file that is missing, unreadable or too large.
 const BAD_FILE: Rule = Rule::new("bad-file");
 /// Code that is not WebAssembly, or not code that runs here.
-const BAD_CODE: Rule = Rule::new("bad-code");
+pub(crate) const BAD_CODE: Rule = Rule::new("bad-code");
 
 /// Something wrong with a field of an entry.
 pub(crate) struct Fault {
@@ -61,8 +61,8 @@ pub(crate) fn read(code: &Code, folders: &dyn FsSource) -> Result<Vec<u8>, Fault
 }
 
 fn open(fs: &EntryId, path: &std::path::Path, folders: &dyn FsSource) -> Result<Vec<u8>, Fault> {
-    let read = |()| folders.directory(fs)?.read(path, MAX_CODE_BYTES);
-    read(()).map_err(|error: FsError| {
+    let folder = folders.directory(fs);
+    folder.and_then(|folder| folder.read(path, MAX_CODE_BYTES)).map_err(|error: FsError| {
         let message = format!("cannot read `{}` of `{fs}`: {}", path.display(), chain(&error));
         let help = format!("put the file into the folder of `{fs}`, or mend `path`");
         Fault::at("path", Report::error(BAD_FILE, message).help(help))

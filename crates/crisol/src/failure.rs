@@ -16,6 +16,8 @@ pub(crate) struct Ended<'a> {
     pub(crate) limit: Option<Duration>,
     /// Time in the queue.
     pub(crate) queue: Duration,
+    /// Time in which the instance was made for this call, start functions included.
+    pub(crate) making: Duration,
     /// Instances that the engine may hold.
     pub(crate) instances: u64,
 }
@@ -64,7 +66,7 @@ impl Ended<'_> {
     }
 
     fn deadline(&self, guest: Duration, host: Duration) -> CallError {
-        let spent = Spent { queue: self.queue, guest, host };
+        let spent = Spent { queue: self.queue, guest: self.making + guest, host };
         CallError::Deadline { id: self.id.clone(), limit: self.limit, spent }
     }
 }

@@ -25,6 +25,17 @@ pub(crate) struct Function {
 }
 
 impl Function {
+    /// Makes the first instances, if the pool keeps any and is to begin with them.
+    pub(crate) async fn warm(&self) -> Result<(), CallError> {
+        let warmed = self.pool.warm().await;
+        warmed.map(drop).map_err(|refused| self.ended(None).by_refusal(refused, Vec::new()))
+    }
+
+    fn ended(&self, limit: Option<Duration>) -> Ended<'_> {
+        let (queue, making) = (Duration::ZERO, Duration::ZERO);
+        Ended { id: &self.id, limit, queue, making, instances: self.instances }
+    }
+
     /// Runs one call. Lowering has been done, before anything waits; `lowered` is what came of it.
     ///
     /// The caller's task does all of it: no hop to another task or thread.
@@ -41,12 +52,12 @@ impl Function {
         let own = Instant::now().checked_add(self.max_execution);
         let deadline = [own, context.deadline()].into_iter().flatten().min();
         let limit = (deadline == own).then_some(self.max_execution);
-        let ended = Ended { id: &self.id, limit, queue: Duration::ZERO, instances: self.instances };
+        let ended = self.ended(limit);
 
         let chain = context.chain();
         let chained = || chain.iter().cloned().collect();
-        if chain.depth() >= MAX_DEPTH {
-            return Err(CallError::WouldDeadlock { id: self.id.clone(), chain: chained() });
+        if chain.depth() > MAX_DEPTH {
+            return Err(CallError::TooDeep { id: self.id.clone(), allowed: MAX_DEPTH });
         }
         let held = chain.iter().filter(|ancestor| **ancestor == self.id).count();
         let ask = Ask::new().by(deadline.map(Into::into)).holding(held);
@@ -57,7 +68,7 @@ impl Function {
             checked_out.await.map_err(|refused| ended.by_refusal(refused, chained()))?;
 
         let outcome = lease.worker().instance.call(&args, deadline).await;
-        let ended = Ended { queue: lease.waited(), ..ended };
+        let ended = Ended { queue: lease.waited(), making: lease.making(), ..ended };
         lease.give_back(fate(&outcome));
         let result = outcome.map_err(|failure| ended.by_failure(failure))?;
         match self.mapping.lift(result) {

@@ -30,4 +30,5 @@ pub use crisol_core::{
     Reply, Signature, Type, Value,
 };
 pub use crisol_engine::{Allocation, EngineConfig, EngineError};
+pub use crisol_pool::Stats;
 pub use crisol_schema::{Color, Problem, Problems, Severity, json_schema};

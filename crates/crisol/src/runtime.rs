@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use crisol_core::{Args, CallContext, CallError, Caller, EntryId, Invoke, Reply, Signature, Value};
+use crisol_pool::Stats;
 use crisol_schema::{Problems, Registry};
 use crisol_wit::Lifted;
 use serde::Serialize;
@@ -31,7 +32,7 @@ impl Runtime {
     }
 
     /// Calls `id` with Rust values: a tuple or sequence holds the arguments in order, a struct holds
-    /// them by name, `()` is none. The result becomes an `R` straight from the guest's memory.
+    /// them by name, `()` is none. The result becomes an `R` without a tree of [`Value`]s in between.
     ///
     /// # Errors
     /// See [`CallError`]; the error side of the function's own `result` is [`CallError::Function`].
@@ -76,6 +77,24 @@ impl Runtime {
     #[must_use]
     pub fn signature(&self, id: &str) -> Option<&Arc<Signature>> {
         self.0.functions.get(id).map(|function| function.mapping.signature())
+    }
+
+    /// Makes the first instances of every pool with `warm_start`, and waits until they are ready: to be
+    /// done before an app is served.
+    ///
+    /// # Errors
+    /// When an instance cannot be made: a start function fails, a required variable is missing.
+    pub async fn warm(&self) -> Result<(), CallError> {
+        for function in self.0.functions.values() {
+            function.warm().await?;
+        }
+        Ok(())
+    }
+
+    /// What the pool of `id` has done so far.
+    #[must_use]
+    pub fn stats(&self, id: &str) -> Option<Stats> {
+        self.0.functions.get(id).map(|function| function.pool.stats())
     }
 
     /// The ids of all functions, in order.

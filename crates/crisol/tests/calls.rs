@@ -168,15 +168,48 @@ async fn waiting_is_bounded_and_counts_against_the_deadline() -> Tested {
 }
 
 #[tokio::test]
-async fn a_call_that_waits_for_itself_is_refused() -> Tested {
-    let runtime = load(&entry("count", "probe", "count", ", pool: {type: inline}"))?;
+async fn a_call_that_waits_for_itself_is_refused_with_its_chain() -> Tested {
+    let runtime = load(&entry("spin", "probe", "spin", ", pool: {type: inline}"))?;
+    let id: EntryId = "myns:spin".parse()?;
+    let context = CallContext::new(Caller::Guest).nested(id.clone()).nested("myns:b".parse()?);
+    // The outer call holds the one worker; the inner one says that it came by way of it.
+    let outer = runtime.call::<()>("myns:spin", ());
+    let inner = runtime.invoke(&id, context, Args::none());
+    let refused = tokio::select! {
+        biased;
+        ended = outer => panic!("the outer call ended: {ended:?}"),
+        refused = inner => refused,
+    };
+    match refused {
+        Err(CallError::WouldDeadlock { chain, .. }) => {
+            let chain: Vec<_> = chain.iter().map(EntryId::as_str).collect();
+            assert_eq!(chain, ["myns:b", "myns:spin"]);
+        }
+        other => panic!("expected a deadlock, found {other:?}"),
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_chain_of_calls_has_an_end() -> Tested {
+    let runtime = load(&entry("count", "probe", "count", ""))?;
     let id: EntryId = "myns:count".parse()?;
-    let context = CallContext::new(Caller::Guest).nested("myns:b".parse()?).nested(id.clone());
-    // Nobody holds the worker here, so the chain alone does not refuse the call.
-    assert!(runtime.invoke(&id, context, Args::none()).await.is_ok());
-    let deep = (0..64).fold(CallContext::new(Caller::Guest), |cx, _| cx.nested(id.clone()));
-    let refused = runtime.invoke(&id, deep, Args::none()).await;
-    assert!(matches!(refused, Err(CallError::WouldDeadlock { .. })), "{refused:?}");
+    let below =
+        |depth| (0..depth).fold(CallContext::new(Caller::Guest), |cx, _| cx.nested(id.clone()));
+    assert!(runtime.invoke(&id, below(64), Args::none()).await.is_ok());
+    let refused = runtime.invoke(&id, below(65), Args::none()).await;
+    assert!(matches!(refused, Err(CallError::TooDeep { allowed: 64, .. })), "{refused:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_warm_start_makes_instances_before_the_first_call() -> Tested {
+    let pool = ", pool: {type: static, workers: 1, size: 2, warm_start: true}";
+    let runtime = load(&entry("count", "probe", "count", pool))?;
+    let made = |runtime: &Runtime| runtime.stats("myns:count").map(|stats| stats.created);
+    assert_eq!(made(&runtime), Some(0));
+    runtime.warm().await?;
+    assert_eq!(made(&runtime), Some(2));
     Ok(())
 }
 

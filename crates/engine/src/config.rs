@@ -24,7 +24,8 @@ pub enum Allocation {
 pub struct EngineConfig {
     /// Where instances get their memory.
     pub allocation: Allocation,
-    /// How long a guest computes before it gives way to others, and how finely its deadline is kept.
+    /// How long a guest computes before it gives way to others, and how finely its deadline is kept:
+    /// 100 µs to 100 ms, and what is outside is taken as the nearer of the two.
     pub tick: Duration,
     /// Bytes of stack that a guest's own frames may take.
     pub max_wasm_stack: usize,
@@ -50,6 +51,9 @@ const TABLE_KEPT_RESIDENT: usize = 64 << 10;
 /// Core instances, memories and tables for each component instance, on average.
 const CORE_PER_COMPONENT: u32 = 4;
 
+/// Tables and memories that one core module may have: guests of several are rare, but valid.
+const PER_MODULE: u32 = 8;
+
 /// What a guest may use besides the instructions every engine runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Flavour {
@@ -69,7 +73,7 @@ impl EngineConfig {
             .consume_fuel(flavour.fuel)
             .max_wasm_stack(self.max_wasm_stack)
             // Wasmtime wants room for its own frames above the guest's.
-            .async_stack_size(self.max_wasm_stack + (1 << 20))
+            .async_stack_size(self.max_wasm_stack.saturating_add(1 << 20))
             .allocation_strategy(self.strategy());
         config
     }
@@ -84,6 +88,9 @@ impl EngineConfig {
         pool.total_component_instances(instances)
             .total_core_instances(core)
             .total_tables(core)
+            .table_elements(crate::limits::MAX_TABLE_ELEMENTS)
+            .max_tables_per_module(PER_MODULE)
+            .max_memories_per_module(PER_MODULE)
             // Adapters share their component's memory: few components have two.
             .total_memories(instances)
             .total_stacks(instances)

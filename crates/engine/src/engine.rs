@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use wasmtime::component::Linker;
 
@@ -12,6 +13,10 @@ use crate::exports::{self, Export};
 use crate::host::Host;
 use crate::link::{self, LinkError, Linked, Profile};
 use crate::ticker::Ticker;
+
+/// A shorter turn would be all overhead; a longer one would keep others waiting.
+const SHORTEST_TICK: Duration = Duration::from_micros(100);
+const LONGEST_TICK: Duration = Duration::from_millis(100);
 
 /// What all functions of a process share: wasmtime's engine, the clock that interrupts guests, the
 /// host's definitions, the code compiled so far. Cloning is a reference count.
@@ -64,6 +69,7 @@ impl Engine {
     /// # Errors
     /// When wasmtime refuses the configuration or a thread cannot be started.
     pub fn new(mut config: EngineConfig) -> Result<Self, EngineError> {
+        config.tick = config.tick.clamp(SHORTEST_TICK, LONGEST_TICK);
         let ticker = Ticker::start(config.tick).map_err(EngineError::Ticker)?;
         let plain = match Base::new(&config, Flavour { fuel: false }, &ticker) {
             Err(error) if config.allocation != Allocation::OnDemand => {

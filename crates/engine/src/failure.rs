@@ -34,11 +34,11 @@ pub enum Failure {
     /// Every instance slot of the engine is taken.
     #[error("all instances that the engine may hold are in use")]
     Exhausted(#[source] wasmtime::Error),
-    /// The guest trapped.
+    /// The guest trapped, or broke the rules of calls between guest and host.
     #[error("the guest trapped")]
     Trap(#[source] wasmtime::Error),
-    /// A host function failed, or wasmtime did.
-    #[error("the host failed on the guest's behalf")]
+    /// The instance cannot be used: it has failed before, or wasmtime refuses it.
+    #[error("the instance cannot be called")]
     Host(#[source] wasmtime::Error),
 }
 
@@ -68,17 +68,22 @@ impl Failure {
                 return Self::Limit(ResourceLimit::Fuel { allowed });
             }
             Some(Trap::StackOverflow) => return Self::Limit(ResourceLimit::Stack),
-            _ => {}
-        }
-        // A guest that was refused memory and then gave up did so for want of memory.
-        if let Some(limit) = meter.refused() {
-            return Self::Limit(limit);
+            // A guest that was refused memory and then gave up did so for want of memory; one that
+            // divides by zero did not. Instantiation that is refused memory fails without a trap.
+            Some(Trap::UnreachableCodeReached) | None => {
+                if let Some(limit) = meter.refused() {
+                    return Self::Limit(limit);
+                }
+            }
+            Some(_) => {}
         }
         if is_transfer_limit(&error) {
             let allowed = meter.limits().max_output_bytes;
             return Self::Limit(ResourceLimit::Output { allowed });
         }
-        if error.is::<Trap>() { Self::Trap(error) } else { Self::Host(error) }
+        // What is left is the guest's doing even where it is no trap: a result that points outside its
+        // memory, a handle that it does not have.
+        Self::Trap(error)
     }
 }
 

@@ -9,6 +9,10 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::bindings::NoOutgoingHttp;
 use crate::limits::{Limits, Meter};
 
+/// Streams, files, sockets and timers that one instance may hold at a time. Each costs memory, many a
+/// file descriptor of the process, which no other limit of the guest counts.
+const MAX_HANDLES: usize = 1024;
+
 /// The state behind the host functions of one instance.
 pub(crate) struct Host {
     wasi: WasiCtx,
@@ -22,9 +26,11 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(wasi: WasiCtx, limits: Limits) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_HANDLES);
         Self {
             wasi,
-            table: ResourceTable::new(),
+            table,
             http: WasiHttpCtx::new(),
             outgoing: NoOutgoingHttp,
             meter: Meter::new(limits),

@@ -50,9 +50,9 @@ impl Linked {
         store.limiter(|host| &mut host.meter);
         store.epoch_deadline_callback(give_way);
         store.set_hostcall_fuel(transfer_limit(&limits));
-        let started = begin(&mut store, deadline)?;
-        let made = until(deadline, inner.pre.instantiate_async(&mut store)).await?;
-        let instance = made.map_err(|error| fail(error, &store, started))?;
+        begin(&mut store, deadline)?;
+        let (made, stretch) = until(deadline, inner.pre.instantiate_async(&mut store)).await;
+        let instance = made.ok_or(stretch)?.map_err(|error| fail(error, &store, stretch))?;
         let func = instance
             .get_func(&mut store, inner.index)
             .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;
@@ -76,11 +76,12 @@ impl Instance {
             return Err(Failure::Host(wasmtime::Error::msg("the instance has failed before")));
         }
         self.calls += 1;
-        let started = begin(&mut self.store, deadline)?;
+        begin(&mut self.store, deadline)?;
         let mut results = [Val::Bool(false)];
         let results = &mut results[..usize::from(self.has_result)];
-        let called = until(deadline, self.func.call_async(&mut self.store, args, results)).await?;
-        called.map_err(|error| fail(error, &self.store, started))?;
+        let call = self.func.call_async(&mut self.store, args, results);
+        let (called, stretch) = until(deadline, call).await;
+        called.ok_or(stretch)?.map_err(|error| fail(error, &self.store, stretch))?;
 
         let result = results.first_mut().map(|slot| std::mem::replace(slot, Val::Bool(false)));
         let allowed = self.store.data().meter.limits().max_output_bytes;
@@ -105,7 +106,7 @@ impl std::fmt::Debug for Instance {
 }
 
 /// Prepares a store for a stretch of guest work.
-fn begin(store: &mut Store<Host>, deadline: Option<Instant>) -> Result<Instant, Failure> {
+fn begin(store: &mut Store<Host>, deadline: Option<Instant>) -> Result<(), Failure> {
     let host = store.data_mut();
     host.deadline = deadline;
     host.meter.begin();
@@ -113,7 +114,7 @@ fn begin(store: &mut Store<Host>, deadline: Option<Instant>) -> Result<Instant, 
     if let Some(fuel) = store.data().meter.limits().max_fuel {
         store.set_fuel(fuel).map_err(Failure::Host)?;
     }
-    Ok(Instant::now())
+    Ok(())
 }
 
 /// Runs whenever a guest has computed for a tick: ends it if its time is over, else lets others run.
@@ -127,14 +128,18 @@ fn give_way(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline
     }
 }
 
-fn fail(error: wasmtime::Error, store: &Store<Host>, started: Instant) -> Failure {
-    Failure::new(error, &store.data().meter, Stretch::computing(started))
+fn fail(error: wasmtime::Error, store: &Store<Host>, stretch: Stretch) -> Failure {
+    Failure::new(error, &store.data().meter, stretch)
 }
 
-/// What wasmtime may copy out of the guest in one transfer. It counts a list by the size of the host's
-/// values rather than the guest's, so the exact limit is checked on the result; this one keeps a
-/// hostile result from being built at all.
+/// What wasmtime may build of one transfer out of the guest: of a result, and of the arguments of each
+/// call to the host, whose own need is well below the least value.
+const LEAST_TRANSFER: usize = 128 << 20;
+
+/// Wasmtime counts a transfer by the size of the host's values, names of fields and cases included, so
+/// the exact limit is checked on the result afterwards; this one bounds what a hostile result can make
+/// the host build before it is.
 fn transfer_limit(limits: &Limits) -> usize {
     let bytes = usize::try_from(limits.max_output_bytes).unwrap_or(usize::MAX);
-    bytes.saturating_mul(size_of::<Val>())
+    bytes.saturating_mul(size_of::<Val>()).max(LEAST_TRANSFER)
 }

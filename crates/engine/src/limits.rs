@@ -17,6 +17,9 @@ pub struct Limits {
     pub max_table_elements: usize,
 }
 
+/// Elements of all tables of an instance, unless set otherwise; also what a pooled table has room for.
+pub(crate) const MAX_TABLE_ELEMENTS: usize = 100_000;
+
 impl Default for Limits {
     /// 256 MiB of memory, 16 MiB of output, 100 000 table elements, no fuel.
     fn default() -> Self {
@@ -24,7 +27,7 @@ impl Default for Limits {
             max_memory_bytes: 256 << 20,
             max_fuel: None,
             max_output_bytes: 16 << 20,
-            max_table_elements: 100_000,
+            max_table_elements: MAX_TABLE_ELEMENTS,
         }
     }
 }
@@ -66,8 +69,12 @@ impl ResourceLimiter for Meter {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        // Wasmtime asks before it looks at the guest's own maximum: what cannot be is not counted.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         let grown = desired.saturating_sub(current) as u64;
         let wanted = self.memory.saturating_add(grown);
         let allowed = self.limits.max_memory_bytes;
@@ -83,8 +90,11 @@ impl ResourceLimiter for Meter {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         let wanted = self.table.saturating_add(desired.saturating_sub(current));
         if wanted > self.limits.max_table_elements {
             return Ok(false);
@@ -105,6 +115,9 @@ mod tests {
         assert!(!meter.memory_growing(0, 60, None)?);
         assert_eq!(meter.refused(), Some(ResourceLimit::Memory { allowed: 100, wanted: 120 }));
         assert!(meter.memory_growing(60, 100, None)?);
+        let mut meter = Meter::new(Limits { max_memory_bytes: 100, ..Limits::default() });
+        assert!(!meter.memory_growing(0, 90, Some(80))?, "beyond the guest's own maximum");
+        assert!(meter.memory_growing(0, 80, Some(80))?, "and not charged for it");
         Ok(())
     }
 }

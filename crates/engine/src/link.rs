@@ -88,6 +88,8 @@ pub(crate) struct Inner {
     export: Export,
     mapping: Mapping,
     imports: Vec<Import>,
+    /// Keeps the code in the engine's cache for the next function of the same bytes.
+    code: Compiled,
 }
 
 impl Linked {
@@ -95,6 +97,12 @@ impl Linked {
     #[must_use]
     pub fn mapping(&self) -> &Mapping {
         &self.0.mapping
+    }
+
+    /// The machine code that it runs.
+    #[must_use]
+    pub fn code(&self) -> &Compiled {
+        &self.0.code
     }
 
     /// The export that the method meant.
@@ -133,7 +141,8 @@ pub(crate) fn link(
     let mapping = Mapping::new(&func)
         .map_err(|source| LinkError::Signature { method: export.method(), source })?;
     let has_result = func.results().len() > 0;
-    Ok(Linked(Arc::new(Inner { pre, index, has_result, export, mapping, imports })))
+    let code = compiled.clone();
+    Ok(Linked(Arc::new(Inner { pre, index, has_result, export, mapping, imports, code })))
 }
 
 /// Replaces the functions of everything that the component imports and `profile` does not grant by
