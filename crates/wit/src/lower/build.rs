@@ -1,6 +1,6 @@
 //! Values of several parts, put together: records whatever the order of their fields, one case of many.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use wasmtime::component::Val;
 
@@ -233,16 +233,15 @@ impl<'p> OneOf<'p> {
     }
 }
 
-/// Flags while their names arrive.
+/// Flags while their names arrive, in whichever order; the value has them in the order of the type.
 pub(crate) struct FlagsBuilder<'p> {
     names: &'p Names,
-    given: HashSet<usize>,
-    values: Vec<String>,
+    given: BTreeSet<usize>,
 }
 
 impl<'p> FlagsBuilder<'p> {
     pub(crate) fn new(names: &'p Names) -> Self {
-        Self { names, given: HashSet::new(), values: Vec::new() }
+        Self { names, given: BTreeSet::new() }
     }
 
     pub(crate) fn put(&mut self, name: &str) -> Result<(), Mismatch> {
@@ -251,11 +250,10 @@ impl<'p> FlagsBuilder<'p> {
         if !self.given.insert(at) {
             return Err(Mismatch::DuplicateFlag { name: name.to_owned() });
         }
-        self.values.push(self.names.name(at).to_owned());
         Ok(())
     }
 
     pub(crate) fn finish(self) -> Val {
-        Val::Flags(self.values)
+        Val::Flags(self.given.into_iter().map(|at| self.names.name(at).to_owned()).collect())
     }
 }

@@ -4,6 +4,8 @@ mod items;
 mod module;
 mod wit;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
     WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
@@ -121,16 +123,20 @@ pub fn wrap(module: &[u8], wit: Option<&str>, method: &str) -> Result<Vec<u8>, W
     let outside = Outside::read(module)?;
     let preview1 = outside.imports_from(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME);
     let command = preview1 && outside.function("_start").is_some();
-    let declared = match wit {
-        Some(text) => Some(text.to_owned()),
-        None if outside.has_metadata => None,
-        None => Some(derive(&outside, method, command)?),
+    let (declared, chosen) = match wit {
+        Some(text) => (Some(text.to_owned()), None),
+        None if outside.has_metadata => (None, None),
+        None => {
+            let (text, chosen) = derive(&outside, method, command)?;
+            (Some(text), chosen)
+        }
     };
     let mut bytes = module.to_vec();
     if let Some(text) = &declared {
         let (resolve, world) = wit::parse(text)?;
         check_imports(&outside, &resolve, world)?;
-        let names = matched(&outside, &resolve, world)?;
+        let names = matched(&outside, &resolve, world, chosen)?;
+        check_naming(&outside, &names)?;
         if wit.is_some() && names.is_empty() && !command && !outside.has_metadata {
             return Err(WrapError::NothingDeclared { example: kebab(method) });
         }
@@ -138,7 +144,27 @@ pub fn wrap(module: &[u8], wit: Option<&str>, method: &str) -> Result<Vec<u8>, W
         embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8)
             .map_err(refused)?;
     }
-    encode(&bytes, preview1, command)
+    // The encoder trusts modules more than they deserve: what it asserts must not end the process.
+    let encoded = catch_unwind(AssertUnwindSafe(|| encode(&bytes, preview1, command)));
+    encoded.unwrap_or_else(|_| {
+        let message = "the encoder found the module inconsistent with itself".to_owned();
+        Err(WrapError::Encode { message })
+    })
+}
+
+/// A module has its exports under one scheme of names: with both, the encoder finds each function twice.
+fn check_naming(outside: &Outside, names: &[(String, String)]) -> Result<(), WrapError> {
+    let mut standard = outside.functions().filter(|(export, _)| export.name.starts_with("cm32p2"));
+    match (standard.next(), names.first()) {
+        (Some((export, _)), Some((plain, _))) => {
+            let message = format!(
+                "the module exports `{plain}` and `{}`, which are names of two schemes: keep one",
+                export.name
+            );
+            Err(WrapError::Encode { message })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn encode(module: &[u8], preview1: bool, command: bool) -> Result<Vec<u8>, WrapError> {
@@ -212,12 +238,17 @@ fn find<'o>(outside: &'o Outside, names: &[String]) -> Result<Option<&'o str>, W
     Ok(None)
 }
 
-/// WIT for the export `method`, from its core type.
-fn derive(outside: &Outside, method: &str, command: bool) -> Result<String, WrapError> {
+/// WIT for the export `method`, from its core type, and that export: its WIT name may fold to the same
+/// as another's, so it must not be looked for again.
+fn derive<'m>(
+    outside: &'m Outside,
+    method: &str,
+    command: bool,
+) -> Result<(String, Option<&'m str>), WrapError> {
     let is_run = matches!(kebab(method).as_str(), "run" | "start")
         || (method.contains("wasi:cli/run") && method.ends_with("run"));
     if command && is_run {
-        return Ok("package crisol:guest; world crisol-guest {}".to_owned());
+        return Ok(("package crisol:guest; world crisol-guest {}".to_owned(), None));
     }
     let found = find(outside, &[method.to_owned()])?;
     let Some((export, ty)) = found.and_then(|name| outside.function(name)) else {
@@ -242,7 +273,8 @@ fn derive(outside: &Outside, method: &str, command: bool) -> Result<String, Wrap
     if wit_parser::validate_id(&name).is_err() {
         return Err(no_type("has a name that WIT cannot spell".to_owned()));
     }
-    Ok(format!("%{name}: func({}){result};", params.join(", ")))
+    let text = format!("%{name}: func({}){result};", params.join(", "));
+    Ok((text, Some(export.name.as_str())))
 }
 
 fn wit_type(core: ValType) -> Option<&'static str> {
@@ -255,18 +287,24 @@ fn wit_type(core: ValType) -> Option<&'static str> {
     }
 }
 
-/// Finds every function of the world among the exports; `(export, name the encoder looks for)`.
+/// Finds every function of the world among the exports; `(export, name the encoder looks for)`. With
+/// `chosen` the world has one function, and that is its export.
 fn matched(
     outside: &Outside,
     resolve: &Resolve,
     world: WorldId,
+    chosen: Option<&str>,
 ) -> Result<Vec<(String, String)>, WrapError> {
     let targets = wit::targets(resolve, world);
     let mut names = Vec::with_capacity(targets.len());
     for target in &targets {
         let wanted = target.func.legacy_core_export_name(target.interface.as_deref());
         let candidates = candidates(target, &targets);
-        let Some(export) = find(outside, &candidates)? else {
+        let found = match chosen {
+            Some(export) => Some(export),
+            None => find(outside, &candidates)?,
+        };
+        let Some(export) = found else {
             // What the module was built with may declare it already, under a name of its own.
             if outside.has_metadata {
                 continue;

@@ -1,7 +1,9 @@
 //! Values of generated types come back as they went, by every way there is.
 
 use crisol_core::{Args, Type, Value};
-use proptest::prelude::{Just, ProptestConfig, Strategy, prop_assert_eq, proptest};
+use proptest::prelude::{
+    Just, ProptestConfig, Strategy, any, prop, prop_assert, prop_assert_eq, proptest,
+};
 use wasmtime::component::Val;
 
 use super::support::{Echo, lifted, mapping};
@@ -12,6 +14,36 @@ fn typed() -> impl Strategy<Value = (Type, Val)> {
         let list = Type::List(Box::new(ty.clone()));
         (Just(ty), any_value(&list))
     })
+}
+
+/// Pieces of JSON, and how many bytes each takes the place of.
+fn tokens() -> impl Strategy<Value = (&'static str, usize)> {
+    let pieces = [
+        "",
+        "null",
+        "1",
+        "-1",
+        "1e999",
+        "300",
+        "0.5",
+        "\"NaN\"",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ":",
+        "\"",
+        "\"some\"",
+        "{\"some\":",
+        "\"a\":1,",
+        "\\u0000",
+        "\\ud800",
+        "[]",
+        "{}",
+        "true",
+    ];
+    (prop::sample::select(pieces.to_vec()), 0..6_usize)
 }
 
 proptest! {
@@ -39,6 +71,29 @@ proptest! {
 
         let read: Value = lifted(&mapping, value).deserialize().unwrap();
         prop_assert_eq!(format!("{read:?}"), format!("{tree:?}"));
+    }
+
+    /// Text that was tampered with is refused in words, or is a value that goes round like any other.
+    #[test]
+    fn damaged_text_is_refused_or_is_a_value(
+        (item, value) in typed(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), tokens()), 1..4),
+    ) {
+        let mapping = mapping(&Type::List(Box::new(item)));
+        let mut text = serde_json::to_vec(&(lifted(&mapping, value),)).unwrap();
+        for (at, token) in edits {
+            let at = at.index(text.len() + 1);
+            let end = (at + token.1).min(text.len());
+            text.splice(at..end, token.0.bytes());
+        }
+        match mapping.lower_json(&text) {
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+            Ok(values) => {
+                let out = lifted(&mapping, values[0].clone());
+                let again = serde_json::to_string(&(out,)).unwrap();
+                prop_assert_eq!(mapping.lower_json(again.as_bytes()).unwrap(), values);
+            }
+        }
     }
 
     #[test]
