@@ -43,7 +43,7 @@ async fn load(pool: &Arc<Pool<Fakes>>, callers: usize, calls: usize, time: fn(u6
 async fn calls_that_wait_for_something_else_get_all_the_workers_there_may_be() {
     let pool = Pool::new(Fakes::new(), adaptive(32));
     assert_eq!(pool.warm().await.unwrap(), 4);
-    load(&pool, 64, 100, |_| 2 * MS).await;
+    load(&pool, 64, 40, |_| 2 * MS).await;
     assert_eq!(pool.stats().workers, 32);
     let decisions = pool.decisions();
     assert!(decisions.iter().any(|one| matches!(one.reason, Reason::Paid { .. })), "{decisions:?}");
@@ -58,7 +58,7 @@ async fn calls_that_wait_for_something_else_get_all_the_workers_there_may_be() {
 async fn calls_that_get_in_each_others_way_get_few() {
     let pool = Pool::new(Fakes::new(), adaptive(64));
     // From four on, more at once take longer in proportion.
-    load(&pool, 80, 100, |busy| MS * u32::try_from(busy.max(4)).unwrap()).await;
+    load(&pool, 80, 50, |busy| MS * u32::try_from(busy.max(4)).unwrap()).await;
     let workers = pool.stats().workers;
     assert!((4..=16).contains(&workers), "{workers}: {:#?}", pool.decisions());
     let decisions = pool.decisions();
@@ -72,7 +72,7 @@ async fn calls_that_get_in_each_others_way_get_few() {
 async fn what_is_not_used_is_given_up() {
     let fakes = Fakes::new();
     let pool = Pool::new(fakes.clone(), adaptive(32));
-    load(&pool, 64, 100, |_| 2 * MS).await;
+    load(&pool, 64, 40, |_| 2 * MS).await;
     assert!(fakes.alive() > 4, "ready for the next burst");
     sleep(Duration::from_secs(180)).await;
     let stats = pool.stats();

@@ -165,7 +165,8 @@ impl Level {
     }
 }
 
-/// See the [module's page](self).
+/// Decides how many calls may run at once, from how long they take: `n` calls at once that take `S` each are
+/// `n / S` calls a second, so that the calls themselves draw the curve of throughput over concurrency.
 #[derive(Debug)]
 pub struct Controller {
     max: usize,
