@@ -3,7 +3,7 @@
 use crisol::{Args, CallContext, CallError, Caller, EntryId, Invoke, Reply};
 
 use crate::arguments::{AppArguments, CallArguments};
-use crate::{DONE, FUNCTION_ERROR, app, print_line};
+use crate::{DONE, FUNCTION_ERROR, app, print_error, print_line};
 
 pub(crate) fn run(app: &AppArguments, call: &CallArguments) -> anyhow::Result<u8> {
     let id: EntryId = call.id.parse()?;
@@ -25,7 +25,7 @@ pub(crate) fn run(app: &AppArguments, call: &CallArguments) -> anyhow::Result<u8
             Ok(DONE)
         }
         Err(CallError::Function { error, .. }) => {
-            eprintln!("{}", serde_json::to_string(&error)?);
+            print_error(&serde_json::to_string(&error)?);
             Ok(FUNCTION_ERROR)
         }
         Err(error) => Err(error.into()),

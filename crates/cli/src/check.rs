@@ -3,7 +3,7 @@
 use crisol::LoadError;
 
 use crate::arguments::{AppArguments, CheckArguments, Format};
-use crate::{DONE, FAILED, app, print_line};
+use crate::{DONE, FAILED, app, print_error, print_line};
 
 pub(crate) fn run(arguments: &AppArguments, check: &CheckArguments) -> anyhow::Result<u8> {
     let (code, functions, problems) = match app::builder(arguments).load() {
@@ -14,7 +14,9 @@ pub(crate) fn run(arguments: &AppArguments, check: &CheckArguments) -> anyhow::R
     match check.format {
         Format::Json => print_line(&serde_json::to_string_pretty(&problems)?)?,
         Format::Text => {
-            eprint!("{}", app::show(&problems));
+            if !problems.is_empty() {
+                print_error(app::show(&problems).trim_end());
+            }
             if code == DONE {
                 let plural = if functions == 1 { "" } else { "s" };
                 print_line(&format!("ok: {functions} function{plural}"))?;

@@ -1,5 +1,4 @@
 //! The `crisol` program: arguments in, text and an exit code out. What it does is the façade's.
-#![expect(clippy::print_stderr, reason = "a program talks to its terminal")]
 
 mod app;
 mod arguments;
@@ -35,7 +34,7 @@ fn main() -> ExitCode {
         Command::Schema => schema::run(),
     };
     ExitCode::from(code.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        print_error(&format!("error: {error:#}"));
         FAILED
     }))
 }
@@ -51,6 +50,11 @@ fn log_to_stderr() {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
+}
+
+/// Prints a line to stderr. Where that is closed or full there is nobody left to tell.
+fn print_error(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Prints a line to stdout. Whoever reads it may have seen enough and gone, which is no error.

@@ -79,60 +79,60 @@ fn what_is_not_there_or_not_code_is_said_where_it_is_named() -> Tested {
     check(
         missing.run(&["check"])?,
         expect![[r#"
-        error[bad-file]: cannot read `compute.wasm` of `myns:assets`: there is no file `APP/wasm/compute.wasm`
-         --> _index.yaml:9:11
-          |
-        9 |     path: /compute.wasm
-          |           ^^^^^^^^^^^^^
-          |
-          = help: put the file into the folder of `myns:assets`, or mend `path`
+            error[bad-file]: cannot read `compute.wasm` of `myns:assets`: there is no file `APP/wasm/compute.wasm`
+             --> _index.yaml:9:11
+              |
+            9 |     path: /compute.wasm
+              |           ^^^^^^^^^^^^^ in `myns:f`
+              |
+              = help: put the file into the folder of `myns:assets`, or mend `path`
 
-        1 error
-    "#]],
+            1 error
+        "#]],
     );
 
     let text = "  - name: f\n    kind: function.wat\n    source: hello\n    method: f\n";
     check(
         App::new(text, &[])?.run(&["check"])?,
         expect![[r#"
-        warning[unused]: nothing uses `myns:assets`
-         --> _index.yaml:3:11
-          |
-        3 |   - name: assets
-          |           ^^^^^^
-          |
-          = help: name it in `fs` of a function, a mount or an `http.static`, or remove it
+            warning[unused]: nothing uses `myns:assets`
+             --> _index.yaml:3:11
+              |
+            3 |   - name: assets
+              |           ^^^^^^
+              |
+              = help: name it in `fs` of a function, a mount or an `http.static`, or remove it
 
-        error[bad-code]: expected `(`
-                              --> <anon>:1:1
-                               |
-                             1 | hello
-                               | ^
-         --> _index.yaml:8:13
-          |
-        8 |     source: hello
-          |             ^^^^^
-          |
-          = help: write a core module `(module …)` or a component `(component …)`
+            error[bad-code]: expected `(`
+                                  --> <anon>:1:1
+                                   |
+                                 1 | hello
+                                   | ^
+             --> _index.yaml:8:13
+              |
+            8 |     source: hello
+              |             ^^^^^ in `myns:f`
+              |
+              = help: write a core module `(module …)` or a component `(component …)`
 
-        1 error and 1 warning
-    "#]],
+            1 error and 1 warning
+        "#]],
     );
 
     let method = App::of("compute", "method: comput")?;
     check(
         method.run(&["call", "myns:f"])?,
         expect![[r#"
-        error: the app `APP` does not load
+            error: the app `APP` does not load
 
-        error[bad-method]: there is no export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`
-          --> _index.yaml:11:13
-           |
-        11 |     method: comput
-           |             ^^^^^^
+            error[bad-method]: there is no export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`
+              --> _index.yaml:11:13
+               |
+            11 |     method: comput
+               |             ^^^^^^ in `myns:f`
 
-        1 error
-    "#]],
+            1 error
+        "#]],
     );
     Ok(())
 }

@@ -116,7 +116,8 @@ impl Assembly<'_> {
                 }
                 Ok(None) => {}
                 Err(Fault { field, report }) => {
-                    problems.at(self.registry, &entry.id, field, *report);
+                    let report = report.label(format!("in `{}`", entry.id));
+                    problems.at(self.registry, &entry.id, field, report);
                 }
             }
         }

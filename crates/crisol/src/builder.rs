@@ -18,7 +18,7 @@ pub struct Defaults {
     pub max_execution: Duration,
     /// `limits.max_memory_bytes`: 256 MiB.
     pub max_memory_bytes: u64,
-    /// `limits.max_output_bytes`: 16 MiB.
+    /// `limits.max_output_bytes`: 4 MiB.
     pub max_output_bytes: u64,
 }
 

@@ -21,12 +21,12 @@ pub struct Limits {
 pub(crate) const MAX_TABLE_ELEMENTS: usize = 100_000;
 
 impl Default for Limits {
-    /// 256 MiB of memory, 16 MiB of output, 100 000 table elements, no fuel.
+    /// 256 MiB of memory, 4 MiB of output, 100 000 table elements, no fuel.
     fn default() -> Self {
         Self {
             max_memory_bytes: 256 << 20,
             max_fuel: None,
-            max_output_bytes: 16 << 20,
+            max_output_bytes: 4 << 20,
             max_table_elements: MAX_TABLE_ELEMENTS,
         }
     }

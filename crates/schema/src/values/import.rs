@@ -101,6 +101,15 @@ impl Package {
         PACKAGES.iter().find(|row| row.0 == self).unwrap_or(&PACKAGES[0])
     }
 
+    /// Whether functions of preview 1 are made of functions of this package.
+    fn serves_preview1(self) -> bool {
+        use Package::{Wasi1, WasiCli, WasiClocks, WasiFilesystem, WasiIo, WasiPoll, WasiRandom};
+        matches!(
+            self,
+            Wasi1 | WasiCli | WasiClocks | WasiFilesystem | WasiIo | WasiPoll | WasiRandom
+        )
+    }
+
     /// The package that an interface belongs to, with what is left of its name.
     fn of(interface: &str) -> Option<(Self, &str)> {
         match interface {
@@ -148,6 +157,8 @@ impl Import {
         match Package::of(&bare) {
             Some((Package::WasiIo, "poll")) if self.package == Package::WasiPoll => true,
             Some((Package::WasiPoll, _)) if self.package == Package::WasiIo => true,
+            // A preview 1 module is adapted: what it calls reaches the host as these.
+            Some((package, _)) if self.package == Package::Wasi1 => package.serves_preview1(),
             Some((package, name)) => {
                 package == self.package && self.interface.is_none_or(|own| own == name)
             }

@@ -1,5 +1,6 @@
 //! Core modules become components: WIT text says how their exports are meant, or their own core types do.
 
+mod error;
 mod items;
 mod module;
 mod wit;
@@ -17,96 +18,9 @@ use wit_parser::{Resolve, WorldId};
 
 use crate::error::nearest;
 use crate::names::kebab;
+pub use error::WrapError;
 use module::{Outside, Shown};
 use wit::Target;
-
-/// Why a core module cannot become a component: what is missing, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum WrapError {
-    /// The bytes are not a valid core module.
-    #[error("the module is invalid: {message} (at byte {offset})")]
-    Invalid {
-        /// What is wrong.
-        message: String,
-        /// Where, in bytes from the start.
-        offset: u64,
-    },
-    /// The WIT text is malformed, or names what it does not define.
-    #[error("`wit` is invalid: {message}")]
-    Wit {
-        /// What is wrong and where, with the line.
-        message: String,
-    },
-    /// The WIT text exports nothing to call.
-    #[error("`wit` declares no function: add one, such as `{example}: func();`")]
-    NothingDeclared {
-        /// The name of the function that is asked for.
-        example: String,
-    },
-    /// The module lacks a function that is declared or asked for.
-    #[error("the module does not export {wanted}: {hint}")]
-    MissingFunction {
-        /// The function, and the names it was looked for under.
-        wanted: String,
-        /// The nearest export, or all of them.
-        hint: String,
-    },
-    /// Two exports could be meant.
-    #[error("`{wanted}` could be any of the exports {found}: name one exactly")]
-    Ambiguous {
-        /// The function.
-        wanted: String,
-        /// The exports.
-        found: String,
-    },
-    /// An export is of another core type than its WIT type comes to.
-    #[error("the export `{export}` is {found}, but `{wit}` needs {expected}")]
-    CoreType {
-        /// The export.
-        export: String,
-        /// Its core type.
-        found: String,
-        /// The function as WIT.
-        wit: String,
-        /// The core type of that.
-        expected: String,
-    },
-    /// The module lacks what strings, lists and large values are handed over by.
-    #[error("`{function}` {why}, so the module has to export {export}")]
-    MissingSupport {
-        /// The function that needs it.
-        function: String,
-        /// What about it does.
-        why: &'static str,
-        /// What to export, with its type.
-        export: &'static str,
-    },
-    /// A core type that has no WIT type of its own.
-    #[error("the export `{export}` {what}: declare what it means in `wit`")]
-    NoWitType {
-        /// The export.
-        export: String,
-        /// What about it has no WIT type.
-        what: String,
-    },
-    /// An import that neither WASI preview 1 nor the WIT provides.
-    #[error("the module imports `{name}` from `{module}`, {hint}")]
-    UnknownImport {
-        /// The core module name of the import.
-        module: String,
-        /// Its name there.
-        name: String,
-        /// What to do.
-        hint: &'static str,
-    },
-    /// The encoder refused for another reason.
-    #[error("the module cannot be made a component: {message}")]
-    Encode {
-        /// What the encoder says.
-        message: String,
-    },
-}
 
 /// Turns a core module into a component.
 ///
