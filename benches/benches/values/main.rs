@@ -2,7 +2,6 @@
 //! bindings, and beside the plain way over `serde_json::Value`. Same instance, same answer.
 
 #![expect(clippy::expect_used, reason = "a bench without its guest has nothing to measure")]
-
 mod routes;
 
 use std::hint::black_box;
@@ -10,6 +9,11 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 use routes::{Guest, Route, users};
+
+/// The answer as a value: the tree orders fields by name.
+fn json(answer: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(answer).expect("the answer is JSON")
+}
 
 fn values(criterion: &mut Criterion) {
     for (name, make) in [("echo", Guest::echo as fn() -> _), ("transform", Guest::transform)] {
@@ -21,11 +25,9 @@ fn values(criterion: &mut Criterion) {
             if count > 1_000 {
                 group.sample_size(20);
             }
-            let json = |answer| serde_json::from_slice::<serde_json::Value>(answer).expect("JSON");
             let expected = guest.call(Route::Structs, &text).expect("the typed call");
             for route in [Route::Structs, Route::Mapping, Route::Tree] {
                 let answer = guest.call(route, &text).expect("the call");
-                // As values: the tree orders fields by name.
                 assert_eq!(json(&answer), json(&expected), "{name} by {route:?}");
                 group.bench_with_input(
                     BenchmarkId::new(format!("{route:?}").to_lowercase(), count),
