@@ -75,7 +75,7 @@ fn runtime() -> Result<Runtime, Problem> {
         )
     };
     let fresh = "{type: lazy, max_size: 2}";
-    let warm = "{type: static, workers: 1, max_instance_reuse: 4294967295}";
+    let warm = "{type: static, workers: 1, max_instance_reuse: 4000000000}";
     let text = format!(
         "namespace: b\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n{}{}{}{}",
         fixtures::dir().display().to_string(),
