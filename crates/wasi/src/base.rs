@@ -218,3 +218,21 @@ pub(crate) fn read_file(
     }
     Ok(bytes)
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    /// What is looked at may be swapped for a pipe before it is opened: the opening itself must not wait.
+    #[test]
+    fn opening_does_not_wait_at_a_pipe() -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("pipe");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0)?;
+        assert!(!open_on_host(&path)?.metadata()?.is_file());
+        let dir = Dir::open_ambient_dir(dir.path(), ambient_authority())?;
+        assert!(!open_inside(&dir, Path::new("pipe"))?.metadata()?.is_file());
+        Ok(())
+    }
+}

@@ -1,4 +1,5 @@
 //! What reaches a guest, through the registry on one side and the WASI calls of a guest on the other.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod folders;
