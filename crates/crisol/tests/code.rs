@@ -33,6 +33,15 @@ async fn an_exact_name_wins_over_one_that_folds_to_the_same() -> Tested {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_core_export_goes_by_the_name_that_it_has_in_the_module() -> Tested {
+    for name in ["addTwo", "add_two", "AddTwo", "add two"] {
+        let source = format!(r#"(module (func (export "{name}") (result i32) i32.const 1))"#);
+        assert_eq!(load(name, &source, "")?.call::<i32>("n:f", ()).await?, 1, "{name}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_module_with_names_of_two_schemes_is_refused_and_not_a_panic() -> Tested {
     let source = r#"(module (func (export "cm32p2||f")) (func (export "f")))"#;

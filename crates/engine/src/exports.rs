@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crisol_wit::Mapping;
+use crisol_wit::{Mapping, kebab};
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex};
@@ -44,14 +44,19 @@ impl Export {
 
     /// Whether this is what `method` means when read as strictly as `reading` says.
     fn is(&self, method: &str, reading: Reading) -> bool {
-        let fits = |given: &str, own: &str| match reading {
+        let named = |given: &str| match reading {
+            Reading::Exact => given == self.name,
+            // The fold that names exports of wrapped modules, so that `addTwo` finds its `add-two`.
+            Reading::Folded => kebab(given) == kebab(&self.name),
+        };
+        let inside = |given: &str, own: &str| match reading {
             Reading::Exact => given == own,
             Reading::Folded => fold(given) == fold(own),
         };
         match (&self.interface, method.split_once('#')) {
-            (None, None) => fits(method, &self.name),
+            (None, None) => named(method),
             (Some(own), Some((interface, name))) => {
-                fits(name, &self.name) && short_forms(own).any(|form| fits(interface, form))
+                named(name) && short_forms(own).any(|form| inside(interface, form))
             }
             _ => false,
         }
@@ -227,6 +232,7 @@ mod tests {
         check("add_two", &["add-two", "add_two"], expect!["add_two"]);
         check("add_two", &["add-two"], expect!["add-two"]);
         check("Add-Two", &["add_two"], expect!["add_two"]);
+        check("addTwo", &["add-two"], expect!["add-two"]);
     }
 
     #[test]
