@@ -7,7 +7,7 @@ use crate::{DONE, FAILED, app, print_error, print_line};
 
 pub(crate) fn run(arguments: &AppArguments, check: &CheckArguments) -> anyhow::Result<u8> {
     let (code, functions, problems) = match app::builder(arguments).load() {
-        Ok(runtime) => (DONE, runtime.functions().len(), runtime.warnings().clone()),
+        Ok(runtime) => (DONE, runtime.functions().len(), runtime.generation().warnings().clone()),
         Err(LoadError::App(problems)) => (FAILED, 0, problems),
         Err(other) => return Err(other.into()),
     };

@@ -9,8 +9,8 @@ pub(crate) fn run(arguments: &AppArguments) -> anyhow::Result<u8> {
     let runtime = app::load(arguments)?;
     let functions = runtime.functions();
     let width = functions.iter().map(|id| id.as_str().len()).max().unwrap_or(0);
-    for id in functions {
-        print_line(&line(id, width, runtime.signature(id.as_str()).map(AsRef::as_ref)))?;
+    for id in &functions {
+        print_line(&line(id, width, runtime.signature(id.as_str()).as_deref()))?;
     }
     Ok(DONE)
 }

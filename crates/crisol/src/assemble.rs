@@ -15,6 +15,7 @@ use crisol_wasi::{EnvSource, Folders, FsSource, Plan, Variables};
 
 use crate::adapter::{self, Instances};
 use crate::builder::Defaults;
+use crate::callable::Callable;
 use crate::code::{self, BAD_CODE, Fault, chain};
 use crate::function::Function;
 
@@ -56,7 +57,7 @@ struct Guest<'a> {
 impl Assembly<'_> {
     /// Assembles every function, and checks every process, of the registry. When a problem among those
     /// that come back is an error, what comes with it is not whole and is not to be served.
-    pub(crate) fn run(&self, app: Option<&Path>) -> (HashMap<EntryId, Function>, Problems) {
+    pub(crate) fn run(&self, app: Option<&Path>) -> (HashMap<EntryId, Callable>, Problems) {
         let mut problems = Problems::new();
         let (folders, failed) = Folders::open(self.registry, app);
         for (id, error) in failed {
@@ -112,7 +113,7 @@ impl Assembly<'_> {
             };
             match assembled {
                 Ok(Some(function)) => {
-                    functions.insert(entry.id.clone(), function);
+                    functions.insert(entry.id.clone(), Callable::Wasm(Arc::new(function)));
                 }
                 Ok(None) => {}
                 Err(Fault { field, report }) => {

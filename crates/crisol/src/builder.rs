@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use crisol_core::Namespace;
 use crisol_engine::{Engine, EngineConfig, EngineError, Limits};
 use crisol_schema::{Loader, Problems};
 
 use crate::assemble::Assembly;
+use crate::generation::Generation;
 use crate::runtime::{Inner, Runtime};
 
 /// Limits of functions whose entries do not set them.
@@ -122,7 +124,7 @@ impl Builder {
         if problems.errors() > 0 {
             return Err(LoadError::App(problems));
         }
-        let inner = Inner { registry: app.registry, warnings: problems, functions };
-        Ok(Runtime(Arc::new(inner)))
+        let generation = Generation::new(1, app.registry, problems, functions);
+        Ok(Runtime(Arc::new(Inner { current: ArcSwap::new(generation) })))
     }
 }

@@ -15,13 +15,16 @@
 mod adapter;
 mod assemble;
 mod builder;
+mod callable;
 mod code;
 mod failure;
 mod function;
+mod generation;
 mod pin;
 mod runtime;
 
 pub use builder::{Builder, Defaults, LoadError};
+pub use generation::Generation;
 pub use pin::{PinError, Pinned, pin};
 pub use runtime::Runtime;
 

@@ -1,34 +1,39 @@
-//! The runtime: functions by id, and the ways to call them from Rust.
+//! The runtime: the current generation of an app, and the ways to call it from Rust.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use crisol_core::{Args, CallContext, CallError, Caller, EntryId, Invoke, Reply, Signature, Value};
+use crisol_core::{Args, CallContext, CallError, EntryId, Invoke, Reply, Signature, Value};
 use crisol_pool::Stats;
-use crisol_schema::{Problems, Registry};
-use crisol_wit::Lifted;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::builder::Builder;
-use crate::function::Function;
+use crate::generation::Generation;
 
 /// An app, loaded and ready to be called. Cloning is a reference count.
+///
+/// What is loaded is a [`Generation`], which never changes; a change puts a new one in its place. Each
+/// call runs in the generation that was current when it began, from start to end.
 #[derive(Clone)]
 pub struct Runtime(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) registry: Registry,
-    pub(crate) warnings: Problems,
-    pub(crate) functions: HashMap<EntryId, Function>,
+    pub(crate) current: ArcSwap<Generation>,
 }
 
 impl Runtime {
     /// Begins to set a runtime up.
     pub fn builder() -> Builder {
         Builder::default()
+    }
+
+    /// The current generation: several calls through it see one and the same state of the app.
+    #[must_use]
+    pub fn generation(&self) -> Arc<Generation> {
+        self.0.current.load_full()
     }
 
     /// Calls `id` with Rust values: a tuple or sequence holds the arguments in order, a struct holds
@@ -41,14 +46,7 @@ impl Runtime {
         id: &str,
         args: impl Serialize,
     ) -> Result<R, CallError> {
-        let function = self.function(id)?;
-        let lowered = function.mapping.lower_serialize(&args);
-        drop(args);
-        let lifted = function.call(CallContext::new(Caller::Rust), lowered).await?;
-        lifted.deserialize().map_err(|error| CallError::UnexpectedResult {
-            id: function.id.clone(),
-            source: error.into(),
-        })
+        self.generation().call(id, args).await
     }
 
     /// Calls `id` with values whose types are known only now.
@@ -56,9 +54,7 @@ impl Runtime {
     /// # Errors
     /// As [`Runtime::call`].
     pub async fn call_values(&self, id: &str, args: Vec<Value>) -> Result<Value, CallError> {
-        let context = CallContext::new(Caller::Rust);
-        let lifted = self.call_args(id, context, Args::Values(args)).await?;
-        Ok(lifted.to_value())
+        self.generation().call_values(id, args).await
     }
 
     /// Calls `id` with arguments written as WAVE, the text format of component values, in parentheses
@@ -67,16 +63,13 @@ impl Runtime {
     /// # Errors
     /// As [`Runtime::call`].
     pub async fn call_wave(&self, id: &str, args: &str) -> Result<String, CallError> {
-        let function = self.function(id)?;
-        let lowered = function.mapping.lower_wave(args);
-        let lifted = function.call(CallContext::new(Caller::Rust), lowered).await?;
-        Ok(lifted.to_wave())
+        self.generation().call_wave(id, args).await
     }
 
-    /// What `id` takes and gives.
+    /// What `id` takes and gives, as of now.
     #[must_use]
-    pub fn signature(&self, id: &str) -> Option<&Arc<Signature>> {
-        self.0.functions.get(id).map(|function| function.mapping.signature())
+    pub fn signature(&self, id: &str) -> Option<Arc<Signature>> {
+        self.generation().signature(id)
     }
 
     /// Makes the first instances of every pool with `warm_start`, and waits until they are ready: to be
@@ -85,60 +78,23 @@ impl Runtime {
     /// # Errors
     /// When an instance cannot be made: a start function fails, a required variable is missing.
     pub async fn warm(&self) -> Result<(), CallError> {
-        for function in self.0.functions.values() {
-            function.warm().await?;
-        }
-        Ok(())
+        self.generation().warm().await
     }
 
     /// What the pool of `id` has done so far.
     #[must_use]
     pub fn stats(&self, id: &str) -> Option<Stats> {
-        self.0.functions.get(id).map(|function| function.pool.stats())
+        self.generation().stats(id)
     }
 
-    /// The ids of all functions, in order.
+    /// The ids of all functions, in order, as of now.
     #[must_use]
-    pub fn functions(&self) -> Vec<&EntryId> {
-        let mut ids: Vec<_> = self.0.functions.keys().collect();
-        ids.sort_unstable();
-        ids
-    }
-
-    /// Every entry of the app.
-    #[must_use]
-    pub fn registry(&self) -> &Registry {
-        &self.0.registry
-    }
-
-    /// What is likely not what was meant, though it loads.
-    #[must_use]
-    pub fn warnings(&self) -> &Problems {
-        &self.0.warnings
-    }
-
-    async fn call_args(
-        &self,
-        id: &str,
-        context: CallContext,
-        args: Args<'_>,
-    ) -> Result<Lifted, CallError> {
-        let function = self.function(id)?;
-        let lowered = function.mapping.lower_args(args);
-        function.call(context, lowered).await
-    }
-
-    fn function(&self, id: &str) -> Result<&Function, CallError> {
-        self.0.functions.get(id).ok_or_else(|| {
-            let names = self.0.functions.keys();
-            let alike = names.map(|near| (strsim::jaro_winkler(id, near.as_str()), near));
-            let nearest = alike.filter(|(alike, _)| *alike > 0.8);
-            let nearest = nearest.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, id)| id.clone());
-            CallError::NotFound { id: id.to_owned(), nearest }
-        })
+    pub fn functions(&self) -> Vec<EntryId> {
+        self.generation().functions()
     }
 }
 
+/// Each call goes to the generation that is current when it begins.
 #[async_trait]
 impl Invoke for Runtime {
     async fn invoke(
@@ -147,16 +103,16 @@ impl Invoke for Runtime {
         context: CallContext,
         args: Args<'_>,
     ) -> Result<Reply, CallError> {
-        Ok(self.call_args(id.as_str(), context, args).await?.into())
+        self.generation().dispatch(id, context, args).await
     }
 
     fn signature(&self, id: &EntryId) -> Option<Arc<Signature>> {
-        Runtime::signature(self, id.as_str()).cloned()
+        Runtime::signature(self, id.as_str())
     }
 }
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("functions", &self.functions()).finish_non_exhaustive()
+        f.debug_tuple("Runtime").field(&self.generation()).finish()
     }
 }

@@ -1,0 +1,54 @@
+//! What an id can be called as: one case for each way in which an entry answers.
+
+use std::sync::Arc;
+
+use crisol_core::{Args, CallContext, CallError, Reply, Signature};
+use crisol_pool::Stats;
+
+use crate::function::Function;
+use crate::generation::Generation;
+
+/// What answers calls of an id. Shared between generations while its entry does not change.
+#[derive(Clone)]
+pub(crate) enum Callable {
+    /// A WebAssembly function behind its pool.
+    Wasm(Arc<Function>),
+}
+
+impl Callable {
+    /// Calls it on behalf of a generation, which is where what it calls in turn is looked up.
+    pub(crate) async fn invoke(
+        &self,
+        _within: &Generation,
+        context: CallContext,
+        args: Args<'_>,
+    ) -> Result<Reply, CallError> {
+        match self {
+            Self::Wasm(function) => {
+                let lowered = function.mapping.lower_args(args);
+                Ok(function.call(context, lowered).await?.into())
+            }
+        }
+    }
+
+    /// What it takes and gives, where that is known before a call.
+    pub(crate) fn signature(&self) -> Option<Arc<Signature>> {
+        match self {
+            Self::Wasm(function) => Some(Arc::clone(function.mapping.signature())),
+        }
+    }
+
+    /// Makes what its pool begins with.
+    pub(crate) async fn warm(&self) -> Result<(), CallError> {
+        match self {
+            Self::Wasm(function) => function.warm().await,
+        }
+    }
+
+    /// What its pool has done so far.
+    pub(crate) fn stats(&self) -> Stats {
+        match self {
+            Self::Wasm(function) => function.pool.stats(),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! One generation of an app: everything that a call looks at, and nothing of it ever changes.
+//!
+//! A change makes a new generation; see [`Runtime`](crate::Runtime). A call takes the current one once, at
+//! its start, and stays in it: whatever it calls in turn, through a guest's `funcs` or from Lua, is looked
+//! up in the same generation. What none of its calls holds any longer is dropped, and what a later one has
+//! not taken over with it: pools, instances, compiled code.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
+use crisol_core::{Args, CallContext, CallError, Caller, EntryId, Invoke, Reply, Signature, Value};
+use crisol_pool::Stats;
+use crisol_schema::{Problems, Registry};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::callable::Callable;
+
+/// An app as it was loaded or changed at one moment, ready to be called.
+///
+/// As an [`Invoke`] it is what edges hold that must not see two generations in one piece of work: the
+/// routes of one configuration, a script, a guest's nested calls.
+pub struct Generation {
+    number: u64,
+    registry: Registry,
+    warnings: Problems,
+    functions: HashMap<EntryId, Callable>,
+    /// Itself, for those calls that hand it on.
+    me: Weak<Generation>,
+}
+
+impl Generation {
+    pub(crate) fn new(
+        number: u64,
+        registry: Registry,
+        warnings: Problems,
+        functions: HashMap<EntryId, Callable>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self { number, registry, warnings, functions, me: me.clone() })
+    }
+
+    /// Which generation of its runtime this is; the first is 1.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Calls `id`; see [`Runtime::call`](crate::Runtime::call).
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn call<R: DeserializeOwned>(
+        &self,
+        id: &str,
+        args: impl Serialize,
+    ) -> Result<R, CallError> {
+        let Callable::Wasm(function) = self.find(id)?;
+        let lowered = function.mapping.lower_serialize(&args);
+        drop(args);
+        let lifted = function.call(CallContext::new(Caller::Rust), lowered).await?;
+        lifted.deserialize().map_err(|error| CallError::UnexpectedResult {
+            id: function.id.clone(),
+            source: error.into(),
+        })
+    }
+
+    /// Calls `id`; see [`Runtime::call_values`](crate::Runtime::call_values).
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn call_values(&self, id: &str, args: Vec<Value>) -> Result<Value, CallError> {
+        let Callable::Wasm(function) = self.find(id)?;
+        let lowered = function.mapping.lower_args(Args::Values(args));
+        let lifted = function.call(CallContext::new(Caller::Rust), lowered).await?;
+        Ok(lifted.to_value())
+    }
+
+    /// Calls `id`; see [`Runtime::call_wave`](crate::Runtime::call_wave).
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn call_wave(&self, id: &str, args: &str) -> Result<String, CallError> {
+        let Callable::Wasm(function) = self.find(id)?;
+        let lowered = function.mapping.lower_wave(args);
+        let lifted = function.call(CallContext::new(Caller::Rust), lowered).await?;
+        Ok(lifted.to_wave())
+    }
+
+    /// What `id` takes and gives.
+    #[must_use]
+    pub fn signature(&self, id: &str) -> Option<Arc<Signature>> {
+        self.functions.get(id)?.signature()
+    }
+
+    /// What the pool of `id` has done so far.
+    #[must_use]
+    pub fn stats(&self, id: &str) -> Option<Stats> {
+        Some(self.functions.get(id)?.stats())
+    }
+
+    /// The ids of all functions, in order.
+    #[must_use]
+    pub fn functions(&self) -> Vec<EntryId> {
+        let mut ids: Vec<_> = self.functions.keys().cloned().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Every entry of the app.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What is likely not what was meant, though it loads.
+    #[must_use]
+    pub fn warnings(&self) -> &Problems {
+        &self.warnings
+    }
+
+    /// Makes the first instances of every pool that starts warm.
+    pub(crate) async fn warm(&self) -> Result<(), CallError> {
+        for function in self.functions.values() {
+            function.warm().await?;
+        }
+        Ok(())
+    }
+
+    /// Itself, to be handed to what a call runs, so that calls made by it stay in this generation.
+    ///
+    /// Handed over for each call and not kept by an instance or a Lua state: pools outlive generations.
+    #[expect(dead_code, reason = "guests with `funcs` and Lua functions take it")]
+    pub(crate) fn invoker(&self) -> Option<Arc<dyn Invoke>> {
+        // None is only while it is being made.
+        Some(self.me.upgrade()?)
+    }
+
+    /// [`Invoke::invoke`] without its box.
+    pub(crate) async fn dispatch(
+        &self,
+        id: &EntryId,
+        context: CallContext,
+        args: Args<'_>,
+    ) -> Result<Reply, CallError> {
+        self.find(id.as_str())?.invoke(self, context, args).await
+    }
+
+    fn find(&self, id: &str) -> Result<&Callable, CallError> {
+        self.functions.get(id).ok_or_else(|| self.not_found(id))
+    }
+
+    #[cold]
+    fn not_found(&self, id: &str) -> CallError {
+        let names = self.functions.keys();
+        let alike = names.map(|near| (strsim::jaro_winkler(id, near.as_str()), near));
+        let nearest = alike.filter(|(alike, _)| *alike > 0.8);
+        let nearest = nearest.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, id)| id.clone());
+        CallError::NotFound { id: id.to_owned(), nearest }
+    }
+}
+
+#[async_trait]
+impl Invoke for Generation {
+    async fn invoke(
+        &self,
+        id: &EntryId,
+        context: CallContext,
+        args: Args<'_>,
+    ) -> Result<Reply, CallError> {
+        self.dispatch(id, context, args).await
+    }
+
+    fn signature(&self, id: &EntryId) -> Option<Arc<Signature>> {
+        Generation::signature(self, id.as_str())
+    }
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generation")
+            .field("number", &self.number)
+            .field("functions", &self.functions())
+            .finish_non_exhaustive()
+    }
+}
