@@ -6,63 +6,146 @@ use semver::Version;
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 
+use crate::config::Flavour;
 use crate::host::Host;
 
-/// The release of WASI that the host's definitions carry in their names. Guests built against any
-/// other 0.2.x link to them all the same: that is the component model's rule for versions.
-pub(crate) const HOST_VERSION: Version = Version::new(0, 2, 12);
-
-/// Every interface that the host implements, without its version, in order.
-pub const HOST_INTERFACES: &[&str] = &[
-    "wasi:cli/environment",
-    "wasi:cli/exit",
-    "wasi:cli/stderr",
-    "wasi:cli/stdin",
-    "wasi:cli/stdout",
-    "wasi:cli/terminal-input",
-    "wasi:cli/terminal-output",
-    "wasi:cli/terminal-stderr",
-    "wasi:cli/terminal-stdin",
-    "wasi:cli/terminal-stdout",
-    "wasi:clocks/monotonic-clock",
-    "wasi:clocks/wall-clock",
-    "wasi:filesystem/preopens",
-    "wasi:filesystem/types",
-    "wasi:http/outgoing-handler",
-    "wasi:http/types",
-    "wasi:io/error",
-    "wasi:io/poll",
-    "wasi:io/streams",
-    "wasi:random/insecure",
-    "wasi:random/insecure-seed",
-    "wasi:random/random",
-    "wasi:sockets/instance-network",
-    "wasi:sockets/ip-name-lookup",
-    "wasi:sockets/network",
-    "wasi:sockets/tcp",
-    "wasi:sockets/tcp-create-socket",
-    "wasi:sockets/udp",
-    "wasi:sockets/udp-create-socket",
+/// The releases of WASI that the host implements, as its definitions carry them in their names. Guests
+/// built against another version that agrees in its first two numbers link to them all the same: that is
+/// the component model's rule for versions.
+static RELEASES: [Release; 2] = [
+    Release {
+        version: Version::new(0, 2, 12),
+        interfaces: &[
+            "wasi:cli/environment",
+            "wasi:cli/exit",
+            "wasi:cli/stderr",
+            "wasi:cli/stdin",
+            "wasi:cli/stdout",
+            "wasi:cli/terminal-input",
+            "wasi:cli/terminal-output",
+            "wasi:cli/terminal-stderr",
+            "wasi:cli/terminal-stdin",
+            "wasi:cli/terminal-stdout",
+            "wasi:clocks/monotonic-clock",
+            "wasi:clocks/wall-clock",
+            "wasi:filesystem/preopens",
+            "wasi:filesystem/types",
+            "wasi:http/outgoing-handler",
+            "wasi:http/types",
+            "wasi:io/error",
+            "wasi:io/poll",
+            "wasi:io/streams",
+            "wasi:random/insecure",
+            "wasi:random/insecure-seed",
+            "wasi:random/random",
+            "wasi:sockets/instance-network",
+            "wasi:sockets/ip-name-lookup",
+            "wasi:sockets/network",
+            "wasi:sockets/tcp",
+            "wasi:sockets/tcp-create-socket",
+            "wasi:sockets/udp",
+            "wasi:sockets/udp-create-socket",
+        ],
+    },
+    Release {
+        version: Version::new(0, 3, 0),
+        interfaces: &[
+            "wasi:cli/environment",
+            "wasi:cli/exit",
+            "wasi:cli/stderr",
+            "wasi:cli/stdin",
+            "wasi:cli/stdout",
+            "wasi:cli/terminal-input",
+            "wasi:cli/terminal-output",
+            "wasi:cli/terminal-stderr",
+            "wasi:cli/terminal-stdin",
+            "wasi:cli/terminal-stdout",
+            "wasi:cli/types",
+            "wasi:clocks/monotonic-clock",
+            "wasi:clocks/system-clock",
+            "wasi:clocks/types",
+            "wasi:filesystem/preopens",
+            "wasi:filesystem/types",
+            "wasi:http/client",
+            "wasi:http/types",
+            "wasi:random/insecure",
+            "wasi:random/insecure-seed",
+            "wasi:random/random",
+            "wasi:sockets/ip-name-lookup",
+            "wasi:sockets/types",
+        ],
+    },
 ];
+
+struct Release {
+    version: Version,
+    /// Without their version, in order.
+    interfaces: &'static [&'static str],
+}
+
+/// The first release whose functions may be asynchronous.
+const FIRST_ASYNC: (u64, u64) = (0, 3);
+
+impl Release {
+    fn line(version: &Version) -> (u64, u64) {
+        (version.major, version.minor)
+    }
+
+    fn serves(&self, import: &str) -> Option<&'static str> {
+        let (name, version) = import.split_once('@')?;
+        let at = self.interfaces.binary_search(&name).ok()?;
+        let version = Version::parse(version).ok()?;
+        let compatible =
+            version.pre.is_empty() && Self::line(&version) == Self::line(&self.version);
+        compatible.then(|| self.interfaces[at])
+    }
+}
+
+/// Every interface that the host implements in some release, without its version.
+pub(crate) fn host_interfaces() -> impl Iterator<Item = &'static str> {
+    RELEASES.iter().flat_map(|release| release.interfaces).copied()
+}
 
 /// The host interface that an import such as `wasi:clocks/wall-clock@0.2.3` is served by, without its
 /// version: `None` when the host has none of that name, or only one of an incompatible version.
 #[must_use]
 pub fn interface_of(import: &str) -> Option<&'static str> {
-    let (name, version) = import.split_once('@')?;
-    let at = HOST_INTERFACES.binary_search(&name).ok()?;
-    let version = Version::parse(version).ok()?;
-    let compatible = version.pre.is_empty()
-        && (version.major, version.minor) == (HOST_VERSION.major, HOST_VERSION.minor);
-    compatible.then(|| HOST_INTERFACES[at])
+    RELEASES.iter().find_map(|release| release.serves(import))
 }
 
-/// A linker with everything the host implements. Building it takes a fifth of a millisecond, so it is
-/// built once for an engine and copied for each function.
-pub(crate) fn everything(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {
+/// The name under which the host defines what serves `import`: that of its own version.
+pub(crate) fn definition_of(import: &str) -> Option<String> {
+    RELEASES.iter().find_map(|release| {
+        let interface = release.serves(import)?;
+        Some(format!("{interface}@{}", release.version))
+    })
+}
+
+/// Whether `import` is of a WASI whose functions may be asynchronous: 0.3, whatever follows.
+pub(crate) fn is_asynchronous(import: &str) -> bool {
+    let Some((name, version)) = import.split_once('@') else { return false };
+    let version = Version::parse(version);
+    name.starts_with("wasi:") && version.is_ok_and(|v| Release::line(&v) >= FIRST_ASYNC)
+}
+
+/// The versions of WASI that the host implements, for messages.
+pub(crate) fn versions() -> String {
+    RELEASES.iter().map(|release| release.version.to_string()).collect::<Vec<_>>().join(" and ")
+}
+
+/// A linker with everything the host implements that `engine` can run. Building it takes a fifth of a
+/// millisecond, so it is built once for an engine and copied for each function.
+pub(crate) fn everything(
+    engine: &wasmtime::Engine,
+    flavour: Flavour,
+) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    if flavour.concurrent {
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    }
     Ok(linker)
 }
 
@@ -90,11 +173,20 @@ mod tests {
 
     #[test]
     fn an_import_finds_the_host_interface_of_a_compatible_version() {
-        assert!(HOST_INTERFACES.is_sorted());
+        assert!(RELEASES.iter().all(|release| release.interfaces.is_sorted()));
         let clock = Some("wasi:clocks/wall-clock");
         assert_eq!(interface_of("wasi:clocks/wall-clock@0.2.0"), clock);
         assert_eq!(interface_of("wasi:clocks/wall-clock@0.2.99"), clock);
-        assert_eq!(interface_of("wasi:clocks/wall-clock@0.3.0"), None);
+        assert_eq!(interface_of("wasi:clocks/wall-clock@0.3.0"), None, "0.3 has no such clock");
+        assert_eq!(
+            interface_of("wasi:clocks/system-clock@0.3.1"),
+            Some("wasi:clocks/system-clock")
+        );
+        assert_eq!(interface_of("wasi:clocks/system-clock@0.2.0"), None);
+        let newer = definition_of("wasi:random/random@0.3.7");
+        assert_eq!(newer.as_deref(), Some("wasi:random/random@0.3.0"));
+        let older = definition_of("wasi:random/random@0.2.0");
+        assert_eq!(older.as_deref(), Some("wasi:random/random@0.2.12"));
         assert_eq!(interface_of("wasi:clocks/wall-clock@0.2.0-rc-2023-11-10"), None);
         assert_eq!(interface_of("wasi:clocks/wall-clock"), None);
         assert_eq!(interface_of("wasi:nn/graph@0.2.0"), None);

@@ -76,46 +76,36 @@ pub enum CompileError {
     /// The bytes are a component that is malformed, or uses features that the engine does not run.
     #[error("the component is not valid")]
     Invalid(#[source] wasmtime::Error),
+    /// The component is larger than the engine's [`CodeLimits`](crate::CodeLimits) allow.
+    #[error(transparent)]
+    TooLarge(#[from] crate::TooLarge),
     /// An engine for this kind of function could not be set up.
     #[error(transparent)]
     Engine(#[from] crate::EngineError),
 }
 
+/// Equal bytes are compiled anew when instructions are to be counted.
+type Key = (Digest, bool);
+
 /// Remembers what has been compiled for as long as someone uses it.
 #[derive(Default)]
-pub(crate) struct Cache(Mutex<HashMap<(Digest, Flavour), Weak<Code>>>);
+pub(crate) struct Cache(Mutex<HashMap<Key, Weak<Code>>>);
 
 impl Cache {
-    /// The code for these bytes, compiled now if it is not alive already.
-    ///
-    /// Two callers that ask for new bytes at the same moment may both compile; the first to finish is
-    /// kept by both.
-    pub(crate) fn compile(
-        &self,
-        engine: &wasmtime::Engine,
-        flavour: Flavour,
-        bytes: &[u8],
-    ) -> Result<Compiled, CompileError> {
-        let key = (Digest::of(bytes), flavour);
-        if let Some(code) = self.find(key) {
-            return Ok(code);
-        }
-        let component = Component::from_binary(engine, bytes).map_err(CompileError::Invalid)?;
-        let code = Arc::new(Code { digest: key.0, flavour, component });
-        Ok(self.keep(key, code))
-    }
-
-    fn find(&self, key: (Digest, Flavour)) -> Option<Compiled> {
+    pub(crate) fn find(&self, key: Key) -> Option<Compiled> {
         let alive = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         alive.get(&key).and_then(Weak::upgrade).map(Compiled)
     }
 
-    fn keep(&self, key: (Digest, Flavour), code: Arc<Code>) -> Compiled {
+    /// Keeps what was compiled. Two callers that ask for new bytes at the same moment may both compile; the
+    /// first to finish is kept by both.
+    pub(crate) fn keep(&self, key: Key, code: Code) -> Compiled {
         let mut alive = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(earlier) = alive.get(&key).and_then(Weak::upgrade) {
             return Compiled(earlier);
         }
         alive.retain(|_, code| code.strong_count() > 0);
+        let code = Arc::new(code);
         alive.insert(key, Arc::downgrade(&code));
         Compiled(code)
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::inspect::CodeLimits;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// Where instances get their memory.
@@ -29,6 +30,8 @@ pub struct EngineConfig {
     pub tick: Duration,
     /// Bytes of stack that a guest's own frames may take.
     pub max_wasm_stack: usize,
+    /// How large code may be that is compiled.
+    pub code: CodeLimits,
 }
 
 impl Default for EngineConfig {
@@ -37,6 +40,7 @@ impl Default for EngineConfig {
             allocation: Allocation::Pooling { instances: 1000 },
             tick: Duration::from_millis(4),
             max_wasm_stack: 512 << 10,
+            code: CodeLimits::default(),
         }
     }
 }
@@ -60,6 +64,22 @@ pub(crate) struct Flavour {
     /// Count instructions, so that `max_fuel` can be kept. Makes code slower and larger, so functions
     /// without that limit run on an engine without it.
     pub(crate) fuel: bool,
+    /// Support for asynchronous component functions, streams and futures. Costs a small call two thirds
+    /// of its time, so components that use none of it run on an engine without it.
+    pub(crate) concurrent: bool,
+}
+
+impl Flavour {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 4;
+
+    /// What a function needs that asks for nothing.
+    pub(crate) const PLAIN: Self = Self { fuel: false, concurrent: false };
+
+    /// A number below [`Flavour::COUNT`], each one's own.
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.fuel) | usize::from(self.concurrent) << 1
+    }
 }
 
 impl EngineConfig {
@@ -67,18 +87,17 @@ impl EngineConfig {
         let mut config = Config::new();
         config
             .wasm_component_model(true)
-            // Costs a small call two thirds of its time and is of use to WASI 0.3 guests alone.
-            .concurrency_support(false)
+            .concurrency_support(flavour.concurrent)
             .epoch_interruption(true)
             .consume_fuel(flavour.fuel)
             .max_wasm_stack(self.max_wasm_stack)
             // Wasmtime wants room for its own frames above the guest's.
             .async_stack_size(self.max_wasm_stack.saturating_add(1 << 20))
-            .allocation_strategy(self.strategy());
+            .allocation_strategy(self.strategy(flavour));
         config
     }
 
-    fn strategy(&self) -> InstanceAllocationStrategy {
+    fn strategy(&self, flavour: Flavour) -> InstanceAllocationStrategy {
         let Allocation::Pooling { instances } = self.allocation else {
             return InstanceAllocationStrategy::OnDemand;
         };
@@ -93,7 +112,7 @@ impl EngineConfig {
             .max_memories_per_module(PER_MODULE)
             // Adapters share their component's memory: few components have two.
             .total_memories(instances)
-            .total_stacks(instances)
+            .total_stacks(if flavour.concurrent { core } else { instances })
             .max_unused_warm_slots(instances)
             .pagemap_scan(if scan { Enabled::Yes } else { Enabled::No })
             .linear_memory_keep_resident(if scan { KEPT_RESIDENT_WITH_SCAN } else { KEPT_RESIDENT })

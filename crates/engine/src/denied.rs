@@ -1,5 +1,7 @@
 //! Stand-ins for imports that a guest has and its entry does not grant.
 
+use std::future::ready;
+
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{LinkerInstance, ResourceType};
 use wasmtime::{Engine, StoreContextMut};
@@ -21,7 +23,7 @@ pub struct Denial {
 ///
 /// `into` may hold the host's own definitions already: its resource types stay, since granted
 /// interfaces refer to them (`wasi:cli/stdout` gives out the streams of `wasi:io`).
-pub(crate) fn deny_instance<T: 'static>(
+pub(crate) fn deny_instance<T: Send + 'static>(
     engine: &Engine,
     into: &mut LinkerInstance<'_, T>,
     interface: &str,
@@ -30,7 +32,9 @@ pub(crate) fn deny_instance<T: 'static>(
 ) -> wasmtime::Result<()> {
     for (name, item) in wanted.exports(engine) {
         match item.ty {
-            ComponentItem::ComponentFunc(_) => deny_function(into, interface, name, offered)?,
+            ComponentItem::ComponentFunc(func) => {
+                deny_function(into, interface, name, func.async_(), offered)?;
+            }
             ComponentItem::Resource(_) if !offered => {
                 into.resource(name, ResourceType::host::<Unreachable>(), |_, _| Ok(()))?;
             }
@@ -41,13 +45,19 @@ pub(crate) fn deny_instance<T: 'static>(
 }
 
 /// Defines one function as one that fails the call.
-pub(crate) fn deny_function<T: 'static>(
+pub(crate) fn deny_function<T: Send + 'static>(
     into: &mut LinkerInstance<'_, T>,
     interface: &str,
     function: &str,
+    asynchronous: bool,
     offered: bool,
 ) -> wasmtime::Result<()> {
     let denial = Denial { interface: interface.to_owned(), function: function.to_owned(), offered };
+    if asynchronous {
+        return into.func_new_concurrent(function, move |_, _, _, _| {
+            Box::pin(ready(Err(wasmtime::Error::new(denial.clone()))))
+        });
+    }
     into.func_new(function, move |_: StoreContextMut<'_, T>, _, _, _| {
         Err(wasmtime::Error::new(denial.clone()))
     })

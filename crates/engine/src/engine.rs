@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 
 use crate::bindings;
-use crate::compile::{Cache, CompileError, Compiled};
+use crate::compile::{Cache, Code, CompileError, Compiled, Digest};
 use crate::config::{Allocation, EngineConfig, Flavour};
 use crate::exports::{self, Export};
 use crate::host::Host;
+use crate::inspect::inspect;
 use crate::link::{self, LinkError, Linked, Profile};
 use crate::ticker::Ticker;
 
@@ -30,9 +31,9 @@ struct Inner {
     config: EngineConfig,
     ticker: Ticker,
     cache: Cache,
-    plain: Base,
-    /// Made when the first function with a fuel limit is loaded.
-    fuelled: OnceLock<Base>,
+    /// One for each flavour, by its index. All but the plain one are made when the first function that
+    /// needs them is loaded.
+    bases: [OnceLock<Base>; Flavour::COUNT],
 }
 
 /// A wasmtime engine and the host's definitions on it.
@@ -56,9 +57,32 @@ pub enum EngineError {
 impl Base {
     fn new(config: &EngineConfig, flavour: Flavour, ticker: &Ticker) -> Result<Self, EngineError> {
         let engine = wasmtime::Engine::new(&config.build(flavour)).map_err(EngineError::Setup)?;
-        let everything = bindings::everything(&engine).map_err(EngineError::Setup)?;
+        let everything = bindings::everything(&engine, flavour).map_err(EngineError::Setup)?;
         ticker.watch(&engine);
         Ok(Self { engine, everything })
+    }
+}
+
+impl Base {
+    /// Where address space for instances cannot be had, changes `config` to do without.
+    fn or_on_demand(
+        config: &mut EngineConfig,
+        flavour: Flavour,
+        ticker: &Ticker,
+    ) -> Result<Self, EngineError> {
+        match Self::new(config, flavour, ticker) {
+            Err(error) if config.allocation != Allocation::OnDemand => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    allocation = ?config.allocation,
+                    "cannot reserve instances ahead: mapping each on demand, which is slower \
+                     (fewer pooled instances or a higher limit on address space would help)"
+                );
+                config.allocation = Allocation::OnDemand;
+                Self::new(config, flavour, ticker)
+            }
+            other => other,
+        }
     }
 }
 
@@ -71,21 +95,11 @@ impl Engine {
     pub fn new(mut config: EngineConfig) -> Result<Self, EngineError> {
         config.tick = config.tick.clamp(SHORTEST_TICK, LONGEST_TICK);
         let ticker = Ticker::start(config.tick).map_err(EngineError::Ticker)?;
-        let plain = match Base::new(&config, Flavour { fuel: false }, &ticker) {
-            Err(error) if config.allocation != Allocation::OnDemand => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    allocation = ?config.allocation,
-                    "cannot reserve instances ahead: mapping each on demand, which is slower \
-                     (fewer pooled instances or a higher limit on address space would help)"
-                );
-                config.allocation = Allocation::OnDemand;
-                Base::new(&config, Flavour { fuel: false }, &ticker)?
-            }
-            other => other?,
-        };
-        let inner =
-            Inner { config, ticker, cache: Cache::default(), plain, fuelled: OnceLock::new() };
+        let plain = Base::or_on_demand(&mut config, Flavour::PLAIN, &ticker)?;
+        let bases = [const { OnceLock::new() }; Flavour::COUNT];
+        // Nobody else can have filled it.
+        let _ = bases[Flavour::PLAIN.index()].set(plain);
+        let inner = Inner { config, ticker, cache: Cache::default(), bases };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -103,9 +117,15 @@ impl Engine {
     /// # Errors
     /// When the bytes are not a valid component.
     pub fn compile(&self, component: &[u8], fuel: bool) -> Result<Compiled, CompileError> {
-        let flavour = Flavour { fuel };
-        let base = self.base(flavour)?;
-        self.0.cache.compile(&base.engine, flavour, component)
+        let digest = Digest::of(component);
+        if let Some(code) = self.0.cache.find((digest, fuel)) {
+            return Ok(code);
+        }
+        let concurrent = inspect(component, &self.0.config.code)?.concurrent;
+        let flavour = Flavour { fuel, concurrent };
+        let engine = &self.base(flavour)?.engine;
+        let component = Component::from_binary(engine, component).map_err(CompileError::Invalid)?;
+        Ok(self.0.cache.keep((digest, fuel), Code { digest, flavour, component }))
     }
 
     /// Lists every function that a component exports.
@@ -134,16 +154,17 @@ impl Engine {
     }
 
     fn base(&self, flavour: Flavour) -> Result<&Base, EngineError> {
-        if !flavour.fuel {
-            return Ok(&self.0.plain);
-        }
-        if let Some(base) = self.0.fuelled.get() {
+        let slot = &self.0.bases[flavour.index()];
+        if let Some(base) = slot.get() {
             return Ok(base);
         }
-        // A second reservation of address space would cost more than such functions gain by it.
-        let config = EngineConfig { allocation: Allocation::OnDemand, ..self.0.config.clone() };
-        let base = Base::new(&config, flavour, &self.0.ticker)?;
-        Ok(self.0.fuelled.get_or_init(|| base))
+        let mut config = self.0.config.clone();
+        if flavour.fuel {
+            // A further reservation of address space would cost more than such functions gain by it.
+            config.allocation = Allocation::OnDemand;
+        }
+        let base = Base::or_on_demand(&mut config, flavour, &self.0.ticker)?;
+        Ok(slot.get_or_init(|| base))
     }
 }
 

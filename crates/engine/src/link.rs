@@ -8,25 +8,24 @@ use crisol_wit::{Mapping, UnsupportedType};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{ComponentExportIndex, InstancePre, Linker};
 
-use crate::bindings::{HOST_INTERFACES, HOST_VERSION, interface_of};
+use crate::bindings::{self, definition_of, host_interfaces, interface_of};
 use crate::compile::Compiled;
 use crate::denied::{deny_function, deny_instance};
 use crate::engine::Base;
 use crate::exports::{self, Export, MethodError};
 use crate::host::Host;
 
-/// The host interfaces that a function may use: names as in [`HOST_INTERFACES`]. What is absent is
-/// denied.
+/// The host interfaces that a function may use, by their names without version. What is absent is denied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Profile(BTreeSet<&'static str>);
 
 impl Profile {
     /// The profile that grants the host interfaces for which `grants` says so.
     pub fn granting(mut grants: impl FnMut(&str) -> bool) -> Self {
-        Self(HOST_INTERFACES.iter().copied().filter(|interface| grants(interface)).collect())
+        Self(host_interfaces().filter(|interface| grants(interface)).collect())
     }
 
-    /// Whether `interface`, a name as in [`HOST_INTERFACES`], is granted.
+    /// Whether `interface`, a name without version such as `wasi:clocks/wall-clock`, is granted.
     #[must_use]
     pub fn grants(&self, interface: &str) -> bool {
         self.0.contains(interface)
@@ -70,7 +69,7 @@ pub enum LinkError {
         what: &'static str,
     },
     /// An import has another type than the host's function of that name.
-    #[error("an import does not fit this host, which implements WASI {HOST_VERSION}")]
+    #[error("an import does not fit this host, which implements WASI {}", bindings::versions())]
     Mismatch(#[source] wasmtime::Error),
     /// An engine for this kind of function could not be set up.
     #[error(transparent)]
@@ -103,6 +102,12 @@ impl Linked {
     #[must_use]
     pub fn code(&self) -> &Compiled {
         &self.0.code
+    }
+
+    /// Whether it runs on the engine with support for asynchronous functions, as WASI 0.3 guests do.
+    #[must_use]
+    pub fn is_concurrent(&self) -> bool {
+        self.0.code.0.flavour.concurrent
     }
 
     /// The export that the method meant.
@@ -164,15 +169,16 @@ fn restrict(
             _ if granted => Ok(()),
             ComponentItem::ComponentInstance(wanted) => {
                 // Under the name of the host's own version its resource types are found again.
-                let own = interface.map(|interface| format!("{interface}@{HOST_VERSION}"));
+                let own = definition_of(name);
                 let mut into =
                     linker.instance(own.as_deref().unwrap_or(name)).map_err(LinkError::Mismatch)?;
                 deny_instance(&base.engine, &mut into, name, &wanted, interface.is_some())
                     .map_err(LinkError::Mismatch)?;
                 Ok(())
             }
-            ComponentItem::ComponentFunc(_) => {
-                deny_function(&mut linker.root(), "", name, false).map_err(LinkError::Mismatch)
+            ComponentItem::ComponentFunc(func) => {
+                deny_function(&mut linker.root(), "", name, func.async_(), false)
+                    .map_err(LinkError::Mismatch)
             }
             ComponentItem::Module(_) => {
                 Err(LinkError::Import { name: name.to_owned(), what: "a core module" })
