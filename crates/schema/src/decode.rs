@@ -13,7 +13,10 @@ use crate::files::Files;
 use crate::kind::KindName;
 use crate::problems::{Report, Rule, Sink};
 use crate::source::{Sources, Span};
-use crate::yaml::Node;
+use crate::yaml::{Node, shorten};
+
+/// The longest key that a path shows whole, in bytes: as long as the names of variables.
+const MAX_STEP: usize = 1024;
 
 /// A type that a field of the file can have.
 pub(crate) trait Decode: Sized {
@@ -67,7 +70,7 @@ impl Cx<'_> {
         if !self.path.is_empty() && !step.starts_with('[') {
             self.path.push('.');
         }
-        self.path.push_str(step);
+        if step.len() <= MAX_STEP { self.path.push_str(step) } else { self.path += &shorten(step) }
         let out = run(self);
         self.path.truncate(before);
         out

@@ -219,7 +219,7 @@ fn fields(node: &Node, head: Span, cx: &mut Cx<'_>) -> Node {
         cx.within("data", |cx| cx.wrong_type(data, "a map of fields", ""));
     }
     for pair in &beside {
-        let message = format!("`{}` stands beside `data`", pair.key);
+        let message = format!("{} stands beside `data`", quote(&pair.key));
         let mut help = "move it into `data`".to_owned();
         if let Some(near) = suggest::nearest(&pair.key, HEAD) {
             help = format!("{help}; or did you mean `{near}`?");

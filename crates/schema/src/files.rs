@@ -10,12 +10,15 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use crate::problems::{Report, Rule};
+use crate::source::{Sources, Unread};
 use crate::yaml::quote;
 
 /// The largest index file that is read, in bytes.
 pub(crate) const MAX_INDEX: u64 = 64 << 20;
 /// The largest `file://` source that is read, in bytes.
 pub(crate) const MAX_SOURCE: u64 = 32 << 20;
+/// How many bytes all files of an app may have together.
+pub(crate) const MAX_APP: u64 = 1 << 30;
 /// How deep folders are searched for index files.
 const MAX_FOLDERS: usize = 64;
 
@@ -48,60 +51,93 @@ impl Files {
         (found, reports)
     }
 
-    /// The bytes of a file, at most `max`.
-    pub(crate) fn read(&self, path: &str, max: u64) -> Result<Vec<u8>, Report> {
-        let fail = |why: String| {
-            Report::error(Rule::IO, format!("cannot read {}: {why}", quote(path)))
-                .help("let the file be read, or move it out of the app")
+    /// The bytes of a file, at most `max`, and no more than the app may still have beside `sources`.
+    pub(crate) fn read(&self, path: &str, max: u64, sources: &Sources) -> Result<Vec<u8>, Unread> {
+        let fail = |why: &str| Unread { rule: Rule::IO, why: format!("cannot be read: {why}") };
+        let left = MAX_APP.saturating_sub(sources.bytes());
+        let large = || {
+            let over = match max <= left {
+                true => format!("is larger than {max} bytes"),
+                false => format!("makes the files of the app larger than {MAX_APP} bytes together"),
+            };
+            Unread { rule: Rule::TOO_LARGE, why: over }
         };
         let root = match self {
             Self::Memory(files) => {
-                let text = files.get(path).ok_or_else(|| fail("no such file".to_owned()))?;
-                return Ok(text.as_bytes().to_vec());
+                let text = files.get(path).ok_or_else(|| fail("no such file"))?;
+                let fits = text.len() as u64 <= max.min(left);
+                return if fits { Ok(text.as_bytes().to_vec()) } else { Err(large()) };
             }
             Self::Disk(root) => root,
         };
         // Looking first keeps a FIFO from being waited for.
-        let meta = root.metadata(path).map_err(|error| fail(plain(&error)))?;
+        let meta = root.metadata(path).map_err(|error| fail(&plain(&error)))?;
         if !meta.is_file() {
-            return Err(fail("it is not a file".to_owned()));
+            return Err(fail("it is not a file"));
         }
-        let file = root.open(path).map_err(|error| fail(plain(&error)))?;
+        if meta.len() > max.min(left) {
+            return Err(large());
+        }
+        let file = root.open(path).map_err(|error| fail(&plain(&error)))?;
         let mut bytes = Vec::new();
-        file.take(max + 1).read_to_end(&mut bytes).map_err(|error| fail(plain(&error)))?;
-        if bytes.len() as u64 > max {
-            let message = format!("{} is larger than {max} bytes", quote(path));
-            return Err(Report::error(Rule::TOO_LARGE, message).help("split the file"));
-        }
-        Ok(bytes)
+        let read = file.take(max.min(left) + 1).read_to_end(&mut bytes);
+        read.map_err(|error| fail(&plain(&error)))?;
+        // It may have grown since.
+        if bytes.len() as u64 > max.min(left) { Err(large()) } else { Ok(bytes) }
     }
 
     /// The text that `file://path` names in an index file, and its path from the app's folder.
-    pub(crate) fn source(&self, index: &str, path: &str) -> Result<(PathBuf, Arc<str>), Report> {
-        let bad = |why: &str| {
+    pub(crate) fn source(
+        &self,
+        index: &str,
+        path: &str,
+        sources: &mut Sources,
+    ) -> Result<(PathBuf, u32), Report> {
+        let bad = |rule, why: &str| {
             let message = format!("{} {why}", quote(&format!("file://{path}")));
-            Report::error(Rule::BAD_SOURCE, message)
+            Report::error(rule, message)
                 .help("name a file inside the app, relative to the folder of this index file")
         };
         let from = Path::new(index).parent().unwrap_or(Path::new(""));
-        let full = beneath(from, path).map_err(bad)?;
+        let full = beneath(from, path).map_err(|why| bad(Rule::BAD_SOURCE, why))?;
         let name = full.to_string_lossy().replace('\\', "/");
-        let bytes = self.read(&name, MAX_SOURCE).map_err(|report| match report.rule {
-            Rule::TOO_LARGE => report,
-            _ => bad(&format!("cannot be read: {}", after_colon(&report.message))),
-        })?;
-        let text = String::from_utf8(bytes).map_err(|_| bad("is not UTF-8 text"))?;
-        Ok((full, strip_bom(&text).into()))
+        let known = sources.file(&name).cloned();
+        let found = known.unwrap_or_else(|| match self.source_text(&name, sources) {
+            Ok(text) => Ok(sources.add_file(&name, strip_bom(&text).into())),
+            Err(unread) => {
+                sources.add_unread(&name, unread.clone());
+                Err(unread)
+            }
+        });
+        match found {
+            Ok(source) => Ok((full, source)),
+            Err(unread) if unread.rule == Rule::TOO_LARGE => {
+                Err(bad(Rule::TOO_LARGE, &unread.why).help("split the file"))
+            }
+            Err(unread) => Err(bad(Rule::BAD_SOURCE, &unread.why)),
+        }
+    }
+
+    fn source_text(&self, name: &str, sources: &Sources) -> Result<String, Unread> {
+        let bytes = self.read(name, MAX_SOURCE, sources)?;
+        String::from_utf8(bytes)
+            .map_err(|_| Unread { rule: Rule::BAD_SOURCE, why: "is not UTF-8 text".to_owned() })
+    }
+}
+
+impl Unread {
+    /// The report for an index file, which no line of another names.
+    pub(crate) fn of_index(&self, path: &str) -> Report {
+        let help = match self.rule {
+            Rule::TOO_LARGE => "split the file",
+            _ => "let the file be read, or move it out of the app",
+        };
+        Report::error(self.rule, format!("{} {}", quote(path), self.why)).help(help)
     }
 }
 
 pub(crate) fn strip_bom(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
-}
-
-/// What comes after the first `: ` of a message.
-fn after_colon(message: &str) -> &str {
-    message.split_once(": ").map_or(message, |(_, rest)| rest)
 }
 
 /// An I/O error in lower case and without the number of the operating system.
@@ -161,7 +197,10 @@ fn search(dir: &Dir, path: &str, depth: usize, found: &mut Vec<String>, reports:
         Report::error(Rule::IO, message).help("let the folder be read, or move it out of the app")
     };
     if depth > MAX_FOLDERS {
-        return;
+        let message = format!("folders are nested over {MAX_FOLDERS} deep at {}", quote(path));
+        let report = Report::error(Rule::IO, message)
+            .help("move what lies deeper up, or the folder out of the app");
+        return reports.push(report);
     }
     let entries = match dir.entries() {
         Ok(entries) => entries,

@@ -17,9 +17,6 @@ use crate::registry::{Entry, Origin};
 use crate::source::Span;
 use crate::suggest;
 
-/// How many dangling references are given a nearest id: each costs a look at every id.
-const MAX_SEARCHES: usize = 50;
-
 /// What linking sees of an app.
 struct Scope<'a> {
     origins: &'a HashMap<EntryId, Origin>,
@@ -72,17 +69,15 @@ pub(crate) fn link(
 }
 
 fn references(kinds: &HashMap<EntryId, Option<KindName>>, links: &[Link], sink: &mut Sink) {
-    let mut searches = 0;
+    let mut known = Known::new(kinds);
     for link in links {
         let report = match kinds.get(&link.to) {
             // Its kind is misspelt, which is reported where it stands.
             Some(None) => continue,
             Some(Some(kind)) if link.want.contains(kind) => continue,
             Some(Some(kind)) => wrong_kind(link, *kind),
-            None => {
-                searches += 1;
-                dangling(link, kinds, searches <= MAX_SEARCHES)
-            }
+            None if sink.is_full() => dangling(link),
+            None => dangling(link).help(known.help(link)),
         };
         sink.push(Some(link.span), Some(link.from.clone()), Some(link.field.clone()), report);
     }
@@ -101,30 +96,65 @@ fn wrong_kind(link: &Link, kind: KindName) -> Report {
     Report::error(Rule::WRONG_KIND, message).help(format!("name an entry of kind {}", wanted(link)))
 }
 
-fn dangling(link: &Link, kinds: &HashMap<EntryId, Option<KindName>>, search: bool) -> Report {
-    let report =
-        Report::error(Rule::DANGLING_REFERENCE, format!("there is no entry `{}`", link.to));
-    let fits = |kind: &Option<KindName>| kind.is_none_or(|kind| link.want.contains(&kind));
-    let mut ids: Vec<&EntryId> = Vec::new();
-    if search {
-        ids = kinds.iter().filter(|(_, kind)| fits(kind)).map(|(id, _)| id).collect();
-        ids.sort();
+fn dangling(link: &Link) -> Report {
+    Report::error(Rule::DANGLING_REFERENCE, format!("there is no entry `{}`", link.to))
+}
+
+/// What looking for nearest ids may cost in one app: a fraction of a second.
+const SEARCHES: u64 = 100_000_000;
+
+/// The ids of an app, for those who look for one that is not there.
+struct Known<'k> {
+    /// In order; filled when the first is looked for.
+    ids: Vec<(&'k EntryId, Option<KindName>)>,
+    by_name: HashMap<&'k str, Vec<usize>>,
+    kinds: &'k HashMap<EntryId, Option<KindName>>,
+    budget: suggest::Budget,
+}
+
+impl<'k> Known<'k> {
+    fn new(kinds: &'k HashMap<EntryId, Option<KindName>>) -> Self {
+        let budget = suggest::Budget::new(SEARCHES);
+        Self { ids: Vec::new(), by_name: HashMap::new(), kinds, budget }
     }
-    let same_name = ids.iter().find(|id| id.name() == link.to.name()).map(|id| id.as_str());
-    let near = || suggest::nearest(link.to.as_str(), ids.iter().map(|id| id.as_str()));
-    if let Some(near) = same_name.or_else(near) {
-        return report.help(format!("did you mean `{near}`?"));
-    }
-    let add = format!("add an entry `{}` of kind {}", link.to, wanted(link));
-    match ids.as_slice() {
-        [] => report.help(add),
-        [first, rest @ ..] if rest.len() < 5 => {
-            let all: Vec<&str> = std::iter::once(first).chain(rest).map(|id| id.as_str()).collect();
-            report.help(format!("{add}, or use {}", suggest::list(&all)))
+
+    fn fill(&mut self) {
+        if self.ids.is_empty() {
+            self.ids = self.kinds.iter().map(|(id, kind)| (id, *kind)).collect();
+            self.ids.sort_unstable_by_key(|(id, _)| *id);
+            for (at, (id, _)) in self.ids.iter().enumerate() {
+                self.by_name.entry(id.name()).or_default().push(at);
+            }
         }
-        _ => report.help(add),
+    }
+
+    /// What to write in place of a dangling reference.
+    fn help(&mut self, link: &Link) -> String {
+        self.fill();
+        let fits = |kind: Option<KindName>| kind.is_none_or(|kind| link.want.contains(&kind));
+        let (ids, budget) = (&self.ids, &mut self.budget);
+        let fitting = || ids.iter().filter(|(_, kind)| fits(*kind)).map(|(id, _)| *id);
+        let namesakes = self.by_name.get(link.to.name()).map_or(&[][..], Vec::as_slice);
+        let same_name = namesakes.iter().filter_map(|&at| ids.get(at));
+        let same_name = same_name.filter(|(_, kind)| fits(*kind)).map(|(id, _)| id.as_str()).next();
+        let near = || {
+            let ids = fitting().map(EntryId::as_str);
+            suggest::nearest_within(link.to.as_str(), ids, budget)
+        };
+        if let Some(near) = same_name.or_else(near) {
+            return format!("did you mean `{near}`?");
+        }
+        let add = format!("add an entry `{}` of kind {}", link.to, wanted(link));
+        let few: Vec<&str> = fitting().map(EntryId::as_str).take(FEW + 1).collect();
+        match few.len() {
+            1..=FEW => format!("{add}, or use {}", suggest::list(&few)),
+            _ => add,
+        }
     }
 }
+
+/// How many ids are listed when none is near.
+const FEW: usize = 5;
 
 /// A command's name is for one entry.
 fn commands(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {

@@ -189,10 +189,10 @@ impl<'f> Loading<'f> {
     /// Reads every index file into drafts.
     fn read(&mut self, default: Option<&Namespace>) {
         for (file, path) in self.indexes.iter().enumerate() {
-            let bytes = match self.files.read(path, MAX_INDEX) {
+            let bytes = match self.files.read(path, MAX_INDEX, &self.sources) {
                 Ok(bytes) => bytes,
-                Err(report) => {
-                    self.sink.push(None, None, None, report);
+                Err(unread) => {
+                    self.sink.push(None, None, None, unread.of_index(path));
                     continue;
                 }
             };
@@ -303,7 +303,7 @@ fn stand_in() -> Option<Namespace> {
 /// The text of a file as a source. Bytes that are not UTF-8 are reported.
 fn text(path: &str, bytes: Vec<u8>, sources: &mut Sources, sink: &mut Sink) -> Option<u32> {
     match String::from_utf8(bytes) {
-        Ok(text) => Some(sources.add(path, strip_bom(&text).into())),
+        Ok(text) => Some(sources.add_file(path, strip_bom(&text).into())),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(error.as_bytes()).into_owned();

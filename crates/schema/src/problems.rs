@@ -217,8 +217,13 @@ impl Problems {
         Self::default()
     }
 
+    /// Whether a further problem is kept, or only counted.
+    fn has_room(&self) -> bool {
+        self.list.len() < MAX_PROBLEMS
+    }
+
     fn keep(&mut self, problem: Problem) {
-        if self.list.len() < MAX_PROBLEMS {
+        if self.has_room() {
             self.list.push(problem);
         } else {
             self.omitted += 1;
@@ -229,7 +234,7 @@ impl Problems {
     /// Adds a problem at a field of a loaded entry: what other crates find where this one cannot
     /// look, such as a wrong hash. A field that is not written points at what is nearest to it.
     pub fn at(&mut self, registry: &Registry, id: &EntryId, field: &str, report: Report) {
-        let span = registry.span_of(id, field);
+        let span = self.has_room().then(|| registry.span_of(id, field)).flatten();
         let field = (!field.is_empty()).then(|| field.to_owned());
         let finding = Finding { report, span, entry: Some(id.clone()), field };
         self.keep(Problem { finding, sources: Arc::clone(registry.sources()) });
@@ -246,7 +251,7 @@ impl Problems {
         offset: usize,
         report: Report,
     ) {
-        let span = registry.span_inside(id, field, offset);
+        let span = self.has_room().then(|| registry.span_inside(id, field, offset)).flatten();
         let finding =
             Finding { report, span, entry: Some(id.clone()), field: Some(field.to_owned()) };
         self.keep(Problem { finding, sources: Arc::clone(registry.sources()) });

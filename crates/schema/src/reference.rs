@@ -8,7 +8,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::decode::{Cx, Decode, text};
 use crate::kind::KindName;
 use crate::problems::{Report, Rule};
-use crate::yaml::Node;
+use crate::yaml::{Node, quote};
+
+/// The longest id: two names and a colon, in bytes.
+const MAX_ID: usize = 401;
 
 /// What a reference may point at.
 pub(crate) trait Target {
@@ -48,6 +51,13 @@ impl<T: Target> Decode for Ref<T> {
 
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         let text = text(node, "text", Self::EXAMPLE, cx)?;
+        // The error has the whole text in it, which an id's length bounds.
+        if text.len() > MAX_ID {
+            let message = format!("{} is no id: it is {} bytes long", quote(text), text.len());
+            let help = format!("ids have at most {MAX_ID} bytes");
+            cx.report(node.span, Report::error(Rule::BAD_NAME, message).help(help));
+            return None;
+        }
         match EntryId::resolve(text, &cx.namespace) {
             Ok(id) => {
                 cx.link(node.span, &id, T::KINDS);

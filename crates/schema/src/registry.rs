@@ -120,7 +120,8 @@ impl Registry {
     }
 
     fn in_file(&self, file: &Path, offset: usize) -> Option<Span> {
-        let source = self.sources.by_name(&file.to_string_lossy().replace('\\', "/"))?;
+        let file = file.to_string_lossy().replace('\\', "/");
+        let source = *self.sources.file(&file)?.as_ref().ok()?;
         let at = u32::try_from(offset).ok()?;
         Some(Span { source, start: at, end: at.saturating_add(1) })
     }

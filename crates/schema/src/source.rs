@@ -1,10 +1,13 @@
 //! The texts that problems point into, and places in them. Knows lines and columns, not YAML.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
+
+use crate::problems::Rule;
 
 /// A place inside one of the texts of an app: a file of [`Sources`] and a byte range of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,13 +55,36 @@ pub(crate) struct Source {
     pub(crate) text: Arc<str>,
     /// Byte at which each line begins.
     lines: Vec<u32>,
+    /// Characters before each [`STRIDE`] of bytes, and all of them last: a column is found without counting along the whole
+    /// line, which may be as long as the file.
+    characters: Vec<u32>,
+}
+
+/// Bytes between two counts of characters.
+const STRIDE: usize = 4096;
+
+/// How many characters begin in these bytes.
+fn characters(bytes: &[u8]) -> u32 {
+    bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u32
 }
 
 impl Source {
     fn new(name: String, text: Arc<str>) -> Self {
         let breaks = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
         let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at as u32 + 1)).collect();
-        Self { name, text, lines }
+        let (mut counts, mut before) = (vec![0], 0);
+        for chunk in text.as_bytes().chunks(STRIDE) {
+            before += characters(chunk);
+            counts.push(before);
+        }
+        Self { name, text, lines, characters: counts }
+    }
+
+    /// How many characters begin before a byte.
+    fn characters_before(&self, at: usize) -> u32 {
+        let stride = at / STRIDE;
+        let rest = self.text.as_bytes().get(stride * STRIDE..at).unwrap_or(&[]);
+        self.characters.get(stride).copied().unwrap_or(0) + characters(rest)
     }
 
     /// The line that holds a byte, from 0.
@@ -97,32 +123,66 @@ impl Source {
     fn place(&self, at: usize) -> Place {
         let at = self.clip(at..at).start;
         let line = self.line_of(at);
-        let before = self.text.get(self.line_start(line)..at).unwrap_or("");
+        let before = self.characters_before(self.line_start(line));
         Place {
             file: self.name.clone(),
             line: line as u32 + 1,
-            column: before.chars().count() as u32 + 1,
+            column: self.characters_before(at) - before + 1,
         }
     }
 }
 
 /// Every text of one app, kept so that a problem found late can still show its line.
 #[derive(Debug, Default)]
-pub(crate) struct Sources(Vec<Source>);
+pub(crate) struct Sources {
+    list: Vec<Source>,
+    /// Files by path: which text each is, or why it cannot be read. However many entries name a file, it
+    /// is read once and held once.
+    files: HashMap<String, Result<u32, Unread>>,
+    /// Bytes of all files.
+    bytes: u64,
+}
+
+/// Why a file cannot be read.
+#[derive(Debug, Clone)]
+pub(crate) struct Unread {
+    pub(crate) rule: Rule,
+    /// `cannot be read: no such file`
+    pub(crate) why: String,
+}
 
 impl Sources {
+    /// Adds a text that is no file.
     pub(crate) fn add(&mut self, name: impl Into<String>, text: Arc<str>) -> u32 {
-        self.0.push(Source::new(name.into(), text));
-        self.0.len() as u32 - 1
+        self.list.push(Source::new(name.into(), text));
+        self.list.len() as u32 - 1
+    }
+
+    /// Adds a file under its path.
+    pub(crate) fn add_file(&mut self, path: &str, text: Arc<str>) -> u32 {
+        self.bytes += text.len() as u64;
+        let source = self.add(path, text);
+        self.files.insert(path.to_owned(), Ok(source));
+        source
+    }
+
+    /// Notes that a file cannot be read.
+    pub(crate) fn add_unread(&mut self, path: &str, unread: Unread) {
+        self.files.insert(path.to_owned(), Err(unread));
     }
 
     pub(crate) fn get(&self, source: u32) -> Option<&Source> {
-        self.0.get(source as usize)
+        self.list.get(source as usize)
     }
 
-    /// The text with a name: a search through all, for those who are about to report.
-    pub(crate) fn by_name(&self, name: &str) -> Option<u32> {
-        self.0.iter().position(|source| source.name == name).map(|at| at as u32)
+    /// A file that was read already, or could not be.
+    pub(crate) fn file(&self, path: &str) -> Option<&Result<u32, Unread>> {
+        self.files.get(path)
+    }
+
+    /// How many bytes of files there are.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     pub(crate) fn place(&self, span: Span) -> Option<Place> {
@@ -132,7 +192,20 @@ impl Sources {
 
 #[cfg(test)]
 mod tests {
-    use super::Source;
+    use super::{STRIDE, Source};
+
+    /// Columns count characters, across and at the ends of the counted strides.
+    #[test]
+    fn columns_count_characters() {
+        for text in ["é".repeat(STRIDE), format!("{}é", "x".repeat(STRIDE - 1)), "ab\né".into()] {
+            let source = Source::new("x".to_owned(), text.as_str().into());
+            for (at, _) in text.char_indices().chain([(text.len(), ' ')]) {
+                let line = text[..at].rfind('\n').map_or(0, |at| at + 1);
+                let wanted = text[line..at].chars().count() as u32 + 1;
+                assert_eq!(source.place(at).column, wanted, "{at} of {}", text.len());
+            }
+        }
+    }
 
     /// Every range of every text stays inside one drawn line, on character boundaries.
     #[test]

@@ -7,7 +7,7 @@ mod scalar;
 use std::sync::Arc;
 
 pub(crate) use build::parse;
-pub(crate) use scalar::{Natural, Scalar, Style, quote};
+pub(crate) use scalar::{Natural, Scalar, Style, quote, shorten};
 
 use crate::source::Span;
 

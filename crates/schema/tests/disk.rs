@@ -107,7 +107,7 @@ fn a_file_that_is_too_large() -> Tested {
     let dir = app(&[("_index.yaml", FUNCTION.as_bytes())])?;
     fs::File::create(dir.path().join("f.wat"))?.set_len(40 << 20)?;
     let found = problems(Loader::new().load(dir.path()))?;
-    assert!(found.contains("error[too-large]: `f.wat` is larger than"), "{found}");
+    assert!(found.contains("error[too-large]: `file://f.wat` is larger than"), "{found}");
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use super::{Cx, Decode};
 use crate::problems::{Report, Rule};
 use crate::source::Span;
 use crate::suggest;
-use crate::yaml::{Data, Natural, Node, Scalar};
+use crate::yaml::{Data, Natural, Node, Scalar, quote, shorten};
 
 /// What a node is, in words.
 pub(super) fn describe(node: &Node) -> String {
@@ -26,10 +26,10 @@ pub(super) fn quoting_help(node: &Node, wanted: &str) -> Option<String> {
     let bare = Scalar::new(scalar.text.clone(), crate::yaml::Style::Plain);
     match (scalar.natural(), bare.natural()) {
         (Natural::Bool(_) | Natural::Int(_) | Natural::Float(_), _) if wanted.contains("text") => {
-            Some(format!("quote it: `\"{}\"`", scalar.text))
+            Some(format!("quote it: `\"{}\"`", shorten(&scalar.text)))
         }
         (Natural::Text(_), Natural::Int(_)) if wanted.contains("number") => {
-            Some(format!("write `{}` without quotes", scalar.text))
+            Some(format!("write {} without quotes", quote(&scalar.text)))
         }
         (Natural::Text(text), natural) if wanted.contains("true") => {
             let word = match (natural, text.to_ascii_lowercase().as_str()) {
@@ -179,10 +179,8 @@ pub(crate) fn one_of<T: Copy>(
     if let Some(&(_, value)) = words.iter().find(|(name, _)| *name == found) {
         return Some(value);
     }
-    let quoted = Scalar::new(found, crate::yaml::Style::Quoted).describe();
-    let what = quoted.strip_prefix("the text ").unwrap_or(&quoted).to_owned();
-    let message = format!("{} cannot be {what}", cx.here());
-    let help = suggest::or_list(found, &names);
+    let message = format!("{} cannot be {}", cx.here(), quote(found));
+    let help = if cx.sink.is_full() { String::new() } else { suggest::or_list(found, &names) };
     cx.report(node.span, Report::error(rule, message).help(help));
     None
 }
@@ -219,11 +217,10 @@ impl Decode for Source {
         let Some(path) = written.strip_prefix("file://") else {
             return Some(Self { text: written.into(), file: None, span: node.span });
         };
-        match cx.files.source(cx.file, path) {
-            Ok((file, text)) => {
-                let name = file.to_string_lossy().replace('\\', "/");
-                let span = Span::head(cx.sources.add(name, Arc::clone(&text)));
-                Some(Self { text, file: Some(file), span })
+        match cx.files.source(cx.file, path, cx.sources) {
+            Ok((file, source)) => {
+                let text = Arc::clone(&cx.sources.get(source)?.text);
+                Some(Self { text, file: Some(file), span: Span::head(source) })
             }
             Err(report) => {
                 cx.report(node.span, report);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Cx, Decode};
 use crate::problems::{Report, Rule};
 use crate::suggest;
-use crate::yaml::{Data, Node};
+use crate::yaml::{Data, Node, quote};
 
 /// A map whose fields are being taken.
 pub(crate) struct Fields<'n> {
@@ -24,7 +24,7 @@ impl<'n> Fields<'n> {
         };
         let mut misspelt = Vec::new();
         for pair in pairs.iter().filter(|pair| !known.contains(&&*pair.key)) {
-            let message = format!("{} has no field `{}`", cx.here(), pair.key);
+            let message = format!("{} has no field {}", cx.here(), quote(&pair.key));
             let known_here = if cx.sink.is_full() { &[] } else { known };
             let near = suggest::nearest(&pair.key, known_here.iter().copied());
             misspelt.extend(near.map(str::to_owned));

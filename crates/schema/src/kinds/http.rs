@@ -1,5 +1,6 @@
 //! HTTP: services that listen, routers, endpoints and static files.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -285,10 +286,12 @@ fn once_each(node: &Node, steps: &[Middleware], cx: &mut Cx<'_>) -> Option<()> {
         _ => &[],
     };
     let mut all_differ = Some(());
+    let mut seen = HashMap::new();
     for (at, step) in steps.iter().enumerate() {
-        let Some(first) = steps.iter().take(at).position(|one| one.name() == step.name()) else {
+        let first = *seen.entry(step.name()).or_insert(at);
+        if first == at {
             continue;
-        };
+        }
         let place = |at: usize| items.get(at).map(|item| item.span);
         let report = Report::error(Rule::DUPLICATE, format!("`{}` is there twice", step.name()))
             .also(place(first), "first here")

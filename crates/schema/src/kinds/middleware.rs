@@ -214,15 +214,27 @@ fn header_names(
     cx: &mut Cx<'_>,
 ) -> Option<Vec<String>> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    let bad = names.iter().find(|name| name.is_empty() || !name.bytes().all(token));
-    if let Some(bad) = bad {
-        let message = format!("{} is not the name of a header", quote(bad));
+    let items = match node.get(field).map(|node| &node.data) {
+        Some(Data::List(items)) => items.as_slice(),
+        _ => &[],
+    };
+    let mut good = Some(Vec::new());
+    for (at, name) in names.into_iter().enumerate() {
+        if !name.is_empty() && name.bytes().all(token) {
+            good.iter_mut().for_each(|good| good.push(name.to_ascii_lowercase()));
+            continue;
+        }
+        good = None;
+        let message = format!("{} is not the name of a header", quote(&name));
         let report = Report::error(Rule::BAD_FORM, message)
             .help("use letters, digits and `-`, such as `x-request-id`");
-        cx.within(field, |cx| cx.report(node.place_of(field), report));
-        return None;
+        let (step, span) = match items.get(at) {
+            Some(item) => (format!("{field}[{at}]"), item.span),
+            None => (field.to_owned(), node.place_of(field)),
+        };
+        cx.within(&step, |cx| cx.report(span, report));
     }
-    Some(names.into_iter().map(|name| name.to_ascii_lowercase()).collect())
+    good
 }
 
 const NAMES: [&str; 5] = ["cors", "compress", "ratelimit", "request_id", "timeout"];

@@ -1,6 +1,6 @@
 //! Storages that ask storages.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crisol_core::EntryId;
 
@@ -17,30 +17,38 @@ fn asks<'e>(entries: &'e BTreeMap<EntryId, Entry>, id: &EntryId) -> &'e [EntryId
     }
 }
 
+/// How far the walk has come with a storage.
+#[derive(Clone, Copy)]
+enum Walk {
+    /// It is on the path, so many steps from where that began: asked again, it closes a ring.
+    Step(usize),
+    /// All that it asks was looked at.
+    Done,
+}
+
 /// Reports each ring of routers once, at the reference that closes it. Walks on a stack of its own: a
 /// chain may be as long as the app.
 pub(super) fn rings(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
-    let mut done: HashMap<&EntryId, bool> = HashMap::new();
+    let mut walked: HashMap<&EntryId, Walk> = HashMap::new();
     for start in entries.keys() {
-        if done.contains_key(start) {
+        if walked.contains_key(start) {
             continue;
         }
-        done.insert(start, false);
+        walked.insert(start, Walk::Step(0));
         let mut path: Vec<(&EntryId, usize)> = vec![(start, 0)];
         while let Some((id, next)) = path.last_mut() {
             let id = *id;
             let Some(inner) = asks(entries, id).get(*next) else {
-                done.insert(id, true);
+                walked.insert(id, Walk::Done);
                 path.pop();
                 continue;
             };
-            let at = *next;
             *next += 1;
-            match done.get(inner) {
-                Some(true) => {}
-                Some(false) => ring(&path, inner, id, at, scope),
+            match walked.get(inner) {
+                Some(Walk::Done) => {}
+                Some(&Walk::Step(at)) => ring(path.get(at..).unwrap_or(&[]), scope),
                 None => {
-                    done.insert(inner, false);
+                    walked.insert(inner, Walk::Step(path.len()));
                     path.push((inner, 0));
                 }
             }
@@ -48,36 +56,42 @@ pub(super) fn rings(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
     }
 }
 
-fn ring(
-    path: &[(&EntryId, usize)],
-    back: &EntryId,
-    id: &EntryId,
-    at: usize,
-    scope: &mut Scope<'_>,
-) {
-    let from = path.iter().position(|(step, _)| *step == back).unwrap_or(0);
-    let ring = path.iter().skip(from).map(|(step, _)| *step).chain([back]);
-    let ring: Vec<String> = ring.map(|step| format!("`{step}`")).collect();
-    let shown = match ring.as_slice() {
-        [first, .., last] if ring.len() > 8 => format!("{first} → … → {last}"),
-        all => all.join(" → "),
+/// Routers of a ring that are named; a longer one is shown by its ends.
+const SHOWN: usize = 7;
+
+/// Reports a ring: each step with how many of its storages were looked at.
+fn ring(steps: &[(&EntryId, usize)], scope: &mut Scope<'_>) {
+    let ([(first, _), ..], [.., (last, looked_at)]) = (steps, steps) else { return };
+    let shown = if steps.len() > SHOWN {
+        format!("`{first}` → … → `{last}` → `{first}`")
+    } else {
+        let names: Vec<String> = steps.iter().map(|(step, _)| format!("`{step}`")).collect();
+        format!("{} → `{first}`", names.join(" → "))
     };
     let report = Report::error(Rule::CYCLE, format!("storages ask one another in a ring: {shown}"))
-        .also(scope.name_span(back), "the ring begins here")
+        .also(scope.name_span(first), "the ring begins here")
         .help("remove this reference");
-    scope.report(id, &format!("storages[{at}]"), report);
+    scope.report(last, &format!("storages[{}]", looked_at.saturating_sub(1)), report);
 }
+
+/// How many names of shadowing storages are looked at: routers that all list the same large storages
+/// would take the square of the app otherwise.
+const MAX_NAMES: usize = 2_000_000;
 
 /// Warns of a value that a router never gives, since a storage before it has one by that name.
 pub(super) fn shadowed(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
+    let mut left = MAX_NAMES;
     for router in entries.keys() {
         let mut seen: HashMap<&str, &EntryId> = HashMap::new();
-        for storage in asks(entries, router) {
+        let mut storages: HashSet<&EntryId> = HashSet::new();
+        for storage in asks(entries, router).iter().filter(|storage| storages.insert(storage)) {
             let Some(Kind::EnvStorage(EnvStorage::Static { values })) =
                 entries.get(storage).map(|entry| &entry.kind)
             else {
                 continue;
             };
+            let Some(rest) = left.checked_sub(values.len()) else { return };
+            left = rest;
             for name in values.keys() {
                 let Some(first) = seen.get(name.as_str()).copied() else {
                     seen.insert(name.as_str(), storage);

@@ -106,7 +106,12 @@ fn syntax(error: &granit_parser::ScanError) -> Report {
         Kind::UnexpectedCharacter { .. } => "quote a text that begins with a special character",
         _ => "check the indentation, the quotes and the colons of this line and the one before",
     };
-    Report::error(Rule::YAML_SYNTAX, format!("this is not YAML: {}", error.info())).help(help)
+    Report::error(Rule::YAML_SYNTAX, format!("this is not YAML: {}", cut(&error.info()))).help(help)
+}
+
+/// The parser's message, which may quote the text.
+fn cut(message: &str) -> &str {
+    message.char_indices().nth(200).map_or(message, |(at, _)| message.get(..at).unwrap_or(""))
 }
 
 fn too_deep() -> Report {
@@ -163,7 +168,7 @@ impl Builder<'_> {
             Some("str") => Style::Quoted,
             Some("map" | "seq" | "int" | "float" | "bool" | "null") => quoted,
             _ => {
-                let report = Report::error(Rule::YAML_TAG, format!("unknown tag `{tag}`"))
+                let report = Report::error(Rule::YAML_TAG, format!("unknown tag {}", quote(&tag.to_string())))
                     .help("remove the tag");
                 note(self.faults, span, report);
                 quoted

@@ -66,8 +66,8 @@ impl Scalar {
     pub(crate) fn describe(&self) -> String {
         match self.natural() {
             Natural::Null => "nothing".to_owned(),
-            Natural::Bool(_) => format!("the boolean `{}`", self.text),
-            Natural::Int(_) | Natural::Float(_) => format!("the number `{}`", self.text),
+            Natural::Bool(_) => format!("the boolean {}", quote(&self.text)),
+            Natural::Int(_) | Natural::Float(_) => format!("the number {}", quote(&self.text)),
             Natural::Text(text) => format!("the text {}", quote(text)),
         }
     }
@@ -75,10 +75,20 @@ impl Scalar {
 
 /// A text for an error message: in backticks, on one line, cut when long.
 pub(crate) fn quote(text: &str) -> String {
-    let shown: String = text.chars().take(60).flat_map(visible).collect();
-    let more = if text.chars().nth(60).is_some() { "…" } else { "" };
-    format!("`{shown}{more}`")
+    format!("`{}`", shorten(text))
 }
+
+/// A text for an error message, as [`quote`] shows it, without the backticks.
+pub(crate) fn shorten(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN).flat_map(visible).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Characters of a quoted text.
+const SHOWN: usize = 60;
 
 /// A character, or the escape of one that would not show.
 fn visible(c: char) -> impl Iterator<Item = char> {
