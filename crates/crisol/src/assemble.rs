@@ -117,8 +117,7 @@ impl Assembly<'_> {
                 }
                 Ok(None) => {}
                 Err(Fault { field, report }) => {
-                    let report = report.label(format!("in `{}`", entry.id));
-                    problems.at(self.registry, &entry.id, field, report);
+                    problems.at(self.registry, &entry.id, field, *report);
                 }
             }
         }

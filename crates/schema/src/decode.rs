@@ -70,7 +70,11 @@ impl Cx<'_> {
         if !self.path.is_empty() && !step.starts_with('[') {
             self.path.push('.');
         }
-        if step.len() <= MAX_STEP { self.path.push_str(step) } else { self.path += &shorten(step) }
+        if step.len() <= MAX_STEP {
+            self.path.push_str(step)
+        } else {
+            self.path += &shorten(step)
+        }
         let out = run(self);
         self.path.truncate(before);
         out

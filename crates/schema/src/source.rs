@@ -120,7 +120,8 @@ impl Source {
         start..floor(range.end).clamp(start, line_end)
     }
 
-    fn place(&self, at: usize) -> Place {
+    /// Where a byte stands.
+    pub(crate) fn place(&self, at: usize) -> Place {
         let at = self.clip(at..at).start;
         let line = self.line_of(at);
         let before = self.characters_before(self.line_start(line));
@@ -197,7 +198,8 @@ mod tests {
     /// Columns count characters, across and at the ends of the counted strides.
     #[test]
     fn columns_count_characters() {
-        for text in ["é".repeat(STRIDE), format!("{}é", "x".repeat(STRIDE - 1)), "ab\né".into()] {
+        for text in ["é".repeat(STRIDE), format!("{}é", "x".repeat(STRIDE - 1)), "ab\né".into()]
+        {
             let source = Source::new("x".to_owned(), text.as_str().into());
             for (at, _) in text.char_indices().chain([(text.len(), ' ')]) {
                 let line = text[..at].rfind('\n').map_or(0, |at| at + 1);

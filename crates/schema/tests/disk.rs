@@ -96,7 +96,7 @@ fn bom_and_crlf_change_nothing() -> Tested {
     let lines = " --> _index.yaml:3:43
   |
 3 |   - {name: f, kind: function.wat, method: '', source: 'file://f.wat'}
-  |                                           ^^
+  |                                           ^^ in `n:f`
 ";
     assert!(found.contains(lines), "{found}");
     Ok(())

@@ -57,7 +57,7 @@ fn at_a_field() -> Tested {
              --> a/_index.yaml:9:26
               |
             9 |         - {fs: d, guest: /data}
-              |                          ^^^^^
+              |                          ^^^^^ in `n:f`
               |
               = help: write an instruction
 
@@ -70,17 +70,17 @@ fn at_a_field() -> Tested {
 fn at_a_field_that_is_not_written() -> Tested {
     check(
         |app, problems| problems.at(&app.registry, &id("n:f"), "imports", report().label("add it")),
-        &expect![[r"
+        &expect![[r#"
             error[bad-wat]: unknown operator
              --> a/_index.yaml:4:11
               |
             4 |     kind: function.wat
-              |           ^^^^^^^^^^^^ add it
+              |           ^^^^^^^^^^^^ add it, in `n:f`
               |
               = help: write an instruction
 
             1 error
-        "]],
+        "#]],
     )
 }
 
@@ -100,7 +100,7 @@ fn inside_a_block_a_quoted_text_and_a_file() -> Tested {
               --> a/_index.yaml:13:11
                |
             13 |           i32.oops))
-               |           ^
+               |           ^ in `n:f`
                |
                = help: write an instruction
 
@@ -108,7 +108,7 @@ fn inside_a_block_a_quoted_text_and_a_file() -> Tested {
              --> a/_index.yaml:6:14
               |
             6 |     wit: 'f: func();'
-              |              ^
+              |              ^ in `n:f`
               |
               = help: write an instruction
 
@@ -116,7 +116,7 @@ fn inside_a_block_a_quoted_text_and_a_file() -> Tested {
              --> a/wat/g.wat:2:4
               |
             2 |   (oops))
-              |    ^
+              |    ^ in `n:g`
               |
               = help: write an instruction
 
@@ -124,7 +124,7 @@ fn inside_a_block_a_quoted_text_and_a_file() -> Tested {
              --> a/wat/g.wat:3:1
               |
             3 |
-              | ^
+              | ^ in `n:g`
               |
               = help: write an instruction
 
@@ -140,6 +140,7 @@ fn an_unknown_entry_has_no_place() -> Tested {
         &expect![[r#"
             error[bad-wat]: unknown operator
              |
+             = note: in `n:nothing`
              = help: write an instruction
 
             1 error
@@ -230,5 +231,62 @@ fn problems_are_counted_and_bounded() -> Tested {
     );
     let text = problems.to_string();
     assert!(text.ends_with("6000 errors (5000 of them not shown)\n"), "{}", text.len());
+    Ok(())
+}
+
+/// Places of problems as they are drawn, and their carets, with what makes columns hard.
+#[test]
+fn carets_stand_below_wide_characters_tabs_and_in_long_lines() -> Tested {
+    let refused = |text: &str| match Loader::new().file("_index.yaml", text).load_files() {
+        Ok(_) => Err::<String, Box<dyn Error>>("it loads".into()),
+        Err(problems) => Ok(problems.to_string()),
+    };
+    // A wide character takes two columns of a terminal, and is one character to an editor.
+    let wide = "namespace: n\nentries: [{名前: 1, \"日本\":\t2, kind: env.storage.os, name: é}]\n";
+    expect![[r#"
+        error[unknown-field]: `entries[0]` has no field `名前`
+         --> _index.yaml:2:12
+          |
+        2 | entries: [{名前: 1, "日本":    2, kind: env.storage.os, name: é}]
+          |            ^^^^
+          |
+          = help: remove it: there are no fields here
+
+        error[unknown-field]: `entries[0]` has no field `日本`
+         --> _index.yaml:2:19
+          |
+        2 | entries: [{名前: 1, "日本":    2, kind: env.storage.os, name: é}]
+          |                     ^^^^^^
+          |
+          = help: remove it: there are no fields here
+
+        error[bad-name]: the name has 'é' at byte 0: use letters, digits, `_`, `-` and `.`, and begin with a letter, digit or `_`
+         --> _index.yaml:2:56
+          |
+        2 | entries: [{名前: 1, "日本":    2, kind: env.storage.os, name: é}]
+          |                                                               ^
+          |
+          = help: write a name such as `transform_users`
+
+        3 errors
+    "#]]
+    .assert_eq(&refused(wide)?);
+    let long = format!(
+        "namespace: n\nentries: [{{name: a, kind: env.storage.os, meta: {{x: {}}}, extra: {}}}]\n",
+        "é".repeat(500),
+        "x".repeat(500)
+    );
+    expect![[r#"
+        error[unknown-field]: `env.storage.os` has no field `extra`
+         --> _index.yaml:2:556
+          |
+        2 | …ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé}, extra: xxxxxxxxxxxxxxxxxxxxxxx...
+          |                                                                                                        ^^^^^ in `n:a`
+          |
+          = help: remove it: there are no fields here
+
+        1 error
+    "#]]
+    .assert_eq(&refused(&long)?);
     Ok(())
 }

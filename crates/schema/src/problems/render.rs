@@ -1,9 +1,10 @@
 //! Problems for people: the line, a caret and a `help:` line.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::{Problem, Problems, Severity};
 use crate::source::{Source, Span};
@@ -60,21 +61,57 @@ fn one(renderer: &Renderer, problem: &Problem) -> String {
     };
     let title = level.primary_title(clean(problem.message())).id(problem.rule().as_str());
     let mut group = Group::with_title(title);
-    let main = problem
-        .finding
-        .span
-        .map(|span| (span, problem.finding.report.label.clone(), AnnotationKind::Primary));
-    let also = problem.finding.report.also.iter();
+    let finding = &problem.finding;
+    let label = label(problem);
+    let main = finding.span.map(|span| (span, label.clone(), AnnotationKind::Primary));
+    let nowhere = finding.span.is_none_or(|span| problem.sources.get(span.source).is_none());
+    let also = finding.report.also.iter();
     let also = also.map(|(span, label)| (*span, Some(label.clone()), AnnotationKind::Context));
+    let mut columns = Vec::new();
     for (span, label, kind) in main.into_iter().chain(also) {
         if let Some(source) = problem.sources.get(span.source) {
-            group = group.element(snippet(source, span, label, kind));
+            let (snippet, column) = snippet(source, span, label, kind);
+            group = group.element(snippet);
+            columns.extend(column);
         }
+    }
+    if let (true, Some(label)) = (nowhere, label) {
+        group = group.element(Level::NOTE.message(clean(&label)));
     }
     if let Some(help) = problem.help() {
         group = group.element(Level::HELP.message(clean(help)));
     }
-    renderer.render(&[group])
+    let mut out = renderer.render(&[group]);
+    let mut from = 0;
+    for Column { drawn, right } in columns {
+        let Some(at) = out.get(from..).and_then(|rest| rest.find(&drawn)) else { continue };
+        out.replace_range(from + at..from + at + drawn.len(), &right);
+        from += at + right.len();
+    }
+    out
+}
+
+/// The place of a line that was cut, as it is drawn and as it is: the renderer counts columns along
+/// what it is given.
+struct Column {
+    drawn: String,
+    right: String,
+}
+
+/// What stands beside the caret: the report's own word, and the entry unless that or the message names
+/// it.
+fn label(problem: &Problem) -> Option<String> {
+    let own = problem.finding.report.label.clone();
+    let Some(id) = problem.entry() else { return own };
+    let quoted = format!("`{id}`");
+    let named = |text: &str| text.contains(&quoted);
+    if named(problem.message()) || own.as_deref().is_some_and(named) {
+        return own;
+    }
+    Some(match own {
+        Some(own) => format!("{own}, in {quoted}"),
+        None => format!("in {quoted}"),
+    })
 }
 
 /// A message may quote what a file holds: no control character of it reaches the terminal.
@@ -82,36 +119,45 @@ fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
-/// The line of a place with its caret. Only that line is handed on: drawing costs what a line
-/// costs, however large the file.
+/// The line of a place with its caret, and the place to put right when the line had to be cut. Only that
+/// line is handed on: drawing costs what a line costs, however large the file.
 fn snippet(
     source: &Source,
     span: Span,
     label: Option<String>,
     kind: AnnotationKind,
-) -> Snippet<'_, annotate_snippets::Annotation<'_>> {
+) -> (Snippet<'_, Annotation<'_>>, Option<Column>) {
     let range = source.clip(span.range());
     let line = source.line_of(range.start);
     let start = source.line_start(line);
     let text = source.line(line);
     let local = range.start.saturating_sub(start)..range.end.saturating_sub(start);
-    let (text, local) = cut(text, local);
-    let mut annotation = kind.span(local);
-    if let Some(label) = label {
-        annotation = annotation.label(clean(&label));
+    let path = clean(&source.name);
+    let drawn = |text| Snippet::source(text).path(path.clone()).line_start(line + 1).fold(false);
+    if text.len() <= MAX_LINE {
+        return (drawn(Cow::from(text)).annotation(mark(kind, local, label)), None);
     }
-    Snippet::source(text)
-        .path(clean(&source.name))
-        .line_start(line + 1)
-        .fold(false)
-        .annotation(annotation)
+    let (text, local) = cut(text, local);
+    let shown = text.get(..local.start).map_or(0, |before| before.chars().count()) + 1;
+    let right = source.place(range.start).column;
+    let column = |column: usize| format!("{path}:{}:{column}", line + 1);
+    let column = Column { drawn: column(shown), right: column(right as usize) };
+    (drawn(Cow::from(text)).annotation(mark(kind, local, label)), Some(column))
 }
 
-/// The part of a long line that is around the caret.
-fn cut(text: &str, at: Range<usize>) -> (&str, Range<usize>) {
-    if text.len() <= MAX_LINE {
-        return (text, at);
+fn mark(kind: AnnotationKind, at: Range<usize>, label: Option<String>) -> Annotation<'static> {
+    let annotation = kind.span(at);
+    match label {
+        Some(label) => annotation.label(clean(&label)),
+        None => annotation,
     }
+}
+
+/// Stands for what is cut off.
+const CUT: &str = "…";
+
+/// The part of a long line that is around the caret.
+fn cut(text: &str, at: Range<usize>) -> (String, Range<usize>) {
     let boundary = |mut i: usize| {
         i = i.min(text.len());
         while !text.is_char_boundary(i) {
@@ -122,5 +168,9 @@ fn cut(text: &str, at: Range<usize>) -> (&str, Range<usize>) {
     let from = boundary(at.start.saturating_sub(MAX_LINE / 2));
     let to = boundary(at.start.saturating_add(MAX_LINE / 2));
     let end = at.end.min(to).max(at.start);
-    (text.get(from..to).unwrap_or(""), at.start - from..end - from)
+    let before = if from > 0 { CUT } else { "" };
+    let after = if to < text.len() { CUT } else { "" };
+    let shown = text.get(from..to).unwrap_or("");
+    let moved = |at: usize| at - from + before.len();
+    (format!("{before}{shown}{after}"), moved(at.start)..moved(end))
 }

@@ -168,8 +168,11 @@ impl Builder<'_> {
             Some("str") => Style::Quoted,
             Some("map" | "seq" | "int" | "float" | "bool" | "null") => quoted,
             _ => {
-                let report = Report::error(Rule::YAML_TAG, format!("unknown tag {}", quote(&tag.to_string())))
-                    .help("remove the tag");
+                let report = Report::error(
+                    Rule::YAML_TAG,
+                    format!("unknown tag {}", quote(&tag.to_string())),
+                )
+                .help("remove the tag");
                 note(self.faults, span, report);
                 quoted
             }
