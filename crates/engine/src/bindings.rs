@@ -1,10 +1,7 @@
 //! Which interfaces the host implements, and the linker that has all of them.
 
-use std::future::{Future, ready};
-
 use semver::Version;
 use wasmtime::component::Linker;
-use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::config::Flavour;
 use crate::host::Host;
@@ -147,24 +144,6 @@ pub(crate) fn everything(
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
     Ok(linker)
-}
-
-/// Outgoing HTTP for guests without an allow-list: every request is refused.
-#[derive(Debug)]
-pub(crate) struct NoOutgoingHttp;
-
-type Unsent = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
-
-impl WasiHttpHooks for NoOutgoingHttp {
-    fn send_request(
-        &mut self,
-        _request: http::Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _processed: Unsent,
-    ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Unsent), HttpError>> + Send>
-    {
-        Box::new(ready(Err(HttpError::HttpRequestDenied)))
-    }
 }
 
 #[cfg(test)]

@@ -6,33 +6,47 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::bindings::NoOutgoingHttp;
 use crate::limits::{Limits, Meter};
+use crate::outgoing::{Hook, Outgoing};
 
 /// Streams, files, sockets and timers that one instance may hold at a time. Each costs memory, many a
 /// file descriptor of the process, which no other limit of the guest counts.
 const MAX_HANDLES: usize = 1024;
+
+/// What an instance sees of the outside: its WASI context, and HTTP where it has that.
+pub struct Surroundings {
+    /// Variables, folders, sockets and standard streams.
+    pub wasi: WasiCtx,
+    /// By what it asks others over HTTP; without, every request is refused.
+    pub outgoing: Option<Outgoing>,
+}
+
+impl From<WasiCtx> for Surroundings {
+    fn from(wasi: WasiCtx) -> Self {
+        Self { wasi, outgoing: None }
+    }
+}
 
 /// The state behind the host functions of one instance.
 pub(crate) struct Host {
     wasi: WasiCtx,
     table: ResourceTable,
     http: WasiHttpCtx,
-    outgoing: NoOutgoingHttp,
+    outgoing: Hook,
     pub(crate) meter: Meter,
     /// When the call that runs now must be over.
     pub(crate) deadline: Option<Instant>,
 }
 
 impl Host {
-    pub(crate) fn new(wasi: WasiCtx, limits: Limits) -> Self {
+    pub(crate) fn new(surroundings: Surroundings, limits: Limits) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         Self {
-            wasi,
+            wasi: surroundings.wasi,
             table,
             http: WasiHttpCtx::new(),
-            outgoing: NoOutgoingHttp,
+            outgoing: Hook(surroundings.outgoing),
             meter: Meter::new(limits),
             deadline: None,
         }

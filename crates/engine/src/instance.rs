@@ -10,10 +10,9 @@ use std::time::Instant;
 
 use wasmtime::component::{Func, Val};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
-use wasmtime_wasi::WasiCtx;
 
 use crate::failure::{DeadlinePassed, Failure};
-use crate::host::Host;
+use crate::host::{Host, Surroundings};
 use crate::limits::Limits;
 use crate::link::Linked;
 use crate::metered::{Stretch, until};
@@ -34,19 +33,19 @@ pub struct Instance {
 
 impl Linked {
     /// Makes an instance: memory, tables, start functions. Everything that the guest may see of the
-    /// outside is in `wasi`.
+    /// outside is in `surroundings`; a WASI context alone is one without outgoing HTTP.
     ///
     /// # Errors
     /// When a start function fails or does not end by `deadline`, a memory is larger than `limits`
     /// allow, or no slot is free.
     pub async fn instantiate(
         &self,
-        wasi: WasiCtx,
+        surroundings: impl Into<Surroundings>,
         limits: Limits,
         deadline: Option<Instant>,
     ) -> Result<Instance, Failure> {
         let inner = &self.0;
-        let mut store = Store::new(inner.pre.engine(), Host::new(wasi, limits));
+        let mut store = Store::new(inner.pre.engine(), Host::new(surroundings.into(), limits));
         store.limiter(|host| &mut host.meter);
         store.epoch_deadline_callback(give_way);
         store.set_hostcall_fuel(transfer_limit(&limits));

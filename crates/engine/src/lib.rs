@@ -24,6 +24,7 @@ mod instance;
 mod limits;
 mod link;
 mod metered;
+mod outgoing;
 mod output;
 mod ticker;
 
@@ -34,9 +35,11 @@ pub use denied::Denial;
 pub use engine::{Engine, EngineError};
 pub use exports::{Export, MethodError};
 pub use failure::Failure;
+pub use host::Surroundings;
 pub use inspect::{CodeLimits, TooLarge};
 pub use instance::Instance;
 pub use limits::Limits;
+pub use outgoing::{Outgoing, Reach, Unreachable};
 pub use link::{Import, LinkError, Linked, Profile};
 
 /// A component value: what lowering gives, a call takes and gives, and lifting takes.

@@ -9,6 +9,7 @@
 //! This crate knows nothing of instances, pools and calls.
 
 mod base;
+mod calls;
 mod directory;
 mod dotenv;
 mod env_file;
@@ -17,9 +18,11 @@ mod folders;
 mod network;
 mod plan;
 mod public;
+mod rate;
 mod stdio;
 mod variables;
 
+pub use calls::on_behalf_of;
 pub use directory::Directory;
 pub use error::{EnvError, FsError, PlanError};
 pub use folders::{Folders, FsSource};

@@ -23,6 +23,7 @@ use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::runtime::spawn_blocking;
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtx};
 
+use crate::calls::call;
 use crate::public;
 
 /// How long an address counts as one of a name's after it was among its answers.
@@ -130,11 +131,22 @@ impl Peers {
     /// name up again, is what keeps it from leading elsewhere in between. `host` is a name or an
     /// address, the latter with or without brackets.
     ///
-    /// For outgoing HTTP; sockets go through [`Peers::allows`].
+    /// For outgoing HTTP; sockets go through [`Peers::allows`]. What the list refuses is logged with the
+    /// line to add.
     ///
     /// # Errors
     /// When the host is not listed, has no address, or none that it may lead to.
     pub async fn reach(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, PeerError> {
+        let found = self.find(host, port).await;
+        if let Err(refused @ (PeerError::NotListed { .. } | PeerError::NotPublic { .. })) = &found {
+            self.log_once(format!("{host}:{port}"), |function| {
+                tracing::warn!(%function, call = call(), "refused an HTTP request: {refused}");
+            });
+        }
+        found
+    }
+
+    async fn find(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, PeerError> {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let peer = || format!("{host}:{port}");
         let not_listed = || PeerError::NotListed { function: self.function.clone(), peer: peer() };
@@ -244,31 +256,38 @@ impl Peers {
         spawn_blocking(move || resolver.resolve(&host)).await
     }
 
-    /// Says in the log what was refused and what to write to allow it, each thing once.
+    /// Says in the log what was refused and what to write to allow it.
     fn log(&self, address: SocketAddr, purpose: SocketAddrUse) {
         // What comes in unasked is none of the guest's doing.
         if matches!(purpose, SocketAddrUse::UdpReceive | SocketAddrUse::TcpAccept) {
             return;
         }
-        let key = format!("{purpose:?} {address}");
+        self.log_once(format!("{purpose:?} {address}"), |function| match purpose {
+            SocketAddrUse::TcpListen => {
+                tracing::warn!(%function, call = call(), %address, "refused to listen: guests have no listening sockets");
+            }
+            SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => {
+                tracing::warn!(%function, call = call(), %address, "refused to bind a socket: guests may bind port 0 of every address alone");
+            }
+            _ => tracing::warn!(
+                %function,
+                call = call(),
+                "refused to reach `{address}`: add `{address}` to `wasi.network` of `{function}`"
+            ),
+        });
+    }
+
+    /// Logs each thing once, and not endlessly many.
+    fn log_once(&self, key: String, event: impl FnOnce(&EntryId)) {
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         if logged.len() >= MAX_LOGGED || !logged.insert(key) {
             return;
         }
         let last = logged.len() == MAX_LOGGED;
         drop(logged);
-        let function = &self.function;
-        match purpose {
-            SocketAddrUse::TcpListen => {
-                tracing::warn!(%function, %address, "refused to listen: guests have no listening sockets");
-            }
-            _ => tracing::warn!(
-                %function,
-                "refused to reach `{address}`: add `{address}` to `wasi.network` of `{function}`"
-            ),
-        }
+        event(&self.function);
         if last {
-            tracing::warn!(%function, "further refusals are not logged");
+            tracing::warn!(function = %self.function, "further refusals are not logged");
         }
     }
 }

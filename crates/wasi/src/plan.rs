@@ -12,6 +12,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx};
 use crate::error::{FsError, PlanError};
 use crate::folders::FsSource;
 use crate::network::{self, Peers, SystemResolver};
+use crate::rate::Rate;
 use crate::stdio::Stdio;
 use crate::variables::EnvSource;
 
@@ -24,6 +25,8 @@ pub struct Plan {
     source: Arc<dyn EnvSource>,
     /// The mounts, opened; none when there are none.
     mounts: Option<WasiFilesystemCtx>,
+    /// Of its lines in the log.
+    rate: Arc<Rate>,
     /// Who may be reached; none when nobody may be, which a context denies by itself.
     network: Option<(Arc<Peers>, WasiSocketsCtx)>,
 }
@@ -85,6 +88,7 @@ pub fn resolve(
         cwd: config.cwd.as_str().to_owned(),
         variables: config.env.iter().map(variable).collect(),
         source: env,
+        rate: Arc::default(),
         mounts: mounts(&config.mounts, label, fs)?,
         network: (!config.network.is_empty()).then(|| {
             let peers = Peers::new(label, config.network.clone(), Arc::new(SystemResolver));
@@ -175,7 +179,7 @@ impl Plan {
     pub fn build(&self, environment: &Environment, stdio: Stdio) -> Result<WasiCtx, PlanError> {
         let mut builder = WasiCtx::builder();
         builder.args(&self.args).envs(&environment.pairs).initial_cwd(&self.cwd);
-        stdio.apply(&mut builder, &self.function);
+        stdio.apply(&mut builder, &self.function, &self.rate);
         let mut context = builder.build();
         if let Some(mounts) = &self.mounts {
             *context.filesystem() = mounts.clone();

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use crisol_core::EntryId;
@@ -12,6 +13,9 @@ use tracing::Level;
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+use crate::calls::call;
+use crate::rate::{Rate, Verdict};
 
 /// The target of the log events that hold a guest's output, for filters.
 pub const GUEST_LOG: &str = "crisol::guest";
@@ -26,19 +30,20 @@ const PERMIT: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stdio {
-    /// Output goes to the log line by line, with the target [`GUEST_LOG`] and the fields `function` and
-    /// `stream`; input is empty.
+    /// Output goes to the log line by line, with the target [`GUEST_LOG`] and the fields `function`,
+    /// `stream` and, during a call, `call`; input is empty. At most 1000 lines a second of one function
+    /// are logged, and how many were not.
     Log,
     /// The process's own, for commands.
     Terminal,
 }
 
 impl Stdio {
-    pub(crate) fn apply(self, builder: &mut WasiCtxBuilder, function: &EntryId) {
+    pub(crate) fn apply(self, builder: &mut WasiCtxBuilder, function: &EntryId, rate: &Arc<Rate>) {
         match self {
             Self::Log => {
-                builder.stdout(LogStream::new(function, "stdout"));
-                builder.stderr(LogStream::new(function, "stderr"));
+                builder.stdout(LogStream::new(function, "stdout", rate));
+                builder.stderr(LogStream::new(function, "stderr", rate));
             }
             Self::Terminal => {
                 builder.inherit_stdio();
@@ -56,13 +61,14 @@ struct LogStream(Arc<Mutex<Line>>);
 struct Line {
     function: EntryId,
     stream: &'static str,
+    rate: Arc<Rate>,
     begun: Vec<u8>,
 }
 
 impl LogStream {
-    fn new(function: &EntryId, stream: &'static str) -> Self {
-        let function = function.clone();
-        Self(Arc::new(Mutex::new(Line { function, stream, begun: Vec::new() })))
+    fn new(function: &EntryId, stream: &'static str, rate: &Arc<Rate>) -> Self {
+        let (function, rate) = (function.clone(), Arc::clone(rate));
+        Self(Arc::new(Mutex::new(Line { function, stream, rate, begun: Vec::new() })))
     }
 
     fn push(&self, bytes: &[u8]) {
@@ -99,10 +105,13 @@ impl Line {
     }
 
     fn emit(&mut self) {
-        let text = String::from_utf8_lossy(&self.begun);
-        let line = plain(text.trim_end_matches('\r'));
-        let Self { function, stream, .. } = self;
-        tracing::info!(target: GUEST_LOG, %function, stream, "{line}");
+        let Self { function, stream, rate, .. } = self;
+        if let Verdict::Log { left_out } = rate.judge(Instant::now()) {
+            tell_left_out(function, left_out);
+            let text = String::from_utf8_lossy(&self.begun);
+            let line = plain(text.trim_end_matches('\r'));
+            tracing::info!(target: GUEST_LOG, %function, call = call(), stream, "{line}");
+        }
         self.begun.clear();
     }
 }
@@ -112,6 +121,13 @@ impl Drop for Line {
         if !self.begun.is_empty() {
             self.emit();
         }
+        tell_left_out(&self.function, self.rate.left_out());
+    }
+}
+
+fn tell_left_out(function: &EntryId, lines: u64) {
+    if lines > 0 {
+        tracing::warn!(target: GUEST_LOG, %function, lines, "the guest wrote too many lines a second: some are not here");
     }
 }
 
@@ -230,7 +246,7 @@ mod tests {
         let events = Events::default();
         let _guard = tracing::subscriber::set_default(events.clone());
         let seen = || events.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let stream = LogStream::new(&"a:f".parse()?, "stdout");
+        let stream = LogStream::new(&"a:f".parse()?, "stdout", &Arc::default());
         let mut first = stream.p2_stream();
         let mut second = Pin::from(stream.async_stream());
         first.write(Bytes::from_static(b"one "))?;

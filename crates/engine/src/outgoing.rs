@@ -1,0 +1,185 @@
+//! HTTP requests that guests make: to peers that somebody else vouches for, within bounds.
+//!
+//! Who may be reached is not known here. [`Reach`] answers with *addresses*, and the connection goes to
+//! one of those: the name is not looked up again, so a second answer of its name server changes nothing.
+//! Redirects are the guest's to follow, by another request that is checked as the first was. Each request
+//! has a connection of its own, since one that is kept would carry state from call to call.
+
+mod connect;
+mod exchange;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::{Method, Request, Response, Uri, uri::Scheme};
+use tokio::sync::Semaphore;
+use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
+
+use connect::Tls;
+use exchange::Timeouts;
+
+/// Decides which peers may be reached, and where they are.
+#[async_trait]
+pub trait Reach: Send + Sync + 'static {
+    /// The addresses by which `host` may be reached, in the order to try them. `host` is a name or an
+    /// address, an IPv6 one in brackets.
+    ///
+    /// # Errors
+    /// When it may not be reached, or has no address.
+    async fn reach(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable>;
+}
+
+/// Why a peer is not reached, as far as a guest is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreachable {
+    /// It may not be: the guest sees `HTTP-request-denied`.
+    Denied,
+    /// Its name has no address: the guest sees `DNS-error`.
+    NoAddress,
+}
+
+/// What one function may do over HTTP. All its instances share it.
+#[derive(Clone)]
+pub struct Outgoing {
+    peers: Arc<dyn Reach>,
+    connections: Arc<Semaphore>,
+    max_response_bytes: u64,
+    tls: Tls,
+}
+
+impl Outgoing {
+    /// Requests to the peers that `peers` vouches for: at most 64 connections at once, answers of at
+    /// most 64 MiB, certificates by the roots that Mozilla trusts.
+    #[must_use]
+    pub fn new(peers: Arc<dyn Reach>) -> Self {
+        let connections = Arc::new(Semaphore::new(64));
+        Self { peers, connections, max_response_bytes: 64 << 20, tls: Tls::default() }
+    }
+
+    /// Bounds the connections that are open at once; a request beyond it fails as
+    /// `connection-limit-reached`.
+    #[must_use]
+    pub fn with_max_connections(self, most: usize) -> Self {
+        let connections = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        Self { connections, ..self }
+    }
+
+    /// Bounds the body of an answer; reading on fails as `HTTP-response-body-size`.
+    #[must_use]
+    pub fn with_max_response_bytes(self, most: u64) -> Self {
+        Self { max_response_bytes: most, ..self }
+    }
+
+    /// Trusts one more root: a certificate in DER. What is no certificate is left out.
+    #[must_use]
+    pub fn trusting(self, root: &[u8]) -> Self {
+        Self { tls: self.tls.trusting(root), ..self }
+    }
+
+    async fn send(&self, request: Request<WasiBody>, timeouts: Timeouts) -> Sent {
+        let peer = Peer::of(request.method(), request.uri())?;
+        let permit = Arc::clone(&self.connections).try_acquire_owned();
+        let permit = permit.map_err(|_| HttpError::ConnectionLimitReached)?;
+        let addresses = self.peers.reach(&peer.host, peer.port).await.map_err(told)?;
+        let opening = connect::open(&addresses, peer.secure.then_some((&self.tls, &peer.host)));
+        let stream = timeouts.connecting(opening).await?;
+        exchange::run(stream, request, timeouts, self.max_response_bytes, permit).await
+    }
+}
+
+impl std::fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("connections", &self.connections.available_permits())
+            .field("max_response_bytes", &self.max_response_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+fn told(why: Unreachable) -> HttpError {
+    match why {
+        Unreachable::Denied => HttpError::HttpRequestDenied,
+        Unreachable::NoAddress => HttpError::DnsError { rcode: None, info_code: None },
+    }
+}
+
+/// Whom a request is for.
+struct Peer {
+    host: String,
+    port: u16,
+    secure: bool,
+}
+
+impl Peer {
+    fn of(method: &Method, uri: &Uri) -> Result<Self, HttpError> {
+        // A tunnel would lead to whom nobody has checked.
+        if *method == Method::CONNECT {
+            return Err(HttpError::HttpRequestMethodInvalid);
+        }
+        let authority = uri.authority().ok_or(HttpError::HttpRequestUriInvalid)?;
+        let host = authority.host().to_owned();
+        if host.is_empty() || authority.as_str().contains('@') {
+            return Err(HttpError::HttpRequestUriInvalid);
+        }
+        let secure = uri.scheme() == Some(&Scheme::HTTPS);
+        let port = match authority.port() {
+            Some(port) => port.as_u16(),
+            // A port that is there and is no number of a port.
+            None if !authority.as_str().ends_with(&host) => {
+                return Err(HttpError::HttpRequestUriInvalid);
+            }
+            None if secure => 443,
+            None => 80,
+        };
+        Ok(Self { host, port, secure })
+    }
+}
+
+/// Tells a guest that its request was processed, or why not.
+type Processed = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
+
+type Sent = Result<(Response<WasiBody>, Processed), HttpError>;
+
+/// What a store has of it: without anything to send by, every request is refused.
+pub(crate) struct Hook(pub(crate) Option<Outgoing>);
+
+impl WasiHttpHooks for Hook {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _processed: Processed,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let outgoing = self.0.clone();
+        let timeouts = Timeouts::new(options.unwrap_or_default());
+        Box::new(async move {
+            match outgoing {
+                Some(outgoing) => outgoing.send(request, timeouts).await,
+                None => Err(HttpError::HttpRequestDenied),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_a_host_and_a_port_and_nothing_around_them() {
+        let peer = |uri: &str| {
+            let peer = Peer::of(&Method::GET, &uri.parse().ok()?).ok()?;
+            Some((peer.host, peer.port, peer.secure))
+        };
+        let found = |host: &str, port, secure| Some((host.to_owned(), port, secure));
+        assert_eq!(peer("http://a.b/x"), found("a.b", 80, false));
+        assert_eq!(peer("https://a.b/x"), found("a.b", 443, true));
+        assert_eq!(peer("https://[::1]:8443/"), found("[::1]", 8443, true));
+        assert_eq!(peer("http://user@a.b/"), None);
+        assert_eq!(peer("http://a.b:99999/"), None);
+        assert_eq!(peer("/x"), None);
+        let uri = Uri::from_static("http://a.b/");
+        assert!(Peer::of(&Method::CONNECT, &uri).is_err());
+    }
+}

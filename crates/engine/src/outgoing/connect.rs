@@ -1,0 +1,87 @@
+//! From addresses that may be reached to a stream of bytes, encrypted when asked for.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, LazyLock};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use wasmtime_wasi_http::Error as HttpError;
+
+/// Either kind of stream.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Whose certificates are believed.
+#[derive(Clone)]
+pub(super) struct Tls {
+    roots: RootCertStore,
+    /// `None` where the cryptography at hand has no version of TLS, which no build of ours is.
+    config: Option<Arc<ClientConfig>>,
+}
+
+static DEFAULT: LazyLock<Tls> = LazyLock::new(|| {
+    Tls::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
+});
+
+impl Default for Tls {
+    fn default() -> Self {
+        DEFAULT.clone()
+    }
+}
+
+impl Tls {
+    fn new(roots: RootCertStore) -> Self {
+        let provider = Arc::new(crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .ok()
+            .map(|it| Arc::new(it.with_root_certificates(roots.clone()).with_no_client_auth()));
+        Self { roots, config }
+    }
+
+    pub(super) fn trusting(&self, root: &[u8]) -> Self {
+        let mut roots = self.roots.clone();
+        roots.add_parsable_certificates([CertificateDer::from(root)]);
+        Self::new(roots)
+    }
+
+    /// The peer has to prove to be `host`, whatever address it was found at.
+    async fn wrap(&self, stream: TcpStream, host: &str) -> Result<Box<dyn Stream>, HttpError> {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let name = match bare.parse::<IpAddr>() {
+            Ok(ip) => ServerName::from(ip),
+            Err(_) => ServerName::try_from(bare.trim_end_matches('.').to_owned())
+                .map_err(|_| HttpError::HttpRequestUriInvalid)?,
+        };
+        let config = self.config.clone().ok_or(HttpError::ConfigurationError)?;
+        let stream = TlsConnector::from(config).connect(name, stream).await;
+        Ok(Box::new(stream.map_err(HttpError::Tls)?))
+    }
+}
+
+/// Connects to the first of the addresses that answers.
+pub(super) async fn open(
+    addresses: &[SocketAddr],
+    tls: Option<(&Tls, &String)>,
+) -> Result<Box<dyn Stream>, HttpError> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // A request that waits for the acknowledgement of its own first part is slow for nothing.
+                let _as_it_was = stream.set_nodelay(true);
+                return match tls {
+                    Some((tls, host)) => tls.wrap(stream, host).await,
+                    None => Ok(Box::new(stream)),
+                };
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(HttpError::Connect(last))
+}
