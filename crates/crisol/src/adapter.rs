@@ -1,18 +1,24 @@
 //! Makes the engine's instances into the pool's workers: neither knows the other.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crisol_engine::{Failure, Instance, Limits, Linked};
+use async_trait::async_trait;
+use crisol_engine::{
+    Failure, Instance, Limits, Linked, Outgoing, Reach, Surroundings, Unreachable,
+};
 use crisol_pool::strategy::{Adaptive, Lazy};
 use crisol_pool::{Config, Factory, Fate, Retired, SizeBelowWorkers, Strategy};
-use crisol_wasi::{Environment, Plan, PlanError, Stdio};
+use crisol_wasi::{Environment, PeerError, Peers, Plan, PlanError, Stdio};
 
 /// Makes instances of one function.
 pub(crate) struct Instances {
     pub(crate) linked: Linked,
     pub(crate) plan: Arc<Plan>,
     pub(crate) limits: Limits,
+    /// What it may ask over HTTP; nothing without `wasi.network`.
+    pub(crate) outgoing: Option<Outgoing>,
 }
 
 /// An instance and the variables it was made with. A call that finds others must not use it.
@@ -38,9 +44,28 @@ impl Factory for Instances {
         let environment = self.plan.environment()?;
         let wasi = self.plan.build(&environment, Stdio::Log)?;
         // No deadline here: the pool bounds how long a worker may take to be made.
-        let instance = self.linked.instantiate(wasi, self.limits, None).await?;
+        let surroundings = Surroundings { wasi, outgoing: self.outgoing.clone() };
+        let instance = self.linked.instantiate(surroundings, self.limits, None).await?;
         Ok(Worker { instance, environment })
     }
+}
+
+/// The allow-list of a function, as the engine asks it.
+struct Listed(Arc<Peers>);
+
+#[async_trait]
+impl Reach for Listed {
+    async fn reach(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
+        self.0.reach(host, port).await.map_err(|error| match error {
+            PeerError::Unresolved { .. } => Unreachable::NoAddress,
+            _ => Unreachable::Denied,
+        })
+    }
+}
+
+/// What the instances of a plan share to ask others over HTTP.
+pub(crate) fn outgoing(plan: &Plan) -> Option<Outgoing> {
+    plan.peers().map(|peers| Outgoing::new(Arc::new(Listed(Arc::clone(peers)))))
 }
 
 /// What becomes of an instance after a call.

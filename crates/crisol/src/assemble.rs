@@ -143,17 +143,20 @@ impl Assembly<'_> {
             Fault::at("pool", Report::error(Rule::BAD_RANGE, error.to_string()))
         })?;
         let (plan, limits) = (Arc::new(plan), self.limits(guest.limits));
+        let outgoing = adapter::outgoing(&plan);
         let mapping = linked.mapping().clone();
+        let undeclared = undeclared(&linked);
         Ok(Function {
             id: guest.id.clone(),
             mapping,
+            undeclared,
             plan: Arc::clone(&plan),
             max_execution: guest.limits.max_execution.unwrap_or(self.defaults.max_execution),
             instances: match self.engine.config().allocation {
                 Allocation::Pooling { instances } => u64::from(instances),
                 _ => u64::MAX,
             },
-            pool: Pool::new(Instances { linked, plan, limits }, config),
+            pool: Pool::new(Instances { linked, plan, limits, outgoing }, config),
         })
     }
 
@@ -219,6 +222,13 @@ fn link_fault(error: LinkError) -> Fault {
         _ => ("imports", BAD_CODE),
     };
     Fault::at(field, Report::error(rule, chain(&error)))
+}
+
+/// What a function would have to declare for all that its code imports.
+fn undeclared(linked: &Linked) -> BTreeSet<&'static str> {
+    let imports = linked.imports().iter();
+    let missing = imports.filter(|import| import.callable && !import.granted);
+    missing.filter_map(|import| import.interface.and_then(Imports::token_for)).collect()
 }
 
 /// What to do about imports that are not declared.

@@ -1,5 +1,6 @@
 //! What the layers below say went wrong, as the one vocabulary that callers know.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crisol_core::{CallError, EntryId, Spent};
@@ -20,6 +21,8 @@ pub(crate) struct Ended<'a> {
     pub(crate) making: Duration,
     /// Instances that the engine may hold.
     pub(crate) instances: u64,
+    /// The imports that the function's code has and its entry does not declare.
+    pub(crate) undeclared: &'a BTreeSet<&'static str>,
 }
 
 impl Ended<'_> {
@@ -28,7 +31,7 @@ impl Ended<'_> {
         match failure {
             Failure::Denied(denial) => CallError::Denied {
                 id,
-                fix: fix(&denial),
+                fix: self.fix(&denial),
                 interface: denial.interface,
                 function: denial.function,
             },
@@ -65,16 +68,23 @@ impl Ended<'_> {
         }
     }
 
+    /// What to do about a denied call. One answer is to be enough: a guest that prints, say, calls
+    /// `wasi:filesystem` first, and would fail at the next interface with that alone added.
+    fn fix(&self, denial: &Denial) -> String {
+        let Some(token) = Imports::token_for(&denial.interface).filter(|_| denial.offered) else {
+            return "no import grants it, since this host has no such function".to_owned();
+        };
+        let others = self.undeclared.iter().filter(|other| **other != token);
+        let others: Vec<_> = others.map(|other| format!("`{other}`")).collect();
+        let fix = format!("add `{token}` to its `imports`");
+        if others.is_empty() {
+            return fix;
+        }
+        format!("{fix}; its code may also need {}, undeclared too", others.join(", "))
+    }
+
     fn deadline(&self, guest: Duration, host: Duration) -> CallError {
         let spent = Spent { queue: self.queue, guest: self.making + guest, host };
         CallError::Deadline { id: self.id.clone(), limit: self.limit, spent }
-    }
-}
-
-/// What to do about a denied call.
-fn fix(denial: &Denial) -> String {
-    match Imports::token_for(&denial.interface) {
-        Some(token) if denial.offered => format!("add `{token}` to its `imports`"),
-        _ => "no import grants it, since this host has no such function".to_owned(),
     }
 }

@@ -1,5 +1,6 @@
 //! One function, assembled: what a call goes through.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ use crate::failure::Ended;
 pub(crate) struct Function {
     pub(crate) id: EntryId,
     pub(crate) mapping: Mapping,
+    /// The imports that its code has and its entry does not declare, for the error of calling one.
+    pub(crate) undeclared: BTreeSet<&'static str>,
     /// What the guest sees of the outside; the pool makes instances by the same.
     pub(crate) plan: Arc<Plan>,
     pub(crate) max_execution: Duration,
@@ -33,7 +36,8 @@ impl Function {
 
     fn ended(&self, limit: Option<Duration>) -> Ended<'_> {
         let (queue, making) = (Duration::ZERO, Duration::ZERO);
-        Ended { id: &self.id, limit, queue, making, instances: self.instances }
+        let (instances, undeclared) = (self.instances, &self.undeclared);
+        Ended { id: &self.id, limit, queue, making, instances, undeclared }
     }
 
     /// Runs one call. Lowering has been done, before anything waits; `lowered` is what came of it.
@@ -67,7 +71,8 @@ impl Function {
         let mut lease =
             checked_out.await.map_err(|refused| ended.by_refusal(refused, chained()))?;
 
-        let outcome = lease.worker().instance.call(&args, deadline).await;
+        let running = lease.worker().instance.call(&args, deadline);
+        let outcome = crisol_wasi::on_behalf_of(context.id(), running).await;
         let ended = Ended { queue: lease.waited(), making: lease.making(), ..ended };
         lease.give_back(fate(&outcome));
         let result = outcome.map_err(|failure| ended.by_failure(failure))?;

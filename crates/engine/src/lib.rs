@@ -39,8 +39,8 @@ pub use host::Surroundings;
 pub use inspect::{CodeLimits, TooLarge};
 pub use instance::Instance;
 pub use limits::Limits;
-pub use outgoing::{Outgoing, Reach, Unreachable};
 pub use link::{Import, LinkError, Linked, Profile};
+pub use outgoing::{Outgoing, Reach, Unreachable};
 
 /// A component value: what lowering gives, a call takes and gives, and lifting takes.
 pub use wasmtime::component::Val;

@@ -23,7 +23,9 @@ struct Window {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Log it, and before it that so many were left out, if any.
-    Log { left_out: u64 },
+    Log {
+        left_out: u64,
+    },
     LeaveOut,
 }
 

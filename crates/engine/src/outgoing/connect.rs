@@ -24,9 +24,8 @@ pub(super) struct Tls {
     config: Option<Arc<ClientConfig>>,
 }
 
-static DEFAULT: LazyLock<Tls> = LazyLock::new(|| {
-    Tls::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
-});
+static DEFAULT: LazyLock<Tls> =
+    LazyLock::new(|| Tls::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }));
 
 impl Default for Tls {
     fn default() -> Self {

@@ -5,6 +5,7 @@
 mod folders;
 mod mounts;
 mod network;
+mod page;
 mod plan;
 mod stdio;
 mod support;

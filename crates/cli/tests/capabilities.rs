@@ -1,0 +1,79 @@
+//! One guest that reads a file, a variable and the clock: the right thing with the capability, and the
+//! line to add without it.
+
+mod support;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use support::{App, Run, Tested};
+
+/// An app of the probe's `read-file`, `env-var` and `now-ms`, with these imports.
+fn app(imports: &str) -> Tested<App> {
+    let hash = crisol_fixtures::sha256("probe");
+    let mut entries = "
+  - {name: files, kind: fs.directory, directory: ./files, auto_init: true}
+  - {name: store, kind: env.storage.file, path: ./app.env}
+  - {name: key, kind: env.variable, storage: store, variable: KEY}
+"
+    .to_owned();
+    for (name, method) in [("read", "read-file"), ("key_of", "env-var"), ("now", "now-ms")] {
+        entries += &format!(
+            "  - name: {name}
+    kind: function.wasm
+    fs: assets
+    path: /probe.wasm
+    hash: sha256:{hash}
+    method: {method}
+    imports: [{imports}]
+    wasi:
+      mounts: [{{fs: files, guest: /data, read_only: true}}]
+      env: [{{id: key, name: KEY, required: true}}]
+"
+        );
+    }
+    let app = App::new(&entries, &["probe"])?;
+    std::fs::create_dir(app.path().join("files"))?;
+    std::fs::write(app.path().join("files/x"), "what is in x")?;
+    std::fs::write(app.path().join("app.env"), "KEY='a value'\n")?;
+    Ok(app)
+}
+
+fn failed(run: &Run, words: &[&str]) {
+    assert_eq!((run.code.unwrap_or(0), run.stdout.as_str()), (2, ""), "{run:?}");
+    assert!(words.iter().all(|word| run.stderr.contains(word)), "{run:?}");
+}
+
+#[test]
+fn a_file_a_variable_and_the_clock_are_read_with_the_capability() -> Tested {
+    let app = app("\"wasi:cli\", \"wasi:io\", \"wasi:filesystem\", \"wasi:clocks\"")?;
+    assert_eq!(app.run(&["call", "myns:read", "/data/x"])?.stdout, "\"what is in x\"\n");
+    assert_eq!(app.run(&["call", "myns:key_of", "KEY"])?.stdout, "\"a value\"\n");
+    let before = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    let told: u128 = app.run(&["call", "myns:now"])?.stdout.trim().parse()?;
+    let after = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    assert!((before..=after).contains(&told), "{before} {told} {after}");
+
+    // With the capability, and without what it is for.
+    let outside = app.run(&["call", "myns:read", "/etc/passwd"])?;
+    assert_eq!((outside.code, outside.stdout.as_str()), (Some(1), ""), "{outside:?}");
+    assert_eq!(app.run(&["call", "myns:key_of", "HOME"])?.stdout, "null\n");
+    std::fs::write(app.path().join("app.env"), "")?;
+    let missing = app.run(&["call", "myns:key_of", "KEY"])?;
+    failed(&missing, &["`KEY` is required and has no value", "set `KEY` in `myns:store`"]);
+    Ok(())
+}
+
+#[test]
+fn without_the_capability_one_error_has_all_the_lines_to_add() -> Tested {
+    let app = app("")?;
+    for (call, token) in [
+        (&["call", "myns:read", "/data/x"][..], "wasi:filesystem"),
+        (&["call", "myns:key_of", "KEY"], "wasi:cli"),
+        (&["call", "myns:now"], "wasi:clocks"),
+    ] {
+        let run = app.run(call)?;
+        let add = format!("add `{token}` to its `imports`; its code may also need");
+        failed(&run, &["which its entry does not import", &add, "`wasi:io`"]);
+    }
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! Variables, at the moment of the call and in every kind of pool.
+
+use crate::support::{ALL, App, call};
+
+const POOLS: [(&str, &str); 5] = [
+    ("inline", "{type: inline}"),
+    ("lazy", "{type: lazy, max_size: 2}"),
+    ("fixed", "{type: static, workers: 1, size: 3, warm_start: true}"),
+    ("adaptive", "{type: adaptive, max_size: 3, warm_start: true}"),
+    ("reused", "{type: static, workers: 1, size: 2, warm_start: true, max_instance_reuse: 100}"),
+];
+
+#[tokio::test]
+async fn a_changed_value_is_seen_by_the_next_call_in_every_pool_with_ready_instances() {
+    let mut app = App::new()
+        .entry("{name: store, kind: env.storage.file, path: ./app.env}")
+        .entry("{name: key, kind: env.variable, storage: store, variable: KEY}");
+    for (name, pool) in POOLS {
+        let env = "wasi: {env: [{id: key, name: API_KEY, required: true}]}";
+        let more = format!("imports: {ALL}, pool: {pool}, {env}");
+        app = app.guest_as(name, "probe", "env-var", &more);
+    }
+    let file = app.outside("app/app.env");
+    std::fs::write(&file, "KEY=one\n").unwrap();
+    let runtime = app.load();
+    runtime.warm().await.unwrap();
+    for value in ["one", "two", "2", "three"] {
+        std::fs::write(&file, format!("KEY={value}\n")).unwrap();
+        for (name, _) in POOLS {
+            for _ in 0..3 {
+                let seen = call(&runtime, name, ("API_KEY",)).await;
+                assert_eq!(seen, format!("{value:?}"), "{name}");
+            }
+        }
+    }
+    std::fs::write(&file, "OTHER=1\n").unwrap();
+    for (name, _) in POOLS {
+        let failed = call(&runtime, name, ("API_KEY",)).await;
+        assert!(
+            failed.contains(
+                "the variable `API_KEY` is required and has no value: set `KEY` in `a:store`"
+            ),
+            "{name}: {failed}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_guest_sees_the_variables_of_its_entry_and_none_of_the_host() {
+    let app = App::new()
+        .entry("{name: store, kind: env.storage.static, values: {A: \"1\", UNNAMED: \"2\"}}")
+        .entry("{name: os, kind: env.storage.os}")
+        .entry("{name: a, kind: env.variable, storage: store, variable: A}")
+        .entry("{name: b, kind: env.variable, storage: os, variable: CRISOL_TEST_NOT_SET, default: standard}")
+        .entry("{name: c, kind: env.variable, storage: os, variable: CRISOL_TEST_NOT_SET}")
+        .guest("probe", "all-env", &format!("imports: {ALL}, wasi: {{env: [{{id: a, name: A}}, {{id: b, name: B}}, {{id: c, name: C}}]}}"))
+        .guest_as("bare", "probe", "all-env", &format!("imports: {ALL}"))
+        .guest_as("arguments", "probe", "args", &format!("imports: {ALL}"));
+    let runtime = app.load();
+    assert!(std::env::vars().count() > 0, "the host has variables that could leak");
+    assert_eq!(call(&runtime, "all_env", ()).await, r#"[["A","1"],["B","standard"]]"#);
+    assert_eq!(call(&runtime, "bare", ()).await, "[]");
+    assert_eq!(call(&runtime, "arguments", ()).await, "[]");
+}

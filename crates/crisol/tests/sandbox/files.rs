@@ -1,0 +1,142 @@
+//! Files, through a guest that has them by its standard library.
+
+use std::os::unix::fs::symlink;
+
+use crate::support::{ALL, App, call};
+
+const METHODS: [&str; 11] = [
+    "read-file",
+    "write-file",
+    "list-dir",
+    "make-dir",
+    "remove-file",
+    "move-file",
+    "truncate-file",
+    "touch",
+    "hard-link",
+    "sym-link",
+    "open-many",
+];
+
+fn app(read_only: bool) -> App {
+    let mut app = App::new();
+    let more = format!(
+        "imports: {ALL}, limits: {{max_execution_ms: 20000}}, wasi: {{mounts: [{{fs: data, guest: /data, read_only: {read_only}}}]}}"
+    );
+    for method in METHODS {
+        app = app.guest("probe", method, &more);
+    }
+    std::fs::write(app.data("x"), "inside").unwrap();
+    app
+}
+
+#[tokio::test]
+async fn no_path_and_no_link_leads_a_guest_out_of_its_mount() {
+    let app = app(false);
+    symlink(app.outside("secret"), app.data("absolute")).unwrap();
+    symlink("../../secret", app.data("relative")).unwrap();
+    symlink("/proc/self/environ", app.data("environ")).unwrap();
+    symlink("/dev/zero", app.data("zero")).unwrap();
+    let runtime = app.load();
+    assert_eq!(call(&runtime, "read_file", ("/data/x",)).await, "\"inside\"");
+    let secret = app.outside("secret").display().to_string();
+    for path in [
+        "/data/../../secret",
+        "/data/absolute",
+        "/data/relative",
+        "/data/environ",
+        "/data/zero",
+        "/proc/self/environ",
+        "/dev/zero",
+        "/etc/passwd",
+        "../secret",
+        &secret,
+    ] {
+        let read = call(&runtime, "read_file", (path,)).await;
+        assert!(read.starts_with("err: "), "{path}: {read}");
+        let written = call(&runtime, "write_file", (path, "!")).await;
+        assert!(written.starts_with("err: "), "{path}: {written}");
+        let linked = call(&runtime, "hard_link", (path, "/data/stolen")).await;
+        // A link to a link is a link, and leads no further than it.
+        let read = call(&runtime, "read_file", ("/data/stolen",)).await;
+        assert!(read.starts_with("err: "), "{path}: {linked} {read}");
+        let _was_it_made = std::fs::remove_file(app.data("stolen"));
+        let moved = call(&runtime, "move_file", ("/data/x", path)).await;
+        if moved == "null" {
+            // In the place of a link of the mount, which is inside it.
+            std::fs::write(app.data("x"), "inside").unwrap();
+        }
+    }
+    let made = call(&runtime, "sym_link", (&secret, "/data/out")).await;
+    assert!(made.starts_with("err: "), "{made}");
+    call(&runtime, "sym_link", ("../../secret", "/data/up")).await;
+    let read = call(&runtime, "read_file", ("/data/up",)).await;
+    assert!(read.starts_with("err: "), "{read}");
+    assert_eq!(std::fs::read_to_string(app.outside("secret")).unwrap(), "the host's own");
+}
+
+#[tokio::test]
+async fn nothing_that_changes_a_read_only_mount_works_for_a_guest() {
+    let app = app(true);
+    std::fs::create_dir(app.data("empty")).unwrap();
+    let runtime = app.load();
+    let before = std::fs::metadata(app.data("x")).unwrap().modified().unwrap();
+    for (name, args) in [
+        ("write_file", vec!["/data/new", "!"]),
+        ("write_file", vec!["/data/x", "!"]),
+        ("make_dir", vec!["/data/d"]),
+        ("remove_file", vec!["/data/x"]),
+        ("move_file", vec!["/data/x", "/data/y"]),
+        ("touch", vec!["/data/x"]),
+        ("hard_link", vec!["/data/x", "/data/y"]),
+        ("sym_link", vec!["x", "/data/y"]),
+    ] {
+        let refused = call(&runtime, name, &args).await;
+        assert!(refused.starts_with("err: "), "{name} {args:?}: {refused}");
+    }
+    let refused = call(&runtime, "truncate_file", ("/data/x", 0)).await;
+    assert!(refused.starts_with("err: "), "{refused}");
+    assert_eq!(call(&runtime, "list_dir", ("/data",)).await, r#"["empty","x"]"#);
+    assert_eq!(std::fs::read_to_string(app.data("x")).unwrap(), "inside");
+    assert_eq!(std::fs::metadata(app.data("x")).unwrap().modified().unwrap(), before);
+}
+
+#[tokio::test]
+async fn ten_thousand_handles_are_refused_and_the_next_call_has_its_own() {
+    let app = app(true);
+    let runtime = app.load();
+    for _ in 0..3 {
+        let told = call(&runtime, "open_many", ("/data/x", 10_000)).await;
+        let got: Option<u64> = serde_json::from_str::<serde_json::Value>(&told)
+            .ok()
+            .and_then(|told| told.get(0)?.as_u64());
+        // Refused softly, or by the end of the call; in no case are they had.
+        assert!(got.is_none_or(|got| got < 1024), "{told}");
+    }
+    let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    assert!(open < 1000, "{open} descriptors are left open");
+    assert_eq!(call(&runtime, "open_many", ("/data/x", 100)).await, "[100,null]");
+}
+
+#[tokio::test]
+async fn a_pipe_holds_its_call_until_the_deadline_and_a_sparse_file_costs_no_more_than_memory() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let limits = "limits: {max_execution_ms: 300, max_memory_bytes: 20000000}";
+    let mounts = "wasi: {mounts: [{fs: data, guest: /data}]}";
+    let app =
+        App::new().guest("probe", "read-file", &format!("imports: {ALL}, {limits}, {mounts}"));
+    mknodat(CWD, app.data("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    std::fs::File::create(app.data("sparse")).unwrap().set_len(1 << 30).unwrap();
+    std::fs::write(app.data("x"), "inside").unwrap();
+    let runtime = app.load();
+    let (held, other) = tokio::join!(
+        call(&runtime, "read_file", ("/data/pipe",)),
+        call(&runtime, "read_file", ("/data/x",))
+    );
+    assert!(held.starts_with("failed: ") && held.contains("300"), "{held}");
+    assert_eq!(other, "\"inside\"");
+    let sparse = call(&runtime, "read_file", ("/data/sparse",)).await;
+    assert!(sparse.starts_with("failed: ") || sparse.starts_with("err: "), "{sparse}");
+    // Whoever waits at the pipe still is let go, or the test's own runtime would wait for it.
+    drop(std::fs::File::options().read(true).write(true).open(app.data("pipe")));
+}

@@ -1,0 +1,11 @@
+//! What real guests reach of the host through a whole app: nothing but what their entries name.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod environment;
+mod files;
+mod network;
+mod output;
+mod preview1;
+mod support;
+mod versions;

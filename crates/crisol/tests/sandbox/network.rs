@@ -1,0 +1,101 @@
+//! The network, by import and by list.
+
+use std::net::{TcpListener, UdpSocket};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::support::{ALL, App, Log, call};
+
+#[tokio::test]
+async fn http_needs_the_import_and_the_list_and_the_log_has_the_line_to_add() {
+    let (log, _guard) = Log::start();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let some = ALL.replace(", \"wasi:http\"", "");
+    let app = App::new()
+        .guest_as("undeclared", "fetch", "get", &format!("imports: {some}"))
+        .guest_as("unlisted", "fetch", "get", &format!("imports: {ALL}"))
+        .guest_as(
+            "elsewhere",
+            "fetch",
+            "get",
+            &format!("imports: {ALL}, wasi: {{network: [\"127.0.0.1:1\", \"*:*\"]}}"),
+        )
+        .guest_as(
+            "listed",
+            "fetch",
+            "get",
+            &format!("imports: {ALL}, wasi: {{network: [\"{address}\"]}}"),
+        )
+        .guest_as(
+            "by_name",
+            "fetch",
+            "get",
+            &format!("imports: {ALL}, wasi: {{network: [\"localhost:{}\"]}}", address.port()),
+        );
+    let runtime = app.load();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut seen = [0; 1024];
+            let _whole = stream.read(&mut seen).await;
+            let _told = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await;
+        }
+    });
+    let url = (format!("http://{address}/"),);
+    assert_eq!(call(&runtime, "listed", &url).await, r#""200\n2\nhi""#);
+    let named = (format!("http://localhost:{}/", address.port()),);
+    assert_eq!(call(&runtime, "by_name", &named).await, r#""200\n2\nhi""#);
+    let denied = call(&runtime, "undeclared", &url).await;
+    assert!(denied.contains("add `wasi:http` to its `imports`"), "{denied}");
+    for name in ["unlisted", "elsewhere", "by_name"] {
+        let refused = call(&runtime, name, &url).await;
+        // `localhost` is listed by name: its address is another spelling of the peer and is not.
+        assert!(refused.contains("HttpRequestDenied"), "{name}: {refused}");
+    }
+    let line = format!("`{address}` is not in `wasi.network` of `a:elsewhere`: add `{address}`");
+    assert!(log.text().contains(&line), "{}", log.text());
+}
+
+#[tokio::test]
+async fn sockets_need_the_import_and_the_list() {
+    let (log, _guard) = Log::start();
+    let (tcp, udp) =
+        (TcpListener::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let (tcp, udp) = (
+        tcp.local_addr().map(|it| (it, tcp)).unwrap(),
+        udp.local_addr().map(|it| (it, udp)).unwrap(),
+    );
+    let some = ALL.replace("\"wasi:sockets\", ", "");
+    let mut app = App::new();
+    for method in ["connect-to", "send-to", "look-up", "listen-at"] {
+        let name = |kind: &str| format!("{kind}_{}", method.replace('-', "_"));
+        let list = format!("wasi: {{network: [\"{}\", \"{}\"]}}", tcp.0, udp.0);
+        app = app
+            .guest_as(&name("undeclared"), "probe", method, &format!("imports: {some}, {list}"))
+            .guest_as(&name("unlisted"), "probe", method, &format!("imports: {ALL}"))
+            .guest_as(&name("listed"), "probe", method, &format!("imports: {ALL}, {list}"));
+    }
+    let runtime = app.load();
+    let (tcp_at, udp_at) = ((tcp.0.to_string(),), (udp.0.to_string(),));
+    for (name, at) in [("connect_to", &tcp_at), ("send_to", &udp_at)] {
+        assert_eq!(call(&runtime, &format!("listed_{name}"), at).await, "null", "{name}");
+        let refused = call(&runtime, &format!("unlisted_{name}"), at).await;
+        assert!(refused.contains("ermission denied"), "{name}: {refused}");
+        let denied = call(&runtime, &format!("undeclared_{name}"), at).await;
+        assert!(denied.contains("add `wasi:sockets` to its `imports`"), "{name}: {denied}");
+    }
+    let elsewhere = call(&runtime, "listed_connect_to", ("127.0.0.1:1",)).await;
+    assert!(elsewhere.contains("ermission denied"), "{elsewhere}");
+    assert!(
+        log.text().contains("refused to reach `127.0.0.1:1`: add `127.0.0.1:1`"),
+        "{}",
+        log.text()
+    );
+    assert!(log.text().contains(" call="), "{}", log.text());
+    for kind in ["listed", "unlisted"] {
+        let listening = call(&runtime, &format!("{kind}_listen_at"), ("127.0.0.1:0",)).await;
+        assert!(listening.starts_with("err: "), "{listening}");
+        let name = call(&runtime, &format!("{kind}_look_up"), ("localhost",)).await;
+        assert!(name.starts_with("err: "), "{kind}: a list without names looks none up: {name}");
+    }
+}

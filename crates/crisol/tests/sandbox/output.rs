@@ -1,0 +1,37 @@
+//! Standard streams of functions.
+
+use crate::support::{ALL, App, Log, call};
+
+#[tokio::test]
+async fn each_line_is_logged_with_its_function_and_its_call() {
+    let (log, _guard) = Log::start();
+    let more =
+        format!("imports: {ALL}, pool: {{type: static, workers: 1, size: 2, warm_start: true}}");
+    let runtime = App::new().guest("probe", "print", &more).load();
+    runtime.warm().await.unwrap();
+    call(&runtime, "print", ("one\n", "two\n")).await;
+    call(&runtime, "print", ("three\n", "")).await;
+    let text = log.text();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("crisol::guest")).collect();
+    let [one, two, three] = lines[..] else { panic!("{text}") };
+    let call_of = |line: &str| {
+        let (_, rest) = line.split_once(" call=").unwrap();
+        rest.split(' ').next().unwrap().to_owned()
+    };
+    assert!(one.contains("one function=a:print") && one.contains("stdout"), "{one}");
+    assert!(two.contains("two function=a:print") && two.contains("stderr"), "{two}");
+    assert_eq!(call_of(one), call_of(two));
+    assert_ne!(call_of(one), call_of(three));
+}
+
+#[tokio::test]
+async fn a_guest_that_talks_without_end_does_not_fill_the_log() {
+    let (log, _guard) = Log::start();
+    let runtime = App::new().guest("probe", "print", &format!("imports: {ALL}")).load();
+    call(&runtime, "print", ("x\n".repeat(30_000), "")).await;
+    let text = log.text();
+    let lines = text.lines().filter(|line| line.contains("stream=")).count();
+    // A thousand for each second that it took; the rest is counted and told.
+    assert!((1000..30_000).contains(&lines), "{lines}");
+    assert!(text.contains("the guest wrote too many lines"), "the log says so");
+}

@@ -1,0 +1,130 @@
+//! Core modules of preview 1: every call that changes a folder, against a read-only mount.
+
+use crate::support::{App, call};
+
+/// The calls, by number: what each pushes, on the preopened folder 3. The text at 0 is `x`, at 8 `new`.
+const CALLS: [(&str, &str); 14] = [
+    (
+        "create",
+        "(call $path_open (i32.const 3) (i32.const 0) (i32.const 8) (i32.const 3) (i32.const 1) (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 64))",
+    ),
+    (
+        "create-exclusive",
+        "(call $path_open (i32.const 3) (i32.const 0) (i32.const 8) (i32.const 3) (i32.const 5) (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 64))",
+    ),
+    (
+        "truncate",
+        "(call $path_open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8) (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 64))",
+    ),
+    (
+        "open to write",
+        "(call $path_open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 64))",
+    ),
+    ("mkdir", "(call $path_create_directory (i32.const 3) (i32.const 8) (i32.const 3))"),
+    ("rmdir", "(call $path_remove_directory (i32.const 3) (i32.const 16) (i32.const 5))"),
+    ("unlink", "(call $path_unlink_file (i32.const 3) (i32.const 0) (i32.const 1))"),
+    (
+        "rename",
+        "(call $path_rename (i32.const 3) (i32.const 0) (i32.const 1) (i32.const 3) (i32.const 8) (i32.const 3))",
+    ),
+    (
+        "link",
+        "(call $path_link (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 3) (i32.const 8) (i32.const 3))",
+    ),
+    (
+        "symlink",
+        "(call $path_symlink (i32.const 0) (i32.const 1) (i32.const 3) (i32.const 8) (i32.const 3))",
+    ),
+    (
+        "set times",
+        "(call $path_filestat_set_times (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i64.const 0) (i64.const 0) (i32.const 5))",
+    ),
+    (
+        "leave",
+        "(call $path_open (i32.const 3) (i32.const 0) (i32.const 24) (i32.const 9) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 64))",
+    ),
+    (
+        "set size of a file",
+        "(block (result i32) (drop (call $open_x)) (call $fd_filestat_set_size (i32.load (i32.const 64)) (i64.const 0)))",
+    ),
+    (
+        "set times of a file",
+        "(block (result i32) (drop (call $open_x)) (call $fd_filestat_set_times (i32.load (i32.const 64)) (i64.const 0) (i64.const 0) (i32.const 5)))",
+    ),
+];
+
+fn module() -> String {
+    let types = [
+        ("path_open", "i32 i32 i32 i32 i32 i64 i64 i32 i32"),
+        ("path_create_directory", "i32 i32 i32"),
+        ("path_remove_directory", "i32 i32 i32"),
+        ("path_unlink_file", "i32 i32 i32"),
+        ("path_rename", "i32 i32 i32 i32 i32 i32"),
+        ("path_link", "i32 i32 i32 i32 i32 i32 i32"),
+        ("path_symlink", "i32 i32 i32 i32 i32"),
+        ("path_filestat_set_times", "i32 i32 i32 i32 i64 i64 i32"),
+        ("fd_filestat_set_size", "i32 i64"),
+        ("fd_filestat_set_times", "i32 i64 i64 i32"),
+    ];
+    let mut text = "(module\n".to_owned();
+    for (name, params) in types {
+        text += &format!(
+            "(import \"wasi_snapshot_preview1\" \"{name}\" (func ${name} (param {params}) (result i32)))\n"
+        );
+    }
+    text += "(memory (export \"memory\") 1)
+(data (i32.const 0) \"x\") (data (i32.const 8) \"new\") (data (i32.const 16) \"empty\") (data (i32.const 24) \"../secret\")
+(func $open_x (result i32) (call $path_open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 64)))
+(func (export \"f\") (param i32) (result i32)\n";
+    for (at, (_, code)) in CALLS.iter().enumerate() {
+        text += &format!("(if (i32.eq (local.get 0) (i32.const {at})) (then (return {code})))\n");
+    }
+    text + "(call $open_x)))"
+}
+
+fn entry(more: &str) -> String {
+    let source = module().replace('\n', "\n    ");
+    format!("name: f\nkind: function.wat\nmethod: f\n{more}source: |\n    {source}\n")
+}
+
+#[tokio::test]
+async fn every_call_of_preview_1_that_changes_a_read_only_mount_is_refused() {
+    let mount = |read_only: bool| {
+        format!(
+            "imports: [wasi1]\nwasi: {{mounts: [{{fs: data, guest: /data, read_only: {read_only}}}]}}\n"
+        )
+    };
+    let app = App::new().entry(&entry(&mount(true)));
+    std::fs::write(app.data("x"), "inside").unwrap();
+    std::fs::create_dir(app.data("empty")).unwrap();
+    std::fs::write(app.outside("app/secret"), "outside").unwrap();
+    let runtime = app.load();
+    let x = || std::fs::metadata(app.data("x")).unwrap();
+    let before = x().modified().unwrap();
+    assert_eq!(call(&runtime, "f", (CALLS.len(),)).await, "0", "reading works");
+    for (at, (name, _)) in CALLS.iter().enumerate() {
+        let code = call(&runtime, "f", (at,)).await;
+        // ACCES, BADF, NOTCAPABLE, PERM, ROFS.
+        assert!(["2", "8", "76", "63", "69"].contains(&code.as_str()), "{name}: {code}");
+    }
+    let mut names: Vec<_> =
+        app.data("").read_dir().unwrap().map(|it| it.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["empty", "x"]);
+    assert_eq!((x().len(), x().modified().unwrap()), (6, before));
+
+    // The same calls on a mount that may be written: so it is the mount that refuses, not the test.
+    let app = App::new().entry(&entry(&mount(false)));
+    std::fs::write(app.data("x"), "inside").unwrap();
+    let runtime = app.load();
+    assert_eq!(call(&runtime, "f", (10,)).await, "0", "set times");
+    assert_eq!(call(&runtime, "f", (0,)).await, "0", "create");
+    assert!(app.data("new").exists());
+}
+
+#[tokio::test]
+async fn preview_1_is_granted_by_one_token_and_denied_without_it() {
+    let app = App::new().entry(&entry("wasi: {mounts: [{fs: data, guest: /data}]}\n"));
+    let told = call(&app.load(), "f", (0,)).await;
+    assert!(told.starts_with("failed: ") && told.contains("to its `imports`"), "{told}");
+}

@@ -1,0 +1,117 @@
+//! An app on disk with what no guest may reach beside it, and the log of what happens.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use crisol::{Allocation, CallError, EngineConfig, Runtime};
+use serde::Serialize;
+use tempfile::TempDir;
+
+pub(crate) const ALL: &str = "[\"wasi:cli\", \"wasi:io\", \"wasi:clocks\", \"wasi:filesystem\", \"wasi:random\", \"wasi:sockets\", \"wasi:http\"]";
+
+pub(crate) struct App {
+    dir: TempDir,
+    entries: String,
+}
+
+impl App {
+    pub(crate) fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        std::fs::create_dir_all(dir.path().join("app/data")).unwrap();
+        std::fs::write(dir.path().join("secret"), "the host's own").unwrap();
+        let guests = crisol_fixtures::dir();
+        let entries = format!(
+            "namespace: a\nentries:\n  - {{name: guests, kind: fs.directory, directory: {:?}}}\n  - {{name: data, kind: fs.directory, directory: ./data}}\n",
+            guests.display().to_string()
+        );
+        Self { dir, entries }
+    }
+
+    pub(crate) fn outside(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    pub(crate) fn data(&self, path: &str) -> PathBuf {
+        self.dir.path().join("app/data").join(path)
+    }
+
+    /// One more entry, in flow style or as lines.
+    pub(crate) fn entry(mut self, entry: &str) -> Self {
+        let lines: Vec<_> = entry.lines().collect();
+        self.entries += &format!("  - {}\n", lines.join("\n    "));
+        self
+    }
+
+    /// A method of a guest as an entry of the same name, `_` for `-`.
+    pub(crate) fn guest(self, guest: &str, method: &str, more: &str) -> Self {
+        self.guest_as(&method.replace('-', "_"), guest, method, more)
+    }
+
+    pub(crate) fn guest_as(self, name: &str, guest: &str, method: &str, more: &str) -> Self {
+        let hash = crisol_fixtures::sha256(guest);
+        self.entry(&format!(
+            "{{name: {name}, kind: function.wasm, fs: guests, path: /{guest}.wasm, hash: \"sha256:{hash}\", method: {method}, {more}}}"
+        ))
+    }
+
+    pub(crate) fn load(&self) -> Runtime {
+        let app = self.dir.path().join("app");
+        std::fs::write(app.join("_index.yaml"), &self.entries).unwrap();
+        let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
+        match Runtime::builder().app(app).engine(engine).load() {
+            Ok(runtime) => runtime,
+            Err(error) => panic!("{error}\n{}", self.entries),
+        }
+    }
+}
+
+/// What a function that may fail answers: what it gives as JSON, or the text of its own error after
+/// `err: `. A call that fails otherwise is told whole, after `failed: `.
+pub(crate) async fn call(runtime: &Runtime, name: &str, args: impl Serialize) -> String {
+    match runtime.call::<serde_json::Value>(&format!("a:{name}"), args).await {
+        Ok(value) => value.to_string(),
+        Err(CallError::Function { error, .. }) => format!("err: {error:?}"),
+        Err(error) => {
+            let mut text = format!("failed: {error}");
+            let mut next = std::error::Error::source(&error);
+            while let Some(source) = next {
+                text += &format!(": {source}");
+                next = source.source();
+            }
+            text
+        }
+    }
+}
+
+/// What is logged by this thread.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .without_time()
+            .with_ansi(false)
+            .with_env_filter("info")
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
