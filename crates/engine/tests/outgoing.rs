@@ -4,21 +4,24 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use crisol_engine::{Failure, Limits, Outgoing, Reach, Surroundings, Unreachable, Val};
 use support::{Guest, Tested, soon};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
+};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::{ServerConfig, version};
 
-/// Answers every question with one address, and remembers the questions.
-struct At(SocketAddr, Mutex<Vec<String>>);
+/// Answers every question with one address; remembers the questions, and how many requests came.
+struct At(SocketAddr, Mutex<Vec<String>>, AtomicUsize);
 
 #[async_trait]
 impl Reach for At {
@@ -86,10 +89,17 @@ async fn behave(mut stream: impl AsyncRead + AsyncWrite + Unpin, manner: Manner)
 
 async fn server(manner: Manner) -> Tested<Arc<At>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let at = Arc::new(At(listener.local_addr()?, Mutex::default()));
+    let at = Arc::new(At(listener.local_addr()?, Mutex::default(), AtomicUsize::new(0)));
+    let served = Arc::clone(&at);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(behave(stream, manner));
+            let mut stream = tokio::io::BufReader::new(stream);
+            let served = Arc::clone(&served);
+            tokio::spawn(async move {
+                let _it_came = stream.fill_buf().await;
+                served.2.fetch_add(1, Ordering::Relaxed);
+                behave(stream, manner).await
+            });
         }
     });
     Ok(at)
@@ -193,6 +203,28 @@ async fn connections_at_once_are_limited_and_free_again_after_the_call() -> Test
 }
 
 #[tokio::test]
+async fn a_connection_counts_for_as_long_as_it_is_open() -> Tested {
+    let at = server(Manner::NeverAnswers).await?;
+    let outgoing = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>).with_max_connections(2);
+    let url = Val::String("http://api.invalid/".to_owned());
+    let (two, one) = ([url.clone(), Val::U32(2)], [url, Val::U32(1)]);
+    let waiting = asked(Some(outgoing.clone()), "get-many", &two, 60_000);
+    let third = async {
+        while at.2.load(Ordering::Relaxed) < 2 {
+            tokio::task::yield_now().await;
+        }
+        asked(Some(outgoing.clone()), "get-many", &one, 60_000).await
+    };
+    let third = tokio::select! {
+        ended = waiting => panic!("nobody answered, and the call ended: {ended:?}"),
+        third = third => third,
+    };
+    let told = format!("{:?}", third??);
+    assert!(told.contains("1 failed, ErrorCode::ConnectionLimitReached"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn https_is_for_the_name_and_by_a_root_that_is_trusted() -> Tested {
     let made = rcgen::generate_simple_self_signed(vec!["api.invalid".to_owned()])?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
@@ -202,7 +234,7 @@ async fn https_is_for_the_name_and_by_a_root_that_is_trusted() -> Tested {
         .with_single_cert(vec![made.cert.der().clone()], key)?;
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let at = Arc::new(At(listener.local_addr()?, Mutex::default()));
+    let at = Arc::new(At(listener.local_addr()?, Mutex::default(), AtomicUsize::new(0)));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let acceptor = acceptor.clone();
