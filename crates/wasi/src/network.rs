@@ -162,7 +162,7 @@ impl Peers {
             found.map_err(|source| PeerError::Unresolved { host: host.to_owned(), source })?;
         let addresses = found.iter().map(|&ip| SocketAddr::new(ip, port));
         let reachable: Vec<SocketAddr> =
-            addresses.filter(|&to| leads_to(host, to.ip()) || self.lists(to)).collect();
+            addresses.filter(|&to| self.leads(host, to) || self.lists(to)).collect();
         match found.first() {
             Some(&first) if reachable.is_empty() => Err(PeerError::NotPublic {
                 function: self.function.clone(),
@@ -193,6 +193,16 @@ impl Peers {
             self.log(address, purpose);
         }
         allowed
+    }
+
+    /// Whether the name may lead to one of its addresses. `*` is every public host: this machine is
+    /// meant by a rule that says so.
+    fn leads(&self, host: &str, to: SocketAddr) -> bool {
+        let says = |rule: &NetworkRule| {
+            rule.allows_name(host, to.port())
+                && (rule.host != HostPattern::Any || public::is_public(to.ip()))
+        };
+        leads_to(host, to.ip()) && self.rules.rules().iter().any(says)
     }
 
     /// Whether a rule lists the address itself, or everything and the address is public.

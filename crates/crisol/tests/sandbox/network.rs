@@ -45,6 +45,8 @@ async fn http_needs_the_import_and_the_list_and_the_log_has_the_line_to_add() {
     assert_eq!(call(&runtime, "listed", &url).await, r#""200\n2\nhi""#);
     let named = (format!("http://localhost:{}/", address.port()),);
     assert_eq!(call(&runtime, "by_name", &named).await, r#""200\n2\nhi""#);
+    let inside = call(&runtime, "elsewhere", &named).await;
+    assert!(inside.contains("HttpRequestDenied"), "`*` is no way to this machine: {inside}");
     let denied = call(&runtime, "undeclared", &url).await;
     assert!(denied.contains("add `wasi:http` to its `imports`"), "{denied}");
     for name in ["unlisted", "elsewhere", "by_name"] {

@@ -130,6 +130,16 @@ async fn localhost_means_this_machine_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn every_host_is_not_this_machine_by_its_name() {
+    let (peers, fake) = peers(&["*:*", "api.example.com:443"]);
+    for name in ["localhost", "LocalHost.", "a.localhost", "127.1", "0x7f000001"] {
+        fake.answer(name, &["127.0.0.1", "::1"]);
+        let found = peers.reach(name, 8080).await;
+        assert!(matches!(found, Err(PeerError::NotPublic { .. })), "{name}: {found:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_http_may_not_reach_says_what_to_add() {
     let (peers, fake) = peers(&["*.example.com:443", "api.other.com:443"]);
     fake.answer("a.example.com", &["93.184.216.34"]);
