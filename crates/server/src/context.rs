@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use crate::tree::Outcome;
 
-/// The header that a request's id comes and goes in.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header that a request's id comes and goes in, unless its router says otherwise.
+pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest id that a client may choose.
 const LONGEST_ID: usize = 128;
@@ -23,14 +23,14 @@ const LONGEST_ID: usize = 128;
 pub struct RequestId(Arc<str>);
 
 impl RequestId {
-    /// The id that the headers hold, or a new one: a client's is taken when it is up to 128 letters,
+    /// The id that a header holds, or a new one: a client's is taken when it is up to 128 letters,
     /// digits or any of `-_.:+/=@`, so that it can neither forge a line of the log nor fill it.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, name: &HeaderName) -> Self {
         let sane = |text: &&str| {
             (1..=LONGEST_ID).contains(&text.len())
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:+/=@".contains(&b))
         };
-        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(sane);
+        let given = headers.get(name).and_then(|value| value.to_str().ok()).filter(sane);
         given.map_or_else(Self::fresh, |text| Self(text.into()))
     }
 
@@ -118,7 +118,8 @@ mod tests {
     use super::*;
 
     fn of(value: &'static str) -> RequestId {
-        RequestId::of(&HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static(value))]))
+        let headers = HeaderMap::from_iter([(REQUEST_ID.clone(), HeaderValue::from_static(value))]);
+        RequestId::of(&headers, &REQUEST_ID)
     }
 
     #[test]
@@ -128,13 +129,18 @@ mod tests {
             assert_ne!(of(bad).as_str(), bad);
         }
         let long = HeaderValue::from_str(&"a".repeat(LONGEST_ID + 1));
-        let headers = long.map(|value| HeaderMap::from_iter([(REQUEST_ID, value)]));
-        assert!(headers.is_ok_and(|headers| RequestId::of(&headers).as_str().len() < LONGEST_ID));
+        let headers = long.map(|value| HeaderMap::from_iter([(REQUEST_ID.clone(), value)]));
+        assert!(
+            headers.is_ok_and(
+                |headers| RequestId::of(&headers, &REQUEST_ID).as_str().len() < LONGEST_ID
+            )
+        );
     }
 
     #[test]
     fn made_ids_differ() {
         let none = HeaderMap::new();
-        assert_ne!(RequestId::of(&none), RequestId::of(&none));
+        let made = || RequestId::of(&none, &REQUEST_ID);
+        assert_ne!(made(), made());
     }
 }

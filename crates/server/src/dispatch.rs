@@ -14,9 +14,10 @@ use tracing::{Instrument, debug, error_span};
 
 use crate::activity::Activity;
 use crate::body::{Body, Timed};
-use crate::context::{Context, REQUEST_ID, RequestId};
+use crate::context::{Context, RequestId};
 use crate::site::Site;
 use crate::streams::Progress;
+use crate::tree::Outcome;
 
 /// What the requests of one connection share.
 pub(crate) struct Connection {
@@ -31,14 +32,17 @@ impl Connection {
     /// Answers one request.
     pub(crate) async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let busy = self.activity.begin();
-        let id = RequestId::of(request.headers());
+        let site = self.site.load_full();
+        let outcome = site.find(request.method(), request.uri().path());
+        let named = site.id_header(&outcome, request.uri().path()).clone();
+        let id = RequestId::of(request.headers(), &named);
         // Of the highest level, so that no log that has lines of this request is without its id.
         let span = error_span!("request", id = %id, method = %request.method(), path = request.uri().path());
         async move {
             let head = request.method() == Method::HEAD;
             let stamp = id.header_value();
-            let mut response = self.serve(id, request).await;
-            response.headers_mut().insert(REQUEST_ID, stamp);
+            let mut response = self.serve(&site, (id, outcome), request).await;
+            response.headers_mut().insert(named, stamp);
             if head {
                 response = without_body(response);
             }
@@ -50,14 +54,18 @@ impl Connection {
         .await
     }
 
-    async fn serve(&self, id: RequestId, request: Request<Incoming>) -> Response<Body> {
-        let site = self.site.load_full();
+    async fn serve(
+        &self,
+        site: &Site,
+        (id, outcome): (RequestId, Outcome),
+        request: Request<Incoming>,
+    ) -> Response<Body> {
         let method = request.method();
         let context = Context {
             id,
             peer: self.peer,
             secure: self.secure,
-            outcome: site.find(method, request.uri().path()),
+            outcome,
             deadline: None,
             read_timeout: site.timeouts.read,
         };
@@ -73,7 +81,7 @@ impl Connection {
         if method == Method::OPTIONS && request.uri().path() == "*" {
             return server_options();
         }
-        let response = site.answer(context, request.map(|body| bounded(body, &site))).await;
+        let response = site.answer(context, request.map(|body| bounded(body, site))).await;
         response.map(|body| body.holding(Box::new(permit)))
     }
 }

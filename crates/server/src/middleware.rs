@@ -27,9 +27,10 @@ pub enum Middleware {
     Compress,
     /// Refuses clients that ask too often, with `429`.
     RateLimit(RateLimit),
-    /// Hands the request's id on to the route as the header `x-request-id`. (Responses and logs have it
-    /// always.)
-    RequestId,
+    /// Hands the request's id on to the route in this header, which is also the one that the client's
+    /// own id is taken from and that the response has it in. (Without it that is `x-request-id`, which
+    /// responses and logs have always.)
+    RequestId(HeaderName),
     /// Ends a request with `504` when it is not answered by then; what runs is cancelled.
     Timeout(Duration),
 }
@@ -51,7 +52,7 @@ pub struct Cors {
     pub max_age: Option<Duration>,
 }
 
-/// How often one client, by its address, may ask.
+/// How often a router may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
     /// Requests …
@@ -60,6 +61,18 @@ pub struct RateLimit {
     pub per: Duration,
     /// Requests that may come at once after a pause; at least one.
     pub burst: u32,
+    /// Whose requests count together.
+    pub by: RateLimitBy,
+}
+
+/// Whose requests count together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RateLimitBy {
+    /// Those of one client address; of IPv6, of one /64.
+    #[default]
+    Client,
+    /// All.
+    All,
 }
 
 /// Why a middleware cannot be built.
@@ -90,7 +103,7 @@ impl Middleware {
             Self::Cors(cors) => Arc::new(Layered(cors.layer()?.layer(Inner(inner)))),
             Self::Compress => Arc::new(Layered(CompressionLayer::new().layer(Inner(inner)))),
             Self::RateLimit(rate) => Arc::new(rate_limit::Limited::new(*rate, inner)?),
-            Self::RequestId => Arc::new(request_id::Stamped(inner)),
+            Self::RequestId(name) => Arc::new(request_id::Stamped { name: name.clone(), inner }),
             Self::Timeout(time) if time.is_zero() => return Err(MiddlewareError::NoTime),
             Self::Timeout(time) => Arc::new(timeout::Timed { within: *time, inner }),
         })

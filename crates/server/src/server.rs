@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crisol_core::Invoke;
+use crisol_core::{CallError, EntryId, Invoke, invoke_fn};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tracing::info;
@@ -17,14 +17,12 @@ use crate::site::{RouteErrors, Site};
 /// Services that have been checked and are not yet listening.
 pub struct Server {
     services: Vec<(Service, Site)>,
-    invoke: Arc<dyn Invoke>,
 }
 
 /// Services that are being served. Dropping it cuts everything at once; see [`Running::stop`].
 pub struct Running {
     listening: Vec<Listening>,
     retiring: JoinSet<()>,
-    invoke: Arc<dyn Invoke>,
 }
 
 /// Why a server did not start, or a change was not taken.
@@ -53,7 +51,7 @@ impl Server {
     /// Everything that is wrong with them.
     pub fn new(services: Vec<Service>, invoke: Arc<dyn Invoke>) -> Result<Self, RouteErrors> {
         let sites = Site::build_all(&services, &invoke)?;
-        Ok(Self { services: services.into_iter().zip(sites).collect(), invoke })
+        Ok(Self { services: services.into_iter().zip(sites).collect() })
     }
 
     /// Listens on every address and begins to serve.
@@ -65,8 +63,19 @@ impl Server {
         for (service, site) in self.services {
             listening.push(listen(service.name, service.addr, site).await?);
         }
-        Ok(Running { listening, retiring: JoinSet::new(), invoke: self.invoke })
+        Ok(Running { listening, retiring: JoinSet::new() })
     }
+}
+
+/// Checks services as [`Server::new`] does, without anything to call.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub fn check(services: &[Service]) -> Result<(), RouteErrors> {
+    let nothing =
+        invoke_fn(None, |id: EntryId, _, _| std::future::ready(Err(CallError::Unavailable { id })));
+    let nothing: Arc<dyn Invoke> = Arc::new(nothing);
+    Site::build_all(services, &nothing).map(drop)
 }
 
 async fn listen(name: String, addr: SocketAddr, site: Site) -> Result<Listening, StartError> {
@@ -87,7 +96,7 @@ impl Running {
         self.listening.iter().map(|service| (service.name.as_str(), service.addr))
     }
 
-    /// Serves other services from now on. One that keeps its address (with port 0: its name) keeps its
+    /// Serves other services, and calls `invoke`, from now on. A service that keeps its address (with port 0: its name) keeps its
     /// socket and its connections: requests that run finish on the old routes, all later ones see the new. A new one
     /// begins to listen, one that is gone stops as [`Running::stop`] does, within `grace`.
     ///
@@ -99,9 +108,10 @@ impl Running {
     pub async fn replace(
         &mut self,
         services: Vec<Service>,
+        invoke: Arc<dyn Invoke>,
         grace: Duration,
     ) -> Result<(), StartError> {
-        let sites = Site::build_all(&services, &self.invoke)?;
+        let sites = Site::build_all(&services, &invoke)?;
         let mut fresh = Vec::new();
         let mut kept = Vec::new();
         for (service, site) in services.into_iter().zip(sites) {

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use crisol_core::Invoke;
 use crisol_transport::{Cause, Problem};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
 use crate::body::Body;
 use crate::config::{Limits, Route, Router, Service, Target, Timeouts};
-use crate::context::Context;
+use crate::context::{Context, REQUEST_ID};
 use crate::endpoint::Endpoint;
 use crate::handler::Handler;
-use crate::middleware::MiddlewareError;
+use crate::middleware::{Middleware, MiddlewareError};
 use crate::pattern::{Pattern, PatternError};
 use crate::tls::Tls;
 use crate::tree::{Outcome, Tree};
@@ -122,6 +122,7 @@ pub(crate) struct Site {
 /// A router's middleware.
 struct Stack {
     prefix: String,
+    id_header: HeaderName,
     handler: Arc<dyn Handler>,
 }
 
@@ -162,14 +163,22 @@ impl Site {
 
     /// Answers a request whose outcome stands in `context`.
     pub(crate) async fn answer(&self, context: Context, request: Request<Body>) -> Response<Body> {
-        let stack = match &context.outcome {
-            Outcome::Found { leaf, .. } => self.stacks.get(leaf.router),
-            Outcome::WrongMethod { router, .. } => self.stacks.get(*router),
-            Outcome::NotFound | Outcome::Undecodable => self.nearest(request.uri().path()),
-        };
-        match stack {
+        match self.stack(&context.outcome, request.uri().path()) {
             Some(stack) => stack.handler.handle(context, request).await,
             None => Innermost.handle(context, request).await,
+        }
+    }
+
+    /// The header that the id of a request comes and goes in.
+    pub(crate) fn id_header(&self, outcome: &Outcome, path: &str) -> &HeaderName {
+        self.stack(outcome, path).map_or(&REQUEST_ID, |stack| &stack.id_header)
+    }
+
+    fn stack(&self, outcome: &Outcome, path: &str) -> Option<&Stack> {
+        match outcome {
+            Outcome::Found { leaf, .. } => self.stacks.get(leaf.router),
+            Outcome::WrongMethod { router, .. } => self.stacks.get(*router),
+            Outcome::NotFound | Outcome::Undecodable => self.nearest(path),
         }
     }
 
@@ -269,7 +278,12 @@ fn stack(router: &Router, errors: &mut Vec<RouteError>) -> Stack {
             }
         }
     }
-    Stack { prefix: router.prefix.trim_end_matches('/').to_owned(), handler }
+    let id_header = router.middleware.iter().find_map(|middleware| match middleware {
+        Middleware::RequestId(name) => Some(name.clone()),
+        _ => None,
+    });
+    let prefix = router.prefix.trim_end_matches('/').to_owned();
+    Stack { prefix, id_header: id_header.unwrap_or_else(|| REQUEST_ID.clone()), handler }
 }
 
 /// What is left when the middleware has been passed: the route's handler, or that there is none.

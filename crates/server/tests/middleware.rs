@@ -9,11 +9,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use common::{Functions, TestResult, client, request, seen, service, start};
 use crisol_server::{
-    Body, Context, Cors, Handler, Middleware, RateLimit, Route, Router, Server, Service, Target,
+    Body, Context, Cors, Handler, Middleware, RateLimit, RateLimitBy, Route, Router, Server,
+    Service, Target,
 };
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, HeaderName, Method, Request, Response};
 use http_body::Frame;
 use http_body_util::BodyExt;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 fn with(middleware: Vec<Middleware>, routes: &[&str]) -> TestResult<Service> {
     let mut service = service(routes)?;
@@ -73,7 +76,12 @@ async fn compression_is_for_those_who_take_it() -> TestResult {
 
 #[tokio::test]
 async fn a_client_over_its_rate_is_told_when_to_come_back() -> TestResult {
-    let rate = RateLimit { requests: 1, per: Duration::from_secs(3600), burst: 2 };
+    let rate = RateLimit {
+        requests: 1,
+        per: Duration::from_secs(3600),
+        burst: 2,
+        by: RateLimitBy::Client,
+    };
     let routes = ["POST /add -> add"];
     let started = start(with(vec![Middleware::RateLimit(rate)], &routes)?).await?;
     let mut sender = client(started.addr).await?;
@@ -85,6 +93,38 @@ async fn a_client_over_its_rate_is_told_when_to_come_back() -> TestResult {
         if let Some(wait) = wait {
             assert!((3590..=3600).contains(&wait.to_str()?.parse::<u32>()?), "{wait:?}");
         }
+        assert_eq!(seen(response).await?.0, expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_id_comes_and_goes_in_the_header_that_the_router_names() -> TestResult {
+    let id = Middleware::RequestId(HeaderName::from_static("x-trace"));
+    let started = start(with(vec![id], &["GET /trap -> trap"])?).await?;
+    for line in ["GET /trap", "POST /trap", "GET /no"] {
+        let mut asked = request(line, "")?;
+        asked.headers_mut().insert("x-trace", "mine-1".parse()?);
+        let response = client(started.addr).await?.send_request(asked).await?;
+        assert_eq!(response.headers()["x-trace"], "mine-1", "{line}");
+        assert!(!response.headers().contains_key("x-request-id"), "{line}");
+        assert!(seen(response).await?.1.contains("mine-1"), "{line}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_rate_for_all_counts_every_client() -> TestResult {
+    let hour = Duration::from_secs(3600);
+    let rate = RateLimit { requests: 1, per: hour, burst: 1, by: RateLimitBy::All };
+    let routes = ["POST /add -> add"];
+    let started = start(with(vec![Middleware::RateLimit(rate)], &routes)?).await?;
+    for (local, expected) in [([127, 0, 0, 1], 200), ([127, 0, 0, 2], 429)] {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind((local, 0).into())?;
+        let stream = socket.connect(started.addr).await?;
+        let mut sender = common::http1(stream).await?;
+        let response = sender.send_request(request("POST /add?a=1&b=2", "")?).await?;
         assert_eq!(seen(response).await?.0, expected);
     }
     Ok(())
@@ -155,10 +195,10 @@ fn mirror(middleware: Vec<Middleware>) -> TestResult<Service> {
 #[tokio::test]
 async fn a_handler_streams_both_ways_with_trailers() -> TestResult {
     for middleware in [
-        vec![Middleware::RequestId],
+        vec![Middleware::RequestId(X_REQUEST_ID)],
         vec![
             Middleware::Cors(Cors::default()),
-            Middleware::RequestId,
+            Middleware::RequestId(X_REQUEST_ID),
             Middleware::Compress,
             Middleware::Timeout(Duration::from_secs(60)),
         ],
@@ -217,7 +257,8 @@ async fn a_streamed_body_is_limited_too() -> TestResult {
 
 #[test]
 fn what_cannot_work_is_refused_when_it_is_built() -> TestResult {
-    let rate = RateLimit { requests: 0, per: Duration::from_secs(1), burst: 1 };
+    let rate =
+        RateLimit { requests: 0, per: Duration::from_secs(1), burst: 1, by: RateLimitBy::All };
     let cookies = Cors { credentials: true, ..Cors::default() };
     let origin = Cors { origins: vec!["example.com".to_owned()], ..Cors::default() };
     let all = vec![

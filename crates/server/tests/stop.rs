@@ -2,9 +2,12 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Started, TestResult, ask, client, request, rest, route, seen, service, start};
+use common::{
+    Functions, Started, TestResult, ask, client, request, rest, route, seen, service, start,
+};
 use crisol_server::{Router, Stopped};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -72,29 +75,35 @@ async fn routes_are_replaced_under_open_connections_and_running_requests() -> Te
     let answer = tokio::spawn(busy.send_request(request("GET /wait", "")?));
     functions.until_waiting(1).await;
 
-    let replaced = service(&["GET /sum/{a}/{b} -> add"])?;
-    running.replace(vec![replaced], AMPLE).await?;
+    let replaced = service(&["GET /sum/{a}/{b} -> add", "GET /wait -> wait"])?;
+    let others = Arc::new(Functions::default());
+    running.replace(vec![replaced], others.clone(), AMPLE).await?;
     open.ready().await?;
     assert_eq!(seen(open.send_request(request("GET /sum/1/2", "")?).await?).await?.0, 200);
     open.ready().await?;
     assert_eq!(seen(open.send_request(request("GET /add/1/2", "")?).await?).await?.0, 404);
+    // What runs goes on in what it was called in; what comes now is called in the new.
     functions.gate.add_permits(1);
+    assert_eq!(seen(answer.await??).await?, (200, "done".to_owned()));
+    let answer = tokio::spawn(client(addr).await?.send_request(request("GET /wait", "")?));
+    others.until_waiting(1).await;
+    others.gate.add_permits(1);
     assert_eq!(seen(answer.await??).await?, (200, "done".to_owned()));
     Ok(())
 }
 
 #[tokio::test]
 async fn a_replacement_that_is_wrong_changes_nothing() -> TestResult {
-    let Started { mut running, addr, .. } = start(service(ROUTES)?).await?;
+    let Started { mut running, addr, functions } = start(service(ROUTES)?).await?;
     let wrong = service(&["GET nowhere -> add"])?;
-    assert!(running.replace(vec![wrong], AMPLE).await.is_err());
+    assert!(running.replace(vec![wrong], functions.clone(), AMPLE).await.is_err());
     let mut taken = service(ROUTES)?;
     let socket = std::net::TcpListener::bind(taken.addr)?;
     taken.name = "second".to_owned();
     taken.addr = socket.local_addr()?;
     let elsewhere = taken.addr;
     let both = vec![service(&["GET /new -> add"])?, taken];
-    let error = running.replace(both, AMPLE).await.err().map(|error| error.to_string());
+    let error = running.replace(both, functions, AMPLE).await.err().map(|error| error.to_string());
     assert_eq!(error, Some(format!("service `second` cannot listen on {elsewhere}")));
     assert_eq!(ask(addr, "GET /add/1/2", "").await?, (200, "3".to_owned()));
     Ok(())
@@ -102,12 +111,12 @@ async fn a_replacement_that_is_wrong_changes_nothing() -> TestResult {
 
 #[tokio::test]
 async fn services_come_and_go_with_a_replacement() -> TestResult {
-    let Started { mut running, addr, .. } = start(service(ROUTES)?).await?;
+    let Started { mut running, addr, functions } = start(service(ROUTES)?).await?;
     let mut second = service(&[])?;
     second.name = "second".to_owned();
     let routes = vec![route("GET /sum/{a}/{b} -> add")?];
     second.routers = vec![Router { routes, ..Router::default() }];
-    running.replace(vec![second], AMPLE).await?;
+    running.replace(vec![second], functions, AMPLE).await?;
     let now: Vec<_> = running.addresses().map(|(name, addr)| (name.to_owned(), addr)).collect();
     let [(name, second)] = now.as_slice() else { return Err("one service".into()) };
     assert_eq!(name, "second");

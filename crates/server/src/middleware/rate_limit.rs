@@ -10,7 +10,7 @@ use crisol_transport::{Cause, Problem};
 use http::{HeaderValue, Request, Response, header};
 use tokio::time::Instant;
 
-use super::{MiddlewareError, RateLimit};
+use super::{MiddlewareError, RateLimit, RateLimitBy};
 use crate::body::Body;
 use crate::context::Context;
 use crate::handler::Handler;
@@ -19,21 +19,29 @@ use crate::handler::Handler;
 /// forgotten, which changes nothing for them; if all are busy, everyone is refused until one is not.
 const CLIENTS: usize = 65_536;
 
+/// Stands for all clients where they are counted together.
+const EVERYONE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
 pub(super) struct Limited {
     rate: Rate,
+    by: RateLimitBy,
     inner: Arc<dyn Handler>,
 }
 
 impl Limited {
     pub(super) fn new(rate: RateLimit, inner: Arc<dyn Handler>) -> Result<Self, MiddlewareError> {
-        Ok(Self { rate: Rate::new(rate, CLIENTS)?, inner })
+        Ok(Self { rate: Rate::new(rate, CLIENTS)?, by: rate.by, inner })
     }
 }
 
 #[async_trait]
 impl Handler for Limited {
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
-        match self.rate.admit(client(context.peer.ip()), Instant::now()) {
+        let client = match self.by {
+            RateLimitBy::Client => client(context.peer.ip()),
+            RateLimitBy::All => EVERYONE,
+        };
+        match self.rate.admit(client, Instant::now()) {
             Ok(()) => self.inner.handle(context, request).await,
             Err(wait) => {
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -110,7 +118,8 @@ mod tests {
     }
 
     fn rate(burst: u32, capacity: usize) -> Result<Rate, MiddlewareError> {
-        Rate::new(RateLimit { requests: 10, per: ms(1000), burst }, capacity)
+        let by = RateLimitBy::Client;
+        Rate::new(RateLimit { requests: 10, per: ms(1000), burst, by }, capacity)
     }
 
     #[test]
