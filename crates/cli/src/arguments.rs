@@ -47,6 +47,24 @@ pub(crate) enum Command {
     Pin(PinArguments),
     /// Print the JSON Schema of index files, for completion in editors.
     Schema,
+    /// Serve the app over HTTP until it is told to stop.
+    ///
+    /// SIGTERM and SIGINT (Ctrl-C) let what runs finish within the grace period; a second one ends at
+    /// once. `CRISOL_LOG=info` logs more.
+    #[cfg(feature = "http")]
+    Serve(ServeArguments),
+}
+
+#[cfg(feature = "http")]
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// Where to listen when no `http.service` says it [default: 127.0.0.1:8080], or instead of where the
+    /// only one does.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<crisol::ListenAddr>,
+    /// How many seconds requests that run may take to finish when it is told to stop.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) grace: u32,
 }
 
 #[derive(Debug, Args)]

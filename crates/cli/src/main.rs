@@ -7,6 +7,8 @@ mod check;
 mod list;
 mod pin;
 mod schema;
+#[cfg(feature = "http")]
+mod serve;
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
         Command::List => list::run(&arguments.app),
         Command::Pin(pin) => pin::run(&arguments.app, pin),
         Command::Schema => schema::run(),
+        #[cfg(feature = "http")]
+        Command::Serve(serve) => serve::run(&arguments.app, serve),
     };
     ExitCode::from(code.unwrap_or_else(|error| {
         print_error(&format!("error: {error:#}"));

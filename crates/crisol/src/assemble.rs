@@ -8,8 +8,7 @@ use crisol_core::EntryId;
 use crisol_engine::{Allocation, Engine, Import, Limits, LinkError, Linked, Profile};
 use crisol_pool::Pool;
 use crisol_schema::{
-    Code, Entry, Imports, Kind, Method, Problems, Registry, Report, Rule, SourceText, Transport,
-    Wasi,
+    Code, Entry, Imports, Kind, Method, Problems, Registry, Report, Rule, SourceText, Wasi,
 };
 use crisol_wasi::{EnvSource, Folders, FsSource, Plan, Variables};
 
@@ -36,6 +35,16 @@ pub(crate) struct Assembly<'a> {
     pub(crate) strict_imports: bool,
 }
 
+/// What a registry comes to.
+#[derive(Default)]
+pub(crate) struct Assembled {
+    /// What can be called, by id.
+    pub(crate) functions: HashMap<EntryId, Callable>,
+    /// What is served over HTTP.
+    #[cfg(feature = "http")]
+    pub(crate) site: crate::http::Site,
+}
+
 /// The registry's own sources of what guests see.
 struct Sources {
     folders: Folders,
@@ -57,7 +66,7 @@ struct Guest<'a> {
 impl Assembly<'_> {
     /// Assembles every function, and checks every process, of the registry. When a problem among those
     /// that come back is an error, what comes with it is not whole and is not to be served.
-    pub(crate) fn run(&self, app: Option<&Path>) -> (HashMap<EntryId, Callable>, Problems) {
+    pub(crate) fn run(&self, app: Option<&Path>) -> (Assembled, Problems) {
         let mut problems = Problems::new();
         let (folders, failed) = Folders::open(self.registry, app);
         for (id, error) in failed {
@@ -66,9 +75,9 @@ impl Assembly<'_> {
         }
         let variables = Arc::new(Variables::new(self.registry, app));
         let sources = Sources { folders, variables };
-        let mut functions = HashMap::new();
+        let mut assembled = Assembled::default();
         for entry in self.registry {
-            let assembled = match &entry.kind {
+            let one = match &entry.kind {
                 Kind::Function(function) => {
                     let guest = Guest {
                         id: &entry.id,
@@ -80,11 +89,6 @@ impl Assembly<'_> {
                         wasi: &function.wasi,
                         limits: &function.limits,
                     };
-                    if function.transport != Transport::Payload {
-                        let message = "HTTP is not served by this version: calls use `payload`";
-                        let report = Report::warning(Rule::NO_EFFECT, message);
-                        problems.at(self.registry, &entry.id, "transport", report);
-                    }
                     self.function(&guest, &function.pool, &sources, &mut problems).map(Some)
                 }
                 Kind::Process(process) => {
@@ -101,8 +105,12 @@ impl Assembly<'_> {
                     self.not_served(entry, "kind", &mut problems);
                     self.load(&guest, &sources, &mut problems).map(|_| None)
                 }
-                Kind::LuaFunction(_)
-                | Kind::HttpService(_)
+                Kind::LuaFunction(_) => {
+                    self.not_served(entry, "kind", &mut problems);
+                    continue;
+                }
+                #[cfg(not(feature = "http"))]
+                Kind::HttpService(_)
                 | Kind::HttpRouter(_)
                 | Kind::HttpEndpoint(_)
                 | Kind::HttpStatic(_) => {
@@ -111,8 +119,9 @@ impl Assembly<'_> {
                 }
                 _ => continue,
             };
-            match assembled {
+            match one {
                 Ok(Some(function)) => {
+                    let functions = &mut assembled.functions;
                     functions.insert(entry.id.clone(), Callable::Wasm(Arc::new(function)));
                 }
                 Ok(None) => {}
@@ -121,7 +130,13 @@ impl Assembly<'_> {
                 }
             }
         }
-        (functions, problems)
+        #[cfg(feature = "http")]
+        {
+            let (site, found) = crate::http::assemble(self.registry, &sources.folders, &assembled);
+            assembled.site = site;
+            problems.append(found);
+        }
+        (assembled, problems)
     }
 
     /// Warns of what is read and checked, and has no effect yet.

@@ -117,14 +117,14 @@ impl Builder {
             defaults: self.defaults,
             strict_imports: self.strict_imports,
         };
-        let (functions, found) = assembly.run(self.app.as_deref());
+        let (assembled, found) = assembly.run(self.app.as_deref());
         let mut problems = app.warnings;
         problems.append(found);
         problems.sort();
         if problems.errors() > 0 {
             return Err(LoadError::App(problems));
         }
-        let generation = Generation::new(1, app.registry, problems, functions);
+        let generation = Generation::new(1, app.registry, problems, assembled);
         Ok(Runtime(Arc::new(Inner { current: ArcSwap::new(generation) })))
     }
 }

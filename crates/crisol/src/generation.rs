@@ -5,7 +5,6 @@
 //! up in the same generation. What none of its calls holds any longer is dropped, and what a later one has
 //! not taken over with it: pools, instances, compiled code.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -16,6 +15,7 @@ use crisol_schema::{Problems, Registry};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::assemble::Assembled;
 use crate::callable::Callable;
 
 /// An app as it was loaded or changed at one moment, ready to be called.
@@ -26,7 +26,7 @@ pub struct Generation {
     number: u64,
     registry: Registry,
     warnings: Problems,
-    functions: HashMap<EntryId, Callable>,
+    assembled: Assembled,
     /// Itself, for those calls that hand it on.
     me: Weak<Generation>,
 }
@@ -36,9 +36,9 @@ impl Generation {
         number: u64,
         registry: Registry,
         warnings: Problems,
-        functions: HashMap<EntryId, Callable>,
+        assembled: Assembled,
     ) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self { number, registry, warnings, functions, me: me.clone() })
+        Arc::new_cyclic(|me| Self { number, registry, warnings, assembled, me: me.clone() })
     }
 
     /// Which generation of its runtime this is; the first is 1.
@@ -91,19 +91,19 @@ impl Generation {
     /// What `id` takes and gives.
     #[must_use]
     pub fn signature(&self, id: &str) -> Option<Arc<Signature>> {
-        self.functions.get(id)?.signature()
+        self.assembled.functions.get(id)?.signature()
     }
 
     /// What the pool of `id` has done so far.
     #[must_use]
     pub fn stats(&self, id: &str) -> Option<Stats> {
-        Some(self.functions.get(id)?.stats())
+        Some(self.assembled.functions.get(id)?.stats())
     }
 
     /// The ids of all functions, in order.
     #[must_use]
     pub fn functions(&self) -> Vec<EntryId> {
-        let mut ids: Vec<_> = self.functions.keys().cloned().collect();
+        let mut ids: Vec<_> = self.assembled.functions.keys().cloned().collect();
         ids.sort_unstable();
         ids
     }
@@ -120,9 +120,15 @@ impl Generation {
         &self.warnings
     }
 
+    /// What is served over HTTP.
+    #[cfg(feature = "http")]
+    pub(crate) fn site(&self) -> &crate::http::Site {
+        &self.assembled.site
+    }
+
     /// Makes the first instances of every pool that starts warm.
     pub(crate) async fn warm(&self) -> Result<(), CallError> {
-        for function in self.functions.values() {
+        for function in self.assembled.functions.values() {
             function.warm().await?;
         }
         Ok(())
@@ -148,12 +154,12 @@ impl Generation {
     }
 
     fn find(&self, id: &str) -> Result<&Callable, CallError> {
-        self.functions.get(id).ok_or_else(|| self.not_found(id))
+        self.assembled.functions.get(id).ok_or_else(|| self.not_found(id))
     }
 
     #[cold]
     fn not_found(&self, id: &str) -> CallError {
-        let names = self.functions.keys();
+        let names = self.assembled.functions.keys();
         let alike = names.map(|near| (strsim::jaro_winkler(id, near.as_str()), near));
         let nearest = alike.filter(|(alike, _)| *alike > 0.8);
         let nearest = nearest.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, id)| id.clone());

@@ -20,11 +20,15 @@ mod code;
 mod failure;
 mod function;
 mod generation;
+#[cfg(feature = "http")]
+mod http;
 mod pin;
 mod runtime;
 
 pub use builder::{Builder, Defaults, LoadError};
 pub use generation::Generation;
+#[cfg(feature = "http")]
+pub use http::{Listening, ServeError, ServeOptions, Serving};
 pub use pin::{PinError, Pinned, pin};
 pub use runtime::Runtime;
 
@@ -34,4 +38,6 @@ pub use crisol_core::{
 };
 pub use crisol_engine::{Allocation, EngineConfig, EngineError};
 pub use crisol_pool::Stats;
-pub use crisol_schema::{Color, Problem, Problems, Severity, json_schema};
+pub use crisol_schema::{Color, ListenAddr, Problem, Problems, Severity, json_schema};
+#[cfg(feature = "http")]
+pub use crisol_server::{StartError, Stopped};

@@ -60,7 +60,6 @@ pub(crate) fn link(
     env::shadowed(entries, &mut scope);
     http::parents(entries, kinds, &mut scope);
     http::routes(entries, &mut scope);
-    http::transports(entries, &mut scope);
     commands(entries, &mut scope);
     // What uses an entry may be what could not be read.
     if !scope.sink.has_errors() {

@@ -94,6 +94,12 @@ impl Directory {
         &self.path
     }
 
+    /// The handle itself, for who serves the folder's files.
+    #[must_use]
+    pub fn handle(&self) -> Arc<Dir> {
+        Arc::clone(&self.dir)
+    }
+
     pub(crate) fn base(&self) -> &Base {
         &self.base
     }

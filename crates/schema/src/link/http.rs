@@ -6,7 +6,7 @@ use crisol_core::EntryId;
 
 use super::Scope;
 use crate::kind::KindName;
-use crate::kinds::{Function, Kind, Parent, Transport};
+use crate::kinds::{Kind, Parent};
 use crate::problems::{Report, Rule};
 use crate::registry::Entry;
 use crate::suggest;
@@ -116,20 +116,5 @@ pub(super) fn routes(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) 
             .also(scope.span(first, "path"), "first here")
             .help("change the method or the path of one of the two");
         scope.report(&entry.id, "path", report);
-    }
-}
-
-/// Warns of endpoints whose function does not say that it answers HTTP.
-pub(super) fn transports(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
-    for entry in entries.values() {
-        let Kind::HttpEndpoint(endpoint) = &entry.kind else { continue };
-        let function = entries.get(&endpoint.func).map(|entry| &entry.kind);
-        if let Some(Kind::Function(Function { transport: Transport::Payload, .. })) = function {
-            let message = format!("`{}` has the transport `payload`", endpoint.func);
-            let report = Report::warning(Rule::NO_EFFECT, message)
-                .also(scope.name_span(&endpoint.func), "the function")
-                .help("add `transport: wasi-http` to it: an endpoint binds requests that way");
-            scope.report(&entry.id, "func", report);
-        }
     }
 }

@@ -1,0 +1,158 @@
+//! `crisol serve`: the program on a socket, and how it ends.
+#![cfg(feature = "http")]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use support::{App, Problem, Tested, crisol, tour};
+
+/// The program, serving.
+struct Served {
+    child: Child,
+    addr: String,
+}
+
+impl Served {
+    fn start(app: &Path, args: &[&str]) -> Tested<Self> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_crisol"))
+            .env_clear()
+            .arg("--app")
+            .arg(app)
+            .arg("serve")
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().ok_or("no stdout")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        let addr = line.trim().rsplit_once("://").map(|(_, addr)| addr.to_owned());
+        let Some(addr) = addr else {
+            child.kill()?;
+            let mut text = String::new();
+            child.stderr.take().ok_or("no stderr")?.read_to_string(&mut text)?;
+            return Err(format!("it does not serve: {text}").into());
+        };
+        Ok(Self { child, addr })
+    }
+
+    /// Opens a connection and sends a request.
+    fn send(&self, request: &str) -> Tested<TcpStream> {
+        let mut stream = TcpStream::connect(&self.addr)?;
+        stream.write_all(request.as_bytes())?;
+        Ok(stream)
+    }
+
+    fn post(&self, path: &str, body: &str) -> Tested<String> {
+        let length = body.len();
+        read(self.send(&format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))?)
+    }
+
+    fn signal(&self, name: &str) -> Tested {
+        let killed = Command::new("kill").arg(name).arg(self.child.id().to_string()).status()?;
+        killed.success().then_some(()).ok_or_else(|| Problem::from("kill failed"))
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read(mut stream: TcpStream) -> Tested<String> {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
+
+#[test]
+fn the_users_endpoint_greets() -> Tested {
+    let served = Served::start(&tour(), &ANY_PORT)?;
+    let answer = served.post("/api/greet", "Ana")?;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.contains("content-type: text/plain; charset=utf-8\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nHello, Ana!"), "{answer}");
+    assert!(served.post("/api/other", "")?.starts_with("HTTP/1.1 404 "));
+    Ok(())
+}
+
+/// An app whose only endpoint, `POST /sleep?ms=N`, sleeps.
+fn sleeper() -> Tested<App> {
+    let hash = crisol_fixtures::sha256("sleep-test");
+    App::new(
+        &format!(
+            "  - name: sleep\n    kind: function.wasm\n    fs: assets\n    path: /sleep-test.wasm\n    hash: sha256:{hash}\n    method: test-sleep#sleep-ms\n    transport: wasi-http\n    imports: [\"wasi:io\", \"wasi:clocks\"]\n  - name: e\n    kind: http.endpoint\n    method: POST\n    path: /sleep\n    func: sleep\n"
+        ),
+        &["sleep-test"],
+    )
+}
+
+/// Sends a request and waits until it runs: the next one on the same connection's peer is answered.
+fn asleep(served: &Served, ms: u32) -> Tested<TcpStream> {
+    let stream = served.send(&format!("POST /sleep?ms={ms} HTTP/1.1\r\nhost: a\r\n\r\n"))?;
+    assert!(served.post("/sleep?ms=0", "")?.starts_with("HTTP/1.1 200 "));
+    Ok(stream)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_lets_what_runs_finish_and_ends_with_success() -> Tested {
+    for signal in ["-TERM", "-INT"] {
+        let mut served = Served::start(sleeper()?.path(), &ANY_PORT)?;
+        let busy = asleep(&served, 1000)?;
+        served.signal(signal)?;
+        let answer = read(busy)?;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert_eq!(served.child.wait()?.code(), Some(0));
+        assert!(TcpStream::connect(&served.addr).is_err());
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_signal_and_the_end_of_the_grace_period_cut() -> Tested {
+    let mut served = Served::start(sleeper()?.path(), &ANY_PORT)?;
+    let busy = asleep(&served, 25_000)?;
+    served.signal("-TERM")?;
+    // The first has been noticed when nobody is let in any longer.
+    while TcpStream::connect(&served.addr).is_ok() {
+        std::thread::yield_now();
+    }
+    served.signal("-TERM")?;
+    assert_eq!(served.child.wait()?.code(), Some(143));
+    assert_eq!(read(busy).unwrap_or_default(), "");
+
+    let mut served =
+        Served::start(sleeper()?.path(), &["--listen", "127.0.0.1:0", "--grace", "0"])?;
+    let busy = asleep(&served, 25_000)?;
+    served.signal("-TERM")?;
+    assert_eq!(served.child.wait()?.code(), Some(0));
+    assert_eq!(read(busy).unwrap_or_default(), "");
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_served_says_why() -> Tested {
+    let nothing = App::new("  - name: v\n    kind: env.storage.memory\n", &[])?;
+    let run = nothing.run(&["serve"])?;
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("the app has nothing to serve: add an `http.endpoint`"), "{run:?}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let addr = taken.local_addr()?.to_string();
+    let run = crisol(&tour(), &["serve", "--listen", &addr])?;
+    assert_eq!(run.code, Some(2));
+    let message = format!("service `listen` cannot listen on {addr}");
+    assert!(run.stderr.contains(&message), "{run:?}");
+    Ok(())
+}

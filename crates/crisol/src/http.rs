@@ -1,0 +1,48 @@
+//! HTTP from the registry: services, routers, endpoints and files as what `crisol-server` serves.
+//!
+//! What can be wrong is found when an app loads; what is left for the moment of serving is to find out
+//! addresses and to listen.
+
+mod files;
+mod middleware;
+mod routes;
+mod serve;
+mod services;
+
+use crisol_core::EntryId;
+use crisol_schema::{ListenAddr, Problems};
+use crisol_server::Service;
+
+use crate::assemble::Assembled;
+
+pub use serve::{Listening, ServeError, ServeOptions, Serving};
+
+pub(crate) use services::assemble;
+
+/// What a generation serves over HTTP. It holds functions by id, and nothing of its generation.
+#[derive(Default)]
+pub(crate) struct Site {
+    services: Vec<Declared>,
+}
+
+/// A service, complete but for the address that it listens on.
+struct Declared {
+    /// Where its entry says; none is what [`ServeOptions::listen`] says.
+    addr: Option<ListenAddr>,
+    /// Its `addr` is filled in when it is served.
+    service: Service,
+}
+
+/// What HTTP is assembled from, and where problems go.
+struct Scope<'a> {
+    registry: &'a crisol_schema::Registry,
+    folders: &'a dyn crisol_wasi::FsSource,
+    assembled: &'a Assembled,
+    problems: Problems,
+}
+
+impl Scope<'_> {
+    fn report(&mut self, id: &EntryId, field: &str, report: crisol_schema::Report) {
+        self.problems.at(self.registry, id, field, report);
+    }
+}

@@ -1,0 +1,32 @@
+//! `http.endpoint` as a route to its function.
+
+use std::sync::Arc;
+
+use crisol_core::EntryId;
+use crisol_schema::{HttpEndpoint, Kind, Transport};
+use crisol_server::{Route, Target};
+use crisol_transport::{Payload, WasiHttp};
+
+use super::{Scope, middleware};
+
+/// The route of an endpoint.
+pub(super) fn route(id: &EntryId, endpoint: &HttpEndpoint, scope: &Scope<'_>) -> Route {
+    Route {
+        name: id.to_string(),
+        method: middleware::method(endpoint.method),
+        pattern: endpoint.path.to_string(),
+        target: target(&endpoint.func, scope),
+    }
+}
+
+/// What answers for a function.
+fn target(func: &EntryId, scope: &Scope<'_>) -> Target {
+    let kind = scope.registry.get(func.as_str()).map(|entry| &entry.kind);
+    let transport: Arc<dyn crisol_transport::Transport> = match kind {
+        Some(Kind::Function(function)) if function.transport == Transport::Payload => {
+            Arc::new(Payload)
+        }
+        _ => Arc::new(WasiHttp),
+    };
+    Target::Function { id: func.clone(), transport }
+}

@@ -1,0 +1,183 @@
+//! Serving: from the current generation to sockets, and on to the next one.
+
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crisol_core::Invoke;
+use crisol_schema::ListenAddr;
+use crisol_server::{Running, Server, Service, StartError, Stopped};
+
+use super::{Declared, Site};
+use crate::generation::Generation;
+use crate::runtime::Runtime;
+
+/// How an app is served.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ServeOptions {
+    /// Where to listen when no `http.service` says it (then `127.0.0.1:8080` if not given), or instead
+    /// of where the only one does.
+    pub listen: Option<ListenAddr>,
+}
+
+impl ServeOptions {
+    /// The same options, listening on `addr`.
+    #[must_use]
+    pub fn with_listen(self, addr: Option<ListenAddr>) -> Self {
+        Self { listen: addr, ..self }
+    }
+}
+
+/// Why an app is not served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// Nothing in the app answers HTTP.
+    #[error(
+        "the app has nothing to serve: add an `http.endpoint`, an `http.static` or an `http.service`"
+    )]
+    Nothing,
+    /// An address was given, and there are several services that could have it.
+    #[error("an address was given and several services listen ({services}): set their `addr`")]
+    Ambiguous {
+        /// The services.
+        services: String,
+    },
+    /// An address that cannot be found.
+    #[error("service `{service}`: there is no address `{addr}`")]
+    Address {
+        /// The service.
+        service: String,
+        /// What was to be found.
+        addr: ListenAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A service cannot be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// One service that is being served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listening {
+    /// The service's entry; `listen` for one that no entry declares.
+    pub service: String,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// Whether it speaks TLS.
+    pub secure: bool,
+}
+
+/// An app that is being served. Dropping it cuts every connection; see [`Serving::stop`].
+pub struct Serving {
+    runtime: Runtime,
+    options: ServeOptions,
+    running: Running,
+    secure: Vec<String>,
+}
+
+impl Runtime {
+    /// Listens on every address of the app and serves its current generation.
+    ///
+    /// # Errors
+    /// When there is nothing to serve, or an address cannot be had.
+    pub async fn serve(&self, options: ServeOptions) -> Result<Serving, ServeError> {
+        let generation = self.generation();
+        let services = services(&generation, &options).await?;
+        if services.is_empty() {
+            return Err(ServeError::Nothing);
+        }
+        let secure = secure(&services);
+        let server = Server::new(services, invoke(&generation)).map_err(StartError::from)?;
+        let running = server.start().await?;
+        Ok(Serving { runtime: self.clone(), options, running, secure })
+    }
+}
+
+impl Serving {
+    /// What is served, and where.
+    #[must_use]
+    pub fn listening(&self) -> Vec<Listening> {
+        let one = |(service, addr): (&str, SocketAddr)| Listening {
+            service: service.to_owned(),
+            addr,
+            secure: self.secure.iter().any(|name| name == service),
+        };
+        self.running.addresses().map(one).collect()
+    }
+
+    /// Serves the runtime's current generation from now on: its routes call its functions. Requests that
+    /// run finish in theirs; sockets and connections of services that stay are kept.
+    ///
+    /// # Errors
+    /// When an address cannot be had; then the last generation that could be is served on.
+    pub async fn refresh(&mut self, grace: Duration) -> Result<(), ServeError> {
+        let generation = self.runtime.generation();
+        let services = services(&generation, &self.options).await?;
+        let secure = secure(&services);
+        self.running.replace(services, invoke(&generation), grace).await?;
+        self.secure = secure;
+        Ok(())
+    }
+
+    /// Stops accepting, lets what runs finish within `grace`, and cuts the rest.
+    pub async fn stop(self, grace: Duration) -> Stopped {
+        self.running.stop(grace).await
+    }
+}
+
+fn invoke(generation: &Arc<Generation>) -> Arc<dyn Invoke> {
+    Arc::<Generation>::clone(generation)
+}
+
+fn secure(services: &[Service]) -> Vec<String> {
+    services.iter().filter(|one| one.tls.is_some()).map(|one| one.name.clone()).collect()
+}
+
+/// The services of a generation, with addresses.
+pub(crate) async fn services(
+    generation: &Generation,
+    options: &ServeOptions,
+) -> Result<Vec<Service>, ServeError> {
+    let Site { services: declared } = generation.site();
+    if let (Some(_), [_, _, ..]) = (&options.listen, declared.as_slice()) {
+        let names: Vec<_> = declared.iter().map(|one| format!("`{}`", one.service.name)).collect();
+        return Err(ServeError::Ambiguous { services: names.join(", ") });
+    }
+    let mut services = Vec::with_capacity(declared.len());
+    for Declared { addr, service } in declared {
+        let wanted = options.listen.as_ref().or(addr.as_ref());
+        let addr = match wanted {
+            Some(addr) => resolve(addr).await.map_err(|source| ServeError::Address {
+                service: service.name.clone(),
+                addr: addr.clone(),
+                source,
+            })?,
+            None => SocketAddr::from(([127, 0, 0, 1], 8080)),
+        };
+        services.push(Service { addr, ..service.clone() });
+    }
+    Ok(services)
+}
+
+/// The address that a host and a port stand for: the first, if a name has several.
+async fn resolve(addr: &ListenAddr) -> io::Result<SocketAddr> {
+    let port = addr.port();
+    if addr.host().is_empty() {
+        return Ok(everywhere(port));
+    }
+    let mut found = tokio::net::lookup_host((addr.host(), port)).await?;
+    found.next().ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// Every address of the machine: of IPv6 and IPv4 where there is IPv6, which takes both.
+fn everywhere(port: u16) -> SocketAddr {
+    match std::net::TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)) {
+        Ok(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+        Err(_) => SocketAddr::from(([0, 0, 0, 0], port)),
+    }
+}

@@ -1,0 +1,186 @@
+//! `http.service` and `http.router`, with all that is reached through them.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crisol_core::EntryId;
+use crisol_schema::{
+    HttpRouter, HttpService, Kind, ListenAddr, Parent, Problems, Registry, Report, Rule,
+};
+use crisol_server::{Route, RouteError, Router, Service, Tls, TlsError};
+use crisol_wasi::FsSource;
+
+use super::{Declared, Scope, Site, files, middleware, routes};
+use crate::assemble::Assembled;
+use crate::code::chain;
+
+/// A certificate or key that cannot be used.
+const BAD_TLS: Rule = Rule::new("bad-tls");
+/// Services or routes that cannot be served together.
+const BAD_ROUTE: Rule = Rule::new("bad-route");
+
+/// What a service that no entry declares is called in logs.
+const LISTEN: &str = "listen";
+
+/// Stands in a service until its address is known; see [`Declared`].
+const UNKNOWN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// Routes by what they are reached through.
+#[derive(Default)]
+struct Below {
+    services: BTreeMap<EntryId, Vec<Route>>,
+    routers: BTreeMap<EntryId, Vec<Route>>,
+    listen: Vec<Route>,
+}
+
+impl Below {
+    fn add(&mut self, parent: &Parent, routes: impl IntoIterator<Item = Route>) {
+        let list = match parent {
+            Parent::Listen => &mut self.listen,
+            Parent::Service(id) => self.services.entry(id.clone()).or_default(),
+            Parent::Router(id) => self.routers.entry(id.clone()).or_default(),
+        };
+        list.extend(routes);
+    }
+}
+
+/// Assembles everything that is served over HTTP, with all that is wrong with it.
+pub(crate) fn assemble(
+    registry: &Registry,
+    folders: &dyn FsSource,
+    assembled: &Assembled,
+) -> (Site, Problems) {
+    let problems = Problems::new();
+    let mut scope = Scope { registry, folders, assembled, problems };
+    let mut below = Below::default();
+    for entry in registry {
+        match &entry.kind {
+            Kind::HttpEndpoint(endpoint) => {
+                let route = routes::route(&entry.id, endpoint, &scope);
+                below.add(&endpoint.parent, [route]);
+            }
+            Kind::HttpStatic(files) => {
+                let routes = files::routes(&entry.id, files, &mut scope);
+                below.add(&files.parent, routes);
+            }
+            _ => {}
+        }
+    }
+    let services = services(below, &mut scope);
+    check(&services, &mut scope);
+    (Site { services }, scope.problems)
+}
+
+fn services(mut below: Below, scope: &mut Scope<'_>) -> Vec<Declared> {
+    let mut declared: BTreeMap<Option<EntryId>, Declared> = BTreeMap::new();
+    for entry in scope.registry {
+        if let Kind::HttpService(service) = &entry.kind {
+            let own = below.services.remove(&entry.id).unwrap_or_default();
+            let service = self::service(&entry.id, service, own, scope);
+            declared.insert(Some(entry.id.clone()), service);
+        }
+    }
+    let mut listen = Vec::new();
+    if !below.listen.is_empty() {
+        let routes = std::mem::take(&mut below.listen);
+        listen.push(Router { name: LISTEN.to_owned(), routes, ..Router::default() });
+    }
+    for entry in scope.registry {
+        let Kind::HttpRouter(router) = &entry.kind else { continue };
+        let routes = below.routers.remove(&entry.id).unwrap_or_default();
+        let built = self::router(&entry.id, router, routes);
+        match &router.server {
+            None => listen.push(built),
+            Some(_) => {
+                if let Some(service) = declared.get_mut(&router.server) {
+                    service.service.routers.push(built);
+                }
+            }
+        }
+    }
+    if !listen.is_empty() {
+        let mut service = Service::new(LISTEN, UNKNOWN);
+        service.routers = listen;
+        declared.insert(None, Declared { addr: None, service });
+    }
+    declared.into_values().collect()
+}
+
+fn service(
+    id: &EntryId,
+    entry: &HttpService,
+    routes: Vec<Route>,
+    scope: &mut Scope<'_>,
+) -> Declared {
+    let mut service = Service::new(id.to_string(), UNKNOWN);
+    if let Some(bytes) = entry.max_body_bytes {
+        service.limits.max_body_bytes = bytes;
+    }
+    let timeouts = &mut service.timeouts;
+    timeouts.read = entry.timeouts.read.unwrap_or(timeouts.read);
+    timeouts.write = entry.timeouts.write.unwrap_or(timeouts.write);
+    timeouts.idle = entry.timeouts.idle.unwrap_or(timeouts.idle);
+    if let Some(tls) = &entry.tls {
+        match Tls::from_pem(tls.cert.text().as_bytes(), tls.key.text().as_bytes()) {
+            Ok(tls) => service.tls = Some(tls),
+            Err(error) => {
+                let field = match error {
+                    TlsError::Key(_) => "tls.key",
+                    _ => "tls.cert",
+                };
+                let help = "give the certificate chain and its key as PEM";
+                scope.report(id, field, Report::error(BAD_TLS, chain(&error)).help(help));
+            }
+        }
+    }
+    if !routes.is_empty() {
+        service.routers.push(Router { name: id.to_string(), routes, ..Router::default() });
+    }
+    Declared { addr: Some(entry.addr.clone()), service }
+}
+
+fn router(id: &EntryId, entry: &HttpRouter, routes: Vec<Route>) -> Router {
+    Router {
+        name: id.to_string(),
+        prefix: entry.prefix.as_str().trim_end_matches('/').to_owned(),
+        middleware: entry.middleware.iter().filter_map(middleware::convert).collect(),
+        routes,
+    }
+}
+
+/// Reports services and routes that cannot be served together, at their entries.
+fn check(declared: &[Declared], scope: &mut Scope<'_>) {
+    for (at, one) in declared.iter().enumerate() {
+        let same = |other: &&Declared| same_address(other.addr.as_ref(), one.addr.as_ref());
+        if let Some(first) = declared.iter().take(at).find(same) {
+            let message = format!("`{}` listens on the same address", first.service.name);
+            let report = Report::error(Rule::CONFLICT, message).help("change one of the two");
+            report_at(&one.service.name, "addr", report, scope);
+        }
+    }
+    let services: Vec<Service> = declared.iter().map(|one| one.service.clone()).collect();
+    let Err(errors) = crisol_server::check(&services) else { return };
+    for error in errors.all() {
+        let (name, field) = match error {
+            RouteError::Conflict { second, .. } => (second, "path"),
+            RouteError::Pattern { route, .. } => (route, "path"),
+            RouteError::Middleware { router, .. } => (router, "middleware"),
+            RouteError::Setting { service, setting, .. } => (service, *setting),
+            RouteError::ServiceTwice(service) => (service, "addr"),
+            RouteError::AddressTwice { second, .. } => (second, "addr"),
+            _ => continue,
+        };
+        report_at(name, field, Report::error(BAD_ROUTE, chain(error)), scope);
+    }
+}
+
+fn same_address(a: Option<&ListenAddr>, b: Option<&ListenAddr>) -> bool {
+    matches!((a, b), (Some(a), Some(b)) if a == b && a.port() != 0)
+}
+
+/// Reports at the entry of which a service, router or route has its name.
+fn report_at(name: &str, field: &str, report: Report, scope: &mut Scope<'_>) {
+    if let Ok(id) = name.parse::<EntryId>() {
+        scope.report(&id, field, report);
+    }
+}
