@@ -47,12 +47,23 @@ pub(crate) enum Command {
     Pin(PinArguments),
     /// Print the JSON Schema of index files, for completion in editors.
     Schema,
+    /// Print the endpoints as an OpenAPI 3.1 document, made from the functions' signatures.
+    #[cfg(feature = "http")]
+    Openapi(OpenapiArguments),
     /// Serve the app over HTTP until it is told to stop.
     ///
     /// SIGTERM and SIGINT (Ctrl-C) let what runs finish within the grace period; a second one ends at
     /// once. `CRISOL_LOG=info` logs more.
     #[cfg(feature = "http")]
     Serve(ServeArguments),
+}
+
+#[cfg(feature = "http")]
+#[derive(Debug, Args)]
+pub(crate) struct OpenapiArguments {
+    /// The service; may be left out when only one has endpoints.
+    #[arg(value_name = "ID")]
+    pub(crate) service: Option<String>,
 }
 
 #[cfg(feature = "http")]

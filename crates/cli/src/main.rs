@@ -5,6 +5,8 @@ mod arguments;
 mod call;
 mod check;
 mod list;
+#[cfg(feature = "http")]
+mod openapi;
 mod pin;
 mod schema;
 #[cfg(feature = "http")]
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
         Command::List => list::run(&arguments.app),
         Command::Pin(pin) => pin::run(&arguments.app, pin),
         Command::Schema => schema::run(),
+        #[cfg(feature = "http")]
+        Command::Openapi(openapi) => openapi::run(&arguments.app, openapi),
         #[cfg(feature = "http")]
         Command::Serve(serve) => serve::run(&arguments.app, serve),
     };

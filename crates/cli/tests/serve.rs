@@ -156,3 +156,90 @@ fn what_cannot_be_served_says_why() -> Tested {
     assert!(run.stderr.contains(&message), "{run:?}");
     Ok(())
 }
+
+/// An app whose only endpoint, at `/`, is a component that answers HTTP itself.
+fn proxy(fields: &str) -> Tested<App> {
+    let hash = crisol_fixtures::sha256("hello-http");
+    App::new(
+        &format!(
+            "  - name: hello\n    kind: function.wasm\n    fs: assets\n    path: /hello-http.wasm\n    hash: sha256:{hash}\n    transport: wasi-http\n{fields}  - name: e\n    kind: http.endpoint\n    method: ANY\n    path: /{{rest...}}\n    func: hello\n"
+        ),
+        &["hello-http"],
+    )
+}
+
+#[test]
+fn a_component_that_answers_http_itself_is_served() -> Tested {
+    let reused = "    method: incoming-handler\n    pool: {type: lazy, max_size: 4, max_instance_reuse: 1000}\n";
+    for fields in ["    method: wasi:http/incoming-handler\n", reused] {
+        let served = Served::start(proxy(fields)?.path(), &ANY_PORT)?;
+        for _ in 0..3 {
+            let answer = served.post("/any/path", "a body that is not read")?;
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+            assert!(answer.contains("content-type: text/plain\r\n"), "{answer}");
+            assert!(answer.contains("content-length: 5\r\n"), "{answer}");
+            assert!(answer.ends_with("\r\n\r\nhello"), "{answer}");
+        }
+        // One that says to no host is not for a guest.
+        let answer = read(served.send("GET / HTTP/1.0\r\n\r\n")?)?;
+        assert!(answer.starts_with("HTTP/1.0 400 "), "{answer}");
+        // Requests one after the other on one connection, asked for at once.
+        let twice = "GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        let answer = read(served.send(twice)?)?;
+        assert_eq!(answer.matches("\r\n\r\nhello").count(), 2, "{answer}");
+        let head = read(served.send("HEAD / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")?)?;
+        assert!(head.contains("content-length: 5\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    }
+    Ok(())
+}
+
+#[test]
+fn endpoints_are_described_and_the_description_is_served_on_request() -> Tested {
+    let hash = crisol_fixtures::sha256("compute");
+    let entries = format!(
+        "  - name: web\n    kind: http.service\n    addr: 127.0.0.1:0\n    openapi: true\n  - name: compute\n    kind: function.wasm\n    fs: assets\n    path: /compute.wasm\n    hash: sha256:{hash}\n    method: compute\n    transport: wasi-http\n  - name: e\n    kind: http.endpoint\n    path: /compute/{{a}}\n    func: compute\n"
+    );
+    let app = App::new(&entries, &["compute"])?;
+    let printed = app.run(&["openapi"])?;
+    let document: serde_json::Value = serde_json::from_str(&printed.stdout)?;
+    let operation = &document["paths"]["/compute/{a}"]["get"];
+    assert_eq!(operation["operationId"], "myns:e");
+    assert_eq!(operation["parameters"][0]["in"], "path");
+    assert_eq!(operation["parameters"][1]["name"], "b");
+    assert_eq!(operation["parameters"][1]["schema"]["maximum"], i32::MAX);
+    let served = Served::start(app.path(), &[])?;
+    let get = |path: &str| {
+        read(served.send(&format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"))?)
+    };
+    let answer = get("/openapi.json")?;
+    let (_, body) = answer.split_once("\r\n\r\n").ok_or("no body")?;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(body)?, document);
+    assert!(get("/compute/6?b=7")?.ends_with("\r\n\r\n42"));
+    Ok(())
+}
+
+#[test]
+fn files_are_served_below_their_path() -> Tested {
+    let app = App::new(
+        "  - name: pages\n    kind: fs.directory\n    directory: ./pages\n  - name: site\n    kind: http.static\n    path: /docs\n    fs: pages\n    fallback: index.html\n",
+        &[],
+    )?;
+    std::fs::create_dir(app.path().join("pages"))?;
+    std::fs::write(app.path().join("pages/index.html"), "<p>index")?;
+    std::fs::write(app.path().join("pages/a.txt"), "text")?;
+    let served = Served::start(app.path(), &ANY_PORT)?;
+    let get = |path: &str| {
+        read(served.send(&format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"))?)
+    };
+    assert!(get("/docs/a.txt")?.ends_with("\r\n\r\ntext"));
+    assert!(get("/docs/")?.ends_with("\r\n\r\n<p>index"));
+    assert!(get("/docs/a/route")?.ends_with("\r\n\r\n<p>index"));
+    let moved = get("/docs")?;
+    assert!(
+        moved.starts_with("HTTP/1.1 308 ") && moved.contains("location: /docs/\r\n"),
+        "{moved}"
+    );
+    assert!(get("/docs/../_index.yaml")?.starts_with("HTTP/1.1 404 "));
+    assert!(get("/")?.starts_with("HTTP/1.1 404 "));
+    Ok(())
+}

@@ -12,9 +12,16 @@ use crisol_pool::strategy::{Adaptive, Lazy};
 use crisol_pool::{Config, Factory, Fate, Retired, SizeBelowWorkers, Strategy};
 use crisol_wasi::{Environment, PeerError, Peers, Plan, PlanError, Stdio};
 
+/// What there are instances of.
+pub(crate) enum Callee {
+    Function(Linked),
+    #[cfg(feature = "http")]
+    Proxy(crisol_engine::LinkedProxy),
+}
+
 /// Makes instances of one function.
 pub(crate) struct Instances {
-    pub(crate) linked: Linked,
+    pub(crate) linked: Callee,
     pub(crate) plan: Arc<Plan>,
     pub(crate) limits: Limits,
     /// What it may ask over HTTP; nothing without `wasi.network`.
@@ -45,7 +52,11 @@ impl Factory for Instances {
         let wasi = self.plan.build(&environment, Stdio::Log)?;
         // No deadline here: the pool bounds how long a worker may take to be made.
         let surroundings = Surroundings { wasi, outgoing: self.outgoing.clone() };
-        let instance = self.linked.instantiate(surroundings, self.limits, None).await?;
+        let instance = match &self.linked {
+            Callee::Function(linked) => linked.instantiate(surroundings, self.limits, None).await?,
+            #[cfg(feature = "http")]
+            Callee::Proxy(linked) => linked.instantiate(surroundings, self.limits, None).await?,
+        };
         Ok(Worker { instance, environment })
     }
 }

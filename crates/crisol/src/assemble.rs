@@ -5,14 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crisol_core::EntryId;
-use crisol_engine::{Allocation, Engine, Import, Limits, LinkError, Linked, Profile};
+use crisol_engine::{Allocation, Compiled, Engine, Import, Limits, LinkError, Linked, Profile};
 use crisol_pool::Pool;
+#[cfg(feature = "http")]
+use crisol_schema::Transport;
 use crisol_schema::{
     Code, Entry, Imports, Kind, Method, Problems, Registry, Report, Rule, SourceText, Wasi,
 };
 use crisol_wasi::{EnvSource, Folders, FsSource, Plan, Variables};
 
-use crate::adapter::{self, Instances};
+use crate::adapter::{self, Callee, Instances};
 use crate::builder::Defaults;
 use crate::callable::Callable;
 use crate::code::{self, BAD_CODE, Fault, chain};
@@ -43,6 +45,9 @@ pub(crate) struct Assembled {
     /// What is served over HTTP.
     #[cfg(feature = "http")]
     pub(crate) site: crate::http::Site,
+    /// What answers HTTP by itself and cannot be called.
+    #[cfg(feature = "http")]
+    pub(crate) proxies: HashMap<EntryId, Arc<crate::http::Proxy>>,
 }
 
 /// The registry's own sources of what guests see.
@@ -89,7 +94,18 @@ impl Assembly<'_> {
                         wasi: &function.wasi,
                         limits: &function.limits,
                     };
-                    self.function(&guest, &function.pool, &sources, &mut problems).map(Some)
+                    self.compile(&guest, &sources).and_then(|compiled| {
+                        let guest = (&guest, &compiled);
+                        #[cfg(feature = "http")]
+                        if function.transport == Transport::WasiHttp
+                            && let Some(proxy) =
+                                self.proxy(guest, &function.pool, &sources, &mut problems)?
+                        {
+                            assembled.proxies.insert(entry.id.clone(), Arc::new(proxy));
+                            return Ok(None);
+                        }
+                        self.function(guest, &function.pool, &sources, &mut problems).map(Some)
+                    })
                 }
                 Kind::Process(process) => {
                     let guest = Guest {
@@ -103,7 +119,9 @@ impl Assembly<'_> {
                         limits: &process.limits,
                     };
                     self.not_served(entry, "kind", &mut problems);
-                    self.load(&guest, &sources, &mut problems).map(|_| None)
+                    self.compile(&guest, &sources).and_then(|compiled| {
+                        self.load((&guest, &compiled), &sources, &mut problems).map(|_| None)
+                    })
                 }
                 Kind::LuaFunction(_) => {
                     self.not_served(entry, "kind", &mut problems);
@@ -148,62 +166,100 @@ impl Assembly<'_> {
 
     fn function(
         &self,
-        guest: &Guest<'_>,
+        (guest, compiled): (&Guest<'_>, &Compiled),
         pool: &crisol_schema::Pool,
         sources: &Sources,
         problems: &mut Problems,
     ) -> Result<Function, Fault> {
-        let (linked, plan) = self.load(guest, sources, problems)?;
-        let config = adapter::config(pool).map_err(|error| {
-            Fault::at("pool", Report::error(Rule::BAD_RANGE, error.to_string()))
-        })?;
+        let (linked, plan) = self.load((guest, compiled), sources, problems)?;
+        let config = config(pool)?;
         let (plan, limits) = (Arc::new(plan), self.limits(guest.limits));
         let outgoing = adapter::outgoing(&plan);
         let mapping = linked.mapping().clone();
-        let undeclared = undeclared(&linked);
+        let undeclared = undeclared(linked.imports());
         Ok(Function {
             id: guest.id.clone(),
             mapping,
             undeclared,
             plan: Arc::clone(&plan),
             max_execution: guest.limits.max_execution.unwrap_or(self.defaults.max_execution),
-            instances: match self.engine.config().allocation {
-                Allocation::Pooling { instances } => u64::from(instances),
-                _ => u64::MAX,
-            },
-            pool: Pool::new(Instances { linked, plan, limits, outgoing }, config),
+            instances: self.instances(),
+            pool: Pool::new(
+                Instances { linked: Callee::Function(linked), plan, limits, outgoing },
+                config,
+            ),
         })
+    }
+
+    /// The function as one that answers HTTP by itself, if its method is of that kind.
+    #[cfg(feature = "http")]
+    fn proxy(
+        &self,
+        (guest, compiled): (&Guest<'_>, &Compiled),
+        pool: &crisol_schema::Pool,
+        sources: &Sources,
+        problems: &mut Problems,
+    ) -> Result<Option<crate::http::Proxy>, Fault> {
+        let method = guest.method.as_str();
+        let is_proxy = self.engine.is_proxy(compiled, method);
+        if !is_proxy.map_err(|error| link_fault(error.into()))? {
+            return Ok(None);
+        }
+        let profile = Profile::granting(|interface| guest.imports.grants(interface));
+        let linked = self.engine.link_proxy(compiled, &profile, method).map_err(link_fault)?;
+        self.compare_imports(guest, linked.imports(), problems);
+        let plan = Arc::new(plan(guest, sources)?);
+        let limits = self.limits(guest.limits);
+        let undeclared = undeclared(linked.imports());
+        let outgoing = adapter::outgoing(&plan);
+        let linked = Callee::Proxy(linked);
+        let instances = Instances { linked, plan: Arc::clone(&plan), limits, outgoing };
+        Ok(Some(crate::http::Proxy {
+            id: guest.id.clone(),
+            undeclared,
+            plan,
+            max_execution: guest.limits.max_execution.unwrap_or(self.defaults.max_execution),
+            instances: self.instances(),
+            pool: Pool::new(instances, config(pool)?),
+        }))
+    }
+
+    /// Instances that the engine may hold.
+    fn instances(&self) -> u64 {
+        match self.engine.config().allocation {
+            Allocation::Pooling { instances } => u64::from(instances),
+            _ => u64::MAX,
+        }
     }
 
     fn load(
         &self,
-        guest: &Guest<'_>,
+        (guest, compiled): (&Guest<'_>, &Compiled),
         sources: &Sources,
         problems: &mut Problems,
     ) -> Result<(Linked, Plan), Fault> {
         let method = guest.method.as_str();
+        let profile = Profile::granting(|interface| guest.imports.grants(interface));
+        let linked = self.engine.link(compiled, &profile, method).map_err(link_fault)?;
+        self.compare_imports(guest, linked.imports(), problems);
+        Ok((linked, plan(guest, sources)?))
+    }
+
+    fn compile(&self, guest: &Guest<'_>, sources: &Sources) -> Result<Compiled, Fault> {
         let bytes = code::read(guest.code, &sources.folders)?;
-        let component = code::wrap(guest.code, bytes, guest.wit, method)?;
+        let component = code::wrap(guest.code, bytes, guest.wit, guest.method.as_str())?;
         let fuel = guest.limits.max_fuel.is_some();
-        let compiled = self.engine.compile(&component, fuel).map_err(|error| {
+        self.engine.compile(&component, fuel).map_err(|error| {
             let field = code::field_of(guest.code);
             Fault::at(field, Report::error(BAD_CODE, chain(&error)))
-        })?;
-        let profile = Profile::granting(|interface| guest.imports.grants(interface));
-        let linked = self.engine.link(&compiled, &profile, method).map_err(link_fault)?;
-        self.compare_imports(guest, &linked, problems);
-        let env = Arc::clone(&sources.variables);
-        let folders: &dyn FsSource = &sources.folders;
-        let plan = crisol_wasi::resolve(guest.wasi, guest.id, env, folders)
-            .map_err(|error| Fault::at("wasi", Report::error(BAD_FOLDER, chain(&error))))?;
-        Ok((linked, plan))
+        })
     }
 
     /// Reports what the code imports and the entry does not declare, and the other way round.
-    fn compare_imports(&self, guest: &Guest<'_>, linked: &Linked, problems: &mut Problems) {
+    fn compare_imports(&self, guest: &Guest<'_>, imports: &[Import], problems: &mut Problems) {
         let mut report = |report| problems.at(self.registry, guest.id, "imports", report);
         let undeclared: Vec<_> =
-            linked.imports().iter().filter(|import| import.callable && !import.granted).collect();
+            imports.iter().filter(|import| import.callable && !import.granted).collect();
         if !undeclared.is_empty() {
             let strict = self.strict_imports || guest.strict_imports;
             let severity = if strict { Report::error } else { Report::warning };
@@ -214,7 +270,7 @@ impl Assembly<'_> {
         let unused = guest
             .imports
             .iter()
-            .filter(|token| !linked.imports().iter().any(|import| token.grants(&import.name)));
+            .filter(|token| !imports.iter().any(|import| token.grants(&import.name)));
         for token in unused {
             let message = format!("`{token}` is declared, and the code does not import it");
             report(Report::warning(UNUSED_IMPORT, message).help("leave it out"));
@@ -231,6 +287,19 @@ impl Assembly<'_> {
     }
 }
 
+fn config(pool: &crisol_schema::Pool) -> Result<crisol_pool::Config, Fault> {
+    adapter::config(pool)
+        .map_err(|error| Fault::at("pool", Report::error(Rule::BAD_RANGE, error.to_string())))
+}
+
+/// What the guest sees of the outside.
+fn plan(guest: &Guest<'_>, sources: &Sources) -> Result<Plan, Fault> {
+    let env = Arc::clone(&sources.variables);
+    let folders: &dyn FsSource = &sources.folders;
+    crisol_wasi::resolve(guest.wasi, guest.id, env, folders)
+        .map_err(|error| Fault::at("wasi", Report::error(BAD_FOLDER, chain(&error))))
+}
+
 fn link_fault(error: LinkError) -> Fault {
     let (field, rule) = match error {
         LinkError::Method(_) | LinkError::Signature { .. } => ("method", BAD_METHOD),
@@ -240,9 +309,8 @@ fn link_fault(error: LinkError) -> Fault {
 }
 
 /// What a function would have to declare for all that its code imports.
-fn undeclared(linked: &Linked) -> BTreeSet<&'static str> {
-    let imports = linked.imports().iter();
-    let missing = imports.filter(|import| import.callable && !import.granted);
+fn undeclared(imports: &[Import]) -> BTreeSet<&'static str> {
+    let missing = imports.iter().filter(|import| import.callable && !import.granted);
     missing.filter_map(|import| import.interface.and_then(Imports::token_for)).collect()
 }
 

@@ -126,10 +126,22 @@ impl Generation {
         &self.assembled.site
     }
 
+    /// OpenAPI documents of the services that have endpoints, each with its service's name (`listen` for
+    /// endpoints of no `http.service`).
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn openapi(&self) -> Vec<(String, serde_json::Value)> {
+        self.assembled.site.documents()
+    }
+
     /// Makes the first instances of every pool that starts warm.
     pub(crate) async fn warm(&self) -> Result<(), CallError> {
         for function in self.assembled.functions.values() {
             function.warm().await?;
+        }
+        #[cfg(feature = "http")]
+        for proxy in self.assembled.proxies.values() {
+            proxy.warm().await?;
         }
         Ok(())
     }

@@ -5,6 +5,8 @@
 
 mod files;
 mod middleware;
+mod openapi;
+mod proxy;
 mod routes;
 mod serve;
 mod services;
@@ -17,6 +19,7 @@ use crate::assemble::Assembled;
 
 pub use serve::{Listening, ServeError, ServeOptions, Serving};
 
+pub(crate) use proxy::Proxy;
 pub(crate) use services::assemble;
 
 /// What a generation serves over HTTP. It holds functions by id, and nothing of its generation.
@@ -31,6 +34,16 @@ struct Declared {
     addr: Option<ListenAddr>,
     /// Its `addr` is filled in when it is served.
     service: Service,
+    /// What OpenAPI says of its endpoints; none when it has none.
+    document: Option<serde_json::Value>,
+}
+
+impl Site {
+    /// The OpenAPI documents of services that have endpoints, by the service's name.
+    pub(crate) fn documents(&self) -> Vec<(String, serde_json::Value)> {
+        let one = |one: &Declared| Some((one.service.name.clone(), one.document.clone()?));
+        self.services.iter().filter_map(one).collect()
+    }
 }
 
 /// What HTTP is assembled from, and where problems go.

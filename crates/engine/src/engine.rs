@@ -153,7 +153,7 @@ impl Engine {
         link::link(base, compiled, profile, method)
     }
 
-    fn base(&self, flavour: Flavour) -> Result<&Base, EngineError> {
+    pub(crate) fn base(&self, flavour: Flavour) -> Result<&Base, EngineError> {
         let slot = &self.0.bases[flavour.index()];
         if let Some(base) = slot.get() {
             return Ok(base);

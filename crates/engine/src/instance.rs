@@ -8,7 +8,7 @@
 
 use std::time::Instant;
 
-use wasmtime::component::{Func, Val};
+use wasmtime::component::{ComponentExportIndex, Func, InstancePre, Val};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
 use crate::failure::{DeadlinePassed, Failure};
@@ -24,8 +24,8 @@ const TICKS_PER_TURN: u64 = 1;
 
 /// An instance of a linked function, ready to be called.
 pub struct Instance {
-    store: Store<Host>,
-    func: Func,
+    pub(crate) store: Store<Host>,
+    pub(crate) func: Func,
     has_result: bool,
     calls: u64,
     spoiled: bool,
@@ -45,18 +45,30 @@ impl Linked {
         deadline: Option<Instant>,
     ) -> Result<Instance, Failure> {
         let inner = &self.0;
-        let mut store = Store::new(inner.pre.engine(), Host::new(surroundings.into(), limits));
-        store.limiter(|host| &mut host.meter);
-        store.epoch_deadline_callback(give_way);
-        store.set_hostcall_fuel(transfer_limit(&limits));
-        begin(&mut store, deadline)?;
-        let (made, stretch) = until(deadline, inner.pre.instantiate_async(&mut store)).await;
-        let instance = made.ok_or(stretch)?.map_err(|error| fail(error, &store, stretch))?;
-        let func = instance
-            .get_func(&mut store, inner.index)
-            .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;
-        Ok(Instance { store, func, has_result: inner.has_result, calls: 0, spoiled: false })
+        make(&inner.pre, inner.index, inner.has_result, surroundings.into(), limits, deadline).await
     }
+}
+
+/// See [`Linked::instantiate`].
+pub(crate) async fn make(
+    pre: &InstancePre<Host>,
+    index: ComponentExportIndex,
+    has_result: bool,
+    surroundings: Surroundings,
+    limits: Limits,
+    deadline: Option<Instant>,
+) -> Result<Instance, Failure> {
+    let mut store = Store::new(pre.engine(), Host::new(surroundings, limits));
+    store.limiter(|host| &mut host.meter);
+    store.epoch_deadline_callback(give_way);
+    store.set_hostcall_fuel(transfer_limit(&limits));
+    begin(&mut store, deadline)?;
+    let (made, stretch) = until(deadline, pre.instantiate_async(&mut store)).await;
+    let instance = made.ok_or(stretch)?.map_err(|error| fail(error, &store, stretch))?;
+    let func = instance
+        .get_func(&mut store, index)
+        .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;
+    Ok(Instance { store, func, has_result, calls: 0, spoiled: false })
 }
 
 impl Instance {
@@ -71,11 +83,7 @@ impl Instance {
         args: &[Val],
         deadline: Option<Instant>,
     ) -> Result<Option<Val>, Failure> {
-        if std::mem::replace(&mut self.spoiled, true) {
-            return Err(Failure::Host(wasmtime::Error::msg("the instance has failed before")));
-        }
-        self.calls += 1;
-        begin(&mut self.store, deadline)?;
+        self.begin(deadline)?;
         let mut results = [Val::Bool(false)];
         let results = &mut results[..usize::from(self.has_result)];
         let call = self.func.call_async(&mut self.store, args, results);
@@ -87,8 +95,22 @@ impl Instance {
         if result.as_ref().is_some_and(|value| output::size(value) > allowed) {
             return Err(Failure::Limit(ResourceLimit::Output { allowed }));
         }
-        self.spoiled = false;
+        self.end();
         Ok(result)
+    }
+
+    /// Begins a call. Until [`Instance::end`] the instance is in no known state.
+    pub(crate) fn begin(&mut self, deadline: Option<Instant>) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.spoiled, true) {
+            return Err(Failure::Host(wasmtime::Error::msg("the instance has failed before")));
+        }
+        self.calls += 1;
+        begin(&mut self.store, deadline)
+    }
+
+    /// Ends a call that went well.
+    pub(crate) fn end(&mut self) {
+        self.spoiled = false;
     }
 
     /// Calls made so far, failed ones too.
@@ -127,7 +149,7 @@ fn give_way(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline
     }
 }
 
-fn fail(error: wasmtime::Error, store: &Store<Host>, stretch: Stretch) -> Failure {
+pub(crate) fn fail(error: wasmtime::Error, store: &Store<Host>, stretch: Stretch) -> Failure {
     Failure::new(error, &store.data().meter, stretch)
 }
 

@@ -26,6 +26,7 @@ mod link;
 mod metered;
 mod outgoing;
 mod output;
+mod proxy;
 mod ticker;
 
 pub use bindings::interface_of;
@@ -41,6 +42,7 @@ pub use instance::Instance;
 pub use limits::Limits;
 pub use link::{Import, LinkError, Linked, Profile};
 pub use outgoing::{Outgoing, Reach, Unreachable};
+pub use proxy::{LinkedProxy, ProxyAnswer, ProxyBody, ProxyError};
 
 /// A component value: what lowering gives, a call takes and gives, and lifting takes.
 pub use wasmtime::component::Val;

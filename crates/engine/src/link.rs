@@ -152,7 +152,7 @@ pub(crate) fn link(
 
 /// Replaces the functions of everything that the component imports and `profile` does not grant by
 /// ones that fail the call.
-fn restrict(
+pub(crate) fn restrict(
     base: &Base,
     linker: &mut Linker<Host>,
     compiled: &Compiled,

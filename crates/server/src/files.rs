@@ -130,7 +130,10 @@ impl Handler for StaticFiles {
             let allow = HeaderValue::from_static("GET, HEAD, OPTIONS");
             return context.problem(Problem::method_not_allowed(request.method(), allow));
         }
-        let path = context.params().last().map_or("", |(_, path)| path.as_str());
+        let Some((_, path)) = context.params().last() else {
+            // A route to the directory itself, without what is in it.
+            return with_slash(request.uri());
+        };
         match self.find(path, &request).await {
             Ok(Some(response)) => self.finish(&context, response),
             Ok(None) => {

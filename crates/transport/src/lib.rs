@@ -10,6 +10,7 @@
 mod bad_request;
 mod body;
 mod message;
+pub mod openapi;
 mod pairs;
 mod payload;
 mod problem;

@@ -90,7 +90,7 @@ pub(crate) const RULES: &[Rule] = &[
 ];
 
 /// The type of what a call gives: of a `result`, its ok side, for the error side comes as an error.
-fn ok_side(ty: Option<&Type>) -> Option<&Type> {
+pub(crate) fn ok_side(ty: Option<&Type>) -> Option<&Type> {
     match ty {
         Some(Type::Result { ok, .. }) => ok.as_deref(),
         other => other,
@@ -142,7 +142,7 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
 }
 
 /// Whether a type is a response: `status` and nothing but what belongs to one.
-fn is_response(ty: &Type) -> bool {
+pub(crate) fn is_response(ty: &Type) -> bool {
     let Type::Record(fields) = ty else { return false };
     let fits = |field: &Field| match field.name.as_str() {
         "status" => integer_range(&field.ty).is_some(),

@@ -140,7 +140,7 @@ fn float(text: &str) -> Option<Value> {
 }
 
 /// The type of one occurrence, for types that take several.
-fn item_type(ty: &Type) -> Option<Type> {
+pub(crate) fn item_type(ty: &Type) -> Option<Type> {
     match ty {
         Type::List(item) => {
             let nested = item_type(item).is_some() || is_bytes(item);

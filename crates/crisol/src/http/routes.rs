@@ -7,6 +7,7 @@ use crisol_schema::{HttpEndpoint, Kind, Transport};
 use crisol_server::{Route, Target};
 use crisol_transport::{Payload, WasiHttp};
 
+use super::proxy::ProxyHandler;
 use super::{Scope, middleware};
 
 /// The route of an endpoint.
@@ -21,6 +22,9 @@ pub(super) fn route(id: &EntryId, endpoint: &HttpEndpoint, scope: &Scope<'_>) ->
 
 /// What answers for a function.
 fn target(func: &EntryId, scope: &Scope<'_>) -> Target {
+    if let Some(proxy) = scope.assembled.proxies.get(func) {
+        return Target::Handler(Arc::new(ProxyHandler(Arc::clone(proxy))));
+    }
     let kind = scope.registry.get(func.as_str()).map(|entry| &entry.kind);
     let transport: Arc<dyn crisol_transport::Transport> = match kind {
         Some(Kind::Function(function)) if function.transport == Transport::Payload => {

@@ -149,7 +149,7 @@ pub(crate) async fn services(
         return Err(ServeError::Ambiguous { services: names.join(", ") });
     }
     let mut services = Vec::with_capacity(declared.len());
-    for Declared { addr, service } in declared {
+    for Declared { addr, service, .. } in declared {
         let wanted = options.listen.as_ref().or(addr.as_ref());
         let addr = match wanted {
             Some(addr) => resolve(addr).await.map_err(|source| ServeError::Address {

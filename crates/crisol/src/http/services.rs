@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use crisol_core::EntryId;
 use crisol_schema::{
@@ -9,8 +10,9 @@ use crisol_schema::{
 };
 use crisol_server::{Route, RouteError, Router, Service, Tls, TlsError};
 use crisol_wasi::FsSource;
+use http::Method;
 
-use super::{Declared, Scope, Site, files, middleware, routes};
+use super::{Declared, Scope, Site, files, middleware, openapi, routes};
 use crate::assemble::Assembled;
 use crate::code::chain;
 
@@ -72,11 +74,17 @@ pub(crate) fn assemble(
 }
 
 fn services(mut below: Below, scope: &mut Scope<'_>) -> Vec<Declared> {
+    let mut documents = openapi::documents(scope);
     let mut declared: BTreeMap<Option<EntryId>, Declared> = BTreeMap::new();
     for entry in scope.registry {
         if let Kind::HttpService(service) = &entry.kind {
             let own = below.services.remove(&entry.id).unwrap_or_default();
-            let service = self::service(&entry.id, service, own, scope);
+            let show = service.openapi;
+            let mut service = self::service(&entry.id, service, own, scope);
+            service.document = documents.remove(&Some(entry.id.clone()));
+            if show {
+                service.service.routers.push(shown(&entry.id, service.document.as_ref()));
+            }
             declared.insert(Some(entry.id.clone()), service);
         }
     }
@@ -101,7 +109,7 @@ fn services(mut below: Below, scope: &mut Scope<'_>) -> Vec<Declared> {
     if !listen.is_empty() {
         let mut service = Service::new(LISTEN, UNKNOWN);
         service.routers = listen;
-        declared.insert(None, Declared { addr: None, service });
+        declared.insert(None, Declared { addr: None, service, document: documents.remove(&None) });
     }
     declared.into_values().collect()
 }
@@ -136,7 +144,20 @@ fn service(
     if !routes.is_empty() {
         service.routers.push(Router { name: id.to_string(), routes, ..Router::default() });
     }
-    Declared { addr: Some(entry.addr.clone()), service }
+    Declared { addr: Some(entry.addr.clone()), service, document: None }
+}
+
+/// The route that shows a service's document.
+fn shown(id: &EntryId, document: Option<&serde_json::Value>) -> Router {
+    let empty = || transport::document(id.as_str(), serde_json::Map::new());
+    let document = document.cloned().unwrap_or_else(empty);
+    let route = Route {
+        name: id.to_string(),
+        method: Some(Method::GET),
+        pattern: "/openapi.json".to_owned(),
+        target: Target::Handler(Arc::new(openapi::Shown::new(&document))),
+    };
+    Router { name: id.to_string(), routes: vec![route], ..Router::default() }
 }
 
 fn router(id: &EntryId, entry: &HttpRouter, routes: Vec<Route>) -> Router {

@@ -1,0 +1,23 @@
+//! `crisol openapi`: the app's endpoints as an OpenAPI document.
+
+use crate::arguments::{AppArguments, OpenapiArguments};
+use crate::{DONE, app, print_line};
+
+pub(crate) fn run(arguments: &AppArguments, openapi: &OpenapiArguments) -> anyhow::Result<u8> {
+    let runtime = app::load(arguments)?;
+    let documents = runtime.generation().openapi();
+    let wanted = openapi.service.as_deref();
+    let mut fitting = documents
+        .iter()
+        .filter(|(service, _)| wanted.is_none_or(|wanted| wanted == service))
+        .map(|(_, document)| document);
+    match (fitting.next(), fitting.next()) {
+        (Some(document), None) => print_line(&serde_json::to_string_pretty(document)?)?,
+        (None, _) => anyhow::bail!("there is no such service with endpoints"),
+        (Some(_), Some(_)) => {
+            let names: Vec<_> = documents.iter().map(|(name, _)| format!("`{name}`")).collect();
+            anyhow::bail!("several services have endpoints: name one of {}", names.join(", "))
+        }
+    }
+    Ok(DONE)
+}

@@ -1,0 +1,209 @@
+//! Functions that answer HTTP themselves: pooled and limited as all are, run where the request is served.
+
+use std::collections::BTreeSet;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as Wakers, Poll};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use crisol_core::{BoxError, CallContext, CallError, Caller, EntryId};
+use crisol_engine::ProxyBody;
+use crisol_pool::{Ask, Pool};
+use crisol_server::{Body, Context, Handler};
+use crisol_transport::{Cause, Problem};
+use crisol_wasi::Plan;
+use http::{Request, Response, header};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::sync::oneshot;
+use tracing::{Instrument, Span};
+
+use crate::adapter::{Instances, fate};
+use crate::failure::Ended;
+
+/// A function that answers HTTP itself.
+pub(crate) struct Proxy {
+    pub(crate) id: EntryId,
+    /// The imports that its code has and its entry does not declare.
+    pub(crate) undeclared: BTreeSet<&'static str>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) max_execution: Duration,
+    /// Instances that the engine may hold, for the error when there are no more.
+    pub(crate) instances: u64,
+    pub(crate) pool: Arc<Pool<Instances>>,
+}
+
+/// A [`Proxy`] as what answers a route.
+pub(super) struct ProxyHandler(pub(super) Arc<Proxy>);
+
+/// The guest, running: it is over when it has returned.
+type Run = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>;
+
+#[async_trait]
+impl Handler for ProxyHandler {
+    async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
+        if !has_authority(&request) {
+            let problem = Problem::new(Cause::BadRequest, "the request does not say to which host");
+            return context.problem(problem);
+        }
+        let mut call = CallContext::new(Caller::Http);
+        if let Some(deadline) = context.deadline() {
+            call = call.with_deadline(deadline);
+        }
+        let id = call.id();
+        match self.0.answer(&call, context.secure(), request).await {
+            Ok(response) => response,
+            Err(failure) => context.failure(&self.0.id, id, &failure),
+        }
+    }
+}
+
+/// Whether a request says to which host it goes, as WASI tells every guest.
+fn has_authority(request: &Request<Body>) -> bool {
+    let host = || request.headers().get(header::HOST);
+    request.uri().authority().is_some() || host().is_some_and(|host| host.to_str().is_ok())
+}
+
+impl Proxy {
+    /// Makes the first instances, if the pool keeps any and is to begin with them.
+    pub(crate) async fn warm(&self) -> Result<(), CallError> {
+        let warmed = self.pool.warm().await;
+        warmed.map(drop).map_err(|refused| self.ended(None).by_refusal(refused, Vec::new()))
+    }
+
+    fn ended(&self, limit: Option<Duration>) -> Ended<'_> {
+        let (queue, making) = (Duration::ZERO, Duration::ZERO);
+        let (instances, undeclared) = (self.instances, &self.undeclared);
+        Ended { id: &self.id, limit, queue, making, instances, undeclared }
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        call: &CallContext,
+        secure: bool,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, CallError> {
+        // A limit beyond the clock's range is none.
+        let own = Instant::now().checked_add(self.max_execution);
+        let deadline = [own, call.deadline()].into_iter().flatten().min();
+        let limit = (deadline == own).then_some(self.max_execution);
+        let ended = self.ended(limit);
+        let environment = self.plan.environment().map_err(|error| ended.by_making(error.into()))?;
+        let ask = Ask::new().by(deadline.map(Into::into));
+        let lease = self.pool.check_out_shared(ask, |worker| worker.environment == environment);
+        let mut lease = lease.await.map_err(|refused| ended.by_refusal(refused, Vec::new()))?;
+
+        let (sender, mut receiver) = oneshot::channel();
+        let (this, id) = (Arc::clone(self), call.id());
+        let run = async move {
+            let instance = &mut lease.worker().instance;
+            let running = instance.handle(secure, request, sender, deadline);
+            let outcome = crisol_wasi::on_behalf_of(id, running).await;
+            let times = (lease.waited(), lease.making());
+            lease.give_back(fate(&outcome));
+            let ended = Ended { queue: times.0, making: times.1, ..this.ended(limit) };
+            outcome.map_err(|failure| ended.by_failure(failure))
+        };
+        // The lines that the guest logs while its body is read are of this request too.
+        let mut run: Run = Box::pin(run.instrument(Span::current()));
+        // The answer is given from inside the guest's own turn, so nothing else has to be waited for.
+        let (answer, over) = poll_fn(|cx| {
+            let over = run.as_mut().poll(cx);
+            match (receiver.try_recv(), over) {
+                (Ok(answer), over) => Poll::Ready((Some(answer), over)),
+                (Err(_), Poll::Ready(over)) => Poll::Ready((None, Poll::Ready(over))),
+                (Err(_), Poll::Pending) => Poll::Pending,
+            }
+        })
+        .await;
+        let trap = |source: BoxError| CallError::Trap { id: self.id.clone(), source };
+        match (answer, over) {
+            (_, Poll::Ready(Err(failure))) => Err(failure),
+            (Some(Ok(response)), Poll::Ready(Ok(()))) => Ok(response.map(Body::stream)),
+            (Some(Ok(response)), Poll::Pending) => {
+                let length = content_length(&response);
+                Ok(response.map(|body| {
+                    Body::stream(Driven { run: Some(run), body, left: length, ended: false })
+                }))
+            }
+            (Some(Err(error)), _) => Err(trap(error.into())),
+            (None, _) => Err(trap("the guest returned without a response".into())),
+        }
+    }
+}
+
+fn content_length(response: &Response<ProxyBody>) -> Option<u64> {
+    response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// A response's body that a guest is making still: reading it is what lets the guest go on.
+struct Driven {
+    /// None when the guest has returned.
+    run: Option<Run>,
+    body: ProxyBody,
+    /// What is left of the promised length.
+    left: Option<u64>,
+    /// Whether the body has come to its end.
+    ended: bool,
+}
+
+impl HttpBody for Driven {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Wakers<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        if let Some(run) = &mut this.run
+            && let Poll::Ready(over) = run.as_mut().poll(cx)
+        {
+            this.run = None;
+            if let Err(failure) = over {
+                tracing::error!(
+                    error = &failure as &dyn std::error::Error,
+                    "the response broke off"
+                );
+                return Poll::Ready(Some(Err(failure.into())));
+            }
+        }
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                let sent = frame.data_ref().map_or(0, |data| data.len() as u64);
+                this.left = this.left.map(|left| left.saturating_sub(sent));
+                this.ended = frame.is_trailers() || this.left == Some(0);
+            }
+            Poll::Ready(None) => this.ended = true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        frame.map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A guest whose response is complete may work on until its deadline, as on other servers; one whose
+/// client has gone is dropped with it.
+impl Drop for Driven {
+    fn drop(&mut self) {
+        let Some(run) = self.run.take().filter(|_| self.ended) else { return };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn(async move {
+                if let Err(failure) = run.await {
+                    let error = &failure as &dyn std::error::Error;
+                    tracing::error!(error, "it failed after its response");
+                }
+            }));
+        }
+    }
+}

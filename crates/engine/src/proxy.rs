@@ -1,0 +1,184 @@
+//! Components that answer HTTP themselves: `wasi:http/incoming-handler` of WASI 0.2.
+//!
+//! The guest runs where it is polled: whoever serves the request polls one future until there is a
+//! response and goes on polling it while the response's body is read. No task is started for it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use crisol_core::BoxError;
+use http_body::Body;
+use http_body_util::{BodyExt, LengthLimitError};
+use tokio::sync::oneshot;
+use wasmtime::component::{ComponentExportIndex, InstancePre, Resource};
+use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
+use wasmtime_wasi_http::{Error as HttpError, WasiHttpView};
+
+use crate::compile::Compiled;
+use crate::engine::Engine;
+use crate::exports::{self, Export};
+use crate::failure::Failure;
+use crate::host::{Host, Surroundings};
+use crate::instance::{self, Instance};
+use crate::limits::Limits;
+use crate::link::{self, Import, LinkError, Profile};
+use crate::metered::until;
+
+/// The interface of such a component, before its version, and its one function.
+const INTERFACE: &str = "wasi:http/incoming-handler@0.2.";
+const FUNCTION: &str = "handle";
+
+/// What every such component needs to read a request and to write a response: granted to all of them.
+const NEEDED: [&str; 4] = ["wasi:http/types", "wasi:io/error", "wasi:io/poll", "wasi:io/streams"];
+
+/// The body of a response, as the guest makes it.
+pub type ProxyBody = HyperOutgoingBody;
+
+/// What a guest answered: a response whose body it may be making still, or that it cannot.
+pub type ProxyAnswer = Result<http::Response<ProxyBody>, ProxyError>;
+
+/// The guest answered with an error instead of a response.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the guest answered with the error {0}")]
+pub struct ProxyError(String);
+
+/// A component that answers HTTP, joined to what it may use. Cloning is a reference count.
+#[derive(Clone)]
+pub struct LinkedProxy(Arc<Inner>);
+
+struct Inner {
+    pre: InstancePre<Host>,
+    index: ComponentExportIndex,
+    imports: Vec<Import>,
+    /// Keeps the code in the engine's cache.
+    _code: Compiled,
+}
+
+impl Engine {
+    /// Whether `method` means the HTTP handler of a component: the interface, or its function.
+    ///
+    /// # Errors
+    /// When an engine for this kind of component cannot be set up.
+    pub fn is_proxy(&self, compiled: &Compiled, method: &str) -> Result<bool, crate::EngineError> {
+        let base = self.base(compiled.0.flavour)?;
+        Ok(handler(method, &exports::list(&base.engine, &compiled.0.component)).is_some())
+    }
+
+    /// Joins a component that answers HTTP to the host functions that `profile` grants, and to those that
+    /// requests and responses are made of.
+    ///
+    /// # Errors
+    /// When `method` does not mean its HTTP handler, or an import cannot be linked.
+    pub fn link_proxy(
+        &self,
+        compiled: &Compiled,
+        profile: &Profile,
+        method: &str,
+    ) -> Result<LinkedProxy, LinkError> {
+        let base = self.base(compiled.0.flavour)?;
+        let component = &compiled.0.component;
+        let listed = exports::list(&base.engine, component);
+        let export = match handler(method, &listed) {
+            Some(export) => export,
+            None => exports::resolve(method, listed)?,
+        };
+        let (_, index) = exports::locate(component, &export)
+            .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
+        let profile = Profile::granting(|name| profile.grants(name) || NEEDED.contains(&name));
+        let mut linker = base.everything.clone();
+        let imports = link::restrict(base, &mut linker, compiled, &profile)?;
+        let pre = linker.instantiate_pre(component).map_err(LinkError::Mismatch)?;
+        Ok(LinkedProxy(Arc::new(Inner { pre, index, imports, _code: compiled.clone() })))
+    }
+}
+
+/// The HTTP handler among the exports, if `method` means it.
+fn handler(method: &str, listed: &[Export]) -> Option<Export> {
+    let is_handler = |export: &Export| {
+        let interface = export.interface.as_deref().unwrap_or_default();
+        interface.starts_with(INTERFACE) && export.name == FUNCTION
+    };
+    let plain = exports::resolve(method, listed.to_vec());
+    let found =
+        plain.or_else(|_| exports::resolve(&format!("{method}#{FUNCTION}"), listed.to_vec()));
+    found.ok().filter(is_handler)
+}
+
+impl LinkedProxy {
+    /// Everything that the component imports, whether or not it ever calls it.
+    #[must_use]
+    pub fn imports(&self) -> &[Import] {
+        &self.0.imports
+    }
+
+    /// Makes an instance; see [`Linked::instantiate`](crate::Linked::instantiate).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn instantiate(
+        &self,
+        surroundings: impl Into<Surroundings>,
+        limits: Limits,
+        deadline: Option<Instant>,
+    ) -> Result<Instance, Failure> {
+        instance::make(&self.0.pre, self.0.index, false, surroundings.into(), limits, deadline)
+            .await
+    }
+}
+
+impl fmt::Debug for LinkedProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkedProxy").finish_non_exhaustive()
+    }
+}
+
+impl Instance {
+    /// Answers one request, on an instance that [`LinkedProxy::instantiate`] made. The answer comes
+    /// through `answer` as soon as the guest gives it; the future is over when the guest is, and has to
+    /// be polled while the answer's body is read, since that is what makes it.
+    ///
+    /// # Errors
+    /// When the guest traps, exits, calls what it was not granted, goes over a limit, or is not done by
+    /// `deadline`.
+    pub async fn handle<B>(
+        &mut self,
+        secure: bool,
+        request: http::Request<B>,
+        answer: oneshot::Sender<ProxyAnswer>,
+        deadline: Option<Instant>,
+    ) -> Result<(), Failure>
+    where
+        B: Body<Data = Bytes, Error = BoxError> + Send + 'static,
+    {
+        self.begin(deadline)?;
+        let scheme = if secure { Scheme::Https } else { Scheme::Http };
+        let request = request.map(|body| body.map_err(body_error));
+        let mut http = self.store.data_mut().http();
+        let request = http.new_incoming_request(scheme, request).map_err(Failure::Host)?;
+        let respond = move |response: Result<_, ErrorCode>| {
+            // Nobody listens any longer when the client has gone.
+            let _ = answer.send(response.map_err(|code| ProxyError(format!("{code:?}"))));
+        };
+        let out = http.new_response_outparam_from_callback(respond).map_err(Failure::Host)?;
+        type Params = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
+        let handle = self.func.typed::<Params, ()>(&self.store).map_err(Failure::Host)?;
+        let call = handle.call_async(&mut self.store, (request, out));
+        let (called, stretch) = until(deadline, call).await;
+        called.ok_or(stretch)?.map_err(|error| instance::fail(error, &self.store, stretch))?;
+        self.end();
+        Ok(())
+    }
+}
+
+/// What the guest is told of a request's body that broke off.
+fn body_error(error: BoxError) -> HttpError {
+    if error.is::<LengthLimitError>() {
+        HttpError::HttpRequestBodySize(None)
+    } else {
+        HttpError::ConnectionTerminated
+    }
+}

@@ -1,0 +1,193 @@
+//! One route as an operation: its parameters, its body, its responses.
+
+use crisol_core::{Field, Signature, Type};
+use http::Method;
+use serde_json::{Map, Value as Json, json};
+
+use super::schema::{self, Way};
+use super::{Binding, Described};
+use crate::reply::{is_response, ok_side};
+use crate::request;
+use crate::text::{is_bytes, item_type, peel, same_name};
+
+/// What a request carries beside its path.
+#[derive(Default)]
+struct Carried {
+    query: Vec<Json>,
+    body: Option<Json>,
+}
+
+pub(super) fn of(described: &Described<'_>) -> Json {
+    let mut parameters: Vec<Json> =
+        described.params.iter().map(|name| path_parameter(name, described)).collect();
+    let carried = match described.binding {
+        Some((Binding::WasiHttp, signature)) => bound(described, signature),
+        Some((Binding::Payload, signature)) => arguments(signature),
+        None => Carried { query: Vec::new(), body: anything(described.method) },
+    };
+    parameters.extend(carried.query);
+    let mut operation = json!({
+        "operationId": described.id,
+        "responses": responses(described.binding)
+    });
+    if !parameters.is_empty() {
+        operation["parameters"] = parameters.into();
+    }
+    if let Some(body) = carried.body {
+        operation["requestBody"] = body;
+    }
+    operation
+}
+
+fn path_parameter(name: &str, described: &Described<'_>) -> Json {
+    let fields = described.binding.map(|(_, signature)| signature.params.as_slice());
+    let own = fields.unwrap_or_default().iter().find(|field| same_name(&field.name, name));
+    let mut parameter =
+        own.map_or_else(|| json!({"schema": {"type": "string"}}), |field| in_text(&field.ty));
+    parameter["name"] = name.into();
+    parameter["in"] = "path".into();
+    parameter["required"] = true.into();
+    if parameter["schema"]["type"] == "string" && parameter["schema"].get("minLength").is_none() {
+        // A part of a path is never empty.
+        parameter["schema"]["minLength"] = 1.into();
+    }
+    parameter
+}
+
+fn query_parameter(field: &Field) -> Json {
+    let mut parameter = in_text(&field.ty);
+    parameter["name"] = field.name.as_str().into();
+    parameter["in"] = "query".into();
+    parameter["required"] = (!matches!(field.ty, Type::Option(_))).into();
+    parameter
+}
+
+/// How a type is written where there is only text.
+fn in_text(ty: &Type) -> Json {
+    let inner = peel(ty);
+    let plain = matches!(
+        inner,
+        Type::String | Type::Char | Type::Bool | Type::F32 | Type::F64 | Type::Enum(_)
+    );
+    if is_bytes(inner) {
+        json!({"schema": {"type": "string"}})
+    } else if plain || crate::text::integer_range(inner).is_some() || item_type(inner).is_some() {
+        json!({"schema": schema::of(inner, Way::In)})
+    } else {
+        json!({"content": {"application/json": {"schema": schema::of(inner, Way::In)}}})
+    }
+}
+
+/// Whether requests of a method are described with a body.
+fn has_body(method: &Method) -> bool {
+    !matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS | Method::TRACE
+    )
+}
+
+fn bound(described: &Described<'_>, signature: &Signature) -> Carried {
+    let named = |field: &&Field| !described.params.iter().any(|name| same_name(name, &field.name));
+    let fields: Vec<&Field> = signature.params.iter().filter(named).collect();
+    let body = has_body(described.method);
+    if let [only] = signature.params.as_slice()
+        && let Some(parts) = request::parts(&only.ty)
+    {
+        let part = parts.iter().find(|part| part.name == "body");
+        return Carried { query: Vec::new(), body: part.map(|part| whole(&part.ty)) };
+    }
+    match (signature.params.as_slice(), fields.as_slice()) {
+        (_, []) => Carried::default(),
+        ([_], [only]) if body => Carried { query: Vec::new(), body: Some(whole(&only.ty)) },
+        (_, fields) => several(fields, body),
+    }
+}
+
+fn several(fields: &[&Field], has_body: bool) -> Carried {
+    let rest = || fields.iter().filter(|field| field.name != "headers" && field.name != "body");
+    let body = fields.iter().find(|field| field.name == "body");
+    if body.is_some() || !has_body {
+        let query = rest().map(|field| query_parameter(field)).collect();
+        return Carried { query, body: body.map(|field| whole(&field.ty)) };
+    }
+    let fields: Vec<Field> = rest().map(|field| (*field).clone()).collect();
+    let required = fields.iter().any(|field| !matches!(field.ty, Type::Option(_)));
+    let schema = schema::record(&fields, Way::In);
+    let body = json!({"required": required, "content": {"application/json": {"schema": schema}}});
+    Carried { query: Vec::new(), body: Some(body) }
+}
+
+/// The body as a whole, by a type.
+fn whole(ty: &Type) -> Json {
+    let inner = peel(ty);
+    let content = if *inner == Type::String {
+        json!({"text/plain": {"schema": {"type": "string"}}})
+    } else if is_bytes(inner) {
+        json!({"application/octet-stream": {}})
+    } else {
+        json!({"application/json": {"schema": schema::of(inner, Way::In)}})
+    };
+    // Text and bytes may be empty, as no body is.
+    let required = !matches!(ty, Type::Option(_)) && *inner != Type::String && !is_bytes(inner);
+    json!({"required": required, "content": content})
+}
+
+fn arguments(signature: &Signature) -> Carried {
+    if signature.params.is_empty() {
+        return Carried::default();
+    }
+    let schema = schema::tuple(signature.params.iter().map(|field| &field.ty), Way::In);
+    let body = json!({"required": true, "content": {"application/json": {"schema": schema}}});
+    Carried { query: Vec::new(), body: Some(body) }
+}
+
+fn anything(method: &Method) -> Option<Json> {
+    has_body(method).then(|| json!({"content": {"*/*": {}}}))
+}
+
+fn responses(binding: Option<(Binding, &Signature)>) -> Json {
+    let problem = json!({"schema": {"$ref": "#/components/schemas/Problem"}});
+    let mut failed = Map::new();
+    failed.insert("application/problem+json".to_owned(), problem);
+    let mut all = Map::new();
+    match binding {
+        None => drop(failed.insert("*/*".to_owned(), json!({}))),
+        Some((binding, signature)) => {
+            let result = signature.result.as_ref();
+            let own = match result {
+                Some(Type::Result { err: Some(err), .. }) => matches!(**err, Type::Record(_)),
+                _ => false,
+            };
+            let response = ok_side(result).is_some_and(|ty| is_response(peel(ty)));
+            if own || response {
+                failed.insert("*/*".to_owned(), json!({}));
+            }
+            success(binding, ok_side(result), &mut all);
+        }
+    }
+    all.insert("default".to_owned(), json!({"description": "anything else", "content": failed}));
+    all.into()
+}
+
+/// The responses that are no failure, by the type of what comes back.
+fn success(binding: Binding, ty: Option<&Type>, all: &mut Map<String, Json>) {
+    let Some(ty) = ty else {
+        all.insert("204".to_owned(), json!({"description": "done"}));
+        return;
+    };
+    let (inner, media) = (peel(ty), binding == Binding::WasiHttp);
+    if media && is_response(inner) {
+        return;
+    }
+    if matches!(ty, Type::Option(_)) {
+        all.insert("204".to_owned(), json!({"description": "none"}));
+    }
+    let content = if media && *inner == Type::String {
+        json!({"text/plain": {"schema": {"type": "string"}}})
+    } else if media && is_bytes(inner) {
+        json!({"application/octet-stream": {}})
+    } else {
+        json!({"application/json": {"schema": schema::of(inner, Way::Out)}})
+    };
+    all.insert("200".to_owned(), json!({"description": "the result", "content": content}));
+}

@@ -1,0 +1,129 @@
+//! WIT types as JSON Schema (2020-12), by the mapping of values to JSON.
+
+use crisol_core::{Case, Field, Type};
+use serde_json::{Map, Value as Json, json};
+
+use crate::text::{integer_range, is_bytes};
+
+/// Which way a value goes: what is taken in is wider than what comes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    In,
+    Out,
+}
+
+/// The schema of a type.
+pub(super) fn of(ty: &Type, way: Way) -> Json {
+    match ty {
+        Type::Bool => json!({"type": "boolean"}),
+        Type::F32 => float(Some(f64::from(f32::MAX))),
+        Type::F64 => float(None),
+        Type::Char => json!({"type": "string", "minLength": 1, "maxLength": 1}),
+        Type::String => json!({"type": "string"}),
+        Type::List(item) if is_bytes(ty) && way == Way::In => {
+            json!({"anyOf": [{"type": "array", "items": of(item, way)}, {"type": "string"}]})
+        }
+        Type::List(item) => json!({"type": "array", "items": of(item, way)}),
+        Type::FixedList(item, length) => {
+            json!({"type": "array", "items": of(item, way), "minItems": length, "maxItems": length})
+        }
+        Type::Map(key, value) => map(key, value, way),
+        Type::Tuple(items) => tuple(items.iter(), way),
+        Type::Record(fields) => record(fields, way),
+        Type::Variant(cases) => variant(cases, way),
+        Type::Enum(names) => json!({"enum": names}),
+        Type::Option(some) => option(some, way),
+        Type::Result { ok, err } => {
+            let side = |name: &str, ty: &Option<Box<Type>>| {
+                single(name, ty.as_ref().map_or(json!({"type": "null"}), |ty| of(ty, way)))
+            };
+            json!({"oneOf": [side("ok", ok), side("err", err)]})
+        }
+        Type::Flags(names) => {
+            json!({"type": "array", "items": {"enum": names}, "uniqueItems": true})
+        }
+        other => {
+            integer_range(other).map_or(json!({}), |(least, greatest)| integer(least, greatest))
+        }
+    }
+}
+
+/// An array of one value for each type.
+pub(super) fn tuple<'a>(items: impl ExactSizeIterator<Item = &'a Type>, way: Way) -> Json {
+    let length = items.len();
+    let items: Vec<Json> = items.map(|item| of(item, way)).collect();
+    let mut schema = json!({"type": "array", "minItems": length, "maxItems": length});
+    if length > 0 {
+        schema["prefixItems"] = items.into();
+    }
+    schema
+}
+
+/// An object of these fields and no others; those that may be none may be absent.
+pub(super) fn record(fields: &[Field], way: Way) -> Json {
+    let properties: Map<String, Json> =
+        fields.iter().map(|field| (field.name.clone(), of(&field.ty, way))).collect();
+    let needed = |field: &&Field| way == Way::Out || !matches!(field.ty, Type::Option(_));
+    let required: Vec<&str> =
+        fields.iter().filter(needed).map(|field| field.name.as_str()).collect();
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false
+    })
+}
+
+fn integer(least: i128, greatest: i128) -> Json {
+    // All but the greatest of `u64` fit.
+    let bound = |bound: i128| i64::try_from(bound).map_or(json!(u64::MAX), |bound| json!(bound));
+    json!({"type": "integer", "minimum": bound(least), "maximum": bound(greatest)})
+}
+
+fn float(greatest: Option<f64>) -> Json {
+    let number = match greatest {
+        Some(greatest) => json!({"type": "number", "minimum": -greatest, "maximum": greatest}),
+        None => json!({"type": "number"}),
+    };
+    json!({"anyOf": [number, {"enum": ["NaN", "Infinity", "-Infinity"]}]})
+}
+
+fn option(some: &Type, way: Way) -> Json {
+    let some = match some {
+        // An option of an option tells its two nones apart.
+        Type::Option(_) => single("some", of(some, way)),
+        other => of(other, way),
+    };
+    json!({"anyOf": [some, {"type": "null"}]})
+}
+
+fn variant(cases: &[Case], way: Way) -> Json {
+    let bare: Vec<&str> =
+        cases.iter().filter(|case| case.ty.is_none()).map(|case| case.name.as_str()).collect();
+    let with = cases.iter().filter_map(|case| Some(single(&case.name, of(case.ty.as_ref()?, way))));
+    let mut all: Vec<Json> = with.collect();
+    if !bare.is_empty() {
+        all.push(json!({"enum": bare}));
+    }
+    json!({"oneOf": all})
+}
+
+fn map(key: &Type, value: &Type, way: Way) -> Json {
+    let object = json!({"type": "object", "additionalProperties": of(value, way)});
+    let pairs = json!({"type": "array", "items": tuple([key, value].into_iter(), way)});
+    match (key, way) {
+        (Type::String, Way::Out) => object,
+        (Type::String, Way::In) => json!({"anyOf": [object, pairs]}),
+        _ => pairs,
+    }
+}
+
+/// An object of one field.
+fn single(name: &str, value: Json) -> Json {
+    json!({
+        "type": "object",
+        "properties": {name: value},
+        "required": [name],
+        "additionalProperties": false
+    })
+}
