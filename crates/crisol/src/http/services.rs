@@ -8,7 +8,8 @@ use crisol_core::EntryId;
 use crisol_schema::{
     HttpRouter, HttpService, Kind, ListenAddr, Parent, Problems, Registry, Report, Rule,
 };
-use crisol_server::{Route, RouteError, Router, Service, Tls, TlsError};
+use crisol_server::{Route, RouteError, Router, Service, Target, Tls, TlsError};
+use crisol_transport::openapi as transport;
 use crisol_wasi::FsSource;
 use http::Method;
 
