@@ -45,6 +45,23 @@ fn check_tells_tools_as_json() -> Tested {
     Ok(())
 }
 
+/// The golden app of twenty mistakes, through the program: each is there once, in its place, with help.
+#[test]
+fn check_tells_twenty_mistakes_in_one_run() -> Tested {
+    let app = App::new("", &[])?;
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema/tests/ui/twenty-mistakes");
+    std::fs::copy(format!("{golden}.yaml"), app.path().join("_index.yaml"))?;
+    let run = app.run(&["check"])?;
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
+    assert_eq!(run.stderr, std::fs::read_to_string(format!("{golden}.err"))?);
+    assert_eq!(run.stderr.matches("\nerror[").count() + 1, 20);
+
+    let run = app.run(&["check", "--format", "json"])?;
+    let found: serde_json::Value = serde_json::from_str(&run.stdout)?;
+    assert_eq!((run.code, found["errors"].as_u64()), (Some(2), Some(20)));
+    Ok(())
+}
+
 #[test]
 fn wave_goes_in_and_comes_out() -> Tested {
     let app = App::of("mapper", "method: transform-users")?;

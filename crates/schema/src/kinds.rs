@@ -114,10 +114,14 @@ pub(crate) fn read(kind: KindName, body: &Body<'_>, cx: &mut Cx<'_>) -> Option<K
     let fields = body.fields;
     Some(match kind {
         KindName::FunctionWat => {
-            Kind::Function(FunctionWatFields::decode(fields, cx)?.into_function())
+            let function = FunctionWatFields::decode(fields, cx)?.into_function();
+            wasi::warn_network(fields, &function.wasi, &function.imports, cx);
+            Kind::Function(function)
         }
         KindName::FunctionWasm => {
-            Kind::Function(FunctionWasmFields::decode(fields, cx)?.into_function())
+            let function = FunctionWasmFields::decode(fields, cx)?.into_function();
+            wasi::warn_network(fields, &function.wasi, &function.imports, cx);
+            Kind::Function(function)
         }
         KindName::ProcessWasm => Kind::Process(function::process(body, cx)?),
         KindName::FunctionLua => Kind::LuaFunction(lua::read(fields, cx)?),

@@ -58,7 +58,9 @@ pub(crate) fn link(
     let mut scope = Scope { origins, links, sink };
     env::rings(entries, &mut scope);
     env::shadowed(entries, &mut scope);
+    env::unset(entries, &mut scope);
     http::parents(entries, kinds, &mut scope);
+    http::addresses(entries, &mut scope);
     http::routes(entries, &mut scope);
     commands(entries, &mut scope);
     // What uses an entry may be what could not be read.

@@ -205,14 +205,16 @@ pub(super) fn process(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<Process> {
     let no_pool = refuse_pool(body.fields, cx);
     let fields = ProcessWasmFields::decode(no_pool.as_ref().unwrap_or(body.fields), cx);
     let (fields, command) = (fields?, command?);
+    let (wasi, imports) = (fields.wasi.unwrap_or_default(), fields.imports.unwrap_or_default());
+    super::wasi::warn_network(body.fields, &wasi, &imports, cx);
     no_pool.is_none().then_some(Process {
         code: Code::Wasm { fs: fields.fs.id, path: fields.path, hash: fields.hash },
         method: fields.method,
         wit: fields.wit.map(SourceText::from),
         transport: fields.transport.unwrap_or_default(),
-        imports: fields.imports.unwrap_or_default(),
+        imports,
         strict_imports: fields.strict_imports.unwrap_or(false),
-        wasi: fields.wasi.unwrap_or_default(),
+        wasi,
         limits: fields.limits.unwrap_or_default(),
         command,
     })

@@ -10,7 +10,7 @@ use crate::decode::{Cx, Decode, Text, shape};
 use crate::problems::{Report, Rule};
 use crate::reference::{Folder, Ref, Variable};
 use crate::source::Span;
-use crate::values::{EnvName, GuestPath, Network, NetworkRule};
+use crate::values::{EnvName, GuestPath, Import, Imports, Network, NetworkRule, Package};
 use crate::yaml::{Data, Node};
 
 /// The WASI configuration of a guest; by default it gets nothing.
@@ -176,6 +176,19 @@ fn no_nul(node: &Node, cx: &mut Cx<'_>) -> bool {
         }
     }
     plain
+}
+
+/// Warns of peers that a guest cannot reach, since it may use neither sockets nor outgoing HTTP.
+pub(super) fn warn_network(fields: &Node, wasi: &Wasi, imports: &Imports, cx: &mut Cx<'_>) {
+    let reaches =
+        |import: Import| matches!(import.package(), Package::WasiSockets | Package::WasiHttp);
+    let Some(node) = fields.get("wasi").filter(|_| !wasi.network.is_empty()) else { return };
+    if imports.iter().any(reaches) {
+        return;
+    }
+    let report = Report::warning(Rule::NO_EFFECT, "`wasi.network` has no effect without an import")
+        .help("add `wasi:sockets` or `wasi:http` to `imports`, or remove it");
+    cx.within("wasi.network", |cx| cx.report(node.place_of("network"), report));
 }
 
 impl JsonSchema for Wasi {

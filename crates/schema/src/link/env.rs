@@ -8,6 +8,7 @@ use super::Scope;
 use crate::kinds::{EnvStorage, Kind};
 use crate::problems::{Report, Rule};
 use crate::registry::Entry;
+use crate::suggest::{self, Budget};
 
 /// The storages that a storage asks.
 fn asks<'e>(entries: &'e BTreeMap<EntryId, Entry>, id: &EntryId) -> &'e [EntryId] {
@@ -106,5 +107,46 @@ pub(super) fn shadowed(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>
                 scope.report(storage, &field, report);
             }
         }
+    }
+}
+
+/// Names of values that are listed when none is near.
+const LISTED: usize = 5;
+
+/// What looking for nearest names may cost in one app.
+const SEARCHES: u64 = 20_000_000;
+
+/// Warns of variables that can never have a value: no default, and a storage written in the app without
+/// the name.
+pub(super) fn unset(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
+    let mut budget = Budget::new(SEARCHES);
+    for entry in entries.values() {
+        let Kind::EnvVariable(variable) = &entry.kind else { continue };
+        let (None, Some(storage)) = (&variable.default, &variable.storage) else { continue };
+        let Some(Kind::EnvStorage(EnvStorage::Static { values })) =
+            entries.get(storage).map(|entry| &entry.kind)
+        else {
+            continue;
+        };
+        let name = &variable.variable;
+        if values.contains_key(name) || scope.sink.is_full() {
+            continue;
+        }
+        let message = format!("`{storage}` has no value `{name}`, and there is no default");
+        let names = values.keys().map(|name| name.as_str());
+        let help = match suggest::nearest_within(name.as_str(), names.clone(), &mut budget) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if values.is_empty() || values.len() > LISTED => {
+                format!("add `{name}` to its `values`, or a `default` here")
+            }
+            None => {
+                let names: Vec<&str> = names.collect();
+                format!("use one of {}, or add a `default`", suggest::list(&names))
+            }
+        };
+        let report = Report::warning(Rule::NO_EFFECT, message)
+            .also(scope.span(storage, "values"), "the values")
+            .help(help);
+        scope.report(&entry.id, "variable", report);
     }
 }

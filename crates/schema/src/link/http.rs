@@ -86,6 +86,36 @@ fn top(entries: &BTreeMap<EntryId, Entry>, parent: &Parent) -> (Option<EntryId>,
     }
 }
 
+/// Reports services that listen on one address, both places. Every address (`:80`) takes in each of them.
+pub(super) fn addresses(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
+    let every = |host: &str| matches!(host, "" | "0.0.0.0" | "::");
+    // By port: the first service of each host, and the first on every address.
+    let mut seen: HashMap<u16, (HashMap<&str, &EntryId>, Option<&EntryId>)> = HashMap::new();
+    for entry in entries.values() {
+        let Kind::HttpService(service) = &entry.kind else { continue };
+        let (host, port) = (service.addr.host(), service.addr.port());
+        if port == 0 {
+            continue;
+        }
+        let (hosts, all) = seen.entry(port).or_default();
+        let first = match (all.as_ref(), every(host)) {
+            (Some(first), _) => Some(*first),
+            (None, true) => hosts.values().min().copied(),
+            (None, false) => hosts.get(host).copied(),
+        };
+        if every(host) {
+            all.get_or_insert(&entry.id);
+        }
+        hosts.entry(host).or_insert(&entry.id);
+        let Some(first) = first else { continue };
+        let message = format!("`{}` and `{first}` both listen on port {port}", entry.id);
+        let report = Report::error(Rule::CONFLICT, message)
+            .also(scope.span(first, "addr"), "first here")
+            .help("change the port of one of the two");
+        scope.report(&entry.id, "addr", report);
+    }
+}
+
 /// Reports routes that answer the same requests, both places.
 pub(super) fn routes(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
     let mut seen: HashMap<(Option<EntryId>, Option<HttpMethod>, String), &EntryId> = HashMap::new();

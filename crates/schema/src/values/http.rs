@@ -113,11 +113,12 @@ impl RoutePath {
         Self(prefix.chain(self.0.iter().cloned()).collect())
     }
 
-    /// The path with names of parameters left out: equal for two paths that answer the same.
+    /// The path with names of parameters left out and what need not be percent-encoded decoded: equal for
+    /// two paths that answer the same, since requests are compared decoded.
     #[must_use]
     pub fn shape(&self) -> String {
         let part = |segment: &Segment| match segment {
-            Segment::Literal(text) => format!("/{text}"),
+            Segment::Literal(text) => format!("/{}", decoded(text)),
             Segment::Param(_) => "/{}".to_owned(),
             Segment::Rest(_) => "/{...}".to_owned(),
         };
@@ -130,12 +131,51 @@ fn path_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@%".contains(c)
 }
 
+/// A literal as requests are compared with it: a byte that may stand for itself is not encoded, and the
+/// digits of one that is are in lower case.
+fn decoded(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        let digits = after.get(..2).unwrap_or(after);
+        match u8::from_str_radix(digits, 16).map(char::from) {
+            Ok(c) if c != '%' && path_char(c) => out.push(c),
+            _ => out += &format!("%{}", digits.to_ascii_lowercase()),
+        }
+        rest = after.get(2..).unwrap_or("");
+    }
+    out + rest
+}
+
+/// Whether each `%` begins two hexadecimal digits, and the bytes they stand for are UTF-8.
+fn decodable(text: &str) -> bool {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let [high, low, after @ ..] = rest else { return false };
+        let digit = |byte: u8| (byte as char).to_digit(16);
+        let (Some(high), Some(low)) = (digit(*high), digit(*low)) else { return false };
+        bytes.push((high * 16 + low) as u8);
+        rest = after;
+    }
+    String::from_utf8(bytes).is_ok()
+}
+
 fn segment(text: &str) -> Result<Segment, &'static str> {
     let Some(inner) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
         return match text {
             "." | ".." => Err("it has a `.` or `..` part"),
             _ if text.contains(['{', '}']) => {
                 Err("a parameter is a whole part between two `/`: `{name}`")
+            }
+            _ if !decodable(text) => {
+                Err("a `%` begins two hexadecimal digits, and they stand for UTF-8")
             }
             _ if text.chars().all(path_char) => Ok(Segment::Literal(text.into())),
             _ => Err("it has a character that paths of URLs do not have: percent-encode it"),
