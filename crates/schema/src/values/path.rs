@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::{BadValue, text_value};
 use crate::problems::Rule;
-use crate::yaml::quote;
+use crate::yaml::{quote, shorten};
 
 /// The parts of a path without the empty ones and `.`; none when one is `..` or not allowed.
 fn parts(text: &str) -> Result<Vec<&str>, &'static str> {
@@ -56,7 +56,7 @@ impl FromStr for GuestPath {
     fn from_str(text: &str) -> Result<Self, BadValue> {
         if !text.starts_with('/') {
             let message = format!("{} is not an absolute path", quote(text));
-            let help = format!("begin it with `/`: `/{}`", text.trim_start_matches("./"));
+            let help = format!("begin it with `/`: `/{}`", shorten(text.trim_start_matches("./")));
             return Err(BadValue::new(Rule::BAD_PATH, message, help));
         }
         match parts(text) {
