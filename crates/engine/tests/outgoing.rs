@@ -41,7 +41,7 @@ enum Manner {
     Answers,
     NeverAnswers,
     NeverEnds,
-    HeadWithoutEnd,
+    LongHead,
     Trickles,
 }
 
@@ -69,11 +69,11 @@ async fn behave(mut stream: impl AsyncRead + AsyncWrite + Unpin, manner: Manner)
                 stream.write_all(&chunk).await?;
             }
         }
-        Manner::HeadWithoutEnd => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\n").await?;
-            loop {
-                stream.write_all(b"x-more: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n").await?;
-            }
+        Manner::LongHead => {
+            let head = format!("HTTP/1.1 200 OK\r\nx-long: {}\r\n", "x".repeat(300_000));
+            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(b"content-length: 0\r\n\r\n").await?;
+            stream.shutdown().await?;
         }
         Manner::Trickles => {
             stream.write_all(chunked).await?;
@@ -163,7 +163,7 @@ async fn an_answer_without_end_stops_at_the_limit() -> Tested {
     let outgoing = Outgoing::new(server(Manner::NeverEnds).await?).with_max_response_bytes(100_000);
     let told = get(outgoing, "http://api.invalid/").await?;
     assert!(told.starts_with("HTTP response body size exceeds limit: 100000 bytes"), "{told}");
-    let outgoing = Outgoing::new(server(Manner::HeadWithoutEnd).await?);
+    let outgoing = Outgoing::new(server(Manner::LongHead).await?);
     let told = get(outgoing, "http://api.invalid/").await?;
     assert!(told.starts_with("ErrorCode::"), "{told}");
     Ok(())

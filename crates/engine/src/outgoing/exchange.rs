@@ -18,7 +18,8 @@ use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody};
 use super::connect::Stream;
 use super::{Processed, Sent};
 
-/// The head of an answer, in bytes.
+/// The head of an answer, in bytes. Hyper looks at it after each read, so that up to twice as much may
+/// pass.
 const MAX_HEAD: usize = 64 << 10;
 
 /// How long a guest waits when it does not say; the deadline of its call comes before or after.
