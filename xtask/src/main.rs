@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program answers on its terminal")]
 
 mod arrows;
+mod bench_http;
 mod cargo;
 mod guests;
 mod layers;
@@ -23,6 +24,7 @@ usage: cargo xtask CHORE
   test                 run all tests: nextest where it is installed, else cargo test; then the doc tests
   test-wasm            build the guests from source, and run all tests on them
   test-wasm --bless    build the guests from source, and put them in the place of the committed ones
+  bench-http           measure HTTP: this server, bare hyper, `wasmtime serve` with --wasmtime PATH; needs wrk
   layers               compare the dependencies with the table in docs/architecture.md
   tidy                 check what neither the compiler nor clippy does";
 
@@ -42,6 +44,7 @@ fn run(args: &[&str]) -> Result<()> {
         ["test"] => test::run(None),
         ["test-wasm"] => test::run(Some(&guests::build_all()?)),
         ["test-wasm", "--bless"] => guests::bless(),
+        ["bench-http", options @ ..] => bench_http::run(options),
         ["layers"] => report("layers", layers::check()?),
         ["tidy"] => report("tidy", tidy::check(&root())?),
         ["help" | "--help" | "-h"] => {

@@ -23,6 +23,11 @@ pub(super) fn of(ty: &Type, way: Way) -> Json {
         Type::List(item) if is_bytes(ty) && way == Way::In => {
             json!({"anyOf": [{"type": "array", "items": of(item, way)}, {"type": "string"}]})
         }
+        // Some formats cannot tell an empty list from an empty map, so that both are taken.
+        Type::List(item) if way == Way::In => json!({"anyOf": [
+            {"type": "array", "items": of(item, way)},
+            {"type": "object", "maxProperties": 0}
+        ]}),
         Type::List(item) => json!({"type": "array", "items": of(item, way)}),
         Type::FixedList(item, length) => {
             json!({"type": "array", "items": of(item, way), "minItems": length, "maxItems": length})
