@@ -43,6 +43,10 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// List the functions with their signatures.
     List,
+    /// Run a command of the app, a `process.wasm`, on this terminal.
+    ///
+    /// Exit code: the guest's own; 125 when it did not run or was ended, 130 by Ctrl-C.
+    Run(RunArguments),
     /// Write the hashes of the binaries into the index files, keeping comments and layout.
     Pin(PinArguments),
     /// Print the JSON Schema of index files, for completion in editors.
@@ -86,6 +90,20 @@ pub(crate) struct CallArguments {
     #[arg(long)]
     pub(crate) wave: bool,
     /// Its arguments: each is JSON, or plain text when it is not valid JSON.
+    #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) args: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// List the commands of the app.
+    #[arg(long, exclusive = true)]
+    pub(crate) list: bool,
+    /// The command: its `meta.command.name`, or its id.
+    #[arg(required_unless_present = "list")]
+    pub(crate) name: Option<String>,
+    /// What the guest finds on its command line; for a method with parameters also its arguments, each
+    /// JSON, or plain text when it is not valid JSON.
     #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
 }

@@ -32,7 +32,7 @@ pub(crate) fn run(app: &AppArguments, call: &CallArguments) -> anyhow::Result<u8
     }
 }
 
-fn json_line(id: &EntryId, reply: &Reply) -> Result<String, CallError> {
+pub(crate) fn json_line(id: &EntryId, reply: &Reply) -> Result<String, CallError> {
     let mut text = Vec::new();
     let written = reply.write_json(&mut text);
     written
@@ -41,7 +41,7 @@ fn json_line(id: &EntryId, reply: &Reply) -> Result<String, CallError> {
 }
 
 /// The text of a JSON array of the arguments, each as it was written when it is JSON already.
-fn json_array(args: &[String]) -> serde_json::Result<String> {
+pub(crate) fn json_array(args: &[String]) -> serde_json::Result<String> {
     let is_json = |arg: &str| serde_json::from_str::<serde::de::IgnoredAny>(arg).is_ok();
     let items: Result<Vec<String>, _> = args
         .iter()

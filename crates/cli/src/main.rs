@@ -8,6 +8,7 @@ mod list;
 #[cfg(feature = "http")]
 mod openapi;
 mod pin;
+mod run;
 mod schema;
 #[cfg(feature = "http")]
 mod serve;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Call(call) => call::run(&arguments.app, call),
         Command::Check(check) => check::run(&arguments.app, check),
         Command::List => list::run(&arguments.app),
+        Command::Run(run) => Ok(run::run(&arguments.app, run)),
         Command::Pin(pin) => pin::run(&arguments.app, pin),
         Command::Schema => schema::run(),
         #[cfg(feature = "http")]

@@ -10,7 +10,7 @@ use crisol_pool::Pool;
 #[cfg(feature = "http")]
 use crisol_schema::Transport;
 use crisol_schema::{
-    Code, Entry, Imports, Kind, Method, Problems, Registry, Report, Rule, SourceText, Wasi,
+    Code, Entry, Imports, Kind, Method, Problems, Process, Registry, Report, Rule, SourceText, Wasi,
 };
 use crisol_wasi::{EnvSource, Folders, FsSource, Plan, Variables};
 
@@ -18,6 +18,7 @@ use crate::adapter::{self, Callee, Instances};
 use crate::builder::Defaults;
 use crate::callable::Callable;
 use crate::code::{self, BAD_CODE, Fault, chain};
+use crate::command::Command;
 use crate::function::Function;
 
 /// A method that is no export of the code, or cannot be called.
@@ -42,6 +43,8 @@ pub(crate) struct Assembly<'a> {
 pub(crate) struct Assembled {
     /// What can be called, by id.
     pub(crate) functions: HashMap<EntryId, Callable>,
+    /// What runs to its end, in the order of ids.
+    pub(crate) commands: Vec<Arc<Command>>,
     /// What is served over HTTP.
     #[cfg(feature = "http")]
     pub(crate) site: crate::http::Site,
@@ -118,9 +121,11 @@ impl Assembly<'_> {
                         wasi: &process.wasi,
                         limits: &process.limits,
                     };
-                    self.not_served(entry, "kind", &mut problems);
                     self.compile(&guest, &sources).and_then(|compiled| {
-                        self.load((&guest, &compiled), &sources, &mut problems).map(|_| None)
+                        let code = (&guest, &compiled);
+                        let command = self.command(code, process, &sources, &mut problems)?;
+                        assembled.commands.push(Arc::new(command));
+                        Ok(None)
                     })
                 }
                 Kind::LuaFunction(_) => {
@@ -188,6 +193,28 @@ impl Assembly<'_> {
                 Instances { linked: Callee::Function(linked), plan, limits, outgoing },
                 config,
             ),
+        })
+    }
+
+    fn command(
+        &self,
+        code: (&Guest<'_>, &Compiled),
+        process: &Process,
+        sources: &Sources,
+        problems: &mut Problems,
+    ) -> Result<Command, Fault> {
+        let (linked, plan) = self.load(code, sources, problems)?;
+        let (guest, _) = code;
+        Ok(Command {
+            id: guest.id.clone(),
+            name: process.command.as_ref().map(|name| name.as_str().to_owned()),
+            undeclared: undeclared(linked.imports()),
+            outgoing: adapter::outgoing(&plan),
+            linked,
+            plan,
+            limits: self.limits(guest.limits),
+            max_execution: guest.limits.max_execution,
+            instances: self.instances(),
         })
     }
 

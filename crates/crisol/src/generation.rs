@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::assemble::Assembled;
 use crate::callable::Callable;
+use crate::command::{Command, CommandNotFound};
 
 /// An app as it was loaded or changed at one moment, ready to be called.
 ///
@@ -106,6 +107,23 @@ impl Generation {
         let mut ids: Vec<_> = self.assembled.functions.keys().cloned().collect();
         ids.sort_unstable();
         ids
+    }
+
+    /// The commands, in the order of their ids.
+    #[must_use]
+    pub fn commands(&self) -> &[Arc<Command>] {
+        &self.assembled.commands
+    }
+
+    /// The command that is called `name`; its id will do too.
+    ///
+    /// # Errors
+    /// When there is none: the error has the name that is most like it.
+    pub fn command(&self, name: &str) -> Result<&Arc<Command>, CommandNotFound> {
+        let commands = self.commands();
+        let named = commands.iter().find(|command| command.name() == Some(name));
+        let found = named.or_else(|| commands.iter().find(|command| command.id().as_str() == name));
+        found.ok_or_else(|| CommandNotFound::new(name, commands))
     }
 
     /// Every entry of the app.

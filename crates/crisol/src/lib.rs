@@ -17,6 +17,7 @@ mod assemble;
 mod builder;
 mod callable;
 mod code;
+mod command;
 mod failure;
 mod function;
 mod generation;
@@ -26,6 +27,7 @@ mod pin;
 mod runtime;
 
 pub use builder::{Builder, Defaults, LoadError};
+pub use command::{Command, CommandNotFound, Exit};
 pub use generation::Generation;
 #[cfg(feature = "http")]
 pub use http::{Listening, ServeError, ServeOptions, Serving};
@@ -41,3 +43,4 @@ pub use crisol_pool::Stats;
 pub use crisol_schema::{Color, ListenAddr, Problem, Problems, Severity, json_schema};
 #[cfg(feature = "http")]
 pub use crisol_server::{StartError, Stopped};
+pub use crisol_wasi::Stdio;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::builder::Builder;
+use crate::command::{Command, CommandNotFound};
 use crate::generation::Generation;
 
 /// An app, loaded and ready to be called. Cloning is a reference count.
@@ -85,6 +86,20 @@ impl Runtime {
     #[must_use]
     pub fn stats(&self, id: &str) -> Option<Stats> {
         self.generation().stats(id)
+    }
+
+    /// The commands, in the order of their ids, as of now.
+    #[must_use]
+    pub fn commands(&self) -> Vec<Arc<Command>> {
+        self.generation().commands().to_vec()
+    }
+
+    /// The command that is called `name`; its id will do too.
+    ///
+    /// # Errors
+    /// When there is none: the error has the name that is most like it.
+    pub fn command(&self, name: &str) -> Result<Arc<Command>, CommandNotFound> {
+        self.generation().command(name).cloned()
     }
 
     /// The ids of all functions, in order, as of now.

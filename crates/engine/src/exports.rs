@@ -58,6 +58,13 @@ impl Export {
             (Some(own), Some((interface, name))) => {
                 named(name) && short_forms(own).any(|form| inside(interface, form))
             }
+            // The entry point of a command, by the name that it had in its core module.
+            (Some(own), None) => {
+                matches!(reading, Reading::Folded)
+                    && matches!(method, "_start" | "run")
+                    && self.name == "run"
+                    && short_forms(own).any(|form| form == "wasi:cli/run")
+            }
             _ => false,
         }
     }
@@ -252,6 +259,14 @@ mod tests {
             );
         }
         check("test-sleep#sleep_ms", exports, expect!["wippy:test/test-sleep@0.1.0#sleep-ms"]);
+    }
+
+    #[test]
+    fn the_start_of_a_command_is_its_run() {
+        let exports = &["answer", "wasi:cli/run@0.2.12#run"];
+        check("_start", exports, expect!["wasi:cli/run@0.2.12#run"]);
+        check("run", exports, expect!["wasi:cli/run@0.2.12#run"]);
+        check("run", &["run", "wasi:cli/run@0.2.12#run"], expect!["run"]);
     }
 
     #[test]

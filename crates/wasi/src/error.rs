@@ -201,4 +201,10 @@ pub enum PlanError {
         /// The variable's entry.
         id: EntryId,
     },
+    /// An argument of a command holds what a guest cannot be given.
+    #[error("argument {argument} of the command has a NUL character: remove it")]
+    ArgumentNul {
+        /// Which one; 0 is the command's name.
+        argument: usize,
+    },
 }

@@ -177,8 +177,38 @@ impl Plan {
     /// # Errors
     /// None today; what opens something for an instance may fail.
     pub fn build(&self, environment: &Environment, stdio: Stdio) -> Result<WasiCtx, PlanError> {
+        Ok(self.context(environment, stdio, &self.args))
+    }
+
+    /// Makes the context of one run of a command, whose first argument is the name it is called by, as
+    /// programs expect; `more` come after those of the configuration.
+    ///
+    /// # Errors
+    /// When an argument has a NUL in it, which would end it early.
+    pub fn build_command(
+        &self,
+        environment: &Environment,
+        stdio: Stdio,
+        name: &str,
+        more: &[String],
+    ) -> Result<WasiCtx, PlanError> {
+        let own = self.args.iter().map(String::as_str);
+        let args: Vec<_> =
+            std::iter::once(name).chain(own).chain(more.iter().map(String::as_str)).collect();
+        if let Some(argument) = args.iter().position(|argument| argument.contains('\0')) {
+            return Err(PlanError::ArgumentNul { argument });
+        }
+        Ok(self.context(environment, stdio, &args))
+    }
+
+    fn context(
+        &self,
+        environment: &Environment,
+        stdio: Stdio,
+        args: &[impl AsRef<str>],
+    ) -> WasiCtx {
         let mut builder = WasiCtx::builder();
-        builder.args(&self.args).envs(&environment.pairs).initial_cwd(&self.cwd);
+        builder.args(args).envs(&environment.pairs).initial_cwd(&self.cwd);
         stdio.apply(&mut builder, &self.function, &self.rate);
         let mut context = builder.build();
         if let Some(mounts) = &self.mounts {
@@ -187,6 +217,6 @@ impl Plan {
         if let Some((_, sockets)) = &self.network {
             *context.sockets() = sockets.clone();
         }
-        Ok(context)
+        context
     }
 }

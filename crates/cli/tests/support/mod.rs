@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 pub type Problem = Box<dyn std::error::Error + Send + Sync>;
 pub type Tested<T = ()> = Result<T, Problem>;
@@ -20,19 +20,26 @@ pub fn tour() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/tour")
 }
 
-/// Runs `crisol --app APP ARGS…` with nothing of the environment but what the program needs.
+impl Run {
+    pub fn of(output: Output) -> Tested<Self> {
+        Ok(Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout)?,
+            stderr: String::from_utf8(output.stderr)?,
+        })
+    }
+}
+
+/// `crisol --app APP ARGS…` with nothing of the environment but what the program needs.
+pub fn crisol_command(app: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crisol"));
+    command.env_clear().arg("--app").arg(app).args(args);
+    command
+}
+
+/// Runs the program.
 pub fn crisol(app: &Path, args: &[&str]) -> Tested<Run> {
-    let output = Command::new(env!("CARGO_BIN_EXE_crisol"))
-        .env_clear()
-        .arg("--app")
-        .arg(app)
-        .args(args)
-        .output()?;
-    Ok(Run {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout)?,
-        stderr: String::from_utf8(output.stderr)?,
-    })
+    Run::of(crisol_command(app, args).output()?)
 }
 
 /// An app in a folder of its own: entries under the namespace `myns`, beside a folder entry

@@ -1,0 +1,86 @@
+//! `crisol run`: a `process.wasm` on this terminal.
+
+use crisol::{Args, CallError, Command, Exit, Runtime, Stdio};
+
+use crate::arguments::{AppArguments, RunArguments};
+use crate::call::{json_array, json_line};
+use crate::{DONE, FUNCTION_ERROR, app, print_error, print_line};
+
+/// What ended was not the guest: the app does not load, there is no such command, the guest was stopped.
+/// A code of its own, since the guest may end with any of the small ones (`env` and `timeout` use it too).
+const NOT_THE_GUEST: u8 = 125;
+/// What a shell makes of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+pub(crate) fn run(app: &AppArguments, run: &RunArguments) -> u8 {
+    let outcome = app::load(app).and_then(|runtime| match &run.name {
+        Some(name) => start(&runtime, name, &run.args),
+        None => list(&runtime),
+    });
+    outcome.unwrap_or_else(|error| {
+        print_error(&format!("error: {error:#}"));
+        NOT_THE_GUEST
+    })
+}
+
+fn list(runtime: &Runtime) -> anyhow::Result<u8> {
+    let commands = runtime.commands();
+    let name = |command: &Command| command.name().unwrap_or(command.id().as_str()).to_owned();
+    let width = commands.iter().map(|command| name(command).chars().count()).max().unwrap_or(0);
+    for command in &commands {
+        print_line(&format!("{:width$}  {}", name(command), command.id()))?;
+    }
+    Ok(DONE)
+}
+
+fn start(runtime: &Runtime, name: &str, args: &[String]) -> anyhow::Result<u8> {
+    let command = runtime.command(name)?;
+    let values = if command.takes_values() {
+        Args::json(json_array(args)?.into_bytes())
+    } else {
+        Args::none()
+    };
+    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = tokio.block_on(async {
+        tokio::select! {
+            ended = command.run(args, values, Stdio::Terminal) => Some(ended),
+            _ = tokio::signal::ctrl_c() => None,
+        }
+    });
+    // The guest may have left a thread in a read of the terminal, which nobody waits for.
+    tokio.shutdown_background();
+    match ended {
+        None => Ok(INTERRUPTED),
+        Some(Ok(Exit::Value(value))) => {
+            print_line(&json_line(command.id(), &value.into())?)?;
+            Ok(DONE)
+        }
+        Some(Ok(Exit::Code(code))) => Ok(exit_code(code)),
+        Some(Err(CallError::Function { error, .. })) => {
+            print_error(&serde_json::to_string(&error)?);
+            Ok(FUNCTION_ERROR)
+        }
+        Some(Err(error)) => Err(error.into()),
+        Some(Ok(other)) => anyhow::bail!("the command ended as {other:?}"),
+    }
+}
+
+/// A process has 8 bits for its code. One that would read as success by losing its upper bits is a
+/// failure all the same.
+fn exit_code(code: i32) -> u8 {
+    match code.to_le_bytes() {
+        [0, ..] if code != 0 => FUNCTION_ERROR,
+        [low, ..] => low,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::exit_code;
+
+    #[test]
+    fn no_failure_becomes_a_success() {
+        let codes = [0, 1, 2, 255, 256, 257, -1, i32::MIN];
+        assert_eq!(codes.map(exit_code), [0, 1, 2, 255, 1, 1, 255, 1]);
+    }
+}

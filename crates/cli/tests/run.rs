@@ -1,0 +1,169 @@
+//! `crisol run`: commands by their name, on pipes and on a terminal.
+
+mod support;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use expect_test::expect;
+use rexpect::session::{PtySession, spawn_command};
+use support::{App, Problem, Run, Tested, crisol_command};
+
+/// A `process.wasm` entry called `name`, of a guest and further fields.
+fn entry(name: &str, guest: &str, fields: &str) -> String {
+    let hash = crisol_fixtures::sha256(guest);
+    let fields: String = fields.lines().map(|line| format!("    {line}\n")).collect();
+    format!(
+        "  - name: {name}\n    kind: process.wasm\n    meta: {{command: {{name: {name}}}}}\n    fs: assets\n    path: /{guest}.wasm\n    hash: sha256:{hash}\n{fields}"
+    )
+}
+
+const HELLO: &str = "method: wasi:cli/run#run\nimports: [wasi:cli, wasi:io, wasi:filesystem]\n";
+
+fn commands() -> Tested<App> {
+    let cat = "method: _start\nimports: [wasi1]\nwasi: {env: [{id: word, name: WORD}]}\n";
+    let variables = "  - name: memory\n    kind: env.storage.memory\n  - name: word\n    kind: env.variable\n    storage: memory\n    variable: WORD\n    default: from the registry\n";
+    let entries = [
+        entry("hello", "cli-hello", HELLO),
+        entry("cat", "p1-cat", cat),
+        entry("greet", "greet", "method: greet\n"),
+        entry("spin", "probe", "method: spin\n"),
+        entry("short", "probe", "method: spin\nlimits: {max_execution_ms: 50}\n"),
+        variables.to_owned(),
+    ];
+    App::new(&entries.concat(), &["cli-hello", "p1-cat", "greet", "probe"])
+}
+
+/// Runs the program with something to read.
+fn feed(app: &App, args: &[&str], stdin: &str) -> Tested<Run> {
+    let mut child = crisol_command(app.path(), args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child.stdin.take().ok_or("stdin is piped")?.write_all(stdin.as_bytes())?;
+    Run::of(child.wait_with_output()?)
+}
+
+#[test]
+fn streams_arguments_and_exit_code_are_the_guests() -> Tested {
+    let app = commands()?;
+    let run = feed(&app, &["run", "hello", "--exit", "7", "big", "world"], "one\ntwo\n")?;
+    assert_eq!((run.code, run.stdout.as_str()), (Some(7), "hello big world\none\ntwo\n"));
+    assert_eq!(run.stderr, "");
+    let run = feed(&app, &["run", "myns:hello"], "")?;
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "hello\n"));
+    Ok(())
+}
+
+#[test]
+fn a_preview_1_command_starts_by_start() -> Tested {
+    let app = commands()?;
+    let run = feed(&app, &["run", "cat", "$WORD", "-"], "what comes in\n")?;
+    assert_eq!(
+        (run.code, run.stdout.as_str()),
+        (Some(0), "from the registry\nwhat comes in\n"),
+        "{run:?}"
+    );
+    let run = feed(&app, &["run", "cat", "missing"], "")?;
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    assert!(run.stderr.starts_with("p1-cat: missing: "), "{run:?}");
+    Ok(())
+}
+
+#[test]
+fn a_plain_method_takes_values_and_its_result_is_printed() -> Tested {
+    let run = commands()?.run(&["run", "greet", "Ana"])?;
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "\"Hello, Ana!\"\n"));
+    Ok(())
+}
+
+#[test]
+fn what_is_not_the_guests_failure_has_a_code_of_its_own() -> Tested {
+    let app = commands()?;
+    let run = app.run(&["run", "helo"])?;
+    assert_eq!((run.code, run.stdout.as_str()), (Some(125), ""));
+    expect!["error: there is no command `helo`: did you mean `hello`?\n"].assert_eq(&run.stderr);
+    let run = app.run(&["run", "greet"])?;
+    assert_eq!(run.code, Some(125));
+    expect!["error: the arguments of `myns:greet` do not fit: expected 1 argument, found 0\n"]
+        .assert_eq(&run.stderr);
+    let run = app.run(&["run", "short"])?;
+    assert_eq!(run.code, Some(125));
+    assert!(run.stderr.contains("`myns:short` did not finish within 50 ms"), "{run:?}");
+    Ok(())
+}
+
+#[test]
+fn an_import_without_a_grant_fails_the_run_and_says_what_to_add() -> Tested {
+    let app = App::new(
+        &entry("hello", "cli-hello", "method: wasi:cli/run#run\nimports: [wasi:io]\n"),
+        &["cli-hello"],
+    )?;
+    let run = app.run(&["run", "hello"])?;
+    assert_eq!(run.code, Some(125));
+    assert!(run.stderr.contains("add `wasi:cli`"), "{run:?}");
+    Ok(())
+}
+
+#[test]
+fn the_commands_are_listed() -> Tested {
+    let run = commands()?.run(&["run", "--list"])?;
+    assert_eq!(run.code, Some(0));
+    expect![[r#"
+        cat    myns:cat
+        greet  myns:greet
+        hello  myns:hello
+        short  myns:short
+        spin   myns:spin
+    "#]]
+    .assert_eq(&run.stdout);
+    let run = App::new("", &[])?.run(&["run", "hello"])?;
+    expect!["error: there is no command `hello`: the app has no `process.wasm`, whose `meta.command.name` would be one\n"].assert_eq(&run.stderr);
+    Ok(())
+}
+
+/// Runs the program on a terminal of its own.
+fn on_a_terminal(app: &App, args: &[&str]) -> Result<PtySession, rexpect::error::Error> {
+    let command: Command = crisol_command(app.path(), args);
+    spawn_command(command, Some(60_000))
+}
+
+#[test]
+fn on_a_terminal_lines_go_in_and_out_while_the_guest_runs() -> Tested {
+    let app = commands()?;
+    let mut terminal = on_a_terminal(&app, &["run", "hello", "you"]).map_err(Problem::from)?;
+    terminal.exp_string("hello you")?;
+    // The terminal echoes what is typed; the second one is the guest's.
+    terminal.send_line("typed")?;
+    terminal.exp_string("typed")?;
+    terminal.exp_string("typed")?;
+    terminal.send_line("again")?;
+    terminal.exp_string("again")?;
+    terminal.exp_string("again")?;
+    terminal.send_control('d')?;
+    terminal.exp_eof()?;
+    assert_eq!(exit_code(&terminal), Some(0));
+    Ok(())
+}
+
+#[test]
+fn ctrl_c_ends_a_guest_that_computes_and_one_that_reads() -> Tested {
+    let app = commands()?;
+    let mut terminal = on_a_terminal(&app, &["run", "hello"])?;
+    terminal.exp_string("hello")?;
+    terminal.send_control('c')?;
+    terminal.exp_eof()?;
+    assert_eq!(exit_code(&terminal), Some(130));
+    Ok(())
+}
+
+fn exit_code(terminal: &PtySession) -> Option<i32> {
+    match terminal.process().wait() {
+        Ok(rexpect::process::wait::WaitStatus::Exited(_, code)) => Some(code),
+        other => {
+            eprintln!("{other:?}");
+            None
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A `process.wasm`: one run from start to end, on streams of its own.
+//!
+//! A command is not pooled: each run makes an instance and drops it. It has no time limit but its own
+//! `limits.max_execution_ms`, since people leave commands running for as long as they like.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crisol_core::{Args, CallError, EntryId, Signature, Type};
+use crisol_engine::{Failure, Limits, Linked};
+use crisol_wasi::{Plan, Stdio};
+use crisol_wit::{Lifted, Outcome};
+
+use crate::failure::Ended;
+
+/// A `process.wasm` entry, ready to be run.
+pub struct Command {
+    pub(crate) id: EntryId,
+    pub(crate) name: Option<String>,
+    pub(crate) linked: Linked,
+    pub(crate) plan: Plan,
+    pub(crate) limits: Limits,
+    pub(crate) max_execution: Option<Duration>,
+    /// Instances that the engine may hold, for the error when there are no more.
+    pub(crate) instances: u64,
+    /// The imports that the code has and the entry does not declare, for the error of a denied call.
+    pub(crate) undeclared: BTreeSet<&'static str>,
+    /// What it may ask over HTTP; nothing without `wasi.network`.
+    pub(crate) outgoing: Option<Outgoing>,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Exit {
+    /// With an exit code: the guest's own, or 0 and 1 for the two sides of its `result`.
+    Code(i32),
+    /// With a value: the method is a function that gives one.
+    Value(Lifted),
+}
+
+/// A name that no command has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no command `{name}`{}", hint(.nearest.as_deref(), .known))]
+pub struct CommandNotFound {
+    name: String,
+    nearest: Option<String>,
+    known: Vec<String>,
+}
+
+fn hint(nearest: Option<&str>, known: &[String]) -> String {
+    match nearest {
+        Some(near) => format!(": did you mean `{near}`?"),
+        None if known.is_empty() => {
+            ": the app has no `process.wasm`, whose `meta.command.name` would be one".to_owned()
+        }
+        None => format!(": there are `{}`", known.join("`, `")),
+    }
+}
+
+impl CommandNotFound {
+    pub(crate) fn new(name: &str, commands: &[Arc<Command>]) -> Self {
+        let known = commands.iter().map(|command| command.name().unwrap_or(command.id.as_str()));
+        let known: Vec<String> = known.map(str::to_owned).collect();
+        let alike = known.iter().map(|near| (strsim::jaro_winkler(name, near), near));
+        let nearest =
+            alike.filter(|(alike, _)| *alike > 0.8).max_by(|(a, _), (b, _)| a.total_cmp(b));
+        let nearest = nearest.map(|(_, near)| near.clone());
+        Self { name: name.to_owned(), nearest, known }
+    }
+}
+
+impl Command {
+    /// The entry.
+    #[must_use]
+    pub fn id(&self) -> &EntryId {
+        &self.id
+    }
+
+    /// `meta.command.name`, if the entry has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// What the method takes and gives: nothing and a `result` for `wasi:cli/run`.
+    #[must_use]
+    pub fn signature(&self) -> &Arc<Signature> {
+        self.linked.mapping().signature()
+    }
+
+    /// Whether [`Command::run`] hands its arguments to the method: it has parameters. The guest finds
+    /// them among its command-line arguments in any case.
+    #[must_use]
+    pub fn takes_values(&self) -> bool {
+        !self.signature().params.is_empty()
+    }
+
+    /// Runs it to its end. The guest's command line is the command's name, the entry's `wasi.args`, then
+    /// `arguments`; `values` are what the method is called with, when it has parameters.
+    ///
+    /// Dropping the future stops the guest.
+    ///
+    /// # Errors
+    /// When the guest traps, does what it may not, or goes over a limit; the error side of a `result`
+    /// that carries a value is [`CallError::Function`].
+    pub async fn run(
+        &self,
+        arguments: &[String],
+        values: Args<'_>,
+        stdio: Stdio,
+    ) -> Result<Exit, CallError> {
+        let args = self.linked.mapping().lower_args(values).map_err(|error| {
+            CallError::InvalidInput { id: self.id.clone(), source: error.into() }
+        })?;
+        // A limit beyond the clock's range is none.
+        let deadline = self.max_execution.and_then(|limit| Instant::now().checked_add(limit));
+        let mut ended = self.ended();
+        let planned = self.plan.environment().and_then(|environment| {
+            self.plan.build_command(&environment, stdio, self.called(), arguments)
+        });
+        let wasi = planned.map_err(|error| ended.by_making(error.into()))?;
+        let began = Instant::now();
+        let surroundings = Surroundings { wasi, outgoing: self.outgoing.clone() };
+        let made = self.linked.instantiate(surroundings, self.limits, deadline).await;
+        ended.making = began.elapsed();
+        let result = match made {
+            Ok(mut instance) => instance.call(&args, deadline).await,
+            Err(failure) => Err(failure),
+        };
+        match result {
+            Ok(result) => self.exit(self.linked.mapping().lift(result)),
+            Err(Failure::Exited(code)) => Ok(Exit::Code(code)),
+            Err(failure) => Err(ended.by_failure(failure)),
+        }
+    }
+
+    /// What the guest finds as its own name.
+    fn called(&self) -> &str {
+        self.name.as_deref().unwrap_or_else(|| self.id.name())
+    }
+
+    fn exit(&self, outcome: Outcome) -> Result<Exit, CallError> {
+        let (gives, fails) = match &self.signature().result {
+            Some(Type::Result { ok, err }) => (ok.is_some(), err.is_some()),
+            other => (other.is_some(), false),
+        };
+        match outcome {
+            Outcome::Value(value) if gives => Ok(Exit::Value(value)),
+            Outcome::Value(_) => Ok(Exit::Code(0)),
+            Outcome::Error(error) if fails => {
+                let error = Box::new(error.to_value());
+                Err(CallError::Function { id: self.id.clone(), error })
+            }
+            Outcome::Error(_) => Ok(Exit::Code(1)),
+        }
+    }
+
+    fn ended(&self) -> Ended<'_> {
+        let (queue, making) = (Duration::ZERO, Duration::ZERO);
+        Ended { id: &self.id, limit: self.max_execution, queue, making, instances: self.instances }
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
