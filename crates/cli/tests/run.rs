@@ -18,7 +18,27 @@ fn entry(name: &str, guest: &str, fields: &str) -> String {
     )
 }
 
-const HELLO: &str = "method: wasi:cli/run#run\nimports: [wasi:cli, wasi:io, wasi:filesystem]\n";
+/// A preview 1 command that says so and then computes without end.
+const LOOP: &str = r#"
+(module
+  (import "wasi_snapshot_preview1" "fd_write"
+    (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\08\00\00\00\08\00\00\00looping\n")
+  (func (export "_start")
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))
+    (loop $again (br $again))))
+"#;
+
+const HELLO: &str = "method: wasi:cli/run#run\nimports: [wasi:cli, wasi:io]\n";
+
+/// Its entry, with a hash to be pinned.
+fn looping() -> String {
+    let hash = "0".repeat(64);
+    format!(
+        "  - name: loop\n    kind: process.wasm\n    meta: {{command: {{name: loop}}}}\n    fs: assets\n    path: /loop.wasm\n    hash: sha256:{hash}\n    method: _start\n    imports: [wasi1]\n"
+    )
+}
 
 fn commands() -> Tested<App> {
     let cat = "method: _start\nimports: [wasi1]\nwasi: {env: [{id: word, name: WORD}]}\n";
@@ -143,27 +163,31 @@ fn on_a_terminal_lines_go_in_and_out_while_the_guest_runs() -> Tested {
     terminal.exp_string("again")?;
     terminal.send_control('d')?;
     terminal.exp_eof()?;
-    assert_eq!(exit_code(&terminal), Some(0));
+    assert_eq!(ended(&terminal)?, "0)");
     Ok(())
 }
 
 #[test]
 fn ctrl_c_ends_a_guest_that_computes_and_one_that_reads() -> Tested {
-    let app = commands()?;
+    let app = App::new(&(looping() + &entry("hello", "cli-hello", HELLO)), &["cli-hello"])?;
+    std::fs::write(app.path().join("wasm/loop.wasm"), wat::parse_str(LOOP)?)?;
+    assert_eq!(app.run(&["pin"])?.code, Some(0));
+    let mut terminal = on_a_terminal(&app, &["run", "loop"])?;
+    terminal.exp_string("looping")?;
+    terminal.send_control('c')?;
+    terminal.exp_eof()?;
+    assert_eq!(ended(&terminal)?, "130)");
     let mut terminal = on_a_terminal(&app, &["run", "hello"])?;
     terminal.exp_string("hello")?;
     terminal.send_control('c')?;
     terminal.exp_eof()?;
-    assert_eq!(exit_code(&terminal), Some(130));
+    assert_eq!(ended(&terminal)?, "130)");
     Ok(())
 }
 
-fn exit_code(terminal: &PtySession) -> Option<i32> {
-    match terminal.process().wait() {
-        Ok(rexpect::process::wait::WaitStatus::Exited(_, code)) => Some(code),
-        other => {
-            eprintln!("{other:?}");
-            None
-        }
-    }
+/// What is known of a process that has ended: `Exited(Pid(…), CODE)`.
+fn ended(terminal: &PtySession) -> Tested<String> {
+    let status = format!("{:?}", terminal.process().wait()?);
+    let (_, code) = status.split_once(", ").ok_or("a status has two parts")?;
+    Ok(code.to_owned())
 }

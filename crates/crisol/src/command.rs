@@ -3,12 +3,13 @@
 //! A command is not pooled: each run makes an instance and drops it. It has no time limit but its own
 //! `limits.max_execution_ms`, since people leave commands running for as long as they like.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crisol_core::{Args, CallError, EntryId, Signature, Type};
-use crisol_engine::{Failure, Limits, Linked};
+use crisol_engine::{Failure, Limits, Linked, Outgoing, Surroundings};
 use crisol_wasi::{Plan, Stdio};
 use crisol_wit::{Lifted, Outcome};
 
@@ -158,8 +159,14 @@ impl Command {
     }
 
     fn ended(&self) -> Ended<'_> {
-        let (queue, making) = (Duration::ZERO, Duration::ZERO);
-        Ended { id: &self.id, limit: self.max_execution, queue, making, instances: self.instances }
+        Ended {
+            id: &self.id,
+            limit: self.max_execution,
+            queue: Duration::ZERO,
+            making: Duration::ZERO,
+            instances: self.instances,
+            undeclared: &self.undeclared,
+        }
     }
 }
 
