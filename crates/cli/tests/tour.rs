@@ -135,3 +135,9 @@ fn its_binaries_are_the_fixtures() -> Tested {
     }
     Ok(())
 }
+
+#[test]
+fn a_command_runs() -> Tested {
+    check(&["run", "hello", "you"], expect!["hello you\n"])?;
+    check(&["run", "--list"], expect!["hello  myns.commands:hello\n"])
+}
