@@ -242,7 +242,12 @@ fn add(
     route: &Route,
     invoke: &Arc<dyn Invoke>,
 ) -> Result<(), RouteError> {
-    let full = format!("{}{}", router.prefix.trim_end_matches('/'), route.pattern);
+    let prefix = router.prefix.trim_end_matches('/');
+    let full = match route.pattern.as_str() {
+        // The prefix itself: with a slash at its end it would be another path.
+        "/" if !prefix.is_empty() => prefix.to_owned(),
+        pattern => format!("{prefix}{pattern}"),
+    };
     let pattern = Pattern::parse(&full).map_err(|source| RouteError::Pattern {
         route: route.name.clone(),
         pattern: full.clone(),

@@ -114,6 +114,18 @@ async fn an_id_comes_and_goes_in_the_header_that_the_router_names() -> TestResul
 }
 
 #[tokio::test]
+async fn a_route_at_the_top_of_a_router_is_the_routers_prefix() -> TestResult {
+    let mut served = service(&["GET / -> nothing"])?;
+    for router in &mut served.routers {
+        router.prefix = "/api".to_owned();
+    }
+    let started = start(served).await?;
+    assert_eq!(common::ask(started.addr, "GET /api", "").await?.0, 204);
+    assert_eq!(common::ask(started.addr, "GET /api/", "").await?.0, 404);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_rate_for_all_counts_every_client() -> TestResult {
     let hour = Duration::from_secs(3600);
     let rate = RateLimit { requests: 1, per: hour, burst: 1, by: RateLimitBy::All };
