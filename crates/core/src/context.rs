@@ -105,6 +105,13 @@ impl CallContext {
         Self { caller: Caller::Guest, chain: self.chain.with(id), ..self.clone() }
     }
 
+    /// The same context, for a call that comes in by another edge.
+    #[must_use]
+    pub fn by(mut self, caller: Caller) -> Self {
+        self.caller = caller;
+        self
+    }
+
     /// Identifies the outermost call.
     #[must_use]
     pub fn id(&self) -> CallId {

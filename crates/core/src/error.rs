@@ -41,6 +41,29 @@ pub enum ErrorKind {
     Internal,
 }
 
+impl ErrorKind {
+    /// The kind in one word, as Lua scripts and guests read it: `not-found`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::InvalidInput => "invalid-input",
+            Self::Function => "function",
+            Self::Trap => "trap",
+            Self::Denied => "denied",
+            Self::Exited => "exited",
+            Self::Deadline => "deadline",
+            Self::Limit => "limit",
+            Self::Saturated => "saturated",
+            Self::WouldDeadlock => "would-deadlock",
+            Self::Environment => "environment",
+            Self::Unavailable => "unavailable",
+            Self::UnexpectedResult => "unexpected-result",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 /// A limit other than time that a guest ran into. All sizes are bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -51,6 +74,11 @@ pub enum ResourceLimit {
         allowed: u64,
         /// What the guest asked for in all.
         wanted: u64,
+    },
+    /// `limits.max_memory_bytes` of a script, which knows not how much more it would have taken.
+    ScriptMemory {
+        /// What the entry allows.
+        allowed: u64,
     },
     /// `limits.max_fuel`: instructions, roughly.
     Fuel {
@@ -73,6 +101,7 @@ impl std::fmt::Display for ResourceLimit {
                 f,
                 "`limits.max_memory_bytes` of {allowed} (the guest asked for {wanted} in all)"
             ),
+            Self::ScriptMemory { allowed } => write!(f, "`limits.max_memory_bytes` of {allowed}"),
             Self::Fuel { allowed } => write!(f, "`limits.max_fuel` of {allowed}"),
             Self::Output { allowed } => write!(f, "`limits.max_output_bytes` of {allowed}"),
             Self::Stack => write!(f, "its stack (endless recursion?)"),

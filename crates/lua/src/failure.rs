@@ -1,0 +1,72 @@
+//! Why a script ended without a result.
+
+use std::time::Duration;
+
+use crisol_core::Value;
+
+use crate::gate::Stretch;
+
+/// Why a script ended without a result. After any of these but [`Failure::Answered`] the state is of no
+/// further use.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// It returned `nil, err`: its own error.
+    #[error("the script answered with its error: {0}")]
+    Answered(Value),
+    /// An error was raised that it did not catch.
+    #[error("the script failed: {0}")]
+    Raised(String),
+    /// The deadline passed.
+    #[error("the deadline passed after {running:?} in the script and {waiting:?} waiting")]
+    Deadline {
+        /// Time in the script's own code.
+        running: Duration,
+        /// Time it waited for calls and timers.
+        waiting: Duration,
+    },
+    /// It asked for more memory than it may have.
+    #[error("the script went over its {allowed} bytes of memory")]
+    Memory {
+        /// What it may have.
+        allowed: u64,
+    },
+    /// What it returned has no value outside Lua.
+    #[error("the script's result cannot leave Lua: {0}")]
+    Result(String),
+    /// The text is no Lua.
+    #[error("{0}")]
+    Syntax(String),
+    /// What the script returned has no such function.
+    #[error("{0}")]
+    Method(String),
+    /// Lua could not be set up.
+    #[error("Lua could not be set up")]
+    Setup(#[source] mlua::Error),
+}
+
+impl From<Stretch> for Failure {
+    fn from(stretch: Stretch) -> Self {
+        Self::Deadline { running: stretch.running, waiting: stretch.waiting }
+    }
+}
+
+impl Failure {
+    /// What an error that nobody caught means.
+    pub(crate) fn raised(error: &mlua::Error, allowed: u64) -> Self {
+        match root(error) {
+            mlua::Error::MemoryError(_) => Self::Memory { allowed },
+            mlua::Error::SyntaxError { message, .. } => Self::Syntax(message.clone()),
+            mlua::Error::RuntimeError(text) => Self::Raised(text.clone()),
+            _ => Self::Raised(error.to_string()),
+        }
+    }
+}
+
+fn root(error: &mlua::Error) -> &mlua::Error {
+    match error {
+        mlua::Error::CallbackError { cause, .. } => root(cause),
+        mlua::Error::WithContext { cause, .. } => root(cause),
+        other => other,
+    }
+}

@@ -1,0 +1,206 @@
+//! A Lua with nothing dangerous in it, and the functions that its prelude is made of.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mlua::{
+    Error, Function, IntoLua, Lua, LuaOptions, LuaString, MultiValue, Result, StdLib, Table, Value,
+};
+
+use crate::gate::{Clock, GATE, expired};
+use crate::modules;
+use crate::pattern::{Bad, Capture, scan};
+use crate::program::{Level, Module, Sink};
+
+/// Where modules find the function that makes errors of calls.
+pub(crate) const NEW_ERROR: &str = "crisol.new_error";
+
+/// A Lua with the prelude run in it.
+pub(crate) fn lua(clock: &Arc<Clock>, modules: &BTreeSet<Module>, sink: &Sink) -> Result<Lua> {
+    let libs = StdLib::COROUTINE
+        | StdLib::TABLE
+        | StdLib::STRING
+        | StdLib::UTF8
+        | StdLib::MATH
+        | StdLib::OS;
+    let lua = Lua::new_with(libs, LuaOptions::new())?;
+    clock.watch(&lua)?;
+    let gate = lua.create_table()?;
+    gate.raw_set("modules", lua.create_table()?)?;
+    lua.set_named_registry_value(GATE, &gate)?;
+    lua.set_app_data(Arc::clone(clock));
+    // Before the prelude: what waits yields by Lua's own `coroutine.yield`, which that replaces.
+    modules::install(&lua, modules, sink)?;
+    let user = lua.create_table()?;
+    let host = functions(&lua, clock, modules, sink)?;
+    let prelude = lua.load(include_str!("prelude.lua")).set_name("=prelude").into_function()?;
+    let new_error: Function = prelude.call((gate, host, user, Lua::poll_pending()))?;
+    lua.set_named_registry_value(NEW_ERROR, new_error)?;
+    Ok(lua)
+}
+
+fn functions(
+    lua: &Lua,
+    clock: &Arc<Clock>,
+    modules: &BTreeSet<Module>,
+    sink: &Sink,
+) -> Result<Table> {
+    let host = lua.create_table()?;
+    let sink = Arc::clone(sink);
+    let print = lua.create_function(move |_, line: LuaString| {
+        sink(Level::Print, &line.to_string_lossy());
+        Ok(())
+    })?;
+    host.raw_set("print", print)?;
+    host.raw_set("memory", lua.create_function(|lua, ()| Ok(lua.used_memory() as f64 / 1024.0))?)?;
+    host.raw_set("message", lua.create_function(|_, error: Error| Ok(message(&error)))?)?;
+    host.raw_set("rep", lua.create_function(repeat)?)?;
+    host.raw_set("find", lua.create_function(find_plain)?)?;
+    host.raw_set("expand", lua.create_function(expand)?)?;
+    let clock = Arc::clone(clock);
+    let scan = lua.create_function(move |lua, args| scan_for(lua, &clock, args))?;
+    host.raw_set("scan", scan)?;
+    let known: Vec<_> = modules.iter().map(|module| format!("`{}`", module.name())).collect();
+    let no_module = lua.create_function(move |_, name: LuaString| {
+        let name = name.to_string_lossy();
+        Ok(match known.as_slice() {
+            [] => format!("module `{name}` is not available: this script may require none"),
+            known => format!("module `{name}` is not available: there are {}", known.join(", ")),
+        })
+    })?;
+    host.raw_set("no_module", no_module)?;
+    Ok(host)
+}
+
+/// The text of an error of the host, without the places in the host that it came by.
+fn message(error: &Error) -> String {
+    match error {
+        Error::CallbackError { cause, .. } | Error::WithContext { cause, .. } => message(cause),
+        Error::RuntimeError(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// `string.rep`, which in C counts to any number when there is nothing to repeat.
+fn repeat(
+    lua: &Lua,
+    (text, times, between): (LuaString, i64, Option<LuaString>),
+) -> Result<LuaString> {
+    let (text, between) = (text.as_bytes(), between.as_ref().map(LuaString::as_bytes));
+    let between: &[u8] = between.as_deref().unwrap_or_default();
+    if times <= 0 || text.is_empty() && between.is_empty() {
+        return lua.create_string("");
+    }
+    let size = usize::try_from(times).ok().and_then(|times| {
+        let text = text.len().checked_mul(times)?;
+        text.checked_add(between.len().checked_mul(times - 1)?)
+    });
+    // What Lua could not hold is not built outside of it either.
+    let room = lua.create_string("").ok().and(size).filter(|size| *size <= 1 << 30);
+    let size = room.ok_or_else(|| Error::runtime("resulting string too large"))?;
+    fits(lua, size)?;
+    let mut whole = Vec::with_capacity(size);
+    for at in 0..times {
+        if at > 0 {
+            whole.extend_from_slice(between);
+        }
+        whole.extend_from_slice(&text);
+    }
+    lua.create_string(whole)
+}
+
+/// Whether Lua may hold `size` bytes more.
+fn fits(lua: &Lua, size: usize) -> Result<()> {
+    let limit = lua.set_memory_limit(0)?;
+    lua.set_memory_limit(limit)?;
+    if limit > 0 && lua.used_memory().saturating_add(size) > limit {
+        return Err(Error::MemoryError("not enough memory".to_owned()));
+    }
+    Ok(())
+}
+
+/// `string.find` without a pattern.
+fn find_plain(_: &Lua, (text, what, from): (LuaString, LuaString, usize)) -> Result<MultiValue> {
+    let (text, what) = (text.as_bytes(), what.as_bytes());
+    let from = from.saturating_sub(1);
+    let place = text.get(from..).and_then(|rest| memchr::memmem::find(rest, &what));
+    Ok(match place {
+        Some(at) => {
+            let start = from + at + 1;
+            MultiValue::from_vec(vec![integer(start), integer(start + what.len() - 1)])
+        }
+        None => MultiValue::from_vec(vec![Value::Nil]),
+    })
+}
+
+fn integer(at: usize) -> Value {
+    Value::Integer(i64::try_from(at).unwrap_or(i64::MAX))
+}
+
+type Search = (LuaString, LuaString, usize, i64, bool);
+
+/// The first match: where it starts and ends, and its captures.
+fn scan_for(
+    lua: &Lua,
+    clock: &Clock,
+    (text, pattern, from, last, anchors): Search,
+) -> Result<MultiValue> {
+    let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
+    let not_at = usize::try_from(last).ok();
+    let over = || clock.is_over(Instant::now());
+    match scan(&text, &pattern, from.saturating_sub(1), not_at, anchors, over) {
+        Ok(None) => Ok(MultiValue::from_vec(vec![Value::Nil])),
+        Ok(Some(found)) => {
+            let mut values = vec![integer(found.start + 1), integer(found.end)];
+            for capture in found.captures {
+                values.push(match capture {
+                    Capture::Bytes(start, end) => {
+                        let bytes = text.get(start..end).unwrap_or_default();
+                        Value::String(lua.create_string(bytes)?)
+                    }
+                    Capture::Position(at) => integer(at),
+                });
+            }
+            Ok(MultiValue::from_vec(values))
+        }
+        Err(Bad::Pattern(message)) => Err(Error::runtime(message)),
+        Err(Bad::Expired) => {
+            lua.named_registry_value::<Table>(GATE)?.raw_set("expired", true)?;
+            Err(expired())
+        }
+    }
+}
+
+/// A replacement of `string.gsub` with its `%1` filled in.
+fn expand(lua: &Lua, args: MultiValue) -> Result<Value> {
+    let mut args = args.into_iter();
+    let mut next = || args.next().and_then(|value| lua.coerce_string(value).ok().flatten());
+    let by = next().ok_or_else(|| Error::runtime("a replacement is a string"))?;
+    let whole = next().ok_or_else(|| Error::runtime("a match is a string"))?;
+    let captures: Vec<LuaString> = std::iter::from_fn(next).collect();
+    let by = by.as_bytes();
+    let mut out = Vec::with_capacity(by.len());
+    let mut bytes = by.iter();
+    while let Some(&c) = bytes.next() {
+        if c != b'%' {
+            out.push(c);
+            continue;
+        }
+        let capture = match bytes.next() {
+            Some(b'%') => {
+                out.push(b'%');
+                continue;
+            }
+            Some(b'0') => Some(&whole),
+            Some(b'1') if captures.is_empty() => Some(&whole),
+            Some(digit @ b'1'..=b'9') => captures.get(usize::from(digit - b'1')),
+            _ => return Err(Error::runtime("invalid use of '%' in replacement string")),
+        };
+        let capture =
+            capture.ok_or_else(|| Error::runtime("invalid capture index in replacement string"))?;
+        fits(lua, out.len() + capture.as_bytes().len())?;
+        out.extend_from_slice(&capture.as_bytes());
+    }
+    lua.create_string(out)?.into_lua(lua)
+}

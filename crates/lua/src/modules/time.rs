@@ -1,0 +1,26 @@
+//! `time`: the time, and waiting.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mlua::{Error, Lua, Result, Table};
+
+pub(super) fn module(lua: &Lua) -> Result<Table> {
+    let time = lua.create_table()?;
+    let now = lua.create_function(|_, ()| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    })?;
+    time.raw_set("now", now)?;
+    let started = Instant::now();
+    let elapsed = lua.create_function(move |_, ()| Ok(started.elapsed().as_secs_f64() * 1e3))?;
+    time.raw_set("monotonic", elapsed)?;
+    let sleep = lua.create_async_function(|_, ms: f64| async move {
+        let duration = Duration::try_from_secs_f64(ms / 1e3);
+        let duration = duration
+            .map_err(|_| Error::runtime(format!("time.sleep takes milliseconds, found {ms}")))?;
+        tokio::time::sleep(duration).await;
+        Ok(())
+    })?;
+    time.raw_set("sleep", sleep)?;
+    Ok(time)
+}

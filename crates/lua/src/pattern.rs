@@ -1,0 +1,340 @@
+//! Lua patterns, matched on a budget: Lua's own matcher is C, and an hour of backtracking in it cannot be
+//! interrupted.
+
+/// How deep a match may nest, as in Lua.
+const MAX_DEPTH: usize = 200;
+const MAX_CAPTURES: usize = 32;
+
+/// Steps between two looks at the clock.
+const STEPS_PER_LOOK: u32 = 1 << 14;
+
+/// Why a pattern did not match or fail to match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bad {
+    /// The pattern is not one.
+    Pattern(&'static str),
+    /// The budget is used up.
+    Expired,
+}
+
+#[derive(Clone, Copy)]
+enum Len {
+    Open,
+    Position,
+    Bytes(usize),
+}
+
+/// What a group matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Capture {
+    /// Bytes `start..end` of the subject.
+    Bytes(usize, usize),
+    /// A place in the subject, from 1.
+    Position(usize),
+}
+
+/// One match: where, and its groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) captures: Vec<Capture>,
+}
+
+struct Matcher<'a, E> {
+    subject: &'a [u8],
+    pattern: &'a [u8],
+    groups: Vec<(usize, Len)>,
+    depth: usize,
+    steps: u32,
+    expired: E,
+}
+
+/// Finds the first match at or after `from` that does not end at `not_at`. With `anchors`, a leading `^`
+/// holds the match to `from`. `expired` is asked now and then whether time is up.
+pub(crate) fn scan(
+    subject: &[u8],
+    pattern: &[u8],
+    from: usize,
+    not_at: Option<usize>,
+    anchors: bool,
+    expired: impl FnMut() -> bool,
+) -> Result<Option<Found>, Bad> {
+    let anchored = anchors && pattern.first() == Some(&b'^');
+    let pattern = if anchored { &pattern[1..] } else { pattern };
+    let mut matcher = Matcher { subject, pattern, groups: Vec::new(), depth: 0, steps: 0, expired };
+    for start in from..=subject.len() {
+        matcher.groups.clear();
+        matcher.depth = 0;
+        if let Some(end) = matcher.run(start, 0)?
+            && Some(end) != not_at
+        {
+            let captures = matcher.captures()?;
+            return Ok(Some(Found { start, end, captures }));
+        }
+        if anchored {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+impl<E: FnMut() -> bool> Matcher<'_, E> {
+    fn step(&mut self) -> Result<(), Bad> {
+        self.steps += 1;
+        if self.steps >= STEPS_PER_LOOK {
+            self.steps = 0;
+            if (self.expired)() {
+                return Err(Bad::Expired);
+            }
+        }
+        Ok(())
+    }
+
+    fn at(&self, p: usize) -> Option<u8> {
+        self.pattern.get(p).copied()
+    }
+
+    fn captures(&self) -> Result<Vec<Capture>, Bad> {
+        let one = |&(start, len): &(usize, Len)| match len {
+            Len::Bytes(len) => Ok(Capture::Bytes(start, start + len)),
+            Len::Position => Ok(Capture::Position(start + 1)),
+            Len::Open => Err(Bad::Pattern("unfinished capture")),
+        };
+        self.groups.iter().map(one).collect()
+    }
+
+    /// Matches the pattern from `p` at `s`: where it ends.
+    fn run(&mut self, s: usize, p: usize) -> Result<Option<usize>, Bad> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(Bad::Pattern("pattern too complex"));
+        }
+        let ended = self.items(s, p);
+        self.depth -= 1;
+        ended
+    }
+
+    fn items(&mut self, mut s: usize, mut p: usize) -> Result<Option<usize>, Bad> {
+        loop {
+            self.step()?;
+            let Some(c) = self.at(p) else { return Ok(Some(s)) };
+            match (c, self.at(p + 1)) {
+                (b'(', Some(b')')) => return self.open(s, p + 2, Len::Position),
+                (b'(', _) => return self.open(s, p + 1, Len::Open),
+                (b')', _) => return self.close(s, p + 1),
+                (b'$', None) => return Ok((s == self.subject.len()).then_some(s)),
+                (b'%', Some(b'b')) => match self.balanced(s, p + 2)? {
+                    Some(end) => (s, p) = (end, p + 4),
+                    None => return Ok(None),
+                },
+                (b'%', Some(b'f')) => {
+                    p += 2;
+                    if self.at(p) != Some(b'[') {
+                        return Err(Bad::Pattern("missing '[' after '%f' in pattern"));
+                    }
+                    let end = self.class_end(p)?;
+                    let before = s.checked_sub(1).and_then(|at| self.subject.get(at)).copied();
+                    let here = self.subject.get(s).copied().unwrap_or(0);
+                    if self.in_set(before.unwrap_or(0), p, end) || !self.in_set(here, p, end) {
+                        return Ok(None);
+                    }
+                    p = end;
+                }
+                (b'%', Some(digit)) if digit.is_ascii_digit() => match self.back(s, digit)? {
+                    Some(end) => (s, p) = (end, p + 2),
+                    None => return Ok(None),
+                },
+                _ => {
+                    let end = self.class_end(p)?;
+                    match self.at(end) {
+                        Some(b'?') => {
+                            if self.single(s, p, end)
+                                && let Some(ended) = self.run(s + 1, end + 1)?
+                            {
+                                return Ok(Some(ended));
+                            }
+                            p = end + 1;
+                        }
+                        Some(b'+') if !self.single(s, p, end) => return Ok(None),
+                        Some(b'+') => return self.longest(s + 1, p, end),
+                        Some(b'*') => return self.longest(s, p, end),
+                        Some(b'-') => return self.shortest(s, p, end),
+                        _ if self.single(s, p, end) => (s, p) = (s + 1, end),
+                        _ => return Ok(None),
+                    }
+                }
+            }
+        }
+    }
+
+    fn longest(&mut self, s: usize, p: usize, end: usize) -> Result<Option<usize>, Bad> {
+        let mut count = 0;
+        while self.single(s + count, p, end) {
+            self.step()?;
+            count += 1;
+        }
+        loop {
+            if let Some(ended) = self.run(s + count, end + 1)? {
+                return Ok(Some(ended));
+            }
+            match count.checked_sub(1) {
+                Some(less) => count = less,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn shortest(&mut self, mut s: usize, p: usize, end: usize) -> Result<Option<usize>, Bad> {
+        loop {
+            if let Some(ended) = self.run(s, end + 1)? {
+                return Ok(Some(ended));
+            }
+            if !self.single(s, p, end) {
+                return Ok(None);
+            }
+            s += 1;
+        }
+    }
+
+    fn open(&mut self, s: usize, p: usize, len: Len) -> Result<Option<usize>, Bad> {
+        if self.groups.len() >= MAX_CAPTURES {
+            return Err(Bad::Pattern("too many captures"));
+        }
+        let level = self.groups.len();
+        self.groups.push((s, len));
+        let ended = self.run(s, p)?;
+        if ended.is_none() {
+            self.groups.truncate(level);
+        }
+        Ok(ended)
+    }
+
+    fn close(&mut self, s: usize, p: usize) -> Result<Option<usize>, Bad> {
+        let open = self.groups.iter().rposition(|(_, len)| matches!(len, Len::Open));
+        let Some(level) = open else { return Err(Bad::Pattern("invalid pattern capture")) };
+        let start = self.groups[level].0;
+        self.groups[level].1 = Len::Bytes(s - start);
+        let ended = self.run(s, p)?;
+        if ended.is_none() {
+            self.groups[level].1 = Len::Open;
+        }
+        Ok(ended)
+    }
+
+    fn balanced(&mut self, s: usize, p: usize) -> Result<Option<usize>, Bad> {
+        let (Some(begin), Some(end)) = (self.at(p), self.at(p + 1)) else {
+            return Err(Bad::Pattern("missing arguments to '%b'"));
+        };
+        if self.subject.get(s) != Some(&begin) {
+            return Ok(None);
+        }
+        let mut open = 1_usize;
+        for (at, &c) in self.subject.iter().enumerate().skip(s + 1) {
+            self.step()?;
+            if c == end {
+                open -= 1;
+                if open == 0 {
+                    return Ok(Some(at + 1));
+                }
+            } else if c == begin {
+                open += 1;
+            }
+        }
+        Ok(None)
+    }
+
+    fn back(&mut self, s: usize, digit: u8) -> Result<Option<usize>, Bad> {
+        let group = usize::from(digit).checked_sub(usize::from(b'1'));
+        match group.and_then(|at| self.groups.get(at)) {
+            Some(&(start, Len::Bytes(len))) => {
+                let same = self.subject.get(s..s + len) == self.subject.get(start..start + len);
+                Ok(same.then_some(s + len))
+            }
+            _ => Err(Bad::Pattern("invalid capture index in pattern")),
+        }
+    }
+
+    /// Where the class that begins at `p` ends.
+    fn class_end(&self, p: usize) -> Result<usize, Bad> {
+        match self.at(p) {
+            Some(b'%') => match self.at(p + 1) {
+                Some(_) => Ok(p + 2),
+                None => Err(Bad::Pattern("malformed pattern (ends with '%')")),
+            },
+            Some(b'[') => {
+                let mut at = p + 1;
+                if self.at(at) == Some(b'^') {
+                    at += 1;
+                }
+                loop {
+                    let c = self.at(at);
+                    at += 1;
+                    match c {
+                        None => return Err(Bad::Pattern("malformed pattern (missing ']')")),
+                        Some(b'%') => at += 1,
+                        _ => {}
+                    }
+                    if self.at(at) == Some(b']') {
+                        return Ok(at + 1);
+                    }
+                }
+            }
+            _ => Ok(p + 1),
+        }
+    }
+
+    fn single(&self, s: usize, p: usize, end: usize) -> bool {
+        let Some(&c) = self.subject.get(s) else { return false };
+        match self.at(p) {
+            Some(b'.') => true,
+            Some(b'%') => self.at(p + 1).is_some_and(|class| is_class(c, class)),
+            Some(b'[') => self.in_set(c, p, end),
+            own => own == Some(c),
+        }
+    }
+
+    /// Whether `c` is in the set whose `[` is at `p` and whose `]` is before `end`.
+    fn in_set(&self, c: u8, p: usize, end: usize) -> bool {
+        let close = end - 1;
+        let negated = self.at(p + 1) == Some(b'^');
+        let mut at = if negated { p + 2 } else { p + 1 };
+        while at < close {
+            let here = self.at(at).unwrap_or(0);
+            if here == b'%' {
+                if self.at(at + 1).is_some_and(|class| is_class(c, class)) {
+                    return !negated;
+                }
+                at += 2;
+            } else if self.at(at + 1) == Some(b'-') && at + 2 < close {
+                if (here..=self.at(at + 2).unwrap_or(0)).contains(&c) {
+                    return !negated;
+                }
+                at += 3;
+            } else {
+                if here == c {
+                    return !negated;
+                }
+                at += 1;
+            }
+        }
+        negated
+    }
+}
+
+fn is_class(c: u8, class: u8) -> bool {
+    let is = match class.to_ascii_lowercase() {
+        b'a' => c.is_ascii_alphabetic(),
+        b'c' => c.is_ascii_control(),
+        b'd' => c.is_ascii_digit(),
+        b'g' => c.is_ascii_graphic(),
+        b'l' => c.is_ascii_lowercase(),
+        b'p' => c.is_ascii_punctuation(),
+        b's' => c.is_ascii_whitespace() || c == 0x0b,
+        b'u' => c.is_ascii_uppercase(),
+        b'w' => c.is_ascii_alphanumeric(),
+        b'x' => c.is_ascii_hexdigit(),
+        _ => return class == c,
+    };
+    is != class.is_ascii_uppercase()
+}

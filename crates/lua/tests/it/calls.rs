@@ -1,0 +1,181 @@
+//! `funcs`, `json`, `time` and `log`, and what a script's results become.
+
+use std::time::{Duration, Instant};
+
+use crisol_core::Value;
+use crisol_lua::{Entry, Failure, Module, Program};
+
+use crate::support::{Tested, call, program, run, run_for, sink};
+
+async fn text(script: &str) -> Tested<String> {
+    let script = format!("local funcs = require('funcs')\n{script}");
+    match run(&script).await? {
+        Value::Text(text) => Ok(text),
+        other => Err(format!("{script}: {other}").into()),
+    }
+}
+
+#[tokio::test]
+async fn a_script_calls_functions() -> Tested {
+    assert_eq!(
+        text("local v, e = funcs.call('n:add', 6, 7) return v .. tostring(e)").await?,
+        "13nil"
+    );
+    let users = "local u = funcs.call('n:echo', {{name = 'Alice', tags = {'a', 'b'}}}) return u[1].name .. #u[1].tags";
+    assert_eq!(text(users).await?, "Alice2");
+    assert_eq!(text("return funcs.call('n:chain')").await?, "Lua []");
+    Ok(())
+}
+
+#[tokio::test]
+async fn errors_come_as_the_second_value() -> Tested {
+    assert_eq!(
+        text("local v, e = funcs.call('n:fail', {code = 7}) return tostring(v) .. e.code").await?,
+        "nil7"
+    );
+    let null = "local v, e = funcs.call('n:fail', nil) return e.kind .. ': ' .. e";
+    assert_eq!(text(null).await?, "function: `n:fail` answered with its error");
+    let missing =
+        "local v, e = funcs.call('n:none') return e.kind .. ' ' .. e.id .. ' ' .. tostring(e)";
+    assert_eq!(text(missing).await?, "not-found n:none there is no function `n:none`");
+    assert!(
+        text("local _, e = funcs.call('none') return e.kind .. e.message")
+            .await?
+            .contains("is not an entry id")
+    );
+    let function =
+        "local _, e = funcs.call('n:echo', {a = {1, print}}) return e.kind .. ' ' .. e.message";
+    assert_eq!(
+        text(function).await?,
+        "invalid-input argument 1: at .a[2]: a function has no value outside Lua"
+    );
+    let cycle = "local t = {} t.t = t local _, e = funcs.call('n:echo', t) return e.message";
+    assert!(text(cycle).await?.contains("holds itself"));
+    let many = "local t = {('x'):rep(1 << 20)} for _ = 1, 40 do t = {t, t} end local _, e = funcs.call('n:echo', t) return e.message";
+    assert!(text(many).await?.contains("too much text"));
+    let large = "local v, e = funcs.call('n:echo', (require('json').decode('[1]'))) return type(v)";
+    assert_eq!(text(large).await?, "table");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn futures_run_side_by_side() -> Tested {
+    let started = tokio::time::Instant::now();
+    let script = "local all = {} for i = 1, 10 do all[i] = funcs.async('n:wait', 1000) end
+        local sum = 0 for _, f in ipairs(all) do sum = sum + f:await() + f:await() end return tostring(sum)";
+    assert_eq!(text(script).await?, "20000");
+    assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_coroutine_that_waits_lets_its_owner_see_only_what_it_yields() -> Tested {
+    let script = "local co = coroutine.wrap(function(a)
+            local b = funcs.call('n:wait', 10)
+            local inner = coroutine.wrap(function() coroutine.yield(funcs.call('n:wait', 5)) return 'in' end)
+            local c, d = inner(), inner()
+            local e = coroutine.yield(a + b + c)
+            require('time').sleep(20)
+            return d .. e
+        end)
+        return co(1) .. co('!')";
+    assert_eq!(text(script).await?, "16in!");
+    let dead = "local co = coroutine.create(function() error('x', 0) end)
+        local ok, e = coroutine.resume(co) return tostring(ok) .. e .. coroutine.status(co)";
+    assert_eq!(text(dead).await?, "falsexdead");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_blocks_no_thread() -> Tested {
+    // One thread, and a hundred scripts that each wait ten seconds of a paused clock at once.
+    let started = tokio::time::Instant::now();
+    let entry = program("return require('funcs').call('n:wait', 10000)", Entry::Script);
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let entry = entry.clone();
+        all.spawn(async move { entry.start(None).await?.call(call(), &[], None).await });
+    }
+    while let Some(ended) = all.join_next().await {
+        assert_eq!(ended??, Value::Int(10_000));
+    }
+    assert!(started.elapsed() < Duration::from_secs(11), "{:?}", started.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn results_and_errors_of_a_function() -> Tested {
+    let source = "return {
+        add = function(a, b) return a + b end,
+        refuse = function(why) return nil, {reason = why} end,
+        raise = function() error('boom') end,
+        nothing = function() end,
+        odd = function() return print end,
+    }";
+    let of = |method: &str| program(source, Entry::Method(method.to_owned()));
+    let two = [Value::Int(6), Value::Int(7)];
+    assert_eq!(run_for(9000, &of("add"), &two).await?, Value::Int(13));
+    assert_eq!(run_for(9000, &of("nothing"), &[]).await?, Value::Null);
+    match run_for(9000, &of("refuse"), &["no".into()]).await {
+        Err(Failure::Answered(error)) => assert_eq!(error.get("reason"), Some(&"no".into())),
+        other => return Err(format!("{other:?}").into()),
+    }
+    let raised = run_for(9000, &of("raise"), &[]).await;
+    assert!(
+        matches!(&raised, Err(Failure::Raised(text)) if text.contains("test.lua:4: boom")),
+        "{raised:?}"
+    );
+    let odd = run_for(9000, &of("odd"), &[]).await;
+    assert!(matches!(odd, Err(Failure::Result(_))), "{odd:?}");
+    let missing = run_for(9000, &of("ad"), &[]).await;
+    assert!(
+        format!("{missing:?}").contains("`add`, `nothing`, `odd`, `raise`, `refuse`"),
+        "{missing:?}"
+    );
+    let syntax = run_for(9000, &program("return {", Entry::Script), &[]).await;
+    assert!(matches!(syntax, Err(Failure::Syntax(_))), "{syntax:?}");
+    let single = program("return function(a) return -a end", Entry::Method("any".to_owned()));
+    assert_eq!(run_for(9000, &single, &[Value::Int(1)]).await?, Value::Int(-1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn lines_go_to_the_sink_and_modules_are_those_granted() -> Tested {
+    let (sink, lines) = sink();
+    let source =
+        "print(1, 'two', nil) require('log').warn('careful') return pcall(require, 'json')";
+    let entry = Program::new("x", source, Entry::Script, sink).with_modules([Module::Log]);
+    assert_eq!(run_for(9000, &entry, &[]).await?, Value::Bool(false));
+    let seen = lines.lock().map_err(|_| "poisoned")?.clone();
+    assert_eq!(seen, ["Print: 1\ttwo\tnil", "Warn: careful"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn dropping_a_call_drops_what_it_began() -> Tested {
+    struct Held(std::sync::Arc<()>);
+    let alive = std::sync::Arc::new(());
+    let counted = std::sync::Arc::clone(&alive);
+    let invoke = std::sync::Arc::new(crisol_core::invoke_fn(None, move |_, _, _| {
+        let held = Held(std::sync::Arc::clone(&counted));
+        async move {
+            let _held = &held.0;
+            std::future::pending().await
+        }
+    }));
+    let mut of_call = call();
+    of_call.invoke = invoke;
+    let source =
+        "for _ = 1, 3 do local f = require('funcs').async('n:x') keep = {keep, f} end return 1";
+    let mut state = program(source, Entry::Script).start(None).await?;
+    assert_eq!(state.call(of_call.clone(), &[], None).await?, Value::Int(1));
+    let deadline = Instant::now().checked_add(Duration::from_millis(50));
+    let waiting = program("require('funcs').call('n:x')", Entry::Script);
+    let ended = waiting.start(None).await?.call(of_call.clone(), &[], deadline).await;
+    assert!(matches!(ended, Err(Failure::Deadline { .. })), "{ended:?}");
+    drop(of_call);
+    while std::sync::Arc::strong_count(&alive) > 1 {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}

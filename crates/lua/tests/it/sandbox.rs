@@ -1,0 +1,209 @@
+//! What scripts try, and what stops them.
+
+use std::time::{Duration, Instant};
+
+use crisol_core::Value;
+use crisol_lua::{Entry, Failure};
+
+use crate::support::{Tested, program, run, run_for};
+
+/// Scripts that never end by themselves, each by another way around its deadline.
+const ENDLESS: &[(&str, &str)] = &[
+    ("a loop", "while true do end"),
+    ("in pcall", "while true do pcall(function() while true do end end) end"),
+    ("pcall of pcall", "local function f() while true do pcall(f) end end f()"),
+    (
+        "in xpcall",
+        "while true do xpcall(function() while true do end end, function() while true do end end) end",
+    ),
+    ("a handler", "xpcall(error, function() while true do end end)"),
+    ("in a coroutine", "coroutine.wrap(function() while true do end end)()"),
+    (
+        "in coroutines without end",
+        "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
+    ),
+    (
+        "nested coroutines",
+        "local function f() coroutine.wrap(f)() while true do end end while true do pcall(f) end",
+    ),
+    (
+        "__close",
+        "local function mk() return setmetatable({}, {__close = function() while true do end end}) end pcall(function() local a <close> = mk() error('x') end)",
+    ),
+    (
+        "__close that doubles",
+        "local mk local function h() local a <close> = mk() local b <close> = mk() while true do end end function mk() return setmetatable({}, {__close = h}) end h()",
+    ),
+    (
+        "__close in sort",
+        "local mk local function h() local a <close> = mk() local b <close> = mk() while true do end end function mk() return setmetatable({}, {__close = h}) end table.sort({1, 2, 3}, h)",
+    ),
+    (
+        "__index",
+        "local t = setmetatable({}, {__index = function() while true do end end}) return t.x",
+    ),
+    (
+        "__eq",
+        "local m = {__eq = function() while true do end end} return setmetatable({}, m) == setmetatable({}, m)",
+    ),
+    ("__tostring", "tostring(setmetatable({}, {__tostring = function() while true do end end}))"),
+    (
+        "__tostring in format",
+        "string.format('%s', setmetatable({}, {__tostring = function() while true do end end}))",
+    ),
+    (
+        "__len in insert",
+        "table.insert(setmetatable({}, {__len = function() return 1 << 60 end}), 1, 1)",
+    ),
+    (
+        "__len in remove",
+        "table.remove(setmetatable({}, {__len = function() return 1 << 60 end}), 1)",
+    ),
+    (
+        "__index of concat",
+        "table.concat(setmetatable({}, {__index = table.concat}), '', 1, 1 << 62)",
+    ),
+    ("move", "table.move({}, 1, 1 << 62, 2)"),
+    ("an unsorting order", "table.sort({1, 2, 3}, function() while true do end end)"),
+    ("a pattern", "string.find(string.rep('a', 40), string.rep('a*', 20) .. 'b')"),
+    (
+        "a pattern in pcall",
+        "while true do pcall(string.find, string.rep('a', 60), string.rep('a*', 30) .. 'b') end",
+    ),
+    ("gsub of a function", "string.gsub('a', 'a', function() while true do end end)"),
+    ("gmatch", "for _ in string.gmatch(string.rep('a', 60), string.rep('a*', 30) .. 'b') do end"),
+    (
+        "strings that add",
+        "return 'a' + setmetatable({}, {__add = function() while true do end end})",
+    ),
+    ("goto", "::again:: goto again"),
+    ("recursion", "local function f() return f() end f()"),
+    ("strings that grow", "local s = 'x' while true do pcall(function() s = s .. s end) end"),
+    ("waiting", "require('time').sleep(1e9)"),
+    ("waiting in pcall", "while true do pcall(require('time').sleep, 1e9) end"),
+    (
+        "calls without end",
+        "local funcs = require('funcs') while true do funcs.call('n:add', 1, 2) end",
+    ),
+    (
+        "futures without end",
+        "local funcs = require('funcs') while true do funcs.async('n:wait', 1000000) end",
+    ),
+];
+
+#[tokio::test]
+async fn whatever_a_script_does_it_ends_at_its_deadline() -> Tested {
+    for (what, script) in ENDLESS {
+        let entry = program(script, Entry::Script).with_memory(32 << 20);
+        let ended = tokio::time::timeout(Duration::from_secs(60), run_for(100, &entry, &[])).await;
+        match ended {
+            Ok(Err(Failure::Deadline { .. })) => {}
+            other => return Err(format!("{what}: {other:?}").into()),
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_script_that_computes_lets_others_run() -> Tested {
+    let entry = program("coroutine.wrap(function() while true do end end)()", Entry::Script);
+    let mut turns = 0;
+    let others = async {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_millis(300) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            turns += 1;
+        }
+    };
+    let (ended, ()) = tokio::join!(run_for(300, &entry, &[]), others);
+    assert!(matches!(ended, Err(Failure::Deadline { .. })), "{ended:?}");
+    assert!(turns > 5, "others had {turns} turns");
+    Ok(())
+}
+
+#[tokio::test]
+async fn memory_is_bounded() -> Tested {
+    let hungry = [
+        "local t = {} for i = 1, 1e9 do t[i] = i end",
+        "return #string.rep('x', 1 << 29)",
+        "return #string.rep('', 10, string.rep('x', 1 << 23))",
+        "local s = 'x' while true do s = s .. s end",
+        "return #(('x'):rep(1 << 20):gsub('x', ('y'):rep(1 << 16)))",
+        "local t = {} while true do t[#t + 1] = coroutine.create(print) end",
+        "return table.concat({('x'):rep(1 << 23), ('x'):rep(1 << 23), ('x'):rep(1 << 23)})",
+    ];
+    for script in hungry {
+        let entry = program(script, Entry::Script).with_memory(16 << 20);
+        let ended = run_for(30_000, &entry, &[]).await;
+        assert!(
+            matches!(ended, Err(Failure::Memory { allowed }) if allowed == 16 << 20),
+            "{script}: {ended:?}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_leads_out_of_the_sandbox() -> Tested {
+    let absent = [
+        "io",
+        "debug",
+        "package",
+        "dofile",
+        "loadfile",
+        "warn",
+        "os.execute",
+        "os.exit",
+        "os.getenv",
+        "os.remove",
+        "os.rename",
+        "os.tmpname",
+        "os.setlocale",
+        "string.dump",
+        "coroutine.close",
+        "loadstring",
+        "ffi",
+    ];
+    for name in absent {
+        assert_eq!(run(&format!("return {name} == nil")).await?, Value::Bool(true), "{name}");
+    }
+    let refused = [
+        ("return load('\\27Lua')", "attempt to load a binary chunk"),
+        ("return load(string.char(27) .. 'Lua', 'x', 'b')", "attempt to load a binary chunk"),
+        ("return load(function() end)", "string expected"),
+        ("setmetatable({}, {__gc = function() end})", "'__gc' is not available"),
+        ("require('io')", "module `io` is not available: there are `funcs`, `json`, `log`, `time`"),
+        ("require('../x')", "is not available"),
+        ("getmetatable('').__index = nil; return ('x'):len()", "attempt to"),
+    ];
+    for (script, expected) in refused {
+        let ended = run(script).await;
+        let text = format!("{ended:?}");
+        assert!(ended.is_err() && text.contains(expected), "{script}: {text}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_one_state_does_to_its_globals_another_does_not_see() -> Tested {
+    let entry = program(
+        "local seen = leaked\nleaked = true\nstring.upper = nil\nreturn {f = function() return {seen or false, leaked} end}",
+        Entry::Method("f".to_owned()),
+    );
+    let expected = Value::List(vec![Value::Bool(false), Value::Bool(true)]);
+    for _ in 0..3 {
+        assert_eq!(run_for(10_000, &entry, &[]).await?, expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_script_is_loaded_within_its_time_and_without_calls() -> Tested {
+    let ended =
+        run_for(100, &program("while true do end", Entry::Method("f".to_owned())), &[]).await;
+    assert!(matches!(ended, Err(Failure::Deadline { .. })), "{ended:?}");
+    let early = program("require('funcs').call('n:add', 1, 2)", Entry::Method("f".to_owned()));
+    let ended = run_for(10_000, &early, &[]).await;
+    assert!(format!("{ended:?}").contains("not while the script is loaded"), "{ended:?}");
+    Ok(())
+}

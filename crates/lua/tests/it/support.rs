@@ -1,0 +1,59 @@
+//! Runs scripts, with functions that add, echo, fail, wait and are missing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crisol_core::{CallContext, CallError, Caller, Invoke, Reply, Value, invoke_fn};
+use crisol_lua::{Call, Entry, Failure, Module, Program, Sink};
+
+pub(crate) type Tested<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// What scripts printed.
+pub(crate) type Lines = Arc<Mutex<Vec<String>>>;
+
+pub(crate) fn sink() -> (Sink, Lines) {
+    let lines = Lines::default();
+    let into = Arc::clone(&lines);
+    let sink: Sink = Arc::new(move |level, line| {
+        into.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{level:?}: {line}"));
+    });
+    (sink, lines)
+}
+
+pub(crate) fn program(source: &str, entry: Entry) -> Program {
+    Program::new("test.lua", source, entry, sink().0).with_modules(Module::ALL)
+}
+
+pub(crate) fn functions() -> Arc<dyn Invoke> {
+    Arc::new(invoke_fn(None, |id, context: CallContext, args: Vec<Value>| async move {
+        match (id.name(), args.as_slice()) {
+            ("add", [Value::Int(a), Value::Int(b)]) => Ok(Reply::new(a + b)),
+            ("echo", [value]) => Ok(Reply::new(value.clone())),
+            ("fail", [error]) => Err(CallError::Function { id, error: Box::new(error.clone()) }),
+            ("wait", [Value::Int(ms)]) => {
+                tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
+                Ok(Reply::new(*ms))
+            }
+            ("chain", _) => {
+                let chain: Vec<_> = context.chain().iter().map(ToString::to_string).collect();
+                Ok(Reply::new(format!("{:?} {chain:?}", context.caller())))
+            }
+            _ => Err(CallError::NotFound { id: id.to_string(), nearest: None }),
+        }
+    }))
+}
+
+pub(crate) fn call() -> Call {
+    Call { invoke: functions(), context: CallContext::new(Caller::Lua) }
+}
+
+/// Runs a script for at most `ms`.
+pub(crate) async fn run_for(ms: u64, program: &Program, args: &[Value]) -> Result<Value, Failure> {
+    let deadline = || Instant::now().checked_add(Duration::from_millis(ms));
+    program.start(deadline()).await?.call(call(), args, deadline()).await
+}
+
+/// Runs a script.
+pub(crate) async fn run(script: &str) -> Result<Value, Failure> {
+    run_for(60_000, &program(script, Entry::Script), &[]).await
+}
