@@ -47,6 +47,11 @@ pub(crate) enum Command {
     ///
     /// Exit code: the guest's own; 125 when it did not run or was ended, 130 by Ctrl-C.
     Run(RunArguments),
+    /// Run a Lua script that calls functions of the app.
+    ///
+    /// Its arguments are texts in `...`. Exit code 0; 1 when the script returned `nil, err`, which is
+    /// printed to stderr as JSON; 2 for anything else.
+    Lua(LuaArguments),
     /// Write the hashes of the binaries into the index files, keeping comments and layout.
     Pin(PinArguments),
     /// Print the JSON Schema of index files, for completion in editors.
@@ -104,6 +109,15 @@ pub(crate) struct RunArguments {
     pub(crate) name: Option<String>,
     /// What the guest finds on its command line; for a method with parameters also its arguments, each
     /// JSON, or plain text when it is not valid JSON.
+    #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) args: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LuaArguments {
+    /// The script; `-` is standard input.
+    pub(crate) script: PathBuf,
+    /// What the script finds in `...`.
     #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
 }

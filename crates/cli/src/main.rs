@@ -5,6 +5,7 @@ mod arguments;
 mod call;
 mod check;
 mod list;
+mod lua;
 #[cfg(feature = "http")]
 mod openapi;
 mod pin;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Check(check) => check::run(&arguments.app, check),
         Command::List => list::run(&arguments.app),
         Command::Run(run) => Ok(run::run(&arguments.app, run)),
+        Command::Lua(lua) => lua::run(&arguments.app, lua),
         Command::Pin(pin) => pin::run(&arguments.app, pin),
         Command::Schema => schema::run(),
         #[cfg(feature = "http")]

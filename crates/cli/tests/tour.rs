@@ -101,12 +101,13 @@ fn a_time_limit_ends_an_endless_loop() -> Tested {
 fn everything_checks_and_is_listed() -> Tested {
     let run = crisol(&tour(), &["check"])?;
     assert_eq!(run.code, Some(0), "{run:?}");
-    assert_eq!(run.stdout, "ok: 14 functions\n");
+    assert_eq!(run.stdout, "ok: 15 functions\n");
     assert!(!run.stderr.contains("error"), "{run:?}");
     check(
         &["list"],
         expect![[r#"
         myns.limits:spin             func()
+        myns.lua:summary
         myns.payload:compute         func(a: s32, b: s32) -> s32
         myns.pools:compute_adaptive  func(a: s32, b: s32) -> s32
         myns.pools:compute_lazy      func(a: s32, b: s32) -> s32
@@ -122,6 +123,30 @@ fn everything_checks_and_is_listed() -> Tested {
         myns:transform_users         func(users: list<record { id: u32, name: string, tags: list<string>, active: bool }>) -> list<record { id: u32, display: string, tag-count: u32 }>
     "#]],
     )
+}
+
+#[test]
+fn lua_functions_and_scripts_call_functions() -> Tested {
+    check(
+        &["call", "myns.lua:summary", USERS],
+        expect![[r#"
+        {"active":2,"first":"Alice [admin, dev]","total":3}
+    "#]],
+    )?;
+    let script = tour().join("lua/pipeline.lua").display().to_string();
+    check(
+        &["lua", &script],
+        expect![[r#"
+        42
+        1	Alice [admin, dev]	2
+        2	Bob [user]	1
+        3	Carol [dev]	1
+        active: 2
+    "#]],
+    )?;
+    let refused = crisol(&tour(), &["call", "myns.lua:summary", "[]"])?;
+    assert_eq!((refused.code, refused.stderr.as_str()), (Some(1), "\"no users\"\n"), "{refused:?}");
+    Ok(())
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::callable::Callable;
 use crate::code::{self, BAD_CODE, Fault, chain};
 use crate::command::Command;
 use crate::function::Function;
+use crate::lua::LuaFunction;
 
 /// A method that is no export of the code, or cannot be called.
 const BAD_METHOD: Rule = Rule::new("bad-method");
@@ -107,7 +108,9 @@ impl Assembly<'_> {
                             assembled.proxies.insert(entry.id.clone(), Arc::new(proxy));
                             return Ok(None);
                         }
-                        self.function(guest, &function.pool, &sources, &mut problems).map(Some)
+                        let function =
+                            self.function(guest, &function.pool, &sources, &mut problems)?;
+                        Ok(Some(Callable::Wasm(Arc::new(function))))
                     })
                 }
                 Kind::Process(process) => {
@@ -128,10 +131,7 @@ impl Assembly<'_> {
                         Ok(None)
                     })
                 }
-                Kind::LuaFunction(_) => {
-                    self.not_served(entry, "kind", &mut problems);
-                    continue;
-                }
+                Kind::LuaFunction(function) => self.lua(&entry.id, function),
                 #[cfg(not(feature = "http"))]
                 Kind::HttpService(_)
                 | Kind::HttpRouter(_)
@@ -144,8 +144,7 @@ impl Assembly<'_> {
             };
             match one {
                 Ok(Some(function)) => {
-                    let functions = &mut assembled.functions;
-                    functions.insert(entry.id.clone(), Callable::Wasm(Arc::new(function)));
+                    assembled.functions.insert(entry.id.clone(), function);
                 }
                 Ok(None) => {}
                 Err(Fault { field, report }) => {
@@ -162,6 +161,22 @@ impl Assembly<'_> {
         (assembled, problems)
     }
 
+    fn lua(
+        &self,
+        id: &EntryId,
+        function: &crisol_schema::LuaFunction,
+    ) -> Result<Option<Callable>, Fault> {
+        let pool = adapter::config(&function.pool).map_err(|error| {
+            Fault::at("pool", Report::error(Rule::BAD_RANGE, error.to_string()))
+        })?;
+        let limits = &function.limits;
+        let max_execution = limits.max_execution.unwrap_or(self.defaults.max_execution);
+        let limits = self.limits(limits);
+        LuaFunction::assemble(id, function, max_execution, limits, pool)
+            .map(|function| Some(Callable::Lua(Arc::new(function))))
+    }
+
+    #[cfg(not(feature = "http"))]
     /// Warns of what is read and checked, and has no effect yet.
     fn not_served(&self, entry: &Entry, field: &str, problems: &mut Problems) {
         let message =

@@ -7,19 +7,22 @@ use crisol_pool::Stats;
 
 use crate::function::Function;
 use crate::generation::Generation;
+use crate::lua::LuaFunction;
 
 /// What answers calls of an id. Shared between generations while its entry does not change.
 #[derive(Clone)]
 pub(crate) enum Callable {
     /// A WebAssembly function behind its pool.
     Wasm(Arc<Function>),
+    /// A Lua function behind its pool.
+    Lua(Arc<LuaFunction>),
 }
 
 impl Callable {
     /// Calls it on behalf of a generation, which is where what it calls in turn is looked up.
     pub(crate) async fn invoke(
         &self,
-        _within: &Generation,
+        within: &Generation,
         context: CallContext,
         args: Args<'_>,
     ) -> Result<Reply, CallError> {
@@ -28,6 +31,10 @@ impl Callable {
                 let lowered = function.mapping.lower_args(args);
                 Ok(function.call(context, lowered).await?.into())
             }
+            Self::Lua(function) => {
+                let args = function.read(args)?;
+                Ok(Reply::new(function.call(within.invoker(), context, args).await?))
+            }
         }
     }
 
@@ -35,6 +42,8 @@ impl Callable {
     pub(crate) fn signature(&self) -> Option<Arc<Signature>> {
         match self {
             Self::Wasm(function) => Some(Arc::clone(function.mapping.signature())),
+            // Lua functions take what they are given.
+            Self::Lua(_) => None,
         }
     }
 
@@ -42,6 +51,7 @@ impl Callable {
     pub(crate) async fn warm(&self) -> Result<(), CallError> {
         match self {
             Self::Wasm(function) => function.warm().await,
+            Self::Lua(function) => function.warm().await,
         }
     }
 
@@ -49,6 +59,7 @@ impl Callable {
     pub(crate) fn stats(&self) -> Stats {
         match self {
             Self::Wasm(function) => function.pool.stats(),
+            Self::Lua(function) => function.pool.stats(),
         }
     }
 }

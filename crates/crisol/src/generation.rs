@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use crate::assemble::Assembled;
 use crate::callable::Callable;
 use crate::command::{Command, CommandNotFound};
+use crate::lua::LuaFunction;
 
 /// An app as it was loaded or changed at one moment, ready to be called.
 ///
@@ -57,7 +58,10 @@ impl Generation {
         id: &str,
         args: impl Serialize,
     ) -> Result<R, CallError> {
-        let Callable::Wasm(function) = self.find(id)?;
+        let function = match self.find(id)? {
+            Callable::Wasm(function) => function,
+            Callable::Lua(function) => return self.call_lua(function, &args).await,
+        };
         let lowered = function.mapping.lower_serialize(&args);
         drop(args);
         let lifted = function.call(CallContext::new(Caller::Rust), lowered).await?;
@@ -72,9 +76,13 @@ impl Generation {
     /// # Errors
     /// See [`CallError`].
     pub async fn call_values(&self, id: &str, args: Vec<Value>) -> Result<Value, CallError> {
-        let Callable::Wasm(function) = self.find(id)?;
+        let context = CallContext::new(Caller::Rust);
+        let function = match self.find(id)? {
+            Callable::Wasm(function) => function,
+            Callable::Lua(function) => return function.call(self.invoker(), context, args).await,
+        };
         let lowered = function.mapping.lower_args(Args::Values(args));
-        let lifted = function.call(CallContext::new(Caller::Rust), lowered).await?;
+        let lifted = function.call(context, lowered).await?;
         Ok(lifted.to_value())
     }
 
@@ -83,7 +91,10 @@ impl Generation {
     /// # Errors
     /// See [`CallError`].
     pub async fn call_wave(&self, id: &str, args: &str) -> Result<String, CallError> {
-        let Callable::Wasm(function) = self.find(id)?;
+        let function = match self.find(id)? {
+            Callable::Wasm(function) => function,
+            Callable::Lua(function) => return Err(function.has_no_wave()),
+        };
         let lowered = function.mapping.lower_wave(args);
         let lifted = function.call(CallContext::new(Caller::Rust), lowered).await?;
         Ok(lifted.to_wave())
@@ -167,10 +178,23 @@ impl Generation {
     /// Itself, to be handed to what a call runs, so that calls made by it stay in this generation.
     ///
     /// Handed over for each call and not kept by an instance or a Lua state: pools outlive generations.
-    #[expect(dead_code, reason = "guests with `funcs` and Lua functions take it")]
     pub(crate) fn invoker(&self) -> Option<Arc<dyn Invoke>> {
         // None is only while it is being made.
         Some(self.me.upgrade()?)
+    }
+
+    async fn call_lua<R: DeserializeOwned>(
+        &self,
+        function: &LuaFunction,
+        args: &impl Serialize,
+    ) -> Result<R, CallError> {
+        let args = function.write(args)?;
+        let context = CallContext::new(Caller::Rust);
+        let value = function.call(self.invoker(), context, args).await?;
+        R::deserialize(value).map_err(|error| CallError::UnexpectedResult {
+            id: function.id.clone(),
+            source: error.into(),
+        })
     }
 
     /// [`Invoke::invoke`] without its box.

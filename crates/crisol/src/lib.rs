@@ -23,6 +23,7 @@ mod function;
 mod generation;
 #[cfg(feature = "http")]
 mod http;
+mod lua;
 mod pin;
 mod runtime;
 
@@ -31,6 +32,7 @@ pub use command::{Command, CommandNotFound, Exit};
 pub use generation::Generation;
 #[cfg(feature = "http")]
 pub use http::{Listening, ServeError, ServeOptions, Serving};
+pub use lua::Script;
 pub use pin::{PinError, Pinned, pin};
 pub use runtime::Runtime;
 
@@ -39,6 +41,7 @@ pub use crisol_core::{
     Reply, Signature, Type, Value,
 };
 pub use crisol_engine::{Allocation, EngineConfig, EngineError};
+pub use crisol_lua::{Failure as ScriptError, Level as LineLevel, Sink as LineSink};
 pub use crisol_pool::Stats;
 pub use crisol_schema::{Color, ListenAddr, Problem, Problems, Severity, json_schema};
 #[cfg(feature = "http")]

@@ -389,5 +389,7 @@ local kept = {
 for name in next, globals do globals[name] = nil end
 for name, value in next, kept do globals[name] = value end
 globals._G = globals
+-- Examples use it without saying where it is from.
+globals.funcs = gate.modules.funcs
 
 return new_error

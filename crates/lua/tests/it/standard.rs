@@ -53,7 +53,7 @@ const SCRIPTS: &[&str] = &[
     "return table.concat({1, 2, 3}, ', ', 2, 3)",
     "local p = setmetatable({}, {__index = function(_, i) if i < 4 then return i * i end end}) local t = {} for i, v in ipairs(p) do t[i] = v end return table.concat(t, ',')",
     "return '10' + 5, '3' * '4', -'2', '7' // 2, '2' ^ 2",
-    "return pcall(function() return 'a' + 1 end)",
+    "return (pcall(function() return 'a' + 1 end))",
     "return tostring(setmetatable({}, {__tostring = function() return 'me' end}))",
     "return ('%5.2f|%d|%s|%q'):format(3.14159, 42, 'x', 'a\\nb')",
     "return select(2, xpcall(error, function(e) return 'handled ' .. e end, 'it'))",

@@ -1,0 +1,277 @@
+//! Lua functions and scripts: states as a pool's workers, and their failures as callers know them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crisol_core::{
+    Args, CallContext, CallError, Caller, EntryId, Invoke, MAX_DEPTH, ResourceLimit, Spent, Value,
+};
+use crisol_engine::Limits;
+use crisol_lua::{Call, Entry, Failure, Level, Module, Program, Sink, State};
+use crisol_pool::{Ask, Config, Factory, Fate, Lease, Pool, Refused, Retired};
+use crisol_schema::{LuaModule, Report, Rule};
+use crisol_wasi::GUEST_LOG;
+
+use crate::code::{BAD_CODE, Fault};
+use crate::runtime::Runtime;
+
+/// A method that the script does not return.
+const BAD_METHOD: Rule = Rule::new("bad-method");
+
+/// One Lua function, assembled: checked, pooled, limited.
+pub(crate) struct LuaFunction {
+    pub(crate) id: EntryId,
+    pub(crate) pool: Arc<Pool<States>>,
+    max_execution: Duration,
+    max_output_bytes: u64,
+}
+
+/// Makes states of one script.
+pub(crate) struct States {
+    program: Program,
+    max_execution: Duration,
+}
+
+impl Factory for States {
+    type Worker = State;
+    type Error = Failure;
+
+    async fn make(&self) -> Result<State, Failure> {
+        self.program.start(Instant::now().checked_add(self.max_execution)).await
+    }
+}
+
+/// What a call that ended needs to tell.
+struct Ended<'a> {
+    id: &'a EntryId,
+    limit: Option<Duration>,
+    queue: Duration,
+    making: Duration,
+}
+
+impl LuaFunction {
+    /// Checks the script by loading it once.
+    pub(crate) fn assemble(
+        id: &EntryId,
+        function: &crisol_schema::LuaFunction,
+        max_execution: Duration,
+        limits: Limits,
+        pool: Config,
+    ) -> Result<Self, Fault> {
+        let name = function
+            .source
+            .file()
+            .map_or_else(|| id.to_string(), |path| path.display().to_string());
+        let entry = Entry::Method(function.method.as_str().to_owned());
+        let program = Program::new(name, function.source.text(), entry, to_log(id))
+            .with_modules(function.modules.iter().map(module))
+            .with_memory(limits.max_memory_bytes);
+        program.check(max_execution).map_err(|failure| {
+            let (field, rule) = match failure {
+                Failure::Method(_) => ("method", BAD_METHOD),
+                _ => ("source", BAD_CODE),
+            };
+            Fault::at(field, Report::error(rule, crate::code::chain(&failure)))
+        })?;
+        Ok(Self {
+            id: id.clone(),
+            pool: Pool::new(States { program, max_execution }, pool),
+            max_execution,
+            max_output_bytes: limits.max_output_bytes,
+        })
+    }
+
+    /// Makes the first states, if the pool is to begin with some.
+    pub(crate) async fn warm(&self) -> Result<(), CallError> {
+        let none = Duration::ZERO;
+        let ended = Ended { id: &self.id, limit: None, queue: none, making: none };
+        self.pool.warm().await.map(drop).map_err(|refused| ended.refused(refused, Vec::new()))
+    }
+
+    /// Arguments as values.
+    pub(crate) fn read(&self, args: Args<'_>) -> Result<Vec<Value>, CallError> {
+        args.into_values().map_err(|error| self.invalid(error.into()))
+    }
+
+    /// Rust arguments as values: a tuple or sequence holds them in order, `()` is none.
+    pub(crate) fn write(&self, args: &impl serde::Serialize) -> Result<Vec<Value>, CallError> {
+        match Value::from_serialize(args).map_err(|error| self.invalid(error.into()))? {
+            Value::List(args) => Ok(args),
+            Value::Null => Ok(Vec::new()),
+            _ => {
+                Err(self.invalid("arguments of a Lua function have an order: pass a tuple".into()))
+            }
+        }
+    }
+
+    /// WAVE is read by a signature, and Lua functions have none.
+    pub(crate) fn has_no_wave(&self) -> CallError {
+        self.invalid("a Lua function has no signature to read WAVE by: pass JSON".into())
+    }
+
+    fn invalid(&self, source: crisol_core::BoxError) -> CallError {
+        CallError::InvalidInput { id: self.id.clone(), source }
+    }
+
+    /// Runs one call; what it calls in turn goes to `invoke`.
+    pub(crate) async fn call(
+        &self,
+        invoke: Option<Arc<dyn Invoke>>,
+        context: CallContext,
+        args: Vec<Value>,
+    ) -> Result<Value, CallError> {
+        let own = Instant::now().checked_add(self.max_execution);
+        let deadline = [own, context.deadline()].into_iter().flatten().min();
+        let limit = (deadline == own).then_some(self.max_execution);
+        let chain = context.chain();
+        if chain.depth() > MAX_DEPTH {
+            return Err(CallError::TooDeep { id: self.id.clone(), allowed: MAX_DEPTH });
+        }
+        let held = chain.iter().filter(|ancestor| **ancestor == self.id).count();
+        let ask = Ask::new().by(deadline.map(Into::into)).holding(held);
+        let none = Duration::ZERO;
+        let ended = Ended { id: &self.id, limit, queue: none, making: none };
+        let lease = self.pool.check_out(ask).await;
+        let lease =
+            lease.map_err(|refused| ended.refused(refused, chain.iter().cloned().collect()))?;
+        let Some(invoke) = invoke else {
+            return Err(CallError::Unavailable { id: self.id.clone() });
+        };
+        let mut nested = context.nested(self.id.clone()).by(Caller::Lua);
+        if let Some(deadline) = deadline {
+            nested = nested.with_deadline(deadline);
+        }
+        let call = Call { invoke, context: nested };
+        self.finish(lease, call, &args, deadline, ended).await
+    }
+
+    async fn finish(
+        &self,
+        mut lease: Lease<'_, States>,
+        call: Call,
+        args: &[Value],
+        deadline: Option<Instant>,
+        ended: Ended<'_>,
+    ) -> Result<Value, CallError> {
+        let outcome = lease.worker().call(call, args, deadline).await;
+        let ended = Ended { queue: lease.waited(), making: lease.making(), ..ended };
+        lease.give_back(match &outcome {
+            Ok(_) | Err(Failure::Answered(_)) => Fate::Reuse,
+            Err(Failure::Deadline { .. }) => Fate::Retire(Retired::TimedOut),
+            Err(_) => Fate::Retire(Retired::Failed),
+        });
+        let value = outcome.map_err(|failure| ended.failed(failure))?;
+        let allowed = self.max_output_bytes;
+        if size(&value) > allowed {
+            let limit = ResourceLimit::Output { allowed };
+            return Err(CallError::Limit { id: self.id.clone(), limit });
+        }
+        Ok(value)
+    }
+}
+
+impl Ended<'_> {
+    fn failed(&self, failure: Failure) -> CallError {
+        let id = self.id.clone();
+        match failure {
+            Failure::Answered(error) => CallError::Function { id, error: Box::new(error) },
+            Failure::Deadline { running, waiting } => self.deadline(running, waiting),
+            Failure::Memory { allowed } => {
+                CallError::Limit { id, limit: ResourceLimit::ScriptMemory { allowed } }
+            }
+            Failure::Raised(text) => CallError::Trap { id, source: text.into() },
+            Failure::Result(text) => CallError::UnexpectedResult { id, source: text.into() },
+            other => CallError::Internal { id, source: other.into() },
+        }
+    }
+
+    fn refused(&self, refused: Refused<Failure>, chain: Vec<EntryId>) -> CallError {
+        let id = self.id.clone();
+        match refused {
+            Refused::Saturated { waiting } => CallError::Saturated { id, waiting },
+            Refused::TimedOut { waited, making } => {
+                Ended { queue: waited, ..*self }.deadline(making, Duration::ZERO)
+            }
+            Refused::Draining => CallError::Unavailable { id },
+            Refused::WouldDeadlock { .. } => CallError::WouldDeadlock { id, chain },
+            Refused::Factory(failure) => self.failed(failure),
+            other => CallError::Internal { id, source: other.into() },
+        }
+    }
+
+    fn deadline(&self, guest: Duration, host: Duration) -> CallError {
+        let spent = Spent { queue: self.queue, guest: self.making + guest, host };
+        CallError::Deadline { id: self.id.clone(), limit: self.limit, spent }
+    }
+}
+
+fn module(module: &LuaModule) -> Module {
+    match module {
+        LuaModule::Json => Module::Json,
+        LuaModule::Log => Module::Log,
+        LuaModule::Time => Module::Time,
+        _ => Module::Funcs,
+    }
+}
+
+/// Bytes of a result: text by its length, numbers by their width, names too.
+fn size(value: &Value) -> u64 {
+    match value {
+        Value::Null | Value::Bool(_) => 1,
+        Value::Int(_) | Value::UInt(_) | Value::Float(_) => 8,
+        Value::Text(text) => text.len() as u64,
+        Value::Bytes(bytes) => bytes.len() as u64,
+        Value::List(items) => items.iter().map(size).sum(),
+        Value::Map(pairs) => pairs.iter().map(|(key, value)| size(key) + size(value)).sum(),
+    }
+}
+
+/// What a function prints goes to the log, as what other guests print does.
+fn to_log(id: &EntryId) -> Sink {
+    let id = id.clone();
+    Arc::new(move |level, line| match level {
+        Level::Debug => tracing::debug!(target: GUEST_LOG, function = %id, "{line}"),
+        Level::Warn => tracing::warn!(target: GUEST_LOG, function = %id, "{line}"),
+        Level::Error => tracing::error!(target: GUEST_LOG, function = %id, "{line}"),
+        _ => tracing::info!(target: GUEST_LOG, function = %id, "{line}"),
+    })
+}
+
+/// A Lua script that calls functions of an app: [`Runtime::run_script`].
+pub struct Script {
+    /// What it is called in errors.
+    pub name: String,
+    /// Its text.
+    pub source: String,
+    /// What its `...` holds.
+    pub args: Vec<Value>,
+    /// Where its lines go.
+    pub sink: Sink,
+    /// When it must be over, if ever.
+    pub deadline: Option<Instant>,
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Script").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// Runs a Lua script in a sandbox with all modules, and gives what it returned. All its calls run in
+    /// the generation that is current now.
+    ///
+    /// # Errors
+    /// See [`ScriptError`](crate::ScriptError); `nil, err` is
+    /// [`ScriptError::Answered`](crate::ScriptError::Answered).
+    pub async fn run_script(&self, script: Script) -> Result<Value, Failure> {
+        let Script { name, source, args, sink, deadline } = script;
+        let program = Program::new(name, source, Entry::Script, sink).with_modules(Module::ALL);
+        let mut context = CallContext::new(Caller::Lua);
+        if let Some(deadline) = deadline {
+            context = context.with_deadline(deadline);
+        }
+        let call = Call { invoke: self.generation(), context };
+        program.start(deadline).await?.call(call, &args, deadline).await
+    }
+}
