@@ -10,7 +10,7 @@ use crisol_pool::Pool;
 #[cfg(feature = "http")]
 use crisol_schema::Transport;
 use crisol_schema::{
-    Code, Entry, Imports, Kind, Method, Problems, Process, Registry, Report, Rule, SourceText, Wasi,
+    Code, Imports, Kind, Method, Problems, Process, Registry, Report, Rule, SourceText, Wasi,
 };
 use crisol_wasi::{EnvSource, Folders, FsSource, Plan, Variables};
 
@@ -178,7 +178,7 @@ impl Assembly<'_> {
 
     #[cfg(not(feature = "http"))]
     /// Warns of what is read and checked, and has no effect yet.
-    fn not_served(&self, entry: &Entry, field: &str, problems: &mut Problems) {
+    fn not_served(&self, entry: &crisol_schema::Entry, field: &str, problems: &mut Problems) {
         let message =
             format!("a `{}` is checked, and not served by this version", entry.kind.name());
         problems.at(self.registry, &entry.id, field, Report::warning(Rule::NO_EFFECT, message));

@@ -26,11 +26,8 @@ enum Unanswered {
 pub(super) fn module(lua: &Lua) -> Result<Table> {
     let funcs = lua.create_table()?;
     let call = lua.create_async_function(|lua, (id, args): (String, MultiValue)| async move {
-        let outcome = match prepare(&lua, id, args)? {
-            Ok(ready) => ready.run().await,
-            Err(unanswered) => Err(unanswered),
-        };
-        results(&lua, &outcome)
+        // A task of its own: a chain of calls is then no deeper on any stack than one of them.
+        begin(&lua, (id, args))?.results(&lua).await
     })?;
     funcs.raw_set("call", call)?;
     funcs.raw_set("async", lua.create_function(begin)?)?;
@@ -143,21 +140,27 @@ impl Drop for Pending {
     }
 }
 
+impl Pending {
+    async fn results(&self, lua: &Lua) -> Result<MultiValue> {
+        let mut slot = self.0.lock().await;
+        if let Slot::Running(task) = &mut *slot {
+            let ended = task.await.unwrap_or_else(|error| {
+                let message = format!("the call did not end: {error}");
+                Err(Unanswered::Failed { kind: "internal", message, id: String::new() })
+            });
+            *slot = Slot::Done(ended);
+        }
+        match &*slot {
+            Slot::Done(outcome) => results(lua, outcome),
+            Slot::Running(_) => Err(Error::runtime("the call did not end")),
+        }
+    }
+}
+
 impl UserData for Pending {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_async_method("await", |lua, this: UserDataRef<Self>, ()| async move {
-            let mut slot = this.0.lock().await;
-            if let Slot::Running(task) = &mut *slot {
-                let ended = task.await.unwrap_or_else(|error| {
-                    let message = format!("the call did not end: {error}");
-                    Err(Unanswered::Failed { kind: "internal", message, id: String::new() })
-                });
-                *slot = Slot::Done(ended);
-            }
-            match &*slot {
-                Slot::Done(outcome) => results(&lua, outcome),
-                Slot::Running(_) => Err(Error::runtime("the call did not end")),
-            }
+            this.results(&lua).await
         });
     }
 }
