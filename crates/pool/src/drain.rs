@@ -14,8 +14,9 @@ use crate::refused::Refused;
 #[must_use]
 #[non_exhaustive]
 pub struct Drained {
-    /// Calls that still run. They keep their workers until they end; the pool cannot interrupt them.
-    pub running: usize,
+    /// Calls that still ran and were told to stop by their lease's
+    /// [`Interruption`](crate::Interruption). They keep their workers until they do.
+    pub interrupted: usize,
     /// Calls that waited for a worker and were turned away with [`Refused::Draining`].
     pub turned_away: usize,
 }
@@ -24,14 +25,14 @@ impl Drained {
     /// Whether every call had ended by itself.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.running == 0 && self.turned_away == 0
+        self.interrupted == 0 && self.turned_away == 0
     }
 }
 
 impl<F: Factory> Pool<F> {
     /// Stops: from now on calls are refused as [`Refused::Draining`]; those that run, and those that wait
     /// already, go on. Resolves when all have ended, or after `grace`, when those that still wait are
-    /// turned away.
+    /// turned away and those that run are told to stop.
     ///
     /// It may be called again, for instance to wait until interrupted calls have ended, and it may be
     /// dropped: the pool goes on draining.
@@ -43,7 +44,7 @@ impl<F: Factory> Pool<F> {
             let mut emptied = pin!(self.emptied.notified());
             emptied.as_mut().enable();
             if self.gate.inside() == (0, 0) {
-                return Drained { running: 0, turned_away: 0 };
+                return Drained { interrupted: 0, turned_away: 0 };
             }
             match end {
                 None => emptied.await,
@@ -54,9 +55,10 @@ impl<F: Factory> Pool<F> {
                 }
             }
         }
-        let (_, turned_away) = self.gate.inside();
+        let (interrupted, turned_away) = self.gate.inside();
         self.settle(self.gate.close(true));
-        Drained { running: self.gate.inside().0, turned_away }
+        self.interruption.request();
+        Drained { interrupted, turned_away }
     }
 
     /// Makes the workers that are kept at rest, when the pool is to start warm

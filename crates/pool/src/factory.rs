@@ -43,6 +43,8 @@ pub enum Retired {
     Exited,
     /// The lease was dropped and not given back: the call was cancelled.
     Cancelled,
+    /// The call outlasted the grace of a drain and was told to stop.
+    Interrupted,
     /// The lease was dropped because its task panicked.
     Panicked,
     /// It was turned down at check-out: made for circumstances that have changed.

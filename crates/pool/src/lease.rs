@@ -9,9 +9,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::factory::{Factory, Fate, Retired};
-use crate::gate::{Denial, Entry, Idle};
+use crate::interruption::Interruption;
 use crate::pool::Pool;
 use crate::queue::Ticket;
+use crate::state::{Denial, Entry, Idle};
 
 /// A worker on loan to one call. It dereferences to the worker.
 ///
@@ -41,6 +42,18 @@ impl<'p, F: Factory> Lease<'p, F> {
     #[must_use]
     pub fn worker(&mut self) -> &mut F::Worker {
         &mut self.worker
+    }
+
+    /// The worker, and what tells its call to stop: `interruption.race(worker.work())`.
+    #[must_use]
+    pub fn split(&mut self) -> (&mut F::Worker, &Interruption) {
+        (&mut self.worker, &self.claim.home.interruption)
+    }
+
+    /// What tells the call to stop. Clone it to watch for that elsewhere than where the worker is.
+    #[must_use]
+    pub fn interruption(&self) -> &Interruption {
+        &self.claim.home.interruption
     }
 
     /// Calls that the worker served before this one.
@@ -216,7 +229,11 @@ impl<F: Factory> Drop for Claim<'_, F> {
     fn drop(&mut self) {
         match &self.stage {
             Stage::Outside => {}
-            Stage::Queued(ticket) => self.home.settle(self.home.gate.give_up(ticket)),
+            Stage::Queued(ticket) => {
+                let (after, waker) = self.home.gate.give_up(ticket);
+                self.home.settle(after);
+                drop(waker);
+            }
             Stage::Inside => self.home.leave(None),
             Stage::Seated(reason) => {
                 let unwinding = *reason == Retired::Cancelled && std::thread::panicking();

@@ -38,6 +38,8 @@
 //!   refused at once.
 //! - **Cancellation.** Dropping a future or a [`Lease`] at any point frees what it held: the place in the
 //!   queue, the permit, the worker (which is retired, since nobody knows what state it is in).
+//! - **Stopping.** [`Pool::drain`] lets calls end within a grace, then tells them to stop: those that race
+//!   their work against the lease's [`Interruption`] do.
 //! - **Isolation.** A worker serves [`Config::with_reuse`] calls, one unless told otherwise.
 //! - **Failure.** A factory that fails or panics costs the caller that needed the worker its call and
 //!   nothing else. In the background it is tried again ever more slowly.
@@ -46,20 +48,25 @@ mod config;
 mod drain;
 mod factory;
 mod gate;
+mod interruption;
 mod lease;
 mod pool;
 mod queue;
 mod refused;
+mod state;
 mod stats;
 pub mod strategy;
 mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 pub use config::Config;
 pub use drain::Drained;
 pub use factory::{Factory, Fate, Retired};
+pub use interruption::Interruption;
 pub use lease::Lease;
 pub use pool::{Ask, Pool};
 pub use refused::Refused;

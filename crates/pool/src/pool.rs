@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -14,9 +14,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::config::Config;
 use crate::factory::{Factory, Retired};
-use crate::gate::{After, Denial, Gate, Idle, Rare};
+use crate::gate::Gate;
+use crate::interruption::Interruption;
 use crate::lease::{Claim, Home, Lease};
 use crate::refused::Refused;
+use crate::state::{After, Denial, Idle, Rare};
 use crate::stats::{Stats, Tally};
 use crate::strategy::Strategy;
 use crate::strategy::adaptive::{Adaptation, Decision};
@@ -59,13 +61,15 @@ pub struct Pool<F: Factory> {
     pub(crate) config: Config,
     /// Rung when a drain has come to its end.
     pub(crate) emptied: Notify,
+    /// Tells calls that outlast a drain to stop.
+    pub(crate) interruption: Interruption,
     /// Wakes the background task.
     pub(crate) bell: Arc<Notify>,
     /// Whether there is a background task.
     pub(crate) tended: AtomicBool,
     /// What an adaptive pool learns and decides.
     pub(crate) adaptation: Option<Box<Adaptation>>,
-    me: Weak<Self>,
+    pub(crate) me: Weak<Self>,
     pub(crate) born: Instant,
 }
 
@@ -79,6 +83,7 @@ impl<F: Factory> Pool<F> {
             gate: Gate::new(config.strategy.rules(), config.buffer, reuse),
             config,
             emptied: Notify::new(),
+            interruption: Interruption::default(),
             bell: Arc::new(Notify::new()),
             tended: AtomicBool::new(false),
             adaptation: match config.strategy {
@@ -159,7 +164,7 @@ impl<F: Factory> Pool<F> {
 
     /// The time to stamp an idle worker with. Only pools that let workers go for idleness read the clock.
     pub(crate) fn now_for_idling(&self) -> Instant {
-        if self.gate.minds_idleness() { Instant::now() } else { self.born }
+        if self.gate.minds_idleness { Instant::now() } else { self.born }
     }
 
     /// When a call starts, and how many then run at once; only adaptive pools want to know.
@@ -186,28 +191,36 @@ impl<F: Factory> Pool<F> {
     /// Does what the gate left to be done outside its lock.
     pub(crate) fn settle(&self, after: After<F::Worker>) {
         let After { wake, ring, emptied, rare } = after;
-        if let Some(waker) = wake {
-            waker.wake();
-        }
         if ring {
             self.ring();
+        }
+        // Before what is foreign: a worker or a waker may panic, and a drain still ends.
+        if emptied {
+            self.emptied.notify_waiters();
         }
         if let Some(rare) = rare {
             self.settle_rare(*rare);
         }
-        if emptied {
-            self.emptied.notify_waiters();
+        if let Some(waker) = wake {
+            waker.wake();
         }
     }
 
     #[cold]
     fn settle_rare(&self, rare: Rare<F::Worker>) {
         let Rare { wake, gone, gone_for } = rare;
-        for waker in wake {
-            waker.wake();
-        }
         self.tally().retired(gone_for, gone.len());
+        // One that panics must not keep the others asleep, nor a worker's drop the callers.
+        let mut panic = None;
+        for waker in wake {
+            if let Err(one) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                panic = panic.or(Some(one));
+            }
+        }
         drop(gone);
+        if let Some(panic) = panic.filter(|_| !std::thread::panicking()) {
+            resume_unwind(panic);
+        }
     }
 
     /// Wakes the background task, and starts it if there is none.
@@ -291,26 +304,28 @@ async fn check_out<'p, F: Factory>(
     make_for(claim, ask.deadline, waited).await
 }
 
-/// Makes the worker that a claim lacks.
+/// Makes the worker that a claim lacks. The end of a drain's grace ends that, too.
 async fn make_for<F: Factory>(
     mut claim: Claim<'_, F>,
     deadline: Option<Instant>,
     waited: Duration,
 ) -> Result<Lease<'_, F>, Refused<F::Error>> {
     let started = Instant::now();
-    let making = make(&claim.pool().factory);
+    let pool = claim.pool();
+    let making = pool.interruption.race(make(&pool.factory));
     let made = match deadline {
         Some(deadline) => tokio::time::timeout_at(deadline, making).await.ok(),
         None => Some(making.await),
     };
     let making = started.elapsed();
     let failure = match made {
-        Some(Ok(worker)) => {
+        Some(None) => return Err(Refused::Draining),
+        Some(Some(Ok(worker))) => {
             claim.seat();
             claim.pool().tally().created();
             return Ok(Lease::of(claim, worker, 0, [waited, making]));
         }
-        Some(Err(unmade)) => unmade.into(),
+        Some(Some(Err(unmade))) => unmade.into(),
         None => Refused::TimedOut { waited, making },
     };
     claim.pool().tally().failed();

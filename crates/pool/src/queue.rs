@@ -99,13 +99,18 @@ impl<T> Queue<T> {
     }
 
     /// The answer to `ticket`: `Some(grant)`, or `None` when it was turned away; the slot is free then.
-    /// While there is none, the task is to be woken when there is one.
-    pub(crate) fn poll(&mut self, ticket: &Ticket, cx: &Context<'_>) -> Poll<Option<T>> {
+    /// While there is none, the task is to be woken when there is one; a waker that no longer counts goes
+    /// to `old`.
+    pub(crate) fn poll(
+        &mut self,
+        ticket: &Ticket,
+        cx: &Context<'_>,
+        old: &mut Option<Waker>,
+    ) -> Poll<Option<T>> {
         let Some(waiter) = self.slots.get_mut(ticket.0) else { return Poll::Ready(None) };
         if matches!(waiter.answer, Answer::Pending) {
-            match &mut waiter.waker {
-                Some(waker) => waker.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
+            if !waiter.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                *old = waiter.waker.replace(cx.waker().clone());
             }
             return Poll::Pending;
         }
@@ -115,15 +120,17 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Leaves: out of the line, or out of the slot with what had been granted and not been seen yet.
-    pub(crate) fn remove(&mut self, ticket: &Ticket) -> Option<T> {
-        let waiter = self.slots.get(ticket.0)?;
+    /// Leaves: out of the line, or out of the slot with what had been granted and not been seen yet. The
+    /// waker is for the caller to drop once no lock is held.
+    pub(crate) fn remove(&mut self, ticket: &Ticket) -> (Option<T>, Option<Waker>) {
+        let Some(waiter) = self.slots.get(ticket.0) else { return (None, None) };
         if matches!(waiter.answer, Answer::Pending) {
             self.unlink(ticket.0);
         }
-        match self.slots.remove(ticket.0).answer {
-            Answer::Granted(grant) => Some(grant),
-            Answer::Pending | Answer::TurnedAway => None,
+        let waiter = self.slots.remove(ticket.0);
+        match waiter.answer {
+            Answer::Granted(grant) => (Some(grant), waiter.waker),
+            Answer::Pending | Answer::TurnedAway => (None, waiter.waker),
         }
     }
 
@@ -148,7 +155,7 @@ mod tests {
     use super::*;
 
     fn look(queue: &mut Queue<u32>, ticket: &Ticket) -> Poll<Option<u32>> {
-        queue.poll(ticket, &Context::from_waker(Waker::noop()))
+        queue.poll(ticket, &Context::from_waker(Waker::noop()), &mut None)
     }
 
     #[test]
@@ -156,13 +163,13 @@ mod tests {
         let mut queue = Queue::new();
         let [a, b, c, d] = [0, 1, 2, 0].map(|held| queue.push(held, Waker::noop().clone()));
         assert_eq!((queue.len(), queue.held()), (4, 3));
-        assert_eq!(queue.remove(&b), None);
+        assert_eq!(queue.remove(&b).0, None);
         assert_eq!((queue.len(), queue.held()), (3, 2));
         assert!(queue.grant(1).is_ok() && queue.grant(2).is_ok());
         assert_eq!(look(&mut queue, &d), Poll::Pending);
         assert_eq!(look(&mut queue, &c), Poll::Ready(Some(2)));
         assert_eq!(look(&mut queue, &a), Poll::Ready(Some(1)));
-        assert_eq!(queue.remove(&d), None);
+        assert_eq!(queue.remove(&d).0, None);
         assert_eq!(queue.grant(3).err(), Some(3), "nobody waits any more");
         assert!(queue.slots.is_empty());
     }
@@ -172,7 +179,7 @@ mod tests {
         let mut queue = Queue::new();
         let ticket = queue.push(0, Waker::noop().clone());
         assert!(queue.grant(7).is_ok());
-        assert_eq!(queue.remove(&ticket), Some(7));
+        assert_eq!(queue.remove(&ticket).0, Some(7));
         assert!(queue.slots.is_empty());
     }
 
@@ -183,7 +190,7 @@ mod tests {
         assert_eq!(queue.turn_away().len(), 2);
         assert_eq!((queue.len(), queue.held()), (0, 0));
         assert_eq!(look(&mut queue, &a), Poll::Ready(None));
-        assert_eq!(queue.remove(&b), None);
+        assert_eq!(queue.remove(&b).0, None);
         assert!(queue.slots.is_empty());
     }
 }

@@ -12,12 +12,13 @@ pub const WAIT_BOUNDS: [u64; 16] = [
 ];
 
 /// The reasons in the order of [`Stats::retired`].
-pub const RETIRED_REASONS: [Retired; 10] = [
+pub const RETIRED_REASONS: [Retired; 11] = [
     Retired::Worn,
     Retired::Failed,
     Retired::TimedOut,
     Retired::Exited,
     Retired::Cancelled,
+    Retired::Interrupted,
     Retired::Panicked,
     Retired::Stale,
     Retired::Idle,
@@ -103,6 +104,10 @@ pub(crate) struct Gauge(AtomicU64);
 impl Gauge {
     pub(crate) fn set(&self, value: usize) {
         self.0.store(value as u64, Relaxed);
+    }
+
+    pub(crate) fn store(&self, value: u64) {
+        self.0.store(value, Relaxed);
     }
 
     pub(crate) fn bump(&self) {
@@ -200,6 +205,6 @@ mod tests {
         for (n, reason) in RETIRED_REASONS.into_iter().enumerate() {
             assert_eq!(stats.retired_for(reason), n as u64 + 1);
         }
-        assert_eq!(stats.retired_in_all(), 55);
+        assert_eq!(stats.retired_in_all(), 66);
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::factory::Factory;
+use crate::pool::Pool;
 
 /// How a worker is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,12 @@ struct Script {
 pub struct FakeWorker {
     number: usize,
     inner: Arc<Inner>,
+}
+
+/// Sets how many calls of `pool` may run at once, as an adaptive pool's background task does; the strategy's
+/// maximum bounds it, and there are always more than are blocked by those who wait.
+pub fn resize<F: Factory>(pool: &Pool<F>, workers: usize) {
+    pool.settle(pool.gate.resize(workers));
 }
 
 /// The factory was told to fail.

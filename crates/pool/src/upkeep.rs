@@ -5,6 +5,8 @@
 //! than one refill per tick has its callers make their own, in their own tasks: ready workers are there for
 //! latency, and under full load nothing is cheaper than making one where it is used.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,11 +15,15 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::factory::Factory;
-use crate::gate::{Gate, Idle, Next};
+use crate::gate::Gate;
 use crate::pool::{Pool, Unmade, make};
+use crate::state::{Idle, Next};
 
 /// How often the task looks while calls keep coming.
 const TICK: Duration = Duration::from_millis(1);
+
+/// How often it looks up from a worker that takes its time to be made.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// The first and the longest pause after a worker could not be made.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(30));
@@ -74,17 +80,21 @@ impl<F: Factory> Pool<F> {
     async fn look(&self, backoff: &mut Backoff) -> Next {
         let now = Instant::now();
         backoff.until = backoff.until.filter(|until| *until > now);
-        let unsettled = self.adapt(now);
+        let unsettled = self.adapt(now, false);
         let chores = self.gate.chores(now, backoff.until.is_none());
+        // Before any worker is dropped, which may panic: what is not made is to be taken off again.
+        let mut reserved = self.reserve(chores.make);
         self.tally().retired(chores.gone_for, chores.gone.len());
         drop(chores.gone);
-        let mut reserved = self.reserve(chores.make);
         while reserved.any() {
-            if self.make_one(&mut reserved).await.is_err() {
-                backoff.after_failure(Instant::now());
-                break;
+            match self.while_wanted(self.make_one(&mut reserved)).await {
+                Some(Ok(())) => backoff.failures = 0,
+                Some(Err(_)) => {
+                    backoff.after_failure(Instant::now());
+                    break;
+                }
+                None => return Next::Over,
             }
-            backoff.failures = 0;
             // Making may well be pure computing: others get their turn in between.
             tokio::task::yield_now().await;
         }
@@ -95,10 +105,31 @@ impl<F: Factory> Pool<F> {
         }
     }
 
-    /// Scales, when the pool is adaptive. Tells when to look again though no call comes.
-    fn adapt(&self, now: Instant) -> Option<Duration> {
+    /// Makes a worker, however long that takes, and goes on scaling meanwhile. `None` when nobody wants it
+    /// any more: a maker that hangs does not keep a pool that was drained or dropped.
+    async fn while_wanted<T>(&self, making: impl Future<Output = T>) -> Option<T> {
+        let mut making = pin!(making);
+        loop {
+            if let Ok(made) = tokio::time::timeout(GLANCE, making.as_mut()).await {
+                return Some(made);
+            }
+            // This task holds the one handle that is left.
+            let dropped = self.me.strong_count() <= 1;
+            if dropped || !self.gate.is_open() {
+                return None;
+            }
+            self.adapt(Instant::now(), true);
+        }
+    }
+
+    /// Scales, when the pool is adaptive. Tells when to look again though no call comes. While the task
+    /// is `making`, arrivals are none of the stock's business: it is not one refill that lasts so long.
+    fn adapt(&self, now: Instant, making: bool) -> Option<Duration> {
         let adaptation = self.adaptation.as_ref()?;
-        let demand = self.gate.demand();
+        let mut demand = self.gate.demand();
+        if making {
+            demand.admitted = 0;
+        }
         let verdict = adaptation.look(now.duration_since(self.born), demand, self.reuse() > 1);
         self.gate.keep(verdict.keep);
         if let Some(workers) = verdict.workers {

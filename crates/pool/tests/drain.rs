@@ -70,7 +70,7 @@ async fn after_the_grace_those_who_wait_are_turned_away_and_those_who_run_are_to
     let calls: Vec<_> = (0..5).map(|_| spawn_call(&pool, 10 * SECOND)).collect();
     yield_now().await;
     let drained = pool.drain(SECOND).await;
-    assert_eq!((drained.running, drained.turned_away), (2, 3));
+    assert_eq!((drained.interrupted, drained.turned_away), (2, 3));
     assert!(!drained.is_clean());
     let interrupted = Instant::now();
     for call in &calls[..2] {

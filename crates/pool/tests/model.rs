@@ -11,9 +11,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use crisol_pool::strategy::{Adaptive, Lazy};
-use crisol_pool::testing::{FakeError, Fakes, Making};
+use crisol_pool::testing::{FakeError, Fakes, Making, resize};
 use crisol_pool::{Ask, Config, Fate, Lease, Pool, Refused, Retired, Strategy};
 use proptest::prelude::{Just, ProptestConfig, any, prop_oneof};
 use proptest::strategy::Strategy as Generator;
@@ -35,7 +36,13 @@ enum Step {
     Cancel {
         nth: usize,
     },
+    /// So many may run at once from now on.
+    Resize {
+        workers: usize,
+    },
     Drain,
+    /// A drain's grace is over.
+    Close,
 }
 
 /// Steps, each with whether those who were woken by it run before the next one.
@@ -55,7 +62,9 @@ fn steps() -> impl Generator<Value = Vec<(Step, bool)>> {
         40 => (held, making).prop_map(|(held, making)| Step::Come { held, making }),
         30 => (any::<usize>(), fate).prop_map(|(nth, fate)| Step::End { nth, fate }),
         10 => any::<usize>().prop_map(|nth| Step::Cancel { nth }),
+        6 => (0..6_usize).prop_map(|workers| Step::Resize { workers }),
         1 => Just(Step::Drain),
+        1 => Just(Step::Close),
     ];
     collection::vec((step, proptest::bool::weighted(0.7)), 1..120)
 }
@@ -109,6 +118,8 @@ struct Model {
     max: usize,
     buffer: usize,
     draining: bool,
+    /// Who was turned away and does not know yet.
+    turned_away: Vec<usize>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -126,13 +137,19 @@ impl Model {
             return Expected::Draining;
         }
         if self.inside.len() >= self.workers {
-            let blocked: usize = self.waiting.iter().map(|(_, held)| held).sum();
-            if held > 0 && blocked + held >= self.workers && !self.grow() {
-                return Expected::WouldDeadlock;
+            let blocked = self.blocked() + held;
+            if held > 0 && blocked >= self.workers {
+                if blocked >= self.max {
+                    return Expected::WouldDeadlock;
+                }
+                self.resize(blocked + 1);
             }
             let full = self.inside.len() >= self.workers && self.waiting.len() >= self.buffer;
-            if full && !self.grow() {
-                return Expected::Saturated;
+            if full {
+                if self.workers >= self.max {
+                    return Expected::Saturated;
+                }
+                self.resize(self.workers + 1);
             }
         }
         if self.inside.len() < self.workers {
@@ -144,11 +161,14 @@ impl Model {
         }
     }
 
-    fn grow(&mut self) -> bool {
-        let grows = self.workers < self.max;
-        self.workers += usize::from(grows);
+    /// Workers that are blocked until those who wait are served.
+    fn blocked(&self) -> usize {
+        self.waiting.iter().map(|(_, held)| held).sum()
+    }
+
+    fn resize(&mut self, workers: usize) {
+        self.workers = workers.max(self.blocked() + 1).min(self.max);
         self.fill();
-        grows
     }
 
     fn fill(&mut self) {
@@ -203,14 +223,31 @@ impl World {
                     self.model.leave(caller.id);
                 }
             }
+            Step::Resize { workers } => {
+                resize(&self.pool, workers);
+                self.model.resize(workers);
+            }
             Step::Drain => {
-                let mut drain = Box::pin(self.pool.drain(std::time::Duration::MAX));
+                let mut drain = Box::pin(self.pool.drain(Duration::MAX));
                 let over = drain.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
                 self.model.draining = true;
                 assert_eq!(over, self.model.inside.is_empty() && self.model.waiting.is_empty());
             }
+            Step::Close => self.close(),
             Step::End { .. } | Step::Cancel { .. } => {}
         }
+    }
+
+    fn close(&mut self) {
+        let mut drain = Box::pin(self.pool.drain(Duration::ZERO));
+        let Poll::Ready(drained) = drain.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("no grace is over at once");
+        };
+        let model = &mut self.model;
+        let left = (model.inside.len(), model.waiting.len());
+        assert_eq!((drained.interrupted, drained.turned_away), left);
+        model.draining = true;
+        model.turned_away.extend(model.waiting.drain(..).map(|(id, _)| id));
     }
 
     /// Those who have been let in and have not run since. All of them have been woken.
@@ -242,6 +279,11 @@ impl World {
     }
 
     fn came_in(&mut self, id: usize, answer: Result<Lease<'static, Fakes>, Refused<FakeError>>) {
+        if let Some(at) = self.model.turned_away.iter().position(|one| *one == id) {
+            self.model.turned_away.swap_remove(at);
+            assert!(matches!(answer, Err(Refused::Draining)), "{answer:?}");
+            return;
+        }
         assert!(self.model.inside.contains(&id), "{id} is not one whose turn it is");
         match answer {
             Ok(lease) => self.leases.push((id, lease)),
@@ -268,6 +310,13 @@ proptest! {
     fn the_pool_does_what_the_model_does(config in configs(), steps in steps()) {
         // The fakes' panics are caught by the pool; their messages are of no interest here.
         std::panic::set_hook(Box::new(|_| {}));
+        // A drain sets a timer; nothing else runs here.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let _inside = runtime.enter();
         let mut world = World::new(config);
         for (step, at_once) in steps {
             world.take(step);

@@ -34,6 +34,8 @@ mod strategy {
         Learned,
     }
 }
+#[path = "../src/state.rs"]
+mod state;
 #[path = "../src/gate.rs"]
 mod gate;
 
@@ -42,10 +44,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Waker};
 
-use gate::{After, Denial, Entry, Gate, Idle};
+use gate::Gate;
 use queue::Ticket;
 use shuttle::future::block_on;
 use shuttle::thread;
+use state::{After, Denial, Entry, Idle};
 use strategy::{Keep, Rules};
 use tokio::time::Instant;
 
@@ -142,7 +145,7 @@ fn who_gives_up_passes_on_what_was_granted() {
             let Entry::Wait(ticket) = entry else { panic!("it is taken") };
             let quitter = {
                 let (gate, gone) = (Arc::clone(&gate), Arc::clone(&gone));
-                thread::spawn(move || settle(gate.give_up(&ticket), &gone))
+                thread::spawn(move || settle(gate.give_up(&ticket).0, &gone))
             };
             let waiter = {
                 let (gate, gone) = (Arc::clone(&gate), Arc::clone(&gone));

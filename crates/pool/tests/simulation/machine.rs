@@ -8,6 +8,9 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
+use std::num::NonZeroUsize;
+
+use crisol_pool::strategy::Adaptive;
 use crisol_pool::strategy::adaptive::{Controller, Decision, Meter, Sample};
 
 pub(crate) const CORES: f64 = 4.0;
@@ -35,7 +38,9 @@ pub(crate) enum Rule {
 
 impl Rule {
     pub(crate) fn adaptive() -> Self {
-        Self::Adaptive(Box::new(Controller::new(START, MAX)))
+        let n = |n| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN);
+        let pool = Adaptive::new().with_start(n(START)).with_max(n(MAX));
+        Self::Adaptive(Box::new(Controller::new(pool)))
     }
 
     pub(crate) fn add_one() -> Self {

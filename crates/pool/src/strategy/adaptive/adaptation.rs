@@ -46,7 +46,7 @@ impl Adaptation {
     pub(crate) fn new(adaptive: Adaptive) -> Self {
         let start = adaptive.start().get();
         let inner = Inner {
-            controller: Controller::new(start, adaptive.max.get()),
+            controller: Controller::new(adaptive),
             stock: Stock::new(start),
             log: VecDeque::new(),
             asked: Duration::ZERO,

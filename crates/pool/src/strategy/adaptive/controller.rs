@@ -19,6 +19,7 @@
 
 use std::time::Duration;
 
+use super::Adaptive;
 use super::meter::{LEVELS, Meter, begin_of, level_of};
 
 /// What was learned counts half after this long.
@@ -185,9 +186,10 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// For a pool that starts with `start` workers and may have `max`.
+    /// For such a pool.
     #[must_use]
-    pub fn new(start: usize, max: usize) -> Self {
+    pub fn new(pool: Adaptive) -> Self {
+        let (start, max) = (pool.start().get(), pool.max.get());
         Self {
             max,
             start,
@@ -299,7 +301,7 @@ impl Controller {
         if to > workers && current > good.throughput() * AS_GOOD {
             return None;
         }
-        self.settled_until = now + SETTLED;
+        self.settled_until = now.saturating_add(SETTLED);
         let reason = if to < workers {
             Reason::TooMany { now: current, then: good.throughput() }
         } else {
@@ -317,7 +319,7 @@ impl Controller {
         let peak = (*current).max(*previous);
         self.peaks = [sample.peak, *current];
         self.window_began = now;
-        let to = (2 * peak).max(self.start).min(self.max);
+        let to = peak.saturating_mul(2).max(self.start).min(self.max);
         (to < sample.workers).then_some((to, Reason::Unused { peak }))
     }
 

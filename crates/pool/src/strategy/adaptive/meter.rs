@@ -57,7 +57,7 @@ impl Meter {
     /// A call took `service` from its permit to its end; so many calls ran when it started and when it
     /// ended, itself included.
     pub fn record(&self, service: Duration, at_start: usize, at_end: usize) {
-        let at_once = (at_start + at_end).div_ceil(2).max(1);
+        let at_once = at_start.midpoint(at_end.saturating_add(1)).max(1);
         if let Some(cell) = self.0.get(level_of(at_once)) {
             cell.calls.fetch_add(1, Relaxed);
             cell.nanos.fetch_add(u64::try_from(service.as_nanos()).unwrap_or(u64::MAX), Relaxed);

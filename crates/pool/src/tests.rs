@@ -1,0 +1,35 @@
+//! What only the inside of the gate shows. Not in its own file, which `tests/shuttle.rs` compiles with another
+//! lock.
+
+use std::task::{Context, Waker};
+
+use crate::gate::Gate;
+use crate::state::{Denial, Entry};
+use crate::strategy::{Keep, Rules, Strategy};
+
+#[test]
+fn the_numbers_are_read_without_the_lock() {
+    let gate: Gate<()> = Gate::new(Strategy::lazy().rules(), 3, 1);
+    let lock = gate.lock();
+    assert_eq!(gate.tally.snapshot().workers, 100);
+    drop(lock);
+}
+
+#[test]
+fn numbers_at_the_end_of_their_range_neither_overflow_nor_let_a_chain_wait_for_itself() {
+    let rules = Rules { start: 1, max: usize::MAX, keep: Keep::Learned, idle: None };
+    let gate: Gate<()> = Gate::new(rules, usize::MAX, u32::MAX);
+    let cx = Context::from_waker(Waker::noop());
+    let mut settled = Vec::new();
+    for held in [0, usize::MAX, usize::MAX - 1, 1, usize::MAX] {
+        let (entry, after) = gate.enter(held, &cx);
+        let refused = matches!(entry, Entry::Refused(Denial::WouldDeadlock { .. }));
+        assert_eq!(refused, held == usize::MAX && settled.len() < 2);
+        settled.push((entry, after));
+    }
+    gate.keep(usize::MAX);
+    drop(gate.resize(usize::MAX));
+    assert_eq!(gate.tally.workers.value(), usize::MAX as u64);
+    drop(gate.resize(0));
+    assert_eq!((gate.inside(), gate.tally.workers.value()), ((4, 0), 1));
+}
