@@ -148,6 +148,12 @@ impl<F: Factory> Pool<F> {
         self.adaptation.as_ref().map_or_else(Vec::new, |adaptation| adaptation.decisions())
     }
 
+    /// What makes its workers.
+    #[must_use]
+    pub fn factory(&self) -> &F {
+        &self.factory
+    }
+
     /// How it was set up.
     #[must_use]
     pub fn config(&self) -> &Config {

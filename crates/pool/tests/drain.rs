@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crisol_pool::testing::{FakeWorker, Fakes};
+use crisol_pool::testing::{FakeWorker, Fakes, Making};
 use crisol_pool::{Ask, Config, Fate, Lease, Pool, Refused, Retired, Strategy};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
@@ -94,6 +94,152 @@ async fn a_lease_may_outlive_every_other_handle() {
     ended.await.unwrap();
     sleep(10 * MS).await;
     assert_eq!(fakes.alive(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_after_the_grace_is_interrupted_where_it_waits() {
+    let fakes = Fakes::new();
+    for strategy in [
+        Strategy::inline(),
+        Strategy::lazy(),
+        Strategy::fixed(NonZeroUsize::new(1), None).unwrap(),
+        Strategy::adaptive(),
+    ] {
+        let pool = Pool::new(fakes.clone(), Config::new(strategy));
+        let call = {
+            let pool = Arc::clone(&pool);
+            tokio::spawn(async move {
+                let mut lease = pool.check_out(Ask::new()).await.unwrap();
+                let (_worker, interruption) = lease.split();
+                let done = interruption.race(std::future::pending::<()>()).await;
+                lease.give_back(Fate::Retire(Retired::Interrupted));
+                done
+            })
+        };
+        yield_now().await;
+        let start = Instant::now();
+        let drained = pool.drain(SECOND).await;
+        assert_eq!((drained.interrupted, start.elapsed()), (1, SECOND));
+        assert!(pool.drain(SECOND).await.is_clean());
+        assert_eq!((call.await.unwrap(), start.elapsed()), (None, SECOND));
+        assert_eq!((fakes.alive(), pool.stats().retired_for(Retired::Interrupted)), (0, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_ends_within_the_grace_is_not_interrupted() {
+    let pool = Pool::new(Fakes::new(), fixed(1));
+    let lease = pool.check_out(Ask::new()).await.unwrap();
+    let interruption = lease.interruption().clone();
+    let drain = pool.drain(SECOND);
+    let work = async {
+        let done = interruption.race(sleep(999 * MS)).await;
+        lease.give_back(Fate::Reuse);
+        done
+    };
+    let (drained, done) = tokio::join!(drain, work);
+    assert!(drained.is_clean() && done.is_some() && !interruption.is_requested());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_worker_is_being_made_is_turned_away_when_the_grace_is_over() {
+    let fakes = Fakes::new();
+    let pool = Pool::new(fakes.clone(), fixed(1));
+    fakes.always(Making::Hang);
+    let call = spawn_call(&pool, MS);
+    yield_now().await;
+    let drained = pool.drain(SECOND).await;
+    assert_eq!((drained.interrupted, drained.turned_away), (1, 0));
+    assert!(matches!(call.await.unwrap(), Err(Refused::Draining)));
+    assert!(pool.drain(Duration::ZERO).await.is_clean());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_maker_that_hangs_keeps_neither_a_drained_pool_nor_a_dropped_one() {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    for drain in [true, false] {
+        let fakes = Fakes::new();
+        let pool = Pool::new(fakes.clone(), fixed(2));
+        fakes.next([Making::Prompt, Making::Hang]);
+        assert!(spawn_call(&pool, MS).await.unwrap().is_ok());
+        sleep(10 * MS).await;
+        assert_eq!(
+            (fakes.asked(), metrics.num_alive_tasks()),
+            (2, 1),
+            "it hangs in the background"
+        );
+        if drain {
+            assert!(pool.drain(SECOND).await.is_clean());
+        }
+        drop(pool);
+        sleep(50 * MS).await;
+        assert_eq!((metrics.num_alive_tasks(), fakes.alive()), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_given_back_during_a_drain_serves_who_still_waits_and_then_goes() {
+    let fakes = Fakes::new();
+    let config = fixed(1).with_reuse(std::num::NonZeroU32::MAX);
+    let pool = Pool::new(fakes.clone(), config);
+    let calls: Vec<_> = (0..3).map(|_| spawn_call(&pool, 10 * MS)).collect();
+    yield_now().await;
+    assert!(pool.drain(SECOND).await.is_clean());
+    for call in calls {
+        assert!(call.await.unwrap().is_ok());
+    }
+    assert_eq!((fakes.made(), fakes.alive()), (1, 0));
+    assert_eq!(pool.stats().retired_for(Retired::Drained), 1);
+}
+
+/// As an edge does it that streams: the body holds the lease, and whoever reads it ends the call.
+struct Body {
+    lease: Option<Lease<'static, Fakes>>,
+    parts: u32,
+}
+
+impl Body {
+    async fn next(&mut self) -> Option<u32> {
+        let lease = self.lease.as_mut()?;
+        let (worker, interruption) = lease.split();
+        let number = worker.number();
+        if self.parts > 0 && interruption.race(sleep(MS)).await.is_some() {
+            self.parts -= 1;
+            return u32::try_from(number).ok();
+        }
+        let fate = if self.parts > 0 { Fate::Retire(Retired::Interrupted) } else { Fate::Reuse };
+        self.lease.take()?.give_back(fate);
+        None
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_streams_holds_its_lease_until_it_is_read_dropped_or_interrupted() {
+    let pool = Pool::new(Fakes::new(), fixed(1));
+    for (parts, read, dropped, reason) in [
+        (3, 3, false, Retired::Worn),
+        (3, 1, true, Retired::Cancelled),
+        (1_000_000, 1_000, false, Retired::Interrupted),
+    ] {
+        let lease = pool.check_out_shared(Ask::new(), |_: &FakeWorker| true).await.unwrap();
+        let mut body = Body { lease: Some(lease), parts };
+        let reader = tokio::spawn(async move {
+            let mut seen = 0;
+            while !(dropped && seen == 1) && body.next().await.is_some() {
+                seen += 1;
+            }
+            seen
+        });
+        if reason == Retired::Interrupted {
+            assert_eq!(pool.drain(SECOND).await.interrupted, 1);
+        }
+        let seen: i32 = reader.await.unwrap();
+        assert!(
+            seen == read || (reason == Retired::Interrupted && seen.abs_diff(read) <= 1),
+            "{seen}"
+        );
+        assert_eq!((pool.stats().busy, pool.stats().retired_for(reason)), (0, 1));
+    }
 }
 
 /// What the owner of several generations does: serve from the newest, drain the one before.

@@ -240,7 +240,8 @@ impl World {
 
     fn close(&mut self) {
         let mut drain = Box::pin(self.pool.drain(Duration::ZERO));
-        let Poll::Ready(drained) = drain.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+        let Poll::Ready(drained) = drain.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        else {
             panic!("no grace is over at once");
         };
         let model = &mut self.model;

@@ -34,10 +34,10 @@ mod strategy {
         Learned,
     }
 }
-#[path = "../src/state.rs"]
-mod state;
 #[path = "../src/gate.rs"]
 mod gate;
+#[path = "../src/state.rs"]
+mod state;
 
 use std::future::poll_fn;
 use std::sync::Arc;
