@@ -94,7 +94,7 @@ fn the_last_waker_of_a_task_may_own_a_lease_of_the_pool_that_drops_it() {
         let task = Arc::new(Task(Mutex::new(Box::pin(async move {
             let _lease = lease;
             std::future::pending::<()>().await;
-        })));
+        }))));
         let mut waiter = Box::pin(pool.check_out(Ask::new()));
         let waker = Waker::from(Arc::clone(&task));
         assert!(waiter.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
@@ -143,7 +143,7 @@ async fn a_worker_that_panics_when_dropped_costs_no_permit() {
         let dropped = catch_unwind(AssertUnwindSafe(|| match give_back {
             true => lease.give_back(Fate::Reuse),
             false => drop(lease),
-        })));
+        }));
         assert!(dropped.is_err());
         assert_eq!(pool.stats().busy, 0);
     }
