@@ -1,6 +1,6 @@
 //! What is foreign to a pool behaves as badly as it can: wakers and workers that panic, workers that block
 //! when they are dropped, tasks whose last waker the pool holds, times out of any range.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::cell::Cell;
 use std::convert::Infallible;
