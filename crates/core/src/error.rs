@@ -252,6 +252,15 @@ pub enum CallError {
         /// The function.
         id: EntryId,
     },
+    /// The call ran on when the grace of a stop was over. [`ErrorKind::Unavailable`], too, but it had begun:
+    /// calling again may do twice what it did.
+    #[error(
+        "`{id}` was interrupted: it is being stopped, and this call outlasted the grace for that"
+    )]
+    Interrupted {
+        /// The function.
+        id: EntryId,
+    },
     /// See [`ErrorKind::UnexpectedResult`].
     #[error("`{id}` answered with something else than the caller asked for")]
     UnexpectedResult {
@@ -302,7 +311,7 @@ impl CallError {
             Self::Saturated { .. } | Self::NoInstance { .. } => ErrorKind::Saturated,
             Self::WouldDeadlock { .. } | Self::TooDeep { .. } => ErrorKind::WouldDeadlock,
             Self::Environment { .. } => ErrorKind::Environment,
-            Self::Unavailable { .. } => ErrorKind::Unavailable,
+            Self::Unavailable { .. } | Self::Interrupted { .. } => ErrorKind::Unavailable,
             Self::UnexpectedResult { .. } => ErrorKind::UnexpectedResult,
             Self::Internal { .. } => ErrorKind::Internal,
         }
@@ -328,7 +337,9 @@ impl CallError {
             Self::Saturated { .. } | Self::NoInstance { .. } => {
                 "too many calls are waiting; try again later".to_owned()
             }
-            Self::Unavailable { .. } => "the function is being stopped".to_owned(),
+            Self::Unavailable { .. } | Self::Interrupted { .. } => {
+                "the function is being stopped".to_owned()
+            }
             Self::Trap { .. }
             | Self::Denied { .. }
             | Self::Exited { .. }

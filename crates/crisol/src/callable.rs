@@ -1,9 +1,11 @@
 //! What an id can be called as: one case for each way in which an entry answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crisol_core::{Args, CallContext, CallError, Reply, Signature};
-use crisol_pool::Stats;
+use crisol_pool::strategy::adaptive::Decision;
+use crisol_pool::{Drained, Stats};
 
 use crate::function::Function;
 use crate::generation::Generation;
@@ -52,6 +54,22 @@ impl Callable {
         match self {
             Self::Wasm(function) => function.warm().await,
             Self::Lua(function) => function.warm().await,
+        }
+    }
+
+    /// Why its pool has as many workers as it has.
+    pub(crate) fn decisions(&self) -> Vec<Decision> {
+        match self {
+            Self::Wasm(function) => function.pool.decisions(),
+            Self::Lua(function) => function.pool.decisions(),
+        }
+    }
+
+    /// Takes no new calls; those inside end by themselves or are told to after `grace`.
+    pub(crate) async fn drain(&self, grace: Duration) -> Drained {
+        match self {
+            Self::Wasm(function) => function.pool.drain(grace).await,
+            Self::Lua(function) => function.pool.drain(grace).await,
         }
     }
 

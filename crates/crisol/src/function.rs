@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crisol_core::{CallContext, CallError, EntryId, MAX_DEPTH};
 use crisol_engine::Val;
-use crisol_pool::{Ask, Pool};
+use crisol_pool::{Ask, Fate, Pool, Retired};
 use crisol_wasi::Plan;
 use crisol_wit::{Lifted, LowerError, Mapping, Outcome};
 
@@ -71,8 +71,13 @@ impl Function {
         let mut lease =
             checked_out.await.map_err(|refused| ended.by_refusal(refused, chained()))?;
 
-        let running = lease.worker().instance.call(&args, deadline);
-        let outcome = crisol_wasi::on_behalf_of(context.id(), running).await;
+        let (worker, interruption) = lease.split();
+        let running = worker.instance.call(&args, deadline);
+        let running = crisol_wasi::on_behalf_of(context.id(), running);
+        let Some(outcome) = interruption.race(running).await else {
+            lease.give_back(Fate::Retire(Retired::Interrupted));
+            return Err(CallError::Interrupted { id: self.id.clone() });
+        };
         let ended = Ended { queue: lease.waited(), making: lease.making(), ..ended };
         lease.give_back(fate(&outcome));
         let result = outcome.map_err(|failure| ended.by_failure(failure))?;

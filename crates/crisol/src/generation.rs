@@ -6,11 +6,15 @@
 //! not taken over with it: pools, instances, compiled code.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::sync::{Arc, Weak};
+use std::task::Poll;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use crisol_core::{Args, CallContext, CallError, Caller, EntryId, Invoke, Reply, Signature, Value};
-use crisol_pool::Stats;
+use crisol_pool::strategy::adaptive::Decision;
+use crisol_pool::{Drained, Stats};
 use crisol_schema::{Problems, Registry};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -110,6 +114,31 @@ impl Generation {
     #[must_use]
     pub fn stats(&self, id: &str) -> Option<Stats> {
         Some(self.assembled.functions.get(id)?.stats())
+    }
+
+    /// See [`Runtime::decisions`](crate::Runtime::decisions).
+    #[must_use]
+    pub fn decisions(&self, id: &str) -> Option<Vec<Decision>> {
+        Some(self.functions.get(id)?.decisions())
+    }
+
+    /// Drains all pools at once.
+    pub(crate) async fn drain(&self, grace: Duration) -> Drained {
+        let drains = self.functions.values().map(|function| Box::pin(function.drain(grace)));
+        let mut drains: Vec<_> = drains.collect();
+        let mut sum = Drained::default();
+        poll_fn(|cx| {
+            drains.retain_mut(|drain| match drain.as_mut().poll(cx) {
+                Poll::Ready(drained) => {
+                    sum += drained;
+                    false
+                }
+                Poll::Pending => true,
+            });
+            if drains.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        sum
     }
 
     /// The ids of all functions, in order.

@@ -42,7 +42,8 @@ pub use crisol_core::{
 };
 pub use crisol_engine::{Allocation, EngineConfig, EngineError};
 pub use crisol_lua::{Failure as ScriptError, Level as LineLevel, Sink as LineSink};
-pub use crisol_pool::Stats;
+pub use crisol_pool::strategy::adaptive::{Decision, Reason};
+pub use crisol_pool::{Drained, Retired, Stats};
 pub use crisol_schema::{Color, ListenAddr, Problem, Problems, Severity, json_schema};
 #[cfg(feature = "http")]
 pub use crisol_server::{StartError, Stopped};

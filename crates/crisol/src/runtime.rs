@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use crisol_core::{Args, CallContext, CallError, EntryId, Invoke, Reply, Signature, Value};
-use crisol_pool::Stats;
+use crisol_pool::strategy::adaptive::Decision;
+use crisol_pool::{Drained, Stats};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -100,6 +102,28 @@ impl Runtime {
     /// When there is none: the error has the name that is most like it.
     pub fn command(&self, name: &str) -> Result<Arc<Command>, CommandNotFound> {
         self.generation().command(name).cloned()
+    }
+
+    /// Why the pool of `id` has as many workers as it has: the last decisions of an adaptive pool, oldest
+    /// first, each with its reason. Empty for pools that do not scale.
+    ///
+    /// ```no_run
+    /// # let runtime = crisol::Runtime::builder().app("docs/examples/tour").load()?;
+    /// for decision in runtime.decisions("myns:compute").unwrap_or_default() {
+    ///     println!("{decision}");
+    /// }
+    /// # Ok::<(), crisol::LoadError>(())
+    /// ```
+    #[must_use]
+    pub fn decisions(&self, id: &str) -> Option<Vec<Decision>> {
+        self.generation().decisions(id)
+    }
+
+    /// Stops: from now on calls are refused as [`CallError::Unavailable`], those inside go on. After
+    /// `grace` those that still wait are refused too, and those that run are interrupted
+    /// ([`CallError::Interrupted`]). Resolves when none is left, or after `grace` with their number.
+    pub async fn drain(&self, grace: Duration) -> Drained {
+        self.generation().drain(grace).await
     }
 
     /// The ids of all functions, in order, as of now.

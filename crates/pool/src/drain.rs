@@ -10,7 +10,7 @@ use crate::pool::Pool;
 use crate::refused::Refused;
 
 /// What was left when a drain ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use]
 #[non_exhaustive]
 pub struct Drained {
@@ -26,6 +26,14 @@ impl Drained {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.interrupted == 0 && self.turned_away == 0
+    }
+}
+
+impl std::ops::AddAssign for Drained {
+    /// Of several pools together.
+    fn add_assign(&mut self, other: Self) {
+        self.interrupted += other.interrupted;
+        self.turned_away += other.turned_away;
     }
 }
 

@@ -1,0 +1,169 @@
+//! Pools as an app sees them: reuse and warm starts in every type, chains, drains, decisions.
+
+use std::time::Duration;
+
+use crisol::{
+    Allocation, Args, CallContext, CallError, Caller, EngineConfig, EntryId, ErrorKind, Invoke,
+    Retired, Runtime,
+};
+
+type Problem = Box<dyn std::error::Error + Send + Sync>;
+type Tested<T = ()> = Result<T, Problem>;
+
+/// An app in memory and a folder of guests beside it.
+fn load(entries: &str) -> Tested<Runtime> {
+    let dir = crisol_fixtures::dir();
+    let header = format!(
+        "namespace: myns\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n",
+        dir.display().to_string()
+    );
+    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
+    let text = header + entries;
+    Ok(Runtime::builder().file("_index.yaml", text).engine(engine).load()?)
+}
+
+/// An entry `name` for a method of a guest, with further fields in YAML's flow style.
+fn entry(name: &str, guest: &str, method: &str, more: &str) -> String {
+    let hash = crisol_fixtures::sha256(guest);
+    format!(
+        "  - {{name: {name}, kind: function.wasm, fs: assets, path: /{guest}.wasm, hash: \"sha256:{hash}\", method: \"{method}\"{more}}}\n"
+    )
+}
+
+/// One of each type, with one call at a time.
+const POOLS: [(&str, &str); 4] = [
+    ("inline", "type: inline"),
+    ("lazy", "type: lazy, max_size: 1"),
+    ("static", "type: static, workers: 1"),
+    ("adaptive", "type: adaptive, max_size: 1"),
+];
+
+/// A function of the probe under each type of pool, named after it.
+fn in_every_pool(method: &str, pool: &str, more: &str) -> String {
+    let entries = POOLS
+        .iter()
+        .map(|(name, own)| entry(name, "probe", method, &format!(", pool: {{{own}{pool}}}{more}")));
+    entries.collect()
+}
+
+#[tokio::test]
+async fn an_instance_serves_as_many_calls_as_its_entry_allows_in_every_pool() -> Tested {
+    let runtime = load(&in_every_pool("count", ", max_instance_reuse: 3", ""))?;
+    for (name, _) in POOLS {
+        let mut counts = Vec::new();
+        for _ in 0..7 {
+            counts.push(runtime.call::<u32>(&format!("myns:{name}"), ()).await?);
+        }
+        // Of two instances, where one is ready and another was made: each serves three.
+        let firsts = counts.iter().filter(|count| **count == 1).count();
+        assert!(counts.iter().all(|count| *count <= 3), "{name}: {counts:?}");
+        assert!((3..=4).contains(&firsts), "{name}: {counts:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_chain_through_other_functions_that_waits_for_itself_is_refused_in_every_pool() -> Tested
+{
+    let runtime = load(&in_every_pool("spin", "", ""))?;
+    for (name, _) in POOLS {
+        let id: EntryId = format!("myns:{name}").parse()?;
+        // a → b → a: the outer call holds the one worker, and the inner one came by way of it.
+        let context = CallContext::new(Caller::Guest).nested(id.clone()).nested("myns:b".parse()?);
+        let refused = tokio::select! {
+            biased;
+            ended = runtime.call::<()>(id.as_str(), ()) => return Err(format!("{ended:?}").into()),
+            refused = runtime.invoke(&id, context, Args::none()) => refused,
+        };
+        let Err(CallError::WouldDeadlock { chain, .. }) = &refused else {
+            return Err(format!("{name}: {:?}", refused.map(drop)).into());
+        };
+        let chain: Vec<_> = chain.iter().map(EntryId::as_str).collect();
+        assert_eq!(chain, ["myns:b", id.as_str()]);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_drain_interrupts_what_runs_on_and_refuses_what_comes() -> Tested {
+    let runtime = load(&in_every_pool("spin", "", ""))?;
+    let calls: Vec<_> = POOLS
+        .iter()
+        .flat_map(|(name, _)| [name, name])
+        .map(|name| {
+            let (runtime, id) = (runtime.clone(), format!("myns:{name}"));
+            tokio::spawn(async move { runtime.call::<()>(&id, ()).await })
+        })
+        .collect();
+    // One runs and one waits, in every pool.
+    let inside = |name: &str| runtime.stats(&format!("myns:{name}")).map(|s| (s.busy, s.queued));
+    while POOLS.iter().any(|(name, _)| inside(name) != Some((1, 1))) {
+        tokio::task::yield_now().await;
+    }
+    let drained = runtime.drain(Duration::ZERO).await;
+    assert_eq!((drained.interrupted, drained.turned_away), (4, 4));
+    for (nth, call) in calls.into_iter().enumerate() {
+        let ended = call.await?;
+        match &ended {
+            Err(CallError::Interrupted { .. }) if nth % 2 == 0 => {}
+            Err(CallError::Unavailable { .. }) if nth % 2 == 1 => {}
+            _ => return Err(format!("{nth}: {ended:?}").into()),
+        }
+    }
+    for (name, _) in POOLS {
+        let id = format!("myns:{name}");
+        let refused = runtime.call::<()>(&id, ()).await;
+        assert_eq!(refused.err().map(|error| error.kind()), Some(ErrorKind::Unavailable));
+        let stats = runtime.stats(&id).ok_or("no such pool")?;
+        assert_eq!((stats.busy, stats.retired_for(Retired::Interrupted)), (0, 1), "{name}");
+    }
+    assert!(runtime.drain(Duration::ZERO).await.is_clean());
+    Ok(())
+}
+
+#[tokio::test]
+async fn warm_starts_make_the_first_instances_of_static_and_adaptive_pools() -> Tested {
+    let pools = [
+        ("fixed", "type: static, workers: 1, size: 2, warm_start: true", 2),
+        ("adaptive", "type: adaptive, max_size: 3, warm_start: true", 3),
+        ("cold", "type: adaptive, max_size: 3", 0),
+    ];
+    let entries = pools
+        .iter()
+        .map(|(name, pool, _)| entry(name, "probe", "count", &format!(", pool: {{{pool}}}")));
+    let runtime = load(&entries.collect::<String>())?;
+    runtime.warm().await?;
+    for (name, _, ready) in pools {
+        let stats = runtime.stats(&format!("myns:{name}")).ok_or("no such pool")?;
+        assert_eq!((stats.ready, stats.created), (ready, ready), "{name}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_adaptive_pool_tells_why_it_has_grown() -> Tested {
+    let pools = in_every_pool("spin", "", "")
+        + &entry(
+            "pressed",
+            "probe",
+            "spin",
+            ", pool: {type: adaptive, max_size: 8, buffer: 0}, limits: {max_execution_ms: 30}",
+        );
+    let runtime = load(&pools)?;
+    let decisions = || runtime.decisions("myns:pressed").unwrap_or_default();
+    while decisions().is_empty() {
+        let calls = [(); 6].map(|()| {
+            let runtime = runtime.clone();
+            tokio::spawn(async move { runtime.call::<()>("myns:pressed", ()).await })
+        });
+        for call in calls {
+            assert!(matches!(call.await?, Err(CallError::Deadline { .. })));
+        }
+    }
+    let first = decisions().remove(0);
+    assert_eq!((first.from, first.to), (4, 6));
+    assert!(first.to_string().contains("4 → 6 workers: a call would have been refused"), "{first}");
+    assert!(runtime.decisions("myns:static").is_some_and(|none| none.is_empty()));
+    assert!(runtime.decisions("myns:nothing").is_none());
+    Ok(())
+}
