@@ -1,5 +1,7 @@
 //! What a function takes and gives, in WIT terms.
 
+mod wit;
+
 use std::fmt;
 
 /// A named slot: a parameter of a function or a field of a record.
@@ -66,8 +68,8 @@ pub enum Type {
     Flags(Vec<String>),
 }
 
-/// What a function takes and gives. Its [`Display`](fmt::Display) is WIT, with the types spelled out
-/// in place: `func(a: s32, b: s32) -> s32`.
+/// What a function takes and gives. Its [`Display`](fmt::Display) is one line for people, the types
+/// spelled out in place: `func(a: s32, b: s32) -> s32`. [`Signature::to_wit`] is for tools.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Signature {
     /// The parameters, in order.

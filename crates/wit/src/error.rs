@@ -10,7 +10,7 @@ use crate::shape::{Names, Shape};
 const SHOWN: usize = 80;
 
 /// Cuts `text` to what a message should show of it.
-fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
@@ -49,11 +49,15 @@ pub enum Found {
 
 impl Found {
     pub(crate) fn number(number: impl fmt::Display) -> Self {
-        Self::Number(number.to_string())
+        Self::Number(shorten(&number.to_string()))
     }
 
     pub(crate) fn text(text: &str) -> Self {
         Self::Text(shorten(text))
+    }
+
+    pub(crate) fn case(name: &str) -> Self {
+        Self::Case(shorten(name))
     }
 
     pub(crate) fn value(value: &Value) -> Self {
@@ -242,7 +246,8 @@ pub(crate) fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
     let distance = |other: &str| edits(&folded, &other.to_lowercase());
     let (best, edits) =
         names.iter().take(256).map(|other| (other, distance(other))).min_by_key(|(_, d)| *d)?;
-    (edits <= 1 + folded.chars().count() / 4).then_some(best.as_str())
+    let len = folded.chars().count();
+    (edits < len.max(1) && edits <= 1 + len / 4).then_some(best.as_str())
 }
 
 /// Levenshtein's distance.

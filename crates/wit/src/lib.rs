@@ -2,7 +2,51 @@
 //! serde format or Rust type, by a plan made once per exported function.
 //!
 //! Core modules become components here too ([`wrap`]), so that there is one path to call them by.
-//! Nothing here compiles, instantiates or calls.
+//! Nothing here compiles, instantiates or calls: that is wasmtime's, as in this call with JSON in and
+//! JSON out.
+//!
+//! ```
+//! use crisol_wit::{Mapping, Outcome, parse_text, wrap};
+//! use wasmtime::component::{Component, Linker, Val, types::ComponentItem};
+//! use wasmtime::{Engine, Store};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let module = parse_text(
+//!     r#"(module (func (export "add_two") (param i32 i32) (result i32)
+//!          (i32.add (local.get 0) (local.get 1))))"#,
+//!     None,
+//! )?;
+//! let bytes = wrap(&module, Some("add-two: func(a: s32, b: s32) -> s32;"), "add_two")?;
+//!
+//! // When the function loads.
+//! let engine = Engine::default();
+//! let component = Component::new(&engine, bytes)?;
+//! let export = component.get_export(None, "add-two");
+//! let Some((ComponentItem::ComponentFunc(ty), index)) = export else {
+//!     return Err("there is no function `add-two`".into());
+//! };
+//! let mapping = Mapping::new(&ty)?;
+//! assert_eq!(mapping.signature().to_string(), "func(a: s32, b: s32) -> s32");
+//!
+//! // For each call.
+//! let mut store = Store::new(&engine, ());
+//! let instance = Linker::new(&engine).instantiate(&mut store, &component)?;
+//! let func = instance.get_func(&mut store, &index).ok_or("it is a function")?;
+//! let args = mapping.lower_json(b"[6, 7.0]")?;
+//! let mut results = [Val::Bool(false)];
+//! func.call(&mut store, &args, &mut results)?;
+//! let [result] = results;
+//! match mapping.lift(Some(result)) {
+//!     Outcome::Value(value) => assert_eq!(serde_json::to_string(&value)?, "13"),
+//!     Outcome::Error(error) => return Err(serde_json::to_string(&error)?.into()),
+//! }
+//!
+//! let error = mapping.lower_json(b"[6, 0.5]").unwrap_err();
+//! let said = "argument 2 (b): expected s32, found number 0.5, which is not an integer";
+//! assert_eq!(error.to_string(), said);
+//! # Ok(())
+//! # }
+//! ```
 
 mod code;
 mod describe;
@@ -16,6 +60,7 @@ mod wave;
 mod wrap;
 
 pub use code::{CodeError, Kind, TextError, parse_code, parse_text};
+pub use crisol_core::{Args, Case, Field, Reply, Signature, Type, Value};
 pub use describe::UnsupportedType;
 pub use error::{Found, LiftError, LowerError, Mismatch, Place, Segment};
 pub use lift::{Lifted, Outcome};

@@ -11,6 +11,9 @@ use crate::shape::{Names, Record, ResultShape, Shape, Variant};
 /// Items reserved on a source's word before any has been seen.
 pub(crate) const TRUSTED_LEN: usize = 256;
 
+/// Parameters that a message lists at most.
+const MAX_SHOWN: usize = 8;
+
 pub(crate) fn some(value: Val) -> Val {
     Val::Option(Some(Box::new(value)))
 }
@@ -46,7 +49,12 @@ pub(crate) fn wrong_count(params: &Record, found: usize) -> LowerError {
         (least, most) if least == most => format!("{most} arguments"),
         (least, most) => format!("{least} to {most} arguments"),
     };
-    let list: Vec<String> = params.describe().iter().map(ToString::to_string).collect();
+    let named = |(name, shape)| format!("{name}: {}", type_name(shape));
+    let shown = params.names.as_slice().iter().zip(&params.shapes).take(MAX_SHOWN);
+    let mut list: Vec<String> = shown.map(named).collect();
+    if most > MAX_SHOWN {
+        list.push("…".to_owned());
+    }
     LowerError::Count { expected: format!("{count} ({})", list.join(", ")), found }
 }
 

@@ -18,7 +18,7 @@ use crate::shape::Record;
 const IMPLIED_ROOM: usize = 64 << 20;
 
 /// Bytes that fields left out may take more, for each record that was sent.
-const IMPLIED_PER_RECORD: usize = 512;
+const IMPLIED_PER_RECORD: usize = 256;
 
 /// What one lowering keeps track of.
 pub(crate) struct Run {

@@ -121,20 +121,19 @@ impl<'s> Source<'s> {
         match node.ty() {
             NodeType::BoolTrue => Found::Bool(true),
             NodeType::BoolFalse => Found::Bool(false),
-            NodeType::Number => Found::Number(self.slice(node).to_owned()),
+            NodeType::Number => Found::number(self.slice(node)),
             NodeType::Char | NodeType::String | NodeType::MultilineString => {
                 Found::text(self.slice(node).trim_matches(['"', '\'']))
             }
             NodeType::Tuple | NodeType::List => Found::List,
             NodeType::Record | NodeType::Flags => Found::Map,
             NodeType::OptionNone => Found::Null,
-            NodeType::Label => Found::Case(self.slice(node).to_owned()),
+            NodeType::Label => Found::case(self.slice(node)),
             NodeType::OptionSome => Found::Case("some".to_owned()),
             NodeType::ResultOk => Found::Case("ok".to_owned()),
             NodeType::ResultErr => Found::Case("err".to_owned()),
             NodeType::VariantWithPayload => {
-                let case = node.as_variant(self.text).map(|(case, _)| case.to_owned());
-                Found::Case(case.unwrap_or_default())
+                Found::case(node.as_variant(self.text).map_or("", |(case, _)| case.as_ref()))
             }
         }
     }

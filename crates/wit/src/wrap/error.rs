@@ -62,6 +62,34 @@ pub enum WrapError {
         /// What to export, with its type.
         export: &'static str,
     },
+    /// More parameters than the component model hands over by themselves.
+    #[error(
+        "the export `{export}` takes {found} parameters, and a component hands over 16 at most by themselves: have it take one pointer (i32) to all of them in memory, and declare the {found} in `wit`"
+    )]
+    TooManyParams {
+        /// The export.
+        export: String,
+        /// How many it takes.
+        found: usize,
+    },
+    /// A function of the WIT that cannot be called with values, or not to its end.
+    #[error("`wit` declares `{function}`, {what}")]
+    NotCallable {
+        /// The function.
+        function: String,
+        /// Why it cannot, and what to do.
+        what: &'static str,
+    },
+    /// A type of the WIT that no plain value can stand for, or that components do not allow.
+    #[error("`wit` declares `{function}`, but {place} is {what}")]
+    UnsupportedType {
+        /// The function.
+        function: String,
+        /// Which parameter, or the result, and where in it.
+        place: String,
+        /// What it is, and why that will not do.
+        what: String,
+    },
     /// A core type that has no WIT type of its own.
     #[error("the export `{export}` {what}: declare what it means in `wit`")]
     NoWitType {

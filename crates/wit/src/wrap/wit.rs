@@ -3,10 +3,13 @@
 //! A fragment is put into a world without moving its lines, so that errors point into the user's own
 //! text. Interfaces go to a file of their own: a world cannot hold them.
 
-use wit_parser::{Resolve, SourceMap, TypeDefKind, WorldId, WorldItem};
+use std::borrow::Cow;
+
+use wit_parser::{Function, FunctionKind, Resolve, SourceMap, TypeDefKind, WorldId, WorldItem};
 
 use super::WrapError;
 use super::items::{Item, ItemKind, items};
+use super::module::Outside;
 
 /// Bytes of WIT at most. The parser's spans are 32 bits wide.
 const MAX_TEXT: usize = 1 << 20;
@@ -112,7 +115,9 @@ fn document(text: &str, items: &[Item]) -> File {
 /// Exports of all interfaces that have functions.
 fn exports(text: &str, items: &[Item]) -> String {
     let interfaces = items.iter().filter(|item| item.kind == ItemKind::Interface);
-    let callable = interfaces.filter(|item| item.text(text).contains("func"));
+    let has_functions =
+        |item: &&Item| ["func", "constructor"].iter().any(|word| item.text(text).contains(word));
+    let callable = interfaces.filter(has_functions);
     let names: Vec<&str> = callable.map(|item| item.name.as_str()).collect();
     names.iter().map(|name| format!("export {name}; ")).collect()
 }
@@ -162,14 +167,53 @@ fn blanked(text: &str) -> String {
 pub(super) struct Target<'r> {
     /// The interface it is in, by its full name.
     pub(super) interface: Option<String>,
-    pub(super) func: &'r wit_parser::Function,
+    pub(super) func: &'r Function,
+}
+
+impl Target<'_> {
+    /// The name that the encoder looks for among the module's exports.
+    pub(super) fn core_name(&self) -> Cow<'_, str> {
+        self.func.legacy_core_export_name(self.interface.as_deref())
+    }
+
+    /// Whether it is an ordinary function. One that is not is the module's own affair if it has what
+    /// bindings generators export for such; else a person wrote it, and is told.
+    fn is_ordinary(&self, outside: &Outside) -> Result<bool, WrapError> {
+        let what = match self.func.kind {
+            FunctionKind::Freestanding => return Ok(true),
+            FunctionKind::AsyncFreestanding
+            | FunctionKind::AsyncMethod(_)
+            | FunctionKind::AsyncStatic(_) => {
+                "an async function: a module's export runs to its end, so write `func` without `async`"
+            }
+            FunctionKind::Method(_) | FunctionKind::Static(_) | FunctionKind::Constructor(_) => {
+                "a function of a resource, whose handles have no plain value: declare plain functions instead"
+            }
+        };
+        // What is asynchronous goes by a mark; a resource's functions have names that no person writes.
+        let marks: &[&str] = if self.func.kind.is_async() {
+            &["[async-lift]", "[async-lift-stackful]"]
+        } else {
+            &[""]
+        };
+        let name = self.core_name();
+        let is_there = |mark: &&str| outside.function(&format!("{mark}{name}")).is_some();
+        if outside.has_metadata || marks.iter().any(is_there) {
+            return Ok(false);
+        }
+        Err(WrapError::NotCallable { function: self.func.name.clone(), what })
+    }
 }
 
 /// All functions that `world` exports, but those that are asynchronous or belong to a resource: their
 /// names in a module are not a person's to write.
-pub(super) fn targets(resolve: &Resolve, world: WorldId) -> Vec<Target<'_>> {
+pub(super) fn targets<'r>(
+    outside: &Outside,
+    resolve: &'r Resolve,
+    world: WorldId,
+) -> Result<Vec<Target<'r>>, WrapError> {
     let mut targets = Vec::new();
-    let Some(world) = resolve.worlds.get(world) else { return targets };
+    let Some(world) = resolve.worlds.get(world) else { return Ok(targets) };
     for (key, item) in &world.exports {
         match item {
             WorldItem::Function(func) => targets.push(Target { interface: None, func }),
@@ -183,8 +227,13 @@ pub(super) fn targets(resolve: &Resolve, world: WorldId) -> Vec<Target<'_>> {
             WorldItem::Type { .. } => {}
         }
     }
-    targets.retain(|target| matches!(target.func.kind, wit_parser::FunctionKind::Freestanding));
-    targets
+    let mut ordinary = Vec::with_capacity(targets.len());
+    for target in targets {
+        if target.is_ordinary(outside)? {
+            ordinary.push(target);
+        }
+    }
+    Ok(ordinary)
 }
 
 /// Whether a value of this type is handed over through memory.

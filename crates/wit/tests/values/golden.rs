@@ -3,7 +3,7 @@
 //! A line at the margin is a type; an indented one is an argument and, after `=>`, the value as it
 //! comes out again, or after `=> !` the error. `BLESS=1` writes down what is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::support::mapping;
 use super::types::parse;
@@ -18,8 +18,28 @@ fn answer(ty: &str, argument: &str) -> String {
     }
 }
 
+/// Where a golden file is.
+pub(crate) fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/values/golden").join(name)
+}
+
+/// The types and arguments of a golden file.
+pub(crate) fn cases(name: &str) -> impl Iterator<Item = (String, String)> {
+    let mut ty = String::new();
+    let mut cases = Vec::new();
+    for line in std::fs::read_to_string(path(name)).unwrap().lines() {
+        if line.starts_with(' ') {
+            let argument = line.split("=>").next().unwrap_or_default().trim();
+            cases.push((ty.clone(), argument.to_owned()));
+        } else if !line.is_empty() && !line.starts_with('#') {
+            line.clone_into(&mut ty);
+        }
+    }
+    cases.into_iter()
+}
+
 fn check(name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/values/golden").join(name);
+    let path = path(name);
     let golden = std::fs::read_to_string(&path).unwrap();
     let mut ty = "";
     let mut found = String::new();

@@ -5,7 +5,9 @@
 
 mod bindings;
 mod edges;
+mod formats;
 mod golden;
+mod hostile;
 mod round_trip;
 mod support;
 mod types;

@@ -1,9 +1,13 @@
 //! Values of generated types come back as they went, by every way there is.
 
+use std::collections::BTreeSet;
+
 use crisol_core::{Args, Type, Value};
 use proptest::prelude::{
     Just, ProptestConfig, Strategy, any, prop, prop_assert, prop_assert_eq, proptest,
 };
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use wasmtime::component::Val;
 
 use super::support::{Echo, lifted, mapping};
@@ -66,6 +70,9 @@ proptest! {
         prop_assert_eq!(&mapping.lower_args(Args::Values(args())).unwrap(), std::slice::from_ref(&value));
         prop_assert_eq!(&mapping.lower_serialize(&args()).unwrap(), std::slice::from_ref(&value));
         prop_assert_eq!(&mapping.lower_serialize(&(&out,)).unwrap(), std::slice::from_ref(&value));
+        let packed = rmp_serde::to_vec_named(&(&out,)).unwrap();
+        let mut source = rmp_serde::Deserializer::from_read_ref(&packed);
+        prop_assert_eq!(&mapping.lower(&mut source).unwrap(), std::slice::from_ref(&value));
         let source = Args::source(Value::List(args()));
         prop_assert_eq!(&mapping.lower_args(source).unwrap(), std::slice::from_ref(&value));
 
@@ -118,4 +125,76 @@ proptest! {
         let back = serde_json::to_string(&(lifted(&echo.mapping, answer),)).unwrap();
         prop_assert_eq!(back, text);
     }
+}
+
+/// What a type is made of, by the first word of each part.
+fn kinds(ty: &Type, found: &mut BTreeSet<&'static str>) {
+    let sides = |ok: &Option<Box<Type>>, err: &Option<Box<Type>>| match (ok, err) {
+        (None, None) => "result",
+        (Some(_), None) => "result<T>",
+        (None, Some(_)) => "result<_, E>",
+        (Some(_), Some(_)) => "result<T, E>",
+    };
+    let (kind, parts): (_, Vec<&Type>) = match ty {
+        Type::Bool => ("bool", vec![]),
+        Type::S8 => ("s8", vec![]),
+        Type::U8 => ("u8", vec![]),
+        Type::S16 => ("s16", vec![]),
+        Type::U16 => ("u16", vec![]),
+        Type::S32 => ("s32", vec![]),
+        Type::U32 => ("u32", vec![]),
+        Type::S64 => ("s64", vec![]),
+        Type::U64 => ("u64", vec![]),
+        Type::F32 => ("f32", vec![]),
+        Type::F64 => ("f64", vec![]),
+        Type::Char => ("char", vec![]),
+        Type::String => ("string", vec![]),
+        Type::List(item) if **item == Type::U8 => ("list<u8>", vec![]),
+        Type::List(item) => ("list", vec![item]),
+        Type::FixedList(item, _) if **item == Type::U8 => ("list<u8, N>", vec![]),
+        Type::FixedList(item, _) => ("list<T, N>", vec![item]),
+        Type::Map(key, value) if **key == Type::String => ("map<string, V>", vec![value]),
+        Type::Map(key, value) => ("map", vec![key, value]),
+        Type::Tuple(items) => ("tuple", items.iter().collect()),
+        Type::Record(fields) if fields.len() > 12 => ("long record", vec![]),
+        Type::Record(fields) => ("record", fields.iter().map(|field| &field.ty).collect()),
+        Type::Variant(cases) => ("variant", cases.iter().filter_map(|it| it.ty.as_ref()).collect()),
+        Type::Enum(_) => ("enum", vec![]),
+        Type::Option(some) if matches!(**some, Type::Option(_)) => ("option<option>", vec![some]),
+        Type::Option(some) => ("option", vec![some]),
+        Type::Result { ok, err } => {
+            (sides(ok, err), ok.iter().chain(err).map(|ty| &**ty).collect())
+        }
+        Type::Flags(names) if names.len() > 16 => ("flags of 4 bytes", vec![]),
+        Type::Flags(names) if names.len() > 8 => ("flags of 2 bytes", vec![]),
+        Type::Flags(_) => ("flags", vec![]),
+        other => panic!("a kind of type that nothing here makes: {other}"),
+    };
+    found.insert(kind);
+    for part in parts {
+        kinds(part, found);
+    }
+}
+
+#[test]
+fn every_kind_of_type_is_made() {
+    let mut found = BTreeSet::new();
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..2_000 {
+        kinds(&any_type().new_tree(&mut runner).unwrap().current(), &mut found);
+    }
+    assert_eq!(found.len(), 33, "{found:?}");
+}
+
+/// Components allow 32 flags; the mapping does not mind how many there are.
+#[test]
+fn any_number_of_flags() {
+    let names: Vec<String> = (0..100).map(|at| format!("f{at}")).collect();
+    let mapping = mapping(&Type::Flags(names.clone()));
+    let text = serde_json::to_string(&[[&names[99], &names[0], &names[64]]]).unwrap();
+    let values = mapping.lower_json(text.as_bytes()).unwrap();
+    let flags = ["f0", "f64", "f99"].map(str::to_owned).to_vec();
+    assert_eq!(values, [Val::Flags(flags)]);
+    let out = serde_json::to_string(&lifted(&mapping, values[0].clone())).unwrap();
+    assert_eq!(out, r#"["f0","f64","f99"]"#);
 }

@@ -66,9 +66,9 @@ pub(crate) struct Echo {
 
 impl Echo {
     pub(crate) fn of(item: &Type) -> Self {
-        let mut defs = Vec::new();
-        let name = super::types::declare(item, &mut defs);
-        Self::wit(&format!("{}\necho: func(x: list<{name}>) -> list<{name}>;", defs.join("\n")))
+        let list = Type::List(Box::new(item.clone()));
+        let params = vec![Field { name: "x".to_owned(), ty: list.clone() }];
+        Self::wit(&Signature { params, result: Some(list) }.to_wit("echo"))
     }
 
     pub(crate) fn wit(wit: &str) -> Self {

@@ -128,55 +128,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How WIT itself has to have `ty`: named types are declared on the way, into `defs`.
-pub(crate) fn declare(ty: &Type, defs: &mut Vec<String>) -> String {
-    let body = match ty {
-        Type::List(item) => return format!("list<{}>", declare(item, defs)),
-        Type::FixedList(item, len) => return format!("list<{}, {len}>", declare(item, defs)),
-        Type::Map(key, value) => {
-            return format!("map<{}, {}>", declare(key, defs), declare(value, defs));
-        }
-        Type::Option(some) => return format!("option<{}>", declare(some, defs)),
-        Type::Tuple(items) => {
-            let items: Vec<String> = items.iter().map(|item| declare(item, defs)).collect();
-            return format!("tuple<{}>", items.join(", "));
-        }
-        Type::Result { ok, err } => {
-            let mut side =
-                |ty: &Option<Box<Type>>| ty.as_ref().map_or("_".to_owned(), |ty| declare(ty, defs));
-            return match (side(ok), side(err)) {
-                (ok, err) if (ok.as_str(), err.as_str()) == ("_", "_") => "result".to_owned(),
-                (ok, err) if err == "_" => format!("result<{ok}>"),
-                (ok, err) => format!("result<{ok}, {err}>"),
-            };
-        }
-        Type::Record(fields) => {
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|field| format!("%{}: {}", field.name, declare(&field.ty, defs)))
-                .collect();
-            format!("record @ {{ {} }}", fields.join(", "))
-        }
-        Type::Variant(cases) => {
-            let case = |case: &Case| match &case.ty {
-                Some(ty) => format!("%{}({})", case.name, declare(ty, defs)),
-                None => format!("%{}", case.name),
-            };
-            let cases: Vec<String> = cases.iter().map(case).collect();
-            format!("variant @ {{ {} }}", cases.join(", "))
-        }
-        Type::Enum(names) => format!("enum @ {{ %{} }}", names.join(", %")),
-        Type::Flags(names) => format!("flags @ {{ %{} }}", names.join(", %")),
-        simple => return simple.to_string(),
-    };
-    let name = format!("t{}", defs.len());
-    let end = if body.starts_with("use") { ";" } else { "" };
-    defs.push(format!("{}{end}", body.replacen('@', &name, 1)));
-    name
-}
-
 fn names(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<String>> {
-    let words = ["id", "tag-count", "ok", "some", "is-it-so", "x9", "type"];
+    let words = ["id", "tag-count", "ok", "some", "is-it-so", "x9", "type", "HTTP"];
     prop::collection::vec(0..words.len(), count).prop_map(move |picked| {
         let name = |(at, word): (usize, usize)| format!("{}-n{at}", words[word]);
         picked.into_iter().enumerate().map(name).collect()
@@ -205,7 +158,20 @@ fn scalar() -> BoxedStrategy<Type> {
 }
 
 fn key() -> BoxedStrategy<Type> {
-    prop_oneof![Just(Type::String), Just(Type::U32), Just(Type::S64), Just(Type::Char)].boxed()
+    let keys = [
+        Type::String,
+        Type::Char,
+        Type::Bool,
+        Type::S8,
+        Type::U8,
+        Type::S16,
+        Type::U16,
+        Type::S32,
+        Type::U32,
+        Type::S64,
+        Type::U64,
+    ];
+    prop::sample::select(keys.to_vec()).boxed()
 }
 
 /// Any type of WIT.

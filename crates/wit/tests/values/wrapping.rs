@@ -160,6 +160,112 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
+fn what_no_plain_value_can_be_passed_to_is_named() {
+    let module = r#"(module (memory (export "memory") 1) (func (export "f") (param i32)))"#;
+    refused(
+        module,
+        Some("f: func(x: stream<u8>);"),
+        "f",
+        &expect![
+            "`wit` declares `f`, but parameter 1 (x) is a stream, which has no plain value to call it with"
+        ],
+    );
+    refused(
+        module,
+        Some("record r { a: list<future<u8>> } f: func(x: r);"),
+        "f",
+        &expect![
+            "`wit` declares `f`, but parameter 1 (x).a[] is a future, which has no plain value to call it with"
+        ],
+    );
+    refused(
+        module,
+        Some("resource r; f: func(x: tuple<option<borrow<r>>>);"),
+        "f",
+        &expect![
+            "`wit` declares `f`, but parameter 1 (x).0 is a borrowed resource, which has no plain value to call it with"
+        ],
+    );
+    refused(
+        module,
+        Some("resource r; f: func(x: u32) -> result<r>;"),
+        "f",
+        &expect![
+            "`wit` declares `f`, but the result.ok is a resource, which has no plain value to call it with"
+        ],
+    );
+    refused(
+        module,
+        Some("interface i { resource r { get: func() -> u32; } } f: func(x: u32);"),
+        "f",
+        &expect![
+            "`wit` declares `[method]r.get`, a function of a resource, whose handles have no plain value: declare plain functions instead"
+        ],
+    );
+    refused(
+        module,
+        Some("interface i { resource r { constructor(); } }"),
+        "f",
+        &expect![
+            "`wit` declares `[constructor]r`, a function of a resource, whose handles have no plain value: declare plain functions instead"
+        ],
+    );
+    refused(
+        module,
+        Some("f: async func(x: u32);"),
+        "f",
+        &expect![
+            "`wit` declares `f`, an async function: a module's export runs to its end, so write `func` without `async`"
+        ],
+    );
+    let flags: Vec<String> = (0..33).map(|at| format!("flag-{at}")).collect();
+    let flags = format!("flags many {{ {} }} f: func(x: list<many>);", flags.join(", "));
+    refused(
+        module,
+        Some(&flags),
+        "f",
+        &expect![
+            "`wit` declares `f`, but parameter 1 (x)[] is a set of 33 flags, and components allow 32"
+        ],
+    );
+}
+
+#[test]
+fn more_parameters_than_a_component_hands_over_are_explained() {
+    let module = format!(
+        "(module (func (export \"f\") (param {}) (result i64) i64.const 1))",
+        "i32 ".repeat(17)
+    );
+    refused(
+        &module,
+        None,
+        "f",
+        &expect![
+            "the export `f` takes 17 parameters, and a component hands over 16 at most by themselves: have it take one pointer (i32) to all of them in memory, and declare the 17 in `wit`"
+        ],
+    );
+    let params: Vec<String> = (0..17).map(|at| format!("p{at}: s32")).collect();
+    let wit = format!("f: func({}) -> s64;", params.join(", "));
+    refused(
+        &module,
+        Some(&wit),
+        "f",
+        &expect![
+            "the export `f` is (i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> i64, but `f: func(p0: s32, p1: s32, p2: s32, p3: s32, p4: s32, p5: s32, p6: s32, p7: s32, p8: s32, p9: s32, p10: s32, p11: s32, p12: s32, p13: s32, p14: s32, p15: s32, p16: s32) -> s64` needs (i32) -> i64"
+        ],
+    );
+    let sixteen = parse_text(&module.replacen("i32 ", "", 1), None).unwrap();
+    assert_eq!(call(&sixteen, None, "f", &["f"], &vec![Val::S32(0); 16]), Val::S64(1));
+    // As the message says: one pointer, to all of them.
+    let pointer = r#"(module (memory (export "memory") 1)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 64)
+        (func (export "f") (param i32) (result i64)
+            (i64.extend_i32_s (i32.load offset=64 (local.get 0)))))"#;
+    let args: Vec<Val> = (0..17).map(Val::S32).collect();
+    assert_eq!(call(&self::module(pointer), Some(&wit), "f", &["f"], &args), Val::S64(16));
+}
+
+#[test]
 fn errors_in_wit_point_into_the_text() {
     refused(
         MODULE,

@@ -1,0 +1,290 @@
+//! From any Rust value that is `Serialize`, by its type: no text and no tree in between.
+
+mod fields;
+mod items;
+
+use crisol_core::Value;
+use serde::Serialize;
+use serde::de::value::Error;
+use serde::ser::{Error as _, Serializer};
+use wasmtime::component::Val;
+
+use super::build::{OneOf, complete, some};
+use super::{Run, scalar};
+use crate::error::{Found, Mismatch, Segment};
+use crate::names::kebab;
+use crate::shape::Shape;
+use fields::Fields;
+use items::Items;
+
+/// All of `args`, by `arguments`, which is the root of a plan.
+pub(crate) fn lower<T: Serialize + ?Sized>(
+    arguments: &Shape,
+    run: &Run,
+    args: &T,
+) -> Result<Val, Error> {
+    args.serialize(Lower { shape: arguments, run })
+}
+
+/// Methods that hand a single value to one function, whatever its width.
+macro_rules! integers {
+    ($($method:ident $ty:ty => $wide:ty),* $(,)?) => {$(
+        fn $method(self, v: $ty) -> Result<Self::Ok, Error> {
+            self.integer(<$wide>::from(v))
+        }
+    )*};
+}
+
+/// A value to be written as `shape`.
+#[derive(Clone, Copy)]
+struct Lower<'p> {
+    shape: &'p Shape,
+    run: &'p Run,
+}
+
+impl<'p> Lower<'p> {
+    fn of(self, shape: &'p Shape) -> Self {
+        Self { shape, run: self.run }
+    }
+
+    fn done<T>(self, value: Result<T, Mismatch>) -> Result<T, Error> {
+        value.map_err(|mismatch| Error::custom(self.run.note(mismatch)))
+    }
+
+    fn inside<T>(
+        self,
+        value: Result<T, Error>,
+        segment: impl FnOnce() -> Segment,
+    ) -> Result<T, Error> {
+        if value.is_err() {
+            self.run.came_from(segment());
+        }
+        value
+    }
+
+    fn integer<N: scalar::Integer>(self, number: N) -> Result<Val, Error> {
+        self.done(scalar::integer(self.shape, number))
+    }
+
+    /// The shape under an option that is not marked, and whether there was one.
+    fn bare(self) -> (Self, bool) {
+        match self.shape {
+            Shape::Option(option) if !option.marked => (self.of(&option.some), true),
+            _ => (self, false),
+        }
+    }
+
+    /// The case that a Rust enum calls `name`, with the shape of its payload.
+    fn case(self, name: &'static str) -> Result<Case<'p>, Error> {
+        let (to, optional) = self.bare();
+        let found = || Mismatch::of(self.shape, Found::Case(name.to_owned()));
+        let cases = self.done(OneOf::of(to.shape).ok_or_else(found))?;
+        // Bindings generators and plain derives name cases as Rust does: `NotFound` for `not-found`.
+        let at = cases.find(name).or_else(|error| cases.find(&kebab(name)).map_err(|_| error));
+        let at = self.done(at)?;
+        Ok(Case { cases, at, optional })
+    }
+
+    /// The payload of a case that has none: null or unit.
+    fn nothing<T: Serialize + ?Sized>(self, case: Case<'p>, value: &T) -> Result<(), Error> {
+        let found = match Value::from_serialize(value).map_err(Error::custom)? {
+            Value::Null => return Ok(()),
+            found => Found::value(&found),
+        };
+        self.done(Err(case.cases.unexpected_payload(case.at, found)))
+    }
+
+    /// Text that names something: a field, a flag.
+    fn name<T: Serialize + ?Sized>(self, what: &str, value: &T) -> Result<String, Error> {
+        match Value::from_serialize(value).map_err(Error::custom)? {
+            Value::Text(name) => Ok(name),
+            found => {
+                let found = Found::value(&found);
+                self.done(Err(Mismatch::Type { expected: what.to_owned(), found }))
+            }
+        }
+    }
+
+    fn null(self) -> Result<Val, Error> {
+        match self.shape {
+            Shape::Arguments(params) => complete(params, Vec::new())
+                .map_err(|error| Error::custom(self.run.note_whole(error))),
+            _ => self.done(scalar::null(self.shape)),
+        }
+    }
+
+    fn payload(self, case: Case<'p>, found: Found) -> Result<Self, Error> {
+        let unexpected = || case.cases.unexpected_payload(case.at, found);
+        Ok(self.of(self.done(case.cases.payload(case.at).ok_or_else(unexpected))?))
+    }
+}
+
+/// A case that was found, to be wrapped around its payload.
+#[derive(Clone, Copy)]
+struct Case<'p> {
+    cases: OneOf<'p>,
+    at: usize,
+    optional: bool,
+}
+
+impl Case<'_> {
+    fn wrap(self, payload: Option<Val>) -> Val {
+        wrap(self.cases.build(self.at, payload), self.optional)
+    }
+
+    fn segment(self) -> Segment {
+        Segment::Name(self.cases.name(self.at).to_owned())
+    }
+}
+
+fn wrap(value: Val, optional: bool) -> Val {
+    if optional { some(value) } else { value }
+}
+
+impl<'p> Serializer for Lower<'p> {
+    type Ok = Val;
+    type Error = Error;
+    type SerializeSeq = Items<'p>;
+    type SerializeTuple = Items<'p>;
+    type SerializeTupleStruct = Items<'p>;
+    type SerializeTupleVariant = Items<'p>;
+    type SerializeMap = Fields<'p>;
+    type SerializeStruct = Fields<'p>;
+    type SerializeStructVariant = Fields<'p>;
+
+    integers! {
+        serialize_i8 i8 => i64, serialize_i16 i16 => i64, serialize_i32 i32 => i64,
+        serialize_i64 i64 => i64, serialize_u8 u8 => u64, serialize_u16 u16 => u64,
+        serialize_u32 u32 => u64, serialize_u64 u64 => u64, serialize_i128 i128 => i128,
+        serialize_u128 u128 => u128,
+    }
+
+    fn serialize_bool(self, v: bool) -> Result<Val, Error> {
+        self.done(scalar::boolean(self.shape, v))
+    }
+
+    fn serialize_f32(self, v: f32) -> Result<Val, Error> {
+        self.serialize_f64(v.into())
+    }
+
+    fn serialize_f64(self, v: f64) -> Result<Val, Error> {
+        self.done(scalar::float(self.shape, v))
+    }
+
+    fn serialize_char(self, v: char) -> Result<Val, Error> {
+        self.serialize_str(v.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, v: &str) -> Result<Val, Error> {
+        self.done(scalar::text(self.shape, v, true))
+    }
+
+    fn serialize_bytes(self, v: &[u8]) -> Result<Val, Error> {
+        self.done(scalar::bytes(self.shape, v))
+    }
+
+    fn serialize_none(self) -> Result<Val, Error> {
+        self.null()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Val, Error> {
+        match self.shape {
+            Shape::Option(option) => value.serialize(self.of(&option.some)).map(some),
+            _ => value.serialize(self),
+        }
+    }
+
+    fn serialize_unit(self) -> Result<Val, Error> {
+        self.null()
+    }
+
+    fn serialize_unit_struct(self, _name: &'static str) -> Result<Val, Error> {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        case: &'static str,
+    ) -> Result<Val, Error> {
+        match self.bare().0.shape {
+            Shape::String => self.serialize_str(case),
+            _ => {
+                let case = self.case(case)?;
+                let value = self.done(case.cases.bare_at(case.at))?;
+                Ok(wrap(value, case.optional))
+            }
+        }
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        value: &T,
+    ) -> Result<Val, Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        _index: u32,
+        case: &'static str,
+        value: &T,
+    ) -> Result<Val, Error> {
+        let case = self.case(case)?;
+        if case.cases.payload(case.at).is_none() {
+            self.nothing(case, value)?;
+            return Ok(case.wrap(None));
+        }
+        let payload = value.serialize(self.payload(case, Found::Null)?);
+        Ok(case.wrap(Some(self.inside(payload, || case.segment())?)))
+    }
+
+    fn serialize_seq(self, len: Option<usize>) -> Result<Items<'p>, Error> {
+        self.items(len)
+    }
+
+    fn serialize_tuple(self, len: usize) -> Result<Items<'p>, Error> {
+        self.items(Some(len))
+    }
+
+    fn serialize_tuple_struct(self, _name: &'static str, len: usize) -> Result<Items<'p>, Error> {
+        self.items(Some(len))
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        case: &'static str,
+        len: usize,
+    ) -> Result<Items<'p>, Error> {
+        let case = self.case(case)?;
+        let items = self.payload(case, Found::List)?.items(Some(len));
+        let items = self.inside(items, || case.segment())?;
+        Ok(items.of_case(case))
+    }
+
+    fn serialize_map(self, _len: Option<usize>) -> Result<Fields<'p>, Error> {
+        self.fields()
+    }
+
+    fn serialize_struct(self, _name: &'static str, _len: usize) -> Result<Fields<'p>, Error> {
+        self.fields()
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        case: &'static str,
+        _len: usize,
+    ) -> Result<Fields<'p>, Error> {
+        let case = self.case(case)?;
+        let fields = self.payload(case, Found::Map)?.fields();
+        let fields = self.inside(fields, || case.segment())?;
+        Ok(fields.of_case(case))
+    }
+}

@@ -1,0 +1,144 @@
+//! Whether a module has what its WIT needs: core types, memory, an allocator, imports.
+
+use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME;
+use wasmparser::{FuncType, ValType};
+use wit_parser::abi::{AbiVariant, WasmType};
+use wit_parser::{Resolve, WorldId};
+
+use super::WrapError;
+use super::module::{Outside, Shown};
+use super::wit::{self, Target};
+
+/// Whether the export is of the core type that its WIT comes to, and the module has what that needs.
+pub(super) fn check_type(
+    outside: &Outside,
+    resolve: &Resolve,
+    target: &Target<'_>,
+    export: &str,
+) -> Result<(), WrapError> {
+    let func = target.func;
+    let abi = resolve.wasm_signature(AbiVariant::GuestExport, func);
+    let params: Vec<ValType> = abi.params.iter().copied().map(core_type).collect();
+    let results: Vec<ValType> = abi.results.iter().copied().map(core_type).collect();
+    let found: Option<&FuncType> = outside.function(export).map(|(_, ty)| ty);
+    if let Some(found) = found
+        && (found.params() != params || found.results() != results)
+    {
+        return Err(WrapError::CoreType {
+            export: export.to_owned(),
+            found: Shown(found.params(), found.results()).to_string(),
+            wit: shown(resolve, func),
+            expected: Shown(&params, &results).to_string(),
+        });
+    }
+    let takes = func.params.iter().any(|param| wit::has_pointers(resolve, &param.ty));
+    let gives = func.result.iter().any(|ty| wit::has_pointers(resolve, ty));
+    let missing =
+        |why, export| WrapError::MissingSupport { function: func.name.clone(), why, export };
+    let why = match (takes, abi.indirect_params, gives, abi.retptr) {
+        (true, ..) => "takes strings or lists",
+        (_, true, ..) => "takes more than 16 core values",
+        (_, _, true, _) => "gives strings or lists",
+        (_, _, _, true) => "gives more than one core value",
+        _ => return Ok(()),
+    };
+    if !outside.has_memory() {
+        return Err(missing(why, "its memory as `memory`"));
+    }
+    if (takes || abi.indirect_params) && !outside.has_realloc() {
+        let export = "`cabi_realloc` (i32, i32, i32, i32) -> i32, which allocates: \
+                      (old pointer, old size, alignment, new size) -> pointer";
+        return Err(missing(why, export));
+    }
+    Ok(())
+}
+
+fn core_type(ty: WasmType) -> ValType {
+    match ty {
+        WasmType::I32 | WasmType::Pointer | WasmType::Length => ValType::I32,
+        WasmType::I64 | WasmType::PointerOrI64 => ValType::I64,
+        WasmType::F32 => ValType::F32,
+        WasmType::F64 => ValType::F64,
+    }
+}
+
+/// The function for a message: `add-two: func(a: s32, b: s32) -> s32`, types shortened to their names.
+fn shown(resolve: &Resolve, func: &wit_parser::Function) -> String {
+    let name = |ty: &wit_parser::Type| type_name(resolve, ty);
+    let params: Vec<String> =
+        func.params.iter().map(|param| format!("{}: {}", param.name, name(&param.ty))).collect();
+    let result = func.result.as_ref().map(|ty| format!(" -> {}", name(ty))).unwrap_or_default();
+    format!("{}: func({}){result}", func.name, params.join(", "))
+}
+
+fn type_name(resolve: &Resolve, ty: &wit_parser::Type) -> String {
+    use wit_parser::{Type, TypeDefKind};
+    let id = match ty {
+        Type::Id(id) => *id,
+        Type::Bool => return "bool".to_owned(),
+        Type::Char => return "char".to_owned(),
+        Type::String => return "string".to_owned(),
+        Type::ErrorContext => return "error-context".to_owned(),
+        number => return format!("{number:?}").to_lowercase(),
+    };
+    let Some(def) = resolve.types.get(id) else { return "…".to_owned() };
+    if let Some(name) = &def.name {
+        return name.clone();
+    }
+    match &def.kind {
+        TypeDefKind::List(item) => format!("list<{}>", type_name(resolve, item)),
+        TypeDefKind::Option(some) => format!("option<{}>", type_name(resolve, some)),
+        TypeDefKind::Tuple(tuple) => {
+            let items: Vec<String> =
+                tuple.types.iter().map(|item| type_name(resolve, item)).collect();
+            format!("tuple<{}>", items.join(", "))
+        }
+        kind => kind.as_str().to_owned(),
+    }
+}
+
+/// Whether something provides every import.
+pub(super) fn check_imports(
+    outside: &Outside,
+    resolve: &Resolve,
+    world: WorldId,
+) -> Result<(), WrapError> {
+    if outside.has_metadata {
+        return Ok(());
+    }
+    let declared: Vec<String> = resolve
+        .worlds
+        .get(world)
+        .into_iter()
+        .flat_map(|world| world.imports.keys())
+        .map(|key| resolve.name_world_key(key))
+        .collect();
+    for import in &outside.imports {
+        let module = import.module.as_str();
+        let provided = module == WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME
+            || module == "$root"
+            || module.starts_with('[')
+            || module.starts_with("cm32p2")
+            || declared.iter().any(|name| name == module);
+        if !provided {
+            let hint = match module {
+                "wasi_unstable" => {
+                    "an interface older than WASI preview 1: build it with a newer toolchain"
+                }
+                "env" => {
+                    "which is left over from linking: link what it is missing, or declare it as \
+                     an import of a world in `wit`"
+                }
+                _ => {
+                    "which `wit` does not declare: import it in a world there, or build without it"
+                }
+            };
+            return Err(WrapError::UnknownImport {
+                module: import.module.clone(),
+                name: import.name.clone(),
+                hint,
+            });
+        }
+    }
+    Ok(())
+}

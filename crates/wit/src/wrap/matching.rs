@@ -1,0 +1,136 @@
+//! Which export of a module is which function of the WIT.
+
+use wit_parser::{Resolve, WorldId};
+
+use super::WrapError;
+use super::check::check_type;
+use super::module::{Outside, Shown};
+use super::wit::{self, Target};
+use crate::error::nearest;
+use crate::names::kebab;
+
+/// Finds every function of the world among the exports; `(export, name the encoder looks for)`. With
+/// `chosen` the world has one function, and that is its export.
+pub(super) fn matched(
+    outside: &Outside,
+    resolve: &Resolve,
+    world: WorldId,
+    chosen: Option<&str>,
+) -> Result<Vec<(String, String)>, WrapError> {
+    let targets = wit::targets(outside, resolve, world)?;
+    let mut names = Vec::with_capacity(targets.len());
+    for target in &targets {
+        let wanted = target.core_name();
+        let candidates = candidates(target, &targets);
+        let found = match chosen {
+            Some(export) => Some(export),
+            None => find(outside, &candidates)?,
+        };
+        let Some(export) = found else {
+            // What the module was built with may declare it already, under a name of its own.
+            if outside.has_metadata {
+                continue;
+            }
+            let looked = candidates.iter().filter(|name| !name.starts_with("cm32p2"));
+            let looked: Vec<String> = looked.map(|name| format!("`{name}`")).collect();
+            let wanted = format!("a function {}", looked.join(" or "));
+            return Err(missing(outside, wanted, &target.func.name));
+        };
+        check_type(outside, resolve, target, export)?;
+        if export.starts_with("cm32p2") {
+            continue;
+        }
+        if let Some(post) = post_return(outside, export, &wanted) {
+            names.push((post.to_owned(), format!("cabi_post_{wanted}")));
+        }
+        names.push((export.to_owned(), wanted.into_owned()));
+    }
+    Ok(names)
+}
+
+/// The one export that is called `name` or folds to the same; `None` when there is none.
+pub(super) fn find<'o>(
+    outside: &'o Outside,
+    names: &[String],
+) -> Result<Option<&'o str>, WrapError> {
+    for name in names {
+        if let Some((export, _)) = outside.function(name) {
+            return Ok(Some(&export.name));
+        }
+    }
+    for name in names {
+        let folded = kebab(name);
+        let same = |export: &str| !export.starts_with("cabi_") && kebab(export) == folded;
+        let found: Vec<&str> = outside
+            .functions()
+            .map(|(export, _)| export.name.as_str())
+            .filter(|name| same(name))
+            .collect();
+        match found.as_slice() {
+            [] => {}
+            [one] => return Ok(Some(one)),
+            many => {
+                let found = many.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+                return Err(WrapError::Ambiguous { wanted: name.clone(), found: found.join(", ") });
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The names that a module may export `target` under, best first.
+fn candidates(target: &Target<'_>, all: &[Target<'_>]) -> Vec<String> {
+    let name = &target.func.name;
+    let Some(interface) = &target.interface else {
+        return vec![name.clone(), format!("cm32p2||{name}")];
+    };
+    let short = interface.rsplit('/').next().unwrap_or(interface);
+    let short = short.split('@').next().unwrap_or(short);
+    let mut names = vec![
+        format!("{interface}#{name}"),
+        format!("cm32p2|{interface}|{name}"),
+        format!("{short}#{name}"),
+    ];
+    // A bare name will do where only one function has it.
+    if all.iter().filter(|other| other.func.name == *name).count() == 1 {
+        names.push(name.clone());
+    }
+    names
+}
+
+/// The export that frees what `export` gave back, by whichever spelling.
+fn post_return<'o>(outside: &'o Outside, export: &str, wanted: &str) -> Option<&'o str> {
+    let post = |name: &'o str| Some((name, name.strip_prefix("cabi_post_")?));
+    let posts = outside.functions().filter_map(|(export, _)| post(&export.name));
+    posts
+        .filter(|(_, of)| *of == export || *of == wanted || kebab(of) == kebab(wanted))
+        .map(|(name, _)| name)
+        .next()
+}
+
+pub(super) fn missing(outside: &Outside, wanted: String, name: &str) -> WrapError {
+    let names: Vec<String> = outside.functions().map(|(export, _)| export.name.clone()).collect();
+    let hint = match nearest(name, &names) {
+        Some(near) => format!("did you mean `{near}`? {}", listed(outside)),
+        None => listed(outside),
+    };
+    WrapError::MissingFunction { wanted, hint }
+}
+
+/// The exports for a message: all that a person may have meant, with their core types.
+fn listed(outside: &Outside) -> String {
+    let own = |name: &str| !name.starts_with("cabi_") && !name.starts_with("cm32p2");
+    let list: Vec<String> = outside
+        .functions()
+        .filter(|(export, _)| own(&export.name))
+        .map(|(export, ty)| format!("`{}` {}", export.name, Shown(ty.params(), ty.results())))
+        .collect();
+    match list.len() {
+        0 => "it exports no function".to_owned(),
+        1..=12 => format!("it exports {}", list.join(", ")),
+        more => {
+            let shown = list.get(..12).unwrap_or_default().join(", ");
+            format!("it exports {shown} and {} more", more - 12)
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What a megabyte of arguments may come to in memory, over the types that make the most of it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
+
+#[path = "values/types.rs"]
+#[expect(dead_code, reason = "types at random are for the other tests")]
+mod types;
+
+use crisol_core::{Field, Signature};
+use crisol_wit::Mapping;
+
+const MEGABYTE: usize = 1 << 20;
+
+/// Bytes at the peak for each byte of the arguments. The most is a list of lists of one item each in
+/// MessagePack: two bytes, which are two values and room for more.
+const PER_BYTE: u64 = 110;
+
+/// Of fields that are left out: what any call may have, and what each record adds to it, which may be
+/// a byte long.
+const LEFT_OUT: u64 = (64 << 20) + 256 * MEGABYTE as u64;
+
+const TYPES: [(&str, &str, u64); 24] = [
+    ("list<u8>", "1", 0),
+    ("list<list<u8>>", "\"1111111111111111\"", 0),
+    ("list<bool>", "true", 0),
+    ("list<string>", "\"\"", 0),
+    ("list<string>", "\"12345678901234567890\"", 0),
+    ("list<option<u8>>", "null", 0),
+    ("list<option<option<option<u8>>>>", "{\"some\":{\"some\":1}}", 0),
+    ("list<enum { a }>", "\"a\"", 0),
+    ("list<variant { a, b(u8) }>", "\"a\"", 0),
+    ("list<variant { a, b(u8) }>", "{\"b\":1}", 0),
+    ("list<result>", "\"ok\"", 0),
+    ("list<result<result<u8>>>", "{\"ok\":{\"ok\":1}}", 0),
+    ("list<tuple<u8>>", "[1]", 0),
+    ("list<tuple<tuple<tuple<u8>>>>", "[[[1]]]", 0),
+    ("list<list<bool, 1>>", "[true]", 0),
+    ("list<list<string>>", "[]", 0),
+    ("list<list<list<list<u8>>>>", "[[[1]]]", 0),
+    ("list<list<list<list<u8>>>>", "[[[]]]", 0),
+    ("list<flags { a, b, c, d, e, f, g, h, i, j, k, l }>", "[\"a\"]", 0),
+    ("list<map<string, u8>>", "{\"\":1}", 0),
+    ("list<map<u8, u8>>", "[[1,1]]", 0),
+    ("list<record { a: u8, b: u8, c: u8 }>", "{\"c\":1,\"b\":1,\"a\":1}", 0),
+    ("list<record { a: option<u8> }>", "{}", LEFT_OUT),
+    (
+        "list<record { a: option<u8>, b: option<u8>, c: option<u8>, d: option<u8>, \
+         e: option<u8>, f: option<u8>, g: option<u8>, h: option<u8>, long-name: option<u8> }>",
+        "{}",
+        LEFT_OUT,
+    ),
+];
+
+fn mapping(ty: &str) -> Mapping {
+    let params = vec![Field { name: "x".to_owned(), ty: types::parse(ty) }];
+    Mapping::from_signature(Signature { params, result: None }).unwrap()
+}
+
+/// Holds the most that `lower` has at once against what `size` bytes of arguments may take.
+fn measure(name: &str, size: usize, extra: u64, lower: impl FnOnce() -> bool) {
+    let mut is_taken = false;
+    let allocated = allocation_counter::measure(|| is_taken = lower());
+    let most = PER_BYTE * size as u64 + extra;
+    assert!(
+        allocated.bytes_max <= most,
+        "{name}: {} bytes for {size} (taken: {is_taken})",
+        allocated.bytes_max
+    );
+    assert!(is_taken || extra > 0, "{name} is refused");
+}
+
+#[test]
+fn a_megabyte_of_json_does_not_make_a_gigabyte() {
+    for (ty, item, extra) in TYPES {
+        let mapping = mapping(ty);
+        let count = MEGABYTE / (item.len() + 1);
+        let text = format!("[[{}]]", vec![item; count].join(","));
+        measure(&format!("{ty} {item}"), text.len(), extra, || {
+            mapping.lower_json(text.as_bytes()).is_ok()
+        });
+    }
+}
+
+#[test]
+fn a_megabyte_of_messagepack_does_not_make_a_gigabyte() {
+    for (ty, item, extra) in TYPES {
+        let mapping = mapping(ty);
+        let item = serde_json::from_str::<serde_json::Value>(item).unwrap();
+        let packed = rmp_serde::to_vec_named(&item).unwrap();
+        let count = MEGABYTE / packed.len();
+        // One argument, an array of `count`.
+        let mut bytes = vec![0x91, 0xdd];
+        bytes.extend(u32::try_from(count).unwrap().to_be_bytes());
+        bytes.extend(packed.repeat(count));
+        measure(&format!("{ty} {item} packed"), bytes.len(), extra, || {
+            mapping.lower(&mut rmp_serde::Deserializer::from_read_ref(&bytes)).is_ok()
+        });
+    }
+}
+
+#[test]
+fn rust_values_come_to_what_their_json_would() {
+    for (ty, item, extra) in TYPES {
+        let mapping = mapping(ty);
+        let count = MEGABYTE / (item.len() + 1);
+        let item = serde_json::from_str::<serde_json::Value>(item).unwrap();
+        let args = [vec![item; count]];
+        measure(&format!("{ty} serialized"), MEGABYTE, extra, || {
+            mapping.lower_serialize(&args).is_ok()
+        });
+    }
+}
+
+/// A size that is claimed and not sent is no memory, however deep the claims go.
+#[test]
+fn claims_are_not_memory() {
+    let mapping = mapping("list<list<list<list<list<list<list<list<string>>>>>>>>");
+    let mut bytes = vec![0x91];
+    for _ in 0..8 {
+        bytes.extend([0xdd, 0xff, 0xff, 0xff, 0xff]);
+    }
+    let allocated = allocation_counter::measure(|| {
+        assert!(mapping.lower(&mut rmp_serde::Deserializer::from_read_ref(&bytes)).is_err());
+    });
+    assert!(allocated.bytes_max < 1 << 20, "{} bytes", allocated.bytes_max);
+}
