@@ -133,7 +133,7 @@ impl<'s> Source<'s> {
             NodeType::ResultOk => Found::Case("ok".to_owned()),
             NodeType::ResultErr => Found::Case("err".to_owned()),
             NodeType::VariantWithPayload => {
-                Found::case(node.as_variant(self.text).map_or("", |(case, _)| case.as_ref()))
+                Found::case(node.as_variant(self.text).map_or("", |(case, _)| case))
             }
         }
     }
