@@ -25,27 +25,38 @@ const MAX_FOLDERS: usize = 64;
 /// Names of index files.
 const INDEX: [&str; 3] = ["_index.yaml", "_index.yml", "_index.json"];
 
-/// Where the files are.
-#[derive(Debug)]
-pub(crate) enum Files {
-    Disk(Dir),
-    Memory(BTreeMap<String, Arc<str>>),
+/// Texts by their path from the app's folder.
+pub(crate) type Texts = BTreeMap<String, Arc<str>>;
+
+/// Files to be read, in memory before disk.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    memory: Arc<Texts>,
+    disk: Option<Dir>,
 }
 
 impl Files {
     pub(crate) fn open(dir: &Path) -> std::io::Result<Self> {
-        Dir::open_ambient_dir(dir, ambient_authority()).map(Self::Disk)
+        Self::default().over(dir)
+    }
+
+    pub(crate) fn in_memory(memory: Arc<Texts>) -> Self {
+        Self { memory, ..Self::default() }
+    }
+
+    /// Reads what is not in memory below a folder.
+    pub(crate) fn over(mut self, dir: &Path) -> std::io::Result<Self> {
+        self.disk = Some(Dir::open_ambient_dir(dir, ambient_authority())?);
+        Ok(self)
     }
 
     /// The index files, in the order of their paths, and the folders that could not be searched.
     pub(crate) fn indexes(&self) -> (Vec<String>, Vec<Report>) {
         let mut found = Vec::new();
         let mut reports = Vec::new();
-        match self {
-            Self::Memory(files) => {
-                found.extend(files.keys().filter(|path| is_index(path)).cloned())
-            }
-            Self::Disk(root) => search(root, "", 0, &mut found, &mut reports),
+        match &self.disk {
+            None => found.extend(self.memory.keys().filter(|path| is_index(path)).cloned()),
+            Some(root) => search(root, "", 0, &mut found, &mut reports),
         }
         found.sort();
         (found, reports)
@@ -62,14 +73,11 @@ impl Files {
             };
             Unread { rule: Rule::TOO_LARGE, why: over }
         };
-        let root = match self {
-            Self::Memory(files) => {
-                let text = files.get(path).ok_or_else(|| fail("no such file"))?;
-                let fits = text.len() as u64 <= max.min(left);
-                return if fits { Ok(text.as_bytes().to_vec()) } else { Err(large()) };
-            }
-            Self::Disk(root) => root,
-        };
+        if let Some(text) = self.memory.get(path) {
+            let fits = text.len() as u64 <= max.min(left);
+            return if fits { Ok(text.as_bytes().to_vec()) } else { Err(large()) };
+        }
+        let root = self.disk.as_ref().ok_or_else(|| fail("no such file"))?;
         // Looking first keeps a FIFO from being waited for.
         let meta = root.metadata(path).map_err(|error| fail(&plain(&error)))?;
         if !meta.is_file() {

@@ -8,6 +8,7 @@
 //! exported or a `hash` right is for those to say who open the module, and they say it through
 //! [`Problems::at`].
 
+mod change;
 mod decode;
 mod entry;
 mod files;
@@ -27,6 +28,7 @@ mod suggest;
 mod values;
 mod yaml;
 
+pub use change::Changes;
 pub use json_schema::json_schema;
 pub use kind::KindName;
 pub use kinds::{

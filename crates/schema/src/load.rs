@@ -1,14 +1,15 @@
 //! Loading: files to drafts, drafts to entries, entries to a linked registry.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use crisol_core::{EntryId, Namespace, Value};
 
+use crate::change::Layer;
 use crate::decode::{Cx, Link};
 use crate::entry::{self, Draft};
-use crate::files::{Files, MAX_INDEX, plain, strip_bom};
+use crate::files::{Files, MAX_INDEX, Texts, plain, strip_bom};
 use crate::kind::KindName;
 use crate::kinds::{self, Body, Code, Kind};
 use crate::link;
@@ -39,7 +40,7 @@ use crate::yaml;
 pub struct Loader {
     default_namespace: Option<Namespace>,
     overrides: Vec<String>,
-    files: BTreeMap<String, Arc<str>>,
+    files: Texts,
     /// Whether hashes are to be written, so that bad ones are no problem.
     pinning: bool,
 }
@@ -104,17 +105,7 @@ impl Loader {
     /// All that is wrong, warnings too, when one thing or more is: there is never a part of an app.
     pub fn load(&self, dir: impl AsRef<Path>) -> Result<App, Problems> {
         let dir = dir.as_ref();
-        match Files::open(dir) {
-            Ok(files) => self.run(&files),
-            Err(error) => {
-                let message = format!("cannot open the app `{}`: {}", dir.display(), plain(&error));
-                let report = Report::error(Rule::IO, message)
-                    .help("name a folder with an `_index.yaml` in it");
-                let mut sink = Sink::default();
-                sink.push(None, None, None, report);
-                Err(sink.into_problems(&Arc::default()))
-            }
-        }
+        self.run(Files::open(dir).map_err(|error| not_opened(dir, &error))?)
     }
 
     /// Reads the files given with [`Loader::file`], and nothing else.
@@ -122,7 +113,7 @@ impl Loader {
     /// # Errors
     /// As [`Loader::load`].
     pub fn load_files(&self) -> Result<App, Problems> {
-        self.run(&Files::Memory(self.files.clone()))
+        self.run(Files::in_memory(Arc::new(self.files.clone())))
     }
 
     /// Every entry of an app that has a `hash`, whether it is right, wrong or missing. Reads no wasm file.
@@ -136,14 +127,36 @@ impl Loader {
         Ok(pins(&app.registry))
     }
 
-    fn run(&self, files: &Files) -> Result<App, Problems> {
-        let mut loading = Loading::new(files);
+    fn run(&self, files: Files) -> Result<App, Problems> {
+        let (indexes, unread) = files.indexes();
+        let layers = [files];
+        let mut loading = Loading::new(&layers, indexes.iter().map(|path| (0, path.clone())));
+        if indexes.is_empty() && unread.is_empty() {
+            let report = Report::error(Rule::NO_INDEX, "the app has no index file")
+                .help("add an `_index.yaml` with `namespace:` and `entries:`");
+            loading.sink.push(None, None, None, report);
+        }
+        unread.into_iter().for_each(|report| loading.sink.push(None, None, None, report));
         loading.read(self.default_namespace.as_ref());
         if self.pinning {
             loading.drafts.iter_mut().for_each(Draft::blank_hash);
         }
+        let mut app = self.finish(loading, &HashSet::new())?;
+        let files = Arc::new(app.registry.sources.files_of(0));
+        app.registry.layers = vec![Layer { indexes, files, hidden: HashSet::new() }];
+        Ok(app)
+    }
+
+    /// From drafts to the app. Overrides of `gone` entries have no effect.
+    pub(crate) fn finish(
+        &self,
+        mut loading: Loading<'_>,
+        gone: &HashSet<EntryId>,
+    ) -> Result<App, Problems> {
+        loading.drop_duplicates();
         overrides::apply(
             &self.overrides,
+            gone,
             &mut loading.drafts,
             &mut loading.sink,
             &mut loading.sources,
@@ -151,45 +164,61 @@ impl Loader {
         loading.decode();
         loading.finish()
     }
+
+    pub(crate) fn namespace(&self) -> Option<&Namespace> {
+        self.default_namespace.as_ref()
+    }
+}
+
+/// The problem of an app whose folder is not to be had.
+pub(crate) fn not_opened(dir: &Path, error: &std::io::Error) -> Problems {
+    let message = format!("cannot open the app `{}`: {}", dir.display(), plain(error));
+    let report = Report::error(Rule::IO, message).help("name a folder with an `_index.yaml` in it");
+    let mut sink = Sink::default();
+    sink.push(None, None, None, report);
+    sink.into_problems(&Arc::default())
 }
 
 /// What is known while an app loads.
-struct Loading<'f> {
-    files: &'f Files,
+pub(crate) struct Loading<'f> {
+    /// The files of each layer.
+    layers: &'f [Files],
     sources: Sources,
-    sink: Sink,
-    /// Paths of the index files.
-    indexes: Vec<String>,
-    drafts: Vec<Draft>,
+    pub(crate) sink: Sink,
+    /// The index files: of which layer, and their paths.
+    indexes: Vec<(usize, String)>,
+    pub(crate) drafts: Vec<Draft>,
     links: Vec<Link>,
     entries: BTreeMap<EntryId, Entry>,
 }
 
 impl<'f> Loading<'f> {
-    fn new(files: &'f Files) -> Self {
-        let (indexes, unread) = files.indexes();
-        let mut sink = Sink::default();
-        if indexes.is_empty() && unread.is_empty() {
-            let report = Report::error(Rule::NO_INDEX, "the app has no index file")
-                .help("add an `_index.yaml` with `namespace:` and `entries:`");
-            sink.push(None, None, None, report);
-        }
-        unread.into_iter().for_each(|report| sink.push(None, None, None, report));
+    pub(crate) fn new(
+        layers: &'f [Files],
+        indexes: impl IntoIterator<Item = (usize, String)>,
+    ) -> Self {
         Self {
-            files,
+            layers,
             sources: Sources::default(),
-            sink,
-            indexes,
+            sink: Sink::default(),
+            indexes: indexes.into_iter().collect(),
             drafts: Vec::new(),
             links: Vec::new(),
             entries: BTreeMap::new(),
         }
     }
 
+    /// The layer that a draft stands in.
+    pub(crate) fn layer_of(&self, draft: &Draft) -> usize {
+        self.indexes.get(draft.file).map_or(0, |(layer, _)| *layer)
+    }
+
     /// Reads every index file into drafts.
-    fn read(&mut self, default: Option<&Namespace>) {
-        for (file, path) in self.indexes.iter().enumerate() {
-            let bytes = match self.files.read(path, MAX_INDEX, &self.sources) {
+    pub(crate) fn read(&mut self, default: Option<&Namespace>) {
+        for (file, (layer, path)) in self.indexes.iter().enumerate() {
+            let Some(files) = self.layers.get(*layer) else { continue };
+            self.sources.turn_to(*layer);
+            let bytes = match files.read(path, MAX_INDEX, &self.sources) {
                 Ok(bytes) => bytes,
                 Err(unread) => {
                     self.sink.push(None, None, None, unread.of_index(path));
@@ -210,7 +239,7 @@ impl<'f> Loading<'f> {
             let mut cx = Cx {
                 sink: &mut self.sink,
                 sources: &mut self.sources,
-                files: self.files,
+                files,
                 links: &mut self.links,
                 file: path,
                 namespace: stand_in,
@@ -220,7 +249,6 @@ impl<'f> Loading<'f> {
             };
             self.drafts.extend(entry::drafts(&root, file, default, &mut cx));
         }
-        self.drop_duplicates();
     }
 
     /// Keeps the first of each id; the fields of the others are still checked.
@@ -244,12 +272,15 @@ impl<'f> Loading<'f> {
     fn decode(&mut self) {
         for draft in &self.drafts {
             let Some(kind) = draft.kind else { continue };
+            let Some((layer, file)) = self.indexes.get(draft.file) else { continue };
+            let Some(files) = self.layers.get(*layer) else { continue };
+            self.sources.turn_to(*layer);
             let mut cx = Cx {
                 sink: &mut self.sink,
                 sources: &mut self.sources,
-                files: self.files,
+                files,
                 links: &mut self.links,
-                file: self.indexes.get(draft.file).map_or("", String::as_str),
+                file,
                 namespace: draft.namespace.clone(),
                 entry: draft.id.clone(),
                 what: format!("`{kind}`"),
@@ -290,7 +321,7 @@ impl<'f> Loading<'f> {
         if problems.errors() > 0 {
             return Err(problems);
         }
-        let registry = Registry { entries: self.entries, origins, sources };
+        let registry = Registry { entries: self.entries, origins, sources, layers: Vec::new() };
         Ok(App { registry, warnings: problems })
     }
 }

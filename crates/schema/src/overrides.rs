@@ -1,6 +1,6 @@
 //! `--set ns:entry:path=value`: one field of one entry, from the command line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crisol_core::EntryId;
@@ -12,9 +12,10 @@ use crate::source::{Sources, Span};
 use crate::suggest;
 use crate::yaml::{self, Data, Node, Pair, Scalar, Style, quote};
 
-/// Puts each override into the draft that it names.
+/// Puts each override into the draft that it names, if that is not `gone`.
 pub(crate) fn apply(
     texts: &[String],
+    gone: &HashSet<EntryId>,
     drafts: &mut [Draft],
     sink: &mut Sink,
     sources: &mut Sources,
@@ -33,6 +34,9 @@ pub(crate) fn apply(
         let put = Override::parse(text, source, sink).and_then(|one| {
             let draft = by_id.get(one.id).and_then(|&at| drafts.get_mut(at));
             let Some(draft) = draft else {
+                if gone.contains(one.id) {
+                    return Ok(());
+                }
                 return Err(unknown_entry(one.id, &by_id, one.span(0, one.id.len())));
             };
             one.put(draft)

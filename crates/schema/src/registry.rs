@@ -8,6 +8,7 @@ use crisol_core::{EntryId, Value};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use crate::change::Layer;
 use crate::kinds::{HttpEndpoint, HttpRouter, HttpStatic, Kind, Parent};
 use crate::locate;
 use crate::problems::Problems;
@@ -54,6 +55,8 @@ pub struct Registry {
     pub(crate) entries: BTreeMap<EntryId, Entry>,
     pub(crate) origins: HashMap<EntryId, Origin>,
     pub(crate) sources: Arc<Sources>,
+    /// What it was read from.
+    pub(crate) layers: Vec<Layer>,
 }
 
 impl Registry {
@@ -114,14 +117,14 @@ impl Registry {
         let Some(node) = locate::exact(origin, field) else { return Some(origin.head) };
         let file = self.get(id.as_str()).and_then(|entry| entry.kind.source_file(field));
         Some(match file {
-            Some(file) => self.in_file(file, offset).unwrap_or(node.span),
+            Some(file) => self.in_file(origin, file, offset).unwrap_or(node.span),
             None => locate::inside(&self.sources, node, offset),
         })
     }
 
-    fn in_file(&self, file: &Path, offset: usize) -> Option<Span> {
+    fn in_file(&self, origin: &Origin, file: &Path, offset: usize) -> Option<Span> {
         let file = file.to_string_lossy().replace('\\', "/");
-        let source = *self.sources.file(&file)?.as_ref().ok()?;
+        let source = self.sources.beside(origin.head.source, &file)?;
         let at = u32::try_from(offset).ok()?;
         Some(Span { source, start: at, end: at.saturating_add(1) })
     }

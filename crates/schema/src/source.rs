@@ -1,6 +1,6 @@
 //! The texts that problems point into, and places in them. Knows lines and columns, not YAML.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -137,9 +137,11 @@ impl Source {
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     list: Vec<Source>,
-    /// Files by path: which text each is, or why it cannot be read. However many entries name a file, it
-    /// is read once and held once.
-    files: HashMap<String, Result<u32, Unread>>,
+    /// Files of each layer by path: which text each is, or why it cannot be read. However many entries name
+    /// a file, it is read once and held once.
+    files: Vec<HashMap<String, Result<u32, Unread>>>,
+    /// The layer that is being read.
+    layer: usize,
     /// Bytes of all files.
     bytes: u64,
 }
@@ -163,13 +165,44 @@ impl Sources {
     pub(crate) fn add_file(&mut self, path: &str, text: Arc<str>) -> u32 {
         self.bytes += text.len() as u64;
         let source = self.add(path, text);
-        self.files.insert(path.to_owned(), Ok(source));
+        self.note(path, Ok(source));
         source
+    }
+
+    /// From here on, files are those of a layer: of an app, or of a change to it.
+    pub(crate) fn turn_to(&mut self, layer: usize) {
+        self.layer = layer;
+    }
+
+    fn note(&mut self, path: &str, read: Result<u32, Unread>) {
+        if self.files.len() <= self.layer {
+            self.files.resize_with(self.layer + 1, HashMap::new);
+        }
+        if let Some(files) = self.files.get_mut(self.layer) {
+            files.insert(path.to_owned(), read);
+        }
+    }
+
+    /// The texts of a layer's files.
+    pub(crate) fn files_of(&self, layer: usize) -> BTreeMap<String, Arc<str>> {
+        let files = self.files.get(layer).into_iter().flatten();
+        let text = |(path, read): (&String, &Result<u32, Unread>)| {
+            let source = self.get(*read.as_ref().ok()?)?;
+            Some((path.clone(), Arc::clone(&source.text)))
+        };
+        files.filter_map(text).collect()
+    }
+
+    /// The file of a path in the layer of another file: a search, for those who are about to report.
+    pub(crate) fn beside(&self, source: u32, path: &str) -> Option<u32> {
+        let is_there = |read: &Result<u32, Unread>| read.as_ref().is_ok_and(|&at| at == source);
+        let files = self.files.iter().find(|files| files.values().any(is_there))?;
+        files.get(path)?.as_ref().ok().copied()
     }
 
     /// Notes that a file cannot be read.
     pub(crate) fn add_unread(&mut self, path: &str, unread: Unread) {
-        self.files.insert(path.to_owned(), Err(unread));
+        self.note(path, Err(unread));
     }
 
     pub(crate) fn get(&self, source: u32) -> Option<&Source> {
@@ -178,7 +211,7 @@ impl Sources {
 
     /// A file that was read already, or could not be.
     pub(crate) fn file(&self, path: &str) -> Option<&Result<u32, Unread>> {
-        self.files.get(path)
+        self.files.get(self.layer)?.get(path)
     }
 
     /// How many bytes of files there are.

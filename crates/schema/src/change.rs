@@ -1,0 +1,181 @@
+//! Changes to an app that has loaded, and the layers of text that a changed app is made of.
+//!
+//! A registry remembers the texts it was read from: the *layers*. The first has the files of the app, each
+//! change adds one. A changed app is read anew from all of its layers, so that it is by construction what a
+//! fresh load of the same texts would give, with the same problems.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use crisol_core::EntryId;
+
+use crate::files::{Files, Texts};
+use crate::load::{Loader, Loading, not_opened};
+use crate::problems::{Problems, Report, Rule};
+use crate::registry::{App, Registry};
+use crate::suggest;
+
+/// Entries to add, replace and remove: all of it or none.
+///
+/// ```
+/// let app = crisol_schema::Loader::new()
+///     .file("_index.yaml", "{namespace: n, entries: [{name: a, kind: env.storage.os}]}")
+///     .load_files()?;
+/// let changes = crisol_schema::Changes::new()
+///     .remove("n:a".parse()?)
+///     .put("{namespace: n, entries: [{name: b, kind: env.storage.memory}]}");
+/// let changed = crisol_schema::Loader::new().change(&app.registry, &changes, None)?;
+/// assert!(changed.registry.get("n:b").is_some() && changed.registry.get("n:a").is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "changes do nothing until they are applied"]
+pub struct Changes {
+    pub(crate) indexes: Vec<String>,
+    pub(crate) files: Texts,
+    pub(crate) removed: Vec<EntryId>,
+}
+
+impl Changes {
+    /// No changes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts the entries of an index file into the app: each replaces the entry of its id, or is new.
+    /// What is wrong with the text is reported in `change.yaml`.
+    pub fn put(self, text: impl Into<Arc<str>>) -> Self {
+        let name = match self.indexes.len() {
+            0 => "change.yaml".to_owned(),
+            more => format!("change-{}.yaml", more + 1),
+        };
+        self.put_as(name, text)
+    }
+
+    /// As [`Changes::put`], with a path from the app's folder that problems name, and that `file://`
+    /// sources are relative to. No such file needs to exist.
+    pub fn put_as(mut self, path: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
+        let path = path.into();
+        self.files.insert(path.clone(), text.into());
+        if !self.indexes.contains(&path) {
+            self.indexes.push(path);
+        }
+        self
+    }
+
+    /// A file that the entries put here name as `file://`: it is taken before the one on disk.
+    pub fn file(mut self, path: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
+        self.files.insert(path.into(), text.into());
+        self
+    }
+
+    /// Takes an entry out of the app. One that is put in by the same changes is replaced.
+    pub fn remove(mut self, id: EntryId) -> Self {
+        self.removed.push(id);
+        self
+    }
+
+    /// Whether nothing is to be done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.indexes.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// Texts that entries of an app were read from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Layer {
+    /// The index files, in order.
+    pub(crate) indexes: Vec<String>,
+    /// Every text: the index files and what they name as `file://`.
+    pub(crate) files: Arc<Texts>,
+    /// Entries of these texts that a later layer replaced or removed.
+    pub(crate) hidden: HashSet<EntryId>,
+}
+
+impl Loader {
+    /// The app that `registry` becomes by changes: what it was read from, read again with the changes on
+    /// top. `dir` is where `file://` sources of the entries put in are read from when the changes have no
+    /// such file; the sources of all other entries stay as they were read.
+    ///
+    /// The loader's namespace and overrides apply. Overrides of removed entries have no effect.
+    ///
+    /// # Errors
+    /// As [`Loader::load`]: all that is wrong with the changed app.
+    pub fn change(
+        &self,
+        registry: &Registry,
+        changes: &Changes,
+        dir: Option<&Path>,
+    ) -> Result<App, Problems> {
+        let mut layers = registry.layers.clone();
+        let mut files: Vec<Files> =
+            layers.iter().map(|layer| Files::in_memory(Arc::clone(&layer.files))).collect();
+        let (indexes, texts) = (changes.indexes.clone(), Arc::new(changes.files.clone()));
+        let own = Files::in_memory(Arc::clone(&texts));
+        files.push(match dir {
+            Some(dir) => own.over(dir).map_err(|error| not_opened(dir, &error))?,
+            None => own,
+        });
+        layers.push(Layer { indexes, files: texts, hidden: HashSet::new() });
+
+        let at = |(at, layer): (usize, &Layer)| {
+            layer.indexes.iter().map(move |path| (at, path.clone())).collect::<Vec<_>>()
+        };
+        let mut loading = Loading::new(&files, layers.iter().enumerate().flat_map(at));
+        loading.read(self.namespace());
+        let live = hide(&mut loading, &mut layers, &changes.removed);
+        let gone = layers.iter().flat_map(|layer| layer.hidden.iter().cloned()).collect();
+        let mut app = self.finish(loading, &gone)?;
+        // Each layer keeps just those texts that its entries were read from.
+        let texts = |at| Arc::new(app.registry.sources.files_of(at));
+        let kept = layers.into_iter().enumerate().zip(live).filter(|(_, live)| *live);
+        app.registry.layers =
+            kept.map(|((at, layer), _)| Layer { files: texts(at), ..layer }).collect();
+        Ok(app)
+    }
+}
+
+/// Takes the drafts away that the last layer replaces or removes, and notes it; tells of each layer whether
+/// any of its entries is left.
+fn hide(loading: &mut Loading<'_>, layers: &mut [Layer], removed: &[EntryId]) -> Vec<bool> {
+    let last = layers.len() - 1;
+    let mut drafts = Vec::new();
+    let all = std::mem::take(&mut loading.drafts);
+    let (own, old): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|draft| loading.layer_of(draft) == last);
+    let put: HashSet<EntryId> = own.iter().filter_map(|draft| draft.id.clone()).collect();
+    let mut unknown: HashSet<&EntryId> = removed.iter().filter(|id| !put.contains(*id)).collect();
+    let taken: HashSet<&EntryId> = put.iter().chain(removed).collect();
+    let mut live = vec![false; layers.len()];
+    for draft in old {
+        let at = loading.layer_of(&draft);
+        let (Some(id), Some(layer)) = (&draft.id, layers.get_mut(at)) else { continue };
+        if layer.hidden.contains(id) {
+            continue;
+        }
+        if taken.contains(id) {
+            unknown.remove(id);
+            layer.hidden.insert(id.clone());
+            continue;
+        }
+        live[at] = true;
+        drafts.push(draft);
+    }
+    live[last] = !own.is_empty();
+    drafts.extend(own);
+    let known = drafts.iter().filter_map(|draft| draft.id.as_ref()).map(EntryId::as_str);
+    let known: Vec<&str> = known.collect();
+    for id in removed.iter().filter(|id| unknown.contains(id)) {
+        let report =
+            Report::error(Rule::DANGLING_REFERENCE, format!("there is no entry `{id}` to remove"));
+        let report = match suggest::nearest(id.as_str(), known.iter().copied()) {
+            Some(near) => report.help(format!("did you mean `{near}`?")),
+            None => report.help("leave it out: it is not in the app"),
+        };
+        loading.sink.push(None, Some(id.clone()), None, report);
+    }
+    loading.drafts = drafts;
+    live
+}
