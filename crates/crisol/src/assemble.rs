@@ -12,7 +12,7 @@ use crisol_schema::Transport;
 use crisol_schema::{
     Code, Imports, Kind, Method, Problems, Process, Registry, Report, Rule, SourceText, Wasi,
 };
-use crisol_wasi::{EnvSource, Folders, FsSource, Plan, Variables};
+use crisol_wasi::{EnvSource, FsSource, Plan};
 
 use crate::adapter::{self, Callee, Instances};
 use crate::builder::Defaults;
@@ -20,7 +20,10 @@ use crate::callable::Callable;
 use crate::code::{self, BAD_CODE, Fault, chain};
 use crate::command::Command;
 use crate::function::Function;
+use crate::generation::Generation;
 use crate::lua::LuaFunction;
+use crate::unchanged::Before;
+use crate::world::{OwnSources, World};
 
 /// A method that is no export of the code, or cannot be called.
 const BAD_METHOD: Rule = Rule::new("bad-method");
@@ -37,6 +40,9 @@ pub(crate) struct Assembly<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) defaults: Defaults,
     pub(crate) strict_imports: bool,
+    pub(crate) own: &'a OwnSources,
+    /// The generation whose functions are taken over where nothing has changed.
+    pub(crate) before: Option<&'a Generation>,
 }
 
 /// What a registry comes to.
@@ -46,6 +52,8 @@ pub(crate) struct Assembled {
     pub(crate) functions: HashMap<EntryId, Callable>,
     /// What runs to its end, in the order of ids.
     pub(crate) commands: Vec<Arc<Command>>,
+    /// What guests see of the outside.
+    pub(crate) world: World,
     /// What is served over HTTP.
     #[cfg(feature = "http")]
     pub(crate) site: crate::http::Site,
@@ -54,10 +62,27 @@ pub(crate) struct Assembled {
     pub(crate) proxies: HashMap<EntryId, Arc<crate::http::Proxy>>,
 }
 
-/// The registry's own sources of what guests see.
-struct Sources {
-    folders: Folders,
-    variables: Arc<dyn EnvSource>,
+/// What an entry is assembled from beside itself.
+struct Sources<'a> {
+    world: &'a World,
+    before: Option<Before<'a>>,
+}
+
+impl<'a> Sources<'a> {
+    fn folders(&self) -> &dyn FsSource {
+        self.world.folders()
+    }
+
+    fn env(&self) -> Arc<dyn EnvSource> {
+        self.world.env()
+    }
+
+    /// What there was of an entry, when nothing about it has changed.
+    fn kept<T>(&self, id: &EntryId, find: impl FnOnce(&'a Generation) -> Option<T>) -> Option<T> {
+        let before = self.before.as_ref()?;
+        let found = find(before.generation)?;
+        before.is_unchanged(id).then_some(found)
+    }
 }
 
 /// What functions and processes have in common.
@@ -77,13 +102,18 @@ impl Assembly<'_> {
     /// that come back is an error, what comes with it is not whole and is not to be served.
     pub(crate) fn run(&self, app: Option<&Path>) -> (Assembled, Problems) {
         let mut problems = Problems::new();
-        let (folders, failed) = Folders::open(self.registry, app);
+        let before = self.before.map(Generation::world);
+        let (world, failed) = World::open(self.registry, app, self.own, before);
         for (id, error) in failed {
             let report = Report::error(BAD_FOLDER, chain(&error));
             problems.at(self.registry, &id, "directory", report);
         }
-        let variables = Arc::new(Variables::new(self.registry, app));
-        let sources = Sources { folders, variables };
+        let before = self.before.map(|generation| Before {
+            generation,
+            registry: self.registry,
+            world: &world,
+        });
+        let sources = Sources { world: &world, before };
         let mut assembled = Assembled::default();
         for entry in self.registry {
             let one = match &entry.kind {
@@ -98,6 +128,24 @@ impl Assembly<'_> {
                         wasi: &function.wasi,
                         limits: &function.limits,
                     };
+                    #[cfg(feature = "http")]
+                    if let Some(proxy) = sources.kept(&entry.id, |old| old.proxy(&entry.id))
+                        && code::verify_file(guest.code, sources.folders()).is_ok()
+                    {
+                        self.compare_imports(&guest, &proxy.imports, &mut problems);
+                        assembled.proxies.insert(entry.id.clone(), proxy);
+                        continue;
+                    }
+                    if let Some(Callable::Wasm(kept)) =
+                        sources.kept(&entry.id, |old| old.callable(&entry.id))
+                        && code::verify_file(guest.code, sources.folders()).is_ok()
+                    {
+                        self.compare_imports(&guest, kept.linked.imports(), &mut problems);
+                        assembled
+                            .functions
+                            .insert(entry.id.clone(), Callable::Wasm(Arc::clone(kept)));
+                        continue;
+                    }
                     self.compile(&guest, &sources).and_then(|compiled| {
                         let guest = (&guest, &compiled);
                         #[cfg(feature = "http")]
@@ -131,7 +179,13 @@ impl Assembly<'_> {
                         Ok(None)
                     })
                 }
-                Kind::LuaFunction(function) => self.lua(&entry.id, function),
+                Kind::LuaFunction(function) => {
+                    let kept = sources.kept(&entry.id, |old| old.callable(&entry.id));
+                    kept.map_or_else(
+                        || self.lua(&entry.id, function),
+                        |kept| Ok(Some(kept.clone())),
+                    )
+                }
                 #[cfg(not(feature = "http"))]
                 Kind::HttpService(_)
                 | Kind::HttpRouter(_)
@@ -154,10 +208,11 @@ impl Assembly<'_> {
         }
         #[cfg(feature = "http")]
         {
-            let (site, found) = crate::http::assemble(self.registry, &sources.folders, &assembled);
+            let (site, found) = crate::http::assemble(self.registry, sources.folders(), &assembled);
             assembled.site = site;
             problems.append(found);
         }
+        assembled.world = world;
         (assembled, problems)
     }
 
@@ -188,7 +243,7 @@ impl Assembly<'_> {
         &self,
         (guest, compiled): (&Guest<'_>, &Compiled),
         pool: &crisol_schema::Pool,
-        sources: &Sources,
+        sources: &Sources<'_>,
         problems: &mut Problems,
     ) -> Result<Function, Fault> {
         let (linked, plan) = self.load((guest, compiled), sources, problems)?;
@@ -199,6 +254,7 @@ impl Assembly<'_> {
         let undeclared = undeclared(linked.imports());
         Ok(Function {
             id: guest.id.clone(),
+            linked: linked.clone(),
             mapping,
             undeclared,
             plan: Arc::clone(&plan),
@@ -215,7 +271,7 @@ impl Assembly<'_> {
         &self,
         code: (&Guest<'_>, &Compiled),
         process: &Process,
-        sources: &Sources,
+        sources: &Sources<'_>,
         problems: &mut Problems,
     ) -> Result<Command, Fault> {
         let (linked, plan) = self.load(code, sources, problems)?;
@@ -239,7 +295,7 @@ impl Assembly<'_> {
         &self,
         (guest, compiled): (&Guest<'_>, &Compiled),
         pool: &crisol_schema::Pool,
-        sources: &Sources,
+        sources: &Sources<'_>,
         problems: &mut Problems,
     ) -> Result<Option<crate::http::Proxy>, Fault> {
         let method = guest.method.as_str();
@@ -254,11 +310,13 @@ impl Assembly<'_> {
         let limits = self.limits(guest.limits);
         let undeclared = undeclared(linked.imports());
         let outgoing = adapter::outgoing(&plan);
+        let imports = linked.imports().to_vec();
         let linked = Callee::Proxy(linked);
         let instances = Instances { linked, plan: Arc::clone(&plan), limits, outgoing };
         Ok(Some(crate::http::Proxy {
             id: guest.id.clone(),
             undeclared,
+            imports,
             plan,
             max_execution: guest.limits.max_execution.unwrap_or(self.defaults.max_execution),
             instances: self.instances(),
@@ -277,7 +335,7 @@ impl Assembly<'_> {
     fn load(
         &self,
         (guest, compiled): (&Guest<'_>, &Compiled),
-        sources: &Sources,
+        sources: &Sources<'_>,
         problems: &mut Problems,
     ) -> Result<(Linked, Plan), Fault> {
         let method = guest.method.as_str();
@@ -287,8 +345,8 @@ impl Assembly<'_> {
         Ok((linked, plan(guest, sources)?))
     }
 
-    fn compile(&self, guest: &Guest<'_>, sources: &Sources) -> Result<Compiled, Fault> {
-        let bytes = code::read(guest.code, &sources.folders)?;
+    fn compile(&self, guest: &Guest<'_>, sources: &Sources<'_>) -> Result<Compiled, Fault> {
+        let bytes = code::read(guest.code, sources.folders())?;
         let component = code::wrap(guest.code, bytes, guest.wit, guest.method.as_str())?;
         let fuel = guest.limits.max_fuel.is_some();
         self.engine.compile(&component, fuel).map_err(|error| {
@@ -335,9 +393,8 @@ fn config(pool: &crisol_schema::Pool) -> Result<crisol_pool::Config, Fault> {
 }
 
 /// What the guest sees of the outside.
-fn plan(guest: &Guest<'_>, sources: &Sources) -> Result<Plan, Fault> {
-    let env = Arc::clone(&sources.variables);
-    let folders: &dyn FsSource = &sources.folders;
+fn plan(guest: &Guest<'_>, sources: &Sources<'_>) -> Result<Plan, Fault> {
+    let (env, folders) = (sources.env(), sources.folders());
     crisol_wasi::resolve(guest.wasi, guest.id, env, folders)
         .map_err(|error| Fault::at("wasi", Report::error(BAD_FOLDER, chain(&error))))
 }

@@ -1,17 +1,17 @@
 //! Setting a runtime up: where the app is, what applies when an entry does not say.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use crisol_core::Namespace;
 use crisol_engine::{Engine, EngineConfig, EngineError, Limits};
-use crisol_schema::{Loader, Problems};
+use crisol_schema::Problems;
+use crisol_wasi::{EnvSource, FsSource};
 
-use crate::assemble::Assembly;
-use crate::generation::Generation;
-use crate::runtime::{Inner, Runtime};
+use crate::runtime::Runtime;
+use crate::settings::Settings;
 
 /// Limits of functions whose entries do not set them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,39 +44,36 @@ pub enum LoadError {
 }
 
 /// Sets a [`Runtime`] up.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[must_use = "a builder does nothing until `load`"]
 pub struct Builder {
-    app: Option<PathBuf>,
-    loader: Loader,
     engine: EngineConfig,
-    defaults: Defaults,
-    strict_imports: bool,
+    settings: Settings,
 }
 
 impl Builder {
     /// The folder of the app. Without one, only files given with [`Builder::file`] are read.
     pub fn app(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.app = Some(dir.into());
+        self.settings.app = Some(dir.into());
         self
     }
 
     /// The namespace of index files that name none.
     pub fn namespace(mut self, namespace: Namespace) -> Self {
-        self.loader = self.loader.default_namespace(namespace);
+        self.settings.loader = self.settings.loader.default_namespace(namespace);
         self
     }
 
     /// An index file, or a file that one names, without a folder on disk: `path` is relative to the
     /// app.
     pub fn file(mut self, path: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
-        self.loader = self.loader.file(path, text);
+        self.settings.loader = self.settings.loader.file(path, text);
         self
     }
 
     /// Overrides one field of one entry: `ns:entry:path=value`.
     pub fn set(mut self, text: impl Into<String>) -> Self {
-        self.loader = self.loader.set(text);
+        self.settings.loader = self.settings.loader.set(text);
         self
     }
 
@@ -88,14 +85,14 @@ impl Builder {
 
     /// Limits of functions whose entries do not set them.
     pub fn defaults(mut self, defaults: Defaults) -> Self {
-        self.defaults = defaults;
+        self.settings.defaults = defaults;
         self
     }
 
     /// Refuses every function that has an import its entry does not declare, as `strict_imports` does
     /// for one.
     pub fn strict_imports(mut self, strict: bool) -> Self {
-        self.strict_imports = strict;
+        self.settings.strict_imports = strict;
         self
     }
 
@@ -105,26 +102,34 @@ impl Builder {
     /// # Errors
     /// All that is wrong with the app: there is never a part of one.
     pub fn load(self) -> Result<Runtime, LoadError> {
-        let loaded = match &self.app {
-            Some(dir) => self.loader.load(dir),
-            None => self.loader.load_files(),
-        };
-        let app = loaded.map_err(LoadError::App)?;
+        let app = self.settings.read()?;
         let engine = Engine::new(self.engine)?;
-        let assembly = Assembly {
-            engine: &engine,
-            registry: &app.registry,
-            defaults: self.defaults,
-            strict_imports: self.strict_imports,
-        };
-        let (assembled, found) = assembly.run(self.app.as_deref());
-        let mut problems = app.warnings;
-        problems.append(found);
-        problems.sort();
-        if problems.errors() > 0 {
-            return Err(LoadError::App(problems));
-        }
-        let generation = Generation::new(1, app.registry, problems, assembled);
-        Ok(Runtime(Arc::new(Inner { current: ArcSwap::new(generation) })))
+        let first = self.settings.generation(&engine, 1, app, None)?;
+        Ok(Runtime::new(engine, self.settings, first))
+    }
+
+    /// Values of `env.variable` entries, from a source of the program's own: it is asked before the
+    /// storages that the app declares. What it answers with [`EnvError::Unknown`](crate::EnvError) is
+    /// looked up as declared.
+    pub fn env_source(mut self, source: impl EnvSource) -> Self {
+        self.settings.own.env = Some(Arc::new(source));
+        self
+    }
+
+    /// Folders of `fs.directory` entries, from a source of the program's own: it is asked before what
+    /// the app declares is opened. What it answers with [`FsError::Unknown`](crate::FsError) is opened
+    /// as declared.
+    pub fn fs_source(mut self, source: impl FsSource) -> Self {
+        self.settings.own.fs = Some(Arc::new(source));
+        self
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("app", &self.settings.app)
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
     }
 }

@@ -49,6 +49,15 @@ impl Callable {
         }
     }
 
+    /// Whether both are the same, pool and all.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Wasm(one), Self::Wasm(two)) => Arc::ptr_eq(one, two),
+            (Self::Lua(one), Self::Lua(two)) => Arc::ptr_eq(one, two),
+            _ => false,
+        }
+    }
+
     /// Makes what its pool begins with.
     pub(crate) async fn warm(&self) -> Result<(), CallError> {
         match self {

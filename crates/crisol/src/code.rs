@@ -60,6 +60,14 @@ pub(crate) fn read(code: &Code, folders: &dyn FsSource) -> Result<Vec<u8>, Fault
     }
 }
 
+/// Checks that the file that an entry names is still the one of its hash.
+pub(crate) fn verify_file(code: &Code, folders: &dyn FsSource) -> Result<(), Fault> {
+    match code {
+        Code::Wat { .. } => Ok(()),
+        Code::Wasm { .. } => read(code, folders).map(drop),
+    }
+}
+
 fn open(fs: &EntryId, path: &std::path::Path, folders: &dyn FsSource) -> Result<Vec<u8>, Fault> {
     let folder = folders.directory(fs);
     folder.and_then(|folder| folder.read(path, MAX_CODE_BYTES)).map_err(|error: FsError| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crisol_core::{CallContext, CallError, EntryId, MAX_DEPTH};
-use crisol_engine::Val;
+use crisol_engine::{Linked, Val};
 use crisol_pool::{Ask, Fate, Pool, Retired};
 use crisol_wasi::Plan;
 use crisol_wit::{Lifted, LowerError, Mapping, Outcome};
@@ -16,6 +16,7 @@ use crate::failure::Ended;
 /// One function, assembled: compiled, linked, pooled, limited.
 pub(crate) struct Function {
     pub(crate) id: EntryId,
+    pub(crate) linked: Linked,
     pub(crate) mapping: Mapping,
     /// The imports that its code has and its entry does not declare, for the error of calling one.
     pub(crate) undeclared: BTreeSet<&'static str>,

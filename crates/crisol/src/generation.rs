@@ -23,6 +23,7 @@ use crate::assemble::Assembled;
 use crate::callable::Callable;
 use crate::command::{Command, CommandNotFound};
 use crate::lua::LuaFunction;
+use crate::world::World;
 
 /// An app as it was loaded or changed at one moment, ready to be called.
 ///
@@ -119,12 +120,13 @@ impl Generation {
     /// See [`Runtime::decisions`](crate::Runtime::decisions).
     #[must_use]
     pub fn decisions(&self, id: &str) -> Option<Vec<Decision>> {
-        Some(self.functions.get(id)?.decisions())
+        Some(self.assembled.functions.get(id)?.decisions())
     }
 
     /// Drains all pools at once.
     pub(crate) async fn drain(&self, grace: Duration) -> Drained {
-        let drains = self.functions.values().map(|function| Box::pin(function.drain(grace)));
+        let drains =
+            self.assembled.functions.values().map(|function| Box::pin(function.drain(grace)));
         let mut drains: Vec<_> = drains.collect();
         let mut sum = Drained::default();
         poll_fn(|cx| {
@@ -192,16 +194,43 @@ impl Generation {
         self.assembled.site.documents()
     }
 
-    /// Makes the first instances of every pool that starts warm.
-    pub(crate) async fn warm(&self) -> Result<(), CallError> {
-        for function in self.assembled.functions.values() {
-            function.warm().await?;
+    /// Makes the first instances of every pool that starts warm, but for those that `before` has too.
+    pub(crate) async fn warm(&self, before: Option<&Self>) -> Result<(), CallError> {
+        for (id, function) in &self.assembled.functions {
+            let old = before.and_then(|before| before.callable(id));
+            if !old.is_some_and(|old| old.is_same(function)) {
+                function.warm().await?;
+            }
         }
         #[cfg(feature = "http")]
-        for proxy in self.assembled.proxies.values() {
-            proxy.warm().await?;
+        for (id, proxy) in &self.assembled.proxies {
+            let old = before.and_then(|before| before.proxy(id));
+            if !old.is_some_and(|old| Arc::ptr_eq(&old, proxy)) {
+                proxy.warm().await?;
+            }
         }
         Ok(())
+    }
+
+    pub(crate) fn callable(&self, id: &EntryId) -> Option<&Callable> {
+        self.assembled.functions.get(id)
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn proxy(&self, id: &EntryId) -> Option<Arc<crate::http::Proxy>> {
+        self.assembled.proxies.get(id).cloned()
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        &self.assembled.world
+    }
+
+    /// Every function with what its pool has done, in the order of ids.
+    pub(crate) fn all_stats(&self) -> Vec<(EntryId, Stats)> {
+        let stats = |(id, function): (&EntryId, &Callable)| (id.clone(), function.stats());
+        let mut all: Vec<_> = self.assembled.functions.iter().map(stats).collect();
+        all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        all
     }
 
     /// Itself, to be handed to what a call runs, so that calls made by it stay in this generation.

@@ -16,6 +16,7 @@ mod adapter;
 mod assemble;
 mod builder;
 mod callable;
+mod change;
 mod code;
 mod command;
 mod failure;
@@ -26,15 +27,19 @@ mod http;
 mod lua;
 mod pin;
 mod runtime;
+mod settings;
+mod unchanged;
+mod world;
 
 pub use builder::{Builder, Defaults, LoadError};
+pub use change::{Applied, ChangeError};
 pub use command::{Command, CommandNotFound, Exit};
 pub use generation::Generation;
 #[cfg(feature = "http")]
 pub use http::{Listening, ServeError, ServeOptions, Serving};
 pub use lua::Script;
 pub use pin::{PinError, Pinned, pin};
-pub use runtime::Runtime;
+pub use runtime::{Runtime, Snapshot};
 
 pub use crisol_core::{
     Args, BoxError, CallContext, CallError, CallId, Caller, EntryId, ErrorKind, Invoke, Namespace,
@@ -44,7 +49,8 @@ pub use crisol_engine::{Allocation, EngineConfig, EngineError};
 pub use crisol_lua::{Failure as ScriptError, Level as LineLevel, Sink as LineSink};
 pub use crisol_pool::strategy::adaptive::{Decision, Reason};
 pub use crisol_pool::{Drained, Retired, Stats};
-pub use crisol_schema::{Color, ListenAddr, Problem, Problems, Severity, json_schema};
+pub use crisol_schema::{Changes, Color, ListenAddr, Problem, Problems, Severity, json_schema};
 #[cfg(feature = "http")]
 pub use crisol_server::{StartError, Stopped};
 pub use crisol_wasi::Stdio;
+pub use crisol_wasi::{Directory, EnvError, EnvSource, FsError, FsSource};

@@ -1,20 +1,23 @@
 //! The runtime: the current generation of an app, and the ways to call it from Rust.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use crisol_core::{Args, CallContext, CallError, EntryId, Invoke, Reply, Signature, Value};
+use crisol_engine::Engine;
 use crisol_pool::strategy::adaptive::Decision;
 use crisol_pool::{Drained, Stats};
+use crisol_wasi::EnvError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::builder::Builder;
 use crate::command::{Command, CommandNotFound};
 use crate::generation::Generation;
+use crate::settings::Settings;
 
 /// An app, loaded and ready to be called. Cloning is a reference count.
 ///
@@ -24,10 +27,50 @@ use crate::generation::Generation;
 pub struct Runtime(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) current: ArcSwap<Generation>,
+    pub(crate) engine: Engine,
+    pub(crate) settings: Settings,
+    current: ArcSwap<Generation>,
+    /// Held by the change that is being made.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// Generations that had been current, while a call is left in them.
+    retired: Mutex<Vec<Weak<Generation>>>,
+}
+
+/// What a runtime has done so far, read at one moment.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The number of the current generation.
+    pub generation: u64,
+    /// Older generations in which calls still run.
+    pub retiring: usize,
+    /// What the pool of each function has done, in the order of ids.
+    pub functions: Vec<(EntryId, Stats)>,
+}
+
+impl Inner {
+    /// Makes a generation the current one.
+    pub(crate) fn replace(&self, old: Arc<Generation>, new: Arc<Generation>) {
+        self.current.store(new);
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.push(Arc::downgrade(&old));
+        // If no call is left in it, it goes here.
+        drop(old);
+        retired.retain(|generation| generation.strong_count() > 0);
+    }
 }
 
 impl Runtime {
+    pub(crate) fn new(engine: Engine, settings: Settings, first: Arc<Generation>) -> Self {
+        Self(Arc::new(Inner {
+            engine,
+            settings,
+            current: ArcSwap::new(first),
+            changing: tokio::sync::Mutex::new(()),
+            retired: Mutex::default(),
+        }))
+    }
+
     /// Begins to set a runtime up.
     pub fn builder() -> Builder {
         Builder::default()
@@ -81,7 +124,7 @@ impl Runtime {
     /// # Errors
     /// When an instance cannot be made: a start function fails, a required variable is missing.
     pub async fn warm(&self) -> Result<(), CallError> {
-        self.generation().warm().await
+        self.generation().warm(None).await
     }
 
     /// What the pool of `id` has done so far.
@@ -124,6 +167,26 @@ impl Runtime {
     /// ([`CallError::Interrupted`]). Resolves when none is left, or after `grace` with their number.
     pub async fn drain(&self, grace: Duration) -> Drained {
         self.generation().drain(grace).await
+    }
+
+    /// What all functions have done so far, for a program's own metrics. A function keeps its numbers
+    /// through changes that do not concern it, and begins anew when it is rebuilt.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let current = self.generation();
+        let retired = self.0.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let retiring = retired.iter().filter(|old| old.strong_count() > 0).count();
+        drop(retired);
+        Snapshot { generation: current.number(), retiring, functions: current.all_stats() }
+    }
+
+    /// Sets the value of an `env.variable`, or removes it with none, in the storage that its entry names.
+    /// The next call sees it; a value in an `env.storage.memory` outlives changes of the app.
+    ///
+    /// # Errors
+    /// When the variable is read only, unknown or in no storage that takes values.
+    pub fn set_variable(&self, id: &EntryId, value: Option<&str>) -> Result<(), EnvError> {
+        self.generation().world().set(id, value)
     }
 
     /// The ids of all functions, in order, as of now.

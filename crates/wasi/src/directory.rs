@@ -100,6 +100,14 @@ impl Directory {
         Arc::clone(&self.dir)
     }
 
+    /// Whether both are handles of one and the same folder, whatever paths they were opened by. Where
+    /// the system does not tell, they are not.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.dir, &other.dir)
+            || matches!((identity(&self.dir), identity(&other.dir)), (Some(a), Some(b)) if a == b)
+    }
+
     pub(crate) fn base(&self) -> &Base {
         &self.base
     }
@@ -199,4 +207,17 @@ fn set_mode(dir: &Dir, mode: Option<u32>) -> io::Result<()> {
 #[cfg(not(unix))]
 fn set_mode(_: &Dir, _: Option<u32>) -> io::Result<()> {
     Ok(())
+}
+
+/// What tells a folder from all others while it is open.
+#[cfg(unix)]
+fn identity(dir: &Dir) -> Option<(u64, u64)> {
+    use cap_std::fs::MetadataExt;
+    let metadata = dir.dir_metadata().ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Dir) -> Option<(u64, u64)> {
+    None
 }

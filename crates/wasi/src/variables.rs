@@ -33,6 +33,7 @@ pub trait EnvSource: Send + Sync + 'static {
 #[derive(Debug, Default)]
 pub struct Variables {
     variables: HashMap<EntryId, Variable>,
+    storages: HashMap<EntryId, Arc<Storage>>,
 }
 
 #[derive(Debug)]
@@ -68,7 +69,14 @@ impl Variables {
     /// shows when a value is asked for.
     #[must_use]
     pub fn new(registry: &Registry, app: Option<&Path>) -> Self {
-        let storages = storages(registry, app);
+        Self::after(&Self::default(), registry, app)
+    }
+
+    /// As [`Variables::new`], for a registry that takes the place of another: values that were written
+    /// to an `env.storage.memory` are still there, and both see what either writes to it.
+    #[must_use]
+    pub fn after(before: &Self, registry: &Registry, app: Option<&Path>) -> Self {
+        let storages = storages(registry, app, before);
         let mut variables = HashMap::new();
         for entry in registry {
             let Kind::EnvVariable(EnvVariable { storage, variable, default, readonly }) =
@@ -86,7 +94,7 @@ impl Variables {
             };
             variables.insert(entry.id.clone(), variable);
         }
-        Self { variables }
+        Self { variables, storages }
     }
 
     /// Writes a value, or removes it with none: in the first of the variable's storages that takes
@@ -186,13 +194,24 @@ impl Storage {
 }
 
 /// Every storage of the registry that has values itself.
-fn storages(registry: &Registry, app: Option<&Path>) -> HashMap<EntryId, Arc<Storage>> {
+fn storages(
+    registry: &Registry,
+    app: Option<&Path>,
+    before: &Variables,
+) -> HashMap<EntryId, Arc<Storage>> {
     let mut root: Option<Directory> = None;
     let mut storages = HashMap::new();
     for entry in registry {
         let Kind::EnvStorage(storage) = &entry.kind else { continue };
         let values = match storage {
-            EnvStorage::Memory => Values::Memory(RwLock::default()),
+            EnvStorage::Memory => {
+                let old = before.storages.get(&entry.id);
+                if let Some(old) = old.filter(|old| matches!(old.values, Values::Memory(_))) {
+                    storages.insert(entry.id.clone(), Arc::clone(old));
+                    continue;
+                }
+                Values::Memory(RwLock::default())
+            }
             EnvStorage::Os => Values::Os,
             EnvStorage::Static { values } => Values::Static(values.clone()),
             EnvStorage::File { path, auto_init, mode } => {

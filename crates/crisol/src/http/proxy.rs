@@ -28,6 +28,7 @@ pub(crate) struct Proxy {
     pub(crate) id: EntryId,
     /// The imports that its code has and its entry does not declare.
     pub(crate) undeclared: BTreeSet<&'static str>,
+    pub(crate) imports: Vec<crisol_engine::Import>,
     pub(crate) plan: Arc<Plan>,
     pub(crate) max_execution: Duration,
     /// Instances that the engine may hold, for the error when there are no more.

@@ -1,0 +1,65 @@
+//! What a runtime was set up with, and how generations are made by it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crisol_engine::Engine;
+use crisol_schema::{App, Changes, Loader};
+
+use crate::assemble::Assembly;
+use crate::builder::{Defaults, LoadError};
+use crate::generation::Generation;
+use crate::world::OwnSources;
+
+/// What stays the same from generation to generation.
+#[derive(Default)]
+pub(crate) struct Settings {
+    pub(crate) app: Option<PathBuf>,
+    pub(crate) loader: Loader,
+    pub(crate) defaults: Defaults,
+    pub(crate) strict_imports: bool,
+    pub(crate) own: OwnSources,
+}
+
+impl Settings {
+    /// Reads the app as a start would.
+    pub(crate) fn read(&self) -> Result<App, LoadError> {
+        let loaded = match &self.app {
+            Some(dir) => self.loader.load(dir),
+            None => self.loader.load_files(),
+        };
+        loaded.map_err(LoadError::App)
+    }
+
+    /// The app that a generation becomes by changes.
+    pub(crate) fn change(&self, old: &Generation, changes: &Changes) -> Result<App, LoadError> {
+        let changed = self.loader.change(old.registry(), changes, self.app.as_deref());
+        changed.map_err(LoadError::App)
+    }
+
+    /// Verifies, compiles and links an app. What has not changed since `before` is taken over from it.
+    pub(crate) fn generation(
+        &self,
+        engine: &Engine,
+        number: u64,
+        app: App,
+        before: Option<&Generation>,
+    ) -> Result<Arc<Generation>, LoadError> {
+        let assembly = Assembly {
+            engine,
+            registry: &app.registry,
+            defaults: self.defaults,
+            strict_imports: self.strict_imports,
+            own: &self.own,
+            before,
+        };
+        let (assembled, found) = assembly.run(self.app.as_deref());
+        let mut problems = app.warnings;
+        problems.append(found);
+        problems.sort();
+        if problems.errors() > 0 {
+            return Err(LoadError::App(problems));
+        }
+        Ok(Generation::new(number, app.registry, problems, assembled))
+    }
+}
