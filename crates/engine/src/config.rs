@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::aot::CodeCache;
 use crate::inspect::CodeLimits;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -32,6 +33,8 @@ pub struct EngineConfig {
     pub max_wasm_stack: usize,
     /// How large code may be that is compiled.
     pub code: CodeLimits,
+    /// Where machine code is kept from one run to the next; nowhere, unless it is set.
+    pub cache: Option<CodeCache>,
 }
 
 impl Default for EngineConfig {
@@ -41,6 +44,7 @@ impl Default for EngineConfig {
             tick: Duration::from_millis(4),
             max_wasm_stack: 512 << 10,
             code: CodeLimits::default(),
+            cache: None,
         }
     }
 }

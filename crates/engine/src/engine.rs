@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wasmtime::component::{Component, Linker};
 
+use crate::aot::{self, Key};
 use crate::bindings;
 use crate::compile::{Cache, Code, CompileError, Compiled, Digest};
 use crate::config::{Allocation, EngineConfig, Flavour};
@@ -121,11 +122,46 @@ impl Engine {
         if let Some(code) = self.0.cache.find((digest, fuel)) {
             return Ok(code);
         }
-        let concurrent = inspect(component, &self.0.config.code)?.concurrent;
+        let (flavour, component) = match self.load_kept(digest, fuel) {
+            Some(kept) => kept,
+            None => self.translate(digest, component, fuel)?,
+        };
+        Ok(self.0.cache.keep((digest, fuel), Code { digest, flavour, component }))
+    }
+
+    /// The code that an earlier run of the program kept on disk.
+    fn load_kept(&self, digest: Digest, fuel: bool) -> Option<(Flavour, Component)> {
+        let cache = self.0.config.cache.as_ref()?;
+        let plain = &self.base(Flavour::PLAIN).ok()?.engine;
+        let trusted = cache.load(plain, Key { digest, fuel })?;
+        let flavour = Flavour { fuel, concurrent: trusted.concurrent };
+        match aot::load(&self.base(flavour).ok()?.engine, &trusted) {
+            Ok(component) => Some((flavour, component)),
+            Err(error) => {
+                tracing::warn!(%digest, ?error, "compiled code on disk is of another engine");
+                None
+            }
+        }
+    }
+
+    fn translate(
+        &self,
+        digest: Digest,
+        bytes: &[u8],
+        fuel: bool,
+    ) -> Result<(Flavour, Component), CompileError> {
+        let concurrent = inspect(bytes, &self.0.config.code)?.concurrent;
         let flavour = Flavour { fuel, concurrent };
         let engine = &self.base(flavour)?.engine;
-        let component = Component::from_binary(engine, component).map_err(CompileError::Invalid)?;
-        Ok(self.0.cache.keep((digest, fuel), Code { digest, flavour, component }))
+        let component = Component::from_binary(engine, bytes).map_err(CompileError::Invalid)?;
+        if let Some(cache) = &self.0.config.cache {
+            let plain = &self.base(Flavour::PLAIN)?.engine;
+            match component.serialize() {
+                Ok(code) => cache.store(plain, Key { digest, fuel }, concurrent, &code),
+                Err(error) => tracing::warn!(%digest, ?error, "compiled code cannot be kept"),
+            }
+        }
+        Ok((flavour, component))
     }
 
     /// Lists every function that a component exports.

@@ -11,6 +11,7 @@
 //! What it does not know: YAML, entries, pools, env and mounts. It takes bytes, a set of interface
 //! names and a finished WASI context, and gives numbers and errors back.
 
+mod aot;
 mod bindings;
 mod compile;
 mod config;
@@ -18,6 +19,7 @@ mod denied;
 mod engine;
 mod exports;
 mod failure;
+mod files;
 mod host;
 mod inspect;
 mod instance;
@@ -29,6 +31,7 @@ mod output;
 mod proxy;
 mod ticker;
 
+pub use aot::CodeCache;
 pub use bindings::interface_of;
 pub use compile::{CompileError, Compiled, Digest};
 pub use config::{Allocation, EngineConfig};

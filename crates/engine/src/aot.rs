@@ -1,0 +1,238 @@
+//! Machine code kept on disk from one run of the program to the next.
+//!
+//! Machine code cannot be told from harmful machine code by looking at it, so a file is taken only when
+//! this user wrote it: it is a regular file of this user, in a folder of this user, and nobody else may
+//! write to either. The digest in front of it tells a file that was damaged or cut short. Whatever is wrong
+//! with a file costs a compilation, and never a call.
+
+use std::fs::{self, File};
+use std::hash::{Hash as _, Hasher};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::Component;
+
+use crate::compile::Digest;
+use crate::files;
+
+/// Where machine code is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeCache {
+    /// A folder for nothing else, made when it is missing. It has to be this user's own, and closed to
+    /// writing by others.
+    pub dir: PathBuf,
+    /// Bytes of all files together. Beyond it those that were not used for longest go.
+    pub max_bytes: u64,
+}
+
+impl CodeCache {
+    /// A cache in `dir`, of at most 1 GiB.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), max_bytes: 1 << 30 }
+    }
+}
+
+/// What a file begins with. The number goes up when what follows it changes.
+const MAGIC: &[u8; 16] = b"crisol code 0001";
+/// The magic, the flavour, and the SHA-256 of the flavour and the code.
+const HEADER: usize = MAGIC.len() + 1 + 32;
+/// How the names of finished files end.
+const EXTENSION: &str = "code";
+/// No larger file is read.
+const LARGEST: u64 = 2 << 30;
+/// A file's date is brought up to now when it is older: it tells what was used last.
+const FRESH: Duration = Duration::from_hours(1);
+/// Unfinished files that are older were left by a program that ended while it wrote them.
+const ABANDONED: Duration = Duration::from_hours(24);
+
+/// Which machine code: of which bytes, for which engine, with instructions counted or not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key {
+    pub(crate) digest: Digest,
+    pub(crate) fuel: bool,
+}
+
+/// Machine code that this program wrote, as far as can be told: its file is this user's alone, and its
+/// digest is right.
+pub(crate) struct Trusted {
+    code: Vec<u8>,
+    /// Whether it is for the engine with concurrency support.
+    pub(crate) concurrent: bool,
+}
+
+impl CodeCache {
+    /// The code that an earlier run kept, if there is any that can be trusted.
+    pub(crate) fn load(&self, engine: &wasmtime::Engine, key: Key) -> Option<Trusted> {
+        let path = self.path(engine, key);
+        match self.read(&path) {
+            Ok(trusted) => Some(trusted),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::warn!(file = %path.display(), %error, "compiled code on disk is not used");
+                None
+            }
+        }
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Trusted> {
+        files::check_dir(&self.dir)?;
+        let mut file = files::open_own(path)?;
+        let length = file.metadata()?.len();
+        if length > LARGEST {
+            return Err(io::Error::other("the file is too large"));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        (&mut file).take(length).read_to_end(&mut bytes)?;
+        let trusted = parse(bytes).ok_or_else(|| io::Error::other("the file is damaged"))?;
+        touch(&file);
+        Ok(trusted)
+    }
+
+    /// Keeps machine code for later runs. That it cannot be kept is no reason to fail.
+    pub(crate) fn store(&self, engine: &wasmtime::Engine, key: Key, concurrent: bool, code: &[u8]) {
+        let path = self.path(engine, key);
+        if let Err(error) = self.write(&path, concurrent, code) {
+            tracing::warn!(file = %path.display(), %error, "compiled code cannot be kept on disk");
+        }
+    }
+
+    fn write(&self, path: &Path, concurrent: bool, code: &[u8]) -> io::Result<()> {
+        files::make_dir(&self.dir)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        let flavour = [u8::from(concurrent)];
+        file.write_all(MAGIC)?;
+        file.write_all(&flavour)?;
+        file.write_all(&seal(&flavour, code))?;
+        file.write_all(code)?;
+        file.persist(path)?;
+        self.evict(path)
+    }
+
+    /// Removes what was not used for longest until the rest is within bounds; never `keep`.
+    fn evict(&self, keep: &Path) -> io::Result<()> {
+        let mut total = 0_u64;
+        let mut old = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            // Somebody else may remove files at the same time.
+            let Ok(metadata) = entry.metadata() else { continue };
+            let (path, used) = (entry.path(), metadata.modified()?);
+            if path.extension().is_none_or(|extension| extension != EXTENSION) {
+                if metadata.is_file() && used.elapsed().is_ok_and(|age| age > ABANDONED) {
+                    let _ = fs::remove_file(&path);
+                }
+                continue;
+            }
+            total = total.saturating_add(metadata.len());
+            if path != keep {
+                old.push((used, metadata.len(), path));
+            }
+        }
+        old.sort_unstable();
+        for (_, length, path) in old {
+            if total <= self.max_bytes {
+                break;
+            }
+            // Whoever has it open reads on.
+            let _ = fs::remove_file(path);
+            total = total.saturating_sub(length);
+        }
+        Ok(())
+    }
+
+    /// The file's name has everything in it that the code depends on but for the flavour of the guest,
+    /// which is a property of the bytes.
+    fn path(&self, engine: &wasmtime::Engine, Key { digest, fuel }: Key) -> PathBuf {
+        let fuel = if fuel { "-fuel" } else { "" };
+        let name = format!("{digest}-{:016x}{fuel}.{EXTENSION}", compatibility(engine));
+        self.dir.join(name)
+    }
+}
+
+/// What code for one engine has in common with code for another that can use it.
+fn compatibility(engine: &wasmtime::Engine) -> u64 {
+    struct Hash(Sha256);
+    impl Hasher for Hash {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+        fn finish(&self) -> u64 {
+            let digest: [u8; 32] = self.0.clone().finalize().into();
+            digest[..8].iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+        }
+    }
+    let mut hash = Hash(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut hash);
+    hash.finish()
+}
+
+fn seal(flavour: &[u8], code: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(flavour).chain_update(code).finalize().into()
+}
+
+fn parse(mut bytes: Vec<u8>) -> Option<Trusted> {
+    let header = bytes.get(..HEADER)?;
+    let (magic, rest) = header.split_at(MAGIC.len());
+    let (flavour, digest) = rest.split_at(1);
+    if magic != MAGIC || seal(flavour, bytes.get(HEADER..)?) != digest {
+        return None;
+    }
+    let concurrent = flavour != [0];
+    bytes.drain(..HEADER);
+    Some(Trusted { code: bytes, concurrent })
+}
+
+fn touch(file: &File) {
+    let now = SystemTime::now();
+    let used = file.metadata().and_then(|metadata| metadata.modified());
+    if used.is_ok_and(|used| now.duration_since(used).is_ok_and(|age| age > FRESH)) {
+        // A file that cannot be touched is evicted earlier, no more.
+        let _ = file.set_modified(now);
+    }
+}
+
+/// Makes a component of machine code that this program wrote earlier.
+///
+/// # Errors
+/// When the code is for an engine that is set up in another way, or of another wasmtime: both are written
+/// in it, and looked at first.
+#[expect(
+    unsafe_code,
+    reason = "wasmtime cannot check machine code; `Trusted` says why it need not"
+)]
+pub(crate) fn load(engine: &wasmtime::Engine, trusted: &Trusted) -> wasmtime::Result<Component> {
+    // SAFETY: `deserialize` is sound for bytes that `Component::serialize` gave and nobody changed. A
+    // `Trusted` is made by `parse` alone, of a file that `files::open_own` opened. So the bytes were written
+    // by a process of this user, into a file that no other user could write to, in a folder where no other
+    // user could put one; a process of this same user could as well have changed this very program. They
+    // begin with our magic and match their digest, so they are whole. They are in our own memory since they
+    // were checked, not mapped from the file, so they cannot change after that. Code of another release of
+    // wasmtime, another configuration or another processor is refused by `deserialize` itself.
+    unsafe { Component::deserialize(engine, &trusted.code) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(flavour: u8, code: &[u8]) -> Vec<u8> {
+        [&MAGIC[..], &[flavour], &seal(&[flavour], code), code].concat()
+    }
+
+    #[test]
+    fn a_whole_file_is_read_and_a_changed_one_never() {
+        let whole = file(1, b"machine code");
+        assert!(parse(whole.clone()).is_some_and(|it| it.concurrent && it.code == b"machine code"));
+        assert!(parse(file(0, b"")).is_some_and(|it| !it.concurrent && it.code.is_empty()));
+        for at in 0..whole.len() {
+            assert!(parse(whole[..at].to_vec()).is_none(), "cut at {at}");
+            for bit in 0..8 {
+                let mut changed = whole.clone();
+                changed[at] ^= 1 << bit;
+                assert!(parse(changed).is_none(), "bit {bit} of byte {at}");
+            }
+        }
+    }
+}

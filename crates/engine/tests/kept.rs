@@ -1,0 +1,185 @@
+//! Machine code on disk: taken when it is whole and this user's own, made again otherwise.
+#![cfg(unix)]
+
+mod support;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crisol_engine::{Allocation, CodeCache, Engine, EngineConfig, Limits, Profile};
+use support::{Tested, wasi};
+use tempfile::TempDir;
+use wasmtime::component::Val;
+
+/// A component whose `f` gives `n`.
+fn gives(n: i32) -> Tested<Vec<u8>> {
+    Ok(wat::parse_str(format!(
+        r#"(component
+            (core module $m (func (export "f") (result i32) (i32.const {n})))
+            (core instance $i (instantiate $m))
+            (func (export "f") (result s32) (canon lift (core func $i "f"))))"#
+    ))?)
+}
+
+fn engine(cache: CodeCache) -> Tested<Engine> {
+    let allocation = Allocation::OnDemand;
+    Ok(Engine::new(EngineConfig { allocation, cache: Some(cache), ..EngineConfig::default() })?)
+}
+
+/// Compiles in an engine of its own, as another run of the program would, and calls `f`.
+async fn run(dir: &Path, bytes: &[u8]) -> Tested<Option<Val>> {
+    let engine = engine(CodeCache::new(dir))?;
+    let compiled = engine.compile(bytes, false)?;
+    let linked = engine.link(&compiled, &Profile::default(), "f")?;
+    let mut instance = linked.instantiate(wasi(), Limits::default(), None).await?;
+    Ok(instance.call(&[], None).await?)
+}
+
+fn files(dir: &Path) -> Tested<Vec<PathBuf>> {
+    let entries = fs::read_dir(dir)?.map(|entry| entry.map(|entry| entry.path()));
+    Ok(entries.collect::<Result<_, _>>()?)
+}
+
+fn only(dir: &Path) -> Tested<PathBuf> {
+    match files(dir)?.as_slice() {
+        [file] => Ok(file.clone()),
+        other => Err(format!("expected one file, found {other:?}").into()),
+    }
+}
+
+/// Puts the code of `f = 2` under the name of that of `f = 1`: what then answers tells which was run.
+async fn swapped() -> Tested<(TempDir, Vec<u8>, PathBuf)> {
+    let (dir, other) = (TempDir::new()?, TempDir::new()?);
+    let bytes = gives(1)?;
+    run(dir.path(), &bytes).await?;
+    run(other.path(), &gives(2)?).await?;
+    let file = only(dir.path())?;
+    fs::copy(only(other.path())?, &file)?;
+    Ok((dir, bytes, file))
+}
+
+#[tokio::test]
+async fn code_is_kept_and_used_by_the_next_run() -> Tested {
+    let (dir, bytes, file) = swapped().await?;
+    assert_eq!(run(dir.path(), &bytes).await?, Some(Val::S32(2)), "the file was not used");
+    let mode = fs::metadata(&file)?.permissions().mode() & 0o777;
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_or_folder_that_others_may_write_is_not_used_but_replaced() -> Tested {
+    for mode in [0o620, 0o602] {
+        let (dir, bytes, file) = swapped().await?;
+        fs::set_permissions(&file, Permissions::from_mode(mode))?;
+        assert_eq!(run(dir.path(), &bytes).await?, Some(Val::S32(1)), "{mode:o}");
+        assert_eq!(fs::metadata(&file)?.permissions().mode() & 0o777, 0o600, "replaced");
+    }
+    for mode in [0o770, 0o707, 0o1777] {
+        let (dir, bytes, file) = swapped().await?;
+        let before = fs::read(&file)?;
+        fs::set_permissions(dir.path(), Permissions::from_mode(mode))?;
+        assert_eq!(run(dir.path(), &bytes).await?, Some(Val::S32(1)), "{mode:o}");
+        assert_eq!(fs::read(&file)?, before, "nothing is written there either");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_of_another_user_is_not_used() -> Tested {
+    let (dir, bytes, file) = swapped().await?;
+    if std::os::unix::fs::chown(&file, Some(65_534), None).is_err() {
+        // Only root can give a file away. The check is the one that a mode goes through, above.
+        return Ok(());
+    }
+    assert_eq!(run(dir.path(), &bytes).await?, Some(Val::S32(1)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_link_is_not_followed_and_a_pipe_not_waited_for() -> Tested {
+    let (dir, bytes, file) = swapped().await?;
+    let target = dir.path().join("elsewhere");
+    fs::rename(&file, &target)?;
+    symlink(&target, &file)?;
+    assert_eq!(run(dir.path(), &bytes).await?, Some(Val::S32(1)));
+    assert!(fs::symlink_metadata(&file)?.is_file(), "the link was replaced");
+
+    fs::remove_file(&file)?;
+    let (cwd, kind) = (rustix::fs::CWD, rustix::fs::FileType::Fifo);
+    rustix::fs::mknodat(cwd, &file, kind, rustix::fs::Mode::RWXU, 0)?;
+    assert_eq!(run(dir.path(), &bytes).await?, Some(Val::S32(1)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_made_again() -> Tested {
+    let (dir, bytes, file) = swapped().await?;
+    let whole = fs::read(&file)?;
+    let mut changed = whole.clone();
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    for damaged in [&changed[..], &whole[..middle], &whole[..10], b""] {
+        fs::write(&file, damaged)?;
+        assert_eq!(run(dir.path(), &bytes).await?, Some(Val::S32(1)));
+        assert!(fs::read(&file)?.len() > whole.len() / 2, "it was not made again");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_kind_of_engine_has_files_of_its_own() -> Tested {
+    let dir = TempDir::new()?;
+    let bytes = gives(1)?;
+    let asynchronous = wat::parse_str(r#"(component (import "f" (func async)))"#)?;
+    for _ in 0..2 {
+        let engine = engine(CodeCache::new(dir.path()))?;
+        engine.compile(&bytes, false)?;
+        engine.compile(&bytes, true)?;
+        engine.compile(&asynchronous, false)?;
+        let stack = EngineConfig::default().max_wasm_stack / 2;
+        let allocation = Allocation::OnDemand;
+        let cache = Some(CodeCache::new(dir.path()));
+        let config = EngineConfig { allocation, cache, ..EngineConfig::default() };
+        Engine::new(EngineConfig { max_wasm_stack: stack, ..config })?.compile(&bytes, true)?;
+        assert_eq!(files(dir.path())?.len(), 3);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_folder_stays_within_its_size_and_what_was_used_last_stays() -> Tested {
+    let dir = TempDir::new()?;
+    run(dir.path(), &gives(0)?).await?;
+    let first = only(dir.path())?;
+    let size = fs::metadata(&first)?.len();
+    let ago = |hours: u64| SystemTime::now() - Duration::from_secs(hours * 3600);
+    fs::File::open(&first)?.set_modified(ago(30))?;
+    let abandoned = dir.path().join(".tmp-abandoned");
+    fs::write(&abandoned, "half")?;
+    fs::File::open(&abandoned)?.set_modified(ago(30))?;
+
+    run(dir.path(), &gives(1)?).await?;
+    assert!(!abandoned.exists());
+    for file in files(dir.path())?.iter().filter(|file| **file != first) {
+        fs::File::open(file)?.set_modified(ago(20))?;
+    }
+    // Using the older one makes it the newer.
+    run(dir.path(), &gives(0)?).await?;
+    let max_bytes = 2 * size + size / 2;
+    engine(CodeCache { max_bytes, ..CodeCache::new(dir.path()) })?.compile(&gives(2)?, false)?;
+    let left = files(dir.path())?;
+    assert!(left.len() == 2 && left.contains(&first), "{left:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_made_costs_nothing_but_the_file() -> Tested {
+    let dir = TempDir::new()?;
+    let file = dir.path().join("file");
+    fs::write(&file, "")?;
+    assert_eq!(run(&file.join("below"), &gives(1)?).await?, Some(Val::S32(1)));
+    Ok(())
+}
