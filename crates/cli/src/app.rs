@@ -2,7 +2,8 @@
 
 use std::io::IsTerminal;
 
-use crisol::{Builder, Color, LoadError, Problems, Runtime};
+use crisol::{Builder, CodeCache, Color, LoadError, Problems, Runtime};
+use etcetera::BaseStrategy as _;
 
 use crate::arguments::AppArguments;
 
@@ -13,7 +14,19 @@ pub(crate) fn builder(arguments: &AppArguments) -> Builder {
     if let Some(namespace) = &arguments.namespace {
         builder = builder.namespace(namespace.clone());
     }
+    if let Some(cache) = cache(arguments) {
+        builder = builder.code_cache(cache);
+    }
     arguments.set.iter().fold(builder, |builder, text| builder.set(text))
+}
+
+/// Where compiled code is kept: nowhere when it is not wanted, or when the user has no home to keep it in.
+pub(crate) fn cache(arguments: &AppArguments) -> Option<CodeCache> {
+    if arguments.no_cache {
+        return None;
+    }
+    let user = || Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("crisol/code"));
+    arguments.cache_dir.clone().or_else(user).map(CodeCache::new)
 }
 
 /// Loads the app, for commands that want it whole; its problems are the error.

@@ -30,6 +30,13 @@ pub(crate) struct AppArguments {
     /// Refuse functions with imports that their entries do not declare.
     #[arg(long, global = true)]
     pub(crate) strict_imports: bool,
+    /// The folder in which compiled code is kept from one run to the next; by default `crisol/code` in the
+    /// user's cache folder.
+    #[arg(long, global = true, value_name = "DIR", env = "CRISOL_CACHE")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// Compile anew, and keep nothing.
+    #[arg(long, global = true)]
+    pub(crate) no_cache: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -41,6 +48,8 @@ pub(crate) enum Command {
     Call(CallArguments),
     /// Load, compile and link everything, and tell all that is wrong.
     Check(CheckArguments),
+    /// Compile all code of the app and keep it on disk, so that whatever runs next starts at once.
+    Compile,
     /// List the functions with their signatures.
     List,
     /// Run a command of the app, a `process.wasm`, on this terminal.

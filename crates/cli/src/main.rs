@@ -4,6 +4,7 @@ mod app;
 mod arguments;
 mod call;
 mod check;
+mod compile;
 mod list;
 mod lua;
 #[cfg(feature = "http")]
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let code = match &arguments.command {
         Command::Call(call) => call::run(&arguments.app, call),
         Command::Check(check) => check::run(&arguments.app, check),
+        Command::Compile => compile::run(&arguments.app),
         Command::List => list::run(&arguments.app),
         Command::Run(run) => Ok(run::run(&arguments.app, run)),
         Command::Lua(lua) => lua::run(&arguments.app, lua),

@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{App, Tested};
+use support::{App, Tested, crisol};
 
 #[test]
 fn pin_writes_the_right_hash_and_keeps_the_rest() -> Tested {
@@ -92,5 +92,59 @@ fn an_app_that_is_not_there_is_said_so() -> Tested {
     let run = support::crisol(&app.path().join("none"), &["list"])?;
     assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
     assert!(run.stderr.contains("cannot open the app"), "{run:?}");
+    Ok(())
+}
+
+#[test]
+fn compiled_code_is_kept_where_the_arguments_say_and_used_by_the_next_run() -> Tested {
+    let app = App::of("compute", "method: compute")?;
+    let cache = tempfile::tempdir()?;
+    let dir = cache.path().display().to_string();
+    let files = || -> Tested<Vec<_>> {
+        let entries = std::fs::read_dir(cache.path())?;
+        let mut files = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            files.push((entry.file_name(), entry.metadata()?.modified()?));
+        }
+        Ok(files)
+    };
+    let compiled = crisol(app.path(), &["compile", "--cache-dir", &dir])?;
+    assert_eq!(
+        compiled.stdout,
+        format!("ok: the code of 1 function is in {dir}\n"),
+        "{compiled:?}"
+    );
+    let kept = files()?;
+    assert_eq!(kept.len(), 1);
+
+    let called = crisol(app.path(), &["--cache-dir", &dir, "call", "myns:f", "6", "7"])?;
+    assert_eq!(called.stdout, "42\n", "{called:?}");
+    assert_eq!(files()?, kept, "it was compiled anew");
+
+    let anew =
+        crisol(app.path(), &["--cache-dir", &dir, "--no-cache", "call", "myns:f", "6", "7"])?;
+    assert_eq!(anew.stdout, "42\n", "{anew:?}");
+    let nowhere = crisol(app.path(), &["--no-cache", "compile"])?;
+    assert_eq!(nowhere.code, Some(2), "{nowhere:?}");
+    assert!(nowhere.stderr.contains("--cache-dir"), "{nowhere:?}");
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_others_may_write_to_is_not_used_for_code() -> Tested {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let app = App::of("compute", "method: compute")?;
+    let cache = tempfile::tempdir()?;
+    std::fs::set_permissions(cache.path(), std::fs::Permissions::from_mode(0o777))?;
+    let dir = cache.path().display().to_string();
+    let refused = crisol(app.path(), &["compile", "--cache-dir", &dir])?;
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("others may write to the folder (mode 777)"), "{refused:?}");
+    let called = crisol(app.path(), &["--cache-dir", &dir, "call", "myns:f", "6", "7"])?;
+    assert_eq!(called.stdout, "42\n", "{called:?}");
+    assert_eq!(std::fs::read_dir(cache.path())?.count(), 0);
     Ok(())
 }

@@ -9,18 +9,18 @@ use crisol_engine::{Allocation, Compiled, Engine, Import, Limits, LinkError, Lin
 use crisol_pool::Pool;
 #[cfg(feature = "http")]
 use crisol_schema::Transport;
-use crisol_schema::{
-    Code, Imports, Kind, Method, Problems, Process, Registry, Report, Rule, SourceText, Wasi,
-};
+use crisol_schema::{Entry, Imports, Kind, Problems, Process, Registry, Report, Rule};
 use crisol_wasi::{EnvSource, FsSource, Plan};
 
 use crate::adapter::{self, Callee, Instances};
 use crate::builder::Defaults;
 use crate::callable::Callable;
-use crate::code::{self, BAD_CODE, Fault, chain};
+use crate::code::{BAD_CODE, Fault, chain};
+use crate::codes::{Codes, Wanted};
 use crate::command::Command;
 use crate::function::Function;
 use crate::generation::Generation;
+use crate::guest::Guest;
 use crate::lua::LuaFunction;
 use crate::unchanged::Before;
 use crate::world::{OwnSources, World};
@@ -66,6 +66,7 @@ pub(crate) struct Assembled {
 struct Sources<'a> {
     world: &'a World,
     before: Option<Before<'a>>,
+    codes: Codes<'a>,
 }
 
 impl<'a> Sources<'a> {
@@ -85,19 +86,19 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// What functions and processes have in common.
-struct Guest<'a> {
-    id: &'a EntryId,
-    code: &'a Code,
-    method: &'a Method,
-    wit: Option<&'a SourceText>,
-    imports: &'a Imports,
-    strict_imports: bool,
-    wasi: &'a Wasi,
-    limits: &'a crisol_schema::Limits,
-}
+impl<'a> Assembly<'a> {
+    /// Everything that the registry wants compiled, but for what is taken over from before.
+    fn wanted(&self, before: Option<&Before<'_>>) -> Vec<Wanted<'a>> {
+        let changed = |entry: &&Entry| !before.is_some_and(|old| old.is_unchanged(&entry.id));
+        let entries = self.registry.into_iter().filter(changed);
+        let guests = entries.filter_map(|entry| match &entry.kind {
+            Kind::Function(function) => Some(Guest::of_function(&entry.id, function)),
+            Kind::Process(process) => Some(Guest::of_process(&entry.id, process)),
+            _ => None,
+        });
+        guests.map(|guest| guest.wanted()).collect()
+    }
 
-impl Assembly<'_> {
     /// Assembles every function, and checks every process, of the registry. When a problem among those
     /// that come back is an error, what comes with it is not whole and is not to be served.
     pub(crate) fn run(&self, app: Option<&Path>) -> (Assembled, Problems) {
@@ -113,24 +114,17 @@ impl Assembly<'_> {
             registry: self.registry,
             world: &world,
         });
-        let sources = Sources { world: &world, before };
+        let codes = Codes::new(self.engine, world.folders());
+        codes.prepare(&self.wanted(before.as_ref()));
+        let sources = Sources { world: &world, before, codes };
         let mut assembled = Assembled::default();
         for entry in self.registry {
             let one = match &entry.kind {
                 Kind::Function(function) => {
-                    let guest = Guest {
-                        id: &entry.id,
-                        code: &function.code,
-                        method: &function.method,
-                        wit: function.wit.as_ref(),
-                        imports: &function.imports,
-                        strict_imports: function.strict_imports,
-                        wasi: &function.wasi,
-                        limits: &function.limits,
-                    };
+                    let guest = Guest::of_function(&entry.id, function);
                     #[cfg(feature = "http")]
                     if let Some(proxy) = sources.kept(&entry.id, |old| old.proxy(&entry.id))
-                        && code::verify_file(guest.code, sources.folders()).is_ok()
+                        && sources.codes.verify(guest.code).is_ok()
                     {
                         self.compare_imports(&guest, &proxy.imports, &mut problems);
                         assembled.proxies.insert(entry.id.clone(), proxy);
@@ -138,7 +132,7 @@ impl Assembly<'_> {
                     }
                     if let Some(Callable::Wasm(kept)) =
                         sources.kept(&entry.id, |old| old.callable(&entry.id))
-                        && code::verify_file(guest.code, sources.folders()).is_ok()
+                        && sources.codes.verify(guest.code).is_ok()
                     {
                         self.compare_imports(&guest, kept.linked.imports(), &mut problems);
                         assembled
@@ -146,7 +140,7 @@ impl Assembly<'_> {
                             .insert(entry.id.clone(), Callable::Wasm(Arc::clone(kept)));
                         continue;
                     }
-                    self.compile(&guest, &sources).and_then(|compiled| {
+                    sources.codes.compile(&guest.wanted()).and_then(|compiled| {
                         let guest = (&guest, &compiled);
                         #[cfg(feature = "http")]
                         if function.transport == Transport::WasiHttp
@@ -162,17 +156,8 @@ impl Assembly<'_> {
                     })
                 }
                 Kind::Process(process) => {
-                    let guest = Guest {
-                        id: &entry.id,
-                        code: &process.code,
-                        method: &process.method,
-                        wit: process.wit.as_ref(),
-                        imports: &process.imports,
-                        strict_imports: process.strict_imports,
-                        wasi: &process.wasi,
-                        limits: &process.limits,
-                    };
-                    self.compile(&guest, &sources).and_then(|compiled| {
+                    let guest = Guest::of_process(&entry.id, process);
+                    sources.codes.compile(&guest.wanted()).and_then(|compiled| {
                         let code = (&guest, &compiled);
                         let command = self.command(code, process, &sources, &mut problems)?;
                         assembled.commands.push(Arc::new(command));
@@ -343,16 +328,6 @@ impl Assembly<'_> {
         let linked = self.engine.link(compiled, &profile, method).map_err(link_fault)?;
         self.compare_imports(guest, linked.imports(), problems);
         Ok((linked, plan(guest, sources)?))
-    }
-
-    fn compile(&self, guest: &Guest<'_>, sources: &Sources<'_>) -> Result<Compiled, Fault> {
-        let bytes = code::read(guest.code, sources.folders())?;
-        let component = code::wrap(guest.code, bytes, guest.wit, guest.method.as_str())?;
-        let fuel = guest.limits.max_fuel.is_some();
-        self.engine.compile(&component, fuel).map_err(|error| {
-            let field = code::field_of(guest.code);
-            Fault::at(field, Report::error(BAD_CODE, chain(&error)))
-        })
     }
 
     /// Reports what the code imports and the entry does not declare, and the other way round.

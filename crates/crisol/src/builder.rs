@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crisol_core::Namespace;
-use crisol_engine::{Engine, EngineConfig, EngineError, Limits};
+use crisol_engine::{CodeCache, Engine, EngineConfig, EngineError, Limits};
 use crisol_schema::Problems;
 use crisol_wasi::{EnvSource, FsSource};
 
@@ -80,6 +80,13 @@ impl Builder {
     /// How the engine is set up.
     pub fn engine(mut self, config: EngineConfig) -> Self {
         self.engine = config;
+        self
+    }
+
+    /// Keeps compiled code on disk from one run to the next; see [`EngineConfig::cache`], which it sets
+    /// (so it comes after [`Builder::engine`]).
+    pub fn code_cache(mut self, cache: CodeCache) -> Self {
+        self.engine.cache = Some(cache);
         self
     }
 

@@ -1,4 +1,4 @@
-//! From what an entry names to the bytes of a component: read, verified, wrapped.
+//! The steps from what an entry names to the bytes of a component: read, verified, wrapped.
 
 use crisol_core::EntryId;
 use crisol_engine::Digest;
@@ -16,6 +16,7 @@ const BAD_FILE: Rule = Rule::new("bad-file");
 pub(crate) const BAD_CODE: Rule = Rule::new("bad-code");
 
 /// Something wrong with a field of an entry.
+#[derive(Clone)]
 pub(crate) struct Fault {
     pub(crate) field: &'static str,
     /// Boxed: it is large, and faults are rare.
@@ -43,7 +44,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Reads the code that an entry names and verifies its hash.
+/// Reads the code that an entry names; its hash is not looked at.
 pub(crate) fn read(code: &Code, folders: &dyn FsSource) -> Result<Vec<u8>, Fault> {
     match code {
         Code::Wat { source } => {
@@ -52,19 +53,7 @@ pub(crate) fn read(code: &Code, folders: &dyn FsSource) -> Result<Vec<u8>, Fault
                 Fault::at("source", Report::error(BAD_CODE, chain(&error)).help(help))
             })
         }
-        Code::Wasm { fs, path, hash } => {
-            let bytes = open(fs, path.as_path(), folders)?;
-            verify(&bytes, hash, path.as_str())?;
-            Ok(bytes)
-        }
-    }
-}
-
-/// Checks that the file that an entry names is still the one of its hash.
-pub(crate) fn verify_file(code: &Code, folders: &dyn FsSource) -> Result<(), Fault> {
-    match code {
-        Code::Wat { .. } => Ok(()),
-        Code::Wasm { .. } => read(code, folders).map(drop),
+        Code::Wasm { fs, path, .. } => open(fs, path.as_path(), folders),
     }
 }
 
@@ -77,8 +66,8 @@ fn open(fs: &EntryId, path: &std::path::Path, folders: &dyn FsSource) -> Result<
     })
 }
 
-fn verify(bytes: &[u8], declared: &Sha256Hash, path: &str) -> Result<(), Fault> {
-    let found = Digest::of(bytes);
+/// Checks that a file is the one that its entry means.
+pub(crate) fn verify(found: Digest, declared: &Sha256Hash, path: &str) -> Result<(), Fault> {
     if found.as_bytes() == declared.as_bytes() {
         return Ok(());
     }
@@ -88,25 +77,16 @@ fn verify(bytes: &[u8], declared: &Sha256Hash, path: &str) -> Result<(), Fault> 
     Err(Fault::at("hash", Report::error(WRONG_HASH, message).help(help)))
 }
 
-/// Makes a core module a component; a component stays what it is.
+/// Makes a core module a component.
 pub(crate) fn wrap(
-    code: &Code,
-    bytes: Vec<u8>,
+    module: &[u8],
     wit: Option<&SourceText>,
     method: &str,
 ) -> Result<Vec<u8>, Fault> {
-    let field = field_of(code);
-    match crisol_wit::parse_code(&bytes) {
-        Ok(crisol_wit::Kind::Component) => Ok(bytes),
-        Ok(crisol_wit::Kind::Core) => {
-            let wrapped = crisol_wit::wrap(&bytes, wit.map(SourceText::text), method);
-            wrapped.map_err(|error| {
-                let field = if wit.is_some() { "wit" } else { "method" };
-                Fault::at(field, Report::error(BAD_CODE, chain(&error)))
-            })
-        }
-        Err(error) => Err(Fault::at(field, Report::error(BAD_CODE, chain(&error)))),
-    }
+    crisol_wit::wrap(module, wit.map(SourceText::text), method).map_err(|error| {
+        let field = if wit.is_some() { "wit" } else { "method" };
+        Fault::at(field, Report::error(BAD_CODE, chain(&error)))
+    })
 }
 
 /// The field that names the code.

@@ -18,10 +18,12 @@ mod builder;
 mod callable;
 mod change;
 mod code;
+mod codes;
 mod command;
 mod failure;
 mod function;
 mod generation;
+mod guest;
 #[cfg(feature = "http")]
 mod http;
 mod lua;
@@ -45,7 +47,7 @@ pub use crisol_core::{
     Args, BoxError, CallContext, CallError, CallId, Caller, EntryId, ErrorKind, Invoke, Namespace,
     Reply, Signature, Type, Value,
 };
-pub use crisol_engine::{Allocation, EngineConfig, EngineError};
+pub use crisol_engine::{Allocation, CodeCache, CodeLimits, EngineConfig, EngineError};
 pub use crisol_lua::{Failure as ScriptError, Level as LineLevel, Sink as LineSink};
 pub use crisol_pool::strategy::adaptive::{Decision, Reason};
 pub use crisol_pool::{Drained, Retired, Stats};

@@ -1,6 +1,8 @@
 //! Code in an app: which function an entry means, and code that is refused.
 
-use crisol::{Allocation, EngineConfig, LoadError, Runtime};
+use std::fmt::Write as _;
+
+use crisol::{Allocation, CodeCache, EngineConfig, LoadError, Runtime};
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 type Tested<T = ()> = Result<T, Problem>;
@@ -80,5 +82,54 @@ async fn a_result_that_breaks_the_abi_is_the_guests_fault() -> Tested {
     let runtime = load("f", &source.replace('\n', " "), "    wit: 'f: func() -> string;'\n")?;
     let failed = runtime.call::<String>("n:f", ()).await;
     assert_eq!(failed.err().map(|error| error.kind()), Some(crisol::ErrorKind::Trap));
+    Ok(())
+}
+
+/// An app of `entries` functions over `modules` modules, each of which has a number for an answer; those
+/// that `bad` names have no method.
+fn many(entries: usize, modules: usize, bad: impl Fn(usize) -> bool) -> Tested<String> {
+    let mut text = "namespace: n\nentries:\n".to_owned();
+    for at in 0..entries {
+        let (answer, method) = (at % modules, if bad(at) { "g" } else { "f" });
+        writeln!(
+            text,
+            "  - {{name: f{at}, kind: function.wat, method: {method}, wit: 'f: func() -> s32;', source: '(module (func (export \"f\") (result i32) i32.const {answer}))'}}"
+        )?;
+    }
+    Ok(text)
+}
+
+#[test]
+fn problems_of_many_modules_come_in_the_order_of_the_entries() -> Tested {
+    let text = many(60, 20, |at| at % 3 == 0)?;
+    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
+    let load =
+        || Runtime::builder().file("_index.yaml", text.as_str()).engine(engine.clone()).load();
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        match load() {
+            Err(LoadError::App(problems)) => seen.push(problems.to_string()),
+            other => panic!("expected problems, found {other:?}"),
+        }
+    }
+    assert_eq!(seen[0].matches("bad-code").count(), 20, "{}", seen[0]);
+    assert!(seen.iter().all(|text| *text == seen[0]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn entries_that_share_a_module_share_its_code_on_disk_too() -> Tested {
+    let dir = tempfile::tempdir()?;
+    let text = many(50, 5, |_| false)?;
+    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
+    for _ in 0..2 {
+        let builder = Runtime::builder().file("_index.yaml", text.as_str()).engine(engine.clone());
+        let runtime = builder.code_cache(CodeCache::new(dir.path())).load()?;
+        for at in [0, 7, 49] {
+            let id = format!("n:f{at}");
+            assert_eq!(runtime.call::<usize>(&id, ()).await?, at % 5);
+        }
+        assert_eq!(std::fs::read_dir(dir.path())?.count(), 5);
+    }
     Ok(())
 }

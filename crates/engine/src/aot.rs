@@ -32,6 +32,15 @@ impl CodeCache {
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into(), max_bytes: 1 << 30 }
     }
+
+    /// Makes the folder if it is missing, and finds out whether code can be kept there.
+    ///
+    /// # Errors
+    /// When it cannot be made or written, is another user's, or others may write to it.
+    pub fn check(&self) -> io::Result<()> {
+        files::make_dir(&self.dir)?;
+        tempfile::tempfile_in(&self.dir).map(drop)
+    }
 }
 
 /// What a file begins with. The number goes up when what follows it changes.

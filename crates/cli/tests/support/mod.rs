@@ -33,7 +33,9 @@ impl Run {
 /// `crisol --app APP ARGS…` with nothing of the environment but what the program needs.
 pub fn crisol_command(app: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crisol"));
-    command.env_clear().arg("--app").arg(app).args(args);
+    // Code is kept, and not in the home of whoever runs the tests.
+    command.env_clear().env("CRISOL_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/code"));
+    command.arg("--app").arg(app).args(args);
     command
 }
 

@@ -1,0 +1,51 @@
+//! What assembling takes of an entry that holds WebAssembly, whichever kind it is.
+
+use crisol_core::EntryId;
+use crisol_schema::{Code, Imports, Method, SourceText, Wasi};
+
+use crate::codes::Wanted;
+
+/// What functions and processes have in common.
+pub(crate) struct Guest<'a> {
+    pub(crate) id: &'a EntryId,
+    pub(crate) code: &'a Code,
+    pub(crate) method: &'a Method,
+    pub(crate) wit: Option<&'a SourceText>,
+    pub(crate) imports: &'a Imports,
+    pub(crate) strict_imports: bool,
+    pub(crate) wasi: &'a Wasi,
+    pub(crate) limits: &'a crisol_schema::Limits,
+}
+
+impl<'a> Guest<'a> {
+    pub(crate) fn wanted(&self) -> Wanted<'a> {
+        let Self { code, wit, method, limits, .. } = *self;
+        Wanted { code, wit, method: method.as_str(), fuel: limits.max_fuel.is_some() }
+    }
+
+    pub(crate) fn of_function(id: &'a EntryId, function: &'a crisol_schema::Function) -> Self {
+        Self {
+            id,
+            code: &function.code,
+            method: &function.method,
+            wit: function.wit.as_ref(),
+            imports: &function.imports,
+            strict_imports: function.strict_imports,
+            wasi: &function.wasi,
+            limits: &function.limits,
+        }
+    }
+
+    pub(crate) fn of_process(id: &'a EntryId, process: &'a crisol_schema::Process) -> Self {
+        Self {
+            id,
+            code: &process.code,
+            method: &process.method,
+            wit: process.wit.as_ref(),
+            imports: &process.imports,
+            strict_imports: process.strict_imports,
+            wasi: &process.wasi,
+            limits: &process.limits,
+        }
+    }
+}
