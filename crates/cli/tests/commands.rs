@@ -89,7 +89,7 @@ fn an_app_without_namespaces_takes_one_from_the_command_line() -> Tested {
 #[test]
 fn an_app_that_is_not_there_is_said_so() -> Tested {
     let app = App::new("", &[])?;
-    let run = support::crisol(&app.path().join("none"), &["list"])?;
+    let run = crisol(&app.path().join("none"), &["list"])?;
     assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
     assert!(run.stderr.contains("cannot open the app"), "{run:?}");
     Ok(())

@@ -90,6 +90,13 @@ pub enum ResourceLimit {
         /// What the entry allows.
         allowed: u64,
     },
+    /// Elements of all tables of one instance together.
+    Table {
+        /// What an instance may have.
+        allowed: usize,
+        /// What the guest asked for in all.
+        wanted: usize,
+    },
     /// The guest's stack, by endless or very deep recursion.
     Stack,
 }
@@ -104,6 +111,10 @@ impl std::fmt::Display for ResourceLimit {
             Self::ScriptMemory { allowed } => write!(f, "`limits.max_memory_bytes` of {allowed}"),
             Self::Fuel { allowed } => write!(f, "`limits.max_fuel` of {allowed}"),
             Self::Output { allowed } => write!(f, "`limits.max_output_bytes` of {allowed}"),
+            Self::Table { allowed, wanted } => write!(
+                f,
+                "the limit of {allowed} table elements (the guest asked for {wanted} in all)"
+            ),
             Self::Stack => write!(f, "its stack (endless recursion?)"),
         }
     }

@@ -19,6 +19,9 @@ pub enum Allocation {
     },
     /// Mapped when asked for: slower, without a limit of its own.
     OnDemand,
+    /// Mapped when asked for, and no more than is asked for: for processes whose address space is short.
+    /// Slower still, since bounds of memories are checked by instructions.
+    Sparing,
 }
 
 /// How an engine is set up.
@@ -98,6 +101,12 @@ impl EngineConfig {
             // Wasmtime wants room for its own frames above the guest's.
             .async_stack_size(self.max_wasm_stack.saturating_add(1 << 20))
             .allocation_strategy(self.strategy(flavour));
+        if self.allocation == Allocation::Sparing {
+            config
+                .memory_reservation(0)
+                .memory_guard_size(0)
+                .memory_reservation_for_growth(1 << 20);
+        }
         config
     }
 

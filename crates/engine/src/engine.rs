@@ -66,20 +66,20 @@ impl Base {
 
 impl Base {
     /// Where address space for instances cannot be had, changes `config` to do without.
-    fn or_on_demand(
+    fn or_sparing(
         config: &mut EngineConfig,
         flavour: Flavour,
         ticker: &Ticker,
     ) -> Result<Self, EngineError> {
         match Self::new(config, flavour, ticker) {
-            Err(error) if config.allocation != Allocation::OnDemand => {
+            Err(error) if matches!(config.allocation, Allocation::Pooling { .. }) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     allocation = ?config.allocation,
                     "cannot reserve instances ahead: mapping each on demand, which is slower \
                      (fewer pooled instances or a higher limit on address space would help)"
                 );
-                config.allocation = Allocation::OnDemand;
+                config.allocation = Allocation::Sparing;
                 Self::new(config, flavour, ticker)
             }
             other => other,
@@ -89,14 +89,14 @@ impl Base {
 
 impl Engine {
     /// Sets an engine up. Where the address space for [`Allocation::Pooling`] cannot be had, instances
-    /// are mapped on demand instead, and a warning is logged.
+    /// are mapped on demand instead, each no larger than it needs to be, and a warning is logged.
     ///
     /// # Errors
     /// When wasmtime refuses the configuration or a thread cannot be started.
     pub fn new(mut config: EngineConfig) -> Result<Self, EngineError> {
         config.tick = config.tick.clamp(SHORTEST_TICK, LONGEST_TICK);
         let ticker = Ticker::start(config.tick).map_err(EngineError::Ticker)?;
-        let plain = Base::or_on_demand(&mut config, Flavour::PLAIN, &ticker)?;
+        let plain = Base::or_sparing(&mut config, Flavour::PLAIN, &ticker)?;
         let bases = [const { OnceLock::new() }; Flavour::COUNT];
         // Nobody else can have filled it.
         let _ = bases[Flavour::PLAIN.index()].set(plain);
@@ -195,11 +195,11 @@ impl Engine {
             return Ok(base);
         }
         let mut config = self.0.config.clone();
-        if flavour.fuel {
+        if flavour.fuel && matches!(config.allocation, Allocation::Pooling { .. }) {
             // A further reservation of address space would cost more than such functions gain by it.
             config.allocation = Allocation::OnDemand;
         }
-        let base = Base::or_on_demand(&mut config, flavour, &self.0.ticker)?;
+        let base = Base::or_sparing(&mut config, flavour, &self.0.ticker)?;
         Ok(slot.get_or_init(|| base))
     }
 }

@@ -8,7 +8,7 @@ use wasmtime_wasi::I32Exit;
 
 use crate::denied::Denial;
 use crate::limits::Meter;
-use crate::metered::Stretch;
+use crate::metered::{Clock, Stopped, Stretch};
 
 /// Why guest work ended without a result. After any of these the instance is of no further use.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,9 @@ pub enum Failure {
     /// The guest trapped, or broke the rules of calls between guest and host.
     #[error("the guest trapped")]
     Trap(#[source] wasmtime::Error),
+    /// A function of the host panicked: a mistake of the host, not of the guest.
+    #[error("a function of the host panicked: {0}")]
+    Panicked(String),
     /// The instance cannot be used: it has failed before, or wasmtime refuses it.
     #[error("the instance cannot be called")]
     Host(#[source] wasmtime::Error),
@@ -48,6 +51,15 @@ pub enum Failure {
 pub(crate) struct DeadlinePassed;
 
 impl Failure {
+    /// What it means that guest work was stopped.
+    pub(crate) fn stopped(why: Stopped, clock: &Clock) -> Self {
+        let stretch = clock.stopped(&why);
+        match why {
+            Stopped::Late => stretch.into(),
+            Stopped::Panicked(message) => Self::Panicked(message),
+        }
+    }
+
     /// Finds out what an error that came out of a store means.
     pub(crate) fn new(error: wasmtime::Error, meter: &Meter, stretch: Stretch) -> Self {
         if error.is::<DeadlinePassed>() {

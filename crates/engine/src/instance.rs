@@ -15,7 +15,7 @@ use crate::failure::{DeadlinePassed, Failure};
 use crate::host::{Host, Surroundings};
 use crate::limits::Limits;
 use crate::link::Linked;
-use crate::metered::{Stretch, until};
+use crate::metered::{Clock, until};
 use crate::output;
 use crisol_core::ResourceLimit;
 
@@ -63,8 +63,9 @@ pub(crate) async fn make(
     store.epoch_deadline_callback(give_way);
     store.set_hostcall_fuel(transfer_limit(&limits));
     begin(&mut store, deadline)?;
-    let (made, stretch) = until(deadline, pre.instantiate_async(&mut store)).await;
-    let instance = made.ok_or(stretch)?.map_err(|error| fail(error, &store, stretch))?;
+    let (made, clock) = until(deadline, pre.instantiate_async(&mut store)).await;
+    let made = made.map_err(|why| Failure::stopped(why, &clock))?;
+    let instance = made.map_err(|error| fail(error, &store, &clock))?;
     let func = instance
         .get_func(&mut store, index)
         .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;
@@ -87,8 +88,9 @@ impl Instance {
         let mut results = [Val::Bool(false)];
         let results = &mut results[..usize::from(self.has_result)];
         let call = self.func.call_async(&mut self.store, args, results);
-        let (called, stretch) = until(deadline, call).await;
-        called.ok_or(stretch)?.map_err(|error| fail(error, &self.store, stretch))?;
+        let (called, clock) = until(deadline, call).await;
+        let called = called.map_err(|why| Failure::stopped(why, &clock))?;
+        called.map_err(|error| fail(error, &self.store, &clock))?;
 
         let result = results.first_mut().map(|slot| std::mem::replace(slot, Val::Bool(false)));
         let allowed = self.store.data().meter.limits().max_output_bytes;
@@ -149,8 +151,8 @@ fn give_way(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline
     }
 }
 
-pub(crate) fn fail(error: wasmtime::Error, store: &Store<Host>, stretch: Stretch) -> Failure {
-    Failure::new(error, &store.data().meter, stretch)
+pub(crate) fn fail(error: wasmtime::Error, store: &Store<Host>, clock: &Clock) -> Failure {
+    Failure::new(error, &store.data().meter, clock.stretch())
 }
 
 /// What wasmtime may build of one transfer out of the guest: of a result, and of the arguments of each

@@ -54,7 +54,7 @@ impl Meter {
         self.refused = None;
     }
 
-    /// The last growth of memory that this call was refused, if any.
+    /// The last growth of memory or a table that this call was refused, if any.
     pub(crate) fn refused(&self) -> Option<ResourceLimit> {
         self.refused
     }
@@ -96,7 +96,9 @@ impl ResourceLimiter for Meter {
             return Ok(false);
         }
         let wanted = self.table.saturating_add(desired.saturating_sub(current));
-        if wanted > self.limits.max_table_elements {
+        let allowed = self.limits.max_table_elements;
+        if wanted > allowed {
+            self.refused = Some(ResourceLimit::Table { allowed, wanted });
             return Ok(false);
         }
         self.table = wanted;

@@ -1,8 +1,13 @@
 //! Runs a guest's future inside a deadline and tells where the time went.
 
+use std::any::Any;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+
+use tokio::time::sleep_until;
 
 /// Where the time of one stretch of guest work went.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,34 +18,88 @@ pub(crate) struct Stretch {
     pub(crate) waiting: Duration,
 }
 
-/// Waits for `future` until `deadline`: its output, if it came in time, and where the time went.
+/// Why a future came to no end of its own.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// The deadline passed while it waited.
+    Late,
+    /// It panicked: this is what it said.
+    Panicked(String),
+}
+
+/// What a [`Stretch`] is told from. Reading the clock costs as much as the rest of a small call does here,
+/// so it is read once for each poll, and the rest when somebody asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    started: Instant,
+    /// When the last poll began.
+    entered: Instant,
+    /// Time inside all polls before it.
+    running: Duration,
+}
+
+impl Clock {
+    /// Where the time went, of a future that ended in its last poll just now.
+    pub(crate) fn stretch(&self) -> Stretch {
+        let waiting = (self.entered - self.started).saturating_sub(self.running);
+        Stretch { running: self.running + self.entered.elapsed(), waiting }
+    }
+
+    /// The same of a future that still waits.
+    fn so_far(&self) -> Stretch {
+        let waiting = self.started.elapsed().saturating_sub(self.running);
+        Stretch { running: self.running, waiting }
+    }
+
+    /// Where the time went, of a future that was stopped.
+    pub(crate) fn stopped(&self, why: &Stopped) -> Stretch {
+        match why {
+            Stopped::Late => self.so_far(),
+            Stopped::Panicked(_) => self.stretch(),
+        }
+    }
+}
+
+/// Waits for `future` until `deadline`, and tells where the time went.
 ///
 /// This stops a guest that *waits*. A guest that *computes* does not come back to be stopped here; the
-/// epoch callback of its store does that.
+/// epoch callback of its store does that. A timer is set only once the guest waits at all.
 pub(crate) async fn until<F: Future>(
     deadline: Option<Instant>,
     future: F,
-) -> (Option<F::Output>, Stretch) {
+) -> (Result<F::Output, Stopped>, Clock) {
     let started = Instant::now();
-    let mut running = Duration::ZERO;
-    let counted = metered(future, &mut running);
-    let outcome = match deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline.into(), counted).await.ok(),
-        None => Some(counted.await),
-    };
-    let waiting = started.elapsed().saturating_sub(running);
-    (outcome, Stretch { running, waiting })
+    let mut clock = Clock { started, entered: started, running: Duration::ZERO };
+    let (mut future, mut timer, mut first) = (pin!(future), None, true);
+    let outcome = poll_fn(|cx| {
+        // The first poll begins when the clock was read for the start.
+        if !std::mem::take(&mut first) {
+            clock.entered = Instant::now();
+        }
+        if let Poll::Ready(outcome) = poll(future.as_mut(), cx) {
+            return Poll::Ready(outcome);
+        }
+        clock.running += clock.entered.elapsed();
+        let Some(deadline) = deadline else { return Poll::Pending };
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
+        timer.as_mut().poll(cx).map(|()| Err(Stopped::Late))
+    });
+    (outcome.await, clock)
 }
 
-async fn metered<F: Future>(future: F, running: &mut Duration) -> F::Output {
-    let mut future = pin!(future);
-    poll_fn(|cx| {
-        let entered = Instant::now();
-        let poll = future.as_mut().poll(cx);
-        *running += entered.elapsed();
-        poll
-    })
-    .await
+/// Polls once. A panic of the host's own code must not take the caller down: what it was in the middle of
+/// is the instance, which is not used again.
+fn poll<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Stopped>> {
+    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(Stopped::Panicked(message(&*panic)))),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("it said nothing").to_owned()
 }
 
 #[cfg(test)]
@@ -51,13 +110,51 @@ mod tests {
     async fn a_future_that_sleeps_is_stopped_and_was_waiting() {
         let deadline = tokio::time::Instant::now().into_std() + Duration::from_millis(50);
         let endless = std::future::pending::<()>();
-        let (output, stretch) = until(Some(deadline), endless).await;
-        assert!(output.is_none() && stretch.running < Duration::from_millis(50));
+        let (outcome, clock) = until(Some(deadline), endless).await;
+        let Err(why) = outcome else { unreachable!("a future without end") };
+        assert!(matches!(why, Stopped::Late));
+        assert!(clock.stopped(&why).running < Duration::from_millis(50));
     }
 
     #[tokio::test]
-    async fn a_result_comes_through() {
-        assert_eq!(until(None, async { 7 }).await.0, Some(7));
-        assert_eq!(until(Some(Instant::now()), async { 7 }).await.0, Some(7));
+    async fn a_result_comes_through_also_when_it_is_late() {
+        assert!(matches!(until(None, async { 7 }).await.0, Ok(7)));
+        assert!(matches!(until(Some(Instant::now()), async { 7 }).await.0, Ok(7)));
+    }
+
+    #[tokio::test]
+    async fn time_is_told_apart_over_several_polls() {
+        let slow = || std::thread::sleep(Duration::from_millis(5));
+        let (outcome, clock) = until(None, async {
+            slow();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            slow();
+        })
+        .await;
+        let stretch = clock.stretch();
+        assert!(outcome.is_ok());
+        assert!(stretch.running >= Duration::from_millis(10), "{stretch:?}");
+        assert!(stretch.waiting >= Duration::from_millis(15), "{stretch:?}");
+    }
+
+    #[tokio::test]
+    async fn a_future_is_polled_again_only_when_it_was_woken() {
+        let mut polls = 0;
+        let yields = tokio::task::yield_now();
+        let mut yields = pin!(yields);
+        let counted = poll_fn(|cx| {
+            polls += 1;
+            yields.as_mut().poll(cx)
+        });
+        let (outcome, _) = until(None, counted).await;
+        assert!(outcome.is_ok());
+        assert_eq!(polls, 2);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_told_and_goes_no_further() {
+        let panics = async { std::panic::panic_any("oh") };
+        let (outcome, _) = until(None, panics).await;
+        assert!(matches!(outcome, Err(Stopped::Panicked(text)) if text == "oh"));
     }
 }

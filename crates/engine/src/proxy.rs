@@ -167,8 +167,9 @@ impl Instance {
         type Params = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
         let handle = self.func.typed::<Params, ()>(&self.store).map_err(Failure::Host)?;
         let call = handle.call_async(&mut self.store, (request, out));
-        let (called, stretch) = until(deadline, call).await;
-        called.ok_or(stretch)?.map_err(|error| instance::fail(error, &self.store, stretch))?;
+        let (called, clock) = until(deadline, call).await;
+        let called = called.map_err(|why| Failure::stopped(why, &clock))?;
+        called.map_err(|error| instance::fail(error, &self.store, &clock))?;
         self.end();
         Ok(())
     }

@@ -1,0 +1,122 @@
+//! What happens when the host fails: its functions panic, its address space is short.
+
+mod support;
+
+use crisol_engine::{Allocation, Engine, EngineConfig, Failure, Limits, Profile};
+use support::{Guest, Tested, wasi};
+use tokio::io::AsyncWrite;
+use wasmtime::component::Val;
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+
+/// A standard output that panics when the guest asks for it.
+struct Panics;
+
+impl IsTerminal for Panics {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Panics {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        std::panic::panic_any("the host's own mistake")
+    }
+}
+
+#[tokio::test]
+async fn a_host_function_that_panics_fails_the_call_and_gives_the_slot_back() -> Tested {
+    let engine = support::engine(Allocation::Pooling { instances: 1 })?;
+    let compiled = engine.compile(&crisol_fixtures::bytes("probe"), false)?;
+    let linked = engine.link(&compiled, &Profile::granting(|_| true), "print")?;
+    let text = |text: &str| Val::String(text.to_owned());
+    let args = [text("out"), text("")];
+    for _ in 0..100 {
+        let context = WasiCtx::builder().stdout(Panics).build();
+        let mut instance = linked.instantiate(context, Limits::default(), None).await?;
+        match instance.call(&args, None).await {
+            Err(Failure::Panicked(message)) => assert_eq!(message, "the host's own mistake"),
+            other => panic!("expected a panic of the host, found {other:?}"),
+        }
+        let again = instance.call(&args, None).await;
+        assert!(matches!(again, Err(Failure::Host(_))), "{again:?}");
+    }
+    let mut instance = linked.instantiate(wasi(), Limits::default(), None).await?;
+    assert!(instance.call(&args, None).await.is_ok());
+    Ok(())
+}
+
+/// Set for the process whose address space is short.
+const CHILD: &str = "CRISOL_TEST_SHORT_OF_ADDRESS_SPACE";
+
+/// A pooling engine wants terabytes. Where there are 16 GiB it does without, and several instances live
+/// side by side all the same.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_engine_without_address_space_does_without_a_pool() -> Tested {
+    use std::process::Command;
+
+    if std::env::var_os(CHILD).is_some() {
+        return short_of_address_space();
+    }
+    let name = "an_engine_without_address_space_does_without_a_pool";
+    let output = Command::new(std::env::current_exe()?)
+        .args([name, "--exact", "--nocapture"])
+        .env(CHILD, "1")
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn short_of_address_space() -> Tested {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+
+    let bytes = Some(16 << 30);
+    setrlimit(Resource::As, Rlimit { current: bytes, maximum: bytes })?;
+    let engine = Engine::new(EngineConfig::default())?;
+    assert_eq!(engine.config().allocation, Allocation::Sparing);
+    let compiled = engine.compile(&crisol_fixtures::bytes("compute"), false)?;
+    let linked = engine.link(&compiled, &Profile::default(), "compute")?;
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio.block_on(async {
+        let mut alive = Vec::new();
+        for _ in 0..32 {
+            let mut instance = linked.instantiate(wasi(), Limits::default(), None).await?;
+            let result = instance.call(&[Val::S32(6), Val::S32(7)], None).await?;
+            assert_eq!(result, Some(Val::S32(42)));
+            alive.push(instance);
+        }
+        Ok(())
+    })
+}
+
+#[tokio::test]
+async fn tables_have_a_limit_and_the_error_says_so() -> Tested {
+    let guest = Guest::wat(
+        r#"(component
+            (core module $m (table 1 funcref)
+                (func $grow (export "grow") (param i32) (result i32)
+                    (table.grow (ref.null func) (local.get 0)))
+                (func (export "insist")
+                    (if (i32.eq (call $grow (i32.const 1000)) (i32.const -1)) (then unreachable))))
+            (core instance $i (instantiate $m))
+            (func (export "grow") (param "n" u32) (result s32) (canon lift (core func $i "grow")))
+            (func (export "insist") (canon lift (core func $i "insist"))))"#,
+        "grow",
+    )?;
+    let limits = Limits { max_table_elements: 100, ..Limits::default() };
+    let mut instance = guest.instance(limits).await?;
+    assert_eq!(instance.call(&[Val::U32(99)], None).await?, Some(Val::S32(1)));
+    assert_eq!(instance.call(&[Val::U32(1)], None).await?, Some(Val::S32(-1)), "told first");
+    let insisted = guest.method("insist")?.instance(limits).await?.call(&[], None).await;
+    match insisted {
+        Err(Failure::Limit(limit)) => assert_eq!(
+            limit.to_string(),
+            "the limit of 100 table elements (the guest asked for 1001 in all)"
+        ),
+        other => panic!("expected the limit of tables, found {other:?}"),
+    }
+    Ok(())
+}
