@@ -111,7 +111,7 @@ pub(crate) struct CallArguments {
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
     /// List the commands of the app.
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with = "name")]
     pub(crate) list: bool,
     /// The command: its `meta.command.name`, or its id.
     #[arg(required_unless_present = "list")]

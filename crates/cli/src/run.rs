@@ -43,8 +43,10 @@ fn start(runtime: &Runtime, name: &str, args: &[String]) -> anyhow::Result<u8> {
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = tokio.block_on(async {
         tokio::select! {
-            ended = command.run(args, values, Stdio::Terminal) => Some(ended),
+            // First, so that Ctrl-C is caught before the guest has done anything.
+            biased;
             _ = tokio::signal::ctrl_c() => None,
+            ended = command.run(args, values, Stdio::Terminal) => Some(ended),
         }
     });
     // The guest may have left a thread in a read of the terminal, which nobody waits for.

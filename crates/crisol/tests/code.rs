@@ -112,7 +112,7 @@ fn problems_of_many_modules_come_in_the_order_of_the_entries() -> Tested {
             other => panic!("expected problems, found {other:?}"),
         }
     }
-    assert_eq!(seen[0].matches("bad-code").count(), 20, "{}", seen[0]);
+    assert_eq!(seen[0].matches("bad-method").count(), 20, "{}", seen[0]);
     assert!(seen.iter().all(|text| *text == seen[0]));
     Ok(())
 }

@@ -19,6 +19,7 @@ impl IsTerminal for Panics {
 }
 
 impl StdoutStream for Panics {
+    #[expect(clippy::panic, reason = "it is what is tested")]
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         std::panic::panic_any("the host's own mistake")
     }

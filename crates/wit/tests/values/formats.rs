@@ -41,9 +41,26 @@ fn by_erased(mapping: &Mapping, text: &str) -> Lowered {
     mapping.lower_args(Args::source(&mut serde_json::Deserializer::from_str(text)))
 }
 
+/// A Lua table has no order, so the pairs of maps are compared in one of their own.
+fn in_order(value: &mut Val) {
+    match value {
+        Val::Map(pairs) => {
+            pairs.sort_by_key(|(key, _)| format!("{key:?}"));
+            pairs.iter_mut().for_each(|(_, value)| in_order(value));
+        }
+        Val::List(values) | Val::Tuple(values) => values.iter_mut().for_each(in_order),
+        Val::Option(Some(value)) => in_order(value),
+        _ => {}
+    }
+}
+
 fn shown(lowered: &Lowered) -> String {
     match lowered {
-        Ok(values) => format!("{values:?}"),
+        Ok(values) => {
+            let mut values = values.clone();
+            values.iter_mut().for_each(in_order);
+            format!("{values:?}")
+        }
         Err(error) => format!("! {error}"),
     }
 }
