@@ -1,5 +1,6 @@
 //! Writes the hashes of an app's binaries into its index files.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,8 @@ pub struct Pinned {
     pub changed: bool,
 }
 
-/// Why hashes could not be written. Index files written before it stay as they are.
+/// Why hashes could not be written. No index file was changed, but for [`PinError::Io`]: those before the
+/// one that it names were.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PinError {
@@ -87,34 +89,60 @@ pub fn pin(
         return Err(PinError::Unknown { id: id.clone(), known: known.join(", ") });
     }
     let wanted = pins.iter().filter(|pin| only.is_empty() || only.contains(&pin.id));
-    wanted.map(|pin| pin_one(app, namespace, pin)).collect()
+    let mut read = HashMap::new();
+    let pinned = wanted.map(|pin| hash(app, pin, &mut read)).collect::<Result<Vec<_>, _>>()?;
+    write(app, namespace, &pinned)?;
+    Ok(pinned)
 }
 
-fn pin_one(app: &Path, namespace: Option<&Namespace>, pin: &Pin) -> Result<Pinned, PinError> {
-    let read = || {
-        Directory::open(&app.join(&pin.directory), false, None)?
-            .read(pin.path.as_path(), MAX_CODE_BYTES)
+/// What an entry is to have. Each binary is read once, whatever number of entries is made from it.
+fn hash(
+    app: &Path,
+    pin: &Pin,
+    read: &mut HashMap<PathBuf, Sha256Hash>,
+) -> Result<Pinned, PinError> {
+    let wasm = pin.wasm(app);
+    let hash = match read.get(&wasm) {
+        Some(&hash) => hash,
+        None => {
+            let bytes = Directory::open(&app.join(&pin.directory), false, None)
+                .and_then(|folder| folder.read(pin.path.as_path(), MAX_CODE_BYTES))
+                .map_err(|source| PinError::Binary { id: pin.id.clone(), source })?;
+            *read.entry(wasm).or_insert(Sha256Hash::from(*Digest::of(&bytes).as_bytes()))
+        }
     };
-    let bytes = read().map_err(|source| PinError::Binary { id: pin.id.clone(), source })?;
-    let hash = Sha256Hash::from(*Digest::of(&bytes).as_bytes());
     let changed = pin.hash != Some(hash);
-    if changed {
-        let io = |source| PinError::Io { index: pin.index.clone(), source };
-        let path = app.join(&pin.index);
-        let text = fs::read_to_string(&path).map_err(io)?;
-        let text = crisol_schema::pin(&text, &pin.id, namespace, hash)
-            .map_err(|source| PinError::Edit { index: pin.index.clone(), source })?;
-        replace(&path, &text).map_err(io)?;
-    }
     Ok(Pinned { id: pin.id.clone(), index: pin.index.clone(), hash, changed })
 }
 
-/// Replaces a file at once, so that nobody reads half of it, and keeps its permissions.
+/// Writes the hashes that changed, each index file once, after all of them have been found to have a
+/// place.
+fn write(app: &Path, namespace: Option<&Namespace>, pinned: &[Pinned]) -> Result<(), PinError> {
+    let mut indexes: BTreeMap<&Path, BTreeMap<EntryId, Sha256Hash>> = BTreeMap::new();
+    for one in pinned.iter().filter(|one| one.changed) {
+        indexes.entry(&one.index).or_default().insert(one.id.clone(), one.hash);
+    }
+    let io = |index: &Path, source| PinError::Io { index: index.to_owned(), source };
+    let mut texts = Vec::with_capacity(indexes.len());
+    for (index, hashes) in indexes {
+        let text = fs::read_to_string(app.join(index)).map_err(|error| io(index, error))?;
+        let text = crisol_schema::pin(&text, &hashes, namespace)
+            .map_err(|source| PinError::Edit { index: index.to_owned(), source })?;
+        texts.push((index, text));
+    }
+    texts.iter().try_for_each(|(index, text)| {
+        replace(&app.join(index), text).map_err(|error| io(index, error))
+    })
+}
+
+/// Replaces a file at once, so that nobody reads half of it, and keeps its permissions. A symbolic link
+/// stays one: what it leads to is replaced.
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let path = fs::canonicalize(path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut new = tempfile::NamedTempFile::new_in(folder)?;
     new.write_all(text.as_bytes())?;
-    new.as_file().set_permissions(fs::metadata(path)?.permissions())?;
+    new.as_file().set_permissions(fs::metadata(&path)?.permissions())?;
     new.persist(path)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Writing the right `hash:` into an index file, and nothing else of it.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,39 +59,61 @@ pub enum PinError {
     },
 }
 
-/// Writes the `hash` of an entry into the text of its index file, in place: comments, layout, order and
-/// line ends stay as they are. A `hash` that is missing is added after `path`.
+/// Writes the hashes of entries into the text of their index file, in place: comments, layout, order and
+/// line ends stay as they are. A `hash` that is missing is added after `path`. The text is read once, and
+/// once more as it is to be written, for any number of entries.
 ///
 /// `default` is the namespace of a file that names none.
 ///
 /// # Errors
-/// When the text is not YAML, or has no such entry, or no place for its hash.
+/// When the text is not YAML, or has no such entry, or no place for its hash: then nothing is written.
 pub fn pin(
     text: &str,
-    id: &EntryId,
+    hashes: &BTreeMap<EntryId, Sha256Hash>,
     default: Option<&Namespace>,
-    hash: Sha256Hash,
 ) -> Result<String, PinError> {
+    let Some(first) = hashes.keys().next() else { return Ok(text.to_owned()) };
     let body = strip_bom(text);
     let root = parse(body)?;
-    let entry = find(&root, id, default).ok_or_else(|| PinError::NoEntry { id: id.clone() })?;
-    let no_place = || PinError::NoPlace { id: id.clone() };
-    let edit = edit(body, entry, hash).ok_or_else(no_place)?;
-    let mut out = body.to_owned();
-    if !(out.is_char_boundary(edit.at.start) && out.is_char_boundary(edit.at.end)) {
-        return Err(no_place());
+    let entries = Entries::of(&root, default);
+    let mut edits = Vec::with_capacity(hashes.len());
+    for (id, hash) in hashes {
+        let entry = entries.find(id).ok_or_else(|| PinError::NoEntry { id: id.clone() })?;
+        let edit = edit(body, entry, *hash).filter(|edit| {
+            body.is_char_boundary(edit.at.start) && body.is_char_boundary(edit.at.end)
+        });
+        edits.push((id, edit.ok_or_else(|| PinError::NoPlace { id: id.clone() })?));
     }
-    out.replace_range(edit.at, &edit.text);
+    let out = apply(body, edits)?;
     // Only what reads back as meant is handed out.
     let written = parse(&out)?;
-    let good = find(&written, id, default).is_some_and(|entry| {
-        current(entry) == Some(hash) && same_but_hash(&root, &written, id, default)
-    });
-    if !good {
-        return Err(no_place());
+    let after = Entries::of(&written, default);
+    for (id, hash) in hashes {
+        if after.find(id).and_then(current) != Some(*hash) {
+            return Err(PinError::NoPlace { id: id.clone() });
+        }
+    }
+    let pinned = hashes.keys().filter_map(|id| entries.find(id)).map(fields);
+    if !same(&root, &written, &pinned.map(std::ptr::from_ref).collect()) {
+        return Err(PinError::NoPlace { id: first.clone() });
     }
     let bom = &text[..text.len() - body.len()];
     Ok(format!("{bom}{out}"))
+}
+
+/// The text with all edits made.
+fn apply(text: &str, mut edits: Vec<(&EntryId, Edit)>) -> Result<String, PinError> {
+    edits.sort_by_key(|(_, edit)| edit.at.start);
+    let (mut out, mut done) = (String::with_capacity(text.len()), 0);
+    for (id, edit) in edits {
+        let kept = text.get(done..edit.at.start);
+        let kept = kept.ok_or_else(|| PinError::NoPlace { id: id.clone() })?;
+        out.push_str(kept);
+        out.push_str(&edit.text);
+        done = edit.at.end;
+    }
+    out.push_str(text.get(done..).unwrap_or(""));
+    Ok(out)
 }
 
 fn parse(text: &str) -> Result<Arc<Node>, PinError> {
@@ -117,13 +140,28 @@ fn items(root: &Node) -> &[Arc<Node>] {
     }
 }
 
-fn find<'n>(root: &'n Node, id: &EntryId, default: Option<&Namespace>) -> Option<&'n Node> {
-    let namespace = scalar(root, "namespace").or(default.map(Namespace::as_str))?;
-    if namespace != id.namespace() {
-        return None;
+/// The entries of a file by name, the first of each.
+struct Entries<'n> {
+    namespace: Option<&'n str>,
+    by_name: HashMap<&'n str, &'n Node>,
+}
+
+impl<'n> Entries<'n> {
+    fn of(root: &'n Node, default: Option<&'n Namespace>) -> Self {
+        let mut by_name = HashMap::new();
+        for item in items(root) {
+            if let Some(name) = scalar(item, "name") {
+                by_name.entry(name).or_insert(&**item);
+            }
+        }
+        let namespace = scalar(root, "namespace").or(default.map(Namespace::as_str));
+        Self { namespace, by_name }
     }
-    let found = items(root).iter().find(|item| scalar(item, "name") == Some(id.name()))?;
-    Some(found)
+
+    fn find(&self, id: &EntryId) -> Option<&'n Node> {
+        let here = self.namespace == Some(id.namespace());
+        self.by_name.get(id.name()).copied().filter(|_| here)
+    }
 }
 
 /// The map that holds the kind's fields.
@@ -138,26 +176,22 @@ pub(crate) fn current(entry: &Node) -> Option<Sha256Hash> {
     scalar(fields(entry), "hash")?.parse().ok()
 }
 
-/// Whether two texts are the same values but for one entry's hash.
-fn same_but_hash(a: &Node, b: &Node, id: &EntryId, default: Option<&Namespace>) -> bool {
-    fn same(a: &Node, b: &Node, skip: Option<&Node>) -> bool {
-        let here = skip.is_some_and(|skip| std::ptr::eq(a, skip));
-        match (&a.data, &b.data) {
-            (Data::Scalar(a), Data::Scalar(b)) => a == b,
-            (Data::List(a), Data::List(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, skip))
-            }
-            (Data::Map(a), Data::Map(b)) => {
-                let kept = |pair: &&Pair| !(here && &*pair.key == "hash");
-                let (a, b) = (a.iter().filter(kept), b.iter().filter(kept));
-                let pairs: Vec<_> = a.zip(b.clone()).collect();
-                pairs.len() == b.count()
-                    && pairs.iter().all(|(a, b)| a.key == b.key && same(&a.value, &b.value, skip))
-            }
-            _ => false,
+/// Whether two texts are the same values but for the hashes of the maps `pinned`.
+fn same(a: &Node, b: &Node, pinned: &HashSet<*const Node>) -> bool {
+    let here = pinned.contains(&std::ptr::from_ref(a));
+    match (&a.data, &b.data) {
+        (Data::Scalar(a), Data::Scalar(b)) => a == b,
+        (Data::List(a), Data::List(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, pinned))
         }
+        (Data::Map(a), Data::Map(b)) => {
+            let kept = |pair: &&Pair| !(here && &*pair.key == "hash");
+            let (a, b) = (a.iter().filter(kept), b.iter().filter(kept));
+            a.clone().count() == b.clone().count()
+                && a.zip(b).all(|(a, b)| a.key == b.key && same(&a.value, &b.value, pinned))
+        }
+        _ => false,
     }
-    same(a, b, find(a, id, default).map(fields))
 }
 
 /// A replacement in the text.

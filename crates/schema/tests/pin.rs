@@ -19,10 +19,11 @@ fn hash() -> Sha256Hash {
 fn check(text: &str, expected: &str) -> Tested {
     let namespace = "n".parse()?;
     let id: EntryId = "n:f".parse()?;
-    let out = pin(text, &id, Some(&namespace), hash())?;
+    let hashes = [(id, hash())].into();
+    let out = pin(text, &hashes, Some(&namespace))?;
     assert_eq!(out, expected.replace("HASH", NEW));
     // A second time changes nothing.
-    assert_eq!(pin(&out, &id, Some(&namespace), hash())?, out);
+    assert_eq!(pin(&out, &hashes, Some(&namespace))?, out);
     Ok(())
 }
 
@@ -105,7 +106,8 @@ fn fields_under_data_json_bom_and_anchors() -> Tested {
 fn what_cannot_be_pinned_is_said() -> Tested {
     let id: EntryId = "n:f".parse()?;
     let namespace = "n".parse()?;
-    let fail = |text: &str| pin(text, &id, Some(&namespace), hash()).map_err(|e| e.to_string());
+    let hashes = [(id, hash())].into();
+    let fail = |text: &str| pin(text, &hashes, Some(&namespace)).map_err(|e| e.to_string());
     assert_eq!(fail("- name: g"), Err("there is no entry `n:f` in the file".to_owned()));
     assert_eq!(
         fail("namespace: m\nentries: [{name: f}]"),
@@ -118,6 +120,43 @@ fn what_cannot_be_pinned_is_said() -> Tested {
         fail(shared),
         Err("the entry `n:f` is not written out in the file: write its `hash:` by hand".to_owned())
     );
+    Ok(())
+}
+
+#[test]
+fn many_entries_are_pinned_at_once_or_none() -> Tested {
+    let text = "namespace: n
+entries:
+  - &g {name: g, path: x} # one
+  - <<: *g
+    name: f
+  - name: h
+    hash: sha256:1
+";
+    let ids = |names: &[&str]| -> Result<_, Box<dyn Error>> {
+        let hashed = |(at, name): (usize, &&str)| Ok((name.parse()?, [at as u8; 32].into()));
+        names.iter().enumerate().map(hashed).collect::<Result<_, Box<dyn Error>>>()
+    };
+    let hash = |byte: &str| format!("sha256:{}", byte.repeat(32));
+    let expected = format!(
+        "namespace: n
+entries:
+  - &g {{name: g, path: x, hash: \"{}\"}} # one
+  - <<: *g
+    name: f
+    hash: {}
+  - name: h
+    hash: {}
+",
+        hash("01"),
+        hash("00"),
+        hash("02")
+    );
+    assert_eq!(pin(text, &ids(&["n:f", "n:g", "n:h"])?, None)?, expected);
+    assert!(pin(text, &ids(&["n:h", "n:none"])?, None).is_err());
+    // Alone, `n:g` would give its hash to `n:f` too.
+    assert!(pin(text, &ids(&["n:g"])?, None).is_err());
+    assert_eq!(pin(text, &ids(&[])?, None)?, text);
     Ok(())
 }
 

@@ -87,7 +87,7 @@ fn answered(text: &str) {
         // It may refuse; it may not panic, nor hand out what does not hold the hash.
         let hash = Sha256Hash::from([7; 32]);
         let namespace = "n".parse().ok();
-        if let Ok(pinned) = pin(text, &id, namespace.as_ref(), hash) {
+        if let Ok(pinned) = pin(text, &[(id, hash)].into(), namespace.as_ref()) {
             assert!(pinned.contains(&hash.to_string()), "{text:?}");
         }
     }

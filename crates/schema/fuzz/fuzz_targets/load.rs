@@ -32,7 +32,7 @@ fuzz_target!(|text: &str| {
         }
     }
     let hash = Sha256Hash::from([7; 32]);
-    if let Ok(pinned) = pin(text, &id, None, hash) {
+    if let Ok(pinned) = pin(text, &[(id, hash)].into(), None) {
         assert!(pinned.contains(&hash.to_string()));
     }
 });
