@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
@@ -125,9 +126,14 @@ impl Generation {
 
     /// Drains all pools at once.
     pub(crate) async fn drain(&self, grace: Duration) -> Drained {
-        let drains =
-            self.assembled.functions.values().map(|function| Box::pin(function.drain(grace)));
-        let mut drains: Vec<_> = drains.collect();
+        type Drain<'a> = Pin<Box<dyn Future<Output = Drained> + Send + 'a>>;
+        let functions = self.assembled.functions.values();
+        let drains = functions.map(|function| Box::pin(function.drain(grace)) as Drain<'_>);
+        #[cfg(feature = "http")]
+        let drains = drains.chain(
+            self.assembled.proxies.values().map(|p| Box::pin(p.pool.drain(grace)) as Drain<'_>),
+        );
+        let mut drains: Vec<Drain<'_>> = drains.collect();
         let mut sum = Drained::default();
         poll_fn(|cx| {
             drains.retain_mut(|drain| match drain.as_mut().poll(cx) {

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use crisol_core::{BoxError, CallContext, CallError, Caller, EntryId};
 use crisol_engine::ProxyBody;
-use crisol_pool::{Ask, Pool};
+use crisol_pool::{Ask, Fate, Pool, Retired};
 use crisol_server::{Body, Context, Handler};
 use crisol_transport::{Cause, Problem};
 use crisol_wasi::Plan;
@@ -99,9 +99,13 @@ impl Proxy {
         let (sender, mut receiver) = oneshot::channel();
         let (this, id) = (Arc::clone(self), call.id());
         let run = async move {
-            let instance = &mut lease.worker().instance;
-            let running = instance.handle(secure, request, sender, deadline);
-            let outcome = crisol_wasi::on_behalf_of(id, running).await;
+            let (worker, interruption) = lease.split();
+            let running = worker.instance.handle(secure, request, sender, deadline);
+            let running = crisol_wasi::on_behalf_of(id, running);
+            let Some(outcome) = interruption.race(running).await else {
+                lease.give_back(Fate::Retire(Retired::Interrupted));
+                return Err(CallError::Interrupted { id: this.id.clone() });
+            };
             let times = (lease.waited(), lease.making());
             lease.give_back(fate(&outcome));
             let ended = Ended { queue: times.0, making: times.1, ..this.ended(limit) };
