@@ -56,7 +56,9 @@ fn every_test_that_the_security_page_names_exists() {
         attacks.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| attack"))
     {
         let last = line.trim_end_matches('|').rsplit(" | ").next().unwrap();
-        let named: Vec<&str> = last.split('`').skip(1).step_by(2).collect();
+        // A crate may stand before its test.
+        let quoted = last.split('`').skip(1).step_by(2);
+        let named: Vec<&str> = quoted.filter(|name| name.contains("::")).collect();
         assert!(!named.is_empty(), "no test in the row: {line}");
         for name in named {
             let name = name.replace("::tests::", "::");
