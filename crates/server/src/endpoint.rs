@@ -40,13 +40,12 @@ impl Endpoint {
         context: &Context,
         request: Request<Body>,
     ) -> Result<Response<Body>, Problem> {
-        let signature = self.invoke.signature(&self.id).ok_or_else(|| {
-            Problem::from(&CallError::NotFound { id: self.id.to_string(), nearest: None })
-        })?;
+        let signature = self.invoke.signature(&self.id);
+        let signature = signature.as_deref();
         let (parts, body) = request.into_parts();
         let body = read(body, context).await?;
         let message = message(parts, context, body);
-        let args = self.transport.decode(message, &signature).map_err(|refusal| {
+        let args = self.transport.decode(message, signature).map_err(|refusal| {
             debug!(function = %self.id, %refusal, "the request cannot be bound");
             Problem::from(&refusal)
         })?;
@@ -59,12 +58,12 @@ impl Endpoint {
         if let Err(failure) = &outcome {
             log(&self.id, call_id, failure);
         }
-        self.write(&signature, outcome)
+        self.write(signature, outcome)
     }
 
     fn write(
         &self,
-        signature: &Signature,
+        signature: Option<&Signature>,
         outcome: Result<crisol_core::Reply, CallError>,
     ) -> Result<Response<Body>, Problem> {
         let answer = match outcome {

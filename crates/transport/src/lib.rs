@@ -21,6 +21,7 @@ mod single;
 mod sources;
 mod table;
 mod text;
+mod untyped;
 mod wasi_http;
 
 pub use bad_request::{BadRequest, Place};
@@ -39,12 +40,17 @@ use crisol_core::{Args, CallError, Reply, Signature};
 pub trait Transport: Send + Sync {
     /// Reads a function's arguments from a request whose body has arrived in full.
     ///
-    /// The arguments are in the order of `signature.params`. That they fit their types is left to the
+    /// The arguments are in the order of `signature.params`; a function without a signature, such as one
+    /// in Lua, takes what it is given. That they fit their types is left to the
     /// callee wherever the request carries them as JSON, so that no tree is built of them here.
     ///
     /// # Errors
     /// When the request does not carry what the parameters need; always the client's error.
-    fn decode(&self, request: Request, signature: &Signature) -> Result<Args<'static>, BadRequest>;
+    fn decode(
+        &self,
+        request: Request,
+        signature: Option<&Signature>,
+    ) -> Result<Args<'static>, BadRequest>;
 
     /// Writes what a call gave.
     ///
@@ -53,7 +59,7 @@ pub trait Transport: Send + Sync {
     /// although its type says so (a status of 9000), which is a defect of the function.
     fn encode(
         &self,
-        signature: &Signature,
+        signature: Option<&Signature>,
         outcome: Result<Reply, &CallError>,
     ) -> Result<Response, Problem>;
 }

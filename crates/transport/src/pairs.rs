@@ -69,7 +69,7 @@ pub(crate) const SHAPES: &[Shape] = &[
         applies: |ty| map_item(ty).is_some_and(is_text),
         value: |kind, pairs, ty| {
             let bytes = map_item(ty).is_some_and(text::is_bytes);
-            Ok(grouped(pairs, |name, values| one(&joined(kind, name, values), bytes)))
+            Ok(map(kind, pairs, bytes))
         },
     },
     Shape {
@@ -148,6 +148,15 @@ fn joined(kind: Kind, name: &str, values: &[&[u8]]) -> Vec<u8> {
         Kind::Headers => values.join(&b", "[..]),
         Kind::Query | Kind::Params => values.last().copied().unwrap_or_default().to_vec(),
     }
+}
+
+fn map(kind: Kind, pairs: &[Pair<'_>], bytes: bool) -> Value {
+    grouped(pairs, |name, values| one(&joined(kind, name, values), bytes))
+}
+
+/// Each name once, with one text.
+pub(crate) fn by_name(kind: Kind, pairs: &[Pair<'_>]) -> Value {
+    map(kind, pairs, false)
 }
 
 fn grouped(pairs: &[Pair<'_>], write: impl Fn(&str, &[&[u8]]) -> Value) -> Value {

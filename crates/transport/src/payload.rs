@@ -4,7 +4,7 @@ use crisol_core::{Args, CallError, Reply, Signature};
 
 use crate::bad_request::Place;
 use crate::message::{Request, Response};
-use crate::{BadRequest, Problem, Transport, body, reply};
+use crate::{BadRequest, Problem, Transport, body, reply, untyped};
 
 /// What the body is read as; it shows in errors.
 const ARGUMENTS: &str = "an array of the arguments, in order,";
@@ -18,7 +18,7 @@ impl Transport for Payload {
     fn decode(
         &self,
         request: Request,
-        _signature: &Signature,
+        _signature: Option<&Signature>,
     ) -> Result<Args<'static>, BadRequest> {
         if request.body.is_empty() {
             return Ok(Args::none());
@@ -37,11 +37,14 @@ impl Transport for Payload {
 
     fn encode(
         &self,
-        signature: &Signature,
+        signature: Option<&Signature>,
         outcome: Result<Reply, &CallError>,
     ) -> Result<Response, Problem> {
         match outcome {
-            Ok(reply) => reply::json(signature.result.as_ref(), &reply),
+            Ok(reply) => match signature {
+                Some(signature) => reply::json(signature.result.as_ref(), &reply),
+                None => untyped::json(&reply),
+            },
             Err(error) => reply::failure(error),
         }
     }

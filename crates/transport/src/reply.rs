@@ -12,9 +12,9 @@ use crate::pairs;
 use crate::problem::{Cause, Problem};
 use crate::text::{integer_range, is_bytes, peel};
 
-const TEXT: &str = "text/plain; charset=utf-8";
-const BYTES: &str = "application/octet-stream";
-const JSON: &str = "application/json";
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+pub(crate) const BYTES: &str = "application/octet-stream";
+pub(crate) const JSON: &str = "application/json";
 
 /// Headers that belong to the connection, which is not the function's.
 const OF_THE_CONNECTION: [HeaderName; 8] = [
@@ -123,7 +123,7 @@ fn none_is_empty(ty: Option<&Type>, response: Response) -> Response {
     if none && json { Response::empty(StatusCode::NO_CONTENT) } else { response }
 }
 
-fn tree(reply: &Reply) -> Result<Value, Problem> {
+pub(crate) fn tree(reply: &Reply) -> Result<Value, Problem> {
     reply.to_value().map_err(|error| Problem::bad_reply(error.to_string()))
 }
 
@@ -163,7 +163,7 @@ fn status(value: &Value) -> Result<StatusCode, String> {
 }
 
 /// A value with `status`, `headers` and `body` as a response.
-fn record(value: Value) -> Result<Response, String> {
+pub(crate) fn record(value: Value) -> Result<Response, String> {
     let Value::Map(pairs) = value else {
         return Err(format!("expected a record with `status`, found {value}"));
     };

@@ -1,6 +1,6 @@
 //! The binding rules as text: what the code walks through is what the documentation prints.
 
-use crate::{pairs, problem, reply, request, several, single, text};
+use crate::{pairs, problem, reply, request, several, single, text, untyped};
 
 /// One table of rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,15 @@ pub fn tables() -> Vec<Table> {
     let results = table("results", &["result", "response"], reply::RULES, |rule| {
         vec![rule.when, rule.response]
     });
-    vec![single, several, parts, shapes, texts, results, statuses()]
+    let untyped_request = table("untyped request", &["field", "holds"], untyped::PARTS, |part| {
+        vec![part.name, part.holds]
+    });
+    let untyped_results =
+        table("untyped results", &["result", "response"], untyped::RULES, |rule| {
+            vec![rule.when, rule.response]
+        });
+    let typed = [single, several, parts, shapes, texts, results];
+    typed.into_iter().chain([untyped_request, untyped_results, statuses()]).collect()
 }
 
 fn statuses() -> Table {

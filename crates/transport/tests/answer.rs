@@ -36,7 +36,7 @@ fn show(response: &Response) -> String {
 
 fn outcome(transport: &dyn Transport, ty: Option<Type>, value: Value) -> Result<Response, Problem> {
     let signature = Signature { params: Vec::new(), result: ty };
-    transport.encode(&signature, Ok(Reply::new(value)))
+    transport.encode(Some(&signature), Ok(Reply::new(value)))
 }
 
 #[track_caller]
@@ -50,7 +50,7 @@ fn check(ty: impl Into<Option<Type>>, value: Value, expected: &str) {
 
 #[track_caller]
 fn check_error(error: &CallError, expected: &str) {
-    let response = match WasiHttp.encode(&Signature::default(), Err(error)) {
+    let response = match WasiHttp.encode(Some(&Signature::default()), Err(error)) {
         Ok(response) => response,
         Err(problem) => problem.into_response(Some("r1")),
     };
@@ -115,6 +115,58 @@ fn a_record_with_status_is_the_response() {
     let json = record([("status", Type::U16), ("body", list(Type::U32))]);
     let value = map([("status", Value::Int(202)), ("body", Value::List(vec![Value::Int(1)]))]);
     check(json, value, "202, content-type: application/json | [1]");
+}
+
+#[test]
+fn a_result_without_a_type_decides_by_itself() {
+    #[track_caller]
+    fn check(value: Value, expected: &str) {
+        let found = match WasiHttp.encode(None, Ok(Reply::new(value))) {
+            Ok(response) => show(&response),
+            Err(problem) => format!("{} {:?}", problem.status().as_u16(), problem.inside()),
+        };
+        assert_eq!(found, expected);
+    }
+    let (status, body) = (("status", Value::Int(201)), ("body", Value::from("hi")));
+    check(Value::Null, "204 | ");
+    check(Value::from("hi"), "200, content-type: text/plain; charset=utf-8 | hi");
+    check(Value::Bytes(b"hi".to_vec()), "200, content-type: application/octet-stream | hi");
+    check(Value::Int(7), "200, content-type: application/json | 7");
+    check(Value::Float(f64::NAN), r#"200, content-type: application/json | "NaN""#);
+    check(map([status.clone()]), "201 | ");
+    let text = "201, content-type: text/plain; charset=utf-8 | hi";
+    check(map([status.clone(), body.clone()]), text);
+    let headers = map([
+        ("content-type", Value::from("text/html")),
+        ("set-cookie", Value::List(vec!["a=1".into(), "b=2".into()])),
+        ("x-count", Value::Int(3)),
+    ]);
+    check(
+        map([status.clone(), ("headers", headers), body.clone()]),
+        "201, content-type: text/html, set-cookie: a=1, set-cookie: b=2, x-count: 3 | hi",
+    );
+    let json = map([status.clone(), ("body", map([("a", Value::Int(1))]))]);
+    check(json, r#"201, content-type: application/json | {"a":1}"#);
+    // With another field, or a status that is text, it is data; a number that is no status is a mistake.
+    let more = map([status, ("id", Value::Int(5))]);
+    check(more, r#"200, content-type: application/json | {"status":201,"id":5}"#);
+    let on = map([("status", Value::from("on"))]);
+    check(on, r#"200, content-type: application/json | {"status":"on"}"#);
+    check(body_alone(), r#"200, content-type: application/json | {"body":"hi"}"#);
+    for (number, shown) in [(Value::Int(7), "7"), (Value::Float(200.5), "200.5")] {
+        let inside = format!("500 Some(\"expected a `status` of 200 to 599, found {shown}\")");
+        check(map([("status", number)]), &inside);
+    }
+    let keys = Value::Map(vec![(Value::List(vec![]), Value::Null)]);
+    check(keys, r#"500 Some("the result has no JSON form: key must be a string")"#);
+    let payload = Payload.encode(None, Ok(Reply::new(map([("status", Value::Int(201))]))));
+    let payload = payload.map(|response| show(&response));
+    let json = r#"200, content-type: application/json | {"status":201}"#;
+    assert_eq!(payload.as_deref(), Ok(json));
+}
+
+fn body_alone() -> Value {
+    map([("body", Value::from("hi"))])
 }
 
 #[test]

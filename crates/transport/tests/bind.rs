@@ -1,6 +1,6 @@
 //! Requests to arguments: a case for each line of the binding tables, and for what each refuses.
 
-use crisol_core::{Args, Case, Field, Signature, Type};
+use crisol_core::{Args, Case, Field, Signature, Type, Value};
 use crisol_transport::{Payload, Request, Transport, WasiHttp};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -70,7 +70,7 @@ fn show(args: Args<'_>) -> String {
 
 #[track_caller]
 fn check(signature: &Signature, line: &str, expected: &str) -> TestResult {
-    let found = match WasiHttp.decode(request(line)?, signature) {
+    let found = match WasiHttp.decode(request(line)?, Some(signature)) {
         Ok(args) => show(args),
         Err(error) => format!("{}: {error}", error.cause().status().as_u16()),
     };
@@ -110,11 +110,11 @@ fn one_string_gets_the_body_as_text() -> TestResult {
 fn text_that_is_not_utf8_is_refused_where_it_breaks() -> TestResult {
     let mut request = request("POST /")?;
     request.body = b"ab\xff"[..].into();
-    let error = WasiHttp.decode(request.clone(), &func([("name", Type::String)]));
+    let error = WasiHttp.decode(request.clone(), Some(&func([("name", Type::String)])));
     let text = error.err().map(|error| error.to_string());
     let expected = "body: expected text in UTF-8, found a byte sequence that is none at byte 2";
     assert_eq!(text.as_deref(), Some(expected));
-    let args = WasiHttp.decode(request, &func([("name", bytes())]))?;
+    let args = WasiHttp.decode(request, Some(&func([("name", bytes())])))?;
     assert_eq!(show(args), "values Bytes([97, 98, 255])");
     Ok(())
 }
@@ -303,7 +303,7 @@ fn numbers_that_json_lacks_survive_beside_json() -> TestResult {
 fn payload_takes_the_arguments_in_order() -> TestResult {
     let signature = func([("a", Type::S32), ("b", Type::S32)]);
     let decode = |line: &str| -> Result<String, Box<dyn std::error::Error>> {
-        Ok(match Payload.decode(request(line)?, &signature) {
+        Ok(match Payload.decode(request(line)?, Some(&signature)) {
             Ok(args) => show(args),
             Err(error) => format!("{}: {error}", error.cause().status().as_u16()),
         })
@@ -318,5 +318,39 @@ fn payload_takes_the_arguments_in_order() -> TestResult {
         decode("POST / |  | [6")?,
         "400: body: expected an array of the arguments, in order, as JSON, found text that is not JSON: EOF while parsing a list at line 1 column 2"
     );
+    Ok(())
+}
+
+#[test]
+fn a_function_without_a_signature_gets_the_request_as_a_record() -> TestResult {
+    let bind = |line: &str| -> Result<String, Box<dyn std::error::Error>> {
+        Ok(match WasiHttp.decode(request(line)?, None) {
+            Ok(args) => {
+                let values = args.into_values()?;
+                values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            }
+            Err(error) => format!("{}: {error}", error.cause().status().as_u16()),
+        })
+    };
+    assert_eq!(
+        bind(
+            "PUT /users/7?tag=a+b&tag=c%C3%A9&x id=7 | Accept: a; accept: b; cookie: c=1; cookie: d=2 | {}"
+        )?,
+        r#"{"method":"PUT","path":"/users/7","query":{"tag":"cé","x":""},"query_string":"tag=a+b&tag=c%C3%A9&x","headers":{"accept":"a, b","cookie":"c=1; d=2"},"params":{"id":"7"},"body":"{}"}"#,
+    );
+    assert_eq!(
+        bind("GET /")?,
+        r#"{"method":"GET","path":"/","query":{},"query_string":null,"headers":{},"params":{},"body":""}"#,
+    );
+    assert_eq!(
+        bind("GET /?x=%ff")?,
+        "400: query parameter `x`: expected percent-encoded UTF-8, found `%ff`"
+    );
+    let mut binary = request("POST /")?;
+    binary.body = b"\xff\0"[..].into();
+    let values = WasiHttp.decode(binary, None)?.into_values()?;
+    let body = values.first().and_then(|request| request.get("body"));
+    assert_eq!(body, Some(&Value::Bytes(b"\xff\0".to_vec())));
+    assert_eq!(show(Payload.decode(request("POST / |  | [6, 7]")?, None)?), "json [6, 7]");
     Ok(())
 }

@@ -111,6 +111,9 @@ impl Invoke for Functions {
                 Err(CallError::Deadline { id: id.clone(), limit, spent: Spent::default() })
             }
             ("wait", _) => self.wait().await,
+            (name, _) if Self::signature_of(name).is_none() => {
+                Err(CallError::NotFound { id: id.to_string(), nearest: None })
+            }
             (_, other) => {
                 let source = format!("unexpected {other:?}").into();
                 Err(CallError::InvalidInput { id: id.clone(), source })

@@ -1,0 +1,5 @@
+//! Apps served over real sockets, asked byte by byte.
+#![cfg(feature = "http")]
+
+mod lua;
+mod support;
