@@ -1,27 +1,38 @@
-//! What the same calls as in `values` allocate: not a measure of time, printed as a table.
+//! What the same calls as in `values` allocate: not a measure of time, printed as tables.
+//!
+//! `cargo bench -p crisol-benches --bench values_memory`
 
 #[path = "values/routes.rs"]
 #[expect(dead_code, reason = "the routes' halves are timed in `values`")]
 mod routes;
 
+use dhat::{HeapStats, Profiler};
 use routes::{Guest, Route, users};
 
+/// Counts every allocation of this program, and of this program alone.
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
-#[expect(clippy::print_stdout, reason = "the table is what this program is for")]
+/// Runs `of`, and tells what it gave and what that cost.
+fn measured<T>(of: impl FnOnce() -> wasmtime::Result<T>) -> wasmtime::Result<(T, HeapStats)> {
+    let profiler = Profiler::builder().testing().build();
+    let value = of()?;
+    let stats = HeapStats::get();
+    drop(profiler);
+    Ok((value, stats))
+}
+
+#[expect(clippy::print_stdout, reason = "the tables are what this program is for")]
 fn main() -> wasmtime::Result<()> {
     println!("| users | route | allocations | bytes allocated | peak bytes | peak / JSON text |");
     println!("|---|---|---|---|---|---|");
+    let mut mapped = Vec::new();
     for count in [3, 100, 10_000] {
         let text = users(count);
         for route in [Route::Structs, Route::Mapping, Route::Tree] {
             let mut guest = Guest::echo()?;
             guest.call(route, &text)?;
-            let profiler = dhat::Profiler::builder().testing().build();
-            let answer = guest.call(route, &text)?;
-            let stats = dhat::HeapStats::get();
-            drop(profiler);
+            let (_, stats) = measured(|| guest.call(route, &text))?;
             println!(
                 "| {count} | {route:?} | {} | {} | {} | {:.1} |",
                 stats.total_blocks,
@@ -29,8 +40,25 @@ fn main() -> wasmtime::Result<()> {
                 stats.max_bytes,
                 stats.max_bytes as f64 / text.len() as f64
             );
-            drop(answer);
+            if matches!(route, Route::Mapping) {
+                mapped.push((count, stats.max_bytes));
+            }
         }
+    }
+    println!();
+    println!("| users | JSON text | arguments as `Val` | result as `Val` | peak | its bound |");
+    println!("|---|---|---|---|---|---|");
+    for (count, peak) in mapped {
+        let text = users(count);
+        let mut guest = Guest::echo()?;
+        // What is alive in the end is the tree, with the room that its vectors have grown.
+        let (args, args_stats) = measured(|| Ok(guest.mapping().lower_json(&text)?))?;
+        let (result, result_stats) = measured(|| guest.call_vals(&args))?;
+        let (args_tree, result_tree) = (args_stats.curr_bytes, result_stats.curr_bytes);
+        // Three times the text, and the values themselves.
+        let bound = 3 * text.len() + args_tree + result_tree;
+        println!("| {count} | {} | {args_tree} | {result_tree} | {peak} | {bound} |", text.len());
+        drop((args, result));
     }
     Ok(())
 }

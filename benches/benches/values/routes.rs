@@ -174,11 +174,19 @@ impl Guest {
         }
     }
 
+    /// The call itself, on values.
+    pub(crate) fn call_vals(&mut self, args: &[Val]) -> Result<Val> {
+        let mut results = [Val::Bool(false)];
+        self.func.call(&mut self.store, args, &mut results)?;
+        let [result] = results;
+        Ok(result)
+    }
+
     fn by_mapping(&mut self, text: &[u8]) -> Result<Vec<u8>> {
         let args = self.mapping.lower_json(text)?;
-        let mut results = [Val::Bool(false)];
-        self.func.call(&mut self.store, &args, &mut results)?;
-        let [result] = results;
+        let result = self.call_vals(&args)?;
+        // As the runtime does: the result is written when the arguments are gone.
+        drop(args);
         let mut out = Vec::new();
         match self.mapping.lift(Some(result)) {
             Outcome::Value(value) | Outcome::Error(value) => {
@@ -191,9 +199,8 @@ impl Guest {
     fn tree(&mut self, text: &[u8]) -> Result<Vec<u8>> {
         let args: Vec<serde_json::Value> = serde_json::from_slice(text)?;
         let args = args.into_iter().map(|arg| to_val(&self.ty, arg)).collect::<Result<Vec<_>>>()?;
-        let mut results = [Val::Bool(false)];
-        self.func.call(&mut self.store, &args, &mut results)?;
-        let [result] = results;
+        let result = self.call_vals(&args)?;
+        drop(args);
         Ok(serde_json::to_vec(&from_val(result)?)?)
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use crisol_core::{Args, Signature, Value};
 use serde::{Deserializer, Serialize};
+use serde_json::de::Read;
 use wasmtime::component::{Val, types::ComponentFunc};
 
 use crate::describe::{self, UnsupportedType};
 use crate::error::LowerError;
 use crate::lift::{Lifted, Outcome};
 use crate::lower::source::Seed;
-use crate::lower::{Run, rust};
+use crate::lower::{Run, json, rust, scalar};
 use crate::shape::{Record, Shape};
 use crate::wave;
 
@@ -71,7 +72,15 @@ impl Mapping {
     /// When an argument is not of its type, their number is wrong, or the source is malformed; the
     /// error names the place and both sides.
     pub fn lower<'de, D: Deserializer<'de>>(&self, arguments: D) -> Result<Vec<Val>, LowerError> {
-        let run = Run::new(arguments.is_human_readable());
+        let is_text = arguments.is_human_readable();
+        self.lower_by(Run::new(is_text, is_text), arguments)
+    }
+
+    fn lower_by<'de, D: Deserializer<'de>>(
+        &self,
+        run: Run,
+        arguments: D,
+    ) -> Result<Vec<Val>, LowerError> {
         match arguments.deserialize_any(Seed { shape: &self.plan.arguments, run: &run }) {
             Ok(values) => Ok(sequence(values)),
             Err(error) => Err(run.into_error(&self.plan.params, &error)),
@@ -83,8 +92,32 @@ impl Mapping {
     /// # Errors
     /// As [`Mapping::lower`].
     pub fn lower_json(&self, text: &[u8]) -> Result<Vec<Val>, LowerError> {
-        let mut reader = serde_json::Deserializer::from_slice(text);
-        let values = self.lower(&mut reader)?;
+        match self.read_json(text, true) {
+            // A float by its own text: what is written is what was meant.
+            Err(LowerError::Value { mismatch, .. })
+                if scalar::may_be_rounded(&mismatch) && !json::has_integer_below_s64(text) =>
+            {
+                self.read_json(text, false)
+            }
+            lowered => lowered,
+        }
+    }
+
+    fn read_json(&self, text: &[u8], rounds: bool) -> Result<Vec<Val>, LowerError> {
+        // Text that is known to be UTF-8 is not looked at again for each of its strings.
+        match str::from_utf8(text) {
+            Ok(text) => self.lower_whole(serde_json::Deserializer::from_str(text), rounds),
+            Err(_) => self.lower_whole(serde_json::Deserializer::from_slice(text), rounds),
+        }
+    }
+
+    /// Lowers all that `reader` has.
+    fn lower_whole<'de, R: Read<'de>>(
+        &self,
+        mut reader: serde_json::Deserializer<R>,
+        rounds: bool,
+    ) -> Result<Vec<Val>, LowerError> {
+        let values = self.lower_by(Run::new(true, rounds), &mut reader)?;
         match reader.end() {
             Ok(()) => Ok(values),
             Err(error) => Err(LowerError::Source { place: None, message: error.to_string() }),
@@ -97,7 +130,7 @@ impl Mapping {
     /// # Errors
     /// As [`Mapping::lower`].
     pub fn lower_serialize<T: Serialize + ?Sized>(&self, args: &T) -> Result<Vec<Val>, LowerError> {
-        let run = Run::new(true);
+        let run = Run::new(true, false);
         match rust::lower(&self.plan.arguments, &run, args) {
             Ok(values) => Ok(sequence(values)),
             Err(error) => Err(run.into_error(&self.plan.params, &error)),

@@ -6,8 +6,12 @@
 #[expect(dead_code, reason = "types at random are for the other tests")]
 mod types;
 
+#[path = "values/support.rs"]
+#[expect(dead_code, reason = "most of it is for the other tests")]
+mod support;
+
 use crisol_core::{Field, Signature};
-use crisol_wit::Mapping;
+use crisol_wit::{Mapping, Outcome};
 
 const MEGABYTE: usize = 1 << 20;
 
@@ -123,4 +127,49 @@ fn claims_are_not_memory() {
         assert!(mapping.lower(&mut rmp_serde::Deserializer::from_read_ref(&bytes)).is_err());
     });
     assert!(allocated.bytes_max < 1 << 20, "{} bytes", allocated.bytes_max);
+}
+
+/// A whole call of a guest that gives back what it got, JSON text in and out: at its peak there are both
+/// trees of values, because the call makes one while it reads the other, and nothing else of that size.
+#[test]
+fn a_call_takes_its_two_trees_and_little_else() {
+    const USERS: usize = 10_000;
+    let user = |at: usize| {
+        let tags = ["\"admin\",\"dev\"", "\"user\"", "\"dev\""][at % 3];
+        format!("{{\"id\":{at},\"name\":\"Alice Liddell\",\"tags\":[{tags}],\"active\":true}}")
+    };
+    let text = format!("[[{}]]", (0..USERS).map(user).collect::<Vec<_>>().join(","));
+    let mut echo = support::Echo::of(&types::parse(
+        "record { id: u32, name: string, tags: list<string>, active: bool }",
+    ));
+
+    let mut args = Vec::new();
+    let lowering = allocation_counter::measure(|| {
+        args = echo.mapping.lower_json(text.as_bytes()).unwrap();
+    });
+    // The first call makes what the instance keeps.
+    drop(echo.call(&args));
+    let mut result = None;
+    let calling = allocation_counter::measure(|| result = Some(echo.call(&args)));
+    let trees = (lowering.bytes_current + calling.bytes_current).unsigned_abs();
+    drop((args, result));
+
+    let whole = allocation_counter::measure(|| {
+        let args = echo.mapping.lower_json(text.as_bytes()).unwrap();
+        let result = echo.call(&args);
+        drop(args);
+        match echo.mapping.lift(Some(result)) {
+            Outcome::Value(out) => {
+                assert_eq!(serde_json::to_string(&out).unwrap().len() + "[]".len(), text.len())
+            }
+            Outcome::Error(_) => panic!("it has no error side"),
+        }
+    });
+    let bound = 3 * text.len() as u64 + trees;
+    assert!(whole.bytes_max <= bound, "{} bytes, and {bound} is the bound", whole.bytes_max);
+    // Each way: a vector of fields, four names, the name's text, the tags' vector and texts. Then the growth
+    // of a few vectors.
+    let tags = (0..USERS).map(|at| if at % 3 == 0 { 2 } else { 1 }).sum::<usize>();
+    let most = 2 * (USERS * 7 + tags) + 200;
+    assert!(whole.count_total <= most as u64, "{} allocations, not {most}", whole.count_total);
 }

@@ -4,6 +4,7 @@
 //! news up: so every source gives the same errors, and the good path pays nothing for paths.
 
 pub(crate) mod build;
+pub(crate) mod json;
 pub(crate) mod rust;
 pub(crate) mod scalar;
 pub(crate) mod source;
@@ -24,6 +25,8 @@ const IMPLIED_PER_RECORD: usize = 256;
 pub(crate) struct Run {
     /// `NaN` and its like may be text.
     pub(crate) human_readable: bool,
+    /// The source is text whose reader makes floats of integers that it cannot hold.
+    pub(crate) rounds: bool,
     failure: RefCell<Option<Failure>>,
     /// Innermost first: it is filled while an error climbs out.
     path: RefCell<Vec<Segment>>,
@@ -45,9 +48,10 @@ impl fmt::Display for Noted {
 }
 
 impl Run {
-    pub(crate) fn new(human_readable: bool) -> Self {
+    pub(crate) fn new(human_readable: bool, rounds: bool) -> Self {
         Self {
             human_readable,
+            rounds,
             failure: RefCell::new(None),
             path: RefCell::new(Vec::new()),
             implied_room: Cell::new(IMPLIED_ROOM),

@@ -76,7 +76,7 @@ pub(crate) fn boolean(shape: &Shape, value: bool) -> Result<Val, Mismatch> {
 
 pub(crate) fn integer<N: Integer>(shape: &Shape, number: N) -> Result<Val, Mismatch> {
     match shape {
-        Shape::F32 => float(shape, f64::from(number.to_f32())),
+        Shape::F32 => float(shape, f64::from(number.to_f32()), false),
         Shape::F64 => Ok(Val::Float64(number.to_f64())),
         Shape::Option(option) if !option.marked => integer(&option.some, number).map(some),
         _ => shown_integer(shape, number, number),
@@ -102,6 +102,15 @@ fn shown_integer<N: Integer>(
     }
 }
 
+/// The least `s64` as a float.
+const LEAST_S64: f64 = i64::MIN as f64;
+
+/// Whether `mismatch` is that of a float that may have been an integer below every `s64`.
+pub(crate) fn may_be_rounded(mismatch: &Mismatch) -> bool {
+    matches!(mismatch, Mismatch::Range { expected: "s64", found, .. }
+        if *found == ShownFloat(LEAST_S64).to_string())
+}
+
 /// How messages show a float: long ones as an exponent, and always as a float.
 struct ShownFloat(f64);
 
@@ -115,12 +124,13 @@ impl fmt::Display for ShownFloat {
     }
 }
 
-pub(crate) fn float(shape: &Shape, number: f64) -> Result<Val, Mismatch> {
+/// With `rounded`, the number may be the text of an integer that its reader rounded.
+pub(crate) fn float(shape: &Shape, number: f64, rounded: bool) -> Result<Val, Mismatch> {
     match shape {
         Shape::F64 => Ok(Val::Float64(number)),
         Shape::F32 => single(number).map(Val::Float32),
-        Shape::Option(option) if !option.marked => float(&option.some, number).map(some),
-        _ => integral(shape, number),
+        Shape::Option(option) if !option.marked => float(&option.some, number, rounded).map(some),
+        _ => integral(shape, number, rounded),
     }
 }
 
@@ -133,7 +143,7 @@ fn single(number: f64) -> Result<f32, Mismatch> {
 }
 
 /// A float that stands for an integer, as in Lua and JavaScript all numbers may.
-fn integral(shape: &Shape, number: f64) -> Result<Val, Mismatch> {
+fn integral(shape: &Shape, number: f64, rounded: bool) -> Result<Val, Mismatch> {
     let shown = ShownFloat(number);
     let name = match shape {
         Shape::S8 => "s8",
@@ -149,8 +159,9 @@ fn integral(shape: &Shape, number: f64) -> Result<Val, Mismatch> {
     if number.fract() != 0.0 || !number.is_finite() {
         return Err(Mismatch::Fraction { expected: name, found: shown.to_string() });
     }
-    // JSON's `-9223372036854775809` arrives as the float of the number above it: never truncated.
-    if number == i64::MIN as f64 && matches!(shape, Shape::S64) {
+    // The text `-9223372036854775809` arrives as the float of the number above it: never truncated. It is
+    // the one place where a float that an integer type holds may have been an integer that it does not.
+    if rounded && number == LEAST_S64 && matches!(shape, Shape::S64) {
         return Err(out_of_range(name, i64::MIN, i64::MAX, shown));
     }
     // The cast saturates, which is out of range for every integer of WIT all the same.
@@ -178,7 +189,7 @@ where
         }
         Shape::Bytes(_) => bytes(shape, text.as_ref().as_bytes()),
         Shape::F32 | Shape::F64 if human_readable => match special_float(text.as_ref()) {
-            Some(number) => float(shape, number),
+            Some(number) => float(shape, number, false),
             None => Err(Mismatch::of(shape, Found::text(text.as_ref()))),
         },
         Shape::Char => {

@@ -28,7 +28,7 @@ pub(crate) fn lower(params: &Record, text: &str) -> Result<Vec<Val>, LowerError>
     // The splitter knows values and calls, not lists of arguments.
     let call = format!("f{}", text.trim());
     let call = UntypedFuncCall::parse(&call).map_err(|error| malformed(error.to_string()))?;
-    let run = Run::new(false);
+    let run = Run::new(false, false);
     let source = Source { text: call.source(), run: &run };
     match source.arguments(params, call.params_node()) {
         Ok(values) => Ok(values),
@@ -190,7 +190,7 @@ impl<'s> Source<'s> {
             return self.done(scalar::integer(shape, number));
         }
         match node.as_number::<f64>(self.text) {
-            Ok(number) => self.done(scalar::float(shape, number)),
+            Ok(number) => self.done(scalar::float(shape, number, false)),
             Err(_) => self.mismatch(shape, node),
         }
     }

@@ -168,7 +168,7 @@ impl<'p> Serializer for Lower<'p> {
     }
 
     fn serialize_f64(self, v: f64) -> Result<Val, Error> {
-        self.done(scalar::float(self.shape, v))
+        self.done(scalar::float(self.shape, v, self.run.rounds))
     }
 
     fn serialize_char(self, v: char) -> Result<Val, Error> {

@@ -180,7 +180,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_f64<E: Error>(self, v: f64) -> Result<Val, E> {
-        self.done(scalar::float(self.shape, v))
+        self.done(scalar::float(self.shape, v, self.run.rounds))
     }
 
     fn visit_str<E: Error>(self, v: &str) -> Result<Val, E> {
