@@ -1,16 +1,13 @@
 //! `crisol check`: everything that is wrong with an app, without a call.
 
-use crisol::LoadError;
+use crisol::Checked;
 
 use crate::arguments::{AppArguments, CheckArguments, Format};
 use crate::{DONE, FAILED, app, print_error, print_line};
 
 pub(crate) fn run(arguments: &AppArguments, check: &CheckArguments) -> anyhow::Result<u8> {
-    let (code, functions, problems) = match app::builder(arguments).load() {
-        Ok(runtime) => (DONE, runtime.functions().len(), runtime.generation().warnings().clone()),
-        Err(LoadError::App(problems)) => (FAILED, 0, problems),
-        Err(other) => return Err(other.into()),
-    };
+    let Checked { problems, functions, .. } = app::builder(arguments).check()?;
+    let code = if problems.errors() > 0 { FAILED } else { DONE };
     match check.format {
         Format::Json => print_line(&serde_json::to_string_pretty(&problems)?)?,
         Format::Text => {

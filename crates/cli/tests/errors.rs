@@ -125,13 +125,21 @@ fn what_is_not_there_or_not_code_is_said_where_it_is_named() -> Tested {
         expect![[r#"
             error: the app `APP` does not load
 
+            warning[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`, `wasi:io/poll@0.2.6`, `wasi:io/streams@0.2.6`, `wasi:cli/environment@0.2.6`, `wasi:cli/exit@0.2.6`, `wasi:cli/stdin@0.2.6`, `wasi:cli/stdout@0.2.6`, `wasi:cli/stderr@0.2.6`, `wasi:cli/terminal-stdin@0.2.6`, `wasi:cli/terminal-stdout@0.2.6`, `wasi:cli/terminal-stderr@0.2.6`
+             --> _index.yaml:7:11
+              |
+            7 |     kind: function.wasm
+              |           ^^^^^^^^^^^^^ in `myns:f`
+              |
+              = help: add those that calls need to `imports`: `wasi:cli`, `wasi:io`; no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
+
             error[bad-method]: there is no export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`
               --> _index.yaml:11:13
                |
             11 |     method: comput
                |             ^^^^^^ in `myns:f`
 
-            1 error
+            1 error and 1 warning
         "#]],
     );
     Ok(())

@@ -1,16 +1,16 @@
 //! From a validated registry to functions that can be called. Nothing of this happens inside a call.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use crisol_core::EntryId;
 use crisol_engine::{Allocation, Compiled, Engine, Import, Limits, LinkError, Linked, Profile};
 use crisol_pool::Pool;
+use crisol_schema::{Checked, Entry, Kind, Problems, Process, Registry, Report, Rule};
 #[cfg(feature = "http")]
-use crisol_schema::Transport;
-use crisol_schema::{Entry, Imports, Kind, Problems, Process, Registry, Report, Rule};
-use crisol_wasi::{EnvSource, FsSource, Plan};
+use crisol_schema::{KindName, Transport};
+use crisol_wasi::{EnvSource, FsSource, Plan, PlanError};
 
 use crate::adapter::{self, Callee, Instances};
 use crate::builder::Defaults;
@@ -21,18 +21,20 @@ use crate::command::Command;
 use crate::function::Function;
 use crate::generation::Generation;
 use crate::guest::Guest;
+use crate::imports::{self, undeclared};
 use crate::lua::LuaFunction;
 use crate::unchanged::Before;
 use crate::world::{OwnSources, World};
 
 /// A method that is no export of the code, or cannot be called.
 const BAD_METHOD: Rule = Rule::new("bad-method");
-/// An import that the entry does not declare.
-const UNDECLARED_IMPORT: Rule = Rule::new("undeclared-import");
-/// A declared import that the code does not have.
-const UNUSED_IMPORT: Rule = Rule::new("unused-import");
 /// A folder entry that cannot be opened.
 const BAD_FOLDER: Rule = Rule::new("bad-folder");
+
+/// What is served over HTTP.
+#[cfg(feature = "http")]
+const HTTP: [KindName; 4] =
+    [KindName::HttpService, KindName::HttpRouter, KindName::HttpEndpoint, KindName::HttpStatic];
 
 /// What functions are assembled with.
 pub(crate) struct Assembly<'a> {
@@ -43,6 +45,8 @@ pub(crate) struct Assembly<'a> {
     pub(crate) own: &'a OwnSources,
     /// The generation whose functions are taken over where nothing has changed.
     pub(crate) before: Option<&'a Generation>,
+    /// What of the registry says what the app says, when it has errors: then this is for the problems alone.
+    pub(crate) checked: Option<&'a Checked>,
 }
 
 /// What a registry comes to.
@@ -65,6 +69,8 @@ pub(crate) struct Assembled {
 /// What an entry is assembled from beside itself.
 struct Sources<'a> {
     world: &'a World,
+    /// Folder entries that cannot be opened, which is told once.
+    closed: HashSet<EntryId>,
     before: Option<Before<'a>>,
     codes: Codes<'a>,
 }
@@ -96,7 +102,21 @@ impl<'a> Assembly<'a> {
             Kind::Process(process) => Some(Guest::of_process(&entry.id, process)),
             _ => None,
         });
-        guests.map(|guest| guest.wanted()).collect()
+        let linked = guests.filter(|guest| self.is_linkable(guest.id));
+        linked.map(|guest| self.wanted_of(&guest)).collect()
+    }
+
+    fn is_read(&self, id: &EntryId, field: &str) -> bool {
+        self.checked.is_none_or(|checked| checked.is_read(id, field))
+    }
+
+    /// Whether all is known that linking the code of an entry takes.
+    fn is_linkable(&self, id: &EntryId) -> bool {
+        ["method", "wit", "transport"].iter().all(|field| self.is_read(id, field))
+    }
+
+    fn wanted_of(&self, guest: &Guest<'a>) -> Wanted<'a> {
+        Wanted { verified: self.is_read(guest.id, "hash"), ..guest.wanted() }
     }
 
     /// Assembles every function, and checks every process, of the registry. When a problem among those
@@ -105,10 +125,11 @@ impl<'a> Assembly<'a> {
         let mut problems = Problems::new();
         let before = self.before.map(Generation::world);
         let (world, failed) = World::open(self.registry, app, self.own, before);
-        for (id, error) in failed {
-            let report = Report::error(BAD_FOLDER, chain(&error));
-            problems.at(self.registry, &id, "directory", report);
+        for (id, error) in &failed {
+            let report = Report::error(BAD_FOLDER, chain(error));
+            problems.at(self.registry, id, "directory", report);
         }
+        let closed = failed.into_iter().map(|(id, _)| id).collect();
         let before = self.before.map(|generation| Before {
             generation,
             registry: self.registry,
@@ -116,7 +137,7 @@ impl<'a> Assembly<'a> {
         });
         let codes = Codes::new(self.engine, world.folders());
         codes.prepare(&self.wanted(before.as_ref()));
-        let sources = Sources { world: &world, before, codes };
+        let sources = Sources { world: &world, closed, before, codes };
         let mut assembled = Assembled::default();
         for entry in self.registry {
             let one = match &entry.kind {
@@ -140,7 +161,8 @@ impl<'a> Assembly<'a> {
                             .insert(entry.id.clone(), Callable::Wasm(Arc::clone(kept)));
                         continue;
                     }
-                    sources.codes.compile(&guest.wanted()).and_then(|compiled| {
+                    self.compile(&guest, &sources).and_then(|compiled| {
+                        let Some(compiled) = compiled else { return Ok(None) };
                         let guest = (&guest, &compiled);
                         #[cfg(feature = "http")]
                         if function.transport == Transport::WasiHttp
@@ -157,7 +179,8 @@ impl<'a> Assembly<'a> {
                 }
                 Kind::Process(process) => {
                     let guest = Guest::of_process(&entry.id, process);
-                    sources.codes.compile(&guest.wanted()).and_then(|compiled| {
+                    self.compile(&guest, &sources).and_then(|compiled| {
+                        let Some(compiled) = compiled else { return Ok(None) };
                         let code = (&guest, &compiled);
                         let command = self.command(code, process, &sources, &mut problems)?;
                         assembled.commands.push(Arc::new(command));
@@ -165,6 +188,10 @@ impl<'a> Assembly<'a> {
                     })
                 }
                 Kind::LuaFunction(function) => {
+                    let fields = ["source", "method", "modules"];
+                    if !fields.iter().all(|field| self.is_read(&entry.id, field)) {
+                        continue;
+                    }
                     let kept = sources.kept(&entry.id, |old| old.callable(&entry.id));
                     kept.map_or_else(
                         || self.lua(&entry.id, function),
@@ -186,19 +213,38 @@ impl<'a> Assembly<'a> {
                     assembled.functions.insert(entry.id.clone(), function);
                 }
                 Ok(None) => {}
-                Err(Fault { field, report }) => {
+                // A folder that cannot be opened is told of at its own entry.
+                Err(Fault { folder: Some(id), .. }) if sources.closed.contains(&id) => {}
+                Err(Fault { field, report, .. }) => {
                     problems.at(self.registry, &entry.id, field, *report);
                 }
             }
         }
         #[cfg(feature = "http")]
         {
-            let (site, found) = crate::http::assemble(self.registry, sources.folders(), &assembled);
+            let is_whole = |kind| self.checked.is_none_or(|checked| checked.is_whole(kind));
+            let source = crate::http::Source {
+                registry: self.registry,
+                folders: sources.folders(),
+                closed: &sources.closed,
+                is_whole: HTTP.iter().all(|kind| is_whole(*kind)),
+            };
+            let (site, found) = crate::http::assemble(source, &assembled);
             assembled.site = site;
             problems.append(found);
         }
         assembled.world = world;
         (assembled, problems)
+    }
+
+    /// The compiled code of an entry; none when it is not known what to link of it, and then the file alone was
+    /// looked at.
+    fn compile(&self, guest: &Guest<'a>, sources: &Sources<'a>) -> Result<Option<Compiled>, Fault> {
+        let wanted = self.wanted_of(guest);
+        if self.is_linkable(guest.id) {
+            return sources.codes.compile(&wanted).map(Some);
+        }
+        sources.codes.look(&wanted).map(|()| None)
     }
 
     fn lua(
@@ -325,30 +371,26 @@ impl<'a> Assembly<'a> {
     ) -> Result<(Linked, Plan), Fault> {
         let method = guest.method.as_str();
         let profile = Profile::granting(|interface| guest.imports.grants(interface));
-        let linked = self.engine.link(compiled, &profile, method).map_err(link_fault)?;
+        let linked = match self.engine.link(compiled, &profile, method) {
+            Ok(linked) => linked,
+            Err(error) => {
+                // Who may answer HTTP by itself may import more, and it is not known which this is.
+                if guest.transport == Transport::Payload
+                    && let Ok(imports) = self.engine.imports(compiled, &profile)
+                {
+                    self.compare_imports(guest, &imports, problems);
+                }
+                return Err(link_fault(error));
+            }
+        };
         self.compare_imports(guest, linked.imports(), problems);
         Ok((linked, plan(guest, sources)?))
     }
 
-    /// Reports what the code imports and the entry does not declare, and the other way round.
     fn compare_imports(&self, guest: &Guest<'_>, imports: &[Import], problems: &mut Problems) {
-        let mut report = |report| problems.at(self.registry, guest.id, "imports", report);
-        let undeclared: Vec<_> =
-            imports.iter().filter(|import| import.callable && !import.granted).collect();
-        if !undeclared.is_empty() {
-            let strict = self.strict_imports || guest.strict_imports;
-            let severity = if strict { Report::error } else { Report::warning };
-            let names = listed(undeclared.iter().map(|import| import.name.as_str()));
-            let message = format!("the code imports what is not declared: {names}");
-            report(severity(UNDECLARED_IMPORT, message).help(declare(&undeclared)));
-        }
-        let unused = guest
-            .imports
-            .iter()
-            .filter(|token| !imports.iter().any(|import| token.grants(&import.name)));
-        for token in unused {
-            let message = format!("`{token}` is declared, and the code does not import it");
-            report(Report::warning(UNUSED_IMPORT, message).help("leave it out"));
+        // Nobody knows what one declares whose list cannot be read.
+        if self.is_read(guest.id, "imports") {
+            imports::compare(guest, imports, self.strict_imports, self.registry, problems);
         }
     }
 
@@ -370,8 +412,13 @@ fn config(pool: &crisol_schema::Pool) -> Result<crisol_pool::Config, Fault> {
 /// What the guest sees of the outside.
 fn plan(guest: &Guest<'_>, sources: &Sources<'_>) -> Result<Plan, Fault> {
     let (env, folders) = (sources.env(), sources.folders());
-    crisol_wasi::resolve(guest.wasi, guest.id, env, folders)
-        .map_err(|error| Fault::at("wasi", Report::error(BAD_FOLDER, chain(&error))))
+    crisol_wasi::resolve(guest.wasi, guest.id, env, folders).map_err(|error| {
+        let fault = Fault::at("wasi", Report::error(BAD_FOLDER, chain(&error)));
+        match error {
+            PlanError::Mount { fs, .. } => fault.in_folder(&fs),
+            _ => fault,
+        }
+    })
 }
 
 fn link_fault(error: LinkError) -> Fault {
@@ -380,35 +427,4 @@ fn link_fault(error: LinkError) -> Fault {
         _ => ("imports", BAD_CODE),
     };
     Fault::at(field, Report::error(rule, chain(&error)))
-}
-
-/// What a function would have to declare for all that its code imports.
-fn undeclared(imports: &[Import]) -> BTreeSet<&'static str> {
-    let missing = imports.iter().filter(|import| import.callable && !import.granted);
-    missing.filter_map(|import| import.interface.and_then(Imports::token_for)).collect()
-}
-
-/// What to do about imports that are not declared.
-fn declare(undeclared: &[&Import]) -> String {
-    let tokens: BTreeSet<_> = undeclared
-        .iter()
-        .filter_map(|import| import.interface.and_then(Imports::token_for))
-        .collect();
-    let unknown: Vec<_> = undeclared.iter().filter(|import| import.interface.is_none()).collect();
-    let mut help = Vec::new();
-    if !tokens.is_empty() {
-        help.push(format!(
-            "add those that calls need to `imports`: {}",
-            listed(tokens.into_iter())
-        ));
-    }
-    if !unknown.is_empty() {
-        let names = listed(unknown.iter().map(|import| import.name.as_str()));
-        help.push(format!("no host function serves {names}: a call that uses it fails"));
-    }
-    help.join("; ")
-}
-
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

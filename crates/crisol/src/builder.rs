@@ -43,6 +43,16 @@ pub enum LoadError {
     Engine(#[from] EngineError),
 }
 
+/// What [`Builder::check`] found.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Checked {
+    /// All that is wrong, warnings too, in the order of the places.
+    pub problems: Problems,
+    /// How many functions can be called.
+    pub functions: usize,
+}
+
 /// Sets a [`Runtime`] up.
 #[derive(Default)]
 #[must_use = "a builder does nothing until `load`"]
@@ -113,6 +123,16 @@ impl Builder {
         let engine = Engine::new(self.engine)?;
         let first = self.settings.generation(&engine, 1, app, None)?;
         Ok(Runtime::new(engine, self.settings, first))
+    }
+
+    /// Tells all that is wrong with the app, and makes no runtime of it. Where [`Builder::load`] gives up when
+    /// the texts of an app have errors, this goes on with what can be read of it: a wrong hash or method is
+    /// found in the same run as a misspelt field. Takes as much time as [`Builder::load`].
+    ///
+    /// # Errors
+    /// When the engine cannot be set up.
+    pub fn check(self) -> Result<Checked, EngineError> {
+        Ok(self.settings.check(&Engine::new(self.engine)?))
     }
 
     /// Values of `env.variable` entries, from a source of the program's own: it is asked before the

@@ -21,11 +21,17 @@ pub(crate) struct Fault {
     pub(crate) field: &'static str,
     /// Boxed: it is large, and faults are rare.
     pub(crate) report: Box<Report>,
+    /// The folder entry that it comes from.
+    pub(crate) folder: Option<EntryId>,
 }
 
 impl Fault {
     pub(crate) fn at(field: &'static str, report: Report) -> Self {
-        Self { field, report: Box::new(report) }
+        Self { field, report: Box::new(report), folder: None }
+    }
+
+    pub(crate) fn in_folder(self, id: &EntryId) -> Self {
+        Self { folder: Some(id.clone()), ..self }
     }
 }
 
@@ -62,7 +68,7 @@ fn open(fs: &EntryId, path: &std::path::Path, folders: &dyn FsSource) -> Result<
     folder.and_then(|folder| folder.read(path, MAX_CODE_BYTES)).map_err(|error: FsError| {
         let message = format!("cannot read `{}` of `{fs}`: {}", path.display(), chain(&error));
         let help = format!("put the file into the folder of `{fs}`, or mend `path`");
-        Fault::at("path", Report::error(BAD_FILE, message).help(help))
+        Fault::at("path", Report::error(BAD_FILE, message).help(help)).in_folder(fs)
     })
 }
 

@@ -24,6 +24,9 @@ pub(crate) struct Wanted<'a> {
     pub(crate) method: &'a str,
     /// Whether instructions are to be counted.
     pub(crate) fuel: bool,
+    /// Whether the code must be what its hash says: it need not where no hash can be read, and then nothing is
+    /// served.
+    pub(crate) verified: bool,
 }
 
 /// Where code comes from.
@@ -79,11 +82,8 @@ impl<'a> Codes<'a> {
 
     /// The compiled code that an entry wants: made now, if nobody else wanted it before.
     pub(crate) fn compile(&self, wanted: &Wanted<'a>) -> Result<Compiled, Fault> {
-        let found = self.find(wanted.code)?;
-        if let Code::Wasm { path, hash, .. } = wanted.code {
-            code::verify(found.digest, hash, path.as_str())?;
-        }
-        let is_core = matches!(found.kind?, crisol_wit::Kind::Core);
+        let (found, kind) = self.recognise(wanted)?;
+        let is_core = matches!(kind, crisol_wit::Kind::Core);
         let wrapping = is_core.then(|| (wanted.wit.map(SourceText::text), wanted.method));
         self.compiled.get((found.digest, wrapping, wanted.fuel), || {
             let wrapped;
@@ -98,6 +98,20 @@ impl<'a> Codes<'a> {
                 Fault::at(field, Report::error(BAD_CODE, chain(&error)))
             })
         })
+    }
+
+    /// Looks at the code that an entry wants, and compiles none.
+    pub(crate) fn look(&self, wanted: &Wanted<'a>) -> Result<(), Fault> {
+        self.recognise(wanted).map(drop)
+    }
+
+    fn recognise(&self, wanted: &Wanted<'a>) -> Result<(Found, crisol_wit::Kind), Fault> {
+        let found = self.find(wanted.code)?;
+        if let (true, Code::Wasm { path, hash, .. }) = (wanted.verified, wanted.code) {
+            code::verify(found.digest, hash, path.as_str())?;
+        }
+        let kind = found.kind.clone()?;
+        Ok((found, kind))
     }
 
     /// Checks that the file of an entry is, by its hash, the one that the entry means.

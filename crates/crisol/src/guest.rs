@@ -1,7 +1,7 @@
 //! What assembling takes of an entry that holds WebAssembly, whichever kind it is.
 
 use crisol_core::EntryId;
-use crisol_schema::{Code, Imports, Method, SourceText, Wasi};
+use crisol_schema::{Code, Imports, Method, SourceText, Transport, Wasi};
 
 use crate::codes::Wanted;
 
@@ -11,6 +11,7 @@ pub(crate) struct Guest<'a> {
     pub(crate) code: &'a Code,
     pub(crate) method: &'a Method,
     pub(crate) wit: Option<&'a SourceText>,
+    pub(crate) transport: Transport,
     pub(crate) imports: &'a Imports,
     pub(crate) strict_imports: bool,
     pub(crate) wasi: &'a Wasi,
@@ -20,7 +21,8 @@ pub(crate) struct Guest<'a> {
 impl<'a> Guest<'a> {
     pub(crate) fn wanted(&self) -> Wanted<'a> {
         let Self { code, wit, method, limits, .. } = *self;
-        Wanted { code, wit, method: method.as_str(), fuel: limits.max_fuel.is_some() }
+        let (method, fuel) = (method.as_str(), limits.max_fuel.is_some());
+        Wanted { code, wit, method, fuel, verified: true }
     }
 
     pub(crate) fn of_function(id: &'a EntryId, function: &'a crisol_schema::Function) -> Self {
@@ -29,6 +31,7 @@ impl<'a> Guest<'a> {
             code: &function.code,
             method: &function.method,
             wit: function.wit.as_ref(),
+            transport: function.transport,
             imports: &function.imports,
             strict_imports: function.strict_imports,
             wasi: &function.wasi,
@@ -42,6 +45,7 @@ impl<'a> Guest<'a> {
             code: &process.code,
             method: &process.method,
             wit: process.wit.as_ref(),
+            transport: process.transport,
             imports: &process.imports,
             strict_imports: process.strict_imports,
             wasi: &process.wasi,

@@ -11,6 +11,8 @@ mod routes;
 mod serve;
 mod services;
 
+use std::collections::HashSet;
+
 use crisol_core::EntryId;
 use crisol_schema::{ListenAddr, Problems};
 use crisol_server::Service;
@@ -46,10 +48,22 @@ impl Site {
     }
 }
 
+/// What HTTP is assembled from, beside functions.
+pub(crate) struct Source<'a> {
+    pub(crate) registry: &'a crisol_schema::Registry,
+    pub(crate) folders: &'a dyn crisol_wasi::FsSource,
+    /// Folder entries that cannot be opened, which was told already.
+    pub(crate) closed: &'a HashSet<EntryId>,
+    /// Whether all entries that have to do with HTTP are as they are meant: what they are to one another is
+    /// looked at then alone.
+    pub(crate) is_whole: bool,
+}
+
 /// What HTTP is assembled from, and where problems go.
 struct Scope<'a> {
     registry: &'a crisol_schema::Registry,
     folders: &'a dyn crisol_wasi::FsSource,
+    closed: &'a HashSet<EntryId>,
     assembled: &'a Assembled,
     problems: Problems,
 }

@@ -26,6 +26,7 @@ mod generation;
 mod guest;
 #[cfg(feature = "http")]
 mod http;
+mod imports;
 mod lua;
 mod pin;
 mod runtime;
@@ -33,7 +34,7 @@ mod settings;
 mod unchanged;
 mod world;
 
-pub use builder::{Builder, Defaults, LoadError};
+pub use builder::{Builder, Checked, Defaults, LoadError};
 pub use change::{Applied, ChangeError};
 pub use command::{Command, CommandNotFound, Exit};
 pub use generation::Generation;

@@ -7,7 +7,7 @@ use crisol_engine::Engine;
 use crisol_schema::{App, Changes, Loader};
 
 use crate::assemble::Assembly;
-use crate::builder::{Defaults, LoadError};
+use crate::builder::{Checked, Defaults, LoadError};
 use crate::generation::Generation;
 use crate::world::OwnSources;
 
@@ -52,6 +52,7 @@ impl Settings {
             strict_imports: self.strict_imports,
             own: &self.own,
             before,
+            checked: None,
         };
         let (assembled, found) = assembly.run(self.app.as_deref());
         let mut problems = app.warnings;
@@ -61,5 +62,27 @@ impl Settings {
             return Err(LoadError::App(problems));
         }
         Ok(Generation::new(number, app.registry, problems, assembled))
+    }
+
+    /// Reads, verifies, compiles and links as much of an app as can be, and tells all that is wrong with it.
+    pub(crate) fn check(&self, engine: &Engine) -> Checked {
+        let read = match &self.app {
+            Some(dir) => self.loader.check(dir),
+            None => self.loader.check_files(),
+        };
+        let assembly = Assembly {
+            engine,
+            registry: &read.registry,
+            defaults: self.defaults,
+            strict_imports: self.strict_imports,
+            own: &self.own,
+            before: None,
+            checked: (read.problems.errors() > 0).then_some(&read),
+        };
+        let (assembled, found) = assembly.run(self.app.as_deref());
+        let mut problems = read.problems.clone();
+        problems.append(found);
+        problems.sort();
+        Checked { functions: assembled.functions.len(), problems }
     }
 }

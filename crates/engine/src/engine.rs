@@ -13,7 +13,7 @@ use crate::config::{Allocation, EngineConfig, Flavour};
 use crate::exports::{self, Export};
 use crate::host::Host;
 use crate::inspect::inspect;
-use crate::link::{self, LinkError, Linked, Profile};
+use crate::link::{self, Import, LinkError, Linked, Profile};
 use crate::ticker::Ticker;
 
 /// A shorter turn would be all overhead; a longer one would keep others waiting.
@@ -187,6 +187,19 @@ impl Engine {
     ) -> Result<Linked, LinkError> {
         let base = self.base(compiled.0.flavour)?;
         link::link(base, compiled, profile, method)
+    }
+
+    /// Everything that a component imports, and what of it `profile` grants: for those that cannot be linked,
+    /// since a [`Linked`] has its own list.
+    ///
+    /// # Errors
+    /// When an engine for this kind of component cannot be set up.
+    pub fn imports(
+        &self,
+        compiled: &Compiled,
+        profile: &Profile,
+    ) -> Result<Vec<Import>, EngineError> {
+        Ok(link::imports(self.base(compiled.0.flavour)?, compiled, profile))
     }
 
     pub(crate) fn base(&self, flavour: Flavour) -> Result<&Base, EngineError> {

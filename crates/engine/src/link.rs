@@ -162,17 +162,15 @@ pub(crate) fn restrict(
     let mut imports = Vec::new();
     let ty = compiled.0.component.component_type();
     for (name, item) in ty.imports(&base.engine) {
-        let interface = interface_of(name);
-        let granted = interface.is_some_and(|interface| profile.grants(interface));
-        let callable = is_callable(&base.engine, &item.ty);
+        let import = import(base, profile, name, &item.ty);
         let what = match item.ty {
-            _ if granted => Ok(()),
+            _ if import.granted => Ok(()),
             ComponentItem::ComponentInstance(wanted) => {
                 // Under the name of the host's own version its resource types are found again.
                 let own = definition_of(name);
                 let mut into =
                     linker.instance(own.as_deref().unwrap_or(name)).map_err(LinkError::Mismatch)?;
-                deny_instance(&base.engine, &mut into, name, &wanted, interface.is_some())
+                deny_instance(&base.engine, &mut into, name, &wanted, import.interface.is_some())
                     .map_err(LinkError::Mismatch)?;
                 Ok(())
             }
@@ -190,9 +188,23 @@ pub(crate) fn restrict(
             _ => Ok(()),
         };
         what?;
-        imports.push(Import { name: name.to_owned(), interface, granted, callable });
+        imports.push(import);
     }
     Ok(imports)
+}
+
+fn import(base: &Base, profile: &Profile, name: &str, item: &ComponentItem) -> Import {
+    let interface = interface_of(name);
+    let granted = interface.is_some_and(|interface| profile.grants(interface));
+    let callable = is_callable(&base.engine, item);
+    Import { name: name.to_owned(), interface, granted, callable }
+}
+
+/// Everything that a component imports.
+pub(crate) fn imports(base: &Base, compiled: &Compiled, profile: &Profile) -> Vec<Import> {
+    let ty = compiled.0.component.component_type();
+    let imports = ty.imports(&base.engine);
+    imports.map(|(name, item)| import(base, profile, name, &item.ty)).collect()
 }
 
 fn is_callable(engine: &wasmtime::Engine, item: &ComponentItem) -> bool {

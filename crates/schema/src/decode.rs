@@ -64,6 +64,13 @@ impl Cx<'_> {
         self.sink.push(Some(span), self.entry.clone(), field, report);
     }
 
+    /// Notes that a field stands here under a name that is none: of the entry itself, if this is its top.
+    pub(crate) fn misspelt(&mut self, field: &str) {
+        if let (Some(entry), true) = (&self.entry, self.path.is_empty()) {
+            self.sink.misspelt(entry, field);
+        }
+    }
+
     /// Runs with a field's name, or `[i]`, added to the path.
     pub(crate) fn within<T>(&mut self, step: &str, run: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.path.len();

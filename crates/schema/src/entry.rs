@@ -7,6 +7,7 @@ use crisol_core::{EntryId, Name, Namespace, Value};
 use crate::decode::{Cx, Decode, Fields, FreeText, one_of, text};
 use crate::kind::KindName;
 use crate::problems::{Report, Rule};
+use crate::registry::Origin;
 use crate::source::Span;
 use crate::suggest;
 use crate::values::Sha256Hash;
@@ -16,7 +17,7 @@ use crate::yaml::{Data, Natural, Node, Pair, Scalar, Style, quote};
 const HEAD: [&str; 4] = ["name", "kind", "meta", "data"];
 
 /// An entry whose head was read and whose fields were not.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Draft {
     /// None when the name is wrong: the fields are still checked.
     pub(crate) id: Option<EntryId>,
@@ -39,6 +40,12 @@ pub(crate) struct Draft {
 pub(crate) const NO_HASH: [u8; 32] = [0; 32];
 
 impl Draft {
+    /// Where it stands.
+    pub(crate) fn origin(self) -> Origin {
+        let Self { head, name_span: name, fields, meta, .. } = self;
+        Origin { head, name, fields, meta }
+    }
+
     /// Puts [`NO_HASH`] where a hash is missing or malformed.
     pub(crate) fn blank_hash(&mut self) {
         let hashed = matches!(self.kind, Some(KindName::FunctionWasm | KindName::ProcessWasm));
@@ -55,47 +62,48 @@ impl Draft {
     }
 }
 
-/// Reads the header of an index file and the heads of its entries.
+/// Reads the header of an index file and the heads of its entries; tells whether all of their ids are
+/// known.
 pub(crate) fn drafts(
     root: &Node,
     file: usize,
     default: Option<&Namespace>,
     cx: &mut Cx<'_>,
-) -> Vec<Draft> {
+) -> (Vec<Draft>, bool) {
     cx.what = "an index file".to_owned();
     let known = ["version", "namespace", "entries"];
     if root.is_null() {
         let report = Report::error(Rule::MISSING_FIELD, "the file is empty")
             .help("add `entries:` with a list of entries, or remove the file");
         cx.report(root.span, report);
-        return Vec::new();
+        return (Vec::new(), true);
     }
     // A file without a header is the list alone.
     let bare = matches!(root.data, Data::List(_));
     if !bare && Fields::open(root, &known, cx).is_none() {
-        return Vec::new();
+        return (Vec::new(), false);
     }
     version(root, cx);
-    let namespace = namespace(root, default, cx);
+    let (namespace, is_named) = namespace(root, default, cx);
     let entries = if bare { Some(root) } else { root.get("entries").map(|node| &**node) };
     let Some(entries) = entries else {
         let report = Report::error(Rule::MISSING_FIELD, "an index file needs `entries`")
             .help("add `entries:` with a list of entries");
         cx.report(root.span, report);
-        return Vec::new();
+        return (Vec::new(), false);
     };
     let items = match &entries.data {
         Data::List(items) => items.as_slice(),
         _ if entries.is_null() => &[],
         _ => {
             cx.within("entries", |cx| cx.wrong_type(entries, "a list", ""));
-            &[]
+            return (Vec::new(), false);
         }
     };
     let read = |(number, item): (usize, &Arc<Node>)| {
         cx.within(&format!("entries[{number}]"), |cx| draft(item, file, number, &namespace, cx))
     };
-    items.iter().enumerate().filter_map(read).collect()
+    (items.iter().enumerate().filter_map(read).collect(), is_named)
 }
 
 fn version(root: &Node, cx: &mut Cx<'_>) {
@@ -110,9 +118,9 @@ fn version(root: &Node, cx: &mut Cx<'_>) {
     }
 }
 
-/// The namespace of a file. One that is missing or wrong is reported, and what `cx` has stands in for
-/// it, so that the entries are still checked.
-fn namespace(root: &Node, default: Option<&Namespace>, cx: &mut Cx<'_>) -> Namespace {
+/// The namespace of a file, and whether it is the right one: when it is missing or wrong, that is reported and
+/// what `cx` has stands in for it, so that the entries are still checked.
+fn namespace(root: &Node, default: Option<&Namespace>, cx: &mut Cx<'_>) -> (Namespace, bool) {
     let written = root.get("namespace").filter(|node| !node.is_null());
     let fallback = default.unwrap_or(&cx.namespace).clone();
     let Some(node) = written else {
@@ -121,9 +129,9 @@ fn namespace(root: &Node, default: Option<&Namespace>, cx: &mut Cx<'_>) -> Names
                 .help("add `namespace: myns`, or give a default one (`--namespace myns`)");
             cx.report(root.span, report);
         }
-        return fallback;
+        return (fallback, default.is_some());
     };
-    cx.within("namespace", |cx| {
+    let read = cx.within("namespace", |cx| {
         let found = text(node, "text", "myns", cx)?;
         let bad = match found.parse::<Namespace>() {
             Ok(namespace) => return Some(namespace),
@@ -133,8 +141,9 @@ fn namespace(root: &Node, default: Option<&Namespace>, cx: &mut Cx<'_>) -> Names
             .help("write a namespace such as `app.users`");
         cx.report(node.span, report);
         None
-    })
-    .unwrap_or(fallback)
+    });
+    let is_right = read.is_some();
+    (read.unwrap_or(fallback), is_right)
 }
 
 fn draft(

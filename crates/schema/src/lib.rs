@@ -9,6 +9,7 @@
 //! [`Problems::at`].
 
 mod change;
+mod check;
 mod decode;
 mod entry;
 mod files;
@@ -29,6 +30,7 @@ mod values;
 mod yaml;
 
 pub use change::Changes;
+pub use check::Checked;
 pub use json_schema::json_schema;
 pub use kind::KindName;
 pub use kinds::{

@@ -45,23 +45,31 @@ impl Scope<'_> {
     }
 }
 
-/// Checks all that takes more than one entry, and fills in routers and services left out. `kinds` has
-/// every entry, those that could not be read too, so that a reference to one of them does not dangle.
+/// What is known of every entry, of those that could not be read too.
+#[derive(Clone, Copy)]
+pub(crate) struct All<'a> {
+    /// Their kinds; none is one that is misspelt.
+    pub(crate) kinds: &'a HashMap<EntryId, Option<KindName>>,
+    /// Whether there are entries whose ids are not known: then no reference is said to dangle.
+    pub(crate) has_unread_ids: bool,
+}
+
+/// Checks all that takes more than one entry, and fills in routers and services left out.
 pub(crate) fn link(
     entries: &mut BTreeMap<EntryId, Entry>,
-    kinds: &HashMap<EntryId, Option<KindName>>,
+    all: &All<'_>,
     origins: &HashMap<EntryId, Origin>,
     links: &[Link],
     sink: &mut Sink,
 ) {
-    references(kinds, links, sink);
+    references(all, links, sink);
     let mut scope = Scope { origins, links, sink };
     env::rings(entries, &mut scope);
     env::shadowed(entries, &mut scope);
     env::unset(entries, &mut scope);
-    http::parents(entries, kinds, &mut scope);
+    http::parents(entries, all.kinds, &mut scope);
     http::addresses(entries, &mut scope);
-    http::routes(entries, &mut scope);
+    http::routes(entries, all.kinds, &mut scope);
     commands(entries, &mut scope);
     // What uses an entry may be what could not be read.
     if !scope.sink.has_errors() {
@@ -69,14 +77,15 @@ pub(crate) fn link(
     }
 }
 
-fn references(kinds: &HashMap<EntryId, Option<KindName>>, links: &[Link], sink: &mut Sink) {
-    let mut known = Known::new(kinds);
+fn references(all: &All<'_>, links: &[Link], sink: &mut Sink) {
+    let mut known = Known::new(all.kinds);
     for link in links {
-        let report = match kinds.get(&link.to) {
+        let report = match all.kinds.get(&link.to) {
             // Its kind is misspelt, which is reported where it stands.
             Some(None) => continue,
             Some(Some(kind)) if link.want.contains(kind) => continue,
             Some(Some(kind)) => wrong_kind(link, *kind),
+            None if all.has_unread_ids => continue,
             None if sink.is_full() => dangling(link),
             None => dangling(link).help(known.help(link)),
         };

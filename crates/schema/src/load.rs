@@ -105,7 +105,7 @@ impl Loader {
     /// All that is wrong, warnings too, when one thing or more is: there is never a part of an app.
     pub fn load(&self, dir: impl AsRef<Path>) -> Result<App, Problems> {
         let dir = dir.as_ref();
-        self.run(Files::open(dir).map_err(|error| not_opened(dir, &error))?)
+        self.run(&Files::open(dir).map_err(|error| not_opened(dir, &error))?)
     }
 
     /// Reads the files given with [`Loader::file`], and nothing else.
@@ -113,7 +113,7 @@ impl Loader {
     /// # Errors
     /// As [`Loader::load`].
     pub fn load_files(&self) -> Result<App, Problems> {
-        self.run(Files::in_memory(Arc::new(self.files.clone())))
+        self.run(&self.given())
     }
 
     /// Every entry of an app that has a `hash`, whether it is right, wrong or missing. Reads no wasm file.
@@ -127,17 +127,15 @@ impl Loader {
         Ok(pins(&app.registry))
     }
 
-    fn run(&self, files: Files) -> Result<App, Problems> {
-        let (indexes, unread) = files.indexes();
-        let layers = [files];
-        let mut loading = Loading::new(&layers, indexes.iter().map(|path| (0, path.clone())));
-        if indexes.is_empty() && unread.is_empty() {
-            let report = Report::error(Rule::NO_INDEX, "the app has no index file")
-                .help("add an `_index.yaml` with `namespace:` and `entries:`");
-            loading.sink.push(None, None, None, report);
-        }
-        unread.into_iter().for_each(|report| loading.sink.push(None, None, None, report));
-        loading.read(self.default_namespace.as_ref());
+    /// The files given with [`Loader::file`].
+    pub(crate) fn given(&self) -> Files {
+        Files::in_memory(Arc::new(self.files.clone()))
+    }
+
+    fn run(&self, files: &Files) -> Result<App, Problems> {
+        let layers = std::slice::from_ref(files);
+        let mut loading = self.read(layers);
+        let indexes = loading.indexes.iter().map(|(_, path)| path.clone()).collect();
         if self.pinning {
             loading.drafts.iter_mut().for_each(Draft::blank_hash);
         }
@@ -147,12 +145,33 @@ impl Loader {
         Ok(app)
     }
 
+    /// The drafts of all index files of the one layer.
+    pub(crate) fn read<'f>(&self, layers: &'f [Files]) -> Loading<'f> {
+        let (indexes, unread) = layers.first().map(Files::indexes).unwrap_or_default();
+        let is_empty = indexes.is_empty() && unread.is_empty();
+        let mut loading = Loading::new(layers, indexes.into_iter().map(|path| (0, path)));
+        if is_empty {
+            let report = Report::error(Rule::NO_INDEX, "the app has no index file")
+                .help("add an `_index.yaml` with `namespace:` and `entries:`");
+            loading.sink.push(None, None, None, report);
+        }
+        unread.into_iter().for_each(|report| loading.sink.push(None, None, None, report));
+        loading.read(self.default_namespace.as_ref());
+        loading
+    }
+
     /// From drafts to the app. Overrides of `gone` entries have no effect.
     pub(crate) fn finish(
         &self,
         mut loading: Loading<'_>,
         gone: &HashSet<EntryId>,
     ) -> Result<App, Problems> {
+        self.decode(&mut loading, gone);
+        loading.finish()
+    }
+
+    /// From drafts to entries.
+    pub(crate) fn decode(&self, loading: &mut Loading<'_>, gone: &HashSet<EntryId>) {
         loading.drop_duplicates();
         overrides::apply(
             &self.overrides,
@@ -162,7 +181,6 @@ impl Loader {
             &mut loading.sources,
         );
         loading.decode();
-        loading.finish()
     }
 
     pub(crate) fn namespace(&self) -> Option<&Namespace> {
@@ -188,8 +206,11 @@ pub(crate) struct Loading<'f> {
     /// The index files: of which layer, and their paths.
     indexes: Vec<(usize, String)>,
     pub(crate) drafts: Vec<Draft>,
-    links: Vec<Link>,
-    entries: BTreeMap<EntryId, Entry>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) entries: BTreeMap<EntryId, Entry>,
+    /// Whether there are entries whose ids are not known, since a file has no namespace or could not be read: a
+    /// reference that leads nowhere may mean one of them.
+    pub(crate) has_unread_ids: bool,
 }
 
 impl<'f> Loading<'f> {
@@ -205,6 +226,7 @@ impl<'f> Loading<'f> {
             drafts: Vec::new(),
             links: Vec::new(),
             entries: BTreeMap::new(),
+            has_unread_ids: false,
         }
     }
 
@@ -221,11 +243,13 @@ impl<'f> Loading<'f> {
             let bytes = match files.read(path, MAX_INDEX, &self.sources) {
                 Ok(bytes) => bytes,
                 Err(unread) => {
+                    self.has_unread_ids = true;
                     self.sink.push(None, None, None, unread.of_index(path));
                     continue;
                 }
             };
             let Some(source) = text(path, bytes, &mut self.sources, &mut self.sink) else {
+                self.has_unread_ids = true;
                 continue;
             };
             let Some(text) = self.sources.get(source).map(|one| Arc::clone(&one.text)) else {
@@ -234,7 +258,10 @@ impl<'f> Loading<'f> {
             let mut faults = Vec::new();
             let root = yaml::parse(source, &text, &mut faults);
             faults.into_iter().for_each(|fault| self.sink.file(fault.0, fault.1));
-            let Some(root) = root else { continue };
+            let Some(root) = root else {
+                self.has_unread_ids = true;
+                continue;
+            };
             let Some(stand_in) = stand_in() else { continue };
             let mut cx = Cx {
                 sink: &mut self.sink,
@@ -247,7 +274,9 @@ impl<'f> Loading<'f> {
                 what: String::new(),
                 path: String::new(),
             };
-            self.drafts.extend(entry::drafts(&root, file, default, &mut cx));
+            let (drafts, is_named) = entry::drafts(&root, file, default, &mut cx);
+            self.drafts.extend(drafts);
+            self.has_unread_ids |= !is_named;
         }
     }
 
@@ -268,24 +297,37 @@ impl<'f> Loading<'f> {
         }
     }
 
+    /// What the fields of a draft are read with.
+    pub(crate) fn reading<'c>(
+        &'c mut self,
+        draft: &Draft,
+        links: &'c mut Vec<Link>,
+        sink: &'c mut Sink,
+    ) -> Option<Cx<'c>> {
+        let (layer, file) = self.indexes.get(draft.file)?;
+        let files = self.layers.get(*layer)?;
+        self.sources.turn_to(*layer);
+        Some(Cx {
+            sink,
+            sources: &mut self.sources,
+            files,
+            links,
+            file,
+            namespace: draft.namespace.clone(),
+            entry: draft.id.clone(),
+            what: draft.kind.map_or_else(String::new, |kind| format!("`{kind}`")),
+            path: String::new(),
+        })
+    }
+
     /// Reads the fields of every draft.
     fn decode(&mut self) {
-        for draft in &self.drafts {
+        let drafts = std::mem::take(&mut self.drafts);
+        let (mut links, mut sink) =
+            (std::mem::take(&mut self.links), std::mem::take(&mut self.sink));
+        for draft in &drafts {
             let Some(kind) = draft.kind else { continue };
-            let Some((layer, file)) = self.indexes.get(draft.file) else { continue };
-            let Some(files) = self.layers.get(*layer) else { continue };
-            self.sources.turn_to(*layer);
-            let mut cx = Cx {
-                sink: &mut self.sink,
-                sources: &mut self.sources,
-                files,
-                links: &mut self.links,
-                file,
-                namespace: draft.namespace.clone(),
-                entry: draft.id.clone(),
-                what: format!("`{kind}`"),
-                path: String::new(),
-            };
+            let Some(mut cx) = self.reading(draft, &mut links, &mut sink) else { continue };
             if draft.id.is_none() {
                 cx.path = format!("entries[{}]", draft.number);
             }
@@ -296,32 +338,39 @@ impl<'f> Loading<'f> {
                 self.entries.insert(id.clone(), Entry { id, kind, meta });
             }
         }
+        (self.drafts, self.links, self.sink) = (drafts, links, sink);
+    }
+
+    /// Looks at what entries are to one another; gives where each stands.
+    pub(crate) fn link(&mut self) -> HashMap<EntryId, Origin> {
+        let firsts = || self.drafts.iter().filter(|draft| !draft.is_second);
+        let kinds: HashMap<EntryId, Option<KindName>> =
+            firsts().filter_map(|draft| Some((draft.id.clone()?, draft.kind))).collect();
+        let origins: HashMap<EntryId, Origin> = std::mem::take(&mut self.drafts)
+            .into_iter()
+            .filter(|draft| !draft.is_second)
+            .filter_map(|draft| Some((draft.id.clone()?, draft.origin())))
+            .collect();
+        let all = link::All { kinds: &kinds, has_unread_ids: self.has_unread_ids };
+        link::link(&mut self.entries, &all, &origins, &self.links, &mut self.sink);
+        origins
+    }
+
+    /// Hands out what was read, and what is wrong with it.
+    pub(crate) fn into_registry(self, origins: HashMap<EntryId, Origin>) -> (Registry, Problems) {
+        let sources = Arc::new(self.sources);
+        let problems = self.sink.into_problems(&sources);
+        let registry = Registry { entries: self.entries, origins, sources, ..Registry::default() };
+        (registry, problems)
     }
 
     /// Links, and hands out the app or what is wrong with it.
     fn finish(mut self) -> Result<App, Problems> {
-        let kinds: HashMap<EntryId, Option<KindName>> = self
-            .drafts
-            .iter()
-            .filter(|draft| !draft.is_second)
-            .filter_map(|draft| Some((draft.id.clone()?, draft.kind)))
-            .collect();
-        let origins: HashMap<EntryId, Origin> = self
-            .drafts
-            .into_iter()
-            .filter(|draft| !draft.is_second)
-            .filter_map(|draft| {
-                let Draft { head, name_span: name, fields, meta, .. } = draft;
-                Some((draft.id?, Origin { head, name, fields, meta }))
-            })
-            .collect();
-        link::link(&mut self.entries, &kinds, &origins, &self.links, &mut self.sink);
-        let sources = Arc::new(self.sources);
-        let problems = self.sink.into_problems(&sources);
+        let origins = self.link();
+        let (registry, problems) = self.into_registry(origins);
         if problems.errors() > 0 {
             return Err(problems);
         }
-        let registry = Registry { entries: self.entries, origins, sources, layers: Vec::new() };
         Ok(App { registry, warnings: problems })
     }
 }

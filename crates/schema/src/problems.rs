@@ -13,6 +13,7 @@ use crisol_core::EntryId;
 pub use render::Color;
 pub use rule::Rule;
 
+use crate::check::top;
 use crate::registry::Registry;
 use crate::source::{Place, Sources, Span};
 
@@ -95,6 +96,8 @@ pub(crate) struct Sink {
     list: Vec<Finding>,
     omitted: usize,
     omitted_errors: usize,
+    /// Fields of entries that were most likely meant by names that are none.
+    misspelt: Vec<(EntryId, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -129,6 +132,23 @@ impl Sink {
     pub(crate) fn has_errors(&self) -> bool {
         let mut kept = self.list.iter();
         self.omitted_errors > 0 || kept.any(|one| one.report.severity == Severity::Error)
+    }
+
+    /// Notes that a field of an entry stands there under another name.
+    pub(crate) fn misspelt(&mut self, entry: &EntryId, field: &str) {
+        if !self.is_full() {
+            self.misspelt.push((entry.clone(), field.to_owned()));
+        }
+    }
+
+    /// The fields of entries that do not say what they should, each by the field of the entry that it is in.
+    pub(crate) fn fields_with_errors(&self) -> Vec<(EntryId, String)> {
+        let errors = self.list.iter().filter(|one| one.report.severity == Severity::Error);
+        let field = |one: &Finding| {
+            let field = top(one.field.as_deref()?).to_owned();
+            Some((one.entry.clone()?, field))
+        };
+        errors.filter_map(field).chain(self.misspelt.iter().cloned()).collect()
     }
 
     /// A problem that is in no entry.
@@ -236,7 +256,7 @@ impl Problems {
     pub fn at(&mut self, registry: &Registry, id: &EntryId, field: &str, report: Report) {
         let span = self.has_room().then(|| registry.span_of(id, field)).flatten();
         let field = (!field.is_empty()).then(|| field.to_owned());
-        let finding = Finding { report, span, entry: Some(id.clone()), field };
+        let finding = Finding { report, span, entry: registry.written(id), field };
         self.keep(Problem { finding, sources: Arc::clone(registry.sources()) });
     }
 
@@ -252,8 +272,8 @@ impl Problems {
         report: Report,
     ) {
         let span = self.has_room().then(|| registry.span_inside(id, field, offset)).flatten();
-        let finding =
-            Finding { report, span, entry: Some(id.clone()), field: Some(field.to_owned()) };
+        let field = Some(field.to_owned());
+        let finding = Finding { report, span, entry: registry.written(id), field };
         self.keep(Problem { finding, sources: Arc::clone(registry.sources()) });
     }
 

@@ -57,6 +57,8 @@ pub struct Registry {
     pub(crate) sources: Arc<Sources>,
     /// What it was read from.
     pub(crate) layers: Vec<Layer>,
+    /// Ids that no file has, and what stands there: of an app with errors only.
+    pub(crate) aliases: HashMap<EntryId, Option<EntryId>>,
 }
 
 impl Registry {
@@ -105,6 +107,11 @@ impl Registry {
 
     pub(crate) fn sources(&self) -> &Arc<Sources> {
         &self.sources
+    }
+
+    /// The id that the file gives an entry, if it gives one.
+    pub(crate) fn written(&self, id: &EntryId) -> Option<EntryId> {
+        self.aliases.get(id).cloned().unwrap_or_else(|| Some(id.clone()))
     }
 
     pub(crate) fn span_of(&self, id: &EntryId, field: &str) -> Option<Span> {

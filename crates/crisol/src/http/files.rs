@@ -22,6 +22,7 @@ pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) ->
     };
     let folder = match opened {
         Ok(folder) => folder,
+        Err(_) if scope.closed.contains(&files.fs) => return Vec::new(),
         Err(error) => {
             let field = if files.directory.is_some() { "directory" } else { "fs" };
             scope.report(id, field, Report::error(BAD_FOLDER, chain(&error)));

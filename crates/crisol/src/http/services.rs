@@ -5,15 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use crisol_core::EntryId;
-use crisol_schema::{
-    HttpRouter, HttpService, Kind, ListenAddr, Parent, Problems, Registry, Report, Rule,
-};
+use crisol_schema::{HttpRouter, HttpService, Kind, ListenAddr, Parent, Problems, Report, Rule};
 use crisol_server::{Route, RouteError, Router, Service, Target, Tls, TlsError};
 use crisol_transport::openapi as transport;
-use crisol_wasi::FsSource;
 use http::Method;
 
-use super::{Declared, Scope, Site, files, middleware, openapi, routes};
+use super::{Declared, Scope, Site, Source, files, middleware, openapi, routes};
 use crate::assemble::Assembled;
 use crate::code::chain;
 
@@ -48,13 +45,10 @@ impl Below {
 }
 
 /// Assembles everything that is served over HTTP, with all that is wrong with it.
-pub(crate) fn assemble(
-    registry: &Registry,
-    folders: &dyn FsSource,
-    assembled: &Assembled,
-) -> (Site, Problems) {
+pub(crate) fn assemble(source: Source<'_>, assembled: &Assembled) -> (Site, Problems) {
+    let Source { registry, folders, closed, is_whole } = source;
     let problems = Problems::new();
-    let mut scope = Scope { registry, folders, assembled, problems };
+    let mut scope = Scope { registry, folders, closed, assembled, problems };
     let mut below = Below::default();
     for entry in registry {
         match &entry.kind {
@@ -70,7 +64,9 @@ pub(crate) fn assemble(
         }
     }
     let services = services(below, &mut scope);
-    check(&services, &mut scope);
+    if is_whole {
+        check(&services, &mut scope);
+    }
     (Site { services }, scope.problems)
 }
 

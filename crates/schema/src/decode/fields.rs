@@ -27,7 +27,10 @@ impl<'n> Fields<'n> {
             let message = format!("{} has no field {}", cx.here(), quote(&pair.key));
             let known_here = if cx.sink.is_full() { &[] } else { known };
             let near = suggest::nearest(&pair.key, known_here.iter().copied());
-            misspelt.extend(near.map(str::to_owned));
+            if let Some(near) = near {
+                cx.misspelt(near);
+                misspelt.push(near.to_owned());
+            }
             let help = match near {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if known.is_empty() => "remove it: there are no fields here".to_owned(),

@@ -74,15 +74,38 @@ fn ambiguous(id: &EntryId, field: &str, ids: &[EntryId], scope: &mut Scope<'_>) 
     scope.report(id, &format!("meta.{field}"), Report::error(Rule::AMBIGUOUS, message).help(help));
 }
 
-/// Where a route is answered: the service (none is `--listen`) and the path from its top.
-fn top(entries: &BTreeMap<EntryId, Entry>, parent: &Parent) -> (Option<EntryId>, PathPrefix) {
-    match parent {
-        Parent::Listen => (None, PathPrefix::default()),
-        Parent::Service(id) => (Some(id.clone()), PathPrefix::default()),
-        Parent::Router(id) => match entries.get(id).map(|entry| &entry.kind) {
-            Some(Kind::HttpRouter(router)) => (router.server.clone(), router.prefix.clone()),
-            _ => (None, PathPrefix::default()),
-        },
+/// Where routes are answered.
+struct Tops<'e> {
+    entries: &'e BTreeMap<EntryId, Entry>,
+    /// Whether there is a service, and whether there is a router: where one that must be named is not named,
+    /// nobody knows which is meant.
+    services: bool,
+    routers: bool,
+}
+
+impl<'e> Tops<'e> {
+    fn new(
+        entries: &'e BTreeMap<EntryId, Entry>,
+        kinds: &HashMap<EntryId, Option<KindName>>,
+    ) -> Self {
+        let any = |kind| kinds.values().any(|one| *one == Some(kind));
+        let (services, routers) = (any(KindName::HttpService), any(KindName::HttpRouter));
+        Self { entries, services, routers }
+    }
+
+    /// The service (none is `--listen`) and the path from its top. None when that is not known: below a router
+    /// that could not be read, say.
+    fn of(&self, parent: &Parent) -> Option<(Option<EntryId>, PathPrefix)> {
+        let (service, prefix) = match parent {
+            Parent::Listen if self.routers => return None,
+            Parent::Listen => (None, PathPrefix::default()),
+            Parent::Service(id) => (Some(id.clone()), PathPrefix::default()),
+            Parent::Router(id) => match &self.entries.get(id)?.kind {
+                Kind::HttpRouter(router) => (router.server.clone(), router.prefix.clone()),
+                _ => return None,
+            },
+        };
+        (service.is_some() || !self.services).then_some((service, prefix))
     }
 }
 
@@ -116,35 +139,77 @@ pub(super) fn addresses(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_
     }
 }
 
+/// What an entry answers: the service, the method and the path from the service's top, for each of its
+/// routes.
+type Routes = Vec<(Option<EntryId>, HttpMethod, RoutePath)>;
+
+/// The routes of an entry, as the server has them; none when it is not known where they are reached.
+fn routes_of(tops: &Tops<'_>, entry: &Entry) -> Option<Routes> {
+    Some(match &entry.kind {
+        Kind::HttpEndpoint(endpoint) => {
+            let (service, prefix) = tops.of(&endpoint.parent)?;
+            vec![(service, endpoint.method, endpoint.path.below(&prefix))]
+        }
+        // The folder itself and everything in it. Files are answered to `GET`, and beside them an endpoint may
+        // answer other methods.
+        Kind::HttpStatic(files) => {
+            let (service, prefix) = tops.of(&files.parent)?;
+            let own = files.path.as_str().trim_end_matches('/');
+            let paths = [Some(format!("{own}/{{path...}}")), (!own.is_empty()).then(|| own.into())];
+            let paths = paths.into_iter().flatten().filter_map(|path| path.parse().ok());
+            let route = |path: RoutePath| (service.clone(), HttpMethod::Get, path.below(&prefix));
+            paths.map(route).collect()
+        }
+        Kind::HttpService(service) if service.openapi => {
+            let path = "/openapi.json".parse().ok()?;
+            vec![(Some(entry.id.clone()), HttpMethod::Get, path)]
+        }
+        _ => return None,
+    })
+}
+
 /// Reports routes that answer the same requests, both places.
-pub(super) fn routes(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
-    let mut seen: HashMap<(Option<EntryId>, Option<HttpMethod>, String), &EntryId> = HashMap::new();
+pub(super) fn routes(
+    entries: &BTreeMap<EntryId, Entry>,
+    kinds: &HashMap<EntryId, Option<KindName>>,
+    scope: &mut Scope<'_>,
+) {
+    let tops = Tops::new(entries, kinds);
+    let mut seen: HashMap<(Option<EntryId>, HttpMethod, String), &Entry> = HashMap::new();
     for entry in entries.values() {
-        let (service, method, path) = match &entry.kind {
-            Kind::HttpEndpoint(endpoint) => {
-                let (service, prefix) = top(entries, &endpoint.parent);
-                (service, Some(endpoint.method), endpoint.path.below(&prefix))
+        let mut reported = None;
+        for (service, method, path) in routes_of(&tops, entry).into_iter().flatten() {
+            let key = (service, method, path.shape());
+            let Some(first) = seen.get(&key).copied() else {
+                seen.insert(key, entry);
+                continue;
+            };
+            // Static files have two routes, and one word is enough.
+            if reported.replace(first) == Some(first) {
+                continue;
             }
-            Kind::HttpStatic(files) => {
-                let (service, prefix) = top(entries, &files.parent);
-                let Ok(own) = files.path.as_str().parse::<RoutePath>() else { continue };
-                (service, None, own.below(&prefix))
-            }
-            _ => continue,
-        };
-        let key = (service, method, path.shape());
-        let Some(first) = seen.get(&key).copied() else {
-            seen.insert(key, &entry.id);
-            continue;
-        };
-        let what = match method {
-            Some(method) => format!("answer `{method} {path}`"),
-            None => format!("serve files below `{path}`"),
-        };
-        let message = format!("`{}` and `{first}` both {what}", entry.id);
-        let report = Report::error(Rule::ROUTE_CONFLICT, message)
-            .also(scope.span(first, "path"), "first here")
-            .help("change the method or the path of one of the two");
-        scope.report(&entry.id, "path", report);
+            let what = match (&entry.kind, &first.kind) {
+                (Kind::HttpStatic(files), Kind::HttpStatic(_)) => {
+                    let (_, prefix) = tops.of(&files.parent).unwrap_or_default();
+                    let own = files.path.as_str().parse::<RoutePath>();
+                    let path = own.map_or(path, |own| own.below(&prefix));
+                    format!("serve files below `{path}`")
+                }
+                _ => format!("answer `{method} {path}`"),
+            };
+            let message = format!("`{}` and `{}` both {what}", entry.id, first.id);
+            let report = Report::error(Rule::ROUTE_CONFLICT, message)
+                .also(scope.span(&first.id, route_field(first)), "first here")
+                .help("change the method or the path of one of the two");
+            scope.report(&entry.id, route_field(entry), report);
+        }
+    }
+}
+
+/// The field that makes an entry answer.
+fn route_field(entry: &Entry) -> &'static str {
+    match entry.kind {
+        Kind::HttpService(_) => "openapi",
+        _ => "path",
     }
 }

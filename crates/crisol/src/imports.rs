@@ -1,0 +1,72 @@
+//! What code imports beside what its entry declares.
+
+use std::collections::BTreeSet;
+
+use crisol_engine::Import;
+use crisol_schema::{Imports, Problems, Registry, Report, Rule};
+
+use crate::guest::Guest;
+
+/// An import that the entry does not declare.
+const UNDECLARED_IMPORT: Rule = Rule::new("undeclared-import");
+/// A declared import that the code does not have.
+const UNUSED_IMPORT: Rule = Rule::new("unused-import");
+
+/// Reports what the code imports and the entry does not declare, and the other way round.
+pub(crate) fn compare(
+    guest: &Guest<'_>,
+    imports: &[Import],
+    strict: bool,
+    registry: &Registry,
+    problems: &mut Problems,
+) {
+    let mut report = |report| problems.at(registry, guest.id, "imports", report);
+    let undeclared: Vec<_> =
+        imports.iter().filter(|import| import.callable && !import.granted).collect();
+    if !undeclared.is_empty() {
+        let strict = strict || guest.strict_imports;
+        let severity = if strict { Report::error } else { Report::warning };
+        let names = listed(undeclared.iter().map(|import| import.name.as_str()));
+        let message = format!("the code imports what is not declared: {names}");
+        report(severity(UNDECLARED_IMPORT, message).help(declare(&undeclared)));
+    }
+    let unused = guest
+        .imports
+        .iter()
+        .filter(|token| !imports.iter().any(|import| token.grants(&import.name)));
+    for token in unused {
+        let message = format!("`{token}` is declared, and the code does not import it");
+        report(Report::warning(UNUSED_IMPORT, message).help("leave it out"));
+    }
+}
+
+/// What a function would have to declare for all that its code imports.
+pub(crate) fn undeclared(imports: &[Import]) -> BTreeSet<&'static str> {
+    let missing = imports.iter().filter(|import| import.callable && !import.granted);
+    missing.filter_map(|import| import.interface.and_then(Imports::token_for)).collect()
+}
+
+/// What to do about imports that are not declared.
+fn declare(undeclared: &[&Import]) -> String {
+    let tokens: BTreeSet<_> = undeclared
+        .iter()
+        .filter_map(|import| import.interface.and_then(Imports::token_for))
+        .collect();
+    let unknown: Vec<_> = undeclared.iter().filter(|import| import.interface.is_none()).collect();
+    let mut help = Vec::new();
+    if !tokens.is_empty() {
+        help.push(format!(
+            "add those that calls need to `imports`: {}",
+            listed(tokens.into_iter())
+        ));
+    }
+    if !unknown.is_empty() {
+        let names = listed(unknown.iter().map(|import| import.name.as_str()));
+        help.push(format!("no host function serves {names}: a call that uses it fails"));
+    }
+    help.join("; ")
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

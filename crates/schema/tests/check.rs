@@ -1,0 +1,123 @@
+//! An app with errors, read as far as it goes.
+
+use std::error::Error;
+
+use crisol_schema::{Checked, Code, Kind, KindName, Loader};
+
+type Tested = Result<(), Box<dyn Error>>;
+
+fn check(text: &str) -> Checked {
+    Loader::new().file("_index.yaml", format!("namespace: a\nentries:\n{text}")).check_files()
+}
+
+fn ids(checked: &Checked) -> Vec<&str> {
+    checked.registry.iter().map(|entry| entry.id.as_str()).collect()
+}
+
+/// The rules of the errors.
+fn rules(checked: &Checked) -> Vec<&str> {
+    checked.problems.iter().map(|one| one.rule().as_str()).collect()
+}
+
+#[test]
+fn an_app_without_errors_is_as_it_loads() -> Tested {
+    let text = "  - {name: d, kind: fs.directory, directory: d}\n  - {name: v, kind: env.variable, default: x}\n";
+    let loader = Loader::new().file("_index.yaml", format!("namespace: a\nentries:\n{text}"));
+    let (checked, app) = (loader.check_files(), loader.load_files()?);
+    assert_eq!(serde_json::to_string(&checked.registry)?, serde_json::to_string(&app.registry)?);
+    assert_eq!(checked.problems.to_string(), app.warnings.to_string());
+    assert!(checked.is_whole(KindName::FsDirectory));
+    assert!(checked.is_read(&"a:d".parse()?, "mode"));
+    Ok(())
+}
+
+#[test]
+fn an_entry_is_read_without_the_fields_that_are_wrong() -> Tested {
+    let checked = check(
+        "  - {name: d, kind: fs.directory, directory: d, mode: 9}\n  - {name: f, kind: function.wasm, fs: d, path: f.wasm, hash: sha256:1, metod: g, imports: [wasi:io], pool: {size: 0}}\n",
+    );
+    assert_eq!(ids(&checked), ["a:d", "a:f"], "{}", checked.problems);
+    let id = "a:f".parse()?;
+    for (field, is_read) in
+        [("fs", true), ("imports", true), ("hash", false), ("method", false), ("pool", false)]
+    {
+        assert_eq!(checked.is_read(&id, field), is_read, "{field}");
+    }
+    let Some(Kind::Function(function)) = checked.registry.get("a:f").map(|entry| &entry.kind)
+    else {
+        return Err("no function".into());
+    };
+    assert!(!function.imports.is_empty());
+    let Code::Wasm { path, .. } = &function.code else { return Err("no path".into()) };
+    assert_eq!(path.as_str(), "f.wasm");
+    assert!(!checked.is_whole(KindName::FunctionWasm) && checked.is_whole(KindName::HttpRouter));
+    assert_eq!(rules(&checked), ["bad-form", "bad-hash", "unknown-field", "bad-range"]);
+    Ok(())
+}
+
+/// From a folder that cannot be read to whatever cannot be without it.
+#[test]
+fn what_leads_to_an_entry_that_cannot_be_read_is_left_out() -> Tested {
+    let checked = check(
+        "  - {name: d, kind: fs.directory}\n  - {name: e, kind: fs.directory, directory: e}\n  - {name: f, kind: function.wasm, fs: d, path: f.wasm, hash: sha256:1, method: f}\n  - {name: g, kind: function.wat, source: (module), method: g, wasi: {mounts: [{fs: d, guest: /d}, {fs: e, guest: /e}]}}\n  - {name: h, kind: http.endpoint, path: /h, func: f}\n  - {name: i, kind: http.endpoint, path: /i, func: g}\n",
+    );
+    assert_eq!(ids(&checked), ["a:e", "a:g", "a:i"], "{}", checked.problems);
+    assert!(!checked.is_read(&"a:g".parse()?, "wasi"));
+    assert!(!checked.is_whole(KindName::HttpEndpoint));
+    assert_eq!(rules(&checked), ["missing-field", "bad-hash"]);
+    Ok(())
+}
+
+#[test]
+fn rings_and_chains_of_what_cannot_be_read_end() {
+    let mut text = String::from(
+        "  - {name: x, kind: env.storage.router, storages: [y]}\n  - {name: y, kind: env.storage.router, storages: [x]}\n  - {name: r0, kind: env.storage.router, storages: [none]}\n",
+    );
+    for at in 1..2_000 {
+        text +=
+            &format!("  - {{name: r{at}, kind: env.storage.router, storages: [r{}]}}\n", at - 1);
+    }
+    let checked = check(&text);
+    assert!(checked.registry.is_empty(), "{:?}", ids(&checked));
+    assert_eq!(rules(&checked), ["cycle", "dangling-reference"]);
+}
+
+/// A reference may lead to an entry of a file that cannot be read, or whose namespace is not known.
+#[test]
+fn nothing_dangles_while_ids_are_not_known() {
+    let refers = "namespace: b\nentries:\n  - {name: e, kind: http.endpoint, path: /, func: a:f}\n";
+    let unread = [
+        "namespace: a\nentries: [",
+        "entries:\n  - {name: f, kind: function.wat, source: (module), method: f}\n",
+        "namespace: a a\nentries: []\n",
+        "- {name: f, kind: function.wat, source: (module), method: f}\n",
+        "namespace: a\nentrys: []\n",
+        "namespace: a\nentries: {}\n",
+        "text",
+    ];
+    for text in unread {
+        let checked =
+            Loader::new().file("_index.yaml", text).file("b/_index.yaml", refers).check_files();
+        let dangling = rules(&checked).contains(&"dangling-reference");
+        assert!(checked.problems.errors() > 0 && !dangling, "{text}: {}", checked.problems);
+        assert!(!checked.is_whole(KindName::FunctionWat), "{text}");
+    }
+    let checked = Loader::new().file("_index.yaml", "").file("b/_index.yaml", refers);
+    assert_eq!(rules(&checked.check_files()), ["missing-field", "dangling-reference"]);
+}
+
+/// With more errors than are kept nobody knows what else is wrong: nothing is left to look into.
+#[test]
+fn with_too_many_errors_nothing_is_read_further() {
+    let text: String = (0..1_001).map(|at| format!("  - {{name: f{at}, kind: x}}\n")).collect();
+    let checked = check(&(text + "  - {name: d, kind: fs.directory, directory: d}\n"));
+    assert!(checked.registry.is_empty() && checked.problems.omitted() > 0);
+    assert!(!checked.is_whole(KindName::FsDirectory));
+}
+
+#[test]
+fn an_app_that_is_not_there_has_nothing() {
+    let checked = Loader::new().check("/there/is/no/such/folder");
+    assert!(checked.registry.is_empty());
+    assert_eq!(rules(&checked), ["io"]);
+}
