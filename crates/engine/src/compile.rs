@@ -76,6 +76,9 @@ pub enum CompileError {
     /// The bytes are a component that is malformed, or uses features that the engine does not run.
     #[error("the component is not valid")]
     Invalid(#[source] wasmtime::Error),
+    /// The compiler panicked: a mistake of its own, which the bytes brought out.
+    #[error("the compiler failed on the component, which is a mistake of the compiler's")]
+    Compiler,
     /// The component is larger than the engine's [`CodeLimits`](crate::CodeLimits) allow.
     #[error(transparent)]
     TooLarge(#[from] crate::TooLarge),

@@ -94,6 +94,9 @@ impl EngineConfig {
         let mut config = Config::new();
         config
             .wasm_component_model(true)
+            // Types of the component model that wasmtime has and does not yet switch on by itself.
+            .wasm_component_model_map(true)
+            .wasm_component_model_fixed_length_lists(true)
             .concurrency_support(flavour.concurrent)
             .epoch_interruption(true)
             .consume_fuel(flavour.fuel)

@@ -1,6 +1,7 @@
 //! The engine: what functions share.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -153,7 +154,9 @@ impl Engine {
         let concurrent = inspect(bytes, &self.0.config.code)?.concurrent;
         let flavour = Flavour { fuel, concurrent };
         let engine = &self.base(flavour)?.engine;
-        let component = Component::from_binary(engine, bytes).map_err(CompileError::Invalid)?;
+        let compiled = catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes)));
+        let component =
+            compiled.map_err(|_| CompileError::Compiler)?.map_err(CompileError::Invalid)?;
         if let Some(cache) = &self.0.config.cache {
             let plain = &self.base(Flavour::PLAIN)?.engine;
             match component.serialize() {
