@@ -115,12 +115,20 @@ impl Generation {
     /// What the pool of `id` has done so far.
     #[must_use]
     pub fn stats(&self, id: &str) -> Option<Stats> {
+        #[cfg(feature = "http")]
+        if let Some(proxy) = self.assembled.proxies.get(id) {
+            return Some(proxy.pool.stats());
+        }
         Some(self.assembled.functions.get(id)?.stats())
     }
 
     /// See [`Runtime::decisions`](crate::Runtime::decisions).
     #[must_use]
     pub fn decisions(&self, id: &str) -> Option<Vec<Decision>> {
+        #[cfg(feature = "http")]
+        if let Some(proxy) = self.assembled.proxies.get(id) {
+            return Some(proxy.pool.decisions());
+        }
         Some(self.assembled.functions.get(id)?.decisions())
     }
 
@@ -235,6 +243,8 @@ impl Generation {
     pub(crate) fn all_stats(&self) -> Vec<(EntryId, Stats)> {
         let stats = |(id, function): (&EntryId, &Callable)| (id.clone(), function.stats());
         let mut all: Vec<_> = self.assembled.functions.iter().map(stats).collect();
+        #[cfg(feature = "http")]
+        all.extend(self.assembled.proxies.iter().map(|(id, p)| (id.clone(), p.pool.stats())));
         all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         all
     }

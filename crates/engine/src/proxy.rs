@@ -1,7 +1,12 @@
-//! Components that answer HTTP themselves: `wasi:http/incoming-handler` of WASI 0.2.
+//! Components that answer HTTP themselves: `wasi:http/incoming-handler` of WASI 0.2, `wasi:http/handler`
+//! of WASI 0.3.
 //!
 //! The guest runs where it is polled: whoever serves the request polls one future until there is a
 //! response and goes on polling it while the response's body is read. No task is started for it.
+
+mod body;
+mod handler;
+mod incoming_handler;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,11 +17,8 @@ use crisol_core::BoxError;
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError};
 use tokio::sync::oneshot;
-use wasmtime::component::{ComponentExportIndex, InstancePre, Resource};
-use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
-use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
-use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
-use wasmtime_wasi_http::{Error as HttpError, WasiHttpView};
+use wasmtime::component::{ComponentExportIndex, InstancePre};
+use wasmtime_wasi_http::Error as HttpError;
 
 use crate::compile::Compiled;
 use crate::engine::Engine;
@@ -28,15 +30,15 @@ use crate::limits::Limits;
 use crate::link::{self, Import, LinkError, Profile};
 use crate::metered::until;
 
-/// The interface of such a component, before its version, and its one function.
-const INTERFACE: &str = "wasi:http/incoming-handler@0.2.";
+pub use body::ProxyBody;
+
+/// The interfaces of such a component, before what their versions may differ in, and the one function
+/// of each.
+const INTERFACES: [&str; 2] = ["wasi:http/incoming-handler@0.2.", "wasi:http/handler@0.3."];
 const FUNCTION: &str = "handle";
 
 /// What every such component needs to read a request and to write a response: granted to all of them.
 const NEEDED: [&str; 4] = ["wasi:http/types", "wasi:io/error", "wasi:io/poll", "wasi:io/streams"];
-
-/// The body of a response, as the guest makes it.
-pub type ProxyBody = HyperOutgoingBody;
 
 /// What a guest answered: a response whose body it may be making still, or that it cannot.
 pub type ProxyAnswer = Result<http::Response<ProxyBody>, ProxyError>;
@@ -45,6 +47,12 @@ pub type ProxyAnswer = Result<http::Response<ProxyBody>, ProxyError>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the guest answered with the error {0}")]
 pub struct ProxyError(String);
+
+impl ProxyError {
+    fn new(code: impl fmt::Debug) -> Self {
+        Self(format!("{code:?}"))
+    }
+}
 
 /// A component that answers HTTP, joined to what it may use. Cloning is a reference count.
 #[derive(Clone)]
@@ -100,7 +108,8 @@ impl Engine {
 fn handler(method: &str, listed: &[Export]) -> Option<Export> {
     let is_handler = |export: &Export| {
         let interface = export.interface.as_deref().unwrap_or_default();
-        interface.starts_with(INTERFACE) && export.name == FUNCTION
+        let serves = INTERFACES.iter().any(|served| interface.starts_with(served));
+        serves && export.name == FUNCTION
     };
     let plain = exports::resolve(method, listed.to_vec());
     let found =
@@ -155,21 +164,16 @@ impl Instance {
         B: Body<Data = Bytes, Error = BoxError> + Send + 'static,
     {
         self.begin(deadline)?;
-        let scheme = if secure { Scheme::Https } else { Scheme::Http };
         let request = request.map(|body| body.map_err(body_error));
-        let mut http = self.store.data_mut().http();
-        let request = http.new_incoming_request(scheme, request).map_err(Failure::Host)?;
-        let respond = move |response: Result<_, ErrorCode>| {
-            // Nobody listens any longer when the client has gone.
-            let _ = answer.send(response.map_err(|code| ProxyError(format!("{code:?}"))));
+        let (func, store) = (&self.func, &mut self.store);
+        // The handler of 0.3 is asynchronous, the one of 0.2 is not.
+        let (handled, clock) = if func.ty(&*store).async_() {
+            until(deadline, handler::run(func, store, secure, request, answer)).await
+        } else {
+            until(deadline, incoming_handler::run(func, store, secure, request, answer)).await
         };
-        let out = http.new_response_outparam_from_callback(respond).map_err(Failure::Host)?;
-        type Params = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
-        let handle = self.func.typed::<Params, ()>(&self.store).map_err(Failure::Host)?;
-        let call = handle.call_async(&mut self.store, (request, out));
-        let (called, clock) = until(deadline, call).await;
-        let called = called.map_err(|why| Failure::stopped(why, &clock))?;
-        called.map_err(|error| instance::fail(error, &self.store, &clock))?;
+        let handled = handled.map_err(|why| Failure::stopped(why, &clock))?;
+        handled.map_err(|error| instance::fail(error, &self.store, &clock))?;
         self.end();
         Ok(())
     }

@@ -15,6 +15,7 @@ use crisol_pool::{Ask, Fate, Pool, Retired};
 use crisol_server::{Body, Context, Handler};
 use crisol_transport::{Cause, Problem};
 use crisol_wasi::Plan;
+use http::uri::Authority;
 use http::{Request, Response, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::oneshot;
@@ -63,8 +64,8 @@ impl Handler for ProxyHandler {
 
 /// Whether a request says to which host it goes, as WASI tells every guest.
 fn has_authority(request: &Request<Body>) -> bool {
-    let host = || request.headers().get(header::HOST);
-    request.uri().authority().is_some() || host().is_some_and(|host| host.to_str().is_ok())
+    let host = || request.headers().get(header::HOST)?.to_str().ok()?.parse::<Authority>().ok();
+    request.uri().authority().is_some() || host().is_some()
 }
 
 impl Proxy {
@@ -154,6 +155,33 @@ struct Driven {
     ended: bool,
 }
 
+impl Driven {
+    /// Lets the guest go on.
+    ///
+    /// # Errors
+    /// When it failed.
+    fn go_on(&mut self, cx: &mut Wakers<'_>) -> Result<(), CallError> {
+        let Some(run) = &mut self.run else { return Ok(()) };
+        let Poll::Ready(over) = run.as_mut().poll(cx) else { return Ok(()) };
+        self.run = None;
+        over
+    }
+
+    fn poll_body(&mut self, cx: &mut Wakers<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                let sent = frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.left = self.left.map(|left| left.saturating_sub(sent));
+                self.ended = frame.is_trailers() || self.left == Some(0);
+            }
+            Poll::Ready(None) => self.ended = true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        frame.map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+    }
+}
+
 impl HttpBody for Driven {
     type Data = Bytes;
     type Error = BoxError;
@@ -162,30 +190,21 @@ impl HttpBody for Driven {
         mut self: Pin<&mut Self>,
         cx: &mut Wakers<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = &mut *self;
-        if let Some(run) = &mut this.run
-            && let Poll::Ready(over) = run.as_mut().poll(cx)
-        {
-            this.run = None;
-            if let Err(failure) = over {
-                tracing::error!(
-                    error = &failure as &dyn std::error::Error,
-                    "the response broke off"
-                );
-                return Poll::Ready(Some(Err(failure.into())));
-            }
+        // What is there already goes out first: a guest that then fails has sent it.
+        let frame = self.poll_body(cx);
+        if frame.is_ready() && !self.ended {
+            return frame;
         }
-        let frame = Pin::new(&mut this.body).poll_frame(cx);
-        match &frame {
-            Poll::Ready(Some(Ok(frame))) => {
-                let sent = frame.data_ref().map_or(0, |data| data.len() as u64);
-                this.left = this.left.map(|left| left.saturating_sub(sent));
-                this.ended = frame.is_trailers() || this.left == Some(0);
+        if let Err(failure) = self.go_on(cx) {
+            let error = &failure as &dyn std::error::Error;
+            if self.ended {
+                tracing::error!(error, "it failed after its response");
+                return frame;
             }
-            Poll::Ready(None) => this.ended = true,
-            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+            tracing::error!(error, "the response broke off");
+            return Poll::Ready(Some(Err(failure.into())));
         }
-        frame.map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+        if frame.is_ready() { frame } else { self.poll_body(cx) }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -2,4 +2,5 @@
 #![cfg(feature = "http")]
 
 mod lua;
+mod proxy;
 mod support;

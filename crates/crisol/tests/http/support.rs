@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crisol::{Allocation, EngineConfig, Runtime, ServeOptions, Serving};
+use crisol::{Allocation, EngineConfig, Runtime, ServeOptions, Serving, Stats};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -36,6 +36,29 @@ impl Served {
         Ok(Self { runtime, addr, _serving: serving })
     }
 
+    /// A guest that answers HTTP itself, as the function `p` behind every method and path, with `fields` in
+    /// flow style.
+    pub(crate) async fn proxy(guest: &str, fields: &str) -> Tested<Self> {
+        let hash = crisol_fixtures::sha256(guest);
+        let method = if guest.ends_with("p3") { "handler" } else { "incoming-handler" };
+        let entries = format!(
+            "  - {{name: p, kind: function.wasm, fs: guests, path: /{guest}.wasm, hash: \"sha256:{hash}\", method: \"wasi:http/{method}\", transport: wasi-http, imports: [\"wasi:clocks\", \"wasi:io\"]{fields}}}\n  - {{name: e, kind: http.endpoint, method: ANY, path: \"/{{rest...}}\", func: p}}\n"
+        );
+        Self::start(&entries).await
+    }
+
+    /// Waits until the pool of `a:p` is as wanted. Nothing tells of a change, so it is asked for; what never
+    /// comes fails.
+    pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&Stats) -> bool) -> Tested {
+        let reached = async {
+            while !self.runtime.stats("a:p").is_some_and(|stats| wanted(&stats)) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let reached = tokio::time::timeout(PATIENCE, reached).await;
+        Ok(reached.map_err(|_| format!("{what}: {:?}", self.runtime.stats("a:p")))?)
+    }
+
     /// Opens a connection.
     pub(crate) async fn connect(&self) -> Tested<Connection> {
         Ok(Connection { stream: TcpStream::connect(self.addr).await?, unread: Vec::new() })
@@ -63,6 +86,34 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) -> Tested {
         Ok(self.stream.write_all(bytes.as_ref()).await?)
+    }
+
+    /// Reads up to and including `end`, and gives what came.
+    pub(crate) async fn read_to(&mut self, end: &str) -> Tested<String> {
+        let read = async {
+            loop {
+                let found = self.unread.windows(end.len()).position(|part| part == end.as_bytes());
+                if let Some(at) = found {
+                    let rest = self.unread.split_off(at + end.len());
+                    let read = std::mem::replace(&mut self.unread, rest);
+                    return Ok(String::from_utf8_lossy(&read).into_owned());
+                }
+                if self.stream.read_buf(&mut self.unread).await? == 0 {
+                    let so_far = String::from_utf8_lossy(&self.unread);
+                    return Err(format!("closed before {end:?}: {so_far:?}").into());
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, read).await?
+    }
+
+    /// Reads one chunk of a chunked body.
+    pub(crate) async fn chunk(&mut self) -> Tested<String> {
+        let size = self.read_to("\r\n").await?;
+        let size = usize::from_str_radix(size.trim_end(), 16)?;
+        let chunk = self.read_to("\r\n").await?;
+        let chunk = chunk.strip_suffix("\r\n").unwrap_or_default().to_owned();
+        if chunk.len() == size { Ok(chunk) } else { Err(format!("{size}: {chunk:?}").into()) }
     }
 
     /// Reads until the server closes.

@@ -1,0 +1,244 @@
+//! Components that answer HTTP themselves, by WASI 0.2 and by 0.3: the same requests to both.
+
+use crisol::{Retired, Stats};
+
+use crate::support::{Served, Tested};
+
+/// The guests, one of each version; both do what the path says.
+const GUESTS: [&str; 2] = ["proxy", "proxy-p3"];
+
+/// The head of a request with a body in chunks.
+fn chunked(path: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: here\r\nte: trailers\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: here\r\nte: trailers\r\n\r\n")
+}
+
+#[tokio::test]
+async fn the_request_is_seen_as_it_was_sent() -> Tested {
+    for guest in GUESTS {
+        let served = Served::proxy(guest, "").await?;
+        let answer = served.ask("PATCH /request/a%20b?c=d&c=e", "X-Odd: \u{e9}\r\n", b"").await?;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{guest}: {answer}");
+        assert!(answer.contains("Method::Patch http://here/request/a%20b?c=d&c=e\n"), "{answer}");
+        assert!(answer.contains("x-odd: \u{e9}\n"), "{answer}");
+        let answer = served.ask("BREW /request", "", b"").await?;
+        assert!(answer.contains("Method::Other(\"BREW\")"), "{guest}: {answer}");
+        for host in ["", "host: \r\n", "host: a b\r\n"] {
+            let mut connection = served.connect().await?;
+            connection.send(format!("GET / HTTP/1.1\r\n{host}connection: close\r\n\r\n")).await?;
+            let answer = connection.rest().await?;
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{guest} {host:?}: {answer}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_streams_back_while_it_still_arrives_and_its_trailers_after_it() -> Tested {
+    for guest in GUESTS {
+        let served = Served::proxy(guest, "").await?;
+        let mut connection = served.connect().await?;
+        connection.send(chunked("/echo")).await?;
+        let head = connection.read_to("\r\n\r\n").await?;
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{guest}: {head}");
+        for piece in ["one", "second", "and the third"] {
+            connection.send(format!("{:x}\r\n{piece}\r\n", piece.len())).await?;
+            assert_eq!(connection.chunk().await?, piece, "{guest}");
+        }
+        connection.send("0\r\nx-sum: 3\r\n\r\n").await?;
+        assert_eq!(connection.read_to("\r\n\r\n").await?, "0\r\nx-sum: 3\r\n\r\n", "{guest}");
+        // The connection goes on.
+        connection.send(get("/trailers")).await?;
+        connection.read_to("\r\n\r\n").await?;
+        assert_eq!(connection.chunk().await?, "body", "{guest}");
+        assert_eq!(connection.read_to("\r\n\r\n").await?, "0\r\nx-checked: yes\r\n\r\n");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_may_be_handed_over_without_a_look_at_it() -> Tested {
+    let served = Served::proxy("proxy-p3", "").await?;
+    let mut connection = served.connect().await?;
+    connection.send(chunked("/pass")).await?;
+    connection.read_to("\r\n\r\n").await?;
+    for piece in ["one", "two"] {
+        connection.send(format!("3\r\n{piece}\r\n")).await?;
+        assert_eq!(connection.chunk().await?, piece);
+    }
+    // The guest has returned; its instance is kept for as long as its response is under way.
+    assert_eq!(served.runtime.stats("a:p").ok_or("no stats")?.busy, 1);
+    connection.send("0\r\nx-sum: 2\r\n\r\n").await?;
+    assert_eq!(connection.read_to("\r\n\r\n").await?, "0\r\nx-sum: 2\r\n\r\n");
+    served.until("it is given back", |stats| stats.busy == 0).await
+}
+
+#[tokio::test]
+async fn a_guest_may_answer_before_the_request_is_over_or_without_reading_it() -> Tested {
+    for guest in GUESTS {
+        let served = Served::proxy(guest, "").await?;
+        let mut connection = served.connect().await?;
+        connection.send(chunked("/count")).await?;
+        connection.read_to("\r\n\r\n").await?;
+        assert_eq!(connection.chunk().await?, "ready\n", "{guest}");
+        connection.send("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").await?;
+        assert_eq!(connection.chunk().await?, "5 whole", "{guest}");
+
+        let mut connection = served.connect().await?;
+        connection.send(chunked("/ignore")).await?;
+        connection.read_to("\r\n\r\n").await?;
+        assert_eq!(connection.chunk().await?, "ignored", "{guest}");
+        assert_eq!(connection.read_to("0\r\n\r\n").await?, "0\r\n\r\n", "{guest}");
+        served.until("both are over", |stats| stats.busy == 0).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_takes_its_guest_with_it() -> Tested {
+    for guest in GUESTS {
+        let served = Served::proxy(guest, "").await?;
+        // Before there is an answer; in the middle of one; in the middle of the request's body.
+        for (request, begun) in [
+            (get("/wait"), false),
+            (get("/stall"), true),
+            (chunked("/echo") + "3\r\nabc\r\n", true),
+            (get("/large/100000000"), true),
+        ] {
+            let before = served.runtime.stats("a:p").ok_or("no stats")?;
+            let mut connection = served.connect().await?;
+            connection.send(&request).await?;
+            if begun {
+                connection.read_to("\r\n\r\n").await?;
+                connection.chunk().await?;
+            }
+            served.until("it runs", |stats| stats.busy == 1).await?;
+            drop(connection);
+            // Where its body breaks off a guest may be quicker to give up by itself.
+            let alone = request.starts_with("POST");
+            let cancelled = before.retired_for(Retired::Cancelled) + 1;
+            let what = format!("{guest}: gone after {request:?}");
+            let gone = |stats: &Stats| {
+                stats.busy == 0 && (alone || stats.retired_for(Retired::Cancelled) == cancelled)
+            };
+            served.until(&what, gone).await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_or_breaks_off() -> Tested {
+    for guest in GUESTS {
+        let hash = crisol_fixtures::sha256(guest);
+        let method = if guest == "proxy" { "incoming-handler" } else { "handler" };
+        let served = Served::start(&format!(
+            "  - {{name: web, kind: http.service, addr: \"127.0.0.1:0\", limits: {{max_body_bytes: 8}}}}\n  - {{name: p, kind: function.wasm, fs: guests, path: /{guest}.wasm, hash: \"sha256:{hash}\", method: {method}, transport: wasi-http}}\n  - {{name: e, kind: http.endpoint, method: ANY, path: \"/{{rest...}}\", func: p}}\n"
+        ))
+        .await?;
+        let answer = served.ask("POST /echo", "", b"eight!!!").await?;
+        assert!(answer.contains("\r\n8\r\neight!!!\r\n"), "{guest}: {answer}");
+        let answer = served.ask("POST /echo", "", b"over nine").await?;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{guest}: {answer}");
+        assert_eq!(served.runtime.stats("a:p").ok_or("no stats")?.created, 1, "{guest}");
+        let mut connection = served.connect().await?;
+        connection.send(chunked("/count")).await?;
+        connection.read_to("\r\n\r\n").await?;
+        assert_eq!(connection.chunk().await?, "ready\n", "{guest}");
+        connection.send("5\r\n12345\r\n5\r\n67890\r\n").await?;
+        let end = connection.chunk().await?;
+        assert!(end.ends_with(" broken"), "{guest}: {end}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_response_may_be_larger_than_a_result() -> Tested {
+    for guest in GUESTS {
+        let served = Served::proxy(guest, ", limits: {max_output_bytes: 1000}").await?;
+        let answer = served.ask("GET /large/1000000", "", b"").await?;
+        let (_, body) = answer.split_once("\r\n\r\n").ok_or("no body")?;
+        assert!(body.ends_with("\r\n0\r\n\r\n"), "{guest}");
+        assert_eq!(body.matches('x').count(), 1_000_000, "{guest}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deadline_is_504_before_the_response_and_cuts_it_after() -> Tested {
+    for guest in GUESTS {
+        let served = Served::proxy(guest, ", limits: {max_execution_ms: 100}").await?;
+        for path in ["/wait", "/spin"] {
+            let answer = served.ask(&format!("GET {path}"), "", b"").await?;
+            assert!(answer.starts_with("HTTP/1.1 504 "), "{guest} {path}: {answer}");
+        }
+        let answer = served.ask("GET /stall", "", b"").await?;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{guest}: {answer}");
+        assert!(answer.ends_with("\r\n5\r\nfirst\r\n"), "{guest}: {answer}");
+        served.until("all are retired", |stats| stats.retired_for(Retired::TimedOut) == 3).await?;
+        // What is complete stays complete, though the guest does not come back.
+        let answer = served.ask("GET /linger", "", b"").await?;
+        assert!(answer.ends_with("\r\ncomplete\r\n0\r\n\r\n"), "{guest}: {answer}");
+        served.until("the last is too", |stats| stats.retired_for(Retired::TimedOut) == 4).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trap_is_500_before_the_response_and_cuts_it_after() -> Tested {
+    for guest in GUESTS {
+        let served = Served::proxy(guest, "").await?;
+        for path in ["/trap", "/error"] {
+            let answer = served.ask(&format!("GET {path}"), "", b"").await?;
+            assert!(answer.starts_with("HTTP/1.1 500 "), "{guest} {path}: {answer}");
+            assert!(answer.contains("\"detail\":\"the function failed\""), "{guest}: {answer}");
+        }
+        let answer = served.ask("GET /break", "", b"").await?;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{guest}: {answer}");
+        assert!(answer.ends_with("\r\n5\r\nfirst\r\n"), "{guest}: {answer}");
+        served.until("it is retired", |stats| stats.retired_for(Retired::Failed) == 2).await?;
+    }
+    let served = Served::proxy("proxy", "").await?;
+    let answer = served.ask("GET /silent", "", b"").await?;
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_full_pool_is_503_at_once() -> Tested {
+    for guest in GUESTS {
+        let full = ", pool: {type: static, workers: 1, buffer: 0}";
+        let served = Served::proxy(guest, full).await?;
+        let mut busy = served.connect().await?;
+        busy.send(get("/stall")).await?;
+        busy.read_to("first").await?;
+        let answer = served.ask("GET /ignore", "", b"").await?.to_ascii_lowercase();
+        assert!(answer.starts_with("http/1.1 503 "), "{guest}: {answer}");
+        assert!(answer.contains("\r\nretry-after: 1\r\n"), "{guest}: {answer}");
+        drop(busy);
+        served.until("it is free again", |stats| stats.busy == 0).await?;
+        let answer = served.ask("GET /ignore", "", b"").await?;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{guest}: {answer}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_instance_answers_as_many_requests_as_it_may() -> Tested {
+    for guest in GUESTS {
+        let reused = ", pool: {type: static, workers: 1, max_instance_reuse: 3}";
+        let served = Served::proxy(guest, reused).await?;
+        for round in 1..=6 {
+            let answer = served.ask("POST /echo", "", b"hello").await?;
+            assert!(answer.contains("\r\n5\r\nhello\r\n0\r\n"), "{guest} {round}: {answer}");
+        }
+        served.until("both are worn", |stats| stats.retired_for(Retired::Worn) == 2).await?;
+        assert_eq!(served.runtime.stats("a:p").ok_or("no stats")?.created, 2, "{guest}");
+    }
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! `wasi:http/incoming-handler` of WASI 0.2: the guest answers through a handle that it is given, from
+//! inside its call, and its function returns when it has written everything.
+
+use bytes::Bytes;
+use http_body::Body;
+use tokio::sync::oneshot;
+use wasmtime::Store;
+use wasmtime::component::{Func, Resource};
+use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
+use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
+use wasmtime_wasi_http::{Error as HttpError, WasiHttpView};
+
+use super::{ProxyAnswer, ProxyBody, ProxyError};
+use crate::host::Host;
+
+type Params = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
+
+/// Answers one request.
+pub(super) async fn run<B>(
+    func: &Func,
+    store: &mut Store<Host>,
+    secure: bool,
+    request: http::Request<B>,
+    answer: oneshot::Sender<ProxyAnswer>,
+) -> wasmtime::Result<()>
+where
+    B: Body<Data = Bytes, Error = HttpError> + Send + 'static,
+{
+    let scheme = if secure { Scheme::Https } else { Scheme::Http };
+    let mut http = store.data_mut().http();
+    let request = http.new_incoming_request(scheme, request)?;
+    let respond = move |response: Result<http::Response<_>, ErrorCode>| {
+        let response = response.map(|response| response.map(ProxyBody::new));
+        // Nobody listens any longer when the client has gone.
+        let _ = answer.send(response.map_err(ProxyError::new));
+    };
+    let out = http.new_response_outparam_from_callback(respond)?;
+    let handle = func.typed::<Params, ()>(&*store)?;
+    handle.call_async(store, (request, out)).await
+}
