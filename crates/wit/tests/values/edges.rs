@@ -246,6 +246,16 @@ fn fields_left_out_do_not_multiply() {
     assert_eq!(mapping.lower_json(some.as_bytes()).unwrap().len(), 1);
 }
 
+/// Each record that was sent may leave a little out, however many there are.
+#[test]
+fn many_small_records_may_leave_all_out() {
+    let mapping = mapping(&parse("list<record { a: option<u8>, b: option<u8>, c: option<u8> }>"));
+    // More than the purse that every call has would pay for.
+    let text = format!("[[{}{{}}]]", "{},".repeat(320_000));
+    let values = mapping.lower_json(text.as_bytes()).unwrap();
+    assert!(matches!(&values[..], [Val::List(records)] if records.len() == 320_001));
+}
+
 #[test]
 fn deep_text_ends_in_an_error() {
     let mapping = mapping(&parse("list<u8>"));
