@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
 use crate::config::Flavour;
+use crate::joined::InUse;
 
 /// The SHA-256 of some bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,6 +48,7 @@ pub(crate) struct Code {
     pub(crate) digest: Digest,
     pub(crate) flavour: Flavour,
     pub(crate) component: Component,
+    pub(crate) joined: InUse,
 }
 
 impl Compiled {

@@ -14,6 +14,7 @@ use crate::config::{Allocation, EngineConfig, Flavour};
 use crate::exports::{self, Export};
 use crate::host::Host;
 use crate::inspect::inspect;
+use crate::joined::InUse;
 use crate::link::{self, Import, LinkError, Linked, Profile};
 use crate::ticker::Ticker;
 
@@ -127,7 +128,10 @@ impl Engine {
             Some(kept) => kept,
             None => self.translate(digest, component, fuel)?,
         };
-        Ok(self.0.cache.keep((digest, fuel), Code { digest, flavour, component }))
+        Ok(self
+            .0
+            .cache
+            .keep((digest, fuel), Code { digest, flavour, component, joined: InUse::default() }))
     }
 
     /// The code that an earlier run of the program kept on disk.

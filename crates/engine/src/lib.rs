@@ -23,6 +23,7 @@ mod files;
 mod host;
 mod inspect;
 mod instance;
+mod joined;
 mod limits;
 mod link;
 mod metered;

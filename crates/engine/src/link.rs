@@ -14,6 +14,7 @@ use crate::denied::{deny_function, deny_instance};
 use crate::engine::Base;
 use crate::exports::{self, Export, MethodError};
 use crate::host::Host;
+use crate::joined::{self, Joined};
 
 /// The host interfaces that a function may use, by their names without version. What is absent is denied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,7 +87,8 @@ pub(crate) struct Inner {
     pub(crate) has_result: bool,
     export: Export,
     mapping: Mapping,
-    imports: Vec<Import>,
+    /// Shared with the other functions of the same code and profile.
+    joined: Arc<Joined>,
     /// Keeps the code in the engine's cache for the next function of the same bytes.
     code: Compiled,
 }
@@ -119,7 +121,14 @@ impl Linked {
     /// Everything that the component imports, whether or not it ever calls it.
     #[must_use]
     pub fn imports(&self) -> &[Import] {
-        &self.0.imports
+        &self.0.joined.imports
+    }
+
+    /// Whether two are joined to the host by the same resolved imports, as functions of the same code and
+    /// the same profile are.
+    #[must_use]
+    pub fn shares_imports_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0.joined, &other.0.joined)
     }
 }
 
@@ -140,14 +149,12 @@ pub(crate) fn link(
     let (func, index) = exports::locate(component, &export)
         .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
 
-    let mut linker = base.everything.clone();
-    let imports = restrict(base, &mut linker, compiled, profile)?;
-    let pre = linker.instantiate_pre(component).map_err(LinkError::Mismatch)?;
+    let joined = joined::join(base, compiled, profile)?;
     let mapping = Mapping::new(&func)
         .map_err(|source| LinkError::Signature { method: export.method(), source })?;
     let has_result = func.results().len() > 0;
-    let code = compiled.clone();
-    Ok(Linked(Arc::new(Inner { pre, index, has_result, export, mapping, imports, code })))
+    let (pre, code) = (joined.pre.clone(), compiled.clone());
+    Ok(Linked(Arc::new(Inner { pre, index, has_result, export, mapping, joined, code })))
 }
 
 /// Replaces the functions of everything that the component imports and `profile` does not grant by

@@ -23,6 +23,19 @@ fn equal_bytes_are_compiled_once() -> Tested {
 }
 
 #[test]
+fn imports_are_resolved_once_for_equal_code_and_profile() -> Tested {
+    let guest = Guest::fixture("probe", "count", |_| true)?;
+    let other = guest.method("exit-with")?;
+    assert!(guest.linked.shares_imports_with(&other.linked));
+    let denied = guest.profile(Profile::default())?;
+    assert!(!guest.linked.shares_imports_with(&denied.linked), "another profile");
+    assert!(denied.linked.imports().iter().all(|import| !import.granted));
+    assert!(guest.linked.imports().iter().any(|import| import.granted));
+    assert!(denied.linked.shares_imports_with(&guest.profile(Profile::default())?.linked));
+    Ok(())
+}
+
+#[test]
 fn what_is_not_a_component_is_refused() -> Tested {
     let engine = engine(Allocation::OnDemand)?;
     for bytes in [&b""[..], b"hello", b"\0asm\x0d\0\x01\0\xff\xff", &wat::parse_str("(module)")?] {
