@@ -329,3 +329,15 @@ fn files_stand_beside_endpoints_that_answer_others() -> Tested {
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
     Ok(())
 }
+
+/// Twenty mistakes are twenty problems, however far it looks.
+#[test]
+fn twenty_mistakes_are_twenty_problems() -> Tested {
+    let app = App::new("", &[])?;
+    let index = include_str!("../../schema/tests/ui/twenty-mistakes.yaml");
+    std::fs::write(app.path().join("_index.yaml"), index)?;
+    let run = app.run(&["check", "--format", "json"])?;
+    let found: Value = serde_json::from_str(&run.stdout)?;
+    assert_eq!((&found["errors"], &found["warnings"]), (&20.into(), &0.into()), "{found:#}");
+    Ok(())
+}

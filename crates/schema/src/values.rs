@@ -15,6 +15,7 @@ pub use hash::Sha256Hash;
 pub use http::{HttpMethod, ListenAddr, PathPrefix, RoutePath, Segment};
 pub use import::{Import, Imports, Package};
 pub use method::Method;
+pub(crate) use names::HeaderName;
 pub use names::{CommandName, EnvName, FileMode};
 pub use network::{HostPattern, Network, NetworkRule, PortPattern};
 pub use path::{DirectoryPath, FsPath, GuestPath};

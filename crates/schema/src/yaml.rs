@@ -83,6 +83,46 @@ impl Node {
         self.pair(key).map(|pair| &pair.value)
     }
 
+    /// The text, if this is one.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.data {
+            Data::Scalar(scalar) => scalar.as_text(),
+            _ => None,
+        }
+    }
+
+    /// Whether this is `true`.
+    pub(crate) fn is_true(&self) -> bool {
+        matches!(&self.data, Data::Scalar(scalar) if matches!(scalar.natural(), Natural::Bool(true)))
+    }
+
+    /// The whole number, if this is one.
+    pub(crate) fn int(&self) -> Option<i128> {
+        match &self.data {
+            Data::Scalar(scalar) => match scalar.natural() {
+                Natural::Int(int) => Some(int),
+                Natural::Float(float) if float.fract() == 0.0 && float.abs() < 1e15 => {
+                    Some(float as i128)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The items of a list under a key; none for anything else.
+    pub(crate) fn items(&self, key: &str) -> &[Arc<Node>] {
+        match self.get(key).map(|node| &node.data) {
+            Some(Data::List(items)) => items,
+            _ => &[],
+        }
+    }
+
+    /// Whether something other than null stands under a key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|node| !node.is_null())
+    }
+
     /// The place of the value under a key, or of this node when there is none.
     pub(crate) fn place_of(&self, key: &str) -> Span {
         self.get(key).map_or(self.span, |node| node.span)

@@ -139,7 +139,9 @@ fn function() -> impl Strategy<Value = String> {
     (name(), quoted(), pool(), imports, args, limit, quoted()).prop_map(
         |(name, source, pool, imports, args, limit, meta)| {
             let limit = limit.map_or(String::new(), |n| format!("max_fuel: {n}"));
-            let source = if source.starts_with("\"file:") { "\"(module)\"" } else { &source };
+            let text: String = serde_json::from_str(&source).unwrap_or_default();
+            let is_plain = !text.trim().is_empty() && !text.starts_with("file:");
+            let source = if is_plain { &source } else { "\"(module)\"" };
             format!(
                 "  - name: {name}\n    kind: function.wat\n    method: {name}#f\n    source: {source}\n    \
                  pool: {pool}\n    imports: [{}]\n    limits: {{{limit}}}\n    \

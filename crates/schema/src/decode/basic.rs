@@ -51,10 +51,7 @@ pub(crate) fn text<'n>(
     example: &str,
     cx: &mut Cx<'_>,
 ) -> Option<&'n str> {
-    let found = match &node.data {
-        Data::Scalar(scalar) => scalar.as_text(),
-        _ => None,
-    };
+    let found = node.text();
     if found.is_none() {
         cx.wrong_type(node, wanted, example);
     }
@@ -142,17 +139,9 @@ impl<const MIN: u64, const MAX: u64> Decode for Int<MIN, MAX> {
     const EXAMPLE: &'static str = "8";
 
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        let natural = match &node.data {
-            Data::Scalar(scalar) => scalar.natural(),
-            _ => Natural::Null,
-        };
-        let int = match natural {
-            Natural::Int(int) => int,
-            Natural::Float(float) if float.fract() == 0.0 && float.abs() < 1e15 => float as i128,
-            _ => {
-                cx.wrong_type(node, &format!("a whole number from {MIN} to {MAX}"), "");
-                return None;
-            }
+        let Some(int) = node.int() else {
+            cx.wrong_type(node, &format!("a whole number from {MIN} to {MAX}"), "");
+            return None;
         };
         match u64::try_from(int) {
             Ok(fits) if (MIN..=MAX).contains(&fits) => Some(Self(fits)),
@@ -215,6 +204,12 @@ impl Decode for Source {
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         let written = text(node, "text", Self::EXAMPLE, cx)?;
         let Some(path) = written.strip_prefix("file://") else {
+            if written.trim().is_empty() {
+                let report = Report::error(Rule::BAD_FORM, format!("{} is empty", cx.here()))
+                    .help(format!("write it here, or `{}`", cx.sample(Self::EXAMPLE)));
+                cx.report(node.span, report);
+                return None;
+            }
             return Some(Self { text: written.into(), file: None, span: node.span });
         };
         match cx.files.source(cx.file, path, cx.sources) {

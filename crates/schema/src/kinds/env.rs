@@ -10,6 +10,7 @@ use crate::decode::{Cx, Decode, FreeText, shape};
 use crate::kind::KindName;
 use crate::problems::{Report, Rule};
 use crate::reference::{Ref, Storage};
+use crate::suggest;
 use crate::values::{DirectoryPath, EnvName, FileMode};
 use crate::yaml::{Data, Node};
 
@@ -209,14 +210,26 @@ fn router(node: &Node, cx: &mut Cx<'_>) -> Option<EnvStorage> {
 }
 
 pub(super) fn variable(node: &Node, cx: &mut Cx<'_>) -> Option<EnvVariable> {
-    let fields = EnvVariableFields::decode(node, cx)?;
-    if fields.storage.is_none() && fields.default.is_none() {
+    let fields = EnvVariableFields::decode(node, cx);
+    let meant = ["storage", "default"];
+    let known = EnvVariableFields::FIELDS;
+    let has_one = node.pairs().iter().filter(|pair| !pair.value.is_null()).any(|pair| {
+        let key = if known.contains(&&*pair.key) {
+            Some(&*pair.key)
+        } else {
+            // One that is misspelt is told of already.
+            suggest::nearest(&pair.key, known.iter().copied())
+        };
+        key.is_some_and(|key| meant.contains(&key))
+    });
+    if !has_one {
         let message = "`env.variable` needs `storage` or `default`";
         let report = Report::error(Rule::MISSING_FIELD, message)
             .help("name the `env.storage.*` entry that has the value: `storage: settings`");
         cx.within("storage", |cx| cx.report(node.span, report));
         return None;
     }
+    let fields = fields?;
     let own_name = cx.entry.as_ref().and_then(|id| id.name().parse().ok());
     Some(EnvVariable {
         storage: fields.storage.map(|storage| storage.id),

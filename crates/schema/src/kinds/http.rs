@@ -11,9 +11,8 @@ use super::{Body, Middleware, SourceText};
 use crate::decode::{Cx, Decode, Int, Source, shape};
 use crate::problems::{Report, Rule};
 use crate::reference::{Folder, Function, Ref, Router, Service, Target};
-use crate::source::Span;
 use crate::values::{FsPath, HttpMethod, Interval, ListenAddr, PathPrefix, RoutePath};
-use crate::yaml::{Data, Node};
+use crate::yaml::Node;
 
 /// A socket that answers HTTP: `http.service`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -253,51 +252,44 @@ fn in_meta<T: Target>(meta: Option<&Node>, name: &str, cx: &mut Cx<'_>) -> Optio
 fn parent(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Parent> {
     let router = in_meta::<Router>(meta, "router", cx);
     let server = in_meta::<Service>(meta, "server", cx);
-    match (router?, server?) {
-        (None, None) => Some(Parent::Listen),
-        (Some(router), None) => Some(Parent::Router(router)),
-        (None, Some(server)) => Some(Parent::Service(server)),
-        (Some(_), Some(_)) => {
-            let place = |name| meta.and_then(|meta| meta.get(name)).map(|node| node.span);
-            let message = "`meta` names a router and a server";
-            let report = Report::error(Rule::CONFLICT, message)
-                .also(place("router"), "the router")
-                .help("remove `meta.server`: the router has one of its own");
-            let span = place("server").unwrap_or(Span::head(0));
-            cx.within("meta.server", |cx| cx.report(span, report));
-            None
-        }
+    if let Some(meta) = meta.filter(|meta| meta.has("router") && meta.has("server")) {
+        let message = "`meta` names a router and a server";
+        let report = Report::error(Rule::CONFLICT, message)
+            .also(Some(meta.place_of("router")), "the router")
+            .help("remove `meta.server`: the router has one of its own");
+        cx.within("meta.server", |cx| cx.report(meta.place_of("server"), report));
+        return None;
     }
+    Some(match (router?, server?) {
+        (Some(router), _) => Parent::Router(router),
+        (None, Some(server)) => Parent::Service(server),
+        (None, None) => Parent::Listen,
+    })
 }
 
 pub(super) fn router(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<HttpRouter> {
     let server = in_meta::<Service>(body.meta, "server", cx);
     let fields = HttpRouterFields::decode(body.fields, cx);
-    let (server, fields) = (server?, fields?);
+    let once_each = once_each(body.fields, cx);
+    let (server, fields, ()) = (server?, fields?, once_each?);
     let middleware = fields.middleware.unwrap_or_default();
-    once_each(body.fields, &middleware, cx)?;
     Some(HttpRouter { server, prefix: fields.prefix.unwrap_or_default(), middleware })
 }
 
 /// A step that is there twice would act twice.
-fn once_each(node: &Node, steps: &[Middleware], cx: &mut Cx<'_>) -> Option<()> {
-    let items = match node.get("middleware").map(|node| &node.data) {
-        Some(Data::List(items)) => items.as_slice(),
-        _ => &[],
-    };
+fn once_each(node: &Node, cx: &mut Cx<'_>) -> Option<()> {
     let mut all_differ = Some(());
     let mut seen = HashMap::new();
-    for (at, step) in steps.iter().enumerate() {
-        let first = *seen.entry(step.name()).or_insert(at);
-        if first == at {
+    for (at, step) in node.items("middleware").iter().enumerate() {
+        let Some(name) = Middleware::name_in(step) else { continue };
+        let Some(&first) = seen.get(name) else {
+            seen.insert(name, step.span);
             continue;
-        }
-        let place = |at: usize| items.get(at).map(|item| item.span);
-        let report = Report::error(Rule::DUPLICATE, format!("`{}` is there twice", step.name()))
-            .also(place(first), "first here")
+        };
+        let report = Report::error(Rule::DUPLICATE, format!("`{name}` is there twice"))
+            .also(Some(first), "first here")
             .help("keep one of the two");
-        let span = place(at).unwrap_or(node.span);
-        cx.within(&format!("middleware[{at}]"), |cx| cx.report(span, report));
+        cx.within(&format!("middleware[{at}]"), |cx| cx.report(step.span, report));
         all_differ = None;
     }
     all_differ

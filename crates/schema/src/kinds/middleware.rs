@@ -8,7 +8,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::decode::{Cx, Decode, Int, Text, one_of, shape, text};
 use crate::problems::{Report, Rule};
 use crate::suggest;
-use crate::values::{HttpMethod, Interval};
+use crate::values::{HeaderName, HttpMethod, Interval};
 use crate::yaml::{Data, Node, quote};
 
 /// One step that every request of a router goes through, in the order of the file.
@@ -121,7 +121,7 @@ shape! {
         /// Methods that are let through. Default: all.
         methods: Option<Vec<HttpMethod>>,
         /// Request headers that are let through. Default: all.
-        headers: Option<Vec<Text>>,
+        headers: Option<Vec<HeaderName>>,
         /// Let cookies and credentials come along; `origins` must be listed then. Default: false.
         credentials: Option<bool>,
         /// How long a browser may keep the answer.
@@ -147,7 +147,7 @@ shape! {
     /// An id for each request.
     pub(crate) struct RequestIdFields {
         /// The header. Default: `x-request-id`.
-        header: Option<Text>,
+        header: Option<HeaderName>,
     }
 }
 
@@ -159,30 +159,28 @@ impl Decode for RateLimitBy {
     }
 }
 
-fn texts(list: Option<Vec<Text>>) -> Vec<String> {
-    list.unwrap_or_default().into_iter().map(|text| text.0).collect()
-}
-
 fn cors(node: &Node, cx: &mut Cx<'_>) -> Option<Middleware> {
-    let fields = CorsFields::decode(node, cx)?;
-    let origins = match fields.origins {
-        None => vec!["*".to_owned()],
-        given => texts(given),
-    };
-    let credentials = fields.credentials.unwrap_or(false);
-    if credentials && origins.iter().any(|origin| origin == "*") {
+    let fields = CorsFields::decode(node, cx);
+    let every =
+        !node.has("origins") || node.items("origins").iter().any(|one| one.text() == Some("*"));
+    let credentials = node.get("credentials").filter(|node| node.is_true());
+    if let (Some(credentials), true) = (credentials, every) {
         let message = "`credentials` is not allowed together with the origin `*`";
         let report = Report::error(Rule::CONFLICT, message)
             .also(node.get("origins").map(|node| node.span), "the origins")
             .help("list the origins that may send credentials");
-        cx.within("credentials", |cx| cx.report(node.place_of("credentials"), report));
+        cx.within("credentials", |cx| cx.report(credentials.span, report));
         return None;
     }
+    let fields = fields?;
     Some(Middleware::Cors(Cors {
-        origins,
+        origins: match fields.origins {
+            None => vec!["*".to_owned()],
+            Some(origins) => origins.into_iter().map(|text| text.0).collect(),
+        },
         methods: fields.methods.unwrap_or_default(),
-        headers: header_names(node, "headers", texts(fields.headers), cx)?,
-        credentials,
+        headers: fields.headers.unwrap_or_default().into_iter().map(|name| name.0).collect(),
+        credentials: fields.credentials.unwrap_or(false),
         max_age: fields.max_age.map(|time| time.0),
     }))
 }
@@ -201,40 +199,20 @@ fn rate_limit(node: &Node, cx: &mut Cx<'_>) -> Option<Middleware> {
 
 fn request_id(node: &Node, cx: &mut Cx<'_>) -> Option<Middleware> {
     let fields = RequestIdFields::decode(node, cx)?;
-    let header = fields.header.map_or_else(|| "x-request-id".to_owned(), |text| text.0);
-    let header = header_names(node, "header", vec![header], cx)?.pop()?;
+    let header = fields.header.map_or_else(|| "x-request-id".to_owned(), |name| name.0);
     Some(Middleware::RequestId { header })
 }
 
-/// Checks and lowers names of headers (RFC 9110, 5.6.2).
-fn header_names(
-    node: &Node,
-    field: &str,
-    names: Vec<String>,
-    cx: &mut Cx<'_>,
-) -> Option<Vec<String>> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    let items = match node.get(field).map(|node| &node.data) {
-        Some(Data::List(items)) => items.as_slice(),
-        _ => &[],
-    };
-    let mut good = Some(Vec::new());
-    for (at, name) in names.into_iter().enumerate() {
-        if !name.is_empty() && name.bytes().all(token) {
-            good.iter_mut().for_each(|good| good.push(name.to_ascii_lowercase()));
-            continue;
-        }
-        good = None;
-        let message = format!("{} is not the name of a header", quote(&name));
-        let report = Report::error(Rule::BAD_FORM, message)
-            .help("use letters, digits and `-`, such as `x-request-id`");
-        let (step, span) = match items.get(at) {
-            Some(item) => (format!("{field}[{at}]"), item.span),
-            None => (field.to_owned(), node.place_of(field)),
+impl Middleware {
+    /// The name of the step that a node is.
+    pub(crate) fn name_in(node: &Node) -> Option<&'static str> {
+        let name = match node.pairs() {
+            [] => node.text()?,
+            [pair] => &*pair.key,
+            _ => return None,
         };
-        cx.within(&step, |cx| cx.report(span, report));
+        NAMES.into_iter().find(|known| *known == name)
     }
-    good
 }
 
 const NAMES: [&str; 5] = ["cors", "compress", "ratelimit", "request_id", "timeout"];

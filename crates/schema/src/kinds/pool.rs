@@ -205,22 +205,33 @@ impl Decode for Pool {
     const EXAMPLE: &'static str = "{type: lazy, max_size: 4}";
 
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        let fields = PoolFields::decode(node, cx)?;
+        let fields = PoolFields::decode(node, cx);
+        let sizes_fit = sizes_fit(node, cx);
+        let fields = fields.filter(|_| sizes_fit)?;
         let strategy = fields.strategy();
         warn_no_effect(node, &strategy, cx);
-        if let Strategy::Static { workers, size, .. } = strategy
-            && size < workers
-        {
-            let message = format!("`size` is {size}, below the {workers} `workers`");
-            let report = Report::error(Rule::CONFLICT, message)
-                .also(node.get("workers").map(|node| node.span), "the workers")
-                .help("each worker needs an instance: make `size` at least `workers`");
-            cx.within("size", |cx| cx.report(node.place_of("size"), report));
-            return None;
-        }
         let buffer = fields.buffer.map(|calls| calls.0);
         Some(Self::of(strategy, buffer, fields.max_instance_reuse.map(|calls| calls.0)))
     }
+}
+
+/// Reports a `static` pool with less instances than workers, whatever else is wrong with it.
+fn sizes_fit(node: &Node, cx: &mut Cx<'_>) -> bool {
+    let number = |name| node.get(name).and_then(|node| node.int());
+    let is_static =
+        !node.has("type") || node.get("type").and_then(|node| node.text()) == Some("static");
+    let (Some(size), Some(workers), true) = (number("size"), number("workers"), is_static) else {
+        return true;
+    };
+    if size >= workers || size < 1 {
+        return true;
+    }
+    let message = format!("`size` is {size}, below the {workers} `workers`");
+    let report = Report::error(Rule::CONFLICT, message)
+        .also(node.get("workers").map(|node| node.span), "the workers")
+        .help("each worker needs an instance: make `size` at least `workers`");
+    cx.within("size", |cx| cx.report(node.place_of("size"), report));
+    false
 }
 
 fn warn_no_effect(node: &Node, strategy: &Strategy, cx: &mut Cx<'_>) {

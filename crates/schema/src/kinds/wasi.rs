@@ -1,6 +1,9 @@
 //! What a guest gets of the outside: arguments, variables, folders, peers.
 
 use std::collections::HashMap;
+use std::fmt::Display;
+use std::hash::Hash;
+use std::str::FromStr;
 
 use crisol_core::EntryId;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -99,20 +102,19 @@ impl Decode for Wasi {
     const EXAMPLE: &'static str = "{args: [\"--verbose\"]}";
 
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        let fields = WasiFields::decode(node, cx)?;
-        let wasi = Self {
+        let fields = WasiFields::decode(node, cx);
+        // What is wrong with one item says nothing of the others.
+        let names_differ = unique::<EnvName>(node, "env", "name", cx);
+        let guests_differ = unique::<GuestPath>(node, "mounts", "guest", cx);
+        let plain = no_nul(node, cx);
+        let fields = fields.filter(|_| names_differ && guests_differ && plain)?;
+        Some(Self {
             args: fields.args.unwrap_or_default().into_iter().map(|arg| arg.0).collect(),
             cwd: fields.cwd.unwrap_or_default(),
             env: fields.env.unwrap_or_default().into_iter().map(EnvMapping::from).collect(),
             mounts: fields.mounts.unwrap_or_default().into_iter().map(Mount::from).collect(),
             network: fields.network.unwrap_or_default().into_iter().collect(),
-        };
-        let names = wasi.env.iter().map(|env| env.name.to_string());
-        let names_differ = unique(node, "env", "name", names, cx);
-        let guests = wasi.mounts.iter().map(|mount| mount.guest.to_string());
-        let guests_differ = unique(node, "mounts", "guest", guests, cx);
-        let plain = no_nul(node, cx);
-        (names_differ && guests_differ && plain).then_some(wasi)
+        })
     }
 }
 
@@ -130,22 +132,18 @@ impl From<MountFields> for Mount {
     }
 }
 
-/// Reports each item of a list whose field has the value of an earlier one's.
-fn unique(
+/// Reports each item of a list whose field, as a `T`, has the value of an earlier one's.
+fn unique<T: FromStr + Eq + Hash + Display>(
     node: &Node,
     list: &str,
     field: &str,
-    values: impl Iterator<Item = String>,
     cx: &mut Cx<'_>,
 ) -> bool {
-    let items = match node.get(list).map(|node| &node.data) {
-        Some(Data::List(items)) => items.as_slice(),
-        _ => &[],
-    };
-    let mut seen: HashMap<String, Span> = HashMap::new();
+    let mut seen: HashMap<T, Span> = HashMap::new();
     let mut all_differ = true;
-    for (at, (item, value)) in items.iter().zip(values).enumerate() {
-        let span = item.place_of(field);
+    for (at, item) in node.items(list).iter().enumerate() {
+        let value = item.get(field).and_then(|node| node.text()?.parse::<T>().ok());
+        let (Some(value), span) = (value, item.place_of(field)) else { continue };
         let Some(&first) = seen.get(&value) else {
             seen.insert(value, span);
             continue;
@@ -162,12 +160,8 @@ fn unique(
 
 /// An argument with a NUL cannot be handed to a guest.
 fn no_nul(node: &Node, cx: &mut Cx<'_>) -> bool {
-    let items = match node.get("args").map(|node| &node.data) {
-        Some(Data::List(items)) => items.as_slice(),
-        _ => &[],
-    };
     let mut plain = true;
-    for (at, item) in items.iter().enumerate() {
+    for (at, item) in node.items("args").iter().enumerate() {
         if matches!(&item.data, Data::Scalar(scalar) if scalar.text.contains('\0')) {
             plain = false;
             let report = Report::error(Rule::BAD_FORM, "an argument has a NUL character")

@@ -52,6 +52,35 @@ text_value!(EnvName, "text", "API_KEY", {
     "maxLength": 1024
 });
 
+/// The name of a header (RFC 9110, 5.6.2), in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeaderName(pub(crate) String);
+
+impl FromStr for HeaderName {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if !text.is_empty() && text.bytes().all(token) {
+            return Ok(Self(text.to_ascii_lowercase()));
+        }
+        let message = format!("{} is not the name of a header", quote(text));
+        let help = "use letters, digits and `-`, such as `x-request-id`";
+        Err(BadValue::new(Rule::BAD_FORM, message, help))
+    }
+}
+
+impl fmt::Display for HeaderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+text_value!(HeaderName, "text", "x-request-id", {
+    "type": "string",
+    "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+});
+
 /// The name of a command for `crisol run`: letters, digits, `_`, `-`, `.` and `:`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CommandName(Box<str>);
