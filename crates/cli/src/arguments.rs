@@ -71,7 +71,8 @@ pub(crate) enum Command {
     /// Serve the app over HTTP until it is told to stop.
     ///
     /// SIGTERM and SIGINT (Ctrl-C) let what runs finish within the grace period; a second one ends at
-    /// once. `CRISOL_LOG=info` logs more.
+    /// once. SIGHUP reads the app again, and serves it from then on if nothing is wrong with it.
+    /// `CRISOL_LOG=info` logs more.
     #[cfg(feature = "http")]
     Serve(ServeArguments),
 }
@@ -94,6 +95,9 @@ pub(crate) struct ServeArguments {
     /// How many seconds requests that run may take to finish when it is told to stop.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) grace: u32,
+    /// Read the app again whenever its files change.
+    #[arg(long)]
+    pub(crate) watch: bool,
 }
 
 #[derive(Debug, Args)]

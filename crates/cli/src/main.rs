@@ -10,10 +10,14 @@ mod lua;
 #[cfg(feature = "http")]
 mod openapi;
 mod pin;
+#[cfg(feature = "http")]
+mod reload;
 mod run;
 mod schema;
 #[cfg(feature = "http")]
 mod serve;
+#[cfg(feature = "http")]
+mod watch;
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;

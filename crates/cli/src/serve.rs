@@ -1,21 +1,26 @@
 //! `crisol serve`: the app over HTTP until a signal.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crisol::{Runtime, ServeOptions};
+use crisol::{Listening, Runtime, ServeOptions};
+use tokio::sync::Notify;
 
 use crate::arguments::{AppArguments, ServeArguments};
+use crate::reload::{Asked, Reloading, Watching};
 use crate::{DONE, app, print_error, print_line};
 
 /// What is added to a signal's number when it is what a program ended by, as shells do.
 const SIGNALLED: u8 = 128;
 
 pub(crate) fn run(arguments: &AppArguments, serve: &ServeArguments) -> anyhow::Result<u8> {
+    let changed = Arc::new(Notify::new());
+    // Before anything is read: what changes from then on is not missed.
+    let watch = serve.watch.then(|| Watching::begin(&arguments.app, &changed)).transpose()?;
     let runtime = app::load(arguments)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let (listen, grace) = (serve.listen.clone(), Duration::from_secs(serve.grace.into()));
-    let served = tokio.block_on(until_told(&runtime, listen, grace));
+    let served = tokio.block_on(until_told(&runtime, serve, watch, &changed));
     // What a guest waits for in a host thread, nobody waits for any longer.
     tokio.shutdown_background();
     served
@@ -23,20 +28,37 @@ pub(crate) fn run(arguments: &AppArguments, serve: &ServeArguments) -> anyhow::R
 
 async fn until_told(
     runtime: &Runtime,
-    listen: Option<crisol::ListenAddr>,
-    grace: Duration,
+    serve: &ServeArguments,
+    watch: Option<Watching>,
+    changed: &Notify,
 ) -> anyhow::Result<u8> {
     let mut signals = Signals::new()?;
+    let mut hangups = Hangups::new()?;
+    let grace = Duration::from_secs(serve.grace.into());
     runtime.warm().await?;
-    let serving = runtime.serve(ServeOptions::default().with_listen(listen)).await?;
-    for endpoint in serving.listening() {
-        let scheme = if endpoint.secure { "https" } else { "http" };
-        print_line(&format!("serving {} on {scheme}://{}", endpoint.service, endpoint.addr))?;
+    let serving = runtime.serve(ServeOptions::default().with_listen(serve.listen.clone())).await?;
+    for endpoint in &serving.listening() {
+        print_line(&show(endpoint))?;
     }
-    signals.next().await;
+    let mut reloading = Reloading::new(runtime, serving, grace, watch);
+    loop {
+        let asked = tokio::select! {
+            biased;
+            _ = signals.next() => break,
+            () = hangups.next() => Asked::BySignal,
+            () = changed.notified() => Asked::ByFiles,
+        };
+        // Whoever wants it to stop does not wait for a reload. What asks for another one waits as one, however
+        // often it asks.
+        tokio::select! {
+            biased;
+            _ = signals.next() => break,
+            () = reloading.reload(asked) => {}
+        }
+    }
     print_error("stopping: what runs may finish; a second signal ends at once");
     tokio::select! {
-        stopped = serving.stop(grace) => {
+        stopped = reloading.into_serving().stop(grace) => {
             if stopped.aborted > 0 {
                 print_error(&format!("cut {} connections that were busy still", stopped.aborted));
             }
@@ -44,6 +66,12 @@ async fn until_told(
         }
         signal = signals.next() => Ok(SIGNALLED + signal),
     }
+}
+
+/// A service, for people and for scripts that wait for it.
+pub(crate) fn show(endpoint: &Listening) -> String {
+    let scheme = if endpoint.secure { "https" } else { "http" };
+    format!("serving {} on {scheme}://{}", endpoint.service, endpoint.addr)
 }
 
 /// The signals that ask a program to end.
@@ -86,5 +114,35 @@ impl Signals {
             std::future::pending::<()>().await;
         }
         2
+    }
+}
+
+/// The signal that asks a program to read again what it was started with.
+#[cfg(unix)]
+struct Hangups(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Hangups {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
+
+#[cfg(not(unix))]
+struct Hangups;
+
+#[cfg(not(unix))]
+impl Hangups {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        std::future::pending::<()>().await;
     }
 }

@@ -3,75 +3,10 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
-use support::{App, Problem, Tested, crisol, tour};
-
-/// The program, serving.
-struct Served {
-    child: Child,
-    addr: String,
-}
-
-impl Served {
-    fn start(app: &Path, args: &[&str]) -> Tested<Self> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_crisol"))
-            .env_clear()
-            .arg("--app")
-            .arg(app)
-            .arg("serve")
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        let stdout = child.stdout.take().ok_or("no stdout")?;
-        BufReader::new(stdout).read_line(&mut line)?;
-        let addr = line.trim().rsplit_once("://").map(|(_, addr)| addr.to_owned());
-        let Some(addr) = addr else {
-            child.kill()?;
-            let mut text = String::new();
-            child.stderr.take().ok_or("no stderr")?.read_to_string(&mut text)?;
-            return Err(format!("it does not serve: {text}").into());
-        };
-        Ok(Self { child, addr })
-    }
-
-    /// Opens a connection and sends a request.
-    fn send(&self, request: &str) -> Tested<TcpStream> {
-        let mut stream = TcpStream::connect(&self.addr)?;
-        stream.write_all(request.as_bytes())?;
-        Ok(stream)
-    }
-
-    fn post(&self, path: &str, body: &str) -> Tested<String> {
-        let length = body.len();
-        read(self.send(&format!(
-            "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-        ))?)
-    }
-
-    fn signal(&self, name: &str) -> Tested {
-        let killed = Command::new("kill").arg(name).arg(self.child.id().to_string()).status()?;
-        killed.success().then_some(()).ok_or_else(|| Problem::from("kill failed"))
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn read(mut stream: TcpStream) -> Tested<String> {
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
-}
+use support::served::{Served, read};
+use support::{App, Tested, crisol, tour};
 
 const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
 

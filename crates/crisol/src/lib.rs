@@ -29,6 +29,7 @@ mod http;
 mod imports;
 mod lua;
 mod pin;
+mod reads;
 mod runtime;
 mod settings;
 mod unchanged;
@@ -42,6 +43,7 @@ pub use generation::Generation;
 pub use http::{Listening, ServeError, ServeOptions, Serving};
 pub use lua::Script;
 pub use pin::{PinError, Pinned, pin};
+pub use reads::Reads;
 pub use runtime::{Runtime, Snapshot};
 
 pub use crisol_core::{

@@ -85,6 +85,13 @@ impl Registry {
         self.entries.is_empty()
     }
 
+    /// The files that it was read from: index files and what they name as `file://`, by their paths from the
+    /// app's folder, in order. Texts of changes made in memory are none.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        let on_disk = self.layers.first().into_iter();
+        on_disk.flat_map(|layer| layer.files.keys().map(String::as_str))
+    }
+
     /// The id that is most like a text, for did-you-mean.
     #[must_use]
     pub fn nearest(&self, id: &str) -> Option<&EntryId> {

@@ -1,6 +1,8 @@
 //! Runs the program, on the tour or on apps written for one test.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod served;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

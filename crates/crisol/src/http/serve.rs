@@ -114,10 +114,14 @@ impl Serving {
     /// run finish in theirs; sockets and connections of services that stay are kept.
     ///
     /// # Errors
-    /// When an address cannot be had; then the last generation that could be is served on.
+    /// When there is nothing left to serve, or an address cannot be had; then the last generation that could be is
+    /// served on.
     pub async fn refresh(&mut self, grace: Duration) -> Result<(), ServeError> {
         let generation = self.runtime.generation();
         let services = services(&generation, &self.options).await?;
+        if services.is_empty() {
+            return Err(ServeError::Nothing);
+        }
         let secure = secure(&services);
         self.running.replace(services, invoke(&generation), grace).await?;
         self.secure = secure;

@@ -1,0 +1,188 @@
+//! Reading an app again while it is served, and telling what came of it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crisol::{Applied, ChangeError, EntryId, Reads, Runtime, Serving};
+use tokio::sync::Notify;
+
+use crate::watch::{Scope, Watch};
+use crate::{app, print_error, print_line, serve};
+
+/// How many entries of a kind of change are named.
+const NAMED: usize = 8;
+
+/// What a reload is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Somebody sent SIGHUP.
+    BySignal,
+    /// Files have changed.
+    ByFiles,
+}
+
+/// Files that are watched, with what for.
+pub(crate) struct Watching {
+    watch: Watch,
+    reads: Reads,
+    changed: Arc<Notify>,
+}
+
+impl Watching {
+    /// Watches an app that has not been read yet.
+    pub(crate) fn begin(app: &Path, changed: &Arc<Notify>) -> anyhow::Result<Self> {
+        let reads = Reads::of_app(app);
+        let watch = Watch::begin(&reads, Scope::Anything, changed)?;
+        Ok(Self { watch, reads, changed: Arc::clone(changed) })
+    }
+
+    /// Looks at everything from now on, in folders that are new, too: the app is about to be read.
+    fn widen(&mut self) -> notify::Result<()> {
+        self.watch = Watch::begin(&self.reads, Scope::Anything, &self.changed)?;
+        Ok(())
+    }
+
+    /// Looks at what the app was read from.
+    fn narrow(&mut self, reads: Reads) -> notify::Result<()> {
+        let watch = Watch::begin(&reads, Scope::Named, &self.changed)?;
+        if !watch.is_within(&self.watch) {
+            // It was read before its folder was watched.
+            self.changed.notify_one();
+        }
+        (self.watch, self.reads) = (watch, reads);
+        Ok(())
+    }
+}
+
+/// An app that is served, and read again when that is asked for.
+pub(crate) struct Reloading<'a> {
+    runtime: &'a Runtime,
+    serving: Serving,
+    grace: Duration,
+    watching: Option<Watching>,
+    /// What was last said to be wrong, until it is mended.
+    wrong: Option<String>,
+}
+
+impl<'a> Reloading<'a> {
+    pub(crate) fn new(
+        runtime: &'a Runtime,
+        serving: Serving,
+        grace: Duration,
+        watching: Option<Watching>,
+    ) -> Self {
+        let mut this = Self { runtime, serving, grace, watching, wrong: None };
+        this.watch(|watching| watching.narrow(runtime.reads()));
+        this
+    }
+
+    pub(crate) fn into_serving(self) -> Serving {
+        self.serving
+    }
+
+    /// Reads the app, and serves it from now on if nothing is wrong with it. Dropping this gives it up.
+    pub(crate) async fn reload(&mut self, asked: Asked) {
+        if let Some(watching) = &self.watching
+            && asked == Asked::ByFiles
+        {
+            watching.watch.settle().await;
+        }
+        self.watch(Watching::widen);
+        let before = self.serving.listening();
+        match self.change().await {
+            Ok(applied) => {
+                let reads = self.runtime.reads();
+                self.watch(|watching| watching.narrow(reads));
+                let after = self.serving.listening();
+                for gone in before.iter().filter(|one| !after.contains(one)) {
+                    let _ = print_line(&format!("no longer {}", serve::show(gone)));
+                }
+                for new in after.iter().filter(|one| !before.contains(one)) {
+                    let _ = print_line(&serve::show(new));
+                }
+                let is_mended = self.wrong.take().is_some();
+                if let Some(line) = summary(&applied, is_mended || asked == Asked::BySignal) {
+                    print_error(&line);
+                }
+            }
+            Err(wrong) => {
+                // Whatever is saved meanwhile, the same mistake is told once.
+                if asked == Asked::BySignal || self.wrong.as_ref() != Some(&wrong) {
+                    print_error(&wrong);
+                }
+                self.wrong = Some(wrong);
+            }
+        }
+    }
+
+    /// Puts what is on disk in the place of what is served, or says all that is wrong with it.
+    async fn change(&mut self) -> Result<Applied, String> {
+        let applied = self.runtime.reload().await.map_err(|error| {
+            let report = match error {
+                ChangeError::App(problems) => app::show(&problems).trim_end().to_owned(),
+                other => format!("error: {:#}", anyhow::Error::from(other)),
+            };
+            let generation = self.runtime.generation().number();
+            format!("{report}\nnot reloaded: generation {generation} is served on")
+        })?;
+        self.serving.refresh(self.grace).await.map_err(|error| {
+            let report = anyhow::Error::from(error);
+            format!("error: {report:#}\nnot reloaded: the routes of before are served on")
+        })?;
+        Ok(applied)
+    }
+
+    /// Does something about watching, if that is done at all. Where it fails the app is served on unwatched.
+    fn watch(&mut self, with: impl FnOnce(&mut Watching) -> notify::Result<()>) {
+        let Some(watching) = &mut self.watching else { return };
+        if let Err(error) = with(watching) {
+            self.watching = None;
+            print_error(&format!(
+                "error: files cannot be watched any longer: {:#}\nSIGHUP reads the app again",
+                anyhow::Error::from(error)
+            ));
+        }
+    }
+}
+
+/// What a reload came to, in a line; none when it came to nothing, unless somebody wants to know.
+fn summary(applied: &Applied, wanted: bool) -> Option<String> {
+    // Whatever was replaced was made anew, which need not be said.
+    let is_replaced = |id: &&EntryId| applied.replaced.contains(id);
+    let rebuilt = applied.rebuilt.iter().filter(|id| !is_replaced(id));
+    let parts = [
+        ("added", names(applied.added.iter())),
+        ("replaced", names(applied.replaced.iter())),
+        ("removed", names(applied.removed.iter())),
+        ("rebuilt", names(rebuilt)),
+    ];
+    let parts: Vec<_> = parts
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{what} {names}"))
+        .collect();
+    let what = match (parts.is_empty(), wanted) {
+        (true, false) => return None,
+        (true, true) => "nothing has changed".to_owned(),
+        (false, _) => parts.join("; "),
+    };
+    Some(format!("reloaded: generation {}: {what}", applied.generation))
+}
+
+fn names<'a>(ids: impl Iterator<Item = &'a EntryId>) -> String {
+    let mut text = String::new();
+    let mut more = 0;
+    for (at, id) in ids.enumerate() {
+        match at {
+            0 => text.push_str(id.as_str()),
+            _ if at < NAMED => drop(write!(text, ", {id}")),
+            _ => more += 1,
+        }
+    }
+    if more > 0 {
+        let _ = write!(text, " and {more} more");
+    }
+    text
+}
