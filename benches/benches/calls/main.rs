@@ -1,6 +1,6 @@
 //! Calls through the façade beside the same calls on bare wasmtime (its pooling allocator set in the same
-//! way, without limits and deadline): a fresh instance for each call, and one instance for all of them.
-//! The façade's side also lowers the arguments and lifts the result.
+//! way, without limits and deadline): a fresh instance for each call, and one instance for all of them; and
+//! fresh calls from one thread and from two. The façade's side also lowers the arguments and lifts the result.
 //!
 //! `cargo bench -p crisol-benches --bench calls`
 #![expect(clippy::expect_used, reason = "a bench without its guests has nothing to measure")]
@@ -8,6 +8,8 @@
 mod bare;
 
 use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crisol::{Runtime, Value};
 use crisol_fixtures as fixtures;
@@ -16,9 +18,6 @@ use tokio::runtime::Runtime as Tokio;
 use wasmtime::component::Val;
 
 use bare::Bare;
-
-/// Users in the lists that `mapper` transforms.
-const USERS: usize = 3;
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 
@@ -37,13 +36,16 @@ fn pairs() -> Result<Vec<Pair>, Problem> {
         vals: vec![Val::S32(6), Val::S32(7)],
         values: vec![Value::Int(6), Value::Int(7)],
     };
-    let mapper = Pair {
-        name: "mapper_3",
-        bare: Bare::new(&fixtures::bytes("mapper"), "transform-users")?,
-        vals: vec![Val::List(vec![user_val(); USERS])],
-        values: vec![Value::List(vec![user_value(); USERS])],
+    // With so many users in the list that it transforms.
+    let mapper = |name, users| -> Result<Pair, Problem> {
+        Ok(Pair {
+            name,
+            bare: Bare::new(&fixtures::bytes("mapper"), "transform-users")?,
+            vals: vec![Val::List(vec![user_val(); users])],
+            values: vec![Value::List(vec![user_value(); users])],
+        })
     };
-    Ok(vec![compute, mapper])
+    Ok(vec![compute, mapper("mapper_3", 3)?, mapper("mapper_100", 100)?])
 }
 
 fn user_val() -> Val {
@@ -77,12 +79,14 @@ fn runtime() -> Result<Runtime, Problem> {
     let fresh = "{type: lazy, max_size: 2}";
     let warm = "{type: static, workers: 1, max_instance_reuse: 4000000000}";
     let text = format!(
-        "namespace: b\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n{}{}{}{}",
+        "namespace: b\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n{}{}{}{}{}{}",
         fixtures::dir().display().to_string(),
         entry("compute_fresh", "compute", "compute", fresh),
         entry("compute_warm", "compute", "compute", warm),
         entry("mapper_3_fresh", "mapper", "transform-users", fresh),
         entry("mapper_3_warm", "mapper", "transform-users", warm),
+        entry("mapper_100_fresh", "mapper", "transform-users", fresh),
+        entry("mapper_100_warm", "mapper", "transform-users", warm),
     );
     Ok(Runtime::builder().file("_index.yaml", text).load()?)
 }
@@ -118,5 +122,59 @@ fn calls(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, calls);
+/// Fresh calls from so many threads at once; the time is that of one call of one of them.
+fn threads(criterion: &mut Criterion) {
+    let tokio = Tokio::new().expect("a tokio runtime");
+    let runtime = runtime().expect("the fixtures as an app");
+    for pair in pairs().expect("the fixtures on bare wasmtime") {
+        let mut group = criterion.benchmark_group(format!("threads/{}", pair.name));
+        let bare = Arc::new(pair.bare);
+        for threads in [1_u32, 2] {
+            group.bench_function(format!("bare/{threads}"), |bencher| {
+                bencher.iter_custom(|calls| {
+                    at_once(&tokio, threads, || {
+                        let (bare, vals) = (Arc::clone(&bare), pair.vals.clone());
+                        async move {
+                            for _ in 0..calls {
+                                bare.fresh(&vals).await.expect("a result");
+                            }
+                        }
+                    })
+                });
+            });
+            let id = format!("b:{}_fresh", pair.name);
+            group.bench_function(format!("crisol/{threads}"), |bencher| {
+                bencher.iter_custom(|calls| {
+                    at_once(&tokio, threads, || {
+                        let (runtime, id) = (runtime.clone(), id.clone());
+                        let values = pair.values.clone();
+                        async move {
+                            for _ in 0..calls {
+                                runtime.call_values(&id, values.clone()).await.expect("a result");
+                            }
+                        }
+                    })
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+/// Runs as many of `task` as there are threads, and tells how long that took.
+fn at_once<F>(tokio: &Tokio, threads: u32, task: impl Fn() -> F) -> Duration
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let started = Instant::now();
+    tokio.block_on(async {
+        let tasks: Vec<_> = (0..threads).map(|_| tokio::spawn(task())).collect();
+        for task in tasks {
+            task.await.expect("no task panics");
+        }
+    });
+    started.elapsed()
+}
+
+criterion_group!(benches, calls, threads);
 criterion_main!(benches);

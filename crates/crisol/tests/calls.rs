@@ -161,7 +161,37 @@ async fn waiting_is_bounded_and_counts_against_the_deadline() -> Tested {
     assert!(matches!(third, Err(CallError::Saturated { waiting: 1, .. })), "{third:?}");
     assert!(matches!(first, Err(CallError::Deadline { .. })), "{first:?}");
     match second {
-        Err(CallError::Deadline { spent, .. }) => assert!(spent.queue > spent.host, "{spent:?}"),
+        Err(CallError::Deadline { spent, .. }) => {
+            assert!(spent.queue > spent.guest + spent.host, "{spent:?}");
+            assert!(spent.queue >= Duration::from_millis(250), "{spent:?}");
+        }
+        other => panic!("expected a deadline, found {other:?}"),
+    }
+    Ok(())
+}
+
+/// Where the time went is told apart: a guest asleep, and one that never comes to its first call.
+#[tokio::test]
+async fn the_time_of_a_call_that_sleeps_is_the_hosts_and_that_of_making_an_instance_the_guests()
+-> Tested {
+    let limits = ", imports: ['wasi:clocks', 'wasi:io'], limits: {max_execution_ms: 100}";
+    let starts = r#"(module (func $s (loop (br 0))) (start $s) (func (export "f")))"#;
+    let runtime = load(
+        &(entry("sleep", "sleep-test", "test-sleep#sleep-ms", limits)
+            + &format!(
+                "  - {{name: starts, kind: function.wat, source: '{starts}', method: f, limits: {{max_execution_ms: 100}}}}\n"
+            )),
+    )?;
+    match runtime.call::<()>("myns:sleep", (60_000_u32,)).await {
+        Err(CallError::Deadline { spent, .. }) => {
+            assert!(spent.host > spent.guest + spent.queue, "{spent:?}");
+        }
+        other => panic!("expected a deadline, found {other:?}"),
+    }
+    match runtime.call::<()>("myns:starts", ()).await {
+        Err(CallError::Deadline { spent, .. }) => {
+            assert!(spent.guest > spent.host + spent.queue, "{spent:?}");
+        }
         other => panic!("expected a deadline, found {other:?}"),
     }
     Ok(())

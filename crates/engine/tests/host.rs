@@ -2,8 +2,13 @@
 
 mod support;
 
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
 use crisol_engine::{Allocation, Engine, EngineConfig, Failure, Limits, Profile};
-use support::{Guest, Tested, wasi};
+use support::{Guest, Tested, soon, wasi};
 use tokio::io::AsyncWrite;
 use wasmtime::component::Val;
 use wasmtime_wasi::WasiCtx;
@@ -23,6 +28,60 @@ impl StdoutStream for Panics {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         std::panic::panic_any("the host's own mistake")
     }
+}
+
+/// A standard output that never takes anything, and never says so either.
+struct Hangs;
+
+impl IsTerminal for Hangs {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Hangs {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(Self)
+    }
+}
+
+impl AsyncWrite for Hangs {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn a_host_function_that_hangs_is_stopped_at_the_deadline_and_the_time_was_the_hosts() -> Tested
+{
+    let engine = support::engine(Allocation::Pooling { instances: 1 })?;
+    let compiled = engine.compile(&crisol_fixtures::bytes("probe"), false)?;
+    let linked = engine.link(&compiled, &Profile::granting(|_| true), "print")?;
+    let text = |text: &str| Val::String(text.to_owned());
+    let args = [text("out"), text("")];
+    for _ in 0..3 {
+        let context = WasiCtx::builder().stdout(Hangs).build();
+        let mut instance = linked.instantiate(context, Limits::default(), None).await?;
+        match instance.call(&args, soon(100)).await {
+            Err(Failure::Deadline { running, waiting }) => {
+                assert!(waiting > running, "running {running:?}, waiting {waiting:?}");
+                assert!(running + waiting >= Duration::from_millis(90), "all of it is told");
+            }
+            other => panic!("expected a deadline, found {other:?}"),
+        }
+    }
+    // The one slot is free again.
+    let mut instance = linked.instantiate(wasi(), Limits::default(), None).await?;
+    assert!(instance.call(&args, None).await.is_ok());
+    Ok(())
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 mod support;
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -91,10 +91,21 @@ async fn a_file_or_folder_that_others_may_write_is_not_used_but_replaced() -> Te
 async fn a_file_of_another_user_is_not_used() -> Tested {
     let (dir, bytes, file) = swapped().await?;
     if std::os::unix::fs::chown(&file, Some(65_534), None).is_err() {
-        // Only root can give a file away. The check is the one that a mode goes through, above.
+        // Only root can give a file away; everybody else has a folder of root's at hand.
+        let error = CodeCache::new("/").check().err().ok_or("the root folder was taken")?;
+        assert!(error.to_string().contains("the folder belongs to user 0, and "), "{error}");
         return Ok(());
     }
     assert_eq!(run(dir.path(), &bytes).await?, Some(Val::S32(1)));
+    assert_eq!(fs::metadata(&file)?.uid(), rustix::process::geteuid().as_raw(), "replaced");
+
+    let (dir, bytes, file) = swapped().await?;
+    let before = fs::read(&file)?;
+    std::os::unix::fs::chown(dir.path(), Some(65_534), None)?;
+    assert_eq!(run(dir.path(), &bytes).await?, Some(Val::S32(1)), "the folder is another user's");
+    assert_eq!(fs::read(&file)?, before, "nothing is written there either");
+    let error = CodeCache::new(dir.path()).check().err().ok_or("the folder was taken")?;
+    assert!(error.to_string().starts_with("the folder belongs to user 65534, and "), "{error}");
     Ok(())
 }
 
@@ -144,8 +155,37 @@ async fn each_kind_of_engine_has_files_of_its_own() -> Tested {
         let cache = Some(CodeCache::new(dir.path()));
         let config = EngineConfig { allocation, cache, ..EngineConfig::default() };
         Engine::new(EngineConfig { max_wasm_stack: stack, ..config })?.compile(&bytes, true)?;
-        assert_eq!(files(dir.path())?.len(), 3);
+        assert_eq!(files(dir.path())?.len(), 3, "the stack's size is no part of the code");
     }
+    Ok(())
+}
+
+/// Code that expects memories to be reserved whole has no bounds checks; it must not be taken for memories
+/// that are not.
+#[tokio::test]
+async fn code_of_an_engine_set_up_in_another_way_has_another_name() -> Tested {
+    let dir = TempDir::new()?;
+    let bytes = gives(1)?;
+    let compile = |allocation| -> Tested {
+        let cache = Some(CodeCache::new(dir.path()));
+        let config = EngineConfig { allocation, cache, ..EngineConfig::default() };
+        Engine::new(config)?.compile(&bytes, false)?;
+        Ok(())
+    };
+    compile(Allocation::OnDemand)?;
+    let first = only(dir.path())?;
+    compile(Allocation::Sparing)?;
+    let both = files(dir.path())?;
+    assert_eq!(both.len(), 2, "{both:?}");
+    // Both say which bytes they are of.
+    let digest = crisol_engine::Digest::of(&bytes).to_string();
+    let name = |file: &PathBuf| file.file_name().map(|name| name.to_string_lossy().into_owned());
+    assert!(both.iter().filter_map(name).all(|name| name.starts_with(&digest)), "{both:?}");
+    // Even under the name of the other it is not run: the engine tells it from its own.
+    let second = both.into_iter().find(|file| *file != first).ok_or("a second file")?;
+    fs::copy(&second, &first)?;
+    assert_eq!(run(dir.path(), &bytes).await?, Some(Val::S32(1)));
+    assert_ne!(fs::read(&first)?, fs::read(&second)?, "it was made again");
     Ok(())
 }
 
