@@ -1,12 +1,20 @@
-//! How long an app of 1 000, 10 000 and 100 000 entries takes to load, right and wrong, and to print:
-//! `cargo run --release -p crisol-schema --example curve`. Time for each entry that does not grow is linear.
+//! How long an app of 1 000, 10 000 and 100 000 entries takes to load, right and wrong, and what memory it takes at
+//! most: `cargo run --release -p crisol-schema --example curve`. Time and memory for each entry that do not grow are
+//! linear. Time is CPU time on Linux, and by the clock elsewhere.
+//!
+//! Each figure is of a process of its own: `curve load 10000` is one of them, for a profiler or for counting
+//! instructions (`valgrind --tool=callgrind target/release/examples/curve load 10000`).
 
 #![expect(clippy::print_stdout, reason = "an example for a terminal")]
 
+use std::env;
+use std::error::Error;
 use std::fmt::Write;
-use std::time::{Duration, Instant};
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
 
-use crisol_schema::Loader;
+use crisol_schema::{Loader, Problems};
 
 /// An app of functions over one folder, each with an environment and a mount, and routes to them.
 fn app(entries: usize) -> Result<String, std::fmt::Error> {
@@ -39,37 +47,86 @@ fn app(entries: usize) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-/// The fastest of three runs: what else the machine does is not the loader's.
-fn fastest<T>(run: impl Fn() -> T) -> Duration {
-    let timed = |_| {
-        let start = Instant::now();
-        drop(run());
-        start.elapsed()
+/// What is done with an app, by name.
+const WORK: [&str; 5] = ["nothing", "load", "wrong", "dangling", "check"];
+
+/// Processes of each kind.
+const RUNS: usize = 5;
+
+/// Does one piece of work once, and prints how many seconds it took and the peak memory in KiB.
+fn one(work: &str, entries: usize) -> Result<(), Box<dyn Error>> {
+    let text = app(entries)?;
+    let text = match work {
+        "wrong" | "check" => text.replace("method: run", "metod: run"),
+        "dangling" => text.replace("fs: d", "fs: e"),
+        _ => text,
     };
-    (0..3).map(timed).min().unwrap_or_default()
+    let loader = Loader::new().file("_index.yaml", text);
+    let (start, before) = (Instant::now(), on_cpu());
+    let shown = |problems: Problems| problems.to_string().len();
+    let size = match work {
+        "nothing" => 0,
+        "check" => {
+            let checked = loader.check_files();
+            checked.registry.len() + shown(checked.problems)
+        }
+        _ => loader.load_files().map_or_else(shown, |app| app.registry.len()),
+    };
+    // What else the machine does is not the loader's.
+    let seconds = match (before, on_cpu()) {
+        (Some(before), Some(after)) => (after - before) / 1e9,
+        _ => start.elapsed().as_secs_f64(),
+    };
+    println!("{seconds} {} {size}", peak().unwrap_or_default());
+    Ok(())
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!(
-        "entries  | bytes    | load      per entry | wrong     per entry | dangling  per entry"
-    );
-    for entries in [1_000, 10_000, 100_000] {
-        let text = app(entries)?;
-        let good = Loader::new().file("_index.yaml", text.as_str());
-        let wrong = Loader::new().file("_index.yaml", text.replace("method: run", "metod: run"));
-        let dangling = Loader::new().file("_index.yaml", text.replace("fs: d", "fs: e"));
-        good.load_files()?;
-        let load = fastest(|| good.load_files());
-        let wrong = fastest(|| wrong.load_files().map_err(|problems| problems.to_string()));
-        let dangling = fastest(|| dangling.load_files().map_err(|problems| problems.to_string()));
-        let each = |time: Duration| time / u32::try_from(entries).unwrap_or(1);
-        println!(
-            "{entries:8} | {:8} | {load:9.1?} {:9.2?} | {wrong:9.1?} {:9.2?} | {dangling:9.1?} {:9.2?}",
-            text.len(),
-            each(load),
-            each(wrong),
-            each(dangling),
-        );
+/// Nanoseconds that this thread was on a CPU, where the system tells.
+fn on_cpu() -> Option<f64> {
+    fs::read_to_string("/proc/thread-self/schedstat").ok()?.split_whitespace().next()?.parse().ok()
+}
+
+/// The most memory that this process had, in KiB, where the system tells.
+fn peak() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Five processes: the seconds of the fastest and of the slowest, and the smallest peak.
+fn measure(work: &str, entries: usize) -> Result<(f64, f64, u64), Box<dyn Error>> {
+    let (mut least, mut most, mut memory) = (f64::MAX, 0.0_f64, u64::MAX);
+    for _ in 0..RUNS {
+        let run = Command::new(env::current_exe()?).args([work, &entries.to_string()]).output()?;
+        let text = String::from_utf8(run.stdout)?;
+        let mut words = text.split_whitespace();
+        let seconds: f64 = words.next().ok_or("no time")?.parse()?;
+        least = least.min(seconds);
+        most = most.max(seconds);
+        memory = memory.min(words.next().ok_or("no memory")?.parse()?);
+    }
+    Ok((least, most, memory))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = env::args().skip(1);
+    if let (Some(work), Some(entries)) = (arguments.next(), arguments.next()) {
+        return one(&work, entries.parse()?);
+    }
+    println!("| work | entries | text | fastest | slowest | per entry | peak memory |");
+    println!("|---|---:|---:|---:|---:|---:|---:|");
+    for work in WORK {
+        for entries in [1_000, 10_000, 100_000] {
+            let (least, most, memory) = measure(work, entries)?;
+            println!(
+                "| {work} | {entries} | {:.1} MiB | {:.1} ms | {:.1} ms | {:.2} µs | {} MiB |",
+                app(entries)?.len() as f64 / f64::from(1 << 20),
+                least * 1e3,
+                most * 1e3,
+                least * 1e6 / entries as f64,
+                memory >> 10,
+            );
+        }
     }
     Ok(())
 }

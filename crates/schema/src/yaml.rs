@@ -24,10 +24,10 @@ pub(crate) const MAX_ALIASED: u64 = 100_000;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node {
     pub(crate) span: Span,
-    /// How many values this one is, itself and all aliases written out.
-    weight: u64,
+    /// How many values this one is, itself and all aliases written out: files bound it far below.
+    weight: u32,
     /// How deep it nests, aliases written out: 1 for a scalar.
-    depth: usize,
+    depth: u32,
     pub(crate) data: Data,
 }
 
@@ -42,7 +42,7 @@ pub(crate) enum Data {
 /// A key with its value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pair {
-    pub(crate) key: Box<str>,
+    pub(crate) key: Arc<str>,
     pub(crate) key_span: Span,
     pub(crate) value: Arc<Node>,
 }
@@ -54,7 +54,7 @@ impl Node {
             Data::List(items) => taken(items.iter()),
             Data::Map(pairs) => taken(pairs.iter().map(|pair| &pair.value)),
         };
-        Self { span, weight: 1 + inner.0, depth: 1 + inner.1, data }
+        Self { span, weight: inner.0.saturating_add(1), depth: inner.1.saturating_add(1), data }
     }
 
     pub(crate) fn null(span: Span) -> Self {
@@ -130,6 +130,9 @@ impl Node {
 }
 
 /// Weight and depth of what a list or map holds.
-fn taken<'n>(nodes: impl Iterator<Item = &'n Arc<Node>>) -> (u64, usize) {
-    nodes.fold((0, 0), |(weight, depth), node| (weight + node.weight, depth.max(node.depth)))
+fn taken<'n>(nodes: impl Iterator<Item = &'n Arc<Node>>) -> (u32, u32) {
+    let all = |(weight, depth): (u32, u32), node: &Node| {
+        (weight.saturating_add(node.weight), depth.max(node.depth))
+    };
+    nodes.fold((0, 0), |sum, node| all(sum, node))
 }

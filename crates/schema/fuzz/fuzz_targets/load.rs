@@ -1,27 +1,61 @@
 //! Any text loads or is refused with problems that can be shown; what loads prints as an app that
-//! loads to the same; a pinned text holds the hash. Run: `cargo +nightly fuzz run load -- -max_len=4096`
-//! with `tests/ui` as a first corpus.
+//! loads to the same; an app is checked as it loads, and what is read of a wrong one can be looked into; a pinned
+//! text holds the hash. Lines `#--set …` are overrides, as in the golden cases.
+//!
+//! Run: `cargo +nightly fuzz run load -- -max_len=4096` with `tests/ui` as a first corpus.
 
 #![no_main]
 
-use crisol_schema::{Color, Loader, Sha256Hash, pin};
+use crisol_schema::{Checked, Color, Loader, Problems, Report, Rule, Sha256Hash, pin};
 use libfuzzer_sys::fuzz_target;
+
+/// Problems can be shown, and cannot drive a terminal.
+fn show(problems: &Problems) {
+    assert!(!problems.render(Color::Never).contains('\u{1b}'));
+    assert!(serde_json::to_string(problems).is_ok());
+}
+
+/// What is read of an app can be printed, and reported on at any place of it.
+fn look(checked: &Checked) {
+    assert!(serde_json::to_string(&checked.registry).is_ok());
+    let mut found = Problems::new();
+    for entry in &checked.registry {
+        for field in ["method", "hash", "wasi.mounts[0].guest", "meta.router", "none"] {
+            found.at(&checked.registry, &entry.id, field, Report::error(Rule::BAD_FORM, "bad"));
+            let _ = checked.is_read(&entry.id, field);
+        }
+        for offset in [0, 1, 7, usize::MAX] {
+            let report = Report::warning(Rule::BAD_FORM, "bad");
+            found.inside(&checked.registry, &entry.id, "source", offset, report);
+        }
+    }
+    found.append(checked.problems.clone());
+    found.sort();
+    show(&found);
+}
 
 fuzz_target!(|text: &str| {
     let (Ok(namespace), Ok(id)) = ("n".parse(), "n:f".parse()) else { return };
-    let loader = Loader::new().default_namespace(namespace);
-    match loader.clone().file("_index.yaml", text).load_files() {
+    let plain = Loader::new().default_namespace(namespace);
+    let sets = text.lines().filter_map(|line| line.strip_prefix("#--set "));
+    let loader = sets.fold(plain.clone(), Loader::set).file("_index.yaml", text);
+    let checked = loader.check_files();
+    look(&checked);
+    match loader.load_files() {
         Err(problems) => {
             assert!(problems.errors() > 0);
-            assert!(!problems.render(Color::Never).contains('\u{1b}'));
-            assert!(serde_json::to_string(&problems).is_ok());
+            show(&problems);
+            assert_eq!(problems.to_string(), checked.problems.to_string());
         }
         Ok(app) => {
+            let loaded = serde_json::to_string(&app.registry).unwrap_or_default();
+            assert_eq!(loaded, serde_json::to_string(&checked.registry).unwrap_or_default());
+            assert_eq!(app.warnings.to_string(), checked.problems.to_string());
             for file in app.registry.index_files() {
                 let Ok(printed) = serde_json::to_string(&file) else { panic!("not printed") };
                 // A text of a namespace of its own may refer to another's.
                 let several = app.registry.index_files().len() > 1;
-                match loader.clone().file("_index.json", printed.as_str()).load_files() {
+                match plain.clone().file("_index.json", printed.as_str()).load_files() {
                     Ok(again) => {
                         let again = serde_json::to_string(&again.registry).unwrap_or_default();
                         assert_eq!(again, format!("[{printed}]"));

@@ -1,6 +1,6 @@
 //! Parser events into the tree, on a stack of our own: no recursion, no unbounded aliases.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
@@ -8,6 +8,13 @@ use granit_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 use super::{Data, MAX_ALIASED, MAX_DEPTH, MAX_NODES, Node, Pair, Scalar, Style, quote};
 use crate::problems::{Fault, MAX_PROBLEMS, Report, Rule, fault};
 use crate::source::Span;
+
+/// Keys that are held once.
+const MAX_KEYS: usize = 10_000;
+/// The longest of them, in bytes.
+const SHORT_KEY: usize = 64;
+/// Pairs of a map that are looked through one by one.
+const FEW_PAIRS: usize = 16;
 
 /// A list or map whose end has not been seen.
 struct Frame {
@@ -24,10 +31,10 @@ enum Items {
 #[derive(Default)]
 struct Mapping {
     pairs: Vec<Pair>,
-    /// Each key that the map has of its own, and where.
-    seen: HashMap<Box<str>, Span>,
+    /// Where each key stands, once there are too many to look through.
+    seen: HashMap<Arc<str>, Span>,
     /// The key whose value is next, and whether it is a plain `<<`.
-    key: Option<(Box<str>, Span, bool)>,
+    key: Option<(Arc<str>, Span, bool)>,
     /// What `<<` names, taken over where the map has no key of its own.
     merged: Vec<Arc<Node>>,
 }
@@ -36,6 +43,8 @@ struct Builder<'f> {
     source: u32,
     stack: Vec<Frame>,
     anchors: HashMap<usize, Arc<Node>>,
+    /// Keys that were seen: most are the names of fields, each there very often and held once.
+    keys: HashSet<Arc<str>>,
     aliased: u64,
     nodes: usize,
     max_nodes: usize,
@@ -65,6 +74,7 @@ fn bounded(
         source,
         stack: Vec::new(),
         anchors: HashMap::new(),
+        keys: HashSet::new(),
         aliased: 0,
         nodes: 0,
         max_nodes,
@@ -134,6 +144,9 @@ impl Builder<'_> {
             Event::DocumentStart(..) => self.document(span),
             Event::Scalar(text, style, anchor, tag) => {
                 let style = self.style(style, tag.as_deref(), span);
+                if anchor == 0 && self.awaits_key() {
+                    return self.key(&text, style, span);
+                }
                 let node = Node::new(span, Data::Scalar(Scalar::new(&*text, style)));
                 self.value(Arc::new(node), anchor)
             }
@@ -190,7 +203,10 @@ impl Builder<'_> {
     fn close(&mut self, span: Span) -> Result<(), Fault> {
         let Some(frame) = self.stack.pop() else { return Ok(()) };
         let data = match frame.items {
-            Items::List(items) => Data::List(items),
+            Items::List(mut items) => {
+                items.shrink_to_fit();
+                Data::List(items)
+            }
             Items::Map(map) => Data::Map(map.finish()),
         };
         let span = self.bytes(frame.start, span.end as usize);
@@ -203,10 +219,10 @@ impl Builder<'_> {
                 .help("write the value out");
             return Err(fault(span, report));
         };
-        if self.stack.len() + node.depth > MAX_DEPTH + 1 {
+        if self.stack.len() + node.depth as usize > MAX_DEPTH + 1 {
             return Err(fault(span, too_deep()));
         }
-        self.aliased = self.aliased.saturating_add(node.weight);
+        self.aliased = self.aliased.saturating_add(node.weight.into());
         if self.aliased > MAX_ALIASED {
             let report = Report::error(
                 Rule::YAML_ALIAS,
@@ -218,13 +234,41 @@ impl Builder<'_> {
         self.value(node, 0)
     }
 
-    fn value(&mut self, node: Arc<Node>, anchor: usize) -> Result<(), Fault> {
-        self.nodes += 1;
-        if self.nodes > self.max_nodes {
-            let message = format!("the file has over {} values", self.max_nodes);
-            let report = Report::error(Rule::TOO_LARGE, message).help("split the file");
-            return Err(fault(node.span, report));
+    fn awaits_key(&self) -> bool {
+        matches!(self.stack.last(), Some(Frame { items: Items::Map(map), .. }) if map.key.is_none())
+    }
+
+    /// Takes a key that is a scalar without an anchor.
+    fn key(&mut self, text: &str, style: Style, span: Span) -> Result<(), Fault> {
+        self.count(span)?;
+        let key = match self.keys.get(text) {
+            Some(key) => Arc::clone(key),
+            None => {
+                let key: Arc<str> = text.into();
+                if self.keys.len() < MAX_KEYS && text.len() <= SHORT_KEY {
+                    self.keys.insert(Arc::clone(&key));
+                }
+                key
+            }
+        };
+        if let Some(Frame { items: Items::Map(map), .. }) = self.stack.last_mut() {
+            map.key = Some((key, span, style == Style::Plain && text == "<<"));
         }
+        Ok(())
+    }
+
+    fn count(&mut self, span: Span) -> Result<(), Fault> {
+        self.nodes += 1;
+        if self.nodes <= self.max_nodes {
+            return Ok(());
+        }
+        let message = format!("the file has over {} values", self.max_nodes);
+        let report = Report::error(Rule::TOO_LARGE, message).help("split the file");
+        Err(fault(span, report))
+    }
+
+    fn value(&mut self, node: Arc<Node>, anchor: usize) -> Result<(), Fault> {
+        self.count(node.span)?;
         if anchor != 0 {
             self.anchors.insert(anchor, Arc::clone(&node));
         }
@@ -258,20 +302,38 @@ impl Mapping {
             None => self.key = Some(self.read_key(&node, faults)),
             Some((_, _, true)) => self.merge(node, faults),
             Some((key, key_span, false)) => {
-                if let Some(&first) = self.seen.get(&key) {
+                if let Some(first) = self.find(&key) {
                     duplicate(&key, first, key_span, faults);
                 } else {
-                    self.seen.insert(key.clone(), key_span);
-                    self.pairs.push(Pair { key, key_span, value: node });
+                    self.push(Pair { key, key_span, value: node });
                 }
             }
         }
     }
 
-    fn read_key(&self, node: &Node, faults: &mut Vec<Fault>) -> (Box<str>, Span, bool) {
+    /// Where a key of this map stands.
+    fn find(&self, key: &str) -> Option<Span> {
+        if self.pairs.len() <= FEW_PAIRS {
+            return self.pairs.iter().find(|pair| &*pair.key == key).map(|pair| pair.key_span);
+        }
+        self.seen.get(key).copied()
+    }
+
+    fn push(&mut self, pair: Pair) {
+        self.pairs.push(pair);
+        // From here on every key is in both.
+        let new = match self.pairs.len() {
+            0..=FEW_PAIRS => &[],
+            len if len == FEW_PAIRS + 1 => self.pairs.as_slice(),
+            len => self.pairs.get(len - 1..).unwrap_or(&[]),
+        };
+        self.seen.extend(new.iter().map(|pair| (Arc::clone(&pair.key), pair.key_span)));
+    }
+
+    fn read_key(&self, node: &Node, faults: &mut Vec<Fault>) -> (Arc<str>, Span, bool) {
         if let Data::Scalar(scalar) = &node.data {
             let merges = scalar.style == Style::Plain && &*scalar.text == "<<";
-            return (scalar.text.clone(), node.span, merges);
+            return ((&*scalar.text).into(), node.span, merges);
         }
         let report = Report::error(Rule::YAML_KEY, "a key is text here, not a list or a map")
             .help("write a plain word before the colon");
@@ -298,14 +360,14 @@ impl Mapping {
     }
 
     fn finish(mut self) -> Vec<Pair> {
-        for map in &self.merged {
+        for map in std::mem::take(&mut self.merged) {
             for pair in map.pairs() {
-                if !self.seen.contains_key(&pair.key) {
-                    self.seen.insert(pair.key.clone(), pair.key_span);
-                    self.pairs.push(pair.clone());
+                if self.find(&pair.key).is_none() {
+                    self.push(pair.clone());
                 }
             }
         }
+        self.pairs.shrink_to_fit();
         self.pairs
     }
 }
