@@ -374,7 +374,7 @@ impl Mapping {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, bounded};
+    use super::{Data, Fault, bounded};
 
     #[test]
     fn values_are_counted() {
@@ -384,5 +384,25 @@ mod tests {
         assert!(bounded(0, "[1, 2, 3, 4, 5]", 5, &mut faults).is_none());
         let messages: Vec<_> = faults.iter().map(|fault| fault.1.message.as_str()).collect();
         assert_eq!(messages, ["the file has over 5 values"]);
+    }
+
+    /// Small maps are looked through, large ones have a table: every key is found in either.
+    #[test]
+    fn keys_are_found_in_maps_of_any_size() {
+        for size in [1, 15, 16, 17, 18, 40] {
+            let keys: Vec<String> = (0..size).map(|at| format!("k{at}: 1")).collect();
+            let map = keys.join(", ");
+            for at in 0..size {
+                let mut faults: Vec<Fault> = Vec::new();
+                let twice = bounded(0, &format!("{{{map}, k{at}: 2}}"), 1_000, &mut faults);
+                assert_eq!(faults.len(), 1, "k{at} of {size}");
+                assert_eq!(twice.map(|map| map.pairs().len()), Some(size));
+                let text = format!("[&a {{{map}}}, {{k{at}: 2, <<: *a}}]");
+                let merged = bounded(0, &text, 1_000, &mut faults).unwrap();
+                let Data::List(items) = &merged.data else { panic!("no list") };
+                assert_eq!(items[1].pairs().len(), size, "k{at} of {size}");
+                assert_eq!(items[1].get(&format!("k{at}")).and_then(|two| two.int()), Some(2));
+            }
+        }
     }
 }
