@@ -2,6 +2,8 @@
 //! alternating rounds, with `wrk` as the load.
 
 mod load;
+#[cfg(unix)]
+mod many;
 mod servers;
 
 use std::path::PathBuf;
@@ -19,21 +21,29 @@ struct Options {
     seconds: u32,
     rounds: usize,
     wasmtime: Option<PathBuf>,
+    /// Connections at once in the last part; none leaves it out.
+    many: u32,
 }
 
 impl Options {
     fn parse(args: &[&str]) -> Result<Self> {
-        let mut options =
-            Self { profile: "dist".to_owned(), seconds: 4, rounds: 3, wasmtime: None };
+        let mut options = Self {
+            profile: "dist".to_owned(),
+            seconds: 4,
+            rounds: 3,
+            wasmtime: None,
+            many: 10_000,
+        };
         for pair in args.chunks(2) {
             match pair {
                 ["--profile", profile] => options.profile = (*profile).to_owned(),
                 ["--seconds", seconds] => options.seconds = seconds.parse().context("--seconds")?,
                 ["--rounds", rounds] => options.rounds = rounds.parse().context("--rounds")?,
+                ["--many", many] => options.many = many.parse().context("--many")?,
                 ["--wasmtime", path] => options.wasmtime = Some(PathBuf::from(path)),
                 other => bail!(
                     "`{}`: the options are --profile NAME (dist), --seconds N (4), --rounds N (3), \
-                     --wasmtime PATH",
+                     --wasmtime PATH, --many N (10000)",
                     other.join(" ")
                 ),
             }
@@ -63,6 +73,10 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
             }
         }
         print_table(&servers, &samples, connections);
+    }
+    if options.many > 0 {
+        #[cfg(unix)]
+        many::run(&servers::sleeping(&options.profile, options.many, &app), options.many)?;
     }
     Ok(())
 }

@@ -24,7 +24,8 @@ usage: cargo xtask CHORE
   test                 run all tests: nextest where it is installed, else cargo test; then the doc tests
   test-wasm            build the guests from source, and run all tests on them
   test-wasm --bless    build the guests from source, and put them in the place of the committed ones
-  bench-http           measure HTTP: this server, bare hyper, `wasmtime serve` with --wasmtime PATH; needs wrk
+  bench-http           measure HTTP: this server, bare hyper, `wasmtime serve` with --wasmtime PATH; then 10 000
+                       connections at once, idle and asleep (--many N); needs wrk
   layers               compare the dependencies with the table in docs/architecture.md
   tidy                 check what neither the compiler nor clippy does";
 

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use crisol::{Builder, CodeCache, Color, LoadError, Problems, Runtime};
+use crisol::{Allocation, Builder, CodeCache, Color, EngineConfig, LoadError, Problems, Runtime};
 use etcetera::BaseStrategy as _;
 
 use crate::arguments::AppArguments;
@@ -14,6 +14,11 @@ pub(crate) fn builder(arguments: &AppArguments) -> Builder {
     if let Some(namespace) = &arguments.namespace {
         builder = builder.namespace(namespace.clone());
     }
+    if let Some(instances) = arguments.instances {
+        let allocation = Allocation::Pooling { instances: instances.get() };
+        builder = builder.engine(EngineConfig { allocation, ..EngineConfig::default() });
+    }
+    // After the engine, whose configuration it is a part of.
     if let Some(cache) = cache(arguments) {
         builder = builder.code_cache(cache);
     }

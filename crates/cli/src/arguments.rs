@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -37,6 +38,10 @@ pub(crate) struct AppArguments {
     /// Compile anew, and keep nothing.
     #[arg(long, global = true)]
     pub(crate) no_cache: bool,
+    /// How many instances may be alive at once, over all functions [default: 1000]. Each takes 4 GiB of
+    /// address space, and no memory until it is used.
+    #[arg(long, global = true, value_name = "N", env = "CRISOL_INSTANCES")]
+    pub(crate) instances: Option<NonZeroU32>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -15,6 +15,8 @@ use crate::{DONE, app, print_error, print_line};
 const SIGNALLED: u8 = 128;
 
 pub(crate) fn run(arguments: &AppArguments, serve: &ServeArguments) -> anyhow::Result<u8> {
+    #[cfg(unix)]
+    allow_files();
     let changed = Arc::new(Notify::new());
     // Before anything is read: what changes from then on is not missed.
     let watch = serve.watch.then(|| Watching::begin(&arguments.app, &changed)).transpose()?;
@@ -72,6 +74,18 @@ async fn until_told(
 pub(crate) fn show(endpoint: &Listening) -> String {
     let scheme = if endpoint.secure { "https" } else { "http" };
     format!("serving {} on {scheme}://{}", endpoint.service, endpoint.addr)
+}
+
+/// Lets the process open as many files as it may be let. What a system grants by itself is often less than
+/// a service has connections.
+#[cfg(unix)]
+fn allow_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where that is refused it goes on with what it has: connections beyond it wait.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// The signals that ask a program to end.

@@ -283,13 +283,23 @@ pub enum CallError {
     /// Every instance that the engine may hold is in use. [`ErrorKind::Saturated`], too: trying again
     /// later may work.
     #[error(
-        "`{id}` found all {allowed} instances of the engine in use: raise `instances`, or lower the pools' sizes"
+        "`{id}` found all {allowed} instances of the engine in use: start with more (`--instances`), or lower the pools' sizes"
     )]
     NoInstance {
         /// The function.
         id: EntryId,
         /// How many there may be.
         allowed: u64,
+    },
+    /// The system refuses memory for another instance. [`ErrorKind::Saturated`], as above.
+    #[error(
+        "`{id}` cannot be given an instance: the system refuses memory for another; lower the pools' sizes, or on Linux see that there is memory and raise `vm.max_map_count`"
+    )]
+    NoMemory {
+        /// The function.
+        id: EntryId,
+        /// What the system says.
+        source: BoxError,
     },
     /// See [`ErrorKind::Internal`].
     #[error("`{id}` failed for a reason inside the runtime")]
@@ -319,7 +329,9 @@ impl CallError {
             Self::Exited { .. } => ErrorKind::Exited,
             Self::Deadline { .. } => ErrorKind::Deadline,
             Self::Limit { .. } => ErrorKind::Limit,
-            Self::Saturated { .. } | Self::NoInstance { .. } => ErrorKind::Saturated,
+            Self::Saturated { .. } | Self::NoInstance { .. } | Self::NoMemory { .. } => {
+                ErrorKind::Saturated
+            }
             Self::WouldDeadlock { .. } | Self::TooDeep { .. } => ErrorKind::WouldDeadlock,
             Self::Environment { .. } => ErrorKind::Environment,
             Self::Unavailable { .. } | Self::Interrupted { .. } => ErrorKind::Unavailable,
@@ -345,7 +357,7 @@ impl CallError {
             Self::Function { error, .. } => error.to_string(),
             Self::NotFound { .. } => "there is no such function".to_owned(),
             Self::Deadline { .. } => "the function did not answer in time".to_owned(),
-            Self::Saturated { .. } | Self::NoInstance { .. } => {
+            Self::Saturated { .. } | Self::NoInstance { .. } | Self::NoMemory { .. } => {
                 "too many calls are waiting; try again later".to_owned()
             }
             Self::Unavailable { .. } | Self::Interrupted { .. } => {

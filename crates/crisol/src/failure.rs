@@ -39,6 +39,7 @@ impl Ended<'_> {
             Failure::Deadline { running, waiting } => self.deadline(running, waiting),
             Failure::Limit(limit) => CallError::Limit { id, limit },
             Failure::Exhausted(_) => CallError::NoInstance { id, allowed: self.instances },
+            Failure::NoMemory(error) => CallError::NoMemory { id, source: error.into() },
             Failure::Trap(error) => CallError::Trap { id, source: error.into() },
             Failure::Host(error) => CallError::Internal { id, source: error.into() },
             other => CallError::Internal { id, source: other.into() },

@@ -34,6 +34,9 @@ pub enum Failure {
     /// Every instance slot of the engine is taken.
     #[error("all instances that the engine may hold are in use")]
     Exhausted(#[source] wasmtime::Error),
+    /// The system has no memory, or no room in its tables, for another instance.
+    #[error("the system refuses memory for another instance")]
+    NoMemory(#[source] wasmtime::Error),
     /// The guest trapped, or broke the rules of calls between guest and host.
     #[error("the guest trapped")]
     Trap(#[source] wasmtime::Error),
@@ -57,6 +60,16 @@ impl Failure {
         match why {
             Stopped::Late => stretch.into(),
             Stopped::Panicked(message) => Self::Panicked(message),
+        }
+    }
+
+    /// Finds out what an error means that came out of making an instance.
+    pub(crate) fn of_making(error: wasmtime::Error, meter: &Meter, stretch: Stretch) -> Self {
+        // Start functions are guests' code, but none of it is told of the system's errors like this.
+        if error.chain().any(is_out_of_memory) {
+            Self::NoMemory(error)
+        } else {
+            Self::new(error, meter, stretch)
         }
     }
 
@@ -103,6 +116,18 @@ impl From<Stretch> for Failure {
     fn from(stretch: Stretch) -> Self {
         Self::Deadline { running: stretch.running, waiting: stretch.waiting }
     }
+}
+
+fn is_out_of_memory(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::{Error, ErrorKind};
+
+    let is = |error: &Error| error.kind() == ErrorKind::OutOfMemory;
+    // Wasmtime maps memory through this crate and hands its errors on.
+    #[cfg(unix)]
+    if let Some(errno) = cause.downcast_ref::<rustix::io::Errno>() {
+        return is(&Error::from(*errno));
+    }
+    cause.downcast_ref::<Error>().is_some_and(is)
 }
 
 /// Wasmtime keeps the type of this one error to itself, so its text is all there is to know it by; a

@@ -65,7 +65,8 @@ pub(crate) async fn make(
     begin(&mut store, deadline)?;
     let (made, clock) = until(deadline, pre.instantiate_async(&mut store)).await;
     let made = made.map_err(|why| Failure::stopped(why, &clock))?;
-    let instance = made.map_err(|error| fail(error, &store, &clock))?;
+    let instance =
+        made.map_err(|error| Failure::of_making(error, &store.data().meter, clock.stretch()))?;
     let func = instance
         .get_func(&mut store, index)
         .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;

@@ -152,6 +152,54 @@ fn short_of_address_space() -> Tested {
     })
 }
 
+/// Set for the process that is to run out of memory.
+const POOR: &str = "CRISOL_TEST_OUT_OF_MEMORY";
+
+/// Another instance where the system gives no more memory is refused as such, and what lives goes on.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_instance_that_the_system_has_no_memory_for_is_refused() -> Tested {
+    if std::env::var_os(POOR).is_some() {
+        return out_of_memory();
+    }
+    let name = "an_instance_that_the_system_has_no_memory_for_is_refused";
+    let output = std::process::Command::new(std::env::current_exe()?)
+        .args([name, "--exact", "--nocapture"])
+        .env(POOR, "1")
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn out_of_memory() -> Tested {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+
+    let engine = support::engine(Allocation::OnDemand)?;
+    let compiled = engine.compile(&crisol_fixtures::bytes("compute"), false)?;
+    let linked = engine.link(&compiled, &Profile::default(), "compute")?;
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Each instance reserves 4 GiB.
+    let bytes = Some(64 << 30);
+    setrlimit(Resource::As, Rlimit { current: bytes, maximum: bytes })?;
+    tokio.block_on(async {
+        let mut alive = Vec::new();
+        let refused = loop {
+            match linked.instantiate(wasi(), Limits::default(), None).await {
+                Ok(instance) => alive.push(instance),
+                Err(refused) => break refused,
+            }
+            assert!(alive.len() < 64, "there is no end of memory");
+        };
+        assert!(matches!(refused, Failure::NoMemory(_)), "{refused:?}");
+        let last = alive.last_mut().ok_or("not even one")?;
+        let result = last.call(&[Val::S32(6), Val::S32(7)], None).await?;
+        assert_eq!(result, Some(Val::S32(42)));
+        Ok(())
+    })
+}
+
 #[tokio::test]
 async fn tables_have_a_limit_and_the_error_says_so() -> Tested {
     let guest = Guest::wat(

@@ -30,7 +30,7 @@ impl App {
     pub(super) fn new() -> Result<Self> {
         let dir = root().join("target/bench-http");
         fs::create_dir_all(dir.join("wasm"))?;
-        for guest in ["hello-http", "greet"] {
+        for guest in ["hello-http", "greet", "sleep-test"] {
             let to = dir.join("wasm").join(format!("{guest}.wasm"));
             fs::write(to, crisol_fixtures::bytes(guest))?;
         }
@@ -60,15 +60,45 @@ fn index() -> String {
         function("reused", "hello-http", proxy, 1_000_000),
         function("greet", "greet", "greet", 1),
         function("greet_reused", "greet", "greet", 1_000_000),
+        sleeping_function(),
     ]
     .concat()
+}
+
+/// A function that sleeps, of which as many may at once as the engine has instances.
+fn sleeping_function() -> String {
+    let hash = crisol_fixtures::sha256("sleep-test");
+    format!(
+        "  - name: sleep\n    kind: function.wasm\n    fs: assets\n    path: /sleep-test.wasm\n    hash: sha256:{hash}\n    \
+         method: test-sleep#sleep-ms\n    transport: wasi-http\n    imports: [\"wasi:io\", \"wasi:clocks\"]\n    \
+         limits: {{max_execution_ms: 600000}}\n    pool: {{type: lazy, max_size: 1000000}}\n  - name: sleep_route\n    \
+         kind: http.endpoint\n    method: POST\n    path: /sleep\n    func: sleep\n"
+    )
+}
+
+/// The server whose requests sleep, with instances for so many and a few. It has been built by [`all`].
+#[cfg(unix)]
+pub(super) fn sleeping(profile: &str, many: u32, app: &App) -> Server {
+    let instances = many.saturating_add(100).to_string();
+    let dir = app.0.display().to_string();
+    let args = ["--app", &dir, "serve", "--listen", "127.0.0.1:0", "--instances", &instances];
+    Server {
+        name: "crisol, sleeping",
+        path: "/sleep",
+        program: built(profile).join("crisol"),
+        args: args.map(str::to_owned).to_vec(),
+    }
+}
+
+fn built(profile: &str) -> PathBuf {
+    root().join("target").join(if profile == "dev" { "debug" } else { profile })
 }
 
 /// Every server there is, the yardstick first. Builds what is ours.
 pub(super) fn all(profile: &str, wasmtime: Option<&Path>, app: &App) -> Result<Vec<Server>> {
     build(profile, &["--package", "crisol-cli", "--bin", "crisol"])?;
     build(profile, &["--package", "crisol-server", "--example", "bare_hyper"])?;
-    let built = root().join("target").join(if profile == "dev" { "debug" } else { profile });
+    let built = built(profile);
     let server = |name, path, program: PathBuf, args: &[&str]| Server {
         name,
         path,
@@ -138,6 +168,12 @@ impl Server {
 }
 
 impl Running {
+    /// The process.
+    #[cfg(unix)]
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Seconds of CPU time used so far.
     pub(super) fn cpu(&self) -> Result<f64> {
         /// Ticks a second, which Linux fixes for what `/proc` shows.

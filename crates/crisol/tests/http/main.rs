@@ -2,5 +2,7 @@
 #![cfg(feature = "http")]
 
 mod lua;
+#[cfg(target_os = "linux")]
+mod many;
 mod proxy;
 mod support;

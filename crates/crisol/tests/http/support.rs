@@ -22,12 +22,17 @@ pub(crate) struct Served {
 impl Served {
     /// Serves the entries, which may name the folder of all built guests as `guests`.
     pub(crate) async fn start(entries: &str) -> Tested<Self> {
+        Self::start_with(Allocation::OnDemand, entries).await
+    }
+
+    /// The same, with instances from where `allocation` says.
+    pub(crate) async fn start_with(allocation: Allocation, entries: &str) -> Tested<Self> {
         let guests = crisol_fixtures::dir();
         let header = format!(
             "namespace: a\nentries:\n  - {{name: guests, kind: fs.directory, directory: {:?}}}\n",
             guests.display().to_string()
         );
-        let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
+        let engine = EngineConfig { allocation, ..EngineConfig::default() };
         let runtime =
             Runtime::builder().file("_index.yaml", header + entries).engine(engine).load()?;
         let options = ServeOptions::default().with_listen(Some("127.0.0.1:0".parse()?));
