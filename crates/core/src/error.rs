@@ -301,6 +301,16 @@ pub enum CallError {
         /// What the system says.
         source: BoxError,
     },
+    /// A function of the embedding program failed while the guest called it. [`ErrorKind::Internal`], too.
+    #[error("`{id}` called the host function `{function}`, which failed")]
+    HostFunction {
+        /// The function whose guest called.
+        id: EntryId,
+        /// `interface#function`, as the guest imports it.
+        function: String,
+        /// What it failed with.
+        source: BoxError,
+    },
     /// See [`ErrorKind::Internal`].
     #[error("`{id}` failed for a reason inside the runtime")]
     Internal {
@@ -336,7 +346,7 @@ impl CallError {
             Self::Environment { .. } => ErrorKind::Environment,
             Self::Unavailable { .. } | Self::Interrupted { .. } => ErrorKind::Unavailable,
             Self::UnexpectedResult { .. } => ErrorKind::UnexpectedResult,
-            Self::Internal { .. } => ErrorKind::Internal,
+            Self::HostFunction { .. } | Self::Internal { .. } => ErrorKind::Internal,
         }
     }
 
@@ -371,6 +381,7 @@ impl CallError {
             | Self::TooDeep { .. }
             | Self::Environment { .. }
             | Self::UnexpectedResult { .. }
+            | Self::HostFunction { .. }
             | Self::Internal { .. } => "the function failed".to_owned(),
         }
     }

@@ -334,7 +334,7 @@ impl<'a> Assembly<'a> {
         if !is_proxy.map_err(|error| link_fault(error.into()))? {
             return Ok(None);
         }
-        let profile = Profile::granting(|interface| guest.imports.grants(interface));
+        let profile = self.profile(guest);
         let linked = self.engine.link_proxy(compiled, &profile, method).map_err(link_fault)?;
         self.compare_imports(guest, linked.imports(), problems);
         let plan = Arc::new(plan(guest, sources)?);
@@ -370,7 +370,7 @@ impl<'a> Assembly<'a> {
         problems: &mut Problems,
     ) -> Result<(Linked, Plan), Fault> {
         let method = guest.method.as_str();
-        let profile = Profile::granting(|interface| guest.imports.grants(interface));
+        let profile = self.profile(guest);
         let linked = match self.engine.link(compiled, &profile, method) {
             Ok(linked) => linked,
             Err(error) => {
@@ -385,6 +385,11 @@ impl<'a> Assembly<'a> {
         };
         self.compare_imports(guest, linked.imports(), problems);
         Ok((linked, plan(guest, sources)?))
+    }
+
+    /// What an entry grants.
+    fn profile(&self, guest: &Guest<'_>) -> Profile {
+        self.engine.profile(guest.id, |interface| guest.imports.grants(interface))
     }
 
     fn compare_imports(&self, guest: &Guest<'_>, imports: &[Import], problems: &mut Problems) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crisol_core::Namespace;
-use crisol_engine::{CodeCache, Engine, EngineConfig, EngineError, Limits};
+use crisol_engine::{CodeCache, Engine, EngineConfig, EngineError, HostInterface, Limits};
 use crisol_schema::Problems;
 use crisol_wasi::{EnvSource, FsSource};
 
@@ -58,6 +58,7 @@ pub struct Checked {
 #[must_use = "a builder does nothing until `load`"]
 pub struct Builder {
     engine: EngineConfig,
+    interfaces: Vec<HostInterface>,
     settings: Settings,
 }
 
@@ -120,7 +121,7 @@ impl Builder {
     /// All that is wrong with the app: there is never a part of one.
     pub fn load(self) -> Result<Runtime, LoadError> {
         let app = self.settings.read()?;
-        let engine = Engine::new(self.engine)?;
+        let engine = Engine::with_interfaces(self.engine, self.interfaces)?;
         let first = self.settings.generation(&engine, 1, app, None)?;
         Ok(Runtime::new(engine, self.settings, first))
     }
@@ -132,7 +133,28 @@ impl Builder {
     /// # Errors
     /// When the engine cannot be set up.
     pub fn check(self) -> Result<Checked, EngineError> {
-        Ok(self.settings.check(&Engine::new(self.engine)?))
+        let engine = Engine::with_interfaces(self.engine, self.interfaces)?;
+        Ok(self.settings.check(&engine))
+    }
+
+    /// An interface whose functions the program serves itself. A guest can call them when its entry names
+    /// the interface in `imports`; the version may be left out.
+    ///
+    /// ```no_run
+    /// use crisol::{HostCall, HostInterface, Runtime};
+    ///
+    /// let greeter = HostInterface::new("acme:app/greeter@1.0.0")?
+    ///     // greet: func(name: string) -> string
+    ///     .function("greet", |_: HostCall, (name,): (String,)| async move {
+    ///         Ok(format!("Hello, {name}!"))
+    ///     });
+    /// let runtime = Runtime::builder().host_interface(greeter).app("app").load()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn host_interface(mut self, interface: HostInterface) -> Self {
+        self.settings.loader = self.settings.loader.host_interface(interface.bare_name());
+        self.interfaces.push(interface);
+        self
     }
 
     /// Values of `env.variable` entries, from a source of the program's own: it is asked before the

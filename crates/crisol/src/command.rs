@@ -26,7 +26,7 @@ pub struct Command {
     /// Instances that the engine may hold, for the error when there are no more.
     pub(crate) instances: u64,
     /// The imports that the code has and the entry does not declare, for the error of a denied call.
-    pub(crate) undeclared: BTreeSet<&'static str>,
+    pub(crate) undeclared: BTreeSet<String>,
     /// What it may ask over HTTP; nothing without `wasi.network`.
     pub(crate) outgoing: Option<Outgoing>,
 }

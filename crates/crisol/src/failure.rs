@@ -6,9 +6,9 @@ use std::time::Duration;
 use crisol_core::{CallError, EntryId, Spent};
 use crisol_engine::{Denial, Failure};
 use crisol_pool::Refused;
-use crisol_schema::Imports;
 
 use crate::adapter::MakeError;
+use crate::imports::token;
 
 /// What an error needs to know of the call that ended with it.
 pub(crate) struct Ended<'a> {
@@ -22,7 +22,7 @@ pub(crate) struct Ended<'a> {
     /// Instances that the engine may hold.
     pub(crate) instances: u64,
     /// The imports that the function's code has and its entry does not declare.
-    pub(crate) undeclared: &'a BTreeSet<&'static str>,
+    pub(crate) undeclared: &'a BTreeSet<String>,
 }
 
 impl Ended<'_> {
@@ -41,6 +41,9 @@ impl Ended<'_> {
             Failure::Exhausted(_) => CallError::NoInstance { id, allowed: self.instances },
             Failure::NoMemory(error) => CallError::NoMemory { id, source: error.into() },
             Failure::Trap(error) => CallError::Trap { id, source: error.into() },
+            Failure::HostFunction { function, source } => {
+                CallError::HostFunction { id, function, source }
+            }
             Failure::Host(error) => CallError::Internal { id, source: error.into() },
             other => CallError::Internal { id, source: other.into() },
         }
@@ -72,9 +75,10 @@ impl Ended<'_> {
     /// What to do about a denied call. One answer is to be enough: a guest that prints, say, calls
     /// `wasi:filesystem` first, and would fail at the next interface with that alone added.
     fn fix(&self, denial: &Denial) -> String {
-        let Some(token) = Imports::token_for(&denial.interface).filter(|_| denial.offered) else {
+        if !denial.offered {
             return "no import grants it, since this host has no such function".to_owned();
-        };
+        }
+        let token = token(&denial.interface);
         let others = self.undeclared.iter().filter(|other| **other != token);
         let others: Vec<_> = others.map(|other| format!("`{other}`")).collect();
         let fix = format!("add `{token}` to its `imports`");

@@ -19,7 +19,7 @@ pub(crate) struct Function {
     pub(crate) linked: Linked,
     pub(crate) mapping: Mapping,
     /// The imports that its code has and its entry does not declare, for the error of calling one.
-    pub(crate) undeclared: BTreeSet<&'static str>,
+    pub(crate) undeclared: BTreeSet<String>,
     /// What the guest sees of the outside; the pool makes instances by the same.
     pub(crate) plan: Arc<Plan>,
     pub(crate) max_execution: Duration,

@@ -30,34 +30,40 @@ pub(crate) fn compare(
         let message = format!("the code imports what is not declared: {names}");
         report(severity(UNDECLARED_IMPORT, message).help(declare(&undeclared)));
     }
-    let unused = guest
-        .imports
-        .iter()
-        .filter(|token| !imports.iter().any(|import| token.grants(&import.name)));
-    for token in unused {
+    let tokens = guest.imports.iter();
+    let unused = tokens.filter(|token| !imports.iter().any(|one| token.grants(&one.name)));
+    let own = guest.imports.own();
+    let unused_own =
+        own.filter(|own| !imports.iter().any(|one| one.interface.as_deref() == Some(*own)));
+    for token in unused.map(|token| token.to_string()).chain(unused_own.map(str::to_owned)) {
         let message = format!("`{token}` is declared, and the code does not import it");
         report(Report::warning(UNUSED_IMPORT, message).help("leave it out"));
     }
 }
 
 /// What a function would have to declare for all that its code imports.
-pub(crate) fn undeclared(imports: &[Import]) -> BTreeSet<&'static str> {
+pub(crate) fn undeclared(imports: &[Import]) -> BTreeSet<String> {
     let missing = imports.iter().filter(|import| import.callable && !import.granted);
-    missing.filter_map(|import| import.interface.and_then(Imports::token_for)).collect()
+    missing.filter_map(|import| import.interface.as_deref().map(token)).collect()
+}
+
+/// What an entry declares for a host interface, its version left out: the package of one of the runtime's own,
+/// the name itself of one of the embedding program's.
+pub(crate) fn token(interface: &str) -> String {
+    let own = || interface.split('@').next().unwrap_or(interface);
+    Imports::token_for(interface).unwrap_or_else(own).to_owned()
 }
 
 /// What to do about imports that are not declared.
 fn declare(undeclared: &[&Import]) -> String {
-    let tokens: BTreeSet<_> = undeclared
-        .iter()
-        .filter_map(|import| import.interface.and_then(Imports::token_for))
-        .collect();
+    let tokens: BTreeSet<_> =
+        undeclared.iter().filter_map(|import| import.interface.as_deref().map(token)).collect();
     let unknown: Vec<_> = undeclared.iter().filter(|import| import.interface.is_none()).collect();
     let mut help = Vec::new();
     if !tokens.is_empty() {
         help.push(format!(
             "add those that calls need to `imports`: {}",
-            listed(tokens.into_iter())
+            listed(tokens.iter().map(String::as_str))
         ));
     }
     if !unknown.is_empty() {

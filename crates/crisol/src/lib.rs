@@ -51,6 +51,7 @@ pub use crisol_core::{
     Reply, Signature, Type, Value,
 };
 pub use crisol_engine::{Allocation, CodeCache, CodeLimits, EngineConfig, EngineError};
+pub use crisol_engine::{HostCall, HostError, HostInterface, HostInterfaceError};
 pub use crisol_lua::{Failure as ScriptError, Level as LineLevel, Sink as LineSink};
 pub use crisol_pool::strategy::adaptive::{Decision, Reason};
 pub use crisol_pool::{Drained, Retired, Stats};

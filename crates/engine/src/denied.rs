@@ -18,6 +18,17 @@ pub struct Denial {
     pub offered: bool,
 }
 
+/// What the host has of an interface that it does not grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// Nothing: it does not know the interface.
+    None,
+    /// Functions, which are defined for those alone that are granted them.
+    Functions,
+    /// Functions and resource types, all of them defined.
+    All,
+}
+
 /// Defines every function of `wanted` as one that fails the call, so that the guest can be
 /// instantiated; of an interface the host does not know, its resource types too.
 ///
@@ -28,14 +39,14 @@ pub(crate) fn deny_instance<T: Send + 'static>(
     into: &mut LinkerInstance<'_, T>,
     interface: &str,
     wanted: &ComponentInstance,
-    offered: bool,
+    offer: Offer,
 ) -> wasmtime::Result<()> {
     for (name, item) in wanted.exports(engine) {
         match item.ty {
             ComponentItem::ComponentFunc(func) => {
-                deny_function(into, interface, name, func.async_(), offered)?;
+                deny_function(into, interface, name, func.async_(), offer)?;
             }
-            ComponentItem::Resource(_) if !offered => {
+            ComponentItem::Resource(_) if offer != Offer::All => {
                 into.resource(name, ResourceType::host::<Unreachable>(), |_, _| Ok(()))?;
             }
             _ => {}
@@ -50,8 +61,9 @@ pub(crate) fn deny_function<T: Send + 'static>(
     interface: &str,
     function: &str,
     asynchronous: bool,
-    offered: bool,
+    offer: Offer,
 ) -> wasmtime::Result<()> {
+    let offered = offer != Offer::None;
     let denial = Denial { interface: interface.to_owned(), function: function.to_owned(), offered };
     if asynchronous {
         return into.func_new_concurrent(function, move |_, _, _, _| {

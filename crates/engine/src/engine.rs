@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crisol_core::EntryId;
 use wasmtime::component::{Component, Linker};
 
 use crate::aot::{self, Key};
@@ -13,6 +14,7 @@ use crate::compile::{Cache, Code, CompileError, Compiled, Digest};
 use crate::config::{Allocation, EngineConfig, Flavour};
 use crate::exports::{self, Export};
 use crate::host::Host;
+use crate::host_functions::{HostInterface, HostInterfaces};
 use crate::inspect::inspect;
 use crate::joined::InUse;
 use crate::link::{self, Import, LinkError, Linked, Profile};
@@ -34,6 +36,7 @@ struct Inner {
     config: EngineConfig,
     ticker: Ticker,
     cache: Cache,
+    own: Arc<HostInterfaces>,
     /// One for each flavour, by its index. All but the plain one are made when the first function that
     /// needs them is loaded.
     bases: [OnceLock<Base>; Flavour::COUNT],
@@ -43,6 +46,8 @@ struct Inner {
 pub(crate) struct Base {
     pub(crate) engine: wasmtime::Engine,
     pub(crate) everything: Linker<Host>,
+    /// What the embedding program serves.
+    pub(crate) own: Arc<HostInterfaces>,
 }
 
 /// Why an engine could not be set up.
@@ -58,11 +63,16 @@ pub enum EngineError {
 }
 
 impl Base {
-    fn new(config: &EngineConfig, flavour: Flavour, ticker: &Ticker) -> Result<Self, EngineError> {
+    fn new(
+        config: &EngineConfig,
+        flavour: Flavour,
+        ticker: &Ticker,
+        own: &Arc<HostInterfaces>,
+    ) -> Result<Self, EngineError> {
         let engine = wasmtime::Engine::new(&config.build(flavour)).map_err(EngineError::Setup)?;
         let everything = bindings::everything(&engine, flavour).map_err(EngineError::Setup)?;
         ticker.watch(&engine);
-        Ok(Self { engine, everything })
+        Ok(Self { engine, everything, own: Arc::clone(own) })
     }
 }
 
@@ -72,8 +82,9 @@ impl Base {
         config: &mut EngineConfig,
         flavour: Flavour,
         ticker: &Ticker,
+        own: &Arc<HostInterfaces>,
     ) -> Result<Self, EngineError> {
-        match Self::new(config, flavour, ticker) {
+        match Self::new(config, flavour, ticker, own) {
             Err(error) if matches!(config.allocation, Allocation::Pooling { .. }) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -82,7 +93,7 @@ impl Base {
                      (fewer pooled instances or a higher limit on address space would help)"
                 );
                 config.allocation = Allocation::Sparing;
-                Self::new(config, flavour, ticker)
+                Self::new(config, flavour, ticker, own)
             }
             other => other,
         }
@@ -95,14 +106,27 @@ impl Engine {
     ///
     /// # Errors
     /// When wasmtime refuses the configuration or a thread cannot be started.
-    pub fn new(mut config: EngineConfig) -> Result<Self, EngineError> {
+    pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
+        Self::with_interfaces(config, Vec::new())
+    }
+
+    /// As [`Engine::new`], with interfaces that the embedding program serves itself. Of two with the same
+    /// name guests find the functions of both.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_interfaces(
+        mut config: EngineConfig,
+        interfaces: Vec<HostInterface>,
+    ) -> Result<Self, EngineError> {
+        let own = Arc::new(HostInterfaces::new(interfaces));
         config.tick = config.tick.clamp(SHORTEST_TICK, LONGEST_TICK);
         let ticker = Ticker::start(config.tick).map_err(EngineError::Ticker)?;
-        let plain = Base::or_sparing(&mut config, Flavour::PLAIN, &ticker)?;
+        let plain = Base::or_sparing(&mut config, Flavour::PLAIN, &ticker, &own)?;
         let bases = [const { OnceLock::new() }; Flavour::COUNT];
         // Nobody else can have filled it.
         let _ = bases[Flavour::PLAIN.index()].set(plain);
-        let inner = Inner { config, ticker, cache: Cache::default(), bases };
+        let inner = Inner { config, ticker, cache: Cache::default(), own, bases };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -171,6 +195,14 @@ impl Engine {
         Ok((flavour, component))
     }
 
+    /// The profile of an entry that grants the host interfaces for which `grants` says so, those of the
+    /// embedding program included.
+    pub fn profile(&self, entry: &EntryId, mut grants: impl FnMut(&str) -> bool) -> Profile {
+        let own = self.0.own.names().filter(|interface| grants(interface));
+        let own = own.map(|interface| interface.to_owned().into()).collect();
+        Profile::granting(grants).with_own(own, entry)
+    }
+
     /// Lists every function that a component exports.
     ///
     /// # Errors
@@ -219,7 +251,7 @@ impl Engine {
             // A further reservation of address space would cost more than such functions gain by it.
             config.allocation = Allocation::OnDemand;
         }
-        let base = Base::or_sparing(&mut config, flavour, &self.0.ticker)?;
+        let base = Base::or_sparing(&mut config, flavour, &self.0.ticker, &self.0.own)?;
         Ok(slot.get_or_init(|| base))
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crisol_core::ResourceLimit;
+use crisol_core::{BoxError, ResourceLimit};
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::I32Exit;
 
 use crate::denied::Denial;
+use crate::host_functions::HostFunctionFailed;
 use crate::limits::Meter;
 use crate::metered::{Clock, Stopped, Stretch};
 
@@ -40,6 +41,14 @@ pub enum Failure {
     /// The guest trapped, or broke the rules of calls between guest and host.
     #[error("the guest trapped")]
     Trap(#[source] wasmtime::Error),
+    /// A function of the embedding program failed: not the guest's doing.
+    #[error("the host function `{function}` failed")]
+    HostFunction {
+        /// `interface#function`, as the guest imports it.
+        function: String,
+        /// What it failed with.
+        source: BoxError,
+    },
     /// A function of the host panicked: a mistake of the host, not of the guest.
     #[error("a function of the host panicked: {0}")]
     Panicked(String),
@@ -84,6 +93,12 @@ impl Failure {
         if let Some(exit) = error.downcast_ref::<I32Exit>() {
             return Self::Exited(exit.0);
         }
+        let error = match error.downcast::<HostFunctionFailed>() {
+            Ok(HostFunctionFailed { function, source }) => {
+                return Self::HostFunction { function, source };
+            }
+            Err(error) => error,
+        };
         if error.is::<PoolConcurrencyLimitError>() {
             return Self::Exhausted(error);
         }

@@ -1,16 +1,18 @@
 //! A component joined to what it may use: everything before the call has been done.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use crisol_core::EntryId;
 use crisol_wit::{Mapping, UnsupportedType};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{ComponentExportIndex, InstancePre, Linker};
 
 use crate::bindings::{self, definition_of, host_interfaces, interface_of};
 use crate::compile::Compiled;
-use crate::denied::{deny_function, deny_instance};
+use crate::denied::{Offer, deny_function, deny_instance};
 use crate::engine::Base;
 use crate::exports::{self, Export, MethodError};
 use crate::host::Host;
@@ -18,18 +20,37 @@ use crate::joined::{self, Joined};
 
 /// The host interfaces that a function may use, by their names without version. What is absent is denied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Profile(BTreeSet<&'static str>);
+pub struct Profile {
+    interfaces: BTreeSet<Cow<'static, str>>,
+    /// Who host functions of the embedding program are told that they serve.
+    entry: Option<EntryId>,
+}
 
 impl Profile {
-    /// The profile that grants the host interfaces for which `grants` says so.
+    /// The profile that grants the host interfaces for which `grants` says so, those of the embedding
+    /// program apart: [`Engine::profile`](crate::Engine::profile) has them too.
     pub fn granting(mut grants: impl FnMut(&str) -> bool) -> Self {
-        Self(host_interfaces().filter(|interface| grants(interface)).collect())
+        let granted = host_interfaces().filter(|interface| grants(interface));
+        Self { interfaces: granted.map(Cow::Borrowed).collect(), entry: None }
+    }
+
+    /// The same, with interfaces of the embedding program, whose functions are told which entry calls.
+    pub(crate) fn with_own(mut self, own: Vec<Cow<'static, str>>, entry: &EntryId) -> Self {
+        // Without any, functions of the same code have equal profiles and share what is made of them.
+        self.entry = (!own.is_empty()).then(|| entry.clone());
+        self.and(own)
+    }
+
+    /// The same, with `more` granted.
+    pub(crate) fn and(mut self, more: impl IntoIterator<Item = Cow<'static, str>>) -> Self {
+        self.interfaces.extend(more);
+        self
     }
 
     /// Whether `interface`, a name without version such as `wasi:clocks/wall-clock`, is granted.
     #[must_use]
     pub fn grants(&self, interface: &str) -> bool {
-        self.0.contains(interface)
+        self.interfaces.contains(interface)
     }
 }
 
@@ -39,7 +60,7 @@ pub struct Import {
     /// The name, as the component has it: `wasi:clocks/wall-clock@0.2.3`.
     pub name: String,
     /// The host interface that serves it, without version; `None` when the host has none.
-    pub interface: Option<&'static str>,
+    pub interface: Option<Cow<'static, str>>,
     /// Whether the function's profile grants it.
     pub granted: bool,
     /// Whether there is anything in it to call: an interface may hold nothing but types.
@@ -68,6 +89,37 @@ pub enum LinkError {
         name: String,
         /// What kind of thing it is.
         what: &'static str,
+    },
+    /// The embedding program serves an interface, and not this function of it.
+    #[error(
+        "the component imports `{function}` of `{interface}`, which the host serves without such a function{}",
+        listed(.there)
+    )]
+    NoHostFunction {
+        /// The interface, as the program serves it.
+        interface: String,
+        /// The function.
+        function: String,
+        /// The functions that it has.
+        there: Vec<String>,
+    },
+    /// A function that the embedding program serves is imported with a type that has no plain values.
+    #[error("the import `{function}` cannot be served by a host function")]
+    HostSignature {
+        /// `interface#function`, as imported.
+        function: String,
+        /// Which parameter or result, and its type.
+        source: UnsupportedType,
+    },
+    /// An interface that the embedding program serves is imported with a resource.
+    #[error(
+        "the component imports `{interface}` with the resource `{resource}`, and host functions take and give plain values"
+    )]
+    HostResource {
+        /// The interface, as imported.
+        interface: String,
+        /// The resource.
+        resource: String,
     },
     /// An import has another type than the host's function of that name.
     #[error("an import does not fit this host, which implements WASI {}", bindings::versions())]
@@ -170,19 +222,31 @@ pub(crate) fn restrict(
     let ty = compiled.0.component.component_type();
     for (name, item) in ty.imports(&base.engine) {
         let import = import(base, profile, name, &item.ty);
+        let own = base.own.serving(name);
         let what = match item.ty {
+            ComponentItem::ComponentInstance(wanted) if import.granted && own.is_some() => {
+                let mut into = linker.instance(name).map_err(LinkError::Mismatch)?;
+                let entry = profile.entry.as_ref();
+                own.map_or(Ok(()), |own| own.define(&base.engine, &mut into, name, &wanted, entry))
+            }
             _ if import.granted => Ok(()),
             ComponentItem::ComponentInstance(wanted) => {
                 // Under the name of the host's own version its resource types are found again.
-                let own = definition_of(name);
-                let mut into =
-                    linker.instance(own.as_deref().unwrap_or(name)).map_err(LinkError::Mismatch)?;
-                deny_instance(&base.engine, &mut into, name, &wanted, import.interface.is_some())
+                let defined = definition_of(name);
+                let offer = match &import.interface {
+                    None => Offer::None,
+                    Some(_) if defined.is_none() => Offer::Functions,
+                    Some(_) => Offer::All,
+                };
+                let mut into = linker
+                    .instance(defined.as_deref().unwrap_or(name))
+                    .map_err(LinkError::Mismatch)?;
+                deny_instance(&base.engine, &mut into, name, &wanted, offer)
                     .map_err(LinkError::Mismatch)?;
                 Ok(())
             }
             ComponentItem::ComponentFunc(func) => {
-                deny_function(&mut linker.root(), "", name, func.async_(), false)
+                deny_function(&mut linker.root(), "", name, func.async_(), Offer::None)
                     .map_err(LinkError::Mismatch)
             }
             ComponentItem::Module(_) => {
@@ -201,8 +265,9 @@ pub(crate) fn restrict(
 }
 
 fn import(base: &Base, profile: &Profile, name: &str, item: &ComponentItem) -> Import {
-    let interface = interface_of(name);
-    let granted = interface.is_some_and(|interface| profile.grants(interface));
+    let own = || base.own.serving(name).map(|own| own.bare_name().to_owned().into());
+    let interface = interface_of(name).map(Cow::Borrowed).or_else(own);
+    let granted = interface.as_deref().is_some_and(|interface| profile.grants(interface));
     let callable = is_callable(&base.engine, item);
     Import { name: name.to_owned(), interface, granted, callable }
 }
@@ -221,5 +286,12 @@ fn is_callable(engine: &wasmtime::Engine, item: &ComponentItem) -> bool {
             instance.exports(engine).any(|(_, item)| is_callable(engine, &item.ty))
         }
         _ => false,
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        names => format!(": it has `{}`", names.join("`, `")),
     }
 }

@@ -96,7 +96,7 @@ impl Engine {
         };
         let (_, index) = exports::locate(component, &export)
             .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
-        let profile = Profile::granting(|name| profile.grants(name) || NEEDED.contains(&name));
+        let profile = profile.clone().and(NEEDED.iter().map(|name| (*name).into()));
         let mut linker = base.everything.clone();
         let imports = link::restrict(base, &mut linker, compiled, &profile)?;
         let pre = linker.instantiate_pre(component).map_err(LinkError::Mismatch)?;

@@ -4,6 +4,8 @@
 mod basic;
 mod fields;
 
+use std::collections::BTreeSet;
+
 use crisol_core::{EntryId, Namespace};
 
 pub(crate) use basic::{FreeText, Int, Source, Text, one_of, text};
@@ -48,6 +50,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) sources: &'a mut Sources,
     pub(crate) files: &'a Files,
     pub(crate) links: &'a mut Vec<Link>,
+    /// Interfaces that the program which loads the app serves itself.
+    pub(crate) own_interfaces: &'a BTreeSet<String>,
     /// The index file that is being read, relative to the app.
     pub(crate) file: &'a str,
     pub(crate) namespace: Namespace,

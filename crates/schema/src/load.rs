@@ -1,6 +1,6 @@
 //! Loading: files to drafts, drafts to entries, entries to a linked registry.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,6 +41,7 @@ pub struct Loader {
     default_namespace: Option<Namespace>,
     overrides: Vec<String>,
     files: Texts,
+    host_interfaces: Arc<BTreeSet<String>>,
     /// Whether hashes are to be written, so that bad ones are no problem.
     pinning: bool,
 }
@@ -96,6 +97,15 @@ impl Loader {
     #[must_use]
     pub fn file(mut self, path: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
         self.files.insert(path.into(), text.into());
+        self
+    }
+
+    /// An interface that the program which loads the app serves itself, such as `acme:app/greeter`: entries may
+    /// name it in `imports`. Case and `@version` are ignored.
+    #[must_use]
+    pub fn host_interface(mut self, name: &str) -> Self {
+        let bare = crate::values::without_version(name);
+        Arc::make_mut(&mut self.host_interfaces).insert(bare);
         self
     }
 
@@ -180,6 +190,7 @@ impl Loader {
             &mut loading.sink,
             &mut loading.sources,
         );
+        loading.own_interfaces = Arc::clone(&self.host_interfaces);
         loading.decode();
     }
 
@@ -207,6 +218,8 @@ pub(crate) struct Loading<'f> {
     indexes: Vec<(usize, String)>,
     pub(crate) drafts: Vec<Draft>,
     pub(crate) links: Vec<Link>,
+    /// Interfaces that the program which loads the app serves itself.
+    own_interfaces: Arc<BTreeSet<String>>,
     pub(crate) entries: BTreeMap<EntryId, Entry>,
     /// Whether there are entries whose ids are not known, since a file has no namespace or could not be read: a
     /// reference that leads nowhere may mean one of them.
@@ -225,6 +238,7 @@ impl<'f> Loading<'f> {
             indexes: indexes.into_iter().collect(),
             drafts: Vec::new(),
             links: Vec::new(),
+            own_interfaces: Arc::default(),
             entries: BTreeMap::new(),
             has_unread_ids: false,
         }
@@ -268,6 +282,7 @@ impl<'f> Loading<'f> {
                 sources: &mut self.sources,
                 files,
                 links: &mut self.links,
+                own_interfaces: &self.own_interfaces,
                 file: path,
                 namespace: stand_in,
                 entry: None,
@@ -312,6 +327,7 @@ impl<'f> Loading<'f> {
             sources: &mut self.sources,
             files,
             links,
+            own_interfaces: &self.own_interfaces,
             file,
             namespace: draft.namespace.clone(),
             entry: draft.id.clone(),

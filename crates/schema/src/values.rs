@@ -13,6 +13,7 @@ use crate::problems::{Report, Rule};
 
 pub use hash::Sha256Hash;
 pub use http::{HttpMethod, ListenAddr, PathPrefix, RoutePath, Segment};
+pub(crate) use import::bare as without_version;
 pub use import::{Import, Imports, Package};
 pub use method::Method;
 pub(crate) use names::HeaderName;

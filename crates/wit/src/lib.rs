@@ -51,6 +51,7 @@
 mod code;
 mod describe;
 mod error;
+mod host;
 mod lift;
 mod lower;
 mod mapping;
@@ -63,6 +64,7 @@ pub use code::{CodeError, Kind, TextError, parse_code, parse_text};
 pub use crisol_core::{Args, Case, Field, Reply, Signature, Type, Value};
 pub use describe::UnsupportedType;
 pub use error::{Found, LiftError, LowerError, Mismatch, Place, Segment};
+pub use host::{HostMapping, HostMismatch};
 pub use lift::{Lifted, Outcome};
 pub use mapping::Mapping;
 pub use names::kebab;

@@ -28,7 +28,7 @@ use crate::failure::Ended;
 pub(crate) struct Proxy {
     pub(crate) id: EntryId,
     /// The imports that its code has and its entry does not declare.
-    pub(crate) undeclared: BTreeSet<&'static str>,
+    pub(crate) undeclared: BTreeSet<String>,
     pub(crate) imports: Vec<crisol_engine::Import>,
     pub(crate) plan: Arc<Plan>,
     pub(crate) max_execution: Duration,

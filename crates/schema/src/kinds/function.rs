@@ -119,8 +119,8 @@ macro_rules! guest_shape {
                 wit: Option<Source>,
                 /// How a call's input and output become arguments and results. Default: `payload`.
                 transport: Option<Transport>,
-                /// Host interfaces that the guest may use: packages such as `wasi:clocks`, or single
-                /// interfaces of them. One that the guest imports and that is not here fails when it is
+                /// Host interfaces that the guest may use: packages such as `wasi:clocks`, single
+                /// interfaces of them, or interfaces of the program that loads the app. One that the guest imports and that is not here fails when it is
                 /// called.
                 imports: Option<Imports>,
                 /// Refuse the entry at load when the guest imports what `imports` does not list.

@@ -191,7 +191,7 @@ impl Import {
 }
 
 /// Lower case, without `@version`.
-fn bare(name: &str) -> String {
+pub(crate) fn bare(name: &str) -> String {
     name.split('@').next().unwrap_or("").to_ascii_lowercase()
 }
 
@@ -200,7 +200,7 @@ impl FromStr for Import {
 
     fn from_str(text: &str) -> Result<Self, BadValue> {
         let bare = bare(text);
-        Self::find(&bare).ok_or_else(|| unknown(text, unknown_help(&bare)))
+        Self::find(&bare).ok_or_else(|| unknown(text, unknown_help(&bare, &BTreeSet::new())))
     }
 }
 
@@ -209,11 +209,14 @@ fn unknown(text: &str, help: String) -> BadValue {
     BadValue::new(Rule::UNKNOWN_VALUE, message, help)
 }
 
-fn unknown_help(bare: &str) -> String {
+/// `own` are the interfaces that the program which loads the app serves itself.
+fn unknown_help(bare: &str, own: &BTreeSet<String>) -> String {
     let tokens = Import::all_tokens();
-    let packages: Vec<&str> = PACKAGES.iter().map(|row| row.1).collect();
+    let packages: Vec<&str> =
+        PACKAGES.iter().map(|row| row.1).chain(own.iter().map(String::as_str)).collect();
     let list = suggest::list(&packages);
-    match suggest::nearest(bare, tokens.iter().map(String::as_str)) {
+    let all = tokens.iter().chain(own).map(String::as_str);
+    match suggest::nearest(bare, all) {
         Some(near) => format!("did you mean `{near}`? the packages are {list}"),
         None => format!("use {list}, or one interface such as `wasi:clocks/wall-clock`"),
     }
@@ -235,33 +238,44 @@ impl Serialize for Import {
 }
 
 /// The set of host interfaces that an entry declares. Absence is refusal.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize)]
-#[serde(transparent)]
-pub struct Imports(BTreeSet<Import>);
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Imports {
+    known: BTreeSet<Import>,
+    /// Interfaces of the program that loads the app, in lower case and without version.
+    own: BTreeSet<String>,
+}
 
 impl Imports {
     /// Whether nothing is declared.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.known.is_empty() && self.own.is_empty()
     }
 
-    /// Each token, in a fixed order.
+    /// Each token of the runtime's own, in a fixed order.
     pub fn iter(&self) -> impl Iterator<Item = Import> {
-        self.0.iter().copied()
+        self.known.iter().copied()
+    }
+
+    /// Each interface of the program that loads the app ([`Loader::host_interface`]), without version.
+    ///
+    /// [`Loader::host_interface`]: crate::Loader::host_interface
+    pub fn own(&self) -> impl Iterator<Item = &str> {
+        self.own.iter().map(String::as_str)
     }
 
     /// Whether the whole package is declared.
     #[must_use]
     pub fn has(&self, package: Package) -> bool {
-        self.0.contains(&Import::package_of(package))
+        self.known.contains(&Import::package_of(package))
     }
 
     /// Whether a host interface is granted, named as guests import it:
     /// `wasi:clocks/monotonic-clock@0.2.3`. Case and version are ignored.
     #[must_use]
     pub fn grants(&self, interface: &str) -> bool {
-        self.0.iter().any(|import| import.grants(interface))
+        self.known.iter().any(|import| import.grants(interface))
+            || (!self.own.is_empty() && self.own.contains(&bare(interface)))
     }
 
     /// The token to declare so that an interface is granted: `wasi:clocks` for
@@ -274,22 +288,40 @@ impl Imports {
 
 impl FromIterator<Import> for Imports {
     fn from_iter<I: IntoIterator<Item = Import>>(imports: I) -> Self {
-        Self(imports.into_iter().collect())
+        Self { known: imports.into_iter().collect(), own: BTreeSet::new() }
     }
 }
 
-impl Decode for Import {
+impl Serialize for Imports {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let known = self.known.iter().map(Import::to_string);
+        serializer.collect_seq(known.chain(self.own.iter().cloned()))
+    }
+}
+
+/// One item of the list.
+enum Token {
+    Known(Import),
+    Own(String),
+}
+
+impl Decode for Token {
     const EXAMPLE: &'static str = "wasi:io";
 
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         let written = text(node, "text", Self::EXAMPLE, cx)?;
-        let found = Self::find(&bare(written));
-        if found.is_none() {
-            // Looking for what was meant costs more than reading: not for what is only counted.
-            let bad = if cx.sink.is_full() { String::new() } else { unknown_help(&bare(written)) };
-            cx.report(node.span, unknown(written, bad).report());
+        let bare = bare(written);
+        if let Some(import) = Import::find(&bare) {
+            return Some(Self::Known(import));
         }
-        found
+        if cx.own_interfaces.contains(&bare) {
+            return Some(Self::Own(bare));
+        }
+        // Looking for what was meant costs more than reading: not for what is only counted.
+        let full = cx.sink.is_full();
+        let help = if full { String::new() } else { unknown_help(&bare, cx.own_interfaces) };
+        cx.report(node.span, unknown(written, help).report());
+        None
     }
 }
 
@@ -297,7 +329,14 @@ impl Decode for Imports {
     const EXAMPLE: &'static str = "[wasi:io, wasi:clocks]";
 
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        Vec::<Import>::decode(node, cx).map(Self::from_iter)
+        let mut imports = Self::default();
+        for token in Vec::<Token>::decode(node, cx)? {
+            match token {
+                Token::Known(import) => imports.known.insert(import),
+                Token::Own(interface) => imports.own.insert(interface),
+            };
+        }
+        Some(imports)
     }
 }
 
@@ -307,9 +346,9 @@ impl JsonSchema for Imports {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // Editors offer the tokens; the pattern lets through what case and `@version` add.
-        let any =
-            "^([Ww][Aa][Ss][Ii]:[A-Za-z0-9/-]+|[Ww][Aa][Ss][Ii]1|[Ff][Uu][Nn][Cc][Ss])(@.*)?$";
+        // Editors offer the tokens; the pattern lets through what case and `@version` add, and interfaces of
+        // programs that load apps, which no editor knows.
+        let any = "^([A-Za-z0-9-]+:[A-Za-z0-9/-]+|[Ww][Aa][Ss][Ii]1|[Ff][Uu][Nn][Cc][Ss])(@.*)?$";
         json_schema!({
             "type": "array",
             "items": {"anyOf": [

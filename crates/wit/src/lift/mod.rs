@@ -15,6 +15,9 @@ use crate::mapping::Plan;
 use crate::shape::Shape;
 use crate::wave;
 
+pub(crate) use de::Arguments;
+pub(crate) use tree::value as tree;
+
 /// What a call came to.
 #[derive(Debug)]
 pub enum Outcome {

@@ -8,7 +8,7 @@ use crate::shape::Shape;
 
 /// The tree of `value`. Where the shape does not tell more, the value speaks for itself: so there is
 /// nothing that could fail.
-pub(super) fn value(shape: Option<&Shape>, value: &Val) -> Value {
+pub(crate) fn value(shape: Option<&Shape>, value: &Val) -> Value {
     match value {
         Val::Bool(v) => Value::Bool(*v),
         Val::S8(v) => Value::Int((*v).into()),

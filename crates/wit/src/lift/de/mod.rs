@@ -1,6 +1,7 @@
 //! Component values into any Rust type that is `Deserialize`.
 
 mod access;
+mod arguments;
 
 use serde::de::{Deserializer, Error, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
@@ -12,6 +13,7 @@ use crate::lower::build::OneOf;
 use crate::names::kebab;
 use crate::shape::Shape;
 use access::{Chosen, Entries, Fields, Items, One};
+pub(crate) use arguments::Arguments;
 
 /// A value on its way into a Rust type; nothing at all is unit.
 pub(super) struct Source<'p> {

@@ -1,0 +1,48 @@
+//! Functions of your own that guests import: `cargo run --example host_function`.
+
+use crisol::{HostCall, HostError, HostInterface, Runtime, Value};
+
+const APP: &str = "
+namespace: demo
+entries:
+  - name: hello
+    kind: function.wat
+    source: file://guest.wat
+    method: hello
+    imports: [acme:app/greeter]   # without this line a call of `greet` is denied
+";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // By types: a tuple takes the arguments, what is answered becomes the result.
+    let typed = HostInterface::new("acme:app/greeter@1.0.0")?
+        .function("greet", |_: HostCall, (name,): (String,)| async move {
+            Ok(format!("Hello, {name}!"))
+        });
+    let runtime = with(typed)?;
+    let text: String = runtime.call("demo:hello", ("Ann",)).await?;
+    println!("{text}");
+    assert_eq!(text, "Hello, Ann!");
+
+    // By values, for functions whose types are not known when the program is built.
+    let dynamic = HostInterface::new("acme:app/greeter@1.0.0")?.function_values(
+        "greet",
+        |call: HostCall, args: Vec<Value>| async move {
+            let [name] = args.as_slice() else { return Err(HostError::failed("one argument")) };
+            let entry = call.entry().map(ToString::to_string).unwrap_or_default();
+            Ok(Value::from(format!("{name} was here, by {entry}: {}", call.signature())))
+        },
+    );
+    let text: String = with(dynamic)?.call("demo:hello", ("Ann",)).await?;
+    println!("{text}");
+    assert_eq!(text, r#""Ann" was here, by demo:hello: func(name: string) -> string"#);
+    Ok(())
+}
+
+fn with(greeter: HostInterface) -> Result<Runtime, crisol::LoadError> {
+    Runtime::builder()
+        .host_interface(greeter)
+        .file("_index.yaml", APP)
+        .file("guest.wat", include_str!("host_function.wat"))
+        .load()
+}

@@ -1,0 +1,115 @@
+//! The functions of an interface, defined for one component as that imports them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crisol_core::EntryId;
+use crisol_wit::HostMapping;
+use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
+use wasmtime::component::{LinkerInstance, Val};
+
+use super::{Function, HostCall, HostFunctionFailed, HostInterface};
+use crate::host::Host;
+use crate::link::LinkError;
+
+/// One function, as one component imports it.
+#[derive(Clone)]
+struct Bound {
+    /// `interface#function`, as the component has it.
+    name: Arc<str>,
+    entry: Option<EntryId>,
+    mapping: Arc<HostMapping>,
+    function: Function,
+}
+
+impl HostInterface {
+    /// Defines every function that a component imports of it as `import`.
+    pub(crate) fn define(
+        &self,
+        engine: &wasmtime::Engine,
+        into: &mut LinkerInstance<'_, Host>,
+        import: &str,
+        wanted: &ComponentInstance,
+        entry: Option<&EntryId>,
+    ) -> Result<(), LinkError> {
+        for (name, item) in wanted.exports(engine) {
+            match item.ty {
+                ComponentItem::ComponentFunc(func) => {
+                    let bound = self.bind(import, name, &func, entry)?;
+                    define(into, name, func.async_(), bound).map_err(LinkError::Mismatch)?;
+                }
+                ComponentItem::Resource(_) => {
+                    let (interface, resource) = (import.to_owned(), name.to_owned());
+                    return Err(LinkError::HostResource { interface, resource });
+                }
+                // Types are part of the functions that use them.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn bind(
+        &self,
+        import: &str,
+        name: &str,
+        func: &ComponentFunc,
+        entry: Option<&EntryId>,
+    ) -> Result<Bound, LinkError> {
+        let function = self.functions.get(name).ok_or_else(|| LinkError::NoHostFunction {
+            interface: self.name.clone(),
+            function: name.to_owned(),
+            there: self.functions.keys().cloned().collect(),
+        })?;
+        let whole = format!("{import}#{name}");
+        let mapping = HostMapping::new(func)
+            .map_err(|source| LinkError::HostSignature { function: whole.clone(), source })?;
+        Ok(Bound {
+            name: whole.into(),
+            entry: entry.cloned(),
+            mapping: Arc::new(mapping),
+            function: Arc::clone(function),
+        })
+    }
+}
+
+fn define(
+    into: &mut LinkerInstance<'_, Host>,
+    name: &str,
+    asynchronous: bool,
+    bound: Bound,
+) -> wasmtime::Result<()> {
+    if asynchronous {
+        return into.func_new_concurrent(name, move |accessor, _, args, results| {
+            let deadline = accessor.with(|mut access| access.get().deadline);
+            Box::pin(bound.call(deadline, args, results))
+                as Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send + '_>>
+        });
+    }
+    into.func_new_async(name, move |store, _, args, results| {
+        Box::new(bound.call(store.data().deadline, args, results))
+    })
+}
+
+impl Bound {
+    fn call<'a>(
+        &self,
+        deadline: Option<std::time::Instant>,
+        args: &'a [Val],
+        results: &'a mut [Val],
+    ) -> impl Future<Output = wasmtime::Result<()>> + Send + use<'a> {
+        let Self { name, entry, mapping, function } = self.clone();
+        async move {
+            let signature = Arc::clone(mapping.signature());
+            let call = HostCall { entry, deadline, signature };
+            let answer = function(call, mapping, args.to_vec()).await;
+            let answer = answer.map_err(|source| {
+                wasmtime::Error::new(HostFunctionFailed { function: name.to_string(), source })
+            })?;
+            if let (Some(slot), Some(answer)) = (results.first_mut(), answer) {
+                *slot = answer;
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The mapping of a function that a guest imports: the other way round, its arguments are lifted for the
+//! host and the host's answer is lowered for the guest.
+
+use std::sync::Arc;
+
+use crisol_core::{Args, Field, Signature, Type, Value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasmtime::component::{Val, types::ComponentFunc};
+
+use crate::describe::{self, UnsupportedType};
+use crate::error::{LiftError, LowerError};
+use crate::lift::{Arguments, tree};
+use crate::mapping::Mapping;
+use crate::shape::Record;
+
+/// All that is known of one imported function before an instance exists.
+///
+/// The error side of a top-level `result` is told apart from its value, as it is for exports.
+#[derive(Debug)]
+pub struct HostMapping {
+    signature: Arc<Signature>,
+    params: Record,
+    answer: Side,
+    /// The error side, for a function whose result is a `result`.
+    error: Option<Side>,
+}
+
+/// What the host hands back, or one side of it: nothing, or a value of one type.
+#[derive(Debug)]
+struct Side(Option<Mapping>);
+
+/// Why what guest and host say to one another does not fit: one of them was built for another type of the
+/// function.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostMismatch {
+    /// The host function takes other arguments than the guest hands over.
+    #[error("the guest's arguments are not what it takes: {}", ArgumentsError(.0))]
+    Arguments(LiftError),
+    /// The host function answers with something that is not of the type that the guest expects.
+    #[error("its {what} is not what the guest expects: {error}")]
+    Answer {
+        /// `result` or `error`.
+        what: &'static str,
+        /// Where, what was expected and what was found.
+        error: LowerError,
+    },
+    /// The host function answers with something where the guest expects nothing.
+    #[error("its {what} is not what the guest expects: expected nothing, found {found}")]
+    NotNothing {
+        /// `result` or `error`.
+        what: &'static str,
+        /// What it is.
+        found: Value,
+    },
+    /// The host function answers with an error, and its type has no side for one.
+    #[error("it answered with an error, which its type has no place for: {0}")]
+    NoErrorSide(Value),
+}
+
+/// A [`LiftError`] of arguments as a whole has no place in them.
+struct ArgumentsError<'a>(&'a LiftError);
+
+impl std::fmt::Display for ArgumentsError<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let LiftError { place, message } = self.0;
+        match place.argument {
+            Some(_) => write!(f, "{place}: {message}"),
+            None => f.write_str(message),
+        }
+    }
+}
+
+impl Side {
+    fn new(name: &str, ty: Option<&Type>) -> Result<Self, UnsupportedType> {
+        let Some(ty) = ty else { return Ok(Self(None)) };
+        let only = Field { name: name.to_owned(), ty: ty.clone() };
+        Mapping::from_signature(Signature { params: vec![only], result: None })
+            .map(|mapping| Self(Some(mapping)))
+    }
+
+    fn lower<T: Serialize + ?Sized>(
+        &self,
+        what: &'static str,
+        value: &T,
+    ) -> Result<Option<Val>, HostMismatch> {
+        match &self.0 {
+            Some(mapping) => one(what, mapping.lower_serialize(&(value,))),
+            None => match Value::from_serialize(value) {
+                Ok(Value::Null) => Ok(None),
+                Ok(found) => Err(HostMismatch::NotNothing { what, found }),
+                Err(error) => Err(HostMismatch::Answer {
+                    what,
+                    error: LowerError::Source { place: None, message: error.to_string() },
+                }),
+            },
+        }
+    }
+
+    fn lower_value(&self, what: &'static str, value: Value) -> Result<Option<Val>, HostMismatch> {
+        match (&self.0, value) {
+            (Some(mapping), value) => one(what, mapping.lower_args(Args::Values(vec![value]))),
+            (None, Value::Null) => Ok(None),
+            (None, found) => Err(HostMismatch::NotNothing { what, found }),
+        }
+    }
+}
+
+/// The only value of what was lowered as the only argument of a function.
+fn one(
+    what: &'static str,
+    lowered: Result<Vec<Val>, LowerError>,
+) -> Result<Option<Val>, HostMismatch> {
+    match lowered {
+        Ok(values) => Ok(values.into_iter().next()),
+        Err(LowerError::Value { mut place, mismatch }) => {
+            // It is no argument but what that stood for.
+            place.argument = None;
+            Err(HostMismatch::Answer { what, error: LowerError::Value { place, mismatch } })
+        }
+        Err(error) => Err(HostMismatch::Answer { what, error }),
+    }
+}
+
+impl HostMapping {
+    /// Reads the type of an imported function.
+    ///
+    /// # Errors
+    /// As [`Mapping::new`].
+    pub fn new(func: &ComponentFunc) -> Result<Self, UnsupportedType> {
+        Self::from_signature(describe::signature(func)?)
+    }
+
+    /// The mapping of an imported function that has this signature.
+    ///
+    /// # Errors
+    /// When the signature holds a type that this version does not know.
+    pub fn from_signature(signature: impl Into<Arc<Signature>>) -> Result<Self, UnsupportedType> {
+        let signature = signature.into();
+        let unknown = || UnsupportedType::Unknown { signature: signature.to_string() };
+        let params = Record::new(&signature.params).ok_or_else(unknown)?;
+        let (answer, error) = match &signature.result {
+            Some(Type::Result { ok, err }) => {
+                (Side::new("result", ok.as_deref())?, Some(Side::new("error", err.as_deref())?))
+            }
+            result => (Side::new("result", result.as_ref())?, None),
+        };
+        Ok(Self { signature, params, answer, error })
+    }
+
+    /// What the function takes and gives.
+    #[must_use]
+    pub fn signature(&self) -> &Arc<Signature> {
+        &self.signature
+    }
+
+    /// Reads the arguments of a call into a Rust type: a tuple or a sequence takes them in order, a struct
+    /// by name, `()` takes none.
+    ///
+    /// # Errors
+    /// When `A` does not take such arguments.
+    pub fn lift<A: DeserializeOwned>(&self, args: Vec<Val>) -> Result<A, HostMismatch> {
+        let arguments = Arguments { params: &self.params, values: args };
+        A::deserialize(arguments).map_err(HostMismatch::Arguments)
+    }
+
+    /// The arguments of a call as trees.
+    #[must_use]
+    pub fn lift_values(&self, args: &[Val]) -> Vec<Value> {
+        args.iter().enumerate().map(|(at, arg)| tree(self.params.shapes.get(at), arg)).collect()
+    }
+
+    /// Lowers an answer: the value, or the ok side of a `result`. Nothing comes back for a function that
+    /// gives nothing.
+    ///
+    /// # Errors
+    /// When the answer is not of the function's type.
+    pub fn lower<T: Serialize + ?Sized>(&self, answer: &T) -> Result<Option<Val>, HostMismatch> {
+        self.answer.lower("result", answer).map(|value| self.ok(value))
+    }
+
+    /// As [`HostMapping::lower`], of a tree.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn lower_value(&self, answer: Value) -> Result<Option<Val>, HostMismatch> {
+        self.answer.lower_value("result", answer).map(|value| self.ok(value))
+    }
+
+    /// Lowers the error side of a function whose result is a `result`.
+    ///
+    /// # Errors
+    /// When it has none, or one of another type.
+    pub fn lower_error(&self, error: Value) -> Result<Option<Val>, HostMismatch> {
+        let Some(side) = &self.error else { return Err(HostMismatch::NoErrorSide(error)) };
+        let value = side.lower_value("error", error)?;
+        Ok(Some(Val::Result(Err(value.map(Box::new)))))
+    }
+
+    fn ok(&self, value: Option<Val>) -> Option<Val> {
+        match self.error {
+            Some(_) => Some(Val::Result(Ok(value.map(Box::new)))),
+            None => value,
+        }
+    }
+}

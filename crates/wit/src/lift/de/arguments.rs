@@ -1,0 +1,104 @@
+//! The arguments of one call, as a guest hands them over, into a Rust type: a tuple or a sequence takes them
+//! in order, a struct by name, `()` takes none.
+
+use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
+use serde::forward_to_deserialize_any;
+use wasmtime::component::Val;
+
+use super::Source;
+use super::access::Fields;
+use crate::error::LiftError;
+use crate::shape::Record;
+
+/// The arguments, with the parameters that they are of.
+pub(crate) struct Arguments<'p> {
+    pub(crate) params: &'p Record,
+    pub(crate) values: Vec<Val>,
+}
+
+impl Arguments<'_> {
+    /// What a type that takes `wanted` of them has no use for is not to be lost without a word.
+    fn count(&self, wanted: usize) -> Result<(), LiftError> {
+        let found = self.values.len();
+        if found == wanted {
+            return Ok(());
+        }
+        Err(LiftError::custom(format_args!("expected {wanted} of them, found {found}")))
+    }
+}
+
+impl<'de> Deserializer<'de> for Arguments<'_> {
+    type Error = LiftError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
+        visitor.visit_seq(InOrder { params: self.params, values: self.values.into_iter(), next: 0 })
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
+        self.count(0)?;
+        visitor.visit_unit()
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        self.count(len)?;
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        self.deserialize_tuple(len, visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        let names = self.params.names.as_slice().iter().cloned();
+        let named = names.zip(self.values).collect();
+        visitor.visit_map(Fields::new(self.params, named, known))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit_struct newtype_struct seq map enum identifier ignored_any
+    }
+}
+
+struct InOrder<'p> {
+    params: &'p Record,
+    values: std::vec::IntoIter<Val>,
+    next: usize,
+}
+
+impl<'de> SeqAccess<'de> for InOrder<'_> {
+    type Error = LiftError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, LiftError> {
+        let Some(value) = self.values.next() else { return Ok(None) };
+        let at = self.next;
+        self.next += 1;
+        let source = Source { shape: self.params.shapes.get(at), value: Some(value) };
+        let named = |mut error: LiftError| {
+            error.place.argument = Some((at, self.params.names.name(at).to_owned()));
+            error
+        };
+        seed.deserialize(source).map(Some).map_err(named)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.values.len())
+    }
+}
