@@ -1,0 +1,79 @@
+//! What linking makes of functions of the embedding program.
+
+mod support;
+
+use crisol_engine::{Allocation, Engine, EngineConfig, HostCall, HostInterface, LinkError};
+use support::Tested;
+
+/// A guest that imports `f` of an interface in the given form.
+fn guest(import: &str) -> Tested<Vec<u8>> {
+    let text = format!(
+        r#"(component
+            (import "acme:app/x@0.1.0" (instance {import}))
+            (core module $m (func (export "g") (result i32) (i32.const 1)))
+            (core instance $i (instantiate $m))
+            (func (export "g") (result u32) (canon lift (core func $i "g"))))"#
+    );
+    Ok(wat::parse_str(text)?)
+}
+
+fn engine() -> Tested<Engine> {
+    let config = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
+    let x = HostInterface::new("acme:app/x@0.1.0")?
+        .function("f", |_: HostCall, ()| async { Ok(()) })
+        .function("r", |_: HostCall, ()| async { Ok(()) });
+    Ok(Engine::with_interfaces(config, vec![x])?)
+}
+
+#[test]
+fn functions_of_the_same_code_share_their_imports_unless_the_program_serves_one() -> Tested {
+    let engine = engine()?;
+    let compiled = engine.compile(&guest(r#"(export "f" (func))"#)?, false)?;
+    let (one, two) = ("n:one".parse()?, "n:two".parse()?);
+    let link = |entry, all: bool| {
+        let profile = engine.profile(entry, |name| all || name.starts_with("wasi:"));
+        engine.link(&compiled, &profile, "g")
+    };
+    assert!(link(&one, false)?.shares_imports_with(&link(&two, false)?));
+    // Its functions are told who calls.
+    let granted = link(&one, true)?;
+    assert!(!granted.shares_imports_with(&link(&two, true)?));
+    assert!(granted.shares_imports_with(&link(&one, true)?));
+    Ok(())
+}
+
+#[test]
+fn what_a_program_cannot_serve_is_found_when_a_guest_is_linked() -> Tested {
+    let engine = engine()?;
+    let entry = "n:one".parse()?;
+    let link = |import: &str, all: bool| -> Tested<Option<LinkError>> {
+        let compiled = engine.compile(&guest(import)?, false)?;
+        let profile = engine.profile(&entry, |_| all);
+        Ok(engine.link(&compiled, &profile, "g").err())
+    };
+    let missing = r#"(export "h" (func))"#;
+    let resource = r#"(export "thing" (type (sub resource)))"#;
+    let own =
+        r#"(export "thing" (type $t (sub resource))) (export "r" (func (param "x" (own $t))))"#;
+    for (import, expected) in [
+        (
+            missing,
+            "the component imports `h` of `acme:app/x@0.1.0`, which the host serves without such a function: it has `f`, `r`",
+        ),
+        (
+            resource,
+            "the component imports `acme:app/x@0.1.0` with the resource `thing`, and host functions take and give plain values",
+        ),
+        (
+            own,
+            "the component imports `acme:app/x@0.1.0` with the resource `thing`, and host functions take and give plain values",
+        ),
+    ] {
+        let error = link(import, true)?.ok_or("it was linked")?;
+        assert_eq!(error.to_string(), expected);
+        // Without the grant there is nothing to serve, and a call would be denied.
+        assert!(link(import, false)?.is_none(), "{import}");
+    }
+    assert!(link(r#"(export "f" (func))"#, true)?.is_none());
+    Ok(())
+}
