@@ -1,5 +1,7 @@
 //! Functions of your own that guests import: `cargo run --example host_function`.
 
+#![expect(clippy::print_stdout, reason = "it is what an example is for")]
+
 use crisol::{HostCall, HostError, HostInterface, Runtime, Value};
 
 const APP: &str = "

@@ -102,6 +102,11 @@ fn builder(fields: &str) -> Builder {
         .file("guest.wat", guest("acme:app/users@1.0.0", false))
 }
 
+#[expect(clippy::panic, reason = "it is what is tested")]
+fn mistake<T>() -> Result<T, HostError> {
+    std::panic::panic_any("a mistake")
+}
+
 /// The interface with all that the guest imports, by types.
 fn typed() -> Tested<HostInterface> {
     Ok(HostInterface::new("acme:app/users@1.0.0")?
@@ -113,7 +118,7 @@ fn typed() -> Tested<HostInterface> {
             match id {
                 7 => Ok("Ann".to_owned()),
                 8 => Err(std::io::Error::other("the table is locked"))?,
-                9 => std::panic::panic_any("a mistake"),
+                9 => mistake(),
                 _ => Err(HostError::answer(format!("no user {id}"))),
             }
         })
@@ -144,7 +149,7 @@ fn dynamic() -> Tested<HostInterface> {
             match one(&args)? {
                 Value::Int(7) => Ok(Value::from("Ann")),
                 Value::Int(8) => Err(std::io::Error::other("the table is locked"))?,
-                Value::Int(9) => std::panic::panic_any("a mistake"),
+                Value::Int(9) => mistake(),
                 other => Err(HostError::answer(format!("no user {other}"))),
             }
         })
@@ -236,20 +241,20 @@ async fn what_an_entry_does_not_grant_is_denied_and_the_fix_grants_it() -> Teste
     Ok(())
 }
 
-fn refused(builder: Builder) -> String {
+fn refused(builder: Builder) -> Tested<String> {
     match builder.load() {
-        Err(LoadError::App(problems)) => problems.to_string(),
-        other => panic!("expected problems, found {other:?}"),
+        Err(LoadError::App(problems)) => Ok(problems.to_string()),
+        other => Err(format!("expected problems, found {other:?}").into()),
     }
 }
 
 #[tokio::test]
 async fn only_what_the_program_serves_can_be_granted() -> Tested {
-    let text = refused(builder(GRANTED));
+    let text = refused(builder(GRANTED))?;
     assert!(text.contains("there is no host import `acme:app/users`"), "{text}");
-    let text = refused(builder(", imports: [acme:app/user]").host_interface(typed()?));
+    let text = refused(builder(", imports: [acme:app/user]").host_interface(typed()?))?;
     assert!(text.contains("did you mean `acme:app/users`?"), "{text}");
-    let text = refused(builder("").host_interface(typed()?).strict_imports(true));
+    let text = refused(builder("").host_interface(typed()?).strict_imports(true))?;
     assert!(
         text.contains("the code imports what is not declared: `acme:app/users@1.0.0`"),
         "{text}"
@@ -280,7 +285,7 @@ async fn types_that_do_not_fit_are_told_when_the_app_loads_or_by_the_call() -> T
     let some = HostInterface::new("acme:app/users@1.0.0")?
         .function("greet", |_: HostCall, ()| async { Ok(()) })
         .function("find", |_: HostCall, ()| async { Ok(()) });
-    let text = refused(builder(GRANTED).host_interface(some));
+    let text = refused(builder(GRANTED).host_interface(some))?;
     assert!(
         text.contains("the component imports `note` of `acme:app/users@1.0.0`, which the host serves without such a function: it has `find`, `greet`")
             || text.contains("the component imports `later` of"),

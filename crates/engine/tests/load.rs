@@ -77,7 +77,10 @@ fn imports_are_listed_with_what_serves_them() -> Tested {
     })?;
     let clock = guest.linked.imports().iter().find(|import| import.name.contains("monotonic"));
     let clock = clock.ok_or("the guest sleeps without a clock")?;
-    assert_eq!((clock.interface.as_deref(), clock.granted), (Some("wasi:clocks/monotonic-clock"), true));
+    assert_eq!(
+        (clock.interface.as_deref(), clock.granted),
+        (Some("wasi:clocks/monotonic-clock"), true)
+    );
     let denied = guest.linked.imports().iter().find(|import| import.name.contains("wasi:io/poll"));
     assert!(denied.is_some_and(|import| !import.granted));
     Ok(())
@@ -111,8 +114,9 @@ fn what_can_be_granted_can_be_denied() -> Tested {
         for profile in [Profile::default(), Profile::granting(|_| true)] {
             match engine.link(&compiled, &profile, &method) {
                 Ok(linked) => {
-                    interfaces
-                        .extend(linked.imports().iter().filter_map(|import| import.interface.clone()));
+                    interfaces.extend(
+                        linked.imports().iter().filter_map(|import| import.interface.clone()),
+                    );
                 }
                 // The export takes resources, which is found out after the imports were linked.
                 Err(LinkError::Signature { .. }) => {}
