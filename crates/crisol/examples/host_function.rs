@@ -1,4 +1,4 @@
-//! Functions of your own that guests import: `cargo run --example host_function`.
+//! Functions of your own that guests import: `cargo run -p crisol --example host_function`.
 
 #![expect(clippy::print_stdout, reason = "it is what an example is for")]
 
