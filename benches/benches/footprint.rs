@@ -3,6 +3,7 @@
 //! `cargo bench -p crisol-benches --bench footprint`
 
 use std::fmt::Write as _;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crisol::{CodeCache, Runtime};
@@ -11,6 +12,9 @@ use crisol_fixtures as fixtures;
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 
+/// Names the part that this process is to measure.
+const PART: &str = "CRISOL_FOOTPRINT_PART";
+
 const READY: usize = 500;
 const WAITING: usize = 1_000;
 const ENTRIES: usize = 1_000;
@@ -18,20 +22,38 @@ const MODULES: usize = 20;
 
 #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
 fn main() -> Result<(), Problem> {
-    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if let Ok(part) = std::env::var(PART) {
+        let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let bytes = match part.as_str() {
+            "compute" => tokio.block_on(ready("compute", "compute"))?,
+            "mapper" => tokio.block_on(ready("mapper", "transform-users"))?,
+            _ => tokio.block_on(waiting())?,
+        };
+        println!("{bytes}");
+        return Ok(());
+    }
     println!("| what | how much |");
     println!("|---|---|");
-    for (guest, method) in [("compute", "compute"), ("mapper", "transform-users")] {
-        let bytes = tokio.block_on(ready(guest, method))?;
+    for guest in ["compute", "mapper"] {
+        let bytes = in_a_process_of_its_own(guest)?;
         println!("| a ready instance of `{guest}` ({READY} of them) | {} B |", bytes / READY);
     }
-    let bytes = tokio.block_on(waiting())?;
+    let bytes = in_a_process_of_its_own("waiting")?;
     println!("| {WAITING} calls that wait in a queue | {} kB |", bytes / 1_000);
     let [cold, warm] = starts()?;
     let what = format!("an app of {ENTRIES} entries over {MODULES} modules loads");
     println!("| {what}, nothing kept on disk | {} ms |", cold.as_millis());
     println!("| {what}, code kept on disk | {} ms |", warm.as_millis());
     Ok(())
+}
+
+/// Measures one part where no memory is left over from another.
+fn in_a_process_of_its_own(part: &str) -> Result<usize, Problem> {
+    let output = Command::new(std::env::current_exe()?).env(PART, part).output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
 /// Bytes of this process that are in memory.
