@@ -238,6 +238,12 @@ async fn what_an_entry_does_not_grant_is_denied_and_the_fix_grants_it() -> Teste
     let all = ", imports: [wasi:cli, wasi:io, wasi:http, funcs, wasi1]";
     let error = builder(all).host_interface(typed()?).load()?.call::<String>("n:find", (7,)).await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Denied);
+    let runtime = builder(", imports: [acme:app/other]")
+        .host_interface(typed()?)
+        .host_interface(HostInterface::new("acme:app/other")?)
+        .load()?;
+    let error = runtime.call::<String>("n:find", (7,)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
     Ok(())
 }
 
