@@ -105,6 +105,16 @@ impl CallContext {
         Self { caller: Caller::Guest, chain: self.chain.with(id), ..self.clone() }
     }
 
+    /// [`CallContext::nested`], to be over when what `id` itself has for this call is, too.
+    #[must_use]
+    pub fn within(&self, id: &EntryId, deadline: Option<Instant>) -> Self {
+        let nested = self.nested(id.clone());
+        match deadline {
+            Some(deadline) => nested.with_deadline(deadline),
+            None => nested,
+        }
+    }
+
     /// The same context, for a call that comes in by another edge.
     #[must_use]
     pub fn by(mut self, caller: Caller) -> Self {

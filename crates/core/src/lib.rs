@@ -18,7 +18,7 @@ mod value;
 
 pub use args::{Args, ArgsError};
 pub use context::{CallContext, CallId, Caller, Chain, MAX_DEPTH};
-pub use error::{BoxError, CallError, ErrorKind, ResourceLimit, Spent};
+pub use error::{BoxError, CallError, ErrorKind, ResourceLimit, Spent, chain};
 pub use id::{EntryId, EntryIdError, Name, NameError, Namespace};
 pub use invoke::{Invoke, invoke_fn};
 pub use reply::{Output, Reply};

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, chain};
 use crisol_engine::{Allocation, Compiled, Engine, Import, Limits, LinkError, Linked, Profile};
 use crisol_pool::Pool;
 use crisol_schema::{Checked, Entry, Kind, Problems, Process, Registry, Report, Rule};
@@ -15,7 +15,7 @@ use crisol_wasi::{EnvSource, FsSource, Plan, PlanError};
 use crate::adapter::{self, Callee, Instances};
 use crate::builder::Defaults;
 use crate::callable::Callable;
-use crate::code::{BAD_CODE, Fault, chain};
+use crate::code::{BAD_CODE, Fault};
 use crate::codes::{Codes, Wanted};
 use crate::command::Command;
 use crate::function::Function;
@@ -55,7 +55,7 @@ pub(crate) struct Assembled {
     /// What can be called, by id.
     pub(crate) functions: HashMap<EntryId, Callable>,
     /// What runs to its end, in the order of ids.
-    pub(crate) commands: Vec<Arc<Command>>,
+    pub(crate) commands: Vec<Command>,
     /// What guests see of the outside.
     pub(crate) world: World,
     /// What is served over HTTP.
@@ -183,7 +183,7 @@ impl<'a> Assembly<'a> {
                         let Some(compiled) = compiled else { return Ok(None) };
                         let code = (&guest, &compiled);
                         let command = self.command(code, process, &sources, &mut problems)?;
-                        assembled.commands.push(Arc::new(command));
+                        assembled.commands.push(command);
                         Ok(None)
                     })
                 }
@@ -288,6 +288,7 @@ impl<'a> Assembly<'a> {
             linked: linked.clone(),
             mapping,
             undeclared,
+            calls_others: linked.calls_others(),
             plan: Arc::clone(&plan),
             max_execution: guest.limits.max_execution.unwrap_or(self.defaults.max_execution),
             instances: self.instances(),
@@ -312,6 +313,7 @@ impl<'a> Assembly<'a> {
             name: process.command.as_ref().map(|name| name.as_str().to_owned()),
             undeclared: undeclared(linked.imports()),
             outgoing: adapter::outgoing(&plan),
+            within: Weak::new(),
             linked,
             plan,
             limits: self.limits(guest.limits),
@@ -342,12 +344,14 @@ impl<'a> Assembly<'a> {
         let undeclared = undeclared(linked.imports());
         let outgoing = adapter::outgoing(&plan);
         let imports = linked.imports().to_vec();
+        let calls_others = linked.calls_others();
         let linked = Callee::Proxy(linked);
         let instances = Instances { linked, plan: Arc::clone(&plan), limits, outgoing };
         Ok(Some(crate::http::Proxy {
             id: guest.id.clone(),
             undeclared,
             imports,
+            calls_others,
             plan,
             max_execution: guest.limits.max_execution.unwrap_or(self.defaults.max_execution),
             instances: self.instances(),

@@ -31,7 +31,7 @@ impl Callable {
         match self {
             Self::Wasm(function) => {
                 let lowered = function.mapping.lower_args(args);
-                Ok(function.call(context, lowered).await?.into())
+                Ok(function.call(within, context, lowered).await?.into())
             }
             Self::Lua(function) => {
                 let args = function.read(args)?;

@@ -1,6 +1,6 @@
 //! The steps from what an entry names to the bytes of a component: read, verified, wrapped.
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, chain};
 use crisol_engine::Digest;
 use crisol_schema::{Code, Report, Rule, Sha256Hash, SourceText};
 use crisol_wasi::{FsError, FsSource};
@@ -33,21 +33,6 @@ impl Fault {
     pub(crate) fn in_folder(self, id: &EntryId) -> Self {
         Self { folder: Some(id.clone()), ..self }
     }
-}
-
-/// An error and its sources on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    let mut text = error.to_string();
-    for cause in causes {
-        let cause = cause.to_string();
-        // Some libraries repeat a source in the message above it.
-        if !text.ends_with(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-    }
-    text
 }
 
 /// Reads the code that an entry names; its hash is not looked at.

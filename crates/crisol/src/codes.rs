@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, chain};
 use crisol_engine::{Compiled, Digest, Engine};
 use crisol_schema::{Code, Report, SourceText};
 use crisol_wasi::FsSource;
 
-use crate::code::{self, BAD_CODE, Fault, chain};
+use crate::code::{self, BAD_CODE, Fault};
 
 /// What an entry wants compiled.
 #[derive(Clone, Copy)]

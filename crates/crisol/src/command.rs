@@ -5,15 +5,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crisol_core::{Args, CallError, EntryId, Signature, Type};
-use crisol_engine::{Failure, Limits, Linked, Outgoing, Surroundings};
+use crisol_core::{Args, CallContext, CallError, Caller, EntryId, Signature, Type};
+use crisol_engine::{Failure, Funcs, Limits, Linked, Outgoing, Surroundings};
 use crisol_wasi::{Plan, Stdio};
 use crisol_wit::{Lifted, Outcome};
 
 use crate::failure::Ended;
+use crate::generation::Generation;
 
 /// A `process.wasm` entry, ready to be run.
 pub struct Command {
@@ -29,6 +30,8 @@ pub struct Command {
     pub(crate) undeclared: BTreeSet<String>,
     /// What it may ask over HTTP; nothing without `wasi.network`.
     pub(crate) outgoing: Option<Outgoing>,
+    /// The generation that it is of, where what it calls is looked up.
+    pub(crate) within: Weak<Generation>,
 }
 
 /// How a command ended.
@@ -127,7 +130,12 @@ impl Command {
         let made = self.linked.instantiate(surroundings, self.limits, deadline).await;
         ended.making = began.elapsed();
         let result = match made {
-            Ok(mut instance) => instance.call(&args, deadline).await,
+            Ok(mut instance) => {
+                if let Some(funcs) = self.funcs(deadline) {
+                    instance.lend(funcs);
+                }
+                instance.call(&args, deadline).await
+            }
             Err(failure) => Err(failure),
         };
         match result {
@@ -135,6 +143,15 @@ impl Command {
             Err(Failure::Exited(code)) => Ok(Exit::Code(code)),
             Err(failure) => Err(ended.by_failure(failure)),
         }
+    }
+
+    /// What it calls functions through. It keeps its generation for as long as it runs.
+    fn funcs(&self, deadline: Option<Instant>) -> Option<Funcs> {
+        if !self.linked.calls_others() {
+            return None;
+        }
+        let context = CallContext::new(Caller::Command).within(&self.id, deadline);
+        Some(Funcs { invoke: self.within.upgrade()?, context })
     }
 
     /// What the guest finds as its own name.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crisol_core::{CallContext, CallError, EntryId, MAX_DEPTH};
-use crisol_engine::{Linked, Val};
+use crisol_engine::{Funcs, Linked, Val};
 use crisol_pool::{Ask, Fate, Pool, Retired};
 use crisol_wasi::Plan;
 use crisol_wit::{Lifted, LowerError, Mapping, Outcome};
 
 use crate::adapter::{Instances, fate};
 use crate::failure::Ended;
+use crate::generation::Generation;
 
 /// One function, assembled: compiled, linked, pooled, limited.
 pub(crate) struct Function {
@@ -20,6 +21,8 @@ pub(crate) struct Function {
     pub(crate) mapping: Mapping,
     /// The imports that its code has and its entry does not declare, for the error of calling one.
     pub(crate) undeclared: BTreeSet<String>,
+    /// Whether its code may call other functions.
+    pub(crate) calls_others: bool,
     /// What the guest sees of the outside; the pool makes instances by the same.
     pub(crate) plan: Arc<Plan>,
     pub(crate) max_execution: Duration,
@@ -41,11 +44,13 @@ impl Function {
         Ended { id: &self.id, limit, queue, making, instances, undeclared }
     }
 
-    /// Runs one call. Lowering has been done, before anything waits; `lowered` is what came of it.
+    /// Runs one call on behalf of a generation, which is where what it calls in turn is looked up. Lowering
+    /// has been done, before anything waits; `lowered` is what came of it.
     ///
     /// The caller's task does all of it: no hop to another task or thread.
     pub(crate) async fn call(
         &self,
+        within: &Generation,
         context: CallContext,
         lowered: Result<Vec<Val>, LowerError>,
     ) -> Result<Lifted, CallError> {
@@ -73,6 +78,11 @@ impl Function {
             checked_out.await.map_err(|refused| ended.by_refusal(refused, chained()))?;
 
         let (worker, interruption) = lease.split();
+        if self.calls_others
+            && let Some(invoke) = within.invoker()
+        {
+            worker.instance.lend(Funcs { invoke, context: context.within(&self.id, deadline) });
+        }
         let running = worker.instance.call(&args, deadline);
         let running = crisol_wasi::on_behalf_of(context.id(), running);
         let Some(outcome) = interruption.race(running).await else {

@@ -35,6 +35,7 @@ pub struct Generation {
     registry: Registry,
     warnings: Problems,
     assembled: Assembled,
+    commands: Vec<Arc<Command>>,
     /// Itself, for those calls that hand it on.
     me: Weak<Generation>,
 }
@@ -44,9 +45,14 @@ impl Generation {
         number: u64,
         registry: Registry,
         warnings: Problems,
-        assembled: Assembled,
+        mut assembled: Assembled,
     ) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self { number, registry, warnings, assembled, me: me.clone() })
+        Arc::new_cyclic(|me| {
+            let commands = std::mem::take(&mut assembled.commands);
+            let within = |command| Arc::new(Command { within: me.clone(), ..command });
+            let commands = commands.into_iter().map(within).collect();
+            Self { number, registry, warnings, assembled, commands, me: me.clone() }
+        })
     }
 
     /// Which generation of its runtime this is; the first is 1.
@@ -70,7 +76,7 @@ impl Generation {
         };
         let lowered = function.mapping.lower_serialize(&args);
         drop(args);
-        let lifted = function.call(CallContext::new(Caller::Rust), lowered).await?;
+        let lifted = function.call(self, CallContext::new(Caller::Rust), lowered).await?;
         lifted.deserialize().map_err(|error| CallError::UnexpectedResult {
             id: function.id.clone(),
             source: error.into(),
@@ -88,7 +94,7 @@ impl Generation {
             Callable::Lua(function) => return function.call(self.invoker(), context, args).await,
         };
         let lowered = function.mapping.lower_args(Args::Values(args));
-        let lifted = function.call(context, lowered).await?;
+        let lifted = function.call(self, context, lowered).await?;
         Ok(lifted.to_value())
     }
 
@@ -102,7 +108,7 @@ impl Generation {
             Callable::Lua(function) => return Err(function.has_no_wave()),
         };
         let lowered = function.mapping.lower_wave(args);
-        let lifted = function.call(CallContext::new(Caller::Rust), lowered).await?;
+        let lifted = function.call(self, CallContext::new(Caller::Rust), lowered).await?;
         Ok(lifted.to_wave())
     }
 
@@ -168,7 +174,7 @@ impl Generation {
     /// The commands, in the order of their ids.
     #[must_use]
     pub fn commands(&self) -> &[Arc<Command>] {
-        &self.assembled.commands
+        &self.commands
     }
 
     /// The command that is called `name`; its id will do too.

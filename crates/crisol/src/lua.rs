@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crisol_core::{
     Args, CallContext, CallError, Caller, EntryId, Invoke, MAX_DEPTH, ResourceLimit, Spent, Value,
+    chain,
 };
 use crisol_engine::Limits;
 use crisol_lua::{Call, Entry, Failure, Level, Module, Program, Sink, State};
@@ -71,7 +72,7 @@ impl LuaFunction {
                 Failure::Method(_) => ("method", BAD_METHOD),
                 _ => ("source", BAD_CODE),
             };
-            Fault::at(field, Report::error(rule, crate::code::chain(&failure)))
+            Fault::at(field, Report::error(rule, chain(&failure)))
         })?;
         Ok(Self {
             id: id.clone(),
@@ -137,11 +138,8 @@ impl LuaFunction {
         let Some(invoke) = invoke else {
             return Err(CallError::Unavailable { id: self.id.clone() });
         };
-        let mut nested = context.nested(self.id.clone()).by(Caller::Lua);
-        if let Some(deadline) = deadline {
-            nested = nested.with_deadline(deadline);
-        }
-        let call = Call { invoke, context: nested };
+        let context = context.within(&self.id, deadline).by(Caller::Lua);
+        let call = Call { invoke, context };
         self.finish(lease, call, &args, deadline, ended).await
     }
 

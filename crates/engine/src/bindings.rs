@@ -4,13 +4,15 @@ use semver::Version;
 use wasmtime::component::Linker;
 
 use crate::config::Flavour;
+use crate::funcs;
 use crate::host::Host;
 
-/// The releases of WASI that the host implements, as its definitions carry them in their names. Guests
+/// The releases of what the host implements, WASI and functions of its own, as its definitions carry them in their names. Guests
 /// built against another version that agrees in its first two numbers link to them all the same: that is
 /// the component model's rule for versions.
-static RELEASES: [Release; 2] = [
+static RELEASES: [Release; 3] = [
     Release {
+        of: "WASI",
         version: Version::new(0, 2, 12),
         interfaces: &[
             "wasi:cli/environment",
@@ -44,7 +46,9 @@ static RELEASES: [Release; 2] = [
             "wasi:sockets/udp-create-socket",
         ],
     },
+    Release { of: "crisol:runtime", version: Version::new(0, 1, 0), interfaces: funcs::INTERFACES },
     Release {
+        of: "WASI",
         version: Version::new(0, 3, 0),
         interfaces: &[
             "wasi:cli/environment",
@@ -75,6 +79,8 @@ static RELEASES: [Release; 2] = [
 ];
 
 struct Release {
+    /// Of which it is one, for messages.
+    of: &'static str,
     version: Version,
     /// Without their version, in order.
     interfaces: &'static [&'static str],
@@ -125,9 +131,10 @@ pub(crate) fn is_asynchronous(import: &str) -> bool {
     name.starts_with("wasi:") && version.is_ok_and(|v| Release::line(&v) >= FIRST_ASYNC)
 }
 
-/// The versions of WASI that the host implements, for messages.
+/// What the host implements and in which versions, for messages.
 pub(crate) fn versions() -> String {
-    RELEASES.iter().map(|release| release.version.to_string()).collect::<Vec<_>>().join(" and ")
+    let one = |release: &Release| format!("{} {}", release.of, release.version);
+    RELEASES.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// A linker with everything the host implements that `engine` can run. Building it takes a fifth of a
@@ -139,6 +146,7 @@ pub(crate) fn everything(
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    funcs::add_to_linker(&mut linker)?;
     if flavour.concurrent {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;

@@ -1,11 +1,12 @@
 //! What a store carries: the state behind the host functions of one instance.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::funcs::Funcs;
 use crate::limits::{Limits, Meter};
 use crate::outgoing::{Hook, Outgoing};
 
@@ -36,6 +37,10 @@ pub(crate) struct Host {
     pub(crate) meter: Meter,
     /// When the call that runs now must be over.
     pub(crate) deadline: Option<Instant>,
+    /// What it may call others through; none outside of a call.
+    pub(crate) funcs: Option<Funcs>,
+    /// Time that others took of this call's polls.
+    pub(crate) away: Duration,
 }
 
 impl Host {
@@ -49,6 +54,8 @@ impl Host {
             outgoing: Hook(surroundings.outgoing),
             meter: Meter::new(limits),
             deadline: None,
+            funcs: None,
+            away: Duration::ZERO,
         }
     }
 }

@@ -6,12 +6,13 @@
 //! failure costs: the instance. After an `Err` of any kind its memory is in no known state, so a
 //! further call is refused.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::{ComponentExportIndex, Func, InstancePre, Val};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
 use crate::failure::{DeadlinePassed, Failure};
+use crate::funcs::Funcs;
 use crate::host::{Host, Surroundings};
 use crate::limits::Limits;
 use crate::link::Linked;
@@ -90,6 +91,7 @@ impl Instance {
         let results = &mut results[..usize::from(self.has_result)];
         let call = self.func.call_async(&mut self.store, args, results);
         let (called, clock) = until(deadline, call).await;
+        let clock = clock.without(self.store.data().away);
         let called = called.map_err(|why| Failure::stopped(why, &clock))?;
         called.map_err(|error| fail(error, &self.store, &clock))?;
 
@@ -111,8 +113,15 @@ impl Instance {
         begin(&mut self.store, deadline)
     }
 
+    /// What the guest calls others through during the next call: without, its `funcs` answer that there
+    /// is nothing to call through. It ends with that call.
+    pub fn lend(&mut self, funcs: Funcs) {
+        self.store.data_mut().funcs = Some(funcs);
+    }
+
     /// Ends a call that went well.
     pub(crate) fn end(&mut self) {
+        self.store.data_mut().funcs = None;
         self.spoiled = false;
     }
 
@@ -133,6 +142,7 @@ impl std::fmt::Debug for Instance {
 fn begin(store: &mut Store<Host>, deadline: Option<Instant>) -> Result<(), Failure> {
     let host = store.data_mut();
     host.deadline = deadline;
+    host.away = Duration::ZERO;
     host.meter.begin();
     store.set_epoch_deadline(TICKS_PER_TURN);
     if let Some(fuel) = store.data().meter.limits().max_fuel {

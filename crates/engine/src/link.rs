@@ -15,6 +15,7 @@ use crate::compile::Compiled;
 use crate::denied::{Offer, deny_function, deny_instance};
 use crate::engine::Base;
 use crate::exports::{self, Export, MethodError};
+use crate::funcs;
 use crate::host::Host;
 use crate::joined::{self, Joined};
 
@@ -122,7 +123,7 @@ pub enum LinkError {
         resource: String,
     },
     /// An import has another type than the host's function of that name.
-    #[error("an import does not fit this host, which implements WASI {}", bindings::versions())]
+    #[error("an import does not fit this host, which implements {}", bindings::versions())]
     Mismatch(#[source] wasmtime::Error),
     /// An engine for this kind of function could not be set up.
     #[error(transparent)]
@@ -168,6 +169,12 @@ impl Linked {
     #[must_use]
     pub fn export(&self) -> &Export {
         &self.0.export
+    }
+
+    /// Whether it may call other functions: it imports `funcs`, and that is granted.
+    #[must_use]
+    pub fn calls_others(&self) -> bool {
+        calls_others(self.imports())
     }
 
     /// Everything that the component imports, whether or not it ever calls it.
@@ -277,6 +284,11 @@ pub(crate) fn imports(base: &Base, compiled: &Compiled, profile: &Profile) -> Ve
     let ty = compiled.0.component.component_type();
     let imports = ty.imports(&base.engine);
     imports.map(|(name, item)| import(base, profile, name, &item.ty)).collect()
+}
+
+pub(crate) fn calls_others(imports: &[Import]) -> bool {
+    let mut granted = imports.iter().filter(|import| import.granted);
+    granted.any(|import| import.interface.as_deref().is_some_and(funcs::is_funcs))
 }
 
 fn is_callable(engine: &wasmtime::Engine, item: &ComponentItem) -> bool {

@@ -36,19 +36,31 @@ pub(crate) struct Clock {
     entered: Instant,
     /// Time inside all polls before it.
     running: Duration,
+    /// Time inside polls that others took.
+    away: Duration,
 }
 
 impl Clock {
     /// Where the time went, of a future that ended in its last poll just now.
     pub(crate) fn stretch(&self) -> Stretch {
         let waiting = (self.entered - self.started).saturating_sub(self.running);
-        Stretch { running: self.running + self.entered.elapsed(), waiting }
+        self.split(self.running + self.entered.elapsed(), waiting)
+    }
+
+    /// The same clock of a guest in whose polls others took time: for the guest that is waiting.
+    pub(crate) fn without(self, away: Duration) -> Self {
+        Self { away, ..self }
+    }
+
+    fn split(&self, running: Duration, waiting: Duration) -> Stretch {
+        let away = self.away.min(running);
+        Stretch { running: running - away, waiting: waiting + away }
     }
 
     /// The same of a future that still waits.
     fn so_far(&self) -> Stretch {
         let waiting = self.started.elapsed().saturating_sub(self.running);
-        Stretch { running: self.running, waiting }
+        self.split(self.running, waiting)
     }
 
     /// Where the time went, of a future that was stopped.
@@ -69,7 +81,8 @@ pub(crate) async fn until<F: Future>(
     future: F,
 ) -> (Result<F::Output, Stopped>, Clock) {
     let started = Instant::now();
-    let mut clock = Clock { started, entered: started, running: Duration::ZERO };
+    let mut clock =
+        Clock { started, entered: started, running: Duration::ZERO, away: Duration::ZERO };
     let (mut future, mut timer, mut first) = (pin!(future), None, true);
     let outcome = poll_fn(|cx| {
         // The first poll begins when the clock was read for the start.

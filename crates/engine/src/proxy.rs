@@ -124,6 +124,12 @@ impl LinkedProxy {
         &self.0.imports
     }
 
+    /// Whether it may call functions: it imports `funcs`, and that is granted.
+    #[must_use]
+    pub fn calls_others(&self) -> bool {
+        link::calls_others(&self.0.imports)
+    }
+
     /// Makes an instance; see [`Linked::instantiate`](crate::Linked::instantiate).
     ///
     /// # Errors
@@ -172,6 +178,7 @@ impl Instance {
         } else {
             until(deadline, incoming_handler::run(func, store, secure, request, answer)).await
         };
+        let clock = clock.without(self.store.data().away);
         let handled = handled.map_err(|why| Failure::stopped(why, &clock))?;
         handled.map_err(|error| instance::fail(error, &self.store, &clock))?;
         self.end();

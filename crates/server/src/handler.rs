@@ -2,9 +2,10 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use crisol_core::{CallError, CallId, EntryId};
+use crisol_core::{CallError, CallId, EntryId, Invoke};
 use crisol_transport::{Cause, Problem, Response as Answer};
 use http::{Request, Response};
 use tracing::{debug, error};
@@ -26,6 +27,12 @@ use crate::context::Context;
 pub trait Handler: Send + Sync {
     /// Answers one request.
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body>;
+
+    /// The same handler for routes whose functions are called through `invoke`, if it calls any.
+    fn calling(&self, invoke: &Arc<dyn Invoke>) -> Option<Arc<dyn Handler>> {
+        let _ = invoke;
+        None
+    }
 }
 
 impl Context {

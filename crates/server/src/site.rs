@@ -259,7 +259,7 @@ fn add(
             transport: Arc::clone(transport),
             invoke: Arc::clone(invoke),
         }),
-        Target::Handler(handler) => Arc::clone(handler),
+        Target::Handler(handler) => handler.calling(invoke).unwrap_or_else(|| Arc::clone(handler)),
     };
     let method = route.method.as_ref();
     tree.add(method, &pattern, (&route.name, index), handler).map_err(|first| {

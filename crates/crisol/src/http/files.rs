@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, chain};
 use crisol_schema::{HttpStatic, Report, Rule};
 use crisol_server::{FileOptions, Route, StaticFiles, Target};
 use http::Method;
 
 use super::Scope;
-use crate::code::chain;
 
 /// A folder that cannot be served.
 const BAD_FOLDER: Rule = Rule::new("bad-folder");

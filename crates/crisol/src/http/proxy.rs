@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use crisol_core::{BoxError, CallContext, CallError, Caller, EntryId};
-use crisol_engine::ProxyBody;
+use crisol_core::{BoxError, CallContext, CallError, Caller, EntryId, Invoke};
+use crisol_engine::{Funcs, ProxyBody};
 use crisol_pool::{Ask, Fate, Pool, Retired};
 use crisol_server::{Body, Context, Handler};
 use crisol_transport::{Cause, Problem};
@@ -30,6 +30,8 @@ pub(crate) struct Proxy {
     /// The imports that its code has and its entry does not declare.
     pub(crate) undeclared: BTreeSet<String>,
     pub(crate) imports: Vec<crisol_engine::Import>,
+    /// Whether its code may call functions.
+    pub(crate) calls_others: bool,
     pub(crate) plan: Arc<Plan>,
     pub(crate) max_execution: Duration,
     /// Instances that the engine may hold, for the error when there are no more.
@@ -38,13 +40,30 @@ pub(crate) struct Proxy {
 }
 
 /// A [`Proxy`] as what answers a route.
-pub(super) struct ProxyHandler(pub(super) Arc<Proxy>);
+pub(super) struct ProxyHandler {
+    proxy: Arc<Proxy>,
+    /// What the guest calls functions through; none before the routes are served.
+    invoke: Option<Arc<dyn Invoke>>,
+}
+
+impl ProxyHandler {
+    pub(super) fn new(proxy: Arc<Proxy>) -> Self {
+        Self { proxy, invoke: None }
+    }
+}
 
 /// The guest, running: it is over when it has returned.
 type Run = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>;
 
 #[async_trait]
 impl Handler for ProxyHandler {
+    fn calling(&self, invoke: &Arc<dyn Invoke>) -> Option<Arc<dyn Handler>> {
+        let proxy = Arc::clone(&self.proxy);
+        // Most guests call nobody.
+        let invoke = proxy.calls_others.then(|| Arc::clone(invoke));
+        Some(Arc::new(Self { proxy, invoke }))
+    }
+
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
         if !has_authority(&request) {
             let problem = Problem::new(Cause::BadRequest, "the request does not say to which host");
@@ -55,9 +74,10 @@ impl Handler for ProxyHandler {
             call = call.with_deadline(deadline);
         }
         let id = call.id();
-        match self.0.answer(&call, context.secure(), request).await {
+        let invoke = self.invoke.clone();
+        match self.proxy.answer(invoke, &call, context.secure(), request).await {
             Ok(response) => response,
-            Err(failure) => context.failure(&self.0.id, id, &failure),
+            Err(failure) => context.failure(&self.proxy.id, id, &failure),
         }
     }
 }
@@ -83,6 +103,7 @@ impl Proxy {
 
     async fn answer(
         self: &Arc<Self>,
+        invoke: Option<Arc<dyn Invoke>>,
         call: &CallContext,
         secure: bool,
         request: Request<Body>,
@@ -99,8 +120,12 @@ impl Proxy {
 
         let (sender, mut receiver) = oneshot::channel();
         let (this, id) = (Arc::clone(self), call.id());
+        let funcs = invoke.map(|invoke| Funcs { invoke, context: call.within(&self.id, deadline) });
         let run = async move {
             let (worker, interruption) = lease.split();
+            if let Some(funcs) = funcs {
+                worker.instance.lend(funcs);
+            }
             let running = worker.instance.handle(secure, request, sender, deadline);
             let running = crisol_wasi::on_behalf_of(id, running);
             let Some(outcome) = interruption.race(running).await else {

@@ -23,7 +23,7 @@ pub(super) fn route(id: &EntryId, endpoint: &HttpEndpoint, scope: &Scope<'_>) ->
 /// What answers for a function.
 fn target(func: &EntryId, scope: &Scope<'_>) -> Target {
     if let Some(proxy) = scope.assembled.proxies.get(func) {
-        return Target::Handler(Arc::new(ProxyHandler(Arc::clone(proxy))));
+        return Target::Handler(Arc::new(ProxyHandler::new(Arc::clone(proxy))));
     }
     let kind = scope.registry.get(func.as_str()).map(|entry| &entry.kind);
     let transport: Arc<dyn crisol_transport::Transport> = match kind {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, chain};
 use crisol_schema::{HttpRouter, HttpService, Kind, ListenAddr, Parent, Problems, Report, Rule};
 use crisol_server::{Route, RouteError, Router, Service, Target, Tls, TlsError};
 use crisol_transport::openapi as transport;
@@ -12,7 +12,6 @@ use http::Method;
 
 use super::{Declared, Scope, Site, Source, files, middleware, openapi, routes};
 use crate::assemble::Assembled;
-use crate::code::chain;
 
 /// A certificate or key that cannot be used.
 const BAD_TLS: Rule = Rule::new("bad-tls");

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Served {
     pub(crate) runtime: Runtime,
     pub(crate) addr: SocketAddr,
-    _serving: Serving,
+    serving: Serving,
 }
 
 impl Served {
@@ -38,7 +38,7 @@ impl Served {
         let options = ServeOptions::default().with_listen(Some("127.0.0.1:0".parse()?));
         let serving = runtime.serve(options).await?;
         let addr = serving.listening().first().ok_or("nothing listens")?.addr;
-        Ok(Self { runtime, addr, _serving: serving })
+        Ok(Self { runtime, addr, serving })
     }
 
     /// A guest that answers HTTP itself, as the function `p` behind every method and path, with `fields` in
@@ -50,6 +50,11 @@ impl Served {
             "  - {{name: p, kind: function.wasm, fs: guests, path: /{guest}.wasm, hash: \"sha256:{hash}\", method: \"wasi:http/{method}\", transport: wasi-http, imports: [\"wasi:clocks\", \"wasi:io\"]{fields}}}\n  - {{name: e, kind: http.endpoint, method: ANY, path: \"/{{rest...}}\", func: p}}\n"
         );
         Self::start(&entries).await
+    }
+
+    /// Serves the app as it is now.
+    pub(crate) async fn refresh(&mut self) -> Tested {
+        Ok(self.serving.refresh(PATIENCE).await?)
     }
 
     /// Waits until the pool of `a:p` is as wanted. Nothing tells of a change, so it is asked for; what never

@@ -57,18 +57,15 @@ impl Ready {
     }
 }
 
+/// Scripts belong to the app, so they may know all of an error.
 fn unanswered(id: &EntryId, error: &CallError) -> Unanswered {
     let id = id.to_string();
     match error {
         CallError::Function { error, .. } => Unanswered::Function { id, error: (**error).clone() },
-        other => Unanswered::Failed { kind: other.kind().name(), message: chain(other), id },
+        other => {
+            Unanswered::Failed { kind: other.kind().name(), message: crisol_core::chain(other), id }
+        }
     }
-}
-
-/// An error with its sources: scripts belong to the app, so they may know all of it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Reads what a script asks for. The outer error is one of the script's own code.
