@@ -22,9 +22,11 @@ use crate::function::Function;
 use crate::generation::Generation;
 use crate::guest::Guest;
 use crate::imports::{self, undeclared};
+use crate::interceptor::Interceptors;
 use crate::lua::LuaFunction;
+use crate::own::Own;
 use crate::unchanged::Before;
-use crate::world::{OwnSources, World};
+use crate::world::World;
 
 /// A method that is no export of the code, or cannot be called.
 const BAD_METHOD: Rule = Rule::new("bad-method");
@@ -42,7 +44,7 @@ pub(crate) struct Assembly<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) defaults: Defaults,
     pub(crate) strict_imports: bool,
-    pub(crate) own: &'a OwnSources,
+    pub(crate) own: &'a Own,
     /// The generation whose functions are taken over where nothing has changed.
     pub(crate) before: Option<&'a Generation>,
     /// What of the registry says what the app says, when it has errors: then this is for the problems alone.
@@ -56,6 +58,8 @@ pub(crate) struct Assembled {
     pub(crate) functions: HashMap<EntryId, Callable>,
     /// What runs to its end, in the order of ids.
     pub(crate) commands: Vec<Command>,
+    /// What stands around calls.
+    pub(crate) interceptors: Interceptors,
     /// What guests see of the outside.
     pub(crate) world: World,
     /// What is served over HTTP.
@@ -135,7 +139,7 @@ impl<'a> Assembly<'a> {
             registry: self.registry,
             world: &world,
         });
-        let codes = Codes::new(self.engine, world.folders());
+        let codes = Codes::new(self.engine, world.folders(), (self.registry, &self.own.binaries));
         codes.prepare(&self.wanted(before.as_ref()));
         let sources = Sources { world: &world, closed, before, codes };
         let mut assembled = Assembled::default();
@@ -220,6 +224,9 @@ impl<'a> Assembly<'a> {
                 }
             }
         }
+        let all = &self.own.interceptors;
+        assembled.interceptors =
+            Interceptors::new(all, self.registry, &assembled, self.defaults, &mut problems);
         #[cfg(feature = "http")]
         {
             let is_whole = |kind| self.checked.is_none_or(|checked| checked.is_whole(kind));
@@ -227,6 +234,7 @@ impl<'a> Assembly<'a> {
                 registry: self.registry,
                 folders: sources.folders(),
                 closed: &sources.closed,
+                transports: &self.own.transports,
                 is_whole: HTTP.iter().all(|kind| is_whole(*kind)),
             };
             let (site, found) = crate::http::assemble(source, &assembled);
@@ -379,7 +387,7 @@ impl<'a> Assembly<'a> {
             Ok(linked) => linked,
             Err(error) => {
                 // Who may answer HTTP by itself may import more, and it is not known which this is.
-                if guest.transport == Transport::Payload
+                if *guest.transport == Transport::Payload
                     && let Ok(imports) = self.engine.imports(compiled, &profile)
                 {
                     self.compare_imports(guest, &imports, problems);

@@ -1,7 +1,7 @@
 //! Setting a runtime up: where the app is, what applies when an entry does not say.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use crisol_engine::{CodeCache, Engine, EngineConfig, EngineError, HostInterface,
 use crisol_schema::Problems;
 use crisol_wasi::{EnvSource, FsSource};
 
+use crate::interceptor::Interceptor;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
 
@@ -82,6 +83,26 @@ impl Builder {
         self
     }
 
+    /// A binary without a file on disk: `path` is relative to the app, where an `fs.directory` and the `path` of an
+    /// entry lead to. The folder need not be there. Its `hash` is the text of its [`Digest`](crate::Digest):
+    ///
+    /// ```
+    /// # let bytes = b"\0asm\x01\0\0\0".to_vec();
+    /// let entries = format!(
+    ///     "namespace: app
+    /// entries:
+    ///   - {{name: wasm, kind: fs.directory, directory: ./wasm}}
+    ///   - {{name: add, kind: function.wasm, fs: wasm, path: /add.wasm, method: add, hash: 'sha256:{}'}}
+    /// ",
+    ///     crisol::Digest::of(&bytes)
+    /// );
+    /// let builder = crisol::Runtime::builder().file("_index.yaml", entries).binary("wasm/add.wasm", bytes);
+    /// ```
+    pub fn binary(mut self, path: impl AsRef<Path>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        self.settings.own.binaries.insert(path.as_ref(), bytes.into());
+        self
+    }
+
     /// Overrides one field of one entry: `ns:entry:path=value`.
     pub fn set(mut self, text: impl Into<String>) -> Self {
         self.settings.loader = self.settings.loader.set(text);
@@ -111,6 +132,26 @@ impl Builder {
     /// for one.
     pub fn strict_imports(mut self, strict: bool) -> Self {
         self.settings.strict_imports = strict;
+        self
+    }
+
+    /// Puts an interceptor around calls, inside those that were given before; see [`Interceptor`].
+    pub fn interceptor(mut self, interceptor: impl Interceptor + 'static) -> Self {
+        self.settings.own.interceptors.push(Arc::new(interceptor));
+        self
+    }
+
+    /// A way to read requests and write responses of the program's own: what entries name as `transport: NAME`. The
+    /// names of this crate, `payload` and `wasi-http`, keep their meaning.
+    #[cfg(feature = "http")]
+    pub fn transport(
+        mut self,
+        name: impl Into<Arc<str>>,
+        transport: impl crisol_transport::Transport + 'static,
+    ) -> Self {
+        let name = name.into();
+        self.settings.loader = self.settings.loader.transport(Arc::clone(&name));
+        self.settings.own.transports.insert(name, Arc::new(transport));
         self
     }
 

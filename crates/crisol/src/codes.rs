@@ -11,10 +11,11 @@ use std::thread;
 
 use crisol_core::{EntryId, chain};
 use crisol_engine::{Compiled, Digest, Engine};
-use crisol_schema::{Code, Report, SourceText};
+use crisol_schema::{Code, Registry, Report, SourceText};
 use crisol_wasi::FsSource;
 
 use crate::code::{self, BAD_CODE, Fault};
+use crate::own::Binaries;
 
 /// What an entry wants compiled.
 #[derive(Clone, Copy)]
@@ -53,13 +54,19 @@ type Key<'a> = (Digest, Option<(Option<&'a str>, &'a str)>, bool);
 pub(crate) struct Codes<'a> {
     engine: &'a Engine,
     folders: &'a dyn FsSource,
+    /// Binaries that are no files, and the registry that says where they stand.
+    binaries: (&'a Registry, &'a Binaries),
     found: Once<Origin<'a>, Found>,
     compiled: Once<Key<'a>, Compiled>,
 }
 
 impl<'a> Codes<'a> {
-    pub(crate) fn new(engine: &'a Engine, folders: &'a dyn FsSource) -> Self {
-        Self { engine, folders, found: Once::default(), compiled: Once::default() }
+    pub(crate) fn new(
+        engine: &'a Engine,
+        folders: &'a dyn FsSource,
+        binaries: (&'a Registry, &'a Binaries),
+    ) -> Self {
+        Self { engine, folders, binaries, found: Once::default(), compiled: Once::default() }
     }
 
     /// Compiles all that is wanted, on every core. What is wrong with one is told when it is asked for, so
@@ -130,11 +137,15 @@ impl<'a> Codes<'a> {
             Code::Wasm { fs, path, .. } => Origin::File(fs, path.as_str()),
         };
         self.found.get(origin, || {
-            let bytes = code::read(code, self.folders)?;
+            let (registry, binaries) = self.binaries;
+            let bytes: Arc<[u8]> = match binaries.find(registry, code) {
+                Some(bytes) => Arc::clone(bytes),
+                None => code::read(code, self.folders)?.into(),
+            };
             let kind = crisol_wit::parse_code(&bytes).map_err(|error| {
                 Fault::at(code::field_of(code), Report::error(BAD_CODE, chain(&error)))
             });
-            Ok(Found { digest: Digest::of(&bytes), bytes: bytes.into(), kind })
+            Ok(Found { digest: Digest::of(&bytes), bytes, kind })
         })
     }
 }

@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 use crate::assemble::Assembled;
 use crate::callable::Callable;
 use crate::command::{Command, CommandNotFound};
+use crate::interceptor::{Next, Target};
 use crate::lua::LuaFunction;
 use crate::world::World;
 
@@ -70,7 +71,14 @@ impl Generation {
         id: &str,
         args: impl Serialize,
     ) -> Result<R, CallError> {
-        let function = match self.find(id)? {
+        let (id, callable) = self.find(id)?;
+        if self.is_intercepted(id) {
+            let values = callable.rust_values(&args)?;
+            drop(args);
+            let reply = self.around(id, callable, CallContext::new(Caller::Rust), values).await?;
+            return callable.rust_result(&reply);
+        }
+        let function = match callable {
             Callable::Wasm(function) => function,
             Callable::Lua(function) => return self.call_lua(function, &args).await,
         };
@@ -89,7 +97,13 @@ impl Generation {
     /// See [`CallError`].
     pub async fn call_values(&self, id: &str, args: Vec<Value>) -> Result<Value, CallError> {
         let context = CallContext::new(Caller::Rust);
-        let function = match self.find(id)? {
+        let (id, callable) = self.find(id)?;
+        if self.is_intercepted(id) {
+            let args = callable.values(Args::Values(args))?;
+            let reply = self.around(id, callable, context, args).await?;
+            return callable.rust_result(&reply);
+        }
+        let function = match callable {
             Callable::Wasm(function) => function,
             Callable::Lua(function) => return function.call(self.invoker(), context, args).await,
         };
@@ -103,7 +117,13 @@ impl Generation {
     /// # Errors
     /// See [`CallError`].
     pub async fn call_wave(&self, id: &str, args: &str) -> Result<String, CallError> {
-        let function = match self.find(id)? {
+        let (id, callable) = self.find(id)?;
+        if self.is_intercepted(id) {
+            let args = callable.wave_values(args)?;
+            let reply = self.around(id, callable, CallContext::new(Caller::Rust), args).await?;
+            return callable.wave_result(&reply);
+        }
+        let function = match callable {
             Callable::Wasm(function) => function,
             Callable::Lua(function) => return Err(function.has_no_wave()),
         };
@@ -284,11 +304,32 @@ impl Generation {
         context: CallContext,
         args: Args<'_>,
     ) -> Result<Reply, CallError> {
-        self.find(id.as_str())?.invoke(self, context, args).await
+        let (id, callable) = self.find(id.as_str())?;
+        if self.is_intercepted(id) {
+            let args = callable.values(args)?;
+            return self.around(id, callable, context, args).await;
+        }
+        callable.invoke(self, context, args).await
     }
 
-    fn find(&self, id: &str) -> Result<&Callable, CallError> {
-        self.assembled.functions.get(id).ok_or_else(|| self.not_found(id))
+    fn is_intercepted(&self, id: &EntryId) -> bool {
+        !self.assembled.interceptors.of(id).is_empty()
+    }
+
+    /// A call through everything that stands around it.
+    async fn around(
+        &self,
+        id: &EntryId,
+        callable: &Callable,
+        context: CallContext,
+        args: Vec<Value>,
+    ) -> Result<Reply, CallError> {
+        let target = Target { callable, within: self };
+        Next::new(id, self.assembled.interceptors.of(id), &target).run(context, args).await
+    }
+
+    fn find(&self, id: &str) -> Result<(&EntryId, &Callable), CallError> {
+        self.assembled.functions.get_key_value(id).ok_or_else(|| self.not_found(id))
     }
 
     #[cold]

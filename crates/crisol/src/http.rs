@@ -11,7 +11,8 @@ mod routes;
 mod serve;
 mod services;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crisol_core::EntryId;
 use crisol_schema::{ListenAddr, Problems};
@@ -48,12 +49,16 @@ impl Site {
     }
 }
 
+/// Transports of the program, by name.
+pub(crate) type Transports = HashMap<Arc<str>, Arc<dyn crisol_transport::Transport>>;
+
 /// What HTTP is assembled from, beside functions.
 pub(crate) struct Source<'a> {
     pub(crate) registry: &'a crisol_schema::Registry,
     pub(crate) folders: &'a dyn crisol_wasi::FsSource,
     /// Folder entries that cannot be opened, which was told already.
     pub(crate) closed: &'a HashSet<EntryId>,
+    pub(crate) transports: &'a Transports,
     /// Whether all entries that have to do with HTTP are as they are meant: what they are to one another is
     /// looked at then alone.
     pub(crate) is_whole: bool,
@@ -65,6 +70,7 @@ struct Scope<'a> {
     folders: &'a dyn crisol_wasi::FsSource,
     closed: &'a HashSet<EntryId>,
     assembled: &'a Assembled,
+    transports: &'a Transports,
     problems: Problems,
 }
 

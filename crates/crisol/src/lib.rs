@@ -27,7 +27,9 @@ mod guest;
 #[cfg(feature = "http")]
 mod http;
 mod imports;
+mod interceptor;
 mod lua;
+mod own;
 mod pin;
 mod reads;
 mod runtime;
@@ -41,6 +43,7 @@ pub use command::{Command, CommandNotFound, Exit};
 pub use generation::Generation;
 #[cfg(feature = "http")]
 pub use http::{Listening, ServeError, ServeOptions, Serving};
+pub use interceptor::{Interceptor, Next};
 pub use lua::Script;
 pub use pin::{PinError, Pinned, pin};
 pub use reads::Reads;
@@ -50,7 +53,7 @@ pub use crisol_core::{
     Args, BoxError, CallContext, CallError, CallId, Caller, EntryId, ErrorKind, Invoke, Namespace,
     Reply, Signature, Type, Value,
 };
-pub use crisol_engine::{Allocation, CodeCache, CodeLimits, EngineConfig, EngineError};
+pub use crisol_engine::{Allocation, CodeCache, CodeLimits, Digest, EngineConfig, EngineError};
 pub use crisol_engine::{HostCall, HostError, HostInterface, HostInterfaceError};
 pub use crisol_lua::{Failure as ScriptError, Level as LineLevel, Sink as LineSink};
 pub use crisol_pool::strategy::adaptive::{Decision, Reason};
@@ -58,5 +61,10 @@ pub use crisol_pool::{Drained, Retired, Stats};
 pub use crisol_schema::{Changes, Color, ListenAddr, Problem, Problems, Severity, json_schema};
 #[cfg(feature = "http")]
 pub use crisol_server::{StartError, Stopped};
+#[cfg(feature = "http")]
+pub use crisol_transport::{
+    BadRequest, Cause, Payload, Place as RequestPlace, Problem as HttpProblem,
+    Request as HttpRequest, Response as HttpResponse, Transport, WasiHttp,
+};
 pub use crisol_wasi::Stdio;
 pub use crisol_wasi::{Directory, EnvError, EnvSource, FsError, FsSource};

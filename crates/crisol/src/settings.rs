@@ -9,7 +9,7 @@ use crisol_schema::{App, Changes, Loader};
 use crate::assemble::Assembly;
 use crate::builder::{Checked, Defaults, LoadError};
 use crate::generation::Generation;
-use crate::world::OwnSources;
+use crate::own::Own;
 
 /// What stays the same from generation to generation.
 #[derive(Default)]
@@ -18,7 +18,7 @@ pub(crate) struct Settings {
     pub(crate) loader: Loader,
     pub(crate) defaults: Defaults,
     pub(crate) strict_imports: bool,
-    pub(crate) own: OwnSources,
+    pub(crate) own: Own,
 }
 
 impl Settings {

@@ -5,15 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crisol_core::EntryId;
-use crisol_schema::Registry;
+use crisol_schema::{Kind, Registry};
 use crisol_wasi::{Directory, EnvError, EnvSource, Folders, FsError, FsSource, Variables};
 
-/// Sources of the embedder, asked before those of the registry.
-#[derive(Clone, Default)]
-pub(crate) struct OwnSources {
-    pub(crate) env: Option<Arc<dyn EnvSource>>,
-    pub(crate) fs: Option<Arc<dyn FsSource>>,
-}
+use crate::own::Own;
 
 pub(crate) struct World {
     /// The app's own folder, which relative paths are in.
@@ -37,12 +32,16 @@ impl World {
     pub(crate) fn open(
         registry: &Registry,
         app: Option<&Path>,
-        own: &OwnSources,
+        own: &Own,
         before: Option<&Self>,
     ) -> (Self, Vec<(EntryId, FsError)>) {
         let (opened, mut failed) = Folders::open(registry, app);
         let folders = LayeredFolders { own: own.fs.clone(), declared: opened };
-        failed.retain(|(id, _)| folders.directory(id).is_err());
+        let is_in_memory = |id: &EntryId| match registry.get(id.as_str()).map(|entry| &entry.kind) {
+            Some(Kind::Directory(folder)) => own.binaries.has_folder(&folder.directory),
+            _ => false,
+        };
+        failed.retain(|(id, _)| folders.directory(id).is_err() && !is_in_memory(id));
         let declared = Arc::new(match before {
             Some(before) => Variables::after(&before.declared, registry, app),
             None => Variables::new(registry, app),

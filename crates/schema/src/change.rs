@@ -123,7 +123,8 @@ impl Loader {
         let at = |(at, layer): (usize, &Layer)| {
             layer.indexes.iter().map(move |path| (at, path.clone())).collect::<Vec<_>>()
         };
-        let mut loading = Loading::new(&files, layers.iter().enumerate().flat_map(at));
+        let indexes = layers.iter().enumerate().flat_map(at);
+        let mut loading = Loading::new(&files, self.transports(), indexes);
         loading.read(self.namespace());
         let live = hide(&mut loading, &mut layers, &changes.removed);
         let gone = layers.iter().flat_map(|layer| layer.hidden.iter().cloned()).collect();

@@ -5,6 +5,7 @@ mod basic;
 mod fields;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crisol_core::{EntryId, Namespace};
 
@@ -52,6 +53,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) links: &'a mut Vec<Link>,
     /// Interfaces that the program which loads the app serves itself.
     pub(crate) own_interfaces: &'a BTreeSet<String>,
+    /// Transports that the program brings.
+    pub(crate) transports: &'a [Arc<str>],
     /// The index file that is being read, relative to the app.
     pub(crate) file: &'a str,
     pub(crate) namespace: Namespace,

@@ -9,7 +9,7 @@ use crate::kind::KindName;
 use crate::kinds::{
     DirectoryFields, EnvVariableFields, FunctionWasmFields, FunctionWatFields, HttpEndpointFields,
     HttpRouterFields, HttpServiceFields, HttpStaticFields, LuaFunctionFields, ProcessWasmFields,
-    StorageFileFields, StorageMemoryFields, StorageOsFields, StorageRouterFields,
+    RetryFields, StorageFileFields, StorageMemoryFields, StorageOsFields, StorageRouterFields,
     StorageStaticFields,
 };
 
@@ -24,8 +24,10 @@ pub fn json_schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let kinds: Vec<(KindName, Value)> =
         KindName::WORDS.iter().map(|&(_, kind)| (kind, fields(kind, &mut generator))).collect();
+    let retry = retry(&mut generator);
     let mut definitions = generator.take_definitions(true);
     definitions.insert("Entry".to_owned(), entry(&kinds));
+    definitions.insert("Retry".to_owned(), retry);
     for (kind, fields) in &kinds {
         definitions.insert(kind.as_str().to_owned(), fields.clone());
     }
@@ -85,6 +87,15 @@ fn fields(kind: KindName, generator: &mut SchemaGenerator) -> Value {
     if let Some(schema) = schema.as_object_mut() {
         // A kind without fields has none at all in schemars' output.
         schema.entry("properties").or_insert_with(|| json!({}));
+        schema.insert("additionalProperties".to_owned(), json!(false));
+    }
+    schema
+}
+
+/// `meta.options.retry` of functions.
+fn retry(generator: &mut SchemaGenerator) -> Value {
+    let mut schema = RetryFields::json_schema(generator).to_value();
+    if let Some(schema) = schema.as_object_mut() {
         schema.insert("additionalProperties".to_owned(), json!(false));
     }
     schema
@@ -164,6 +175,18 @@ fn meta(kind: KindName) -> Value {
                 "type": "string"
             }}
         }}}),
+        KindName::FunctionWat | KindName::FunctionWasm | KindName::FunctionLua => {
+            let retry = json!({
+                "description": "How calls that failed are made again.",
+                "anyOf": [{"$ref": "#/$defs/Retry"}, {"type": "null"}]
+            });
+            let options = json!({
+                "description": "How the function is called.",
+                "type": ["object", "null"],
+                "properties": {"retry": retry}
+            });
+            json!({"properties": {"options": options}})
+        }
         _ => json!(true),
     }
 }

@@ -8,6 +8,7 @@ mod limits;
 mod lua;
 mod middleware;
 mod pool;
+mod retry;
 mod source_text;
 mod wasi;
 
@@ -23,6 +24,7 @@ pub use limits::Limits;
 pub use lua::{LuaFunction, LuaModule};
 pub use middleware::{Cors, Middleware, RateLimit, RateLimitBy};
 pub use pool::{Pool, Strategy};
+pub use retry::{Retry, RetryOn};
 pub use source_text::SourceText;
 pub use wasi::{EnvMapping, Mount, Wasi};
 
@@ -34,6 +36,7 @@ pub(crate) use folder::DirectoryFields;
 pub(crate) use function::{FunctionWasmFields, FunctionWatFields, ProcessWasmFields};
 pub(crate) use http::{HttpEndpointFields, HttpRouterFields, HttpServiceFields, HttpStaticFields};
 pub(crate) use lua::LuaFunctionFields;
+pub(crate) use retry::RetryFields;
 
 use crate::decode::{Cx, Decode};
 use crate::kind::KindName;
@@ -114,17 +117,19 @@ pub(crate) fn read(kind: KindName, body: &Body<'_>, cx: &mut Cx<'_>) -> Option<K
     let fields = body.fields;
     Some(match kind {
         KindName::FunctionWat => {
-            let function = FunctionWatFields::decode(fields, cx)?.into_function();
+            let retry = retry::in_meta(body.meta, cx);
+            let function = FunctionWatFields::decode(fields, cx)?.into_function(retry?);
             wasi::warn_network(fields, &function.wasi, &function.imports, cx);
             Kind::Function(function)
         }
         KindName::FunctionWasm => {
-            let function = FunctionWasmFields::decode(fields, cx)?.into_function();
+            let retry = retry::in_meta(body.meta, cx);
+            let function = FunctionWasmFields::decode(fields, cx)?.into_function(retry?);
             wasi::warn_network(fields, &function.wasi, &function.imports, cx);
             Kind::Function(function)
         }
         KindName::ProcessWasm => Kind::Process(function::process(body, cx)?),
-        KindName::FunctionLua => Kind::LuaFunction(lua::read(fields, cx)?),
+        KindName::FunctionLua => Kind::LuaFunction(lua::read(body, cx)?),
         KindName::FsDirectory => Kind::Directory(folder::read(fields, cx)?),
         KindName::EnvStorageMemory
         | KindName::EnvStorageFile

@@ -36,7 +36,8 @@ pub use kind::KindName;
 pub use kinds::{
     Code, Cors, Directory, EnvMapping, EnvStorage, EnvVariable, Function, HttpEndpoint, HttpRouter,
     HttpService, HttpStatic, HttpTimeouts, Kind, Limits, LuaFunction, LuaModule, Middleware, Mount,
-    Parent, Pool, Process, RateLimit, RateLimitBy, SourceText, Strategy, Tls, Transport, Wasi,
+    Parent, Pool, Process, RateLimit, RateLimitBy, Retry, RetryOn, SourceText, Strategy, Tls,
+    Transport, Wasi,
 };
 pub use load::Loader;
 pub use pin::{Pin, PinError, pin};

@@ -42,6 +42,7 @@ pub struct Loader {
     overrides: Vec<String>,
     files: Texts,
     host_interfaces: Arc<BTreeSet<String>>,
+    transports: Vec<Arc<str>>,
     /// Whether hashes are to be written, so that bad ones are no problem.
     pinning: bool,
 }
@@ -109,6 +110,13 @@ impl Loader {
         self
     }
 
+    /// A name that `transport` of an entry may have, beside those of this crate.
+    #[must_use]
+    pub fn transport(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.transports.push(name.into());
+        self
+    }
+
     /// Reads every index file below a folder.
     ///
     /// # Errors
@@ -156,10 +164,11 @@ impl Loader {
     }
 
     /// The drafts of all index files of the one layer.
-    pub(crate) fn read<'f>(&self, layers: &'f [Files]) -> Loading<'f> {
+    pub(crate) fn read<'f>(&'f self, layers: &'f [Files]) -> Loading<'f> {
         let (indexes, unread) = layers.first().map(Files::indexes).unwrap_or_default();
         let is_empty = indexes.is_empty() && unread.is_empty();
-        let mut loading = Loading::new(layers, indexes.into_iter().map(|path| (0, path)));
+        let indexes = indexes.into_iter().map(|path| (0, path));
+        let mut loading = Loading::new(layers, &self.transports, indexes);
         if is_empty {
             let report = Report::error(Rule::NO_INDEX, "the app has no index file")
                 .help("add an `_index.yaml` with `namespace:` and `entries:`");
@@ -194,6 +203,10 @@ impl Loader {
         loading.decode();
     }
 
+    pub(crate) fn transports(&self) -> &[Arc<str>] {
+        &self.transports
+    }
+
     pub(crate) fn namespace(&self) -> Option<&Namespace> {
         self.default_namespace.as_ref()
     }
@@ -212,6 +225,7 @@ pub(crate) fn not_opened(dir: &Path, error: &std::io::Error) -> Problems {
 pub(crate) struct Loading<'f> {
     /// The files of each layer.
     layers: &'f [Files],
+    transports: &'f [Arc<str>],
     sources: Sources,
     pub(crate) sink: Sink,
     /// The index files: of which layer, and their paths.
@@ -229,10 +243,12 @@ pub(crate) struct Loading<'f> {
 impl<'f> Loading<'f> {
     pub(crate) fn new(
         layers: &'f [Files],
+        transports: &'f [Arc<str>],
         indexes: impl IntoIterator<Item = (usize, String)>,
     ) -> Self {
         Self {
             layers,
+            transports,
             sources: Sources::default(),
             sink: Sink::default(),
             indexes: indexes.into_iter().collect(),
@@ -283,6 +299,7 @@ impl<'f> Loading<'f> {
                 files,
                 links: &mut self.links,
                 own_interfaces: &self.own_interfaces,
+                transports: self.transports,
                 file: path,
                 namespace: stand_in,
                 entry: None,
@@ -328,6 +345,7 @@ impl<'f> Loading<'f> {
             files,
             links,
             own_interfaces: &self.own_interfaces,
+            transports: self.transports,
             file,
             namespace: draft.namespace.clone(),
             entry: draft.id.clone(),

@@ -133,6 +133,8 @@ fn reference(schema: &Value) -> Result<String, Box<dyn Error>> {
         let fields = definitions.get(kind).ok_or("a kind without fields")?;
         reference.section(&format!("`{kind}`"), fields)?;
     }
+    // Stands in `meta`, which no kind's own fields lead to.
+    reference.nested.push("Retry");
     let mut at = 0;
     while let Some(name) = reference.nested.get(at).copied() {
         at += 1;

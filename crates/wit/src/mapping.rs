@@ -9,7 +9,7 @@ use wasmtime::component::{Val, types::ComponentFunc};
 
 use crate::describe::{self, UnsupportedType};
 use crate::error::LowerError;
-use crate::lift::{Lifted, Outcome};
+use crate::lift::{self, Lifted, Outcome};
 use crate::lower::source::Seed;
 use crate::lower::{Run, json, rust, scalar};
 use crate::shape::{Record, Shape};
@@ -160,6 +160,37 @@ impl Mapping {
                 place: None,
                 message: "they are in a form that is not known here".to_owned(),
             }),
+        }
+    }
+
+    /// Arguments that were lowered, as values: who stands between a caller and the function sees one form of
+    /// them, whichever the caller had. Lowered again they are the same.
+    #[must_use]
+    pub fn to_values(&self, args: &[Val]) -> Vec<Value> {
+        let shapes = self.plan.params.shapes.iter().map(Some).chain(std::iter::repeat(None));
+        args.iter().zip(shapes).map(|(arg, shape)| lift::value(shape, arg)).collect()
+    }
+
+    /// What a call that succeeded gave, from what somebody between made of it; null where the function gives
+    /// nothing.
+    ///
+    /// # Errors
+    /// When it is not of the function's type.
+    pub fn lift_value(&self, value: Value) -> Result<Lifted, LowerError> {
+        let empty = Lifted::of_value(Arc::clone(&self.plan), None);
+        let Some(shape) = empty.shape() else {
+            return match value {
+                Value::Null => Ok(empty),
+                other => Err(LowerError::Source {
+                    place: None,
+                    message: format!("the function has no result, and was given {other}"),
+                }),
+            };
+        };
+        let run = Run::new(true, false);
+        match value.deserialize_any(Seed { shape, run: &run }) {
+            Ok(value) => Ok(Lifted::of_value(Arc::clone(&self.plan), Some(value))),
+            Err(error) => Err(run.into_value_error(&error)),
         }
     }
 

@@ -64,9 +64,15 @@ fn operations_of(id: &EntryId, endpoint: &HttpEndpoint, scope: &Scope<'_>) -> Ve
         })
         .collect();
     let function = scope.registry.get(endpoint.func.as_str()).map(|entry| &entry.kind);
-    let payload =
-        matches!(function, Some(Kind::Function(one)) if one.transport == Transport::Payload);
-    let binding = if payload { Binding::Payload } else { Binding::WasiHttp };
+    let binding = match function {
+        Some(Kind::Function(one)) => match one.transport {
+            Transport::Payload => Some(Binding::Payload),
+            Transport::WasiHttp => Some(Binding::WasiHttp),
+            // Nothing is known of what it takes.
+            _ => None,
+        },
+        _ => Some(Binding::WasiHttp),
+    };
     let callee = scope.assembled.functions.get(&endpoint.func);
     let signature = callee.and_then(crate::callable::Callable::signature);
     let any = endpoint.method == HttpMethod::Any;
@@ -77,7 +83,7 @@ fn operations_of(id: &EntryId, endpoint: &HttpEndpoint, scope: &Scope<'_>) -> Ve
     let one = |method: &Method| {
         let name = method.as_str().to_ascii_lowercase();
         let id = if any { format!("{id}.{name}") } else { id.to_string() };
-        let binding = signature.as_deref().map(|signature| (binding, signature));
+        let binding = binding.zip(signature.as_deref());
         let described = Described { id: &id, method, params: &params, binding };
         (name, openapi::operation(&described))
     };

@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as Wakers, Poll};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use crisol_core::{BoxError, CallContext, CallError, Caller, EntryId, Invoke};
+use crisol_core::{BoxError, CallContext, CallError, Caller, EntryId, Invoke, Reply, Value};
 use crisol_engine::{Funcs, ProxyBody};
 use crisol_pool::{Ask, Fate, Pool, Retired};
 use crisol_server::{Body, Context, Handler};
-use crisol_transport::{Cause, Problem};
+use crisol_transport::{Cause, Problem, Transport as _, WasiHttp};
 use crisol_wasi::Plan;
 use http::uri::Authority;
 use http::{Request, Response, header};
@@ -23,6 +23,7 @@ use tracing::{Instrument, Span};
 
 use crate::adapter::{Instances, fate};
 use crate::failure::Ended;
+use crate::interceptor::{Interceptor, Last, Next};
 
 /// A function that answers HTTP itself.
 pub(crate) struct Proxy {
@@ -42,13 +43,14 @@ pub(crate) struct Proxy {
 /// A [`Proxy`] as what answers a route.
 pub(super) struct ProxyHandler {
     proxy: Arc<Proxy>,
+    interceptors: Arc<[Arc<dyn Interceptor>]>,
     /// What the guest calls functions through; none before the routes are served.
     invoke: Option<Arc<dyn Invoke>>,
 }
 
 impl ProxyHandler {
-    pub(super) fn new(proxy: Arc<Proxy>) -> Self {
-        Self { proxy, invoke: None }
+    pub(super) fn new(proxy: Arc<Proxy>, interceptors: Arc<[Arc<dyn Interceptor>]>) -> Self {
+        Self { proxy, interceptors, invoke: None }
     }
 }
 
@@ -61,7 +63,8 @@ impl Handler for ProxyHandler {
         let proxy = Arc::clone(&self.proxy);
         // Most guests call nobody.
         let invoke = proxy.calls_others.then(|| Arc::clone(invoke));
-        Some(Arc::new(Self { proxy, invoke }))
+        let interceptors = Arc::clone(&self.interceptors);
+        Some(Arc::new(Self { proxy, interceptors, invoke }))
     }
 
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
@@ -74,11 +77,72 @@ impl Handler for ProxyHandler {
             call = call.with_deadline(deadline);
         }
         let id = call.id();
-        let invoke = self.invoke.clone();
-        match self.proxy.answer(invoke, &call, context.secure(), request).await {
+        let answered = if self.interceptors.is_empty() {
+            self.proxy.answer(self.invoke.clone(), &call, context.secure(), request).await
+        } else {
+            self.intercepted(call, context.secure(), request).await
+        };
+        match answered {
             Ok(response) => response,
             Err(failure) => context.failure(&self.proxy.id, id, &failure),
         }
+    }
+}
+
+impl ProxyHandler {
+    /// The response of the guest, or what an interceptor replies in its place.
+    async fn intercepted(
+        &self,
+        call: CallContext,
+        secure: bool,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, CallError> {
+        let id = &self.proxy.id;
+        let exchange = Exchange {
+            proxy: &self.proxy,
+            invoke: &self.invoke,
+            secure,
+            request: Mutex::new(Some(request)),
+            response: Mutex::new(None),
+        };
+        let reply = Next::new(id, &self.interceptors, &exchange).run(call, Vec::new()).await?;
+        if let Some(response) =
+            exchange.response.into_inner().unwrap_or_else(PoisonError::into_inner)
+        {
+            return Ok(response);
+        }
+        let answer = WasiHttp.encode(None, Ok(reply)).map_err(|problem| {
+            let inside = problem.inside().unwrap_or("the reply of an interceptor is no response");
+            CallError::UnexpectedResult { id: id.clone(), source: inside.to_owned().into() }
+        })?;
+        let mut response = Response::new(Body::from(answer.body));
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        Ok(response)
+    }
+}
+
+/// A request and its response, which are streams, on both sides of interceptors.
+struct Exchange<'a> {
+    proxy: &'a Arc<Proxy>,
+    invoke: &'a Option<Arc<dyn Invoke>>,
+    secure: bool,
+    request: Mutex<Option<Request<Body>>>,
+    response: Mutex<Option<Response<Body>>>,
+}
+
+#[async_trait]
+impl Last for Exchange<'_> {
+    async fn run(&self, context: CallContext, _: Vec<Value>) -> Result<Reply, CallError> {
+        let request = self.request.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(request) = request else {
+            let source = "its request is a stream, and an interceptor has sent it already".into();
+            return Err(CallError::Internal { id: self.proxy.id.clone(), source });
+        };
+        let response =
+            self.proxy.answer(self.invoke.clone(), &context, self.secure, request).await?;
+        *self.response.lock().unwrap_or_else(PoisonError::into_inner) = Some(response);
+        Ok(Reply::new(()))
     }
 }
 

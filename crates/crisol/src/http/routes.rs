@@ -23,14 +23,22 @@ pub(super) fn route(id: &EntryId, endpoint: &HttpEndpoint, scope: &Scope<'_>) ->
 /// What answers for a function.
 fn target(func: &EntryId, scope: &Scope<'_>) -> Target {
     if let Some(proxy) = scope.assembled.proxies.get(func) {
-        return Target::Handler(Arc::new(ProxyHandler::new(Arc::clone(proxy))));
+        let interceptors = Arc::clone(scope.assembled.interceptors.of(func));
+        return Target::Handler(Arc::new(ProxyHandler::new(Arc::clone(proxy), interceptors)));
     }
     let kind = scope.registry.get(func.as_str()).map(|entry| &entry.kind);
-    let transport: Arc<dyn crisol_transport::Transport> = match kind {
-        Some(Kind::Function(function)) if function.transport == Transport::Payload => {
-            Arc::new(Payload)
-        }
-        _ => Arc::new(WasiHttp),
+    let transport = match kind {
+        Some(Kind::Function(function)) => &function.transport,
+        _ => &Transport::WasiHttp,
+    };
+    let own = match transport {
+        Transport::Custom(name) => scope.transports.get(name).cloned(),
+        _ => None,
+    };
+    let transport: Arc<dyn crisol_transport::Transport> = match (own, transport) {
+        (Some(own), _) => own,
+        (None, Transport::Payload) => Arc::new(Payload),
+        (None, _) => Arc::new(WasiHttp),
     };
     Target::Function { id: func.clone(), transport }
 }

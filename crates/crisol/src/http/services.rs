@@ -45,9 +45,9 @@ impl Below {
 
 /// Assembles everything that is served over HTTP, with all that is wrong with it.
 pub(crate) fn assemble(source: Source<'_>, assembled: &Assembled) -> (Site, Problems) {
-    let Source { registry, folders, closed, is_whole } = source;
+    let Source { registry, folders, closed, transports, is_whole } = source;
     let problems = Problems::new();
-    let mut scope = Scope { registry, folders, closed, assembled, problems };
+    let mut scope = Scope { registry, folders, closed, assembled, transports, problems };
     let mut below = Below::default();
     for entry in registry {
         match &entry.kind {

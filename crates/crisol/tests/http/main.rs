@@ -1,6 +1,7 @@
 //! Apps served over real sockets, asked byte by byte.
 #![cfg(feature = "http")]
 
+mod embedding;
 mod funcs;
 mod lua;
 #[cfg(target_os = "linux")]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crisol::{Allocation, EngineConfig, Runtime, ServeOptions, Serving, Stats};
+use crisol::{Allocation, Builder, EngineConfig, Runtime, ServeOptions, Serving, Stats};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -27,14 +27,30 @@ impl Served {
 
     /// The same, with instances from where `allocation` says.
     pub(crate) async fn start_with(allocation: Allocation, entries: &str) -> Tested<Self> {
+        Self::built(allocation, entries, |builder| builder).await
+    }
+
+    /// The same, with what a program adds to the builder.
+    pub(crate) async fn embedded(
+        entries: &str,
+        with: impl FnOnce(Builder) -> Builder,
+    ) -> Tested<Self> {
+        Self::built(Allocation::OnDemand, entries, with).await
+    }
+
+    async fn built(
+        allocation: Allocation,
+        entries: &str,
+        with: impl FnOnce(Builder) -> Builder,
+    ) -> Tested<Self> {
         let guests = crisol_fixtures::dir();
         let header = format!(
             "namespace: a\nentries:\n  - {{name: guests, kind: fs.directory, directory: {:?}}}\n",
             guests.display().to_string()
         );
         let engine = EngineConfig { allocation, ..EngineConfig::default() };
-        let runtime =
-            Runtime::builder().file("_index.yaml", header + entries).engine(engine).load()?;
+        let builder = Runtime::builder().file("_index.yaml", header + entries).engine(engine);
+        let runtime = with(builder).load()?;
         let options = ServeOptions::default().with_listen(Some("127.0.0.1:0".parse()?));
         let serving = runtime.serve(options).await?;
         let addr = serving.listening().first().ok_or("nothing listens")?.addr;

@@ -157,16 +157,16 @@ impl<const MIN: u64, const MAX: u64> Decode for Int<MIN, MAX> {
 }
 
 /// Reads a word that must be one of a list.
-pub(crate) fn one_of<T: Copy>(
+pub(crate) fn one_of<T: Clone>(
     node: &Node,
     words: &[(&str, T)],
     rule: Rule,
     cx: &mut Cx<'_>,
 ) -> Option<T> {
-    let names: Vec<&str> = words.iter().map(|&(name, _)| name).collect();
+    let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
     let found = text(node, "text", names.first().copied().unwrap_or(""), cx)?;
-    if let Some(&(_, value)) = words.iter().find(|(name, _)| *name == found) {
-        return Some(value);
+    if let Some((_, value)) = words.iter().find(|(name, _)| *name == found) {
+        return Some(value.clone());
     }
     let message = format!("{} cannot be {}", cx.here(), quote(found));
     let help = if cx.sink.is_full() { String::new() } else { suggest::or_list(found, &names) };

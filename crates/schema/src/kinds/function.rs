@@ -1,10 +1,12 @@
 //! Functions and processes of WebAssembly.
 
+use std::sync::Arc;
+
 use crisol_core::EntryId;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Body, Limits, Pool, SourceText, Wasi};
+use super::{Body, Limits, Pool, Retry, SourceText, Wasi};
 use crate::decode::{Cx, Decode, Fields, Source, one_of, shape};
 use crate::problems::{Report, Rule};
 use crate::reference::{Folder, Ref};
@@ -35,6 +37,9 @@ pub struct Function {
     pub wasi: Wasi,
     /// What a call may use up.
     pub limits: Limits,
+    /// How calls that failed are made again, from `meta.options.retry`.
+    #[serde(skip)]
+    pub retry: Option<Retry>,
 }
 
 /// A command of WebAssembly: `process.wasm`.
@@ -85,7 +90,7 @@ pub enum Code {
 }
 
 /// How a call's input and output become arguments and results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transport {
     /// The call's values are the arguments, in order.
@@ -93,13 +98,19 @@ pub enum Transport {
     Payload,
     /// The function answers an HTTP request.
     WasiHttp,
+    /// One of the program that loads the app, by the name that [`crate::Loader::transport`] was given.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Custom(Arc<str>),
 }
 
 impl Decode for Transport {
     const EXAMPLE: &'static str = "payload";
 
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        let own = cx.transports.iter().map(|name| (&**name, Self::Custom(Arc::clone(name))));
         let words = [("payload", Self::Payload), ("wasi-http", Self::WasiHttp)];
+        let words: Vec<_> = words.into_iter().chain(own).collect();
         one_of(node, &words, Rule::UNKNOWN_VALUE, cx)
     }
 }
@@ -173,7 +184,7 @@ guest_shape! {
 }
 
 macro_rules! into_function {
-    ($fields:ident, $code:expr) => {
+    ($fields:ident, $code:expr, $retry:expr) => {
         Function {
             code: $code,
             method: $fields.method,
@@ -184,19 +195,21 @@ macro_rules! into_function {
             strict_imports: $fields.strict_imports.unwrap_or(false),
             wasi: $fields.wasi.unwrap_or_default(),
             limits: $fields.limits.unwrap_or_default(),
+            retry: $retry,
         }
     };
 }
 
 impl FunctionWatFields {
-    pub(crate) fn into_function(self) -> Function {
-        into_function!(self, Code::Wat { source: self.source.into() })
+    pub(crate) fn into_function(self, retry: Option<Retry>) -> Function {
+        into_function!(self, Code::Wat { source: self.source.into() }, retry)
     }
 }
 
 impl FunctionWasmFields {
-    pub(crate) fn into_function(self) -> Function {
-        into_function!(self, Code::Wasm { fs: self.fs.id, path: self.path, hash: self.hash })
+    pub(crate) fn into_function(self, retry: Option<Retry>) -> Function {
+        let code = Code::Wasm { fs: self.fs.id, path: self.path, hash: self.hash };
+        into_function!(self, code, retry)
     }
 }
 

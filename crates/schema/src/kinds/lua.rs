@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Limits, Pool, SourceText};
+use super::{Body, Limits, Pool, Retry, SourceText, retry};
 use crate::decode::{Cx, Decode, Source, one_of, shape};
 use crate::problems::Rule;
 use crate::values::Method;
@@ -25,6 +25,9 @@ pub struct LuaFunction {
     pub pool: Pool,
     /// What a call may use up.
     pub limits: Limits,
+    /// How calls that failed are made again, from `meta.options.retry`.
+    #[serde(skip)]
+    pub retry: Option<Retry>,
 }
 
 /// A module that a script may `require`.
@@ -72,13 +75,15 @@ shape! {
     }
 }
 
-pub(super) fn read(node: &Node, cx: &mut Cx<'_>) -> Option<LuaFunction> {
-    let fields = LuaFunctionFields::decode(node, cx)?;
+pub(super) fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<LuaFunction> {
+    let retry = retry::in_meta(body.meta, cx);
+    let fields = LuaFunctionFields::decode(body.fields, cx)?;
     Some(LuaFunction {
         source: fields.source.into(),
         method: fields.method,
         modules: fields.modules.unwrap_or_default().into_iter().collect(),
         pool: fields.pool.unwrap_or_default(),
         limits: fields.limits.unwrap_or_default(),
+        retry: retry?,
     })
 }

@@ -4,6 +4,8 @@ mod de;
 mod ser;
 mod tree;
 
+pub(crate) use tree::value;
+
 use std::sync::Arc;
 
 use crisol_core::{Reply, Value};
@@ -74,7 +76,13 @@ impl Lifted {
         }
     }
 
-    fn shape(&self) -> Option<&Shape> {
+    /// What a call that succeeded is to give: the ok side of a top-level `result`, or whatever else.
+    pub(crate) fn of_value(plan: Arc<Plan>, value: Option<Val>) -> Self {
+        let is_result = matches!(plan.result, Some(Shape::Result(_)));
+        Self { plan, side: if is_result { Side::Ok } else { Side::All }, value }
+    }
+
+    pub(crate) fn shape(&self) -> Option<&Shape> {
         match (self.side, &self.plan.result) {
             (Side::Ok, Some(Shape::Result(result))) => result.ok.as_ref(),
             (Side::Err, Some(Shape::Result(result))) => result.err.as_ref(),

@@ -88,6 +88,19 @@ impl Run {
         Ok(())
     }
 
+    /// The error of a value that is no argument.
+    #[cold]
+    pub(crate) fn into_value_error(self, source: &dyn fmt::Display) -> LowerError {
+        let mut path = self.path.into_inner();
+        path.reverse();
+        let place = Place { argument: None, path };
+        match self.failure.into_inner() {
+            Some(Failure::Whole(error)) => error,
+            Some(Failure::Value(mismatch)) => LowerError::Value { place, mismatch },
+            None => LowerError::Source { place: Some(place), message: source.to_string() },
+        }
+    }
+
     /// The error that all of this comes to.
     #[cold]
     pub(crate) fn into_error(self, params: &Record, source: &dyn fmt::Display) -> LowerError {
