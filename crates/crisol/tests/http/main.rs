@@ -4,7 +4,5 @@
 mod embedding;
 mod funcs;
 mod lua;
-#[cfg(target_os = "linux")]
-mod many;
 mod proxy;
 mod support;

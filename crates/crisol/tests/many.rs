@@ -1,9 +1,16 @@
 //! Many requests at once.
+//!
+//! A program of its own: it counts the threads of its process, in which no other test may run.
+#![cfg(all(feature = "http", target_os = "linux"))]
+
+#[path = "http/support.rs"]
+#[allow(dead_code, reason = "the other tests of HTTP use the rest")]
+mod support;
 
 use crisol::{Allocation, Retired};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::support::{Served, Tested};
+use support::{Served, Tested};
 
 const MANY: u32 = 2000;
 
