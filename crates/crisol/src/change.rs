@@ -120,6 +120,12 @@ fn compare(old: &Generation, new: &Generation) -> Applied {
         {
             applied.rebuilt.push(entry.id.clone());
         }
+        #[cfg(feature = "http")]
+        if let (Some(one), Some(two)) = (old.proxy(&entry.id), new.proxy(&entry.id))
+            && !Arc::ptr_eq(&one, &two)
+        {
+            applied.rebuilt.push(entry.id.clone());
+        }
     }
     let gone =
         old.registry().iter().filter(|entry| new.registry().get(entry.id.as_str()).is_none());

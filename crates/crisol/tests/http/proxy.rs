@@ -1,6 +1,6 @@
 //! Components that answer HTTP themselves, by WASI 0.2 and by 0.3: the same requests to both.
 
-use crisol::{Retired, Stats};
+use crisol::{Changes, Retired, Stats};
 
 use crate::support::{Served, Tested};
 
@@ -239,6 +239,23 @@ async fn an_instance_answers_as_many_requests_as_it_may() -> Tested {
         }
         served.until("both are worn", |stats| stats.retired_for(Retired::Worn) == 2).await?;
         assert_eq!(served.runtime.stats("a:p").ok_or("no stats")?.created, 2, "{guest}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_change_tells_that_one_was_made_anew() -> Tested {
+    let served = Served::proxy("proxy", "").await?;
+    let hash = crisol_fixtures::sha256("proxy");
+    let entry = format!(
+        "{{name: p, kind: function.wasm, fs: guests, path: /proxy.wasm, hash: \"sha256:{hash}\", method: \"wasi:http/incoming-handler\", transport: wasi-http, imports: [\"wasi:clocks\", \"wasi:io\"], limits: {{max_execution_ms: 5000}}}}"
+    );
+    let other = "{name: v, kind: env.storage.memory}";
+    for (entry, rebuilt) in [(entry.as_str(), vec!["a:p"]), (other, vec![])] {
+        let changes = Changes::new().put(format!("namespace: a\nentries: [{entry}]\n"));
+        let applied = served.runtime.apply(changes).await?;
+        let ids: Vec<_> = applied.rebuilt.iter().map(crisol::EntryId::as_str).collect();
+        assert_eq!(ids, rebuilt);
     }
     Ok(())
 }
