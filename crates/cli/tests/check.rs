@@ -16,6 +16,8 @@ fn listed(run: &Run) -> Tested<Vec<String>> {
             ["severity", "rule", "file", "entry", "field"].map(|name| text(&one[name]));
         format!("{file}:{} {severity}[{rule}] {entry} {field}", one["line"])
     };
+    let helpless: Vec<_> = problems.iter().filter(|one| one["help"].is_null()).collect();
+    assert!(helpless.is_empty(), "no help: {helpless:#?}");
     Ok(problems.iter().map(one).collect())
 }
 
@@ -125,6 +127,8 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
            |
         24 |     method: comput
            |             ^^^^^^ in `myns:method`
+           |
+           = help: name one of its exports
 
         error[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`, `wasi:io/poll@0.2.6`, `wasi:io/streams@0.2.6`, `wasi:cli/environment@0.2.6`, `wasi:cli/exit@0.2.6`, `wasi:cli/stdin@0.2.6`, `wasi:cli/stdout@0.2.6`, `wasi:cli/stderr@0.2.6`, `wasi:cli/terminal-stdin@0.2.6`, `wasi:cli/terminal-stdout@0.2.6`, `wasi:cli/terminal-stderr@0.2.6`
           --> _index.yaml:26:11
@@ -155,6 +159,8 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
            |
         37 |     method: comput
            |             ^^^^^^ in `myns:all`
+           |
+           = help: name one of its exports
 
         error[unknown-field]: `function.wasm` has no field `pol`
           --> _index.yaml:38:5

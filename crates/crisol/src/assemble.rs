@@ -130,7 +130,8 @@ impl<'a> Assembly<'a> {
         let before = self.before.map(Generation::world);
         let (world, failed) = World::open(self.registry, app, self.own, before);
         for (id, error) in &failed {
-            let report = Report::error(BAD_FOLDER, chain(error));
+            let help = "name a folder that is there and can be read, or set `auto_init: true`";
+            let report = Report::error(BAD_FOLDER, chain(error)).help(help);
             problems.at(self.registry, id, "directory", report);
         }
         let closed = failed.into_iter().map(|(id, _)| id).collect();
@@ -430,7 +431,8 @@ fn config(pool: &crisol_schema::Pool) -> Result<crisol_pool::Config, Fault> {
 fn plan(guest: &Guest<'_>, sources: &Sources<'_>) -> Result<Plan, Fault> {
     let (env, folders) = (sources.env(), sources.folders());
     crisol_wasi::resolve(guest.wasi, guest.id, env, folders).map_err(|error| {
-        let fault = Fault::at("wasi", Report::error(BAD_FOLDER, chain(&error)));
+        let help = "mount a folder that is there and can be read";
+        let fault = Fault::at("wasi", Report::error(BAD_FOLDER, chain(&error)).help(help));
         match error {
             PlanError::Mount { fs, .. } => fault.in_folder(&fs),
             _ => fault,
@@ -439,9 +441,12 @@ fn plan(guest: &Guest<'_>, sources: &Sources<'_>) -> Result<Plan, Fault> {
 }
 
 fn link_fault(error: LinkError) -> Fault {
-    let (field, rule) = match error {
-        LinkError::Method(_) | LinkError::Signature { .. } => ("method", BAD_METHOD),
-        _ => ("imports", BAD_CODE),
+    let (field, rule, help) = match error {
+        LinkError::Method(_) => ("method", BAD_METHOD, "name one of its exports"),
+        LinkError::Signature { .. } => {
+            ("method", BAD_METHOD, "name an export that takes and gives plain values")
+        }
+        _ => ("imports", BAD_CODE, "build the code for interfaces that this host has"),
     };
-    Fault::at(field, Report::error(rule, chain(&error)))
+    Fault::at(field, Report::error(rule, chain(&error)).help(help))
 }

@@ -12,6 +12,8 @@ pub(crate) const MAX_CODE_BYTES: u64 = 512 << 20;
 pub(crate) const WRONG_HASH: Rule = Rule::new("wrong-hash");
 /// A file that is missing, unreadable or too large.
 const BAD_FILE: Rule = Rule::new("bad-file");
+/// What to do about a file that is not code.
+pub(crate) const BUILD_AGAIN: &str = "build it again as a core module or a component";
 /// Code that is not WebAssembly, or not code that runs here.
 pub(crate) const BAD_CODE: Rule = Rule::new("bad-code");
 
@@ -75,8 +77,11 @@ pub(crate) fn wrap(
     method: &str,
 ) -> Result<Vec<u8>, Fault> {
     crisol_wit::wrap(module, wit.map(SourceText::text), method).map_err(|error| {
-        let field = if wit.is_some() { "wit" } else { "method" };
-        Fault::at(field, Report::error(BAD_CODE, chain(&error)))
+        let (field, help) = match wit {
+            Some(_) => ("wit", "make `wit` and what the module exports agree"),
+            None => ("method", "name one of its exports, and say in `wit` what it takes and gives"),
+        };
+        Fault::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
     })
 }
 

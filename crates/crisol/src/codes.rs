@@ -14,7 +14,7 @@ use crisol_engine::{Compiled, Digest, Engine};
 use crisol_schema::{Code, Registry, Report, SourceText};
 use crisol_wasi::FsSource;
 
-use crate::code::{self, BAD_CODE, Fault};
+use crate::code::{self, BAD_CODE, BUILD_AGAIN, Fault};
 use crate::own::Binaries;
 
 /// What an entry wants compiled.
@@ -102,7 +102,7 @@ impl<'a> Codes<'a> {
             };
             self.engine.compile(component, wanted.fuel).map_err(|error| {
                 let field = code::field_of(wanted.code);
-                Fault::at(field, Report::error(BAD_CODE, chain(&error)))
+                Fault::at(field, Report::error(BAD_CODE, chain(&error)).help(BUILD_AGAIN))
             })
         })
     }
@@ -143,7 +143,8 @@ impl<'a> Codes<'a> {
                 None => code::read(code, self.folders)?.into(),
             };
             let kind = crisol_wit::parse_code(&bytes).map_err(|error| {
-                Fault::at(code::field_of(code), Report::error(BAD_CODE, chain(&error)))
+                let report = Report::error(BAD_CODE, chain(&error)).help(BUILD_AGAIN);
+                Fault::at(code::field_of(code), report)
             });
             Ok(Found { digest: Digest::of(&bytes), bytes, kind })
         })

@@ -68,11 +68,13 @@ impl LuaFunction {
             .with_modules(function.modules.iter().map(module))
             .with_memory(limits.max_memory_bytes);
         program.check(max_execution).map_err(|failure| {
-            let (field, rule) = match failure {
-                Failure::Method(_) => ("method", BAD_METHOD),
-                _ => ("source", BAD_CODE),
+            let (field, rule, help) = match failure {
+                Failure::Method(_) => {
+                    ("method", BAD_METHOD, "name a function of the table that the script returns")
+                }
+                _ => ("source", BAD_CODE, "make the script load: it returns a table of functions"),
             };
-            Fault::at(field, Report::error(rule, chain(&failure)))
+            Fault::at(field, Report::error(rule, chain(&failure)).help(help))
         })?;
         Ok(Self {
             id: id.clone(),

@@ -24,7 +24,8 @@ pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) ->
         Err(_) if scope.closed.contains(&files.fs) => return Vec::new(),
         Err(error) => {
             let field = if files.directory.is_some() { "directory" } else { "fs" };
-            scope.report(id, field, Report::error(BAD_FOLDER, chain(&error)));
+            let help = "name a folder that is there and can be read";
+            scope.report(id, field, Report::error(BAD_FOLDER, chain(&error)).help(help));
             return Vec::new();
         }
     };
