@@ -139,7 +139,7 @@ fn what_is_not_there_or_not_code_is_said_where_it_is_named() -> Tested {
             11 |     method: comput
                |             ^^^^^^ in `myns:f`
                |
-               = help: name one of its exports
+               = help: name an export that takes and gives values
 
             1 error and 1 warning
         "#]],

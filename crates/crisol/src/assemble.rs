@@ -442,9 +442,8 @@ fn plan(guest: &Guest<'_>, sources: &Sources<'_>) -> Result<Plan, Fault> {
 
 fn link_fault(error: LinkError) -> Fault {
     let (field, rule, help) = match error {
-        LinkError::Method(_) => ("method", BAD_METHOD, "name one of its exports"),
-        LinkError::Signature { .. } => {
-            ("method", BAD_METHOD, "name an export that takes and gives plain values")
+        LinkError::Method(_) | LinkError::Signature { .. } => {
+            ("method", BAD_METHOD, "name an export that takes and gives values")
         }
         _ => ("imports", BAD_CODE, "build the code for interfaces that this host has"),
     };
