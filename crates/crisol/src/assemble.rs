@@ -130,8 +130,8 @@ impl<'a> Assembly<'a> {
         let before = self.before.map(Generation::world);
         let (world, failed) = World::open(self.registry, app, self.own, before);
         for (id, error) in &failed {
-            let help = "name a folder that is there and can be read, or set `auto_init: true`";
-            let report = Report::error(BAD_FOLDER, chain(error)).help(help);
+            let report =
+                Report::error(BAD_FOLDER, chain(error)).help("name a folder that can be read");
             problems.at(self.registry, id, "directory", report);
         }
         let closed = failed.into_iter().map(|(id, _)| id).collect();
