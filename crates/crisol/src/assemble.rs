@@ -130,8 +130,7 @@ impl<'a> Assembly<'a> {
         let before = self.before.map(Generation::world);
         let (world, failed) = World::open(self.registry, app, self.own, before);
         for (id, error) in &failed {
-            let report =
-                Report::error(BAD_FOLDER, chain(error)).help("name a folder that can be read");
+            let report = Report::error(BAD_FOLDER, chain(error)).help("name another folder");
             problems.at(self.registry, id, "directory", report);
         }
         let closed = failed.into_iter().map(|(id, _)| id).collect();
