@@ -366,6 +366,21 @@ async fn all_that_a_call_calls_is_of_the_generation_that_it_began_in() -> Tested
 }
 
 #[tokio::test]
+async fn an_instance_that_waits_for_its_next_call_keeps_no_generation() -> Tested {
+    let pool = ", pool: {type: static, workers: 1, max_instance_reuse: 100}";
+    let runtime = load(&(caller("json", "json", pool) + &wasm("greet", "greet", "greet", "")))?;
+    for _ in 0..3 {
+        assert!(json(&runtime, "n:greet", "[\"Ana\"]").await?.is_ok());
+        let changes = Changes::new().put(format!("namespace: n\nentries:\n{}", lua("other", "")));
+        runtime.apply(changes).await?;
+        assert_eq!(runtime.snapshot().retiring, 0);
+        runtime.apply(Changes::new().remove("n:other".parse()?)).await?;
+    }
+    assert_eq!(runtime.stats("n:json").map(|stats| stats.created), Some(1));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_command_calls_functions_too() -> Tested {
     let runtime = load(
         &(entry("process.wasm", "ask", "caller", "text", ", imports: [funcs]")
