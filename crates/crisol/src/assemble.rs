@@ -7,9 +7,9 @@ use std::sync::{Arc, Weak};
 use crisol_core::{EntryId, chain};
 use crisol_engine::{Allocation, Compiled, Engine, Import, Limits, LinkError, Linked, Profile};
 use crisol_pool::Pool;
-use crisol_schema::{Checked, Entry, Kind, Problems, Process, Registry, Report, Rule};
 #[cfg(feature = "http")]
-use crisol_schema::{KindName, Transport};
+use crisol_schema::KindName;
+use crisol_schema::{Checked, Entry, Kind, Problems, Process, Registry, Report, Rule, Transport};
 use crisol_wasi::{EnvSource, FsSource, Plan, PlanError};
 
 use crate::adapter::{self, Callee, Instances};
@@ -272,7 +272,7 @@ impl<'a> Assembly<'a> {
 
     #[cfg(not(feature = "http"))]
     /// Warns of what is read and checked, and has no effect yet.
-    fn not_served(&self, entry: &crisol_schema::Entry, field: &str, problems: &mut Problems) {
+    fn not_served(&self, entry: &Entry, field: &str, problems: &mut Problems) {
         let message =
             format!("a `{}` is checked, and not served by this version", entry.kind.name());
         problems.at(self.registry, &entry.id, field, Report::warning(Rule::NO_EFFECT, message));

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use crisol_core::{Args, BoxError, CallContext, CallError, EntryId, Reply, Value};
 use crisol_engine::Val;
-use crisol_schema::{Kind, Problems, Registry, Report, Retry, RetryOn, Rule};
+use crisol_schema::{Kind, Problems, Registry, Retry, RetryOn};
+#[cfg(feature = "http")]
+use crisol_schema::{Report, Rule};
 use crisol_wit::{Lifted, LowerError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -213,6 +215,9 @@ impl Interceptors {
         defaults: Defaults,
         problems: &mut Problems,
     ) -> Self {
+        // Only what answers HTTP by itself has something to be told.
+        #[cfg(not(feature = "http"))]
+        let _ = problems;
         let mut this = Self { all: all.into(), own: HashMap::new() };
         for entry in registry {
             let (retry, limits) = match &entry.kind {
