@@ -55,6 +55,21 @@ fn an_entry_is_read_without_the_fields_that_are_wrong() -> Tested {
     Ok(())
 }
 
+/// What is wrong with one of two is not wrong with the other.
+#[test]
+fn entries_with_one_id_are_each_read_for_themselves() -> Tested {
+    let checked = check(
+        "  - {name: g, kind: function.wat, source: (module), method: h, limits: {max_execution_ms: soon}}\n  - {name: g, kind: function.wat, source: file://missing.wat, method: f}\n",
+    );
+    let id = "a:g".parse()?;
+    assert!(checked.registry.get("a:g").is_some(), "{}", checked.problems);
+    for (field, is_read) in [("source", true), ("method", true), ("limits", false)] {
+        assert_eq!(checked.is_read(&id, field), is_read, "{field}");
+    }
+    assert_eq!(rules(&checked), ["wrong-type", "duplicate-id", "bad-source"]);
+    Ok(())
+}
+
 /// From a folder that cannot be read to whatever cannot be without it.
 #[test]
 fn what_leads_to_an_entry_that_cannot_be_read_is_left_out() -> Tested {
