@@ -20,18 +20,14 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crisol::Reads;
+use crisol::{MAX_FOLDERS, Reads, is_index_file, is_searched_folder};
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-/// Names of index files.
-const INDEX: [&str; 3] = ["_index.yaml", "_index.yml", "_index.json"];
 /// What apps are made of.
 const EXTENSIONS: [&str; 8] = ["wat", "wasm", "wit", "lua", "pem", "crt", "cer", "key"];
-/// How deep folders are searched for index files.
-const MAX_FOLDERS: usize = 64;
 /// How many links one path may lead over, as on Linux.
 const MAX_LINKS: usize = 40;
 /// Nothing happens for this long when somebody has finished saving.
@@ -159,7 +155,7 @@ impl Interest {
         if !above.iter().all(is_searched) {
             return false;
         }
-        if INDEX.iter().any(|index| name == *index) {
+        if name.to_str().is_some_and(is_index_file) {
             return true;
         }
         if self.written.iter().any(|folder| path.starts_with(folder)) {
@@ -190,9 +186,9 @@ impl Interest {
     }
 }
 
-/// Hidden folders and installed packages are none of the app.
+/// Whether the app looks for index files in a folder of this name.
 fn is_searched(name: &OsStr) -> bool {
-    !name.as_encoded_bytes().starts_with(b".") && name != "node_modules"
+    is_searched_folder(&name.to_string_lossy())
 }
 
 /// Every folder that may hold an index file. Links are not followed, as the app's own search does not.

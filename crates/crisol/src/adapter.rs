@@ -6,22 +6,43 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use crisol_engine::{
-    Failure, Instance, Limits, Linked, Outgoing, Reach, Surroundings, Unreachable,
+    Failure, Import, Instance, Limits, Linked, Outgoing, Reach, Surroundings, Unreachable,
 };
 use crisol_pool::strategy::{Adaptive, Lazy};
 use crisol_pool::{Config, Factory, Fate, Retired, SizeBelowWorkers, Strategy};
 use crisol_wasi::{Environment, PeerError, Peers, Plan, PlanError, Stdio};
 
 /// What there are instances of.
+#[derive(Clone)]
 pub(crate) enum Callee {
     Function(Linked),
     #[cfg(feature = "http")]
     Proxy(crisol_engine::LinkedProxy),
 }
 
+impl Callee {
+    /// Everything that the code imports.
+    pub(crate) fn imports(&self) -> &[Import] {
+        match self {
+            Self::Function(linked) => linked.imports(),
+            #[cfg(feature = "http")]
+            Self::Proxy(linked) => linked.imports(),
+        }
+    }
+
+    /// Whether it may call other functions.
+    pub(crate) fn calls_others(&self) -> bool {
+        match self {
+            Self::Function(linked) => linked.calls_others(),
+            #[cfg(feature = "http")]
+            Self::Proxy(linked) => linked.calls_others(),
+        }
+    }
+}
+
 /// Makes instances of one function.
 pub(crate) struct Instances {
-    pub(crate) linked: Callee,
+    pub(crate) callee: Callee,
     pub(crate) plan: Arc<Plan>,
     pub(crate) limits: Limits,
     /// What it may ask over HTTP; nothing without `wasi.network`.
@@ -52,7 +73,7 @@ impl Factory for Instances {
         let wasi = self.plan.build(&environment, Stdio::Log)?;
         // No deadline here: the pool bounds how long a worker may take to be made.
         let surroundings = Surroundings { wasi, outgoing: self.outgoing.clone() };
-        let instance = match &self.linked {
+        let instance = match &self.callee {
             Callee::Function(linked) => linked.instantiate(surroundings, self.limits, None).await?,
             #[cfg(feature = "http")]
             Callee::Proxy(linked) => linked.instantiate(surroundings, self.limits, None).await?,

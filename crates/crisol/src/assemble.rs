@@ -21,10 +21,13 @@ use crate::command::Command;
 use crate::function::Function;
 use crate::generation::Generation;
 use crate::guest::Guest;
+#[cfg(feature = "http")]
+use crate::http::Proxy;
 use crate::imports::{self, undeclared};
 use crate::interceptor::Interceptors;
 use crate::lua::LuaFunction;
 use crate::own::Own;
+use crate::pooled::Pooled;
 use crate::unchanged::Before;
 use crate::world::World;
 
@@ -67,7 +70,7 @@ pub(crate) struct Assembled {
     pub(crate) site: crate::http::Site,
     /// What answers HTTP by itself and cannot be called.
     #[cfg(feature = "http")]
-    pub(crate) proxies: HashMap<EntryId, Arc<crate::http::Proxy>>,
+    pub(crate) proxies: HashMap<EntryId, Arc<Proxy>>,
 }
 
 /// What an entry is assembled from beside itself.
@@ -151,7 +154,7 @@ impl<'a> Assembly<'a> {
                     if let Some(proxy) = sources.kept(&entry.id, |old| old.proxy(&entry.id))
                         && sources.codes.verify(guest.code).is_ok()
                     {
-                        self.compare_imports(&guest, &proxy.imports, &mut problems);
+                        self.compare_imports(&guest, proxy.0.callee.imports(), &mut problems);
                         assembled.proxies.insert(entry.id.clone(), proxy);
                         continue;
                     }
@@ -159,7 +162,7 @@ impl<'a> Assembly<'a> {
                         sources.kept(&entry.id, |old| old.callable(&entry.id))
                         && sources.codes.verify(guest.code).is_ok()
                     {
-                        self.compare_imports(&guest, kept.linked.imports(), &mut problems);
+                        self.compare_imports(&guest, kept.guest.callee.imports(), &mut problems);
                         assembled
                             .functions
                             .insert(entry.id.clone(), Callable::Wasm(Arc::clone(kept)));
@@ -225,8 +228,7 @@ impl<'a> Assembly<'a> {
             }
         }
         let all = &self.own.interceptors;
-        assembled.interceptors =
-            Interceptors::new(all, self.registry, &assembled, self.defaults, &mut problems);
+        assembled.interceptors = Interceptors::new(all, self.registry, &assembled, self.defaults);
         #[cfg(feature = "http")]
         {
             let is_whole = |kind| self.checked.is_none_or(|checked| checked.is_whole(kind));
@@ -286,24 +288,32 @@ impl<'a> Assembly<'a> {
         problems: &mut Problems,
     ) -> Result<Function, Fault> {
         let (linked, plan) = self.load((guest, compiled), sources, problems)?;
-        let config = config(pool)?;
-        let (plan, limits) = (Arc::new(plan), self.limits(guest.limits));
-        let outgoing = adapter::outgoing(&plan);
         let mapping = linked.mapping().clone();
-        let undeclared = undeclared(linked.imports());
-        Ok(Function {
+        let guest = self.pooled(guest, Callee::Function(linked), plan, pool)?;
+        Ok(Function { guest, mapping })
+    }
+
+    /// A linked guest behind its pool.
+    fn pooled(
+        &self,
+        guest: &Guest<'_>,
+        callee: Callee,
+        plan: Plan,
+        pool: &crisol_schema::Pool,
+    ) -> Result<Pooled, Fault> {
+        let (outgoing, plan) = (adapter::outgoing(&plan), Arc::new(plan));
+        let limits = self.limits(guest.limits);
+        let instances =
+            Instances { callee: callee.clone(), plan: Arc::clone(&plan), limits, outgoing };
+        Ok(Pooled {
             id: guest.id.clone(),
-            linked: linked.clone(),
-            mapping,
-            undeclared,
-            calls_others: linked.calls_others(),
-            plan: Arc::clone(&plan),
+            undeclared: undeclared(callee.imports()),
+            calls_others: callee.calls_others(),
+            callee,
+            plan,
             max_execution: guest.limits.max_execution.unwrap_or(self.defaults.max_execution),
             instances: self.instances(),
-            pool: Pool::new(
-                Instances { linked: Callee::Function(linked), plan, limits, outgoing },
-                config,
-            ),
+            pool: Pool::new(instances, config(pool)?),
         })
     }
 
@@ -338,7 +348,7 @@ impl<'a> Assembly<'a> {
         pool: &crisol_schema::Pool,
         sources: &Sources<'_>,
         problems: &mut Problems,
-    ) -> Result<Option<crate::http::Proxy>, Fault> {
+    ) -> Result<Option<Proxy>, Fault> {
         let method = guest.method.as_str();
         let is_proxy = self.engine.is_proxy(compiled, method);
         if !is_proxy.map_err(|error| link_fault(error.into()))? {
@@ -347,24 +357,8 @@ impl<'a> Assembly<'a> {
         let profile = self.profile(guest);
         let linked = self.engine.link_proxy(compiled, &profile, method).map_err(link_fault)?;
         self.compare_imports(guest, linked.imports(), problems);
-        let plan = Arc::new(plan(guest, sources)?);
-        let limits = self.limits(guest.limits);
-        let undeclared = undeclared(linked.imports());
-        let outgoing = adapter::outgoing(&plan);
-        let imports = linked.imports().to_vec();
-        let calls_others = linked.calls_others();
-        let linked = Callee::Proxy(linked);
-        let instances = Instances { linked, plan: Arc::clone(&plan), limits, outgoing };
-        Ok(Some(crate::http::Proxy {
-            id: guest.id.clone(),
-            undeclared,
-            imports,
-            calls_others,
-            plan,
-            max_execution: guest.limits.max_execution.unwrap_or(self.defaults.max_execution),
-            instances: self.instances(),
-            pool: Pool::new(instances, config(pool)?),
-        }))
+        let plan = plan(guest, sources)?;
+        self.pooled(guest, Callee::Proxy(linked), plan, pool).map(|guest| Some(Proxy(guest)))
     }
 
     /// Instances that the engine may hold.

@@ -1,15 +1,13 @@
 //! What an id can be called as: one case for each way in which an entry answers.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crisol_core::{Args, CallContext, CallError, Reply, Signature};
-use crisol_pool::strategy::adaptive::Decision;
-use crisol_pool::{Drained, Stats};
 
 use crate::function::Function;
 use crate::generation::Generation;
 use crate::lua::LuaFunction;
+use crate::pooled::AnyPool;
 
 /// What answers calls of an id. Shared between generations while its entry does not change.
 #[derive(Clone)]
@@ -61,32 +59,16 @@ impl Callable {
     /// Makes what its pool begins with.
     pub(crate) async fn warm(&self) -> Result<(), CallError> {
         match self {
-            Self::Wasm(function) => function.warm().await,
+            Self::Wasm(function) => function.guest.warm().await,
             Self::Lua(function) => function.warm().await,
         }
     }
 
-    /// Why its pool has as many workers as it has.
-    pub(crate) fn decisions(&self) -> Vec<Decision> {
+    /// Its pool.
+    pub(crate) fn pool(&self) -> &dyn AnyPool {
         match self {
-            Self::Wasm(function) => function.pool.decisions(),
-            Self::Lua(function) => function.pool.decisions(),
-        }
-    }
-
-    /// Takes no new calls; those inside end by themselves or are told to after `grace`.
-    pub(crate) async fn drain(&self, grace: Duration) -> Drained {
-        match self {
-            Self::Wasm(function) => function.pool.drain(grace).await,
-            Self::Lua(function) => function.pool.drain(grace).await,
-        }
-    }
-
-    /// What its pool has done so far.
-    pub(crate) fn stats(&self) -> Stats {
-        match self {
-            Self::Wasm(function) => function.pool.stats(),
-            Self::Lua(function) => function.pool.stats(),
+            Self::Wasm(function) => &*function.guest.pool,
+            Self::Lua(function) => &*function.pool,
         }
     }
 }

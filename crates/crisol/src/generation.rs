@@ -6,8 +6,7 @@
 //! not taken over with it: pools, instances, compiled code.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
@@ -25,6 +24,7 @@ use crate::callable::Callable;
 use crate::command::{Command, CommandNotFound};
 use crate::interceptor::{Next, Target};
 use crate::lua::LuaFunction;
+use crate::pooled::AnyPool;
 use crate::world::World;
 
 /// An app as it was loaded or changed at one moment, ready to be called.
@@ -86,7 +86,7 @@ impl Generation {
         drop(args);
         let lifted = function.call(self, CallContext::new(Caller::Rust), lowered).await?;
         lifted.deserialize().map_err(|error| CallError::UnexpectedResult {
-            id: function.id.clone(),
+            id: function.guest.id.clone(),
             source: error.into(),
         })
     }
@@ -141,33 +141,18 @@ impl Generation {
     /// What the pool of `id` has done so far.
     #[must_use]
     pub fn stats(&self, id: &str) -> Option<Stats> {
-        #[cfg(feature = "http")]
-        if let Some(proxy) = self.assembled.proxies.get(id) {
-            return Some(proxy.pool.stats());
-        }
-        Some(self.assembled.functions.get(id)?.stats())
+        Some(self.pool(id)?.stats())
     }
 
     /// See [`Runtime::decisions`](crate::Runtime::decisions).
     #[must_use]
     pub fn decisions(&self, id: &str) -> Option<Vec<Decision>> {
-        #[cfg(feature = "http")]
-        if let Some(proxy) = self.assembled.proxies.get(id) {
-            return Some(proxy.pool.decisions());
-        }
-        Some(self.assembled.functions.get(id)?.decisions())
+        Some(self.pool(id)?.decisions())
     }
 
     /// Drains all pools at once.
     pub(crate) async fn drain(&self, grace: Duration) -> Drained {
-        type Drain<'a> = Pin<Box<dyn Future<Output = Drained> + Send + 'a>>;
-        let functions = self.assembled.functions.values();
-        let drains = functions.map(|function| Box::pin(function.drain(grace)) as Drain<'_>);
-        #[cfg(feature = "http")]
-        let drains = drains.chain(
-            self.assembled.proxies.values().map(|p| Box::pin(p.pool.drain(grace)) as Drain<'_>),
-        );
-        let mut drains: Vec<Drain<'_>> = drains.collect();
+        let mut drains: Vec<_> = self.pools().map(|(_, pool)| pool.drain(grace)).collect();
         let mut sum = Drained::default();
         poll_fn(|cx| {
             drains.retain_mut(|drain| match drain.as_mut().poll(cx) {
@@ -181,6 +166,23 @@ impl Generation {
         })
         .await;
         sum
+    }
+
+    /// Every pool, of functions and of what answers HTTP by itself, by the id of its entry.
+    fn pools(&self) -> impl Iterator<Item = (&EntryId, &dyn AnyPool)> {
+        let functions = self.assembled.functions.iter();
+        let pools = functions.map(|(id, callable)| (id, callable.pool()));
+        #[cfg(feature = "http")]
+        let pools =
+            pools.chain(self.assembled.proxies.iter().map(|(id, proxy)| (id, proxy.pool())));
+        pools
+    }
+
+    fn pool(&self, id: &str) -> Option<&dyn AnyPool> {
+        let pool = self.assembled.functions.get(id).map(Callable::pool);
+        #[cfg(feature = "http")]
+        let pool = pool.or_else(|| self.assembled.proxies.get(id).map(|proxy| proxy.pool()));
+        pool
     }
 
     /// The ids of all functions, in order.
@@ -246,7 +248,7 @@ impl Generation {
         for (id, proxy) in &self.assembled.proxies {
             let old = before.and_then(|before| before.proxy(id));
             if !old.is_some_and(|old| Arc::ptr_eq(&old, proxy)) {
-                proxy.warm().await?;
+                proxy.0.warm().await?;
             }
         }
         Ok(())
@@ -267,10 +269,7 @@ impl Generation {
 
     /// Every function with what its pool has done, in the order of ids.
     pub(crate) fn all_stats(&self) -> Vec<(EntryId, Stats)> {
-        let stats = |(id, function): (&EntryId, &Callable)| (id.clone(), function.stats());
-        let mut all: Vec<_> = self.assembled.functions.iter().map(stats).collect();
-        #[cfg(feature = "http")]
-        all.extend(self.assembled.proxies.iter().map(|(id, p)| (id.clone(), p.pool.stats())));
+        let mut all: Vec<_> = self.pools().map(|(id, pool)| (id.clone(), pool.stats())).collect();
         all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         all
     }

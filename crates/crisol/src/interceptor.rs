@@ -1,16 +1,13 @@
 //! What stands between a caller and a function: interceptors of the program, and retrying.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use crisol_core::{Args, BoxError, CallContext, CallError, EntryId, Reply, Value};
 use crisol_engine::Val;
-use crisol_schema::{Kind, Problems, Registry, Retry, RetryOn};
-#[cfg(feature = "http")]
-use crisol_schema::{Report, Rule};
+use crisol_schema::{Kind, Registry, Retry, RetryOn};
 use crisol_wit::{Lifted, LowerError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -158,7 +155,7 @@ impl Callable {
         match self {
             Self::Wasm(function) => {
                 let lifted = lifted(function, reply)?;
-                lifted.deserialize().map_err(|error| unexpected(&function.id, error))
+                lifted.deserialize().map_err(|error| unexpected(&function.guest.id, error))
             }
             Self::Lua(function) => {
                 let value = reply.to_value().map_err(|error| unexpected(&function.id, error))?;
@@ -181,7 +178,7 @@ fn raised(
     lowered: Result<Vec<Val>, LowerError>,
 ) -> Result<Vec<Value>, CallError> {
     let invalid = |error: LowerError| CallError::InvalidInput {
-        id: function.id.clone(),
+        id: function.guest.id.clone(),
         source: error.into(),
     };
     Ok(function.mapping.to_values(&lowered.map_err(invalid)?))
@@ -189,8 +186,8 @@ fn raised(
 
 /// A reply as what the function could have given: an interceptor may have made another of it.
 fn lifted(function: &Function, reply: &Reply) -> Result<Lifted, CallError> {
-    let value = reply.to_value().map_err(|error| unexpected(&function.id, error))?;
-    function.mapping.lift_value(value).map_err(|error| unexpected(&function.id, error))
+    let value = reply.to_value().map_err(|error| unexpected(&function.guest.id, error))?;
+    function.mapping.lift_value(value).map_err(|error| unexpected(&function.guest.id, error))
 }
 
 fn unexpected(id: &EntryId, source: impl Into<BoxError>) -> CallError {
@@ -213,11 +210,7 @@ impl Interceptors {
         registry: &Registry,
         assembled: &Assembled,
         defaults: Defaults,
-        problems: &mut Problems,
     ) -> Self {
-        // Only what answers HTTP by itself has something to be told.
-        #[cfg(not(feature = "http"))]
-        let _ = problems;
         let mut this = Self { all: all.into(), own: HashMap::new() };
         for entry in registry {
             let (retry, limits) = match &entry.kind {
@@ -230,13 +223,6 @@ impl Interceptors {
                 let limit = limits.max_execution.unwrap_or(defaults.max_execution);
                 this.retry(&entry.id, retry, limit);
             }
-            #[cfg(feature = "http")]
-            if assembled.proxies.contains_key(&entry.id) {
-                let message = "`meta.options.retry` has no effect on a function that answers HTTP itself: a request \
-                               is streamed, and cannot be sent twice";
-                let report = Report::warning(Rule::NO_EFFECT, message).help("remove it");
-                problems.at(registry, &entry.id, "meta.options.retry", report);
-            }
         }
         this
     }
@@ -244,7 +230,7 @@ impl Interceptors {
     /// Repeats calls of a function. Nearest to it: other interceptors see one call, however often it is tried.
     fn retry(&mut self, id: &EntryId, retry: &Retry, max_execution: Duration) {
         let retrying: Arc<dyn Interceptor> =
-            Arc::new(Retrying { retry: retry.clone(), max_execution, seed: RandomState::new() });
+            Arc::new(Retrying { retry: retry.clone(), max_execution });
         let chain = self.all.iter().cloned().chain([retrying]).collect();
         self.own.insert(id.clone(), chain);
     }
@@ -263,7 +249,6 @@ struct Retrying {
     retry: Retry,
     /// The function's own limit, which is for all attempts together.
     max_execution: Duration,
-    seed: RandomState,
 }
 
 #[async_trait]
@@ -287,7 +272,7 @@ impl Interceptor for Retrying {
         loop {
             let outcome = next.run(context.clone(), args.clone()).await;
             let Err(error) = outcome else { return outcome };
-            let delay = self.delay(longest.min(self.retry.max_delay), attempt);
+            let delay = jittered(longest.min(self.retry.max_delay));
             let left = context.remaining(Instant::now());
             if attempt >= self.retry.max_attempts
                 || !self.repeats(&error)
@@ -314,13 +299,6 @@ impl Retrying {
         self.retry.on.contains(&on)
     }
 
-    /// Between half of a time and all of it, so that those who were refused together do not come back together.
-    fn delay(&self, longest: Duration, attempt: u32) -> Duration {
-        let half = longest / 2;
-        let nanos = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX).saturating_add(1);
-        half + Duration::from_nanos(self.seed.hash_one((Instant::now(), attempt)) % nanos)
-    }
-
     /// The deadline was the entry's own, not that of a caller.
     fn limited(&self, error: CallError) -> CallError {
         match error {
@@ -330,4 +308,11 @@ impl Retrying {
             other => other,
         }
     }
+}
+
+/// Between half of a time and all of it, so that those who were refused together do not come back together.
+fn jittered(longest: Duration) -> Duration {
+    let half = longest / 2;
+    let nanos = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX).saturating_add(1);
+    half + Duration::from_nanos(fastrand::u64(0..nanos))
 }

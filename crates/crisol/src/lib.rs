@@ -31,6 +31,7 @@ mod interceptor;
 mod lua;
 mod own;
 mod pin;
+mod pooled;
 mod reads;
 mod runtime;
 mod settings;
@@ -58,7 +59,10 @@ pub use crisol_engine::{HostCall, HostError, HostInterface, HostInterfaceError};
 pub use crisol_lua::{Failure as ScriptError, Level as LineLevel, Sink as LineSink};
 pub use crisol_pool::strategy::adaptive::{Decision, Reason};
 pub use crisol_pool::{Drained, Retired, Stats};
-pub use crisol_schema::{Changes, Color, ListenAddr, Problem, Problems, Severity, json_schema};
+pub use crisol_schema::{
+    Changes, Color, ListenAddr, MAX_FOLDERS, Problem, Problems, Severity, is_index_file,
+    is_searched_folder, json_schema,
+};
 #[cfg(feature = "http")]
 pub use crisol_server::{StartError, Stopped};
 #[cfg(feature = "http")]

@@ -14,6 +14,7 @@ use crisol_schema::{LuaModule, Report, Rule};
 use crisol_wasi::GUEST_LOG;
 
 use crate::code::{BAD_CODE, Fault};
+use crate::pooled::Until;
 use crate::runtime::Runtime;
 
 /// A method that the script does not return.
@@ -123,9 +124,7 @@ impl LuaFunction {
         context: CallContext,
         args: Vec<Value>,
     ) -> Result<Value, CallError> {
-        let own = Instant::now().checked_add(self.max_execution);
-        let deadline = [own, context.deadline()].into_iter().flatten().min();
-        let limit = (deadline == own).then_some(self.max_execution);
+        let Until { deadline, limit } = Until::of(self.max_execution, &context);
         let chain = context.chain();
         if chain.depth() > MAX_DEPTH {
             return Err(CallError::TooDeep { id: self.id.clone(), allowed: MAX_DEPTH });

@@ -90,18 +90,27 @@ struct Release {
 const FIRST_ASYNC: (u64, u64) = (0, 3);
 
 impl Release {
-    fn line(version: &Version) -> (u64, u64) {
-        (version.major, version.minor)
-    }
-
     fn serves(&self, import: &str) -> Option<&'static str> {
         let (name, version) = import.split_once('@')?;
         let at = self.interfaces.binary_search(&name).ok()?;
         let version = Version::parse(version).ok()?;
-        let compatible =
-            version.pre.is_empty() && Self::line(&version) == Self::line(&self.version);
-        compatible.then(|| self.interfaces[at])
+        is_compatible(&self.version, &version).then(|| self.interfaces[at])
     }
+}
+
+/// Whether what is made for one of two versions works with the other: the rule of semantic versions, which the
+/// component model has for imports, too.
+pub(crate) fn is_compatible(one: &Version, other: &Version) -> bool {
+    fn line(version: &Version) -> (u64, u64, u64, &str) {
+        let Version { major, minor, patch, pre, .. } = version;
+        match (major, minor, pre.is_empty()) {
+            (_, _, false) => (*major, *minor, *patch, pre.as_str()),
+            (0, 0, _) => (0, 0, *patch, ""),
+            (0, _, _) => (0, *minor, 0, ""),
+            _ => (*major, 0, 0, ""),
+        }
+    }
+    line(one) == line(other)
 }
 
 /// Every interface that the host implements in some release, without its version.
@@ -128,7 +137,7 @@ pub(crate) fn definition_of(import: &str) -> Option<String> {
 pub(crate) fn is_asynchronous(import: &str) -> bool {
     let Some((name, version)) = import.split_once('@') else { return false };
     let version = Version::parse(version);
-    name.starts_with("wasi:") && version.is_ok_and(|v| Release::line(&v) >= FIRST_ASYNC)
+    name.starts_with("wasi:") && version.is_ok_and(|v| (v.major, v.minor) >= FIRST_ASYNC)
 }
 
 /// What the host implements and in which versions, for messages.

@@ -3,20 +3,16 @@
 //! What a guest calls runs where the guest itself is polled, on a stack of its own: no task is started, and
 //! a chain of calls is no deeper on any stack than one of them.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::sync::Arc;
 use std::time::Instant;
 
-use std::sync::Arc;
-
-use crisol_core::{
-    Args, CallContext, CallError, EntryId, ErrorKind, Invoke, Reply, Signature, Type, Value,
-};
+use crisol_core::{Args, CallContext, CallError, EntryId, ErrorKind, Invoke, Reply, Value};
 use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
 
 use crate::failure::DeadlinePassed;
 use crate::host::Host;
+use crate::metered::timed;
 
 mod ours;
 mod wippy;
@@ -59,7 +55,6 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 struct Outward {
     id: EntryId,
     funcs: Funcs,
-    signature: Option<Arc<Signature>>,
 }
 
 impl Outward {
@@ -86,48 +81,20 @@ impl Outward {
         let id: EntryId = target.parse().map_err(|error| {
             Unanswered::Here(ErrorKind::InvalidInput, format!("the target: {error}"))
         })?;
-        let signature = funcs.invoke.signature(&id);
-        Ok(Self { id, funcs, signature })
+        Ok(Self { id, funcs })
     }
 
     /// Makes the call. A caller whose own time is over by its end is ended, so that what becomes of such
     /// a call does not depend on who of both notices first.
-    async fn call(&self, store: &mut StoreContextMut<'_, Host>, args: Args<'_>) -> Answered<Reply> {
-        let call = self.funcs.invoke.invoke(&self.id, self.funcs.context.clone(), args);
-        let outcome = away(store, call).await;
+    async fn call(self, store: &mut StoreContextMut<'_, Host>, args: Args<'_>) -> Answered<Reply> {
+        let Self { id, funcs } = self;
+        let call = funcs.invoke.invoke(&id, funcs.context, args);
+        let outcome = timed(call, |took| store.data_mut().away += took).await;
         if store.data().deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Err(wasmtime::Error::new(DeadlinePassed));
         }
         Ok(outcome.map_err(Unanswered::Call))
     }
-
-    /// The type of its only parameter.
-    fn only_parameter(&self) -> Option<&Type> {
-        match self.signature.as_deref()?.params.as_slice() {
-            [only] => Some(&only.ty),
-            _ => None,
-        }
-    }
-
-    /// The type of the value that it gives; none for one that gives nothing.
-    fn result(&self) -> Option<&Type> {
-        match self.signature.as_deref()?.result.as_ref()? {
-            Type::Result { ok, .. } => ok.as_deref(),
-            other => Some(other),
-        }
-    }
-}
-
-/// Waits for another function. The time that its guest takes is none of the caller's.
-async fn away<F: Future>(store: &mut StoreContextMut<'_, Host>, other: F) -> F::Output {
-    let mut other = pin!(other);
-    poll_fn(|cx| {
-        let began = Instant::now();
-        let poll = other.as_mut().poll(cx);
-        store.data_mut().away += began.elapsed();
-        poll
-    })
-    .await
 }
 
 impl Unanswered {
@@ -153,6 +120,13 @@ impl Unanswered {
             other => Err(other),
         }
     }
+}
+
+/// A result as JSON.
+fn written(reply: &Reply) -> Result<Vec<u8>, Unanswered> {
+    let mut text = Vec::new();
+    reply.write_json(&mut text).map_err(unwritable)?;
+    Ok(text)
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Unanswered> {

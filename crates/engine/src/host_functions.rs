@@ -16,6 +16,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasmtime::component::Val;
 
+use crate::bindings::is_compatible;
+
 mod define;
 
 /// An interface that the embedding program serves itself, with its functions.
@@ -239,7 +241,7 @@ impl HostInterface {
         bare == self.bare_name()
             && match (&self.version, version) {
                 (None, None) => true,
-                (Some(own), Some(wanted)) => line(own) == line(wanted),
+                (Some(own), Some(wanted)) => is_compatible(own, wanted),
                 _ => false,
             }
     }
@@ -292,17 +294,6 @@ impl HostInterfaces {
     /// Their names without versions.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(HostInterface::bare_name)
-    }
-}
-
-/// Versions with the same are compatible: the rules of semantic versions, which the component model has too.
-fn line(version: &Version) -> (u64, u64, u64, &str) {
-    let Version { major, minor, patch, pre, .. } = version;
-    match (major, minor, pre.is_empty()) {
-        (_, _, false) => (*major, *minor, *patch, pre.as_str()),
-        (0, 0, _) => (0, 0, *patch, ""),
-        (0, _, _) => (0, *minor, 0, ""),
-        _ => (*major, 0, 0, ""),
     }
 }
 

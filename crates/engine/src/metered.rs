@@ -100,6 +100,19 @@ pub(crate) async fn until<F: Future>(
     (outcome.await, clock)
 }
 
+/// Waits for what somebody else does, and tells how long each of its polls took: time inside the guest's own
+/// polls that is none of the guest's.
+pub(crate) async fn timed<F: Future>(other: F, mut took: impl FnMut(Duration)) -> F::Output {
+    let mut other = pin!(other);
+    poll_fn(|cx| {
+        let began = Instant::now();
+        let poll = other.as_mut().poll(cx);
+        took(began.elapsed());
+        poll
+    })
+    .await
+}
+
 /// Polls once. A panic of the host's own code must not take the caller down: what it was in the middle of
 /// is the instance, which is not used again.
 fn poll<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Stopped>> {

@@ -17,15 +17,16 @@ use crisol_core::BoxError;
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError};
 use tokio::sync::oneshot;
-use wasmtime::component::{ComponentExportIndex, InstancePre};
+use wasmtime::component::ComponentExportIndex;
 use wasmtime_wasi_http::Error as HttpError;
 
 use crate::compile::Compiled;
 use crate::engine::Engine;
 use crate::exports::{self, Export};
 use crate::failure::Failure;
-use crate::host::{Host, Surroundings};
+use crate::host::Surroundings;
 use crate::instance::{self, Instance};
+use crate::joined::{self, Joined};
 use crate::limits::Limits;
 use crate::link::{self, Import, LinkError, Profile};
 use crate::metered::until;
@@ -59,9 +60,8 @@ impl ProxyError {
 pub struct LinkedProxy(Arc<Inner>);
 
 struct Inner {
-    pre: InstancePre<Host>,
+    joined: Arc<Joined>,
     index: ComponentExportIndex,
-    imports: Vec<Import>,
     /// Keeps the code in the engine's cache.
     _code: Compiled,
 }
@@ -97,10 +97,8 @@ impl Engine {
         let (_, index) = exports::locate(component, &export)
             .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
         let profile = profile.clone().and(NEEDED.iter().map(|name| (*name).into()));
-        let mut linker = base.everything.clone();
-        let imports = link::restrict(base, &mut linker, compiled, &profile)?;
-        let pre = linker.instantiate_pre(component).map_err(LinkError::Mismatch)?;
-        Ok(LinkedProxy(Arc::new(Inner { pre, index, imports, _code: compiled.clone() })))
+        let joined = joined::join(base, compiled, &profile)?;
+        Ok(LinkedProxy(Arc::new(Inner { joined, index, _code: compiled.clone() })))
     }
 }
 
@@ -121,13 +119,13 @@ impl LinkedProxy {
     /// Everything that the component imports, whether or not it ever calls it.
     #[must_use]
     pub fn imports(&self) -> &[Import] {
-        &self.0.imports
+        &self.0.joined.imports
     }
 
     /// Whether it may call functions: it imports `funcs`, and that is granted.
     #[must_use]
     pub fn calls_others(&self) -> bool {
-        link::calls_others(&self.0.imports)
+        link::calls_others(&self.0.joined.imports)
     }
 
     /// Makes an instance; see [`Linked::instantiate`](crate::Linked::instantiate).
@@ -140,8 +138,15 @@ impl LinkedProxy {
         limits: Limits,
         deadline: Option<Instant>,
     ) -> Result<Instance, Failure> {
-        instance::make(&self.0.pre, self.0.index, false, surroundings.into(), limits, deadline)
-            .await
+        instance::make(
+            &self.0.joined.pre,
+            self.0.index,
+            false,
+            surroundings.into(),
+            limits,
+            deadline,
+        )
+        .await
     }
 }
 

@@ -76,7 +76,7 @@ impl Loader {
             loading.entries.clear();
             rest.broken.insert(None);
         }
-        let Rest { unread, broken, aliases, origins: more, .. } = rest;
+        let Rest { unread, broken, aliases, origins: more } = rest;
         let (mut registry, problems) = loading.into_registry(origins);
         registry.origins.extend(more);
         registry.aliases = aliases;
@@ -89,8 +89,6 @@ impl Loader {
 struct Rest {
     unread: HashMap<EntryId, BTreeSet<String>>,
     broken: HashSet<Option<KindName>>,
-    /// Ids that several entries have.
-    shared: HashSet<EntryId>,
     /// Ids of entries that have none, or another's.
     aliases: HashMap<EntryId, Option<EntryId>>,
     origins: HashMap<EntryId, Origin>,
@@ -107,16 +105,13 @@ impl Rest {
         for (id, field) in loading.sink.fields_with_errors() {
             self.leave_out(&id, &field);
         }
-        // Of entries with one id, nobody knows by the id which a field is wrong of: each is read for itself.
-        let seconds = drafts.iter().filter(|draft| draft.is_second);
-        self.shared = seconds.filter_map(|draft| draft.id.clone()).collect();
         let wrong: Vec<EntryId> = self.unread.keys().cloned().collect();
         for id in &wrong {
             self.read_named(id, &by_id, loading);
         }
         // What leads to an entry that is not there is left out, and so on from entry to entry.
         let mut users: HashMap<EntryId, Vec<(EntryId, String)>> = HashMap::new();
-        for link in &loading.links {
+        for link in loading.links.iter().filter(|link| !link.of_second) {
             let user = (link.from.clone(), top(&link.field).to_owned());
             users.entry(link.to.clone()).or_default().push(user);
         }
@@ -153,11 +148,7 @@ impl Rest {
     ) -> bool {
         let Some(draft) = drafts.get(id) else { return false };
         self.broken.insert(draft.kind);
-        let is_shared = self.shared.contains(id);
-        if is_shared {
-            self.unread.remove(id);
-        }
-        let is_read = self.read_without(draft, id, loading, is_shared);
+        let is_read = self.read_without(draft, id, loading, false);
         if !is_read {
             loading.entries.remove(id);
         }

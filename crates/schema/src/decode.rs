@@ -43,6 +43,8 @@ pub(crate) struct Link {
     pub(crate) span: Span,
     pub(crate) to: EntryId,
     pub(crate) want: &'static [KindName],
+    /// `from` is not the entry that this id stands for, but another of the same id.
+    pub(crate) of_second: bool,
 }
 
 /// Where the reading stands.
@@ -145,7 +147,8 @@ impl Cx<'_> {
     pub(crate) fn link(&mut self, span: Span, to: &EntryId, want: &'static [KindName]) {
         if let Some(from) = self.entry.clone() {
             let (field, to) = (self.path.clone(), to.clone());
-            self.links.push(Link { from, field, span, to, want });
+            let of_second = self.sink.is_in_second();
+            self.links.push(Link { from, field, span, to, want, of_second });
         }
     }
 }

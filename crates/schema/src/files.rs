@@ -20,10 +20,23 @@ pub(crate) const MAX_SOURCE: u64 = 32 << 20;
 /// How many bytes all files of an app may have together.
 pub(crate) const MAX_APP: u64 = 1 << 30;
 /// How deep folders are searched for index files.
-const MAX_FOLDERS: usize = 64;
+pub const MAX_FOLDERS: usize = 64;
 
 /// Names of index files.
 const INDEX: [&str; 3] = ["_index.yaml", "_index.yml", "_index.json"];
+
+/// Whether a file of this name is an index file, wherever in an app it is.
+#[must_use]
+pub fn is_index_file(name: &str) -> bool {
+    INDEX.contains(&name)
+}
+
+/// Whether a folder of this name is searched for index files: hidden ones and installed packages are none of
+/// the app.
+#[must_use]
+pub fn is_searched_folder(name: &str) -> bool {
+    !name.starts_with('.') && name != "node_modules"
+}
 
 /// Texts by their path from the app's folder.
 pub(crate) type Texts = BTreeMap<String, Arc<str>>;
@@ -187,12 +200,7 @@ fn beneath(folder: &Path, path: &str) -> Result<PathBuf, &'static str> {
 
 fn is_index(path: &str) -> bool {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-    INDEX.contains(&name) && folder.split('/').all(|part| part.is_empty() || is_searched(part))
-}
-
-/// Hidden folders and installed packages are none of the app.
-fn is_searched(folder: &str) -> bool {
-    !folder.starts_with('.') && folder != "node_modules"
+    is_index_file(name) && folder.split('/').all(|part| part.is_empty() || is_searched_folder(part))
 }
 
 fn search(dir: &Dir, path: &str, depth: usize, found: &mut Vec<String>, reports: &mut Vec<Report>) {
@@ -223,12 +231,12 @@ fn search(dir: &Dir, path: &str, depth: usize, found: &mut Vec<String>, reports:
         let full = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
         // Symlinked folders are not followed: they could lead in a ring.
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if is_folder && is_searched(&name) {
+        if is_folder && is_searched_folder(&name) {
             match entry.open_dir() {
                 Ok(inner) => search(&inner, &full, depth + 1, found, reports),
                 Err(error) => reports.push(fail(&error)),
             }
-        } else if !is_folder && INDEX.contains(&&*name) {
+        } else if !is_folder && is_index_file(&name) {
             found.push(full);
         }
     }

@@ -31,6 +31,7 @@ mod yaml;
 
 pub use change::Changes;
 pub use check::Checked;
+pub use files::{MAX_FOLDERS, is_index_file, is_searched_folder};
 pub use json_schema::json_schema;
 pub use kind::KindName;
 pub use kinds::{

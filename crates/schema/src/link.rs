@@ -89,8 +89,10 @@ fn references(all: &All<'_>, links: &[Link], sink: &mut Sink) {
             None if sink.is_full() => dangling(link),
             None => dangling(link).help(known.help(link)),
         };
+        sink.turn_to_second(link.of_second);
         sink.push(Some(link.span), Some(link.from.clone()), Some(link.field.clone()), report);
     }
+    sink.turn_to_second(false);
 }
 
 fn wanted(link: &Link) -> String {

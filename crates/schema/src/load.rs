@@ -361,6 +361,7 @@ impl<'f> Loading<'f> {
             (std::mem::take(&mut self.links), std::mem::take(&mut self.sink));
         for draft in &drafts {
             let Some(kind) = draft.kind else { continue };
+            sink.turn_to_second(draft.is_second);
             let Some(mut cx) = self.reading(draft, &mut links, &mut sink) else { continue };
             if draft.id.is_none() {
                 cx.path = format!("entries[{}]", draft.number);
@@ -372,6 +373,7 @@ impl<'f> Loading<'f> {
                 self.entries.insert(id.clone(), Entry { id, kind, meta });
             }
         }
+        sink.turn_to_second(false);
         (self.drafts, self.links, self.sink) = (drafts, links, sink);
     }
 

@@ -98,6 +98,8 @@ pub(crate) struct Sink {
     omitted_errors: usize,
     /// Fields of entries that were most likely meant by names that are none.
     misspelt: Vec<(EntryId, String)>,
+    /// What is found now is about an entry whose id another has.
+    in_second: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -106,6 +108,8 @@ struct Finding {
     span: Option<Span>,
     entry: Option<EntryId>,
     field: Option<String>,
+    /// The entry is not the one that its id stands for, but another of the same id.
+    of_second: bool,
 }
 
 impl Sink {
@@ -117,7 +121,7 @@ impl Sink {
         report: Report,
     ) {
         if self.list.len() < MAX_PROBLEMS {
-            self.list.push(Finding { report, span, entry, field });
+            self.list.push(Finding { report, span, entry, field, of_second: self.in_second });
         } else {
             self.omitted += 1;
             self.omitted_errors += usize::from(report.severity == Severity::Error);
@@ -136,14 +140,26 @@ impl Sink {
 
     /// Notes that a field of an entry stands there under another name.
     pub(crate) fn misspelt(&mut self, entry: &EntryId, field: &str) {
-        if !self.is_full() {
+        if !self.is_full() && !self.in_second {
             self.misspelt.push((entry.clone(), field.to_owned()));
         }
     }
 
-    /// The fields of entries that do not say what they should, each by the field of the entry that it is in.
+    /// Tells whether what is found from now on is about an entry whose id another has.
+    pub(crate) fn turn_to_second(&mut self, is_second: bool) {
+        self.in_second = is_second;
+    }
+
+    /// Whether what is found now is about such an entry.
+    pub(crate) fn is_in_second(&self) -> bool {
+        self.in_second
+    }
+
+    /// The fields that do not say what they should of the entries that ids stand for, each by the field of the
+    /// entry that it is in.
     pub(crate) fn fields_with_errors(&self) -> Vec<(EntryId, String)> {
-        let errors = self.list.iter().filter(|one| one.report.severity == Severity::Error);
+        let is_error = |one: &&Finding| one.report.severity == Severity::Error && !one.of_second;
+        let errors = self.list.iter().filter(is_error);
         let field = |one: &Finding| {
             let field = top(one.field.as_deref()?).to_owned();
             Some((one.entry.clone()?, field))
@@ -256,7 +272,8 @@ impl Problems {
     pub fn at(&mut self, registry: &Registry, id: &EntryId, field: &str, report: Report) {
         let span = self.has_room().then(|| registry.span_of(id, field)).flatten();
         let field = (!field.is_empty()).then(|| field.to_owned());
-        let finding = Finding { report, span, entry: registry.written(id), field };
+        let entry = registry.written(id);
+        let finding = Finding { report, span, entry, field, of_second: false };
         self.keep(Problem { finding, sources: Arc::clone(registry.sources()) });
     }
 
@@ -273,7 +290,8 @@ impl Problems {
     ) {
         let span = self.has_room().then(|| registry.span_inside(id, field, offset)).flatten();
         let field = Some(field.to_owned());
-        let finding = Finding { report, span, entry: registry.written(id), field };
+        let entry = registry.written(id);
+        let finding = Finding { report, span, entry, field, of_second: false };
         self.keep(Problem { finding, sources: Arc::clone(registry.sources()) });
     }
 

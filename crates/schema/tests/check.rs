@@ -67,6 +67,12 @@ fn entries_with_one_id_are_each_read_for_themselves() -> Tested {
         assert_eq!(checked.is_read(&id, field), is_read, "{field}");
     }
     assert_eq!(rules(&checked), ["wrong-type", "duplicate-id", "bad-source"]);
+
+    let checked = check(
+        "  - {name: d, kind: fs.directory, directory: d}\n  - {name: s, kind: http.static, path: /s, fs: d}\n  - {name: s, kind: http.static, path: /t, fs: nowhere}\n",
+    );
+    assert_eq!(rules(&checked), ["duplicate-id", "dangling-reference"]);
+    assert!(checked.is_read(&"a:s".parse()?, "fs"), "{}", checked.problems);
     Ok(())
 }
 

@@ -29,8 +29,7 @@ pub trait Handler: Send + Sync {
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body>;
 
     /// The same handler for routes whose functions are called through `invoke`, if it calls any.
-    fn calling(&self, invoke: &Arc<dyn Invoke>) -> Option<Arc<dyn Handler>> {
-        let _ = invoke;
+    fn calling(&self, _invoke: &Arc<dyn Invoke>) -> Option<Arc<dyn Handler>> {
         None
     }
 }

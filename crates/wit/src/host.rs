@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use crisol_core::{Args, Field, Signature, Type, Value};
+use crisol_core::{Signature, Type, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasmtime::component::{Val, types::ComponentFunc};
 
 use crate::describe::{self, UnsupportedType};
 use crate::error::{LiftError, LowerError};
-use crate::lift::{Arguments, tree};
-use crate::mapping::Mapping;
-use crate::shape::Record;
+use crate::lift::{self, Arguments};
+use crate::lower;
+use crate::shape::{Record, Shape};
 
 /// All that is known of one imported function before an instance exists.
 ///
@@ -28,7 +28,7 @@ pub struct HostMapping {
 
 /// What the host hands back, or one side of it: nothing, or a value of one type.
 #[derive(Debug)]
-struct Side(Option<Mapping>);
+struct Side(Option<Shape>);
 
 /// Why what guest and host say to one another does not fit: one of them was built for another type of the
 /// function.
@@ -73,53 +73,32 @@ impl std::fmt::Display for ArgumentsError<'_> {
 }
 
 impl Side {
-    fn new(name: &str, ty: Option<&Type>) -> Result<Self, UnsupportedType> {
-        let Some(ty) = ty else { return Ok(Self(None)) };
-        let only = Field { name: name.to_owned(), ty: ty.clone() };
-        Mapping::from_signature(Signature { params: vec![only], result: None })
-            .map(|mapping| Self(Some(mapping)))
-    }
-
     fn lower<T: Serialize + ?Sized>(
         &self,
         what: &'static str,
         value: &T,
     ) -> Result<Option<Val>, HostMismatch> {
-        match &self.0 {
-            Some(mapping) => one(what, mapping.lower_serialize(&(value,))),
-            None => match Value::from_serialize(value) {
-                Ok(Value::Null) => Ok(None),
-                Ok(found) => Err(HostMismatch::NotNothing { what, found }),
-                Err(error) => Err(HostMismatch::Answer {
-                    what,
-                    error: LowerError::Source { place: None, message: error.to_string() },
-                }),
-            },
-        }
+        let answer = |error| HostMismatch::Answer { what, error };
+        let Some(shape) = &self.0 else {
+            let value = Value::from_serialize(value).map_err(|error| {
+                answer(LowerError::Source { place: None, message: error.to_string() })
+            })?;
+            return nothing(what, value);
+        };
+        lower::rust_value(shape, value).map(Some).map_err(answer)
     }
 
     fn lower_value(&self, what: &'static str, value: Value) -> Result<Option<Val>, HostMismatch> {
-        match (&self.0, value) {
-            (Some(mapping), value) => one(what, mapping.lower_args(Args::Values(vec![value]))),
-            (None, Value::Null) => Ok(None),
-            (None, found) => Err(HostMismatch::NotNothing { what, found }),
-        }
+        let Some(shape) = &self.0 else { return nothing(what, value) };
+        lower::value(shape, value).map(Some).map_err(|error| HostMismatch::Answer { what, error })
     }
 }
 
-/// The only value of what was lowered as the only argument of a function.
-fn one(
-    what: &'static str,
-    lowered: Result<Vec<Val>, LowerError>,
-) -> Result<Option<Val>, HostMismatch> {
-    match lowered {
-        Ok(values) => Ok(values.into_iter().next()),
-        Err(LowerError::Value { mut place, mismatch }) => {
-            // It is no argument but what that stood for.
-            place.argument = None;
-            Err(HostMismatch::Answer { what, error: LowerError::Value { place, mismatch } })
-        }
-        Err(error) => Err(HostMismatch::Answer { what, error }),
+/// Null is the answer of a function that gives nothing.
+fn nothing(what: &'static str, found: Value) -> Result<Option<Val>, HostMismatch> {
+    match found {
+        Value::Null => Ok(None),
+        found => Err(HostMismatch::NotNothing { what, found }),
     }
 }
 
@@ -140,11 +119,13 @@ impl HostMapping {
         let signature = signature.into();
         let unknown = || UnsupportedType::Unknown { signature: signature.to_string() };
         let params = Record::new(&signature.params).ok_or_else(unknown)?;
+        let side = |ty: Option<&Type>| match ty {
+            Some(ty) => Shape::new(ty).map(|shape| Side(Some(shape))).ok_or_else(unknown),
+            None => Ok(Side(None)),
+        };
         let (answer, error) = match &signature.result {
-            Some(Type::Result { ok, err }) => {
-                (Side::new("result", ok.as_deref())?, Some(Side::new("error", err.as_deref())?))
-            }
-            result => (Side::new("result", result.as_ref())?, None),
+            Some(Type::Result { ok, err }) => (side(ok.as_deref())?, Some(side(err.as_deref())?)),
+            result => (side(result.as_ref())?, None),
         };
         Ok(Self { signature, params, answer, error })
     }
@@ -168,7 +149,7 @@ impl HostMapping {
     /// The arguments of a call as trees.
     #[must_use]
     pub fn lift_values(&self, args: &[Val]) -> Vec<Value> {
-        args.iter().enumerate().map(|(at, arg)| tree(self.params.shapes.get(at), arg)).collect()
+        lift::arguments(&self.params, args)
     }
 
     /// Lowers an answer: the value, or the ok side of a `result`. Nothing comes back for a function that

@@ -11,7 +11,7 @@ use crate::describe::{self, UnsupportedType};
 use crate::error::LowerError;
 use crate::lift::{self, Lifted, Outcome};
 use crate::lower::source::Seed;
-use crate::lower::{Run, json, rust, scalar};
+use crate::lower::{self, Run, json, rust, scalar};
 use crate::shape::{Record, Shape};
 use crate::wave;
 
@@ -167,8 +167,7 @@ impl Mapping {
     /// them, whichever the caller had. Lowered again they are the same.
     #[must_use]
     pub fn to_values(&self, args: &[Val]) -> Vec<Value> {
-        let shapes = self.plan.params.shapes.iter().map(Some).chain(std::iter::repeat(None));
-        args.iter().zip(shapes).map(|(arg, shape)| lift::value(shape, arg)).collect()
+        lift::arguments(&self.plan.params, args)
     }
 
     /// What a call that succeeded gave, from what somebody between made of it; null where the function gives
@@ -187,11 +186,8 @@ impl Mapping {
                 }),
             };
         };
-        let run = Run::new(true, false);
-        match value.deserialize_any(Seed { shape, run: &run }) {
-            Ok(value) => Ok(Lifted::of_value(Arc::clone(&self.plan), Some(value))),
-            Err(error) => Err(run.into_value_error(&error)),
-        }
+        let value = lower::value(shape, value)?;
+        Ok(Lifted::of_value(Arc::clone(&self.plan), Some(value)))
     }
 
     /// Takes what the call gave back apart: a top-level `result`'s error side is the function's error,

@@ -1,44 +1,30 @@
 //! Functions that answer HTTP themselves: pooled and limited as all are, run where the request is served.
 
-use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as Wakers, Poll};
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use crisol_core::{BoxError, CallContext, CallError, Caller, EntryId, Invoke, Reply, Value};
-use crisol_engine::{Funcs, ProxyBody};
-use crisol_pool::{Ask, Fate, Pool, Retired};
+use crisol_core::{BoxError, CallContext, CallError, Caller, Invoke, Reply, Value};
+use crisol_engine::ProxyBody;
+use crisol_pool::{Ask, Fate, Retired};
 use crisol_server::{Body, Context, Handler};
 use crisol_transport::{Cause, Problem, Transport as _, WasiHttp};
-use crisol_wasi::Plan;
 use http::uri::Authority;
 use http::{Request, Response, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
-use crate::adapter::{Instances, fate};
+use crate::adapter::fate;
 use crate::failure::Ended;
 use crate::interceptor::{Interceptor, Last, Next};
+use crate::pooled::{AnyPool, Pooled, Until};
 
 /// A function that answers HTTP itself.
-pub(crate) struct Proxy {
-    pub(crate) id: EntryId,
-    /// The imports that its code has and its entry does not declare.
-    pub(crate) undeclared: BTreeSet<String>,
-    pub(crate) imports: Vec<crisol_engine::Import>,
-    /// Whether its code may call functions.
-    pub(crate) calls_others: bool,
-    pub(crate) plan: Arc<Plan>,
-    pub(crate) max_execution: Duration,
-    /// Instances that the engine may hold, for the error when there are no more.
-    pub(crate) instances: u64,
-    pub(crate) pool: Arc<Pool<Instances>>,
-}
+pub(crate) struct Proxy(pub(crate) Pooled);
 
 /// A [`Proxy`] as what answers a route.
 pub(super) struct ProxyHandler {
@@ -60,11 +46,8 @@ type Run = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>;
 #[async_trait]
 impl Handler for ProxyHandler {
     fn calling(&self, invoke: &Arc<dyn Invoke>) -> Option<Arc<dyn Handler>> {
-        let proxy = Arc::clone(&self.proxy);
-        // Most guests call nobody.
-        let invoke = proxy.calls_others.then(|| Arc::clone(invoke));
-        let interceptors = Arc::clone(&self.interceptors);
-        Some(Arc::new(Self { proxy, interceptors, invoke }))
+        let (proxy, interceptors) = (Arc::clone(&self.proxy), Arc::clone(&self.interceptors));
+        Some(Arc::new(Self { proxy, interceptors, invoke: Some(Arc::clone(invoke)) }))
     }
 
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
@@ -84,7 +67,7 @@ impl Handler for ProxyHandler {
         };
         match answered {
             Ok(response) => response,
-            Err(failure) => context.failure(&self.proxy.id, id, &failure),
+            Err(failure) => context.failure(&self.proxy.0.id, id, &failure),
         }
     }
 }
@@ -97,7 +80,7 @@ impl ProxyHandler {
         secure: bool,
         request: Request<Body>,
     ) -> Result<Response<Body>, CallError> {
-        let id = &self.proxy.id;
+        let id = &self.proxy.0.id;
         let exchange = Exchange {
             proxy: &self.proxy,
             invoke: &self.invoke,
@@ -137,7 +120,7 @@ impl Last for Exchange<'_> {
         let request = self.request.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(request) = request else {
             let source = "its request is a stream, and an interceptor has sent it already".into();
-            return Err(CallError::Internal { id: self.proxy.id.clone(), source });
+            return Err(CallError::Internal { id: self.proxy.0.id.clone(), source });
         };
         let response =
             self.proxy.answer(self.invoke.clone(), &context, self.secure, request).await?;
@@ -153,16 +136,9 @@ fn has_authority(request: &Request<Body>) -> bool {
 }
 
 impl Proxy {
-    /// Makes the first instances, if the pool keeps any and is to begin with them.
-    pub(crate) async fn warm(&self) -> Result<(), CallError> {
-        let warmed = self.pool.warm().await;
-        warmed.map(drop).map_err(|refused| self.ended(None).by_refusal(refused, Vec::new()))
-    }
-
-    fn ended(&self, limit: Option<Duration>) -> Ended<'_> {
-        let (queue, making) = (Duration::ZERO, Duration::ZERO);
-        let (instances, undeclared) = (self.instances, &self.undeclared);
-        Ended { id: &self.id, limit, queue, making, instances, undeclared }
+    /// Its pool.
+    pub(crate) fn pool(&self) -> &dyn AnyPool {
+        &*self.0.pool
     }
 
     async fn answer(
@@ -172,33 +148,32 @@ impl Proxy {
         secure: bool,
         request: Request<Body>,
     ) -> Result<Response<Body>, CallError> {
-        // A limit beyond the clock's range is none.
-        let own = Instant::now().checked_add(self.max_execution);
-        let deadline = [own, call.deadline()].into_iter().flatten().min();
-        let limit = (deadline == own).then_some(self.max_execution);
-        let ended = self.ended(limit);
-        let environment = self.plan.environment().map_err(|error| ended.by_making(error.into()))?;
-        let ask = Ask::new().by(deadline.map(Into::into));
-        let lease = self.pool.check_out_shared(ask, |worker| worker.environment == environment);
+        let guest = &self.0;
+        let until = Until::of(guest.max_execution, call);
+        let ended = guest.ended(until.limit);
+        let environment =
+            guest.plan.environment().map_err(|error| ended.by_making(error.into()))?;
+        let ask = Ask::new().by(until.deadline.map(Into::into));
+        let lease = guest.pool.check_out_shared(ask, |worker| worker.environment == environment);
         let mut lease = lease.await.map_err(|refused| ended.by_refusal(refused, Vec::new()))?;
 
         let (sender, mut receiver) = oneshot::channel();
         let (this, id) = (Arc::clone(self), call.id());
-        let funcs = invoke.map(|invoke| Funcs { invoke, context: call.within(&self.id, deadline) });
+        let funcs = guest.funcs(|| invoke, call, until);
         let run = async move {
             let (worker, interruption) = lease.split();
             if let Some(funcs) = funcs {
                 worker.instance.lend(funcs);
             }
-            let running = worker.instance.handle(secure, request, sender, deadline);
+            let running = worker.instance.handle(secure, request, sender, until.deadline);
             let running = crisol_wasi::on_behalf_of(id, running);
             let Some(outcome) = interruption.race(running).await else {
                 lease.give_back(Fate::Retire(Retired::Interrupted));
-                return Err(CallError::Interrupted { id: this.id.clone() });
+                return Err(CallError::Interrupted { id: this.0.id.clone() });
             };
             let times = (lease.waited(), lease.making());
             lease.give_back(fate(&outcome));
-            let ended = Ended { queue: times.0, making: times.1, ..this.ended(limit) };
+            let ended = Ended { queue: times.0, making: times.1, ..this.0.ended(until.limit) };
             outcome.map_err(|failure| ended.by_failure(failure))
         };
         // The lines that the guest logs while its body is read are of this request too.
@@ -213,7 +188,7 @@ impl Proxy {
             }
         })
         .await;
-        let trap = |source: BoxError| CallError::Trap { id: self.id.clone(), source };
+        let trap = |source: BoxError| CallError::Trap { id: guest.id.clone(), source };
         match (answer, over) {
             (_, Poll::Ready(Err(failure))) => Err(failure),
             (Some(Ok(response)), Poll::Ready(Ok(()))) => Ok(response.map(Body::stream)),

@@ -59,6 +59,11 @@ pub(crate) fn assemble(source: Source<'_>, assembled: &Assembled) -> (Site, Prob
                 let routes = files::routes(&entry.id, files, &mut scope);
                 below.add(&files.parent, routes);
             }
+            Kind::Function(function) => {
+                if function.retry.is_some() && assembled.proxies.contains_key(&entry.id) {
+                    scope.report(&entry.id, "meta.options.retry", retries_nothing());
+                }
+            }
             _ => {}
         }
     }
@@ -67,6 +72,12 @@ pub(crate) fn assemble(source: Source<'_>, assembled: &Assembled) -> (Site, Prob
         check(&services, &mut scope);
     }
     (Site { services }, scope.problems)
+}
+
+fn retries_nothing() -> Report {
+    let message = "`meta.options.retry` has no effect on a function that answers HTTP itself: a request is streamed, \
+                   and cannot be sent twice";
+    Report::warning(Rule::NO_EFFECT, message).help("remove it")
 }
 
 fn services(mut below: Below, scope: &mut Scope<'_>) -> Vec<Declared> {

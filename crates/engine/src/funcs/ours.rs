@@ -4,7 +4,7 @@ use crisol_core::{Args, ErrorKind};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Linker, Lower};
 
-use super::{Answered, Outward, Unanswered, json};
+use super::{Answered, Outward, Unanswered, json, written};
 use crate::host::Host;
 
 /// The interface's `error`.
@@ -63,11 +63,7 @@ async fn call(
         Err(unanswered) => return Ok(Err(unanswered)),
     };
     let reply = outward.call(&mut store, Args::json(args)).await?;
-    Ok(reply.and_then(|reply| {
-        let mut text = Vec::new();
-        reply.write_json(&mut text).map_err(super::unwritable)?;
-        Ok(text)
-    }))
+    Ok(reply.and_then(|reply| written(&reply)))
 }
 
 impl From<Unanswered> for Error {

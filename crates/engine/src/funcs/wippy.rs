@@ -1,10 +1,10 @@
 //! `wippy:runtime/funcs`: one text or a run of bytes in, one out.
 
-use crisol_core::{Args, ErrorKind, Reply, Type, Value};
+use crisol_core::{Args, EntryId, ErrorKind, Reply, Signature, Type, Value};
 use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
 
-use super::{Answered, Outward, Unanswered, json};
+use super::{Answered, Outward, Unanswered, json, written};
 use crate::host::Host;
 
 pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
@@ -43,12 +43,14 @@ async fn call(
         Ok(outward) => outward,
         Err(unanswered) => return Ok(Err(unanswered)),
     };
-    let args = match input.into_args(&outward) {
+    let signature = outward.funcs.invoke.signature(&outward.id);
+    let signature = signature.as_deref();
+    let args = match input.into_args(&outward.id, signature) {
         Ok(args) => args,
         Err(unanswered) => return Ok(Err(unanswered)),
     };
     let reply = outward.call(&mut store, args).await?;
-    Ok(reply.and_then(|reply| answer(&outward, &reply, in_bytes)))
+    Ok(reply.and_then(|reply| answer(signature, &reply, in_bytes)))
 }
 
 impl Input {
@@ -59,24 +61,55 @@ impl Input {
         }
     }
 
-    /// The arguments of what is to be called.
-    fn into_args(self, outward: &Outward) -> Result<Args<'static>, Unanswered> {
-        let plain = outward.signature.is_none();
-        let value = match (self, outward.only_parameter()) {
-            (Self::Text(text), Some(Type::String)) => Value::Text(text),
-            (Self::Text(text), _) if plain => Value::Text(text),
-            (Self::Bytes(bytes), Some(Type::String)) => {
+    /// The arguments of the function `id`.
+    fn into_args(
+        self,
+        id: &EntryId,
+        signature: Option<&Signature>,
+    ) -> Result<Args<'static>, Unanswered> {
+        let takes = Takes::of(signature);
+        let value = match self {
+            Self::Text(text) if matches!(takes, Takes::Text | Takes::Anything) => Value::Text(text),
+            Self::Bytes(bytes) if matches!(takes, Takes::Bytes | Takes::Anything) => {
+                Value::Bytes(bytes)
+            }
+            Self::Bytes(bytes) if matches!(takes, Takes::Text) => {
                 Value::Text(String::from_utf8(bytes).map_err(|error| {
-                    invalid(format!("`{}` takes text, and this is none: {error}", outward.id))
+                    invalid(format!("`{id}` takes text, and this is none: {error}"))
                 })?)
             }
-            (Self::Bytes(bytes), Some(Type::List(of))) if **of == Type::U8 => Value::Bytes(bytes),
-            (Self::Bytes(bytes), _) if plain => Value::Bytes(bytes),
-            (Self::Text(text), _) => return from_json(text.into_bytes()),
-            (Self::Bytes(bytes), _) => return from_json(bytes),
+            Self::Text(text) => return from_json(text.into_bytes()),
+            Self::Bytes(bytes) => return from_json(bytes),
         };
         Ok(Args::Values(vec![value]))
     }
+}
+
+/// What a function takes, as far as it matters here.
+enum Takes {
+    /// One text.
+    Text,
+    /// One run of bytes.
+    Bytes,
+    /// Whatever it is given: it has no signature.
+    Anything,
+    /// Something else, written as JSON.
+    Json,
+}
+
+impl Takes {
+    fn of(signature: Option<&Signature>) -> Self {
+        let Some(signature) = signature else { return Self::Anything };
+        match signature.params.as_slice() {
+            [only] if only.ty == Type::String => Self::Text,
+            [only] if is_bytes(&only.ty) => Self::Bytes,
+            _ => Self::Json,
+        }
+    }
+}
+
+fn is_bytes(ty: &Type) -> bool {
+    matches!(ty, Type::List(of) if **of == Type::U8)
 }
 
 /// Arguments that are written as JSON: an array of them, none, or the only one.
@@ -98,25 +131,33 @@ fn invalid(message: String) -> Unanswered {
 }
 
 /// A result as the guest has it.
-fn answer(outward: &Outward, reply: &Reply, in_bytes: bool) -> Result<Vec<u8>, Unanswered> {
-    let as_it_is = match (outward.signature.is_some(), outward.result()) {
-        (false, _) => true,
-        (true, None) => return Ok(Vec::new()),
-        (true, Some(Type::String)) => true,
-        (true, Some(Type::List(of))) => in_bytes && **of == Type::U8,
-        _ => false,
+fn answer(
+    signature: Option<&Signature>,
+    reply: &Reply,
+    in_bytes: bool,
+) -> Result<Vec<u8>, Unanswered> {
+    let as_it_is = match signature.map(value_of) {
+        None => true,
+        Some(None) => return Ok(Vec::new()),
+        Some(Some(ty)) => *ty == Type::String || in_bytes && is_bytes(ty),
     };
-    if as_it_is {
-        return match reply.to_value().map_err(super::unwritable)? {
-            Value::Null => Ok(Vec::new()),
-            Value::Text(text) => Ok(text.into_bytes()),
-            Value::Bytes(bytes) if in_bytes => Ok(bytes),
-            other => json(&other),
-        };
+    if !as_it_is {
+        return written(reply);
     }
-    let mut text = Vec::new();
-    reply.write_json(&mut text).map_err(super::unwritable)?;
-    Ok(text)
+    match reply.to_value().map_err(super::unwritable)? {
+        Value::Null => Ok(Vec::new()),
+        Value::Text(text) => Ok(text.into_bytes()),
+        Value::Bytes(bytes) if in_bytes => Ok(bytes),
+        other => json(&other),
+    }
+}
+
+/// The type of the value that a call which succeeds gives; none for a function that gives nothing.
+fn value_of(signature: &Signature) -> Option<&Type> {
+    match signature.result.as_ref()? {
+        Type::Result { ok, .. } => ok.as_deref(),
+        other => Some(other),
+    }
 }
 
 /// An error as the guest has it.

@@ -11,6 +11,7 @@ use wasmtime::component::{LinkerInstance, Val};
 use super::{Function, HostCall, HostFunctionFailed, HostInterface};
 use crate::host::Host;
 use crate::link::LinkError;
+use crate::metered::timed;
 
 /// One function, as one component imports it.
 #[derive(Clone)]
@@ -82,12 +83,14 @@ fn define(
     if asynchronous {
         return into.func_new_concurrent(name, move |accessor, _, args, results| {
             let deadline = accessor.with(|mut access| access.get().deadline);
-            Box::pin(bound.call(deadline, args, results))
+            let took = |time| accessor.with(|mut access| access.get().away += time);
+            Box::pin(timed(bound.call(deadline, args, results), took))
                 as Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send + '_>>
         });
     }
-    into.func_new_async(name, move |store, _, args, results| {
-        Box::new(bound.call(store.data().deadline, args, results))
+    into.func_new_async(name, move |mut store, _, args, results| {
+        let call = bound.call(store.data().deadline, args, results);
+        Box::new(timed(call, move |time| store.data_mut().away += time))
     })
 }
 

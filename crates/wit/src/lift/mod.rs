@@ -4,8 +4,6 @@ mod de;
 mod ser;
 mod tree;
 
-pub(crate) use tree::value;
-
 use std::sync::Arc;
 
 use crisol_core::{Reply, Value};
@@ -14,11 +12,15 @@ use wasmtime::component::Val;
 
 use crate::error::LiftError;
 use crate::mapping::Plan;
-use crate::shape::Shape;
+use crate::shape::{Record, Shape};
 use crate::wave;
 
 pub(crate) use de::Arguments;
-pub(crate) use tree::value as tree;
+
+/// Arguments as trees.
+pub(crate) fn arguments(params: &Record, args: &[Val]) -> Vec<Value> {
+    args.iter().enumerate().map(|(at, arg)| tree::value(params.shapes.get(at), arg)).collect()
+}
 
 /// What a call came to.
 #[derive(Debug)]

@@ -12,8 +12,28 @@ pub(crate) mod source;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
+use crisol_core::Value;
+use serde::{Deserializer as _, Serialize};
+use wasmtime::component::Val;
+
 use crate::error::{LowerError, Mismatch, Place, Segment};
-use crate::shape::Record;
+use crate::shape::{Record, Shape};
+use source::Seed;
+
+/// Lowers a value that is no argument: what a function is to have given.
+pub(crate) fn value(shape: &Shape, value: Value) -> Result<Val, LowerError> {
+    let run = Run::new(true, true);
+    value.deserialize_any(Seed { shape, run: &run }).map_err(|error| run.into_value_error(&error))
+}
+
+/// As [`value`], of a Rust type.
+pub(crate) fn rust_value<T: Serialize + ?Sized>(
+    shape: &Shape,
+    value: &T,
+) -> Result<Val, LowerError> {
+    let run = Run::new(true, false);
+    rust::lower(shape, &run, value).map_err(|error| run.into_value_error(&error))
+}
 
 /// Bytes that fields left out may take in one call, before any is granted for what was sent.
 const IMPLIED_ROOM: usize = 64 << 20;
