@@ -1,35 +1,15 @@
 //! Calls from Rust: typed, dynamic, through `Invoke`; and what an app may say of them.
 
+mod common;
+
 use std::time::{Duration, Instant};
 
 use crisol::{
-    Allocation, Args, CallContext, CallError, Caller, EngineConfig, EntryId, ErrorKind, Invoke,
-    LoadError, Runtime, Value,
+    Args, CallContext, CallError, Caller, EntryId, ErrorKind, Invoke, LoadError, Runtime, Value,
 };
 use serde::{Deserialize, Serialize};
 
-type Problem = Box<dyn std::error::Error + Send + Sync>;
-type Tested<T = ()> = Result<T, Problem>;
-
-/// An app in memory and a folder of guests beside it.
-fn load(entries: &str) -> Tested<Runtime> {
-    let dir = crisol_fixtures::dir();
-    let header = format!(
-        "namespace: myns\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n",
-        dir.display().to_string()
-    );
-    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
-    let text = header + entries;
-    Ok(Runtime::builder().file("_index.yaml", text).engine(engine).load()?)
-}
-
-/// An entry `name` for a method of a guest, with further fields in YAML's flow style.
-fn entry(name: &str, guest: &str, method: &str, more: &str) -> String {
-    let hash = crisol_fixtures::sha256(guest);
-    format!(
-        "  - {{name: {name}, kind: function.wasm, fs: assets, path: /{guest}.wasm, hash: \"sha256:{hash}\", method: \"{method}\"{more}}}\n"
-    )
-}
+use common::{Tested, load, wasm};
 
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -50,9 +30,9 @@ struct User {
 #[tokio::test]
 async fn rust_types_go_in_and_come_out() -> Tested {
     let runtime = load(
-        &(entry("compute", "compute", "compute", "")
-            + &entry("filter", "mapper", "filter-active", "")
-            + &entry("fail", "probe", "fail", "")),
+        &(wasm("compute", "compute", "compute", "")
+            + &wasm("filter", "mapper", "filter-active", "")
+            + &wasm("fail", "probe", "fail", "")),
     )?;
     assert_eq!(runtime.call::<i32>("myns:compute", (6, 7)).await?, 42);
     assert_eq!(runtime.call::<i64>("myns:compute", [6, 7]).await?, 42);
@@ -77,7 +57,7 @@ async fn rust_types_go_in_and_come_out() -> Tested {
 
 #[tokio::test]
 async fn an_edge_calls_with_text_and_writes_text() -> Tested {
-    let runtime = load(&entry("compute", "compute", "compute", ""))?;
+    let runtime = load(&wasm("compute", "compute", "compute", ""))?;
     let edge: &dyn Invoke = &runtime;
     let id: EntryId = "myns:compute".parse()?;
     let reply =
@@ -102,10 +82,10 @@ async fn every_call_sees_a_fresh_instance_in_every_pool() -> Tested {
     ];
     let entries: String = pools
         .iter()
-        .map(|(name, pool)| entry(name, "probe", "count", &format!(", pool: {pool}")))
+        .map(|(name, pool)| wasm(name, "probe", "count", &format!(", pool: {pool}")))
         .collect();
     let reused = ", pool: {type: static, workers: 1, max_instance_reuse: 3}";
-    let runtime = load(&(entries + &entry("reused", "probe", "count", reused)))?;
+    let runtime = load(&(entries + &wasm("reused", "probe", "count", reused)))?;
     for (name, _) in pools {
         for _ in 0..5 {
             assert_eq!(runtime.call::<u32>(&format!("myns:{name}"), ()).await?, 1, "{name}");
@@ -122,7 +102,7 @@ async fn every_call_sees_a_fresh_instance_in_every_pool() -> Tested {
 #[tokio::test]
 async fn a_failed_instance_never_serves_again() -> Tested {
     let pool = ", pool: {type: static, workers: 1, max_instance_reuse: 100}";
-    let runtime = load(&entry("trap", "probe", "trap-now", pool))?;
+    let runtime = load(&wasm("trap", "probe", "trap-now", pool))?;
     for _ in 0..3 {
         let failed = runtime.call::<()>("myns:trap", ()).await;
         assert_eq!(failed.err().map(|error| error.kind()), Some(ErrorKind::Trap));
@@ -132,7 +112,7 @@ async fn a_failed_instance_never_serves_again() -> Tested {
 
 #[tokio::test]
 async fn the_earlier_of_two_deadlines_counts_and_the_error_says_which() -> Tested {
-    let runtime = load(&entry("spin", "probe", "spin", ", limits: {max_execution_ms: 100}"))?;
+    let runtime = load(&wasm("spin", "probe", "spin", ", limits: {max_execution_ms: 100}"))?;
     let own = runtime.call::<()>("myns:spin", ()).await;
     match own {
         Err(CallError::Deadline { limit, spent, .. }) => {
@@ -151,7 +131,7 @@ async fn the_earlier_of_two_deadlines_counts_and_the_error_says_which() -> Teste
 #[tokio::test]
 async fn waiting_is_bounded_and_counts_against_the_deadline() -> Tested {
     let slow = ", pool: {type: inline, buffer: 1}, limits: {max_execution_ms: 300}";
-    let runtime = load(&entry("spin", "probe", "spin", slow))?;
+    let runtime = load(&wasm("spin", "probe", "spin", slow))?;
     let calls = [0; 3].map(|_| {
         let runtime = runtime.clone();
         async move { runtime.call::<()>("myns:spin", ()).await }
@@ -177,7 +157,7 @@ async fn the_time_of_a_call_that_sleeps_is_the_hosts_and_that_of_making_an_insta
     let limits = ", imports: ['wasi:clocks', 'wasi:io'], limits: {max_execution_ms: 100}";
     let starts = r#"(module (func $s (loop (br 0))) (start $s) (func (export "f")))"#;
     let runtime = load(
-        &(entry("sleep", "sleep-test", "test-sleep#sleep-ms", limits)
+        &(wasm("sleep", "sleep-test", "test-sleep#sleep-ms", limits)
             + &format!(
                 "  - {{name: starts, kind: function.wat, source: '{starts}', method: f, limits: {{max_execution_ms: 100}}}}\n"
             )),
@@ -199,7 +179,7 @@ async fn the_time_of_a_call_that_sleeps_is_the_hosts_and_that_of_making_an_insta
 
 #[tokio::test]
 async fn a_call_that_waits_for_itself_is_refused_with_its_chain() -> Tested {
-    let runtime = load(&entry("spin", "probe", "spin", ", pool: {type: inline}"))?;
+    let runtime = load(&wasm("spin", "probe", "spin", ", pool: {type: inline}"))?;
     let id: EntryId = "myns:spin".parse()?;
     let context = CallContext::new(Caller::Guest).nested(id.clone()).nested("myns:b".parse()?);
     // The outer call holds the one worker; the inner one says that it came by way of it.
@@ -222,7 +202,7 @@ async fn a_call_that_waits_for_itself_is_refused_with_its_chain() -> Tested {
 
 #[tokio::test]
 async fn a_chain_of_calls_has_an_end() -> Tested {
-    let runtime = load(&entry("count", "probe", "count", ""))?;
+    let runtime = load(&wasm("count", "probe", "count", ""))?;
     let id: EntryId = "myns:count".parse()?;
     let below =
         |depth| (0..depth).fold(CallContext::new(Caller::Guest), |cx, _| cx.nested(id.clone()));
@@ -235,7 +215,7 @@ async fn a_chain_of_calls_has_an_end() -> Tested {
 #[tokio::test]
 async fn a_warm_start_makes_instances_before_the_first_call() -> Tested {
     let pool = ", pool: {type: static, workers: 1, size: 2, warm_start: true}";
-    let runtime = load(&entry("count", "probe", "count", pool))?;
+    let runtime = load(&wasm("count", "probe", "count", pool))?;
     let made = |runtime: &Runtime| runtime.stats("myns:count").map(|stats| stats.created);
     assert_eq!(made(&runtime), Some(0));
     runtime.warm().await?;
@@ -245,11 +225,11 @@ async fn a_warm_start_makes_instances_before_the_first_call() -> Tested {
 
 #[test]
 fn an_app_with_a_problem_is_not_served_in_part() -> Tested {
-    let good = entry("compute", "compute", "compute", "");
-    let bad = entry("bad", "compute", "nothing", "");
+    let good = wasm("compute", "compute", "compute", "");
+    let bad = wasm("bad", "compute", "nothing", "");
     let error = load(&(good + &bad)).err().ok_or("it loaded")?;
-    match error.downcast_ref() {
-        Some(LoadError::App(problems)) => assert_eq!(problems.errors(), 1, "{problems}"),
+    match error {
+        LoadError::App(problems) => assert_eq!(problems.errors(), 1, "{problems}"),
         other => panic!("expected problems, found {other:?}"),
     }
     Ok(())

@@ -1,36 +1,12 @@
 //! Guests that call other functions by `funcs`, beside other callers of the same functions.
 
-use std::sync::Arc;
+mod common;
+
 use std::time::Duration;
 
-use crisol::{
-    Allocation, CallError, Changes, EngineConfig, ErrorKind, Exit, Runtime, Script, Stdio, Value,
-};
+use crisol::{CallError, Changes, ErrorKind, Exit, Runtime, Stdio, Value};
 
-type Problem = Box<dyn std::error::Error + Send + Sync>;
-type Tested<T = ()> = Result<T, Problem>;
-
-fn load(entries: &str) -> Tested<Runtime> {
-    let dir = crisol_fixtures::dir();
-    let header = format!(
-        "namespace: n\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n",
-        dir.display().to_string()
-    );
-    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
-    Ok(Runtime::builder().file("_index.yaml", header + entries).engine(engine).load()?)
-}
-
-/// An entry for a method of a guest, with further fields in flow style.
-fn entry(kind: &str, name: &str, guest: &str, method: &str, more: &str) -> String {
-    let hash = crisol_fixtures::sha256(guest);
-    format!(
-        "  - {{name: {name}, kind: {kind}, fs: assets, path: /{guest}.wasm, hash: \"sha256:{hash}\", method: \"{method}\"{more}}}\n"
-    )
-}
-
-fn wasm(name: &str, guest: &str, method: &str, more: &str) -> String {
-    entry("function.wasm", name, guest, method, more)
-}
+use common::{Tested, entry, load, script, wasm};
 
 /// A method of the guest that calls.
 fn caller(name: &str, method: &str, more: &str) -> String {
@@ -39,10 +15,7 @@ fn caller(name: &str, method: &str, more: &str) -> String {
 
 /// A function made of the body of a Lua function.
 fn lua(name: &str, body: &str) -> String {
-    let source = format!("return {{f = function(...) {body} end}}");
-    format!(
-        "  - {{name: {name}, kind: function.lua, method: f, modules: [funcs, time], source: {source:?}}}\n"
-    )
+    common::lua(name, body, "")
 }
 
 /// A function that never ends.
@@ -52,9 +25,9 @@ fn sleep() -> String {
     wasm("sleep", "sleep-test", "test-sleep#sleep-ms", ", imports: [\"wasi:io\", \"wasi:clocks\"]")
 }
 
-/// What `n:json` answers: the text of a result, or an error's case and what it holds.
+/// What `myns:json` answers: the text of a result, or an error's case and what it holds.
 async fn json(runtime: &Runtime, target: &str, args: &str) -> Tested<Result<String, [String; 2]>> {
-    match runtime.call::<String>("n:json", (target, args)).await {
+    match runtime.call::<String>("myns:json", (target, args)).await {
         Ok(text) => Ok(Ok(text)),
         Err(CallError::Function { error, .. }) => match &*error {
             Value::List(pair) => {
@@ -81,13 +54,6 @@ fn whole(error: &CallError) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-async fn script(runtime: &Runtime, source: &str) -> Tested<Value> {
-    let sink: crisol::LineSink = Arc::new(|_, _| {});
-    let (name, source) = ("test.lua".to_owned(), source.to_owned());
-    let script = Script { name, source, args: Vec::new(), sink, deadline: None };
-    Ok(runtime.run_script(script).await?)
-}
-
 #[tokio::test]
 async fn a_guest_a_script_and_rust_get_the_same_answer_and_the_same_error() -> Tested {
     let runtime = load(
@@ -96,27 +62,30 @@ async fn a_guest_a_script_and_rust_get_the_same_answer_and_the_same_error() -> T
             + &wasm("fail", "probe", "fail", "")
             + &wasm("trap", "probe", "trap-now", "")),
     )?;
-    assert_eq!(runtime.call::<i32>("n:compute", (6, 7)).await?, 42);
-    assert_eq!(json(&runtime, "n:compute", "[6, 7]").await?, Ok("42".to_owned()));
+    assert_eq!(runtime.call::<i32>("myns:compute", (6, 7)).await?, 42);
+    assert_eq!(json(&runtime, "myns:compute", "[6, 7]").await?, Ok("42".to_owned()));
     assert_eq!(
-        script(&runtime, "return require('funcs').call('n:compute', 6, 7)").await?,
+        script(&runtime, "return require('funcs').call('myns:compute', 6, 7)").await?,
         Value::Int(42)
     );
 
     let Err(CallError::Function { error: own, .. }) =
-        runtime.call::<String>("n:fail", ("no luck",)).await
+        runtime.call::<String>("myns:fail", ("no luck",)).await
     else {
         return Err("it did not fail".into());
     };
     let expected = Err(["function".to_owned(), serde_json::to_string(&*own)?]);
-    assert_eq!(json(&runtime, "n:fail", r#"["no luck"]"#).await?, expected);
-    let through = "local _, e = require('funcs').call('n:fail', 'no luck') return e.message";
+    assert_eq!(json(&runtime, "myns:fail", r#"["no luck"]"#).await?, expected);
+    let through = "local _, e = require('funcs').call('myns:fail', 'no luck') return e.message";
     assert_eq!(Some(&script(&runtime, through).await?), own.get("message"));
 
     // All others have the same kind and text.
-    for (target, args) in
-        [("n:compute", "[\"six\", 7]"), ("n:compute", "[6]"), ("n:trap", "[]"), ("n:compote", "[]")]
-    {
+    for (target, args) in [
+        ("myns:compute", "[\"six\", 7]"),
+        ("myns:compute", "[6]"),
+        ("myns:trap", "[]"),
+        ("myns:compote", "[]"),
+    ] {
         let values: Vec<Value> = serde_json::from_str(args)?;
         let direct = runtime.call_values(target, values).await.err().ok_or("it ran")?;
         let told = [direct.kind().name().to_owned(), whole(&direct)];
@@ -149,27 +118,27 @@ async fn text_and_bytes_go_as_they_are_and_all_else_as_json() -> Tested {
             + &lua("nothing", "")),
     )?;
     for (target, input, answer) in [
-        ("n:compute", "[6, 7]", Ok("42")),
-        ("n:compute", " [6, 7] ", Ok("42")),
-        ("n:greet", "Ana", Ok("Hello, Ana!")),
-        ("n:greet", "[\"Ana\"]", Ok("Hello, [\"Ana\"]!")),
-        ("n:greet", "", Ok("Hello, world!")),
-        ("n:upper", "[loud]", Ok("[LOUD]")),
-        ("n:table", "", Ok("{\"a\":1}")),
-        ("n:nothing", "", Ok("")),
+        ("myns:compute", "[6, 7]", Ok("42")),
+        ("myns:compute", " [6, 7] ", Ok("42")),
+        ("myns:greet", "Ana", Ok("Hello, Ana!")),
+        ("myns:greet", "[\"Ana\"]", Ok("Hello, [\"Ana\"]!")),
+        ("myns:greet", "", Ok("Hello, world!")),
+        ("myns:upper", "[loud]", Ok("[LOUD]")),
+        ("myns:table", "", Ok("{\"a\":1}")),
+        ("myns:nothing", "", Ok("")),
         // A list as the only argument stands in a list of arguments.
-        ("n:path", "[[]]", Ok("0")),
-        ("n:echo", "[[1, 2]]", Ok("[1,2]")),
-        ("n:grow", "1", Ok("2")),
-        ("n:fail", "no luck", Err("{\"code\":7,\"message\":\"no luck\"}")),
-        ("n:compute", "6, 7", Err("neither text that the function takes as it is, nor JSON")),
-        ("n:compute", "six", Err("neither text that the function takes as it is, nor JSON")),
-        ("n:compute", "6", Err("`n:compute`")),
-        ("n:compute", "", Err("`n:compute`")),
-        ("n:compote", "[]", Err("did you mean `n:compute`?")),
+        ("myns:path", "[[]]", Ok("0")),
+        ("myns:echo", "[[1, 2]]", Ok("[1,2]")),
+        ("myns:grow", "1", Ok("2")),
+        ("myns:fail", "no luck", Err("{\"code\":7,\"message\":\"no luck\"}")),
+        ("myns:compute", "6, 7", Err("neither text that the function takes as it is, nor JSON")),
+        ("myns:compute", "six", Err("neither text that the function takes as it is, nor JSON")),
+        ("myns:compute", "6", Err("`myns:compute`")),
+        ("myns:compute", "", Err("`myns:compute`")),
+        ("myns:compote", "[]", Err("did you mean `myns:compute`?")),
         ("compute", "[]", Err("the target: ")),
     ] {
-        let answered = runtime.call::<String>("n:text", (target, input)).await;
+        let answered = runtime.call::<String>("myns:text", (target, input)).await;
         match (&answered, answer) {
             (Ok(text), Ok(expected)) => assert_eq!(text, expected, "{target} {input}"),
             (Err(CallError::Function { error, .. }), Err(part)) => {
@@ -179,18 +148,18 @@ async fn text_and_bytes_go_as_they_are_and_all_else_as_json() -> Tested {
         }
     }
     for (target, input, answer) in [
-        ("n:echo", &[0_u8, 255][..], &[0_u8, 255][..]),
-        ("n:greet", b"Ana", b"Hello, Ana!"),
-        ("n:compute", b"[6,7]", b"42"),
-        ("n:upper", b"loud", b"LOUD"),
-        ("n:nothing", b"\xff", b""),
+        ("myns:echo", &[0_u8, 255][..], &[0_u8, 255][..]),
+        ("myns:greet", b"Ana", b"Hello, Ana!"),
+        ("myns:compute", b"[6,7]", b"42"),
+        ("myns:upper", b"loud", b"LOUD"),
+        ("myns:nothing", b"\xff", b""),
     ] {
-        let answered = runtime.call::<Vec<u8>>("n:bytes", (target, input)).await?;
+        let answered = runtime.call::<Vec<u8>>("myns:bytes", (target, input)).await?;
         assert_eq!(answered, answer, "{target}");
     }
-    let broken = runtime.call::<Vec<u8>>("n:bytes", ("n:greet", &[255_u8][..])).await;
+    let broken = runtime.call::<Vec<u8>>("myns:bytes", ("myns:greet", &[255_u8][..])).await;
     let Err(CallError::Function { error, .. }) = broken else { return Err("it ran".into()) };
-    assert!(text(&error).starts_with("`n:greet` takes text, and this is none"), "{error}");
+    assert!(text(&error).starts_with("`myns:greet` takes text, and this is none"), "{error}");
     Ok(())
 }
 
@@ -210,23 +179,28 @@ async fn each_way_in_which_a_call_fails_is_a_case_of_its_own() -> Tested {
                 "start",
                 "probe",
                 "count",
-                ", imports: [\"wasi:cli\"], wasi: {env: [{id: \"n:missing\", name: A, required: true}]}",
+                ", imports: [\"wasi:cli\"], wasi: {env: [{id: \"myns:missing\", name: A, required: true}]}",
             )
             + "  - {name: missing, kind: env.variable, storage: store, variable: A}\n"),
     )?;
     let long = format!("[\"{}\"]", "x".repeat(2000));
     for (target, args, case, part) in [
-        ("n:compote", "[]", "not-found", "did you mean `n:compute`?"),
+        ("myns:compote", "[]", "not-found", "did you mean `myns:compute`?"),
         ("compute", "[]", "invalid-input", "the target: "),
-        ("n:compute", "[6", "invalid-input", "`n:compute`"),
-        ("n:compute", "{}", "invalid-input", "`n:compute`"),
-        ("n:trap", "[]", "trap", "`n:trap`"),
-        ("n:denied", "[]", "denied", "add `wasi:clocks` to its `imports`"),
-        ("n:exit", "[3]", "exited", "code 3"),
-        ("n:deep", "[]", "limit", "`n:deep` went over"),
-        ("n:late", "[]", "deadline", "`n:late` ran out of time (`limits.max_execution_ms` is 20)"),
-        ("n:start", "[]", "environment", "`n:start` cannot start"),
-        ("n:compute", &long, "limit", "the caller's `limits.max_output_bytes` is 2000"),
+        ("myns:compute", "[6", "invalid-input", "`myns:compute`"),
+        ("myns:compute", "{}", "invalid-input", "`myns:compute`"),
+        ("myns:trap", "[]", "trap", "`myns:trap`"),
+        ("myns:denied", "[]", "denied", "add `wasi:clocks` to its `imports`"),
+        ("myns:exit", "[3]", "exited", "code 3"),
+        ("myns:deep", "[]", "limit", "`myns:deep` went over"),
+        (
+            "myns:late",
+            "[]",
+            "deadline",
+            "`myns:late` ran out of time (`limits.max_execution_ms` is 20)",
+        ),
+        ("myns:start", "[]", "environment", "`myns:start` cannot start"),
+        ("myns:compute", &long, "limit", "the caller's `limits.max_output_bytes` is 2000"),
     ] {
         let Err([name, text]) = json(&runtime, target, args).await? else {
             return Err(format!("{target} ran").into());
@@ -248,19 +222,19 @@ async fn recursion_that_waits_for_itself_is_refused_in_every_pool_with_its_chain
         let pool = format!(", pool: {pool}");
         let runtime = load(&(caller("a", "hop", &pool) + &caller("b", "hop", &pool)))?;
         // a → b goes through; a → b → a waits for what the first holds, or runs in a second instance.
-        assert_eq!(runtime.call::<u32>("n:a", (["n:b"],)).await?, 1, "{pool}");
-        let again = runtime.call::<u32>("n:a", (["n:b", "n:a"],)).await;
+        assert_eq!(runtime.call::<u32>("myns:a", (["myns:b"],)).await?, 1, "{pool}");
+        let again = runtime.call::<u32>("myns:a", (["myns:b", "myns:a"],)).await;
         let Err(CallError::Function { error, .. }) = &again else {
             return Err(format!("{pool}: {again:?}").into());
         };
-        assert!(text(error).contains("n:a → n:b → n:a"), "{pool}: {error}");
-        let itself = runtime.call::<u32>("n:a", (["n:a"],)).await;
+        assert!(text(error).contains("myns:a → myns:b → myns:a"), "{pool}: {error}");
+        let itself = runtime.call::<u32>("myns:a", (["myns:a"],)).await;
         assert!(matches!(itself, Err(CallError::Function { .. })), "{pool}: {itself:?}");
-        assert_eq!(runtime.call::<u32>("n:a", (["n:b"],)).await?, 1, "{pool}");
+        assert_eq!(runtime.call::<u32>("myns:a", (["myns:b"],)).await?, 1, "{pool}");
     }
     // With room for it, it is a call like any other.
     let runtime = load(&(caller("a", "hop", "") + &caller("b", "hop", "")))?;
-    assert_eq!(runtime.call::<u32>("n:a", (["n:b", "n:a", "n:b"],)).await?, 3);
+    assert_eq!(runtime.call::<u32>("myns:a", (["myns:b", "myns:a", "myns:b"],)).await?, 3);
     Ok(())
 }
 
@@ -269,8 +243,9 @@ async fn recursion_that_waits_for_itself_is_refused_in_every_pool_with_its_chain
 async fn a_chain_may_be_64_deep_and_no_deeper() -> Tested {
     let runtime = load(&caller("a", "hop", ""))?;
     for (depth, goes) in [(64, true), (65, false)] {
-        let (runtime, path) = (runtime.clone(), vec!["n:a".to_owned(); depth]);
-        let ended = tokio::spawn(async move { runtime.call::<u32>("n:a", (path,)).await }).await?;
+        let (runtime, path) = (runtime.clone(), vec!["myns:a".to_owned(); depth]);
+        let ended =
+            tokio::spawn(async move { runtime.call::<u32>("myns:a", (path,)).await }).await?;
         match ended {
             Ok(count) if goes => assert_eq!(count, 64),
             Err(CallError::Function { error, .. }) if !goes => {
@@ -279,7 +254,7 @@ async fn a_chain_may_be_64_deep_and_no_deeper() -> Tested {
             other => return Err(format!("{depth}: {other:?}").into()),
         }
     }
-    let stats = runtime.stats("n:a").ok_or("no such pool")?;
+    let stats = runtime.stats("myns:a").ok_or("no such pool")?;
     assert_eq!((stats.busy, stats.queued), (0, 0));
     Ok(())
 }
@@ -295,10 +270,10 @@ async fn the_callers_deadline_is_that_of_all_it_calls_and_its_time_is_told_apart
             + SPIN),
     )?;
     for (id, target, args, in_guest) in [
-        ("n:json", "n:sleep", "[60000]", false),
+        ("myns:json", "myns:sleep", "[60000]", false),
         // What it calls computes inside its own polls, and that is none of its time.
-        ("n:json", "n:spin", "[]", false),
-        ("n:spins", "n:compute", "[6, 7]", true),
+        ("myns:json", "myns:spin", "[]", false),
+        ("myns:spins", "myns:compute", "[6, 7]", true),
     ] {
         let ended = runtime.call_values(id, vec![target.into(), args.into()]).await;
         let Err(CallError::Deadline { id: named, limit, spent }) = &ended else {
@@ -318,8 +293,8 @@ async fn the_callers_deadline_is_that_of_all_it_calls_and_its_time_is_told_apart
 async fn a_call_that_is_given_up_gives_up_what_it_calls() -> Tested {
     let runtime = load(&(caller("json", "json", "") + &sleep()))?;
     let busy = |id: &str| runtime.stats(id).map(|stats| stats.busy);
-    let mut call = Box::pin(json(&runtime, "n:sleep", "[60000]"));
-    while (busy("n:json"), busy("n:sleep")) != (Some(1), Some(1)) {
+    let mut call = Box::pin(json(&runtime, "myns:sleep", "[60000]"));
+    while (busy("myns:json"), busy("myns:sleep")) != (Some(1), Some(1)) {
         tokio::select! {
             biased;
             ended = &mut call => return Err(format!("{ended:?}").into()),
@@ -327,15 +302,15 @@ async fn a_call_that_is_given_up_gives_up_what_it_calls() -> Tested {
         }
     }
     drop(call);
-    assert_eq!((busy("n:json"), busy("n:sleep")), (Some(0), Some(0)));
-    assert!(json(&runtime, "n:sleep", "[0]").await?.is_ok());
+    assert_eq!((busy("myns:json"), busy("myns:sleep")), (Some(0), Some(0)));
+    assert!(json(&runtime, "myns:sleep", "[0]").await?.is_ok());
     Ok(())
 }
 
 #[tokio::test]
 async fn without_the_import_there_is_no_calling() -> Tested {
     let runtime = load(&wasm("json", "caller", "json", ""))?;
-    let ended = runtime.call_values("n:json", vec!["n:json".into(), "[]".into()]).await;
+    let ended = runtime.call_values("myns:json", vec!["myns:json".into(), "[]".into()]).await;
     let Err(error @ CallError::Denied { .. }) = &ended else {
         return Err(format!("{ended:?}").into());
     };
@@ -351,17 +326,17 @@ async fn all_that_a_call_calls_is_of_the_generation_that_it_began_in() -> Tested
         lua("step", &format!("if ... then require('time').sleep(...) end return {version}"))
     };
     let runtime = load(&(caller("often", "often", "") + &step(1)))?;
-    let mut call = Box::pin(runtime.call::<String>("n:often", ("n:step", "[50]", 3)));
-    while runtime.stats("n:step").map(|stats| stats.busy) != Some(1) {
+    let mut call = Box::pin(runtime.call::<String>("myns:often", ("myns:step", "[50]", 3)));
+    while runtime.stats("myns:step").map(|stats| stats.busy) != Some(1) {
         tokio::select! {
             biased;
             ended = &mut call => return Err(format!("{ended:?}").into()),
             () = tokio::task::yield_now() => {}
         }
     }
-    runtime.apply(Changes::new().put(format!("namespace: n\nentries:\n{}", step(2)))).await?;
+    runtime.apply(Changes::new().put(format!("namespace: myns\nentries:\n{}", step(2)))).await?;
     assert_eq!(call.await?, "1");
-    assert_eq!(runtime.call::<String>("n:often", ("n:step", "[1]", 1)).await?, "2");
+    assert_eq!(runtime.call::<String>("myns:often", ("myns:step", "[1]", 1)).await?, "2");
     Ok(())
 }
 
@@ -370,13 +345,14 @@ async fn an_instance_that_waits_for_its_next_call_keeps_no_generation() -> Teste
     let pool = ", pool: {type: static, workers: 1, max_instance_reuse: 100}";
     let runtime = load(&(caller("json", "json", pool) + &wasm("greet", "greet", "greet", "")))?;
     for _ in 0..3 {
-        assert!(json(&runtime, "n:greet", "[\"Ana\"]").await?.is_ok());
-        let changes = Changes::new().put(format!("namespace: n\nentries:\n{}", lua("other", "")));
+        assert!(json(&runtime, "myns:greet", "[\"Ana\"]").await?.is_ok());
+        let changes =
+            Changes::new().put(format!("namespace: myns\nentries:\n{}", lua("other", "")));
         runtime.apply(changes).await?;
         assert_eq!(runtime.snapshot().retiring, 0);
-        runtime.apply(Changes::new().remove("n:other".parse()?)).await?;
+        runtime.apply(Changes::new().remove("myns:other".parse()?)).await?;
     }
-    assert_eq!(runtime.stats("n:json").map(|stats| stats.created), Some(1));
+    assert_eq!(runtime.stats("myns:json").map(|stats| stats.created), Some(1));
     Ok(())
 }
 
@@ -386,8 +362,8 @@ async fn a_command_calls_functions_too() -> Tested {
         &(entry("process.wasm", "ask", "caller", "text", ", imports: [funcs]")
             + &wasm("greet", "greet", "greet", "")),
     )?;
-    let command = runtime.command("n:ask")?;
-    let args = || vec!["n:greet".into(), "Ana".into()].into();
+    let command = runtime.command("myns:ask")?;
+    let args = || vec!["myns:greet".into(), "Ana".into()].into();
     let Exit::Value(answer) = command.run(&[], args(), Stdio::Log).await? else {
         return Err("no value".into());
     };
@@ -397,7 +373,7 @@ async fn a_command_calls_functions_too() -> Tested {
     let ended = command.run(&[], args(), Stdio::Log).await;
     let own = ended.as_ref().err().and_then(CallError::function_error).map(text);
     assert!(own.is_some_and(|own| own.contains("while a call is served")), "{ended:?}");
-    assert!(runtime.signature("n:greet").is_some());
+    assert!(runtime.signature("myns:greet").is_some());
     Ok(())
 }
 
@@ -407,8 +383,8 @@ async fn text_that_is_too_much_for_one_limit_is_refused_before_anything_runs() -
         &(caller("text", "text", ", limits: {max_output_bytes: 10}")
             + &wasm("greet", "greet", "greet", "")),
     )?;
-    let ended = runtime.call::<String>("n:text", ("n:greet", "12345678901")).await;
+    let ended = runtime.call::<String>("myns:text", ("myns:greet", "12345678901")).await;
     assert_eq!(ended.as_ref().err().map(CallError::kind), Some(ErrorKind::Limit), "{ended:?}");
-    assert_eq!(runtime.stats("n:greet").map(|stats| stats.created), Some(0));
+    assert_eq!(runtime.stats("myns:greet").map(|stats| stats.created), Some(0));
     Ok(())
 }

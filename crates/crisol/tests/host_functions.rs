@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use crisol::{
     Builder, CallError, ErrorKind, HostCall, HostError, HostInterface, LoadError, Runtime, Value,
@@ -376,5 +377,26 @@ async fn two_interfaces_of_one_name_are_one() -> Tested {
     let runtime = builder(GRANTED).host_interface(first).host_interface(second).load()?;
     assert_eq!(runtime.call::<String>("n:greet", ("Ann",)).await?, "second");
     assert_eq!(runtime.call::<String>("n:find", (7,)).await?, "Ann");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_time_of_a_host_function_is_the_hosts_also_where_it_computes() -> Tested {
+    for asynchronous in [false, true] {
+        let busy = typed()?.function("later", |_: HostCall, (_,): (u32,)| async {
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(60) {}
+            std::future::pending::<()>().await;
+            Ok(0_u32)
+        });
+        let fields = format!("{GRANTED}, limits: {{max_execution_ms: 50}}");
+        let source = guest("acme:app/users@1.0.0", asynchronous);
+        let app = builder(&fields).file("guest.wat", source);
+        let runtime = app.host_interface(busy).load()?;
+        let error = runtime.call::<u32>("n:later", (1,)).await.unwrap_err();
+        let CallError::Deadline { spent, .. } = &error else { return Err(error.into()) };
+        assert!(spent.host >= Duration::from_millis(50), "{spent:?}");
+        assert!(spent.guest < Duration::from_millis(30), "{spent:?}");
+    }
     Ok(())
 }

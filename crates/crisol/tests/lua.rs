@@ -1,45 +1,16 @@
 //! Lua functions and scripts beside other callers of the same functions.
 
-use std::sync::Arc;
+mod common;
+
 use std::time::{Duration, Instant};
 
-use crisol::{
-    Allocation, CallError, EngineConfig, EntryId, ErrorKind, LoadError, Runtime, Script, Value,
-};
+use crisol::{CallError, EntryId, ErrorKind, LoadError, Value};
 
-type Problem = Box<dyn std::error::Error + Send + Sync>;
-type Tested<T = ()> = Result<T, Problem>;
+use common::{Tested, load, lua, script};
 
-fn load(entries: &str) -> Result<Runtime, LoadError> {
-    let dir = crisol_fixtures::dir();
-    let header = format!(
-        "namespace: myns\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n",
-        dir.display().to_string()
-    );
-    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
-    Runtime::builder().file("_index.yaml", header + entries).engine(engine).load()
-}
-
+/// A method of a guest.
 fn wasm(name: &str, guest: &str, method: &str) -> String {
-    let hash = crisol_fixtures::sha256(guest);
-    format!(
-        "  - {{name: {name}, kind: function.wasm, fs: assets, path: /{guest}.wasm, hash: \"sha256:{hash}\", method: \"{method}\"}}\n"
-    )
-}
-
-/// A Lua function `name` with the body of `function(...)`, and further fields in flow style.
-fn lua(name: &str, body: &str, more: &str) -> String {
-    format!(
-        "  - {{name: {name}, kind: function.lua, method: f, modules: [funcs, time]{more}, source: {:?}}}\n",
-        format!("local funcs = require('funcs') return {{f = function(...) {body} end}}")
-    )
-}
-
-async fn script(runtime: &Runtime, source: &str) -> Tested<Value> {
-    let sink: crisol::LineSink = Arc::new(|_, _| {});
-    let (name, source) = ("test.lua".to_owned(), source.to_owned());
-    let script = Script { name, source, args: Vec::new(), sink, deadline: None };
-    Ok(runtime.run_script(script).await?)
+    common::wasm(name, guest, method, "")
 }
 
 #[tokio::test]

@@ -1,34 +1,12 @@
 //! Pools as an app sees them: reuse and warm starts in every type, chains, drains, decisions.
 
+mod common;
+
 use std::time::Duration;
 
-use crisol::{
-    Allocation, Args, CallContext, CallError, Caller, EngineConfig, EntryId, ErrorKind, Invoke,
-    Retired, Runtime,
-};
+use crisol::{Args, CallContext, CallError, Caller, EntryId, ErrorKind, Invoke, Retired};
 
-type Problem = Box<dyn std::error::Error + Send + Sync>;
-type Tested<T = ()> = Result<T, Problem>;
-
-/// An app in memory and a folder of guests beside it.
-fn load(entries: &str) -> Tested<Runtime> {
-    let dir = crisol_fixtures::dir();
-    let header = format!(
-        "namespace: myns\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n",
-        dir.display().to_string()
-    );
-    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
-    let text = header + entries;
-    Ok(Runtime::builder().file("_index.yaml", text).engine(engine).load()?)
-}
-
-/// An entry `name` for a method of a guest, with further fields in YAML's flow style.
-fn entry(name: &str, guest: &str, method: &str, more: &str) -> String {
-    let hash = crisol_fixtures::sha256(guest);
-    format!(
-        "  - {{name: {name}, kind: function.wasm, fs: assets, path: /{guest}.wasm, hash: \"sha256:{hash}\", method: \"{method}\"{more}}}\n"
-    )
-}
+use common::{Tested, load, wasm};
 
 /// One of each type, with one call at a time.
 const POOLS: [(&str, &str); 4] = [
@@ -42,7 +20,7 @@ const POOLS: [(&str, &str); 4] = [
 fn in_every_pool(method: &str, pool: &str, more: &str) -> String {
     let entries = POOLS
         .iter()
-        .map(|(name, own)| entry(name, "probe", method, &format!(", pool: {{{own}{pool}}}{more}")));
+        .map(|(name, own)| wasm(name, "probe", method, &format!(", pool: {{{own}{pool}}}{more}")));
     entries.collect()
 }
 
@@ -130,7 +108,7 @@ async fn warm_starts_make_the_first_instances_of_static_and_adaptive_pools() -> 
     ];
     let entries = pools
         .iter()
-        .map(|(name, pool, _)| entry(name, "probe", "count", &format!(", pool: {{{pool}}}")));
+        .map(|(name, pool, _)| wasm(name, "probe", "count", &format!(", pool: {{{pool}}}")));
     let runtime = load(&entries.collect::<String>())?;
     runtime.warm().await?;
     for (name, _, ready) in pools {
@@ -143,7 +121,7 @@ async fn warm_starts_make_the_first_instances_of_static_and_adaptive_pools() -> 
 #[tokio::test]
 async fn an_adaptive_pool_tells_why_it_has_grown() -> Tested {
     let pools = in_every_pool("spin", "", "")
-        + &entry(
+        + &wasm(
             "pressed",
             "probe",
             "spin",

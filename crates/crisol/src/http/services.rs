@@ -59,10 +59,10 @@ pub(crate) fn assemble(source: Source<'_>, assembled: &Assembled) -> (Site, Prob
                 let routes = files::routes(&entry.id, files, &mut scope);
                 below.add(&files.parent, routes);
             }
-            Kind::Function(function) => {
-                if function.retry.is_some() && assembled.proxies.contains_key(&entry.id) {
-                    scope.report(&entry.id, "meta.options.retry", retries_nothing());
-                }
+            Kind::Function(function)
+                if function.retry.is_some() && assembled.proxies.contains_key(&entry.id) =>
+            {
+                scope.report(&entry.id, "meta.options.retry", retries_nothing());
             }
             _ => {}
         }

@@ -42,10 +42,10 @@ fn body_limit<S: serde::Serializer>(bytes: &Option<u64>, out: S) -> Result<S::Ok
 /// How long a service waits for a client. None means the server's own default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct HttpTimeouts {
-    /// For a whole request to come in.
+    /// While a request comes in: its head; a body in all, or between two pieces of one that is read as a stream.
     #[serde(serialize_with = "interval", skip_serializing_if = "Option::is_none")]
     pub read: Option<Duration>,
-    /// For a whole response to go out.
+    /// While the client takes nothing of a response.
     #[serde(serialize_with = "interval", skip_serializing_if = "Option::is_none")]
     pub write: Option<Duration>,
     /// For the next request on a connection.
@@ -150,11 +150,12 @@ shape! {
 shape! {
     /// How long a service waits for a client.
     pub(crate) struct TimeoutFields {
-        /// For a whole request to come in, such as `10s`.
+        /// While a request comes in: its head from the first byte; a body that is bound to parameters in all; one that
+        /// is read as a stream between two pieces. Such as `10s`. Default: 30 s.
         read: Option<Interval>,
-        /// For a whole response to go out.
+        /// While the client takes nothing of a response.
         write: Option<Interval>,
-        /// For the next request on a connection.
+        /// For the next request on a connection. Default: 60 s.
         idle: Option<Interval>,
     }
 }
@@ -190,8 +191,8 @@ shape! {
 }
 
 shape! {
-    /// A function as an HTTP resource. `meta.router` names the `http.router`; it may be left out when
-    /// there is exactly one, or none.
+    /// A function as an HTTP resource. `meta.router` names the `http.router`, or `meta.server` the `http.service`; it
+    /// may be left out when there is exactly one, or none.
     pub(crate) struct HttpEndpointFields {
         /// The request method, or `ANY`. Default: `GET`.
         method: Option<HttpMethod>,

@@ -1,0 +1,49 @@
+//! Apps in memory over the built guests, and scripts on them.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+
+use std::sync::Arc;
+
+use crisol::{Allocation, EngineConfig, LineSink, LoadError, Runtime, Script, Value};
+
+pub type Problem = Box<dyn std::error::Error + Send + Sync>;
+pub type Tested<T = ()> = Result<T, Problem>;
+
+/// An app of entries under the namespace `myns`, beside the folder entry `myns:assets` that holds all built guests.
+pub fn load(entries: &str) -> Result<Runtime, LoadError> {
+    let dir = crisol_fixtures::dir();
+    let header = format!(
+        "namespace: myns\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n",
+        dir.display().to_string()
+    );
+    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
+    Runtime::builder().file("_index.yaml", header + entries).engine(engine).load()
+}
+
+/// An entry `name` of a kind for a method of a guest, with further fields in YAML's flow style.
+pub fn entry(kind: &str, name: &str, guest: &str, method: &str, more: &str) -> String {
+    let hash = crisol_fixtures::sha256(guest);
+    format!(
+        "  - {{name: {name}, kind: {kind}, fs: assets, path: /{guest}.wasm, hash: \"sha256:{hash}\", method: \"{method}\"{more}}}\n"
+    )
+}
+
+/// An entry `name` for a method of a guest as a function.
+pub fn wasm(name: &str, guest: &str, method: &str, more: &str) -> String {
+    entry("function.wasm", name, guest, method, more)
+}
+
+/// A Lua function `name` with the body of `function(...)`, which has `funcs`, and further fields.
+pub fn lua(name: &str, body: &str, more: &str) -> String {
+    let source = format!("local funcs = require('funcs') return {{f = function(...) {body} end}}");
+    format!(
+        "  - {{name: {name}, kind: function.lua, method: f, modules: [funcs, time]{more}, source: {source:?}}}\n"
+    )
+}
+
+/// What a script returns that says nothing.
+pub async fn script(runtime: &Runtime, source: &str) -> Tested<Value> {
+    let sink: LineSink = Arc::new(|_, _| {});
+    let (name, source) = ("test.lua".to_owned(), source.to_owned());
+    let script = Script { name, source, args: Vec::new(), sink, deadline: None };
+    Ok(runtime.run_script(script).await?)
+}
