@@ -75,13 +75,18 @@ impl Clock {
             // it cannot yield it comes by here again, and has to be thrown out.
             return if was_over { Err(expired()) } else { Ok(VmState::Yield) };
         }
+        Ok(if self.gives_way(now) { VmState::Yield } else { VmState::Continue })
+    }
+
+    /// Whether the script has computed for so long that others are to have a turn: it must yield then.
+    pub(crate) fn gives_way(&self, now: Instant) -> bool {
         let mut times = self.times();
         if now.duration_since(times.turn) < TURN {
-            return Ok(VmState::Continue);
+            return false;
         }
         times.turn = now;
         self.gave_way.store(true, Ordering::Relaxed);
-        Ok(VmState::Yield)
+        true
     }
 
     /// Drives a script's future by `deadline`: its output if it came to its end in time.

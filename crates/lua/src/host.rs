@@ -61,6 +61,7 @@ fn functions(
     let clock = Arc::clone(clock);
     let scan = lua.create_function(move |lua, args| scan_for(lua, &clock, args))?;
     host.raw_set("scan", scan)?;
+    host.raw_set("look", lua.create_function(look)?)?;
     let known: Vec<_> = modules.iter().map(|module| format!("`{}`", module.name())).collect();
     let no_module = lua.create_function(move |_, name: LuaString| {
         let name = name.to_string_lossy();
@@ -170,6 +171,18 @@ fn scan_for(
             Err(expired())
         }
     }
+}
+
+/// Whether a script that caught an error is to yield now, which it may: to give way, or because its time is up.
+fn look(lua: &Lua, may_yield: bool) -> Result<bool> {
+    let clock = lua.app_data_ref::<Arc<Clock>>().map(|clock| Arc::clone(&clock));
+    let clock = clock.ok_or_else(|| Error::runtime("there is no clock"))?;
+    let now = Instant::now();
+    if clock.is_over(now) {
+        lua.named_registry_value::<Table>(GATE)?.raw_set("expired", true)?;
+        return Ok(may_yield);
+    }
+    Ok(may_yield && clock.gives_way(now))
 }
 
 /// A replacement of `string.gsub` with its `%1` filled in.

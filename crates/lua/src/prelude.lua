@@ -25,8 +25,18 @@ end
 -- Errors that may not be caught -----------------------------------------------------------------------
 
 -- An error of the host is an object of its own there; scripts know errors as text.
+--
+-- Where the stack is full the host's own hook fails as whatever else needs room, so all that a script does might
+-- fall between two looks at the clock. But each such failure is caught here, where there is room again.
+--
+-- Once time is up a script that yields is never resumed. To throw it out instead, where it cannot yield, takes
+-- time by the square of its depth, but there it cannot be deep.
 local function after(ok, ...)
-  if gate.expired then raw_error("the deadline passed", 0) end
+  if not ok and host.look(isyieldable()) then raw_yield(PENDING) end
+  if gate.expired then
+    if isyieldable() then raw_yield(PENDING) end
+    raw_error("the deadline passed", 0)
+  end
   if not ok and type((...)) == "userdata" then return ok, host.message((...)) end
   return ok, ...
 end

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crisol_core::Value;
-use crisol_lua::{Entry, Failure};
+use crisol_lua::{Entry, Failure, Program};
 
 use crate::support::{Tested, program, run, run_for};
 
@@ -104,21 +104,44 @@ async fn whatever_a_script_does_it_ends_at_its_deadline() -> Tested {
     Ok(())
 }
 
+/// Where the stack is full the hook that counts instructions cannot run: that is an error like any other, which the
+/// script catches, and all that it does may fall between such errors. How many instructions a round has decides
+/// where the hook comes.
+#[tokio::test]
+async fn a_script_that_stays_where_its_stack_is_full_ends_at_its_deadline() -> Tested {
+    for pad in 0..8 {
+        let pad = "x = x ".repeat(pad);
+        let script = format!("local x local function f() while true do {pad} pcall(f) end end f()");
+        let entry = program(&script, Entry::Script).with_memory(256 << 20);
+        // Long enough for the stack to fill up.
+        let (ended, turns) = beside_others(400, &entry).await;
+        assert!(matches!(ended, Err(Failure::Deadline { .. })), "{pad}: {ended:?}");
+        assert!(turns > 5, "{pad}: others had {turns} turns");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_script_that_computes_lets_others_run() -> Tested {
     let entry = program("coroutine.wrap(function() while true do end end)()", Entry::Script);
+    let (ended, turns) = beside_others(300, &entry).await;
+    assert!(matches!(ended, Err(Failure::Deadline { .. })), "{ended:?}");
+    assert!(turns > 5, "others had {turns} turns");
+    Ok(())
+}
+
+/// Runs a script for at most `ms`, and tells how often another task of the same thread had its turn meanwhile.
+async fn beside_others(ms: u64, program: &Program) -> (Result<Value, Failure>, u32) {
     let mut turns = 0;
     let others = async {
         let started = Instant::now();
-        while started.elapsed() < Duration::from_millis(300) {
+        while started.elapsed() < Duration::from_millis(ms) {
             tokio::time::sleep(Duration::from_millis(1)).await;
             turns += 1;
         }
     };
-    let (ended, ()) = tokio::join!(run_for(300, &entry, &[]), others);
-    assert!(matches!(ended, Err(Failure::Deadline { .. })), "{ended:?}");
-    assert!(turns > 5, "others had {turns} turns");
-    Ok(())
+    let (ended, ()) = tokio::join!(run_for(ms, program, &[]), others);
+    (ended, turns)
 }
 
 #[tokio::test]
