@@ -106,7 +106,7 @@ impl HostMapping {
     /// Reads the type of an imported function.
     ///
     /// # Errors
-    /// As [`Mapping::new`].
+    /// As [`Mapping::new`](crate::Mapping::new).
     pub fn new(func: &ComponentFunc) -> Result<Self, UnsupportedType> {
         Self::from_signature(describe::signature(func)?)
     }
