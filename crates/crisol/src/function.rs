@@ -1,5 +1,7 @@
 //! One function, assembled: what a call goes through.
 
+use std::pin::pin;
+
 use crisol_core::{CallContext, CallError, MAX_DEPTH};
 use crisol_engine::Val;
 use crisol_pool::{Ask, Fate, Retired};
@@ -53,9 +55,13 @@ impl Function {
         if let Some(funcs) = self.guest.funcs(|| within.invoker(), &context, until) {
             worker.instance.lend(funcs);
         }
-        let running = worker.instance.call(&args, until.deadline);
-        let running = crisol_wasi::on_behalf_of(context.id(), running);
-        let Some(outcome) = interruption.race(running).await else {
+        let outcome = {
+            // Pinned one by one: what is polled through a reference is not copied from level to level.
+            let running = pin!(worker.instance.call(&args, until.deadline));
+            let running = pin!(crisol_wasi::on_behalf_of(context.id(), running));
+            interruption.race(running).await
+        };
+        let Some(outcome) = outcome else {
             lease.give_back(Fate::Retire(Retired::Interrupted));
             return Err(CallError::Interrupted { id: self.guest.id.clone() });
         };

@@ -6,6 +6,7 @@
 //! failure costs: the instance. After an `Err` of any kind its memory is in no known state, so a
 //! further call is refused.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use wasmtime::component::{ComponentExportIndex, Func, InstancePre, Val};
@@ -64,7 +65,10 @@ pub(crate) async fn make(
     store.epoch_deadline_callback(give_way);
     store.set_hostcall_fuel(transfer_limit(&limits));
     begin(&mut store, deadline)?;
-    let (made, clock) = until(deadline, pre.instantiate_async(&mut store)).await;
+    let (made, clock) = {
+        let making = pin!(pre.instantiate_async(&mut store));
+        until(deadline, making).await
+    };
     let made = made.map_err(|why| Failure::stopped(why, &clock))?;
     let instance =
         made.map_err(|error| Failure::of_making(error, &store.data().meter, clock.stretch()))?;
@@ -89,8 +93,10 @@ impl Instance {
         self.begin(deadline)?;
         let mut results = [Val::Bool(false)];
         let results = &mut results[..usize::from(self.has_result)];
-        let call = self.func.call_async(&mut self.store, args, results);
-        let (called, clock) = until(deadline, call).await;
+        let (called, clock) = {
+            let calling = pin!(self.func.call_async(&mut self.store, args, results));
+            until(deadline, calling).await
+        };
         let clock = clock.without(self.store.data().away);
         let called = called.map_err(|why| Failure::stopped(why, &clock))?;
         called.map_err(|error| fail(error, &self.store, &clock))?;

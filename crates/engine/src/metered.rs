@@ -76,6 +76,9 @@ impl Clock {
 ///
 /// This stops a guest that *waits*. A guest that *computes* does not come back to be stopped here; the
 /// epoch callback of its store does that. A timer is set only once the guest waits at all.
+///
+/// Callers pin the future where they make it. Handed over by value it is copied at every level of futures within
+/// futures, as large as all below it: that took longer than a small call.
 pub(crate) async fn until<F: Future>(
     deadline: Option<Instant>,
     future: F,

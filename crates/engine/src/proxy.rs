@@ -9,6 +9,7 @@ mod handler;
 mod incoming_handler;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -179,9 +180,11 @@ impl Instance {
         let (func, store) = (&self.func, &mut self.store);
         // The handler of 0.3 is asynchronous, the one of 0.2 is not.
         let (handled, clock) = if func.ty(&*store).async_() {
-            until(deadline, handler::run(func, store, secure, request, answer)).await
+            let running = pin!(handler::run(func, store, secure, request, answer));
+            until(deadline, running).await
         } else {
-            until(deadline, incoming_handler::run(func, store, secure, request, answer)).await
+            let running = pin!(incoming_handler::run(func, store, secure, request, answer));
+            until(deadline, running).await
         };
         let clock = clock.without(self.store.data().away);
         let handled = handled.map_err(|why| Failure::stopped(why, &clock))?;

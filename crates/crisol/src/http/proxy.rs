@@ -1,7 +1,7 @@
 //! Functions that answer HTTP themselves: pooled and limited as all are, run where the request is served.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as Wakers, Poll};
 
@@ -165,9 +165,12 @@ impl Proxy {
             if let Some(funcs) = funcs {
                 worker.instance.lend(funcs);
             }
-            let running = worker.instance.handle(secure, request, sender, until.deadline);
-            let running = crisol_wasi::on_behalf_of(id, running);
-            let Some(outcome) = interruption.race(running).await else {
+            let outcome = {
+                let running = pin!(worker.instance.handle(secure, request, sender, until.deadline));
+                let running = pin!(crisol_wasi::on_behalf_of(id, running));
+                interruption.race(running).await
+            };
+            let Some(outcome) = outcome else {
                 lease.give_back(Fate::Retire(Retired::Interrupted));
                 return Err(CallError::Interrupted { id: this.0.id.clone() });
             };
