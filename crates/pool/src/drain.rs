@@ -1,6 +1,5 @@
 //! The two ends of a pool's life: warming up and draining.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -49,8 +48,8 @@ impl<F: Factory> Pool<F> {
         self.bell.notify_one();
         let end = Instant::now().checked_add(grace);
         loop {
-            let mut emptied = pin!(self.emptied.notified());
-            emptied.as_mut().enable();
+            // Made before the look: an end in between wakes it.
+            let emptied = self.emptied.notified();
             if self.gate.inside() == (0, 0) {
                 return Drained { interrupted: 0, turned_away: 0 };
             }

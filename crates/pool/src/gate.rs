@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::factory::Retired;
 use crate::queue::Ticket;
-use crate::state::{After, Denial, Entry, Idle, Next, Phase, State};
+use crate::state::{After, Denial, Entry, Idle, Next, State};
 use crate::stats::Tally;
 use crate::strategy::Rules;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
@@ -62,7 +62,7 @@ impl<W> Gate<W> {
     pub(crate) fn enter(&self, held: usize, cx: &Context<'_>) -> (Entry<W>, After<W>) {
         let mut s = self.lock();
         let mut after = After::nothing();
-        if s.phase != Phase::Open {
+        if !s.open {
             return (Entry::Refused(Denial::Draining), after);
         }
         // Before any change: whose waker panics here has not come at all.
@@ -102,7 +102,6 @@ impl<W> Gate<W> {
         if let Some(back) = granted {
             s.release(back, &mut after);
         }
-        after.emptied = s.is_over();
         self.publish(&s);
         (after, waker)
     }
@@ -128,14 +127,14 @@ impl<W> Gate<W> {
     /// What the background task is to do at `now`; nothing is to be made unless `may_make`.
     pub(crate) fn chores(&self, now: Instant, may_make: bool) -> Chores<W> {
         let mut s = self.lock();
-        if s.phase != Phase::Open {
+        if !s.open {
             let gone = Vec::new();
             return Chores { gone, gone_for: Retired::Drained, make: 0, next: Next::Over };
         }
         let (gone, gone_for) = s.weed(now);
         let make = if may_make { s.shortfall() } else { 0 };
         s.making += make;
-        let next = s.next_look(make);
+        let next = s.next_look();
         s.parked = next == Next::Parked;
         self.publish(&s);
         Chores { gone, gone_for, make, next }
@@ -187,7 +186,7 @@ impl<W> Gate<W> {
     /// Counts the workers that are missing as being made, and tells how many they are.
     pub(crate) fn reserve(&self) -> usize {
         let mut s = self.lock();
-        let missing = if s.phase == Phase::Open { s.shortfall() } else { 0 };
+        let missing = if s.open { s.shortfall() } else { 0 };
         s.making += missing;
         missing
     }
@@ -207,11 +206,9 @@ impl<W> Gate<W> {
     pub(crate) fn close(&self, for_all: bool) -> After<W> {
         let mut s = self.lock();
         let mut after = After::nothing();
+        s.open = false;
         if for_all {
-            s.phase = Phase::Closed;
             after.wake_also(s.queue.turn_away());
-        } else if s.phase == Phase::Open {
-            s.phase = Phase::Draining;
         }
         s.trim(&mut after);
         after.emptied = s.is_over();
@@ -221,7 +218,7 @@ impl<W> Gate<W> {
 
     /// Whether workers are still made ahead.
     pub(crate) fn is_open(&self) -> bool {
-        self.lock().phase == Phase::Open
+        self.lock().open
     }
 
     /// Calls that run, and calls that wait.

@@ -75,15 +75,6 @@ pub(crate) enum Next {
     Over,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Open,
-    /// Nobody comes in any more; those who wait are still served.
-    Draining,
-    /// Those who waited have been turned away.
-    Closed,
-}
-
 #[derive(Debug)]
 pub(crate) struct State<W> {
     pub(crate) rules: Rules,
@@ -99,7 +90,8 @@ pub(crate) struct State<W> {
     pub(crate) workers: usize,
     /// Workers that the background task is at.
     pub(crate) making: usize,
-    pub(crate) phase: Phase,
+    /// Calls may come; otherwise it is being drained, and those who wait are still served.
+    pub(crate) open: bool,
     /// The background task does not look by itself.
     pub(crate) parked: bool,
     /// Calls that were let in and know of it.
@@ -123,7 +115,7 @@ impl<W> State<W> {
             busy: 0,
             workers: rules.start,
             making: 0,
-            phase: Phase::Open,
+            open: true,
             parked: true,
             admitted: 0,
             seen: 0,
@@ -138,7 +130,7 @@ impl<W> State<W> {
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.phase != Phase::Open && self.busy == 0 && self.queue.len() == 0
+        !self.open && self.busy == 0 && self.queue.len() == 0
     }
 
     /// Lets somebody in; there must be room.
@@ -213,7 +205,7 @@ impl<W> State<W> {
     pub(crate) fn store(&mut self, idle: Idle<W>, after: &mut After<W>) {
         let keeps_none = matches!(self.rules.keep, Keep::Nothing);
         let room = if keeps_none { self.rules.max } else { self.kept() };
-        if self.phase == Phase::Open && self.ready.len() >= room {
+        if self.open && self.ready.len() >= room {
             after.drop_also([idle], Retired::Surplus);
             return;
         }
@@ -227,7 +219,7 @@ impl<W> State<W> {
 
     /// While draining, no more workers are ready than calls wait.
     pub(crate) fn trim(&mut self, after: &mut After<W>) {
-        if self.phase != Phase::Open && self.ready.len() > self.queue.len() {
+        if !self.open && self.ready.len() > self.queue.len() {
             after.drop_also(self.ready.drain(self.queue.len()..), Retired::Drained);
         }
     }
@@ -270,8 +262,8 @@ impl<W> State<W> {
         }
     }
 
-    /// When the background task is to look again, of which `make` workers have just been asked.
-    pub(crate) fn next_look(&mut self, make: usize) -> Next {
+    /// When the background task is to look again.
+    pub(crate) fn next_look(&mut self) -> Next {
         let quiet = self.seen == self.admitted;
         self.seen = self.admitted;
         match (self.rules.keep, self.rules.idle) {
@@ -279,7 +271,7 @@ impl<W> State<W> {
                 let first = self.ready.iter().map(|worker| worker.since).min();
                 first.and_then(|since| since.checked_add(idle)).map_or(Next::Parked, Next::At)
             }
-            _ if quiet && make == 0 && self.queue.len() == 0 => Next::Parked,
+            _ if quiet && self.queue.len() == 0 => Next::Parked,
             _ => Next::Soon,
         }
     }

@@ -33,3 +33,22 @@ fn numbers_at_the_end_of_their_range_neither_overflow_nor_let_a_chain_wait_for_i
     drop(gate.resize(0));
     assert_eq!((gate.inside(), gate.tally.workers.value()), ((4, 0), 1));
 }
+
+#[test]
+fn a_call_rings_for_the_background_task_once_after_each_rest() {
+    let fixed = Strategy::fixed(None, None).map(|fixed| (fixed.rules(), [true, false, true]));
+    let lazy = (Strategy::lazy().rules(), [false; 3]);
+    for (rules, rings) in fixed.into_iter().chain([lazy]) {
+        let gate: Gate<()> = Gate::new(rules, 3, 1);
+        let cx = Context::from_waker(Waker::noop());
+        let mut rang = Vec::new();
+        for rest in [false, false, true] {
+            if rest {
+                gate.park();
+            }
+            let (_entry, after) = gate.enter(0, &cx);
+            rang.push(after.ring);
+        }
+        assert_eq!(rang, rings);
+    }
+}

@@ -37,13 +37,18 @@ pub(crate) async fn tend<F: Factory>(pool: Weak<Pool<F>>, bell: Arc<Notify>) {
         let Some(strong) = pool.upgrade() else { return };
         let next = strong.look(&mut backoff).await;
         drop(strong);
-        match (backoff.until, next) {
-            (_, Next::Over) => return,
-            // Deaf to the bell: calls must not hurry a factory that keeps failing.
-            (Some(until), _) => tokio::time::sleep_until(until).await,
-            (None, Next::Soon) => tokio::time::sleep(TICK).await,
-            (None, Next::At(at)) => drop(tokio::time::timeout_at(at, bell.notified()).await),
-            (None, Next::Parked) => bell.notified().await,
+        let rest = async {
+            match next {
+                Next::Soon => tokio::time::sleep(TICK).await,
+                Next::At(at) => drop(tokio::time::timeout_at(at, bell.notified()).await),
+                Next::Parked | Next::Over => bell.notified().await,
+            }
+        };
+        match (next, backoff.until) {
+            (Next::Over, _) => return,
+            // A look before that scales and weeds, and makes nothing: calls do not hurry a broken factory.
+            (_, Some(until)) => drop(tokio::time::timeout_at(until, rest).await),
+            (_, None) => rest.await,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crisol_pool::strategy::Adaptive;
 use crisol_pool::strategy::adaptive::Reason;
-use crisol_pool::testing::Fakes;
+use crisol_pool::testing::{Fakes, Making};
 use crisol_pool::{Ask, Config, Fate, Pool, Retired};
 use tokio::time::sleep;
 
@@ -79,6 +79,27 @@ async fn what_is_not_used_is_given_up() {
     assert_eq!((stats.workers, stats.ready, fakes.alive()), (4, 1, 1));
     assert!(stats.retired_for(Retired::Surplus) > 0);
     assert!(matches!(pool.decisions().last().unwrap().reason, Reason::Unused { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_scales_while_nothing_can_be_made_in_the_background() {
+    for hang in [true, false] {
+        let fakes = Fakes::new();
+        let pool = Pool::new(fakes.clone(), adaptive(32));
+        if hang {
+            fakes.next([Making::Prompt, Making::Hang]);
+            pool.check_out(Ask::new()).await.unwrap().give_back(Fate::Reuse);
+            sleep(MS).await;
+        } else {
+            fakes.always(Making::Fail);
+            assert!(pool.check_out(Ask::new()).await.is_err());
+            // The pause is as long as the load below by now.
+            sleep(Duration::from_secs(15)).await;
+            fakes.always(Making::Prompt);
+        }
+        load(&pool, 64, 40, |_| 2 * MS).await;
+        assert_eq!((pool.stats().workers, pool.stats().created > 2_500), (32, true));
+    }
 }
 
 #[tokio::test(start_paused = true)]

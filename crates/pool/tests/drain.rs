@@ -127,6 +127,46 @@ async fn what_runs_after_the_grace_is_interrupted_where_it_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_that_run_are_interrupted_and_what_ends_without_waiting_ends() {
+    let pool = Pool::new(Fakes::new(), fixed(3));
+    let calls: Vec<_> = (0..3)
+        .map(|_| {
+            let pool = Arc::clone(&pool);
+            tokio::spawn(async move {
+                let lease = pool.check_out(Ask::new()).await.unwrap();
+                let interruption = lease.interruption().clone();
+                let stopped = interruption.race(sleep(3_600 * SECOND)).await.is_none();
+                // What is left to do after the interruption, and does not wait, is done.
+                (stopped, interruption.race(async { 7 }).await)
+            })
+        })
+        .collect();
+    yield_now().await;
+    assert_eq!(pool.drain(SECOND).await.interrupted, 3);
+    assert!(pool.drain(MS).await.is_clean());
+    for call in calls {
+        assert_eq!(call.await.unwrap(), (true, Some(7)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_ready_when_a_drain_begins_serves_who_waits() {
+    let fakes = Fakes::new();
+    let config = Config::new(Strategy::fixed(NonZeroUsize::new(1), NonZeroUsize::new(3)).unwrap());
+    let pool = Pool::new(fakes.clone(), config.with_warm_start(true));
+    pool.warm().await.unwrap();
+    let calls: Vec<_> = (0..3).map(|_| spawn_call(&pool, 10 * MS)).collect();
+    sleep(5 * MS).await;
+    assert_eq!((fakes.asked(), pool.stats().ready, pool.stats().queued), (4, 3, 2));
+    fakes.always(Making::Fail);
+    assert!(pool.drain(SECOND).await.is_clean());
+    for call in calls {
+        assert!(call.await.unwrap().is_ok());
+    }
+    assert_eq!((fakes.alive(), pool.stats().retired_for(Retired::Drained)), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_ends_within_the_grace_is_not_interrupted() {
     let pool = Pool::new(Fakes::new(), fixed(1));
     let lease = pool.check_out(Ask::new()).await.unwrap();
@@ -171,9 +211,11 @@ async fn a_maker_that_hangs_keeps_neither_a_drained_pool_nor_a_dropped_one() {
         if drain {
             assert!(pool.drain(SECOND).await.is_clean());
         }
-        drop(pool);
+        // Each for itself: a drained pool may be kept for its numbers.
+        let kept = drain.then_some(pool);
         sleep(50 * MS).await;
         assert_eq!((metrics.num_alive_tasks(), fakes.alive()), (0, 0));
+        drop(kept);
     }
 }
 

@@ -170,12 +170,6 @@ async fn a_worker_that_panics_when_the_background_task_drops_it_stops_nothing() 
 #[test]
 fn a_worker_that_blocks_when_dropped_holds_nobody_else_up() {
     let pool = Pool::new(Rudes::default(), Config::new(Lazy::new().with_max(n(2))));
-    let (go, wait): (SyncSender<()>, Receiver<()>) = sync_channel(0);
-    let (reached, dropping) = sync_channel(1);
-    pool.factory().0.lock().unwrap().push(Box::new(move || {
-        reached.send(()).unwrap();
-        wait.recv().unwrap();
-    }));
     let check_out = || {
         let mut lease = Box::pin(pool.check_out_shared(Ask::new(), |_: &Rude| true));
         match lease.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -183,18 +177,100 @@ fn a_worker_that_blocks_when_dropped_holds_nobody_else_up() {
             _ => panic!("there is room"),
         }
     };
-    let blocking = check_out();
-    std::thread::scope(|scope| {
-        let dropper = scope.spawn(move || blocking.give_back(Fate::Reuse));
-        dropping.recv().unwrap();
-        for _ in 0..10 {
-            check_out().give_back(Fate::Reuse);
+    for end in [|lease: Lease<'static, Rudes>| lease.give_back(Fate::Reuse), drop] {
+        let (go, wait): (SyncSender<()>, Receiver<()>) = sync_channel(0);
+        let (reached, dropping) = sync_channel(1);
+        pool.factory().0.lock().unwrap().push(Box::new(move || {
+            reached.send(()).unwrap();
+            wait.recv().unwrap();
+        }));
+        let blocking = check_out();
+        std::thread::scope(|scope| {
+            let dropper = scope.spawn(move || end(blocking));
+            dropping.recv().unwrap();
+            for _ in 0..10 {
+                check_out().give_back(Fate::Reuse);
+            }
+            assert_eq!(pool.stats().busy, 1, "its permit stays with it until it is gone");
+            go.send(()).unwrap();
+            dropper.join().unwrap();
+        });
+        assert_eq!(pool.stats().busy, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_panics_when_a_drain_drops_it_keeps_no_drain_waiting() {
+    let pool = Pool::new(Rudes::default(), fixed(1).with_reuse(NonZeroU32::MAX));
+    pool.factory().0.lock().unwrap().push(Box::new(|| panic!("dropping panics")));
+    let lease = pool.check_out(Ask::new()).await.unwrap();
+    let draining = {
+        let pool = Arc::clone(&pool);
+        tokio::spawn(async move { pool.drain(Duration::from_secs(1)).await })
+    };
+    yield_now().await;
+    let start = Instant::now();
+    assert!(catch_unwind(AssertUnwindSafe(|| lease.give_back(Fate::Reuse))).is_err());
+    assert!(draining.await.unwrap().is_clean());
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+/// Gives its lease back as it is dropped.
+struct Last<'p>(Option<Lease<'p, Fakes>>, Fate);
+
+impl Drop for Last<'_> {
+    fn drop(&mut self) {
+        if let Some(lease) = self.0.take() {
+            lease.give_back(self.1);
         }
-        assert_eq!(pool.stats().busy, 1, "its permit stays with it until it is gone");
-        go.send(()).unwrap();
-        dropper.join().unwrap();
-    });
-    assert_eq!(pool.stats().busy, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_a_worker_during_a_panic_is_believed() {
+    let pool = Pool::new(Fakes::new(), fixed(1).with_reuse(NonZeroU32::MAX));
+    for fate in [Fate::Reuse, Fate::Retire(Retired::Failed)] {
+        let last = Last(Some(pool.check_out(Ask::new()).await.unwrap()), fate);
+        let panicked = catch_unwind(AssertUnwindSafe(move || {
+            let _last = last;
+            panic!("the call panics");
+        }));
+        assert!(panicked.is_err());
+    }
+    let stats = pool.stats();
+    assert_eq!((stats.retired_for(Retired::Failed), stats.retired_in_all()), (1, 1));
+}
+
+/// Panics with what it is told to.
+struct Panicking(fn());
+
+impl Factory for Panicking {
+    type Worker = ();
+    type Error = Infallible;
+
+    async fn make(&self) -> Result<(), Infallible> {
+        self.0();
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_a_factory_panics_with_is_an_error() {
+    let panics: [(fn(), &str); 3] = [
+        (|| panic!("a text"), "a text"),
+        (|| panic!("text number {}", n(2)), "text number 2"),
+        (|| std::panic::panic_any(3), "no message"),
+    ];
+    for (panic, expected) in panics {
+        let pool = Pool::new(Panicking(panic), fixed(1));
+        for _ in 0..2 {
+            let refused = pool.check_out(Ask::new()).await.map(drop);
+            let Err(Refused::FactoryPanicked { message }) = refused else {
+                panic!("{refused:?}");
+            };
+            assert_eq!((message.as_str(), pool.stats().busy), (expected, 0));
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

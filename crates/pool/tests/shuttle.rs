@@ -196,3 +196,87 @@ fn a_drain_and_a_resize_beside_callers_lose_nobody() {
         2_000,
     );
 }
+
+/// Waits by hand, so that a granted permit may lie unseen while its owner makes up its mind.
+fn line_up(gate: &Gate<usize>) -> Ticket {
+    let (entry, _) = gate.enter(0, &Context::from_waker(Waker::noop()));
+    let Entry::Wait(ticket) = entry else { panic!("it is taken") };
+    ticket
+}
+
+/// One is inside, two wait: the one in front gives up while the permit comes back with its worker, in a
+/// drain whose grace may be over.
+#[test]
+fn giving_up_beside_a_give_back_and_a_drain_loses_neither_permit_nor_worker() {
+    for drain in [false, true] {
+        shuttle::check_random(
+            move || {
+                let gate = gate(1, 1, 10);
+                let gone = Arc::new(AtomicUsize::new(0));
+                let Way::In(None) = enter(&gate, &gone) else { panic!("it was free") };
+                let (quits, stays) = (line_up(&gate), line_up(&gate));
+                let on_its_own = |deed: Box<dyn FnOnce(&Gate<usize>, &AtomicUsize) + Send>| {
+                    let (gate, gone) = (Arc::clone(&gate), Arc::clone(&gone));
+                    thread::spawn(move || deed(&gate, &gone))
+                };
+                let beside = [
+                    on_its_own(Box::new(move |gate, gone| settle(gate.give_up(&quits).0, gone))),
+                    on_its_own(Box::new(|gate, gone| {
+                        let idle = Idle { worker: 7, uses: 1, since: Instant::now() };
+                        settle(gate.leave(Some(idle)), gone);
+                    })),
+                    on_its_own(Box::new(move |gate, gone| {
+                        if drain {
+                            settle(gate.close(false), gone);
+                            settle(gate.close(true), gone);
+                        }
+                    })),
+                ];
+                let cx = Context::from_waker(Waker::noop());
+                let served = loop {
+                    match gate.poll(&stays, &cx) {
+                        Poll::Ready(answer) => break answer,
+                        Poll::Pending => thread::yield_now(),
+                    }
+                };
+                match served {
+                    Some(idle) => {
+                        let idle = idle.expect("the worker comes with its permit");
+                        settle(gate.leave(Some(idle)), &gone);
+                    }
+                    None => assert!(drain, "nobody else turns callers away"),
+                }
+                beside.into_iter().for_each(|one| one.join().unwrap());
+                assert_eq!(gate.inside(), (0, 0));
+                let ready = std::iter::from_fn(|| gate.another()).count();
+                assert_eq!((ready, gone.load(SeqCst)), if drain { (0, 1) } else { (1, 0) });
+            },
+            2_000,
+        );
+    }
+}
+
+/// A drain is over when nobody is inside, and only then; whoever is last, by whatever way, says so.
+#[test]
+fn whoever_leaves_a_drained_gate_last_tells_its_end_once() {
+    shuttle::check_random(
+        || {
+            let gate = gate(1, 1, 10);
+            let ends = Arc::new(AtomicUsize::new(0));
+            let Way::In(None) = enter(&gate, &ends) else { panic!("it was free") };
+            let waiting = line_up(&gate);
+            drop(gate.close(false));
+            let quitter = {
+                let (gate, ends) = (Arc::clone(&gate), Arc::clone(&ends));
+                thread::spawn(move || {
+                    let after = gate.give_up(&waiting).0;
+                    ends.fetch_add(usize::from(after.emptied), SeqCst);
+                })
+            };
+            ends.fetch_add(usize::from(gate.leave(None).emptied), SeqCst);
+            quitter.join().unwrap();
+            assert_eq!((gate.inside(), ends.load(SeqCst)), ((0, 0), 1));
+        },
+        2_000,
+    );
+}

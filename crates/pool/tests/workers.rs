@@ -5,9 +5,10 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crisol_pool::strategy::Lazy;
-use crisol_pool::testing::{Fakes, Making};
+use crisol_pool::strategy::{Adaptive, Lazy};
+use crisol_pool::testing::{Fakes, Making, resize};
 use crisol_pool::{Ask, Config, Fate, Pool, Refused, Retired, Strategy};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 const MS: Duration = Duration::from_millis(1);
@@ -150,6 +151,56 @@ async fn what_does_not_fit_is_retired_as_stale_and_made_anew() {
     let other = pool.check_out_if(Ask::new(), |_| false).await.unwrap();
     assert_eq!(other.number(), 4, "made for the call");
     assert_eq!(pool.stats().retired_for(Retired::Stale), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn numbers_are_right_after_each_step() {
+    let pool = Pool::new(Fakes::new(), fixed(3, 3).with_warm_start(true));
+    pool.warm().await.unwrap();
+    let lease = pool.check_out_if(Ask::new(), |worker| worker.number() == 1).await.unwrap();
+    let stats = pool.stats();
+    assert_eq!((stats.busy, stats.ready, stats.admitted, stats.finished), (1, 0, 1, 0));
+    lease.give_back(Fate::Reuse);
+    let stats = pool.stats();
+    assert_eq!((stats.busy, stats.ready, stats.admitted, stats.finished), (0, 0, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_waited_gets_what_is_ready_and_makes_nothing() {
+    let fakes = Fakes::new();
+    let adaptive = Adaptive::new().with_max(n(4)).with_start(n(1));
+    for (config, grow) in [(fixed(1, 2), false), (Config::new(adaptive), true)] {
+        let pool = Pool::new(fakes.clone(), config.with_warm_start(true));
+        pool.warm().await.unwrap();
+        let lease = pool.check_out(Ask::new()).await.unwrap();
+        sleep(5 * MS).await;
+        assert!(pool.stats().ready > 0);
+        let waiter = {
+            let pool = Arc::clone(&pool);
+            tokio::spawn(async move { pool.check_out(Ask::new()).await.unwrap().making() })
+        };
+        yield_now().await;
+        fakes.always(Making::Hang);
+        if grow {
+            resize(&pool, 2);
+        } else {
+            lease.give_back(Fate::Reuse);
+        }
+        assert_eq!(waiter.await.unwrap(), Duration::ZERO);
+        fakes.always(Making::Prompt);
+    }
+}
+
+#[test]
+fn what_may_exist_at_once_is_known_beforehand() {
+    for (strategy, live) in [
+        (Strategy::inline(), 1),
+        (Strategy::lazy(), 100),
+        (Strategy::fixed(Some(n(2)), Some(n(5))).unwrap(), 7),
+        (Strategy::adaptive(), 200),
+    ] {
+        assert_eq!(strategy.max_live().get(), live, "{strategy:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
