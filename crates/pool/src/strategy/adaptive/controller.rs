@@ -319,7 +319,7 @@ impl Controller {
         let peak = (*current).max(*previous);
         self.peaks = [sample.peak, *current];
         self.window_began = now;
-        let to = peak.saturating_mul(2).max(self.start).min(self.max);
+        let to = peak.saturating_mul(2).max(self.start);
         (to < sample.workers).then_some((to, Reason::Unused { peak }))
     }
 
