@@ -9,6 +9,7 @@
 //! It knows nothing of factories, tasks or clocks.
 
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -79,14 +80,21 @@ impl<W> Gate<W> {
         (entry, after)
     }
 
-    /// The answer to somebody who waits: a permit, or `None` when turned away. It uses the ticket up.
-    pub(crate) fn poll(&self, ticket: &Ticket, cx: &Context<'_>) -> Poll<Option<Option<Idle<W>>>> {
+    /// The answer to somebody who has `waited` so long: a permit, or `None` when turned away. It uses the
+    /// ticket up.
+    pub(crate) fn poll(
+        &self,
+        ticket: &Ticket,
+        waited: Duration,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Option<Idle<W>>>> {
         let mut old = None;
         let mut s = self.lock();
         let answer = s.queue.poll(ticket, cx, &mut old);
         if let Poll::Ready(Some(_)) = answer {
             s.admitted = s.admitted.wrapping_add(1);
             self.tally.admitted.store(s.admitted);
+            self.tally.waited(waited);
         }
         drop(s);
         // The last waker of a task may own a lease of this very pool.
@@ -211,7 +219,6 @@ impl<W> Gate<W> {
             after.wake_also(s.queue.turn_away());
         }
         s.trim(&mut after);
-        after.emptied = s.is_over();
         self.publish(&s);
         after
     }

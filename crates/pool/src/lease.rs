@@ -143,6 +143,8 @@ impl<F: Factory> Deref for Home<'_, F> {
 pub(crate) struct Claim<'p, F: Factory> {
     home: Home<'p, F>,
     stage: Stage,
+    /// How long it has waited for its permit.
+    waited: Duration,
     /// Since when it has its permit, and how many had one then; for adaptive pools.
     started: Option<(Instant, usize)>,
 }
@@ -150,7 +152,8 @@ pub(crate) struct Claim<'p, F: Factory> {
 enum Stage {
     /// Not in yet, or not any more.
     Outside,
-    Queued(Ticket),
+    /// In line, since then.
+    Queued(Ticket, Instant),
     /// A permit.
     Inside,
     /// A permit and a worker, which is retired for this reason if nothing else is said.
@@ -159,15 +162,19 @@ enum Stage {
 
 impl<'p, F: Factory> Claim<'p, F> {
     pub(crate) fn of(home: Home<'p, F>) -> Self {
-        Self { home, stage: Stage::Outside, started: None }
+        Self { home, stage: Stage::Outside, waited: Duration::ZERO, started: None }
     }
 
     pub(crate) fn pool(&self) -> &Pool<F> {
         &self.home
     }
 
-    /// Comes in: asks at the first poll, and waits in line from then on. A worker that comes with the
-    /// permit is the claim's, as after [`Claim::seat`].
+    pub(crate) fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// Comes in: asks at the first poll, and waits in line from then on; only who has to wait looks at the
+    /// clock. A worker that comes with the permit is the claim's, as after [`Claim::seat`].
     pub(crate) fn poll_enter(
         &mut self,
         held: usize,
@@ -178,7 +185,7 @@ impl<'p, F: Factory> Claim<'p, F> {
                 let (entry, after) = self.home.gate.enter(held, cx);
                 let (stage, answer) = match entry {
                     Entry::In(idle) => (Stage::Inside, Poll::Ready(Ok(idle))),
-                    Entry::Wait(ticket) => (Stage::Queued(ticket), Poll::Pending),
+                    Entry::Wait(ticket) => (Stage::Queued(ticket, Instant::now()), Poll::Pending),
                     Entry::Refused(denial) => (Stage::Outside, Poll::Ready(Err(denial))),
                 };
                 // What was granted is in safe hands before anything foreign runs.
@@ -186,17 +193,20 @@ impl<'p, F: Factory> Claim<'p, F> {
                 self.home.settle(after);
                 answer
             }
-            Stage::Queued(ticket) => match self.home.gate.poll(ticket, cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(idle)) => {
-                    self.stage = Stage::Inside;
-                    Poll::Ready(Ok(idle))
+            Stage::Queued(ticket, since) => {
+                self.waited = since.elapsed();
+                match self.home.gate.poll(ticket, self.waited, cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Some(idle)) => {
+                        self.stage = Stage::Inside;
+                        Poll::Ready(Ok(idle))
+                    }
+                    Poll::Ready(None) => {
+                        self.stage = Stage::Outside;
+                        Poll::Ready(Err(Denial::Draining))
+                    }
                 }
-                Poll::Ready(None) => {
-                    self.stage = Stage::Outside;
-                    Poll::Ready(Err(Denial::Draining))
-                }
-            },
+            }
             Stage::Inside | Stage::Seated(_) => return Poll::Ready(Ok(None)),
         };
         if let Poll::Ready(Ok(idle)) = &answer {
@@ -229,7 +239,7 @@ impl<F: Factory> Drop for Claim<'_, F> {
     fn drop(&mut self) {
         match &self.stage {
             Stage::Outside => {}
-            Stage::Queued(ticket) => {
+            Stage::Queued(ticket, _) => {
                 let (after, waker) = self.home.gate.give_up(ticket);
                 self.home.settle(after);
                 drop(waker);

@@ -273,29 +273,24 @@ async fn check_out<'p, F: Factory>(
     mut fits: impl FnMut(&F::Worker) -> bool + Send,
 ) -> Result<Lease<'p, F>, Refused<F::Error>> {
     let mut claim = Claim::of(home);
-    let mut since = None;
     let mut alarm = pin!(None);
     let entered = std::future::poll_fn(|cx| {
         if let Poll::Ready(entered) = claim.poll_enter(ask.held, cx) {
             return Poll::Ready(Some(entered));
         }
-        // Only who has to wait looks at the clock and sets an alarm.
-        since.get_or_insert_with(Instant::now);
+        // Only who has to wait sets an alarm.
         match ask.deadline {
             Some(deadline) => poll_alarm(alarm.as_mut(), deadline, cx).map(|()| None),
             None => Poll::Pending,
         }
     })
     .await;
-    let waited = since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
+    let waited = claim.waited();
     let mut idle = match entered {
         Some(Ok(idle)) => idle,
         Some(Err(denial)) => return Err(refusal(denial, ask.held)),
         None => return Err(Refused::TimedOut { waited, making: Duration::ZERO }),
     };
-    if since.is_some() {
-        claim.pool().tally().waited(waited);
-    }
     while let Some(Idle { worker, uses, .. }) = idle {
         if fits(&worker) {
             return Ok(Lease::of(claim, worker, uses, [waited, Duration::ZERO]));

@@ -90,8 +90,8 @@ pub(crate) struct Tally {
     pub(crate) admitted: Gauge,
     pub(crate) finished: Gauge,
     saturated: AtomicU64,
-    waits: [AtomicU64; WAIT_BOUNDS.len() + 1],
-    waited_us: AtomicU64,
+    waits: [Gauge; WAIT_BOUNDS.len() + 1],
+    waited_us: Gauge,
     created: AtomicU64,
     failed: AtomicU64,
     retired: [AtomicU64; RETIRED_REASONS.len()],
@@ -144,17 +144,13 @@ impl Tally {
         let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let bucket = WAIT_BOUNDS.iter().take_while(|bound| us > **bound).count().max(1);
         if let Some(slot) = self.waits.get(bucket) {
-            slot.fetch_add(1, Relaxed);
+            slot.bump();
         }
-        self.waited_us.fetch_add(us, Relaxed);
-    }
-
-    pub(crate) fn waited_us(&self) -> u64 {
-        self.waited_us.load(Relaxed)
+        self.waited_us.store(self.waited_us.value().wrapping_add(us));
     }
 
     pub(crate) fn snapshot(&self) -> Stats {
-        let mut buckets = self.waits.each_ref().map(|bucket| bucket.load(Relaxed));
+        let mut buckets = self.waits.each_ref().map(Gauge::value);
         let after_a_wait: u64 = buckets.iter().sum();
         let admitted = self.admitted.value();
         if let Some(first) = buckets.first_mut() {
@@ -168,7 +164,7 @@ impl Tally {
             admitted,
             finished: self.finished.value(),
             saturated: self.saturated.load(Relaxed),
-            waits: Waits { buckets, total: Duration::from_micros(self.waited_us()) },
+            waits: Waits { buckets, total: Duration::from_micros(self.waited_us.value()) },
             created: self.created.load(Relaxed),
             failed: self.failed.load(Relaxed),
             retired: self.retired.each_ref().map(|count| count.load(Relaxed)),

@@ -43,6 +43,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use gate::Gate;
 use queue::Ticket;
@@ -77,7 +78,7 @@ fn enter(gate: &Gate<usize>, gone: &AtomicUsize) -> Way {
     let mut ticket: Option<Ticket> = None;
     block_on(poll_fn(|cx| {
         if let Some(ticket) = &ticket {
-            return gate.poll(ticket, cx).map(|answer| match answer {
+            return gate.poll(ticket, Duration::ZERO, cx).map(|answer| match answer {
                 Some(idle) => Way::In(idle),
                 None => Way::Refused(Denial::Draining),
             });
@@ -234,7 +235,7 @@ fn giving_up_beside_a_give_back_and_a_drain_loses_neither_permit_nor_worker() {
                 ];
                 let cx = Context::from_waker(Waker::noop());
                 let served = loop {
-                    match gate.poll(&stays, &cx) {
+                    match gate.poll(&stays, Duration::ZERO, &cx) {
                         Poll::Ready(answer) => break answer,
                         Poll::Pending => thread::yield_now(),
                     }

@@ -138,6 +138,12 @@ async fn a_pool_warms_up_when_told_to_once_and_within_its_time() {
     let (one, other) = tokio::join!(pool.warm(), pool.warm());
     assert_eq!((one.unwrap() + other.unwrap(), fakes.asked()), (4, 4), "no worker for two");
     let pool = Pool::new(fakes.clone(), warm);
+    call(&pool).await;
+    yield_now().await;
+    let (asked, warmed) = (fakes.asked(), pool.warm().await.unwrap());
+    sleep(10 * MS).await;
+    assert_eq!((asked, warmed, fakes.asked()), (6, 0, 9), "the background task is at them");
+    let pool = Pool::new(fakes.clone(), warm);
     fakes.next([Making::Prompt, Making::Hang]);
     let warmed = pool.warm().await;
     assert!(
