@@ -11,9 +11,10 @@ mod source;
 mod test;
 mod tidy;
 mod toolchain;
+mod wasi_testsuite;
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -26,6 +27,8 @@ usage: cargo xtask CHORE
   test-wasm --bless    build the guests from source, and put them in the place of the committed ones
   bench-http           measure HTTP: this server, bare hyper, `wasmtime serve` with --wasmtime PATH; then 10 000
                        connections at once, idle and asleep (--many N); needs wrk
+  wasi-testsuite PATH  run the built tests of WebAssembly/wasi-testsuite (its branch prod/testsuite-base, checked out at
+                       PATH), and tell which do not pass
   layers               compare the dependencies with the table in docs/architecture.md
   tidy                 check what neither the compiler nor clippy does";
 
@@ -46,6 +49,7 @@ fn run(args: &[&str]) -> Result<()> {
         ["test-wasm"] => test::run(Some(&guests::build_all()?)),
         ["test-wasm", "--bless"] => guests::bless(),
         ["bench-http", options @ ..] => bench_http::run(options),
+        ["wasi-testsuite", path] => wasi_testsuite::run(Path::new(path)),
         ["layers"] => report("layers", layers::check()?),
         ["tidy"] => report("tidy", tidy::check(&root())?),
         ["help" | "--help" | "-h"] => {

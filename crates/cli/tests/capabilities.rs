@@ -3,9 +3,11 @@
 
 mod support;
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use support::{App, Run, Tested};
+use support::{App, Run, Tested, crisol_command};
 
 /// An app of the probe's `read-file`, `env-var` and `now-ms`, with these imports.
 fn app(imports: &str) -> Tested<App> {
@@ -74,6 +76,33 @@ fn without_the_capability_one_error_has_all_the_lines_to_add() -> Tested {
         let run = app.run(call)?;
         let add = format!("add `{token}` to its `imports`; its code may also need");
         failed(&run, &["which its entry does not import", &add, "`wasi:io`"]);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_a_guest_is_told_of_an_error_has_nothing_of_the_host_in_it() -> Tested {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let app = App::of(
+        "fetch",
+        &format!(
+            "method: get\nimports: [wasi:io, wasi:http]\nwasi: {{network: [\"{address}\"]}}\n"
+        ),
+    )?;
+    let server = std::thread::spawn(move || -> std::io::Result<()> {
+        let (mut stream, _) = listener.accept()?;
+        let _head = stream.read(&mut [0; 1024])?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhi")
+    });
+    let url = format!("http://{address}/");
+    let mut command = crisol_command(app.path(), &["call", "myns:f", &url]);
+    let run = Run::of(command.env("RUST_BACKTRACE", "full").output()?)?;
+    server.join().map_err(|_| "the server panicked")??;
+    let told = format!("{}{}", run.stdout, run.stderr);
+    assert!(told.contains("HttpResponseIncomplete") && told.contains("hyper error: "), "{told}");
+    for inside in ["backtrace", ".rs", "/src/", "wasmtime"] {
+        assert!(!told.contains(inside), "{told}");
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use wasmtime::component::Linker;
 use crate::config::Flavour;
 use crate::funcs;
 use crate::host::Host;
+use crate::stream_errors;
 
 /// The releases of what the host implements, WASI and functions of its own, as its definitions carry them in their names. Guests
 /// built against another version that agrees in its first two numbers link to them all the same: that is
@@ -155,6 +156,7 @@ pub(crate) fn everything(
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    stream_errors::add_to_linker(&mut linker)?;
     funcs::add_to_linker(&mut linker)?;
     if flavour.concurrent {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;

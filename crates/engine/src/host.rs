@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -57,6 +57,16 @@ impl Host {
             funcs: None,
             away: Duration::ZERO,
         }
+    }
+}
+
+impl Host {
+    /// Why a stream failed.
+    pub(crate) fn stream_error(
+        &self,
+        error: &Resource<wasmtime::Error>,
+    ) -> Result<&wasmtime::Error, ResourceTableError> {
+        self.table.get(error)
     }
 }
 

@@ -64,6 +64,9 @@ pub(crate) async fn make(
     store.limiter(|host| &mut host.meter);
     store.epoch_deadline_callback(give_way);
     store.set_hostcall_fuel(transfer_limit(&limits));
+    if store.concurrent_resource_table().is_some() {
+        store.set_max_component_handles(MAX_WAITABLES);
+    }
     begin(&mut store, deadline)?;
     let (made, clock) = {
         let making = pin!(pre.instantiate_async(&mut store));
@@ -171,6 +174,11 @@ fn give_way(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline
 pub(crate) fn fail(error: wasmtime::Error, store: &Store<Host>, clock: &Clock) -> Failure {
     Failure::new(error, &store.data().meter, clock.stretch())
 }
+
+/// Handles of a guest with asynchronous functions. Behind each may be a call, a timer or a stream that the host
+/// keeps a future, or a stack, for, which no limit on memory counts; without, only a number is behind those
+/// that are not the host's, and wasmtime's own bound will do.
+const MAX_WAITABLES: usize = 4096;
 
 /// What wasmtime may build of one transfer out of the guest: of a result, and of the arguments of each
 /// call to the host, whose own need is well below the least value.

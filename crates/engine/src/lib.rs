@@ -32,6 +32,7 @@ mod metered;
 mod outgoing;
 mod output;
 mod proxy;
+mod stream_errors;
 mod ticker;
 
 pub use aot::CodeCache;

@@ -8,16 +8,21 @@
 mod connect;
 mod exchange;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::{Method, Request, Response, Uri, uri::Scheme};
 use tokio::sync::Semaphore;
+use wasmtime_wasi_http::p2::bindings::http::types as p2;
+use wasmtime_wasi_http::p3::bindings::http::types as p3;
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 
 use connect::Tls;
 use exchange::Timeouts;
+
+use crate::stream_errors;
 
 /// Decides which peers may be reached, and where they are.
 #[async_trait]
@@ -159,6 +164,42 @@ impl WasiHttpHooks for Hook {
                 None => Err(HttpError::HttpRequestDenied),
             }
         })
+    }
+
+    // Wasmtime would log a warning of each, and a guest could fill the log with requests that fail.
+
+    fn p2_error_from_hyper(&mut self, error: &hyper::Error) -> p2::ErrorCode {
+        tracing::debug!(?error, "an HTTP exchange of a guest failed");
+        stream_errors::of_hyper(error)
+    }
+
+    fn p2_error_from_connect(&mut self, error: &io::Error) -> p2::ErrorCode {
+        tracing::debug!(?error, "a guest could not connect");
+        p2::ErrorCode::ConnectionRefused
+    }
+
+    fn p2_error_from_tls(&mut self, error: &io::Error) -> p2::ErrorCode {
+        tracing::debug!(?error, "a guest could not connect by TLS");
+        p2::ErrorCode::TlsProtocolError
+    }
+
+    fn p3_error_from_hyper(&mut self, error: &hyper::Error) -> p3::ErrorCode {
+        tracing::debug!(?error, "an HTTP exchange of a guest failed");
+        match stream_errors::of_hyper(error) {
+            p2::ErrorCode::HttpResponseIncomplete => p3::ErrorCode::HttpResponseIncomplete,
+            p2::ErrorCode::HttpResponseTimeout => p3::ErrorCode::HttpResponseTimeout,
+            _ => p3::ErrorCode::HttpProtocolError,
+        }
+    }
+
+    fn p3_error_from_connect(&mut self, error: &io::Error) -> p3::ErrorCode {
+        tracing::debug!(?error, "a guest could not connect");
+        p3::ErrorCode::ConnectionRefused
+    }
+
+    fn p3_error_from_tls(&mut self, error: &io::Error) -> p3::ErrorCode {
+        tracing::debug!(?error, "a guest could not connect by TLS");
+        p3::ErrorCode::TlsProtocolError
     }
 }
 

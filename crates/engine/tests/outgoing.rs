@@ -43,6 +43,14 @@ enum Manner {
     NeverEnds,
     LongHead,
     Trickles,
+    /// Says again and again that an answer will come.
+    Continues,
+    /// Ends the body, and then the trailers never.
+    Trailers,
+    /// A chunk whose size has a note that never ends.
+    Extensions,
+    /// Goes away in the middle of the body.
+    CutShort,
 }
 
 async fn behave(mut stream: impl AsyncRead + AsyncWrite + Unpin, manner: Manner) -> Tested {
@@ -83,6 +91,28 @@ async fn behave(mut stream: impl AsyncRead + AsyncWrite + Unpin, manner: Manner)
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
+        Manner::Continues => loop {
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+            stream.flush().await?;
+        },
+        Manner::Trailers => {
+            stream.write_all(chunked).await?;
+            stream.write_all(b"1\r\nx\r\n0\r\n").await?;
+            loop {
+                stream.write_all(b"x-more: and more\r\n").await?;
+            }
+        }
+        Manner::Extensions => {
+            stream.write_all(chunked).await?;
+            stream.write_all(b"1;note=").await?;
+            loop {
+                stream.write_all(&[b'a'; 4096]).await?;
+            }
+        }
+        Manner::CutShort => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhello").await?;
+            stream.shutdown().await?;
+        }
     }
     Ok(())
 }
@@ -105,13 +135,17 @@ async fn server(manner: Manner) -> Tested<Arc<At>> {
     Ok(at)
 }
 
+/// Those that ask: by WASI 0.2, and by 0.3.
+const GUESTS: [&str; 2] = ["fetch", "probe-p3"];
+
 async fn asked(
+    guest: &str,
     outgoing: Option<Outgoing>,
     method: &str,
     args: &[Val],
     ms: u64,
 ) -> Tested<Result<Val, Failure>> {
-    let guest = Guest::fixture("fetch", method, |_| true)?;
+    let guest = Guest::fixture(guest, method, |_| true)?;
     let surroundings = Surroundings { wasi: support::wasi(), outgoing };
     let mut instance =
         guest.linked.instantiate(surroundings, Limits::default(), soon(60_000)).await?;
@@ -119,8 +153,9 @@ async fn asked(
 }
 
 /// What a guest that gets `url` tells: what came back, or the error code.
-async fn get(outgoing: impl Into<Option<Outgoing>>, url: &str) -> Tested<String> {
-    let called = asked(outgoing.into(), "get", &[Val::String(url.to_owned())], 60_000).await??;
+async fn get(guest: &str, outgoing: impl Into<Option<Outgoing>>, url: &str) -> Tested<String> {
+    let called =
+        asked(guest, outgoing.into(), "get", &[Val::String(url.to_owned())], 60_000).await??;
     match called {
         Val::Result(Ok(Some(told)) | Err(Some(told))) => match *told {
             Val::String(told) => Ok(told),
@@ -133,50 +168,78 @@ async fn get(outgoing: impl Into<Option<Outgoing>>, url: &str) -> Tested<String>
 #[tokio::test]
 async fn a_request_goes_to_the_address_that_was_checked_and_its_name_is_not_looked_up_again()
 -> Tested {
-    let at = server(Manner::Answers).await?;
-    let outgoing = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>);
-    // No name server knows this name.
-    let told = get(outgoing.clone(), "http://api.invalid/a?b").await?;
-    assert_eq!(told, "201\n35\nGET /a?b HTTP/1.1 host: api.invalid");
-    get(outgoing.clone(), "http://api.invalid:8080").await?;
-    assert_eq!(*at.1.lock().unwrap(), ["api.invalid:80", "api.invalid:8080"]);
+    for guest in GUESTS {
+        let at = server(Manner::Answers).await?;
+        let outgoing = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>);
+        // No name server knows this name.
+        let told = get(guest, outgoing.clone(), "http://api.invalid/a?b").await?;
+        assert_eq!(told, "201\n35\nGET /a?b HTTP/1.1 host: api.invalid", "{guest}");
+        get(guest, outgoing.clone(), "http://api.invalid:8080").await?;
+        let asked = at.1.lock().unwrap();
+        assert_eq!(*asked, ["api.invalid:80", "api.invalid:8080"], "{guest}");
+    }
     Ok(())
 }
 
 #[tokio::test]
 async fn what_may_not_be_reached_is_denied() -> Tested {
-    let at = server(Manner::Answers).await?;
-    assert_eq!(get(None::<Outgoing>, "http://api.invalid/").await?, "ErrorCode::HttpRequestDenied");
-    let outgoing = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>);
-    let denied = get(outgoing.clone(), "http://denied.invalid/").await?;
-    assert_eq!(denied, "ErrorCode::HttpRequestDenied");
-    let unknown = get(outgoing.clone(), "http://nobody.invalid/").await?;
-    assert!(unknown.starts_with("ErrorCode::DnsError"), "{unknown}");
-    // What is around a host must not make another of it.
-    let dressed = get(outgoing, "http://api.invalid@denied.invalid/").await?;
-    assert_eq!(dressed, "ErrorCode::HttpRequestUriInvalid");
+    for guest in GUESTS {
+        let at = server(Manner::Answers).await?;
+        let nothing = get(guest, None::<Outgoing>, "http://api.invalid/").await?;
+        assert_eq!(nothing, "ErrorCode::HttpRequestDenied", "{guest}");
+        let outgoing = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>);
+        let denied = get(guest, outgoing.clone(), "http://denied.invalid/").await?;
+        assert_eq!(denied, "ErrorCode::HttpRequestDenied", "{guest}");
+        let unknown = get(guest, outgoing.clone(), "http://nobody.invalid/").await?;
+        assert!(unknown.starts_with("ErrorCode::DnsError"), "{guest}: {unknown}");
+        // What is around a host must not make another of it.
+        let dressed = get(guest, outgoing, "http://api.invalid@denied.invalid/").await?;
+        assert_eq!(dressed, "ErrorCode::HttpRequestUriInvalid", "{guest}");
+    }
     Ok(())
 }
 
 #[tokio::test]
 async fn an_answer_without_end_stops_at_the_limit() -> Tested {
-    let outgoing = Outgoing::new(server(Manner::NeverEnds).await?).with_max_response_bytes(100_000);
-    let told = get(outgoing, "http://api.invalid/").await?;
-    assert!(told.starts_with("HTTP response body size exceeds limit: 100000 bytes"), "{told}");
-    let outgoing = Outgoing::new(server(Manner::LongHead).await?);
-    let told = get(outgoing, "http://api.invalid/").await?;
-    assert!(told.starts_with("ErrorCode::"), "{told}");
+    for guest in GUESTS {
+        let outgoing = Outgoing::new(server(Manner::NeverEnds).await?);
+        let outgoing = outgoing.with_max_response_bytes(100_000);
+        let told = get(guest, outgoing, "http://api.invalid/").await?;
+        let code = "ErrorCode::HttpResponseBodySize(Some(100000))";
+        assert!(told.starts_with(code), "{guest}: {told}");
+        for manner in [Manner::LongHead, Manner::Trailers, Manner::Extensions] {
+            let outgoing = Outgoing::new(server(manner).await?);
+            let told = get(guest, outgoing, "http://api.invalid/").await?;
+            assert!(told.starts_with("ErrorCode::HttpProtocolError"), "{guest}: {told}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_short_is_no_whole_one() -> Tested {
+    for guest in GUESTS {
+        let outgoing = Outgoing::new(server(Manner::CutShort).await?);
+        let told = get(guest, outgoing, "http://api.invalid/").await?;
+        assert!(told.starts_with("ErrorCode::HttpResponseIncomplete"), "{guest}: {told}");
+    }
     Ok(())
 }
 
 #[tokio::test]
 async fn a_slow_answer_ends_at_the_deadline_of_the_call() -> Tested {
-    for manner in [Manner::NeverAnswers, Manner::Trickles] {
-        let outgoing = Outgoing::new(server(manner).await?);
-        let url = [Val::String("http://api.invalid/".to_owned())];
-        match asked(Some(outgoing), "get", &url, 150).await? {
-            Err(Failure::Deadline { running, waiting }) => assert!(waiting > running),
-            other => panic!("expected a deadline, found {other:?}"),
+    for guest in GUESTS {
+        for manner in [Manner::NeverAnswers, Manner::Trickles, Manner::Continues] {
+            let outgoing = Outgoing::new(server(manner).await?);
+            let url = [Val::String("http://api.invalid/".to_owned())];
+            match asked(guest, Some(outgoing.clone()), "get", &url, 150).await? {
+                Err(Failure::Deadline { running, waiting }) => assert!(waiting > running),
+                other => panic!("expected a deadline, found {other:?}"),
+            }
+            // The connection goes with the call.
+            while !format!("{outgoing:?}").contains("connections: 64") {
+                tokio::task::yield_now().await;
+            }
         }
     }
     Ok(())
@@ -184,43 +247,95 @@ async fn a_slow_answer_ends_at_the_deadline_of_the_call() -> Tested {
 
 #[tokio::test]
 async fn connections_at_once_are_limited_and_free_again_after_the_call() -> Tested {
-    let outgoing = Outgoing::new(server(Manner::Answers).await?).with_max_connections(2);
-    let url = Val::String("http://api.invalid/".to_owned());
-    let many = [url.clone(), Val::U32(5)];
-    let told = asked(Some(outgoing.clone()), "get-many", &many, 60_000).await??;
-    let told = format!("{told:?}");
-    assert!(told.contains("3 failed, ErrorCode::ConnectionLimitReached"), "{told}");
-    for _ in 0..3 {
-        // The connections close in tasks of their own.
-        while !format!("{outgoing:?}").contains("connections: 2") {
-            tokio::task::yield_now().await;
+    for guest in GUESTS {
+        let outgoing = Outgoing::new(server(Manner::Answers).await?).with_max_connections(2);
+        let url = Val::String("http://api.invalid/".to_owned());
+        let many = [url.clone(), Val::U32(5)];
+        let told = asked(guest, Some(outgoing.clone()), "get-many", &many, 60_000).await??;
+        let told = format!("{told:?}");
+        let refused = "3 failed, ErrorCode::ConnectionLimitReached";
+        assert!(told.contains(refused), "{guest}: {told}");
+        for _ in 0..3 {
+            // The connections close in tasks of their own.
+            while !format!("{outgoing:?}").contains("connections: 2") {
+                tokio::task::yield_now().await;
+            }
+            let two = [url.clone(), Val::U32(2)];
+            let told = asked(guest, Some(outgoing.clone()), "get-many", &two, 60_000).await??;
+            assert_eq!(told, Val::Result(Ok(Some(Box::new(Val::U32(0))))), "{guest}");
         }
-        let two = [url.clone(), Val::U32(2)];
-        let told = asked(Some(outgoing.clone()), "get-many", &two, 60_000).await??;
-        assert_eq!(told, Val::Result(Ok(Some(Box::new(Val::U32(0))))));
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn a_connection_counts_for_as_long_as_it_is_open() -> Tested {
-    let at = server(Manner::NeverAnswers).await?;
-    let outgoing = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>).with_max_connections(2);
-    let url = Val::String("http://api.invalid/".to_owned());
-    let (two, one) = ([url.clone(), Val::U32(2)], [url, Val::U32(1)]);
-    let waiting = asked(Some(outgoing.clone()), "get-many", &two, 60_000);
-    let third = async {
-        while at.2.load(Ordering::Relaxed) < 2 {
+    for guest in GUESTS {
+        let at = server(Manner::NeverAnswers).await?;
+        let outgoing = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>).with_max_connections(2);
+        let url = Val::String("http://api.invalid/".to_owned());
+        let (two, one) = ([url.clone(), Val::U32(2)], [url, Val::U32(1)]);
+        let waiting = asked(guest, Some(outgoing.clone()), "get-many", &two, 60_000);
+        let third = async {
+            while at.2.load(Ordering::Relaxed) < 2 {
+                tokio::task::yield_now().await;
+            }
+            asked(guest, Some(outgoing.clone()), "get-many", &one, 60_000).await
+        };
+        let third = tokio::select! {
+            ended = waiting => panic!("nobody answered, and the call ended: {ended:?}"),
+            third = third => third,
+        };
+        let told = format!("{:?}", third??);
+        let refused = "1 failed, ErrorCode::ConnectionLimitReached";
+        assert!(told.contains(refused), "{guest}: {told}");
+    }
+    Ok(())
+}
+
+/// How much is logged, of a guest's doing, as a warning or worse.
+#[derive(Clone, Default)]
+struct Warnings(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::WARN
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn requests_that_fail_do_not_fill_the_log() -> Tested {
+    let warnings = Warnings::default();
+    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let nobody = At("127.0.0.1:1".parse()?, Mutex::default(), AtomicUsize::new(0));
+    let nobody: Arc<dyn Reach> = Arc::new(nobody);
+    for guest in GUESTS {
+        for (url, manner) in [
+            ("http://api.invalid/", Some(Manner::CutShort)),
+            ("http://api.invalid/", Some(Manner::LongHead)),
+            ("https://api.invalid/", Some(Manner::Answers)),
+            ("http://api.invalid/", None),
+        ] {
+            let outgoing = match manner {
+                Some(manner) => Outgoing::new(server(manner).await?),
+                None => Outgoing::new(Arc::clone(&nobody)),
+            };
+            let told = get(guest, outgoing, url).await?;
+            assert!(told.starts_with("ErrorCode::"), "{guest}: {told}");
             tokio::task::yield_now().await;
         }
-        asked(Some(outgoing.clone()), "get-many", &one, 60_000).await
-    };
-    let third = tokio::select! {
-        ended = waiting => panic!("nobody answered, and the call ended: {ended:?}"),
-        third = third => third,
-    };
-    let told = format!("{:?}", third??);
-    assert!(told.contains("1 failed, ErrorCode::ConnectionLimitReached"), "{told}");
+    }
+    assert_eq!(warnings.0.load(Ordering::Relaxed), 0);
     Ok(())
 }
 
@@ -245,14 +360,17 @@ async fn https_is_for_the_name_and_by_a_root_that_is_trusted() -> Tested {
             });
         }
     });
-    let strict = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>);
-    let trusting = strict.clone().trusting(made.cert.der());
-    let told = get(trusting.clone(), "https://api.invalid/").await?;
-    assert!(told.starts_with("201\n"), "{told}");
-    assert_eq!(*at.1.lock().unwrap(), ["api.invalid:443"]);
-    let other_name = get(trusting, "https://other.invalid/").await?;
-    assert_eq!(other_name, "ErrorCode::TlsProtocolError");
-    let unknown_root = get(strict, "https://api.invalid/").await?;
-    assert_eq!(unknown_root, "ErrorCode::TlsProtocolError");
+    for guest in GUESTS {
+        let strict = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>);
+        let trusting = strict.clone().trusting(made.cert.der());
+        let told = get(guest, trusting.clone(), "https://api.invalid/").await?;
+        assert!(told.starts_with("201\n"), "{guest}: {told}");
+        assert_eq!(std::mem::take(&mut *at.1.lock().unwrap()), ["api.invalid:443"]);
+        let other_name = get(guest, trusting, "https://other.invalid/").await?;
+        assert_eq!(other_name, "ErrorCode::TlsProtocolError", "{guest}");
+        let unknown_root = get(guest, strict, "https://api.invalid/").await?;
+        assert_eq!(unknown_root, "ErrorCode::TlsProtocolError", "{guest}");
+        at.1.lock().unwrap().clear();
+    }
     Ok(())
 }

@@ -46,6 +46,47 @@ async fn a_changed_value_is_seen_by_the_next_call_in_every_pool_with_ready_insta
 }
 
 #[tokio::test]
+async fn a_value_that_the_program_sets_is_seen_by_the_next_call_in_every_pool() {
+    let mut app = App::new()
+        .entry("{name: store, kind: env.storage.memory}")
+        .entry("{name: key, kind: env.variable, storage: store, default: at first}")
+        .entry("{name: constant, kind: env.variable, storage: store, readonly: true}");
+    for (name, pool) in POOLS {
+        let more =
+            format!("imports: {ALL}, pool: {pool}, wasi: {{env: [{{id: key, name: API_KEY}}]}}");
+        app = app.guest_as(name, "probe", "env-var", &more);
+    }
+    let runtime = app.load();
+    runtime.warm().await.unwrap();
+    let key = "a:key".parse().unwrap();
+    for (value, seen) in [
+        (None, "\"at first\""),
+        (Some("one"), "\"one\""),
+        (Some("two"), "\"two\""),
+        (Some(""), "\"\""),
+        (None, "\"at first\""),
+    ] {
+        runtime.set_variable(&key, value).unwrap();
+        for (name, _) in POOLS {
+            for _ in 0..3 {
+                assert_eq!(call(&runtime, name, ("API_KEY",)).await, seen, "{name}");
+            }
+        }
+    }
+    runtime.set_variable(&key, Some("kept")).unwrap();
+    runtime.reload().await.unwrap();
+    assert_eq!(call(&runtime, "fixed", ("API_KEY",)).await, "\"kept\"");
+    for (id, value, why) in [
+        ("a:constant", Some("x"), "readonly"),
+        ("a:nobody", Some("x"), "a:nobody"),
+        ("a:key", Some("x\0y"), "NUL"),
+    ] {
+        let refused = runtime.set_variable(&id.parse().unwrap(), value).unwrap_err();
+        assert!(refused.to_string().contains(why), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_guest_sees_the_variables_of_its_entry_and_none_of_the_host() {
     let app = App::new()
         .entry("{name: store, kind: env.storage.static, values: {A: \"1\", UNNAMED: \"2\"}}")

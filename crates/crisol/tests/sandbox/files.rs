@@ -141,3 +141,54 @@ async fn a_pipe_holds_its_call_until_the_deadline_and_a_sparse_file_costs_no_mor
     // Whoever waits at the pipe still is let go, or the test's own runtime would wait for it.
     drop(std::fs::File::options().read(true).write(true).open(app.data("pipe")));
 }
+
+#[tokio::test]
+async fn links_without_end_are_given_up() {
+    let app = app(false);
+    symlink("itself", app.data("itself")).unwrap();
+    symlink("x", app.data("l0")).unwrap();
+    for n in 1..100 {
+        symlink(format!("l{}", n - 1), app.data(&format!("l{n}"))).unwrap();
+    }
+    let runtime = app.load();
+    assert_eq!(call(&runtime, "read_file", ("/data/l20",)).await, "\"inside\"");
+    for path in ["/data/itself", "/data/l60", "/data/l99"] {
+        let read = call(&runtime, "read_file", (path,)).await;
+        assert!(read.starts_with("err: "), "{path}: {read}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_swapped_for_a_link_while_it_is_listed_shows_nothing_of_the_outside() {
+    let app = app(true);
+    std::fs::create_dir(app.data("d")).unwrap();
+    std::fs::write(app.data("d/known"), "").unwrap();
+    symlink(app.outside("."), app.data("out")).unwrap();
+    let runtime = app.load();
+    let (d, out, kept) = (app.data("d"), app.data("out"), app.data("kept"));
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let swapping = scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                std::fs::rename(&d, &kept).unwrap();
+                std::fs::rename(&out, &d).unwrap();
+                std::fs::rename(&d, &out).unwrap();
+                std::fs::rename(&kept, &d).unwrap();
+            }
+        });
+        let listing = async {
+            let mut listed = 0;
+            for _ in 0..300 {
+                let told = call(&runtime, "list_dir", ("/data/d",)).await;
+                assert!(told == r#"["known"]"# || told.starts_with("err: "), "{told}");
+                listed += usize::from(told.starts_with('['));
+            }
+            listed
+        };
+        let listed =
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(listing));
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        swapping.join().unwrap();
+        assert!(listed > 0, "it was never listed");
+    });
+}

@@ -2,8 +2,10 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod asynchronous;
 mod environment;
 mod files;
+mod floods;
 mod network;
 mod output;
 mod preview1;

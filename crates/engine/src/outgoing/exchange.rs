@@ -89,7 +89,11 @@ pub(super) async fn run(
         let _held = permit;
         // Nobody sends by it again: it ends with this exchange.
         drop(sender);
-        if open { connection.await.map_err(HttpError::from) } else { Ok(()) }
+        if open && let Err(error) = connection.await {
+            // Whoever reads the answer is told; told here, it would be one more warning in the log.
+            tracing::debug!(?error, "the connection of a guest's request broke");
+        }
+        Ok(())
     });
     Ok((response, io))
 }

@@ -1,0 +1,161 @@
+//! Guests of WASI 0.3, by whose functions files and peers are reached another way: what they may is the same.
+
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::symlink;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::support::{ALL, App, Log, call};
+
+fn changing(read_only: bool) -> App {
+    let more = format!(
+        "imports: {ALL}, wasi: {{mounts: [{{fs: data, guest: /data, read_only: {read_only}}}]}}"
+    );
+    let app = App::new()
+        .guest("probe-p3", "change-all", &more)
+        .guest("probe-p3", "read-file", &more)
+        .guest_as(
+            "undeclared",
+            "probe-p3",
+            "read-file",
+            "wasi: {mounts: [{fs: data, guest: /data}]}",
+        );
+    std::fs::write(app.data("x"), "inside").unwrap();
+    std::fs::create_dir(app.data("empty")).unwrap();
+    app
+}
+
+/// What was tried, and whether it was refused.
+fn outcomes(told: &str) -> Vec<(String, String)> {
+    let told: Vec<(String, serde_json::Value)> = serde_json::from_str(told).unwrap();
+    told.into_iter().map(|(what, outcome)| (what, outcome.to_string())).collect()
+}
+
+#[tokio::test]
+async fn everything_of_wasi_0_3_that_changes_a_read_only_mount_is_refused() {
+    let app = changing(true);
+    let runtime = app.load();
+    let x = || std::fs::metadata(app.data("x")).unwrap();
+    let before = x().modified().unwrap();
+    let told = outcomes(&call(&runtime, "change_all", ()).await);
+    assert_eq!(told.len(), 18, "{told:?}");
+    for (what, outcome) in &told {
+        let refused = ["NotPermitted", "ReadOnly", "BadDescriptor"];
+        assert!(refused.iter().any(|code| outcome.contains(code)), "{what}: {outcome}");
+    }
+    let mut names: Vec<_> =
+        app.data("").read_dir().unwrap().map(|it| it.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["empty", "x"]);
+    assert_eq!((x().len(), x().modified().unwrap()), (6, before));
+
+    // The same on a mount that may be written: so it is the mount that refuses, not the test.
+    let app = changing(false);
+    let told = outcomes(&call(&app.load(), "change_all", ()).await);
+    for (what, outcome) in &told {
+        // What was opened to read is not written to anywhere; what was renamed is not there to be removed.
+        let fails = ["truncate to read", "set size of a file", "write", "append", "remove"];
+        if !fails.contains(&what.as_str()) {
+            assert_eq!(outcome, r#"{"ok":null}"#, "{what}");
+        }
+    }
+    assert!(!app.data("x").exists() && !app.data("empty").exists() && app.data("new1").exists());
+}
+
+#[tokio::test]
+async fn no_path_leads_a_guest_of_wasi_0_3_out_of_its_mount() {
+    let app = changing(false);
+    symlink(app.outside("secret"), app.data("absolute")).unwrap();
+    symlink("../../secret", app.data("relative")).unwrap();
+    symlink("/proc/self/environ", app.data("environ")).unwrap();
+    let runtime = app.load();
+    assert_eq!(call(&runtime, "read_file", ("x",)).await, "\"inside\"");
+    let secret = app.outside("secret").display().to_string();
+    for path in ["../../secret", "absolute", "relative", "environ", "/etc/passwd", &secret] {
+        let read = call(&runtime, "read_file", (path,)).await;
+        assert!(read.starts_with("err: ") && read.contains("NotPermitted"), "{path}: {read}");
+    }
+    let denied = call(&runtime, "undeclared", ("x",)).await;
+    assert!(denied.contains("add `wasi:filesystem` to its `imports`"), "{denied}");
+}
+
+#[tokio::test]
+async fn http_of_wasi_0_3_needs_the_import_and_the_list() {
+    let (log, _guard) = Log::start();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let some = ALL.replace(", \"wasi:http\"", "");
+    let list = |peers: &str| format!("imports: {ALL}, wasi: {{network: [{peers}]}}");
+    let app = App::new()
+        .guest_as("undeclared", "probe-p3", "get", &format!("imports: {some}"))
+        .guest_as("unlisted", "probe-p3", "get", &format!("imports: {ALL}"))
+        .guest_as("elsewhere", "probe-p3", "get", &list("\"127.0.0.1:1\", \"*:*\""))
+        .guest_as("listed", "probe-p3", "get", &list(&format!("\"{address}\"")))
+        .guest_as(
+            "by_name",
+            "probe-p3",
+            "get",
+            &list(&format!("\"localhost:{}\"", address.port())),
+        );
+    let runtime = app.load();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut seen = [0; 1024];
+            let _whole = stream.read(&mut seen).await;
+            let _told = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await;
+        }
+    });
+    let url = (format!("http://{address}/"),);
+    assert_eq!(call(&runtime, "listed", &url).await, r#""200\n2\nhi""#);
+    let named = (format!("http://localhost:{}/", address.port()),);
+    assert_eq!(call(&runtime, "by_name", &named).await, r#""200\n2\nhi""#);
+    let inside = call(&runtime, "elsewhere", &named).await;
+    assert!(inside.contains("HttpRequestDenied"), "`*` is no way to this machine: {inside}");
+    let denied = call(&runtime, "undeclared", &url).await;
+    assert!(denied.contains("add `wasi:http` to its `imports`"), "{denied}");
+    for name in ["unlisted", "elsewhere", "by_name"] {
+        let refused = call(&runtime, name, &url).await;
+        assert!(refused.contains("HttpRequestDenied"), "{name}: {refused}");
+    }
+    let line = format!("`{address}` is not in `wasi.network` of `a:elsewhere`: add `{address}`");
+    assert!(log.text().contains(&line), "{}", log.text());
+}
+
+#[tokio::test]
+async fn sockets_of_wasi_0_3_need_the_import_and_the_list() {
+    let (log, _guard) = Log::start();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (at, to) = (tcp.local_addr().unwrap(), udp.local_addr().unwrap());
+    let some = ALL.replace("\"wasi:sockets\", ", "");
+    let mut app = App::new();
+    for method in ["connect-to", "send-to", "look-up", "listen-at"] {
+        let name = |kind: &str| format!("{kind}_{}", method.replace('-', "_"));
+        let list = format!("wasi: {{network: [\"{at}\", \"{to}\"]}}");
+        app = app
+            .guest_as(&name("undeclared"), "probe-p3", method, &format!("imports: {some}, {list}"))
+            .guest_as(&name("unlisted"), "probe-p3", method, &format!("imports: {ALL}"))
+            .guest_as(&name("listed"), "probe-p3", method, &format!("imports: {ALL}, {list}"));
+    }
+    let runtime = app.load();
+    for (name, port) in [("connect_to", at.port()), ("send_to", to.port())] {
+        assert_eq!(call(&runtime, &format!("listed_{name}"), (port,)).await, "null", "{name}");
+        let refused = call(&runtime, &format!("unlisted_{name}"), (port,)).await;
+        assert!(refused.contains("AccessDenied"), "{name}: {refused}");
+        let elsewhere = call(&runtime, &format!("listed_{name}"), (1,)).await;
+        assert!(elsewhere.contains("AccessDenied"), "{name}: {elsewhere}");
+        let denied = call(&runtime, &format!("undeclared_{name}"), (port,)).await;
+        assert!(denied.contains("add `wasi:sockets` to its `imports`"), "{name}: {denied}");
+    }
+    assert!(
+        log.text().contains("refused to reach `127.0.0.1:1`: add `127.0.0.1:1`"),
+        "{}",
+        log.text()
+    );
+    for kind in ["listed", "unlisted"] {
+        let listening = call(&runtime, &format!("{kind}_listen_at"), (0,)).await;
+        assert!(listening.contains("AccessDenied"), "{listening}");
+        let name = call(&runtime, &format!("{kind}_look_up"), ("localhost",)).await;
+        assert!(name.starts_with("err: "), "{kind}: a list without names looks none up: {name}");
+    }
+}

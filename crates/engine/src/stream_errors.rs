@@ -1,0 +1,86 @@
+//! What a guest of WASI 0.2 is told of a stream that failed, where wasmtime's own functions tell the wrong
+//! thing: its text of an error has the host's backtrace in it when `RUST_BACKTRACE` is set, paths of
+//! whoever built the host included, and its error code of a body that failed is always none.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind};
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, LinkerInstance, Resource};
+use wasmtime_wasi_http::Error as HttpError;
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
+
+use crate::bindings::definition_of;
+use crate::host::Host;
+
+type StreamError = wasmtime::Error;
+
+/// Takes the place of the two functions in a linker that has all of WASI 0.2.
+pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    within(linker, "wasi:io/error@0.2.0")?
+        .func_wrap("[method]error.to-debug-string", to_debug_string)?;
+    within(linker, "wasi:http/types@0.2.0")?.func_wrap("http-error-code", http_error_code)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+fn within<'a>(
+    linker: &'a mut Linker<Host>,
+    interface: &str,
+) -> wasmtime::Result<LinkerInstance<'a, Host>> {
+    let defined = definition_of(interface);
+    linker.instance(defined.as_deref().unwrap_or(interface))
+}
+
+fn to_debug_string(
+    store: StoreContextMut<'_, Host>,
+    (error,): (Resource<StreamError>,),
+) -> wasmtime::Result<(String,)> {
+    let mut text = String::new();
+    for (depth, cause) in store.data().stream_error(&error)?.chain().enumerate() {
+        let before = if depth == 0 { "" } else { ": " };
+        // Writing to a text does not fail.
+        let _ = write!(text, "{before}{cause}");
+    }
+    Ok((text,))
+}
+
+fn http_error_code(
+    store: StoreContextMut<'_, Host>,
+    (error,): (Resource<StreamError>,),
+) -> wasmtime::Result<(Option<ErrorCode>,)> {
+    let error = store.data().stream_error(&error)?;
+    Ok((error.downcast_ref::<HttpError>().and_then(code),))
+}
+
+/// The code of what may befall a body while it is read.
+fn code(error: &HttpError) -> Option<ErrorCode> {
+    match error {
+        HttpError::HttpResponseBodySize(most) => Some(ErrorCode::HttpResponseBodySize(*most)),
+        HttpError::HttpRequestBodySize(most) => Some(ErrorCode::HttpRequestBodySize(*most)),
+        HttpError::ConnectionReadTimeout => Some(ErrorCode::ConnectionReadTimeout),
+        HttpError::Hyper(error) => Some(of_hyper(error)),
+        _ => None,
+    }
+}
+
+/// The code of an exchange that failed.
+pub(crate) fn of_hyper(error: &hyper::Error) -> ErrorCode {
+    // In the middle of a body the end of the connection is an error of reading.
+    let mut next = error.source();
+    let mut ended = error.is_incomplete_message();
+    while let Some(cause) = next {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        ended |= matches!(kind, Some(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset));
+        next = cause.source();
+    }
+    if ended {
+        ErrorCode::HttpResponseIncomplete
+    } else if error.is_timeout() {
+        ErrorCode::HttpResponseTimeout
+    } else {
+        ErrorCode::HttpProtocolError
+    }
+}

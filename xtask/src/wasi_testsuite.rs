@@ -1,0 +1,199 @@
+//! `wasi-testsuite PATH`: runs the built tests of WebAssembly/wasi-testsuite, a checkout of its branch
+//! `prod/testsuite-base`, as commands of the program, and tells which do not pass.
+//!
+//! Each test is an app of its own with every import, and with the arguments, variables and folder that it asks
+//! for. What is compared is the exit code. Tests that are servers of HTTP are counted and not run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use crisol_fixtures::sums;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::cargo::{program, succeed};
+use crate::root;
+
+/// Where built tests are, below `tests/<language>`.
+const SUITES: [&str; 2] = ["testsuite/wasm32-wasip1", "testsuite/wasm32-wasip3"];
+
+const EVERY_IMPORT: [&str; 8] = [
+    "wasi:cli",
+    "wasi:io",
+    "wasi:clocks",
+    "wasi:filesystem",
+    "wasi:random",
+    "wasi:sockets",
+    "wasi:http",
+    "wasi1",
+];
+
+/// What a test asks for. Those of 0.3 have it in the steps of a conversation: the first runs the test, the
+/// last waits for its end.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Wants {
+    args: Vec<String>,
+    env: BTreeMap<String, String>,
+    root: Option<PathBuf>,
+    exit_code: i32,
+    world: Option<String>,
+    operations: Vec<Wants>,
+}
+
+impl Wants {
+    fn read(wasm: &Path) -> Result<Self> {
+        let file = wasm.with_extension("json");
+        if !file.exists() {
+            return Ok(Self::default());
+        }
+        let text = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+        let mut wants: Self =
+            serde_json::from_slice(&text).with_context(|| format!("reading {}", file.display()))?;
+        for step in std::mem::take(&mut wants.operations) {
+            wants.args.extend(step.args);
+            wants.env.extend(step.env);
+            wants.root = wants.root.or(step.root);
+            wants.exit_code = wants.exit_code.max(step.exit_code);
+        }
+        Ok(wants)
+    }
+
+    fn is_server(&self) -> bool {
+        self.world.as_deref().is_some_and(|world| world.starts_with("wasi:http/"))
+    }
+}
+
+pub(crate) fn run(path: &Path) -> Result<()> {
+    let mut build = Command::new(program());
+    build.current_dir(root()).args(["build", "--workspace", "--bins"]);
+    succeed(&mut build, "building the program")?;
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let crisol = target.join("debug/crisol");
+    let mut found = false;
+    for suite in SUITES {
+        for folder in folders(path, suite)? {
+            found = true;
+            run_suite(&crisol, &folder, &target.join("wasi-testsuite"))?;
+        }
+    }
+    if !found {
+        bail!("no built tests below {}: check out `prod/testsuite-base`", path.display());
+    }
+    Ok(())
+}
+
+/// The folders of a suite, one for each language that it is written in.
+fn folders(path: &Path, suite: &str) -> Result<Vec<PathBuf>> {
+    let tests = path.join("tests");
+    let languages = tests.read_dir().with_context(|| format!("reading {}", tests.display()))?;
+    let mut folders = Vec::new();
+    for language in languages {
+        let folder = language?.path().join(suite);
+        if folder.is_dir() {
+            folders.push(folder);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+fn run_suite(crisol: &Path, folder: &Path, work: &Path) -> Result<()> {
+    let (mut passed, mut failed, mut servers) = (0, Vec::new(), 0);
+    let hashes = sums(folder)?;
+    for line in hashes.lines() {
+        let (hash, file) = line.split_once("  ").context("a line of sums")?;
+        let wants = Wants::read(&folder.join(file))?;
+        if wants.is_server() {
+            servers += 1;
+            continue;
+        }
+        match run_test(crisol, folder, file, hash, &wants, work)? {
+            None => passed += 1,
+            Some(why) => failed.push(format!("{}: {why}", file.trim_end_matches(".wasm"))),
+        }
+    }
+    let ran = passed + failed.len();
+    println!("{}: {passed} of {ran} pass, {servers} servers not run", folder.display());
+    for failure in failed {
+        println!("  {failure}");
+    }
+    Ok(())
+}
+
+/// Why a test does not pass, if it does not.
+fn run_test(
+    crisol: &Path,
+    folder: &Path,
+    file: &str,
+    hash: &str,
+    wants: &Wants,
+    work: &Path,
+) -> Result<Option<String>> {
+    if work.exists() {
+        fs::remove_dir_all(work).with_context(|| format!("emptying {}", work.display()))?;
+    }
+    fs::create_dir_all(work.join("wasm"))?;
+    fs::copy(folder.join(file), work.join("wasm").join(file))?;
+    if let Some(root) = &wants.root {
+        copy_all(&folder.join(root), &work.join("root"))?;
+    }
+    let app = serde_json::to_string_pretty(&app(file, hash, wants))?;
+    fs::write(work.join("_index.json"), app)?;
+    let output = Command::new(crisol)
+        .arg("--app")
+        .arg(work)
+        .args(["run", "test"])
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("starting {}", crisol.display()))?;
+    if output.status.code() == Some(wants.exit_code) {
+        return Ok(None);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
+    Ok(Some(format!("exit code {:?} for {}: {said}", output.status.code(), wants.exit_code)))
+}
+
+fn app(file: &str, hash: &str, wants: &Wants) -> Value {
+    let mut entries = vec![json!({"name": "wasm", "kind": "fs.directory", "directory": "./wasm"})];
+    let mut wasi =
+        json!({"args": wants.args, "network": ["127.0.0.0/8:*", "[::1]:*", "localhost:*"]});
+    let mut env = Vec::new();
+    for (at, (name, value)) in wants.env.iter().enumerate() {
+        let id = format!("v{at}");
+        entries.push(json!({"name": id, "kind": "env.variable", "default": value}));
+        env.push(json!({"id": id, "name": name}));
+    }
+    wasi["env"] = Value::Array(env);
+    if wants.root.is_some() {
+        entries.push(json!({"name": "root", "kind": "fs.directory", "directory": "./root"}));
+        wasi["mounts"] = json!([{"fs": "root", "guest": "/"}]);
+    }
+    entries.push(json!({
+        "name": "test", "kind": "process.wasm", "meta": {"command": {"name": "test"}},
+        "fs": "wasm", "path": format!("/{file}"), "hash": format!("sha256:{hash}"),
+        "method": "wasi:cli/run#run", "imports": EVERY_IMPORT, "wasi": wasi,
+        "limits": {"max_execution_ms": 60_000},
+    }));
+    json!({"namespace": "suite", "entries": entries})
+}
+
+/// A copy for the test to change.
+fn copy_all(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("making {}", to.display()))?;
+    for entry in from.read_dir().with_context(|| format!("reading {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_all(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
