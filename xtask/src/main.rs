@@ -28,7 +28,7 @@ usage: cargo xtask CHORE
   bench-http           measure HTTP: this server, bare hyper, `wasmtime serve` with --wasmtime PATH; then 10 000
                        connections at once, idle and asleep (--many N); needs wrk
   wasi-testsuite PATH  run the built tests of WebAssembly/wasi-testsuite (its branch prod/testsuite-base, checked out at
-                       PATH), and tell which do not pass
+                       PATH) by the program, or by another that is named after PATH; tell which do not pass
   layers               compare the dependencies with the table in docs/architecture.md
   tidy                 check what neither the compiler nor clippy does";
 
@@ -49,7 +49,10 @@ fn run(args: &[&str]) -> Result<()> {
         ["test-wasm"] => test::run(Some(&guests::build_all()?)),
         ["test-wasm", "--bless"] => guests::bless(),
         ["bench-http", options @ ..] => bench_http::run(options),
-        ["wasi-testsuite", path] => wasi_testsuite::run(Path::new(path)),
+        ["wasi-testsuite", path] => wasi_testsuite::run(Path::new(path), None),
+        ["wasi-testsuite", path, program] => {
+            wasi_testsuite::run(Path::new(path), Some(Path::new(program)))
+        }
         ["layers"] => report("layers", layers::check()?),
         ["tidy"] => report("tidy", tidy::check(&root())?),
         ["help" | "--help" | "-h"] => {

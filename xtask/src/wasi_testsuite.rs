@@ -1,10 +1,11 @@
-//! `wasi-testsuite PATH`: runs the built tests of WebAssembly/wasi-testsuite, a checkout of its branch
+//! `wasi-testsuite PATH [PROGRAM]`: runs the built tests of WebAssembly/wasi-testsuite, a checkout of its branch
 //! `prod/testsuite-base`, as commands of the program, and tells which do not pass.
 //!
 //! Each test is an app of its own with every import, and with the arguments, variables and folder that it asks
 //! for. What is compared is the exit code. Tests that are servers of HTTP are counted and not run.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,8 +18,12 @@ use serde_json::{Value, json};
 use crate::cargo::{program, succeed};
 use crate::root;
 
-/// Where built tests are, below `tests/<language>`.
-const SUITES: [&str; 2] = ["testsuite/wasm32-wasip1", "testsuite/wasm32-wasip3"];
+/// Where built tests are, below `tests/<language>`, and what is called of them.
+const SUITES: [(&str, &str); 2] = [
+    ("testsuite/wasm32-wasip1", "wasi:cli/run#run"),
+    // The standard library of these exports the one of 0.2 as well.
+    ("testsuite/wasm32-wasip3", "wasi:cli/run@0.3.0#run"),
+];
 
 const EVERY_IMPORT: [&str; 8] = [
     "wasi:cli",
@@ -67,24 +72,32 @@ impl Wants {
     }
 }
 
-pub(crate) fn run(path: &Path) -> Result<()> {
-    let mut build = Command::new(program());
-    build.current_dir(root()).args(["build", "--workspace", "--bins"]);
-    succeed(&mut build, "building the program")?;
+pub(crate) fn run(path: &Path, program: Option<&Path>) -> Result<()> {
     let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let crisol = target.join("debug/crisol");
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let crisol = match program {
+        Some(program) => std::path::absolute(program)?,
+        None => build(&target)?,
+    };
     let mut found = false;
-    for suite in SUITES {
+    let work = target.join("wasi-testsuite");
+    for (suite, method) in SUITES {
         for folder in folders(path, suite)? {
             found = true;
-            run_suite(&crisol, &folder, &target.join("wasi-testsuite"))?;
+            run_suite(&Runner { crisol: &crisol, method, folder: &folder, work: &work })?;
         }
     }
     if !found {
         bail!("no built tests below {}: check out `prod/testsuite-base`", path.display());
     }
     Ok(())
+}
+
+fn build(target: &Path) -> Result<PathBuf> {
+    let mut build = Command::new(program());
+    build.current_dir(root()).args(["build", "--release", "--package", "crisol-cli"]);
+    succeed(&mut build, "building the program")?;
+    Ok(target.join("release/crisol"))
 }
 
 /// The folders of a suite, one for each language that it is written in.
@@ -102,7 +115,17 @@ fn folders(path: &Path, suite: &str) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-fn run_suite(crisol: &Path, folder: &Path, work: &Path) -> Result<()> {
+/// What runs the tests of one folder.
+struct Runner<'a> {
+    crisol: &'a Path,
+    method: &'a str,
+    folder: &'a Path,
+    /// Where the apps are made, one after the other.
+    work: &'a Path,
+}
+
+fn run_suite(runner: &Runner<'_>) -> Result<()> {
+    let folder = runner.folder;
     let (mut passed, mut failed, mut servers) = (0, Vec::new(), 0);
     let hashes = sums(folder)?;
     for line in hashes.lines() {
@@ -112,7 +135,7 @@ fn run_suite(crisol: &Path, folder: &Path, work: &Path) -> Result<()> {
             servers += 1;
             continue;
         }
-        match run_test(crisol, folder, file, hash, &wants, work)? {
+        match run_test(runner, file, hash, &wants)? {
             None => passed += 1,
             Some(why) => failed.push(format!("{}: {why}", file.trim_end_matches(".wasm"))),
         }
@@ -126,14 +149,8 @@ fn run_suite(crisol: &Path, folder: &Path, work: &Path) -> Result<()> {
 }
 
 /// Why a test does not pass, if it does not.
-fn run_test(
-    crisol: &Path,
-    folder: &Path,
-    file: &str,
-    hash: &str,
-    wants: &Wants,
-    work: &Path,
-) -> Result<Option<String>> {
+fn run_test(runner: &Runner<'_>, file: &str, hash: &str, wants: &Wants) -> Result<Option<String>> {
+    let &Runner { crisol, method, folder, work } = runner;
     if work.exists() {
         fs::remove_dir_all(work).with_context(|| format!("emptying {}", work.display()))?;
     }
@@ -142,7 +159,7 @@ fn run_test(
     if let Some(root) = &wants.root {
         copy_all(&folder.join(root), &work.join("root"))?;
     }
-    let app = serde_json::to_string_pretty(&app(file, hash, wants))?;
+    let app = serde_json::to_string_pretty(&app(file, hash, method, wants))?;
     fs::write(work.join("_index.json"), app)?;
     let output = Command::new(crisol)
         .arg("--app")
@@ -155,11 +172,14 @@ fn run_test(
         return Ok(None);
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
-    Ok(Some(format!("exit code {:?} for {}: {said}", output.status.code(), wants.exit_code)))
+    let error = said.lines().find(|line| line.starts_with("error"));
+    let last = || said.lines().rfind(|line| !line.trim().is_empty());
+    let said = error.or_else(last).unwrap_or_default();
+    let code = output.status.code().map_or_else(|| "none".to_owned(), |code| code.to_string());
+    Ok(Some(format!("exit code {code} for {}: {said}", wants.exit_code)))
 }
 
-fn app(file: &str, hash: &str, wants: &Wants) -> Value {
+fn app(file: &str, hash: &str, method: &str, wants: &Wants) -> Value {
     let mut entries = vec![json!({"name": "wasm", "kind": "fs.directory", "directory": "./wasm"})];
     let mut wasi =
         json!({"args": wants.args, "network": ["127.0.0.0/8:*", "[::1]:*", "localhost:*"]});
@@ -177,7 +197,7 @@ fn app(file: &str, hash: &str, wants: &Wants) -> Value {
     entries.push(json!({
         "name": "test", "kind": "process.wasm", "meta": {"command": {"name": "test"}},
         "fs": "wasm", "path": format!("/{file}"), "hash": format!("sha256:{hash}"),
-        "method": "wasi:cli/run#run", "imports": EVERY_IMPORT, "wasi": wasi,
+        "method": method, "imports": EVERY_IMPORT, "wasi": wasi,
         "limits": {"max_execution_ms": 60_000},
     }));
     json!({"namespace": "suite", "entries": entries})
