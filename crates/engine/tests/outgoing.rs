@@ -293,6 +293,31 @@ async fn a_connection_counts_for_as_long_as_it_is_open() -> Tested {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_connection_counts_until_its_answer_is_whole() -> Tested {
+    let url = [Val::String("http://api.invalid/".to_owned())];
+    for guest in GUESTS {
+        let outgoing = Outgoing::new(server(Manner::Trickles).await?).with_max_connections(1);
+        let reading = asked(guest, Some(outgoing.clone()), "get", &url, 60_000);
+        let others = async {
+            while !format!("{outgoing:?}").contains("connections: 0") {
+                tokio::task::yield_now().await;
+            }
+            // One after the other, so that the first has long got the head of its answer.
+            for _ in 0..20 {
+                let told = get(guest, outgoing.clone(), "http://api.invalid/").await?;
+                assert_eq!(told, "ErrorCode::ConnectionLimitReached", "{guest}");
+            }
+            Tested::Ok(())
+        };
+        tokio::select! {
+            ended = reading => panic!("the answer has no end, and the call ended: {ended:?}"),
+            refused = others => refused?,
+        }
+    }
+    Ok(())
+}
+
 /// How much is logged, of a guest's doing, as a warning or worse.
 #[derive(Clone, Default)]
 struct Warnings(Arc<AtomicUsize>);
