@@ -14,6 +14,9 @@ pub(crate) const WRONG_HASH: Rule = Rule::new("wrong-hash");
 const BAD_FILE: Rule = Rule::new("bad-file");
 /// What to do about a file that is not code.
 pub(crate) const BUILD_AGAIN: &str = "build it again as a core module or a component";
+/// What to do about code that is too large.
+pub(crate) const BUILD_SMALLER: &str = "build it smaller: optimised, and without debug information (a program that embeds the runtime may allow \
+     more, by `EngineConfig::code`)";
 /// Code that is not WebAssembly, or not code that runs here.
 pub(crate) const BAD_CODE: Rule = Rule::new("bad-code");
 

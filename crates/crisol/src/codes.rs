@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use crisol_core::{EntryId, chain};
-use crisol_engine::{Compiled, Digest, Engine};
+use crisol_engine::{CompileError, Compiled, Digest, Engine};
 use crisol_schema::{Code, Registry, Report, SourceText};
 use crisol_wasi::FsSource;
 
-use crate::code::{self, BAD_CODE, BUILD_AGAIN, Fault};
+use crate::code::{self, BAD_CODE, BUILD_AGAIN, BUILD_SMALLER, Fault};
 use crate::own::Binaries;
 
 /// What an entry wants compiled.
@@ -93,6 +93,16 @@ impl<'a> Codes<'a> {
         let is_core = matches!(kind, crisol_wit::Kind::Core);
         let wrapping = is_core.then(|| (wanted.wit.map(SourceText::text), wanted.method));
         self.compiled.get((found.digest, wrapping, wanted.fuel), || {
+            let field = code::field_of(wanted.code);
+            let refused = |error: CompileError| {
+                let help = match error {
+                    CompileError::TooLarge(_) => BUILD_SMALLER,
+                    _ => BUILD_AGAIN,
+                };
+                Fault::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
+            };
+            // Wrapping looks at all of it and copies it several times.
+            self.engine.check_size(&found.bytes).map_err(|error| refused(error.into()))?;
             let wrapped;
             let component = if is_core {
                 wrapped = code::wrap(&found.bytes, wanted.wit, wanted.method)?;
@@ -100,10 +110,7 @@ impl<'a> Codes<'a> {
             } else {
                 &found.bytes[..]
             };
-            self.engine.compile(component, wanted.fuel).map_err(|error| {
-                let field = code::field_of(wanted.code);
-                Fault::at(field, Report::error(BAD_CODE, chain(&error)).help(BUILD_AGAIN))
-            })
+            self.engine.compile(component, wanted.fuel).map_err(refused)
         })
     }
 

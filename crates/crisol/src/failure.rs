@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crisol_core::{CallError, EntryId, Spent};
+use crisol_core::{BoxError, CallError, EntryId, Spent, chain};
 use crisol_engine::{Denial, Failure};
 use crisol_pool::Refused;
 
@@ -25,6 +25,35 @@ pub(crate) struct Ended<'a> {
     pub(crate) undeclared: &'a BTreeSet<String>,
 }
 
+/// What the engine says of a trap. In it are names that whoever built the guest has chosen, and it is read in
+/// terminals and logs.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Words(String);
+
+impl Words {
+    fn of(error: BoxError) -> Self {
+        Self(clean(&chain(&*error)))
+    }
+}
+
+/// What wasmtime's backtraces begin their lines with; a guest's name may begin another like this, and no more.
+const LINES: [&str; 2] = ["    ", "note: using the `WASMTIME_BACKTRACE_DETAILS"];
+
+/// The same without control characters, and without lines that a name begins.
+fn clean(text: &str) -> String {
+    let begins = |at: usize| {
+        let line = text.get(at..).unwrap_or_default();
+        LINES.iter().any(|start| line.starts_with(start))
+    };
+    let seen = |(at, c): (usize, char)| match c {
+        '\n' if begins(at + 1) => c,
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.char_indices().map(seen).collect()
+}
+
 impl Ended<'_> {
     pub(crate) fn by_failure(&self, failure: Failure) -> CallError {
         let id = self.id.clone();
@@ -32,15 +61,15 @@ impl Ended<'_> {
             Failure::Denied(denial) => CallError::Denied {
                 id,
                 fix: self.fix(&denial),
-                interface: denial.interface,
-                function: denial.function,
+                interface: clean(&denial.interface),
+                function: clean(&denial.function),
             },
             Failure::Exited(code) => CallError::Exited { id, code },
             Failure::Deadline { running, waiting } => self.deadline(running, waiting),
             Failure::Limit(limit) => CallError::Limit { id, limit },
             Failure::Exhausted(_) => CallError::NoInstance { id, allowed: self.instances },
             Failure::NoMemory(error) => CallError::NoMemory { id, source: error.into() },
-            Failure::Trap(error) => CallError::Trap { id, source: error.into() },
+            Failure::Trap(error) => CallError::Trap { id, source: Words::of(error.into()).into() },
             Failure::HostFunction { function, source } => {
                 CallError::HostFunction { id, function, source }
             }
@@ -69,6 +98,21 @@ impl Ended<'_> {
             Refused::WouldDeadlock { .. } => CallError::WouldDeadlock { id, chain },
             Refused::Factory(error) => self.by_making(error),
             other => CallError::Internal { id, source: other.into() },
+        }
+    }
+
+    /// What it means that an instance could not be made ahead of any call.
+    pub(crate) fn by_warming(&self, refused: Refused<MakeError>) -> CallError {
+        match refused {
+            Refused::TimedOut { making, .. } => {
+                let why = format!(
+                    "no instance of it was ready after {:.0} s: mend what it does when it starts, or leave out \
+                     `pool.warm_start`",
+                    making.as_secs_f64()
+                );
+                CallError::Environment { id: self.id.clone(), source: why.into() }
+            }
+            other => self.by_refusal(other, Vec::new()),
         }
     }
 

@@ -73,6 +73,17 @@ fn declare(undeclared: &[&Import]) -> String {
     help.join("; ")
 }
 
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+/// Names that a message lists, and characters of each: code may import a million things by names of any length.
+const MOST_LISTED: usize = 40;
+const LONGEST_LISTED: usize = 200;
+
+fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(MOST_LISTED);
+    let quoted =
+        names.take(MOST_LISTED).map(|name| match name.char_indices().nth(LONGEST_LISTED) {
+            Some((end, _)) => format!("`{}…`", &name[..end]),
+            None => format!("`{name}`"),
+        });
+    let listed = quoted.collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{listed} and {more} more") } else { listed }
 }

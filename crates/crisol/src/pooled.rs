@@ -34,7 +34,7 @@ impl Pooled {
     /// Makes the first instances, if the pool keeps any and is to begin with them.
     pub(crate) async fn warm(&self) -> Result<(), CallError> {
         let warmed = self.pool.warm().await;
-        warmed.map(drop).map_err(|refused| self.ended(None).by_refusal(refused, Vec::new()))
+        warmed.map(drop).map_err(|refused| self.ended(None).by_warming(refused))
     }
 
     /// What errors of a call need to know; `limit` as in [`Until`].

@@ -65,6 +65,12 @@ const CORE_PER_COMPONENT: u32 = 4;
 /// Tables and memories that one core module may have: guests of several are rare, but valid.
 const PER_MODULE: u32 = 8;
 
+/// Memories, tables and core instances that one component may have: all functions share the slots, and one
+/// guest must not take them all by a single instance.
+const MEMORIES_PER_COMPONENT: u32 = 32;
+const TABLES_PER_COMPONENT: u32 = 128;
+const CORE_PER_ONE_COMPONENT: u32 = 256;
+
 /// What a guest may use besides the instructions every engine runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Flavour {
@@ -126,6 +132,9 @@ impl EngineConfig {
             .table_elements(crate::limits::MAX_TABLE_ELEMENTS)
             .max_tables_per_module(PER_MODULE)
             .max_memories_per_module(PER_MODULE)
+            .max_memories_per_component(MEMORIES_PER_COMPONENT)
+            .max_tables_per_component(TABLES_PER_COMPONENT)
+            .max_core_instances_per_component(CORE_PER_ONE_COMPONENT)
             // Adapters share their component's memory: few components have two.
             .total_memories(instances)
             .total_stacks(if flavour.concurrent { core } else { instances })

@@ -12,10 +12,10 @@ use crate::aot::{self, Key};
 use crate::bindings;
 use crate::compile::{Cache, Code, CompileError, Compiled, Digest};
 use crate::config::{Allocation, EngineConfig, Flavour};
-use crate::exports::{self, Export};
+use crate::exports::{Export, Exports};
 use crate::host::Host;
 use crate::host_functions::{HostInterface, HostInterfaces};
-use crate::inspect::inspect;
+use crate::inspect::{self, TooLarge, inspect};
 use crate::joined::InUse;
 use crate::link::{self, Import, LinkError, Linked, Profile};
 use crate::ticker::Ticker;
@@ -158,6 +158,14 @@ impl Engine {
             .keep((digest, fuel), Code { digest, flavour, component, joined: InUse::default() }))
     }
 
+    /// Whether code is short enough to be looked at in earnest.
+    ///
+    /// # Errors
+    /// When it has more bytes than the engine compiles.
+    pub fn check_size(&self, code: &[u8]) -> Result<(), TooLarge> {
+        inspect::within("bytes", code.len(), self.0.config.code.max_bytes)
+    }
+
     /// The code that an earlier run of the program kept on disk.
     fn load_kept(&self, digest: Digest, fuel: bool) -> Option<(Flavour, Component)> {
         let cache = self.0.config.cache.as_ref()?;
@@ -209,7 +217,7 @@ impl Engine {
     /// When an engine for this kind of function cannot be set up.
     pub fn exports(&self, compiled: &Compiled) -> Result<Vec<Export>, EngineError> {
         let base = self.base(compiled.0.flavour)?;
-        Ok(exports::list(&base.engine, &compiled.0.component))
+        Ok(Exports::of(&base.engine, &compiled.0.component).describe())
     }
 
     /// Joins compiled code to the host functions that `profile` grants and finds the function that

@@ -1,5 +1,6 @@
 //! The functions that a component exports, and which of them a method means.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crisol_wit::{Mapping, kebab};
@@ -23,23 +24,50 @@ pub struct Export {
 pub struct MethodError {
     method: String,
     problem: Problem,
+    /// The first of them.
     exports: Vec<Export>,
+    /// How many more there are.
+    more: usize,
 }
+
+/// Exports that an error lists, and characters of each: a component may have a million, with names and types
+/// of any length, and an error is to be read.
+const MOST_LISTED: usize = 40;
+const LONGEST_LISTED: usize = 400;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Problem {
     Missing { nearest: Option<String> },
-    Ambiguous { candidates: Vec<String> },
+    Ambiguous { candidates: Vec<String>, more: usize },
 }
 
 impl Export {
     /// How an entry writes it in `method`: `name`, or `interface#name`.
     #[must_use]
     pub fn method(&self) -> String {
-        match &self.interface {
-            Some(interface) => format!("{interface}#{}", self.name),
-            None => self.name.clone(),
-        }
+        method(self.interface.as_deref(), &self.name)
+    }
+}
+
+fn method(interface: Option<&str>, name: &str) -> String {
+    match interface {
+        Some(interface) => format!("{interface}#{name}"),
+        None => name.to_owned(),
+    }
+}
+
+/// Where a function is in its component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// As [`Export::interface`].
+    pub(crate) interface: Option<String>,
+    /// As [`Export::name`].
+    pub(crate) name: String,
+}
+
+impl Place {
+    pub(crate) fn method(&self) -> String {
+        method(self.interface.as_deref(), &self.name)
     }
 
     /// Whether this is what `method` means when read as strictly as `reading` says.
@@ -96,85 +124,128 @@ fn fold(name: &str) -> String {
     name.replace('_', "-").to_ascii_lowercase()
 }
 
+/// The functions of a component. Their types are written out for those alone that somebody is to read of.
+pub(crate) struct Exports {
+    places: Vec<Place>,
+    types: Vec<ComponentFunc>,
+}
+
+impl Exports {
+    /// Lists every function that a component exports.
+    pub(crate) fn of(engine: &Engine, component: &Component) -> Self {
+        let mut exports = Self { places: Vec::new(), types: Vec::new() };
+        for (name, item) in component.component_type().exports(engine) {
+            match item.ty {
+                ComponentItem::ComponentFunc(func) => exports.add(None, name, func),
+                ComponentItem::ComponentInstance(instance) => {
+                    for (function, item) in instance.exports(engine) {
+                        if let ComponentItem::ComponentFunc(func) = item.ty {
+                            exports.add(Some(name), function, func);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        exports
+    }
+
+    fn add(&mut self, interface: Option<&str>, name: &str, func: ComponentFunc) {
+        let interface = interface.map(str::to_owned);
+        self.places.push(Place { interface, name: name.to_owned() });
+        self.types.push(func);
+    }
+
+    /// Finds the one export that `method` means.
+    pub(crate) fn find(&self, method: &str) -> Result<&Place, MethodError> {
+        resolve(method, &self.places).map_err(|problem| {
+            MethodError::new(method, problem, &self.places, |at| self.signature(at))
+        })
+    }
+
+    /// The one export that `method` means, for those who have nothing to say when it means none.
+    pub(crate) fn place(&self, method: &str) -> Option<&Place> {
+        resolve(method, &self.places).ok()
+    }
+
+    /// All of them, for people to read.
+    pub(crate) fn describe(&self) -> Vec<Export> {
+        let all = self.places.iter().enumerate();
+        all.map(|(at, place)| place.export(self.signature(at))).collect()
+    }
+
+    fn signature(&self, at: usize) -> String {
+        self.types.get(at).map_or_else(String::new, describe)
+    }
+}
+
+impl Place {
+    fn export(&self, signature: String) -> Export {
+        Export { interface: self.interface.clone(), name: self.name.clone(), signature }
+    }
+}
+
 /// Finds the one export that `method` means: read exactly first, then with `_` for `-` and without
 /// regard to case.
-pub(crate) fn resolve(method: &str, exports: Vec<Export>) -> Result<Export, MethodError> {
+fn resolve<'a>(method: &str, places: &'a [Place]) -> Result<&'a Place, Problem> {
     for reading in [Reading::Exact, Reading::Folded] {
-        let mut found = exports.iter().filter(|export| export.is(method, reading));
+        let mut found = places.iter().filter(|place| place.is(method, reading));
         let (first, more) = (found.next(), found.next());
         match (first, more) {
             (None, _) => {}
-            (Some(export), None) => return Ok(export.clone()),
+            (Some(place), None) => return Ok(place),
             (Some(_), Some(_)) => {
-                let candidates = exports.iter().filter(|export| export.is(method, reading));
-                let candidates = candidates.map(Export::method).collect();
-                let problem = Problem::Ambiguous { candidates };
-                return Err(MethodError { method: method.to_owned(), problem, exports });
+                let candidates = places.iter().filter(|place| place.is(method, reading));
+                let more = candidates.clone().count().saturating_sub(MOST_LISTED);
+                let candidates = candidates.take(MOST_LISTED).map(Place::method).collect();
+                return Err(Problem::Ambiguous { candidates, more });
             }
         }
     }
-    let problem = Problem::Missing { nearest: nearest(method, &exports) };
-    Err(MethodError { method: method.to_owned(), problem, exports })
+    Err(Problem::Missing { nearest: nearest(method, places) })
 }
 
 /// The method most like `method`, if any is much like it. A function of that very name in an
 /// interface is the likeliest of all.
-fn nearest(method: &str, exports: &[Export]) -> Option<String> {
+fn nearest(method: &str, places: &[Place]) -> Option<String> {
     const ALIKE: f64 = 0.75;
-    let likeness = |export: &Export| {
-        let inner = fold(&export.name) == fold(method);
-        let whole = strsim::jaro_winkler(&fold(method), &fold(&export.method()));
-        let bare = strsim::jaro_winkler(&fold(method), &fold(&export.name));
+    // Comparing takes the product of both lengths, and what is so much longer is not alike.
+    let longest = 8 * method.len() + 200;
+    let likeness = |place: &Place| {
+        let inner = fold(&place.name) == fold(method);
+        let whole = strsim::jaro_winkler(&fold(method), &fold(&place.method()));
+        let bare = strsim::jaro_winkler(&fold(method), &fold(&place.name));
         if inner { 1.0 } else { whole.max(bare) }
     };
-    exports
+    places
         .iter()
-        .map(|export| (likeness(export), export))
+        .filter(|place| {
+            place.name.len() + place.interface.as_ref().map_or(0, String::len) <= longest
+        })
+        .map(|place| (likeness(place), place))
         .filter(|(alike, _)| *alike >= ALIKE)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, export)| export.method())
-}
-
-/// Lists every function that a component exports.
-pub(crate) fn list(engine: &Engine, component: &Component) -> Vec<Export> {
-    let mut exports = Vec::new();
-    for (name, item) in component.component_type().exports(engine) {
-        match item.ty {
-            ComponentItem::ComponentFunc(func) => exports.push(Export {
-                interface: None,
-                name: name.to_owned(),
-                signature: describe(&func),
-            }),
-            ComponentItem::ComponentInstance(instance) => {
-                for (function, item) in instance.exports(engine) {
-                    if let ComponentItem::ComponentFunc(func) = item.ty {
-                        exports.push(Export {
-                            interface: Some(name.to_owned()),
-                            name: function.to_owned(),
-                            signature: describe(&func),
-                        });
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    exports
+        .map(|(_, place)| place.method())
 }
 
 /// Finds an export in its component, for calls to go to it without a search.
 pub(crate) fn locate(
     component: &Component,
-    export: &Export,
+    place: &Place,
 ) -> Option<(ComponentFunc, ComponentExportIndex)> {
-    let instance = match &export.interface {
+    let instance = match &place.interface {
         Some(interface) => Some(component.get_export_index(None, interface.as_str())?),
         None => None,
     };
-    match component.get_export(instance.as_ref(), export.name.as_str())? {
+    match component.get_export(instance.as_ref(), place.name.as_str())? {
         (ComponentItem::ComponentFunc(func), index) => Some((func, index)),
         _ => None,
     }
+}
+
+/// The export at `place` with its type.
+pub(crate) fn shown(place: &Place, mapping: &Mapping) -> Export {
+    place.export(mapping.signature().to_string())
 }
 
 fn describe(func: &ComponentFunc) -> String {
@@ -187,13 +258,42 @@ fn describe(func: &ComponentFunc) -> String {
     }
 }
 
+/// As much of `text` as an error shows.
+fn cut(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(LONGEST_LISTED) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+fn and_more(f: &mut fmt::Formatter<'_>, more: usize) -> fmt::Result {
+    if more > 0 { write!(f, " and {more} more") } else { Ok(()) }
+}
+
+impl MethodError {
+    fn new(
+        method: &str,
+        problem: Problem,
+        places: &[Place],
+        describe: impl Fn(usize) -> String,
+    ) -> Self {
+        let listed = places.iter().enumerate().take(MOST_LISTED);
+        let exports = listed.map(|(at, place)| place.export(describe(at))).collect();
+        let more = places.len().saturating_sub(MOST_LISTED);
+        Self { method: method.to_owned(), problem, exports, more }
+    }
+}
+
 impl fmt::Display for MethodError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, problem, exports } = self;
+        let Self { method, problem, exports, more } = self;
         match problem {
-            Problem::Ambiguous { candidates } => {
+            Problem::Ambiguous { candidates, more } => {
                 write!(f, "`{method}` means more than one export: write one of ")?;
-                return write!(f, "`{}`", candidates.join("`, `"));
+                let candidates: Vec<_> =
+                    candidates.iter().map(|candidate| cut(candidate)).collect();
+                write!(f, "`{}`", candidates.join("`, `"))?;
+                return and_more(f, *more);
             }
             Problem::Missing { nearest: Some(near) } => {
                 write!(f, "there is no export `{method}` (did you mean `{near}`?)")?;
@@ -205,9 +305,9 @@ impl fmt::Display for MethodError {
         }
         write!(f, "; the component exports ")?;
         for (at, export) in exports.iter().enumerate() {
-            write!(f, "{}`{export}`", if at > 0 { ", " } else { "" })?;
+            write!(f, "{}`{}`", if at > 0 { ", " } else { "" }, cut(&export.to_string()))?;
         }
-        Ok(())
+        and_more(f, *more)
     }
 }
 
@@ -218,18 +318,21 @@ mod tests {
     use super::*;
     use expect_test::{Expect, expect};
 
-    fn export(path: &str) -> Export {
+    fn place(path: &str) -> Place {
         let (interface, name) = match path.split_once('#') {
             Some((interface, name)) => (Some(interface.to_owned()), name),
             None => (None, path),
         };
-        Export { interface, name: name.to_owned(), signature: "func()".to_owned() }
+        Place { interface, name: name.to_owned() }
     }
 
     fn check(method: &str, exports: &[&str], expected: Expect) {
-        let shown = match resolve(method, exports.iter().map(|path| export(path)).collect()) {
-            Ok(export) => export.method(),
-            Err(error) => error.to_string(),
+        let places: Vec<_> = exports.iter().map(|path| place(path)).collect();
+        let shown = match resolve(method, &places) {
+            Ok(place) => place.method(),
+            Err(problem) => {
+                MethodError::new(method, problem, &places, |_| "func()".to_owned()).to_string()
+            }
         };
         expected.assert_eq(&shown);
     }

@@ -1,9 +1,10 @@
 //! What can be told of a component before it is compiled: which engine it needs, and whether compiling it
 //! has an end in sight.
 
-use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{FunctionBody, Operator, Parser, Payload, Validator, WasmFeatures};
 
 use crate::bindings;
+use crate::expand::Expansion;
 
 /// Bounds on what is compiled.
 ///
@@ -17,21 +18,33 @@ pub struct CodeLimits {
     pub max_functions: usize,
     /// Bytes of one function's body. The time that optimising takes grows faster than a function does.
     pub max_function_bytes: usize,
+    /// Blocks of one function times the locals it mentions, a loop counted as twenty blocks; twenty times as
+    /// much for all functions together. Where paths of control meet the compiler keeps the locals apart, so
+    /// this is what its memory and time grow with: 20 GiB for a function of a megabyte that is made for it.
+    pub max_joins: usize,
     /// Modules and components inside it, at any depth.
     pub max_modules: usize,
 }
 
 impl Default for CodeLimits {
-    /// 128 MiB, 500 000 functions, 1 MiB for one of them, 1 000 modules.
+    /// 128 MiB, 500 000 functions, 1 MiB and 20 000 000 joins for one of them, 1 000 modules.
     fn default() -> Self {
         Self {
             max_bytes: 128 << 20,
             max_functions: 500_000,
             max_function_bytes: 1 << 20,
+            max_joins: 20_000_000,
             max_modules: 1_000,
         }
     }
 }
+
+/// Blocks that a loop counts as: what is live in it meets at its head, and at those of the loops around it.
+const LOOP: usize = 20;
+/// Functions of that many joins that one component may have.
+const WORST_FUNCTIONS: usize = 20;
+/// A function of fewer bytes cannot have so many joins that they matter.
+const SMALL_FUNCTION: usize = 4 << 10;
 
 /// A bound that a component is beyond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,7 +70,13 @@ pub(crate) struct Findings {
 pub(crate) fn inspect(bytes: &[u8], limits: &CodeLimits) -> Result<Findings, TooLarge> {
     within("bytes", bytes.len(), limits.max_bytes)?;
     let (mut functions, mut modules, mut imports_asynchronous) = (0_usize, 0, false);
+    let (mut all_joins, most_joins) = (0_usize, limits.max_joins.saturating_mul(WORST_FUNCTIONS));
+    let mut expansion = Expansion::default();
     for payload in Parser::new(0).parse_all(bytes).map_while(Result::ok) {
+        expansion.see(&payload).map_err(|beyond| {
+            let (what, found, allowed) = beyond.told();
+            TooLarge { what, found, allowed }
+        })?;
         match payload {
             Payload::FunctionSection(declared) => {
                 functions = functions.saturating_add(declared.count() as usize);
@@ -66,6 +85,12 @@ pub(crate) fn inspect(bytes: &[u8], limits: &CodeLimits) -> Result<Findings, Too
             Payload::CodeSectionEntry(body) => {
                 let size = body.range().len();
                 within("bytes in one function", size, limits.max_function_bytes)?;
+                if size >= SMALL_FUNCTION {
+                    let joins = joins(&body);
+                    within("joins of paths and locals in one function", joins, limits.max_joins)?;
+                    all_joins = all_joins.saturating_add(joins);
+                    within("joins of paths and locals", all_joins, most_joins)?;
+                }
             }
             Payload::Version { .. } => {
                 modules += 1;
@@ -86,7 +111,40 @@ pub(crate) fn inspect(bytes: &[u8], limits: &CodeLimits) -> Result<Findings, Too
     Ok(Findings { concurrent })
 }
 
-fn within(what: &'static str, found: usize, allowed: usize) -> Result<(), TooLarge> {
+/// Blocks of a function, loops counted several times, times the locals that it mentions.
+fn joins(body: &FunctionBody<'_>) -> usize {
+    let Ok(operators) = body.get_operators_reader() else { return 0 };
+    let (mut blocks, mut locals, mut mentioned) = (1_usize, 0_usize, Vec::new());
+    for operator in operators.into_iter().map_while(Result::ok) {
+        match operator {
+            Operator::Block { .. }
+            | Operator::If { .. }
+            | Operator::Else
+            | Operator::TryTable { .. } => blocks += 1,
+            Operator::Loop { .. } => blocks += LOOP,
+            Operator::LocalGet { local_index }
+            | Operator::LocalSet { local_index }
+            | Operator::LocalTee { local_index } => {
+                let at = local_index as usize;
+                // Beyond it the function is not valid, and the compiler says so.
+                if at >= MOST_LOCALS {
+                    continue;
+                }
+                if at >= mentioned.len() {
+                    mentioned.resize(at + 1, false);
+                }
+                locals += usize::from(!std::mem::replace(&mut mentioned[at], true));
+            }
+            _ => {}
+        }
+    }
+    blocks.saturating_mul(locals)
+}
+
+/// Locals and parameters that a valid function may have.
+const MOST_LOCALS: usize = 51_000;
+
+pub(crate) fn within(what: &'static str, found: usize, allowed: usize) -> Result<(), TooLarge> {
     if found > allowed { Err(TooLarge { what, found, allowed }) } else { Ok(()) }
 }
 
@@ -136,6 +194,7 @@ mod tests {
             max_functions: 3,
             max_function_bytes: 3,
             max_modules: 3,
+            ..CodeLimits::default()
         };
         assert!(inspect(&bytes, &most).is_ok());
         for (limits, what) in [
@@ -146,6 +205,78 @@ mod tests {
         ] {
             assert_eq!(inspect(&bytes, &limits).map_err(|error| error.what), Err(what));
         }
+        Ok(())
+    }
+
+    /// A component of functions that have `loops` loops one in the other, and each of `locals` locals in them.
+    fn loops(
+        functions: usize,
+        loops: usize,
+        locals: usize,
+    ) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+        let mentions: String =
+            (0..locals).map(|at| format!("(local.set {at} (i32.const 1))")).collect();
+        let function = format!(
+            "(func (local {}) {} {mentions} {})",
+            "i32 ".repeat(locals),
+            "loop ".repeat(loops),
+            "end ".repeat(loops)
+        );
+        Ok(wat::parse_str(format!("(component (core module {}))", function.repeat(functions)))?)
+    }
+
+    #[test]
+    fn what_is_instantiated_again_and_again_is_counted_as_often()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let limits = CodeLimits::default();
+        let inspected = |text: &str| -> Result<_, Box<dyn std::error::Error>> {
+            Ok(inspect(&wat::parse_str(text)?, &limits).map_err(|error| error.what))
+        };
+        // Each makes two of the one before it: `2^depth` in all.
+        let doubled = |depth: usize| {
+            let mut text = "(component $c0)".to_owned();
+            for at in 1..=depth {
+                let twice = format!("(instance (instantiate $c{}))", at - 1).repeat(2);
+                text = format!("(component $c{at} {text} {twice})");
+            }
+            text
+        };
+        assert!(inspected(&doubled(10))?.is_ok());
+        let beyond = inspected(&doubled(30))?.err();
+        assert_eq!(beyond, Some("parts when all in it is instantiated"));
+        // By way of an alias of what is further out, and of an export.
+        let aliased = format!(
+            "(component {} (component $o (alias outer 1 $c17 (component $a)) (export $x \"x\" (component $a))
+                {}))",
+            doubled(17),
+            "(instance (instantiate $x))".repeat(4)
+        );
+        assert_eq!(inspected(&aliased)?.err(), beyond);
+        // What is handed on is not followed, so there may be little of it.
+        let handed = |times: usize| {
+            format!(
+                "(component (component $c (import \"c\" (component $d)) {}))",
+                "(instance (instantiate $d))".repeat(times)
+            )
+        };
+        assert!(inspected(&handed(20))?.is_ok());
+        let beyond = inspected(&handed(21))?.err();
+        assert_eq!(beyond, Some("instantiations beside components that are handed on"));
+        Ok(())
+    }
+
+    #[test]
+    fn joins_of_paths_and_locals_are_bounded_in_one_function_and_in_all()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let limits = CodeLimits::default();
+        let what = |bytes: &[u8], limits| inspect(bytes, &limits).map_err(|error| error.what);
+        assert!(what(&loops(1, 990, 1_000)?, limits).is_ok());
+        let too_many = what(&loops(1, 1_000, 1_000)?, limits).err();
+        assert_eq!(too_many, Some("joins of paths and locals in one function"));
+        let tight = CodeLimits { max_joins: 1_000 * (LOOP * 10 + 1), ..limits };
+        assert!(what(&loops(20, 10, 1_000)?, tight).is_ok());
+        let too_many = what(&loops(21, 10, 1_000)?, tight).err();
+        assert_eq!(too_many, Some("joins of paths and locals"));
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ mod compile;
 mod config;
 mod denied;
 mod engine;
+mod expand;
 mod exports;
 mod failure;
 mod files;

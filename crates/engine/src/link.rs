@@ -14,7 +14,7 @@ use crate::bindings::{self, definition_of, host_interfaces, interface_of};
 use crate::compile::Compiled;
 use crate::denied::{Offer, deny_function, deny_instance};
 use crate::engine::Base;
-use crate::exports::{self, Export, MethodError};
+use crate::exports::{self, Export, Exports, MethodError};
 use crate::funcs;
 use crate::host::Host;
 use crate::joined::{self, Joined};
@@ -204,13 +204,15 @@ pub(crate) fn link(
     method: &str,
 ) -> Result<Linked, LinkError> {
     let component = &compiled.0.component;
-    let export = exports::resolve(method, exports::list(&base.engine, component))?;
-    let (func, index) = exports::locate(component, &export)
+    let exports = Exports::of(&base.engine, component);
+    let place = exports.find(method)?;
+    let (func, index) = exports::locate(component, place)
         .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
 
     let joined = joined::join(base, compiled, profile)?;
     let mapping = Mapping::new(&func)
-        .map_err(|source| LinkError::Signature { method: export.method(), source })?;
+        .map_err(|source| LinkError::Signature { method: place.method(), source })?;
+    let export = exports::shown(place, &mapping);
     let has_result = func.results().len() > 0;
     let (pre, code) = (joined.pre.clone(), compiled.clone());
     Ok(Linked(Arc::new(Inner { pre, index, has_result, export, mapping, joined, code })))

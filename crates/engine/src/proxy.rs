@@ -23,7 +23,7 @@ use wasmtime_wasi_http::Error as HttpError;
 
 use crate::compile::Compiled;
 use crate::engine::Engine;
-use crate::exports::{self, Export};
+use crate::exports::{self, Exports, Place};
 use crate::failure::Failure;
 use crate::host::Surroundings;
 use crate::instance::{self, Instance};
@@ -74,7 +74,7 @@ impl Engine {
     /// When an engine for this kind of component cannot be set up.
     pub fn is_proxy(&self, compiled: &Compiled, method: &str) -> Result<bool, crate::EngineError> {
         let base = self.base(compiled.0.flavour)?;
-        Ok(handler(method, &exports::list(&base.engine, &compiled.0.component)).is_some())
+        Ok(handler(method, &Exports::of(&base.engine, &compiled.0.component)).is_some())
     }
 
     /// Joins a component that answers HTTP to the host functions that `profile` grants, and to those that
@@ -90,12 +90,12 @@ impl Engine {
     ) -> Result<LinkedProxy, LinkError> {
         let base = self.base(compiled.0.flavour)?;
         let component = &compiled.0.component;
-        let listed = exports::list(&base.engine, component);
-        let export = match handler(method, &listed) {
-            Some(export) => export,
-            None => exports::resolve(method, listed)?,
+        let exports = Exports::of(&base.engine, component);
+        let place = match handler(method, &exports) {
+            Some(place) => place,
+            None => exports.find(method)?,
         };
-        let (_, index) = exports::locate(component, &export)
+        let (_, index) = exports::locate(component, place)
             .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
         let profile = profile.clone().and(NEEDED.iter().map(|name| (*name).into()));
         let joined = joined::join(base, compiled, &profile)?;
@@ -104,16 +104,15 @@ impl Engine {
 }
 
 /// The HTTP handler among the exports, if `method` means it.
-fn handler(method: &str, listed: &[Export]) -> Option<Export> {
-    let is_handler = |export: &Export| {
-        let interface = export.interface.as_deref().unwrap_or_default();
+fn handler<'a>(method: &str, exports: &'a Exports) -> Option<&'a Place> {
+    let is_handler = |place: &&Place| {
+        let interface = place.interface.as_deref().unwrap_or_default();
         let serves = INTERFACES.iter().any(|served| interface.starts_with(served));
-        serves && export.name == FUNCTION
+        serves && place.name == FUNCTION
     };
-    let plain = exports::resolve(method, listed.to_vec());
-    let found =
-        plain.or_else(|_| exports::resolve(&format!("{method}#{FUNCTION}"), listed.to_vec()));
-    found.ok().filter(is_handler)
+    let plain = exports.place(method);
+    let found = plain.or_else(|| exports.place(&format!("{method}#{FUNCTION}")));
+    found.filter(is_handler)
 }
 
 impl LinkedProxy {

@@ -7,6 +7,9 @@ use wasmtime::component::types;
 /// of WIT in which each record holds the last one twice would spell out to more than memory holds.
 const MAX_PARTS: usize = 100_000;
 
+/// Bytes of all names in it at most: each is as long as 100 000, and is there as often as its type is used.
+const MAX_NAMES: usize = 4 << 20;
+
 /// Why a function cannot be called with plain values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -25,6 +28,12 @@ pub enum UnsupportedType {
         /// Which parameter, or the result, and where in it.
         place: String,
     },
+    /// The names in the signature are too long, as often as they are in it when its types are spelled out.
+    #[error("{place} is part of a signature with over {MAX_NAMES} bytes of names")]
+    NamesTooLong {
+        /// Which parameter, or the result, and where in it.
+        place: String,
+    },
     /// A type that this version does not know.
     #[error("the signature `{signature}` has a type that is not known here")]
     Unknown {
@@ -35,11 +44,12 @@ pub enum UnsupportedType {
 
 /// Reads the types of `func`.
 pub(crate) fn signature(func: &types::ComponentFunc) -> Result<Signature, UnsupportedType> {
-    let mut reader = Reader { parts: 0, path: Vec::new() };
+    let mut reader = Reader { parts: 0, names: 0, path: Vec::new() };
     let mut params = Vec::with_capacity(func.params().len());
     for (at, (name, ty)) in func.params().enumerate() {
-        let place = format!("parameter {} ({name})", at + 1);
-        params.push(Field { name: name.to_owned(), ty: reader.at(place, &ty)? });
+        reader.path.push(format!("parameter {} ({name})", at + 1));
+        params.push(Field { name: reader.name(name)?, ty: reader.read(&ty)? });
+        reader.path.pop();
     }
     let result = match func.results().next() {
         Some(ty) => Some(reader.at("the result".to_owned(), &ty)?),
@@ -50,12 +60,29 @@ pub(crate) fn signature(func: &types::ComponentFunc) -> Result<Signature, Unsupp
 
 struct Reader {
     parts: usize,
+    /// Bytes of names.
+    names: usize,
     path: Vec<String>,
 }
 
+/// Characters of a place that an error shows.
+const LONGEST_PLACE: usize = 400;
+
 impl Reader {
     fn place(&self) -> String {
-        self.path.concat()
+        let place = self.path.concat();
+        match place.char_indices().nth(LONGEST_PLACE) {
+            Some((end, _)) => format!("{}…", &place[..end]),
+            None => place,
+        }
+    }
+
+    fn name(&mut self, name: &str) -> Result<String, UnsupportedType> {
+        self.names += name.len();
+        if self.names > MAX_NAMES {
+            return Err(UnsupportedType::NamesTooLong { place: self.place() });
+        }
+        Ok(name.to_owned())
     }
 
     fn at(&mut self, step: String, ty: &types::Type) -> Result<Type, UnsupportedType> {
@@ -128,7 +155,7 @@ impl Reader {
             types::Type::Record(record) => {
                 let field = |field: types::Field<'_>| {
                     let ty = self.at(format!(".{}", field.name), &field.ty)?;
-                    Ok(Field { name: field.name.to_owned(), ty })
+                    Ok(Field { name: self.name(field.name)?, ty })
                 };
                 Type::Record(record.fields().map(field).collect::<Result<_, _>>()?)
             }
@@ -138,7 +165,7 @@ impl Reader {
                         Some(ty) => Some(self.at(format!(".{}", case.name), ty)?),
                         None => None,
                     };
-                    Ok(Case { name: case.name.to_owned(), ty })
+                    Ok(Case { name: self.name(case.name)?, ty })
                 };
                 Type::Variant(variant.cases().map(case).collect::<Result<_, _>>()?)
             }
@@ -158,6 +185,6 @@ impl Reader {
         names: impl ExactSizeIterator<Item = &'a str>,
     ) -> Result<Vec<String>, UnsupportedType> {
         self.count(names.len())?;
-        Ok(names.map(str::to_owned).collect())
+        names.map(|name| self.name(name)).collect()
     }
 }

@@ -1,0 +1,176 @@
+//! How much a component comes to when everything inside it is instantiated.
+//!
+//! A component may instantiate another twice, which instantiates a third twice, and so on: thirty lines are
+//! then a thousand million instances, and the compiler lays out every one of them.
+
+use wasmparser::{
+    ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
+    ComponentTypeRef, Encoding, FromReader, Instance, Payload, SectionLimited,
+};
+
+/// Parts that a component comes to.
+pub(crate) const MAX_PARTS: usize = 1_000_000;
+
+/// Instantiations where components are handed on to be instantiated elsewhere: what is made of those is not
+/// followed, and even so few cannot come to much.
+const MAX_UNFOLLOWED: usize = 20;
+
+/// What is beyond its bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beyond {
+    Parts(usize),
+    Unfollowed(usize),
+}
+
+impl Beyond {
+    /// What was counted, how much of it was found, and how much there may be.
+    pub(crate) fn told(self) -> (&'static str, usize, usize) {
+        match self {
+            Self::Parts(found) => ("parts when all in it is instantiated", found, MAX_PARTS),
+            Self::Unfollowed(found) => {
+                ("instantiations beside components that are handed on", found, MAX_UNFOLLOWED)
+            }
+        }
+    }
+}
+
+/// One component or module that is being read.
+struct Frame {
+    is_component: bool,
+    /// What one instance of it comes to, as far as it has been read.
+    parts: usize,
+    /// What one instance of each of its components comes to; none where that was handed to it.
+    components: Vec<Option<usize>>,
+}
+
+/// Follows a component from payload to payload.
+#[derive(Default)]
+pub(crate) struct Expansion {
+    frames: Vec<Frame>,
+    instantiations: usize,
+    handed_on: bool,
+}
+
+impl Expansion {
+    /// Takes note of the next payload. What is malformed counts nothing: the compiler refuses it.
+    pub(crate) fn see(&mut self, payload: &Payload<'_>) -> Result<(), Beyond> {
+        match payload {
+            Payload::Version { encoding, .. } => {
+                let is_component = *encoding == Encoding::Component;
+                self.frames.push(Frame { is_component, parts: 1, components: Vec::new() });
+            }
+            Payload::End(_) => {
+                let ended = self.frames.pop();
+                if let (Some(ended), Some(frame)) = (ended, self.frames.last_mut())
+                    && ended.is_component
+                {
+                    frame.components.push(Some(ended.parts));
+                }
+            }
+            Payload::InstanceSection(section) => {
+                for instance in items(section) {
+                    let args = match &instance {
+                        Instance::Instantiate { args, .. } => args.len(),
+                        Instance::FromExports(exports) => exports.len(),
+                    };
+                    self.add(args + 1)?;
+                }
+            }
+            Payload::ComponentInstanceSection(section) => {
+                for instance in items(section) {
+                    self.instance(&instance)?;
+                }
+            }
+            Payload::ComponentAliasSection(section) => {
+                for alias in items(section) {
+                    self.alias(&alias)?;
+                }
+            }
+            Payload::ComponentImportSection(section) => {
+                for import in items(section) {
+                    if matches!(import.ty, ComponentTypeRef::Component(_)) {
+                        self.handed();
+                    }
+                    self.add(1)?;
+                }
+            }
+            Payload::ComponentExportSection(section) => {
+                for export in items(section) {
+                    if export.kind == ComponentExternalKind::Component {
+                        // An export is one more name for it inside, too.
+                        self.again(0, export.index);
+                    }
+                    self.add(1)?;
+                }
+            }
+            Payload::ComponentCanonicalSection(section) => {
+                self.add(section.count() as usize)?;
+            }
+            Payload::ComponentTypeSection(section) => self.add(section.count() as usize)?,
+            _ => {}
+        }
+        if self.handed_on && self.instantiations > MAX_UNFOLLOWED {
+            return Err(Beyond::Unfollowed(self.instantiations));
+        }
+        Ok(())
+    }
+
+    fn instance(&mut self, instance: &ComponentInstance<'_>) -> Result<(), Beyond> {
+        match instance {
+            ComponentInstance::Instantiate { component_index, args } => {
+                self.instantiations += 1;
+                let inside = self.find(0, *component_index).flatten().unwrap_or(0);
+                self.add(inside.saturating_add(args.len() + 1))
+            }
+            ComponentInstance::FromExports(exports) => self.add(exports.len() + 1),
+        }
+    }
+
+    fn alias(&mut self, alias: &ComponentAlias<'_>) -> Result<(), Beyond> {
+        match alias {
+            ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. } => {
+                self.handed();
+            }
+            ComponentAlias::Outer { kind: ComponentOuterAliasKind::Component, count, index } => {
+                self.again(*count, *index);
+            }
+            _ => {}
+        }
+        self.add(1)
+    }
+
+    /// The component `index` of the frame that is `count` further out.
+    #[expect(clippy::option_option, reason = "what is not there, and what is there and not known")]
+    fn find(&self, count: u32, index: u32) -> Option<Option<usize>> {
+        let (count, index) = (usize::try_from(count).ok()?, usize::try_from(index).ok()?);
+        self.frames.iter().rev().nth(count)?.components.get(index).copied()
+    }
+
+    /// One that is there already gets a further index.
+    fn again(&mut self, count: u32, index: u32) {
+        let found = self.find(count, index);
+        if let (Some(component), Some(frame)) = (found, self.frames.last_mut()) {
+            frame.components.push(component);
+        }
+    }
+
+    /// A component comes from elsewhere.
+    fn handed(&mut self) {
+        self.handed_on = true;
+        if let Some(frame) = self.frames.last_mut() {
+            frame.components.push(None);
+        }
+    }
+
+    fn add(&mut self, parts: usize) -> Result<(), Beyond> {
+        let Some(frame) = self.frames.last_mut() else { return Ok(()) };
+        frame.parts = frame.parts.saturating_add(parts);
+        if frame.parts > MAX_PARTS { Err(Beyond::Parts(frame.parts)) } else { Ok(()) }
+    }
+}
+
+fn items<'a, T: FromReader<'a>>(
+    section: &SectionLimited<'a, T>,
+) -> impl Iterator<Item = T> + use<'a, T> {
+    section.clone().into_iter().map_while(Result::ok)
+}
