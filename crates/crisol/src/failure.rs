@@ -137,3 +137,30 @@ impl Ended<'_> {
         CallError::Deadline { id: self.id.clone(), limit: self.limit, spent }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_that_is_not_ready_ahead_of_calls_in_time_is_no_caller_s_deadline() {
+        let (id, undeclared) = ("n:f".parse().unwrap(), BTreeSet::new());
+        let (queue, making) = (Duration::ZERO, Duration::ZERO);
+        let ended =
+            Ended { id: &id, limit: None, queue, making, instances: 1, undeclared: &undeclared };
+        let late = Refused::TimedOut { waited: Duration::ZERO, making: Duration::from_secs(30) };
+        assert_eq!(
+            chain(&ended.by_warming(late)),
+            "`n:f` cannot start: no instance of it was ready after 30 s: mend what it does when it starts, or leave out `pool.warm_start`"
+        );
+    }
+
+    #[test]
+    fn only_a_backtrace_has_lines() {
+        let trap = "at:\n    0: 0x1 - m!f\u{1b}[2J\u{9b}\nERROR\r\n    1: 0x2 - m!g\nnote: using the `WASMTIME_BACKTRACE_DETAILS=1`\n";
+        assert_eq!(
+            clean(trap),
+            "at:\n    0: 0x1 - m!f\u{fffd}[2J\u{fffd}\u{fffd}ERROR\u{fffd}\n    1: 0x2 - m!g\nnote: using the `WASMTIME_BACKTRACE_DETAILS=1`\u{fffd}"
+        );
+    }
+}
