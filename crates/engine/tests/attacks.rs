@@ -196,9 +196,84 @@ async fn fuel_is_each_calls_own() -> Tested {
     let mut instance = guest.instance(limits).await?;
     // Together far more than one may have.
     for _ in 0..20 {
-        instance.call(&[Val::U32(1_000)], None).await?;
+        instance.call(&[Val::U32(700)], None).await?;
     }
     let over = instance.call(&[Val::U32(10_000)], None).await;
     assert!(matches!(over, Err(Failure::Limit(ResourceLimit::Fuel { .. }))), "{over:?}");
     Ok::<_, Problem>(())
+}
+
+/// A module whose start function sleeps for a minute.
+const SLEEPS: &str = r#"(component
+    (import "wasi:io/poll@0.2.3" (instance $poll
+        (export "pollable" (type $pollable (sub resource)))
+        (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
+    (alias export $poll "pollable" (type $pollable))
+    (import "wasi:clocks/monotonic-clock@0.2.3" (instance $clock
+        (alias outer 1 $pollable (type $outer))
+        (export "pollable" (type $p (eq $outer)))
+        (type $duration' u64)
+        (export "duration" (type $duration (eq $duration')))
+        (export "subscribe-duration" (func (param "when" $duration) (result (own $p))))))
+    (core func $subscribe (canon lower (func $clock "subscribe-duration")))
+    (core func $block (canon lower (func $poll "[method]pollable.block")))
+    (core module $m
+        (import "" "subscribe" (func $subscribe (param i64) (result i32)))
+        (import "" "block" (func $block (param i32)))
+        (func $s (call $block (call $subscribe (i64.const 60000000000))))
+        (start $s)
+        (func (export "f")))
+    (core instance $i (instantiate $m (with "" (instance
+        (export "subscribe" (func $subscribe)) (export "block" (func $block))))))
+    (func (export "f") (canon lift (core func $i "f"))))"#;
+
+#[tokio::test]
+async fn a_start_function_asleep_is_stopped_and_was_waiting() -> Tested {
+    let guest = Guest::pooled(1, SLEEPS, "f")?;
+    for _ in 0..2 {
+        match guest.linked.instantiate(wasi(), Limits::default(), soon(50)).await {
+            Err(Failure::Deadline { running, waiting }) => assert!(waiting > running),
+            other => return Err(format!("expected a deadline, found {other:?}").into()),
+        }
+    }
+    Ok(())
+}
+
+/// Set for the process whose memory is looked at.
+#[cfg(target_os = "linux")]
+const CHILD: &str = "CRISOL_TEST_LARGE_RESULT";
+
+/// Sixteen million numbers are as many values for the host: they are not made just to be counted.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_result_far_over_its_limit_is_not_built() -> Tested {
+    if std::env::var_os(CHILD).is_none() {
+        let name = "a_result_far_over_its_limit_is_not_built";
+        let output = std::process::Command::new(std::env::current_exe()?)
+            .args([name, "--exact", "--nocapture"])
+            .env(CHILD, "1")
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
+        return Ok(());
+    }
+    let guest = Guest::wat(
+        r#"(component
+            (core module $m (memory (export "memory") 300)
+                (func (export "f") (result i32)
+                    (i32.store (i32.const 4) (i32.const 16000000)) (i32.const 0)))
+            (core instance $i (instantiate $m))
+            (func (export "f") (result (list u8))
+                (canon lift (core func $i "f") (memory $i "memory"))))"#,
+        "f",
+    )?;
+    let limits = Limits { max_output_bytes: 1000, ..Limits::default() };
+    let ended = guest.instance(limits).await?.call(&[], None).await;
+    let output = matches!(ended, Err(Failure::Limit(ResourceLimit::Output { .. })));
+    assert!(output, "{ended:?}");
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no peak")?;
+    let peak: usize = peak.trim().trim_end_matches(" kB").parse()?;
+    assert!(peak < 250 << 10, "{peak} kB");
+    Ok(())
 }
