@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crisol::{Runtime, Value};
 use crisol_fixtures as fixtures;
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime as Tokio;
 use wasmtime::component::Val;
 
@@ -95,32 +95,63 @@ fn runtime() -> Result<Runtime, Problem> {
     Ok(Runtime::builder().file("_index.yaml", text).load()?)
 }
 
+/// Runs `call` so many times, as one task does, and tells how long that took. Inputs are made beforehand, so many
+/// at a time that they stay in the cache.
+async fn one_by_one<I, O>(
+    calls: u64,
+    input: impl Fn() -> I,
+    mut call: impl AsyncFnMut(I) -> O,
+) -> Duration {
+    const BATCH: u64 = 64;
+    let (mut left, mut took) = (calls, Duration::ZERO);
+    while left > 0 {
+        let inputs: Vec<I> = (0..left.min(BATCH)).map(|_| input()).collect();
+        left -= left.min(BATCH);
+        let started = Instant::now();
+        for input in inputs {
+            black_box(call(black_box(input)).await);
+        }
+        took += started.elapsed();
+    }
+    took
+}
+
 fn calls(criterion: &mut Criterion) {
     let tokio = Tokio::new().expect("a tokio runtime");
     let runtime = runtime().expect("the fixtures as an app");
     for pair in pairs().expect("the fixtures on bare wasmtime") {
+        let by_values =
+            async |id: &str, values| runtime.call_values(id, values).await.expect("a result");
         let mut group = criterion.benchmark_group(format!("fresh/{}", pair.name));
         group.bench_function("bare", |bencher| {
-            bencher
-                .iter(|| tokio.block_on(pair.bare.fresh(black_box(&pair.vals))).expect("a result"));
+            bencher.iter_custom(|calls| {
+                let call = async |()| pair.bare.fresh(&pair.vals).await.expect("a result");
+                tokio.block_on(one_by_one(calls, || (), call))
+            });
         });
         let id = format!("b:{}_fresh", pair.name);
         group.bench_function("crisol", |bencher| {
-            let call = |values| tokio.block_on(runtime.call_values(&id, values)).expect("a result");
-            bencher.iter_batched(|| pair.values.clone(), call, BatchSize::SmallInput);
+            bencher.iter_custom(|calls| {
+                let call = async |values| by_values(&id, values).await;
+                tokio.block_on(one_by_one(calls, || pair.values.clone(), call))
+            });
         });
         group.finish();
 
         let mut group = criterion.benchmark_group(format!("warm/{}", pair.name));
         let mut instance = tokio.block_on(pair.bare.instance()).expect("an instance");
         group.bench_function("bare", |bencher| {
-            bencher
-                .iter(|| tokio.block_on(instance.call(black_box(&pair.vals))).expect("a result"));
+            bencher.iter_custom(|calls| {
+                let call = async |()| instance.call(&pair.vals).await.expect("a result");
+                tokio.block_on(one_by_one(calls, || (), call))
+            });
         });
         let id = format!("b:{}_warm", pair.name);
         group.bench_function("crisol", |bencher| {
-            let call = |values| tokio.block_on(runtime.call_values(&id, values)).expect("a result");
-            bencher.iter_batched(|| pair.values.clone(), call, BatchSize::SmallInput);
+            bencher.iter_custom(|calls| {
+                let call = async |values| by_values(&id, values).await;
+                tokio.block_on(one_by_one(calls, || pair.values.clone(), call))
+            });
         });
         group.finish();
     }
