@@ -156,7 +156,7 @@ impl<W> State<W> {
     fn denial(&mut self, held: usize, after: &mut After<W>) -> Option<Denial> {
         // Every worker belongs to somebody who cannot go on before one of those who wait is served.
         let blocked = self.queue.held().saturating_add(held);
-        if held > 0 && blocked >= self.workers {
+        if blocked >= self.workers {
             if blocked >= self.rules.max {
                 return Some(Denial::WouldDeadlock { workers: self.workers });
             }

@@ -52,3 +52,23 @@ fn a_call_rings_for_the_background_task_once_after_each_rest() {
         assert_eq!(rang, rings);
     }
 }
+
+#[test]
+fn the_demand_knows_the_most_that_ran_between_two_looks() {
+    let rules = Rules { start: 1, max: 3, keep: Keep::Learned, idle: None };
+    let gate: Gate<()> = Gate::new(rules, 3, 1);
+    let cx = Context::from_waker(Waker::noop());
+    let demand = || {
+        let demand = gate.demand();
+        (demand.peak, demand.busy, demand.queued)
+    };
+    let mut settled = vec![gate.enter(0, &cx), gate.enter(0, &cx)];
+    let grown = gate.resize(2);
+    let left = [gate.leave(None), gate.leave(None)];
+    assert_eq!(demand(), (2, 0, 0), "the second was let in by the growth");
+    assert_eq!(demand(), (0, 0, 0));
+    settled.push(gate.enter(0, &cx));
+    let gone = gate.leave(None);
+    assert_eq!(demand(), (1, 0, 0));
+    drop((settled, grown, left, gone));
+}

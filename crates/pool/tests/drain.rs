@@ -155,15 +155,22 @@ async fn what_is_ready_when_a_drain_begins_serves_who_waits() {
     let config = Config::new(Strategy::fixed(NonZeroUsize::new(1), NonZeroUsize::new(3)).unwrap());
     let pool = Pool::new(fakes.clone(), config.with_warm_start(true));
     pool.warm().await.unwrap();
-    let calls: Vec<_> = (0..3).map(|_| spawn_call(&pool, 10 * MS)).collect();
+    let mut calls: Vec<_> = (0..3).map(|_| spawn_call(&pool, 10 * MS)).collect();
     sleep(5 * MS).await;
     assert_eq!((fakes.asked(), pool.stats().ready, pool.stats().queued), (4, 3, 2));
     fakes.always(Making::Fail);
-    assert!(pool.drain(SECOND).await.is_clean());
+    let drain = pool.drain(SECOND);
+    let last = calls.pop().unwrap();
+    let gives_up = async {
+        yield_now().await;
+        assert_eq!(pool.stats().ready, 2, "as many as wait");
+        last.abort();
+    };
+    assert!(tokio::join!(drain, gives_up).0.is_clean());
     for call in calls {
         assert!(call.await.unwrap().is_ok());
     }
-    assert_eq!((fakes.alive(), pool.stats().retired_for(Retired::Drained)), (0, 1));
+    assert_eq!((fakes.alive(), pool.stats().retired_for(Retired::Drained)), (0, 2));
 }
 
 #[tokio::test(start_paused = true)]

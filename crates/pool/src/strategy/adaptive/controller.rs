@@ -7,10 +7,12 @@
 //! calls of a level suddenly take much more or less time than they did.
 //!
 //! **What it does.** Only callers that wait make it grow. Then, while twice the concurrency has brought at
-//! least a third of the throughput that it might have, it goes one level up; where nothing is known yet it is
-//! optimistic for three levels. Where more workers bring nothing, it settles at the smallest level that
-//! makes 95 % of the best throughput seen, and tries again once the memory of what is above has faded. It
-//! goes down when less than half was used for half a minute or more.
+//! least a third of the throughput that it might have, it goes one level up, and two while it has brought
+//! three fifths; where nothing is known yet it is optimistic for three levels. Where more workers bring
+//! nothing, it settles at the smallest level that makes 95 % of the best throughput seen, and tries again once
+//! the memory of what is above has faded. What was best may have been so under another load: it goes down
+//! there at once and up by two levels at most. It goes down when less than half was used for half a minute or
+//! more.
 //!
 //! Calls that wait for I/O take as long at 64 at once as at 4, and it grows to the maximum; calls that
 //! compute take twice as long at twice the cores, and it stays about the number of cores; a mixture lies in
@@ -33,6 +35,8 @@ const SURE: f64 = 120.0;
 const MEMORY: f64 = 400.0;
 /// Growing further pays while doubling brought this part of a doubled throughput.
 const PAYS: f64 = 0.33;
+/// It goes two levels up at a time, which is twice as many, while doubling brought this part of it.
+const STEEP: f64 = 0.6;
 /// A level serves as well as the best one if it makes this part of its throughput.
 const AS_GOOD: f64 = 0.95;
 /// How many levels it goes up on optimism alone.
@@ -101,7 +105,7 @@ pub enum Reason {
     TooFew {
         /// Throughput at as many at once as before this decision.
         now: f64,
-        /// Throughput at as many as there are to be.
+        /// Throughput at as many as there are to be, or at more.
         then: f64,
     },
     /// More did not pay, and nothing is known of fewer.
@@ -132,7 +136,7 @@ impl std::fmt::Display for Decision {
                 "{then:.0} calls a second with {to} at once, {now:.0} with {from}: the rest only gets in the way"
             ),
             Reason::TooFew { now, then } => {
-                write!(f, "{then:.0} calls a second with {to} at once, {now:.0} with {from}")
+                write!(f, "{then:.0} calls a second with more at once, {now:.0} with {from}")
             }
             Reason::Compared => {
                 write!(f, "more did not pay, and fewer at once have not been tried lately")
@@ -254,10 +258,11 @@ impl Controller {
         };
         let highest = self.levels.get(top)?;
         match half {
-            Some(half) if !pays(half, *highest) => self.settle(now, here, workers),
+            Some(half) if brought(half, *highest) < PAYS => self.settle(now, here, workers),
             _ if here > top => self.grow_blindly(here, here - top, sample),
             half => {
-                let to = begin_of(top + 1).min(self.max);
+                let steep = half.is_some_and(|half| brought(half, *highest) >= STEEP);
+                let to = begin_of(top + if steep { 2 } else { 1 }).min(self.max);
                 let before = half.map_or(0.0, |half| half.throughput());
                 let reason = Reason::Paid { queued, before, now: highest.throughput() };
                 (to > workers).then_some((to, reason))
@@ -296,11 +301,12 @@ impl Controller {
             let to = (to / 2).max(self.start);
             return (lowest && level_of(to) < here).then_some((to, Reason::Compared));
         }
-        let here = self.levels.get(here).filter(|level| level.is_known());
-        let current = here.map_or(0.0, Level::throughput);
+        let known_here = self.levels.get(here).filter(|level| level.is_known());
+        let current = known_here.map_or(0.0, Level::throughput);
         if to > workers && current > good.throughput() * AS_GOOD {
             return None;
         }
+        let to = to.min(begin_of(here + 2).max(workers));
         self.settled_until = now.saturating_add(SETTLED);
         let reason = if to < workers {
             Reason::TooMany { now: current, then: good.throughput() }
@@ -330,9 +336,9 @@ impl Controller {
     }
 }
 
-/// Whether going from `fewer` to `more` has brought enough of what it might have.
-fn pays(fewer: Level, more: Level) -> bool {
+/// The part of what it might have that going from `fewer` to `more` has brought.
+fn brought(fewer: Level, more: Level) -> f64 {
     let gain = more.throughput() / fewer.throughput().max(1e-9) - 1.0;
     let might = more.at_once / fewer.at_once.max(1e-9) - 1.0;
-    gain >= PAYS * might
+    gain / might.max(1e-9)
 }
