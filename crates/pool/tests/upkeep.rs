@@ -178,6 +178,22 @@ async fn whoever_runs_beside_a_refill_gets_turns() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_do_not_hurry_a_refill() {
+    let pool = Pool::new(Fakes::new(), fixed(2, 4));
+    for _ in 0..3 {
+        call(&pool).await;
+        sleep(2 * MS).await;
+        assert_eq!(pool.stats().ready, 4);
+        // No time passes while there is something to do.
+        for _ in 0..50 {
+            call(&pool).await;
+            yield_now().await;
+        }
+        assert_eq!(pool.stats().ready, 0, "one refill a millisecond, and callers make their own");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_worker_given_back_last_serves_first_and_the_others_go_in_turn() {
     let fakes = Fakes::new();
     let lazy = Lazy::new().with_idle_timeout(500 * MS);

@@ -151,6 +151,14 @@ async fn what_does_not_fit_is_retired_as_stale_and_made_anew() {
     let other = pool.check_out_if(Ask::new(), |_| false).await.unwrap();
     assert_eq!(other.number(), 4, "made for the call");
     assert_eq!(pool.stats().retired_for(Retired::Stale), 2);
+    drop((lease, other));
+    sleep(5 * MS).await;
+    // None fits, and no other can be made: the three that were there are what is retired.
+    let before = pool.stats().retired_in_all();
+    fakes.always(Making::Fail);
+    assert!(pool.check_out_if(Ask::new(), |_| false).await.is_err());
+    let stats = pool.stats();
+    assert_eq!((stats.retired_for(Retired::Stale), stats.retired_in_all()), (5, before + 3));
 }
 
 #[tokio::test(start_paused = true)]
