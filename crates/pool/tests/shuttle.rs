@@ -4,6 +4,7 @@
 //! It compiles the gate's own sources against shuttle's lock in place of the standard one.
 #![expect(unreachable_pub, reason = "these sources are part of a library elsewhere")]
 #![expect(dead_code, reason = "not every part of the sources is used")]
+#![expect(clippy::panic, reason = "tests")]
 
 mod sync {
     pub(crate) use shuttle::sync::{Mutex, MutexGuard};
@@ -198,6 +199,8 @@ fn a_drain_and_a_resize_beside_callers_lose_nobody() {
     );
 }
 
+type Deed = Box<dyn FnOnce(&Gate<usize>, &AtomicUsize) + Send>;
+
 /// Waits by hand, so that a granted permit may lie unseen while its owner makes up its mind.
 fn line_up(gate: &Gate<usize>) -> Ticket {
     let (entry, _) = gate.enter(0, &Context::from_waker(Waker::noop()));
@@ -216,7 +219,7 @@ fn giving_up_beside_a_give_back_and_a_drain_loses_neither_permit_nor_worker() {
                 let gone = Arc::new(AtomicUsize::new(0));
                 let Way::In(None) = enter(&gate, &gone) else { panic!("it was free") };
                 let (quits, stays) = (line_up(&gate), line_up(&gate));
-                let on_its_own = |deed: Box<dyn FnOnce(&Gate<usize>, &AtomicUsize) + Send>| {
+                let on_its_own = |deed: Deed| {
                     let (gate, gone) = (Arc::clone(&gate), Arc::clone(&gone));
                     thread::spawn(move || deed(&gate, &gone))
                 };
