@@ -312,11 +312,15 @@ async fn make_for<F: Factory>(
     waited: Duration,
 ) -> Result<Lease<'_, F>, Refused<F::Error>> {
     let started = Instant::now();
-    let pool = claim.pool();
-    let making = pool.interruption.race(make(&pool.factory));
-    let made = match deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline, making).await.ok(),
-        None => Some(making.await),
+    let made = {
+        let pool = claim.pool();
+        // Pinned one by one: by value each would be in the next twice, and all of them in every call's future.
+        let making = pin!(make(&pool.factory));
+        let mut making = pin!(pool.interruption.race(making));
+        match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, making.as_mut()).await.ok(),
+            None => Some(making.await),
+        }
     };
     let making = started.elapsed();
     let failure = match made {
