@@ -145,3 +145,30 @@ async fn an_adaptive_pool_tells_why_it_has_grown() -> Tested {
     assert!(runtime.decisions("myns:nothing").is_none());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_guest_that_fails_or_hangs_before_its_first_call_costs_that_call_and_no_more() -> Tested {
+    for (start, kind) in [("unreachable", ErrorKind::Trap), ("(loop (br 0))", ErrorKind::Deadline)]
+    {
+        let source = format!("(module (func $s {start}) (start $s) (func (export \"f\")))");
+        let entries = POOLS.iter().map(|(name, own)| {
+            format!(
+                "  - {{name: {name}, kind: function.wat, method: f, source: '{source}', pool: {{{own}}}, limits: {{max_execution_ms: 50}}}}\n"
+            )
+        });
+        let runtime = load(&entries.collect::<String>())?;
+        for (name, _) in POOLS {
+            let id = format!("myns:{name}");
+            for _ in 0..2 {
+                let failed = runtime.call::<()>(&id, ()).await;
+                assert_eq!(failed.err().map(|error| error.kind()), Some(kind), "{name}");
+            }
+            let stats = runtime.stats(&id).ok_or("no such pool")?;
+            assert_eq!((stats.busy, stats.queued, stats.created), (0, 0, 0), "{name}");
+            assert!(stats.failed >= 2, "{name}: {stats:?}");
+        }
+        // What is still being made in the background keeps nobody waiting.
+        assert!(runtime.drain(Duration::ZERO).await.is_clean());
+    }
+    Ok(())
+}

@@ -85,7 +85,7 @@ impl<F: Factory> Pool<F> {
     async fn look(&self, backoff: &mut Backoff) -> Next {
         let now = Instant::now();
         backoff.until = backoff.until.filter(|until| *until > now);
-        let unsettled = self.adapt(now, false);
+        let unsettled = self.adapt(now);
         let chores = self.gate.chores(now, backoff.until.is_none());
         // Before any worker is dropped, which may panic: what is not made is to be taken off again.
         let mut reserved = self.reserve(chores.make);
@@ -123,18 +123,14 @@ impl<F: Factory> Pool<F> {
             if dropped || !self.gate.is_open() {
                 return None;
             }
-            self.adapt(Instant::now(), true);
+            self.adapt(Instant::now());
         }
     }
 
-    /// Scales, when the pool is adaptive. Tells when to look again though no call comes. While the task
-    /// is `making`, arrivals are none of the stock's business: it is not one refill that lasts so long.
-    fn adapt(&self, now: Instant, making: bool) -> Option<Duration> {
+    /// Scales, when the pool is adaptive. Tells when to look again though no call comes.
+    fn adapt(&self, now: Instant) -> Option<Duration> {
         let adaptation = self.adaptation.as_ref()?;
-        let mut demand = self.gate.demand();
-        if making {
-            demand.admitted = 0;
-        }
+        let demand = self.gate.demand();
         let verdict = adaptation.look(now.duration_since(self.born), demand, self.reuse() > 1);
         self.gate.keep(verdict.keep);
         if let Some(workers) = verdict.workers {

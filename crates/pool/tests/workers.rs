@@ -152,6 +152,7 @@ async fn what_does_not_fit_is_retired_as_stale_and_made_anew() {
     assert_eq!(other.number(), 4, "made for the call");
     assert_eq!(pool.stats().retired_for(Retired::Stale), 2);
     drop((lease, other));
+    assert_eq!(pool.stats().retired_for(Retired::Cancelled), 2);
     sleep(5 * MS).await;
     // None fits, and no other can be made: the three that were there are what is retired.
     let before = pool.stats().retired_in_all();
