@@ -71,7 +71,7 @@ fn sleeping_function() -> String {
     format!(
         "  - name: sleep\n    kind: function.wasm\n    fs: assets\n    path: /sleep-test.wasm\n    hash: sha256:{hash}\n    \
          method: test-sleep#sleep-ms\n    transport: wasi-http\n    imports: [\"wasi:io\", \"wasi:clocks\"]\n    \
-         limits: {{max_execution_ms: 600000}}\n    pool: {{type: lazy, max_size: 1000000}}\n  - name: sleep_route\n    \
+         limits: {{max_execution_ms: 600000}}\n    pool: {{type: lazy, max_size: 100000}}\n  - name: sleep_route\n    \
          kind: http.endpoint\n    method: POST\n    path: /sleep\n    func: sleep\n"
     )
 }
