@@ -19,10 +19,6 @@ use wasmtime::component::Val;
 
 use bare::Bare;
 
-#[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 
 /// One function both ways, with its arguments in each one's form.
