@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crisol_core::shorten;
 use crisol_engine::Import;
 use crisol_schema::{Imports, Problems, Registry, Report, Rule};
 
@@ -79,11 +80,8 @@ const LONGEST_LISTED: usize = 200;
 
 fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let more = names.len().saturating_sub(MOST_LISTED);
-    let quoted =
-        names.take(MOST_LISTED).map(|name| match name.char_indices().nth(LONGEST_LISTED) {
-            Some((end, _)) => format!("`{}…`", &name[..end]),
-            None => format!("`{name}`"),
-        });
+    let shown = names.take(MOST_LISTED).map(|name| shorten(name, LONGEST_LISTED));
+    let quoted = shown.map(|name| format!("`{name}`"));
     let listed = quoted.collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{listed} and {more} more") } else { listed }
 }

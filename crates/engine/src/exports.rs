@@ -1,8 +1,8 @@
 //! The functions that a component exports, and which of them a method means.
 
-use std::borrow::Cow;
 use std::fmt;
 
+use crisol_core::shorten;
 use crisol_wit::{Mapping, kebab};
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
@@ -258,14 +258,6 @@ fn describe(func: &ComponentFunc) -> String {
     }
 }
 
-/// As much of `text` as an error shows.
-fn cut(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(LONGEST_LISTED) {
-        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
-        None => Cow::Borrowed(text),
-    }
-}
-
 fn and_more(f: &mut fmt::Formatter<'_>, more: usize) -> fmt::Result {
     if more > 0 { write!(f, " and {more} more") } else { Ok(()) }
 }
@@ -291,7 +283,7 @@ impl fmt::Display for MethodError {
             Problem::Ambiguous { candidates, more } => {
                 write!(f, "`{method}` means more than one export: write one of ")?;
                 let candidates: Vec<_> =
-                    candidates.iter().map(|candidate| cut(candidate)).collect();
+                    candidates.iter().map(|candidate| shorten(candidate, LONGEST_LISTED)).collect();
                 write!(f, "`{}`", candidates.join("`, `"))?;
                 return and_more(f, *more);
             }
@@ -305,7 +297,12 @@ impl fmt::Display for MethodError {
         }
         write!(f, "; the component exports ")?;
         for (at, export) in exports.iter().enumerate() {
-            write!(f, "{}`{}`", if at > 0 { ", " } else { "" }, cut(&export.to_string()))?;
+            write!(
+                f,
+                "{}`{}`",
+                if at > 0 { ", " } else { "" },
+                shorten(&export.to_string(), LONGEST_LISTED)
+            )?;
         }
         and_more(f, *more)
     }

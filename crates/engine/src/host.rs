@@ -58,9 +58,7 @@ impl Host {
             away: Duration::ZERO,
         }
     }
-}
 
-impl Host {
     /// Why a stream failed.
     pub(crate) fn stream_error(
         &self,

@@ -1,7 +1,8 @@
 //! Who comes in, in which order, and who is refused.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::num::NonZeroUsize;
+mod common;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +12,9 @@ use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-const MS: Duration = Duration::from_millis(1);
+use common::n;
 
-fn n(n: usize) -> NonZeroUsize {
-    NonZeroUsize::new(n).unwrap()
-}
+const MS: Duration = Duration::from_millis(1);
 
 fn fixed(workers: usize) -> Strategy {
     Strategy::fixed(Some(n(workers)), None).unwrap()

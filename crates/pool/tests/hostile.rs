@@ -2,6 +2,8 @@
 //! when they are dropped, tasks whose last waker the pool holds, times out of any range.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod common;
+
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,11 +21,9 @@ use crisol_pool::{Ask, Config, Factory, Fate, Lease, Pool, Refused, Retired, Str
 use tokio::task::yield_now;
 use tokio::time::{Instant, advance, sleep};
 
-const MS: Duration = Duration::from_millis(1);
+use common::n;
 
-fn n(n: usize) -> NonZeroUsize {
-    NonZeroUsize::new(n).unwrap()
-}
+const MS: Duration = Duration::from_millis(1);
 
 fn fixed(workers: usize) -> Config {
     Config::new(Strategy::fixed(Some(n(workers)), None).unwrap()).with_warm_start(true)

@@ -1,9 +1,9 @@
 //! The background task: refills, pauses after failures, ends with its pool.
-#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod common;
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -16,28 +16,10 @@ use tokio::runtime::Handle;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
+use common::{call, fixed, n, reuse};
+
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-
-fn n(n: usize) -> NonZeroUsize {
-    NonZeroUsize::new(n).unwrap()
-}
-
-fn reuse(config: Config, calls: u32) -> Config {
-    config.with_reuse(NonZeroU32::new(calls).unwrap())
-}
-
-fn fixed(workers: usize, size: usize) -> Config {
-    Config::new(Strategy::fixed(Some(n(workers)), Some(n(size))).unwrap())
-}
-
-/// Runs one call and tells which worker served it.
-async fn call(pool: &Pool<Fakes>) -> usize {
-    let lease = pool.check_out(Ask::new()).await.unwrap();
-    let number = lease.number();
-    lease.give_back(Fate::Reuse);
-    number
-}
 
 /// Milliseconds between the attempts to make a worker, for so long.
 async fn gaps(fakes: &Fakes, time: Duration) -> Vec<u128> {

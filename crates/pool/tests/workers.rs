@@ -1,7 +1,7 @@
 //! What becomes of workers: made, kept, reused, gone stale, idle, broken.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::num::{NonZeroU32, NonZeroUsize};
+mod common;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,27 +11,9 @@ use crisol_pool::{Ask, Config, Fate, Pool, Refused, Retired, Strategy};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
+use common::{call, fixed, n, reuse};
+
 const MS: Duration = Duration::from_millis(1);
-
-fn n(n: usize) -> NonZeroUsize {
-    NonZeroUsize::new(n).unwrap()
-}
-
-fn reuse(config: Config, calls: u32) -> Config {
-    config.with_reuse(NonZeroU32::new(calls).unwrap())
-}
-
-fn fixed(workers: usize, size: usize) -> Config {
-    Config::new(Strategy::fixed(Some(n(workers)), Some(n(size))).unwrap())
-}
-
-/// Runs one call and tells which worker served it.
-async fn call(pool: &Pool<Fakes>) -> usize {
-    let lease = pool.check_out(Ask::new()).await.unwrap();
-    let number = lease.number();
-    lease.give_back(Fate::Reuse);
-    number
-}
 
 #[tokio::test(start_paused = true)]
 async fn inline_and_lazy_make_a_worker_per_call_and_keep_none() {

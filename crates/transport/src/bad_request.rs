@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crisol_core::shorten;
+
 use crate::problem::{Cause, Problem};
 
 /// Text of a client's that an error repeats: no more of it than this, in characters.
@@ -117,8 +119,5 @@ impl From<&BadRequest> for Problem {
 
 /// A client's text in backticks, shortened.
 pub(crate) fn quote(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("`{}…`", text.get(..end).unwrap_or_default()),
-        None => format!("`{text}`"),
-    }
+    format!("`{}`", shorten(text, SHOWN))
 }

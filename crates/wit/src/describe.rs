@@ -1,6 +1,6 @@
 //! From wasmtime's types to the plain [`Signature`], and what is refused on the way.
 
-use crisol_core::{Case, Field, Signature, Type};
+use crisol_core::{Case, Field, Signature, Type, shorten};
 use wasmtime::component::types;
 
 /// Parts of a signature at most, all types spelled out: types are given by structure, and a few lines
@@ -70,11 +70,7 @@ const LONGEST_PLACE: usize = 400;
 
 impl Reader {
     fn place(&self) -> String {
-        let place = self.path.concat();
-        match place.char_indices().nth(LONGEST_PLACE) {
-            Some((end, _)) => format!("{}…", &place[..end]),
-            None => place,
-        }
+        shorten(&self.path.concat(), LONGEST_PLACE).into_owned()
     }
 
     fn name(&mut self, name: &str) -> Result<String, UnsupportedType> {

@@ -3,8 +3,7 @@
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::symlink;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
+use crate::network;
 use crate::support::{ALL, App, Log, call};
 
 fn changing(read_only: bool) -> App {
@@ -81,44 +80,7 @@ async fn no_path_leads_a_guest_of_wasi_0_3_out_of_its_mount() {
 
 #[tokio::test]
 async fn http_of_wasi_0_3_needs_the_import_and_the_list() {
-    let (log, _guard) = Log::start();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let some = ALL.replace(", \"wasi:http\"", "");
-    let list = |peers: &str| format!("imports: {ALL}, wasi: {{network: [{peers}]}}");
-    let app = App::new()
-        .guest_as("undeclared", "probe-p3", "get", &format!("imports: {some}"))
-        .guest_as("unlisted", "probe-p3", "get", &format!("imports: {ALL}"))
-        .guest_as("elsewhere", "probe-p3", "get", &list("\"127.0.0.1:1\", \"*:*\""))
-        .guest_as("listed", "probe-p3", "get", &list(&format!("\"{address}\"")))
-        .guest_as(
-            "by_name",
-            "probe-p3",
-            "get",
-            &list(&format!("\"localhost:{}\"", address.port())),
-        );
-    let runtime = app.load();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut seen = [0; 1024];
-            let _whole = stream.read(&mut seen).await;
-            let _told = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await;
-        }
-    });
-    let url = (format!("http://{address}/"),);
-    assert_eq!(call(&runtime, "listed", &url).await, r#""200\n2\nhi""#);
-    let named = (format!("http://localhost:{}/", address.port()),);
-    assert_eq!(call(&runtime, "by_name", &named).await, r#""200\n2\nhi""#);
-    let inside = call(&runtime, "elsewhere", &named).await;
-    assert!(inside.contains("HttpRequestDenied"), "`*` is no way to this machine: {inside}");
-    let denied = call(&runtime, "undeclared", &url).await;
-    assert!(denied.contains("add `wasi:http` to its `imports`"), "{denied}");
-    for name in ["unlisted", "elsewhere", "by_name"] {
-        let refused = call(&runtime, name, &url).await;
-        assert!(refused.contains("HttpRequestDenied"), "{name}: {refused}");
-    }
-    let line = format!("`{address}` is not in `wasi.network` of `a:elsewhere`: add `{address}`");
-    assert!(log.text().contains(&line), "{}", log.text());
+    network::http_by_import_and_list("probe-p3").await;
 }
 
 #[tokio::test]

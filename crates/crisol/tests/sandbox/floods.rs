@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crisol::Runtime;
 
-use crate::support::{App, Log, call};
+use crate::support::{App, Log, call, module_of_preview_1};
 
 /// Each case: its number is the guest's argument, and the code gives an error number.
 const CASES: [(&str, &str); 12] = [
@@ -68,12 +68,7 @@ fn module() -> String {
         ("fd_write", "i32 i32 i32 i32"),
         ("path_open", "i32 i32 i32 i32 i32 i64 i64 i32 i32"),
     ];
-    let mut text = "(module\n".to_owned();
-    for (name, params) in types {
-        text += &format!(
-            "(import \"wasi_snapshot_preview1\" \"{name}\" (func ${name} (param {params}) (result i32)))\n"
-        );
-    }
+    let mut text = module_of_preview_1(&types);
     text += r#"(memory (export "memory") 1)
 (data (i32.const 1024) "x\00y") (data (i32.const 1040) "\ff\fe") (data (i32.const 1056) "x\0ay")
 (func $open (param i32 i32) (result i32)

@@ -8,31 +8,23 @@ use crate::support::{ALL, App, Log, call};
 
 #[tokio::test]
 async fn http_needs_the_import_and_the_list_and_the_log_has_the_line_to_add() {
+    http_by_import_and_list("fetch").await;
+}
+
+/// What `get` of a guest may reach, whichever WASI it is built for.
+pub(crate) async fn http_by_import_and_list(guest: &str) {
     let (log, _guard) = Log::start();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let some = ALL.replace(", \"wasi:http\"", "");
+    let list = |peers: &str| format!("imports: {ALL}, wasi: {{network: [{peers}]}}");
+    let named = format!("localhost:{}", address.port());
     let app = App::new()
-        .guest_as("undeclared", "fetch", "get", &format!("imports: {some}"))
-        .guest_as("unlisted", "fetch", "get", &format!("imports: {ALL}"))
-        .guest_as(
-            "elsewhere",
-            "fetch",
-            "get",
-            &format!("imports: {ALL}, wasi: {{network: [\"127.0.0.1:1\", \"*:*\"]}}"),
-        )
-        .guest_as(
-            "listed",
-            "fetch",
-            "get",
-            &format!("imports: {ALL}, wasi: {{network: [\"{address}\"]}}"),
-        )
-        .guest_as(
-            "by_name",
-            "fetch",
-            "get",
-            &format!("imports: {ALL}, wasi: {{network: [\"localhost:{}\"]}}", address.port()),
-        );
+        .guest_as("undeclared", guest, "get", &format!("imports: {some}"))
+        .guest_as("unlisted", guest, "get", &format!("imports: {ALL}"))
+        .guest_as("elsewhere", guest, "get", &list("\"127.0.0.1:1\", \"*:*\""))
+        .guest_as("listed", guest, "get", &list(&format!("\"{address}\"")))
+        .guest_as("by_name", guest, "get", &list(&format!("\"{named}\"")));
     let runtime = app.load();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -43,7 +35,7 @@ async fn http_needs_the_import_and_the_list_and_the_log_has_the_line_to_add() {
     });
     let url = (format!("http://{address}/"),);
     assert_eq!(call(&runtime, "listed", &url).await, r#""200\n2\nhi""#);
-    let named = (format!("http://localhost:{}/", address.port()),);
+    let named = (format!("http://{named}/"),);
     assert_eq!(call(&runtime, "by_name", &named).await, r#""200\n2\nhi""#);
     let inside = call(&runtime, "elsewhere", &named).await;
     assert!(inside.contains("HttpRequestDenied"), "`*` is no way to this machine: {inside}");

@@ -1,6 +1,6 @@
 //! Core modules of preview 1: every call that changes a folder, against a read-only mount.
 
-use crate::support::{App, call};
+use crate::support::{App, call, module_of_preview_1};
 
 /// The calls, by number: what each pushes, on the preopened folder 3. The text at 0 is `x`, at 8 `new`.
 const CALLS: [(&str, &str); 17] = [
@@ -83,12 +83,7 @@ fn module() -> String {
         ("fd_write", "i32 i32 i32 i32"),
         ("fd_renumber", "i32 i32"),
     ];
-    let mut text = "(module\n".to_owned();
-    for (name, params) in types {
-        text += &format!(
-            "(import \"wasi_snapshot_preview1\" \"{name}\" (func ${name} (param {params}) (result i32)))\n"
-        );
-    }
+    let mut text = module_of_preview_1(&types);
     text += "(memory (export \"memory\") 1)
 (data (i32.const 0) \"x\") (data (i32.const 8) \"new\") (data (i32.const 16) \"empty\") (data (i32.const 24) \"../secret\")
 (func $open_x (result i32) (call $path_open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 64)))

@@ -10,6 +10,16 @@ use tempfile::TempDir;
 
 pub(crate) const ALL: &str = "[\"wasi:cli\", \"wasi:io\", \"wasi:clocks\", \"wasi:filesystem\", \"wasi:random\", \"wasi:sockets\", \"wasi:http\"]";
 
+/// The beginning of a module: what it imports of preview 1, by name and the types of its parameters.
+pub(crate) fn module_of_preview_1(functions: &[(&str, &str)]) -> String {
+    let import = |(name, params): &(&str, &str)| {
+        format!(
+            "(import \"wasi_snapshot_preview1\" \"{name}\" (func ${name} (param {params}) (result i32)))\n"
+        )
+    };
+    "(module\n".to_owned() + &functions.iter().map(import).collect::<String>()
+}
+
 pub(crate) struct App {
     dir: TempDir,
     entries: String,

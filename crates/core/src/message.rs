@@ -1,0 +1,39 @@
+//! What messages are put together with.
+
+use std::borrow::Cow;
+
+/// As much of `text` as a message shows: `most` characters, and `…` where there are more.
+#[must_use]
+pub fn shorten(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most).and_then(|(end, _)| text.get(..end)) {
+        Some(shown) => Cow::Owned(format!("{shown}…")),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// An error and its sources on one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let mut text = error.to_string();
+    for cause in causes {
+        let cause = cause.to_string();
+        // Some libraries repeat a source in the message above it.
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(["", "aé", "aé…"].map(|text| shorten(text, 3)), ["", "aé", "aé…"]);
+        assert_eq!(shorten("aéio", 3), "aéi…");
+    }
+}

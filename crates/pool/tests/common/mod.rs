@@ -1,0 +1,28 @@
+//! What tests of pools begin with.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use crisol_pool::testing::Fakes;
+use crisol_pool::{Ask, Config, Fate, Pool, Strategy};
+
+pub fn n(n: usize) -> NonZeroUsize {
+    NonZeroUsize::new(n).unwrap()
+}
+
+pub fn reuse(config: Config, calls: u32) -> Config {
+    config.with_reuse(NonZeroU32::new(calls).unwrap())
+}
+
+pub fn fixed(workers: usize, size: usize) -> Config {
+    Config::new(Strategy::fixed(Some(n(workers)), Some(n(size))).unwrap())
+}
+
+/// Runs one call and tells which worker served it.
+pub async fn call(pool: &Pool<Fakes>) -> usize {
+    let lease = pool.check_out(Ask::new()).await.unwrap();
+    let number = lease.number();
+    lease.give_back(Fate::Reuse);
+    number
+}
