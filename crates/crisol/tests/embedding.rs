@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use crisol::{
@@ -121,6 +122,45 @@ async fn interceptors_see_calls_of_every_edge_in_order() -> Tested {
         let error = runtime.call::<String>("n:add", (1, 2)).await.err().ok_or("it was taken")?;
         assert_eq!(error.kind(), ErrorKind::UnexpectedResult);
     }
+    Ok(())
+}
+
+/// Notes how much time each call has that comes by.
+#[derive(Clone, Default)]
+struct Timing(Arc<Mutex<Vec<(String, Option<Duration>)>>>);
+
+#[async_trait]
+impl Interceptor for Timing {
+    async fn around(
+        &self,
+        id: &EntryId,
+        context: CallContext,
+        args: Vec<Value>,
+        next: Next<'_>,
+    ) -> Result<Reply, CallError> {
+        let left = context.remaining(Instant::now());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((id.to_string(), left));
+        next.run(context, args).await
+    }
+}
+
+#[tokio::test]
+async fn what_a_guest_calls_is_told_how_much_of_the_guests_time_is_left() -> Tested {
+    let limit = Duration::from_secs(20);
+    let (json, bytes) =
+        guest("caller", "json", ", imports: [funcs], limits: {max_execution_ms: 20000}");
+    let timing = Timing::default();
+    let runtime = builder(&(WASM.to_owned() + &json + &add("")))
+        .binary("wasm/caller.wasm", bytes)
+        .interceptor(timing.clone())
+        .load()?;
+    assert_eq!(runtime.call::<String>("n:json", ("n:add", "[1, 2]")).await?, "3");
+    let seen = timing.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let [(outer, None), (inner, Some(left))] = &seen[..] else {
+        return Err(format!("{seen:?}").into());
+    };
+    assert_eq!((outer.as_str(), inner.as_str()), ("n:json", "n:add"));
+    assert!(*left <= limit, "{left:?}");
     Ok(())
 }
 
