@@ -127,7 +127,9 @@ async fn interceptors_see_calls_of_every_edge_in_order() -> Tested {
 
 /// Notes how much time each call has that comes by.
 #[derive(Clone, Default)]
-struct Timing(Arc<Mutex<Vec<(String, Option<Duration>)>>>);
+struct Timing(Arc<Mutex<Vec<Seen>>>);
+
+type Seen = (String, Option<Duration>);
 
 #[async_trait]
 impl Interceptor for Timing {
