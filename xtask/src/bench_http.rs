@@ -114,5 +114,23 @@ fn middle(samples: &[Sample], of: impl Fn(&Sample) -> f64) -> (f64, f64, f64) {
     let mut values: Vec<f64> = samples.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
     let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
-    (at(values.len() / 2), at(0), at(values.len().saturating_sub(1)))
+    let last = values.len().saturating_sub(1);
+    // Of an even number the two in the middle count alike.
+    (f64::midpoint(at(last / 2), at(values.len() / 2)), at(0), at(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_of_an_even_number_of_rounds_is_between_two() {
+        let rates = |rates: &[f64]| {
+            let sample = |rate: &f64| Sample { rate: *rate, ..Sample::default() };
+            middle(&rates.iter().map(sample).collect::<Vec<_>>(), |sample| sample.rate)
+        };
+        assert_eq!(rates(&[4.0, 1.0]), (2.5, 1.0, 4.0));
+        assert_eq!(rates(&[9.0, 1.0, 4.0]), (4.0, 1.0, 9.0));
+        assert!(rates(&[]).0.is_nan());
+    }
 }

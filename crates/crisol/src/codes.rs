@@ -46,8 +46,8 @@ struct Found {
     kind: Result<crisol_wit::Kind, Fault>,
 }
 
-/// What compiled code depends on. Wrapping a core module looks at its entry's WIT and method; a component
-/// is what it is.
+/// What compiled code depends on, and whether it counts instructions. Wrapping a core module looks at its
+/// entry's WIT and method; a component is what it is.
 type Key<'a> = (Digest, Option<(Option<&'a str>, &'a str)>, bool);
 
 /// The code of one app while it is assembled.
@@ -58,6 +58,8 @@ pub(crate) struct Codes<'a> {
     binaries: (&'a Registry, &'a Binaries),
     found: Once<Origin<'a>, Found>,
     compiled: Once<Key<'a>, Compiled>,
+    /// By the component itself: several methods of a module may come to one and the same.
+    components: Once<(Digest, bool), Compiled>,
 }
 
 impl<'a> Codes<'a> {
@@ -66,7 +68,8 @@ impl<'a> Codes<'a> {
         folders: &'a dyn FsSource,
         binaries: (&'a Registry, &'a Binaries),
     ) -> Self {
-        Self { engine, folders, binaries, found: Once::default(), compiled: Once::default() }
+        let (found, compiled, components) = Default::default();
+        Self { engine, folders, binaries, found, compiled, components }
     }
 
     /// Compiles all that is wanted, on every core. What is wrong with one is told when it is asked for, so
@@ -104,13 +107,15 @@ impl<'a> Codes<'a> {
             // Wrapping looks at all of it and copies it several times.
             self.engine.check_size(&found.bytes).map_err(|error| refused(error.into()))?;
             let wrapped;
-            let component = if is_core {
+            let (digest, component) = if is_core {
                 wrapped = code::wrap(&found.bytes, wanted.wit, wanted.method)?;
-                &wrapped[..]
+                (Digest::of(&wrapped), &wrapped[..])
             } else {
-                &found.bytes[..]
+                (found.digest, &found.bytes[..])
             };
-            self.engine.compile(component, wanted.fuel).map_err(refused)
+            self.components.get((digest, wanted.fuel), || {
+                self.engine.compile(component, wanted.fuel).map_err(refused)
+            })
         })
     }
 

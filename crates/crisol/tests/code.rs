@@ -133,3 +133,27 @@ async fn entries_that_share_a_module_share_its_code_on_disk_too() -> Tested {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn the_methods_of_one_module_share_its_code_without_wit_too() -> Tested {
+    let dir = tempfile::tempdir()?;
+    let mut source = String::from("(module");
+    for at in 0..20 {
+        write!(source, r#" (func (export "f_{at}") (result i32) i32.const {at})"#)?;
+    }
+    let mut text = "namespace: n\nentries:\n".to_owned();
+    for at in 0..20 {
+        writeln!(
+            text,
+            "  - {{name: f{at}, kind: function.wat, method: f_{at}, source: '{source})'}}"
+        )?;
+    }
+    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
+    let builder = Runtime::builder().file("_index.yaml", text).engine(engine);
+    let runtime = builder.code_cache(CodeCache::new(dir.path())).load()?;
+    for at in 0..20 {
+        assert_eq!(runtime.call::<i32>(&format!("n:f{at}"), ()).await?, at);
+    }
+    assert_eq!(std::fs::read_dir(dir.path())?.count(), 1);
+    Ok(())
+}

@@ -1,7 +1,7 @@
 //! Functions of the embedding program, called by guests.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crisol::{
@@ -397,6 +397,46 @@ async fn the_time_of_a_host_function_is_the_hosts_also_where_it_computes() -> Te
         let CallError::Deadline { spent, .. } = &error else { return Err(error.into()) };
         assert!(spent.host >= Duration::from_millis(50), "{spent:?}");
         assert!(spent.guest < Duration::from_millis(30), "{spent:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_host_function_that_panics_while_an_instance_is_made_costs_that_call_and_no_more()
+-> Tested {
+    const STARTS: &str = r#"(component
+        (import "acme:app/users@1.0.0" (instance $app
+          (export "later" (func (param "n" u32) (result u32)))))
+        (core func $later (canon lower (func $app "later")))
+        (core module $guest
+          (import "app" "later" (func $later (param i32) (result i32)))
+          (func $start (drop (call $later (i32.const 1))))
+          (start $start)
+          (func (export "alone") (result i32) (i32.const 42)))
+        (core instance $guest (instantiate $guest (with "app" (instance
+          (export "later" (func $later))))))
+        (func (export "alone") (result u32) (canon lift (core func $guest "alone"))))"#;
+    for pool in ["inline", "lazy", "static", "adaptive"] {
+        let broken = Arc::new(AtomicBool::new(true));
+        let is_broken = Arc::clone(&broken);
+        let panics = typed()?.function("later", move |_: HostCall, (n,): (u32,)| {
+            let broken = is_broken.load(Ordering::SeqCst);
+            async move { if broken { mistake() } else { Ok(n) } }
+        });
+        let entry = format!(
+            "namespace: n\nentries:\n  - {{name: f, kind: function.wat, source: file://guest.wat, \
+             method: alone{GRANTED}, pool: {{type: {pool}}}}}\n"
+        );
+        let app = Runtime::builder().file("_index.yaml", entry).file("guest.wat", STARTS);
+        let runtime = app.host_interface(panics).load()?;
+        for _ in 0..2 {
+            let error = runtime.call::<u32>("n:f", ()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Internal, "{pool}: {error}");
+        }
+        broken.store(false, Ordering::SeqCst);
+        assert_eq!(runtime.call::<u32>("n:f", ()).await?, 42, "{pool}");
+        let stats = runtime.stats("n:f").ok_or("no such pool")?;
+        assert!(stats.busy == 0 && stats.failed >= 2, "{pool}: {stats:?}");
     }
     Ok(())
 }

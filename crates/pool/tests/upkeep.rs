@@ -50,6 +50,7 @@ async fn a_pause_doubles_up_to_30_s_and_is_10_ms_again_after_a_success() {
         // The first attempt comes at once, and the clock is read every millisecond.
         let near = |(found, wanted): (&u128, &u128)| found.abs_diff(*wanted) <= 2;
         assert!(gaps.len() == 14 && gaps[1..].iter().zip(&expected).all(near), "{gaps:?}");
+        assert_eq!(pool.stats().failed, fakes.asked() as u64 - pool.stats().created);
         let asked = fakes.asked();
         sleep(Duration::from_secs(7_200)).await;
         assert!((239..=241).contains(&(fakes.asked() - asked)), "hours later it still tries");
@@ -273,4 +274,25 @@ fn a_pool_that_was_called_outside_a_runtime_has_its_task_in_one() {
         sleep(10 * MS).await;
     });
     assert_eq!(pool.stats().ready, 2);
+}
+
+#[test]
+fn a_pool_whose_runtime_ended_has_its_task_in_the_next() {
+    let pool = Pool::new(Fakes::new(), fixed(2, 2));
+    for _ in 0..2 {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            call(&pool).await;
+            // No time passes: when the runtime ends, the task has looked and is about to look again.
+            for _ in 0..20 {
+                yield_now().await;
+            }
+            assert_eq!(pool.stats().ready, 2);
+            call(&pool).await;
+        });
+    }
 }

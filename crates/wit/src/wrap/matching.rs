@@ -4,18 +4,19 @@ use wit_parser::{Resolve, WorldId};
 
 use super::WrapError;
 use super::check::check_type;
+use super::derived::Chosen;
 use super::module::{Outside, Shown};
 use super::wit::{self, Target};
 use crate::error::nearest;
 use crate::names::kebab;
 
-/// Finds every function of the world among the exports; `(export, name the encoder looks for)`. With
-/// `chosen` the world has one function, and that is its export.
+/// Finds every function of the world among the exports; `(export, name the encoder looks for)`. `chosen`
+/// has the exports of a world that was derived from them.
 pub(super) fn matched(
     outside: &Outside,
     resolve: &Resolve,
     world: WorldId,
-    chosen: Option<&str>,
+    chosen: Option<&Chosen<'_>>,
 ) -> Result<Vec<(String, String)>, WrapError> {
     let targets = wit::targets(outside, resolve, world)?;
     let mut names = Vec::with_capacity(targets.len());
@@ -23,7 +24,7 @@ pub(super) fn matched(
         let wanted = target.core_name();
         let candidates = candidates(target, &targets);
         let found = match chosen {
-            Some(export) => Some(export),
+            Some(chosen) => chosen.get(&target.func.name).copied(),
             None => find(outside, &candidates)?,
         };
         let Some(export) = found else {

@@ -1,6 +1,7 @@
 //! Core modules become components: WIT text says how their exports are meant, or their own core types do.
 
 mod check;
+mod derived;
 mod error;
 mod items;
 mod matching;
@@ -14,13 +15,12 @@ use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
     WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
-use wasmparser::ValType;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use crate::names::kebab;
 use check::check_imports;
 pub use error::WrapError;
-use matching::{find, matched, missing};
+use matching::matched;
 use module::Outside;
 
 /// Parameters that the component model hands over by themselves; more go through memory.
@@ -30,8 +30,9 @@ const MAX_FLAT_PARAMS: usize = 16;
 ///
 /// `wit` is a whole WIT document with one world, or a fragment of one: functions
 /// (`answer: func() -> s32;`), type definitions, `interface` blocks. Names may be in kebab-case there
-/// and in snake_case (or camelCase) in the module. Without it, the signature is what the core type of
-/// the export `method` says, under the name [`kebab`] makes of it. A module that imports
+/// and in snake_case (or camelCase) in the module. Without it, signatures are what core types say, under the
+/// names [`kebab`] makes of them: that of the export `method`, and of every other export that has one, so
+/// that whichever of a module's methods is asked for gives the same component. A module that imports
 /// `wasi_snapshot_preview1` is given the adapter to WASI 0.2; one that exports `_start` too becomes a
 /// command.
 ///
@@ -45,8 +46,8 @@ pub fn wrap(module: &[u8], wit: Option<&str>, method: &str) -> Result<Vec<u8>, W
         Some(text) => (Some(text.to_owned()), None),
         None if outside.has_metadata => (None, None),
         None => {
-            let (text, chosen) = derive(&outside, method, command)?;
-            (Some(text), chosen)
+            let (text, chosen) = derived::derive(&outside, method, command)?;
+            (Some(text), Some(chosen))
         }
     };
     let mut bytes = module.to_vec();
@@ -54,7 +55,7 @@ pub fn wrap(module: &[u8], wit: Option<&str>, method: &str) -> Result<Vec<u8>, W
         let (resolve, world) = wit::parse(text)?;
         plain::check(&outside, &resolve, world)?;
         check_imports(&outside, &resolve, world)?;
-        let names = matched(&outside, &resolve, world, chosen)?;
+        let names = matched(&outside, &resolve, world, chosen.as_ref())?;
         check_naming(&outside, &names)?;
         if wit.is_some() && names.is_empty() && !command && !outside.has_metadata {
             return Err(WrapError::NothingDeclared { example: kebab(method) });
@@ -101,57 +102,4 @@ fn encode(module: &[u8], preview1: bool, command: bool) -> Result<Vec<u8>, WrapE
 
 fn refused(error: impl std::fmt::Display) -> WrapError {
     WrapError::Encode { message: format!("{error:#}") }
-}
-
-/// WIT for the export `method`, from its core type, and that export: its WIT name may fold to the same
-/// as another's, so it must not be looked for again.
-fn derive<'m>(
-    outside: &'m Outside,
-    method: &str,
-    command: bool,
-) -> Result<(String, Option<&'m str>), WrapError> {
-    let is_run = matches!(kebab(method).as_str(), "run" | "start")
-        || (method.contains("wasi:cli/run") && method.ends_with("run"));
-    if command && is_run {
-        return Ok(("package crisol:guest; world crisol-guest {}".to_owned(), None));
-    }
-    let found = find(outside, &[method.to_owned()])?;
-    let Some((export, ty)) = found.and_then(|name| outside.function(name)) else {
-        return Err(missing(outside, format!("a function `{method}`"), method));
-    };
-    let no_type = |what: String| WrapError::NoWitType { export: export.name.clone(), what };
-    if ty.params().len() > MAX_FLAT_PARAMS {
-        let (export, found) = (export.name.clone(), ty.params().len());
-        return Err(WrapError::TooManyParams { export, found });
-    }
-    let mut params = Vec::with_capacity(ty.params().len());
-    for (at, core) in ty.params().iter().enumerate() {
-        let wit = wit_type(*core)
-            .ok_or_else(|| no_type(format!("takes {core} as parameter {}", at + 1)))?;
-        params.push(format!("p{at}: {wit}"));
-    }
-    let result = match ty.results() {
-        [] => String::new(),
-        [one] => {
-            let wit = wit_type(*one).ok_or_else(|| no_type(format!("gives {one}")))?;
-            format!(" -> {wit}")
-        }
-        many => return Err(no_type(format!("gives {} results", many.len()))),
-    };
-    let name = kebab(&export.name);
-    if wit_parser::validate_id(&name).is_err() {
-        return Err(no_type("has a name that WIT cannot spell".to_owned()));
-    }
-    let text = format!("%{name}: func({}){result};", params.join(", "));
-    Ok((text, Some(export.name.as_str())))
-}
-
-fn wit_type(core: ValType) -> Option<&'static str> {
-    match core {
-        ValType::I32 => Some("s32"),
-        ValType::I64 => Some("s64"),
-        ValType::F32 => Some("f32"),
-        ValType::F64 => Some("f64"),
-        _ => None,
-    }
 }

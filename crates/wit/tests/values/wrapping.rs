@@ -1,5 +1,7 @@
 //! Core modules made components: that they run, and the exact words of what is refused.
 
+use std::fmt::Write as _;
+
 use crisol_wit::{CodeError, Kind, kebab, parse_code, parse_text, wrap};
 use expect_test::{Expect, expect};
 use wasmtime::Store;
@@ -42,6 +44,37 @@ fn call(module: &[u8], wit: Option<&str>, method: &str, path: &[&str], args: &[V
 fn refused(text: &str, wit: Option<&str>, method: &str, expected: &Expect) {
     let error = wrap(&module(text), wit, method).unwrap_err();
     expected.assert_eq(&error.to_string());
+}
+
+#[test]
+fn every_method_of_a_module_without_wit_gives_the_same_component() {
+    let module = module(MODULE);
+    let answer = wrap(&module, None, "answer").unwrap();
+    for method in ["add_two", "mulBig", "math#sub", "upper"] {
+        assert_eq!(wrap(&module, None, method).unwrap(), answer, "{method}");
+    }
+    // The second of two exports with one WIT name is declared alone, and so is what hosts look for by name.
+    for (first, second) in [("a_b", "aB"), ("_f", "f"), ("canonical_abi_free", "f")] {
+        let text = format!(
+            r#"(module (func (export "{first}") (result i32) i32.const 1) (func (export "{second}") (result i32) i32.const 2))"#
+        );
+        let module = parse_text(&text, None).unwrap();
+        for (method, gives) in [(first, 1), (second, 2)] {
+            assert_eq!(
+                call(&module, None, method, &[&kebab(method)], &[]),
+                Val::S32(gives),
+                "{method}"
+            );
+        }
+    }
+    // And so is one of very many.
+    let mut text = String::from("(module");
+    for at in 0..300 {
+        write!(text, r#"(func (export "f{at}") (result i32) i32.const {at})"#).unwrap();
+    }
+    let module = parse_text(&(text + ")"), None).unwrap();
+    assert_ne!(wrap(&module, None, "f1").unwrap(), wrap(&module, None, "f2").unwrap());
+    assert_eq!(call(&module, None, "f299", &["f299"], &[]), Val::S32(299));
 }
 
 #[test]
