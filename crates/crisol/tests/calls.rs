@@ -177,6 +177,29 @@ async fn the_time_of_a_call_that_sleeps_is_the_hosts_and_that_of_making_an_insta
     Ok(())
 }
 
+/// All of a call's time is somewhere, that of making its instance too.
+#[tokio::test]
+async fn the_time_that_was_spent_adds_up_to_the_limit() -> Tested {
+    // The start function counts for a good part of the limit, and the call for ever.
+    let source = "(module
+        (func $start (local $n i32)
+          (loop (br_if 0 (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 400000000)))))
+        (start $start)
+        (func (export \"f\") (loop (br 0))))";
+    let limit = Duration::from_millis(500);
+    let runtime = load(&format!(
+        "  - {{name: f, kind: function.wat, source: '{}', method: f, limits: {{max_execution_ms: 500}}}}\n",
+        source.replace('\n', " ")
+    ))?;
+    match runtime.call::<()>("myns:f", ()).await {
+        Err(CallError::Deadline { spent, .. }) => {
+            assert!(spent.queue + spent.guest + spent.host >= limit, "{spent:?}");
+        }
+        other => panic!("expected a deadline, found {other:?}"),
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_call_that_waits_for_itself_is_refused_with_its_chain() -> Tested {
     let runtime = load(&wasm("spin", "probe", "spin", ", pool: {type: inline}"))?;
