@@ -1,51 +1,63 @@
-//! Calls through the façade beside the same calls on bare wasmtime (its pooling allocator set in the same
-//! way, without limits and deadline): a fresh instance for each call, and one instance for all of them; and
-//! fresh calls from one thread and from two. The façade's side also lowers the arguments and lifts the result.
+//! Calls through the engine, and through the façade, beside the same calls on bare wasmtime (its pooling
+//! allocator set in the same way, without limits and deadline): a fresh instance for each call, and one instance
+//! for all of them; and fresh calls from one thread and from two. The façade's side also lowers the arguments and
+//! lifts the result, of which `answer` has none to speak of.
 //!
 //! `cargo bench -p crisol-benches --bench calls`
 #![expect(clippy::expect_used, reason = "a bench without its guests has nothing to measure")]
 
 mod bare;
+mod engine;
 
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crisol::{Runtime, Value};
+use crisol_engine::{Engine, EngineConfig};
 use crisol_fixtures as fixtures;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime as Tokio;
 use wasmtime::component::Val;
 
 use bare::Bare;
+use engine::Route;
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 
-/// One function both ways, with its arguments in each one's form.
+/// One function in every way, with its arguments in each one's form.
 struct Pair {
     name: &'static str,
     bare: Bare,
+    engine: Route,
     vals: Vec<Val>,
     values: Vec<Value>,
 }
 
+/// The least there is to call: no argument, a number for an answer.
+const ANSWER: &str = r#"(module (func (export "answer") (result i32) i32.const 42))"#;
+
 fn pairs() -> Result<Vec<Pair>, Problem> {
-    let compute = Pair {
-        name: "compute",
-        bare: Bare::new(&fixtures::bytes("compute"), "compute")?,
-        vals: vec![Val::S32(6), Val::S32(7)],
-        values: vec![Value::Int(6), Value::Int(7)],
+    let engine = Engine::new(EngineConfig::default())?;
+    let pair = |name, component: &[u8], method, vals, values| -> Result<Pair, Problem> {
+        let (bare, engine) =
+            (Bare::new(component, method)?, Route::new(&engine, component, method)?);
+        Ok(Pair { name, bare, engine, vals, values })
     };
+    let answer = crisol_wit::wrap(&crisol_wit::parse_text(ANSWER, None)?, None, "answer")?;
+    let numbers = (vec![Val::S32(6), Val::S32(7)], vec![Value::Int(6), Value::Int(7)]);
     // With so many users in the list that it transforms.
-    let mapper = |name, users| -> Result<Pair, Problem> {
-        Ok(Pair {
-            name,
-            bare: Bare::new(&fixtures::bytes("mapper"), "transform-users")?,
-            vals: vec![Val::List(vec![user_val(); users])],
-            values: vec![Value::List(vec![user_value(); users])],
-        })
+    let mapper = |name, users| {
+        let vals = vec![Val::List(vec![user_val(); users])];
+        let values = vec![Value::List(vec![user_value(); users])];
+        pair(name, &fixtures::bytes("mapper"), "transform-users", vals, values)
     };
-    Ok(vec![compute, mapper("mapper_3", 3)?, mapper("mapper_100", 100)?])
+    Ok(vec![
+        pair("answer", &answer, "answer", Vec::new(), Vec::new())?,
+        pair("compute", &fixtures::bytes("compute"), "compute", numbers.0, numbers.1)?,
+        mapper("mapper_3", 3)?,
+        mapper("mapper_100", 100)?,
+    ])
 }
 
 fn user_val() -> Val {
@@ -76,11 +88,18 @@ fn runtime() -> Result<Runtime, Problem> {
              hash: \"sha256:{hash}\", method: {method}, pool: {pool}}}\n"
         )
     };
+    let answer = |name: &str, pool: &str| {
+        format!(
+            "  - {{name: {name}, kind: function.wat, source: '{ANSWER}', method: answer, pool: {pool}}}\n"
+        )
+    };
     let fresh = "{type: lazy, max_size: 2}";
     let warm = "{type: static, workers: 1, max_instance_reuse: 4000000000}";
     let text = format!(
-        "namespace: b\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n{}{}{}{}{}{}",
+        "namespace: b\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n{}{}{}{}{}{}{}{}",
         fixtures::dir().display().to_string(),
+        answer("answer_fresh", fresh),
+        answer("answer_warm", warm),
         entry("compute_fresh", "compute", "compute", fresh),
         entry("compute_warm", "compute", "compute", warm),
         entry("mapper_3_fresh", "mapper", "transform-users", fresh),
@@ -125,6 +144,12 @@ fn calls(criterion: &mut Criterion) {
                 tokio.block_on(one_by_one(calls, || (), call))
             });
         });
+        group.bench_function("engine", |bencher| {
+            bencher.iter_custom(|calls| {
+                let call = async |()| pair.engine.fresh(&pair.vals).await.expect("a result");
+                tokio.block_on(one_by_one(calls, || (), call))
+            });
+        });
         let id = format!("b:{}_fresh", pair.name);
         group.bench_function("crisol", |bencher| {
             bencher.iter_custom(|calls| {
@@ -139,6 +164,15 @@ fn calls(criterion: &mut Criterion) {
         group.bench_function("bare", |bencher| {
             bencher.iter_custom(|calls| {
                 let call = async |()| instance.call(&pair.vals).await.expect("a result");
+                tokio.block_on(one_by_one(calls, || (), call))
+            });
+        });
+        let mut instance = tokio.block_on(pair.engine.instance()).expect("an instance");
+        group.bench_function("engine", |bencher| {
+            bencher.iter_custom(|calls| {
+                let call = async |()| {
+                    engine::call(&mut instance, &pair.vals).await.expect("a result");
+                };
                 tokio.block_on(one_by_one(calls, || (), call))
             });
         });
