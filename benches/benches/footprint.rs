@@ -1,6 +1,11 @@
-//! What an app takes in memory, and how long its start takes: printed as a table.
+//! What an app takes in memory, instances beside those of bare wasmtime, and how long its start takes: printed
+//! as a table.
 //!
 //! `cargo bench -p crisol-benches --bench footprint`
+
+#[path = "calls/bare.rs"]
+#[allow(dead_code, reason = "the bench of calls calls them too")]
+mod bare;
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -9,6 +14,12 @@ use std::time::{Duration, Instant};
 use crisol::{CodeCache, Runtime};
 use crisol_engine::Digest;
 use crisol_fixtures as fixtures;
+
+use bare::Bare;
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 
@@ -27,6 +38,8 @@ fn main() -> Result<(), Problem> {
         let bytes = match part.as_str() {
             "compute" => tokio.block_on(ready("compute", "compute"))?,
             "mapper" => tokio.block_on(ready("mapper", "transform-users"))?,
+            "bare compute" => tokio.block_on(instances("compute", "compute"))?,
+            "bare mapper" => tokio.block_on(instances("mapper", "transform-users"))?,
             _ => tokio.block_on(waiting())?,
         };
         println!("{bytes}");
@@ -37,6 +50,8 @@ fn main() -> Result<(), Problem> {
     for guest in ["compute", "mapper"] {
         let bytes = in_a_process_of_its_own(guest)?;
         println!("| a ready instance of `{guest}` ({READY} of them) | {} B |", bytes / READY);
+        let bytes = in_a_process_of_its_own(&format!("bare {guest}"))?;
+        println!("| the same on bare wasmtime | {} B |", bytes / READY);
     }
     let bytes = in_a_process_of_its_own("waiting")?;
     println!("| {WAITING} calls that wait in a queue | {} kB |", bytes / 1_000);
@@ -86,6 +101,17 @@ async fn ready(guest: &str, method: &str) -> Result<usize, Problem> {
         return Err(format!("{made} instances were made").into());
     }
     Ok(taken)
+}
+
+/// The twin of [`ready`]: as many instances on wasmtime itself.
+async fn instances(guest: &str, method: &str) -> Result<usize, Problem> {
+    let bare = Bare::new(&fixtures::bytes(guest), method)?;
+    let mut instances = Vec::with_capacity(READY);
+    let before = resident()?;
+    for _ in 0..READY {
+        instances.push(bare.instance().await?);
+    }
+    Ok(resident()?.saturating_sub(before))
 }
 
 /// One call is asleep in the only worker, and all others wait for it.

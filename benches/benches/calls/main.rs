@@ -23,6 +23,10 @@ use wasmtime::component::Val;
 use bare::Bare;
 use engine::Route;
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 
 /// One function in every way, with its arguments in each one's form.

@@ -10,6 +10,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 
 use routes::{Guest, Route, users};
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The answer as a value: the tree orders fields by name.
 fn json(answer: &[u8]) -> serde_json::Value {
     serde_json::from_slice(answer).expect("the answer is JSON")

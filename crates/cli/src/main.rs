@@ -26,6 +26,10 @@ use clap::Parser;
 
 use arguments::{Arguments, Command};
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The command did what it was asked to.
 const DONE: u8 = 0;
 /// The function that was called answered with its own error.

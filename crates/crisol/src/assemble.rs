@@ -11,6 +11,7 @@ use crisol_pool::Pool;
 use crisol_schema::KindName;
 use crisol_schema::{Checked, Entry, Kind, Problems, Process, Registry, Report, Rule, Transport};
 use crisol_wasi::{EnvSource, FsSource, Plan, PlanError};
+use foldhash::fast::RandomState;
 
 use crate::adapter::{self, Callee, Instances};
 use crate::builder::Defaults;
@@ -58,7 +59,7 @@ pub(crate) struct Assembly<'a> {
 #[derive(Default)]
 pub(crate) struct Assembled {
     /// What can be called, by id.
-    pub(crate) functions: HashMap<EntryId, Callable>,
+    pub(crate) functions: HashMap<EntryId, Callable, RandomState>,
     /// What runs to its end, in the order of ids.
     pub(crate) commands: Vec<Command>,
     /// What stands around calls.

@@ -1,6 +1,7 @@
 //! One function, assembled: what a call goes through.
 
 use std::pin::pin;
+use std::time::Instant;
 
 use crisol_core::{CallContext, CallError, MAX_DEPTH};
 use crisol_engine::Val;
@@ -51,13 +52,16 @@ impl Function {
         let mut lease =
             checked_out.await.map_err(|refused| ended.by_refusal(refused, chained()))?;
 
+        // Who got an instance at once is where it was when the call began.
+        let at_once = lease.waited().is_zero() && lease.making().is_zero();
+        let began = if at_once { until.began } else { Instant::now() };
         let (worker, interruption) = lease.split();
         if let Some(funcs) = self.guest.funcs(|| within.invoker(), &context, until) {
             worker.instance.lend(funcs);
         }
         let outcome = {
             // Pinned one by one: what is polled through a reference is not copied from level to level.
-            let running = pin!(worker.instance.call(&args, until.deadline));
+            let running = pin!(worker.instance.call_since(began, &args, until.deadline));
             let running = pin!(crisol_wasi::on_behalf_of(context.id(), running));
             interruption.race(running).await
         };

@@ -124,7 +124,7 @@ impl LuaFunction {
         context: CallContext,
         args: Vec<Value>,
     ) -> Result<Value, CallError> {
-        let Until { deadline, limit } = Until::of(self.max_execution, &context);
+        let Until { deadline, limit, .. } = Until::of(self.max_execution, &context);
         let chain = context.chain();
         if chain.depth() > MAX_DEPTH {
             return Err(CallError::TooDeep { id: self.id.clone(), allowed: MAX_DEPTH });

@@ -60,6 +60,8 @@ impl Pooled {
 /// Until when a call may go on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Until {
+    /// When the call began.
+    pub(crate) began: Instant,
     pub(crate) deadline: Option<Instant>,
     /// The callee's own limit, when that is what set the deadline; `None` when the caller's did.
     pub(crate) limit: Option<Duration>,
@@ -68,10 +70,11 @@ pub(crate) struct Until {
 impl Until {
     /// The earlier of what the callee has for a call that begins now, and what is left to the caller.
     pub(crate) fn of(max_execution: Duration, context: &CallContext) -> Self {
+        let began = Instant::now();
         // A limit beyond the clock's range is none.
-        let own = Instant::now().checked_add(max_execution);
+        let own = began.checked_add(max_execution);
         let deadline = [own, context.deadline()].into_iter().flatten().min();
-        Self { deadline, limit: (deadline == own).then_some(max_execution) }
+        Self { began, deadline, limit: (deadline == own).then_some(max_execution) }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::funcs::Funcs;
 use crate::host::{Host, Surroundings};
 use crate::limits::Limits;
 use crate::link::Linked;
-use crate::metered::{Clock, until};
+use crate::metered::{Clock, until, until_since};
 use crate::output;
 use crisol_core::ResourceLimit;
 
@@ -93,12 +93,26 @@ impl Instance {
         args: &[Val],
         deadline: Option<Instant>,
     ) -> Result<Option<Val>, Failure> {
+        self.call_since(Instant::now(), args, deadline).await
+    }
+
+    /// As [`Instance::call`], for who has read the clock just now: reading it takes a good part of the time of
+    /// a small call.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn call_since(
+        &mut self,
+        began: Instant,
+        args: &[Val],
+        deadline: Option<Instant>,
+    ) -> Result<Option<Val>, Failure> {
         self.begin(deadline)?;
         let mut results = [Val::Bool(false)];
         let results = &mut results[..usize::from(self.has_result)];
         let (called, clock) = {
             let calling = pin!(self.func.call_async(&mut self.store, args, results));
-            until(deadline, calling).await
+            until_since(began, deadline, calling).await
         };
         let clock = clock.without(self.store.data().away);
         let called = called.map_err(|why| Failure::stopped(why, &clock))?;

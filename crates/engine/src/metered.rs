@@ -83,7 +83,15 @@ pub(crate) async fn until<F: Future>(
     deadline: Option<Instant>,
     future: F,
 ) -> (Result<F::Output, Stopped>, Clock) {
-    let started = Instant::now();
+    until_since(Instant::now(), deadline, future).await
+}
+
+/// As [`until`], for who has read the clock already.
+pub(crate) async fn until_since<F: Future>(
+    started: Instant,
+    deadline: Option<Instant>,
+    future: F,
+) -> (Result<F::Output, Stopped>, Clock) {
     let mut clock =
         Clock { started, entered: started, running: Duration::ZERO, away: Duration::ZERO };
     let (mut future, mut timer, mut first) = (pin!(future), None, true);

@@ -39,7 +39,7 @@ pub(super) fn derive<'m>(
     };
     let (name, signature) = declared(export, ty)?;
     let mut all = together(outside);
-    if !all.get(&name).is_some_and(|(own, _)| *own == export.name) {
+    if all.get(&name).is_none_or(|(own, _)| *own != export.name) {
         all = BTreeMap::from([(name, (export.name.as_str(), signature))]);
     }
     let mut text = String::new();
