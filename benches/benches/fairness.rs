@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 
 use crisol::Runtime;
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 
 const APP: &str = "namespace: b\nentries:
@@ -48,6 +52,9 @@ async fn beside(endless: usize) -> Result<Vec<Duration>, Problem> {
         })
         .collect();
     while runtime.stats("b:spin").is_some_and(|stats| stats.busy < endless as u64) {
+        if spinning.iter().any(tokio::task::JoinHandle::is_finished) {
+            return Err("a guest without end has ended".into());
+        }
         tokio::task::yield_now().await;
     }
     let mut times = Vec::with_capacity(CALLS);

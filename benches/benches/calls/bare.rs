@@ -34,6 +34,9 @@ impl Bare {
         let scan = PoolingAllocationConfig::is_pagemap_scan_available();
         let mut pool = PoolingAllocationConfig::new();
         pool.pagemap_scan(if scan { Enabled::Yes } else { Enabled::No })
+            // As many slots as an engine of ours has.
+            .total_core_instances(4_000)
+            .total_tables(4_000)
             .linear_memory_keep_resident(if scan { 2 << 20 } else { 64 << 10 })
             .table_keep_resident(64 << 10);
         let mut config = Config::new();

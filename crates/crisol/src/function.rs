@@ -52,8 +52,9 @@ impl Function {
         let mut lease =
             checked_out.await.map_err(|refused| ended.by_refusal(refused, chained()))?;
 
-        // Who got an instance at once is where it was when the call began.
-        let at_once = lease.waited().is_zero() && lease.making().is_zero();
+        // Who got an instance at once, and had no variables to be asked for, is where it was when the call began.
+        let at_once =
+            self.guest.plan.is_static() && lease.waited().is_zero() && lease.making().is_zero();
         let began = if at_once { until.began } else { Instant::now() };
         let (worker, interruption) = lease.split();
         if let Some(funcs) = self.guest.funcs(|| within.invoker(), &context, until) {

@@ -1,7 +1,6 @@
 //! WIT of a module that comes without: what the core types of its exports say.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, HashSet};
 
 use wasmparser::{FuncType, ValType};
 
@@ -10,62 +9,86 @@ use super::{MAX_FLAT_PARAMS, WrapError};
 use crate::names::kebab;
 use crate::wrap::matching::{find, missing};
 
-/// Exports that are declared together at most: of a module with more, each is declared alone, because
-/// whoever calls one function should not have to wait for a thousand.
+/// Exports that are declared together at most, and bytes of their declarations: of a module with more, each is
+/// declared alone, because whoever calls one function should not have to wait for a thousand.
 const MOST_TOGETHER: usize = 256;
+const LONGEST_TOGETHER: usize = 64 << 10;
 
-/// How names begin that toolchains export for the host to find, under just that name.
-const FOR_THE_HOST: [&str; 4] = ["_", "cabi_", "canonical_abi_", "cm32p2"];
+/// How names begin that toolchains export for the host to find under just that name.
+const FOR_THE_HOST: [&str; 4] = ["_", "cabi_", "canonical_abi_", STANDARD];
 
-/// The exports behind the functions of a derived WIT, by their WIT names. Two exports may fold to one name,
-/// so nothing is to be looked for by it again.
-pub(super) type Chosen<'m> = HashMap<String, &'m str>;
+/// How names of the encoder's other scheme begin, which no name may be made to look like.
+const STANDARD: &str = "cm32p2";
 
-/// WIT for the export `method`, and for all others that can be called too: then every method of a module
-/// gives the same component, which is compiled once.
-pub(super) fn derive<'m>(
-    outside: &'m Outside,
-    method: &str,
-    command: bool,
-) -> Result<(String, Chosen<'m>), WrapError> {
-    let is_run = matches!(kebab(method).as_str(), "run" | "start")
-        || (method.contains("wasi:cli/run") && method.ends_with("run"));
-    if command && is_run {
-        return Ok(("package crisol:guest; world crisol-guest {}".to_owned(), Chosen::new()));
-    }
-    let found = find(outside, &[method.to_owned()])?;
-    let Some((export, ty)) = found.and_then(|name| outside.function(name)) else {
-        return Err(missing(outside, format!("a function `{method}`"), method));
-    };
-    let (name, signature) = declared(export, ty)?;
-    let mut all = together(outside);
-    if all.get(&name).is_none_or(|(own, _)| *own != export.name) {
-        all = BTreeMap::from([(name, (export.name.as_str(), signature))]);
-    }
-    let mut text = String::new();
-    for (name, (_, signature)) in &all {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "%{name}: {signature};");
-    }
-    Ok((text, all.into_iter().map(|(name, (export, _))| (name, export)).collect()))
+/// Exports as functions of a WIT that they were found without.
+pub(super) struct Derived<'m> {
+    /// WIT name → export and signature. By the name alone the export could not be found again: two may fold to
+    /// the same.
+    functions: BTreeMap<String, (&'m str, String)>,
 }
 
-/// Every export that can be declared beside all others: WIT name, export and signature. None when they are
-/// too many.
-fn together(outside: &Outside) -> BTreeMap<String, (&str, String)> {
-    let mut all = BTreeMap::new();
-    for (export, ty) in outside.functions() {
-        if FOR_THE_HOST.iter().any(|prefix| export.name.starts_with(prefix)) {
-            continue;
+impl<'m> Derived<'m> {
+    /// The export `method` alone; none when it is what runs a command, which needs no declaration.
+    pub(super) fn alone(outside: &'m Outside, method: &str) -> Result<Self, WrapError> {
+        let is_run = matches!(kebab(method).as_str(), "run" | "start")
+            || (method.contains("wasi:cli/run") && method.ends_with("run"));
+        if outside.is_command() && is_run {
+            return Ok(Self { functions: BTreeMap::new() });
         }
-        let Ok((name, signature)) = declared(export, ty) else { continue };
-        // Of two exports with one WIT name the first is there.
-        all.entry(name).or_insert((export.name.as_str(), signature));
-        if all.len() > MOST_TOGETHER {
-            return BTreeMap::new();
-        }
+        let found = find(outside, &[method.to_owned()])?;
+        let Some((export, ty)) = found.and_then(|name| outside.function(name)) else {
+            return Err(missing(outside, format!("a function `{method}`"), method));
+        };
+        let (name, signature) = declared(export, ty)?;
+        Ok(Self { functions: BTreeMap::from([(name, (&*export.name, signature))]) })
     }
-    all
+
+    /// Every export that can be declared beside the others, the same whatever the method: so all of these come
+    /// to one component, which is compiled once. `None` when they are too many.
+    pub(super) fn together(outside: &'m Outside) -> Option<Self> {
+        let posts =
+            outside.functions().filter_map(|(export, _)| export.name.strip_prefix("cabi_post_"));
+        // What the encoder or another export goes by; and what cleans up after itself, which may be wrong of
+        // a function that nobody calls.
+        let others = outside.exports.iter().filter(|export| export.ty.is_none());
+        let taken: HashSet<String> =
+            posts.map(kebab).chain(others.map(|export| export.name.clone())).collect();
+        let (mut functions, mut bytes) = (BTreeMap::new(), 0);
+        for (export, ty) in outside.functions() {
+            let Ok((name, signature)) = declared(export, ty) else { continue };
+            let is_for_the_host = FOR_THE_HOST.iter().any(|start| export.name.starts_with(start));
+            if is_for_the_host || name.starts_with(STANDARD) || taken.contains(&name) {
+                continue;
+            }
+            bytes += name.len() + signature.len();
+            // Of two exports with one WIT name the first is there.
+            functions.entry(name).or_insert((&*export.name, signature));
+            if functions.len() > MOST_TOGETHER || bytes > LONGEST_TOGETHER {
+                return None;
+            }
+        }
+        Some(Self { functions })
+    }
+
+    /// Whether all exports of `other` are among these, and under the same names.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        !other.functions.is_empty()
+            && other.functions.iter().all(|(name, (export, _))| self.export(name) == Some(*export))
+    }
+
+    /// The export that a WIT name stands for.
+    pub(super) fn export(&self, name: &str) -> Option<&'m str> {
+        self.functions.get(name).map(|(export, _)| *export)
+    }
+
+    pub(super) fn text(&self) -> String {
+        if self.functions.is_empty() {
+            return "package crisol:guest; world crisol-guest {}".to_owned();
+        }
+        let declaration =
+            |(name, (_, signature)): (&String, &(&str, String))| format!("%{name}: {signature};\n");
+        self.functions.iter().map(declaration).collect()
+    }
 }
 
 /// WIT name and type of an export.

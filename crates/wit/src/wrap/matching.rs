@@ -1,30 +1,33 @@
 //! Which export of a module is which function of the WIT.
 
+use std::collections::HashMap;
+
 use wit_parser::{Resolve, WorldId};
 
 use super::WrapError;
 use super::check::check_type;
-use super::derived::Chosen;
+use super::derived::Derived;
 use super::module::{Outside, Shown};
 use super::wit::{self, Target};
 use crate::error::nearest;
 use crate::names::kebab;
 
-/// Finds every function of the world among the exports; `(export, name the encoder looks for)`. `chosen`
-/// has the exports of a world that was derived from them.
+/// Finds every function of the world among the exports; `(export, name the encoder looks for)`. A world that was
+/// derived from exports knows them.
 pub(super) fn matched(
     outside: &Outside,
     resolve: &Resolve,
     world: WorldId,
-    chosen: Option<&Chosen<'_>>,
+    derived: Option<&Derived<'_>>,
 ) -> Result<Vec<(String, String)>, WrapError> {
     let targets = wit::targets(outside, resolve, world)?;
+    let posts = post_returns(outside);
     let mut names = Vec::with_capacity(targets.len());
     for target in &targets {
         let wanted = target.core_name();
         let candidates = candidates(target, &targets);
-        let found = match chosen {
-            Some(chosen) => chosen.get(&target.func.name).copied(),
+        let found = match derived {
+            Some(derived) => derived.export(&target.func.name),
             None => find(outside, &candidates)?,
         };
         let Some(export) = found else {
@@ -41,8 +44,8 @@ pub(super) fn matched(
         if export.starts_with("cm32p2") {
             continue;
         }
-        if let Some(post) = post_return(outside, export, &wanted) {
-            names.push((post.to_owned(), format!("cabi_post_{wanted}")));
+        if let Some(post) = posts.get(&kebab(export)).or_else(|| posts.get(&kebab(&wanted))) {
+            names.push(((*post).to_owned(), format!("cabi_post_{wanted}")));
         }
         names.push((export.to_owned(), wanted.into_owned()));
     }
@@ -99,14 +102,15 @@ fn candidates(target: &Target<'_>, all: &[Target<'_>]) -> Vec<String> {
     names
 }
 
-/// The export that frees what `export` gave back, by whichever spelling.
-fn post_return<'o>(outside: &'o Outside, export: &str, wanted: &str) -> Option<&'o str> {
-    let post = |name: &'o str| Some((name, name.strip_prefix("cabi_post_")?));
-    let posts = outside.functions().filter_map(|(export, _)| post(&export.name));
+/// The exports that free what functions gave back, by the folded names of these.
+fn post_returns(outside: &Outside) -> HashMap<String, &str> {
+    let mut posts = HashMap::new();
+    for (export, _) in outside.functions() {
+        if let Some(of) = export.name.strip_prefix("cabi_post_") {
+            posts.entry(kebab(of)).or_insert(&*export.name);
+        }
+    }
     posts
-        .filter(|(_, of)| *of == export || *of == wanted || kebab(of) == kebab(wanted))
-        .map(|(name, _)| name)
-        .next()
 }
 
 pub(super) fn missing(outside: &Outside, wanted: String, name: &str) -> WrapError {

@@ -19,6 +19,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use crate::names::kebab;
 use check::check_imports;
+use derived::Derived;
 pub use error::WrapError;
 use matching::matched;
 use module::Outside;
@@ -31,8 +32,8 @@ const MAX_FLAT_PARAMS: usize = 16;
 /// `wit` is a whole WIT document with one world, or a fragment of one: functions
 /// (`answer: func() -> s32;`), type definitions, `interface` blocks. Names may be in kebab-case there
 /// and in snake_case (or camelCase) in the module. Without it, signatures are what core types say, under the
-/// names [`kebab`] makes of them: that of the export `method`, and of every other export that has one, so
-/// that whichever of a module's methods is asked for gives the same component. A module that imports
+/// names [`kebab`] makes of them: that of the export `method`, and with it those of the others that can be
+/// declared beside it, so that most methods of a module give one and the same component. A module that imports
 /// `wasi_snapshot_preview1` is given the adapter to WASI 0.2; one that exports `_start` too becomes a
 /// command.
 ///
@@ -40,36 +41,44 @@ const MAX_FLAT_PARAMS: usize = 16;
 /// When the module and the WIT do not fit: a missing export, type or import, and what to do about it.
 pub fn wrap(module: &[u8], wit: Option<&str>, method: &str) -> Result<Vec<u8>, WrapError> {
     let outside = Outside::read(module)?;
-    let preview1 = outside.imports_from(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME);
-    let command = preview1 && outside.function("_start").is_some();
-    let (declared, chosen) = match wit {
-        Some(text) => (Some(text.to_owned()), None),
-        None if outside.has_metadata => (None, None),
+    match wit {
+        Some(text) => {
+            let (bytes, functions) = embedded(module, &outside, text, None)?;
+            if functions == 0 && !outside.is_command() && !outside.has_metadata {
+                return Err(WrapError::NothingDeclared { example: kebab(method) });
+            }
+            encoded(&bytes, &outside)
+        }
+        None if outside.has_metadata => encoded(module, &outside),
         None => {
-            let (text, chosen) = derived::derive(&outside, method, command)?;
-            (Some(text), Some(chosen))
+            let made = |derived: &Derived<'_>| {
+                let (bytes, _) = embedded(module, &outside, &derived.text(), Some(derived))?;
+                encoded(&bytes, &outside)
+            };
+            let alone = Derived::alone(&outside, method)?;
+            // What nobody has asked for must not keep out what somebody has.
+            let together = Derived::together(&outside).filter(|all| all.covers(&alone));
+            together.and_then(|all| made(&all).ok()).map_or_else(|| made(&alone), Ok)
         }
-    };
-    let mut bytes = module.to_vec();
-    if let Some(text) = &declared {
-        let (resolve, world) = wit::parse(text)?;
-        plain::check(&outside, &resolve, world)?;
-        check_imports(&outside, &resolve, world)?;
-        let names = matched(&outside, &resolve, world, chosen.as_ref())?;
-        check_naming(&outside, &names)?;
-        if wit.is_some() && names.is_empty() && !command && !outside.has_metadata {
-            return Err(WrapError::NothingDeclared { example: kebab(method) });
-        }
-        bytes = module::renamed(module, &outside, &names)?.into_owned();
-        embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8)
-            .map_err(refused)?;
     }
-    // The encoder trusts modules more than they deserve: what it asserts must not end the process.
-    let encoded = catch_unwind(AssertUnwindSafe(|| encode(&bytes, preview1, command)));
-    encoded.unwrap_or_else(|_| {
-        let message = "the encoder found the module inconsistent with itself".to_owned();
-        Err(WrapError::Encode { message })
-    })
+}
+
+/// The module with a WIT text as its description, its exports under the names that the encoder looks for; and
+/// how many they are.
+fn embedded(
+    module: &[u8],
+    outside: &Outside,
+    wit: &str,
+    derived: Option<&Derived<'_>>,
+) -> Result<(Vec<u8>, usize), WrapError> {
+    let (resolve, world) = wit::parse(wit)?;
+    plain::check(outside, &resolve, world)?;
+    check_imports(outside, &resolve, world)?;
+    let names = matched(outside, &resolve, world, derived)?;
+    check_naming(outside, &names)?;
+    let mut bytes = module::renamed(module, outside, &names)?.into_owned();
+    embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8).map_err(refused)?;
+    Ok((bytes, names.len()))
 }
 
 /// A module has its exports under one scheme of names: with both, the encoder finds each function twice.
@@ -87,10 +96,20 @@ fn check_naming(outside: &Outside, names: &[(String, String)]) -> Result<(), Wra
     }
 }
 
-fn encode(module: &[u8], preview1: bool, command: bool) -> Result<Vec<u8>, WrapError> {
+/// The component of a module that carries its description.
+fn encoded(module: &[u8], outside: &Outside) -> Result<Vec<u8>, WrapError> {
+    // The encoder trusts modules more than they deserve: what it asserts must not end the process.
+    let encoded = catch_unwind(AssertUnwindSafe(|| encode(module, outside)));
+    encoded.unwrap_or_else(|_| {
+        let message = "the encoder found the module inconsistent with itself".to_owned();
+        Err(WrapError::Encode { message })
+    })
+}
+
+fn encode(module: &[u8], outside: &Outside) -> Result<Vec<u8>, WrapError> {
     let mut encoder = ComponentEncoder::default().validate(true).module(module).map_err(refused)?;
-    if preview1 {
-        let adapter = if command {
+    if outside.is_preview1() {
+        let adapter = if outside.is_command() {
             WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER
         } else {
             WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER

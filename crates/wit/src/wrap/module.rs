@@ -1,8 +1,10 @@
 //! A core module's outside: what it imports and exports, and the same module under other names.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
+use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME;
 use wasm_encoder::{ExportKind, ExportSection, Module as Encoder, RawSection};
 use wasmparser::{
     CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TypeRef, ValType, Validator,
@@ -81,8 +83,14 @@ impl Outside {
         names.iter().any(|name| self.function(name).is_some())
     }
 
-    pub(super) fn imports_from(&self, module: &str) -> bool {
-        self.imports.iter().any(|import| import.module == module)
+    /// Whether it imports WASI preview 1.
+    pub(super) fn is_preview1(&self) -> bool {
+        self.imports.iter().any(|import| import.module == WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME)
+    }
+
+    /// Whether it is to be run, and not only called.
+    pub(super) fn is_command(&self) -> bool {
+        self.is_preview1() && self.function("_start").is_some()
     }
 }
 
@@ -153,8 +161,9 @@ pub(super) fn renamed<'a>(
         return Ok(Cow::Borrowed(module));
     }
     let mut section = ExportSection::new();
+    let gone: HashSet<&str> = names.iter().flat_map(|(old, new)| [&**old, &**new]).collect();
     for export in &outside.exports {
-        if !names.iter().any(|(old, new)| *old == export.name || *new == export.name) {
+        if !gone.contains(&*export.name) {
             section.export(&export.name, kind(export.kind), export.index);
         }
     }

@@ -67,14 +67,45 @@ fn every_method_of_a_module_without_wit_gives_the_same_component() {
             );
         }
     }
-    // And so is one of very many.
-    let mut text = String::from("(module");
-    for at in 0..300 {
-        write!(text, r#"(func (export "f{at}") (result i32) i32.const {at})"#).unwrap();
+}
+
+#[test]
+fn what_nobody_asked_for_keeps_no_method_out() {
+    let answer = r#"(func (export "f") (result i32) i32.const 7)"#;
+    for beside in [
+        r#"(func (export "g") (result i32) i32.const 1) (func (export "cabi_post_g"))"#,
+        r#"(func (export "g") (result i32) i32.const 1) (func (export "cabi_post_G") (param i64))"#,
+        r#"(memory (export "memory") 1) (func (export "Memory") (result i32) i32.const 1)
+           (import "wasi_snapshot_preview1" "random_get" (func (param i32 i32) (result i32)))"#,
+        r#"(func (export "Cm32p2"))"#,
+        r#"(func (export "Cm32p2Add") (result i32) i32.const 1)"#,
+        r#"(global (export "g-h") i32 (i32.const 0)) (func (export "gH"))"#,
+        r#"(func (export "_initialize"))"#,
+    ] {
+        // Imports come first.
+        let (first, last) = match beside.find("(import") {
+            Some(at) => beside.split_at(at),
+            None => (beside, ""),
+        };
+        let module = module(&format!("(module {last} {first} {answer})"));
+        if last.is_empty() {
+            assert_eq!(call(&module, None, "f", &["f"], &[]), Val::S32(7), "{beside}");
+        } else {
+            wrap(&module, None, "f").unwrap_or_else(|error| panic!("{beside}: {error}"));
+        }
     }
-    let module = parse_text(&(text + ")"), None).unwrap();
-    assert_ne!(wrap(&module, None, "f1").unwrap(), wrap(&module, None, "f2").unwrap());
-    assert_eq!(call(&module, None, "f299", &["f299"], &[]), Val::S32(299));
+    // Each of very many, or of many with long names, is declared alone.
+    for (count, filler) in [(300, 0), (250, 4_300)] {
+        let mut text = String::from("(module");
+        for at in 0..count {
+            let name = format!("f{at}{}", "x".repeat(filler));
+            write!(text, r#"(func (export "{name}") (result i32) i32.const {at})"#).unwrap();
+        }
+        let module = parse_text(&(text + ")"), None).unwrap();
+        let [one, two] = [1, 2].map(|at| format!("f{at}{}", "x".repeat(filler)));
+        assert_ne!(wrap(&module, None, &one).unwrap(), wrap(&module, None, &two).unwrap());
+        assert_eq!(call(&module, None, &two, &[&two], &[]), Val::S32(2));
+    }
 }
 
 #[test]
