@@ -259,3 +259,33 @@ async fn a_change_tells_that_one_was_made_anew() -> Tested {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn the_time_that_a_router_gives_is_for_the_body_too() -> Tested {
+    for guest in GUESTS {
+        let router = "  - {name: r, kind: http.router, middleware: [{timeout: 200ms}]}\n";
+        let limits = ", limits: {max_execution_ms: 600000}";
+        let served = Served::proxy_beside(guest, limits, router).await?;
+        let answer = served.ask("GET /stall", "", b"").await?;
+        assert!(answer.ends_with("\r\n5\r\nfirst\r\n"), "{guest}: {answer}");
+        served.until("it is retired", |stats| stats.retired_for(Retired::TimedOut) == 1).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_variable_that_has_changed_is_that_of_the_next_request() -> Tested {
+    for guest in GUESTS {
+        let fields = ", pool: {type: static, workers: 1, max_instance_reuse: 100}, wasi: {env: [{id: v, name: V}]}";
+        let others = "  - {name: s, kind: env.storage.memory}\n  - {name: v, kind: env.variable, storage: s, default: one}\n";
+        let served = Served::proxy_beside(guest, fields, others).await?;
+        let stale = || served.runtime.stats("a:p").map(|stats| stats.retired_for(Retired::Stale));
+        for (value, gone) in [("one", 0), ("two", 1), ("two", 1), ("three", 2)] {
+            served.runtime.set_variable(&"a:v".parse()?, Some(value))?;
+            let answer = served.ask("POST /echo", "", b"hello").await?;
+            assert!(answer.contains("\r\n5\r\nhello\r\n0\r\n"), "{guest}: {answer}");
+            assert_eq!(stale(), Some(gone), "{guest} {value}");
+        }
+    }
+    Ok(())
+}

@@ -60,10 +60,15 @@ impl Served {
     /// A guest that answers HTTP itself, as the function `p` behind every method and path, with `fields` in
     /// flow style.
     pub(crate) async fn proxy(guest: &str, fields: &str) -> Tested<Self> {
+        Self::proxy_beside(guest, fields, "").await
+    }
+
+    /// The same beside further entries, a line each.
+    pub(crate) async fn proxy_beside(guest: &str, fields: &str, others: &str) -> Tested<Self> {
         let hash = crisol_fixtures::sha256(guest);
         let method = if guest.ends_with("p3") { "handler" } else { "incoming-handler" };
         let entries = format!(
-            "  - {{name: p, kind: function.wasm, fs: guests, path: /{guest}.wasm, hash: \"sha256:{hash}\", method: \"wasi:http/{method}\", transport: wasi-http, imports: [\"wasi:clocks\", \"wasi:io\"]{fields}}}\n  - {{name: e, kind: http.endpoint, method: ANY, path: \"/{{rest...}}\", func: p}}\n"
+            "  - {{name: p, kind: function.wasm, fs: guests, path: /{guest}.wasm, hash: \"sha256:{hash}\", method: \"wasi:http/{method}\", transport: wasi-http, imports: [\"wasi:clocks\", \"wasi:io\"]{fields}}}\n  - {{name: e, kind: http.endpoint, method: ANY, path: \"/{{rest...}}\", func: p}}\n{others}"
         );
         Self::start(&entries).await
     }
