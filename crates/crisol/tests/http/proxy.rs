@@ -1,5 +1,7 @@
 //! Components that answer HTTP themselves, by WASI 0.2 and by 0.3: the same requests to both.
 
+use std::time::Duration;
+
 use crisol::{Changes, Retired, Stats};
 
 use crate::support::{Served, Tested};
@@ -286,6 +288,25 @@ async fn a_variable_that_has_changed_is_that_of_the_next_request() -> Tested {
             assert!(answer.contains("\r\n5\r\nhello\r\n0\r\n"), "{guest}: {answer}");
             assert_eq!(stale(), Some(gone), "{guest} {value}");
         }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_drain_interrupts_what_runs_before_the_response_and_cuts_it_after() -> Tested {
+    for guest in GUESTS {
+        let served = Served::proxy(guest, ", pool: {type: lazy, max_size: 2}").await?;
+        let (mut before, mut after) = (served.connect().await?, served.connect().await?);
+        before.send(get("/wait")).await?;
+        after.send(get("/stall")).await?;
+        after.read_to("first\r\n").await?;
+        served.until("both run", |stats| stats.busy == 2).await?;
+        let drained = served.runtime.drain(Duration::ZERO).await;
+        assert_eq!(drained.interrupted, 2, "{guest}");
+        let head = before.read_to("\r\n\r\n").await?;
+        assert!(head.starts_with("HTTP/1.1 503 "), "{guest}: {head}");
+        assert_eq!(after.rest().await?, "", "{guest}");
+        served.until("both are gone", |stats| stats.retired_for(Retired::Interrupted) == 2).await?;
     }
     Ok(())
 }
