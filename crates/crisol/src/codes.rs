@@ -58,8 +58,6 @@ pub(crate) struct Codes<'a> {
     binaries: (&'a Registry, &'a Binaries),
     found: Once<Origin<'a>, Found>,
     compiled: Once<Key<'a>, Compiled>,
-    /// By the component itself: several methods of a module may come to one and the same.
-    components: Once<(Digest, bool), Compiled>,
 }
 
 impl<'a> Codes<'a> {
@@ -68,8 +66,7 @@ impl<'a> Codes<'a> {
         folders: &'a dyn FsSource,
         binaries: (&'a Registry, &'a Binaries),
     ) -> Self {
-        let (found, compiled, components) = Default::default();
-        Self { engine, folders, binaries, found, compiled, components }
+        Self { engine, folders, binaries, found: Once::default(), compiled: Once::default() }
     }
 
     /// Compiles all that is wanted, on every core. What is wrong with one is told when it is asked for, so
@@ -107,15 +104,14 @@ impl<'a> Codes<'a> {
             // Wrapping looks at all of it and copies it several times.
             self.engine.check_size(&found.bytes).map_err(|error| refused(error.into()))?;
             let wrapped;
-            let (digest, component) = if is_core {
+            let component = if is_core {
+                // Several methods of a module may come to one component, which the engine compiles once.
                 wrapped = code::wrap(&found.bytes, wanted.wit, wanted.method)?;
-                (Digest::of(&wrapped), &wrapped[..])
+                &wrapped[..]
             } else {
-                (found.digest, &found.bytes[..])
+                &found.bytes[..]
             };
-            self.components.get((digest, wanted.fuel), || {
-                self.engine.compile(component, wanted.fuel).map_err(refused)
-            })
+            self.engine.compile(component, wanted.fuel).map_err(refused)
         })
     }
 

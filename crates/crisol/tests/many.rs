@@ -45,7 +45,9 @@ async fn two_thousand_requests_sleep_at_once_without_a_thread_more() -> Tested {
         asleep.push(connection);
     }
     served.until("all sleep", |stats| stats.busy == u64::from(MANY)).await?;
-    assert_eq!(threads()?, before);
+    // Threads that helped to load the app may still have been going when it was first asked.
+    let meanwhile = threads()?;
+    assert!(meanwhile <= before, "{meanwhile} threads, and {before} before");
     // The pool would have one more; the engine has no instance for it.
     let answer = served.ask("POST /sleep?ms=0", "", b"").await?;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");

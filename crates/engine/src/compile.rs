@@ -93,25 +93,69 @@ pub enum CompileError {
 type Key = (Digest, bool);
 
 /// Remembers what has been compiled for as long as someone uses it.
-#[derive(Default)]
-pub(crate) struct Cache(Mutex<HashMap<Key, Weak<Code>>>);
+pub(crate) struct Cache<T = Code>(Mutex<HashMap<Key, Arc<Slot<T>>>>);
 
-impl Cache {
-    pub(crate) fn find(&self, key: Key) -> Option<Compiled> {
-        let alive = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        alive.get(&key).and_then(Weak::upgrade).map(Compiled)
+/// Held while its code is made.
+type Slot<T> = Mutex<Weak<T>>;
+
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Cache<T> {
+    /// What there is for `key`, or else what `make` makes. Callers that ask for the same at the same moment wait
+    /// for the first of them.
+    pub(crate) fn get<E>(
+        &self,
+        key: Key,
+        make: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Arc<T>, E> {
+        let slot = self.slot(key);
+        let mut kept = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(alive) = kept.upgrade() {
+            return Ok(alive);
+        }
+        let made = Arc::new(make()?);
+        *kept = Arc::downgrade(&made);
+        Ok(made)
     }
 
-    /// Keeps what was compiled. Two callers that ask for new bytes at the same moment may both compile; the
-    /// first to finish is kept by both.
-    pub(crate) fn keep(&self, key: Key, code: Code) -> Compiled {
-        let mut alive = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(earlier) = alive.get(&key).and_then(Weak::upgrade) {
-            return Compiled(earlier);
+    fn slot(&self, key: Key) -> Arc<Slot<T>> {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get(&key) {
+            return Arc::clone(slot);
         }
-        alive.retain(|_, code| code.strong_count() > 0);
-        let code = Arc::new(code);
-        alive.insert(key, Arc::downgrade(&code));
-        Compiled(code)
+        // A slot that is locked is being filled.
+        slots.retain(|_, slot| slot.try_lock().map_or(true, |code| code.strong_count() > 0));
+        Arc::clone(slots.entry(key).or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn equal_bytes_are_compiled_once_also_by_callers_at_the_same_moment() {
+        let (cache, made) = (Cache::<usize>::default(), AtomicUsize::new(0));
+        let key = |of: &[u8]| (Digest::of(of), false);
+        let get = |of: &[u8]| cache.get(key(of), || Ok::<_, ()>(made.fetch_add(1, Relaxed)));
+        let all: Vec<_> = thread::scope(|scope| {
+            let asking: Vec<_> = (0..8).map(|_| scope.spawn(|| get(b"one"))).collect();
+            asking.into_iter().map(|asked| asked.join().unwrap().unwrap()).collect()
+        });
+        assert!(all.iter().all(|code| **code == 0));
+        assert_eq!(made.load(Relaxed), 1);
+        drop(all);
+        // Nobody uses it any longer; and what failed is tried again.
+        assert_eq!(get(b"one"), Ok(Arc::new(1)));
+        assert_eq!(cache.get(key(b"two"), || Err(7)), Err(7));
+        assert_eq!(get(b"two"), Ok(Arc::new(2)));
+        assert_eq!(cache.0.lock().unwrap().len(), 1);
     }
 }

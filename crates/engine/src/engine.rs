@@ -145,17 +145,14 @@ impl Engine {
     /// When the bytes are not a valid component.
     pub fn compile(&self, component: &[u8], fuel: bool) -> Result<Compiled, CompileError> {
         let digest = Digest::of(component);
-        if let Some(code) = self.0.cache.find((digest, fuel)) {
-            return Ok(code);
-        }
-        let (flavour, component) = match self.load_kept(digest, fuel) {
-            Some(kept) => kept,
-            None => self.translate(digest, component, fuel)?,
+        let make = || {
+            let (flavour, component) = match self.load_kept(digest, fuel) {
+                Some(kept) => kept,
+                None => self.translate(digest, component, fuel)?,
+            };
+            Ok(Code { digest, flavour, component, joined: InUse::default() })
         };
-        Ok(self
-            .0
-            .cache
-            .keep((digest, fuel), Code { digest, flavour, component, joined: InUse::default() }))
+        self.0.cache.get((digest, fuel), make).map(Compiled)
     }
 
     /// Whether code is short enough to be looked at in earnest.

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
-use common::{call, fixed, n, reuse};
+use common::{call, fixed, n, paused, reuse};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -264,12 +264,7 @@ fn a_pool_that_was_called_outside_a_runtime_has_its_task_in_one() {
     for _ in 0..3 {
         assert!(pin!(call(&pool)).poll(cx).is_ready(), "callers make their own");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    paused().block_on(async {
         call(&pool).await;
         sleep(10 * MS).await;
     });
@@ -280,12 +275,7 @@ fn a_pool_that_was_called_outside_a_runtime_has_its_task_in_one() {
 fn a_pool_whose_runtime_ended_has_its_task_in_the_next() {
     let pool = Pool::new(Fakes::new(), fixed(2, 2));
     for _ in 0..2 {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
+        paused().block_on(async {
             call(&pool).await;
             // No time passes: when the runtime ends, the task has looked and is about to look again.
             for _ in 0..20 {

@@ -11,7 +11,7 @@ use crisol_pool::{Ask, Config, Fate, Pool, Refused, Retired, Strategy};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
-use common::{call, fixed, n, reuse};
+use common::{call, fixed, n, paused, reuse};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -315,12 +315,7 @@ fn the_background_task_is_started_again_in_another_runtime() {
     let fakes = Fakes::new();
     let pool = Pool::new(fakes.clone(), fixed(2, 2));
     for round in 1..=2 {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
+        paused().block_on(async {
             call(&pool).await;
             sleep(10 * MS).await;
         });

@@ -6,6 +6,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use crisol_pool::testing::Fakes;
 use crisol_pool::{Ask, Config, Fate, Pool, Strategy};
+use tokio::runtime::{Builder, Runtime};
 
 pub fn n(n: usize) -> NonZeroUsize {
     NonZeroUsize::new(n).unwrap()
@@ -17,6 +18,11 @@ pub fn reuse(config: Config, calls: u32) -> Config {
 
 pub fn fixed(workers: usize, size: usize) -> Config {
     Config::new(Strategy::fixed(Some(n(workers)), Some(n(size))).unwrap())
+}
+
+/// A runtime of its own, whose time is paused.
+pub fn paused() -> Runtime {
+    Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
 /// Runs one call and tells which worker served it.
