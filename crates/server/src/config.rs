@@ -65,8 +65,14 @@ pub struct Limits {
     /// Connections at once; further ones wait in the system's backlog until one closes. Read when the
     /// service starts to listen. Default 16 384.
     pub max_connections: usize,
+    /// Connections at once from one client address (IPv6: one /64); further ones are closed at once. Default
+    /// 8192, so that no single address can keep all others out.
+    pub max_connections_per_client: usize,
     /// Requests at once, over all connections; above, `503` at once. Default 16 384.
     pub max_requests: usize,
+    /// Bytes of request bodies held in memory at once, over all connections; above, `503` at once. Default
+    /// 256 MiB.
+    pub max_buffered_bytes: u64,
     /// Requests at once on one HTTP/2 connection; further ones wait at the client. Default 128.
     pub max_streams: u32,
 }
@@ -78,7 +84,9 @@ impl Default for Limits {
             max_header_bytes: 32 << 10,
             max_headers: 100,
             max_connections: 16_384,
+            max_connections_per_client: 8192,
             max_requests: 16_384,
+            max_buffered_bytes: 256 << 20,
             max_streams: 128,
         }
     }

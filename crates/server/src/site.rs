@@ -214,6 +214,7 @@ fn check_settings(service: &Service, errors: &mut Vec<RouteError>) {
     };
     let counts = [
         ("limits.max_connections", limits.max_connections),
+        ("limits.max_connections_per_client", limits.max_connections_per_client),
         ("limits.max_requests", limits.max_requests),
         ("limits.max_headers", limits.max_headers),
         ("limits.max_streams", limits.max_streams as usize),

@@ -15,7 +15,9 @@ pub fn limits() -> Vec<LimitRow> {
         max_header_bytes,
         max_headers,
         max_connections,
+        max_connections_per_client,
         max_requests,
+        max_buffered_bytes,
         max_streams,
     } = Limits::default();
     let Timeouts { read, write, idle } = Timeouts::default();
@@ -38,9 +40,19 @@ pub fn limits() -> Vec<LimitRow> {
             "connections at once; further ones wait unread in the system's backlog",
         ),
         (
+            "`limits.max_connections_per_client`",
+            max_connections_per_client.to_string(),
+            "connections at once from one client address (IPv6: one /64); further ones are closed at once",
+        ),
+        (
             "`limits.max_requests`",
             max_requests.to_string(),
             "requests at once over all connections; beyond: `503` with `Retry-After`, at once",
+        ),
+        (
+            "`limits.max_buffered_bytes`",
+            max_buffered_bytes.to_string(),
+            "bytes of request bodies held in memory at once, over all connections; beyond: `503` with `Retry-After`, at once",
         ),
         (
             "`limits.max_streams`",
