@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -23,6 +22,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
 use crate::activity::Activity;
+use crate::client::Peer;
 use crate::config::Timeouts;
 use crate::dispatch::Connection;
 use crate::io::Watched;
@@ -64,7 +64,7 @@ enum Ended {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, mut shared: Shared) {
+pub(crate) async fn serve(stream: TcpStream, peer: Peer, mut shared: Shared) {
     // Small responses go out at once; a socket that refuses is a socket that is closed already.
     let _ = stream.set_nodelay(true);
     let site = shared.site.load_full();
@@ -98,7 +98,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, mut shared: Share
 async fn greet<S>(
     mut stream: S,
     protocol: Option<Protocol>,
-    peer: SocketAddr,
+    peer: Peer,
     site: &Site,
     shared: &mut Shared,
 ) -> Result<(), Ended>

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+use crate::client::Peer;
 use crate::tree::Outcome;
 
 /// The header that a request's id comes and goes in, unless its router says otherwise.
@@ -65,7 +65,7 @@ impl fmt::Display for RequestId {
 #[derive(Debug, Clone)]
 pub struct Context {
     pub(crate) id: RequestId,
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Peer,
     pub(crate) secure: bool,
     pub(crate) outcome: Outcome,
     pub(crate) deadline: Option<Instant>,
@@ -79,9 +79,9 @@ impl Context {
         &self.id
     }
 
-    /// Who is at the other end of the connection.
+    /// Other end of the connection.
     #[must_use]
-    pub fn peer(&self) -> SocketAddr {
+    pub fn peer(&self) -> Peer {
         self.peer
     }
 

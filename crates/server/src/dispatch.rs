@@ -1,6 +1,5 @@
 //! From a request as it comes off a connection to its response: id, span, limits, route.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -14,6 +13,7 @@ use tracing::{Instrument, debug, error_span};
 
 use crate::activity::Activity;
 use crate::body::{Body, Timed};
+use crate::client::Peer;
 use crate::context::{Context, RequestId};
 use crate::site::Site;
 use crate::streams::Progress;
@@ -24,7 +24,7 @@ pub(crate) struct Connection {
     pub(crate) site: Arc<ArcSwap<Site>>,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) activity: Arc<Activity>,
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Peer,
     pub(crate) secure: bool,
 }
 

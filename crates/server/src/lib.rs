@@ -10,6 +10,7 @@
 
 mod activity;
 mod body;
+mod client;
 mod config;
 mod connection;
 mod context;
@@ -29,6 +30,7 @@ mod tls;
 mod tree;
 
 pub use body::{Body, BodyTimeout};
+pub use client::Peer;
 pub use config::{Limits, Route, Router, Service, Target, Timeouts};
 pub use context::{Context, RequestId};
 pub use files::{FileOptions, StaticFiles};

@@ -110,7 +110,7 @@ async fn accept(listener: TcpListener, slots: Arc<Semaphore>, shared: Shared) ->
         while connections.try_join_next().is_some() {}
         let shared = shared.clone();
         connections.spawn(async move {
-            connection::serve(stream, peer, shared).await;
+            connection::serve(stream, peer.into(), shared).await;
             drop(slot);
         });
     }
