@@ -3,6 +3,7 @@
 mod hash;
 mod http;
 mod import;
+mod listen;
 mod method;
 mod names;
 mod network;
@@ -12,9 +13,11 @@ mod time;
 use crate::problems::{Report, Rule};
 
 pub use hash::Sha256Hash;
-pub use http::{HttpMethod, ListenAddr, PathPrefix, RoutePath, Segment};
+pub use http::{HttpMethod, PathPrefix, RoutePath, Segment};
 pub(crate) use import::bare as without_version;
 pub use import::{Import, Imports, Package};
+pub(crate) use listen::Extent;
+pub use listen::ListenAddr;
 pub use method::Method;
 pub(crate) use names::HeaderName;
 pub use names::{CommandName, EnvName, FileMode};

@@ -134,7 +134,7 @@ pub struct HttpStatic {
 shape! {
     /// A socket that answers HTTP/1.1 and HTTP/2.
     pub(crate) struct HttpServiceFields {
-        /// Where it listens: `host:port`, or `:port` for every address.
+        /// Where it listens: `host:port`, `:port` for every address, or `unix:/path` for a Unix socket.
         addr: ListenAddr,
         /// How long it waits for a client.
         timeouts: Option<TimeoutFields>,

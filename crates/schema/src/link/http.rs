@@ -1,6 +1,8 @@
 //! Routers, services and the routes below them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::path::Path;
 
 use crisol_core::EntryId;
 
@@ -10,7 +12,7 @@ use crate::kinds::{Kind, Parent};
 use crate::problems::{Report, Rule};
 use crate::registry::Entry;
 use crate::suggest;
-use crate::values::{HttpMethod, PathPrefix, RoutePath};
+use crate::values::{Extent, HttpMethod, PathPrefix, RoutePath};
 
 /// The one entry that can be meant when none is named.
 enum Only {
@@ -111,31 +113,57 @@ impl<'e> Tops<'e> {
 
 /// Reports services that listen on one address, both places. Every address (`:80`) takes in each of them.
 pub(super) fn addresses(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
-    let every = |host: &str| matches!(host, "" | "0.0.0.0" | "::");
-    // By port: the first service of each host, and the first on every address.
-    let mut seen: HashMap<u16, (HashMap<&str, &EntryId>, Option<&EntryId>)> = HashMap::new();
+    let mut ports: HashMap<u16, Taken<'_>> = HashMap::new();
+    let mut paths: HashMap<&Path, &EntryId> = HashMap::new();
     for entry in entries.values() {
         let Kind::HttpService(service) = &entry.kind else { continue };
-        let (host, port) = (service.addr.host(), service.addr.port());
-        if port == 0 {
-            continue;
-        }
-        let (hosts, all) = seen.entry(port).or_default();
-        let first = match (all.as_ref(), every(host)) {
-            (Some(first), _) => Some(*first),
-            (None, true) => hosts.values().min().copied(),
-            (None, false) => hosts.get(host).copied(),
+        let (first, place, change) = match (service.addr.tcp(), service.addr.extent()) {
+            (Some((_, 0)), _) => continue,
+            (Some((_, port)), Some(extent)) => {
+                let first = ports.entry(port).or_default().add(extent, &entry.id);
+                (first, format!("port {port}"), "port")
+            }
+            _ => {
+                let Some(path) = service.addr.unix() else { continue };
+                let first = *paths.entry(path).or_insert(&entry.id);
+                (Some(first).filter(|first| *first != &entry.id), service.addr.to_string(), "path")
+            }
         };
-        if every(host) {
-            all.get_or_insert(&entry.id);
-        }
-        hosts.entry(host).or_insert(&entry.id);
         let Some(first) = first else { continue };
-        let message = format!("`{}` and `{first}` both listen on port {port}", entry.id);
+        let message = format!("`{}` and `{first}` both listen on {place}", entry.id);
         let report = Report::error(Rule::CONFLICT, message)
             .also(scope.span(first, "addr"), "first here")
-            .help("change the port of one of the two");
+            .help(format!("change the {change} of one of the two"));
         scope.report(&entry.id, "addr", report);
+    }
+}
+
+/// Services that listen on one port.
+#[derive(Default)]
+struct Taken<'e> {
+    extents: HashMap<Extent, &'e EntryId>,
+    first: Option<&'e EntryId>,
+    /// The first that every address of IPv4 takes in.
+    first_v4: Option<&'e EntryId>,
+}
+
+impl<'e> Taken<'e> {
+    /// Adds a service; the first one of before that has an address of it, if there is any.
+    fn add(&mut self, extent: Extent, id: &'e EntryId) -> Option<&'e EntryId> {
+        let is_v6 = matches!(extent, Extent::One(IpAddr::V6(_)));
+        let of = |extent: &Extent| self.extents.get(extent).copied();
+        let first = match &extent {
+            Extent::Every => self.first,
+            Extent::EveryV4 => self.first_v4,
+            _ if is_v6 => of(&Extent::Every).or_else(|| of(&extent)),
+            _ => of(&Extent::Every).or_else(|| of(&Extent::EveryV4)).or_else(|| of(&extent)),
+        };
+        self.first.get_or_insert(id);
+        if !is_v6 {
+            self.first_v4.get_or_insert(id);
+        }
+        self.extents.entry(extent).or_insert(id);
+        first
     }
 }
 
