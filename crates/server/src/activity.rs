@@ -1,78 +1,288 @@
-//! What one connection is doing, so that it can be closed when it does nothing for too long.
+//! What one connection is doing, so that it can be closed when it does nothing for too long, or when it
+//! has done what had arrived.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::config::Timeouts;
+use crate::idle::Idle;
+
+/// Time that a connection which is to close has for what may be on its way: the first request of a new
+/// connection, a client's answer to HTTP/2's farewell.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The connection goes on.
+const OPEN: u8 = 0;
+/// The server stops: what has arrived is served, and a new connection has a moment for its request.
+const STOPPING: u8 = 1;
+/// The connection makes room: what has arrived is served.
+const SHED: u8 = 2;
+
+/// Stands for no place in the queue of idle connections.
+const NOT_QUEUED: u64 = u64::MAX;
 
 /// What one connection is doing: serving requests, receiving a head, or nothing.
 ///
 /// Written by the connection's reader and by its requests, read by the task that drives it. The order
-/// between the fields does not matter: a deadline that is read a moment too early is read again.
+/// between the fields does not matter, but for `busy`, `sending` and `queued`: a deadline that is read a moment too
+/// early is read again.
 pub(crate) struct Activity {
     opened: Instant,
     timeouts: Timeouts,
     /// HTTP/2 has frames of its own between requests; there, bytes are no sign of a request.
-    heads: bool,
+    heads: AtomicBool,
     busy: AtomicUsize,
     head: AtomicBool,
+    /// The client has not taken yet what was sent.
+    sending: AtomicBool,
     /// When the present state began, in microseconds after `opened`.
     since: AtomicU64,
+    /// No request has come yet.
+    fresh: AtomicBool,
+    /// Bytes read since a head began, less those of the requests that have begun since (HTTP/1.1). With
+    /// anything left, another request may have been read ahead.
+    unclaimed: AtomicI64,
+    closing: AtomicU8,
+    /// When it was told to close, in microseconds after `opened`.
+    told: AtomicU64,
+    /// Of the task that drives the connection, which is one for all of its life.
+    waker: OnceLock<Waker>,
+    idle: Arc<Idle>,
+    number: u64,
+    /// The place in `idle`, in microseconds after `opened`; written under the queue's lock.
+    queued: AtomicU64,
 }
 
 /// A request on its way; its connection is busy until this is dropped.
 pub(crate) struct Busy(Arc<Activity>);
 
+/// A connection that can be asked to make room; until this is dropped.
+pub(crate) struct Sheddable(Arc<Activity>);
+
 impl Activity {
-    pub(crate) fn new(timeouts: Timeouts, heads: bool) -> Self {
+    pub(crate) fn new(timeouts: Timeouts, idle: Arc<Idle>) -> Self {
         Self {
             opened: Instant::now(),
             timeouts,
-            heads,
+            heads: AtomicBool::new(true),
             busy: AtomicUsize::new(0),
             head: AtomicBool::new(false),
+            sending: AtomicBool::new(false),
             since: AtomicU64::new(0),
+            fresh: AtomicBool::new(true),
+            unclaimed: AtomicI64::new(0),
+            closing: AtomicU8::new(OPEN),
+            told: AtomicU64::new(0),
+            waker: OnceLock::new(),
+            number: idle.number(),
+            idle,
+            queued: AtomicU64::new(NOT_QUEUED),
         }
     }
 
-    fn mark(&self) {
-        let micros = u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.since.store(micros, Ordering::Relaxed);
+    /// Lets the connection be asked to make room.
+    pub(crate) fn sheddable(self: &Arc<Self>) -> Sheddable {
+        self.idle.enter(self);
+        Sheddable(Arc::clone(self))
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn at(&self, micros: &AtomicU64) -> Instant {
+        self.opened + Duration::from_micros(micros.load(Ordering::Relaxed))
+    }
+
+    /// The connection is idle from now on.
+    pub(crate) fn mark(&self) {
+        self.since.store(self.elapsed(), Ordering::Relaxed);
+    }
+
+    /// The client speaks HTTP/2.
+    pub(crate) fn speaks_http2(&self) {
+        self.heads.store(false, Ordering::Relaxed);
+        self.head.store(false, Ordering::Relaxed);
     }
 
     /// Bytes have come in.
-    pub(crate) fn received(&self) {
-        let idle = self.heads && self.busy.load(Ordering::Relaxed) == 0;
+    pub(crate) fn received(&self, bytes: usize) {
+        if !self.heads.load(Ordering::Relaxed) {
+            return;
+        }
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let idle = self.busy.load(Ordering::Relaxed) == 0;
         if idle && !self.head.swap(true, Ordering::Relaxed) {
             self.mark();
+            self.unclaimed.store(bytes, Ordering::Relaxed);
+        } else {
+            // Read and written by the connection's own task alone.
+            let before = self.unclaimed.load(Ordering::Relaxed);
+            self.unclaimed.store(before.saturating_add(bytes), Ordering::Relaxed);
         }
+    }
+
+    /// Whether a part of a head has been read.
+    pub(crate) fn is_receiving(&self) -> bool {
+        self.head.load(Ordering::Relaxed)
     }
 
     /// A request's head is complete.
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
-        self.busy.fetch_add(1, Ordering::Relaxed);
+        self.busy.fetch_add(1, Ordering::SeqCst);
         self.head.store(false, Ordering::Relaxed);
+        self.fresh.store(false, Ordering::Relaxed);
         Busy(Arc::clone(self))
+    }
+
+    /// A request of HTTP/1.1 has so many bytes, head and body.
+    pub(crate) fn claim(&self, bytes: u64) {
+        let before = self.unclaimed.load(Ordering::Relaxed);
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.unclaimed.store(before.saturating_sub(bytes), Ordering::Relaxed);
+    }
+
+    /// Whether a part of the next request may have been read.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.unclaimed.load(Ordering::Relaxed) != 0
+    }
+
+    /// The client does not take what is sent; who sends it knows for how long.
+    pub(crate) fn sending(&self) {
+        self.sending.store(true, Ordering::SeqCst);
+    }
+
+    /// The client has taken what was sent.
+    pub(crate) fn sent(self: &Arc<Self>) {
+        if !self.head.load(Ordering::Relaxed) {
+            self.mark();
+        }
+        self.sending.store(false, Ordering::SeqCst);
+        self.requeue();
+    }
+
+    /// Comes back to the queue of idle connections, if it was taken out while it served.
+    fn requeue(self: &Arc<Self>) {
+        // Either this sees that it was taken out, or whoever takes it out sees it idle.
+        if self.queued.load(Ordering::SeqCst) == NOT_QUEUED {
+            self.idle.enter(self);
+        }
+    }
+
+    fn serves(&self) -> bool {
+        self.busy.load(Ordering::SeqCst) > 0 || self.sending.load(Ordering::SeqCst)
     }
 
     /// When the connection has been doing nothing for too long; `None` while it serves.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        if self.busy.load(Ordering::Relaxed) > 0 {
+        if self.serves() {
             return None;
         }
-        let since = self.opened + Duration::from_micros(self.since.load(Ordering::Relaxed));
-        let head = self.head.load(Ordering::Relaxed);
-        Some(since + if head { self.timeouts.read } else { self.timeouts.idle })
+        let since = self.at(&self.since);
+        if self.head.load(Ordering::Relaxed) {
+            return Some(since + self.timeouts.read);
+        }
+        Some(match self.closing.load(Ordering::Relaxed) {
+            OPEN => since + self.timeouts.idle,
+            SHED if self.fresh.load(Ordering::Relaxed) => self.at(&self.told),
+            _ => since.max(self.at(&self.told)) + FAREWELL,
+        })
+    }
+
+    /// The server stops: the connection is to close when it has served what has arrived.
+    pub(crate) fn stop(&self) {
+        self.close(STOPPING);
+    }
+
+    /// Asks the connection to close, in favour of another one.
+    pub(crate) fn shed(&self) {
+        self.close(SHED);
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn close(&self, how: u8) {
+        if !self.is_closing() {
+            self.told.store(self.elapsed(), Ordering::Relaxed);
+            self.closing.store(how, Ordering::SeqCst);
+        }
+    }
+
+    /// Waits until the connection is asked to make room. To be polled by the connection's own task alone.
+    pub(crate) async fn asked(&self) {
+        poll_fn(|cx| {
+            self.waker.get_or_init(|| cx.waker().clone());
+            match self.closing.load(Ordering::SeqCst) {
+                SHED => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
+        })
+        .await;
+    }
+
+    /// Whether it was told to close.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed) != OPEN
+    }
+
+    /// Whether it was told to close and has served all that has been read (HTTP/1.1): if nothing else has
+    /// arrived, it is over.
+    pub(crate) fn is_done(&self) -> bool {
+        let closing = self.closing.load(Ordering::Relaxed);
+        let awaited = closing == STOPPING && self.fresh.load(Ordering::Relaxed);
+        closing != OPEN
+            && !awaited
+            && self.heads.load(Ordering::Relaxed)
+            && !self.serves()
+            && !self.head.load(Ordering::Relaxed)
+            && !self.is_ahead()
+    }
+
+    /// Since when it is idle: between two requests, or before the first; and to stay.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let rests = !self.serves() && !self.head.load(Ordering::Relaxed);
+        (rests && !self.is_closing()).then(|| self.at(&self.since))
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The place in the queue of idle connections.
+    pub(crate) fn queued(&self) -> Option<Instant> {
+        let micros = self.queued.load(Ordering::SeqCst);
+        (micros != NOT_QUEUED).then(|| self.opened + Duration::from_micros(micros))
+    }
+
+    /// To be called under the queue's lock.
+    pub(crate) fn set_queued(&self, since: Option<Instant>) {
+        let micros = since.map_or(NOT_QUEUED, |since| {
+            let micros = since.duration_since(self.opened).as_micros();
+            u64::try_from(micros).unwrap_or(NOT_QUEUED)
+        });
+        self.queued.store(micros, Ordering::SeqCst);
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.mark();
-        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+        let was = self.0.busy.fetch_sub(1, Ordering::SeqCst);
+        if was == 1 {
+            self.0.requeue();
+        }
+    }
+}
+
+impl Drop for Sheddable {
+    fn drop(&mut self) {
+        self.0.idle.leave(&self.0);
     }
 }
 
@@ -85,27 +295,28 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn activity(heads: bool) -> Arc<Activity> {
-        Arc::new(Activity::new(Timeouts { read: s(2), write: s(9), idle: s(10) }, heads))
+    fn activity() -> Arc<Activity> {
+        let timeouts = Timeouts { read: s(2), write: s(9), idle: s(10) };
+        Arc::new(Activity::new(timeouts, Arc::default()))
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_head_has_its_time_from_its_first_byte() {
-        let (start, it) = (Instant::now(), activity(true));
+        let (start, it) = (Instant::now(), activity());
         assert_eq!(it.deadline(), Some(start + s(10)));
         advance(s(5)).await;
-        it.received();
+        it.received(1);
         advance(s(1)).await;
-        it.received();
+        it.received(1);
         assert_eq!(it.deadline(), Some(start + s(7)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_request_has_all_the_time_and_idleness_begins_after_it() {
-        let (start, it) = (Instant::now(), activity(true));
-        it.received();
+        let (start, it) = (Instant::now(), activity());
+        it.received(1);
         let (one, two) = (it.begin(), it.begin());
-        it.received();
+        it.received(1);
         advance(s(100)).await;
         drop(one);
         assert_eq!(it.deadline(), None);
@@ -115,8 +326,40 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn frames_between_http2_requests_are_no_head() {
-        let (start, it) = (Instant::now(), activity(false));
-        it.received();
+        let (start, it) = (Instant::now(), activity());
+        it.received(1);
+        it.speaks_http2();
+        it.received(1);
         assert_eq!(it.deadline(), Some(start + s(10)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_told_to_close_is_done_when_all_that_was_read_is_served() {
+        let it = activity();
+        it.received(30);
+        it.stop();
+        assert!(!it.is_done(), "a head is coming in");
+        let first = it.begin();
+        it.claim(10);
+        assert!(it.is_ahead());
+        drop(first);
+        assert!(!it.is_done(), "a second request was read with the first");
+        let second = it.begin();
+        it.claim(20);
+        assert!(!it.is_ahead() && !it.is_done());
+        drop(second);
+        assert!(it.is_done());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_waits_a_moment_for_the_first_request_and_a_new_connection_does_not() {
+        let (start, it) = (Instant::now(), activity());
+        it.stop();
+        assert!(!it.is_done());
+        assert_eq!(it.deadline(), Some(start + FAREWELL));
+        let it = activity();
+        it.shed();
+        assert!(it.is_done());
+        assert_eq!(it.deadline(), Some(start));
     }
 }

@@ -1,7 +1,6 @@
 //! What is served, as plain values: services, routers, routes. Nothing here is checked yet; see
 //! [`Site`](crate::site::Site).
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use crisol_core::EntryId;
 use crisol_transport::Transport;
 use http::Method;
 
+use crate::address::Address;
 use crate::handler::Handler;
 use crate::middleware::Middleware;
 use crate::tls::Tls;
@@ -18,8 +18,8 @@ use crate::tls::Tls;
 pub struct Service {
     /// Its name in logs and errors; unique among the services of a server.
     pub name: String,
-    /// Where it listens; port 0 takes a free one.
-    pub addr: SocketAddr,
+    /// Address that it listens on; port 0 takes a free one.
+    pub addr: Address,
     /// How much of everything there may be.
     pub limits: Limits,
     /// How long everything may take.
@@ -33,10 +33,10 @@ pub struct Service {
 impl Service {
     /// A service with the default limits and timeouts, no TLS and no routes.
     #[must_use]
-    pub fn new(name: impl Into<String>, addr: SocketAddr) -> Self {
+    pub fn new(name: impl Into<String>, addr: impl Into<Address>) -> Self {
         Self {
             name: name.into(),
-            addr,
+            addr: addr.into(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             tls: None,
@@ -62,8 +62,8 @@ pub struct Limits {
     pub max_header_bytes: usize,
     /// Headers of a request (HTTP/1.1); above, `431`. Default 100.
     pub max_headers: usize,
-    /// Connections at once; further ones wait in the system's backlog until one closes. Read when the
-    /// service starts to listen. Default 16 384.
+    /// Connections at once; beyond, the longest-idle one closes, and while none is idle further ones wait
+    /// in the system's backlog. Read when the service starts to listen. Default 16 384.
     pub max_connections: usize,
     /// Connections at once from one client address (IPv6: one /64); further ones are closed at once. Default
     /// 8192, so that no single address can keep all others out.

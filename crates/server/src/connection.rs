@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::Poll;
 
 use arc_swap::ArcSwap;
@@ -16,7 +17,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
@@ -25,8 +25,10 @@ use crate::activity::Activity;
 use crate::client::Peer;
 use crate::config::Timeouts;
 use crate::dispatch::Connection;
+use crate::idle::Idle;
 use crate::io::Watched;
 use crate::site::Site;
+use crate::stream::{Arrival, Stream};
 use crate::streams::Streams;
 
 /// What an HTTP/2 client sends first (RFC 9113, section 3.4).
@@ -46,6 +48,9 @@ enum Protocol {
 pub(crate) struct Shared {
     pub(crate) site: Arc<ArcSwap<Site>>,
     pub(crate) requests: Arc<Semaphore>,
+    pub(crate) idle: Arc<Idle>,
+    /// Whether clients are told to leave for another server.
+    pub(crate) draining: Arc<AtomicBool>,
     /// Turns true when the listener stops.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -64,26 +69,29 @@ enum Ended {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(stream: TcpStream, peer: Peer, mut shared: Shared) {
+pub(crate) async fn serve(stream: Stream, peer: Peer, mut shared: Shared) {
     // Small responses go out at once; a socket that refuses is a socket that is closed already.
-    let _ = stream.set_nodelay(true);
+    let _ = stream.set_nodelay();
     let site = shared.site.load_full();
     let mut stop = shared.stop.clone();
+    let activity = Arc::new(Activity::new(site.timeouts, Arc::clone(&shared.idle)));
+    let _sheddable = activity.sheddable();
     let ended = async {
         match &site.tls {
-            None => greet(stream, None, peer, &site, &mut shared).await,
+            None => greet(stream, None, (peer, &activity), &site, &mut shared).await,
             Some(tls) => {
                 let handshake = timeout(site.timeouts.read, tls.acceptor().accept(stream));
                 let stream = tokio::select! {
                     done = handshake => done.map_err(|_| Ended::Silent)?.map_err(Ended::Handshake)?,
-                    _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                    () = dismissed(&activity, &mut stop) => return Ok(()),
                 };
+                activity.mark();
                 let protocol = match stream.get_ref().1.alpn_protocol() {
                     Some(b"h2") => Some(Protocol::Http2),
                     Some(_) => Some(Protocol::Http1),
                     None => None,
                 };
-                greet(stream, protocol, peer, &site, &mut shared).await
+                greet(stream, protocol, (peer, &activity), &site, &mut shared).await
             }
         }
     };
@@ -94,33 +102,64 @@ pub(crate) async fn serve(stream: TcpStream, peer: Peer, mut shared: Shared) {
     }
 }
 
+/// Waits until a connection is to close when it has done what has arrived.
+async fn told(activity: &Activity, stop: &mut watch::Receiver<bool>) {
+    tokio::select! {
+        () = activity.asked() => {}
+        _ = stop.wait_for(|stop| *stop) => activity.stop(),
+    }
+}
+
+/// Waits until a connection that has no request yet is to be closed: for another one, or because the
+/// server stops and none has come.
+async fn dismissed(activity: &Activity, stop: &mut watch::Receiver<bool>) {
+    told(activity, stop).await;
+    while let Some(until) = activity.deadline().filter(|until| *until > Instant::now()) {
+        sleep_until(until).await;
+    }
+}
+
 /// Finds out the protocol and serves it.
 async fn greet<S>(
     mut stream: S,
     protocol: Option<Protocol>,
-    peer: Peer,
+    (peer, activity): (Peer, &Arc<Activity>),
     site: &Site,
     shared: &mut Shared,
 ) -> Result<(), Ended>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Arrival + Unpin + Send + 'static,
 {
     let (protocol, ahead) = match protocol {
         Some(protocol) => (protocol, Bytes::new()),
-        None => tokio::select! {
-            told = sniff(&mut stream, site.timeouts) => match told? {
+        None => {
+            let told = tokio::select! {
+                biased;
+                told = sniff(&mut stream, site.timeouts, activity) => told,
+                () = dismissed(activity, &mut shared.stop) => Ok(None),
+            };
+            let told = match told? {
+                // Its request has come at the same moment.
+                None if !activity.is_receiving() && stream.has_arrived() => {
+                    sniff(&mut stream, site.timeouts, activity).await?
+                }
+                told => told,
+            };
+            match told {
                 Some(told) => told,
                 None => return Ok(()),
-            },
-            _ = shared.stop.wait_for(|stop| *stop) => return Ok(()),
-        },
+            }
+        }
     };
-    let activity = Arc::new(Activity::new(site.timeouts, protocol == Protocol::Http1));
-    let io = Watched::new(stream, ahead, Arc::clone(&activity), site.timeouts.write);
+    if protocol == Protocol::Http2 {
+        activity.speaks_http2();
+    }
+    let io = Watched::new(stream, ahead, Arc::clone(activity), site.timeouts.write);
     let connection = Arc::new(Connection {
         site: Arc::clone(&shared.site),
         requests: Arc::clone(&shared.requests),
-        activity: Arc::clone(&activity),
+        activity: Arc::clone(activity),
+        draining: Arc::clone(&shared.draining),
         peer,
         secure: site.tls.is_some(),
     });
@@ -132,11 +171,11 @@ where
     match protocol {
         Protocol::Http1 => {
             let serving = http1(site).serve_connection(io, service);
-            drive(serving, &activity, &mut shared.stop).await
+            drive(serving, (activity, protocol), &mut shared.stop).await
         }
         Protocol::Http2 => {
             let serving = http2(site).serve_connection(io, service);
-            drive(serving, &activity, &mut shared.stop).await
+            drive(serving, (activity, protocol), &mut shared.stop).await
         }
     }
 }
@@ -145,6 +184,7 @@ where
 async fn sniff<S: AsyncRead + Unpin>(
     stream: &mut S,
     timeouts: Timeouts,
+    activity: &Activity,
 ) -> Result<Option<(Protocol, Bytes)>, Ended> {
     let mut ahead = BytesMut::with_capacity(PREFACE.len());
     let mut patience = timeouts.idle;
@@ -155,6 +195,7 @@ async fn sniff<S: AsyncRead + Unpin>(
             // What was begun is not a request; HTTP/1.1 says so to the client.
             return Ok((!ahead.is_empty()).then(|| (Protocol::Http1, ahead.freeze())));
         }
+        activity.received(0);
         if ahead.starts_with(PREFACE) {
             return Ok(Some((Protocol::Http2, ahead.freeze())));
         }
@@ -196,10 +237,11 @@ enum Event<T> {
     TimeUp,
 }
 
-/// Polls a connection until it is over, it has done nothing for too long, or the server stops.
+/// Polls a connection until it is over, or has done nothing for too long. When the server stops, or
+/// another connection needs its place, it is over as soon as what has arrived is served.
 async fn drive<C>(
     serving: C,
-    activity: &Activity,
+    (activity, protocol): (&Activity, Protocol),
     stop: &mut watch::Receiver<bool>,
 ) -> Result<(), Ended>
 where
@@ -208,7 +250,7 @@ where
     let mut serving = pin!(serving);
     let far = || Instant::now() + PING;
     let mut timer = pin!(sleep_until(activity.deadline().unwrap_or_else(far)));
-    let mut stopping = false;
+    let mut closing = false;
     loop {
         let event = poll_fn(|cx| {
             if let Poll::Ready(over) = serving.as_mut().poll(cx) {
@@ -229,9 +271,12 @@ where
                     later => timer.as_mut().reset(later.unwrap_or_else(far)),
                 },
             },
-            _ = stop.wait_for(|stop| *stop), if !stopping => {
-                stopping = true;
-                serving.as_mut().graceful_shutdown();
+            () = told(activity, stop), if !closing => {
+                closing = true;
+                // Over HTTP/1.1 hyper would drop what it has not read: `Watched` ends the connection.
+                if protocol == Protocol::Http2 {
+                    serving.as_mut().graceful_shutdown();
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! From a request as it comes off a connection to its response: id, span, limits, route.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use crisol_transport::{Cause, Problem};
@@ -24,6 +25,7 @@ pub(crate) struct Connection {
     pub(crate) site: Arc<ArcSwap<Site>>,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) activity: Arc<Activity>,
+    pub(crate) draining: Arc<AtomicBool>,
     pub(crate) peer: Peer,
     pub(crate) secure: bool,
 }
@@ -32,6 +34,10 @@ impl Connection {
     /// Answers one request.
     pub(crate) async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let busy = self.activity.begin();
+        let version = request.version();
+        if version <= Version::HTTP_11 {
+            self.activity.claim(length(&request));
+        }
         let site = self.site.load_full();
         let outcome = site.find(request.method(), request.uri().path());
         let named = site.id_header(&outcome, request.uri().path()).clone();
@@ -46,12 +52,21 @@ impl Connection {
             if head {
                 response = without_body(response);
             }
+            if self.is_last() {
+                response = closing(version, response);
+            }
             debug!(status = response.status().as_u16(), "answered");
             // The connection is busy until the body has left.
             response.map(|body| body.holding(Box::new(busy)).told_to(Progress::of_this_stream()))
         }
         .instrument(span)
         .await
+    }
+
+    /// Whether clients are to go elsewhere, and no further request of this one has been read.
+    fn is_last(&self) -> bool {
+        (self.activity.is_closing() || self.draining.load(Ordering::Relaxed))
+            && !self.activity.is_ahead()
     }
 
     async fn serve(
@@ -86,6 +101,21 @@ impl Connection {
     }
 }
 
+/// Bytes of a request of HTTP/1.1 as clients write it: one space after each colon, and a body of known
+/// length. Of any other it is too small a number.
+fn length(request: &Request<Incoming>) -> u64 {
+    let uri = request.uri();
+    let origin = uri.scheme_str().zip(uri.authority());
+    let origin =
+        origin.map_or(0, |(scheme, host)| scheme.len() + "://".len() + host.as_str().len());
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let line = request.method().as_str().len() + "  HTTP/1.1\r\n".len() + origin + path;
+    let headers = request.headers().iter();
+    let headers: usize = headers.map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let head = line + headers + "\r\n".len();
+    head as u64 + request.body().size_hint().exact().unwrap_or(0)
+}
+
 /// A request's body within the service's limits.
 fn bounded(body: Incoming, site: &Site) -> Body {
     if body.is_end_stream() {
@@ -102,7 +132,7 @@ fn server_options() -> Response<Body> {
     response
 }
 
-/// The response to a request whose body is not going to be read. (HTTP/2 resets the stream instead.)
+/// The last response of its connection. (HTTP/2 has frames of its own for that.)
 fn closing(version: Version, mut response: Response<Body>) -> Response<Body> {
     if version <= Version::HTTP_11 {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

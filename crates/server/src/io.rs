@@ -1,4 +1,5 @@
-//! A connection's bytes: what was read ahead, when something came in, when nothing can go out.
+//! A connection's bytes: what was read ahead, when something came in, when nothing can go out, and when
+//! nothing more is to come in.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::activity::Activity;
+use crate::stream::Arrival;
 
 /// A stream that reports its reads and fails when the other side takes nothing for too long.
 pub(crate) struct Watched<S> {
@@ -41,13 +43,20 @@ impl<S> Watched<S> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.waiting = false;
+            if std::mem::take(&mut self.waiting) {
+                self.activity.sent();
+                if self.activity.is_closing() {
+                    // Nothing else asks for more input, which may be over now.
+                    cx.waker().wake_by_ref();
+                }
+            }
             return outcome;
         }
         let patience = self.patience;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
         if !self.waiting {
             self.waiting = true;
+            self.activity.sending();
             timer.as_mut().reset(Instant::now() + patience);
         }
         match timer.as_mut().poll(cx) {
@@ -57,7 +66,7 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Arrival + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -68,13 +77,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             let length = this.ahead.len().min(buffer.remaining());
             buffer.put_slice(this.ahead.get(..length).unwrap_or_default());
             this.ahead.advance(length);
-            this.activity.received();
+            this.activity.received(length);
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            this.activity.received();
+        let length = buffer.filled().len() - before;
+        if length > 0 {
+            this.activity.received(length);
+        } else if outcome.is_pending() && this.activity.is_done() && !this.stream.has_arrived() {
+            // All that had arrived is served and sent: to the protocol, the client has left.
+            return Poll::Ready(Ok(()));
         }
         outcome
     }

@@ -9,6 +9,7 @@
 //! [`Invoke`](crisol_core::Invoke).
 
 mod activity;
+mod address;
 mod body;
 mod client;
 mod config;
@@ -18,17 +19,23 @@ mod dispatch;
 mod endpoint;
 mod files;
 mod handler;
+mod idle;
 mod io;
 mod listen;
 mod middleware;
 mod pattern;
 mod server;
 mod site;
+mod socket;
+mod stream;
 mod streams;
 mod table;
 mod tls;
 mod tree;
+#[cfg(unix)]
+mod unix;
 
+pub use address::Address;
 pub use body::{Body, BodyTimeout};
 pub use client::Peer;
 pub use config::{Limits, Route, Router, Service, Target, Timeouts};
@@ -38,7 +45,7 @@ pub use handler::Handler;
 pub use listen::Stopped;
 pub use middleware::{Cors, Middleware, MiddlewareError, RateLimit, RateLimitBy};
 pub use pattern::PatternError;
-pub use server::{Running, Server, StartError, check};
+pub use server::{Readiness, Replacement, Running, Server, StartError, check};
 pub use site::{RouteError, RouteErrors};
 pub use table::{LimitRow, limits};
 pub use tls::{Tls, TlsError};

@@ -1,23 +1,34 @@
-//! One listening socket: accept within the limit, stop, let what runs finish.
+//! One listening socket: accept within limits, stop, let what runs finish.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
+use crate::address::Address;
+use crate::client::Peer;
 use crate::connection::{self, Shared};
+use crate::idle::{Everyone, Idle};
 use crate::site::Site;
+use crate::socket::Socket;
+use crate::stream::Stream;
 
-/// Pause after an accept that failed for want of something (file descriptors, memory) which other
-/// connections give back.
+/// Pause before trying again where connections have to close first.
 const BREATH: Duration = Duration::from_millis(50);
+
+/// Least time between two warnings that connections cannot be accepted.
+const WARNING: Duration = Duration::from_secs(60);
+
+/// Attempts, a [`BREATH`] apart, to accept what the system holds when the listener stops.
+const LAST_ATTEMPTS: usize = 20;
 
 /// How a stop went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,105 +39,261 @@ pub struct Stopped {
     pub aborted: usize,
 }
 
+/// What the listeners of a server have in common.
+#[derive(Clone, Default)]
+pub(crate) struct Common {
+    pub(crate) everyone: Everyone,
+    pub(crate) draining: Arc<AtomicBool>,
+}
+
 /// A socket that is being served. Dropping it cuts every connection.
 pub(crate) struct Listening {
     pub(crate) name: String,
     /// As configured: with port 0 where any port will do.
-    pub(crate) wanted: SocketAddr,
-    pub(crate) addr: SocketAddr,
+    pub(crate) wanted: Address,
+    pub(crate) socket: Arc<Socket>,
     pub(crate) site: Arc<ArcSwap<Site>>,
     stop: watch::Sender<bool>,
-    task: JoinHandle<JoinSet<()>>,
+    task: Task,
+}
+
+/// The task that accepts. Dropping this ends it, and with it every connection.
+struct Task(JoinHandle<JoinSet<()>>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Listening {
-    /// Begins to serve a bound socket.
+    /// Begins to serve a socket.
     pub(crate) fn start(
-        name: String,
-        wanted: SocketAddr,
-        listener: TcpListener,
+        (name, wanted): (String, Address),
+        socket: Socket,
         site: Site,
-    ) -> io::Result<Self> {
-        let addr = listener.local_addr()?;
+        common: &Common,
+    ) -> Self {
         let limits = site.limits;
         let site = Arc::new(ArcSwap::from_pointee(site));
         let (stop, stopped) = watch::channel(false);
-        let shared = Shared {
-            site: Arc::clone(&site),
-            requests: Arc::new(Semaphore::new(limits.max_requests)),
-            stop: stopped,
+        let idle = Arc::<Idle>::default();
+        common.everyone.add(&idle);
+        info!(service = name, addr = %socket.addr, "listening");
+        let socket = Arc::new(socket);
+        let acceptor = Acceptor {
+            socket: Arc::clone(&socket),
+            slots: Arc::new(Semaphore::new(limits.max_connections)),
+            clients: Arc::new(Clients::new(limits.max_connections_per_client)),
+            everyone: common.everyone.clone(),
+            shared: Shared {
+                site: Arc::clone(&site),
+                requests: Arc::new(Semaphore::new(limits.max_requests)),
+                idle,
+                draining: Arc::clone(&common.draining),
+                stop: stopped,
+            },
+            connections: JoinSet::new(),
+            warned: None,
         };
-        let slots = Arc::new(Semaphore::new(limits.max_connections));
-        info!(service = name, %addr, "listening");
-        let task = tokio::spawn(accept(listener, slots, shared));
-        Ok(Self { name, wanted, addr, site, stop, task })
+        let task = Task(tokio::spawn(acceptor.run()));
+        Self { name, wanted, socket, site, stop, task }
+    }
+
+    /// Stops accepting. Connections that the system holds are taken still, those that come later are not.
+    pub(crate) fn close(&self) {
+        self.socket.seal();
+        self.stop.send_replace(true);
     }
 
     /// Stops accepting, waits up to `grace` for what runs, and cuts the rest.
-    pub(crate) async fn stop(mut self, grace: Duration) -> Stopped {
-        self.stop.send_replace(true);
-        // The loop ends at once when told to; it cannot fail other than by a defect of its own.
-        let Ok(mut connections) = (&mut self.task).await else { return Stopped::default() };
+    pub(crate) async fn stop(self, grace: Duration) -> Stopped {
+        self.close();
+        let Self { socket, mut task, .. } = self;
+        // The acceptor alone has it from now on: it is closed when the last connection is accepted.
+        drop(socket);
+        let until = Instant::now() + grace;
+        // The loop ends soon when told to; it cannot fail other than by a defect of its own.
+        let Ok(mut connections) = (&mut task.0).await else { return Stopped::default() };
         let mut finished = 0;
         let all = async {
             while connections.join_next().await.is_some() {
                 finished += 1;
             }
         };
-        let _ = timeout(grace, all).await;
+        let _ = tokio::time::timeout_at(until, all).await;
         let aborted = connections.len();
         connections.shutdown().await;
         Stopped { finished, aborted }
     }
 }
 
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+/// Accepts connections, and holds those that are open.
+struct Acceptor {
+    socket: Arc<Socket>,
+    slots: Arc<Semaphore>,
+    clients: Arc<Clients>,
+    everyone: Everyone,
+    shared: Shared,
+    connections: JoinSet<()>,
+    /// When it was last told that connections cannot be accepted.
+    warned: Option<Instant>,
 }
 
-/// Accepts connections, never more at once than there are slots, and hands back those that are open
-/// when it is told to stop.
-async fn accept(listener: TcpListener, slots: Arc<Semaphore>, shared: Shared) -> JoinSet<()> {
-    let mut connections = JoinSet::new();
-    let mut stop = shared.stop.clone();
-    let stopped = async move {
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
-    tokio::pin!(stopped);
-    loop {
-        let next = async {
-            let slot = Arc::clone(&slots).acquire_owned().await;
-            slot.ok().zip(Some(next_stream(&listener).await))
-        };
-        let (slot, (stream, peer)) = tokio::select! {
-            accepted = next => match accepted {
-                Some(accepted) => accepted,
-                None => return connections,
-            },
-            () = &mut stopped => return connections,
-        };
-        while connections.try_join_next().is_some() {}
-        let shared = shared.clone();
-        connections.spawn(async move {
-            connection::serve(stream, peer.into(), shared).await;
-            drop(slot);
+impl Acceptor {
+    /// Accepts until it is told to stop, and hands back the connections that are open then.
+    async fn run(mut self) -> JoinSet<()> {
+        let mut stop = self.shared.stop.clone();
+        loop {
+            let (stream, peer) = tokio::select! {
+                next = self.next() => next,
+                _ = stop.wait_for(|stop| *stop) => break,
+            };
+            while self.connections.try_join_next().is_some() {}
+            let Some(counted) = self.clients.admit(peer) else { continue };
+            let slot = tokio::select! {
+                slot = self.slot() => slot,
+                // It was accepted before the end, and is served.
+                _ = stop.wait_for(|stop| *stop) => None,
+            };
+            self.serve(stream, peer, (slot, counted));
+        }
+        self.accept_held().await;
+        self.connections
+    }
+
+    fn serve(&mut self, stream: Stream, peer: Peer, held: impl Send + 'static) {
+        let shared = self.shared.clone();
+        self.connections.spawn(async move {
+            connection::serve(stream, peer, shared).await;
+            drop(held);
         });
     }
-}
 
-/// The next connection, however long it takes. Errors of a connection that is gone before it was
-/// accepted concern nobody; others pass when connections close.
-async fn next_stream(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => return accepted,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                warn!(%error, "cannot accept connections just now");
-                sleep(BREATH).await;
+    /// The next connection, however long it takes. Errors of a connection that is gone before it was
+    /// accepted concern nobody; others pass when connections close.
+    async fn next(&mut self) -> (Stream, Peer) {
+        loop {
+            match self.socket.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => self.make_room(&error).await,
             }
         }
+    }
+
+    /// A place among the connections; idle ones close while there is none.
+    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+                return Some(slot);
+            }
+            self.shared.idle.shed();
+            if let Ok(slot) = timeout(BREATH, Arc::clone(&self.slots).acquire_owned()).await {
+                return slot.ok();
+            }
+        }
+    }
+
+    /// After an accept that failed: waits a moment for what other connections give back.
+    async fn make_room(&mut self, error: &io::Error) {
+        if is_out_of_files(error) && !self.shared.idle.shed() {
+            self.everyone.shed();
+        }
+        let now = Instant::now();
+        if self.warned.is_none_or(|last| now.duration_since(last) >= WARNING) {
+            self.warned = Some(now);
+            warn!(%error, "cannot accept connections; idle ones are closed, and it goes on trying");
+        }
+        if self.connections.is_empty() {
+            sleep(BREATH).await;
+        } else {
+            let _ = timeout(BREATH, self.connections.join_next()).await;
+        }
+    }
+
+    /// Accepts what the system holds when the listener stops: its clients are connected, and may have sent
+    /// their requests. The system bounds their number, so that `max_connections` need not.
+    async fn accept_held(&mut self) {
+        let mut attempts = 0..LAST_ATTEMPTS;
+        loop {
+            match self.socket.accept_held() {
+                Ok((stream, peer)) => {
+                    if let Some(counted) = self.clients.admit(peer) {
+                        self.serve(stream, peer, counted);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(_) if attempts.next().is_none() => return,
+                Err(error) => self.make_room(&error).await,
+            }
+        }
+    }
+}
+
+/// Whether the process or the system has no file descriptor left.
+fn is_out_of_files(error: &io::Error) -> bool {
+    /// `ENFILE` and `EMFILE`, the same on every Unix.
+    const CODES: [i32; 2] = [23, 24];
+    cfg!(unix) && error.raw_os_error().is_some_and(|code| CODES.contains(&code))
+}
+
+/// How many connections each client has open.
+struct Clients {
+    most: usize,
+    open: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// A connection that counts for its client until this is dropped.
+struct Counted {
+    clients: Arc<Clients>,
+    client: IpAddr,
+}
+
+impl Clients {
+    fn new(most: usize) -> Self {
+        Self { most, open: Mutex::default() }
+    }
+
+    /// Counts a connection, unless its client has as many as it may.
+    fn admit(self: &Arc<Self>, peer: Peer) -> Option<Counted> {
+        let client = peer.client();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(client).or_default();
+        if *count >= self.most {
+            return None;
+        }
+        *count += 1;
+        Some(Counted { clients: Arc::clone(self), client })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut open = self.clients.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_client_has_its_own_count_and_gives_it_back() {
+        let clients = Arc::new(Clients::new(1));
+        let peer = |last: u8| Peer::Tcp(([10, 0, 0, last], 1).into());
+        let one = clients.admit(peer(1));
+        assert!(one.is_some() && clients.admit(peer(1)).is_none());
+        assert!(clients.admit(peer(2)).is_some());
+        drop(one);
+        assert!(clients.admit(peer(1)).is_some());
+        assert!(clients.open.lock().unwrap_or_else(PoisonError::into_inner).is_empty());
     }
 }

@@ -1,7 +1,6 @@
 //! A service's routes and settings, checked: what is swapped when a registry changes.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,6 +8,7 @@ use crisol_core::Invoke;
 use crisol_transport::{Cause, Problem};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
+use crate::address::Address;
 use crate::body::Body;
 use crate::config::{Limits, Route, Router, Service, Target, Timeouts};
 use crate::context::{Context, REQUEST_ID};
@@ -26,7 +26,7 @@ pub enum RouteError {
     /// Two services have one name.
     #[error("the service `{0}` is there twice")]
     ServiceTwice(String),
-    /// Two services have one address.
+    /// Two services have one address, or addresses of which one takes in the other.
     #[error("services `{first}` and `{second}` both listen on {addr}: change the address of one")]
     AddressTwice {
         /// The service that was there.
@@ -34,7 +34,7 @@ pub enum RouteError {
         /// The service that came after.
         second: String,
         /// The address.
-        addr: SocketAddr,
+        addr: Address,
     },
     /// A setting that cannot work.
     #[error("service `{service}`: `{setting}` is {found}: {fix}")]
@@ -197,11 +197,10 @@ fn clash(first: &Service, second: &Service) -> Option<RouteError> {
     if first.name == second.name {
         return Some(RouteError::ServiceTwice(second.name.clone()));
     }
-    let same = first.addr == second.addr && first.addr.port() != 0;
-    same.then(|| RouteError::AddressTwice {
+    first.addr.overlaps(&second.addr).then(|| RouteError::AddressTwice {
         first: first.name.clone(),
         second: second.name.clone(),
-        addr: second.addr,
+        addr: second.addr.clone(),
     })
 }
 

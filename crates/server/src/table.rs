@@ -37,7 +37,7 @@ pub fn limits() -> Vec<LimitRow> {
         (
             "`limits.max_connections`",
             max_connections.to_string(),
-            "connections at once; further ones wait unread in the system's backlog",
+            "connections at once; beyond, the longest-idle one is closed, and while none is idle further ones wait unread",
         ),
         (
             "`limits.max_connections_per_client`",

@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{TestResult, ask, client, http2, raw, request, route, seen, service, start};
-use crisol_server::{Router, Server, Service};
+use crisol_server::{Address, Router, Server, Service};
 use tokio::net::TcpStream;
 
 const ROUTES: &[&str] = &[
@@ -178,8 +178,10 @@ async fn services_have_their_own_addresses_and_routes() -> TestResult {
     let server = Server::new(vec![service(ROUTES)?, other], functions)?;
     let running = server.start().await?;
     let addresses: Vec<_> =
-        running.addresses().map(|(name, addr)| (name.to_owned(), addr)).collect();
-    let [(main, one), (other, two)] = addresses.as_slice() else { return Err("two".into()) };
+        running.addresses().map(|(name, addr)| (name.to_owned(), addr.tcp())).collect();
+    let [(main, Some(one)), (other, Some(two))] = addresses.as_slice() else {
+        return Err("two".into());
+    };
     assert_eq!((main.as_str(), other.as_str()), ("main", "other"));
     assert_eq!(ask(*one, "GET /v1/sum/1/2", "").await?.0, 404);
     assert_eq!(ask(*two, "GET /v1/sum/1/2", "").await?, (200, "3".to_owned()));
@@ -193,8 +195,8 @@ fn everything_wrong_with_routes_is_told_at_once() -> TestResult {
     let mut bad = service(&["GET /a/{x} -> add", "GET /a/{y} -> echo", "GET a -> add"])?;
     bad.limits.max_connections = 0;
     bad.timeouts.read = Duration::ZERO;
-    bad.addr.set_port(1);
-    let other = Service::new("other", bad.addr);
+    bad.addr = Address::Tcp("127.0.0.1:1".parse()?);
+    let other = Service::new("other", bad.addr.clone());
     let twice = Service::new("main", service(&[])?.addr);
     let all = vec![bad, other, twice];
     let errors = Server::new(all, std::sync::Arc::new(common::Functions::default()));

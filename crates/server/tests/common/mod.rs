@@ -156,7 +156,7 @@ pub struct Started {
 pub async fn start(service: Service) -> TestResult<Started> {
     let functions = Arc::new(Functions::default());
     let running = Server::new(vec![service], functions.clone())?.start().await?;
-    let addr = running.addresses().next().ok_or("no address")?.1;
+    let addr = running.addresses().next().and_then(|(_, addr)| addr.tcp()).ok_or("no address")?;
     Ok(Started { running, addr, functions })
 }
 

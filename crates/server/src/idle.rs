@@ -1,0 +1,166 @@
+//! Idle connections by how long they have been idle, so that the longest-idle makes room for a new one.
+//!
+//! A connection that serves costs nothing here: its place in the queue is brought up to date only when it
+//! is looked at. Since a connection's idle time begins ever later, the first of the queue whose place is
+//! true is the longest-idle of all. A place is brought up to date at most once for each request, and a
+//! connection that is found busy leaves the queue and comes back when it is idle again.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::time::Instant;
+
+use crate::activity::Activity;
+
+/// Place of a connection: since when it was idle, and a number that tells connections apart.
+type Place = (Instant, u64);
+
+/// Connections of one listener that may be idle.
+#[derive(Default)]
+pub(crate) struct Idle {
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    connections: BTreeMap<Place, Arc<Activity>>,
+    opened: u64,
+}
+
+impl Idle {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Number for a new connection.
+    pub(crate) fn number(&self) -> u64 {
+        let mut queue = self.lock();
+        queue.opened += 1;
+        queue.opened
+    }
+
+    /// Queues a connection, unless it is queued.
+    pub(crate) fn enter(&self, connection: &Arc<Activity>) {
+        let mut queue = self.lock();
+        if connection.queued().is_none()
+            && let Some(since) = connection.idle_since()
+        {
+            queue.put(since, Arc::clone(connection));
+        }
+    }
+
+    /// Forgets a connection that is over.
+    pub(crate) fn leave(&self, connection: &Activity) {
+        let mut queue = self.lock();
+        if let Some(since) = connection.queued() {
+            queue.connections.remove(&(since, connection.number()));
+        }
+    }
+
+    /// Asks the longest-idle connection to close; false when none is idle.
+    pub(crate) fn shed(&self) -> bool {
+        // The lock is given back between two looks: a first one may find many that are busy.
+        loop {
+            let mut queue = self.lock();
+            let Some(((since, _), connection)) = queue.connections.pop_first() else {
+                return false;
+            };
+            connection.set_queued(None);
+            match connection.idle_since() {
+                None => {}
+                Some(now) if now == since => {
+                    drop(queue);
+                    connection.shed();
+                    return true;
+                }
+                Some(now) => queue.put(now, connection),
+            }
+        }
+    }
+}
+
+impl Queue {
+    fn put(&mut self, since: Instant, connection: Arc<Activity>) {
+        connection.set_queued(Some(since));
+        self.connections.insert((since, connection.number()), connection);
+    }
+}
+
+/// Idle connections of all listeners, for what the process has in common: file descriptors.
+#[derive(Clone, Default)]
+pub(crate) struct Everyone(Arc<Mutex<Vec<Weak<Idle>>>>);
+
+impl Everyone {
+    /// Adds a listener's connections.
+    pub(crate) fn add(&self, idle: &Arc<Idle>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|idle| idle.strong_count() > 0);
+        all.push(Arc::downgrade(idle));
+    }
+
+    /// Asks a listener's longest-idle connection to close; of the first listener that has one.
+    pub(crate) fn shed(&self) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        all.iter().filter_map(Weak::upgrade).any(|idle| idle.shed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::config::Timeouts;
+
+    fn connection(idle: &Arc<Idle>) -> Arc<Activity> {
+        let one = Arc::new(Activity::new(Timeouts::default(), Arc::clone(idle)));
+        idle.enter(&one);
+        one
+    }
+
+    async fn pass() {
+        advance(Duration::from_millis(1)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_idle_goes_first_and_one_that_serves_never() {
+        let idle = Arc::<Idle>::default();
+        let [a, b, c] = [(); 3].map(|()| connection(&idle));
+        pass().await;
+        let busy = b.begin();
+        drop(a.begin());
+        assert!(idle.shed());
+        assert!(c.is_closing(), "idle since it was opened");
+        assert!(idle.shed());
+        assert!(a.is_closing(), "idle since its request");
+        assert!(!idle.shed(), "the third serves");
+        drop(busy);
+        assert!(idle.shed());
+        assert!(b.is_closing());
+        assert!(!idle.shed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_that_serve_are_looked_at_once() {
+        let idle = Arc::<Idle>::default();
+        let all: Vec<_> = (0..100).map(|_| connection(&idle)).collect();
+        let busy: Vec<_> = all.iter().map(Activity::begin).collect();
+        assert!(!idle.shed());
+        assert!(idle.lock().connections.is_empty());
+        drop(busy);
+        assert_eq!(idle.lock().connections.len(), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_over_leaves() {
+        let idle = Arc::<Idle>::default();
+        let one = Arc::new(Activity::new(Timeouts::default(), Arc::clone(&idle)));
+        let sheddable = one.sheddable();
+        assert_eq!(idle.lock().connections.len(), 1);
+        drop(sheddable);
+        assert!(idle.lock().connections.is_empty());
+        assert!(!idle.shed());
+    }
+}

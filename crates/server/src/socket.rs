@@ -1,0 +1,198 @@
+//! Listening sockets: bound, shared with one that is about to close, sealed, and gone.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use socket2::{Domain, Protocol, SockRef, Type};
+use tokio::net::TcpListener;
+
+use crate::address::Address;
+use crate::client::Peer;
+use crate::stream::Stream;
+#[cfg(unix)]
+use crate::unix::SocketFile;
+
+/// Connections that the system holds until they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// A socket that has its address and does not listen yet.
+pub(crate) struct Bound {
+    socket: socket2::Socket,
+    #[cfg(unix)]
+    file: Option<SocketFile>,
+    sharing: Option<Sharing>,
+}
+
+/// A socket that listens. Dropping it closes it, and removes the file of a Unix socket.
+pub(crate) struct Socket {
+    pub(crate) addr: Address,
+    kind: Kind,
+}
+
+enum Kind {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixListener, SocketFile),
+}
+
+/// Lets a new socket have a port together with sockets of ours that are about to close.
+///
+/// `SO_REUSEPORT` is set for this moment alone: with it at all times, any program of the same user could
+/// take a share of the connections, and a second server would start without an error.
+pub(crate) struct Sharing(Vec<Arc<Socket>>);
+
+impl Sharing {
+    fn begin(sockets: Vec<Arc<Socket>>) -> io::Result<Self> {
+        let this = Self(sockets);
+        this.set(true)?;
+        Ok(this)
+    }
+
+    #[cfg(unix)]
+    fn set(&self, shared: bool) -> io::Result<()> {
+        self.0.iter().try_for_each(|socket| socket.sock().set_reuse_port(shared))
+    }
+
+    #[cfg(not(unix))]
+    fn set(&self, _: bool) -> io::Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(io::ErrorKind::AddrInUse.into()) }
+    }
+}
+
+impl Drop for Sharing {
+    fn drop(&mut self) {
+        // It cannot be refused where it was granted before.
+        let _ = self.set(false);
+    }
+}
+
+impl Bound {
+    /// Takes an address, also one that overlaps with those of sockets which are `leaving`.
+    pub(crate) fn new(addr: &Address, leaving: &[Arc<Socket>]) -> io::Result<Self> {
+        let addr = match addr {
+            Address::Tcp(addr) => *addr,
+            #[cfg(unix)]
+            Address::Unix(path) => {
+                let (socket, file) = SocketFile::bind(path)?;
+                return Ok(Self { socket, file: Some(file), sharing: None });
+            }
+            #[cfg(not(unix))]
+            Address::Unix(_) => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        let taken = match Self::tcp(addr, None) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => error,
+            done => return done,
+        };
+        let wanted = Address::Tcp(addr);
+        let overlapping = |socket: &&Arc<Socket>| socket.addr.overlaps(&wanted);
+        let shared: Vec<_> = leaving.iter().filter(overlapping).cloned().collect();
+        if shared.is_empty() {
+            return Err(taken);
+        }
+        Self::tcp(addr, Some(Sharing::begin(shared)?))
+    }
+
+    fn tcp(addr: SocketAddr, sharing: Option<Sharing>) -> io::Result<Self> {
+        let socket =
+            socket2::Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        #[cfg(unix)]
+        {
+            socket.set_reuse_address(true)?;
+            socket.set_reuse_port(sharing.is_some())?;
+        }
+        socket.bind(&addr.into())?;
+        Ok(Self {
+            socket,
+            #[cfg(unix)]
+            file: None,
+            sharing,
+        })
+    }
+
+    /// Whether clients of another socket would come here from when it listens.
+    pub(crate) fn is_sharing(&self) -> bool {
+        self.sharing.is_some()
+    }
+
+    /// Begins to take connections; the system holds them until they are accepted. What it shares stays
+    /// shared until the second of what is returned is dropped.
+    pub(crate) fn listen(self) -> io::Result<(Socket, Option<Sharing>)> {
+        self.socket.listen(BACKLOG)?;
+        #[cfg(unix)]
+        if self.is_sharing() {
+            self.socket.set_reuse_port(false)?;
+        }
+        #[cfg(unix)]
+        if let Some(file) = self.file {
+            let listener = tokio::net::UnixListener::from_std(self.socket.into())?;
+            let socket = Socket { addr: file.path().into(), kind: Kind::Unix(listener, file) };
+            return Ok((socket, None));
+        }
+        let listener = TcpListener::from_std(self.socket.into())?;
+        let addr = listener.local_addr()?.into();
+        Ok((Socket { addr, kind: Kind::Tcp(listener) }, self.sharing))
+    }
+}
+
+impl Socket {
+    fn sock(&self) -> SockRef<'_> {
+        match &self.kind {
+            Kind::Tcp(listener) => SockRef::from(listener),
+            #[cfg(unix)]
+            Kind::Unix(listener, _) => SockRef::from(listener),
+        }
+    }
+
+    /// Waits for the next connection.
+    pub(crate) async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match &self.kind {
+            Kind::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Stream::Tcp(stream), peer.into()))
+            }
+            #[cfg(unix)]
+            Kind::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Stream::Unix(stream), Peer::Unix))
+            }
+        }
+    }
+
+    /// Keeps new connections away while those that the system holds already are accepted, so that closing
+    /// it resets none: TCP clients try again for a while, and find it closed or another socket in its place.
+    pub(crate) fn seal(&self) {
+        match &self.kind {
+            Kind::Tcp(_) => {
+                #[cfg(any(target_os = "linux", target_os = "android"))]
+                {
+                    /// `BPF_RET | BPF_K`: the whole program is to keep no byte of any packet.
+                    const RETURN: u16 = 0x06;
+                    // Elsewhere, and where it is refused, a connection of the last microseconds is reset.
+                    let nothing = socket2::SockFilter::new(RETURN, 0, 0, 0);
+                    let _ = self.sock().attach_filter(&[nothing]);
+                }
+            }
+            #[cfg(unix)]
+            Kind::Unix(_, file) => file.remove(),
+        }
+    }
+
+    /// Next connection that the system holds, without waiting.
+    pub(crate) fn accept_held(&self) -> io::Result<(Stream, Peer)> {
+        // Not tokio's: that asks only when the system has told of a connection.
+        let (socket, peer) = self.sock().accept()?;
+        socket.set_nonblocking(true)?;
+        match &self.kind {
+            Kind::Tcp(_) => {
+                let peer = peer.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+                Ok((Stream::Tcp(tokio::net::TcpStream::from_std(socket.into())?), peer.into()))
+            }
+            #[cfg(unix)]
+            Kind::Unix(..) => {
+                Ok((Stream::Unix(tokio::net::UnixStream::from_std(socket.into())?), Peer::Unix))
+            }
+        }
+    }
+}
