@@ -61,7 +61,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let runtime = builder.load()?;
     let options = ServeOptions::default().with_listen(Some("127.0.0.1:0".parse()?));
     let serving = runtime.serve(options).await?;
-    let addr = serving.listening().first().ok_or("nothing listens")?.addr;
+    let listening = serving.listening();
+    let addr = listening.first().and_then(|one| one.addr.tcp()).ok_or("nothing listens")?;
 
     for body in ["6 7", "6 seven"] {
         let mut stream = TcpStream::connect(addr).await?;

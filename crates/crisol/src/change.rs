@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crisol_core::{CallError, EntryId};
 use crisol_engine::EngineError;
 use crisol_schema::{App, Changes, Problems};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::builder::LoadError;
 use crate::generation::Generation;
@@ -54,6 +55,44 @@ impl From<LoadError> for ChangeError {
     }
 }
 
+/// A change that is made up to its last step: loaded, verified, compiled and warmed, and not current yet.
+///
+/// Other changes of the runtime wait until it is committed or dropped; dropping it gives it up.
+#[must_use = "a change that is dropped is given up"]
+pub struct PreparedChange {
+    inner: Arc<Inner>,
+    old: Arc<Generation>,
+    new: Arc<Generation>,
+    applied: Applied,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl PreparedChange {
+    /// The app as it will be.
+    #[must_use]
+    pub fn generation(&self) -> &Arc<Generation> {
+        &self.new
+    }
+
+    /// The changes that [`PreparedChange::commit`] makes.
+    #[must_use]
+    pub fn applied(&self) -> &Applied {
+        &self.applied
+    }
+
+    /// Makes the change: every later call sees it. Nothing can fail any longer.
+    pub fn commit(self) -> Applied {
+        self.inner.replace(self.old, self.new);
+        self.applied
+    }
+}
+
+impl std::fmt::Debug for PreparedChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("PreparedChange").field(&self.applied).finish()
+    }
+}
+
 impl Runtime {
     /// Adds, replaces and removes entries: all of it, or none when anything is wrong.
     ///
@@ -68,7 +107,7 @@ impl Runtime {
     /// # Errors
     /// See [`ChangeError`]; the old app then serves on.
     pub async fn apply(&self, changes: Changes) -> Result<Applied, ChangeError> {
-        self.succeed(move |inner, old| inner.settings.change(old, &changes)).await
+        Ok(self.prepare(changes).await?.commit())
     }
 
     /// Reads the app again, as a start would: what its files say now takes the place of what they said,
@@ -77,15 +116,33 @@ impl Runtime {
     /// # Errors
     /// See [`ChangeError`]; the old app then serves on.
     pub async fn reload(&self) -> Result<Applied, ChangeError> {
+        Ok(self.prepare_reload().await?.commit())
+    }
+
+    /// Prepares what [`Runtime::apply`] does: all of it but the last step, so that something else can
+    /// be prepared with it, and both made together or neither. `Serving::commit` does
+    /// that with routes and sockets.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn prepare(&self, changes: Changes) -> Result<PreparedChange, ChangeError> {
+        self.succeed(move |inner, old| inner.settings.change(old, &changes)).await
+    }
+
+    /// Prepares what [`Runtime::reload`] does, as [`Runtime::prepare`] does for [`Runtime::apply`].
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn prepare_reload(&self) -> Result<PreparedChange, ChangeError> {
         self.succeed(|inner, _| inner.settings.read()).await
     }
 
     async fn succeed(
         &self,
         app: impl FnOnce(&Inner, &Generation) -> Result<App, LoadError> + Send + 'static,
-    ) -> Result<Applied, ChangeError> {
+    ) -> Result<PreparedChange, ChangeError> {
         // Tokio's own lock: it is fair, and made to be held while the work is waited for.
-        let _turn = self.0.changing.lock().await;
+        let turn = Arc::clone(&self.0.changing).lock_owned().await;
         let old = self.generation();
         let (inner, before) = (Arc::clone(&self.0), Arc::clone(&old));
         let made = tokio::task::spawn_blocking(move || {
@@ -96,8 +153,7 @@ impl Runtime {
         let new = made.await.map_err(ChangeError::Interrupted)??;
         new.warm(Some(&old)).await.map_err(ChangeError::Warm)?;
         let applied = compare(&old, &new);
-        self.0.replace(old, new);
-        Ok(applied)
+        Ok(PreparedChange { inner: Arc::clone(&self.0), old, new, applied, _turn: turn })
     }
 }
 

@@ -39,7 +39,7 @@ mod unchanged;
 mod world;
 
 pub use builder::{Builder, Checked, Defaults, LoadError};
-pub use change::{Applied, ChangeError};
+pub use change::{Applied, ChangeError, PreparedChange};
 pub use command::{Command, CommandNotFound, Exit};
 pub use generation::Generation;
 #[cfg(feature = "http")]
@@ -64,7 +64,7 @@ pub use crisol_schema::{
     is_searched_folder, json_schema,
 };
 #[cfg(feature = "http")]
-pub use crisol_server::{StartError, Stopped};
+pub use crisol_server::{Address, Readiness, StartError, Stopped};
 #[cfg(feature = "http")]
 pub use crisol_transport::{
     BadRequest, Cause, Payload, Place as RequestPlace, Problem as HttpProblem,

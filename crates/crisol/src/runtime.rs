@@ -31,7 +31,7 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     current: ArcSwap<Generation>,
     /// Held by the change that is being made.
-    pub(crate) changing: tokio::sync::Mutex<()>,
+    pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
     /// Generations that had been current, while a call is left in them.
     retired: Mutex<Vec<Weak<Generation>>>,
 }
@@ -66,7 +66,7 @@ impl Runtime {
             engine,
             settings,
             current: ArcSwap::new(first),
-            changing: tokio::sync::Mutex::new(()),
+            changing: Arc::default(),
             retired: Mutex::default(),
         }))
     }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crisol_core::Invoke;
 use crisol_schema::ListenAddr;
-use crisol_server::{Running, Server, Service, StartError, Stopped};
+use crisol_server::{Address, Readiness, Running, Server, Service, StartError, Stopped};
 
 use super::{Declared, Site};
+use crate::change::{Applied, PreparedChange};
 use crate::generation::Generation;
 use crate::runtime::Runtime;
 
@@ -67,7 +68,7 @@ pub struct Listening {
     /// The service's entry; `listen` for one that no entry declares.
     pub service: String,
     /// Where it listens.
-    pub addr: SocketAddr,
+    pub addr: Address,
     /// Whether it speaks TLS.
     pub secure: bool,
 }
@@ -102,9 +103,9 @@ impl Serving {
     /// What is served, and where.
     #[must_use]
     pub fn listening(&self) -> Vec<Listening> {
-        let one = |(service, addr): (&str, SocketAddr)| Listening {
+        let one = |(service, addr): (&str, &Address)| Listening {
             service: service.to_owned(),
-            addr,
+            addr: addr.clone(),
             secure: self.secure.iter().any(|name| name == service),
         };
         self.running.addresses().map(one).collect()
@@ -113,22 +114,78 @@ impl Serving {
     /// Serves the runtime's current generation from now on: its routes call its functions. Requests that
     /// run finish in theirs; sockets and connections of services that stay are kept.
     ///
+    /// This follows a change that [`Runtime::apply`] has made already; [`Serving::commit`] makes one that
+    /// routes or sockets can still refuse.
+    ///
     /// # Errors
     /// When there is nothing left to serve, or an address cannot be had; then the last generation that could be is
     /// served on.
     pub async fn refresh(&mut self, grace: Duration) -> Result<(), ServeError> {
         let generation = self.runtime.generation();
-        let services = services(&generation, &self.options).await?;
+        self.take(&generation, grace, || ()).await
+    }
+
+    /// Makes a prepared change of the runtime and serves it from then on, in one step: functions, routes,
+    /// sockets and certificates, or nothing of it.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # async fn reload(
+    /// #     runtime: crisol::Runtime,
+    /// #     mut serving: crisol::Serving,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// let change = runtime.prepare_reload().await?;
+    /// let applied = serving.commit(change, Duration::from_secs(30)).await?;
+    /// println!("generation {} is served", applied.generation);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When there is nothing left to serve, or an address cannot be had; then neither what is served nor the
+    /// runtime's current generation has changed.
+    pub async fn commit(
+        &mut self,
+        change: PreparedChange,
+        grace: Duration,
+    ) -> Result<Applied, ServeError> {
+        let generation = Arc::clone(change.generation());
+        self.take(&generation, grace, || change.commit()).await
+    }
+
+    /// Serves a generation: `commit` is called when nothing can fail any longer.
+    async fn take<T>(
+        &mut self,
+        generation: &Arc<Generation>,
+        grace: Duration,
+        commit: impl FnOnce() -> T,
+    ) -> Result<T, ServeError> {
+        let services = services(generation, &self.options).await?;
         if services.is_empty() {
             return Err(ServeError::Nothing);
         }
         let secure = secure(&services);
-        self.running.replace(services, invoke(&generation), grace).await?;
+        let replacement = self.running.prepare(services, &invoke(generation))?;
+        let done = commit();
+        replacement.commit(grace);
         self.secure = secure;
-        Ok(())
+        Ok(done)
     }
 
-    /// Stops accepting, lets what runs finish within `grace`, and cuts the rest.
+    /// Sends clients elsewhere while everything is served on: [`Serving::readiness`] is over, and over
+    /// HTTP/1.1 every response closes its connection. To be called some time before [`Serving::stop`], for load
+    /// balancers that learn of the end late.
+    pub fn drain(&self) {
+        self.running.drain();
+    }
+
+    /// Whether new clients are wanted, for a readiness probe.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.running.readiness()
+    }
+
+    /// Stops accepting, serves what has arrived, lets what runs finish within `grace`, and cuts the rest.
     pub async fn stop(self, grace: Duration) -> Stopped {
         self.running.stop(grace).await
     }
@@ -161,21 +218,23 @@ pub(crate) async fn services(
                 addr: addr.clone(),
                 source,
             })?,
-            None => SocketAddr::from(([127, 0, 0, 1], 8080)),
+            None => Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080))),
         };
         services.push(Service { addr, ..service.clone() });
     }
     Ok(services)
 }
 
-/// The address that a host and a port stand for: the first, if a name has several.
-async fn resolve(addr: &ListenAddr) -> io::Result<SocketAddr> {
-    let port = addr.port();
-    if addr.host().is_empty() {
-        return Ok(everywhere(port));
+/// The address that is meant: of a name that has several, the first.
+async fn resolve(addr: &ListenAddr) -> io::Result<Address> {
+    let Some((host, port)) = addr.tcp() else {
+        return Ok(Address::Unix(addr.unix().ok_or(io::ErrorKind::InvalidInput)?.to_owned()));
+    };
+    if host.is_empty() {
+        return Ok(everywhere(port).into());
     }
-    let mut found = tokio::net::lookup_host((addr.host(), port)).await?;
-    found.next().ok_or_else(|| io::ErrorKind::NotFound.into())
+    let mut found = tokio::net::lookup_host((host, port)).await?;
+    Ok(found.next().ok_or(io::ErrorKind::NotFound)?.into())
 }
 
 /// Every address of the machine: of IPv6 and IPv4 where there is IPv6, which takes both.

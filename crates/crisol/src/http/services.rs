@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use crisol_core::{EntryId, chain};
-use crisol_schema::{HttpRouter, HttpService, Kind, ListenAddr, Parent, Problems, Report, Rule};
+use crisol_schema::{HttpRouter, HttpService, Kind, Parent, Problems, Report, Rule};
 use crisol_server::{Route, RouteError, Router, Service, Target, Tls, TlsError};
 use crisol_transport::openapi as transport;
 use http::Method;
@@ -178,14 +178,6 @@ fn router(id: &EntryId, entry: &HttpRouter, routes: Vec<Route>) -> Router {
 
 /// Reports services and routes that cannot be served together, at their entries.
 fn check(declared: &[Declared], scope: &mut Scope<'_>) {
-    for (at, one) in declared.iter().enumerate() {
-        let same = |other: &&Declared| same_address(other.addr.as_ref(), one.addr.as_ref());
-        if let Some(first) = declared.iter().take(at).find(same) {
-            let message = format!("`{}` listens on the same address", first.service.name);
-            let report = Report::error(Rule::CONFLICT, message).help("change one of the two");
-            report_at(&one.service.name, "addr", report, scope);
-        }
-    }
     let services: Vec<Service> = declared.iter().map(|one| one.service.clone()).collect();
     let Err(errors) = crisol_server::check(&services) else { return };
     for error in errors.all() {
@@ -200,10 +192,6 @@ fn check(declared: &[Declared], scope: &mut Scope<'_>) {
         };
         report_at(name, field, Report::error(BAD_ROUTE, chain(error)), scope);
     }
-}
-
-fn same_address(a: Option<&ListenAddr>, b: Option<&ListenAddr>) -> bool {
-    matches!((a, b), (Some(a), Some(b)) if a == b && a.port() != 0)
 }
 
 /// Reports at the entry of which a service, router or route has its name.

@@ -53,7 +53,8 @@ impl Served {
         let runtime = with(builder).load()?;
         let options = ServeOptions::default().with_listen(Some("127.0.0.1:0".parse()?));
         let serving = runtime.serve(options).await?;
-        let addr = serving.listening().first().ok_or("nothing listens")?.addr;
+        let listening = serving.listening();
+        let addr = listening.first().and_then(|one| one.addr.tcp()).ok_or("nothing listens")?;
         Ok(Self { runtime, addr, serving })
     }
 
