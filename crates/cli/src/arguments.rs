@@ -94,12 +94,16 @@ pub(crate) struct OpenapiArguments {
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
     /// Where to listen when no `http.service` says it [default: 127.0.0.1:8080], or instead of where the
-    /// only one does.
+    /// only one does: `host:port`, `:port` or `unix:/path`.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<crisol::ListenAddr>,
     /// How many seconds requests that run may take to finish when it is told to stop.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) grace: u32,
+    /// How many seconds it goes on accepting and serving when it is told to stop, while load balancers
+    /// learn of it: it is no longer ready, and responses close their connections.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) drain_delay: u32,
     /// Read the app again whenever its files change.
     #[arg(long)]
     pub(crate) watch: bool,

@@ -119,19 +119,18 @@ impl<'a> Reloading<'a> {
 
     /// Puts what is on disk in the place of what is served, or says all that is wrong with it.
     async fn change(&mut self) -> Result<Applied, String> {
-        let applied = self.runtime.reload().await.map_err(|error| {
-            let report = match error {
-                ChangeError::App(problems) => app::show(&problems).trim_end().to_owned(),
-                other => format!("error: {:#}", anyhow::Error::from(other)),
-            };
+        let made = match self.runtime.prepare_reload().await {
+            Ok(change) => {
+                let committed = self.serving.commit(change, self.grace).await;
+                committed.map_err(|error| format!("error: {:#}", anyhow::Error::from(error)))
+            }
+            Err(ChangeError::App(problems)) => Err(app::show(&problems).trim_end().to_owned()),
+            Err(other) => Err(format!("error: {:#}", anyhow::Error::from(other))),
+        };
+        made.map_err(|report| {
             let generation = self.runtime.generation().number();
             format!("{report}\nnot reloaded: generation {generation} is served on")
-        })?;
-        self.serving.refresh(self.grace).await.map_err(|error| {
-            let report = anyhow::Error::from(error);
-            format!("error: {report:#}\nnot reloaded: the routes of before are served on")
-        })?;
-        Ok(applied)
+        })
     }
 
     /// Does something about watching, if that is done at all. Where it fails the app is served on unwatched.

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crisol::{Listening, Runtime, ServeOptions};
+use crisol::{Address, Listening, Runtime, ServeOptions};
 use tokio::sync::Notify;
 
 use crate::arguments::{AppArguments, ServeArguments};
@@ -58,9 +58,15 @@ async fn until_told(
             () = reloading.reload(asked) => {}
         }
     }
+    let serving = reloading.into_serving();
+    serving.drain();
     print_error("stopping: what runs may finish; a second signal ends at once");
+    let stop = async {
+        tokio::time::sleep(Duration::from_secs(serve.drain_delay.into())).await;
+        serving.stop(grace).await
+    };
     tokio::select! {
-        stopped = reloading.into_serving().stop(grace) => {
+        stopped = stop => {
             if stopped.aborted > 0 {
                 print_error(&format!("cut {} connections that were busy still", stopped.aborted));
             }
@@ -73,7 +79,11 @@ async fn until_told(
 /// A service, for people and for scripts that wait for it.
 pub(crate) fn show(endpoint: &Listening) -> String {
     let scheme = if endpoint.secure { "https" } else { "http" };
-    format!("serving {} on {scheme}://{}", endpoint.service, endpoint.addr)
+    let place = match &endpoint.addr {
+        Address::Unix(path) => format!("{scheme}+unix://{}", path.display()),
+        addr => format!("{scheme}://{addr}"),
+    };
+    format!("serving {} on {place}", endpoint.service)
 }
 
 /// Lets the process open as many files as it may be let. What a system grants by itself is often less than

@@ -163,7 +163,7 @@ fn what_is_wrong_is_told_as_check_tells_it_and_the_app_of_before_is_served() -> 
     // Nothing left to serve is as wrong as it is at a start.
     put(app, "_index.yaml", "namespace: n\nentries: [{name: v, kind: env.storage.memory}]\n")?;
     assert!(run.said()?.starts_with("error: the app has nothing to serve"));
-    assert_eq!(run.said()?, "not reloaded: the routes of before are served on");
+    assert_eq!(run.said()?, "not reloaded: generation 4 is served on");
     assert_eq!(body(&run, "/a")?, "3");
     Ok(())
 }
@@ -282,12 +282,12 @@ fn services_come_and_go_and_those_that_stay_keep_their_connections() -> Tested {
     put(function(3) + &service("one") + &service("two").replace("127.0.0.1:0", &addr))?;
     let said = run.said()?;
     assert!(said.starts_with(&format!("error: service `n:two` cannot listen on {addr}")), "{said}");
-    assert_eq!(run.said()?, "not reloaded: the routes of before are served on");
+    assert_eq!(run.said()?, "not reloaded: generation 3 is served on");
     assert!(ask(&mut kept, "/one")?.ends_with("\r\n\r\n2"));
     drop(taken);
     run.signal("-HUP")?;
     assert_eq!(run.printed()?, format!("serving n:two on http://{addr}"));
-    assert_eq!(run.said()?, "reloaded: generation 5: nothing has changed");
+    assert_eq!(run.said()?, "reloaded: generation 4: added n:two, n:two_e, n:two_r; replaced n:f");
     assert!(ask(&mut kept, "/one")?.ends_with("\r\n\r\n3"));
     Ok(())
 }

@@ -17,15 +17,13 @@ pub struct Served {
 
 impl Served {
     pub fn start(app: &Path, args: &[&str]) -> Tested<Self> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_crisol"))
-            .env_clear()
-            .arg("--app")
-            .arg(app)
-            .arg("serve")
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crisol"));
+        Self::spawn(command.env_clear().arg("--app").arg(app).arg("serve").args(args))
+    }
+
+    /// Starts a command that serves.
+    pub fn spawn(command: &mut Command) -> Tested<Self> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let mut stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?);
         let mut stderr = BufReader::new(child.stderr.take().ok_or("no stderr")?);
         let first = line(&mut stdout)?;
