@@ -105,9 +105,10 @@ impl Activity {
     }
 
     /// The client speaks HTTP/2.
-    pub(crate) fn speaks_http2(&self) {
+    pub(crate) fn speaks_http2(self: &Arc<Self>) {
         self.heads.store(false, Ordering::Relaxed);
         self.head.store(false, Ordering::Relaxed);
+        self.requeue();
     }
 
     /// Bytes have come in.
