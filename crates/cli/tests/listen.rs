@@ -191,7 +191,7 @@ fn a_unix_socket_is_served_by_entry_and_by_option() -> Tested {
 
 #[test]
 fn idle_connections_make_room_when_file_descriptors_run_out() -> Tested {
-    let dir = app("addr: '127.0.0.1:0'")?;
+    let dir = app("addr: '127.0.0.1:0', timeouts: {idle: 1h}")?;
     let program = env!("CARGO_BIN_EXE_crisol");
     let script = format!("ulimit -n 100; exec {program} --app \"$1\" serve");
     let run = Served::spawn(Command::new("sh").args(["-c", &script, "sh"]).arg(dir.path()))?;
