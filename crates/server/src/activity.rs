@@ -19,6 +19,8 @@ pub(crate) struct Activity {
     heads: bool,
     busy: AtomicUsize,
     head: AtomicBool,
+    /// Whether the client may be sending still when its last answer has been written.
+    lingers: AtomicBool,
     /// When the present state began, in microseconds after `opened`.
     since: AtomicU64,
 }
@@ -34,6 +36,7 @@ impl Activity {
             heads,
             busy: AtomicUsize::new(0),
             head: AtomicBool::new(false),
+            lingers: AtomicBool::new(false),
             since: AtomicU64::new(0),
         }
     }
@@ -51,6 +54,23 @@ impl Activity {
         }
     }
 
+    /// Bytes go out. Before a request's head is complete that is the answer to a head that cannot be read.
+    pub(crate) fn answered(&self) {
+        if self.head.load(Ordering::Relaxed) {
+            self.linger();
+        }
+    }
+
+    /// The connection closes after this answer, and its client may be sending still.
+    pub(crate) fn linger(&self) {
+        self.lingers.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a close waits for the client's; see [`crate::io`].
+    pub(crate) fn lingers(&self) -> bool {
+        self.lingers.load(Ordering::Relaxed)
+    }
+
     /// A request's head is complete.
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
         self.busy.fetch_add(1, Ordering::Relaxed);
@@ -58,9 +78,10 @@ impl Activity {
         Busy(Arc::clone(self))
     }
 
-    /// When the connection has been doing nothing for too long; `None` while it serves.
+    /// When the connection has been doing nothing for too long; `None` while it serves, and while it lingers,
+    /// which has bounds of its own.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        if self.busy.load(Ordering::Relaxed) > 0 {
+        if self.busy.load(Ordering::Relaxed) > 0 || self.lingers() {
             return None;
         }
         let since = self.opened + Duration::from_micros(self.since.load(Ordering::Relaxed));

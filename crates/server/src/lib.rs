@@ -9,6 +9,7 @@
 //! [`Invoke`](crisol_core::Invoke).
 
 mod activity;
+mod authority;
 mod body;
 mod config;
 mod connection;
@@ -21,6 +22,9 @@ mod io;
 mod listen;
 mod middleware;
 mod pattern;
+mod request_body;
+mod request_head;
+mod response_head;
 mod server;
 mod site;
 mod streams;

@@ -27,6 +27,8 @@ pub enum Cause {
     TooLarge,
     /// The body is in a form that is not read here.
     UnsupportedMedia,
+    /// The request is coded for its transfer in a way that is not read here.
+    NotImplemented,
     /// A range that the file does not have.
     RangeNotSatisfiable,
     /// The client is over the router's rate limit.
@@ -46,7 +48,7 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
     (
         Cause::BadRequest,
         StatusCode::BAD_REQUEST,
-        "the request does not carry what the function takes; `detail` says where",
+        "the request does not carry what the function takes, `detail` says where; or it has no `Host`, two, or an impossible one",
     ),
     (Cause::NotFound, StatusCode::NOT_FOUND, "no route has this path, or its function is gone"),
     (
@@ -88,6 +90,11 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
         Cause::Failed,
         StatusCode::INTERNAL_SERVER_ERROR,
         "the function trapped, exited, went over a limit other than time, or called what it may not; the log has the reason under the same request id, the body has not",
+    ),
+    (
+        Cause::NotImplemented,
+        StatusCode::NOT_IMPLEMENTED,
+        "the body comes in another transfer coding than one `chunked`",
     ),
     (
         Cause::Unavailable,

@@ -11,13 +11,13 @@ use crisol_core::{BoxError, CallContext, CallError, Caller, Invoke, Reply, Value
 use crisol_engine::ProxyBody;
 use crisol_pool::{Ask, Fate, Retired};
 use crisol_server::{Body, Context, Handler};
-use crisol_transport::{Cause, Problem, Transport as _, WasiHttp};
-use http::uri::Authority;
+use crisol_transport::{Transport as _, WasiHttp};
 use http::{Request, Response, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
+use super::lent::{Loan, lend};
 use crate::adapter::fate;
 use crate::failure::Ended;
 use crate::interceptor::{Interceptor, Last, Next};
@@ -51,10 +51,6 @@ impl Handler for ProxyHandler {
     }
 
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
-        if !has_authority(&request) {
-            let problem = Problem::new(Cause::BadRequest, "the request does not say to which host");
-            return context.problem(problem);
-        }
         let mut call = CallContext::new(Caller::Http);
         if let Some(deadline) = context.deadline() {
             call = call.with_deadline(deadline);
@@ -129,12 +125,6 @@ impl Last for Exchange<'_> {
     }
 }
 
-/// Whether a request says to which host it goes, as WASI tells every guest.
-fn has_authority(request: &Request<Body>) -> bool {
-    let host = || request.headers().get(header::HOST)?.to_str().ok()?.parse::<Authority>().ok();
-    request.uri().authority().is_some() || host().is_some()
-}
-
 impl Proxy {
     /// Its pool.
     pub(crate) fn pool(&self) -> &dyn AnyPool {
@@ -160,7 +150,9 @@ impl Proxy {
         let (sender, mut receiver) = oneshot::channel();
         let (this, id) = (Arc::clone(self), call.id());
         let funcs = guest.funcs(|| invoke, call, until);
+        let (request, loan) = lent(request);
         let run = async move {
+            let _loan = loan;
             let (worker, interruption) = lease.split();
             if let Some(funcs) = funcs {
                 worker.instance.lend(funcs);
@@ -205,6 +197,16 @@ impl Proxy {
             (None, _) => Err(trap("the guest returned without a response".into())),
         }
     }
+}
+
+/// The request with its body until the call ends; without one there is nothing to take back.
+fn lent(request: Request<Body>) -> (Request<Body>, Option<Loan>) {
+    if request.body().is_end_stream() {
+        return (request, None);
+    }
+    let (parts, body) = request.into_parts();
+    let (body, loan) = lend(body);
+    (Request::from_parts(parts, Body::stream(body)), Some(loan))
 }
 
 fn content_length(response: &Response<ProxyBody>) -> Option<u64> {
