@@ -46,7 +46,7 @@ pub use generation::Generation;
 pub use http::{Listening, ServeError, ServeOptions, Serving};
 pub use interceptor::{Interceptor, Next};
 pub use lua::Script;
-pub use pin::{PinError, Pinned, pin};
+pub use pin::{PinError, PinReport, Pinned, pin};
 pub use reads::Reads;
 pub use runtime::{Runtime, Snapshot};
 

@@ -21,6 +21,7 @@ mod load;
 mod locate;
 mod overrides;
 mod pin;
+mod pins;
 mod problems;
 mod reference;
 mod registry;
@@ -41,7 +42,8 @@ pub use kinds::{
     Transport, Wasi,
 };
 pub use load::Loader;
-pub use pin::{Pin, PinError, pin};
+pub use pin::{PinError, pin};
+pub use pins::{Pin, Pins};
 pub use problems::{Color, Problem, Problems, Report, Rule, Severity};
 pub use registry::{App, Entry, IndexFile, Registry};
 pub use source::Place;
