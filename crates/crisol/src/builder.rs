@@ -8,7 +8,7 @@ use std::time::Duration;
 use crisol_core::Namespace;
 use crisol_engine::{CodeCache, Engine, EngineConfig, EngineError, HostInterface, Limits};
 use crisol_schema::Problems;
-use crisol_wasi::{EnvSource, FsSource};
+use crisol_wasi::{EnvSource, FsSource, Missing};
 
 use crate::interceptor::Interceptor;
 use crate::runtime::Runtime;
@@ -155,6 +155,13 @@ impl Builder {
         self
     }
 
+    /// Whether loading makes the folders and files with `auto_init` that are not there: it does by default. Without
+    /// them nothing is written for an app that is only looked at, and a call that needs one of its mounts fails.
+    pub fn auto_init(mut self, make: bool) -> Self {
+        self.settings.missing = if make { Missing::Make } else { Missing::Leave };
+        self
+    }
+
     /// Reads the app, verifies, compiles and links all of it. Takes CPU time by the size of the code:
     /// in an async program, call it through `spawn_blocking`.
     ///
@@ -169,7 +176,8 @@ impl Builder {
 
     /// Tells all that is wrong with the app, and makes no runtime of it. Where [`Builder::load`] gives up when
     /// the texts of an app have errors, this goes on with what can be read of it: a wrong hash or method is
-    /// found in the same run as a misspelt field. Takes as much time as [`Builder::load`].
+    /// found in the same run as a misspelt field. Takes as much time as [`Builder::load`]. Folders and files with
+    /// `auto_init` that are not there are no problem, and are not made.
     ///
     /// # Errors
     /// When the engine cannot be set up.
