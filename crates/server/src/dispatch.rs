@@ -75,6 +75,7 @@ impl Connection {
             outcome,
             deadline: None,
             read_timeout: site.timeouts.read,
+            failures: site.failures.clone(),
         };
         let Ok(permit) = Arc::clone(&self.requests).try_acquire_owned() else {
             let detail = "the service has all the requests that it takes at once";

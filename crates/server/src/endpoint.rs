@@ -15,7 +15,7 @@ use tracing::{debug, error};
 
 use crate::body::{Body, BodyTimeout};
 use crate::context::Context;
-use crate::handler::{Handler, log, send};
+use crate::handler::{Handler, send};
 
 /// Calls a function for each request.
 pub(crate) struct Endpoint {
@@ -56,13 +56,14 @@ impl Endpoint {
         let call_id = call.id();
         let outcome = self.invoke.invoke(&self.id, call, args).await;
         if let Err(failure) = &outcome {
-            log(&self.id, call_id, failure);
+            context.failures.failed(&self.id, call_id, failure);
         }
-        self.write(signature, outcome)
+        self.write(context, signature, outcome)
     }
 
     fn write(
         &self,
+        context: &Context,
         signature: Option<&Signature>,
         outcome: Result<crisol_core::Reply, CallError>,
     ) -> Result<Response<Body>, Problem> {
@@ -71,7 +72,9 @@ impl Endpoint {
             Err(failure) => self.transport.encode(signature, Err(&failure)),
         };
         answer.map(send).inspect_err(|trouble| {
-            if let Some(inside) = trouble.inside() {
+            if let Some(inside) = trouble.inside()
+                && context.failures.admits(Some(&self.id), "no-response")
+            {
                 error!(function = %self.id, reason = inside, "the result is no response");
             }
         })

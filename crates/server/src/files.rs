@@ -141,7 +141,9 @@ impl Handler for StaticFiles {
                 context.problem(Problem::new(Cause::NotFound, detail))
             }
             Err(reason) => {
-                error!(%reason, path, "a file cannot be read");
+                if context.failures.admits(None, "file") {
+                    error!(%reason, path, "a file cannot be read");
+                }
                 context.problem(Problem::new(Cause::Failed, "the file cannot be read"))
             }
         }

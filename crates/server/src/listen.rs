@@ -98,7 +98,7 @@ async fn accept(listener: TcpListener, slots: Arc<Semaphore>, shared: Shared) ->
     loop {
         let next = async {
             let slot = Arc::clone(&slots).acquire_owned().await;
-            slot.ok().zip(Some(next_stream(&listener).await))
+            slot.ok().zip(Some(next_stream(&listener, &shared.site).await))
         };
         let (slot, (stream, peer)) = tokio::select! {
             accepted = next => match accepted {
@@ -118,13 +118,15 @@ async fn accept(listener: TcpListener, slots: Arc<Semaphore>, shared: Shared) ->
 
 /// The next connection, however long it takes. Errors of a connection that is gone before it was
 /// accepted concern nobody; others pass when connections close.
-async fn next_stream(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn next_stream(listener: &TcpListener, site: &ArcSwap<Site>) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                warn!(%error, "cannot accept connections just now");
+                if site.load().failures.admits(None, "accept") {
+                    warn!(%error, "cannot accept connections just now");
+                }
                 sleep(BREATH).await;
             }
         }

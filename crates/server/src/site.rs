@@ -13,6 +13,7 @@ use crate::body::Body;
 use crate::config::{Limits, Route, Router, Service, Target, Timeouts};
 use crate::context::{Context, REQUEST_ID};
 use crate::endpoint::Endpoint;
+use crate::failures::FailureLog;
 use crate::handler::Handler;
 use crate::middleware::{Middleware, MiddlewareError};
 use crate::pattern::{Pattern, PatternError};
@@ -115,6 +116,8 @@ pub(crate) struct Site {
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
     pub(crate) tls: Option<Tls>,
+    /// Shared by all services of a server.
+    pub(crate) failures: FailureLog,
     tree: Tree,
     stacks: Vec<Stack>,
 }
@@ -133,15 +136,20 @@ impl Site {
         invoke: &Arc<dyn Invoke>,
     ) -> Result<Vec<Self>, RouteErrors> {
         let (mut sites, mut errors) = (Vec::new(), Vec::new());
+        let failures = FailureLog::default();
         for (at, service) in services.iter().enumerate() {
             let earlier = services.iter().take(at);
             errors.extend(earlier.filter_map(|other| clash(other, service)));
-            sites.push(Self::build(service, invoke, &mut errors));
+            sites.push(Self::build(service, (invoke, &failures), &mut errors));
         }
         if errors.is_empty() { Ok(sites) } else { Err(RouteErrors(errors)) }
     }
 
-    fn build(service: &Service, invoke: &Arc<dyn Invoke>, errors: &mut Vec<RouteError>) -> Self {
+    fn build(
+        service: &Service,
+        (invoke, failures): (&Arc<dyn Invoke>, &FailureLog),
+        errors: &mut Vec<RouteError>,
+    ) -> Self {
         check_settings(service, errors);
         let (mut tree, mut stacks) = (Tree::default(), Vec::new());
         for (index, router) in service.routers.iter().enumerate() {
@@ -153,7 +161,8 @@ impl Site {
             stacks.push(stack(router, errors));
         }
         let Service { limits, timeouts, tls, .. } = service;
-        Self { limits: *limits, timeouts: *timeouts, tls: tls.clone(), tree, stacks }
+        let (tls, failures) = (tls.clone(), failures.clone());
+        Self { limits: *limits, timeouts: *timeouts, tls, failures, tree, stacks }
     }
 
     /// What a request comes to.

@@ -7,10 +7,10 @@ use std::task::{Context as Wakers, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use crisol_core::{BoxError, CallContext, CallError, Caller, Invoke, Reply, Value};
+use crisol_core::{BoxError, CallContext, CallError, Caller, EntryId, Invoke, Reply, Value};
 use crisol_engine::ProxyBody;
 use crisol_pool::{Ask, Fate, Retired};
-use crisol_server::{Body, Context, Handler};
+use crisol_server::{Body, Context, FailureLog, Handler};
 use crisol_transport::{Transport as _, WasiHttp};
 use http::{Request, Response, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -22,6 +22,9 @@ use crate::adapter::fate;
 use crate::failure::Ended;
 use crate::interceptor::{Interceptor, Last, Next};
 use crate::pooled::{AnyPool, Pooled, Until};
+
+/// The cause of failures that no client sees, in the log.
+const AFTER: &str = "after-response";
 
 /// A function that answers HTTP itself.
 pub(crate) struct Proxy(pub(crate) Pooled);
@@ -57,9 +60,10 @@ impl Handler for ProxyHandler {
         }
         let id = call.id();
         let answered = if self.interceptors.is_empty() {
-            self.proxy.answer(self.invoke.clone(), &call, context.secure(), request).await
+            let (invoke, failures) = (self.invoke.clone(), context.failures());
+            self.proxy.answer(invoke, &call, (context.secure(), failures), request).await
         } else {
-            self.intercepted(call, context.secure(), request).await
+            self.intercepted(call, &context, request).await
         };
         match answered {
             Ok(response) => response,
@@ -73,14 +77,14 @@ impl ProxyHandler {
     async fn intercepted(
         &self,
         call: CallContext,
-        secure: bool,
+        context: &Context,
         request: Request<Body>,
     ) -> Result<Response<Body>, CallError> {
         let id = &self.proxy.0.id;
         let exchange = Exchange {
             proxy: &self.proxy,
             invoke: &self.invoke,
-            secure,
+            context,
             request: Mutex::new(Some(request)),
             response: Mutex::new(None),
         };
@@ -105,7 +109,7 @@ impl ProxyHandler {
 struct Exchange<'a> {
     proxy: &'a Arc<Proxy>,
     invoke: &'a Option<Arc<dyn Invoke>>,
-    secure: bool,
+    context: &'a Context,
     request: Mutex<Option<Request<Body>>>,
     response: Mutex<Option<Response<Body>>>,
 }
@@ -118,8 +122,8 @@ impl Last for Exchange<'_> {
             let source = "its request is a stream, and an interceptor has sent it already".into();
             return Err(CallError::Internal { id: self.proxy.0.id.clone(), source });
         };
-        let response =
-            self.proxy.answer(self.invoke.clone(), &context, self.secure, request).await?;
+        let outside = (self.context.secure(), self.context.failures());
+        let response = self.proxy.answer(self.invoke.clone(), &context, outside, request).await?;
         *self.response.lock().unwrap_or_else(PoisonError::into_inner) = Some(response);
         Ok(Reply::new(()))
     }
@@ -135,7 +139,7 @@ impl Proxy {
         self: &Arc<Self>,
         invoke: Option<Arc<dyn Invoke>>,
         call: &CallContext,
-        secure: bool,
+        (secure, failures): (bool, &FailureLog),
         request: Request<Body>,
     ) -> Result<Response<Body>, CallError> {
         let guest = &self.0;
@@ -190,7 +194,9 @@ impl Proxy {
             (Some(Ok(response)), Poll::Pending) => {
                 let length = content_length(&response);
                 Ok(response.map(|body| {
-                    Body::stream(Driven { run: Some(run), body, left: length, ended: false })
+                    let failures = Failures { log: failures.clone(), function: guest.id.clone() };
+                    let (run, left) = (Some(run), length);
+                    Body::stream(Driven { run, body, left, ended: false, failures })
                 }))
             }
             (Some(Err(error)), _) => Err(trap(error.into())),
@@ -213,6 +219,22 @@ fn content_length(response: &Response<ProxyBody>) -> Option<u64> {
     response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// Failures of a guest whose response has begun.
+#[derive(Clone)]
+struct Failures {
+    log: FailureLog,
+    function: EntryId,
+}
+
+impl Failures {
+    fn log(&self, cause: &'static str, failure: &CallError, message: &str) {
+        if self.log.admits(Some(&self.function), cause) {
+            let error = failure as &dyn std::error::Error;
+            tracing::error!(function = %self.function, error, "{message}");
+        }
+    }
+}
+
 /// A response's body that a guest is making still: reading it is what lets the guest go on.
 struct Driven {
     /// None when the guest has returned.
@@ -222,6 +244,7 @@ struct Driven {
     left: Option<u64>,
     /// Whether the body has come to its end.
     ended: bool,
+    failures: Failures,
 }
 
 impl Driven {
@@ -265,12 +288,11 @@ impl HttpBody for Driven {
             return frame;
         }
         if let Err(failure) = self.go_on(cx) {
-            let error = &failure as &dyn std::error::Error;
             if self.ended {
-                tracing::error!(error, "it failed after its response");
+                self.failures.log(AFTER, &failure, "it failed after its response");
                 return frame;
             }
-            tracing::error!(error, "the response broke off");
+            self.failures.log("broken-response", &failure, "the response broke off");
             return Poll::Ready(Some(Err(failure.into())));
         }
         if frame.is_ready() { frame } else { self.poll_body(cx) }
@@ -291,10 +313,10 @@ impl Drop for Driven {
     fn drop(&mut self) {
         let Some(run) = self.run.take().filter(|_| self.ended) else { return };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let failures = self.failures.clone();
             drop(runtime.spawn(async move {
                 if let Err(failure) = run.await {
-                    let error = &failure as &dyn std::error::Error;
-                    tracing::error!(error, "it failed after its response");
+                    failures.log(AFTER, &failure, "it failed after its response");
                 }
             }));
         }
