@@ -51,7 +51,7 @@ pub(crate) enum Command {
     /// Exit code 0; 1 when the function answered with its own error, which is printed to stderr as
     /// JSON; 2 for anything else.
     Call(CallArguments),
-    /// Load, compile and link everything, and tell all that is wrong.
+    /// Load, compile and link everything, and tell all that is wrong. Nothing of the app is written.
     Check(CheckArguments),
     /// Compile all code of the app and keep it on disk, so that whatever runs next starts at once.
     Compile,
@@ -67,6 +67,9 @@ pub(crate) enum Command {
     /// printed to stderr as JSON; 2 for anything else.
     Lua(LuaArguments),
     /// Write the hashes of the binaries into the index files, keeping comments and layout.
+    ///
+    /// Errors elsewhere in the app are no obstacle. Exit code 0 when all that was asked for is pinned; 2 when
+    /// something is not, with the reasons on stderr.
     Pin(PinArguments),
     /// Print the JSON Schema of index files, for completion in editors.
     Schema,
@@ -76,7 +79,7 @@ pub(crate) enum Command {
     /// Serve the app over HTTP until it is told to stop.
     ///
     /// SIGTERM and SIGINT (Ctrl-C) let what runs finish within the grace period; a second one ends at
-    /// once. SIGHUP reads the app again, and serves it from then on if nothing is wrong with it.
+    /// once, as the first does while the app loads. SIGHUP reads the app again, and serves it from then on if nothing is wrong with it.
     /// `CRISOL_LOG=info` logs more.
     #[cfg(feature = "http")]
     Serve(ServeArguments),
