@@ -102,14 +102,15 @@ fn a_folder_that_no_start_makes_is_still_an_error() -> Tested {
     let app = App::new(
         "  - {name: data, kind: fs.directory, directory: ./data}
   - {name: made, kind: fs.directory, directory: ./made, auto_init: true}
-  - {name: leads, kind: fs.directory, directory: ./wasm/../../out, auto_init: true}
+  - {name: file, kind: fs.directory, directory: ./_index.yaml, auto_init: true}
 ",
         &[],
     )?;
     let run = app.run(&["check"])?;
     assert_eq!(run.code, Some(2), "{run:?}");
-    assert!(run.stderr.contains("the folder `./data` does not exist"), "{run:?}");
-    assert!(!run.stderr.contains("`./made`"), "{run:?}");
+    assert!(run.stderr.contains("the folder `data` does not exist"), "{run:?}");
+    assert!(run.stderr.contains("`APP/_index.yaml` is not a folder"), "{run:?}");
+    assert!(run.stderr.contains("\n2 errors"), "{run:?}");
     Ok(())
 }
 
