@@ -14,6 +14,7 @@ use tracing::{Instrument, debug, error, error_span};
 use crate::activity::Activity;
 use crate::body::Body;
 use crate::context::{Context, RequestId};
+use crate::failures::FailureLog;
 use crate::handler::send;
 use crate::request_body::{self, Ending};
 use crate::request_head;
@@ -50,7 +51,8 @@ impl Connection {
             let declared = request.body().size_hint().lower();
             let (request, ending) = request_body::bounded(request, &site, &self.activity);
             let response = self.serve(&site, (id, outcome), declared, request).await;
-            let mut response = sendable(asked, response, leaf.as_deref(), &stamp.1).await;
+            let log = (leaf.as_deref(), &site.failures);
+            let mut response = sendable(asked, response, log, &stamp.1).await;
             self.close(is_last, asked.version, ending.as_deref(), &mut response);
             response.headers_mut().insert(stamp.0, stamp.1);
             debug!(status = response.status().as_u16(), "answered");
@@ -126,13 +128,17 @@ fn announce_close(version: Version, response: &mut Response<Body>) {
 async fn sendable(
     asked: Asked,
     response: Response<Body>,
-    leaf: Option<&Leaf>,
+    (leaf, failures): (Option<&Leaf>, &FailureLog),
     id: &HeaderValue,
 ) -> Response<Body> {
     match response_head::settle(asked, response).await {
         Ok(response) => response,
         Err(reason) => {
-            error!(route = leaf.map(|leaf| &*leaf.name), %reason, "the response cannot be sent");
+            let route = leaf.map(|leaf| &*leaf.name);
+            let entry = route.and_then(|name| name.parse().ok());
+            if failures.admits(entry.as_ref(), "response") {
+                error!(route, %reason, "the response cannot be sent");
+            }
             let problem = Problem::new(Cause::Failed, "the function's response cannot be sent");
             send(problem.into_response(id.to_str().ok()))
         }
