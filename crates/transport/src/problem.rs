@@ -21,8 +21,12 @@ pub enum Cause {
     NotFound,
     /// The path exists, the method does not.
     MethodNotAllowed,
+    /// The client takes no content coding that the router can send.
+    NotAcceptable,
     /// The client took too long to send its request.
     RequestTimeout,
+    /// A condition of the request does not hold for the file.
+    PreconditionFailed,
     /// The body is over the service's limit.
     TooLarge,
     /// The body is in a form that is not read here.
@@ -57,9 +61,19 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
         "the path has routes, none of this method; `Allow` lists them",
     ),
     (
+        Cause::NotAcceptable,
+        StatusCode::NOT_ACCEPTABLE,
+        "`Accept-Encoding` excludes both `gzip` and `identity`, on a router with `compress`; the function is not called",
+    ),
+    (
         Cause::RequestTimeout,
         StatusCode::REQUEST_TIMEOUT,
         "the body did not arrive within `timeouts.read`; the connection is closed",
+    ),
+    (
+        Cause::PreconditionFailed,
+        StatusCode::PRECONDITION_FAILED,
+        "the file is not the version that `If-Match` or `If-Unmodified-Since` asks for",
     ),
     (
         Cause::TooLarge,
@@ -74,7 +88,7 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
     (
         Cause::RangeNotSatisfiable,
         StatusCode::RANGE_NOT_SATISFIABLE,
-        "a `Range` that the file does not have",
+        "a `Range` that lies beyond the end of the file; `Content-Range` has the length",
     ),
     (
         Cause::RateLimited,
