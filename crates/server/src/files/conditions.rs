@@ -136,3 +136,43 @@ fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
     let (Some(line), None) = (lines.next(), lines.next()) else { return None };
     httpdate::parse_http_date(line.to_str().ok()?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn shown(modified: Option<SystemTime>, now: SystemTime) -> [String; 2] {
+        let validators = Validators::new(16, modified, now);
+        let text = |value: Option<HeaderValue>| {
+            value.map_or(String::new(), |value| value.to_str().unwrap_or_default().to_owned())
+        };
+        [text(validators.tag.clone()), text(validators.last_modified())]
+    }
+
+    #[test]
+    fn validators_are_written_for_every_time() {
+        let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        let (late, later) = (at(YEAR_10000), at(YEAR_10000 + 1));
+        let epoch = "Thu, 01 Jan 1970 00:00:16 GMT".to_owned();
+        assert_eq!(shown(None, at(16)), [String::new(), String::new()]);
+        assert_eq!(shown(Some(before), at(16)), ["\"-1.0-10\"".to_owned(), String::new()]);
+        assert_eq!(shown(Some(at(16)), at(99)), ["\"10.0-10\"".to_owned(), epoch.clone()]);
+        // A change to come happened by now at the latest.
+        assert_eq!(shown(Some(at(17)), at(16)), ["\"11.0-10\"".to_owned(), epoch]);
+        assert_eq!(shown(Some(late), later), ["\"3afff44180.0-10\"".to_owned(), String::new()]);
+    }
+
+    #[test]
+    fn a_date_names_a_version_when_its_second_is_over() {
+        let value = HeaderValue::from_static("Thu, 01 Jan 1970 00:00:16 GMT");
+        let headers = HeaderMap::from_iter([(header::IF_RANGE, value)]);
+        for (now, same) in [(at(16), false), (at(17), true), (at(99), true)] {
+            let validators = Validators::new(16, Some(at(16)), now);
+            assert_eq!(is_same(&headers, &validators, now), same, "{now:?}");
+        }
+    }
+}
