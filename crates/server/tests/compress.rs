@@ -5,6 +5,7 @@ mod common;
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 use http_body_util::combinators::Collect;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 type Fields = [(&'static str, &'static str)];
 
@@ -356,6 +358,9 @@ async fn head_says_what_get_would() -> TestResult {
     Ok(())
 }
 
+/// Ends a test whose piece never comes.
+const BOUND: Duration = Duration::from_secs(60);
+
 /// Sends what it gets from a channel.
 struct Fed(std::sync::Mutex<Option<mpsc::Receiver<Frame<Bytes>>>>);
 
@@ -390,7 +395,7 @@ async fn a_stream_is_sent_piece_by_piece_with_its_trailers() -> TestResult {
     for piece in ["one ", "two ", "three"] {
         pieces.send(Frame::data(Bytes::from(piece))).await?;
         while !decoder.get_ref().ends_with(piece.as_bytes()) {
-            let frame = response.frame().await.ok_or("the end")??;
+            let frame = timeout(BOUND, response.frame()).await?.ok_or("the end")??;
             decoder.write_all(&frame.into_data().map_err(|_| "trailers")?)?;
             decoder.flush()?;
         }

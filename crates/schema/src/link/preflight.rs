@@ -14,7 +14,7 @@ use crate::registry::Entry;
 use crate::values::HttpMethod;
 
 /// Pairs of routes that are compared in one app: a fraction of a second.
-const COMPARISONS: usize = 1_000_000;
+const COMPARISONS: usize = 200_000;
 
 /// A route for this warning.
 struct Route<'e> {
@@ -38,48 +38,60 @@ pub(super) fn warn(
     kinds: &HashMap<EntryId, Option<KindName>>,
     scope: &mut Scope<'_>,
 ) {
-    let routes = routes(entries, kinds);
-    let takers = || routes.iter().filter(|route| route.takes_options());
-    let named = routes.iter().filter(|route| route.cors.is_some() && !route.takes_options());
-    let pairs = named.flat_map(|route| {
-        takers().filter(|taker| taker.cors.is_none()).map(move |taker| (route, taker))
-    });
-    let mut told = HashSet::new();
-    for (route, taker) in pairs.take(COMPARISONS).filter(|(route, taker)| hides(taker, route)) {
+    let routers: HashSet<&EntryId> =
+        entries.values().filter(|entry| has_cors(entry)).map(|entry| &entry.id).collect();
+    if routers.is_empty() {
+        return;
+    }
+    let routes = routes(entries, kinds, &routers);
+    let (behind, open): (Vec<_>, Vec<_>) = routes.iter().partition(|route| route.cors.is_some());
+    let takers: Vec<_> = open.into_iter().filter(|route| route.takes_options()).collect();
+    let (own, named): (Vec<_>, Vec<_>) =
+        behind.into_iter().partition(|route| route.takes_options());
+    let (mut told, mut left) = (HashSet::new(), COMPARISONS);
+    for (route, taker) in named.iter().flat_map(|route| takers.iter().map(move |one| (route, one)))
+    {
         let Some(router) = route.cors else { continue };
-        let answered = |own: &Route<'_>| {
-            own.cors.is_some()
-                && own.service == route.service
-                && own.shape.covers(&route.shape)
-                && own.shape.compare(&taker.shape) == Ordering::Less
-        };
-        if takers().any(answered) || !told.insert((router, &taker.entry.id)) {
+        if left == 0 {
+            break;
+        }
+        left -= 1;
+        let pair = (router, &taker.entry.id);
+        if told.contains(&pair) || !hides(taker, route) {
             continue;
         }
-        let (id, own) = (&taker.entry.id, &route.entry.id);
-        let message = format!(
-            "`{id}` answers the preflights of `{own}`, so that `cors` of `{router}` never sees them"
-        );
-        let instead = match taker.method {
-            HttpMethod::Options => format!("remove `{id}`"),
-            _ => format!("give `{id}` the one method that it is for"),
-        };
-        let help = format!("add `cors` to the router of `{id}`, or {instead}");
-        let report = Report::warning(Rule::PREFLIGHT, message)
-            .also(scope.span(own, "path"), "browsers ask for this one")
-            .help(help);
-        scope.report(id, "path", report);
+        left = left.saturating_sub(own.len());
+        if !own.iter().any(|own| answers_first(own, taker, route)) {
+            told.insert(pair);
+            report(taker, route, router, scope);
+        }
     }
+}
+
+fn report(taker: &Route<'_>, route: &Route<'_>, router: &EntryId, scope: &mut Scope<'_>) {
+    let (id, own) = (&taker.entry.id, &route.entry.id);
+    let message = format!(
+        "`{id}` answers the preflights of `{own}`, so that `cors` of `{router}` never sees them"
+    );
+    let instead = match taker.method {
+        HttpMethod::Options => format!("remove `{id}`"),
+        _ => format!("give `{id}` the one method that it is for"),
+    };
+    let report = Report::warning(Rule::PREFLIGHT, message)
+        .also(scope.span(own, "path"), "browsers ask for this one")
+        .help(format!("add `cors` to the router of `{id}`, or {instead}"));
+    scope.report(id, "path", report);
 }
 
 fn routes<'e>(
     entries: &'e BTreeMap<EntryId, Entry>,
     kinds: &HashMap<EntryId, Option<KindName>>,
+    routers: &HashSet<&EntryId>,
 ) -> Vec<Route<'e>> {
     let tops = Tops::new(entries, kinds);
     let mut routes = Vec::new();
     for entry in entries.values() {
-        let cors = router(&entry.kind).filter(|id| has_cors(entries, id));
+        let cors = router(&entry.kind).filter(|id| routers.contains(id));
         for (service, method, path) in routes_of(&tops, entry).into_iter().flatten() {
             routes.push(Route { entry, service, method, shape: Shape::new(&path.shape()), cors });
         }
@@ -99,13 +111,20 @@ fn router(kind: &Kind) -> Option<&EntryId> {
     }
 }
 
-fn has_cors(entries: &BTreeMap<EntryId, Entry>, router: &EntryId) -> bool {
-    entries.get(router).is_some_and(|entry| match &entry.kind {
+fn has_cors(entry: &Entry) -> bool {
+    match &entry.kind {
         Kind::HttpRouter(router) => {
             router.middleware.iter().any(|step| matches!(step, Middleware::Cors(_)))
         }
         _ => false,
-    })
+    }
+}
+
+/// Whether a route that is behind `cors` itself takes the preflights of `route` before `taker` does.
+fn answers_first(own: &Route<'_>, taker: &Route<'_>, route: &Route<'_>) -> bool {
+    own.service == route.service
+        && own.shape.covers(&route.shape)
+        && own.shape.compare(&taker.shape) == Ordering::Less
 }
 
 /// Whether `OPTIONS` of a path goes to `taker` and another method of it to `route`.
