@@ -22,7 +22,9 @@ use http_body_util::combinators::Collect;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-type Fields = [(&'static str, &'static str)];
+type Field = (&'static str, &'static str);
+/// Status, fields and content.
+type Case = (u16, Vec<Field>, Vec<u8>);
 
 const GZIP: (&str, &str) = ("accept-encoding", "gzip");
 
@@ -73,7 +75,7 @@ async fn ask(started: &Started, line: &str, fields: &[(&'static str, &str)]) -> 
 #[derive(Default)]
 struct Told {
     status: u16,
-    fields: Vec<(&'static str, &'static str)>,
+    fields: Vec<Field>,
     content: Vec<u8>,
     /// Whether the length is not known before the content is sent.
     stream: bool,
@@ -81,7 +83,7 @@ struct Told {
 }
 
 impl Told {
-    fn new(status: u16, fields: &Fields, content: impl Into<Vec<u8>>) -> Self {
+    fn new(status: u16, fields: &[Field], content: impl Into<Vec<u8>>) -> Self {
         let (fields, content) = (fields.to_vec(), content.into());
         Self { status, fields, content, ..Self::default() }
     }
@@ -172,7 +174,7 @@ async fn content_that_gains_is_compressed_with_a_tag_of_its_own() -> TestResult 
 #[tokio::test]
 async fn what_cannot_be_compressed_or_would_not_gain_is_left_alone() -> TestResult {
     let long = || "x".repeat(5000);
-    let cases: Vec<(u16, Vec<(&'static str, &'static str)>, Vec<u8>)> = vec![
+    let cases: Vec<Case> = vec![
         (204, vec![TEXT], Vec::new()),
         (205, vec![TEXT], Vec::new()),
         (304, vec![TEXT], Vec::new()),
