@@ -83,7 +83,7 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
     (
         Cause::UnsupportedMedia,
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "JSON is expected and `Content-Type` says otherwise; or a charset other than UTF-8; or a `Content-Encoding`",
+        "`Content-Type` is neither JSON nor, where one is taken, a form; or names a charset other than UTF-8; or there is a `Content-Encoding`",
     ),
     (
         Cause::RangeNotSatisfiable,
