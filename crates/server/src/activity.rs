@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::Timeouts;
+use crate::targets::Framing;
 
 /// What one connection is doing: serving requests, receiving a head, or nothing.
 ///
@@ -23,6 +24,7 @@ pub(crate) struct Activity {
     lingers: AtomicBool,
     /// When the present state began, in microseconds after `opened`.
     since: AtomicU64,
+    pub(crate) framing: Framing,
 }
 
 /// A request on its way; its connection is busy until this is dropped.
@@ -38,6 +40,7 @@ impl Activity {
             head: AtomicBool::new(false),
             lingers: AtomicBool::new(false),
             since: AtomicU64::new(0),
+            framing: Framing::default(),
         }
     }
 

@@ -83,6 +83,11 @@ impl Connection {
             let detail = "the service has all the requests that it takes at once";
             return context.problem(Problem::new(Cause::Unavailable, detail));
         };
+        // Over HTTP/1.1 they have been counted as they came.
+        if request.headers().len() > site.limits.max_headers {
+            let detail = "the request has more headers than this service takes";
+            return context.problem(Problem::new(Cause::HeadersTooLarge, detail));
+        }
         if let Err(problem) = request_head::settle(&mut request) {
             // Where one head is not understood, the next may not be one.
             let mut response = context.problem(problem);

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::activity::Activity;
+use crate::targets::Targets;
 
 /// Bytes that a closing connection discards at most.
 pub(crate) const LINGER_BYTES: u64 = 256 << 20;
@@ -28,6 +29,7 @@ pub(crate) struct Watched<S> {
     /// Bytes that were read to tell the protocol.
     ahead: Bytes,
     activity: Arc<Activity>,
+    targets: Targets,
     patience: Duration,
     /// Made at the first write that has to wait.
     timer: Option<Pin<Box<Sleep>>>,
@@ -82,6 +84,7 @@ impl<S> Watched<S> {
             stream,
             ahead,
             activity,
+            targets: Targets::new(),
             patience,
             timer: None,
             waiting: false,
@@ -151,16 +154,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.targets.read(buffer) {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
         if !this.ahead.is_empty() {
             let length = this.ahead.len().min(buffer.remaining());
             buffer.put_slice(this.ahead.get(..length).unwrap_or_default());
             this.ahead.advance(length);
+            this.targets.pass(&this.activity.framing, buffer, before);
             this.activity.received();
             return Poll::Ready(Ok(()));
         }
-        let before = buffer.filled().len();
         let outcome = Pin::new(&mut this.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
+            this.targets.pass(&this.activity.framing, buffer, before);
             this.activity.received();
         }
         outcome

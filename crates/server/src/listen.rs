@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::connection::{self, Shared};
+use crate::permits::resize;
 use crate::site::Site;
 
 /// Pause after an accept that failed for want of something (file descriptors, memory) which other
@@ -34,7 +35,9 @@ pub(crate) struct Listening {
     /// As configured: with port 0 where any port will do.
     pub(crate) wanted: SocketAddr,
     pub(crate) addr: SocketAddr,
-    pub(crate) site: Arc<ArcSwap<Site>>,
+    site: Arc<ArcSwap<Site>>,
+    slots: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
     stop: watch::Sender<bool>,
     task: JoinHandle<JoinSet<()>>,
 }
@@ -51,15 +54,21 @@ impl Listening {
         let limits = site.limits;
         let site = Arc::new(ArcSwap::from_pointee(site));
         let (stop, stopped) = watch::channel(false);
-        let shared = Shared {
-            site: Arc::clone(&site),
-            requests: Arc::new(Semaphore::new(limits.max_requests)),
-            stop: stopped,
-        };
+        let requests = Arc::new(Semaphore::new(limits.max_requests));
         let slots = Arc::new(Semaphore::new(limits.max_connections));
+        let shared =
+            Shared { site: Arc::clone(&site), requests: Arc::clone(&requests), stop: stopped };
         info!(service = name, %addr, "listening");
-        let task = tokio::spawn(accept(listener, slots, shared));
-        Ok(Self { name, wanted, addr, site, stop, task })
+        let task = tokio::spawn(accept(listener, Arc::clone(&slots), shared));
+        Ok(Self { name, wanted, addr, site, slots, requests, stop, task })
+    }
+
+    /// Serves another site from now on, within its limits.
+    pub(crate) fn replace(&self, site: Site) {
+        let (old, new) = (self.site.load().limits, site.limits);
+        resize(&self.slots, old.max_connections, new.max_connections);
+        resize(&self.requests, old.max_requests, new.max_requests);
+        self.site.store(Arc::new(site));
     }
 
     /// Stops accepting, waits up to `grace` for what runs, and cuts the rest.

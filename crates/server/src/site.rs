@@ -20,6 +20,9 @@ use crate::pattern::{Pattern, PatternError};
 use crate::tls::Tls;
 use crate::tree::{Outcome, Tree};
 
+/// Headers that a request may have at most: `HeaderMap` panics at one and a half times as many.
+const MAX_HEADERS: usize = 16_384;
+
 /// What is wrong with a set of services.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -225,13 +228,17 @@ fn check_settings(service: &Service, errors: &mut Vec<RouteError>) {
         ("limits.max_connections", limits.max_connections),
         ("limits.max_connections_per_client", limits.max_connections_per_client),
         ("limits.max_requests", limits.max_requests),
-        ("limits.max_headers", limits.max_headers),
         ("limits.max_streams", limits.max_streams as usize),
     ];
     for (setting, count) in counts {
         let fits = (1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&count);
         check(setting, count.to_string(), fits, "allow at least one");
     }
+    let fits = limits.max_buffered_bytes > 0;
+    let found = limits.max_buffered_bytes.to_string();
+    check("limits.max_buffered_bytes", found, fits, "allow at least one");
+    let fits = (1..=MAX_HEADERS).contains(&limits.max_headers);
+    check("limits.max_headers", limits.max_headers.to_string(), fits, "use 1 to 16384");
     let head = limits.max_header_bytes;
     let fits = (8 << 10..=16 << 20).contains(&head);
     check("limits.max_header_bytes", head.to_string(), fits, "use 8192 to 16777216");

@@ -37,6 +37,8 @@ pub enum Cause {
     RangeNotSatisfiable,
     /// The client is over the router's rate limit.
     RateLimited,
+    /// The request has more headers than the service takes.
+    HeadersTooLarge,
     /// The function answered with the error side of its result.
     Function,
     /// The function failed.
@@ -94,6 +96,11 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
         Cause::RateLimited,
         StatusCode::TOO_MANY_REQUESTS,
         "the client is over its router's `ratelimit`; with `Retry-After`",
+    ),
+    (
+        Cause::HeadersTooLarge,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "the request has more headers than `limits.max_headers`, or a head over `limits.max_header_bytes`; the connection may answer by itself, without a body",
     ),
     (
         Cause::Function,
