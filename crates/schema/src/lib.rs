@@ -36,10 +36,10 @@ pub use files::{MAX_FOLDERS, is_index_file, is_searched_folder};
 pub use json_schema::json_schema;
 pub use kind::KindName;
 pub use kinds::{
-    Code, Cors, Directory, EnvMapping, EnvStorage, EnvVariable, Function, HttpEndpoint, HttpRouter,
-    HttpService, HttpStatic, HttpTimeouts, Kind, Limits, LuaFunction, LuaModule, Middleware, Mount,
-    Parent, Pool, Process, RateLimit, RateLimitBy, Retry, RetryOn, SourceText, Strategy, Tls,
-    Transport, Wasi,
+    Code, Cors, Directory, EnvMapping, EnvStorage, EnvVariable, Function, HttpEndpoint, HttpLimits,
+    HttpRouter, HttpService, HttpStatic, HttpTimeouts, Kind, Limits, LuaFunction, LuaModule,
+    Middleware, Mount, Parent, Pool, Process, RateLimit, RateLimitBy, Retry, RetryOn, SourceText,
+    Strategy, Tls, Transport, Wasi,
 };
 pub use load::Loader;
 pub use pin::{PinError, pin};

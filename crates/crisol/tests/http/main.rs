@@ -3,6 +3,7 @@
 
 mod embedding;
 mod funcs;
+mod limits;
 mod lua;
 mod proxy;
 mod support;
