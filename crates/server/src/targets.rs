@@ -305,7 +305,8 @@ mod tests {
         }
         let mut twice = Read::new(1000);
         twice.check(b"GET / \r\n\r\n", b"GET / \r\n\r\n");
-        (twice.framing.begin(Some(0)), twice.framing.begin(Some(0)));
+        twice.framing.begin(Some(0));
+        twice.framing.begin(Some(0));
         twice.check(head, head);
         let mut early = Read::new(1000);
         early.check(b"GET / \r\n", b"GET / \r\n");
