@@ -8,6 +8,7 @@
 //! Nothing here runs a function, reads a file or knows WebAssembly.
 
 mod args;
+mod budget;
 mod context;
 mod error;
 mod id;
@@ -19,6 +20,7 @@ mod signature;
 mod value;
 
 pub use args::{Args, ArgsError};
+pub use budget::{Budget, OverBudget, Reservation};
 pub use context::{CallContext, CallId, Caller, Chain, MAX_DEPTH};
 pub use error::{BoxError, CallError, ErrorKind, ResourceLimit, Spent};
 pub use id::{EntryId, EntryIdError, Name, NameError, Namespace};
