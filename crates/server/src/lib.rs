@@ -11,6 +11,7 @@
 mod activity;
 mod authority;
 mod body;
+mod collect;
 mod config;
 mod connection;
 mod context;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use crisol_core::Invoke;
+use crisol_core::{Budget, Invoke};
 use crisol_transport::{Cause, Problem};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
@@ -155,9 +155,12 @@ impl Site {
     ) -> Self {
         check_settings(service, errors);
         let (mut tree, mut stacks) = (Tree::default(), Vec::new());
+        let bodies = Budget::new(service.limits.max_buffered_bytes);
         for (index, router) in service.routers.iter().enumerate() {
             for route in &router.routes {
-                if let Err(error) = add(&mut tree, service, (router, index), route, invoke) {
+                if let Err(error) =
+                    add(&mut tree, service, (router, index), route, (invoke, &bodies))
+                {
                     errors.push(error);
                 }
             }
@@ -257,7 +260,7 @@ fn add(
     service: &Service,
     (router, index): (&Router, usize),
     route: &Route,
-    invoke: &Arc<dyn Invoke>,
+    (invoke, bodies): (&Arc<dyn Invoke>, &Budget),
 ) -> Result<(), RouteError> {
     let prefix = router.prefix.trim_end_matches('/');
     let full = match route.pattern.as_str() {
@@ -275,6 +278,7 @@ fn add(
             id: id.clone(),
             transport: Arc::clone(transport),
             invoke: Arc::clone(invoke),
+            bodies: bodies.clone(),
         }),
         Target::Handler(handler) => handler.calling(invoke).unwrap_or_else(|| Arc::clone(handler)),
     };
