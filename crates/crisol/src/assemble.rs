@@ -271,7 +271,7 @@ impl<'a> Assembly<'a> {
         let limits = &function.limits;
         let max_execution = limits.max_execution.unwrap_or(self.defaults.max_execution);
         let limits = self.limits(limits);
-        LuaFunction::assemble(id, function, max_execution, limits, pool)
+        LuaFunction::assemble(id, function, max_execution, limits, (pool, self.engine.budget()))
             .map(|function| Some(Callable::Lua(Arc::new(function))))
     }
 

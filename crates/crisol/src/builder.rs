@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crisol_core::Namespace;
-use crisol_engine::{CodeCache, Engine, EngineConfig, EngineError, HostInterface, Limits};
+use crisol_engine::{
+    CodeCache, Engine, EngineConfig, EngineError, HostInterface, Limits, MaxMemory,
+};
 use crisol_schema::Problems;
 use crisol_wasi::{EnvSource, FsSource, Missing};
 
@@ -112,6 +114,20 @@ impl Builder {
     /// How the engine is set up.
     pub fn engine(mut self, config: EngineConfig) -> Self {
         self.engine = config;
+        self
+    }
+
+    /// Bounds the memory of all instances and scripts together; see [`EngineConfig::memory`], which it sets (so it
+    /// comes after [`Builder::engine`]).
+    ///
+    /// ```no_run
+    /// use crisol::{MaxMemory, Runtime};
+    ///
+    /// let runtime = Runtime::builder().memory(MaxMemory::Bytes(512 << 20)).app("app").load()?;
+    /// # Ok::<(), crisol::LoadError>(())
+    /// ```
+    pub fn memory(mut self, memory: MaxMemory) -> Self {
+        self.engine.memory = memory;
         self
     }
 
