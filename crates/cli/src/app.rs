@@ -18,7 +18,10 @@ pub(crate) fn builder(arguments: &AppArguments) -> Builder {
         let allocation = Allocation::Pooling { instances: instances.get() };
         builder = builder.engine(EngineConfig { allocation, ..EngineConfig::default() });
     }
-    // After the engine, whose configuration it is a part of.
+    // After the engine, whose configuration these are a part of.
+    if let Some(memory) = arguments.memory {
+        builder = builder.memory(memory);
+    }
     if let Some(cache) = cache(arguments) {
         builder = builder.code_cache(cache);
     }

@@ -3,8 +3,9 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
-use crisol::Namespace;
+use crisol::{MaxMemory, Namespace};
 
 /// Run WebAssembly functions declared in a YAML registry.
 #[derive(Debug, Parser)]
@@ -42,6 +43,26 @@ pub(crate) struct AppArguments {
     /// address space, and no memory until it is used.
     #[arg(long, global = true, value_name = "N", env = "CRISOL_INSTANCES")]
     pub(crate) instances: Option<NonZeroU32>,
+    /// How much memory all instances and scripts may hold together, such as `512MiB` or `2GiB`; `none` for no bound
+    /// [default: three quarters of what the machine or the control group has]. A call beyond it is refused.
+    #[arg(long, global = true, value_name = "SIZE", env = "CRISOL_MEMORY", value_parser = memory)]
+    pub(crate) memory: Option<MaxMemory>,
+}
+
+/// The least that an instance of one page reserves.
+const LEAST_MEMORY: u64 = 128 << 10;
+
+/// Reads `--memory`.
+fn memory(text: &str) -> Result<MaxMemory, String> {
+    if text == "none" {
+        return Ok(MaxMemory::Unbounded);
+    }
+    let fix = "use a number with `KiB`, `MiB` or `GiB`, such as `512MiB`, or `none`";
+    let size: ByteSize = text.parse().map_err(|_| format!("`{text}` is not a size: {fix}"))?;
+    if size.as_u64() < LEAST_MEMORY {
+        return Err(format!("`{text}` is less than any instance needs: use at least `128KiB`"));
+    }
+    Ok(MaxMemory::Bytes(size.as_u64()))
 }
 
 #[derive(Debug, Subcommand)]
