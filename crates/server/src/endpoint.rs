@@ -52,7 +52,8 @@ impl Endpoint {
         if !body.is_end_stream()
             && let Err(refused) = self.invoke.admits(&self.id)
         {
-            return self.settle(signature, CallContext::new(Caller::Http).id(), Err(refused));
+            let call = CallContext::new(Caller::Http).id();
+            return self.settle(context, signature, call, Err(refused));
         }
         // Held until the reply is made: what is decoded from the body lives as long as the call.
         let Collected { bytes, held: _held } = self.read(body, context).await?;
