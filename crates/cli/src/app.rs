@@ -18,7 +18,10 @@ pub(crate) fn builder(arguments: &AppArguments) -> Builder {
         let allocation = Allocation::Pooling { instances: instances.get() };
         builder = builder.engine(EngineConfig { allocation, ..EngineConfig::default() });
     }
-    // After the engine, whose configuration it is a part of.
+    // After the engine, whose configuration these are a part of.
+    if let Some(memory) = arguments.memory {
+        builder = builder.memory(memory);
+    }
     if let Some(cache) = cache(arguments) {
         builder = builder.code_cache(cache);
     }
@@ -36,7 +39,16 @@ pub(crate) fn cache(arguments: &AppArguments) -> Option<CodeCache> {
 
 /// Loads the app, for commands that want it whole; its problems are the error.
 pub(crate) fn load(arguments: &AppArguments) -> anyhow::Result<Runtime> {
-    builder(arguments).load().map_err(|error| match error {
+    load_by(builder(arguments), arguments)
+}
+
+/// Loads the app to be looked at: no folder or file of it is made.
+pub(crate) fn look(arguments: &AppArguments) -> anyhow::Result<Runtime> {
+    load_by(builder(arguments).auto_init(false), arguments)
+}
+
+fn load_by(builder: Builder, arguments: &AppArguments) -> anyhow::Result<Runtime> {
+    builder.load().map_err(|error| match error {
         LoadError::App(problems) => does_not_load(arguments, &problems),
         other => other.into(),
     })
@@ -46,6 +58,14 @@ pub(crate) fn load(arguments: &AppArguments) -> anyhow::Result<Runtime> {
 pub(crate) fn does_not_load(arguments: &AppArguments, problems: &Problems) -> anyhow::Error {
     let text = show(problems);
     anyhow::anyhow!("the app `{}` does not load\n\n{}", arguments.app.display(), text.trim_end())
+}
+
+/// Warnings about the app as a whole, such as a folder that cannot be listed: what is in it is not served.
+#[cfg(feature = "http")]
+pub(crate) fn warnings(runtime: &Runtime) -> Vec<String> {
+    let generation = runtime.generation();
+    let of_app = generation.warnings().iter().filter(|one| one.place().is_none());
+    of_app.map(|one| format!("warning: {}", one.message())).collect()
 }
 
 /// The problems as text for stderr.

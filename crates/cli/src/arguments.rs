@@ -3,8 +3,9 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
-use crisol::Namespace;
+use crisol::{MaxMemory, Namespace};
 
 /// Run WebAssembly functions declared in a YAML registry.
 #[derive(Debug, Parser)]
@@ -42,6 +43,26 @@ pub(crate) struct AppArguments {
     /// address space, and no memory until it is used.
     #[arg(long, global = true, value_name = "N", env = "CRISOL_INSTANCES")]
     pub(crate) instances: Option<NonZeroU32>,
+    /// How much memory all instances and scripts may hold together, such as `512MiB` or `2GiB`; `none` for no bound
+    /// [default: three quarters of what the machine or the control group has]. A call beyond it is refused.
+    #[arg(long, global = true, value_name = "SIZE", env = "CRISOL_MEMORY", value_parser = memory)]
+    pub(crate) memory: Option<MaxMemory>,
+}
+
+/// The least that an instance of one page reserves.
+const LEAST_MEMORY: u64 = 128 << 10;
+
+/// Reads `--memory`.
+fn memory(text: &str) -> Result<MaxMemory, String> {
+    if text == "none" {
+        return Ok(MaxMemory::Unbounded);
+    }
+    let fix = "use a number with `KiB`, `MiB` or `GiB`, such as `512MiB`, or `none`";
+    let size: ByteSize = text.parse().map_err(|_| format!("`{text}` is not a size: {fix}"))?;
+    if size.as_u64() < LEAST_MEMORY {
+        return Err(format!("`{text}` is less than any instance needs: use at least `128KiB`"));
+    }
+    Ok(MaxMemory::Bytes(size.as_u64()))
 }
 
 #[derive(Debug, Subcommand)]
@@ -51,7 +72,7 @@ pub(crate) enum Command {
     /// Exit code 0; 1 when the function answered with its own error, which is printed to stderr as
     /// JSON; 2 for anything else.
     Call(CallArguments),
-    /// Load, compile and link everything, and tell all that is wrong.
+    /// Load, compile and link everything, and tell all that is wrong. Nothing of the app is written.
     Check(CheckArguments),
     /// Compile all code of the app and keep it on disk, so that whatever runs next starts at once.
     Compile,
@@ -67,6 +88,9 @@ pub(crate) enum Command {
     /// printed to stderr as JSON; 2 for anything else.
     Lua(LuaArguments),
     /// Write the hashes of the binaries into the index files, keeping comments and layout.
+    ///
+    /// Errors elsewhere in the app are no obstacle. Exit code 0 when all that was asked for is pinned; 2 when
+    /// something is not, with the reasons on stderr.
     Pin(PinArguments),
     /// Print the JSON Schema of index files, for completion in editors.
     Schema,
@@ -76,7 +100,7 @@ pub(crate) enum Command {
     /// Serve the app over HTTP until it is told to stop.
     ///
     /// SIGTERM and SIGINT (Ctrl-C) let what runs finish within the grace period; a second one ends at
-    /// once. SIGHUP reads the app again, and serves it from then on if nothing is wrong with it.
+    /// once, as the first does while the app loads. SIGHUP reads the app again, and serves it from then on if nothing is wrong with it.
     /// `CRISOL_LOG=info` logs more.
     #[cfg(feature = "http")]
     Serve(ServeArguments),

@@ -3,7 +3,8 @@
 use crisol::Checked;
 
 use crate::arguments::{AppArguments, CheckArguments, Format};
-use crate::{DONE, FAILED, app, print_error, print_line};
+use crate::output::print_report;
+use crate::{DONE, FAILED, app, print_line};
 
 pub(crate) fn run(arguments: &AppArguments, check: &CheckArguments) -> anyhow::Result<u8> {
     let Checked { problems, functions, .. } = app::builder(arguments).check()?;
@@ -12,7 +13,7 @@ pub(crate) fn run(arguments: &AppArguments, check: &CheckArguments) -> anyhow::R
         Format::Json => print_line(&serde_json::to_string_pretty(&problems)?)?,
         Format::Text => {
             if !problems.is_empty() {
-                print_error(app::show(&problems).trim_end());
+                print_report(app::show(&problems).trim_end());
             }
             if code == DONE {
                 let plural = if functions == 1 { "" } else { "s" };

@@ -11,7 +11,7 @@ pub(crate) fn run(arguments: &AppArguments) -> anyhow::Result<u8> {
     )?;
     let dir = cache.dir.display();
     cache.check().with_context(|| format!("compiled code cannot be kept in `{dir}`"))?;
-    let functions = app::load(arguments)?.functions().len();
+    let functions = app::look(arguments)?.functions().len();
     let plural = if functions == 1 { "" } else { "s" };
     print_line(&format!("ok: the code of {functions} function{plural} is in {dir}"))?;
     Ok(DONE)

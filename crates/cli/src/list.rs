@@ -6,7 +6,7 @@ use crate::arguments::AppArguments;
 use crate::{DONE, app, print_line};
 
 pub(crate) fn run(arguments: &AppArguments) -> anyhow::Result<u8> {
-    let runtime = app::load(arguments)?;
+    let runtime = app::look(arguments)?;
     let functions = runtime.functions();
     let width = functions.iter().map(|id| id.as_str().len()).max().unwrap_or(0);
     for id in &functions {

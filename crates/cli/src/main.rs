@@ -9,22 +9,26 @@ mod list;
 mod lua;
 #[cfg(feature = "http")]
 mod openapi;
+mod output;
 mod pin;
+mod queue;
 #[cfg(feature = "http")]
 mod reload;
 mod run;
 mod schema;
 #[cfg(feature = "http")]
 mod serve;
+mod signals;
 #[cfg(feature = "http")]
 mod watch;
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use arguments::{Arguments, Command};
+use output::{LogWriter, print_error, print_line};
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -40,6 +44,7 @@ const FAILED: u8 = 2;
 fn main() -> ExitCode {
     // Wrong arguments end here, with exit code 2 as well.
     let arguments = Arguments::parse();
+    output::report_panics();
     log_to_stderr();
     let code = match &arguments.command {
         Command::Call(call) => call::run(&arguments.app, call),
@@ -55,10 +60,13 @@ fn main() -> ExitCode {
         #[cfg(feature = "http")]
         Command::Serve(serve) => serve::run(&arguments.app, serve),
     };
-    ExitCode::from(code.unwrap_or_else(|error| {
+    output::end();
+    let code = code.unwrap_or_else(|error| {
         print_error(&format!("error: {error:#}"));
         FAILED
-    }))
+    });
+    output::flush();
+    ExitCode::from(code)
 }
 
 /// Logs go to stderr: what guests print, and warnings. `CRISOL_LOG` takes `tracing` filters.
@@ -70,19 +78,8 @@ fn log_to_stderr() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
+        .with_writer(|| LogWriter)
+        // They would be printed past the queue.
+        .log_internal_errors(false)
         .init();
-}
-
-/// Prints a line to stderr. Where that is closed or full there is nobody left to tell.
-fn print_error(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// Prints a line to stdout. Whoever reads it may have seen enough and gone, which is no error.
-fn print_line(line: &str) -> anyhow::Result<()> {
-    match writeln!(std::io::stdout(), "{line}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
 }

@@ -4,7 +4,7 @@ use crate::arguments::{AppArguments, OpenapiArguments};
 use crate::{DONE, app, print_line};
 
 pub(crate) fn run(arguments: &AppArguments, openapi: &OpenapiArguments) -> anyhow::Result<u8> {
-    let runtime = app::load(arguments)?;
+    let runtime = app::look(arguments)?;
     let documents = runtime.generation().openapi();
     let wanted = openapi.service.as_deref();
     let mut fitting = documents

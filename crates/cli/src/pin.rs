@@ -3,7 +3,8 @@
 use crisol::PinError;
 
 use crate::arguments::{AppArguments, PinArguments};
-use crate::{DONE, app, print_line};
+use crate::output::print_report;
+use crate::{DONE, FAILED, app, print_error, print_line};
 
 pub(crate) fn run(arguments: &AppArguments, pin: &PinArguments) -> anyhow::Result<u8> {
     // An override is not in the files, so a hash found with it would be wrong there.
@@ -11,14 +12,25 @@ pub(crate) fn run(arguments: &AppArguments, pin: &PinArguments) -> anyhow::Resul
         arguments.set.is_empty(),
         "`pin` works on what the index files say, which `--set` does not change: leave it out"
     );
-    let pinned = crisol::pin(&arguments.app, arguments.namespace.as_ref(), &pin.ids);
-    let pinned = pinned.map_err(|error| match error {
+    let report = crisol::pin(&arguments.app, arguments.namespace.as_ref(), &pin.ids);
+    let report = report.map_err(|error| match error {
         PinError::App(problems) => app::does_not_load(arguments, &problems),
         other => other.into(),
     })?;
-    for one in &pinned {
+    for one in &report.pinned {
         let what = if one.changed { "pinned" } else { "unchanged" };
         print_line(&format!("{what} {} {} ({})", one.id, one.hash, one.index.display()))?;
     }
-    Ok(DONE)
+    // Errors elsewhere in the app matter to those alone who asked for everything.
+    let has_problems = !report.problems.is_empty() && pin.ids.is_empty();
+    if report.failed.is_empty() && !has_problems {
+        return Ok(DONE);
+    }
+    if !report.problems.is_empty() {
+        print_report(app::show(&report.problems).trim_end());
+    }
+    for error in report.failed {
+        print_error(&format!("error: not pinned: {:#}", anyhow::Error::from(error)));
+    }
+    Ok(FAILED)
 }

@@ -64,6 +64,8 @@ pub(crate) struct Reloading<'a> {
     watching: Option<Watching>,
     /// What was last said to be wrong, until it is mended.
     wrong: Option<String>,
+    /// Warnings about the app that were told.
+    warnings: Vec<String>,
 }
 
 impl<'a> Reloading<'a> {
@@ -73,7 +75,9 @@ impl<'a> Reloading<'a> {
         grace: Duration,
         watching: Option<Watching>,
     ) -> Self {
-        let mut this = Self { runtime, serving, grace, watching, wrong: None };
+        let (wrong, warnings) = (None, Vec::new());
+        let mut this = Self { runtime, serving, grace, watching, wrong, warnings };
+        this.warn();
         this.watch(|watching| watching.narrow(runtime.reads()));
         this
     }
@@ -102,6 +106,7 @@ impl<'a> Reloading<'a> {
                 for new in after.iter().filter(|one| !before.contains(one)) {
                     let _ = print_line(&serve::show(new));
                 }
+                self.warn();
                 let is_mended = self.wrong.take().is_some();
                 if let Some(line) = summary(&applied, is_mended || asked == Asked::BySignal) {
                     print_error(&line);
@@ -115,6 +120,13 @@ impl<'a> Reloading<'a> {
                 self.wrong = Some(wrong);
             }
         }
+    }
+
+    /// Tells warnings that are new.
+    fn warn(&mut self) {
+        let warnings = app::warnings(self.runtime);
+        let told = std::mem::replace(&mut self.warnings, warnings);
+        self.warnings.iter().filter(|one| !told.contains(one)).for_each(|one| print_error(one));
     }
 
     /// Puts what is on disk in the place of what is served, or says all that is wrong with it.

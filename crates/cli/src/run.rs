@@ -4,19 +4,20 @@ use crisol::{Args, CallError, Command, Exit, Runtime, Stdio};
 
 use crate::arguments::{AppArguments, RunArguments};
 use crate::call::{json_array, json_line};
+use crate::signals::{Interrupt, SIGNALLED};
 use crate::{DONE, FUNCTION_ERROR, app, print_error, print_line};
 
 /// What ended was not the guest: the app does not load, there is no such command, the guest was stopped.
 /// A code of its own, since the guest may end with any of the small ones (`env` and `timeout` use it too).
 const NOT_THE_GUEST: u8 = 125;
 /// What a shell makes of a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
+const INTERRUPTED: u8 = SIGNALLED + 2;
 
 pub(crate) fn run(app: &AppArguments, run: &RunArguments) -> u8 {
-    let outcome = app::load(app).and_then(|runtime| match &run.name {
-        Some(name) => start(&runtime, name, &run.args),
-        None => list(&runtime),
-    });
+    let outcome = match &run.name {
+        Some(name) => app::load(app).and_then(|runtime| start(&runtime, name, &run.args)),
+        None => app::look(app).and_then(|runtime| list(&runtime)),
+    };
     outcome.unwrap_or_else(|error| {
         print_error(&format!("error: {error:#}"));
         NOT_THE_GUEST
@@ -41,14 +42,16 @@ fn start(runtime: &Runtime, name: &str, args: &[String]) -> anyhow::Result<u8> {
         Args::none()
     };
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let interrupt = Interrupt::catch()?;
     let ended = tokio.block_on(async {
         tokio::select! {
             // First, so that Ctrl-C is caught before the guest has done anything.
             biased;
-            _ = tokio::signal::ctrl_c() => None,
+            () = interrupt.received() => None,
             ended = command.run(args, values, Stdio::Terminal) => Some(ended),
         }
     });
+    interrupt.end();
     // The guest may have left a thread in a read of the terminal, which nobody waits for.
     tokio.shutdown_background();
     match ended {

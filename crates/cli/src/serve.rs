@@ -1,6 +1,5 @@
 //! `crisol serve`: the app over HTTP until a signal.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,20 +8,25 @@ use tokio::sync::Notify;
 
 use crate::arguments::{AppArguments, ServeArguments};
 use crate::reload::{Asked, Reloading, Watching};
-use crate::{DONE, app, print_error, print_line};
-
-/// What is added to a signal's number when it is what a program ended by, as shells do.
-const SIGNALLED: u8 = 128;
+use crate::signals::{SIGNALLED, Signals};
+use crate::{DONE, app, output, print_error, print_line};
 
 pub(crate) fn run(arguments: &AppArguments, serve: &ServeArguments) -> anyhow::Result<u8> {
+    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // Before the app is read, which may take long.
+    let mut signals = {
+        let _within = tokio.enter();
+        Signals::catch()?
+    };
+    output::serve();
     #[cfg(unix)]
     allow_files();
     let changed = Arc::new(Notify::new());
     // Before anything is read: what changes from then on is not missed.
     let watch = serve.watch.then(|| Watching::begin(&arguments.app, &changed)).transpose()?;
     let runtime = app::load(arguments)?;
-    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = tokio.block_on(until_told(&runtime, serve, watch, &changed));
+    let served = tokio.block_on(until_told(&runtime, serve, watch, &changed, &mut signals));
+    signals.end();
     // What a guest waits for in a host thread, nobody waits for any longer.
     tokio.shutdown_background();
     served
@@ -33,12 +37,12 @@ async fn until_told(
     serve: &ServeArguments,
     watch: Option<Watching>,
     changed: &Notify,
+    signals: &mut Signals,
 ) -> anyhow::Result<u8> {
-    let mut signals = Signals::new()?;
-    let mut hangups = Hangups::new()?;
     let grace = Duration::from_secs(serve.grace.into());
     runtime.warm().await?;
     let serving = runtime.serve(ServeOptions::default().with_listen(serve.listen.clone())).await?;
+    signals.serve();
     for endpoint in &serving.listening() {
         print_line(&show(endpoint))?;
     }
@@ -46,15 +50,17 @@ async fn until_told(
     loop {
         let asked = tokio::select! {
             biased;
-            _ = signals.next() => break,
-            () = hangups.next() => Asked::BySignal,
+            signal = signals.next() => match signal {
+                Some(_) => break,
+                None => Asked::BySignal,
+            },
             () = changed.notified() => Asked::ByFiles,
         };
         // Whoever wants it to stop does not wait for a reload. What asks for another one waits as one, however
         // often it asks.
         tokio::select! {
             biased;
-            _ = signals.next() => break,
+            _ = signals.stop() => break,
             () = reloading.reload(asked) => {}
         }
     }
@@ -72,7 +78,7 @@ async fn until_told(
             }
             Ok(DONE)
         }
-        signal = signals.next() => Ok(SIGNALLED + signal),
+        signal = signals.stop() => Ok(SIGNALLED + signal),
     }
 }
 
@@ -96,77 +102,4 @@ fn allow_files() {
     limit.current = limit.maximum;
     // Where that is refused it goes on with what it has: connections beyond it wait.
     let _ = setrlimit(Resource::Nofile, limit);
-}
-
-/// The signals that ask a program to end.
-#[cfg(unix)]
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let terminate = signal(SignalKind::terminate())?;
-        let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Self { terminate, interrupt })
-    }
-
-    /// The number of the next one.
-    async fn next(&mut self) -> u8 {
-        tokio::select! {
-            _ = self.terminate.recv() => 15,
-            _ = self.interrupt.recv() => 2,
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> u8 {
-        // Without a console there is nobody to ask.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        2
-    }
-}
-
-/// The signal that asks a program to read again what it was started with.
-#[cfg(unix)]
-struct Hangups(tokio::signal::unix::Signal);
-
-#[cfg(unix)]
-impl Hangups {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self(signal(SignalKind::hangup())?))
-    }
-
-    async fn next(&mut self) {
-        self.0.recv().await;
-    }
-}
-
-#[cfg(not(unix))]
-struct Hangups;
-
-#[cfg(not(unix))]
-impl Hangups {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        std::future::pending::<()>().await;
-    }
 }

@@ -136,6 +136,8 @@ impl Interest {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
             EventKind::Access(_) => return false,
             EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => true,
+            // A folder that could not be listed may be readable now.
+            EventKind::Modify(ModifyKind::Metadata(_)) => true,
             _ => false,
         };
         event.paths.iter().any(|path| self.concerns(path, appears))

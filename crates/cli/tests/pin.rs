@@ -42,14 +42,59 @@ fn a_linked_index_stays_a_link_and_gets_all_its_hashes() -> Tested {
 }
 
 #[test]
-fn an_entry_that_cannot_be_pinned_leaves_every_file_as_it_is() -> Tested {
+fn an_entry_that_cannot_be_pinned_keeps_no_other_from_it() -> Tested {
     let missing = ENTRIES.replace("path: compute.wasm", "path: none.wasm");
     let app = App::new(&missing, &["compute"])?;
-    let before = fs::read_to_string(app.path().join("_index.yaml"))?;
+    let hash = crisol_fixtures::sha256("compute");
     let run = app.run(&["pin"])?;
-    assert_eq!(run.code, Some(2));
-    assert!(run.stderr.contains("the binary of `myns:b` cannot be read"), "{}", run.stderr);
-    assert_eq!(fs::read_to_string(app.path().join("_index.yaml"))?, before);
+    let pinned = format!("pinned myns:a sha256:{hash} (_index.yaml)\n");
+    assert_eq!((run.code, run.stdout), (Some(2), pinned), "{}", run.stderr);
+    let expected = "error: not pinned: the binary of `myns:b` cannot be read: there is no file `APP/wasm/none.wasm`\n";
+    assert_eq!(run.stderr, expected);
+    let text = fs::read_to_string(app.path().join("_index.yaml"))?;
+    assert_eq!(text.matches(&hash).count(), 1, "{text}");
+    // Who asks for the other is not told.
+    let run = app.run(&["pin", "myns:a"])?;
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    Ok(())
+}
+
+#[test]
+fn errors_elsewhere_keep_no_entry_from_being_pinned() -> Tested {
+    let broken = "  - {name: b, kind: function.wasm, fs: nowhere, path: x.wasm, method: f}
+  - {name: a, kind: function.wasm, fs: assets, path: /compute.wasm, method: compute, limits: {max_fule: 1}, hash: 'sha256:12'}
+  - {name: e, kind: http.endpoint, method: GETT, func: none}
+";
+    let app = App::new(broken, &["compute"])?;
+    let hash = crisol_fixtures::sha256("compute");
+
+    // The entry itself has another error, too.
+    let run = app.run(&["pin", "myns:a"])?;
+    let pinned = |what: &str| format!("{what} myns:a sha256:{hash} (_index.yaml)\n");
+    assert_eq!((run.code, run.stdout, run.stderr.as_str()), (Some(0), pinned("pinned"), ""));
+
+    let run = app.run(&["pin"])?;
+    assert_eq!((run.code, run.stdout), (Some(2), pinned("unchanged")), "{}", run.stderr);
+    assert!(run.stderr.contains("there is no entry `myns:nowhere`"), "{}", run.stderr);
+    assert!(!run.stderr.contains("GETT") && !run.stderr.contains("max_fule"), "{}", run.stderr);
+    let last = "error: not pinned: `myns:b` does not tell where its binary is: correct its `fs` and `path`\n";
+    assert!(run.stderr.ends_with(last), "{}", run.stderr);
+
+    let run = app.run(&["pin", "myns:a", "myns:e", "myns:b"])?;
+    assert_eq!((run.code, run.stdout), (Some(2), pinned("unchanged")), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("not pinned: `myns:e` is no entry with a `hash`"),
+        "{}",
+        run.stderr
+    );
+
+    // A file that cannot be read may have entries with a hash; the others are pinned.
+    fs::create_dir(app.path().join("sub"))?;
+    fs::write(app.path().join("sub/_index.yaml"), "namespace: other\nentries: [{name: c")?;
+    let run = app.run(&["pin"])?;
+    assert_eq!((run.code, run.stdout), (Some(2), pinned("unchanged")), "{}", run.stderr);
+    assert!(run.stderr.contains("--> sub/_index.yaml:2:11"), "{}", run.stderr);
+    assert_eq!(app.run(&["pin", "myns:a"])?.code, Some(0));
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{EntryId, Value};
+use crate::{EntryId, OverBudget, Value};
 
 /// Any error, as the source of another.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -301,6 +301,16 @@ pub enum CallError {
         /// What the system says.
         source: BoxError,
     },
+    /// Instances and scripts hold all the memory that they may hold together. [`ErrorKind::Saturated`], as above.
+    #[error(
+        "`{id}` is saturated: {over} by instances and scripts: allow more (`--memory`), or lower `limits.max_memory_bytes` or the pools' sizes"
+    )]
+    OverMemory {
+        /// The function.
+        id: EntryId,
+        /// What it asked for, and what was in use.
+        over: OverBudget,
+    },
     /// A function of the embedding program failed while the guest called it. [`ErrorKind::Internal`], too.
     #[error("`{id}` called the host function `{function}`, which failed")]
     HostFunction {
@@ -339,9 +349,10 @@ impl CallError {
             Self::Exited { .. } => ErrorKind::Exited,
             Self::Deadline { .. } => ErrorKind::Deadline,
             Self::Limit { .. } => ErrorKind::Limit,
-            Self::Saturated { .. } | Self::NoInstance { .. } | Self::NoMemory { .. } => {
-                ErrorKind::Saturated
-            }
+            Self::Saturated { .. }
+            | Self::NoInstance { .. }
+            | Self::NoMemory { .. }
+            | Self::OverMemory { .. } => ErrorKind::Saturated,
             Self::WouldDeadlock { .. } | Self::TooDeep { .. } => ErrorKind::WouldDeadlock,
             Self::Environment { .. } => ErrorKind::Environment,
             Self::Unavailable { .. } | Self::Interrupted { .. } => ErrorKind::Unavailable,
@@ -367,9 +378,10 @@ impl CallError {
             Self::Function { error, .. } => error.to_string(),
             Self::NotFound { .. } => "there is no such function".to_owned(),
             Self::Deadline { .. } => "the function did not answer in time".to_owned(),
-            Self::Saturated { .. } | Self::NoInstance { .. } | Self::NoMemory { .. } => {
-                "too many calls are waiting; try again later".to_owned()
-            }
+            Self::Saturated { .. }
+            | Self::NoInstance { .. }
+            | Self::NoMemory { .. }
+            | Self::OverMemory { .. } => "too many calls are waiting; try again later".to_owned(),
             Self::Unavailable { .. } | Self::Interrupted { .. } => {
                 "the function is being stopped".to_owned()
             }
@@ -404,6 +416,10 @@ mod tests {
                 id: id.clone(),
                 chain: vec!["myns:b".parse()?, "myns:compute".parse()?],
             },
+            CallError::OverMemory {
+                id: id.clone(),
+                over: OverBudget { wanted: 3, used: 4, limit: 6 },
+            },
             CallError::Limit { id, limit: ResourceLimit::Memory { allowed: 10, wanted: 20 } },
         ]
         .map(|error| error.to_string());
@@ -412,6 +428,7 @@ mod tests {
             `myns:compute` ran out of time (`limits.max_execution_ms` is 50): 0.0 ms queued, 50.1 ms in the guest, 0.0 ms in the host
             `myns:compute` ran out of time (the deadline of its caller): 0.0 ms queued, 50.1 ms in the guest, 0.0 ms in the host
             `myns:compute` would deadlock: myns:compute → myns:b → myns:compute
+            `myns:compute` is saturated: 3 bytes more were needed, with 4 of 6 in use by instances and scripts: allow more (`--memory`), or lower `limits.max_memory_bytes` or the pools' sizes
             `myns:compute` went over `limits.max_memory_bytes` of 10 (the guest asked for 20 in all)"]]
         .assert_eq(&texts.join("\n"));
         Ok(())

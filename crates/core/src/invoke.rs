@@ -33,6 +33,15 @@ pub trait Invoke: Send + Sync {
     /// What `id` takes and gives, for an edge that binds arguments by name or type; `None` when there
     /// is no such function.
     fn signature(&self, id: &EntryId) -> Option<Arc<Signature>>;
+
+    /// Whether a call of `id` would be let in now, for an edge that has arguments still to read: a check and no
+    /// promise, since the moment of the call is another. Takes no lock.
+    ///
+    /// # Errors
+    /// What the call would be refused with: [`ErrorKind::Saturated`](crate::ErrorKind::Saturated).
+    fn admits(&self, _id: &EntryId) -> Result<(), CallError> {
+        Ok(())
+    }
 }
 
 struct InvokeFn<F> {

@@ -8,21 +8,25 @@
 //! Nothing here runs a function, reads a file or knows WebAssembly.
 
 mod args;
+mod budget;
 mod context;
 mod error;
 mod id;
 mod invoke;
 mod message;
+mod rate;
 mod reply;
 mod signature;
 mod value;
 
 pub use args::{Args, ArgsError};
+pub use budget::{Budget, OverBudget, Reservation};
 pub use context::{CallContext, CallId, Caller, Chain, MAX_DEPTH};
 pub use error::{BoxError, CallError, ErrorKind, ResourceLimit, Spent};
 pub use id::{EntryId, EntryIdError, Name, NameError, Namespace};
 pub use invoke::{Invoke, invoke_fn};
 pub use message::{chain, shorten};
+pub use rate::{LogRate, LogVerdict};
 pub use reply::{Output, Reply};
 pub use signature::{Case, Field, Signature, Type};
 pub use value::{Value, ValueError};

@@ -10,7 +10,7 @@ use crisol_pool::Pool;
 #[cfg(feature = "http")]
 use crisol_schema::KindName;
 use crisol_schema::{Checked, Entry, Kind, Problems, Process, Registry, Report, Rule, Transport};
-use crisol_wasi::{EnvSource, FsSource, Plan, PlanError};
+use crisol_wasi::{EnvSource, FsSource, Missing, Plan, PlanError};
 use foldhash::fast::RandomState;
 
 use crate::adapter::{self, Callee, Instances};
@@ -49,6 +49,8 @@ pub(crate) struct Assembly<'a> {
     pub(crate) defaults: Defaults,
     pub(crate) strict_imports: bool,
     pub(crate) own: &'a Own,
+    /// What becomes of folders and files with `auto_init` that are not there.
+    pub(crate) missing: Missing,
     /// The generation whose functions are taken over where nothing has changed.
     pub(crate) before: Option<&'a Generation>,
     /// What of the registry says what the app says, when it has errors: then this is for the problems alone.
@@ -132,7 +134,7 @@ impl<'a> Assembly<'a> {
     pub(crate) fn run(&self, app: Option<&Path>) -> (Assembled, Problems) {
         let mut problems = Problems::new();
         let before = self.before.map(Generation::world);
-        let (world, failed) = World::open(self.registry, app, self.own, before);
+        let (world, failed) = World::open(self.registry, app, self.own, before, self.missing);
         for (id, error) in &failed {
             let report = Report::error(BAD_FOLDER, chain(error)).help("name another folder");
             problems.at(self.registry, id, "directory", report);
@@ -269,7 +271,7 @@ impl<'a> Assembly<'a> {
         let limits = &function.limits;
         let max_execution = limits.max_execution.unwrap_or(self.defaults.max_execution);
         let limits = self.limits(limits);
-        LuaFunction::assemble(id, function, max_execution, limits, pool)
+        LuaFunction::assemble(id, function, max_execution, limits, (pool, self.engine.budget()))
             .map(|function| Some(Callable::Lua(Arc::new(function))))
     }
 

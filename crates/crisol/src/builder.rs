@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crisol_core::Namespace;
-use crisol_engine::{CodeCache, Engine, EngineConfig, EngineError, HostInterface, Limits};
+use crisol_engine::{
+    CodeCache, Engine, EngineConfig, EngineError, HostInterface, Limits, MaxMemory,
+};
 use crisol_schema::Problems;
-use crisol_wasi::{EnvSource, FsSource};
+use crisol_wasi::{EnvSource, FsSource, Missing};
 
 use crate::interceptor::Interceptor;
 use crate::runtime::Runtime;
@@ -115,6 +117,20 @@ impl Builder {
         self
     }
 
+    /// Bounds the memory of all instances and scripts together; see [`EngineConfig::memory`], which it sets (so it
+    /// comes after [`Builder::engine`]).
+    ///
+    /// ```no_run
+    /// use crisol::{MaxMemory, Runtime};
+    ///
+    /// let runtime = Runtime::builder().memory(MaxMemory::Bytes(512 << 20)).app("app").load()?;
+    /// # Ok::<(), crisol::LoadError>(())
+    /// ```
+    pub fn memory(mut self, memory: MaxMemory) -> Self {
+        self.engine.memory = memory;
+        self
+    }
+
     /// Keeps compiled code on disk from one run to the next; see [`EngineConfig::cache`], which it sets
     /// (so it comes after [`Builder::engine`]).
     pub fn code_cache(mut self, cache: CodeCache) -> Self {
@@ -155,6 +171,13 @@ impl Builder {
         self
     }
 
+    /// Whether loading makes the folders and files with `auto_init` that are not there: it does by default. Without
+    /// them nothing is written for an app that is only looked at, and a call that needs one of its mounts fails.
+    pub fn auto_init(mut self, make: bool) -> Self {
+        self.settings.missing = if make { Missing::Make } else { Missing::Leave };
+        self
+    }
+
     /// Reads the app, verifies, compiles and links all of it. Takes CPU time by the size of the code:
     /// in an async program, call it through `spawn_blocking`.
     ///
@@ -169,7 +192,8 @@ impl Builder {
 
     /// Tells all that is wrong with the app, and makes no runtime of it. Where [`Builder::load`] gives up when
     /// the texts of an app have errors, this goes on with what can be read of it: a wrong hash or method is
-    /// found in the same run as a misspelt field. Takes as much time as [`Builder::load`].
+    /// found in the same run as a misspelt field. Takes as much time as [`Builder::load`]. Folders and files with
+    /// `auto_init` that are not there are no problem, and are not made.
     ///
     /// # Errors
     /// When the engine cannot be set up.

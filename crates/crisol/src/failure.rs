@@ -68,6 +68,7 @@ impl Ended<'_> {
             Failure::Deadline { running, waiting } => self.deadline(running, waiting),
             Failure::Limit(limit) => CallError::Limit { id, limit },
             Failure::Exhausted(_) => CallError::NoInstance { id, allowed: self.instances },
+            Failure::OverMemory(over) => CallError::OverMemory { id, over },
             Failure::NoMemory(error) => CallError::NoMemory { id, source: error.into() },
             Failure::Trap(error) => CallError::Trap { id, source: Words::of(error.into()).into() },
             Failure::HostFunction { function, source } => {

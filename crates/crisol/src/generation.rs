@@ -178,6 +178,11 @@ impl Generation {
         pools
     }
 
+    /// Drops the ready instances of pools that are to keep none. Returns their number.
+    pub(crate) fn shed(&self) -> usize {
+        self.pools().map(|(_, pool)| pool.shed()).sum()
+    }
+
     fn pool(&self, id: &str) -> Option<&dyn AnyPool> {
         let pool = self.assembled.functions.get(id).map(Callable::pool);
         #[cfg(feature = "http")]
@@ -354,6 +359,16 @@ impl Invoke for Generation {
 
     fn signature(&self, id: &EntryId) -> Option<Arc<Signature>> {
         Generation::signature(self, id.as_str())
+    }
+
+    /// An interceptor may answer without the pool, so what it stands before is never refused here.
+    fn admits(&self, id: &EntryId) -> Result<(), CallError> {
+        if self.is_intercepted(id) {
+            return Ok(());
+        }
+        let Some(callable) = self.callable(id) else { return Ok(()) };
+        let saturated = |waiting| CallError::Saturated { id: id.clone(), waiting };
+        callable.pool().admits().map_err(saturated)
     }
 }
 

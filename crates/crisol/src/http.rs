@@ -4,6 +4,7 @@
 //! addresses and to listen.
 
 mod files;
+mod lent;
 mod middleware;
 mod openapi;
 mod proxy;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use crisol_core::{Args, BoxError, CallContext, CallError, EntryId, Reply, Value};
+use crisol_core::{Args, BoxError, CallContext, CallError, EntryId, ErrorKind, Reply, Value};
 use crisol_engine::Val;
 use crisol_schema::{Kind, Registry, Retry, RetryOn};
 use crisol_wit::{Lifted, LowerError};
@@ -290,10 +290,10 @@ impl Interceptor for Retrying {
 impl Retrying {
     fn repeats(&self, error: &CallError) -> bool {
         let on = match error {
-            CallError::Saturated { .. } | CallError::NoInstance { .. } => RetryOn::Saturated,
             CallError::Unavailable { .. } => RetryOn::Unavailable,
             CallError::Trap { .. } => RetryOn::Trap,
             CallError::Function { .. } => RetryOn::Function,
+            other if other.kind() == ErrorKind::Saturated => RetryOn::Saturated,
             _ => return false,
         };
         self.retry.on.contains(&on)

@@ -46,15 +46,17 @@ pub use generation::Generation;
 pub use http::{Listening, ServeError, ServeOptions, Serving};
 pub use interceptor::{Interceptor, Next};
 pub use lua::Script;
-pub use pin::{PinError, Pinned, pin};
+pub use pin::{PinError, PinReport, Pinned, pin};
 pub use reads::Reads;
 pub use runtime::{Runtime, Snapshot};
 
 pub use crisol_core::{
     Args, BoxError, CallContext, CallError, CallId, Caller, EntryId, ErrorKind, Invoke, Namespace,
-    Reply, Signature, Type, Value,
+    OverBudget, Reply, Signature, Type, Value,
 };
-pub use crisol_engine::{Allocation, CodeCache, CodeLimits, Digest, EngineConfig, EngineError};
+pub use crisol_engine::{
+    Allocation, CodeCache, CodeLimits, Digest, EngineConfig, EngineError, MaxMemory,
+};
 pub use crisol_engine::{HostCall, HostError, HostInterface, HostInterfaceError};
 pub use crisol_lua::{Failure as ScriptError, Level as LineLevel, Sink as LineSink};
 pub use crisol_pool::strategy::adaptive::{Decision, Reason};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crisol_core::{
-    Args, CallContext, CallError, Caller, EntryId, Invoke, MAX_DEPTH, ResourceLimit, Spent, Value,
-    chain,
+    Args, Budget, CallContext, CallError, Caller, EntryId, Invoke, MAX_DEPTH, ResourceLimit, Spent,
+    Value, chain,
 };
 use crisol_engine::Limits;
 use crisol_lua::{Call, Entry, Failure, Level, Module, Program, Sink, State};
@@ -58,7 +58,7 @@ impl LuaFunction {
         function: &crisol_schema::LuaFunction,
         max_execution: Duration,
         limits: Limits,
-        pool: Config,
+        (pool, budget): (Config, &Budget),
     ) -> Result<Self, Fault> {
         let name = function
             .source
@@ -77,6 +77,8 @@ impl LuaFunction {
             };
             Fault::at(field, Report::error(rule, chain(&failure)).help(help))
         })?;
+        // Not before: whether a script loads does not depend on what else runs.
+        let program = program.with_budget(budget.clone());
         Ok(Self {
             id: id.clone(),
             pool: Pool::new(States { program, max_execution }, pool),
@@ -175,6 +177,7 @@ impl Ended<'_> {
         match failure {
             Failure::Answered(error) => CallError::Function { id, error: Box::new(error) },
             Failure::Deadline { running, waiting } => self.deadline(running, waiting),
+            Failure::OverMemory(over) => CallError::OverMemory { id, over },
             Failure::Memory { allowed } => {
                 CallError::Limit { id, limit: ResourceLimit::ScriptMemory { allowed } }
             }
@@ -265,7 +268,9 @@ impl Runtime {
     /// [`ScriptError::Answered`](crate::ScriptError::Answered).
     pub async fn run_script(&self, script: Script) -> Result<Value, Failure> {
         let Script { name, source, args, sink, deadline } = script;
-        let program = Program::new(name, source, Entry::Script, sink).with_modules(Module::ALL);
+        let program = Program::new(name, source, Entry::Script, sink)
+            .with_modules(Module::ALL)
+            .with_budget(self.0.engine.budget().clone());
         let mut context = CallContext::new(Caller::Lua);
         if let Some(deadline) = deadline {
             context = context.with_deadline(deadline);

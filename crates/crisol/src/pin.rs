@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crisol_core::{EntryId, Namespace};
 use crisol_engine::Digest;
-use crisol_schema::{Loader, Pin, Problems, Sha256Hash};
+use crisol_schema::{Loader, Pin, PinError as NotPinned, Pins, Problems, Sha256Hash};
 use crisol_wasi::{Directory, FsError};
 
 use crate::code::MAX_CODE_BYTES;
@@ -26,12 +26,23 @@ pub struct Pinned {
     pub changed: bool,
 }
 
-/// Why hashes could not be written. No index file was changed, but for [`PinError::Io`]: those before the
-/// one that it names were.
+/// What [`pin`] came to.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PinReport {
+    /// The entries that have their hash, in the order of ids.
+    pub pinned: Vec<Pinned>,
+    /// The entries that do not, each with the reason.
+    pub failed: Vec<PinError>,
+    /// Errors of the app that keep entries from being pinned.
+    pub problems: Problems,
+}
+
+/// Why a hash could not be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PinError {
-    /// Something else than hashes is wrong with the app.
+    /// The folder of the app cannot be opened.
     #[error("{0}")]
     App(Problems),
     /// There is no such entry, or it has no hash.
@@ -41,6 +52,12 @@ pub enum PinError {
         id: EntryId,
         /// The entries that have one.
         known: String,
+    },
+    /// The entry does not tell where its binary is.
+    #[error("`{id}` does not tell where its binary is: correct its `fs` and `path`")]
+    Unread {
+        /// The entry.
+        id: EntryId,
     },
     /// The binary of an entry cannot be read.
     #[error("the binary of `{id}` cannot be read")]
@@ -69,30 +86,44 @@ pub enum PinError {
 }
 
 /// Writes the right `hash` of every entry that has one, or of those named in `only`, into the index
-/// files below `app`, in place: comments, layout and order stay.
+/// files below `app`, in place: comments, layout and order stay. An entry that cannot be pinned, and anything else
+/// that is wrong with the app, does not keep others from it.
 ///
 /// # Errors
-/// When the app has other problems than its hashes, a binary cannot be read, or an index file cannot be
-/// written.
+/// When the folder of the app cannot be opened.
 pub fn pin(
     app: &Path,
     namespace: Option<&Namespace>,
     only: &[EntryId],
-) -> Result<Vec<Pinned>, PinError> {
+) -> Result<PinReport, PinError> {
     let loader = match namespace {
         Some(namespace) => Loader::new().default_namespace(namespace.clone()),
         None => Loader::new(),
     };
-    let pins = loader.pins(app).map_err(PinError::App)?;
-    if let Some(id) = only.iter().find(|id| !pins.iter().any(|pin| pin.id == **id)) {
-        let known: Vec<_> = pins.iter().map(|pin| format!("`{}`", pin.id)).collect();
-        return Err(PinError::Unknown { id: id.clone(), known: known.join(", ") });
-    }
-    let wanted = pins.iter().filter(|pin| only.is_empty() || only.contains(&pin.id));
+    let Pins { pins, unread, problems, .. } = loader.pins(app).map_err(PinError::App)?;
+    let is_wanted = |id: &EntryId| only.is_empty() || only.contains(id);
+    let mut failed: Vec<PinError> = only
+        .iter()
+        .filter(|id| !unread.contains(id) && !pins.iter().any(|pin| pin.id == **id))
+        .map(|id| PinError::Unknown { id: id.clone(), known: names(&pins) })
+        .collect();
+    let unread = unread.into_iter().filter(is_wanted);
+    failed.extend(unread.map(|id| PinError::Unread { id }));
     let mut read = HashMap::new();
-    let pinned = wanted.map(|pin| hash(app, pin, &mut read)).collect::<Result<Vec<_>, _>>()?;
-    write(app, namespace, &pinned)?;
-    Ok(pinned)
+    let mut found = Vec::new();
+    for pin in pins.iter().filter(|pin| is_wanted(&pin.id)) {
+        match hash(app, pin, &mut read) {
+            Ok(pinned) => found.push(pinned),
+            Err(error) => failed.push(error),
+        }
+    }
+    let pinned = write(app, namespace, found, &mut failed);
+    Ok(PinReport { pinned, failed, problems })
+}
+
+fn names(pins: &[Pin]) -> String {
+    let names: Vec<_> = pins.iter().map(|pin| format!("`{}`", pin.id)).collect();
+    names.join(", ")
 }
 
 /// What an entry is to have. Each binary is read once, whatever number of entries is made from it.
@@ -115,24 +146,55 @@ fn hash(
     Ok(Pinned { id: pin.id.clone(), index: pin.index.clone(), hash, changed })
 }
 
-/// Writes the hashes that changed, each index file once, after all of them have been found to have a
-/// place.
-fn write(app: &Path, namespace: Option<&Namespace>, pinned: &[Pinned]) -> Result<(), PinError> {
-    let mut indexes: BTreeMap<&Path, BTreeMap<EntryId, Sha256Hash>> = BTreeMap::new();
-    for one in pinned.iter().filter(|one| one.changed) {
-        indexes.entry(&one.index).or_default().insert(one.id.clone(), one.hash);
+/// Writes the hashes that changed, each index file once, and tells which entries have theirs.
+fn write(
+    app: &Path,
+    namespace: Option<&Namespace>,
+    found: Vec<Pinned>,
+    failed: &mut Vec<PinError>,
+) -> Vec<Pinned> {
+    let mut indexes: BTreeMap<PathBuf, BTreeMap<EntryId, Sha256Hash>> = BTreeMap::new();
+    for one in found.iter().filter(|one| one.changed) {
+        indexes.entry(one.index.clone()).or_default().insert(one.id.clone(), one.hash);
     }
-    let io = |index: &Path, source| PinError::Io { index: index.to_owned(), source };
-    let mut texts = Vec::with_capacity(indexes.len());
-    for (index, hashes) in indexes {
-        let text = fs::read_to_string(app.join(index)).map_err(|error| io(index, error))?;
-        let text = crisol_schema::pin(&text, &hashes, namespace)
-            .map_err(|source| PinError::Edit { index: index.to_owned(), source })?;
-        texts.push((index, text));
+    for (index, hashes) in &mut indexes {
+        if let Err(error) = rewrite(app, index, namespace, hashes, failed) {
+            hashes.clear();
+            failed.push(error);
+        }
     }
-    texts.iter().try_for_each(|(index, text)| {
-        replace(&app.join(index), text).map_err(|error| io(index, error))
-    })
+    let is_written =
+        |one: &Pinned| indexes.get(&one.index).is_some_and(|all| all.contains_key(&one.id));
+    found.into_iter().filter(|one| !one.changed || is_written(one)).collect()
+}
+
+/// Writes hashes into an index file; those that have no place in it are taken out of `hashes`.
+fn rewrite(
+    app: &Path,
+    index: &Path,
+    namespace: Option<&Namespace>,
+    hashes: &mut BTreeMap<EntryId, Sha256Hash>,
+    failed: &mut Vec<PinError>,
+) -> Result<(), PinError> {
+    let io = |source| PinError::Io { index: index.to_owned(), source };
+    let edit = |source| PinError::Edit { index: index.to_owned(), source };
+    let path = app.join(index);
+    let text = fs::read_to_string(&path).map_err(io)?;
+    loop {
+        let source = match crisol_schema::pin(&text, hashes, namespace) {
+            Ok(new) if new == text => return Ok(()),
+            Ok(new) => return replace(&path, &new).map_err(io),
+            Err(source) => source,
+        };
+        match &source {
+            NotPinned::NoEntry { id } | NotPinned::NoPlace { id }
+                if hashes.remove(id).is_some() =>
+            {
+                failed.push(edit(source));
+            }
+            _ => return Err(edit(source)),
+        }
+    }
 }
 
 /// Replaces a file at once, so that nobody reads half of it, and keeps its permissions. A symbolic link

@@ -82,6 +82,10 @@ impl Until {
 pub(crate) trait AnyPool: Send + Sync {
     /// What it has done so far.
     fn stats(&self) -> Stats;
+    /// Whether a caller would be let in or could wait now; otherwise how many wait.
+    fn admits(&self) -> Result<(), usize>;
+    /// Drops the ready workers of a pool that is to keep none. Returns their number.
+    fn shed(&self) -> usize;
     /// Why it has as many workers as it has.
     fn decisions(&self) -> Vec<Decision>;
     /// Takes no new calls; those inside end by themselves or are told to after `grace`.
@@ -91,6 +95,14 @@ pub(crate) trait AnyPool: Send + Sync {
 impl<F: Factory> AnyPool for Pool<F> {
     fn stats(&self) -> Stats {
         Self::stats(self)
+    }
+
+    fn admits(&self) -> Result<(), usize> {
+        Self::admits(self)
+    }
+
+    fn shed(&self) -> usize {
+        Self::shed(self)
     }
 
     fn decisions(&self) -> Vec<Decision> {

@@ -46,6 +46,10 @@ pub struct Snapshot {
     pub retiring: usize,
     /// What the pool of each function has done, in the order of ids.
     pub functions: Vec<(EntryId, Stats)>,
+    /// Bytes that all instances and scripts hold now, and what free slots of the engine may keep.
+    pub memory_used: u64,
+    /// Bytes that they may hold; `u64::MAX` without a bound.
+    pub memory_limit: u64,
 }
 
 impl Inner {
@@ -62,13 +66,20 @@ impl Inner {
 
 impl Runtime {
     pub(crate) fn new(engine: Engine, settings: Settings, first: Arc<Generation>) -> Self {
-        Self(Arc::new(Inner {
+        let budget = engine.budget().clone();
+        let runtime = Self(Arc::new(Inner {
             engine,
             settings,
             current: ArcSwap::new(first),
             changing: Arc::default(),
             retired: Mutex::default(),
-        }))
+        }));
+        let inner = Arc::downgrade(&runtime.0);
+        // Ready instances that no pool is to keep go before a call is refused.
+        budget.on_shortage(move || {
+            inner.upgrade().is_some_and(|inner| inner.current.load().shed() > 0)
+        });
+        runtime
     }
 
     /// Begins to set a runtime up.
@@ -177,7 +188,14 @@ impl Runtime {
         let retired = self.0.retired.lock().unwrap_or_else(PoisonError::into_inner);
         let retiring = retired.iter().filter(|old| old.strong_count() > 0).count();
         drop(retired);
-        Snapshot { generation: current.number(), retiring, functions: current.all_stats() }
+        let budget = self.0.engine.budget();
+        Snapshot {
+            generation: current.number(),
+            retiring,
+            functions: current.all_stats(),
+            memory_used: budget.used(),
+            memory_limit: budget.limit(),
+        }
     }
 
     /// Sets the value of an `env.variable`, or removes it with none, in the storage that its entry names.
@@ -210,6 +228,10 @@ impl Invoke for Runtime {
 
     fn signature(&self, id: &EntryId) -> Option<Arc<Signature>> {
         Runtime::signature(self, id.as_str())
+    }
+
+    fn admits(&self, id: &EntryId) -> Result<(), CallError> {
+        self.generation().admits(id)
     }
 }
 

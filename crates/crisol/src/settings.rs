@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crisol_engine::Engine;
 use crisol_schema::{App, Changes, Loader};
+use crisol_wasi::Missing;
 
 use crate::assemble::Assembly;
 use crate::builder::{Checked, Defaults, LoadError};
@@ -19,6 +20,7 @@ pub(crate) struct Settings {
     pub(crate) defaults: Defaults,
     pub(crate) strict_imports: bool,
     pub(crate) own: Own,
+    pub(crate) missing: Missing,
 }
 
 impl Settings {
@@ -51,6 +53,7 @@ impl Settings {
             defaults: self.defaults,
             strict_imports: self.strict_imports,
             own: &self.own,
+            missing: self.missing,
             before,
             checked: None,
         };
@@ -76,6 +79,7 @@ impl Settings {
             defaults: self.defaults,
             strict_imports: self.strict_imports,
             own: &self.own,
+            missing: Missing::Leave,
             before: None,
             checked: (read.problems.errors() > 0).then_some(&read),
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crisol_core::EntryId;
 use crisol_schema::{Kind, Registry};
-use crisol_wasi::{Directory, EnvError, EnvSource, Folders, FsError, FsSource, Variables};
+use crisol_wasi::{Directory, EnvError, EnvSource, Folders, FsError, FsSource, Missing, Variables};
 
 use crate::own::Own;
 
@@ -34,18 +34,18 @@ impl World {
         app: Option<&Path>,
         own: &Own,
         before: Option<&Self>,
+        missing: Missing,
     ) -> (Self, Vec<(EntryId, FsError)>) {
-        let (opened, mut failed) = Folders::open(registry, app);
+        let (opened, mut failed) = Folders::open_with(registry, app, missing);
         let folders = LayeredFolders { own: own.fs.clone(), declared: opened };
         let is_in_memory = |id: &EntryId| match registry.get(id.as_str()).map(|entry| &entry.kind) {
             Some(Kind::Directory(folder)) => own.binaries.has_folder(&folder.directory),
             _ => false,
         };
         failed.retain(|(id, _)| folders.directory(id).is_err() && !is_in_memory(id));
-        let declared = Arc::new(match before {
-            Some(before) => Variables::after(&before.declared, registry, app),
-            None => Variables::new(registry, app),
-        });
+        let none = Variables::default();
+        let before = before.map_or(&none, |before| &before.declared);
+        let declared = Arc::new(Variables::after_with(before, registry, app, missing));
         let env: Arc<dyn EnvSource> = match own.env.clone() {
             Some(own) => Arc::new(LayeredEnv { own, declared: Arc::clone(&declared) }),
             None => Arc::clone(&declared) as _,

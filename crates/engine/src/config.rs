@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::aot::CodeCache;
 use crate::inspect::CodeLimits;
+use crate::memory::MaxMemory;
+use crate::retained::{self, Retained};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// Where instances get their memory.
@@ -29,6 +31,9 @@ pub enum Allocation {
 pub struct EngineConfig {
     /// Where instances get their memory.
     pub allocation: Allocation,
+    /// Bytes of memory that all instances may hold together, with the scripts that share the engine's
+    /// [`Budget`](crate::Engine::budget).
+    pub memory: MaxMemory,
     /// How long a guest computes before it gives way to others, and how finely its deadline is kept:
     /// 100 µs to 100 ms, and what is outside is taken as the nearer of the two.
     pub tick: Duration,
@@ -44,6 +49,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             allocation: Allocation::Pooling { instances: 1000 },
+            memory: MaxMemory::default(),
             tick: Duration::from_millis(4),
             max_wasm_stack: 512 << 10,
             code: CodeLimits::default(),
@@ -52,15 +58,8 @@ impl Default for EngineConfig {
     }
 }
 
-/// Bytes of a slot's memory that stay mapped between two instances. With the page-map scan of Linux
-/// 6.7 and later only dirtied pages are reset, so a high bound is cheap; without it everything below
-/// the bound is overwritten each time, so it must stay low (docs/performance.md).
-const KEPT_RESIDENT_WITH_SCAN: usize = 2 << 20;
-const KEPT_RESIDENT: usize = 64 << 10;
-const TABLE_KEPT_RESIDENT: usize = 64 << 10;
-
 /// Core instances, memories and tables for each component instance, on average.
-const CORE_PER_COMPONENT: u32 = 4;
+pub(crate) const CORE_PER_COMPONENT: u32 = 4;
 
 /// Tables and memories that one core module may have: guests of several are rare, but valid.
 const PER_MODULE: u32 = 8;
@@ -96,7 +95,7 @@ impl Flavour {
 }
 
 impl EngineConfig {
-    pub(crate) fn build(&self, flavour: Flavour) -> Config {
+    pub(crate) fn build(&self, flavour: Flavour, retained: Retained) -> Config {
         let mut config = Config::new();
         config
             .wasm_component_model(true)
@@ -109,7 +108,7 @@ impl EngineConfig {
             .max_wasm_stack(self.max_wasm_stack)
             // Wasmtime wants room for its own frames above the guest's.
             .async_stack_size(self.max_wasm_stack.saturating_add(1 << 20))
-            .allocation_strategy(self.strategy(flavour));
+            .allocation_strategy(self.strategy(flavour, retained));
         if self.allocation == Allocation::Sparing {
             config
                 .memory_reservation(0)
@@ -119,12 +118,12 @@ impl EngineConfig {
         config
     }
 
-    fn strategy(&self, flavour: Flavour) -> InstanceAllocationStrategy {
+    fn strategy(&self, flavour: Flavour, retained: Retained) -> InstanceAllocationStrategy {
         let Allocation::Pooling { instances } = self.allocation else {
             return InstanceAllocationStrategy::OnDemand;
         };
         let core = instances.saturating_mul(CORE_PER_COMPONENT);
-        let scan = PoolingAllocationConfig::is_pagemap_scan_available();
+        let scan = retained::can_scan();
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(instances)
             .total_core_instances(core)
@@ -140,8 +139,8 @@ impl EngineConfig {
             .total_stacks(if flavour.concurrent { core } else { instances })
             .max_unused_warm_slots(instances)
             .pagemap_scan(if scan { Enabled::Yes } else { Enabled::No })
-            .linear_memory_keep_resident(if scan { KEPT_RESIDENT_WITH_SCAN } else { KEPT_RESIDENT })
-            .table_keep_resident(TABLE_KEPT_RESIDENT);
+            .linear_memory_keep_resident(retained.memory)
+            .table_keep_resident(retained.table);
         InstanceAllocationStrategy::Pooling(pool)
     }
 }

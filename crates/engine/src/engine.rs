@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crisol_core::EntryId;
+use crisol_core::{Budget, EntryId, Reservation};
 use wasmtime::component::{Component, Linker};
 
 use crate::aot::{self, Key};
@@ -18,6 +18,7 @@ use crate::host_functions::{HostInterface, HostInterfaces};
 use crate::inspect::{self, TooLarge, inspect};
 use crate::joined::InUse;
 use crate::link::{self, Import, LinkError, Linked, Profile};
+use crate::retained::Retained;
 use crate::ticker::Ticker;
 
 /// A shorter turn would be all overhead; a longer one would keep others waiting.
@@ -37,6 +38,8 @@ struct Inner {
     ticker: Ticker,
     cache: Cache,
     own: Arc<HostInterfaces>,
+    /// Memory of all instances and scripts.
+    budget: Budget,
     /// One for each flavour, by its index. All but the plain one are made when the first function that
     /// needs them is loaded.
     bases: [OnceLock<Base>; Flavour::COUNT],
@@ -48,6 +51,10 @@ pub(crate) struct Base {
     pub(crate) everything: Linker<Host>,
     /// What the embedding program serves.
     pub(crate) own: Arc<HostInterfaces>,
+    /// Memory of all instances and scripts.
+    pub(crate) budget: Budget,
+    /// For the pages that free slots keep.
+    _retained: Reservation,
 }
 
 /// Why an engine could not be set up.
@@ -67,12 +74,24 @@ impl Base {
         config: &EngineConfig,
         flavour: Flavour,
         ticker: &Ticker,
-        own: &Arc<HostInterfaces>,
+        (own, budget): (&Arc<HostInterfaces>, &Budget),
     ) -> Result<Self, EngineError> {
-        let engine = wasmtime::Engine::new(&config.build(flavour)).map_err(EngineError::Setup)?;
+        let (retained, held) = retain(config.allocation, budget);
+        let config = config.build(flavour, retained);
+        let engine = wasmtime::Engine::new(&config).map_err(EngineError::Setup)?;
         let everything = bindings::everything(&engine, flavour).map_err(EngineError::Setup)?;
         ticker.watch(&engine);
-        Ok(Self { engine, everything, own: Arc::clone(own) })
+        let (own, budget) = (Arc::clone(own), budget.clone());
+        Ok(Self { engine, everything, own, budget, _retained: held })
+    }
+}
+
+/// What free slots keep, and its reservation. They keep nothing where too much is in use already.
+fn retain(allocation: Allocation, budget: &Budget) -> (Retained, Reservation) {
+    let retained = Retained::within(budget.limit(), allocation);
+    match budget.reserve(retained.in_all(allocation)) {
+        Ok(held) => (retained, held),
+        Err(_) => (Retained::NOTHING, budget.open()),
     }
 }
 
@@ -82,9 +101,9 @@ impl Base {
         config: &mut EngineConfig,
         flavour: Flavour,
         ticker: &Ticker,
-        own: &Arc<HostInterfaces>,
+        shared: (&Arc<HostInterfaces>, &Budget),
     ) -> Result<Self, EngineError> {
-        match Self::new(config, flavour, ticker, own) {
+        match Self::new(config, flavour, ticker, shared) {
             Err(error) if matches!(config.allocation, Allocation::Pooling { .. }) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -93,7 +112,7 @@ impl Base {
                      (fewer pooled instances or a higher limit on address space would help)"
                 );
                 config.allocation = Allocation::Sparing;
-                Self::new(config, flavour, ticker, own)
+                Self::new(config, flavour, ticker, shared)
             }
             other => other,
         }
@@ -122,11 +141,12 @@ impl Engine {
         let own = Arc::new(HostInterfaces::new(interfaces));
         config.tick = config.tick.clamp(SHORTEST_TICK, LONGEST_TICK);
         let ticker = Ticker::start(config.tick).map_err(EngineError::Ticker)?;
-        let plain = Base::or_sparing(&mut config, Flavour::PLAIN, &ticker, &own)?;
+        let budget = config.memory.budget();
+        let plain = Base::or_sparing(&mut config, Flavour::PLAIN, &ticker, (&own, &budget))?;
         let bases = [const { OnceLock::new() }; Flavour::COUNT];
         // Nobody else can have filled it.
         let _ = bases[Flavour::PLAIN.index()].set(plain);
-        let inner = Inner { config, ticker, cache: Cache::default(), own, bases };
+        let inner = Inner { config, ticker, cache: Cache::default(), own, budget, bases };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -134,6 +154,13 @@ impl Engine {
     #[must_use]
     pub fn config(&self) -> &EngineConfig {
         &self.0.config
+    }
+
+    /// The memory of all instances, for what else is to be bounded together with them. The pages that free slots
+    /// keep are reserved from the start.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.0.budget
     }
 
     /// Turns a component's bytes into machine code, or finds the code made earlier from equal bytes.
@@ -256,7 +283,8 @@ impl Engine {
             // A further reservation of address space would cost more than such functions gain by it.
             config.allocation = Allocation::OnDemand;
         }
-        let base = Base::or_sparing(&mut config, flavour, &self.0.ticker, &self.0.own)?;
+        let shared = (&self.0.own, &self.0.budget);
+        let base = Base::or_sparing(&mut config, flavour, &self.0.ticker, shared)?;
         Ok(slot.get_or_init(|| base))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crisol_core::{BoxError, ResourceLimit};
+use crisol_core::{BoxError, OverBudget, ResourceLimit};
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::I32Exit;
 
@@ -32,6 +32,9 @@ pub enum Failure {
     /// The guest went over a limit other than time.
     #[error("the guest went over {0}")]
     Limit(ResourceLimit),
+    /// All instances and scripts together would hold more memory than they may.
+    #[error("all instances together may hold no more memory")]
+    OverMemory(#[source] OverBudget),
     /// Every instance slot of the engine is taken.
     #[error("all instances that the engine may hold are in use")]
     Exhausted(#[source] wasmtime::Error),
@@ -87,6 +90,9 @@ impl Failure {
         if error.is::<DeadlinePassed>() {
             return stretch.into();
         }
+        if let Some(over) = error.chain().find_map(|cause| cause.downcast_ref::<OverBudget>()) {
+            return Self::OverMemory(*over);
+        }
         if let Some(denial) = error.downcast_ref::<Denial>() {
             return Self::Denied(denial.clone());
         }
@@ -111,6 +117,10 @@ impl Failure {
             // A guest that was refused memory and then gave up did so for want of memory; one that
             // divides by zero did not. Instantiation that is refused memory fails without a trap.
             Some(Trap::UnreachableCodeReached) | None => {
+                // The collector of a guest's heap is told of a refusal and makes its own error of it.
+                if let Some(over) = meter.over() {
+                    return Self::OverMemory(over);
+                }
                 if let Some(limit) = meter.refused() {
                     return Self::Limit(limit);
                 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crisol_core::Budget;
 use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -44,7 +45,7 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(surroundings: Surroundings, limits: Limits) -> Self {
+    pub(crate) fn new(surroundings: Surroundings, limits: Limits, budget: &Budget) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         Self {
@@ -52,7 +53,7 @@ impl Host {
             table,
             http: WasiHttpCtx::new(),
             outgoing: Hook(surroundings.outgoing),
-            meter: Meter::new(limits),
+            meter: Meter::new(limits, budget),
             deadline: None,
             funcs: None,
             away: Duration::ZERO,

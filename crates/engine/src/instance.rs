@@ -9,12 +9,13 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use wasmtime::component::{ComponentExportIndex, Func, InstancePre, Val};
+use wasmtime::component::{ComponentExportIndex, Func, Val};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
 use crate::failure::{DeadlinePassed, Failure};
 use crate::funcs::Funcs;
 use crate::host::{Host, Surroundings};
+use crate::joined::Joined;
 use crate::limits::Limits;
 use crate::link::Linked;
 use crate::metered::{Clock, until, until_since};
@@ -39,7 +40,7 @@ impl Linked {
     ///
     /// # Errors
     /// When a start function fails or does not end by `deadline`, a memory is larger than `limits`
-    /// allow, or no slot is free.
+    /// allow, no slot is free, or all instances hold as much memory as they may.
     pub async fn instantiate(
         &self,
         surroundings: impl Into<Surroundings>,
@@ -47,20 +48,22 @@ impl Linked {
         deadline: Option<Instant>,
     ) -> Result<Instance, Failure> {
         let inner = &self.0;
-        make(&inner.pre, inner.index, inner.has_result, surroundings.into(), limits, deadline).await
+        make(&inner.joined, inner.index, inner.has_result, surroundings.into(), limits, deadline)
+            .await
     }
 }
 
 /// See [`Linked::instantiate`].
 pub(crate) async fn make(
-    pre: &InstancePre<Host>,
+    joined: &Joined,
     index: ComponentExportIndex,
     has_result: bool,
     surroundings: Surroundings,
     limits: Limits,
     deadline: Option<Instant>,
 ) -> Result<Instance, Failure> {
-    let mut store = Store::new(pre.engine(), Host::new(surroundings, limits));
+    let Joined { pre, budget, .. } = joined;
+    let mut store = Store::new(pre.engine(), Host::new(surroundings, limits, budget));
     store.limiter(|host| &mut host.meter);
     store.epoch_deadline_callback(give_way);
     store.set_hostcall_fuel(transfer_limit(&limits));

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use crisol_core::Budget;
 use wasmtime::component::InstancePre;
 
 use crate::compile::Compiled;
@@ -14,6 +15,8 @@ use crate::link::{self, Import, LinkError, Profile};
 pub(crate) struct Joined {
     pub(crate) pre: InstancePre<Host>,
     pub(crate) imports: Vec<Import>,
+    /// Memory of all instances and scripts.
+    pub(crate) budget: Budget,
 }
 
 /// The joined forms of one component that are in use: no more than there are functions of it.
@@ -46,7 +49,7 @@ pub(crate) fn join(
     let mut linker = base.everything.clone();
     let imports = link::restrict(base, &mut linker, compiled, profile)?;
     let pre = linker.instantiate_pre(&compiled.0.component).map_err(LinkError::Mismatch)?;
-    let joined = Arc::new(Joined { pre, imports });
+    let joined = Arc::new(Joined { pre, imports, budget: base.budget.clone() });
     compiled.0.joined.keep(profile, &joined);
     Ok(joined)
 }

@@ -29,10 +29,12 @@ mod instance;
 mod joined;
 mod limits;
 mod link;
+mod memory;
 mod metered;
 mod outgoing;
 mod output;
 mod proxy;
+mod retained;
 mod stream_errors;
 mod ticker;
 
@@ -51,6 +53,7 @@ pub use inspect::{CodeLimits, TooLarge};
 pub use instance::Instance;
 pub use limits::Limits;
 pub use link::{Import, LinkError, Linked, Profile};
+pub use memory::MaxMemory;
 pub use outgoing::{Outgoing, Reach, Unreachable};
 pub use proxy::{LinkedProxy, ProxyAnswer, ProxyBody, ProxyError};
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crisol_core::EntryId;
 use crisol_wit::{Mapping, UnsupportedType};
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{ComponentExportIndex, InstancePre, Linker};
+use wasmtime::component::{ComponentExportIndex, Linker};
 
 use crate::bindings::{self, definition_of, host_interfaces, interface_of};
 use crate::compile::Compiled;
@@ -135,13 +135,12 @@ pub enum LinkError {
 pub struct Linked(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) pre: InstancePre<Host>,
     pub(crate) index: ComponentExportIndex,
     pub(crate) has_result: bool,
     export: Export,
     mapping: Mapping,
     /// Shared with the other functions of the same code and profile.
-    joined: Arc<Joined>,
+    pub(crate) joined: Arc<Joined>,
     /// Keeps the code in the engine's cache for the next function of the same bytes.
     code: Compiled,
 }
@@ -214,8 +213,8 @@ pub(crate) fn link(
         .map_err(|source| LinkError::Signature { method: place.method(), source })?;
     let export = exports::shown(place, &mapping);
     let has_result = func.results().len() > 0;
-    let (pre, code) = (joined.pre.clone(), compiled.clone());
-    Ok(Linked(Arc::new(Inner { pre, index, has_result, export, mapping, joined, code })))
+    let code = compiled.clone();
+    Ok(Linked(Arc::new(Inner { index, has_result, export, mapping, joined, code })))
 }
 
 /// Replaces the functions of everything that the component imports and `profile` does not grant by

@@ -138,15 +138,8 @@ impl LinkedProxy {
         limits: Limits,
         deadline: Option<Instant>,
     ) -> Result<Instance, Failure> {
-        instance::make(
-            &self.0.joined.pre,
-            self.0.index,
-            false,
-            surroundings.into(),
-            limits,
-            deadline,
-        )
-        .await
+        instance::make(&self.0.joined, self.0.index, false, surroundings.into(), limits, deadline)
+            .await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crisol_core::Value;
+use crisol_core::{OverBudget, Value};
 
 use crate::gate::Stretch;
 
@@ -31,6 +31,11 @@ pub enum Failure {
         /// What it may have.
         allowed: u64,
     },
+    /// All instances and scripts together would hold more memory than they may.
+    #[error(
+        "the script has too little memory left: {0} by instances and scripts: allow more (`--memory`)"
+    )]
+    OverMemory(OverBudget),
     /// What it returned has no value outside Lua.
     #[error("the script's result cannot leave Lua: {0}")]
     Result(String),

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use mlua::{HookTriggers, Lua, Table, VmState};
 
+use crate::allowance::Allowance;
+
 /// Instructions between two looks at the clock: a few microseconds of ordinary code.
 const INSTRUCTIONS_PER_LOOK: u32 = 1000;
 
@@ -25,6 +27,8 @@ pub(crate) struct Clock {
     expired: AtomicBool,
     /// The script yielded to give way, not to wait.
     gave_way: AtomicBool,
+    /// Its memory, which is looked at as often as its time.
+    pub(crate) allowance: Allowance,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -41,10 +45,10 @@ pub(crate) struct Stretch {
 }
 
 impl Clock {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(allowance: Allowance) -> Arc<Self> {
         let times = Mutex::new(Times { deadline: None, turn: Instant::now() });
         let (expired, gave_way) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { times, expired, gave_way })
+        Arc::new(Self { times, expired, gave_way, allowance })
     }
 
     fn times(&self) -> std::sync::MutexGuard<'_, Times> {
@@ -69,6 +73,9 @@ impl Clock {
     fn look(&self, lua: &Lua) -> mlua::Result<VmState> {
         let now = Instant::now();
         let was_over = self.expired.load(Ordering::Relaxed);
+        if !self.allowance.keeps_ahead(lua) {
+            self.expired.store(true, Ordering::Relaxed);
+        }
         if self.is_over(now) {
             lua.named_registry_value::<Table>(GATE)?.raw_set("expired", true)?;
             // A script that yields now is never resumed, so no `pcall` or `<close>` of its has a say. Where

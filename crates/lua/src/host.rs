@@ -113,6 +113,10 @@ fn repeat(
 
 /// Whether Lua may hold `size` bytes more.
 fn fits(lua: &Lua, size: usize) -> Result<()> {
+    let clock = lua.app_data_ref::<Arc<Clock>>().map(|clock| Arc::clone(&clock));
+    if let Some(clock) = clock {
+        clock.allowance.make_room(lua, size)?;
+    }
     let limit = lua.set_memory_limit(0)?;
     lua.set_memory_limit(limit)?;
     if limit > 0 && lua.used_memory().saturating_add(size) > limit {

@@ -13,6 +13,7 @@
 //! What this crate does not know: entries, pools, engines. Calls go to an
 //! [`Invoke`](crisol_core::Invoke) that comes with each call of the state.
 
+mod allowance;
 mod failure;
 mod gate;
 mod host;

@@ -5,8 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crisol_core::Budget;
 use mlua::{Function, Table, Value as LuaValue};
 
+use crate::allowance::Allowance;
 use crate::failure::Failure;
 use crate::gate::Clock;
 use crate::host;
@@ -76,6 +78,7 @@ pub struct Program {
     entry: Entry,
     modules: BTreeSet<Module>,
     max_memory_bytes: u64,
+    budget: Budget,
     sink: Sink,
 }
 
@@ -98,7 +101,8 @@ impl Program {
         sink: Sink,
     ) -> Self {
         let (name, source) = (name.into(), source.into());
-        Self { name, source, entry, modules: BTreeSet::new(), max_memory_bytes: 256 << 20, sink }
+        let (modules, max_memory_bytes) = (BTreeSet::new(), 256 << 20);
+        Self { name, source, entry, modules, max_memory_bytes, budget: Budget::unlimited(), sink }
     }
 
     /// What it may `require`.
@@ -115,6 +119,13 @@ impl Program {
         self
     }
 
+    /// Bytes that its states may hold together with all else that shares the budget.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
     /// Bytes that one state may hold.
     #[must_use]
     pub fn max_memory_bytes(&self) -> u64 {
@@ -126,14 +137,17 @@ impl Program {
     /// # Errors
     /// When the text is no Lua, fails or is not done by `deadline`, or has no such function.
     pub async fn start(&self, deadline: Option<Instant>) -> Result<State, Failure> {
-        let clock = Clock::new();
+        let clock = Clock::new(Allowance::new(self.max_memory_bytes, &self.budget));
+        let allowance = &clock.allowance;
         let lua = host::lua(&clock, &self.modules, &self.sink).map_err(Failure::Setup)?;
-        let memory = usize::try_from(self.max_memory_bytes).unwrap_or(usize::MAX);
-        lua.set_memory_limit(memory).map_err(Failure::Setup)?;
+        allowance
+            .open(&lua, self.source.len() as u64)
+            .map_err(|error| allowance.failure(&error))?;
         let chunk = lua.load(&*self.source).set_name(format!("={}", self.name));
         let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).into_function();
-        let chunk = chunk.map_err(|error| Failure::raised(&error, self.max_memory_bytes))?;
-        let mut state = State::new(lua, clock, chunk, self.max_memory_bytes);
+        let chunk = chunk.map_err(|error| allowance.failure(&error))?;
+        allowance.close(&lua);
+        let mut state = State::new(lua, clock, chunk);
         if let Entry::Method(method) = &self.entry {
             let returned = state.run(None, mlua::MultiValue::new(), deadline).await?;
             let function = find(&returned.into_iter().next().unwrap_or(LuaValue::Nil), method)?;

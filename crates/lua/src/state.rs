@@ -7,6 +7,7 @@ use crisol_core::{CallContext, Invoke, Value};
 use mlua::{Function, Lua, MultiValue, Value as LuaValue};
 use tokio::task::AbortHandle;
 
+use crate::allowance::{Counted, weight};
 use crate::failure::Failure;
 use crate::gate::Clock;
 use crate::values::{Nulls, Reader, write};
@@ -61,7 +62,6 @@ pub struct State {
     lua: Lua,
     clock: Arc<Clock>,
     entry: Function,
-    allowed: u64,
 }
 
 /// Ends a call however it ends, also when its future is dropped.
@@ -74,8 +74,8 @@ impl Drop for Ending<'_> {
 }
 
 impl State {
-    pub(crate) fn new(lua: Lua, clock: Arc<Clock>, entry: Function, allowed: u64) -> Self {
-        Self { lua, clock, entry, allowed }
+    pub(crate) fn new(lua: Lua, clock: Arc<Clock>, entry: Function) -> Self {
+        Self { lua, clock, entry }
     }
 
     pub(crate) fn set_entry(&mut self, entry: Function) {
@@ -92,7 +92,9 @@ impl State {
         args: &[Value],
         deadline: Option<Instant>,
     ) -> Result<Value, Failure> {
-        let raised = |error: mlua::Error| Failure::raised(&error, self.allowed);
+        let clock = Arc::clone(&self.clock);
+        let raised = |error: mlua::Error| clock.allowance.failure(&error);
+        clock.allowance.open(&self.lua, weight(args)).map_err(raised)?;
         let args = args.iter().map(|value| write(&self.lua, value, Nulls::Absent));
         let args: MultiValue = args.collect::<mlua::Result<_>>().map_err(raised)?;
         let results = self.run(Some(call), args, deadline).await?;
@@ -115,12 +117,17 @@ impl State {
     ) -> Result<MultiValue, Failure> {
         self.lua.set_app_data(Current::new(call));
         let _ending = Ending(&self.lua);
-        let raised = |error: mlua::Error| Failure::raised(&error, self.allowed);
+        let allowance = &self.clock.allowance;
+        let raised = |error: mlua::Error| allowance.failure(&error);
         // A thread of its own and not `call_async`: that one closes the script's variables when it is
         // dropped, which runs code of the script after its time.
         let thread = self.lua.create_thread(self.entry.clone()).map_err(raised)?;
         let thread = thread.into_async::<MultiValue>(args).map_err(raised)?;
-        let (results, stretch) = self.clock.drive(deadline, thread).await;
+        let script = Counted { allowance, lua: &self.lua, script: thread };
+        let (results, stretch) = self.clock.drive(deadline, script).await;
+        if let Some(ended) = allowance.ended() {
+            return Err(ended);
+        }
         results.ok_or(stretch)?.map_err(raised)
     }
 }

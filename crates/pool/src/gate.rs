@@ -47,6 +47,8 @@ pub(crate) struct Gate<W> {
     state: Mutex<State<W>>,
     /// Whether a worker is let go for lying unused.
     pub(crate) minds_idleness: bool,
+    /// Calls that may run at once, and that may wait: what a look without the lock compares with.
+    bounds: (u64, u64),
     pub(crate) tally: Tally,
 }
 
@@ -55,7 +57,8 @@ impl<W> Gate<W> {
         let tally = Tally::default();
         tally.workers.set(rules.start);
         let state = Mutex::new(State::new(rules, buffer, reuse > 1));
-        Self { state, minds_idleness: rules.idle.is_some(), tally }
+        let bounds = (rules.max as u64, buffer as u64);
+        Self { state, minds_idleness: rules.idle.is_some(), bounds, tally }
     }
 
     /// Asks for a permit; `held` workers of this gate are blocked until the asker is served. Who has to
@@ -78,6 +81,26 @@ impl<W> Gate<W> {
         }
         self.publish(&s);
         (entry, after)
+    }
+
+    /// Whether somebody who came now would be let in or could wait, by the published numbers.
+    pub(crate) fn admits(&self) -> Result<(), usize> {
+        let (most, buffer) = self.bounds;
+        let queued = self.tally.queued.value();
+        if self.tally.busy.value() < most || queued < buffer {
+            return Ok(());
+        }
+        self.tally.saturated();
+        Err(usize::try_from(queued).unwrap_or(usize::MAX))
+    }
+
+    /// Takes out all ready workers of a pool that keeps none at rest.
+    pub(crate) fn shed(&self) -> (usize, After<W>) {
+        let mut s = self.lock();
+        let mut after = After::nothing();
+        let shed = s.shed(&mut after);
+        self.publish(&s);
+        (shed, after)
     }
 
     /// The answer to somebody who has `waited` so long: a permit, or `None` when turned away. It uses the

@@ -141,6 +141,23 @@ impl<F: Factory> Pool<F> {
         self.gate.tally.snapshot()
     }
 
+    /// Whether a caller would be let in or could wait now, read without the pool's lock: a check and no promise. A
+    /// refusal counts as one of [`Stats::saturated`].
+    ///
+    /// # Errors
+    /// How many wait when the buffer is full.
+    pub fn admits(&self) -> Result<(), usize> {
+        self.gate.admits()
+    }
+
+    /// Drops the ready workers of a pool that is to keep none, as [`Lazy`](crate::strategy::Lazy) leaves some by for the next calls.
+    /// Returns their number.
+    pub fn shed(&self) -> usize {
+        let (shed, after) = self.gate.shed();
+        self.settle(after);
+        shed
+    }
+
     /// Why an adaptive pool has as many workers as it has: its last decisions, oldest first. Empty for
     /// other strategies.
     #[must_use]

@@ -262,6 +262,16 @@ impl<W> State<W> {
         }
     }
 
+    /// Takes out all ready workers where none are to be kept.
+    pub(crate) fn shed(&mut self, after: &mut After<W>) -> usize {
+        let shed = self.ready.len();
+        if shed == 0 || !matches!(self.rules.keep, Keep::Nothing) {
+            return 0;
+        }
+        after.drop_also(self.ready.drain(..), Retired::Surplus);
+        shed
+    }
+
     /// When the background task is to look again.
     pub(crate) fn next_look(&mut self) -> Next {
         let quiet = self.seen == self.admitted;

@@ -206,3 +206,31 @@ fn texts_say_what_was_found() {
         ]
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_look_without_the_lock_refuses_whom_the_full_pool_would_refuse() {
+    let pool = Pool::new(Fakes::new(), Config::new(fixed(2)).with_buffer(1));
+    assert_eq!(pool.admits(), Ok(()));
+    let running = [pool.check_out(Ask::new()).await, pool.check_out(Ask::new()).await];
+    assert_eq!(pool.admits(), Ok(()), "one may wait");
+    let waits = Arc::clone(&pool);
+    let waiting = tokio::spawn(async move { waits.check_out(Ask::new()).await.map(drop).is_ok() });
+    yield_now().await;
+    assert_eq!(pool.admits(), Err(1));
+    assert!(matches!(pool.check_out(Ask::new()).await, Err(Refused::Saturated { waiting: 1 })));
+    assert_eq!(pool.stats().saturated, 2);
+    drop(running);
+    assert!(waiting.await.unwrap());
+    assert_eq!(pool.admits(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_may_grow_is_not_full() {
+    let config = Config::new(Strategy::adaptive()).with_buffer(0);
+    let pool = Pool::new(Fakes::new(), config);
+    let first = pool.check_out(Ask::new()).await.unwrap();
+    assert_eq!(pool.admits(), Ok(()));
+    let second = pool.check_out(Ask::new()).await;
+    assert!(second.is_ok(), "{second:?}");
+    drop(first);
+}

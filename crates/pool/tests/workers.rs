@@ -323,3 +323,22 @@ fn the_background_task_is_started_again_in_another_runtime() {
     }
     assert_eq!(fakes.made(), 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn ready_workers_are_shed_where_none_are_to_be_kept() {
+    let reuse = std::num::NonZeroU32::new(9).unwrap();
+    for (strategy, kept) in [(Strategy::lazy(), 0), (Strategy::fixed(Some(n(2)), None).unwrap(), 2)]
+    {
+        let fakes = Fakes::new();
+        let pool = Pool::new(fakes.clone(), Config::new(strategy).with_reuse(reuse));
+        let leases = [pool.check_out(Ask::new()).await, pool.check_out(Ask::new()).await];
+        for lease in leases {
+            lease.unwrap().give_back(Fate::Reuse);
+        }
+        assert_eq!(pool.stats().ready, 2);
+        assert_eq!(pool.shed(), 2 - kept);
+        assert_eq!(pool.stats().ready as usize, kept);
+        assert_eq!(pool.shed(), 0);
+        pool.check_out(Ask::new()).await.unwrap().give_back(Fate::Reuse);
+    }
+}

@@ -64,6 +64,11 @@ impl Loader {
     }
 
     fn look(&self, files: &Files) -> Checked {
+        self.look_with_drafts(files).0
+    }
+
+    /// Reads as far as it goes, and hands out the drafts that the entries were read from.
+    pub(crate) fn look_with_drafts(&self, files: &Files) -> (Checked, Vec<Draft>) {
         let mut loading = self.read(std::slice::from_ref(files));
         self.decode(&mut loading, &HashSet::new());
         let drafts = loading.drafts.clone();
@@ -80,7 +85,7 @@ impl Loader {
         let (mut registry, problems) = loading.into_registry(origins);
         registry.origins.extend(more);
         registry.aliases = aliases;
-        Checked { registry, problems, unread, broken }
+        (Checked { registry, problems, unread, broken }, drafts)
     }
 }
 

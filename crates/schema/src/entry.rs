@@ -46,10 +46,19 @@ impl Draft {
         Origin { head, name, fields, meta }
     }
 
+    /// Whether entries of its kind have a `hash`.
+    pub(crate) fn has_hash(&self) -> bool {
+        matches!(self.kind, Some(KindName::FunctionWasm | KindName::ProcessWasm))
+    }
+
+    /// Whether it is a folder, which binaries are in.
+    pub(crate) fn is_folder(&self) -> bool {
+        self.kind == Some(KindName::FsDirectory)
+    }
+
     /// Puts [`NO_HASH`] where a hash is missing or malformed.
     pub(crate) fn blank_hash(&mut self) {
-        let hashed = matches!(self.kind, Some(KindName::FunctionWasm | KindName::ProcessWasm));
-        if !hashed || crate::pin::current(&self.fields).is_some() {
+        if !self.has_hash() || crate::pin::current(&self.fields).is_some() {
             return;
         }
         let text = Sha256Hash::from(NO_HASH).to_string();

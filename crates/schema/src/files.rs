@@ -63,7 +63,8 @@ impl Files {
         Ok(self)
     }
 
-    /// The index files, in the order of their paths, and the folders that could not be searched.
+    /// The index files, in the order of their paths, and the folders that could not be searched: warnings, but for
+    /// the app's own folder.
     pub(crate) fn indexes(&self) -> (Vec<String>, Vec<Report>) {
         let mut found = Vec::new();
         let mut reports = Vec::new();
@@ -204,14 +205,6 @@ fn is_index(path: &str) -> bool {
 }
 
 fn search(dir: &Dir, path: &str, depth: usize, found: &mut Vec<String>, reports: &mut Vec<Report>) {
-    let fail = |error: &std::io::Error| {
-        let message = format!(
-            "cannot list the folder {}: {}",
-            quote(if path.is_empty() { "." } else { path }),
-            plain(error)
-        );
-        Report::error(Rule::IO, message).help("let the folder be read, or move it out of the app")
-    };
     if depth > MAX_FOLDERS {
         let message = format!("folders are nested over {MAX_FOLDERS} deep at {}", quote(path));
         let report = Report::error(Rule::IO, message)
@@ -220,12 +213,12 @@ fn search(dir: &Dir, path: &str, depth: usize, found: &mut Vec<String>, reports:
     }
     let entries = match dir.entries() {
         Ok(entries) => entries,
-        Err(error) => return reports.push(fail(&error)),
+        Err(error) => return reports.push(not_listed(path, &error)),
     };
     for entry in entries {
         let entry = match entry {
             Ok(entry) => entry,
-            Err(error) => return reports.push(fail(&error)),
+            Err(error) => return reports.push(not_listed(path, &error)),
         };
         let name = entry.file_name().to_string_lossy().into_owned();
         let full = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
@@ -234,10 +227,28 @@ fn search(dir: &Dir, path: &str, depth: usize, found: &mut Vec<String>, reports:
         if is_folder && is_searched_folder(&name) {
             match entry.open_dir() {
                 Ok(inner) => search(&inner, &full, depth + 1, found, reports),
-                Err(error) => reports.push(fail(&error)),
+                // Removed since its name was read: nothing is left to search.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => reports.push(not_listed(&full, &error)),
             }
         } else if !is_folder && is_index_file(&name) {
             found.push(full);
         }
     }
+}
+
+/// The report of a folder that cannot be listed. Another user's folder (`lost+found`) does not keep the app from
+/// loading.
+fn not_listed(path: &str, error: &std::io::Error) -> Report {
+    let help = "let the folder be read, or move it out of the app";
+    if path.is_empty() {
+        let message = format!("cannot list the folder `.`: {}", plain(error));
+        return Report::error(Rule::IO, message).help(help);
+    }
+    let message = format!(
+        "cannot list the folder {}: {}; no index file in it is read",
+        quote(path),
+        plain(error)
+    );
+    Report::warning(Rule::IO, message).help(help)
 }

@@ -19,7 +19,9 @@ use serde::Serialize;
 pub use env::{EnvStorage, EnvVariable};
 pub use folder::Directory;
 pub use function::{Code, Function, Process, Transport};
-pub use http::{HttpEndpoint, HttpRouter, HttpService, HttpStatic, HttpTimeouts, Parent, Tls};
+pub use http::{
+    HttpEndpoint, HttpLimits, HttpRouter, HttpService, HttpStatic, HttpTimeouts, Parent, Tls,
+};
 pub use limits::Limits;
 pub use lua::{LuaFunction, LuaModule};
 pub use middleware::{Cors, Middleware, RateLimit, RateLimitBy};

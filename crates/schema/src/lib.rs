@@ -21,6 +21,7 @@ mod load;
 mod locate;
 mod overrides;
 mod pin;
+mod pins;
 mod problems;
 mod reference;
 mod registry;
@@ -35,13 +36,14 @@ pub use files::{MAX_FOLDERS, is_index_file, is_searched_folder};
 pub use json_schema::json_schema;
 pub use kind::KindName;
 pub use kinds::{
-    Code, Cors, Directory, EnvMapping, EnvStorage, EnvVariable, Function, HttpEndpoint, HttpRouter,
-    HttpService, HttpStatic, HttpTimeouts, Kind, Limits, LuaFunction, LuaModule, Middleware, Mount,
-    Parent, Pool, Process, RateLimit, RateLimitBy, Retry, RetryOn, SourceText, Strategy, Tls,
-    Transport, Wasi,
+    Code, Cors, Directory, EnvMapping, EnvStorage, EnvVariable, Function, HttpEndpoint, HttpLimits,
+    HttpRouter, HttpService, HttpStatic, HttpTimeouts, Kind, Limits, LuaFunction, LuaModule,
+    Middleware, Mount, Parent, Pool, Process, RateLimit, RateLimitBy, Retry, RetryOn, SourceText,
+    Strategy, Tls, Transport, Wasi,
 };
 pub use load::Loader;
-pub use pin::{Pin, PinError, pin};
+pub use pin::{PinError, pin};
+pub use pins::{Pin, Pins};
 pub use problems::{Color, Problem, Problems, Report, Rule, Severity};
 pub use registry::{App, Entry, IndexFile, Registry};
 pub use source::Place;

@@ -2,6 +2,7 @@
 
 mod env;
 mod http;
+mod preflight;
 mod unused;
 
 use std::collections::{BTreeMap, HashMap};
@@ -70,6 +71,7 @@ pub(crate) fn link(
     http::parents(entries, all.kinds, &mut scope);
     http::addresses(entries, &mut scope);
     http::routes(entries, all.kinds, &mut scope);
+    preflight::warn(entries, all.kinds, &mut scope);
     commands(entries, &mut scope);
     // What uses an entry may be what could not be read.
     if !scope.sink.has_errors() {

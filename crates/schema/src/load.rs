@@ -11,11 +11,10 @@ use crate::decode::{Cx, Link};
 use crate::entry::{self, Draft};
 use crate::files::{Files, MAX_INDEX, Texts, plain, strip_bom};
 use crate::kind::KindName;
-use crate::kinds::{self, Body, Code, Kind};
+use crate::kinds::{self, Body};
 use crate::link;
 use crate::overrides;
-use crate::pin::Pin;
-use crate::problems::{Problems, Report, Rule, Sink};
+use crate::problems::{Problems, Report, Rule, Severity, Sink};
 use crate::registry::{App, Entry, Origin, Registry};
 use crate::source::{Sources, Span};
 use crate::yaml;
@@ -44,31 +43,7 @@ pub struct Loader {
     host_interfaces: Arc<BTreeSet<String>>,
     transports: Vec<Arc<str>>,
     /// Whether hashes are to be written, so that bad ones are no problem.
-    pinning: bool,
-}
-
-/// The entries with a hash.
-fn pins(registry: &Registry) -> Vec<Pin> {
-    let pin = |entry: &Entry| {
-        let code = match &entry.kind {
-            Kind::Function(function) => &function.code,
-            Kind::Process(process) => &process.code,
-            _ => return None,
-        };
-        let Code::Wasm { fs, path, hash } = code else { return None };
-        let Some(Kind::Directory(folder)) = registry.get(fs.as_str()).map(|entry| &entry.kind)
-        else {
-            return None;
-        };
-        Some(Pin {
-            id: entry.id.clone(),
-            index: registry.origin(&entry.id)?.file.into(),
-            directory: folder.directory.as_path().to_owned(),
-            path: path.clone(),
-            hash: (*hash != entry::NO_HASH.into()).then_some(*hash),
-        })
-    };
-    registry.iter().filter_map(pin).collect()
+    pub(crate) pinning: bool,
 }
 
 impl Loader {
@@ -134,17 +109,6 @@ impl Loader {
         self.run(&self.given())
     }
 
-    /// Every entry of an app that has a `hash`, whether it is right, wrong or missing. Reads no wasm file.
-    ///
-    /// # Errors
-    /// As [`Loader::load`], but for what is wrong with hashes.
-    pub fn pins(&self, dir: impl AsRef<Path>) -> Result<Vec<Pin>, Problems> {
-        let mut blank = self.clone();
-        blank.pinning = true;
-        let app = blank.load(dir)?;
-        Ok(pins(&app.registry))
-    }
-
     /// The files given with [`Loader::file`].
     pub(crate) fn given(&self) -> Files {
         Files::in_memory(Arc::new(self.files.clone()))
@@ -152,11 +116,8 @@ impl Loader {
 
     fn run(&self, files: &Files) -> Result<App, Problems> {
         let layers = std::slice::from_ref(files);
-        let mut loading = self.read(layers);
+        let loading = self.read(layers);
         let indexes = loading.indexes.iter().map(|(_, path)| path.clone()).collect();
-        if self.pinning {
-            loading.drafts.iter_mut().for_each(Draft::blank_hash);
-        }
         let mut app = self.finish(loading, &HashSet::new())?;
         let files = Arc::new(app.registry.sources.files_of(0));
         app.registry.layers = vec![Layer { indexes, files, hidden: HashSet::new() }];
@@ -166,7 +127,8 @@ impl Loader {
     /// The drafts of all index files of the one layer.
     pub(crate) fn read<'f>(&'f self, layers: &'f [Files]) -> Loading<'f> {
         let (indexes, unread) = layers.first().map(Files::indexes).unwrap_or_default();
-        let is_empty = indexes.is_empty() && unread.is_empty();
+        let is_error = |report: &Report| report.severity == Severity::Error;
+        let is_empty = indexes.is_empty() && !unread.iter().any(is_error);
         let indexes = indexes.into_iter().map(|path| (0, path));
         let mut loading = Loading::new(layers, &self.transports, indexes);
         if is_empty {
@@ -176,6 +138,9 @@ impl Loader {
         }
         unread.into_iter().for_each(|report| loading.sink.push(None, None, None, report));
         loading.read(self.default_namespace.as_ref());
+        if self.pinning {
+            loading.drafts.iter_mut().for_each(Draft::blank_hash);
+        }
         loading
     }
 

@@ -2,38 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crisol_core::{EntryId, Namespace};
 
 use crate::files::strip_bom;
-use crate::values::{FsPath, Sha256Hash};
+use crate::values::Sha256Hash;
 use crate::yaml::{self, Data, Node, Pair};
-
-/// An entry whose `hash` can be written: what [`crate::Loader::pins`] finds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Pin {
-    /// The entry.
-    pub id: EntryId,
-    /// Its index file, relative to the app.
-    pub index: PathBuf,
-    /// The folder with the wasm file, relative to the app, or absolute.
-    pub directory: PathBuf,
-    /// The wasm file in the folder.
-    pub path: FsPath,
-    /// The hash that is written now; none when it is missing or malformed.
-    pub hash: Option<Sha256Hash>,
-}
-
-impl Pin {
-    /// The wasm file on the host, given the app's folder.
-    #[must_use]
-    pub fn wasm(&self, app: &Path) -> PathBuf {
-        app.join(&self.directory).join(self.path.as_path())
-    }
-}
 
 /// Why a hash cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

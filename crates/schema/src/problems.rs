@@ -302,6 +302,11 @@ impl Problems {
         other.list.into_iter().for_each(|problem| self.keep(problem));
     }
 
+    /// Keeps the problems that `wanted` names; those that were only counted stay so.
+    pub(crate) fn retain(&mut self, wanted: impl FnMut(&Problem) -> bool) {
+        self.list.retain(wanted);
+    }
+
     /// Each problem that was kept.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Problem> {
         self.list.iter()
@@ -324,6 +329,13 @@ impl Problems {
     #[must_use]
     pub fn warnings(&self) -> usize {
         self.list.len() + self.omitted - self.errors()
+    }
+
+    /// The problems of one entry.
+    #[must_use]
+    pub fn of_entry(&self, id: &EntryId) -> Self {
+        let list = self.list.iter().filter(|one| one.entry() == Some(id)).cloned().collect();
+        Self { list, ..Self::default() }
     }
 
     /// Whether nothing was found.

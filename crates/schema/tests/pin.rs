@@ -178,7 +178,7 @@ entries:
         ),
     )?;
     assert!(Loader::new().load(dir.path()).is_err());
-    let pins = Loader::new().pins(dir.path())?;
+    let pins = Loader::new().pins(dir.path())?.pins;
     let shown: Vec<_> = pins
         .iter()
         .map(|pin| (pin.id.as_str(), pin.wasm("app".as_ref()), pin.hash == Some(hash())))

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::config::Timeouts;
 use crate::idle::Idle;
+use crate::targets::Framing;
 
 /// Time that a connection which is to close has for what may be on its way: the first request of a new
 /// connection, a client's answer to HTTP/2's farewell.
@@ -40,8 +41,11 @@ pub(crate) struct Activity {
     head: AtomicBool,
     /// The client has not taken yet what was sent.
     sending: AtomicBool,
+    /// Whether the client may be sending still when its last answer has been written.
+    lingers: AtomicBool,
     /// When the present state began, in microseconds after `opened`.
     since: AtomicU64,
+    pub(crate) framing: Framing,
     /// No request has come yet.
     fresh: AtomicBool,
     /// Bytes read since a head began, less those of the requests that have begun since (HTTP/1.1). With
@@ -73,7 +77,9 @@ impl Activity {
             busy: AtomicUsize::new(0),
             head: AtomicBool::new(false),
             sending: AtomicBool::new(false),
+            lingers: AtomicBool::new(false),
             since: AtomicU64::new(0),
+            framing: Framing::default(),
             fresh: AtomicBool::new(true),
             unclaimed: AtomicI64::new(0),
             closing: AtomicU8::new(OPEN),
@@ -133,6 +139,23 @@ impl Activity {
         self.head.load(Ordering::Relaxed)
     }
 
+    /// Bytes go out. Before a request's head is complete that is the answer to a head that cannot be read.
+    pub(crate) fn answered(&self) {
+        if self.head.load(Ordering::Relaxed) {
+            self.linger();
+        }
+    }
+
+    /// The connection closes after this answer, and its client may be sending still.
+    pub(crate) fn linger(&self) {
+        self.lingers.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a close waits for the client's; see [`crate::io`].
+    pub(crate) fn lingers(&self) -> bool {
+        self.lingers.load(Ordering::Relaxed)
+    }
+
     /// A request's head is complete.
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
         self.busy.fetch_add(1, Ordering::SeqCst);
@@ -179,9 +202,10 @@ impl Activity {
         self.busy.load(Ordering::SeqCst) > 0 || self.sending.load(Ordering::SeqCst)
     }
 
-    /// When the connection has been doing nothing for too long; `None` while it serves.
+    /// When the connection has been doing nothing for too long; `None` while it serves, and while it lingers,
+    /// which has bounds of its own.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        if self.serves() {
+        if self.serves() || self.lingers() {
             return None;
         }
         let since = self.at(&self.since);

@@ -10,7 +10,6 @@ use crisol_core::BoxError;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
-use tokio::time::{Instant, Sleep, sleep};
 
 use crate::streams::Progress;
 
@@ -121,56 +120,5 @@ impl HttpBody for Body {
 #[derive(Debug, thiserror::Error)]
 #[error("the client sent nothing of its body for {} ms", .within.as_millis())]
 pub struct BodyTimeout {
-    within: Duration,
-}
-
-/// A body whose pieces may not be further apart than a timeout.
-pub(crate) struct Timed<B> {
-    body: B,
-    within: Duration,
-    /// Made when the body first has to be waited for; most arrive with their headers.
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl<B> Timed<B> {
-    pub(crate) fn new(body: B, within: Duration) -> Self {
-        Self { body, within, timer: None }
-    }
-}
-
-impl<B> HttpBody for Timed<B>
-where
-    B: HttpBody<Data = Bytes> + Unpin,
-    B::Error: Into<BoxError>,
-{
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = &mut *self;
-        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
-            if let Some(timer) = &mut this.timer {
-                timer.as_mut().reset(Instant::now() + this.within);
-            }
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
-        }
-        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(this.within)));
-        match timer.as_mut().poll(cx) {
-            Poll::Ready(()) => {
-                Poll::Ready(Some(Err(Box::new(BodyTimeout { within: this.within }))))
-            }
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    pub(crate) within: Duration,
 }

@@ -60,10 +60,10 @@ pub struct Limits {
     /// Bytes of a request's head: request line and headers; above, `431`. At least 8 KiB; default 32
     /// KiB.
     pub max_header_bytes: usize,
-    /// Headers of a request (HTTP/1.1); above, `431`. Default 100.
+    /// Headers of a request; above, `431`. At most 16 384; default 100.
     pub max_headers: usize,
     /// Connections at once; beyond, the longest-idle one closes, and while none is idle further ones wait
-    /// in the system's backlog. Read when the service starts to listen. Default 16 384.
+    /// in the system's backlog. Default 16 384.
     pub max_connections: usize,
     /// Connections at once from one client address (IPv6: one /64); further ones are closed at once. Default
     /// 8192, so that no single address can keep all others out.

@@ -10,7 +10,8 @@ use std::task::Poll;
 
 use arc_swap::ArcSwap;
 use bytes::{Bytes, BytesMut};
-use http::Request;
+use http::{Request, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -36,6 +37,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How often an HTTP/2 client that says nothing is asked whether it is there.
 const PING: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// Headers that hyper takes unless it is told another number.
+const HYPERS_MAX_HEADERS: usize = 100;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protocol {
@@ -164,6 +168,9 @@ where
         secure: site.tls.is_some(),
     });
     let service = service_fn(move |request: Request<Incoming>| {
+        if request.version() <= Version::HTTP_11 {
+            connection.activity.framing.begin(request.body().size_hint().exact());
+        }
         let connection = Arc::clone(&connection);
         async move { Ok::<_, Infallible>(connection.respond(request).await) }
     });
@@ -216,8 +223,12 @@ fn http1(site: &Site) -> http1::Builder {
         .timer(TokioTimer::new())
         // `Activity` times heads, and tells them from idle connections.
         .header_read_timeout(None)
-        .max_headers(site.limits.max_headers)
+        .max_header_size(site.limits.max_header_bytes)
         .max_buf_size(site.limits.max_header_bytes);
+    if site.limits.max_headers != HYPERS_MAX_HEADERS {
+        // Costs an allocation for each request.
+        builder.max_headers(site.limits.max_headers);
+    }
     builder
 }
 

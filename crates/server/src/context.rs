@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use crate::client::Peer;
+use crate::failures::FailureLog;
 use crate::tree::Outcome;
 
 /// The header that a request's id comes and goes in, unless its router says otherwise.
@@ -70,6 +71,7 @@ pub struct Context {
     pub(crate) outcome: Outcome,
     pub(crate) deadline: Option<Instant>,
     pub(crate) read_timeout: Duration,
+    pub(crate) failures: FailureLog,
 }
 
 impl Context {
@@ -104,6 +106,12 @@ impl Context {
     #[must_use]
     pub fn deadline(&self) -> Option<std::time::Instant> {
         self.deadline.map(Instant::into_std)
+    }
+
+    /// The log of failures, for handlers whose failure shows when the response has begun.
+    #[must_use]
+    pub fn failures(&self) -> &FailureLog {
+        &self.failures
     }
 
     /// The same context, to be over by `deadline` at the latest.

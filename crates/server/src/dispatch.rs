@@ -7,18 +7,22 @@ use arc_swap::ArcSwap;
 use crisol_transport::{Cause, Problem};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body as _;
-use http_body_util::Limited;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
-use tracing::{Instrument, debug, error_span};
+use tracing::{Instrument, debug, error, error_span};
 
 use crate::activity::Activity;
-use crate::body::{Body, Timed};
+use crate::body::Body;
 use crate::client::Peer;
 use crate::context::{Context, RequestId};
+use crate::failures::FailureLog;
+use crate::handler::send;
+use crate::request_body::{self, Ending};
+use crate::request_head;
+use crate::response_head::{self, Asked};
 use crate::site::Site;
 use crate::streams::Progress;
-use crate::tree::Outcome;
+use crate::tree::{Leaf, Outcome};
 
 /// What the requests of one connection share.
 pub(crate) struct Connection {
@@ -45,16 +49,18 @@ impl Connection {
         // Of the highest level, so that no log that has lines of this request is without its id.
         let span = error_span!("request", id = %id, method = %request.method(), path = request.uri().path());
         async move {
-            let head = request.method() == Method::HEAD;
-            let stamp = id.header_value();
-            let mut response = self.serve(&site, (id, outcome), request).await;
-            response.headers_mut().insert(named, stamp);
-            if head {
-                response = without_body(response);
-            }
-            if self.is_last() {
-                response = closing(version, response);
-            }
+            let stamp = (named, id.header_value());
+            let leaf = outcome.leaf().cloned();
+            let asked =
+                Asked { head: request.method() == Method::HEAD, version: request.version() };
+            let is_kept = request_body::is_kept(&request);
+            let declared = request.body().size_hint().lower();
+            let (request, ending) = request_body::bounded(request, &site, &self.activity);
+            let response = self.serve(&site, (id, outcome), declared, request).await;
+            let log = (leaf.as_deref(), &site.failures);
+            let mut response = sendable(asked, response, log, &stamp.1).await;
+            self.close(is_kept, asked.version, ending.as_deref(), &mut response);
+            response.headers_mut().insert(stamp.0, stamp.1);
             debug!(status = response.status().as_u16(), "answered");
             // The connection is busy until the body has left.
             response.map(|body| body.holding(Box::new(busy)).told_to(Progress::of_this_stream()))
@@ -73,9 +79,9 @@ impl Connection {
         &self,
         site: &Site,
         (id, outcome): (RequestId, Outcome),
-        request: Request<Incoming>,
+        declared: u64,
+        mut request: Request<Body>,
     ) -> Response<Body> {
-        let method = request.method();
         let context = Context {
             id,
             peer: self.peer,
@@ -83,21 +89,48 @@ impl Connection {
             outcome,
             deadline: None,
             read_timeout: site.timeouts.read,
+            failures: site.failures.clone(),
         };
         let Ok(permit) = Arc::clone(&self.requests).try_acquire_owned() else {
             let detail = "the service has all the requests that it takes at once";
             return context.problem(Problem::new(Cause::Unavailable, detail));
         };
-        if request.body().size_hint().lower() > site.limits.max_body_bytes {
-            let detail = "the body is larger than this service takes";
-            let refusal = context.problem(Problem::new(Cause::TooLarge, detail));
-            return closing(request.version(), refusal);
+        // Over HTTP/1.1 they have been counted as they came.
+        if request.headers().len() > site.limits.max_headers {
+            let detail = "the request has more headers than this service takes";
+            return context.problem(Problem::new(Cause::HeadersTooLarge, detail));
         }
-        if method == Method::OPTIONS && request.uri().path() == "*" {
+        if let Err(problem) = request_head::settle(&mut request) {
+            // Where one head is not understood, the next may not be one.
+            let mut response = context.problem(problem);
+            announce_close(request.version(), &mut response);
+            return response;
+        }
+        if declared > site.limits.max_body_bytes {
+            let detail = "the body is larger than this service takes";
+            return context.problem(Problem::new(Cause::TooLarge, detail));
+        }
+        if request.method() == Method::OPTIONS && request.uri().path() == "*" {
             return server_options();
         }
-        let response = site.answer(context, request.map(|body| bounded(body, site))).await;
+        let response = site.answer(context, request).await;
         response.map(|body| body.holding(Box::new(permit)))
+    }
+
+    /// Announces the end of a connection that no further request can follow on, over HTTP/1.1.
+    fn close(
+        &self,
+        is_kept: bool,
+        version: Version,
+        ending: Option<&Ending>,
+        response: &mut Response<Body>,
+    ) {
+        if !is_kept || response.headers().contains_key(header::CONNECTION) {
+            self.activity.linger();
+        }
+        if self.is_last() || ending.is_some_and(Ending::is_cut) {
+            announce_close(version, response);
+        }
     }
 }
 
@@ -116,13 +149,32 @@ fn length(request: &Request<Incoming>) -> u64 {
     head as u64 + request.body().size_hint().exact().unwrap_or(0)
 }
 
-/// A request's body within the service's limits.
-fn bounded(body: Incoming, site: &Site) -> Body {
-    if body.is_end_stream() {
-        return Body::empty();
+/// Announces over HTTP/1.1 that no further request is taken. (HTTP/2 has streams to end instead.)
+fn announce_close(version: Version, response: &mut Response<Body>) {
+    if version <= Version::HTTP_11 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    let limit = usize::try_from(site.limits.max_body_bytes).unwrap_or(usize::MAX);
-    Body::stream(Limited::new(Timed::new(body, site.timeouts.read), limit))
+}
+
+/// The response, or a `500` in its place when it cannot be sent.
+async fn sendable(
+    asked: Asked,
+    response: Response<Body>,
+    (leaf, failures): (Option<&Leaf>, &FailureLog),
+    id: &HeaderValue,
+) -> Response<Body> {
+    match response_head::settle(asked, response).await {
+        Ok(response) => response,
+        Err(reason) => {
+            let route = leaf.map(|leaf| &*leaf.name);
+            let entry = route.and_then(|name| name.parse().ok());
+            if failures.admits(entry.as_ref(), "response") {
+                error!(route, %reason, "the response cannot be sent");
+            }
+            let problem = Problem::new(Cause::Failed, "the function's response cannot be sent");
+            send(problem.into_response(id.to_str().ok()))
+        }
+    }
 }
 
 /// `OPTIONS *` asks for the server as a whole.
@@ -130,22 +182,4 @@ fn server_options() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
-}
-
-/// The last response of its connection. (HTTP/2 has frames of its own for that.)
-fn closing(version: Version, mut response: Response<Body>) -> Response<Body> {
-    if version <= Version::HTTP_11 {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
-}
-
-/// The head that the same request with `GET` would have.
-fn without_body(response: Response<Body>) -> Response<Body> {
-    let (mut parts, body) = response.into_parts();
-    let no_content = parts.status == StatusCode::NO_CONTENT;
-    if let Some(length) = body.size_hint().exact().filter(|_| !no_content) {
-        parts.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
-    }
-    Response::from_parts(parts, Body::empty())
 }

@@ -4,24 +4,29 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use crisol_core::{BoxError, CallContext, CallError, Caller, EntryId, Invoke, Signature};
+use crisol_core::{
+    BoxError, Budget, CallContext, CallError, CallId, Caller, EntryId, Invoke, Reply, Signature,
+};
 use crisol_transport::{Cause, Problem, Request as Message, Transport};
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError};
+use http_body_util::LengthLimitError;
 use tokio::time::timeout;
 use tracing::{debug, error};
 
 use crate::body::{Body, BodyTimeout};
+use crate::collect::{Collected, Uncollected, collect};
 use crate::context::Context;
-use crate::handler::{Handler, log, send};
+use crate::handler::{Handler, send};
 
 /// Calls a function for each request.
 pub(crate) struct Endpoint {
     pub(crate) id: EntryId,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) invoke: Arc<dyn Invoke>,
+    /// Bytes of bodies that the service may hold.
+    pub(crate) bodies: Budget,
 }
 
 #[async_trait]
@@ -43,8 +48,16 @@ impl Endpoint {
         let signature = self.invoke.signature(&self.id);
         let signature = signature.as_deref();
         let (parts, body) = request.into_parts();
-        let body = read(body, context).await?;
-        let message = message(parts, context, body);
+        // A body costs memory before the pool is asked: a full pool takes none.
+        if !body.is_end_stream()
+            && let Err(refused) = self.invoke.admits(&self.id)
+        {
+            let call = CallContext::new(Caller::Http).id();
+            return self.settle(context, signature, call, Err(refused));
+        }
+        // Held until the reply is made: what is decoded from the body lives as long as the call.
+        let Collected { bytes, held: _held } = self.read(body, context).await?;
+        let message = message(parts, context, bytes);
         let args = self.transport.decode(message, signature).map_err(|refusal| {
             debug!(function = %self.id, %refusal, "the request cannot be bound");
             Problem::from(&refusal)
@@ -55,23 +68,52 @@ impl Endpoint {
         }
         let call_id = call.id();
         let outcome = self.invoke.invoke(&self.id, call, args).await;
+        self.settle(context, signature, call_id, outcome)
+    }
+
+    fn settle(
+        &self,
+        context: &Context,
+        signature: Option<&Signature>,
+        call: CallId,
+        outcome: Result<Reply, CallError>,
+    ) -> Result<Response<Body>, Problem> {
         if let Err(failure) = &outcome {
-            log(&self.id, call_id, failure);
+            context.failures.failed(&self.id, call, failure);
         }
-        self.write(signature, outcome)
+        self.write(context, signature, outcome)
+    }
+
+    /// Reads a body to its end.
+    async fn read(&self, body: Body, context: &Context) -> Result<Collected, Problem> {
+        if body.is_end_stream() {
+            return Ok(Collected { bytes: Bytes::new(), held: self.bodies.open() });
+        }
+        match timeout(context.read_timeout, collect(body, &self.bodies)).await {
+            Ok(Ok(collected)) => Ok(collected),
+            Ok(Err(Uncollected::Broken(broken))) => Err(broken_body(&broken)),
+            Ok(Err(Uncollected::NoRoom(over))) => {
+                debug!(function = %self.id, %over, "`limits.max_buffered_bytes` is used up");
+                Err(no_room())
+            }
+            Err(_) => Err(slow_body()),
+        }
     }
 
     fn write(
         &self,
+        context: &Context,
         signature: Option<&Signature>,
-        outcome: Result<crisol_core::Reply, CallError>,
+        outcome: Result<Reply, CallError>,
     ) -> Result<Response<Body>, Problem> {
         let answer = match outcome {
             Ok(reply) => self.transport.encode(signature, Ok(reply)),
             Err(failure) => self.transport.encode(signature, Err(&failure)),
         };
         answer.map(send).inspect_err(|trouble| {
-            if let Some(inside) = trouble.inside() {
+            if let Some(inside) = trouble.inside()
+                && context.failures.admits(Some(&self.id), "no-response")
+            {
                 error!(function = %self.id, reason = inside, "the result is no response");
             }
         })
@@ -89,16 +131,9 @@ fn message(parts: Parts, context: &Context, body: Bytes) -> Message {
     }
 }
 
-/// Reads a body to its end.
-async fn read(body: Body, context: &Context) -> Result<Bytes, Problem> {
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
-    }
-    match timeout(context.read_timeout, body.collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(broken)) => Err(broken_body(&broken)),
-        Err(_) => Err(slow_body()),
-    }
+fn no_room() -> Problem {
+    let detail = "the service holds as many bytes of bodies as it takes; try again later";
+    Problem::new(Cause::Unavailable, detail)
 }
 
 fn slow_body() -> Problem {

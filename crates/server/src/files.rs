@@ -1,32 +1,28 @@
-//! Files of a directory: index, fallback for single-page applications, ranges, entity tags.
+//! Files of a directory: index, fallback for single-page applications, ranges, conditional requests.
 
-use std::future::Future;
+mod body;
+mod conditions;
+mod lookup;
+mod range;
+
 use std::io;
-use std::path::PathBuf;
-use std::pin::Pin;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::task::{self, Poll};
-use std::time::SystemTime;
 
 use async_trait::async_trait;
 use cap_std::fs::Dir;
 use crisol_transport::{Cause, Problem};
-use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tokio::task::spawn_blocking;
-use tower_http::services::ServeDir;
-use tower_http::services::fs::{Backend, File, Metadata};
 use tracing::error;
 
 use crate::body::Body;
 use crate::context::Context;
 use crate::handler::Handler;
-
-/// Everything but what a path holds as it is.
-const ENCODED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+use crate::media;
+use body::FileBody;
+use conditions::Verdict;
+use lookup::{Content, Found, Lookup, Selected};
 
 /// What is served where there is no file of that name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,72 +48,20 @@ impl Default for FileOptions {
 /// Nothing outside the directory is reached, neither by `..` nor by symbolic links. Names that begin
 /// with a dot are not found, but for `.well-known`.
 pub struct StaticFiles {
-    files: ServeDir<tower_http::services::fs::DefaultServeDirFallback, Directory>,
-    directory: Directory,
-    options: FileOptions,
+    directory: Arc<Dir>,
+    options: Arc<FileOptions>,
 }
 
 impl StaticFiles {
     /// Serves the files of `directory`.
     #[must_use]
     pub fn new(directory: Arc<Dir>, options: FileOptions) -> Self {
-        let directory = Directory(directory);
-        let files = ServeDir::with_backend("", directory.clone())
-            .append_index_html_on_directories(false)
-            .redirect_to_trailing_slash(false)
-            .ignore_multi_range_requests(true);
-        Self { files, directory, options }
+        Self { directory, options: Arc::new(options) }
     }
 
-    /// The file at `path`, or what keeps it from being served; `None` when there is none.
-    async fn file(&self, path: &str, request: &Request<()>) -> io::Result<Option<Response<Body>>> {
-        let encoded = format!("/{}", utf8_percent_encode(path, ENCODED));
-        let Ok(target) = encoded.parse::<PathAndQuery>() else { return Ok(None) };
-        let mut file = Request::new(());
-        *file.method_mut() = request.method().clone();
-        *file.headers_mut() = request.headers().clone();
-        *file.uri_mut() = Uri::from(target);
-        let found = self.ask(file.clone()).await?;
-        if found.as_ref().is_some_and(|part| is_of_another_version(request.headers(), part)) {
-            file.headers_mut().remove(header::RANGE);
-            return self.ask(file).await;
-        }
-        Ok(found)
-    }
-
-    async fn ask(&self, file: Request<()>) -> io::Result<Option<Response<Body>>> {
-        match self.files.clone().try_call(file.map(|()| Body::empty())).await {
-            Ok(response) if response.status() == StatusCode::NOT_FOUND => Ok(None),
-            Ok(response) => Ok(Some(response.map(Body::stream))),
-            Err(error) if is_absence(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn find(&self, path: &str, request: &Request<()>) -> io::Result<Option<Response<Body>>> {
-        if path.split('/').any(|name| name.starts_with('.') && name != ".well-known") {
-            return Ok(None);
-        }
-        let index = self.options.index.as_deref();
-        let found = match index {
-            Some(index) if path.is_empty() || path.ends_with('/') => {
-                self.file(&format!("{path}{index}"), request).await?
-            }
-            _ => self.file(path, request).await?,
-        };
-        if found.is_some() {
-            return Ok(found);
-        }
-        if let (Some(index), false) = (index, path.ends_with('/'))
-            && self.directory.metadata(format!("{path}/{index}").into()).await.is_ok()
-        {
-            return Ok(Some(with_slash(request.uri())));
-        }
-        let last = path.rsplit('/').next().unwrap_or_default();
-        match &self.options.fallback {
-            Some(fallback) if !last.contains('.') => self.file(fallback, request).await,
-            _ => Ok(None),
-        }
+    async fn look_up(&self, lookup: Lookup) -> io::Result<Found> {
+        let (directory, options) = (Arc::clone(&self.directory), Arc::clone(&self.options));
+        spawn_blocking(move || lookup.run(&directory, &options)).await.map_err(io::Error::other)?
     }
 }
 
@@ -125,23 +69,27 @@ impl StaticFiles {
 impl Handler for StaticFiles {
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
         let (parts, _) = request.into_parts();
-        let request = Request::from_parts(parts, ());
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
             let allow = HeaderValue::from_static("GET, HEAD, OPTIONS");
-            return context.problem(Problem::method_not_allowed(request.method(), allow));
+            return context.problem(Problem::method_not_allowed(&parts.method, allow));
         }
         let Some((_, path)) = context.params().last() else {
             // A route to the directory itself, without what is in it.
-            return with_slash(request.uri());
+            return with_slash(&parts.uri);
         };
-        match self.find(path, &request).await {
-            Ok(Some(response)) => self.finish(&context, response),
-            Ok(None) => {
-                let detail = format!("nothing is at `{}`", request.uri().path());
+        let path = path.clone();
+        let lookup = Lookup { path, method: parts.method, headers: parts.headers };
+        match self.look_up(lookup).await {
+            Ok(Found::File(file)) => self.answer(&context, *file),
+            Ok(Found::Folder) => self.cached(with_slash(&parts.uri)),
+            Ok(Found::Nothing) => {
+                let detail = format!("nothing is at `{}`", parts.uri.path());
                 context.problem(Problem::new(Cause::NotFound, detail))
             }
             Err(reason) => {
-                error!(%reason, path, "a file cannot be read");
+                if context.failures.admits(None, "file") {
+                    error!(%reason, path = parts.uri.path(), "a file cannot be read");
+                }
                 context.problem(Problem::new(Cause::Failed, "the file cannot be read"))
             }
         }
@@ -149,30 +97,69 @@ impl Handler for StaticFiles {
 }
 
 impl StaticFiles {
-    fn finish(&self, context: &Context, mut response: Response<Body>) -> Response<Body> {
-        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
-            let detail = "the file does not have this range";
-            let problem = Problem::new(Cause::RangeNotSatisfiable, detail);
-            let range = response.headers_mut().remove(header::CONTENT_RANGE);
-            return context.problem(match range {
-                Some(range) => problem.with_header(header::CONTENT_RANGE, range),
-                None => problem,
-            });
-        }
-        if let Some(cache) = &self.options.cache_control {
-            response.headers_mut().insert(header::CACHE_CONTROL, cache.clone());
-        }
+    fn answer(&self, context: &Context, file: Selected) -> Response<Body> {
+        let validators = file.validators.clone();
+        let mut response = match &file.verdict {
+            Verdict::Failed => {
+                let detail =
+                    "the file is not the version that `If-Match` or `If-Unmodified-Since` asks for";
+                return context.problem(Problem::new(Cause::PreconditionFailed, detail));
+            }
+            Verdict::Unsatisfiable => {
+                let problem =
+                    Problem::new(Cause::RangeNotSatisfiable, "the file does not have this range");
+                let range = HeaderValue::try_from(format!("bytes */{}", file.length)).ok();
+                return context.problem(match range {
+                    Some(range) => problem.with_header(header::CONTENT_RANGE, range),
+                    None => problem,
+                });
+            }
+            Verdict::NotModified => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::NOT_MODIFIED;
+                response
+            }
+            Verdict::Whole => content(file),
+            Verdict::Part(range) => part(range.clone(), file),
+        };
+        let headers = response.headers_mut();
+        insert(headers, header::ETAG, validators.tag.clone());
+        insert(headers, header::LAST_MODIFIED, validators.last_modified());
+        self.cached(response)
+    }
+
+    fn cached(&self, mut response: Response<Body>) -> Response<Body> {
+        insert(response.headers_mut(), header::CACHE_CONTROL, self.options.cache_control.clone());
         response
     }
 }
 
-/// Whether a part was asked for on the condition (`If-Range`) that the file is still the one of which
-/// the client has the rest, and it is not.
-fn is_of_another_version(asked: &HeaderMap, part: &Response<Body>) -> bool {
-    let Some(condition) = asked.get(header::IF_RANGE) else { return false };
-    let is = |name| part.headers().get(name).is_some_and(|version| version == condition);
-    let ranged = [StatusCode::PARTIAL_CONTENT, StatusCode::RANGE_NOT_SATISFIABLE];
-    ranged.contains(&part.status()) && !is(header::ETAG) && !is(header::LAST_MODIFIED)
+fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
+        headers.insert(name, value);
+    }
+}
+
+/// The response with a file's content. To `HEAD` it is the same, and the body is left out further on.
+fn content(file: Selected) -> Response<Body> {
+    let coding = media::is_gzipped_file(&file.name).then(|| HeaderValue::from_static("gzip"));
+    let mut response = Response::new(match file.content {
+        Content::Read(bytes) => Body::from(bytes),
+        Content::Open(open, length) => Body::stream(FileBody::new(open, length)),
+    });
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, media::of_file(&file.name));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    insert(headers, header::CONTENT_ENCODING, coding);
+    response
+}
+
+fn part(range: RangeInclusive<u64>, file: Selected) -> Response<Body> {
+    let text = format!("bytes {}-{}/{}", range.start(), range.end(), file.length);
+    let mut response = content(file);
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    insert(response.headers_mut(), header::CONTENT_RANGE, HeaderValue::try_from(text).ok());
+    response
 }
 
 /// Sends the client to the same path with a slash at its end, so that relative links in the index work.
@@ -186,123 +173,4 @@ fn with_slash(uri: &Uri) -> Response<Body> {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
-}
-
-/// Whether an error means that there is no file of that name, for the client's purposes.
-fn is_absence(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound
-            | io::ErrorKind::PermissionDenied
-            | io::ErrorKind::NotADirectory
-            | io::ErrorKind::IsADirectory
-            | io::ErrorKind::InvalidInput
-            | io::ErrorKind::InvalidFilename
-    )
-}
-
-/// A directory as a source of files: nothing outside it can be named.
-#[derive(Clone)]
-struct Directory(Arc<Dir>);
-
-type Later<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
-
-impl Directory {
-    /// Runs something that may block on the disk where that disturbs nobody.
-    fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Dir) -> io::Result<T> + Send + 'static,
-    ) -> Later<T> {
-        let dir = Arc::clone(&self.0);
-        Box::pin(async move { spawn_blocking(move || work(&dir)).await.map_err(io::Error::other)? })
-    }
-}
-
-impl Backend for Directory {
-    type File = OpenFile;
-    type Metadata = About;
-    type OpenFuture = Later<OpenFile>;
-    type MetadataFuture = Later<About>;
-
-    fn open(&self, path: PathBuf) -> Later<OpenFile> {
-        self.blocking(move |dir| {
-            // Looked at before it is opened: opening a pipe would wait for its other end.
-            let about = About::of(&dir.metadata(&path)?)?;
-            let file = dir.open(&path)?.into_std();
-            Ok(OpenFile { file: tokio::fs::File::from_std(file), about })
-        })
-    }
-
-    fn metadata(&self, path: PathBuf) -> Later<About> {
-        self.blocking(move |dir| About::of(&dir.metadata(&path)?))
-    }
-}
-
-/// What is known of a file.
-#[derive(Debug, Clone, Copy)]
-struct About {
-    length: u64,
-    modified: Option<SystemTime>,
-}
-
-impl About {
-    /// Of a regular file; anything else is as good as absent.
-    fn of(metadata: &cap_std::fs::Metadata) -> io::Result<Self> {
-        if !metadata.is_file() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let modified = metadata.modified().ok().map(cap_std::time::SystemTime::into_std);
-        Ok(Self { length: metadata.len(), modified })
-    }
-}
-
-impl Metadata for About {
-    fn is_dir(&self) -> bool {
-        false
-    }
-
-    fn modified(&self) -> io::Result<SystemTime> {
-        self.modified.ok_or_else(|| io::ErrorKind::Unsupported.into())
-    }
-
-    fn len(&self) -> u64 {
-        self.length
-    }
-}
-
-struct OpenFile {
-    file: tokio::fs::File,
-    about: About,
-}
-
-impl File for OpenFile {
-    type Metadata = About;
-    type MetadataFuture<'a> = std::future::Ready<io::Result<About>>;
-
-    fn metadata(&self) -> Self::MetadataFuture<'_> {
-        std::future::ready(Ok(self.about))
-    }
-}
-
-impl AsyncRead for OpenFile {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.file).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncSeek for OpenFile {
-    fn start_seek(mut self: Pin<&mut Self>, position: io::SeekFrom) -> io::Result<()> {
-        Pin::new(&mut self.file).start_seek(position)
-    }
-
-    fn poll_complete(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-    ) -> Poll<io::Result<u64>> {
-        Pin::new(&mut self.file).poll_complete(cx)
-    }
 }

@@ -1,14 +1,11 @@
 //! What answers a request.
 
-use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use crisol_core::{CallError, CallId, EntryId, Invoke};
-use crisol_transport::{Cause, Problem, Response as Answer};
+use crisol_transport::{Problem, Response as Answer};
 use http::{Request, Response};
-use tracing::{debug, error};
 
 use crate::body::Body;
 use crate::context::Context;
@@ -44,30 +41,8 @@ impl Context {
     /// The response to a call that failed: the client learns what it may, the log gets everything.
     #[must_use]
     pub fn failure(&self, function: &EntryId, call: CallId, failure: &CallError) -> Response<Body> {
-        log(function, call, failure);
+        self.failures.failed(function, call, failure);
         self.problem(Problem::from(failure))
-    }
-}
-
-/// Writes a failed call to the log with all that is known, under the span of its request.
-pub(crate) fn log(function: &EntryId, call: CallId, failure: &CallError) {
-    let chain = Chain(failure);
-    if Cause::from(failure.kind()).status().is_server_error() {
-        error!(%function, %call, error = %chain, "the call failed");
-    } else {
-        debug!(%function, %call, error = %chain, "the call was refused");
-    }
-}
-
-/// An error with its sources in one line.
-struct Chain<'a>(&'a CallError);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let first = self.0.source();
-        let mut sources = std::iter::successors(first, |error| (*error).source());
-        sources.try_for_each(|source| write!(f, ": {source}"))
     }
 }
 

@@ -1,5 +1,5 @@
-//! A connection's bytes: what was read ahead, when something came in, when nothing can go out, and when
-//! nothing more is to come in.
+//! A connection's bytes: what was read ahead, when something came in, when nothing can go out, when
+//! nothing more is to come in, and its close, which takes no answer with it (RFC 9112, section 9.6).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,6 +13,16 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::activity::Activity;
 use crate::stream::Arrival;
+use crate::targets::Targets;
+
+/// Bytes that a closing connection discards at most.
+pub(crate) const LINGER_BYTES: u64 = 256 << 20;
+
+/// Time that a close takes at most.
+const LINGER: Duration = Duration::from_secs(30);
+
+/// Time after which a client that sends nothing more and does not close has its answer.
+const LINGER_IDLE: Duration = Duration::from_secs(5);
 
 /// A stream that reports its reads and fails when the other side takes nothing for too long.
 pub(crate) struct Watched<S> {
@@ -20,10 +30,48 @@ pub(crate) struct Watched<S> {
     /// Bytes that were read to tell the protocol.
     ahead: Bytes,
     activity: Arc<Activity>,
+    targets: Targets,
     patience: Duration,
     /// Made at the first write that has to wait.
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
+    closing: Closing,
+}
+
+/// How far a close has come.
+enum Closing {
+    /// Not begun.
+    Open,
+    /// Nothing goes out any longer.
+    Shut,
+    /// What the client sends still is discarded until it closes too.
+    Lingering(Linger),
+    Done,
+}
+
+/// The bounds of a close that waits for the client.
+struct Linger {
+    left: u64,
+    end: Instant,
+    idle: Pin<Box<Sleep>>,
+}
+
+impl Linger {
+    fn new() -> Self {
+        Self {
+            left: LINGER_BYTES,
+            end: Instant::now() + LINGER,
+            idle: Box::pin(sleep(LINGER_IDLE)),
+        }
+    }
+
+    /// Counts what was discarded; false when that was enough.
+    fn goes_on_after(&mut self, bytes: usize) -> bool {
+        let now = Instant::now();
+        self.left = self.left.saturating_sub(bytes as u64);
+        self.idle.as_mut().reset((now + LINGER_IDLE).min(self.end));
+        self.left > 0 && now < self.end
+    }
 }
 
 impl<S> Watched<S> {
@@ -33,7 +81,16 @@ impl<S> Watched<S> {
         activity: Arc<Activity>,
         patience: Duration,
     ) -> Self {
-        Self { stream, ahead, activity, patience, timer: None, waiting: false }
+        Self {
+            stream,
+            ahead,
+            activity,
+            targets: Targets::new(),
+            patience,
+            timer: None,
+            waiting: false,
+            closing: Closing::Open,
+        }
     }
 
     /// Passes a write's outcome on, or a timeout when writes have been waiting for too long.
@@ -66,6 +123,38 @@ impl<S> Watched<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Discards what the client sends still, until it closes or a bound is reached. Where nothing points to more,
+    /// only what has arrived already keeps the connection open.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [0; 8 << 10];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match (Pin::new(&mut self.stream).poll_read(cx, &mut buffer), &mut self.closing) {
+                (Poll::Ready(Ok(())), closing) if !buffer.filled().is_empty() => {
+                    if !matches!(closing, Closing::Lingering(_)) {
+                        *closing = Closing::Lingering(Linger::new());
+                    }
+                    let read = buffer.filled().len();
+                    if let Closing::Lingering(linger) = closing
+                        && !linger.goes_on_after(read)
+                    {
+                        return Poll::Ready(());
+                    }
+                }
+                (Poll::Ready(_), _) => return Poll::Ready(()),
+                (Poll::Pending, Closing::Lingering(linger)) => {
+                    return linger.idle.as_mut().poll(cx);
+                }
+                (Poll::Pending, closing) if self.activity.lingers() => {
+                    *closing = Closing::Lingering(Linger::new());
+                }
+                (Poll::Pending, _) => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
 impl<S: AsyncRead + Arrival + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -73,17 +162,21 @@ impl<S: AsyncRead + Arrival + Unpin> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.targets.read(buffer) {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
         if !this.ahead.is_empty() {
             let length = this.ahead.len().min(buffer.remaining());
             buffer.put_slice(this.ahead.get(..length).unwrap_or_default());
             this.ahead.advance(length);
+            let length = this.targets.pass(&this.activity.framing, buffer, before);
             this.activity.received(length);
             return Poll::Ready(Ok(()));
         }
-        let before = buffer.filled().len();
         let outcome = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        let length = buffer.filled().len() - before;
-        if length > 0 {
+        if buffer.filled().len() > before {
+            let length = this.targets.pass(&this.activity.framing, buffer, before);
             this.activity.received(length);
         } else if outcome.is_pending() && this.activity.is_done() && !this.stream.has_arrived() {
             // All that had arrived is served and sent: to the protocol, the client has left.
@@ -93,12 +186,13 @@ impl<S: AsyncRead + Arrival + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.activity.answered();
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.patiently(outcome, cx)
     }
@@ -108,6 +202,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.activity.answered();
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.patiently(outcome, cx)
     }
@@ -122,7 +217,101 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.patiently(outcome, cx)
+        let this = &mut *self;
+        if matches!(this.closing, Closing::Open) {
+            let outcome = Pin::new(&mut this.stream).poll_shutdown(cx);
+            match this.patiently(outcome, cx) {
+                Poll::Ready(Ok(())) => this.closing = Closing::Shut,
+                other => return other,
+            }
+        }
+        if !matches!(this.closing, Closing::Done) && this.poll_linger(cx).is_pending() {
+            return Poll::Pending;
+        }
+        this.closing = Closing::Done;
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Timeouts;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    fn watched(lingers: bool) -> (Watched<DuplexStream>, DuplexStream) {
+        let (server, client) = duplex(1 << 10);
+        let activity = Arc::new(Activity::new(Timeouts::default(), true));
+        if lingers {
+            activity.linger();
+        }
+        (Watched::new(server, Bytes::new(), activity, Duration::from_secs(30)), client)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_close_waits_for_a_client_that_may_be_sending() -> io::Result<()> {
+        let (mut server, _client) = watched(true);
+        let start = Instant::now();
+        server.shutdown().await?;
+        assert_eq!(start.elapsed(), LINGER_IDLE);
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_close_with_nothing_to_wait_for_is_at_once() -> io::Result<()> {
+        let (mut server, _client) = watched(false);
+        let start = Instant::now();
+        server.shutdown().await?;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn input_that_has_arrived_is_read_before_the_close() -> io::Result<()> {
+        let (mut server, mut client) = watched(false);
+        client.write_all(b"more").await?;
+        let closing = tokio::spawn(async move { server.shutdown().await.map(|()| server) });
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await?;
+        assert_eq!(client.write(b"and more").await?, 8);
+        drop(client);
+        closing.await??;
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_always_sends_is_left_at_the_end_of_its_time() -> io::Result<()> {
+        let (mut server, mut client) = watched(true);
+        let start = Instant::now();
+        let sending = tokio::spawn(async move {
+            while client.write_all(b"drop").await.is_ok() {
+                sleep(Duration::from_secs(1)).await;
+            }
+        });
+        server.shutdown().await?;
+        assert_eq!(start.elapsed(), LINGER);
+        drop(server);
+        let _ = sending.await;
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_close_discards_a_bounded_number_of_bytes() -> io::Result<()> {
+        let (server, client) = duplex(1 << 20);
+        let activity = Arc::new(Activity::new(Timeouts::default(), true));
+        activity.linger();
+        let mut server = Watched::new(server, Bytes::new(), activity, Duration::from_secs(30));
+        let sending = tokio::spawn(async move {
+            let (mut client, piece, mut sent) = (client, vec![0; 1 << 20], 0);
+            while client.write_all(&piece).await.is_ok() {
+                sent += piece.len() as u64;
+            }
+            sent
+        });
+        server.shutdown().await?;
+        drop(server);
+        let sent = sending.await?;
+        assert!((LINGER_BYTES..LINGER_BYTES + (2 << 20)).contains(&sent), "{sent}");
+        Ok(())
     }
 }

@@ -10,36 +10,48 @@
 
 mod activity;
 mod address;
+mod authority;
 mod body;
 mod client;
+mod collect;
 mod config;
 mod connection;
 mod context;
 mod dispatch;
 mod endpoint;
+mod etag;
+mod failures;
 mod files;
 mod handler;
 mod idle;
 mod io;
 mod listen;
+mod media;
 mod middleware;
 mod pattern;
+mod permits;
+mod request_body;
+mod request_head;
+mod response_head;
 mod server;
 mod site;
 mod socket;
 mod stream;
 mod streams;
 mod table;
+mod targets;
 mod tls;
 mod tree;
 #[cfg(unix)]
 mod unix;
+mod vary;
 
 pub use address::Address;
 pub use body::{Body, BodyTimeout};
 pub use client::Peer;
 pub use config::{Limits, Route, Router, Service, Target, Timeouts};
 pub use context::{Context, RequestId};
+pub use failures::FailureLog;
 pub use files::{FileOptions, StaticFiles};
 pub use handler::Handler;
 pub use listen::Stopped;

@@ -17,6 +17,7 @@ use crate::address::Address;
 use crate::client::Peer;
 use crate::connection::{self, Shared};
 use crate::idle::{Everyone, Idle};
+use crate::permits::resize;
 use crate::site::Site;
 use crate::socket::Socket;
 use crate::stream::Stream;
@@ -52,7 +53,9 @@ pub(crate) struct Listening {
     /// As configured: with port 0 where any port will do.
     pub(crate) wanted: Address,
     pub(crate) socket: Arc<Socket>,
-    pub(crate) site: Arc<ArcSwap<Site>>,
+    site: Arc<ArcSwap<Site>>,
+    slots: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
     stop: watch::Sender<bool>,
     task: Task,
 }
@@ -81,14 +84,16 @@ impl Listening {
         common.everyone.add(&idle);
         info!(service = name, addr = %socket.addr, "listening");
         let socket = Arc::new(socket);
+        let requests = Arc::new(Semaphore::new(limits.max_requests));
+        let slots = Arc::new(Semaphore::new(limits.max_connections));
         let acceptor = Acceptor {
             socket: Arc::clone(&socket),
-            slots: Arc::new(Semaphore::new(limits.max_connections)),
+            slots: Arc::clone(&slots),
             clients: Arc::new(Clients::new(limits.max_connections_per_client)),
             everyone: common.everyone.clone(),
             shared: Shared {
                 site: Arc::clone(&site),
-                requests: Arc::new(Semaphore::new(limits.max_requests)),
+                requests: Arc::clone(&requests),
                 idle,
                 draining: Arc::clone(&common.draining),
                 stop: stopped,
@@ -97,13 +102,21 @@ impl Listening {
             warned: None,
         };
         let task = Task(tokio::spawn(acceptor.run()));
-        Self { name, wanted, socket, site, stop, task }
+        Self { name, wanted, socket, site, slots, requests, stop, task }
     }
 
     /// Stops accepting. Connections that the system holds are taken still, those that come later are not.
     pub(crate) fn close(&self) {
         self.socket.seal();
         self.stop.send_replace(true);
+    }
+
+    /// Serves another site from now on, within its limits.
+    pub(crate) fn replace(&self, site: Site) {
+        let (old, new) = (self.site.load().limits, site.limits);
+        resize(&self.slots, old.max_connections, new.max_connections);
+        resize(&self.requests, old.max_requests, new.max_requests);
+        self.site.store(Arc::new(site));
     }
 
     /// Stops accepting, waits up to `grace` for what runs, and cuts the rest.

@@ -1,6 +1,7 @@
 //! What requests pass on the way to a route.
 
-mod layer;
+mod compress;
+mod cors;
 mod rate_limit;
 mod request_id;
 mod timeout;
@@ -8,22 +9,20 @@ mod timeout;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method};
-use tower::Layer;
-use tower_http::compression::CompressionLayer;
-use tower_http::cors::{self, AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+use http::{HeaderName, Method};
 
 use crate::handler::Handler;
-use layer::{Inner, Layered};
 
 /// One thing that requests pass on the way to a route.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Middleware {
-    /// Answers preflights and lets scripts of other origins read responses.
+    /// Answers preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) and lets scripts of
+    /// other origins read responses.
     Cors(Cors),
-    /// Compresses responses with gzip for clients that take it: text above 32 bytes, no images, no
-    /// event streams.
+    /// Compresses responses with gzip for clients that take it, where that makes them smaller: text, JSON, XML,
+    /// scripts, WebAssembly, and no event streams. Parts of files, what is encoded already and
+    /// `Cache-Control: no-transform` are left alone.
     Compress,
     /// Refuses clients that ask too often, with `429`.
     RateLimit(RateLimit),
@@ -40,9 +39,10 @@ pub enum Middleware {
 pub struct Cors {
     /// Origins that may read; empty for any.
     pub origins: Vec<String>,
-    /// Methods that may be used; empty for any.
+    /// Methods that may be used; empty for any, which lists the one that the browser asks about.
     pub methods: Vec<Method>,
-    /// Request headers that may be sent; empty for any.
+    /// Request headers that may be sent; empty for any, which lists those that the browser asks about:
+    /// `*` would not cover `Authorization`.
     pub headers: Vec<HeaderName>,
     /// Response headers that scripts may see.
     pub expose: Vec<HeaderName>,
@@ -100,51 +100,12 @@ impl Middleware {
         inner: Arc<dyn Handler>,
     ) -> Result<Arc<dyn Handler>, MiddlewareError> {
         Ok(match self {
-            Self::Cors(cors) => Arc::new(Layered(cors.layer()?.layer(Inner(inner)))),
-            Self::Compress => Arc::new(Layered(CompressionLayer::new().layer(Inner(inner)))),
+            Self::Cors(cors) => Arc::new(cors::Shared::new(cors, inner)?),
+            Self::Compress => Arc::new(compress::Compressed { inner }),
             Self::RateLimit(rate) => Arc::new(rate_limit::Limited::new(*rate, inner)?),
             Self::RequestId(name) => Arc::new(request_id::Stamped { name: name.clone(), inner }),
             Self::Timeout(time) if time.is_zero() => return Err(MiddlewareError::NoTime),
             Self::Timeout(time) => Arc::new(timeout::Timed { within: *time, inner }),
         })
-    }
-}
-
-impl Cors {
-    fn layer(&self) -> Result<CorsLayer, MiddlewareError> {
-        if self.credentials && self.origins.is_empty() {
-            return Err(MiddlewareError::CredentialsForAll);
-        }
-        let origin = |text: &String| {
-            let fits = text.contains("://") && !text.ends_with('/');
-            let value = HeaderValue::from_str(text).ok().filter(|_| fits);
-            value.ok_or_else(|| MiddlewareError::Origin(text.clone()))
-        };
-        let origins = self.origins.iter().map(origin).collect::<Result<Vec<_>, _>>()?;
-        // With credentials a `*` in these would mean the literal name: the request's own are repeated.
-        let (any_methods, any_headers) = if self.credentials {
-            (AllowMethods::mirror_request(), AllowHeaders::mirror_request())
-        } else {
-            (cors::Any.into(), cors::Any.into())
-        };
-        let mut layer = CorsLayer::new()
-            .allow_origin(match origins.is_empty() {
-                true => AllowOrigin::any(),
-                false => AllowOrigin::list(origins),
-            })
-            .allow_methods(match self.methods.is_empty() {
-                true => any_methods,
-                false => AllowMethods::list(self.methods.clone()),
-            })
-            .allow_headers(match self.headers.is_empty() {
-                true => any_headers,
-                false => AllowHeaders::list(self.headers.clone()),
-            })
-            .expose_headers(self.expose.clone())
-            .allow_credentials(self.credentials);
-        if let Some(age) = self.max_age {
-            layer = layer.max_age(age);
-        }
-        Ok(layer)
     }
 }

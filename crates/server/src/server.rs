@@ -172,8 +172,8 @@ impl Running {
     /// socket and its connections: requests that run finish on the old routes, all later ones see the new. A new one
     /// begins to listen, one that is gone stops as [`Running::stop`] does, within `grace`.
     ///
-    /// `max_connections` and `max_requests` are those of when a socket was opened; limits and timeouts
-    /// that belong to a connection are those of when it was.
+    /// Of a lowered `max_connections` or `max_requests` what is open or runs already may end; limits and timeouts that
+    /// belong to a connection are those of when it was opened.
     ///
     /// # Errors
     /// When anything about the new services is wrong; then nothing changes.
@@ -273,7 +273,7 @@ impl Replacement<'_> {
                 Some((service, site)) => {
                     listening.name = service.name;
                     listening.wanted = service.addr;
-                    listening.site.store(Arc::new(site));
+                    listening.replace(site);
                     running.listening.push(listening);
                 }
                 None => running.retire(listening, grace),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use crisol_core::Invoke;
+use crisol_core::{Budget, Invoke};
 use crisol_transport::{Cause, Problem};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
@@ -13,11 +13,15 @@ use crate::body::Body;
 use crate::config::{Limits, Route, Router, Service, Target, Timeouts};
 use crate::context::{Context, REQUEST_ID};
 use crate::endpoint::Endpoint;
+use crate::failures::FailureLog;
 use crate::handler::Handler;
 use crate::middleware::{Middleware, MiddlewareError};
 use crate::pattern::{Pattern, PatternError};
 use crate::tls::Tls;
 use crate::tree::{Outcome, Tree};
+
+/// Headers that a request may have at most: `HeaderMap` panics at one and a half times as many.
+const MAX_HEADERS: usize = 16_384;
 
 /// What is wrong with a set of services.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +119,8 @@ pub(crate) struct Site {
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
     pub(crate) tls: Option<Tls>,
+    /// Shared by all services of a server.
+    pub(crate) failures: FailureLog,
     tree: Tree,
     stacks: Vec<Stack>,
 }
@@ -133,27 +139,36 @@ impl Site {
         invoke: &Arc<dyn Invoke>,
     ) -> Result<Vec<Self>, RouteErrors> {
         let (mut sites, mut errors) = (Vec::new(), Vec::new());
+        let failures = FailureLog::default();
         for (at, service) in services.iter().enumerate() {
             let earlier = services.iter().take(at);
             errors.extend(earlier.filter_map(|other| clash(other, service)));
-            sites.push(Self::build(service, invoke, &mut errors));
+            sites.push(Self::build(service, (invoke, &failures), &mut errors));
         }
         if errors.is_empty() { Ok(sites) } else { Err(RouteErrors(errors)) }
     }
 
-    fn build(service: &Service, invoke: &Arc<dyn Invoke>, errors: &mut Vec<RouteError>) -> Self {
+    fn build(
+        service: &Service,
+        (invoke, failures): (&Arc<dyn Invoke>, &FailureLog),
+        errors: &mut Vec<RouteError>,
+    ) -> Self {
         check_settings(service, errors);
         let (mut tree, mut stacks) = (Tree::default(), Vec::new());
+        let bodies = Budget::new(service.limits.max_buffered_bytes);
         for (index, router) in service.routers.iter().enumerate() {
             for route in &router.routes {
-                if let Err(error) = add(&mut tree, service, (router, index), route, invoke) {
+                if let Err(error) =
+                    add(&mut tree, service, (router, index), route, (invoke, &bodies))
+                {
                     errors.push(error);
                 }
             }
             stacks.push(stack(router, errors));
         }
         let Service { limits, timeouts, tls, .. } = service;
-        Self { limits: *limits, timeouts: *timeouts, tls: tls.clone(), tree, stacks }
+        let (tls, failures) = (tls.clone(), failures.clone());
+        Self { limits: *limits, timeouts: *timeouts, tls, failures, tree, stacks }
     }
 
     /// What a request comes to.
@@ -215,13 +230,17 @@ fn check_settings(service: &Service, errors: &mut Vec<RouteError>) {
         ("limits.max_connections", limits.max_connections),
         ("limits.max_connections_per_client", limits.max_connections_per_client),
         ("limits.max_requests", limits.max_requests),
-        ("limits.max_headers", limits.max_headers),
         ("limits.max_streams", limits.max_streams as usize),
     ];
     for (setting, count) in counts {
         let fits = (1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&count);
         check(setting, count.to_string(), fits, "allow at least one");
     }
+    let fits = limits.max_buffered_bytes > 0;
+    let found = limits.max_buffered_bytes.to_string();
+    check("limits.max_buffered_bytes", found, fits, "allow at least one");
+    let fits = (1..=MAX_HEADERS).contains(&limits.max_headers);
+    check("limits.max_headers", limits.max_headers.to_string(), fits, "use 1 to 16384");
     let head = limits.max_header_bytes;
     let fits = (8 << 10..=16 << 20).contains(&head);
     check("limits.max_header_bytes", head.to_string(), fits, "use 8192 to 16777216");
@@ -240,7 +259,7 @@ fn add(
     service: &Service,
     (router, index): (&Router, usize),
     route: &Route,
-    invoke: &Arc<dyn Invoke>,
+    (invoke, bodies): (&Arc<dyn Invoke>, &Budget),
 ) -> Result<(), RouteError> {
     let prefix = router.prefix.trim_end_matches('/');
     let full = match route.pattern.as_str() {
@@ -258,6 +277,7 @@ fn add(
             id: id.clone(),
             transport: Arc::clone(transport),
             invoke: Arc::clone(invoke),
+            bodies: bodies.clone(),
         }),
         Target::Handler(handler) => handler.calling(invoke).unwrap_or_else(|| Arc::clone(handler)),
     };

@@ -32,7 +32,7 @@ pub fn limits() -> Vec<LimitRow> {
         (
             "`limits.max_headers`",
             max_headers.to_string(),
-            "headers of a request over HTTP/1.1; beyond: `431`",
+            "headers of a request, at most 16384; beyond: `431`",
         ),
         (
             "`limits.max_connections`",

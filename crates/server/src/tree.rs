@@ -44,6 +44,16 @@ pub(crate) enum Outcome {
     },
 }
 
+impl Outcome {
+    /// The route that answers.
+    pub(crate) fn leaf(&self) -> Option<&Arc<Leaf>> {
+        match self {
+            Self::Found { leaf, .. } => Some(leaf),
+            Self::NotFound | Self::Undecodable | Self::WrongMethod { .. } => None,
+        }
+    }
+}
+
 /// The routes of a service by segments. Of two routes that fit a path, the one with literal text where
 /// the other has a parameter wins, and a parameter wins over the rest of a path.
 #[derive(Debug, Default)]

@@ -82,3 +82,59 @@ async fn a_head_without_end_is_cut() -> TestResult {
     assert_eq!(ask(started.addr, "GET /add/1/2", "").await?, (200, "3".to_owned()));
     Ok(())
 }
+
+/// The next frame that is a stream's: its kind, its stream, its payload.
+async fn stream_frame(stream: &mut TcpStream) -> TestResult<(u8, u32, Vec<u8>)> {
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let [a, b, c, kind, _, id @ ..] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        stream.read_exact(&mut payload).await?;
+        let id = u32::from_be_bytes(id);
+        if id > 0 {
+            return Ok((kind, id, payload));
+        }
+    }
+}
+
+/// `GET` of a path of `a`, as HPACK.
+fn get(path: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(path.len()).unwrap_or(0);
+    [b"\x82\x86\x44", &[length][..], path, b"\x41\x01a"].concat()
+}
+
+#[tokio::test]
+async fn a_path_with_bytes_that_need_encoding_costs_its_stream_alone() -> TestResult {
+    let started = start(service(&["GET /add/{a}/{b} -> add"])?).await?;
+    let mut stream = begun(started.addr).await?;
+    let mut id = 1;
+    for path in [&b"/add/1/2?\""[..], b"/add/1/2?<", b"/add/1/2?>", b"/add/1/<", b"/add/1/`"] {
+        let both = END_STREAM | END_HEADERS;
+        stream.write_all(&frame(HEADERS, both, id, &get(path))).await?;
+        let reset = stream_frame(&mut stream).await?;
+        assert_eq!(reset, (RST_STREAM, id, 1_u32.to_be_bytes().to_vec()), "{path:?}");
+        stream.write_all(&frame(HEADERS, both, id + 2, &get(b"/add/1/2?{|}^\\`"))).await?;
+        assert_eq!(stream_frame(&mut stream).await?.0, HEADERS);
+        assert_eq!(stream_frame(&mut stream).await?.2, b"3");
+        id += 4;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn streams_beyond_the_limit_are_refused() -> TestResult {
+    let mut limited = service(&["GET /wait -> wait"])?;
+    limited.limits.max_streams = 2;
+    let started = start(limited).await?;
+    let mut stream = begun(started.addr).await?;
+    // The limit holds for those who know it: the settings are acknowledged first.
+    stream.write_all(&frame(SETTINGS, 1, 0, &[])).await?;
+    for id in [1, 3, 5] {
+        stream.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, id, GET_WAIT)).await?;
+    }
+    let refused = 7_u32.to_be_bytes().to_vec();
+    assert_eq!(stream_frame(&mut stream).await?, (RST_STREAM, 5, refused));
+    started.functions.until_waiting(2).await;
+    Ok(())
+}

@@ -56,21 +56,94 @@ async fn cors_answers_preflights_and_marks_every_response() -> TestResult {
     Ok(())
 }
 
+/// The fields of the answer to a request with these, in the order of their names.
+async fn shared(cors: Cors, line: &str, fields: &[(&'static str, &str)]) -> TestResult<String> {
+    let routes = ["GET /add -> add", "ANY /any -> nothing"];
+    let started = start(with(vec![Middleware::Cors(cors)], &routes)?).await?;
+    let mut asked = request(line, "")?;
+    for (name, value) in fields {
+        asked.headers_mut().append(*name, value.parse()?);
+    }
+    let response = client(started.addr).await?.send_request(asked).await?;
+    let mut text = vec![response.status().as_u16().to_string()];
+    for (name, value) in response.headers() {
+        let name = name.as_str();
+        if name.starts_with("access-control-") || matches!(name, "vary" | "allow") {
+            let name = name.strip_prefix("access-control-").unwrap_or(name);
+            text.push(format!("{name}: {}", value.to_str()?));
+        }
+    }
+    text.get_mut(1..).unwrap_or_default().sort();
+    Ok(text.join("; "))
+}
+
+const ORIGIN: (&str, &str) = ("origin", "https://a.example");
+const METHOD: (&str, &str) = ("access-control-request-method", "PATCH");
+const ASKED: &str = "access-control-request-headers";
+
+fn listed() -> Cors {
+    Cors {
+        origins: vec!["https://a.example".to_owned(), "https://b.example".to_owned()],
+        headers: vec![HeaderName::from_static("x-a"), HeaderName::from_static("x-b")],
+        methods: vec![Method::GET, Method::PUT],
+        expose: vec![HeaderName::from_static("etag")],
+        credentials: true,
+        max_age: Some(Duration::from_secs(60)),
+    }
+}
+
 #[tokio::test]
-async fn compression_is_for_those_who_take_it() -> TestResult {
-    let started = start(with(vec![Middleware::Compress], &["POST /greet -> greet"])?).await?;
-    let mut sender = client(started.addr).await?;
-    let name = "x".repeat(5000);
-    let plain = sender.send_request(request("POST /greet", name.clone())?).await?;
-    assert!(!plain.headers().contains_key("content-encoding"));
-    assert_eq!(seen(plain).await?.1.len(), 5006);
-    let mut takes = request("POST /greet", name)?;
-    takes.headers_mut().insert("accept-encoding", "gzip".parse()?);
-    sender.ready().await?;
-    let packed = sender.send_request(takes).await?;
-    assert_eq!(packed.headers()["content-encoding"], "gzip");
-    let bytes = packed.into_body().collect().await?.to_bytes();
-    assert!(bytes.len() < 500 && bytes.starts_with(&[0x1f, 0x8b]), "{} bytes", bytes.len());
+async fn cors_lists_what_is_asked_for_in_place_of_any() -> TestResult {
+    let star = Cors { headers: vec![HeaderName::from_static("*")], ..Cors::default() };
+    for cors in [Cors::default(), star] {
+        let fields = [ORIGIN, METHOD, (ASKED, "authorization,x-a"), (ASKED, " X-B, not a name")];
+        let answer = shared(cors, "OPTIONS /add", &fields).await?;
+        expect_test::expect![[r#"200; allow-headers: authorization, x-a, x-b; allow-methods: PATCH; allow-origin: *; vary: access-control-request-headers; vary: access-control-request-method; vary: origin"#]].assert_eq(&answer);
+    }
+    let answer = shared(listed(), "OPTIONS /no", &[ORIGIN, METHOD, (ASKED, "x-c")]).await?;
+    expect_test::expect![[r#"200; allow-credentials: true; allow-headers: x-a, x-b; allow-methods: GET, PUT; allow-origin: https://a.example; max-age: 60; vary: access-control-request-headers; vary: access-control-request-method; vary: origin"#]].assert_eq(&answer);
+    let any = Cors { headers: Vec::new(), methods: Vec::new(), ..listed() };
+    let answer = shared(any, "OPTIONS /add", &[ORIGIN, METHOD]).await?;
+    expect_test::expect![[r#"200; allow-credentials: true; allow-methods: PATCH; allow-origin: https://a.example; max-age: 60; vary: access-control-request-headers; vary: access-control-request-method; vary: origin"#]].assert_eq(&answer);
+    let other = ("origin", "https://a.example.evil.example");
+    let answer = shared(listed(), "OPTIONS /add", &[other, METHOD]).await?;
+    expect_test::expect![[r#"200; vary: access-control-request-headers; vary: access-control-request-method; vary: origin"#]].assert_eq(&answer);
+    Ok(())
+}
+
+#[tokio::test]
+async fn options_that_is_no_preflight_goes_on_to_the_route() -> TestResult {
+    for fields in [
+        &[][..],
+        &[ORIGIN],
+        &[METHOD],
+        &[ORIGIN, ("access-control-request-method", "")],
+        &[ORIGIN, ("access-control-request-method", "not a method")],
+        &[ORIGIN, METHOD, METHOD],
+    ] {
+        let any = shared(Cors::default(), "OPTIONS /any", fields).await?;
+        assert_eq!(any, "204; allow-origin: *", "{fields:?}");
+        let get = shared(Cors::default(), "OPTIONS /add", fields).await?;
+        assert_eq!(get, "204; allow-origin: *; allow: GET, HEAD, OPTIONS", "{fields:?}");
+        let no = shared(Cors::default(), "OPTIONS /no", fields).await?;
+        assert_eq!(no, "404; allow-origin: *", "{fields:?}");
+    }
+    let preflight = shared(Cors::default(), "OPTIONS /any", &[ORIGIN, METHOD]).await?;
+    assert!(preflight.starts_with("200; "), "{preflight}");
+    let get = shared(Cors::default(), "GET /any", &[ORIGIN, METHOD]).await?;
+    assert_eq!(get, "204; allow-origin: *");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_response_for_listed_origins_depends_on_the_origin() -> TestResult {
+    let marked = "204; allow-credentials: true; allow-origin: https://a.example; expose-headers: etag; vary: origin";
+    assert_eq!(shared(listed(), "GET /any", &[ORIGIN]).await?, marked);
+    assert_eq!(shared(listed(), "GET /any", &[]).await?, "204; vary: origin");
+    for other in ["null", "http://a.example", "https://a.example:444", "https://A.example"] {
+        let answer = shared(listed(), "GET /any", &[("origin", other)]).await?;
+        assert_eq!(answer, "204; vary: origin", "{other}");
+    }
     Ok(())
 }
 

@@ -57,12 +57,17 @@ async fn every_failure_has_its_status_and_tells_nothing_of_the_inside() -> TestR
 }
 
 #[tokio::test]
-async fn a_json_body_of_another_type_is_refused() -> TestResult {
+async fn a_body_is_json_or_a_form_and_of_another_type_refused() -> TestResult {
     let started = start(service(ROUTES)?).await?;
     let mut sender = client(started.addr).await?;
     let mut form = request("POST /add", "a=1&b=2")?;
     form.headers_mut().insert("content-type", "application/x-www-form-urlencoded".parse()?);
     let response = sender.send_request(form).await?;
+    assert_eq!(seen(response).await?, (200, "3".to_owned()));
+    let mut other = request("POST /add", "a=1&b=2")?;
+    other.headers_mut().insert("content-type", "multipart/form-data; boundary=x".parse()?);
+    sender.ready().await?;
+    let response = sender.send_request(other).await?;
     assert_eq!(response.headers()["content-type"], "application/problem+json");
     assert_eq!(seen(response).await?.0, 415);
     Ok(())

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{TestResult, http1, http2, request, rest, seen, service, start};
 use crisol_server::Tls;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
@@ -73,6 +73,32 @@ async fn a_handshake_that_does_not_come_is_given_up() -> TestResult {
     let stream = TcpStream::connect(started.addr).await?;
     let name = ServerName::try_from("localhost")?;
     assert!(connector(&made, &[])?.connect(name, stream).await.is_ok());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_before_the_body_arrives_over_tls_too() -> TestResult {
+    let (made, tls) = certificate()?;
+    let mut service = service(&["POST /greet -> greet"])?;
+    service.tls = Some(tls);
+    service.limits.max_body_bytes = 1 << 20;
+    let started = start(service).await?;
+    let length = 8 << 20;
+    for (path, body) in [("/nope", length), ("/greet", length), ("/nope", 1 << 10)] {
+        let stream = TcpStream::connect(started.addr).await?;
+        let name = ServerName::try_from("localhost")?;
+        let mut stream = connector(&made, &[])?.connect(name, stream).await?;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {body}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(&vec![b'x'; body]).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let status = if body == length { 413 } else { 404 };
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+        assert!(answer.ends_with('}'), "{path}: {answer}");
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use crisol_core::shorten;
 use crate::problem::{Cause, Problem};
 
 /// Text of a client's that an error repeats: no more of it than this, in characters.
-const SHOWN: usize = 64;
+pub(crate) const SHOWN: usize = 64;
 
 /// Where in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum Place {
     WholeQuery,
     /// The body.
     Body,
-    /// A field of the JSON object in the body.
+    /// A field of the JSON object or form in the body.
     Field(String),
 }
 
@@ -81,6 +81,14 @@ pub enum BadRequest {
         /// The names that there are.
         known: String,
     },
+    /// The body has a field twice.
+    #[error("body: field `{name}` is given twice{also}")]
+    Twice {
+        /// The field, as it is written first.
+        name: String,
+        /// How it is written the second time, if that differs.
+        also: String,
+    },
     /// The body's media type, charset or encoding is not one that is read here.
     #[error("body: expected {expected}, found `{header}: {found}`")]
     UnsupportedMedia {
@@ -106,6 +114,7 @@ impl BadRequest {
             Self::Mismatch { .. }
             | Self::Missing { .. }
             | Self::Json { .. }
+            | Self::Twice { .. }
             | Self::UnknownField { .. } => Cause::BadRequest,
         }
     }

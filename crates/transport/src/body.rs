@@ -1,7 +1,5 @@
 //! Bodies: which media types are read, JSON text in and out, no tree built on the way.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
@@ -9,15 +7,19 @@ use crisol_core::{Type, Value};
 use http::{HeaderMap, header};
 use serde::de::IgnoredAny;
 use serde::ser::{Serialize, Serializer};
-use serde_json::value::RawValue;
 
 use crate::bad_request::{BadRequest, Place, quote};
+use crate::form;
 
-/// The fields of a JSON object, as text.
-pub(crate) type Fields<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+/// Expected where a body is JSON.
+pub(crate) const JSON: &str = "`content-type: application/json`";
+
+/// Expected where a body is JSON of an object, or a form.
+pub(crate) const JSON_OR_FORM: &str =
+    "`content-type: application/json` or `application/x-www-form-urlencoded`";
 
 /// Refuses a body that is compressed: nothing here inflates it.
-fn expect_identity(headers: &HeaderMap) -> Result<(), BadRequest> {
+pub(crate) fn expect_identity(headers: &HeaderMap) -> Result<(), BadRequest> {
     match headers.get(header::CONTENT_ENCODING) {
         Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"identity") => {
             Err(BadRequest::UnsupportedMedia {
@@ -34,10 +36,15 @@ fn show(value: &[u8]) -> String {
     quote(&String::from_utf8_lossy(value)).trim_matches('`').to_owned()
 }
 
+/// A media type without its parameters, in lower case.
+pub(crate) fn essence(content_type: &[u8]) -> Vec<u8> {
+    let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().to_ascii_lowercase()
+}
+
 /// Whether a media type is `application/json` or has the suffix `+json` (RFC 6839).
 fn is_json(content_type: &[u8]) -> bool {
-    let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
-    let essence = essence.trim_ascii().to_ascii_lowercase();
+    let essence = essence(content_type);
     essence == b"application/json" || essence.ends_with(b"+json")
 }
 
@@ -50,33 +57,39 @@ fn charset(content_type: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
+/// The refusal of a body for its `Content-Type`.
+pub(crate) fn unsupported(headers: &HeaderMap, expected: &'static str) -> BadRequest {
+    let found = headers.get(header::CONTENT_TYPE).map(|value| show(value.as_bytes()));
+    BadRequest::UnsupportedMedia {
+        expected,
+        header: "content-type",
+        found: found.unwrap_or_default(),
+    }
+}
+
 /// Refuses a body whose `Content-Type` says that it is not JSON. Without the header it is taken for
 /// JSON, and its text decides.
-fn expect_json(headers: &HeaderMap) -> Result<(), BadRequest> {
+fn expect_json(headers: &HeaderMap, expected: &'static str) -> Result<(), BadRequest> {
     expect_identity(headers)?;
     match headers.get(header::CONTENT_TYPE) {
-        Some(value) if !is_json(value.as_bytes()) => Err(BadRequest::UnsupportedMedia {
-            expected: "`content-type: application/json`",
-            header: "content-type",
-            found: show(value.as_bytes()),
-        }),
+        Some(value) if !is_json(value.as_bytes()) => Err(unsupported(headers, expected)),
         _ => Ok(()),
+    }
+}
+
+/// Refuses a body whose `Content-Type` names a charset other than UTF-8.
+pub(crate) fn expect_utf8(headers: &HeaderMap) -> Result<(), BadRequest> {
+    let value = headers.get(header::CONTENT_TYPE);
+    match value.and_then(|value| charset(value.as_bytes())).as_deref() {
+        None | Some(b"utf-8" | b"utf8" | b"us-ascii") => Ok(()),
+        Some(_) => Err(unsupported(headers, "text in UTF-8")),
     }
 }
 
 /// The body as text.
 pub(crate) fn text(headers: &HeaderMap, body: Bytes) -> Result<String, BadRequest> {
     expect_identity(headers)?;
-    if let Some(value) = headers.get(header::CONTENT_TYPE)
-        && let Some(charset) = charset(value.as_bytes())
-        && !matches!(charset.as_slice(), b"utf-8" | b"utf8" | b"us-ascii")
-    {
-        return Err(BadRequest::UnsupportedMedia {
-            expected: "text in UTF-8",
-            header: "content-type",
-            found: show(value.as_bytes()),
-        });
-    }
+    expect_utf8(headers)?;
     String::from_utf8(Vec::from(body)).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         BadRequest::Mismatch {
@@ -90,11 +103,11 @@ pub(crate) fn text(headers: &HeaderMap, body: Bytes) -> Result<String, BadReques
 /// Checks that the body is one JSON value. It is read again by the callee, by its types; here only its
 /// extent matters, so that what is put around it stays around it.
 pub(crate) fn check_json(
-    headers: &HeaderMap,
+    (headers, media): (&HeaderMap, &'static str),
     body: &[u8],
     expected: &dyn fmt::Display,
 ) -> Result<(), BadRequest> {
-    expect_json(headers)?;
+    expect_json(headers, media)?;
     if body.trim_ascii().is_empty() {
         return Err(BadRequest::Mismatch {
             place: Place::Body,
@@ -107,28 +120,32 @@ pub(crate) fn check_json(
         .map_err(|source| BadRequest::Json { expected: expected.to_string(), source })
 }
 
-/// The body as a tree.
-pub(crate) fn json_value(headers: &HeaderMap, body: &[u8], ty: &Type) -> Result<Value, BadRequest> {
-    check_json(headers, body, ty)?;
+/// The media types that a body of the type may have; for errors.
+pub(crate) fn media_of(ty: &Type) -> &'static str {
+    if form::fits(ty) { JSON_OR_FORM } else { JSON }
+}
+
+/// The body as a tree: JSON, or a form where the type takes one.
+pub(crate) fn tree(headers: &HeaderMap, body: &[u8], ty: &Type) -> Result<Value, BadRequest> {
+    if form::is_form(headers) && form::fits(ty) {
+        return form::value(headers, body, ty);
+    }
+    check_json((headers, media_of(ty)), body, ty)?;
     serde_json::from_slice(body)
         .map_err(|source| BadRequest::Json { expected: ty.to_string(), source })
 }
 
-/// The fields of the JSON object that the body is; none for an empty body.
-pub(crate) fn fields<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Fields<'a>, BadRequest> {
-    if body.is_empty() {
-        return Ok(Fields::new());
+/// Checks that the body, which is not empty, is to be JSON of an object.
+pub(crate) fn expect_object(headers: &HeaderMap, body: &[u8]) -> Result<(), BadRequest> {
+    expect_json(headers, JSON_OR_FORM)?;
+    if body.trim_ascii_start().first() == Some(&b'{') {
+        return Ok(());
     }
-    expect_json(headers)?;
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(BadRequest::mismatch(
-            Place::Body,
-            "a JSON object with the parameters as fields",
-            &String::from_utf8_lossy(body),
-        ));
-    }
-    serde_json::from_slice(body)
-        .map_err(|source| BadRequest::Json { expected: "an object".to_owned(), source })
+    Err(BadRequest::mismatch(
+        Place::Body,
+        "a JSON object with the parameters as fields",
+        &String::from_utf8_lossy(body),
+    ))
 }
 
 /// A value as JSON text the way values are written everywhere: numbers that JSON lacks as `"NaN"`,

@@ -9,6 +9,8 @@
 
 mod bad_request;
 mod body;
+mod fields;
+mod form;
 mod message;
 pub mod openapi;
 mod pairs;

@@ -1,4 +1,4 @@
-//! Named texts (headers, a query, path parameters) as one value, in the shapes that WIT has for them.
+//! Named texts (headers, a query, path parameters, a form) as one value, in the shapes that WIT has for them.
 
 use std::borrow::Cow;
 
@@ -13,6 +13,7 @@ pub(crate) enum Kind {
     Headers,
     Query,
     Params,
+    Form,
 }
 
 /// One name with one of its values.
@@ -146,7 +147,9 @@ fn joined(kind: Kind, name: &str, values: &[&[u8]]) -> Vec<u8> {
     match kind {
         Kind::Headers if name == "cookie" => values.join(&b"; "[..]),
         Kind::Headers => values.join(&b", "[..]),
-        Kind::Query | Kind::Params => values.last().copied().unwrap_or_default().to_vec(),
+        Kind::Query | Kind::Params | Kind::Form => {
+            values.last().copied().unwrap_or_default().to_vec()
+        }
     }
 }
 
@@ -159,7 +162,8 @@ pub(crate) fn by_name(kind: Kind, pairs: &[Pair<'_>]) -> Value {
     map(kind, pairs, false)
 }
 
-fn grouped(pairs: &[Pair<'_>], write: impl Fn(&str, &[&[u8]]) -> Value) -> Value {
+/// Names in the order in which they come first, each with all of its values.
+fn groups<'a>(pairs: &'a [Pair<'a>]) -> Vec<(&'a str, Vec<&'a [u8]>)> {
     let mut groups: Vec<(&str, Vec<&[u8]>)> = Vec::new();
     let mut places = std::collections::HashMap::new();
     for pair in pairs {
@@ -171,8 +175,22 @@ fn grouped(pairs: &[Pair<'_>], write: impl Fn(&str, &[&[u8]]) -> Value) -> Value
             values.push(&pair.value);
         }
     }
+    groups
+}
+
+fn grouped(pairs: &[Pair<'_>], write: impl Fn(&str, &[&[u8]]) -> Value) -> Value {
     let entry = |(name, values): (&str, Vec<&[u8]>)| (Value::from(name), write(name, &values));
-    Value::Map(groups.into_iter().map(entry).collect())
+    Value::Map(groups(pairs).into_iter().map(entry).collect())
+}
+
+/// Each name of a form once, its texts read by a type.
+pub(crate) fn read_each(pairs: &[Pair<'_>], ty: &Type) -> Result<Value, BadRequest> {
+    let entry = |(name, values): (&str, Vec<&[u8]>)| {
+        let texts: Vec<Cow<'_, str>> = values.into_iter().map(latin).collect();
+        let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
+        Ok((Value::from(name), text::read(ty, &texts, place(Kind::Form, name))?))
+    };
+    groups(pairs).into_iter().map(entry).collect::<Result<_, _>>().map(Value::Map)
 }
 
 fn place(kind: Kind, name: &str) -> Place {
@@ -180,6 +198,7 @@ fn place(kind: Kind, name: &str) -> Place {
         Kind::Headers => Place::Header(name.to_owned()),
         Kind::Query => Place::Query(name.to_owned()),
         Kind::Params => Place::Path(name.to_owned()),
+        Kind::Form => Place::Field(name.to_owned()),
     }
 }
 
@@ -191,7 +210,7 @@ pub(crate) fn find(
 ) -> Result<Option<Value>, BadRequest> {
     let same = |pair: &&Pair<'_>| match kind {
         Kind::Headers => pair.name.eq_ignore_ascii_case(&field.name),
-        Kind::Query | Kind::Params => text::same_name(pair.name, &field.name),
+        Kind::Query | Kind::Params | Kind::Form => text::same_name(pair.name, &field.name),
     };
     let texts: Vec<Cow<'_, str>> = pairs.iter().filter(same).map(|p| latin(&p.value)).collect();
     if texts.is_empty() {

@@ -23,7 +23,7 @@ impl Transport for Payload {
         if request.body.is_empty() {
             return Ok(Args::none());
         }
-        body::check_json(&request.headers, &request.body, &ARGUMENTS)?;
+        body::check_json((&request.headers, body::JSON), &request.body, &ARGUMENTS)?;
         if request.body.trim_ascii_start().first() != Some(&b'[') {
             let found = String::from_utf8_lossy(&request.body);
             return Err(BadRequest::mismatch(

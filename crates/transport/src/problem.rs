@@ -21,16 +21,24 @@ pub enum Cause {
     NotFound,
     /// The path exists, the method does not.
     MethodNotAllowed,
+    /// The client takes no content coding that the router can send.
+    NotAcceptable,
     /// The client took too long to send its request.
     RequestTimeout,
+    /// A condition of the request does not hold for the file.
+    PreconditionFailed,
     /// The body is over the service's limit.
     TooLarge,
     /// The body is in a form that is not read here.
     UnsupportedMedia,
+    /// The request is coded for its transfer in a way that is not read here.
+    NotImplemented,
     /// A range that the file does not have.
     RangeNotSatisfiable,
     /// The client is over the router's rate limit.
     RateLimited,
+    /// The request has more headers than the service takes.
+    HeadersTooLarge,
     /// The function answered with the error side of its result.
     Function,
     /// The function failed.
@@ -46,7 +54,7 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
     (
         Cause::BadRequest,
         StatusCode::BAD_REQUEST,
-        "the request does not carry what the function takes; `detail` says where",
+        "the request does not carry what the function takes, `detail` says where; or it has no `Host`, two, or an impossible one",
     ),
     (Cause::NotFound, StatusCode::NOT_FOUND, "no route has this path, or its function is gone"),
     (
@@ -55,9 +63,19 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
         "the path has routes, none of this method; `Allow` lists them",
     ),
     (
+        Cause::NotAcceptable,
+        StatusCode::NOT_ACCEPTABLE,
+        "`Accept-Encoding` excludes both `gzip` and `identity`, on a router with `compress`; the function is not called",
+    ),
+    (
         Cause::RequestTimeout,
         StatusCode::REQUEST_TIMEOUT,
         "the body did not arrive within `timeouts.read`; the connection is closed",
+    ),
+    (
+        Cause::PreconditionFailed,
+        StatusCode::PRECONDITION_FAILED,
+        "the file is not the version that `If-Match` or `If-Unmodified-Since` asks for",
     ),
     (
         Cause::TooLarge,
@@ -67,17 +85,22 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
     (
         Cause::UnsupportedMedia,
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "JSON is expected and `Content-Type` says otherwise; or a charset other than UTF-8; or a `Content-Encoding`",
+        "`Content-Type` is neither JSON nor, where one is taken, a form; or names a charset other than UTF-8; or there is a `Content-Encoding`",
     ),
     (
         Cause::RangeNotSatisfiable,
         StatusCode::RANGE_NOT_SATISFIABLE,
-        "a `Range` that the file does not have",
+        "a `Range` that lies beyond the end of the file; `Content-Range` has the length",
     ),
     (
         Cause::RateLimited,
         StatusCode::TOO_MANY_REQUESTS,
         "the client is over its router's `ratelimit`; with `Retry-After`",
+    ),
+    (
+        Cause::HeadersTooLarge,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "the request has more headers than `limits.max_headers`, or a head over `limits.max_header_bytes`; the connection may answer by itself, without a body",
     ),
     (
         Cause::Function,
@@ -88,6 +111,11 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
         Cause::Failed,
         StatusCode::INTERNAL_SERVER_ERROR,
         "the function trapped, exited, went over a limit other than time, or called what it may not; the log has the reason under the same request id, the body has not",
+    ),
+    (
+        Cause::NotImplemented,
+        StatusCode::NOT_IMPLEMENTED,
+        "the body comes in another transfer coding than one `chunked`",
     ),
     (
         Cause::Unavailable,

@@ -62,7 +62,7 @@ pub(crate) const PARTS: &[Part] = &[
     Part {
         name: "body",
         types: "any",
-        holds: "the body: as text for `string`, as bytes for `list<u8>`, none for an `option` when it is empty, else as JSON",
+        holds: "the body: as text for `string`, as bytes for `list<u8>`, none for an `option` when it is empty, else as JSON or a form",
         fits: |_| true,
         value: body_value,
     },
@@ -96,7 +96,7 @@ pub(crate) fn body_value(sources: &Sources<'_>, ty: &Type) -> Result<Value, BadR
     match text::peel(ty) {
         Type::String => body::text(&request.headers, request.body.clone()).map(Value::Text),
         inner if text::is_bytes(inner) => Ok(Value::Bytes(request.body.to_vec())),
-        _ => body::json_value(&request.headers, &request.body, ty),
+        _ => body::tree(&request.headers, &request.body, ty),
     }
 }
 

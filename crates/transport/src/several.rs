@@ -5,11 +5,11 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::bad_request::BadRequest;
 use crate::body::Json;
+use crate::form;
 use crate::message::Request;
 use crate::pairs::{self, Kind};
 use crate::request;
 use crate::sources::{Bound, Sources};
-use crate::text;
 
 /// One source in the order they are asked.
 pub(crate) struct Source {
@@ -56,12 +56,11 @@ pub(crate) const SOURCES: &[Source] = &[
         },
     },
     Source {
-        place: "the fields of the JSON object in the body, unless a parameter is called `body`",
-        gives: "the field's value",
-        find: |param, sources| {
-            let Some(fields) = sources.fields()? else { return Ok(None) };
-            let found = fields.iter().find(|(name, _)| text::same_name(name, &param.name));
-            Ok(found.map(|(_, json)| Bound::Json(json)))
+        place: "the fields of the JSON object or form in the body, unless a parameter is called `body`",
+        gives: "the field's value; of a form the text, read by the type (below)",
+        find: |param, sources| match sources.fields()? {
+            Some(fields) => fields.find(param),
+            None => Ok(None),
         },
     },
     Source {
@@ -89,24 +88,10 @@ fn find<'s>(param: &Field, sources: &'s Sources<'_>) -> Result<Bound<'s>, BadReq
         }
     }
     let name = &param.name;
-    let places =
-        format!("query parameter `{name}` or as field `{name}` of a JSON object in the body");
+    let places = format!(
+        "query parameter `{name}` or as field `{name}` of a JSON object or form in the body"
+    );
     Err(BadRequest::Missing { name: name.clone(), places })
-}
-
-/// A field of the body that no parameter is called is a mistake of the client's, most often a misspelt
-/// option that would be lost without a word.
-fn refuse_unknown_fields(params: &[Field], sources: &Sources<'_>) -> Result<(), BadRequest> {
-    let Some(fields) = sources.fields_if_read() else { return Ok(()) };
-    let known = |name: &str| params.iter().any(|param| text::same_name(name, &param.name));
-    match fields.keys().find(|name| !known(name)) {
-        Some(name) => {
-            let names: Vec<_> = params.iter().map(|param| format!("`{}`", param.name)).collect();
-            let name = name.chars().take(64).collect();
-            Err(BadRequest::UnknownField { name, known: names.join(", ") })
-        }
-        None => Ok(()),
-    }
 }
 
 /// Binds all parameters, in order.
@@ -117,7 +102,9 @@ pub(crate) fn bind(params: &[Field], request: &Request) -> Result<Args<'static>,
     }
     let bound: Vec<Bound<'_>> =
         params.iter().map(|param| find(param, &sources)).collect::<Result<_, _>>()?;
-    refuse_unknown_fields(params, &sources)?;
+    if let Some(fields) = sources.fields_if_read() {
+        form::refuse_unknown(fields.names(), params)?;
+    }
     if bound.iter().any(|bound| matches!(bound, Bound::Json(_))) {
         return serde_json::to_vec(&bound)
             .map(Args::json)

@@ -5,6 +5,7 @@ use crisol_core::{Args, Field, Type, Value};
 
 use crate::bad_request::BadRequest;
 use crate::body;
+use crate::form;
 use crate::message::Request;
 use crate::pairs::{self, Kind};
 use crate::request;
@@ -72,11 +73,20 @@ pub(crate) const RULES: &[Rule] = &[
         bind: |_, request| Ok(argument(Value::Bytes(Vec::from(request.body)))),
     },
     Rule {
+        when: "a `record`, a `map<string, T>` or a shape of pairs (below), when the body is a form",
+        gets: "the form's fields, each text read by its type (below)",
+        applies: |param, request| form::is_form(&request.headers) && form::fits(&param.ty),
+        bind: |param, request| {
+            form::value(&request.headers, &request.body, &param.ty).map(argument)
+        },
+    },
+    Rule {
         when: "any other type",
         gets: "the body as JSON",
         applies: |_, _| true,
         bind: |param, request| {
-            body::check_json(&request.headers, &request.body, &param.ty)?;
+            let media = body::media_of(&param.ty);
+            body::check_json((&request.headers, media), &request.body, &param.ty)?;
             Ok(Args::json(as_array(&request.body)))
         },
     },

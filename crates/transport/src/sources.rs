@@ -8,7 +8,8 @@ use percent_encoding::percent_decode;
 use serde_json::value::RawValue;
 
 use crate::bad_request::{BadRequest, Place};
-use crate::body::{self, Fields};
+use crate::fields::Fields;
+use crate::form;
 use crate::message::Request;
 use crate::pairs::Pair;
 
@@ -38,7 +39,7 @@ impl<'a> Sources<'a> {
     }
 
     pub(crate) fn params(&self) -> Vec<Pair<'_>> {
-        pairs(&self.request.params)
+        form::as_pairs(&self.request.params)
     }
 
     /// The query's keys and values, decoded as HTML forms are: `+` is a space.
@@ -52,7 +53,7 @@ impl<'a> Sources<'a> {
             // Nobody else can have filled the cell meanwhile.
             let _ = self.query.set(decoded.collect::<Result<_, _>>()?);
         }
-        Ok(self.query.get().map(|query| pairs(query)).unwrap_or_default())
+        Ok(self.query.get().map(|query| form::as_pairs(query)).unwrap_or_default())
     }
 
     pub(crate) fn headers(&self) -> Vec<Pair<'_>> {
@@ -65,16 +66,16 @@ impl<'a> Sources<'a> {
             .collect()
     }
 
-    /// The fields of the JSON object that the body is; `None` when the body is taken as a whole.
+    /// The fields of the JSON object or form that the body is; `None` when the body is taken as a whole.
     ///
     /// # Errors
-    /// When the body is there and is not a JSON object.
+    /// When the body is there and is neither.
     pub(crate) fn fields(&self) -> Result<Option<&Fields<'a>>, BadRequest> {
         if self.body_is_taken {
             return Ok(None);
         }
         if self.fields.get().is_none() {
-            let fields = body::fields(&self.request.headers, &self.request.body)?;
+            let fields = Fields::parse(&self.request.headers, &self.request.body)?;
             // As above.
             let _ = self.fields.set(fields);
         }
@@ -85,13 +86,6 @@ impl<'a> Sources<'a> {
     pub(crate) fn fields_if_read(&self) -> Option<&Fields<'a>> {
         self.fields.get()
     }
-}
-
-fn pairs(decoded: &[(String, String)]) -> Vec<Pair<'_>> {
-    decoded
-        .iter()
-        .map(|(name, value)| Pair { name, value: Cow::Borrowed(value.as_bytes()) })
-        .collect()
 }
 
 fn key_value(part: &str) -> Result<(String, String), BadRequest> {

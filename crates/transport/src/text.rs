@@ -1,4 +1,4 @@
-//! Text from a path, a query or a header, read by a type.
+//! Text from a path, a query, a header or a form, read by a type.
 
 use crisol_core::{Type, Value};
 
@@ -80,8 +80,12 @@ pub(crate) const RULES: &[Rule] = &[
 
 /// Whether two names are one: WIT writes `user-id` where paths and JSON often have `user_id`.
 pub(crate) fn same_name(a: &str, b: &str) -> bool {
-    let fold = |byte: u8| if byte == b'_' { b'-' } else { byte };
     a.len() == b.len() && a.bytes().map(fold).eq(b.bytes().map(fold))
+}
+
+/// A byte of a name as it compares.
+pub(crate) fn fold(byte: u8) -> u8 {
+    if byte == b'_' { b'-' } else { byte }
 }
 
 /// Whether a type is `list<u8>`.

@@ -1,82 +1,10 @@
 //! Requests to arguments: a case for each line of the binding tables, and for what each refuses.
 
-use crisol_core::{Args, Case, Field, Signature, Type, Value};
-use crisol_transport::{Payload, Request, Transport, WasiHttp};
-use http::{HeaderMap, HeaderName, HeaderValue};
+mod common;
 
-type TestResult = Result<(), Box<dyn std::error::Error>>;
-
-fn option(ty: Type) -> Type {
-    Type::Option(Box::new(ty))
-}
-
-fn list(ty: Type) -> Type {
-    Type::List(Box::new(ty))
-}
-
-fn bytes() -> Type {
-    list(Type::U8)
-}
-
-fn fields<const N: usize>(fields: [(&str, Type); N]) -> Vec<Field> {
-    fields.into_iter().map(|(name, ty)| Field { name: name.to_owned(), ty }).collect()
-}
-
-fn record<const N: usize>(of: [(&str, Type); N]) -> Type {
-    Type::Record(fields(of))
-}
-
-fn func<const N: usize>(params: [(&str, Type); N]) -> Signature {
-    Signature { params: fields(params), result: None }
-}
-
-/// A request as one line: `GET /path?query {param=value} | header: value | body`.
-fn request(line: &str) -> Result<Request, Box<dyn std::error::Error>> {
-    let mut parts = line.splitn(3, " | ");
-    let head = parts.next().unwrap_or_default();
-    let (method, rest) = head.split_once(' ').ok_or("a method and a path")?;
-    let (target, params) = rest.split_once(' ').unwrap_or((rest, ""));
-    let (path, query) = match target.split_once('?') {
-        Some((path, query)) => (path, Some(query.to_owned())),
-        None => (target, None),
-    };
-    let params = params.split(' ').filter_map(|pair| pair.split_once('='));
-    let mut headers = HeaderMap::new();
-    for header in parts.next().unwrap_or_default().split("; ").filter(|text| !text.is_empty()) {
-        let (name, value) = header.split_once(": ").ok_or("a header")?;
-        headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
-    }
-    Ok(Request {
-        method: method.parse()?,
-        path: path.to_owned(),
-        query,
-        headers,
-        params: params.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        body: parts.next().unwrap_or_default().to_owned().into(),
-    })
-}
-
-/// Arguments as they are: `values […]` for a tree, `json […]` for text that was passed through.
-fn show(args: Args<'_>) -> String {
-    match args {
-        Args::Values(values) => {
-            let shown: Vec<_> = values.iter().map(|value| format!("{value:?}")).collect();
-            format!("values {}", shown.join(", "))
-        }
-        Args::Json(text) => format!("json {}", String::from_utf8_lossy(&text)),
-        _ => "another source".to_owned(),
-    }
-}
-
-#[track_caller]
-fn check(signature: &Signature, line: &str, expected: &str) -> TestResult {
-    let found = match WasiHttp.decode(request(line)?, Some(signature)) {
-        Ok(args) => show(args),
-        Err(error) => format!("{}: {error}", error.cause().status().as_u16()),
-    };
-    assert_eq!(found, expected, "{signature} of {line}");
-    Ok(())
-}
+use common::{TestResult, bytes, check, func, list, option, record, request, show};
+use crisol_core::{Case, Field, Signature, Type, Value};
+use crisol_transport::{Payload, Transport, WasiHttp};
 
 #[test]
 fn no_parameter_takes_nothing() -> TestResult {
@@ -259,7 +187,7 @@ fn several_parameters_are_found_by_name_source_after_source() -> TestResult {
     check(
         &put,
         "GET /7 id=7",
-        "400: parameter `name` is missing: give it as query parameter `name` or as field `name` of a JSON object in the body",
+        "400: parameter `name` is missing: give it as query parameter `name` or as field `name` of a JSON object or form in the body",
     )?;
     check(
         &put,
@@ -274,7 +202,7 @@ fn several_parameters_are_found_by_name_source_after_source() -> TestResult {
     check(
         &put,
         "PUT /7 id=7 | content-type: text/html | {}",
-        "415: body: expected `content-type: application/json`, found `content-type: text/html`",
+        "415: body: expected `content-type: application/json` or `application/x-www-form-urlencoded`, found `content-type: text/html`",
     )
 }
 
@@ -291,6 +219,53 @@ fn a_parameter_called_body_takes_the_whole_of_it() -> TestResult {
 fn a_name_given_twice_is_ambiguous() -> TestResult {
     let two = func([("a", Type::U32), ("b", option(Type::U32))]);
     check(&two, "GET /?a=1&a=2", "400: query parameter `a`: expected one u32, found 2 of them")
+}
+
+#[test]
+fn a_field_given_twice_in_the_body_is_refused_however_it_is_written() -> TestResult {
+    let two = func([("user-id", Type::U32), ("b", option(Type::U32))]);
+    for (body, named) in [
+        (r#"{"user_id":1,"user_id":2}"#, "`user_id` is given twice"),
+        (r#"{"b":0,"user-id":1,"user-id":1}"#, "`user-id` is given twice"),
+        (r#"{"user_id":1,"user-id":2,"b":3}"#, "`user_id` is given twice, as `user-id` too"),
+        (r#"{"user-id":1,"b":3,"user_id":2}"#, "`user-id` is given twice, as `user_id` too"),
+        (r#"{"user\u005fid":1,"user_id":2}"#, "`user_id` is given twice"),
+        (r#"{"user_id":1,"user\u002did":2}"#, "`user_id` is given twice, as `user-id` too"),
+        (r#"{"x":1,"user_id":1,"x":2}"#, "`x` is given twice"),
+    ] {
+        let line = format!("POST / |  | {body}");
+        check(&two, &line, &format!("400: body: field {named}"))?;
+    }
+    // Beside a parameter of the path or the query, too.
+    let expected = "400: body: field `user_id` is given twice";
+    check(&two, r#"POST /?user_id=1 |  | {"user_id":1,"user_id":2}"#, expected)?;
+    // A body that is one value is the callee's to read: its records refuse a name given twice.
+    let one = func([("r", record([("a", Type::U32)]))]);
+    check(&one, r#"POST / |  | {"a":1,"a":2}"#, r#"json [{"a":1,"a":2}]"#)?;
+    let whole = func([("id", Type::U32), ("body", record([("a", Type::U32)]))]);
+    let both = r#"values Int(1), Map([(Text("a"), Int(1)), (Text("a"), Int(2))])"#;
+    check(&whole, r#"POST /?id=1 |  | {"a":1,"a":2}"#, both)
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_json_object_is_taken_when_no_two_of_its_names_are_one(
+        names in proptest::collection::vec("[ab_-]{1,2}", 0..6),
+    ) {
+        let fields: Vec<_> = names.iter().map(|name| format!(r#""{name}":1"#)).collect();
+        let params: Vec<_> = names.iter().map(|name| (name.replace('_', "-"), Type::U32)).collect();
+        let unique: std::collections::BTreeSet<_> = params.iter().map(|(name, _)| name).collect();
+        let mut params: Vec<_> = params
+            .iter()
+            .map(|(name, ty)| Field { name: name.clone(), ty: ty.clone() })
+            .collect();
+        params.push(Field { name: "other".to_owned(), ty: option(Type::U32) });
+        params.push(Field { name: "more".to_owned(), ty: option(Type::U32) });
+        let signature = Signature { params, result: None };
+        let line = format!("POST / |  | {{{}}}", fields.join(","));
+        let bound = WasiHttp.decode(request(&line).unwrap(), Some(&signature));
+        proptest::prop_assert_eq!(bound.is_ok(), unique.len() == names.len());
+    }
 }
 
 #[test]

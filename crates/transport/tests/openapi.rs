@@ -52,6 +52,17 @@ fn parameters_stand_where_they_are_looked_for() {
         (&json!(["deep"]), &json!(false))
     );
     assert_eq!(post["requestBody"]["required"], true);
+    let form = &post["requestBody"]["content"]["application/x-www-form-urlencoded"];
+    assert_eq!(form["encoding"], json!({"deep": {"contentType": "application/json"}}));
+    assert_eq!(
+        form["schema"],
+        json!({
+            "type": "object",
+            "properties": {"tag": {"type": "string"}, "deep": deep["schema"]},
+            "required": ["deep"],
+            "additionalProperties": false
+        })
+    );
 
     let payload = describe(&Method::POST, &[], &signature, Binding::Payload);
     let body = &payload["requestBody"]["content"]["application/json"]["schema"];
@@ -106,4 +117,33 @@ fn values_are_described_as_they_are_written() {
     let given = &described["responses"]["200"]["content"]["application/json"]["schema"]["oneOf"];
     assert_eq!(given[1], json!({"enum": ["dot"]}));
     assert_eq!(given[0]["properties"]["line"]["anyOf"][1]["enum"][0], "NaN");
+}
+
+#[test]
+fn a_body_is_described_as_a_form_where_one_is_taken() {
+    let form = |ty: Type| {
+        let signature = Signature { params: vec![field("v", ty)], result: None };
+        let post = describe(&Method::POST, &[], &signature, Binding::WasiHttp);
+        post["requestBody"]["content"].get("application/x-www-form-urlencoded").cloned()
+    };
+    let point = Type::Record(vec![field("x", Type::U8), field("y", option(Type::Bool))]);
+    let expected = json!({"schema": {
+        "type": "object",
+        "properties": {
+            "x": {"type": "integer", "minimum": 0, "maximum": 255},
+            "y": {"type": "boolean"}
+        },
+        "required": ["x"],
+        "additionalProperties": false
+    }});
+    assert_eq!(form(point.clone()), Some(expected.clone()));
+    assert_eq!(form(option(point)), Some(expected));
+    let map = Type::Map(Box::new(Type::String), Box::new(Type::Bool));
+    let values = json!({"type": "object", "additionalProperties": {"type": "boolean"}});
+    assert_eq!(form(map), Some(json!({"schema": values})));
+    let pairs = Type::List(Box::new(Type::Tuple(vec![Type::String, Type::String])));
+    assert_eq!(form(pairs), Some(json!({"schema": {"type": "object"}})));
+    for none in [Type::String, Type::U32, Type::List(Box::new(Type::U32))] {
+        assert_eq!(form(none), None);
+    }
 }

@@ -60,7 +60,7 @@ impl EnvFile {
             Some(root) => Ok(root.base().clone()),
             None => Err(()),
         };
-        let file = Self {
+        Self {
             storage: storage.clone(),
             base,
             path: path.as_path().to_owned(),
@@ -70,10 +70,13 @@ impl EnvFile {
             settling: SETTLING,
             known: RwLock::new(None),
             writing: Mutex::new(()),
-        };
+        }
+    }
+
+    /// Makes the file if it is not there and is to be made.
+    pub(crate) fn prepare(&self) {
         // What stops it from being made stops it from being read: that is when it is told.
-        let _told_later = file.values();
-        file
+        let _told_later = self.values();
     }
 
     /// The value of a variable as the file has it now.

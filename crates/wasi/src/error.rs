@@ -22,6 +22,12 @@ pub enum FsError {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder is not there, and is made by a start: the app is only looked at.
+    #[error("the folder `{}` does not exist yet: a start makes it (`auto_init`)", path.display())]
+    NotMade {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The file is not there.
     #[error("there is no file `{}`", path.display())]
     NoFile {

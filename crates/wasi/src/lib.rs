@@ -18,14 +18,13 @@ mod folders;
 mod network;
 mod plan;
 mod public;
-mod rate;
 mod stdio;
 mod variables;
 
 pub use calls::on_behalf_of;
 pub use directory::Directory;
 pub use error::{EnvError, FsError, PlanError};
-pub use folders::{Folders, FsSource};
+pub use folders::{Folders, FsSource, Missing};
 pub use network::{PeerError, Peers, Resolver, SystemResolver};
 pub use plan::{Environment, Plan, resolve};
 pub use stdio::{GUEST_LOG, Stdio};

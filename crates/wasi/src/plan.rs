@@ -1,6 +1,7 @@
 //! One function's WASI configuration: what can be done before a call is done, what is left is cheap.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crisol_core::EntryId;
@@ -12,8 +13,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx};
 use crate::error::{FsError, PlanError};
 use crate::folders::FsSource;
 use crate::network::{self, Peers, SystemResolver};
-use crate::rate::Rate;
-use crate::stdio::Stdio;
+use crate::stdio::{Rate, Stdio};
 use crate::variables::EnvSource;
 
 /// What a guest gets of the outside, ready to be given to each of its instances.
@@ -25,6 +25,8 @@ pub struct Plan {
     source: Arc<dyn EnvSource>,
     /// The mounts, opened; none when there are none.
     mounts: Option<WasiFilesystemCtx>,
+    /// The first mount whose folder a start makes, and that folder: no instance is made without it.
+    unmade: Option<(Mount, PathBuf)>,
     /// Of its lines in the log.
     rate: Arc<Rate>,
     /// Who may be reached; none when nobody may be, which a context denies by itself.
@@ -78,6 +80,7 @@ pub fn resolve(
     env: Arc<dyn EnvSource>,
     fs: &dyn FsSource,
 ) -> Result<Plan, PlanError> {
+    let (mounts, unmade) = mounts(&config.mounts, label, fs)?;
     let variable = |mapping: &EnvMapping| Variable {
         mapping: mapping.clone(),
         name: mapping.name.as_str().into(),
@@ -89,7 +92,8 @@ pub fn resolve(
         variables: config.env.iter().map(variable).collect(),
         source: env,
         rate: Arc::default(),
-        mounts: mounts(&config.mounts, label, fs)?,
+        mounts,
+        unmade,
         network: (!config.network.is_empty()).then(|| {
             let peers = Peers::new(label, config.network.clone(), Arc::new(SystemResolver));
             let peers = Arc::new(peers);
@@ -99,17 +103,18 @@ pub fn resolve(
     })
 }
 
-/// Opens the mounts once. A context's folders are shared handles without a position of their own, so
+/// Opens the mounts once, and names the first whose folder is made by a start alone. A context's folders are shared handles without a position of their own, so
 /// that each instance gets a clone and no call opens anything.
 fn mounts(
     mounts: &[Mount],
     label: &EntryId,
     fs: &dyn FsSource,
-) -> Result<Option<WasiFilesystemCtx>, PlanError> {
+) -> Result<(Option<WasiFilesystemCtx>, Option<(Mount, PathBuf)>), PlanError> {
     if mounts.is_empty() {
-        return Ok(None);
+        return Ok((None, None));
     }
     let mut builder = WasiCtx::builder();
+    let mut unmade = None;
     for mount in mounts {
         let failed = |source| PlanError::Mount {
             function: label.clone(),
@@ -118,7 +123,13 @@ fn mounts(
             source,
         };
         let perms = if mount.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
-        let directory = fs.directory(&mount.fs).map_err(failed)?;
+        let directory = match fs.directory(&mount.fs) {
+            Err(FsError::NotMade { path }) => {
+                unmade.get_or_insert_with(|| (mount.clone(), path));
+                continue;
+            }
+            found => found.map_err(failed)?,
+        };
         let path = directory.reopenable().map_err(failed)?;
         builder.preopened_dir(&path, mount.guest.as_str(), perms).map_err(|error| {
             let path = directory.path().to_owned();
@@ -128,7 +139,7 @@ fn mounts(
             })
         })?;
     }
-    Ok(Some(builder.build().filesystem().clone()))
+    Ok((Some(builder.build().filesystem().clone()), unmade))
 }
 
 impl Plan {
@@ -175,8 +186,9 @@ impl Plan {
     /// Makes the context of one instance.
     ///
     /// # Errors
-    /// None today; what opens something for an instance may fail.
+    /// When a mount's folder is not made, since the app was loaded to be looked at.
     pub fn build(&self, environment: &Environment, stdio: Stdio) -> Result<WasiCtx, PlanError> {
+        self.is_made()?;
         Ok(self.context(environment, stdio, &self.args))
     }
 
@@ -184,7 +196,7 @@ impl Plan {
     /// programs expect; `more` come after those of the configuration.
     ///
     /// # Errors
-    /// When an argument has a NUL in it, which would end it early.
+    /// When an argument has a NUL in it, which would end it early, and as [`Plan::build`].
     pub fn build_command(
         &self,
         environment: &Environment,
@@ -192,6 +204,7 @@ impl Plan {
         name: &str,
         more: &[String],
     ) -> Result<WasiCtx, PlanError> {
+        self.is_made()?;
         let own = self.args.iter().map(String::as_str);
         let args: Vec<_> =
             std::iter::once(name).chain(own).chain(more.iter().map(String::as_str)).collect();
@@ -199,6 +212,16 @@ impl Plan {
             return Err(PlanError::ArgumentNul { argument });
         }
         Ok(self.context(environment, stdio, &args))
+    }
+
+    fn is_made(&self) -> Result<(), PlanError> {
+        let Some((mount, path)) = &self.unmade else { return Ok(()) };
+        Err(PlanError::Mount {
+            function: self.function.clone(),
+            fs: mount.fs.clone(),
+            guest: mount.guest.clone(),
+            source: FsError::NotMade { path: path.clone() },
+        })
     }
 
     fn context(

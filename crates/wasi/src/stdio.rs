@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use crisol_core::EntryId;
+use crisol_core::{EntryId, LogRate, LogVerdict};
 use tokio::io::AsyncWrite;
 use tracing::Level;
 use wasmtime_wasi::WasiCtxBuilder;
@@ -15,13 +15,15 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::calls::call;
-use crate::rate::{Rate, Verdict};
 
 /// The target of the log events that hold a guest's output, for filters.
 pub const GUEST_LOG: &str = "crisol::guest";
 
 /// The longest line that is logged as one, in bytes; a longer one is logged in pieces.
 const MAX_LINE: usize = 8 * 1024;
+
+/// Lines that one function may log in one [`LogRate::WINDOW`].
+const MAX_LINES: u32 = 1000;
 
 /// How much a guest may write at once, in bytes.
 const PERMIT: usize = 64 * 1024;
@@ -49,6 +51,26 @@ impl Stdio {
                 builder.inherit_stdio();
             }
         }
+    }
+}
+
+/// The rate of one function's lines, over all its instances.
+#[derive(Debug)]
+pub(crate) struct Rate(Mutex<LogRate>);
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self(Mutex::new(LogRate::new(MAX_LINES)))
+    }
+}
+
+impl Rate {
+    fn judge(&self, now: Instant) -> LogVerdict {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).judge(now)
+    }
+
+    fn take_left_out(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take_left_out()
     }
 }
 
@@ -106,7 +128,7 @@ impl Line {
 
     fn emit(&mut self) {
         let Self { function, stream, rate, .. } = self;
-        if let Verdict::Log { left_out } = rate.judge(Instant::now()) {
+        if let LogVerdict::Log { left_out } = rate.judge(Instant::now()) {
             tell_left_out(function, left_out);
             let text = String::from_utf8_lossy(&self.begun);
             let line = plain(text.trim_end_matches('\r'));
@@ -121,7 +143,7 @@ impl Drop for Line {
         if !self.begun.is_empty() {
             self.emit();
         }
-        tell_left_out(&self.function, self.rate.left_out());
+        tell_left_out(&self.function, self.rate.take_left_out());
     }
 }
 

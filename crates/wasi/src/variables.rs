@@ -10,6 +10,7 @@ use crisol_schema::{EnvName, EnvStorage, EnvVariable, Kind, Registry};
 use crate::directory::Directory;
 use crate::env_file::EnvFile;
 use crate::error::EnvError;
+use crate::folders::Missing;
 
 /// The longest value that is written, in bytes.
 const MAX_VALUE: usize = 128 * 1024;
@@ -76,7 +77,18 @@ impl Variables {
     /// to an `env.storage.memory` are still there, and both see what either writes to it.
     #[must_use]
     pub fn after(before: &Self, registry: &Registry, app: Option<&Path>) -> Self {
-        let storages = storages(registry, app, before);
+        Self::after_with(before, registry, app, Missing::Make)
+    }
+
+    /// Like [`Variables::after`], for missing files as `missing` says.
+    #[must_use]
+    pub fn after_with(
+        before: &Self,
+        registry: &Registry,
+        app: Option<&Path>,
+        missing: Missing,
+    ) -> Self {
+        let storages = storages(registry, app, before, missing);
         let mut variables = HashMap::new();
         for entry in registry {
             let Kind::EnvVariable(EnvVariable { storage, variable, default, readonly }) =
@@ -198,6 +210,7 @@ fn storages(
     registry: &Registry,
     app: Option<&Path>,
     before: &Variables,
+    missing: Missing,
 ) -> HashMap<EntryId, Arc<Storage>> {
     let mut root: Option<Directory> = None;
     let mut storages = HashMap::new();
@@ -219,7 +232,11 @@ fn storages(
                     root = app.and_then(|app| Directory::open(app, false, None).ok());
                 }
                 let mode = mode.map(crisol_schema::FileMode::bits);
-                Values::File(EnvFile::new(&entry.id, path, root.as_ref(), *auto_init, mode))
+                let file = EnvFile::new(&entry.id, path, root.as_ref(), *auto_init, mode);
+                if missing == Missing::Make {
+                    file.prepare();
+                }
+                Values::File(file)
             }
             EnvStorage::Router { .. } => continue,
         };

@@ -17,8 +17,7 @@ pub struct Served {
 
 impl Served {
     pub fn start(app: &Path, args: &[&str]) -> Tested<Self> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_crisol"));
-        Self::spawn(command.env_clear().arg("--app").arg(app).arg("serve").args(args))
+        Self::spawn(&mut serve(app, args))
     }
 
     /// Starts a command that serves.
@@ -61,9 +60,21 @@ impl Served {
     }
 
     pub fn signal(&self, name: &str) -> Tested {
-        let killed = Command::new("kill").arg(name).arg(self.child.id().to_string()).status()?;
-        killed.success().then_some(()).ok_or_else(|| Problem::from("kill failed"))
+        signal(&self.child, name)
     }
+}
+
+/// `crisol --app APP serve ARGS…`, with nothing of the environment.
+pub fn serve(app: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crisol"));
+    command.env_clear().arg("--app").arg(app).arg("serve").args(args);
+    command
+}
+
+/// Sends a signal to a process.
+pub fn signal(child: &Child, name: &str) -> Tested {
+    let killed = Command::new("kill").arg(name).arg(child.id().to_string()).status()?;
+    killed.success().then_some(()).ok_or_else(|| Problem::from("kill failed"))
 }
 
 impl Drop for Served {

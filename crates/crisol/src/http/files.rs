@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use crisol_core::{EntryId, chain};
 use crisol_schema::{HttpStatic, Report, Rule};
-use crisol_server::{FileOptions, Route, StaticFiles, Target};
-use http::Method;
+use crisol_server::{Body, Context, FileOptions, Handler, Route, StaticFiles, Target};
+use crisol_transport::{Cause, Problem};
+use crisol_wasi::FsError;
+use http::{Method, Request, Response};
 
 use super::Scope;
 
@@ -16,11 +19,21 @@ const BAD_FOLDER: Rule = Rule::new("bad-folder");
 pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) -> Vec<Route> {
     let folder = scope.folders.directory(&files.fs);
     let opened = match &files.directory {
+        // A new folder is empty: it would not have this one in it.
+        Some(inner) if matches!(folder, Err(FsError::NotMade { .. })) => {
+            Err(FsError::NoFolder { path: inner.as_path().to_owned() })
+        }
         Some(inner) => folder.and_then(|folder| folder.open_inside(inner.as_path(), false, None)),
         None => folder,
     };
-    let folder = match opened {
-        Ok(folder) => folder,
+    let options = FileOptions {
+        index: Some(files.index.as_str().to_owned()),
+        fallback: files.fallback.as_ref().map(|path| path.as_str().to_owned()),
+        cache_control: None,
+    };
+    let handler: Arc<dyn Handler> = match opened {
+        Ok(folder) => Arc::new(StaticFiles::new(folder.handle(), options)),
+        Err(FsError::NotMade { .. }) => Arc::new(Unmade),
         Err(_) if scope.closed.contains(&files.fs) => return Vec::new(),
         Err(error) => {
             let field = if files.directory.is_some() { "directory" } else { "fs" };
@@ -29,20 +42,24 @@ pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) ->
             return Vec::new();
         }
     };
-    let options = FileOptions {
-        index: Some(files.index.as_str().to_owned()),
-        fallback: files.fallback.as_ref().map(|path| path.as_str().to_owned()),
-        cache_control: None,
-    };
-    let handler = Arc::new(StaticFiles::new(folder.handle(), options));
     let route = |pattern: String| Route {
         name: id.to_string(),
         // With it come `HEAD` and `OPTIONS`.
         method: Some(Method::GET),
         pattern,
-        target: Target::Handler(handler.clone()),
+        target: Target::Handler(Arc::clone(&handler)),
     };
     let prefix = files.path.as_str().trim_end_matches('/');
     let below = route(format!("{prefix}/{{path...}}"));
     if prefix.is_empty() { vec![below] } else { vec![route(prefix.to_owned()), below] }
+}
+
+/// Stands for a folder that a start makes, in an app that is only looked at.
+struct Unmade;
+
+#[async_trait]
+impl Handler for Unmade {
+    async fn handle(&self, context: Context, _: Request<Body>) -> Response<Body> {
+        context.problem(Problem::new(Cause::NotFound, "the folder is not made yet"))
+    }
 }

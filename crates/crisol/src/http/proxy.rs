@@ -7,21 +7,24 @@ use std::task::{Context as Wakers, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use crisol_core::{BoxError, CallContext, CallError, Caller, Invoke, Reply, Value};
+use crisol_core::{BoxError, CallContext, CallError, Caller, EntryId, Invoke, Reply, Value};
 use crisol_engine::ProxyBody;
 use crisol_pool::{Ask, Fate, Retired};
-use crisol_server::{Body, Context, Handler};
-use crisol_transport::{Cause, Problem, Transport as _, WasiHttp};
-use http::uri::Authority;
+use crisol_server::{Body, Context, FailureLog, Handler};
+use crisol_transport::{Transport as _, WasiHttp};
 use http::{Request, Response, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
+use super::lent::{Loan, lend};
 use crate::adapter::fate;
 use crate::failure::Ended;
 use crate::interceptor::{Interceptor, Last, Next};
 use crate::pooled::{AnyPool, Pooled, Until};
+
+/// The cause of failures that no client sees, in the log.
+const AFTER: &str = "after-response";
 
 /// A function that answers HTTP itself.
 pub(crate) struct Proxy(pub(crate) Pooled);
@@ -51,19 +54,16 @@ impl Handler for ProxyHandler {
     }
 
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
-        if !has_authority(&request) {
-            let problem = Problem::new(Cause::BadRequest, "the request does not say to which host");
-            return context.problem(problem);
-        }
         let mut call = CallContext::new(Caller::Http);
         if let Some(deadline) = context.deadline() {
             call = call.with_deadline(deadline);
         }
         let id = call.id();
         let answered = if self.interceptors.is_empty() {
-            self.proxy.answer(self.invoke.clone(), &call, context.secure(), request).await
+            let (invoke, failures) = (self.invoke.clone(), context.failures());
+            self.proxy.answer(invoke, &call, (context.secure(), failures), request).await
         } else {
-            self.intercepted(call, context.secure(), request).await
+            self.intercepted(call, &context, request).await
         };
         match answered {
             Ok(response) => response,
@@ -77,14 +77,14 @@ impl ProxyHandler {
     async fn intercepted(
         &self,
         call: CallContext,
-        secure: bool,
+        context: &Context,
         request: Request<Body>,
     ) -> Result<Response<Body>, CallError> {
         let id = &self.proxy.0.id;
         let exchange = Exchange {
             proxy: &self.proxy,
             invoke: &self.invoke,
-            secure,
+            context,
             request: Mutex::new(Some(request)),
             response: Mutex::new(None),
         };
@@ -109,7 +109,7 @@ impl ProxyHandler {
 struct Exchange<'a> {
     proxy: &'a Arc<Proxy>,
     invoke: &'a Option<Arc<dyn Invoke>>,
-    secure: bool,
+    context: &'a Context,
     request: Mutex<Option<Request<Body>>>,
     response: Mutex<Option<Response<Body>>>,
 }
@@ -122,17 +122,11 @@ impl Last for Exchange<'_> {
             let source = "its request is a stream, and an interceptor has sent it already".into();
             return Err(CallError::Internal { id: self.proxy.0.id.clone(), source });
         };
-        let response =
-            self.proxy.answer(self.invoke.clone(), &context, self.secure, request).await?;
+        let outside = (self.context.secure(), self.context.failures());
+        let response = self.proxy.answer(self.invoke.clone(), &context, outside, request).await?;
         *self.response.lock().unwrap_or_else(PoisonError::into_inner) = Some(response);
         Ok(Reply::new(()))
     }
-}
-
-/// Whether a request says to which host it goes, as WASI tells every guest.
-fn has_authority(request: &Request<Body>) -> bool {
-    let host = || request.headers().get(header::HOST)?.to_str().ok()?.parse::<Authority>().ok();
-    request.uri().authority().is_some() || host().is_some()
 }
 
 impl Proxy {
@@ -145,7 +139,7 @@ impl Proxy {
         self: &Arc<Self>,
         invoke: Option<Arc<dyn Invoke>>,
         call: &CallContext,
-        secure: bool,
+        (secure, failures): (bool, &FailureLog),
         request: Request<Body>,
     ) -> Result<Response<Body>, CallError> {
         let guest = &self.0;
@@ -160,7 +154,9 @@ impl Proxy {
         let (sender, mut receiver) = oneshot::channel();
         let (this, id) = (Arc::clone(self), call.id());
         let funcs = guest.funcs(|| invoke, call, until);
+        let (request, loan) = lent(request);
         let run = async move {
+            let _loan = loan;
             let (worker, interruption) = lease.split();
             if let Some(funcs) = funcs {
                 worker.instance.lend(funcs);
@@ -198,7 +194,9 @@ impl Proxy {
             (Some(Ok(response)), Poll::Pending) => {
                 let length = content_length(&response);
                 Ok(response.map(|body| {
-                    Body::stream(Driven { run: Some(run), body, left: length, ended: false })
+                    let failures = Failures { log: failures.clone(), function: guest.id.clone() };
+                    let (run, left) = (Some(run), length);
+                    Body::stream(Driven { run, body, left, ended: false, failures })
                 }))
             }
             (Some(Err(error)), _) => Err(trap(error.into())),
@@ -207,8 +205,34 @@ impl Proxy {
     }
 }
 
+/// The request with its body until the call ends; without one there is nothing to take back.
+fn lent(request: Request<Body>) -> (Request<Body>, Option<Loan>) {
+    if request.body().is_end_stream() {
+        return (request, None);
+    }
+    let (parts, body) = request.into_parts();
+    let (body, loan) = lend(body);
+    (Request::from_parts(parts, Body::stream(body)), Some(loan))
+}
+
 fn content_length(response: &Response<ProxyBody>) -> Option<u64> {
     response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Failures of a guest whose response has begun.
+#[derive(Clone)]
+struct Failures {
+    log: FailureLog,
+    function: EntryId,
+}
+
+impl Failures {
+    fn log(&self, cause: &'static str, failure: &CallError, message: &str) {
+        if self.log.admits(Some(&self.function), cause) {
+            let error = failure as &dyn std::error::Error;
+            tracing::error!(function = %self.function, error, "{message}");
+        }
+    }
 }
 
 /// A response's body that a guest is making still: reading it is what lets the guest go on.
@@ -220,6 +244,7 @@ struct Driven {
     left: Option<u64>,
     /// Whether the body has come to its end.
     ended: bool,
+    failures: Failures,
 }
 
 impl Driven {
@@ -263,12 +288,11 @@ impl HttpBody for Driven {
             return frame;
         }
         if let Err(failure) = self.go_on(cx) {
-            let error = &failure as &dyn std::error::Error;
             if self.ended {
-                tracing::error!(error, "it failed after its response");
+                self.failures.log(AFTER, &failure, "it failed after its response");
                 return frame;
             }
-            tracing::error!(error, "the response broke off");
+            self.failures.log("broken-response", &failure, "the response broke off");
             return Poll::Ready(Some(Err(failure.into())));
         }
         if frame.is_ready() { frame } else { self.poll_body(cx) }
@@ -289,10 +313,10 @@ impl Drop for Driven {
     fn drop(&mut self) {
         let Some(run) = self.run.take().filter(|_| self.ended) else { return };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let failures = self.failures.clone();
             drop(runtime.spawn(async move {
                 if let Err(failure) = run.await {
-                    let error = &failure as &dyn std::error::Error;
-                    tracing::error!(error, "it failed after its response");
+                    failures.log(AFTER, &failure, "it failed after its response");
                 }
             }));
         }

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use crisol_core::{EntryId, chain};
-use crisol_schema::{HttpRouter, HttpService, Kind, Parent, Problems, Report, Rule};
-use crisol_server::{Route, RouteError, Router, Service, Target, Tls, TlsError};
+use crisol_schema::{HttpLimits, HttpRouter, HttpService, Kind, Parent, Problems, Report, Rule};
+use crisol_server::{Limits, Route, RouteError, Router, Service, Target, Tls, TlsError};
 use crisol_transport::openapi as transport;
 use http::Method;
 
@@ -128,9 +128,7 @@ fn service(
     scope: &mut Scope<'_>,
 ) -> Declared {
     let mut service = Service::new(id.to_string(), UNKNOWN);
-    if let Some(bytes) = entry.max_body_bytes {
-        service.limits.max_body_bytes = bytes;
-    }
+    service.limits = limits(entry.limits);
     let timeouts = &mut service.timeouts;
     timeouts.read = entry.timeouts.read.unwrap_or(timeouts.read);
     timeouts.write = entry.timeouts.write.unwrap_or(timeouts.write);
@@ -152,6 +150,28 @@ fn service(
         service.routers.push(Router { name: id.to_string(), routes, ..Router::default() });
     }
     Declared { addr: Some(entry.addr.clone()), service, document: None }
+}
+
+/// The limits of a service, with the server's own where the entry has none.
+fn limits(given: HttpLimits) -> Limits {
+    let default = Limits::default();
+    let count = |given: Option<u64>, default: usize| {
+        given.map_or(default, |count| usize::try_from(count).unwrap_or(usize::MAX))
+    };
+    let streams = given.max_streams.and_then(|count| u32::try_from(count).ok());
+    Limits {
+        max_body_bytes: given.max_body_bytes.unwrap_or(default.max_body_bytes),
+        max_header_bytes: count(given.max_header_bytes, default.max_header_bytes),
+        max_headers: count(given.max_headers, default.max_headers),
+        max_connections: count(given.max_connections, default.max_connections),
+        max_connections_per_client: count(
+            given.max_connections_per_client,
+            default.max_connections_per_client,
+        ),
+        max_requests: count(given.max_requests, default.max_requests),
+        max_buffered_bytes: given.max_buffered_bytes.unwrap_or(default.max_buffered_bytes),
+        max_streams: streams.unwrap_or(default.max_streams),
+    }
 }
 
 /// The route that shows a service's document.

@@ -2,6 +2,8 @@
 //! inside its call, and its function returns when it has written everything.
 
 use bytes::Bytes;
+use http::HeaderValue;
+use http::header::HOST;
 use http_body::Body;
 use tokio::sync::oneshot;
 use wasmtime::Store;
@@ -20,12 +22,16 @@ pub(super) async fn run<B>(
     func: &Func,
     store: &mut Store<Host>,
     secure: bool,
-    request: http::Request<B>,
+    mut request: http::Request<B>,
     answer: oneshot::Sender<ProxyAnswer>,
 ) -> wasmtime::Result<()>
 where
     B: Body<Data = Bytes, Error = HttpError> + Send + 'static,
 {
+    if request.uri().authority().is_none() && !request.headers().contains_key(HOST) {
+        // A client of HTTP/1.0 need not name a host; `authority` answers with an empty one.
+        request.headers_mut().insert(HOST, HeaderValue::from_static(""));
+    }
     let scheme = if secure { Scheme::Https } else { Scheme::Http };
     let mut http = store.data_mut().http();
     let request = http.new_incoming_request(scheme, request)?;

@@ -1,5 +1,6 @@
 //! Scripts over closures in place of the runtime.
 
+mod budget;
 mod calls;
 mod sandbox;
 mod standard;

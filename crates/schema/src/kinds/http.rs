@@ -21,13 +21,9 @@ pub struct HttpService {
     pub addr: ListenAddr,
     /// How long it waits for a client.
     pub timeouts: HttpTimeouts,
-    /// The size of a request's body. None means the server's own default.
-    #[serde(
-        rename = "limits",
-        serialize_with = "body_limit",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub max_body_bytes: Option<u64>,
+    /// How much of everything it allows.
+    #[serde(skip_serializing_if = "HttpLimits::is_default")]
+    pub limits: HttpLimits,
     /// Certificate and key, for HTTPS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
@@ -35,8 +31,39 @@ pub struct HttpService {
     pub openapi: bool,
 }
 
-fn body_limit<S: serde::Serializer>(bytes: &Option<u64>, out: S) -> Result<S::Ok, S::Error> {
-    bytes.map(|bytes| std::collections::BTreeMap::from([("max_body_bytes", bytes)])).serialize(out)
+/// How much of everything a service allows. None means the server's own default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct HttpLimits {
+    /// The size of a request's body in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_body_bytes: Option<u64>,
+    /// The size of a request's line and headers in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_header_bytes: Option<u64>,
+    /// Headers of a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_headers: Option<u64>,
+    /// Requests at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_requests: Option<u64>,
+    /// Connections at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u64>,
+    /// Connections at once from one client address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections_per_client: Option<u64>,
+    /// Requests at once on one connection of HTTP/2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_streams: Option<u64>,
+    /// Bytes of request bodies in memory at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_buffered_bytes: Option<u64>,
+}
+
+impl HttpLimits {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How long a service waits for a client. None means the server's own default.
@@ -138,7 +165,7 @@ shape! {
         addr: ListenAddr,
         /// How long it waits for a client.
         timeouts: Option<TimeoutFields>,
-        /// What a request may be.
+        /// How much of everything it allows.
         limits: Option<ServiceLimitFields>,
         /// Certificate and key, for HTTPS.
         tls: Option<TlsFields>,
@@ -161,10 +188,45 @@ shape! {
 }
 
 shape! {
-    /// What a request may be.
+    /// How much of everything a service allows.
     pub(crate) struct ServiceLimitFields {
-        /// The size of its body in bytes.
-        max_body_bytes: Option<Int<0, 1_099_511_627_776>>,
+        /// The size of a request's body in bytes; beyond: `413`. Default: 10 MiB.
+        max_body_bytes: Option<Int<0, TERABYTE>>,
+        /// The size of a request's line and headers in bytes; beyond: `431`. Default: 32 KiB.
+        max_header_bytes: Option<Int<8192, 16_777_216>>,
+        /// Headers of a request; beyond: `431`. Default: 100.
+        max_headers: Option<Int<1, 16_384>>,
+        /// Requests at once over all connections; beyond: `503`. Default: 16384.
+        max_requests: Option<Count>,
+        /// Connections at once; further ones wait until one closes. Default: 16384.
+        max_connections: Option<Count>,
+        /// Connections at once from one client address (IPv6: one /64); further ones are closed. Default: 8192.
+        max_connections_per_client: Option<Count>,
+        /// Requests at once on one connection of HTTP/2; further ones wait at the client. Default: 128.
+        max_streams: Option<Count>,
+        /// Bytes of request bodies in memory at once, over all connections; beyond: `503`. Default: 256 MiB.
+        max_buffered_bytes: Option<Int<1, TERABYTE>>,
+    }
+}
+
+/// The largest size of a body, in bytes.
+const TERABYTE: u64 = 1 << 40;
+
+/// How many there may be of something at once: what counters of 32 bits hold.
+type Count = Int<1, 4_294_967_295>;
+
+impl From<ServiceLimitFields> for HttpLimits {
+    fn from(fields: ServiceLimitFields) -> Self {
+        Self {
+            max_body_bytes: fields.max_body_bytes.map(|n| n.0),
+            max_header_bytes: fields.max_header_bytes.map(|n| n.0),
+            max_headers: fields.max_headers.map(|n| n.0),
+            max_requests: fields.max_requests.map(|n| n.0),
+            max_connections: fields.max_connections.map(|n| n.0),
+            max_connections_per_client: fields.max_connections_per_client.map(|n| n.0),
+            max_streams: fields.max_streams.map(|n| n.0),
+            max_buffered_bytes: fields.max_buffered_bytes.map(|n| n.0),
+        }
     }
 }
 
@@ -231,7 +293,7 @@ pub(super) fn service(node: &Node, cx: &mut Cx<'_>) -> Option<HttpService> {
     Some(HttpService {
         addr: fields.addr,
         timeouts: timeouts.unwrap_or_default(),
-        max_body_bytes: fields.limits.and_then(|limits| limits.max_body_bytes).map(|n| n.0),
+        limits: fields.limits.map(HttpLimits::from).unwrap_or_default(),
         tls,
         openapi: fields.openapi.unwrap_or(false),
     })

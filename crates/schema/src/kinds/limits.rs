@@ -45,7 +45,7 @@ shape! {
         /// Deadline of a call in milliseconds, over everything: waiting for a worker, computing, I/O,
         /// and calls to other functions.
         max_execution_ms: Option<Int<1, DAY>>,
-        /// Linear memory of an instance in bytes, at least one page of 64 KiB.
+        /// Linear memory of an instance in bytes, at least one page of 64 KiB. `--memory` bounds all instances together.
         max_memory_bytes: Option<Int<65_536, FOUR_GIB>>,
         /// Fuel of a call: about one unit for each instruction. Not counted when left out.
         max_fuel: Option<Int<1, LARGEST>>,

@@ -77,7 +77,7 @@ fn ambiguous(id: &EntryId, field: &str, ids: &[EntryId], scope: &mut Scope<'_>) 
 }
 
 /// Where routes are answered.
-struct Tops<'e> {
+pub(super) struct Tops<'e> {
     entries: &'e BTreeMap<EntryId, Entry>,
     /// Whether there is a service, and whether there is a router: where one that must be named is not named,
     /// nobody knows which is meant.
@@ -86,7 +86,7 @@ struct Tops<'e> {
 }
 
 impl<'e> Tops<'e> {
-    fn new(
+    pub(super) fn new(
         entries: &'e BTreeMap<EntryId, Entry>,
         kinds: &HashMap<EntryId, Option<KindName>>,
     ) -> Self {
@@ -169,10 +169,10 @@ impl<'e> Taken<'e> {
 
 /// What an entry answers: the service, the method and the path from the service's top, for each of its
 /// routes.
-type Routes = Vec<(Option<EntryId>, HttpMethod, RoutePath)>;
+pub(super) type Routes = Vec<(Option<EntryId>, HttpMethod, RoutePath)>;
 
 /// The routes of an entry, as the server has them; none when it is not known where they are reached.
-fn routes_of(tops: &Tops<'_>, entry: &Entry) -> Option<Routes> {
+pub(super) fn routes_of(tops: &Tops<'_>, entry: &Entry) -> Option<Routes> {
     Some(match &entry.kind {
         Kind::HttpEndpoint(endpoint) => {
             let (service, prefix) = tops.of(&endpoint.parent)?;

@@ -96,6 +96,8 @@ rules! {
     CYCLE = "cycle",
     /// Two routes that answer the same requests.
     ROUTE_CONFLICT = "route-conflict",
+    /// A route without `cors` answers the preflights of one with it.
+    PREFLIGHT = "preflight",
     /// More than one router or service could be meant.
     AMBIGUOUS = "ambiguous",
     /// A setting that changes nothing where it stands.

@@ -1,6 +1,7 @@
 //! A rate for each client: the generic cell rate algorithm, one instant of state per address.
 
-use std::collections::HashMap;
+mod clients;
+
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,13 +11,14 @@ use crisol_transport::{Cause, Problem};
 use http::{HeaderValue, Request, Response, header};
 use tokio::time::Instant;
 
+use self::clients::Clients;
 use super::{MiddlewareError, RateLimit, RateLimitBy};
 use crate::body::Body;
 use crate::context::Context;
 use crate::handler::Handler;
 
-/// Clients that are remembered at most. Beyond it those that have their whole burst again are
-/// forgotten, which changes nothing for them; if all are busy, everyone is refused until one is not.
+/// Clients that are remembered at most. Beyond it a new one takes the place of the one that has its whole burst again
+/// first, which it is then given at once: nobody is refused for want of room.
 const CLIENTS: usize = 65_536;
 
 /// Stands for all clients where they are counted together.
@@ -30,7 +32,7 @@ pub(super) struct Limited {
 
 impl Limited {
     pub(super) fn new(rate: RateLimit, inner: Arc<dyn Handler>) -> Result<Self, MiddlewareError> {
-        Ok(Self { rate: Rate::new(rate, CLIENTS)?, by: rate.by, inner })
+        Ok(Self { rate: Rate::new(rate, CLIENTS, Instant::now())?, by: rate.by, inner })
     }
 }
 
@@ -59,37 +61,30 @@ struct Rate {
     interval: Duration,
     /// How far ahead of the clock a client may be.
     tolerance: Duration,
-    capacity: usize,
     /// When each client will have used up what it has asked for.
-    clients: Mutex<HashMap<IpAddr, Instant>>,
+    clients: Mutex<Clients>,
 }
 
 impl Rate {
-    fn new(rate: RateLimit, capacity: usize) -> Result<Self, MiddlewareError> {
+    fn new(rate: RateLimit, capacity: usize, now: Instant) -> Result<Self, MiddlewareError> {
         let interval = rate.per.checked_div(rate.requests).unwrap_or_default();
         if interval.is_zero() || rate.burst == 0 {
             return Err(MiddlewareError::NoRate);
         }
         let tolerance = interval.saturating_mul(rate.burst - 1);
-        Ok(Self { interval, tolerance, capacity, clients: Mutex::default() })
+        let clients = Clients::new(capacity, tolerance.saturating_add(interval), now);
+        Ok(Self { interval, tolerance, clients: Mutex::new(clients) })
     }
 
     /// Lets a request in, or says how long to wait.
     fn admit(&self, client: IpAddr, now: Instant) -> Result<(), Duration> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if clients.len() >= self.capacity && !clients.contains_key(&client) {
-            clients.retain(|_, until| *until > now);
-            if clients.len() >= self.capacity {
-                return Err(self.interval);
-            }
-        }
-        let until = clients.entry(client).or_insert(now);
-        let base = (*until).max(now);
+        let base = clients.until(client).unwrap_or(now).max(now);
         let ahead = base.duration_since(now);
         if ahead > self.tolerance {
             return Err(ahead - self.tolerance);
         }
-        *until = base + self.interval;
+        clients.set(client, base + self.interval, now);
         Ok(())
     }
 }
@@ -106,14 +101,15 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    fn rate(burst: u32, capacity: usize) -> Result<Rate, MiddlewareError> {
-        let by = RateLimitBy::Client;
-        Rate::new(RateLimit { requests: 10, per: ms(1000), burst, by }, capacity)
+    fn rate(burst: u32, capacity: usize) -> Result<(Rate, Instant), MiddlewareError> {
+        let (by, start) = (RateLimitBy::Client, Instant::now());
+        let rate = RateLimit { requests: 10, per: ms(1000), burst, by };
+        Ok((Rate::new(rate, capacity, start)?, start))
     }
 
     #[test]
     fn a_burst_then_one_for_each_interval() -> Result<(), MiddlewareError> {
-        let (rate, start) = (rate(3, 10)?, Instant::now());
+        let (rate, start) = rate(3, 10)?;
         for _ in 0..3 {
             assert_eq!(rate.admit(A, start), Ok(()));
         }
@@ -126,12 +122,93 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_the_idle_make_room() -> Result<(), MiddlewareError> {
-        let (rate, start) = (rate(1, 2)?, Instant::now());
+    fn a_stranger_takes_the_place_of_the_client_that_is_soonest_whole_again()
+    -> Result<(), MiddlewareError> {
+        let (rate, start) = rate(2, 2)?;
         assert_eq!(rate.admit(A, start), Ok(()));
-        assert_eq!(rate.admit(B, start + ms(50)), Ok(()));
-        assert_eq!(rate.admit(C, start + ms(60)), Err(ms(100)));
-        assert_eq!(rate.admit(C, start + ms(100)), Ok(()));
+        assert_eq!(rate.admit(A, start), Ok(()));
+        assert_eq!(rate.admit(B, start), Ok(()));
+        assert_eq!(rate.admit(C, start), Ok(()));
+        assert_eq!(rate.admit(A, start), Err(ms(100)));
+        assert_eq!(rate.admit(B, start + ms(1)), Ok(()));
+        assert_eq!(rate.admit(A, start + ms(1)), Err(ms(99)));
         Ok(())
+    }
+
+    #[test]
+    fn strangers_are_served_and_the_refused_stay_refused_while_the_table_is_full()
+    -> Result<(), MiddlewareError> {
+        let (rate, start) = rate(10, CLIENTS)?;
+        for _ in 0..10 {
+            assert_eq!(rate.admit(A, start), Ok(()));
+        }
+        // Three times as many strangers as there is room for, within one interval.
+        for n in 0..3 * CLIENTS as u128 {
+            let stranger = IpAddr::V6(Ipv6Addr::from_bits(n << 64));
+            let now = start + Duration::from_nanos(300 * n as u64);
+            assert_eq!(rate.admit(stranger, now), Ok(()), "{n}");
+        }
+        assert!(rate.admit(A, start + ms(99)).is_err());
+        rate.clients.lock().unwrap_or_else(PoisonError::into_inner).check();
+        Ok(())
+    }
+
+    #[test]
+    fn every_request_to_a_full_table_takes_as_few_steps() -> Result<(), MiddlewareError> {
+        let (rate, start) = rate(1, CLIENTS)?;
+        let steps = || rate.clients.lock().unwrap_or_else(PoisonError::into_inner).steps;
+        let v4 = |n: u32| IpAddr::V4(std::net::Ipv4Addr::from_bits(n));
+        let full = CLIENTS as u32;
+        for n in 0..full {
+            assert_eq!(rate.admit(v4(n), start), Ok(()));
+        }
+        assert_eq!(steps(), 0, "nobody had to make room");
+        assert_eq!(rate.admit(v4(full), start), Ok(()));
+        // Every list may have to be looked at, however many clients are in them.
+        assert!(steps() <= 65, "{} lists for a stranger", steps());
+        let before = steps();
+        assert!(rate.admit(v4(full - 1), start).is_err());
+        assert_eq!(steps(), before, "a refusal looks at nothing but the client");
+        assert_eq!(rate.admit(v4(full + 1), start + ms(10_000)), Ok(()));
+        assert!(steps() <= before + 65 + 65, "{} lists after a pause", steps() - before);
+        Ok(())
+    }
+
+    /// The same algorithm with all the memory in the world.
+    fn unbounded(
+        known: &mut std::collections::HashMap<IpAddr, Instant>,
+        (interval, tolerance): (Duration, Duration),
+        (client, now): (IpAddr, Instant),
+    ) -> bool {
+        let base = known.get(&client).copied().unwrap_or(now).max(now);
+        let fits = base - now <= tolerance;
+        if fits {
+            known.insert(client, base + interval);
+        }
+        fits
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn up_to_its_capacity_the_table_is_as_good_as_unbounded(
+            burst in 1..6_u32,
+            asked in proptest::collection::vec((0..40_u32, 0..80_u64), 1..150),
+        ) {
+            let (full, start) = rate(burst, 40).unwrap();
+            let (narrow, mut now) = (rate(burst, 7).unwrap().0, start);
+            let limits = (full.interval, full.tolerance);
+            let mut known = std::collections::HashMap::new();
+            for (n, pause) in asked {
+                // Most requests come together, as an attacker's do.
+                now += ms(pause.saturating_sub(60));
+                let client = IpAddr::V4(std::net::Ipv4Addr::from_bits(n));
+                let fits = unbounded(&mut known, limits, (client, now));
+                proptest::prop_assert_eq!(full.admit(client, now).is_ok(), fits);
+                let stranger = narrow.clients.lock().unwrap().until(client).is_none();
+                proptest::prop_assert!(narrow.admit(client, now).is_ok() || !stranger);
+            }
+            full.clients.lock().unwrap().check();
+            narrow.clients.lock().unwrap().check();
+        }
     }
 }

@@ -10,6 +10,9 @@ use crate::reply::{is_response, ok_side};
 use crate::request;
 use crate::text::{is_bytes, item_type, peel, same_name};
 
+/// The media type of forms.
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// What a request carries beside its path.
 #[derive(Default)]
 struct Carried {
@@ -112,21 +115,65 @@ fn several(fields: &[&Field], has_body: bool) -> Carried {
     }
     let fields: Vec<Field> = rest().map(|field| (*field).clone()).collect();
     let required = fields.iter().any(|field| !matches!(field.ty, Type::Option(_)));
-    let schema = schema::record(&fields, Way::In);
-    let body = json!({"required": required, "content": {"application/json": {"schema": schema}}});
+    let json = json!({"schema": schema::record(&fields, Way::In)});
+    let content = json!({"application/json": json, FORM: form(&fields)});
+    let body = json!({"required": required, "content": content});
     Carried { query: Vec::new(), body: Some(body) }
+}
+
+/// The fields of a form, each as text.
+fn form(fields: &[Field]) -> Json {
+    let (mut properties, mut encoding) = (Map::new(), Map::new());
+    for field in fields {
+        let written = in_text(&field.ty);
+        let schema = match written.pointer("/content/application~1json/schema") {
+            Some(json) => {
+                encoding.insert(field.name.clone(), json!({"contentType": "application/json"}));
+                json.clone()
+            }
+            None => written["schema"].clone(),
+        };
+        properties.insert(field.name.clone(), schema);
+    }
+    let needed = fields.iter().filter(|field| !matches!(field.ty, Type::Option(_)));
+    let required: Vec<&str> = needed.map(|field| field.name.as_str()).collect();
+    let mut form = json!({"schema": {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false
+    }});
+    if !encoding.is_empty() {
+        form["encoding"] = encoding.into();
+    }
+    form
+}
+
+/// A form as a whole, by a type that takes one.
+fn whole_form(ty: &Type) -> Json {
+    match ty {
+        Type::Record(fields) => form(fields),
+        Type::Map(_, item) => {
+            let item = schema::of(peel(item), Way::In);
+            json!({"schema": {"type": "object", "additionalProperties": item}})
+        }
+        _ => json!({"schema": {"type": "object"}}),
+    }
 }
 
 /// The body as a whole, by a type.
 fn whole(ty: &Type) -> Json {
     let inner = peel(ty);
-    let content = if *inner == Type::String {
+    let mut content = if *inner == Type::String {
         json!({"text/plain": {"schema": {"type": "string"}}})
     } else if is_bytes(inner) {
         json!({"application/octet-stream": {}})
     } else {
         json!({"application/json": {"schema": schema::of(inner, Way::In)}})
     };
+    if crate::form::fits(inner) {
+        content[FORM] = whole_form(inner);
+    }
     // Text and bytes may be empty, as no body is.
     let required = !matches!(ty, Type::Option(_)) && *inner != Type::String && !is_bytes(inner);
     json!({"required": required, "content": content})

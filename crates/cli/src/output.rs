@@ -1,0 +1,92 @@
+//! The program's stdout and stderr. While it serves, nothing waits for whoever reads them.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{ErrorKind, Write};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{io, panic, thread};
+
+use crate::queue::Queue;
+
+static STDERR: LazyLock<Queue> = LazyLock::new(|| Queue::start("stderr", io::stderr(), true));
+/// Lines to stdout of a program that serves: scripts read them, so nothing else stands there.
+static STDOUT: LazyLock<Queue> = LazyLock::new(|| Queue::start("stdout", io::stdout(), false));
+
+/// Whether the program serves.
+static SERVES: AtomicBool = AtomicBool::new(false);
+
+/// Turns to serving: lines that stdout and stderr do not take in time are lost.
+#[cfg(feature = "http")]
+pub(crate) fn serve() {
+    STDERR.set_waits(false);
+    STDOUT.set_waits(false);
+    SERVES.store(true, Ordering::Relaxed);
+}
+
+/// Turns to ending: the last lines are waited for, as long as they are taken.
+pub(crate) fn end() {
+    STDERR.set_waits(true);
+}
+
+/// Waits until all lines are written, or are not taken.
+pub(crate) fn flush() {
+    STDERR.flush();
+    if SERVES.load(Ordering::Relaxed) {
+        STDOUT.flush();
+    }
+}
+
+/// Prints a line to stderr, after what was logged before. Where that is closed or full there is nobody left to tell.
+pub(crate) fn print_error(line: &str) {
+    STDERR.push(format!("{line}\n").into_bytes());
+}
+
+/// Prints a report to stderr and waits until it is read: for commands that do nothing else.
+pub(crate) fn print_report(report: &str) {
+    STDERR.drain();
+    print_error(report);
+    STDERR.drain();
+}
+
+/// Prints a line to stdout. Whoever reads it may have seen enough and gone, which is no error.
+pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
+    if SERVES.load(Ordering::Relaxed) {
+        STDOUT.push(format!("{line}\n").into_bytes());
+        return Ok(());
+    }
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Takes lines of the log for stderr.
+pub(crate) struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        STDERR.push(line.to_vec());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reports panics as the standard hook does, and waits for stderr only where the program ends with it.
+pub(crate) fn report_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let thread = thread::current();
+        let name = thread.name().unwrap_or("<unnamed>");
+        let mut report = format!("thread '{name}' {panic}\n");
+        let trace = Backtrace::capture();
+        if trace.status() == BacktraceStatus::Captured {
+            report.push_str(&format!("stack backtrace:\n{trace}"));
+        }
+        STDERR.push(report.into_bytes());
+        if name == "main" {
+            STDERR.flush();
+        }
+    }));
+}

@@ -1,0 +1,358 @@
+//! Lines for a stream, written by a thread of their own: a stream that nobody reads stops that thread alone.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Bytes that may wait to be written.
+const MOST: usize = 1 << 20;
+/// How long a line waits for a stream that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Bytes of one write: so many a pipe takes at once or not at all.
+const PIECE: usize = 4096;
+/// Pause before a stream that does not block is tried again.
+const BREATH: Duration = Duration::from_millis(10);
+
+/// Lines that wait for a stream. They are bounded: further ones are lost, and their number is told in the stream.
+pub(crate) struct Queue(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// There is something to write.
+    filled: Condvar,
+    /// Something was written, or failed to be.
+    moved: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    items: VecDeque<Item>,
+    /// Bytes of the items, and of the one that is being written.
+    bytes: usize,
+    /// Lines that found no room since the last that did.
+    lost: u64,
+    is_writing: bool,
+    /// Whether a line waits for room.
+    waits: bool,
+    /// Whether the stream has taken nothing for [`PATIENCE`].
+    is_stuck: bool,
+    /// Pieces that were written or failed to be.
+    moves: u64,
+    /// Whether there is no thread to write.
+    is_closed: bool,
+}
+
+enum Item {
+    Line(Vec<u8>),
+    /// The number of lines that were lost here.
+    Lost(u64),
+}
+
+impl Queue {
+    /// Starts the thread that writes to `stream`. With `tells` lost lines are told in it.
+    pub(crate) fn start(name: &str, stream: impl Write + Send + 'static, tells: bool) -> Self {
+        let state = Mutex::new(State { waits: true, ..State::default() });
+        let shared = Arc::new(Shared { state, filled: Condvar::new(), moved: Condvar::new() });
+        let mut writer =
+            Writer { shared: Arc::clone(&shared), stream, tells, lost: 0, is_cut: false };
+        let thread = thread::Builder::new().name(name.to_owned());
+        if thread.spawn(move || writer.run()).is_err() {
+            shared.lock().is_closed = true;
+        }
+        Self(shared)
+    }
+
+    /// Whether a line waits for room, as long as the stream takes something. Without waiting it is lost.
+    pub(crate) fn set_waits(&self, waits: bool) {
+        self.0.lock().waits = waits;
+        self.0.moved.notify_all();
+    }
+
+    /// Adds a line, which has its line break.
+    pub(crate) fn push(&self, line: Vec<u8>) {
+        let mut state = self.0.lock();
+        while !state.has_room(line.len()) {
+            if !state.waits || state.is_stuck || state.is_closed {
+                state.lost += 1;
+                return;
+            }
+            state = self.0.wait(state);
+        }
+        state.tell_lost();
+        state.bytes += line.len();
+        state.items.push_back(Item::Line(line));
+        self.0.filled.notify_one();
+    }
+
+    /// Waits until everything is written, or the stream has taken nothing for a while.
+    pub(crate) fn flush(&self) {
+        let mut state = self.0.lock();
+        while !state.is_idle() && !state.is_stuck {
+            state = self.0.wait(state);
+        }
+    }
+
+    /// Waits until everything is written, however long that takes.
+    pub(crate) fn drain(&self) {
+        let mut state = self.0.lock();
+        while !state.is_idle() {
+            state = self.0.wait(state);
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the stream has taken something; if it does not, it is stuck.
+    fn wait<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        let before = state.moves;
+        let (mut state, waited) = self
+            .moved
+            .wait_timeout_while(state, PATIENCE, |state| state.moves == before)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.is_stuck |= waited.timed_out();
+        state
+    }
+
+    /// The next thing to write.
+    fn next(&self) -> Item {
+        let mut state = self.lock();
+        loop {
+            state.tell_lost_at_the_end();
+            if let Some(item) = state.items.pop_front() {
+                state.is_writing = true;
+                return item;
+            }
+            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn moved(&self) {
+        let mut state = self.lock();
+        state.moves += 1;
+        state.is_stuck = false;
+        self.moved.notify_all();
+    }
+
+    fn done(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.bytes -= bytes;
+        state.is_writing = false;
+        state.moves += 1;
+        self.moved.notify_all();
+    }
+}
+
+impl State {
+    /// Whether a line fits in; a long one has to itself what there is.
+    fn has_room(&self, bytes: usize) -> bool {
+        !self.is_closed && (self.bytes == 0 || self.bytes + bytes <= MOST)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.is_closed || (self.items.is_empty() && !self.is_writing && self.lost == 0)
+    }
+
+    /// Puts the number of lost lines where they would have been.
+    fn tell_lost(&mut self) {
+        if self.lost > 0 {
+            self.items.push_back(Item::Lost(std::mem::take(&mut self.lost)));
+        }
+    }
+
+    fn tell_lost_at_the_end(&mut self) {
+        if self.items.is_empty() {
+            self.tell_lost();
+        }
+    }
+}
+
+/// What the thread works with.
+struct Writer<W> {
+    shared: Arc<Shared>,
+    stream: W,
+    tells: bool,
+    /// Lines that were lost, which the stream has not been told.
+    lost: u64,
+    /// Whether the stream has half of a line.
+    is_cut: bool,
+}
+
+impl<W: Write> Writer<W> {
+    fn run(&mut self) {
+        loop {
+            match self.shared.next() {
+                Item::Lost(lines) => {
+                    self.lost += lines;
+                    self.tell();
+                    self.shared.done(0);
+                }
+                Item::Line(line) => {
+                    if !(self.tell() && self.write(&line)) {
+                        self.lost += 1;
+                    }
+                    self.shared.done(line.len());
+                }
+            }
+        }
+    }
+
+    /// Tells how many lines were lost, if any were; false when that fails.
+    fn tell(&mut self) -> bool {
+        let lines = self.lost;
+        if lines == 0 || !self.tells {
+            self.lost = 0;
+            return true;
+        }
+        let plural = if lines == 1 { " was" } else { "s were" };
+        let notice = format!("warning: {lines} log line{plural} lost: they could not be written\n");
+        let is_told = self.write(notice.as_bytes());
+        if is_told {
+            self.lost = 0;
+        }
+        is_told
+    }
+
+    /// Writes a line; false when it fails, which may have cut it.
+    fn write(&mut self, line: &[u8]) -> bool {
+        if self.is_cut {
+            self.is_cut = !self.write_piece(b"\n");
+            if self.is_cut {
+                return false;
+            }
+        }
+        for piece in line.chunks(PIECE) {
+            if !self.write_piece(piece) {
+                return false;
+            }
+            self.shared.moved();
+            self.is_cut = true;
+        }
+        self.is_cut = false;
+        true
+    }
+
+    fn write_piece(&mut self, mut piece: &[u8]) -> bool {
+        while !piece.is_empty() {
+            match self.stream.write(piece) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    piece = piece.get(count..).unwrap_or_default();
+                    self.is_cut |= !piece.is_empty();
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(BREATH),
+                Err(_) => return false,
+            }
+        }
+        self.stream.flush().is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, PipeReader, PipeWriter, pipe};
+
+    use super::*;
+
+    type Tested = Result<(), Box<dyn std::error::Error>>;
+
+    fn queue(waits: bool) -> std::io::Result<(Queue, PipeReader)> {
+        let (reader, writer): (PipeReader, PipeWriter) = pipe()?;
+        let queue = Queue::start("test", writer, true);
+        queue.set_waits(waits);
+        Ok((queue, reader))
+    }
+
+    fn line(number: usize) -> Vec<u8> {
+        format!("{number:1023}\n").into_bytes()
+    }
+
+    #[test]
+    fn lines_beyond_the_bound_are_lost_without_waiting_and_told_in_their_place() -> Tested {
+        let (queue, reader) = queue(false)?;
+        let pushed = 2 * MOST / 1024;
+        // Nobody reads: each of these returns nonetheless.
+        (0..pushed).for_each(|number| queue.push(line(number)));
+        let mut lines = BufReader::new(reader).lines();
+        let mut next =
+            || lines.next().ok_or("the end")?.map_err(Box::<dyn std::error::Error>::from);
+        let mut kept = 0;
+        let notice = loop {
+            let found = next()?;
+            match found.trim().parse::<usize>() {
+                Ok(number) => assert_eq!(number, kept),
+                Err(_) => break found,
+            }
+            kept += 1;
+        };
+        let lost = pushed - kept;
+        let expected = format!("warning: {lost} log lines were lost: they could not be written");
+        assert_eq!(notice, expected);
+        assert!(kept >= MOST / 1024 && lost > 0, "{kept} kept");
+        queue.push(line(7));
+        assert_eq!(next()?.trim(), "7");
+        Ok(())
+    }
+
+    #[test]
+    fn lines_that_wait_for_a_slow_reader_all_arrive() -> Tested {
+        let (queue, reader) = queue(true)?;
+        let pushed = 3 * MOST / 1024;
+        let expected = (0..pushed).map(line);
+        let read = thread::spawn(move || {
+            let mut lines = BufReader::new(reader);
+            expected.into_iter().all(|expected| {
+                let mut found = Vec::new();
+                lines.read_until(b'\n', &mut found).is_ok() && found == expected
+            })
+        });
+        (0..pushed).for_each(|number| queue.push(line(number)));
+        queue.drain();
+        assert!(read.join().is_ok_and(|is_whole| is_whole));
+        Ok(())
+    }
+
+    /// Takes what it is told to, and fails in between.
+    struct Failing(Arc<Mutex<(bool, Vec<u8>)>>);
+
+    impl Write for Failing {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.0 {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            // Half of it, as a disk that becomes full takes.
+            let count = bytes.len().div_ceil(2);
+            state.1.extend_from_slice(bytes.get(..count).unwrap_or_default());
+            state.0 = bytes.starts_with(b"cut");
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted_and_a_cut_one_ends_its_line() -> Tested {
+        let state = Arc::new(Mutex::new((false, Vec::new())));
+        let queue = Queue::start("test", Failing(Arc::clone(&state)), true);
+        for text in ["one\n", "cut\n", "lost\n"] {
+            queue.push(text.into());
+            queue.flush();
+        }
+        state.lock().unwrap_or_else(PoisonError::into_inner).0 = false;
+        queue.push(b"two\n".to_vec());
+        queue.flush();
+        let written = state.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
+        let expected = "one\ncu\nwarning: 2 log lines were lost: they could not be written\ntwo\n";
+        assert_eq!(String::from_utf8(written)?, expected);
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! Signals: the first lets what runs finish, the second ends the program at once, whatever it waits for.
+
+use std::io;
+
+/// What is added to a signal's number when it is what a program ended by, as shells do.
+pub(crate) const SIGNALLED: u8 = 128;
+
+#[cfg(not(unix))]
+use other as platform;
+#[cfg(unix)]
+use unix as platform;
+
+pub(crate) use platform::Interrupt;
+#[cfg(feature = "http")]
+pub(crate) use platform::Signals;
+
+#[cfg(unix)]
+mod unix {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use signal_hook::consts::SIGINT;
+    #[cfg(feature = "http")]
+    use signal_hook::consts::SIGTERM;
+    use signal_hook::flag;
+    #[cfg(feature = "http")]
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    use super::{SIGNALLED, io};
+
+    /// Whether the next signal ends the program, in the signal's handler: no thread has to be free for it. After the
+    /// first one the next does.
+    struct AtOnce(Arc<AtomicBool>);
+
+    impl AtOnce {
+        fn on(signals: &[i32], now: bool) -> io::Result<Self> {
+            let at_once = Arc::new(AtomicBool::new(now));
+            for &signal in signals {
+                let status = i32::from(SIGNALLED) + signal;
+                flag::register_conditional_shutdown(signal, status, Arc::clone(&at_once))?;
+                // Handlers run in this order, so the first signal does not end what it starts.
+                flag::register(signal, Arc::clone(&at_once))?;
+            }
+            Ok(Self(at_once))
+        }
+
+        fn set(&self, at_once: bool) {
+            self.0.store(at_once, Ordering::SeqCst);
+        }
+    }
+
+    /// The signals of a program that serves.
+    #[cfg(feature = "http")]
+    pub(crate) struct Signals {
+        terminate: Signal,
+        interrupt: Signal,
+        hangup: Signal,
+        at_once: AtOnce,
+    }
+
+    #[cfg(feature = "http")]
+    impl Signals {
+        /// Catches signals from now on, within a tokio runtime: until [`Signals::serve`] one that ends the program
+        /// does so at once, and one that asks for a reload is remembered.
+        pub(crate) fn catch() -> io::Result<Self> {
+            let hangup = signal(SignalKind::hangup())?;
+            let at_once = AtOnce::on(&[SIGTERM, SIGINT], true)?;
+            let terminate = signal(SignalKind::terminate())?;
+            let interrupt = signal(SignalKind::interrupt())?;
+            Ok(Self { terminate, interrupt, hangup, at_once })
+        }
+
+        /// Leaves the next signal that ends the program to [`Signals::stop`], and the one after it ends it at once.
+        pub(crate) fn serve(&self) {
+            self.at_once.set(false);
+        }
+
+        /// Lets the next signal end the program at once.
+        pub(crate) fn end(&self) {
+            self.at_once.set(true);
+        }
+
+        /// The number of the next signal that ends the program.
+        pub(crate) async fn stop(&mut self) -> u8 {
+            tokio::select! {
+                _ = self.terminate.recv() => 15,
+                _ = self.interrupt.recv() => 2,
+            }
+        }
+
+        /// Waits for the next signal that asks for a reload, or a signal to stop, which comes back.
+        pub(crate) async fn next(&mut self) -> Option<u8> {
+            tokio::select! {
+                biased;
+                _ = self.terminate.recv() => Some(15),
+                _ = self.interrupt.recv() => Some(2),
+                _ = self.hangup.recv() => None,
+            }
+        }
+    }
+
+    /// Ctrl-C of a command on the terminal.
+    pub(crate) struct Interrupt(AtOnce);
+
+    impl Interrupt {
+        /// Catches Ctrl-C from now on; a second one ends the program at once.
+        pub(crate) fn catch() -> io::Result<Self> {
+            AtOnce::on(&[SIGINT], false).map(Self)
+        }
+
+        /// Waits for it.
+        pub(crate) async fn received(&self) {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+
+        /// Lets the next one end the program at once.
+        pub(crate) fn end(&self) {
+            self.0.set(true);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod other {
+    use super::io;
+
+    #[cfg(feature = "http")]
+    pub(crate) struct Signals;
+
+    #[cfg(feature = "http")]
+    impl Signals {
+        pub(crate) fn catch() -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        pub(crate) fn serve(&self) {}
+
+        pub(crate) fn end(&self) {}
+
+        pub(crate) async fn stop(&mut self) -> u8 {
+            // Without a console there is nobody to ask.
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            2
+        }
+
+        pub(crate) async fn next(&mut self) -> Option<u8> {
+            Some(self.stop().await)
+        }
+    }
+
+    pub(crate) struct Interrupt;
+
+    impl Interrupt {
+        pub(crate) fn catch() -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        pub(crate) async fn received(&self) {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+
+        pub(crate) fn end(&self) {}
+    }
+}

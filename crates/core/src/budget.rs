@@ -1,0 +1,275 @@
+//! A bound on bytes that many hold together.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+/// A bound on bytes that many hold together. Cloning is a reference count.
+///
+/// Bytes are reserved before they are allocated and given back when their [`Reservation`] is dropped, so the sum is
+/// never above the bound. There is no lock and no queue: a request beyond the bound fails at once.
+#[derive(Debug, Clone)]
+pub struct Budget(Arc<Account>);
+
+struct Account {
+    limit: u64,
+    used: AtomicU64,
+    /// Frees what nobody needs now; whether it freed anything.
+    relief: OnceLock<Box<Relief>>,
+}
+
+type Relief = dyn Fn() -> bool + Send + Sync;
+
+/// Bytes of a [`Budget`], given back on drop.
+#[derive(Debug)]
+pub struct Reservation {
+    budget: Budget,
+    bytes: u64,
+}
+
+/// A [`Budget`] has too few bytes left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{wanted} bytes more were needed, with {used} of {limit} in use")]
+pub struct OverBudget {
+    /// Bytes that were asked for.
+    pub wanted: u64,
+    /// Bytes in use at that moment.
+    pub used: u64,
+    /// The bound.
+    pub limit: u64,
+}
+
+impl Budget {
+    /// A bound of `limit` bytes.
+    #[must_use]
+    pub fn new(limit: u64) -> Self {
+        Self(Arc::new(Account { limit, used: AtomicU64::new(0), relief: OnceLock::new() }))
+    }
+
+    /// No bound; bytes are counted all the same.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self::new(u64::MAX)
+    }
+
+    /// Has `relief` called when too few bytes are left; the request is tried once more when that says that it freed
+    /// some. It runs where bytes are reserved: it must neither wait nor take a lock that is held there. The first one
+    /// counts.
+    pub fn on_shortage(&self, relief: impl Fn() -> bool + Send + Sync + 'static) {
+        // Only the first is kept.
+        let _ = self.0.relief.set(Box::new(relief));
+    }
+
+    /// The bound; `u64::MAX` for none.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.0.limit
+    }
+
+    /// Bytes in use now.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.0.used.load(Relaxed)
+    }
+
+    /// Bytes left now.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.limit().saturating_sub(self.used())
+    }
+
+    /// Reserves bytes.
+    ///
+    /// # Errors
+    /// When fewer are left; then nothing is reserved.
+    pub fn reserve(&self, bytes: u64) -> Result<Reservation, OverBudget> {
+        let mut reservation = Reservation { budget: self.clone(), bytes: 0 };
+        reservation.grow(bytes)?;
+        Ok(reservation)
+    }
+
+    /// A reservation of nothing, to be grown.
+    #[must_use]
+    pub fn open(&self) -> Reservation {
+        Reservation { budget: self.clone(), bytes: 0 }
+    }
+
+    /// The error of `wanted` bytes that are not to be had.
+    #[must_use]
+    pub fn over(&self, wanted: u64) -> OverBudget {
+        OverBudget { wanted, used: self.used(), limit: self.limit() }
+    }
+
+    #[cold]
+    fn take_after_relief(&self, over: OverBudget) -> Result<(), OverBudget> {
+        let relieved =
+            over.wanted <= over.limit && self.0.relief.get().is_some_and(|relief| relief());
+        if relieved { self.take(over.wanted) } else { Err(over) }
+    }
+
+    fn take(&self, bytes: u64) -> Result<(), OverBudget> {
+        let limit = self.limit();
+        let more = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
+        let taken = self.0.used.fetch_update(Relaxed, Relaxed, more);
+        taken.map(drop).map_err(|used| OverBudget { wanted: bytes, used, limit })
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("limit", &self.limit)
+            .field("used", &self.used)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reservation {
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The budget that it belongs to.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Reserves `bytes` more.
+    ///
+    /// # Errors
+    /// When fewer are left; then it holds what it held.
+    pub fn grow(&mut self, bytes: u64) -> Result<(), OverBudget> {
+        if bytes > 0 {
+            self.budget.take(bytes).or_else(|over| self.budget.take_after_relief(over))?;
+            self.bytes += bytes;
+        }
+        Ok(())
+    }
+
+    /// Gives bytes back until `bytes` are left; does nothing when it holds fewer.
+    pub fn shrink_to(&mut self, bytes: u64) {
+        let surplus = self.bytes.saturating_sub(bytes);
+        if surplus > 0 {
+            self.bytes -= surplus;
+            self.budget.0.used.fetch_sub(surplus, Relaxed);
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.shrink_to(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Reserve(u64),
+        Grow(usize, u64),
+        Shrink(usize, u64),
+        Drop(usize),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        // Sizes around the limit of the test, and those whose sum overflows.
+        let bytes = || prop_oneof![0..1200u64, Just(u64::MAX), Just(u64::MAX - 500)];
+        let step = prop_oneof![
+            bytes().prop_map(Step::Reserve),
+            (any::<usize>(), bytes()).prop_map(|(at, n)| Step::Grow(at, n)),
+            (any::<usize>(), bytes()).prop_map(|(at, n)| Step::Shrink(at, n)),
+            any::<usize>().prop_map(Step::Drop),
+        ];
+        prop::collection::vec(step, 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn the_sum_of_reservations_is_what_is_used_and_within_the_limit(steps in steps()) {
+            let budget = Budget::new(1000);
+            let mut held: Vec<Reservation> = Vec::new();
+            for step in steps {
+                let before = budget.used();
+                let at = |at: usize, held: &[Reservation]| at.checked_rem(held.len());
+                match step {
+                    Step::Reserve(bytes) => match budget.reserve(bytes) {
+                        Ok(reservation) => held.push(reservation),
+                        Err(over) => {
+                            prop_assert!(u128::from(before) + u128::from(bytes) > 1000);
+                            prop_assert_eq!(over, OverBudget { wanted: bytes, used: before, limit: 1000 });
+                        }
+                    },
+                    Step::Grow(place, bytes) => if let Some(at) = at(place, &held) {
+                        let fits = u128::from(before) + u128::from(bytes) <= 1000;
+                        prop_assert_eq!(held[at].grow(bytes).is_ok(), fits);
+                    },
+                    Step::Shrink(place, bytes) => if let Some(at) = at(place, &held) {
+                        held[at].shrink_to(bytes);
+                    },
+                    Step::Drop(place) => if let Some(at) = at(place, &held) {
+                        drop(held.swap_remove(at));
+                    },
+                }
+                prop_assert_eq!(budget.used(), held.iter().map(Reservation::bytes).sum::<u64>());
+                prop_assert!(budget.used() <= 1000);
+                prop_assert_eq!(budget.left(), 1000 - budget.used());
+            }
+            drop(held);
+            prop_assert_eq!(budget.used(), 0);
+        }
+    }
+
+    #[test]
+    fn many_threads_stay_within_the_limit_and_give_all_back() {
+        let budget = Budget::new(100);
+        std::thread::scope(|scope| {
+            for size in [7, 11, 30, 64] {
+                let budget = &budget;
+                scope.spawn(move || {
+                    for _ in 0..10_000 {
+                        let mut held = budget.open();
+                        let _ = held.grow(size);
+                        assert!(budget.used() <= 100);
+                        let _ = held.grow(1);
+                    }
+                });
+            }
+        });
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_nobody_needs_is_freed_before_a_request_fails() {
+        let budget = Budget::new(10);
+        let spare = std::sync::Mutex::new(vec![budget.reserve(4).unwrap()]);
+        let asked = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&asked);
+        budget.on_shortage(move || {
+            count.fetch_add(1, Relaxed);
+            spare.lock().unwrap().pop().is_some()
+        });
+        let first = budget.reserve(6);
+        assert_eq!((first.is_ok(), asked.load(Relaxed)), (true, 0));
+        let second = budget.reserve(3);
+        assert_eq!((second.is_ok(), asked.load(Relaxed)), (true, 1));
+        let full = Some(OverBudget { wanted: 2, used: 9, limit: 10 });
+        assert_eq!((budget.reserve(2).err(), asked.load(Relaxed)), (full, 2));
+        assert!(budget.reserve(11).is_err(), "more than all");
+        assert_eq!(asked.load(Relaxed), 2, "nothing would help");
+    }
+
+    #[test]
+    fn without_a_bound_everything_fits_and_is_counted() {
+        let budget = Budget::unlimited();
+        let held = budget.reserve(1 << 60);
+        assert!(held.is_ok());
+        assert_eq!(budget.used(), 1 << 60);
+    }
+}

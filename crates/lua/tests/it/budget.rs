@@ -1,0 +1,108 @@
+//! States within a budget that they share with others.
+
+use crisol_core::{Budget, Value};
+use crisol_lua::{Entry, Failure, Program, State};
+
+use crate::support::{Tested, call, program, run_for};
+
+const MIB: u64 = 1 << 20;
+
+fn hungry(budget: &Budget) -> [Program; 6] {
+    [
+        "local t = {} for i = 1, 1e9 do t[i] = i end",
+        "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end",
+        "return #string.rep('x', 1 << 26)",
+        "local s = 'x' while true do s = s .. s end",
+        "return #(('x'):rep(1 << 18):gsub('x', ('y'):rep(1 << 10)))",
+        "local t = {} while true do t[#t + 1] = coroutine.create(print) end",
+    ]
+    .map(|script| program(script, Entry::Script).with_budget(budget.clone()))
+}
+
+#[tokio::test]
+async fn a_script_that_takes_more_than_is_left_to_all_ends_as_that() -> Tested {
+    let budget = Budget::new(24 * MIB);
+    let _others = budget.reserve(4 * MIB)?;
+    for program in hungry(&budget) {
+        let ended = run_for(60_000, &program, &[]).await;
+        assert!(
+            matches!(ended, Err(Failure::OverMemory(over)) if over.used <= 24 * MIB && over.limit == 24 * MIB),
+            "{program:?}: {ended:?}"
+        );
+        assert_eq!(budget.used(), 4 * MIB, "{program:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn its_own_limit_is_its_own_failure() -> Tested {
+    let budget = Budget::new(1024 * MIB);
+    for program in hungry(&budget) {
+        let ended = run_for(60_000, &program.with_memory(16 * MIB), &[]).await;
+        assert!(matches!(ended, Err(Failure::Memory { .. })), "{ended:?}");
+    }
+    assert_eq!(budget.used(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_state_at_rest_holds_what_it_uses() -> Tested {
+    let budget = Budget::new(256 * MIB);
+    let keep = "local kept = {} return {f = function(mib) kept[#kept + 1] = ('x'):rep(mib << 20) return #kept end}";
+    let program = program(keep, Entry::Method("f".to_owned())).with_budget(budget.clone());
+    let mut state = program.start(None).await?;
+    let at_rest = budget.used();
+    assert!((64 << 10..MIB).contains(&at_rest), "{at_rest}");
+    for calls in 1..=3 {
+        state.call(call(), &[Value::Int(8)], None).await?;
+        let grown = budget.used() - at_rest;
+        // Garbage of the start may go meanwhile.
+        assert!(grown.abs_diff(8 * MIB * calls) < MIB, "{calls}: {grown}");
+    }
+    drop(state);
+    assert_eq!(budget.used(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_large_argument_fits_where_memory_is_short() -> Tested {
+    let budget = Budget::new(32 * MIB);
+    let program = program("return #(...)", Entry::Script).with_budget(budget.clone());
+    let large = Value::Text("x".repeat(20 << 20));
+    assert_eq!(run_for(60_000, &program, &[large]).await?, Value::Int(20 << 20));
+    let too_large = Value::Text("x".repeat(40 << 20));
+    let ended = run_for(60_000, &program, &[too_large]).await;
+    assert!(matches!(ended, Err(Failure::OverMemory(_))), "{ended:?}");
+    assert_eq!(budget.used(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_script_that_catches_the_want_of_memory_goes_on() -> Tested {
+    let budget = Budget::new(16 * MIB);
+    let script = "return select(2, pcall(string.rep, 'x', 1 << 26)), 1";
+    let program = program(script, Entry::Script).with_budget(budget);
+    let text = run_for(60_000, &program, &[]).await?.to_string();
+    assert!(text.contains("memory"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn states_wait_without_what_they_may_allocate_ahead() -> Tested {
+    let budget = Budget::new(8 * MIB);
+    let script = "require('time').sleep(60000)";
+    let program = program(script, Entry::Script).with_budget(budget.clone());
+    let mut waiting = Vec::new();
+    for _ in 0..8 {
+        let mut state: State = program.start(None).await?;
+        // Polled until it waits, and left there.
+        let mut running = Box::pin(async move { state.call(call(), &[], None).await });
+        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(running.as_mut().poll(cx)));
+        assert!(polled.await.is_pending());
+        waiting.push(running);
+    }
+    assert!(budget.used() < 4 * MIB, "{}", budget.used());
+    drop(waiting);
+    assert_eq!(budget.used(), 0);
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! Preflights that never reach the `cors` of the router whose route they are for.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crisol_core::EntryId;
+
+use super::Scope;
+use super::http::{Tops, routes_of};
+use crate::kind::KindName;
+use crate::kinds::{Kind, Middleware, Parent};
+use crate::problems::{Report, Rule};
+use crate::registry::Entry;
+use crate::values::HttpMethod;
+
+/// Pairs of routes that are compared in one app: a fraction of a second.
+const COMPARISONS: usize = 200_000;
+
+/// A route for this warning.
+struct Route<'e> {
+    entry: &'e Entry,
+    service: Option<EntryId>,
+    method: HttpMethod,
+    shape: Shape,
+    /// The router with `cors` that it is behind, if it is behind one.
+    cors: Option<&'e EntryId>,
+}
+
+impl Route<'_> {
+    fn takes_options(&self) -> bool {
+        matches!(self.method, HttpMethod::Any | HttpMethod::Options)
+    }
+}
+
+/// Warns of routes without `cors` that answer `OPTIONS` for paths of routes with it.
+pub(super) fn warn(
+    entries: &BTreeMap<EntryId, Entry>,
+    kinds: &HashMap<EntryId, Option<KindName>>,
+    scope: &mut Scope<'_>,
+) {
+    let routers: HashSet<&EntryId> =
+        entries.values().filter(|entry| has_cors(entry)).map(|entry| &entry.id).collect();
+    if routers.is_empty() {
+        return;
+    }
+    let routes = routes(entries, kinds, &routers);
+    let (behind, open): (Vec<_>, Vec<_>) = routes.iter().partition(|route| route.cors.is_some());
+    let takers: Vec<_> = open.into_iter().filter(|route| route.takes_options()).collect();
+    let (own, named): (Vec<_>, Vec<_>) =
+        behind.into_iter().partition(|route| route.takes_options());
+    let (mut told, mut left) = (HashSet::new(), COMPARISONS);
+    for (route, taker) in named.iter().flat_map(|route| takers.iter().map(move |one| (route, one)))
+    {
+        let Some(router) = route.cors else { continue };
+        if left == 0 {
+            break;
+        }
+        left -= 1;
+        let pair = (router, &taker.entry.id);
+        if told.contains(&pair) || !hides(taker, route) {
+            continue;
+        }
+        left = left.saturating_sub(own.len());
+        if !own.iter().any(|own| answers_first(own, taker, route)) {
+            told.insert(pair);
+            report(taker, route, router, scope);
+        }
+    }
+}
+
+fn report(taker: &Route<'_>, route: &Route<'_>, router: &EntryId, scope: &mut Scope<'_>) {
+    let (id, own) = (&taker.entry.id, &route.entry.id);
+    let message = format!(
+        "`{id}` answers the preflights of `{own}`, so that `cors` of `{router}` never sees them"
+    );
+    let instead = match taker.method {
+        HttpMethod::Options => format!("remove `{id}`"),
+        _ => format!("give `{id}` the one method that it is for"),
+    };
+    let report = Report::warning(Rule::PREFLIGHT, message)
+        .also(scope.span(own, "path"), "browsers ask for this one")
+        .help(format!("add `cors` to the router of `{id}`, or {instead}"));
+    scope.report(id, "path", report);
+}
+
+fn routes<'e>(
+    entries: &'e BTreeMap<EntryId, Entry>,
+    kinds: &HashMap<EntryId, Option<KindName>>,
+    routers: &HashSet<&EntryId>,
+) -> Vec<Route<'e>> {
+    let tops = Tops::new(entries, kinds);
+    let mut routes = Vec::new();
+    for entry in entries.values() {
+        let cors = router(&entry.kind).filter(|id| routers.contains(id));
+        for (service, method, path) in routes_of(&tops, entry).into_iter().flatten() {
+            routes.push(Route { entry, service, method, shape: Shape::new(&path.shape()), cors });
+        }
+    }
+    routes
+}
+
+fn router(kind: &Kind) -> Option<&EntryId> {
+    let parent = match kind {
+        Kind::HttpEndpoint(endpoint) => &endpoint.parent,
+        Kind::HttpStatic(files) => &files.parent,
+        _ => return None,
+    };
+    match parent {
+        Parent::Router(id) => Some(id),
+        _ => None,
+    }
+}
+
+fn has_cors(entry: &Entry) -> bool {
+    match &entry.kind {
+        Kind::HttpRouter(router) => {
+            router.middleware.iter().any(|step| matches!(step, Middleware::Cors(_)))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a route that is behind `cors` itself takes the preflights of `route` before `taker` does.
+fn answers_first(own: &Route<'_>, taker: &Route<'_>, route: &Route<'_>) -> bool {
+    own.service == route.service
+        && own.shape.covers(&route.shape)
+        && own.shape.compare(&taker.shape) == Ordering::Less
+}
+
+/// Whether `OPTIONS` of a path goes to `taker` and another method of it to `route`.
+fn hides(taker: &Route<'_>, route: &Route<'_>) -> bool {
+    // A route for any method that is nearer to the path takes all of its requests.
+    let reached = || route.shape.compare(&taker.shape) != Ordering::Greater;
+    taker.service == route.service
+        && taker.shape.meets(&route.shape)
+        && (taker.method == HttpMethod::Options || reached())
+}
+
+/// A path's parts as routing compares them.
+struct Shape(Vec<Part>);
+
+enum Part {
+    Literal(String),
+    Param,
+    Rest,
+}
+
+impl Part {
+    /// Routing prefers the lower.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Literal(_) => 0,
+            Self::Param => 1,
+            Self::Rest => 2,
+        }
+    }
+
+    /// Whether every text of the other part is one of this.
+    fn fits(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Rest, _) | (Self::Param, Self::Param) => true,
+            (Self::Param, Self::Literal(text)) => !text.is_empty(),
+            (Self::Literal(text), Self::Literal(other)) => text == other,
+            _ => false,
+        }
+    }
+}
+
+impl Shape {
+    fn new(shape: &str) -> Self {
+        let part = |text: &str| match text {
+            "{}" => Part::Param,
+            "{...}" => Part::Rest,
+            literal => Part::Literal(literal.to_owned()),
+        };
+        Self(shape.split('/').skip(1).map(part).collect())
+    }
+
+    /// Which of two is preferred for a path that both have.
+    fn compare(&self, other: &Self) -> Ordering {
+        let ranks = |shape: &Self| shape.0.iter().map(Part::rank).collect::<Vec<_>>();
+        ranks(self).cmp(&ranks(other))
+    }
+
+    /// Whether there is a path that both have.
+    fn meets(&self, other: &Self) -> bool {
+        let (mut a, mut b) = (self.0.iter(), other.0.iter());
+        loop {
+            match (a.next(), b.next()) {
+                (None, None) | (Some(Part::Rest), Some(_)) | (Some(_), Some(Part::Rest)) => {
+                    return true;
+                }
+                (Some(a), Some(b)) if a.fits(b) || b.fits(a) => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// Whether every path of the other is one of this.
+    fn covers(&self, other: &Self) -> bool {
+        let (mut a, mut b) = (self.0.iter(), other.0.iter());
+        loop {
+            match (a.next(), b.next()) {
+                (None, None) | (Some(Part::Rest), Some(_)) => return true,
+                (Some(a), Some(b)) if a.fits(b) => {}
+                _ => return false,
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The authority of a request: the host and port that its client asked for.
+
+use std::net::Ipv6Addr;
+
+use http::{HeaderValue, Request, Version, header};
+
+/// Fault of a request's authority (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AuthorityError {
+    #[error("the request has no `Host`: send the host that it goes to")]
+    Missing,
+    #[error("the request has more than one `Host`: send one")]
+    Several,
+    #[error("the request's host is not `host` or `host:port`")]
+    Malformed,
+    #[error("the request's host has user information: send it without")]
+    UserInformation,
+    #[error("the request's `Host` is not the host of its target: send the same in both")]
+    Different,
+}
+
+/// Checks the authority of a request, and puts it into `Host`, where every handler looks for it.
+///
+/// Only a request of HTTP/1.0 may have none.
+pub(crate) fn settle<B>(request: &mut Request<B>) -> Result<(), AuthorityError> {
+    let version = request.version();
+    let mut lines = request.headers().get_all(header::HOST).iter();
+    let (line, more) = (lines.next(), lines.next().is_some());
+    if more {
+        return Err(AuthorityError::Several);
+    }
+    let Some(target) = request.uri().authority() else {
+        return match line {
+            Some(line) => check(line.as_bytes()),
+            None if version <= Version::HTTP_10 => Ok(()),
+            None => Err(AuthorityError::Missing),
+        };
+    };
+    check(target.as_str().as_bytes())?;
+    match line {
+        Some(line) if line.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes()) => Ok(()),
+        Some(_) if version == Version::HTTP_2 => Err(AuthorityError::Different),
+        // The target of a proxy's request counts, whatever its `Host` says (RFC 9112, section 3.2.2).
+        Some(_) | None => {
+            let host = HeaderValue::from_str(target.as_str());
+            let host = host.map_err(|_| AuthorityError::Malformed)?;
+            request.headers_mut().insert(header::HOST, host);
+            Ok(())
+        }
+    }
+}
+
+/// Whether text is `uri-host [ ":" port ]` (RFC 3986, section 3.2) with a host.
+fn check(text: &[u8]) -> Result<(), AuthorityError> {
+    if text.contains(&b'@') {
+        return Err(AuthorityError::UserInformation);
+    }
+    let (host, port) = match text {
+        [b'[', rest @ ..] => {
+            let end =
+                rest.iter().position(|byte| *byte == b']').ok_or(AuthorityError::Malformed)?;
+            let (address, after) = rest.split_at(end);
+            let address = str::from_utf8(address).map_err(|_| AuthorityError::Malformed)?;
+            address.parse::<Ipv6Addr>().map_err(|_| AuthorityError::Malformed)?;
+            (address.as_bytes(), after.get(1..).unwrap_or_default())
+        }
+        _ => text.split_at(text.iter().position(|byte| *byte == b':').unwrap_or(text.len())),
+    };
+    let is_name = text.starts_with(b"[") || is_registered_name(host);
+    if !host.is_empty() && is_name && is_port(port) {
+        Ok(())
+    } else {
+        Err(AuthorityError::Malformed)
+    }
+}
+
+/// Whether text is nothing, or a colon and a port, which may be left out.
+fn is_port(text: &[u8]) -> bool {
+    match text {
+        [] | [b':'] => true,
+        [b':', digits @ ..] => {
+            let text = str::from_utf8(digits).unwrap_or_default();
+            digits.iter().all(u8::is_ascii_digit) && text.parse::<u16>().is_ok()
+        }
+        _ => false,
+    }
+}
+
+/// Whether each `%` begins two hexadecimal digits, and every other byte is unreserved or a delimiter.
+fn is_registered_name(mut text: &[u8]) -> bool {
+    loop {
+        text = match text {
+            [] => return true,
+            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                rest
+            }
+            [byte, rest @ ..] if byte.is_ascii_alphanumeric() => rest,
+            [byte, rest @ ..] if b"-._~!$&'()*+,;=".contains(byte) => rest,
+            _ => return false,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use AuthorityError::{Different, Malformed, Missing, Several, UserInformation};
+
+    fn settled(
+        version: Version,
+        target: &str,
+        hosts: &[&str],
+    ) -> Result<Option<String>, AuthorityError> {
+        let mut request = Request::builder().version(version).uri(target);
+        for host in hosts {
+            request = request.header("host", *host);
+        }
+        let mut request = request.body(()).unwrap();
+        settle(&mut request)?;
+        let host = request.headers().get(header::HOST);
+        Ok(host.map(|host| host.to_str().unwrap().to_owned()))
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
+        for host in [
+            "a",
+            "a:1",
+            "a:",
+            "a:65535",
+            "127.0.0.1:80",
+            "[::1]",
+            "[::1]:80",
+            "a_b.c-d",
+            "x%20y",
+            "a,b",
+        ] {
+            assert_eq!(
+                settled(Version::HTTP_11, "/", &[host]),
+                Ok(Some(host.to_owned())),
+                "{host}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_impossible_host_is_refused() {
+        for host in [
+            "", ":80", "a b", "a/b", "a:b", "a:65536", "a:+1", "a:1:2", "[::1", "[]", "[a]",
+            "[::1]x", "::1", "a?b", "a#b", "a\\b", "%zz", "a%2", "\u{e4}", "a\tb", "<a>",
+        ] {
+            assert_eq!(settled(Version::HTTP_11, "/", &[host]), Err(Malformed), "{host:?}");
+        }
+        for host in ["u@a", "u:p@a", "@a"] {
+            assert_eq!(settled(Version::HTTP_11, "/", &[host]), Err(UserInformation), "{host}");
+        }
+    }
+
+    #[test]
+    fn only_http_1_0_goes_without_a_host() {
+        assert_eq!(settled(Version::HTTP_11, "/", &[]), Err(Missing));
+        assert_eq!(settled(Version::HTTP_2, "/", &[]), Err(Missing));
+        assert_eq!(settled(Version::HTTP_10, "/", &[]), Ok(None));
+        assert_eq!(settled(Version::HTTP_10, "/", &["a b"]), Err(Malformed));
+    }
+
+    #[test]
+    fn two_hosts_are_refused_though_equal() {
+        assert_eq!(settled(Version::HTTP_11, "/", &["a", "a"]), Err(Several));
+        assert_eq!(settled(Version::HTTP_10, "/", &["a", "b"]), Err(Several));
+    }
+
+    #[test]
+    fn the_target_gives_the_host() {
+        let found = |text: &str| Ok(Some(text.to_owned()));
+        assert_eq!(settled(Version::HTTP_2, "http://a:1/x", &[]), found("a:1"));
+        assert_eq!(settled(Version::HTTP_2, "http://a/x", &["A"]), found("A"));
+        assert_eq!(settled(Version::HTTP_2, "http://a/x", &["b"]), Err(Different));
+        assert_eq!(settled(Version::HTTP_11, "http://a/x", &["b"]), found("a"));
+        assert_eq!(settled(Version::HTTP_11, "http://u@a/x", &["a"]), Err(UserInformation));
+    }
+}

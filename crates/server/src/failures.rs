@@ -1,0 +1,280 @@
+//! Failures in the log: in full up to a rate for each function and cause, and the rest as a number.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crisol_core::{CallError, CallId, EntryId, ErrorKind, LogRate, LogVerdict, chain};
+use crisol_transport::Cause;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep};
+use tracing::{debug, error, warn};
+
+/// Failures of one function and cause that are logged in one second.
+const MOST: u32 = 10;
+
+/// Log of failures that requests cause, over all services of a server. Cloning is a reference count.
+///
+/// The first failures of a function and cause in a second are logged in full; the number of the others is logged
+/// when the second is over. Kept are the causes of the last second alone.
+#[derive(Clone, Default)]
+pub struct FailureLog(Arc<Mutex<State>>);
+
+impl fmt::Debug for FailureLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FailureLog(..)")
+    }
+}
+
+#[derive(Default)]
+struct State {
+    rates: HashMap<Key, LogRate>,
+    /// Whether a task waits for the end of a second.
+    is_watched: bool,
+}
+
+/// Failures that are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    /// None for a failure of no function.
+    function: Option<EntryId>,
+    cause: &'static str,
+    severity: Severity,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Severity {
+    Error,
+    /// Nothing is wrong with the function: there is more to do than can be done.
+    Warning,
+}
+
+impl FailureLog {
+    /// Logs a failed call with its sources, under the span of its request.
+    pub fn failed(&self, function: &EntryId, call: CallId, failure: &CallError) {
+        if !Cause::from(failure.kind()).status().is_server_error() {
+            debug!(%function, %call, error = chain(failure), "the call was refused");
+            return;
+        }
+        let (cause, severity) = cause(failure);
+        if !self.admits_as(Some(function), cause, severity) {
+            return;
+        }
+        let error = chain(failure);
+        match severity {
+            Severity::Error => error!(%function, %call, error, "the call failed"),
+            Severity::Warning => warn!(%function, %call, error, "the call was turned away"),
+        }
+    }
+
+    /// Counts a failure that the caller logs itself, and tells whether to log it.
+    #[must_use]
+    pub fn admits(&self, function: Option<&EntryId>, cause: &'static str) -> bool {
+        self.admits_as(function, cause, Severity::Error)
+    }
+
+    fn admits_as(
+        &self,
+        function: Option<&EntryId>,
+        cause: &'static str,
+        severity: Severity,
+    ) -> bool {
+        let key = Key { function: function.cloned(), cause, severity };
+        let verdict = {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if !state.is_watched
+                && let Ok(runtime) = Handle::try_current()
+            {
+                state.is_watched = true;
+                drop(runtime.spawn(watch(Arc::downgrade(&self.0))));
+            }
+            let rate = state.rates.entry(key.clone()).or_insert(LogRate::new(MOST));
+            rate.judge(Instant::now().into_std())
+        };
+        if let LogVerdict::Log { left_out } = verdict {
+            key.tell(left_out);
+        }
+        verdict != LogVerdict::LeaveOut
+    }
+}
+
+/// The cause of a failure, as failures are counted, and how bad it is.
+fn cause(failure: &CallError) -> (&'static str, Severity) {
+    match failure {
+        // It never ran: its pool was busy until then.
+        CallError::Deadline { spent, .. } if spent.guest.is_zero() && spent.host.is_zero() => {
+            ("busy", Severity::Warning)
+        }
+        other => match other.kind() {
+            kind @ (ErrorKind::Saturated | ErrorKind::Unavailable) => {
+                (kind.name(), Severity::Warning)
+            }
+            kind => (kind.name(), Severity::Error),
+        },
+    }
+}
+
+/// Tells what was left out whenever a second is over, until nothing fails any longer.
+async fn watch(state: Weak<Mutex<State>>) {
+    loop {
+        sleep(LogRate::WINDOW).await;
+        let Some(state) = state.upgrade() else { return };
+        let (over, is_last) = {
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            let over = state.over(Instant::now().into_std());
+            state.is_watched = !state.rates.is_empty();
+            (over, !state.is_watched)
+        };
+        over.into_iter().for_each(|(key, left_out)| key.tell(left_out));
+        if is_last {
+            return;
+        }
+    }
+}
+
+impl State {
+    /// Takes out the failures whose second is over.
+    fn over(&mut self, now: std::time::Instant) -> Vec<(Key, u64)> {
+        let over = self.rates.extract_if(|_, rate| rate.is_over(now));
+        over.map(|(key, mut rate)| (key, rate.take_left_out())).collect()
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        for (key, mut rate) in self.rates.drain() {
+            key.tell(rate.take_left_out());
+        }
+    }
+}
+
+impl Key {
+    fn tell(&self, more: u64) {
+        if more == 0 {
+            return;
+        }
+        let (function, cause) = (self.function.as_ref().map(EntryId::as_str), self.cause);
+        match self.severity {
+            Severity::Error => {
+                error!(function, cause, more, "and {more} more of the same within a second");
+            }
+            Severity::Warning => {
+                warn!(function, cause, more, "and {more} more of the same within a second");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::time::Duration;
+
+    use crisol_core::{CallContext, Caller, Spent};
+    use tracing::subscriber::DefaultGuard;
+
+    use super::*;
+
+    type Tested = Result<(), Box<dyn std::error::Error>>;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        /// Takes the lines of this thread.
+        fn begin() -> (Self, DefaultGuard) {
+            let log = Self::default();
+            let writer = log.clone();
+            let format =
+                tracing_subscriber::fmt().without_time().with_ansi(false).with_target(false);
+            let subscriber = format.with_writer(move || writer.clone()).finish();
+            (log, tracing::subscriber::set_default(subscriber))
+        }
+
+        /// The lines since the last look.
+        fn lines(&self) -> Vec<String> {
+            let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+            String::from_utf8_lossy(&bytes).lines().map(|line| line.trim().to_owned()).collect()
+        }
+    }
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn trap(id: &EntryId) -> CallError {
+        CallError::Trap { id: id.clone(), source: "secret".into() }
+    }
+
+    /// Logs the failure of a call.
+    fn fail(failures: &FailureLog, id: &EntryId, failure: &CallError) {
+        failures.failed(id, CallContext::new(Caller::Http).id(), failure);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_beyond_the_rate_are_told_when_the_second_is_over() -> Tested {
+        let (log, _guard) = Log::begin();
+        let failures = FailureLog::default();
+        let (f, g): (EntryId, EntryId) = ("a:f".parse()?, "a:g".parse()?);
+        for _ in 0..25 {
+            fail(&failures, &f, &trap(&f));
+        }
+        fail(&failures, &g, &trap(&g));
+        let lines = log.lines();
+        assert_eq!(lines.iter().filter(|line| line.contains("function=a:f")).count(), 10);
+        assert_eq!(lines.iter().filter(|line| line.contains("function=a:g")).count(), 1);
+        assert!(lines.iter().all(|line| line.contains("ERROR") && line.contains("secret")));
+        // Nothing fails any longer, and it is told nonetheless.
+        sleep(2 * LogRate::WINDOW).await;
+        assert_eq!(
+            log.lines(),
+            [
+                r#"ERROR and 15 more of the same within a second function="a:f" cause="trap" more=15"#
+            ]
+        );
+        // Nothing is kept of what is over.
+        let state = failures.0.lock().unwrap();
+        assert!(state.rates.is_empty() && !state.is_watched);
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn overload_is_a_warning_and_a_cause_of_its_own() -> Tested {
+        let (log, _guard) = Log::begin();
+        let failures = FailureLog::default();
+        let id: EntryId = "a:f".parse()?;
+        let queued = Spent { queue: Duration::from_secs(1), ..Spent::default() };
+        let ran = Spent { guest: Duration::from_secs(1), ..Spent::default() };
+        let overload = [
+            CallError::Saturated { id: id.clone(), waiting: 1 },
+            CallError::NoInstance { id: id.clone(), allowed: 1 },
+            CallError::Unavailable { id: id.clone() },
+            CallError::Interrupted { id: id.clone() },
+            CallError::Deadline { id: id.clone(), limit: None, spent: queued },
+        ];
+        for failure in &overload {
+            fail(&failures, &id, failure);
+            let lines = log.lines();
+            assert!(lines.len() == 1 && lines[0].contains("WARN"), "{lines:?}");
+        }
+        let deadline = CallError::Deadline { id: id.clone(), limit: None, spent: ran };
+        fail(&failures, &id, &deadline);
+        assert!(log.lines().iter().all(|line| line.contains("ERROR")));
+        for _ in 0..1000 {
+            fail(&failures, &id, overload.first().ok_or("none")?);
+        }
+        // Two were of this cause already.
+        assert_eq!(log.lines().len(), 8);
+        drop(failures);
+        let lines = log.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains("WARN and 992 more of the same"), "{lines:?}");
+        Ok(())
+    }
+}

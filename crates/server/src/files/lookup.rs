@@ -1,0 +1,130 @@
+//! From a path to an opened file. Everything here may block on the disk: it is one visit of a thread that
+//! may, however many names are tried.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use cap_std::fs::Dir;
+use http::{HeaderMap, Method};
+
+use super::FileOptions;
+use super::body::CHUNK;
+use super::conditions::{Validators, Verdict};
+
+/// What a path comes to.
+pub(super) enum Found {
+    Nothing,
+    /// A folder with an index, written without the slash at its end.
+    Folder,
+    File(Box<Selected>),
+}
+
+/// A file with the response that it gets.
+pub(super) struct Selected {
+    /// Its name, for its type.
+    pub(super) name: String,
+    pub(super) length: u64,
+    pub(super) validators: Validators,
+    pub(super) verdict: Verdict,
+    pub(super) content: Content,
+}
+
+/// The bytes that are sent.
+pub(super) enum Content {
+    /// All of them: small ones are read while the file is opened.
+    Read(Bytes),
+    /// As many, from where the file stands.
+    Open(File, u64),
+}
+
+/// A request for what is at a path below the folder.
+pub(super) struct Lookup {
+    pub(super) path: String,
+    pub(super) method: Method,
+    pub(super) headers: HeaderMap,
+}
+
+impl Lookup {
+    /// Looks the path up, its index and the fallback.
+    pub(super) fn run(&self, dir: &Dir, options: &FileOptions) -> io::Result<Found> {
+        // Slashes at the start would make it a path from the top of the disk.
+        let path = self.path.trim_start_matches('/');
+        if path.split('/').any(|name| name.starts_with('.') && name != ".well-known") {
+            return Ok(Found::Nothing);
+        }
+        let is_folder = path.is_empty() || path.ends_with('/');
+        let own = match (&options.index, is_folder) {
+            (Some(index), true) => self.file(dir, format!("{path}{index}"))?,
+            (None, true) => None,
+            (_, false) => self.file(dir, path.to_owned())?,
+        };
+        if let Some(file) = own {
+            return Ok(file);
+        }
+        if let (Some(index), false) = (&options.index, is_folder)
+            && dir.metadata(format!("{path}/{index}")).is_ok_and(|about| about.is_file())
+        {
+            return Ok(Found::Folder);
+        }
+        let last = path.rsplit('/').next().unwrap_or_default();
+        let fallback = options.fallback.as_ref().filter(|_| !last.contains('.'));
+        let page = fallback.map(|name| self.file(dir, name.clone())).transpose()?.flatten();
+        Ok(page.unwrap_or(Found::Nothing))
+    }
+
+    /// Opens a regular file; `None` when there is none of that name.
+    fn file(&self, dir: &Dir, name: String) -> io::Result<Option<Found>> {
+        match self.open(dir, name) {
+            Ok(selected) => Ok(selected.map(|selected| Found::File(Box::new(selected)))),
+            Err(error) if is_absence(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open(&self, dir: &Dir, name: String) -> io::Result<Option<Selected>> {
+        // Looked at before it is opened: opening a pipe would wait for its other end.
+        if !dir.metadata(&name)?.is_file() {
+            return Ok(None);
+        }
+        let mut file = dir.open(&name)?.into_std();
+        // Of what was opened, which may have taken the place of what was looked at.
+        let about = file.metadata()?;
+        let (length, now) = (about.len(), SystemTime::now());
+        let validators = Validators::new(length, about.modified().ok(), now);
+        let verdict = Verdict::of(&self.method, &self.headers, length, &validators, now);
+        let content = match &verdict {
+            Verdict::Whole => content(file, length)?,
+            Verdict::Part(range) => {
+                file.seek(SeekFrom::Start(*range.start()))?;
+                content(file, range.end() - range.start() + 1)?
+            }
+            _ => Content::Read(Bytes::new()),
+        };
+        Ok(Some(Selected { name, length, validators, verdict, content }))
+    }
+}
+
+fn content(mut file: File, length: u64) -> io::Result<Content> {
+    let Ok(size) = usize::try_from(length) else { return Ok(Content::Open(file, length)) };
+    if size > CHUNK {
+        return Ok(Content::Open(file, length));
+    }
+    let mut bytes = vec![0; size];
+    file.read_exact(&mut bytes)?;
+    Ok(Content::Read(Bytes::from(bytes)))
+}
+
+/// Whether an error means that there is no file of that name, for the client's purposes.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::InvalidFilename
+    )
+}

@@ -1,0 +1,191 @@
+//! A request's body within the service's bounds, and the rest of one that its handler does not read.
+//!
+//! A client may not look for an answer before it has sent its whole body, and a socket that is closed with
+//! input unread takes the answer down with it. Unread input is therefore discarded up to a bound; beyond
+//! the bound the connection announces its close and lingers (see [`crate::io`]).
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use crisol_core::BoxError;
+use http::{Request, Version, header};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, sleep, timeout};
+
+use crate::activity::Activity;
+use crate::body::{Body, BodyTimeout};
+use crate::io::LINGER_BYTES;
+use crate::site::Site;
+
+/// The end of one exchange, as far as its request's body decides about it.
+#[derive(Debug, Default)]
+pub(crate) struct Ending(AtomicBool);
+
+impl Ending {
+    /// Whether input stays unread, so that no further request can follow on this connection.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A body as it comes in: its pieces in time, and its rest discarded when it is dropped early.
+struct RequestBody {
+    /// None when it has been read to its end, or has failed.
+    incoming: Option<Incoming>,
+    within: Duration,
+    /// Made when the body first has to be waited for; most arrive with their headers.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Bytes that may come after the last one read and still be discarded.
+    allowance: u64,
+    /// Whether discarding the rest keeps the connection for another request.
+    kept: bool,
+    /// The client waits for `100 Continue`, which the first read sends.
+    expects: bool,
+    activity: Arc<Activity>,
+    ending: Arc<Ending>,
+}
+
+/// Bounds a request's body by the service's limits. The second value tells how the exchange ends; none
+/// without a body.
+pub(crate) fn bounded(
+    request: Request<Incoming>,
+    site: &Site,
+    activity: &Arc<Activity>,
+) -> (Request<Body>, Option<Arc<Ending>>) {
+    if request.body().is_end_stream() {
+        return (request.map(|_| Body::empty()), None);
+    }
+    let ending = Arc::new(Ending::default());
+    let limit = site.limits.max_body_bytes;
+    let kept = is_kept(&request);
+    let expects = request.headers().contains_key(header::EXPECT);
+    let over_http2 = request.version() == Version::HTTP_2;
+    let request = request.map(|incoming| {
+        let body = RequestBody {
+            incoming: Some(incoming),
+            within: site.timeouts.read,
+            timer: None,
+            // A stream of HTTP/2 cannot linger after its answer as a connection can.
+            allowance: if over_http2 { limit.max(LINGER_BYTES) } else { limit },
+            kept,
+            expects,
+            activity: Arc::clone(activity),
+            ending: Arc::clone(&ending),
+        };
+        Body::stream(Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX)))
+    });
+    (request, Some(ending))
+}
+
+/// Whether another request may follow on the same connection.
+pub(crate) fn is_kept<B>(request: &Request<B>) -> bool {
+    let says = |token: &str| {
+        let mut lines = request.headers().get_all(header::CONNECTION).iter();
+        lines.any(|line| {
+            let mut tokens = line.to_str().unwrap_or_default().split(',');
+            tokens.any(|one| one.trim().eq_ignore_ascii_case(token))
+        })
+    };
+    match request.version() {
+        Version::HTTP_2 => true,
+        Version::HTTP_11 => !says("close"),
+        _ => says("keep-alive"),
+    }
+}
+
+impl RequestBody {
+    /// Counts what has been read.
+    fn read(&mut self, frame: &Result<Frame<Bytes>, hyper::Error>) {
+        let bytes = frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len);
+        self.allowance = self.allowance.saturating_sub(bytes as u64);
+        self.expects = false;
+    }
+}
+
+impl HttpBody for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) {
+            match &frame {
+                Some(frame) => this.read(frame),
+                None => this.incoming = None,
+            }
+            if let Some(timer) = &mut this.timer {
+                timer.as_mut().reset(Instant::now() + this.within);
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let within = this.within;
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(within)));
+        match timer.as_mut().poll(cx) {
+            Poll::Ready(()) => {
+                // A client that stalls once is not waited for again.
+                this.allowance = 0;
+                Poll::Ready(Some(Err(Box::new(BodyTimeout { within }))))
+            }
+            Poll::Pending => {
+                this.expects = false;
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let rest = self.incoming.take().filter(|incoming| !incoming.is_end_stream());
+        let Some(incoming) = rest else { return };
+        let fits = incoming.size_hint().lower() <= self.allowance && self.allowance > 0;
+        match Handle::try_current() {
+            Ok(runtime) if fits && self.kept && !self.expects => {
+                let busy = self.activity.begin();
+                let (within, allowance) = (self.within, self.allowance);
+                let activity = Arc::clone(&self.activity);
+                runtime.spawn(async move {
+                    let _busy = busy;
+                    let all = timeout(within, discard(incoming, allowance)).await;
+                    if !matches!(all, Ok(true)) {
+                        activity.linger();
+                    }
+                });
+            }
+            _ => {
+                self.ending.0.store(true, Ordering::Relaxed);
+                self.activity.linger();
+            }
+        }
+    }
+}
+
+/// Reads a body to its end; false when it is longer than allowed, or broke off.
+async fn discard(mut incoming: Incoming, mut allowance: u64) -> bool {
+    while let Some(frame) = incoming.frame().await {
+        let Ok(frame) = frame else { return false };
+        let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+        let Some(left) = allowance.checked_sub(bytes) else { return false };
+        allowance = left;
+    }
+    true
+}

@@ -1,0 +1,231 @@
+//! A response's head before it is sent: what HTTP cannot carry is an answer of `500` and a line of the log,
+//! never a connection that just ends.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use crisol_core::BoxError;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use tracing::{Span, error};
+
+use crate::body::Body;
+
+/// Bytes of a body that are looked at before its head is sent.
+const AHEAD: usize = 64 << 10;
+
+/// Reason that a response cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unsendable {
+    #[error("its status is {0}: a response has one from 200 to 599")]
+    Status(StatusCode),
+    #[error("its `content-length` is not one number")]
+    NoLength,
+    #[error("its `content-length` is {promised} and its body has {found} bytes")]
+    Length { promised: u64, found: u64 },
+    #[error(
+        "its `content-length` is {promised} and its body broke off after {found} bytes: {reason}"
+    )]
+    Broken { promised: u64, found: u64, reason: String },
+}
+
+/// The request that a response answers, as far as it decides about the head.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) head: bool,
+    pub(crate) version: Version,
+}
+
+/// Checks a response, and takes away what its status or its request does not let it have.
+///
+/// # Errors
+/// When it cannot be sent.
+pub(crate) async fn settle(
+    asked: Asked,
+    response: Response<Body>,
+) -> Result<Response<Body>, Unsendable> {
+    let status = response.status();
+    if !(200..600).contains(&status.as_u16()) {
+        return Err(Unsendable::Status(status));
+    }
+    let length = length(response.headers())?;
+    match (status, length) {
+        (StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED, _) => {
+            Ok(without_content(asked, response, length))
+        }
+        _ if asked.head => Ok(head_alone(response)),
+        (_, Some(promised)) => keeping(promised, response).await,
+        (_, None) => Ok(response),
+    }
+}
+
+/// The length that a head promises.
+fn length(headers: &HeaderMap) -> Result<Option<u64>, Unsendable> {
+    let mut lines = headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(line) = lines.next() else { return Ok(None) };
+    let digits = line.to_str().unwrap_or_default();
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let length = digits.parse().ok().filter(|_| is_number && lines.next().is_none());
+    length.map(Some).ok_or(Unsendable::NoLength)
+}
+
+/// A response whose status has no content (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5). Only `304` keeps a
+/// length: that of the content that it does not send.
+fn without_content(asked: Asked, response: Response<Body>, length: Option<u64>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    body.run_out();
+    let is_kept = parts.status == StatusCode::NOT_MODIFIED;
+    let body = match length {
+        // The head is written for HTTP/1.1 with the length of its body only.
+        Some(length) if is_kept && asked.version <= Version::HTTP_11 && !asked.head => {
+            Body::stream(Absent(length))
+        }
+        _ => Body::empty(),
+    };
+    if !is_kept {
+        parts.headers.remove(header::CONTENT_LENGTH);
+    }
+    Response::from_parts(parts, body)
+}
+
+/// The head that the same request with `GET` would have.
+fn head_alone(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+    }
+    body.run_out();
+    Response::from_parts(parts, Body::empty())
+}
+
+/// A response whose body is held to the length that its head promises. As much of the body as is there
+/// already is looked at first, while the head can still be another one.
+async fn keeping(promised: u64, response: Response<Body>) -> Result<Response<Body>, Unsendable> {
+    let (parts, mut body) = response.into_parts();
+    if let Some(found) = body.size_hint().exact() {
+        let fits = found == promised;
+        return match fits {
+            true => Ok(Response::from_parts(parts, body)),
+            false => Err(Unsendable::Length { promised, found }),
+        };
+    }
+    let mut ahead = VecDeque::new();
+    let mut found: u64 = 0;
+    loop {
+        let next = poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await;
+        let frame = match next {
+            Poll::Pending => break,
+            Poll::Ready(None) if found == promised => break,
+            Poll::Ready(None) => return Err(Unsendable::Length { promised, found }),
+            Poll::Ready(Some(Err(error))) => {
+                return Err(Unsendable::Broken { promised, found, reason: error.to_string() });
+            }
+            Poll::Ready(Some(Ok(frame))) => frame,
+        };
+        found += frame.data_ref().map_or(0, Bytes::len) as u64;
+        ahead.push_back(frame);
+        if found > promised {
+            return Err(Unsendable::Length { promised, found });
+        }
+        if found >= AHEAD as u64 || ahead.len() >= 16 {
+            break;
+        }
+    }
+    let body = Promised { body, ahead, promised, left: promised, span: Span::current() };
+    Ok(Response::from_parts(parts, Body::stream(body)))
+}
+
+/// A body that ends with an error where it is not as long as its head says.
+struct Promised {
+    body: Body,
+    /// Pieces that were looked at before the head was sent.
+    ahead: VecDeque<Frame<Bytes>>,
+    promised: u64,
+    left: u64,
+    /// Of the request, for the log.
+    span: Span,
+}
+
+impl Promised {
+    fn broken(&self, found: u64) -> BoxError {
+        let error = Unsendable::Length { promised: self.promised, found };
+        self.span.in_scope(|| error!(%error, "the response broke off"));
+        error.into()
+    }
+}
+
+impl HttpBody for Promised {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        let next = match this.ahead.pop_front() {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            None => Pin::new(&mut this.body).poll_frame(cx),
+        };
+        let sent = this.promised - this.left;
+        match &next {
+            Poll::Ready(None) if this.left > 0 => Poll::Ready(Some(Err(this.broken(sent)))),
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                match this.left.checked_sub(bytes) {
+                    Some(left) => this.left = left,
+                    None => return Poll::Ready(Some(Err(this.broken(sent + bytes)))),
+                }
+                next
+            }
+            _ => next,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ahead.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+/// Content that a head has the length of and that is not sent.
+struct Absent(u64);
+
+impl HttpBody for Absent {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0)
+    }
+}
+
+impl Body {
+    /// Reads what is not sent to its end, aside: making a body is what a guest goes on by. Its own deadline
+    /// bounds it.
+    fn run_out(self) {
+        if self.is_end_stream() || self.size_hint().exact().is_some() {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let mut body = self;
+                while let Some(Ok(_)) = body.frame().await {}
+            });
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The fields of a body that several parameters are bound to: of a JSON object, or of a form.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crisol_core::{Field, shorten};
+use http::HeaderMap;
+use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::bad_request::{BadRequest, SHOWN};
+use crate::form::{self, Form};
+use crate::pairs::{self, Kind};
+use crate::sources::Bound;
+use crate::{body, text};
+
+/// A body's fields.
+#[derive(Debug)]
+pub(crate) enum Fields<'a> {
+    Json(BTreeMap<Name<'a>, &'a RawValue>),
+    Form(Form),
+}
+
+/// The name of a field. Two that [are one](text::same_name) are equal.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Name<'_> {
+    fn folded(&self) -> impl Iterator<Item = u8> {
+        self.0.bytes().map(text::fold)
+    }
+}
+
+impl Ord for Name<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.folded().cmp(other.folded())
+    }
+}
+
+impl PartialOrd for Name<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Name<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Name<'_> {}
+
+/// A JSON object as it is read, with the first name that it has twice.
+#[derive(Default)]
+struct Object<'a> {
+    fields: BTreeMap<Name<'a>, &'a RawValue>,
+    twice: Option<(String, String)>,
+}
+
+struct Objects;
+
+impl<'de> Visitor<'de> for Objects {
+    type Value = Object<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+        let mut object = Object::default();
+        while let Some((name, value)) = map.next_entry::<Name<'de>, &RawValue>()? {
+            if object.twice.is_some() {
+                continue;
+            }
+            match object.fields.get_key_value(&name) {
+                None => drop(object.fields.insert(name, value)),
+                Some((first, _)) => object.twice = Some((shown(first), shown(&name))),
+            }
+        }
+        Ok(object)
+    }
+}
+
+fn shown(name: &Name<'_>) -> String {
+    shorten(&name.0, SHOWN).to_string()
+}
+
+impl<'a> Deserialize<'a> for Object<'a> {
+    fn deserialize<D: serde::Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Objects)
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of a body; none of an empty one.
+    ///
+    /// # Errors
+    /// When it is neither a JSON object nor a form, or has a name twice.
+    pub(crate) fn parse(headers: &HeaderMap, body: &'a [u8]) -> Result<Self, BadRequest> {
+        if body.is_empty() {
+            return Ok(Self::Json(BTreeMap::new()));
+        }
+        if form::is_form(headers) {
+            return form::parse(headers, body).map(Self::Form);
+        }
+        body::expect_object(headers, body)?;
+        let object: Object<'a> = serde_json::from_slice(body)
+            .map_err(|source| BadRequest::Json { expected: "an object".to_owned(), source })?;
+        match object.twice {
+            None => Ok(Self::Json(object.fields)),
+            Some((name, second)) => {
+                let differs = name != second;
+                let also = if differs { format!(", as `{second}` too") } else { String::new() };
+                Err(BadRequest::Twice { name, also })
+            }
+        }
+    }
+
+    /// The field of a parameter.
+    ///
+    /// # Errors
+    /// When it is a form's, and its text is not written as the parameter's type is.
+    pub(crate) fn find(&self, param: &Field) -> Result<Option<Bound<'_>>, BadRequest> {
+        match self {
+            Self::Json(fields) => {
+                let name = Name(Cow::Borrowed(&param.name));
+                Ok(fields.get(&name).map(|json| Bound::Json(json)))
+            }
+            Self::Form(form) => {
+                let found = pairs::find(Kind::Form, &form::as_pairs(form), param)?;
+                Ok(found.map(Bound::Value))
+            }
+        }
+    }
+
+    /// The fields' names.
+    pub(crate) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            Self::Json(fields) => Box::new(fields.keys().map(|name| &*name.0)),
+            Self::Form(form) => Box::new(form.iter().map(|(name, _)| name.as_str())),
+        }
+    }
+}
