@@ -1,7 +1,9 @@
 //! How many lines a function may log, so that one that talks without end does not bury the rest.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Lines that one function may log in one [`WINDOW`].
 const MAX_LINES: u32 = 1000;
