@@ -4,13 +4,13 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use crisol_engine::{Failure, Limits, Outgoing, Reach, Surroundings, Unreachable, Val};
-use support::{Guest, Tested, soon};
+use support::{Guest, Tested, soon, stopped};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
 };
@@ -32,6 +32,26 @@ impl Reach for At {
             "nobody.invalid" => Err(Unreachable::NoAddress),
             _ => Ok(vec![self.0]),
         }
+    }
+}
+
+/// The same, once nothing else is left to run: by then a guest has begun all that it does at once.
+struct AtRest {
+    at: Arc<At>,
+    is_paused: AtomicBool,
+}
+
+#[async_trait]
+impl Reach for AtRest {
+    async fn reach(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
+        if self.is_paused.load(Ordering::Relaxed) {
+            // That is when a paused clock moves. What comes then are sockets, which have a clock that goes.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if self.is_paused.swap(false, Ordering::Relaxed) {
+                tokio::time::resume();
+            }
+        }
+        self.at.reach(host, port).await
     }
 }
 
@@ -228,14 +248,24 @@ async fn an_answer_that_is_cut_short_is_no_whole_one() -> Tested {
 
 #[tokio::test]
 async fn a_slow_answer_ends_at_the_deadline_of_the_call() -> Tested {
+    let deadline = Duration::from_secs(30);
     for guest in GUESTS {
         for manner in [Manner::NeverAnswers, Manner::Trickles, Manner::Continues] {
-            let outgoing = Outgoing::new(server(manner).await?);
+            let at = server(manner).await?;
+            let outgoing = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>);
             let url = [Val::String("http://api.invalid/".to_owned())];
-            match asked(guest, Some(outgoing.clone()), "get", &url, 150).await? {
-                Err(Failure::Deadline { running, waiting }) => assert!(waiting > running),
-                other => panic!("expected a deadline, found {other:?}"),
-            }
+            let late = async {
+                while at.2.load(Ordering::Relaxed) == 0 {
+                    tokio::task::yield_now().await;
+                }
+                tokio::time::pause();
+                tokio::time::advance(deadline).await;
+                tokio::time::resume();
+            };
+            let (ended, ()) =
+                tokio::join!(asked(guest, Some(outgoing.clone()), "get", &url, 30_000), late);
+            let [_, waiting] = stopped(ended?)?;
+            assert!(waiting >= deadline, "{guest}: {waiting:?}");
             // The connection goes with the call.
             while !format!("{outgoing:?}").contains("connections: 64") {
                 tokio::task::yield_now().await;
@@ -248,9 +278,11 @@ async fn a_slow_answer_ends_at_the_deadline_of_the_call() -> Tested {
 #[tokio::test]
 async fn connections_at_once_are_limited_and_free_again_after_the_call() -> Tested {
     for guest in GUESTS {
-        let outgoing = Outgoing::new(server(Manner::Answers).await?).with_max_connections(2);
+        let reach = AtRest { at: server(Manner::Answers).await?, is_paused: true.into() };
+        let outgoing = Outgoing::new(Arc::new(reach)).with_max_connections(2);
         let url = Val::String("http://api.invalid/".to_owned());
         let many = [url.clone(), Val::U32(5)];
+        tokio::time::pause();
         let told = asked(guest, Some(outgoing.clone()), "get-many", &many, 60_000).await??;
         let told = format!("{told:?}");
         let refused = "3 failed, ErrorCode::ConnectionLimitReached";
