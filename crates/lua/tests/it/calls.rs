@@ -1,11 +1,11 @@
 //! `funcs`, `json`, `time` and `log`, and what a script's results become.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crisol_core::Value;
 use crisol_lua::{Entry, Failure, Module, Program};
 
-use crate::support::{Tested, call, program, run, run_for, sink};
+use crate::support::{Tested, call, program, run, run_for, sink, soon};
 
 async fn text(script: &str) -> Tested<String> {
     let script = format!("local funcs = require('funcs')\n{script}");
@@ -169,9 +169,8 @@ async fn dropping_a_call_drops_what_it_began() -> Tested {
         "for _ = 1, 3 do local f = require('funcs').async('n:x') keep = {keep, f} end return 1";
     let mut state = program(source, Entry::Script).start(None).await?;
     assert_eq!(state.call(of_call.clone(), &[], None).await?, Value::Int(1));
-    let deadline = Instant::now().checked_add(Duration::from_millis(50));
     let waiting = program("require('funcs').call('n:x')", Entry::Script);
-    let ended = waiting.start(None).await?.call(of_call.clone(), &[], deadline).await;
+    let ended = waiting.start(None).await?.call(of_call.clone(), &[], soon(50)).await;
     assert!(matches!(ended, Err(Failure::Deadline { .. })), "{ended:?}");
     drop(of_call);
     while std::sync::Arc::strong_count(&alive) > 1 {
