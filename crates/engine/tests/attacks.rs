@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use crisol_core::{ResourceLimit, chain};
 use crisol_engine::{Allocation, CompileError, Failure, Limits, LinkError};
 use support::{Guest, Problem, Tested, engine, soon, stopped, wasi};

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -158,6 +159,21 @@ async fn server(manner: Manner) -> Tested<Arc<At>> {
 /// Those that ask: by WASI 0.2, and by 0.3.
 const GUESTS: [&str; 2] = ["fetch", "probe-p3"];
 
+/// More milliseconds than any test takes.
+const AN_HOUR: u64 = 3_600_000;
+
+/// A method of a guest, compiled once for all tests.
+fn made(guest: &str, method: &str) -> Tested<Arc<Guest>> {
+    static MADE: Mutex<BTreeMap<(String, String), Arc<Guest>>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap();
+    let key = (guest.to_owned(), method.to_owned());
+    if let Some(known) = made.get(&key) {
+        return Ok(Arc::clone(known));
+    }
+    let fresh = Arc::new(Guest::fixture(guest, method, |_| true)?);
+    Ok(Arc::clone(made.entry(key).or_insert(fresh)))
+}
+
 async fn asked(
     guest: &str,
     outgoing: Option<Outgoing>,
@@ -165,17 +181,17 @@ async fn asked(
     args: &[Val],
     ms: u64,
 ) -> Tested<Result<Val, Failure>> {
-    let guest = Guest::fixture(guest, method, |_| true)?;
+    let guest = made(guest, method)?;
     let surroundings = Surroundings { wasi: support::wasi(), outgoing };
     let mut instance =
-        guest.linked.instantiate(surroundings, Limits::default(), soon(60_000)).await?;
+        guest.linked.instantiate(surroundings, Limits::default(), soon(AN_HOUR)).await?;
     Ok(instance.call(args, soon(ms)).await.map(|result| result.unwrap()))
 }
 
 /// What a guest that gets `url` tells: what came back, or the error code.
 async fn get(guest: &str, outgoing: impl Into<Option<Outgoing>>, url: &str) -> Tested<String> {
     let called =
-        asked(guest, outgoing.into(), "get", &[Val::String(url.to_owned())], 60_000).await??;
+        asked(guest, outgoing.into(), "get", &[Val::String(url.to_owned())], AN_HOUR).await??;
     match called {
         Val::Result(Ok(Some(told)) | Err(Some(told))) => match *told {
             Val::String(told) => Ok(told),
@@ -283,7 +299,7 @@ async fn connections_at_once_are_limited_and_free_again_after_the_call() -> Test
         let url = Val::String("http://api.invalid/".to_owned());
         let many = [url.clone(), Val::U32(5)];
         tokio::time::pause();
-        let told = asked(guest, Some(outgoing.clone()), "get-many", &many, 60_000).await??;
+        let told = asked(guest, Some(outgoing.clone()), "get-many", &many, AN_HOUR).await??;
         let told = format!("{told:?}");
         let refused = "3 failed, ErrorCode::ConnectionLimitReached";
         assert!(told.contains(refused), "{guest}: {told}");
@@ -293,7 +309,7 @@ async fn connections_at_once_are_limited_and_free_again_after_the_call() -> Test
                 tokio::task::yield_now().await;
             }
             let two = [url.clone(), Val::U32(2)];
-            let told = asked(guest, Some(outgoing.clone()), "get-many", &two, 60_000).await??;
+            let told = asked(guest, Some(outgoing.clone()), "get-many", &two, AN_HOUR).await??;
             assert_eq!(told, Val::Result(Ok(Some(Box::new(Val::U32(0))))), "{guest}");
         }
     }
@@ -307,12 +323,12 @@ async fn a_connection_counts_for_as_long_as_it_is_open() -> Tested {
         let outgoing = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>).with_max_connections(2);
         let url = Val::String("http://api.invalid/".to_owned());
         let (two, one) = ([url.clone(), Val::U32(2)], [url, Val::U32(1)]);
-        let waiting = asked(guest, Some(outgoing.clone()), "get-many", &two, 60_000);
+        let waiting = asked(guest, Some(outgoing.clone()), "get-many", &two, AN_HOUR);
         let third = async {
             while at.2.load(Ordering::Relaxed) < 2 {
                 tokio::task::yield_now().await;
             }
-            asked(guest, Some(outgoing.clone()), "get-many", &one, 60_000).await
+            asked(guest, Some(outgoing.clone()), "get-many", &one, AN_HOUR).await
         };
         let third = tokio::select! {
             ended = waiting => panic!("nobody answered, and the call ended: {ended:?}"),
@@ -330,7 +346,7 @@ async fn a_connection_counts_until_its_answer_is_whole() -> Tested {
     let url = [Val::String("http://api.invalid/".to_owned())];
     for guest in GUESTS {
         let outgoing = Outgoing::new(server(Manner::Trickles).await?).with_max_connections(1);
-        let reading = asked(guest, Some(outgoing.clone()), "get", &url, 60_000);
+        let reading = asked(guest, Some(outgoing.clone()), "get", &url, AN_HOUR);
         let others = async {
             while !format!("{outgoing:?}").contains("connections: 0") {
                 tokio::task::yield_now().await;
