@@ -65,9 +65,6 @@ fn put(app: &Path, name: &str, text: impl AsRef<[u8]>) -> Tested {
 fn reloaded(run: &mut Served) -> Tested<String> {
     loop {
         let line = run.said()?;
-        if line.is_empty() {
-            return Err("it has nothing more to say".into());
-        }
         if let Some(told) = line.strip_prefix("reloaded: generation ") {
             let (number, what) = told.split_once(": ").ok_or("what came of it")?;
             number.parse::<u64>()?;
@@ -86,9 +83,6 @@ fn refused(run: &mut Served) -> Tested<Vec<String>> {
     let mut said = Vec::new();
     while !said.last().is_some_and(|line: &String| is_refusal(line)) {
         said.push(run.said()?);
-        if said.ends_with(&[String::new()]) {
-            return Err(format!("it has nothing more to say: {said:?}").into());
-        }
     }
     Ok(said)
 }
