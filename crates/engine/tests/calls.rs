@@ -219,7 +219,7 @@ async fn fuel_runs_out() -> Tested {
     let guest = Guest::wat_with_fuel(LOOPS, "f")?;
     let limits = Limits { max_fuel: Some(10_000), ..Limits::default() };
     let mut instance = guest.instance(limits).await?;
-    let called = instance.call(&[], soon(60_000)).await;
+    let called = instance.call(&[], soon(3_600_000)).await;
     assert!(
         matches!(called, Err(Failure::Limit(ResourceLimit::Fuel { allowed: 10_000 }))),
         "{called:?}"

@@ -123,7 +123,7 @@ async fn limits_and_traps_are_told_apart() -> Tested {
 
     let guest = Guest::wat_with_fuel(ASYNC, "spin")?;
     let limits = Limits { max_fuel: Some(10_000), ..Limits::default() };
-    let spin = guest.instance(limits).await?.call(&[], soon(60_000)).await;
+    let spin = guest.instance(limits).await?.call(&[], soon(3_600_000)).await;
     assert!(matches!(spin, Err(Failure::Limit(ResourceLimit::Fuel { .. }))), "{spin:?}");
     Ok(())
 }

@@ -59,5 +59,5 @@ pub(crate) async fn run_for(ms: u64, program: &Program, args: &[Value]) -> Resul
 
 /// Runs a script.
 pub(crate) async fn run(script: &str) -> Result<Value, Failure> {
-    run_for(60_000, &program(script, Entry::Script), &[]).await
+    run_for(3_600_000, &program(script, Entry::Script), &[]).await
 }
