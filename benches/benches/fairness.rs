@@ -1,6 +1,7 @@
 //! How long a small call waits while other guests compute without end on every core: printed as a table.
 //!
 //! `cargo bench -p crisol-benches --bench fairness`
+#![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
 use std::time::{Duration, Instant};
 

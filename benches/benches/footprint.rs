@@ -2,6 +2,7 @@
 //! as a table.
 //!
 //! `cargo bench -p crisol-benches --bench footprint`
+#![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
 #[path = "calls/bare.rs"]
 #[allow(dead_code, reason = "the bench of calls calls them too")]

@@ -4,7 +4,7 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -59,15 +59,32 @@ fn put(app: &Path, name: &str, text: impl AsRef<[u8]>) -> Tested {
     Ok(fs::rename(fresh, app.join(name))?)
 }
 
-/// The next line that tells of a reload. A file that is written in place may be read when it is half there: that is
-/// told, and mended by the next reading.
+/// What the next reload came to. A file that is written in place may be read when it is half there: that is told, and
+/// mended by the next reading. How many readings there are is up to the machine, and so is the generation's number:
+/// those that find nothing changed say nothing.
 fn reloaded(run: &mut Served) -> Tested<String> {
     loop {
         let line = run.said()?;
-        if line.starts_with("reloaded") || line.is_empty() {
-            return Ok(line);
+        if let Some(told) = line.strip_prefix("reloaded: generation ") {
+            let (number, what) = told.split_once(": ").ok_or("what came of it")?;
+            number.parse::<u64>()?;
+            return Ok(what.to_owned());
         }
     }
+}
+
+/// Whether a line ends the report of what is wrong on disk.
+fn is_refusal(line: &str) -> bool {
+    line.starts_with("not reloaded: generation ") && line.ends_with(" is served on")
+}
+
+/// Reads what is said until the app on disk is refused.
+fn refused(run: &mut Served) -> Tested<Vec<String>> {
+    let mut said = Vec::new();
+    while !said.last().is_some_and(|line: &String| is_refusal(line)) {
+        said.push(run.said()?);
+    }
+    Ok(said)
 }
 
 /// The body of the answer at a path.
@@ -91,9 +108,9 @@ fn edits_of_indexes_text_scripts_and_binaries_are_served() -> Tested {
     assert_eq!((body(&run, "/f")?, body(&run, "/g")?), ("1".into(), "1".into()));
 
     write(app, "code/f.wat", number(2))?;
-    assert_eq!(reloaded(&mut run)?, "reloaded: generation 2: replaced n:f");
+    assert_eq!(reloaded(&mut run)?, "replaced n:f");
     put(app, "code/g.lua", script(2))?;
-    assert_eq!(run.said()?, "reloaded: generation 3: replaced n:g");
+    assert_eq!(reloaded(&mut run)?, "replaced n:g");
     assert_eq!((body(&run, "/f")?, body(&run, "/g")?), ("2".into(), "2".into()));
 
     // An index of its own, in a folder that is new.
@@ -107,25 +124,22 @@ fn edits_of_indexes_text_scripts_and_binaries_are_served() -> Tested {
     write(fresh.path(), "c.wasm", crisol_fixtures::bytes("greet"))?;
     write(fresh.path(), "_index.yaml", more("greet"))?;
     fs::rename(fresh.keep(), app.join("more"))?;
-    assert_eq!(run.said()?, "reloaded: generation 4: added m:c, m:c_e, m:wasm");
+    assert_eq!(reloaded(&mut run)?, "added m:c, m:c_e, m:wasm");
     assert!(run.post("/c", "Ana")?.ends_with("Hello, Ana!"));
 
     // Another binary, and then the hash that it has.
     put(app, "more/c.wasm", crisol_fixtures::bytes("compute"))?;
-    let mut told = vec![run.said()?];
-    while !told.iter().any(|line| line.starts_with("not reloaded")) {
-        told.push(run.said()?);
-    }
+    let told = refused(&mut run)?;
     assert!(told[0].contains("hash"), "{told:?}");
     assert!(run.post("/c", "Ana")?.ends_with("Hello, Ana!"));
     put(app, "more/_index.yaml", more("compute"))?;
-    assert_eq!(run.said()?, "reloaded: generation 5: replaced m:c");
+    assert_eq!(reloaded(&mut run)?, "replaced m:c");
     assert!(run.post("/c", "{\"a\": 6, \"b\": 7}")?.ends_with("42"));
 
     fs::remove_dir_all(app.join("more"))?;
     // It may be read when half of it is gone.
     let line = reloaded(&mut run)?;
-    assert!(line.ends_with(": removed m:c, m:c_e, m:wasm"), "{line}");
+    assert_eq!(line, "removed m:c, m:c_e, m:wasm");
     assert!(run.post("/c", "")?.starts_with("HTTP/1.1 404 "));
     Ok(())
 }
@@ -143,23 +157,24 @@ fn what_is_wrong_is_told_as_check_tells_it_and_the_app_of_before_is_served() -> 
     for line in check.stderr.lines() {
         assert_eq!(run.said()?, line);
     }
-    assert_eq!(run.said()?, "not reloaded: generation 1 is served on");
+    let line = run.said()?;
+    assert!(is_refusal(&line), "{line}");
     assert_eq!(body(&run, "/a")?, "1");
     // What it wants has the name of nothing that it was read from.
     put(app, "_index.yaml", index(&served("a", &IN_A_FILE.replace("code/f.wat", "numbers.txt"))))?;
-    while run.said()? != "not reloaded: generation 1 is served on" {}
+    refused(&mut run)?;
     write(app, "numbers.txt", number(2))?;
-    assert_eq!(reloaded(&mut run)?, "reloaded: generation 2: replaced n:a");
+    assert_eq!(reloaded(&mut run)?, "replaced n:a");
     assert_eq!(body(&run, "/a")?, "2");
     // From then on that is one of its files.
     write(app, "numbers.txt", number(3))?;
-    assert_eq!(reloaded(&mut run)?, "reloaded: generation 3: replaced n:a");
+    assert_eq!(reloaded(&mut run)?, "replaced n:a");
 
     // Back to what is served: told, since something had been wrong.
     put(app, "_index.yaml", "namespace: n\nentries: 3\n")?;
-    while run.said()? != "not reloaded: generation 3 is served on" {}
+    refused(&mut run)?;
     put(app, "_index.yaml", index(&served("a", &IN_A_FILE.replace("code/f.wat", "numbers.txt"))))?;
-    assert_eq!(run.said()?, "reloaded: generation 4: nothing has changed");
+    assert_eq!(reloaded(&mut run)?, "nothing has changed");
     // Nothing left to serve is as wrong as it is at a start.
     put(app, "_index.yaml", "namespace: n\nentries: [{name: v, kind: env.storage.memory}]\n")?;
     assert!(run.said()?.starts_with("error: the app has nothing to serve"));
@@ -173,16 +188,16 @@ fn a_hangup_reloads_and_tells_when_nothing_has_changed() -> Tested {
     let dir = folder(1)?;
     let mut run = Served::start(dir.path(), &["--listen", "127.0.0.1:0"])?;
     run.signal("-HUP")?;
-    assert_eq!(run.said()?, "reloaded: generation 2: nothing has changed");
+    assert_eq!(reloaded(&mut run)?, "nothing has changed");
     write(dir.path(), "_index.yaml", index(&served("a", &inline(2))))?;
     run.signal("-HUP")?;
-    assert_eq!(run.said()?, "reloaded: generation 3: replaced n:a");
+    assert_eq!(reloaded(&mut run)?, "replaced n:a");
     assert_eq!(body(&run, "/a")?, "2");
     for _ in 0..2 {
         // Asked for, the same mistake is told again.
         write(dir.path(), "_index.yaml", "entries: []\n")?;
         run.signal("-HUP")?;
-        while run.said()? != "not reloaded: generation 3 is served on" {}
+        refused(&mut run)?;
     }
     assert_eq!(body(&run, "/a")?, "2");
     Ok(())
@@ -200,18 +215,8 @@ fn requests_go_on_while_the_app_is_reloaded() -> Tested {
             let mut answers = BufReader::new(stream.try_clone()?);
             while !over.load(Ordering::Relaxed) {
                 stream.write_all(b"POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n")?;
-                let mut line = String::new();
-                answers.read_line(&mut line)?;
-                assert_eq!(line, "HTTP/1.1 200 OK\r\n");
-                let mut length = 0;
-                while line != "\r\n" {
-                    line.clear();
-                    answers.read_line(&mut line)?;
-                    if let Some(value) = line.strip_prefix("content-length: ") {
-                        length = value.trim().parse()?;
-                    }
-                }
-                answers.read_exact(&mut vec![0; length])?;
+                let answer = answer(&mut answers)?;
+                assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
                 asked.fetch_add(1, Ordering::Relaxed);
             }
             Ok(())
@@ -221,8 +226,7 @@ fn requests_go_on_while_the_app_is_reloaded() -> Tested {
             for value in 1..=10 {
                 let before = asked.load(Ordering::Relaxed);
                 put(dir.path(), "_index.yaml", index(&served("a", &inline(value))))?;
-                let generation = value + 1;
-                assert_eq!(run.said()?, format!("reloaded: generation {generation}: replaced n:a"));
+                assert_eq!(reloaded(&mut run)?, "replaced n:a");
                 while asked.load(Ordering::Relaxed) < before + 64 {
                     std::thread::yield_now();
                 }
@@ -239,12 +243,27 @@ fn requests_go_on_while_the_app_is_reloaded() -> Tested {
     })
 }
 
-/// Sends a request on an open connection, and reads as much of the answer as has come.
+/// Sends a request on an open connection, and reads the answer.
 fn ask(stream: &mut TcpStream, path: &str) -> Tested<String> {
     write!(stream, "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n")?;
-    let mut bytes = vec![0; 4096];
-    let length = stream.read(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
+    answer(&mut BufReader::new(stream))
+}
+
+/// Reads one answer, whose body has a length.
+fn answer(stream: &mut impl BufRead) -> Tested<String> {
+    let (mut answer, mut length) = (String::new(), 0);
+    while !answer.ends_with("\r\n\r\n") {
+        let begun = answer.len();
+        if stream.read_line(&mut answer)? == 0 {
+            return Err(format!("it ends with {answer:?}").into());
+        }
+        if let Some(value) = answer[begun..].strip_prefix("content-length: ") {
+            length = value.trim().parse()?;
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    Ok(answer + &String::from_utf8(body)?)
 }
 
 #[test]
@@ -265,29 +284,31 @@ fn services_come_and_go_and_those_that_stay_keep_their_connections() -> Tested {
     put(function(2) + &service("one") + &service("two"))?;
     let second = run.printed()?;
     assert!(second.starts_with("serving n:two on http://127.0.0.1:"), "{second}");
-    assert_eq!(run.said()?, "reloaded: generation 2: added n:two, n:two_e, n:two_r; replaced n:f");
+    assert_eq!(reloaded(&mut run)?, "added n:two, n:two_e, n:two_r; replaced n:f");
     assert!(ask(&mut kept, "/one")?.ends_with("\r\n\r\n2"));
     let mut other = TcpStream::connect(address(&second)?)?;
     assert!(ask(&mut other, "/two")?.ends_with("\r\n\r\n2"));
 
     put(function(2) + &service("one"))?;
     assert_eq!(run.printed()?, format!("no longer {second}"));
-    assert_eq!(run.said()?, "reloaded: generation 3: removed n:two, n:two_e, n:two_r");
+    assert_eq!(reloaded(&mut run)?, "removed n:two, n:two_e, n:two_r");
     assert_eq!(read(other)?, "");
     assert!(ask(&mut kept, "/one")?.ends_with("\r\n\r\n2"));
 
     // An address that cannot be had: all is as it was, and taken when it can be had.
-    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+    // No other test listens there, so that it is free when it is given up.
+    let taken = std::net::TcpListener::bind("127.0.0.3:0")?;
     let addr = taken.local_addr()?.to_string();
     put(function(3) + &service("one") + &service("two").replace("127.0.0.1:0", &addr))?;
     let said = run.said()?;
     assert!(said.starts_with(&format!("error: service `n:two` cannot listen on {addr}")), "{said}");
-    assert_eq!(run.said()?, "not reloaded: generation 3 is served on");
+    let refusal = run.said()?;
+    assert!(is_refusal(&refusal), "{refusal}");
     assert!(ask(&mut kept, "/one")?.ends_with("\r\n\r\n2"));
     drop(taken);
     run.signal("-HUP")?;
     assert_eq!(run.printed()?, format!("serving n:two on http://{addr}"));
-    assert_eq!(run.said()?, "reloaded: generation 4: added n:two, n:two_e, n:two_r; replaced n:f");
+    assert_eq!(reloaded(&mut run)?, "added n:two, n:two_e, n:two_r; replaced n:f");
     assert!(ask(&mut kept, "/one")?.ends_with("\r\n\r\n3"));
     Ok(())
 }
@@ -309,20 +330,20 @@ fn an_app_behind_a_link_follows_the_link_and_a_folder_may_go_and_come_back() -> 
     turn("one")?;
     let mut run = Served::start(&app, &WATCH)?;
     turn("two")?;
-    assert_eq!(run.said()?, "reloaded: generation 2: replaced n:a");
+    assert_eq!(reloaded(&mut run)?, "replaced n:a");
     assert_eq!(body(&run, "/a")?, "2");
     // The folder behind it is looked at now, and nothing is heard of the other.
     write(dir.path(), "one/_index.yaml", "entries: 3")?;
     put(dir.path(), "two/_index.yaml", index(&served("a", &inline(3))))?;
-    assert_eq!(run.said()?, "reloaded: generation 3: replaced n:a");
+    assert_eq!(reloaded(&mut run)?, "replaced n:a");
     fs::rename(dir.path().join("two"), dir.path().join("away"))?;
-    assert!(run.said()?.contains("cannot open the app"));
-    while run.said()? != "not reloaded: generation 3 is served on" {}
+    let told = refused(&mut run)?;
+    assert!(told[0].contains("cannot open the app"), "{told:?}");
     assert_eq!(body(&run, "/a")?, "3");
     fs::create_dir(dir.path().join("two"))?;
-    while run.said()? != "not reloaded: generation 3 is served on" {}
+    refused(&mut run)?;
     write(dir.path(), "two/_index.yaml", index(&served("a", &inline(4))))?;
-    assert_eq!(reloaded(&mut run)?, "reloaded: generation 4: replaced n:a");
+    assert_eq!(reloaded(&mut run)?, "replaced n:a");
     assert_eq!(body(&run, "/a")?, "4");
     Ok(())
 }
@@ -359,14 +380,14 @@ fn variables_and_mounts_follow() -> Tested {
     assert!(env(&run)?.contains("debug"));
     let text = fs::read_to_string(app.path().join("_index.yaml"))?;
     put(app.path(), "_index.yaml", text.replace("directory: ./one", "directory: ./two"))?;
-    assert_eq!(run.said()?, "reloaded: generation 2: replaced myns:data; rebuilt myns:file");
+    assert_eq!(reloaded(&mut run)?, "replaced myns:data; rebuilt myns:file");
     assert!(file(&run)?.ends_with("two"));
     // The same folder by name, and another one.
     fs::rename(app.path().join("two"), app.path().join("gone"))?;
-    while run.said()? != "not reloaded: generation 2 is served on" {}
+    refused(&mut run)?;
     fs::create_dir(app.path().join("two"))?;
     write(app.path(), "two/name", "three")?;
-    assert_eq!(reloaded(&mut run)?, "reloaded: generation 3: rebuilt myns:file");
+    assert_eq!(reloaded(&mut run)?, "rebuilt myns:file");
     assert!(file(&run)?.ends_with("three"));
     Ok(())
 }

@@ -149,7 +149,7 @@ fn the_commands_are_listed() -> Tested {
 /// Runs the program on a terminal of its own.
 fn on_a_terminal(app: &App, args: &[&str]) -> Result<PtySession, rexpect::error::Error> {
     let command: Command = crisol_command(app.path(), args);
-    spawn_command(command, Some(60_000))
+    spawn_command(command, Some(600_000))
 }
 
 #[test]

@@ -21,21 +21,41 @@ fn the_users_endpoint_greets() -> Tested {
     Ok(())
 }
 
-/// An app whose only endpoint, `POST /sleep?ms=N`, sleeps.
+/// An app whose endpoints sleep: `POST /sleep?ms=N` in a component, and `POST /told?ms=N` in a script that tells when it
+/// begins to.
 fn sleeper() -> Tested<App> {
     let hash = crisol_fixtures::sha256("sleep-test");
     App::new(
         &format!(
-            "  - name: sleep\n    kind: function.wasm\n    fs: assets\n    path: /sleep-test.wasm\n    hash: sha256:{hash}\n    method: test-sleep#sleep-ms\n    transport: wasi-http\n    imports: [\"wasi:io\", \"wasi:clocks\"]\n  - name: e\n    kind: http.endpoint\n    method: POST\n    path: /sleep\n    func: sleep\n"
+            "  - name: sleep\n    kind: function.wasm\n    fs: assets\n    path: /sleep-test.wasm\n    hash: sha256:{hash}\n    method: test-sleep#sleep-ms\n    transport: wasi-http\n    imports: [\"wasi:io\", \"wasi:clocks\"]\n  - name: e\n    kind: http.endpoint\n    method: POST\n    path: /sleep\n    func: sleep\n{TOLD}"
         ),
         &["sleep-test"],
     )
 }
 
-/// Sends a request and waits until it runs: the next one on the same connection's peer is answered.
-fn asleep(served: &Served, ms: u32) -> Tested<TcpStream> {
-    let stream = served.send(&format!("POST /sleep?ms={ms} HTTP/1.1\r\nhost: a\r\n\r\n"))?;
-    assert!(served.post("/sleep?ms=0", "")?.starts_with("HTTP/1.1 200 "));
+const TOLD: &str = r#"  - name: told
+    kind: function.lua
+    modules: [log, time]
+    method: f
+    source: |
+      local log, time = require('log'), require('time')
+      return {f = function(request)
+        log.warn('falls asleep')
+        time.sleep(tonumber(request.query.ms))
+      end}
+    limits: {max_execution_ms: 3600000}
+  - name: told_e
+    kind: http.endpoint
+    method: POST
+    path: /told
+    func: told
+"#;
+
+/// Sends a request and waits until it runs.
+fn asleep(served: &mut Served, ms: u32) -> Tested<TcpStream> {
+    let stream = served.send(&format!("POST /told?ms={ms} HTTP/1.1\r\nhost: a\r\n\r\n"))?;
+    let said = served.said()?;
+    assert!(said.contains("falls asleep"), "{said}");
     Ok(stream)
 }
 
@@ -43,11 +63,12 @@ fn asleep(served: &Served, ms: u32) -> Tested<TcpStream> {
 #[test]
 fn a_signal_lets_what_runs_finish_and_ends_with_success() -> Tested {
     for signal in ["-TERM", "-INT"] {
-        let mut served = Served::start(sleeper()?.path(), &ANY_PORT)?;
-        let busy = asleep(&served, 1000)?;
+        // At an address where no other test listens: the port is nobody's afterwards.
+        let mut served = Served::start(sleeper()?.path(), &["--listen", "127.0.0.2:0"])?;
+        let busy = asleep(&mut served, 1000)?;
         served.signal(signal)?;
         let answer = read(busy)?;
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 204 No Content\r\n"), "{answer}");
         assert_eq!(served.child.wait()?.code(), Some(0));
         assert!(TcpStream::connect(&served.addr).is_err());
     }
@@ -57,8 +78,9 @@ fn a_signal_lets_what_runs_finish_and_ends_with_success() -> Tested {
 #[cfg(unix)]
 #[test]
 fn a_second_signal_and_the_end_of_the_grace_period_cut() -> Tested {
-    let mut served = Served::start(sleeper()?.path(), &ANY_PORT)?;
-    let busy = asleep(&served, 25_000)?;
+    let an_hour = ["--listen", "127.0.0.2:0", "--grace", "3600"];
+    let mut served = Served::start(sleeper()?.path(), &an_hour)?;
+    let busy = asleep(&mut served, 600_000)?;
     served.signal("-TERM")?;
     // The first has been noticed when nobody is let in any longer.
     while TcpStream::connect(&served.addr).is_ok() {
@@ -70,7 +92,7 @@ fn a_second_signal_and_the_end_of_the_grace_period_cut() -> Tested {
 
     let mut served =
         Served::start(sleeper()?.path(), &["--listen", "127.0.0.1:0", "--grace", "0"])?;
-    let busy = asleep(&served, 25_000)?;
+    let busy = asleep(&mut served, 600_000)?;
     served.signal("-TERM")?;
     assert_eq!(served.child.wait()?.code(), Some(0));
     assert_eq!(read(busy).unwrap_or_default(), "");
@@ -91,8 +113,10 @@ fn as_many_instances_live_at_once_as_are_asked_for() -> Tested {
     }
     drop(sent);
     let served = Served::start(app.path(), &["--listen", "127.0.0.1:0", "--instances", "2"])?;
-    let _busy = asleep(&served, 600_000)?;
-    assert!(served.post("/sleep?ms=0", "")?.starts_with("HTTP/1.1 200 "));
+    let _busy = served.send("POST /sleep?ms=600000 HTTP/1.1\r\nhost: a\r\n\r\n")?;
+    for _ in 0..3 {
+        assert!(served.post("/sleep?ms=0", "")?.starts_with("HTTP/1.1 200 "));
+    }
     let none = app.run(&["serve", "--instances", "0"])?;
     assert_eq!(none.code, Some(2));
     Ok(())

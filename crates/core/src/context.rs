@@ -154,6 +154,7 @@ impl CallContext {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "any instant will do, and there is no runtime")]
 mod tests {
     use super::*;
 

@@ -15,6 +15,7 @@ use crisol_wit::{Lifted, Outcome};
 
 use crate::failure::Ended;
 use crate::generation::Generation;
+use crate::pooled::now;
 
 /// A `process.wasm` entry, ready to be run.
 pub struct Command {
@@ -119,16 +120,16 @@ impl Command {
             CallError::InvalidInput { id: self.id.clone(), source: error.into() }
         })?;
         // A limit beyond the clock's range is none.
-        let deadline = self.max_execution.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = self.max_execution.and_then(|limit| now().checked_add(limit));
         let mut ended = self.ended();
         let planned = self.plan.environment().and_then(|environment| {
             self.plan.build_command(&environment, stdio, self.called(), arguments)
         });
         let wasi = planned.map_err(|error| ended.by_making(error.into()))?;
-        let began = Instant::now();
+        let began = now();
         let surroundings = Surroundings { wasi, outgoing: self.outgoing.clone() };
         let made = self.linked.instantiate(surroundings, self.limits, deadline).await;
-        ended.making = began.elapsed();
+        ended.making = now().saturating_duration_since(began);
         let result = match made {
             Ok(mut instance) => {
                 if let Some(funcs) = self.funcs(deadline) {

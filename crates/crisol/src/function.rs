@@ -1,7 +1,6 @@
 //! One function, assembled: what a call goes through.
 
 use std::pin::pin;
-use std::time::Instant;
 
 use crisol_core::{CallContext, CallError, MAX_DEPTH};
 use crisol_engine::Val;
@@ -11,7 +10,7 @@ use crisol_wit::{Lifted, LowerError, Mapping, Outcome};
 use crate::adapter::fate;
 use crate::failure::Ended;
 use crate::generation::Generation;
-use crate::pooled::{Pooled, Until};
+use crate::pooled::{Pooled, Until, now};
 
 /// One function, assembled.
 pub(crate) struct Function {
@@ -55,7 +54,7 @@ impl Function {
         // Who got an instance at once, and had no variables to be asked for, is where it was when the call began.
         let at_once =
             self.guest.plan.is_static() && lease.waited().is_zero() && lease.making().is_zero();
-        let began = if at_once { until.began } else { Instant::now() };
+        let began = if at_once { until.began } else { now() };
         let (worker, interruption) = lease.split();
         if let Some(funcs) = self.guest.funcs(|| within.invoker(), &context, until) {
             worker.instance.lend(funcs);

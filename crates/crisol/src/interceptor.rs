@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use crisol_core::{Args, BoxError, CallContext, CallError, EntryId, ErrorKind, Reply, Value};
@@ -17,6 +17,7 @@ use crate::builder::Defaults;
 use crate::callable::Callable;
 use crate::function::Function;
 use crate::generation::Generation;
+use crate::pooled::now;
 
 /// Stands around calls: sees each before and after, and may change, answer, refuse or repeat it.
 ///
@@ -260,7 +261,7 @@ impl Interceptor for Retrying {
         args: Vec<Value>,
         next: Next<'_>,
     ) -> Result<Reply, CallError> {
-        let own = Instant::now().checked_add(self.max_execution);
+        let own = now().checked_add(self.max_execution);
         let is_own =
             own.is_some() && context.deadline().is_none_or(|deadline| Some(deadline) > own);
         let context = match own {
@@ -273,7 +274,7 @@ impl Interceptor for Retrying {
             let outcome = next.run(context.clone(), args.clone()).await;
             let Err(error) = outcome else { return outcome };
             let delay = jittered(longest.min(self.retry.max_delay));
-            let left = context.remaining(Instant::now());
+            let left = context.remaining(now());
             if attempt >= self.retry.max_attempts
                 || !self.repeats(&error)
                 || left.is_some_and(|left| left <= delay)

@@ -14,7 +14,7 @@ use crisol_schema::{LuaModule, Report, Rule};
 use crisol_wasi::GUEST_LOG;
 
 use crate::code::{BAD_CODE, Fault};
-use crate::pooled::Until;
+use crate::pooled::{Until, now};
 use crate::runtime::Runtime;
 
 /// A method that the script does not return.
@@ -28,6 +28,10 @@ pub(crate) struct LuaFunction {
     max_output_bytes: u64,
 }
 
+/// Time that the check of a script has at least: a machine that is busy while the app loads makes no script
+/// wrong.
+const LEAST_CHECK: Duration = Duration::from_secs(2);
+
 /// Makes states of one script.
 pub(crate) struct States {
     program: Program,
@@ -39,7 +43,7 @@ impl Factory for States {
     type Error = Failure;
 
     async fn make(&self) -> Result<State, Failure> {
-        self.program.start(Instant::now().checked_add(self.max_execution)).await
+        self.program.start(now().checked_add(self.max_execution)).await
     }
 }
 
@@ -68,7 +72,7 @@ impl LuaFunction {
         let program = Program::new(name, function.source.text(), entry, to_log(id))
             .with_modules(function.modules.iter().map(module))
             .with_memory(limits.max_memory_bytes);
-        program.check(max_execution).map_err(|failure| {
+        program.check(max_execution.max(LEAST_CHECK)).map_err(|failure| {
             let (field, rule, help) = match failure {
                 Failure::Method(_) => {
                     ("method", BAD_METHOD, "name a function of the table that the script returns")

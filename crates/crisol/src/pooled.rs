@@ -57,6 +57,11 @@ impl Pooled {
     }
 }
 
+/// Reads the clock of tokio's timers, which a test can pause.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
 /// Until when a call may go on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Until {
@@ -70,7 +75,7 @@ pub(crate) struct Until {
 impl Until {
     /// The earlier of what the callee has for a call that begins now, and what is left to the caller.
     pub(crate) fn of(max_execution: Duration, context: &CallContext) -> Self {
-        let began = Instant::now();
+        let began = now();
         // A limit beyond the clock's range is none.
         let own = began.checked_add(max_execution);
         let deadline = [own, context.deadline()].into_iter().flatten().min();

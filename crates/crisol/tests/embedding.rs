@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use crisol::{
@@ -140,13 +140,13 @@ impl Interceptor for Timing {
         args: Vec<Value>,
         next: Next<'_>,
     ) -> Result<Reply, CallError> {
-        let left = context.remaining(Instant::now());
+        let left = context.remaining(tokio::time::Instant::now().into_std());
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((id.to_string(), left));
         next.run(context, args).await
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_a_guest_calls_is_told_how_much_of_the_guests_time_is_left() -> Tested {
     let limit = Duration::from_secs(20);
     let (json, bytes) =
@@ -162,7 +162,43 @@ async fn what_a_guest_calls_is_told_how_much_of_the_guests_time_is_left() -> Tes
         return Err(format!("{seen:?}").into());
     };
     assert_eq!((outer.as_str(), inner.as_str()), ("n:json", "n:add"));
-    assert!(*left <= limit, "{left:?}");
+    assert_eq!(*left, limit);
+    Ok(())
+}
+
+/// Computes for so long before each call of `n:add`, on a clock that stands still otherwise.
+struct Computing(Duration);
+
+#[async_trait]
+impl Interceptor for Computing {
+    async fn around(
+        &self,
+        id: &EntryId,
+        context: CallContext,
+        args: Vec<Value>,
+        next: Next<'_>,
+    ) -> Result<Reply, CallError> {
+        if id.as_str() == "n:add" {
+            tokio::time::advance(self.0).await;
+        }
+        next.run(context, args).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_compute_inside_a_guests_own_turns_is_none_of_its_time() -> Tested {
+    let ms = Duration::from_millis(1);
+    let (often, bytes) =
+        guest("caller", "often", ", imports: [funcs], limits: {max_execution_ms: 100}");
+    let runtime = builder(&(WASM.to_owned() + &often + &add("")))
+        .binary("wasm/caller.wasm", bytes)
+        .interceptor(Computing(70 * ms))
+        .load()?;
+    let ended = runtime.call::<String>("n:often", ("n:add", "[1, 2]", 3)).await;
+    let Err(CallError::Deadline { spent, .. }) = &ended else {
+        return Err(format!("{ended:?}").into());
+    };
+    assert_eq!((spent.queue, spent.guest, spent.host), (0 * ms, 0 * ms, 140 * ms));
     Ok(())
 }
 
@@ -248,7 +284,7 @@ async fn typed_calls_are_the_same_with_and_without_interceptors() -> Tested {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn calls_are_made_again_after_what_their_entry_names_and_no_other_failure() -> Tested {
     let trap = |name: &str, retry: &str| {
         format!(
@@ -277,7 +313,7 @@ async fn calls_are_made_again_after_what_their_entry_names_and_no_other_failure(
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn saturated_calls_get_through_in_the_end() -> Tested {
     let pool = ", pool: {type: static, workers: 1, size: 1, buffer: 1}";
     let retry =

@@ -4,7 +4,6 @@
 //! a chain of calls is no deeper on any stack than one of them.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use crisol_core::{Args, CallContext, CallError, EntryId, ErrorKind, Invoke, Reply, Value};
 use wasmtime::StoreContextMut;
@@ -12,7 +11,7 @@ use wasmtime::component::Linker;
 
 use crate::failure::DeadlinePassed;
 use crate::host::Host;
-use crate::metered::timed;
+use crate::metered::{has_passed, timed};
 
 mod ours;
 mod wippy;
@@ -90,7 +89,7 @@ impl Outward {
         let Self { id, funcs } = self;
         let call = funcs.invoke.invoke(&id, funcs.context, args);
         let outcome = timed(call, |took| store.data_mut().away += took).await;
-        if store.data().deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        if store.data().deadline.is_some_and(has_passed) {
             return Err(wasmtime::Error::new(DeadlinePassed));
         }
         Ok(outcome.map_err(Unanswered::Call))

@@ -18,7 +18,7 @@ use crate::host::{Host, Surroundings};
 use crate::joined::Joined;
 use crate::limits::Limits;
 use crate::link::Linked;
-use crate::metered::{Clock, until, until_since};
+use crate::metered::{Clock, has_passed, until, until_since};
 use crate::output;
 use crisol_core::ResourceLimit;
 
@@ -96,7 +96,7 @@ impl Instance {
         args: &[Val],
         deadline: Option<Instant>,
     ) -> Result<Option<Val>, Failure> {
-        self.call_since(Instant::now(), args, deadline).await
+        self.call_since(tokio::time::Instant::now().into_std(), args, deadline).await
     }
 
     /// As [`Instance::call`], for who has read the clock just now: reading it takes a good part of the time of
@@ -115,7 +115,7 @@ impl Instance {
         let results = &mut results[..usize::from(self.has_result)];
         let (called, clock) = {
             let calling = pin!(self.func.call_async(&mut self.store, args, results));
-            until_since(began, deadline, calling).await
+            until_since(began.into(), deadline, calling).await
         };
         let clock = clock.without(self.store.data().away);
         let called = called.map_err(|why| Failure::stopped(why, &clock))?;
@@ -183,7 +183,7 @@ fn begin(store: &mut Store<Host>, deadline: Option<Instant>) -> Result<(), Failu
 /// first, which a task that merely wakes itself can keep it from for a quarter of a second.
 fn give_way(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline> {
     match store.data().deadline {
-        Some(deadline) if Instant::now() >= deadline => Err(wasmtime::Error::new(DeadlinePassed)),
+        Some(deadline) if has_passed(deadline) => Err(wasmtime::Error::new(DeadlinePassed)),
         _ => Ok(UpdateDeadline::YieldCustom(TICKS_PER_TURN, Box::pin(tokio::task::yield_now()))),
     }
 }

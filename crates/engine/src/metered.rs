@@ -5,9 +5,9 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 /// Where the time of one stretch of guest work went.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,8 +27,9 @@ pub(crate) enum Stopped {
     Panicked(String),
 }
 
-/// What a [`Stretch`] is told from. Reading the clock costs as much as the rest of a small call does here,
-/// so it is read once for each poll, and the rest when somebody asks.
+/// Source of a [`Stretch`], on the clock of tokio's timers, which a test can pause. Reading the clock costs as
+/// much as the rest of a small call does here, so it is read once for each poll, and the rest when somebody
+/// asks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     started: Instant,
@@ -80,7 +81,7 @@ impl Clock {
 /// Callers pin the future where they make it. Handed over by value it is copied at every level of futures within
 /// futures, as large as all below it: that took longer than a small call.
 pub(crate) async fn until<F: Future>(
-    deadline: Option<Instant>,
+    deadline: Option<std::time::Instant>,
     future: F,
 ) -> (Result<F::Output, Stopped>, Clock) {
     until_since(Instant::now(), deadline, future).await
@@ -89,7 +90,7 @@ pub(crate) async fn until<F: Future>(
 /// As [`until`], for who has read the clock already.
 pub(crate) async fn until_since<F: Future>(
     started: Instant,
-    deadline: Option<Instant>,
+    deadline: Option<std::time::Instant>,
     future: F,
 ) -> (Result<F::Output, Stopped>, Clock) {
     let mut clock =
@@ -109,6 +110,11 @@ pub(crate) async fn until_since<F: Future>(
         timer.as_mut().poll(cx).map(|()| Err(Stopped::Late))
     });
     (outcome.await, clock)
+}
+
+/// Tells whether a deadline has passed, by the same clock.
+pub(crate) fn has_passed(deadline: std::time::Instant) -> bool {
+    Instant::now().into_std() >= deadline
 }
 
 /// Waits for what somebody else does, and tells how long each of its polls took: time inside the guest's own
@@ -143,35 +149,70 @@ fn message(panic: &(dyn Any + Send)) -> String {
 mod tests {
     use super::*;
 
+    const MS: Duration = Duration::from_millis(1);
+
+    fn in_ms(ms: u32) -> Option<std::time::Instant> {
+        Some((Instant::now() + ms * MS).into_std())
+    }
+
+    /// Takes so long inside one poll.
+    async fn compute(ms: u32) {
+        tokio::time::advance(ms * MS).await;
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_future_that_sleeps_is_stopped_and_was_waiting() {
-        let deadline = tokio::time::Instant::now().into_std() + Duration::from_millis(50);
-        let endless = std::future::pending::<()>();
-        let (outcome, clock) = until(Some(deadline), endless).await;
+        let (outcome, clock) = until(in_ms(50), std::future::pending::<()>()).await;
         let Err(why) = outcome else { unreachable!("a future without end") };
         assert!(matches!(why, Stopped::Late));
-        assert!(clock.stopped(&why).running < Duration::from_millis(50));
+        let stretch = clock.stopped(&why);
+        assert_eq!((stretch.running, stretch.waiting), (Duration::ZERO, 50 * MS));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
+    async fn a_future_that_computes_past_its_deadline_was_running() {
+        let endless = async {
+            compute(60).await;
+            std::future::pending::<()>().await;
+        };
+        let (outcome, clock) = until(in_ms(50), endless).await;
+        let Err(why) = outcome else { unreachable!("a future without end") };
+        let stretch = clock.stopped(&why);
+        assert_eq!((stretch.running, stretch.waiting), (60 * MS, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_result_comes_through_also_when_it_is_late() {
         assert!(matches!(until(None, async { 7 }).await.0, Ok(7)));
-        assert!(matches!(until(Some(Instant::now()), async { 7 }).await.0, Ok(7)));
+        assert!(matches!(until(in_ms(0), async { 7 }).await.0, Ok(7)));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn time_is_told_apart_over_several_polls() {
-        let slow = || std::thread::sleep(Duration::from_millis(5));
         let (outcome, clock) = until(None, async {
-            slow();
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            slow();
+            compute(5).await;
+            tokio::time::sleep(20 * MS).await;
+            compute(7).await;
         })
         .await;
         let stretch = clock.stretch();
         assert!(outcome.is_ok());
-        assert!(stretch.running >= Duration::from_millis(10), "{stretch:?}");
-        assert!(stretch.waiting >= Duration::from_millis(15), "{stretch:?}");
+        assert_eq!((stretch.running, stretch.waiting), (12 * MS, 20 * MS));
+        // Of a guest in whose polls others took a part.
+        let stretch = clock.without(4 * MS).stretch();
+        assert_eq!((stretch.running, stretch.waiting), (8 * MS, 24 * MS));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_others_do_inside_its_polls_is_measured_for_itself() {
+        let mut away = Duration::ZERO;
+        let others = async {
+            compute(3).await;
+            tokio::time::sleep(20 * MS).await;
+            compute(4).await;
+        };
+        timed(others, |took| away += took).await;
+        assert_eq!(away, 7 * MS);
     }
 
     #[tokio::test]

@@ -33,6 +33,11 @@ impl Ticker {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a thread of its own that does nothing else")]
+fn pause(tick: Duration) {
+    thread::sleep(tick);
+}
+
 fn run(tick: Duration, inbox: &Receiver<EngineWeak>) {
     let mut watched: Vec<EngineWeak> = Vec::new();
     loop {
@@ -43,7 +48,7 @@ fn run(tick: Duration, inbox: &Receiver<EngineWeak>) {
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) if watched.is_empty() => return,
-            Err(RecvTimeoutError::Disconnected) => thread::sleep(tick),
+            Err(RecvTimeoutError::Disconnected) => pause(tick),
         }
         watched.retain(|weak| {
             let engine = weak.upgrade();

@@ -20,6 +20,11 @@ const TURN: Duration = Duration::from_millis(2);
 /// Where the prelude finds out that time is up.
 pub(crate) const GATE: &str = "crisol.gate";
 
+/// Reads the clock of tokio's timers, which a test can pause.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
 /// The clock of one state.
 #[derive(Debug)]
 pub(crate) struct Clock {
@@ -46,7 +51,7 @@ pub(crate) struct Stretch {
 
 impl Clock {
     pub(crate) fn new(allowance: Allowance) -> Arc<Self> {
-        let times = Mutex::new(Times { deadline: None, turn: Instant::now() });
+        let times = Mutex::new(Times { deadline: None, turn: now() });
         let (expired, gave_way) = (AtomicBool::new(false), AtomicBool::new(false));
         Arc::new(Self { times, expired, gave_way, allowance })
     }
@@ -71,7 +76,7 @@ impl Clock {
     }
 
     fn look(&self, lua: &Lua) -> mlua::Result<VmState> {
-        let now = Instant::now();
+        let now = now();
         let was_over = self.expired.load(Ordering::Relaxed);
         if !self.allowance.keeps_ahead(lua) {
             self.expired.store(true, Ordering::Relaxed);
@@ -102,7 +107,7 @@ impl Clock {
         deadline: Option<Instant>,
         future: F,
     ) -> (Option<F::Output>, Stretch) {
-        let started = Instant::now();
+        let started = now();
         *self.times() = Times { deadline, turn: started };
         let mut running = Duration::ZERO;
         let counted = self.poll_in_turns(future, &mut running);
@@ -114,7 +119,7 @@ impl Clock {
         };
         // Also one that got an answer out after its time.
         let output = output.filter(|_| !self.expired.load(Ordering::Relaxed));
-        let waiting = started.elapsed().saturating_sub(running);
+        let waiting = now().saturating_duration_since(started).saturating_sub(running);
         (output, Stretch { running, waiting })
     }
 
@@ -130,12 +135,12 @@ impl Clock {
                 std::task::ready!(given.as_mut().poll(cx));
                 yielding = None;
             }
-            let entered = Instant::now();
+            let entered = now();
             self.times().turn = entered;
             let inner =
                 Waker::from(Arc::new(Turn { task: cx.waker().clone(), clock: Arc::clone(self) }));
             let polled = future.as_mut().poll(&mut Context::from_waker(&inner));
-            *running += entered.elapsed();
+            *running += now().saturating_duration_since(entered);
             match polled {
                 Poll::Ready(output) => Poll::Ready(Some(output)),
                 Poll::Pending if self.expired.load(Ordering::Relaxed) => Poll::Ready(None),

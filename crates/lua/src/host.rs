@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use mlua::{
     Error, Function, IntoLua, Lua, LuaOptions, LuaString, MultiValue, Result, StdLib, Table, Value,
 };
 
-use crate::gate::{Clock, GATE, expired};
+use crate::gate::{Clock, GATE, expired, now};
 use crate::modules;
 use crate::pattern::{Bad, Capture, scan};
 use crate::program::{Level, Module, Sink};
@@ -153,7 +152,7 @@ fn scan_for(
 ) -> Result<MultiValue> {
     let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
     let not_at = usize::try_from(last).ok();
-    let over = || clock.is_over(Instant::now());
+    let over = || clock.is_over(now());
     match scan(&text, &pattern, from.saturating_sub(1), not_at, anchors, over) {
         Ok(None) => Ok(MultiValue::from_vec(vec![Value::Nil])),
         Ok(Some(found)) => {
@@ -181,7 +180,7 @@ fn scan_for(
 fn look(lua: &Lua, may_yield: bool) -> Result<bool> {
     let clock = lua.app_data_ref::<Arc<Clock>>().map(|clock| Arc::clone(&clock));
     let clock = clock.ok_or_else(|| Error::runtime("there is no clock"))?;
-    let now = Instant::now();
+    let now = now();
     if clock.is_over(now) {
         lua.named_registry_value::<Table>(GATE)?.raw_set("expired", true)?;
         return Ok(may_yield);

@@ -10,7 +10,7 @@ use mlua::{Function, Table, Value as LuaValue};
 
 use crate::allowance::Allowance;
 use crate::failure::Failure;
-use crate::gate::Clock;
+use crate::gate::{Clock, now};
 use crate::host;
 use crate::state::State;
 
@@ -166,7 +166,7 @@ impl Program {
         let setup = |error: std::io::Error| Failure::Setup(mlua::Error::external(error));
         let check = || {
             let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build();
-            let deadline = Instant::now().checked_add(limit);
+            let deadline = now().checked_add(limit);
             tokio.map_err(setup)?.block_on(self.start(deadline)).map(drop)
         };
         std::thread::scope(|scope| {

@@ -1,12 +1,11 @@
 //! Lua values as [`Value`]s and back, within bounds.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use crisol_core::Value;
 use mlua::{Lua, LuaSerdeExt, Value as LuaValue};
 
-use crate::gate::Clock;
+use crate::gate::{Clock, now};
 
 /// How deep tables may nest.
 const MAX_DEPTH: usize = 128;
@@ -43,7 +42,7 @@ impl<'l> Reader<'l> {
         self.values = self.values.checked_sub(1).ok_or("too many values in one table")?;
         if self.values.is_multiple_of(VALUES_PER_LOOK)
             && let Some(clock) = self.lua.app_data_ref::<Arc<Clock>>()
-            && clock.is_over(Instant::now())
+            && clock.is_over(now())
         {
             return Err("the deadline passed".to_owned());
         }

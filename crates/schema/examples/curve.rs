@@ -6,6 +6,7 @@
 //! instructions (`valgrind --tool=callgrind target/release/examples/curve load 10000`).
 
 #![expect(clippy::print_stdout, reason = "an example for a terminal")]
+#![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
 use std::env;
 use std::error::Error;

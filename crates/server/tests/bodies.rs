@@ -113,7 +113,7 @@ async fn start(change: impl FnOnce(&mut Service)) -> TestResult<Started> {
         asked: AtomicUsize::new(0),
     });
     let running = Server::new(vec![service], function.clone())?.start().await?;
-    let addr = running.addresses().next().ok_or("no address")?.1;
+    let addr = running.addresses().next().and_then(|(_, addr)| addr.tcp()).ok_or("no address")?;
     Ok(Started { _running: running, addr, function })
 }
 

@@ -3,9 +3,8 @@
 mod common;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use common::{TestResult, http1, http2, request, rest, seen, service, start};
+use common::{MINUTE, TestResult, http1, http2, in_minutes, request, rest, seen, service, start};
 use crisol_server::Tls;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -64,12 +63,12 @@ async fn a_handshake_that_does_not_come_is_given_up() -> TestResult {
     let (made, tls) = certificate()?;
     let mut service = service(&["GET /add/{a}/{b} -> add"])?;
     service.tls = Some(tls);
-    service.timeouts.read = Duration::from_millis(150);
+    service.timeouts.read = MINUTE;
     let started = start(service).await?;
-    assert_eq!(rest(TcpStream::connect(started.addr).await?).await?, "");
+    assert_eq!(in_minutes(rest(TcpStream::connect(started.addr).await?)).await?, "");
     let mut plain = TcpStream::connect(started.addr).await?;
     plain.write_all(b"GET /add/1/2 HTTP/1.1\r\n\r\n").await?;
-    assert!(!rest(plain).await?.contains("HTTP/1.1 200"));
+    assert!(!in_minutes(rest(plain)).await?.contains("HTTP/1.1 200"));
     let stream = TcpStream::connect(started.addr).await?;
     let name = ServerName::try_from("localhost")?;
     assert!(connector(&made, &[])?.connect(name, stream).await.is_ok());

@@ -247,6 +247,7 @@ mod tests {
         let path = dir.path().join("app.env");
         std::fs::write(&path, "V=1")?;
         let mut file = file(&path)?;
+        file.settling = Duration::from_secs(3600);
         assert!(!Arc::ptr_eq(&file.values()?, &file.values()?));
         file.settling = Duration::ZERO;
         while !Arc::ptr_eq(&file.values()?, &file.values()?) {

@@ -15,10 +15,11 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crisol_core::EntryId;
 use crisol_schema::{HostPattern, Network, NetworkRule};
+use tokio::time::Instant;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::runtime::spawn_blocking;
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtx};

@@ -4,11 +4,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use bytes::Bytes;
 use crisol_core::{EntryId, LogRate, LogVerdict};
 use tokio::io::AsyncWrite;
+use tokio::time::Instant;
 use tracing::Level;
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};

@@ -25,7 +25,7 @@ impl Served {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let mut stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?);
         let mut stderr = BufReader::new(child.stderr.take().ok_or("no stderr")?);
-        let first = line(&mut stdout)?;
+        let first = line(&mut stdout).unwrap_or_default();
         let Ok(addr) = address(&first) else {
             child.kill()?;
             let mut text = String::new();
@@ -92,7 +92,9 @@ pub fn address(line: &str) -> Tested<String> {
 
 fn line(from: &mut impl BufRead) -> Tested<String> {
     let mut line = String::new();
-    from.read_line(&mut line)?;
+    if from.read_line(&mut line)? == 0 {
+        return Err("it has nothing more to say".into());
+    }
     Ok(line.trim_end().to_owned())
 }
 

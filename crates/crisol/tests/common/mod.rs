@@ -2,11 +2,15 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crisol::{Allocation, EngineConfig, LineSink, LoadError, Runtime, Script, Value};
 
 pub type Problem = Box<dyn std::error::Error + Send + Sync>;
 pub type Tested<T = ()> = Result<T, Problem>;
+
+/// More than any test takes.
+pub const HOUR: Duration = Duration::from_secs(3600);
 
 /// An app of entries under the namespace `myns`, beside the folder entry `myns:assets` that holds all built guests.
 pub fn load(entries: &str) -> Result<Runtime, LoadError> {
@@ -38,6 +42,29 @@ pub fn lua(name: &str, body: &str, more: &str) -> String {
     format!(
         "  - {{name: {name}, kind: function.lua, method: f, modules: [funcs, time]{more}, source: {source:?}}}\n"
     )
+}
+
+/// Lets so much time pass at once, for all deadlines and timers of the test's own runtime.
+pub async fn skip(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+/// A deadline so far from now.
+pub fn within(time: Duration) -> Instant {
+    (tokio::time::Instant::now() + time).into_std()
+}
+
+/// Drives a call until `begun` says that it is where it should be, lets an hour pass, and gives its end.
+pub async fn an_hour_late<T>(call: impl Future<Output = T>, begun: impl Fn() -> bool) -> T {
+    let skipping = async {
+        while !begun() {
+            tokio::task::yield_now().await;
+        }
+        skip(HOUR).await;
+    };
+    tokio::join!(call, skipping).0
 }
 
 /// What a script returns that says nothing.

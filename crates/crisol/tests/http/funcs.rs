@@ -6,7 +6,8 @@ use crisol::{CallError, Changes, ErrorKind, Script, Value};
 
 use crate::support::{Served, Tested};
 
-fn entries() -> String {
+/// An app of a handler, with further fields, and what it calls.
+fn entries(more: &str) -> String {
     let entry = |name: &str, guest: &str, method: &str, more: &str| {
         let hash = crisol_fixtures::sha256(guest);
         format!(
@@ -17,7 +18,7 @@ fn entries() -> String {
         "p",
         "caller",
         "wasi:http/incoming-handler",
-        ", transport: wasi-http, imports: [\"wasi:io\", funcs], limits: {max_execution_ms: 200}",
+        &format!(", transport: wasi-http, imports: [\"wasi:io\", funcs]{more}"),
     ) + &entry("greet", "greet", "greet", "")
         + "  - {name: spin, kind: function.wat, method: f, source: '(module (func (export \"f\") (loop (br 0))))'}\n"
         + "  - {name: e, kind: http.endpoint, method: ANY, path: \"/{rest...}\", func: p}\n"
@@ -25,7 +26,7 @@ fn entries() -> String {
 
 #[tokio::test]
 async fn a_handler_calls_functions_of_the_generation_that_its_routes_are_of() -> Tested {
-    let mut served = Served::start(&entries()).await?;
+    let mut served = Served::start(&entries("")).await?;
     let answer = served.ask("GET /a:greet", "", b"").await?;
     assert!(answer.contains("Hello, world!"), "{answer}");
     let answer = served.ask("GET /a:great", "", b"").await?;
@@ -46,7 +47,7 @@ async fn a_handler_calls_functions_of_the_generation_that_its_routes_are_of() ->
 
 #[tokio::test]
 async fn a_handler_whose_call_takes_all_its_time_is_late_itself() -> Tested {
-    let served = Served::start(&entries()).await?;
+    let served = Served::start(&entries(", limits: {max_execution_ms: 200}")).await?;
     let answer = served.ask("GET /a:spin", "", b"").await?;
     assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
     served.until("the handler's instance goes", |stats| stats.busy == 0).await?;

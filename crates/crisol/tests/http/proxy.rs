@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crisol::{Changes, Retired, Stats};
 
-use crate::support::{Served, Tested};
+use crate::support::{Served, Tested, skip_half_an_hour};
 
 /// The guests, one of each version; both do what the path says.
 const GUESTS: [&str; 2] = ["proxy", "proxy-p3"];
@@ -174,19 +174,32 @@ async fn a_response_may_be_larger_than_a_result() -> Tested {
 #[tokio::test]
 async fn a_deadline_is_504_before_the_response_and_cuts_it_after() -> Tested {
     for guest in GUESTS {
-        let served = Served::proxy(guest, ", limits: {max_execution_ms: 100}").await?;
-        for path in ["/wait", "/spin"] {
-            let answer = served.ask(&format!("GET {path}"), "", b"").await?;
-            assert!(answer.starts_with("HTTP/1.1 504 "), "{guest} {path}: {answer}");
+        let served = Served::proxy(guest, ", limits: {max_execution_ms: 1800000}").await?;
+        let late = async |nth: u64| {
+            let what = format!("{guest}: {nth} are retired");
+            skip_half_an_hour().await;
+            served.until(&what, |stats| stats.retired_for(Retired::TimedOut) == nth).await
+        };
+        for (path, nth) in [("/wait", 1), ("/spin", 2)] {
+            let mut connection = served.connect().await?;
+            connection.send(get(path)).await?;
+            served.until("it runs", |stats| (stats.busy, stats.created) == (1, nth)).await?;
+            late(nth).await?;
+            let head = connection.read_to("\r\n\r\n").await?;
+            assert!(head.starts_with("HTTP/1.1 504 "), "{guest} {path}: {head}");
         }
-        let answer = served.ask("GET /stall", "", b"").await?;
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{guest}: {answer}");
-        assert!(answer.ends_with("\r\n5\r\nfirst\r\n"), "{guest}: {answer}");
-        served.until("all are retired", |stats| stats.retired_for(Retired::TimedOut) == 3).await?;
+        let mut connection = served.connect().await?;
+        connection.send(get("/stall")).await?;
+        let head = connection.read_to("\r\n\r\n").await?;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{guest}: {head}");
+        assert_eq!(connection.chunk().await?, "first", "{guest}");
+        late(3).await?;
+        assert_eq!(connection.rest().await?, "", "{guest}");
         // What is complete stays complete, though the guest does not come back.
-        let answer = served.ask("GET /linger", "", b"").await?;
-        assert!(answer.ends_with("\r\ncomplete\r\n0\r\n\r\n"), "{guest}: {answer}");
-        served.until("the last is too", |stats| stats.retired_for(Retired::TimedOut) == 4).await?;
+        let mut connection = served.connect().await?;
+        connection.send(get("/linger")).await?;
+        connection.read_to("\r\ncomplete\r\n0\r\n\r\n").await?;
+        late(4).await?;
     }
     Ok(())
 }
@@ -239,8 +252,10 @@ async fn an_instance_answers_as_many_requests_as_it_may() -> Tested {
             let answer = served.ask("POST /echo", "", b"hello").await?;
             assert!(answer.contains("\r\n5\r\nhello\r\n0\r\n"), "{guest} {round}: {answer}");
         }
-        served.until("both are worn", |stats| stats.retired_for(Retired::Worn) == 2).await?;
-        assert_eq!(served.runtime.stats("a:p").ok_or("no stats")?.created, 2, "{guest}");
+        // What the pool makes ahead of a request may take the place of one that was in use.
+        served.until("one is worn", |stats| stats.retired_for(Retired::Worn) >= 1).await?;
+        let created = served.runtime.stats("a:p").ok_or("no stats")?.created;
+        assert!((2..=4).contains(&created), "{guest}: {created}");
     }
     Ok(())
 }
@@ -265,12 +280,15 @@ async fn a_change_tells_that_one_was_made_anew() -> Tested {
 #[tokio::test]
 async fn the_time_that_a_router_gives_is_for_the_body_too() -> Tested {
     for guest in GUESTS {
-        let router = "  - {name: r, kind: http.router, middleware: [{timeout: 200ms}]}\n";
-        let limits = ", limits: {max_execution_ms: 600000}";
+        let router = "  - {name: r, kind: http.router, middleware: [{timeout: 1800s}]}\n";
+        let limits = ", limits: {max_execution_ms: 7200000}";
         let served = Served::proxy_beside(guest, limits, router).await?;
-        let answer = served.ask("GET /stall", "", b"").await?;
-        assert!(answer.ends_with("\r\n5\r\nfirst\r\n"), "{guest}: {answer}");
+        let mut connection = served.connect().await?;
+        connection.send(get("/stall")).await?;
+        connection.read_to("\r\n5\r\nfirst\r\n").await?;
+        skip_half_an_hour().await;
         served.until("it is retired", |stats| stats.retired_for(Retired::TimedOut) == 1).await?;
+        assert_eq!(connection.rest().await?, "", "{guest}");
     }
     Ok(())
 }
@@ -300,7 +318,7 @@ async fn a_drain_interrupts_what_runs_before_the_response_and_cuts_it_after() ->
         before.send(get("/wait")).await?;
         after.send(get("/stall")).await?;
         after.read_to("first\r\n").await?;
-        served.until("both run", |stats| stats.busy == 2).await?;
+        served.until("both run", |stats| (stats.busy, stats.created) == (2, 2)).await?;
         let drained = served.runtime.drain(Duration::ZERO).await;
         assert_eq!(drained.interrupted, 2, "{guest}");
         let head = before.read_to("\r\n\r\n").await?;

@@ -10,7 +10,14 @@ use tokio::net::TcpStream;
 pub(crate) type Tested<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Long enough for any machine: what takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Lets half an hour pass at once, for all deadlines and timers of the test's own runtime.
+pub(crate) async fn skip_half_an_hour() {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(1800)).await;
+    tokio::time::resume();
+}
 
 /// An app, served.
 pub(crate) struct Served {

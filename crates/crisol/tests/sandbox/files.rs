@@ -177,18 +177,17 @@ async fn a_folder_swapped_for_a_link_while_it_is_listed_shows_nothing_of_the_out
             }
         });
         let listing = async {
-            let mut listed = 0;
-            for _ in 0..300 {
+            // The folder is met in its place sooner or later, however the machine divides its time.
+            let (mut listed, mut tried) = (0, 0);
+            while tried < 300 || listed == 0 {
+                tried += 1;
                 let told = call(&runtime, "list_dir", ("/data/d",)).await;
                 assert!(told == r#"["known"]"# || told.starts_with("err: "), "{told}");
                 listed += usize::from(told.starts_with('['));
             }
-            listed
         };
-        let listed =
-            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(listing));
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(listing));
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         swapping.join().unwrap();
-        assert!(listed > 0, "it was never listed");
     });
 }

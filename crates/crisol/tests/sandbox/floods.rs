@@ -1,8 +1,6 @@
 //! Calls that ask for too much at once, or with what no toolchain would hand over: by preview 1, whose
 //! functions take whatever is in memory.
 
-use std::time::{Duration, Instant};
-
 use crisol::Runtime;
 
 use crate::support::{App, Log, call, module_of_preview_1};
@@ -88,10 +86,10 @@ fn module() -> String {
     text + "(i32.const 0)))"
 }
 
-fn app() -> App {
+fn app(limit_ms: u32) -> App {
     let source = module().replace('\n', "\n    ");
     App::new().entry(&format!(
-        "name: f\nkind: function.wat\nmethod: f\nimports: [wasi1]\nlimits: {{max_execution_ms: 2000}}\nwasi: {{mounts: [{{fs: data, guest: /data}}]}}\nsource: |\n    {source}\n"
+        "name: f\nkind: function.wat\nmethod: f\nimports: [wasi1]\nlimits: {{max_execution_ms: {limit_ms}}}\nwasi: {{mounts: [{{fs: data, guest: /data}}]}}\nsource: |\n    {source}\n"
     ))
 }
 
@@ -103,7 +101,7 @@ async fn case(runtime: &Runtime, name: &str) -> String {
 #[tokio::test]
 async fn what_asks_for_too_much_at_once_is_refused_and_harms_nobody_else() {
     let (_log, _guard) = Log::start();
-    let runtime = app().load();
+    let runtime = app(60_000).load();
     assert_eq!(call(&runtime, "f", (CASES.len(),)).await, "0");
     for name in [
         "random",
@@ -112,21 +110,19 @@ async fn what_asks_for_too_much_at_once_is_refused_and_harms_nobody_else() {
         "write outside of memory",
         "write what is not there",
     ] {
-        let began = Instant::now();
         let told = case(&runtime, name).await;
         // Refused softly, with an error number, or by the end of the call.
         assert!(told != "0" && !told.starts_with("err: "), "{name}: {told}");
-        assert!(began.elapsed() < Duration::from_secs(60), "{name}: {:?}", began.elapsed());
         assert_eq!(call(&runtime, "f", (CASES.len(),)).await, "0", "after {name}");
     }
     assert_eq!(case(&runtime, "write nothing").await, "0");
-    let slept = case(&runtime, "sleep").await;
-    assert!(slept.starts_with("failed: ") && slept.contains("2000"), "{slept}");
+    let slept = case(&app(500).load(), "sleep").await;
+    assert!(slept.starts_with("failed: ") && slept.contains("500"), "{slept}");
 }
 
 #[tokio::test]
 async fn odd_names_of_files_are_refused_or_taken_as_they_are() {
-    let app = app();
+    let app = app(60_000);
     let runtime = app.load();
     for name in
         ["a name with a NUL", "a long name", "a name that is no text", "a name outside of memory"]

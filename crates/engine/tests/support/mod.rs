@@ -40,9 +40,17 @@ pub fn wasi() -> WasiCtx {
     WasiCtx::builder().build()
 }
 
-/// A deadline so many milliseconds from now.
+/// A deadline so many milliseconds from now, by the clock of the test's runtime.
 pub fn soon(ms: u64) -> Option<Instant> {
-    Instant::now().checked_add(Duration::from_millis(ms))
+    (tokio::time::Instant::now().into_std()).checked_add(Duration::from_millis(ms))
+}
+
+/// Where the time of a call went that was stopped: in the guest, and in the host.
+pub fn stopped<T: std::fmt::Debug>(ended: Result<T, Failure>) -> Tested<[Duration; 2]> {
+    match ended {
+        Err(Failure::Deadline { running, waiting }) => Ok([running, waiting]),
+        other => Err(format!("expected a deadline, found {other:?}").into()),
+    }
 }
 
 impl Guest {

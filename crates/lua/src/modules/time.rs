@@ -1,8 +1,9 @@
 //! `time`: the time, and waiting.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mlua::{Error, Lua, Result, Table};
+use tokio::time::Instant;
 
 pub(super) fn module(lua: &Lua) -> Result<Table> {
     let time = lua.create_table()?;

@@ -1,11 +1,11 @@
 //! `funcs`, `json`, `time` and `log`, and what a script's results become.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crisol_core::Value;
 use crisol_lua::{Entry, Failure, Module, Program};
 
-use crate::support::{Tested, call, program, run, run_for, sink};
+use crate::support::{Tested, call, program, run, run_for, sink, soon};
 
 async fn text(script: &str) -> Tested<String> {
     let script = format!("local funcs = require('funcs')\n{script}");
@@ -114,28 +114,28 @@ async fn results_and_errors_of_a_function() -> Tested {
     }";
     let of = |method: &str| program(source, Entry::Method(method.to_owned()));
     let two = [Value::Int(6), Value::Int(7)];
-    assert_eq!(run_for(9000, &of("add"), &two).await?, Value::Int(13));
-    assert_eq!(run_for(9000, &of("nothing"), &[]).await?, Value::Null);
-    match run_for(9000, &of("refuse"), &["no".into()]).await {
+    assert_eq!(run_for(3_600_000, &of("add"), &two).await?, Value::Int(13));
+    assert_eq!(run_for(3_600_000, &of("nothing"), &[]).await?, Value::Null);
+    match run_for(3_600_000, &of("refuse"), &["no".into()]).await {
         Err(Failure::Answered(error)) => assert_eq!(error.get("reason"), Some(&"no".into())),
         other => return Err(format!("{other:?}").into()),
     }
-    let raised = run_for(9000, &of("raise"), &[]).await;
+    let raised = run_for(3_600_000, &of("raise"), &[]).await;
     assert!(
         matches!(&raised, Err(Failure::Raised(text)) if text.contains("test.lua:4: boom")),
         "{raised:?}"
     );
-    let odd = run_for(9000, &of("odd"), &[]).await;
+    let odd = run_for(3_600_000, &of("odd"), &[]).await;
     assert!(matches!(odd, Err(Failure::Result(_))), "{odd:?}");
-    let missing = run_for(9000, &of("ad"), &[]).await;
+    let missing = run_for(3_600_000, &of("ad"), &[]).await;
     assert!(
         format!("{missing:?}").contains("`add`, `nothing`, `odd`, `raise`, `refuse`"),
         "{missing:?}"
     );
-    let syntax = run_for(9000, &program("return {", Entry::Script), &[]).await;
+    let syntax = run_for(3_600_000, &program("return {", Entry::Script), &[]).await;
     assert!(matches!(syntax, Err(Failure::Syntax(_))), "{syntax:?}");
     let single = program("return function(a) return -a end", Entry::Method("any".to_owned()));
-    assert_eq!(run_for(9000, &single, &[Value::Int(1)]).await?, Value::Int(-1));
+    assert_eq!(run_for(3_600_000, &single, &[Value::Int(1)]).await?, Value::Int(-1));
     Ok(())
 }
 
@@ -145,7 +145,7 @@ async fn lines_go_to_the_sink_and_modules_are_those_granted() -> Tested {
     let source =
         "print(1, 'two', nil) require('log').warn('careful') return pcall(require, 'json')";
     let entry = Program::new("x", source, Entry::Script, sink).with_modules([Module::Log]);
-    assert_eq!(run_for(9000, &entry, &[]).await?, Value::Bool(false));
+    assert_eq!(run_for(3_600_000, &entry, &[]).await?, Value::Bool(false));
     let seen = lines.lock().map_err(|_| "poisoned")?.clone();
     assert_eq!(seen, ["Print: 1\ttwo\tnil", "Warn: careful"]);
     Ok(())
@@ -169,9 +169,8 @@ async fn dropping_a_call_drops_what_it_began() -> Tested {
         "for _ = 1, 3 do local f = require('funcs').async('n:x') keep = {keep, f} end return 1";
     let mut state = program(source, Entry::Script).start(None).await?;
     assert_eq!(state.call(of_call.clone(), &[], None).await?, Value::Int(1));
-    let deadline = Instant::now().checked_add(Duration::from_millis(50));
     let waiting = program("require('funcs').call('n:x')", Entry::Script);
-    let ended = waiting.start(None).await?.call(of_call.clone(), &[], deadline).await;
+    let ended = waiting.start(None).await?.call(of_call.clone(), &[], soon(50)).await;
     assert!(matches!(ended, Err(Failure::Deadline { .. })), "{ended:?}");
     drop(of_call);
     while std::sync::Arc::strong_count(&alive) > 1 {

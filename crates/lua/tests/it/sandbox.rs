@@ -1,6 +1,7 @@
 //! What scripts try, and what stops them.
 
-use std::time::{Duration, Instant};
+use std::cell::Cell;
+use std::time::Duration;
 
 use crisol_core::Value;
 use crisol_lua::{Entry, Failure, Program};
@@ -114,9 +115,9 @@ async fn a_script_that_stays_where_its_stack_is_full_ends_at_its_deadline() -> T
         let script = format!("local x local function f() while true do {pad} pcall(f) end end f()");
         let entry = program(&script, Entry::Script).with_memory(256 << 20);
         // Long enough for the stack to fill up.
-        let (ended, turns) = beside_others(400, &entry).await;
+        let (ended, turns) = beside_others(100, &entry).await;
         assert!(matches!(ended, Err(Failure::Deadline { .. })), "{pad}: {ended:?}");
-        assert!(turns > 5, "{pad}: others had {turns} turns");
+        assert_eq!(turns, 100, "{pad}: turns that others had");
     }
     Ok(())
 }
@@ -124,24 +125,27 @@ async fn a_script_that_stays_where_its_stack_is_full_ends_at_its_deadline() -> T
 #[tokio::test]
 async fn a_script_that_computes_lets_others_run() -> Tested {
     let entry = program("coroutine.wrap(function() while true do end end)()", Entry::Script);
-    let (ended, turns) = beside_others(300, &entry).await;
+    let (ended, turns) = beside_others(20, &entry).await;
     assert!(matches!(ended, Err(Failure::Deadline { .. })), "{ended:?}");
-    assert!(turns > 5, "others had {turns} turns");
+    assert_eq!(turns, 20, "turns that others had");
     Ok(())
 }
 
-/// Runs a script for at most `ms`, and tells how often another task of the same thread had its turn meanwhile.
-async fn beside_others(ms: u64, program: &Program) -> (Result<Value, Failure>, u32) {
-    let mut turns = 0;
+/// Runs a script whose time is over when another task of the same thread has had so many turns, or after a minute
+/// without. Tells how many it had while the script ran.
+async fn beside_others(most: u32, program: &Program) -> (Result<Value, Failure>, u32) {
+    let turns = Cell::new(0);
+    let script = async { (run_for(60_000, program, &[]).await, turns.get()) };
     let others = async {
-        let started = Instant::now();
-        while started.elapsed() < Duration::from_millis(ms) {
+        while turns.get() < most {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            turns += 1;
+            turns.set(turns.get() + 1);
         }
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::resume();
     };
-    let (ended, ()) = tokio::join!(run_for(ms, program, &[]), others);
-    (ended, turns)
+    tokio::join!(script, others).0
 }
 
 #[tokio::test]
@@ -157,7 +161,7 @@ async fn memory_is_bounded() -> Tested {
     ];
     for script in hungry {
         let entry = program(script, Entry::Script).with_memory(16 << 20);
-        let ended = run_for(30_000, &entry, &[]).await;
+        let ended = run_for(3_600_000, &entry, &[]).await;
         assert!(
             matches!(ended, Err(Failure::Memory { allowed }) if allowed == 16 << 20),
             "{script}: {ended:?}"
@@ -215,7 +219,7 @@ async fn what_one_state_does_to_its_globals_another_does_not_see() -> Tested {
     );
     let expected = Value::List(vec![Value::Bool(false), Value::Bool(true)]);
     for _ in 0..3 {
-        assert_eq!(run_for(10_000, &entry, &[]).await?, expected);
+        assert_eq!(run_for(3_600_000, &entry, &[]).await?, expected);
     }
     Ok(())
 }
@@ -226,7 +230,7 @@ async fn a_script_is_loaded_within_its_time_and_without_calls() -> Tested {
         run_for(100, &program("while true do end", Entry::Method("f".to_owned())), &[]).await;
     assert!(matches!(ended, Err(Failure::Deadline { .. })), "{ended:?}");
     let early = program("require('funcs').call('n:add', 1, 2)", Entry::Method("f".to_owned()));
-    let ended = run_for(10_000, &early, &[]).await;
+    let ended = run_for(3_600_000, &early, &[]).await;
     assert!(format!("{ended:?}").contains("not while the script is loaded"), "{ended:?}");
     Ok(())
 }

@@ -47,13 +47,17 @@ pub(crate) fn call() -> Call {
     Call { invoke: functions(), context: CallContext::new(Caller::Lua) }
 }
 
+/// A deadline so many milliseconds from now, by the clock of the test's runtime.
+pub(crate) fn soon(ms: u64) -> Option<Instant> {
+    (tokio::time::Instant::now().into_std()).checked_add(Duration::from_millis(ms))
+}
+
 /// Runs a script for at most `ms`.
 pub(crate) async fn run_for(ms: u64, program: &Program, args: &[Value]) -> Result<Value, Failure> {
-    let deadline = || Instant::now().checked_add(Duration::from_millis(ms));
-    program.start(deadline()).await?.call(call(), args, deadline()).await
+    program.start(soon(ms)).await?.call(call(), args, soon(ms)).await
 }
 
 /// Runs a script.
 pub(crate) async fn run(script: &str) -> Result<Value, Failure> {
-    run_for(60_000, &program(script, Entry::Script), &[]).await
+    run_for(3_600_000, &program(script, Entry::Script), &[]).await
 }

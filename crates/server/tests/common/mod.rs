@@ -167,10 +167,55 @@ pub async fn raw(addr: SocketAddr, request: impl AsRef<[u8]>) -> TestResult<Stri
     rest(stream).await
 }
 
+/// More than any test takes: a time that passes only when a test lets it.
+pub const MINUTE: Duration = Duration::from_secs(60);
+
+/// Lets so much time pass at once, for all timers of the test's own runtime.
+pub async fn skip(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+/// Lets minute after minute pass until something has ended. A server that has not come to wait for it yet begins to
+/// wait in one minute and is late in the next.
+pub async fn in_minutes<T>(ends: impl Future<Output = T>) -> T {
+    let passing = async {
+        loop {
+            skip(MINUTE).await;
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        ended = ends => ended,
+        () = passing => unreachable!("minutes pass without end"),
+    }
+}
+
+/// Sends the same bytes second after second until the server closes, and gives what came back.
+pub async fn dripping(mut stream: TcpStream, drop: &[u8]) -> TestResult<String> {
+    let mut answer = Vec::new();
+    for _ in 0..1000 {
+        skip(Duration::from_secs(1)).await;
+        let is_over = match stream.try_read_buf(&mut answer) {
+            Ok(length) => length == 0,
+            Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+        };
+        if is_over || stream.write_all(drop).await.is_err() {
+            // The server resets what it does not read to its end; what came before that counts.
+            let _ = stream.read_to_end(&mut answer).await;
+            return Ok(String::from_utf8_lossy(&answer).into_owned());
+        }
+    }
+    Err("it is open after a thousand seconds".into())
+}
+
 /// Reads until the server closes; what was read counts even when it resets.
 pub async fn rest(mut stream: TcpStream) -> TestResult<String> {
     let mut answer = Vec::new();
-    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer));
+    // Beyond all minutes that tests let pass: for a server that never closes.
+    let read = tokio::time::timeout(MINUTE * 100_000, stream.read_to_end(&mut answer));
     match read.await? {
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
