@@ -241,7 +241,7 @@ mod tests {
 
     fn watched(lingers: bool) -> (Watched<DuplexStream>, DuplexStream) {
         let (server, client) = duplex(1 << 10);
-        let activity = Arc::new(Activity::new(Timeouts::default(), true));
+        let activity = Arc::new(Activity::new(Timeouts::default(), Arc::default()));
         if lingers {
             activity.linger();
         }
@@ -298,7 +298,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_close_discards_a_bounded_number_of_bytes() -> io::Result<()> {
         let (server, client) = duplex(1 << 20);
-        let activity = Arc::new(Activity::new(Timeouts::default(), true));
+        let activity = Arc::new(Activity::new(Timeouts::default(), Arc::default()));
         activity.linger();
         let mut server = Watched::new(server, Bytes::new(), activity, Duration::from_secs(30));
         let sending = tokio::spawn(async move {

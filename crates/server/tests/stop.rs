@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const ROUTES: &[&str] = &["GET /wait -> wait", "GET /add/{a}/{b} -> add"];
 /// A service at an address where no other test listens: its port answers nobody once it has stopped.
 fn service_of_its_own(routes: &[&str]) -> TestResult<Service> {
     let mut service = service(routes)?;
-    service.addr.set_ip(Ipv4Addr::new(127, 0, 0, 2).into());
+    service.addr = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), 0)).into();
     Ok(service)
 }
 

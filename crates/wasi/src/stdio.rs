@@ -66,7 +66,7 @@ impl Default for Rate {
 
 impl Rate {
     fn judge(&self, now: Instant) -> LogVerdict {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).judge(now)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).judge(now.into_std())
     }
 
     fn take_left_out(&self) -> u64 {
