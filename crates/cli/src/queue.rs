@@ -237,6 +237,10 @@ impl<W: Write> Writer<W> {
         true
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the thread serves this stream alone, and a stream that somebody made non-blocking has no event"
+    )]
     fn write_piece(&mut self, mut piece: &[u8]) -> bool {
         while !piece.is_empty() {
             match self.stream.write(piece) {

@@ -63,6 +63,7 @@ impl LogRate {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "any instant will do, and there is no runtime")]
 mod tests {
     use super::*;
 

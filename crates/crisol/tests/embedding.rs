@@ -198,7 +198,7 @@ async fn what_others_compute_inside_a_guests_own_turns_is_none_of_its_time() -> 
     let Err(CallError::Deadline { spent, .. }) = &ended else {
         return Err(format!("{ended:?}").into());
     };
-    assert_eq!((spent.queue, spent.guest, spent.host), (0 * ms, 0 * ms, 140 * ms));
+    assert_eq!((spent.queue, spent.guest, spent.host), (Duration::ZERO, Duration::ZERO, 140 * ms));
     Ok(())
 }
 

@@ -5,14 +5,14 @@ mod common;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{self, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use common::{Http1, Http2, TestResult, client, http2, raw, request, seen, service, start};
 use crisol_server::{Body, Context, Handler, Route, Router, Service, Target};
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::Full;
 use tokio::net::TcpStream;
@@ -24,7 +24,7 @@ struct Echo;
 #[async_trait]
 impl Handler for Echo {
     async fn handle(&self, _: Context, request: Request<Body>) -> Response<Body> {
-        let line = |(name, value): (&header::HeaderName, &header::HeaderValue)| {
+        let line = |(name, value): (&header::HeaderName, &HeaderValue)| {
             format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()))
         };
         let text: String = request.headers().iter().map(line).collect();
@@ -43,9 +43,10 @@ impl Handler for Told {
         let pieces = text(2).split('.').map(|piece| Bytes::from(piece.to_owned())).collect();
         let body = Pieces { pieces, waits: false };
         let mut response = Response::new(Body::stream(body));
-        *response.status_mut() = text(0).parse().unwrap();
+        *response.status_mut() = text(0).parse().unwrap_or(StatusCode::IM_A_TEAPOT);
         if text(1) != "-" {
-            response.headers_mut().insert(header::CONTENT_LENGTH, text(1).parse().unwrap());
+            let length = text(1).parse().unwrap_or(HeaderValue::from_static("not a value"));
+            response.headers_mut().insert(header::CONTENT_LENGTH, length);
         }
         response
     }
@@ -280,10 +281,10 @@ struct Ending(Mutex<Option<oneshot::Sender<()>>>);
 #[async_trait]
 impl Handler for Ending {
     async fn handle(&self, context: Context, _: Request<Body>) -> Response<Body> {
-        let end = self.0.lock().unwrap().take();
+        let end = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut response = Response::new(Body::stream(Last { end, waits: true }));
         let status = context.params().first().map_or("", |(_, value)| value.as_str());
-        *response.status_mut() = status.parse().unwrap();
+        *response.status_mut() = status.parse().unwrap_or(StatusCode::IM_A_TEAPOT);
         response
     }
 }

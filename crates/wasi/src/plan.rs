@@ -103,13 +103,16 @@ pub fn resolve(
     })
 }
 
-/// Opens the mounts once, and names the first whose folder is made by a start alone. A context's folders are shared handles without a position of their own, so
-/// that each instance gets a clone and no call opens anything.
+/// A mount whose folder is made by a start alone, and the folder.
+type Unmade = (Mount, PathBuf);
+
+/// Opens the mounts once, and names the first one that is not made yet. A context's folders are shared handles
+/// without a position of their own, so that each instance gets a clone and no call opens anything.
 fn mounts(
     mounts: &[Mount],
     label: &EntryId,
     fs: &dyn FsSource,
-) -> Result<(Option<WasiFilesystemCtx>, Option<(Mount, PathBuf)>), PlanError> {
+) -> Result<(Option<WasiFilesystemCtx>, Option<Unmade>), PlanError> {
     if mounts.is_empty() {
         return Ok((None, None));
     }
