@@ -17,7 +17,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
@@ -28,6 +28,7 @@ use crate::config::Timeouts;
 use crate::dispatch::Connection;
 use crate::idle::Idle;
 use crate::io::Watched;
+use crate::returning::Returning;
 use crate::site::Site;
 use crate::stream::{Arrival, Stream};
 use crate::streams::Streams;
@@ -174,14 +175,18 @@ where
         let connection = Arc::clone(&connection);
         async move { Ok::<_, Infallible>(connection.respond(request).await) }
     });
-    let io = TokioIo::new(io);
     match protocol {
         Protocol::Http1 => {
-            let serving = http1(site).serve_connection(io, service);
-            drive(serving, (activity, protocol), &mut shared.stop).await
+            let (io, home) = Returning::new(io);
+            let serving = http1(site).serve_connection(TokioIo::new(io), service);
+            drive(serving, (activity, protocol), &mut shared.stop).await?;
+            match home.take() {
+                Some(mut io) => Ok(io.shutdown().await?),
+                None => Ok(()),
+            }
         }
         Protocol::Http2 => {
-            let serving = http2(site).serve_connection(io, service);
+            let serving = http2(site).serve_connection(TokioIo::new(io), service);
             drive(serving, (activity, protocol), &mut shared.stop).await
         }
     }

@@ -33,6 +33,7 @@ mod permits;
 mod request_body;
 mod request_head;
 mod response_head;
+mod returning;
 mod server;
 mod site;
 mod socket;

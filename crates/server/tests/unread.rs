@@ -204,6 +204,24 @@ async fn a_last_request_is_answered_whatever_follows_it() -> TestResult {
 }
 
 #[tokio::test]
+async fn an_upgrade_that_is_not_made_costs_no_answer() -> TestResult {
+    let (_folder, started) = started().await?;
+    let fields =
+        "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n";
+    for (size, status) in [(3, 404), (LIMIT, 404), (LARGE, 413)] {
+        let mut stream = TcpStream::connect(started.addr).await?;
+        let head =
+            format!("POST /nope HTTP/1.1\r\nhost: a\r\n{fields}content-length: {size}\r\n\r\n");
+        assert_eq!(whole(&mut stream, &head, &vec![b'x'; size]).await?.0, status, "{size} bytes");
+        match status {
+            413 => assert_eq!(rest(stream).await?, ""),
+            _ => assert!(goes_on(&mut stream).await?, "{size} bytes"),
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_stream_of_http2_is_drained_likewise() -> TestResult {
     let (_folder, started) = started().await?;
     let mut client = http2(TcpStream::connect(started.addr).await?).await?;

@@ -1,0 +1,86 @@
+//! A stream that comes back from whoever drops it.
+//!
+//! The protocol drops its stream without closing it where the last request asked for an upgrade that it did not
+//! get, and a socket that is dropped with input unread takes the answer with it.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A stream until it is dropped.
+pub(crate) struct Returning<T> {
+    stream: Option<T>,
+    home: Home<T>,
+}
+
+/// The place that the stream comes back to.
+pub(crate) struct Home<T>(Arc<Mutex<Option<T>>>);
+
+impl<T> Returning<T> {
+    pub(crate) fn new(stream: T) -> (Self, Home<T>) {
+        let home = Arc::new(Mutex::new(None));
+        (Self { stream: Some(stream), home: Home(Arc::clone(&home)) }, Home(home))
+    }
+}
+
+impl<T> Home<T> {
+    /// The stream, if it has come back.
+    pub(crate) fn take(&self) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<T> Drop for Returning<T> {
+    fn drop(&mut self) {
+        *self.home.0.lock().unwrap_or_else(PoisonError::into_inner) = self.stream.take();
+    }
+}
+
+/// The outcome of a stream that has gone; it never has while there is somebody to ask.
+fn gone<T>() -> Poll<io::Result<T>> {
+    Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Returning<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.stream.as_mut().map_or_else(gone, |stream| Pin::new(stream).poll_read(cx, buffer))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Returning<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.as_mut().map_or_else(gone, |stream| Pin::new(stream).poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let stream = self.stream.as_mut();
+        stream.map_or_else(gone, |stream| Pin::new(stream).poll_write_vectored(cx, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.as_mut().map_or_else(gone, |stream| Pin::new(stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.as_mut().map_or_else(gone, |stream| Pin::new(stream).poll_shutdown(cx))
+    }
+}
