@@ -17,6 +17,8 @@ pub(crate) enum AuthorityError {
     UserInformation,
     #[error("the request's `Host` is not the host of its target: send the same in both")]
     Different,
+    #[error("the request's target is not a path or a URL")]
+    NoTarget,
 }
 
 /// Checks the authority of a request, and puts it into `Host`, where every handler looks for it.
@@ -29,13 +31,18 @@ pub(crate) fn settle<B>(request: &mut Request<B>) -> Result<(), AuthorityError> 
     if more {
         return Err(AuthorityError::Several);
     }
+    match line {
+        Some(line) => check(line.as_bytes())?,
+        None if version == Version::HTTP_11 => return Err(AuthorityError::Missing),
+        None => {}
+    }
     let Some(target) = request.uri().authority() else {
-        return match line {
-            Some(line) => check(line.as_bytes()),
-            None if version <= Version::HTTP_10 => Ok(()),
-            None => Err(AuthorityError::Missing),
-        };
+        let is_named = line.is_some() || version <= Version::HTTP_10;
+        return if is_named { Ok(()) } else { Err(AuthorityError::Missing) };
     };
+    if version <= Version::HTTP_11 && request.uri().scheme().is_none() {
+        return Err(AuthorityError::NoTarget);
+    }
     check(target.as_str().as_bytes())?;
     match line {
         Some(line) if line.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes()) => Ok(()),
@@ -104,7 +111,7 @@ fn is_registered_name(mut text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use AuthorityError::{Different, Malformed, Missing, Several, UserInformation};
+    use AuthorityError::{Different, Malformed, Missing, NoTarget, Several, UserInformation};
 
     fn settled(
         version: Version,
@@ -178,5 +185,9 @@ mod tests {
         assert_eq!(settled(Version::HTTP_2, "http://a/x", &["b"]), Err(Different));
         assert_eq!(settled(Version::HTTP_11, "http://a/x", &["b"]), found("a"));
         assert_eq!(settled(Version::HTTP_11, "http://u@a/x", &["a"]), Err(UserInformation));
+        assert_eq!(settled(Version::HTTP_11, "http://a/x", &[]), Err(Missing));
+        assert_eq!(settled(Version::HTTP_11, "http://a/x", &["u@a"]), Err(UserInformation));
+        assert_eq!(settled(Version::HTTP_10, "http://a/x", &[]), found("a"));
+        assert_eq!(settled(Version::HTTP_11, "a:80", &["a:80"]), Err(NoTarget));
     }
 }

@@ -146,7 +146,7 @@ fn length(request: &Request<Incoming>) -> u64 {
     let headers = request.headers().iter();
     let headers: usize = headers.map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     let head = line + headers + "\r\n".len();
-    head as u64 + request.body().size_hint().exact().unwrap_or(0)
+    (head as u64).saturating_add(request.body().size_hint().exact().unwrap_or(0))
 }
 
 /// Announces over HTTP/1.1 that no further request is taken. (HTTP/2 has streams to end instead.)
@@ -172,7 +172,8 @@ async fn sendable(
                 error!(route, %reason, "the response cannot be sent");
             }
             let problem = Problem::new(Cause::Failed, "the function's response cannot be sent");
-            send(problem.into_response(id.to_str().ok()))
+            let refusal = send(problem.into_response(id.to_str().ok()));
+            if asked.head { response_head::head_alone(refusal) } else { refusal }
         }
     }
 }

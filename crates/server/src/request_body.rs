@@ -42,8 +42,9 @@ struct RequestBody {
     within: Duration,
     /// Made when the body first has to be waited for; most arrive with their headers.
     timer: Option<Pin<Box<Sleep>>>,
-    /// Bytes that may come after the last one read and still be discarded.
-    allowance: u64,
+    /// Bytes that the service takes beyond those that have been read.
+    left: u64,
+    over_http2: bool,
     /// Whether discarding the rest keeps the connection for another request.
     kept: bool,
     /// The client waits for `100 Continue`, which the first read sends.
@@ -72,8 +73,8 @@ pub(crate) fn bounded(
             incoming: Some(incoming),
             within: site.timeouts.read,
             timer: None,
-            // A stream of HTTP/2 cannot linger after its answer as a connection can.
-            allowance: if over_http2 { limit.max(LINGER_BYTES) } else { limit },
+            left: limit,
+            over_http2,
             kept,
             expects,
             activity: Arc::clone(activity),
@@ -102,10 +103,31 @@ pub(crate) fn is_kept<B>(request: &Request<B>) -> bool {
 
 impl RequestBody {
     /// Counts what has been read.
-    fn read(&mut self, frame: &Result<Frame<Bytes>, hyper::Error>) {
-        let bytes = frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len);
-        self.allowance = self.allowance.saturating_sub(bytes as u64);
+    fn read(&mut self, piece: &Frame<Bytes>) {
+        let bytes = piece.data_ref().map_or(0, Bytes::len);
+        self.left = self.left.saturating_sub(bytes as u64);
         self.expects = false;
+    }
+
+    /// Bytes that are discarded of the rest at most; none when the connection cannot go on.
+    fn allowance(&self, rest: &Incoming) -> Option<u64> {
+        // A stream of HTTP/2 cannot linger after its answer as a connection can.
+        if self.over_http2 {
+            return Some(LINGER_BYTES);
+        }
+        let goes_on = self.kept && !self.expects && self.left > 0;
+        let allowed = match rest.size_hint().exact() {
+            Some(length) => (length <= self.left).then_some(length),
+            // Its answer may be out when it turns out to be long.
+            None => Some(LINGER_BYTES),
+        };
+        allowed.filter(|_| goes_on)
+    }
+
+    /// Ends the connection with this answer.
+    fn cut(&self) {
+        self.ending.0.store(true, Ordering::Relaxed);
+        self.activity.linger();
     }
 }
 
@@ -121,7 +143,11 @@ impl HttpBody for RequestBody {
         let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
         if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) {
             match &frame {
-                Some(frame) => this.read(frame),
+                Some(Ok(piece)) => this.read(piece),
+                Some(Err(_)) => {
+                    this.incoming = None;
+                    this.cut();
+                }
                 None => this.incoming = None,
             }
             if let Some(timer) = &mut this.timer {
@@ -134,7 +160,8 @@ impl HttpBody for RequestBody {
         match timer.as_mut().poll(cx) {
             Poll::Ready(()) => {
                 // A client that stalls once is not waited for again.
-                this.allowance = 0;
+                this.incoming = None;
+                this.cut();
                 Poll::Ready(Some(Err(Box::new(BodyTimeout { within }))))
             }
             Poll::Pending => {
@@ -157,25 +184,19 @@ impl Drop for RequestBody {
     fn drop(&mut self) {
         let rest = self.incoming.take().filter(|incoming| !incoming.is_end_stream());
         let Some(incoming) = rest else { return };
-        let fits = incoming.size_hint().lower() <= self.allowance && self.allowance > 0;
-        match Handle::try_current() {
-            Ok(runtime) if fits && self.kept && !self.expects => {
-                let busy = self.activity.begin();
-                let (within, allowance) = (self.within, self.allowance);
-                let activity = Arc::clone(&self.activity);
-                runtime.spawn(async move {
-                    let _busy = busy;
-                    let all = timeout(within, discard(incoming, allowance)).await;
-                    if !matches!(all, Ok(true)) {
-                        activity.linger();
-                    }
-                });
+        let (Some(allowance), Ok(runtime)) = (self.allowance(&incoming), Handle::try_current())
+        else {
+            return self.cut();
+        };
+        let (within, activity) = (self.within, Arc::clone(&self.activity));
+        let busy = self.activity.begin();
+        runtime.spawn(async move {
+            let _busy = busy;
+            let all = timeout(within, discard(incoming, allowance)).await;
+            if !matches!(all, Ok(true)) {
+                activity.linger();
             }
-            _ => {
-                self.ending.0.store(true, Ordering::Relaxed);
-                self.activity.linger();
-            }
-        }
+        });
     }
 }
 

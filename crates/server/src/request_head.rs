@@ -2,7 +2,7 @@
 //! the version of HTTP that it came in.
 
 use crisol_transport::{Cause, Problem};
-use http::{HeaderMap, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 
 use crate::authority;
 
@@ -11,6 +11,10 @@ use crate::authority;
 /// # Errors
 /// The answer to a head that is not taken.
 pub(crate) fn settle<B>(request: &mut Request<B>) -> Result<(), Problem> {
+    if request.method() == Method::CONNECT {
+        let detail = "`CONNECT` asks for a tunnel, and none is offered here";
+        return Err(Problem::new(Cause::NotImplemented, detail));
+    }
     if !is_plainly_coded(request.headers()) {
         let detail = "the only transfer coding that is taken is one `chunked`";
         return Err(Problem::new(Cause::NotImplemented, detail));

@@ -93,7 +93,7 @@ fn without_content(asked: Asked, response: Response<Body>, length: Option<u64>) 
 }
 
 /// The head that the same request with `GET` would have.
-fn head_alone(response: Response<Body>) -> Response<Body> {
+pub(crate) fn head_alone(response: Response<Body>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     if let Some(length) = body.size_hint().exact() {
         parts.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));

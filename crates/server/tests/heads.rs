@@ -99,6 +99,9 @@ async fn a_host_is_one_and_possible() -> TestResult {
         ("GET / HTTP/1.0\r\n\r\n", "200"),
         ("GET / HTTP/1.1\r\nhost: [::1]:80\r\nconnection: close\r\n\r\n", "200"),
         ("GET http://a/ HTTP/1.1\r\nhost: b\r\nconnection: close\r\n\r\n", "200"),
+        ("GET http://a/ HTTP/1.1\r\n\r\n", "400"),
+        ("GET http://a/ HTTP/1.1\r\nhost: u@a\r\n\r\n", "400"),
+        ("GET a:80 HTTP/1.1\r\nhost: a\r\n\r\n", "400"),
     ] {
         let answer = raw(started.addr, head).await?;
         let found = answer.split(' ').nth(1).unwrap_or_default();
@@ -130,6 +133,32 @@ async fn other_transfer_codings_than_chunked_are_not_implemented() -> TestResult
         let answer = raw(started.addr, head).await?;
         assert!(answer.starts_with("HTTP/1.1 501 "), "{coding}: {answer}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tunnel_is_not_offered_and_a_length_beyond_all_bounds_is_too_large() -> TestResult {
+    let started = start(handler("/{path...}", Echo)).await?;
+    for (head, status) in [
+        ("CONNECT / HTTP/1.1\r\nhost: a\r\n\r\n", 501),
+        ("CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n", 501),
+        ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 18446744073709551613\r\n\r\n", 413),
+    ] {
+        let answer = raw(started.addr, head).await?;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{head:?}: {answer}");
+        assert!(answer.ends_with('}'), "{head:?}: {answer}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_head_alone_is_refused_without_a_body() -> TestResult {
+    let started = start(handler("/{status}/{length}/{pieces...}", Told)).await?;
+    let mut sender = http2(TcpStream::connect(started.addr).await?).await?;
+    let (status, headers, body) =
+        over_http2(&mut sender, "HEAD /103/-/").await.ok_or("no answer")?;
+    assert_eq!((status, body.as_str()), (500, ""));
+    assert!(headers.contains_key(header::CONTENT_LENGTH));
     Ok(())
 }
 

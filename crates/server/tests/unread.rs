@@ -137,6 +137,34 @@ async fn a_chunked_body_is_discarded_likewise() -> TestResult {
 }
 
 #[tokio::test]
+async fn a_chunked_body_that_turns_out_long_leaves_the_connection_open() -> TestResult {
+    let (_folder, started) = started().await?;
+    let body = format!("{LARGE:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(LARGE));
+    for line in ["POST /nope", "POST /files/big.txt", "POST /limited/none"] {
+        let mut stream = TcpStream::connect(started.addr).await?;
+        let head = format!("{line} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
+        let (status, head) = whole(&mut stream, &head, body.as_bytes()).await?;
+        assert!(
+            (404..430).contains(&status) && !head.contains("connection: close"),
+            "{line}: {head}"
+        );
+        assert!(goes_on(&mut stream).await?, "{line}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_in_broken_chunks_ends_its_connection_with_an_answer() -> TestResult {
+    let (_folder, started) = started().await?;
+    let mut stream = TcpStream::connect(started.addr).await?;
+    let head = "POST /greet HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+    let (status, head) = whole(&mut stream, head, b"what is this\r\n").await?;
+    assert!(status == 400 && head.contains("connection: close"), "{head}");
+    assert_eq!(rest(stream).await?, "");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_body_over_the_limit_is_answered_and_the_close_announced() -> TestResult {
     let (_folder, started) = started().await?;
     let over = EARLY.iter().map(|(line, _)| *line).chain(["POST /greet"]);

@@ -31,7 +31,7 @@ pub enum Cause {
     TooLarge,
     /// The body is in a form that is not read here.
     UnsupportedMedia,
-    /// The request is coded for its transfer in a way that is not read here.
+    /// The request asks for a tunnel, or is coded for its transfer in a way that is not read here.
     NotImplemented,
     /// A range that the file does not have.
     RangeNotSatisfiable,
@@ -115,7 +115,7 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
     (
         Cause::NotImplemented,
         StatusCode::NOT_IMPLEMENTED,
-        "the body comes in another transfer coding than one `chunked`",
+        "the method is `CONNECT`, or the body comes in transfer codings beside `chunked`",
     ),
     (
         Cause::Unavailable,
