@@ -42,6 +42,12 @@ const FUNCTION_ERROR: u8 = 1;
 const FAILED: u8 = 2;
 
 fn main() -> ExitCode {
+    // Before anything that takes time: a supervisor may ask for a reload as soon as there is a process. What fails
+    // here fails again, and is told, where signals are caught.
+    #[cfg(feature = "http")]
+    if std::env::args_os().any(|argument| argument == "serve") {
+        let _ = signals::remember_hangups();
+    }
     // Wrong arguments end here, with exit code 2 as well.
     let arguments = Arguments::parse();
     output::report_panics();

@@ -12,11 +12,13 @@ use unix as platform;
 
 pub(crate) use platform::Interrupt;
 #[cfg(feature = "http")]
-pub(crate) use platform::Signals;
+pub(crate) use platform::{Signals, remember_hangups};
 
 #[cfg(unix)]
 mod unix {
     use std::sync::Arc;
+    #[cfg(feature = "http")]
+    use std::sync::LazyLock;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use signal_hook::consts::SIGINT;
@@ -49,12 +51,24 @@ mod unix {
         }
     }
 
+    /// A SIGHUP that came before there was a runtime to tell.
+    #[cfg(feature = "http")]
+    static EARLY: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+    /// Remembers a SIGHUP from now on, until [`Signals::catch`] takes over.
+    #[cfg(feature = "http")]
+    pub(crate) fn remember_hangups() -> io::Result<()> {
+        flag::register(signal_hook::consts::SIGHUP, Arc::clone(&EARLY)).map(drop)
+    }
+
     /// The signals of a program that serves.
     #[cfg(feature = "http")]
     pub(crate) struct Signals {
         terminate: Signal,
         interrupt: Signal,
         hangup: Signal,
+        /// A SIGHUP came before there was a runtime.
+        early: bool,
         at_once: AtOnce,
     }
 
@@ -64,10 +78,11 @@ mod unix {
         /// does so at once, and one that asks for a reload is remembered.
         pub(crate) fn catch() -> io::Result<Self> {
             let hangup = signal(SignalKind::hangup())?;
+            let early = EARLY.swap(false, Ordering::SeqCst);
             let at_once = AtOnce::on(&[SIGTERM, SIGINT], true)?;
             let terminate = signal(SignalKind::terminate())?;
             let interrupt = signal(SignalKind::interrupt())?;
-            Ok(Self { terminate, interrupt, hangup, at_once })
+            Ok(Self { terminate, interrupt, hangup, early, at_once })
         }
 
         /// Leaves the next signal that ends the program to [`Signals::stop`], and the one after it ends it at once.
@@ -90,10 +105,12 @@ mod unix {
 
         /// Waits for the next signal that asks for a reload, or a signal to stop, which comes back.
         pub(crate) async fn next(&mut self) -> Option<u8> {
+            let early = std::mem::take(&mut self.early);
             tokio::select! {
                 biased;
                 _ = self.terminate.recv() => Some(15),
                 _ = self.interrupt.recv() => Some(2),
+                () = std::future::ready(()), if early => None,
                 _ = self.hangup.recv() => None,
             }
         }
@@ -125,6 +142,11 @@ mod unix {
 #[cfg(not(unix))]
 mod other {
     use super::io;
+
+    #[cfg(feature = "http")]
+    pub(crate) fn remember_hangups() -> io::Result<()> {
+        Ok(())
+    }
 
     #[cfg(feature = "http")]
     pub(crate) struct Signals;

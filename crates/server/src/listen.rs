@@ -229,6 +229,7 @@ impl Acceptor {
     /// their requests. The system bounds their number, so that `max_connections` need not.
     async fn accept_held(&mut self) {
         let mut attempts = 0..LAST_ATTEMPTS;
+        let mut handshakes = 0..1;
         loop {
             match self.socket.accept_held() {
                 Ok((stream, peer)) => {
@@ -236,7 +237,13 @@ impl Acceptor {
                         self.serve(stream, peer, counted);
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if handshakes.next().is_none() {
+                        return;
+                    }
+                    // Handshakes that have begun come to their end.
+                    sleep(BREATH).await;
+                }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(_) if attempts.next().is_none() => return,
                 Err(error) => self.make_room(&error).await,

@@ -167,11 +167,19 @@ impl Socket {
             Kind::Tcp(_) => {
                 #[cfg(any(target_os = "linux", target_os = "android"))]
                 {
-                    /// `BPF_RET | BPF_K`: the whole program is to keep no byte of any packet.
+                    // The filter sees a segment from its TCP header on. One that asks for a connection (RFC 9293,
+                    // section 3.1: `SYN`) is dropped; the last of a handshake that has begun is not.
+                    const LOAD_BYTE: u16 = 0x30;
+                    const JUMP_IF_SET: u16 = 0x45;
                     const RETURN: u16 = 0x06;
+                    let new_ones = [
+                        socket2::SockFilter::new(LOAD_BYTE, 0, 0, 13),
+                        socket2::SockFilter::new(JUMP_IF_SET, 0, 1, 0x02),
+                        socket2::SockFilter::new(RETURN, 0, 0, 0),
+                        socket2::SockFilter::new(RETURN, 0, 0, u32::MAX),
+                    ];
                     // Elsewhere, and where it is refused, a connection of the last microseconds is reset.
-                    let nothing = socket2::SockFilter::new(RETURN, 0, 0, 0);
-                    let _ = self.sock().attach_filter(&[nothing]);
+                    let _ = self.sock().attach_filter(&new_ones);
                 }
             }
             #[cfg(unix)]
