@@ -103,8 +103,8 @@ pub fn resolve(
     })
 }
 
-/// Opens the mounts once, and names the first whose folder is made by a start alone. A context's folders are shared handles without a position of their own, so
-/// that each instance gets a clone and no call opens anything.
+/// Opens the mounts once, and names the first whose folder is made by a start alone. A context's folders are
+/// shared handles without a position of their own, so each instance gets a clone and no call opens anything.
 fn mounts(
     mounts: &[Mount],
     label: &EntryId,

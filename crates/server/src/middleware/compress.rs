@@ -77,7 +77,7 @@ fn refusal(context: &Context) -> Response<Body> {
     context.problem(Problem::new(Cause::NotAcceptable, detail))
 }
 
-/// Whether there is a route. Where there is none the client learns that, whatever it accepts.
+/// Whether there is a route. Without one the client learns that, whatever it accepts.
 fn is_found(context: &Context) -> bool {
     matches!(context.outcome, Outcome::Found { .. })
 }
