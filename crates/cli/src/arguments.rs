@@ -100,8 +100,8 @@ pub(crate) enum Command {
     /// Serve the app over HTTP until it is told to stop.
     ///
     /// SIGTERM and SIGINT (Ctrl-C) let what runs finish within the grace period; a second one ends at
-    /// once, as the first does while the app loads. SIGHUP reads the app again, and serves it from then on if nothing is wrong with it.
-    /// `CRISOL_LOG=info` logs more.
+    /// once, as the first does while the app loads. SIGHUP reads the app again, and serves it from then on if
+    /// nothing is wrong with it. `CRISOL_LOG=info` logs more.
     #[cfg(feature = "http")]
     Serve(ServeArguments),
 }

@@ -36,7 +36,7 @@ pub(crate) fn flush() {
     }
 }
 
-/// Prints a line to stderr, after what was logged before. Where that is closed or full there is nobody left to tell.
+/// Prints a line to stderr, after what was logged before. A stderr that is closed or full leaves nobody to tell.
 pub(crate) fn print_error(line: &str) {
     STDERR.push(format!("{line}\n").into_bytes());
 }
@@ -48,7 +48,7 @@ pub(crate) fn print_report(report: &str) {
     STDERR.drain();
 }
 
-/// Prints a line to stdout. Whoever reads it may have seen enough and gone, which is no error.
+/// Prints a line to stdout. A reader that has seen enough and gone is no error.
 pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
     if SERVES.load(Ordering::Relaxed) {
         STDOUT.push(format!("{line}\n").into_bytes());

@@ -150,8 +150,8 @@ impl<F: Factory> Pool<F> {
         self.gate.admits()
     }
 
-    /// Drops the ready workers of a pool that is to keep none, as [`Lazy`](crate::strategy::Lazy) leaves some by for the next calls.
-    /// Returns their number.
+    /// Drops the ready workers of a pool that keeps none at rest, such as those that
+    /// [`Lazy`](crate::strategy::Lazy) leaves for the next calls. Returns their number.
     pub fn shed(&self) -> usize {
         let (shed, after) = self.gate.shed();
         self.settle(after);

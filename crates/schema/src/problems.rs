@@ -331,13 +331,6 @@ impl Problems {
         self.list.len() + self.omitted - self.errors()
     }
 
-    /// The problems of one entry.
-    #[must_use]
-    pub fn of_entry(&self, id: &EntryId) -> Self {
-        let list = self.list.iter().filter(|one| one.entry() == Some(id)).cloned().collect();
-        Self { list, ..Self::default() }
-    }
-
     /// Whether nothing was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {

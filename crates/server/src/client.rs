@@ -23,10 +23,10 @@ impl Peer {
         }
     }
 
-    /// Key under which limits per client count this peer. Peers of Unix sockets are one client: `::`,
-    /// an address that no TCP client has.
+    /// Key under which limits per client count this peer. Peers of Unix sockets are one client: `::1`, which
+    /// no TCP client has, since keys of IPv6 are whole /64 networks.
     pub(crate) fn client(self) -> IpAddr {
-        self.tcp().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |addr| client(addr.ip()))
+        self.tcp().map_or(IpAddr::V6(Ipv6Addr::LOCALHOST), |addr| client(addr.ip()))
     }
 }
 
@@ -71,6 +71,8 @@ mod tests {
     #[test]
     fn unix_peers_are_one_client() {
         assert_eq!(Peer::Unix.client(), Peer::Unix.client());
-        assert_ne!(Peer::Unix.client(), Peer::Tcp(([127, 0, 0, 1], 1).into()).client());
+        for tcp in [IpAddr::from([127, 0, 0, 1]), Ipv6Addr::LOCALHOST.into()] {
+            assert_ne!(Peer::Unix.client(), Peer::Tcp((tcp, 1).into()).client());
+        }
     }
 }

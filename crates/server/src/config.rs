@@ -20,7 +20,7 @@ pub struct Service {
     pub name: String,
     /// Address that it listens on; port 0 takes a free one.
     pub addr: Address,
-    /// How much of everything there may be.
+    /// Limits on requests, connections and bodies.
     pub limits: Limits,
     /// How long everything may take.
     pub timeouts: Timeouts,
@@ -52,7 +52,7 @@ impl Service {
     }
 }
 
-/// How much of everything one service allows.
+/// Limits of one service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a request's body; above, `413`. Default 10 MiB.

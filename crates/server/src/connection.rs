@@ -253,7 +253,7 @@ enum Event<T> {
     TimeUp,
 }
 
-/// Polls a connection until it is over, or has done nothing for too long. When the server stops, or
+/// Polls a connection until it is over, or has done nothing for too long. If the server stops, or
 /// another connection needs its place, it is over as soon as what has arrived is served.
 async fn drive<C>(
     serving: C,

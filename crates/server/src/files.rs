@@ -12,13 +12,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cap_std::fs::Dir;
 use crisol_transport::{Cause, Problem};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use tokio::task::spawn_blocking;
 use tracing::error;
 
 use crate::body::Body;
 use crate::context::Context;
 use crate::handler::Handler;
+use crate::headers::insert;
 use crate::media;
 use body::FileBody;
 use conditions::Verdict;
@@ -131,12 +132,6 @@ impl StaticFiles {
     fn cached(&self, mut response: Response<Body>) -> Response<Body> {
         insert(response.headers_mut(), header::CACHE_CONTROL, self.options.cache_control.clone());
         response
-    }
-}
-
-fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: Option<HeaderValue>) {
-    if let Some(value) = value {
-        headers.insert(name, value);
     }
 }
 

@@ -124,7 +124,7 @@ impl<S> Watched<S> {
 }
 
 impl<S: AsyncRead + Unpin> Watched<S> {
-    /// Discards what the client sends still, until it closes or a bound is reached. Where nothing points to more,
+    /// Discards what the client sends still, until it closes or a bound is reached. If nothing points to more,
     /// only what has arrived already keeps the connection open.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [0; 8 << 10];

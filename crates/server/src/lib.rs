@@ -23,6 +23,7 @@ mod etag;
 mod failures;
 mod files;
 mod handler;
+mod headers;
 mod idle;
 mod io;
 mod listen;
@@ -45,7 +46,6 @@ mod tls;
 mod tree;
 #[cfg(unix)]
 mod unix;
-mod vary;
 
 pub use address::Address;
 pub use body::{Body, BodyTimeout};

@@ -89,7 +89,7 @@ impl Listening {
         let acceptor = Acceptor {
             socket: Arc::clone(&socket),
             slots: Arc::clone(&slots),
-            clients: Arc::new(Clients::new(limits.max_connections_per_client)),
+            clients: Arc::default(),
             everyone: common.everyone.clone(),
             shared: Shared {
                 site: Arc::clone(&site),
@@ -163,7 +163,7 @@ impl Acceptor {
                 _ = stop.wait_for(|stop| *stop) => break,
             };
             while self.connections.try_join_next().is_some() {}
-            let Some(counted) = self.clients.admit(peer) else { continue };
+            let Some(counted) = self.admit(peer) else { continue };
             let slot = tokio::select! {
                 slot = self.slot() => slot,
                 // It was accepted before the end, and is served.
@@ -173,6 +173,11 @@ impl Acceptor {
         }
         self.accept_held().await;
         self.connections
+    }
+
+    /// Counts a connection for its client; none when the client has as many as it may.
+    fn admit(&self, peer: Peer) -> Option<Counted> {
+        self.clients.admit(peer, self.shared.site.load().limits.max_connections_per_client)
     }
 
     fn serve(&mut self, stream: Stream, peer: Peer, held: impl Send + 'static) {
@@ -233,7 +238,7 @@ impl Acceptor {
         loop {
             match self.socket.accept_held() {
                 Ok((stream, peer)) => {
-                    if let Some(counted) = self.clients.admit(peer) {
+                    if let Some(counted) = self.admit(peer) {
                         self.serve(stream, peer, counted);
                     }
                 }
@@ -259,9 +264,9 @@ fn is_out_of_files(error: &io::Error) -> bool {
     cfg!(unix) && error.raw_os_error().is_some_and(|code| CODES.contains(&code))
 }
 
-/// How many connections each client has open.
+/// Number of open connections of each client.
+#[derive(Default)]
 struct Clients {
-    most: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -272,16 +277,12 @@ struct Counted {
 }
 
 impl Clients {
-    fn new(most: usize) -> Self {
-        Self { most, open: Mutex::default() }
-    }
-
-    /// Counts a connection, unless its client has as many as it may.
-    fn admit(self: &Arc<Self>, peer: Peer) -> Option<Counted> {
+    /// Counts a connection, unless its client has `most` already.
+    fn admit(self: &Arc<Self>, peer: Peer, most: usize) -> Option<Counted> {
         let client = peer.client();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(client).or_default();
-        if *count >= self.most {
+        if *count >= most {
             return None;
         }
         *count += 1;
@@ -307,13 +308,14 @@ mod tests {
 
     #[test]
     fn each_client_has_its_own_count_and_gives_it_back() {
-        let clients = Arc::new(Clients::new(1));
+        let clients = Arc::<Clients>::default();
         let peer = |last: u8| Peer::Tcp(([10, 0, 0, last], 1).into());
-        let one = clients.admit(peer(1));
-        assert!(one.is_some() && clients.admit(peer(1)).is_none());
-        assert!(clients.admit(peer(2)).is_some());
+        let one = clients.admit(peer(1), 1);
+        assert!(one.is_some() && clients.admit(peer(1), 1).is_none());
+        assert!(clients.admit(peer(1), 2).is_some(), "the limit was raised");
+        assert!(clients.admit(peer(2), 1).is_some());
         drop(one);
-        assert!(clients.admit(peer(1)).is_some());
+        assert!(clients.admit(peer(1), 1).is_some());
         assert!(clients.open.lock().unwrap_or_else(PoisonError::into_inner).is_empty());
     }
 }

@@ -53,14 +53,17 @@ pub(crate) async fn settle(
         return Err(Unsendable::Status(status));
     }
     let length = length(response.headers())?;
-    match (status, length) {
-        (StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED, _) => {
-            Ok(without_content(asked, response, length))
-        }
+    match length {
+        _ if has_no_content(status) => Ok(without_content(asked, response, length)),
         _ if asked.head => Ok(head_alone(response)),
-        (_, Some(promised)) => keeping(promised, response).await,
-        (_, None) => Ok(response),
+        Some(promised) => keeping(promised, response).await,
+        None => Ok(response),
     }
+}
+
+/// Whether responses of a status have no content (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5).
+pub(crate) fn has_no_content(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// The length that a head promises.
@@ -73,8 +76,7 @@ fn length(headers: &HeaderMap) -> Result<Option<u64>, Unsendable> {
     length.map(Some).ok_or(Unsendable::NoLength)
 }
 
-/// A response whose status has no content (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5). Only `304` keeps a
-/// length: that of the content that it does not send.
+/// A response without content. Only `304` keeps a length: that of the content that it does not send.
 fn without_content(asked: Asked, response: Response<Body>, length: Option<u64>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     body.run_out();

@@ -116,8 +116,8 @@ impl Bound {
         self.sharing.is_some()
     }
 
-    /// Begins to take connections; the system holds them until they are accepted. What it shares stays
-    /// shared until the second of what is returned is dropped.
+    /// Begins to take connections; the system holds them until they are accepted. Shared sockets stay shared
+    /// until the returned [`Sharing`] is dropped.
     pub(crate) fn listen(self) -> io::Result<(Socket, Option<Sharing>)> {
         self.socket.listen(BACKLOG)?;
         #[cfg(unix)]

@@ -120,7 +120,7 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
     (
         Cause::Unavailable,
         StatusCode::SERVICE_UNAVAILABLE,
-        "the function's pool or the service is full, or it is being stopped; at once, with `Retry-After`",
+        "the function's pool, the service or the memory of all instances is full, or the function is being stopped; at once, with `Retry-After`",
     ),
     (
         Cause::Deadline,

@@ -21,7 +21,7 @@ pub struct HttpService {
     pub addr: ListenAddr,
     /// How long it waits for a client.
     pub timeouts: HttpTimeouts,
-    /// How much of everything it allows.
+    /// Limits of the service.
     #[serde(skip_serializing_if = "HttpLimits::is_default")]
     pub limits: HttpLimits,
     /// Certificate and key, for HTTPS.
@@ -31,7 +31,7 @@ pub struct HttpService {
     pub openapi: bool,
 }
 
-/// How much of everything a service allows. None means the server's own default.
+/// Limits of a service. None means the server's own default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct HttpLimits {
     /// The size of a request's body in bytes.
@@ -66,7 +66,7 @@ impl HttpLimits {
     }
 }
 
-/// How long a service waits for a client. None means the server's own default.
+/// Timeouts of a service. None means the server's own default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct HttpTimeouts {
     /// While a request comes in: its head; a body in all, or between two pieces of one that is read as a stream.
@@ -161,11 +161,11 @@ pub struct HttpStatic {
 shape! {
     /// A socket that answers HTTP/1.1 and HTTP/2.
     pub(crate) struct HttpServiceFields {
-        /// Where it listens: `host:port`, `:port` for every address, or `unix:/path` for a Unix socket.
+        /// Address that it listens on: `host:port`, `:port` for every address, or `unix:/path` for a Unix socket.
         addr: ListenAddr,
         /// How long it waits for a client.
         timeouts: Option<TimeoutFields>,
-        /// How much of everything it allows.
+        /// Limits of the service.
         limits: Option<ServiceLimitFields>,
         /// Certificate and key, for HTTPS.
         tls: Option<TlsFields>,
@@ -175,7 +175,7 @@ shape! {
 }
 
 shape! {
-    /// How long a service waits for a client.
+    /// Timeouts of a service.
     pub(crate) struct TimeoutFields {
         /// While a request comes in: its head from the first byte; a body that is bound to parameters in all; one that
         /// is read as a stream between two pieces. Such as `10s`. Default: 30 s.
@@ -188,7 +188,7 @@ shape! {
 }
 
 shape! {
-    /// How much of everything a service allows.
+    /// Limits of a service.
     pub(crate) struct ServiceLimitFields {
         /// The size of a request's body in bytes; beyond: `413`. Default: 10 MiB.
         max_body_bytes: Option<Int<0, TERABYTE>>,
@@ -198,7 +198,7 @@ shape! {
         max_headers: Option<Int<1, 16_384>>,
         /// Requests at once over all connections; beyond: `503`. Default: 16384.
         max_requests: Option<Count>,
-        /// Connections at once; further ones wait until one closes. Default: 16384.
+        /// Connections at once; beyond, the longest-idle one closes, or further ones wait. Default: 16384.
         max_connections: Option<Count>,
         /// Connections at once from one client address (IPv6: one /64); further ones are closed. Default: 8192.
         max_connections_per_client: Option<Count>,

@@ -17,8 +17,10 @@ use http_body::Body as HttpBody;
 use crate::body::Body;
 use crate::context::Context;
 use crate::handler::Handler;
+use crate::headers::vary_by;
+use crate::media;
+use crate::response_head::has_no_content;
 use crate::tree::Outcome;
-use crate::{media, vary};
 use accept::Choice;
 use gzip::{Ahead, Complete, Gzip};
 
@@ -45,7 +47,7 @@ impl Handler for Compressed {
             Choice::Neither if is_found(&context) => refusal(&context),
             _ => self.negotiated(context, request, choice).await,
         };
-        vary::add(response.headers_mut(), "accept-encoding");
+        vary_by(response.headers_mut(), "accept-encoding");
         response
     }
 }
@@ -75,7 +77,7 @@ fn refusal(context: &Context) -> Response<Body> {
     context.problem(Problem::new(Cause::NotAcceptable, detail))
 }
 
-/// Whether there is a route. Where there is none the client learns that, whatever it accepts.
+/// Whether there is a route. Without one the client learns that, whatever it accepts.
 fn is_found(context: &Context) -> bool {
     matches!(context.outcome, Outcome::Found { .. })
 }
@@ -85,10 +87,9 @@ fn may_be_coded(response: &Response<Body>, choice: Choice) -> bool {
     let (status, headers) = (response.status(), response.headers());
     let partial =
         status == StatusCode::PARTIAL_CONTENT || headers.contains_key(header::CONTENT_RANGE);
-    let bodiless = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED];
     let gains = || headers.get(header::CONTENT_TYPE).is_some_and(media::is_compressible);
     !status.is_informational()
-        && !bodiless.contains(&status)
+        && !has_no_content(status)
         && !partial
         && !headers.contains_key(header::CONTENT_ENCODING)
         && !DIGESTS.iter().any(|name| headers.contains_key(name))

@@ -9,7 +9,7 @@ use super::{Cors, MiddlewareError};
 use crate::body::Body;
 use crate::context::Context;
 use crate::handler::Handler;
-use crate::vary;
+use crate::headers::{insert, vary_by};
 
 /// Header fields of the settings, written once.
 pub(super) struct Shared {
@@ -56,7 +56,7 @@ impl Shared {
         let mut response = Response::new(Body::empty());
         let headers = response.headers_mut();
         for name in ["origin", "access-control-request-method", "access-control-request-headers"] {
-            vary::add(headers, name);
+            vary_by(headers, name);
         }
         if !self.allow(Some(origin), headers) {
             return response;
@@ -76,7 +76,7 @@ impl Shared {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
             return true;
         }
-        vary::add(headers, "origin");
+        vary_by(headers, "origin");
         let Some(origin) = origin.filter(|origin| self.origins.contains(origin)) else {
             return false;
         };
@@ -137,10 +137,4 @@ fn joined<'n>(names: impl Iterator<Item = &'n str>) -> Option<HeaderValue> {
         return None;
     }
     HeaderValue::try_from(names.join(", ")).ok()
-}
-
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
-    if let Some(value) = value {
-        headers.insert(name, value);
-    }
 }

@@ -124,7 +124,7 @@ pub(super) struct Gzip<B> {
     encoder: Option<GzEncoder<Vec<u8>>>,
     input: Bytes,
     trailers: Option<HeaderMap>,
-    /// Whether what has come is sent on before more comes. Where it is not, the same content gives the same bytes.
+    /// Whether what has come is sent on before more comes. Otherwise the same content gives the same bytes.
     prompt: bool,
     /// Whether the encoder holds anything back.
     held: bool,
