@@ -43,7 +43,7 @@ pub(crate) struct AppArguments {
     /// address space, and no memory until it is used.
     #[arg(long, global = true, value_name = "N", env = "CRISOL_INSTANCES")]
     pub(crate) instances: Option<NonZeroU32>,
-    /// How much memory all instances and scripts may hold together, such as `512MiB` or `2GiB`; `none` for no bound
+    /// Memory that all instances and scripts may hold together, such as `512MiB` or `2GiB`; `none` for no bound
     /// [default: three quarters of what the machine or the control group has]. A call beyond it is refused.
     #[arg(long, global = true, value_name = "SIZE", env = "CRISOL_MEMORY", value_parser = memory)]
     pub(crate) memory: Option<MaxMemory>,
@@ -124,7 +124,7 @@ pub(crate) struct ServeArguments {
     /// How many seconds requests that run may take to finish when it is told to stop.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) grace: u32,
-    /// How many seconds it goes on accepting and serving when it is told to stop, while load balancers
+    /// Seconds of accepting and serving on when it is told to stop, while load balancers
     /// learn of it: it is no longer ready, and responses close their connections.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub(crate) drain_delay: u32,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Bytes that may wait to be written.
 const MOST: usize = 1 << 20;
-/// How long a line waits for a stream that takes nothing.
+/// Time that a line waits for a stream that takes nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of one write: so many a pipe takes at once or not at all.
 const PIECE: usize = 4096;
@@ -172,7 +172,7 @@ impl State {
     }
 }
 
-/// What the thread works with.
+/// State of the writer thread.
 struct Writer<W> {
     shared: Arc<Shared>,
     stream: W,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// What is added to a signal's number when it is what a program ended by, as shells do.
+/// Added to a signal's number for the exit code of a program that it ended, as shells do.
 pub(crate) const SIGNALLED: u8 = 128;
 
 #[cfg(not(unix))]

@@ -26,7 +26,7 @@ pub struct Pinned {
     pub changed: bool,
 }
 
-/// What [`pin`] came to.
+/// Outcome of [`pin`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct PinReport {

@@ -38,7 +38,7 @@ pub(crate) struct Watched<S> {
     closing: Closing,
 }
 
-/// How far a close has come.
+/// Progress of a close.
 enum Closing {
     /// Not begun.
     Open,
