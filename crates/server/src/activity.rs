@@ -2,7 +2,7 @@
 //! has done what had arrived.
 
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::Timeouts;
+use crate::framing::Parsed;
 use crate::idle::Idle;
-use crate::targets::Framing;
 
 /// Time that a connection which is to close has for what may be on its way: the first request of a new
 /// connection, a client's answer to HTTP/2's farewell.
@@ -38,19 +38,18 @@ pub(crate) struct Activity {
     /// HTTP/2 has frames of its own between requests; there, bytes are no sign of a request.
     heads: AtomicBool,
     busy: AtomicUsize,
-    head: AtomicBool,
+    /// The answer to a request is on its way.
+    answering: AtomicBool,
     /// The client has not taken yet what was sent.
     sending: AtomicBool,
     /// Whether the client may be sending still when its last answer has been written.
     lingers: AtomicBool,
     /// When the present state began, in microseconds after `opened`.
     since: AtomicU64,
-    pub(crate) framing: Framing,
+    /// Of HTTP/1.1. While no request is served, one that was read ahead is a head that is coming in.
+    pub(crate) parsed: Parsed,
     /// No request has come yet.
     fresh: AtomicBool,
-    /// Bytes read since a head began, less those of the requests that have begun since (HTTP/1.1). With
-    /// anything left, another request may have been read ahead.
-    unclaimed: AtomicI64,
     closing: AtomicU8,
     /// When it was told to close, in microseconds after `opened`.
     told: AtomicU64,
@@ -75,13 +74,12 @@ impl Activity {
             timeouts,
             heads: AtomicBool::new(true),
             busy: AtomicUsize::new(0),
-            head: AtomicBool::new(false),
+            answering: AtomicBool::new(false),
             sending: AtomicBool::new(false),
             lingers: AtomicBool::new(false),
             since: AtomicU64::new(0),
-            framing: Framing::default(),
+            parsed: Parsed::default(),
             fresh: AtomicBool::new(true),
-            unclaimed: AtomicI64::new(0),
             closing: AtomicU8::new(OPEN),
             told: AtomicU64::new(0),
             waker: OnceLock::new(),
@@ -113,36 +111,34 @@ impl Activity {
     /// The client speaks HTTP/2.
     pub(crate) fn speaks_http2(self: &Arc<Self>) {
         self.heads.store(false, Ordering::Relaxed);
-        self.head.store(false, Ordering::Relaxed);
+        self.parsed.set_ahead(false);
         self.requeue();
     }
 
-    /// Bytes have come in.
-    pub(crate) fn received(&self, bytes: usize) {
-        if !self.heads.load(Ordering::Relaxed) {
-            return;
-        }
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        let idle = self.busy.load(Ordering::Relaxed) == 0;
-        if idle && !self.head.swap(true, Ordering::Relaxed) {
+    /// Bytes have come in (HTTP/1.1); with `ahead`, of a request that has not begun.
+    pub(crate) fn received(&self, ahead: bool) {
+        if ahead && !self.is_ahead() && self.busy.load(Ordering::Relaxed) == 0 {
             self.mark();
-            self.unclaimed.store(bytes, Ordering::Relaxed);
-        } else {
-            // Read and written by the connection's own task alone.
-            let before = self.unclaimed.load(Ordering::Relaxed);
-            self.unclaimed.store(before.saturating_add(bytes), Ordering::Relaxed);
+        }
+        self.parsed.set_ahead(ahead);
+    }
+
+    /// Whether a part of a request that has not begun may have been read.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.parsed.is_ahead()
+    }
+
+    /// Bytes go out. Without a request they are the answer to a head that cannot be read.
+    pub(crate) fn answers(&self) {
+        if self.heads.load(Ordering::Relaxed) && !self.answering.load(Ordering::Relaxed) {
+            self.linger();
         }
     }
 
-    /// Whether a part of a head has been read.
-    pub(crate) fn is_receiving(&self) -> bool {
-        self.head.load(Ordering::Relaxed)
-    }
-
-    /// Bytes go out. Before a request's head is complete that is the answer to a head that cannot be read.
+    /// All bytes of answers so far are out.
     pub(crate) fn answered(&self) {
-        if self.head.load(Ordering::Relaxed) {
-            self.linger();
+        if self.busy.load(Ordering::Relaxed) == 0 {
+            self.answering.store(false, Ordering::Relaxed);
         }
     }
 
@@ -158,22 +154,15 @@ impl Activity {
 
     /// A request's head is complete.
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
-        self.busy.fetch_add(1, Ordering::SeqCst);
-        self.head.store(false, Ordering::Relaxed);
+        self.answering.store(true, Ordering::Relaxed);
         self.fresh.store(false, Ordering::Relaxed);
+        self.occupy()
+    }
+
+    /// Something is to be done for a request, whether or not its answer is out.
+    pub(crate) fn occupy(self: &Arc<Self>) -> Busy {
+        self.busy.fetch_add(1, Ordering::SeqCst);
         Busy(Arc::clone(self))
-    }
-
-    /// A request of HTTP/1.1 has so many bytes, head and body.
-    pub(crate) fn claim(&self, bytes: u64) {
-        let before = self.unclaimed.load(Ordering::Relaxed);
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.unclaimed.store(before.saturating_sub(bytes), Ordering::Relaxed);
-    }
-
-    /// Whether a part of the next request may have been read.
-    pub(crate) fn is_ahead(&self) -> bool {
-        self.unclaimed.load(Ordering::Relaxed) != 0
     }
 
     /// The client does not take what is sent; who sends it knows for how long.
@@ -183,7 +172,7 @@ impl Activity {
 
     /// The client has taken what was sent.
     pub(crate) fn sent(self: &Arc<Self>) {
-        if !self.head.load(Ordering::Relaxed) {
+        if !self.is_ahead() {
             self.mark();
         }
         self.sending.store(false, Ordering::SeqCst);
@@ -209,7 +198,7 @@ impl Activity {
             return None;
         }
         let since = self.at(&self.since);
-        if self.head.load(Ordering::Relaxed) {
+        if self.is_ahead() {
             return Some(since + self.timeouts.read);
         }
         Some(match self.closing.load(Ordering::Relaxed) {
@@ -265,13 +254,12 @@ impl Activity {
             && !awaited
             && self.heads.load(Ordering::Relaxed)
             && !self.serves()
-            && !self.head.load(Ordering::Relaxed)
             && !self.is_ahead()
     }
 
     /// Since when it is idle: between two requests, or before the first; and to stay.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
-        let rests = !self.serves() && !self.head.load(Ordering::Relaxed);
+        let rests = !self.serves() && !self.is_ahead();
         (rests && !self.is_closing()).then(|| self.at(&self.since))
     }
 
@@ -330,18 +318,18 @@ mod tests {
         let (start, it) = (Instant::now(), activity());
         assert_eq!(it.deadline(), Some(start + s(10)));
         advance(s(5)).await;
-        it.received(1);
+        it.received(true);
         advance(s(1)).await;
-        it.received(1);
+        it.received(true);
         assert_eq!(it.deadline(), Some(start + s(7)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_request_has_all_the_time_and_idleness_begins_after_it() {
         let (start, it) = (Instant::now(), activity());
-        it.received(1);
+        it.received(true);
         let (one, two) = (it.begin(), it.begin());
-        it.received(1);
+        it.received(false);
         advance(s(100)).await;
         drop(one);
         assert_eq!(it.deadline(), None);
@@ -352,28 +340,39 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn frames_between_http2_requests_are_no_head() {
         let (start, it) = (Instant::now(), activity());
-        it.received(1);
+        it.received(true);
         it.speaks_http2();
-        it.received(1);
         assert_eq!(it.deadline(), Some(start + s(10)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_that_is_told_to_close_is_done_when_all_that_was_read_is_served() {
         let it = activity();
-        it.received(30);
+        it.received(true);
         it.stop();
         assert!(!it.is_done(), "a head is coming in");
         let first = it.begin();
-        it.claim(10);
-        assert!(it.is_ahead());
         drop(first);
         assert!(!it.is_done(), "a second request was read with the first");
         let second = it.begin();
-        it.claim(20);
-        assert!(!it.is_ahead() && !it.is_done());
+        it.received(false);
+        assert!(!it.is_done(), "it is served");
         drop(second);
         assert!(it.is_done());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_an_answer_without_a_request_lingers() {
+        let it = activity();
+        it.received(true);
+        let request = it.begin();
+        // The next request comes in before the answer goes out.
+        drop(request);
+        it.answers();
+        assert!(!it.lingers());
+        it.answered();
+        it.answers();
+        assert!(it.lingers());
     }
 
     #[tokio::test(start_paused = true)]

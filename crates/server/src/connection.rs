@@ -26,6 +26,7 @@ use crate::activity::Activity;
 use crate::client::Peer;
 use crate::config::Timeouts;
 use crate::dispatch::Connection;
+use crate::framing::Framing;
 use crate::idle::Idle;
 use crate::io::Watched;
 use crate::returning::Returning;
@@ -145,7 +146,7 @@ where
             };
             let told = match told? {
                 // Its request has come at the same moment.
-                None if !activity.is_receiving() && stream.has_arrived() => {
+                None if !activity.is_ahead() && stream.has_arrived() => {
                     sniff(&mut stream, site.timeouts, activity).await?
                 }
                 told => told,
@@ -159,7 +160,8 @@ where
     if protocol == Protocol::Http2 {
         activity.speaks_http2();
     }
-    let io = Watched::new(stream, ahead, Arc::clone(activity), site.timeouts.write);
+    let framing = (protocol == Protocol::Http1).then(Framing::new);
+    let io = Watched::new(stream, ahead, Arc::clone(activity), (framing, site.timeouts.write));
     let connection = Arc::new(Connection {
         site: Arc::clone(&shared.site),
         requests: Arc::clone(&shared.requests),
@@ -169,11 +171,12 @@ where
         secure: site.tls.is_some(),
     });
     let service = service_fn(move |request: Request<Incoming>| {
+        let busy = connection.activity.begin();
         if request.version() <= Version::HTTP_11 {
-            connection.activity.framing.begin(request.body().size_hint().exact());
+            connection.activity.parsed.begin(request.body().size_hint().exact());
         }
         let connection = Arc::clone(&connection);
-        async move { Ok::<_, Infallible>(connection.respond(request).await) }
+        async move { Ok::<_, Infallible>(connection.respond(request, busy).await) }
     });
     match protocol {
         Protocol::Http1 => {
@@ -207,7 +210,7 @@ async fn sniff<S: AsyncRead + Unpin>(
             // What was begun is not a request; HTTP/1.1 says so to the client.
             return Ok((!ahead.is_empty()).then(|| (Protocol::Http1, ahead.freeze())));
         }
-        activity.received(0);
+        activity.received(true);
         if ahead.starts_with(PREFACE) {
             return Ok(Some((Protocol::Http2, ahead.freeze())));
         }

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tracing::{Instrument, debug, error, error_span};
 
-use crate::activity::Activity;
+use crate::activity::{Activity, Busy};
 use crate::body::Body;
 use crate::client::Peer;
 use crate::context::{Context, RequestId};
@@ -36,12 +36,11 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Answers one request.
-    pub(crate) async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
-        let busy = self.activity.begin();
-        let version = request.version();
-        if version <= Version::HTTP_11 {
-            self.activity.claim(length(&request));
-        }
+    pub(crate) async fn respond(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        busy: Busy,
+    ) -> Response<Body> {
         let site = self.site.load_full();
         let outcome = site.find(request.method(), request.uri().path());
         let named = site.id_header(&outcome, request.uri().path()).clone();
@@ -132,21 +131,6 @@ impl Connection {
             announce_close(version, response);
         }
     }
-}
-
-/// Bytes of a request of HTTP/1.1 as clients write it: one space after each colon, and a body of known
-/// length. Of any other it is too small a number.
-fn length(request: &Request<Incoming>) -> u64 {
-    let uri = request.uri();
-    let origin = uri.scheme_str().zip(uri.authority());
-    let origin =
-        origin.map_or(0, |(scheme, host)| scheme.len() + "://".len() + host.as_str().len());
-    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
-    let line = request.method().as_str().len() + "  HTTP/1.1\r\n".len() + origin + path;
-    let headers = request.headers().iter();
-    let headers: usize = headers.map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    let head = line + headers + "\r\n".len();
-    (head as u64).saturating_add(request.body().size_hint().exact().unwrap_or(0))
 }
 
 /// Announces over HTTP/1.1 that no further request is taken. (HTTP/2 has streams to end instead.)

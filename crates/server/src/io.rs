@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::activity::Activity;
+use crate::framing::Framing;
 use crate::stream::Arrival;
-use crate::targets::Targets;
 
 /// Bytes that a closing connection discards at most.
 pub(crate) const LINGER_BYTES: u64 = 256 << 20;
@@ -30,7 +30,8 @@ pub(crate) struct Watched<S> {
     /// Bytes that were read to tell the protocol.
     ahead: Bytes,
     activity: Arc<Activity>,
-    targets: Targets,
+    /// Of HTTP/1.1.
+    framing: Option<Framing>,
     patience: Duration,
     /// Made at the first write that has to wait.
     timer: Option<Pin<Box<Sleep>>>,
@@ -79,13 +80,13 @@ impl<S> Watched<S> {
         stream: S,
         ahead: Bytes,
         activity: Arc<Activity>,
-        patience: Duration,
+        (framing, patience): (Option<Framing>, Duration),
     ) -> Self {
         Self {
             stream,
             ahead,
             activity,
-            targets: Targets::new(),
+            framing,
             patience,
             timer: None,
             waiting: false,
@@ -162,22 +163,26 @@ impl<S: AsyncRead + Arrival + Unpin> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.targets.read(buffer) {
+        let parsed = &this.activity.parsed;
+        if let Some(framing) = &mut this.framing
+            && framing.read(parsed, buffer)
+        {
+            this.activity.received(framing.is_ahead());
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        if !this.ahead.is_empty() {
+        let outcome = if this.ahead.is_empty() {
+            Pin::new(&mut this.stream).poll_read(cx, buffer)
+        } else {
             let length = this.ahead.len().min(buffer.remaining());
-            buffer.put_slice(this.ahead.get(..length).unwrap_or_default());
-            this.ahead.advance(length);
-            let length = this.targets.pass(&this.activity.framing, buffer, before);
-            this.activity.received(length);
-            return Poll::Ready(Ok(()));
-        }
-        let outcome = Pin::new(&mut this.stream).poll_read(cx, buffer);
+            buffer.put_slice(&this.ahead.split_to(length));
+            Poll::Ready(Ok(()))
+        };
         if buffer.filled().len() > before {
-            let length = this.targets.pass(&this.activity.framing, buffer, before);
-            this.activity.received(length);
+            if let Some(framing) = &mut this.framing {
+                framing.pass(parsed, buffer, before);
+                this.activity.received(framing.is_ahead());
+            }
         } else if outcome.is_pending() && this.activity.is_done() && !this.stream.has_arrived() {
             // All that had arrived is served and sent: to the protocol, the client has left.
             return Poll::Ready(Ok(()));
@@ -192,7 +197,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.activity.answered();
+        self.activity.answers();
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.patiently(outcome, cx)
     }
@@ -202,7 +207,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.activity.answered();
+        self.activity.answers();
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.patiently(outcome, cx)
     }
@@ -213,6 +218,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        if outcome.is_ready() {
+            self.activity.answered();
+        }
         self.patiently(outcome, cx)
     }
 
@@ -245,7 +253,7 @@ mod tests {
         if lingers {
             activity.linger();
         }
-        (Watched::new(server, Bytes::new(), activity, Duration::from_secs(30)), client)
+        (Watched::new(server, Bytes::new(), activity, (None, Duration::from_secs(30))), client)
     }
 
     #[tokio::test(start_paused = true)]
@@ -300,7 +308,8 @@ mod tests {
         let (server, client) = duplex(1 << 20);
         let activity = Arc::new(Activity::new(Timeouts::default(), Arc::default()));
         activity.linger();
-        let mut server = Watched::new(server, Bytes::new(), activity, Duration::from_secs(30));
+        let mut server =
+            Watched::new(server, Bytes::new(), activity, (None, Duration::from_secs(30)));
         let sending = tokio::spawn(async move {
             let (mut client, piece, mut sent) = (client, vec![0; 1 << 20], 0);
             while client.write_all(&piece).await.is_ok() {

@@ -189,7 +189,7 @@ impl Drop for RequestBody {
             return self.cut();
         };
         let (within, activity) = (self.within, Arc::clone(&self.activity));
-        let busy = self.activity.begin();
+        let busy = self.activity.occupy();
         runtime.spawn(async move {
             let _busy = busy;
             let all = timeout(within, discard(incoming, allowance)).await;

@@ -98,6 +98,13 @@ async fn every_request_of_a_connection_is_taken_and_bodies_are_left_alone() -> T
         let post = format!("POST /echo?\"{head}content-length: {}\r\n\r\n", body.len());
         ask(&mut stream, &[&post, body], body).await?;
         ask(&mut stream, &[&format!("{post}{body}")], body).await?;
+        // In chunks, with another request behind it.
+        let chunked = format!("POST /echo?\"{head}transfer-encoding: chunked\r\n\r\n");
+        let chunks = format!("{:x};a\r\n{body}\r\n0\r\nx: <\r\n\r\n", body.len());
+        let pair = format!("{chunked}{chunks}{get}");
+        ask(&mut stream, &[&pair], "hola, <\"a\">").await?;
+        ask(&mut stream, &[&chunked, &chunks, &get], "hola, <\"a\">").await?;
+        ask(&mut stream, &[&get.repeat(3), &chunked, &chunks], body).await?;
     }
     Ok(())
 }
