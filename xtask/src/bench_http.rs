@@ -21,6 +21,8 @@ struct Options {
     seconds: u32,
     rounds: usize,
     wasmtime: Option<PathBuf>,
+    /// Another build of `crisol`, to compare two commits in the same rounds.
+    beside: Option<PathBuf>,
     /// Connections at once in the last part; none leaves it out.
     many: u32,
 }
@@ -32,6 +34,7 @@ impl Options {
             seconds: 4,
             rounds: 3,
             wasmtime: None,
+            beside: None,
             many: 10_000,
         };
         for pair in args.chunks(2) {
@@ -41,9 +44,10 @@ impl Options {
                 ["--rounds", rounds] => options.rounds = rounds.parse().context("--rounds")?,
                 ["--many", many] => options.many = many.parse().context("--many")?,
                 ["--wasmtime", path] => options.wasmtime = Some(PathBuf::from(path)),
+                ["--beside", path] => options.beside = Some(PathBuf::from(path)),
                 other => bail!(
                     "`{}`: the options are --profile NAME (dist), --seconds N (4), --rounds N (3), \
-                     --wasmtime PATH, --many N (10000)",
+                     --wasmtime PATH, --beside PATH, --many N (10000)",
                     other.join(" ")
                 ),
             }
@@ -55,7 +59,8 @@ impl Options {
 pub(crate) fn run(args: &[&str]) -> Result<()> {
     let options = Options::parse(args)?;
     let app = servers::App::new()?;
-    let servers = servers::all(&options.profile, options.wasmtime.as_deref(), &app)?;
+    let others = (options.wasmtime.as_deref(), options.beside.as_deref());
+    let servers = servers::all(&options.profile, others, &app)?;
     if options.wasmtime.is_none() {
         println!("without --wasmtime PATH, `wasmtime serve` is not among what is measured");
     }

@@ -25,8 +25,8 @@ usage: cargo xtask CHORE
   test                 run all tests: nextest where it is installed, else cargo test; then the doc tests
   test-wasm            build the guests from source, and run all tests on them
   test-wasm --bless    build the guests from source, and put them in the place of the committed ones
-  bench-http           measure HTTP: this server, bare hyper, `wasmtime serve` with --wasmtime PATH; then 10 000
-                       connections at once, idle and asleep (--many N); needs wrk
+  bench-http           measure HTTP: this server, bare hyper, `wasmtime serve` with --wasmtime PATH, another build of
+                       `crisol` with --beside PATH; then 10 000 connections at once, idle and asleep (--many N); needs wrk
   wasi-testsuite PATH  run the built tests of WebAssembly/wasi-testsuite (its branch prod/testsuite-base, checked out at
                        PATH) by the program, or by another that is named after PATH; tell which do not pass
   layers               compare the dependencies with the table in docs/architecture.md

@@ -19,22 +19,25 @@ pub(crate) struct Collected {
 pub(crate) enum Uncollected {
     /// The body ended in an error.
     Broken(BoxError),
+    /// The body is larger than all bodies together may be.
+    TooLarge,
     /// All bodies together are as large as they may be.
     NoRoom(OverBudget),
 }
 
-impl From<OverBudget> for Uncollected {
-    fn from(over: OverBudget) -> Self {
-        Self::NoRoom(over)
-    }
-}
-
 /// Reads a body to its end. Bytes are reserved as they arrive, so an announced length reserves nothing.
 pub(crate) async fn collect(mut body: Body, budget: &Budget) -> Result<Collected, Uncollected> {
-    let mut gathered = Gathered::of(body.size_hint().exact(), budget.open());
+    if body.size_hint().lower() > budget.limit() {
+        return Err(Uncollected::TooLarge);
+    }
+    let (mut gathered, mut read) = (Gathered::of(body.size_hint().exact(), budget.open()), 0);
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(Uncollected::Broken)?.into_data() {
-            gathered.push(data)?;
+            read += data.len() as u64;
+            gathered.push(data).map_err(|over| match read > budget.limit() {
+                true => Uncollected::TooLarge,
+                false => Uncollected::NoRoom(over),
+            })?;
         }
     }
     Ok(gathered.whole())

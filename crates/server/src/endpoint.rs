@@ -92,6 +92,7 @@ impl Endpoint {
         match timeout(context.read_timeout, collect(body, &self.bodies)).await {
             Ok(Ok(collected)) => Ok(collected),
             Ok(Err(Uncollected::Broken(broken))) => Err(broken_body(&broken)),
+            Ok(Err(Uncollected::TooLarge)) => Err(too_large()),
             Ok(Err(Uncollected::NoRoom(over))) => {
                 debug!(function = %self.id, %over, "`limits.max_buffered_bytes` is used up");
                 Err(no_room())
@@ -136,6 +137,10 @@ fn no_room() -> Problem {
     Problem::new(Cause::Unavailable, detail)
 }
 
+fn too_large() -> Problem {
+    Problem::new(Cause::TooLarge, "the body is larger than this service takes")
+}
+
 fn slow_body() -> Problem {
     Problem::new(Cause::RequestTimeout, "the body did not arrive in time")
 }
@@ -143,7 +148,7 @@ fn slow_body() -> Problem {
 /// What a body that ended in an error is answered with.
 fn broken_body(error: &BoxError) -> Problem {
     if error.is::<LengthLimitError>() {
-        Problem::new(Cause::TooLarge, "the body is larger than this service takes")
+        too_large()
     } else if error.is::<BodyTimeout>() {
         slow_body()
     } else {

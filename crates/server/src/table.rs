@@ -52,7 +52,7 @@ pub fn limits() -> Vec<LimitRow> {
         (
             "`limits.max_buffered_bytes`",
             max_buffered_bytes.to_string(),
-            "bytes of request bodies held in memory at once, over all connections; beyond: `503` with `Retry-After`, at once",
+            "bytes of request bodies held in memory at once, over all connections; beyond: `503` with `Retry-After`, at once; one body that is larger by itself: `413`",
         ),
         (
             "`limits.max_streams`",

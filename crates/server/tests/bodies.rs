@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::{TestResult, client, http2, request, service};
+use common::{TestResult, client, http2, raw, request, service};
 use crisol_core::{
     Args, CallContext, CallError, EntryId, Field, Invoke, Reply, Signature, Type, Value,
 };
@@ -177,6 +177,22 @@ async fn bodies_beyond_the_budget_are_refused_until_a_call_ends() -> TestResult 
         until_all_is_given_back(&started).await?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_body_larger_than_the_whole_budget_is_too_large() -> TestResult {
+    let started = start(|_| ()).await?;
+    for two in [false, true] {
+        let (status, headers, body) = post(started.addr, BUDGET + 1, two).await?;
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{body}");
+        assert!(!headers.contains_key("retry-after"));
+    }
+    let half = "a".repeat(BUDGET / 2 + 1);
+    let chunk = format!("{:x}\r\n{half}\r\n", half.len());
+    let head = "POST /count HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    let answer = raw(started.addr, format!("{head}{chunk}{chunk}0\r\n\r\n")).await?;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    until_all_is_given_back(&started).await
 }
 
 #[tokio::test]

@@ -95,7 +95,11 @@ fn built(profile: &str) -> PathBuf {
 }
 
 /// Every server there is, the yardstick first. Builds what is ours.
-pub(super) fn all(profile: &str, wasmtime: Option<&Path>, app: &App) -> Result<Vec<Server>> {
+pub(super) fn all(
+    profile: &str,
+    (wasmtime, beside): (Option<&Path>, Option<&Path>),
+    app: &App,
+) -> Result<Vec<Server>> {
     build(profile, &["--package", "crisol-cli", "--bin", "crisol"])?;
     build(profile, &["--package", "crisol-server", "--example", "bare_hyper"])?;
     let built = built(profile);
@@ -107,14 +111,18 @@ pub(super) fn all(profile: &str, wasmtime: Option<&Path>, app: &App) -> Result<V
     };
     let dir = app.0.display().to_string();
     let serve = ["--app", dir.as_str(), "serve", "--listen", "127.0.0.1:0"];
-    let crisol = |name, path| server(name, path, built.join("crisol"), &serve);
-    let mut all = vec![
-        server("bare hyper", "/", built.join("examples/bare_hyper"), &[]),
-        crisol("crisol, fresh instances", "/fresh"),
-        crisol("crisol, reused instances", "/reused"),
-        crisol("crisol, greet, fresh", "/greet"),
-        crisol("crisol, greet, reused", "/greet_reused"),
-    ];
+    let mut all = vec![server("bare hyper", "/", built.join("examples/bare_hyper"), &[])];
+    for (name, other, path) in [
+        ("crisol, fresh instances", "the other, fresh instances", "/fresh"),
+        ("crisol, reused instances", "the other, reused instances", "/reused"),
+        ("crisol, greet, fresh", "the other, greet, fresh", "/greet"),
+        ("crisol, greet, reused", "the other, greet, reused", "/greet_reused"),
+    ] {
+        all.push(server(name, path, built.join("crisol"), &serve));
+        if let Some(program) = beside {
+            all.push(server(other, path, program.to_owned(), &serve));
+        }
+    }
     let guest = app.guest("hello-http");
     let scan = "-Opooling-pagemap-scan=y,pooling-memory-keep-resident=2097152,pooling-table-keep-resident=65536";
     let variants: [(&str, &[&str]); 3] = [
