@@ -1,6 +1,5 @@
 //! One connection: handshake, protocol, requests until it is over.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
@@ -175,8 +174,7 @@ where
         if request.version() <= Version::HTTP_11 {
             connection.activity.parsed.begin(request.body().size_hint().exact());
         }
-        let connection = Arc::clone(&connection);
-        async move { Ok::<_, Infallible>(connection.respond(request, busy).await) }
+        Arc::clone(&connection).respond(request, busy)
     });
     match protocol {
         Protocol::Http1 => {

@@ -1,5 +1,7 @@
 //! From a request as it comes off a connection to its response: id, span, limits, route.
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,8 +21,8 @@ use crate::failures::FailureLog;
 use crate::handler::send;
 use crate::request_body::{self, Ending};
 use crate::request_head;
-use crate::response_head::{self, Asked};
-use crate::site::Site;
+use crate::response_head::{self, Asked, Unsendable};
+use crate::site::{Answering, Site};
 use crate::streams::Progress;
 use crate::tree::{Leaf, Outcome};
 
@@ -36,11 +38,13 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Answers one request.
-    pub(crate) async fn respond(
+    ///
+    /// Not an `async fn`, which would hold the request twice: the protocol moves this future for each request.
+    pub(crate) fn respond(
         self: Arc<Self>,
         request: Request<Incoming>,
         busy: Busy,
-    ) -> Response<Body> {
+    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send {
         let site = self.site.load_full();
         let outcome = site.find(request.method(), request.uri().path());
         let named = site.id_header(&outcome, request.uri().path()).clone();
@@ -48,40 +52,38 @@ impl Connection {
         // Of the highest level, so that no log that has lines of this request is without its id.
         let span = error_span!("request", id = %id, method = %request.method(), path = request.uri().path());
         async move {
-            let stamp = (named, id.header_value());
             let leaf = outcome.leaf().cloned();
             let asked =
                 Asked { head: request.method() == Method::HEAD, version: request.version() };
             let is_kept = request_body::is_kept(&request);
             let declared = request.body().size_hint().lower();
             let (request, ending) = request_body::bounded(request, &site, &self.activity);
-            let response = self.serve(&site, (id, outcome), declared, request).await;
-            let log = (leaf.as_deref(), &site.failures);
-            let mut response = sendable(asked, response, log, &stamp.1).await;
+            let permit = Arc::clone(&self.requests).try_acquire_owned().ok();
+            let context = self.context(&site, id.clone(), outcome);
+            let answering = serve(&site, permit.is_some(), (context, declared), request);
+            let response = answering.await;
+            let checked = match response_head::settle(asked, response) {
+                Ok((response, Some(promised))) => {
+                    Box::pin(response_head::keeping(promised, response)).await
+                }
+                Ok((response, None)) => Ok(response),
+                Err(reason) => Err(reason),
+            };
+            let mut response = checked.unwrap_or_else(|reason| {
+                unsendable(asked, &reason, (leaf.as_deref(), &site.failures), &id)
+            });
             self.close(is_kept, asked.version, ending.as_deref(), &mut response);
-            response.headers_mut().insert(stamp.0, stamp.1);
+            response.headers_mut().insert(named, id.header_value());
             debug!(status = response.status().as_u16(), "answered");
-            // The connection is busy until the body has left.
-            response.map(|body| body.holding(Box::new(busy)).told_to(Progress::of_this_stream()))
+            // Both until the body has left.
+            let held = Box::new((permit, busy));
+            Ok(response.map(|body| body.holding(held).told_to(Progress::of_this_stream())))
         }
         .instrument(span)
-        .await
     }
 
-    /// Whether clients are to go elsewhere, and no further request of this one has been read.
-    fn is_last(&self) -> bool {
-        (self.activity.is_closing() || self.draining.load(Ordering::Relaxed))
-            && !self.activity.is_ahead()
-    }
-
-    async fn serve(
-        &self,
-        site: &Site,
-        (id, outcome): (RequestId, Outcome),
-        declared: u64,
-        mut request: Request<Body>,
-    ) -> Response<Body> {
-        let context = Context {
+    fn context(&self, site: &Site, id: RequestId, outcome: Outcome) -> Context {
+        Context {
             id,
             peer: self.peer,
             secure: self.secure,
@@ -89,31 +91,13 @@ impl Connection {
             deadline: None,
             read_timeout: site.timeouts.read,
             failures: site.failures.clone(),
-        };
-        let Ok(permit) = Arc::clone(&self.requests).try_acquire_owned() else {
-            let detail = "the service has all the requests that it takes at once";
-            return context.problem(Problem::new(Cause::Unavailable, detail));
-        };
-        // Over HTTP/1.1 they have been counted as they came.
-        if request.headers().len() > site.limits.max_headers {
-            let detail = "the request has more headers than this service takes";
-            return context.problem(Problem::new(Cause::HeadersTooLarge, detail));
         }
-        if let Err(problem) = request_head::settle(&mut request) {
-            // Where one head is not understood, the next may not be one.
-            let mut response = context.problem(problem);
-            announce_close(request.version(), &mut response);
-            return response;
-        }
-        if declared > site.limits.max_body_bytes {
-            let detail = "the body is larger than this service takes";
-            return context.problem(Problem::new(Cause::TooLarge, detail));
-        }
-        if request.method() == Method::OPTIONS && request.uri().path() == "*" {
-            return server_options();
-        }
-        let response = site.answer(context, request).await;
-        response.map(|body| body.holding(Box::new(permit)))
+    }
+
+    /// Whether clients are to go elsewhere, and no further request of this one has been read.
+    fn is_last(&self) -> bool {
+        (self.activity.is_closing() || self.draining.load(Ordering::Relaxed))
+            && !self.activity.is_ahead()
     }
 
     /// Announces the end of a connection that no further request can follow on, over HTTP/1.1.
@@ -140,26 +124,59 @@ fn announce_close(version: Version, response: &mut Response<Body>) {
     }
 }
 
-/// The response, or a `500` in its place when it cannot be sent.
-async fn sendable(
-    asked: Asked,
-    response: Response<Body>,
-    (leaf, failures): (Option<&Leaf>, &FailureLog),
-    id: &HeaderValue,
-) -> Response<Body> {
-    match response_head::settle(asked, response).await {
-        Ok(response) => response,
-        Err(reason) => {
-            let route = leaf.map(|leaf| &*leaf.name);
-            let entry = route.and_then(|name| name.parse().ok());
-            if failures.admits(entry.as_ref(), "response") {
-                error!(route, %reason, "the response cannot be sent");
-            }
-            let problem = Problem::new(Cause::Failed, "the function's response cannot be sent");
-            let refusal = send(problem.into_response(id.to_str().ok()));
-            if asked.head { response_head::head_alone(refusal) } else { refusal }
-        }
+/// Answers a request of a head that is taken, or refuses it.
+fn serve(
+    site: &Site,
+    is_permitted: bool,
+    (context, declared): (Context, u64),
+    mut request: Request<Body>,
+) -> Answering<'_> {
+    if !is_permitted {
+        let detail = "the service has all the requests that it takes at once";
+        return now(context.problem(Problem::new(Cause::Unavailable, detail)));
     }
+    // Over HTTP/1.1 they have been counted as they came.
+    if request.headers().len() > site.limits.max_headers {
+        let detail = "the request has more headers than this service takes";
+        return now(context.problem(Problem::new(Cause::HeadersTooLarge, detail)));
+    }
+    if let Err(problem) = request_head::settle(&mut request) {
+        // Where one head is not understood, the next may not be one.
+        let mut response = context.problem(problem);
+        announce_close(request.version(), &mut response);
+        return now(response);
+    }
+    if declared > site.limits.max_body_bytes {
+        let detail = "the body is larger than this service takes";
+        return now(context.problem(Problem::new(Cause::TooLarge, detail)));
+    }
+    if request.method() == Method::OPTIONS && request.uri().path() == "*" {
+        return now(server_options());
+    }
+    site.answer(context, request)
+}
+
+/// A response that is there already.
+fn now(response: Response<Body>) -> Answering<'static> {
+    Box::pin(ready(response))
+}
+
+/// The `500` in the place of a response that cannot be sent.
+#[cold]
+fn unsendable(
+    asked: Asked,
+    reason: &Unsendable,
+    (leaf, failures): (Option<&Leaf>, &FailureLog),
+    id: &RequestId,
+) -> Response<Body> {
+    let route = leaf.map(|leaf| &*leaf.name);
+    let entry = route.and_then(|name| name.parse().ok());
+    if failures.admits(entry.as_ref(), "response") {
+        error!(route, %reason, "the response cannot be sent");
+    }
+    let problem = Problem::new(Cause::Failed, "the function's response cannot be sent");
+    let refusal = send(problem.into_response(Some(id.as_str())));
+    if asked.head { response_head::head_alone(refusal) } else { refusal }
 }
 
 /// `OPTIONS *` asks for the server as a whole.
@@ -167,4 +184,19 @@ fn server_options() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_future_of_a_request_is_small() {
+        let size = size(Connection::respond);
+        assert!(size <= 1024, "{size} bytes");
+    }
 }

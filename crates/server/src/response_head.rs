@@ -40,24 +40,32 @@ pub(crate) struct Asked {
     pub(crate) version: Version,
 }
 
-/// Checks a response, and takes away what its status or its request does not let it have.
+/// Checks a response, and takes away what its status or its request does not let it have. With it comes the length
+/// that its body is to be held to by [`keeping`], if the body is still being made.
 ///
 /// # Errors
 /// When it cannot be sent.
-pub(crate) async fn settle(
+pub(crate) fn settle(
     asked: Asked,
     response: Response<Body>,
-) -> Result<Response<Body>, Unsendable> {
+) -> Result<(Response<Body>, Option<u64>), Unsendable> {
     let status = response.status();
     if !(200..600).contains(&status.as_u16()) {
         return Err(Unsendable::Status(status));
     }
     let length = length(response.headers())?;
-    match length {
-        _ if has_no_content(status) => Ok(without_content(asked, response, length)),
-        _ if asked.head => Ok(head_alone(response)),
-        Some(promised) => keeping(promised, response).await,
-        None => Ok(response),
+    if has_no_content(status) {
+        return Ok((without_content(asked, response, length), None));
+    }
+    if asked.head {
+        return Ok((head_alone(response), None));
+    }
+    match (length, response.body().size_hint().exact()) {
+        (Some(promised), Some(found)) if promised != found => {
+            Err(Unsendable::Length { promised, found })
+        }
+        (Some(promised), None) => Ok((response, Some(promised))),
+        _ => Ok((response, None)),
     }
 }
 
@@ -106,15 +114,14 @@ pub(crate) fn head_alone(response: Response<Body>) -> Response<Body> {
 
 /// A response whose body is held to the length that its head promises. As much of the body as is there
 /// already is looked at first, while the head can still be another one.
-async fn keeping(promised: u64, response: Response<Body>) -> Result<Response<Body>, Unsendable> {
+///
+/// # Errors
+/// When that part shows that it has another length.
+pub(crate) async fn keeping(
+    promised: u64,
+    response: Response<Body>,
+) -> Result<Response<Body>, Unsendable> {
     let (parts, mut body) = response.into_parts();
-    if let Some(found) = body.size_hint().exact() {
-        let fits = found == promised;
-        return match fits {
-            true => Ok(Response::from_parts(parts, body)),
-            false => Err(Unsendable::Length { promised, found }),
-        };
-    }
     let mut ahead = VecDeque::new();
     let mut found: u64 = 0;
     loop {

@@ -1,6 +1,7 @@
 //! A service's routes and settings, checked: what is swapped when a registry changes.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -177,10 +178,10 @@ impl Site {
     }
 
     /// Answers a request whose outcome stands in `context`.
-    pub(crate) async fn answer(&self, context: Context, request: Request<Body>) -> Response<Body> {
+    pub(crate) fn answer(&self, context: Context, request: Request<Body>) -> Answering<'_> {
         match self.stack(&context.outcome, request.uri().path()) {
-            Some(stack) => stack.handler.handle(context, request).await,
-            None => Innermost.handle(context, request).await,
+            Some(stack) => stack.handler.handle(context, request),
+            None => Innermost.handle(context, request),
         }
     }
 
@@ -310,6 +311,9 @@ fn stack(router: &Router, errors: &mut Vec<RouteError>) -> Stack {
     let prefix = router.prefix.trim_end_matches('/').to_owned();
     Stack { prefix, id_header: id_header.unwrap_or_else(|| REQUEST_ID.clone()), handler }
 }
+
+/// A response on its way.
+pub(crate) type Answering<'s> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 's>>;
 
 /// What is left when the middleware has been passed: the route's handler, or that there is none.
 struct Innermost;
