@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 
 use http::{HeaderValue, Request, Version, header};
+use memchr::memchr;
 
 /// Fault of a request's authority (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +60,7 @@ pub(crate) fn settle<B>(request: &mut Request<B>) -> Result<(), AuthorityError> 
 
 /// Whether text is `uri-host [ ":" port ]` (RFC 3986, section 3.2) with a host.
 fn check(text: &[u8]) -> Result<(), AuthorityError> {
-    if text.contains(&b'@') {
+    if memchr(b'@', text).is_some() {
         return Err(AuthorityError::UserInformation);
     }
     let (host, port) = match text {
@@ -71,7 +72,7 @@ fn check(text: &[u8]) -> Result<(), AuthorityError> {
             address.parse::<Ipv6Addr>().map_err(|_| AuthorityError::Malformed)?;
             (address.as_bytes(), after.get(1..).unwrap_or_default())
         }
-        _ => text.split_at(text.iter().position(|byte| *byte == b':').unwrap_or(text.len())),
+        _ => text.split_at(memchr(b':', text).unwrap_or(text.len())),
     };
     let is_name = text.starts_with(b"[") || is_registered_name(host);
     if !host.is_empty() && is_name && is_port(port) {
@@ -93,19 +94,27 @@ fn is_port(text: &[u8]) -> bool {
     }
 }
 
+/// Whether a byte stands for itself in a registered name: it is unreserved, or a delimiter.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')')
+        || matches!(byte, b'*' | b'+' | b',' | b';' | b'=')
+}
+
 /// Whether each `%` begins two hexadecimal digits, and every other byte is unreserved or a delimiter.
 fn is_registered_name(mut text: &[u8]) -> bool {
-    loop {
-        text = match text {
-            [] => return true,
-            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+    while let Some((&byte, rest)) = text.split_first() {
+        text = match rest {
+            _ if is_plain(byte) => rest,
+            [high, low, rest @ ..]
+                if byte == b'%' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
                 rest
             }
-            [byte, rest @ ..] if byte.is_ascii_alphanumeric() => rest,
-            [byte, rest @ ..] if b"-._~!$&'()*+,;=".contains(byte) => rest,
             _ => return false,
         };
     }
+    true
 }
 
 #[cfg(test)]
