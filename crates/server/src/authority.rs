@@ -27,11 +27,11 @@ pub(crate) enum AuthorityError {
 /// Only a request of HTTP/1.0 may have none.
 pub(crate) fn settle<B>(request: &mut Request<B>) -> Result<(), AuthorityError> {
     let version = request.version();
-    let mut lines = request.headers().get_all(header::HOST).iter();
-    let (line, more) = (lines.next(), lines.next().is_some());
-    if more {
+    let headers = request.headers();
+    if headers.keys_len() < headers.len() && headers.get_all(header::HOST).iter().nth(1).is_some() {
         return Err(AuthorityError::Several);
     }
+    let line = headers.get(header::HOST);
     match line {
         Some(line) => check(line.as_bytes())?,
         None if version == Version::HTTP_11 => return Err(AuthorityError::Missing),

@@ -57,7 +57,7 @@ impl Connection {
                 Asked { head: request.method() == Method::HEAD, version: request.version() };
             let is_kept = request_body::is_kept(&request);
             let declared = request.body().size_hint().lower();
-            let (request, ending) = request_body::bounded(request, &site, &self.activity);
+            let (request, ending) = request_body::bounded(request, is_kept, &site, &self.activity);
             let permit = Arc::clone(&self.requests).try_acquire_owned().ok();
             let context = self.context(&site, id.clone(), outcome);
             let answering = serve(&site, permit.is_some(), (context, declared), request);

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr_iter, memchr3};
 use tokio::io::ReadBuf;
 
 use crate::chunks::{Chunks, Followed};
@@ -240,18 +240,16 @@ impl Framing {
         (at, encoded)
     }
 
-    /// Passes over the rest of a line. Returns how much of the bytes that is.
+    /// Passes over the rest of a line, and over whole lines behind it. Returns how much of the bytes that is.
     fn line(&mut self, rest: &[u8]) -> usize {
-        match memchr(b'\n', rest) {
-            Some(end) => {
+        for end in memchr_iter(b'\n', rest) {
+            if matches!(rest.get(end + 1), None | Some(b'\r' | b'\n')) {
                 self.place = Place::LineStart;
-                end + 1
-            }
-            None => {
-                self.place = Place::Line;
-                rest.len()
+                return end + 1;
             }
         }
+        self.place = Place::Line;
+        rest.len()
     }
 }
 

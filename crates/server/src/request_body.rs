@@ -53,10 +53,11 @@ struct RequestBody {
     ending: Arc<Ending>,
 }
 
-/// Bounds a request's body by the service's limits. The second value tells how the exchange ends; none
+/// Bounds a request's body by the service's limits; with `kept`, another request may follow. The second value tells how the exchange ends; none
 /// without a body.
 pub(crate) fn bounded(
     request: Request<Incoming>,
+    kept: bool,
     site: &Site,
     activity: &Arc<Activity>,
 ) -> (Request<Body>, Option<Arc<Ending>>) {
@@ -65,7 +66,6 @@ pub(crate) fn bounded(
     }
     let ending = Arc::new(Ending::default());
     let limit = site.limits.max_body_bytes;
-    let kept = is_kept(&request);
     let expects = request.headers().contains_key(header::EXPECT);
     let over_http2 = request.version() == Version::HTTP_2;
     let request = request.map(|incoming| {

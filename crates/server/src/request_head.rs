@@ -3,25 +3,30 @@
 
 use crisol_transport::{Cause, Problem};
 use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http_body::Body as _;
 
 use crate::authority;
+use crate::body::Body;
 
 /// Checks a head and brings it into the form that handlers see.
 ///
 /// # Errors
 /// The answer to a head that is not taken.
-pub(crate) fn settle<B>(request: &mut Request<B>) -> Result<(), Problem> {
+pub(crate) fn settle(request: &mut Request<Body>) -> Result<(), Problem> {
     if request.method() == Method::CONNECT {
         let detail = "`CONNECT` asks for a tunnel, and none is offered here";
         return Err(Problem::new(Cause::NotImplemented, detail));
     }
-    if !is_plainly_coded(request.headers()) {
+    if !request.body().is_end_stream() && !is_plainly_coded(request.headers()) {
         let detail = "the only transfer coding that is taken is one `chunked`";
         return Err(Problem::new(Cause::NotImplemented, detail));
     }
     authority::settle(request)
         .map_err(|error| Problem::new(Cause::BadRequest, error.to_string()))?;
-    join_cookies(request.headers_mut());
+    // Without a repeated name there is nothing to join, which costs no look-up to find out.
+    if request.headers().keys_len() < request.headers().len() {
+        join_cookies(request.headers_mut());
+    }
     Ok(())
 }
 

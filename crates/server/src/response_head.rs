@@ -122,13 +122,21 @@ pub(crate) async fn keeping(
     response: Response<Body>,
 ) -> Result<Response<Body>, Unsendable> {
     let (parts, mut body) = response.into_parts();
-    let mut ahead = VecDeque::new();
+    let mut ahead: VecDeque<Frame<Bytes>> = VecDeque::with_capacity(2);
     let mut found: u64 = 0;
     loop {
         let next = poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await;
         let frame = match next {
             Poll::Pending => break,
-            Poll::Ready(None) if found == promised => break,
+            Poll::Ready(None) if found == promised => {
+                if let [piece] = ahead.make_contiguous()
+                    && let Some(bytes) = piece.data_ref()
+                {
+                    // The whole of it is there.
+                    return Ok(Response::from_parts(parts, Body::from(bytes.clone())));
+                }
+                break;
+            }
             Poll::Ready(None) => return Err(Unsendable::Length { promised, found }),
             Poll::Ready(Some(Err(error))) => {
                 return Err(Unsendable::Broken { promised, found, reason: error.to_string() });
