@@ -5,13 +5,16 @@
 //! known to be a request line are changed, or bodies would be. The length of a body is the parser's to tell: bytes
 //! behind a head are held back until its request has begun.
 
+mod place;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use memchr::{memchr, memchr_iter, memchr3};
 use tokio::io::ReadBuf;
 
-use crate::chunks::{Chunks, Followed};
+use crate::chunks::Followed;
+use place::Place;
 
 /// A body in chunks, whose length shows at its end.
 const CHUNKED: u64 = u64::MAX;
@@ -38,6 +41,11 @@ impl Parsed {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Length of the last request's body; none of one in chunks.
+    fn body(&self) -> Option<u64> {
+        Some(self.body.load(Ordering::Relaxed)).filter(|length| *length != CHUNKED)
+    }
+
     /// Whether a part of a request that has not begun may have been read.
     pub(crate) fn is_ahead(&self) -> bool {
         self.ahead.load(Ordering::Relaxed)
@@ -45,66 +53,6 @@ impl Parsed {
 
     pub(crate) fn set_ahead(&self, ahead: bool) {
         self.ahead.store(ahead, Ordering::Relaxed);
-    }
-}
-
-/// Place of the next byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Before a request; there may be empty lines.
-    Before,
-    Method,
-    Path,
-    Query,
-    /// In a line, behind all that matters of it.
-    Line,
-    /// At the beginning of a line.
-    LineStart,
-    /// Behind the first carriage return of a line.
-    LineEnd,
-    /// Behind a head whose request has not begun.
-    Behind,
-    /// In a body of which so many bytes are missing.
-    Body(u64),
-    Chunked(Chunks),
-    /// Somewhere. Nothing is changed any more.
-    Lost,
-}
-
-impl Place {
-    /// Place of a byte by that of the byte before it, in a head; `Behind` behind the head's last byte.
-    fn of(self, byte: u8) -> Self {
-        match (self, byte) {
-            (Self::Before, b'\r' | b'\n') => Self::Before,
-            (Self::Before, _) => Self::Method,
-            (Self::LineStart | Self::LineEnd, b'\n') => Self::Behind,
-            (Self::LineStart, b'\r') => Self::LineEnd,
-            (_, b'\n') => Self::LineStart,
-            (Self::Method, b' ') => Self::Path,
-            (Self::Path, b'?') => Self::Query,
-            (Self::Path | Self::Query, b' ' | b'\r') | (Self::LineStart | Self::LineEnd, _) => {
-                Self::Line
-            }
-            (place, _) => place,
-        }
-    }
-
-    /// Whether a byte is taken here that the parser would refuse.
-    fn encodes(self, byte: u8) -> bool {
-        match self {
-            Self::Path => matches!(byte, b'<' | b'>' | b'`'),
-            Self::Query => matches!(byte, b'<' | b'>' | b'"'),
-            _ => false,
-        }
-    }
-
-    /// Place behind a head.
-    fn behind(body: u64) -> Self {
-        match body {
-            0 => Self::Before,
-            CHUNKED => Self::Chunked(Chunks::default()),
-            length => Self::Body(length),
-        }
     }
 }
 
@@ -184,7 +132,7 @@ impl Framing {
         let begun = requests.wrapping_sub(self.requests);
         self.requests = requests;
         self.place = match (self.place, begun) {
-            (Place::Behind, 1) => Place::behind(parsed.body.load(Ordering::Relaxed)),
+            (Place::Behind, 1) => Place::behind(parsed.body()),
             // The parser has found another end of the head.
             (Place::Behind, _) | (_, 1..) => Place::Lost,
             (place, 0) => place,
@@ -333,7 +281,7 @@ mod tests {
                 let mut it = Read::new(room);
                 it.read(one);
                 it.read(two);
-                while it.framing.rest.len() > 0 {
+                while !it.framing.rest.is_empty() {
                     it.read_again();
                 }
                 it.check_read(expected);
