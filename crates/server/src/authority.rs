@@ -3,7 +3,6 @@
 use std::net::Ipv6Addr;
 
 use http::{HeaderValue, Request, Version, header};
-use memchr::memchr;
 
 /// Fault of a request's authority (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -58,28 +57,25 @@ pub(crate) fn settle<B>(request: &mut Request<B>) -> Result<(), AuthorityError> 
     }
 }
 
-/// Whether text is `uri-host [ ":" port ]` (RFC 3986, section 3.2) with a host.
+/// Checks that text is `uri-host [ ":" port ]` (RFC 3986, section 3.2) with a host.
 fn check(text: &[u8]) -> Result<(), AuthorityError> {
-    if memchr(b'@', text).is_some() {
-        return Err(AuthorityError::UserInformation);
+    match split(text) {
+        Some((host, port)) if !host.is_empty() && is_port(port) => Ok(()),
+        _ if text.contains(&b'@') => Err(AuthorityError::UserInformation),
+        _ => Err(AuthorityError::Malformed),
     }
-    let (host, port) = match text {
-        [b'[', rest @ ..] => {
-            let end =
-                rest.iter().position(|byte| *byte == b']').ok_or(AuthorityError::Malformed)?;
-            let (address, after) = rest.split_at(end);
-            let address = str::from_utf8(address).map_err(|_| AuthorityError::Malformed)?;
-            address.parse::<Ipv6Addr>().map_err(|_| AuthorityError::Malformed)?;
-            (address.as_bytes(), after.get(1..).unwrap_or_default())
-        }
-        _ => text.split_at(memchr(b':', text).unwrap_or(text.len())),
-    };
-    let is_name = text.starts_with(b"[") || is_registered_name(host);
-    if !host.is_empty() && is_name && is_port(port) {
-        Ok(())
-    } else {
-        Err(AuthorityError::Malformed)
+}
+
+/// The host, and what is behind it.
+fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    if let Some(rest) = text.strip_prefix(b"[") {
+        let (address, after) = rest.split_at(rest.iter().position(|byte| *byte == b']')?);
+        str::from_utf8(address).ok()?.parse::<Ipv6Addr>().ok()?;
+        return Some((address, after.get(1..)?));
     }
+    let (host, port) =
+        text.split_at(text.iter().position(|byte| *byte == b':').unwrap_or(text.len()));
+    is_registered_name(host).then_some((host, port))
 }
 
 /// Whether text is nothing, or a colon and a port, which may be left out.
@@ -102,17 +98,15 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// Whether each `%` begins two hexadecimal digits, and every other byte is unreserved or a delimiter.
-fn is_registered_name(mut text: &[u8]) -> bool {
-    while let Some((&byte, rest)) = text.split_first() {
-        text = match rest {
-            _ if is_plain(byte) => rest,
-            [high, low, rest @ ..]
-                if byte == b'%' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
-                rest
-            }
-            _ => return false,
-        };
+fn is_registered_name(text: &[u8]) -> bool {
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        let is_digit = |digit: Option<&u8>| digit.is_some_and(u8::is_ascii_hexdigit);
+        let is_taken =
+            is_plain(*byte) || (*byte == b'%' && is_digit(bytes.next()) && is_digit(bytes.next()));
+        if !is_taken {
+            return false;
+        }
     }
     true
 }
