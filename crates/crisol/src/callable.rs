@@ -33,7 +33,9 @@ impl Callable {
             }
             Self::Lua(function) => {
                 let args = function.read(args)?;
-                Ok(Reply::new(function.call(within.invoker(), context, args).await?))
+                // Boxed, as it would make the future of every call larger.
+                let call = Box::pin(function.call(within.invoker(), context, args));
+                Ok(Reply::new(call.await?))
             }
         }
     }

@@ -311,7 +311,8 @@ impl Generation {
         let (id, callable) = self.find(id.as_str())?;
         if self.is_intercepted(id) {
             let args = callable.values(args)?;
-            return self.around(id, callable, context, args).await;
+            // Boxed, as it would make every call's future larger.
+            return Box::pin(self.around(id, callable, context, args)).await;
         }
         callable.invoke(self, context, args).await
     }

@@ -63,7 +63,7 @@ impl Handler for ProxyHandler {
             let (invoke, failures) = (self.invoke.clone(), context.failures());
             self.proxy.answer(invoke, &call, (context.secure(), failures), request).await
         } else {
-            self.intercepted(call, &context, request).await
+            Box::pin(self.intercepted(call, &context, request)).await
         };
         match answered {
             Ok(response) => response,
