@@ -91,7 +91,7 @@ fn guess(bytes: &[u8]) -> Option<&'static str> {
 
 /// Why text is not WebAssembly's text format. Its message has the line, the column and the line's text.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
+#[error(transparent)]
 pub struct TextError(#[from] wat::Error);
 
 /// Turns the text format into the bytes of a module or a component.
