@@ -108,7 +108,9 @@ impl Source {
             let next = after.find("#[error(").unwrap_or(after.len());
             let body = after[..next].split_once("\n}").map_or(&after[..next], |(body, _)| body);
             let shows = |cause: &&str| {
-                [format!("{{{cause}}}"), format!("{{{cause}:")].iter().any(|it| message.contains(it))
+                [format!("{{{cause}}}"), format!("{{{cause}:")]
+                    .iter()
+                    .any(|it| message.contains(it))
             };
             causes(body).iter().any(shows)
         });

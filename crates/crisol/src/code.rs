@@ -4,6 +4,7 @@ use crisol_core::{EntryId, chain};
 use crisol_engine::Digest;
 use crisol_schema::{Code, Report, Rule, Sha256Hash, SourceText};
 use crisol_wasi::{FsError, FsSource};
+use crisol_wit::Wrapped;
 
 /// The largest `.wasm` file that is read.
 pub(crate) const MAX_CODE_BYTES: u64 = 512 << 20;
@@ -78,7 +79,7 @@ pub(crate) fn wrap(
     module: &[u8],
     wit: Option<&SourceText>,
     method: &str,
-) -> Result<Vec<u8>, Fault> {
+) -> Result<Wrapped, Fault> {
     crisol_wit::wrap(module, wit.map(SourceText::text), method).map_err(|error| {
         let (field, help) = match wit {
             Some(_) => ("wit", "make `wit` and what the module exports agree"),

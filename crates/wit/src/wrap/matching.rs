@@ -10,7 +10,7 @@ use super::derived::Derived;
 use super::module::{Outside, Shown};
 use super::wit::{self, Target};
 use crate::error::nearest;
-use crate::names::kebab;
+use crate::names::folded;
 
 /// Finds every function of the world among the exports; `(export, name the encoder looks for)`. A world that was
 /// derived from exports knows them.
@@ -44,7 +44,7 @@ pub(super) fn matched(
         if export.starts_with("cm32p2") {
             continue;
         }
-        if let Some(post) = posts.get(&kebab(export)).or_else(|| posts.get(&kebab(&wanted))) {
+        if let Some(post) = posts.get(&folded(export)).or_else(|| posts.get(&folded(&wanted))) {
             names.push(((*post).to_owned(), format!("cabi_post_{wanted}")));
         }
         names.push((export.to_owned(), wanted.into_owned()));
@@ -52,7 +52,7 @@ pub(super) fn matched(
     Ok(names)
 }
 
-/// The one export that is called `name` or folds to the same; `None` when there is none.
+/// The one export that is called `name`, or is a spelling of it; `None` when there is none.
 pub(super) fn find<'o>(
     outside: &'o Outside,
     names: &[String],
@@ -63,8 +63,8 @@ pub(super) fn find<'o>(
         }
     }
     for name in names {
-        let folded = kebab(name);
-        let same = |export: &str| !export.starts_with("cabi_") && kebab(export) == folded;
+        let spelled = folded(name);
+        let same = |export: &str| !export.starts_with("cabi_") && folded(export) == spelled;
         let found: Vec<&str> = outside
             .functions()
             .map(|(export, _)| export.name.as_str())
@@ -107,7 +107,7 @@ fn post_returns(outside: &Outside) -> HashMap<String, &str> {
     let mut posts = HashMap::new();
     for (export, _) in outside.functions() {
         if let Some(of) = export.name.strip_prefix("cabi_post_") {
-            posts.entry(kebab(of)).or_insert(&*export.name);
+            posts.entry(folded(of)).or_insert(&*export.name);
         }
     }
     posts
