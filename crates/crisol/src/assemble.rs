@@ -16,7 +16,7 @@ use foldhash::fast::RandomState;
 use crate::adapter::{self, Callee, Instances};
 use crate::builder::Defaults;
 use crate::callable::Callable;
-use crate::code::{BAD_CODE, Fault};
+use crate::code::{BAD_CODE, EXPORT_IT, Fault};
 use crate::codes::{Codes, Ready, Wanted};
 use crate::command::Command;
 use crate::function::Function;
@@ -438,6 +438,9 @@ fn plan(guest: &Guest<'_>, sources: &Sources<'_>) -> Result<Plan, Fault> {
 
 fn link_fault(error: LinkError) -> Fault {
     let (field, rule, help) = match error {
+        LinkError::Method(ref error) if error.exports_nothing() => {
+            ("method", BAD_METHOD, EXPORT_IT)
+        }
         LinkError::Method(_) | LinkError::Signature { .. } => {
             ("method", BAD_METHOD, "name an export that takes and gives values")
         }

@@ -99,25 +99,27 @@ impl<'a> Codes<'a> {
         let (found, kind) = self.recognise(wanted)?;
         let is_core = matches!(kind, crisol_wit::Kind::Core);
         let wrapping = is_core.then(|| (wanted.wit.map(SourceText::text), wanted.method));
-        let (compiled, method) = self.compiled.get((found.digest, wrapping, wanted.fuel), || {
-            let field = code::field_of(wanted.code);
-            let refused = |error: CompileError| {
-                let help = match error {
-                    CompileError::TooLarge(_) => BUILD_SMALLER,
-                    _ => BUILD_AGAIN,
+        let (compiled, method) =
+            self.compiled.get((found.digest, wrapping, wanted.fuel), || {
+                let field = code::field_of(wanted.code);
+                let refused = |error: CompileError| {
+                    let help = match &error {
+                        CompileError::TooLarge(_) => BUILD_SMALLER.to_owned(),
+                        CompileError::Unsupported(unsupported) => unsupported.fix(),
+                        _ => BUILD_AGAIN.to_owned(),
+                    };
+                    Fault::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
                 };
-                Fault::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
-            };
-            // Wrapping looks at all of it and copies it several times.
-            self.engine.check_size(&found.bytes).map_err(|error| refused(error.into()))?;
-            let compile = |code: &[u8]| self.engine.compile(code, wanted.fuel).map_err(refused);
-            if is_core {
-                // Several methods of a module may come to one component, which the engine compiles once.
-                let wrapped = code::wrap(&found.bytes, wanted.wit, wanted.method)?;
-                return Ok((compile(&wrapped.component)?, Some(wrapped.method)));
-            }
-            Ok((compile(&found.bytes)?, None))
-        })?;
+                // Wrapping looks at all of it and copies it several times.
+                self.engine.check_size(&found.bytes).map_err(|error| refused(error.into()))?;
+                let compile = |code: &[u8]| self.engine.compile(code, wanted.fuel).map_err(refused);
+                if is_core {
+                    // Several methods of a module may come to one component, which the engine compiles once.
+                    let wrapped = code::wrap(&found.bytes, wanted)?;
+                    return Ok((compile(&wrapped.component)?, Some(wrapped.method)));
+                }
+                Ok((compile(&found.bytes)?, None))
+            })?;
         Ok(Ready { compiled, method: method.unwrap_or_else(|| wanted.method.to_owned()) })
     }
 
@@ -157,7 +159,7 @@ impl<'a> Codes<'a> {
                 None => code::read(code, self.folders)?.into(),
             };
             let kind = crisol_wit::parse_code(&bytes).map_err(|error| {
-                let report = Report::error(BAD_CODE, chain(&error)).help(BUILD_AGAIN);
+                let report = Report::error(BAD_CODE, chain(&error)).help(error.fix());
                 Fault::at(code::field_of(code), report)
             });
             Ok(Found { digest: Digest::of(&bytes), bytes, kind })

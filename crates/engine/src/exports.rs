@@ -257,6 +257,12 @@ fn and_more(f: &mut fmt::Formatter<'_>, more: usize) -> fmt::Result {
 }
 
 impl MethodError {
+    /// Whether the component exports no function at all.
+    #[must_use]
+    pub fn exports_nothing(&self) -> bool {
+        self.exports.is_empty()
+    }
+
     fn new(
         method: &str,
         problem: Problem,

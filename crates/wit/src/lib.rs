@@ -60,7 +60,7 @@ mod shape;
 mod wave;
 mod wrap;
 
-pub use code::{CodeError, Kind, TextError, parse_code, parse_text};
+pub use code::{CodeError, Guess, Kind, TextError, parse_code, parse_text};
 pub use crisol_core::{Args, Case, Field, Reply, Signature, Type, Value};
 pub use describe::UnsupportedType;
 pub use error::{Found, LiftError, LowerError, Mismatch, Place, Segment};
@@ -68,4 +68,4 @@ pub use host::{HostMapping, HostMismatch};
 pub use lift::{Lifted, Outcome};
 pub use mapping::Mapping;
 pub use names::{folded, kebab};
-pub use wrap::{WrapError, Wrapped, wrap};
+pub use wrap::{UnknownImports, WrapError, Wrapped, wrap};

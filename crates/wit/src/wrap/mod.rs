@@ -3,6 +3,7 @@
 mod check;
 mod derived;
 mod error;
+mod imports;
 mod items;
 mod matching;
 mod module;
@@ -18,9 +19,9 @@ use wasi_preview1_component_adapter_provider::{
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use crate::names::kebab;
-use check::check_imports;
 use derived::Derived;
 pub use error::WrapError;
+pub use imports::UnknownImports;
 use matching::matched;
 use module::Outside;
 
@@ -87,7 +88,7 @@ fn embedded(
 ) -> Result<(Vec<u8>, usize), WrapError> {
     let (resolve, world) = wit::parse(wit)?;
     plain::check(outside, &resolve, world)?;
-    check_imports(outside, &resolve, world)?;
+    imports::check(outside, &resolve, world)?;
     let names = matched(outside, &resolve, world, derived)?;
     check_naming(outside, &names)?;
     let mut bytes = module::renamed(module, outside, &names)?.into_owned();

@@ -209,7 +209,7 @@ fn what_is_missing_is_named() {
         None,
         "f",
         &expect![
-            "the module imports `log` from `env`, which is left over from linking: link what it is missing, or declare it as an import of a world in `wit`"
+            "the module imports `log` from `env`: nothing provides what linking left over in `env`"
         ],
     );
     refused(
@@ -402,15 +402,27 @@ fn bytes_are_recognised() {
     assert_eq!(parse_code(&module("(module)")), Ok(Kind::Core));
     assert_eq!(parse_code(&module("(component)")), Ok(Kind::Component));
     assert_eq!(parse_code(b""), Err(CodeError::Empty));
-    expect![
-        "it is not WebAssembly: it starts with `50 4b 03 04 61`, which is a zip archive: unpack it"
-    ]
-    .assert_eq(&shown(b"PK\x03\x04a"));
-    expect!["it is not WebAssembly: it starts with `(module)`, which is the text format: convert it to binary, or use `function.wat`"]
-        .assert_eq(&shown(b"(module)"));
+    expect!["it is not WebAssembly: it starts with `50 4b 03 04 61`, which is compressed data or an archive"]
+        .assert_eq(&shown(b"PK\x03\x04a"));
     expect!["it is not WebAssembly: it starts with `hello`"].assert_eq(&shown(b"hello"));
-    expect!["it is WebAssembly of an unknown version: its header is `00 61 73 6d 02 00 00 00`, not `00 61 73 6d 01 00 00 00` (a module) or `00 61 73 6d 0d 00 01 00` (a component)"]
+    expect!["it is a core module of version 2, and this host runs version 1"]
         .assert_eq(&shown(b"\0asm\x02\0\0\0"));
+}
+
+#[test]
+fn code_that_is_cut_short_is_told_by_its_sections_wherever_it_is_cut() {
+    let module = module(MODULE);
+    let component = wrap(&module, None, "answer").unwrap().component;
+    for (whole, kind) in [(&module, Kind::Core), (&component, Kind::Component)] {
+        assert_eq!(parse_code(whole), Ok(kind));
+        let whole_up_to = |len: usize| parse_code(&whole[..len]);
+        let cut = (4..whole.len()).filter(|len| whole_up_to(*len) != Ok(kind));
+        for len in cut.clone() {
+            assert!(matches!(whole_up_to(len), Err(CodeError::CutShort { .. })), "{len}");
+        }
+        // What ends where a section does may be whole.
+        assert!(cut.count() > whole.len() * 3 / 4);
+    }
 }
 
 #[test]
