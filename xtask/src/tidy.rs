@@ -93,8 +93,30 @@ impl Source {
             let rule = format!("only {UNSAFE_FILE} may be unsafe");
             problems.extend(self.uses(&self.code, &["unsafe"], &rule));
         }
+        problems.extend(self.errors_said_twice());
         problems.extend(self.uses(&self.text, &UNFINISHED, "finish it, or file an issue"));
         problems
+    }
+
+    /// Error texts that hold their own source: whoever prints an error with its sources prints it twice.
+    fn errors_said_twice(&self) -> Vec<String> {
+        // In two halves, so that this file does not find itself.
+        let starts = self.text.match_indices(concat!("#[er", "ror("));
+        let said_twice = starts.filter(|(start, _)| {
+            let rest = &self.text[*start..];
+            let (message, after) = rest.split_once(")]\n").unwrap_or((rest, ""));
+            let next = after.find("#[error(").unwrap_or(after.len());
+            let body = after[..next].split_once("\n}").map_or(&after[..next], |(body, _)| body);
+            let shows = |cause: &&str| {
+                [format!("{{{cause}}}"), format!("{{{cause}:")]
+                    .iter()
+                    .any(|it| message.contains(it))
+            };
+            causes(body).iter().any(shows)
+        });
+        let line = |start: usize| self.text[..start].matches('\n').count() + 1;
+        let rule = "the text holds its own `source`, which is then printed twice: rename the field";
+        said_twice.map(|(start, _)| format!("{}:{}: {rule}", self.path, line(start))).collect()
     }
 
     /// Part of a library or program, neither a test nor a bench.
@@ -115,6 +137,21 @@ impl Source {
             words.iter().flat_map(|word| lines_with(text, word).map(move |line| (line, word)));
         hits.map(|(line, word)| format!("{}:{line}: `{word}`: {rule}", self.path)).collect()
     }
+}
+
+/// The fields that `thiserror` takes for the source in the body of a struct or a variant: one of that name, and
+/// those marked so, of which a tuple's is `0`.
+fn causes(body: &str) -> Vec<&str> {
+    let marked = ["#[source]", "#[from]"].iter().flat_map(|mark| body.split(mark).skip(1));
+    let marked = marked.map(|rest| named(rest).unwrap_or("0"));
+    marked.chain(body.contains(" source: ").then_some("source")).collect()
+}
+
+/// The name of the field that `rest` begins with, if it has one.
+fn named(rest: &str) -> Option<&str> {
+    let (name, ty) = rest.trim_start().trim_start_matches("pub ").split_once(':')?;
+    let is_name = name.chars().all(|c| c == '_' || c.is_alphanumeric());
+    (is_name && !ty.starts_with(':')).then_some(name)
 }
 
 fn store_problem(files: &[String]) -> Option<String> {
@@ -151,7 +188,9 @@ mod tests {
 
     #[test]
     fn a_tidy_file_is_no_problem() {
-        let text = "//! Says `println!` and unsafe.\nfn f() { g(\"unsafe println!\") }\n";
+        let text = "//! Says `println!` and unsafe.\nfn f() { g(\"unsafe println!\") }\n\
+            #[error(\"a {0}\")]\nA(b::C),\n#[error(\"{text}\")]\nB { text: T, source: E },\n\
+            #[error(transparent)]\nC(#[from] E),\n";
         assert_eq!(problems("crates/core/src/a.rs", text), Vec::<String>::new());
     }
 
@@ -167,6 +206,21 @@ mod tests {
             ("crates/core/src/a.rs", "//! A\nfn f() { unsafe { } }", "a.rs:2: `unsafe`"),
             ("crates/core/tests/a.rs", "//! A\nunsafe impl S for T {}", "a.rs:2: `unsafe`"),
             ("crates/cli/src/a.rs", concat!("//! A\n// TO", "DO: b"), "a.rs:2: `TO"),
+            (
+                "crates/core/src/a.rs",
+                "//! A\n#[error(\"a {source}\")]\nA {\n    source: E,\n}\n",
+                "a.rs:2: the text holds",
+            ),
+            (
+                "crates/core/src/a.rs",
+                "//! A\n#[error(\n    \"a {cause:?}\"\n)]\nA {\n    #[source]\n    cause: E,\n}\n",
+                "a.rs:2: the text holds",
+            ),
+            (
+                "crates/core/src/a.rs",
+                "//! A\n#[error(\"{0}\")]\nstruct A(#[from] a::E);\n",
+                "a.rs:2: the text holds",
+            ),
             ("benches/src/a.rs", &format!("//! A{}", "\n".repeat(MOST_LINES + 1)), "451 lines"),
         ] {
             let found = problems(path, text);

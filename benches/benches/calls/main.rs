@@ -49,7 +49,8 @@ fn pairs() -> Result<Vec<Pair>, Problem> {
             (Bare::new(component, method)?, Route::new(&engine, component, method)?);
         Ok(Pair { name, bare, engine, vals, values })
     };
-    let answer = crisol_wit::wrap(&crisol_wit::parse_text(ANSWER, None)?, None, "answer")?;
+    let answer =
+        crisol_wit::wrap(&crisol_wit::parse_text(ANSWER, None)?, None, "answer")?.component;
     let numbers = (vec![Val::S32(6), Val::S32(7)], vec![Value::Int(6), Value::Int(7)]);
     // With so many users in the list that it transforms.
     let mapper = |name, users| {

@@ -106,7 +106,7 @@ impl Guest {
     /// The echo: all the time there is goes into values.
     pub(crate) fn echo() -> Result<Self> {
         let module = crisol_wit::parse_text(ECHO, None)?;
-        Self::new(&crisol_wit::wrap(&module, Some(ECHO_WIT), "echo")?, "echo")
+        Self::new(&crisol_wit::wrap(&module, Some(ECHO_WIT), "echo")?.component, "echo")
     }
 
     /// The fixture `mapper`, a guest built by an ordinary toolchain.

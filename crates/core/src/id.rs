@@ -71,20 +71,20 @@ pub enum EntryIdError {
         text: String,
     },
     /// The part before the colon is not a namespace.
-    #[error("the namespace of `{text}` {source}")]
+    #[error("the namespace of `{text}` {problem}")]
     Namespace {
         /// The text that was read.
         text: String,
         /// What is wrong with it.
-        source: NameError,
+        problem: NameError,
     },
     /// The part after the colon is not a name.
-    #[error("the name in `{text}` {source}")]
+    #[error("the name in `{text}` {problem}")]
     Name {
         /// The text that was read.
         text: String,
         /// What is wrong with it.
-        source: NameError,
+        problem: NameError,
     },
 }
 
@@ -122,7 +122,7 @@ impl EntryId {
         }
         match reference.parse::<Name>() {
             Ok(name) => Ok(Self::new(namespace, &name)),
-            Err(source) => Err(EntryIdError::Name { text: reference.to_owned(), source }),
+            Err(problem) => Err(EntryIdError::Name { text: reference.to_owned(), problem }),
         }
     }
 
@@ -152,11 +152,11 @@ impl FromStr for EntryId {
         let Some((namespace, name)) = text.split_once(':') else {
             return Err(EntryIdError::NoColon { text: text.to_owned() });
         };
-        if let Err(source) = check(namespace) {
-            return Err(EntryIdError::Namespace { text: text.to_owned(), source });
+        if let Err(problem) = check(namespace) {
+            return Err(EntryIdError::Namespace { text: text.to_owned(), problem });
         }
-        if let Err(source) = check(name) {
-            return Err(EntryIdError::Name { text: text.to_owned(), source });
+        if let Err(problem) = check(name) {
+            return Err(EntryIdError::Name { text: text.to_owned(), problem });
         }
         Ok(Self { text: text.into(), colon: namespace.len() as u16 })
     }

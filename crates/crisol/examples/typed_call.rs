@@ -44,8 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // A mistake names its place, and nothing has run.
     let wrong: Result<i32, CallError> = runtime.call("myns:compute", (6, "seven")).await;
     if let Err(error) = wrong {
-        let source = error.source().map(ToString::to_string).unwrap_or_default();
-        println!("{error}: {source}");
+        println!("{error}");
     }
     Ok(())
 }

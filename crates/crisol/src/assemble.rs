@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use crisol_core::{EntryId, chain};
-use crisol_engine::{Allocation, Compiled, Engine, Import, Limits, LinkError, Linked, Profile};
+use crisol_engine::{Allocation, Engine, Import, Limits, LinkError, Linked, Profile};
 use crisol_pool::Pool;
 #[cfg(feature = "http")]
 use crisol_schema::KindName;
@@ -16,8 +16,8 @@ use foldhash::fast::RandomState;
 use crate::adapter::{self, Callee, Instances};
 use crate::builder::Defaults;
 use crate::callable::Callable;
-use crate::code::{BAD_CODE, Fault};
-use crate::codes::{Codes, Wanted};
+use crate::code::{BAD_CODE, EXPORT_IT, Fault};
+use crate::codes::{Codes, Ready, Wanted};
 use crate::command::Command;
 use crate::function::Function;
 use crate::generation::Generation;
@@ -171,9 +171,9 @@ impl<'a> Assembly<'a> {
                             .insert(entry.id.clone(), Callable::Wasm(Arc::clone(kept)));
                         continue;
                     }
-                    self.compile(&guest, &sources).and_then(|compiled| {
-                        let Some(compiled) = compiled else { return Ok(None) };
-                        let guest = (&guest, &compiled);
+                    self.compile(&guest, &sources).and_then(|ready| {
+                        let Some(ready) = ready else { return Ok(None) };
+                        let guest = (&guest, &ready);
                         #[cfg(feature = "http")]
                         if function.transport == Transport::WasiHttp
                             && let Some(proxy) =
@@ -189,9 +189,9 @@ impl<'a> Assembly<'a> {
                 }
                 Kind::Process(process) => {
                     let guest = Guest::of_process(&entry.id, process);
-                    self.compile(&guest, &sources).and_then(|compiled| {
-                        let Some(compiled) = compiled else { return Ok(None) };
-                        let code = (&guest, &compiled);
+                    self.compile(&guest, &sources).and_then(|ready| {
+                        let Some(ready) = ready else { return Ok(None) };
+                        let code = (&guest, &ready);
                         let command = self.command(code, process, &sources, &mut problems)?;
                         assembled.commands.push(command);
                         Ok(None)
@@ -252,7 +252,7 @@ impl<'a> Assembly<'a> {
 
     /// The compiled code of an entry; none when it is not known what to link of it, and then the file alone was
     /// looked at.
-    fn compile(&self, guest: &Guest<'a>, sources: &Sources<'a>) -> Result<Option<Compiled>, Fault> {
+    fn compile(&self, guest: &Guest<'a>, sources: &Sources<'a>) -> Result<Option<Ready>, Fault> {
         let wanted = self.wanted_of(guest);
         if self.is_linkable(guest.id) {
             return sources.codes.compile(&wanted).map(Some);
@@ -285,12 +285,12 @@ impl<'a> Assembly<'a> {
 
     fn function(
         &self,
-        (guest, compiled): (&Guest<'_>, &Compiled),
+        (guest, ready): (&Guest<'_>, &Ready),
         pool: &crisol_schema::Pool,
         sources: &Sources<'_>,
         problems: &mut Problems,
     ) -> Result<Function, Fault> {
-        let (linked, plan) = self.load((guest, compiled), sources, problems)?;
+        let (linked, plan) = self.load((guest, ready), sources, problems)?;
         let mapping = linked.mapping().clone();
         let guest = self.pooled(guest, Callee::Function(linked), plan, pool)?;
         Ok(Function { guest, mapping })
@@ -322,7 +322,7 @@ impl<'a> Assembly<'a> {
 
     fn command(
         &self,
-        code: (&Guest<'_>, &Compiled),
+        code: (&Guest<'_>, &Ready),
         process: &Process,
         sources: &Sources<'_>,
         problems: &mut Problems,
@@ -347,12 +347,12 @@ impl<'a> Assembly<'a> {
     #[cfg(feature = "http")]
     fn proxy(
         &self,
-        (guest, compiled): (&Guest<'_>, &Compiled),
+        (guest, ready): (&Guest<'_>, &Ready),
         pool: &crisol_schema::Pool,
         sources: &Sources<'_>,
         problems: &mut Problems,
     ) -> Result<Option<Proxy>, Fault> {
-        let method = guest.method.as_str();
+        let Ready { compiled, method } = ready;
         let is_proxy = self.engine.is_proxy(compiled, method);
         if !is_proxy.map_err(|error| link_fault(error.into()))? {
             return Ok(None);
@@ -374,11 +374,11 @@ impl<'a> Assembly<'a> {
 
     fn load(
         &self,
-        (guest, compiled): (&Guest<'_>, &Compiled),
+        (guest, ready): (&Guest<'_>, &Ready),
         sources: &Sources<'_>,
         problems: &mut Problems,
     ) -> Result<(Linked, Plan), Fault> {
-        let method = guest.method.as_str();
+        let Ready { compiled, method } = ready;
         let profile = self.profile(guest);
         let linked = match self.engine.link(compiled, &profile, method) {
             Ok(linked) => linked,
@@ -438,6 +438,9 @@ fn plan(guest: &Guest<'_>, sources: &Sources<'_>) -> Result<Plan, Fault> {
 
 fn link_fault(error: LinkError) -> Fault {
     let (field, rule, help) = match error {
+        LinkError::Method(ref error) if error.exports_nothing() => {
+            ("method", BAD_METHOD, EXPORT_IT)
+        }
         LinkError::Method(_) | LinkError::Signature { .. } => {
             ("method", BAD_METHOD, "name an export that takes and gives values")
         }

@@ -4,6 +4,9 @@ use crisol_core::{EntryId, chain};
 use crisol_engine::Digest;
 use crisol_schema::{Code, Report, Rule, Sha256Hash, SourceText};
 use crisol_wasi::{FsError, FsSource};
+use crisol_wit::{WrapError, Wrapped};
+
+use crate::codes::Wanted;
 
 /// The largest `.wasm` file that is read.
 pub(crate) const MAX_CODE_BYTES: u64 = 512 << 20;
@@ -17,6 +20,8 @@ pub(crate) const BUILD_AGAIN: &str = "build it again as a core module or a compo
 /// What to do about code that is too large.
 pub(crate) const BUILD_SMALLER: &str = "build it smaller: optimised, and without debug information (a program that embeds the runtime may allow \
      more, by `EngineConfig::code`)";
+/// What to do about code that exports no function.
+pub(crate) const EXPORT_IT: &str = "export the function where it is written, and build it again";
 /// Code that is not WebAssembly, or not code that runs here.
 pub(crate) const BAD_CODE: Rule = Rule::new("bad-code");
 
@@ -74,15 +79,19 @@ pub(crate) fn verify(found: Digest, declared: &Sha256Hash, path: &str) -> Result
 }
 
 /// Makes a core module a component.
-pub(crate) fn wrap(
-    module: &[u8],
-    wit: Option<&SourceText>,
-    method: &str,
-) -> Result<Vec<u8>, Fault> {
-    crisol_wit::wrap(module, wit.map(SourceText::text), method).map_err(|error| {
-        let (field, help) = match wit {
-            Some(_) => ("wit", "make `wit` and what the module exports agree"),
-            None => ("method", "name one of its exports, and say in `wit` what it takes and gives"),
+pub(crate) fn wrap(module: &[u8], wanted: &Wanted<'_>) -> Result<Wrapped, Fault> {
+    let wit = wanted.wit.map(SourceText::text);
+    crisol_wit::wrap(module, wit, wanted.method).map_err(|error| {
+        let (field, help) = match (&error, wit) {
+            (WrapError::Invalid { .. }, _) => (field_of(wanted.code), BUILD_AGAIN),
+            (WrapError::UnknownImports(imports), _) => (field_of(wanted.code), imports.fix()),
+            (WrapError::WideMemory { .. }, _) => (field_of(wanted.code), "build it for `wasm32`"),
+            (WrapError::NothingExported { .. }, _) => ("method", EXPORT_IT),
+            (WrapError::Encode { .. }, None) => (field_of(wanted.code), BUILD_AGAIN),
+            (_, Some(_)) => ("wit", "make `wit` and what the module exports agree"),
+            (_, None) => {
+                ("method", "name one of its exports, and say in `wit` what it takes and gives")
+            }
         };
         Fault::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
     })

@@ -50,6 +50,12 @@ struct Found {
 /// entry's WIT and method; a component is what it is.
 type Key<'a> = (Digest, Option<(Option<&'a str>, &'a str)>, bool);
 
+/// Compiled code, and the method by which it has the function of its entry.
+pub(crate) struct Ready {
+    pub(crate) compiled: Compiled,
+    pub(crate) method: String,
+}
+
 /// The code of one app while it is assembled.
 pub(crate) struct Codes<'a> {
     engine: &'a Engine,
@@ -57,7 +63,8 @@ pub(crate) struct Codes<'a> {
     /// Binaries that are no files, and the registry that says where they stand.
     binaries: (&'a Registry, &'a Binaries),
     found: Once<Origin<'a>, Found>,
-    compiled: Once<Key<'a>, Compiled>,
+    /// With the method of what was wrapped: of a component, each entry has its own.
+    compiled: Once<Key<'a>, (Compiled, Option<String>)>,
 }
 
 impl<'a> Codes<'a> {
@@ -88,31 +95,32 @@ impl<'a> Codes<'a> {
     }
 
     /// The compiled code that an entry wants: made now, if nobody else wanted it before.
-    pub(crate) fn compile(&self, wanted: &Wanted<'a>) -> Result<Compiled, Fault> {
+    pub(crate) fn compile(&self, wanted: &Wanted<'a>) -> Result<Ready, Fault> {
         let (found, kind) = self.recognise(wanted)?;
         let is_core = matches!(kind, crisol_wit::Kind::Core);
         let wrapping = is_core.then(|| (wanted.wit.map(SourceText::text), wanted.method));
-        self.compiled.get((found.digest, wrapping, wanted.fuel), || {
-            let field = code::field_of(wanted.code);
-            let refused = |error: CompileError| {
-                let help = match error {
-                    CompileError::TooLarge(_) => BUILD_SMALLER,
-                    _ => BUILD_AGAIN,
+        let (compiled, method) =
+            self.compiled.get((found.digest, wrapping, wanted.fuel), || {
+                let field = code::field_of(wanted.code);
+                let refused = |error: CompileError| {
+                    let help = match &error {
+                        CompileError::TooLarge(_) => BUILD_SMALLER.to_owned(),
+                        CompileError::Unsupported(unsupported) => unsupported.fix(),
+                        _ => BUILD_AGAIN.to_owned(),
+                    };
+                    Fault::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
                 };
-                Fault::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
-            };
-            // Wrapping looks at all of it and copies it several times.
-            self.engine.check_size(&found.bytes).map_err(|error| refused(error.into()))?;
-            let wrapped;
-            let component = if is_core {
-                // Several methods of a module may come to one component, which the engine compiles once.
-                wrapped = code::wrap(&found.bytes, wanted.wit, wanted.method)?;
-                &wrapped[..]
-            } else {
-                &found.bytes[..]
-            };
-            self.engine.compile(component, wanted.fuel).map_err(refused)
-        })
+                // Wrapping looks at all of it and copies it several times.
+                self.engine.check_size(&found.bytes).map_err(|error| refused(error.into()))?;
+                let compile = |code: &[u8]| self.engine.compile(code, wanted.fuel).map_err(refused);
+                if is_core {
+                    // Several methods of a module may come to one component, which the engine compiles once.
+                    let wrapped = code::wrap(&found.bytes, wanted)?;
+                    return Ok((compile(&wrapped.component)?, Some(wrapped.method)));
+                }
+                Ok((compile(&found.bytes)?, None))
+            })?;
+        Ok(Ready { compiled, method: method.unwrap_or_else(|| wanted.method.to_owned()) })
     }
 
     /// Looks at the code that an entry wants, and compiles none.
@@ -151,7 +159,7 @@ impl<'a> Codes<'a> {
                 None => code::read(code, self.folders)?.into(),
             };
             let kind = crisol_wit::parse_code(&bytes).map_err(|error| {
-                let report = Report::error(BAD_CODE, chain(&error)).help(BUILD_AGAIN);
+                let report = Report::error(BAD_CODE, chain(&error)).help(error.fix());
                 Fault::at(code::field_of(code), report)
             });
             Ok(Found { digest: Digest::of(&bytes), bytes, kind })

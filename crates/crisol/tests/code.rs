@@ -37,9 +37,29 @@ async fn an_exact_name_wins_over_one_that_folds_to_the_same() -> Tested {
 
 #[tokio::test]
 async fn a_core_export_goes_by_the_name_that_it_has_in_the_module() -> Tested {
-    for name in ["addTwo", "add_two", "AddTwo", "add two"] {
+    for name in ["addTwo", "add_two", "AddTwo", "add two", "add.two", "math#add", "_add__two"] {
         let source = format!(r#"(module (func (export "{name}") (result i32) i32.const 1))"#);
         assert_eq!(load(name, &source, "")?.call::<i32>("n:f", ()).await?, 1, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn other_punctuation_is_no_spelling_of_a_method() -> Tested {
+    let component = r#"(component
+        (core module $m (func (export "f") (result i32) i32.const 1))
+        (core instance $i (instantiate $m))
+        (func (export "add-two") (result s32) (canon lift (core func $i "f"))))"#;
+    let module = r#"(module (func (export "add_two") (result i32) i32.const 1))"#;
+    for source in [component, module].map(|source| source.replace('\n', " ")) {
+        for method in ["add_two", "add-two", "addTwo", "AddTwo"] {
+            load(method, &source, "")?;
+        }
+        for method in ["add.two", "add two", "add/two", "add:two", "add__two", "_add_two"] {
+            let error =
+                load(method, &source, "").err().ok_or_else(|| format!("`{method}` loaded"))?;
+            assert!(error.to_string().contains("did you mean `add"), "{error}");
+        }
     }
     Ok(())
 }

@@ -117,7 +117,7 @@ async fn interceptors_see_calls_of_every_edge_in_order() -> Tested {
     let plain = builder(&entries).load()?;
     for runtime in [&runtime, &plain] {
         let error = runtime.call::<i32>("n:add", (1, "two")).await.err().ok_or("it was taken")?;
-        let source = std::error::Error::source(&error).ok_or("no source")?.to_string();
+        let source = error.cause().ok_or("no cause")?.to_string();
         assert!(source.starts_with("argument 2"), "{source}");
         let error = runtime.call::<String>("n:add", (1, 2)).await.err().ok_or("it was taken")?;
         assert_eq!(error.kind(), ErrorKind::UnexpectedResult);
@@ -400,7 +400,7 @@ async fn variables_come_from_a_source_of_the_program_before_those_declared() -> 
     assert_eq!(get("GONE").await?, None);
     let error = runtime.call::<Value>("n:all_env", ()).await.err().ok_or("it started")?;
     assert_eq!(error.kind(), ErrorKind::Environment);
-    let source = std::error::Error::source(&error).ok_or("no source")?.to_string();
+    let source = error.cause().ok_or("no cause")?.to_string();
     assert!(source.contains("`n:gone` in the vault"), "{source}");
     Ok(())
 }

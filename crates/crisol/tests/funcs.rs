@@ -47,13 +47,6 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// An error with its sources.
-fn whole(error: &CallError) -> String {
-    let first = std::error::Error::source(error);
-    let causes = std::iter::successors(first, |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
 #[tokio::test]
 async fn a_guest_a_script_and_rust_get_the_same_answer_and_the_same_error() -> Tested {
     let runtime = load(
@@ -88,7 +81,7 @@ async fn a_guest_a_script_and_rust_get_the_same_answer_and_the_same_error() -> T
     ] {
         let values: Vec<Value> = serde_json::from_str(args)?;
         let direct = runtime.call_values(target, values).await.err().ok_or("it ran")?;
-        let told = [direct.kind().name().to_owned(), whole(&direct)];
+        let told = [direct.kind().name().to_owned(), direct.to_string()];
         assert_eq!(json(&runtime, target, args).await?, Err(told.clone()), "{target}");
         let items = &args[1..args.len() - 1];
         let comma = if items.is_empty() { "" } else { ", " };

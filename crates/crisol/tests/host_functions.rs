@@ -169,7 +169,7 @@ fn dynamic() -> Tested<HostInterface> {
 }
 
 fn source(error: &CallError) -> String {
-    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
+    error.cause().map(ToString::to_string).unwrap_or_default()
 }
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn a_guest_calls_functions_of_the_program_by_types_and_by_values() -> Test
         assert_eq!(error.function_error(), Some(&Value::from("no user 1")));
         // Any other error is none of the guest's.
         let error = runtime.call::<String>("n:find", (8,)).await.unwrap_err();
-        let said = "`n:find` called the host function `acme:app/users@1.0.0#find`, which failed";
+        let said = "`n:find` called the host function `acme:app/users@1.0.0#find`, which failed: the table is locked";
         assert_eq!(error.to_string(), said);
         assert_eq!(source(&error), "the table is locked");
         assert_eq!(error.kind(), ErrorKind::Internal);

@@ -46,7 +46,7 @@ async fn a_script_a_lua_function_and_rust_get_the_same_answer_and_the_same_error
     let wrong = wrong.err().ok_or("it ran")?;
     assert_eq!(wrong.kind(), ErrorKind::InvalidInput);
     let through = "local _, e = funcs.call('myns:compute', 'six', 7) return {e.kind, e.message}";
-    let text = format!("{wrong}: {}", wrong.public_message());
+    let text = wrong.to_string();
     let expected = Value::List(vec![wrong.kind().name().into(), text.into()]);
     assert_eq!(script(&runtime, through).await?, expected);
     Ok(())

@@ -75,9 +75,12 @@ impl fmt::Debug for Compiled {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// The bytes are a component that is malformed, or uses features that the engine does not run.
+    /// The bytes are no component, or one that is malformed.
     #[error("the component is not valid")]
     Invalid(#[source] wasmtime::Error),
+    /// The component uses proposals of WebAssembly that the engine does not run.
+    #[error("the code uses {0}, which this engine does not run")]
+    Unsupported(crate::Unsupported),
     /// The compiler panicked: a mistake of its own, which the bytes brought out.
     #[error("the compiler failed on the component, which is a mistake of the compiler's")]
     Compiler,

@@ -20,6 +20,7 @@ use crate::joined::InUse;
 use crate::link::{self, Import, LinkError, Linked, Profile};
 use crate::retained::Retained;
 use crate::ticker::Ticker;
+use crate::unsupported::Unsupported;
 
 /// A shorter turn would be all overhead; a longer one would keep others waiting.
 const SHORTEST_TICK: Duration = Duration::from_micros(100);
@@ -215,8 +216,11 @@ impl Engine {
         let flavour = Flavour { fuel, concurrent };
         let engine = &self.base(flavour)?.engine;
         let compiled = catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes)));
-        let component =
-            compiled.map_err(|_| CompileError::Compiler)?.map_err(CompileError::Invalid)?;
+        let refused = |error| match Unsupported::find(bytes, engine.get_wasm_features()) {
+            Some(unsupported) => CompileError::Unsupported(unsupported),
+            None => CompileError::Invalid(error),
+        };
+        let component = compiled.map_err(|_| CompileError::Compiler)?.map_err(refused)?;
         if let Some(cache) = &self.0.config.cache {
             let plain = &self.base(Flavour::PLAIN)?.engine;
             match component.serialize() {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crisol_core::shorten;
-use crisol_wit::{Mapping, kebab};
+use crisol_wit::{Mapping, folded};
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex};
@@ -74,12 +74,11 @@ impl Place {
     fn is(&self, method: &str, reading: Reading) -> bool {
         let named = |given: &str| match reading {
             Reading::Exact => given == self.name,
-            // The fold that names exports of wrapped modules, so that `addTwo` finds its `add-two`.
-            Reading::Folded => kebab(given) == kebab(&self.name),
+            Reading::Folded => folded(given) == folded(&self.name),
         };
         let inside = |given: &str, own: &str| match reading {
             Reading::Exact => given == own,
-            Reading::Folded => fold(given) == fold(own),
+            Reading::Folded => folded(given) == folded(own),
         };
         match (&self.interface, method.split_once('#')) {
             (None, None) => named(method),
@@ -117,11 +116,6 @@ fn short_forms(interface: &str) -> impl Iterator<Item = &str> {
         |text: &'_ str| text.split_once('@').map_or(text.len(), |(name, _)| name.len());
     let bare = interface.split_once('/').map_or(interface, |(_, bare)| bare);
     [interface, &interface[..versionless(interface)], bare, &bare[..versionless(bare)]].into_iter()
-}
-
-/// WIT names are kebab-case, YAML and core exports often snake_case.
-fn fold(name: &str) -> String {
-    name.replace('_', "-").to_ascii_lowercase()
 }
 
 /// The functions of a component. Their types are written out for those alone that somebody is to read of.
@@ -185,8 +179,8 @@ impl Place {
     }
 }
 
-/// Finds the one export that `method` means: read exactly first, then with `_` for `-` and without
-/// regard to case.
+/// Finds the one export that `method` means: read exactly first, then in any
+/// spelling of it.
 fn resolve<'a>(method: &str, places: &'a [Place]) -> Result<&'a Place, Problem> {
     for reading in [Reading::Exact, Reading::Folded] {
         let mut found = places.iter().filter(|place| place.is(method, reading));
@@ -212,9 +206,9 @@ fn nearest(method: &str, places: &[Place]) -> Option<String> {
     // Comparing takes the product of both lengths, and what is so much longer is not alike.
     let longest = 8 * method.len() + 200;
     let likeness = |place: &Place| {
-        let inner = fold(&place.name) == fold(method);
-        let whole = strsim::jaro_winkler(&fold(method), &fold(&place.method()));
-        let bare = strsim::jaro_winkler(&fold(method), &fold(&place.name));
+        let inner = folded(&place.name) == folded(method);
+        let whole = strsim::jaro_winkler(&folded(method), &folded(&place.method()));
+        let bare = strsim::jaro_winkler(&folded(method), &folded(&place.name));
         if inner { 1.0 } else { whole.max(bare) }
     };
     places
@@ -263,6 +257,12 @@ fn and_more(f: &mut fmt::Formatter<'_>, more: usize) -> fmt::Result {
 }
 
 impl MethodError {
+    /// Whether the component exports no function at all.
+    #[must_use]
+    pub fn exports_nothing(&self) -> bool {
+        self.exports.is_empty()
+    }
+
     fn new(
         method: &str,
         problem: Problem,
@@ -340,6 +340,11 @@ mod tests {
         check("add_two", &["add-two"], expect!["add-two"]);
         check("Add-Two", &["add_two"], expect!["add_two"]);
         check("addTwo", &["add-two"], expect!["add-two"]);
+        check("ADD_TWO", &["add-two"], expect!["add-two"]);
+        for method in ["add.two", "add two", "add/two", "add__two", "_add_two", "add-two-"] {
+            let places = [place("add-two")];
+            assert!(resolve(method, &places).is_err(), "{method}");
+        }
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod proxy;
 mod retained;
 mod stream_errors;
 mod ticker;
+mod unsupported;
 
 pub use aot::CodeCache;
 pub use bindings::interface_of;
@@ -56,6 +57,7 @@ pub use link::{Import, LinkError, Linked, Profile};
 pub use memory::MaxMemory;
 pub use outgoing::{Outgoing, Reach, Unreachable};
 pub use proxy::{LinkedProxy, ProxyAnswer, ProxyBody, ProxyError};
+pub use unsupported::Unsupported;
 
 /// A component value: what lowering gives, a call takes and gives, and lifting takes.
 pub use wasmtime::component::Val;

@@ -25,7 +25,7 @@ const ECHO: &str = r#"(module
 /// JSON text of the argument and of what comes back.
 async fn echo(ty: &str, text: &str) -> Tested<String> {
     let wit = format!("echo: func(x: list<{ty}>) -> list<{ty}>;");
-    let bytes = crisol_wit::wrap(&wat::parse_str(ECHO)?, Some(&wit), "echo")?;
+    let bytes = crisol_wit::wrap(&wat::parse_str(ECHO)?, Some(&wit), "echo")?.component;
     let engine = engine(Allocation::OnDemand)?;
     let linked = engine.link(&engine.compile(&bytes, false)?, &Profile::default(), "echo")?;
     let args = linked.mapping().lower_json(format!("[{text}]").as_bytes())?;

@@ -78,10 +78,21 @@ impl Endpoint {
         call: CallId,
         outcome: Result<Reply, CallError>,
     ) -> Result<Response<Body>, Problem> {
-        if let Err(failure) = &outcome {
-            context.failures.failed(&self.id, call, failure);
+        let (answer, failure) = match outcome {
+            Ok(reply) => (self.transport.encode(signature, Ok(reply)), None),
+            Err(failure) => (self.transport.encode(signature, Err(&failure)), Some(failure)),
+        };
+        if let Some(failure) = failure {
+            let status = answer.as_ref().map_or_else(Problem::status, |response| response.status);
+            context.failures.failed(&self.id, call, &failure, status);
         }
-        self.write(context, signature, outcome)
+        answer.map(send).inspect_err(|trouble| {
+            if let Some(inside) = trouble.inside()
+                && context.failures.admits(Some(&self.id), "no-response")
+            {
+                error!(function = %self.id, reason = inside, "the result is no response");
+            }
+        })
     }
 
     /// Reads a body to its end.
@@ -99,25 +110,6 @@ impl Endpoint {
             }
             Err(_) => Err(slow_body()),
         }
-    }
-
-    fn write(
-        &self,
-        context: &Context,
-        signature: Option<&Signature>,
-        outcome: Result<Reply, CallError>,
-    ) -> Result<Response<Body>, Problem> {
-        let answer = match outcome {
-            Ok(reply) => self.transport.encode(signature, Ok(reply)),
-            Err(failure) => self.transport.encode(signature, Err(&failure)),
-        };
-        answer.map(send).inspect_err(|trouble| {
-            if let Some(inside) = trouble.inside()
-                && context.failures.admits(Some(&self.id), "no-response")
-            {
-                error!(function = %self.id, reason = inside, "the result is no response");
-            }
-        })
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crisol_core::{CallError, CallId, EntryId, ErrorKind, LogRate, LogVerdict, chain};
 use crisol_transport::Cause;
+use http::StatusCode;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, warn};
@@ -50,9 +51,21 @@ enum Severity {
 }
 
 impl FailureLog {
-    /// Logs a failed call with its sources, under the span of its request.
-    pub fn failed(&self, function: &EntryId, call: CallId, failure: &CallError) {
-        if !Cause::from(failure.kind()).status().is_server_error() {
+    /// Logs a failed call with its sources, under the span of its request, which is answered with `status`.
+    ///
+    /// The error of a function itself is as bad as the status that it chose: a 404 is an answer.
+    pub fn failed(
+        &self,
+        function: &EntryId,
+        call: CallId,
+        failure: &CallError,
+        status: StatusCode,
+    ) {
+        let told = match failure.kind() {
+            ErrorKind::Function => status,
+            kind => Cause::from(kind).status(),
+        };
+        if !told.is_server_error() {
             debug!(%function, %call, error = chain(failure), "the call was refused");
             return;
         }
@@ -170,7 +183,7 @@ mod tests {
     use std::io::Write;
     use std::time::Duration;
 
-    use crisol_core::{CallContext, Caller, Spent};
+    use crisol_core::{CallContext, Caller, Spent, Value};
     use tracing::subscriber::DefaultGuard;
 
     use super::*;
@@ -214,7 +227,8 @@ mod tests {
 
     /// Logs the failure of a call.
     fn fail(failures: &FailureLog, id: &EntryId, failure: &CallError) {
-        failures.failed(id, CallContext::new(Caller::Http).id(), failure);
+        let status = Cause::from(failure.kind()).status();
+        failures.failed(id, CallContext::new(Caller::Http).id(), failure, status);
     }
 
     #[tokio::test(start_paused = true)]
@@ -241,6 +255,26 @@ mod tests {
         // Nothing is kept of what is over.
         let state = failures.0.lock().unwrap();
         assert!(state.rates.is_empty() && !state.is_watched);
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_of_the_function_is_as_bad_as_its_status() -> Tested {
+        let (log, _guard) = Log::begin();
+        let failures = FailureLog::default();
+        let id: EntryId = "a:f".parse()?;
+        let call = CallContext::new(Caller::Http).id();
+        let error = CallError::Function { id: id.clone(), error: Box::new(Value::from("gone")) };
+        for status in [StatusCode::NOT_FOUND, StatusCode::CONFLICT, StatusCode::SEE_OTHER] {
+            failures.failed(&id, call, &error, status);
+        }
+        assert_eq!(log.lines(), Vec::<String>::new());
+        failures.failed(&id, call, &error, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(log.lines().iter().all(|line| line.contains("ERROR") && line.contains("gone")));
+        // A status that something else chose for a trap hides no trap.
+        failures.failed(&id, call, &trap(&id), StatusCode::NOT_FOUND);
+        let lines = log.lines();
+        assert!(lines.len() == 1 && lines[0].contains("ERROR"), "{lines:?}");
         Ok(())
     }
 

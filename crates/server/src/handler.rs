@@ -41,8 +41,9 @@ impl Context {
     /// The response to a call that failed: the client learns what it may, the log gets everything.
     #[must_use]
     pub fn failure(&self, function: &EntryId, call: CallId, failure: &CallError) -> Response<Body> {
-        self.failures.failed(function, call, failure);
-        self.problem(Problem::from(failure))
+        let problem = Problem::from(failure);
+        self.failures.failed(function, call, failure, problem.status());
+        self.problem(problem)
     }
 }
 

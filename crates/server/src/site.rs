@@ -54,14 +54,14 @@ pub enum RouteError {
         fix: &'static str,
     },
     /// A pattern, with its router's prefix, is none.
-    #[error("route `{route}`, path `{pattern}`: {source}")]
+    #[error("route `{route}`, path `{pattern}`: {problem}")]
     Pattern {
         /// The route.
         route: String,
         /// Prefix and pattern.
         pattern: String,
         /// Why.
-        source: PatternError,
+        problem: PatternError,
     },
     /// Two routes answer the same requests.
     #[error(
@@ -80,12 +80,12 @@ pub enum RouteError {
         pattern: String,
     },
     /// A middleware's settings cannot work.
-    #[error("router `{router}`: {source}")]
+    #[error("router `{router}`: {problem}")]
     Middleware {
         /// The router.
         router: String,
         /// Why.
-        source: MiddlewareError,
+        problem: MiddlewareError,
     },
 }
 
@@ -268,10 +268,10 @@ fn add(
         "/" if !prefix.is_empty() => prefix.to_owned(),
         pattern => format!("{prefix}{pattern}"),
     };
-    let pattern = Pattern::parse(&full).map_err(|source| RouteError::Pattern {
+    let pattern = Pattern::parse(&full).map_err(|problem| RouteError::Pattern {
         route: route.name.clone(),
         pattern: full.clone(),
-        source,
+        problem,
     })?;
     let handler: Arc<dyn Handler> = match &route.target {
         Target::Function { id, transport } => Arc::new(Endpoint {
@@ -299,8 +299,8 @@ fn stack(router: &Router, errors: &mut Vec<RouteError>) -> Stack {
     for middleware in router.middleware.iter().rev() {
         match middleware.wrap(Arc::clone(&handler)) {
             Ok(wrapped) => handler = wrapped,
-            Err(source) => {
-                errors.push(RouteError::Middleware { router: router.name.clone(), source });
+            Err(problem) => {
+                errors.push(RouteError::Middleware { router: router.name.clone(), problem });
             }
         }
     }

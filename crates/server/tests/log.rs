@@ -6,6 +6,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use common::{TestResult, client, request, seen, service, start};
+use tracing::subscriber::DefaultGuard;
 
 /// What has been logged.
 #[derive(Clone, Default)]
@@ -28,17 +29,23 @@ impl Write for Log {
     }
 }
 
+impl Log {
+    /// Takes the errors of this thread, on which the test's runtime runs everything.
+    fn begin() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::ERROR)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+}
+
 #[tokio::test]
 async fn a_failure_is_in_the_log_in_full_under_the_id_of_its_request() -> TestResult {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::ERROR)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    // Of this thread, on which the test's runtime runs everything.
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::begin();
     let started = start(service(&["GET /trap -> trap"])?).await?;
     let mut asked = request("GET /trap", "")?;
     asked.headers_mut().insert("x-request-id", "mine-9".parse()?);
@@ -49,5 +56,17 @@ async fn a_failure_is_in_the_log_in_full_under_the_id_of_its_request() -> TestRe
     let log = log.text();
     let line = log.lines().find(|line| line.contains("secret at /srv/x.wasm")).unwrap_or_default();
     assert!(line.contains("mine-9") && line.contains("t:trap"), "{log}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_error_that_the_function_answers_with_a_4xx_is_no_error_in_the_log() -> TestResult {
+    let (log, _guard) = Log::begin();
+    let started = start(service(&["GET /refuse -> refuse"])?).await?;
+    let (status, body) =
+        seen(client(started.addr).await?.send_request(request("GET /refuse", "")?).await?).await?;
+    assert_eq!(status, 410, "{body}");
+    assert!(body.contains(r#""error":{"status":410}"#), "{body}");
+    assert_eq!(log.text(), "");
     Ok(())
 }

@@ -66,12 +66,12 @@ pub enum BadRequest {
         places: String,
     },
     /// The body is to be JSON and is not.
-    #[error("body: expected {expected} as JSON, found text that is not JSON: {source}")]
+    #[error("body: expected {expected} as JSON, found text that is not JSON: {problem}")]
     Json {
         /// The type that the JSON is for.
         expected: String,
         /// Line and column.
-        source: serde_json::Error,
+        problem: serde_json::Error,
     },
     /// The body has a field that no parameter takes.
     #[error("body: unknown field `{name}`: the function takes {known}")]

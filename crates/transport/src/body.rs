@@ -117,7 +117,7 @@ pub(crate) fn check_json(
     }
     serde_json::from_slice::<IgnoredAny>(body)
         .map(|_| ())
-        .map_err(|source| BadRequest::Json { expected: expected.to_string(), source })
+        .map_err(|problem| BadRequest::Json { expected: expected.to_string(), problem })
 }
 
 /// The media types that a body of the type may have; for errors.
@@ -132,7 +132,7 @@ pub(crate) fn tree(headers: &HeaderMap, body: &[u8], ty: &Type) -> Result<Value,
     }
     check_json((headers, media_of(ty)), body, ty)?;
     serde_json::from_slice(body)
-        .map_err(|source| BadRequest::Json { expected: ty.to_string(), source })
+        .map_err(|problem| BadRequest::Json { expected: ty.to_string(), problem })
 }
 
 /// Checks that the body, which is not empty, is to be JSON of an object.

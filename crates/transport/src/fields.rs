@@ -109,7 +109,7 @@ impl<'a> Fields<'a> {
         }
         body::expect_object(headers, body)?;
         let object: Object<'a> = serde_json::from_slice(body)
-            .map_err(|source| BadRequest::Json { expected: "an object".to_owned(), source })?;
+            .map_err(|problem| BadRequest::Json { expected: "an object".to_owned(), problem })?;
         match object.twice {
             None => Ok(Self::Json(object.fields)),
             Some((name, second)) => {

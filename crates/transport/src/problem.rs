@@ -105,7 +105,7 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
     (
         Cause::Function,
         StatusCode::INTERNAL_SERVER_ERROR,
-        "the function answered with the error side of its `result`: the status is its `status` if it has one; `error` is the value",
+        "the function answered with the error side of its `result`: the status is its `status` if it has one; `error` is the value, and `detail` does not repeat it",
     ),
     (
         Cause::Failed,
@@ -120,7 +120,7 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
     (
         Cause::Unavailable,
         StatusCode::SERVICE_UNAVAILABLE,
-        "the function's pool, the service or the memory of all instances is full, or the function is being stopped; at once, with `Retry-After`",
+        "the function's pool, the service or the memory of all instances is full, or the function is being stopped, `detail` says which; at once, with `Retry-After`",
     ),
     (
         Cause::Deadline,

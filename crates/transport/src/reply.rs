@@ -240,11 +240,7 @@ pub(crate) fn failure(error: &CallError) -> Result<Response, Problem> {
     {
         return Ok(response);
     }
-    let detail = match value {
-        Value::Text(text) => text.clone(),
-        Value::Null => "the function answered with its error".to_owned(),
-        other => serde_json::to_string(&Json(other)).unwrap_or_default(),
-    };
+    let detail = "the function answered with its error";
     let problem = Problem::new(Cause::Function, detail).with_error(value.clone());
     Err(match own {
         Some(status) => problem.with_status(status),

@@ -106,9 +106,10 @@ pub(crate) fn bind(params: &[Field], request: &Request) -> Result<Args<'static>,
         form::refuse_unknown(fields.names(), params)?;
     }
     if bound.iter().any(|bound| matches!(bound, Bound::Json(_))) {
-        return serde_json::to_vec(&bound)
-            .map(Args::json)
-            .map_err(|source| BadRequest::Json { expected: "the parameters".to_owned(), source });
+        return serde_json::to_vec(&bound).map(Args::json).map_err(|problem| BadRequest::Json {
+            expected: "the parameters".to_owned(),
+            problem,
+        });
     }
     let values = bound.into_iter().filter_map(|bound| match bound {
         Bound::Value(value) => Some(value),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crisol_core::{CallError, EntryId, Field, Reply, Signature, Spent, Type, Value};
+use crisol_core::{CallError, EntryId, Field, OverBudget, Reply, Signature, Spent, Type, Value};
 use crisol_transport::{Payload, Problem, Response, Transport, WasiHttp};
 
 type TestResult = Result<(), Box<dyn std::error::Error>>;
@@ -184,11 +184,11 @@ fn the_error_side_is_500_or_its_own_status() -> TestResult {
     };
     check_error(
         &error(Value::from("no luck"))?,
-        r#"500, content-type: application/problem+json | {"type":"about:blank","title":"Internal Server Error","status":500,"detail":"no luck","error":"no luck","request_id":"r1"}"#,
+        r#"500, content-type: application/problem+json | {"type":"about:blank","title":"Internal Server Error","status":500,"detail":"the function answered with its error","error":"no luck","request_id":"r1"}"#,
     );
     check_error(
         &error(map([("status", Value::Int(409)), ("have", Value::Int(2))]))?,
-        r#"409, content-type: application/problem+json | {"type":"about:blank","title":"Conflict","status":409,"detail":"{\"status\":409,\"have\":2}","error":{"status":409,"have":2},"request_id":"r1"}"#,
+        r#"409, content-type: application/problem+json | {"type":"about:blank","title":"Conflict","status":409,"detail":"the function answered with its error","error":{"status":409,"have":2},"request_id":"r1"}"#,
     );
     check_error(
         &error(map([("status", Value::Int(404)), ("body", Value::from("gone"))]))?,
@@ -200,6 +200,7 @@ fn the_error_side_is_500_or_its_own_status() -> TestResult {
 #[test]
 fn failures_tell_the_client_its_own_mistakes_alone() -> TestResult {
     let (id, source) = (id()?, "secret /srv/a.wasm");
+    let over = OverBudget { wanted: 1, used: 7, limit: 7 };
     check_error(
         &CallError::Trap { id: id.clone(), source: source.into() },
         r#"500, content-type: application/problem+json | {"type":"about:blank","title":"Internal Server Error","status":500,"detail":"the function failed","request_id":"r1"}"#,
@@ -212,6 +213,21 @@ fn failures_tell_the_client_its_own_mistakes_alone() -> TestResult {
         &CallError::Saturated { id: id.clone(), waiting: 9 },
         r#"503, retry-after: 1, content-type: application/problem+json | {"type":"about:blank","title":"Service Unavailable","status":503,"detail":"too many calls are waiting; try again later","request_id":"r1"}"#,
     );
+    for (error, detail) in [
+        (CallError::NoInstance { id: id.clone(), allowed: 9 }, "no room is left for another call"),
+        (
+            CallError::NoMemory { id: id.clone(), source: source.into() },
+            "no memory is left for another call",
+        ),
+        (CallError::OverMemory { id: id.clone(), over }, "no memory is left for another call"),
+    ] {
+        check_error(
+            &error,
+            &format!(
+                r#"503, retry-after: 1, content-type: application/problem+json | {{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"{detail}; try again later","request_id":"r1"}}"#
+            ),
+        );
+    }
     let limit = Some(Duration::from_secs(1));
     check_error(
         &CallError::Deadline { id, limit, spent: Spent::default() },

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use wasmparser::BinaryReader;
+
 /// What WebAssembly bytes hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -19,41 +21,116 @@ pub enum CodeError {
     #[error("it is empty")]
     Empty,
     /// Something else.
-    #[error("it is not WebAssembly: it starts with {start}{}", match guess { Some(guess) => format!(", which is {guess}"), None => String::new() })]
+    #[error("it is not WebAssembly: it starts with {start}{}", match guess { Some(guess) => format!(", which is {}", guess.what), None => String::new() })]
     NotWasm {
         /// The first bytes, as text where they are.
         start: String,
         /// What they look like.
-        guess: Option<&'static str>,
+        guess: Option<Guess>,
     },
-    /// WebAssembly, cut short or of a version that is not known.
+    /// WebAssembly whose end is missing.
+    #[error("it is cut short: {what} at byte {at} has {wanted} bytes, and {found} are there")]
+    CutShort {
+        /// The part that is not whole.
+        what: &'static str,
+        /// Where it begins.
+        at: usize,
+        /// Bytes that it has.
+        wanted: usize,
+        /// Bytes that are there.
+        found: usize,
+    },
+    /// A module or a component of a version that is not run here.
+    #[error("it is a {what} of version {found}, and this host runs version {known}")]
+    OtherVersion {
+        /// `core module` or `component`.
+        what: &'static str,
+        /// Its version.
+        found: u16,
+        /// The version that is known.
+        known: u16,
+    },
+    /// WebAssembly that is neither a module nor a component.
     #[error(
-        "it is WebAssembly of an unknown version: its header is {header}, not `00 61 73 6d 01 00 00 00` (a module) or `00 61 73 6d 0d 00 01 00` (a component)"
+        "it is WebAssembly of an unknown kind: its header is {header}, not `00 61 73 6d 01 00 00 00` (a module) or `00 61 73 6d 0d 00 01 00` (a component)"
     )]
-    Version {
+    OtherLayer {
         /// The first bytes in hexadecimal.
         header: String,
     },
 }
 
+impl CodeError {
+    /// What to do about it.
+    #[must_use]
+    pub fn fix(&self) -> &'static str {
+        match self {
+            Self::NotWasm { guess: Some(guess), .. } => guess.fix,
+            Self::Empty | Self::CutShort { .. } => "copy it again as a whole, or build it again",
+            Self::OtherVersion { found, known, .. } if found < known => {
+                "build it with newer tools: it is of a draft"
+            }
+            Self::OtherVersion { .. } => "build it with older tools, or run a newer host",
+            Self::NotWasm { guess: None, .. } | Self::OtherLayer { .. } => {
+                "name a file that holds a core module or a component"
+            }
+        }
+    }
+}
+
 const MAGIC: &[u8] = b"\0asm";
 
-/// Says what `bytes` hold by their header; it does not validate them.
+/// Bytes of the header: the magic number, the version, the layer.
+const HEADER: usize = 8;
+
+/// Says what `bytes` hold by their header, and whether their sections are all there; it does not validate them.
 ///
 /// # Errors
-/// When they are neither a module nor a component, saying what they start with.
+/// When they are neither a module nor a component, saying what they are.
 pub fn parse_code(bytes: &[u8]) -> Result<Kind, CodeError> {
     if bytes.is_empty() {
         return Err(CodeError::Empty);
     }
-    let Some(version) = bytes.strip_prefix(MAGIC) else {
+    if !bytes.starts_with(MAGIC) {
         return Err(CodeError::NotWasm { start: start(bytes), guess: guess(bytes) });
-    };
-    match version.get(..4) {
-        Some([1, 0, 0, 0]) => Ok(Kind::Core),
-        Some([0x0d, 0, 1, 0]) => Ok(Kind::Component),
-        _ => Err(CodeError::Version { header: hex(bytes.get(..8).unwrap_or(bytes)) }),
     }
+    let Some(&[_, _, _, _, low, high, layer, 0]) = bytes.first_chunk::<HEADER>() else {
+        if bytes.len() < HEADER {
+            let (what, found) = ("the header", bytes.len());
+            return Err(CodeError::CutShort { what, at: 0, wanted: HEADER, found });
+        }
+        return Err(CodeError::OtherLayer { header: hex(&bytes[..HEADER]) });
+    };
+    let found = u16::from_le_bytes([low, high]);
+    let (kind, what, known) = match layer {
+        0 => (Kind::Core, "core module", 1),
+        1 => (Kind::Component, "component", 13),
+        _ => return Err(CodeError::OtherLayer { header: hex(&bytes[..HEADER]) }),
+    };
+    if found != known {
+        return Err(CodeError::OtherVersion { what, found, known });
+    }
+    check_sections(bytes).map(|()| kind)
+}
+
+/// Whether each section is as long as it says. What is malformed otherwise is left to those who validate.
+fn check_sections(bytes: &[u8]) -> Result<(), CodeError> {
+    /// The highest number of a section that modules or components have.
+    const LAST: u8 = 13;
+    let mut at = HEADER;
+    while let Some((&id, rest)) = bytes.get(at..).and_then(<[u8]>::split_first) {
+        let mut reader = BinaryReader::new(rest, at + 1);
+        let Ok(wanted) = reader.read_var_u32() else { return Ok(()) };
+        let (wanted, found) = (wanted as usize, reader.bytes_remaining());
+        if id > LAST {
+            return Ok(());
+        }
+        if wanted > found {
+            return Err(CodeError::CutShort { what: "the section", at, wanted, found });
+        }
+        at = bytes.len() - found + wanted;
+    }
+    Ok(())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -73,25 +150,72 @@ fn start(bytes: &[u8]) -> String {
     }
 }
 
-fn guess(bytes: &[u8]) -> Option<&'static str> {
-    let text = bytes.trim_ascii_start();
-    let known: [(&[u8], &'static str); 9] = [
-        (b"(module", "the text format: convert it to binary, or use `function.wat`"),
-        (b"(component", "the text format: convert it to binary, or use `function.wat`"),
-        (b";;", "the text format: convert it to binary, or use `function.wat`"),
-        (b"version https://git-lfs", "a Git LFS pointer: run `git lfs pull`"),
-        (b"\x7fELF", "a native executable: build it for a WebAssembly target"),
-        (b"\x1f\x8b", "gzip data: unpack it"),
-        (b"PK\x03\x04", "a zip archive: unpack it"),
-        (b"<", "markup, such as the error page of a download"),
-        (b"{", "JSON"),
-    ];
-    known.iter().find(|(prefix, _)| text.starts_with(prefix)).map(|(_, what)| *what)
+/// What bytes that are not WebAssembly look like, and what to do about them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guess {
+    what: &'static str,
+    fix: &'static str,
+}
+
+/// What files begin with that are taken for WebAssembly by mistake. White space before it does not count.
+const GUESSES: &[(&[&[u8]], Guess)] = &[
+    (
+        &[b"(module", b"(component", b"(;", b";;"],
+        Guess {
+            what: "the text format",
+            fix: "convert it (`wasm-tools parse`), or make it a `function.wat`",
+        },
+    ),
+    (
+        &[b"package ", b"world ", b"interface "],
+        Guess { what: "WIT text", fix: "name the binary here, and put the text into `wit`" },
+    ),
+    (&[b"version https://git-lfs"], Guess { what: "a Git LFS pointer", fix: "run `git lfs pull`" }),
+    (
+        &[
+            b"\x7fELF",
+            b"MZ",
+            b"\xcf\xfa\xed\xfe",
+            b"\xce\xfa\xed\xfe",
+            b"\xfe\xed\xfa",
+            b"\xca\xfe\xba\xbe",
+        ],
+        Guess { what: "a native program or library", fix: "build it for a WebAssembly target" },
+    ),
+    (
+        &[b"!<arch>", b"BC\xc0\xde"],
+        Guess {
+            what: "a library or object file of a compiler",
+            fix: "link it into a WebAssembly module",
+        },
+    ),
+    (
+        &[b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh", b"PK\x03\x04"],
+        Guess { what: "compressed data or an archive", fix: "unpack it" },
+    ),
+    (
+        &[b"<"],
+        Guess {
+            what: "markup, such as the error page of a download",
+            fix: "download the binary again",
+        },
+    ),
+    (
+        &[b"#!", b"//", b"/*", b"import ", b"export ", b"const ", b"var ", b"\"use strict\""],
+        Guess { what: "a script", fix: "name the `.wasm` file that it loads" },
+    ),
+    (&[b"{"], Guess { what: "JSON", fix: "name the `.wasm` file" }),
+];
+
+fn guess(bytes: &[u8]) -> Option<Guess> {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    let is = |(starts, _): &&(&[&[u8]], Guess)| starts.iter().any(|start| text.starts_with(start));
+    GUESSES.iter().find(is).map(|(_, guess)| *guess)
 }
 
 /// Why text is not WebAssembly's text format. Its message has the line, the column and the line's text.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
+#[error(transparent)]
 pub struct TextError(#[from] wat::Error);
 
 /// Turns the text format into the bytes of a module or a component.

@@ -16,11 +16,11 @@
 //!          (i32.add (local.get 0) (local.get 1))))"#,
 //!     None,
 //! )?;
-//! let bytes = wrap(&module, Some("add-two: func(a: s32, b: s32) -> s32;"), "add_two")?;
+//! let wrapped = wrap(&module, Some("add-two: func(a: s32, b: s32) -> s32;"), "add_two")?;
 //!
 //! // When the function loads.
 //! let engine = Engine::default();
-//! let component = Component::new(&engine, bytes)?;
+//! let component = Component::new(&engine, wrapped.component)?;
 //! let export = component.get_export(None, "add-two");
 //! let Some((ComponentItem::ComponentFunc(ty), index)) = export else {
 //!     return Err("there is no function `add-two`".into());
@@ -60,12 +60,12 @@ mod shape;
 mod wave;
 mod wrap;
 
-pub use code::{CodeError, Kind, TextError, parse_code, parse_text};
+pub use code::{CodeError, Guess, Kind, TextError, parse_code, parse_text};
 pub use crisol_core::{Args, Case, Field, Reply, Signature, Type, Value};
 pub use describe::UnsupportedType;
 pub use error::{Found, LiftError, LowerError, Mismatch, Place, Segment};
 pub use host::{HostMapping, HostMismatch};
 pub use lift::{Lifted, Outcome};
 pub use mapping::Mapping;
-pub use names::kebab;
-pub use wrap::{WrapError, wrap};
+pub use names::{folded, kebab};
+pub use wrap::{UnknownImports, WrapError, Wrapped, wrap};

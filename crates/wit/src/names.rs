@@ -1,43 +1,63 @@
 //! The spellings of one name: `add-two` in WIT, `add_two` in a module's exports, `AddTwo` in Rust.
 
-/// `name` in kebab-case, as WIT would have it: `_`, `.` and a capital after a small letter all begin a
-/// new word.
+/// The form that all spellings of a name have in common: words in small letters with `-` between them.
+///
+/// A `_` stands for a `-`, and a capital after a small letter or a digit begins a new word. Other characters
+/// stand for themselves, so that `add.two` and `add two` are names of their own.
+#[must_use]
+pub fn folded(name: &str) -> String {
+    let mut folded = String::with_capacity(name.len());
+    let mut last = '-';
+    for c in name.chars() {
+        if c.is_uppercase() && (last.is_lowercase() || last.is_ascii_digit()) {
+            folded.push('-');
+        }
+        match c {
+            '_' => folded.push('-'),
+            c => folded.extend(c.to_lowercase()),
+        }
+        last = c;
+    }
+    folded
+}
+
+/// The WIT name that is made of `name`: as [`folded`], and whatever is neither a letter nor a digit ends a
+/// word.
 ///
 /// A name without any letter or digit gives an empty one.
 #[must_use]
 pub fn kebab(name: &str) -> String {
-    let mut folded = String::with_capacity(name.len());
-    let mut last = '-';
-    for c in name.chars() {
-        if !c.is_alphanumeric() {
-            if last != '-' {
-                folded.push('-');
-            }
-            last = '-';
-            continue;
-        }
-        if c.is_uppercase() && (last.is_lowercase() || last.is_ascii_digit()) {
-            folded.push('-');
-        }
-        folded.extend(c.to_lowercase());
-        last = c;
-    }
-    folded.truncate(folded.trim_end_matches('-').len());
-    folded
+    let folded = folded(name);
+    let words = folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::kebab;
+    use super::{folded, kebab};
 
     #[test]
     fn all_spellings_of_a_name_fold_to_one() {
-        for name in ["add-two", "add_two", "addTwo", "AddTwo", "_add__two", "add.two"] {
+        for name in ["add-two", "add_two", "addTwo", "AddTwo", "Add_Two", "ADD_TWO"] {
+            assert_eq!(folded(name), "add-two", "{name}");
+            assert_eq!(kebab(name), "add-two", "{name}");
+        }
+        for name in ["sha256", "http"] {
+            assert_eq!(folded(name), name);
+        }
+        assert_eq!(folded("sha256Sum"), "sha256-sum");
+        assert_eq!(folded("HTTP"), "http");
+    }
+
+    #[test]
+    fn other_punctuation_is_no_spelling() {
+        for name in
+            ["add.two", "add two", "add/two", "add#two", "_add__two", "add--two", "add-two-"]
+        {
+            assert_ne!(folded(name), "add-two", "{name}");
             assert_eq!(kebab(name), "add-two", "{name}");
         }
         assert_eq!(kebab("_start"), "start");
-        assert_eq!(kebab("sha256"), "sha256");
-        assert_eq!(kebab("HTTP"), "http");
         assert_eq!(kebab("__"), "");
     }
 }

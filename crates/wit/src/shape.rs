@@ -103,7 +103,8 @@ pub(crate) struct Variant {
     pub(crate) payloads: Box<[Option<Shape>]>,
 }
 
-/// Names in their order, found by text.
+/// Names of fields, cases or flags in their order, found by text: as in WIT, or in `snake_case`. WIT names have
+/// no `_`, so neither spelling is another name's.
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
     names: Box<[String]>,
@@ -113,20 +114,9 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Names that are written as in WIT and in no other way.
-    fn exact(names: Vec<String>) -> Self {
-        let aliases = vec![None; names.len()];
-        Self::indexed(names, aliases)
-    }
-
-    /// Names that may be written in `snake_case` too.
-    fn folded(names: Vec<String>) -> Self {
-        let aliases =
+    fn new(names: Vec<String>) -> Self {
+        let aliases: Vec<_> =
             names.iter().map(|name| name.contains('-').then(|| name.replace('-', "_"))).collect();
-        Self::indexed(names, aliases)
-    }
-
-    fn indexed(names: Vec<String>, aliases: Vec<Option<String>>) -> Self {
         let index = (names.len() >= INDEX_FROM).then(|| {
             let spelled = |at: usize, name: &String| (name.clone(), at);
             let own = names.iter().enumerate().map(|(at, name)| spelled(at, name));
@@ -198,7 +188,7 @@ impl Shape {
             Type::Tuple(items) => Self::Tuple(items.iter().map(Self::new).collect::<Option<_>>()?),
             Type::Record(fields) => Self::Record(Record::new(fields)?),
             Type::Variant(cases) => Self::Variant(Variant::new(cases)?),
-            Type::Enum(names) => Self::Enum(Names::exact(names.clone())),
+            Type::Enum(names) => Self::Enum(Names::new(names.clone())),
             Type::Option(some) => Self::Option(Box::new(OptionShape {
                 some: Self::new(some)?,
                 marked: matches!(**some, Type::Option(_)),
@@ -206,7 +196,7 @@ impl Shape {
             Type::Result { ok, err } => {
                 Self::Result(Box::new(ResultShape { ok: side(ok)?, err: side(err)? }))
             }
-            Type::Flags(names) => Self::Flags(Names::exact(names.clone())),
+            Type::Flags(names) => Self::Flags(Names::new(names.clone())),
             // `Type` grows with WIT; what this crate has not learnt is refused at load.
             _ => return None,
         })
@@ -272,7 +262,7 @@ fn side(ty: &Option<Box<Type>>) -> Option<Option<Shape>> {
 impl Record {
     pub(crate) fn new(fields: &[Field]) -> Option<Self> {
         Some(Self {
-            names: Names::folded(fields.iter().map(|field| field.name.clone()).collect()),
+            names: Names::new(fields.iter().map(|field| field.name.clone()).collect()),
             shapes: fields.iter().map(|field| Shape::new(&field.ty)).collect::<Option<_>>()?,
         })
     }
@@ -291,7 +281,7 @@ impl Variant {
             None => Some(None),
         };
         Some(Self {
-            names: Names::exact(cases.iter().map(|case| case.name.clone()).collect()),
+            names: Names::new(cases.iter().map(|case| case.name.clone()).collect()),
             payloads: cases.iter().map(payload).collect::<Option<_>>()?,
         })
     }

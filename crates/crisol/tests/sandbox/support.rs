@@ -82,15 +82,7 @@ pub(crate) async fn call(runtime: &Runtime, name: &str, args: impl Serialize) ->
     match runtime.call::<serde_json::Value>(&format!("a:{name}"), args).await {
         Ok(value) => value.to_string(),
         Err(CallError::Function { error, .. }) => format!("err: {error:?}"),
-        Err(error) => {
-            let mut text = format!("failed: {error}");
-            let mut next = std::error::Error::source(&error);
-            while let Some(source) = next {
-                text += &format!(": {source}");
-                next = source.source();
-            }
-            text
-        }
+        Err(error) => format!("failed: {error}"),
     }
 }
 

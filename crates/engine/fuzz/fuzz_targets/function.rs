@@ -102,7 +102,7 @@ fn compile(component: &[u8], fuel: bool) -> Option<Compiled> {
 fn load(code: &[u8], method: &str, wit: Option<&str>, fuel: bool) {
     let component = match crisol_wit::parse_code(code) {
         Ok(Kind::Component) => code.to_vec(),
-        Ok(Kind::Core) => match crisol_wit::wrap(code, wit, method) {
+        Ok(Kind::Core) => match crisol_wit::wrap(code, wit, method).map(|it| it.component) {
             Ok(component) => component,
             Err(error) => return words(&error),
         },

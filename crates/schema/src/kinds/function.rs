@@ -123,7 +123,7 @@ macro_rules! guest_shape {
             pub(crate) struct $name {
                 $($own)*
                 /// The export to call: its name, or `interface#func`. The interface may be given
-                /// without package and version, and `_` may stand for `-`.
+                /// without package and version; `add_two` and `addTwo` find `add-two`.
                 method: Method,
                 /// The signature of a core module as WIT, in place or as `file://path`. Components bring
                 /// their own; without it a core module's numbers are taken as they are.

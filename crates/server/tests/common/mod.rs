@@ -50,7 +50,7 @@ impl Functions {
                 let bytes = Type::List(Box::new(Type::U8));
                 (vec![param("bytes", bytes.clone())], Some(bytes))
             }
-            "trap" | "busy" | "slow" | "nothing" => (Vec::new(), None),
+            "trap" | "busy" | "refuse" | "slow" | "nothing" => (Vec::new(), None),
             "wait" => (Vec::new(), Some(Type::String)),
             _ => return None,
         };
@@ -104,6 +104,10 @@ impl Invoke for Functions {
             ("nothing", _) => Ok(Reply::new(())),
             ("trap", _) => {
                 Err(CallError::Trap { id: id.clone(), source: "secret at /srv/x.wasm".into() })
+            }
+            ("refuse", _) => {
+                let error = Value::Map(vec![(Value::from("status"), Value::Int(410))]);
+                Err(CallError::Function { id: id.clone(), error: Box::new(error) })
             }
             ("busy", _) => Err(CallError::Saturated { id: id.clone(), waiting: 4 }),
             ("slow", _) => {

@@ -1,9 +1,8 @@
-//! Whether a module has what its WIT needs: core types, memory, an allocator, imports.
+//! Whether a module has what its WIT needs: core types, memory, an allocator.
 
-use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME;
 use wasmparser::{FuncType, ValType};
+use wit_parser::Resolve;
 use wit_parser::abi::{AbiVariant, WasmType};
-use wit_parser::{Resolve, WorldId};
 
 use super::WrapError;
 use super::module::{Outside, Shown};
@@ -20,6 +19,18 @@ pub(super) fn check_type(
     let abi = resolve.wasm_signature(AbiVariant::GuestExport, func);
     let params: Vec<ValType> = abi.params.iter().copied().map(core_type).collect();
     let results: Vec<ValType> = abi.results.iter().copied().map(core_type).collect();
+    let takes = func.params.iter().any(|param| wit::has_pointers(resolve, &param.ty));
+    let gives = func.result.iter().any(|ty| wit::has_pointers(resolve, ty));
+    let why = match (takes, abi.indirect_params, gives, abi.retptr) {
+        (true, ..) => Some("takes strings or lists"),
+        (_, true, ..) => Some("takes more than 16 core values"),
+        (_, _, true, _) => Some("gives strings or lists"),
+        (_, _, _, true) => Some("gives more than one core value"),
+        _ => None,
+    };
+    if let (Some(why), true) = (why, outside.has_wide_memory) {
+        return Err(WrapError::WideMemory { function: func.name.clone(), why });
+    }
     let found: Option<&FuncType> = outside.function(export).map(|(_, ty)| ty);
     if let Some(found) = found
         && (found.params() != params || found.results() != results)
@@ -31,17 +42,9 @@ pub(super) fn check_type(
             expected: Shown(&params, &results).to_string(),
         });
     }
-    let takes = func.params.iter().any(|param| wit::has_pointers(resolve, &param.ty));
-    let gives = func.result.iter().any(|ty| wit::has_pointers(resolve, ty));
+    let Some(why) = why else { return Ok(()) };
     let missing =
         |why, export| WrapError::MissingSupport { function: func.name.clone(), why, export };
-    let why = match (takes, abi.indirect_params, gives, abi.retptr) {
-        (true, ..) => "takes strings or lists",
-        (_, true, ..) => "takes more than 16 core values",
-        (_, _, true, _) => "gives strings or lists",
-        (_, _, _, true) => "gives more than one core value",
-        _ => return Ok(()),
-    };
     if !outside.has_memory() {
         return Err(missing(why, "its memory as `memory`"));
     }
@@ -95,50 +98,4 @@ fn type_name(resolve: &Resolve, ty: &wit_parser::Type) -> String {
         }
         kind => kind.as_str().to_owned(),
     }
-}
-
-/// Whether something provides every import.
-pub(super) fn check_imports(
-    outside: &Outside,
-    resolve: &Resolve,
-    world: WorldId,
-) -> Result<(), WrapError> {
-    if outside.has_metadata {
-        return Ok(());
-    }
-    let declared: Vec<String> = resolve
-        .worlds
-        .get(world)
-        .into_iter()
-        .flat_map(|world| world.imports.keys())
-        .map(|key| resolve.name_world_key(key))
-        .collect();
-    for import in &outside.imports {
-        let module = import.module.as_str();
-        let provided = module == WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME
-            || module == "$root"
-            || module.starts_with('[')
-            || module.starts_with("cm32p2")
-            || declared.iter().any(|name| name == module);
-        if !provided {
-            let hint = match module {
-                "wasi_unstable" => {
-                    "an interface older than WASI preview 1: build it with a newer toolchain"
-                }
-                "env" => {
-                    "which is left over from linking: link what it is missing, or declare it as \
-                     an import of a world in `wit`"
-                }
-                _ => {
-                    "which `wit` does not declare: import it in a world there, or build without it"
-                }
-            };
-            return Err(WrapError::UnknownImport {
-                module: import.module.clone(),
-                name: import.name.clone(),
-                hint,
-            });
-        }
-    }
-    Ok(())
 }

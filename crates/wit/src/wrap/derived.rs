@@ -30,7 +30,7 @@ pub(super) struct Derived<'m> {
 impl<'m> Derived<'m> {
     /// The export `method` alone; none when it is what runs a command, which needs no declaration.
     pub(super) fn alone(outside: &'m Outside, method: &str) -> Result<Self, WrapError> {
-        let is_run = matches!(kebab(method).as_str(), "run" | "start")
+        let is_run = matches!(method, "run" | "_start")
             || (method.contains("wasi:cli/run") && method.ends_with("run"));
         if outside.is_command() && is_run {
             return Ok(Self { functions: BTreeMap::new() });
@@ -79,6 +79,11 @@ impl<'m> Derived<'m> {
     /// The export that a WIT name stands for.
     pub(super) fn export(&self, name: &str) -> Option<&'m str> {
         self.functions.get(name).map(|(export, _)| *export)
+    }
+
+    /// The WIT name of the only function, if there is one.
+    pub(super) fn only(&self) -> Option<&str> {
+        self.functions.keys().next().map(String::as_str)
     }
 
     pub(super) fn text(&self) -> String {

@@ -32,6 +32,12 @@ pub enum WrapError {
         /// The nearest export, or all of them.
         hint: String,
     },
+    /// The module lacks a function that is declared or asked for, and has no other.
+    #[error("the module does not export {wanted}: it exports no function")]
+    NothingExported {
+        /// The function, and the names it was looked for under.
+        wanted: String,
+    },
     /// Two exports could be meant.
     #[error("`{wanted}` could be any of the exports {found}: name one exactly")]
     Ambiguous {
@@ -98,16 +104,19 @@ pub enum WrapError {
         /// What about it has no WIT type.
         what: String,
     },
-    /// An import that neither WASI preview 1 nor the WIT provides.
-    #[error("the module imports `{name}` from `{module}`, {hint}")]
-    UnknownImport {
-        /// The core module name of the import.
-        module: String,
-        /// Its name there.
-        name: String,
-        /// What to do.
-        hint: &'static str,
+    /// A function of strings or lists, in a module of a 64-bit memory.
+    #[error(
+        "`{function}` {why}, and components do not hand those over in a 64-bit memory, which the module has"
+    )]
+    WideMemory {
+        /// The function.
+        function: String,
+        /// What about it needs the memory.
+        why: &'static str,
     },
+    /// Imports that neither WASI preview 1 nor the WIT provides.
+    #[error("{0}")]
+    UnknownImports(super::UnknownImports),
     /// The encoder refused for another reason.
     #[error("the module cannot be made a component: {message}")]
     Encode {

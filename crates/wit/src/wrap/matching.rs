@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use wasmparser::ExternalKind;
 use wit_parser::{Resolve, WorldId};
 
 use super::WrapError;
@@ -10,7 +11,7 @@ use super::derived::Derived;
 use super::module::{Outside, Shown};
 use super::wit::{self, Target};
 use crate::error::nearest;
-use crate::names::kebab;
+use crate::names::folded;
 
 /// Finds every function of the world among the exports; `(export, name the encoder looks for)`. A world that was
 /// derived from exports knows them.
@@ -44,7 +45,7 @@ pub(super) fn matched(
         if export.starts_with("cm32p2") {
             continue;
         }
-        if let Some(post) = posts.get(&kebab(export)).or_else(|| posts.get(&kebab(&wanted))) {
+        if let Some(post) = posts.get(&folded(export)).or_else(|| posts.get(&folded(&wanted))) {
             names.push(((*post).to_owned(), format!("cabi_post_{wanted}")));
         }
         names.push((export.to_owned(), wanted.into_owned()));
@@ -52,7 +53,7 @@ pub(super) fn matched(
     Ok(names)
 }
 
-/// The one export that is called `name` or folds to the same; `None` when there is none.
+/// The one export that is called `name`, or is a spelling of it; `None` when there is none.
 pub(super) fn find<'o>(
     outside: &'o Outside,
     names: &[String],
@@ -63,8 +64,8 @@ pub(super) fn find<'o>(
         }
     }
     for name in names {
-        let folded = kebab(name);
-        let same = |export: &str| !export.starts_with("cabi_") && kebab(export) == folded;
+        let spelled = folded(name);
+        let same = |export: &str| !export.starts_with("cabi_") && folded(export) == spelled;
         let found: Vec<&str> = outside
             .functions()
             .map(|(export, _)| export.name.as_str())
@@ -107,7 +108,7 @@ fn post_returns(outside: &Outside) -> HashMap<String, &str> {
     let mut posts = HashMap::new();
     for (export, _) in outside.functions() {
         if let Some(of) = export.name.strip_prefix("cabi_post_") {
-            posts.entry(kebab(of)).or_insert(&*export.name);
+            posts.entry(folded(of)).or_insert(&*export.name);
         }
     }
     posts
@@ -115,6 +116,14 @@ fn post_returns(outside: &Outside) -> HashMap<String, &str> {
 
 pub(super) fn missing(outside: &Outside, wanted: String, name: &str) -> WrapError {
     let names: Vec<String> = outside.functions().map(|(export, _)| export.name.clone()).collect();
+    let other = outside.exports.iter().find(|export| export.ty.is_none() && export.name == name);
+    if let Some(other) = other {
+        let hint = format!("its export `{name}` is a {}", kind(other.kind));
+        return WrapError::MissingFunction { wanted, hint };
+    }
+    if names.iter().all(|name| is_of_the_abi(name)) {
+        return WrapError::NothingExported { wanted };
+    }
     let hint = match nearest(name, &names) {
         Some(near) => format!("did you mean `{near}`? {}", listed(outside)),
         None => listed(outside),
@@ -122,17 +131,30 @@ pub(super) fn missing(outside: &Outside, wanted: String, name: &str) -> WrapErro
     WrapError::MissingFunction { wanted, hint }
 }
 
+/// Whether an export is one that the component model calls, and no person means.
+fn is_of_the_abi(name: &str) -> bool {
+    name.starts_with("cabi_") || name.starts_with("cm32p2")
+}
+
+fn kind(kind: ExternalKind) -> &'static str {
+    match kind {
+        ExternalKind::Func | ExternalKind::FuncExact => "function",
+        ExternalKind::Table => "table",
+        ExternalKind::Memory => "memory",
+        ExternalKind::Global => "global",
+        ExternalKind::Tag => "tag",
+    }
+}
+
 /// The exports for a message: all that a person may have meant, with their core types.
 fn listed(outside: &Outside) -> String {
-    let own = |name: &str| !name.starts_with("cabi_") && !name.starts_with("cm32p2");
     let list: Vec<String> = outside
         .functions()
-        .filter(|(export, _)| own(&export.name))
+        .filter(|(export, _)| !is_of_the_abi(&export.name))
         .map(|(export, ty)| format!("`{}` {}", export.name, Shown(ty.params(), ty.results())))
         .collect();
     match list.len() {
-        0 => "it exports no function".to_owned(),
-        1..=12 => format!("it exports {}", list.join(", ")),
+        0..=12 => format!("it exports {}", list.join(", ")),
         more => {
             let shown = list.get(..12).unwrap_or_default().join(", ");
             format!("it exports {shown} and {} more", more - 12)

@@ -3,6 +3,7 @@
 mod check;
 mod derived;
 mod error;
+mod imports;
 mod items;
 mod matching;
 mod module;
@@ -18,14 +19,24 @@ use wasi_preview1_component_adapter_provider::{
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use crate::names::kebab;
-use check::check_imports;
 use derived::Derived;
 pub use error::WrapError;
+pub use imports::UnknownImports;
 use matching::matched;
 use module::Outside;
 
 /// Parameters that the component model hands over by themselves; more go through memory.
 const MAX_FLAT_PARAMS: usize = 16;
+
+/// A core module that was made a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrapped {
+    /// The component's bytes.
+    pub component: Vec<u8>,
+    /// The method under which the component has the function that was asked for: WIT cannot spell every name
+    /// that a module may give it.
+    pub method: String,
+}
 
 /// Turns a core module into a component.
 ///
@@ -39,17 +50,18 @@ const MAX_FLAT_PARAMS: usize = 16;
 ///
 /// # Errors
 /// When the module and the WIT do not fit: a missing export, type or import, and what to do about it.
-pub fn wrap(module: &[u8], wit: Option<&str>, method: &str) -> Result<Vec<u8>, WrapError> {
+pub fn wrap(module: &[u8], wit: Option<&str>, method: &str) -> Result<Wrapped, WrapError> {
     let outside = Outside::read(module)?;
+    let as_asked = |component| Wrapped { component, method: method.to_owned() };
     match wit {
         Some(text) => {
             let (bytes, functions) = embedded(module, &outside, text, None)?;
             if functions == 0 && !outside.is_command() && !outside.has_metadata {
                 return Err(WrapError::NothingDeclared { example: kebab(method) });
             }
-            encoded(&bytes, &outside)
+            encoded(&bytes, &outside).map(as_asked)
         }
-        None if outside.has_metadata => encoded(module, &outside),
+        None if outside.has_metadata => encoded(module, &outside).map(as_asked),
         None => {
             let made = |derived: &Derived<'_>| {
                 let (bytes, _) = embedded(module, &outside, &derived.text(), Some(derived))?;
@@ -58,7 +70,10 @@ pub fn wrap(module: &[u8], wit: Option<&str>, method: &str) -> Result<Vec<u8>, W
             let alone = Derived::alone(&outside, method)?;
             // What nobody has asked for must not keep out what somebody has.
             let together = Derived::together(&outside).filter(|all| all.covers(&alone));
-            together.and_then(|all| made(&all).ok()).map_or_else(|| made(&alone), Ok)
+            let component = together.and_then(|all| made(&all).ok());
+            let component = component.map_or_else(|| made(&alone), Ok)?;
+            let method = alone.only().unwrap_or(method).to_owned();
+            Ok(Wrapped { component, method })
         }
     }
 }
@@ -73,7 +88,7 @@ fn embedded(
 ) -> Result<(Vec<u8>, usize), WrapError> {
     let (resolve, world) = wit::parse(wit)?;
     plain::check(outside, &resolve, world)?;
-    check_imports(outside, &resolve, world)?;
+    imports::check(outside, &resolve, world)?;
     let names = matched(outside, &resolve, world, derived)?;
     check_naming(outside, &names)?;
     let mut bytes = module::renamed(module, outside, &names)?.into_owned();

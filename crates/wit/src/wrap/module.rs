@@ -26,6 +26,10 @@ pub(super) struct Export {
 pub(super) struct Import {
     pub(super) module: String,
     pub(super) name: String,
+    /// How many parameters it takes, when it is a function.
+    pub(super) params: usize,
+    /// It is a memory that several threads share.
+    pub(super) is_shared: bool,
 }
 
 /// What of a module shows.
@@ -34,6 +38,8 @@ pub(super) struct Outside {
     pub(super) imports: Vec<Import>,
     /// It carries WIT of its own, as bindings generators leave it.
     pub(super) has_metadata: bool,
+    /// A memory of its own has 64-bit addresses.
+    pub(super) has_wide_memory: bool,
 }
 
 /// `(i32, i64) -> i32`
@@ -101,7 +107,12 @@ fn invalid(error: &wasmparser::BinaryReaderError) -> WrapError {
 fn read(module: &[u8]) -> wasmparser::Result<Outside> {
     let mut types: Vec<Option<FuncType>> = Vec::new();
     let mut functions: Vec<u32> = Vec::new();
-    let mut outside = Outside { exports: Vec::new(), imports: Vec::new(), has_metadata: false };
+    let mut outside = Outside {
+        exports: Vec::new(),
+        imports: Vec::new(),
+        has_metadata: false,
+        has_wide_memory: false,
+    };
     for payload in Parser::new(0).parse_all(module) {
         match payload? {
             Payload::TypeSection(section) => {
@@ -115,16 +126,25 @@ fn read(module: &[u8]) -> wasmparser::Result<Outside> {
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import?;
+                    let mut params = 0;
                     if let TypeRef::Func(ty) = import.ty {
                         functions.push(ty);
+                        let ty = types.get(ty as usize).and_then(Option::as_ref);
+                        params = ty.map_or(0, |ty| ty.params().len());
                     }
                     let (module, name) = (import.module.to_owned(), import.name.to_owned());
-                    outside.imports.push(Import { module, name });
+                    let is_shared = matches!(import.ty, TypeRef::Memory(ty) if ty.shared);
+                    outside.imports.push(Import { module, name, params, is_shared });
                 }
             }
             Payload::FunctionSection(section) => {
                 for ty in section {
                     functions.push(ty?);
+                }
+            }
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    outside.has_wide_memory |= memory?.memory64;
                 }
             }
             Payload::ExportSection(section) => {

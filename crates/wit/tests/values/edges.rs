@@ -306,8 +306,8 @@ fn a_signature_that_spells_out_too_long_is_refused() {
         None,
     )
     .unwrap();
-    let bytes = crisol_wit::wrap(&module, Some(&wit), "echo").unwrap();
-    let component = Component::new(engine(), bytes).unwrap();
+    let wrapped = crisol_wit::wrap(&module, Some(&wit), "echo").unwrap();
+    let component = Component::new(engine(), wrapped.component).unwrap();
     let error = function(&component, "echo").unwrap_err();
     assert!(matches!(error, UnsupportedType::TooLarge { .. }), "{error}");
 }

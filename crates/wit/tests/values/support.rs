@@ -73,9 +73,9 @@ impl Echo {
 
     pub(crate) fn wit(wit: &str) -> Self {
         let module = crisol_wit::parse_text(ECHO, None).unwrap();
-        let bytes =
+        let wrapped =
             crisol_wit::wrap(&module, Some(wit), "echo").unwrap_or_else(|e| panic!("{e}\n{wit}"));
-        let component = Component::new(engine(), bytes).unwrap();
+        let component = Component::new(engine(), wrapped.component).unwrap();
         let mut store = Store::new(engine(), ());
         let instance = Linker::new(engine()).instantiate(&mut store, &component).unwrap();
         let func = instance.get_func(&mut store, "echo").unwrap();

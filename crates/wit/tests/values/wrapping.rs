@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crisol_wit::{CodeError, Kind, kebab, parse_code, parse_text, wrap};
+use crisol_wit::{CodeError, Kind, WrapError, kebab, parse_code, parse_text, wrap};
 use expect_test::{Expect, expect};
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker, Val};
@@ -24,9 +24,9 @@ fn module(text: &str) -> Vec<u8> {
 
 /// Wraps, instantiates and calls `path`.
 fn call(module: &[u8], wit: Option<&str>, method: &str, path: &[&str], args: &[Val]) -> Val {
-    let bytes = wrap(module, wit, method).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(parse_code(&bytes), Ok(Kind::Component));
-    let component = Component::new(engine(), bytes).unwrap();
+    let wrapped = wrap(module, wit, method).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(parse_code(&wrapped.component), Ok(Kind::Component));
+    let component = Component::new(engine(), wrapped.component).unwrap();
     let mut store = Store::new(engine(), ());
     let instance = Linker::new(engine()).instantiate(&mut store, &component).unwrap();
     let mut at = None;
@@ -49,9 +49,11 @@ fn refused(text: &str, wit: Option<&str>, method: &str, expected: &Expect) {
 #[test]
 fn every_method_of_a_module_without_wit_gives_the_same_component() {
     let module = module(MODULE);
-    let answer = wrap(&module, None, "answer").unwrap();
+    let answer = wrap(&module, None, "answer").unwrap().component;
     for method in ["add_two", "mulBig", "math#sub", "upper"] {
-        assert_eq!(wrap(&module, None, method).unwrap(), answer, "{method}");
+        let wrapped = wrap(&module, None, method).unwrap();
+        assert_eq!(wrapped.component, answer, "{method}");
+        assert_eq!(wrapped.method, kebab(method));
     }
     // The second of two exports with one WIT name is declared alone, and so is what hosts look for by name.
     for (first, second) in [("a_b", "aB"), ("_f", "f"), ("canonical_abi_free", "f")] {
@@ -103,7 +105,8 @@ fn what_nobody_asked_for_keeps_no_method_out() {
         }
         let module = parse_text(&(text + ")"), None).unwrap();
         let [one, two] = [1, 2].map(|at| format!("f{at}{}", "x".repeat(filler)));
-        assert_ne!(wrap(&module, None, &one).unwrap(), wrap(&module, None, &two).unwrap());
+        let component = |method: &str| wrap(&module, None, method).unwrap().component;
+        assert_ne!(component(&one), component(&two));
         assert_eq!(call(&module, None, &two, &[&two], &[]), Val::S32(2));
     }
 }
@@ -117,7 +120,7 @@ fn names_fold_and_signatures_come_from_wit_or_from_core_types() {
         call(&module, Some("answer: func() -> u32;"), "answer", &["answer"], &[]),
         Val::U32(42)
     );
-    for method in ["add_two", "add-two"] {
+    for method in ["add_two", "add-two", "addTwo", "AddTwo"] {
         assert_eq!(call(&module, None, method, &["add-two"], &two), Val::S32(13));
     }
     let wit = "answer: func() -> s32; /* all */ add-two: func(a: s32, b: s32) -> s32; // end";
@@ -206,7 +209,7 @@ fn what_is_missing_is_named() {
         None,
         "f",
         &expect![
-            "the module imports `log` from `env`, which is left over from linking: link what it is missing, or declare it as an import of a world in `wit`"
+            "the module imports `log` from `env`: nothing provides what linking left over in `env`"
         ],
     );
     refused(
@@ -215,6 +218,10 @@ fn what_is_missing_is_named() {
         "add-two",
         &expect!["`add-two` could be any of the exports `add_two`, `addTwo`: name one exactly"],
     );
+    for method in ["add.two", "add two", "add/two", "add__two", "_add_two"] {
+        let error = wrap(&module(MODULE), None, method).unwrap_err();
+        assert!(matches!(error, WrapError::MissingFunction { .. }), "{method}: {error}");
+    }
     refused(
         MODULE,
         Some("record r { a: s32 }"),
@@ -369,8 +376,8 @@ fn preview_1_is_adapted() {
         (func (export "_start"))
         (func (export "f") (result i32) i32.const 1))"#;
     let exports = |wit: Option<&str>, method: &str| {
-        let bytes = wrap(&module(text), wit, method).unwrap();
-        let component = Component::new(engine(), bytes).unwrap();
+        let wrapped = wrap(&module(text), wit, method).unwrap();
+        let component = Component::new(engine(), wrapped.component).unwrap();
         let ty = component.component_type();
         let names: Vec<String> = ty.exports(engine()).map(|(name, _)| name.to_owned()).collect();
         let imports = ty.imports(engine()).any(|(name, _)| name.starts_with("wasi:cli/exit@0.2"));
@@ -383,8 +390,8 @@ fn preview_1_is_adapted() {
     both.sort();
     assert_eq!(both, ["f", "wasi:cli/run"]);
     let reactor = text.replace("(func (export \"_start\"))", "");
-    let bytes = wrap(&module(&reactor), None, "f").unwrap();
-    let component = Component::new(engine(), bytes).unwrap();
+    let wrapped = wrap(&module(&reactor), None, "f").unwrap();
+    let component = Component::new(engine(), wrapped.component).unwrap();
     let ty = component.component_type();
     assert_eq!(ty.exports(engine()).map(|(name, _)| name).collect::<Vec<_>>(), ["f"]);
 }
@@ -395,15 +402,27 @@ fn bytes_are_recognised() {
     assert_eq!(parse_code(&module("(module)")), Ok(Kind::Core));
     assert_eq!(parse_code(&module("(component)")), Ok(Kind::Component));
     assert_eq!(parse_code(b""), Err(CodeError::Empty));
-    expect![
-        "it is not WebAssembly: it starts with `50 4b 03 04 61`, which is a zip archive: unpack it"
-    ]
-    .assert_eq(&shown(b"PK\x03\x04a"));
-    expect!["it is not WebAssembly: it starts with `(module)`, which is the text format: convert it to binary, or use `function.wat`"]
-        .assert_eq(&shown(b"(module)"));
+    expect!["it is not WebAssembly: it starts with `50 4b 03 04 61`, which is compressed data or an archive"]
+        .assert_eq(&shown(b"PK\x03\x04a"));
     expect!["it is not WebAssembly: it starts with `hello`"].assert_eq(&shown(b"hello"));
-    expect!["it is WebAssembly of an unknown version: its header is `00 61 73 6d 02 00 00 00`, not `00 61 73 6d 01 00 00 00` (a module) or `00 61 73 6d 0d 00 01 00` (a component)"]
+    expect!["it is a core module of version 2, and this host runs version 1"]
         .assert_eq(&shown(b"\0asm\x02\0\0\0"));
+}
+
+#[test]
+fn code_that_is_cut_short_is_told_by_its_sections_wherever_it_is_cut() {
+    let module = module(MODULE);
+    let component = wrap(&module, None, "answer").unwrap().component;
+    for (whole, kind) in [(&module, Kind::Core), (&component, Kind::Component)] {
+        assert_eq!(parse_code(whole), Ok(kind));
+        let whole_up_to = |len: usize| parse_code(&whole[..len]);
+        let cut = (4..whole.len()).filter(|len| whole_up_to(*len) != Ok(kind));
+        for len in cut.clone() {
+            assert!(matches!(whole_up_to(len), Err(CodeError::CutShort { .. })), "{len}");
+        }
+        // What ends where a section does may be whole.
+        assert!(cut.count() > whole.len() * 3 / 4);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use wasmtime::component::Val;
 use super::ser::bytes;
 use crate::error::LiftError;
 use crate::lower::build::OneOf;
-use crate::names::kebab;
+use crate::names::folded;
 use crate::shape::Shape;
 use access::{Chosen, Entries, Fields, Items, One};
 pub(crate) use arguments::Arguments;
@@ -196,7 +196,7 @@ impl<'de> Deserializer<'de> for Source<'_> {
             Ok(mut chosen) => {
                 // Rust names cases its own way, unless told otherwise: `NotFound` for `not-found`.
                 if !known.contains(&chosen.name.as_str())
-                    && let Some(rust) = known.iter().find(|known| kebab(known) == chosen.name)
+                    && let Some(rust) = known.iter().find(|known| folded(known) == chosen.name)
                 {
                     (*rust).clone_into(&mut chosen.name);
                 }

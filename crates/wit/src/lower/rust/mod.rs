@@ -12,7 +12,7 @@ use wasmtime::component::Val;
 use super::build::{OneOf, complete, some};
 use super::{Run, scalar};
 use crate::error::{Found, Mismatch, Segment};
-use crate::names::kebab;
+use crate::names::folded;
 use crate::shape::Shape;
 use fields::Fields;
 use items::Items;
@@ -80,7 +80,7 @@ impl<'p> Lower<'p> {
         let found = || Mismatch::of(self.shape, Found::Case(name.to_owned()));
         let cases = self.done(OneOf::of(to.shape).ok_or_else(found))?;
         // Bindings generators and plain derives name cases as Rust does: `NotFound` for `not-found`.
-        let at = cases.find(name).or_else(|error| cases.find(&kebab(name)).map_err(|_| error));
+        let at = cases.find(name).or_else(|error| cases.find(&folded(name)).map_err(|_| error));
         let at = self.done(at)?;
         Ok(Case { cases, at, optional })
     }

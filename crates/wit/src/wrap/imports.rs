@@ -1,0 +1,194 @@
+//! Imports that nothing provides: all of them, and what they tell of how a module was built.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
+use wit_parser::{Resolve, WorldId};
+
+use super::WrapError;
+use super::module::{Import, Outside};
+use crate::error::shorten;
+
+/// Imports that a message lists.
+const MOST_LISTED: usize = 40;
+
+/// How a module came to imports that no host has.
+#[derive(Debug)]
+struct Origin {
+    /// Whether one import, by module and name, tells that it is this.
+    tells: fn(&Import) -> bool,
+    what: &'static str,
+    fix: &'static str,
+}
+
+/// The first that a missing import tells of is the one.
+static ORIGINS: &[Origin] = &[
+    Origin {
+        tells: |import| {
+            let marks = ["__wbg_", "__wbindgen_"];
+            import.module == "wbg"
+                || import.module.ends_with("_bg.js")
+                || marks
+                    .iter()
+                    .any(|mark| import.module.starts_with(mark) || import.name.starts_with(mark))
+        },
+        what: "it is built for JavaScript, by wasm-bindgen",
+        fix: "build it for `wasm32-wasip2` or `wasm32-wasip1`, without wasm-bindgen and crates that use it",
+    },
+    Origin {
+        tells: |import| {
+            let marks =
+                ["emscripten_", "_emscripten_", "_embind_", "invoke_", "__syscall_", "__asyncjs__"];
+            let is_short = |name: &str| (1..=2).contains(&name.len());
+            import.module == "a" && is_short(&import.name)
+                || import.module == "env" && marks.iter().any(|mark| import.name.starts_with(mark))
+        },
+        what: "it is built for JavaScript, by Emscripten",
+        fix: "build it with `-sSTANDALONE_WASM`, or with wasi-sdk",
+    },
+    Origin {
+        // That of C takes nothing.
+        tells: |import| import.module == "env" && import.name == "abort" && import.params == 4,
+        what: "it is built for JavaScript, by AssemblyScript",
+        fix: "compile it with `--use abort=`, or with the configuration of `@assemblyscript/wasi-shim`",
+    },
+    Origin {
+        tells: |import| matches!(&*import.module, "go" | "gojs"),
+        what: "it is built for JavaScript, by Go (`GOOS=js`)",
+        fix: "build it with `GOOS=wasip1 GOARCH=wasm`, or with TinyGo for `wasip2`",
+    },
+    Origin {
+        tells: |import| {
+            import.is_shared || import.module == "wasi" && import.name == "thread-spawn"
+        },
+        what: "it is built for threads, which this engine does not run",
+        fix: "build it without threads: for `wasm32-wasip1` or `wasm32-wasip2`, and without `-pthread`",
+    },
+    Origin {
+        tells: |import| {
+            let names = [
+                "__linear_memory",
+                "__indirect_function_table",
+                "__stack_pointer",
+                "__memory_base",
+            ];
+            import.module.starts_with("GOT.")
+                || import.module == "env" && names.contains(&&*import.name)
+        },
+        what: "it is an object file or a dynamic library, which a linker completes",
+        fix: "link it into a module of its own (`wasm-ld`, or the compiler without `-c` and `-shared`)",
+    },
+    Origin {
+        tells: |import| import.module == "env" && import.name == "memory",
+        what: "it has no memory of its own",
+        fix: "link it without `--import-memory`",
+    },
+    Origin {
+        tells: |import| import.module == "wasi_unstable",
+        what: "that interface is older than WASI preview 1",
+        fix: "build it with a newer toolchain",
+    },
+    Origin {
+        tells: |import| import.module == WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME,
+        what: "WASI preview 1 has no such function",
+        fix: "build it with a toolchain for `wasm32-wasip1`",
+    },
+    Origin {
+        tells: |import| import.module.contains(':'),
+        what: "that is an interface of components, whose types a core module does not tell",
+        fix: "make it a component (`wasm-tools component new`), or import the interface in a world in `wit`",
+    },
+    Origin {
+        tells: |import| import.module == "env",
+        what: "nothing provides what linking left over in `env`",
+        fix: "link what it is missing, or declare it as an import of a world in `wit`",
+    },
+    Origin {
+        tells: |_| true,
+        what: "nothing provides that, and `wit` does not declare it",
+        fix: "import it in a world in `wit`, or build without it",
+    },
+];
+
+/// Imports of a core module that neither WASI preview 1 nor the WIT provides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownImports {
+    /// Module and name of each, the first of them.
+    imports: Vec<(String, String)>,
+    /// How many more there are.
+    more: usize,
+    what: &'static str,
+    fix: &'static str,
+}
+
+impl UnknownImports {
+    /// What to do about them.
+    #[must_use]
+    pub fn fix(&self) -> &'static str {
+        self.fix
+    }
+}
+
+impl fmt::Display for UnknownImports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the module imports ")?;
+        for (at, import) in self.imports.iter().enumerate() {
+            let (module, name) = import;
+            write!(f, "`{}`", shorten(name))?;
+            // Those of one module stand together.
+            match self.imports.get(at + 1) {
+                Some((next, _)) if next == module => f.write_str(", ")?,
+                Some(_) => write!(f, " from `{}`; ", shorten(module))?,
+                None => write!(f, " from `{}`", shorten(module))?,
+            }
+        }
+        if self.more > 0 {
+            write!(f, "; and {} more", self.more)?;
+        }
+        write!(f, ": {}", self.what)
+    }
+}
+
+/// Whether something provides every import.
+pub(super) fn check(outside: &Outside, resolve: &Resolve, world: WorldId) -> Result<(), WrapError> {
+    if outside.has_metadata {
+        return Ok(());
+    }
+    let world = resolve.worlds.get(world);
+    let declared: Vec<String> = world
+        .into_iter()
+        .flat_map(|world| world.imports.keys())
+        .map(|key| resolve.name_world_key(key))
+        .collect();
+    let is_provided = |import: &&Import| match import.module.as_str() {
+        WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME => PREVIEW_1.contains(&import.name),
+        "$root" => true,
+        module => {
+            module.starts_with('[')
+                || module.starts_with("cm32p2")
+                || declared.iter().any(|name| name == module)
+        }
+    };
+    let mut missing: Vec<&Import> =
+        outside.imports.iter().filter(|import| !is_provided(import)).collect();
+    let told = |origin: &&Origin| missing.iter().any(|import| (origin.tells)(import));
+    let Some(Origin { what, fix, .. }) = ORIGINS.iter().find(told) else { return Ok(()) };
+    missing.sort_by(|a, b| a.module.cmp(&b.module));
+    let listed = missing.iter().take(MOST_LISTED);
+    Err(WrapError::UnknownImports(UnknownImports {
+        imports: listed.map(|import| (import.module.clone(), import.name.clone())).collect(),
+        more: missing.len().saturating_sub(MOST_LISTED),
+        what,
+        fix,
+    }))
+}
+
+/// The functions of WASI preview 1, as the adapter has them.
+static PREVIEW_1: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let adapter = Outside::read(WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER);
+    let exports = adapter.map(|outside| outside.exports).unwrap_or_default();
+    exports.into_iter().map(|export| export.name).collect()
+});
