@@ -87,6 +87,8 @@ pub(crate) fn drafts(
         cx.report(root.span, report);
         return (Vec::new(), true);
     }
+    let without_own = without_extensions(root);
+    let root = without_own.as_ref().unwrap_or(root);
     // A file without a header is the list alone.
     let bare = matches!(root.data, Data::List(_));
     if !bare && Fields::open(root, &known, cx).is_none() {
@@ -113,6 +115,15 @@ pub(crate) fn drafts(
         cx.within(&format!("entries[{number}]"), |cx| draft(item, file, number, &namespace, cx))
     };
     (items.iter().enumerate().filter_map(read).collect(), is_named)
+}
+
+/// An index file without its own keys, `x-…`, if it has any: they hold anchors that its entries name.
+fn without_extensions(root: &Node) -> Option<Node> {
+    let is_own = |pair: &Pair| pair.key.starts_with("x-");
+    root.pairs().iter().any(is_own).then(|| {
+        let others = root.pairs().iter().filter(|pair| !is_own(pair)).cloned().collect();
+        Node::new(root.span, Data::Map(others))
+    })
 }
 
 fn version(root: &Node, cx: &mut Cx<'_>) {

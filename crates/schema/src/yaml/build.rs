@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 
-use super::{Data, MAX_ALIASED, MAX_DEPTH, MAX_NODES, Node, Pair, Scalar, Style, quote};
+use super::{Data, MAX_ALIASED, MAX_DEPTH, MAX_NODES, Natural, Node, Pair, Scalar, Style, quote};
 use crate::problems::{Fault, MAX_PROBLEMS, Report, Rule, fault};
 use crate::source::Span;
 
@@ -48,7 +48,10 @@ struct Builder<'f> {
     aliased: u64,
     nodes: usize,
     max_nodes: usize,
-    documents: usize,
+    /// Where the document that is being read begins.
+    document: Span,
+    /// Whether a document before it, or this one, has content.
+    has_content: bool,
     root: Option<Arc<Node>>,
     faults: &'f mut Vec<Fault>,
 }
@@ -78,7 +81,8 @@ fn bounded(
         aliased: 0,
         nodes: 0,
         max_nodes,
-        documents: 0,
+        document: Span::head(source),
+        has_content: false,
         root: None,
         faults,
     };
@@ -141,21 +145,31 @@ impl Builder<'_> {
 
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
         match event {
-            Event::DocumentStart(..) => self.document(span),
+            Event::DocumentStart(..) => {
+                self.document = span;
+                Ok(())
+            }
             Event::Scalar(text, style, anchor, tag) => {
-                let style = self.style(style, tag.as_deref(), span);
+                let scalar = self.scalar(&text, style, tag.as_deref(), span);
                 if anchor == 0 && self.awaits_key() {
-                    return self.key(&text, style, span);
+                    return self.key(&text, scalar.style, span);
                 }
-                let node = Node::new(span, Data::Scalar(Scalar::new(&*text, style)));
+                if self.stack.is_empty() {
+                    // A document without content, such as what a closing `---` begins, adds nothing.
+                    if scalar.is_null() {
+                        return Ok(());
+                    }
+                    self.content()?;
+                }
+                let node = Node::new(span, Data::Scalar(scalar));
                 self.value(Arc::new(node), anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.style(ScalarStyle::Plain, tag.as_deref(), span);
+                self.collection("seq", tag.as_deref(), span);
                 self.open(span, anchor, Items::List(Vec::new()))
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.style(ScalarStyle::Plain, tag.as_deref(), span);
+                self.collection("map", tag.as_deref(), span);
                 self.open(span, anchor, Items::Map(Mapping::default()))
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
@@ -164,37 +178,68 @@ impl Builder<'_> {
         }
     }
 
-    fn document(&mut self, span: Span) -> Result<(), Fault> {
-        self.documents += 1;
-        if self.documents == 1 {
+    /// Notes that a document has content; only one may.
+    fn content(&mut self) -> Result<(), Fault> {
+        if !std::mem::replace(&mut self.has_content, true) {
             return Ok(());
         }
         let report = Report::error(Rule::YAML_DOCUMENTS, "a second document begins here")
             .help("put the second document into a file of its own, or remove the `---`");
-        Err(fault(span, report))
+        Err(fault(self.document, report))
     }
 
-    fn style(&mut self, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Style {
+    /// Reads a scalar by its tag: without one, quotes make a text of it.
+    fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Scalar {
         let quoted = if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted };
-        let Some(tag) = tag else { return quoted };
-        match tag.core_suffix() {
-            Some("str") => Style::Quoted,
-            Some("map" | "seq" | "int" | "float" | "bool" | "null") => quoted,
-            _ => {
-                let report = Report::error(
-                    Rule::YAML_TAG,
-                    format!("unknown tag {}", quote(&tag.to_string())),
-                )
-                .help("remove the tag");
-                note(self.faults, span, report);
-                quoted
+        let Some(tag) = tag else { return Scalar::new(text, quoted) };
+        let plain = Scalar::new(text, Style::Plain);
+        let fits = match (tag.core_suffix(), plain.natural()) {
+            (Some("str"), _) => return Scalar::new(text, Style::Quoted),
+            (Some("int"), natural) => matches!(natural, Natural::Int(_)),
+            (Some("float"), natural) => matches!(natural, Natural::Int(_) | Natural::Float(_)),
+            (Some("bool"), natural) => matches!(natural, Natural::Bool(_)),
+            (Some("null"), natural) => matches!(natural, Natural::Null),
+            (Some(_), _) => false,
+            (None, _) => {
+                self.unknown_tag(tag, span);
+                return Scalar::new(text, quoted);
             }
+        };
+        if !fits {
+            self.wrong_tag(tag, &Scalar::new(text, quoted).describe(), span);
         }
+        plain
+    }
+
+    /// Checks the tag of a list (`seq`) or map.
+    fn collection(&mut self, own: &str, tag: Option<&Tag>, span: Span) {
+        let Some(tag) = tag else { return };
+        match tag.core_suffix() {
+            None => self.unknown_tag(tag, span),
+            Some(name) if name == own => {}
+            Some(_) => self.wrong_tag(tag, if own == "seq" { "a list" } else { "a map" }, span),
+        }
+    }
+
+    fn unknown_tag(&mut self, tag: &Tag, span: Span) {
+        let message = format!("unknown tag {}", quote(&tag.to_string()));
+        note(self.faults, span, Report::error(Rule::YAML_TAG, message).help("remove the tag"));
+    }
+
+    fn wrong_tag(&mut self, tag: &Tag, found: &str, span: Span) {
+        let message =
+            format!("the tag `!!{}` does not fit {found}", tag.core_suffix().unwrap_or(""));
+        let report = Report::error(Rule::YAML_TAG, message)
+            .help("remove the tag, or write a value of its type");
+        note(self.faults, span, report);
     }
 
     fn open(&mut self, span: Span, anchor: usize, items: Items) -> Result<(), Fault> {
         if self.stack.len() >= MAX_DEPTH {
             return Err(fault(span, too_deep()));
+        }
+        if self.stack.is_empty() {
+            self.content()?;
         }
         self.stack.push(Frame { start: span.start as usize, anchor, items });
         Ok(())
