@@ -152,10 +152,12 @@ impl std::fmt::Display for Spent {
 #[non_exhaustive]
 pub enum CallError {
     /// See [`ErrorKind::NotFound`].
-    #[error("there is no function `{id}`{}", match nearest { Some(near) => format!(": did you mean `{near}`?"), None => String::new() })]
+    #[error("{}{}", match what { Some(what) => format!("`{id}` {what}, and cannot be called"), None => format!("there is no function `{id}`") }, match nearest { Some(near) => format!(": did you mean `{near}`?"), None => String::new() })]
     NotFound {
         /// What was asked for.
         id: String,
+        /// The entry of that id, when it is no function: `is of kind …`.
+        what: Option<Box<str>>,
         /// The most similar function there is.
         nearest: Option<EntryId>,
     },
@@ -409,7 +411,16 @@ mod tests {
         let id: EntryId = "myns:compute".parse()?;
         let spent = Spent { guest: Duration::from_micros(50_100), ..Spent::default() };
         let texts = [
-            CallError::NotFound { id: "myns:compote".into(), nearest: Some(id.clone()) },
+            CallError::NotFound {
+                id: "myns:compote".into(),
+                what: None,
+                nearest: Some(id.clone()),
+            },
+            CallError::NotFound {
+                id: "myns:assets".into(),
+                what: Some("is of kind `fs.directory`".into()),
+                nearest: None,
+            },
             CallError::Deadline { id: id.clone(), limit: Some(Duration::from_millis(50)), spent },
             CallError::Deadline { id: id.clone(), limit: None, spent },
             CallError::WouldDeadlock {
