@@ -238,6 +238,7 @@ impl<'a> Assembly<'a> {
             let source = crate::http::Source {
                 registry: self.registry,
                 folders: sources.folders(),
+                env: sources.env(),
                 closed: &sources.closed,
                 transports: &self.own.transports,
                 is_whole: HTTP.iter().all(|kind| is_whole(*kind)),
