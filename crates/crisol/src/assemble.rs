@@ -29,8 +29,9 @@ use crate::interceptor::Interceptors;
 use crate::lua::LuaFunction;
 use crate::own::Own;
 use crate::pooled::Pooled;
+use crate::required;
 use crate::unchanged::Before;
-use crate::world::World;
+use crate::world::{self, World};
 
 /// A method that is no export of the code, or cannot be called.
 const BAD_METHOD: Rule = Rule::new("bad-method");
@@ -136,9 +137,11 @@ impl<'a> Assembly<'a> {
         let before = self.before.map(Generation::world);
         let (world, failed) = World::open(self.registry, app, self.own, before, self.missing);
         for (id, error) in &failed {
-            let report = Report::error(BAD_FOLDER, chain(error)).help("name another folder");
+            let help = world::folder_help(self.registry, app, id);
+            let report = Report::error(BAD_FOLDER, chain(error)).help(help);
             problems.at(self.registry, id, "directory", report);
         }
+        required::warn(self.registry, world.env().as_ref(), &mut problems);
         let closed = failed.into_iter().map(|(id, _)| id).collect();
         let before = self.before.map(|generation| Before {
             generation,

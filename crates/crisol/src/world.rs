@@ -85,6 +85,27 @@ impl World {
     }
 }
 
+/// What to do about a folder entry that cannot be opened. Sources (`file://`) are relative to their index file, and folders
+/// are not.
+pub(crate) fn folder_help(registry: &Registry, app: Option<&Path>, id: &EntryId) -> String {
+    let Some(Kind::Directory(folder)) = registry.get(id.as_str()).map(|entry| &entry.kind) else {
+        return "name another folder".to_owned();
+    };
+    if !folder.directory.is_inside_app() {
+        return "name a folder that is there and can be read".to_owned();
+    }
+    let place = registry.origin(id).map(|place| place.file).unwrap_or_default();
+    let beside =
+        Path::new(&place).parent().unwrap_or(Path::new("")).join(folder.directory.as_path());
+    let relative = "`directory` is relative to the app's folder";
+    match app {
+        Some(app) if place.contains('/') && app.join(&beside).is_dir() => {
+            format!("{relative}, not to this file: write `./{}`", beside.display())
+        }
+        _ => format!("{relative}: name a folder in it, or an absolute one"),
+    }
+}
+
 #[derive(Default)]
 struct LayeredFolders {
     own: Option<Arc<dyn FsSource>>,

@@ -52,6 +52,7 @@ pub(crate) fn assemble(source: Source<'_>, assembled: &Assembled) -> (Site, Prob
     for entry in registry {
         match &entry.kind {
             Kind::HttpEndpoint(endpoint) => {
+                routes::warn(&entry.id, endpoint, &mut scope);
                 let route = routes::route(&entry.id, endpoint, &scope);
                 below.add(&endpoint.parent, [route]);
             }
