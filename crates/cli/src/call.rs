@@ -41,14 +41,20 @@ pub(crate) fn run(app: &AppArguments, call: &CallArguments) -> anyhow::Result<u8
 
 /// The error for an id that is no function, with the command for what it is.
 fn not_called(runtime: &Runtime, error: CallError) -> anyhow::Error {
-    let CallError::NotFound { id, what: Some(_), .. } = &error else { return error.into() };
-    let instead = if let Ok(command) = runtime.command(id) {
+    let CallError::NotFound { id, what, .. } = &error else { return error.into() };
+    if let Ok(command) = runtime.command(id) {
         let name = command.name().unwrap_or(id);
-        format!("run it with `crisol run {name}`")
-    } else if runtime.generation().handlers().iter().any(|handler| handler.as_str() == id) {
-        "serve it with `crisol serve`".to_owned()
-    } else {
-        "`crisol list` shows the functions".to_owned()
+        return anyhow::anyhow!(
+            "`{id}` is a command and no function: run it with `crisol run {name}`"
+        );
+    }
+    if what.is_none() {
+        return error.into();
+    }
+    let is_handler = runtime.generation().handlers().iter().any(|handler| handler.as_str() == id);
+    let instead = match is_handler {
+        true => "serve it with `crisol serve`",
+        false => "`crisol list` shows the functions",
     };
     anyhow::anyhow!("{error}: {instead}")
 }

@@ -27,6 +27,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use arguments::{Arguments, Command};
 use output::{LogWriter, print_error, print_line};
@@ -87,7 +88,8 @@ fn log_to_stderr() -> anyhow::Result<()> {
         None => EnvFilter::new("warn,crisol::guest=info"),
         Some(text) => {
             let text = text.to_string_lossy();
-            EnvFilter::builder().parse(&*text).ok().with_context(|| {
+            let filter = EnvFilter::builder().parse(&*text).ok();
+            filter.filter(|_| !text.split(',').any(is_no_level)).with_context(|| {
                 let help = "write one such as `info` or `warn,crisol=debug`";
                 format!("`CRISOL_LOG` is `{text}`, which is no filter for the log: {help}")
             })?
@@ -101,4 +103,12 @@ fn log_to_stderr() -> anyhow::Result<()> {
         .log_internal_errors(false)
         .init();
     Ok(())
+}
+
+/// Whether a part of a filter is a word that is no level. Alone it would be a target with all of its lines, and silence everything
+/// else: likelier it is a misspelt level.
+fn is_no_level(part: &str) -> bool {
+    let part = part.trim();
+    let is_word = !part.is_empty() && !part.contains(['=', '[', ':']);
+    is_word && part.parse::<LevelFilter>().is_err() && !part.starts_with("crisol")
 }

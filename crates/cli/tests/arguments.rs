@@ -96,13 +96,24 @@ fn an_empty_variable_is_none_and_a_wrong_one_an_error() -> Tested {
     let mut command = crisol_command(&tour(), &["--no-cache", "list"]);
     let run = Run::of(command.envs(names.map(|name| (name, ""))).output()?)?;
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
-    for (name, value) in
-        [("CRISOL_INSTANCES", "many"), ("CRISOL_MEMORY", "1"), ("CRISOL_LOG", "a=b=c")]
-    {
+    for (name, value) in [
+        ("CRISOL_INSTANCES", "many"),
+        ("CRISOL_MEMORY", "1"),
+        ("CRISOL_LOG", "a=b=c"),
+        ("CRISOL_LOG", "warn,loud"),
+    ] {
         let run = Run::of(crisol_command(&tour(), &["list"]).env(name, value).output()?)?;
         assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{name}");
         assert!(run.stderr.contains(value), "{run:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_service_that_is_none_is_named() -> Tested {
+    let run = crisol(&tour(), &["openapi", "nothing"])?;
+    let said = "error: there is no service `nothing` with endpoints: name one of ";
+    assert!(run.code == Some(2) && run.stderr.starts_with(said), "{run:?}");
     Ok(())
 }
 
@@ -150,7 +161,7 @@ fn what_cannot_be_called_says_what_it_is() -> Tested {
         ),
         (
             "myns.commands:hello",
-            "`myns.commands:hello` is of kind `process.wasm`, and cannot be called: run it with `crisol run hello`",
+            "`myns.commands:hello` is a command and no function: run it with `crisol run hello`",
         ),
     ] {
         let run = crisol(&tour(), &["call", id])?;

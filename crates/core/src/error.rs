@@ -411,16 +411,7 @@ mod tests {
         let id: EntryId = "myns:compute".parse()?;
         let spent = Spent { guest: Duration::from_micros(50_100), ..Spent::default() };
         let texts = [
-            CallError::NotFound {
-                id: "myns:compote".into(),
-                what: None,
-                nearest: Some(id.clone()),
-            },
-            CallError::NotFound {
-                id: "myns:assets".into(),
-                what: Some("is of kind `fs.directory`".into()),
-                nearest: None,
-            },
+            CallError::NotFound { id: "a:b".into(), what: None, nearest: Some(id.clone()) },
             CallError::Deadline { id: id.clone(), limit: Some(Duration::from_millis(50)), spent },
             CallError::Deadline { id: id.clone(), limit: None, spent },
             CallError::WouldDeadlock {
@@ -435,7 +426,7 @@ mod tests {
         ]
         .map(|error| error.to_string());
         expect![[r"
-            there is no function `myns:compote`: did you mean `myns:compute`?
+            there is no function `a:b`: did you mean `myns:compute`?
             `myns:compute` ran out of time (`limits.max_execution_ms` is 50): 0.0 ms queued, 50.1 ms in the guest, 0.0 ms in the host
             `myns:compute` ran out of time (the deadline of its caller): 0.0 ms queued, 50.1 ms in the guest, 0.0 ms in the host
             `myns:compute` would deadlock: myns:compute → myns:b → myns:compute

@@ -363,11 +363,10 @@ impl Generation {
             true => strsim::jaro_winkler(id, near.as_str()),
             false => strsim::jaro_winkler(id, near.name()),
         };
-        let names = self.functions();
-        let alike = names.iter().map(|near| (compared(near), near));
+        let alike = self.assembled.functions.keys().map(|near| (compared(near), near));
         let nearest = alike.filter(|(alike, _)| *alike > 0.8 && what.is_none());
         // Of several that are as near, the first.
-        let nearest = nearest.rev().max_by(|(a, _), (b, _)| a.total_cmp(b));
+        let nearest = nearest.max_by(|(a, one), (b, two)| a.total_cmp(b).then(two.cmp(one)));
         CallError::NotFound { id: id.to_owned(), nearest: nearest.map(|(_, id)| id.clone()), what }
     }
 

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crisol_core::EntryId;
-use crisol_schema::{Kind, Registry};
+use crisol_core::{EntryId, chain};
+use crisol_schema::{Kind, Problems, Registry, Report, Rule};
 use crisol_wasi::{Directory, EnvError, EnvSource, Folders, FsError, FsSource, Missing, Variables};
 
 use crate::own::Own;
@@ -85,9 +85,26 @@ impl World {
     }
 }
 
+/// A folder entry that cannot be opened.
+pub(crate) const BAD_FOLDER: Rule = Rule::new("bad-folder");
+
+/// Reports folder entries that cannot be opened, each once.
+pub(crate) fn report(
+    failed: &[(EntryId, FsError)],
+    registry: &Registry,
+    app: Option<&Path>,
+    problems: &mut Problems,
+) {
+    for (id, error) in failed {
+        let help = folder_help(registry, app, id);
+        let report = Report::error(BAD_FOLDER, chain(error)).help(help);
+        problems.at(registry, id, "directory", report);
+    }
+}
+
 /// What to do about a folder entry that cannot be opened. Sources (`file://`) are relative to their index file, and folders
 /// are not.
-pub(crate) fn folder_help(registry: &Registry, app: Option<&Path>, id: &EntryId) -> String {
+fn folder_help(registry: &Registry, app: Option<&Path>, id: &EntryId) -> String {
     let Some(Kind::Directory(folder)) = registry.get(id.as_str()).map(|entry| &entry.kind) else {
         return "name another folder".to_owned();
     };

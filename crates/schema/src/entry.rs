@@ -93,7 +93,7 @@ pub(crate) fn drafts(
     let root = without_own.as_ref().unwrap_or(root);
     // A file without a header is the list alone.
     let bare = matches!(root.data, Data::List(_));
-    let right = respelt(root, &HEADER);
+    let right = respelt(root, &HEADER, &HEADER);
     if let Some((_, misspelt)) = &right {
         report_misspelt(misspelt, cx);
     }
@@ -185,7 +185,7 @@ fn draft(
         return None;
     }
     // A misspelt `name` or `kind` is one mistake: it is read as if it were right.
-    let right = respelt(node, &HEAD);
+    let right = respelt(node, &HEAD, &["name", "kind"]);
     let (node, misspelt) =
         right.as_ref().map_or((&**node, &[][..]), |(right, found)| (right, found));
     let id = name(node, cx).map(|name| EntryId::new(namespace, &name));

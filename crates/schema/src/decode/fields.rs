@@ -22,14 +22,16 @@ fn meant<'k>(node: &Node, key: &str, known: &[&'k str]) -> Option<&'k str> {
     suggest::nearest_word(key, &absent).or_else(|| suggest::nearest(key, known.iter().copied()))
 }
 
-/// A map with its misspelt keys put right, and what each of them was meant to be; none when it has no such keys.
+/// A map in which misspelt keys for the fields `wanted` are put right, with those pairs and what they were meant to be; none when
+/// there are none. Nothing is compared where all of the fields are there.
 pub(crate) fn respelt(
     node: &Node,
-    known: &[&'static str],
+    known: &[&str],
+    wanted: &[&'static str],
 ) -> Option<(Node, Vec<(Pair, &'static str)>)> {
     let mut pairs = node.pairs().to_vec();
     let mut found: Vec<(Pair, &'static str)> = Vec::new();
-    for name in known.iter().filter(|name| node.get(name).is_none()) {
+    for name in wanted.iter().filter(|name| node.get(name).is_none()) {
         let is_meant = |pair: &&mut Pair| {
             !known.contains(&&*pair.key) && suggest::nearest(&pair.key, [*name]).is_some()
         };

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use granit_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
+use granit_parser::{Event, Parser, StrInput};
 
-use super::{Data, MAX_ALIASED, MAX_DEPTH, MAX_NODES, Natural, Node, Pair, Scalar, Style, quote};
+use super::{Data, MAX_ALIASED, MAX_DEPTH, MAX_NODES, Node, Pair, Style, quote, tag};
 use crate::problems::{Fault, MAX_PROBLEMS, Report, Rule, fault};
 use crate::source::Span;
 
@@ -150,8 +150,13 @@ impl Builder<'_> {
                 Ok(())
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let scalar = self.scalar(&text, style, tag.as_deref(), span);
-                if anchor == 0 && self.awaits_key() {
+                let is_key = anchor == 0 && self.awaits_key();
+                if is_key && tag.is_none() {
+                    return self.key(&text, tag::style(style), span);
+                }
+                let (scalar, wrong) = tag::scalar(&text, style, tag.as_deref());
+                wrong.into_iter().for_each(|wrong| note(self.faults, span, wrong));
+                if is_key {
                     return self.key(&text, scalar.style, span);
                 }
                 if self.stack.is_empty() {
@@ -165,11 +170,13 @@ impl Builder<'_> {
                 self.value(Arc::new(node), anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.collection("seq", tag.as_deref(), span);
+                let wrong = tag::collection("seq", tag.as_deref());
+                wrong.into_iter().for_each(|wrong| note(self.faults, span, wrong));
                 self.open(span, anchor, Items::List(Vec::new()))
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.collection("map", tag.as_deref(), span);
+                let wrong = tag::collection("map", tag.as_deref());
+                wrong.into_iter().for_each(|wrong| note(self.faults, span, wrong));
                 self.open(span, anchor, Items::Map(Mapping::default()))
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
@@ -186,52 +193,6 @@ impl Builder<'_> {
         let report = Report::error(Rule::YAML_DOCUMENTS, "a second document begins here")
             .help("put the second document into a file of its own, or remove the `---`");
         Err(fault(self.document, report))
-    }
-
-    /// Reads a scalar by its tag: without one, quotes make a text of it.
-    fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Scalar {
-        let quoted = if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted };
-        let Some(tag) = tag else { return Scalar::new(text, quoted) };
-        let plain = Scalar::new(text, Style::Plain);
-        let fits = match (tag.core_suffix(), plain.natural()) {
-            (Some("str"), _) => return Scalar::new(text, Style::Quoted),
-            (Some("int"), natural) => matches!(natural, Natural::Int(_)),
-            (Some("float"), natural) => matches!(natural, Natural::Int(_) | Natural::Float(_)),
-            (Some("bool"), natural) => matches!(natural, Natural::Bool(_)),
-            (Some("null"), natural) => matches!(natural, Natural::Null),
-            (Some(_), _) => false,
-            (None, _) => {
-                self.unknown_tag(tag, span);
-                return Scalar::new(text, quoted);
-            }
-        };
-        if !fits {
-            self.wrong_tag(tag, &Scalar::new(text, quoted).describe(), span);
-        }
-        plain
-    }
-
-    /// Checks the tag of a list (`seq`) or map.
-    fn collection(&mut self, own: &str, tag: Option<&Tag>, span: Span) {
-        let Some(tag) = tag else { return };
-        match tag.core_suffix() {
-            None => self.unknown_tag(tag, span),
-            Some(name) if name == own => {}
-            Some(_) => self.wrong_tag(tag, if own == "seq" { "a list" } else { "a map" }, span),
-        }
-    }
-
-    fn unknown_tag(&mut self, tag: &Tag, span: Span) {
-        let message = format!("unknown tag {}", quote(&tag.to_string()));
-        note(self.faults, span, Report::error(Rule::YAML_TAG, message).help("remove the tag"));
-    }
-
-    fn wrong_tag(&mut self, tag: &Tag, found: &str, span: Span) {
-        let message =
-            format!("the tag `!!{}` does not fit {found}", tag.core_suffix().unwrap_or(""));
-        let report = Report::error(Rule::YAML_TAG, message)
-            .help("remove the tag, or write a value of its type");
-        note(self.faults, span, report);
     }
 
     fn open(&mut self, span: Span, anchor: usize, items: Items) -> Result<(), Fault> {
