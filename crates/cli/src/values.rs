@@ -146,7 +146,7 @@ mod tests {
         let maybe = Maybe(Box::new(Text));
         for ty in [Text, Type::Char, Enum(vec!["true".to_owned()]), maybe.clone()] {
             for text in ["6", "true", "{\"a\":1}", "[1", "\"open"] {
-                assert_eq!(json(text, Some(&ty)), serde_json::Value::from(text).to_string());
+                assert_eq!(json(text, Some(&ty)), Value::from(text).to_string());
             }
             assert_eq!(json(r#""6""#, Some(&ty)), r#""6""#);
         }

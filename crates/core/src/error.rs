@@ -410,6 +410,7 @@ mod tests {
     fn texts_name_the_entry_what_was_found_and_what_to_do() -> Result<(), crate::EntryIdError> {
         let id: EntryId = "myns:compute".parse()?;
         let spent = Spent { guest: Duration::from_micros(50_100), ..Spent::default() };
+        let over = OverBudget { wanted: 3, used: 4, limit: 6 };
         let texts = [
             CallError::NotFound { id: "a:b".into(), what: None, nearest: Some(id.clone()) },
             CallError::Deadline { id: id.clone(), limit: Some(Duration::from_millis(50)), spent },
@@ -418,10 +419,7 @@ mod tests {
                 id: id.clone(),
                 chain: vec!["myns:b".parse()?, "myns:compute".parse()?],
             },
-            CallError::OverMemory {
-                id: id.clone(),
-                over: OverBudget { wanted: 3, used: 4, limit: 6 },
-            },
+            CallError::OverMemory { id: id.clone(), over },
             CallError::Limit { id, limit: ResourceLimit::Memory { allowed: 10, wanted: 20 } },
         ]
         .map(|error| error.to_string());
