@@ -1,11 +1,10 @@
 //! The app that the arguments name.
 
-use std::io::IsTerminal;
-
 use crisol::{Allocation, Builder, CodeCache, Color, EngineConfig, LoadError, Problems, Runtime};
 use etcetera::BaseStrategy as _;
 
 use crate::arguments::AppArguments;
+use crate::output;
 
 /// The builder that the arguments ask for.
 pub(crate) fn builder(arguments: &AppArguments) -> Builder {
@@ -56,7 +55,7 @@ fn load_by(builder: Builder, arguments: &AppArguments) -> anyhow::Result<Runtime
 
 /// The error of a command that needed the app to load.
 pub(crate) fn does_not_load(arguments: &AppArguments, problems: &Problems) -> anyhow::Error {
-    let text = show(problems);
+    let text = show_errors(problems);
     anyhow::anyhow!("the app `{}` does not load\n\n{}", arguments.app.display(), text.trim_end())
 }
 
@@ -70,6 +69,11 @@ pub(crate) fn warnings(runtime: &Runtime) -> Vec<String> {
 
 /// The problems as text for stderr.
 pub(crate) fn show(problems: &Problems) -> String {
-    let color = if std::io::stderr().is_terminal() { Color::Always } else { Color::Never };
+    let color = if output::is_colored() { Color::Always } else { Color::Never };
     problems.render(color)
+}
+
+/// The errors among problems, for those who need the app: its warnings are those of one that loads.
+pub(crate) fn show_errors(problems: &Problems) -> String {
+    show(&problems.clone().without_warnings())
 }

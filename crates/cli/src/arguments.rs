@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crisol::{MaxMemory, Namespace};
 
 /// Run WebAssembly functions declared in a YAML registry.
@@ -13,8 +13,25 @@ use crisol::{MaxMemory, Namespace};
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) app: AppArguments,
+    /// Colours of what is printed to stderr; `auto` heeds the terminal, `NO_COLOR` and `TERM=dumb`.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    pub(crate) color: ColorChoice,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Arguments {
+    /// Reads the command line and the environment, in which an empty variable is none; ends the program with exit
+    /// code 2 when they are wrong.
+    pub(crate) fn read() -> Self {
+        let is_empty = |arg: &Arg| {
+            let value = arg.get_env().and_then(std::env::var_os);
+            value.is_some_and(|value| value.is_empty())
+        };
+        let unset = |arg: Arg| if is_empty(&arg) { arg.env(None::<&'static str>) } else { arg };
+        let matches = Self::command().mut_args(unset).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// Which app, and how it is read.
@@ -76,7 +93,7 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Compile all code of the app and keep it on disk, so that whatever runs next starts at once.
     Compile,
-    /// List the functions with their signatures.
+    /// List the functions with their signatures, the HTTP handlers and the commands.
     List,
     /// Run a command of the app, a `process.wasm`, on this terminal.
     ///
@@ -140,7 +157,8 @@ pub(crate) struct CallArguments {
     /// Read the arguments and print the result as WAVE, the text format of component values.
     #[arg(long)]
     pub(crate) wave: bool,
-    /// Its arguments: each is JSON, or plain text when it is not valid JSON.
+    /// Its arguments: each is JSON, or plain text, which one for a `string` is unless it is a JSON string. `@FILE` is
+    /// what a file has, `-` what standard input has.
     #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
 }
@@ -154,7 +172,7 @@ pub(crate) struct RunArguments {
     #[arg(required_unless_present = "list")]
     pub(crate) name: Option<String>,
     /// What the guest finds on its command line; for a method with parameters also its arguments, each
-    /// JSON, or plain text when it is not valid JSON.
+    /// JSON or plain text as for `call`, without `@FILE` and `-`.
     #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
 }

@@ -1,21 +1,28 @@
 //! `crisol call`: one call, its result as a line of JSON.
 
-use crisol::{Args, CallContext, CallError, Caller, EntryId, Invoke, Reply};
+use anyhow::Context as _;
+use crisol::{Args, CallContext, CallError, Caller, EntryId, Invoke, Reply, Runtime};
 
 use crate::arguments::{AppArguments, CallArguments};
+use crate::values::{Given, json_array};
 use crate::{DONE, FUNCTION_ERROR, app, print_error, print_line};
 
 pub(crate) fn run(app: &AppArguments, call: &CallArguments) -> anyhow::Result<u8> {
-    let id: EntryId = call.id.parse()?;
     let runtime = app::load(app)?;
+    let generation = runtime.generation();
+    let id = generation.function(&call.id).map_err(|error| not_called(&runtime, error))?;
+    let args = Given::read(&call.args)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let line = if call.wave {
-        let args = format!("({})", call.args.join(", "));
+        let args: Vec<_> = args.iter().map(Given::text).collect::<anyhow::Result<_>>()?;
+        let args = format!("({})", args.join(", "));
         tokio.block_on(runtime.call_wave(id.as_str(), &args))
     } else {
-        let args = Args::json(json_array(&call.args)?.into_bytes());
+        let json = json_array(&args, runtime.signature(id.as_str()).as_deref());
+        let json = json.with_context(|| format!("`{id}` cannot take these arguments"))?;
+        let args = Args::json(json.into_bytes());
         let context = CallContext::new(Caller::Command);
-        tokio.block_on(runtime.invoke(&id, context, args)).and_then(|reply| json_line(&id, &reply))
+        tokio.block_on(runtime.invoke(id, context, args)).and_then(|reply| json_line(id, &reply))
     };
     // A guest that was stopped may have left a host thread in a read that never ends; nobody waits for it.
     tokio.shutdown_background();
@@ -32,35 +39,30 @@ pub(crate) fn run(app: &AppArguments, call: &CallArguments) -> anyhow::Result<u8
     }
 }
 
+/// The error for an id that is no function, with the command for what it is.
+fn not_called(runtime: &Runtime, error: CallError) -> anyhow::Error {
+    let CallError::NotFound { id, what, .. } = &error else { return error.into() };
+    if let Ok(command) = runtime.command(id) {
+        let name = command.name().unwrap_or(id);
+        return anyhow::anyhow!(
+            "`{id}` is a command and no function: run it with `crisol run {name}`"
+        );
+    }
+    if what.is_none() {
+        return error.into();
+    }
+    let is_handler = runtime.generation().handlers().iter().any(|handler| handler.as_str() == id);
+    let instead = match is_handler {
+        true => "serve it with `crisol serve`",
+        false => "`crisol list` shows the functions",
+    };
+    anyhow::anyhow!("{error}: {instead}")
+}
+
 pub(crate) fn json_line(id: &EntryId, reply: &Reply) -> Result<String, CallError> {
     let mut text = Vec::new();
     let written = reply.write_json(&mut text);
     written
         .map_err(|error| CallError::UnexpectedResult { id: id.clone(), source: error.into() })?;
     Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
-/// The text of a JSON array of the arguments, each as it was written when it is JSON already.
-pub(crate) fn json_array(args: &[String]) -> serde_json::Result<String> {
-    let is_json = |arg: &str| serde_json::from_str::<serde::de::IgnoredAny>(arg).is_ok();
-    let items: Result<Vec<String>, _> = args
-        .iter()
-        .map(|arg| if is_json(arg) { Ok(arg.clone()) } else { serde_json::to_string(arg) })
-        .collect();
-    Ok(format!("[{}]", items?.join(",")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::json_array;
-
-    #[test]
-    fn an_argument_is_json_or_else_text() -> serde_json::Result<()> {
-        let args = ["6", "-0.5", "{\"a\": [1]}", "\"6\"", "Ana \"la\"", "", "[1", "null"]
-            .map(str::to_owned);
-        let expected = r#"[6,-0.5,{"a": [1]},"6","Ana \"la\"","","[1",null]"#;
-        assert_eq!(json_array(&args)?, expected);
-        assert_eq!(json_array(&[])?, "[]");
-        Ok(())
-    }
 }

@@ -4,10 +4,11 @@ use crisol::Checked;
 
 use crate::arguments::{AppArguments, CheckArguments, Format};
 use crate::output::print_report;
-use crate::{DONE, FAILED, app, print_line};
+use crate::{DONE, FAILED, app, list, print_line};
 
 pub(crate) fn run(arguments: &AppArguments, check: &CheckArguments) -> anyhow::Result<u8> {
-    let Checked { problems, functions, .. } = app::builder(arguments).check()?;
+    let Checked { problems, functions, handlers, commands, .. } =
+        app::builder(arguments).check()?;
     let code = if problems.errors() > 0 { FAILED } else { DONE };
     match check.format {
         Format::Json => print_line(&serde_json::to_string_pretty(&problems)?)?,
@@ -16,8 +17,7 @@ pub(crate) fn run(arguments: &AppArguments, check: &CheckArguments) -> anyhow::R
                 print_report(app::show(&problems).trim_end());
             }
             if code == DONE {
-                let plural = if functions == 1 { "" } else { "s" };
-                print_line(&format!("ok: {functions} function{plural}"))?;
+                print_line(&format!("ok: {}", list::count(functions, handlers, commands)))?;
             }
         }
     }

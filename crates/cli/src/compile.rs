@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 
 use crate::arguments::AppArguments;
-use crate::{DONE, app, print_line};
+use crate::{DONE, app, list, print_line};
 
 pub(crate) fn run(arguments: &AppArguments) -> anyhow::Result<u8> {
     let cache = app::cache(arguments).context(
@@ -11,8 +11,9 @@ pub(crate) fn run(arguments: &AppArguments) -> anyhow::Result<u8> {
     )?;
     let dir = cache.dir.display();
     cache.check().with_context(|| format!("compiled code cannot be kept in `{dir}`"))?;
-    let functions = app::look(arguments)?.functions().len();
-    let plural = if functions == 1 { "" } else { "s" };
-    print_line(&format!("ok: the code of {functions} function{plural} is in {dir}"))?;
+    let app = app::look(arguments)?.generation();
+    let counted = (app.functions().len(), app.handlers().len(), app.commands().len());
+    let counted = list::count(counted.0, counted.1, counted.2);
+    print_line(&format!("ok: the code of {counted} is in {dir}"))?;
     Ok(DONE)
 }

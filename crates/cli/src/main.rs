@@ -19,13 +19,15 @@ mod schema;
 #[cfg(feature = "http")]
 mod serve;
 mod signals;
+mod values;
 #[cfg(feature = "http")]
 mod watch;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
+use anyhow::Context as _;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use arguments::{Arguments, Command};
 use output::{LogWriter, print_error, print_line};
@@ -49,10 +51,21 @@ fn main() -> ExitCode {
         let _ = signals::remember_hangups();
     }
     // Wrong arguments end here, with exit code 2 as well.
-    let arguments = Arguments::parse();
+    let arguments = Arguments::read();
+    output::choose_color(arguments.color);
     output::report_panics();
-    log_to_stderr();
-    let code = match &arguments.command {
+    let code = log_to_stderr().and_then(|()| run(&arguments));
+    output::end();
+    let code = code.unwrap_or_else(|error| {
+        print_error(&format!("error: {error:#}"));
+        FAILED
+    });
+    output::flush();
+    ExitCode::from(code)
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+    match &arguments.command {
         Command::Call(call) => call::run(&arguments.app, call),
         Command::Check(check) => check::run(&arguments.app, check),
         Command::Compile => compile::run(&arguments.app),
@@ -65,27 +78,37 @@ fn main() -> ExitCode {
         Command::Openapi(openapi) => openapi::run(&arguments.app, openapi),
         #[cfg(feature = "http")]
         Command::Serve(serve) => serve::run(&arguments.app, serve),
-    };
-    output::end();
-    let code = code.unwrap_or_else(|error| {
-        print_error(&format!("error: {error:#}"));
-        FAILED
-    });
-    output::flush();
-    ExitCode::from(code)
+    }
 }
 
 /// Logs go to stderr: what guests print, and warnings. `CRISOL_LOG` takes `tracing` filters.
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::builder()
-        .with_env_var("CRISOL_LOG")
-        .try_from_env()
-        .unwrap_or_else(|_| "warn,crisol::guest=info".into());
+fn log_to_stderr() -> anyhow::Result<()> {
+    let wanted = std::env::var_os("CRISOL_LOG").filter(|text| !text.is_empty());
+    let filter = match &wanted {
+        None => EnvFilter::new("warn,crisol::guest=info"),
+        Some(text) => {
+            let text = text.to_string_lossy();
+            let filter = EnvFilter::builder().parse(&*text).ok();
+            filter.filter(|_| !text.split(',').any(is_no_level)).with_context(|| {
+                let help = "write one such as `info` or `warn,crisol=debug`";
+                format!("`CRISOL_LOG` is `{text}`, which is no filter for the log: {help}")
+            })?
+        }
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(output::is_colored())
         .with_writer(|| LogWriter)
         // They would be printed past the queue.
         .log_internal_errors(false)
         .init();
+    Ok(())
+}
+
+/// Whether a part of a filter is a word that is no level. Alone it would be a target with all of its lines, and silence everything
+/// else: likelier it is a misspelt level.
+fn is_no_level(part: &str) -> bool {
+    let part = part.trim();
+    let is_word = !part.is_empty() && !part.contains(['=', '[', ':']);
+    is_word && part.parse::<LevelFilter>().is_err() && !part.starts_with("crisol")
 }

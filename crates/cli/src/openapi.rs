@@ -11,12 +11,22 @@ pub(crate) fn run(arguments: &AppArguments, openapi: &OpenapiArguments) -> anyho
         .iter()
         .filter(|(service, _)| wanted.is_none_or(|wanted| wanted == service))
         .map(|(_, document)| document);
+    let names = || {
+        let names: Vec<_> = documents.iter().map(|(name, _)| format!("`{name}`")).collect();
+        names.join(", ")
+    };
     match (fitting.next(), fitting.next()) {
         (Some(document), None) => print_line(&serde_json::to_string_pretty(document)?)?,
-        (None, _) => anyhow::bail!("there is no such service with endpoints"),
+        (None, _) if documents.is_empty() => {
+            anyhow::bail!("no service has endpoints: add an `http.endpoint`")
+        }
+        (None, _) => anyhow::bail!(
+            "there is no service `{}` with endpoints: name one of {}",
+            wanted.unwrap_or(""),
+            names()
+        ),
         (Some(_), Some(_)) => {
-            let names: Vec<_> = documents.iter().map(|(name, _)| format!("`{name}`")).collect();
-            anyhow::bail!("several services have endpoints: name one of {}", names.join(", "))
+            anyhow::bail!("several services have endpoints: name one of {}", names())
         }
     }
     Ok(DONE)

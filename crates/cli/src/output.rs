@@ -1,10 +1,12 @@
 //! The program's stdout and stderr. While it serves, nothing waits for whoever reads them.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal as _, Write};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{io, panic, thread};
+
+use clap::ColorChoice;
 
 use crate::queue::Queue;
 
@@ -14,6 +16,28 @@ static STDOUT: LazyLock<Queue> = LazyLock::new(|| Queue::start("stdout", io::std
 
 /// Whether the program serves.
 static SERVES: AtomicBool = AtomicBool::new(false);
+
+/// Whether what goes to stderr has colours.
+static COLORED: AtomicBool = AtomicBool::new(false);
+
+/// Decides about the colours of stderr: left to itself, a terminal has them unless the environment says that it wants none.
+pub(crate) fn choose_color(choice: ColorChoice) {
+    let is_wanted = || {
+        let is_off = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        io::stderr().is_terminal() && !is_off && !is_dumb
+    };
+    let colored = match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => is_wanted(),
+    };
+    COLORED.store(colored, Ordering::Relaxed);
+}
+
+pub(crate) fn is_colored() -> bool {
+    COLORED.load(Ordering::Relaxed)
+}
 
 /// Turns to serving: lines that stdout and stderr do not take in time are lost.
 #[cfg(feature = "http")]

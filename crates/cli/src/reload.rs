@@ -136,7 +136,9 @@ impl<'a> Reloading<'a> {
                 let committed = self.serving.commit(change, self.grace).await;
                 committed.map_err(|error| format!("error: {:#}", anyhow::Error::from(error)))
             }
-            Err(ChangeError::App(problems)) => Err(app::show(&problems).trim_end().to_owned()),
+            Err(ChangeError::App(problems)) => {
+                Err(app::show_errors(&problems).trim_end().to_owned())
+            }
             Err(other) => Err(format!("error: {:#}", anyhow::Error::from(other))),
         };
         made.map_err(|report| {

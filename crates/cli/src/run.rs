@@ -1,10 +1,12 @@
 //! `crisol run`: a `process.wasm` on this terminal.
 
+use anyhow::Context as _;
 use crisol::{Args, CallError, Command, Exit, Runtime, Stdio};
 
 use crate::arguments::{AppArguments, RunArguments};
-use crate::call::{json_array, json_line};
+use crate::call::json_line;
 use crate::signals::{Interrupt, SIGNALLED};
+use crate::values::{Given, json_array};
 use crate::{DONE, FUNCTION_ERROR, app, print_error, print_line};
 
 /// What ended was not the guest: the app does not load, there is no such command, the guest was stopped.
@@ -35,9 +37,19 @@ fn list(runtime: &Runtime) -> anyhow::Result<u8> {
 }
 
 fn start(runtime: &Runtime, name: &str, args: &[String]) -> anyhow::Result<u8> {
-    let command = runtime.command(name)?;
+    let command = match runtime.command(name) {
+        Err(_) if runtime.generation().function(name).is_ok() => anyhow::bail!(
+            "`{name}` is a function and no command: call it with `crisol call {name}`"
+        ),
+        found => found?,
+    };
     let values = if command.takes_values() {
-        Args::json(json_array(args)?.into_bytes())
+        // `-` and `@file` are for the guest, which finds them on its command line.
+        let json = json_array(&Given::typed(args), Some(command.signature()));
+        Args::json(
+            json.with_context(|| format!("`{}` cannot take these arguments", command.id()))?
+                .into_bytes(),
+        )
     } else {
         Args::none()
     };

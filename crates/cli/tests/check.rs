@@ -73,31 +73,23 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
     check(
         &app,
         expect![[r#"
-        _index.yaml:7 warning[undeclared-import] myns:field imports
-        _index.yaml:12 error[unknown-field] myns:field limits.max_fule
-        _index.yaml:17 error[wrong-hash] myns:hash hash
-        _index.yaml:20 warning[undeclared-import] myns:method imports
-        _index.yaml:24 error[bad-method] myns:method method
-        _index.yaml:26 error[undeclared-import] myns:import imports
-        _index.yaml:33 error[undeclared-import] myns:all imports
-        _index.yaml:36 error[bad-hash] myns:all hash
-        _index.yaml:37 error[bad-method] myns:all method
-        _index.yaml:38 error[unknown-field] myns:all pol
-        8 errors, 2 warnings
-    "#]],
+            _index.yaml:12 error[unknown-field] myns:field limits.max_fule
+            _index.yaml:17 error[wrong-hash] myns:hash hash
+            _index.yaml:24 error[bad-method] myns:method method
+            _index.yaml:26 error[undeclared-import] myns:import imports
+            _index.yaml:33 error[undeclared-import] myns:all imports
+            _index.yaml:36 error[bad-hash] myns:all hash
+            _index.yaml:37 error[bad-method] myns:all method
+            _index.yaml:38 error[unknown-field] myns:all pol
+            _index.yaml:7 warning[undeclared-import] myns:field imports
+            _index.yaml:20 warning[undeclared-import] myns:method imports
+            8 errors, 2 warnings
+        "#]],
     )?;
     let run = app.run(&["check"])?;
     assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
     let stderr = run.stderr.replace(&crisol_fixtures::sha256("compute"), "HASH");
     expect![[r#"
-        warning[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`, `wasi:io/poll@0.2.6`, `wasi:io/streams@0.2.6`, `wasi:cli/environment@0.2.6`, `wasi:cli/exit@0.2.6`, `wasi:cli/stdin@0.2.6`, `wasi:cli/stdout@0.2.6`, `wasi:cli/stderr@0.2.6`, `wasi:cli/terminal-stdin@0.2.6`, `wasi:cli/terminal-stdout@0.2.6`, `wasi:cli/terminal-stderr@0.2.6`
-         --> _index.yaml:7:11
-          |
-        7 |     kind: function.wasm
-          |           ^^^^^^^^^^^^^ in `myns:field`
-          |
-          = help: add those that calls need to `imports`: `wasi:cli`, `wasi:io`; no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
-
         error[unknown-field]: `limits` has no field `max_fule`
           --> _index.yaml:12:14
            |
@@ -112,15 +104,7 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
         17 |     hash: sha256:0000000000000000000000000000000000000000000000000000000000000000
            |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ in `myns:hash`
            |
-           = help: if the file is the right one, write `hash: sha256:HASH`
-
-        warning[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`, `wasi:io/poll@0.2.6`, `wasi:io/streams@0.2.6`, `wasi:cli/environment@0.2.6`, `wasi:cli/exit@0.2.6`, `wasi:cli/stdin@0.2.6`, `wasi:cli/stdout@0.2.6`, `wasi:cli/stderr@0.2.6`, `wasi:cli/terminal-stdin@0.2.6`, `wasi:cli/terminal-stdout@0.2.6`, `wasi:cli/terminal-stderr@0.2.6`
-          --> _index.yaml:20:11
-           |
-        20 |     kind: function.wasm
-           |           ^^^^^^^^^^^^^ in `myns:method`
-           |
-           = help: add those that calls need to `imports`: `wasi:cli`, `wasi:io`; no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
+           = help: if the file is the right one, run `crisol pin`, which writes its hash
 
         error[bad-method]: there is no export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`
           --> _index.yaml:24:13
@@ -128,6 +112,8 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
         24 |     method: comput
            |             ^^^^^^ in `myns:method`
            |
+           = note: the same in 1 more place:
+                   _index.yaml:37:13 in `myns:all`
            = help: name an export that takes and gives values
 
         error[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`, `wasi:io/poll@0.2.6`, `wasi:io/streams@0.2.6`, `wasi:cli/environment@0.2.6`, `wasi:cli/exit@0.2.6`, `wasi:cli/stdin@0.2.6`, `wasi:cli/stdout@0.2.6`, `wasi:cli/stderr@0.2.6`, `wasi:cli/terminal-stdin@0.2.6`, `wasi:cli/terminal-stdout@0.2.6`, `wasi:cli/terminal-stderr@0.2.6`
@@ -136,14 +122,8 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
         26 |     kind: function.wasm
            |           ^^^^^^^^^^^^^ in `myns:import`
            |
-           = help: add those that calls need to `imports`: `wasi:cli`, `wasi:io`; no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
-
-        error[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`, `wasi:io/poll@0.2.6`, `wasi:io/streams@0.2.6`, `wasi:cli/environment@0.2.6`, `wasi:cli/exit@0.2.6`, `wasi:cli/stdin@0.2.6`, `wasi:cli/stdout@0.2.6`, `wasi:cli/stderr@0.2.6`, `wasi:cli/terminal-stdin@0.2.6`, `wasi:cli/terminal-stdout@0.2.6`, `wasi:cli/terminal-stderr@0.2.6`
-          --> _index.yaml:33:11
-           |
-        33 |     kind: function.wasm
-           |           ^^^^^^^^^^^^^ in `myns:all`
-           |
+           = note: the same in 1 more place:
+                   _index.yaml:33:11 in `myns:all`
            = help: add those that calls need to `imports`: `wasi:cli`, `wasi:io`; no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
 
         error[bad-hash]: `sha256:12` is not a hash: it has 2 digits, not 64
@@ -152,15 +132,7 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
         36 |     hash: sha256:12
            |           ^^^^^^^^^ in `myns:all`
            |
-           = help: write `sha256:` and the 64 hexadecimal digits that `sha256sum` prints, or let `crisol pin` write them
-
-        error[bad-method]: there is no export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`
-          --> _index.yaml:37:13
-           |
-        37 |     method: comput
-           |             ^^^^^^ in `myns:all`
-           |
-           = help: name an export that takes and gives values
+           = help: run `crisol pin`, which writes the hash of the file
 
         error[unknown-field]: `function.wasm` has no field `pol`
           --> _index.yaml:38:5
@@ -170,7 +142,17 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
            |
            = help: did you mean `pool`?
 
-        8 errors and 2 warnings
+        warning[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`, `wasi:io/poll@0.2.6`, `wasi:io/streams@0.2.6`, `wasi:cli/environment@0.2.6`, `wasi:cli/exit@0.2.6`, `wasi:cli/stdin@0.2.6`, `wasi:cli/stdout@0.2.6`, `wasi:cli/stderr@0.2.6`, `wasi:cli/terminal-stdin@0.2.6`, `wasi:cli/terminal-stdout@0.2.6`, `wasi:cli/terminal-stderr@0.2.6`
+         --> _index.yaml:7:11
+          |
+        7 |     kind: function.wasm
+          |           ^^^^^^^^^^^^^ in `myns:field`
+          |
+          = note: the same in 1 more place:
+                  _index.yaml:20:11 in `myns:method`
+          = help: add those that calls need to `imports`: `wasi:cli`, `wasi:io`; no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
+
+        6 errors in 8 places and 1 warning in 2 places
     "#]]
     .assert_eq(&stderr);
     Ok(())
@@ -226,22 +208,25 @@ fn one_mistake_is_one_problem() -> Tested {
     check(
         &app,
         expect![[r#"
-        _index.yaml:6 error[unknown-field] myns:unnamed directry
-        _index.yaml:7 error[bad-folder] myns:missing directory
-        _index.yaml:8 error[bad-form] myns:mode mode
-        _index.yaml:29 warning[undeclared-import] myns:in_mode imports
-        _index.yaml:29 warning[unused-import] myns:in_mode imports
-        _index.yaml:36 warning[undeclared-import] myns:mounts imports
-        _index.yaml:36 warning[unused-import] myns:mounts imports
-        _index.yaml:45 error[unknown-value] myns:imports imports[0]
-        _index.yaml:53 error[unknown-field] myns:import import
-        _index.yaml:54 error[wrong-type] myns:wit wit
-        _index.yaml:55 error[unknown-field] myns:code metod
-        _index.yaml:56 error[unknown-value] myns:lua modules[0]
-        _index.yaml:57 error[bad-path] myns:one prefix
-        _index.yaml:62 error[dangling-reference] myns:c meta.router
-        10 errors, 4 warnings
-    "#]],
+            _index.yaml:6 error[unknown-field] myns:unnamed directry
+            _index.yaml:7 error[bad-folder] myns:missing directory
+            _index.yaml:8 error[bad-form] myns:mode mode
+            _index.yaml:45 error[unknown-value] myns:imports imports[0]
+            _index.yaml:53 error[unknown-field] myns:import import
+            _index.yaml:54 error[wrong-type] myns:wit wit
+            _index.yaml:55 error[unknown-field] myns:code metod
+            _index.yaml:56 error[unknown-value] myns:lua modules[0]
+            _index.yaml:57 error[bad-path] myns:one prefix
+            _index.yaml:62 error[dangling-reference] myns:c meta.router
+            _index.yaml:29 warning[undeclared-import] myns:in_mode imports
+            _index.yaml:29 warning[unused-import] myns:in_mode imports
+            _index.yaml:36 warning[undeclared-import] myns:mounts imports
+            _index.yaml:36 warning[unused-import] myns:mounts imports
+            _index.yaml:60 warning[no-body] myns:a method
+            _index.yaml:61 warning[no-body] myns:b method
+            _index.yaml:62 warning[no-body] myns:c method
+            10 errors, 7 warnings
+        "#]],
     )
 }
 
@@ -268,19 +253,19 @@ fn entries_without_a_name_of_their_own_are_looked_into() -> Tested {
     check(
         &app,
         expect![[r#"
-        _index.yaml:7 warning[undeclared-import] myns:a imports
-        _index.yaml:12 error[duplicate-id] myns:a -
-        _index.yaml:13 warning[undeclared-import] myns:a imports
-        _index.yaml:17 error[bad-method] myns:a method
-        _index.yaml:18 error[bad-name] - entries[3].name
-        _index.yaml:19 warning[undeclared-import] - imports
-        _index.yaml:23 error[bad-method] - method
-        broken/_index.yaml:2 error[yaml-syntax] - -
-        other/_index.yaml:1 error[no-namespace] - -
-        other/_index.yaml:2 error[bad-code] _:f method
-        other/_index.yaml:3 error[bad-folder] _:d directory
-        8 errors, 3 warnings
-    "#]],
+            _index.yaml:12 error[duplicate-id] myns:a -
+            _index.yaml:17 error[bad-method] myns:a method
+            _index.yaml:18 error[bad-name] - entries[3].name
+            _index.yaml:23 error[bad-method] - method
+            broken/_index.yaml:2 error[yaml-syntax] - -
+            other/_index.yaml:1 error[no-namespace] - -
+            other/_index.yaml:2 error[bad-code] _:f method
+            other/_index.yaml:3 error[bad-folder] _:d directory
+            _index.yaml:7 warning[undeclared-import] myns:a imports
+            _index.yaml:13 warning[undeclared-import] myns:a imports
+            _index.yaml:19 warning[undeclared-import] - imports
+            8 errors, 3 warnings
+        "#]],
     )
 }
 

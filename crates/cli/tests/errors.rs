@@ -22,8 +22,8 @@ fn an_unknown_id_names_the_nearest() -> Tested {
     check(
         app.run(&["call", "f"])?,
         expect![[r#"
-        error: `f` is not an entry id: write `namespace:name`
-    "#]],
+            error: there is no function `f`: did you mean `myns:f`?
+        "#]],
     );
     Ok(())
 }
@@ -95,14 +95,6 @@ fn what_is_not_there_or_not_code_is_said_where_it_is_named() -> Tested {
     check(
         App::new(text, &[])?.run(&["check"])?,
         expect![[r#"
-            warning[unused]: nothing uses `myns:assets`
-             --> _index.yaml:3:11
-              |
-            3 |   - name: assets
-              |           ^^^^^^
-              |
-              = help: name it in `fs` of a function, a mount or an `http.static`, or remove it
-
             error[bad-code]: expected `(`
                                   --> <anon>:1:1
                                    |
@@ -115,6 +107,14 @@ fn what_is_not_there_or_not_code_is_said_where_it_is_named() -> Tested {
               |
               = help: write a core module `(module …)` or a component `(component …)`
 
+            warning[unused]: nothing uses `myns:assets`
+             --> _index.yaml:3:11
+              |
+            3 |   - name: assets
+              |           ^^^^^^
+              |
+              = help: name it in `fs` of a function, a mount or an `http.static`, or remove it
+
             1 error and 1 warning
         "#]],
     );
@@ -125,14 +125,6 @@ fn what_is_not_there_or_not_code_is_said_where_it_is_named() -> Tested {
         expect![[r#"
             error: the app `APP` does not load
 
-            warning[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`, `wasi:io/poll@0.2.6`, `wasi:io/streams@0.2.6`, `wasi:cli/environment@0.2.6`, `wasi:cli/exit@0.2.6`, `wasi:cli/stdin@0.2.6`, `wasi:cli/stdout@0.2.6`, `wasi:cli/stderr@0.2.6`, `wasi:cli/terminal-stdin@0.2.6`, `wasi:cli/terminal-stdout@0.2.6`, `wasi:cli/terminal-stderr@0.2.6`
-             --> _index.yaml:7:11
-              |
-            7 |     kind: function.wasm
-              |           ^^^^^^^^^^^^^ in `myns:f`
-              |
-              = help: add those that calls need to `imports`: `wasi:cli`, `wasi:io`; no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
-
             error[bad-method]: there is no export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`
               --> _index.yaml:11:13
                |
@@ -141,7 +133,7 @@ fn what_is_not_there_or_not_code_is_said_where_it_is_named() -> Tested {
                |
                = help: name an export that takes and gives values
 
-            1 error and 1 warning
+            1 error
         "#]],
     );
     Ok(())

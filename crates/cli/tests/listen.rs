@@ -160,6 +160,28 @@ fn a_renewed_certificate_is_served_and_a_broken_one_is_not() -> Tested {
     Ok(())
 }
 
+/// Where others renew it: a file that is wrong is noticed, and the right one is served.
+#[test]
+fn a_certificate_outside_of_the_app_is_watched() -> Tested {
+    let outside = tempfile::tempdir()?;
+    renew(outside.path())?;
+    let folder = outside.path().display();
+    let dir = app(&format!(
+        "addr: '127.0.0.1:0', tls: {{cert: '{folder}/cert.pem', key: 'file://{folder}/key.pem'}}"
+    ))?;
+    let mut run = Served::start(dir.path(), &["--watch"])?;
+    fs::write(outside.path().join("key.pem"), "none")?;
+    let mut said = run.said()?;
+    assert!(said.starts_with("error[bad-tls]"), "{said}");
+    let second = renew(outside.path())?;
+    run.signal("-HUP")?;
+    while !said.starts_with("reloaded: generation ") {
+        said = run.said()?;
+    }
+    assert!(is_answer(&asked(&mut secure(&run.addr, second.cert.der())?)?, 1));
+    Ok(())
+}
+
 #[test]
 fn a_unix_socket_is_served_by_entry_and_by_option() -> Tested {
     let sockets = tempfile::tempdir()?;

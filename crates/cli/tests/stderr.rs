@@ -301,7 +301,7 @@ fn a_report_waits_for_a_slow_reader() -> Tested {
     let entries: String = (0..900)
         .map(|number| {
             format!(
-                "  - {{name: e{number}, kind: fs.directory, direktory: {}}}\n",
+                "  - {{name: e{number}, kind: fs.directory, direktory{number}: {}}}\n",
                 "x".repeat(1500)
             )
         })

@@ -101,27 +101,28 @@ fn a_time_limit_ends_an_endless_loop() -> Tested {
 fn everything_checks_and_is_listed() -> Tested {
     let run = crisol(&tour(), &["check"])?;
     assert_eq!(run.code, Some(0), "{run:?}");
-    assert_eq!(run.stdout, "ok: 15 functions\n");
+    assert_eq!(run.stdout, "ok: 15 functions and 1 command\n");
     assert!(!run.stderr.contains("error"), "{run:?}");
     check(
         &["list"],
         expect![[r#"
-        myns.limits:spin             func()
-        myns.lua:summary
-        myns.payload:compute         func(a: s32, b: s32) -> s32
-        myns.pools:compute_adaptive  func(a: s32, b: s32) -> s32
-        myns.pools:compute_lazy      func(a: s32, b: s32) -> s32
-        myns.pools:compute_static    func(a: s32, b: s32) -> s32
-        myns.wat_file:answer         func() -> s32
-        myns:answer                  func() -> s32
-        myns:compute                 func(a: s32, b: s32) -> s32
-        myns:env_var                 func(name: string) -> option<string>
-        myns:filter_active           func(users: list<record { id: u32, name: string, tags: list<string>, active: bool }>) -> list<record { id: u32, display: string, tag-count: u32 }>
-        myns:greet_wasm              func(body: string) -> string
-        myns:read_file               func(path: string) -> result<string, string>
-        myns:sleep_ms                func(ms: u32) -> u64
-        myns:transform_users         func(users: list<record { id: u32, name: string, tags: list<string>, active: bool }>) -> list<record { id: u32, display: string, tag-count: u32 }>
-    "#]],
+            myns.commands:hello          command hello
+            myns.limits:spin             func()
+            myns.lua:summary             function.lua
+            myns.payload:compute         func(a: s32, b: s32) -> s32
+            myns.pools:compute_adaptive  func(a: s32, b: s32) -> s32
+            myns.pools:compute_lazy      func(a: s32, b: s32) -> s32
+            myns.pools:compute_static    func(a: s32, b: s32) -> s32
+            myns.wat_file:answer         func() -> s32
+            myns:answer                  func() -> s32
+            myns:compute                 func(a: s32, b: s32) -> s32
+            myns:env_var                 func(name: string) -> option<string>
+            myns:filter_active           func(users: list<record { id: u32, name: string, tags: list<string>, active: bool }>) -> list<record { id: u32, display: string, tag-count: u32 }>
+            myns:greet_wasm              func(body: string) -> string
+            myns:read_file               func(path: string) -> result<string, string>
+            myns:sleep_ms                func(ms: u32) -> u64
+            myns:transform_users         func(users: list<record { id: u32, name: string, tags: list<string>, active: bool }>) -> list<record { id: u32, display: string, tag-count: u32 }>
+        "#]],
     )
 }
 

@@ -26,6 +26,8 @@ pub enum CallError {
     NotFound {
         /// What was asked for.
         id: String,
+        /// The entry of that id, when it is no function: `is of kind …`.
+        what: Option<Box<str>>,
         /// The most similar function there is.
         nearest: Option<EntryId>,
     },

@@ -29,13 +29,12 @@ use crate::interceptor::Interceptors;
 use crate::lua::LuaFunction;
 use crate::own::Own;
 use crate::pooled::Pooled;
+use crate::required;
 use crate::unchanged::Before;
-use crate::world::World;
+use crate::world::{self, BAD_FOLDER, World};
 
 /// A method that is no export of the code, or cannot be called.
 const BAD_METHOD: Rule = Rule::new("bad-method");
-/// A folder entry that cannot be opened.
-const BAD_FOLDER: Rule = Rule::new("bad-folder");
 
 /// What is served over HTTP.
 #[cfg(feature = "http")]
@@ -135,10 +134,8 @@ impl<'a> Assembly<'a> {
         let mut problems = Problems::new();
         let before = self.before.map(Generation::world);
         let (world, failed) = World::open(self.registry, app, self.own, before, self.missing);
-        for (id, error) in &failed {
-            let report = Report::error(BAD_FOLDER, chain(error)).help("name another folder");
-            problems.at(self.registry, id, "directory", report);
-        }
+        world::report(&failed, self.registry, app, &mut problems);
+        required::warn(self.registry, world.env().as_ref(), &mut problems);
         let closed = failed.into_iter().map(|(id, _)| id).collect();
         let before = self.before.map(|generation| Before {
             generation,
@@ -238,6 +235,7 @@ impl<'a> Assembly<'a> {
             let source = crate::http::Source {
                 registry: self.registry,
                 folders: sources.folders(),
+                env: sources.env(),
                 closed: &sources.closed,
                 transports: &self.own.transports,
                 is_whole: HTTP.iter().all(|kind| is_whole(*kind)),

@@ -54,6 +54,10 @@ pub struct Checked {
     pub problems: Problems,
     /// How many functions can be called.
     pub functions: usize,
+    /// How many functions answer HTTP by themselves.
+    pub handlers: usize,
+    /// How many commands there are.
+    pub commands: usize,
 }
 
 /// Sets a [`Runtime`] up.

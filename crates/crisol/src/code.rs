@@ -74,7 +74,7 @@ pub(crate) fn verify(found: Digest, declared: &Sha256Hash, path: &str) -> Result
     }
     let message =
         format!("`{path}` is not the file that this hash was made from: it has sha256:{found}");
-    let help = format!("if the file is the right one, write `hash: sha256:{found}`");
+    let help = "if the file is the right one, run `crisol pin`, which writes its hash";
     Err(Fault::at("hash", Report::error(WRONG_HASH, message).help(help)))
 }
 

@@ -198,6 +198,25 @@ impl Generation {
         ids
     }
 
+    /// Looks up a function by its id.
+    ///
+    /// # Errors
+    /// [`CallError::NotFound`] with the entry's kind when it is no function, or else the function that is most like it.
+    pub fn function(&self, id: &str) -> Result<&EntryId, CallError> {
+        self.find(id).map(|(id, _)| id)
+    }
+
+    /// The ids of functions that answer HTTP by themselves and cannot be called, in order.
+    #[must_use]
+    pub fn handlers(&self) -> Vec<EntryId> {
+        #[cfg(feature = "http")]
+        let mut ids: Vec<_> = self.assembled.proxies.keys().cloned().collect();
+        #[cfg(not(feature = "http"))]
+        let mut ids = Vec::new();
+        ids.sort_unstable();
+        ids
+    }
+
     /// The commands, in the order of their ids.
     #[must_use]
     pub fn commands(&self) -> &[Arc<Command>] {
@@ -339,11 +358,27 @@ impl Generation {
 
     #[cold]
     fn not_found(&self, id: &str) -> CallError {
-        let names = self.assembled.functions.keys();
-        let alike = names.map(|near| (strsim::jaro_winkler(id, near.as_str()), near));
-        let nearest = alike.filter(|(alike, _)| *alike > 0.8);
-        let nearest = nearest.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, id)| id.clone());
-        CallError::NotFound { id: id.to_owned(), nearest }
+        let what = self.what(id).map(String::into_boxed_str);
+        // A name without its namespace is compared with names.
+        let compared = |near: &EntryId| match id.contains(':') {
+            true => strsim::jaro_winkler(id, near.as_str()),
+            false => strsim::jaro_winkler(id, near.name()),
+        };
+        let alike = self.assembled.functions.keys().map(|near| (compared(near), near));
+        let nearest = alike.filter(|(alike, _)| *alike > 0.8 && what.is_none());
+        // Of several that are as near, the first.
+        let nearest = nearest.max_by(|(a, one), (b, two)| a.total_cmp(b).then(two.cmp(one)));
+        CallError::NotFound { id: id.to_owned(), nearest: nearest.map(|(_, id)| id.clone()), what }
+    }
+
+    /// What an entry is that is no function.
+    fn what(&self, id: &str) -> Option<String> {
+        let entry = self.registry.get(id)?;
+        #[cfg(feature = "http")]
+        if self.assembled.proxies.contains_key(&entry.id) {
+            return Some("answers HTTP by itself".to_owned());
+        }
+        Some(format!("is of kind `{}`", entry.kind.name()))
     }
 }
 

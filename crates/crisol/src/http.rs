@@ -7,6 +7,7 @@ mod files;
 mod lent;
 mod middleware;
 mod openapi;
+mod pem;
 mod proxy;
 mod routes;
 mod serve;
@@ -57,6 +58,7 @@ pub(crate) type Transports = HashMap<Arc<str>, Arc<dyn crisol_transport::Transpo
 pub(crate) struct Source<'a> {
     pub(crate) registry: &'a crisol_schema::Registry,
     pub(crate) folders: &'a dyn crisol_wasi::FsSource,
+    pub(crate) env: Arc<dyn crisol_wasi::EnvSource>,
     /// Folder entries that cannot be opened, which was told already.
     pub(crate) closed: &'a HashSet<EntryId>,
     pub(crate) transports: &'a Transports,
@@ -69,6 +71,7 @@ pub(crate) struct Source<'a> {
 struct Scope<'a> {
     registry: &'a crisol_schema::Registry,
     folders: &'a dyn crisol_wasi::FsSource,
+    env: Arc<dyn crisol_wasi::EnvSource>,
     closed: &'a HashSet<EntryId>,
     assembled: &'a Assembled,
     transports: &'a Transports,

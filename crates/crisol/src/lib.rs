@@ -33,6 +33,7 @@ mod own;
 mod pin;
 mod pooled;
 mod reads;
+mod required;
 mod runtime;
 mod settings;
 mod unchanged;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crisol_schema::{Code, Kind, Mount, Registry};
+use crisol_schema::{Code, Kind, Mount, Pem, Registry};
 
 use crate::runtime::Runtime;
 
@@ -16,7 +16,7 @@ use crate::runtime::Runtime;
 pub struct Reads {
     /// The app's folder, which is searched for index files; none for an app in memory.
     pub app: Option<PathBuf>,
-    /// Files that were read: index files, what they name as `file://` (text, scripts, WIT, certificates), binaries.
+    /// Files that were read: index files, what they name as `file://` (text, scripts, WIT), certificates and keys, binaries.
     pub files: BTreeSet<PathBuf>,
     /// Folders that were opened.
     pub folders: BTreeSet<PathBuf>,
@@ -48,6 +48,14 @@ impl Reads {
             let (code, wasi) = match &entry.kind {
                 Kind::Directory(_) => {
                     reads.folders.extend(folder(registry, app, entry.id.as_str()));
+                    continue;
+                }
+                Kind::HttpService(service) => {
+                    let tls = service.tls.iter().flat_map(|tls| [&tls.cert, &tls.key]);
+                    reads.files.extend(tls.filter_map(|pem| match pem {
+                        Pem::File(path) => Some(path.clone()),
+                        _ => None,
+                    }));
                     continue;
                 }
                 Kind::Function(function) => (&function.code, &function.wasi),

@@ -87,6 +87,14 @@ impl Settings {
         let mut problems = read.problems.clone();
         problems.append(found);
         problems.sort();
-        Checked { functions: assembled.functions.len(), problems }
+        Checked {
+            problems,
+            functions: assembled.functions.len(),
+            #[cfg(feature = "http")]
+            handlers: assembled.proxies.len(),
+            #[cfg(not(feature = "http"))]
+            handlers: 0,
+            commands: assembled.commands.len(),
+        }
     }
 }

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crisol_core::EntryId;
-use crisol_schema::{Kind, Registry};
+use crisol_core::{EntryId, chain};
+use crisol_schema::{Kind, Problems, Registry, Report, Rule};
 use crisol_wasi::{Directory, EnvError, EnvSource, Folders, FsError, FsSource, Missing, Variables};
 
 use crate::own::Own;
@@ -82,6 +82,44 @@ impl World {
             (Ok(one), Ok(two)) => one.is_same(&two),
             _ => false,
         }
+    }
+}
+
+/// A folder entry that cannot be opened.
+pub(crate) const BAD_FOLDER: Rule = Rule::new("bad-folder");
+
+/// Reports folder entries that cannot be opened, each once.
+pub(crate) fn report(
+    failed: &[(EntryId, FsError)],
+    registry: &Registry,
+    app: Option<&Path>,
+    problems: &mut Problems,
+) {
+    for (id, error) in failed {
+        let help = folder_help(registry, app, id);
+        let report = Report::error(BAD_FOLDER, chain(error)).help(help);
+        problems.at(registry, id, "directory", report);
+    }
+}
+
+/// What to do about a folder entry that cannot be opened. Sources (`file://`) are relative to their index file, and folders
+/// are not.
+fn folder_help(registry: &Registry, app: Option<&Path>, id: &EntryId) -> String {
+    let Some(Kind::Directory(folder)) = registry.get(id.as_str()).map(|entry| &entry.kind) else {
+        return "name another folder".to_owned();
+    };
+    if !folder.directory.is_inside_app() {
+        return "name a folder that is there and can be read".to_owned();
+    }
+    let place = registry.origin(id).map(|place| place.file).unwrap_or_default();
+    let beside =
+        Path::new(&place).parent().unwrap_or(Path::new("")).join(folder.directory.as_path());
+    let relative = "`directory` is relative to the app's folder";
+    match app {
+        Some(app) if place.contains('/') && app.join(&beside).is_dir() => {
+            format!("{relative}, not to this file: write `./{}`", beside.display())
+        }
+        _ => format!("{relative}: name a folder in it, or an absolute one"),
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crisol_core::{EntryId, Namespace};
 
 pub(crate) use basic::{FreeText, Int, Source, Text, one_of, text};
-pub(crate) use fields::{Fields, field_name, shape};
+pub(crate) use fields::{Fields, field_name, respelt, shape, unknown};
 
 use crate::files::Files;
 use crate::kind::KindName;
@@ -25,6 +25,9 @@ const MAX_STEP: usize = 1024;
 pub(crate) trait Decode: Sized {
     /// How a value of it is written, for `help: add …`.
     const EXAMPLE: &'static str;
+
+    /// The help when it is missing, in place of `add …`.
+    const REMEDY: Option<&'static str> = None;
 
     /// Reads the node. `None` means that a problem was reported.
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self>;

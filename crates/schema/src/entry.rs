@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crisol_core::{EntryId, Name, Namespace, Value};
 
-use crate::decode::{Cx, Decode, Fields, FreeText, one_of, text};
+use crate::decode::{Cx, Decode, Fields, FreeText, one_of, respelt, text, unknown};
 use crate::kind::KindName;
 use crate::problems::{Report, Rule};
 use crate::registry::Origin;
@@ -12,6 +12,9 @@ use crate::source::Span;
 use crate::suggest;
 use crate::values::Sha256Hash;
 use crate::yaml::{Data, Natural, Node, Pair, Scalar, Style, quote};
+
+/// Fields of an index file.
+const HEADER: [&str; 3] = ["version", "namespace", "entries"];
 
 /// Fields of an entry that do not belong to its kind.
 const HEAD: [&str; 4] = ["name", "kind", "meta", "data"];
@@ -80,16 +83,22 @@ pub(crate) fn drafts(
     cx: &mut Cx<'_>,
 ) -> (Vec<Draft>, bool) {
     cx.what = "an index file".to_owned();
-    let known = ["version", "namespace", "entries"];
     if root.is_null() {
         let report = Report::error(Rule::MISSING_FIELD, "the file is empty")
             .help("add `entries:` with a list of entries, or remove the file");
         cx.report(root.span, report);
         return (Vec::new(), true);
     }
+    let without_own = without_extensions(root);
+    let root = without_own.as_ref().unwrap_or(root);
     // A file without a header is the list alone.
     let bare = matches!(root.data, Data::List(_));
-    if !bare && Fields::open(root, &known, cx).is_none() {
+    let right = respelt(root, &HEADER, &HEADER);
+    if let Some((_, misspelt)) = &right {
+        report_misspelt(misspelt, cx);
+    }
+    let root = right.as_ref().map_or(root, |(right, _)| right);
+    if !bare && Fields::open(root, &HEADER, cx).is_none() {
         return (Vec::new(), false);
     }
     version(root, cx);
@@ -113,6 +122,15 @@ pub(crate) fn drafts(
         cx.within(&format!("entries[{number}]"), |cx| draft(item, file, number, &namespace, cx))
     };
     (items.iter().enumerate().filter_map(read).collect(), is_named)
+}
+
+/// An index file without its own keys, `x-…`, if it has any: they hold anchors that its entries name.
+fn without_extensions(root: &Node) -> Option<Node> {
+    let is_own = |pair: &Pair| pair.key.starts_with("x-");
+    root.pairs().iter().any(is_own).then(|| {
+        let others = root.pairs().iter().filter(|pair| !is_own(pair)).cloned().collect();
+        Node::new(root.span, Data::Map(others))
+    })
 }
 
 fn version(root: &Node, cx: &mut Cx<'_>) {
@@ -166,10 +184,15 @@ fn draft(
         cx.wrong_type(node, "a map of fields", "{name: …, kind: …}");
         return None;
     }
+    // A misspelt `name` or `kind` is one mistake: it is read as if it were right.
+    let right = respelt(node, &HEAD, &["name", "kind"]);
+    let (node, misspelt) =
+        right.as_ref().map_or((&**node, &[][..]), |(right, found)| (right, found));
     let id = name(node, cx).map(|name| EntryId::new(namespace, &name));
     let head = node.place_of("kind");
     // From here on the id says which entry is meant, if there is one.
     cx.about(id.clone(), |cx| {
+        report_misspelt(misspelt, cx);
         Some(Draft {
             kind: kind(node, cx),
             namespace: namespace.clone(),
@@ -183,6 +206,15 @@ fn draft(
             id,
         })
     })
+}
+
+/// Reports keys that stand for fields of the file or the entry that is read.
+fn report_misspelt(misspelt: &[(Pair, &'static str)], cx: &mut Cx<'_>) {
+    let what = cx.what.clone();
+    let what = if cx.path.is_empty() { what } else { "an entry".to_owned() };
+    for (pair, meant) in misspelt {
+        unknown(pair, &what, format!("did you mean `{meant}`?"), cx);
+    }
 }
 
 fn missing(node: &Node, field: &str, example: &str, cx: &mut Cx<'_>) {

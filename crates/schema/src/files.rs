@@ -115,12 +115,22 @@ impl Files {
         path: &str,
         sources: &mut Sources,
     ) -> Result<(PathBuf, u32), Report> {
+        let from = Path::new(index).parent().unwrap_or(Path::new(""));
         let bad = |rule, why: &str| {
             let message = format!("{} {why}", quote(&format!("file://{path}")));
-            Report::error(rule, message)
-                .help("name a file inside the app, relative to the folder of this index file")
+            let up = "../".repeat(from.components().count());
+            // Other paths of an entry (`directory`) are relative to the app's folder.
+            let help = if !up.is_empty() && self.is_file(path) {
+                let path = path.trim_start_matches("./");
+                format!(
+                    "it is relative to the folder of this index file: write {}",
+                    quote(&format!("file://{up}{path}"))
+                )
+            } else {
+                "name a file inside the app, relative to the folder of this index file".to_owned()
+            };
+            Report::error(rule, message).help(help)
         };
-        let from = Path::new(index).parent().unwrap_or(Path::new(""));
         let full = beneath(from, path).map_err(|why| bad(Rule::BAD_SOURCE, why))?;
         let name = full.to_string_lossy().replace('\\', "/");
         let known = sources.file(&name).cloned();
@@ -138,6 +148,12 @@ impl Files {
             }
             Err(unread) => Err(bad(Rule::BAD_SOURCE, &unread.why)),
         }
+    }
+
+    /// Whether a path from the app's folder is one of a file.
+    fn is_file(&self, path: &str) -> bool {
+        let on_disk = |root: &Dir| root.metadata(path).is_ok_and(|meta| meta.is_file());
+        self.memory.contains_key(path) || self.disk.as_ref().is_some_and(on_disk)
     }
 
     fn source_text(&self, name: &str, sources: &Sources) -> Result<String, Unread> {

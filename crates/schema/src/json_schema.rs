@@ -40,6 +40,7 @@ pub fn json_schema() -> Value {
                 "type": "object",
                 "required": ["entries"],
                 "additionalProperties": false,
+                "patternProperties": {"^x-": true},
                 "properties": {
                     "version": {
                         "description": "The version of the format.",

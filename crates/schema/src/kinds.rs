@@ -7,6 +7,7 @@ mod http;
 mod limits;
 mod lua;
 mod middleware;
+mod pem;
 mod pool;
 mod retry;
 mod source_text;
@@ -25,6 +26,7 @@ pub use http::{
 pub use limits::Limits;
 pub use lua::{LuaFunction, LuaModule};
 pub use middleware::{Cors, Middleware, RateLimit, RateLimitBy};
+pub use pem::Pem;
 pub use pool::{Pool, Strategy};
 pub use retry::{Retry, RetryOn};
 pub use source_text::SourceText;
@@ -94,13 +96,19 @@ impl Kind {
 impl Kind {
     /// The file that a field's `file://` names.
     pub(crate) fn source_file(&self, field: &str) -> Option<&Path> {
+        let pem = |pem: fn(&Tls) -> &Pem| match self {
+            Self::HttpService(service) => {
+                service.tls.as_ref().and_then(|tls| pem(tls).source_file())
+            }
+            _ => None,
+        };
         let source = match (self, field) {
             (Self::Function(Function { code: Code::Wat { source }, .. }), "source") => Some(source),
             (Self::LuaFunction(lua), "source") => Some(&lua.source),
             (Self::Function(function), "wit") => function.wit.as_ref(),
             (Self::Process(process), "wit") => process.wit.as_ref(),
-            (Self::HttpService(service), "tls.cert") => service.tls.as_ref().map(|tls| &tls.cert),
-            (Self::HttpService(service), "tls.key") => service.tls.as_ref().map(|tls| &tls.key),
+            (_, "tls.cert") => return pem(|tls| &tls.cert),
+            (_, "tls.key") => return pem(|tls| &tls.key),
             _ => None,
         };
         source?.file()

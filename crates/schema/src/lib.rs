@@ -38,8 +38,8 @@ pub use kind::KindName;
 pub use kinds::{
     Code, Cors, Directory, EnvMapping, EnvStorage, EnvVariable, Function, HttpEndpoint, HttpLimits,
     HttpRouter, HttpService, HttpStatic, HttpTimeouts, Kind, Limits, LuaFunction, LuaModule,
-    Middleware, Mount, Parent, Pool, Process, RateLimit, RateLimitBy, Retry, RetryOn, SourceText,
-    Strategy, Tls, Transport, Wasi,
+    Middleware, Mount, Parent, Pem, Pool, Process, RateLimit, RateLimitBy, Retry, RetryOn,
+    SourceText, Strategy, Tls, Transport, Wasi,
 };
 pub use load::Loader;
 pub use pin::{PinError, pin};

@@ -11,6 +11,8 @@ use crate::yaml::{Data, MAX_DEPTH, Node, Style};
 pub(crate) enum Step<'p> {
     Key(&'p str),
     Index(usize),
+    /// `[]`: the item after the last, for values that are put somewhere.
+    Next,
 }
 
 /// The steps of `wasi.mounts[0].guest`; none when the text is no path.
@@ -27,7 +29,10 @@ pub(crate) fn steps(path: &str) -> Option<Vec<Step<'_>>> {
             if steps.len() >= MAX_DEPTH {
                 return None;
             }
-            steps.push(Step::Index(index.parse().ok()?));
+            steps.push(match index {
+                "" => Step::Next,
+                index => Step::Index(index.parse().ok()?),
+            });
             rest = after;
         }
         if !rest.is_empty() {
@@ -41,7 +46,7 @@ fn child<'n>(node: &'n Node, step: Step<'_>) -> Option<&'n Arc<Node>> {
     match (step, &node.data) {
         (Step::Key(key), _) => node.get(key),
         (Step::Index(at), Data::List(items)) => items.get(at),
-        (Step::Index(_), _) => None,
+        (Step::Index(_) | Step::Next, _) => None,
     }
 }
 

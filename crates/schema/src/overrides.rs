@@ -134,23 +134,45 @@ impl<'t> Override<'t> {
             (Step::Key(key), _) if node.is_null() => {
                 Data::Map(self.with_key(&[], key, rest, &fresh)?)
             }
-            (Step::Index(at), Data::List(items)) if *at <= items.len() => {
-                let mut items = items.clone();
-                let inner = self.replaced(items.get(*at).unwrap_or(&fresh), rest)?;
-                match items.get_mut(*at) {
-                    Some(item) => *item = inner,
-                    None => items.push(inner),
-                }
-                Data::List(items)
+            (Step::Index(_) | Step::Next, Data::List(items)) => {
+                Data::List(self.with_item(items, *step, rest, &fresh)?)
             }
-            (Step::Index(0), _) if node.is_null() => Data::List(vec![self.replaced(&fresh, rest)?]),
-            (Step::Index(at), Data::List(items)) => {
-                return Err(format!("there is no item [{at}]: the list has {}", items.len()));
+            (Step::Index(_) | Step::Next, _) if node.is_null() => {
+                Data::List(self.with_item(&[], *step, rest, &fresh)?)
             }
             (Step::Key(key), _) => return Err(format!("`{key}` is asked of what is not a map")),
-            (Step::Index(at), _) => return Err(format!("[{at}] is asked of what is not a list")),
+            (Step::Index(_) | Step::Next, _) => {
+                return Err("an item is asked of what is not a list".to_owned());
+            }
         };
         Ok(Arc::new(Node::new(node.span, data)))
+    }
+
+    /// The items with one of them replaced, added at the end, or taken away by an empty value.
+    fn with_item(
+        &self,
+        items: &[Arc<Node>],
+        step: Step<'_>,
+        rest: &[Step<'_>],
+        fresh: &Arc<Node>,
+    ) -> Result<Vec<Arc<Node>>, String> {
+        let len = items.len();
+        let at = match step {
+            Step::Index(at) => at,
+            _ => len,
+        };
+        let mut items = items.to_vec();
+        match items.get_mut(at) {
+            Some(_) if rest.is_empty() && self.value.is_null() => drop(items.remove(at)),
+            Some(item) => *item = self.replaced(item, rest)?,
+            None if at == len => items.push(self.replaced(fresh, rest)?),
+            None => {
+                return Err(format!(
+                    "there is no item [{at}]: the next one of the list is [{len}], or `[]`"
+                ));
+            }
+        }
+        Ok(items)
     }
 
     fn with_key(

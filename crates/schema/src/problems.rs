@@ -2,6 +2,7 @@
 //! kinds; every crate that finds something in an entry reports it through here.
 
 mod json;
+mod kept;
 mod render;
 mod rule;
 
@@ -12,6 +13,8 @@ use crisol_core::EntryId;
 
 pub use render::Color;
 pub use rule::Rule;
+
+use kept::Kept;
 
 use crate::check::top;
 use crate::registry::Registry;
@@ -93,9 +96,7 @@ pub(crate) fn fault(span: Span, report: Report) -> Fault {
 /// What was found while the texts of an app are still being gathered.
 #[derive(Debug, Default)]
 pub(crate) struct Sink {
-    list: Vec<Finding>,
-    omitted: usize,
-    omitted_errors: usize,
+    kept: Kept<Finding>,
     /// Fields of entries that were most likely meant by names that are none.
     misspelt: Vec<(EntryId, String)>,
     /// What is found now is about an entry whose id another has.
@@ -120,22 +121,17 @@ impl Sink {
         field: Option<String>,
         report: Report,
     ) {
-        if self.list.len() < MAX_PROBLEMS {
-            self.list.push(Finding { report, span, entry, field, of_second: self.in_second });
-        } else {
-            self.omitted += 1;
-            self.omitted_errors += usize::from(report.severity == Severity::Error);
-        }
+        let of_second = self.in_second;
+        self.kept.push(Finding { report, span, entry, field, of_second });
     }
 
     /// Whether further problems are only counted: then there is no use in looking for help.
     pub(crate) fn is_full(&self) -> bool {
-        self.list.len() >= MAX_PROBLEMS
+        self.kept.is_full()
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        let mut kept = self.list.iter();
-        self.omitted_errors > 0 || kept.any(|one| one.report.severity == Severity::Error)
+        self.kept.errors() > 0
     }
 
     /// Notes that a field of an entry stands there under another name.
@@ -159,7 +155,7 @@ impl Sink {
     /// entry that it is in.
     pub(crate) fn fields_with_errors(&self) -> Vec<(EntryId, String)> {
         let is_error = |one: &&Finding| one.report.severity == Severity::Error && !one.of_second;
-        let errors = self.list.iter().filter(is_error);
+        let errors = self.kept.as_slice().iter().filter(is_error);
         let field = |one: &Finding| {
             let field = top(one.field.as_deref()?).to_owned();
             Some((one.entry.clone()?, field))
@@ -175,9 +171,7 @@ impl Sink {
     /// Ties what was found to the texts that it points into, in the order of their places.
     pub(crate) fn into_problems(self, sources: &Arc<Sources>) -> Problems {
         let bind = |finding| Problem { finding, sources: Arc::clone(sources) };
-        let list = self.list.into_iter().map(bind).collect();
-        let mut problems =
-            Problems { list, omitted: self.omitted, omitted_errors: self.omitted_errors };
+        let mut problems = Problems { kept: self.kept.map(bind) };
         problems.sort();
         problems
     }
@@ -234,16 +228,14 @@ impl Problem {
     }
 }
 
-/// All that is wrong with an app, in the order of its files and lines.
+/// All that is wrong with an app: errors, then warnings, each in the order of files and lines.
 ///
 /// Errors and warnings are together: see [`Problem::severity`]. As an error, and with `{}`, it is the
 /// same text as [`Problems::render`] without colour. It serialises for tools as
 /// `{"errors": 2, "warnings": 1, "omitted": 0, "problems": […]}`.
 #[derive(Clone, Default)]
 pub struct Problems {
-    list: Vec<Problem>,
-    omitted: usize,
-    omitted_errors: usize,
+    kept: Kept<Problem>,
 }
 
 impl Problems {
@@ -253,28 +245,14 @@ impl Problems {
         Self::default()
     }
 
-    /// Whether a further problem is kept, or only counted.
-    fn has_room(&self) -> bool {
-        self.list.len() < MAX_PROBLEMS
-    }
-
-    fn keep(&mut self, problem: Problem) {
-        if self.has_room() {
-            self.list.push(problem);
-        } else {
-            self.omitted += 1;
-            self.omitted_errors += usize::from(problem.severity() == Severity::Error);
-        }
-    }
-
     /// Adds a problem at a field of a loaded entry: what other crates find where this one cannot
     /// look, such as a wrong hash. A field that is not written points at what is nearest to it.
     pub fn at(&mut self, registry: &Registry, id: &EntryId, field: &str, report: Report) {
-        let span = self.has_room().then(|| registry.span_of(id, field)).flatten();
+        let span = (!self.kept.is_full()).then(|| registry.span_of(id, field)).flatten();
         let field = (!field.is_empty()).then(|| field.to_owned());
         let entry = registry.written(id);
         let finding = Finding { report, span, entry, field, of_second: false };
-        self.keep(Problem { finding, sources: Arc::clone(registry.sources()) });
+        self.kept.push(Problem { finding, sources: Arc::clone(registry.sources()) });
     }
 
     /// Adds a problem inside the text that a field holds or names (`source`, `wit`): `offset` is a
@@ -288,59 +266,66 @@ impl Problems {
         offset: usize,
         report: Report,
     ) {
-        let span = self.has_room().then(|| registry.span_inside(id, field, offset)).flatten();
+        let span =
+            (!self.kept.is_full()).then(|| registry.span_inside(id, field, offset)).flatten();
         let field = Some(field.to_owned());
         let entry = registry.written(id);
         let finding = Finding { report, span, entry, field, of_second: false };
-        self.keep(Problem { finding, sources: Arc::clone(registry.sources()) });
+        self.kept.push(Problem { finding, sources: Arc::clone(registry.sources()) });
     }
 
     /// Takes over all of another's problems.
     pub fn append(&mut self, other: Self) {
-        self.omitted += other.omitted;
-        self.omitted_errors += other.omitted_errors;
-        other.list.into_iter().for_each(|problem| self.keep(problem));
+        self.kept.append(other.kept);
     }
 
     /// Keeps the problems that `wanted` names; those that were only counted stay so.
     pub(crate) fn retain(&mut self, wanted: impl FnMut(&Problem) -> bool) {
-        self.list.retain(wanted);
+        self.kept.retain(wanted);
+    }
+
+    /// The errors alone.
+    #[must_use]
+    pub fn without_warnings(mut self) -> Self {
+        self.kept.drop_warnings();
+        self
     }
 
     /// Each problem that was kept.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Problem> {
-        self.list.iter()
+        self.kept.as_slice().iter()
     }
 
     /// How many were found over those that were kept.
     #[must_use]
     pub fn omitted(&self) -> usize {
-        self.omitted
+        self.kept.omitted()
     }
 
     /// How many errors there are, kept or not.
     #[must_use]
     pub fn errors(&self) -> usize {
-        let kept = self.list.iter().filter(|one| one.severity() == Severity::Error).count();
-        kept + self.omitted_errors
+        self.kept.errors()
     }
 
     /// How many warnings there are, kept or not.
     #[must_use]
     pub fn warnings(&self) -> usize {
-        self.list.len() + self.omitted - self.errors()
+        self.kept.warnings()
     }
 
     /// Whether nothing was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty() && self.omitted == 0
+        self.errors() + self.warnings() == 0
     }
 
-    /// Puts the problems in the order of their places, errors without a place first.
+    /// Puts errors before warnings, and either in the order of their places, those without a place first.
     pub fn sort(&mut self) {
-        self.list
-            .sort_by_key(|one| one.finding.span.map(|span| (span.source, span.start, span.end)));
+        self.kept.sort_by_key(|one| {
+            let place = one.finding.span.map(|span| (span.source, span.start, span.end));
+            (one.severity(), place)
+        });
     }
 
     /// The text for a terminal or a log.

@@ -30,12 +30,12 @@ macro_rules! targets {
 }
 
 targets! {
-    Folder => &[KindName::FsDirectory], "assets";
-    Function => KindName::FUNCTIONS, "compute";
-    Variable => &[KindName::EnvVariable], "api_key";
-    Storage => KindName::STORAGES, "settings";
-    Service => &[KindName::HttpService], "gateway";
-    Router => &[KindName::HttpRouter], "api";
+    Folder => &[KindName::FsDirectory], "namespace:folder";
+    Function => KindName::FUNCTIONS, "namespace:function";
+    Variable => &[KindName::EnvVariable], "namespace:variable";
+    Storage => KindName::STORAGES, "namespace:storage";
+    Service => &[KindName::HttpService], "namespace:service";
+    Router => &[KindName::HttpRouter], "namespace:router";
 }
 
 /// The id of an entry of certain kinds, written `ns:name`, or `name` for the own namespace. Reading one

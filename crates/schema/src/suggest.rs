@@ -66,9 +66,31 @@ fn fold(word: &str) -> String {
         .collect()
 }
 
+/// The word of a closed list that a word was most likely meant to be. Words with dots, such as kinds, are compared part by
+/// part: `process.host` is not `process.wasm`.
+pub(crate) fn nearest_word<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
+    let parts = |text: &str| text.matches('.').count();
+    let near = |word: &str, other: &str| nearest(word, [other]).is_some() || is_short(word, other);
+    let (same, others): (Vec<&str>, Vec<&str>) =
+        candidates.iter().partition(|other| parts(other) == parts(word));
+    let fits = |other: &&str| word.split('.').zip(other.split('.')).all(|(a, b)| near(a, b));
+    let same: Vec<&str> = same.into_iter().filter(fits).collect();
+    let near = nearest(word, same.iter().chain(&others).copied());
+    near.or_else(|| same.first().copied())
+}
+
+/// The least length of a word that another may be short for.
+const SHORT: usize = 3;
+
+/// Whether one word begins with the other: `func` and `function`.
+fn is_short(word: &str, other: &str) -> bool {
+    let (word, other) = (fold(word), fold(other));
+    word.len().min(other.len()) >= SHORT && (word.starts_with(&other) || other.starts_with(&word))
+}
+
 /// `did you mean `x`?`, or else what there is to choose from.
 pub(crate) fn or_list(word: &str, candidates: &[&str]) -> String {
-    match nearest(word, candidates.iter().copied()) {
+    match nearest_word(word, candidates) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("use one of {}", list(candidates)),
     }
@@ -78,4 +100,28 @@ pub(crate) fn or_list(word: &str, candidates: &[&str]) -> String {
 pub(crate) fn list<S: AsRef<str>>(words: &[S]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{}`", word.as_ref())).collect();
     quoted.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest_word;
+
+    #[test]
+    fn kinds_are_compared_by_their_parts() {
+        let kinds =
+            ["function.wat", "function.lua", "process.wasm", "fs.directory", "env.storage.memory"];
+        for (word, near) in [
+            ("function.vat", Some("function.wat")),
+            ("functon.lau", Some("function.lua")),
+            ("functionwat", Some("function.wat")),
+            ("fs.dir", Some("fs.directory")),
+            ("env.storage.mem", Some("env.storage.memory")),
+            ("process.host", None),
+            ("process.lua", None),
+            ("library.lua", None),
+            ("store.memory", None),
+        ] {
+            assert_eq!(nearest_word(word, &kinds), near, "{word}");
+        }
+    }
 }

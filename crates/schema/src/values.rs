@@ -52,9 +52,10 @@ impl BadValue {
 
 /// Makes a type with `FromStr<Err = BadValue>` and `Display` a field type.
 macro_rules! text_value {
-    ($type:ident, $wanted:literal, $example:literal, $schema:tt) => {
+    ($type:ident, $wanted:literal, $example:literal, $schema:tt $(, $remedy:literal)?) => {
         impl $crate::decode::Decode for $type {
             const EXAMPLE: &'static str = $example;
+            $(const REMEDY: Option<&'static str> = Some($remedy);)?
 
             fn decode(node: &$crate::yaml::Node, cx: &mut $crate::decode::Cx<'_>) -> Option<Self> {
                 let text = $crate::decode::text(node, $wanted, $example, cx)?;

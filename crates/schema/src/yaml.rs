@@ -3,6 +3,7 @@
 
 mod build;
 mod scalar;
+mod tag;
 
 use std::sync::Arc;
 

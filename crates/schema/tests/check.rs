@@ -112,7 +112,7 @@ fn nothing_dangles_while_ids_are_not_known() {
         "entries:\n  - {name: f, kind: function.wat, source: (module), method: f}\n",
         "namespace: a a\nentries: []\n",
         "- {name: f, kind: function.wat, source: (module), method: f}\n",
-        "namespace: a\nentrys: []\n",
+        "namespace: a\ncontents: []\n",
         "namespace: a\nentries: {}\n",
         "text",
     ];

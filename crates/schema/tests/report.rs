@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use crisol_core::EntryId;
-use crisol_schema::{App, Color, Loader, Problems, Report, Rule};
+use crisol_schema::{App, Color, Loader, Problem, Problems, Report, Rule, Severity};
 use expect_test::{Expect, expect};
 
 type Tested = Result<(), Box<dyn Error>>;
@@ -91,9 +91,10 @@ fn inside_a_block_a_quoted_text_and_a_file() -> Tested {
             let source = "(module\n  (func (export \"f\")\n    i32.oops))\n";
             let at = source.find("i32.oops").unwrap_or(0);
             problems.inside(&app.registry, &id("n:f"), "source", at, report());
-            problems.inside(&app.registry, &id("n:f"), "wit", 3, report());
-            problems.inside(&app.registry, &id("n:g"), "source", "(module\n  (".len(), report());
-            problems.inside(&app.registry, &id("n:g"), "source", 1_000_000, report());
+            problems.inside(&app.registry, &id("n:f"), "wit", 3, report().label("two"));
+            let at = "(module\n  (".len();
+            problems.inside(&app.registry, &id("n:g"), "source", at, report().label("three"));
+            problems.inside(&app.registry, &id("n:g"), "source", 1_000_000, report().label("four"));
         },
         &expect![[r#"
             error[bad-wat]: unknown operator
@@ -108,7 +109,7 @@ fn inside_a_block_a_quoted_text_and_a_file() -> Tested {
              --> a/_index.yaml:6:14
               |
             6 |     wit: 'f: func();'
-              |              ^ in `n:f`
+              |              ^ two, in `n:f`
               |
               = help: write an instruction
 
@@ -116,7 +117,7 @@ fn inside_a_block_a_quoted_text_and_a_file() -> Tested {
              --> a/wat/g.wat:2:4
               |
             2 |   (oops))
-              |    ^ in `n:g`
+              |    ^ three, in `n:g`
               |
               = help: write an instruction
 
@@ -124,7 +125,7 @@ fn inside_a_block_a_quoted_text_and_a_file() -> Tested {
              --> a/wat/g.wat:3:1
               |
             3 |
-              | ^ in `n:g`
+              | ^ four, in `n:g`
               |
               = help: write an instruction
 
@@ -231,6 +232,56 @@ fn problems_are_counted_and_bounded() -> Tested {
     );
     let text = problems.to_string();
     assert!(text.ends_with("6000 errors (5000 of them not shown)\n"), "{}", text.len());
+    Ok(())
+}
+
+/// What is wrong in the same way in many places is one problem for people, and one for each place for tools.
+#[test]
+fn the_same_in_several_places_is_told_once() -> Tested {
+    check(
+        |app, problems| {
+            for (entry, field) in [("n:f", "wit"), ("n:g", "method"), ("n:f", "method")] {
+                problems.at(&app.registry, &id(entry), field, report());
+            }
+            problems.sort();
+            assert_eq!((problems.errors(), problems.iter().len()), (3, 3));
+        },
+        &expect![[r#"
+            error[bad-wat]: unknown operator
+             --> a/_index.yaml:5:13
+              |
+            5 |     method: f
+              |             ^ in `n:f`
+              |
+              = note: the same in 2 more places:
+                      a/_index.yaml:6:10 in `n:f`
+                      a/_index.yaml:15:43 in `n:g`
+              = help: write an instruction
+
+            1 error in 3 places
+        "#]],
+    )
+}
+
+/// Errors come before warnings, and take their place when there are too many of them.
+#[test]
+fn warnings_hide_no_error() -> Tested {
+    let app = app()?;
+    let mut problems = Problems::new();
+    let warning = || Report::warning(Rule::IO, "odd");
+    for _ in 0..1_000 {
+        problems.at(&app.registry, &id("n:f"), "wit", warning());
+    }
+    for field in ["source", "method"] {
+        problems.at(&app.registry, &id("n:f"), field, Report::error(Rule::IO, "wrong"));
+    }
+    problems.at(&app.registry, &id("n:f"), "wit", warning());
+    problems.sort();
+    let first: Vec<_> = problems.iter().take(3).map(Problem::severity).collect();
+    assert_eq!(first, [Severity::Error, Severity::Error, Severity::Warning]);
+    assert_eq!((problems.errors(), problems.warnings(), problems.omitted()), (2, 1_001, 3));
+    let errors = problems.without_warnings();
+    assert_eq!((errors.errors(), errors.warnings(), errors.iter().len()), (2, 0, 2));
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use tokio_rustls::rustls::{self, ServerConfig};
 #[derive(Clone)]
 pub struct Tls(TlsAcceptor);
 
-/// Why a certificate cannot be used.
+/// Why a certificate or its key cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
@@ -22,12 +22,55 @@ pub enum TlsError {
     /// There is no certificate in the PEM text.
     #[error("the certificate's PEM has no `CERTIFICATE` section")]
     NoCertificate,
-    /// The key is not PEM, or of a kind that is not known.
-    #[error("the key is not a private key in PEM")]
+    /// The certificate's PEM ends in the middle.
+    #[error("the certificate is cut off: its end is missing")]
+    CutCertificate,
+    /// The key is not PEM.
+    #[error("the key is not PEM")]
     Key(#[source] pem::Error),
-    /// Certificate and key do not fit, or are of a kind that is not supported.
-    #[error("the certificate and its key cannot be used")]
+    /// There is no private key in the PEM text.
+    #[error("the key's PEM has no `PRIVATE KEY` section")]
+    NoKey,
+    /// The key wants a passphrase.
+    #[error("the key is encrypted, and nobody is there to type its passphrase")]
+    EncryptedKey,
+    /// The key's PEM, or the data in it, ends in the middle.
+    #[error("the key is cut off: its end is missing")]
+    CutKey,
+    /// The key is of a kind that is not supported.
+    #[error("the key is {0}, which is not supported")]
+    UnsupportedKey(&'static str),
+    /// The key is that of another certificate.
+    #[error("the key does not belong to the certificate")]
+    OtherKey,
+    /// The certificate is of a kind that is not supported.
+    #[error("the certificate cannot be used")]
     Unusable(#[source] rustls::Error),
+}
+
+impl TlsError {
+    /// Whether it is the key that is wrong, and not the certificate.
+    #[must_use]
+    pub fn is_of_key(&self) -> bool {
+        !matches!(
+            self,
+            Self::Certificate(_) | Self::NoCertificate | Self::CutCertificate | Self::Unusable(_)
+        )
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::EncryptedKey => "decrypt it: `openssl pkey -in KEY -out PLAIN`",
+            Self::UnsupportedKey(_) => {
+                "use a key of RSA (2048 to 4096 bits), P-256, P-384 or Ed25519, and a certificate for it"
+            }
+            Self::OtherKey => "give the key that the certificate was made for",
+            Self::CutKey | Self::CutCertificate => "copy the file again, whole",
+            _ => "give the certificate chain and its key as PEM",
+        }
+    }
 }
 
 impl Tls {
@@ -38,17 +81,23 @@ impl Tls {
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let chain = CertificateDer::pem_slice_iter(certificates)
             .collect::<Result<Vec<_>, _>>()
-            .map_err(TlsError::Certificate)?;
+            .map_err(|error| match error {
+                pem::Error::MissingSectionEnd { .. } => TlsError::CutCertificate,
+                error => TlsError::Certificate(error),
+            })?;
         if chain.is_empty() {
             return Err(TlsError::NoCertificate);
         }
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(TlsError::Key)?;
+        let key = private_key(key)?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Unusable)?
             .with_no_client_auth()
             .with_single_cert(chain, key)
-            .map_err(TlsError::Unusable)?;
+            .map_err(|error| match error {
+                rustls::Error::InconsistentKeys(_) => TlsError::OtherKey,
+                error => TlsError::Unusable(error),
+            })?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
@@ -62,4 +111,62 @@ impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Tls(..)")
     }
+}
+
+/// Reads a private key that this server can sign with.
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let has = |text: &str| pem.windows(text.len()).any(|part| part == text.as_bytes());
+    let key = PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
+        // PKCS 8 has a section of its own for it, older forms a header in the section.
+        _ if has("BEGIN ENCRYPTED PRIVATE KEY") || has("4,ENCRYPTED") => TlsError::EncryptedKey,
+        pem::Error::MissingSectionEnd { .. } => TlsError::CutKey,
+        pem::Error::NoItemsFound => TlsError::NoKey,
+        error => TlsError::Key(error),
+    })?;
+    match ring::sign::any_supported_type(&key) {
+        Ok(_) => Ok(key),
+        Err(_) if !is_whole(key.secret_der()) => Err(TlsError::CutKey),
+        Err(_) => Err(TlsError::UnsupportedKey(kind_of(&key))),
+    }
+}
+
+/// Whether DER has all the bytes that its outermost header counts.
+fn is_whole(der: &[u8]) -> bool {
+    let Some((&[_, first], rest)) = der.split_first_chunk::<2>() else { return false };
+    let (length, rest) = match first {
+        0..0x80 => (usize::from(first), rest),
+        _ => {
+            let Some((length, rest)) = rest.split_at_checked(usize::from(first & 0x7f)) else {
+                return false;
+            };
+            let add =
+                |sum: usize, byte: &u8| sum.saturating_mul(256).saturating_add((*byte).into());
+            (length.iter().fold(0, add), rest)
+        }
+    };
+    rest.len() >= length
+}
+
+/// Kinds of keys by the object identifier that tells them.
+const KINDS: [(&[u8], &str); 10] = [
+    (&[0x2b, 0x81, 0x04, 0x00, 0x23], "of the curve P-521"),
+    (&[0x2b, 0x81, 0x04, 0x00, 0x21], "of the curve P-224"),
+    (&[0x2b, 0x81, 0x04, 0x00, 0x0a], "of the curve secp256k1"),
+    (&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x01], "of the curve P-192"),
+    (&[0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01], "of a Brainpool curve"),
+    (&[0x2b, 0x65, 0x71], "of the curve Ed448"),
+    (&[0x2b, 0x65, 0x6e], "of X25519, which does not sign"),
+    (&[0x2b, 0x65, 0x6f], "of X448, which does not sign"),
+    (&[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x01], "of DSA"),
+    (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01], "of RSA with another size"),
+];
+
+/// The kind of a key that is refused, in words.
+fn kind_of(key: &PrivateKeyDer<'_>) -> &'static str {
+    if matches!(key, PrivateKeyDer::Pkcs1(_)) {
+        return "of RSA with another size";
+    }
+    let der = key.secret_der();
+    let has = |id: &[u8]| der.windows(id.len()).any(|part| part == id);
+    KINDS.iter().find(|(id, _)| has(id)).map_or("of an unknown kind", |(_, name)| name)
 }

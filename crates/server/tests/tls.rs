@@ -112,8 +112,45 @@ fn what_is_no_certificate_says_so() -> TestResult {
     assert_eq!(text(&cert, &key), None);
     let none = "the certificate's PEM has no `CERTIFICATE` section";
     assert_eq!(text("", &key).as_deref(), Some(none));
-    assert_eq!(text(&cert, "x").as_deref(), Some("the key is not a private key in PEM"));
-    let unfit = "the certificate and its key cannot be used";
-    assert_eq!(text(&cert, &other.signing_key.serialize_pem()).as_deref(), Some(unfit));
+    let other = other.signing_key.serialize_pem();
+    // The last 40 bytes are the line with the end and some data.
+    let cut = |pem: &str| pem[..pem.len() - 40].to_owned();
+    let keys = [
+        ("x", "the key's PEM has no `PRIVATE KEY` section"),
+        (&cert, "the key's PEM has no `PRIVATE KEY` section"),
+        (&other, "the key does not belong to the certificate"),
+        (&cut(&key), "the key is cut off: its end is missing"),
+        (&without_a_line(&key), "the key is cut off: its end is missing"),
+        (
+            include_str!("keys/encrypted.pem"),
+            "the key is encrypted, and nobody is there to type its passphrase",
+        ),
+        (
+            include_str!("keys/encrypted-ec.pem"),
+            "the key is encrypted, and nobody is there to type its passphrase",
+        ),
+        (include_str!("keys/p521.pem"), "the key is of the curve P-521, which is not supported"),
+        (
+            include_str!("keys/secp256k1.pem"),
+            "the key is of the curve secp256k1, which is not supported",
+        ),
+        (include_str!("keys/ed448.pem"), "the key is of the curve Ed448, which is not supported"),
+        (
+            include_str!("keys/rsa1024.pem"),
+            "the key is of RSA with another size, which is not supported",
+        ),
+    ];
+    for (key, said) in keys {
+        assert_eq!(text(&cert, key).as_deref(), Some(said), "{key}");
+    }
+    let said = "the certificate is cut off: its end is missing";
+    assert_eq!(text(&cut(&cert), &key).as_deref(), Some(said));
     Ok(())
+}
+
+/// A PEM text whose last line of data is missing, with its end in place.
+fn without_a_line(pem: &str) -> String {
+    let mut lines: Vec<_> = pem.lines().collect();
+    lines.remove(lines.len() - 2);
+    lines.join("\n") + "\n"
 }

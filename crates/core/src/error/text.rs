@@ -21,8 +21,11 @@ impl CallError {
     /// Writes the text without the cause.
     fn fmt_alone(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFound { id, nearest } => {
-                write!(f, "there is no function `{id}`")?;
+            Self::NotFound { id, what, nearest } => {
+                match what {
+                    Some(what) => write!(f, "`{id}` {what}, and cannot be called")?,
+                    None => write!(f, "there is no function `{id}`")?,
+                }
                 nearest.iter().try_for_each(|near| write!(f, ": did you mean `{near}`?"))
             }
             Self::InvalidInput { id, .. } => write!(f, "`{id}` cannot take these arguments"),
@@ -136,7 +139,11 @@ mod tests {
         let id: EntryId = "myns:compute".parse()?;
         let spent = Spent { guest: Duration::from_micros(50_100), ..Spent::default() };
         let texts = [
-            CallError::NotFound { id: "myns:compote".into(), nearest: Some(id.clone()) },
+            CallError::NotFound {
+                id: "myns:compote".into(),
+                what: None,
+                nearest: Some(id.clone()),
+            },
             CallError::Deadline { id: id.clone(), limit: Some(Duration::from_millis(50)), spent },
             CallError::Deadline { id: id.clone(), limit: None, spent },
             CallError::WouldDeadlock {

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use crisol_core::{EntryId, chain};
 use crisol_schema::{HttpLimits, HttpRouter, HttpService, Kind, Parent, Problems, Report, Rule};
-use crisol_server::{Limits, Route, RouteError, Router, Service, Target, Tls, TlsError};
+use crisol_server::{Limits, Route, RouteError, Router, Service, Target};
 use crisol_transport::openapi as transport;
 use http::Method;
 
-use super::{Declared, Scope, Site, Source, files, middleware, openapi, routes};
+use super::{Declared, Scope, Site, Source, files, middleware, openapi, pem, routes};
 use crate::assemble::Assembled;
 
 /// A certificate or key that cannot be used.
-const BAD_TLS: Rule = Rule::new("bad-tls");
+pub(super) const BAD_TLS: Rule = Rule::new("bad-tls");
 /// Services or routes that cannot be served together.
 const BAD_ROUTE: Rule = Rule::new("bad-route");
 
@@ -45,13 +45,14 @@ impl Below {
 
 /// Assembles everything that is served over HTTP, with all that is wrong with it.
 pub(crate) fn assemble(source: Source<'_>, assembled: &Assembled) -> (Site, Problems) {
-    let Source { registry, folders, closed, transports, is_whole } = source;
+    let Source { registry, folders, env, closed, transports, is_whole } = source;
     let problems = Problems::new();
-    let mut scope = Scope { registry, folders, closed, assembled, transports, problems };
+    let mut scope = Scope { registry, folders, env, closed, assembled, transports, problems };
     let mut below = Below::default();
     for entry in registry {
         match &entry.kind {
             Kind::HttpEndpoint(endpoint) => {
+                routes::warn(&entry.id, endpoint, &mut scope);
                 let route = routes::route(&entry.id, endpoint, &scope);
                 below.add(&endpoint.parent, [route]);
             }
@@ -133,19 +134,7 @@ fn service(
     timeouts.read = entry.timeouts.read.unwrap_or(timeouts.read);
     timeouts.write = entry.timeouts.write.unwrap_or(timeouts.write);
     timeouts.idle = entry.timeouts.idle.unwrap_or(timeouts.idle);
-    if let Some(tls) = &entry.tls {
-        match Tls::from_pem(tls.cert.text().as_bytes(), tls.key.text().as_bytes()) {
-            Ok(tls) => service.tls = Some(tls),
-            Err(error) => {
-                let field = match error {
-                    TlsError::Key(_) => "tls.key",
-                    _ => "tls.cert",
-                };
-                let help = "give the certificate chain and its key as PEM";
-                scope.report(id, field, Report::error(BAD_TLS, chain(&error)).help(help));
-            }
-        }
-    }
+    service.tls = entry.tls.as_ref().and_then(|tls| pem::tls(id, tls, scope));
     if !routes.is_empty() {
         service.routers.push(Router { name: id.to_string(), routes, ..Router::default() });
     }

@@ -38,7 +38,7 @@ pub(crate) fn functions() -> Arc<dyn Invoke> {
                 let chain: Vec<_> = context.chain().iter().map(ToString::to_string).collect();
                 Ok(Reply::new(format!("{:?} {chain:?}", context.caller())))
             }
-            _ => Err(CallError::NotFound { id: id.to_string(), nearest: None }),
+            _ => Err(CallError::NotFound { id: id.to_string(), what: None, nearest: None }),
         }
     }))
 }

@@ -5,13 +5,49 @@ use std::sync::Arc;
 use super::{Cx, Decode};
 use crate::problems::{Report, Rule};
 use crate::suggest;
-use crate::yaml::{Data, Node, quote};
+use crate::yaml::{Data, Node, Pair, quote};
 
 /// A map whose fields are being taken.
 pub(crate) struct Fields<'n> {
     node: &'n Node,
     /// Fields that were most likely meant by unknown ones: they are not reported as missing too.
     misspelt: Vec<String>,
+    /// Unknown fields of which nobody knows what was meant.
+    unknown: Vec<&'n str>,
+}
+
+/// The field that an unknown key was most likely meant to be: one that is not there, if possible.
+fn meant<'k>(node: &Node, key: &str, known: &[&'k str]) -> Option<&'k str> {
+    let absent: Vec<&str> = known.iter().filter(|name| node.get(name).is_none()).copied().collect();
+    suggest::nearest_word(key, &absent).or_else(|| suggest::nearest(key, known.iter().copied()))
+}
+
+/// A map in which misspelt keys for the fields `wanted` are put right, with those pairs and what they were meant to be; none when
+/// there are none. Nothing is compared where all of the fields are there.
+pub(crate) fn respelt(
+    node: &Node,
+    known: &[&str],
+    wanted: &[&'static str],
+) -> Option<(Node, Vec<(Pair, &'static str)>)> {
+    let mut pairs = node.pairs().to_vec();
+    let mut found: Vec<(Pair, &'static str)> = Vec::new();
+    for name in wanted.iter().filter(|name| node.get(name).is_none()) {
+        let is_meant = |pair: &&mut Pair| {
+            !known.contains(&&*pair.key) && suggest::nearest(&pair.key, [*name]).is_some()
+        };
+        if let Some(pair) = pairs.iter_mut().find(is_meant) {
+            found.push((pair.clone(), name));
+            pair.key = (*name).into();
+        }
+    }
+    (!found.is_empty()).then(|| (Node::new(node.span, Data::Map(pairs)), found))
+}
+
+/// Reports a key that is no field, in a map that is called `what`.
+pub(crate) fn unknown(pair: &Pair, what: &str, help: String, cx: &mut Cx<'_>) {
+    let message = format!("{what} has no field {}", quote(&pair.key));
+    let report = Report::error(Rule::UNKNOWN_FIELD, message).help(help);
+    cx.within(&pair.key, |cx| cx.report(pair.key_span, report));
 }
 
 impl<'n> Fields<'n> {
@@ -22,24 +58,26 @@ impl<'n> Fields<'n> {
             cx.wrong_type(node, "a map of fields", &example);
             return None;
         };
-        let mut misspelt = Vec::new();
+        let mut fields = Self { node, misspelt: Vec::new(), unknown: Vec::new() };
         for pair in pairs.iter().filter(|pair| !known.contains(&&*pair.key)) {
-            let message = format!("{} has no field {}", cx.here(), quote(&pair.key));
             let known_here = if cx.sink.is_full() { &[] } else { known };
-            let near = suggest::nearest(&pair.key, known_here.iter().copied());
-            if let Some(near) = near {
-                cx.misspelt(near);
-                misspelt.push(near.to_owned());
-            }
-            let help = match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if known.is_empty() => "remove it: there are no fields here".to_owned(),
-                None => format!("its fields are {}", suggest::list(known)),
+            let help = match meant(node, &pair.key, known_here) {
+                Some(near) => {
+                    cx.misspelt(near);
+                    fields.misspelt.push(near.to_owned());
+                    format!("did you mean `{near}`?")
+                }
+                None => {
+                    fields.unknown.push(&pair.key);
+                    match known {
+                        [] => "remove it: there are no fields here".to_owned(),
+                        known => format!("its fields are {}", suggest::list(known)),
+                    }
+                }
             };
-            let report = Report::error(Rule::UNKNOWN_FIELD, message).help(help);
-            cx.within(&pair.key, |cx| cx.report(pair.key_span, report));
+            unknown(pair, &cx.here(), help, cx);
         }
-        Some(Self { node, misspelt })
+        Some(fields)
     }
 
     /// Takes a field, or reports that it is missing.
@@ -57,8 +95,13 @@ impl<'n> Fields<'n> {
         if self.misspelt.iter().any(|one| one == name) {
             return None;
         }
-        let report = Report::error(Rule::MISSING_FIELD, format!("{} needs `{name}`", cx.here()))
-            .help(format!("add `{name}: {}`", T::EXAMPLE));
+        let add = T::REMEDY.map_or_else(|| format!("add `{name}: {}`", T::EXAMPLE), str::to_owned);
+        let help = match self.unknown.as_slice() {
+            [key] => format!("{add}, or rename {} if it is meant", quote(key)),
+            _ => add,
+        };
+        let report =
+            Report::error(Rule::MISSING_FIELD, format!("{} needs `{name}`", cx.here())).help(help);
         let span = self.node.pair(name).map_or(self.node.span, |pair| pair.key_span);
         cx.within(name, |cx| cx.report(span, report));
         None

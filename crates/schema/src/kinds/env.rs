@@ -218,14 +218,15 @@ pub(super) fn variable(node: &Node, cx: &mut Cx<'_>) -> Option<EnvVariable> {
             Some(&*pair.key)
         } else {
             // One that is misspelt is told of already.
-            suggest::nearest(&pair.key, known.iter().copied())
+            suggest::nearest_word(&pair.key, known)
         };
         key.is_some_and(|key| meant.contains(&key))
     });
     if !has_one {
         let message = "`env.variable` needs `storage` or `default`";
-        let report = Report::error(Rule::MISSING_FIELD, message)
-            .help("name the `env.storage.*` entry that has the value: `storage: settings`");
+        let report = Report::error(Rule::MISSING_FIELD, message).help(
+            "name the `env.storage.*` entry that has the value: `storage: namespace:storage`",
+        );
         cx.within("storage", |cx| cx.report(node.span, report));
         return None;
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crisol_core::EntryId;
 use serde::Serialize;
 
-use super::{Body, Middleware, SourceText};
-use crate::decode::{Cx, Decode, Int, Source, shape};
+use super::{Body, Middleware, Pem};
+use crate::decode::{Cx, Decode, Int, shape};
 use crate::problems::{Report, Rule};
 use crate::reference::{Folder, Function, Ref, Router, Service, Target};
 use crate::values::{FsPath, HttpMethod, Interval, ListenAddr, PathPrefix, RoutePath};
@@ -88,9 +88,9 @@ fn interval<S: serde::Serializer>(time: &Option<Duration>, out: S) -> Result<S::
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Tls {
     /// The certificate and its chain.
-    pub cert: SourceText,
+    pub cert: Pem,
     /// The private key.
-    pub key: SourceText,
+    pub key: Pem,
 }
 
 /// The key stays out of logs.
@@ -233,10 +233,11 @@ impl From<ServiceLimitFields> for HttpLimits {
 shape! {
     /// Certificate and key.
     pub(crate) struct TlsFields {
-        /// The certificate and its chain as PEM, in place or as `file://path`.
-        cert: Source,
-        /// The private key as PEM, in place or as `file://path`.
-        key: Source,
+        /// The certificate and its chain as PEM: in place, `file://path` of a file in the app, the absolute path of any other
+        /// (`/etc/letsencrypt/live/example.com/fullchain.pem`), or `env://variable`, an `env.variable` entry.
+        cert: Pem,
+        /// The private key as PEM, in one of the same ways.
+        key: Pem,
     }
 }
 
@@ -289,7 +290,7 @@ pub(super) fn service(node: &Node, cx: &mut Cx<'_>) -> Option<HttpService> {
         write: timeouts.write.map(|time| time.0),
         idle: timeouts.idle.map(|time| time.0),
     });
-    let tls = fields.tls.map(|tls| Tls { cert: tls.cert.into(), key: tls.key.into() });
+    let tls = fields.tls.map(|tls| Tls { cert: tls.cert, key: tls.key });
     Some(HttpService {
         addr: fields.addr,
         timeouts: timeouts.unwrap_or_default(),

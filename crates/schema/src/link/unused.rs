@@ -27,7 +27,7 @@ fn user(kind: &Kind) -> Option<&'static str> {
     match kind {
         Kind::Directory(_) => Some("name it in `fs` of a function, a mount or an `http.static`"),
         Kind::EnvStorage(_) => Some("name it in `storage` of an `env.variable`"),
-        Kind::EnvVariable(_) => Some("name it in `wasi.env` of a function"),
+        Kind::EnvVariable(_) => Some("name it in `wasi.env` of a function or in `tls`"),
         Kind::HttpRouter(_) => Some("name it in `meta.router` of an `http.endpoint`"),
         Kind::HttpService(_) => Some("name it in `meta.server` of an `http.router`"),
         _ => None,

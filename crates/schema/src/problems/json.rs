@@ -61,7 +61,7 @@ impl Serialize for Problems {
         out.serialize_field("errors", &self.errors())?;
         out.serialize_field("warnings", &self.warnings())?;
         out.serialize_field("omitted", &self.omitted())?;
-        out.serialize_field("problems", &self.list)?;
+        out.serialize_field("problems", self.kept.as_slice())?;
         out.end()
     }
 }

@@ -1,6 +1,7 @@
 //! Problems for people: the line, a caret and a `help:` line.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
@@ -28,24 +29,53 @@ pub(super) fn render(problems: &Problems, color: Color) -> String {
     }
     .decor_style(DecorStyle::Ascii);
     let mut out = String::new();
-    for problem in problems.iter() {
-        out.push_str(&one(&renderer, problem));
+    let groups = groups(problems);
+    for group in &groups {
+        out.push_str(&one(&renderer, group));
         out.push_str("\n\n");
     }
-    out.push_str(&summary(problems));
+    out.push_str(&summary(problems, &groups));
     out.push('\n');
     out
 }
 
-/// `3 errors and 1 warning`.
-fn summary(problems: &Problems) -> String {
-    let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+/// Problems that say the same of several places, together, in the order of their first ones.
+fn groups(problems: &Problems) -> Vec<Vec<&Problem>> {
+    let mut groups: Vec<Vec<&Problem>> = Vec::new();
+    let mut by_text: HashMap<_, usize> = HashMap::new();
+    for problem in problems.iter() {
+        let report = &problem.finding.report;
+        // One that has another place of its own stands by itself, and so does one without a place.
+        if !report.also.is_empty() || problem.finding.span.is_none() {
+            groups.push(vec![problem]);
+            continue;
+        }
+        let said = (report.severity, report.rule, &report.message, &report.help, &report.label);
+        let at = *by_text.entry(said).or_insert(groups.len());
+        match groups.get_mut(at) {
+            Some(group) => group.push(problem),
+            None => groups.push(vec![problem]),
+        }
+    }
+    groups
+}
+
+/// `3 errors and 1 warning`, or `1 error in 26 places`.
+fn summary(problems: &Problems, groups: &[Vec<&Problem>]) -> String {
+    let count = |severity: Severity, places: usize, word: &str| {
+        let of = groups.iter().filter(|group| group.iter().any(|one| one.severity() == severity));
+        // Nobody knows which of those that were only counted are the same.
+        let is_whole = problems.omitted() == 0;
+        let n = if is_whole { of.count() } else { places };
+        let within = if n == places { String::new() } else { format!(" in {places} places") };
+        format!("{n} {word}{}{within}", if n == 1 { "" } else { "s" })
+    };
     let mut parts = Vec::new();
     if problems.errors() > 0 || problems.warnings() == 0 {
-        parts.push(count(problems.errors(), "error"));
+        parts.push(count(Severity::Error, problems.errors(), "error"));
     }
     if problems.warnings() > 0 {
-        parts.push(count(problems.warnings(), "warning"));
+        parts.push(count(Severity::Warning, problems.warnings(), "warning"));
     }
     let omitted = match problems.omitted() {
         0 => String::new(),
@@ -54,7 +84,8 @@ fn summary(problems: &Problems) -> String {
     format!("{}{omitted}", parts.join(" and "))
 }
 
-fn one(renderer: &Renderer, problem: &Problem) -> String {
+fn one(renderer: &Renderer, same: &[&Problem]) -> String {
+    let Some((&problem, others)) = same.split_first() else { return String::new() };
     let level = match problem.severity() {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -78,6 +109,9 @@ fn one(renderer: &Renderer, problem: &Problem) -> String {
     if let (true, Some(label)) = (nowhere, label) {
         group = group.element(Level::NOTE.message(clean(&label)));
     }
+    if !others.is_empty() {
+        group = group.element(Level::NOTE.message(elsewhere(others)));
+    }
     if let Some(help) = problem.help() {
         group = group.element(Level::HELP.message(clean(help)));
     }
@@ -89,6 +123,22 @@ fn one(renderer: &Renderer, problem: &Problem) -> String {
         from += at + right.len();
     }
     out
+}
+
+/// The other places of a problem, a line for each.
+fn elsewhere(others: &[&Problem]) -> String {
+    let mut text = match others.len() {
+        1 => "the same in 1 more place:".to_owned(),
+        n => format!("the same in {n} more places:"),
+    };
+    for problem in others {
+        let Some(place) = problem.place() else { continue };
+        text.push_str(&format!("\n{place}"));
+        if let Some(label) = label(problem) {
+            text.push_str(&format!(" {label}"));
+        }
+    }
+    clean(&text)
 }
 
 /// The place of a line that was cut, as it is drawn and as it is: the renderer counts columns along

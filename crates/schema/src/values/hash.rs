@@ -37,8 +37,7 @@ impl FromStr for Sha256Hash {
     fn from_str(text: &str) -> Result<Self, BadValue> {
         let bad = |why: String| {
             let message = format!("{} is not a hash: {why}", quote(text));
-            let help = "write `sha256:` and the 64 hexadecimal digits that `sha256sum` prints, \
-                        or let `crisol pin` write them";
+            let help = "run `crisol pin`, which writes the hash of the file";
             BadValue::new(Rule::BAD_HASH, message, help)
         };
         let digits = match text.split_once(':') {
@@ -79,4 +78,4 @@ impl fmt::Debug for Sha256Hash {
 text_value!(Sha256Hash, "text", "sha256:<64 hexadecimal digits>", {
     "type": "string",
     "pattern": "^sha256:[0-9a-fA-F]{64}$"
-});
+}, "run `crisol pin`, which writes the hash of the file");

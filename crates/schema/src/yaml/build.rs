@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use granit_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
+use granit_parser::{Event, Parser, StrInput};
 
-use super::{Data, MAX_ALIASED, MAX_DEPTH, MAX_NODES, Node, Pair, Scalar, Style, quote};
+use super::{Data, MAX_ALIASED, MAX_DEPTH, MAX_NODES, Node, Pair, Style, quote, tag};
 use crate::problems::{Fault, MAX_PROBLEMS, Report, Rule, fault};
 use crate::source::Span;
 
@@ -48,7 +48,10 @@ struct Builder<'f> {
     aliased: u64,
     nodes: usize,
     max_nodes: usize,
-    documents: usize,
+    /// Where the document that is being read begins.
+    document: Span,
+    /// Whether a document before it, or this one, has content.
+    has_content: bool,
     root: Option<Arc<Node>>,
     faults: &'f mut Vec<Fault>,
 }
@@ -78,7 +81,8 @@ fn bounded(
         aliased: 0,
         nodes: 0,
         max_nodes,
-        documents: 0,
+        document: Span::head(source),
+        has_content: false,
         root: None,
         faults,
     };
@@ -141,21 +145,38 @@ impl Builder<'_> {
 
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
         match event {
-            Event::DocumentStart(..) => self.document(span),
+            Event::DocumentStart(..) => {
+                self.document = span;
+                Ok(())
+            }
             Event::Scalar(text, style, anchor, tag) => {
-                let style = self.style(style, tag.as_deref(), span);
-                if anchor == 0 && self.awaits_key() {
-                    return self.key(&text, style, span);
+                let is_key = anchor == 0 && self.awaits_key();
+                if is_key && tag.is_none() {
+                    return self.key(&text, tag::style(style), span);
                 }
-                let node = Node::new(span, Data::Scalar(Scalar::new(&*text, style)));
+                let (scalar, wrong) = tag::scalar(&text, style, tag.as_deref());
+                wrong.into_iter().for_each(|wrong| note(self.faults, span, wrong));
+                if is_key {
+                    return self.key(&text, scalar.style, span);
+                }
+                if self.stack.is_empty() {
+                    // A document without content, such as what a closing `---` begins, adds nothing.
+                    if scalar.is_null() {
+                        return Ok(());
+                    }
+                    self.content()?;
+                }
+                let node = Node::new(span, Data::Scalar(scalar));
                 self.value(Arc::new(node), anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.style(ScalarStyle::Plain, tag.as_deref(), span);
+                let wrong = tag::collection("seq", tag.as_deref());
+                wrong.into_iter().for_each(|wrong| note(self.faults, span, wrong));
                 self.open(span, anchor, Items::List(Vec::new()))
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.style(ScalarStyle::Plain, tag.as_deref(), span);
+                let wrong = tag::collection("map", tag.as_deref());
+                wrong.into_iter().for_each(|wrong| note(self.faults, span, wrong));
                 self.open(span, anchor, Items::Map(Mapping::default()))
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
@@ -164,37 +185,22 @@ impl Builder<'_> {
         }
     }
 
-    fn document(&mut self, span: Span) -> Result<(), Fault> {
-        self.documents += 1;
-        if self.documents == 1 {
+    /// Notes that a document has content; only one may.
+    fn content(&mut self) -> Result<(), Fault> {
+        if !std::mem::replace(&mut self.has_content, true) {
             return Ok(());
         }
         let report = Report::error(Rule::YAML_DOCUMENTS, "a second document begins here")
             .help("put the second document into a file of its own, or remove the `---`");
-        Err(fault(span, report))
-    }
-
-    fn style(&mut self, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Style {
-        let quoted = if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted };
-        let Some(tag) = tag else { return quoted };
-        match tag.core_suffix() {
-            Some("str") => Style::Quoted,
-            Some("map" | "seq" | "int" | "float" | "bool" | "null") => quoted,
-            _ => {
-                let report = Report::error(
-                    Rule::YAML_TAG,
-                    format!("unknown tag {}", quote(&tag.to_string())),
-                )
-                .help("remove the tag");
-                note(self.faults, span, report);
-                quoted
-            }
-        }
+        Err(fault(self.document, report))
     }
 
     fn open(&mut self, span: Span, anchor: usize, items: Items) -> Result<(), Fault> {
         if self.stack.len() >= MAX_DEPTH {
             return Err(fault(span, too_deep()));
+        }
+        if self.stack.is_empty() {
+            self.content()?;
         }
         self.stack.push(Frame { start: span.start as usize, anchor, items });
         Ok(())

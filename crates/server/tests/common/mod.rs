@@ -116,7 +116,7 @@ impl Invoke for Functions {
             }
             ("wait", _) => self.wait().await,
             (name, _) if Self::signature_of(name).is_none() => {
-                Err(CallError::NotFound { id: id.to_string(), nearest: None })
+                Err(CallError::NotFound { id: id.to_string(), what: None, nearest: None })
             }
             (_, other) => {
                 let source = format!("unexpected {other:?}").into();

@@ -1,0 +1,64 @@
+//! Certificates and keys of services, from where their entries say.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use crisol_core::{EntryId, chain};
+use crisol_schema::{Pem, Report};
+use crisol_server::Tls;
+
+use super::Scope;
+use super::services::BAD_TLS;
+
+/// The largest file that is read, in bytes.
+const MAX_PEM: u64 = 1 << 20;
+
+/// Reads the certificate and the key of a service; what is wrong with them is reported.
+pub(super) fn tls(id: &EntryId, tls: &crisol_schema::Tls, scope: &mut Scope<'_>) -> Option<Tls> {
+    let cert = text(id, "tls.cert", &tls.cert, scope);
+    let key = text(id, "tls.key", &tls.key, scope);
+    let read = Tls::from_pem(cert?.as_bytes(), key?.as_bytes());
+    read.map_err(|error| {
+        let field = if error.is_of_key() { "tls.key" } else { "tls.cert" };
+        scope.report(id, field, Report::error(BAD_TLS, chain(&error)).help(error.help()));
+    })
+    .ok()
+}
+
+fn text(id: &EntryId, field: &str, pem: &Pem, scope: &mut Scope<'_>) -> Option<String> {
+    let (message, help) = match pem {
+        Pem::Text(source) => return Some(source.text().to_owned()),
+        Pem::File(path) => match read(path) {
+            Ok(text) => return Some(text),
+            Err(error) => {
+                let message = format!("`{}` cannot be read: {error}", path.display());
+                (message, "name a file that this user may read".to_owned())
+            }
+        },
+        Pem::Variable(variable) => match scope.env.value(variable) {
+            Ok(Some(text)) => return Some(text),
+            Ok(None) => {
+                let message = format!("`{variable}` has no value");
+                (message, format!("set {}", scope.env.place(variable)))
+            }
+            Err(error) => (chain(&error), "name a variable that can be read".to_owned()),
+        },
+    };
+    scope.report(id, field, Report::error(BAD_TLS, message).help(help));
+    None
+}
+
+/// Reads a file outside of the app. Links are followed: `certbot` and Kubernetes renew by turning one.
+fn read(path: &Path) -> io::Result<String> {
+    // Looking first keeps a FIFO from being waited for.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(MAX_PEM + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_PEM {
+        return Err(io::Error::other(format!("it is larger than {MAX_PEM} bytes")));
+    }
+    Ok(text)
+}

@@ -1,0 +1,90 @@
+//! Certificates and keys, in the app or outside of it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crisol_core::EntryId;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, Serializer};
+
+use super::SourceText;
+use crate::decode::{Cx, Decode, Source, text};
+use crate::reference::{self, Ref};
+use crate::values::DirectoryPath;
+use crate::yaml::{Data, Node, Scalar, Style};
+
+/// A certificate or a key as PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Pem {
+    /// In the entry, or in a file of the app.
+    Text(SourceText),
+    /// In a file outside of the app, by its absolute path; read when the app loads.
+    File(PathBuf),
+    /// In an `env.variable`, asked when the app loads.
+    Variable(EntryId),
+}
+
+impl Pem {
+    /// The file of the app that `file://` named.
+    pub(super) fn source_file(&self) -> Option<&Path> {
+        match self {
+            Self::Text(source) => source.file(),
+            _ => None,
+        }
+    }
+}
+
+/// Keys stay out of logs.
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(source) => f.debug_tuple("Text").field(&source.file()).finish(),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Variable(id) => f.debug_tuple("Variable").field(id).finish(),
+        }
+    }
+}
+
+impl Serialize for Pem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(source) => source.serialize(serializer),
+            Self::File(path) => serializer.collect_str(&format_args!("file://{}", path.display())),
+            Self::Variable(id) => serializer.collect_str(&format_args!("env://{id}")),
+        }
+    }
+}
+
+impl JsonSchema for Pem {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Pem".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Source::json_schema(generator)
+    }
+}
+
+impl Decode for Pem {
+    const EXAMPLE: &'static str = "file:///etc/tls/key.pem";
+
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        let written = text(node, "text", Self::EXAMPLE, cx)?;
+        let part =
+            |text: &str| Node::new(node.span, Data::Scalar(Scalar::new(text, Style::Quoted)));
+        if let Some(id) = written.strip_prefix("env://") {
+            return Ref::<reference::Variable>::decode(&part(id), cx)
+                .map(|id| Self::Variable(id.id));
+        }
+        let path = written.strip_prefix("file://").unwrap_or(written);
+        if path.starts_with('/') {
+            let path = DirectoryPath::decode(&part(path), cx)?;
+            return Some(Self::File(path.as_path().to_owned()));
+        }
+        Source::decode(node, cx).map(|source| Self::Text(source.into()))
+    }
+}
