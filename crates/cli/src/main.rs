@@ -48,8 +48,10 @@ fn main() -> ExitCode {
     if std::env::args_os().any(|argument| argument == "serve") {
         let _ = signals::remember_hangups();
     }
-    // Wrong arguments end here, with exit code 2 as well.
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(instead) => return ExitCode::from(output::print_instead(&instead)),
+    };
     output::report_panics();
     log_to_stderr();
     let code = match &arguments.command {
