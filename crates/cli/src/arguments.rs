@@ -21,16 +21,18 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the command line and the environment, in which an empty variable is none; ends the program with exit
-    /// code 2 when they are wrong.
-    pub(crate) fn read() -> Self {
+    /// Reads the command line and the environment, in which an empty variable is none.
+    ///
+    /// # Errors
+    /// When help or the version is asked for, or the arguments are wrong.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
         let is_empty = |arg: &Arg| {
             let value = arg.get_env().and_then(std::env::var_os);
             value.is_some_and(|value| value.is_empty())
         };
         let unset = |arg: Arg| if is_empty(&arg) { arg.env(None::<&'static str>) } else { arg };
-        let matches = Self::command().mut_args(unset).get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+        let matches = Self::command().mut_args(unset).try_get_matches()?;
+        Self::from_arg_matches(&matches)
     }
 }
 

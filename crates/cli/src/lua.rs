@@ -2,27 +2,31 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use crisol::{LineLevel, LineSink, Script, ScriptError, Value};
 
 use crate::arguments::{AppArguments, LuaArguments};
-use crate::{DONE, FUNCTION_ERROR, app, print_error, print_line};
+use crate::{DONE, FUNCTION_ERROR, app, output::print_bytes, print_error};
 
 pub(crate) fn run(app: &AppArguments, lua: &LuaArguments) -> anyhow::Result<u8> {
     let source = read(&lua.script)?;
     let runtime = app::load(app)?;
+    let unprinted = Unprinted::default();
     let script = Script {
         name: lua.script.display().to_string(),
         source,
         args: lua.args.iter().map(|arg| Value::from(arg.as_str())).collect(),
-        sink: to_terminal(),
+        sink: to_terminal(&unprinted),
         deadline: None,
     };
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = tokio.block_on(runtime.run_script(script));
     tokio.shutdown_background();
+    if let Some(error) = unprinted.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        return Err(error);
+    }
     match ended {
         Ok(_) => Ok(DONE),
         Err(ScriptError::Answered(error)) => {
@@ -46,12 +50,22 @@ fn read(path: &Path) -> anyhow::Result<String> {
     Ok(if text.starts_with("#!") { format!("--{text}") } else { text })
 }
 
+/// The first error of printing. The script need not know of it; whoever ran it must.
+type Unprinted = Arc<Mutex<Option<anyhow::Error>>>;
+
 /// What a script prints is the command's output; what it logs is not.
-fn to_terminal() -> LineSink {
-    Arc::new(|level, line| match level {
-        // Whoever read it may be gone, and the script need not know.
-        LineLevel::Print => drop(print_line(line)),
+fn to_terminal(unprinted: &Unprinted) -> LineSink {
+    let unprinted = Arc::clone(unprinted);
+    Arc::new(move |output| match output.level {
+        LineLevel::Print => {
+            if let Err(error) = print_bytes(output.text) {
+                unprinted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
+        }
         LineLevel::Debug => {}
-        other => print_error(&format!("{}: {line}", format!("{other:?}").to_lowercase())),
+        other => {
+            let level = format!("{other:?}").to_lowercase();
+            print_error(&format!("{level}: {}", String::from_utf8_lossy(output.text)));
+        }
     })
 }

@@ -50,8 +50,10 @@ fn main() -> ExitCode {
     if std::env::args_os().any(|argument| argument == "serve") {
         let _ = signals::remember_hangups();
     }
-    // Wrong arguments end here, with exit code 2 as well.
-    let arguments = Arguments::read();
+    let arguments = match Arguments::read() {
+        Ok(arguments) => arguments,
+        Err(instead) => return ExitCode::from(output::print_instead(&instead)),
+    };
     output::choose_color(arguments.color);
     output::report_panics();
     let code = log_to_stderr().and_then(|()| run(&arguments));

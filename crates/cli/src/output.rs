@@ -8,6 +8,7 @@ use std::{io, panic, thread};
 
 use clap::ColorChoice;
 
+use crate::FAILED;
 use crate::queue::Queue;
 
 static STDERR: LazyLock<Queue> = LazyLock::new(|| Queue::start("stderr", io::stderr(), true));
@@ -74,13 +75,31 @@ pub(crate) fn print_report(report: &str) {
 
 /// Prints a line to stdout. A reader that has seen enough and gone is no error.
 pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
+    print_bytes(line.as_bytes())
+}
+
+/// Prints a line that may be no text to stdout.
+pub(crate) fn print_bytes(line: &[u8]) -> anyhow::Result<()> {
+    let line = [line, b"\n"].concat();
     if SERVES.load(Ordering::Relaxed) {
-        STDOUT.push(format!("{line}\n").into_bytes());
+        STDOUT.push(line);
         return Ok(());
     }
-    match writeln!(io::stdout(), "{line}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(&line).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::from(error).context("cannot write to the standard output"))
+        }
         _ => Ok(()),
+    }
+}
+
+/// Prints help, the version or what is wrong with the arguments, and gives the exit code: 2 also for help that could not
+/// be written.
+pub(crate) fn print_instead(instead: &clap::Error) -> u8 {
+    match instead.print().and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => FAILED,
+        _ => u8::try_from(instead.exit_code()).unwrap_or(FAILED),
     }
 }
 

@@ -336,6 +336,66 @@ fn the_log_and_the_error_of_a_command_are_whole_and_in_order() -> Tested {
 }
 
 #[test]
+fn a_lua_function_forges_no_line_of_the_log_and_does_not_fill_it() -> Tested {
+    let script = "print('a\\r\\27[2Jb\\n2026 ERROR forged') require('log').warn(('€'):rep(5000))
+        for _ = 1, 3000 do print('flood') end error('boom\\n2026 ERROR forged')";
+    let function = format!(
+        "  - name: f\n    kind: function.lua\n    method: f\n    modules: [log]\n    source: |\n      return function() {} end\n",
+        script.replace('\n', " ")
+    );
+    let run = App::new(&function, &[])?.call(&[])?;
+    assert_eq!(run.code, Some(2), "{run:?}");
+    let log = &run.stderr;
+    assert!(!log.contains(['\r', '\u{1b}']), "{log}");
+    let at_line = |text: &str| log.lines().filter(|line| line.starts_with(text)).count();
+    assert_eq!((at_line("2026 ERROR forged"), at_line("error: ")), (0, 1), "{log}");
+    assert!(
+        log.contains(r"a\u{d}\u{1b}[2Jb") && log.contains(r"boom\u{a}2026 ERROR forged"),
+        "{log}"
+    );
+    let longest = log.lines().map(str::len).max();
+    assert!(longest.is_some_and(|longest| longest < 9000), "{longest:?}");
+    // A busy machine may take more than a second for them, or two.
+    assert!(log.matches("flood").count() < 3000, "all of it is in the log");
+    assert!(log.contains("the guest wrote too many lines a second"), "the log says so");
+    let guest =
+        log.lines().filter(|line| line.contains("crisol::guest") && line.contains("stream="));
+    assert!(
+        guest.clone().count() > 3 && guest.clone().all(|line| line.contains(" call=")),
+        "{log}"
+    );
+    Ok(())
+}
+
+#[test]
+fn output_that_cannot_be_written_is_no_success() -> Tested {
+    let app = app()?;
+    let script = app.path().join("script.lua");
+    std::fs::write(&script, "print('lost') return 1")?;
+    let script = script.display().to_string();
+    for arguments in [
+        &["lua", &script] as &[&str],
+        &["call", "myns:ok"],
+        &["check"],
+        &["list"],
+        &["schema"],
+        &["openapi"],
+        &["--help"],
+        &["--version"],
+    ] {
+        let run = |stdout: Stdio| -> Tested<Run> {
+            let mut command = crisol_command(app.path(), arguments);
+            Run::of(command.stdout(stdout).stderr(Stdio::piped()).spawn()?.wait_with_output()?)
+        };
+        assert_eq!(run(Stdio::null())?.code, Some(0), "{arguments:?}");
+        let full = run(OpenOptions::new().write(true).open("/dev/full")?.into())?;
+        let told = full.stderr.contains("cannot write") || arguments[0].starts_with('-');
+        assert!(full.code == Some(2) && told, "{arguments:?}: {full:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn failures_are_logged_with_a_rate() -> Tested {
     let (mut reader, writer) = pipe()?;
     let mut server = Server::start_with(&app()?, writer, "warn")?;

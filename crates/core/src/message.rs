@@ -11,6 +11,28 @@ pub fn shorten(text: &str, most: usize) -> Cow<'_, str> {
     }
 }
 
+/// Longest line of a log, in bytes; a longer text is cut, or logged in pieces.
+pub const MAX_LINE: usize = 8 * 1024;
+
+/// The text with control characters spelled out. Whoever writes terminal codes or carriage returns must not be able to
+/// forge or hide lines of a log.
+#[must_use]
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let odd = |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}');
+    if !text.contains(odd) {
+        return text.into();
+    }
+    let mut spelled = String::with_capacity(text.len());
+    for c in text.chars() {
+        if odd(c) {
+            spelled.extend(c.escape_unicode());
+        } else {
+            spelled.push(c);
+        }
+    }
+    spelled.into()
+}
+
 /// An error and its sources on one line.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {

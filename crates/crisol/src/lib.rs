@@ -59,7 +59,9 @@ pub use crisol_engine::{
     Allocation, CodeCache, CodeLimits, Digest, EngineConfig, EngineError, MaxMemory,
 };
 pub use crisol_engine::{HostCall, HostError, HostInterface, HostInterfaceError};
-pub use crisol_lua::{Failure as ScriptError, Level as LineLevel, Sink as LineSink};
+pub use crisol_lua::{
+    Failure as ScriptError, Level as LineLevel, Output as LineOutput, Sink as LineSink,
+};
 pub use crisol_pool::strategy::adaptive::{Decision, Reason};
 pub use crisol_pool::{Drained, Retired, Stats};
 pub use crisol_schema::{

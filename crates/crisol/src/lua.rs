@@ -11,7 +11,8 @@ use crisol_engine::Limits;
 use crisol_lua::{Call, Entry, Failure, Level, Module, Program, Sink, State};
 use crisol_pool::{Ask, Config, Factory, Fate, Lease, Pool, Refused, Retired};
 use crisol_schema::{LuaModule, Report, Rule};
-use crisol_wasi::GUEST_LOG;
+use crisol_wasi::GuestLog;
+use tokio::runtime::Handle;
 
 use crate::code::{BAD_CODE, Fault};
 use crate::pooled::{Until, now};
@@ -26,6 +27,7 @@ pub(crate) struct LuaFunction {
     pub(crate) pool: Arc<Pool<States>>,
     max_execution: Duration,
     max_output_bytes: u64,
+    log: Arc<GuestLog>,
 }
 
 /// Time that the check of a script has at least: a machine that is busy while the app loads makes no script
@@ -69,7 +71,8 @@ impl LuaFunction {
             .file()
             .map_or_else(|| id.to_string(), |path| path.display().to_string());
         let entry = Entry::Method(function.method.as_str().to_owned());
-        let program = Program::new(name, function.source.text(), entry, to_log(id))
+        let log = Arc::new(GuestLog::new(id.clone()));
+        let program = Program::new(name, function.source.text(), entry, to_log(&log))
             .with_modules(function.modules.iter().map(module))
             .with_memory(limits.max_memory_bytes);
         program.check(max_execution.max(LEAST_CHECK)).map_err(|failure| {
@@ -88,6 +91,7 @@ impl LuaFunction {
             pool: Pool::new(States { program, max_execution }, pool),
             max_execution,
             max_output_bytes: limits.max_output_bytes,
+            log,
         })
     }
 
@@ -139,28 +143,39 @@ impl LuaFunction {
         let ask = Ask::new().by(deadline.map(Into::into)).holding(held);
         let none = Duration::ZERO;
         let ended = Ended { id: &self.id, limit, queue: none, making: none };
-        let lease = self.pool.check_out(ask).await;
+        let lease = self.pool.check_out_shared(ask, |_| true).await;
         let lease =
             lease.map_err(|refused| ended.refused(refused, chain.iter().cloned().collect()))?;
+        let loan = Loan(Some(lease));
         let Some(invoke) = invoke else {
             return Err(CallError::Unavailable { id: self.id.clone() });
         };
         let context = context.within(&self.id, deadline).by(Caller::Lua);
         let call = Call { invoke, context };
-        self.finish(lease, call, &args, deadline, ended).await
+        let outcome = self.finish(loan, call, args, deadline, ended).await;
+        self.log.tell_left_out();
+        outcome
     }
 
     async fn finish(
         &self,
-        mut lease: Lease<'_, States>,
+        mut loan: Loan,
         call: Call,
-        args: &[Value],
+        args: Vec<Value>,
         deadline: Option<Instant>,
         ended: Ended<'_>,
     ) -> Result<Value, CallError> {
-        let outcome = lease.worker().call(call, args, deadline).await;
+        let Some(lease) = &mut loan.0 else {
+            return Err(CallError::Unavailable { id: self.id.clone() });
+        };
+        let (state, interruption) = lease.split();
+        let outcome = interruption.race(state.call(call, args, deadline)).await;
         let ended = Ended { queue: lease.waited(), making: lease.making(), ..ended };
-        lease.give_back(match &outcome {
+        let Some(outcome) = outcome else {
+            loan.give_back(Fate::Retire(Retired::Interrupted));
+            return Err(CallError::Interrupted { id: self.id.clone() });
+        };
+        loan.give_back(match &outcome {
             Ok(_) | Err(Failure::Answered(_)) => Fate::Reuse,
             Err(Failure::Deadline { .. }) => Fate::Retire(Retired::TimedOut),
             Err(_) => Fate::Retire(Retired::Failed),
@@ -173,6 +188,38 @@ impl LuaFunction {
         }
         Ok(value)
     }
+}
+
+/// A state on loan. It goes back once no instruction of it runs any longer: until then it counts among the states of its
+/// pool, whoever has left its call.
+struct Loan(Option<Lease<'static, States>>);
+
+impl Loan {
+    fn give_back(mut self, fate: Fate) {
+        let Some(lease) = self.0.take() else { return };
+        if let Some(lease) = settle(lease, fate) {
+            lease.give_back(fate);
+        }
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if let Some(lease) = self.0.take() {
+            drop(settle(lease, Fate::Retire(Retired::Cancelled)));
+        }
+    }
+}
+
+/// Has a task give a state back that runs still, or hands the lease back.
+fn settle(mut lease: Lease<'static, States>, fate: Fate) -> Option<Lease<'static, States>> {
+    let tokio = Handle::try_current().ok().filter(|_| lease.worker().is_running());
+    let Some(tokio) = tokio else { return Some(lease) };
+    tokio.spawn(async move {
+        lease.worker().settle().await;
+        lease.give_back(fate);
+    });
+    None
 }
 
 impl Ended<'_> {
@@ -233,13 +280,17 @@ fn size(value: &Value) -> u64 {
 }
 
 /// What a function prints goes to the log, as what other guests print does.
-fn to_log(id: &EntryId) -> Sink {
-    let id = id.clone();
-    Arc::new(move |level, line| match level {
-        Level::Debug => tracing::debug!(target: GUEST_LOG, function = %id, "{line}"),
-        Level::Warn => tracing::warn!(target: GUEST_LOG, function = %id, "{line}"),
-        Level::Error => tracing::error!(target: GUEST_LOG, function = %id, "{line}"),
-        _ => tracing::info!(target: GUEST_LOG, function = %id, "{line}"),
+fn to_log(log: &Arc<GuestLog>) -> Sink {
+    let log = Arc::clone(log);
+    Arc::new(move |output| {
+        let (level, stream) = match output.level {
+            Level::Print => (tracing::Level::INFO, "stdout"),
+            Level::Debug => (tracing::Level::DEBUG, "log"),
+            Level::Info => (tracing::Level::INFO, "log"),
+            Level::Warn => (tracing::Level::WARN, "log"),
+            Level::Error => (tracing::Level::ERROR, "log"),
+        };
+        log.text(level, stream, output.call, output.text);
     })
 }
 
@@ -280,6 +331,6 @@ impl Runtime {
             context = context.with_deadline(deadline);
         }
         let call = Call { invoke: self.generation(), context };
-        program.start(deadline).await?.call(call, &args, deadline).await
+        program.start(deadline).await?.call(call, args, deadline).await
     }
 }

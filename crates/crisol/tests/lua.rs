@@ -156,3 +156,30 @@ fn a_script_that_cannot_be_called_is_refused_at_load() -> Tested {
     assert_eq!(load(&lua("f", "return 1", ""))?.functions(), [id]);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_drain_interrupts_a_lua_call_that_runs_on() -> Tested {
+    let runtime = load(
+        &(lua("spin", "while true do end", "")
+            + &lua("wait", "require('time').sleep(1e9)", ", limits: {max_execution_ms: 3600000}")),
+    )?;
+    let running = ["myns:spin", "myns:wait"].map(|id| {
+        let runtime = runtime.clone();
+        tokio::spawn(async move { runtime.call_values(id, Vec::new()).await })
+    });
+    let busy = |id: &str| runtime.stats(id).is_some_and(|s| s.busy == 1 && s.created > s.ready);
+    while !(busy("myns:spin") && busy("myns:wait")) {
+        tokio::task::yield_now().await;
+    }
+    let drained = runtime.drain(Duration::ZERO).await;
+    assert_eq!(drained.interrupted, 2);
+    for call in running {
+        let ended = call.await?;
+        assert!(matches!(ended, Err(CallError::Interrupted { .. })), "{ended:?}");
+    }
+    // The state of a script that computed is given back once that has stopped.
+    while !runtime.drain(Duration::ZERO).await.is_clean() {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}

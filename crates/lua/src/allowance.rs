@@ -4,10 +4,7 @@
 //! reserved: more than it uses, so that it may allocate without asking, and less the less is left for others. Between
 //! two runs a state holds what it uses.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 
 use crisol_core::{Budget, OverBudget, Reservation, Value};
 use mlua::Lua;
@@ -91,6 +88,11 @@ impl Allowance {
         false
     }
 
+    /// Bytes that the state may hold.
+    pub(crate) fn allowed(&self) -> u64 {
+        self.allowed
+    }
+
     /// Gives back what a state that does not run needs not hold.
     pub(crate) fn close(&self, lua: &Lua) {
         let used = lua.used_memory() as u64;
@@ -134,24 +136,4 @@ pub(crate) fn weight(values: &[Value]) -> u64 {
         _ => 0,
     };
     values.iter().map(|value| SLOT + of(value)).sum()
-}
-
-/// A script that may allocate only while it is polled.
-pub(crate) struct Counted<'s, F> {
-    pub(crate) allowance: &'s Allowance,
-    pub(crate) lua: &'s Lua,
-    pub(crate) script: F,
-}
-
-impl<T, F: Future<Output = mlua::Result<T>> + Unpin> Future for Counted<'_, F> {
-    type Output = mlua::Result<T>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<mlua::Result<T>> {
-        if let Err(refused) = self.allowance.open(self.lua, 0) {
-            return Poll::Ready(Err(refused));
-        }
-        let polled = Pin::new(&mut self.script).poll(cx);
-        self.allowance.close(self.lua);
-        polled
-    }
 }

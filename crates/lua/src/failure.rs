@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use crisol_core::{OverBudget, Value};
-
-use crate::gate::Stretch;
+use crisol_core::{MAX_LINE, OverBudget, Value, plain, shorten};
 
 /// Why a script ended without a result. After any of these but [`Failure::Answered`] the state is of no
 /// further use.
@@ -50,10 +48,19 @@ pub enum Failure {
     Setup(#[source] mlua::Error),
 }
 
-impl From<Stretch> for Failure {
-    fn from(stretch: Stretch) -> Self {
-        Self::Deadline { running: stretch.running, waiting: stretch.waiting }
-    }
+/// A text of a script for logs and terminals: one line of bounded length.
+pub(crate) fn one_line(text: &str) -> String {
+    let text = shorten(text, MAX_LINE);
+    shorten(&plain(&text), MAX_LINE).into_owned()
+}
+
+/// An error that was raised, with the frames that it came by.
+fn raised(text: &str) -> String {
+    let Some((message, frames)) = text.rsplit_once("\nstack traceback:\n") else {
+        return one_line(text);
+    };
+    let frames: Vec<_> = frames.lines().map(str::trim).collect();
+    one_line(&format!("{message}; stack traceback: {}", frames.join(" / ")))
 }
 
 impl Failure {
@@ -61,9 +68,9 @@ impl Failure {
     pub(crate) fn raised(error: &mlua::Error, allowed: u64) -> Self {
         match root(error) {
             mlua::Error::MemoryError(_) => Self::Memory { allowed },
-            mlua::Error::SyntaxError { message, .. } => Self::Syntax(message.clone()),
-            mlua::Error::RuntimeError(text) => Self::Raised(text.clone()),
-            _ => Self::Raised(error.to_string()),
+            mlua::Error::SyntaxError { message, .. } => Self::Syntax(one_line(message)),
+            mlua::Error::RuntimeError(text) => Self::Raised(raised(text)),
+            _ => Self::Raised(raised(&error.to_string())),
         }
     }
 }

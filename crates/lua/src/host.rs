@@ -7,8 +7,8 @@ use mlua::{
     Error, Function, IntoLua, Lua, LuaOptions, LuaString, MultiValue, Result, StdLib, Table, Value,
 };
 
-use crate::gate::{Clock, GATE, expired, now};
-use crate::modules;
+use crate::gate::{Clock, GATE, expired, tell_expired};
+use crate::modules::{self, log::emit};
 use crate::pattern::{Bad, Capture, scan};
 use crate::program::{Level, Module, Sink};
 
@@ -47,10 +47,8 @@ fn functions(
 ) -> Result<Table> {
     let host = lua.create_table()?;
     let sink = Arc::clone(sink);
-    let print = lua.create_function(move |_, line: LuaString| {
-        sink(Level::Print, &line.to_string_lossy());
-        Ok(())
-    })?;
+    let print =
+        lua.create_function(move |lua, line: LuaString| emit(lua, &sink, Level::Print, &line))?;
     host.raw_set("print", print)?;
     host.raw_set("memory", lua.create_function(|lua, ()| Ok(lua.used_memory() as f64 / 1024.0))?)?;
     host.raw_set("message", lua.create_function(|_, error: Error| Ok(message(&error)))?)?;
@@ -60,6 +58,7 @@ fn functions(
     let clock = Arc::clone(clock);
     let scan = lua.create_function(move |lua, args| scan_for(lua, &clock, args))?;
     host.raw_set("scan", scan)?;
+    let look = |lua: &Lua, may_yield| Clock::of(lua)?.look(lua, may_yield);
     host.raw_set("look", lua.create_function(look)?)?;
     let known: Vec<_> = modules.iter().map(|module| format!("`{}`", module.name())).collect();
     let no_module = lua.create_function(move |_, name: LuaString| {
@@ -100,22 +99,22 @@ fn repeat(
     let room = lua.create_string("").ok().and(size).filter(|size| *size <= 1 << 30);
     let size = room.ok_or_else(|| Error::runtime("resulting string too large"))?;
     fits(lua, size)?;
+    let clock = Clock::of(lua)?;
     let mut whole = Vec::with_capacity(size);
     for at in 0..times {
         if at > 0 {
             whole.extend_from_slice(between);
         }
         whole.extend_from_slice(&text);
+        // Twice: it is copied into Lua as well.
+        clock.charge(lua, 2 * (text.len() + between.len()))?;
     }
     lua.create_string(whole)
 }
 
 /// Whether Lua may hold `size` bytes more.
-fn fits(lua: &Lua, size: usize) -> Result<()> {
-    let clock = lua.app_data_ref::<Arc<Clock>>().map(|clock| Arc::clone(&clock));
-    if let Some(clock) = clock {
-        clock.allowance.make_room(lua, size)?;
-    }
+pub(crate) fn fits(lua: &Lua, size: usize) -> Result<()> {
+    Clock::of(lua)?.allowance.make_room(lua, size)?;
     let limit = lua.set_memory_limit(0)?;
     lua.set_memory_limit(limit)?;
     if limit > 0 && lua.used_memory().saturating_add(size) > limit {
@@ -125,10 +124,12 @@ fn fits(lua: &Lua, size: usize) -> Result<()> {
 }
 
 /// `string.find` without a pattern.
-fn find_plain(_: &Lua, (text, what, from): (LuaString, LuaString, usize)) -> Result<MultiValue> {
+fn find_plain(lua: &Lua, (text, what, from): (LuaString, LuaString, usize)) -> Result<MultiValue> {
     let (text, what) = (text.as_bytes(), what.as_bytes());
     let from = from.saturating_sub(1);
     let place = text.get(from..).and_then(|rest| memchr::memmem::find(rest, &what));
+    let passed = place.unwrap_or(text.len().saturating_sub(from));
+    Clock::of(lua)?.charge(lua, passed + what.len())?;
     Ok(match place {
         Some(at) => {
             let start = from + at + 1;
@@ -152,8 +153,8 @@ fn scan_for(
 ) -> Result<MultiValue> {
     let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
     let not_at = usize::try_from(last).ok();
-    let over = || clock.is_over(now());
-    match scan(&text, &pattern, from.saturating_sub(1), not_at, anchors, over) {
+    let spend = |units| clock.spend(units);
+    match scan(&text, &pattern, from.saturating_sub(1), not_at, anchors, spend) {
         Ok(None) => Ok(MultiValue::from_vec(vec![Value::Nil])),
         Ok(Some(found)) => {
             let mut values = vec![integer(found.start + 1), integer(found.end)];
@@ -170,22 +171,10 @@ fn scan_for(
         }
         Err(Bad::Pattern(message)) => Err(Error::runtime(message)),
         Err(Bad::Expired) => {
-            lua.named_registry_value::<Table>(GATE)?.raw_set("expired", true)?;
+            tell_expired(lua)?;
             Err(expired())
         }
     }
-}
-
-/// Whether a script that caught an error is to yield now, which it may: to give way, or because its time is up.
-fn look(lua: &Lua, may_yield: bool) -> Result<bool> {
-    let clock = lua.app_data_ref::<Arc<Clock>>().map(|clock| Arc::clone(&clock));
-    let clock = clock.ok_or_else(|| Error::runtime("there is no clock"))?;
-    let now = now();
-    if clock.is_over(now) {
-        lua.named_registry_value::<Table>(GATE)?.raw_set("expired", true)?;
-        return Ok(may_yield);
-    }
-    Ok(may_yield && clock.gives_way(now))
 }
 
 /// A replacement of `string.gsub` with its `%1` filled in.
@@ -196,6 +185,7 @@ fn expand(lua: &Lua, args: MultiValue) -> Result<Value> {
     let whole = next().ok_or_else(|| Error::runtime("a match is a string"))?;
     let captures: Vec<LuaString> = std::iter::from_fn(next).collect();
     let by = by.as_bytes();
+    Clock::of(lua)?.charge(lua, by.len())?;
     let mut out = Vec::with_capacity(by.len());
     let mut bytes = by.iter();
     while let Some(&c) = bytes.next() {

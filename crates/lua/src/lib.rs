@@ -8,21 +8,26 @@
 //! A [`Program`] is the text of a script and what it may use. It makes [`State`]s: a script that has been
 //! run up to its `return`, ready to be called, in a Lua of its own. A state has no files, no processes, no
 //! `debug`, no bytecode and no packages but the modules that it was given; it is stopped at its deadline
-//! whatever it does, and holds no more memory than it may. While it waits, no thread does.
+//! whatever it does, and holds no more memory than it may. While it waits, no thread does; while it computes, it is on a
+//! thread that serves nobody else.
 //!
 //! What this crate does not know: entries, pools, engines. Calls go to an
 //! [`Invoke`](crisol_core::Invoke) that comes with each call of the state.
 
 mod allowance;
+mod call;
 mod failure;
 mod gate;
 mod host;
+mod method;
 mod modules;
 mod pattern;
 mod program;
 mod state;
+mod turn;
 mod values;
 
+pub use call::Call;
 pub use failure::Failure;
-pub use program::{Entry, Level, Module, Program, Sink};
-pub use state::{Call, State};
+pub use program::{Entry, Level, Module, Output, Program, Sink};
+pub use state::State;

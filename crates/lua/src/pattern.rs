@@ -1,12 +1,15 @@
 //! Lua patterns, matched on a budget: Lua's own matcher is C, and an hour of backtracking in it cannot be
-//! interrupted.
+//! interrupted. Every byte that is looked at counts, of the subject and of the pattern.
 
 /// How deep a match may nest, as in Lua.
 const MAX_DEPTH: usize = 200;
 const MAX_CAPTURES: usize = 32;
 
-/// Steps between two looks at the clock.
-const STEPS_PER_LOOK: u32 = 1 << 14;
+/// Steps, each a byte of the subject or of the pattern, that are charged together.
+const STEPS_PER_CHARGE: usize = 1 << 12;
+
+/// Units of work that a step is charged as: it costs more than a byte that is copied.
+const UNITS_PER_STEP: usize = 8;
 
 /// Why a pattern did not match or fail to match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,49 +49,59 @@ struct Matcher<'a, E> {
     pattern: &'a [u8],
     groups: Vec<(usize, Len)>,
     depth: usize,
-    steps: u32,
-    expired: E,
+    steps: usize,
+    spend: E,
 }
 
 /// Finds the first match at or after `from` that does not end at `not_at`. With `anchors`, a leading `^`
-/// holds the match to `from`. `expired` is asked now and then whether time is up.
+/// holds the match to `from`. `spend` is charged units of work and tells whether time is up.
 pub(crate) fn scan(
     subject: &[u8],
     pattern: &[u8],
     from: usize,
     not_at: Option<usize>,
     anchors: bool,
-    expired: impl FnMut() -> bool,
+    spend: impl FnMut(usize) -> bool,
 ) -> Result<Option<Found>, Bad> {
     let anchored = anchors && pattern.first() == Some(&b'^');
     let pattern = if anchored { &pattern[1..] } else { pattern };
-    let mut matcher = Matcher { subject, pattern, groups: Vec::new(), depth: 0, steps: 0, expired };
-    for start in from..=subject.len() {
-        matcher.groups.clear();
-        matcher.depth = 0;
-        if let Some(end) = matcher.run(start, 0)?
-            && Some(end) != not_at
-        {
-            let captures = matcher.captures()?;
-            return Ok(Some(Found { start, end, captures }));
-        }
-        if anchored {
-            break;
-        }
-    }
-    Ok(None)
+    let mut matcher = Matcher { subject, pattern, groups: Vec::new(), depth: 0, steps: 0, spend };
+    let found = matcher.search(from, not_at, anchored)?;
+    matcher.charge()?;
+    Ok(found)
 }
 
-impl<E: FnMut() -> bool> Matcher<'_, E> {
-    fn step(&mut self) -> Result<(), Bad> {
-        self.steps += 1;
-        if self.steps >= STEPS_PER_LOOK {
-            self.steps = 0;
-            if (self.expired)() {
-                return Err(Bad::Expired);
+impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
+    fn search(
+        &mut self,
+        from: usize,
+        not_at: Option<usize>,
+        anchored: bool,
+    ) -> Result<Option<Found>, Bad> {
+        for start in from..=self.subject.len() {
+            self.groups.clear();
+            self.depth = 0;
+            if let Some(end) = self.run(start, 0)?
+                && Some(end) != not_at
+            {
+                let captures = self.captures()?;
+                return Ok(Some(Found { start, end, captures }));
+            }
+            if anchored {
+                break;
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    fn charge(&mut self) -> Result<(), Bad> {
+        let units = std::mem::take(&mut self.steps).saturating_mul(UNITS_PER_STEP);
+        if (self.spend)(units) { Err(Bad::Expired) } else { Ok(()) }
+    }
+
+    fn step(&mut self, bytes: usize) -> Result<(), Bad> {
+        self.steps += bytes;
+        if self.steps >= STEPS_PER_CHARGE { self.charge() } else { Ok(()) }
     }
 
     fn at(&self, p: usize) -> Option<u8> {
@@ -117,7 +130,7 @@ impl<E: FnMut() -> bool> Matcher<'_, E> {
 
     fn items(&mut self, mut s: usize, mut p: usize) -> Result<Option<usize>, Bad> {
         loop {
-            self.step()?;
+            self.step(1)?;
             let Some(c) = self.at(p) else { return Ok(Some(s)) };
             match (c, self.at(p + 1)) {
                 (b'(', Some(b')')) => return self.open(s, p + 2, Len::Position),
@@ -136,6 +149,7 @@ impl<E: FnMut() -> bool> Matcher<'_, E> {
                     let end = self.class_end(p)?;
                     let before = s.checked_sub(1).and_then(|at| self.subject.get(at)).copied();
                     let here = self.subject.get(s).copied().unwrap_or(0);
+                    self.step(2 * (end - p))?;
                     if self.in_set(before.unwrap_or(0), p, end) || !self.in_set(here, p, end) {
                         return Ok(None);
                     }
@@ -149,18 +163,18 @@ impl<E: FnMut() -> bool> Matcher<'_, E> {
                     let end = self.class_end(p)?;
                     match self.at(end) {
                         Some(b'?') => {
-                            if self.single(s, p, end)
+                            if self.single(s, p, end)?
                                 && let Some(ended) = self.run(s + 1, end + 1)?
                             {
                                 return Ok(Some(ended));
                             }
                             p = end + 1;
                         }
-                        Some(b'+') if !self.single(s, p, end) => return Ok(None),
+                        Some(b'+') if !self.single(s, p, end)? => return Ok(None),
                         Some(b'+') => return self.longest(s + 1, p, end),
                         Some(b'*') => return self.longest(s, p, end),
                         Some(b'-') => return self.shortest(s, p, end),
-                        _ if self.single(s, p, end) => (s, p) = (s + 1, end),
+                        _ if self.single(s, p, end)? => (s, p) = (s + 1, end),
                         _ => return Ok(None),
                     }
                 }
@@ -170,8 +184,7 @@ impl<E: FnMut() -> bool> Matcher<'_, E> {
 
     fn longest(&mut self, s: usize, p: usize, end: usize) -> Result<Option<usize>, Bad> {
         let mut count = 0;
-        while self.single(s + count, p, end) {
-            self.step()?;
+        while self.single(s + count, p, end)? {
             count += 1;
         }
         loop {
@@ -190,7 +203,7 @@ impl<E: FnMut() -> bool> Matcher<'_, E> {
             if let Some(ended) = self.run(s, end + 1)? {
                 return Ok(Some(ended));
             }
-            if !self.single(s, p, end) {
+            if !self.single(s, p, end)? {
                 return Ok(None);
             }
             s += 1;
@@ -231,7 +244,7 @@ impl<E: FnMut() -> bool> Matcher<'_, E> {
         }
         let mut open = 1_usize;
         for (at, &c) in self.subject.iter().enumerate().skip(s + 1) {
-            self.step()?;
+            self.step(1)?;
             if c == end {
                 open -= 1;
                 if open == 0 {
@@ -248,6 +261,7 @@ impl<E: FnMut() -> bool> Matcher<'_, E> {
         let group = usize::from(digit).checked_sub(usize::from(b'1'));
         match group.and_then(|at| self.groups.get(at)) {
             Some(&(start, Len::Bytes(len))) => {
+                self.step(len)?;
                 let same = self.subject.get(s..s + len) == self.subject.get(start..start + len);
                 Ok(same.then_some(s + len))
             }
@@ -256,7 +270,7 @@ impl<E: FnMut() -> bool> Matcher<'_, E> {
     }
 
     /// Where the class that begins at `p` ends.
-    fn class_end(&self, p: usize) -> Result<usize, Bad> {
+    fn class_end(&mut self, p: usize) -> Result<usize, Bad> {
         match self.at(p) {
             Some(b'%') => match self.at(p + 1) {
                 Some(_) => Ok(p + 2),
@@ -276,6 +290,7 @@ impl<E: FnMut() -> bool> Matcher<'_, E> {
                         _ => {}
                     }
                     if self.at(at) == Some(b']') {
+                        self.step(at - p)?;
                         return Ok(at + 1);
                     }
                 }
@@ -284,14 +299,15 @@ impl<E: FnMut() -> bool> Matcher<'_, E> {
         }
     }
 
-    fn single(&self, s: usize, p: usize, end: usize) -> bool {
-        let Some(&c) = self.subject.get(s) else { return false };
-        match self.at(p) {
+    fn single(&mut self, s: usize, p: usize, end: usize) -> Result<bool, Bad> {
+        let Some(&c) = self.subject.get(s) else { return Ok(false) };
+        self.step(end - p)?;
+        Ok(match self.at(p) {
             Some(b'.') => true,
             Some(b'%') => self.at(p + 1).is_some_and(|class| is_class(c, class)),
             Some(b'[') => self.in_set(c, p, end),
             own => own == Some(c),
-        }
+        })
     }
 
     /// Whether `c` is in the set whose `[` is at `p` and whose `]` is before `end`.

@@ -1,8 +1,9 @@
 -- Replaces what of Lua's standard library could outlast a deadline, leave the sandbox or lose a waiting call.
 --
--- Two rules run through it. Whatever calls back into a script does so from Lua, not from C, because only
--- then can the host interrupt it by making it yield, which no `pcall` of the script catches. And whatever
--- loops does so in Lua, where instructions are counted.
+-- Three rules run through it. Whatever calls back into a script does so from Lua, not from C, because only
+-- then can the host interrupt it by making it yield, which no `pcall` of the script catches. Whatever
+-- loops does so in Lua, where instructions are counted. And what C does in one go is paid for by the bytes and
+-- items that it touches.
 local gate, host, USER, PENDING = ...
 
 local raw_pcall, raw_error, type, select, next = pcall, error, type, select, next
@@ -15,11 +16,13 @@ local pack, unpack, raw_concat = table.pack, table.unpack, table.concat
 local raw_insert, raw_remove = table.insert, table.remove
 local sub, format, byte, char = string.sub, string.format, string.byte, string.char
 local lower, upper, reverse, len = string.lower, string.upper, string.reverse, string.len
+local string_pack, string_unpack, date = string.pack, string.unpack, os.date
+local codepoint, utf8_len, offset = utf8.codepoint, utf8.len, utf8.offset
 local string_meta = getmetatable("")
 
-local function fail(position, name, expected, found)
+local function fail(position, name, expected, found, level)
   local message = "bad argument #%d to '%s' (%s expected, got %s)"
-  raw_error(format(message, position, name, expected, type(found)), 3)
+  raw_error(format(message, position, name, expected, type(found)), level or 3)
 end
 
 -- Errors that may not be caught -----------------------------------------------------------------------
@@ -31,12 +34,30 @@ end
 --
 -- Once time is up a script that yields is never resumed. To throw it out instead, where it cannot yield, takes
 -- time by the square of its depth, but there it cannot be deep.
+local function leave()
+  if isyieldable() then raw_yield(PENDING) end
+  raw_error("the deadline passed", 0)
+end
+
+local function look()
+  if host.look(isyieldable()) then raw_yield(PENDING) end
+  if gate.expired then leave() end
+end
+
+-- Work of C's functions, in bytes and items, that may be done between two looks at the clock.
+local MOST <const> = 256 * 1024
+local spent = 0
+
+local function pay(units)
+  spent = spent + units
+  if spent < MOST then return end
+  spent = 0
+  look()
+end
+
 local function after(ok, ...)
-  if not ok and host.look(isyieldable()) then raw_yield(PENDING) end
-  if gate.expired then
-    if isyieldable() then raw_yield(PENDING) end
-    raw_error("the deadline passed", 0)
-  end
+  if not ok then look() end
+  if gate.expired then leave() end
   if not ok and type((...)) == "userdata" then return ok, host.message((...)) end
   return ok, ...
 end
@@ -50,8 +71,17 @@ local function xpcall(f, handler, ...)
 end
 
 -- Coroutines: a wait for the host, or a turn given to others, passes through to the one who waits for it --
+--
+-- Each coroutine has its own count of instructions to the next look, and one that was made while the state was small
+-- has a large one. So a state that has grown looks at the clock, and sets the count, wherever another one goes on.
+
+local function goes_on(...)
+  if gate.heavy then host.look(false) end
+  return ...
+end
 
 local function finish(co, ok, ...)
+  if gate.heavy then host.look(false) end
   if ok and status(co) == "suspended" then
     if rawequal((...), USER) then return true, select(2, ...) end
     raw_yield((...))
@@ -70,12 +100,17 @@ local function unwrap(ok, ...)
   raw_error((...), 0)
 end
 
+local function new_create(f)
+  if type(f) ~= "function" then fail(1, "create", "function", f) end
+  return create(function(...) return f(goes_on(...)) end)
+end
+
 local new_coroutine = {
-  create = create,
+  create = new_create,
   resume = resume,
-  yield = function(...) return raw_yield(USER, ...) end,
+  yield = function(...) return goes_on(raw_yield(USER, ...)) end,
   wrap = function(f)
-    local co = create(f)
+    local co = new_create(f)
     return function(...) return unwrap(resume(co, ...)) end
   end,
   status = status,
@@ -106,15 +141,24 @@ end
 
 local function plain(t) return type(t) == "table" and not getmetatable(t) end
 
+-- Pays for a text that was made.
+local function made(text)
+  pay(#text)
+  return text
+end
+
 local function concat(t, separator, from, to)
-  if plain(t) then return raw_concat(t, separator, from, to) end
+  if plain(t) then
+    pay(#t)
+    return made(raw_concat(t, separator, from, to))
+  end
   if type(t) ~= "table" then fail(1, "concat", "table", t) end
   local copy, n = {}, 0
   for at = from or 1, to or #t do
     n = n + 1
     copy[n] = t[at]
   end
-  return raw_concat(copy, separator, 1, n)
+  return made(raw_concat(copy, separator, 1, n))
 end
 
 local function insert(t, ...)
@@ -124,7 +168,10 @@ local function insert(t, ...)
     t[#t + 1] = (...)
     return
   end
-  if plain(t) then return raw_insert(t, ...) end
+  if plain(t) then
+    pay(#t)
+    return raw_insert(t, ...)
+  end
   if count ~= 2 then raw_error("wrong number of arguments to 'insert'", 2) end
   local position, value = ...
   local last = #t + 1
@@ -136,7 +183,10 @@ local function insert(t, ...)
 end
 
 local function remove(t, ...)
-  if plain(t) then return raw_remove(t, ...) end
+  if plain(t) then
+    if select("#", ...) > 0 then pay(#t) end
+    return raw_remove(t, ...)
+  end
   if type(t) ~= "table" then fail(1, "remove", "table", t) end
   local last = #t
   local position = (...) or last
@@ -160,7 +210,10 @@ local function move(from, first, last, to, into)
 end
 
 local function safe_unpack(t, from, to)
-  if plain(t) then return unpack(t, from, to) end
+  if plain(t) then
+    pay(#t)
+    return unpack(t, from, to)
+  end
   from, to = from or 1, to or #t
   if to - from >= 1000000 then raw_error("too many results to unpack", 2) end
   local copy = {}
@@ -223,7 +276,7 @@ end
 local function text(value, position, name)
   if type(value) == "string" then return value end
   if type(value) == "number" then return raw_tostring(value) end
-  fail(position, name, "string", value)
+  fail(position, name, "string", value, 4)
 end
 
 local function start(init, size)
@@ -304,7 +357,7 @@ local function gsub(s, pattern, by, most)
     if anchored then break end
   end
   out[n + 1] = sub(s, position)
-  return raw_concat(out, "", 1, n + 1), count
+  return made(raw_concat(out, "", 1, n + 1)), count
 end
 
 local function safe_format(pattern, ...)
@@ -312,14 +365,60 @@ local function safe_format(pattern, ...)
   for at = 1, args.n do
     if type(args[at]) == "table" then args[at] = tostring(args[at]) end
   end
-  return format(pattern, unpack(args, 1, args.n))
+  if type(pattern) == "string" then pay(#pattern) end
+  return made(format(pattern, unpack(args, 1, args.n)))
+end
+
+-- A function of one text whose work is the length of that.
+local function of_text(f, name)
+  return function(s, ...)
+    s = text(s, 1, name)
+    pay(#s)
+    return f(s, ...)
+  end
+end
+
+local function safe_sub(s, ...)
+  if type(s) ~= "string" then s = text(s, 1, "sub") end
+  return made(sub(s, ...))
+end
+
+local function safe_pack(pattern, ...)
+  pay(#text(pattern, 1, "pack"))
+  return made(string_pack(pattern, ...))
+end
+
+local function safe_unpack_string(pattern, s, ...)
+  pay(#text(pattern, 1, "unpack") + #text(s, 2, "unpack"))
+  return string_unpack(pattern, s, ...)
 end
 
 local new_string = {
   byte = byte, char = char, find = find, format = safe_format, gmatch = gmatch, gsub = gsub, len = len,
-  lower = lower, match = match, pack = string.pack, packsize = string.packsize, rep = host.rep,
-  reverse = reverse, sub = sub, unpack = string.unpack, upper = upper,
+  lower = of_text(lower, "lower"), match = match, pack = safe_pack, packsize = of_text(string.packsize, "packsize"),
+  rep = host.rep, reverse = of_text(reverse, "reverse"), sub = safe_sub, unpack = safe_unpack_string,
+  upper = of_text(upper, "upper"),
 }
+
+local function safe_tonumber(...)
+  local value = ...
+  if type(value) == "string" then pay(#value) end
+  return tonumber(...)
+end
+
+local new_utf8 = {
+  char = utf8.char, charpattern = utf8.charpattern, codes = utf8.codes,
+  codepoint = of_text(codepoint, "codepoint"), len = of_text(utf8_len, "len"), offset = of_text(offset, "offset"),
+}
+
+local MAX_DATE = 1024
+
+local function safe_date(pattern, ...)
+  if pattern ~= nil and #text(pattern, 1, "date") > MAX_DATE then
+    raw_error("bad argument #1 to 'date' (format is longer than " .. MAX_DATE .. " bytes)", 2)
+  end
+  return date(pattern, ...)
+end
 
 local operators = {
   __add = function(a, b) return a + b end, __sub = function(a, b) return a - b end,
@@ -329,7 +428,7 @@ local operators = {
 }
 for name, operator in next, operators do
   string_meta[name] = function(a, b)
-    local x, y = tonumber(a), tonumber(b)
+    local x, y = safe_tonumber(a), safe_tonumber(b)
     if x and y then return operator(x, y) end
     local meta = type(b) == "table" and getmetatable(b)
     local own = type(meta) == "table" and rawget(meta, name)
@@ -338,7 +437,7 @@ for name, operator in next, operators do
   end
 end
 string_meta.__unm = function(a)
-  local x = tonumber(a)
+  local x = safe_tonumber(a)
   if not x then raw_error("attempt to perform arithmetic on a string value", 2) end
   return -x
 end
@@ -346,23 +445,42 @@ string_meta.__index = new_string
 
 -- Errors of calls: tables that read as text --------------------------------------------------------------
 
+-- Their fields are texts that may be called as well: `e.kind` and `e:kind()`.
 local call_error = {
   __tostring = function(e) return e.message end,
   __concat = function(a, b) return tostring(a) .. tostring(b) end,
   __name = "call error",
 }
-local function new_error(kind, message, id)
-  return setmetatable({ kind = kind, message = message, id = id }, call_error)
+local lasting = { __index = { retryable = function() return false end } }
+local passing = { __index = { retryable = function() return true end } }
+for name, own in next, call_error do
+  lasting[name], passing[name] = own, own
+end
+string_meta.__call = function(s, e)
+  local meta = type(e) == "table" and getmetatable(e)
+  if meta and (rawequal(meta, lasting) or rawequal(meta, passing)) then return s end
+  raw_error("attempt to call a string value", 2)
+end
+local function new_error(kind, message, id, retryable)
+  return setmetatable({ kind = kind, message = message, id = id }, retryable and passing or lasting)
 end
 
 -- The globals ---------------------------------------------------------------------------------------------
 
-local MAX_SOURCE = 1024 * 1024
+-- The compiler takes its time by the square of some texts. It gets them in pieces, with a look at the clock at each.
+local MAX_SOURCE <const>, PIECE <const> = 1024 * 1024, 256
 
 local function load(source, name, _, ...)
   if type(source) ~= "string" then fail(1, "load", "string", source) end
   if #source > MAX_SOURCE then return nil, "the source is too long" end
-  return raw_load(source, name or "=(load)", "t", ...)
+  local at = 1
+  local function piece()
+    host.look(false)
+    if gate.expired then raw_error("the deadline passed", 0) end
+    at = at + PIECE
+    return sub(source, at - PIECE, at - 1)
+  end
+  return after(raw_load(piece, name or "=(load)", "t", ...))
 end
 
 local function safe_setmetatable(t, meta)
@@ -375,9 +493,9 @@ end
 local globals = _G
 local kept = {
   assert = raw_assert, error = raw_error, getmetatable = getmetatable, next = next, rawequal = rawequal,
-  rawget = rawget, rawlen = rawlen, rawset = rawset, select = select, tonumber = tonumber, type = type,
+  rawget = rawget, rawlen = rawlen, rawset = rawset, select = select, tonumber = safe_tonumber, type = type,
   ipairs = ipairs, load = load, pairs = pairs, pcall = pcall, xpcall = xpcall,
-  setmetatable = safe_setmetatable, tostring = tostring, _VERSION = _VERSION, math = math, utf8 = utf8,
+  setmetatable = safe_setmetatable, tostring = tostring, _VERSION = _VERSION, math = math, utf8 = new_utf8,
   collectgarbage = function(what) return what == "count" and host.memory() or 0 end,
   print = function(...)
     local all = texts(...)
@@ -394,7 +512,7 @@ local kept = {
     concat = concat, insert = insert, move = move, pack = pack, remove = remove, sort = sort,
     unpack = safe_unpack,
   },
-  os = { clock = os.clock, date = os.date, difftime = os.difftime, time = os.time },
+  os = { clock = os.clock, date = safe_date, difftime = os.difftime, time = os.time },
 }
 for name in next, globals do globals[name] = nil end
 for name, value in next, kept do globals[name] = value end

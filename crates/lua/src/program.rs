@@ -5,14 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crisol_core::Budget;
-use mlua::{Function, Table, Value as LuaValue};
+use crisol_core::{Budget, CallId};
+use mlua::{Function, Lua};
 
 use crate::allowance::Allowance;
 use crate::failure::Failure;
 use crate::gate::{Clock, now};
 use crate::host;
 use crate::state::State;
+use crate::turn::Load;
 
 /// A module that a script may `require`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +44,7 @@ impl Module {
     }
 }
 
-/// How much a line of output matters.
+/// How much an output matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     /// From `print`.
@@ -58,8 +59,20 @@ pub enum Level {
     Error,
 }
 
-/// Takes the lines that scripts print and log.
-pub type Sink = Arc<dyn Fn(Level, &str) + Send + Sync>;
+/// One text that a script prints or logs.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Output<'a> {
+    /// How much it matters.
+    pub level: Level,
+    /// The text, which may be none and may have many lines.
+    pub text: &'a [u8],
+    /// The call that the script serves; none while it is loaded.
+    pub call: Option<CallId>,
+}
+
+/// Takes what scripts print and log. Scripts wait for it, on threads that may be kept busy.
+pub type Sink = Arc<dyn Fn(Output<'_>) + Send + Sync>;
 
 /// What of a script is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,26 +151,26 @@ impl Program {
     /// When the text is no Lua, fails or is not done by `deadline`, or has no such function.
     pub async fn start(&self, deadline: Option<Instant>) -> Result<State, Failure> {
         let clock = Clock::new(Allowance::new(self.max_memory_bytes, &self.budget));
+        let method = match &self.entry {
+            Entry::Script => None,
+            Entry::Method(method) => Some(method.clone()),
+        };
+        let program = self.clone();
+        let compile = Box::new(move |clock: &Arc<Clock>| program.compile(clock));
+        State::load(&clock, Load { compile, method }, deadline).await
+    }
+
+    /// A Lua of its own, and the script in it.
+    fn compile(&self, clock: &Arc<Clock>) -> Result<(Lua, Function), Failure> {
+        let lua = host::lua(clock, &self.modules, &self.sink).map_err(Failure::Setup)?;
         let allowance = &clock.allowance;
-        let lua = host::lua(&clock, &self.modules, &self.sink).map_err(Failure::Setup)?;
-        allowance
-            .open(&lua, self.source.len() as u64)
-            .map_err(|error| allowance.failure(&error))?;
+        let raised = |error: mlua::Error| allowance.failure(&error);
+        allowance.open(&lua, self.source.len() as u64).map_err(raised)?;
         let chunk = lua.load(&*self.source).set_name(format!("={}", self.name));
         let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).into_function();
-        let chunk = chunk.map_err(|error| allowance.failure(&error))?;
-        allowance.close(&lua);
-        let mut state = State::new(lua, clock, chunk);
-        if let Entry::Method(method) = &self.entry {
-            let returned = state.run(None, mlua::MultiValue::new(), deadline).await?;
-            let function = find(&returned.into_iter().next().unwrap_or(LuaValue::Nil), method)?;
-            state.set_entry(function);
-        }
-        Ok(state)
+        chunk.map(|chunk| (lua, chunk)).map_err(raised)
     }
-}
 
-impl Program {
     /// Whether a state can be made: makes one, on a thread of its own, and drops it. Blocks meanwhile.
     ///
     /// # Errors
@@ -166,8 +179,12 @@ impl Program {
         let setup = |error: std::io::Error| Failure::Setup(mlua::Error::external(error));
         let check = || {
             let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            let tokio = tokio.map_err(setup)?;
             let deadline = now().checked_add(limit);
-            tokio.map_err(setup)?.block_on(self.start(deadline)).map(drop)
+            let checked = tokio.block_on(self.start(deadline)).map(drop);
+            // A script that was given up may be in the middle of an instruction.
+            tokio.shutdown_background();
+            checked
         };
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("lua-check".to_owned());
@@ -175,37 +192,5 @@ impl Program {
             let panicked = |_| Err(Failure::Raised("the check panicked".to_owned()));
             checking.join().unwrap_or_else(panicked)
         })
-    }
-}
-
-/// The function that `method` means of what a script returned.
-fn find(returned: &LuaValue, method: &str) -> Result<Function, Failure> {
-    match returned {
-        LuaValue::Function(function) => Ok(function.clone()),
-        LuaValue::Table(table) => match table.raw_get(method) {
-            Ok(LuaValue::Function(function)) => Ok(function),
-            _ => Err(Failure::Method(missing(method, table))),
-        },
-        other => Err(Failure::Method(format!(
-            "the script returns {} where a table of functions, or one function, was expected: end it with `return {{ {method} = {method} }}`",
-            other.type_name()
-        ))),
-    }
-}
-
-fn missing(method: &str, table: &Table) -> String {
-    let mut names: Vec<String> = table
-        .clone()
-        .pairs::<LuaValue, LuaValue>()
-        .filter_map(Result::ok)
-        .filter(|(_, value)| value.is_function())
-        .filter_map(|(key, _)| key.as_string().map(|name| format!("`{}`", name.to_string_lossy())))
-        .collect();
-    names.sort();
-    match names.as_slice() {
-        [] => format!("the script returns a table without functions, so there is no `{method}`"),
-        names => {
-            format!("the script returns no function `{method}`; it returns {}", names.join(", "))
-        }
     }
 }

@@ -1,139 +1,96 @@
 //! One script in a Lua of its own, ready to be called.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
-use crisol_core::{CallContext, Invoke, Value};
-use mlua::{Function, Lua, MultiValue, Value as LuaValue};
-use tokio::task::AbortHandle;
+use crisol_core::Value;
+use mlua::{Function, Lua};
+use tokio::runtime::Handle;
 
-use crate::allowance::{Counted, weight};
+use crate::call::{Call, Current};
 use crate::failure::Failure;
 use crate::gate::Clock;
-use crate::values::{Nulls, Reader, write};
-
-/// Calls that a script may have begun and not yet had answers of.
-const MAX_CALLS: usize = 1024;
-
-/// On whose behalf a state is called, and where the calls that it makes go.
-#[derive(Clone)]
-pub struct Call {
-    /// Where its calls go.
-    pub invoke: Arc<dyn Invoke>,
-    /// The context of those calls.
-    pub context: CallContext,
-}
-
-/// The call that a state serves now, for the modules to find.
-pub(crate) struct Current {
-    pub(crate) call: Option<Call>,
-    begun: Mutex<Vec<AbortHandle>>,
-}
-
-impl Current {
-    fn new(call: Option<Call>) -> Self {
-        Self { call, begun: Mutex::new(Vec::new()) }
-    }
-
-    /// Keeps account of a call that was begun; whether there may be one more.
-    pub(crate) fn may_begin(&self) -> bool {
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        begun.retain(|handle| !handle.is_finished());
-        begun.len() < MAX_CALLS
-    }
-
-    pub(crate) fn began(&self, handle: AbortHandle) {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
-    }
-}
-
-impl Drop for Current {
-    /// What was begun and never awaited ends with the call.
-    fn drop(&mut self) {
-        for handle in self.begun.get_mut().unwrap_or_else(PoisonError::into_inner) {
-            handle.abort();
-        }
-    }
-}
+use crate::turn::{Done, Job, Load, Running, Stage, drive};
 
 /// One script in a Lua of its own, ready to be called. Globals that a call sets are there in the next one:
 /// a state that serves one call only keeps calls apart.
 pub struct State {
-    lua: Lua,
+    /// None while a call has it, and after one that failed.
+    lua: Option<Lua>,
     clock: Arc<Clock>,
     entry: Function,
-}
-
-/// Ends a call however it ends, also when its future is dropped.
-struct Ending<'l>(&'l Lua);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        drop(self.0.remove_app_data::<Current>());
-    }
+    running: Running,
 }
 
 impl State {
-    pub(crate) fn new(lua: Lua, clock: Arc<Clock>, entry: Function) -> Self {
-        Self { lua, clock, entry }
-    }
-
-    pub(crate) fn set_entry(&mut self, entry: Function) {
-        self.entry = entry;
+    pub(crate) async fn load(
+        clock: &Arc<Clock>,
+        load: Load,
+        deadline: Option<Instant>,
+    ) -> Result<Self, Failure> {
+        let job = Job::new(clock, Stage::Load(load));
+        match drive(&mut None, job, Current::default(), deadline).await? {
+            Done::Loaded(lua, entry) => {
+                Ok(Self { lua: Some(lua), clock: Arc::clone(clock), entry, running: None })
+            }
+            Done::Returned(..) => Err(Failure::Raised("the script was not loaded".to_owned())),
+        }
     }
 
     /// Calls the entry. A script answers with its first result; `nil` and a second one are its error.
+    ///
+    /// A call that is over, or whose future is dropped, may leave an instruction that still runs:
+    /// [`State::is_running`].
     ///
     /// # Errors
     /// See [`Failure`].
     pub async fn call(
         &mut self,
         call: Call,
-        args: &[Value],
+        args: Vec<Value>,
         deadline: Option<Instant>,
     ) -> Result<Value, Failure> {
-        let clock = Arc::clone(&self.clock);
-        let raised = |error: mlua::Error| clock.allowance.failure(&error);
-        clock.allowance.open(&self.lua, weight(args)).map_err(raised)?;
-        let args = args.iter().map(|value| write(&self.lua, value, Nulls::Absent));
-        let args: MultiValue = args.collect::<mlua::Result<_>>().map_err(raised)?;
-        let results = self.run(Some(call), args, deadline).await?;
-        let mut results = results.into_iter();
-        let (first, second) = (results.next(), results.next());
-        let mut reader = Reader::new(&self.lua);
-        match (first.unwrap_or(LuaValue::Nil), second.unwrap_or(LuaValue::Nil)) {
-            (LuaValue::Nil, error) if !error.is_nil() => {
-                Err(Failure::Answered(reader.read(&error).map_err(Failure::Result)?))
+        self.settle().await;
+        let Some(lua) = self.lua.take() else {
+            return Err(Failure::Raised("the script is over".to_owned()));
+        };
+        let job = Job::new(&self.clock, Stage::Call(lua, self.entry.clone(), args));
+        match drive(&mut self.running, job, Current::new(call), deadline).await? {
+            Done::Returned(lua, answer) => {
+                self.lua = Some(lua);
+                answer.map_err(Failure::Answered)
             }
-            (value, _) => reader.read(&value).map_err(Failure::Result),
+            Done::Loaded(..) => Err(Failure::Raised("the script was not called".to_owned())),
         }
     }
 
-    pub(crate) async fn run(
-        &mut self,
-        call: Option<Call>,
-        args: MultiValue,
-        deadline: Option<Instant>,
-    ) -> Result<MultiValue, Failure> {
-        self.lua.set_app_data(Current::new(call));
-        let _ending = Ending(&self.lua);
-        let allowance = &self.clock.allowance;
-        let raised = |error: mlua::Error| allowance.failure(&error);
-        // A thread of its own and not `call_async`: that one closes the script's variables when it is
-        // dropped, which runs code of the script after its time.
-        let thread = self.lua.create_thread(self.entry.clone()).map_err(raised)?;
-        let thread = thread.into_async::<MultiValue>(args).map_err(raised)?;
-        let script = Counted { allowance, lua: &self.lua, script: thread };
-        let (results, stretch) = self.clock.drive(deadline, script).await;
-        if let Some(ended) = allowance.ended() {
-            return Err(ended);
+    /// Whether an instruction of a call that is over still runs. The script gets no further than that.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.running.as_ref().is_some_and(|turn| !turn.is_finished())
+    }
+
+    /// Waits until no instruction of a call that is over runs any longer.
+    pub async fn settle(&mut self) {
+        if let Some(turn) = &mut self.running {
+            drop(turn.await);
+            self.running = None;
         }
-        results.ok_or(stretch)?.map_err(raised)
     }
 }
 
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").field("memory", &self.lua.used_memory()).finish_non_exhaustive()
+impl Drop for State {
+    /// Closing a Lua frees one by one what it holds, which no thread that serves others is to wait for.
+    fn drop(&mut self) {
+        if let (Some(lua), Ok(handle)) = (self.lua.take(), Handle::try_current()) {
+            drop(handle.spawn_blocking(move || drop(lua)));
+        }
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("is_running", &self.is_running()).finish_non_exhaustive()
     }
 }

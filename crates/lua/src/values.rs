@@ -1,11 +1,13 @@
 //! Lua values as [`Value`]s and back, within bounds.
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use crisol_core::Value;
+use crisol_core::{Value, ValueError, shorten};
 use mlua::{Lua, LuaSerdeExt, Value as LuaValue};
+use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use crate::gate::{Clock, now};
+use crate::gate::{Clock, EXPIRED, expired};
 
 /// How deep tables may nest.
 const MAX_DEPTH: usize = 128;
@@ -13,134 +15,220 @@ const MAX_DEPTH: usize = 128;
 /// What one conversion may make: a table that holds another many times is small in Lua and is written out
 /// each time outside.
 const MAX_VALUES: usize = 1 << 20;
-/// Values between two looks at the clock.
-const VALUES_PER_LOOK: usize = 1 << 12;
 const MAX_BYTES: usize = 256 << 20;
 
-/// Reads Lua values.
+/// Bytes and units of work that a value counts as, beside those of its text.
+const VALUE: usize = 32;
+
+/// Reads Lua values: each is handed to a serializer as it is found, whatever that makes of it.
 pub(crate) struct Reader<'l> {
     lua: &'l Lua,
-    values: usize,
-    bytes: usize,
-    path: Vec<String>,
+    clock: Arc<Clock>,
+    values: Cell<usize>,
+    bytes: Cell<usize>,
+    depth: Cell<usize>,
+    /// The way to an error, from its place outwards.
+    path: RefCell<Vec<String>>,
 }
 
 impl<'l> Reader<'l> {
-    pub(crate) fn new(lua: &'l Lua) -> Self {
-        Self { lua, values: MAX_VALUES, bytes: MAX_BYTES, path: Vec::new() }
-    }
-
-    /// Reads one value.
-    pub(crate) fn read(&mut self, value: &LuaValue) -> Result<Value, String> {
-        self.value(value).map_err(|error| match self.path.join("") {
-            place if place.is_empty() => error,
-            place => format!("at {place}: {error}"),
+    /// A reader of values that together are no larger than the state may be.
+    pub(crate) fn new(lua: &'l Lua) -> mlua::Result<Self> {
+        let clock = Clock::of(lua)?;
+        let allowed = usize::try_from(clock.allowance.allowed()).unwrap_or(usize::MAX);
+        Ok(Self {
+            lua,
+            clock,
+            values: Cell::new(MAX_VALUES),
+            bytes: Cell::new(allowed.min(MAX_BYTES)),
+            depth: Cell::new(0),
+            path: RefCell::default(),
         })
     }
 
-    fn value(&mut self, value: &LuaValue) -> Result<Value, String> {
-        self.values = self.values.checked_sub(1).ok_or("too many values in one table")?;
-        if self.values.is_multiple_of(VALUES_PER_LOOK)
-            && let Some(clock) = self.lua.app_data_ref::<Arc<Clock>>()
-            && clock.is_over(now())
-        {
-            return Err("the deadline passed".to_owned());
-        }
-        match value {
-            LuaValue::Nil => Ok(Value::Null),
-            LuaValue::LightUserData(pointer) if pointer.0.is_null() => Ok(Value::Null),
-            LuaValue::Boolean(truth) => Ok(Value::Bool(*truth)),
-            LuaValue::Integer(number) => Ok(Value::Int(*number)),
-            LuaValue::Number(number) => Ok(Value::Float(*number)),
+    /// Reads one value as a tree.
+    pub(crate) fn read(&self, value: &LuaValue) -> Result<Value, String> {
+        self.write(value, |one| Value::from_serialize(&one))
+            .map_err(|error: ValueError| self.placed(error))
+    }
+
+    /// Hands one value to whatever `write` makes of it.
+    pub(crate) fn write<T>(&self, value: &LuaValue, write: impl FnOnce(One<'_, 'l>) -> T) -> T {
+        self.path.borrow_mut().clear();
+        self.depth.set(0);
+        write(One { reader: self, value })
+    }
+
+    /// An error with its place.
+    pub(crate) fn placed(&self, error: impl std::fmt::Display) -> String {
+        let path: String = self.path.borrow().iter().rev().map(String::as_str).collect();
+        if path.is_empty() { error.to_string() } else { format!("at {path}: {error}") }
+    }
+
+    /// Counts values and bytes of text, and the work that they are.
+    fn count(&self, values: usize, bytes: usize) -> Result<(), &'static str> {
+        let left = self.values.get().checked_sub(values).ok_or("too many values in one table")?;
+        self.values.set(left);
+        let left = self.bytes.get().checked_sub(bytes).ok_or("too much text in one table")?;
+        self.bytes.set(left);
+        let charged = self.clock.charge(self.lua, values * VALUE + bytes);
+        charged.map_err(|_| EXPIRED)
+    }
+}
+
+/// One value, and the reader that it is read by.
+#[derive(Clone, Copy)]
+pub(crate) struct One<'r, 'l> {
+    reader: &'r Reader<'l>,
+    value: &'r LuaValue,
+}
+
+impl Serialize for One<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.reader.count(1, 0).map_err(S::Error::custom)?;
+        match self.value {
+            LuaValue::Nil => serializer.serialize_unit(),
+            LuaValue::LightUserData(pointer) if pointer.0.is_null() => serializer.serialize_unit(),
+            LuaValue::Boolean(truth) => serializer.serialize_bool(*truth),
+            LuaValue::Integer(number) => serializer.serialize_i64(*number),
+            LuaValue::Number(number) => serializer.serialize_f64(*number),
             LuaValue::String(text) => {
                 let bytes = text.as_bytes();
-                self.bytes =
-                    self.bytes.checked_sub(bytes.len()).ok_or("too much text in one table")?;
+                self.reader.count(0, bytes.len()).map_err(S::Error::custom)?;
                 match std::str::from_utf8(&bytes) {
-                    Ok(text) => Ok(Value::Text(text.to_owned())),
-                    Err(_) => Ok(Value::Bytes(bytes.to_vec())),
+                    Ok(text) => serializer.serialize_str(text),
+                    Err(_) => serializer.serialize_bytes(&bytes),
                 }
             }
-            LuaValue::Table(table) => self.table(table),
-            other => Err(format!("a {} has no value outside Lua", other.type_name())),
-        }
-    }
-
-    fn table(&mut self, table: &mlua::Table) -> Result<Value, String> {
-        if self.path.len() >= MAX_DEPTH {
-            self.path.clear();
-            return Err("tables are nested too deeply, or one holds itself".to_owned());
-        }
-        let len = table.raw_len();
-        let mut pairs = Vec::new();
-        for pair in table.clone().pairs::<LuaValue, LuaValue>() {
-            pairs.push(pair.map_err(|error| error.to_string())?);
-            if pairs.len() > self.values {
-                return Err("too many values in one table".to_owned());
+            LuaValue::Table(table) => self.table(table, serializer),
+            other => {
+                let name = other.type_name();
+                Err(S::Error::custom(format_args!("a {name} has no value outside Lua")))
             }
         }
-        if pairs.is_empty() {
-            let is_list = table.metatable().is_some_and(|own| own == self.lua.array_metatable());
-            return Ok(if is_list { Value::List(Vec::new()) } else { Value::Map(Vec::new()) });
+    }
+}
+
+impl<'l> One<'_, 'l> {
+    fn table<S: Serializer>(&self, table: &mlua::Table, serializer: S) -> Result<S::Ok, S::Error> {
+        let depth = &self.reader.depth;
+        if depth.get() >= MAX_DEPTH {
+            return Err(S::Error::custom("tables are nested too deeply, or one holds itself"));
         }
-        let in_list = |key: &LuaValue| matches!(key, LuaValue::Integer(at) if usize::try_from(*at).is_ok_and(|at| at > 0 && at <= len));
-        if len == pairs.len() && pairs.iter().all(|(key, _)| in_list(key)) {
-            return self.list(table, len);
-        }
-        if pairs.iter().any(|(key, _)| in_list(key))
-            && pairs.iter().any(|(key, _)| matches!(key, LuaValue::String(_)))
-        {
-            return Err("a table has both positions and names".to_owned());
-        }
-        self.map(pairs)
+        depth.set(depth.get() + 1);
+        let written = self.items(table, serializer);
+        depth.set(depth.get() - 1);
+        written
     }
 
-    fn list(&mut self, table: &mlua::Table, len: usize) -> Result<Value, String> {
-        let mut items = Vec::with_capacity(len);
+    fn items<S: Serializer>(&self, table: &mlua::Table, serializer: S) -> Result<S::Ok, S::Error> {
+        let len = table.raw_len();
+        let (mut keys, mut positions, mut names) = (0_usize, 0_usize, false);
+        let mut ended = EXPIRED;
+        let looked = table.for_each(|key: LuaValue, _: LuaValue| {
+            keys += 1;
+            match key {
+                LuaValue::Integer(at)
+                    if usize::try_from(at).is_ok_and(|at| at > 0 && at <= len) =>
+                {
+                    positions += 1;
+                }
+                LuaValue::String(_) => names = true,
+                _ => {}
+            }
+            if keys > self.reader.values.get() {
+                ended = "too many values in one table";
+                return Err(expired());
+            }
+            self.reader.clock.charge(self.reader.lua, VALUE)
+        });
+        looked.map_err(|_| S::Error::custom(ended))?;
+        if keys == 0 {
+            let own = Some(self.reader.lua.array_metatable());
+            return if table.metatable() == own {
+                serializer.serialize_seq(Some(0))?.end()
+            } else {
+                serializer.serialize_map(Some(0))?.end()
+            };
+        }
+        if positions == keys && keys == len {
+            return self.list(table, len, serializer);
+        }
+        if positions > 0 && names {
+            return Err(S::Error::custom("a table has both positions and names"));
+        }
+        self.map(table, keys, serializer)
+    }
+
+    fn list<S: Serializer>(
+        &self,
+        table: &mlua::Table,
+        len: usize,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(len))?;
         for at in 1..=len {
-            let item: LuaValue = table.raw_get(at).map_err(|error| error.to_string())?;
-            self.path.push(format!("[{at}]"));
-            items.push(self.value(&item)?);
-            self.path.pop();
+            let value: LuaValue = table.raw_get(at).map_err(S::Error::custom)?;
+            let written = list.serialize_element(&self.inside(&value));
+            written.inspect_err(|_| self.came_by(format!("[{at}]")))?;
         }
-        Ok(Value::List(items))
+        list.end()
     }
 
-    fn map(&mut self, mut pairs: Vec<(LuaValue, LuaValue)>) -> Result<Value, String> {
+    fn map<S: Serializer>(
+        &self,
+        table: &mlua::Table,
+        keys: usize,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut pairs = Vec::new();
+        for pair in table.pairs::<LuaValue, LuaValue>() {
+            pairs.push(pair.map_err(S::Error::custom)?);
+        }
         // Lua keeps names in no order of its own; equal tables are to be equal text.
         pairs.sort_by(|(a, _), (b, _)| match (a, b) {
             (LuaValue::String(a), LuaValue::String(b)) => a.as_bytes().cmp(&b.as_bytes()),
             (LuaValue::Integer(a), LuaValue::Integer(b)) => a.cmp(b),
             _ => std::cmp::Ordering::Equal,
         });
-        let mut read = Vec::with_capacity(pairs.len());
+        let mut map = serializer.serialize_map(Some(keys))?;
         for (key, value) in &pairs {
             if matches!(key, LuaValue::Table(_)) {
-                return Err("a table is no key outside Lua".to_owned());
+                return Err(S::Error::custom("a table is no key outside Lua"));
             }
-            let key = self.value(key)?;
-            self.path.push(match &key {
-                Value::Text(name) => format!(".{name}"),
-                other => format!("[{other}]"),
-            });
-            read.push((key, self.value(value)?));
-            self.path.pop();
+            map.serialize_key(&self.inside(key))?;
+            let written = map.serialize_value(&self.inside(value));
+            written.inspect_err(|_| self.came_by(place(key)))?;
         }
-        Ok(Value::Map(read))
+        map.end()
+    }
+
+    fn inside<'v>(&'v self, value: &'v LuaValue) -> One<'v, 'l> {
+        One { reader: self.reader, value }
+    }
+
+    /// Notes a step of the way to an error. Where tables nest without end there is none to tell.
+    fn came_by(&self, step: String) {
+        let mut path = self.reader.path.borrow_mut();
+        path.push(step);
+        if path.len() >= MAX_DEPTH {
+            path.clear();
+        }
     }
 }
 
-/// What becomes of null in a map.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Nulls {
-    /// The name is left out, as scripts expect of an option that is none.
-    Absent,
-    /// `json.null`, so that nothing is lost.
-    Kept,
+/// A key as a step of a way.
+fn place(key: &LuaValue) -> String {
+    match key {
+        LuaValue::String(name) => format!(".{}", shorten(&name.to_string_lossy(), 64)),
+        LuaValue::Integer(at) => format!("[{at}]"),
+        other => format!("[{}]", other.type_name()),
+    }
 }
 
-/// Writes a value for Lua. Null in a list is `json.null`, for the places after it to stay what they are.
-pub(crate) fn write(lua: &Lua, value: &Value, nulls: Nulls) -> mlua::Result<LuaValue> {
+/// Writes a value for Lua. Null in a list is `json.null`, for the places after it to stay what they are; in a map its
+/// name is left out, as scripts expect of an option that is none.
+pub(crate) fn write(lua: &Lua, value: &Value) -> mlua::Result<LuaValue> {
     Ok(match value {
         Value::Null => LuaValue::Nil,
         Value::Bool(truth) => LuaValue::Boolean(*truth),
@@ -154,7 +242,7 @@ pub(crate) fn write(lua: &Lua, value: &Value, nulls: Nulls) -> mlua::Result<LuaV
         Value::List(items) => {
             let table = lua.create_table_with_capacity(items.len(), 0)?;
             for (at, item) in items.iter().enumerate() {
-                table.raw_set(at + 1, some(write(lua, item, nulls)?))?;
+                table.raw_set(at + 1, some(write(lua, item)?))?;
             }
             // Tells an empty list from an empty record when it goes out again.
             table.set_metatable(Some(lua.array_metatable()))?;
@@ -163,11 +251,7 @@ pub(crate) fn write(lua: &Lua, value: &Value, nulls: Nulls) -> mlua::Result<LuaV
         Value::Map(pairs) => {
             let table = lua.create_table_with_capacity(0, pairs.len())?;
             for (key, item) in pairs {
-                let item = match (write(lua, item, nulls)?, nulls) {
-                    (item, Nulls::Kept) => some(item),
-                    (item, Nulls::Absent) => item,
-                };
-                table.raw_set(some(write(lua, key, nulls)?), item)?;
+                table.raw_set(some(write(lua, key)?), write(lua, item)?)?;
             }
             LuaValue::Table(table)
         }

@@ -12,8 +12,9 @@ use wasmtime_wasi::{FsPerms, WasiCtx};
 
 use crate::error::{FsError, PlanError};
 use crate::folders::FsSource;
+use crate::guest_log::GuestLog;
 use crate::network::{self, Peers, SystemResolver};
-use crate::stdio::{Rate, Stdio};
+use crate::stdio::Stdio;
 use crate::variables::EnvSource;
 
 /// What a guest gets of the outside, ready to be given to each of its instances.
@@ -27,8 +28,8 @@ pub struct Plan {
     mounts: Option<WasiFilesystemCtx>,
     /// The first mount whose folder a start makes, and that folder: no instance is made without it.
     unmade: Option<(Mount, PathBuf)>,
-    /// Of its lines in the log.
-    rate: Arc<Rate>,
+    /// Its lines in the log.
+    log: Arc<GuestLog>,
     /// Who may be reached; none when nobody may be, which a context denies by itself.
     network: Option<(Arc<Peers>, WasiSocketsCtx)>,
 }
@@ -91,7 +92,7 @@ pub fn resolve(
         cwd: config.cwd.as_str().to_owned(),
         variables: config.env.iter().map(variable).collect(),
         source: env,
-        rate: Arc::default(),
+        log: Arc::new(GuestLog::new(label.clone())),
         mounts,
         unmade,
         network: (!config.network.is_empty()).then(|| {
@@ -235,7 +236,7 @@ impl Plan {
     ) -> WasiCtx {
         let mut builder = WasiCtx::builder();
         builder.args(args).envs(&environment.pairs).initial_cwd(&self.cwd);
-        stdio.apply(&mut builder, &self.function, &self.rate);
+        stdio.apply(&mut builder, &self.log);
         let mut context = builder.build();
         if let Some(mounts) = &self.mounts {
             *context.filesystem() = mounts.clone();

@@ -69,7 +69,7 @@ pub async fn an_hour_late<T>(call: impl Future<Output = T>, begun: impl Fn() -> 
 
 /// What a script returns that says nothing.
 pub async fn script(runtime: &Runtime, source: &str) -> Tested<Value> {
-    let sink: LineSink = Arc::new(|_, _| {});
+    let sink: LineSink = Arc::new(|_| {});
     let (name, source) = ("test.lua".to_owned(), source.to_owned());
     let script = Script { name, source, args: Vec::new(), sink, deadline: None };
     Ok(runtime.run_script(script).await?)

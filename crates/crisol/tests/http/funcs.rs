@@ -70,7 +70,7 @@ async fn everywhere(served: &Served, name: &str, args: &[Value]) -> Tested<[Stri
         format!(
             "local v, e = require('funcs').call('{id}', table.unpack(require('json').decode('{list}'))) return v or e"
         ),
-        Arc::new(|_, _: &str| {}) as crisol::LineSink,
+        Arc::new(|_: crisol::LineOutput<'_>| {}) as crisol::LineSink,
     );
     let script = Script { name: "s".to_owned(), source, args: Vec::new(), sink, deadline: None };
     let lua = served.runtime.run_script(script).await?;

@@ -1,27 +1,177 @@
 //! `json`: JSON text. `json.null` stands for null, which Lua cannot keep in a table.
+//!
+//! Neither way builds a tree in between: what a script decodes is its own memory from the first byte, and what it encodes
+//! is no longer than it may hold.
 
-use crisol_core::Value;
-use mlua::{Error, Lua, LuaString, Result, Table, Value as LuaValue};
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
 
-use crate::values::{Nulls, Reader, write};
+use mlua::{Error, Lua, LuaSerdeExt, LuaString, Result, Table, Value as LuaValue};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::Serialize;
+
+use crate::gate::Clock;
+use crate::host::fits;
+use crate::values::Reader;
+
+/// Units of work that a value of a document costs beside its text.
+const VALUE: usize = 64;
+
+/// Bytes of text between two looks at whether there may be more.
+const PIECE: usize = 4 << 10;
 
 pub(super) fn module(lua: &Lua) -> Result<Table> {
     let json = lua.create_table()?;
     json.raw_set("null", LuaValue::NULL)?;
-    let encode = lua.create_function(|lua, value: LuaValue| {
-        let value = Reader::new(lua).read(&value).map_err(Error::runtime)?;
-        let text = serde_json::to_vec(&value).map_err(|error| Error::runtime(error.to_string()))?;
-        lua.create_string(text)
-    })?;
-    json.raw_set("encode", encode)?;
-    // Bad text comes from outside and is no defect of the script: `nil, message`.
-    let decode = lua.create_function(|lua, text: LuaString| {
-        match serde_json::from_slice::<Value>(&text.as_bytes()) {
-            Ok(Value::Null) => Ok((LuaValue::NULL, None)),
-            Ok(value) => Ok((write(lua, &value, Nulls::Kept)?, None)),
-            Err(error) => Ok((LuaValue::Nil, Some(error.to_string()))),
-        }
-    })?;
-    json.raw_set("decode", decode)?;
+    json.raw_set("encode", lua.create_function(encode)?)?;
+    json.raw_set("decode", lua.create_function(decode)?)?;
     Ok(json)
+}
+
+fn encode(lua: &Lua, value: LuaValue) -> Result<LuaString> {
+    let reader = Reader::new(lua)?;
+    let mut text = Text { lua, bytes: Vec::new(), refused: None };
+    let written = reader.write(&value, |one| {
+        one.serialize(&mut serde_json::Serializer::new(&mut text))
+            .map_err(|error| reader.placed(error))
+    });
+    match text.refused {
+        Some(refused) => Err(refused),
+        None => written.map_err(Error::runtime).and_then(|()| lua.create_string(text.bytes)),
+    }
+}
+
+/// Text on its way into Lua, no longer than Lua may hold.
+struct Text<'l> {
+    lua: &'l Lua,
+    bytes: Vec<u8>,
+    refused: Option<Error>,
+}
+
+impl io::Write for Text<'_> {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        let len = self.bytes.len() + more.len();
+        if len / PIECE > self.bytes.len() / PIECE
+            && let Err(refused) = fits(self.lua, len)
+        {
+            self.refused = Some(refused);
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        self.bytes.extend_from_slice(more);
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Bad text comes from outside and is no defect of the script: `nil, message`.
+fn decode(lua: &Lua, text: LuaString) -> Result<(LuaValue, Option<String>)> {
+    let text = text.as_bytes();
+    let refused = RefCell::new(None);
+    let node = Node { lua, clock: &*Clock::of(lua)?, refused: &refused };
+    let mut source = serde_json::Deserializer::from_slice(&text);
+    let decoded = node.deserialize(&mut source).and_then(|value| source.end().map(|()| value));
+    match (refused.into_inner(), decoded) {
+        (Some(refused), _) => Err(refused),
+        (None, Ok(value)) => Ok((value, None)),
+        (None, Err(error)) => Ok((LuaValue::Nil, Some(error.to_string()))),
+    }
+}
+
+/// Makes one value of a document in Lua.
+#[derive(Clone, Copy)]
+struct Node<'l> {
+    lua: &'l Lua,
+    clock: &'l Clock,
+    /// Refusal of Lua to go on, for want of memory or time.
+    refused: &'l RefCell<Option<Error>>,
+}
+
+impl Node<'_> {
+    /// Charges for a value with so much text, and makes it.
+    fn make<T, E: de::Error>(
+        self,
+        bytes: usize,
+        make: impl FnOnce(&Lua) -> Result<T>,
+    ) -> std::result::Result<T, E> {
+        let made = self.clock.charge(self.lua, VALUE + bytes).and_then(|()| make(self.lua));
+        made.map_err(|error| {
+            let message = E::custom(&error);
+            *self.refused.borrow_mut() = Some(error);
+            message
+        })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = LuaValue;
+
+    fn deserialize<D: Deserializer<'de>>(
+        self,
+        source: D,
+    ) -> std::result::Result<LuaValue, D::Error> {
+        source.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = LuaValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> std::result::Result<LuaValue, E> {
+        self.make(0, |_| Ok(LuaValue::NULL))
+    }
+
+    fn visit_bool<E: de::Error>(self, truth: bool) -> std::result::Result<LuaValue, E> {
+        self.make(0, |_| Ok(LuaValue::Boolean(truth)))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> std::result::Result<LuaValue, E> {
+        self.make(0, |_| Ok(LuaValue::Integer(number)))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> std::result::Result<LuaValue, E> {
+        let above = |_| E::custom(format_args!("{number} is above Lua's integers"));
+        i64::try_from(number).map_err(above).and_then(|number| self.visit_i64(number))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> std::result::Result<LuaValue, E> {
+        self.make(0, |_| Ok(LuaValue::Number(number)))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<LuaValue, E> {
+        self.make(text.len(), |lua| {
+            if text.len() > PIECE {
+                fits(lua, text.len())?;
+            }
+            lua.create_string(text).map(LuaValue::String)
+        })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<LuaValue, A::Error> {
+        let table = self.make(0, Lua::create_table)?;
+        let mut at = 0_usize;
+        while let Some(item) = items.next_element_seed(self)? {
+            at += 1;
+            self.make(0, |_| table.raw_set(at, item))?;
+        }
+        // Tells an empty list from an empty record when it goes out again.
+        self.make(0, |lua| table.set_metatable(Some(lua.array_metatable())))?;
+        Ok(LuaValue::Table(table))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> std::result::Result<LuaValue, A::Error> {
+        let table = self.make(0, Lua::create_table)?;
+        while let Some(key) = pairs.next_key_seed(self)? {
+            let value = pairs.next_value_seed(self)?;
+            self.make(0, |_| table.raw_set(key, value))?;
+        }
+        Ok(LuaValue::Table(table))
+    }
 }

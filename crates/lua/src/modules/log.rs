@@ -4,7 +4,15 @@ use std::sync::Arc;
 
 use mlua::{Lua, LuaString, Result, Table};
 
-use crate::program::{Level, Sink};
+use crate::call::Current;
+use crate::gate::Clock;
+use crate::program::{Level, Output, Sink};
+
+/// Cost of a line beside its bytes.
+const LINE: usize = 256;
+
+/// Units that a byte of a line costs: it is looked at, escaped and written.
+const WEIGHT: usize = 8;
 
 pub(super) fn module(lua: &Lua, sink: &Sink) -> Result<Table> {
     let log = lua.create_table()?;
@@ -16,11 +24,19 @@ pub(super) fn module(lua: &Lua, sink: &Sink) -> Result<Table> {
     ];
     for (name, level) in levels {
         let sink = Arc::clone(sink);
-        let write = lua.create_function(move |_, line: LuaString| {
-            sink(level, &line.to_string_lossy());
-            Ok(())
-        })?;
+        let write =
+            lua.create_function(move |lua, text: LuaString| emit(lua, &sink, level, &text))?;
         log.raw_set(name, write)?;
     }
     Ok(log)
+}
+
+/// Hands a text to the sink, charged by its length.
+pub(crate) fn emit(lua: &Lua, sink: &Sink, level: Level, text: &LuaString) -> Result<()> {
+    let text = text.as_bytes();
+    let clock = Clock::of(lua)?;
+    clock.charge(lua, (text.len() + LINE).saturating_mul(WEIGHT))?;
+    let call = clock.current().as_ref().and_then(Current::call).map(|call| call.context.id());
+    sink(Output { level, text: &text, call });
+    Ok(())
 }

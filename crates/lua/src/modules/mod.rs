@@ -2,7 +2,7 @@
 
 mod funcs;
 mod json;
-mod log;
+pub(crate) mod log;
 mod time;
 
 use std::collections::BTreeSet;

@@ -94,7 +94,7 @@ async fn who_waits_blocks_no_thread() -> Tested {
     let mut all = tokio::task::JoinSet::new();
     for _ in 0..100 {
         let entry = entry.clone();
-        all.spawn(async move { entry.start(None).await?.call(call(), &[], None).await });
+        all.spawn(async move { entry.start(None).await?.call(call(), Vec::new(), None).await });
     }
     while let Some(ended) = all.join_next().await {
         assert_eq!(ended??, Value::Int(10_000));
@@ -168,13 +168,36 @@ async fn dropping_a_call_drops_what_it_began() -> Tested {
     let source =
         "for _ = 1, 3 do local f = require('funcs').async('n:x') keep = {keep, f} end return 1";
     let mut state = program(source, Entry::Script).start(None).await?;
-    assert_eq!(state.call(of_call.clone(), &[], None).await?, Value::Int(1));
+    assert_eq!(state.call(of_call.clone(), Vec::new(), None).await?, Value::Int(1));
     let waiting = program("require('funcs').call('n:x')", Entry::Script);
-    let ended = waiting.start(None).await?.call(of_call.clone(), &[], soon(50)).await;
+    let ended = waiting.start(None).await?.call(of_call.clone(), Vec::new(), soon(50)).await;
     assert!(matches!(ended, Err(Failure::Deadline { .. })), "{ended:?}");
     drop(of_call);
     while std::sync::Arc::strong_count(&alive) > 1 {
         tokio::task::yield_now().await;
     }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn fields_of_an_error_can_be_called_and_a_future_asked() -> Tested {
+    let error = "local _, e = funcs.call('n:none')
+        return e.kind .. ' ' .. e:kind() .. ' ' .. tostring(e.message == e:message()) .. ' ' .. tostring(e:retryable())";
+    assert_eq!(text(error).await?, "not-found not-found true false");
+    let busy =
+        "local _, e = funcs.call('n:busy') return e:kind() .. ' ' .. tostring(e:retryable())";
+    assert_eq!(text(busy).await?, "saturated true");
+    let no_call = "return tostring(pcall(function() return ('x')() end)) .. tostring(pcall(function() return ('x')({}) end))";
+    assert_eq!(text(no_call).await?, "falsefalse");
+    let future = "local f = funcs.async('n:wait', 1000)
+        local before = tostring(f:is_complete()) .. ' ' .. select('#', f:result())
+        local v = f:await()
+        return before .. ' ' .. tostring(f:is_complete()) .. ' ' .. v .. ' ' .. (f:result()) .. ' ' .. tostring(f:cancel())";
+    assert_eq!(text(future).await?, "false 0 true 1000 1000 false");
+    let cancelled = "local f = funcs.async('n:wait', 1e9 // 1 | 0)
+        local ended = f:cancel()
+        local v, e = f:await()
+        return tostring(ended) .. ' ' .. tostring(f:is_complete()) .. ' ' .. tostring(v) .. ' ' .. e.kind";
+    assert_eq!(text(cancelled).await?, "true true nil cancelled");
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod budget;
 mod calls;
+mod heavy;
 mod sandbox;
 mod standard;
 mod support;

@@ -14,8 +14,9 @@ pub(crate) type Lines = Arc<Mutex<Vec<String>>>;
 pub(crate) fn sink() -> (Sink, Lines) {
     let lines = Lines::default();
     let into = Arc::clone(&lines);
-    let sink: Sink = Arc::new(move |level, line| {
-        into.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{level:?}: {line}"));
+    let sink: Sink = Arc::new(move |output| {
+        let line = format!("{:?}: {}", output.level, String::from_utf8_lossy(output.text));
+        into.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     });
     (sink, lines)
 }
@@ -34,6 +35,7 @@ pub(crate) fn functions() -> Arc<dyn Invoke> {
                 tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
                 Ok(Reply::new(*ms))
             }
+            ("busy", _) => Err(CallError::Saturated { id, waiting: 1 }),
             ("chain", _) => {
                 let chain: Vec<_> = context.chain().iter().map(ToString::to_string).collect();
                 Ok(Reply::new(format!("{:?} {chain:?}", context.caller())))
@@ -54,7 +56,14 @@ pub(crate) fn soon(ms: u64) -> Option<Instant> {
 
 /// Runs a script for at most `ms`.
 pub(crate) async fn run_for(ms: u64, program: &Program, args: &[Value]) -> Result<Value, Failure> {
-    program.start(soon(ms)).await?.call(call(), args, soon(ms)).await
+    program.start(soon(ms)).await?.call(call(), args.to_vec(), soon(ms)).await
+}
+
+/// Waits until something holds that a thread brings about which nobody waits for.
+pub(crate) async fn until(holds: impl Fn() -> bool) {
+    while !holds() {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Runs a script.

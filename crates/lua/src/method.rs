@@ -1,0 +1,37 @@
+//! The method of a script among what it returns.
+
+use mlua::{Function, Table, Value as LuaValue};
+
+use crate::failure::{Failure, one_line};
+
+/// The function that `method` means of what a script returned.
+pub(crate) fn find(returned: &LuaValue, method: &str) -> Result<Function, Failure> {
+    match returned {
+        LuaValue::Function(function) => Ok(function.clone()),
+        LuaValue::Table(table) => match table.raw_get(method) {
+            Ok(LuaValue::Function(function)) => Ok(function),
+            _ => Err(Failure::Method(one_line(&missing(method, table)))),
+        },
+        other => Err(Failure::Method(format!(
+            "the script returns {} where a table of functions, or one function, was expected: end it with `return {{ {method} = {method} }}`",
+            other.type_name()
+        ))),
+    }
+}
+
+fn missing(method: &str, table: &Table) -> String {
+    let mut names: Vec<String> = table
+        .clone()
+        .pairs::<LuaValue, LuaValue>()
+        .filter_map(Result::ok)
+        .filter(|(_, value)| value.is_function())
+        .filter_map(|(key, _)| key.as_string().map(|name| format!("`{}`", name.to_string_lossy())))
+        .collect();
+    names.sort();
+    match names.as_slice() {
+        [] => format!("the script returns a table without functions, so there is no `{method}`"),
+        names => {
+            format!("the script returns no function `{method}`; it returns {}", names.join(", "))
+        }
+    }
+}
