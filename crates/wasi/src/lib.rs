@@ -27,5 +27,5 @@ pub use error::{EnvError, FsError, PlanError};
 pub use folders::{Folders, FsSource, Missing};
 pub use network::{PeerError, Peers, Resolver, SystemResolver};
 pub use plan::{Environment, Plan, resolve};
-pub use stdio::{GUEST_LOG, Stdio};
+pub use stdio::{GUEST_LOG, Stdio, Streams};
 pub use variables::{EnvSource, Variables};

@@ -40,17 +40,37 @@ pub enum Stdio {
     Terminal,
 }
 
-impl Stdio {
+/// Where each standard stream of a guest leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Streams {
+    /// Input.
+    pub stdin: Stdio,
+    /// Output.
+    pub stdout: Stdio,
+    /// Errors.
+    pub stderr: Stdio,
+}
+
+impl From<Stdio> for Streams {
+    fn from(all: Stdio) -> Self {
+        Self { stdin: all, stdout: all, stderr: all }
+    }
+}
+
+impl Streams {
     pub(crate) fn apply(self, builder: &mut WasiCtxBuilder, function: &EntryId, rate: &Arc<Rate>) {
-        match self {
-            Self::Log => {
-                builder.stdout(LogStream::new(function, "stdout", rate));
-                builder.stderr(LogStream::new(function, "stderr", rate));
-            }
-            Self::Terminal => {
-                builder.inherit_stdio();
-            }
+        // Input that is not given is empty.
+        if self.stdin == Stdio::Terminal {
+            builder.inherit_stdin();
         }
+        match self.stdout {
+            Stdio::Log => builder.stdout(LogStream::new(function, "stdout", rate)),
+            Stdio::Terminal => builder.inherit_stdout(),
+        };
+        match self.stderr {
+            Stdio::Log => builder.stderr(LogStream::new(function, "stderr", rate)),
+            Stdio::Terminal => builder.inherit_stderr(),
+        };
     }
 }
 
