@@ -73,31 +73,21 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
     check(
         &app,
         expect![[r#"
-        _index.yaml:7 warning[undeclared-import] myns:field imports
-        _index.yaml:12 error[unknown-field] myns:field limits.max_fule
-        _index.yaml:17 error[wrong-hash] myns:hash hash
-        _index.yaml:20 warning[undeclared-import] myns:method imports
-        _index.yaml:24 error[bad-method] myns:method method
-        _index.yaml:26 error[undeclared-import] myns:import imports
-        _index.yaml:33 error[undeclared-import] myns:all imports
-        _index.yaml:36 error[bad-hash] myns:all hash
-        _index.yaml:37 error[bad-method] myns:all method
-        _index.yaml:38 error[unknown-field] myns:all pol
-        8 errors, 2 warnings
-    "#]],
+            _index.yaml:12 error[unknown-field] myns:field limits.max_fule
+            _index.yaml:17 error[wrong-hash] myns:hash hash
+            _index.yaml:24 error[bad-method] myns:method method
+            _index.yaml:26 error[undeclared-import] myns:import imports
+            _index.yaml:33 error[undeclared-import] myns:all imports
+            _index.yaml:36 error[bad-hash] myns:all hash
+            _index.yaml:37 error[bad-method] myns:all method
+            _index.yaml:38 error[unknown-field] myns:all pol
+            8 errors, 0 warnings
+        "#]],
     )?;
     let run = app.run(&["check"])?;
     assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
     let stderr = run.stderr.replace(&crisol_fixtures::sha256("compute"), "HASH");
     expect![[r#"
-        warning[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`, `wasi:io/poll@0.2.6`, `wasi:io/streams@0.2.6`, `wasi:cli/environment@0.2.6`, `wasi:cli/exit@0.2.6`, `wasi:cli/stdin@0.2.6`, `wasi:cli/stdout@0.2.6`, `wasi:cli/stderr@0.2.6`, `wasi:cli/terminal-stdin@0.2.6`, `wasi:cli/terminal-stdout@0.2.6`, `wasi:cli/terminal-stderr@0.2.6`
-         --> _index.yaml:7:11
-          |
-        7 |     kind: function.wasm
-          |           ^^^^^^^^^^^^^ in `myns:field`
-          |
-          = help: add those that calls need to `imports`: `wasi:cli`, `wasi:io`; no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
-
         error[unknown-field]: `limits` has no field `max_fule`
           --> _index.yaml:12:14
            |
@@ -114,14 +104,6 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
            |
            = help: if the file is the right one, write `hash: sha256:HASH`
 
-        warning[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`, `wasi:io/poll@0.2.6`, `wasi:io/streams@0.2.6`, `wasi:cli/environment@0.2.6`, `wasi:cli/exit@0.2.6`, `wasi:cli/stdin@0.2.6`, `wasi:cli/stdout@0.2.6`, `wasi:cli/stderr@0.2.6`, `wasi:cli/terminal-stdin@0.2.6`, `wasi:cli/terminal-stdout@0.2.6`, `wasi:cli/terminal-stderr@0.2.6`
-          --> _index.yaml:20:11
-           |
-        20 |     kind: function.wasm
-           |           ^^^^^^^^^^^^^ in `myns:method`
-           |
-           = help: add those that calls need to `imports`: `wasi:cli`, `wasi:io`; no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
-
         error[bad-method]: there is no export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`
           --> _index.yaml:24:13
            |
@@ -130,21 +112,21 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
            |
            = help: name an export that takes and gives values
 
-        error[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`, `wasi:io/poll@0.2.6`, `wasi:io/streams@0.2.6`, `wasi:cli/environment@0.2.6`, `wasi:cli/exit@0.2.6`, `wasi:cli/stdin@0.2.6`, `wasi:cli/stdout@0.2.6`, `wasi:cli/stderr@0.2.6`, `wasi:cli/terminal-stdin@0.2.6`, `wasi:cli/terminal-stdout@0.2.6`, `wasi:cli/terminal-stderr@0.2.6`
+        error[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`
           --> _index.yaml:26:11
            |
         26 |     kind: function.wasm
            |           ^^^^^^^^^^^^^ in `myns:import`
            |
-           = help: add those that calls need to `imports`: `wasi:cli`, `wasi:io`; no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
+           = help: no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
 
-        error[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`, `wasi:io/poll@0.2.6`, `wasi:io/streams@0.2.6`, `wasi:cli/environment@0.2.6`, `wasi:cli/exit@0.2.6`, `wasi:cli/stdin@0.2.6`, `wasi:cli/stdout@0.2.6`, `wasi:cli/stderr@0.2.6`, `wasi:cli/terminal-stdin@0.2.6`, `wasi:cli/terminal-stdout@0.2.6`, `wasi:cli/terminal-stderr@0.2.6`
+        error[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`
           --> _index.yaml:33:11
            |
         33 |     kind: function.wasm
            |           ^^^^^^^^^^^^^ in `myns:all`
            |
-           = help: add those that calls need to `imports`: `wasi:cli`, `wasi:io`; no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
+           = help: no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
 
         error[bad-hash]: `sha256:12` is not a hash: it has 2 digits, not 64
           --> _index.yaml:36:11
@@ -170,7 +152,7 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
            |
            = help: did you mean `pool`?
 
-        8 errors and 2 warnings
+        8 errors
     "#]]
     .assert_eq(&stderr);
     Ok(())
@@ -226,22 +208,20 @@ fn one_mistake_is_one_problem() -> Tested {
     check(
         &app,
         expect![[r#"
-        _index.yaml:6 error[unknown-field] myns:unnamed directry
-        _index.yaml:7 error[bad-folder] myns:missing directory
-        _index.yaml:8 error[bad-form] myns:mode mode
-        _index.yaml:29 warning[undeclared-import] myns:in_mode imports
-        _index.yaml:29 warning[unused-import] myns:in_mode imports
-        _index.yaml:36 warning[undeclared-import] myns:mounts imports
-        _index.yaml:36 warning[unused-import] myns:mounts imports
-        _index.yaml:45 error[unknown-value] myns:imports imports[0]
-        _index.yaml:53 error[unknown-field] myns:import import
-        _index.yaml:54 error[wrong-type] myns:wit wit
-        _index.yaml:55 error[unknown-field] myns:code metod
-        _index.yaml:56 error[unknown-value] myns:lua modules[0]
-        _index.yaml:57 error[bad-path] myns:one prefix
-        _index.yaml:62 error[dangling-reference] myns:c meta.router
-        10 errors, 4 warnings
-    "#]],
+            _index.yaml:6 error[unknown-field] myns:unnamed directry
+            _index.yaml:7 error[bad-folder] myns:missing directory
+            _index.yaml:8 error[bad-form] myns:mode mode
+            _index.yaml:29 warning[unused-import] myns:in_mode imports
+            _index.yaml:36 warning[unused-import] myns:mounts imports
+            _index.yaml:45 error[unknown-value] myns:imports imports[0]
+            _index.yaml:53 error[unknown-field] myns:import import
+            _index.yaml:54 error[wrong-type] myns:wit wit
+            _index.yaml:55 error[unknown-field] myns:code metod
+            _index.yaml:56 error[unknown-value] myns:lua modules[0]
+            _index.yaml:57 error[bad-path] myns:one prefix
+            _index.yaml:62 error[dangling-reference] myns:c meta.router
+            10 errors, 2 warnings
+        "#]],
     )
 }
 
@@ -268,19 +248,16 @@ fn entries_without_a_name_of_their_own_are_looked_into() -> Tested {
     check(
         &app,
         expect![[r#"
-        _index.yaml:7 warning[undeclared-import] myns:a imports
-        _index.yaml:12 error[duplicate-id] myns:a -
-        _index.yaml:13 warning[undeclared-import] myns:a imports
-        _index.yaml:17 error[bad-method] myns:a method
-        _index.yaml:18 error[bad-name] - entries[3].name
-        _index.yaml:19 warning[undeclared-import] - imports
-        _index.yaml:23 error[bad-method] - method
-        broken/_index.yaml:2 error[yaml-syntax] - -
-        other/_index.yaml:1 error[no-namespace] - -
-        other/_index.yaml:2 error[bad-code] _:f method
-        other/_index.yaml:3 error[bad-folder] _:d directory
-        8 errors, 3 warnings
-    "#]],
+            _index.yaml:12 error[duplicate-id] myns:a -
+            _index.yaml:17 error[bad-method] myns:a method
+            _index.yaml:18 error[bad-name] - entries[3].name
+            _index.yaml:23 error[bad-method] - method
+            broken/_index.yaml:2 error[yaml-syntax] - -
+            other/_index.yaml:1 error[no-namespace] - -
+            other/_index.yaml:2 error[bad-code] _:f method
+            other/_index.yaml:3 error[bad-folder] _:d directory
+            8 errors, 0 warnings
+        "#]],
     )
 }
 

@@ -125,14 +125,6 @@ fn what_is_not_there_or_not_code_is_said_where_it_is_named() -> Tested {
         expect![[r#"
             error: the app `APP` does not load
 
-            warning[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`, `wasi:io/poll@0.2.6`, `wasi:io/streams@0.2.6`, `wasi:cli/environment@0.2.6`, `wasi:cli/exit@0.2.6`, `wasi:cli/stdin@0.2.6`, `wasi:cli/stdout@0.2.6`, `wasi:cli/stderr@0.2.6`, `wasi:cli/terminal-stdin@0.2.6`, `wasi:cli/terminal-stdout@0.2.6`, `wasi:cli/terminal-stderr@0.2.6`
-             --> _index.yaml:7:11
-              |
-            7 |     kind: function.wasm
-              |           ^^^^^^^^^^^^^ in `myns:f`
-              |
-              = help: add those that calls need to `imports`: `wasi:cli`, `wasi:io`; no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
-
             error[bad-method]: there is no export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`
               --> _index.yaml:11:13
                |
@@ -141,7 +133,7 @@ fn what_is_not_there_or_not_code_is_said_where_it_is_named() -> Tested {
                |
                = help: name an export that takes and gives values
 
-            1 error and 1 warning
+            1 error
         "#]],
     );
     Ok(())
@@ -153,7 +145,7 @@ fn an_import_that_is_called_and_not_declared_names_the_line_to_add() -> Tested {
     check(
         app.call(&[])?,
         expect![[r#"
-            error: `myns:f` called `wasi:clocks/wall-clock@0.2.12#now`, which its entry does not import: add `wasi:clocks` to its `imports`; its code may also need `wasi:cli`, `wasi:filesystem`, `wasi:random`, `wasi:sockets`, undeclared too
+            error: `myns:f` called `wasi:clocks/wall-clock@0.2.12#now`, which its entry does not import: add `wasi:clocks` to its `imports`
         "#]],
     );
     let strict = App::of("compute", "method: compute\nstrict_imports: true")?;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use crisol_core::{EntryId, chain};
-use crisol_engine::{CompileError, Compiled, Digest, Engine};
+use crisol_engine::{CallGraph, CompileError, Compiled, Digest, Engine, Reached};
 use crisol_schema::{Code, Registry, Report, SourceText};
 use crisol_wasi::FsSource;
 
@@ -50,6 +50,20 @@ struct Found {
 /// entry's WIT and method; a component is what it is.
 type Key<'a> = (Digest, Option<(Option<&'a str>, &'a str)>, bool);
 
+/// Compiled code, and what its functions may call.
+#[derive(Clone)]
+pub(crate) struct Made {
+    pub(crate) compiled: Compiled,
+    calls: Option<Arc<CallGraph>>,
+}
+
+impl Made {
+    /// Imports that an export may call.
+    pub(crate) fn reached(&self, (interface, name): (Option<&str>, &str)) -> Reached {
+        self.calls.as_ref().map_or(Reached::ALL, |calls| calls.reached(interface, name))
+    }
+}
+
 /// The code of one app while it is assembled.
 pub(crate) struct Codes<'a> {
     engine: &'a Engine,
@@ -57,7 +71,7 @@ pub(crate) struct Codes<'a> {
     /// Binaries that are no files, and the registry that says where they stand.
     binaries: (&'a Registry, &'a Binaries),
     found: Once<Origin<'a>, Found>,
-    compiled: Once<Key<'a>, Compiled>,
+    compiled: Once<Key<'a>, Made>,
 }
 
 impl<'a> Codes<'a> {
@@ -88,7 +102,7 @@ impl<'a> Codes<'a> {
     }
 
     /// The compiled code that an entry wants: made now, if nobody else wanted it before.
-    pub(crate) fn compile(&self, wanted: &Wanted<'a>) -> Result<Compiled, Fault> {
+    pub(crate) fn compile(&self, wanted: &Wanted<'a>) -> Result<Made, Fault> {
         let (found, kind) = self.recognise(wanted)?;
         let is_core = matches!(kind, crisol_wit::Kind::Core);
         let wrapping = is_core.then(|| (wanted.wit.map(SourceText::text), wanted.method));
@@ -111,7 +125,8 @@ impl<'a> Codes<'a> {
             } else {
                 &found.bytes[..]
             };
-            self.engine.compile(component, wanted.fuel).map_err(refused)
+            let compiled = self.engine.compile(component, wanted.fuel).map_err(refused)?;
+            Ok(Made { compiled, calls: CallGraph::of(component).map(Arc::new) })
         })
     }
 

@@ -87,6 +87,6 @@ impl Settings {
         let mut problems = read.problems.clone();
         problems.append(found);
         problems.sort();
-        Checked { functions: assembled.functions.len(), problems }
+        Checked { functions: assembled.functions.len(), problems, fixes: assembled.fixes }
     }
 }
