@@ -91,7 +91,7 @@ pub(crate) enum Command {
     /// Exit code 0; 1 when the function answered with its own error, which is printed to stderr as
     /// JSON; 2 for anything else.
     Call(CallArguments),
-    /// Load, compile and link everything, and tell all that is wrong. Nothing of the app is written.
+    /// Load, compile and link everything, and tell all that is wrong. Nothing of the app is written without `--fix`.
     Check(CheckArguments),
     /// Compile all code of the app and keep it on disk, so that whatever runs next starts at once.
     Compile,
@@ -190,6 +190,9 @@ pub(crate) struct LuaArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
+    /// Write the smallest `imports` into the index files first: what each method may call, and no more.
+    #[arg(long)]
+    pub(crate) fix: bool,
     /// How to print what was found.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,

@@ -1,15 +1,20 @@
 //! `crisol check`: everything that is wrong with an app, without a call.
 
-use crisol::Checked;
+use crisol::{Checked, FixReport, ImportsFix};
 
 use crate::arguments::{AppArguments, CheckArguments, Format};
 use crate::output::print_report;
-use crate::{DONE, FAILED, app, list, print_line};
+use crate::{DONE, FAILED, app, list, print_error, print_line};
 
 pub(crate) fn run(arguments: &AppArguments, check: &CheckArguments) -> anyhow::Result<u8> {
-    let Checked { problems, functions, handlers, commands, .. } =
-        app::builder(arguments).check()?;
-    let code = if problems.errors() > 0 { FAILED } else { DONE };
+    let mut checked = app::builder(arguments).check()?;
+    let mut is_fixed = true;
+    if check.fix && !checked.fixes.is_empty() {
+        is_fixed = write(arguments, check, checked.fixes)?;
+        checked = app::builder(arguments).check()?;
+    }
+    let Checked { problems, functions, handlers, commands, .. } = checked;
+    let code = if problems.errors() > 0 || !is_fixed { FAILED } else { DONE };
     match check.format {
         Format::Json => print_line(&serde_json::to_string_pretty(&problems)?)?,
         Format::Text => {
@@ -22,4 +27,34 @@ pub(crate) fn run(arguments: &AppArguments, check: &CheckArguments) -> anyhow::R
         }
     }
     Ok(code)
+}
+
+/// Writes imports into the index files, and tells which. Whether all could be written.
+fn write(
+    arguments: &AppArguments,
+    check: &CheckArguments,
+    fixes: Vec<ImportsFix>,
+) -> anyhow::Result<bool> {
+    // An override is not in the files, so what is found with it may be wrong there.
+    anyhow::ensure!(
+        arguments.set.is_empty(),
+        "`check --fix` works on what the index files say, which `--set` does not change: leave it out"
+    );
+    let FixReport { fixed, failed, .. } =
+        crisol::fix(&arguments.app, arguments.namespace.as_ref(), fixes);
+    for fix in fixed {
+        let added = fix.added.iter().map(|token| format!(" +{token}"));
+        let removed = fix.removed.iter().map(|token| format!(" -{token}"));
+        let changes: String = added.chain(removed).collect();
+        let line = format!("fixed {}:{changes} ({})", fix.id, fix.index.display());
+        match check.format {
+            Format::Text => print_line(&line)?,
+            Format::Json => print_report(&line),
+        }
+    }
+    let is_fixed = failed.is_empty();
+    for error in failed {
+        print_error(&format!("error: not fixed: {:#}", anyhow::Error::from(error)));
+    }
+    Ok(is_fixed)
 }

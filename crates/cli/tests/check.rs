@@ -116,7 +116,7 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
                    _index.yaml:37:13 in `myns:all`
            = help: name an export that takes and gives values
 
-        error[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`, `wasi:io/poll@0.2.6`, `wasi:io/streams@0.2.6`, `wasi:cli/environment@0.2.6`, `wasi:cli/exit@0.2.6`, `wasi:cli/stdin@0.2.6`, `wasi:cli/stdout@0.2.6`, `wasi:cli/stderr@0.2.6`, `wasi:cli/terminal-stdin@0.2.6`, `wasi:cli/terminal-stdout@0.2.6`, `wasi:cli/terminal-stderr@0.2.6`
+        error[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`
           --> _index.yaml:26:11
            |
         26 |     kind: function.wasm

@@ -145,7 +145,7 @@ fn an_import_that_is_called_and_not_declared_names_the_line_to_add() -> Tested {
     check(
         app.call(&[])?,
         expect![[r#"
-            error: `myns:f` called `wasi:clocks/wall-clock@0.2.12#now`, which its entry does not import: add `wasi:clocks` to its `imports`; its code may also need `wasi:cli`, `wasi:filesystem`, `wasi:random`, `wasi:sockets`, undeclared too
+            error: `myns:f` called `wasi:clocks/wall-clock@0.2.12#now`, which its entry does not import: add `wasi:clocks` to its `imports`
         "#]],
     );
     let strict = App::of("compute", "method: compute\nstrict_imports: true")?;

@@ -19,6 +19,11 @@ fn check(args: &[&str], stdout: Expect) -> Tested {
 }
 
 #[test]
+fn the_tour_has_no_warning() -> Tested {
+    check(&["check"], expect!["ok: 15 functions\n"])
+}
+
+#[test]
 fn scalars() -> Tested {
     for id in ["myns:compute", "myns.payload:compute", "myns.pools:compute_static"] {
         check(&["call", id, "6", "7"], expect!["42\n"])?;

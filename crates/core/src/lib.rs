@@ -25,7 +25,7 @@ pub use context::{CallContext, CallId, Caller, Chain, MAX_DEPTH};
 pub use error::{BoxError, CallError, ErrorKind, ResourceLimit, Spent};
 pub use id::{EntryId, EntryIdError, Name, NameError, Namespace};
 pub use invoke::{Invoke, invoke_fn};
-pub use message::{MAX_LINE, chain, plain, shorten};
+pub use message::{MAX_LINE, chain, plain, printable, shorten};
 pub use rate::{LogRate, LogVerdict};
 pub use reply::{Output, Reply};
 pub use signature::{Case, Field, Signature, Type};

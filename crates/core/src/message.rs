@@ -33,6 +33,17 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     spelled.into()
 }
 
+/// The text with each control character and line break replaced by `\u{fffd}`: for names that somebody untrusted has
+/// chosen, which must not begin lines of a message or drive the terminal that shows it.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let is_odd = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    if !text.contains(is_odd) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if is_odd(c) { '\u{fffd}' } else { c }).collect())
+}
+
 /// An error and its sources on one line.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
@@ -52,6 +63,15 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_has_no_control_characters_when_it_is_shown() {
+        assert_eq!(printable("añ b"), "añ b");
+        assert_eq!(
+            printable("a\n\tb\u{1b}\u{9b}\u{2028}"),
+            "a\u{fffd}\u{fffd}b\u{fffd}\u{fffd}\u{fffd}"
+        );
+    }
 
     #[test]
     fn a_long_text_is_cut_between_characters() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use crisol_engine::{
-    Failure, Import, Instance, Limits, Linked, Outgoing, Reach, Surroundings, Unreachable,
+    Compiled, Failure, Import, Instance, Limits, Linked, Outgoing, Reach, Surroundings, Unreachable,
 };
 use crisol_pool::strategy::{Adaptive, Lazy};
 use crisol_pool::{Config, Factory, Fate, Retired, SizeBelowWorkers, Strategy};
@@ -30,6 +30,24 @@ impl Callee {
         }
     }
 
+    /// The interface and name of the export that is called.
+    pub(crate) fn export(&self) -> (Option<&str>, &str) {
+        match self {
+            Self::Function(linked) => (linked.export().interface.as_deref(), &linked.export().name),
+            #[cfg(feature = "http")]
+            Self::Proxy(linked) => linked.export(),
+        }
+    }
+
+    /// The machine code that runs.
+    pub(crate) fn code(&self) -> &Compiled {
+        match self {
+            Self::Function(linked) => linked.code(),
+            #[cfg(feature = "http")]
+            Self::Proxy(linked) => linked.code(),
+        }
+    }
+
     /// Whether it may call other functions.
     pub(crate) fn calls_others(&self) -> bool {
         match self {
@@ -45,8 +63,8 @@ pub(crate) struct Instances {
     pub(crate) callee: Callee,
     pub(crate) plan: Arc<Plan>,
     pub(crate) limits: Limits,
-    /// What it may ask over HTTP; nothing without `wasi.network`.
-    pub(crate) outgoing: Option<Outgoing>,
+    /// What it may ask over HTTP.
+    pub(crate) outgoing: Outgoing,
 }
 
 /// An instance and the variables it was made with. A call that finds others must not use it.
@@ -72,7 +90,7 @@ impl Factory for Instances {
         let environment = self.plan.environment()?;
         let wasi = self.plan.build(&environment, Stdio::Log)?;
         // No deadline here: the pool bounds how long a worker may take to be made.
-        let surroundings = Surroundings { wasi, outgoing: self.outgoing.clone() };
+        let surroundings = Surroundings { wasi, outgoing: Some(self.outgoing.clone()) };
         let instance = match &self.callee {
             Callee::Function(linked) => linked.instantiate(surroundings, self.limits, None).await?,
             #[cfg(feature = "http")]
@@ -96,8 +114,8 @@ impl Reach for Listed {
 }
 
 /// What the instances of a plan share to ask others over HTTP.
-pub(crate) fn outgoing(plan: &Plan) -> Option<Outgoing> {
-    plan.peers().map(|peers| Outgoing::new(Arc::new(Listed(Arc::clone(peers)))))
+pub(crate) fn outgoing(plan: &Plan) -> Outgoing {
+    Outgoing::new(Arc::new(Listed(Arc::clone(plan.peers()))))
 }
 
 /// What becomes of an instance after a call.

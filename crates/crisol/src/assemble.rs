@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use crisol_core::{EntryId, chain};
-use crisol_engine::{Allocation, Engine, Import, Limits, LinkError, Linked, Profile};
+use crisol_engine::{Allocation, Engine, Limits, Linked, Profile};
 use crisol_pool::Pool;
 #[cfg(feature = "http")]
 use crisol_schema::KindName;
@@ -16,15 +16,16 @@ use foldhash::fast::RandomState;
 use crate::adapter::{self, Callee, Instances};
 use crate::builder::Defaults;
 use crate::callable::Callable;
-use crate::code::{BAD_CODE, EXPORT_IT, Fault};
+use crate::code::{Fault, link_fault};
 use crate::codes::{Codes, Ready, Wanted};
 use crate::command::Command;
+use crate::fix::ImportsFix;
 use crate::function::Function;
 use crate::generation::Generation;
 use crate::guest::Guest;
 #[cfg(feature = "http")]
 use crate::http::Proxy;
-use crate::imports::{self, undeclared};
+use crate::imports::{self, Linkage};
 use crate::interceptor::Interceptors;
 use crate::lua::LuaFunction;
 use crate::own::Own;
@@ -32,9 +33,6 @@ use crate::pooled::Pooled;
 use crate::required;
 use crate::unchanged::Before;
 use crate::world::{self, BAD_FOLDER, World};
-
-/// A method that is no export of the code, or cannot be called.
-const BAD_METHOD: Rule = Rule::new("bad-method");
 
 /// What is served over HTTP.
 #[cfg(feature = "http")]
@@ -67,12 +65,29 @@ pub(crate) struct Assembled {
     pub(crate) interceptors: Interceptors,
     /// What guests see of the outside.
     pub(crate) world: World,
+    /// How entries would declare what their methods may call, and no more.
+    pub(crate) fixes: Vec<ImportsFix>,
     /// What is served over HTTP.
     #[cfg(feature = "http")]
     pub(crate) site: crate::http::Site,
     /// What answers HTTP by itself and cannot be called.
     #[cfg(feature = "http")]
     pub(crate) proxies: HashMap<EntryId, Arc<Proxy>>,
+}
+
+impl Assembled {
+    /// What the method of an entry is linked to.
+    fn linkage(&self, id: &EntryId) -> Option<Linkage<'_>> {
+        #[cfg(feature = "http")]
+        if let Some(proxy) = self.proxies.get(id) {
+            return Some(proxy.0.linkage());
+        }
+        if let Some(Callable::Wasm(function)) = self.functions.get(id) {
+            return Some(function.guest.linkage());
+        }
+        let command = self.commands.binary_search_by(|command| command.id.cmp(id)).ok();
+        command.map(|at| self.commands[at].linkage())
+    }
 }
 
 /// What an entry is assembled from beside itself.
@@ -106,12 +121,7 @@ impl<'a> Assembly<'a> {
     fn wanted(&self, before: Option<&Before<'_>>) -> Vec<Wanted<'a>> {
         let changed = |entry: &&Entry| !before.is_some_and(|old| old.is_unchanged(&entry.id));
         let entries = self.registry.into_iter().filter(changed);
-        let guests = entries.filter_map(|entry| match &entry.kind {
-            Kind::Function(function) => Some(Guest::of_function(&entry.id, function)),
-            Kind::Process(process) => Some(Guest::of_process(&entry.id, process)),
-            _ => None,
-        });
-        let linked = guests.filter(|guest| self.is_linkable(guest.id));
+        let linked = entries.filter_map(Guest::of).filter(|guest| self.is_linkable(guest.id));
         linked.map(|guest| self.wanted_of(&guest)).collect()
     }
 
@@ -154,7 +164,6 @@ impl<'a> Assembly<'a> {
                     if let Some(proxy) = sources.kept(&entry.id, |old| old.proxy(&entry.id))
                         && sources.codes.verify(guest.code).is_ok()
                     {
-                        self.compare_imports(&guest, proxy.0.callee.imports(), &mut problems);
                         assembled.proxies.insert(entry.id.clone(), proxy);
                         continue;
                     }
@@ -162,7 +171,6 @@ impl<'a> Assembly<'a> {
                         sources.kept(&entry.id, |old| old.callable(&entry.id))
                         && sources.codes.verify(guest.code).is_ok()
                     {
-                        self.compare_imports(&guest, kept.guest.callee.imports(), &mut problems);
                         assembled
                             .functions
                             .insert(entry.id.clone(), Callable::Wasm(Arc::clone(kept)));
@@ -173,8 +181,7 @@ impl<'a> Assembly<'a> {
                         let guest = (&guest, &ready);
                         #[cfg(feature = "http")]
                         if function.transport == Transport::WasiHttp
-                            && let Some(proxy) =
-                                self.proxy(guest, &function.pool, &sources, &mut problems)?
+                            && let Some(proxy) = self.proxy(guest, &function.pool, &sources)?
                         {
                             assembled.proxies.insert(entry.id.clone(), Arc::new(proxy));
                             return Ok(None);
@@ -227,6 +234,12 @@ impl<'a> Assembly<'a> {
                 }
             }
         }
+        let linked = self.registry.into_iter().filter_map(|entry| {
+            let guest = Guest::of(entry).filter(|guest| self.is_read(guest.id, "imports"))?;
+            let (linkage, is_strict) = (assembled.linkage(guest.id)?, self.is_strict(&guest));
+            Some((guest, linkage, is_strict))
+        });
+        let fixes = imports::compare(linked, (self.registry, &mut problems));
         let all = &self.own.interceptors;
         assembled.interceptors = Interceptors::new(all, self.registry, &assembled, self.defaults);
         #[cfg(feature = "http")]
@@ -245,6 +258,7 @@ impl<'a> Assembly<'a> {
             problems.append(found);
         }
         assembled.world = world;
+        assembled.fixes = fixes;
         (assembled, problems)
     }
 
@@ -263,9 +277,7 @@ impl<'a> Assembly<'a> {
         id: &EntryId,
         function: &crisol_schema::LuaFunction,
     ) -> Result<Option<Callable>, Fault> {
-        let pool = adapter::config(&function.pool).map_err(|error| {
-            Fault::at("pool", Report::error(Rule::BAD_RANGE, error.to_string()))
-        })?;
+        let pool = adapter::config(&function.pool)?;
         let limits = &function.limits;
         let max_execution = limits.max_execution.unwrap_or(self.defaults.max_execution);
         let limits = self.limits(limits);
@@ -290,14 +302,14 @@ impl<'a> Assembly<'a> {
     ) -> Result<Function, Fault> {
         let (linked, plan) = self.load((guest, ready), sources, problems)?;
         let mapping = linked.mapping().clone();
-        let guest = self.pooled(guest, Callee::Function(linked), plan, pool)?;
+        let guest = self.pooled((guest, ready), Callee::Function(linked), plan, pool)?;
         Ok(Function { guest, mapping })
     }
 
     /// A linked guest behind its pool.
     fn pooled(
         &self,
-        guest: &Guest<'_>,
+        (guest, ready): (&Guest<'_>, &Ready),
         callee: Callee,
         plan: Plan,
         pool: &crisol_schema::Pool,
@@ -306,15 +318,18 @@ impl<'a> Assembly<'a> {
         let limits = self.limits(guest.limits);
         let instances =
             Instances { callee: callee.clone(), plan: Arc::clone(&plan), limits, outgoing };
+        let reached = ready.reached(callee.export());
+        let linkage = Linkage::new(callee.code(), callee.imports(), &reached, &plan);
         Ok(Pooled {
             id: guest.id.clone(),
-            undeclared: undeclared(callee.imports()),
+            undeclared: linkage.undeclared(),
+            reached,
             calls_others: callee.calls_others(),
             callee,
             plan,
             max_execution: guest.limits.max_execution.unwrap_or(self.defaults.max_execution),
             instances: self.instances(),
-            pool: Pool::new(instances, config(pool)?),
+            pool: Pool::new(instances, adapter::config(pool)?),
         })
     }
 
@@ -326,11 +341,15 @@ impl<'a> Assembly<'a> {
         problems: &mut Problems,
     ) -> Result<Command, Fault> {
         let (linked, plan) = self.load(code, sources, problems)?;
-        let (guest, _) = code;
+        let (guest, ready) = code;
+        let export = linked.export();
+        let reached = ready.reached((export.interface.as_deref(), &export.name));
+        let linkage = Linkage::new(linked.code(), linked.imports(), &reached, &plan);
         Ok(Command {
             id: guest.id.clone(),
             name: process.command.as_ref().map(|name| name.as_str().to_owned()),
-            undeclared: undeclared(linked.imports()),
+            undeclared: linkage.undeclared(),
+            reached,
             outgoing: adapter::outgoing(&plan),
             within: Weak::new(),
             linked,
@@ -348,18 +367,18 @@ impl<'a> Assembly<'a> {
         (guest, ready): (&Guest<'_>, &Ready),
         pool: &crisol_schema::Pool,
         sources: &Sources<'_>,
-        problems: &mut Problems,
     ) -> Result<Option<Proxy>, Fault> {
-        let Ready { compiled, method } = ready;
-        let is_proxy = self.engine.is_proxy(compiled, method);
+        let method = ready.method.as_str();
+        let is_proxy = self.engine.is_proxy(&ready.compiled, method);
         if !is_proxy.map_err(|error| link_fault(error.into()))? {
             return Ok(None);
         }
         let profile = self.profile(guest);
-        let linked = self.engine.link_proxy(compiled, &profile, method).map_err(link_fault)?;
-        self.compare_imports(guest, linked.imports(), problems);
+        let linked =
+            self.engine.link_proxy(&ready.compiled, &profile, method).map_err(link_fault)?;
         let plan = plan(guest, sources)?;
-        self.pooled(guest, Callee::Proxy(linked), plan, pool).map(|guest| Some(Proxy(guest)))
+        let proxy = self.pooled((guest, ready), Callee::Proxy(linked), plan, pool)?;
+        Ok(Some(Proxy(proxy)))
     }
 
     /// Instances that the engine may hold.
@@ -378,19 +397,19 @@ impl<'a> Assembly<'a> {
     ) -> Result<(Linked, Plan), Fault> {
         let Ready { compiled, method } = ready;
         let profile = self.profile(guest);
-        let linked = match self.engine.link(compiled, &profile, method) {
+        let linked = match self.engine.link(&ready.compiled, &profile, method) {
             Ok(linked) => linked,
             Err(error) => {
                 // Who may answer HTTP by itself may import more, and it is not known which this is.
                 if *guest.transport == Transport::Payload
-                    && let Ok(imports) = self.engine.imports(compiled, &profile)
+                    && self.is_strict(guest)
+                    && let Ok(imports) = self.engine.imports(&ready.compiled, &profile)
                 {
-                    self.compare_imports(guest, &imports, problems);
+                    imports::refuse(guest, &imports, self.registry, problems);
                 }
                 return Err(link_fault(error));
             }
         };
-        self.compare_imports(guest, linked.imports(), problems);
         Ok((linked, plan(guest, sources)?))
     }
 
@@ -399,11 +418,9 @@ impl<'a> Assembly<'a> {
         self.engine.profile(guest.id, |interface| guest.imports.grants(interface))
     }
 
-    fn compare_imports(&self, guest: &Guest<'_>, imports: &[Import], problems: &mut Problems) {
-        // Nobody knows what one declares whose list cannot be read.
-        if self.is_read(guest.id, "imports") {
-            imports::compare(guest, imports, self.strict_imports, self.registry, problems);
-        }
+    /// Whether what an entry does not declare is an error. Nobody knows what one declares whose list cannot be read.
+    fn is_strict(&self, guest: &Guest<'_>) -> bool {
+        (self.strict_imports || guest.strict_imports) && self.is_read(guest.id, "imports")
     }
 
     fn limits(&self, own: &crisol_schema::Limits) -> Limits {
@@ -414,11 +431,6 @@ impl<'a> Assembly<'a> {
             ..Limits::default()
         }
     }
-}
-
-fn config(pool: &crisol_schema::Pool) -> Result<crisol_pool::Config, Fault> {
-    adapter::config(pool)
-        .map_err(|error| Fault::at("pool", Report::error(Rule::BAD_RANGE, error.to_string())))
 }
 
 /// What the guest sees of the outside.
@@ -432,17 +444,4 @@ fn plan(guest: &Guest<'_>, sources: &Sources<'_>) -> Result<Plan, Fault> {
             _ => fault,
         }
     })
-}
-
-fn link_fault(error: LinkError) -> Fault {
-    let (field, rule, help) = match error {
-        LinkError::Method(ref error) if error.exports_nothing() => {
-            ("method", BAD_METHOD, EXPORT_IT)
-        }
-        LinkError::Method(_) | LinkError::Signature { .. } => {
-            ("method", BAD_METHOD, "name an export that takes and gives values")
-        }
-        _ => ("imports", BAD_CODE, "build the code for interfaces that this host has"),
-    };
-    Fault::at(field, Report::error(rule, chain(&error)).help(help))
 }

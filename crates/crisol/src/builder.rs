@@ -12,6 +12,7 @@ use crisol_engine::{
 use crisol_schema::Problems;
 use crisol_wasi::{EnvSource, FsSource, Missing};
 
+use crate::fix::ImportsFix;
 use crate::interceptor::Interceptor;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
@@ -58,6 +59,8 @@ pub struct Checked {
     pub handlers: usize,
     /// How many commands there are.
     pub commands: usize,
+    /// How entries would declare what their methods may call, and no more: for [`fix`](crate::fix).
+    pub fixes: Vec<ImportsFix>,
 }
 
 /// Sets a [`Runtime`] up.

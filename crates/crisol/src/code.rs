@@ -1,7 +1,8 @@
 //! The steps from what an entry names to the bytes of a component: read, verified, wrapped.
 
 use crisol_core::{EntryId, chain};
-use crisol_engine::Digest;
+use crisol_engine::{Digest, LinkError};
+use crisol_pool::SizeBelowWorkers;
 use crisol_schema::{Code, Report, Rule, Sha256Hash, SourceText};
 use crisol_wasi::{FsError, FsSource};
 use crisol_wit::{WrapError, Wrapped};
@@ -25,6 +26,9 @@ pub(crate) const EXPORT_IT: &str = "export the function where it is written, and
 /// Code that is not WebAssembly, or not code that runs here.
 pub(crate) const BAD_CODE: Rule = Rule::new("bad-code");
 
+/// A method that is no export of the code, or cannot be called.
+const BAD_METHOD: Rule = Rule::new("bad-method");
+
 /// Something wrong with a field of an entry.
 #[derive(Clone)]
 pub(crate) struct Fault {
@@ -33,6 +37,12 @@ pub(crate) struct Fault {
     pub(crate) report: Box<Report>,
     /// The folder entry that it comes from.
     pub(crate) folder: Option<EntryId>,
+}
+
+impl From<SizeBelowWorkers> for Fault {
+    fn from(error: SizeBelowWorkers) -> Self {
+        Self::at("pool", Report::error(Rule::BAD_RANGE, error.to_string()))
+    }
 }
 
 impl Fault {
@@ -95,6 +105,20 @@ pub(crate) fn wrap(module: &[u8], wanted: &Wanted<'_>) -> Result<Wrapped, Fault>
         };
         Fault::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
     })
+}
+
+/// What is wrong with an entry whose code cannot be linked.
+pub(crate) fn link_fault(error: LinkError) -> Fault {
+    let (field, rule, help) = match error {
+        LinkError::Method(ref error) if error.exports_nothing() => {
+            ("method", BAD_METHOD, EXPORT_IT)
+        }
+        LinkError::Method(_) | LinkError::Signature { .. } => {
+            ("method", BAD_METHOD, "name an export that takes and gives values")
+        }
+        _ => ("imports", BAD_CODE, "build the code for interfaces that this host has"),
+    };
+    Fault::at(field, Report::error(rule, chain(&error)).help(help))
 }
 
 /// The field that names the code.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use crisol_core::{EntryId, chain};
-use crisol_engine::{CompileError, Compiled, Digest, Engine};
+use crisol_engine::{CallGraph, CompileError, Compiled, Digest, Engine, Reached};
 use crisol_schema::{Code, Registry, Report, SourceText};
 use crisol_wasi::FsSource;
 
@@ -50,10 +50,27 @@ struct Found {
 /// entry's WIT and method; a component is what it is.
 type Key<'a> = (Digest, Option<(Option<&'a str>, &'a str)>, bool);
 
-/// Compiled code, and the method by which it has the function of its entry.
+/// Compiled code, and what its functions may call.
+#[derive(Clone)]
+struct Made {
+    compiled: Compiled,
+    /// Of what was wrapped: of a component, each entry has its own.
+    method: Option<String>,
+    calls: Option<Arc<CallGraph>>,
+}
+
+/// Compiled code, the method by which it has the function of its entry, and what its functions may call.
 pub(crate) struct Ready {
     pub(crate) compiled: Compiled,
     pub(crate) method: String,
+    calls: Option<Arc<CallGraph>>,
+}
+
+impl Ready {
+    /// Imports that an export may call.
+    pub(crate) fn reached(&self, (interface, name): (Option<&str>, &str)) -> Reached {
+        self.calls.as_ref().map_or(Reached::ALL, |calls| calls.reached(interface, name))
+    }
 }
 
 /// The code of one app while it is assembled.
@@ -63,8 +80,7 @@ pub(crate) struct Codes<'a> {
     /// Binaries that are no files, and the registry that says where they stand.
     binaries: (&'a Registry, &'a Binaries),
     found: Once<Origin<'a>, Found>,
-    /// With the method of what was wrapped: of a component, each entry has its own.
-    compiled: Once<Key<'a>, (Compiled, Option<String>)>,
+    compiled: Once<Key<'a>, Made>,
 }
 
 impl<'a> Codes<'a> {
@@ -99,7 +115,7 @@ impl<'a> Codes<'a> {
         let (found, kind) = self.recognise(wanted)?;
         let is_core = matches!(kind, crisol_wit::Kind::Core);
         let wrapping = is_core.then(|| (wanted.wit.map(SourceText::text), wanted.method));
-        let (compiled, method) =
+        let Made { compiled, method, calls } =
             self.compiled.get((found.digest, wrapping, wanted.fuel), || {
                 let field = code::field_of(wanted.code);
                 let refused = |error: CompileError| {
@@ -112,15 +128,20 @@ impl<'a> Codes<'a> {
                 };
                 // Wrapping looks at all of it and copies it several times.
                 self.engine.check_size(&found.bytes).map_err(|error| refused(error.into()))?;
-                let compile = |code: &[u8]| self.engine.compile(code, wanted.fuel).map_err(refused);
+                let make = |component: &[u8], method| {
+                    let compiled = self.engine.compile(component, wanted.fuel).map_err(refused)?;
+                    let calls = CallGraph::of(component).map(Arc::new);
+                    Ok(Made { compiled, method, calls })
+                };
                 if is_core {
                     // Several methods of a module may come to one component, which the engine compiles once.
                     let wrapped = code::wrap(&found.bytes, wanted)?;
-                    return Ok((compile(&wrapped.component)?, Some(wrapped.method)));
+                    return make(&wrapped.component, Some(wrapped.method));
                 }
-                Ok((compile(&found.bytes)?, None))
+                make(&found.bytes, None)
             })?;
-        Ok(Ready { compiled, method: method.unwrap_or_else(|| wanted.method.to_owned()) })
+        let method = method.unwrap_or_else(|| wanted.method.to_owned());
+        Ok(Ready { compiled, method, calls })
     }
 
     /// Looks at the code that an entry wants, and compiles none.

@@ -9,12 +9,13 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crisol_core::{Args, CallContext, CallError, Caller, EntryId, Signature, Type};
-use crisol_engine::{Failure, Funcs, Limits, Linked, Outgoing, Surroundings};
-use crisol_wasi::{Plan, Stdio};
+use crisol_engine::{Failure, Funcs, Limits, Linked, Outgoing, Reached, Surroundings};
+use crisol_wasi::{Plan, Stdio, Streams};
 use crisol_wit::{Lifted, Outcome};
 
 use crate::failure::Ended;
 use crate::generation::Generation;
+use crate::imports::Linkage;
 use crate::pooled::now;
 
 /// A `process.wasm` entry, ready to be run.
@@ -27,10 +28,12 @@ pub struct Command {
     pub(crate) max_execution: Option<Duration>,
     /// Instances that the engine may hold, for the error when there are no more.
     pub(crate) instances: u64,
-    /// The imports that the code has and the entry does not declare, for the error of a denied call.
+    /// Imports that the method may call.
+    pub(crate) reached: Reached,
+    /// Those that the entry does not declare, for the error of a denied call.
     pub(crate) undeclared: BTreeSet<String>,
-    /// What it may ask over HTTP; nothing without `wasi.network`.
-    pub(crate) outgoing: Option<Outgoing>,
+    /// What it may ask over HTTP.
+    pub(crate) outgoing: Outgoing,
     /// The generation that it is of, where what it calls is looked up.
     pub(crate) within: Weak<Generation>,
 }
@@ -103,7 +106,8 @@ impl Command {
     }
 
     /// Runs it to its end. The guest's command line is the command's name, the entry's `wasi.args`, then
-    /// `arguments`; `values` are what the method is called with, when it has parameters.
+    /// `arguments`; `values` are what the method is called with, when it has parameters. A stream whose interface
+    /// (`wasi:cli/stdin` …) the entry does not grant is as [`Stdio::Log`].
     ///
     /// Dropping the future stops the guest.
     ///
@@ -123,11 +127,12 @@ impl Command {
         let deadline = self.max_execution.and_then(|limit| now().checked_add(limit));
         let mut ended = self.ended();
         let planned = self.plan.environment().and_then(|environment| {
-            self.plan.build_command(&environment, stdio, self.called(), arguments)
+            let streams = self.streams(stdio);
+            self.plan.build_command(&environment, streams, self.called(), arguments)
         });
         let wasi = planned.map_err(|error| ended.by_making(error.into()))?;
         let began = now();
-        let surroundings = Surroundings { wasi, outgoing: self.outgoing.clone() };
+        let surroundings = Surroundings { wasi, outgoing: Some(self.outgoing.clone()) };
         let made = self.linked.instantiate(surroundings, self.limits, deadline).await;
         ended.making = now().saturating_duration_since(began);
         let result = match made {
@@ -144,6 +149,27 @@ impl Command {
             Err(Failure::Exited(code)) => Ok(Exit::Code(code)),
             Err(failure) => Err(ended.by_failure(failure)),
         }
+    }
+
+    /// Where its streams lead: those that its entry does not grant are as a function's.
+    fn streams(&self, stdio: Stdio) -> Streams {
+        let of = |interface: &str| {
+            let mut imports = self.linked.imports().iter();
+            let is_granted = imports
+                .any(|import| import.granted && import.interface.as_deref() == Some(interface));
+            if is_granted { stdio } else { Stdio::Log }
+        };
+        Streams {
+            stdin: of("wasi:cli/stdin"),
+            stdout: of("wasi:cli/stdout"),
+            stderr: of("wasi:cli/stderr"),
+        }
+    }
+
+    /// What it is linked to.
+    pub(crate) fn linkage(&self) -> Linkage<'_> {
+        let Self { linked, reached, plan, .. } = self;
+        Linkage::new(linked.code(), linked.imports(), reached, plan)
     }
 
     /// What it calls functions through. It keeps its generation for as long as it runs.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crisol_core::{BoxError, CallError, EntryId, Spent, chain};
+use crisol_core::{CallError, EntryId, Spent, printable};
 use crisol_engine::{Denial, Failure};
 use crisol_pool::Refused;
 
@@ -25,35 +25,6 @@ pub(crate) struct Ended<'a> {
     pub(crate) undeclared: &'a BTreeSet<String>,
 }
 
-/// What the engine says of a trap. In it are names that whoever built the guest has chosen, and it is read in
-/// terminals and logs.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Words(String);
-
-impl Words {
-    fn of(error: BoxError) -> Self {
-        Self(clean(&chain(&*error)))
-    }
-}
-
-/// What wasmtime's backtraces begin their lines with; a guest's name may begin another like this, and no more.
-const LINES: [&str; 2] = ["    ", "note: using the `WASMTIME_BACKTRACE_DETAILS"];
-
-/// The same without control characters, and without lines that a name begins.
-fn clean(text: &str) -> String {
-    let begins = |at: usize| {
-        let line = text.get(at..).unwrap_or_default();
-        LINES.iter().any(|start| line.starts_with(start))
-    };
-    let seen = |(at, c): (usize, char)| match c {
-        '\n' if begins(at + 1) => c,
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    };
-    text.char_indices().map(seen).collect()
-}
-
 impl Ended<'_> {
     pub(crate) fn by_failure(&self, failure: Failure) -> CallError {
         let id = self.id.clone();
@@ -61,8 +32,8 @@ impl Ended<'_> {
             Failure::Denied(denial) => CallError::Denied {
                 id,
                 fix: self.fix(&denial),
-                interface: clean(&denial.interface),
-                function: clean(&denial.function),
+                interface: printable(&denial.interface).into_owned(),
+                function: printable(&denial.function).into_owned(),
             },
             Failure::Exited(code) => CallError::Exited { id, code },
             Failure::Deadline { running, waiting } => self.deadline(running, waiting),
@@ -70,7 +41,7 @@ impl Ended<'_> {
             Failure::Exhausted(_) => CallError::NoInstance { id, allowed: self.instances },
             Failure::OverMemory(over) => CallError::OverMemory { id, over },
             Failure::NoMemory(error) => CallError::NoMemory { id, source: error.into() },
-            Failure::Trap(error) => CallError::Trap { id, source: Words::of(error.into()).into() },
+            Failure::Trap(trapped) => CallError::Trap { id, source: trapped.into() },
             Failure::HostFunction { function, source } => {
                 CallError::HostFunction { id, function, source }
             }
@@ -141,6 +112,8 @@ impl Ended<'_> {
 
 #[cfg(test)]
 mod tests {
+    use crisol_core::chain;
+
     use super::*;
 
     #[test]
@@ -153,15 +126,6 @@ mod tests {
         assert_eq!(
             chain(&ended.by_warming(late)),
             "`n:f` cannot start: no instance of it was ready after 30 s: mend what it does when it starts, or leave out `pool.warm_start`"
-        );
-    }
-
-    #[test]
-    fn only_a_backtrace_has_lines() {
-        let trap = "at:\n    0: 0x1 - m!f\u{1b}[2J\u{9b}\nERROR\r\n    1: 0x2 - m!g\nnote: using the `WASMTIME_BACKTRACE_DETAILS=1`\n";
-        assert_eq!(
-            clean(trap),
-            "at:\n    0: 0x1 - m!f\u{fffd}[2J\u{fffd}\u{fffd}ERROR\u{fffd}\n    1: 0x2 - m!g\nnote: using the `WASMTIME_BACKTRACE_DETAILS=1`\u{fffd}"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! What assembling takes of an entry that holds WebAssembly, whichever kind it is.
 
 use crisol_core::EntryId;
-use crisol_schema::{Code, Imports, Method, SourceText, Transport, Wasi};
+use crisol_schema::{Code, Entry, Imports, Kind, Method, SourceText, Transport, Wasi};
 
 use crate::codes::Wanted;
 
@@ -23,6 +23,15 @@ impl<'a> Guest<'a> {
         let Self { code, wit, method, limits, .. } = *self;
         let (method, fuel) = (method.as_str(), limits.max_fuel.is_some());
         Wanted { code, wit, method, fuel, verified: true }
+    }
+
+    /// The WebAssembly that an entry holds.
+    pub(crate) fn of(entry: &'a Entry) -> Option<Self> {
+        match &entry.kind {
+            Kind::Function(function) => Some(Self::of_function(&entry.id, function)),
+            Kind::Process(process) => Some(Self::of_process(&entry.id, process)),
+            _ => None,
+        }
     }
 
     pub(crate) fn of_function(id: &'a EntryId, function: &'a crisol_schema::Function) -> Self {

@@ -1,51 +1,254 @@
-//! What code imports beside what its entry declares.
+//! What methods may call of the host, held against what their entries declare.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crisol_core::shorten;
-use crisol_engine::Import;
-use crisol_schema::{Imports, Problems, Registry, Report, Rule};
+use crisol_core::{EntryId, printable, shorten};
+use crisol_engine::{Compiled, Digest, Import, Reached};
+use crisol_schema::{Imports, Package, Problems, Registry, Report, Rule, Wasi};
 
+use crisol_wasi::Plan;
+
+use crate::fix::ImportsFix;
 use crate::guest::Guest;
 
 /// An import that the entry does not declare.
 const UNDECLARED_IMPORT: Rule = Rule::new("undeclared-import");
-/// A declared import that the code does not have.
+/// A declared import that the method does not reach.
 const UNUSED_IMPORT: Rule = Rule::new("unused-import");
 
-/// Reports what the code imports and the entry does not declare, and the other way round.
-pub(crate) fn compare(
-    guest: &Guest<'_>,
-    imports: &[Import],
-    strict: bool,
-    registry: &Registry,
-    problems: &mut Problems,
-) {
-    let mut report = |report| problems.at(registry, guest.id, "imports", report);
-    let undeclared: Vec<_> =
-        imports.iter().filter(|import| import.callable && !import.granted).collect();
-    if !undeclared.is_empty() {
-        let strict = strict || guest.strict_imports;
-        let severity = if strict { Report::error } else { Report::warning };
-        let names = listed(undeclared.iter().map(|import| import.name.as_str()));
-        let message = format!("the code imports what is not declared: {names}");
-        report(severity(UNDECLARED_IMPORT, message).help(declare(&undeclared)));
+/// Interfaces that work on handles alone, and those that give such handles out: of no use to a method that reaches none
+/// of these.
+const HANDLES: [(&str, &[&str]); 4] = [
+    ("wasi:filesystem/types", &["wasi:filesystem/preopens"]),
+    ("wasi:sockets/tcp", &["wasi:sockets/tcp-create-socket"]),
+    ("wasi:sockets/udp", &["wasi:sockets/udp-create-socket"]),
+    (
+        "wasi:sockets/instance-network",
+        &[
+            "wasi:sockets/tcp-create-socket",
+            "wasi:sockets/udp-create-socket",
+            "wasi:sockets/ip-name-lookup",
+        ],
+    ),
+];
+
+/// What a method is linked to and given, and what of it may be called.
+#[derive(Clone, Copy)]
+pub(crate) struct Linkage<'a> {
+    code: Digest,
+    imports: &'a [Import],
+    reached: &'a Reached,
+    plan: &'a Plan,
+}
+
+impl<'a> Linkage<'a> {
+    pub(crate) fn new(
+        code: &Compiled,
+        imports: &'a [Import],
+        reached: &'a Reached,
+        plan: &'a Plan,
+    ) -> Self {
+        Self { code: code.digest(), imports, reached, plan }
     }
-    let tokens = guest.imports.iter();
-    let unused = tokens.filter(|token| !imports.iter().any(|one| token.grants(&one.name)));
-    let own = guest.imports.own();
-    let unused_own =
-        own.filter(|own| !imports.iter().any(|one| one.interface.as_deref() == Some(*own)));
-    for token in unused.map(|token| token.to_string()).chain(unused_own.map(str::to_owned)) {
-        let message = format!("`{token}` is declared, and the code does not import it");
-        report(Report::warning(UNUSED_IMPORT, message).help("leave it out"));
+
+    /// Imports of which a call of the method may want a function that fails, and those functions: a grant would serve
+    /// the first ones, and no host function the second ones.
+    fn wanting(self) -> impl Iterator<Item = (&'a Import, bool, Vec<&'a str>)> {
+        self.imports.iter().filter(move |import| self.has_handles(import)).filter_map(
+            move |import| {
+                let of = if import.is_function() { "" } else { import.name.as_str() };
+                let is_known = import.interface.is_some();
+                let called = |all: &'a [String]| {
+                    all.iter().map(String::as_str).filter(move |name| self.reached.has(of, name))
+                };
+                let denied = called(&import.denied).next().is_some();
+                // Of an interface that this host does not have an entry can declare nothing: the call says so.
+                let missing: Vec<_> = called(&import.missing).filter(|_| is_known).collect();
+                (denied || !missing.is_empty()).then_some((import, denied, missing))
+            },
+        )
+    }
+
+    /// Whether the method may have what an interface works on. C libraries reach the functions of all kinds of files from
+    /// each, by tables. Folders without the grant are none.
+    fn has_handles(self, import: &Import) -> bool {
+        let of = |(interface, _): &&(&str, _)| import.interface.as_deref() == Some(*interface);
+        let Some((_, givers)) = HANDLES.iter().find(of) else { return true };
+        let gives = |giver: &&str| {
+            self.uses(|import| {
+                import.interface.as_deref() == Some(*giver) && (import.granted || import.may_fail())
+            })
+            .0
+        };
+        givers.iter().any(gives)
+    }
+
+    /// Packages that would show the method what its entry gives it and does not grant.
+    fn unseen(self, wasi: &Wasi) -> impl Iterator<Item = String> {
+        let variables = !wasi.env.is_empty() || !wasi.args.is_empty();
+        [("wasi:cli/environment", variables), ("wasi:filesystem/preopens", !wasi.mounts.is_empty())]
+            .into_iter()
+            .filter(|(_, is_given)| *is_given)
+            .filter(move |(interface, _)| {
+                let is = |import: &Import| {
+                    !import.granted && import.interface.as_deref() == Some(*interface)
+                };
+                self.uses(is).0
+            })
+            .map(|(interface, _)| token(interface))
+    }
+
+    /// What the entry would have to declare for all that its method may call.
+    pub(crate) fn undeclared(self) -> BTreeSet<String> {
+        let denied = self.wanting().filter(|(_, denied, _)| *denied);
+        denied.filter_map(|(import, ..)| import.interface.as_deref().map(token)).collect()
+    }
+
+    /// Tokens of an entry that grant nothing which its method may call, and whether the code imports it all the same.
+    pub(crate) fn unused(self, declared: &Imports) -> Vec<(String, bool)> {
+        let known = declared
+            .iter()
+            .map(|token| (token.to_string(), self.uses(|import| token.grants(&import.name))));
+        let own = declared.own().map(|own| {
+            (own.to_owned(), self.uses(|import| import.interface.as_deref() == Some(own)))
+        });
+        let unused = known.chain(own).filter(|(_, (used, _))| !used);
+        unused.map(|(token, (_, imported))| (token, imported)).collect()
+    }
+
+    /// Whether the method may call one of some imports, and whether there are any.
+    fn uses(self, is_one: impl Fn(&Import) -> bool) -> (bool, bool) {
+        let mut ones = self.imports.iter().filter(|import| is_one(import)).peekable();
+        let imported = ones.peek().is_some();
+        (ones.any(|import| self.reached.has_any(&import.name)), imported)
+    }
+
+    /// The package by which the method may ask for the network.
+    fn network(self) -> Option<Package> {
+        let calls = |interface: &str| {
+            self.uses(|import| import.granted && import.interface.as_deref() == Some(interface)).0
+        };
+        if ["wasi:http/outgoing-handler", "wasi:http/client"].into_iter().any(calls) {
+            return Some(Package::WasiHttp);
+        }
+        let sockets = ["tcp-create-socket", "udp-create-socket", "ip-name-lookup"];
+        let sockets = sockets.map(|name| format!("wasi:sockets/{name}"));
+        sockets.iter().any(|name| calls(name)).then_some(Package::WasiSockets)
     }
 }
 
-/// What a function would have to declare for all that its code imports.
-pub(crate) fn undeclared(imports: &[Import]) -> BTreeSet<String> {
-    let missing = imports.iter().filter(|import| import.callable && !import.granted);
-    missing.filter_map(|import| import.interface.as_deref().map(token)).collect()
+/// Imports that methods may call and their entries do not declare, by the code and those imports: entries that have
+/// both in common share one warning.
+#[derive(Default)]
+struct Undeclared(BTreeMap<([u8; 32], String), Wanting>);
+
+struct Wanting {
+    help: String,
+    entries: Vec<EntryId>,
+}
+
+impl Undeclared {
+    fn add(&mut self, id: &EntryId, linkage: Linkage<'_>) {
+        let wanting: Vec<_> = linkage.wanting().collect();
+        if wanting.is_empty() {
+            return;
+        }
+        let mut names = Vec::new();
+        for (import, denied, missing) in &wanting {
+            names.extend(denied.then(|| import.name.clone()));
+            names.extend(missing.iter().map(|function| import.function(function)));
+        }
+        let names = listed(names.iter().map(String::as_str));
+        let shared = self.0.entry((*linkage.code.as_bytes(), names));
+        let wanting = || Wanting { help: declare(&wanting), entries: Vec::new() };
+        shared.or_insert_with(wanting).entries.push(id.clone());
+    }
+
+    /// Reports what was collected, at the first entry of each.
+    fn report(self, registry: &Registry, problems: &mut Problems) {
+        for ((_, names), Wanting { help, entries }) in self.0 {
+            let Some((first, others)) = entries.split_first() else { continue };
+            let also = match others {
+                [] => String::new(),
+                _ => format!(", as may those of {}", listed(others.iter().map(EntryId::as_str))),
+            };
+            let message = format!("the method may call what is not declared: {names}{also}");
+            let report = Report::warning(UNDECLARED_IMPORT, message).help(help);
+            problems.at(registry, first, "imports", report);
+        }
+    }
+}
+
+/// Reports what methods may call and their entries do not declare, and the other way round. What an entry imports
+/// undeclared is an error where the third is true. Returns what would put each right.
+pub(crate) fn compare<'a>(
+    linked: impl Iterator<Item = (Guest<'a>, Linkage<'a>, bool)>,
+    (registry, problems): (&Registry, &mut Problems),
+) -> Vec<ImportsFix> {
+    let mut fixes = Vec::new();
+    let mut undeclared = Undeclared::default();
+    for (guest, linkage, is_strict) in linked {
+        if is_strict {
+            refuse(&guest, linkage.imports, registry, problems);
+        } else {
+            undeclared.add(guest.id, linkage);
+        }
+        let unused = linkage.unused(guest.imports);
+        let removed: BTreeSet<_> = unused.iter().map(|(token, _)| token.clone()).collect();
+        let (id, mut added) = (guest.id.clone(), linkage.undeclared());
+        added.extend(linkage.unseen(guest.wasi));
+        if let (false, Some(place)) = (added.is_empty() && removed.is_empty(), registry.origin(&id))
+        {
+            fixes.push(ImportsFix { id, index: place.file.into(), added, removed });
+        }
+        for (token, imported) in unused {
+            let why = if imported {
+                format!("`{}` cannot reach it", guest.method.as_str())
+            } else {
+                "the code does not import it".to_owned()
+            };
+            let message = format!("`{token}` is declared, and {why}");
+            let report = Report::warning(UNUSED_IMPORT, message)
+                .help("leave it out, as `crisol check --fix` does");
+            problems.at(registry, guest.id, "imports", report);
+        }
+        if let Some(why) = linkage.plan.lost_cwd() {
+            let (cwd, message) = (guest.wasi.cwd.as_str(), "relative paths do not begin in");
+            let report = Report::warning(Rule::NO_EFFECT, format!("{message} `{cwd}`")).help(why);
+            problems.at(registry, guest.id, "wasi.cwd", report);
+        }
+        if let (true, Some(package)) = (guest.wasi.network.is_empty(), linkage.network()) {
+            let token = package.token();
+            let message = format!("`{token}` is declared, and `wasi.network` lists no peer");
+            let help = "add the peers to `wasi.network`, such as \"api.example.com:443\"";
+            let report = Report::warning(Rule::NO_EFFECT, message).help(help);
+            problems.at(registry, guest.id, "imports", report);
+        }
+    }
+    undeclared.report(registry, problems);
+    fixes
+}
+
+/// Refuses code that imports what its entry does not declare, whether or not it may be called.
+pub(crate) fn refuse(
+    guest: &Guest<'_>,
+    imports: &[Import],
+    registry: &Registry,
+    problems: &mut Problems,
+) {
+    let undeclared: Vec<_> = imports.iter().filter(|import| import.may_fail()).collect();
+    if undeclared.is_empty() {
+        return;
+    }
+    let names = listed(undeclared.iter().map(|import| import.name.as_str()));
+    let message = format!("the code imports what is not declared: {names}");
+    let wanting = undeclared.into_iter().map(|import| {
+        let missing = import.missing.iter().map(String::as_str).collect();
+        (import, !import.denied.is_empty(), missing)
+    });
+    let report = Report::error(UNDECLARED_IMPORT, message);
+    let report = report.help(declare(&wanting.collect::<Vec<_>>()));
+    problems.at(registry, guest.id, "imports", report);
 }
 
 /// What an entry declares for a host interface, its version left out: the package of one of the runtime's own,
@@ -56,10 +259,12 @@ pub(crate) fn token(interface: &str) -> String {
 }
 
 /// What to do about imports that are not declared.
-fn declare(undeclared: &[&Import]) -> String {
-    let tokens: BTreeSet<_> =
-        undeclared.iter().filter_map(|import| import.interface.as_deref().map(token)).collect();
-    let unknown: Vec<_> = undeclared.iter().filter(|import| import.interface.is_none()).collect();
+fn declare(wanting: &[(&Import, bool, Vec<&str>)]) -> String {
+    let denied = wanting.iter().filter(|(_, denied, _)| *denied);
+    let tokens = denied.filter_map(|(import, ..)| import.interface.as_deref().map(token));
+    let tokens: BTreeSet<_> = tokens.collect();
+    let missing = wanting.iter().filter(|(.., missing)| !missing.is_empty());
+    let missing: Vec<_> = missing.map(|(import, ..)| import.name.as_str()).collect();
     let mut help = Vec::new();
     if !tokens.is_empty() {
         help.push(format!(
@@ -67,8 +272,8 @@ fn declare(undeclared: &[&Import]) -> String {
             listed(tokens.iter().map(String::as_str))
         ));
     }
-    if !unknown.is_empty() {
-        let names = listed(unknown.iter().map(|import| import.name.as_str()));
+    if !missing.is_empty() {
+        let names = listed(missing.into_iter());
         help.push(format!("no host function serves {names}: a call that uses it fails"));
     }
     help.join("; ")
@@ -80,7 +285,8 @@ const LONGEST_LISTED: usize = 200;
 
 fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let more = names.len().saturating_sub(MOST_LISTED);
-    let shown = names.take(MOST_LISTED).map(|name| shorten(name, LONGEST_LISTED));
+    let shown =
+        names.take(MOST_LISTED).map(|name| printable(&shorten(name, LONGEST_LISTED)).into_owned());
     let quoted = shown.map(|name| format!("`{name}`"));
     let listed = quoted.collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{listed} and {more} more") } else { listed }

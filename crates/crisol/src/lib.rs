@@ -21,6 +21,7 @@ mod code;
 mod codes;
 mod command;
 mod failure;
+mod fix;
 mod function;
 mod generation;
 mod guest;
@@ -34,6 +35,7 @@ mod pin;
 mod pooled;
 mod reads;
 mod required;
+mod rewrite;
 mod runtime;
 mod settings;
 mod unchanged;
@@ -42,6 +44,7 @@ mod world;
 pub use builder::{Builder, Checked, Defaults, LoadError};
 pub use change::{Applied, ChangeError, PreparedChange};
 pub use command::{Command, CommandNotFound, Exit};
+pub use fix::{FixReport, ImportsFix, fix};
 pub use generation::Generation;
 #[cfg(feature = "http")]
 pub use http::{Listening, ServeError, ServeOptions, Serving};
@@ -49,6 +52,7 @@ pub use interceptor::{Interceptor, Next};
 pub use lua::Script;
 pub use pin::{PinError, PinReport, Pinned, pin};
 pub use reads::Reads;
+pub use rewrite::RewriteError;
 pub use runtime::{Runtime, Snapshot};
 
 pub use crisol_core::{

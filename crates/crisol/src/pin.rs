@@ -1,16 +1,15 @@
 //! Writes the hashes of an app's binaries into its index files.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::io::Write as _;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crisol_core::{EntryId, Namespace};
 use crisol_engine::Digest;
-use crisol_schema::{Loader, Pin, PinError as NotPinned, Pins, Problems, Sha256Hash};
+use crisol_schema::{Loader, Pin, Pins, Problems, Sha256Hash};
 use crisol_wasi::{Directory, FsError};
 
 use crate::code::MAX_CODE_BYTES;
+use crate::rewrite::{self, RewriteError};
 
 /// An entry and the hash that its binary has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,22 +66,9 @@ pub enum PinError {
         /// Why.
         source: FsError,
     },
-    /// An index file has no place for the hash.
-    #[error("`{}` cannot be edited", index.display())]
-    Edit {
-        /// The index file, relative to the app.
-        index: PathBuf,
-        /// Why.
-        source: crisol_schema::PinError,
-    },
-    /// An index file cannot be read or written.
-    #[error("`{}` cannot be rewritten", index.display())]
-    Io {
-        /// The index file, relative to the app.
-        index: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// An index file cannot be rewritten.
+    #[error(transparent)]
+    Rewrite(#[from] RewriteError),
 }
 
 /// Writes the right `hash` of every entry that has one, or of those named in `only`, into the index
@@ -146,65 +132,16 @@ fn hash(
     Ok(Pinned { id: pin.id.clone(), index: pin.index.clone(), hash, changed })
 }
 
-/// Writes the hashes that changed, each index file once, and tells which entries have theirs.
+/// Writes the hashes that changed, and tells which entries have theirs.
 fn write(
     app: &Path,
     namespace: Option<&Namespace>,
     found: Vec<Pinned>,
     failed: &mut Vec<PinError>,
 ) -> Vec<Pinned> {
-    let mut indexes: BTreeMap<PathBuf, BTreeMap<EntryId, Sha256Hash>> = BTreeMap::new();
-    for one in found.iter().filter(|one| one.changed) {
-        indexes.entry(one.index.clone()).or_default().insert(one.id.clone(), one.hash);
-    }
-    for (index, hashes) in &mut indexes {
-        if let Err(error) = rewrite(app, index, namespace, hashes, failed) {
-            hashes.clear();
-            failed.push(error);
-        }
-    }
-    let is_written =
-        |one: &Pinned| indexes.get(&one.index).is_some_and(|all| all.contains_key(&one.id));
-    found.into_iter().filter(|one| !one.changed || is_written(one)).collect()
-}
-
-/// Writes hashes into an index file; those that have no place in it are taken out of `hashes`.
-fn rewrite(
-    app: &Path,
-    index: &Path,
-    namespace: Option<&Namespace>,
-    hashes: &mut BTreeMap<EntryId, Sha256Hash>,
-    failed: &mut Vec<PinError>,
-) -> Result<(), PinError> {
-    let io = |source| PinError::Io { index: index.to_owned(), source };
-    let edit = |source| PinError::Edit { index: index.to_owned(), source };
-    let path = app.join(index);
-    let text = fs::read_to_string(&path).map_err(io)?;
-    loop {
-        let source = match crisol_schema::pin(&text, hashes, namespace) {
-            Ok(new) if new == text => return Ok(()),
-            Ok(new) => return replace(&path, &new).map_err(io),
-            Err(source) => source,
-        };
-        match &source {
-            NotPinned::NoEntry { id } | NotPinned::NoPlace { id }
-                if hashes.remove(id).is_some() =>
-            {
-                failed.push(edit(source));
-            }
-            _ => return Err(edit(source)),
-        }
-    }
-}
-
-/// Replaces a file at once, so that nobody reads half of it, and keeps its permissions. A symbolic link
-/// stays one: what it leads to is replaced.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let path = fs::canonicalize(path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut new = tempfile::NamedTempFile::new_in(folder)?;
-    new.write_all(text.as_bytes())?;
-    new.as_file().set_permissions(fs::metadata(&path)?.permissions())?;
-    new.persist(path)?;
-    Ok(())
+    let changed = found.iter().filter(|one| one.changed);
+    let changed = changed.map(|one| (one.index.clone(), one.id.clone(), one.hash));
+    let (written, errors) = rewrite::rewrite(app, namespace, changed, crisol_schema::pin);
+    failed.extend(errors.into_iter().map(PinError::from));
+    found.into_iter().filter(|one| !one.changed || written.contains(&one.id)).collect()
 }

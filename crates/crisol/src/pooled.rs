@@ -6,19 +6,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crisol_core::{CallContext, CallError, EntryId, Invoke};
-use crisol_engine::Funcs;
+use crisol_engine::{Funcs, Reached};
 use crisol_pool::strategy::adaptive::Decision;
 use crisol_pool::{Drained, Factory, Pool, Stats};
 use crisol_wasi::Plan;
 
 use crate::adapter::{Callee, Instances};
 use crate::failure::Ended;
+use crate::imports::Linkage;
 
 /// A guest, assembled: compiled, linked, pooled, limited.
 pub(crate) struct Pooled {
     pub(crate) id: EntryId,
     pub(crate) callee: Callee,
-    /// The imports that its code has and its entry does not declare, for the error of calling one.
+    /// Imports that its method may call.
+    pub(crate) reached: Reached,
+    /// Those that its entry does not declare, for the error of calling one.
     pub(crate) undeclared: BTreeSet<String>,
     /// What the guest sees of the outside; the pool makes instances by the same.
     pub(crate) plan: Arc<Plan>,
@@ -31,6 +34,12 @@ pub(crate) struct Pooled {
 }
 
 impl Pooled {
+    /// What it is linked to.
+    pub(crate) fn linkage(&self) -> Linkage<'_> {
+        let Self { callee, reached, plan, .. } = self;
+        Linkage::new(callee.code(), callee.imports(), reached, plan)
+    }
+
     /// Makes the first instances, if the pool keeps any and is to begin with them.
     pub(crate) async fn warm(&self) -> Result<(), CallError> {
         let warmed = self.pool.warm().await;

@@ -95,6 +95,7 @@ impl Settings {
             #[cfg(not(feature = "http"))]
             handlers: 0,
             commands: assembled.commands.len(),
+            fixes: assembled.fixes,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Machine code kept on disk from one run of the program to the next.
 //!
 //! Machine code cannot be told from harmful machine code by looking at it, so a file is taken only when
-//! this user wrote it: it is a regular file of this user, in a folder of this user, and nobody else may
-//! write to either. The digest in front of it tells a file that was damaged or cut short. Whatever is wrong
+//! this user or the superuser wrote it: it is a regular file of one of them, in a folder of one of them, and nobody else
+//! may write to either. The digest in front of it tells a file that was damaged or cut short. Whatever is wrong
 //! with a file costs a compilation, and never a call.
 
 use std::fs::{self, File};
@@ -20,8 +20,8 @@ use crate::files;
 /// Where machine code is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodeCache {
-    /// A folder for nothing else, made when it is missing. It has to be this user's own, and closed to
-    /// writing by others.
+    /// A folder for nothing else, made when it is missing. It has to belong to this user or the superuser, and to be
+    /// closed to writing by others.
     pub dir: PathBuf,
     /// Bytes of all files together. Beyond it those that were not used for longest go.
     pub max_bytes: u64,
@@ -63,8 +63,8 @@ pub(crate) struct Key {
     pub(crate) fuel: bool,
 }
 
-/// Machine code that this program wrote, as far as can be told: its file is this user's alone, and its
-/// digest is right.
+/// Machine code that this program wrote, as far as can be told: its file is this user's or the superuser's alone, and
+/// its digest is right.
 pub(crate) struct Trusted {
     code: Vec<u8>,
     /// Whether it is for the engine with concurrency support.
@@ -214,8 +214,8 @@ fn touch(file: &File) {
 pub(crate) fn load(engine: &wasmtime::Engine, trusted: &Trusted) -> wasmtime::Result<Component> {
     // SAFETY: `deserialize` is sound for bytes that `Component::serialize` gave and nobody changed. A
     // `Trusted` is made by `parse` alone, of a file that `files::open_own` opened. So the bytes were written
-    // by a process of this user, into a file that no other user could write to, in a folder where no other
-    // user could put one; a process of this same user could as well have changed this very program. They
+    // by a process of this user or of the superuser, into a file that no other user could write to, in a folder where no
+    // other user could put one; either could as well have changed this very program. They
     // begin with our magic and match their digest, so they are whole. They are in our own memory since they
     // were checked, not mapped from the file, so they cannot change after that. Code of another release of
     // wasmtime, another configuration or another processor is refused by `deserialize` itself.

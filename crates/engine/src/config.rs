@@ -1,12 +1,16 @@
 //! How an engine is set up: the one place that builds a `wasmtime::Config`.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::aot::CodeCache;
 use crate::inspect::CodeLimits;
 use crate::memory::MaxMemory;
 use crate::retained::{self, Retained};
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use crate::trap;
+use wasmtime::{
+    Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
+};
 
 /// Where instances get their memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +107,9 @@ impl EngineConfig {
             .wasm_component_model_map(true)
             .wasm_component_model_fixed_length_lists(true)
             .concurrency_support(flavour.concurrent)
+            // Traps name source lines of guests that carry debug information.
+            .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+            .wasm_backtrace_max_frames(NonZeroUsize::new(trap::MAX_FRAMES))
             .epoch_interruption(true)
             .consume_fuel(flavour.fuel)
             .max_wasm_stack(self.max_wasm_stack)

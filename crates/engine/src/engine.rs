@@ -268,13 +268,14 @@ impl Engine {
     /// since a [`Linked`] has its own list.
     ///
     /// # Errors
-    /// When an engine for this kind of component cannot be set up.
+    /// When an import is of a kind that no host provides, or an engine for this kind of component cannot be set up.
     pub fn imports(
         &self,
         compiled: &Compiled,
         profile: &Profile,
-    ) -> Result<Vec<Import>, EngineError> {
-        Ok(link::imports(self.base(compiled.0.flavour)?, compiled, profile))
+    ) -> Result<Vec<Import>, LinkError> {
+        let base = self.base(compiled.0.flavour)?;
+        link::restrict(base, &mut base.everything.clone(), compiled, profile)
     }
 
     pub(crate) fn base(&self, flavour: Flavour) -> Result<&Base, EngineError> {

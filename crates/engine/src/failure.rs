@@ -10,6 +10,7 @@ use crate::denied::Denial;
 use crate::host_functions::HostFunctionFailed;
 use crate::limits::Meter;
 use crate::metered::{Clock, Stopped, Stretch};
+use crate::trap::Trapped;
 
 /// Why guest work ended without a result. After any of these the instance is of no further use.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +44,7 @@ pub enum Failure {
     NoMemory(#[source] wasmtime::Error),
     /// The guest trapped, or broke the rules of calls between guest and host.
     #[error("the guest trapped")]
-    Trap(#[source] wasmtime::Error),
+    Trap(#[source] Trapped),
     /// A function of the embedding program failed: not the guest's doing.
     #[error("the host function `{function}` failed")]
     HostFunction {
@@ -113,7 +114,10 @@ impl Failure {
                 let allowed = meter.limits().max_fuel.unwrap_or(u64::MAX);
                 return Self::Limit(ResourceLimit::Fuel { allowed });
             }
-            Some(Trap::StackOverflow) => return Self::Limit(ResourceLimit::Stack),
+            // A stack that is full without any recursion is for frames that are too large.
+            Some(Trap::StackOverflow) if Trapped::of(&error).is_recursive() => {
+                return Self::Limit(ResourceLimit::Stack);
+            }
             // A guest that was refused memory and then gave up did so for want of memory; one that
             // divides by zero did not. Instantiation that is refused memory fails without a trap.
             Some(Trap::UnreachableCodeReached) | None => {
@@ -133,7 +137,7 @@ impl Failure {
         }
         // What is left is the guest's doing even where it is no trap: a result that points outside its
         // memory, a handle that it does not have.
-        Self::Trap(error)
+        Self::Trap(Trapped::of(&error))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Files that are this user's alone.
+//! Files that this user or the superuser alone can have written.
 //!
 //! Where the system has no owners and modes as Unix has them, no file is known to be: nothing is read, and
 //! nothing is written.
@@ -19,10 +19,13 @@ mod unix {
 
     use super::{File, Path, io};
 
+    /// The user id of the superuser.
+    const ROOT: u32 = 0;
+
     /// Writing by the group and by others.
     const OTHERS_WRITE: u32 = 0o022;
 
-    /// Opens a regular file that this user owns and nobody else may write to. A link is not followed, and
+    /// Opens a regular file that this user or the superuser owns and nobody else may write to. A link is not followed, and
     /// a pipe not waited for.
     pub(crate) fn open_own(path: &Path) -> io::Result<File> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -49,18 +52,41 @@ mod unix {
 
     fn own(metadata: &Metadata, what: &str) -> io::Result<()> {
         let user = rustix::process::geteuid().as_raw();
-        let problem = if metadata.uid() != user {
-            format!(
-                "{what} belongs to user {}, and this program runs as user {user}",
-                metadata.uid()
-            )
-        } else if metadata.mode() & OTHERS_WRITE != 0 {
-            let mode = metadata.mode() & 0o777;
-            format!("others may write to {what} (mode {mode:03o}): `chmod go-w` it")
-        } else {
-            return Ok(());
-        };
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, problem))
+        let problem = problem(what, metadata.uid(), metadata.mode(), user);
+        let denied = |problem| io::Error::new(io::ErrorKind::PermissionDenied, problem);
+        problem.map_or(Ok(()), |problem| Err(denied(problem)))
+    }
+
+    /// Why somebody else than `user` and the superuser, who could change this very program, may have written something.
+    fn problem(what: &str, owner: u32, mode: u32, user: u32) -> Option<String> {
+        if ![user, ROOT].contains(&owner) {
+            return Some(format!(
+                "{what} belongs to user {owner}, and this program runs as user {user}"
+            ));
+        }
+        let mode = mode & 0o777;
+        (mode & OTHERS_WRITE != 0)
+            .then(|| format!("others may write to {what} (mode {mode:03o}): `chmod go-w` it"))
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::problem;
+
+        #[test]
+        fn what_this_user_or_the_superuser_alone_can_write_is_taken() {
+            for (owner, mode) in
+                [(1000, 0o100_600), (1000, 0o100_644), (0, 0o100_644), (0, 0o40_755)]
+            {
+                assert_eq!(problem("it", owner, mode, 1000), None, "{owner} {mode:o}");
+            }
+            for (owner, mode) in
+                [(1001, 0o600), (1000, 0o620), (0, 0o664), (0, 0o1777), (65_534, 0o444)]
+            {
+                assert!(problem("it", owner, mode, 1000).is_some(), "{owner} {mode:o}");
+            }
+            assert!(problem("it", 1000, 0o600, 0).is_some(), "the superuser trusts nobody else");
+        }
     }
 }
 

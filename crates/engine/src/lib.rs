@@ -13,6 +13,7 @@
 
 mod aot;
 mod bindings;
+mod call_graph;
 mod compile;
 mod config;
 mod denied;
@@ -37,10 +38,12 @@ mod proxy;
 mod retained;
 mod stream_errors;
 mod ticker;
+mod trap;
 mod unsupported;
 
 pub use aot::CodeCache;
 pub use bindings::interface_of;
+pub use call_graph::{CallGraph, Reached};
 pub use compile::{CompileError, Compiled, Digest};
 pub use config::{Allocation, EngineConfig};
 pub use denied::Denial;
@@ -57,6 +60,7 @@ pub use link::{Import, LinkError, Linked, Profile};
 pub use memory::MaxMemory;
 pub use outgoing::{Outgoing, Reach, Unreachable};
 pub use proxy::{LinkedProxy, ProxyAnswer, ProxyBody, ProxyError};
+pub use trap::Trapped;
 pub use unsupported::Unsupported;
 
 /// A component value: what lowering gives, a call takes and gives, and lifting takes.

@@ -12,7 +12,7 @@ use wasmtime::component::{ComponentExportIndex, Linker};
 
 use crate::bindings::{self, definition_of, host_interfaces, interface_of};
 use crate::compile::Compiled;
-use crate::denied::{Offer, deny_function, deny_instance};
+use crate::denied::{self, Imported, Stubs};
 use crate::engine::Base;
 use crate::exports::{self, Export, Exports, MethodError};
 use crate::funcs;
@@ -64,8 +64,31 @@ pub struct Import {
     pub interface: Option<Cow<'static, str>>,
     /// Whether the function's profile grants it.
     pub granted: bool,
-    /// Whether there is anything in it to call: an interface may hold nothing but types.
-    pub callable: bool,
+    /// Functions of it that fail the call that uses them, and that a grant would serve.
+    pub denied: Vec<String>,
+    /// Functions of it that fail the call that uses them, since the host has none such.
+    pub missing: Vec<String>,
+}
+
+impl Import {
+    /// Whether it is a function imported by itself, and no interface.
+    #[must_use]
+    pub fn is_function(&self) -> bool {
+        self.missing == [self.name.as_str()]
+    }
+
+    /// A function of it, as messages show it.
+    #[must_use]
+    pub fn function(&self, name: &str) -> String {
+        if self.is_function() { name.to_owned() } else { format!("{}#{name}", self.name) }
+    }
+
+    /// Whether a call may fail for want of it. Of an interface that is not granted this may be false: it holds nothing
+    /// but types, or functions that need no grant.
+    #[must_use]
+    pub fn may_fail(&self) -> bool {
+        !self.denied.is_empty() || !self.missing.is_empty()
+    }
 }
 
 /// Why a component could not be linked.
@@ -90,19 +113,6 @@ pub enum LinkError {
         name: String,
         /// What kind of thing it is.
         what: &'static str,
-    },
-    /// The embedding program serves an interface, and not this function of it.
-    #[error(
-        "the component imports `{function}` of `{interface}`, which the host serves without such a function{}",
-        listed(.there)
-    )]
-    NoHostFunction {
-        /// The interface, as the program serves it.
-        interface: String,
-        /// The function.
-        function: String,
-        /// The functions that it has.
-        there: Vec<String>,
     },
     /// A function that the embedding program serves is imported with a type that has no plain values.
     #[error("the import `{function}` cannot be served by a host function")]
@@ -217,94 +227,65 @@ pub(crate) fn link(
     Ok(Linked(Arc::new(Inner { index, has_result, export, mapping, joined, code })))
 }
 
-/// Replaces the functions of everything that the component imports and `profile` does not grant by
-/// ones that fail the call.
+/// Replaces the functions of everything that the component imports and `profile` does not grant, and adds those that the
+/// host does not have: they give nothing, or fail the call.
 pub(crate) fn restrict(
     base: &Base,
     linker: &mut Linker<Host>,
     compiled: &Compiled,
     profile: &Profile,
 ) -> Result<Vec<Import>, LinkError> {
-    linker.allow_shadowing(true);
     let mut imports = Vec::new();
     let ty = compiled.0.component.component_type();
     for (name, item) in ty.imports(&base.engine) {
-        let import = import(base, profile, name, &item.ty);
         let own = base.own.serving(name);
-        let what = match item.ty {
-            ComponentItem::ComponentInstance(wanted) if import.granted && own.is_some() => {
-                let mut into = linker.instance(name).map_err(LinkError::Mismatch)?;
-                let entry = profile.entry.as_ref();
-                own.map_or(Ok(()), |own| own.define(&base.engine, &mut into, name, &wanted, entry))
-            }
-            _ if import.granted => Ok(()),
+        let bare = own.map(|own| own.bare_name().to_owned().into());
+        let interface: Option<Cow<'static, str>> = interface_of(name).map(Cow::Borrowed).or(bare);
+        let granted = interface.as_deref().is_some_and(|interface| profile.grants(interface));
+        let stubs = match item.ty {
             ComponentItem::ComponentInstance(wanted) => {
-                // Under the name of the host's own version its resource types are found again.
+                // Under the name of the host's own version its functions and resource types are found again.
                 let defined = definition_of(name);
-                let offer = match &import.interface {
-                    None => Offer::None,
-                    Some(_) if defined.is_none() => Offer::Functions,
-                    Some(_) => Offer::All,
+                let (has_types, place) = (defined.is_some(), defined.as_deref().unwrap_or(name));
+                if let (true, Some(own)) = (granted, own) {
+                    linker.allow_shadowing(true);
+                    let mut into = linker.instance(place).map_err(LinkError::Mismatch)?;
+                    own.define(&base.engine, &mut into, name, &wanted, profile.entry.as_ref())?;
+                }
+                let offers = |function: &str| !granted && own.is_some_and(|own| own.has(function));
+                let imported = Imported {
+                    name,
+                    interface: interface.as_deref(),
+                    granted,
+                    has_types,
+                    offers: &offers,
                 };
-                let mut into = linker
-                    .instance(defined.as_deref().unwrap_or(name))
-                    .map_err(LinkError::Mismatch)?;
-                deny_instance(&base.engine, &mut into, name, &wanted, offer)
-                    .map_err(LinkError::Mismatch)?;
-                Ok(())
+                imported
+                    .stand_in(&base.engine, linker, place, &wanted)
+                    .map_err(LinkError::Mismatch)?
             }
             ComponentItem::ComponentFunc(func) => {
-                deny_function(&mut linker.root(), "", name, func.async_(), Offer::None)
-                    .map_err(LinkError::Mismatch)
+                linker.allow_shadowing(true);
+                denied::deny(&mut linker.root(), "", name, func.async_(), false)
+                    .map_err(LinkError::Mismatch)?;
+                Stubs { missing: vec![name.to_owned()], ..Stubs::default() }
             }
             ComponentItem::Module(_) => {
-                Err(LinkError::Import { name: name.to_owned(), what: "a core module" })
+                return Err(LinkError::Import { name: name.to_owned(), what: "a core module" });
             }
             ComponentItem::Component(_) => {
-                Err(LinkError::Import { name: name.to_owned(), what: "a component" })
+                return Err(LinkError::Import { name: name.to_owned(), what: "a component" });
             }
             // Types carry no capability; a resource imported by itself stays for the linker to name.
-            _ => Ok(()),
+            _ => Stubs::default(),
         };
-        what?;
-        imports.push(import);
+        let Stubs { denied, missing } = stubs;
+        imports.push(Import { name: name.to_owned(), interface, granted, denied, missing });
     }
     Ok(imports)
-}
-
-fn import(base: &Base, profile: &Profile, name: &str, item: &ComponentItem) -> Import {
-    let own = || base.own.serving(name).map(|own| own.bare_name().to_owned().into());
-    let interface = interface_of(name).map(Cow::Borrowed).or_else(own);
-    let granted = interface.as_deref().is_some_and(|interface| profile.grants(interface));
-    let callable = is_callable(&base.engine, item);
-    Import { name: name.to_owned(), interface, granted, callable }
-}
-
-/// Everything that a component imports.
-pub(crate) fn imports(base: &Base, compiled: &Compiled, profile: &Profile) -> Vec<Import> {
-    let ty = compiled.0.component.component_type();
-    let imports = ty.imports(&base.engine);
-    imports.map(|(name, item)| import(base, profile, name, &item.ty)).collect()
 }
 
 pub(crate) fn calls_others(imports: &[Import]) -> bool {
     let mut granted = imports.iter().filter(|import| import.granted);
     granted.any(|import| import.interface.as_deref().is_some_and(funcs::is_funcs))
-}
-
-fn is_callable(engine: &wasmtime::Engine, item: &ComponentItem) -> bool {
-    match item {
-        ComponentItem::ComponentFunc(_) => true,
-        ComponentItem::ComponentInstance(instance) => {
-            instance.exports(engine).any(|(_, item)| is_callable(engine, &item.ty))
-        }
-        _ => false,
-    }
-}
-
-fn listed(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        names => format!(": it has `{}`", names.join("`, `")),
-    }
 }

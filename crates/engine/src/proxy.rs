@@ -63,8 +63,9 @@ pub struct LinkedProxy(Arc<Inner>);
 struct Inner {
     joined: Arc<Joined>,
     index: ComponentExportIndex,
+    place: Place,
     /// Keeps the code in the engine's cache.
-    _code: Compiled,
+    code: Compiled,
 }
 
 impl Engine {
@@ -99,7 +100,8 @@ impl Engine {
             .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
         let profile = profile.clone().and(NEEDED.iter().map(|name| (*name).into()));
         let joined = joined::join(base, compiled, &profile)?;
-        Ok(LinkedProxy(Arc::new(Inner { joined, index, _code: compiled.clone() })))
+        let (place, code) = (place.clone(), compiled.clone());
+        Ok(LinkedProxy(Arc::new(Inner { joined, index, place, code })))
     }
 }
 
@@ -120,6 +122,18 @@ impl LinkedProxy {
     #[must_use]
     pub fn imports(&self) -> &[Import] {
         &self.0.joined.imports
+    }
+
+    /// The interface and the function that answer requests.
+    #[must_use]
+    pub fn export(&self) -> (Option<&str>, &str) {
+        (self.0.place.interface.as_deref(), &self.0.place.name)
+    }
+
+    /// The machine code that it runs.
+    #[must_use]
+    pub fn code(&self) -> &Compiled {
+        &self.0.code
     }
 
     /// Whether it may call functions: it imports `funcs`, and that is granted.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crisol_core::ResourceLimit;
-use crisol_engine::{Failure, Limits, Profile};
+use crisol_engine::{Allocation, Engine, EngineConfig, Failure, Limits, Profile};
 use support::{Guest, Tested, WASI_CLOCK_CALLER, soon, stopped};
 use wasmtime::component::Val;
 use wasmtime_wasi::{HostMonotonicClock, WasiCtx};
@@ -304,12 +304,16 @@ async fn an_import_that_is_not_granted_fails_the_call_that_uses_it() -> Tested {
         other => panic!("expected a denial, found {other:?}"),
     }
 
+    // A clock that was not granted stands still, and nothing waits for it.
     let clock = Guest::wat(WASI_CLOCK_CALLER, "f")?.profile(Profile::default())?;
-    let called = clock.instance(Limits::default()).await?.call(&[], None).await;
-    match called {
+    assert_eq!(clock.call(&[]).await?, Some(Val::U64(0)));
+    let import = clock.linked.imports().first().ok_or("no import")?;
+    assert!(!import.granted && !import.may_fail(), "{import:?}");
+    let sleep = Guest::fixture("sleep-test", "test-sleep#sleep-ms", |_| false)?;
+    match sleep.call(&[Val::U32(1)]).await {
         Err(Failure::Denied(denial)) => {
-            assert_eq!(denial.interface, "wasi:clocks/monotonic-clock@0.2.3");
-            assert_eq!((denial.function.as_str(), denial.offered), ("now", true));
+            assert!(denial.interface.starts_with("wasi:clocks/monotonic-clock@"), "{denial:?}");
+            assert!(denial.offered && denial.function.starts_with("subscribe"), "{denial:?}");
         }
         other => panic!("expected a denial, found {other:?}"),
     }
@@ -320,16 +324,98 @@ async fn an_import_that_is_not_granted_fails_the_call_that_uses_it() -> Tested {
 
 #[tokio::test]
 async fn a_denied_interface_keeps_the_resource_types_that_a_granted_one_refers_to() -> Tested {
-    // `print` takes a stream from `wasi:cli/stdout` and writes to it through `wasi:io/streams`.
-    let guest = Guest::fixture("probe", "print", |name| !name.starts_with("wasi:io/"))?;
-    let text = |text: &str| Val::String(text.to_owned());
-    let called =
-        guest.instance(Limits::default()).await?.call(&[text("out"), text("err")], None).await;
-    match called {
+    // `read-file` takes a folder from `wasi:filesystem/preopens` and opens a file through `wasi:filesystem/types`.
+    let guest = Guest::fixture("probe", "read-file", |name| name == "wasi:filesystem/preopens")?;
+    let dir = tempfile::tempdir()?;
+    let mut wasi = WasiCtx::builder();
+    wasi.preopened_dir(dir.path(), "/", wasmtime_wasi::FsPerms::ReadOnly)?;
+    let mut instance = guest.linked.instantiate(wasi.build(), Limits::default(), None).await?;
+    match instance.call(&[Val::String("/x".to_owned())], None).await {
         Err(Failure::Denied(denial)) => {
-            assert!(denial.interface.starts_with("wasi:io/"), "{denial:?}");
+            assert!(denial.interface.starts_with("wasi:filesystem/types@"), "{denial:?}");
         }
         other => panic!("expected a denial, found {other:?}"),
+    }
+    Ok(())
+}
+
+/// A component that imports `interface` with one function of the host and one that the host does not have.
+fn with_an_unknown_function() -> String {
+    WASI_CLOCK_CALLER
+        .replace(
+            r#"(export "now" (func (result $instant)))"#,
+            r#"(export "now" (func (result $instant))) (export "later" (func (result $instant)))"#,
+        )
+        .replace(
+            r#"(core module $m"#,
+            r#"(core func $later (canon lower (func $clock "later")))
+            (core module $n (import "c" "later" (func $later (result i64)))
+                (func (export "f") (result i64) (call $later)))
+            (core instance $j (instantiate $n (with "c" (instance (export "later" (func $later))))))
+            (func (export "g") (result u64) (canon lift (core func $j "f")))
+            (core module $m"#,
+        )
+}
+
+#[tokio::test]
+async fn a_grant_serves_what_there_is_and_the_rest_fails_when_it_is_called() -> Tested {
+    let guest = Guest::wat(&with_an_unknown_function(), "f")?;
+    assert!(matches!(guest.call(&[]).await?, Some(Val::U64(_))));
+    let import = guest.linked.imports().first().ok_or("no import")?;
+    assert_eq!((import.denied.len(), import.missing.as_slice()), (0, &["later".to_owned()][..]));
+    for profile in [Profile::granting(|_| true), Profile::default()] {
+        match guest.method("g")?.profile(profile)?.call(&[]).await {
+            Err(Failure::Denied(denial)) => {
+                assert_eq!((denial.function.as_str(), denial.offered), ("later", false));
+            }
+            other => panic!("expected a denial, found {other:?}"),
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_guest_without_grants_is_told_that_it_was_given_nothing_and_may_speak_and_exit() -> Tested
+{
+    let guest = Guest::fixture("probe", "all-env", |_| false)?;
+    let secret = || WasiCtx::builder().env("A", "1").arg("b").build();
+    for method in ["all-env", "args"] {
+        let guest = guest.method(method)?;
+        let mut instance = guest.linked.instantiate(secret(), Limits::default(), None).await?;
+        assert_eq!(instance.call(&[], None).await?, Some(Val::List(Vec::new())), "{method}");
+    }
+    let text = |text: &str| Val::String(text.to_owned());
+    guest.method("print")?.call(&[text("out"), text("err")]).await?;
+    let missing = guest.method("read-file")?.call(&[text("/etc/passwd")]).await?;
+    assert!(matches!(missing, Some(Val::Result(Err(_)))), "its own error: {missing:?}");
+    let exit = guest.method("exit-with")?.call(&[Val::U8(1)]).await;
+    assert!(matches!(exit, Err(Failure::Exited(1))), "{exit:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stack_that_one_frame_fills_is_no_recursion() -> Tested {
+    let all = |one: &dyn Fn(usize) -> String| (0..4_000).map(one).collect::<String>();
+    let load = all(&|at| format!("(local.set {at} (v128.load (i32.const {})))", at * 16));
+    let store = all(&|at| format!("(v128.store (i32.const {}) (local.get {at}))", at * 16));
+    let text = format!(
+        r#"(component
+            (core module $m (memory 1)
+                (func $large (local {}) {load} (memory.fill (i32.const 0) (i32.const 1) (i32.const 9)) {store})
+                (func (export "f") (call $large)))
+            (core instance $i (instantiate $m))
+            (func (export "f") (canon lift (core func $i "f"))))"#,
+        "v128 ".repeat(4_000)
+    );
+    let (allocation, max_wasm_stack) = (Allocation::OnDemand, 32 << 10);
+    let config = EngineConfig { allocation, max_wasm_stack, ..EngineConfig::default() };
+    let engine = Engine::new(config)?;
+    let compiled = engine.compile(&wat::parse_str(text)?, false)?;
+    let linked = engine.link(&compiled, &Profile::default(), "f")?;
+    let mut instance = linked.instantiate(support::wasi(), Limits::default(), None).await?;
+    match instance.call(&[], None).await {
+        Err(Failure::Trap(trapped)) => assert_eq!(trapped.reason(), "call stack exhausted"),
+        other => panic!("expected a trap, found {other:?}"),
     }
     Ok(())
 }

@@ -158,8 +158,8 @@ async fn synchronous_functions_of_wasi_0_3_are_linked() -> Tested {
     let guest = Guest::wat(text, "f")?;
     assert!(guest.linked.is_concurrent());
     assert!(matches!(guest.call(&[]).await?, Some(Val::U64(_))));
-    let denied = guest.profile(Profile::default())?.call(&[]).await;
-    assert!(matches!(denied, Err(Failure::Denied(_))), "{denied:?}");
+    // Random numbers need no grant.
+    assert!(matches!(guest.profile(Profile::default())?.call(&[]).await?, Some(Val::U64(_))));
     Ok(())
 }
 

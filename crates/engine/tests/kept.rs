@@ -91,9 +91,7 @@ async fn a_file_or_folder_that_others_may_write_is_not_used_but_replaced() -> Te
 async fn a_file_of_another_user_is_not_used() -> Tested {
     let (dir, bytes, file) = swapped().await?;
     if std::os::unix::fs::chown(&file, Some(65_534), None).is_err() {
-        // Only root can give a file away; everybody else has a folder of root's at hand.
-        let error = CodeCache::new("/").check().err().ok_or("the root folder was taken")?;
-        assert!(error.to_string().contains("the folder belongs to user 0, and "), "{error}");
+        // Only root can give a file away.
         return Ok(());
     }
     assert_eq!(run(dir.path(), &bytes).await?, Some(Val::S32(1)));

@@ -129,13 +129,13 @@ pub(crate) fn read(kind: KindName, body: &Body<'_>, cx: &mut Cx<'_>) -> Option<K
         KindName::FunctionWat => {
             let retry = retry::in_meta(body.meta, cx);
             let function = FunctionWatFields::decode(fields, cx)?.into_function(retry?);
-            wasi::warn_network(fields, &function.wasi, &function.imports, cx);
+            wasi::warn_ungranted(fields, &function.wasi, &function.imports, cx);
             Kind::Function(function)
         }
         KindName::FunctionWasm => {
             let retry = retry::in_meta(body.meta, cx);
             let function = FunctionWasmFields::decode(fields, cx)?.into_function(retry?);
-            wasi::warn_network(fields, &function.wasi, &function.imports, cx);
+            wasi::warn_ungranted(fields, &function.wasi, &function.imports, cx);
             Kind::Function(function)
         }
         KindName::ProcessWasm => Kind::Process(function::process(body, cx)?),

@@ -10,7 +10,9 @@
 
 mod change;
 mod check;
+mod declare;
 mod decode;
+mod edit;
 mod entry;
 mod files;
 mod json_schema;
@@ -32,6 +34,8 @@ mod yaml;
 
 pub use change::Changes;
 pub use check::Checked;
+pub use declare::{ImportsEdit, declare};
+pub use edit::EditError;
 pub use files::{MAX_FOLDERS, is_index_file, is_searched_folder};
 pub use json_schema::json_schema;
 pub use kind::KindName;
@@ -42,7 +46,7 @@ pub use kinds::{
     SourceText, Strategy, Tls, Transport, Wasi,
 };
 pub use load::Loader;
-pub use pin::{PinError, pin};
+pub use pin::pin;
 pub use pins::{Pin, Pins};
 pub use problems::{Color, Problem, Problems, Report, Rule, Severity};
 pub use registry::{App, Entry, IndexFile, Registry};

@@ -14,8 +14,8 @@ use crate::problems::{Report, Rule};
 
 pub use hash::Sha256Hash;
 pub use http::{HttpMethod, PathPrefix, RoutePath, Segment};
-pub(crate) use import::bare as without_version;
 pub use import::{Import, Imports, Package};
+pub(crate) use import::{bare as without_version, canonical};
 pub(crate) use listen::Extent;
 pub use listen::ListenAddr;
 pub use method::Method;

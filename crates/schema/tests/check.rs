@@ -85,7 +85,7 @@ fn what_leads_to_an_entry_that_cannot_be_read_is_left_out() -> Tested {
     assert_eq!(ids(&checked), ["a:e", "a:g", "a:i"], "{}", checked.problems);
     assert!(!checked.is_read(&"a:g".parse()?, "wasi"));
     assert!(!checked.is_whole(KindName::HttpEndpoint));
-    assert_eq!(rules(&checked), ["missing-field", "bad-hash"]);
+    assert_eq!(rules(&checked), ["missing-field", "bad-hash", "no-effect"]);
     Ok(())
 }
 

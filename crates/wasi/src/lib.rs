@@ -29,5 +29,5 @@ pub use folders::{Folders, FsSource, Missing};
 pub use guest_log::{GUEST_LOG, GuestLog};
 pub use network::{PeerError, Peers, Resolver, SystemResolver};
 pub use plan::{Environment, Plan, resolve};
-pub use stdio::Stdio;
+pub use stdio::{Stdio, Streams};
 pub use variables::{EnvSource, Variables};

@@ -315,9 +315,11 @@ fn leads_to(host: &str, ip: IpAddr) -> bool {
 pub(crate) fn sockets(peers: &Arc<Peers>) -> WasiSocketsCtx {
     let names = |rule: &NetworkRule| !matches!(rule.host, HostPattern::Net { .. });
     let lookup = peers.rules.rules().iter().any(names);
+    // Without a list there is not even a socket.
+    let any = !peers.rules.is_empty();
     let peers = Arc::clone(peers);
     let mut builder = WasiCtx::builder();
-    builder.allow_tcp(true).allow_udp(true).allow_ip_name_lookup(lookup);
+    builder.allow_tcp(any).allow_udp(any).allow_ip_name_lookup(lookup);
     builder.socket_addr_check(move |address, purpose| {
         let peers = Arc::clone(&peers);
         Box::pin(async move { peers.allows(address, purpose).await })

@@ -10,11 +10,12 @@ use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::sockets::WasiSocketsCtx;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
+use crate::directory::Directory;
 use crate::error::{FsError, PlanError};
 use crate::folders::FsSource;
 use crate::guest_log::GuestLog;
 use crate::network::{self, Peers, SystemResolver};
-use crate::stdio::Stdio;
+use crate::stdio::Streams;
 use crate::variables::EnvSource;
 
 /// What a guest gets of the outside, ready to be given to each of its instances.
@@ -28,10 +29,13 @@ pub struct Plan {
     mounts: Option<WasiFilesystemCtx>,
     /// The first mount whose folder a start makes, and that folder: no instance is made without it.
     unmade: Option<(Mount, PathBuf)>,
+    /// Why relative paths do not begin in the working directory.
+    lost_cwd: Option<String>,
     /// Its lines in the log.
     log: Arc<GuestLog>,
-    /// Who may be reached; none when nobody may be, which a context denies by itself.
-    network: Option<(Arc<Peers>, WasiSocketsCtx)>,
+    /// Who may be reached: nobody, if the list is empty.
+    peers: Arc<Peers>,
+    sockets: WasiSocketsCtx,
 }
 
 /// One variable of the guest, its name ready to be shared with every [`Environment`].
@@ -81,7 +85,10 @@ pub fn resolve(
     env: Arc<dyn EnvSource>,
     fs: &dyn FsSource,
 ) -> Result<Plan, PlanError> {
-    let (mounts, unmade) = mounts(&config.mounts, label, fs)?;
+    let cwd = cwd(config, fs);
+    let (mounts, unmade) = mounts(&config.mounts, &cwd, label, fs)?;
+    // What an empty list refuses is logged as well.
+    let peers = Arc::new(Peers::new(label, config.network.clone(), Arc::new(SystemResolver)));
     let variable = |mapping: &EnvMapping| Variable {
         mapping: mapping.clone(),
         name: mapping.name.as_str().into(),
@@ -95,22 +102,26 @@ pub fn resolve(
         log: Arc::new(GuestLog::new(label.clone())),
         mounts,
         unmade,
-        network: (!config.network.is_empty()).then(|| {
-            let peers = Peers::new(label, config.network.clone(), Arc::new(SystemResolver));
-            let peers = Arc::new(peers);
-            let sockets = network::sockets(&peers);
-            (peers, sockets)
-        }),
+        lost_cwd: cwd.err(),
+        sockets: network::sockets(&peers),
+        peers,
     })
 }
 
 /// A mount whose folder is made by a start alone, and the folder.
 type Unmade = (Mount, PathBuf);
 
-/// Opens the mounts once, and names the first one that is not made yet. A context's folders are shared handles
-/// without a position of their own, so that each instance gets a clone and no call opens anything.
+/// What guests' C libraries take for the folder that relative paths begin in.
+const RELATIVE: &str = ".";
+
+/// A working directory with its rights, if it has to be given; or why it cannot be.
+type Cwd = Result<Option<(Directory, FsPerms)>, String>;
+
+/// Opens the mounts once, and names the first one that is not made yet. A context's folders are shared handles without a position of their own, so that each instance gets
+/// a clone and no call opens anything.
 fn mounts(
     mounts: &[Mount],
+    cwd: &Cwd,
     label: &EntryId,
     fs: &dyn FsSource,
 ) -> Result<(Option<WasiFilesystemCtx>, Option<Unmade>), PlanError> {
@@ -119,6 +130,11 @@ fn mounts(
     }
     let mut builder = WasiCtx::builder();
     let mut unmade = None;
+    // Before the mounts: of two folders that a path may be in, libraries take the later one.
+    if let Ok(Some((directory, perms))) = cwd {
+        // A folder that goes between two steps is one that is not there.
+        let _ = directory.reopenable().map(|path| builder.preopened_dir(path, RELATIVE, *perms));
+    }
     for mount in mounts {
         let failed = |source| PlanError::Mount {
             function: label.clone(),
@@ -126,7 +142,7 @@ fn mounts(
             guest: mount.guest.clone(),
             source,
         };
-        let perms = if mount.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
+        let perms = perms(mount);
         let directory = match fs.directory(&mount.fs) {
             Err(FsError::NotMade { path }) => {
                 unmade.get_or_insert_with(|| (mount.clone(), path));
@@ -146,6 +162,44 @@ fn mounts(
     Ok((Some(builder.build().filesystem().clone()), unmade))
 }
 
+fn perms(mount: &Mount) -> FsPerms {
+    if mount.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite }
+}
+
+/// The folder of the working directory, with the rights of the mount that it is in; none for `/`, where relative paths
+/// begin anyway.
+///
+/// WASI has no working directory: libraries look a relative path up among the folders that they are given, and do not
+/// tell it from an absolute one. So the folder is given once more, as `.`.
+fn cwd(config: &Wasi, fs: &dyn FsSource) -> Cwd {
+    let cwd = config.cwd.as_str();
+    if cwd == "/" {
+        return Ok(None);
+    }
+    let mut mounts: Vec<_> = config.mounts.iter().collect();
+    if mounts.iter().any(|mount| mount.guest.as_str() == "/") {
+        return Err(
+            "a mount at `/` takes relative paths as well: mount its folder elsewhere".into()
+        );
+    }
+    mounts.sort_by_key(|mount| std::cmp::Reverse(mount.guest.as_str().len()));
+    let inside = |mount: &&Mount| {
+        let rest = cwd.strip_prefix(mount.guest.as_str())?;
+        (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_start_matches('/').to_owned())
+    };
+    let found = mounts.into_iter().find_map(|mount| Some((mount, inside(&mount)?)));
+    let (mount, rest) = found.ok_or("no mount has it: mount a folder there or above it")?;
+    let directory = match fs.directory(&mount.fs) {
+        // The errors of a mount are its own.
+        Err(_) => return Ok(None),
+        Ok(directory) if rest.is_empty() => directory,
+        Ok(directory) => directory
+            .open_inside(rest.as_ref(), false, None)
+            .map_err(|error| format!("`{rest}` in `{}` cannot be opened: {error}", mount.fs))?,
+    };
+    Ok(Some((directory, perms(mount))))
+}
+
 impl Plan {
     /// Whether every call gets the same, since no variable is asked for.
     #[must_use]
@@ -153,10 +207,16 @@ impl Plan {
         self.variables.is_empty()
     }
 
-    /// The peers that the guest may reach, for outgoing HTTP; none when it may reach nobody.
+    /// Why relative paths of the guest do not begin in its `wasi.cwd`, if they do not.
     #[must_use]
-    pub fn peers(&self) -> Option<&Arc<Peers>> {
-        self.network.as_ref().map(|(peers, _)| peers)
+    pub fn lost_cwd(&self) -> Option<&str> {
+        self.lost_cwd.as_deref()
+    }
+
+    /// The peers that the guest may reach, for outgoing HTTP.
+    #[must_use]
+    pub fn peers(&self) -> &Arc<Peers> {
+        &self.peers
     }
 
     /// Asks for the values of the variables, as they are now.
@@ -191,9 +251,13 @@ impl Plan {
     ///
     /// # Errors
     /// When a mount's folder is not made, since the app was loaded to be looked at.
-    pub fn build(&self, environment: &Environment, stdio: Stdio) -> Result<WasiCtx, PlanError> {
+    pub fn build(
+        &self,
+        environment: &Environment,
+        streams: impl Into<Streams>,
+    ) -> Result<WasiCtx, PlanError> {
         self.is_made()?;
-        Ok(self.context(environment, stdio, &self.args))
+        Ok(self.context(environment, streams.into(), &self.args))
     }
 
     /// Makes the context of one run of a command, whose first argument is the name it is called by, as
@@ -204,7 +268,7 @@ impl Plan {
     pub fn build_command(
         &self,
         environment: &Environment,
-        stdio: Stdio,
+        streams: impl Into<Streams>,
         name: &str,
         more: &[String],
     ) -> Result<WasiCtx, PlanError> {
@@ -215,7 +279,7 @@ impl Plan {
         if let Some(argument) = args.iter().position(|argument| argument.contains('\0')) {
             return Err(PlanError::ArgumentNul { argument });
         }
-        Ok(self.context(environment, stdio, &args))
+        Ok(self.context(environment, streams.into(), &args))
     }
 
     fn is_made(&self) -> Result<(), PlanError> {
@@ -231,19 +295,17 @@ impl Plan {
     fn context(
         &self,
         environment: &Environment,
-        stdio: Stdio,
+        streams: Streams,
         args: &[impl AsRef<str>],
     ) -> WasiCtx {
         let mut builder = WasiCtx::builder();
         builder.args(args).envs(&environment.pairs).initial_cwd(&self.cwd);
-        stdio.apply(&mut builder, &self.log);
+        streams.apply(&mut builder, &self.log);
         let mut context = builder.build();
         if let Some(mounts) = &self.mounts {
             *context.filesystem() = mounts.clone();
         }
-        if let Some((_, sockets)) = &self.network {
-            *context.sockets() = sockets.clone();
-        }
+        *context.sockets() = self.sockets.clone();
         context
     }
 }

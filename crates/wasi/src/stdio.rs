@@ -29,17 +29,37 @@ pub enum Stdio {
     Terminal,
 }
 
-impl Stdio {
+/// Where each standard stream of a guest leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Streams {
+    /// Input.
+    pub stdin: Stdio,
+    /// Output.
+    pub stdout: Stdio,
+    /// Errors.
+    pub stderr: Stdio,
+}
+
+impl From<Stdio> for Streams {
+    fn from(all: Stdio) -> Self {
+        Self { stdin: all, stdout: all, stderr: all }
+    }
+}
+
+impl Streams {
     pub(crate) fn apply(self, builder: &mut WasiCtxBuilder, log: &Arc<GuestLog>) {
-        match self {
-            Self::Log => {
-                builder.stdout(LogStream::new("stdout", log));
-                builder.stderr(LogStream::new("stderr", log));
-            }
-            Self::Terminal => {
-                builder.inherit_stdio();
-            }
+        // Input that is not given is empty.
+        if self.stdin == Stdio::Terminal {
+            builder.inherit_stdin();
         }
+        match self.stdout {
+            Stdio::Log => builder.stdout(LogStream::new("stdout", log)),
+            Stdio::Terminal => builder.inherit_stdout(),
+        };
+        match self.stderr {
+            Stdio::Log => builder.stderr(LogStream::new("stderr", log)),
+            Stdio::Terminal => builder.inherit_stderr(),
+        };
     }
 }
 

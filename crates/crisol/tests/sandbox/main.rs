@@ -11,3 +11,4 @@ mod output;
 mod preview1;
 mod support;
 mod versions;
+mod words;

@@ -24,7 +24,12 @@ struct Bound {
 }
 
 impl HostInterface {
-    /// Defines every function that a component imports of it as `import`.
+    /// Whether it has a function of that name.
+    pub(crate) fn has(&self, function: &str) -> bool {
+        self.functions.contains_key(function)
+    }
+
+    /// Defines every function that a component imports of it as `import`, of those that it has.
     pub(crate) fn define(
         &self,
         engine: &wasmtime::Engine,
@@ -36,7 +41,8 @@ impl HostInterface {
         for (name, item) in wanted.exports(engine) {
             match item.ty {
                 ComponentItem::ComponentFunc(func) => {
-                    let bound = self.bind(import, name, &func, entry)?;
+                    let Some(function) = self.functions.get(name) else { continue };
+                    let bound = bind(function, format!("{import}#{name}"), &func, entry)?;
                     define(into, name, func.async_(), bound).map_err(LinkError::Mismatch)?;
                 }
                 ComponentItem::Resource(_) => {
@@ -49,29 +55,22 @@ impl HostInterface {
         }
         Ok(())
     }
+}
 
-    fn bind(
-        &self,
-        import: &str,
-        name: &str,
-        func: &ComponentFunc,
-        entry: Option<&EntryId>,
-    ) -> Result<Bound, LinkError> {
-        let function = self.functions.get(name).ok_or_else(|| LinkError::NoHostFunction {
-            interface: self.name.clone(),
-            function: name.to_owned(),
-            there: self.functions.keys().cloned().collect(),
-        })?;
-        let whole = format!("{import}#{name}");
-        let mapping = HostMapping::new(func)
-            .map_err(|source| LinkError::HostSignature { function: whole.clone(), source })?;
-        Ok(Bound {
-            name: whole.into(),
-            entry: entry.cloned(),
-            mapping: Arc::new(mapping),
-            function: Arc::clone(function),
-        })
-    }
+fn bind(
+    function: &Function,
+    name: String,
+    func: &ComponentFunc,
+    entry: Option<&EntryId>,
+) -> Result<Bound, LinkError> {
+    let mapping = HostMapping::new(func)
+        .map_err(|source| LinkError::HostSignature { function: name.clone(), source })?;
+    Ok(Bound {
+        name: name.into(),
+        entry: entry.cloned(),
+        mapping: Arc::new(mapping),
+        function: Arc::clone(function),
+    })
 }
 
 fn define(

@@ -19,7 +19,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// Whose certificates are believed.
 #[derive(Clone)]
 pub(super) struct Tls {
-    roots: RootCertStore,
+    roots: Arc<RootCertStore>,
     /// `None` where the cryptography at hand has no version of TLS, which no build of ours is.
     config: Option<Arc<ClientConfig>>,
 }
@@ -35,16 +35,19 @@ impl Default for Tls {
 
 impl Tls {
     fn new(roots: RootCertStore) -> Self {
+        let roots = Arc::new(roots);
         let provider = Arc::new(crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .ok()
-            .map(|it| Arc::new(it.with_root_certificates(roots.clone()).with_no_client_auth()));
+            .map(|it| {
+                Arc::new(it.with_root_certificates(Arc::clone(&roots)).with_no_client_auth())
+            });
         Self { roots, config }
     }
 
     pub(super) fn trusting(&self, root: &[u8]) -> Self {
-        let mut roots = self.roots.clone();
+        let mut roots = RootCertStore::clone(&self.roots);
         roots.add_parsable_certificates([CertificateDer::from(root)]);
         Self::new(roots)
     }

@@ -132,7 +132,7 @@ macro_rules! guest_shape {
                 transport: Option<Transport>,
                 /// Host interfaces that the guest may use: packages such as `wasi:clocks`, single
                 /// interfaces of them, or interfaces of the program that loads the app. One that the guest imports and that is not here fails when it is
-                /// called.
+                /// called. Output, exits, random numbers and `wasi:io` need none.
                 imports: Option<Imports>,
                 /// Refuse the entry at load when the guest imports what `imports` does not list.
                 /// Default: false.
@@ -219,7 +219,7 @@ pub(super) fn process(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<Process> {
     let fields = ProcessWasmFields::decode(no_pool.as_ref().unwrap_or(body.fields), cx);
     let (fields, command) = (fields?, command?);
     let (wasi, imports) = (fields.wasi.unwrap_or_default(), fields.imports.unwrap_or_default());
-    super::wasi::warn_network(body.fields, &wasi, &imports, cx);
+    super::wasi::warn_ungranted(body.fields, &wasi, &imports, cx);
     no_pool.is_none().then_some(Process {
         code: Code::Wasm { fs: fields.fs.id, path: fields.path, hash: fields.hash },
         method: fields.method,

@@ -172,17 +172,28 @@ fn no_nul(node: &Node, cx: &mut Cx<'_>) -> bool {
     plain
 }
 
-/// Warns of peers that a guest cannot reach, since it may use neither sockets nor outgoing HTTP.
-pub(super) fn warn_network(fields: &Node, wasi: &Wasi, imports: &Imports, cx: &mut Cx<'_>) {
+/// Warns of what a guest is given and does not see for want of an import.
+pub(super) fn warn_ungranted(fields: &Node, wasi: &Wasi, imports: &Imports, cx: &mut Cx<'_>) {
+    let Some(node) = fields.get("wasi") else { return };
     let reaches =
         |import: Import| matches!(import.package(), Package::WasiSockets | Package::WasiHttp);
-    let Some(node) = fields.get("wasi").filter(|_| !wasi.network.is_empty()) else { return };
-    if imports.iter().any(reaches) {
-        return;
+    let network = imports.iter().any(reaches);
+    let cli = imports.grants("wasi:cli/environment");
+    let files = imports.grants("wasi:filesystem/preopens");
+    for (field, is_given, is_granted, tokens) in [
+        ("args", !wasi.args.is_empty(), cli, "`wasi:cli`"),
+        ("env", !wasi.env.is_empty(), cli, "`wasi:cli`"),
+        ("mounts", !wasi.mounts.is_empty(), files, "`wasi:filesystem`"),
+        ("network", !wasi.network.is_empty(), network, "`wasi:sockets` or `wasi:http`"),
+    ] {
+        if !is_given || is_granted {
+            continue;
+        }
+        let message = format!("`wasi.{field}` has no effect without an import");
+        let report = Report::warning(Rule::NO_EFFECT, message)
+            .help(format!("add {tokens} to `imports`, or remove it"));
+        cx.within(&format!("wasi.{field}"), |cx| cx.report(node.place_of(field), report));
     }
-    let report = Report::warning(Rule::NO_EFFECT, "`wasi.network` has no effect without an import")
-        .help("add `wasi:sockets` or `wasi:http` to `imports`, or remove it");
-    cx.within("wasi.network", |cx| cx.report(node.place_of("network"), report));
 }
 
 impl JsonSchema for Wasi {

@@ -164,8 +164,10 @@ fn label(problem: &Problem) -> Option<String> {
     })
 }
 
-/// A message may quote what a file holds: no control character of it reaches the terminal.
+/// A message may quote what a file holds: no control character of it reaches the terminal. Tabs and line ends are those
+/// of traces.
 fn clean(text: &str) -> String {
+    let text = text.replace("\r\n", "\n").replace('\t', "    ");
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 

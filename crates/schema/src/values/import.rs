@@ -90,6 +90,15 @@ const PACKAGES: &[(Package, &str, &[&str])] = &[
     (Package::Funcs, "funcs", &[]),
 ];
 
+/// Names of packages that guests and other hosts use.
+const ALIASES: [(&str, Package); 5] = [
+    ("wasi_snapshot_preview1", Package::Wasi1),
+    ("wasi_unstable", Package::Wasi1),
+    ("preview1", Package::Wasi1),
+    ("wippy:runtime/funcs", Package::Funcs),
+    ("crisol:runtime/funcs", Package::Funcs),
+];
+
 impl Package {
     /// The token that `imports` names it by.
     #[must_use]
@@ -112,10 +121,8 @@ impl Package {
 
     /// The package that an interface belongs to, with what is left of its name.
     fn of(interface: &str) -> Option<(Self, &str)> {
-        match interface {
-            "wasi_snapshot_preview1" | "wasi_unstable" => return Some((Self::Wasi1, "")),
-            "wippy:runtime/funcs" | "crisol:runtime/funcs" => return Some((Self::Funcs, "")),
-            _ => {}
+        if let Some((_, package)) = ALIASES.iter().find(|(alias, _)| *alias == interface) {
+            return Some((*package, ""));
         }
         let (package, name) = interface.split_once('/')?;
         let row = PACKAGES.iter().find(|row| row.1 == package && row.1.starts_with("wasi:"))?;
@@ -168,6 +175,9 @@ impl Import {
 
     /// The token with a bare name.
     fn find(bare: &str) -> Option<Self> {
+        if let Some((_, package)) = ALIASES.iter().find(|(alias, _)| *alias == bare) {
+            return Some(Self::package_of(*package));
+        }
         for &(package, token, interfaces) in PACKAGES {
             let Some(rest) = bare.strip_prefix(token) else { continue };
             if rest.is_empty() {
@@ -195,6 +205,13 @@ pub(crate) fn bare(name: &str) -> String {
     name.split('@').next().unwrap_or("").to_ascii_lowercase()
 }
 
+/// A token as [`Import`] prints it, whichever of its spellings is written; of an interface that is none of the runtime's
+/// own, its name in lower case and without version.
+pub(crate) fn canonical(written: &str) -> String {
+    let bare = bare(written);
+    Import::find(&bare).map_or(bare, |import| import.to_string())
+}
+
 impl FromStr for Import {
     type Err = BadValue;
 
@@ -215,7 +232,8 @@ fn unknown_help(bare: &str, own: &BTreeSet<String>) -> String {
     let packages: Vec<&str> =
         PACKAGES.iter().map(|row| row.1).chain(own.iter().map(String::as_str)).collect();
     let list = suggest::list(&packages);
-    let all = tokens.iter().chain(own).map(String::as_str);
+    let aliases = ALIASES.iter().map(|(alias, _)| *alias);
+    let all = tokens.iter().chain(own).map(String::as_str).chain(aliases);
     match suggest::nearest(bare, all) {
         Some(near) => format!("did you mean `{near}`? the packages are {list}"),
         None => format!("use {list}, or one interface such as `wasi:clocks/wall-clock`"),
@@ -348,7 +366,7 @@ impl JsonSchema for Imports {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         // Editors offer the tokens; the pattern lets through what case and `@version` add, and interfaces of
         // programs that load apps, which no editor knows.
-        let any = "^([A-Za-z0-9-]+:[A-Za-z0-9/-]+|[Ww][Aa][Ss][Ii]1|[Ff][Uu][Nn][Cc][Ss])(@.*)?$";
+        let any = "^([A-Za-z0-9-]+:[A-Za-z0-9/-]+|[Ww][Aa][Ss][Ii]1|[Ff][Uu][Nn][Cc][Ss]|preview1|wasi_snapshot_preview1|wasi_unstable)(@.*)?$";
         json_schema!({
             "type": "array",
             "items": {"anyOf": [

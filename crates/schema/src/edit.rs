@@ -1,0 +1,287 @@
+//! Writing the value of one field of entries into an index file, and nothing else of it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use crisol_core::{EntryId, Namespace};
+
+use crate::files::strip_bom;
+use crate::yaml::{self, Data, Node, Pair};
+
+/// Why a field cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// The text cannot be read as an index file.
+    #[error("the file is not YAML: {message}")]
+    NotYaml {
+        /// What the parser says.
+        message: String,
+    },
+    /// The entry is not in the text.
+    #[error("there is no entry `{id}` in the file")]
+    NoEntry {
+        /// The entry.
+        id: EntryId,
+    },
+    /// The entry is written in a way that leaves no place to write to, such as an alias of another.
+    #[error("the entry `{id}` is not written out in the file: write its `{field}:` by hand")]
+    NoPlace {
+        /// The entry.
+        id: EntryId,
+        /// The field.
+        field: &'static str,
+    },
+}
+
+/// A change of one field of an entry.
+pub(crate) trait FieldEdit {
+    /// The field.
+    const FIELD: &'static str;
+    /// Edits of the text that make the change; none where there is no place for it.
+    fn edits(&self, own: &Own<'_>) -> Option<Vec<Edit>>;
+    /// Whether an entry's fields are as the change wants them.
+    fn is_made(&self, fields: &Node) -> bool;
+}
+
+/// Makes changes of one field of entries in the text of their index file, in place: comments, layout, order and
+/// line ends stay as they are. The text is read once, and once more as it is to be written, for any number of entries.
+///
+/// `default` is the namespace of a file that names none.
+///
+/// # Errors
+/// When the text is not YAML, or has no such entry, or no place for its field: then nothing is written.
+pub(crate) fn edit<E: FieldEdit>(
+    text: &str,
+    changes: &BTreeMap<EntryId, E>,
+    default: Option<&Namespace>,
+) -> Result<String, EditError> {
+    let Some(first) = changes.keys().next() else { return Ok(text.to_owned()) };
+    let no_place = |id: &EntryId| EditError::NoPlace { id: id.clone(), field: E::FIELD };
+    let body = strip_bom(text);
+    let root = parse(body)?;
+    let entries = Entries::of(&root, default);
+    let mut edits = Vec::with_capacity(changes.len());
+    for (id, change) in changes {
+        let entry = entries.find(id).ok_or_else(|| EditError::NoEntry { id: id.clone() })?;
+        let found = Own::of(body, entry, E::FIELD).and_then(|own| change.edits(&own));
+        for edit in found.ok_or_else(|| no_place(id))? {
+            if !body.is_char_boundary(edit.at.start) || !body.is_char_boundary(edit.at.end) {
+                return Err(no_place(id));
+            }
+            edits.push((id, edit));
+        }
+    }
+    let out = apply(body, edits).map_err(no_place)?;
+    // Only what reads back as meant is handed out.
+    let written = parse(&out)?;
+    let after = Entries::of(&written, default);
+    for (id, change) in changes {
+        if !after.find(id).is_some_and(|entry| change.is_made(fields(entry))) {
+            return Err(no_place(id));
+        }
+    }
+    let changed = changes.keys().filter_map(|id| entries.find(id)).map(fields);
+    if !same(&root, &written, &changed.map(std::ptr::from_ref).collect(), E::FIELD) {
+        return Err(no_place(first));
+    }
+    let bom = &text[..text.len() - body.len()];
+    Ok(format!("{bom}{out}"))
+}
+
+/// The text with all edits made, or the entry whose edits meet others.
+fn apply<'i>(text: &str, mut edits: Vec<(&'i EntryId, Edit)>) -> Result<String, &'i EntryId> {
+    edits.sort_by_key(|(_, edit)| edit.at.start);
+    let (mut out, mut done) = (String::with_capacity(text.len()), 0);
+    for (id, edit) in edits {
+        out.push_str(text.get(done..edit.at.start).ok_or(id)?);
+        out.push_str(&edit.text);
+        done = edit.at.end;
+    }
+    out.push_str(text.get(done..).unwrap_or(""));
+    Ok(out)
+}
+
+fn parse(text: &str) -> Result<Arc<Node>, EditError> {
+    let mut faults = Vec::new();
+    let root = yaml::parse(0, text, &mut faults);
+    match (root, faults.into_iter().next()) {
+        (Some(root), None) => Ok(root),
+        (_, Some(fault)) => Err(EditError::NotYaml { message: fault.1.message }),
+        (None, None) => Err(EditError::NotYaml { message: "it is empty".to_owned() }),
+    }
+}
+
+pub(crate) fn scalar<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
+    match &node.get(key)?.data {
+        Data::Scalar(scalar) => Some(&scalar.text),
+        _ => None,
+    }
+}
+
+fn items(root: &Node) -> &[Arc<Node>] {
+    match (&root.data, root.get("entries").map(|node| &node.data)) {
+        (Data::List(items), _) | (_, Some(Data::List(items))) => items,
+        _ => &[],
+    }
+}
+
+/// The entries of a file by name, the first of each.
+struct Entries<'n> {
+    namespace: Option<&'n str>,
+    by_name: HashMap<&'n str, &'n Node>,
+}
+
+impl<'n> Entries<'n> {
+    fn of(root: &'n Node, default: Option<&'n Namespace>) -> Self {
+        let mut by_name = HashMap::new();
+        for item in items(root) {
+            if let Some(name) = scalar(item, "name") {
+                by_name.entry(name).or_insert(&**item);
+            }
+        }
+        let namespace = scalar(root, "namespace").or(default.map(Namespace::as_str));
+        Self { namespace, by_name }
+    }
+
+    fn find(&self, id: &EntryId) -> Option<&'n Node> {
+        let here = self.namespace == Some(id.namespace());
+        self.by_name.get(id.name()).copied().filter(|_| here)
+    }
+}
+
+/// The map that holds the kind's fields.
+pub(crate) fn fields(entry: &Node) -> &Node {
+    match entry.get("data") {
+        Some(data) if !data.is_null() => data,
+        _ => entry,
+    }
+}
+
+/// Whether two texts are the same values but for one field of the maps `changed`.
+fn same(a: &Node, b: &Node, changed: &HashSet<*const Node>, field: &str) -> bool {
+    let here = changed.contains(&std::ptr::from_ref(a));
+    match (&a.data, &b.data) {
+        (Data::Scalar(a), Data::Scalar(b)) => a == b,
+        (Data::List(a), Data::List(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, changed, field))
+        }
+        (Data::Map(a), Data::Map(b)) => {
+            let kept = |pair: &&Pair| !(here && &*pair.key == field);
+            let (a, b) = (a.iter().filter(kept), b.iter().filter(kept));
+            a.clone().count() == b.clone().count()
+                && a.zip(b).all(|(a, b)| a.key == b.key && same(&a.value, &b.value, changed, field))
+        }
+        _ => false,
+    }
+}
+
+/// A replacement in the text.
+pub(crate) struct Edit {
+    pub(crate) at: Range<usize>,
+    pub(crate) text: String,
+}
+
+/// The fields that stand at an entry itself: not those of an alias, nor what `<<` brought along.
+pub(crate) struct Own<'n> {
+    pub(crate) text: &'n str,
+    field: &'static str,
+    pairs: Vec<&'n Pair>,
+    /// Whether they stand in braces.
+    pub(crate) is_flow: bool,
+}
+
+impl<'n> Own<'n> {
+    fn of(text: &'n str, entry: &'n Node, field: &'static str) -> Option<Self> {
+        let fields = fields(entry);
+        let (whole, map) = (entry.span.range(), fields.span.range());
+        // An alias' map is another entry's too.
+        if map.start < whole.start || map.end > whole.end {
+            return None;
+        }
+        let own = |pair: &&Pair| map.contains(&(pair.key_span.start as usize));
+        let is_flow = text.get(map.start..)?.starts_with('{');
+        Some(Self { text, field, pairs: fields.pairs().iter().filter(own).collect(), is_flow })
+    }
+
+    /// The pair of a field.
+    pub(crate) fn pair(&self, key: &str) -> Option<&'n Pair> {
+        self.pairs.iter().find(|pair| &*pair.key == key).copied()
+    }
+
+    /// Where the value of a pair stands: behind its colon where there is none, and none for the value of an anchor.
+    pub(crate) fn place(&self, pair: &Pair) -> Option<Range<usize>> {
+        let text = self.text;
+        let colon = self.colon(pair)?;
+        let value = pair.value.span.range();
+        let rest = text.get(colon..)?;
+        let begin = colon + (rest.len() - rest.trim_start_matches([' ', '\t']).len());
+        // An alias' node stands elsewhere: its token does not. Neither has an empty value a place.
+        Some(if text.get(begin..)?.starts_with(['*', '&', '!']) {
+            let token = text.get(begin..)?;
+            let end = token.find(|c: char| c.is_whitespace() || ",}".contains(c));
+            if !token.starts_with('*') {
+                return None;
+            }
+            begin..begin + end.unwrap_or(token.len())
+        } else if value.is_empty() || value.start < colon {
+            colon..colon
+        } else {
+            let raw = text.get(value.clone())?;
+            value.start..value.start + raw.trim_end().len()
+        })
+    }
+
+    /// The end of a pair's colon.
+    pub(crate) fn colon(&self, pair: &Pair) -> Option<usize> {
+        let key_end = pair.key_span.end as usize;
+        Some(key_end + self.text.get(key_end..)?.find(':')? + 1)
+    }
+
+    /// Replaces the value of a pair.
+    pub(crate) fn replace(&self, pair: &Pair, mut value: String) -> Option<Edit> {
+        let at = self.place(pair)?;
+        if Some(at.start) == self.colon(pair) {
+            value.insert(0, ' ');
+        }
+        Some(Edit { at, text: value })
+    }
+
+    /// Adds the field behind the first of `after` that there is, or else behind the first field.
+    pub(crate) fn add(&self, after: &[&str], value: &str) -> Option<Edit> {
+        let after = after.iter().find_map(|key| self.pair(key));
+        let after = after.or_else(|| self.pairs.first().copied())?;
+        if self.is_flow { self.add_flow(after, value) } else { self.add_line(after, value) }
+    }
+
+    /// Whether keys are quoted, as in JSON.
+    pub(crate) fn is_quoted(&self) -> bool {
+        let first = self.pairs.first().and_then(|pair| self.text.get(pair.key_span.range()));
+        first.is_some_and(|key| key.starts_with('"'))
+    }
+
+    /// `"field": value` after a pair of a map in braces.
+    fn add_flow(&self, after: &Pair, value: &str) -> Option<Edit> {
+        let end = after.value.span.range().end;
+        let quote = if self.is_quoted() { "\"" } else { "" };
+        let at = if end > after.key_span.end as usize { end } else { return None };
+        Some(Edit { at: at..at, text: format!(", {quote}{}{quote}: {value}", self.field) })
+    }
+
+    /// A line of its own after the line that a pair ends on, indented like it.
+    fn add_line(&self, after: &Pair, value: &str) -> Option<Edit> {
+        let text = self.text;
+        let key = after.key_span.start as usize;
+        let before = text.get(after.value.span.range())?;
+        let last = after.value.span.start as usize + before.trim_end().len();
+        let last = last.max(after.key_span.end as usize);
+        let line_start = text.get(..key)?.rfind('\n').map_or(0, |at| at + 1);
+        let column = text.get(line_start..key)?.chars().count();
+        let line_end = text.get(last..)?.find('\n').map_or(text.len(), |at| last + at);
+        let crlf = text.get(..line_end)?.ends_with('\r');
+        let (at, newline) = if crlf { (line_end - 1, "\r\n") } else { (line_end, "\n") };
+        let text = format!("{newline}{}{}: {value}", " ".repeat(column), self.field);
+        Some(Edit { at: at..at, text })
+    }
+}
