@@ -9,7 +9,7 @@ use crisol_engine::{Allocation, Engine, Limits, Linked, Profile};
 use crisol_pool::Pool;
 #[cfg(feature = "http")]
 use crisol_schema::KindName;
-use crisol_schema::{Checked, Entry, Kind, Problems, Process, Registry, Report, Rule, Transport};
+use crisol_schema::{Checked, Entry, Kind, Problems, Process, Registry, Report, Transport};
 use crisol_wasi::{EnvSource, FsSource, Missing, Plan, PlanError};
 use foldhash::fast::RandomState;
 
@@ -395,7 +395,7 @@ impl<'a> Assembly<'a> {
         sources: &Sources<'_>,
         problems: &mut Problems,
     ) -> Result<(Linked, Plan), Fault> {
-        let Ready { compiled, method } = ready;
+        let method = ready.method.as_str();
         let profile = self.profile(guest);
         let linked = match self.engine.link(&ready.compiled, &profile, method) {
             Ok(linked) => linked,
