@@ -33,9 +33,12 @@ pub(crate) struct Job {
     stage: Stage,
 }
 
+/// Makes a Lua with a script in it.
+type Compile = Box<dyn FnOnce(&Arc<Clock>) -> Result<(Lua, Function), Failure> + Send>;
+
 /// How a state is made.
 pub(crate) struct Load {
-    pub(crate) compile: Box<dyn FnOnce(&Arc<Clock>) -> Result<(Lua, Function), Failure> + Send>,
+    pub(crate) compile: Compile,
     /// The method that is called of what the script returns; none where the script itself is called.
     pub(crate) method: Option<String>,
 }
