@@ -81,9 +81,7 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
             _index.yaml:36 error[bad-hash] myns:all hash
             _index.yaml:37 error[bad-method] myns:all method
             _index.yaml:38 error[unknown-field] myns:all pol
-            _index.yaml:7 warning[undeclared-import] myns:field imports
-            _index.yaml:20 warning[undeclared-import] myns:method imports
-            8 errors, 2 warnings
+            8 errors, 0 warnings
         "#]],
     )?;
     let run = app.run(&["check"])?;
@@ -124,7 +122,7 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
            |
            = note: the same in 1 more place:
                    _index.yaml:33:11 in `myns:all`
-           = help: add those that calls need to `imports`: `wasi:cli`, `wasi:io`; no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
+           = help: no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
 
         error[bad-hash]: `sha256:12` is not a hash: it has 2 digits, not 64
           --> _index.yaml:36:11
@@ -142,17 +140,7 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
            |
            = help: did you mean `pool`?
 
-        warning[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`, `wasi:io/poll@0.2.6`, `wasi:io/streams@0.2.6`, `wasi:cli/environment@0.2.6`, `wasi:cli/exit@0.2.6`, `wasi:cli/stdin@0.2.6`, `wasi:cli/stdout@0.2.6`, `wasi:cli/stderr@0.2.6`, `wasi:cli/terminal-stdin@0.2.6`, `wasi:cli/terminal-stdout@0.2.6`, `wasi:cli/terminal-stderr@0.2.6`
-         --> _index.yaml:7:11
-          |
-        7 |     kind: function.wasm
-          |           ^^^^^^^^^^^^^ in `myns:field`
-          |
-          = note: the same in 1 more place:
-                  _index.yaml:20:11 in `myns:method`
-          = help: add those that calls need to `imports`: `wasi:cli`, `wasi:io`; no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
-
-        6 errors in 8 places and 1 warning in 2 places
+        6 errors in 8 places
     "#]]
     .assert_eq(&stderr);
     Ok(())
@@ -218,14 +206,12 @@ fn one_mistake_is_one_problem() -> Tested {
             _index.yaml:56 error[unknown-value] myns:lua modules[0]
             _index.yaml:57 error[bad-path] myns:one prefix
             _index.yaml:62 error[dangling-reference] myns:c meta.router
-            _index.yaml:29 warning[undeclared-import] myns:in_mode imports
             _index.yaml:29 warning[unused-import] myns:in_mode imports
-            _index.yaml:36 warning[undeclared-import] myns:mounts imports
             _index.yaml:36 warning[unused-import] myns:mounts imports
             _index.yaml:60 warning[no-body] myns:a method
             _index.yaml:61 warning[no-body] myns:b method
             _index.yaml:62 warning[no-body] myns:c method
-            10 errors, 7 warnings
+            10 errors, 5 warnings
         "#]],
     )
 }
@@ -261,10 +247,7 @@ fn entries_without_a_name_of_their_own_are_looked_into() -> Tested {
             other/_index.yaml:1 error[no-namespace] - -
             other/_index.yaml:2 error[bad-code] _:f method
             other/_index.yaml:3 error[bad-folder] _:d directory
-            _index.yaml:7 warning[undeclared-import] myns:a imports
-            _index.yaml:13 warning[undeclared-import] myns:a imports
-            _index.yaml:19 warning[undeclared-import] - imports
-            8 errors, 3 warnings
+            8 errors, 0 warnings
         "#]],
     )
 }

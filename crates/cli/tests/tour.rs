@@ -20,7 +20,9 @@ fn check(args: &[&str], stdout: Expect) -> Tested {
 
 #[test]
 fn the_tour_has_no_warning() -> Tested {
-    check(&["check"], expect!["ok: 15 functions\n"])
+    check(&["check"], expect![[r#"
+        ok: 15 functions and 1 command
+    "#]])
 }
 
 #[test]
