@@ -39,3 +39,16 @@ fn what_an_entry_gives_its_guest_is_granted() -> Tested {
     assert_eq!(app.call(&[])?.stdout, "[\"one\"]\n");
     Ok(())
 }
+
+#[test]
+fn a_strict_entry_keeps_what_its_code_imports() -> Tested {
+    let imports = "imports: [wasi:clocks, wasi:cli, wasi:io, wasi:filesystem, wasi:random, wasi:http, wasi:sockets]";
+    let app = App::of("probe", &format!("method: count\n{imports}\nstrict_imports: true\n"))?;
+    let fixed = app.run(&["check", "--fix"])?;
+    assert_eq!(fixed.code, Some(0), "{fixed:?}");
+    let text = std::fs::read_to_string(app.path().join("_index.yaml"))?;
+    assert!(text.contains(imports) || !fixed.stdout.contains("fixed"), "{text}");
+    let call = app.call(&[])?;
+    assert_eq!(call.code, Some(0), "{call:?}");
+    Ok(())
+}

@@ -20,9 +20,12 @@ fn check(args: &[&str], stdout: Expect) -> Tested {
 
 #[test]
 fn the_tour_has_no_warning() -> Tested {
-    check(&["check"], expect![[r#"
+    check(
+        &["check"],
+        expect![[r#"
         ok: 15 functions and 1 command
-    "#]])
+    "#]],
+    )
 }
 
 #[test]

@@ -193,7 +193,9 @@ pub(crate) fn compare<'a>(
         } else {
             undeclared.add(guest.id, linkage);
         }
-        let unused = linkage.unused(guest.imports);
+        let mut unused = linkage.unused(guest.imports);
+        // A strict entry declares all that its code imports, reached or not.
+        unused.retain(|(_, imported)| !(is_strict && *imported));
         let removed: BTreeSet<_> = unused.iter().map(|(token, _)| token.clone()).collect();
         let (id, mut added) = (guest.id.clone(), linkage.undeclared());
         added.extend(linkage.unseen(guest.wasi));

@@ -102,7 +102,8 @@ impl FieldEdit for ImportsEdit {
         {
             return None;
         }
-        if written.starts_with('-') {
+        // Items may stand as far to the left as their key does.
+        if !items.is_empty() && items.iter().all(|item| line(own.text, item).is_some()) {
             return self.lines(own, pair, &items);
         }
         if written.contains('#') {
@@ -117,6 +118,8 @@ impl FieldEdit for ImportsEdit {
         let items = fields.items(Self::FIELD);
         let there: BTreeSet<_> =
             items.iter().filter_map(|item| item.text()).map(canonical).collect();
-        self.add.is_subset(&there) && self.remove.is_disjoint(&there)
+        items.iter().all(|item| item.text().is_some())
+            && self.add.is_subset(&there)
+            && self.remove.is_disjoint(&there)
     }
 }

@@ -67,6 +67,36 @@ fn lines_keep_their_comments() -> Tested {
 }
 
 #[test]
+fn items_may_stand_below_their_key() -> Tested {
+    let text =
+        "entries:\n- name: f\n  imports:\n  - wasi:clocks\n  - 'wasi:io' # polls\n  method: g\n";
+    check(
+        text,
+        &["wasi:http"],
+        &["wasi:clocks"],
+        expect![[r#"
+            entries:
+            - name: f
+              imports:
+              - 'wasi:io' # polls
+              - wasi:http
+              method: g
+        "#]],
+    )?;
+    check(
+        text,
+        &[],
+        &["wasi:clocks", "wasi:io"],
+        expect![[r#"
+            entries:
+            - name: f
+              imports: []
+              method: g
+        "#]],
+    )
+}
+
+#[test]
 fn lists_in_brackets_keep_what_stays_as_it_is_written() -> Tested {
     check(
         "entries:\n  - {name: f, imports: [ 'wasi:io', wasi:random ], method: g}\n",

@@ -44,6 +44,8 @@ pub(crate) struct Activity {
     sending: AtomicBool,
     /// Whether the client may be sending still when its last answer has been written.
     lingers: AtomicBool,
+    /// The close has begun.
+    ending: AtomicBool,
     /// When the present state began, in microseconds after `opened`.
     since: AtomicU64,
     /// Of HTTP/1.1. While no request is served, one that was read ahead is a head that is coming in.
@@ -77,6 +79,7 @@ impl Activity {
             answering: AtomicBool::new(false),
             sending: AtomicBool::new(false),
             lingers: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
             since: AtomicU64::new(0),
             parsed: Parsed::default(),
             fresh: AtomicBool::new(true),
@@ -147,6 +150,11 @@ impl Activity {
         self.lingers.store(true, Ordering::Relaxed);
     }
 
+    /// The close begins, which has bounds of its own.
+    pub(crate) fn end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
     /// Whether a close waits for the client's; see [`crate::io`].
     pub(crate) fn lingers(&self) -> bool {
         self.lingers.load(Ordering::Relaxed)
@@ -156,6 +164,8 @@ impl Activity {
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
         self.answering.store(true, Ordering::Relaxed);
         self.fresh.store(false, Ordering::Relaxed);
+        // Whatever was to end the connection has not: the rest of a body was there already.
+        self.lingers.store(false, Ordering::Relaxed);
         self.occupy()
     }
 
@@ -191,10 +201,9 @@ impl Activity {
         self.busy.load(Ordering::SeqCst) > 0 || self.sending.load(Ordering::SeqCst)
     }
 
-    /// When the connection has been doing nothing for too long; `None` while it serves, and while it lingers,
-    /// which has bounds of its own.
+    /// When the connection has been doing nothing for too long; `None` while it serves, and while it closes.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        if self.serves() || self.lingers() {
+        if self.serves() || self.ending.load(Ordering::Relaxed) {
             return None;
         }
         let since = self.at(&self.since);
@@ -373,6 +382,18 @@ mod tests {
         it.answered();
         it.answers();
         assert!(it.lingers());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_was_to_end_and_goes_on_has_its_timeouts() {
+        let (start, it) = (Instant::now(), activity());
+        drop(it.begin());
+        it.linger();
+        assert_eq!(it.deadline(), Some(start + s(10)));
+        drop(it.begin());
+        assert!(!it.lingers());
+        it.end();
+        assert_eq!(it.deadline(), None);
     }
 
     #[tokio::test(start_paused = true)]

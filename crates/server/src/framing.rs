@@ -203,9 +203,8 @@ impl Framing {
 
 /// Whether bytes begin with a whole request line that stays as it is.
 fn is_plain_line(bytes: &[u8]) -> bool {
-    let end =
-        memchr(b'\n', bytes).filter(|_| !bytes.starts_with(b"\r") && !bytes.starts_with(b"\n"));
-    let line = end.and_then(|end| bytes.get(..end));
+    let begins = !matches!(bytes.first(), None | Some(b'\r' | b'\n'));
+    let line = memchr(b'\n', if begins { bytes } else { &[] }).and_then(|end| bytes.get(..end));
     line.is_some_and(|line| memchr3(b'<', b'>', b'"', line).or(memchr(b'`', line)).is_none())
 }
 

@@ -226,6 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        this.activity.end();
         if matches!(this.closing, Closing::Open) {
             let outcome = Pin::new(&mut this.stream).poll_shutdown(cx);
             match this.patiently(outcome, cx) {
