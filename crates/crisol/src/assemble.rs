@@ -9,6 +9,8 @@ use crisol_engine::{Allocation, Engine, Limits, Linked, Profile};
 use crisol_pool::Pool;
 #[cfg(feature = "http")]
 use crisol_schema::KindName;
+#[cfg(not(feature = "http"))]
+use crisol_schema::Rule;
 use crisol_schema::{Checked, Entry, Kind, Problems, Process, Registry, Report, Transport};
 use crisol_wasi::{EnvSource, FsSource, Missing, Plan, PlanError};
 use foldhash::fast::RandomState;
