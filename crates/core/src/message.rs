@@ -14,34 +14,42 @@ pub fn shorten(text: &str, most: usize) -> Cow<'_, str> {
 /// Longest line of a log, in bytes; a longer text is cut, or logged in pieces.
 pub const MAX_LINE: usize = 8 * 1024;
 
-/// The text with control characters spelled out. Whoever writes terminal codes or carriage returns must not be able to
-/// forge or hide lines of a log.
+/// The text with control characters spelled out, tabs aside. Whoever writes terminal codes or carriage returns must not
+/// be able to forge or hide lines of a log.
 #[must_use]
 pub fn plain(text: &str) -> Cow<'_, str> {
-    let odd = |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}');
-    if !text.contains(odd) {
-        return text.into();
-    }
-    let mut spelled = String::with_capacity(text.len());
-    for c in text.chars() {
-        if odd(c) {
-            spelled.extend(c.escape_unicode());
-        } else {
-            spelled.push(c);
-        }
-    }
-    spelled.into()
+    rewritten(text, |c| is_odd(c) && c != '\t', char::escape_unicode)
 }
 
-/// The text with each control character and line break replaced by `\u{fffd}`: for names that somebody untrusted has
-/// chosen, which must not begin lines of a message or drive the terminal that shows it.
+/// The text with each control character replaced by `\u{fffd}`: for names that somebody untrusted has chosen, which
+/// must not begin lines of a message or drive the terminal that shows it.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
-    let is_odd = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    if !text.contains(is_odd) {
+    rewritten(text, is_odd, |_| [char::REPLACEMENT_CHARACTER])
+}
+
+/// Whether a character drives a terminal, breaks a line, or turns the direction of the text behind it.
+fn is_odd(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn rewritten<R: IntoIterator<Item = char>>(
+    text: &str,
+    is_odd: impl Fn(char) -> bool,
+    rewrite: impl Fn(char) -> R,
+) -> Cow<'_, str> {
+    if !text.contains(&is_odd) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.chars().map(|c| if is_odd(c) { '\u{fffd}' } else { c }).collect())
+    let mut written = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_odd(c) {
+            written.extend(rewrite(c));
+        } else {
+            written.push(c);
+        }
+    }
+    Cow::Owned(written)
 }
 
 /// An error and its sources on one line.
@@ -68,9 +76,15 @@ mod tests {
     fn a_name_has_no_control_characters_when_it_is_shown() {
         assert_eq!(printable("añ b"), "añ b");
         assert_eq!(
-            printable("a\n\tb\u{1b}\u{9b}\u{2028}"),
-            "a\u{fffd}\u{fffd}b\u{fffd}\u{fffd}\u{fffd}"
+            printable("a\n\tb\u{1b}\u{9b}\u{2028}\u{202e}"),
+            "a\u{fffd}\u{fffd}b\u{fffd}\u{fffd}\u{fffd}\u{fffd}"
         );
+    }
+
+    #[test]
+    fn control_characters_of_a_line_are_spelled_out() {
+        assert_eq!(plain("añ\tb"), "añ\tb");
+        assert_eq!(plain("a\u{1b}\u{202e}\u{2066}\r"), "a\\u{1b}\\u{202e}\\u{2066}\\u{d}");
     }
 
     #[test]

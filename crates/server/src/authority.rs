@@ -4,6 +4,8 @@ use std::net::Ipv6Addr;
 
 use http::{HeaderValue, Request, Version, header};
 
+use crate::headers::has_repeats;
+
 /// Fault of a request's authority (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AuthorityError {
@@ -27,7 +29,7 @@ pub(crate) enum AuthorityError {
 pub(crate) fn settle<B>(request: &mut Request<B>) -> Result<(), AuthorityError> {
     let version = request.version();
     let headers = request.headers();
-    if headers.keys_len() < headers.len() && headers.get_all(header::HOST).iter().nth(1).is_some() {
+    if has_repeats(headers) && headers.get_all(header::HOST).iter().nth(1).is_some() {
         return Err(AuthorityError::Several);
     }
     let line = headers.get(header::HOST);

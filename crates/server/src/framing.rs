@@ -158,16 +158,12 @@ impl Framing {
                     at += taken;
                 }
                 Place::Chunked(chunks) => {
-                    let followed = chunks.follow(rest);
-                    at += match followed {
-                        Followed::Over(end) => end,
-                        Followed::On | Followed::Broken => rest.len(),
+                    let (end, place) = match chunks.follow(rest) {
+                        Followed::On => (rest.len(), self.place),
+                        Followed::Over(end) => (end, Place::Before),
+                        Followed::Broken => (rest.len(), Place::Lost),
                     };
-                    match followed {
-                        Followed::On => {}
-                        Followed::Over(_) => self.place = Place::Before,
-                        Followed::Broken => self.place = Place::Lost,
-                    }
+                    (at, self.place) = (at + end, place);
                 }
                 Place::Before if is_plain_line(rest) => at += self.line(rest),
                 place => {

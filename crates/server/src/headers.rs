@@ -1,4 +1,4 @@
-//! Header fields of responses.
+//! Header fields.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, VARY};
 
@@ -18,4 +18,9 @@ pub(crate) fn vary_by(headers: &mut HeaderMap, name: &'static str) {
     if !headers.get_all(VARY).iter().any(has) {
         headers.append(VARY, HeaderValue::from_static(name));
     }
+}
+
+/// Whether any field has more than one line; it costs no look-up.
+pub(crate) fn has_repeats(headers: &HeaderMap) -> bool {
+    headers.keys_len() < headers.len()
 }

@@ -7,6 +7,7 @@ use http_body::Body as _;
 
 use crate::authority;
 use crate::body::Body;
+use crate::headers::has_repeats;
 
 /// Checks a head and brings it into the form that handlers see.
 ///
@@ -23,8 +24,7 @@ pub(crate) fn settle(request: &mut Request<Body>) -> Result<(), Problem> {
     }
     authority::settle(request)
         .map_err(|error| Problem::new(Cause::BadRequest, error.to_string()))?;
-    // Without a repeated name there is nothing to join, which costs no look-up to find out.
-    if request.headers().keys_len() < request.headers().len() {
+    if has_repeats(request.headers()) {
         join_cookies(request.headers_mut());
     }
     Ok(())
