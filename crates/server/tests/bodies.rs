@@ -187,6 +187,14 @@ async fn a_body_larger_than_the_whole_budget_is_too_large() -> TestResult {
         assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{body}");
         assert!(!headers.contains_key("retry-after"));
     }
+    // Before any of it is sent.
+    let announced = BUDGET + 1;
+    let head = format!("POST /count HTTP/1.1\r\nhost: a\r\ncontent-length: {announced}\r\n\r\n");
+    let mut stream = TcpStream::connect(started.addr).await?;
+    stream.write_all(head.as_bytes()).await?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await?;
+    assert_eq!(status, *b"HTTP/1.1 413");
     let half = "a".repeat(BUDGET / 2 + 1);
     let chunk = format!("{:x}\r\n{half}\r\n", half.len());
     let head = "POST /count HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
