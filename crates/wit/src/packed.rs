@@ -1,0 +1,219 @@
+//! Packed values: checked values as one string of bytes, between any source and a guest's memory.
+//!
+//! The bytes hold values in the order of their type, little-endian and without padding, so that nothing but the
+//! type is needed to read them, and one allocation holds any number of them:
+//!
+//! | type | bytes |
+//! |---|---|
+//! | `bool` | 1: 0 or 1 |
+//! | integers, floats, `char` | their width |
+//! | `string` | length in bytes (`u32`), UTF-8 |
+//! | `list<T>` | number of items (`u32`), the items |
+//! | `list<T, N>`, `tuple`, `record`, the arguments of a call | the items, fields or arguments in order |
+//! | `map<K, V>` | number of pairs (`u32`), each key followed by its value |
+//! | `variant`, `enum` | discriminant of the width that the canonical ABI gives it, payload |
+//! | `option`, `result` | 1: 0 for none and ok, 1 for some and err; payload |
+//! | `flags` | one bit each, of the width that the canonical ABI gives them |
+//!
+//! A list of numbers is thus the same here and in a guest's memory.
+
+mod vals;
+
+use smallvec::SmallVec;
+
+use crate::shape::Shape;
+
+pub(crate) use vals::{from_val, to_val};
+
+/// Bytes that need no allocation: those of a few numbers.
+const INLINE: usize = 24;
+
+/// Values of one type, checked and packed: the arguments of a call, or its result.
+///
+/// A [`Mapping`](crate::Mapping) makes them and reads them. Those of one function mean something else, or nothing,
+/// to the mapping of another, which refuses what it cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Packed(SmallVec<[u8; INLINE]>);
+
+impl Packed {
+    /// Bytes that the values take.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are no values, or none that take room.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader(&self.0)
+    }
+}
+
+impl From<Vec<u8>> for Packed {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(if bytes.len() <= INLINE { SmallVec::from_slice(&bytes) } else { bytes.into() })
+    }
+}
+
+/// Bytes that are not those of a value of the type that they are read by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the value is not of the type that the function gives")]
+pub(crate) struct Malformed;
+
+/// Bytes of a discriminant of `cases` cases, as the canonical ABI has it.
+pub(crate) fn discriminant_width(cases: usize) -> usize {
+    match cases {
+        0..=0x100 => 1,
+        0x101..=0x1_0000 => 2,
+        _ => 4,
+    }
+}
+
+/// Bytes of `flags` flags, as the canonical ABI has them; it stops at 32, and this goes on in words.
+pub(crate) fn flags_width(flags: usize) -> usize {
+    match flags {
+        0 => 0,
+        1..=8 => 1,
+        9..=16 => 2,
+        _ => flags.div_ceil(32) * 4,
+    }
+}
+
+/// Packed bytes, read from the front.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reader<'a>(&'a [u8]);
+
+macro_rules! numbers {
+    ($($name:ident)*) => {$(
+        pub(crate) fn $name(&mut self) -> Result<$name, Malformed> {
+            self.array().map($name::from_le_bytes)
+        }
+    )*};
+}
+
+impl<'a> Reader<'a> {
+    numbers!(u8 i8 u16 i16 u32 i32 u64 i64 f32 f64);
+
+    /// What is left to read.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.0
+    }
+
+    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+        let (taken, rest) = self.0.split_at_checked(len).ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    pub(crate) fn bool(&mut self) -> Result<bool, Malformed> {
+        Ok(self.u8()? != 0)
+    }
+
+    pub(crate) fn char(&mut self) -> Result<char, Malformed> {
+        char::from_u32(self.u32()?).ok_or(Malformed)
+    }
+
+    /// The number of items, pairs or bytes that follow.
+    pub(crate) fn count(&mut self) -> Result<usize, Malformed> {
+        Ok(self.u32()? as usize)
+    }
+
+    /// The contents of a string or a list of bytes.
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+        let len = self.count()?;
+        self.take(len)
+    }
+
+    pub(crate) fn text(&mut self) -> Result<&'a str, Malformed> {
+        str::from_utf8(self.bytes()?).map_err(|_| Malformed)
+    }
+
+    /// The position of one of `cases` cases.
+    pub(crate) fn case(&mut self, cases: usize) -> Result<usize, Malformed> {
+        let at = match discriminant_width(cases) {
+            1 => self.u8()?.into(),
+            2 => self.u16()?.into(),
+            _ => self.u32()? as usize,
+        };
+        if at < cases { Ok(at) } else { Err(Malformed) }
+    }
+
+    /// Which of `flags` flags are set, in order.
+    pub(crate) fn flags(
+        &mut self,
+        flags: usize,
+    ) -> Result<impl Iterator<Item = usize> + Clone + 'a, Malformed> {
+        let bits = self.take(flags_width(flags))?;
+        let is_set =
+            move |at: &usize| bits.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1);
+        Ok((0..flags).filter(is_set))
+    }
+
+    /// Steps over a value.
+    pub(crate) fn skip(&mut self, shape: &Shape) -> Result<(), Malformed> {
+        match shape {
+            Shape::Bool | Shape::S8 | Shape::U8 => self.take(1).map(drop),
+            Shape::S16 | Shape::U16 => self.take(2).map(drop),
+            Shape::S32 | Shape::U32 | Shape::F32 | Shape::Char => self.take(4).map(drop),
+            Shape::S64 | Shape::U64 | Shape::F64 => self.take(8).map(drop),
+            Shape::String | Shape::Bytes(None) => self.bytes().map(drop),
+            Shape::Bytes(Some(len)) => self.take(*len as usize).map(drop),
+            Shape::List(item) => self.count().and_then(|count| self.skip_each(item, count)),
+            Shape::FixedList(item, count) => self.skip_each(item, *count as usize),
+            Shape::Map(map) => self.count().and_then(|count| self.skip_each(&map.pair, count)),
+            Shape::Tuple(shapes) => shapes.iter().try_for_each(|shape| self.skip(shape)),
+            Shape::Record(record) | Shape::Arguments(record) => {
+                record.shapes.iter().try_for_each(|shape| self.skip(shape))
+            }
+            Shape::Variant(variant) => {
+                let at = self.case(variant.payloads.len())?;
+                self.skip_payload(variant.payloads.get(at).and_then(Option::as_ref))
+            }
+            Shape::Enum(names) => self.case(names.len()).map(drop),
+            Shape::Option(option) => match self.bool()? {
+                true => self.skip(&option.some),
+                false => Ok(()),
+            },
+            Shape::Result(result) => {
+                let is_error = self.bool()?;
+                self.skip_payload(if is_error { result.err.as_ref() } else { result.ok.as_ref() })
+            }
+            Shape::Flags(names) => self.take(flags_width(names.len())).map(drop),
+        }
+    }
+
+    fn skip_each(&mut self, item: &Shape, count: usize) -> Result<(), Malformed> {
+        (0..count).try_for_each(|_| self.skip(item))
+    }
+
+    fn skip_payload(&mut self, shape: Option<&Shape>) -> Result<(), Malformed> {
+        shape.map_or(Ok(()), |shape| self.skip(shape))
+    }
+}
+
+/// Appends the discriminant of the case at `at` of `cases`.
+pub(crate) fn push_case(out: &mut Vec<u8>, at: usize, cases: usize) {
+    let at = u32::try_from(at).unwrap_or(u32::MAX).to_le_bytes();
+    out.extend_from_slice(&at[..discriminant_width(cases)]);
+}
+
+/// Appends `flags` flags of which those at `set` are set.
+pub(crate) fn push_flags(out: &mut Vec<u8>, set: impl IntoIterator<Item = usize>, flags: usize) {
+    let start = out.len();
+    out.resize(start + flags_width(flags), 0);
+    for at in set {
+        if let Some(byte) = out.get_mut(start + at / 8) {
+            *byte |= 1 << (at % 8);
+        }
+    }
+}
