@@ -48,7 +48,9 @@
 //! # }
 //! ```
 
+mod abi;
 mod code;
+mod component;
 mod describe;
 mod error;
 mod host;
@@ -61,7 +63,9 @@ mod shape;
 mod wave;
 mod wrap;
 
+pub use abi::{CoreType, Encoding, Lifting, Memory, OverOutput};
 pub use code::{CodeError, Guess, Kind, TextError, parse_code, parse_text};
+pub use component::{CallBounds, DirectFunc};
 pub use crisol_core::{Args, Case, Field, Reply, Signature, Type, Value};
 pub use describe::UnsupportedType;
 pub use error::{Found, LiftError, LowerError, Mismatch, Place, Segment};

@@ -7,11 +7,13 @@ use serde::{Deserializer, Serialize};
 use serde_json::de::Read;
 use wasmtime::component::{Val, types::ComponentFunc};
 
+use crate::abi::{Abi, CoreType, Encoding, Lifting, MAX_FLAT_PARAMS, Memory};
 use crate::describe::{self, UnsupportedType};
 use crate::error::LowerError;
 use crate::lift::{self, Lifted, Outcome};
 use crate::lower::source::Seed;
 use crate::lower::{self, Run, json, rust, scalar};
+use crate::packed::Packed;
 use crate::shape::{Record, Shape};
 use crate::wave;
 
@@ -21,7 +23,7 @@ use crate::wave;
 /// Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Mapping {
-    plan: Arc<Plan>,
+    pub(crate) plan: Arc<Plan>,
 }
 
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(crate) struct Plan {
     /// The params again, as the root of what lowering follows.
     arguments: Shape,
     pub(crate) result: Option<Shape>,
+    /// How values lie in a guest, unless they are too large for its memory.
+    pub(crate) abi: Option<Abi>,
 }
 
 impl Mapping {
@@ -55,14 +59,59 @@ impl Mapping {
             Some(ty) => Some(Shape::new(ty).ok_or_else(unknown)?),
             None => None,
         };
+        let abi = Abi::new(&params, result.as_ref());
         let arguments = Shape::Arguments(params.clone());
-        Ok(Self { plan: Arc::new(Plan { signature, params, arguments, result }) })
+        Ok(Self { plan: Arc::new(Plan { signature, params, arguments, result, abi }) })
     }
 
     /// What the function takes and gives.
     #[must_use]
     pub fn signature(&self) -> &Arc<Signature> {
         &self.plan.signature
+    }
+
+    /// The core function that the function is, in the canonical ABI: parameters and results. Nothing, when its values
+    /// are too large for a memory of 32 bits.
+    #[must_use]
+    pub fn core_type(&self) -> Option<(Vec<CoreType>, Vec<CoreType>)> {
+        self.plan.abi.as_ref().map(Abi::core_type)
+    }
+
+    /// Whether a call passes numbers alone, so that it needs neither memory nor `realloc`.
+    #[must_use]
+    pub fn is_flat(&self) -> bool {
+        self.plan.abi.as_ref().is_some_and(Abi::is_flat)
+    }
+
+    /// Lowers packed arguments into a guest: gives the bits of the core values to call it with, and how many they
+    /// are.
+    ///
+    /// # Errors
+    /// When the guest does not give the memory that they need, or they are another function's.
+    pub fn lower_flat(
+        &self,
+        args: &Packed,
+        memory: &mut impl Memory,
+    ) -> wasmtime::Result<([u64; MAX_FLAT_PARAMS], usize)> {
+        let abi = self.plan.abi.as_ref().ok_or_else(no_abi)?;
+        let mut flat = [0; MAX_FLAT_PARAMS];
+        let count = abi.lower(args, memory, &mut flat)?;
+        Ok((flat, count))
+    }
+
+    /// Lifts the result of a call out of a guest: from the bits of the core value that it gave, if any, and its
+    /// memory.
+    ///
+    /// # Errors
+    /// When that is no value of the function's type, or too large.
+    pub fn lift_flat(
+        &self,
+        flat: u64,
+        memory: &[u8],
+        lifting: &mut impl Lifting,
+    ) -> wasmtime::Result<Option<Packed>> {
+        let abi = self.plan.abi.as_ref().ok_or_else(no_abi)?;
+        abi.lift(flat, memory, Encoding::Utf8, lifting)
     }
 
     /// Lowers the sequence of arguments that `arguments` holds, each by its type, with no tree in
@@ -196,6 +245,11 @@ impl Mapping {
     pub fn lift(&self, result: Option<Val>) -> Outcome {
         Lifted::split(Arc::clone(&self.plan), result)
     }
+}
+
+#[cold]
+fn no_abi() -> wasmtime::Error {
+    wasmtime::Error::msg("the function's values are too large for a memory of 32 bits")
 }
 
 /// The arguments out of what the root of a plan gives.

@@ -59,6 +59,46 @@ impl From<Vec<u8>> for Packed {
     }
 }
 
+/// A buffer that packed values are appended to.
+pub(crate) trait Sink {
+    fn put(&mut self, bytes: &[u8]);
+
+    /// Makes room for what is about to come.
+    fn reserve(&mut self, bytes: usize);
+
+    fn len(&self) -> usize;
+
+    /// Overwrites a length that was put before what it is of.
+    fn patch(&mut self, at: usize, len: u32);
+}
+
+macro_rules! sinks {
+    ($($ty:ty: $($buffer:tt)?),*) => {$(
+        impl Sink for $ty {
+            #[inline]
+            fn put(&mut self, bytes: &[u8]) {
+                self$(.$buffer)?.extend_from_slice(bytes);
+            }
+
+            fn reserve(&mut self, bytes: usize) {
+                self$(.$buffer)?.reserve(bytes);
+            }
+
+            fn len(&self) -> usize {
+                self$(.$buffer)?.len()
+            }
+
+            fn patch(&mut self, at: usize, len: u32) {
+                if let Some(place) = self$(.$buffer)?.get_mut(at..at + size_of::<u32>()) {
+                    place.copy_from_slice(&len.to_le_bytes());
+                }
+            }
+        }
+    )*};
+}
+
+sinks!(Vec<u8>:, Packed: 0);
+
 /// Bytes that are not those of a value of the type that they are read by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the value is not of the type that the function gives")]

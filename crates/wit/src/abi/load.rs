@@ -1,0 +1,228 @@
+//! Values out of a guest, packed. Nothing that it hands over is believed.
+
+use wasmtime::Error;
+
+use super::plan::{Cases, Node, Number, Typed};
+use super::store::STRETCH;
+use super::text::Encoding;
+use crate::packed::Sink;
+
+/// The error of a result that is larger than [`Lifting::max_output`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the result has more than {allowed} bytes")]
+pub struct OverOutput {
+    /// Bytes that were allowed.
+    pub allowed: u64,
+}
+
+/// Bounds on what comes out of a guest.
+pub trait Lifting {
+    /// Bytes of contents that the result may have: numbers by their width, text and lists by what they hold.
+    fn max_output(&self) -> u64;
+
+    /// Takes note of bytes of the guest's memory that are about to be copied: a hostile guest may point at the same
+    /// ones many times.
+    ///
+    /// # Errors
+    /// When they are too many.
+    fn spend(&mut self, bytes: usize) -> wasmtime::Result<()>;
+
+    /// Looks at the clock, between stretches of work.
+    ///
+    /// # Errors
+    /// When time is up.
+    fn check(&mut self) -> wasmtime::Result<()>;
+}
+
+/// A result on its way out of a guest.
+pub(super) struct Load<'m, 'l, L, S> {
+    pub(super) memory: &'m [u8],
+    pub(super) encoding: Encoding,
+    pub(super) lifting: &'l mut L,
+    pub(super) out: S,
+    /// Lengths in `out`, which are not contents.
+    pub(super) lengths: usize,
+}
+
+impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
+    /// Checks the contents so far, and `more` that are to come, against the bound.
+    pub(super) fn bound(&self, more: usize) -> wasmtime::Result<()> {
+        let contents = self.out.len() + more - self.lengths * size_of::<u32>();
+        let allowed = self.lifting.max_output();
+        if contents as u64 > allowed {
+            return Err(Error::new(OverOutput { allowed }));
+        }
+        Ok(())
+    }
+
+    /// Bytes whose bounds have been checked with those of what they are part of.
+    fn array<const N: usize>(&self, at: usize) -> wasmtime::Result<[u8; N]> {
+        let bytes = self.memory.get(at..).and_then(<[u8]>::first_chunk);
+        bytes.copied().ok_or_else(out_of_bounds)
+    }
+
+    fn number<const N: usize>(&mut self, at: usize) -> wasmtime::Result<()> {
+        let bytes: [u8; N] = self.array(at)?;
+        self.out.put(&bytes);
+        Ok(())
+    }
+
+    fn u32(&self, at: usize) -> wasmtime::Result<u32> {
+        self.array(at).map(u32::from_le_bytes)
+    }
+
+    fn copy(&mut self, at: usize, len: usize) -> wasmtime::Result<()> {
+        let bytes = self.memory.get(at..).and_then(|memory| memory.get(..len));
+        self.out.put(bytes.ok_or_else(out_of_bounds)?);
+        Ok(())
+    }
+
+    /// Appends the value at `at`, whose own bytes are within bounds.
+    pub(super) fn get(&mut self, node: &Node, at: usize) -> wasmtime::Result<()> {
+        match node {
+            Node::Bool => {
+                let [byte] = self.array(at)?;
+                self.out.put(&[(byte != 0).into()]);
+            }
+            Node::Char => self.char(self.u32(at)?)?,
+            Node::Number(number) => match number.width() {
+                1 => self.number::<1>(at)?,
+                2 => self.number::<2>(at)?,
+                4 => self.number::<4>(at)?,
+                _ => self.number::<8>(at)?,
+            },
+            Node::Flags(width) => self.copy(at, *width as usize)?,
+            Node::Text => self.text(self.u32(at)?, self.u32(at + 4)?)?,
+            Node::List(item) => self.list(item, self.u32(at)?, self.u32(at + 4)?)?,
+            Node::Fixed(item, len) => self.items(item, *len as usize, at)?,
+            Node::Each(fields) => {
+                for field in fields {
+                    self.get(&field.ty.node, at + field.offset as usize)?;
+                }
+            }
+            Node::Cases(cases) => {
+                let case = match cases.width {
+                    1 => u32::from(u8::from_le_bytes(self.array(at)?)),
+                    2 => u32::from(u16::from_le_bytes(self.array(at)?)),
+                    _ => self.u32(at)?,
+                };
+                if let Some(payload) = self.case(cases, case)? {
+                    self.get(&payload.node, at + cases.payload as usize)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn char(&mut self, bits: u32) -> wasmtime::Result<()> {
+        let c = char::try_from(bits)?;
+        self.out.put(&u32::from(c).to_le_bytes());
+        Ok(())
+    }
+
+    /// Appends a discriminant, and gives the payload that follows.
+    fn case<'c>(&mut self, cases: &'c Cases, case: u32) -> wasmtime::Result<Option<&'c Typed>> {
+        let Some(payload) = cases.payloads.get(case as usize) else {
+            let len = cases.payloads.len();
+            return Err(Error::msg(format!("discriminant {case} out of range [0..{len})")));
+        };
+        self.out.put(&case.to_le_bytes()[..cases.width]);
+        Ok(payload.as_ref())
+    }
+
+    fn text(&mut self, at: u32, len: u32) -> wasmtime::Result<()> {
+        let (bytes, align) = self.encoding.extent(len);
+        let at = at as usize;
+        if !at.is_multiple_of(align) {
+            return Err(Error::msg(format!("string pointer not aligned to {align}")));
+        }
+        let text = self.memory.get(at..).and_then(|memory| memory.get(..bytes));
+        let text = text
+            .ok_or_else(|| Error::msg("string pointer/length out of bounds of memory"))?;
+        self.lifting.spend(bytes)?;
+        self.bound(bytes)?;
+        let start = self.out.len();
+        self.lengths += 1;
+        self.out.put(&[0; 4]);
+        self.encoding.decode(len, text, &mut self.out)?;
+        // In UTF-8 a string of UTF-16 may be half as long again, which is below 4 GiB all the same.
+        let len = (self.out.len() - start - 4) as u32;
+        self.out.patch(start, len);
+        Ok(())
+    }
+
+    fn list(&mut self, item: &Typed, at: u32, count: u32) -> wasmtime::Result<()> {
+        let (at, size) = (at as usize, item.size as usize * count as usize);
+        if at.checked_add(size).is_none_or(|end| end > self.memory.len()) {
+            return Err(Error::msg("list pointer/length out of bounds of memory"));
+        }
+        if !at.is_multiple_of(item.align as usize) {
+            return Err(Error::msg("list pointer is not aligned"));
+        }
+        // Items without a size would cost nothing, and be built all the same.
+        self.lifting.spend(size.max(count as usize))?;
+        self.bound(if item.is_plain() { size } else { count as usize })?;
+        self.out.reserve(size);
+        self.out.put(&count.to_le_bytes());
+        self.lengths += 1;
+        self.items(item, count as usize, at)
+    }
+
+    fn items(&mut self, item: &Typed, count: usize, at: usize) -> wasmtime::Result<()> {
+        let size = item.size as usize;
+        if item.is_plain() {
+            return self.copy(at, count * size);
+        }
+        for index in 0..count {
+            if index % STRETCH == STRETCH - 1 {
+                self.lifting.check()?;
+                self.bound(0)?;
+            }
+            self.get(&item.node, at + index * size)?;
+        }
+        Ok(())
+    }
+
+    /// Appends a value of one core value, or of none.
+    pub(super) fn flat(&mut self, node: &Node, bits: u64) -> wasmtime::Result<()> {
+        match node {
+            Node::Bool => self.out.put(&[(bits as u32 != 0).into()]),
+            Node::Char => self.char(bits as u32)?,
+            Node::Number(number) => {
+                let bits = match number {
+                    Number::I64 | Number::F64 => bits,
+                    _ => (bits as u32).into(),
+                };
+                self.out.put(&bits.to_le_bytes()[..number.width()]);
+            }
+            Node::Flags(width) => {
+                let width = (*width as usize).min(4);
+                self.out.put(&bits.to_le_bytes()[..width]);
+            }
+            Node::Fixed(item, len) => {
+                for _ in 0..*len {
+                    self.flat(&item.node, bits)?;
+                }
+            }
+            // All but one of them take no core value.
+            Node::Each(fields) => {
+                for field in fields {
+                    self.flat(&field.ty.node, bits)?;
+                }
+            }
+            Node::Cases(cases) => {
+                if let Some(payload) = self.case(cases, bits as u32)? {
+                    self.flat(&payload.node, 0)?;
+                }
+            }
+            // They take two core values.
+            Node::Text | Node::List(_) => return Err(out_of_bounds()),
+        }
+        Ok(())
+    }
+}
+
+#[cold]
+fn out_of_bounds() -> Error {
+    Error::msg("pointer out of bounds of memory")
+}

@@ -1,0 +1,233 @@
+//! Packed values into a guest.
+
+use wasmtime::Error;
+
+use super::plan::{Cases, Node, Number, Typed};
+use super::{MAX_FLAT_PARAMS, Memory, foreign};
+use crate::packed::Reader;
+
+/// Items of a list that are stored between two looks at the clock.
+pub(super) const STRETCH: usize = 4096;
+
+/// Arguments on their way into a guest, taken off the front of their packed bytes.
+pub(super) struct Store<'p, 'm, M> {
+    args: Reader<'p>,
+    pub(super) memory: &'m mut M,
+}
+
+/// The part of a guest's memory that the guest has said to be free.
+pub(super) fn slice_mut(memory: &mut [u8], at: usize, len: usize) -> wasmtime::Result<&mut [u8]> {
+    let out_of_bounds = || Error::msg("realloc return: beyond end of memory");
+    memory.get_mut(at..).and_then(|memory| memory.get_mut(..len)).ok_or_else(out_of_bounds)
+}
+
+impl<'p, 'm, M: Memory> Store<'p, 'm, M> {
+    pub(super) fn new(args: Reader<'p>, memory: &'m mut M) -> Self {
+        Self { args, memory }
+    }
+
+    pub(super) fn allocate(&mut self, align: u32, size: usize) -> wasmtime::Result<usize> {
+        self.reallocate(0, 0, align, size)
+    }
+
+    pub(super) fn reallocate(
+        &mut self,
+        old: usize,
+        old_size: usize,
+        align: u32,
+        size: usize,
+    ) -> wasmtime::Result<usize> {
+        let narrow = |size: usize| u32::try_from(size).map_err(|_| too_large());
+        let at =
+            self.memory.realloc(narrow(old)?, narrow(old_size)?, align, narrow(size)?)?;
+        if !at.is_multiple_of(align) {
+            return Err(Error::msg("realloc return: result not aligned"));
+        }
+        slice_mut(self.memory.bytes()?, at as usize, size)?;
+        Ok(at as usize)
+    }
+
+    fn copy(&mut self, at: usize, len: usize) -> wasmtime::Result<()> {
+        let bytes = self.args.take(len).map_err(foreign)?;
+        slice_mut(self.memory.bytes()?, at, len)?.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn put_pair(&mut self, at: usize, (pointer, len): (u32, u32)) -> wasmtime::Result<()> {
+        let pair = u64::from(pointer) | u64::from(len) << 32;
+        slice_mut(self.memory.bytes()?, at, 8)?.copy_from_slice(&pair.to_le_bytes());
+        Ok(())
+    }
+
+    /// Stores the next value at `at`, which is within an allocation.
+    pub(super) fn put(&mut self, node: &Node, at: usize) -> wasmtime::Result<()> {
+        match node {
+            Node::Bool => self.copy(at, 1),
+            Node::Char => self.copy(at, 4),
+            Node::Number(number) => self.copy(at, number.width()),
+            Node::Flags(width) => self.copy(at, *width as usize),
+            Node::Text => {
+                let pair = self.next_text()?;
+                self.put_pair(at, pair)
+            }
+            Node::List(item) => {
+                let pair = self.list(item)?;
+                self.put_pair(at, pair)
+            }
+            Node::Fixed(item, len) => self.items(item, *len as usize, at),
+            Node::Each(fields) => {
+                for field in fields {
+                    self.put(&field.ty.node, at + field.offset as usize)?;
+                }
+                Ok(())
+            }
+            Node::Cases(cases) => {
+                let case = self.peek_case(cases)?;
+                self.copy(at, cases.width)?;
+                match case {
+                    Some(payload) => self.put(&payload.node, at + cases.payload as usize),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn next_text(&mut self) -> wasmtime::Result<(u32, u32)> {
+        let text = self.args.bytes().map_err(foreign)?;
+        self.text(text)
+    }
+
+    /// The payload of the case that comes next.
+    fn peek_case<'c>(&self, cases: &'c Cases) -> wasmtime::Result<Option<&'c Typed>> {
+        let mut ahead = self.args;
+        let case = ahead.case(cases.payloads.len()).map_err(foreign)?;
+        Ok(cases.payloads.get(case).and_then(Option::as_ref))
+    }
+
+    /// Stores a list into memory that the guest allocates, and gives its pointer and its length.
+    fn list(&mut self, item: &Typed) -> wasmtime::Result<(u32, u32)> {
+        let count = self.args.count().map_err(foreign)?;
+        let size = count.checked_mul(item.size as usize).ok_or_else(too_large)?;
+        let at = self.allocate(item.align, size)?;
+        self.items(item, count, at)?;
+        Ok((at as u32, count as u32))
+    }
+
+    fn items(&mut self, item: &Typed, count: usize, at: usize) -> wasmtime::Result<()> {
+        let size = item.size as usize;
+        if item.is_plain() {
+            return self.copy(at, count * size);
+        }
+        for index in 0..count {
+            if index % STRETCH == STRETCH - 1 {
+                self.memory.check()?;
+            }
+            self.put(&item.node, at + index * size)?;
+        }
+        Ok(())
+    }
+
+    /// Flattens the next value into the first slots of `flat`, and gives how many those are.
+    pub(super) fn flatten(
+        &mut self,
+        node: &Node,
+        flat: &mut [u64],
+    ) -> wasmtime::Result<usize> {
+        match node {
+            Node::Bool => {
+                let bits = self.args.u8().map_err(foreign)?;
+                set(flat, bits.into())
+            }
+            Node::Char => {
+                let bits = self.args.u32().map_err(foreign)?;
+                set(flat, bits.into())
+            }
+            Node::Number(number) => {
+                let bits = self.number(*number)?;
+                set(flat, bits)
+            }
+            Node::Flags(width) => {
+                let bytes = self.args.take(*width as usize).map_err(foreign)?;
+                let mut count = 0;
+                for (slot, word) in flat.iter_mut().zip(bytes.chunks(4)) {
+                    let mut bits = [0; 4];
+                    bits[..word.len()].copy_from_slice(word);
+                    *slot = u32::from_le_bytes(bits).into();
+                    count += 1;
+                }
+                Ok(count)
+            }
+            Node::Text => {
+                let pair = self.next_text()?;
+                set_pair(flat, pair)
+            }
+            Node::List(item) => {
+                let pair = self.list(item)?;
+                set_pair(flat, pair)
+            }
+            Node::Fixed(item, len) => {
+                let mut count = 0;
+                for _ in 0..*len {
+                    count += self.flatten(&item.node, from(flat, count)?)?;
+                }
+                Ok(count)
+            }
+            Node::Each(fields) => {
+                let mut count = 0;
+                for field in fields {
+                    count += self.flatten(&field.ty.node, from(flat, count)?)?;
+                }
+                Ok(count)
+            }
+            Node::Cases(cases) => {
+                let case = self.args.case(cases.payloads.len()).map_err(foreign)?;
+                set(flat, case as u64)?;
+                let payloads = from(flat, 1)?;
+                if let Some(payload) = cases.payloads.get(case).and_then(Option::as_ref) {
+                    self.flatten(&payload.node, payloads)?;
+                }
+                // The slots that other cases use are zero here: they were so from the start.
+                Ok(1 + cases.flat)
+            }
+        }
+    }
+
+    /// The bits of a number as a core value.
+    fn number(&mut self, number: Number) -> wasmtime::Result<u64> {
+        let signed = |value: i32| u64::from(value as u32);
+        Ok(match number {
+            Number::S8 => signed(self.args.i8().map_err(foreign)?.into()),
+            Number::U8 => self.args.u8().map_err(foreign)?.into(),
+            Number::S16 => signed(self.args.i16().map_err(foreign)?.into()),
+            Number::U16 => self.args.u16().map_err(foreign)?.into(),
+            Number::I32 | Number::F32 => self.args.u32().map_err(foreign)?.into(),
+            Number::I64 | Number::F64 => self.args.u64().map_err(foreign)?,
+        })
+    }
+}
+
+#[cold]
+fn too_large() -> Error {
+    Error::msg("size overflow copying a list")
+}
+
+/// Slots that were counted when the function loaded.
+#[cold]
+fn no_slot() -> Error {
+    Error::msg(format!("a value takes more than its core values, of which there are {MAX_FLAT_PARAMS} at most"))
+}
+
+fn set(flat: &mut [u64], bits: u64) -> wasmtime::Result<usize> {
+    *flat.first_mut().ok_or_else(no_slot)? = bits;
+    Ok(1)
+}
+
+fn set_pair(flat: &mut [u64], (pointer, len): (u32, u32)) -> wasmtime::Result<usize> {
+    set(flat, pointer.into())?;
+    set(from(flat, 1)?, len.into())?;
+    Ok(2)
+}
+
+fn from(flat: &mut [u64], at: usize) -> wasmtime::Result<&mut [u64]> {
+    flat.get_mut(at..).ok_or_else(no_slot)
+}

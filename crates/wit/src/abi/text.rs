@@ -1,0 +1,161 @@
+//! Strings in the encodings that a guest may want.
+
+use wasmtime::Error;
+
+use super::Memory;
+use super::store::{Store, slice_mut};
+use crate::packed::Sink;
+
+/// How a guest holds strings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Encoding {
+    /// `utf8`
+    #[default]
+    Utf8,
+    /// `utf16`, little-endian.
+    Utf16,
+    /// `latin1+utf16`: Latin-1 where the text allows, else UTF-16 with a tag on its length.
+    CompactUtf16,
+}
+
+/// Marks the length of a string that is UTF-16, where it might be Latin-1.
+const UTF16_TAG: u32 = 1 << 31;
+
+/// Bytes of a string at most, in any encoding.
+const MAX_BYTES: usize = (1 << 31) - 1;
+
+impl<M: Memory> Store<'_, '_, M> {
+    /// Puts a string into memory that the guest allocates, and gives its pointer and its length. The pattern of
+    /// allocations is that of `CanonicalABI.md` for a source of UTF-8; for `latin1+utf16` that of a source which is
+    /// Latin-1 so far.
+    pub(super) fn text(&mut self, text: &[u8]) -> wasmtime::Result<(u32, u32)> {
+        match self.memory.encoding() {
+            Encoding::Utf8 => {
+                let len = sized(text.len())?;
+                let at = self.allocate(1, text.len())?;
+                slice_mut(self.memory.bytes()?, at, text.len())?.copy_from_slice(text);
+                Ok((at as u32, len))
+            }
+            Encoding::Utf16 => {
+                let worst = text.len() * 2;
+                sized(worst)?;
+                let mut at = self.allocate(2, worst)?;
+                let units = copy_units(valid(text)?, slice_mut(self.memory.bytes()?, at, worst)?);
+                if units * 2 < worst {
+                    at = self.reallocate(at, worst, 2, units * 2)?;
+                }
+                Ok((at as u32, units as u32))
+            }
+            Encoding::CompactUtf16 => self.compact(valid(text)?),
+        }
+    }
+
+    fn compact(&mut self, text: &str) -> wasmtime::Result<(u32, u32)> {
+        sized(text.len())?;
+        let at = self.allocate(2, text.len())?;
+        let room = slice_mut(self.memory.bytes()?, at, text.len())?;
+        let mut len = 0;
+        for (start, c) in text.char_indices() {
+            let (Ok(byte), Some(slot)) = (u8::try_from(u32::from(c)), room.get_mut(len)) else {
+                return self.widen(&text[start..], at, (text.len(), len));
+            };
+            *slot = byte;
+            len += 1;
+        }
+        let at = match len < text.len() {
+            true => self.reallocate(at, text.len(), 2, len)?,
+            false => at,
+        };
+        Ok((at as u32, len as u32))
+    }
+
+    /// Goes on in UTF-16, from Latin-1 of `len` characters at `at`, in room of `size` bytes.
+    fn widen(
+        &mut self,
+        rest: &str,
+        at: usize,
+        (size, len): (usize, usize),
+    ) -> wasmtime::Result<(u32, u32)> {
+        let worst = size * 2;
+        sized(worst)?;
+        let at = self.reallocate(at, size, 2, worst)?;
+        let room = slice_mut(self.memory.bytes()?, at, worst)?;
+        for unit in (0..len).rev() {
+            room[2 * unit] = room[unit];
+            room[2 * unit + 1] = 0;
+        }
+        let units = len + copy_units(rest, &mut room[2 * len..]);
+        let at = match units * 2 < worst {
+            true => self.reallocate(at, worst, 2, units * 2)?,
+            false => at,
+        };
+        Ok((at as u32, units as u32 | UTF16_TAG))
+    }
+}
+
+/// The length of a string in memory, if it may be that long.
+fn sized(bytes: usize) -> wasmtime::Result<u32> {
+    if bytes > MAX_BYTES {
+        let found = format!("string length of {bytes} too large to copy into wasm");
+        return Err(Error::msg(found));
+    }
+    Ok(bytes as u32)
+}
+
+fn valid(text: &[u8]) -> wasmtime::Result<&str> {
+    Ok(str::from_utf8(text)?)
+}
+
+/// Copies text as UTF-16 and gives how many units it has.
+fn copy_units(text: &str, room: &mut [u8]) -> usize {
+    let mut units = 0;
+    for (unit, slot) in text.encode_utf16().zip(room.chunks_exact_mut(2)) {
+        slot.copy_from_slice(&unit.to_le_bytes());
+        units += 1;
+    }
+    units
+}
+
+impl Encoding {
+    /// Bytes and alignment of a string whose length in memory is `len`.
+    pub(super) fn extent(self, len: u32) -> (usize, usize) {
+        match self {
+            Self::Utf8 => (len as usize, 1),
+            Self::Utf16 => (len as usize * 2, 2),
+            Self::CompactUtf16 if len & UTF16_TAG == 0 => (len as usize, 2),
+            Self::CompactUtf16 => ((len ^ UTF16_TAG) as usize * 2, 2),
+        }
+    }
+
+    /// Appends a string that a guest has as `bytes`, its length in memory being `len`.
+    pub(super) fn decode(
+        self,
+        len: u32,
+        bytes: &[u8],
+        out: &mut impl Sink,
+    ) -> wasmtime::Result<()> {
+        match self {
+            Self::Utf8 => {
+                str::from_utf8(bytes)?;
+                out.put(bytes);
+            }
+            Self::CompactUtf16 if len & UTF16_TAG == 0 => {
+                for byte in bytes {
+                    push(char::from(*byte), out);
+                }
+            }
+            Self::Utf16 | Self::CompactUtf16 => {
+                let (units, _) = bytes.as_chunks::<2>();
+                for c in char::decode_utf16(units.iter().map(|unit| u16::from_le_bytes(*unit))) {
+                    push(c?, out);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn push(c: char, out: &mut impl Sink) {
+    out.put(c.encode_utf8(&mut [0; 4]).as_bytes());
+}

@@ -1,0 +1,309 @@
+//! Calls of components with packed values, straight into the guest's memory and out of it.
+//!
+//! Wasmtime lets a Rust type say itself how it crosses into a component, by the traits `ComponentType`, `Lower` and
+//! `Lift`, which its derives implement. [`Arguments`] and [`Answer`] implement them for packed values of whichever
+//! function they are of: one pair of Rust types for every signature. They are hidden parts of wasmtime, which is
+//! pinned for that reason; `tests/component.rs` fails when they come to mean something else.
+//!
+//! # Safety
+//!
+//! This is the one module of the crate with `unsafe`: five `unsafe impl`s and no `unsafe` block. Wasmtime relies on
+//! them for the following, and for nothing else:
+//!
+//! - *`Lower` is a sequence of `ValRaw`.* It is an array of them, of 16 for arguments and of one for a result.
+//! - *The storage of arguments is initialised when lowering has ended well.* [`Arguments::linear_lower_to_flat`] writes
+//!   all 16 slots. Wasmtime hands the function the slice of all of them, more than any lifted function takes, and
+//!   reads the result from the first: where the function gives none, that is a slot that was written here.
+//! - *The values are of the function's types.* `typecheck` says so of any function, since a Rust type that stands for all
+//!   signatures has none of its own to compare; a [`Mapping`] is made from the type of the function. With the mapping
+//!   of another function, what the guest is handed are numbers that mean something else to it: any 64 bits are a
+//!   valid core value, a handle is looked up in the guest's own table, and memory is written only within the bounds of
+//!   [`LowerContext::as_slice_mut`] at places that the guest's `realloc` has named. So the guest may misread them, as it
+//!   may any caller's; the host's memory is not at stake.
+//!
+//! Functions that are lifted as asynchronous hand their results over in another form. They are called with wasmtime's
+//! own values instead, as is a function whose values have no size in a memory of 32 bits.
+#![allow(unsafe_code, reason = "the traits of wasmtime that let values cross are unsafe to implement")]
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::component::__internal::wasmtime_environ::component::{
+    CanonicalOptions, CanonicalOptionsDataModel, StringEncoding,
+};
+use wasmtime::component::__internal::{
+    CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext, LowerContext,
+};
+use wasmtime::component::{ComponentNamedList, ComponentType, Func, Lift, Lower, TypedFunc};
+use wasmtime::{AsContext, AsContextMut, Error, ValRaw};
+
+use crate::abi::{Encoding, Lifting, MAX_FLAT_PARAMS, Memory};
+use crate::mapping::{Mapping, Plan};
+use crate::packed::Packed;
+
+/// A function of a component instance, to be called with packed values.
+#[derive(Clone, Copy)]
+pub struct DirectFunc(TypedFunc<Arguments, Answer>);
+
+/// Bounds on one call.
+#[derive(Debug, Clone, Copy)]
+pub struct CallBounds {
+    /// Bytes of contents that the result may have, as [`Lifting::max_output`] counts them.
+    pub max_output: u64,
+    /// When values that are still on their way are given up.
+    pub deadline: Option<Instant>,
+    /// Fails when that moment has passed.
+    pub check: fn(Instant) -> wasmtime::Result<()>,
+}
+
+impl CallBounds {
+    fn check(&self) -> wasmtime::Result<()> {
+        self.deadline.map_or(Ok(()), self.check)
+    }
+}
+
+/// What a call's result is lifted by.
+struct Job {
+    plan: Arc<Plan>,
+    bounds: CallBounds,
+}
+
+thread_local! {
+    /// The job of the call that is being polled on this thread. `Lift` is given nothing of ours, and runs within a
+    /// poll of its call's future: [`DirectFunc::call_async`] puts the job here for as long as each poll lasts, so that
+    /// calls which are suspended and go on in any order, on any thread, each find their own.
+    static JOB: RefCell<Option<Job>> = const { RefCell::new(None) };
+}
+
+/// Puts a call's job in its place while it lives, and what was there before back afterwards.
+struct Placed<'j>(&'j mut Option<Job>);
+
+impl<'j> Placed<'j> {
+    fn new(job: &'j mut Option<Job>) -> Self {
+        JOB.with_borrow_mut(|place| std::mem::swap(place, job));
+        Self(job)
+    }
+}
+
+impl Drop for Placed<'_> {
+    fn drop(&mut self) {
+        JOB.with_borrow_mut(|place| std::mem::swap(place, self.0));
+    }
+}
+
+impl DirectFunc {
+    /// Prepares `func`, of which `mapping` was made, unless its values have to go another way.
+    pub fn new(mapping: &Mapping, func: Func, store: impl AsContext) -> Option<Self> {
+        mapping.plan.abi.as_ref()?;
+        func.typed(store).ok().map(Self)
+    }
+
+    /// Calls the function with what `mapping`, the one that this was made with, has lowered.
+    ///
+    /// # Errors
+    /// When the guest traps, is interrupted, or hands over what is no value of its result's type.
+    pub async fn call_async(
+        &self,
+        store: impl AsContextMut<Data: Send>,
+        mapping: &Mapping,
+        args: Packed,
+        bounds: CallBounds,
+    ) -> wasmtime::Result<Option<Packed>> {
+        let args = Arguments { plan: Arc::clone(&mapping.plan), args, bounds };
+        let mut job = Some(Job { plan: Arc::clone(&mapping.plan), bounds });
+        let mut call = pin!(self.0.call_async(store, args));
+        let answer = poll_fn(|cx| {
+            let _placed = Placed::new(&mut job);
+            call.as_mut().poll(cx)
+        });
+        answer.await.map(|Answer(result)| result)
+    }
+}
+
+impl std::fmt::Debug for DirectFunc {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("DirectFunc").field(self.0.func()).finish()
+    }
+}
+
+/// The arguments of a call.
+struct Arguments {
+    plan: Arc<Plan>,
+    args: Packed,
+    bounds: CallBounds,
+}
+
+/// The result of a call, if the function has one.
+struct Answer(Option<Packed>);
+
+const fn flat(count: u8) -> CanonicalAbiInfo {
+    CanonicalAbiInfo { size32: 0, align32: 1, size64: 0, align64: 1, flat_count: Some(count) }
+}
+
+// SAFETY: see the head of the module.
+unsafe impl ComponentType for Arguments {
+    type Lower = [ValRaw; MAX_FLAT_PARAMS];
+
+    const ABI: CanonicalAbiInfo = flat(MAX_FLAT_PARAMS as u8);
+
+    fn typecheck(_: &InterfaceType, _: &InstanceType<'_>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+// SAFETY: see the head of the module.
+unsafe impl ComponentNamedList for Arguments {}
+
+// SAFETY: see the head of the module.
+unsafe impl ComponentType for Answer {
+    type Lower = [ValRaw; 1];
+
+    const ABI: CanonicalAbiInfo = flat(1);
+
+    fn typecheck(_: &InterfaceType, _: &InstanceType<'_>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+// SAFETY: see the head of the module.
+unsafe impl ComponentNamedList for Answer {}
+
+// SAFETY: all slots are written whenever this ends well. See the head of the module.
+unsafe impl Lower for Arguments {
+    fn linear_lower_to_flat<T>(
+        &self,
+        cx: &mut LowerContext<'_, T>,
+        _: InterfaceType,
+        dst: &mut MaybeUninit<[ValRaw; MAX_FLAT_PARAMS]>,
+    ) -> wasmtime::Result<()> {
+        let abi = self.plan.abi.as_ref().ok_or_else(no_plan)?;
+        let mut flat = [0; MAX_FLAT_PARAMS];
+        abi.lower(&self.args, &mut Guest { cx, bounds: &self.bounds }, &mut flat)?;
+        dst.write(flat.map(ValRaw::u64));
+        Ok(())
+    }
+
+    fn linear_lower_to_memory<T>(
+        &self,
+        _: &mut LowerContext<'_, T>,
+        _: InterfaceType,
+        _: usize,
+    ) -> wasmtime::Result<()> {
+        Err(Error::msg("arguments are core values, whatever they are of"))
+    }
+}
+
+// SAFETY: it makes no assumption on what it is given. See the head of the module.
+unsafe impl Lift for Answer {
+    fn linear_lift_from_flat(
+        cx: &mut LiftContext<'_>,
+        _: InterfaceType,
+        src: &[ValRaw; 1],
+    ) -> wasmtime::Result<Self> {
+        JOB.with_borrow(|job| {
+            let Job { plan, bounds } = job.as_ref().ok_or_else(no_plan)?;
+            let abi = plan.abi.as_ref().ok_or_else(no_plan)?;
+            let encoding = encoding(cx.options());
+            let memory = if has_memory(cx.options()) { cx.memory() } else { &[] };
+            let [flat] = src;
+            let mut out = Out { cx, bounds, looked: 0 };
+            let result = abi.lift(flat.get_u64(), memory, encoding, &mut out)?;
+            Ok(Self(result))
+        })
+    }
+
+    fn linear_lift_from_memory(
+        _: &mut LiftContext<'_>,
+        _: InterfaceType,
+        _: &[u8],
+    ) -> wasmtime::Result<Self> {
+        Err(Error::msg("a result is one core value, whatever it is of"))
+    }
+}
+
+#[cold]
+fn no_plan() -> Error {
+    Error::msg("the function was not called by its mapping")
+}
+
+fn has_memory(options: &CanonicalOptions) -> bool {
+    matches!(&options.data_model, CanonicalOptionsDataModel::LinearMemory(memory) if memory.memory.is_some())
+}
+
+fn encoding(options: &CanonicalOptions) -> Encoding {
+    match options.string_encoding {
+        StringEncoding::Utf8 => Encoding::Utf8,
+        StringEncoding::Utf16 => Encoding::Utf16,
+        StringEncoding::CompactUtf16 => Encoding::CompactUtf16,
+    }
+}
+
+/// The guest that arguments are lowered into.
+struct Guest<'c, 's, T: 'static> {
+    cx: &'c mut LowerContext<'s, T>,
+    bounds: &'c CallBounds,
+}
+
+impl<T> Memory for Guest<'_, '_, T> {
+    fn bytes(&mut self) -> wasmtime::Result<&mut [u8]> {
+        if !has_memory(self.cx.options()) {
+            return Err(Error::msg("the function has no memory to pass values in"));
+        }
+        Ok(self.cx.as_slice_mut())
+    }
+
+    fn realloc(&mut self, old: u32, old_size: u32, align: u32, size: u32) -> wasmtime::Result<u32> {
+        let has_realloc = match &self.cx.options().data_model {
+            CanonicalOptionsDataModel::LinearMemory(memory) => memory.realloc.is_some(),
+            CanonicalOptionsDataModel::Gc {} => false,
+        };
+        if !has_realloc {
+            return Err(Error::msg("the function has no `realloc` to pass values by"));
+        }
+        let at = self.cx.realloc(old as usize, old_size as usize, align, size as usize)?;
+        Ok(u32::try_from(at)?)
+    }
+
+    fn encoding(&self) -> Encoding {
+        encoding(self.cx.options())
+    }
+
+    fn check(&mut self) -> wasmtime::Result<()> {
+        self.bounds.check()
+    }
+}
+
+/// Bytes that are copied between two looks at the clock.
+const STRETCH: usize = 1 << 20;
+
+/// What comes out of a guest.
+struct Out<'c, 's> {
+    cx: &'c mut LiftContext<'s>,
+    bounds: &'c CallBounds,
+    /// Bytes copied since the last look at the clock.
+    looked: usize,
+}
+
+impl Lifting for Out<'_, '_> {
+    fn max_output(&self) -> u64 {
+        self.bounds.max_output
+    }
+
+    fn spend(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.cx.consume_fuel(bytes)?;
+        self.looked += bytes;
+        if self.looked >= STRETCH {
+            self.looked = 0;
+            self.bounds.check()?;
+        }
+        Ok(())
+    }
+
+    fn check(&mut self) -> wasmtime::Result<()> {
+        self.bounds.check()
+    }
+}
