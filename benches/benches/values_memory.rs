@@ -52,7 +52,10 @@ fn main() -> wasmtime::Result<()> {
         let text = users(count);
         let mut guest = Guest::echo()?;
         // What is alive in the end is the tree, with the room that its vectors have grown.
-        let (args, args_stats) = measured(|| Ok(guest.mapping().lower_json(&text)?))?;
+        let (args, args_stats) = measured(|| {
+            let mapping = guest.mapping();
+            Ok(mapping.unpack_args(&mapping.lower_json(&text)?))
+        })?;
         let (result, result_stats) = measured(|| guest.call_vals(&args))?;
         let (args_tree, result_tree) = (args_stats.curr_bytes, result_stats.curr_bytes);
         // Three times the text, and the values themselves.

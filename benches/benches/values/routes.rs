@@ -140,7 +140,7 @@ impl Guest {
 
     /// A result as it would come out of a call that echoes.
     pub(crate) fn lifted(&self, text: &[u8]) -> Result<Lifted> {
-        let users = self.mapping.lower_json(text)?.pop();
+        let users = self.mapping.unpack_args(&self.mapping.lower_json(text)?).pop();
         match self.mapping.lift(users) {
             Outcome::Value(value) | Outcome::Error(value) => Ok(value),
         }
@@ -183,7 +183,7 @@ impl Guest {
     }
 
     fn by_mapping(&mut self, text: &[u8]) -> Result<Vec<u8>> {
-        let args = self.mapping.lower_json(text)?;
+        let args = self.mapping.unpack_args(&self.mapping.lower_json(text)?);
         let result = self.call_vals(&args)?;
         // As the runtime does: the result is written when the arguments are gone.
         drop(args);

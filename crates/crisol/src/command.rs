@@ -123,6 +123,7 @@ impl Command {
         let args = self.linked.mapping().lower_args(values).map_err(|error| {
             CallError::InvalidInput { id: self.id.clone(), source: error.into() }
         })?;
+        let args = self.linked.mapping().unpack_args(&args);
         // A limit beyond the clock's range is none.
         let deadline = self.max_execution.and_then(|limit| now().checked_add(limit));
         let mut ended = self.ended();

@@ -3,9 +3,8 @@
 use std::pin::pin;
 
 use crisol_core::{CallContext, CallError, MAX_DEPTH};
-use crisol_engine::Val;
 use crisol_pool::{Ask, Fate, Retired};
-use crisol_wit::{Lifted, LowerError, Mapping, Outcome};
+use crisol_wit::{Lifted, LowerError, Mapping, Outcome, Packed};
 
 use crate::adapter::fate;
 use crate::failure::Ended;
@@ -27,12 +26,13 @@ impl Function {
         &self,
         within: &Generation,
         context: CallContext,
-        lowered: Result<Vec<Val>, LowerError>,
+        lowered: Result<Packed, LowerError>,
     ) -> Result<Lifted, CallError> {
         let args = lowered.map_err(|error| CallError::InvalidInput {
             id: self.guest.id.clone(),
             source: error.into(),
         })?;
+        let args = self.mapping.unpack_args(&args);
         let until = Until::of(self.guest.max_execution, &context);
         let ended = self.guest.ended(until.limit);
 

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crisol_core::{Args, BoxError, CallContext, CallError, EntryId, ErrorKind, Reply, Value};
-use crisol_engine::Val;
 use crisol_schema::{Kind, Registry, Retry, RetryOn};
-use crisol_wit::{Lifted, LowerError};
+use crisol_wit::{Lifted, LowerError, Packed};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -176,7 +175,7 @@ impl Callable {
 
 fn raised(
     function: &Function,
-    lowered: Result<Vec<Val>, LowerError>,
+    lowered: Result<Packed, LowerError>,
 ) -> Result<Vec<Value>, CallError> {
     let invalid = |error: LowerError| CallError::InvalidInput {
         id: function.guest.id.clone(),

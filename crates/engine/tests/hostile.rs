@@ -77,7 +77,7 @@ fn run(bytes: &[u8]) -> Result<bool, Problem> {
         let args = linked.mapping().lower_json(br#"[{"id": 1, "tags": ["a"]}]"#);
         let limits = Limits { max_fuel: Some(100_000), ..Limits::default() };
         tokio.block_on(async {
-            let args = args.unwrap_or_default();
+            let args = linked.mapping().unpack_args(&args.unwrap_or_default());
             let Ok(mut instance) = linked.instantiate(wasi(), limits, soon(10_000)).await else {
                 return Ok::<_, Problem>(());
             };

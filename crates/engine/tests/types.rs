@@ -29,6 +29,7 @@ async fn echo(ty: &str, text: &str) -> Tested<String> {
     let engine = engine(Allocation::OnDemand)?;
     let linked = engine.link(&engine.compile(&bytes, false)?, &Profile::default(), "echo")?;
     let args = linked.mapping().lower_json(format!("[{text}]").as_bytes())?;
+    let args = linked.mapping().unpack_args(&args);
     let mut instance = linked.instantiate(support::wasi(), Default::default(), None).await?;
     let result = instance.call(&args, None).await?;
     match linked.mapping().lift(result).into_result() {
@@ -95,6 +96,7 @@ async fn components_inside_pass_maps_and_lists_of_a_fixed_length_on() -> Tested 
     );
     let guest = Guest::wat(&text, "g")?;
     let args = guest.linked.mapping().lower_json(br#"[[[{"key": 40}, [1, 2]]]]"#)?;
+    let args = guest.linked.mapping().unpack_args(&args);
     assert_eq!(guest.call(&args).await?, Some(wasmtime::component::Val::U32(42)));
     Ok(())
 }

@@ -135,6 +135,14 @@ pub enum Mismatch {
         /// There are more than `found`; they were not counted.
         more: bool,
     },
+    /// A list, a map or text of more items or bytes than any may have.
+    #[error("expected {expected} of at most {}, found {found}", u32::MAX)]
+    TooLong {
+        /// The WIT type.
+        expected: String,
+        /// How many there are.
+        found: usize,
+    },
     /// A field that the record does not have.
     #[error("unknown field `{name}`{hint}")]
     UnknownField {
@@ -207,6 +215,11 @@ pub enum Mismatch {
 impl Mismatch {
     pub(crate) fn of(shape: &Shape, found: Found) -> Self {
         Self::Type { expected: type_name(shape), found }
+    }
+
+    #[cold]
+    pub(crate) fn too_long(shape: &Shape, found: usize) -> Self {
+        Self::TooLong { expected: type_name(shape), found }
     }
 
     pub(crate) fn unknown_field(name: &str, names: &Names) -> Self {

@@ -85,12 +85,15 @@ impl Side {
             })?;
             return nothing(what, value);
         };
-        lower::rust_value(shape, value).map(Some).map_err(answer)
+        let lowered = lower::rust_value(shape, value);
+        lowered.and_then(|value| lower::unpacked(shape, &value)).map(Some).map_err(answer)
     }
 
     fn lower_value(&self, what: &'static str, value: Value) -> Result<Option<Val>, HostMismatch> {
         let Some(shape) = &self.0 else { return nothing(what, value) };
-        lower::value(shape, value).map(Some).map_err(|error| HostMismatch::Answer { what, error })
+        let lowered = lower::value(shape, value);
+        let unpacked = lowered.and_then(|value| lower::unpacked(shape, &value));
+        unpacked.map(Some).map_err(|error| HostMismatch::Answer { what, error })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Serde for WIT: values of any serde source become component values, and results go out into any
+//! Serde for WIT: values of any serde source become packed values of a component's types, and results go out into any
 //! serde format or Rust type, by a plan made once per exported function.
 //!
 //! Core modules become components here too ([`wrap`]), so that there is one path to call them by.
@@ -34,7 +34,7 @@
 //! let func = instance.get_func(&mut store, &index).ok_or("it is a function")?;
 //! let args = mapping.lower_json(b"[6, 7.0]")?;
 //! let mut results = [Val::Bool(false)];
-//! func.call(&mut store, &args, &mut results)?;
+//! func.call(&mut store, &mapping.unpack_args(&args), &mut results)?;
 //! let [result] = results;
 //! match mapping.lift(Some(result)) {
 //!     Outcome::Value(value) => assert_eq!(serde_json::to_string(&value)?, "13"),

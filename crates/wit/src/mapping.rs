@@ -13,7 +13,7 @@ use crate::error::LowerError;
 use crate::lift::{self, Lifted, Outcome};
 use crate::lower::source::Seed;
 use crate::lower::{self, Run, json, rust, scalar};
-use crate::packed::Packed;
+use crate::packed::{Packed, to_val};
 use crate::shape::{Record, Shape};
 use crate::wave;
 
@@ -120,7 +120,7 @@ impl Mapping {
     /// # Errors
     /// When an argument is not of its type, their number is wrong, or the source is malformed; the
     /// error names the place and both sides.
-    pub fn lower<'de, D: Deserializer<'de>>(&self, arguments: D) -> Result<Vec<Val>, LowerError> {
+    pub fn lower<'de, D: Deserializer<'de>>(&self, arguments: D) -> Result<Packed, LowerError> {
         let is_text = arguments.is_human_readable();
         self.lower_by(Run::new(is_text, is_text), arguments)
     }
@@ -129,18 +129,17 @@ impl Mapping {
         &self,
         run: Run,
         arguments: D,
-    ) -> Result<Vec<Val>, LowerError> {
-        match arguments.deserialize_any(Seed { shape: &self.plan.arguments, run: &run }) {
-            Ok(values) => Ok(sequence(values)),
-            Err(error) => Err(run.into_error(&self.plan.params, &error)),
-        }
+    ) -> Result<Packed, LowerError> {
+        let root = Seed { shape: &self.plan.arguments, run: &run };
+        let lowered = arguments.deserialize_any(root);
+        run.finish(lowered, Some(&self.plan.params))
     }
 
     /// Lowers the text of a JSON array.
     ///
     /// # Errors
     /// As [`Mapping::lower`].
-    pub fn lower_json(&self, text: &[u8]) -> Result<Vec<Val>, LowerError> {
+    pub fn lower_json(&self, text: &[u8]) -> Result<Packed, LowerError> {
         match self.read_json(text, true) {
             // A float by its own text: what is written is what was meant.
             Err(LowerError::Value { mismatch, .. })
@@ -152,21 +151,22 @@ impl Mapping {
         }
     }
 
-    fn read_json(&self, text: &[u8], rounds: bool) -> Result<Vec<Val>, LowerError> {
+    fn read_json(&self, text: &[u8], rounds: bool) -> Result<Packed, LowerError> {
         // Text that is known to be UTF-8 is not looked at again for each of its strings.
+        let run = Run::with_capacity(true, rounds, text.len());
         match str::from_utf8(text) {
-            Ok(text) => self.lower_whole(serde_json::Deserializer::from_str(text), rounds),
-            Err(_) => self.lower_whole(serde_json::Deserializer::from_slice(text), rounds),
+            Ok(text) => self.lower_whole(run, serde_json::Deserializer::from_str(text)),
+            Err(_) => self.lower_whole(run, serde_json::Deserializer::from_slice(text)),
         }
     }
 
     /// Lowers all that `reader` has.
     fn lower_whole<'de, R: Read<'de>>(
         &self,
+        run: Run,
         mut reader: serde_json::Deserializer<R>,
-        rounds: bool,
-    ) -> Result<Vec<Val>, LowerError> {
-        let values = self.lower_by(Run::new(true, rounds), &mut reader)?;
+    ) -> Result<Packed, LowerError> {
+        let values = self.lower_by(run, &mut reader)?;
         match reader.end() {
             Ok(()) => Ok(values),
             Err(error) => Err(LowerError::Source { place: None, message: error.to_string() }),
@@ -178,12 +178,10 @@ impl Mapping {
     ///
     /// # Errors
     /// As [`Mapping::lower`].
-    pub fn lower_serialize<T: Serialize + ?Sized>(&self, args: &T) -> Result<Vec<Val>, LowerError> {
+    pub fn lower_serialize<T: Serialize + ?Sized>(&self, args: &T) -> Result<Packed, LowerError> {
         let run = Run::new(true, false);
-        match rust::lower(&self.plan.arguments, &run, args) {
-            Ok(values) => Ok(sequence(values)),
-            Err(error) => Err(run.into_error(&self.plan.params, &error)),
-        }
+        let lowered = rust::lower(&self.plan.arguments, &run, args);
+        run.finish(lowered, Some(&self.plan.params))
     }
 
     /// Lowers arguments that are written as WAVE, in parentheses as in a call: `(6, {name: "Ann"})`.
@@ -192,7 +190,7 @@ impl Mapping {
     ///
     /// # Errors
     /// As [`Mapping::lower`].
-    pub fn lower_wave(&self, text: &str) -> Result<Vec<Val>, LowerError> {
+    pub fn lower_wave(&self, text: &str) -> Result<Packed, LowerError> {
         wave::lower(&self.plan.params, text)
     }
 
@@ -200,7 +198,7 @@ impl Mapping {
     ///
     /// # Errors
     /// As [`Mapping::lower`].
-    pub fn lower_args(&self, args: Args<'_>) -> Result<Vec<Val>, LowerError> {
+    pub fn lower_args(&self, args: Args<'_>) -> Result<Packed, LowerError> {
         match args {
             Args::Values(values) => self.lower(Value::List(values)),
             Args::Json(text) => self.lower_json(&text),
@@ -215,8 +213,17 @@ impl Mapping {
     /// Arguments that were lowered, as values: who stands between a caller and the function sees one form of
     /// them, whichever the caller had. Lowered again they are the same.
     #[must_use]
-    pub fn to_values(&self, args: &[Val]) -> Vec<Value> {
-        lift::arguments(&self.plan.params, args)
+    pub fn to_values(&self, args: &Packed) -> Vec<Value> {
+        lift::arguments(&self.plan.params, &self.unpack_args(args))
+    }
+
+    /// Arguments that were lowered, as wasmtime's values, for calls that go by way of those. There are none where
+    /// the arguments are those of another function.
+    #[must_use]
+    pub fn unpack_args(&self, args: &Packed) -> Vec<Val> {
+        let mut reader = args.reader();
+        let values = self.plan.params.shapes.iter().map(|shape| to_val(shape, &mut reader));
+        values.collect::<Result<_, _>>().unwrap_or_default()
     }
 
     /// What a call that succeeded gave, from what somebody between made of it; null where the function gives
@@ -235,7 +242,7 @@ impl Mapping {
                 }),
             };
         };
-        let value = lower::value(shape, value)?;
+        let value = lower::unpacked(shape, &lower::value(shape, value)?)?;
         Ok(Lifted::of_value(Arc::clone(&self.plan), Some(value)))
     }
 
@@ -250,13 +257,4 @@ impl Mapping {
 #[cold]
 fn no_abi() -> wasmtime::Error {
     wasmtime::Error::msg("the function's values are too large for a memory of 32 bits")
-}
-
-/// The arguments out of what the root of a plan gives.
-fn sequence(values: Val) -> Vec<Val> {
-    match values {
-        Val::Tuple(values) => values,
-        Val::Record(fields) => fields.into_iter().map(|(_, value)| value).collect(),
-        other => vec![other],
-    }
 }

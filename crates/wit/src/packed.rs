@@ -138,6 +138,11 @@ macro_rules! numbers {
 impl<'a> Reader<'a> {
     numbers!(u8 i8 u16 i16 u32 i32 u64 i64 f32 f64);
 
+    /// Reads from the front of `bytes`.
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
     /// What is left to read.
     pub(crate) fn rest(self) -> &'a [u8] {
         self.0

@@ -145,18 +145,18 @@ fn a_call_takes_its_two_trees_and_little_else() {
 
     let mut args = Vec::new();
     let lowering = allocation_counter::measure(|| {
-        args = echo.mapping.lower_json(text.as_bytes()).unwrap();
+        args = echo.mapping.unpack_args(&echo.mapping.lower_json(text.as_bytes()).unwrap());
     });
     // The first call makes what the instance keeps.
-    drop(echo.call(&args));
+    drop(echo.call_vals(&args));
     let mut result = None;
-    let calling = allocation_counter::measure(|| result = Some(echo.call(&args)));
+    let calling = allocation_counter::measure(|| result = Some(echo.call_vals(&args)));
     let trees = (lowering.bytes_current + calling.bytes_current).unsigned_abs();
     drop((args, result));
 
     let whole = allocation_counter::measure(|| {
-        let args = echo.mapping.lower_json(text.as_bytes()).unwrap();
-        let result = echo.call(&args);
+        let args = echo.mapping.unpack_args(&echo.mapping.lower_json(text.as_bytes()).unwrap());
+        let result = echo.call_vals(&args);
         drop(args);
         match echo.mapping.lift(Some(result)) {
             Outcome::Value(out) => {

@@ -133,6 +133,7 @@ fn call(compiled: &Compiled, method: &str, fuel: bool) {
         args.push(text);
     }
     let args = mapping.lower_wave(&format!("({})", args.join(", "))).expect("values of their types");
+    let args = mapping.unpack_args(&args);
     let max_fuel = fuel.then_some(1_000_000);
     let limits = Limits { max_memory_bytes: MEMORY, max_fuel, ..Limits::default() };
     let began = Instant::now();

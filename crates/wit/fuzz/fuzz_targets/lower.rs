@@ -89,26 +89,27 @@ fn run(data: &[u8]) -> Result<()> {
     if let Ok(text) = std::str::from_utf8(text) {
         let _ = mapping.lower_wave(text);
     }
-    let values = match mapping.lower_json(text) {
-        Ok(values) => values,
+    let args = match mapping.lower_json(text) {
+        Ok(args) => args,
         Err(error) => {
             assert!(!error.to_string().is_empty());
             return Ok(());
         }
     };
+    let values = mapping.unpack_args(&args);
     let total: usize = values.iter().map(size).sum();
     assert!(total <= VALUES_FOR_NOTHING + VALUES_PER_BYTE * text.len());
     let out = match mapping.lift(values.first().cloned()).into_result() {
         Ok(out) | Err(out) => out,
     };
     let wave = format!("({})", out.to_wave());
-    assert_eq!(mapping.lower_wave(&wave).as_ref(), Ok(&values), "{wave}");
+    assert_eq!(mapping.lower_wave(&wave).as_ref(), Ok(&args), "{wave}");
     // Maps with keys twice are JSON's own affair, and so are keys that are not text.
     if let Ok(again) = serde_json::to_string(&(&out,)) {
-        assert_eq!(mapping.lower_json(again.as_bytes()).as_ref(), Ok(&values), "{again}");
+        assert_eq!(mapping.lower_json(again.as_bytes()).as_ref(), Ok(&args), "{again}");
     }
     let tree = vec![out.to_value()];
-    assert_eq!(mapping.lower_serialize(&tree).as_ref(), Ok(&values), "{tree:?}");
+    assert_eq!(mapping.lower_serialize(&tree).as_ref(), Ok(&args), "{tree:?}");
     Ok(())
 }
 

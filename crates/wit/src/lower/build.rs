@@ -1,42 +1,22 @@
 //! Values of several parts, put together: records whatever the order of their fields, one case of many.
 
-use std::collections::BTreeSet;
-
 use wasmtime::component::Val;
 
 use super::Run;
 use crate::error::{Found, LowerError, Mismatch, type_name};
 use crate::shape::{Names, Record, ResultShape, Shape, Variant};
 
-/// Items reserved on a source's word before any has been seen.
-pub(crate) const TRUSTED_LEN: usize = 256;
-
 /// Parameters that a message lists at most.
 const MAX_SHOWN: usize = 8;
 
-pub(crate) fn some(value: Val) -> Val {
-    Val::Option(Some(Box::new(value)))
-}
-
-/// Key and value of a pair that was lowered as a tuple.
-pub(crate) fn split(pair: Val) -> Option<(Val, Val)> {
-    match pair {
-        Val::Tuple(both) => {
-            let mut both = both.into_iter();
-            Some((both.next()?, both.next()?))
-        }
-        _ => None,
-    }
-}
-
-/// All arguments: those given, and none for options left out at the end.
-pub(crate) fn complete(params: &Record, mut values: Vec<Val>) -> Result<Val, LowerError> {
-    let left_out = params.shapes.get(values.len()..).unwrap_or_default();
+/// Ends all arguments, of which `given` are written: none for options left out at the end.
+pub(crate) fn complete(params: &Record, given: usize, run: &Run) -> Result<(), LowerError> {
+    let left_out = params.shapes.get(given..).unwrap_or_default();
     if !left_out.iter().all(Shape::is_option) {
-        return Err(wrong_count(params, values.len()));
+        return Err(wrong_count(params, given));
     }
-    values.extend(left_out.iter().map(|_| Val::Option(None)));
-    Ok(Val::Tuple(values))
+    left_out.iter().for_each(|_| run.out.none());
+    Ok(())
 }
 
 /// The error of `found` arguments for `params`.
@@ -58,83 +38,101 @@ pub(crate) fn wrong_count(params: &Record, found: usize) -> LowerError {
     LowerError::Count { expected: format!("{count} ({})", list.join(", ")), found }
 }
 
-/// A record while its fields arrive.
+/// A record while its fields arrive, each written where the last one ends. Those from the first on that is out
+/// of order are put in order at the end.
 pub(crate) struct RecordBuilder<'p> {
     record: &'p Record,
+    run: &'p Run,
     /// The first fields, as long as they arrive in the order of the type.
-    values: Vec<(String, Val)>,
-    /// All fields by position, from the first that was out of order.
-    slots: Option<Vec<Option<Val>>>,
+    in_order: usize,
+    apart: Option<Apart>,
+    /// Where the value begins that comes next, from the first that is out of order.
+    next: usize,
+}
+
+/// Fields from the first that was out of order.
+#[derive(Clone, Copy)]
+struct Apart {
+    /// Where they are written.
+    start: usize,
+    /// Where the [`Output`](super::out::Output) keeps their spans.
+    spans: usize,
 }
 
 impl<'p> RecordBuilder<'p> {
-    pub(crate) fn new(record: &'p Record) -> Self {
-        Self { record, values: Vec::with_capacity(record.shapes.len()), slots: None }
+    #[inline]
+    pub(crate) fn new(record: &'p Record, run: &'p Run) -> Self {
+        Self { record, run, in_order: 0, apart: None, next: 0 }
     }
 
-    /// Where the field `name` goes.
-    pub(crate) fn slot(&self, name: &str) -> Result<(usize, &'p Shape), Mismatch> {
+    /// The field `name`, whose value is written next.
+    #[inline]
+    pub(crate) fn slot(&mut self, name: &str) -> Result<(usize, &'p Shape), Mismatch> {
         let names = &self.record.names;
-        let at = names.find_from(self.values.len(), name);
         let unknown = || Mismatch::unknown_field(name, names);
-        let at = at.ok_or_else(unknown)?;
-        let taken = match &self.slots {
-            None => at < self.values.len(),
-            Some(slots) => matches!(slots.get(at), Some(Some(_))),
-        };
-        if taken {
-            return Err(Mismatch::DuplicateField { name: names.name(at).to_owned() });
+        let at = names.find_from(self.in_order, name).ok_or_else(unknown)?;
+        if self.apart.is_some() || at != self.in_order {
+            self.set_apart(at)?;
         }
         Ok((at, self.record.shapes.get(at).ok_or_else(unknown)?))
     }
 
-    /// Fills the slot that [`RecordBuilder::slot`] gave.
-    pub(crate) fn put(&mut self, at: usize, value: Val) {
-        if self.slots.is_none() && at == self.values.len() {
-            self.values.push((self.record.names.name(at).to_owned(), value));
-            return;
+    /// Prepares for a field that is out of order.
+    fn set_apart(&mut self, at: usize) -> Result<(), Mismatch> {
+        let kept = at.checked_sub(self.in_order);
+        let is_taken = match (kept, self.apart) {
+            (None, _) => true,
+            (Some(kept), Some(apart)) => self.run.out.has_span(apart.spans + kept),
+            (Some(_), None) => false,
+        };
+        if is_taken {
+            let name = self.record.names.name(at).to_owned();
+            return Err(Mismatch::DuplicateField { name });
         }
-        let record = self.record;
-        let values = &mut self.values;
-        let slots = self.slots.get_or_insert_with(|| {
-            let mut slots: Vec<_> = values.drain(..).map(|(_, value)| Some(value)).collect();
-            slots.resize_with(record.shapes.len(), || None);
-            slots
-        });
-        if let Some(slot) = slots.get_mut(at) {
-            *slot = Some(value);
+        self.next = self.run.out.end();
+        Ok(())
+    }
+
+    /// Ends the field that [`RecordBuilder::slot`] gave: its value is written.
+    #[inline]
+    pub(crate) fn put(&mut self, at: usize) {
+        if self.apart.is_none() && at == self.in_order {
+            self.in_order += 1;
+        } else {
+            self.put_apart(at);
         }
     }
 
-    /// The record, its absent options none.
-    pub(crate) fn finish(mut self, run: &Run) -> Result<Val, Mismatch> {
-        run.grant();
-        if let Some(slots) = self.slots.take() {
-            for value in slots {
-                match value {
-                    Some(value) => {
-                        let name = self.record.names.name(self.values.len()).to_owned();
-                        self.values.push((name, value));
-                    }
-                    None => self.imply(run)?,
-                }
-            }
-        }
-        while self.values.len() < self.record.shapes.len() {
-            self.imply(run)?;
-        }
-        Ok(Val::Record(self.values))
+    fn put_apart(&mut self, at: usize) {
+        let (in_order, start, out) = (self.in_order, self.next, &self.run.out);
+        let fields = self.record.shapes.len().saturating_sub(in_order);
+        let apart =
+            self.apart.get_or_insert_with(|| Apart { start, spans: out.keep_spans(fields) });
+        out.put_span(apart.spans + at.saturating_sub(in_order), start);
     }
 
-    /// Fills the next field, which was left out.
-    fn imply(&mut self, run: &Run) -> Result<(), Mismatch> {
-        let at = self.values.len();
+    /// Ends the record, its absent options none.
+    #[inline]
+    pub(crate) fn finish(self) -> Result<(), Mismatch> {
+        self.run.grant();
+        if let Some(Apart { start, spans }) = self.apart {
+            let absent = |at| self.imply(self.in_order + at);
+            return self.run.out.put_in_order(spans, start, absent);
+        }
+        for at in self.in_order..self.record.shapes.len() {
+            self.imply(at)?;
+            self.run.out.none();
+        }
+        Ok(())
+    }
+
+    /// Pays for a field that was left out. Calls may go by way of trees of `Val`s: it is what they take that is
+    /// paid for.
+    fn imply(&self, at: usize) -> Result<(), Mismatch> {
         let name = self.record.names.name(at);
         match self.record.shapes.get(at) {
             Some(Shape::Option(_)) => {
-                run.imply(size_of::<(String, Val)>() + name.len() + 2 * size_of::<usize>())?;
-                self.values.push((name.to_owned(), Val::Option(None)));
-                Ok(())
+                self.run.imply(size_of::<(String, Val)>() + name.len() + 2 * size_of::<usize>())
             }
             shape => Err(Mismatch::MissingField {
                 name: name.to_owned(),
@@ -209,26 +207,28 @@ impl<'p> OneOf<'p> {
         }
     }
 
-    /// The value of a case; the payload has been made by [`OneOf::payload`].
-    pub(crate) fn build(self, at: usize, payload: Option<Val>) -> Val {
-        let payload = payload.map(Box::new);
+    /// Begins the case at `at`: its payload comes next, if it has one.
+    pub(crate) fn begin(self, at: usize, run: &Run) {
         match self {
-            Self::Variant(_) => Val::Variant(self.name(at).to_owned(), payload),
-            Self::Enum(_) => Val::Enum(self.name(at).to_owned()),
-            Self::Result(_) if at == 0 => Val::Result(Ok(payload)),
-            Self::Result(_) => Val::Result(Err(payload)),
-            Self::Marked(_) => Val::Option(payload),
+            Self::Variant(Variant { names, .. }) | Self::Enum(names) => {
+                run.out.case(at, names.len());
+            }
+            Self::Result(_) => run.out.byte((at != 0).into()),
+            Self::Marked(_) => run.out.some(),
         }
     }
 
     /// A case written by its name alone.
-    pub(crate) fn bare(self, name: &str) -> Result<Val, Mismatch> {
-        self.bare_at(self.find(name)?)
+    pub(crate) fn bare(self, name: &str, run: &Run) -> Result<(), Mismatch> {
+        self.bare_at(self.find(name)?, run)
     }
 
-    pub(crate) fn bare_at(self, at: usize) -> Result<Val, Mismatch> {
+    pub(crate) fn bare_at(self, at: usize, run: &Run) -> Result<(), Mismatch> {
         match self.payload(at) {
-            None => Ok(self.build(at, None)),
+            None => {
+                self.begin(at, run);
+                Ok(())
+            }
             Some(shape) => Err(Mismatch::MissingPayload {
                 case: self.name(at).to_owned(),
                 expected: type_name(shape),
@@ -241,27 +241,25 @@ impl<'p> OneOf<'p> {
     }
 }
 
-/// Flags while their names arrive, in whichever order; the value has them in the order of the type.
+/// Flags while their names arrive, in whichever order.
 pub(crate) struct FlagsBuilder<'p> {
     names: &'p Names,
-    given: BTreeSet<usize>,
+    run: &'p Run,
+    /// Where they are written.
+    start: usize,
 }
 
 impl<'p> FlagsBuilder<'p> {
-    pub(crate) fn new(names: &'p Names) -> Self {
-        Self { names, given: BTreeSet::new() }
+    pub(crate) fn new(names: &'p Names, run: &'p Run) -> Self {
+        Self { names, run, start: run.out.no_flags(names.len()) }
     }
 
-    pub(crate) fn put(&mut self, name: &str) -> Result<(), Mismatch> {
+    pub(crate) fn put(&self, name: &str) -> Result<(), Mismatch> {
         let unknown = || Mismatch::unknown_case("flag", name, self.names);
         let at = self.names.find(name).ok_or_else(unknown)?;
-        if !self.given.insert(at) {
+        if self.run.out.set_flag(self.start, at) {
             return Err(Mismatch::DuplicateFlag { name: name.to_owned() });
         }
         Ok(())
-    }
-
-    pub(crate) fn finish(self) -> Val {
-        Val::Flags(self.given.into_iter().map(|at| self.names.name(at).to_owned()).collect())
     }
 }

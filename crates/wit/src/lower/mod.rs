@@ -1,10 +1,11 @@
-//! Lowering: values of any source become component values, by the plan of the signature.
+//! Lowering: values of any source become packed values, by the plan of the signature.
 //!
 //! A mismatch is told to the [`Run`] where it is seen, and the source's own error type only carries the
 //! news up: so every source gives the same errors, and the good path pays nothing for paths.
 
 pub(crate) mod build;
 pub(crate) mod json;
+mod out;
 pub(crate) mod rust;
 pub(crate) mod scalar;
 pub(crate) mod source;
@@ -17,22 +18,33 @@ use serde::{Deserializer as _, Serialize};
 use wasmtime::component::Val;
 
 use crate::error::{LowerError, Mismatch, Place, Segment};
+use crate::packed::{Malformed, Packed, to_val};
 use crate::shape::{Record, Shape};
+use out::Output;
 use source::Seed;
 
 /// Lowers a value that is no argument: what a function is to have given.
-pub(crate) fn value(shape: &Shape, value: Value) -> Result<Val, LowerError> {
+pub(crate) fn value(shape: &Shape, value: Value) -> Result<Packed, LowerError> {
     let run = Run::new(true, true);
-    value.deserialize_any(Seed { shape, run: &run }).map_err(|error| run.into_value_error(&error))
+    let lowered = value.deserialize_any(Seed { shape, run: &run });
+    run.finish(lowered, None)
 }
 
 /// As [`value`], of a Rust type.
 pub(crate) fn rust_value<T: Serialize + ?Sized>(
     shape: &Shape,
     value: &T,
-) -> Result<Val, LowerError> {
+) -> Result<Packed, LowerError> {
     let run = Run::new(true, false);
-    rust::lower(shape, &run, value).map_err(|error| run.into_value_error(&error))
+    let lowered = rust::lower(shape, &run, value);
+    run.finish(lowered, None)
+}
+
+/// A value that was lowered, as wasmtime's own.
+pub(crate) fn unpacked(shape: &Shape, value: &Packed) -> Result<Val, LowerError> {
+    let malformed =
+        |error: Malformed| LowerError::Source { place: None, message: error.to_string() };
+    to_val(shape, &mut value.reader()).map_err(malformed)
 }
 
 /// Bytes that fields left out may take in one call, before any is granted for what was sent.
@@ -41,8 +53,9 @@ const IMPLIED_ROOM: usize = 64 << 20;
 /// Bytes that fields left out may take more, for each record that was sent.
 const IMPLIED_PER_RECORD: usize = 256;
 
-/// What one lowering keeps track of.
+/// What one lowering keeps track of, and what it has written.
 pub(crate) struct Run {
+    pub(crate) out: Output,
     /// `NaN` and its like may be text.
     pub(crate) human_readable: bool,
     /// The source is text whose reader makes floats of integers that it cannot hold.
@@ -69,7 +82,13 @@ impl fmt::Display for Noted {
 
 impl Run {
     pub(crate) fn new(human_readable: bool, rounds: bool) -> Self {
+        Self::with_capacity(human_readable, rounds, out::FIRST)
+    }
+
+    /// As [`Run::new`], of a source that is `size` bytes long itself.
+    pub(crate) fn with_capacity(human_readable: bool, rounds: bool, size: usize) -> Self {
         Self {
+            out: Output::with_capacity(size),
             human_readable,
             rounds,
             failure: RefCell::new(None),
@@ -108,9 +127,29 @@ impl Run {
         Ok(())
     }
 
+    /// What was written; `params` are those of the arguments, if it is these that were lowered.
+    ///
+    /// A source that has gone on after an error has left half a value, so that it is an error still.
+    pub(crate) fn finish<E: fmt::Display>(
+        self,
+        lowered: Result<(), E>,
+        params: Option<&Record>,
+    ) -> Result<Packed, LowerError> {
+        let failed = self.failure.borrow().is_some() || !self.path.borrow().is_empty();
+        let error: &dyn fmt::Display = match &lowered {
+            Ok(()) if !failed => return Ok(self.out.into_packed()),
+            Ok(()) => &Noted,
+            Err(error) => error,
+        };
+        Err(match params {
+            Some(params) => self.into_error(params, error),
+            None => self.into_value_error(error),
+        })
+    }
+
     /// The error of a value that is no argument.
     #[cold]
-    pub(crate) fn into_value_error(self, source: &dyn fmt::Display) -> LowerError {
+    fn into_value_error(self, source: &dyn fmt::Display) -> LowerError {
         let mut path = self.path.into_inner();
         path.reverse();
         let place = Place { argument: None, path };
@@ -123,7 +162,7 @@ impl Run {
 
     /// The error that all of this comes to.
     #[cold]
-    pub(crate) fn into_error(self, params: &Record, source: &dyn fmt::Display) -> LowerError {
+    fn into_error(self, params: &Record, source: &dyn fmt::Display) -> LowerError {
         let mut path = self.path.into_inner();
         let argument = match path.pop() {
             Some(Segment::Index(at)) => Some((at, params.names.name(at).to_owned())),

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use wasmtime::component::Val;
-
-use super::build::{OneOf, some};
+use super::Run;
+use super::build::OneOf;
 use crate::error::{Found, Mismatch};
 use crate::shape::Shape;
 
@@ -43,9 +42,12 @@ integers!(i64 u64 i128 u128);
 
 /// Converts, or says what the type holds.
 macro_rules! fit {
-    ($case:ident, $ty:ty, $name:literal, $number:expr, $shown:expr) => {
+    ($ty:ty, $name:literal, $number:expr, $shown:expr, $run:expr) => {
         match TryInto::<$ty>::try_into($number) {
-            Ok(number) => Ok(Val::$case(number)),
+            Ok(number) => {
+                $run.out.array(number.to_le_bytes());
+                Ok(())
+            }
             Err(_) => Err(out_of_range($name, <$ty>::MIN, <$ty>::MAX, $shown)),
         }
     };
@@ -66,38 +68,50 @@ fn out_of_range(
     }
 }
 
-pub(crate) fn boolean(shape: &Shape, value: bool) -> Result<Val, Mismatch> {
+pub(crate) fn boolean(shape: &Shape, value: bool, run: &Run) -> Result<(), Mismatch> {
     match shape {
-        Shape::Bool => Ok(Val::Bool(value)),
-        Shape::Option(option) if !option.marked => boolean(&option.some, value).map(some),
+        Shape::Bool => {
+            run.out.byte(value.into());
+            Ok(())
+        }
+        Shape::Option(option) if !option.marked => {
+            run.out.some();
+            boolean(&option.some, value, run)
+        }
         _ => Err(Mismatch::of(shape, Found::Bool(value))),
     }
 }
 
-pub(crate) fn integer<N: Integer>(shape: &Shape, number: N) -> Result<Val, Mismatch> {
+#[inline]
+pub(crate) fn integer<N: Integer>(shape: &Shape, number: N, run: &Run) -> Result<(), Mismatch> {
     match shape {
-        Shape::F32 => float(shape, f64::from(number.to_f32()), false),
-        Shape::F64 => Ok(Val::Float64(number.to_f64())),
-        Shape::Option(option) if !option.marked => integer(&option.some, number).map(some),
-        _ => shown_integer(shape, number, number),
+        Shape::F32 => float(shape, f64::from(number.to_f32()), false, run),
+        Shape::F64 => float(shape, number.to_f64(), false, run),
+        Shape::Option(option) if !option.marked => {
+            run.out.some();
+            integer(&option.some, number, run)
+        }
+        _ => shown_integer(shape, number, number, run),
     }
 }
 
 /// `shown` is what the message shows: the source may have written the number as a float.
+#[inline]
 fn shown_integer<N: Integer>(
     shape: &Shape,
     number: N,
     shown: impl fmt::Display,
-) -> Result<Val, Mismatch> {
+    run: &Run,
+) -> Result<(), Mismatch> {
     match shape {
-        Shape::S8 => fit!(S8, i8, "s8", number, shown),
-        Shape::U8 => fit!(U8, u8, "u8", number, shown),
-        Shape::S16 => fit!(S16, i16, "s16", number, shown),
-        Shape::U16 => fit!(U16, u16, "u16", number, shown),
-        Shape::S32 => fit!(S32, i32, "s32", number, shown),
-        Shape::U32 => fit!(U32, u32, "u32", number, shown),
-        Shape::S64 => fit!(S64, i64, "s64", number, shown),
-        Shape::U64 => fit!(U64, u64, "u64", number, shown),
+        Shape::S8 => fit!(i8, "s8", number, shown, run),
+        Shape::U8 => fit!(u8, "u8", number, shown, run),
+        Shape::S16 => fit!(i16, "s16", number, shown, run),
+        Shape::U16 => fit!(u16, "u16", number, shown, run),
+        Shape::S32 => fit!(i32, "s32", number, shown, run),
+        Shape::U32 => fit!(u32, "u32", number, shown, run),
+        Shape::S64 => fit!(i64, "s64", number, shown, run),
+        Shape::U64 => fit!(u64, "u64", number, shown, run),
         _ => Err(Mismatch::of(shape, Found::number(shown))),
     }
 }
@@ -125,12 +139,21 @@ impl fmt::Display for ShownFloat {
 }
 
 /// With `rounded`, the number may be the text of an integer that its reader rounded.
-pub(crate) fn float(shape: &Shape, number: f64, rounded: bool) -> Result<Val, Mismatch> {
+pub(crate) fn float(shape: &Shape, number: f64, rounded: bool, run: &Run) -> Result<(), Mismatch> {
     match shape {
-        Shape::F64 => Ok(Val::Float64(number)),
-        Shape::F32 => single(number).map(Val::Float32),
-        Shape::Option(option) if !option.marked => float(&option.some, number, rounded).map(some),
-        _ => integral(shape, number, rounded),
+        Shape::F64 => {
+            run.out.array(number.to_le_bytes());
+            Ok(())
+        }
+        Shape::F32 => {
+            run.out.array(single(number)?.to_le_bytes());
+            Ok(())
+        }
+        Shape::Option(option) if !option.marked => {
+            run.out.some();
+            float(&option.some, number, rounded, run)
+        }
+        _ => integral(shape, number, rounded, run),
     }
 }
 
@@ -143,7 +166,7 @@ fn single(number: f64) -> Result<f32, Mismatch> {
 }
 
 /// A float that stands for an integer, as in Lua and JavaScript all numbers may.
-fn integral(shape: &Shape, number: f64, rounded: bool) -> Result<Val, Mismatch> {
+fn integral(shape: &Shape, number: f64, rounded: bool, run: &Run) -> Result<(), Mismatch> {
     let shown = ShownFloat(number);
     let name = match shape {
         Shape::S8 => "s8",
@@ -165,7 +188,7 @@ fn integral(shape: &Shape, number: f64, rounded: bool) -> Result<Val, Mismatch> 
         return Err(out_of_range(name, i64::MIN, i64::MAX, shown));
     }
     // The cast saturates, which is out of range for every integer of WIT all the same.
-    shown_integer(shape, number as i128, shown)
+    shown_integer(shape, number as i128, shown, run)
 }
 
 /// Numbers that JSON has no form for.
@@ -178,51 +201,63 @@ fn special_float(text: &str) -> Option<f64> {
     }
 }
 
-pub(crate) fn text<S>(shape: &Shape, text: S, human_readable: bool) -> Result<Val, Mismatch>
-where
-    S: Into<String> + AsRef<str>,
-{
+pub(crate) fn text(
+    shape: &Shape,
+    text: &str,
+    human_readable: bool,
+    run: &Run,
+) -> Result<(), Mismatch> {
     match shape {
-        Shape::String => Ok(Val::String(text.into())),
+        Shape::String => run.out.counted(shape, text.as_bytes()),
         Shape::Option(option) if !option.marked => {
-            self::text(&option.some, text, human_readable).map(some)
+            run.out.some();
+            self::text(&option.some, text, human_readable, run)
         }
-        Shape::Bytes(_) => bytes(shape, text.as_ref().as_bytes()),
-        Shape::F32 | Shape::F64 if human_readable => match special_float(text.as_ref()) {
-            Some(number) => float(shape, number, false),
-            None => Err(Mismatch::of(shape, Found::text(text.as_ref()))),
+        Shape::Bytes(_) => bytes(shape, text.as_bytes(), run),
+        Shape::F32 | Shape::F64 if human_readable => match special_float(text) {
+            Some(number) => float(shape, number, false, run),
+            None => Err(Mismatch::of(shape, Found::text(text))),
         },
         Shape::Char => {
-            let mut chars = text.as_ref().chars();
+            let mut chars = text.chars();
             match (chars.next(), chars.next()) {
-                (Some(only), None) => Ok(Val::Char(only)),
-                _ => Err(Mismatch::of(shape, Found::text(text.as_ref()))),
+                (Some(only), None) => {
+                    run.out.array(u32::from(only).to_le_bytes());
+                    Ok(())
+                }
+                _ => Err(Mismatch::of(shape, Found::text(text))),
             }
         }
         Shape::Enum(_) | Shape::Variant(_) | Shape::Result(_) => match OneOf::of(shape) {
-            Some(cases) => cases.bare(text.as_ref()),
-            None => Err(Mismatch::of(shape, Found::text(text.as_ref()))),
+            Some(cases) => cases.bare(text, run),
+            None => Err(Mismatch::of(shape, Found::text(text))),
         },
-        _ => Err(Mismatch::of(shape, Found::text(text.as_ref()))),
+        _ => Err(Mismatch::of(shape, Found::text(text))),
     }
 }
 
-pub(crate) fn bytes(shape: &Shape, bytes: &[u8]) -> Result<Val, Mismatch> {
-    let items = || bytes.iter().copied().map(Val::U8).collect();
+pub(crate) fn bytes(shape: &Shape, bytes: &[u8], run: &Run) -> Result<(), Mismatch> {
     match shape {
-        Shape::Bytes(None) => Ok(Val::List(items())),
+        Shape::Bytes(None) => run.out.counted(shape, bytes),
         Shape::Bytes(Some(len)) if bytes.len() == *len as usize => {
-            Ok(Val::FixedLengthList(items()))
+            run.out.plain(bytes);
+            Ok(())
         }
         Shape::Bytes(Some(len)) => Err(Mismatch::length(shape, *len as usize, bytes.len())),
-        Shape::Option(option) if !option.marked => self::bytes(&option.some, bytes).map(some),
+        Shape::Option(option) if !option.marked => {
+            run.out.some();
+            self::bytes(&option.some, bytes, run)
+        }
         _ => Err(Mismatch::of(shape, Found::Bytes(bytes.len()))),
     }
 }
 
-pub(crate) fn null(shape: &Shape) -> Result<Val, Mismatch> {
+pub(crate) fn null(shape: &Shape, run: &Run) -> Result<(), Mismatch> {
     match shape {
-        Shape::Option(_) => Ok(Val::Option(None)),
+        Shape::Option(_) => {
+            run.out.none();
+            Ok(())
+        }
         _ => Err(Mismatch::of(shape, Found::Null)),
     }
 }

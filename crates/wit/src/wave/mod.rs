@@ -9,18 +9,18 @@ pub(crate) use write::write;
 
 use wasm_wave::ast::{Node, NodeType};
 use wasm_wave::untyped::UntypedFuncCall;
-use wasmtime::component::Val;
 
 use crate::error::{Found, LowerError, Mismatch, Segment};
-use crate::lower::build::{FlagsBuilder, OneOf, RecordBuilder, complete, some, split, wrong_count};
+use crate::lower::build::{FlagsBuilder, OneOf, RecordBuilder, complete, wrong_count};
 use crate::lower::{Noted, Run, scalar};
+use crate::packed::Packed;
 use crate::shape::{Record, Shape};
 
 /// Brackets within brackets at most: the splitter recurses.
 const MAX_NESTING: usize = 500;
 
 /// Lowers `(value, …)`.
-pub(crate) fn lower(params: &Record, text: &str) -> Result<Vec<Val>, LowerError> {
+pub(crate) fn lower(params: &Record, text: &str) -> Result<Packed, LowerError> {
     let malformed = |message: String| LowerError::Source { place: None, message };
     if nesting(text) > MAX_NESTING {
         return Err(malformed(format!("brackets are nested over {MAX_NESTING} deep")));
@@ -28,12 +28,10 @@ pub(crate) fn lower(params: &Record, text: &str) -> Result<Vec<Val>, LowerError>
     // The splitter knows values and calls, not lists of arguments.
     let call = format!("f{}", text.trim());
     let call = UntypedFuncCall::parse(&call).map_err(|error| malformed(error.to_string()))?;
-    let run = Run::new(false, false);
+    let run = Run::with_capacity(false, false, text.len());
     let source = Source { text: call.source(), run: &run };
-    match source.arguments(params, call.params_node()) {
-        Ok(values) => Ok(values),
-        Err(noted) => Err(run.into_error(params, &noted)),
-    }
+    let lowered = source.arguments(params, call.params_node());
+    run.finish(lowered, Some(params))
 }
 
 /// How deep the brackets of `text` go, those in its strings aside.
@@ -74,7 +72,7 @@ fn quoted(rest: &str, quote: char) -> usize {
     rest.len()
 }
 
-type Lowered<T> = Result<T, Noted>;
+type Lowered = Result<(), Noted>;
 
 #[derive(Clone, Copy)]
 struct Source<'s> {
@@ -83,11 +81,11 @@ struct Source<'s> {
 }
 
 impl<'s> Source<'s> {
-    fn done<T>(self, value: Result<T, Mismatch>) -> Lowered<T> {
+    fn done<T>(self, value: Result<T, Mismatch>) -> Result<T, Noted> {
         value.map_err(|mismatch| self.run.note(mismatch))
     }
 
-    fn inside<T>(self, value: Lowered<T>, segment: impl FnOnce() -> Segment) -> Lowered<T> {
+    fn inside(self, value: Lowered, segment: impl FnOnce() -> Segment) -> Lowered {
         if value.is_err() {
             self.run.came_from(segment());
         }
@@ -98,23 +96,25 @@ impl<'s> Source<'s> {
         self.text.get(node.span()).unwrap_or_default()
     }
 
-    fn arguments(self, params: &Record, list: Option<&Node>) -> Lowered<Vec<Val>> {
+    fn arguments(self, params: &Record, list: Option<&Node>) -> Lowered {
         let nodes: Vec<&Node> = match list.map(Node::as_tuple) {
             Some(Ok(nodes)) => nodes.collect(),
             _ => Vec::new(),
         };
-        let mut values = Vec::with_capacity(nodes.len());
-        if nodes.len() > params.shapes.len() {
-            return Err(self.run.note_whole(wrong_count(params, nodes.len())));
+        let given = nodes.len();
+        if given > params.shapes.len() {
+            return Err(self.run.note_whole(wrong_count(params, given)));
         }
-        for (at, (shape, node)) in params.shapes.iter().zip(nodes).enumerate() {
-            values.push(self.inside(self.value(shape, node), || Segment::Index(at))?);
+        self.each(params.shapes.iter().zip(nodes))?;
+        complete(params, given, self.run).map_err(|error| self.run.note_whole(error))
+    }
+
+    /// Values one after another.
+    fn each<'n>(self, values: impl Iterator<Item = (&'n Shape, &'n Node)>) -> Lowered {
+        for (at, (shape, node)) in values.enumerate() {
+            self.inside(self.value(shape, node), || Segment::Index(at))?;
         }
-        match complete(params, values) {
-            Ok(Val::Tuple(values)) => Ok(values),
-            Ok(other) => Ok(vec![other]),
-            Err(error) => Err(self.run.note_whole(error)),
-        }
+        Ok(())
     }
 
     fn found(self, node: &Node) -> Found {
@@ -138,32 +138,35 @@ impl<'s> Source<'s> {
         }
     }
 
-    fn mismatch<T>(self, shape: &Shape, node: &Node) -> Lowered<T> {
+    fn mismatch(self, shape: &Shape, node: &Node) -> Lowered {
         self.done(Err(Mismatch::of(shape, self.found(node))))
     }
 
-    fn value(self, shape: &Shape, node: &Node) -> Lowered<Val> {
+    fn value(self, shape: &Shape, node: &Node) -> Lowered {
         match (shape, node.ty()) {
             (Shape::Bool, NodeType::BoolTrue | NodeType::BoolFalse) => {
-                Ok(Val::Bool(node.ty() == NodeType::BoolTrue))
+                self.done(scalar::boolean(shape, node.ty() == NodeType::BoolTrue, self.run))
             }
             (Shape::Option(option), kind) => match (kind, node.as_option()) {
-                (_, Ok(None)) => Ok(Val::Option(None)),
-                (_, Ok(Some(inner))) => self.value(&option.some, inner).map(some),
+                (_, Ok(None)) => self.done(scalar::null(shape, self.run)),
+                (_, Ok(Some(inner))) => self.held(&option.some, inner),
                 _ if matches!(option.some, Shape::Option(_) | Shape::Result(_)) => {
                     self.mismatch(shape, node)
                 }
-                _ => self.value(&option.some, node).map(some),
+                _ => self.held(&option.some, node),
             },
             (Shape::Result(_), _) => self.result(shape, node),
             (_, NodeType::Number) => self.number(shape, node),
             (Shape::Char, NodeType::Char) => match node.as_char(self.text) {
-                Ok(c) => Ok(Val::Char(c)),
+                Ok(c) => {
+                    self.run.out.array(u32::from(c).to_le_bytes());
+                    Ok(())
+                }
                 Err(_) => self.mismatch(shape, node),
             },
             (Shape::String, NodeType::String | NodeType::MultilineString) => {
                 match node.as_str(self.text) {
-                    Ok(text) => Ok(Val::String(text.into_owned())),
+                    Ok(text) => self.done(scalar::text(shape, &text, false, self.run)),
                     Err(_) => self.mismatch(shape, node),
                 }
             }
@@ -175,28 +178,36 @@ impl<'s> Source<'s> {
         }
     }
 
-    fn number(self, shape: &Shape, node: &Node) -> Lowered<Val> {
+    /// What an option holds.
+    fn held(self, shape: &Shape, node: &Node) -> Lowered {
+        self.run.out.some();
+        self.value(shape, node)
+    }
+
+    fn number(self, shape: &Shape, node: &Node) -> Lowered {
         // Floats by their own text: as an integer, -0 would lose its sign.
         match shape {
-            Shape::F32 if let Ok(number) = node.as_number(self.text) => {
-                return Ok(Val::Float32(number));
+            Shape::F32 if let Ok(number) = node.as_number::<f32>(self.text) => {
+                self.run.out.array(number.to_le_bytes());
+                return Ok(());
             }
-            Shape::F64 if let Ok(number) = node.as_number(self.text) => {
-                return Ok(Val::Float64(number));
+            Shape::F64 if let Ok(number) = node.as_number::<f64>(self.text) => {
+                self.run.out.array(number.to_le_bytes());
+                return Ok(());
             }
             _ => {}
         }
         if let Ok(number) = node.as_number::<i128>(self.text) {
-            return self.done(scalar::integer(shape, number));
+            return self.done(scalar::integer(shape, number, self.run));
         }
         match node.as_number::<f64>(self.text) {
-            Ok(number) => self.done(scalar::float(shape, number, false)),
+            Ok(number) => self.done(scalar::float(shape, number, false, self.run)),
             Err(_) => self.mismatch(shape, node),
         }
     }
 
     /// `ok(…)`, `err(…)`, or the ok value itself.
-    fn result(self, shape: &Shape, node: &Node) -> Lowered<Val> {
+    fn result(self, shape: &Shape, node: &Node) -> Lowered {
         let Shape::Result(sides) = shape else { return self.mismatch(shape, node) };
         let (at, payload) = match node.as_result() {
             Ok(Ok(payload)) => (0, payload),
@@ -204,8 +215,8 @@ impl<'s> Source<'s> {
             Err(_) => {
                 return match &sides.ok {
                     Some(ok) if !matches!(ok, Shape::Option(_) | Shape::Result(_)) => {
-                        let value = self.value(ok, node)?;
-                        Ok(Val::Result(Ok(Some(Box::new(value)))))
+                        OneOf::Result(sides).begin(0, self.run);
+                        self.value(ok, node)
                     }
                     _ => self.mismatch(shape, node),
                 };
@@ -214,7 +225,7 @@ impl<'s> Source<'s> {
         self.payload(OneOf::Result(sides), at, payload)
     }
 
-    fn case(self, shape: &Shape, node: &Node) -> Lowered<Val> {
+    fn case(self, shape: &Shape, node: &Node) -> Lowered {
         match (OneOf::of(shape), node.as_variant(self.text)) {
             (Some(cases), Ok((name, payload))) => {
                 let at = self.done(cases.find(name))?;
@@ -224,77 +235,70 @@ impl<'s> Source<'s> {
         }
     }
 
-    fn payload(self, cases: OneOf<'_>, at: usize, payload: Option<&Node>) -> Lowered<Val> {
+    fn payload(self, cases: OneOf<'_>, at: usize, payload: Option<&Node>) -> Lowered {
         match (cases.payload(at), payload) {
-            (_, None) => self.done(cases.bare_at(at)),
+            (_, None) => self.done(cases.bare_at(at, self.run)),
             (None, Some(node)) => self.done(Err(cases.unexpected_payload(at, self.found(node)))),
             (Some(shape), Some(node)) => {
+                cases.begin(at, self.run);
                 let value = self.value(shape, node);
-                let value = self.inside(value, || Segment::Name(cases.name(at).to_owned()))?;
-                Ok(cases.build(at, Some(value)))
+                self.inside(value, || Segment::Name(cases.name(at).to_owned()))
             }
         }
     }
 
-    fn compound(self, shape: &Shape, node: &Node) -> Lowered<Val> {
+    fn compound(self, shape: &Shape, node: &Node) -> Lowered {
         match shape {
-            Shape::List(item) => self.items(shape, item, node).map(Val::List),
-            Shape::Bytes(None) => self.items(shape, &Shape::U8, node).map(Val::List),
+            Shape::List(item) => self.list(shape, item, node),
+            Shape::Bytes(None) => self.list(shape, &Shape::U8, node),
             Shape::FixedList(item, len) => self.fixed(shape, item, *len as usize, node),
             Shape::Bytes(Some(len)) => self.fixed(shape, &Shape::U8, *len as usize, node),
-            Shape::Map(map) => {
-                let pairs = self.items(shape, &map.pair, node)?;
-                Ok(Val::Map(pairs.into_iter().filter_map(split).collect()))
-            }
+            Shape::Map(map) => self.list(shape, &map.pair, node),
             Shape::Tuple(shapes) => {
                 let Ok(nodes) = node.as_tuple() else { return self.mismatch(shape, node) };
                 if nodes.len() != shapes.len() {
                     return self.done(Err(Mismatch::length(shape, shapes.len(), nodes.len())));
                 }
-                let mut values = Vec::with_capacity(shapes.len());
-                for (at, (shape, node)) in shapes.iter().zip(nodes).enumerate() {
-                    values.push(self.inside(self.value(shape, node), || Segment::Index(at))?);
-                }
-                Ok(Val::Tuple(values))
+                self.each(shapes.iter().zip(nodes))
             }
             Shape::Record(record) => self.record(shape, record, node),
             Shape::Flags(names) => {
                 let Ok(given) = node.as_flags(self.text) else { return self.mismatch(shape, node) };
-                let mut flags = FlagsBuilder::new(names);
+                let flags = FlagsBuilder::new(names, self.run);
                 for name in given {
                     self.done(flags.put(name.strip_prefix('%').unwrap_or(name)))?;
                 }
-                Ok(flags.finish())
+                Ok(())
             }
             _ => self.mismatch(shape, node),
         }
     }
 
-    fn items(self, shape: &Shape, item: &Shape, node: &Node) -> Lowered<Vec<Val>> {
+    fn list(self, shape: &Shape, item: &Shape, node: &Node) -> Lowered {
         let Ok(nodes) = node.as_list() else { return self.mismatch(shape, node) };
-        let mut values = Vec::with_capacity(nodes.len());
-        for (at, node) in nodes.enumerate() {
-            values.push(self.inside(self.value(item, node), || Segment::Index(at))?);
-        }
-        Ok(values)
+        let (start, items) = (self.run.out.begin_list(), nodes.len());
+        self.each(nodes.map(|node| (item, node)))?;
+        self.done(self.run.out.end_list(shape, start, items))
     }
 
-    fn fixed(self, shape: &Shape, item: &Shape, len: usize, node: &Node) -> Lowered<Val> {
-        let values = self.items(shape, item, node)?;
-        if values.len() != len {
-            return self.done(Err(Mismatch::length(shape, len, values.len())));
+    fn fixed(self, shape: &Shape, item: &Shape, len: usize, node: &Node) -> Lowered {
+        let Ok(nodes) = node.as_list() else { return self.mismatch(shape, node) };
+        let found = nodes.len();
+        self.each(nodes.map(|node| (item, node)))?;
+        if found != len {
+            return self.done(Err(Mismatch::length(shape, len, found)));
         }
-        Ok(Val::FixedLengthList(values))
+        Ok(())
     }
 
-    fn record(self, shape: &Shape, record: &Record, node: &Node) -> Lowered<Val> {
+    fn record(self, shape: &Shape, record: &Record, node: &Node) -> Lowered {
         let Ok(fields) = node.as_record(self.text) else { return self.mismatch(shape, node) };
-        let mut builder = RecordBuilder::new(record);
+        let mut builder = RecordBuilder::new(record, self.run);
         for (name, node) in fields {
             let (at, shape) = self.done(builder.slot(name))?;
-            let value = self.value(shape, node);
-            builder.put(at, self.inside(value, || Segment::Name(name.to_owned()))?);
+            self.inside(self.value(shape, node), || Segment::Name(name.to_owned()))?;
+            builder.put(at);
         }
-        self.done(builder.finish(self.run))
+        self.done(builder.finish())
     }
 }

@@ -2,7 +2,7 @@
 //! way to say it, `golden/formats.txt` has what it comes to there. `BLESS=1` writes down what is.
 
 use crisol_core::{Args, Value};
-use crisol_wit::{LowerError, Mapping};
+use crisol_wit::{LowerError, Mapping, Packed};
 use expect_test::{Expect, expect};
 use mlua::{Lua, LuaSerdeExt};
 use wasmtime::component::Val;
@@ -11,7 +11,7 @@ use super::golden::{cases, path};
 use super::support::mapping;
 use super::types::parse;
 
-type Lowered = Result<Vec<Val>, LowerError>;
+type Lowered = Result<Packed, LowerError>;
 
 fn by_messagepack(mapping: &Mapping, args: &serde_json::Value) -> Lowered {
     let bytes = rmp_serde::to_vec_named(args).unwrap();
@@ -54,10 +54,10 @@ fn in_order(value: &mut Val) {
     }
 }
 
-fn shown(lowered: &Lowered) -> String {
+fn shown(mapping: &Mapping, lowered: &Lowered) -> String {
     match lowered {
         Ok(values) => {
-            let mut values = values.clone();
+            let mut values = mapping.unpack_args(values);
             values.iter_mut().for_each(in_order);
             format!("{values:?}")
         }
@@ -73,7 +73,7 @@ fn all_formats_agree() {
         let text = format!("[{argument}]");
         let Ok(args) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
         let mapping = mapping(&parse(&ty));
-        let json = shown(&mapping.lower_json(text.as_bytes()));
+        let json = shown(&mapping, &mapping.lower_json(text.as_bytes()));
         let others = [
             ("serde", mapping.lower_serialize(&args)),
             ("value", by_tree(&mapping, &text)),
@@ -84,7 +84,7 @@ fn all_formats_agree() {
         ];
         for (format, lowered) in others {
             compared += 1;
-            let answer = shown(&lowered);
+            let answer = shown(&mapping, &lowered);
             if answer != json {
                 let instead =
                     format!("{ty} {argument}\n  json => {json}\n  {format} => {answer}\n");
@@ -106,8 +106,9 @@ fn all_formats_agree() {
 fn lua(ty: &str, script: &str, expected: &Expect) {
     let lua = Lua::new();
     let value: mlua::Value = lua.load(format!("{{ {script} }}")).eval().unwrap();
-    let lowered = mapping(&parse(ty)).lower(mlua::serde::Deserializer::new(value));
-    expected.assert_eq(&shown(&lowered));
+    let mapping = mapping(&parse(ty));
+    let lowered = mapping.lower(mlua::serde::Deserializer::new(value));
+    expected.assert_eq(&shown(&mapping, &lowered));
 }
 
 #[test]

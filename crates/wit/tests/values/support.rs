@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use crisol_core::{Field, Signature, Type};
-use crisol_wit::{Lifted, Mapping, Outcome};
+use crisol_wit::{Lifted, Mapping, Outcome, Packed};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Func, Instance, Linker, Val};
 use wasmtime::{Config, Engine, Store};
@@ -48,6 +48,12 @@ pub(crate) fn mapping(ty: &Type) -> Mapping {
     Mapping::from_signature(Signature { params, result: Some(ty.clone()) }).unwrap()
 }
 
+/// The one argument that was lowered.
+pub(crate) fn only(mapping: &Mapping, args: &Packed) -> Val {
+    let [only] = <[Val; 1]>::try_from(mapping.unpack_args(args)).unwrap();
+    only
+}
+
 /// The value as a result, ready to go anywhere. `ty` is no `result`.
 pub(crate) fn lifted(mapping: &Mapping, value: Val) -> Lifted {
     match mapping.lift(Some(value)) {
@@ -83,7 +89,11 @@ impl Echo {
         Self { store, instance, mapping, func }
     }
 
-    pub(crate) fn call(&mut self, args: &[Val]) -> Val {
+    pub(crate) fn call(&mut self, args: &Packed) -> Val {
+        self.call_vals(&self.mapping.unpack_args(args))
+    }
+
+    pub(crate) fn call_vals(&mut self, args: &[Val]) -> Val {
         let mut results = [Val::Bool(false)];
         self.func.call(&mut self.store, args, &mut results).unwrap();
         let [result] = results;

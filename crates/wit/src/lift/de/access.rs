@@ -9,6 +9,7 @@ use wasmtime::component::Val;
 use super::{Source, strange};
 use crate::error::{LiftError, Segment};
 use crate::lower::source::key_text;
+use crate::packed::{Reader, from_val};
 use crate::shape::{MapShape, Record, Shape};
 
 /// One case, chosen.
@@ -128,7 +129,12 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         seed: K,
     ) -> Result<Option<K::Value>, LiftError> {
         let Some((key, value)) = self.pairs.next() else { return Ok(None) };
-        self.value = Some((key_text(&key), value));
+        let mut packed = Vec::new();
+        let shown = match from_val(self.map.key(), &key, &mut packed) {
+            Ok(()) => key_text(self.map.key(), Reader::new(&packed)),
+            Err(_) => String::new(),
+        };
+        self.value = Some((shown, value));
         let at = self.next;
         self.next += 1;
         let read = seed.deserialize(Source::of(Some(self.map.key()), key));

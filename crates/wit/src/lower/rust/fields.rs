@@ -3,9 +3,8 @@
 use serde::Serialize;
 use serde::de::value::Error;
 use serde::ser::{Error as _, SerializeMap, SerializeStruct, SerializeStructVariant};
-use wasmtime::component::Val;
 
-use super::{Case, Lower, wrap};
+use super::{Case, Lower};
 use crate::error::{Found, Mismatch, Segment, type_name};
 use crate::lower::build::{OneOf, RecordBuilder};
 use crate::lower::scalar;
@@ -14,28 +13,34 @@ use crate::shape::{MapShape, Shape};
 
 impl<'p> Lower<'p> {
     pub(super) fn fields(self) -> Result<Fields<'p>, Error> {
-        let (to, optional) = self.bare();
+        let to = self.held();
+        let out = &to.run.out;
         let kind = match to.shape {
             Shape::Record(record) | Shape::Arguments(record) => {
-                Entries::Record(RecordBuilder::new(record))
+                Entries::Record(RecordBuilder::new(record, to.run))
             }
-            Shape::Map(map) => Entries::Map(map, Vec::new()),
+            Shape::Map(map) => Entries::Map { map, start: out.begin_list(), count: 0 },
             // `{}` from a source that has one empty table for all.
-            Shape::List(_) | Shape::Bytes(None) => Entries::Empty(Val::List(Vec::new())),
-            Shape::Flags(_) => Entries::Empty(Val::Flags(Vec::new())),
+            Shape::List(_) | Shape::Bytes(None) => {
+                out.empty_list();
+                Entries::Empty
+            }
+            Shape::Flags(names) => {
+                out.no_flags(names.len());
+                Entries::Empty
+            }
             _ => match OneOf::of(to.shape) {
-                Some(cases) if !matches!(cases, OneOf::Enum(_)) => Entries::OneOf(cases, None),
+                Some(cases) if !matches!(cases, OneOf::Enum(_)) => Entries::OneOf(cases, false),
                 _ => return self.done(Err(Mismatch::of(self.shape, Found::Map))),
             },
         };
-        Ok(Fields { to, optional, case: None, kind, key: Key::None })
+        Ok(Fields { to, case: None, kind, key: Key::None })
     }
 }
 
 /// A map or a struct while its entries arrive.
 pub(super) struct Fields<'p> {
     to: Lower<'p>,
-    optional: bool,
     /// Of a struct variant.
     case: Option<Case<'p>>,
     kind: Entries<'p>,
@@ -44,16 +49,23 @@ pub(super) struct Fields<'p> {
 
 enum Entries<'p> {
     Record(RecordBuilder<'p>),
-    Map(&'p MapShape, Vec<(Val, Val)>),
-    OneOf(OneOf<'p>, Option<Val>),
-    Empty(Val),
+    /// Pairs, where their count goes, and how many there are.
+    Map {
+        map: &'p MapShape,
+        start: usize,
+        count: usize,
+    },
+    /// One case, and whether it is written.
+    OneOf(OneOf<'p>, bool),
+    Empty,
 }
 
 /// The key whose value comes next.
 enum Key<'p> {
     None,
     Field(usize, &'p Shape),
-    Entry(Val),
+    /// Of a map; where it is written.
+    Entry(usize),
     Case(usize),
 }
 
@@ -79,16 +91,28 @@ impl<'p> Fields<'p> {
         error
     }
 
+    /// Takes back a key of a map whose value has not come.
+    fn forget_key(&mut self) {
+        if let Key::Entry(start) = std::mem::replace(&mut self.key, Key::None) {
+            self.to.run.out.truncate(start);
+        }
+    }
+
     fn name_key(&mut self, name: &str) -> Result<(), Error> {
+        self.forget_key();
+        let run = self.to.run;
         let key = match &mut self.kind {
             Entries::Record(builder) => builder.slot(name).map(|(at, shape)| Key::Field(at, shape)),
-            Entries::Map(map, _) => scalar::text(map.key(), name, true).map(Key::Entry),
-            Entries::OneOf(cases, None) => cases.find(name).map(Key::Case),
+            Entries::Map { map, .. } => {
+                let start = run.out.end();
+                scalar::text(map.key(), name, true, run).map(|()| Key::Entry(start))
+            }
+            Entries::OneOf(cases, false) => cases.find(name).map(Key::Case),
             Entries::OneOf(..) => Err(Mismatch::NotOneCase {
                 expected: type_name(self.to.shape),
                 found: "2 entries or more",
             }),
-            Entries::Empty(_) => Err(Mismatch::of(self.to.shape, Found::Map)),
+            Entries::Empty => Err(Mismatch::of(self.to.shape, Found::Map)),
         };
         self.key = key.map_err(|mismatch| self.failed(mismatch))?;
         Ok(())
@@ -100,21 +124,20 @@ impl<'p> Fields<'p> {
             (Key::Field(at, shape), Entries::Record(builder)) => {
                 let value = value.serialize(to.of(shape));
                 let name = || Segment::Name(field_name(to.shape, at));
-                to.inside(value, name).map(|value| builder.put(at, value))
+                to.inside(value, name).map(|()| builder.put(at))
             }
-            (Key::Entry(key), Entries::Map(map, pairs)) => {
+            (Key::Entry(start), Entries::Map { map, count, .. }) => {
                 let value = value.serialize(to.of(map.value()));
-                let value = to.inside(value, || Segment::Key(key_text(&key)));
-                value.map(|value| pairs.push((key, value)))
+                let key = || Segment::Key(to.run.out.read(start, |key| key_text(map.key(), key)));
+                to.inside(value, key).map(|()| *count += 1)
             }
             (Key::Case(at), Entries::OneOf(cases, done)) => {
-                let case = Case { cases: *cases, at, optional: false };
+                let case = Case { cases: *cases, at };
+                case.begin(to.run);
+                *done = true;
                 match cases.payload(at) {
-                    Some(shape) => {
-                        let value = to.inside(value.serialize(to.of(shape)), || case.segment());
-                        value.map(|value| *done = Some(case.wrap(Some(value))))
-                    }
-                    None => to.nothing(case, value).map(|()| *done = Some(case.wrap(None))),
+                    Some(shape) => to.inside(value.serialize(to.of(shape)), || case.segment()),
+                    None => to.nothing(case, value),
                 }
             }
             _ => Err(Error::custom("a map's value came before its key")),
@@ -125,26 +148,21 @@ impl<'p> Fields<'p> {
         put
     }
 
-    fn finish(self) -> Result<Val, Error> {
-        let (case, optional, to) = (self.case, self.optional, self.to);
-        let built = match self.kind {
-            Entries::Record(builder) => builder.finish(to.run),
-            Entries::Map(_, pairs) => Ok(Val::Map(pairs)),
-            Entries::OneOf(_, Some(value)) | Entries::Empty(value) => Ok(value),
-            Entries::OneOf(_, None) => {
+    fn finish(mut self) -> Result<(), Error> {
+        self.forget_key();
+        let to = self.to;
+        let ended = match self.kind {
+            Entries::Record(builder) => builder.finish(),
+            Entries::Map { start, count, .. } => to.run.out.end_list(to.shape, start, count),
+            Entries::OneOf(_, true) | Entries::Empty => Ok(()),
+            Entries::OneOf(_, false) => {
                 Err(Mismatch::NotOneCase { expected: type_name(to.shape), found: "no entries" })
             }
         };
-        match (built, case) {
-            (Ok(value), None) => Ok(wrap(value, optional)),
-            (Ok(value), Some(case)) => Ok(case.wrap(Some(wrap(value, optional)))),
-            (Err(mismatch), case) => {
-                let error = to.done(Err(mismatch));
-                if let Some(case) = case {
-                    to.run.came_from(case.segment());
-                }
-                error
-            }
+        let ended = to.done(ended);
+        match self.case {
+            Some(case) => to.inside(ended, || case.segment()),
+            None => ended,
         }
     }
 }
@@ -157,15 +175,16 @@ fn field_name(shape: &Shape, at: usize) -> String {
 }
 
 impl SerializeMap for Fields<'_> {
-    type Ok = Val;
+    type Ok = ();
     type Error = Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
         let to = self.to;
-        if let Entries::Map(map, pairs) = &self.kind {
-            let at = pairs.len();
-            let key = to.inside(key.serialize(to.of(map.key())), || Segment::KeyAt(at))?;
-            self.key = Key::Entry(key);
+        self.forget_key();
+        if let Entries::Map { map, count, .. } = self.kind {
+            let start = to.run.out.end();
+            to.inside(key.serialize(to.of(map.key())), || Segment::KeyAt(count))?;
+            self.key = Key::Entry(start);
             return Ok(());
         }
         let name = to.name("a name as key", key);
@@ -177,7 +196,7 @@ impl SerializeMap for Fields<'_> {
         self.put_value(value)
     }
 
-    fn end(self) -> Result<Val, Error> {
+    fn end(self) -> Result<(), Error> {
         self.finish()
     }
 }
@@ -185,7 +204,7 @@ impl SerializeMap for Fields<'_> {
 macro_rules! structs {
     ($($trait:ident),*) => {$(
         impl $trait for Fields<'_> {
-            type Ok = Val;
+            type Ok = ();
             type Error = Error;
 
             fn serialize_field<T: Serialize + ?Sized>(
@@ -197,7 +216,7 @@ macro_rules! structs {
                 self.put_value(value)
             }
 
-            fn end(self) -> Result<Val, Error> {
+            fn end(self) -> Result<(), Error> {
                 self.finish()
             }
         }

@@ -5,53 +5,49 @@ use serde::de::value::Error;
 use serde::ser::{
     Error as _, SerializeSeq, SerializeTuple, SerializeTupleStruct, SerializeTupleVariant,
 };
-use wasmtime::component::Val;
 
-use super::{Case, Lower, wrap};
+use super::{Case, Lower};
 use crate::error::{Found, Mismatch, Segment, type_name};
-use crate::lower::build::{FlagsBuilder, RecordBuilder, TRUSTED_LEN, complete, split, wrong_count};
-use crate::shape::{MapShape, Record, Shape};
+use crate::lower::build::{FlagsBuilder, RecordBuilder, complete, wrong_count};
+use crate::shape::{Record, Shape};
 
 impl<'p> Lower<'p> {
     pub(super) fn items(self, len: Option<usize>) -> Result<Items<'p>, Error> {
-        let (to, optional) = self.bare();
-        let reserved = len.unwrap_or(0).min(TRUSTED_LEN);
+        let to = self.held();
+        let run = to.run;
         let kind = match to.shape {
-            Shape::List(item) => Kind::List(item),
-            Shape::Bytes(None) => Kind::List(&Shape::U8),
+            Shape::List(item) => Kind::List(item, run.out.begin_list()),
+            Shape::Bytes(None) => Kind::List(&Shape::U8, run.out.begin_list()),
+            Shape::Map(map) => Kind::List(&map.pair, run.out.begin_list()),
             Shape::Bytes(Some(len)) => Kind::Fixed(&Shape::U8, *len as usize),
             Shape::FixedList(item, len) => Kind::Fixed(item, *len as usize),
             Shape::Tuple(shapes) => Kind::Tuple(shapes),
             Shape::Arguments(params) => Kind::Arguments(params),
-            Shape::Flags(names) => Kind::Flags(FlagsBuilder::new(names)),
-            Shape::Map(map) => Kind::Pairs(map, Vec::new()),
+            Shape::Flags(names) => Kind::Flags(FlagsBuilder::new(names, run)),
             // `[]` from a source that has one empty table for all.
             Shape::Record(record) if len.is_none_or(|len| len == 0) => Kind::NoFields(record),
             _ => return self.done(Err(Mismatch::of(self.shape, Found::List))),
         };
-        let values = Vec::with_capacity(reserved);
-        Ok(Items { to, optional, case: None, kind, values, seen: 0 })
+        Ok(Items { to, case: None, kind, seen: 0 })
     }
 }
 
 /// A sequence while its items arrive.
 pub(super) struct Items<'p> {
     to: Lower<'p>,
-    optional: bool,
     /// Of a tuple variant.
     case: Option<Case<'p>>,
     kind: Kind<'p>,
-    values: Vec<Val>,
     seen: usize,
 }
 
 enum Kind<'p> {
-    List(&'p Shape),
+    /// Items, or a map's pairs, and where their count goes.
+    List(&'p Shape, usize),
     Fixed(&'p Shape, usize),
     Tuple(&'p [Shape]),
     Arguments(&'p Record),
     Flags(FlagsBuilder<'p>),
-    Pairs(&'p MapShape, Vec<(Val, Val)>),
     /// A record all of whose fields are left out.
     NoFields(&'p Record),
 }
@@ -65,8 +61,8 @@ impl<'p> Items<'p> {
     fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         let (at, to) = (self.seen, self.to);
         self.seen += 1;
-        let shape = match &mut self.kind {
-            Kind::List(item) => Some(*item),
+        let shape = match &self.kind {
+            Kind::List(item, _) => Some(*item),
             Kind::Fixed(item, len) => (at < *len).then_some(*item),
             Kind::Tuple(shapes) => shapes.get(at),
             Kind::Arguments(params) => params.shapes.get(at),
@@ -80,17 +76,11 @@ impl<'p> Items<'p> {
                 let mismatch = Mismatch::of(to.shape, Found::List);
                 return self.path(to.done(Err(mismatch)));
             }
-            Kind::Pairs(map, pairs) => {
-                let pair = value.serialize(to.of(&map.pair));
-                let pair = to.inside(pair, || Segment::Index(at));
-                let pushed = pair.map(|pair| pairs.extend(split(pair)));
-                return self.path(pushed);
-            }
         };
         // Items too many are counted, and told at the end.
         if let Some(shape) = shape {
             let value = to.inside(value.serialize(to.of(shape)), || Segment::Index(at));
-            self.values.push(self.path(value)?);
+            self.path(value)?;
         }
         Ok(())
     }
@@ -106,51 +96,36 @@ impl<'p> Items<'p> {
         }
     }
 
-    fn finish(self) -> Result<Val, Error> {
+    fn finish(self) -> Result<(), Error> {
         let wanted = match &self.kind {
             Kind::Fixed(_, len) => Some(*len),
             Kind::Tuple(shapes) => Some(shapes.len()),
             _ => None,
         };
-        if let Some(wanted) = wanted
-            && wanted != self.seen
+        let (to, found) = (self.to, self.seen);
+        if let Some(items) = wanted
+            && items != found
         {
-            let expected = type_name(self.to.shape);
-            let found = self.seen;
-            let mismatch = Mismatch::Length { expected, items: wanted, found, more: false };
-            return self.path(self.to.done(Err(mismatch)));
+            let expected = type_name(to.shape);
+            let mismatch = Mismatch::Length { expected, items, found, more: false };
+            return self.path(to.done(Err(mismatch)));
         }
-        let value = match self.kind {
-            Kind::Arguments(params) => {
-                let all = match self.seen.checked_sub(params.shapes.len()) {
-                    None | Some(0) => complete(params, self.values),
-                    Some(_) => Err(wrong_count(params, self.seen)),
-                };
-                all.map_err(|error| Error::custom(self.to.run.note_whole(error)))?
+        match &self.kind {
+            Kind::List(_, start) => {
+                self.path(to.done(to.run.out.end_list(to.shape, *start, found)))
             }
             Kind::NoFields(record) => {
-                let record = RecordBuilder::new(record).finish(self.to.run);
-                match self.to.done(record) {
-                    Err(error) => {
-                        if let Some(case) = self.case {
-                            self.to.run.came_from(case.segment());
-                        }
-                        return Err(error);
-                    }
-                    Ok(value) => value,
-                }
+                self.path(to.done(RecordBuilder::new(record, to.run).finish()))
             }
-            Kind::List(_) => Val::List(self.values),
-            Kind::Fixed(..) => Val::FixedLengthList(self.values),
-            Kind::Tuple(_) => Val::Tuple(self.values),
-            Kind::Flags(flags) => flags.finish(),
-            Kind::Pairs(_, pairs) => Val::Map(pairs),
-        };
-        let value = wrap(value, self.optional);
-        Ok(match self.case {
-            Some(case) => case.wrap(Some(value)),
-            None => value,
-        })
+            Kind::Arguments(params) => {
+                let all = match found.checked_sub(params.shapes.len()) {
+                    None | Some(0) => complete(params, found, to.run),
+                    Some(_) => Err(wrong_count(params, found)),
+                };
+                all.map_err(|error| Error::custom(to.run.note_whole(error)))
+            }
+            Kind::Fixed(..) | Kind::Tuple(_) | Kind::Flags(_) => Ok(()),
+        }
     }
 }
 
@@ -158,14 +133,14 @@ impl<'p> Items<'p> {
 macro_rules! sequence {
     ($($trait:ident $push:ident),*) => {$(
         impl $trait for Items<'_> {
-            type Ok = Val;
+            type Ok = ();
             type Error = Error;
 
             fn $push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
                 self.push(value)
             }
 
-            fn end(self) -> Result<Val, Error> {
+            fn end(self) -> Result<(), Error> {
                 self.finish()
             }
         }

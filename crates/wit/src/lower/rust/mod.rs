@@ -7,9 +7,8 @@ use crisol_core::Value;
 use serde::Serialize;
 use serde::de::value::Error;
 use serde::ser::{Error as _, Serializer};
-use wasmtime::component::Val;
 
-use super::build::{OneOf, complete, some};
+use super::build::{OneOf, complete};
 use super::{Run, scalar};
 use crate::error::{Found, Mismatch, Segment};
 use crate::names::folded;
@@ -22,7 +21,7 @@ pub(crate) fn lower<T: Serialize + ?Sized>(
     arguments: &Shape,
     run: &Run,
     args: &T,
-) -> Result<Val, Error> {
+) -> Result<(), Error> {
     args.serialize(Lower { shape: arguments, run })
 }
 
@@ -62,27 +61,38 @@ impl<'p> Lower<'p> {
         value
     }
 
-    fn integer<N: scalar::Integer>(self, number: N) -> Result<Val, Error> {
-        self.done(scalar::integer(self.shape, number))
+    fn integer<N: scalar::Integer>(self, number: N) -> Result<(), Error> {
+        self.done(scalar::integer(self.shape, number, self.run))
     }
 
-    /// The shape under an option that is not marked, and whether there was one.
-    fn bare(self) -> (Self, bool) {
+    /// The shape under an option that is not marked.
+    fn bare(self) -> Self {
         match self.shape {
-            Shape::Option(option) if !option.marked => (self.of(&option.some), true),
-            _ => (self, false),
+            Shape::Option(option) if !option.marked => self.of(&option.some),
+            _ => self,
         }
     }
 
-    /// The case that a Rust enum calls `name`, with the shape of its payload.
+    /// The same, where the value is about to be written: the option's mark is.
+    fn held(self) -> Self {
+        match self.shape {
+            Shape::Option(option) if !option.marked => {
+                self.run.out.some();
+                self.of(&option.some)
+            }
+            _ => self,
+        }
+    }
+
+    /// The case that a Rust enum calls `name`; it is begun by [`Case::begin`].
     fn case(self, name: &'static str) -> Result<Case<'p>, Error> {
-        let (to, optional) = self.bare();
+        let to = self.held();
         let found = || Mismatch::of(self.shape, Found::Case(name.to_owned()));
         let cases = self.done(OneOf::of(to.shape).ok_or_else(found))?;
         // Bindings generators and plain derives name cases as Rust does: `NotFound` for `not-found`.
         let at = cases.find(name).or_else(|error| cases.find(&folded(name)).map_err(|_| error));
         let at = self.done(at)?;
-        Ok(Case { cases, at, optional })
+        Ok(Case { cases, at })
     }
 
     /// The payload of a case that has none: null or unit.
@@ -105,31 +115,32 @@ impl<'p> Lower<'p> {
         }
     }
 
-    fn null(self) -> Result<Val, Error> {
+    fn null(self) -> Result<(), Error> {
         match self.shape {
-            Shape::Arguments(params) => complete(params, Vec::new())
+            Shape::Arguments(params) => complete(params, 0, self.run)
                 .map_err(|error| Error::custom(self.run.note_whole(error))),
-            _ => self.done(scalar::null(self.shape)),
+            _ => self.done(scalar::null(self.shape, self.run)),
         }
     }
 
+    /// The payload of a case, which is begun by this.
     fn payload(self, case: Case<'p>, found: Found) -> Result<Self, Error> {
         let unexpected = || case.cases.unexpected_payload(case.at, found);
+        case.begin(self.run);
         Ok(self.of(self.done(case.cases.payload(case.at).ok_or_else(unexpected))?))
     }
 }
 
-/// A case that was found, to be wrapped around its payload.
+/// A case that was found.
 #[derive(Clone, Copy)]
 struct Case<'p> {
     cases: OneOf<'p>,
     at: usize,
-    optional: bool,
 }
 
 impl Case<'_> {
-    fn wrap(self, payload: Option<Val>) -> Val {
-        wrap(self.cases.build(self.at, payload), self.optional)
+    fn begin(self, run: &Run) {
+        self.cases.begin(self.at, run);
     }
 
     fn segment(self) -> Segment {
@@ -137,12 +148,8 @@ impl Case<'_> {
     }
 }
 
-fn wrap(value: Val, optional: bool) -> Val {
-    if optional { some(value) } else { value }
-}
-
 impl<'p> Serializer for Lower<'p> {
-    type Ok = Val;
+    type Ok = ();
     type Error = Error;
     type SerializeSeq = Items<'p>;
     type SerializeTuple = Items<'p>;
@@ -159,46 +166,49 @@ impl<'p> Serializer for Lower<'p> {
         serialize_u128 u128 => u128,
     }
 
-    fn serialize_bool(self, v: bool) -> Result<Val, Error> {
-        self.done(scalar::boolean(self.shape, v))
+    fn serialize_bool(self, v: bool) -> Result<(), Error> {
+        self.done(scalar::boolean(self.shape, v, self.run))
     }
 
-    fn serialize_f32(self, v: f32) -> Result<Val, Error> {
+    fn serialize_f32(self, v: f32) -> Result<(), Error> {
         self.serialize_f64(v.into())
     }
 
-    fn serialize_f64(self, v: f64) -> Result<Val, Error> {
-        self.done(scalar::float(self.shape, v, self.run.rounds))
+    fn serialize_f64(self, v: f64) -> Result<(), Error> {
+        self.done(scalar::float(self.shape, v, self.run.rounds, self.run))
     }
 
-    fn serialize_char(self, v: char) -> Result<Val, Error> {
+    fn serialize_char(self, v: char) -> Result<(), Error> {
         self.serialize_str(v.encode_utf8(&mut [0; 4]))
     }
 
-    fn serialize_str(self, v: &str) -> Result<Val, Error> {
-        self.done(scalar::text(self.shape, v, true))
+    fn serialize_str(self, v: &str) -> Result<(), Error> {
+        self.done(scalar::text(self.shape, v, true, self.run))
     }
 
-    fn serialize_bytes(self, v: &[u8]) -> Result<Val, Error> {
-        self.done(scalar::bytes(self.shape, v))
+    fn serialize_bytes(self, v: &[u8]) -> Result<(), Error> {
+        self.done(scalar::bytes(self.shape, v, self.run))
     }
 
-    fn serialize_none(self) -> Result<Val, Error> {
+    fn serialize_none(self) -> Result<(), Error> {
         self.null()
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Val, Error> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
         match self.shape {
-            Shape::Option(option) => value.serialize(self.of(&option.some)).map(some),
+            Shape::Option(option) => {
+                self.run.out.some();
+                value.serialize(self.of(&option.some))
+            }
             _ => value.serialize(self),
         }
     }
 
-    fn serialize_unit(self) -> Result<Val, Error> {
+    fn serialize_unit(self) -> Result<(), Error> {
         self.null()
     }
 
-    fn serialize_unit_struct(self, _name: &'static str) -> Result<Val, Error> {
+    fn serialize_unit_struct(self, _name: &'static str) -> Result<(), Error> {
         self.serialize_unit()
     }
 
@@ -207,13 +217,12 @@ impl<'p> Serializer for Lower<'p> {
         _name: &'static str,
         _index: u32,
         case: &'static str,
-    ) -> Result<Val, Error> {
-        match self.bare().0.shape {
+    ) -> Result<(), Error> {
+        match self.bare().shape {
             Shape::String => self.serialize_str(case),
             _ => {
                 let case = self.case(case)?;
-                let value = self.done(case.cases.bare_at(case.at))?;
-                Ok(wrap(value, case.optional))
+                self.done(case.cases.bare_at(case.at, self.run))
             }
         }
     }
@@ -222,7 +231,7 @@ impl<'p> Serializer for Lower<'p> {
         self,
         _name: &'static str,
         value: &T,
-    ) -> Result<Val, Error> {
+    ) -> Result<(), Error> {
         value.serialize(self)
     }
 
@@ -232,14 +241,14 @@ impl<'p> Serializer for Lower<'p> {
         _index: u32,
         case: &'static str,
         value: &T,
-    ) -> Result<Val, Error> {
+    ) -> Result<(), Error> {
         let case = self.case(case)?;
         if case.cases.payload(case.at).is_none() {
-            self.nothing(case, value)?;
-            return Ok(case.wrap(None));
+            case.begin(self.run);
+            return self.nothing(case, value);
         }
         let payload = value.serialize(self.payload(case, Found::Null)?);
-        Ok(case.wrap(Some(self.inside(payload, || case.segment())?)))
+        self.inside(payload, || case.segment())
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Items<'p>, Error> {

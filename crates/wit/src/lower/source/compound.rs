@@ -1,34 +1,27 @@
 //! Values of several parts: arguments, lists, records, maps, one case of many.
 
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess};
-use wasmtime::component::Val;
 
 use super::names::{CaseKey, FieldKey, Flag, Nothing};
 use super::{Seed, key_text};
 use crate::error::{Mismatch, Segment, type_name};
-use crate::lower::build::{
-    FlagsBuilder, OneOf, RecordBuilder, TRUSTED_LEN, complete, split, wrong_count,
-};
+use crate::lower::build::{FlagsBuilder, OneOf, RecordBuilder, wrong_count};
 use crate::shape::{MapShape, Names, Record, Shape};
 
-/// Reserves what a source says it holds, within reason: the word of a source is not memory.
-fn reserved<T>(hint: Option<usize>) -> Vec<T> {
-    Vec::with_capacity(hint.unwrap_or(0).min(TRUSTED_LEN))
-}
-
+/// A source may read a value and yet say that there was none: what that value left is taken back.
 impl<'p> Seed<'p> {
     /// All arguments of a call.
     pub(super) fn arguments<'de, A: SeqAccess<'de>>(
         self,
         params: &'p Record,
         mut seq: A,
-    ) -> Result<Val, A::Error> {
-        let mut values = Vec::with_capacity(params.shapes.len());
+    ) -> Result<(), A::Error> {
         for (at, shape) in params.shapes.iter().enumerate() {
+            let end = self.run.out.end();
             let value = seq.next_element_seed(self.of(shape));
-            match self.inside(value, || Segment::Index(at))? {
-                Some(value) => values.push(value),
-                None => return self.complete(params, values),
+            if self.inside(value, || Segment::Index(at))?.is_none() {
+                self.run.out.truncate(end);
+                return self.complete(params, at);
             }
         }
         let mut more = 0;
@@ -36,30 +29,34 @@ impl<'p> Seed<'p> {
             more += 1;
         }
         if more > 0 {
-            let error = wrong_count(params, values.len() + more);
+            let error = wrong_count(params, params.shapes.len() + more);
             return Err(A::Error::custom(self.run.note_whole(error)));
         }
-        Ok(Val::Tuple(values))
+        Ok(())
     }
 
-    pub(super) fn complete<E: Error>(self, params: &Record, values: Vec<Val>) -> Result<Val, E> {
-        complete(params, values).map_err(|error| E::custom(self.run.note_whole(error)))
-    }
-
+    /// Any number of items, or of a map's pairs.
     pub(super) fn list<'de, A: SeqAccess<'de>>(
         self,
         item: &'p Shape,
         mut seq: A,
-    ) -> Result<Vec<Val>, A::Error> {
-        let mut values = reserved(seq.size_hint());
+    ) -> Result<(), A::Error> {
+        let out = &self.run.out;
+        let start = out.begin_list();
         let seed = self.of(item);
+        let mut count = 0;
+        let mut end = out.end();
         loop {
             match seq.next_element_seed(seed) {
-                Ok(Some(value)) => values.push(value),
-                Ok(None) => return Ok(values),
-                error => {
-                    self.inside(error, || Segment::Index(values.len()))?;
+                Ok(Some(())) => {
+                    count += 1;
+                    end = out.end();
                 }
+                Ok(None) => {
+                    out.truncate(end);
+                    return self.done(out.end_list(self.shape, start, count));
+                }
+                Err(error) => return self.inside(Err(error), || Segment::Index(count)),
             }
         }
     }
@@ -69,56 +66,56 @@ impl<'p> Seed<'p> {
         self,
         shapes: impl ExactSizeIterator<Item = &'p Shape>,
         mut seq: A,
-    ) -> Result<Vec<Val>, A::Error> {
+    ) -> Result<(), A::Error> {
         let len = shapes.len();
-        let mut values = reserved(Some(len));
-        for shape in shapes {
+        let wrong_length =
+            |found| A::Error::custom(self.run.note(Mismatch::length(self.shape, len, found)));
+        for (at, shape) in shapes.enumerate() {
             let value = seq.next_element_seed(self.of(shape));
-            match self.inside(value, || Segment::Index(values.len()))? {
-                Some(value) => values.push(value),
-                None => {
-                    let mismatch = Mismatch::length(self.shape, len, values.len());
-                    return Err(A::Error::custom(self.run.note(mismatch)));
-                }
+            if self.inside(value, || Segment::Index(at))?.is_none() {
+                return Err(wrong_length(at));
             }
         }
-        if seq.next_element::<IgnoredAny>()?.is_some() {
-            let mismatch = Mismatch::length(self.shape, len, len + 1);
-            return Err(A::Error::custom(self.run.note(mismatch)));
+        match seq.next_element::<IgnoredAny>()? {
+            None => Ok(()),
+            Some(_) => Err(wrong_length(len + 1)),
         }
-        Ok(values)
     }
 
     pub(super) fn record<'de, A: MapAccess<'de>>(
         self,
         record: &'p Record,
         mut map: A,
-    ) -> Result<Val, A::Error> {
-        let mut builder = RecordBuilder::new(record);
+    ) -> Result<(), A::Error> {
+        let mut builder = RecordBuilder::new(record, self.run);
         while let Some((at, shape)) =
-            map.next_key_seed(FieldKey { builder: &builder, run: self.run })?
+            map.next_key_seed(FieldKey { builder: &mut builder, run: self.run })?
         {
             let value = map.next_value_seed(self.of(shape));
-            let value = self.inside(value, || Segment::Name(record.names.name(at).to_owned()))?;
-            builder.put(at, value);
+            self.inside(value, || Segment::Name(record.names.name(at).to_owned()))?;
+            builder.put(at);
         }
-        self.done(builder.finish(self.run))
+        self.done(builder.finish())
     }
 
     pub(super) fn map<'de, A: MapAccess<'de>>(
         self,
         shape: &'p MapShape,
         mut map: A,
-    ) -> Result<Val, A::Error> {
-        let mut pairs = reserved(map.size_hint());
+    ) -> Result<(), A::Error> {
+        let out = &self.run.out;
+        let start = out.begin_list();
+        let mut count = 0;
         loop {
+            let end = out.end();
             let key = map.next_key_seed(self.of(shape.key()));
-            let Some(key) = self.inside(key, || Segment::KeyAt(pairs.len()))? else {
-                return Ok(Val::Map(pairs));
-            };
+            if self.inside(key, || Segment::KeyAt(count))?.is_none() {
+                out.truncate(end);
+                return self.done(out.end_list(self.shape, start, count));
+            }
             let value = map.next_value_seed(self.of(shape.value()));
-            let value = self.inside(value, || Segment::Key(key_text(&key)))?;
-            pairs.push((key, value));
+            self.inside(value, || Segment::Key(out.read(end, |key| key_text(shape.key(), key))))?;
+            count += 1;
         }
     }
 
@@ -127,7 +124,7 @@ impl<'p> Seed<'p> {
         self,
         cases: OneOf<'p>,
         mut map: A,
-    ) -> Result<Val, A::Error> {
+    ) -> Result<(), A::Error> {
         let not_one = |found| {
             let expected = type_name(self.shape);
             A::Error::custom(self.run.note(Mismatch::NotOneCase { expected, found }))
@@ -135,18 +132,16 @@ impl<'p> Seed<'p> {
         let Some(at) = map.next_key_seed(CaseKey { cases, run: self.run })? else {
             return Err(not_one("no entries"));
         };
-        let payload = match cases.payload(at) {
+        cases.begin(at, self.run);
+        match cases.payload(at) {
             Some(shape) => {
                 let value = map.next_value_seed(self.of(shape));
-                Some(self.inside(value, || Segment::Name(cases.name(at).to_owned()))?)
+                self.inside(value, || Segment::Name(cases.name(at).to_owned()))?;
             }
-            None => {
-                map.next_value_seed(Nothing { cases, at, run: self.run })?;
-                None
-            }
-        };
+            None => map.next_value_seed(Nothing { cases, at, run: self.run })?,
+        }
         match map.next_key::<IgnoredAny>()? {
-            None => Ok(cases.build(at, payload)),
+            None => Ok(()),
             Some(_) => Err(not_one("2 entries or more")),
         }
     }
@@ -156,31 +151,15 @@ impl<'p> Seed<'p> {
         self,
         names: &'p Names,
         mut seq: A,
-    ) -> Result<Val, A::Error> {
-        let mut flags = FlagsBuilder::new(names);
+    ) -> Result<(), A::Error> {
+        let flags = FlagsBuilder::new(names, self.run);
         let mut at = 0;
         loop {
-            let flag = seq.next_element_seed(Flag { flags: &mut flags, run: self.run });
+            let flag = seq.next_element_seed(Flag { flags: &flags, run: self.run });
             if self.inside(flag, || Segment::Index(at))?.is_none() {
-                return Ok(flags.finish());
+                return Ok(());
             }
             at += 1;
-        }
-    }
-
-    /// A map as the list of its pairs.
-    pub(super) fn pairs<'de, A: SeqAccess<'de>>(
-        self,
-        map: &'p MapShape,
-        mut seq: A,
-    ) -> Result<Val, A::Error> {
-        let mut pairs = reserved(seq.size_hint());
-        loop {
-            let pair = seq.next_element_seed(self.of(&map.pair));
-            match self.inside(pair, || Segment::Index(pairs.len()))? {
-                Some(pair) => pairs.extend(split(pair)),
-                None => return Ok(Val::Map(pairs)),
-            }
         }
     }
 }

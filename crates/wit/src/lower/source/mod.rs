@@ -9,12 +9,12 @@ use serde::Deserializer;
 use serde::de::{
     DeserializeSeed, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
-use wasmtime::component::Val;
 
-use super::build::{OneOf, RecordBuilder, some};
+use super::build::{OneOf, RecordBuilder, complete};
 use super::{Run, scalar};
 use crate::error::{Found, Mismatch, Segment};
-use crate::shape::Shape;
+use crate::packed::{Malformed, Reader};
+use crate::shape::{OptionShape, Record, Shape};
 use names::CaseKey;
 
 /// Visitor methods for what a visitor has no use for: all end in its `found`.
@@ -102,14 +102,17 @@ impl<'p> Seed<'p> {
         Self { shape, run: self.run }
     }
 
-    fn done<E: Error>(self, value: Result<Val, Mismatch>) -> Result<Val, E> {
+    #[inline]
+    fn done<E: Error>(self, value: Result<(), Mismatch>) -> Result<(), E> {
         value.map_err(|mismatch| E::custom(self.run.note(mismatch)))
     }
 
-    fn found<E: Error>(self, found: Found) -> Result<Val, E> {
+    #[cold]
+    fn found<E: Error>(self, found: Found) -> Result<(), E> {
         self.done(Err(Mismatch::of(self.shape, found)))
     }
 
+    #[inline]
     fn inside<T, E>(self, value: Result<T, E>, segment: impl FnOnce() -> Segment) -> Result<T, E> {
         if value.is_err() {
             self.run.came_from(segment());
@@ -117,127 +120,134 @@ impl<'p> Seed<'p> {
         value
     }
 
-    fn null<E: Error>(self) -> Result<Val, E> {
+    fn null<E: Error>(self) -> Result<(), E> {
         match self.shape {
-            Shape::Arguments(params) => self.complete(params, Vec::new()),
-            _ => self.done(scalar::null(self.shape)),
+            Shape::Arguments(params) => self.complete(params, 0),
+            _ => self.done(scalar::null(self.shape, self.run)),
         }
+    }
+
+    /// Ends the arguments, of which `given` are written.
+    fn complete<E: Error>(self, params: &Record, given: usize) -> Result<(), E> {
+        complete(params, given, self.run).map_err(|error| E::custom(self.run.note_whole(error)))
+    }
+
+    /// What an option holds that is not marked: its own mark is written.
+    fn held(self, option: &'p OptionShape) -> Self {
+        self.run.out.some();
+        self.of(&option.some)
     }
 }
 
-/// How a path shows a key.
-pub(crate) fn key_text(key: &Val) -> String {
-    match key {
-        Val::String(text) | Val::Enum(text) => match Found::text(text) {
-            Found::Text(text) => format!("{text:?}"),
-            _ => String::new(),
-        },
-        Val::Char(c) => format!("{:?}", c.to_string()),
-        Val::Bool(v) => v.to_string(),
-        Val::S8(v) => v.to_string(),
-        Val::U8(v) => v.to_string(),
-        Val::S16(v) => v.to_string(),
-        Val::U16(v) => v.to_string(),
-        Val::S32(v) => v.to_string(),
-        Val::U32(v) => v.to_string(),
-        Val::S64(v) => v.to_string(),
-        Val::U64(v) => v.to_string(),
-        _ => "…".to_owned(),
-    }
+/// How a path shows a key of `shape`, which `key` begins with.
+#[cold]
+pub(crate) fn key_text(shape: &Shape, mut key: Reader<'_>) -> String {
+    let quoted = |text: &str| match Found::text(text) {
+        Found::Text(text) => format!("{text:?}"),
+        _ => String::new(),
+    };
+    let text = match shape {
+        Shape::String => key.text().map(quoted),
+        Shape::Enum(names) => key.case(names.len()).map(|at| quoted(names.name(at))),
+        Shape::Char => key.char().map(|c| quoted(c.encode_utf8(&mut [0; 4]))),
+        Shape::Bool => key.bool().map(|v| v.to_string()),
+        Shape::S8 => key.i8().map(|v| v.to_string()),
+        Shape::U8 => key.u8().map(|v| v.to_string()),
+        Shape::S16 => key.i16().map(|v| v.to_string()),
+        Shape::U16 => key.u16().map(|v| v.to_string()),
+        Shape::S32 => key.i32().map(|v| v.to_string()),
+        Shape::U32 => key.u32().map(|v| v.to_string()),
+        Shape::S64 => key.i64().map(|v| v.to_string()),
+        Shape::U64 => key.u64().map(|v| v.to_string()),
+        _ => Err(Malformed),
+    };
+    text.unwrap_or_else(|Malformed| "…".to_owned())
 }
 
 impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = Val;
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Val, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<(), D::Error> {
         source.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = Val;
+    type Value = ();
 
     otherwise!();
 
-    fn visit_bool<E: Error>(self, v: bool) -> Result<Val, E> {
-        self.done(scalar::boolean(self.shape, v))
+    fn visit_bool<E: Error>(self, v: bool) -> Result<(), E> {
+        self.done(scalar::boolean(self.shape, v, self.run))
     }
 
-    fn visit_i64<E: Error>(self, v: i64) -> Result<Val, E> {
-        self.done(scalar::integer(self.shape, v))
+    fn visit_i64<E: Error>(self, v: i64) -> Result<(), E> {
+        self.done(scalar::integer(self.shape, v, self.run))
     }
 
-    fn visit_u64<E: Error>(self, v: u64) -> Result<Val, E> {
-        self.done(scalar::integer(self.shape, v))
+    fn visit_u64<E: Error>(self, v: u64) -> Result<(), E> {
+        self.done(scalar::integer(self.shape, v, self.run))
     }
 
-    fn visit_i128<E: Error>(self, v: i128) -> Result<Val, E> {
-        self.done(scalar::integer(self.shape, v))
+    fn visit_i128<E: Error>(self, v: i128) -> Result<(), E> {
+        self.done(scalar::integer(self.shape, v, self.run))
     }
 
-    fn visit_u128<E: Error>(self, v: u128) -> Result<Val, E> {
-        self.done(scalar::integer(self.shape, v))
+    fn visit_u128<E: Error>(self, v: u128) -> Result<(), E> {
+        self.done(scalar::integer(self.shape, v, self.run))
     }
 
-    fn visit_f64<E: Error>(self, v: f64) -> Result<Val, E> {
-        self.done(scalar::float(self.shape, v, self.run.rounds))
+    fn visit_f64<E: Error>(self, v: f64) -> Result<(), E> {
+        self.done(scalar::float(self.shape, v, self.run.rounds, self.run))
     }
 
-    fn visit_str<E: Error>(self, v: &str) -> Result<Val, E> {
-        self.done(scalar::text(self.shape, v, self.run.human_readable))
+    fn visit_str<E: Error>(self, v: &str) -> Result<(), E> {
+        self.done(scalar::text(self.shape, v, self.run.human_readable, self.run))
     }
 
-    fn visit_string<E: Error>(self, v: String) -> Result<Val, E> {
-        self.done(scalar::text(self.shape, v, self.run.human_readable))
+    fn visit_bytes<E: Error>(self, v: &[u8]) -> Result<(), E> {
+        self.done(scalar::bytes(self.shape, v, self.run))
     }
 
-    fn visit_bytes<E: Error>(self, v: &[u8]) -> Result<Val, E> {
-        self.done(scalar::bytes(self.shape, v))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Val, E> {
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
         self.null()
     }
 
-    fn visit_none<E: Error>(self) -> Result<Val, E> {
+    fn visit_none<E: Error>(self) -> Result<(), E> {
         self.null()
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Val, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         match self.shape {
             Shape::Arguments(params) => self.arguments(params, seq),
-            Shape::List(item) => self.list(item, seq).map(Val::List),
-            Shape::Bytes(None) => self.list(&Shape::U8, seq).map(Val::List),
+            Shape::List(item) => self.list(item, seq),
+            Shape::Bytes(None) => self.list(&Shape::U8, seq),
             Shape::Bytes(Some(len)) => {
                 let shapes = std::iter::repeat_n(&Shape::U8, *len as usize);
-                self.exactly(shapes, seq).map(Val::FixedLengthList)
+                self.exactly(shapes, seq)
             }
             Shape::FixedList(item, len) => {
                 let shapes = std::iter::repeat_n(&**item, *len as usize);
-                self.exactly(shapes, seq).map(Val::FixedLengthList)
+                self.exactly(shapes, seq)
             }
-            Shape::Tuple(shapes) => self.exactly(shapes.iter(), seq).map(Val::Tuple),
+            Shape::Tuple(shapes) => self.exactly(shapes.iter(), seq),
             Shape::Flags(names) => self.flags(names, seq),
-            Shape::Map(map) => self.pairs(map, seq),
-            Shape::Option(option) if !option.marked => {
-                self.of(&option.some).visit_seq(seq).map(some)
-            }
+            Shape::Map(map) => self.list(&map.pair, seq),
+            Shape::Option(option) if !option.marked => self.held(option).visit_seq(seq),
             // An empty Lua table says nothing of which it is.
             Shape::Record(record) => match seq.next_element::<IgnoredAny>()? {
-                None => self.done(RecordBuilder::new(record).finish(self.run)),
+                None => self.done(RecordBuilder::new(record, self.run).finish()),
                 Some(_) => self.found(Found::List),
             },
             _ => self.found(Found::List),
         }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Val, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         match self.shape {
             Shape::Record(record) => self.record(record, map),
             Shape::Map(shape) => self.map(shape, map),
-            Shape::Option(option) if !option.marked => {
-                self.of(&option.some).visit_map(map).map(some)
-            }
+            Shape::Option(option) if !option.marked => self.held(option).visit_map(map),
             Shape::Variant(_) | Shape::Result(_) | Shape::Option(_) => {
                 match OneOf::of(self.shape) {
                     Some(cases) => self.one_of(cases, map),
@@ -247,9 +257,15 @@ impl<'de> Visitor<'de> for Seed<'_> {
             // An empty Lua table says nothing of which it is.
             Shape::List(_) | Shape::Bytes(None) | Shape::Flags(_) | Shape::Arguments(_) => {
                 match (map.next_key::<IgnoredAny>()?, self.shape) {
-                    (None, Shape::Flags(_)) => Ok(Val::Flags(Vec::new())),
-                    (None, Shape::Arguments(params)) => self.complete(params, Vec::new()),
-                    (None, _) => Ok(Val::List(Vec::new())),
+                    (None, Shape::Flags(names)) => {
+                        self.run.out.no_flags(names.len());
+                        Ok(())
+                    }
+                    (None, Shape::Arguments(params)) => self.complete(params, 0),
+                    (None, _) => {
+                        self.run.out.empty_list();
+                        Ok(())
+                    }
                     (Some(_), _) => self.found(Found::Map),
                 }
             }
@@ -257,26 +273,23 @@ impl<'de> Visitor<'de> for Seed<'_> {
         }
     }
 
-    fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<Val, A::Error> {
+    fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<(), A::Error> {
         if let Shape::Option(option) = self.shape
             && !option.marked
         {
-            return self.of(&option.some).visit_enum(access).map(some);
+            return self.held(option).visit_enum(access);
         }
         let Some(cases) = OneOf::of(self.shape) else {
             return self.found(Found::Case("…".to_owned()));
         };
         let (at, access) = access.variant_seed(CaseKey { cases, run: self.run })?;
-        let payload = match cases.payload(at) {
+        cases.begin(at, self.run);
+        match cases.payload(at) {
             Some(shape) => {
                 let value = access.newtype_variant_seed(self.of(shape));
-                Some(self.inside(value, || Segment::Name(cases.name(at).to_owned()))?)
+                self.inside(value, || Segment::Name(cases.name(at).to_owned()))
             }
-            None => {
-                access.unit_variant()?;
-                None
-            }
-        };
-        Ok(cases.build(at, payload))
+            None => access.unit_variant(),
+        }
     }
 }

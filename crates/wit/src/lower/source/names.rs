@@ -13,7 +13,7 @@ use crate::shape::Shape;
 
 /// The key of a record's field.
 pub(super) struct FieldKey<'b, 'p> {
-    pub(super) builder: &'b RecordBuilder<'p>,
+    pub(super) builder: &'b mut RecordBuilder<'p>,
     pub(super) run: &'b Run,
 }
 
@@ -108,7 +108,7 @@ impl<'de> Visitor<'de> for Nothing<'_> {
 
 /// One name of a set of flags.
 pub(super) struct Flag<'f, 'p> {
-    pub(super) flags: &'f mut FlagsBuilder<'p>,
+    pub(super) flags: &'f FlagsBuilder<'p>,
     pub(super) run: &'f Run,
 }
 
