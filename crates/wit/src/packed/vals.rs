@@ -30,9 +30,8 @@ pub(crate) fn to_val(shape: &Shape, reader: &mut Reader<'_>) -> Result<Val, Malf
         Shape::FixedList(item, len) => Val::FixedLengthList(items(item, *len as usize, reader)?),
         Shape::Map(map) => {
             let count = reader.count()?;
-            let pairs = (0..count).map(|_| {
-                Ok((to_val(map.key(), reader)?, to_val(map.value(), reader)?))
-            });
+            let pairs =
+                (0..count).map(|_| Ok((to_val(map.key(), reader)?, to_val(map.value(), reader)?)));
             Val::Map(pairs.collect::<Result<_, Malformed>>()?)
         }
         Shape::Tuple(shapes) => Val::Tuple(each(shapes, reader)?),
@@ -74,10 +73,7 @@ fn each(shapes: &[Shape], reader: &mut Reader<'_>) -> Result<Vec<Val>, Malformed
     shapes.iter().map(|shape| to_val(shape, reader)).collect()
 }
 
-fn payload(
-    shape: Option<&Shape>,
-    reader: &mut Reader<'_>,
-) -> Result<Option<Box<Val>>, Malformed> {
+fn payload(shape: Option<&Shape>, reader: &mut Reader<'_>) -> Result<Option<Box<Val>>, Malformed> {
     shape.map(|shape| to_val(shape, reader).map(Box::new)).transpose()
 }
 

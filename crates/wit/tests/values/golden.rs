@@ -12,7 +12,7 @@ fn answer(ty: &str, argument: &str) -> String {
     let mapping = mapping(&parse(ty));
     match mapping.lower_json(format!("[{argument}]").as_bytes()) {
         Err(error) => format!("! {error}"),
-        Ok(mut args) => match mapping.lift(args.pop()).into_result() {
+        Ok(mut args) => match mapping.lift(mapping.pack_result(args.pop())).into_result() {
             Ok(value) | Err(value) => serde_json::to_string(&value).unwrap(),
         },
     }
