@@ -141,7 +141,7 @@ impl Guest {
     /// A result as it would come out of a call that echoes.
     pub(crate) fn lifted(&self, text: &[u8]) -> Result<Lifted> {
         let users = self.mapping.unpack_args(&self.mapping.lower_json(text)?).pop();
-        match self.mapping.lift(users) {
+        match self.mapping.lift(self.mapping.pack_result(users)) {
             Outcome::Value(value) | Outcome::Error(value) => Ok(value),
         }
     }
@@ -188,7 +188,7 @@ impl Guest {
         // As the runtime does: the result is written when the arguments are gone.
         drop(args);
         let mut out = Vec::new();
-        match self.mapping.lift(Some(result)) {
+        match self.mapping.lift(self.mapping.pack_result(Some(result))) {
             Outcome::Value(value) | Outcome::Error(value) => {
                 serde_json::to_writer(&mut out, &value)?
             }

@@ -146,7 +146,10 @@ impl Command {
             Err(failure) => Err(failure),
         };
         match result {
-            Ok(result) => self.exit(self.linked.mapping().lift(result)),
+            Ok(result) => {
+                let mapping = self.linked.mapping();
+                self.exit(mapping.lift(mapping.pack_result(result)))
+            }
             Err(Failure::Exited(code)) => Ok(Exit::Code(code)),
             Err(failure) => Err(ended.by_failure(failure)),
         }

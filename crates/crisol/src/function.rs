@@ -72,7 +72,7 @@ impl Function {
         let ended = Ended { queue: lease.waited(), making: lease.making(), ..ended };
         lease.give_back(fate(&outcome));
         let result = outcome.map_err(|failure| ended.by_failure(failure))?;
-        match self.mapping.lift(result) {
+        match self.mapping.lift(self.mapping.pack_result(result)) {
             Outcome::Value(value) => Ok(value),
             Outcome::Error(error) => {
                 let error = Box::new(error.to_value());

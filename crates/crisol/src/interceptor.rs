@@ -181,7 +181,7 @@ fn raised(
         id: function.guest.id.clone(),
         source: error.into(),
     };
-    Ok(function.mapping.to_values(&lowered.map_err(invalid)?))
+    lowered.and_then(|args| function.mapping.to_values(&args)).map_err(invalid)
 }
 
 /// A reply as what the function could have given: an interceptor may have made another of it.

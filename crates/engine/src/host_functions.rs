@@ -184,9 +184,9 @@ impl HostInterface {
         R: Serialize,
         F: Future<Output = Result<R, HostError>> + Send + 'static,
     {
-        let body = move |call, mapping: Arc<HostMapping>, args| -> Answer {
+        let body = move |call, mapping: Arc<HostMapping>, args: Vec<Val>| -> Answer {
             // Made before anything waits: the future need not hold the arguments.
-            let answer = mapping.lift(args).map(|args| body(call, args));
+            let answer = mapping.lift(&args).map(|args| body(call, args));
             Box::pin(async move {
                 match answer?.await {
                     Ok(answer) => Ok(mapping.lower(&answer)?),
@@ -209,9 +209,9 @@ impl HostInterface {
         F: Future<Output = Result<Value, HostError>> + Send + 'static,
     {
         let body = move |call, mapping: Arc<HostMapping>, args: Vec<Val>| -> Answer {
-            let answer = body(call, mapping.lift_values(&args));
+            let answer = mapping.lift_values(&args).map(|args| body(call, args));
             Box::pin(async move {
-                match answer.await {
+                match answer?.await {
                     Ok(answer) => Ok(mapping.lower_value(answer)?),
                     Err(error) => error.lower(&mapping),
                 }

@@ -85,7 +85,8 @@ fn run(bytes: &[u8]) -> Result<bool, Problem> {
             // Long over the deadline: whatever the machine is busy with.
             let result = tokio::time::timeout(Duration::from_secs(60), call).await?;
             if let Ok(result) = result {
-                let _ = linked.mapping().lift(result);
+                let mapping = linked.mapping();
+                let _ = mapping.lift(mapping.pack_result(result));
             }
             Ok(())
         })?;

@@ -32,7 +32,8 @@ async fn echo(ty: &str, text: &str) -> Tested<String> {
     let args = linked.mapping().unpack_args(&args);
     let mut instance = linked.instantiate(support::wasi(), Default::default(), None).await?;
     let result = instance.call(&args, None).await?;
-    match linked.mapping().lift(result).into_result() {
+    let mapping = linked.mapping();
+    match mapping.lift(mapping.pack_result(result)).into_result() {
         Ok(value) | Err(value) => Ok(serde_json::to_string(&value)?),
     }
 }

@@ -20,7 +20,7 @@ pub use load::{Lifting, OverOutput};
 pub use text::Encoding;
 
 use load::Load;
-use plan::{Node, Typed};
+use plan::Typed;
 use store::Store;
 
 /// Core values that arguments are passed in; more of them go through memory.

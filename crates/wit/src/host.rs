@@ -12,6 +12,7 @@ use crate::describe::{self, UnsupportedType};
 use crate::error::{LiftError, LowerError};
 use crate::lift::{self, Arguments};
 use crate::lower;
+use crate::packed::Malformed;
 use crate::shape::{Record, Shape};
 
 /// All that is known of one imported function before an instance exists.
@@ -97,6 +98,10 @@ impl Side {
     }
 }
 
+fn foreign(malformed: Malformed) -> HostMismatch {
+    HostMismatch::Arguments(malformed.into())
+}
+
 /// Null is the answer of a function that gives nothing.
 fn nothing(what: &'static str, found: Value) -> Result<Option<Val>, HostMismatch> {
     match found {
@@ -143,16 +148,20 @@ impl HostMapping {
     /// by name, `()` takes none.
     ///
     /// # Errors
-    /// When `A` does not take such arguments.
-    pub fn lift<A: DeserializeOwned>(&self, args: Vec<Val>) -> Result<A, HostMismatch> {
-        let arguments = Arguments { params: &self.params, values: args };
+    /// When `A` does not take such arguments, or they are those of another function.
+    pub fn lift<A: DeserializeOwned>(&self, args: &[Val]) -> Result<A, HostMismatch> {
+        let args = lift::pack_args(&self.params, args).map_err(foreign)?;
+        let arguments = Arguments { params: &self.params, values: args.reader() };
         A::deserialize(arguments).map_err(HostMismatch::Arguments)
     }
 
     /// The arguments of a call as trees.
-    #[must_use]
-    pub fn lift_values(&self, args: &[Val]) -> Vec<Value> {
-        lift::arguments(&self.params, args)
+    ///
+    /// # Errors
+    /// When they are those of another function.
+    pub fn lift_values(&self, args: &[Val]) -> Result<Vec<Value>, HostMismatch> {
+        let args = lift::pack_args(&self.params, args);
+        args.and_then(|args| lift::arguments(&self.params, &args)).map_err(foreign)
     }
 
     /// Lowers an answer: the value, or the ok side of a `result`. Nothing comes back for a function that

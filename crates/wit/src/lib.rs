@@ -36,7 +36,7 @@
 //! let mut results = [Val::Bool(false)];
 //! func.call(&mut store, &mapping.unpack_args(&args), &mut results)?;
 //! let [result] = results;
-//! match mapping.lift(Some(result)) {
+//! match mapping.lift(mapping.pack_result(Some(result))) {
 //!     Outcome::Value(value) => assert_eq!(serde_json::to_string(&value)?, "13"),
 //!     Outcome::Error(error) => return Err(serde_json::to_string(&error)?.into()),
 //! }

@@ -13,7 +13,7 @@ use crate::error::LowerError;
 use crate::lift::{self, Lifted, Outcome};
 use crate::lower::source::Seed;
 use crate::lower::{self, Run, json, rust, scalar};
-use crate::packed::{Packed, to_val};
+use crate::packed::{Packed, from_val, to_val};
 use crate::shape::{Record, Shape};
 use crate::wave;
 
@@ -212,9 +212,48 @@ impl Mapping {
 
     /// Arguments that were lowered, as values: who stands between a caller and the function sees one form of
     /// them, whichever the caller had. Lowered again they are the same.
+    ///
+    /// # Errors
+    /// When they are the arguments of another function.
+    pub fn to_values(&self, args: &Packed) -> Result<Vec<Value>, LowerError> {
+        lift::arguments(&self.plan.params, args).map_err(|_| LowerError::Source {
+            place: None,
+            message: "they are those of another function".to_owned(),
+        })
+    }
+
+    /// What a call that succeeded gave, from what somebody between made of it; null where the function gives
+    /// nothing.
+    ///
+    /// # Errors
+    /// When it is not of the function's type.
+    pub fn lift_value(&self, value: Value) -> Result<Lifted, LowerError> {
+        let packed = match (Lifted::value_shape(&self.plan), value) {
+            (Some(shape), value) => lower::value(shape, value)?,
+            (None, Value::Null) => Packed::default(),
+            (None, other) => {
+                return Err(LowerError::Source {
+                    place: None,
+                    message: format!("the function has no result, and was given {other}"),
+                });
+            }
+        };
+        Ok(Lifted::of_value(Arc::clone(&self.plan), packed))
+    }
+
+    /// Takes what the call gave back apart: a top-level `result`'s error side is the function's error,
+    /// all else is its value.
     #[must_use]
-    pub fn to_values(&self, args: &Packed) -> Vec<Value> {
-        lift::arguments(&self.plan.params, &self.unpack_args(args))
+    pub fn lift(&self, result: Option<Packed>) -> Outcome {
+        Lifted::split(Arc::clone(&self.plan), result)
+    }
+
+    /// The result of a call that gave one of wasmtime's own values. Lifting one that is not of the function's
+    /// type is refused, as it is of anything that another function gave.
+    #[must_use]
+    pub fn pack_result(&self, result: Option<Val>) -> Option<Packed> {
+        let shape = self.plan.result.as_ref()?;
+        result.map(|value| pack(shape, &value))
     }
 
     /// Arguments that were lowered, as wasmtime's values, for calls that go by way of those. There are none where
@@ -225,32 +264,14 @@ impl Mapping {
         let values = self.plan.params.shapes.iter().map(|shape| to_val(shape, &mut reader));
         values.collect::<Result<_, _>>().unwrap_or_default()
     }
+}
 
-    /// What a call that succeeded gave, from what somebody between made of it; null where the function gives
-    /// nothing.
-    ///
-    /// # Errors
-    /// When it is not of the function's type.
-    pub fn lift_value(&self, value: Value) -> Result<Lifted, LowerError> {
-        let empty = Lifted::of_value(Arc::clone(&self.plan), None);
-        let Some(shape) = empty.shape() else {
-            return match value {
-                Value::Null => Ok(empty),
-                other => Err(LowerError::Source {
-                    place: None,
-                    message: format!("the function has no result, and was given {other}"),
-                }),
-            };
-        };
-        let value = lower::unpacked(shape, &lower::value(shape, value)?)?;
-        Ok(Lifted::of_value(Arc::clone(&self.plan), Some(value)))
-    }
-
-    /// Takes what the call gave back apart: a top-level `result`'s error side is the function's error,
-    /// all else is its value.
-    #[must_use]
-    pub fn lift(&self, result: Option<Val>) -> Outcome {
-        Lifted::split(Arc::clone(&self.plan), result)
+/// The value as bytes: none when it is not of the type, which no reader takes for a value.
+fn pack(shape: &Shape, value: &Val) -> Packed {
+    let mut bytes = Vec::new();
+    match from_val(shape, value, &mut bytes) {
+        Ok(()) => bytes.into(),
+        Err(_) => Packed::default(),
     }
 }
 

@@ -73,23 +73,27 @@ pub(crate) trait Sink {
 }
 
 macro_rules! sinks {
-    ($($ty:ty: $($buffer:tt)?),*) => {$(
+    ($($ty:ty, $this:ident => $buffer:expr;)*) => {$(
         impl Sink for $ty {
             #[inline]
             fn put(&mut self, bytes: &[u8]) {
-                self$(.$buffer)?.extend_from_slice(bytes);
+                let $this = self;
+                $buffer.extend_from_slice(bytes);
             }
 
             fn reserve(&mut self, bytes: usize) {
-                self$(.$buffer)?.reserve(bytes);
+                let $this = self;
+                $buffer.reserve(bytes);
             }
 
             fn len(&self) -> usize {
-                self$(.$buffer)?.len()
+                let $this = self;
+                $buffer.len()
             }
 
             fn patch(&mut self, at: usize, len: u32) {
-                if let Some(place) = self$(.$buffer)?.get_mut(at..at + size_of::<u32>()) {
+                let $this = self;
+                if let Some(place) = $buffer.get_mut(at..at + size_of::<u32>()) {
                     place.copy_from_slice(&len.to_le_bytes());
                 }
             }
@@ -97,7 +101,10 @@ macro_rules! sinks {
     )*};
 }
 
-sinks!(Vec<u8>:, Packed: 0);
+sinks! {
+    Vec<u8>, this => this;
+    Packed, this => this.0;
+}
 
 /// Bytes that are not those of a value of the type that they are read by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

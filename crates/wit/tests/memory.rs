@@ -158,7 +158,7 @@ fn a_call_takes_its_two_trees_and_little_else() {
         let args = echo.mapping.unpack_args(&echo.mapping.lower_json(text.as_bytes()).unwrap());
         let result = echo.call_vals(&args);
         drop(args);
-        match echo.mapping.lift(Some(result)) {
+        match echo.mapping.lift(echo.mapping.pack_result(Some(result))) {
             Outcome::Value(out) => {
                 assert_eq!(serde_json::to_string(&out).unwrap().len() + "[]".len(), text.len())
             }

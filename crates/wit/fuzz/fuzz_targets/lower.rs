@@ -99,7 +99,8 @@ fn run(data: &[u8]) -> Result<()> {
     let values = mapping.unpack_args(&args);
     let total: usize = values.iter().map(size).sum();
     assert!(total <= VALUES_FOR_NOTHING + VALUES_PER_BYTE * text.len());
-    let out = match mapping.lift(values.first().cloned()).into_result() {
+    let packed = mapping.pack_result(values.first().cloned());
+    let out = match mapping.lift(packed).into_result() {
         Ok(out) | Err(out) => out,
     };
     let wave = format!("({})", out.to_wave());

@@ -1,6 +1,7 @@
 //! Lifting: what a call gave back, on its way to any format or type.
 
 mod de;
+mod parts;
 mod ser;
 mod tree;
 
@@ -12,14 +13,27 @@ use wasmtime::component::Val;
 
 use crate::error::LiftError;
 use crate::mapping::Plan;
+use crate::packed::{Malformed, Packed, Reader, from_val, to_val};
 use crate::shape::{Record, Shape};
 use crate::wave;
 
 pub(crate) use de::Arguments;
 
+/// The arguments of a call that has them as wasmtime's own values.
+pub(crate) fn pack_args(params: &Record, args: &[Val]) -> Result<Packed, Malformed> {
+    if args.len() != params.shapes.len() {
+        return Err(Malformed);
+    }
+    let mut bytes = Vec::new();
+    for (shape, arg) in params.shapes.iter().zip(args) {
+        from_val(shape, arg, &mut bytes)?;
+    }
+    Ok(bytes.into())
+}
+
 /// Arguments as trees.
-pub(crate) fn arguments(params: &Record, args: &[Val]) -> Vec<Value> {
-    args.iter().enumerate().map(|(at, arg)| tree::value(params.shapes.get(at), arg)).collect()
+pub(crate) fn arguments(params: &Record, args: &Packed) -> Result<Vec<Value>, Malformed> {
+    tree::each(&params.shapes, &mut args.reader())
 }
 
 /// What a call came to.
@@ -55,36 +69,48 @@ enum Side {
 /// A value that a call gave back, with the plan to read it by. It is written straight from there into
 /// any serde format (it is `Serialize`) or Rust type ([`Lifted::deserialize`]).
 ///
-/// Nothing at all (no result, an empty side) is written as null.
+/// Nothing at all (no result, an empty side) is written as null. What is not of the function's type, because it
+/// came from some other function, is refused when it is written or read.
 #[derive(Debug)]
 pub struct Lifted {
     plan: Arc<Plan>,
     side: Side,
-    value: Option<Val>,
+    packed: Packed,
+    /// Where in it the value begins.
+    start: usize,
 }
 
 impl Lifted {
-    pub(crate) fn split(plan: Arc<Plan>, result: Option<Val>) -> Outcome {
-        let is_result = matches!(plan.result, Some(Shape::Result(_)));
-        let lifted = |side, value| Self { plan, side, value };
-        match result {
-            Some(Val::Result(Ok(ok))) if is_result => {
-                Outcome::Value(lifted(Side::Ok, ok.map(|value| *value)))
-            }
-            Some(Val::Result(Err(err))) if is_result => {
-                Outcome::Error(lifted(Side::Err, err.map(|value| *value)))
-            }
-            value => Outcome::Value(lifted(Side::All, value)),
+    pub(crate) fn split(plan: Arc<Plan>, result: Option<Packed>) -> Outcome {
+        let packed = result.unwrap_or_default();
+        let is_error = match &plan.result {
+            Some(Shape::Result(_)) => packed.reader().bool().ok(),
+            _ => None,
+        };
+        let lifted = |side, start| Self { plan, side, packed, start };
+        match is_error {
+            Some(false) => Outcome::Value(lifted(Side::Ok, 1)),
+            Some(true) => Outcome::Error(lifted(Side::Err, 1)),
+            None => Outcome::Value(lifted(Side::All, 0)),
         }
     }
 
-    /// What a call that succeeded is to give: the ok side of a top-level `result`, or whatever else.
-    pub(crate) fn of_value(plan: Arc<Plan>, value: Option<Val>) -> Self {
-        let is_result = matches!(plan.result, Some(Shape::Result(_)));
-        Self { plan, side: if is_result { Side::Ok } else { Side::All }, value }
+    /// The shape of what a call that succeeded is to give: of the ok side of a top-level `result`, or of
+    /// whatever else.
+    pub(crate) fn value_shape(plan: &Plan) -> Option<&Shape> {
+        match &plan.result {
+            Some(Shape::Result(result)) => result.ok.as_ref(),
+            shape => shape.as_ref(),
+        }
     }
 
-    pub(crate) fn shape(&self) -> Option<&Shape> {
+    /// What a call that succeeded gave, of [`Lifted::value_shape`].
+    pub(crate) fn of_value(plan: Arc<Plan>, packed: Packed) -> Self {
+        let is_result = matches!(plan.result, Some(Shape::Result(_)));
+        Self { plan, side: if is_result { Side::Ok } else { Side::All }, packed, start: 0 }
+    }
+
+    fn shape(&self) -> Option<&Shape> {
         match (self.side, &self.plan.result) {
             (Side::Ok, Some(Shape::Result(result))) => result.ok.as_ref(),
             (Side::Err, Some(Shape::Result(result))) => result.err.as_ref(),
@@ -92,10 +118,11 @@ impl Lifted {
         }
     }
 
-    /// The component value itself; `None` when there is nothing.
-    #[must_use]
-    pub fn val(&self) -> Option<&Val> {
-        self.value.as_ref()
+    fn reader(&self) -> Reader<'_> {
+        let mut reader = self.packed.reader();
+        // The byte that told the side is there.
+        let _ = reader.take(self.start);
+        reader
     }
 
     /// Reads it into a Rust type, with no tree in between.
@@ -103,31 +130,29 @@ impl Lifted {
     /// # Errors
     /// When `T` does not take such a value; the error names the place.
     pub fn deserialize<T: DeserializeOwned>(self) -> Result<T, LiftError> {
-        let Self { plan, side, value } = self;
-        let lifted = Self { plan, side, value: None };
-        T::deserialize(de::Source { shape: lifted.shape(), value })
+        de::read(self.shape(), self.reader())
     }
 
-    /// The value as WAVE text; empty when there is nothing.
+    /// The value as WAVE text; empty when there is nothing, or what is not of the function's type.
     ///
     /// WAVE has no maps: one is written as the list of its pairs.
     #[must_use]
     pub fn to_wave(&self) -> String {
         let mut text = String::new();
-        if let Some(value) = &self.value {
+        if let Some(shape) = self.shape()
+            && let Ok(value) = to_val(shape, &mut self.reader())
+        {
             // It fails for handles alone, which no result holds.
-            let _ = wave::write(&mut text, value);
+            let _ = wave::write(&mut text, &value);
         }
         text
     }
 
-    /// The value as a tree.
+    /// The value as a tree; null when there is nothing, or what is not of the function's type.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        match &self.value {
-            Some(value) => tree::value(self.shape(), value),
-            None => Value::Null,
-        }
+        let tree = self.shape().map(|shape| tree::value(shape, &mut self.reader()));
+        tree.and_then(Result::ok).unwrap_or(Value::Null)
     }
 }
 

@@ -1,86 +1,129 @@
-//! Component values into any serde format.
+//! Packed values into any serde format, read from the front while they are written.
+
+use std::cell::Cell;
 
 use serde::ser::{Error, Serialize, SerializeMap, SerializeSeq, SerializeTuple, Serializer};
-use wasmtime::component::Val;
 
 use super::Lifted;
+use super::parts::{Case, count, fixed};
+use crate::packed::{Malformed, Reader};
 use crate::shape::{MapShape, Record, Shape};
 
 impl Serialize for Lifted {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match (self.shape(), &self.value) {
-            (Some(shape), Some(value)) => Typed { shape, value }.serialize(serializer),
-            (None, None) => serializer.serialize_unit(),
-            _ => Err(strange()),
+        match self.shape() {
+            Some(shape) => part(&mut self.reader(), shape, |value| value.serialize(serializer)),
+            None => serializer.serialize_unit(),
         }
     }
 }
 
-/// A value that is not of its function's type: it came from some other function.
-fn strange<E: Error>() -> E {
-    E::custom("the value is not of the type that the function gives")
+fn strange<E: Error>(malformed: Malformed) -> E {
+    E::custom(malformed)
 }
 
-struct Typed<'a> {
+/// A value on its way out. A serializer may write it any number of times: it begins at its own place each time.
+struct Typed<'a, 'r> {
     shape: &'a Shape,
-    value: &'a Val,
+    start: Reader<'a>,
+    /// Set to where it ends when it has been written; what it is a part of goes on from there.
+    end: &'r Cell<Reader<'a>>,
 }
 
-impl Serialize for Typed<'_> {
+/// Writes the part that `reader` is at, and moves on to its end.
+fn part<'a, T, E: Error>(
+    reader: &mut Reader<'a>,
+    shape: &'a Shape,
+    write: impl FnOnce(&Typed<'a, '_>) -> Result<T, E>,
+) -> Result<T, E> {
+    let end = Cell::new(*reader);
+    let written = write(&Typed { shape, start: *reader, end: &end })?;
+    let left = reader.rest().len();
+    *reader = end.into_inner();
+    if reader.rest().len() == left {
+        // The serializer had no use for it.
+        reader.skip(shape).map_err(strange)?;
+    }
+    Ok(written)
+}
+
+impl Serialize for Typed<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match (self.shape, self.value) {
-            (_, Val::Bool(v)) => serializer.serialize_bool(*v),
-            (_, Val::S8(v)) => serializer.serialize_i8(*v),
-            (_, Val::U8(v)) => serializer.serialize_u8(*v),
-            (_, Val::S16(v)) => serializer.serialize_i16(*v),
-            (_, Val::U16(v)) => serializer.serialize_u16(*v),
-            (_, Val::S32(v)) => serializer.serialize_i32(*v),
-            (_, Val::U32(v)) => serializer.serialize_u32(*v),
-            (_, Val::S64(v)) => serializer.serialize_i64(*v),
-            (_, Val::U64(v)) => serializer.serialize_u64(*v),
-            (_, Val::Float32(v)) => match special(f64::from(*v)) {
+        let mut reader = self.start;
+        let written = write(self.shape, &mut reader, serializer)?;
+        self.end.set(reader);
+        Ok(written)
+    }
+}
+
+fn write<'a, S: Serializer>(
+    shape: &'a Shape,
+    reader: &mut Reader<'a>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match shape {
+        Shape::Bool => serializer.serialize_bool(reader.bool().map_err(strange)?),
+        Shape::S8 => serializer.serialize_i8(reader.i8().map_err(strange)?),
+        Shape::U8 => serializer.serialize_u8(reader.u8().map_err(strange)?),
+        Shape::S16 => serializer.serialize_i16(reader.i16().map_err(strange)?),
+        Shape::U16 => serializer.serialize_u16(reader.u16().map_err(strange)?),
+        Shape::S32 => serializer.serialize_i32(reader.i32().map_err(strange)?),
+        Shape::U32 => serializer.serialize_u32(reader.u32().map_err(strange)?),
+        Shape::S64 => serializer.serialize_i64(reader.i64().map_err(strange)?),
+        Shape::U64 => serializer.serialize_u64(reader.u64().map_err(strange)?),
+        Shape::F32 => {
+            let number = reader.f32().map_err(strange)?;
+            match special(number.into()) {
                 Some(name) if serializer.is_human_readable() => serializer.serialize_str(name),
-                _ => serializer.serialize_f32(*v),
-            },
-            (_, Val::Float64(v)) => match special(*v) {
-                Some(name) if serializer.is_human_readable() => serializer.serialize_str(name),
-                _ => serializer.serialize_f64(*v),
-            },
-            (_, Val::Char(v)) => serializer.serialize_char(*v),
-            (_, Val::String(v) | Val::Enum(v)) => serializer.serialize_str(v),
-            (_, Val::Flags(names)) => serializer.collect_seq(names),
-            (Shape::Bytes(_), Val::List(items) | Val::FixedLengthList(items)) => {
-                serializer.serialize_bytes(&bytes(items))
+                _ => serializer.serialize_f32(number),
             }
-            (Shape::List(item), Val::List(items)) => sequence(serializer, item, items),
-            (Shape::FixedList(item, _), Val::FixedLengthList(items)) => {
-                sequence(serializer, item, items)
-            }
-            (Shape::Tuple(shapes), Val::Tuple(items)) => tuple(serializer, shapes, items),
-            (Shape::Record(record), Val::Record(fields)) => map_of(serializer, record, fields),
-            (Shape::Map(map), Val::Map(pairs)) => entries(serializer, map, pairs),
-            (Shape::Option(option), Val::Option(value)) => match value {
-                None => serializer.serialize_none(),
-                Some(value) if option.marked => {
-                    case(serializer, "some", Some(&option.some), Some(value))
-                }
-                Some(value) => serializer.serialize_some(&Typed { shape: &option.some, value }),
-            },
-            (Shape::Variant(variant), Val::Variant(name, payload)) => {
-                let shape = variant.names.find(name).and_then(|at| variant.payloads.get(at));
-                case(serializer, name, shape.and_then(Option::as_ref), payload.as_deref())
-            }
-            (Shape::Result(result), Val::Result(value)) => match value {
-                Ok(ok) => side(serializer, "ok", result.ok.as_ref(), ok.as_deref()),
-                Err(err) => side(serializer, "err", result.err.as_ref(), err.as_deref()),
-            },
-            _ => Err(strange()),
         }
+        Shape::F64 => {
+            let number = reader.f64().map_err(strange)?;
+            match special(number) {
+                Some(name) if serializer.is_human_readable() => serializer.serialize_str(name),
+                _ => serializer.serialize_f64(number),
+            }
+        }
+        Shape::Char => serializer.serialize_char(reader.char().map_err(strange)?),
+        Shape::String => serializer.serialize_str(reader.text().map_err(strange)?),
+        Shape::Bytes(None) => serializer.serialize_bytes(reader.bytes().map_err(strange)?),
+        Shape::Bytes(Some(len)) => {
+            serializer.serialize_bytes(reader.take(*len as usize).map_err(strange)?)
+        }
+        Shape::List(item) => {
+            let count = count(item, reader).map_err(strange)?;
+            items(serializer, item, count, reader)
+        }
+        Shape::FixedList(item, len) => {
+            let count = fixed(item, *len, *reader).map_err(strange)?;
+            items(serializer, item, count, reader)
+        }
+        Shape::Map(map) => entries(serializer, map, reader),
+        Shape::Tuple(shapes) => tuple(serializer, shapes, reader),
+        Shape::Record(record) => fields(serializer, record, reader),
+        Shape::Flags(names) => {
+            let set = reader.flags(names.len()).map_err(strange)?;
+            let mut seq = serializer.serialize_seq(Some(set.clone().count()))?;
+            for at in set {
+                seq.serialize_element(names.name(at))?;
+            }
+            seq.end()
+        }
+        Shape::Option(option) if !option.marked => match reader.bool().map_err(strange)? {
+            false => serializer.serialize_none(),
+            true => part(reader, &option.some, |some| serializer.serialize_some(some)),
+        },
+        Shape::Variant(_) | Shape::Enum(_) | Shape::Result(_) | Shape::Option(_) => {
+            case(serializer, shape, reader)
+        }
+        // They are the root of what is lowered, and never in a result.
+        Shape::Arguments(_) => Err(strange(Malformed)),
     }
 }
 
 /// The name of a float that JSON has no number for.
-pub(super) fn special(number: f64) -> Option<&'static str> {
+fn special(number: f64) -> Option<&'static str> {
     if number.is_finite() {
         None
     } else if number.is_nan() {
@@ -92,87 +135,79 @@ pub(super) fn special(number: f64) -> Option<&'static str> {
     }
 }
 
-pub(super) fn bytes(items: &[Val]) -> Vec<u8> {
-    let byte = |item: &Val| match item {
-        Val::U8(byte) => *byte,
-        _ => 0,
-    };
-    items.iter().map(byte).collect()
-}
-
-fn sequence<S: Serializer>(serializer: S, shape: &Shape, items: &[Val]) -> Result<S::Ok, S::Error> {
-    let mut seq = serializer.serialize_seq(Some(items.len()))?;
-    for value in items {
-        seq.serialize_element(&Typed { shape, value })?;
+fn items<'a, S: Serializer>(
+    serializer: S,
+    item: &'a Shape,
+    count: usize,
+    reader: &mut Reader<'a>,
+) -> Result<S::Ok, S::Error> {
+    let mut seq = serializer.serialize_seq(Some(count))?;
+    for _ in 0..count {
+        part(reader, item, |value| seq.serialize_element(value))?;
     }
     seq.end()
 }
 
-fn tuple<S: Serializer>(serializer: S, shapes: &[Shape], items: &[Val]) -> Result<S::Ok, S::Error> {
-    let mut tuple = serializer.serialize_tuple(items.len())?;
-    for (shape, value) in shapes.iter().zip(items) {
-        tuple.serialize_element(&Typed { shape, value })?;
+fn tuple<'a, S: Serializer>(
+    serializer: S,
+    shapes: &'a [Shape],
+    reader: &mut Reader<'a>,
+) -> Result<S::Ok, S::Error> {
+    let mut tuple = serializer.serialize_tuple(shapes.len())?;
+    for shape in shapes {
+        part(reader, shape, |value| tuple.serialize_element(value))?;
     }
     tuple.end()
 }
 
-fn map_of<S: Serializer>(
+fn fields<'a, S: Serializer>(
     serializer: S,
-    record: &Record,
-    fields: &[(String, Val)],
+    record: &'a Record,
+    reader: &mut Reader<'a>,
 ) -> Result<S::Ok, S::Error> {
-    let mut map = serializer.serialize_map(Some(fields.len()))?;
-    for (shape, (name, value)) in record.shapes.iter().zip(fields) {
-        map.serialize_entry(name, &Typed { shape, value })?;
+    let mut map = serializer.serialize_map(Some(record.shapes.len()))?;
+    for (name, shape) in record.names.as_slice().iter().zip(&record.shapes) {
+        part(reader, shape, |value| map.serialize_entry(name, value))?;
     }
     map.end()
 }
 
-fn entries<S: Serializer>(
+fn entries<'a, S: Serializer>(
     serializer: S,
-    shape: &MapShape,
-    pairs: &[(Val, Val)],
+    shape: &'a MapShape,
+    reader: &mut Reader<'a>,
 ) -> Result<S::Ok, S::Error> {
-    let typed = |(key, value)| {
-        (Typed { shape: shape.key(), value: key }, Typed { shape: shape.value(), value })
+    let count = count(&shape.pair, reader).map_err(strange)?;
+    if !shape.has_text_keys() {
+        return items(serializer, &shape.pair, count, reader);
+    }
+    let mut map = serializer.serialize_map(Some(count))?;
+    for _ in 0..count {
+        // Where the value begins is not the serializer's to say: it gets both at once.
+        let start = *reader;
+        reader.skip(shape.key()).map_err(strange)?;
+        let key = Typed { shape: shape.key(), start, end: &Cell::new(start) };
+        part(reader, shape.value(), |value| map.serialize_entry(&key, value))?;
+    }
+    map.end()
+}
+
+/// `"case"`, `{"case": payload}`, or none of a nested option. A side of a `result` that carries nothing is null.
+fn case<'a, S: Serializer>(
+    serializer: S,
+    shape: &'a Shape,
+    reader: &mut Reader<'a>,
+) -> Result<S::Ok, S::Error> {
+    let Some(Case { name, payload, is_bare }) = Case::read(shape, reader).map_err(strange)? else {
+        return serializer.serialize_none();
     };
-    let pairs = pairs.iter().map(|(key, value)| typed((key, value)));
-    if shape.has_text_keys() {
-        serializer.collect_map(pairs)
-    } else {
-        serializer.collect_seq(pairs)
+    if is_bare {
+        return serializer.serialize_str(name);
     }
-}
-
-/// `"case"` or `{"case": payload}`
-fn case<S: Serializer>(
-    serializer: S,
-    name: &str,
-    shape: Option<&Shape>,
-    payload: Option<&Val>,
-) -> Result<S::Ok, S::Error> {
-    match (shape, payload) {
-        (Some(shape), Some(value)) => {
-            let mut map = serializer.serialize_map(Some(1))?;
-            map.serialize_entry(name, &Typed { shape, value })?;
-            map.end()
-        }
-        (None, None) => serializer.serialize_str(name),
-        _ => Err(strange()),
+    let mut map = serializer.serialize_map(Some(1))?;
+    match payload {
+        Some(shape) => part(reader, shape, |value| map.serialize_entry(name, value))?,
+        None => map.serialize_entry(name, &())?,
     }
-}
-
-/// `{"ok": …}` or `{"err": …}`, null where the side carries nothing.
-fn side<S: Serializer>(
-    serializer: S,
-    name: &str,
-    shape: Option<&Shape>,
-    payload: Option<&Val>,
-) -> Result<S::Ok, S::Error> {
-    if let (None, None) = (shape, payload) {
-        let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry(name, &())?;
-        return map.end();
-    }
-    case(serializer, name, shape, payload)
+    map.end()
 }

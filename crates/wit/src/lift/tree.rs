@@ -1,116 +1,86 @@
-//! Component values as the dynamic tree.
+//! Packed values as the dynamic tree.
 
 use crisol_core::Value;
-use wasmtime::component::Val;
 
-use super::ser::bytes;
+use super::parts::{Case, count, fixed};
+use crate::packed::{Malformed, Reader};
 use crate::shape::Shape;
 
-/// The tree of `value`. Where the shape does not tell more, the value speaks for itself: so there is
-/// nothing that could fail.
-pub(crate) fn value(shape: Option<&Shape>, value: &Val) -> Value {
-    match value {
-        Val::Bool(v) => Value::Bool(*v),
-        Val::S8(v) => Value::Int((*v).into()),
-        Val::U8(v) => Value::Int((*v).into()),
-        Val::S16(v) => Value::Int((*v).into()),
-        Val::U16(v) => Value::Int((*v).into()),
-        Val::S32(v) => Value::Int((*v).into()),
-        Val::U32(v) => Value::Int((*v).into()),
-        Val::S64(v) => Value::Int(*v),
-        Val::U64(v) => Value::from(*v),
-        Val::Float32(v) => Value::Float((*v).into()),
-        Val::Float64(v) => Value::Float(*v),
-        Val::Char(v) => Value::Text((*v).into()),
-        Val::String(v) | Val::Enum(v) => Value::Text(v.clone()),
-        Val::Flags(names) => Value::List(names.iter().map(|name| text(name)).collect()),
-        _ => compound(shape, value),
-    }
-}
-
-fn text(text: &str) -> Value {
-    Value::from(text)
-}
-
-fn case(name: &str, payload: Value) -> Value {
-    Value::Map(vec![(text(name), payload)])
-}
-
-fn boxed(shape: Option<&Shape>, payload: Option<&Val>) -> Value {
-    payload.map_or(Value::Null, |payload| value(shape, payload))
-}
-
-fn compound(shape: Option<&Shape>, of: &Val) -> Value {
-    match (of, shape) {
-        (Val::List(items) | Val::FixedLengthList(items), Some(Shape::Bytes(_))) => {
-            Value::Bytes(bytes(items))
+/// The tree of the value that `reader` is at, which moves on to its end.
+pub(crate) fn value(shape: &Shape, reader: &mut Reader<'_>) -> Result<Value, Malformed> {
+    Ok(match shape {
+        Shape::Bool => Value::Bool(reader.bool()?),
+        Shape::S8 => Value::Int(reader.i8()?.into()),
+        Shape::U8 => Value::Int(reader.u8()?.into()),
+        Shape::S16 => Value::Int(reader.i16()?.into()),
+        Shape::U16 => Value::Int(reader.u16()?.into()),
+        Shape::S32 => Value::Int(reader.i32()?.into()),
+        Shape::U32 => Value::Int(reader.u32()?.into()),
+        Shape::S64 => Value::Int(reader.i64()?),
+        Shape::U64 => Value::from(reader.u64()?),
+        Shape::F32 => Value::Float(reader.f32()?.into()),
+        Shape::F64 => Value::Float(reader.f64()?),
+        Shape::Char => Value::Text(reader.char()?.into()),
+        Shape::String => Value::from(reader.text()?),
+        Shape::Bytes(None) => Value::Bytes(reader.bytes()?.to_vec()),
+        Shape::Bytes(Some(len)) => Value::Bytes(reader.take(*len as usize)?.to_vec()),
+        Shape::List(item) => {
+            let count = count(item, reader)?;
+            items(item, count, reader)?
         }
-        (
-            Val::List(items) | Val::FixedLengthList(items),
-            Some(Shape::List(item) | Shape::FixedList(item, _)),
-        ) => Value::List(items.iter().map(|each| value(Some(item), each)).collect()),
-        (Val::Tuple(items), Some(Shape::Tuple(shapes))) => {
-            let typed = items.iter().zip(shapes);
-            Value::List(typed.map(|(each, shape)| value(Some(shape), each)).collect())
+        Shape::FixedList(item, len) => {
+            let count = fixed(item, *len, *reader)?;
+            items(item, count, reader)?
         }
-        (Val::List(items) | Val::FixedLengthList(items) | Val::Tuple(items), _) => {
-            Value::List(items.iter().map(|each| value(None, each)).collect())
-        }
-        (Val::Record(fields), shape) => {
-            let shape = |at| match shape {
-                Some(Shape::Record(record)) => record.shapes.get(at),
-                _ => None,
-            };
-            let field =
-                |(at, (name, each)): (usize, &(String, Val))| (text(name), value(shape(at), each));
-            Value::Map(fields.iter().enumerate().map(field).collect())
-        }
-        (Val::Map(pairs), Some(Shape::Map(map))) => {
-            let pairs =
-                pairs.iter().map(|(k, v)| (value(Some(map.key()), k), value(Some(map.value()), v)));
-            if map.has_text_keys() {
-                Value::Map(pairs.collect())
-            } else {
-                Value::List(pairs.map(|(k, v)| Value::List(vec![k, v])).collect())
+        Shape::Map(map) => {
+            let count = count(&map.pair, reader)?;
+            if !map.has_text_keys() {
+                return items(&map.pair, count, reader);
             }
+            let pair = |_| Ok((value(map.key(), reader)?, value(map.value(), reader)?));
+            Value::Map((0..count).map(pair).collect::<Result<_, Malformed>>()?)
         }
-        (Val::Map(pairs), _) => {
-            Value::Map(pairs.iter().map(|(k, v)| (value(None, k), value(None, v))).collect())
+        Shape::Tuple(shapes) => Value::List(each(shapes, reader)?),
+        Shape::Arguments(params) => Value::List(each(&params.shapes, reader)?),
+        Shape::Record(record) => {
+            let names = record.names.as_slice().iter();
+            let field = |(name, shape): (&String, _)| {
+                Ok((Value::from(name.as_str()), value(shape, reader)?))
+            };
+            Value::Map(names.zip(&record.shapes).map(field).collect::<Result<_, Malformed>>()?)
         }
-        _ => choice(shape, of),
-    }
+        Shape::Flags(names) => {
+            let set = reader.flags(names.len())?;
+            Value::List(set.map(|at| Value::from(names.name(at))).collect())
+        }
+        Shape::Option(option) if !option.marked => match reader.bool()? {
+            false => Value::Null,
+            true => value(&option.some, reader)?,
+        },
+        Shape::Variant(_) | Shape::Enum(_) | Shape::Result(_) | Shape::Option(_) => {
+            case(shape, reader)?
+        }
+    })
+}
+
+/// One tree for each shape.
+pub(crate) fn each(shapes: &[Shape], reader: &mut Reader<'_>) -> Result<Vec<Value>, Malformed> {
+    shapes.iter().map(|shape| value(shape, reader)).collect()
+}
+
+fn items(item: &Shape, count: usize, reader: &mut Reader<'_>) -> Result<Value, Malformed> {
+    (0..count).map(|_| value(item, reader)).collect::<Result<_, _>>().map(Value::List)
 }
 
 /// One of several cases.
-fn choice(shape: Option<&Shape>, of: &Val) -> Value {
-    match (of, shape) {
-        (Val::Option(None), _) => Value::Null,
-        (Val::Option(Some(some)), Some(Shape::Option(option))) => {
-            let inner = value(Some(&option.some), some);
-            if option.marked { case("some", inner) } else { inner }
-        }
-        (Val::Option(Some(some)), _) => value(None, some),
-        (Val::Variant(name, None), _) => text(name),
-        (Val::Variant(name, Some(payload)), shape) => {
-            let shape = match shape {
-                Some(Shape::Variant(variant)) => {
-                    variant.names.find(name).and_then(|at| variant.payloads.get(at)?.as_ref())
-                }
-                _ => None,
-            };
-            case(name, value(shape, payload))
-        }
-        (Val::Result(side), shape) => {
-            let (ok, err) = match shape {
-                Some(Shape::Result(result)) => (result.ok.as_ref(), result.err.as_ref()),
-                _ => (None, None),
-            };
-            match side {
-                Ok(payload) => case("ok", boxed(ok, payload.as_deref())),
-                Err(payload) => case("err", boxed(err, payload.as_deref())),
-            }
-        }
-        // Handles and streams, which `Mapping::new` refuses.
-        _ => Value::Null,
+fn case(shape: &Shape, reader: &mut Reader<'_>) -> Result<Value, Malformed> {
+    let Some(Case { name, payload, is_bare }) = Case::read(shape, reader)? else {
+        return Ok(Value::Null);
+    };
+    let name = Value::from(name);
+    if is_bare {
+        return Ok(name);
     }
+    let payload = payload.map_or(Ok(Value::Null), |shape| value(shape, reader))?;
+    Ok(Value::Map(vec![(name, payload)]))
 }

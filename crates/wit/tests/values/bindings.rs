@@ -1,6 +1,6 @@
 //! The same answers as wasmtime's own typed bindings, over the same guest.
 
-use super::support::Echo;
+use super::support::{Echo, lifted};
 
 const WIT: &str = include_str!("bindings.wit");
 
@@ -53,7 +53,6 @@ fn typed_bindings_and_the_mapping_agree() {
 
     let args = echo.mapping.lower_serialize(&(everything(),)).unwrap();
     let result = echo.call(&args);
-    let by_mapping: Vec<Everything> =
-        echo.mapping.lift(Some(result)).into_result().unwrap().deserialize().unwrap();
+    let by_mapping: Vec<Everything> = lifted(&echo.mapping, result).deserialize().unwrap();
     assert_eq!(by_mapping, by_bindings);
 }

@@ -139,7 +139,8 @@ fn rust_results_options_and_maps_go_both_ways() {
 #[test]
 fn a_result_at_the_top_is_taken_apart() {
     let mapping = func(&[], Some("result<u8, record { status: u16 }>"));
-    let Outcome::Value(ok) = mapping.lift(Some(Val::Result(Ok(Some(Box::new(Val::U8(5))))))) else {
+    let lift = |side| mapping.lift(mapping.pack_result(Some(Val::Result(side))));
+    let Outcome::Value(ok) = lift(Ok(Some(Box::new(Val::U8(5))))) else {
         panic!("not the value");
     };
     assert_eq!(ok.to_value(), Value::Int(5));
@@ -147,11 +148,12 @@ fn a_result_at_the_top_is_taken_apart() {
     Reply::from(ok).write_json(&mut text).unwrap();
     assert_eq!(text, b"5");
     let status = Val::Record(vec![("status".to_owned(), Val::U16(404))]);
-    let Outcome::Error(err) = mapping.lift(Some(Val::Result(Err(Some(Box::new(status)))))) else {
+    let Outcome::Error(err) = lift(Err(Some(Box::new(status)))) else {
         panic!("not the error");
     };
     assert_eq!(err.to_value().get("status"), Some(&Value::Int(404)));
-    let unit = func(&[], Some("result")).lift(Some(Val::Result(Ok(None)))).into_result().unwrap();
+    let unit = func(&[], Some("result"));
+    let unit = unit.lift(unit.pack_result(Some(Val::Result(Ok(None))))).into_result().unwrap();
     assert_eq!(serde_json::to_string(&unit).unwrap(), "null");
     let nothing = func(&[], None).lift(None).into_result().unwrap();
     assert_eq!(nothing.to_value(), Value::Null);

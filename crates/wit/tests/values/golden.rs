@@ -12,9 +12,12 @@ fn answer(ty: &str, argument: &str) -> String {
     let mapping = mapping(&parse(ty));
     match mapping.lower_json(format!("[{argument}]").as_bytes()) {
         Err(error) => format!("! {error}"),
-        Ok(args) => match mapping.lift(mapping.unpack_args(&args).pop()).into_result() {
-            Ok(value) | Err(value) => serde_json::to_string(&value).unwrap(),
-        },
+        Ok(args) => {
+            let result = mapping.pack_result(mapping.unpack_args(&args).pop());
+            match mapping.lift(result).into_result() {
+                Ok(value) | Err(value) => serde_json::to_string(&value).unwrap(),
+            }
+        }
     }
 }
 

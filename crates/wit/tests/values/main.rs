@@ -8,6 +8,8 @@ mod edges;
 mod formats;
 mod golden;
 mod hostile;
+mod malformed;
+mod odd;
 mod round_trip;
 mod support;
 mod types;

@@ -56,7 +56,7 @@ pub(crate) fn only(mapping: &Mapping, args: &Packed) -> Val {
 
 /// The value as a result, ready to go anywhere. `ty` is no `result`.
 pub(crate) fn lifted(mapping: &Mapping, value: Val) -> Lifted {
-    match mapping.lift(Some(value)) {
+    match mapping.lift(mapping.pack_result(Some(value))) {
         Outcome::Value(lifted) => lifted,
         Outcome::Error(lifted) => panic!("an error: {lifted:?}"),
     }

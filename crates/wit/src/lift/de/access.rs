@@ -1,77 +1,173 @@
 //! The parts of a value on their way into a Rust type: items, fields, entries, one case.
+//!
+//! Each moves on from part to part, and tells the end of the value once it has come to it.
 
+use std::marker::PhantomData;
+
+use crisol_core::Value;
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
+    DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
 };
-use wasmtime::component::Val;
+use serde::forward_to_deserialize_any;
 
-use super::{Source, strange};
-use crate::error::{LiftError, Segment};
-use crate::lower::source::key_text;
-use crate::packed::{Reader, from_val};
-use crate::shape::{MapShape, Record, Shape};
+use super::{Source, part, strange};
+use crate::error::{LiftError, Segment, shorten};
+use crate::lift::tree;
+use crate::packed::Reader;
+use crate::shape::{MapShape, Names, Record, Shape};
 
 /// One case, chosen.
-pub(super) struct Chosen<'p> {
-    pub(super) name: String,
+pub(super) struct Chosen<'p, 'r> {
+    pub(super) name: &'p str,
     /// It is written as its name alone.
-    pub(super) bare: bool,
-    pub(super) payload: Source<'p>,
+    pub(super) is_bare: bool,
+    pub(super) payload: Source<'p, 'r>,
+}
+
+/// What the items of a sequence are.
+pub(super) enum Shapes<'p> {
+    /// They share a shape.
+    Same(&'p Shape),
+    Each(&'p [Shape]),
 }
 
 /// The items of a sequence.
-pub(super) struct Items<'p, I> {
-    pub(super) next: usize,
-    /// The shape of all items, where they share one.
-    pub(super) one: Option<&'p Shape>,
-    pub(super) each: &'p [Shape],
-    pub(super) values: I,
+pub(super) struct Items<'p> {
+    shapes: Shapes<'p>,
+    next: usize,
+    count: usize,
+    reader: Reader<'p>,
 }
 
-impl<'p, I> Items<'p, I> {
-    pub(super) fn same(one: Option<&'p Shape>, values: I) -> Self {
-        Self { next: 0, one, each: &[], values }
+impl<'p> Items<'p> {
+    pub(super) fn new(shapes: Shapes<'p>, count: usize, reader: Reader<'p>) -> Self {
+        Self { shapes, next: 0, count, reader }
+    }
+
+    pub(super) fn end(&self) -> Option<Reader<'p>> {
+        (self.next == self.count).then_some(self.reader)
     }
 }
 
-impl<'de, I: ExactSizeIterator<Item = Val>> SeqAccess<'de> for Items<'_, I> {
+impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = LiftError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, LiftError> {
-        let Some(value) = self.values.next() else { return Ok(None) };
         let at = self.next;
+        if at == self.count {
+            return Ok(None);
+        }
         self.next += 1;
-        let shape = self.one.or_else(|| self.each.get(at));
-        let read = seed.deserialize(Source::of(shape, value));
+        let shape = match self.shapes {
+            Shapes::Same(shape) => Some(shape),
+            Shapes::Each(shapes) => shapes.get(at),
+        };
+        let read = part(seed, shape, &mut self.reader);
         read.map(Some).map_err(|error| error.at(Segment::Index(at)))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.values.len())
+        Some(self.count - self.next)
+    }
+}
+
+/// The names of the flags that are set.
+pub(super) struct Flags<'p, I> {
+    names: &'p Names,
+    next: usize,
+    count: usize,
+    set: I,
+}
+
+impl<'p, I> Flags<'p, I> {
+    pub(super) fn new(names: &'p Names, count: usize, set: I) -> Self {
+        Self { names, next: 0, count, set }
+    }
+}
+
+impl<'de, I: Iterator<Item = usize>> SeqAccess<'de> for Flags<'_, I> {
+    type Error = LiftError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, LiftError> {
+        let Some(flag) = self.set.next() else { return Ok(None) };
+        let at = self.next;
+        self.next += 1;
+        let read = seed.deserialize(Name(self.names.name(flag)));
+        read.map(Some).map_err(|error| error.at(Segment::Index(at)))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.count.saturating_sub(self.next))
+    }
+}
+
+/// The name of a flag, as a text or as a case of a Rust enum.
+struct Name<'p>(&'p str);
+
+impl<'de> Deserializer<'de> for Name<'_> {
+    type Error = LiftError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
+        visitor.visit_str(self.0)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        visitor.visit_enum(StrDeserializer::<LiftError>::new(self.0))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
 }
 
 /// The fields of a record, by name.
 pub(super) struct Fields<'p> {
     record: &'p Record,
-    pub(super) next: usize,
     /// The names that the Rust type goes by; when empty, any.
     known: &'static [&'static str],
-    fields: std::vec::IntoIter<(String, Val)>,
-    value: Option<(String, Val)>,
+    next: usize,
+    /// The name of the next field has been read, and its value has not.
+    is_named: bool,
+    reader: Reader<'p>,
 }
 
 impl<'p> Fields<'p> {
     pub(super) fn new(
         record: &'p Record,
-        fields: Vec<(String, Val)>,
         known: &'static [&'static str],
+        reader: Reader<'p>,
     ) -> Self {
-        Self { record, next: 0, known, fields: fields.into_iter(), value: None }
+        Self { record, known, next: 0, is_named: false, reader }
+    }
+
+    pub(super) fn end(&self) -> Option<Reader<'p>> {
+        (self.next == self.record.shapes.len()).then_some(self.reader)
     }
 }
 
@@ -82,42 +178,54 @@ impl<'de> MapAccess<'de> for Fields<'_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, LiftError> {
-        let Some((name, value)) = self.fields.next() else { return Ok(None) };
-        let spelled = match self.record.names.alias(self.next) {
+        if self.is_named {
+            self.next_value_seed(PhantomData::<IgnoredAny>)?;
+        }
+        let names = &self.record.names;
+        let Some(name) = names.as_slice().get(self.next) else { return Ok(None) };
+        let spelled = match names.alias(self.next) {
             Some(alias) if self.known.contains(&alias) && !self.known.contains(&name.as_str()) => {
                 alias
             }
-            _ => &name,
+            _ => name,
         };
-        let key = seed.deserialize(StrDeserializer::<LiftError>::new(spelled));
-        self.value = Some((name, value));
-        key.map(Some)
+        self.is_named = true;
+        seed.deserialize(StrDeserializer::<LiftError>::new(spelled)).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, LiftError> {
-        let Some((name, value)) = self.value.take() else { return Err(strange()) };
-        let shape = self.record.shapes.get(self.next);
+        if !self.is_named {
+            return Err(strange());
+        }
+        self.is_named = false;
+        let at = self.next;
         self.next += 1;
-        let read = seed.deserialize(Source::of(shape, value));
-        read.map_err(|error| error.at(Segment::Name(name)))
+        let read = part(seed, self.record.shapes.get(at), &mut self.reader);
+        read.map_err(|error| error.at(Segment::Name(self.record.names.name(at).to_owned())))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.fields.len())
+        Some(self.record.shapes.len() - self.next)
     }
 }
 
 /// The entries of a map.
 pub(super) struct Entries<'p> {
     map: &'p MapShape,
-    pub(super) next: usize,
-    pairs: std::vec::IntoIter<(Val, Val)>,
-    value: Option<(String, Val)>,
+    next: usize,
+    count: usize,
+    /// Where the key began of which the value has not been read.
+    key: Option<Reader<'p>>,
+    reader: Reader<'p>,
 }
 
 impl<'p> Entries<'p> {
-    pub(super) fn new(map: &'p MapShape, pairs: Vec<(Val, Val)>) -> Self {
-        Self { map, next: 0, pairs: pairs.into_iter(), value: None }
+    pub(super) fn new(map: &'p MapShape, count: usize, reader: Reader<'p>) -> Self {
+        Self { map, next: 0, count, key: None, reader }
+    }
+
+    pub(super) fn end(&self) -> Option<Reader<'p>> {
+        (self.next == self.count && self.key.is_none()).then_some(self.reader)
     }
 }
 
@@ -128,34 +236,43 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, LiftError> {
-        let Some((key, value)) = self.pairs.next() else { return Ok(None) };
-        let mut packed = Vec::new();
-        let shown = match from_val(self.map.key(), &key, &mut packed) {
-            Ok(()) => key_text(self.map.key(), Reader::new(&packed)),
-            Err(_) => String::new(),
-        };
-        self.value = Some((shown, value));
+        if self.key.is_some() {
+            self.next_value_seed(PhantomData::<IgnoredAny>)?;
+        }
         let at = self.next;
+        if at == self.count {
+            return Ok(None);
+        }
         self.next += 1;
-        let read = seed.deserialize(Source::of(Some(self.map.key()), key));
+        self.key = Some(self.reader);
+        let read = part(seed, Some(self.map.key()), &mut self.reader);
         read.map(Some).map_err(|error| error.at(Segment::KeyAt(at)))
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, LiftError> {
-        let Some((key, value)) = self.value.take() else { return Err(strange()) };
-        let read = seed.deserialize(Source::of(Some(self.map.value()), value));
-        read.map_err(|error| error.at(Segment::Key(key)))
+        let Some(key) = self.key.take() else { return Err(strange()) };
+        let read = part(seed, Some(self.map.value()), &mut self.reader);
+        read.map_err(|error| error.at(Segment::Key(key_text(self.map.key(), key))))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.pairs.len())
+        Some(self.count - self.next)
+    }
+}
+
+/// How a path shows a key.
+fn key_text(shape: &Shape, mut key: Reader<'_>) -> String {
+    match tree::value(shape, &mut key) {
+        Ok(Value::Text(text)) => format!("{:?}", shorten(&text)),
+        Ok(key @ (Value::Bool(_) | Value::Int(_) | Value::UInt(_))) => key.to_string(),
+        _ => "…".to_owned(),
     }
 }
 
 /// `{case: payload}`, for types that ask for no enum.
-pub(super) struct One<'p>(pub(super) Option<Chosen<'p>>);
+pub(super) struct One<'p, 'r>(pub(super) Option<Chosen<'p, 'r>>);
 
-impl<'de> MapAccess<'de> for One<'_> {
+impl<'de> MapAccess<'de> for One<'_, '_> {
     type Error = LiftError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
@@ -163,49 +280,49 @@ impl<'de> MapAccess<'de> for One<'_> {
         seed: K,
     ) -> Result<Option<K::Value>, LiftError> {
         let Some(chosen) = &self.0 else { return Ok(None) };
-        seed.deserialize(StrDeserializer::<LiftError>::new(&chosen.name)).map(Some)
+        seed.deserialize(StrDeserializer::<LiftError>::new(chosen.name)).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, LiftError> {
-        let Some(chosen) = self.0.take() else { return Err(strange()) };
-        let read = seed.deserialize(chosen.payload);
-        read.map_err(|error| error.at(Segment::Name(chosen.name)))
+        let Some(Chosen { name, payload, .. }) = self.0.take() else { return Err(strange()) };
+        let read = seed.deserialize(payload);
+        read.map_err(|error| error.at(Segment::Name(name.to_owned())))
     }
 }
 
-impl<'de, 'p> EnumAccess<'de> for Chosen<'p> {
+impl<'de, 'p, 'r> EnumAccess<'de> for Chosen<'p, 'r> {
     type Error = LiftError;
-    type Variant = Payload<'p>;
+    type Variant = Payload<'p, 'r>;
 
     fn variant_seed<V: DeserializeSeed<'de>>(
         self,
         seed: V,
-    ) -> Result<(V::Value, Payload<'p>), LiftError> {
-        let case = seed.deserialize(StrDeserializer::<LiftError>::new(&self.name))?;
+    ) -> Result<(V::Value, Payload<'p, 'r>), LiftError> {
+        let case = seed.deserialize(StrDeserializer::<LiftError>::new(self.name))?;
         Ok((case, Payload { name: self.name, value: self.payload }))
     }
 }
 
 /// What a chosen case carries.
-pub(super) struct Payload<'p> {
-    pub(super) name: String,
-    value: Source<'p>,
+pub(super) struct Payload<'p, 'r> {
+    name: &'p str,
+    value: Source<'p, 'r>,
 }
 
-impl<'de> VariantAccess<'de> for Payload<'_> {
+impl<'de> VariantAccess<'de> for Payload<'_, '_> {
     type Error = LiftError;
 
     fn unit_variant(self) -> Result<(), LiftError> {
-        match self.value.value {
+        match self.value.shape {
             None => Ok(()),
             Some(_) => Err(LiftError::custom("it has a payload, and none was expected")
-                .at(Segment::Name(self.name))),
+                .at(Segment::Name(self.name.to_owned()))),
         }
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, LiftError> {
         let read = seed.deserialize(self.value);
-        read.map_err(|error| error.at(Segment::Name(self.name)))
+        read.map_err(|error| error.at(Segment::Name(self.name.to_owned())))
     }
 
     fn tuple_variant<V: Visitor<'de>>(
@@ -214,7 +331,7 @@ impl<'de> VariantAccess<'de> for Payload<'_> {
         visitor: V,
     ) -> Result<V::Value, LiftError> {
         let read = self.value.deserialize_seq(visitor);
-        read.map_err(|error| error.at(Segment::Name(self.name)))
+        read.map_err(|error| error.at(Segment::Name(self.name.to_owned())))
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -223,6 +340,6 @@ impl<'de> VariantAccess<'de> for Payload<'_> {
         visitor: V,
     ) -> Result<V::Value, LiftError> {
         let read = self.value.deserialize_struct("", known, visitor);
-        read.map_err(|error| error.at(Segment::Name(self.name)))
+        read.map_err(|error| error.at(Segment::Name(self.name.to_owned())))
     }
 }

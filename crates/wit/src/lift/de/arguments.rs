@@ -3,23 +3,23 @@
 
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
-use wasmtime::component::Val;
 
-use super::Source;
 use super::access::Fields;
+use super::part;
 use crate::error::LiftError;
+use crate::packed::Reader;
 use crate::shape::Record;
 
 /// The arguments, with the parameters that they are of.
 pub(crate) struct Arguments<'p> {
     pub(crate) params: &'p Record,
-    pub(crate) values: Vec<Val>,
+    pub(crate) values: Reader<'p>,
 }
 
 impl Arguments<'_> {
     /// What a type that takes `wanted` of them has no use for is not to be lost without a word.
     fn count(&self, wanted: usize) -> Result<(), LiftError> {
-        let found = self.values.len();
+        let found = self.params.shapes.len();
         if found == wanted {
             return Ok(());
         }
@@ -31,7 +31,7 @@ impl<'de> Deserializer<'de> for Arguments<'_> {
     type Error = LiftError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
-        visitor.visit_seq(InOrder { params: self.params, values: self.values.into_iter(), next: 0 })
+        visitor.visit_seq(InOrder { params: self.params, values: self.values, next: 0 })
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
@@ -63,9 +63,7 @@ impl<'de> Deserializer<'de> for Arguments<'_> {
         known: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, LiftError> {
-        let names = self.params.names.as_slice().iter().cloned();
-        let named = names.zip(self.values).collect();
-        visitor.visit_map(Fields::new(self.params, named, known))
+        visitor.visit_map(Fields::new(self.params, known, self.values))
     }
 
     forward_to_deserialize_any! {
@@ -76,7 +74,7 @@ impl<'de> Deserializer<'de> for Arguments<'_> {
 
 struct InOrder<'p> {
     params: &'p Record,
-    values: std::vec::IntoIter<Val>,
+    values: Reader<'p>,
     next: usize,
 }
 
@@ -87,18 +85,17 @@ impl<'de> SeqAccess<'de> for InOrder<'_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, LiftError> {
-        let Some(value) = self.values.next() else { return Ok(None) };
         let at = self.next;
+        let Some(shape) = self.params.shapes.get(at) else { return Ok(None) };
         self.next += 1;
-        let source = Source { shape: self.params.shapes.get(at), value: Some(value) };
         let named = |mut error: LiftError| {
             error.place.argument = Some((at, self.params.names.name(at).to_owned()));
             error
         };
-        seed.deserialize(source).map(Some).map_err(named)
+        part(seed, Some(shape), &mut self.values).map(Some).map_err(named)
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.values.len())
+        Some(self.params.shapes.len() - self.next)
     }
 }

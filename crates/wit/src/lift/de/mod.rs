@@ -1,123 +1,206 @@
-//! Component values into any Rust type that is `Deserialize`.
+//! Packed values into any Rust type that is `Deserialize`.
 
 mod access;
 mod arguments;
 
-use serde::de::{Deserializer, Error, IntoDeserializer, Visitor};
-use serde::forward_to_deserialize_any;
-use wasmtime::component::Val;
+use std::marker::PhantomData;
 
-use super::ser::bytes;
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::parts::{Case, count, fixed};
 use crate::error::LiftError;
-use crate::lower::build::OneOf;
 use crate::names::folded;
-use crate::shape::Shape;
-use access::{Chosen, Entries, Fields, Items, One};
+use crate::packed::{Malformed, Reader};
+use crate::shape::{MapShape, OptionShape, Record, Shape};
+use access::{Chosen, Entries, Fields, Flags, Items, One, Shapes};
 pub(crate) use arguments::Arguments;
 
-/// A value on its way into a Rust type; nothing at all is unit.
-pub(super) struct Source<'p> {
-    pub(super) shape: Option<&'p Shape>,
-    pub(super) value: Option<Val>,
+/// The item of a list of bytes.
+static OCTET: Shape = Shape::U8;
+
+/// Reads the value at the front of `reader`.
+pub(super) fn read<'p, T: DeserializeOwned>(
+    shape: Option<&'p Shape>,
+    mut reader: Reader<'p>,
+) -> Result<T, LiftError> {
+    part(PhantomData, shape, &mut reader)
 }
 
-impl<'p> Source<'p> {
-    fn of(shape: Option<&'p Shape>, value: Val) -> Self {
-        Self { shape, value: Some(value) }
+/// Reads the part that `reader` is at, and moves on to its end.
+fn part<'de, 'p, T: DeserializeSeed<'de>>(
+    seed: T,
+    shape: Option<&'p Shape>,
+    reader: &mut Reader<'p>,
+) -> Result<T::Value, LiftError> {
+    let start = *reader;
+    let value = seed.deserialize(Source { shape, start, end: reader })?;
+    if let Some(shape) = shape
+        && reader.rest().len() == start.rest().len()
+    {
+        // The type had no use for it, or not for all of it.
+        reader.skip(shape)?;
+    }
+    Ok(value)
+}
+
+/// A value on its way into a Rust type; where there is no shape there is none, and nothing at all is unit.
+struct Source<'p, 'r> {
+    shape: Option<&'p Shape>,
+    start: Reader<'p>,
+    /// Set to where the value ends when all of it has been read.
+    end: &'r mut Reader<'p>,
+}
+
+impl<'p, 'r> Source<'p, 'r> {
+    /// The value of an option, if it has one.
+    fn some(self, option: &'p OptionShape) -> Result<Option<Self>, LiftError> {
+        let mut start = self.start;
+        if start.bool()? {
+            return Ok(Some(Self { shape: Some(&option.some), start, end: self.end }));
+        }
+        *self.end = start;
+        Ok(None)
     }
 
-    /// The value as one case of many: its position, and what it carries.
-    fn case(self) -> Result<Chosen<'p>, Self> {
-        let Some(cases) = self.shape.and_then(OneOf::of) else { return Err(self) };
-        let (name, payload) = match self.value {
-            Some(Val::Variant(name, payload)) => (name, payload),
-            Some(Val::Enum(name)) => (name, None),
-            Some(Val::Result(Ok(payload))) => ("ok".to_owned(), payload),
-            Some(Val::Result(Err(payload))) => ("err".to_owned(), payload),
-            Some(Val::Option(Some(payload))) => ("some".to_owned(), Some(payload)),
-            value => return Err(Self { value, ..self }),
-        };
-        let shape = cases.find(&name).ok().and_then(|at| cases.payload(at));
-        let bare = !matches!(cases, OneOf::Result(_)) && shape.is_none();
-        let payload = Source { shape, value: payload.map(|payload| *payload) };
-        Ok(Chosen { name, bare, payload })
+    /// The value as one case of many; none is a nested option that is none.
+    fn case(self, shape: &'p Shape) -> Result<Option<Chosen<'p, 'r>>, LiftError> {
+        let mut start = self.start;
+        let case = Case::read(shape, &mut start)?;
+        let payload = case.as_ref().and_then(|case| case.payload);
+        if payload.is_none() {
+            *self.end = start;
+        }
+        let payload = Self { shape: payload, start, end: self.end };
+        Ok(case.map(|Case { name, is_bare, .. }| Chosen { name, is_bare, payload }))
+    }
+
+    fn fields<'de, V: Visitor<'de>>(
+        self,
+        record: &'p Record,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        let mut fields = Fields::new(record, known, self.start);
+        let read = visitor.visit_map(&mut fields)?;
+        if let Some(end) = fields.end() {
+            *self.end = end;
+        }
+        Ok(read)
+    }
+
+    fn entries<'de, V: Visitor<'de>>(
+        self,
+        map: &'p MapShape,
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        let mut reader = self.start;
+        let count = count(&map.pair, &mut reader)?;
+        let mut entries = Entries::new(map, count, reader);
+        let read = visitor.visit_map(&mut entries)?;
+        if let Some(end) = entries.end() {
+            *self.end = end;
+        }
+        Ok(read)
+    }
+
+    fn items<'de, V: Visitor<'de>>(
+        self,
+        shapes: Shapes<'p>,
+        count: usize,
+        reader: Reader<'p>,
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        let mut items = Items::new(shapes, count, reader);
+        let read = visitor.visit_seq(&mut items)?;
+        if let Some(end) = items.end() {
+            *self.end = end;
+        }
+        Ok(read)
+    }
+
+    /// Types that hold no other.
+    fn plain<'de, V: Visitor<'de>>(
+        self,
+        shape: &'p Shape,
+        visitor: V,
+    ) -> Result<V::Value, LiftError> {
+        let mut reader = self.start;
+        let read = match shape {
+            Shape::Bool => visitor.visit_bool(reader.bool()?),
+            Shape::S8 => visitor.visit_i8(reader.i8()?),
+            Shape::U8 => visitor.visit_u8(reader.u8()?),
+            Shape::S16 => visitor.visit_i16(reader.i16()?),
+            Shape::U16 => visitor.visit_u16(reader.u16()?),
+            Shape::S32 => visitor.visit_i32(reader.i32()?),
+            Shape::U32 => visitor.visit_u32(reader.u32()?),
+            Shape::S64 => visitor.visit_i64(reader.i64()?),
+            Shape::U64 => visitor.visit_u64(reader.u64()?),
+            Shape::F32 => visitor.visit_f32(reader.f32()?),
+            Shape::F64 => visitor.visit_f64(reader.f64()?),
+            Shape::Char => visitor.visit_char(reader.char()?),
+            Shape::String => visitor.visit_str(reader.text()?),
+            Shape::Bytes(None) => visitor.visit_bytes(reader.bytes()?),
+            Shape::Bytes(Some(len)) => visitor.visit_bytes(reader.take(*len as usize)?),
+            Shape::Flags(names) => {
+                let set = reader.flags(names.len())?;
+                visitor.visit_seq(Flags::new(names, set.clone().count(), set))
+            }
+            _ => Err(strange()),
+        }?;
+        *self.end = reader;
+        Ok(read)
     }
 }
 
-impl<'de> Deserializer<'de> for Source<'_> {
+impl<'de> Deserializer<'de> for Source<'_, '_> {
     type Error = LiftError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
-        let Some(value) = self.value else { return visitor.visit_unit() };
-        match (self.shape, value) {
-            (_, Val::Bool(v)) => visitor.visit_bool(v),
-            (_, Val::S8(v)) => visitor.visit_i8(v),
-            (_, Val::U8(v)) => visitor.visit_u8(v),
-            (_, Val::S16(v)) => visitor.visit_i16(v),
-            (_, Val::U16(v)) => visitor.visit_u16(v),
-            (_, Val::S32(v)) => visitor.visit_i32(v),
-            (_, Val::U32(v)) => visitor.visit_u32(v),
-            (_, Val::S64(v)) => visitor.visit_i64(v),
-            (_, Val::U64(v)) => visitor.visit_u64(v),
-            (_, Val::Float32(v)) => visitor.visit_f32(v),
-            (_, Val::Float64(v)) => visitor.visit_f64(v),
-            (_, Val::Char(v)) => visitor.visit_char(v),
-            (_, Val::String(v) | Val::Enum(v)) => visitor.visit_string(v),
-            (_, Val::Flags(names)) => {
-                visitor.visit_seq(Items::same(None, names.into_iter().map(Val::String)))
+        let Some(shape) = self.shape else { return visitor.visit_unit() };
+        match shape {
+            Shape::Record(record) => self.fields(record, &[], visitor),
+            Shape::Map(map) if map.has_text_keys() => self.entries(map, visitor),
+            Shape::List(_) | Shape::FixedList(..) | Shape::Tuple(_) | Shape::Map(_) => {
+                self.deserialize_seq(visitor)
             }
-            (Some(Shape::Bytes(_)), Val::List(items) | Val::FixedLengthList(items)) => {
-                visitor.visit_byte_buf(bytes(&items))
-            }
-            (_, Val::Option(None)) => visitor.visit_unit(),
-            (Some(Shape::Option(option)), Val::Option(Some(some))) if !option.marked => {
-                Self::of(Some(&option.some), *some).deserialize_any(visitor)
-            }
-            (Some(Shape::Record(record)), Val::Record(fields)) => {
-                visitor.visit_map(Fields::new(record, fields, &[]))
-            }
-            (Some(Shape::Map(map)), Val::Map(pairs)) if map.has_text_keys() => {
-                visitor.visit_map(Entries::new(map, pairs))
-            }
-            (shape, value @ (Val::Variant(..) | Val::Result(_) | Val::Option(_))) => {
-                match Self::of(shape, value).case() {
-                    Ok(chosen) if chosen.bare => visitor.visit_string(chosen.name),
-                    Ok(chosen) => visitor.visit_map(One(Some(chosen))),
-                    Err(_) => Err(strange()),
+            Shape::Option(option) if !option.marked => match self.some(option)? {
+                Some(some) => some.deserialize_any(visitor),
+                None => visitor.visit_unit(),
+            },
+            Shape::Variant(_) | Shape::Enum(_) | Shape::Result(_) | Shape::Option(_) => {
+                match self.case(shape)? {
+                    Some(chosen) if chosen.is_bare => visitor.visit_str(chosen.name),
+                    Some(chosen) => visitor.visit_map(One(Some(chosen))),
+                    None => visitor.visit_unit(),
                 }
             }
-            (shape, value) => Self::of(shape, value).deserialize_seq(visitor),
+            plain => self.plain(plain, visitor),
         }
     }
 
     /// Lists of bytes too, item by item: that is what `Vec<u8>` asks for.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
-        match (self.shape, self.value) {
-            (
-                Some(Shape::List(item) | Shape::FixedList(item, _)),
-                Some(Val::List(items) | Val::FixedLengthList(items)),
-            ) => visitor.visit_seq(Items::same(Some(item), items.into_iter())),
-            (Some(Shape::Bytes(_)), Some(Val::List(items) | Val::FixedLengthList(items))) => {
-                visitor.visit_seq(Items::same(Some(&Shape::U8), items.into_iter()))
+        let mut reader = self.start;
+        let (item, count) = match self.shape {
+            Some(Shape::List(item)) => (&**item, count(item, &mut reader)?),
+            Some(Shape::FixedList(item, len)) => (&**item, fixed(item, *len, reader)?),
+            Some(Shape::Bytes(None)) => (&OCTET, count(&OCTET, &mut reader)?),
+            Some(Shape::Bytes(Some(len))) => (&OCTET, fixed(&OCTET, *len, reader)?),
+            Some(Shape::Map(map)) => (&map.pair, count(&map.pair, &mut reader)?),
+            Some(Shape::Tuple(shapes)) => {
+                return self.items(Shapes::Each(shapes), shapes.len(), reader, visitor);
             }
-            (Some(Shape::Tuple(shapes)), Some(Val::Tuple(items))) => visitor.visit_seq(Items {
-                next: 0,
-                one: None,
-                each: shapes,
-                values: items.into_iter(),
-            }),
-            (Some(Shape::Map(map)), Some(Val::Map(pairs))) => {
-                let pairs = pairs.into_iter().map(|(key, value)| Val::Tuple(vec![key, value]));
-                visitor.visit_seq(Items::same(Some(&map.pair), pairs))
+            Some(Shape::Option(option)) if !option.marked => {
+                return match self.some(option)? {
+                    Some(some) => some.deserialize_seq(visitor),
+                    None => visitor.visit_unit(),
+                };
             }
-            (Some(Shape::Option(option)), Some(Val::Option(Some(some)))) if !option.marked => {
-                Self::of(Some(&option.some), *some).deserialize_seq(visitor)
-            }
-            (_, Some(Val::List(_) | Val::FixedLengthList(_) | Val::Tuple(_) | Val::Map(_))) => {
-                Err(strange())
-            }
-            (shape, value) => Self { shape, value }.deserialize_any(visitor),
-        }
+            _ => return self.deserialize_any(visitor),
+        };
+        self.items(Shapes::Same(item), count, reader, visitor)
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(
@@ -139,11 +222,9 @@ impl<'de> Deserializer<'de> for Source<'_> {
 
     /// Maps whose keys are not text too: that is what `HashMap<u32, T>` asks for.
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
-        match (self.shape, self.value) {
-            (Some(Shape::Map(map)), Some(Val::Map(pairs))) => {
-                visitor.visit_map(Entries::new(map, pairs))
-            }
-            (shape, value) => Self { shape, value }.deserialize_any(visitor),
+        match self.shape {
+            Some(Shape::Map(map)) => self.entries(map, visitor),
+            _ => self.deserialize_any(visitor),
         }
     }
 
@@ -153,21 +234,20 @@ impl<'de> Deserializer<'de> for Source<'_> {
         known: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, LiftError> {
-        match (self.shape, self.value) {
-            (Some(Shape::Record(record)), Some(Val::Record(fields))) => {
-                visitor.visit_map(Fields::new(record, fields, known))
-            }
-            (shape, value) => Self { shape, value }.deserialize_any(visitor),
+        match self.shape {
+            Some(Shape::Record(record)) => self.fields(record, known, visitor),
+            _ => self.deserialize_any(visitor),
         }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
-        match (self.shape, self.value) {
-            (_, None | Some(Val::Option(None))) => visitor.visit_none(),
-            (Some(Shape::Option(option)), Some(Val::Option(Some(some)))) => {
-                visitor.visit_some(Self::of(Some(&option.some), *some))
-            }
-            (shape, value) => visitor.visit_some(Self { shape, value }),
+        match self.shape {
+            None => visitor.visit_none(),
+            Some(Shape::Option(option)) => match self.some(option)? {
+                Some(some) => visitor.visit_some(some),
+                None => visitor.visit_none(),
+            },
+            Some(_) => visitor.visit_some(self),
         }
     }
 
@@ -185,38 +265,55 @@ impl<'de> Deserializer<'de> for Source<'_> {
         known: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, LiftError> {
-        if let (Some(Shape::Option(option)), Some(Val::Option(Some(_)))) = (self.shape, &self.value)
-            && !option.marked
-            && let Some(Val::Option(Some(some))) = self.value
-        {
-            let some = Self::of(Some(&option.some), *some);
-            return some.deserialize_enum("", known, visitor);
-        }
-        match self.case() {
-            Ok(mut chosen) => {
-                // Rust names cases its own way, unless told otherwise: `NotFound` for `not-found`.
-                if !known.contains(&chosen.name.as_str())
-                    && let Some(rust) = known.iter().find(|known| folded(known) == chosen.name)
-                {
-                    (*rust).clone_into(&mut chosen.name);
+        match self.shape {
+            Some(Shape::Option(option)) if !option.marked => match self.some(option)? {
+                Some(some) => some.deserialize_enum("", known, visitor),
+                None => visitor.visit_unit(),
+            },
+            Some(
+                shape @ (Shape::Variant(_) | Shape::Enum(_) | Shape::Result(_) | Shape::Option(_)),
+            ) => match self.case(shape)? {
+                Some(mut chosen) => {
+                    // Rust names cases its own way, unless told otherwise: `NotFound` for `not-found`.
+                    if !known.contains(&chosen.name)
+                        && let Some(rust) = known.iter().find(|known| folded(known) == chosen.name)
+                    {
+                        chosen.name = rust;
+                    }
+                    visitor.visit_enum(chosen)
                 }
-                visitor.visit_enum(chosen)
-            }
+                None => visitor.visit_unit(),
+            },
             // A string may name a case of a Rust enum.
-            Err(Self { value: Some(Val::String(name)), .. }) => {
-                visitor.visit_enum(name.into_deserializer())
+            Some(Shape::String) => {
+                let mut reader = self.start;
+                let name = StrDeserializer::<LiftError>::new(reader.text()?);
+                let read = visitor.visit_enum(name)?;
+                *self.end = reader;
+                Ok(read)
             }
-            Err(other) => other.deserialize_any(visitor),
+            _ => self.deserialize_any(visitor),
         }
+    }
+
+    /// Nothing is made of it: whoever it is a part of steps over it.
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
+        visitor.visit_unit()
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct identifier ignored_any
+        unit_struct identifier
+    }
+}
+
+impl From<Malformed> for LiftError {
+    fn from(malformed: Malformed) -> Self {
+        Self::custom(malformed)
     }
 }
 
 /// A value that is not of its function's type: it came from some other function.
 fn strange() -> LiftError {
-    LiftError::custom("the value is not of the type that the function gives")
+    Malformed.into()
 }

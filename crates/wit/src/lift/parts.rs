@@ -1,0 +1,69 @@
+//! The steps that every way out has in common: how many items follow, and which of several cases it is.
+
+use crate::packed::{Malformed, Reader};
+use crate::shape::Shape;
+
+/// The number of items or pairs that follow; each of them is of `item`.
+///
+/// More than there are bytes left for are refused before anything is made of the number.
+pub(super) fn count(item: &Shape, reader: &mut Reader<'_>) -> Result<usize, Malformed> {
+    let count = reader.count()?;
+    in_bounds(item, count, *reader)
+}
+
+/// The number of items of a list of fixed length.
+pub(super) fn fixed(item: &Shape, len: u32, reader: Reader<'_>) -> Result<usize, Malformed> {
+    in_bounds(item, len as usize, reader)
+}
+
+fn in_bounds(item: &Shape, count: usize, reader: Reader<'_>) -> Result<usize, Malformed> {
+    if count > reader.rest().len() && takes_room(item) { Err(Malformed) } else { Ok(count) }
+}
+
+/// Whether each value takes a byte at least. In components, all do.
+fn takes_room(shape: &Shape) -> bool {
+    match shape {
+        Shape::Tuple(shapes) => shapes.iter().any(takes_room),
+        Shape::Record(record) | Shape::Arguments(record) => record.shapes.iter().any(takes_room),
+        Shape::FixedList(item, len) => *len > 0 && takes_room(item),
+        Shape::Bytes(len) => *len != Some(0),
+        Shape::Flags(names) => names.len() > 0,
+        _ => true,
+    }
+}
+
+/// The case that a value is, of a type whose values are one of several named ones.
+pub(super) struct Case<'p> {
+    pub(super) name: &'p str,
+    /// Its payload's type; a value of it follows.
+    pub(super) payload: Option<&'p Shape>,
+    /// It is written as its name alone. An empty side of a `result` is not: it has null for a payload.
+    pub(super) is_bare: bool,
+}
+
+impl<'p> Case<'p> {
+    /// Reads up to the payload. None is what a nested option holds that is none.
+    pub(super) fn read(
+        shape: &'p Shape,
+        reader: &mut Reader<'_>,
+    ) -> Result<Option<Self>, Malformed> {
+        let (name, payload) = match shape {
+            Shape::Variant(variant) => {
+                let at = reader.case(variant.payloads.len())?;
+                (variant.names.name(at), variant.payloads.get(at).and_then(Option::as_ref))
+            }
+            Shape::Enum(names) => (names.name(reader.case(names.len())?), None),
+            Shape::Result(result) => match reader.bool()? {
+                false => ("ok", result.ok.as_ref()),
+                true => ("err", result.err.as_ref()),
+            },
+            Shape::Option(option) => match reader.bool()? {
+                false => return Ok(None),
+                true => ("some", Some(&option.some)),
+            },
+            _ => return Err(Malformed),
+        };
+        let is_bare = payload.is_none() && !matches!(shape, Shape::Result(_));
+        Ok(Some(Self { name, payload, is_bare }))
+    }
+}

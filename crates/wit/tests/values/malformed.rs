@@ -1,0 +1,162 @@
+//! Results that are not of the function's type: refused by every way out, in the same words, and never a panic.
+
+use std::collections::BTreeMap;
+
+use crisol_core::{Type, Value};
+use crisol_wit::{Lifted, Mapping, Outcome, Packed};
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_assert_eq, proptest};
+use proptest::prop_oneof;
+use proptest::test_runner::TestCaseError;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::support::mapping;
+use super::types::{any_type, any_value, parse};
+
+const STRANGE: &str = "the value is not of the type that the function gives";
+
+fn both_sides(outcome: Outcome) -> Lifted {
+    match outcome.into_result() {
+        Ok(lifted) | Err(lifted) => lifted,
+    }
+}
+
+fn out_of(mapping: &Mapping, bytes: &[u8]) -> Lifted {
+    both_sides(mapping.lift(Some(Packed::from(bytes.to_vec()))))
+}
+
+/// Counts, discriminants and lengths that are small, and now and then any byte.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![6 => 0..3_u8, 2 => Just(b'a'), 1 => any::<u8>()];
+    prop::collection::vec(byte, 0..80)
+}
+
+/// All ways out agree whether there is a value, and which. Gives whether there is.
+fn agree(mapping: &Mapping, lift: impl Fn() -> Lifted) -> Result<bool, TestCaseError> {
+    let lifted = lift();
+    let by_serde = Value::from_serialize(&lifted);
+    let by_type = lift().deserialize::<Value>();
+    let tree = lifted.to_value();
+    let wave = lifted.to_wave();
+    let _ = rmp_serde::to_vec_named(&lifted);
+    match (&by_serde, by_type) {
+        (Ok(written), Ok(read)) => {
+            prop_assert_eq!(format!("{:?}", written), format!("{:?}", tree));
+            prop_assert_eq!(format!("{:?}", read), format!("{:?}", tree));
+            let again = mapping.lower_wave(&format!("({wave})"));
+            prop_assert_eq!(again.err(), None, "{}", wave);
+        }
+        (Err(written), Err(read)) => {
+            prop_assert_eq!(written.to_string(), STRANGE);
+            prop_assert_eq!(read.to_string().ends_with(STRANGE), true, "{}", read);
+            prop_assert_eq!(tree, Value::Null);
+            prop_assert_eq!(wave, "");
+            prop_assert_eq!(serde_json::to_string(&lifted).unwrap_err().to_string(), STRANGE);
+        }
+        (written, read) => panic!("written: {written:?}, read: {read:?}"),
+    }
+    Ok(by_serde.is_ok())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_048, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn bytes_of_nothing_are_refused_or_a_value(ty in any_type(), bytes in bytes()) {
+        // In a tuple: a `result` at the top is taken apart.
+        let mapping = mapping(&Type::Tuple(vec![ty]));
+        agree(&mapping, || out_of(&mapping, &bytes))?;
+    }
+
+    #[test]
+    fn what_another_function_gave_is_refused_or_a_value(
+        ty in any_type(),
+        value in any_type().prop_flat_map(|ty| {
+            let values = any_value(&ty);
+            (Just(ty), values)
+        }),
+    ) {
+        let (other, value) = value;
+        let packed = mapping(&other).pack_result(Some(value));
+        let mapping = mapping(&Type::Tuple(vec![ty]));
+        agree(&mapping, || both_sides(mapping.lift(packed.clone())))?;
+    }
+}
+
+#[test]
+fn each_way_to_be_no_value_is_refused() {
+    let cases: [(&str, &[u8]); 22] = [
+        ("bool", &[]),
+        ("u16", &[1]),
+        ("s32", &[1, 0, 0]),
+        ("f64", &[0; 7]),
+        ("char", &[0, 0xd8, 0, 0]),
+        ("char", &[0, 0, 0x11, 0]),
+        ("string", &[1, 0, 0, 0, 0xff]),
+        ("string", &[2, 0, 0, 0, b'a']),
+        ("string", &[2, 0, 0]),
+        ("list<u8>", &[0xff; 4]),
+        ("list<u8, 4>", &[1, 2, 3]),
+        ("list<string>", &[0xff; 8]),
+        ("list<u16, 2>", &[1, 0, 2]),
+        ("map<string, u8>", &[1, 0, 0, 0, 1, 0, 0, 0, b'a']),
+        ("map<u8, u8>", &[0xff; 9]),
+        ("tuple<u8, u8>", &[1]),
+        ("record { a: u8, b: bool }", &[1]),
+        ("variant { a, b(u8) }", &[2]),
+        ("variant { a, b(u8) }", &[1]),
+        ("enum { a, b }", &[2]),
+        ("option<u8>", &[1]),
+        ("flags { a, b, c, d, e, f, g, h, i }", &[1]),
+    ];
+    for (ty, bytes) in cases {
+        let mapping = mapping(&parse(&format!("tuple<{ty}>")));
+        let is_value = agree(&mapping, || out_of(&mapping, bytes)).unwrap();
+        assert!(!is_value, "{ty} {bytes:?}");
+    }
+    // A result at the top that does not even tell its side.
+    let result = mapping(&parse("result<u8, u8>"));
+    assert!(!agree(&result, || both_sides(result.lift(None))).unwrap());
+}
+
+/// Their number alone is no reason to refuse them: items may take no room.
+#[test]
+fn items_without_bytes_are_items() {
+    let mapping = mapping(&parse("list<tuple<>>"));
+    assert_eq!(serde_json::to_string(&out_of(&mapping, &[3, 0, 0, 0])).unwrap(), "[[],[],[]]");
+}
+
+/// What a type leaves unread is stepped over, and what follows is read from its own place.
+#[test]
+fn a_type_may_leave_parts_unread() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Last {
+        last: String,
+    }
+    let ty = "list<record { list: list<string>, map: map<string, u8>, case: variant { a(string) }, \
+              none: option<u8>, flags: flags { x, y }, last: string }>";
+    let mapping = mapping(&parse(ty));
+    let text =
+        br#"[[{"list":["a","b"],"map":{"k":1},"case":{"a":"z"},"none":5,"flags":["y"],"last":"1"},
+                     {"list":[],"map":{},"case":{"a":""},"flags":[],"last":"2"}]]"#;
+    let args = mapping.lower_json(text).unwrap();
+    let lift = || both_sides(mapping.lift(mapping.pack_result(mapping.unpack_args(&args).first().cloned())));
+    let last = |text: &str| Last { last: text.to_owned() };
+    assert_eq!(lift().deserialize::<Vec<Last>>().unwrap(), [last("1"), last("2")]);
+    // Items that a tuple has no place for.
+    assert_eq!(lift().deserialize::<(Last,)>().unwrap(), (last("1"),));
+    let any: Vec<BTreeMap<String, IgnoredAny>> = lift().deserialize().unwrap();
+    assert_eq!(any.iter().map(BTreeMap::len).collect::<Vec<_>>(), [6, 6]);
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct First {
+        list: ((),),
+        last: String,
+    }
+    let ty = "list<record { list: list<option<string>>, last: string }>";
+    let mapping = super::support::mapping(&parse(ty));
+    let args = mapping.lower_json(br#"[[{"list":[null,"b","c"],"last":"1"}]]"#).unwrap();
+    let lifted = both_sides(mapping.lift(mapping.pack_result(mapping.unpack_args(&args).first().cloned())));
+    let first = First { list: ((),), last: "1".to_owned() };
+    assert_eq!(lifted.deserialize::<Vec<First>>().unwrap(), [first]);
+}
