@@ -123,7 +123,6 @@ impl Command {
         let args = self.linked.mapping().lower_args(values).map_err(|error| {
             CallError::InvalidInput { id: self.id.clone(), source: error.into() }
         })?;
-        let args = self.linked.mapping().unpack_args(&args);
         // A limit beyond the clock's range is none.
         let deadline = self.max_execution.and_then(|limit| now().checked_add(limit));
         let mut ended = self.ended();
@@ -141,15 +140,12 @@ impl Command {
                 if let Some(funcs) = self.funcs(deadline) {
                     instance.lend(funcs);
                 }
-                instance.call(&args, deadline).await
+                instance.call_since(now(), args, deadline).await
             }
             Err(failure) => Err(failure),
         };
         match result {
-            Ok(result) => {
-                let mapping = self.linked.mapping();
-                self.exit(mapping.lift(mapping.pack_result(result)))
-            }
+            Ok(result) => self.exit(self.linked.mapping().lift(result)),
             Err(Failure::Exited(code)) => Ok(Exit::Code(code)),
             Err(failure) => Err(ended.by_failure(failure)),
         }

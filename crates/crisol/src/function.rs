@@ -32,7 +32,6 @@ impl Function {
             id: self.guest.id.clone(),
             source: error.into(),
         })?;
-        let args = self.mapping.unpack_args(&args);
         let until = Until::of(self.guest.max_execution, &context);
         let ended = self.guest.ended(until.limit);
 
@@ -61,7 +60,7 @@ impl Function {
         }
         let outcome = {
             // Pinned one by one: what is polled through a reference is not copied from level to level.
-            let running = pin!(worker.instance.call_since(began, &args, until.deadline));
+            let running = pin!(worker.instance.call_since(began, args, until.deadline));
             let running = pin!(crisol_wasi::on_behalf_of(context.id(), running));
             interruption.race(running).await
         };
@@ -72,7 +71,7 @@ impl Function {
         let ended = Ended { queue: lease.waited(), making: lease.making(), ..ended };
         lease.give_back(fate(&outcome));
         let result = outcome.map_err(|failure| ended.by_failure(failure))?;
-        match self.mapping.lift(self.mapping.pack_result(result)) {
+        match self.mapping.lift(result) {
             Outcome::Value(value) => Ok(value),
             Outcome::Error(error) => {
                 let error = Box::new(error.to_value());

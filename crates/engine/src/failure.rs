@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crisol_core::{BoxError, OverBudget, ResourceLimit};
+use crisol_wit::OverOutput;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::I32Exit;
 
@@ -99,6 +100,9 @@ impl Failure {
         }
         if let Some(exit) = error.downcast_ref::<I32Exit>() {
             return Self::Exited(exit.0);
+        }
+        if let Some(OverOutput { allowed }) = error.downcast_ref() {
+            return Self::Limit(ResourceLimit::Output { allowed: *allowed });
         }
         let error = match error.downcast::<HostFunctionFailed>() {
             Ok(HostFunctionFailed { function, source }) => {

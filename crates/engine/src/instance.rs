@@ -9,9 +9,11 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use wasmtime::component::{ComponentExportIndex, Func, Val};
+use crisol_wit::{Mapping, Packed};
+use wasmtime::component::{ComponentExportIndex, Val};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
+use crate::callee::Callee;
 use crate::failure::{DeadlinePassed, Failure};
 use crate::funcs::Funcs;
 use crate::host::{Host, Surroundings};
@@ -19,8 +21,6 @@ use crate::joined::Joined;
 use crate::limits::Limits;
 use crate::link::Linked;
 use crate::metered::{Clock, has_passed, until, until_since};
-use crate::output;
-use crisol_core::ResourceLimit;
 
 /// Ticks of the epoch that a guest runs before it gives way to other tasks.
 const TICKS_PER_TURN: u64 = 1;
@@ -28,8 +28,9 @@ const TICKS_PER_TURN: u64 = 1;
 /// An instance of a linked function, ready to be called.
 pub struct Instance {
     pub(crate) store: Store<Host>,
-    pub(crate) func: Func,
-    has_result: bool,
+    pub(crate) callee: Callee,
+    /// Of a handler of HTTP there is none.
+    mapping: Option<Mapping>,
     calls: u64,
     spoiled: bool,
 }
@@ -48,8 +49,8 @@ impl Linked {
         deadline: Option<Instant>,
     ) -> Result<Instance, Failure> {
         let inner = &self.0;
-        make(&inner.joined, inner.index, inner.has_result, surroundings.into(), limits, deadline)
-            .await
+        let mapping = Some(&inner.mapping);
+        make(&inner.joined, inner.index, mapping, surroundings.into(), limits, deadline).await
     }
 }
 
@@ -57,7 +58,7 @@ impl Linked {
 pub(crate) async fn make(
     joined: &Joined,
     index: ComponentExportIndex,
-    has_result: bool,
+    mapping: Option<&Mapping>,
     surroundings: Surroundings,
     limits: Limits,
     deadline: Option<Instant>,
@@ -81,53 +82,57 @@ pub(crate) async fn make(
     let func = instance
         .get_func(&mut store, index)
         .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;
-    Ok(Instance { store, func, has_result, calls: 0, spoiled: false })
+    let concurrent = store.concurrent_resource_table().is_some();
+    let callee = Callee::new(&store, func, mapping, concurrent);
+    Ok(Instance { store, callee, mapping: mapping.cloned(), calls: 0, spoiled: false })
 }
 
 impl Instance {
-    /// Calls the function. `args` are what the function's mapping lowered; the result is `None` for a
-    /// function without one.
+    /// Calls the function with wasmtime's own values, of which there is one for each parameter; the result is `None` for
+    /// a function without one.
     ///
     /// # Errors
-    /// When the guest traps, exits, calls what it was not granted, goes over a limit, or is not done
-    /// by `deadline`.
+    /// As [`Instance::call_since`].
     pub async fn call(
         &mut self,
         args: &[Val],
         deadline: Option<Instant>,
     ) -> Result<Option<Val>, Failure> {
-        self.call_since(tokio::time::Instant::now().into_std(), args, deadline).await
+        let mapping = self.mapping()?.clone();
+        let foreign = || Failure::Host(wasmtime::Error::msg("the arguments are not of its types"));
+        let args = mapping.pack_args(args).ok_or_else(foreign)?;
+        let began = tokio::time::Instant::now().into_std();
+        let result = self.call_since(began, args, deadline).await?;
+        Ok(result.and_then(|result| mapping.unpack_result(&result)))
     }
 
-    /// As [`Instance::call`], for who has read the clock just now: reading it takes a good part of the time of
-    /// a small call.
+    /// Calls the function with what its mapping lowered; what comes back is for its mapping to lift. `began` is a
+    /// reading of the clock just now: reading it takes a good part of the time of a small call.
     ///
     /// # Errors
-    /// As there.
+    /// When the guest traps, exits, calls what it was not granted, goes over a limit, or is not done
+    /// by `deadline`.
     pub async fn call_since(
         &mut self,
         began: Instant,
-        args: &[Val],
+        args: Packed,
         deadline: Option<Instant>,
-    ) -> Result<Option<Val>, Failure> {
+    ) -> Result<Option<Packed>, Failure> {
         self.begin(deadline)?;
-        let mut results = [Val::Bool(false)];
-        let results = &mut results[..usize::from(self.has_result)];
+        let mapping = self.mapping.as_ref().ok_or_else(no_function)?;
         let (called, clock) = {
-            let calling = pin!(self.func.call_async(&mut self.store, args, results));
+            let calling = pin!(self.callee.call(&mut self.store, mapping, args));
             until_since(began.into(), deadline, calling).await
         };
         let clock = clock.without(self.store.data().away);
         let called = called.map_err(|why| Failure::stopped(why, &clock))?;
-        called.map_err(|error| fail(error, &self.store, &clock))?;
-
-        let result = results.first_mut().map(|slot| std::mem::replace(slot, Val::Bool(false)));
-        let allowed = self.store.data().meter.limits().max_output_bytes;
-        if result.as_ref().is_some_and(|value| output::size(value) > allowed) {
-            return Err(Failure::Limit(ResourceLimit::Output { allowed }));
-        }
+        let result = called.map_err(|error| fail(error, &self.store, &clock))?;
         self.end();
         Ok(result)
+    }
+
+    fn mapping(&self) -> Result<&Mapping, Failure> {
+        self.mapping.as_ref().ok_or_else(no_function)
     }
 
     /// Begins a call. Until [`Instance::end`] the instance is in no known state.
@@ -162,6 +167,11 @@ impl std::fmt::Debug for Instance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Instance").field("calls", &self.calls).finish_non_exhaustive()
     }
+}
+
+#[cold]
+fn no_function() -> Failure {
+    Failure::Host(wasmtime::Error::msg("a handler of HTTP is no function"))
 }
 
 /// Prepares a store for a stretch of guest work.

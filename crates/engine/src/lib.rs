@@ -14,6 +14,7 @@
 mod aot;
 mod bindings;
 mod call_graph;
+mod callee;
 mod compile;
 mod config;
 mod denied;

@@ -146,9 +146,8 @@ pub struct Linked(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) index: ComponentExportIndex,
-    pub(crate) has_result: bool,
     export: Export,
-    mapping: Mapping,
+    pub(crate) mapping: Mapping,
     /// Shared with the other functions of the same code and profile.
     pub(crate) joined: Arc<Joined>,
     /// Keeps the code in the engine's cache for the next function of the same bytes.
@@ -222,9 +221,8 @@ pub(crate) fn link(
     let mapping = Mapping::new(&func)
         .map_err(|source| LinkError::Signature { method: place.method(), source })?;
     let export = exports::shown(place, &mapping);
-    let has_result = func.results().len() > 0;
     let code = compiled.clone();
-    Ok(Linked(Arc::new(Inner { index, has_result, export, mapping, joined, code })))
+    Ok(Linked(Arc::new(Inner { index, export, mapping, joined, code })))
 }
 
 /// Replaces the functions of everything that the component imports and `profile` does not grant, and adds those that the

@@ -152,7 +152,7 @@ impl LinkedProxy {
         limits: Limits,
         deadline: Option<Instant>,
     ) -> Result<Instance, Failure> {
-        instance::make(&self.0.joined, self.0.index, false, surroundings.into(), limits, deadline)
+        instance::make(&self.0.joined, self.0.index, None, surroundings.into(), limits, deadline)
             .await
     }
 }
@@ -183,7 +183,7 @@ impl Instance {
     {
         self.begin(deadline)?;
         let request = request.map(|body| body.map_err(body_error));
-        let (func, store) = (&self.func, &mut self.store);
+        let (func, store) = (self.callee.func(), &mut self.store);
         // The handler of 0.3 is asynchronous, the one of 0.2 is not.
         let (handled, clock) = if func.ty(&*store).async_() {
             let running = pin!(handler::run(func, store, secure, request, answer));

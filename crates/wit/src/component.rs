@@ -124,6 +124,14 @@ impl DirectFunc {
     }
 }
 
+impl DirectFunc {
+    /// The function as wasmtime has it.
+    #[must_use]
+    pub fn func(&self) -> &Func {
+        self.0.func()
+    }
+}
+
 impl std::fmt::Debug for DirectFunc {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("DirectFunc").field(self.0.func()).finish()

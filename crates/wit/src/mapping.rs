@@ -256,6 +256,19 @@ impl Mapping {
         result.map(|value| pack(shape, &value))
     }
 
+    /// Arguments from wasmtime's own values, of which there is one for each parameter; nothing, when they are those of
+    /// another function.
+    #[must_use]
+    pub fn pack_args(&self, args: &[Val]) -> Option<Packed> {
+        lift::pack_args(&self.plan.params, args).ok()
+    }
+
+    /// A result as wasmtime's own value; nothing, when it is another function's.
+    #[must_use]
+    pub fn unpack_result(&self, result: &Packed) -> Option<Val> {
+        to_val(self.plan.result.as_ref()?, &mut result.reader()).ok()
+    }
+
     /// Arguments that were lowered, as wasmtime's values, for calls that go by way of those. There are none where
     /// the arguments are those of another function.
     #[must_use]

@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod bindings;
+mod direct;
 mod edges;
 mod formats;
 mod golden;

@@ -1,0 +1,77 @@
+//! The function of an instance, and how its values get in and out.
+
+use std::time::Instant;
+
+use crisol_wit::{CallBounds, DirectFunc, Mapping, OverOutput, Packed};
+use wasmtime::Store;
+use wasmtime::component::{Func, Val};
+
+use crate::failure::DeadlinePassed;
+use crate::host::Host;
+use crate::metered::has_passed;
+use crate::output;
+
+/// What is called in an instance.
+pub(crate) enum Callee {
+    /// A function whose values go straight into its memory and out of it.
+    Direct(DirectFunc),
+    /// One whose values are wasmtime's own on the way.
+    Dynamic(Func),
+}
+
+impl Callee {
+    pub(crate) fn func(&self) -> &Func {
+        match self {
+            Self::Direct(func) => func.func(),
+            Self::Dynamic(func) => func,
+        }
+    }
+
+    /// `concurrent` says that the store runs asynchronous functions, which hand results over in another form.
+    pub(crate) fn new(
+        store: &Store<Host>,
+        func: Func,
+        mapping: Option<&Mapping>,
+        concurrent: bool,
+    ) -> Self {
+        let direct = mapping.filter(|_| !concurrent);
+        let direct = direct.and_then(|mapping| DirectFunc::new(mapping, func, store));
+        direct.map_or(Self::Dynamic(func), Self::Direct)
+    }
+
+    /// Calls the function with what its mapping lowered.
+    pub(crate) async fn call(
+        &self,
+        store: &mut Store<Host>,
+        mapping: &Mapping,
+        args: Packed,
+    ) -> wasmtime::Result<Option<Packed>> {
+        match self {
+            Self::Direct(func) => {
+                let host = store.data();
+                let max_output = host.meter.limits().max_output_bytes;
+                let bounds = CallBounds { max_output, deadline: host.deadline, check };
+                func.call_async(store, mapping, args, bounds).await
+            }
+            Self::Dynamic(func) => {
+                let args = mapping.unpack_args(&args);
+                let has_result = mapping.signature().result.is_some();
+                let mut results = [Val::Bool(false)];
+                let results = &mut results[..usize::from(has_result)];
+                func.call_async(&mut *store, &args, results).await?;
+                let result = results.first_mut();
+                let result = result.map(|slot| std::mem::replace(slot, Val::Bool(false)));
+                let allowed = store.data().meter.limits().max_output_bytes;
+                if result.as_ref().is_some_and(|value| output::size(value) > allowed) {
+                    return Err(wasmtime::Error::new(OverOutput { allowed }));
+                }
+                Ok(mapping.pack_result(result))
+            }
+        }
+    }
+}
+
+/// Ends what goes on with values after the deadline of their call.
+fn check(deadline: Instant) -> wasmtime::Result<()> {
+    if has_passed(deadline) { Err(wasmtime::Error::new(DeadlinePassed)) } else { Ok(()) }
+}

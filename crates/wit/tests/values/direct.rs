@@ -1,0 +1,491 @@
+//! Values straight into a guest and out of it, held to wasmtime's own way with [`Val`]: for generated types and values, and
+//! for guests that lie, both come to the same value or to the same error.
+
+use std::fmt::Write;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use crisol_core::{Field, Signature, Type};
+use crisol_wit::{CallBounds, CoreType, DirectFunc, Mapping, OverOutput, Packed};
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_assert_eq, proptest};
+use wasmtime::component::{Component, Func, Instance, Linker, Val};
+use wasmtime::{Store, StoreContextMut};
+
+use super::support::{engine, function};
+use super::types::{any_type, any_value, parse};
+
+/// Bytes that a guest may hand over in a test of any type: more are many items that hold nothing.
+const FUEL: usize = 1 << 20;
+
+const WITHIN: CallBounds =
+    CallBounds { max_output: 1 << 20, deadline: None, check: |_| Ok(()) };
+
+/// Waits for what has nothing to wait for.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+/// The function `f` of a component, called in either way on an instance of its own.
+struct Guest {
+    component: Component,
+    mapping: Mapping,
+}
+
+impl Guest {
+    fn new(module: &str, signature: &Signature) -> Self {
+        let module = crisol_wit::parse_text(module, None).unwrap_or_else(|e| panic!("{e}\n{module}"));
+        let wit = signature.to_wit("f");
+        let wrapped = crisol_wit::wrap(&module, Some(&wit), "f").unwrap_or_else(|e| panic!("{e}\n{wit}"));
+        Self::of_component(&wrapped.component)
+    }
+
+    fn of_component(bytes: &[u8]) -> Self {
+        let component = Component::new(engine(), bytes).unwrap();
+        let mapping = function(&component, "f").unwrap();
+        Self { component, mapping }
+    }
+
+    fn instance(&self) -> (Store<()>, Func) {
+        let mut store = Store::new(engine(), ());
+        store.set_hostcall_fuel(FUEL);
+        let instance: Instance = Linker::new(engine()).instantiate(&mut store, &self.component).unwrap();
+        let func = instance.get_func(&mut store, "f").unwrap();
+        (store, func)
+    }
+
+    fn by_val(&self, args: &[Val]) -> Result<Val, String> {
+        let (mut store, func) = self.instance();
+        let mut results = [Val::Bool(false)];
+        let called = func.call(&mut store, args, &mut results);
+        let [result] = results;
+        called.map(|()| result).map_err(|error| error.root_cause().to_string())
+    }
+
+    fn direct(&self, args: Packed, bounds: CallBounds) -> wasmtime::Result<Packed> {
+        let (mut store, func) = self.instance();
+        let func = DirectFunc::new(&self.mapping, func, &store).unwrap();
+        now(func.call_async(&mut store, &self.mapping, args, bounds)).map(Option::unwrap)
+    }
+
+    /// Calls in both ways. Results are told apart by their text, since NaN is not equal to itself.
+    fn both(&self, args: &[Val]) -> [Result<String, String>; 2] {
+        let val = self.by_val(args).map(|value| format!("{value:?}"));
+        let direct = self.direct(self.mapping.pack_args(args).unwrap(), WITHIN);
+        let unpacked = |result| format!("{:?}", self.mapping.unpack_result(&result).unwrap());
+        let direct = direct.map(unpacked).map_err(|error| error.root_cause().to_string());
+        [val, direct]
+    }
+}
+
+fn core(ty: CoreType) -> &'static str {
+    match ty {
+        CoreType::I32 => "i32",
+        CoreType::I64 => "i64",
+        CoreType::F32 => "f32",
+        CoreType::F64 => "f64",
+    }
+}
+
+/// How a guest answers a request for memory.
+#[derive(Debug, Clone, Copy)]
+enum Realloc {
+    /// Well.
+    Bump,
+    /// With the same place each time.
+    Same,
+    /// One byte beside an aligned place.
+    Crooked,
+    /// Beyond the end of its memory.
+    Beyond,
+    /// Not at all.
+    Trap,
+    /// Well, and what was there before is overwritten.
+    Scribble,
+}
+
+impl Realloc {
+    fn body(self) -> &'static str {
+        match self {
+            Self::Bump => "(call $bump (local.get 2) (local.get 3))",
+            Self::Same => "(i32.const 1024)",
+            Self::Crooked => "(i32.or (call $bump (local.get 2) (local.get 3)) (i32.const 1))",
+            Self::Beyond => "(i32.const -65536)",
+            Self::Trap => "(unreachable)",
+            Self::Scribble => {
+                "(memory.fill (i32.const 1024) (i32.const 0xa5)
+                   (i32.sub (global.get $top) (i32.const 1024)))
+                 (call $bump (local.get 2) (local.get 3))"
+            }
+        }
+    }
+}
+
+/// A guest whose function gives back the core values that it is called with, and all of its memory.
+fn dump(params: &[Type], realloc: Realloc) -> Guest {
+    let params = params.iter().enumerate();
+    let params = params.map(|(at, ty)| Field { name: format!("p{at}"), ty: ty.clone() }).collect();
+    let result = Some(Type::List(Box::new(Type::U8)));
+    let signature = Signature { params, result };
+    let (types, _) = Mapping::from_signature(signature.clone()).unwrap().core_type().unwrap();
+    let (mut list, mut stores) = (String::new(), String::new());
+    for (at, ty) in types.iter().enumerate() {
+        let ty = core(*ty);
+        write!(list, " {ty}").unwrap();
+        writeln!(stores, "({ty}.store (i32.const {}) (local.get {at}))", 16 + 8 * at).unwrap();
+    }
+    let realloc = realloc.body();
+    let module = format!(
+        r#"(module
+          (memory (export "memory") 16)
+          (global $top (mut i32) (i32.const 1024))
+          (func $bump (param $align i32) (param $size i32) (result i32) (local $at i32)
+            (local.set $at (i32.and
+              (i32.add (global.get $top) (i32.sub (local.get $align) (i32.const 1)))
+              (i32.sub (i32.const 0) (local.get $align))))
+            (global.set $top (i32.add (local.get $at) (local.get $size)))
+            (local.get $at))
+          (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) {realloc})
+          (func (export "f") (param{list}) (result i32)
+            {stores}
+            (i32.store (i32.const 8) (i32.const 16))
+            (i32.store (i32.const 12) (i32.const 65536))
+            (i32.const 8)))"#
+    );
+    Guest::new(&module, &signature)
+}
+
+/// A guest that hands over a result which it never made: a number, or a place in memory that holds `words`.
+fn liar(ty: &Type, words: &[u32], number: u64) -> Guest {
+    let signature = Signature { params: Vec::new(), result: Some(ty.clone()) };
+    let (_, results) = Mapping::from_signature(signature.clone()).unwrap().core_type().unwrap();
+    let [result] = results[..] else { panic!("{ty} is several core values") };
+    let number = match result {
+        CoreType::I32 => format!("i32.const {}", number as u32),
+        CoreType::I64 => format!("i64.const {number}"),
+        CoreType::F32 => format!("f32.reinterpret_i32 (i32.const {})", number as u32),
+        CoreType::F64 => format!("f64.reinterpret_i64 (i64.const {number})"),
+    };
+    let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+    let data: String = bytes.map(|byte| format!("\\{byte:02x}")).collect();
+    let result = core(result);
+    let module = format!(
+        r#"(module
+          (memory (export "memory") 1)
+          (data (i32.const 0) "{data}")
+          (func (export "f") (result {result}) ({number})))"#
+    );
+    Guest::new(&module, &signature)
+}
+
+fn typed_args() -> impl Strategy<Value = (Vec<Type>, Vec<Val>)> {
+    prop::collection::vec(any_type(), 0..6).prop_flat_map(|types| {
+        let values: Vec<_> = types.iter().map(any_value).collect();
+        (Just(types), values)
+    })
+}
+
+fn realloc() -> impl Strategy<Value = Realloc> {
+    use Realloc::{Beyond, Bump, Crooked, Same, Scribble, Trap};
+    // Guests that behave are the greater part.
+    prop::sample::select(vec![Bump, Bump, Bump, Bump, Same, Crooked, Beyond, Trap, Scribble])
+}
+
+/// What lies in a hostile guest's memory: small numbers, which may be discriminants and lengths, pointers into it, and
+/// anything else.
+fn word() -> impl Strategy<Value = u32> {
+    proptest::prop_oneof![
+        4 => 0..4_u32,
+        2 => 0..64_u32,
+        3 => (0..64_u32).prop_map(|at| at * 8),
+        1 => 0x20_u32..0x7f,
+        1 => any::<u32>(),
+    ]
+}
+
+fn is_fuel(result: &Result<String, String>) -> bool {
+    matches!(result, Err(error) if error.contains("fuel allocated for hostcalls"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The core values and every byte of memory are those that wasmtime makes.
+    #[test]
+    fn arguments_are_lowered_as_wasmtime_does((types, args) in typed_args(), realloc in realloc()) {
+        let [val, direct] = dump(&types, realloc).both(&args);
+        prop_assert_eq!(val, direct);
+    }
+
+    /// Nothing that a guest hands over is taken for something else.
+    #[test]
+    fn results_are_lifted_as_wasmtime_does(
+        ty in any_type(),
+        words in prop::collection::vec(word(), 128),
+        number in word(),
+        high in any::<u32>(),
+    ) {
+        // A number is mostly a place, which is aligned.
+        let place = if high % 16 == 0 { number } else { number / 8 * 8 };
+        let [val, direct] = liar(&ty, &words, u64::from(high) << 32 | u64::from(place)).both(&[]);
+        // Wasmtime counts its own values, of which one is many times as large as what it is made of.
+        if !is_fuel(&val) {
+            prop_assert_eq!(val, direct);
+        }
+    }
+}
+
+/// A component whose function gives back strings in `encoding`, which the module's own function leaves as they are.
+fn echo_strings(encoding: &str) -> Guest {
+    let text = format!(
+        r#"(component
+          (core module $m
+            (memory (export "memory") 16)
+            (global $top (mut i32) (i32.const 1024))
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+              (local.set $at (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
+              (global.set $top (i32.add (local.get $at) (local.get 3)))
+              (memory.copy (local.get $at) (local.get 0)
+                (select (local.get 1) (local.get 3) (i32.lt_u (local.get 1) (local.get 3))))
+              (local.get $at))
+            (func (export "f") (param i32 i32) (result i32)
+              (i32.store (i32.const 16) (local.get 0))
+              (i32.store (i32.const 20) (local.get 1))
+              (i32.const 16)))
+          (core instance $i (instantiate $m))
+          (type $strings (list string))
+          (func (export "f") (param "x" $strings) (result $strings)
+            (canon lift (core func $i "f") (memory $i "memory") (realloc (func $i "realloc"))
+              string-encoding={encoding})))"#
+    );
+    Guest::of_component(&crisol_wit::parse_text(&text, None).unwrap())
+}
+
+#[test]
+fn strings_cross_in_every_encoding() {
+    let texts = ["", "a", "naïve", "ÿ", "Ā", "aĀ", "é€", "日本語", "🦀", "a🦀é", "\0", "\u{ffff}"];
+    let args = [Val::List(texts.iter().map(|text| Val::String((*text).to_owned())).collect())];
+    for encoding in ["utf8", "utf16", "latin1+utf16"] {
+        let guest = echo_strings(encoding);
+        let [val, direct] = guest.both(&args);
+        assert_eq!(val, Ok(format!("{:?}", args[0])), "{encoding}");
+        assert_eq!(val, direct, "{encoding}");
+    }
+}
+
+/// Strings that are none, by a guest whose memory says what they are.
+#[test]
+fn strings_that_are_none_are_refused_in_every_encoding() {
+    let bytes = ["\\61\\c3", "\\00\\d8\\61\\00", "\\ff\\ff\\00\\dc"];
+    for encoding in ["utf8", "utf16", "latin1+utf16"] {
+        for data in bytes {
+            for (at, len) in [(32, 2), (33, 2), (32, 1), (32, 0x8000_0002_u32), (65535, 9), (32, u32::MAX)] {
+                let text = format!(
+                    r#"(component
+                      (core module $m
+                        (memory (export "memory") 1)
+                        (data (i32.const 32) "{data}")
+                        (func (export "f") (result i32)
+                          (i32.store (i32.const 16) (i32.const {at}))
+                          (i32.store (i32.const 20) (i32.const {}))
+                          (i32.const 16)))
+                      (core instance $i (instantiate $m))
+                      (func (export "f") (result string)
+                        (canon lift (core func $i "f") (memory $i "memory") string-encoding={encoding})))"#,
+                    len as i32
+                );
+                let guest = Guest::of_component(&crisol_wit::parse_text(&text, None).unwrap());
+                let [val, direct] = guest.both(&[]);
+                assert_eq!(val, direct, "{encoding} {data} {at} {len}");
+            }
+        }
+    }
+}
+
+fn one(ty: &str, words: &[u32]) -> Guest {
+    liar(&parse(ty), words, 0)
+}
+
+#[test]
+fn a_result_is_bounded_by_its_contents() {
+    let over = |guest: &Guest, max_output| {
+        let ended = guest.direct(Packed::default(), CallBounds { max_output, ..WITHIN });
+        ended.err().and_then(|error| error.downcast::<OverOutput>().ok())
+    };
+    // Ten strings of eight bytes, all of them the same.
+    let mut words = vec![8, 10];
+    words.extend([0, 8].repeat(10));
+    let strings = one("list<string>", &words);
+    assert_eq!(over(&strings, 80), None);
+    assert_eq!(over(&strings, 79), Some(OverOutput { allowed: 79 }));
+    let numbers = one("list<u32>", &[8, 4]);
+    assert_eq!(over(&numbers, 16), None);
+    assert_eq!(over(&numbers, 15), Some(OverOutput { allowed: 15 }));
+    let number = one("u64", &[]);
+    assert_eq!(over(&number, 8), None);
+    assert_eq!(over(&number, 7), Some(OverOutput { allowed: 7 }));
+}
+
+/// Lists of lists that lie upon one another: half a kilobyte that stands for 64 billion items.
+#[test]
+fn lists_that_point_at_one_another_are_paid_for() {
+    let mut words = Vec::new();
+    for _ in 0..64 {
+        words.extend([0, 64]);
+    }
+    let guest = one("list<list<list<list<list<list<u8>>>>>>", &words);
+    let bounds = CallBounds { max_output: u64::MAX, ..WITHIN };
+    let error = guest.direct(Packed::default(), bounds).unwrap_err();
+    assert!(error.to_string().contains("fuel allocated for hostcalls"), "{error}");
+}
+
+#[test]
+fn values_on_their_way_are_given_up_at_the_deadline() {
+    let late = CallBounds {
+        deadline: Some(Instant::now()),
+        check: |_| Err(wasmtime::Error::msg("late")),
+        ..WITHIN
+    };
+    // 8 000 items, which are looked at one by one.
+    let out = one("list<bool>", &[8, 8000]);
+    assert_eq!(out.direct(Packed::default(), late).unwrap_err().to_string(), "late");
+    let into = dump(&[parse("list<bool>")], Realloc::Bump);
+    let text = format!("[[{}true]]", "true,".repeat(7999));
+    let args = into.mapping.lower_json(text.as_bytes()).unwrap();
+    assert_eq!(into.direct(args.clone(), late).unwrap_err().to_string(), "late");
+    assert!(into.direct(args, WITHIN).is_ok());
+}
+
+/// A function of another type than its mapping's is served by numbers that mean nothing, and by no more.
+#[test]
+fn the_mapping_of_another_function_does_no_harm() {
+    let guests = ["u8", "string", "list<list<string>>", "tuple<u64, f32, string>", "option<char>"];
+    for of in guests {
+        for by in guests {
+            let guest = dump(&[parse(of)], Realloc::Bump);
+            let other = dump(&[parse(by)], Realloc::Bump);
+            let text = match by {
+                "u8" => "[1]",
+                "string" => "[\"abc\"]",
+                "list<list<string>>" => "[[[\"a\"],[]]]",
+                "option<char>" => "[null]",
+                _ => "[[1, 2, \"abc\"]]",
+            };
+            let args = other.mapping.lower_json(text.as_bytes()).unwrap();
+            let (mut store, func) = guest.instance();
+            let func = DirectFunc::new(&other.mapping, func, &store).unwrap();
+            let _ = now(func.call_async(&mut store, &other.mapping, args, WITHIN));
+        }
+    }
+    // Functions that have no memory, and mappings that want some.
+    let text = r#"(component (core module $m (func (export "f") (param i32) (result i32) (local.get 0)))
+        (core instance $i (instantiate $m))
+        (func (export "f") (param "x" u32) (result u32) (canon lift (core func $i "f"))))"#;
+    let guest = Guest::of_component(&crisol_wit::parse_text(text, None).unwrap());
+    let other = dump(&[parse("string")], Realloc::Bump);
+    let args = other.mapping.lower_json(b"[\"abc\"]").unwrap();
+    let (mut store, func) = guest.instance();
+    let func = DirectFunc::new(&other.mapping, func, &store).unwrap();
+    assert!(now(func.call_async(&mut store, &other.mapping, args, WITHIN)).is_err());
+}
+
+/// A hundred thousand calls of three functions, suspended inside the guest and gone on with in another order than they
+/// were begun in, on one thread: each finds its own plan when it is lifted.
+#[test]
+fn suspended_calls_do_not_mix_their_results_up() {
+    const AT_ONCE: usize = 400;
+    const ROUNDS: usize = 250;
+    let text = r#"(component
+      (import "wait" (func $wait))
+      (core func $wait' (canon lower (func $wait)))
+      (core module $m
+        (import "" "wait" (func $wait))
+        (memory (export "memory") 1)
+        (data (i32.const 64) "text")
+        (global $top (mut i32) (i32.const 1024))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+          (local.set $at (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
+          (global.set $top (i32.add (local.get $at) (local.get 3)))
+          (local.get $at))
+        (func (export "number") (param i32) (result i32) (call $wait) (local.get 0))
+        (func (export "text") (param i32 i32) (result i32)
+          (call $wait)
+          (i32.store (i32.const 16) (local.get 0))
+          (i32.store (i32.const 20) (local.get 1))
+          (i32.const 16))
+        (func (export "both") (param i32) (result i32)
+          (call $wait)
+          (i64.store (i32.const 16) (i64.extend_i32_u (local.get 0)))
+          (i32.store (i32.const 24) (i32.const 64))
+          (i32.store (i32.const 28) (i32.const 4))
+          (i32.const 16)))
+      (core instance $i (instantiate $m (with "" (instance (export "wait" (func $wait'))))))
+      (func (export "number") (param "x" u32) (result u32) (canon lift (core func $i "number")))
+      (func (export "text") (param "x" string) (result string)
+        (canon lift (core func $i "text") (memory $i "memory") (realloc (func $i "realloc"))))
+      (type $both (tuple u64 string))
+      (func (export "both") (param "x" u32) (result $both)
+        (canon lift (core func $i "both") (memory $i "memory") (realloc (func $i "realloc")))))"#;
+    let mut config = wasmtime::Config::new();
+    config.concurrency_support(false);
+    config.memory_reservation(0).memory_guard_size(0).async_stack_size(256 << 10);
+    config.max_wasm_stack(64 << 10);
+    let engine = wasmtime::Engine::new(&config).unwrap();
+    let component =
+        Component::new(&engine, crisol_wit::parse_text(text, None).unwrap()).unwrap();
+    let mut linker = Linker::<u32>::new(&engine);
+    linker
+        .root()
+        .func_wrap_async("wait", |mut store: StoreContextMut<'_, u32>, (): ()| {
+            // Calls wait for one to three polls, so that they overtake one another.
+            let mut left = *store.data();
+            *store.data_mut() = (left + 1) % 3;
+            Box::new(std::future::poll_fn(move |_| match left.checked_sub(1) {
+                Some(fewer) => {
+                    left = fewer;
+                    Poll::Pending
+                }
+                None => Poll::Ready(Ok(())),
+            }))
+        })
+        .unwrap();
+    let pre = linker.instantiate_pre(&component).unwrap();
+    let names = ["number", "text", "both"];
+    let mappings = names.map(|name| function(&component, name).unwrap());
+    let mut calls: Vec<_> = (0..AT_ONCE)
+        .map(|at| {
+            let which = at % names.len();
+            let (mapping, pre, engine) = (&mappings[which], &pre, &engine);
+            Box::pin(async move {
+                let mut store = Store::new(engine, at as u32 % 3);
+                let instance = pre.instantiate_async(&mut store).await.unwrap();
+                let func = instance.get_func(&mut store, names[which]).unwrap();
+                let func = DirectFunc::new(mapping, func, &store).unwrap();
+                for round in 0..ROUNDS {
+                    let x = at * ROUNDS + round;
+                    let (args, expected) = match which {
+                        0 => (format!("[{x}]"), format!("{x}")),
+                        1 => (format!("[\"t{x}\"]"), format!("\"t{x}\"")),
+                        _ => (format!("[{x}]"), format!("[{x},\"text\"]")),
+                    };
+                    let args = mapping.lower_json(args.as_bytes()).unwrap();
+                    let result = func.call_async(&mut store, mapping, args, WITHIN).await.unwrap();
+                    let lifted = mapping.lift(result).into_result().unwrap();
+                    assert_eq!(serde_json::to_string(&lifted).unwrap(), expected);
+                }
+            })
+        })
+        .collect();
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut turn = 0_usize;
+    while !calls.is_empty() {
+        turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let at = (turn >> 33) % calls.len();
+        if calls[at].as_mut().poll(&mut cx).is_ready() {
+            drop(calls.swap_remove(at));
+        }
+    }
+}
