@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crisol_core::Budget;
-use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
+use wasmtime::component::{Resource, ResourceTableError};
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -17,22 +19,29 @@ const MAX_HANDLES: usize = 1024;
 
 /// What an instance sees of the outside: its WASI context, and HTTP where it has that.
 pub struct Surroundings {
-    /// Variables, folders, sockets and standard streams.
-    pub wasi: WasiCtx,
+    /// Variables, folders, sockets and standard streams, for guests of every WASI.
+    pub wasi: WasiP1Ctx,
     /// By what it asks others over HTTP; without, every request is refused.
     pub outgoing: Option<Outgoing>,
 }
 
-impl From<WasiCtx> for Surroundings {
-    fn from(wasi: WasiCtx) -> Self {
+impl From<WasiP1Ctx> for Surroundings {
+    fn from(wasi: WasiP1Ctx) -> Self {
         Self { wasi, outgoing: None }
+    }
+}
+
+impl From<WasiCtx> for Surroundings {
+    fn from(context: WasiCtx) -> Self {
+        let mut wasi = WasiCtx::builder().build_p1();
+        *wasi.ctx().ctx = context;
+        wasi.into()
     }
 }
 
 /// The state behind the host functions of one instance.
 pub(crate) struct Host {
-    wasi: WasiCtx,
-    table: ResourceTable,
+    wasi: WasiP1Ctx,
     http: WasiHttpCtx,
     outgoing: Hook,
     pub(crate) meter: Meter,
@@ -46,11 +55,10 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(surroundings: Surroundings, limits: Limits, budget: &Budget) -> Self {
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_HANDLES);
+        let mut wasi = surroundings.wasi;
+        wasi.ctx().table.set_max_capacity(MAX_HANDLES);
         Self {
-            wasi: surroundings.wasi,
-            table,
+            wasi,
             http: WasiHttpCtx::new(),
             outgoing: Hook(surroundings.outgoing),
             meter: Meter::new(limits, budget),
@@ -60,23 +68,34 @@ impl Host {
         }
     }
 
+    /// The state behind WASI preview 1.
+    pub(crate) fn preview1(&mut self) -> &mut WasiP1Ctx {
+        &mut self.wasi
+    }
+
+    /// Takes the folders away.
+    pub(crate) fn without_folders(&mut self) {
+        *self.wasi.ctx().ctx.filesystem() = WasiFilesystemCtx::default();
+    }
+
     /// Why a stream failed.
     pub(crate) fn stream_error(
-        &self,
+        &mut self,
         error: &Resource<wasmtime::Error>,
     ) -> Result<&wasmtime::Error, ResourceTableError> {
-        self.table.get(error)
+        self.wasi.ctx().table.get(error)
     }
 }
 
 impl WasiView for Host {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        self.wasi.ctx()
     }
 }
 
 impl WasiHttpView for Host {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
+        let table = self.wasi.ctx().table;
+        WasiHttpCtxView { hooks: &mut self.outgoing, table, ctx: &mut self.http }
     }
 }

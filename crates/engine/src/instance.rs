@@ -9,15 +9,16 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use wasmtime::component::{ComponentExportIndex, Func, Val};
+use wasmtime::component::{Func, Val};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
+use crate::core_module;
 use crate::failure::{DeadlinePassed, Failure};
 use crate::funcs::Funcs;
 use crate::host::{Host, Surroundings};
-use crate::joined::Joined;
+use crate::joined::{Joined, Pre};
 use crate::limits::Limits;
-use crate::link::Linked;
+use crate::link::{Linked, Target};
 use crate::metered::{Clock, has_passed, until, until_since};
 use crate::output;
 use crisol_core::ResourceLimit;
@@ -28,10 +29,15 @@ const TICKS_PER_TURN: u64 = 1;
 /// An instance of a linked function, ready to be called.
 pub struct Instance {
     pub(crate) store: Store<Host>,
-    pub(crate) func: Func,
-    has_result: bool,
+    pub(crate) callee: Callee,
     calls: u64,
     spoiled: bool,
+}
+
+/// What is called in it.
+pub(crate) enum Callee {
+    Component { func: Func, has_result: bool },
+    Core(core_module::Callee),
 }
 
 impl Linked {
@@ -48,22 +54,23 @@ impl Linked {
         deadline: Option<Instant>,
     ) -> Result<Instance, Failure> {
         let inner = &self.0;
-        make(&inner.joined, inner.index, inner.has_result, surroundings.into(), limits, deadline)
-            .await
+        make(&inner.joined, &inner.target, surroundings.into(), limits, deadline).await
     }
 }
 
 /// See [`Linked::instantiate`].
 pub(crate) async fn make(
     joined: &Joined,
-    index: ComponentExportIndex,
-    has_result: bool,
+    target: &Target,
     surroundings: Surroundings,
     limits: Limits,
     deadline: Option<Instant>,
 ) -> Result<Instance, Failure> {
     let Joined { pre, budget, .. } = joined;
     let mut store = Store::new(pre.engine(), Host::new(surroundings, limits, budget));
+    if let Pre::Module { has_folders: false, .. } = pre {
+        store.data_mut().without_folders();
+    }
     store.limiter(|host| &mut host.meter);
     store.epoch_deadline_callback(give_way);
     store.set_hostcall_fuel(transfer_limit(&limits));
@@ -72,16 +79,36 @@ pub(crate) async fn make(
     }
     begin(&mut store, deadline)?;
     let (made, clock) = {
-        let making = pin!(pre.instantiate_async(&mut store));
+        let making = pin!(instantiate(&mut store, pre, target));
         until(deadline, making).await
     };
     let made = made.map_err(|why| Failure::stopped(why, &clock))?;
-    let instance =
+    let callee =
         made.map_err(|error| Failure::of_making(error, &store.data().meter, clock.stretch()))?;
-    let func = instance
-        .get_func(&mut store, index)
+    let callee = callee
         .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;
-    Ok(Instance { store, func, has_result, calls: 0, spoiled: false })
+    Ok(Instance { store, callee, calls: 0, spoiled: false })
+}
+
+/// Makes what is called: all that runs before it belongs to that.
+async fn instantiate(
+    store: &mut Store<Host>,
+    pre: &Pre,
+    target: &Target,
+) -> wasmtime::Result<Option<Callee>> {
+    match (pre, target) {
+        (Pre::Component(pre), Target::Component { index, has_result }) => {
+            let instance = pre.instantiate_async(&mut *store).await?;
+            let func = instance.get_func(store, index);
+            Ok(func.map(|func| Callee::Component { func, has_result: *has_result }))
+        }
+        (Pre::Module { pre, .. }, Target::Core(target)) => {
+            let instance = pre.instantiate_async(&mut *store).await?;
+            core_module::initialize(store, &instance, target).await?;
+            Ok(core_module::Callee::new(store, &instance, target).map(Callee::Core))
+        }
+        _ => Ok(None),
+    }
 }
 
 impl Instance {
@@ -111,17 +138,14 @@ impl Instance {
         deadline: Option<Instant>,
     ) -> Result<Option<Val>, Failure> {
         self.begin(deadline)?;
-        let mut results = [Val::Bool(false)];
-        let results = &mut results[..usize::from(self.has_result)];
         let (called, clock) = {
-            let calling = pin!(self.func.call_async(&mut self.store, args, results));
+            let calling = pin!(self.callee.call(&mut self.store, args));
             until_since(began.into(), deadline, calling).await
         };
         let clock = clock.without(self.store.data().away);
         let called = called.map_err(|why| Failure::stopped(why, &clock))?;
-        called.map_err(|error| fail(error, &self.store, &clock))?;
+        let result = called.map_err(|error| fail(error, &self.store, &clock))?;
 
-        let result = results.first_mut().map(|slot| std::mem::replace(slot, Val::Bool(false)));
         let allowed = self.store.data().meter.limits().max_output_bytes;
         if result.as_ref().is_some_and(|value| output::size(value) > allowed) {
             return Err(Failure::Limit(ResourceLimit::Output { allowed }));
@@ -155,6 +179,20 @@ impl Instance {
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.calls
+    }
+}
+
+impl Callee {
+    async fn call(&self, store: &mut Store<Host>, args: &[Val]) -> wasmtime::Result<Option<Val>> {
+        match self {
+            Self::Component { func, has_result } => {
+                let mut results = [Val::Bool(false)];
+                let results = &mut results[..usize::from(*has_result)];
+                func.call_async(store, args, results).await?;
+                Ok(results.first_mut().map(|slot| std::mem::replace(slot, Val::Bool(false))))
+            }
+            Self::Core(callee) => core_module::call(store, callee, args).await,
+        }
     }
 }
 

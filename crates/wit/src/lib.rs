@@ -68,4 +68,6 @@ pub use host::{HostMapping, HostMismatch};
 pub use lift::{Lifted, Outcome};
 pub use mapping::Mapping;
 pub use names::{folded, kebab};
-pub use wrap::{UnknownImports, WrapError, Wrapped, wrap};
+pub use wrap::{
+    Convention, CoreFunction, CoreModule, UnknownFunction, UnknownImports, WrapError, Wrapped, wrap,
+};
