@@ -397,9 +397,8 @@ impl<'a> Assembly<'a> {
         sources: &Sources<'_>,
         problems: &mut Problems,
     ) -> Result<(Linked, Plan), Fault> {
-        let method = ready.method.as_str();
         let profile = self.profile(guest);
-        let linked = match self.engine.link(&ready.compiled, &profile, method) {
+        let linked = match ready.link(self.engine, &profile) {
             Ok(linked) => linked,
             Err(error) => {
                 // Who may answer HTTP by itself may import more, and it is not known which this is.

@@ -1,11 +1,11 @@
-//! The steps from what an entry names to the bytes of a component: read, verified, wrapped.
+//! The steps from what an entry names to code that can be compiled: read, verified, and a core module as it is or wrapped.
 
 use crisol_core::{EntryId, chain};
 use crisol_engine::{Digest, LinkError};
 use crisol_pool::SizeBelowWorkers;
 use crisol_schema::{Code, Report, Rule, Sha256Hash, SourceText};
 use crisol_wasi::{FsError, FsSource};
-use crisol_wit::{WrapError, Wrapped};
+use crisol_wit::{CoreModule, WrapError, Wrapped};
 
 use crate::codes::Wanted;
 
@@ -88,13 +88,28 @@ pub(crate) fn verify(found: Digest, declared: &Sha256Hash, path: &str) -> Result
     Err(Fault::at("hash", Report::error(WRONG_HASH, message).help(help)))
 }
 
-/// Makes a core module a component.
-pub(crate) fn wrap(module: &[u8], wanted: &Wanted<'_>) -> Result<Wrapped, Fault> {
+/// Way in which a core module runs.
+pub(crate) enum Core {
+    /// As it is.
+    Module(CoreModule),
+    /// As the component that it was made.
+    Component(Wrapped),
+}
+
+/// Finds out how a core module runs: as it is, unless it imports what only a component may import.
+pub(crate) fn core(module: &[u8], wanted: &Wanted<'_>) -> Result<Core, Fault> {
     let wit = wanted.wit.map(SourceText::text);
-    crisol_wit::wrap(module, wit, wanted.method).map_err(|error| {
+    let read = || match CoreModule::read(module, wit, wanted.method)? {
+        Some(core) => Ok(Core::Module(core)),
+        None => crisol_wit::wrap(module, wit, wanted.method).map(Core::Component),
+    };
+    read().map_err(|error| {
         let (field, help) = match (&error, wit) {
             (WrapError::Invalid { .. }, _) => (field_of(wanted.code), BUILD_AGAIN),
             (WrapError::UnknownImports(imports), _) => (field_of(wanted.code), imports.fix()),
+            (WrapError::ImportType { .. }, _) => {
+                (field_of(wanted.code), "build it with a toolchain for `wasm32-wasip1`")
+            }
             (WrapError::WideMemory { .. }, _) => (field_of(wanted.code), "build it for `wasm32`"),
             (WrapError::NothingExported { .. }, _) => ("method", EXPORT_IT),
             (WrapError::Encode { .. }, None) => (field_of(wanted.code), BUILD_AGAIN),

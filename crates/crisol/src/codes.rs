@@ -10,11 +10,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use crisol_core::{EntryId, chain};
-use crisol_engine::{CallGraph, CompileError, Compiled, Digest, Engine, Reached};
+use crisol_engine::{
+    CallGraph, CompileError, Compiled, Digest, Engine, LinkError, Linked, Profile, Reached,
+};
 use crisol_schema::{Code, Registry, Report, SourceText};
 use crisol_wasi::FsSource;
+use crisol_wit::CoreModule;
 
-use crate::code::{self, BAD_CODE, BUILD_AGAIN, BUILD_SMALLER, Fault};
+use crate::code::{self, BAD_CODE, BUILD_AGAIN, BUILD_SMALLER, Core, Fault};
 use crate::own::Binaries;
 
 /// What an entry wants compiled.
@@ -46,7 +49,7 @@ struct Found {
     kind: Result<crisol_wit::Kind, Fault>,
 }
 
-/// What compiled code depends on, and whether it counts instructions. Wrapping a core module looks at its
+/// What compiled code depends on, and whether it counts instructions. How a core module runs depends on its
 /// entry's WIT and method; a component is what it is.
 type Key<'a> = (Digest, Option<(Option<&'a str>, &'a str)>, bool);
 
@@ -54,8 +57,10 @@ type Key<'a> = (Digest, Option<(Option<&'a str>, &'a str)>, bool);
 #[derive(Clone)]
 struct Made {
     compiled: Compiled,
-    /// Of what was wrapped: of a component, each entry has its own.
+    /// Of what was wrapped: of other code, each entry has its own.
     method: Option<String>,
+    /// Of what runs as a core module.
+    core: Option<Arc<CoreModule>>,
     calls: Option<Arc<CallGraph>>,
 }
 
@@ -63,13 +68,33 @@ struct Made {
 pub(crate) struct Ready {
     pub(crate) compiled: Compiled,
     pub(crate) method: String,
+    core: Option<Arc<CoreModule>>,
     calls: Option<Arc<CallGraph>>,
 }
 
 impl Ready {
+    /// Joins the code to what `profile` grants.
+    pub(crate) fn link(&self, engine: &Engine, profile: &Profile) -> Result<Linked, LinkError> {
+        match &self.core {
+            Some(core) => engine.link_core(&self.compiled, core, profile, &self.method),
+            None => engine.link(&self.compiled, profile, &self.method),
+        }
+    }
+
     /// Imports that an export may call.
     pub(crate) fn reached(&self, (interface, name): (Option<&str>, &str)) -> Reached {
-        self.calls.as_ref().map_or(Reached::ALL, |calls| calls.reached(interface, name))
+        let Some(calls) = &self.calls else { return Reached::ALL };
+        let function = self.core.as_ref().map(|core| {
+            core.functions().iter().find(|function| {
+                (function.interface.as_deref(), function.name.as_str()) == (interface, name)
+            })
+        });
+        match function {
+            // The graph of a core module knows its functions by their exports.
+            Some(Some(function)) => calls.reached(None, &function.export),
+            Some(None) => Reached::ALL,
+            None => calls.reached(interface, name),
+        }
     }
 }
 
@@ -114,34 +139,39 @@ impl<'a> Codes<'a> {
     pub(crate) fn compile(&self, wanted: &Wanted<'a>) -> Result<Ready, Fault> {
         let (found, kind) = self.recognise(wanted)?;
         let is_core = matches!(kind, crisol_wit::Kind::Core);
-        let wrapping = is_core.then(|| (wanted.wit.map(SourceText::text), wanted.method));
-        let Made { compiled, method, calls } =
-            self.compiled.get((found.digest, wrapping, wanted.fuel), || {
-                let field = code::field_of(wanted.code);
-                let refused = |error: CompileError| {
-                    let help = match &error {
-                        CompileError::TooLarge(_) => BUILD_SMALLER.to_owned(),
-                        CompileError::Unsupported(unsupported) => unsupported.fix(),
-                        _ => BUILD_AGAIN.to_owned(),
-                    };
-                    Fault::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
-                };
-                // Wrapping looks at all of it and copies it several times.
-                self.engine.check_size(&found.bytes).map_err(|error| refused(error.into()))?;
-                let make = |component: &[u8], method| {
-                    let compiled = self.engine.compile(component, wanted.fuel).map_err(refused)?;
-                    let calls = CallGraph::of(component).map(Arc::new);
-                    Ok(Made { compiled, method, calls })
-                };
-                if is_core {
-                    // Several methods of a module may come to one component, which the engine compiles once.
-                    let wrapped = code::wrap(&found.bytes, wanted)?;
-                    return make(&wrapped.component, Some(wrapped.method));
-                }
-                make(&found.bytes, None)
-            })?;
+        let by_entry = is_core.then(|| (wanted.wit.map(SourceText::text), wanted.method));
+        let key = (found.digest, by_entry, wanted.fuel);
+        let made = self.compiled.get(key, || self.make(&found.bytes, is_core, wanted))?;
+        let Made { compiled, method, core, calls } = made;
         let method = method.unwrap_or_else(|| wanted.method.to_owned());
-        Ok(Ready { compiled, method, calls })
+        Ok(Ready { compiled, method, core, calls })
+    }
+
+    /// Compiles code. Several methods of a core module come to one, which the engine compiles once.
+    fn make(&self, bytes: &[u8], is_core: bool, wanted: &Wanted<'_>) -> Result<Made, Fault> {
+        let field = code::field_of(wanted.code);
+        let refused = |error: CompileError| {
+            let help = match &error {
+                CompileError::TooLarge(_) => BUILD_SMALLER.to_owned(),
+                CompileError::Unsupported(unsupported) => unsupported.fix(),
+                _ => BUILD_AGAIN.to_owned(),
+            };
+            Fault::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
+        };
+        // Reading a module looks at all of it, and wrapping it copies it several times.
+        self.engine.check_size(bytes).map_err(|error| refused(error.into()))?;
+        let compile = |bytes: &[u8], method, core: Option<CoreModule>| {
+            let compiled = self.engine.compile(bytes, wanted.fuel).map_err(refused)?;
+            let (calls, core) = (CallGraph::of(bytes).map(Arc::new), core.map(Arc::new));
+            Ok(Made { compiled, method, core, calls })
+        };
+        if !is_core {
+            return compile(bytes, None, None);
+        }
+        match code::core(bytes, wanted)? {
+            Core::Module(core) => compile(bytes, None, Some(core)),
+            Core::Component(wrapped) => compile(&wrapped.component, Some(wrapped.method), None),
+        }
     }
 
     /// Looks at the code that an entry wants, and compiles none.

@@ -91,10 +91,13 @@ impl Ended<'_> {
     /// What to do about a denied call. One answer is to be enough: a guest that prints, say, calls
     /// `wasi:filesystem` first, and would fail at the next interface with that alone added.
     fn fix(&self, denial: &Denial) -> String {
+        if let Some(reason) = &denial.reason {
+            return format!("no import grants it, since {}", printable(reason));
+        }
         if !denial.offered {
             return "no import grants it, since this host has no such function".to_owned();
         }
-        let token = token(&denial.interface);
+        let token = token(denial.grant.unwrap_or(&denial.interface));
         let others = self.undeclared.iter().filter(|other| **other != token);
         let others: Vec<_> = others.map(|other| format!("`{other}`")).collect();
         let fix = format!("add `{token}` to its `imports`");

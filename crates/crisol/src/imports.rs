@@ -7,12 +7,15 @@ use crisol_engine::{Compiled, Digest, Import, Reached};
 use crisol_schema::{Imports, Package, Problems, Registry, Report, Rule, Wasi};
 
 use crisol_wasi::Plan;
+use crisol_wit::UnknownFunction;
 
 use crate::fix::ImportsFix;
 use crate::guest::Guest;
 
 /// An import that the entry does not declare.
 const UNDECLARED_IMPORT: Rule = Rule::new("undeclared-import");
+/// An import of a core module that nothing provides.
+const UNKNOWN_IMPORT: Rule = Rule::new("unknown-import");
 /// A declared import that the method does not reach.
 const UNUSED_IMPORT: Rule = Rule::new("unused-import");
 
@@ -56,17 +59,30 @@ impl<'a> Linkage<'a> {
     fn wanting(self) -> impl Iterator<Item = (&'a Import, bool, Vec<&'a str>)> {
         self.imports.iter().filter(move |import| self.has_handles(import)).filter_map(
             move |import| {
-                let of = if import.is_function() { "" } else { import.name.as_str() };
                 let is_known = import.interface.is_some();
-                let called = |all: &'a [String]| {
-                    all.iter().map(String::as_str).filter(move |name| self.reached.has(of, name))
-                };
-                let denied = called(&import.denied).next().is_some();
+                let denied = self.called(import, &import.denied).next().is_some();
                 // Of an interface that this host does not have an entry can declare nothing: the call says so.
-                let missing: Vec<_> = called(&import.missing).filter(|_| is_known).collect();
+                let missing: Vec<_> =
+                    self.called(import, &import.missing).filter(|_| is_known).collect();
                 (denied || !missing.is_empty()).then_some((import, denied, missing))
             },
         )
+    }
+
+    /// Those of an import's functions that a call may come to.
+    fn called(self, import: &'a Import, all: &'a [String]) -> impl Iterator<Item = &'a str> {
+        let of = if import.is_function() { "" } else { import.name.as_str() };
+        all.iter().map(String::as_str).filter(move |name| self.reached.has(of, name))
+    }
+
+    /// Functions that a call may come to and that nothing provides for core modules.
+    fn unknown(self) -> impl Iterator<Item = (UnknownFunction, Vec<String>)> {
+        self.imports.iter().filter_map(move |import| {
+            let unknown = import.core.as_ref()?.unknown?;
+            let called = self.called(import, &import.missing);
+            let called: Vec<_> = called.map(|function| import.function(function)).collect();
+            (!called.is_empty()).then_some((unknown, called))
+        })
     }
 
     /// Whether the method may have what an interface works on. C libraries reach the functions of all kinds of files from
@@ -106,9 +122,9 @@ impl<'a> Linkage<'a> {
 
     /// Tokens of an entry that grant nothing which its method may call, and whether the code imports it all the same.
     pub(crate) fn unused(self, declared: &Imports) -> Vec<(String, bool)> {
-        let known = declared
-            .iter()
-            .map(|token| (token.to_string(), self.uses(|import| token.grants(&import.name))));
+        let known = declared.iter().map(|token| {
+            (token.to_string(), self.uses(|import| token.grants(import.granted_as())))
+        });
         let own = declared.own().map(|own| {
             (own.to_owned(), self.uses(|import| import.interface.as_deref() == Some(own)))
         });
@@ -120,7 +136,7 @@ impl<'a> Linkage<'a> {
     fn uses(self, is_one: impl Fn(&Import) -> bool) -> (bool, bool) {
         let mut ones = self.imports.iter().filter(|import| is_one(import)).peekable();
         let imported = ones.peek().is_some();
-        (ones.any(|import| self.reached.has_any(&import.name)), imported)
+        (ones.any(|import| import.is_reached(self.reached)), imported)
     }
 
     /// The package by which the method may ask for the network.
@@ -137,47 +153,81 @@ impl<'a> Linkage<'a> {
     }
 }
 
-/// Imports that methods may call and their entries do not declare, by the code and those imports: entries that have
+/// Imports that methods may call and that fail, by the code and those imports: entries that have
 /// both in common share one warning.
 #[derive(Default)]
-struct Undeclared(BTreeMap<([u8; 32], String), Wanting>);
+struct Failing(BTreeMap<([u8; 32], &'static str, String), Wanting>);
 
 struct Wanting {
+    rule: Rule,
     help: String,
     entries: Vec<EntryId>,
 }
 
-impl Undeclared {
-    fn add(&mut self, id: &EntryId, linkage: Linkage<'_>) {
+impl Failing {
+    /// Adds what an entry does not declare.
+    fn add_undeclared(&mut self, id: &EntryId, linkage: Linkage<'_>) {
         let wanting: Vec<_> = linkage.wanting().collect();
         if wanting.is_empty() {
             return;
         }
         let mut names = Vec::new();
         for (import, denied, missing) in &wanting {
-            names.extend(denied.then(|| import.name.clone()));
+            match &import.core {
+                // A core module imports functions, so it is they that are told of.
+                Some(_) => names.extend(
+                    linkage
+                        .called(import, &import.denied)
+                        .map(|function| import.function(function)),
+                ),
+                None => names.extend(denied.then(|| import.name.clone())),
+            }
             names.extend(missing.iter().map(|function| import.function(function)));
         }
+        names.sort_unstable();
+        names.dedup();
+        let what = "the method may call what is not declared";
+        self.add((id, linkage), UNDECLARED_IMPORT, (what, &names), || declare(&wanting));
+    }
+
+    /// Adds what no entry could declare.
+    fn add_unknown(&mut self, id: &EntryId, linkage: Linkage<'_>) {
+        for (UnknownFunction { what, fix }, names) in linkage.unknown() {
+            self.add((id, linkage), UNKNOWN_IMPORT, (UNPROVIDED, &names), || {
+                format!("{what}: {fix}")
+            });
+        }
+    }
+
+    fn add(
+        &mut self,
+        (id, linkage): (&EntryId, Linkage<'_>),
+        rule: Rule,
+        (what, names): (&'static str, &[String]),
+        help: impl FnOnce() -> String,
+    ) {
         let names = listed(names.iter().map(String::as_str));
-        let shared = self.0.entry((*linkage.code.as_bytes(), names));
-        let wanting = || Wanting { help: declare(&wanting), entries: Vec::new() };
+        let shared = self.0.entry((*linkage.code.as_bytes(), what, names));
+        let wanting = || Wanting { rule, help: help(), entries: Vec::new() };
         shared.or_insert_with(wanting).entries.push(id.clone());
     }
 
     /// Reports what was collected, at the first entry of each.
     fn report(self, registry: &Registry, problems: &mut Problems) {
-        for ((_, names), Wanting { help, entries }) in self.0 {
+        for ((_, what, names), Wanting { rule, help, entries }) in self.0 {
             let Some((first, others)) = entries.split_first() else { continue };
             let also = match others {
                 [] => String::new(),
                 _ => format!(", as may those of {}", listed(others.iter().map(EntryId::as_str))),
             };
-            let message = format!("the method may call what is not declared: {names}{also}");
-            let report = Report::warning(UNDECLARED_IMPORT, message).help(help);
+            let report = Report::warning(rule, format!("{what}: {names}{also}")).help(help);
             problems.at(registry, first, "imports", report);
         }
     }
 }
+
+/// Message of functions that no host has.
+const UNPROVIDED: &str = "the method may call what nothing provides";
 
 /// Reports what methods may call and their entries do not declare, and the other way round. What an entry imports
 /// undeclared is an error where the third is true. Returns what would put each right.
@@ -186,12 +236,13 @@ pub(crate) fn compare<'a>(
     (registry, problems): (&Registry, &mut Problems),
 ) -> Vec<ImportsFix> {
     let mut fixes = Vec::new();
-    let mut undeclared = Undeclared::default();
+    let mut failing = Failing::default();
     for (guest, linkage, is_strict) in linked {
         if is_strict {
             refuse(&guest, linkage.imports, registry, problems);
         } else {
-            undeclared.add(guest.id, linkage);
+            failing.add_undeclared(guest.id, linkage);
+            failing.add_unknown(guest.id, linkage);
         }
         let mut unused = linkage.unused(guest.imports);
         // A strict entry declares all that its code imports, reached or not.
@@ -227,7 +278,7 @@ pub(crate) fn compare<'a>(
             problems.at(registry, guest.id, "imports", report);
         }
     }
-    undeclared.report(registry, problems);
+    failing.report(registry, problems);
     fixes
 }
 
@@ -242,7 +293,9 @@ pub(crate) fn refuse(
     if undeclared.is_empty() {
         return;
     }
-    let names = listed(undeclared.iter().map(|import| import.name.as_str()));
+    let names: BTreeSet<String> =
+        undeclared.iter().flat_map(|import| failing_names(import)).collect();
+    let names = listed(names.iter().map(String::as_str));
     let message = format!("the code imports what is not declared: {names}");
     let wanting = undeclared.into_iter().map(|import| {
         let missing = import.missing.iter().map(String::as_str).collect();
@@ -251,6 +304,17 @@ pub(crate) fn refuse(
     let report = Report::error(UNDECLARED_IMPORT, message);
     let report = report.help(declare(&wanting.collect::<Vec<_>>()));
     problems.at(registry, guest.id, "imports", report);
+}
+
+/// Names of what may fail of an import: an interface as a whole, and functions of a core module one by one.
+fn failing_names(import: &Import) -> Vec<String> {
+    match &import.core {
+        Some(_) => {
+            let failing = import.denied.iter().chain(&import.missing);
+            failing.map(|function| import.function(function)).collect()
+        }
+        None => vec![import.name.clone()],
+    }
 }
 
 /// What an entry declares for a host interface, its version left out: the package of one of the runtime's own,

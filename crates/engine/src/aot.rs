@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
+use wasmtime::Module;
 use wasmtime::component::Component;
 
-use crate::compile::Digest;
+use crate::compile::{Digest, Program};
 use crate::files;
 
 /// Where machine code is kept.
@@ -44,8 +45,8 @@ impl CodeCache {
 }
 
 /// What a file begins with. The number goes up when what follows it changes.
-const MAGIC: &[u8; 16] = b"crisol code 0001";
-/// The magic, the flavour, and the SHA-256 of the flavour and the code.
+const MAGIC: &[u8; 16] = b"crisol code 0002";
+/// The magic, the kind, and the SHA-256 of the kind and the code.
 const HEADER: usize = MAGIC.len() + 1 + 32;
 /// How the names of finished files end.
 const EXTENSION: &str = "code";
@@ -63,12 +64,44 @@ pub(crate) struct Key {
     pub(crate) fuel: bool,
 }
 
+/// What machine code is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A component for an engine without concurrency support.
+    Component,
+    /// A component for the engine with it.
+    Concurrent,
+    /// A core module.
+    Module,
+}
+
+impl Kind {
+    pub(crate) fn of(program: &Program, concurrent: bool) -> Self {
+        match program {
+            Program::Component(_) if concurrent => Self::Concurrent,
+            Program::Component(_) => Self::Component,
+            Program::Module(_) => Self::Module,
+        }
+    }
+
+    fn byte(self) -> u8 {
+        match self {
+            Self::Component => 0,
+            Self::Concurrent => 1,
+            Self::Module => 2,
+        }
+    }
+
+    fn parse(byte: u8) -> Option<Self> {
+        [Self::Component, Self::Concurrent, Self::Module].into_iter().find(|it| it.byte() == byte)
+    }
+}
+
 /// Machine code that this program wrote, as far as can be told: its file is this user's or the superuser's alone, and
 /// its digest is right.
 pub(crate) struct Trusted {
     code: Vec<u8>,
-    /// Whether it is for the engine with concurrency support.
-    pub(crate) concurrent: bool,
+    pub(crate) kind: Kind,
 }
 
 impl CodeCache {
@@ -100,20 +133,20 @@ impl CodeCache {
     }
 
     /// Keeps machine code for later runs. That it cannot be kept is no reason to fail.
-    pub(crate) fn store(&self, engine: &wasmtime::Engine, key: Key, concurrent: bool, code: &[u8]) {
+    pub(crate) fn store(&self, engine: &wasmtime::Engine, key: Key, kind: Kind, code: &[u8]) {
         let path = self.path(engine, key);
-        if let Err(error) = self.write(&path, concurrent, code) {
+        if let Err(error) = self.write(&path, kind, code) {
             tracing::warn!(file = %path.display(), %error, "compiled code cannot be kept on disk");
         }
     }
 
-    fn write(&self, path: &Path, concurrent: bool, code: &[u8]) -> io::Result<()> {
+    fn write(&self, path: &Path, kind: Kind, code: &[u8]) -> io::Result<()> {
         files::make_dir(&self.dir)?;
         let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
-        let flavour = [u8::from(concurrent)];
+        let kind = [kind.byte()];
         file.write_all(MAGIC)?;
-        file.write_all(&flavour)?;
-        file.write_all(&seal(&flavour, code))?;
+        file.write_all(&kind)?;
+        file.write_all(&seal(&kind, code))?;
         file.write_all(code)?;
         file.persist(path)?;
         self.evict(path)
@@ -151,7 +184,7 @@ impl CodeCache {
         Ok(())
     }
 
-    /// The file's name has everything in it that the code depends on but for the flavour of the guest,
+    /// The file's name has everything in it that the code depends on but for the kind of the guest,
     /// which is a property of the bytes.
     fn path(&self, engine: &wasmtime::Engine, Key { digest, fuel }: Key) -> PathBuf {
         let fuel = if fuel { "-fuel" } else { "" };
@@ -177,20 +210,20 @@ fn compatibility(engine: &wasmtime::Engine) -> u64 {
     hash.finish()
 }
 
-fn seal(flavour: &[u8], code: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update(flavour).chain_update(code).finalize().into()
+fn seal(kind: &[u8], code: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(kind).chain_update(code).finalize().into()
 }
 
 fn parse(mut bytes: Vec<u8>) -> Option<Trusted> {
     let header = bytes.get(..HEADER)?;
     let (magic, rest) = header.split_at(MAGIC.len());
-    let (flavour, digest) = rest.split_at(1);
-    if magic != MAGIC || seal(flavour, bytes.get(HEADER..)?) != digest {
+    let (kind, digest) = rest.split_at(1);
+    if magic != MAGIC || seal(kind, bytes.get(HEADER..)?) != digest {
         return None;
     }
-    let concurrent = flavour != [0];
+    let kind = Kind::parse(*kind.first()?)?;
     bytes.drain(..HEADER);
-    Some(Trusted { code: bytes, concurrent })
+    Some(Trusted { code: bytes, kind })
 }
 
 fn touch(file: &File) {
@@ -202,39 +235,52 @@ fn touch(file: &File) {
     }
 }
 
-/// Makes a component of machine code that this program wrote earlier.
+/// Makes a component or a core module of machine code that this program wrote earlier.
 ///
 /// # Errors
-/// When the code is for an engine that is set up in another way, or of another wasmtime: both are written
-/// in it, and looked at first.
+/// When the code is for an engine that is set up in another way, of another wasmtime, or of the other kind: all are
+/// written in it, and looked at first.
 #[expect(
     unsafe_code,
     reason = "wasmtime cannot check machine code; `Trusted` says why it need not"
 )]
-pub(crate) fn load(engine: &wasmtime::Engine, trusted: &Trusted) -> wasmtime::Result<Component> {
-    // SAFETY: `deserialize` is sound for bytes that `Component::serialize` gave and nobody changed. A
+pub(crate) fn load(engine: &wasmtime::Engine, trusted: &Trusted) -> wasmtime::Result<Program> {
+    let code = &trusted.code;
+    // SAFETY: `deserialize` of both kinds is sound for bytes that `serialize` of the same kind gave and nobody changed;
+    // the kind is under the digest, and `deserialize` refuses the other one. A
     // `Trusted` is made by `parse` alone, of a file that `files::open_own` opened. So the bytes were written
     // by a process of this user or of the superuser, into a file that no other user could write to, in a folder where no
     // other user could put one; either could as well have changed this very program. They
     // begin with our magic and match their digest, so they are whole. They are in our own memory since they
     // were checked, not mapped from the file, so they cannot change after that. Code of another release of
     // wasmtime, another configuration or another processor is refused by `deserialize` itself.
-    unsafe { Component::deserialize(engine, &trusted.code) }
+    unsafe {
+        match trusted.kind {
+            Kind::Component | Kind::Concurrent => {
+                Component::deserialize(engine, code).map(Program::Component)
+            }
+            Kind::Module => Module::deserialize(engine, code).map(Program::Module),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn file(flavour: u8, code: &[u8]) -> Vec<u8> {
-        [&MAGIC[..], &[flavour], &seal(&[flavour], code), code].concat()
+    fn file(kind: u8, code: &[u8]) -> Vec<u8> {
+        [&MAGIC[..], &[kind], &seal(&[kind], code), code].concat()
     }
 
     #[test]
     fn a_whole_file_is_read_and_a_changed_one_never() {
         let whole = file(1, b"machine code");
-        assert!(parse(whole.clone()).is_some_and(|it| it.concurrent && it.code == b"machine code"));
-        assert!(parse(file(0, b"")).is_some_and(|it| !it.concurrent && it.code.is_empty()));
+        let kind = |file: Vec<u8>| parse(file).map(|it| it.kind);
+        assert!(parse(whole.clone()).is_some_and(|it| it.code == b"machine code"));
+        assert_eq!(kind(whole.clone()), Some(Kind::Concurrent));
+        assert_eq!(kind(file(0, b"")), Some(Kind::Component));
+        assert_eq!(kind(file(2, b"")), Some(Kind::Module));
+        assert_eq!(kind(file(3, b"")), None);
         for at in 0..whole.len() {
             assert!(parse(whole[..at].to_vec()).is_none(), "cut at {at}");
             for bit in 0..8 {

@@ -1,9 +1,10 @@
-//! Which imports of a component the code of one of its exports can come to.
+//! Which imports of a component or a core module the code of one of its exports can come to.
 //!
 //! Everything that may be called counts: functions by name, those of a fitting type in the table of an indirect call
 //! (the one in the slot, where table and slot are constants), and all that are referred to where a reference is called.
 
 mod component;
+mod core_module;
 mod items;
 mod module;
 
@@ -11,6 +12,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use module::{Module, Step, Type};
+use wasmparser::Parser;
 
 /// A function of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,10 +102,13 @@ impl Reached {
 }
 
 impl CallGraph {
-    /// The graph of a valid component; none where it cannot be followed.
+    /// The graph of a valid component or core module; none where it cannot be followed.
     #[must_use]
-    pub fn of(component: &[u8]) -> Option<Self> {
-        component::graph(component).ok()
+    pub fn of(code: &[u8]) -> Option<Self> {
+        if Parser::is_core_wasm(code) {
+            return core_module::graph(code).ok();
+        }
+        component::graph(code).ok()
     }
 
     /// Imports that a function may call, which is exported by itself or in an interface.

@@ -6,6 +6,7 @@ use crisol_wit::{CallBounds, DirectFunc, Mapping, OverOutput, Packed};
 use wasmtime::Store;
 use wasmtime::component::{Func, Val};
 
+use crate::core_module;
 use crate::failure::DeadlinePassed;
 use crate::host::Host;
 use crate::metered::has_passed;
@@ -17,26 +18,31 @@ pub(crate) enum Callee {
     Direct(DirectFunc),
     /// One whose values are wasmtime's own on the way.
     Dynamic(Func),
+    /// A function of a core module.
+    Core(core_module::Callee),
 }
 
 impl Callee {
-    pub(crate) fn func(&self) -> &Func {
-        match self {
-            Self::Direct(func) => func.func(),
-            Self::Dynamic(func) => func,
-        }
-    }
-
-    /// `concurrent` says that the store runs asynchronous functions, which hand results over in another form.
-    pub(crate) fn new(
-        store: &Store<Host>,
+    /// A function of a component. `mapping` is that of its type, if it is called with values.
+    pub(crate) fn component_function(
+        store: &mut Store<Host>,
         func: Func,
         mapping: Option<&Mapping>,
-        concurrent: bool,
     ) -> Self {
-        let direct = mapping.filter(|_| !concurrent);
-        let direct = direct.and_then(|mapping| DirectFunc::new(mapping, func, store));
+        // Asynchronous functions hand their results over in another form.
+        let is_concurrent = store.concurrent_resource_table().is_some();
+        let direct = mapping.filter(|_| !is_concurrent);
+        let direct = direct.and_then(|mapping| DirectFunc::new(mapping, func, &*store));
         direct.map_or(Self::Dynamic(func), Self::Direct)
+    }
+
+    /// The function, if it is a component's.
+    pub(crate) fn component(&self) -> Option<&Func> {
+        match self {
+            Self::Direct(func) => Some(func.func()),
+            Self::Dynamic(func) => Some(func),
+            Self::Core(_) => None,
+        }
     }
 
     /// Calls the function with what its mapping lowered.
@@ -67,11 +73,12 @@ impl Callee {
                 }
                 Ok(mapping.pack_result(result))
             }
+            Self::Core(callee) => callee.call(store, mapping, args).await,
         }
     }
 }
 
 /// Ends what goes on with values after the deadline of their call.
-fn check(deadline: Instant) -> wasmtime::Result<()> {
+pub(crate) fn check(deadline: Instant) -> wasmtime::Result<()> {
     if has_passed(deadline) { Err(wasmtime::Error::new(DeadlinePassed)) } else { Ok(()) }
 }

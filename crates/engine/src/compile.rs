@@ -1,10 +1,11 @@
-//! Compiled components, one for equal bytes.
+//! Compiled components and core modules, one for equal bytes.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sha2::{Digest as _, Sha256};
+use wasmtime::Module;
 use wasmtime::component::Component;
 
 use crate::config::Flavour;
@@ -40,15 +41,40 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// A component in machine code, shared by all functions that use the same bytes.
+/// A component or a core module in machine code, shared by all functions that use the same bytes.
 #[derive(Clone)]
 pub struct Compiled(pub(crate) Arc<Code>);
 
 pub(crate) struct Code {
     pub(crate) digest: Digest,
     pub(crate) flavour: Flavour,
-    pub(crate) component: Component,
+    pub(crate) program: Program,
     pub(crate) joined: InUse,
+}
+
+/// Machine code by its kind.
+pub(crate) enum Program {
+    Component(Component),
+    Module(Module),
+}
+
+impl Program {
+    pub(crate) fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
+        match self {
+            Self::Component(component) => component.serialize(),
+            Self::Module(module) => module.serialize(),
+        }
+    }
+}
+
+impl Code {
+    /// The component; none where it is a core module.
+    pub(crate) fn component(&self) -> Option<&Component> {
+        match &self.program {
+            Program::Component(component) => Some(component),
+            Program::Module(_) => None,
+        }
+    }
 }
 
 impl Compiled {
@@ -75,16 +101,16 @@ impl fmt::Debug for Compiled {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// The bytes are no component, or one that is malformed.
-    #[error("the component is not valid")]
+    /// The bytes are neither a component nor a core module, or one that is malformed.
+    #[error("the code is not valid")]
     Invalid(#[source] wasmtime::Error),
-    /// The component uses proposals of WebAssembly that the engine does not run.
+    /// The code uses proposals of WebAssembly that the engine does not run.
     #[error("the code uses {0}, which this engine does not run")]
     Unsupported(crate::Unsupported),
     /// The compiler panicked: a mistake of its own, which the bytes brought out.
-    #[error("the compiler failed on the component, which is a mistake of the compiler's")]
+    #[error("the compiler failed on the code, which is a mistake of the compiler's")]
     Compiler,
-    /// The component is larger than the engine's [`CodeLimits`](crate::CodeLimits) allow.
+    /// The code is larger than the engine's [`CodeLimits`](crate::CodeLimits) allow.
     #[error(transparent)]
     TooLarge(#[from] crate::TooLarge),
     /// An engine for this kind of function could not be set up.

@@ -19,8 +19,8 @@ pub enum Allocation {
     /// Slots reserved once and handed out again: microseconds per instance. Reserves about 4 GiB of
     /// *address space* (not memory) per linear memory, so a process should have one such engine.
     Pooling {
-        /// Component instances that may be alive at once. A component of several core modules takes
-        /// one of these and several of the core slots, of which there are four times as many.
+        /// Instances that may be alive at once. A component of several core modules takes several of the core slots,
+        /// of which there are five times as many: one for each core module that runs as it is, four for each component.
         instances: u32,
     },
     /// Mapped when asked for: slower, without a limit of its own.
@@ -62,8 +62,11 @@ impl Default for EngineConfig {
     }
 }
 
-/// Core instances, memories and tables for each component instance, on average.
-pub(crate) const CORE_PER_COMPONENT: u32 = 4;
+/// Core instances and tables for each component instance, on average.
+const CORE_PER_COMPONENT: u32 = 4;
+
+/// The same for each instance that there may be: a component or a core module.
+pub(crate) const CORE_PER_INSTANCE: u32 = CORE_PER_COMPONENT + 1;
 
 /// Tables and memories that one core module may have: guests of several are rare, but valid.
 const PER_MODULE: u32 = 8;
@@ -129,7 +132,7 @@ impl EngineConfig {
         let Allocation::Pooling { instances } = self.allocation else {
             return InstanceAllocationStrategy::OnDemand;
         };
-        let core = instances.saturating_mul(CORE_PER_COMPONENT);
+        let core = instances.saturating_mul(CORE_PER_INSTANCE);
         let scan = retained::can_scan();
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(instances)
@@ -141,7 +144,7 @@ impl EngineConfig {
             .max_memories_per_component(MEMORIES_PER_COMPONENT)
             .max_tables_per_component(TABLES_PER_COMPONENT)
             .max_core_instances_per_component(CORE_PER_ONE_COMPONENT)
-            // Adapters share their component's memory: few components have two.
+            // Few instances have two.
             .total_memories(instances)
             .total_stacks(if flavour.concurrent { core } else { instances })
             .max_unused_warm_slots(instances)

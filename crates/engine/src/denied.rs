@@ -10,6 +10,7 @@ use wasmtime::{Engine, StoreContextMut};
 /// A call that the guest made to something it was not granted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the guest called `{interface}#{function}`, which it was not granted")]
+#[non_exhaustive]
 pub struct Denial {
     /// The interface, as the guest imports it; empty for a function imported by itself.
     pub interface: String,
@@ -17,6 +18,10 @@ pub struct Denial {
     pub function: String,
     /// Whether the host has such a function and would link it if the entry asked.
     pub offered: bool,
+    /// The host interface whose grant would serve it, where that goes by another name.
+    pub grant: Option<&'static str>,
+    /// The reason why no grant would serve it, where more is known.
+    pub reason: Option<String>,
 }
 
 /// Treatment of a host function whose interface is not granted.
@@ -176,7 +181,9 @@ pub(crate) fn deny<T: Send + 'static>(
     asynchronous: bool,
     offered: bool,
 ) -> wasmtime::Result<()> {
-    let denial = Denial { interface: interface.to_owned(), function: function.to_owned(), offered };
+    let (interface, function_name) = (interface.to_owned(), function.to_owned());
+    let (grant, reason) = (None, None);
+    let denial = Denial { interface, function: function_name, offered, grant, reason };
     if asynchronous {
         return into.func_new_concurrent(function, move |_, _, _, _| {
             Box::pin(ready(Err(wasmtime::Error::new(denial.clone()))))

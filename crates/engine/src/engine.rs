@@ -6,12 +6,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crisol_core::{Budget, EntryId, Reservation};
+use crisol_wit::CoreModule;
+use wasmparser::Parser;
+use wasmtime::Module;
 use wasmtime::component::{Component, Linker};
 
 use crate::aot::{self, Key};
 use crate::bindings;
-use crate::compile::{Cache, Code, CompileError, Compiled, Digest};
+use crate::compile::{Cache, Code, CompileError, Compiled, Digest, Program};
 use crate::config::{Allocation, EngineConfig, Flavour};
+use crate::core_module;
 use crate::exports::{Export, Exports};
 use crate::host::Host;
 use crate::host_functions::{HostInterface, HostInterfaces};
@@ -50,6 +54,8 @@ struct Inner {
 pub(crate) struct Base {
     pub(crate) engine: wasmtime::Engine,
     pub(crate) everything: Linker<Host>,
+    /// The same for core modules, made when the first is linked.
+    core: OnceLock<wasmtime::Linker<Host>>,
     /// What the embedding program serves.
     pub(crate) own: Arc<HostInterfaces>,
     /// Memory of all instances and scripts.
@@ -83,7 +89,17 @@ impl Base {
         let everything = bindings::everything(&engine, flavour).map_err(EngineError::Setup)?;
         ticker.watch(&engine);
         let (own, budget) = (Arc::clone(own), budget.clone());
-        Ok(Self { engine, everything, own, budget, _retained: held })
+        let core = OnceLock::new();
+        Ok(Self { engine, everything, core, own, budget, _retained: held })
+    }
+
+    /// A linker with everything that core modules may import.
+    pub(crate) fn core(&self) -> wasmtime::Result<wasmtime::Linker<Host>> {
+        if let Some(linker) = self.core.get() {
+            return Ok(linker.clone());
+        }
+        let linker = core_module::everything(&self.engine)?;
+        Ok(self.core.get_or_init(|| linker).clone())
     }
 }
 
@@ -164,21 +180,21 @@ impl Engine {
         &self.0.budget
     }
 
-    /// Turns a component's bytes into machine code, or finds the code made earlier from equal bytes.
+    /// Turns the bytes of a component or a core module into machine code, or finds the code made earlier from equal bytes.
     /// Takes milliseconds to seconds of CPU time: not for a thread that serves calls.
     ///
     /// With `fuel` the code counts its instructions, as a limit on them needs.
     ///
     /// # Errors
-    /// When the bytes are not a valid component.
-    pub fn compile(&self, component: &[u8], fuel: bool) -> Result<Compiled, CompileError> {
-        let digest = Digest::of(component);
+    /// When the bytes are neither, or not valid.
+    pub fn compile(&self, bytes: &[u8], fuel: bool) -> Result<Compiled, CompileError> {
+        let digest = Digest::of(bytes);
         let make = || {
-            let (flavour, component) = match self.load_kept(digest, fuel) {
+            let (flavour, program) = match self.load_kept(digest, fuel) {
                 Some(kept) => kept,
-                None => self.translate(digest, component, fuel)?,
+                None => self.translate(digest, bytes, fuel)?,
             };
-            Ok(Code { digest, flavour, component, joined: InUse::default() })
+            Ok(Code { digest, flavour, program, joined: InUse::default() })
         };
         self.0.cache.get((digest, fuel), make).map(Compiled)
     }
@@ -192,13 +208,13 @@ impl Engine {
     }
 
     /// The code that an earlier run of the program kept on disk.
-    fn load_kept(&self, digest: Digest, fuel: bool) -> Option<(Flavour, Component)> {
+    fn load_kept(&self, digest: Digest, fuel: bool) -> Option<(Flavour, Program)> {
         let cache = self.0.config.cache.as_ref()?;
         let plain = &self.base(Flavour::PLAIN).ok()?.engine;
         let trusted = cache.load(plain, Key { digest, fuel })?;
-        let flavour = Flavour { fuel, concurrent: trusted.concurrent };
+        let flavour = Flavour { fuel, concurrent: trusted.kind == aot::Kind::Concurrent };
         match aot::load(&self.base(flavour).ok()?.engine, &trusted) {
-            Ok(component) => Some((flavour, component)),
+            Ok(program) => Some((flavour, program)),
             Err(error) => {
                 tracing::warn!(%digest, ?error, "compiled code on disk is of another engine");
                 None
@@ -211,24 +227,29 @@ impl Engine {
         digest: Digest,
         bytes: &[u8],
         fuel: bool,
-    ) -> Result<(Flavour, Component), CompileError> {
+    ) -> Result<(Flavour, Program), CompileError> {
         let concurrent = inspect(bytes, &self.0.config.code)?.concurrent;
         let flavour = Flavour { fuel, concurrent };
         let engine = &self.base(flavour)?.engine;
-        let compiled = catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes)));
+        let compile = || match Parser::is_core_wasm(bytes) {
+            true => Module::from_binary(engine, bytes).map(Program::Module),
+            false => Component::from_binary(engine, bytes).map(Program::Component),
+        };
+        let compiled = catch_unwind(AssertUnwindSafe(compile));
         let refused = |error| match Unsupported::find(bytes, engine.get_wasm_features()) {
             Some(unsupported) => CompileError::Unsupported(unsupported),
             None => CompileError::Invalid(error),
         };
-        let component = compiled.map_err(|_| CompileError::Compiler)?.map_err(refused)?;
+        let program = compiled.map_err(|_| CompileError::Compiler)?.map_err(refused)?;
         if let Some(cache) = &self.0.config.cache {
             let plain = &self.base(Flavour::PLAIN)?.engine;
-            match component.serialize() {
-                Ok(code) => cache.store(plain, Key { digest, fuel }, concurrent, &code),
+            let kind = aot::Kind::of(&program, concurrent);
+            match program.serialize() {
+                Ok(code) => cache.store(plain, Key { digest, fuel }, kind, &code),
                 Err(error) => tracing::warn!(%digest, ?error, "compiled code cannot be kept"),
             }
         }
-        Ok((flavour, component))
+        Ok((flavour, program))
     }
 
     /// The profile of an entry that grants the host interfaces for which `grants` says so, those of the
@@ -239,13 +260,16 @@ impl Engine {
         Profile::granting(grants).with_own(own, entry)
     }
 
-    /// Lists every function that a component exports.
+    /// Lists every function that code exports.
     ///
     /// # Errors
     /// When an engine for this kind of function cannot be set up.
     pub fn exports(&self, compiled: &Compiled) -> Result<Vec<Export>, EngineError> {
         let base = self.base(compiled.0.flavour)?;
-        Ok(Exports::of(&base.engine, &compiled.0.component).describe())
+        Ok(match &compiled.0.program {
+            Program::Component(component) => Exports::of(&base.engine, component).describe(),
+            Program::Module(module) => core_module::exports(module),
+        })
     }
 
     /// Joins compiled code to the host functions that `profile` grants and finds the function that
@@ -264,7 +288,7 @@ impl Engine {
         link::link(base, compiled, profile, method)
     }
 
-    /// Everything that a component imports, and what of it `profile` grants: for those that cannot be linked,
+    /// Everything that code imports, and what of it `profile` grants: for those that cannot be linked,
     /// since a [`Linked`] has its own list.
     ///
     /// # Errors
@@ -275,7 +299,28 @@ impl Engine {
         profile: &Profile,
     ) -> Result<Vec<Import>, LinkError> {
         let base = self.base(compiled.0.flavour)?;
-        link::restrict(base, &mut base.everything.clone(), compiled, profile)
+        match &compiled.0.program {
+            Program::Component(component) => {
+                link::restrict(base, &mut base.everything.clone(), component, profile)
+            }
+            Program::Module(module) => Ok(core_module::imports(module, profile)),
+        }
+    }
+
+    /// Joins a core module to the host functions that `profile` grants, and finds the function among those of `core`
+    /// that `method` means. `core` was read from the bytes that were compiled.
+    ///
+    /// # Errors
+    /// As [`Engine::link`].
+    pub fn link_core(
+        &self,
+        compiled: &Compiled,
+        core: &CoreModule,
+        profile: &Profile,
+        method: &str,
+    ) -> Result<Linked, LinkError> {
+        let base = self.base(compiled.0.flavour)?;
+        core_module::link(base, (compiled, core), profile, method)
     }
 
     pub(crate) fn base(&self, flavour: Flavour) -> Result<&Base, EngineError> {

@@ -144,6 +144,16 @@ impl Exports {
         exports
     }
 
+    /// Finds the one of `places` that `method` means.
+    pub(crate) fn find_among<'a>(
+        method: &str,
+        places: &'a [Place],
+        describe: impl Fn(usize) -> String,
+    ) -> Result<&'a Place, MethodError> {
+        resolve(method, places)
+            .map_err(|problem| MethodError::new(method, problem, places, describe))
+    }
+
     fn add(&mut self, interface: Option<&str>, name: &str, func: ComponentFunc) {
         let interface = interface.map(str::to_owned);
         self.places.push(Place { interface, name: name.to_owned() });
@@ -152,9 +162,7 @@ impl Exports {
 
     /// Finds the one export that `method` means.
     pub(crate) fn find(&self, method: &str) -> Result<&Place, MethodError> {
-        resolve(method, &self.places).map_err(|problem| {
-            MethodError::new(method, problem, &self.places, |at| self.signature(at))
-        })
+        Self::find_among(method, &self.places, |at| self.signature(at))
     }
 
     /// The one export that `method` means, for those who have nothing to say when it means none.

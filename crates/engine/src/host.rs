@@ -3,10 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crisol_core::Budget;
-use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
+use wasmtime::component::{Resource, ResourceTableError};
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::core_module::Pending;
 use crate::funcs::Funcs;
 use crate::limits::{Limits, Meter};
 use crate::outgoing::{Hook, Outgoing};
@@ -17,22 +20,29 @@ const MAX_HANDLES: usize = 1024;
 
 /// What an instance sees of the outside: its WASI context, and HTTP where it has that.
 pub struct Surroundings {
-    /// Variables, folders, sockets and standard streams.
-    pub wasi: WasiCtx,
+    /// Variables, folders, sockets and standard streams, for guests of every WASI.
+    pub wasi: WasiP1Ctx,
     /// By what it asks others over HTTP; without, every request is refused.
     pub outgoing: Option<Outgoing>,
 }
 
-impl From<WasiCtx> for Surroundings {
-    fn from(wasi: WasiCtx) -> Self {
+impl From<WasiP1Ctx> for Surroundings {
+    fn from(wasi: WasiP1Ctx) -> Self {
         Self { wasi, outgoing: None }
+    }
+}
+
+impl From<WasiCtx> for Surroundings {
+    fn from(context: WasiCtx) -> Self {
+        let mut wasi = WasiCtx::builder().build_p1();
+        *wasi.ctx().ctx = context;
+        wasi.into()
     }
 }
 
 /// The state behind the host functions of one instance.
 pub(crate) struct Host {
-    wasi: WasiCtx,
-    table: ResourceTable,
+    wasi: WasiP1Ctx,
     http: WasiHttpCtx,
     outgoing: Hook,
     pub(crate) meter: Meter,
@@ -42,41 +52,54 @@ pub(crate) struct Host {
     pub(crate) funcs: Option<Funcs>,
     /// Time that others took of this call's polls.
     pub(crate) away: Duration,
+    /// A call of a core function while its arguments are lowered.
+    pub(crate) pending: Option<Pending>,
 }
 
 impl Host {
     pub(crate) fn new(surroundings: Surroundings, limits: Limits, budget: &Budget) -> Self {
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_HANDLES);
+        let mut wasi = surroundings.wasi;
+        wasi.ctx().table.set_max_capacity(MAX_HANDLES);
         Self {
-            wasi: surroundings.wasi,
-            table,
+            wasi,
             http: WasiHttpCtx::new(),
             outgoing: Hook(surroundings.outgoing),
             meter: Meter::new(limits, budget),
             deadline: None,
             funcs: None,
             away: Duration::ZERO,
+            pending: None,
         }
+    }
+
+    /// The state behind WASI preview 1.
+    pub(crate) fn preview1(&mut self) -> &mut WasiP1Ctx {
+        &mut self.wasi
+    }
+
+    /// Takes the folders away.
+    pub(crate) fn without_folders(&mut self) {
+        *self.wasi.ctx().ctx.filesystem() = WasiFilesystemCtx::default();
     }
 
     /// Why a stream failed.
     pub(crate) fn stream_error(
-        &self,
+        &mut self,
         error: &Resource<wasmtime::Error>,
     ) -> Result<&wasmtime::Error, ResourceTableError> {
-        self.table.get(error)
+        self.wasi.ctx().table.get(error)
     }
 }
 
 impl WasiView for Host {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        self.wasi.ctx()
     }
 }
 
 impl WasiHttpView for Host {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
+        let table = self.wasi.ctx().table;
+        WasiHttpCtxView { hooks: &mut self.outgoing, table, ctx: &mut self.http }
     }
 }

@@ -10,16 +10,17 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use crisol_wit::{Mapping, Packed};
-use wasmtime::component::{ComponentExportIndex, Val};
+use wasmtime::component::Val;
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
 use crate::callee::Callee;
+use crate::core_module;
 use crate::failure::{DeadlinePassed, Failure};
 use crate::funcs::Funcs;
 use crate::host::{Host, Surroundings};
-use crate::joined::Joined;
+use crate::joined::{Joined, Pre};
 use crate::limits::Limits;
-use crate::link::Linked;
+use crate::link::{Linked, Target};
 use crate::metered::{Clock, has_passed, until, until_since};
 
 /// Ticks of the epoch that a guest runs before it gives way to other tasks.
@@ -50,14 +51,14 @@ impl Linked {
     ) -> Result<Instance, Failure> {
         let inner = &self.0;
         let mapping = Some(&inner.mapping);
-        make(&inner.joined, inner.index, mapping, surroundings.into(), limits, deadline).await
+        make(&inner.joined, &inner.target, mapping, surroundings.into(), limits, deadline).await
     }
 }
 
 /// See [`Linked::instantiate`].
 pub(crate) async fn make(
     joined: &Joined,
-    index: ComponentExportIndex,
+    target: &Target,
     mapping: Option<&Mapping>,
     surroundings: Surroundings,
     limits: Limits,
@@ -65,6 +66,9 @@ pub(crate) async fn make(
 ) -> Result<Instance, Failure> {
     let Joined { pre, budget, .. } = joined;
     let mut store = Store::new(pre.engine(), Host::new(surroundings, limits, budget));
+    if let Pre::Module { has_folders: false, .. } = pre {
+        store.data_mut().without_folders();
+    }
     store.limiter(|host| &mut host.meter);
     store.epoch_deadline_callback(give_way);
     store.set_hostcall_fuel(transfer_limit(&limits));
@@ -73,18 +77,38 @@ pub(crate) async fn make(
     }
     begin(&mut store, deadline)?;
     let (made, clock) = {
-        let making = pin!(pre.instantiate_async(&mut store));
+        let making = pin!(instantiate(&mut store, pre, (target, mapping)));
         until(deadline, making).await
     };
     let made = made.map_err(|why| Failure::stopped(why, &clock))?;
-    let instance =
+    let callee =
         made.map_err(|error| Failure::of_making(error, &store.data().meter, clock.stretch()))?;
-    let func = instance
-        .get_func(&mut store, index)
+    let callee = callee
         .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;
-    let concurrent = store.concurrent_resource_table().is_some();
-    let callee = Callee::new(&store, func, mapping, concurrent);
     Ok(Instance { store, callee, mapping: mapping.cloned(), calls: 0, spoiled: false })
+}
+
+/// Makes what is called: all that runs before it belongs to that.
+async fn instantiate(
+    store: &mut Store<Host>,
+    pre: &Pre,
+    (target, mapping): (&Target, Option<&Mapping>),
+) -> wasmtime::Result<Option<Callee>> {
+    match (pre, target) {
+        (Pre::Component(pre), Target::Component { index }) => {
+            let instance = pre.instantiate_async(&mut *store).await?;
+            let func = instance.get_func(&mut *store, index);
+            Ok(func.map(|func| Callee::component_function(store, func, mapping)))
+        }
+        (Pre::Module { pre, .. }, Target::Core(target)) => {
+            let instance = pre.instantiate_async(&mut *store).await?;
+            core_module::initialize(store, &instance, target).await?;
+            let Some(mapping) = mapping else { return Ok(None) };
+            let callee = core_module::Callee::new(store, &instance, (target, mapping));
+            Ok(callee.map(Callee::Core))
+        }
+        _ => Ok(None),
+    }
 }
 
 impl Instance {

@@ -1,4 +1,4 @@
-//! A component joined to the host functions of a profile: made once for all functions that have both the
+//! A component or a core module joined to the host functions of a profile: made once for all functions that have both the
 //! same, since the copy of the host's definitions and the resolution of imports depend on nothing else.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -6,20 +6,40 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use crisol_core::Budget;
 use wasmtime::component::InstancePre;
 
-use crate::compile::Compiled;
+use crate::compile::{Compiled, Program};
+use crate::core_module;
 use crate::engine::Base;
 use crate::host::Host;
 use crate::link::{self, Import, LinkError, Profile};
 
 /// What functions of the same code and the same profile share.
 pub(crate) struct Joined {
-    pub(crate) pre: InstancePre<Host>,
+    pub(crate) pre: Pre,
     pub(crate) imports: Vec<Import>,
     /// Memory of all instances and scripts.
     pub(crate) budget: Budget,
 }
 
-/// The joined forms of one component that are in use: no more than there are functions of it.
+/// Code whose imports are resolved.
+pub(crate) enum Pre {
+    Component(InstancePre<Host>),
+    Module {
+        pre: wasmtime::InstancePre<Host>,
+        /// Whether it is to see the folders of its entry.
+        has_folders: bool,
+    },
+}
+
+impl Pre {
+    pub(crate) fn engine(&self) -> &wasmtime::Engine {
+        match self {
+            Self::Component(pre) => pre.engine(),
+            Self::Module { pre, .. } => pre.module().engine(),
+        }
+    }
+}
+
+/// The joined forms of one component or module that are in use: no more than there are functions of it.
 #[derive(Default)]
 pub(crate) struct InUse(Mutex<Vec<(Profile, Weak<Joined>)>>);
 
@@ -46,9 +66,19 @@ pub(crate) fn join(
     if let Some(joined) = compiled.0.joined.find(profile) {
         return Ok(joined);
     }
-    let mut linker = base.everything.clone();
-    let imports = link::restrict(base, &mut linker, compiled, profile)?;
-    let pre = linker.instantiate_pre(&compiled.0.component).map_err(LinkError::Mismatch)?;
+    let (pre, imports) = match &compiled.0.program {
+        Program::Component(component) => {
+            let mut linker = base.everything.clone();
+            let imports = link::restrict(base, &mut linker, component, profile)?;
+            let pre = linker.instantiate_pre(component).map_err(LinkError::Mismatch)?;
+            (Pre::Component(pre), imports)
+        }
+        Program::Module(module) => {
+            let (pre, imports) = core_module::join(base, module, profile)?;
+            let has_folders = core_module::has_folders(profile);
+            (Pre::Module { pre, has_folders }, imports)
+        }
+    };
     let joined = Arc::new(Joined { pre, imports, budget: base.budget.clone() });
     compiled.0.joined.keep(profile, &joined);
     Ok(joined)

@@ -2,8 +2,8 @@
 //!
 //! The way of a function through this crate:
 //!
-//! - [`Engine::compile`] turns the bytes of a component into a [`Compiled`], once for equal bytes;
-//! - [`Engine::link`] joins it to the host functions that a [`Profile`] grants, finds its method and
+//! - [`Engine::compile`] turns the bytes of a component or a core module into a [`Compiled`], once for equal bytes;
+//! - [`Engine::link`], or [`Engine::link_core`], joins it to the host functions that a [`Profile`] grants, finds its method and
 //!   gives a [`Linked`]: everything that can be done before a call has been done;
 //! - [`Linked::instantiate`] makes a fresh [`Instance`] around a WASI context;
 //! - [`Instance::call`] runs the method once, inside a deadline and [`Limits`].
@@ -17,6 +17,7 @@ mod call_graph;
 mod callee;
 mod compile;
 mod config;
+mod core_module;
 mod denied;
 mod engine;
 mod expand;
@@ -57,7 +58,7 @@ pub use host_functions::{HostCall, HostError, HostInterface, HostInterfaceError}
 pub use inspect::{CodeLimits, TooLarge};
 pub use instance::Instance;
 pub use limits::Limits;
-pub use link::{Import, LinkError, Linked, Profile};
+pub use link::{CoreImport, Import, LinkError, Linked, Profile};
 pub use memory::MaxMemory;
 pub use outgoing::{Outgoing, Reach, Unreachable};
 pub use proxy::{LinkedProxy, ProxyAnswer, ProxyBody, ProxyError};

@@ -1,4 +1,4 @@
-//! A component joined to what it may use: everything before the call has been done.
+//! A component or a core module joined to what it may use: everything before the call has been done.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -6,12 +6,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use crisol_core::EntryId;
-use crisol_wit::{Mapping, UnsupportedType};
+use crisol_wit::{Mapping, UnknownFunction, UnsupportedType};
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{ComponentExportIndex, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
 use crate::bindings::{self, definition_of, host_interfaces, interface_of};
+use crate::call_graph::Reached;
 use crate::compile::Compiled;
+use crate::core_module::CoreTarget;
 use crate::denied::{self, Imported, Stubs};
 use crate::engine::Base;
 use crate::exports::{self, Export, Exports, MethodError};
@@ -55,10 +57,11 @@ impl Profile {
     }
 }
 
-/// Something that a component imports.
+/// Something that code imports: an interface or a function of a component, or functions of a core module that the same
+/// host interface serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
-    /// The name, as the component has it: `wasi:clocks/wall-clock@0.2.3`.
+    /// The name, as the code has it: `wasi:clocks/wall-clock@0.2.3`, `wasi_snapshot_preview1`.
     pub name: String,
     /// The host interface that serves it, without version; `None` when the host has none.
     pub interface: Option<Cow<'static, str>>,
@@ -68,19 +71,48 @@ pub struct Import {
     pub denied: Vec<String>,
     /// Functions of it that fail the call that uses them, since the host has none such.
     pub missing: Vec<String>,
+    /// What of a core module it is.
+    pub core: Option<CoreImport>,
+}
+
+/// Functions that a core module imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoreImport {
+    /// All of them.
+    pub functions: Vec<String>,
+    /// How the module came to what nothing provides, and how to build it instead.
+    pub unknown: Option<UnknownFunction>,
 }
 
 impl Import {
     /// Whether it is a function imported by itself, and no interface.
     #[must_use]
     pub fn is_function(&self) -> bool {
-        self.missing == [self.name.as_str()]
+        self.core.is_none() && self.missing == [self.name.as_str()]
     }
 
     /// A function of it, as messages show it.
     #[must_use]
     pub fn function(&self, name: &str) -> String {
         if self.is_function() { name.to_owned() } else { format!("{}#{name}", self.name) }
+    }
+
+    /// The name by which a grant knows it: of a core module's import that of the host interface.
+    #[must_use]
+    pub fn granted_as(&self) -> &str {
+        match (&self.core, &self.interface) {
+            (Some(_), Some(interface)) => interface,
+            _ => &self.name,
+        }
+    }
+
+    /// Whether a call may come to any function of it.
+    #[must_use]
+    pub fn is_reached(&self, reached: &Reached) -> bool {
+        match &self.core {
+            Some(core) => core.functions.iter().any(|name| reached.has(&self.name, name)),
+            None => reached.has_any(&self.name),
+        }
     }
 
     /// Whether a call may fail for want of it. Of an interface that is not granted this may be false: it holds nothing
@@ -132,6 +164,18 @@ pub enum LinkError {
         /// The resource.
         resource: String,
     },
+    /// A core module imports something other than a function, which no host provides.
+    #[error(
+        "the module imports `{name}` from `{module}` as {what}, which nothing provides: build it in instead"
+    )]
+    CoreImport {
+        /// The module that it is imported from.
+        module: String,
+        /// Its name there.
+        name: String,
+        /// What kind of thing it is.
+        what: &'static str,
+    },
     /// An import has another type than the host's function of that name.
     #[error("an import does not fit this host, which implements {}", bindings::versions())]
     Mismatch(#[source] wasmtime::Error),
@@ -140,18 +184,25 @@ pub enum LinkError {
     Engine(#[from] crate::EngineError),
 }
 
-/// One function of one component, joined to what it may use. Cloning is a reference count.
+/// One function of one component or core module, joined to what it may use. Cloning is a reference count.
 #[derive(Clone)]
 pub struct Linked(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) index: ComponentExportIndex,
-    export: Export,
+    pub(crate) target: Target,
+    pub(crate) export: Export,
     pub(crate) mapping: Mapping,
     /// Shared with the other functions of the same code and profile.
     pub(crate) joined: Arc<Joined>,
     /// Keeps the code in the engine's cache for the next function of the same bytes.
-    code: Compiled,
+    pub(crate) code: Compiled,
+}
+
+/// What is called in an instance.
+#[derive(Clone)]
+pub(crate) enum Target {
+    Component { index: ComponentExportIndex },
+    Core(Arc<CoreTarget>),
 }
 
 impl Linked {
@@ -185,7 +236,7 @@ impl Linked {
         calls_others(self.imports())
     }
 
-    /// Everything that the component imports, whether or not it ever calls it.
+    /// Everything that the code imports, whether or not it ever calls it.
     #[must_use]
     pub fn imports(&self) -> &[Import] {
         &self.0.joined.imports
@@ -211,7 +262,9 @@ pub(crate) fn link(
     profile: &Profile,
     method: &str,
 ) -> Result<Linked, LinkError> {
-    let component = &compiled.0.component;
+    let Some(component) = compiled.0.component() else {
+        return Err(LinkError::Mismatch(wasmtime::Error::msg("a core module is no component")));
+    };
     let exports = Exports::of(&base.engine, component);
     let place = exports.find(method)?;
     let (func, index) = exports::locate(component, place)
@@ -221,8 +274,9 @@ pub(crate) fn link(
     let mapping = Mapping::new(&func)
         .map_err(|source| LinkError::Signature { method: place.method(), source })?;
     let export = exports::shown(place, &mapping);
+    let target = Target::Component { index };
     let code = compiled.clone();
-    Ok(Linked(Arc::new(Inner { index, export, mapping, joined, code })))
+    Ok(Linked(Arc::new(Inner { target, export, mapping, joined, code })))
 }
 
 /// Replaces the functions of everything that the component imports and `profile` does not grant, and adds those that the
@@ -230,11 +284,11 @@ pub(crate) fn link(
 pub(crate) fn restrict(
     base: &Base,
     linker: &mut Linker<Host>,
-    compiled: &Compiled,
+    component: &Component,
     profile: &Profile,
 ) -> Result<Vec<Import>, LinkError> {
     let mut imports = Vec::new();
-    let ty = compiled.0.component.component_type();
+    let ty = component.component_type();
     for (name, item) in ty.imports(&base.engine) {
         let own = base.own.serving(name);
         let bare = own.map(|own| own.bare_name().to_owned().into());
@@ -278,7 +332,9 @@ pub(crate) fn restrict(
             _ => Stubs::default(),
         };
         let Stubs { denied, missing } = stubs;
-        imports.push(Import { name: name.to_owned(), interface, granted, denied, missing });
+        let name = name.to_owned();
+        let import = Import { name, interface, granted, denied, missing, core: None };
+        imports.push(import);
     }
     Ok(imports)
 }

@@ -29,7 +29,7 @@ use crate::host::Surroundings;
 use crate::instance::{self, Instance};
 use crate::joined::{self, Joined};
 use crate::limits::Limits;
-use crate::link::{self, Import, LinkError, Profile};
+use crate::link::{self, Import, LinkError, Profile, Target};
 use crate::metered::until;
 
 pub use body::ProxyBody;
@@ -75,7 +75,8 @@ impl Engine {
     /// When an engine for this kind of component cannot be set up.
     pub fn is_proxy(&self, compiled: &Compiled, method: &str) -> Result<bool, crate::EngineError> {
         let base = self.base(compiled.0.flavour)?;
-        Ok(handler(method, &Exports::of(&base.engine, &compiled.0.component)).is_some())
+        let Some(component) = compiled.0.component() else { return Ok(false) };
+        Ok(handler(method, &Exports::of(&base.engine, component)).is_some())
     }
 
     /// Joins a component that answers HTTP to the host functions that `profile` grants, and to those that
@@ -90,7 +91,9 @@ impl Engine {
         method: &str,
     ) -> Result<LinkedProxy, LinkError> {
         let base = self.base(compiled.0.flavour)?;
-        let component = &compiled.0.component;
+        let Some(component) = compiled.0.component() else {
+            return Err(LinkError::Mismatch(wasmtime::Error::msg("a core module is no component")));
+        };
         let exports = Exports::of(&base.engine, component);
         let place = match handler(method, &exports) {
             Some(place) => place,
@@ -152,8 +155,8 @@ impl LinkedProxy {
         limits: Limits,
         deadline: Option<Instant>,
     ) -> Result<Instance, Failure> {
-        instance::make(&self.0.joined, self.0.index, None, surroundings.into(), limits, deadline)
-            .await
+        let target = Target::Component { index: self.0.index };
+        instance::make(&self.0.joined, &target, None, surroundings.into(), limits, deadline).await
     }
 }
 
@@ -183,7 +186,10 @@ impl Instance {
     {
         self.begin(deadline)?;
         let request = request.map(|body| body.map_err(body_error));
-        let (func, store) = (self.callee.func(), &mut self.store);
+        let Some(func) = self.callee.component() else {
+            return Err(Failure::Host(wasmtime::Error::msg("a core module answers no HTTP")));
+        };
+        let store = &mut self.store;
         // The handler of 0.3 is asynchronous, the one of 0.2 is not.
         let (handled, clock) = if func.ty(&*store).async_() {
             let running = pin!(handler::run(func, store, secure, request, answer));

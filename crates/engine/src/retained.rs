@@ -2,7 +2,7 @@
 
 use wasmtime::PoolingAllocationConfig;
 
-use crate::config::{Allocation, CORE_PER_COMPONENT};
+use crate::config::{Allocation, CORE_PER_INSTANCE};
 
 /// Bytes of a slot's memory that stay mapped between two instances. With the page-map scan of Linux
 /// 6.7 and later only dirtied pages are reset, so a high bound is cheap; without it everything below
@@ -40,7 +40,7 @@ impl Retained {
         let share = limit / SHARE / u64::from(instances.max(1));
         let share = usize::try_from(share).unwrap_or(usize::MAX);
         let pages = |bytes: usize| bytes / PAGE * PAGE;
-        let tables = CORE_PER_COMPONENT as usize;
+        let tables = CORE_PER_INSTANCE as usize;
         let table = pages(share / 4 / tables).min(OF_TABLE);
         let most = if can_scan() { WITH_SCAN } else { WITHOUT_SCAN };
         let memory = pages(share - table * tables).min(most);
@@ -50,7 +50,7 @@ impl Retained {
     /// Bytes that all slots may come to keep.
     pub(crate) fn in_all(self, allocation: Allocation) -> u64 {
         let Allocation::Pooling { instances } = allocation else { return 0 };
-        let each = self.memory as u64 + self.table as u64 * u64::from(CORE_PER_COMPONENT);
+        let each = self.memory as u64 + self.table as u64 * u64::from(CORE_PER_INSTANCE);
         each.saturating_mul(instances.into())
     }
 }

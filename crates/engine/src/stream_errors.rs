@@ -35,11 +35,11 @@ fn within<'a>(
 }
 
 fn to_debug_string(
-    store: StoreContextMut<'_, Host>,
+    mut store: StoreContextMut<'_, Host>,
     (error,): (Resource<StreamError>,),
 ) -> wasmtime::Result<(String,)> {
     let mut text = String::new();
-    for (depth, cause) in store.data().stream_error(&error)?.chain().enumerate() {
+    for (depth, cause) in store.data_mut().stream_error(&error)?.chain().enumerate() {
         let before = if depth == 0 { "" } else { ": " };
         // Writing to a text does not fail.
         let _ = write!(text, "{before}{cause}");
@@ -48,10 +48,10 @@ fn to_debug_string(
 }
 
 fn http_error_code(
-    store: StoreContextMut<'_, Host>,
+    mut store: StoreContextMut<'_, Host>,
     (error,): (Resource<StreamError>,),
 ) -> wasmtime::Result<(Option<ErrorCode>,)> {
-    let error = store.data().stream_error(&error)?;
+    let error = store.data_mut().stream_error(&error)?;
     Ok((error.downcast_ref::<HttpError>().and_then(code),))
 }
 

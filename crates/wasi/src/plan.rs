@@ -7,8 +7,9 @@ use std::sync::Arc;
 use crisol_core::EntryId;
 use crisol_schema::{EnvMapping, Mount, Wasi};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::sockets::WasiSocketsCtx;
-use wasmtime_wasi::{FsPerms, WasiCtx};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiView as _};
 
 use crate::directory::Directory;
 use crate::error::{FsError, PlanError};
@@ -247,7 +248,7 @@ impl Plan {
         Ok(Environment { pairs })
     }
 
-    /// Makes the context of one instance.
+    /// Makes the context of one instance, for guests of WASI preview 1 and those of later ones alike.
     ///
     /// # Errors
     /// When a mount's folder is not made, since the app was loaded to be looked at.
@@ -255,7 +256,7 @@ impl Plan {
         &self,
         environment: &Environment,
         streams: impl Into<Streams>,
-    ) -> Result<WasiCtx, PlanError> {
+    ) -> Result<WasiP1Ctx, PlanError> {
         self.is_made()?;
         Ok(self.context(environment, streams.into(), &self.args))
     }
@@ -271,7 +272,7 @@ impl Plan {
         streams: impl Into<Streams>,
         name: &str,
         more: &[String],
-    ) -> Result<WasiCtx, PlanError> {
+    ) -> Result<WasiP1Ctx, PlanError> {
         self.is_made()?;
         let own = self.args.iter().map(String::as_str);
         let args: Vec<_> =
@@ -297,15 +298,16 @@ impl Plan {
         environment: &Environment,
         streams: Streams,
         args: &[impl AsRef<str>],
-    ) -> WasiCtx {
+    ) -> WasiP1Ctx {
         let mut builder = WasiCtx::builder();
         builder.args(args).envs(&environment.pairs).initial_cwd(&self.cwd);
         streams.apply(&mut builder, &self.log);
-        let mut context = builder.build();
+        let mut wasi = builder.build_p1();
+        let context = wasi.ctx().ctx;
         if let Some(mounts) = &self.mounts {
             *context.filesystem() = mounts.clone();
         }
         *context.sockets() = self.sockets.clone();
-        context
+        wasi
     }
 }

@@ -20,7 +20,7 @@ pub use load::{Lifting, OverOutput};
 pub use text::Encoding;
 
 use load::Load;
-use plan::Typed;
+use plan::{Node, Typed};
 use store::Store;
 
 /// Core values that arguments are passed in; more of them go through memory.
@@ -94,12 +94,37 @@ impl Abi {
         (params, result)
     }
 
-    /// Whether a call needs no memory and no `realloc`: all of it is numbers.
-    pub(crate) fn is_flat(&self) -> bool {
-        let result = self.result.as_ref();
-        self.params.flat().len() <= MAX_FLAT_PARAMS
-            && !self.params.points()
-            && result.is_none_or(|result| result.flat().len() <= 1)
+    /// Whether arguments are core values alone, so that they need neither memory nor `realloc`.
+    pub(crate) fn takes_flat(&self) -> bool {
+        self.params.flat().len() <= MAX_FLAT_PARAMS && !self.params.points()
+    }
+
+    /// Lowers arguments each of which is a number, however many they are.
+    pub(crate) fn lower_numbers(&self, args: &Packed) -> wasmtime::Result<Vec<u64>> {
+        let Node::Each(fields) = &self.params.node else { return Err(not_numbers()) };
+        let mut store = Store::new(args.reader(), &mut NoMemory);
+        let mut flat = vec![0; fields.len()];
+        for (field, slot) in fields.iter().zip(&mut flat) {
+            store.flatten(&field.ty.node, std::slice::from_mut(slot))?;
+        }
+        Ok(flat)
+    }
+
+    /// Lifts a result that is a number, or a tuple of them.
+    pub(crate) fn lift_numbers(&self, flat: &[u64]) -> wasmtime::Result<Option<Packed>> {
+        let Some(result) = &self.result else { return Ok(None) };
+        let (memory, encoding, out) = (&[][..], Encoding::Utf8, Packed::default());
+        let mut load = Load { memory, encoding, lifting: &mut Unbounded, out, lengths: 0 };
+        match (&result.node, flat) {
+            (Node::Each(fields), flat) if fields.len() == flat.len() => {
+                for (field, bits) in fields.iter().zip(flat) {
+                    load.flat(&field.ty.node, *bits)?;
+                }
+            }
+            (node, [bits]) => load.flat(node, *bits)?,
+            _ => return Err(not_numbers()),
+        }
+        Ok(Some(load.out))
     }
 
     /// Lowers the arguments of a call into `flat`, which has room for [`MAX_FLAT_PARAMS`]; the slots are the bits of
@@ -156,4 +181,43 @@ impl Abi {
 #[cold]
 fn foreign(_: crate::packed::Malformed) -> Error {
     Error::msg("the arguments are not of the types that the function takes")
+}
+
+#[cold]
+fn not_numbers() -> Error {
+    Error::msg("the function takes or gives more than numbers")
+}
+
+/// A guest that numbers need no memory of.
+struct NoMemory;
+
+impl Memory for NoMemory {
+    fn bytes(&mut self) -> wasmtime::Result<&mut [u8]> {
+        Err(not_numbers())
+    }
+
+    fn realloc(&mut self, _: u32, _: u32, _: u32, _: u32) -> wasmtime::Result<u32> {
+        Err(not_numbers())
+    }
+
+    fn check(&mut self) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+/// Numbers, which are never many bytes.
+struct Unbounded;
+
+impl Lifting for Unbounded {
+    fn max_output(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn spend(&mut self, _: usize) -> wasmtime::Result<()> {
+        Ok(())
+    }
+
+    fn check(&mut self) -> wasmtime::Result<()> {
+        Ok(())
+    }
 }

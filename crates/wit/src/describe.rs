@@ -5,10 +5,10 @@ use wasmtime::component::types;
 
 /// Parts of a signature at most, all types spelled out: types are given by structure, and a few lines
 /// of WIT in which each record holds the last one twice would spell out to more than memory holds.
-const MAX_PARTS: usize = 100_000;
+pub(crate) const MAX_PARTS: usize = 100_000;
 
 /// Bytes of all names in it at most: each is as long as 100 000, and is there as often as its type is used.
-const MAX_NAMES: usize = 4 << 20;
+pub(crate) const MAX_NAMES: usize = 4 << 20;
 
 /// Why a function cannot be called with plain values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,7 +66,7 @@ struct Reader {
 }
 
 /// Characters of a place that an error shows.
-const LONGEST_PLACE: usize = 400;
+pub(crate) const LONGEST_PLACE: usize = 400;
 
 impl Reader {
     fn place(&self) -> String {

@@ -74,4 +74,6 @@ pub use lift::{Lifted, Outcome};
 pub use mapping::Mapping;
 pub use names::{folded, kebab};
 pub use packed::Packed;
-pub use wrap::{UnknownImports, WrapError, Wrapped, wrap};
+pub use wrap::{
+    Convention, CoreFunction, CoreModule, UnknownFunction, UnknownImports, WrapError, Wrapped, wrap,
+};

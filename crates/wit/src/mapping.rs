@@ -77,10 +77,26 @@ impl Mapping {
         self.plan.abi.as_ref().map(Abi::core_type)
     }
 
-    /// Whether a call passes numbers alone, so that it needs neither memory nor `realloc`.
+    /// Whether arguments are core values alone, so that they need neither the guest's memory nor its `realloc`.
     #[must_use]
-    pub fn is_flat(&self) -> bool {
-        self.plan.abi.as_ref().is_some_and(Abi::is_flat)
+    pub fn takes_flat(&self) -> bool {
+        self.plan.abi.as_ref().is_some_and(Abi::takes_flat)
+    }
+
+    /// Lowers packed arguments each of which is a number: gives the bits of the core values.
+    ///
+    /// # Errors
+    /// When they are more than that.
+    pub fn lower_numbers(&self, args: &Packed) -> wasmtime::Result<Vec<u64>> {
+        self.plan.abi.as_ref().ok_or_else(no_abi)?.lower_numbers(args)
+    }
+
+    /// Lifts a result that is a number, or a tuple of them, from the bits of the core values that a function gave.
+    ///
+    /// # Errors
+    /// When it is more than that.
+    pub fn lift_numbers(&self, flat: &[u64]) -> wasmtime::Result<Option<Packed>> {
+        self.plan.abi.as_ref().ok_or_else(no_abi)?.lift_numbers(flat)
     }
 
     /// Lowers packed arguments into a guest: gives the bits of the core values to call it with, and how many they

@@ -396,18 +396,22 @@ impl<'a> Scope<'a> {
 }
 
 impl CallGraph {
-    fn import(&mut self, interface: &str, name: &str) -> Function {
+    pub(super) fn import(&mut self, interface: &str, name: &str) -> Function {
         self.imports.push((interface.to_owned(), name.to_owned()));
         Function::Import(self.imports.len() - 1)
     }
 
-    fn lowered(&mut self, target: Function, realloc: Option<CoreFunction>) -> CoreFunction {
+    pub(super) fn lowered(
+        &mut self,
+        target: Function,
+        realloc: Option<CoreFunction>,
+    ) -> CoreFunction {
         self.lowers.push(Lowered { target, realloc });
         CoreFunction::Lowered(self.lowers.len() - 1)
     }
 
     /// Adds an instance of a module, whose imports `made` has.
-    fn add(&mut self, module: Arc<Module>, mut made: CoreInstance) -> usize {
+    pub(super) fn add(&mut self, module: Arc<Module>, mut made: CoreInstance) -> usize {
         for _ in 0..module.own_tables {
             made.tables.push(self.tables.len());
             self.tables.push(Table::default());

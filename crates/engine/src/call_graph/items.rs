@@ -71,6 +71,15 @@ pub(super) fn read(bytes: &[u8]) -> Followed<Vec<Item<'_>>> {
     Err(Lost)
 }
 
+/// A core module by itself.
+pub(super) fn module(bytes: &[u8]) -> Followed<Module> {
+    let (mut types, mut module) = (Types::default(), Module::default());
+    for payload in Parser::new(0).parse_all(bytes) {
+        module.see(payload?, &mut types)?;
+    }
+    Ok(module)
+}
+
 fn definitions<'a>(payload: Payload<'a>, items: &mut Vec<Item<'a>>) -> Followed<()> {
     match payload {
         Payload::ComponentImportSection(section) => {

@@ -137,7 +137,7 @@ fn a_table_is_one_and_the_same_for_all_modules_that_share_it() -> Tested {
 fn real_guests_are_followed() -> Tested {
     for name in crisol_fixtures::names() {
         let bytes = crisol_fixtures::bytes(&name);
-        if !wasmparser::Parser::is_component(&bytes) {
+        if !Parser::is_component(&bytes) {
             continue;
         }
         let graph = CallGraph::of(&bytes).ok_or_else(|| format!("`{name}` cannot be followed"))?;

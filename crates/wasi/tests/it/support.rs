@@ -7,7 +7,8 @@ use crisol_core::EntryId;
 use crisol_schema::{Kind, Loader, Registry, Wasi};
 use crisol_wasi::{EnvSource, Environment, Folders, Plan, PlanError, Stdio, Variables, resolve};
 use tempfile::TempDir;
-use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
 pub(crate) fn id(text: &str) -> EntryId {
     text.parse().unwrap()
@@ -99,10 +100,7 @@ pub(crate) fn app_with(wasi: &str, entries: &str) -> App {
 }
 
 /// What the host functions of a guest work on.
-pub(crate) struct Guest {
-    context: WasiCtx,
-    table: ResourceTable,
-}
+pub(crate) struct Guest(WasiP1Ctx);
 
 impl Guest {
     pub(crate) fn new(plan: &Plan) -> Self {
@@ -110,14 +108,13 @@ impl Guest {
     }
 
     pub(crate) fn with(plan: &Plan, environment: &Environment, stdio: Stdio) -> Self {
-        let context = plan.build(environment, stdio).unwrap();
-        Self { context, table: ResourceTable::new() }
+        Self(plan.build(environment, stdio).unwrap())
     }
 }
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.context, table: &mut self.table }
+        self.0.ctx()
     }
 }
 

@@ -18,7 +18,7 @@ const LONGEST_TOGETHER: usize = 64 << 10;
 const FOR_THE_HOST: [&str; 4] = ["_", "cabi_", "canonical_abi_", STANDARD];
 
 /// How names of the encoder's other scheme begin, which no name may be made to look like.
-const STANDARD: &str = "cm32p2";
+pub(super) const STANDARD: &str = "cm32p2";
 
 /// Exports as functions of a WIT that they were found without.
 pub(super) struct Derived<'m> {
@@ -94,6 +94,19 @@ impl<'m> Derived<'m> {
             |(name, (_, signature)): (&String, &(&str, String))| format!("%{name}: {signature};\n");
         self.functions.iter().map(declaration).collect()
     }
+}
+
+/// Whether an export takes and gives nothing but numbers.
+pub(super) fn check(export: &str, ty: &FuncType) -> Result<(), WrapError> {
+    let no_type = |what: String| WrapError::NoWitType { export: export.to_owned(), what };
+    let unknown = |types: &[ValType]| types.iter().position(|core| wit_type(*core).is_none());
+    if let Some(at) = unknown(ty.params()) {
+        return Err(no_type(format!("takes {} as parameter {}", ty.params()[at], at + 1)));
+    }
+    if let Some(at) = unknown(ty.results()) {
+        return Err(no_type(format!("gives {}", ty.results()[at])));
+    }
+    Ok(())
 }
 
 /// WIT name and type of an export.

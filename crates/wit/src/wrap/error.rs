@@ -114,6 +114,18 @@ pub enum WrapError {
         /// What about it needs the memory.
         why: &'static str,
     },
+    /// A function of WASI preview 1 is imported with another type than it has.
+    #[error("the module imports `{import}` from `{module}` as {found}, and it is {expected}")]
+    ImportType {
+        /// The function.
+        import: String,
+        /// The interface.
+        module: String,
+        /// The core type by which it is imported.
+        found: String,
+        /// Its core type.
+        expected: String,
+    },
     /// Imports that neither WASI preview 1 nor the WIT provides.
     #[error("{0}")]
     UnknownImports(super::UnknownImports),

@@ -6,9 +6,11 @@ use std::sync::LazyLock;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
+use wasmparser::{FuncType, ValType};
 use wit_parser::{Resolve, WorldId};
 
 use super::WrapError;
+use super::direct::shown;
 use super::module::{Import, Outside};
 use crate::error::shorten;
 
@@ -51,7 +53,10 @@ static ORIGINS: &[Origin] = &[
     },
     Origin {
         // That of C takes nothing.
-        tells: |import| import.module == "env" && import.name == "abort" && import.params == 4,
+        tells: |import| {
+            let params = import.ty.as_ref().map(|ty| ty.params().len());
+            import.module == "env" && import.name == "abort" && params == Some(4)
+        },
         what: "it is built for JavaScript, by AssemblyScript",
         fix: "compile it with `--use abort=`, or with the configuration of `@assemblyscript/wasi-shim`",
     },
@@ -152,19 +157,117 @@ impl fmt::Display for UnknownImports {
     }
 }
 
+/// Functions of `env` that the runtime has for modules that run as they are, by the core types of their parameters:
+/// what AssemblyScript and Emscripten make modules import that need nothing else of JavaScript.
+static ENV: [(&str, &[ValType]); 4] = [
+    ("abort", &[ValType::I32; 4]),
+    ("emscripten_notify_memory_growth", &[ValType::I32]),
+    ("seed", &[]),
+    (
+        "trace",
+        &[
+            ValType::I32,
+            ValType::I32,
+            ValType::F64,
+            ValType::F64,
+            ValType::F64,
+            ValType::F64,
+            ValType::F64,
+        ],
+    ),
+];
+
+/// Names that the world imports.
+pub(super) fn declared(resolve: &Resolve, world: WorldId) -> Vec<String> {
+    let world = resolve.worlds.get(world);
+    let keys = world.into_iter().flat_map(|world| world.imports.keys());
+    keys.map(|key| resolve.name_world_key(key)).collect()
+}
+
+/// Whether a module imports what components alone may import: by names of WIT, or what a world declares.
+pub(super) fn are_of_wit(outside: &Outside, declared: &[String]) -> bool {
+    outside.imports.iter().any(|import| {
+        let module = import.module.as_str();
+        module == "$root"
+            || module.starts_with('[')
+            || module.starts_with("cm32p2")
+            || is_interface(module)
+            || declared.iter().any(|name| name == module)
+    })
+}
+
+/// Whether a name is of the form `package:name/interface`.
+fn is_interface(module: &str) -> bool {
+    module.split_once(':').is_some_and(|(_, rest)| rest.contains('/'))
+}
+
+/// Whether the runtime can run a module with these imports as it is: functions that nobody provides fail the call
+/// that uses them, and nothing stands in for anything else.
+pub(super) fn check_core(outside: &Outside) -> Result<(), WrapError> {
+    for import in
+        outside.imports.iter().filter(|it| it.module == WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME)
+    {
+        let known = PREVIEW_1.iter().find(|(name, _)| *name == import.name);
+        if let (Some((_, expected)), Some(found)) = (known, &import.ty)
+            && found != expected
+        {
+            return Err(WrapError::ImportType {
+                import: import.name.clone(),
+                module: import.module.clone(),
+                found: shown(found),
+                expected: shown(expected),
+            });
+        }
+    }
+    if outside.imports.iter().all(|import| import.ty.is_some()) {
+        return Ok(());
+    }
+    let is_provided = |import: &&Import| match &import.ty {
+        Some(ty) => provides(&import.module, &import.name, ty.params()),
+        None => false,
+    };
+    told(outside.imports.iter().filter(|import| !is_provided(import)).collect())
+}
+
+/// Whether the runtime has a function for modules that run as they are.
+fn provides(module: &str, name: &str, params: &[ValType]) -> bool {
+    match module {
+        WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME => PREVIEW_1.iter().any(|(known, _)| known == name),
+        "env" => ENV.iter().any(|(known, takes)| *known == name && *takes == params),
+        _ => false,
+    }
+}
+
+/// A function that a core module imports and nothing provides: how the module came to it, and what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownFunction {
+    /// How the module came to it.
+    pub what: &'static str,
+    /// How to build it instead.
+    pub fix: &'static str,
+}
+
+impl UnknownFunction {
+    /// Reads an import by its two names and its core type.
+    #[must_use]
+    pub fn of(module: &str, name: &str, ty: &FuncType) -> Self {
+        let (module, name) = (module.to_owned(), name.to_owned());
+        let import = Import { module, name, ty: Some(ty.clone()), is_shared: false };
+        let told = ORIGINS.iter().find(|origin| (origin.tells)(&import));
+        told.map_or(Self { what: "", fix: "" }, |Origin { what, fix, .. }| Self { what, fix })
+    }
+}
+
 /// Whether something provides every import.
 pub(super) fn check(outside: &Outside, resolve: &Resolve, world: WorldId) -> Result<(), WrapError> {
     if outside.has_metadata {
         return Ok(());
     }
-    let world = resolve.worlds.get(world);
-    let declared: Vec<String> = world
-        .into_iter()
-        .flat_map(|world| world.imports.keys())
-        .map(|key| resolve.name_world_key(key))
-        .collect();
+    let declared = declared(resolve, world);
     let is_provided = |import: &&Import| match import.module.as_str() {
-        WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME => PREVIEW_1.contains(&import.name),
+        WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME => {
+            PREVIEW_1.iter().any(|(known, _)| *known == import.name)
+        }
         "$root" => true,
         module => {
             module.starts_with('[')
@@ -172,8 +275,11 @@ pub(super) fn check(outside: &Outside, resolve: &Resolve, world: WorldId) -> Res
                 || declared.iter().any(|name| name == module)
         }
     };
-    let mut missing: Vec<&Import> =
-        outside.imports.iter().filter(|import| !is_provided(import)).collect();
+    told(outside.imports.iter().filter(|import| !is_provided(import)).collect())
+}
+
+/// Refuses imports that nothing provides, if there are any.
+fn told(mut missing: Vec<&Import>) -> Result<(), WrapError> {
     let told = |origin: &&Origin| missing.iter().any(|import| (origin.tells)(import));
     let Some(Origin { what, fix, .. }) = ORIGINS.iter().find(told) else { return Ok(()) };
     missing.sort_by(|a, b| a.module.cmp(&b.module));
@@ -186,9 +292,9 @@ pub(super) fn check(outside: &Outside, resolve: &Resolve, world: WorldId) -> Res
     }))
 }
 
-/// The functions of WASI preview 1, as the adapter has them.
-static PREVIEW_1: LazyLock<Vec<String>> = LazyLock::new(|| {
+/// The functions of WASI preview 1 with their core types, as the adapter has them.
+static PREVIEW_1: LazyLock<Vec<(String, FuncType)>> = LazyLock::new(|| {
     let adapter = Outside::read(WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER);
     let exports = adapter.map(|outside| outside.exports).unwrap_or_default();
-    exports.into_iter().map(|export| export.name).collect()
+    exports.into_iter().filter_map(|export| Some((export.name, export.ty?))).collect()
 });

@@ -13,25 +13,41 @@ use super::wit::{self, Target};
 use crate::error::nearest;
 use crate::names::folded;
 
-/// Finds every function of the world among the exports; `(export, name the encoder looks for)`. A world that was
-/// derived from exports knows them.
-pub(super) fn matched(
-    outside: &Outside,
-    resolve: &Resolve,
+/// A function of the WIT and what it is in the module.
+pub(super) struct Match<'o, 'r> {
+    pub(super) target: Target<'r>,
+    /// The export that it is.
+    pub(super) export: &'o str,
+    /// The export that frees what it gave.
+    pub(super) post_return: Option<&'o str>,
+}
+
+impl Match<'_, '_> {
+    /// Whether the module has it under the names of the encoder's other scheme.
+    fn is_standard(&self) -> bool {
+        self.export.starts_with("cm32p2")
+    }
+}
+
+/// Finds every function of the world among the exports. A world that was derived from exports knows them.
+pub(super) fn matches<'o, 'r>(
+    outside: &'o Outside,
+    resolve: &'r Resolve,
     world: WorldId,
-    derived: Option<&Derived<'_>>,
-) -> Result<Vec<(String, String)>, WrapError> {
+    derived: Option<&Derived<'o>>,
+) -> Result<Vec<Match<'o, 'r>>, WrapError> {
     let targets = wit::targets(outside, resolve, world)?;
     let posts = post_returns(outside);
-    let mut names = Vec::with_capacity(targets.len());
-    for target in &targets {
+    let all: Vec<String> = targets.iter().map(|target| target.func.name.clone()).collect();
+    let mut found = Vec::with_capacity(targets.len());
+    for target in targets {
         let wanted = target.core_name();
-        let candidates = candidates(target, &targets);
-        let found = match derived {
+        let candidates = candidates(&target, &all);
+        let export = match derived {
             Some(derived) => derived.export(&target.func.name),
             None => find(outside, &candidates)?,
         };
-        let Some(export) = found else {
+        let Some(export) = export else {
             // What the module was built with may declare it already, under a name of its own.
             if outside.has_metadata {
                 continue;
@@ -41,16 +57,24 @@ pub(super) fn matched(
             let wanted = format!("a function {}", looked.join(" or "));
             return Err(missing(outside, wanted, &target.func.name));
         };
-        check_type(outside, resolve, target, export)?;
-        if export.starts_with("cm32p2") {
-            continue;
-        }
-        if let Some(post) = posts.get(&folded(export)).or_else(|| posts.get(&folded(&wanted))) {
-            names.push(((*post).to_owned(), format!("cabi_post_{wanted}")));
-        }
-        names.push((export.to_owned(), wanted.into_owned()));
+        check_type(outside, resolve, &target, export)?;
+        let post = posts.get(&folded(export)).or_else(|| posts.get(&folded(&wanted))).copied();
+        found.push(Match { export, post_return: post, target });
     }
-    Ok(names)
+    Ok(found)
+}
+
+/// The names under which the encoder finds what was matched: `(export, name the encoder looks for)`.
+pub(super) fn names(matches: &[Match<'_, '_>]) -> Vec<(String, String)> {
+    let mut names = Vec::with_capacity(matches.len());
+    for one in matches.iter().filter(|one| !one.is_standard()) {
+        let wanted = one.target.core_name();
+        if let Some(post) = one.post_return {
+            names.push((post.to_owned(), format!("cabi_post_{wanted}")));
+        }
+        names.push((one.export.to_owned(), wanted.into_owned()));
+    }
+    names
 }
 
 /// The one export that is called `name`, or is a spelling of it; `None` when there is none.
@@ -84,7 +108,7 @@ pub(super) fn find<'o>(
 }
 
 /// The names that a module may export `target` under, best first.
-fn candidates(target: &Target<'_>, all: &[Target<'_>]) -> Vec<String> {
+fn candidates(target: &Target<'_>, all: &[String]) -> Vec<String> {
     let name = &target.func.name;
     let Some(interface) = &target.interface else {
         return vec![name.clone(), format!("cm32p2||{name}")];
@@ -97,7 +121,7 @@ fn candidates(target: &Target<'_>, all: &[Target<'_>]) -> Vec<String> {
         format!("{short}#{name}"),
     ];
     // A bare name will do where only one function has it.
-    if all.iter().filter(|other| other.func.name == *name).count() == 1 {
+    if all.iter().filter(|other| *other == name).count() == 1 {
         names.push(name.clone());
     }
     names
@@ -112,6 +136,11 @@ fn post_returns(outside: &Outside) -> HashMap<String, &str> {
         }
     }
     posts
+}
+
+/// The export that frees what `export` gave, by any spelling of its name.
+pub(super) fn post_of<'o>(outside: &'o Outside, export: &str) -> Option<&'o str> {
+    post_returns(outside).get(&folded(export)).copied()
 }
 
 pub(super) fn missing(outside: &Outside, wanted: String, name: &str) -> WrapError {

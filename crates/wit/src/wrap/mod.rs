@@ -2,12 +2,14 @@
 
 mod check;
 mod derived;
+mod direct;
 mod error;
 mod imports;
 mod items;
 mod matching;
 mod module;
 mod plain;
+mod signature;
 mod wit;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,9 +22,10 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use crate::names::kebab;
 use derived::Derived;
+pub use direct::{Convention, CoreFunction, CoreModule};
 pub use error::WrapError;
-pub use imports::UnknownImports;
-use matching::matched;
+pub use imports::{UnknownFunction, UnknownImports};
+use matching::{matches, names};
 use module::Outside;
 
 /// Parameters that the component model hands over by themselves; more go through memory.
@@ -89,7 +92,7 @@ fn embedded(
     let (resolve, world) = wit::parse(wit)?;
     plain::check(outside, &resolve, world)?;
     imports::check(outside, &resolve, world)?;
-    let names = matched(outside, &resolve, world, derived)?;
+    let names = names(&matches(outside, &resolve, world, derived)?);
     check_naming(outside, &names)?;
     let mut bytes = module::renamed(module, outside, &names)?.into_owned();
     embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8).map_err(refused)?;

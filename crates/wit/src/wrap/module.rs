@@ -26,8 +26,8 @@ pub(super) struct Export {
 pub(super) struct Import {
     pub(super) module: String,
     pub(super) name: String,
-    /// How many parameters it takes, when it is a function.
-    pub(super) params: usize,
+    /// The type, when it is a function.
+    pub(super) ty: Option<FuncType>,
     /// It is a memory that several threads share.
     pub(super) is_shared: bool,
 }
@@ -85,8 +85,13 @@ impl Outside {
     }
 
     pub(super) fn has_realloc(&self) -> bool {
+        self.realloc().is_some()
+    }
+
+    /// The export that allocates for arguments.
+    pub(super) fn realloc(&self) -> Option<&'static str> {
         let names = ["cabi_realloc", "cm32p2_realloc", "canonical_abi_realloc"];
-        names.iter().any(|name| self.function(name).is_some())
+        names.into_iter().find(|name| self.function(name).is_some())
     }
 
     /// Whether it imports WASI preview 1.
@@ -126,15 +131,14 @@ fn read(module: &[u8]) -> wasmparser::Result<Outside> {
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import?;
-                    let mut params = 0;
-                    if let TypeRef::Func(ty) = import.ty {
+                    let mut of = None;
+                    if let TypeRef::Func(ty) | TypeRef::FuncExact(ty) = import.ty {
                         functions.push(ty);
-                        let ty = types.get(ty as usize).and_then(Option::as_ref);
-                        params = ty.map_or(0, |ty| ty.params().len());
+                        of = types.get(ty as usize).cloned().flatten();
                     }
                     let (module, name) = (import.module.to_owned(), import.name.to_owned());
                     let is_shared = matches!(import.ty, TypeRef::Memory(ty) if ty.shared);
-                    outside.imports.push(Import { module, name, params, is_shared });
+                    outside.imports.push(Import { module, name, ty: of, is_shared });
                 }
             }
             Payload::FunctionSection(section) => {

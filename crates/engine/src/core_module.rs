@@ -1,0 +1,295 @@
+//! Core modules that run as they are: imports served or stood in for, and the export that is called.
+//!
+//! WASI preview 1 is granted by the interfaces of WASI 0.2 that do the same, so an entry says the same for both kinds of
+//! code ([`preview1`]).
+
+mod assemblyscript;
+mod call;
+mod memory;
+mod preview1;
+mod raw;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crisol_wit::{Convention, CoreFunction, CoreModule, Mapping, UnknownFunction};
+use wasmparser::ValType as Parsed;
+use wasmtime::{Engine, ExternType, FuncType, InstancePre, Linker, Module, ModuleExport, ValType};
+
+use crate::compile::{Compiled, Program};
+use crate::denied::Denial;
+use crate::engine::Base;
+use crate::exports::{self, Export, Exports, Place};
+use crate::host::Host;
+use crate::joined;
+use crate::link::{CoreImport, Import, Inner, LinkError, Linked, Profile, Target};
+
+pub(crate) use call::{Callee, Pending, initialize};
+pub(crate) use preview1::has_folders;
+
+use raw::Slots;
+
+/// The export that values of the canonical ABI go into.
+const MEMORY: &str = "memory";
+
+/// Module of the imports that AssemblyScript and Emscripten leave in modules that need nothing else of JavaScript.
+const ENV: &str = "env";
+
+/// What is called of a module, found before there is an instance.
+pub(crate) struct CoreTarget {
+    export: ModuleExport,
+    post_return: Option<ModuleExport>,
+    initialize: Option<ModuleExport>,
+    convention: Convention,
+    /// Core types of what it takes and gives.
+    params: Vec<ValType>,
+    results: Vec<ValType>,
+    memory: Option<ModuleExport>,
+    /// The function that the guest allocates by, where arguments go into its memory.
+    realloc: Option<(ModuleExport, Slots)>,
+    /// Those of the function, unless it takes or gives more than numbers.
+    slots: Option<Slots>,
+}
+
+/// A linker with every function that the host has for core modules.
+pub(crate) fn everything(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
+    let mut linker = Linker::new(engine);
+    preview1::add_to_linker(&mut linker)?;
+    assemblyscript::add_to_linker(&mut linker)?;
+    // Memory that grew has nobody else to tell.
+    linker.func_wrap(ENV, "emscripten_notify_memory_growth", |_: i32| {})?;
+    Ok(linker)
+}
+
+/// Whether the host has a function.
+fn provides(module: &str, name: &str, ty: &FuncType) -> bool {
+    let is = |types: &[ValType]| {
+        ty.params().len() == types.len()
+            && ty.params().zip(types).all(|(one, two)| ValType::eq(&one, two))
+    };
+    match (module, name) {
+        (preview1::MODULE, name) => preview1::has(name),
+        (ENV, "emscripten_notify_memory_growth") => is(&[ValType::I32]),
+        (ENV, name) => assemblyscript::takes(name).is_some_and(is),
+        _ => false,
+    }
+}
+
+/// Everything that a module imports, and what of it `profile` grants.
+pub(crate) fn imports(module: &Module, profile: &Profile) -> Vec<Import> {
+    let (mut imports, mut unknown) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
+    let mut known = Vec::new();
+    for import in module.imports() {
+        let ExternType::Func(ty) = import.ty() else { continue };
+        let (of, name) = (import.module(), import.name());
+        if of == preview1::MODULE && preview1::has(name) {
+            known.push(name);
+        } else if !provides(of, name, &ty) {
+            unknown.entry(of).or_default().push((name, ty));
+        }
+    }
+    imports.extend(preview1::imports(&known, profile));
+    for (of, functions) in unknown {
+        let names: Vec<String> = functions.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let unknown = functions.first().map(|(name, ty)| unknown_function(of, name, ty));
+        imports.push(Import {
+            name: of.to_owned(),
+            interface: None,
+            granted: false,
+            denied: Vec::new(),
+            missing: names.clone(),
+            core: Some(CoreImport { functions: names, unknown }),
+        });
+    }
+    imports
+}
+
+/// Resolves the imports of a module: those that are not granted and those that nothing provides fail the call that
+/// uses them.
+pub(crate) fn join(
+    base: &Base,
+    module: &Module,
+    profile: &Profile,
+) -> Result<(InstancePre<Host>, Vec<Import>), LinkError> {
+    let mut linker = base.core().map_err(LinkError::Mismatch)?;
+    linker.allow_shadowing(true);
+    preview1::restrict(&mut linker, profile).map_err(LinkError::Mismatch)?;
+    for import in module.imports() {
+        let (of, name) = (import.module(), import.name());
+        match import.ty() {
+            ExternType::Func(ty) => {
+                let denial = match provides(of, name, &ty) {
+                    true if of == preview1::MODULE => preview1::denied(name, profile),
+                    true => None,
+                    false => Some(unprovided(of, name, &ty)),
+                };
+                let Some(denial) = denial else { continue };
+                let fail = move |_: wasmtime::Caller<'_, Host>, _: &[_], _: &mut [_]| {
+                    Err(wasmtime::Error::new(denial.clone()))
+                };
+                linker.func_new(of, name, ty, fail).map_err(LinkError::Mismatch)?;
+            }
+            other => {
+                let (module, name) = (of.to_owned(), name.to_owned());
+                return Err(LinkError::CoreImport { module, name, what: kind(&other) });
+            }
+        }
+    }
+    let pre = linker.instantiate_pre(module).map_err(LinkError::Mismatch)?;
+    Ok((pre, imports(module, profile)))
+}
+
+fn kind(ty: &ExternType) -> &'static str {
+    match ty {
+        ExternType::Memory(_) => "a memory",
+        ExternType::Table(_) => "a table",
+        ExternType::Global(_) => "a global",
+        ExternType::Tag(_) => "a tag",
+        ExternType::Func(_) => "a function",
+    }
+}
+
+/// The failure of a function that nothing provides.
+fn unprovided(module: &str, name: &str, ty: &FuncType) -> Denial {
+    let UnknownFunction { what, fix } = unknown_function(module, name, ty);
+    Denial {
+        interface: module.to_owned(),
+        function: name.to_owned(),
+        offered: false,
+        grant: None,
+        reason: Some(format!("nothing provides `{}`: {what}; {fix}", shown(ty))),
+    }
+}
+
+fn unknown_function(module: &str, name: &str, ty: &FuncType) -> UnknownFunction {
+    let types =
+        |types: &mut dyn Iterator<Item = ValType>| types.map(|ty| parsed(&ty)).collect::<Vec<_>>();
+    let (params, results) = (types(&mut ty.params()), types(&mut ty.results()));
+    UnknownFunction::of(module, name, &wasmparser::FuncType::new(params, results))
+}
+
+/// The type of a number, as modules are read; references are not told apart.
+fn parsed(ty: &ValType) -> Parsed {
+    match ty {
+        ValType::I32 => Parsed::I32,
+        ValType::I64 => Parsed::I64,
+        ValType::F32 => Parsed::F32,
+        ValType::F64 => Parsed::F64,
+        ValType::V128 => Parsed::V128,
+        ValType::Ref(_) => Parsed::EXTERNREF,
+    }
+}
+
+/// `(i32, i64) -> i32`
+fn shown(ty: &FuncType) -> String {
+    let list = |types: &mut dyn Iterator<Item = ValType>| {
+        types.map(|ty| ty.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let params = list(&mut ty.params());
+    match ty.results().len() {
+        0 => format!("({params})"),
+        1 => format!("({params}) -> {}", list(&mut ty.results())),
+        _ => format!("({params}) -> ({})", list(&mut ty.results())),
+    }
+}
+
+/// Every function that a module exports, by its core type.
+pub(crate) fn exports(module: &Module) -> Vec<Export> {
+    let functions = module.exports().filter_map(|export| {
+        let ExternType::Func(ty) = export.ty() else { return None };
+        let (name, signature) = (export.name().to_owned(), shown(&ty));
+        Some(Export { interface: None, name, signature })
+    });
+    functions.collect()
+}
+
+/// Joins a module to what it may use and finds the function that `method` means.
+pub(crate) fn link(
+    base: &Base,
+    (compiled, core): (&Compiled, &CoreModule),
+    profile: &Profile,
+    method: &str,
+) -> Result<Linked, LinkError> {
+    let Program::Module(module) = &compiled.0.program else {
+        return Err(broken("a component is no core module"));
+    };
+    let function = find(core, method)?;
+    let joined = joined::join(base, compiled, profile)?;
+    let refused = |source| LinkError::Signature { method: place(function).method(), source };
+    let signature = core.signature(function).map_err(refused)?;
+    let mapping = Mapping::from_signature(signature).map_err(refused)?;
+    let export = exports::shown(&place(function), &mapping);
+    let target = Target::Core(Arc::new(target(module, core, function)?));
+    let code = compiled.clone();
+    Ok(Linked(Arc::new(Inner { target, export, mapping, joined, code })))
+}
+
+/// The function that `method` means.
+fn find<'c>(core: &'c CoreModule, method: &str) -> Result<&'c CoreFunction, LinkError> {
+    if let Some(found) = core.found() {
+        return Ok(found);
+    }
+    let functions = core.functions();
+    let places: Vec<Place> = functions.iter().map(place).collect();
+    let signature = |at: usize| {
+        let signature = functions.get(at).map(|function| core.signature(function));
+        signature.and_then(Result::ok).map_or_else(|| "func(…)".to_owned(), |it| it.to_string())
+    };
+    let found = Exports::find_among(method, &places, signature)?;
+    let at = places.iter().position(|place| std::ptr::eq(place, found));
+    at.and_then(|at| functions.get(at)).ok_or_else(|| broken("an export vanished"))
+}
+
+fn place(function: &CoreFunction) -> Place {
+    Place { interface: function.interface.clone(), name: function.name.clone() }
+}
+
+fn target(
+    module: &Module,
+    core: &CoreModule,
+    function: &CoreFunction,
+) -> Result<CoreTarget, LinkError> {
+    let index = |name: &str| module.get_export_index(name);
+    let export = index(&function.export).ok_or_else(|| broken("an export vanished"))?;
+    let Some(ExternType::Func(ty)) = module.get_export(&function.export) else {
+        return Err(broken("an export is no function"));
+    };
+    let is_realloc = |export: &&str| match module.get_export(export) {
+        Some(ExternType::Func(ty)) => {
+            let is_i32 = |ty: ValType| matches!(ty, ValType::I32);
+            let (params, results) = (ty.params().len(), ty.results().len());
+            (params, results) == (4, 1) && ty.params().all(is_i32) && ty.results().all(is_i32)
+        }
+        _ => false,
+    };
+    let realloc = core.allocate().filter(is_realloc);
+    Ok(CoreTarget {
+        export,
+        params: ty.params().collect(),
+        memory: index(MEMORY),
+        realloc: realloc.and_then(|name| Some((index(name)?, slots_of(module, name)?))),
+        slots: Slots::of(&ty),
+        post_return: function.post_return.as_deref().and_then(index),
+        initialize: core.initialize().filter(|name| *name != function.export).and_then(index),
+        convention: function.convention,
+        results: ty.results().collect(),
+    })
+}
+
+/// The core values of an export that is a function of numbers.
+fn slots_of(module: &Module, name: &str) -> Option<Slots> {
+    match module.get_export(name)? {
+        ExternType::Func(ty) => Slots::of(&ty),
+        _ => None,
+    }
+}
+
+fn broken(what: &'static str) -> LinkError {
+    LinkError::Mismatch(wasmtime::Error::msg(what))
+}
+
+/// A host interface of WASI, by its name without version.
+fn interface(name: &'static str) -> Option<Cow<'static, str>> {
+    Some(Cow::Borrowed(name))
+}

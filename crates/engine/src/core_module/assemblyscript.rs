@@ -1,0 +1,125 @@
+//! Functions of `env` that AssemblyScript makes a module import: `abort`, `seed` and `trace`.
+
+use crisol_core::{printable, shorten};
+use wasmtime::{Caller, Linker, ValType};
+use wasmtime_wasi::p1::wasi_snapshot_preview1 as served;
+use wiggle::GuestMemory;
+
+use super::ENV;
+use super::memory::{bytes, range, u32_at};
+use crate::host::Host;
+
+const ABORT: &[ValType] = &[ValType::I32, ValType::I32, ValType::I32, ValType::I32];
+const TRACE: &[ValType] = &[
+    ValType::I32,
+    ValType::I32,
+    ValType::F64,
+    ValType::F64,
+    ValType::F64,
+    ValType::F64,
+    ValType::F64,
+];
+
+/// Characters of a message and of a file's name that are told.
+const LONGEST_MESSAGE: usize = 1_000;
+const LONGEST_FILE: usize = 200;
+
+/// The number of the standard error stream.
+const STDERR: i32 = 2;
+
+/// Parameters of a function.
+pub(super) fn takes(name: &str) -> Option<&'static [ValType]> {
+    match name {
+        "abort" => Some(ABORT),
+        "seed" => Some(&[]),
+        "trace" => Some(TRACE),
+        _ => None,
+    }
+}
+
+/// A program that ended itself.
+#[derive(Debug, thiserror::Error)]
+#[error("abort: {}", .0)]
+struct Aborted(String);
+
+pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    linker.func_wrap(ENV, "abort", abort)?;
+    linker.func_wrap_async(ENV, "seed", |mut caller: Caller<'_, Host>, (): ()| {
+        Box::new(async move { seed(&mut caller) })
+    })?;
+    linker.func_wrap_async(
+        ENV,
+        "trace",
+        |mut caller, (text, count, a, b, c, d, e): (i32, i32, f64, f64, f64, f64, f64)| {
+            Box::new(async move { trace(&mut caller, text, count, [a, b, c, d, e]).await })
+        },
+    )?;
+    Ok(())
+}
+
+/// Ends the call with the message and the place in the source.
+fn abort(
+    mut caller: Caller<'_, Host>,
+    message: i32,
+    file: i32,
+    line: i32,
+    column: i32,
+) -> wasmtime::Result<()> {
+    // Without memory there are no texts to be read.
+    let memory = bytes(&mut caller).map(|bytes| &*bytes).unwrap_or_default();
+    let message = text(memory, message, LONGEST_MESSAGE).unwrap_or_else(|| "no message".to_owned());
+    let file = text(memory, file, LONGEST_FILE);
+    let (line, column) = (line.cast_unsigned(), column.cast_unsigned());
+    let place = file.map(|file| format!(" at {file}:{line}:{column}")).unwrap_or_default();
+    Err(wasmtime::Error::new(Aborted(format!("{message}{place}"))))
+}
+
+/// A text of AssemblyScript: UTF-16, its length in bytes before it. None where there is none.
+fn text(memory: &[u8], at: i32, longest: usize) -> Option<String> {
+    let at = at.cast_unsigned();
+    let len = u32_at(memory, at.checked_sub(4)?).ok().filter(|_| at != 0)?;
+    // No more is read than is told: a character takes up to four bytes.
+    let len = len.min(u32::try_from(4 * (longest + 1)).ok()?);
+    let units = range(memory, at, len).ok()?.as_chunks().0;
+    let units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
+    let text = String::from_utf16_lossy(&units);
+    Some(shorten(&printable(&text), longest).into_owned())
+}
+
+/// A random number for a generator to begin with.
+fn seed(caller: &mut Caller<'_, Host>) -> wasmtime::Result<f64> {
+    let mut random = [0; 8];
+    let mut memory = GuestMemory::Unshared(&mut random);
+    served::random_get(caller.data_mut().preview1(), &mut memory, 0, 8)?;
+    // All of the 53 bits that a float keeps.
+    Ok((u64::from_le_bytes(random) >> 11) as f64)
+}
+
+/// Writes a line to the standard error stream.
+async fn trace(
+    caller: &mut Caller<'_, Host>,
+    message: i32,
+    count: i32,
+    values: [f64; 5],
+) -> wasmtime::Result<()> {
+    let memory = bytes(caller).map(|bytes| &*bytes).unwrap_or_default();
+    let message = text(memory, message, LONGEST_MESSAGE).unwrap_or_default();
+    let shown = values.iter().take(usize::try_from(count).unwrap_or(0)).map(f64::to_string);
+    let line = format!("trace: {message} {}", shown.collect::<Vec<_>>().join(", "));
+    let line = format!("{}\n", line.trim_end());
+    // As a guest would write it: one buffer of 8 bytes with place and length of the line, room for the count, the line.
+    let mut buffer =
+        [12_u32, u32::try_from(line.len()).unwrap_or(0), 0].map(u32::to_le_bytes).concat();
+    buffer.extend_from_slice(line.as_bytes());
+    let mut memory = GuestMemory::Unshared(&mut buffer);
+    let wasi = caller.data_mut().preview1();
+    wasi_fuel(wasi);
+    served::fd_write(wasi, &mut memory, STDERR, 0, 1, 8).await?;
+    Ok(())
+}
+
+/// What is written here was bounded already.
+fn wasi_fuel(wasi: &mut wasmtime_wasi::p1::WasiP1Ctx) {
+    use served::WasiSnapshotPreview1 as _;
+    wasi.set_hostcall_fuel(1 << 16);
+}

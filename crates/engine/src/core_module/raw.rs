@@ -1,0 +1,67 @@
+//! Core functions that are called from within a host function, on the stack which that runs on.
+//!
+//! Arguments may need thousands of allocations in the guest, each a call of its `cabi_realloc`. `call_async` makes a stack
+//! for each call, and `call` is refused where a guest can be suspended; wasmtime's own lowering calls `realloc` raw, on the
+//! stack that its caller is on, and so does this.
+//!
+//! # Safety
+//!
+//! [`RawFunc::call`] is one of the two functions of this crate with `unsafe`. `Func::call_unchecked` asks of it:
+//!
+//! - *The slots hold arguments of the function's types, and are as many as its parameters and its results.* A [`RawFunc`] is
+//!   made of a type all of whose parameters and results are numbers, of which any bits are a value, and counts
+//!   them; slots that are too few are refused before the call.
+//! - *The function belongs to the store.* It was taken from an instance in it; with a function of another store wasmtime
+//!   panics.
+//!
+//! Wasmtime refuses `call` on such a stack for one more reason: a guest that is interrupted suspends the stack, which may go
+//! on in another thread, with all that host functions have on it. What calls this has nothing on it that may not go to
+//! another thread: packed values, numbers, and handles into the store, all of them `Send`.
+#![allow(unsafe_code, reason = "core functions are called on the stack of a host function")]
+
+use wasmtime::{Caller, Func, FuncType, ValRaw, ValType};
+
+use crate::host::Host;
+
+/// A function of numbers.
+#[derive(Clone, Copy)]
+pub(super) struct RawFunc {
+    func: Func,
+    slots: Slots,
+}
+
+/// Parameters or results of a function of numbers, whichever are more.
+#[derive(Clone, Copy)]
+pub(super) struct Slots(usize);
+
+impl Slots {
+    /// Counts them, if all of them are numbers.
+    pub(super) fn of(ty: &FuncType) -> Option<Self> {
+        let is_number = |ty: ValType| {
+            matches!(ty, ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64)
+        };
+        let are_numbers = ty.params().all(is_number) && ty.results().all(is_number);
+        are_numbers.then(|| Self(ty.params().len().max(ty.results().len())))
+    }
+}
+
+impl RawFunc {
+    /// `slots` are those of its type.
+    pub(super) fn new(func: Func, slots: Slots) -> Self {
+        Self { func, slots }
+    }
+
+    /// Calls it with the arguments that `slots` begins with, and leaves its results there. To be used on the stack of a host
+    /// function that was called by `call_async`.
+    pub(super) fn call(
+        &self,
+        caller: &mut Caller<'_, Host>,
+        slots: &mut [ValRaw],
+    ) -> wasmtime::Result<()> {
+        let Some(slots) = slots.get_mut(..self.slots.0) else {
+            return Err(wasmtime::Error::msg("a function has more core values than there is room for"));
+        };
+        // SAFETY: see the head of the module.
+        unsafe { self.func.call_unchecked(caller, slots) }
+    }
+}

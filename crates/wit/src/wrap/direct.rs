@@ -1,0 +1,291 @@
+//! Core modules as they are: which functions they have for callers, and how each of them is called.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crisol_core::{Field, Signature, Type};
+use wasmparser::{FuncType, ValType};
+use wit_component::StringEncoding;
+use wit_component::metadata::Bindgen;
+use wit_parser::{Resolve, WorldId, WorldItem};
+
+use super::derived;
+use super::matching::{self, Match, find, matches, missing};
+use super::module::{Outside, Shown};
+use super::{WrapError, imports, plain, signature, wit};
+use crate::describe::UnsupportedType;
+
+/// The entry point of a command in its module.
+const START: &str = "_start";
+/// What a module runs before anything else that is called.
+const INITIALIZE: &str = "_initialize";
+/// The interface and the function that components have in place of [`START`].
+const RUN: (&str, &str) = ("wasi:cli/run", "run");
+
+/// A core module that runs as it is: its functions, and how they are called.
+pub struct CoreModule {
+    functions: Vec<CoreFunction>,
+    is_declared: bool,
+    /// What declares the functions, where WIT does.
+    resolve: Resolve,
+    initialize: Option<&'static str>,
+    allocate: Option<&'static str>,
+}
+
+/// A function of a [`CoreModule`].
+#[derive(Debug, Clone)]
+pub struct CoreFunction {
+    /// The interface that it is declared in, by its full name; `None` for a function by itself.
+    pub interface: Option<String>,
+    /// Its name: as WIT declares it, or that of the export.
+    pub name: String,
+    /// The export that is called.
+    pub export: String,
+    /// The export that frees what it gave, which is called after it.
+    pub post_return: Option<String>,
+    /// How values become its core arguments, and its core results a value.
+    pub convention: Convention,
+    types: Types,
+}
+
+/// Way in which a core function takes and gives values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Convention {
+    /// The canonical ABI's: flat values, and memory for what does not fit.
+    Canonical,
+    /// Each parameter and each result is a core value; several results are a tuple.
+    Numbers,
+    /// The entry point of a command: it takes nothing, and it succeeded if it returns.
+    Start,
+}
+
+#[derive(Debug, Clone)]
+enum Types {
+    Declared(Box<wit_parser::Function>),
+    Core(FuncType),
+    Start,
+}
+
+impl CoreModule {
+    /// Reads the functions of a core module that runs as it is: those that `wit` declares, or those that the module
+    /// carries WIT for, or else the export that `method` means, by its core type.
+    ///
+    /// `None` when it imports what only a component may import (interfaces of WIT by their names): then it has to be
+    /// made one by [`wrap`](crate::wrap).
+    ///
+    /// # Errors
+    /// When the module and the WIT do not fit, or it imports something other than functions.
+    pub fn read(module: &[u8], wit: Option<&str>, method: &str) -> Result<Option<Self>, WrapError> {
+        let outside = Outside::read(module)?;
+        // What names its functions by the encoder's other scheme is made for the encoder.
+        if outside.functions().any(|(export, _)| export.name.starts_with(derived::STANDARD)) {
+            return Ok(None);
+        }
+        let read = match (wit, outside.has_metadata) {
+            (Some(text), false) => {
+                let (resolve, world) = wit::parse(text)?;
+                Self::declared(&outside, resolve, world, method)?
+            }
+            (None, true) => match carried(module) {
+                Some((resolve, world)) => Self::declared(&outside, resolve, world, method)?,
+                None => None,
+            },
+            // What a module carries and what its entry declares is for the encoder to join.
+            (Some(_), true) => None,
+            (None, false) if imports::are_of_wit(&outside, &[]) => None,
+            (None, false) => Some(Self::derived(&outside, method)?),
+        };
+        if read.is_some() {
+            imports::check_core(&outside)?;
+        }
+        Ok(read)
+    }
+
+    fn declared(
+        outside: &Outside,
+        resolve: Resolve,
+        world: WorldId,
+        method: &str,
+    ) -> Result<Option<Self>, WrapError> {
+        if imports::are_of_wit(outside, &imports::declared(&resolve, world)) {
+            return Ok(None);
+        }
+        plain::check(outside, &resolve, world)?;
+        let matches = matches(outside, &resolve, world, None)?;
+        let mut functions: Vec<_> = matches.iter().map(CoreFunction::declared).collect();
+        drop(matches);
+        if functions.is_empty() && !has_start(outside) && !outside.has_metadata {
+            let example = crate::names::kebab(method);
+            return Err(WrapError::NothingDeclared { example });
+        }
+        functions.extend(has_start(outside).then(CoreFunction::start));
+        Ok(Some(Self::new(outside, functions, Some(resolve))))
+    }
+
+    fn derived(outside: &Outside, method: &str) -> Result<Self, WrapError> {
+        let one = |function| Self::new(outside, vec![function], None);
+        if has_start(outside) && is_run(method) && outside.function(method).is_none_or(is_start) {
+            return Ok(one(CoreFunction::start()));
+        }
+        let found = find(outside, &[method.to_owned()])?;
+        let Some((export, ty)) = found.and_then(|name| outside.function(name)) else {
+            return Err(missing(outside, format!("a function `{method}`"), method));
+        };
+        let post = matching::post_of(outside, &export.name);
+        CoreFunction::derived(&export.name, ty, post).map(one)
+    }
+
+    fn new(outside: &Outside, functions: Vec<CoreFunction>, declared: Option<Resolve>) -> Self {
+        let takes_nothing = |ty: &FuncType| ty.params().is_empty() && ty.results().is_empty();
+        let reactor = !has_start(outside)
+            && outside.function(INITIALIZE).is_some_and(|(_, ty)| takes_nothing(ty));
+        let initialize = reactor.then_some(INITIALIZE);
+        let (is_declared, resolve) = (declared.is_some(), declared.unwrap_or_default());
+        Self { functions, is_declared, resolve, initialize, allocate: outside.realloc() }
+    }
+
+    /// The functions that a method may mean.
+    #[must_use]
+    pub fn functions(&self) -> &[CoreFunction] {
+        &self.functions
+    }
+
+    /// The function that the method meant for which the module was read, where no WIT declares any.
+    #[must_use]
+    pub fn found(&self) -> Option<&CoreFunction> {
+        if self.is_declared { None } else { self.functions.first() }
+    }
+
+    /// The export that has to be called once before any other.
+    #[must_use]
+    pub fn initialize(&self) -> Option<&str> {
+        self.initialize
+    }
+
+    /// The export that allocates memory for arguments.
+    #[must_use]
+    pub fn allocate(&self) -> Option<&str> {
+        self.allocate
+    }
+
+    /// What a function takes and gives.
+    ///
+    /// # Errors
+    /// When its types are too large.
+    pub fn signature(&self, function: &CoreFunction) -> Result<Signature, UnsupportedType> {
+        match &function.types {
+            Types::Declared(func) => signature::of(&self.resolve, func),
+            Types::Core(ty) => Ok(core_signature(ty)),
+            Types::Start => Ok(Signature {
+                params: Vec::new(),
+                result: Some(Type::Result { ok: None, err: None }),
+            }),
+        }
+    }
+}
+
+impl CoreFunction {
+    fn declared(of: &Match<'_, '_>) -> Self {
+        Self {
+            interface: of.target.interface.clone(),
+            name: of.target.func.name.clone(),
+            export: of.export.to_owned(),
+            post_return: of.post_return.map(str::to_owned),
+            convention: Convention::Canonical,
+            types: Types::Declared(Box::new(of.target.func.clone())),
+        }
+    }
+
+    fn derived(export: &str, ty: &FuncType, post: Option<&str>) -> Result<Self, WrapError> {
+        derived::check(export, ty)?;
+        Ok(Self {
+            interface: None,
+            name: export.to_owned(),
+            export: export.to_owned(),
+            post_return: post.map(str::to_owned),
+            convention: Convention::Numbers,
+            types: Types::Core(ty.clone()),
+        })
+    }
+
+    fn start() -> Self {
+        Self {
+            interface: Some(RUN.0.to_owned()),
+            name: RUN.1.to_owned(),
+            export: START.to_owned(),
+            post_return: None,
+            convention: Convention::Start,
+            types: Types::Start,
+        }
+    }
+}
+
+/// Whether a module has the entry point of a command.
+fn has_start(outside: &Outside) -> bool {
+    outside.function(START).is_some_and(is_start)
+}
+
+fn is_start((export, ty): (&super::module::Export, &FuncType)) -> bool {
+    export.name == START && ty.params().is_empty() && ty.results().is_empty()
+}
+
+/// Whether a method means the entry point of a command.
+fn is_run(method: &str) -> bool {
+    let (interface, function) = method.split_once('#').unwrap_or((RUN.0, method));
+    let is_start = method == START || function == RUN.1;
+    is_start && interface.split('@').next() == Some(RUN.0)
+}
+
+/// The WIT that a module carries; none when its functions are not to be called by it as they are: some are
+/// asynchronous or of a resource, or have text in another encoding.
+fn carried(module: &[u8]) -> Option<(Resolve, WorldId)> {
+    // The decoder trusts modules more than they deserve.
+    let decoded = catch_unwind(AssertUnwindSafe(|| {
+        let (_, Bindgen { resolve, world, metadata, .. }) =
+            wit_component::metadata::decode(module).ok()?;
+        let is_plain = |func: &wit_parser::Function| {
+            matches!(func.kind, wit_parser::FunctionKind::Freestanding)
+        };
+        for (key, item) in &resolve.worlds.get(world)?.exports {
+            let functions: Vec<_> = match item {
+                WorldItem::Function(func) => vec![func],
+                WorldItem::Interface { id, .. } => {
+                    resolve.interfaces.get(*id)?.functions.values().collect()
+                }
+                WorldItem::Type { .. } => Vec::new(),
+            };
+            for func in functions {
+                let encoding = metadata.export_encodings.get(&resolve, key, &func.name);
+                if !is_plain(func) || encoding.is_some_and(|it| it != StringEncoding::UTF8) {
+                    return None;
+                }
+            }
+        }
+        Some((resolve, world))
+    }));
+    decoded.ok().flatten()
+}
+
+/// The signature that a core type is by itself.
+fn core_signature(ty: &FuncType) -> Signature {
+    let types = |all: &[ValType]| all.iter().map(|ty| number(*ty)).collect::<Vec<_>>();
+    let named = types(ty.params()).into_iter().enumerate();
+    let params = named.map(|(at, ty)| Field { name: format!("p{at}"), ty }).collect();
+    let mut results = types(ty.results());
+    let result = if results.len() > 1 { Some(Type::Tuple(results)) } else { results.pop() };
+    Signature { params, result }
+}
+
+fn number(ty: ValType) -> Type {
+    match ty {
+        ValType::I64 => Type::S64,
+        ValType::F32 => Type::F32,
+        ValType::F64 => Type::F64,
+        // No other type got past the check of the export.
+        _ => Type::S32,
+    }
+}
+
+/// The type of a function, for messages: `(i32, i64) -> i32`.
+pub(super) fn shown(ty: &FuncType) -> String {
+    Shown(ty.params(), ty.results()).to_string()
+}
