@@ -102,7 +102,8 @@ impl Abi {
     /// Lowers arguments each of which is a number, however many they are.
     pub(crate) fn lower_numbers(&self, args: &Packed) -> wasmtime::Result<Vec<u64>> {
         let Node::Each(fields) = &self.params.node else { return Err(not_numbers()) };
-        let mut store = Store::new(args.reader(), &mut NoMemory);
+        let mut memory = NoMemory;
+        let mut store = Store::new(args.reader(), &mut memory);
         let mut flat = vec![0; fields.len()];
         for (field, slot) in fields.iter().zip(&mut flat) {
             store.flatten(&field.ty.node, std::slice::from_mut(slot))?;

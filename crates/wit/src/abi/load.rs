@@ -93,7 +93,7 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
             },
             Node::Flags(width) => self.copy(at, *width as usize)?,
             Node::Text => self.text(self.u32(at)?, self.u32(at + 4)?)?,
-            Node::List(item) => self.list(item, self.u32(at)?, self.u32(at + 4)?)?,
+            Node::List(item, what) => self.list((item, what), self.u32(at)?, self.u32(at + 4)?)?,
             Node::Fixed(item, len) => self.items(item, *len as usize, at)?,
             Node::Each(fields) => {
                 for field in fields {
@@ -151,13 +151,18 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
         Ok(())
     }
 
-    fn list(&mut self, item: &Typed, at: u32, count: u32) -> wasmtime::Result<()> {
+    fn list(
+        &mut self,
+        (item, what): (&Typed, &str),
+        at: u32,
+        count: u32,
+    ) -> wasmtime::Result<()> {
         let (at, size) = (at as usize, item.size as usize * count as usize);
         if at.checked_add(size).is_none_or(|end| end > self.memory.len()) {
-            return Err(Error::msg("list pointer/length out of bounds of memory"));
+            return Err(Error::msg(format!("{what} pointer/length out of bounds of memory")));
         }
         if !at.is_multiple_of(item.align as usize) {
-            return Err(Error::msg("list pointer is not aligned"));
+            return Err(Error::msg(format!("{what} pointer is not aligned")));
         }
         // Items without a size would cost nothing, and be built all the same.
         self.lifting.spend(size.max(count as usize))?;
@@ -216,7 +221,7 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
                 }
             }
             // They take two core values.
-            Node::Text | Node::List(_) => return Err(out_of_bounds()),
+            Node::Text | Node::List(..) => return Err(out_of_bounds()),
         }
         Ok(())
     }

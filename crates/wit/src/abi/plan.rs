@@ -23,7 +23,8 @@ pub(super) enum Node {
     /// Bits that need no check.
     Number(Number),
     Text,
-    List(Box<Typed>),
+    /// A list, or a map, which is one of pairs: by what messages call it.
+    List(Box<Typed>, &'static str),
     /// A list of a fixed length.
     Fixed(Box<Typed>, u32),
     /// Records, tuples, the arguments of a call, the pairs of a map.
@@ -107,9 +108,9 @@ impl Typed {
             Shape::F32 => number(Number::F32),
             Shape::F64 => number(Number::F64),
             Shape::String => Some(Self::pointer(Node::Text)),
-            Shape::Bytes(None) => Some(Self::list(Self::new(&Shape::U8)?)),
-            Shape::List(item) => Some(Self::list(Self::new(item)?)),
-            Shape::Map(map) => Some(Self::list(Self::new(&map.pair)?)),
+            Shape::Bytes(None) => Some(Self::list(Self::new(&Shape::U8)?, "list")),
+            Shape::List(item) => Some(Self::list(Self::new(item)?, "list")),
+            Shape::Map(map) => Some(Self::list(Self::new(&map.pair)?, "map")),
             Shape::Bytes(Some(len)) => Self::fixed(Self::new(&Shape::U8)?, *len),
             Shape::FixedList(item, len) => Self::fixed(Self::new(item)?, *len),
             Shape::Tuple(shapes) => Self::of_each(shapes),
@@ -139,8 +140,8 @@ impl Typed {
         Self { node, size: 8, align: 4, flat: vec![CoreType::I32; 2], points: true }
     }
 
-    fn list(item: Self) -> Self {
-        Self::pointer(Node::List(Box::new(item)))
+    fn list(item: Self, what: &'static str) -> Self {
+        Self::pointer(Node::List(Box::new(item), what))
     }
 
     fn fixed(item: Self, len: u32) -> Option<Self> {

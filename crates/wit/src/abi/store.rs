@@ -70,7 +70,7 @@ impl<'p, 'm, M: Memory> Store<'p, 'm, M> {
                 let pair = self.next_text()?;
                 self.put_pair(at, pair)
             }
-            Node::List(item) => {
+            Node::List(item, _) => {
                 let pair = self.list(item)?;
                 self.put_pair(at, pair)
             }
@@ -161,7 +161,7 @@ impl<'p, 'm, M: Memory> Store<'p, 'm, M> {
                 let pair = self.next_text()?;
                 set_pair(flat, pair)
             }
-            Node::List(item) => {
+            Node::List(item, _) => {
                 let pair = self.list(item)?;
                 set_pair(flat, pair)
             }
