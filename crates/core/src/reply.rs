@@ -31,6 +31,22 @@ impl<T: Serialize + Send + Sync> Output for T {
     }
 }
 
+/// A result with a shorter way to JSON text than by its `Serialize`.
+struct WithJson<T> {
+    value: T,
+    write: fn(&T, &mut Vec<u8>) -> Result<(), serde_json::Error>,
+}
+
+impl<T: Serialize + Send + Sync> Output for WithJson<T> {
+    fn as_serialize(&self) -> &dyn erased_serde::Serialize {
+        &self.value
+    }
+
+    fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        (self.write)(&self.value, out)
+    }
+}
+
 /// What came back from a call: null for a function without result.
 pub struct Reply(Box<dyn Output>);
 
@@ -39,6 +55,15 @@ impl Reply {
     #[must_use]
     pub fn new(output: impl Output + 'static) -> Self {
         Self(Box::new(output))
+    }
+
+    /// Wraps a result that has its own way to JSON text; `write` appends the same as serializing it would.
+    #[must_use]
+    pub fn with_json<T: Serialize + Send + Sync + 'static>(
+        value: T,
+        write: fn(&T, &mut Vec<u8>) -> Result<(), serde_json::Error>,
+    ) -> Self {
+        Self(Box::new(WithJson { value, write }))
     }
 
     /// Appends the result as JSON text.
@@ -84,6 +109,14 @@ mod tests {
         reply.write_json(&mut text)?;
         assert_eq!(text, br#"[[1,"one"]]"#);
         assert_eq!(serde_json::to_vec(&reply)?, text);
+        let marked = Reply::with_json(vec![1], |_, out| {
+            out.extend_from_slice(b"[ 1 ]");
+            Ok(())
+        });
+        let mut own = Vec::new();
+        marked.write_json(&mut own)?;
+        assert_eq!(own, b"[ 1 ]");
+        assert_eq!(marked.to_value()?, Value::List(vec![Value::Int(1)]));
         let pair = Value::List(vec![Value::Int(1), Value::from("one")]);
         assert_eq!(reply.to_value()?, Value::List(vec![pair]));
         Ok(())

@@ -108,6 +108,8 @@ pub(crate) struct Variant {
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
     names: Box<[String]>,
+    /// Each name as the key of an object's entry in JSON that follows another: `,"name":`.
+    keys: Box<[Box<str>]>,
     /// The other spelling of each name, where there is one: `snake_case` for `kebab-case`.
     aliases: Box<[Option<String>]>,
     index: Option<HashMap<String, usize>>,
@@ -123,7 +125,10 @@ impl Names {
             let other = aliases.iter().enumerate();
             own.chain(other.filter_map(|(at, name)| Some(spelled(at, name.as_ref()?)))).collect()
         });
-        Self { names: names.into(), aliases: aliases.into(), index }
+        // Text always has a JSON form.
+        let quote = |name| serde_json::to_string(name).unwrap_or_default();
+        let keys = names.iter().map(|name| format!(",{}:", quote(name)).into()).collect();
+        Self { names: names.into(), keys, aliases: aliases.into(), index }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -136,6 +141,11 @@ impl Names {
 
     pub(crate) fn name(&self, at: usize) -> &str {
         self.names.get(at).map_or("", String::as_str)
+    }
+
+    /// The names as keys in JSON: `,"name":`.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| &**key)
     }
 
     /// The other spelling of the name at `at`, if it has one.

@@ -1,6 +1,7 @@
 //! Lifting: what a call gave back, on its way to any format or type.
 
 mod de;
+mod json;
 mod parts;
 mod ser;
 mod tree;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use crisol_core::{Reply, Value};
 use serde::de::DeserializeOwned;
+use serde::ser::Error;
 use wasmtime::component::Val;
 
 use crate::error::LiftError;
@@ -125,6 +127,19 @@ impl Lifted {
         reader
     }
 
+    /// Appends the value as JSON text: what `serde_json` writes of it, in less time.
+    ///
+    /// # Errors
+    /// When it is not of the function's type.
+    pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        let Some(shape) = self.shape() else {
+            out.extend_from_slice(b"null");
+            return Ok(());
+        };
+        out.reserve(self.packed.len());
+        json::write(shape, &mut self.reader(), out).map_err(serde_json::Error::custom)
+    }
+
     /// Reads it into a Rust type, with no tree in between.
     ///
     /// # Errors
@@ -158,6 +173,6 @@ impl Lifted {
 
 impl From<Lifted> for Reply {
     fn from(lifted: Lifted) -> Self {
-        Self::new(lifted)
+        Self::with_json(lifted, Lifted::write_json)
     }
 }

@@ -1,4 +1,4 @@
-//! The steps that every way out has in common: how many items follow, and which of several cases it is.
+//! What the ways out have in common: how many items follow, which of several cases it is, floats that have names.
 
 use crate::packed::{Malformed, Reader};
 use crate::shape::Shape;
@@ -65,5 +65,18 @@ impl<'p> Case<'p> {
         };
         let is_bare = payload.is_none() && !matches!(shape, Shape::Result(_));
         Ok(Some(Self { name, payload, is_bare }))
+    }
+}
+
+/// The name of a float that JSON has no number for.
+pub(super) fn special(number: f64) -> Option<&'static str> {
+    if number.is_finite() {
+        None
+    } else if number.is_nan() {
+        Some("NaN")
+    } else if number > 0.0 {
+        Some("Infinity")
+    } else {
+        Some("-Infinity")
     }
 }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use serde::ser::{Error, Serialize, SerializeMap, SerializeSeq, SerializeTuple, Serializer};
 
 use super::Lifted;
-use super::parts::{Case, count, fixed};
+use super::parts::{Case, count, fixed, special};
 use crate::packed::{Malformed, Reader};
 use crate::shape::{MapShape, Record, Shape};
 
@@ -119,19 +119,6 @@ fn write<'a, S: Serializer>(
         }
         // They are the root of what is lowered, and never in a result.
         Shape::Arguments(_) => Err(strange(Malformed)),
-    }
-}
-
-/// The name of a float that JSON has no number for.
-fn special(number: f64) -> Option<&'static str> {
-    if number.is_finite() {
-        None
-    } else if number.is_nan() {
-        Some("NaN")
-    } else if number > 0.0 {
-        Some("Infinity")
-    } else {
-        Some("-Infinity")
     }
 }
 

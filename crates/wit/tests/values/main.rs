@@ -9,6 +9,7 @@ mod edges;
 mod formats;
 mod golden;
 mod hostile;
+mod json_text;
 mod malformed;
 mod odd;
 mod round_trip;

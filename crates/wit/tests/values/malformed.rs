@@ -1,14 +1,15 @@
 //! Results that are not of the function's type: refused by every way out, in the same words, and never a panic.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crisol_core::{Type, Value};
 use crisol_wit::{Lifted, Mapping, Outcome, Packed};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_assert_eq, proptest};
 use proptest::prop_oneof;
 use proptest::test_runner::TestCaseError;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::support::mapping;
 use super::types::{any_type, any_value, parse};
@@ -39,6 +40,16 @@ fn agree(mapping: &Mapping, lift: impl Fn() -> Lifted) -> Result<bool, TestCaseE
     let tree = lifted.to_value();
     let wave = lifted.to_wave();
     let _ = rmp_serde::to_vec_named(&lifted);
+    let mut json = Vec::new();
+    let by_json = lifted.write_json(&mut json);
+    let text = serde_json::to_string(&lifted);
+    prop_assert_eq!(
+        by_json.map_err(|error| error.to_string()).err(),
+        text.as_ref().map_err(ToString::to_string).err()
+    );
+    if let Ok(text) = &text {
+        prop_assert_eq!(&String::from_utf8(json).unwrap(), text);
+    }
     match (&by_serde, by_type) {
         (Ok(written), Ok(read)) => {
             prop_assert_eq!(format!("{:?}", written), format!("{:?}", tree));
@@ -51,7 +62,7 @@ fn agree(mapping: &Mapping, lift: impl Fn() -> Lifted) -> Result<bool, TestCaseE
             prop_assert_eq!(read.to_string().ends_with(STRANGE), true, "{}", read);
             prop_assert_eq!(tree, Value::Null);
             prop_assert_eq!(wave, "");
-            prop_assert_eq!(serde_json::to_string(&lifted).unwrap_err().to_string(), STRANGE);
+            prop_assert_eq!(text.unwrap_err().to_string(), STRANGE);
         }
         (written, read) => panic!("written: {written:?}, read: {read:?}"),
     }
@@ -119,6 +130,45 @@ fn each_way_to_be_no_value_is_refused() {
     assert!(!agree(&result, || both_sides(result.lift(None))).unwrap());
 }
 
+/// How many items there are to be, by the word of the source.
+#[derive(Debug)]
+struct Claimed;
+
+impl<'de> Deserialize<'de> for Claimed {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        source.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Claimed {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("items")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self, A::Error> {
+        Err(A::Error::custom(format_args!("asked to hold {:?}", items.size_hint())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, items: A) -> Result<Self, A::Error> {
+        Err(A::Error::custom(format_args!("asked to hold {:?}", items.size_hint())))
+    }
+}
+
+/// Nobody is told to make room for more than there can be.
+#[test]
+fn a_number_of_items_that_cannot_be_is_not_passed_on() {
+    for ty in ["list<string>", "map<string, u8>", "map<u8, u8>", "list<u8, 99>", "list<bool, 99>"] {
+        let mapping = mapping(&parse(ty));
+        let error = out_of(&mapping, &[0xff; 8]).deserialize::<Claimed>().unwrap_err();
+        assert_eq!(error.to_string(), format!("result: {STRANGE}"), "{ty}");
+    }
+    let mapping = mapping(&parse("list<bool>"));
+    let error = out_of(&mapping, &[2, 0, 0, 0, 0, 1]).deserialize::<Claimed>().unwrap_err();
+    assert_eq!(error.to_string(), "result: asked to hold Some(2)");
+}
+
 /// Their number alone is no reason to refuse them: items may take no room.
 #[test]
 fn items_without_bytes_are_items() {
@@ -140,7 +190,9 @@ fn a_type_may_leave_parts_unread() {
         br#"[[{"list":["a","b"],"map":{"k":1},"case":{"a":"z"},"none":5,"flags":["y"],"last":"1"},
                      {"list":[],"map":{},"case":{"a":""},"flags":[],"last":"2"}]]"#;
     let args = mapping.lower_json(text).unwrap();
-    let lift = || both_sides(mapping.lift(mapping.pack_result(mapping.unpack_args(&args).first().cloned())));
+    let lift = || {
+        both_sides(mapping.lift(mapping.pack_result(mapping.unpack_args(&args).first().cloned())))
+    };
     let last = |text: &str| Last { last: text.to_owned() };
     assert_eq!(lift().deserialize::<Vec<Last>>().unwrap(), [last("1"), last("2")]);
     // Items that a tuple has no place for.
@@ -156,7 +208,8 @@ fn a_type_may_leave_parts_unread() {
     let ty = "list<record { list: list<option<string>>, last: string }>";
     let mapping = super::support::mapping(&parse(ty));
     let args = mapping.lower_json(br#"[[{"list":[null,"b","c"],"last":"1"}]]"#).unwrap();
-    let lifted = both_sides(mapping.lift(mapping.pack_result(mapping.unpack_args(&args).first().cloned())));
+    let lifted =
+        both_sides(mapping.lift(mapping.pack_result(mapping.unpack_args(&args).first().cloned())));
     let first = First { list: ((),), last: "1".to_owned() };
     assert_eq!(lifted.deserialize::<Vec<First>>().unwrap(), [first]);
 }

@@ -26,13 +26,18 @@ impl Error for Failed {
 struct Odd;
 
 /// Of the parts of one value, the first is written twice, the second never, the third once, and so on.
-#[derive(Default)]
 struct Parts {
     next: usize,
+    /// How many there are to be.
+    len: usize,
     text: String,
 }
 
 impl Parts {
+    fn of(len: Option<usize>) -> Self {
+        Self { next: 0, len: len.unwrap(), text: String::new() }
+    }
+
     fn put<T: Serialize + ?Sized>(&mut self, part: &T) -> Result<(), Failed> {
         let times = [2, 0, 1][self.next % 3];
         self.next += 1;
@@ -90,16 +95,16 @@ impl Serializer for Odd {
         Ok("null".to_owned())
     }
 
-    fn serialize_seq(self, _len: Option<usize>) -> Result<Parts, Failed> {
-        Ok(Parts::default())
+    fn serialize_seq(self, len: Option<usize>) -> Result<Parts, Failed> {
+        Ok(Parts::of(len))
     }
 
-    fn serialize_tuple(self, _len: usize) -> Result<Parts, Failed> {
-        Ok(Parts::default())
+    fn serialize_tuple(self, len: usize) -> Result<Parts, Failed> {
+        Ok(Parts::of(Some(len)))
     }
 
-    fn serialize_map(self, _len: Option<usize>) -> Result<Parts, Failed> {
-        Ok(Parts::default())
+    fn serialize_map(self, len: Option<usize>) -> Result<Parts, Failed> {
+        Ok(Parts::of(len.map(|len| 2 * len)))
     }
 
     fn serialize_unit_struct(self, _name: &'static str) -> Result<String, Failed> {
@@ -183,6 +188,7 @@ impl SerializeSeq for Parts {
     }
 
     fn end(self) -> Result<String, Failed> {
+        assert_eq!(self.next, self.len);
         Ok(format!("[{}]", self.text))
     }
 }
@@ -213,6 +219,7 @@ impl SerializeMap for Parts {
     }
 
     fn end(self) -> Result<String, Failed> {
+        assert_eq!(self.next, self.len);
         Ok(format!("{{{}}}", self.text))
     }
 }

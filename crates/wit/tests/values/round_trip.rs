@@ -60,6 +60,9 @@ proptest! {
         let out = lifted(&mapping, value.clone());
 
         let text = serde_json::to_string(&(&out,)).unwrap();
+        let mut direct = Vec::new();
+        out.write_json(&mut direct).unwrap();
+        prop_assert_eq!(String::from_utf8(direct).unwrap(), text[1..text.len() - 1].to_owned());
         prop_assert_eq!(&only(&mapping, &mapping.lower_json(text.as_bytes()).unwrap()), &value, "{}", text);
 
         let tree = out.to_value();

@@ -1,0 +1,241 @@
+//! Packed values as JSON text, byte for byte what `serde_json` writes of their `Serialize`.
+//!
+//! Knowing the format beforehand saves what `serde_json` has to do for each part: names have been quoted when the
+//! function was loaded, and text goes out in runs.
+
+use serde::Serialize;
+
+use super::parts::{Case, count, fixed, special};
+use crate::packed::{Malformed, Reader};
+use crate::shape::{MapShape, Shape};
+
+/// Appends the value that `reader` is at, which moves on to its end.
+pub(super) fn write(
+    shape: &Shape,
+    reader: &mut Reader<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Malformed> {
+    match shape {
+        Shape::Bool => out.extend_from_slice(if reader.bool()? { b"true" } else { b"false" }),
+        Shape::S8 => number(reader.i8()?, out)?,
+        Shape::U8 => number(reader.u8()?, out)?,
+        Shape::S16 => number(reader.i16()?, out)?,
+        Shape::U16 => number(reader.u16()?, out)?,
+        Shape::S32 => number(reader.i32()?, out)?,
+        Shape::U32 => number(reader.u32()?, out)?,
+        Shape::S64 => number(reader.i64()?, out)?,
+        Shape::U64 => number(reader.u64()?, out)?,
+        Shape::F32 => {
+            let value = reader.f32()?;
+            match special(value.into()) {
+                Some(name) => named(name, out),
+                None => number(value, out)?,
+            }
+        }
+        Shape::F64 => {
+            let value = reader.f64()?;
+            match special(value) {
+                Some(name) => named(name, out),
+                None => number(value, out)?,
+            }
+        }
+        Shape::Char => named(reader.char()?.encode_utf8(&mut [0; 4]), out),
+        Shape::String => text(reader, out)?,
+        Shape::Bytes(None) => octets(reader.bytes()?, out),
+        Shape::Bytes(Some(len)) => octets(reader.take(*len as usize)?, out),
+        Shape::List(item) => {
+            let count = count(item, reader)?;
+            items(item, count, reader, out)?;
+        }
+        Shape::FixedList(item, len) => {
+            let count = fixed(item, *len, *reader)?;
+            items(item, count, reader, out)?;
+        }
+        Shape::Map(map) => entries(map, reader, out)?,
+        Shape::Tuple(shapes) => {
+            list(shapes.iter(), out, |shape, out| write(shape, reader, out))?;
+        }
+        Shape::Record(record) => {
+            let start = out.len();
+            for (key, shape) in record.names.keys().zip(&record.shapes) {
+                out.extend_from_slice(key.as_bytes());
+                write(shape, reader, out)?;
+            }
+            // In place of the first key's comma.
+            match out.get_mut(start) {
+                Some(open) => *open = b'{',
+                None => out.push(b'{'),
+            }
+            out.push(b'}');
+        }
+        Shape::Flags(names) => {
+            list(reader.flags(names.len())?, out, |at, out| {
+                named(names.name(at), out);
+                Ok(())
+            })?;
+        }
+        Shape::Option(option) if !option.marked => match reader.bool()? {
+            false => out.extend_from_slice(b"null"),
+            true => write(&option.some, reader, out)?,
+        },
+        Shape::Variant(_) | Shape::Enum(_) | Shape::Result(_) | Shape::Option(_) => {
+            case(shape, reader, out)?;
+        }
+        // They are the root of what is lowered, and never in a result.
+        Shape::Arguments(_) => return Err(Malformed),
+    }
+    Ok(())
+}
+
+/// A number as `serde_json` writes it.
+fn number(value: impl Serialize, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    // Nothing can fail: the number is finite, and memory takes what is written.
+    serde_json::to_writer(out, &value).map_err(|_| Malformed)
+}
+
+/// A string. Most are short and plain: of those, each byte is looked at once.
+fn text(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let mut ahead = *reader;
+    let bytes = ahead.bytes()?;
+    if is_plain(bytes) {
+        *reader = ahead;
+        out.reserve(bytes.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+    } else {
+        named(reader.text()?, out);
+    }
+    Ok(())
+}
+
+/// Whether all of it is ASCII that stands for itself, eight bytes at a time.
+fn is_plain(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    // The high bit of a byte that is below `than`, if all before it are not.
+    let below = |word: u64, than: u8| word.wrapping_sub(ONES * u64::from(than)) & !word & HIGH;
+    let is = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let special = |word: u64| word & HIGH | below(word, b' ') | is(word, b'"') | is(word, b'\\');
+    let (words, rest) = bytes.as_chunks();
+    let mut last = [b' '; 8];
+    for (to, from) in last.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    let found = words.iter().fold(0, |found, word| found | special(u64::from_le_bytes(*word)));
+    found | special(u64::from_le_bytes(last)) == 0
+}
+
+fn named(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| is_escaped(*byte)) {
+        let (plain, escaped) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = escaped.split_first() else { break };
+        escape(*byte, out);
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+fn is_escaped(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
+}
+
+fn escape(byte: u8, out: &mut Vec<u8>) {
+    let short = match byte {
+        0x08 => b'b',
+        b'\t' => b't',
+        b'\n' => b'n',
+        0x0c => b'f',
+        b'\r' => b'r',
+        b'"' | b'\\' => byte,
+        _ => {
+            let low = byte & 0xf;
+            let digit = if low < 10 { b'0' + low } else { b'a' + low - 10 };
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', b'0' + (byte >> 4), digit]);
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+/// `[1,20,255]`
+fn octets(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (at, byte) in bytes.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        let digits = [b'0' + byte / 100, b'0' + byte / 10 % 10, b'0' + byte % 10];
+        let skipped = usize::from(*byte < 100) + usize::from(*byte < 10);
+        out.extend_from_slice(digits.get(skipped..).unwrap_or_default());
+    }
+    out.push(b']');
+}
+
+fn list<T>(
+    parts: impl Iterator<Item = T>,
+    out: &mut Vec<u8>,
+    mut write: impl FnMut(T, &mut Vec<u8>) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    out.push(b'[');
+    for (at, part) in parts.enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write(part, out)?;
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn items(
+    item: &Shape,
+    count: usize,
+    reader: &mut Reader<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Malformed> {
+    list(0..count, out, |_, out| write(item, reader, out))
+}
+
+fn entries(map: &MapShape, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let count = count(&map.pair, reader)?;
+    if !map.has_text_keys() {
+        return items(&map.pair, count, reader, out);
+    }
+    out.push(b'{');
+    for at in 0..count {
+        if at > 0 {
+            out.push(b',');
+        }
+        write(map.key(), reader, out)?;
+        out.push(b':');
+        write(map.value(), reader, out)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// `"case"`, `{"case":payload}`, or null of a nested option.
+fn case(shape: &Shape, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let Some(Case { name, payload, is_bare }) = Case::read(shape, reader)? else {
+        out.extend_from_slice(b"null");
+        return Ok(());
+    };
+    if is_bare {
+        named(name, out);
+        return Ok(());
+    }
+    out.push(b'{');
+    named(name, out);
+    out.push(b':');
+    match payload {
+        Some(shape) => write(shape, reader, out)?,
+        None => out.extend_from_slice(b"null"),
+    }
+    out.push(b'}');
+    Ok(())
+}
