@@ -189,9 +189,7 @@ impl Guest {
         drop(args);
         let mut out = Vec::new();
         match self.mapping.lift(self.mapping.pack_result(Some(result))) {
-            Outcome::Value(value) | Outcome::Error(value) => {
-                serde_json::to_writer(&mut out, &value)?
-            }
+            Outcome::Value(value) | Outcome::Error(value) => value.write_json(&mut out)?,
         }
         Ok(out)
     }
