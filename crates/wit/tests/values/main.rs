@@ -12,6 +12,7 @@ mod hostile;
 mod malformed;
 mod odd;
 mod round_trip;
+mod sources;
 mod support;
 mod types;
 mod wave;
