@@ -37,8 +37,11 @@ pub(crate) fn to_val(shape: &Shape, reader: &mut Reader<'_>) -> Result<Val, Malf
         Shape::Tuple(shapes) => Val::Tuple(each(shapes, reader)?),
         Shape::Arguments(params) => Val::Tuple(each(&params.shapes, reader)?),
         Shape::Record(record) => {
-            let names = record.names.as_slice().iter().cloned();
-            Val::Record(names.zip(each(&record.shapes, reader)?).collect())
+            let mut fields = Vec::with_capacity(record.shapes.len());
+            for (name, shape) in record.names.as_slice().iter().zip(&record.shapes) {
+                fields.push((name.clone(), to_val(shape, reader)?));
+            }
+            Val::Record(fields)
         }
         Shape::Variant(variant) => {
             let at = reader.case(variant.payloads.len())?;
