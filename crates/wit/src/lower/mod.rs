@@ -129,7 +129,8 @@ impl Run {
 
     /// What was written; `params` are those of the arguments, if it is these that were lowered.
     ///
-    /// A source that has gone on after an error has left half a value, so that it is an error still.
+    /// A source that has gone on after an error has left half a value, so that it is an error still; the way to
+    /// it is lost.
     pub(crate) fn finish<E: fmt::Display>(
         self,
         lowered: Result<(), E>,
@@ -138,7 +139,10 @@ impl Run {
         let failed = self.failure.borrow().is_some() || !self.path.borrow().is_empty();
         let error: &dyn fmt::Display = match &lowered {
             Ok(()) if !failed => return Ok(self.out.into_packed()),
-            Ok(()) => &Noted,
+            Ok(()) => {
+                self.path.borrow_mut().clear();
+                &Noted
+            }
             Err(error) => error,
         };
         Err(match params {

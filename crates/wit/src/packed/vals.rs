@@ -37,8 +37,11 @@ pub(crate) fn to_val(shape: &Shape, reader: &mut Reader<'_>) -> Result<Val, Malf
         Shape::Tuple(shapes) => Val::Tuple(each(shapes, reader)?),
         Shape::Arguments(params) => Val::Tuple(each(&params.shapes, reader)?),
         Shape::Record(record) => {
-            let names = record.names.as_slice().iter().cloned();
-            Val::Record(names.zip(each(&record.shapes, reader)?).collect())
+            let mut fields = Vec::with_capacity(record.shapes.len());
+            for (name, shape) in record.names.as_slice().iter().zip(&record.shapes) {
+                fields.push((name.clone(), to_val(shape, reader)?));
+            }
+            Val::Record(fields)
         }
         Shape::Variant(variant) => {
             let at = reader.case(variant.payloads.len())?;
@@ -184,5 +187,43 @@ fn carried(
         (Some(shape), Some(value)) => from_val(shape, value, out),
         (None, None) => Ok(()),
         _ => Err(Malformed),
+    }
+}
+
+#[cfg(test)]
+#[path = "../../tests/values/types.rs"]
+#[expect(dead_code, reason = "types as text are for the other tests")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+mod types;
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, proptest};
+
+    use super::super::Reader;
+    use super::{from_val, to_val, types};
+    use crate::shape::Shape;
+
+    proptest! {
+        /// Both ways are the same bytes and the same value, and nothing is left over.
+        #[test]
+        fn values_are_packed_and_unpacked((ty, value) in types::any_type()
+            .prop_flat_map(|ty| (Just(ty.clone()), types::any_value(&ty))))
+        {
+            let shape = Shape::new(&ty).unwrap();
+            let mut packed = Vec::new();
+            prop_assert!(from_val(&shape, &value, &mut packed).is_ok());
+            let mut reader = Reader::new(&packed);
+            let unpacked = to_val(&shape, &mut reader);
+            prop_assert_eq!(unpacked.as_ref(), Ok(&value));
+            prop_assert!(reader.rest().is_empty());
+            let mut skipped = Reader::new(&packed);
+            prop_assert!(skipped.skip(&shape).is_ok() && skipped.rest().is_empty());
+            let mut again = Vec::new();
+            prop_assert!(from_val(&shape, &value, &mut again).is_ok());
+            prop_assert_eq!(again, packed);
+        }
     }
 }

@@ -13,6 +13,7 @@ mod json_text;
 mod malformed;
 mod odd;
 mod round_trip;
+mod sources;
 mod support;
 mod types;
 mod wave;

@@ -50,6 +50,39 @@ fn tokens() -> impl Strategy<Value = (&'static str, usize)> {
     (prop::sample::select(pieces.to_vec()), 0..6_usize)
 }
 
+/// The same value with the fields of its records in another order, and some of those that are null left out.
+fn mixed(ty: &Type, value: Value, seed: &mut u64) -> Value {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+    let picked = usize::try_from(*seed >> 40).unwrap();
+    match (ty, value) {
+        (Type::List(item) | Type::FixedList(item, _), Value::List(items)) => {
+            Value::List(items.into_iter().map(|each| mixed(item, each, seed)).collect())
+        }
+        (Type::Tuple(types), Value::List(items)) => {
+            let typed = types.iter().zip(items);
+            Value::List(typed.map(|(ty, each)| mixed(ty, each, seed)).collect())
+        }
+        (Type::Option(some), Value::Map(fields)) if matches!(**some, Type::Record(_)) => {
+            mixed(some, Value::Map(fields), seed)
+        }
+        (Type::Record(types), Value::Map(fields)) => {
+            let typed = types.iter().zip(fields);
+            let mut fields: Vec<_> =
+                typed.map(|(field, (name, each))| (name, mixed(&field.ty, each, seed))).collect();
+            if picked % 2 == 0 {
+                fields.reverse();
+            }
+            let count = fields.len();
+            fields.rotate_left(picked / 2 % count);
+            if picked / 4 % 2 == 0 {
+                fields.retain(|(_, each)| *each != Value::Null);
+            }
+            Value::Map(fields)
+        }
+        (_, other) => other,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -81,6 +114,21 @@ proptest! {
 
         let read: Value = lifted(&mapping, value).deserialize().unwrap();
         prop_assert_eq!(format!("{read:?}"), format!("{tree:?}"));
+    }
+
+    /// Fields of records come in any order, and those that are null may be left out.
+    #[test]
+    fn the_order_of_fields_is_nothing((item, value) in typed(), mut seed in any::<u64>()) {
+        let list = Type::List(Box::new(item));
+        let mapping = mapping(&list);
+        // By its text, as JSON has no NaN.
+        let text = serde_json::to_string(&lifted(&mapping, value.clone())).unwrap();
+        let mixed = vec![mixed(&list, serde_json::from_str(&text).unwrap(), &mut seed)];
+        let text = serde_json::to_string(&mixed).unwrap();
+        let args = mapping.lower_args(Args::Values(mixed.clone())).unwrap();
+        prop_assert_eq!(only(&mapping, &args), value, "{}", text);
+        prop_assert_eq!(&mapping.lower_serialize(&mixed).unwrap(), &args, "{}", text);
+        prop_assert_eq!(&mapping.lower_json(text.as_bytes()).unwrap(), &args, "{}", text);
     }
 
     /// Text that was tampered with is refused in words, or is a value that goes round like any other.

@@ -185,7 +185,13 @@ impl<'de> Visitor<'de> for Seed<'_> {
         self.done(scalar::integer(self.shape, v, self.run))
     }
 
+    #[inline]
     fn visit_u64<E: Error>(self, v: u64) -> Result<(), E> {
+        // Long lists of bytes are mostly sent as numbers.
+        if let (Shape::U8, Ok(byte)) = (self.shape, u8::try_from(v)) {
+            self.run.out.byte(byte);
+            return Ok(());
+        }
         self.done(scalar::integer(self.shape, v, self.run))
     }
 

@@ -1,0 +1,148 @@
+//! Sources that do not keep to serde's ways: what comes of them is a value of the type, or an error.
+
+use crisol_core::{Field, Signature};
+use crisol_wit::Mapping;
+use serde::de::value::{Error, SeqDeserializer};
+use serde::de::{DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Error as _, SerializeMap, SerializeSeq};
+use serde::{Deserializer, Serialize, Serializer, forward_to_deserialize_any};
+
+use super::support::mapping;
+use super::types::parse;
+
+/// Text, as a list or as a map's keys and values alike. The last is read, and then it is said that there was
+/// none.
+struct Withdrawn {
+    rest: &'static [&'static str],
+    as_map: bool,
+}
+
+impl<'de> Deserializer<'de> for Withdrawn {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.as_map { visitor.visit_map(self) } else { visitor.visit_seq(self) }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl IntoDeserializer<'_, Error> for Withdrawn {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> SeqAccess<'de> for Withdrawn {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Error> {
+        let Some(first) = self.rest.first() else { return Ok(None) };
+        let value = seed.deserialize((*first).into_deserializer())?;
+        Ok((self.rest.len() > 1).then(|| {
+            self.rest = &self.rest[1..];
+            value
+        }))
+    }
+}
+
+impl<'de> MapAccess<'de> for Withdrawn {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Error> {
+        let key = seed.deserialize(self.rest[0].into_deserializer())?;
+        Ok((self.rest.len() > 1).then_some(key))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        let value = seed.deserialize(self.rest[0].into_deserializer());
+        self.rest = &self.rest[1..];
+        value
+    }
+}
+
+#[test]
+fn what_a_source_withdraws_leaves_nothing() {
+    for (ty, as_map, json) in [
+        ("list<string>", false, r#"[["a","bb"]]"#),
+        ("list<list<u8>>", false, r#"[["a","bb"]]"#),
+        ("map<string, string>", true, r#"[{"a":"a","bb":"bb"}]"#),
+    ] {
+        let mapping = mapping(&parse(ty));
+        let source = Withdrawn { rest: &["a", "bb", "ccc"], as_map };
+        let args = mapping.lower(SeqDeserializer::new([source].into_iter()));
+        assert_eq!(args, mapping.lower_json(json.as_bytes()), "{ty}");
+    }
+    let param = |name: &str, ty| Field { name: name.to_owned(), ty: parse(ty) };
+    let params = vec![param("a", "string"), param("b", "option<string>")];
+    let two = Mapping::from_signature(Signature { params, result: None }).unwrap();
+    let args = two.lower(Withdrawn { rest: &["a", "b"], as_map: false });
+    assert_eq!(args, two.lower_json(br#"["a"]"#));
+}
+
+/// An item that fails, which its list passes over.
+struct PassedOver<T>(T);
+
+impl<T: Serialize> Serialize for PassedOver<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        list.serialize_element(&self.0).unwrap_err();
+        list.end()
+    }
+}
+
+/// An item that fails by itself when a part of it has been taken.
+struct Half;
+
+impl Serialize for Half {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_seq(None)?.serialize_element("a")?;
+        Err(S::Error::custom("no more"))
+    }
+}
+
+#[test]
+fn an_error_that_a_source_passes_over_is_one() {
+    let mapping = mapping(&parse("list<list<string>>"));
+    assert_eq!(
+        mapping.lower_serialize(&(PassedOver(5),)).unwrap_err().to_string(),
+        "expected list<string>, found number 5"
+    );
+    assert_eq!(
+        mapping.lower_serialize(&(PassedOver(Half),)).unwrap_err().to_string(),
+        "the arguments are malformed: the value does not fit its type"
+    );
+}
+
+/// Keys whose values do not come.
+struct Keys;
+
+impl Serialize for Keys {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_key("a")?;
+        map.serialize_entry("bb", &1)?;
+        map.serialize_key("ccc")?;
+        map.end()
+    }
+}
+
+#[test]
+fn a_key_without_a_value_leaves_nothing() {
+    for ty in ["map<string, u8>", "record { a: option<u8>, bb: u8, ccc: option<u8> }"] {
+        let mapping = mapping(&parse(ty));
+        let args = mapping.lower_serialize(&(Keys,));
+        assert_eq!(args, mapping.lower_json(br#"[{"bb":1}]"#), "{ty}");
+    }
+}
