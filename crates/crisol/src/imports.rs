@@ -75,14 +75,17 @@ impl<'a> Linkage<'a> {
         all.iter().map(String::as_str).filter(move |name| self.reached.has(of, name))
     }
 
-    /// Functions that a call may come to and that nothing provides for core modules.
-    fn unknown(self) -> impl Iterator<Item = (UnknownFunction, Vec<String>)> {
-        self.imports.iter().filter_map(move |import| {
+    /// Functions that a call may come to and that nothing provides for core modules, and how the module came to them.
+    fn unknown(self) -> Option<(UnknownFunction, Vec<String>)> {
+        let mut names = Vec::new();
+        let told = self.imports.iter().filter_map(|import| {
             let unknown = import.core.as_ref()?.unknown?;
-            let called = self.called(import, &import.missing);
-            let called: Vec<_> = called.map(|function| import.function(function)).collect();
-            (!called.is_empty()).then_some((unknown, called))
-        })
+            let before = names.len();
+            names.extend(self.called(import, &import.missing).map(|name| import.function(name)));
+            (names.len() > before).then_some(unknown)
+        });
+        let told = told.min()?;
+        Some((told, names))
     }
 
     /// Whether the method may have what an interface works on. C libraries reach the functions of all kinds of files from
@@ -192,11 +195,9 @@ impl Failing {
 
     /// Adds what no entry could declare.
     fn add_unknown(&mut self, id: &EntryId, linkage: Linkage<'_>) {
-        for (UnknownFunction { what, fix }, names) in linkage.unknown() {
-            self.add((id, linkage), UNKNOWN_IMPORT, (UNPROVIDED, &names), || {
-                format!("{what}: {fix}")
-            });
-        }
+        let Some((UnknownFunction { what, fix, .. }, names)) = linkage.unknown() else { return };
+        let help = || format!("{what}: {fix}");
+        self.add((id, linkage), UNKNOWN_IMPORT, (UNPROVIDED, &names), help);
     }
 
     fn add(

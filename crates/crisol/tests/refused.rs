@@ -1,15 +1,15 @@
-//! Code that no function can be made of, and the words that it is refused with: `tests/refused.txt`, which
-//! `BLESS=1` writes anew.
+//! Code that no function can be made of, or none that can be called to its end, and the words for it: `tests/refused.txt`,
+//! which `BLESS=1` writes anew.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crisol::{Allocation, Digest, EngineConfig, LoadError, Runtime};
+use crisol::{Allocation, Digest, EngineConfig, LoadError, Problems, Runtime};
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 type Tested<T = ()> = Result<T, Problem>;
 
-/// What an app of one `function.wasm` is refused with; nothing when it loads.
+/// What an app of one `function.wasm` is refused with, or what it warns of when it loads; nothing when it does neither.
 fn refusal(bytes: &[u8], method: &str, wit: &str) -> Tested<Option<String>> {
     let hash = Digest::of(bytes);
     let wit = if wit.is_empty() { String::new() } else { format!(", wit: '{wit}'") };
@@ -19,23 +19,26 @@ fn refusal(bytes: &[u8], method: &str, wit: &str) -> Tested<Option<String>> {
     let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
     let builder = Runtime::builder().engine(engine).file("_index.yaml", text);
     match builder.binary("wasm/f.wasm", bytes).load() {
-        Ok(_) => Ok(None),
-        Err(LoadError::App(problems)) => Ok(Some(
-            problems
-                .iter()
-                .map(|problem| {
-                    format!(
-                        "{}: {}\n  help: {}",
-                        problem.field().unwrap_or_default(),
-                        problem.message(),
-                        problem.help().unwrap_or_default()
-                    )
-                })
-                .collect::<Vec<_>>()
-                .join("\n"),
-        )),
+        Ok(runtime) => {
+            let generation = runtime.generation();
+            let told = told(generation.warnings());
+            Ok((!told.is_empty()).then(|| format!("loads, and warns\n{told}")))
+        }
+        Err(LoadError::App(problems)) => Ok(Some(told(&problems))),
         Err(other) => Err(other.into()),
     }
+}
+
+fn told(problems: &Problems) -> String {
+    let one = |problem: &crisol::Problem| {
+        format!(
+            "{}: {}\n  help: {}",
+            problem.field().unwrap_or_default(),
+            problem.message(),
+            problem.help().unwrap_or_default()
+        )
+    };
+    problems.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
 /// A module or a component out of its text.
@@ -55,9 +58,13 @@ fn body(instructions: &[u8]) -> Vec<u8> {
 }
 
 fn cases() -> Tested<Vec<(&'static str, Vec<u8>, &'static str)>> {
-    let f = r#"(func (export "f"))"#;
     let component = wat("(component (core module (func nop)))")?;
-    let module = |inside: &str| wat(&format!("(module {inside} {f})"));
+    // A module that calls every function that it imports.
+    let module = |inside: &str| {
+        let calls = (0..inside.matches("(func").count()).map(|at| format!("call {at} "));
+        let calls: String = calls.collect();
+        wat(&format!("(module {inside} (func (export \"f\") unreachable {calls} return))"))
+    };
     let many: String = (0..60).map(|at| format!(r#"(import "m{at}" "f" (func))"#)).collect();
     Ok(vec![
         ("empty", vec![], ""),

@@ -92,7 +92,7 @@ pub(crate) fn imports(module: &Module, profile: &Profile) -> Vec<Import> {
     imports.extend(preview1::imports(&known, profile));
     for (of, functions) in unknown {
         let names: Vec<String> = functions.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let unknown = functions.first().map(|(name, ty)| unknown_function(of, name, ty));
+        let unknown = functions.iter().map(|(name, ty)| unknown_function(of, name, ty)).min();
         imports.push(Import {
             name: of.to_owned(),
             interface: None,
@@ -152,7 +152,7 @@ fn kind(ty: &ExternType) -> &'static str {
 
 /// The failure of a function that nothing provides.
 fn unprovided(module: &str, name: &str, ty: &FuncType) -> Denial {
-    let UnknownFunction { what, fix } = unknown_function(module, name, ty);
+    let UnknownFunction { what, fix, .. } = unknown_function(module, name, ty);
     Denial {
         interface: module.to_owned(),
         function: name.to_owned(),

@@ -83,7 +83,7 @@ fn text(memory: &[u8], at: i32, longest: usize) -> Option<String> {
     let units = range(memory, at, len).ok()?.as_chunks().0;
     let units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
     let text = String::from_utf16_lossy(&units);
-    Some(shorten(&printable(&text), longest).into_owned())
+    (!text.is_empty()).then(|| shorten(&printable(&text), longest).into_owned())
 }
 
 /// A random number for a generator to begin with.

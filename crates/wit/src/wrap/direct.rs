@@ -131,6 +131,7 @@ impl CoreModule {
             return Err(missing(outside, format!("a function `{method}`"), method));
         };
         let post = matching::post_of(outside, &export.name);
+        matching::check_post_return(outside, &export.name, post)?;
         CoreFunction::derived(&export.name, ty, post).map(one)
     }
 

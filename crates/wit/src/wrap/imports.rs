@@ -238,9 +238,12 @@ fn provides(module: &str, name: &str, params: &[ValType]) -> bool {
     }
 }
 
-/// A function that a core module imports and nothing provides: how the module came to it, and what to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A function that a core module imports and nothing provides: how the module came to it, and what to do. Of several the
+/// least tells most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnknownFunction {
+    /// Place of the origin among all.
+    rank: usize,
     /// How the module came to it.
     pub what: &'static str,
     /// How to build it instead.
@@ -253,8 +256,11 @@ impl UnknownFunction {
     pub fn of(module: &str, name: &str, ty: &FuncType) -> Self {
         let (module, name) = (module.to_owned(), name.to_owned());
         let import = Import { module, name, ty: Some(ty.clone()), is_shared: false };
-        let told = ORIGINS.iter().find(|origin| (origin.tells)(&import));
-        told.map_or(Self { what: "", fix: "" }, |Origin { what, fix, .. }| Self { what, fix })
+        let is_it = |origin: &&Origin| (origin.tells)(&import);
+        // The last of them tells every import.
+        let (what, fix) = ORIGINS.iter().find(is_it).map_or(("", ""), |it| (it.what, it.fix));
+        let rank = ORIGINS.iter().position(|origin| origin.what == what).unwrap_or(ORIGINS.len());
+        Self { rank, what, fix }
     }
 }
 

@@ -59,9 +59,30 @@ pub(super) fn matches<'o, 'r>(
         };
         check_type(outside, resolve, &target, export)?;
         let post = posts.get(&folded(export)).or_else(|| posts.get(&folded(&wanted))).copied();
+        check_post_return(outside, export, post)?;
         found.push(Match { export, post_return: post, target });
     }
     Ok(found)
+}
+
+/// Whether what frees a result takes what the function gives, and gives nothing.
+pub(super) fn check_post_return(
+    outside: &Outside,
+    export: &str,
+    post: Option<&str>,
+) -> Result<(), WrapError> {
+    let ty = |name: &str| outside.function(name).map(|(_, ty)| ty);
+    let (Some(post), Some(given)) = (post, ty(export)) else { return Ok(()) };
+    let Some(found) = ty(post) else { return Ok(()) };
+    if found.params() == given.results() && found.results().is_empty() {
+        return Ok(());
+    }
+    Err(WrapError::CoreType {
+        export: post.to_owned(),
+        found: Shown(found.params(), found.results()).to_string(),
+        wit: export.to_owned(),
+        expected: Shown(given.results(), &[]).to_string(),
+    })
 }
 
 /// The names under which the encoder finds what was matched: `(export, name the encoder looks for)`.

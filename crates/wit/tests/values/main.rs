@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod bindings;
+mod core_modules;
 mod direct;
 mod edges;
 mod formats;

@@ -1,0 +1,151 @@
+//! Core modules as they are: which run so, their functions and signatures, and the words of what is refused.
+
+use crisol_wit::{Convention, CoreModule, parse_text};
+use expect_test::{Expect, expect};
+
+fn read(text: &str, wit: Option<&str>, method: &str) -> Option<CoreModule> {
+    let module = parse_text(text, None).unwrap();
+    CoreModule::read(&module, wit, method).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The functions as `method: signature = export`, and what runs beside them.
+fn check(text: &str, wit: Option<&str>, method: &str, expected: &Expect) {
+    let shown = match read(text, wit, method) {
+        None => "a component".to_owned(),
+        Some(core) => {
+            let function = |function: &crisol_wit::CoreFunction| {
+                let interface = function.interface.as_ref().map(|name| format!("{name}#"));
+                let interface = interface.unwrap_or_default();
+                let signature = core.signature(function).unwrap();
+                let (name, export) = (&function.name, &function.export);
+                let post = function.post_return.as_ref().map(|post| format!(", then {post}"));
+                format!("{interface}{name}: {signature} = {export}{}", post.unwrap_or_default())
+            };
+            let mut lines: Vec<String> = core.functions().iter().map(function).collect();
+            lines.extend(core.initialize().map(|export| format!("first {export}")));
+            lines.join("\n")
+        }
+    };
+    expected.assert_eq(&shown);
+}
+
+const MODULE: &str = r#"(module
+    (func (export "answer") (result i32) i32.const 42)
+    (func (export "add_two") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+    (func (export "cabi_post_add_two") (param i32))
+    (func (export "two") (result i32 f64) (i32.const 1) (f64.const 2))
+    (func (export "_initialize")))"#;
+
+#[test]
+fn without_wit_the_export_that_a_method_means_is_called_by_its_core_type() {
+    check(
+        MODULE,
+        None,
+        "answer",
+        &expect![[r#"
+        answer: func() -> s32 = answer
+        first _initialize"#]],
+    );
+    check(
+        MODULE,
+        None,
+        "addTwo",
+        &expect![[r#"
+        add_two: func(p0: s32, p1: s32) -> s32 = add_two, then cabi_post_add_two
+        first _initialize"#]],
+    );
+    check(
+        MODULE,
+        None,
+        "two",
+        &expect![[r#"
+        two: func() -> tuple<s32, f64> = two
+        first _initialize"#]],
+    );
+}
+
+#[test]
+fn with_wit_all_that_it_declares_is_called_by_it() {
+    let wit = "answer: func() -> u8; interface math { add-two: func(a: s32, b: u32) -> bool; }";
+    check(
+        MODULE,
+        Some(wit),
+        "answer",
+        &expect![[r#"
+        answer: func() -> u8 = answer
+        crisol:guest/math#add-two: func(a: s32, b: u32) -> bool = add_two, then cabi_post_add_two
+        first _initialize"#]],
+    );
+}
+
+#[test]
+fn a_command_has_its_entry_point_and_is_not_initialized() {
+    let command = MODULE.replace(
+        "(func (export \"_initialize\"))",
+        "(func (export \"_initialize\")) (func (export \"_start\"))",
+    );
+    let run = expect!["wasi:cli/run#run: func() -> result = _start"];
+    for method in ["_start", "run", "wasi:cli/run#run", "wasi:cli/run@0.2.0#run"] {
+        check(&command, None, method, &run);
+    }
+    check(&command, None, "answer", &expect!["answer: func() -> s32 = answer"]);
+    check(
+        &command,
+        Some("answer: func() -> u32;"),
+        "_start",
+        &expect![[r#"
+        answer: func() -> u32 = answer
+        wasi:cli/run#run: func() -> result = _start"#]],
+    );
+    // What takes something is no entry point.
+    let other = r#"(module (func (export "_start") (param i32)))"#;
+    check(other, None, "_start", &expect!["_start: func(p0: s32) = _start"]);
+    let core = read(&command, None, "_start").unwrap();
+    assert!(core.functions().iter().all(|one| one.convention == Convention::Start));
+}
+
+#[test]
+fn what_imports_interfaces_of_wit_has_to_be_a_component() {
+    let component = expect!["a component"];
+    let import = |import: &str| format!("(module {import} (func (export \"f\")))");
+    let wit = "package a:b; world w { import log: func(); import c: interface { d: func(); } export f: func(); }";
+    for text in [
+        r#"(import "a:b/c" "d" (func))"#,
+        r#"(import "wasi:cli/exit@0.2.0" "exit" (func (param i32)))"#,
+        r#"(import "$root" "log" (func))"#,
+        r#"(import "c" "d" (func))"#,
+    ] {
+        let text = import(text);
+        let module = parse_text(&text, None).unwrap();
+        assert!(CoreModule::read(&module, Some(wit), "f").unwrap().is_none(), "{text}");
+    }
+    check(&import(""), Some(wit), "f", &expect!["f: func() = f"]);
+    check(&import(r#"(import "env" "log" (func))"#), Some(wit), "f", &expect!["f: func() = f"]);
+    check(r#"(module (func (export "cm32p2||f")))"#, Some("f: func();"), "f", &component);
+}
+
+#[test]
+fn what_does_not_fit_is_told_as_for_components() {
+    let refused = |wit: Option<&str>, method: &str, expected: &Expect| {
+        let module = parse_text(MODULE, None).unwrap();
+        let error = CoreModule::read(&module, wit, method).err().unwrap();
+        expected.assert_eq(&error.to_string());
+    };
+    refused(
+        None,
+        "ansver",
+        &expect![
+            "the module does not export a function `ansver`: did you mean `answer`? it exports `answer` () -> i32, `add_two` (i32, i32) -> i32, `two` () -> (i32, f64), `_initialize` ()"
+        ],
+    );
+    refused(
+        Some("record r { a: s32 }"),
+        "answer",
+        &expect!["`wit` declares no function: add one, such as `answer: func();`"],
+    );
+    refused(
+        Some("answer: func() -> s64;"),
+        "answer",
+        &expect!["the export `answer` is () -> i32, but `answer: func() -> s64` needs () -> i64"],
+    );
+}
