@@ -23,7 +23,10 @@
 //!
 //! Functions that are lifted as asynchronous hand their results over in another form. They are called with wasmtime's
 //! own values instead, as is a function whose values have no size in a memory of 32 bits.
-#![allow(unsafe_code, reason = "the traits of wasmtime that let values cross are unsafe to implement")]
+#![allow(
+    unsafe_code,
+    reason = "the traits of wasmtime that let values cross are unsafe to implement"
+)]
 
 use std::cell::RefCell;
 use std::future::poll_fn;

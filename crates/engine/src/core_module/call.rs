@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crisol_wit::{Convention, Lifting, Mapping, Memory as Guest, OverOutput, Packed};
-use wasmtime::{
-    Caller, Func, Instance, Memory, Store, TypedFunc, Val as Core, ValRaw, ValType,
-};
+use wasmtime::{Caller, Func, Instance, Memory, Store, TypedFunc, Val as Core, ValRaw, ValType};
 
 use super::CoreTarget;
 use super::raw::RawFunc;
@@ -56,7 +54,8 @@ impl Callee {
         let post_return = target.post_return.as_ref().and_then(&mut export);
         let post_return = post_return.and_then(wasmtime::Extern::into_func);
         let realloc = target.realloc.as_ref().filter(|_| !mapping.takes_flat());
-        let realloc = realloc.and_then(|(index, slots)| Some((export(index)?.into_func()?, *slots)));
+        let realloc =
+            realloc.and_then(|(index, slots)| Some((export(index)?.into_func()?, *slots)));
         let driven = match (target.slots, realloc, memory) {
             (Some(slots), Some((realloc, of_realloc)), Some(memory)) => Some(Driven {
                 driver: Func::wrap(&mut *store, drive).typed(&*store).ok()?,

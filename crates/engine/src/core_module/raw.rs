@@ -37,9 +37,8 @@ pub(super) struct Slots(usize);
 impl Slots {
     /// Counts them, if all of them are numbers.
     pub(super) fn of(ty: &FuncType) -> Option<Self> {
-        let is_number = |ty: ValType| {
-            matches!(ty, ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64)
-        };
+        let is_number =
+            |ty: ValType| matches!(ty, ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64);
         let are_numbers = ty.params().all(is_number) && ty.results().all(is_number);
         are_numbers.then(|| Self(ty.params().len().max(ty.results().len())))
     }
@@ -59,7 +58,9 @@ impl RawFunc {
         slots: &mut [ValRaw],
     ) -> wasmtime::Result<()> {
         let Some(slots) = slots.get_mut(..self.slots.0) else {
-            return Err(wasmtime::Error::msg("a function has more core values than there is room for"));
+            return Err(wasmtime::Error::msg(
+                "a function has more core values than there is room for",
+            ));
         };
         // SAFETY: see the head of the module.
         unsafe { self.func.call_unchecked(caller, slots) }

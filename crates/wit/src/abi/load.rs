@@ -137,8 +137,8 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
             return Err(Error::msg(format!("string pointer not aligned to {align}")));
         }
         let text = self.memory.get(at..).and_then(|memory| memory.get(..bytes));
-        let text = text
-            .ok_or_else(|| Error::msg("string pointer/length out of bounds of memory"))?;
+        let text =
+            text.ok_or_else(|| Error::msg("string pointer/length out of bounds of memory"))?;
         self.lifting.spend(bytes)?;
         self.bound(bytes)?;
         let start = self.out.len();
@@ -151,12 +151,7 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
         Ok(())
     }
 
-    fn list(
-        &mut self,
-        (item, what): (&Typed, &str),
-        at: u32,
-        count: u32,
-    ) -> wasmtime::Result<()> {
+    fn list(&mut self, (item, what): (&Typed, &str), at: u32, count: u32) -> wasmtime::Result<()> {
         let (at, size) = (at as usize, item.size as usize * count as usize);
         if at.checked_add(size).is_none_or(|end| end > self.memory.len()) {
             return Err(Error::msg(format!("{what} pointer/length out of bounds of memory")));

@@ -238,8 +238,7 @@ fn join(joined: &mut Vec<CoreType>, other: &[CoreType]) {
             Some(has) if *has == *ty => {}
             Some(has) => {
                 let narrow = |ty: CoreType| matches!(ty, CoreType::I32 | CoreType::F32);
-                *has =
-                    if narrow(*has) && narrow(*ty) { CoreType::I32 } else { CoreType::I64 };
+                *has = if narrow(*has) && narrow(*ty) { CoreType::I32 } else { CoreType::I64 };
             }
         }
     }

@@ -38,8 +38,7 @@ impl<'p, 'm, M: Memory> Store<'p, 'm, M> {
         size: usize,
     ) -> wasmtime::Result<usize> {
         let narrow = |size: usize| u32::try_from(size).map_err(|_| too_large());
-        let at =
-            self.memory.realloc(narrow(old)?, narrow(old_size)?, align, narrow(size)?)?;
+        let at = self.memory.realloc(narrow(old)?, narrow(old_size)?, align, narrow(size)?)?;
         if !at.is_multiple_of(align) {
             return Err(Error::msg("realloc return: result not aligned"));
         }
@@ -128,11 +127,7 @@ impl<'p, 'm, M: Memory> Store<'p, 'm, M> {
     }
 
     /// Flattens the next value into the first slots of `flat`, and gives how many those are.
-    pub(super) fn flatten(
-        &mut self,
-        node: &Node,
-        flat: &mut [u64],
-    ) -> wasmtime::Result<usize> {
+    pub(super) fn flatten(&mut self, node: &Node, flat: &mut [u64]) -> wasmtime::Result<usize> {
         match node {
             Node::Bool => {
                 let bits = self.args.u8().map_err(foreign)?;
@@ -214,7 +209,9 @@ fn too_large() -> Error {
 /// Slots that were counted when the function loaded.
 #[cold]
 fn no_slot() -> Error {
-    Error::msg(format!("a value takes more than its core values, of which there are {MAX_FLAT_PARAMS} at most"))
+    Error::msg(format!(
+        "a value takes more than its core values, of which there are {MAX_FLAT_PARAMS} at most"
+    ))
 }
 
 fn set(flat: &mut [u64], bits: u64) -> wasmtime::Result<usize> {

@@ -18,8 +18,7 @@ use super::types::{any_type, any_value, parse};
 /// Bytes that a guest may hand over in a test of any type: more are many items that hold nothing.
 const FUEL: usize = 1 << 20;
 
-const WITHIN: CallBounds =
-    CallBounds { max_output: 1 << 20, deadline: None, check: |_| Ok(()) };
+const WITHIN: CallBounds = CallBounds { max_output: 1 << 20, deadline: None, check: |_| Ok(()) };
 
 /// Waits for what has nothing to wait for.
 fn now<T>(future: impl Future<Output = T>) -> T {
@@ -37,9 +36,11 @@ struct Guest {
 
 impl Guest {
     fn new(module: &str, signature: &Signature) -> Self {
-        let module = crisol_wit::parse_text(module, None).unwrap_or_else(|e| panic!("{e}\n{module}"));
+        let module =
+            crisol_wit::parse_text(module, None).unwrap_or_else(|e| panic!("{e}\n{module}"));
         let wit = signature.to_wit("f");
-        let wrapped = crisol_wit::wrap(&module, Some(&wit), "f").unwrap_or_else(|e| panic!("{e}\n{wit}"));
+        let wrapped =
+            crisol_wit::wrap(&module, Some(&wit), "f").unwrap_or_else(|e| panic!("{e}\n{wit}"));
         Self::of_component(&wrapped.component)
     }
 
@@ -52,7 +53,8 @@ impl Guest {
     fn instance(&self) -> (Store<()>, Func) {
         let mut store = Store::new(engine(), ());
         store.set_hostcall_fuel(FUEL);
-        let instance: Instance = Linker::new(engine()).instantiate(&mut store, &self.component).unwrap();
+        let instance: Instance =
+            Linker::new(engine()).instantiate(&mut store, &self.component).unwrap();
         let func = instance.get_func(&mut store, "f").unwrap();
         (store, func)
     }
@@ -287,7 +289,9 @@ fn strings_that_are_none_are_refused_in_every_encoding() {
     let bytes = ["\\61\\c3", "\\00\\d8\\61\\00", "\\ff\\ff\\00\\dc"];
     for encoding in ["utf8", "utf16", "latin1+utf16"] {
         for data in bytes {
-            for (at, len) in [(32, 2), (33, 2), (32, 1), (32, 0x8000_0002_u32), (65535, 9), (32, u32::MAX)] {
+            for (at, len) in
+                [(32, 2), (33, 2), (32, 1), (32, 0x8000_0002_u32), (65535, 9), (32, u32::MAX)]
+            {
                 let text = format!(
                     r#"(component
                       (core module $m
@@ -439,8 +443,7 @@ fn suspended_calls_do_not_mix_their_results_up() {
     config.memory_reservation(0).memory_guard_size(0).async_stack_size(256 << 10);
     config.max_wasm_stack(64 << 10);
     let engine = wasmtime::Engine::new(&config).unwrap();
-    let component =
-        Component::new(&engine, crisol_wit::parse_text(text, None).unwrap()).unwrap();
+    let component = Component::new(&engine, crisol_wit::parse_text(text, None).unwrap()).unwrap();
     let mut linker = Linker::<u32>::new(&engine);
     linker
         .root()
