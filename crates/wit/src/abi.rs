@@ -21,7 +21,7 @@ pub use text::Encoding;
 
 use load::Load;
 use plan::{Node, Typed};
-use store::Store;
+use store::Storing;
 
 /// Core values that arguments are passed in; more of them go through memory.
 pub(crate) const MAX_FLAT_PARAMS: usize = 16;
@@ -103,7 +103,7 @@ impl Abi {
     pub(crate) fn lower_numbers(&self, args: &Packed) -> wasmtime::Result<Vec<u64>> {
         let Node::Each(fields) = &self.params.node else { return Err(not_numbers()) };
         let mut memory = NoMemory;
-        let mut store = Store::new(args.reader(), &mut memory);
+        let mut store = Storing::new(args.reader(), &mut memory);
         let mut flat = vec![0; fields.len()];
         for (field, slot) in fields.iter().zip(&mut flat) {
             store.flatten(&field.ty.node, std::slice::from_mut(slot))?;
@@ -136,7 +136,7 @@ impl Abi {
         memory: &mut M,
         flat: &mut [u64; MAX_FLAT_PARAMS],
     ) -> wasmtime::Result<usize> {
-        let mut store = Store::new(args.reader(), memory);
+        let mut store = Storing::new(args.reader(), memory);
         let count = self.params.flat().len();
         if count <= MAX_FLAT_PARAMS {
             store.flatten(&self.params.node, flat)?;

@@ -10,7 +10,7 @@ use crate::packed::Reader;
 pub(super) const STRETCH: usize = 4096;
 
 /// Arguments on their way into a guest, taken off the front of their packed bytes.
-pub(super) struct Store<'p, 'm, M> {
+pub(super) struct Storing<'p, 'm, M> {
     args: Reader<'p>,
     pub(super) memory: &'m mut M,
 }
@@ -21,7 +21,7 @@ pub(super) fn slice_mut(memory: &mut [u8], at: usize, len: usize) -> wasmtime::R
     memory.get_mut(at..).and_then(|memory| memory.get_mut(..len)).ok_or_else(out_of_bounds)
 }
 
-impl<'p, 'm, M: Memory> Store<'p, 'm, M> {
+impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
     pub(super) fn new(args: Reader<'p>, memory: &'m mut M) -> Self {
         Self { args, memory }
     }

@@ -3,7 +3,7 @@
 use wasmtime::Error;
 
 use super::Memory;
-use super::store::{Store, slice_mut};
+use super::store::{Storing, slice_mut};
 use crate::packed::Sink;
 
 /// How a guest holds strings.
@@ -25,7 +25,7 @@ const UTF16_TAG: u32 = 1 << 31;
 /// Bytes of a string at most, in any encoding.
 const MAX_BYTES: usize = (1 << 31) - 1;
 
-impl<M: Memory> Store<'_, '_, M> {
+impl<M: Memory> Storing<'_, '_, M> {
     /// Puts a string into memory that the guest allocates, and gives its pointer and its length. The pattern of
     /// allocations is that of `CanonicalABI.md` for a source of UTF-8; for `latin1+utf16` that of a source which is
     /// Latin-1 so far.

@@ -16,6 +16,7 @@ mod odd;
 mod round_trip;
 mod sources;
 mod support;
+mod suspended;
 mod types;
 mod wave;
 mod wrapping;
