@@ -26,10 +26,9 @@ fn measured<T>(of: impl FnOnce() -> wasmtime::Result<T>) -> wasmtime::Result<(T,
 fn main() -> wasmtime::Result<()> {
     println!("| users | route | allocations | bytes allocated | peak bytes | peak / JSON text |");
     println!("|---|---|---|---|---|---|");
-    let mut mapped = Vec::new();
     for count in [3, 100, 10_000] {
         let text = users(count);
-        for route in [Route::Structs, Route::Mapping, Route::Tree] {
+        for route in [Route::Structs, Route::Mapping, Route::Core, Route::Tree] {
             let mut guest = Guest::echo()?;
             guest.call(route, &text)?;
             let (_, stats) = measured(|| guest.call(route, &text))?;
@@ -40,28 +39,7 @@ fn main() -> wasmtime::Result<()> {
                 stats.max_bytes,
                 stats.max_bytes as f64 / text.len() as f64
             );
-            if matches!(route, Route::Mapping) {
-                mapped.push((count, stats.max_bytes));
-            }
         }
-    }
-    println!();
-    println!("| users | JSON text | arguments as `Val` | result as `Val` | peak | its bound |");
-    println!("|---|---|---|---|---|---|");
-    for (count, peak) in mapped {
-        let text = users(count);
-        let mut guest = Guest::echo()?;
-        // What is alive in the end is the tree, with the room that its vectors have grown.
-        let (args, args_stats) = measured(|| {
-            let mapping = guest.mapping();
-            Ok(mapping.unpack_args(&mapping.lower_json(&text)?))
-        })?;
-        let (result, result_stats) = measured(|| guest.call_vals(&args))?;
-        let (args_tree, result_tree) = (args_stats.curr_bytes, result_stats.curr_bytes);
-        // Three times the text, and the values themselves.
-        let bound = 3 * text.len() + args_tree + result_tree;
-        println!("| {count} | {} | {args_tree} | {result_tree} | {peak} | {bound} |", text.len());
-        drop((args, result));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use wasmtime::component::{
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
 };
+use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 pub(crate) struct Bare {
@@ -29,22 +30,27 @@ pub(crate) struct Instance {
     func: Func,
 }
 
+/// An engine set up for fresh instances.
+fn engine() -> wasmtime::Result<Engine> {
+    let scan = PoolingAllocationConfig::is_pagemap_scan_available();
+    let mut pool = PoolingAllocationConfig::new();
+    pool.pagemap_scan(if scan { Enabled::Yes } else { Enabled::No })
+        // As many slots as an engine of ours has.
+        .total_core_instances(4_000)
+        .total_tables(4_000)
+        .linear_memory_keep_resident(if scan { 2 << 20 } else { 64 << 10 })
+        .table_keep_resident(64 << 10);
+    let mut config = Config::new();
+    config
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config)
+}
+
 impl Bare {
     pub(crate) fn new(component: &[u8], method: &str) -> wasmtime::Result<Self> {
-        let scan = PoolingAllocationConfig::is_pagemap_scan_available();
-        let mut pool = PoolingAllocationConfig::new();
-        pool.pagemap_scan(if scan { Enabled::Yes } else { Enabled::No })
-            // As many slots as an engine of ours has.
-            .total_core_instances(4_000)
-            .total_tables(4_000)
-            .linear_memory_keep_resident(if scan { 2 << 20 } else { 64 << 10 })
-            .table_keep_resident(64 << 10);
-        let mut config = Config::new();
-        config
-            .concurrency_support(false)
-            .epoch_interruption(true)
-            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-        let engine = Engine::new(&config)?;
+        let engine = engine()?;
         let component = Component::from_binary(&engine, component)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -77,5 +83,33 @@ impl Instance {
         self.func.call_async(&mut self.store, args, &mut results).await?;
         let [result] = results;
         Ok(result)
+    }
+}
+
+/// The twin of a core module that runs as it is.
+pub(crate) struct BareCore {
+    pre: wasmtime::InstancePre<WasiP1Ctx>,
+    method: wasmtime::ModuleExport,
+}
+
+impl BareCore {
+    pub(crate) fn new(module: &[u8], method: &str) -> wasmtime::Result<Self> {
+        let module = wasmtime::Module::from_binary(&engine()?, module)?;
+        let mut linker = wasmtime::Linker::new(module.engine());
+        wasmtime_wasi::p1::add_to_linker_async(&mut linker, |wasi| wasi)?;
+        let missing = || wasmtime::Error::msg("no such export");
+        let method = module.get_export_index(method).ok_or_else(missing)?;
+        Ok(Self { pre: linker.instantiate_pre(&module)?, method })
+    }
+
+    /// Calls a function without parameters that gives a number.
+    pub(crate) async fn fresh(&self) -> wasmtime::Result<i32> {
+        let mut store = Store::new(self.pre.module().engine(), WasiCtx::builder().build_p1());
+        store.set_epoch_deadline(u64::MAX / 2);
+        let instance = self.pre.instantiate_async(&mut store).await?;
+        let func = instance.get_module_export(&mut store, &self.method);
+        let func = func.and_then(wasmtime::Extern::into_func);
+        let func = func.ok_or_else(|| wasmtime::Error::msg("not a function"))?;
+        func.typed::<(), i32>(&store)?.call_async(&mut store, ()).await
     }
 }

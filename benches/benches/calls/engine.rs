@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crisol_engine::{Engine, Instance, Limits, Linked, Profile, Val};
+use crisol_wit::{CoreModule, Packed};
 use wasmtime_wasi::WasiCtx;
 
 use crate::Problem;
@@ -19,19 +20,35 @@ impl Route {
         Ok(Self(engine.link(&compiled, &Profile::granting(|_| false), method)?))
     }
 
+    /// A function of a core module, run as it is.
+    pub(crate) fn core(engine: &Engine, module: &[u8], method: &str) -> Result<Self, Problem> {
+        let core = CoreModule::read(module, None, method)?.ok_or("it has to be a component")?;
+        let compiled = engine.compile(module, false)?;
+        let profile = Profile::granting(|_| false);
+        Ok(Self(engine.link_core(&compiled, &core, &profile, method)?))
+    }
+
+    /// The arguments as a caller's lowering leaves them.
+    pub(crate) fn pack(&self, args: &[Val]) -> Packed {
+        self.0.mapping().pack_args(args).unwrap_or_default()
+    }
+
     pub(crate) async fn instance(&self) -> Result<Instance, Problem> {
-        let wasi = WasiCtx::builder().build();
+        let wasi = WasiCtx::builder().build_p1();
         Ok(self.0.instantiate(wasi, Limits::default(), deadline()).await?)
     }
 
-    pub(crate) async fn fresh(&self, args: &[Val]) -> Result<Option<Val>, Problem> {
+    pub(crate) async fn fresh(&self, args: &Packed) -> Result<Option<Packed>, Problem> {
         call(&mut self.instance().await?, args).await
     }
 }
 
 /// One call of an instance that is there.
-pub(crate) async fn call(instance: &mut Instance, args: &[Val]) -> Result<Option<Val>, Problem> {
-    Ok(instance.call(args, deadline()).await?)
+pub(crate) async fn call(
+    instance: &mut Instance,
+    args: &Packed,
+) -> Result<Option<Packed>, Problem> {
+    Ok(instance.call_since(Instant::now(), args.clone(), deadline()).await?)
 }
 
 fn deadline() -> Option<Instant> {

@@ -17,11 +17,12 @@ use std::time::{Duration, Instant};
 use crisol::{Runtime, Value};
 use crisol_engine::{Engine, EngineConfig};
 use crisol_fixtures as fixtures;
+use crisol_wit::Packed;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime as Tokio;
 use wasmtime::component::Val;
 
-use bare::Bare;
+use bare::{Bare, BareCore};
 use engine::Route;
 
 #[cfg(feature = "mimalloc")]
@@ -150,9 +151,10 @@ fn calls(criterion: &mut Criterion) {
                 tokio.block_on(one_by_one(calls, || (), call))
             });
         });
+        let packed = pair.engine.pack(&pair.vals);
         group.bench_function("engine", |bencher| {
             bencher.iter_custom(|calls| {
-                let call = async |()| pair.engine.fresh(&pair.vals).await.expect("a result");
+                let call = async |()| pair.engine.fresh(&packed).await.expect("a result");
                 tokio.block_on(one_by_one(calls, || (), call))
             });
         });
@@ -177,7 +179,7 @@ fn calls(criterion: &mut Criterion) {
         group.bench_function("engine", |bencher| {
             bencher.iter_custom(|calls| {
                 let call = async |()| {
-                    engine::call(&mut instance, &pair.vals).await.expect("a result");
+                    engine::call(&mut instance, &packed).await.expect("a result");
                 };
                 tokio.block_on(one_by_one(calls, || (), call))
             });
@@ -191,6 +193,39 @@ fn calls(criterion: &mut Criterion) {
         });
         group.finish();
     }
+}
+
+/// The least there is to call, as the core module that it is.
+fn core(criterion: &mut Criterion) {
+    let tokio = Tokio::new().expect("a tokio runtime");
+    let runtime = runtime().expect("the fixtures as an app");
+    let module = crisol_wit::parse_text(ANSWER, None).expect("the text is valid");
+    let bare = BareCore::new(&module, "answer").expect("the module on bare wasmtime");
+    let engine = Engine::new(EngineConfig::default()).expect("an engine");
+    let route = Route::core(&engine, &module, "answer").expect("the module links");
+    let none = Packed::default();
+    let mut group = criterion.benchmark_group("core/answer");
+    group.bench_function("bare", |bencher| {
+        bencher.iter_custom(|calls| {
+            let call = async |()| bare.fresh().await.expect("a result");
+            tokio.block_on(one_by_one(calls, || (), call))
+        });
+    });
+    group.bench_function("engine", |bencher| {
+        bencher.iter_custom(|calls| {
+            let call = async |()| route.fresh(&none).await.expect("a result");
+            tokio.block_on(one_by_one(calls, || (), call))
+        });
+    });
+    group.bench_function("crisol", |bencher| {
+        bencher.iter_custom(|calls| {
+            let call = async |()| {
+                runtime.call_values("b:answer_fresh", Vec::new()).await.expect("a result")
+            };
+            tokio.block_on(one_by_one(calls, || (), call))
+        });
+    });
+    group.finish();
 }
 
 /// Fresh calls from so many threads at once; the time is that of one call of one of them.
@@ -247,5 +282,5 @@ where
     started.elapsed()
 }
 
-criterion_group!(benches, calls, threads);
+criterion_group!(benches, calls, core, threads);
 criterion_main!(benches);

@@ -30,7 +30,7 @@ fn values(criterion: &mut Criterion) {
                 group.sample_size(20);
             }
             let expected = guest.call(Route::Structs, &text).expect("the typed call");
-            for route in [Route::Structs, Route::Mapping, Route::Tree] {
+            for route in guest.routes().iter().copied() {
                 let answer = guest.call(route, &text).expect("the call");
                 assert_eq!(json(&answer), json(&expected), "{name} by {route:?}");
                 group.bench_with_input(
@@ -73,5 +73,22 @@ fn halves(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, values, halves);
+/// Ten megabytes in and out, from packed values to packed values: bytes beside text.
+fn bytes(criterion: &mut Criterion) {
+    let text = format!("[\"{}\"]", "a".repeat(10 << 20));
+    let mut group = criterion.benchmark_group("values/bytes");
+    group.throughput(Throughput::Bytes(text.len() as u64)).sample_size(20);
+    for ty in ["string", "list<u8>"] {
+        let mut guest = Guest::echo_of(&format!("echo: func(x: {ty}) -> {ty};")).expect("it links");
+        group.bench_function(BenchmarkId::new("echo", ty), |bencher| {
+            bencher.iter(|| {
+                let args = guest.mapping().lower_json(text.as_bytes()).expect("the arguments fit");
+                black_box(guest.call_packed(args).expect("the call"))
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, values, halves, bytes);
 criterion_main!(benches);

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crisol_wit::{Lifted, Mapping, Outcome};
+use crisol_engine::{EngineConfig, Limits, Profile};
+use crisol_wit::{CallBounds, CoreModule, DirectFunc, Lifted, Mapping, Outcome, Packed};
 use serde::{Deserialize, Serialize};
 use wasmtime::component::types::{ComponentItem, Type};
 use wasmtime::component::{Component, ComponentType, Func, Instance, Lift, Linker, Lower, Val};
@@ -17,8 +18,10 @@ pub(crate) enum Route {
     /// serde's derived structs, which are the typed bindings' too: what a program would write that
     /// knows the function when it is compiled.
     Structs,
-    /// `crisol-wit`.
+    /// `crisol-wit`, straight into the component.
     Mapping,
+    /// `crisol-wit`, on the same module as it is: through `crisol-engine`, with limits and the rest of it.
+    Core,
     /// `serde_json::Value` to `Val` and back.
     Tree,
 }
@@ -99,14 +102,60 @@ pub(crate) struct Guest {
     func: Func,
     name: &'static str,
     mapping: Mapping,
+    direct: DirectFunc,
     ty: Type,
+    core: Option<Core>,
+}
+
+/// An instance of a core module in the engine, and what drives its calls.
+struct Core {
+    tokio: tokio::runtime::Runtime,
+    instance: crisol_engine::Instance,
+    mapping: Mapping,
+}
+
+impl Core {
+    fn echo(wit: &str) -> Result<Self> {
+        let module = crisol_wit::parse_text(ECHO, None)?;
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let engine = crisol_engine::Engine::new(EngineConfig::default())?;
+        let core = CoreModule::read(&module, Some(wit), "echo")?.context("it runs as it is")?;
+        let compiled = engine.compile(&module, false)?;
+        let linked = engine.link_core(&compiled, &core, &Profile::granting(|_| false), "echo")?;
+        let limits = Limits { max_output_bytes: u64::MAX, ..Limits::default() };
+        let wasi = wasmtime_wasi::WasiCtx::builder().build();
+        let instance = tokio.block_on(linked.instantiate(wasi, limits, None))?;
+        Ok(Self { tokio, instance, mapping: linked.mapping().clone() })
+    }
+
+    fn call(&mut self, args: Packed) -> Result<Outcome> {
+        let began = std::time::Instant::now();
+        let calling = self.instance.call_since(began, args, None);
+        let result = self.tokio.block_on(calling)?;
+        Ok(self.mapping.lift(result))
+    }
 }
 
 impl Guest {
     /// The echo: all the time there is goes into values.
     pub(crate) fn echo() -> Result<Self> {
+        Self::echo_of(ECHO_WIT)
+    }
+
+    /// The echo of whatever `wit` says that its memory holds.
+    pub(crate) fn echo_of(wit: &str) -> Result<Self> {
         let module = crisol_wit::parse_text(ECHO, None)?;
-        Self::new(&crisol_wit::wrap(&module, Some(ECHO_WIT), "echo")?.component, "echo")
+        let component = crisol_wit::wrap(&module, Some(wit), "echo")?.component;
+        let core = Some(Core::echo(wit)?);
+        Ok(Self { core, ..Self::new(&component, "echo")? })
+    }
+
+    /// The ways that it can be called.
+    pub(crate) fn routes(&self) -> &'static [Route] {
+        match self.core {
+            Some(_) => &[Route::Structs, Route::Mapping, Route::Core, Route::Tree],
+            None => &[Route::Structs, Route::Mapping, Route::Tree],
+        }
     }
 
     /// The fixture `mapper`, a guest built by an ordinary toolchain.
@@ -130,7 +179,9 @@ impl Guest {
         };
         let ty = func_ty.params().next().map(|(_, ty)| ty).context("it has a parameter")?;
         let mapping = Mapping::new(&func_ty)?;
-        Ok(Self { store, instance, func, name, mapping, ty })
+        let direct =
+            DirectFunc::new(&mapping, func, &store).context("it is no asynchronous one")?;
+        Ok(Self { store, instance, func, name, mapping, direct, ty, core: None })
     }
 
     /// The mapping in use.
@@ -140,8 +191,8 @@ impl Guest {
 
     /// A result as it would come out of a call that echoes.
     pub(crate) fn lifted(&self, text: &[u8]) -> Result<Lifted> {
-        let users = self.mapping.unpack_args(&self.mapping.lower_json(text)?).pop();
-        match self.mapping.lift(self.mapping.pack_result(users)) {
+        // The bytes of one argument are those of the same value as a result.
+        match self.mapping.lift(Some(self.mapping.lower_json(text)?)) {
             Outcome::Value(value) | Outcome::Error(value) => Ok(value),
         }
     }
@@ -150,7 +201,15 @@ impl Guest {
     pub(crate) fn call(&mut self, route: Route, text: &[u8]) -> Result<Vec<u8>> {
         match route {
             Route::Structs => self.structs(text),
-            Route::Mapping => self.by_mapping(text),
+            Route::Mapping => {
+                let args = self.mapping.lower_json(text)?;
+                written(self.call_packed(args)?)
+            }
+            Route::Core => {
+                let core = self.core.as_mut().context("it is a core module")?;
+                let args = core.mapping.lower_json(text)?;
+                written(core.call(args)?)
+            }
             Route::Tree => self.tree(text),
         }
     }
@@ -182,16 +241,11 @@ impl Guest {
         Ok(result)
     }
 
-    fn by_mapping(&mut self, text: &[u8]) -> Result<Vec<u8>> {
-        let args = self.mapping.unpack_args(&self.mapping.lower_json(text)?);
-        let result = self.call_vals(&args)?;
-        // As the runtime does: the result is written when the arguments are gone.
-        drop(args);
-        let mut out = Vec::new();
-        match self.mapping.lift(self.mapping.pack_result(Some(result))) {
-            Outcome::Value(value) | Outcome::Error(value) => value.write_json(&mut out)?,
-        }
-        Ok(out)
+    /// The call itself, on packed values.
+    pub(crate) fn call_packed(&mut self, args: Packed) -> Result<Outcome> {
+        let Self { store, mapping, direct, .. } = self;
+        let result = direct.call(store, mapping, args, CallBounds::NONE)?;
+        Ok(mapping.lift(result))
     }
 
     fn tree(&mut self, text: &[u8]) -> Result<Vec<u8>> {
@@ -201,6 +255,14 @@ impl Guest {
         drop(args);
         Ok(serde_json::to_vec(&from_val(result)?)?)
     }
+}
+
+fn written(outcome: Outcome) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    match outcome {
+        Outcome::Value(value) | Outcome::Error(value) => value.write_json(&mut out)?,
+    }
+    Ok(out)
 }
 
 /// The plain conversion, by asking the component's types on the way.

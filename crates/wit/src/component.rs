@@ -64,6 +64,9 @@ pub struct CallBounds {
 }
 
 impl CallBounds {
+    /// No bounds: for guests that are trusted.
+    pub const NONE: Self = Self { max_output: u64::MAX, deadline: None, check: |_| Ok(()) };
+
     fn check(&self) -> wasmtime::Result<()> {
         self.deadline.map_or(Ok(()), self.check)
     }
@@ -116,8 +119,7 @@ impl DirectFunc {
         args: Packed,
         bounds: CallBounds,
     ) -> wasmtime::Result<Option<Packed>> {
-        let args = Arguments { plan: Arc::clone(&mapping.plan), args, bounds };
-        let mut job = Some(Job { plan: Arc::clone(&mapping.plan), bounds });
+        let (args, mut job) = prepare(mapping, args, bounds);
         let mut call = pin!(self.0.call_async(store, args));
         let answer = poll_fn(|cx| {
             let _placed = Placed::new(&mut job);
@@ -125,6 +127,27 @@ impl DirectFunc {
         });
         answer.await.map(|Answer(result)| result)
     }
+
+    /// Calls the function of a store in which no call can be suspended. As [`DirectFunc::call_async`] otherwise.
+    ///
+    /// # Errors
+    /// As there, and when calls in the store may be suspended.
+    pub fn call(
+        &self,
+        store: impl AsContextMut,
+        mapping: &Mapping,
+        args: Packed,
+        bounds: CallBounds,
+    ) -> wasmtime::Result<Option<Packed>> {
+        let (args, mut job) = prepare(mapping, args, bounds);
+        let _placed = Placed::new(&mut job);
+        self.0.call(store, args).map(|Answer(result)| result)
+    }
+}
+
+fn prepare(mapping: &Mapping, args: Packed, bounds: CallBounds) -> (Arguments, Option<Job>) {
+    let args = Arguments { plan: Arc::clone(&mapping.plan), args, bounds };
+    (args, Some(Job { plan: Arc::clone(&mapping.plan), bounds }))
 }
 
 impl DirectFunc {
