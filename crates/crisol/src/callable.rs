@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crisol_core::{Args, CallContext, CallError, Reply, Signature};
 
-use crate::function::Function;
+use crate::function::{Function, LONG_TEXT};
 use crate::generation::Generation;
 use crate::lua::LuaFunction;
 use crate::pooled::AnyPool;
@@ -28,7 +28,13 @@ impl Callable {
     ) -> Result<Reply, CallError> {
         match self {
             Self::Wasm(function) => {
-                let lowered = function.mapping.lower_args(args);
+                let lowered = match args {
+                    // Boxed, as it would make the future of every call larger.
+                    Args::Json(text) if text.len() >= LONG_TEXT => {
+                        Box::pin(function.lower_aside(text.into_owned())).await
+                    }
+                    args => function.mapping.lower_args(args),
+                };
                 Ok(function.call(within, context, lowered).await?.into())
             }
             Self::Lua(function) => {

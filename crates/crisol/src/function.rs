@@ -17,7 +17,23 @@ pub(crate) struct Function {
     pub(crate) mapping: Mapping,
 }
 
+/// Bytes of text from which on it is lowered aside. Less takes no longer than a guest's turn.
+pub(crate) const LONG_TEXT: usize = 256 << 10;
+
 impl Function {
+    /// Lowers the text of a JSON array on a thread that may block: ten megabytes of numbers take a tenth of a second, for
+    /// which nothing else would run on the caller's.
+    pub(crate) async fn lower_aside(&self, text: Vec<u8>) -> Result<Packed, LowerError> {
+        let mapping = self.mapping.clone();
+        let lowered = tokio::task::spawn_blocking(move || mapping.lower_json(&text)).await;
+        // Lowering does not panic, and nobody aborts it but a runtime that shuts down.
+        let ended = |error: tokio::task::JoinError| LowerError::Source {
+            place: None,
+            message: error.to_string(),
+        };
+        lowered.map_err(ended).flatten()
+    }
+
     /// Runs one call on behalf of a generation, which is where what it calls in turn is looked up. Lowering
     /// has been done, before anything waits; `lowered` is what came of it.
     ///

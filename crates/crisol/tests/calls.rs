@@ -270,3 +270,37 @@ fn an_app_with_a_problem_is_not_served_in_part() -> Tested {
     }
     Ok(())
 }
+
+/// Text that takes long to read is read where others need not wait for it, and says the same.
+#[tokio::test]
+async fn long_text_keeps_nobody_waiting() -> Tested {
+    let runtime = load(
+        "  - name: sum\n    kind: function.wat\n    method: sum\n    wit: 'sum: func(bytes: list<u8>) -> u32;'\n    \
+         source: |\n      (module (memory (export \"memory\") 64)\n        \
+         (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 64))\n        \
+         (func (export \"sum\") (param i32 i32) (result i32) (local.get 1)))\n",
+    )?;
+    let id: EntryId = "myns:sum".parse()?;
+    let call = |text: String| {
+        let (runtime, id) = (runtime.clone(), id.clone());
+        async move {
+            let args = Args::json(text.into_bytes());
+            runtime.invoke(&id, CallContext::new(Caller::Http), args).await
+        }
+    };
+    let numbers = "1,".repeat(200_000);
+    // The runtime has one thread: if it read the text, the other task would not run before the call is over.
+    let ran = std::cell::Cell::new(false);
+    let other = async { ran.set(true) };
+    let called = async {
+        let reply = call(format!("[[{numbers}1]]")).await;
+        (reply, ran.get())
+    };
+    let ((reply, ran), ()) = tokio::join!(called, other);
+    assert_eq!(reply?.to_value()?, Value::Int(200_001));
+    assert!(ran);
+    let refused = call(format!("[[{numbers}300]]")).await.map(drop).map_err(|error| error.to_string());
+    let said = "argument 1 (bytes)[200000]: expected u8 (0 to 255), found number 300";
+    assert!(refused.as_ref().is_err_and(|error| error.contains(said)), "{refused:?}");
+    Ok(())
+}
