@@ -299,7 +299,8 @@ async fn long_text_keeps_nobody_waiting() -> Tested {
     let ((reply, ran), ()) = tokio::join!(called, other);
     assert_eq!(reply?.to_value()?, Value::Int(200_001));
     assert!(ran);
-    let refused = call(format!("[[{numbers}300]]")).await.map(drop).map_err(|error| error.to_string());
+    let refused =
+        call(format!("[[{numbers}300]]")).await.map(drop).map_err(|error| error.to_string());
     let said = "argument 1 (bytes)[200000]: expected u8 (0 to 255), found number 300";
     assert!(refused.as_ref().is_err_and(|error| error.contains(said)), "{refused:?}");
     Ok(())

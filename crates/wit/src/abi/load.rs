@@ -5,7 +5,7 @@ use wasmtime::Error;
 use super::plan::{Cases, Node, Number, Typed};
 use super::store::STRETCH;
 use super::text::Encoding;
-use crate::packed::Sink;
+use crate::packed::{Sink, discriminant_width};
 
 /// The error of a result that is larger than [`Lifting::max_output`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -100,12 +100,13 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
                     self.get(&field.ty.node, at + field.offset as usize)?;
                 }
             }
+            Node::Enum(cases) => {
+                let width = discriminant_width(*cases);
+                let case = self.discriminant(at, width)?;
+                self.put_case(case, width, *cases)?;
+            }
             Node::Cases(cases) => {
-                let case = match cases.width {
-                    1 => u32::from(u8::from_le_bytes(self.array(at)?)),
-                    2 => u32::from(u16::from_le_bytes(self.array(at)?)),
-                    _ => self.u32(at)?,
-                };
+                let case = self.discriminant(at, cases.width)?;
                 if let Some(payload) = self.case(cases, case)? {
                     self.get(&payload.node, at + cases.payload as usize)?;
                 }
@@ -120,14 +121,28 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
         Ok(())
     }
 
+    fn discriminant(&self, at: usize, width: usize) -> wasmtime::Result<u32> {
+        Ok(match width {
+            1 => u8::from_le_bytes(self.array(at)?).into(),
+            2 => u16::from_le_bytes(self.array(at)?).into(),
+            _ => self.u32(at)?,
+        })
+    }
+
+    /// Appends a discriminant of `width` bytes, if it is one of `cases`.
+    fn put_case(&mut self, case: u32, width: usize, cases: usize) -> wasmtime::Result<()> {
+        if case as usize >= cases {
+            let message = format!("discriminant {case} out of range [0..{cases})");
+            return Err(Error::msg(message));
+        }
+        self.out.put(&case.to_le_bytes()[..width]);
+        Ok(())
+    }
+
     /// Appends a discriminant, and gives the payload that follows.
     fn case<'c>(&mut self, cases: &'c Cases, case: u32) -> wasmtime::Result<Option<&'c Typed>> {
-        let Some(payload) = cases.payloads.get(case as usize) else {
-            let len = cases.payloads.len();
-            return Err(Error::msg(format!("discriminant {case} out of range [0..{len})")));
-        };
-        self.out.put(&case.to_le_bytes()[..cases.width]);
-        Ok(payload.as_ref())
+        self.put_case(case, cases.width, cases.payloads.len())?;
+        Ok(cases.payloads.get(case as usize).and_then(Option::as_ref))
     }
 
     fn text(&mut self, at: u32, len: u32) -> wasmtime::Result<()> {
@@ -209,6 +224,9 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
                 for field in fields {
                     self.flat(&field.ty.node, bits)?;
                 }
+            }
+            Node::Enum(cases) => {
+                self.put_case(bits as u32, discriminant_width(*cases), *cases)?;
             }
             Node::Cases(cases) => {
                 if let Some(payload) = self.case(cases, bits as u32)? {

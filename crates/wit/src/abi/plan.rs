@@ -29,8 +29,10 @@ pub(super) enum Node {
     Fixed(Box<Typed>, u32),
     /// Records, tuples, the arguments of a call, the pairs of a map.
     Each(Box<[Field]>),
-    /// Variants, enums, options, results.
+    /// Variants, options, results.
     Cases(Box<Cases>),
+    /// Enums: how many cases there are.
+    Enum(usize),
     /// Flags: bytes in memory, which are a power of two or words.
     Flags(u32),
 }
@@ -116,7 +118,10 @@ impl Typed {
             Shape::Tuple(shapes) => Self::of_each(shapes),
             Shape::Record(record) | Shape::Arguments(record) => Self::of_each(&record.shapes),
             Shape::Variant(variant) => Self::cases(variant.payloads.iter().map(Option::as_ref)),
-            Shape::Enum(names) => Self::cases((0..names.len()).map(|_| None)),
+            Shape::Enum(names) => {
+                let width = discriminant_width(names.len()) as u32;
+                Some(Self::scalar(Node::Enum(names.len()), width, CoreType::I32))
+            }
             Shape::Option(option) => Self::cases([None, Some(&option.some)].into_iter()),
             Shape::Result(result) => {
                 Self::cases([result.ok.as_ref(), result.err.as_ref()].into_iter())

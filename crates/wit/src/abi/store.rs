@@ -4,7 +4,7 @@ use wasmtime::Error;
 
 use super::plan::{Cases, Node, Number, Typed};
 use super::{MAX_FLAT_PARAMS, Memory, foreign};
-use crate::packed::Reader;
+use crate::packed::{Reader, discriminant_width};
 
 /// Items of a list that are stored between two looks at the clock.
 pub(super) const STRETCH: usize = 4096;
@@ -79,6 +79,11 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
                     self.put(&field.ty.node, at + field.offset as usize)?;
                 }
                 Ok(())
+            }
+            Node::Enum(cases) => {
+                let mut ahead = self.args;
+                ahead.case(*cases).map_err(foreign)?;
+                self.copy(at, discriminant_width(*cases))
             }
             Node::Cases(cases) => {
                 let case = self.peek_case(cases)?;
@@ -173,6 +178,10 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
                     count += self.flatten(&field.ty.node, from(flat, count)?)?;
                 }
                 Ok(count)
+            }
+            Node::Enum(cases) => {
+                let case = self.args.case(*cases).map_err(foreign)?;
+                set(flat, case as u64)
             }
             Node::Cases(cases) => {
                 let case = self.args.case(cases.payloads.len()).map_err(foreign)?;

@@ -319,6 +319,26 @@ fn one(ty: &str, words: &[u32]) -> Guest {
     liar(&parse(ty), words, 0)
 }
 
+/// Discriminants of more than a byte.
+#[test]
+fn enums_of_many_cases_cross() {
+    let cases: Vec<String> = (0..300).map(|at| format!("c{at}")).collect();
+    let ty = format!("enum {{ {} }}", cases.join(", "));
+    let value = Val::Enum("c299".to_owned());
+    let [val, direct] = dump(&[parse(&ty)], Realloc::Bump).both(std::slice::from_ref(&value));
+    assert!(val.is_ok() && val == direct, "{} {}", start(&val), start(&direct));
+    let listed = [Val::List(vec![value])];
+    let [val, direct] = dump(&[parse(&format!("list<{ty}>"))], Realloc::Bump).both(&listed);
+    assert!(val.is_ok() && val == direct, "{} {}", start(&val), start(&direct));
+    for number in [299, 300, 70_000] {
+        let [val, direct] = liar(&parse(&ty), &[], number).both(&[]);
+        assert_eq!(val, direct);
+        let [val, direct] =
+            liar(&parse(&format!("list<{ty}>")), &[8, 1, number as u32], 0).both(&[]);
+        assert_eq!(val, direct);
+    }
+}
+
 #[test]
 fn a_result_is_bounded_by_its_contents() {
     let over = |guest: &Guest, max_output| {
