@@ -225,6 +225,13 @@ struct Driver<'c, 's> {
     realloc: RawFunc,
 }
 
+/// All that the driver has on its stack while the guest may be suspended: it may go on in another thread.
+const _: fn() = || {
+    fn is_send<T: Send>() {}
+    is_send::<Pending>();
+    is_send::<Driver<'static, 'static>>();
+};
+
 impl Guest for Driver<'_, '_> {
     fn bytes(&mut self) -> wasmtime::Result<&mut [u8]> {
         Ok(self.memory.data_mut(&mut *self.caller))
