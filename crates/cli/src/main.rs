@@ -83,6 +83,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     }
 }
 
+/// Target whose functions are spans, which would stand before every line that a guest of WASI preview 1 writes.
+const SPANS: &str = "wasmtime_wasi::p1";
+
 /// Logs go to stderr: what guests print, and warnings. `CRISOL_LOG` takes `tracing` filters.
 fn log_to_stderr() -> anyhow::Result<()> {
     let wanted = std::env::var_os("CRISOL_LOG").filter(|text| !text.is_empty());
@@ -90,7 +93,8 @@ fn log_to_stderr() -> anyhow::Result<()> {
         None => EnvFilter::new("warn,crisol::guest=info"),
         Some(text) => {
             let text = text.to_string_lossy();
-            let filter = EnvFilter::builder().parse(&*text).ok();
+            let quiet = if text.contains(SPANS) { String::new() } else { format!(",{SPANS}=warn") };
+            let filter = EnvFilter::builder().parse(format!("{text}{quiet}")).ok();
             filter.filter(|_| !text.split(',').any(is_no_level)).with_context(|| {
                 let help = "write one such as `info` or `warn,crisol=debug`";
                 format!("`CRISOL_LOG` is `{text}`, which is no filter for the log: {help}")

@@ -30,13 +30,31 @@ const LOOP: &str = r#"
     (loop $again (br $again))))
 "#;
 
+/// A preview 1 command that exits with the number of kilobytes of its arguments.
+const COUNTS: &str = r#"
+(module
+  (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 8)
+  (func (export "_start")
+    (drop (call $sizes (i32.const 0) (i32.const 4)))
+    (drop (call $args (i32.const 8) (i32.const 131072)))
+    (call $exit (i32.div_u (i32.load (i32.const 4)) (i32.const 1000)))))
+"#;
+
 const HELLO: &str = "method: wasi:cli/run#run\nimports: [wasi:cli, wasi:io]\n";
 
 /// Its entry, with a hash to be pinned.
 fn looping() -> String {
+    preview_1("loop")
+}
+
+/// The entry of a preview 1 command.
+fn preview_1(name: &str) -> String {
     let hash = "0".repeat(64);
     format!(
-        "  - name: loop\n    kind: process.wasm\n    meta: {{command: {{name: loop}}}}\n    fs: assets\n    path: /loop.wasm\n    hash: sha256:{hash}\n    method: _start\n    imports: [wasi1]\n"
+        "  - name: {name}\n    kind: process.wasm\n    meta: {{command: {{name: {name}}}}}\n    fs: assets\n    path: /{name}.wasm\n    hash: sha256:{hash}\n    method: _start\n    imports: [wasi1]\n"
     )
 }
 
@@ -88,6 +106,26 @@ fn a_preview_1_command_starts_by_start() -> Tested {
     let run = feed(&app, &["run", "cat", "missing"], "")?;
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
     assert!(run.stderr.starts_with("p1-cat: missing: "), "{run:?}");
+    Ok(())
+}
+
+#[test]
+fn a_preview_1_command_has_arguments_of_any_size_and_its_own_exit_code() -> Tested {
+    let app = App::new(&preview_1("counts"), &[])?;
+    std::fs::write(app.path().join("wasm/counts.wasm"), wat::parse_str(COUNTS)?)?;
+    assert_eq!(app.run(&["pin"])?.code, Some(0));
+    for kilobytes in [0, 60, 120] {
+        let argument = "x".repeat(kilobytes * 1000);
+        let run = app.run(&["run", "counts", &argument])?;
+        assert_eq!((run.code, run.stderr.as_str()), (i32::try_from(kilobytes).ok(), ""));
+    }
+    let words: Vec<String> = (0..8_000).map(|at| format!("{at:09}")).collect();
+    let words: Vec<&str> =
+        ["run", "counts"].into_iter().chain(words.iter().map(String::as_str)).collect();
+    assert_eq!(app.run(&words)?.code, Some(80));
+    let big = "x".repeat(100_000);
+    let run = app.run(&["run", "counts", &big, &big, &big[..55_000]])?;
+    assert_eq!(run.code, Some(255));
     Ok(())
 }
 

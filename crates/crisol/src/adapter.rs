@@ -48,6 +48,16 @@ impl Callee {
         }
     }
 
+    /// What becomes of an instance after a call.
+    pub(crate) fn fate<T>(&self, outcome: &Result<T, Failure>) -> Fate {
+        match self {
+            Self::Function(linked) if outcome.is_ok() && linked.runs_once() => {
+                Fate::Retire(Retired::Exited)
+            }
+            _ => fate(outcome),
+        }
+    }
+
     /// Whether it may call other functions.
     pub(crate) fn calls_others(&self) -> bool {
         match self {
@@ -118,8 +128,7 @@ pub(crate) fn outgoing(plan: &Plan) -> Outgoing {
     Outgoing::new(Arc::new(Listed(Arc::clone(plan.peers()))))
 }
 
-/// What becomes of an instance after a call.
-pub(crate) fn fate<T>(outcome: &Result<T, Failure>) -> Fate {
+fn fate<T>(outcome: &Result<T, Failure>) -> Fate {
     match outcome {
         Ok(_) => Fate::Reuse,
         Err(Failure::Deadline { .. }) => Fate::Retire(Retired::TimedOut),

@@ -1,5 +1,7 @@
 //! The steps from what an entry names to code that can be compiled: read, verified, and a core module as it is or wrapped.
 
+use std::sync::Arc;
+
 use crisol_core::{EntryId, chain};
 use crisol_engine::{Digest, LinkError};
 use crisol_pool::SizeBelowWorkers;
@@ -91,7 +93,7 @@ pub(crate) fn verify(found: Digest, declared: &Sha256Hash, path: &str) -> Result
 /// Way in which a core module runs.
 pub(crate) enum Core {
     /// As it is.
-    Module(CoreModule),
+    Module(Arc<CoreModule>),
     /// As the component that it was made.
     Component(Wrapped),
 }
@@ -100,7 +102,7 @@ pub(crate) enum Core {
 pub(crate) fn core(module: &[u8], wanted: &Wanted<'_>) -> Result<Core, Fault> {
     let wit = wanted.wit.map(SourceText::text);
     let read = || match CoreModule::read(module, wit, wanted.method)? {
-        Some(core) => Ok(Core::Module(core)),
+        Some(core) => Ok(Core::Module(Arc::new(core))),
         None => crisol_wit::wrap(module, wit, wanted.method).map(Core::Component),
     };
     read().map_err(|error| {

@@ -160,9 +160,9 @@ impl<'a> Codes<'a> {
         };
         // Reading a module looks at all of it, and wrapping it copies it several times.
         self.engine.check_size(bytes).map_err(|error| refused(error.into()))?;
-        let compile = |bytes: &[u8], method, core: Option<CoreModule>| {
+        let compile = |bytes: &[u8], method, core: Option<Arc<CoreModule>>| {
             let compiled = self.engine.compile(bytes, wanted.fuel).map_err(refused)?;
-            let (calls, core) = (CallGraph::of(bytes).map(Arc::new), core.map(Arc::new));
+            let calls = CallGraph::of(bytes).map(Arc::new);
             Ok(Made { compiled, method, core, calls })
         };
         if !is_core {

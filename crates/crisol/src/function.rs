@@ -6,7 +6,6 @@ use crisol_core::{CallContext, CallError, MAX_DEPTH};
 use crisol_pool::{Ask, Fate, Retired};
 use crisol_wit::{Lifted, LowerError, Mapping, Outcome, Packed};
 
-use crate::adapter::fate;
 use crate::failure::Ended;
 use crate::generation::Generation;
 use crate::pooled::{Pooled, Until, now};
@@ -85,7 +84,7 @@ impl Function {
             return Err(CallError::Interrupted { id: self.guest.id.clone() });
         };
         let ended = Ended { queue: lease.waited(), making: lease.making(), ..ended };
-        lease.give_back(fate(&outcome));
+        lease.give_back(self.guest.callee.fate(&outcome));
         let result = outcome.map_err(|failure| ended.by_failure(failure))?;
         match self.mapping.lift(result) {
             Outcome::Value(value) => Ok(value),

@@ -36,6 +36,11 @@ impl Callee {
         direct.map_or(Self::Dynamic(func), Self::Direct)
     }
 
+    /// Whether it is the entry point of a program, which no instance runs twice.
+    pub(crate) fn runs_once(&self) -> bool {
+        matches!(self, Self::Core(callee) if callee.runs_once())
+    }
+
     /// The function, if it is a component's.
     pub(crate) fn component(&self) -> Option<&Func> {
         match self {

@@ -52,6 +52,13 @@ pub(crate) struct CoreTarget {
     slots: Option<Slots>,
 }
 
+impl CoreTarget {
+    /// Whether it is the entry point of a program, which no instance runs twice.
+    pub(crate) fn runs_once(&self) -> bool {
+        self.convention == Convention::Start
+    }
+}
+
 /// A linker with every function that the host has for core modules.
 pub(crate) fn everything(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);

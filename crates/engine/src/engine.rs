@@ -190,7 +190,7 @@ impl Engine {
     pub fn compile(&self, bytes: &[u8], fuel: bool) -> Result<Compiled, CompileError> {
         let digest = Digest::of(bytes);
         let make = || {
-            let (flavour, program) = match self.load_kept(digest, fuel) {
+            let (flavour, program) = match self.load_kept(digest, bytes, fuel) {
                 Some(kept) => kept,
                 None => self.translate(digest, bytes, fuel)?,
             };
@@ -208,10 +208,14 @@ impl Engine {
     }
 
     /// The code that an earlier run of the program kept on disk.
-    fn load_kept(&self, digest: Digest, fuel: bool) -> Option<(Flavour, Program)> {
+    fn load_kept(&self, digest: Digest, bytes: &[u8], fuel: bool) -> Option<(Flavour, Program)> {
         let cache = self.0.config.cache.as_ref()?;
         let plain = &self.base(Flavour::PLAIN).ok()?.engine;
         let trusted = cache.load(plain, Key { digest, fuel })?;
+        if (trusted.kind == aot::Kind::Module) != Parser::is_core_wasm(bytes) {
+            tracing::warn!(%digest, "compiled code on disk is of another kind of code");
+            return None;
+        }
         let flavour = Flavour { fuel, concurrent: trusted.kind == aot::Kind::Concurrent };
         match aot::load(&self.base(flavour).ok()?.engine, &trusted) {
             Ok(program) => Some((flavour, program)),

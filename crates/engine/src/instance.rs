@@ -152,6 +152,7 @@ impl Instance {
         let called = called.map_err(|why| Failure::stopped(why, &clock))?;
         let result = called.map_err(|error| fail(error, &self.store, &clock))?;
         self.end();
+        self.spoiled = self.callee.runs_once();
         Ok(result)
     }
 
@@ -162,7 +163,9 @@ impl Instance {
     /// Begins a call. Until [`Instance::end`] the instance is in no known state.
     pub(crate) fn begin(&mut self, deadline: Option<Instant>) -> Result<(), Failure> {
         if std::mem::replace(&mut self.spoiled, true) {
-            return Err(Failure::Host(wasmtime::Error::msg("the instance has failed before")));
+            return Err(Failure::Host(wasmtime::Error::msg(
+                "the instance has come to its end before",
+            )));
         }
         self.calls += 1;
         begin(&mut self.store, deadline)

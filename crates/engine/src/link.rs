@@ -224,6 +224,12 @@ impl Linked {
         self.0.code.0.flavour.concurrent
     }
 
+    /// Whether it is the entry point of a program, after which its instance is of no further use.
+    #[must_use]
+    pub fn runs_once(&self) -> bool {
+        matches!(&self.0.target, Target::Core(target) if target.runs_once())
+    }
+
     /// The export that the method meant.
     #[must_use]
     pub fn export(&self) -> &Export {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crisol_engine::{Allocation, CodeCache, Engine, EngineConfig, Limits, Profile};
+use crisol_wit::CoreModule;
 use support::{Tested, wasi};
 use tempfile::TempDir;
 use wasmtime::component::Val;
@@ -33,6 +34,16 @@ async fn run(dir: &Path, bytes: &[u8]) -> Tested<Option<Val>> {
     let engine = engine(CodeCache::new(dir))?;
     let compiled = engine.compile(bytes, false)?;
     let linked = engine.link(&compiled, &Profile::default(), "f")?;
+    let mut instance = linked.instantiate(wasi(), Limits::default(), None).await?;
+    Ok(instance.call(&[], None).await?)
+}
+
+/// The same of a core module.
+async fn run_core(dir: &Path, bytes: &[u8]) -> Tested<Option<Val>> {
+    let engine = engine(CodeCache::new(dir))?;
+    let compiled = engine.compile(bytes, false)?;
+    let core = CoreModule::read(bytes, None, "f")?.ok_or("it is no component")?;
+    let linked = engine.link_core(&compiled, &core, &Profile::default(), "f")?;
     let mut instance = linked.instantiate(wasi(), Limits::default(), None).await?;
     Ok(instance.call(&[], None).await?)
 }
@@ -66,6 +77,24 @@ async fn code_is_kept_and_used_by_the_next_run() -> Tested {
     assert_eq!(run(dir.path(), &bytes).await?, Some(Val::S32(2)), "the file was not used");
     let mode = fs::metadata(&file)?.permissions().mode() & 0o777;
     assert_eq!(mode & 0o077, 0, "{mode:o}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn core_modules_are_kept_too_and_never_taken_for_components() -> Tested {
+    let gives = |n: i32| {
+        wat::parse_str(format!("(module (func (export \"f\") (result i32) (i32.const {n})))"))
+    };
+    let (dir, other, third) = (TempDir::new()?, TempDir::new()?, TempDir::new()?);
+    let bytes = gives(1)?;
+    run_core(dir.path(), &bytes).await?;
+    run_core(other.path(), &gives(2)?).await?;
+    run(third.path(), &self::gives(3)?).await?;
+    let file = only(dir.path())?;
+    fs::copy(only(other.path())?, &file)?;
+    assert_eq!(run_core(dir.path(), &bytes).await?, Some(Val::S32(2)), "the file was not used");
+    fs::copy(only(third.path())?, &file)?;
+    assert_eq!(run_core(dir.path(), &bytes).await?, Some(Val::S32(1)), "it is a component's");
     Ok(())
 }
 

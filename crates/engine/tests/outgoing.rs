@@ -182,7 +182,7 @@ async fn asked(
     ms: u64,
 ) -> Tested<Result<Val, Failure>> {
     let guest = made(guest, method)?;
-    let surroundings = Surroundings { wasi: support::wasi(), outgoing };
+    let surroundings = Surroundings { outgoing, ..support::wasi().into() };
     let mut instance =
         guest.linked.instantiate(surroundings, Limits::default(), soon(AN_HOUR)).await?;
     Ok(instance.call(args, soon(ms)).await.map(|result| result.unwrap()))

@@ -1,7 +1,8 @@
 //! Serde for WIT: values of any serde source become packed values of a component's types, and results go out into any
 //! serde format or Rust type, by a plan made once per exported function.
 //!
-//! Core modules become components here too ([`wrap`]), so that there is one path to call them by.
+//! Core modules are read here too: how they are called as they are ([`CoreModule`]), or the component that one becomes
+//! which imports interfaces of WIT ([`wrap`]).
 //! Nothing here compiles, instantiates or calls: that is wasmtime's, as in this call with JSON in and
 //! JSON out.
 //!

@@ -18,7 +18,6 @@ use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
 use super::lent::{Loan, lend};
-use crate::adapter::fate;
 use crate::failure::Ended;
 use crate::interceptor::{Interceptor, Last, Next};
 use crate::pooled::{AnyPool, Pooled, Until};
@@ -171,7 +170,7 @@ impl Proxy {
                 return Err(CallError::Interrupted { id: this.0.id.clone() });
             };
             let times = (lease.waited(), lease.making());
-            lease.give_back(fate(&outcome));
+            lease.give_back(this.0.callee.fate(&outcome));
             let ended = Ended { queue: times.0, making: times.1, ..this.0.ended(until.limit) };
             outcome.map_err(|failure| ended.by_failure(failure))
         };

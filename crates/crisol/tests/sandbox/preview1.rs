@@ -1,5 +1,7 @@
 //! Core modules of preview 1: every call that changes a folder, against a read-only mount.
 
+use crisol::Runtime;
+
 use crate::support::{App, call, module_of_preview_1};
 
 /// The calls, by number: what each pushes, on the preopened folder 3. The text at 0 is `x`, at 8 `new`.
@@ -140,4 +142,97 @@ async fn preview_1_is_granted_by_one_token_and_has_no_folder_without_it() {
     std::fs::write(app.data("x"), "inside").unwrap();
     let badf = "8";
     assert_eq!(call(&app.load(), "f", (CALLS.len(),)).await, badf);
+}
+
+/// An entry of a module in text.
+fn module_entry(name: &str, source: &str, more: &str) -> String {
+    let source = source.replace('\n', "\n    ");
+    format!("name: {name}\nkind: function.wat\nmethod: f\n{more}source: |\n    {source}\n")
+}
+
+/// Warnings about functions, and their help.
+fn warnings(runtime: &Runtime) -> Vec<String> {
+    let generation = runtime.generation();
+    let told = generation
+        .warnings()
+        .iter()
+        .map(|warning| format!("{}; {}", warning.message(), warning.help().unwrap_or_default()));
+    told.filter(|warning| !warning.starts_with("nothing uses")).collect()
+}
+
+#[tokio::test]
+async fn a_core_module_is_called_by_what_its_core_types_say() {
+    let seventeen = format!(
+        "(module (func (export \"f\") (param {}) (result i32) (local.get 16)))",
+        "i32 ".repeat(17)
+    );
+    let two = "(module (func (export \"f\") (result i32 f64) (i32.const 1) (f64.const 2.5)))";
+    let app = App::new()
+        .entry(&module_entry("seventeen", &seventeen, ""))
+        .entry(&module_entry("two", two, ""))
+        .entry(
+            &module_entry("named", &two.replace("\"f\"", "\"a.b c\""), "")
+                .replace("method: f", "method: a.b c"),
+        );
+    let runtime = app.load();
+    assert_eq!(warnings(&runtime), Vec::<String>::new());
+    let args: Vec<i32> = (0..17).collect();
+    assert_eq!(call(&runtime, "seventeen", args).await, "16");
+    for name in ["two", "named"] {
+        assert_eq!(call(&runtime, name, ()).await, "[1,2.5]");
+    }
+}
+
+#[tokio::test]
+async fn how_a_core_module_ends_is_told_with_what_to_do() {
+    let memory = "(memory (export \"memory\") 1)";
+    let utf16 = |at: u32, text: &str| {
+        let units: String = text.bytes().map(|byte| format!("\\{byte:02x}\\00")).collect();
+        format!("(data (i32.const {}) \"\\{:02x}\\00\\00\\00{units}\")", at - 4, 2 * text.len())
+    };
+    let throws = format!(
+        "(module (import \"env\" \"abort\" (func $abort (param i32 i32 i32 i32))) {memory} {} {}
+        (func (export \"f\") (call $abort (i32.const 16) (i32.const 64) (i32.const 7) (i32.const 9))))",
+        utf16(16, "too large"),
+        utf16(64, "assembly/index.ts"),
+    );
+    let exits = "(module (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $exit (param i32))) (func (export \"f\") (call $exit (i32.const 200))))";
+    let unknown = "(module (import \"env\" \"log\" (func $log (param i32))) (func (export \"f\") (call $log (i32.const 1))))";
+    let dated = format!(
+        "{}{memory} (func (export \"f\") (result i32) (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 8))))",
+        module_of_preview_1(&[("clock_time_get", "i32 i64 i32")])
+    );
+    let app = App::new()
+        .entry(&module_entry("throws", &throws, ""))
+        .entry(&module_entry("exits", exits, ""))
+        .entry(&module_entry("unknown", unknown, ""))
+        .entry(&module_entry("dated", &dated, ""))
+        .entry(&module_entry("granted", &dated, "imports: [\"wasi:clocks\"]\n"))
+        .entry(&module_entry("one_token", &dated, "imports: [preview1]\n"));
+    let runtime = app.load();
+    let throw = call(&runtime, "throws", ()).await;
+    let reason = "failed: `a:throws` trapped: abort: too large at assembly/index.ts:7:9\n    0: ";
+    assert!(throw.starts_with(reason), "{throw}");
+    assert_eq!(
+        call(&runtime, "exits", ()).await,
+        "failed: `a:exits` exited with code 200 before it answered"
+    );
+    assert_eq!(
+        call(&runtime, "unknown", ()).await,
+        "failed: `a:unknown` called `env#log`, which its entry does not import: no import grants it, since nothing provides `(i32)`: nothing provides what linking left over in `env`; link what it is missing, or declare it as an import of a world in `wit`"
+    );
+    assert_eq!(
+        call(&runtime, "dated", ()).await,
+        "failed: `a:dated` called `wasi_snapshot_preview1#clock_time_get`, which its entry does not import: add `wasi:clocks` to its `imports`"
+    );
+    for name in ["granted", "one_token"] {
+        assert_eq!(call(&runtime, name, ()).await, "0");
+    }
+    assert_eq!(
+        warnings(&runtime),
+        [
+            "the method may call what nothing provides: `env#log`; nothing provides what linking left over in `env`: link what it is missing, or declare it as an import of a world in `wit`",
+            "the method may call what is not declared: `wasi_snapshot_preview1#clock_time_get`; add those that calls need to `imports`: `wasi:clocks`",
+        ]
+    );
 }

@@ -1,5 +1,5 @@
 //! Any bytes as the code of a function, and any valid module or component: it is refused in words, or it
-//! is wrapped, compiled, linked and called as functions of an app are, and ends by its limits. The first byte
+//! is compiled, wrapped first if need be, linked and called as functions of an app are, and ends by its limits. The first byte
 //! chooses what the others are, unless they are WebAssembly as they stand.
 //!
 //! Run: `cargo +nightly fuzz run function -- -max_len=16384 -rss_limit_mb=3072 -timeout=20`, with
@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use crisol_core::{Type, chain};
 use crisol_engine::{
-    Allocation, CodeLimits, CompileError, Compiled, Engine, EngineConfig, Failure, Limits, Profile,
+    Allocation, CodeLimits, CompileError, Compiled, Engine, EngineConfig, Failure, Limits,
+    LinkError, Linked, Profile,
 };
-use crisol_wit::Kind;
+use crisol_wit::{CoreModule, Kind};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use wasm_smith::{Component, Config, Module};
@@ -86,8 +87,8 @@ fn words(error: &dyn Error) {
     assert!(text.len() < 1 << 20, "{} bytes of an error", text.len());
 }
 
-fn compile(component: &[u8], fuel: bool) -> Option<Compiled> {
-    match ENGINE.compile(component, fuel) {
+fn compile(code: &[u8], fuel: bool) -> Option<Compiled> {
+    match ENGINE.compile(code, fuel) {
         Ok(compiled) => Some(compiled),
         // What the compiler is known to panic on it says itself; here it is to be seen.
         Err(CompileError::Compiler) => panic!("the compiler panicked"),
@@ -100,15 +101,22 @@ fn compile(component: &[u8], fuel: bool) -> Option<Compiled> {
 
 /// Loads `code` as the code of a function, and calls what it exports.
 fn load(code: &[u8], method: &str, wit: Option<&str>, fuel: bool) {
-    let component = match crisol_wit::parse_code(code) {
-        Ok(Kind::Component) => code.to_vec(),
-        Ok(Kind::Core) => match crisol_wit::wrap(code, wit, method).map(|it| it.component) {
-            Ok(component) => component,
-            Err(error) => return words(&error),
+    match crisol_wit::parse_code(code) {
+        Ok(Kind::Component) => component(code, method, fuel),
+        Ok(Kind::Core) => match CoreModule::read(code, wit, method) {
+            Ok(Some(core)) => module(code, &core, method, fuel),
+            Ok(None) => match crisol_wit::wrap(code, wit, method) {
+                Ok(wrapped) => component(&wrapped.component, method, fuel),
+                Err(error) => words(&error),
+            },
+            Err(error) => words(&error),
         },
-        Err(error) => return words(&error),
-    };
-    let Some(compiled) = compile(&component, fuel) else { return };
+        Err(error) => words(&error),
+    }
+}
+
+fn component(code: &[u8], method: &str, fuel: bool) {
+    let Some(compiled) = compile(code, fuel) else { return };
     let exports = ENGINE.exports(&compiled).expect("an engine of this kind");
     // It is not there, most likely: that is told of, whatever there is.
     for granted in [false, true] {
@@ -117,12 +125,20 @@ fn load(code: &[u8], method: &str, wit: Option<&str>, fuel: bool) {
         }
     }
     for export in exports.iter().take(CALLS) {
-        call(&compiled, &export.method(), fuel);
+        call(ENGINE.link(&compiled, &Profile::granting(|_| true), &export.method()), fuel);
     }
 }
 
-fn call(compiled: &Compiled, method: &str, fuel: bool) {
-    let linked = match ENGINE.link(compiled, &Profile::granting(|_| true), method) {
+fn module(code: &[u8], core: &CoreModule, method: &str, fuel: bool) {
+    let Some(compiled) = compile(code, fuel) else { return };
+    for granted in [false, true] {
+        let profile = Profile::granting(|_| granted);
+        call(ENGINE.link_core(&compiled, core, &profile, method), fuel);
+    }
+}
+
+fn call(linked: std::result::Result<Linked, LinkError>, fuel: bool) {
+    let linked = match linked {
         Ok(linked) => linked,
         Err(error) => return words(&error),
     };

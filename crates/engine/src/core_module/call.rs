@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crisol_wit::{Convention, Lifting, Mapping, Memory as Guest, OverOutput, Packed};
 use wasmtime::{Caller, Func, Instance, Memory, Store, TypedFunc, Val as Core, ValRaw, ValType};
+use wasmtime_wasi::I32Exit;
 
 use super::CoreTarget;
 use super::raw::RawFunc;
@@ -42,6 +43,11 @@ pub(crate) struct Pending {
 }
 
 impl Callee {
+    /// Whether it is a program, which no instance runs twice.
+    pub(crate) fn runs_once(&self) -> bool {
+        self.target.runs_once()
+    }
+
     pub(crate) fn new(
         store: &mut Store<Host>,
         instance: &Instance,
@@ -77,7 +83,8 @@ impl Callee {
     ) -> wasmtime::Result<Option<Packed>> {
         match self.target.convention {
             Convention::Start => {
-                self.func.call_async(store, &[], &mut []).await?;
+                let ended = self.func.call_async(store, &[], &mut []).await;
+                ended.or_else(succeeded)?;
                 Ok(mapping.pack_result(Some(wasmtime::component::Val::Result(Ok(None)))))
             }
             Convention::Numbers => {
@@ -131,6 +138,14 @@ impl Callee {
         let max_output = host.meter.limits().max_output_bytes;
         let fuel = store.hostcall_fuel();
         mapping.lift_flat(result, memory, &mut Out { max_output, deadline: host.deadline, fuel })
+    }
+}
+
+/// A program that exits with 0 has come to its end as one that returns.
+fn succeeded(error: wasmtime::Error) -> wasmtime::Result<()> {
+    match error.downcast_ref::<I32Exit>() {
+        Some(I32Exit(0)) => Ok(()),
+        _ => Err(error),
     }
 }
 
@@ -209,6 +224,13 @@ struct Driver<'c, 's> {
     memory: Memory,
     realloc: RawFunc,
 }
+
+/// All that the driver has on its stack while the guest may be suspended: it may go on in another thread.
+const _: fn() = || {
+    fn is_send<T: Send>() {}
+    is_send::<Pending>();
+    is_send::<Driver<'static, 'static>>();
+};
 
 impl Guest for Driver<'_, '_> {
     fn bytes(&mut self) -> wasmtime::Result<&mut [u8]> {

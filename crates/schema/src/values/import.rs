@@ -110,7 +110,7 @@ impl Package {
         PACKAGES.iter().find(|row| row.0 == self).unwrap_or(&PACKAGES[0])
     }
 
-    /// Whether functions of preview 1 are made of functions of this package.
+    /// Whether functions of preview 1 do what functions of this package do, and are granted by it.
     fn serves_preview1(self) -> bool {
         use Package::{Wasi1, WasiCli, WasiClocks, WasiFilesystem, WasiIo, WasiPoll, WasiRandom};
         matches!(
@@ -164,7 +164,7 @@ impl Import {
         match Package::of(&bare) {
             Some((Package::WasiIo, "poll")) if self.package == Package::WasiPoll => true,
             Some((Package::WasiPoll, _)) if self.package == Package::WasiIo => true,
-            // A preview 1 module is adapted: what it calls reaches the host as these.
+            // Functions of preview 1 are granted by the interfaces that do the same.
             Some((package, _)) if self.package == Package::Wasi1 => package.serves_preview1(),
             Some((package, name)) => {
                 package == self.package && self.interface.is_none_or(|own| own == name)

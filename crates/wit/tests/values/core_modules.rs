@@ -2,6 +2,8 @@
 
 use crisol_wit::{Convention, CoreModule, parse_text};
 use expect_test::{Expect, expect};
+use wit_component::{StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
 
 fn read(text: &str, wit: Option<&str>, method: &str) -> Option<CoreModule> {
     let module = parse_text(text, None).unwrap();
@@ -148,4 +150,42 @@ fn what_does_not_fit_is_told_as_for_components() {
         "answer",
         &expect!["the export `answer` is () -> i32, but `answer: func() -> s64` needs () -> i64"],
     );
+}
+
+/// A module that carries WIT, as bindings generators leave it.
+fn carrying(text: &str, wit: &str, encoding: StringEncoding) -> Vec<u8> {
+    let mut module = parse_text(text, None).unwrap();
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("a.wit", wit).unwrap();
+    let world = resolve.select_world(&[package], None).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, encoding).unwrap();
+    module
+}
+
+#[test]
+fn a_module_that_carries_its_wit_is_called_by_it() {
+    let text = r#"(module (memory (export "memory") 1)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "a:b/c#upper") (param i32 i32) (result i32) unreachable)
+        (func (export "cabi_post_a:b/c#upper") (param i32)))"#;
+    let wit = |more: &str| {
+        format!(
+            "package a:b; interface c {{ upper: func(text: string) -> string; {more} }} world w {{ export c; }}"
+        )
+    };
+    let module = carrying(text, &wit(""), StringEncoding::UTF8);
+    let core = CoreModule::read(&module, None, "c#upper").unwrap().unwrap();
+    let [function] = core.functions() else { panic!("{:?}", core.functions()) };
+    assert_eq!(function.interface.as_deref(), Some("a:b/c"));
+    assert_eq!(function.post_return.as_deref(), Some("cabi_post_a:b/c#upper"));
+    assert_eq!(core.signature(function).unwrap().to_string(), "func(text: string) -> string");
+    assert_eq!((core.allocate(), core.found().is_some()), (Some("cabi_realloc"), false));
+    let is_component = |module: &[u8], wit: Option<&str>| {
+        CoreModule::read(module, wit, "c#upper").unwrap().is_none()
+    };
+    // What is handed over in another way than others are, or is declared twice, is the encoder's.
+    assert!(is_component(&carrying(text, &wit(""), StringEncoding::UTF16), None));
+    let resource = wit("resource r { constructor(); }");
+    assert!(is_component(&carrying(text, &resource, StringEncoding::UTF8), None));
+    assert!(is_component(&module, Some("f: func();")));
 }
