@@ -74,7 +74,9 @@ async fn until_told(
     tokio::select! {
         stopped = stop => {
             if stopped.aborted > 0 {
-                print_error(&format!("cut {} connections that were busy still", stopped.aborted));
+                let cut = stopped.aborted;
+                let (s, were) = if cut == 1 { ("", "was") } else { ("s", "were") };
+                print_error(&format!("cut {cut} connection{s} that {were} busy still"));
             }
             Ok(DONE)
         }

@@ -60,7 +60,9 @@ pub enum CallError {
         interface: String,
         /// The function of that interface.
         function: String,
-        /// What to add to the entry, or why nothing would help.
+        /// Whether the host has the function, so that an import would grant it.
+        offered: bool,
+        /// What to add to the entry, or what else would help.
         fix: String,
     },
     /// See [`ErrorKind::Exited`].

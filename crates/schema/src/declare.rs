@@ -111,17 +111,23 @@ impl FieldEdit for ImportsEdit {
     const FIELD: &'static str = "imports";
 
     fn edits(&self, own: &Own<'_>) -> Result<Vec<Edit>, Obstacle> {
+        let items: Vec<&Node> = match own.value.map(|value| (&value.data, value.is_null())) {
+            Some((Data::List(items), _)) => items.iter().map(|item| &**item).collect(),
+            None | Some((_, true)) => Vec::new(),
+            Some(_) => return Err(Obstacle::NoList),
+        };
+        let list = || {
+            let (kept, _) = self.split(&items);
+            let kept = kept.into_iter().map(|item| own.text.get(item.span.range()));
+            let kept: Vec<_> = kept.collect::<Option<_>>().ok_or(Obstacle::Unplaced)?;
+            Ok(self.list(&kept, own.is_quoted()))
+        };
         let Some(pair) = own.pair(Self::FIELD) else {
-            let value = self.list(&[], own.is_quoted());
-            return Ok(vec![own.add(&["method", "path", "fs"], &value)?]);
+            // What `<<` brings along gives way to a list of the entry's own.
+            return Ok(vec![own.add(&["method", "path", "fs"], &list()?)?]);
         };
         let place = own.place(pair)?;
         let written = own.text.get(place.clone()).ok_or(Obstacle::Unplaced)?;
-        let items: Vec<&Node> = match &pair.value.data {
-            Data::List(items) => items.iter().map(|item| &**item).collect(),
-            Data::Scalar(_) if pair.value.is_null() => Vec::new(),
-            Data::Scalar(_) | Data::Map(_) => return Err(Obstacle::NoList),
-        };
         // The list that an alias names is another entry's too: the list that is meant stands in the alias' place.
         let is_alias = written.starts_with('*');
         if !is_alias && items.iter().any(|item| !place.contains(&item.span.range().start)) {
@@ -142,10 +148,7 @@ impl FieldEdit for ImportsEdit {
                 return Err(token.obstacle(written));
             }
         }
-        let (kept, _) = self.split(&items);
-        let kept = kept.into_iter().map(|item| own.text.get(item.span.range()));
-        let kept: Vec<_> = kept.collect::<Option<_>>().ok_or(Obstacle::Unplaced)?;
-        Ok(vec![own.replace(pair, self.list(&kept, own.is_quoted()))?])
+        Ok(vec![own.replace(pair, list()?)?])
     }
 
     fn value(&self, fields: &Node) -> String {
@@ -155,13 +158,13 @@ impl FieldEdit for ImportsEdit {
         self.list(&kept.iter().map(String::as_str).collect::<Vec<_>>(), false)
     }
 
-    fn is_made(&self, fields: &Node) -> bool {
-        let items = fields.items(Self::FIELD);
-        let there: BTreeSet<_> =
-            items.iter().filter_map(|item| item.text()).map(canonical).collect();
-        items.iter().all(|item| item.text().is_some())
-            && items.len() == there.len()
-            && self.add.is_subset(&there)
-            && self.remove.is_disjoint(&there)
+    fn is_made(&self, fields: &Node, before: &Node) -> bool {
+        let tokens = |fields: &Node| -> BTreeSet<String> {
+            let items = fields.items(Self::FIELD).iter();
+            items.filter_map(|item| item.text()).map(canonical).collect()
+        };
+        let kept = &tokens(before) - &self.remove;
+        let there = tokens(fields);
+        fields.items(Self::FIELD).len() == there.len() && there == &kept | &self.add
     }
 }

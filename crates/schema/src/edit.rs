@@ -51,8 +51,8 @@ pub(crate) trait FieldEdit: Clone {
     fn edits(&self, own: &Own<'_>) -> Result<Vec<Edit>, Obstacle>;
     /// The value that a field has after the change, for people to write.
     fn value(&self, fields: &Node) -> String;
-    /// Whether an entry's fields are as the change wants them.
-    fn is_made(&self, fields: &Node) -> bool;
+    /// Whether the fields of an entry, now and before, are as the change wants them.
+    fn is_made(&self, fields: &Node, before: &Node) -> bool;
 }
 
 /// Makes changes of one field of entries in the text of their index file, in place: comments, layout, order and
@@ -111,7 +111,8 @@ impl File<'_> {
         let Ok(written) = parse(&out) else { return self.culprit(changes).map_or(Ok(out), Err) };
         let after = Entries::of(&written, default);
         for (id, change) in changes {
-            if !after.find(id).is_some_and(|entry| change.is_made(fields(entry))) {
+            let both = after.find(id).zip(entries.find(id));
+            if !both.is_some_and(|(now, before)| change.is_made(fields(now), fields(before))) {
                 return Err(no_place(id, Obstacle::Unplaced));
             }
         }
@@ -265,6 +266,8 @@ impl Token {
 pub(crate) struct Own<'n> {
     pub(crate) text: &'n str,
     field: &'static str,
+    /// What the entry has as its field, wherever that is written.
+    pub(crate) value: Option<&'n Node>,
     pairs: Vec<&'n Pair>,
     /// Whether they stand in braces.
     pub(crate) is_flow: bool,
@@ -280,7 +283,9 @@ impl<'n> Own<'n> {
         }
         let own = |pair: &&Pair| map.contains(&(pair.key_span.start as usize));
         let is_flow = text.get(map.start..).ok_or(Obstacle::Unplaced)?.starts_with('{');
-        Ok(Self { text, field, pairs: fields.pairs().iter().filter(own).collect(), is_flow })
+        let value = fields.get(field).map(|value| &**value);
+        let pairs = fields.pairs().iter().filter(own).collect();
+        Ok(Self { text, field, value, pairs, is_flow })
     }
 
     /// The pair of a field.

@@ -49,7 +49,7 @@ impl FieldEdit for Sha256Hash {
         self.to_string()
     }
 
-    fn is_made(&self, fields: &Node) -> bool {
+    fn is_made(&self, fields: &Node, _: &Node) -> bool {
         current(fields) == Some(*self)
     }
 }

@@ -229,6 +229,34 @@ fn what_is_there_twice_stays_once() -> Tested {
     )
 }
 
+/// Two entries of which the second has its fields from the first.
+#[test]
+fn what_is_merged_gives_way_to_a_list_that_keeps_the_rest() -> Tested {
+    let text = "entries:
+  - &f
+    name: f
+    imports: [wasi:random, wasi:io]
+  - <<: *f
+    name: g
+";
+    let edit = || ImportsEdit { remove: tokens(&["wasi:random"]), ..ImportsEdit::default() };
+    let changes = [("n:f".parse()?, edit()), ("n:g".parse()?, edit())].into();
+    expect![[r#"
+        entries:
+          - &f
+            name: f
+            imports: [wasi:io]
+          - <<: *f
+            name: g
+            imports: [wasi:io]
+    "#]]
+    .assert_eq(&declare(text, &changes, Some(&"n".parse()?))?);
+    let one = [("n:g".parse()?, edit())].into();
+    let written = declare(text, &one, Some(&"n".parse()?))?;
+    assert_eq!(written, format!("{text}    imports: [wasi:io]\n"));
+    Ok(())
+}
+
 #[test]
 fn an_alias_gives_way_to_the_list_that_is_meant() -> Tested {
     check(

@@ -35,6 +35,13 @@ pub(crate) struct Stamp {
     identity: [u64; 2],
 }
 
+/// A path in a folder, without the parts that mean nothing: `x`, not `././x`.
+pub(crate) fn joined(folder: &Path, path: &Path) -> PathBuf {
+    let full = folder.join(path);
+    let plain: PathBuf = full.components().filter(|part| *part != Component::CurDir).collect();
+    if plain.as_os_str().is_empty() { Path::new(".").to_owned() } else { plain }
+}
+
 impl Base {
     pub(crate) fn stamp(&self, path: &Path) -> io::Result<Stamp> {
         match self {

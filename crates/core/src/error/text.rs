@@ -31,10 +31,14 @@ impl CallError {
             Self::InvalidInput { id, .. } => write!(f, "`{id}` cannot take these arguments"),
             Self::Function { id, error } => write!(f, "`{id}` answered with its error: {error}"),
             Self::Trap { id, .. } => write!(f, "`{id}` trapped"),
-            Self::Denied { id, interface, function, fix } => write!(
-                f,
-                "`{id}` called `{interface}#{function}`, which its entry does not import: {fix}"
-            ),
+            Self::Denied { id, interface, function, offered, fix } => {
+                let place = if interface.is_empty() { "" } else { "#" };
+                let why = match offered {
+                    true => "which its entry does not import",
+                    false => "which this host does not have",
+                };
+                write!(f, "`{id}` called `{interface}{place}{function}`, {why}: {fix}")
+            }
             Self::Exited { id, code } => {
                 write!(f, "`{id}` exited with code {code} before it answered")
             }
