@@ -231,6 +231,20 @@ mod tests {
     use super::*;
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 
+    #[test]
+    fn paths_are_shown_without_what_means_nothing() {
+        for (folder, path, shown) in [
+            (".", ".", "."),
+            (".", "./nope.wasm", "nope.wasm"),
+            ("./.", "wasm/./x", "wasm/x"),
+            ("../app", "./x", "../app/x"),
+            ("app", "/etc/x", "/etc/x"),
+            ("/srv/./app", "x", "/srv/app/x"),
+        ] {
+            assert_eq!(joined(Path::new(folder), Path::new(path)), Path::new(shown));
+        }
+    }
+
     /// What is looked at may be swapped for a pipe before it is opened: the opening itself must not wait.
     #[test]
     fn opening_does_not_wait_at_a_pipe() -> Result<(), Box<dyn std::error::Error>> {

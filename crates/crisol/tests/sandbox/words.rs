@@ -65,10 +65,10 @@ async fn relative_paths_begin_in_the_working_directory() {
     assert_eq!(call(&runtime, "below", ("x",)).await, "\"below\"");
     assert_eq!(call(&runtime, "below", ("/mnt/x",)).await, "\"above\"");
     assert_eq!(call(&runtime, "whole", ("sub/x",)).await, "\"below\"");
-    for (path, text) in [("../x", "above"), ("./../sub/x", "below"), ("../sub/../x", "above")] {
+    for (path, text) in [("../x", "above"), ("../sub/x", "below"), ("../sub/../x", "above")] {
         assert_eq!(call(&runtime, "below", (path,)).await, format!("\"{text}\""), "{path}");
     }
-    for path in ["../../x", "../../../etc/hostname"] {
+    for path in ["../../x", "../../../etc/hostname", "../sub/../../x", "./../x"] {
         assert!(call(&runtime, "below", (path,)).await.starts_with("err: "), "{path} leads out");
     }
     assert!(
