@@ -142,3 +142,19 @@ fn a_package_gives_way_to_the_interface_that_is_needed() -> Tested {
     assert_ne!(app.call(&[])?.stdout, "0\n");
     Ok(())
 }
+
+/// An entry that has its fields from another one by `<<`.
+#[test]
+fn an_entry_that_is_merged_from_another_keeps_what_it_needs() -> Tested {
+    let hash = crisol_fixtures::sha256("probe");
+    let entries = format!(
+        "  - &a\n    name: a\n    kind: function.wasm\n    fs: assets\n    path: /probe.wasm\n    hash: sha256:{hash}\n    method: now-ms\n    imports: [wasi:clocks, wasi:random]\n  - <<: *a\n    name: f\n"
+    );
+    let app = App::new(&entries, &["probe"])?;
+    let run = app.run(&["check", "--fix"])?;
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+    let text = std::fs::read_to_string(app.path().join("_index.yaml"))?;
+    assert!(text.ends_with("  - <<: *a\n    name: f\n    imports: [wasi:clocks]\n"), "{text}");
+    assert_eq!(app.call(&[])?.code, Some(0));
+    Ok(())
+}

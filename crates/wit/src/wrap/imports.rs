@@ -16,6 +16,8 @@ use crate::error::shorten;
 
 /// Bytes of imports that a message lists: a module may import a million things.
 const MOST_LISTED: usize = 8 << 10;
+/// Bytes around the two names of one.
+const MARKS: usize = " from ``; ``".len();
 
 /// How a module came to imports that no host has.
 #[derive(Debug)]
@@ -292,7 +294,7 @@ fn told(mut missing: Vec<&Import>) -> Result<(), WrapError> {
     let mut room = MOST_LISTED;
     let listed = missing.iter().map_while(|import| {
         let shown = (shorten(&import.module), shorten(&import.name));
-        room = room.checked_sub(shown.0.len() + shown.1.len())?;
+        room = room.checked_sub(shown.0.len() + shown.1.len() + MARKS)?;
         Some(shown)
     });
     let imports: Vec<_> = listed.collect();

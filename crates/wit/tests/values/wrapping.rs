@@ -437,3 +437,28 @@ fn text_errors_have_their_place() {
               |         ^"]]
     .assert_eq(&error.to_string());
 }
+
+#[test]
+fn missing_imports_are_listed_as_far_as_a_message_goes() {
+    let told = |imports: usize, name: &str| {
+        let imports: String =
+            (0..imports).map(|at| format!(r#"(import "env" "{name}{at}" (func))"#)).collect();
+        let module = module(&format!(r#"(module {imports} (func (export "f")))"#));
+        wrap(&module, None, "f").unwrap_err().to_string()
+    };
+    let all = told(200, "f");
+    assert!((0..200).all(|at| all.contains(&format!("`f{at}`"))) && !all.contains("more"), "{all}");
+    let long = told(5_000, &"n".repeat(70));
+    assert!(long.len() < 9_000 && long.contains("more: "), "{long}");
+}
+
+#[test]
+fn a_byte_of_a_module_belongs_to_a_function() {
+    let text = r#"(module (import "a" "b" (func)) (func $first) (func i32.const 0 drop))"#;
+    let bytes = module(text);
+    let at = |byte: usize| crisol_wit::function_at(&bytes, byte as u64);
+    let all: Vec<_> = (0..=bytes.len()).filter_map(at).collect();
+    let mut told = all.clone();
+    told.dedup();
+    assert_eq!(told, ["`$first`", "number 2"]);
+}
