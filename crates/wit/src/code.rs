@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use crisol_core::printable;
 use wasmparser::{BinaryReader, KnownCustom, Name, NameSectionReader, Parser, Payload, TypeRef};
+
+use crate::error::shorten;
 
 /// What WebAssembly bytes hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -241,7 +244,7 @@ impl TextError {
         if self.legacy {
             return "write it with `try_table`, or without exceptions";
         }
-        "correct the text at that line and column; it is a core module `(module …)` or a component `(component …)`"
+        "correct the text at that line and column: a core module is `(module …)`, a component `(component …)`"
     }
 }
 
@@ -291,7 +294,8 @@ pub fn function_at(module: &[u8], offset: u64) -> Option<String> {
         }
     }
     let number = found?;
-    Some(name.map_or_else(|| format!("number {number}"), |name| format!("`${name}`")))
+    let named = |name: String| format!("`${}`", printable(&shorten(&name)));
+    Some(name.map_or_else(|| format!("number {number}"), named))
 }
 
 fn name_of(names: NameSectionReader<'_>, number: u32) -> Option<String> {
