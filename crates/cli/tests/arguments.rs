@@ -216,7 +216,7 @@ fn everything_is_counted_and_listed() -> Tested {
     Ok(())
 }
 
-/// What is wrong with the arguments themselves has the colours that the rest has.
+/// Errors of the arguments themselves are printed by another library.
 #[test]
 fn errors_of_the_command_line_have_colours_as_others_have() -> Tested {
     let app = App::new("", &[])?;

@@ -62,7 +62,7 @@ pub enum CallError {
         function: String,
         /// Whether the host has the function, so that an import would grant it.
         offered: bool,
-        /// What to add to the entry, or what else would help.
+        /// Line to add to the entry, or other advice.
         fix: String,
     },
     /// See [`ErrorKind::Exited`].

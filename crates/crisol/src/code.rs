@@ -153,7 +153,7 @@ pub(crate) fn link_fault(error: LinkError) -> Fault {
     Fault::at(field, Report::error(rule, chain(&error)).help(help))
 }
 
-/// What to do about code that is not valid.
+/// Advice about code that is not valid.
 pub(crate) fn correct(code: &Code) -> &'static str {
     match code {
         Code::Wat { .. } => CORRECT_TEXT,

@@ -359,7 +359,7 @@ impl Generation {
 
     #[cold]
     fn not_found(&self, id: &str) -> CallError {
-        // What is asked for by its name alone is told of by its id.
+        // An entry that is asked for by its name alone is told of by its id.
         let meant = self.meant(id).filter(|entry| !self.is_function(&entry.id));
         if let Some(entry) = meant {
             let what = self.what(entry).into_boxed_str();

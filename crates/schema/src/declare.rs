@@ -123,7 +123,7 @@ impl FieldEdit for ImportsEdit {
             Ok(self.list(&kept, own.is_quoted()))
         };
         let Some(pair) = own.pair(Self::FIELD) else {
-            // What `<<` brings along gives way to a list of the entry's own.
+            // A list that `<<` brings along gives way to one of the entry's own.
             return Ok(vec![own.add(&["method", "path", "fs"], &list()?)?]);
         };
         let place = own.place(pair)?;

@@ -47,7 +47,7 @@ pub(crate) trait FieldEdit: Clone {
     /// Edits of the text that make the change.
     ///
     /// # Errors
-    /// When there is no place for it.
+    /// If there is no place for it.
     fn edits(&self, own: &Own<'_>) -> Result<Vec<Edit>, Obstacle>;
     /// The value that a field has after the change, for people to write.
     fn value(&self, fields: &Node) -> String;
@@ -235,7 +235,7 @@ pub(crate) struct Edit {
     pub(crate) text: String,
 }
 
-/// What stands before a value, or in its place: an anchor, an alias or a tag.
+/// An anchor or a tag before a value, or an alias in its place.
 pub(crate) struct Token {
     /// `&`, `*` or `!`.
     sigil: char,
@@ -266,7 +266,7 @@ impl Token {
 pub(crate) struct Own<'n> {
     pub(crate) text: &'n str,
     field: &'static str,
-    /// What the entry has as its field, wherever that is written.
+    /// The entry's value of the field, wherever it is written.
     pub(crate) value: Option<&'n Node>,
     pairs: Vec<&'n Pair>,
     /// Whether they stand in braces.
@@ -293,10 +293,10 @@ impl<'n> Own<'n> {
         self.pairs.iter().find(|pair| &*pair.key == key).copied()
     }
 
-    /// Where the value of a pair stands: behind its colon where there is none.
+    /// Place of the value of a pair: behind its colon where there is none.
     ///
     /// # Errors
-    /// Where it has an anchor or a tag, which may mean more than the value.
+    /// On an anchor or a tag, which may mean more than the value.
     pub(crate) fn place(&self, pair: &Pair) -> Result<Range<usize>, Obstacle> {
         let text = self.text;
         let colon = self.colon(pair).ok_or(Obstacle::Unplaced)?;
@@ -336,7 +336,7 @@ impl<'n> Own<'n> {
     /// Adds the field behind the first of `after` that there is, or else behind the first field.
     ///
     /// # Errors
-    /// When the entry has no field of its own.
+    /// If the entry has no field of its own.
     pub(crate) fn add(&self, after: &[&str], value: &str) -> Result<Edit, Obstacle> {
         let after = after.iter().find_map(|key| self.pair(key));
         let after = after.or_else(|| self.pairs.first().copied()).ok_or(Obstacle::Fields)?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why a field cannot be written in its place.
+/// Reason why a field cannot be written in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Obstacle {
@@ -25,7 +25,7 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
-    /// What comes before the line to write by hand.
+    /// Words before the line to write by hand.
     pub(crate) fn help(&self) -> &'static str {
         match self {
             Self::Fields => "write the entry out with",

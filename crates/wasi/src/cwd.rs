@@ -11,7 +11,7 @@ use wasmtime_wasi::FsPerms;
 use crate::directory::Directory;
 use crate::folders::FsSource;
 
-/// How far up folders are given: each is one of a guest's few descriptors.
+/// Levels above the working directory that are given: each is one of a guest's few descriptors.
 const MOST_UP: usize = 8;
 
 /// A folder that is given by the way to it.

@@ -238,7 +238,7 @@ impl TextError {
         Self { legacy: word.is_some_and(is_legacy), error }
     }
 
-    /// What to do about it.
+    /// Advice to the author of the text.
     #[must_use]
     pub fn fix(&self) -> &'static str {
         if self.legacy {
@@ -278,7 +278,7 @@ pub fn function_at(module: &[u8], offset: u64) -> Option<String> {
                 next = u32::try_from(functions).ok()?;
             }
             Payload::CodeSectionEntry(body) => {
-                // What is wrong with the end of a function is said of the byte behind it.
+                // A fault of a function's end is said of the byte behind it.
                 let range = body.range();
                 if range.contains(&at) || found.is_none() && range.end == at {
                     found = Some(next);

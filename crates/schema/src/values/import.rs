@@ -174,7 +174,7 @@ impl Import {
         }
     }
 
-    /// How many interfaces it grants: the more, the wider it is.
+    /// Number of interfaces that it grants.
     #[must_use]
     pub fn breadth(self) -> usize {
         let names = PACKAGES.iter().flat_map(|(_, token, interfaces)| {
