@@ -1,10 +1,14 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
-use clap::{Arg, Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{
+    Arg, Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    ValueEnum as _,
+};
 use crisol::{MaxMemory, Namespace};
 
 /// Run WebAssembly functions declared in a YAML registry.
@@ -34,6 +38,23 @@ impl Arguments {
         let matches = Self::command().mut_args(unset).try_get_matches()?;
         Self::from_arg_matches(&matches)
     }
+}
+
+/// The colours that a command line asks for, which may be wrong elsewhere: the last word about them before `--`.
+pub(crate) fn color(arguments: impl Iterator<Item = OsString>) -> ColorChoice {
+    let read = |text: &str| ColorChoice::from_str(text, true).ok();
+    let mut found = None;
+    let mut is_next = false;
+    for argument in arguments.take_while(|argument| argument != "--") {
+        let argument = argument.to_string_lossy();
+        if std::mem::replace(&mut is_next, argument == "--color") {
+            found = read(&argument).or(found);
+        }
+        if let Some(text) = argument.strip_prefix("--color=") {
+            found = read(text).or(found);
+        }
+    }
+    found.unwrap_or(ColorChoice::Auto)
 }
 
 /// Which app, and how it is read.

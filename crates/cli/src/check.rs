@@ -45,7 +45,8 @@ fn write(
     for fix in fixed {
         let added = fix.added.iter().map(|token| format!(" +{token}"));
         let removed = fix.removed.iter().map(|token| format!(" -{token}"));
-        let changes: String = added.chain(removed).collect();
+        let repeated = fix.repeated.iter().map(|token| format!(" -{token} (the second)"));
+        let changes: String = added.chain(removed).chain(repeated).collect();
         let line = format!("fixed {}:{changes} ({})", fix.id, fix.index.display());
         match check.format {
             Format::Text => print_line(&line)?,

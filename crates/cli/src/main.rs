@@ -52,7 +52,10 @@ fn main() -> ExitCode {
     }
     let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
-        Err(instead) => return ExitCode::from(output::print_instead(&instead)),
+        Err(instead) => {
+            let color = arguments::color(std::env::args_os());
+            return ExitCode::from(output::print_instead(&instead, color));
+        }
     };
     output::choose_color(arguments.color);
     output::report_panics();

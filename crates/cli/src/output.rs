@@ -1,12 +1,13 @@
 //! The program's stdout and stderr. While it serves, nothing waits for whoever reads them.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::{ErrorKind, IsTerminal as _, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{io, panic, thread};
 
 use clap::ColorChoice;
+use clap::builder::StyledStr;
 
 use crate::FAILED;
 use crate::queue::Queue;
@@ -21,19 +22,23 @@ static SERVES: AtomicBool = AtomicBool::new(false);
 /// Whether what goes to stderr has colours.
 static COLORED: AtomicBool = AtomicBool::new(false);
 
-/// Decides about the colours of stderr: left to itself, a terminal has them unless the environment says that it wants none.
+/// Decides about the colours of stderr.
 pub(crate) fn choose_color(choice: ColorChoice) {
+    COLORED.store(has_color(choice, &io::stderr()), Ordering::Relaxed);
+}
+
+/// Whether a stream has colours: left to itself, a terminal has them unless the environment says that it wants none.
+fn has_color(choice: ColorChoice, stream: &impl IsTerminal) -> bool {
     let is_wanted = || {
         let is_off = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        io::stderr().is_terminal() && !is_off && !is_dumb
+        stream.is_terminal() && !is_off && !is_dumb
     };
-    let colored = match choice {
+    match choice {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
         ColorChoice::Auto => is_wanted(),
-    };
-    COLORED.store(colored, Ordering::Relaxed);
+    }
 }
 
 pub(crate) fn is_colored() -> bool {
@@ -96,11 +101,28 @@ pub(crate) fn print_bytes(line: &[u8]) -> anyhow::Result<()> {
 
 /// Prints help, the version or what is wrong with the arguments, and gives the exit code: 2 also for help that could not
 /// be written.
-pub(crate) fn print_instead(instead: &clap::Error) -> u8 {
-    match instead.print().and_then(|()| io::stdout().flush()) {
+pub(crate) fn print_instead(instead: &clap::Error, choice: ColorChoice) -> u8 {
+    let printed = match instead.use_stderr() {
+        true => print_styled(&instead.render(), choice, io::stderr()),
+        false => print_styled(&instead.render(), choice, io::stdout()),
+    };
+    match printed {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => FAILED,
         _ => u8::try_from(instead.exit_code()).unwrap_or(FAILED),
     }
+}
+
+fn print_styled(
+    text: &StyledStr,
+    choice: ColorChoice,
+    mut stream: impl Write + IsTerminal,
+) -> io::Result<()> {
+    let text = match has_color(choice, &stream) {
+        true => text.ansi().to_string(),
+        false => text.to_string(),
+    };
+    stream.write_all(text.as_bytes())?;
+    stream.flush()
 }
 
 /// Takes lines of the log for stderr.

@@ -1,7 +1,7 @@
 //! `crisol run`: a `process.wasm` on this terminal.
 
 use anyhow::Context as _;
-use crisol::{Args, CallError, Command, Exit, Runtime, Stdio};
+use crisol::{Args, CallError, Command, CommandNotFound, Exit, Runtime, Stdio};
 
 use crate::arguments::{AppArguments, RunArguments};
 use crate::call::json_line;
@@ -38,10 +38,8 @@ fn list(runtime: &Runtime) -> anyhow::Result<u8> {
 
 fn start(runtime: &Runtime, name: &str, args: &[String]) -> anyhow::Result<u8> {
     let command = match runtime.command(name) {
-        Err(_) if runtime.generation().function(name).is_ok() => anyhow::bail!(
-            "`{name}` is a function and no command: call it with `crisol call {name}`"
-        ),
-        found => found?,
+        Ok(command) => command,
+        Err(error) => return Err(not_run(runtime, name, error)),
     };
     let values = if command.takes_values() {
         // `-` and `@file` are for the guest, which finds them on its command line.
@@ -80,6 +78,23 @@ fn start(runtime: &Runtime, name: &str, args: &[String]) -> anyhow::Result<u8> {
         Some(Err(error)) => Err(error.into()),
         Some(Ok(other)) => anyhow::bail!("the command ended as {other:?}"),
     }
+}
+
+/// The error for a name that is no command, with what to do about what it is.
+fn not_run(runtime: &Runtime, name: &str, error: CommandNotFound) -> anyhow::Error {
+    let generation = runtime.generation();
+    let Some(entry) = generation.meant(name) else { return error.into() };
+    let id = &entry.id;
+    if generation.command(id.as_str()).is_ok() {
+        return error.into();
+    }
+    if generation.function(id.as_str()).is_ok() {
+        return anyhow::anyhow!(
+            "`{id}` is a function and no command: call it with `crisol call {id}`"
+        );
+    }
+    let kind = entry.kind.name();
+    anyhow::anyhow!("`{id}` is of kind `{kind}` and no command: `crisol run --list` shows those")
 }
 
 /// A process has 8 bits for its code. One that would read as success by losing its upper bits is a

@@ -74,11 +74,19 @@ async fn until_told(
     tokio::select! {
         stopped = stop => {
             if stopped.aborted > 0 {
-                print_error(&format!("cut {} connections that were busy still", stopped.aborted));
+                print_error(&cut(stopped.aborted));
             }
             Ok(DONE)
         }
         signal = signals.stop() => Ok(SIGNALLED + signal),
+    }
+}
+
+/// Tells how many connections were ended in their work.
+fn cut(connections: usize) -> String {
+    match connections {
+        1 => "cut 1 connection that was busy still".to_owned(),
+        more => format!("cut {more} connections that were busy still"),
     }
 }
 
@@ -102,4 +110,15 @@ fn allow_files() {
     limit.current = limit.maximum;
     // Where that is refused it goes on with what it has: connections beyond it wait.
     let _ = setrlimit(Resource::Nofile, limit);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn one_is_one() {
+        assert_eq!(cut(1), "cut 1 connection that was busy still");
+        assert_eq!(cut(2), "cut 2 connections that were busy still");
+    }
 }

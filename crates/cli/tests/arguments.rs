@@ -160,6 +160,15 @@ fn what_cannot_be_called_says_what_it_is() -> Tested {
             "`myns:assets` is of kind `fs.directory`, and cannot be called: `crisol list` shows the functions",
         ),
         (
+            "assets",
+            "`myns:assets` is of kind `fs.directory`, and cannot be called: `crisol list` shows the functions",
+        ),
+        ("myns.compute", "there is no function `myns.compute`: did you mean `myns:compute`?"),
+        (
+            "hello",
+            "`myns.commands:hello` is a command and no function: run it with `crisol run hello`",
+        ),
+        (
             "myns.commands:hello",
             "`myns.commands:hello` is a command and no function: run it with `crisol run hello`",
         ),
@@ -167,9 +176,20 @@ fn what_cannot_be_called_says_what_it_is() -> Tested {
         let run = crisol(&tour(), &["call", id])?;
         assert_eq!((run.code, run.stderr), (Some(2), format!("error: {said}\n")));
     }
-    let run = crisol(&tour(), &["run", "myns:compute"])?;
-    let said = "error: `myns:compute` is a function and no command: call it with `crisol call myns:compute`\n";
-    assert_eq!((run.code, run.stderr.as_str()), (Some(125), said));
+    let function =
+        "`myns:compute` is a function and no command: call it with `crisol call myns:compute`";
+    for (name, said) in [
+        ("myns:compute", function),
+        ("myns.compute", function),
+        (
+            "assets",
+            "`myns:assets` is of kind `fs.directory` and no command: `crisol run --list` shows those",
+        ),
+        ("myns.commands.hello", "there is no command `myns.commands.hello`: did you mean `hello`?"),
+    ] {
+        let run = crisol(&tour(), &["run", name])?;
+        assert_eq!((run.code, run.stderr), (Some(125), format!("error: {said}\n")));
+    }
     Ok(())
 }
 
@@ -193,5 +213,43 @@ fn everything_is_counted_and_listed() -> Tested {
     let run = app.run(&["call", "myns:web"])?;
     let said = "error: `myns:web` answers HTTP by itself, and cannot be called: serve it with `crisol serve`\n";
     assert_eq!((run.code, run.stderr.as_str()), (Some(2), said));
+    Ok(())
+}
+
+/// Errors of the arguments themselves are printed by another library.
+#[test]
+fn errors_of_the_command_line_have_colours_as_others_have() -> Tested {
+    let app = App::new("", &[])?;
+    let said = |before: &[&str], variable: (&str, &str)| -> Tested<String> {
+        let mut command = crisol_command(app.path(), before);
+        command.args(["list", "--nonsense"]).env(variable.0, variable.1);
+        // It would have colours in a pipe, too.
+        Ok(Run::of(command.env("CLICOLOR_FORCE", "1").output()?)?.stderr)
+    };
+    for (before, is_colored) in [
+        (&["--color", "always"][..], true),
+        (&["--color=always"], true),
+        (&["--color", "never"], false),
+        (&["--color=never"], false),
+        (&["--color", "always", "--color", "never"], false),
+        (&["--color", "sometimes"], false),
+        (&[], false),
+    ] {
+        let text = said(before, ("TERM", "xterm"))?;
+        assert!(text.contains("error"), "{text}");
+        assert_eq!(text.contains('\u{1b}'), is_colored, "{before:?}: {text:?}");
+    }
+    for (variable, is_colored) in
+        [(("TERM", "xterm"), true), (("TERM", "dumb"), false), (("NO_COLOR", "1"), false)]
+    {
+        for argument in ["--nonsense", "--help"] {
+            let mut command = crisol_command(app.path(), &[argument]);
+            command.env("TERM", "xterm").env(variable.0, variable.1);
+            let mut session = rexpect::session::spawn_command(command, Some(60_000))?;
+            let said = session.exp_eof()?;
+            assert!(said.contains("Usage"), "{said}");
+            assert_eq!(said.contains('\u{1b}'), is_colored, "{variable:?}: {said:?}");
+        }
+    }
     Ok(())
 }

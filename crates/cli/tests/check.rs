@@ -114,7 +114,7 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
                    _index.yaml:37:13 in `myns:all`
            = help: name an export that takes and gives values
 
-        error[undeclared-import]: the code imports what is not declared: `test:minimal/host@0.1.0`
+        error[undeclared-import]: the code imports what this host does not have: `test:minimal/host@0.1.0#log`
           --> _index.yaml:26:11
            |
         26 |     kind: function.wasm
@@ -122,7 +122,7 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
            |
            = note: the same in 1 more place:
                    _index.yaml:33:11 in `myns:all`
-           = help: no host function serves `test:minimal/host@0.1.0`: a call that uses it fails
+           = help: no host function serves `test:minimal/host@0.1.0#log`: a call that uses it fails
 
         error[bad-hash]: `sha256:12` is not a hash: it has 2 digits, not 64
           --> _index.yaml:36:11

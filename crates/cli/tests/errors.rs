@@ -105,7 +105,7 @@ fn what_is_not_there_or_not_code_is_said_where_it_is_named() -> Tested {
             8 |     source: hello
               |             ^^^^^ in `myns:f`
               |
-              = help: write a core module `(module …)` or a component `(component …)`
+              = help: correct the text at that line and column: a core module is `(module …)`, a component `(component …)`
 
             warning[unused]: nothing uses `myns:assets`
              --> _index.yaml:3:11
@@ -151,7 +151,10 @@ fn an_import_that_is_called_and_not_declared_names_the_line_to_add() -> Tested {
     let strict = App::of("compute", "method: compute\nstrict_imports: true")?;
     let run = strict.call(&["6", "7"])?;
     assert_eq!(run.code, Some(2));
-    assert!(run.stderr.contains("no host function serves `test:minimal/host@0.1.0`"), "{run:?}");
+    assert!(
+        run.stderr.contains("no host function serves `test:minimal/host@0.1.0#log`"),
+        "{run:?}"
+    );
     Ok(())
 }
 

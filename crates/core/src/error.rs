@@ -60,7 +60,9 @@ pub enum CallError {
         interface: String,
         /// The function of that interface.
         function: String,
-        /// What to add to the entry, or why nothing would help.
+        /// Whether the host has the function, so that an import would grant it.
+        offered: bool,
+        /// Line to add to the entry, or other advice.
         fix: String,
     },
     /// See [`ErrorKind::Exited`].

@@ -19,12 +19,16 @@ pub(crate) const WRONG_HASH: Rule = Rule::new("wrong-hash");
 /// A file that is missing, unreadable or too large.
 const BAD_FILE: Rule = Rule::new("bad-file");
 /// What to do about a file that is not code.
-pub(crate) const BUILD_AGAIN: &str = "build it again as a core module or a component";
+const BUILD_AGAIN: &str = "build it again as a core module or a component";
+/// The same of code that is written as text.
+const CORRECT_TEXT: &str = "correct the text";
 /// What to do about code that is too large.
 pub(crate) const BUILD_SMALLER: &str = "build it smaller: optimised, and without debug information (a program that embeds the runtime may allow \
      more, by `EngineConfig::code`)";
 /// What to do about code that exports no function.
 pub(crate) const EXPORT_IT: &str = "export the function where it is written, and build it again";
+/// The same of code that is written as text.
+const EXPORT_IT_IN_TEXT: &str = "export the function in the text: `(func (export \"name\") …)`";
 /// Code that is not WebAssembly, or not code that runs here.
 pub(crate) const BAD_CODE: Rule = Rule::new("bad-code");
 
@@ -62,8 +66,7 @@ pub(crate) fn read(code: &Code, folders: &dyn FsSource) -> Result<Vec<u8>, Fault
     match code {
         Code::Wat { source } => {
             crisol_wit::parse_text(source.text(), source.file()).map_err(|error| {
-                let help = "write a core module `(module …)` or a component `(component …)`";
-                Fault::at("source", Report::error(BAD_CODE, chain(&error)).help(help))
+                Fault::at("source", Report::error(BAD_CODE, chain(&error)).help(error.fix()))
             })
         }
         Code::Wasm { fs, path, .. } => open(fs, path.as_path(), folders),
@@ -105,8 +108,22 @@ pub(crate) fn core(module: &[u8], wanted: &Wanted<'_>) -> Result<Core, Fault> {
         Some(core) => Ok(Core::Module(Arc::new(core))),
         None => crisol_wit::wrap(module, wit, wanted.method).map(Core::Component),
     };
+    let is_text = matches!(wanted.code, Code::Wat { .. });
     read().map_err(|error| {
+        let in_text;
         let (field, help) = match (&error, wit) {
+            (WrapError::Invalid { offset, .. }, _) if is_text => {
+                in_text = match crisol_wit::function_at(module, *offset) {
+                    Some(function) => format!("{CORRECT_TEXT}, in the function {function}"),
+                    None => CORRECT_TEXT.to_owned(),
+                };
+                (field_of(wanted.code), in_text.as_str())
+            }
+            (WrapError::NothingExported { .. }, _) if is_text => ("method", EXPORT_IT_IN_TEXT),
+            (WrapError::WideMemory { .. }, _) if is_text => {
+                (field_of(wanted.code), "declare its memory without `i64`")
+            }
+            (WrapError::Encode { .. }, None) if is_text => (field_of(wanted.code), CORRECT_TEXT),
             (WrapError::Invalid { .. }, _) => (field_of(wanted.code), BUILD_AGAIN),
             (WrapError::UnknownImports(imports), _) => (field_of(wanted.code), imports.fix()),
             (WrapError::ImportType { .. }, _) => {
@@ -136,6 +153,14 @@ pub(crate) fn link_fault(error: LinkError) -> Fault {
         _ => ("imports", BAD_CODE, "build the code for interfaces that this host has"),
     };
     Fault::at(field, Report::error(rule, chain(&error)).help(help))
+}
+
+/// Advice about code that is not valid.
+pub(crate) fn correct(code: &Code) -> &'static str {
+    match code {
+        Code::Wat { .. } => CORRECT_TEXT,
+        Code::Wasm { .. } => BUILD_AGAIN,
+    }
 }
 
 /// The field that names the code.

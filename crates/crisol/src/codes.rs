@@ -17,7 +17,7 @@ use crisol_schema::{Code, Registry, Report, SourceText};
 use crisol_wasi::FsSource;
 use crisol_wit::CoreModule;
 
-use crate::code::{self, BAD_CODE, BUILD_AGAIN, BUILD_SMALLER, Core, Fault};
+use crate::code::{self, BAD_CODE, BUILD_SMALLER, Core, Fault};
 use crate::own::Binaries;
 
 /// What an entry wants compiled.
@@ -153,8 +153,11 @@ impl<'a> Codes<'a> {
         let refused = |error: CompileError| {
             let help = match &error {
                 CompileError::TooLarge(_) => BUILD_SMALLER.to_owned(),
-                CompileError::Unsupported(unsupported) => unsupported.fix(),
-                _ => BUILD_AGAIN.to_owned(),
+                CompileError::Unsupported(off) => match wanted.code {
+                    Code::Wat { .. } => format!("write the text without {off}"),
+                    Code::Wasm { .. } => off.fix(),
+                },
+                _ => code::correct(wanted.code).to_owned(),
             };
             Fault::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
         };

@@ -16,6 +16,7 @@ use crisol_wit::{Lifted, Outcome};
 use crate::failure::Ended;
 use crate::generation::Generation;
 use crate::imports::Linkage;
+use crate::names;
 use crate::pooled::now;
 
 /// A `process.wasm` entry, ready to be run.
@@ -69,12 +70,18 @@ fn hint(nearest: Option<&str>, known: &[String]) -> String {
 
 impl CommandNotFound {
     pub(crate) fn new(name: &str, commands: &[Arc<Command>]) -> Self {
-        let known = commands.iter().map(|command| command.name().unwrap_or(command.id.as_str()));
-        let known: Vec<String> = known.map(str::to_owned).collect();
+        let called = |command: &Command| command.name().unwrap_or(command.id.as_str()).to_owned();
+        let known: Vec<String> = commands.iter().map(|command| called(command)).collect();
         let alike = known.iter().map(|near| (strsim::jaro_winkler(name, near), near));
         let nearest =
             alike.filter(|(alike, _)| *alike > 0.8).max_by(|(a, _), (b, _)| a.total_cmp(b));
         let nearest = nearest.map(|(_, near)| near.clone());
+        // Else by what its entry is called.
+        let by_id = || {
+            let id = names::nearest(name, commands.iter().map(|command| &command.id))?;
+            commands.iter().find(|command| command.id == *id).map(|command| called(command))
+        };
+        let nearest = nearest.or_else(by_id);
         Self { name: name.to_owned(), nearest, known }
     }
 }
@@ -169,7 +176,7 @@ impl Command {
     /// What it is linked to.
     pub(crate) fn linkage(&self) -> Linkage<'_> {
         let Self { linked, reached, plan, .. } = self;
-        Linkage::new(linked.code(), linked.imports(), reached, plan)
+        Linkage::new(linked.code(), linked.imports(), reached, plan).of_command()
     }
 
     /// What it calls functions through. It keeps its generation for as long as it runs.

@@ -32,6 +32,7 @@ impl Ended<'_> {
             Failure::Denied(denial) => CallError::Denied {
                 id,
                 fix: self.fix(&denial),
+                offered: denial.offered,
                 interface: printable(&denial.interface).into_owned(),
                 function: printable(&denial.function).into_owned(),
             },
@@ -95,7 +96,8 @@ impl Ended<'_> {
             return format!("no import grants it, since {}", printable(reason));
         }
         if !denial.offered {
-            return "no import grants it, since this host has no such function".to_owned();
+            return "no import grants it, so build the code for interfaces that this host has"
+                .to_owned();
         }
         let token = token(denial.grant.unwrap_or(&denial.interface));
         let others = self.undeclared.iter().filter(|other| **other != token);

@@ -18,8 +18,10 @@ pub struct ImportsFix {
     pub index: PathBuf,
     /// Tokens that its method may call for and that it does not declare.
     pub added: BTreeSet<String>,
-    /// Tokens that grant nothing which its method may call.
+    /// Tokens that grant nothing which its method may call, or nothing that others do not grant.
     pub removed: BTreeSet<String>,
+    /// Tokens that stay once where they are more than once.
+    pub repeated: BTreeSet<String>,
 }
 
 /// Outcome of [`fix`].
@@ -37,7 +39,7 @@ pub struct FixReport {
 #[must_use]
 pub fn fix(app: &Path, namespace: Option<&Namespace>, fixes: Vec<ImportsFix>) -> FixReport {
     let changes = fixes.iter().map(|fix| {
-        let ImportsFix { id, index, added, removed } = fix.clone();
+        let ImportsFix { id, index, added, removed, .. } = fix.clone();
         (index, id, ImportsEdit { add: added, remove: removed })
     });
     let (written, failed) = rewrite::rewrite(app, namespace, changes, crisol_schema::declare);

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use crisol_core::{Args, CallContext, CallError, Caller, EntryId, Invoke, Reply, Signature, Value};
 use crisol_pool::strategy::adaptive::Decision;
 use crisol_pool::{Drained, Stats};
-use crisol_schema::{Problems, Registry};
+use crisol_schema::{Entry, Problems, Registry};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -24,6 +24,7 @@ use crate::callable::Callable;
 use crate::command::{Command, CommandNotFound};
 use crate::interceptor::{Next, Target};
 use crate::lua::LuaFunction;
+use crate::names;
 use crate::pooled::AnyPool;
 use crate::world::World;
 
@@ -358,27 +359,43 @@ impl Generation {
 
     #[cold]
     fn not_found(&self, id: &str) -> CallError {
-        let what = self.what(id).map(String::into_boxed_str);
-        // A name without its namespace is compared with names.
-        let compared = |near: &EntryId| match id.contains(':') {
-            true => strsim::jaro_winkler(id, near.as_str()),
-            false => strsim::jaro_winkler(id, near.name()),
-        };
-        let alike = self.assembled.functions.keys().map(|near| (compared(near), near));
-        let nearest = alike.filter(|(alike, _)| *alike > 0.8 && what.is_none());
-        // Of several that are as near, the first.
-        let nearest = nearest.max_by(|(a, one), (b, two)| a.total_cmp(b).then(two.cmp(one)));
-        CallError::NotFound { id: id.to_owned(), nearest: nearest.map(|(_, id)| id.clone()), what }
+        // An entry that is asked for by its name alone is told of by its id.
+        let meant = self.meant(id).filter(|entry| !self.is_function(&entry.id));
+        if let Some(entry) = meant {
+            let what = self.what(entry).into_boxed_str();
+            return CallError::NotFound {
+                id: entry.id.to_string(),
+                what: Some(what),
+                nearest: None,
+            };
+        }
+        let nearest = names::nearest(id, self.assembled.functions.keys()).cloned();
+        CallError::NotFound { id: id.to_owned(), nearest, what: None }
+    }
+
+    fn is_function(&self, id: &EntryId) -> bool {
+        self.assembled.functions.contains_key(id)
+    }
+
+    /// The entry that a text means: by its id, be it with other marks between its parts (`shop.total`), or by its name
+    /// alone. A function comes before other entries of that name.
+    #[must_use]
+    pub fn meant(&self, text: &str) -> Option<&Entry> {
+        if let Some(entry) = self.registry.get(text) {
+            return Some(entry);
+        }
+        let is_meant = |entry: &&Entry| names::is_meant(text, &entry.id);
+        let all = || self.registry.into_iter().filter(is_meant);
+        all().find(|entry| self.is_function(&entry.id)).or_else(|| all().next())
     }
 
     /// What an entry is that is no function.
-    fn what(&self, id: &str) -> Option<String> {
-        let entry = self.registry.get(id)?;
+    fn what(&self, entry: &Entry) -> String {
         #[cfg(feature = "http")]
         if self.assembled.proxies.contains_key(&entry.id) {
-            return Some("answers HTTP by itself".to_owned());
+            return "answers HTTP by itself".to_owned();
         }
-        Some(format!("is of kind `{}`", entry.kind.name()))
+        format!("is of kind `{}`", entry.kind.name())
     }
 }
 

@@ -11,6 +11,7 @@ use crisol_wit::UnknownFunction;
 
 use crate::fix::ImportsFix;
 use crate::guest::Guest;
+use crate::unused::{List, Unused};
 
 /// An import that the entry does not declare.
 const UNDECLARED_IMPORT: Rule = Rule::new("undeclared-import");
@@ -42,6 +43,35 @@ pub(crate) struct Linkage<'a> {
     imports: &'a [Import],
     reached: &'a Reached,
     plan: &'a Plan,
+    /// Whether it has the terminal, once that is granted.
+    is_command: bool,
+}
+
+/// An import of which a call may want a function that fails.
+struct Want<'a> {
+    import: &'a Import,
+    /// What of it a grant would serve, as messages name it: interfaces of a component as a whole, and functions of a core
+    /// module one by one, since it is they that it imports.
+    denied: Vec<String>,
+    /// Functions of it that this host does not have.
+    missing: Vec<String>,
+}
+
+impl<'a> Want<'a> {
+    fn new(
+        import: &'a Import,
+        denied: impl Iterator<Item = &'a str>,
+        missing: impl Iterator<Item = &'a str>,
+    ) -> Option<Self> {
+        let denied: Vec<_> = denied.map(|function| import.function(function)).collect();
+        let denied = match import.core {
+            None if !denied.is_empty() => vec![import.name.clone()],
+            _ => denied,
+        };
+        let missing: Vec<_> = missing.map(|function| import.function(function)).collect();
+        let is_any = !denied.is_empty() || !missing.is_empty();
+        is_any.then_some(Self { import, denied, missing })
+    }
 }
 
 impl<'a> Linkage<'a> {
@@ -51,20 +81,22 @@ impl<'a> Linkage<'a> {
         reached: &'a Reached,
         plan: &'a Plan,
     ) -> Self {
-        Self { code: code.digest(), imports, reached, plan }
+        Self { code: code.digest(), imports, reached, plan, is_command: false }
     }
 
-    /// Imports of which a call of the method may want a function that fails, and those functions: a grant would serve
-    /// the first ones, and no host function the second ones.
-    fn wanting(self) -> impl Iterator<Item = (&'a Import, bool, Vec<&'a str>)> {
+    /// The same of a command.
+    pub(crate) fn of_command(self) -> Self {
+        Self { is_command: true, ..self }
+    }
+
+    /// Imports of which a call of the method may want a function that fails.
+    fn wanting(self) -> impl Iterator<Item = Want<'a>> {
         self.imports.iter().filter(move |import| self.has_handles(import)).filter_map(
             move |import| {
                 let is_known = import.interface.is_some();
-                let denied = self.called(import, &import.denied).next().is_some();
+                let denied = self.called(import, &import.denied);
                 // Of an interface that this host does not have an entry can declare nothing: the call says so.
-                let missing: Vec<_> =
-                    self.called(import, &import.missing).filter(|_| is_known).collect();
-                (denied || !missing.is_empty()).then_some((import, denied, missing))
+                Want::new(import, denied, self.called(import, &import.missing).filter(|_| is_known))
             },
         )
     }
@@ -119,20 +151,7 @@ impl<'a> Linkage<'a> {
 
     /// What the entry would have to declare for all that its method may call.
     pub(crate) fn undeclared(self) -> BTreeSet<String> {
-        let denied = self.wanting().filter(|(_, denied, _)| *denied);
-        denied.filter_map(|(import, ..)| import.interface.as_deref().map(token)).collect()
-    }
-
-    /// Tokens of an entry that grant nothing which its method may call, and whether the code imports it all the same.
-    pub(crate) fn unused(self, declared: &Imports) -> Vec<(String, bool)> {
-        let known = declared.iter().map(|token| {
-            (token.to_string(), self.uses(|import| token.grants(import.granted_as())))
-        });
-        let own = declared.own().map(|own| {
-            (own.to_owned(), self.uses(|import| import.interface.as_deref() == Some(own)))
-        });
-        let unused = known.chain(own).filter(|(_, (used, _))| !used);
-        unused.map(|(token, (_, imported))| (token, imported)).collect()
+        tokens(&self.wanting().collect::<Vec<_>>())
     }
 
     /// Whether the method may call one of some imports, and whether there are any.
@@ -159,7 +178,7 @@ impl<'a> Linkage<'a> {
 /// Imports that methods may call and that fail, by the code and those imports: entries that have
 /// both in common share one warning.
 #[derive(Default)]
-struct Failing(BTreeMap<([u8; 32], &'static str, String), Wanting>);
+struct Failing(BTreeMap<([u8; 32], String), Wanting>);
 
 struct Wanting {
     rule: Rule,
@@ -174,61 +193,43 @@ impl Failing {
         if wanting.is_empty() {
             return;
         }
-        let mut names = Vec::new();
-        for (import, denied, missing) in &wanting {
-            match &import.core {
-                // A core module imports functions, so it is they that are told of.
-                Some(_) => names.extend(
-                    linkage
-                        .called(import, &import.denied)
-                        .map(|function| import.function(function)),
-                ),
-                None => names.extend(denied.then(|| import.name.clone())),
-            }
-            names.extend(missing.iter().map(|function| import.function(function)));
-        }
-        names.sort_unstable();
-        names.dedup();
-        let what = "the method may call what is not declared";
-        self.add((id, linkage), UNDECLARED_IMPORT, (what, &names), || declare(&wanting));
+        let message = format!("the method may call {}", unserved(&wanting));
+        self.add((id, linkage), UNDECLARED_IMPORT, message, || declare(&wanting));
     }
 
     /// Adds what no entry could declare.
     fn add_unknown(&mut self, id: &EntryId, linkage: Linkage<'_>) {
         let Some((UnknownFunction { what, fix, .. }, names)) = linkage.unknown() else { return };
-        let help = || format!("{what}: {fix}");
-        self.add((id, linkage), UNKNOWN_IMPORT, (UNPROVIDED, &names), help);
+        let names = listed(names.iter().map(String::as_str));
+        let message = format!("the method may call what nothing provides: {names}");
+        self.add((id, linkage), UNKNOWN_IMPORT, message, || format!("{what}: {fix}"));
     }
 
     fn add(
         &mut self,
         (id, linkage): (&EntryId, Linkage<'_>),
         rule: Rule,
-        (what, names): (&'static str, &[String]),
+        message: String,
         help: impl FnOnce() -> String,
     ) {
-        let names = listed(names.iter().map(String::as_str));
-        let shared = self.0.entry((*linkage.code.as_bytes(), what, names));
+        let shared = self.0.entry((*linkage.code.as_bytes(), message));
         let wanting = || Wanting { rule, help: help(), entries: Vec::new() };
         shared.or_insert_with(wanting).entries.push(id.clone());
     }
 
     /// Reports what was collected, at the first entry of each.
     fn report(self, registry: &Registry, problems: &mut Problems) {
-        for ((_, what, names), Wanting { rule, help, entries }) in self.0 {
+        for ((_, message), Wanting { rule, help, entries }) in self.0 {
             let Some((first, others)) = entries.split_first() else { continue };
             let also = match others {
                 [] => String::new(),
                 _ => format!(", as may those of {}", listed(others.iter().map(EntryId::as_str))),
             };
-            let report = Report::warning(rule, format!("{what}: {names}{also}")).help(help);
+            let report = Report::warning(rule, message + &also).help(help);
             problems.at(registry, first, "imports", report);
         }
     }
 }
-
-/// Message of functions that no host has.
-const UNPROVIDED: &str = "the method may call what nothing provides";
 
 /// Reports what methods may call and their entries do not declare, and the other way round. What an entry imports
 /// undeclared is an error where the third is true. Returns what would put each right.
@@ -245,23 +246,37 @@ pub(crate) fn compare<'a>(
             failing.add_undeclared(guest.id, linkage);
             failing.add_unknown(guest.id, linkage);
         }
-        let mut unused = linkage.unused(guest.imports);
-        // A strict entry declares all that its code imports, reached or not.
-        unused.retain(|(_, imported)| !(is_strict && *imported));
-        let removed: BTreeSet<_> = unused.iter().map(|(token, _)| token.clone()).collect();
+        let list = List {
+            declared: guest.imports,
+            wasi: guest.wasi,
+            imports: linkage.imports,
+            reached: linkage.reached,
+            is_command: linkage.is_command,
+            is_strict,
+        };
         let (id, mut added) = (guest.id.clone(), linkage.undeclared());
         added.extend(linkage.unseen(guest.wasi));
-        if let (false, Some(place)) = (added.is_empty() && removed.is_empty(), registry.origin(&id))
-        {
-            fixes.push(ImportsFix { id, index: place.file.into(), added, removed });
+        let removed = list.unused(&added).into_iter().map(|(token, _)| token);
+        let removed: BTreeSet<_> = removed.collect();
+        let repeated = guest.imports.repeated().map(str::to_owned);
+        let repeated: BTreeSet<_> = repeated.filter(|token| !removed.contains(token)).collect();
+        let is_right = added.is_empty() && removed.is_empty() && repeated.is_empty();
+        if let (false, Some(place)) = (is_right, registry.origin(&id)) {
+            fixes.push(ImportsFix { id, index: place.file.into(), added, removed, repeated });
         }
-        for (token, imported) in unused {
-            let why = if imported {
-                format!("`{}` cannot reach it", guest.method.as_str())
-            } else {
-                "the code does not import it".to_owned()
-            };
-            let message = format!("`{token}` is declared, and {why}");
+        let method = guest.method.as_str();
+        let unused = list.unused(&BTreeSet::new()).into_iter().map(|(token, why)| match why {
+            Unused::NotImported => {
+                format!("`{token}` is declared, and the code does not import it")
+            }
+            Unused::NotReached => format!("`{token}` is declared, and `{method}` cannot reach it"),
+            Unused::Covered => {
+                format!("`{token}` is declared, and others grant all of it that `{method}` needs")
+            }
+        });
+        let repeated = guest.imports.repeated();
+        let repeated = repeated.map(|token| format!("`{token}` is declared more than once"));
+        for message in unused.chain(repeated) {
             let report = Report::warning(UNUSED_IMPORT, message)
                 .help("leave it out, as `crisol check --fix` does");
             problems.at(registry, guest.id, "imports", report);
@@ -290,32 +305,18 @@ pub(crate) fn refuse(
     registry: &Registry,
     problems: &mut Problems,
 ) {
-    let undeclared: Vec<_> = imports.iter().filter(|import| import.may_fail()).collect();
-    if undeclared.is_empty() {
+    let wanting = imports.iter().filter_map(|import| {
+        let [denied, missing] =
+            [&import.denied, &import.missing].map(|all| all.iter().map(String::as_str));
+        Want::new(import, denied, missing)
+    });
+    let wanting: Vec<_> = wanting.collect();
+    if wanting.is_empty() {
         return;
     }
-    let names: BTreeSet<String> =
-        undeclared.iter().flat_map(|import| failing_names(import)).collect();
-    let names = listed(names.iter().map(String::as_str));
-    let message = format!("the code imports what is not declared: {names}");
-    let wanting = undeclared.into_iter().map(|import| {
-        let missing = import.missing.iter().map(String::as_str).collect();
-        (import, !import.denied.is_empty(), missing)
-    });
-    let report = Report::error(UNDECLARED_IMPORT, message);
-    let report = report.help(declare(&wanting.collect::<Vec<_>>()));
+    let message = format!("the code imports {}", unserved(&wanting));
+    let report = Report::error(UNDECLARED_IMPORT, message).help(declare(&wanting));
     problems.at(registry, guest.id, "imports", report);
-}
-
-/// Names of what may fail of an import: an interface as a whole, and functions of a core module one by one.
-fn failing_names(import: &Import) -> Vec<String> {
-    match &import.core {
-        Some(_) => {
-            let failing = import.denied.iter().chain(&import.missing);
-            failing.map(|function| import.function(function)).collect()
-        }
-        None => vec![import.name.clone()],
-    }
 }
 
 /// What an entry declares for a host interface, its version left out: the package of one of the runtime's own,
@@ -325,13 +326,31 @@ pub(crate) fn token(interface: &str) -> String {
     Imports::token_for(interface).unwrap_or_else(own).to_owned()
 }
 
-/// What to do about imports that are not declared.
-fn declare(wanting: &[(&Import, bool, Vec<&str>)]) -> String {
-    let denied = wanting.iter().filter(|(_, denied, _)| *denied);
-    let tokens = denied.filter_map(|(import, ..)| import.interface.as_deref().map(token));
-    let tokens: BTreeSet<_> = tokens.collect();
-    let missing = wanting.iter().filter(|(.., missing)| !missing.is_empty());
-    let missing: Vec<_> = missing.map(|(import, ..)| import.name.as_str()).collect();
+/// What a grant would serve, and what this host does not have.
+fn unserved(wanting: &[Want<'_>]) -> String {
+    let denied: BTreeSet<_> = wanting.iter().flat_map(|want| &want.denied).collect();
+    let all =
+        [("what is not declared", denied), ("what this host does not have", missing(wanting))];
+    let some = all.into_iter().filter(|(_, names)| !names.is_empty());
+    let parts = some
+        .map(|(what, names)| format!("{what}: {}", listed(names.into_iter().map(String::as_str))));
+    parts.collect::<Vec<_>>().join("; and ")
+}
+
+/// Functions that no host function serves.
+fn missing<'a>(wanting: &'a [Want<'_>]) -> BTreeSet<&'a String> {
+    wanting.iter().flat_map(|want| &want.missing).collect()
+}
+
+/// Tokens that would grant what is denied.
+fn tokens(wanting: &[Want<'_>]) -> BTreeSet<String> {
+    let denied = wanting.iter().filter(|want| !want.denied.is_empty());
+    denied.filter_map(|want| want.import.interface.as_deref().map(token)).collect()
+}
+
+/// Advice about imports that fail.
+fn declare(wanting: &[Want<'_>]) -> String {
+    let (tokens, missing) = (tokens(wanting), missing(wanting));
     let mut help = Vec::new();
     if !tokens.is_empty() {
         help.push(format!(
@@ -340,21 +359,27 @@ fn declare(wanting: &[(&Import, bool, Vec<&str>)]) -> String {
         ));
     }
     if !missing.is_empty() {
-        let names = listed(missing.into_iter());
+        let names = listed(missing.into_iter().map(String::as_str));
         help.push(format!("no host function serves {names}: a call that uses it fails"));
     }
     help.join("; ")
 }
 
-/// Names that a message lists, and characters of each: code may import a million things by names of any length.
-const MOST_LISTED: usize = 40;
+/// Bytes of names that a message lists, and characters of each: code may import a million things by names of any length.
+const MOST_LISTED: usize = 8 << 10;
 const LONGEST_LISTED: usize = 200;
 
 fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let more = names.len().saturating_sub(MOST_LISTED);
-    let shown =
-        names.take(MOST_LISTED).map(|name| printable(&shorten(name, LONGEST_LISTED)).into_owned());
-    let quoted = shown.map(|name| format!("`{name}`"));
-    let listed = quoted.collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{listed} and {more} more") } else { listed }
+    let mut listed = String::new();
+    let mut more = names.len();
+    for name in names {
+        if listed.len() > MOST_LISTED {
+            return format!("{listed} and {more} more");
+        }
+        more -= 1;
+        let comma = if listed.is_empty() { "" } else { ", " };
+        let name = shorten(name, LONGEST_LISTED);
+        listed.push_str(&format!("{comma}`{}`", printable(&name)));
+    }
+    listed
 }

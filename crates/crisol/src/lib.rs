@@ -30,6 +30,7 @@ mod http;
 mod imports;
 mod interceptor;
 mod lua;
+mod names;
 mod own;
 mod pin;
 mod pooled;
@@ -39,6 +40,7 @@ mod rewrite;
 mod runtime;
 mod settings;
 mod unchanged;
+mod unused;
 mod world;
 
 pub use builder::{Builder, Checked, Defaults, LoadError};

@@ -4,21 +4,26 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crisol::{Allocation, Digest, EngineConfig, LoadError, Problems, Runtime};
+use crisol::{Allocation, Builder, Digest, EngineConfig, LoadError, Problems, Runtime};
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 type Tested<T = ()> = Result<T, Problem>;
 
-/// What an app of one `function.wasm` is refused with, or what it warns of when it loads; nothing when it does neither.
+/// Refusal of an app of one `function.wasm`, or its warnings.
 fn refusal(bytes: &[u8], method: &str, wit: &str) -> Tested<Option<String>> {
     let hash = Digest::of(bytes);
     let wit = if wit.is_empty() { String::new() } else { format!(", wit: '{wit}'") };
     let text = format!(
         "namespace: n\nentries:\n  - {{name: wasm, kind: fs.directory, directory: ./wasm}}\n  - {{name: f, kind: function.wasm, fs: wasm, path: /f.wasm, hash: 'sha256:{hash}', method: {method:?}{wit}}}\n"
     );
+    let builder = Runtime::builder().file("_index.yaml", text);
+    refused(builder.binary("wasm/f.wasm", bytes))
+}
+
+/// Problems of an app, or what it warns of when it loads.
+fn refused(builder: Builder) -> Tested<Option<String>> {
     let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
-    let builder = Runtime::builder().engine(engine).file("_index.yaml", text);
-    match builder.binary("wasm/f.wasm", bytes).load() {
+    match builder.engine(engine).load() {
         Ok(runtime) => {
             let generation = runtime.generation();
             let told = told(generation.warnings());
@@ -240,12 +245,40 @@ fn cases() -> Tested<Vec<(&'static str, Vec<u8>, &'static str)>> {
     ])
 }
 
+/// What an app of one `function.wat` is refused with.
+fn refused_text(text: &str) -> Tested<Option<String>> {
+    let mut index = "namespace: n\nentries:\n  - name: f\n    kind: function.wat\n    method: f\n    source: |\n".to_owned();
+    text.lines().try_for_each(|line| writeln!(index, "      {line}"))?;
+    refused(Runtime::builder().file("_index.yaml", index))
+}
+
+/// Text that no function can be made of.
+fn texts() -> Vec<(&'static str, String)> {
+    let f = r#"(func (export "f"))"#;
+    let module = |inside: &str| format!("(module {inside}\n  {f})");
+    vec![
+        ("an unknown instruction", module("(func i32.cons)")),
+        ("exceptions in their legacy encoding, nested", module("\n(func (try (do) (catch_all)))")),
+        ("exceptions in their legacy encoding", module("(func try catch_all end)")),
+        ("a word of that encoding elsewhere", module("(func do)")),
+        ("a type error", module(r#"(import "a" "b" (func)) (func $g i32.const 0)"#)),
+        ("a type error without a name", module("(func) (func i32.const 0)")),
+        ("a type error in a component", "(component (core module (func (result i32))))".to_owned()),
+        ("no export", "(module (func))".to_owned()),
+        ("threads", module("(memory 1 1 shared)")),
+    ]
+}
+
 #[test]
 fn each_kind_of_wrong_code_is_told_for_what_it_is() -> Tested {
     let mut found = String::new();
     for (name, bytes, wit) in cases()? {
         let told = refusal(&bytes, "f", wit)?;
         writeln!(found, "# {name}\n{}\n", told.as_deref().unwrap_or("loads").trim())?;
+    }
+    for (name, text) in texts() {
+        let told = refused_text(&text)?;
+        writeln!(found, "# text: {name}\n{}\n", told.as_deref().unwrap_or("loads").trim())?;
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/refused.txt");
     if std::env::var_os("BLESS").is_some() {

@@ -5,12 +5,13 @@ use std::ops::Range;
 
 use crisol_core::{EntryId, Namespace};
 
-use crate::edit::{self, Edit, EditError, FieldEdit, Own};
+use crate::edit::{self, Edit, EditError, FieldEdit, Own, Token};
+use crate::obstacle::Obstacle;
 use crate::values::canonical;
-use crate::yaml::{Data, Node};
+use crate::yaml::{Data, Node, Pair};
 
-/// Tokens that leave and join the `imports` of an entry. Those that stay are written as they were, with the comments
-/// beside them.
+/// Tokens that leave and join the `imports` of an entry. Those that stay are written once, as they were, with the comments
+/// beside and above them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImportsEdit {
     /// Tokens to take out, as `Import` prints them.
@@ -32,8 +33,14 @@ pub fn declare(
 }
 
 impl ImportsEdit {
-    fn removes(&self, item: &Node) -> bool {
-        item.text().is_some_and(|text| self.remove.contains(&canonical(text)))
+    /// Splits items into those that stay and those that go: what is taken out, and what was there before.
+    fn split<'n>(&self, items: &[&'n Node]) -> (Vec<&'n Node>, Vec<&'n Node>) {
+        let mut seen = BTreeSet::new();
+        let mut stays = |item: &&Node| {
+            let token = item.text().map(canonical);
+            token.is_none_or(|token| !self.remove.contains(&token) && seen.insert(token))
+        };
+        items.iter().copied().partition(|item| stays(item))
     }
 
     /// A list in brackets of what was written and stays, and what is added.
@@ -45,14 +52,17 @@ impl ImportsEdit {
     }
 
     /// Edits of a list whose items have a line each.
-    fn lines(&self, own: &Own<'_>, pair: &crate::yaml::Pair, items: &[&Node]) -> Option<Vec<Edit>> {
-        let kept = items.iter().filter(|item| !self.removes(item)).count();
+    fn lines(&self, own: &Own<'_>, pair: &Pair, items: &[&Node]) -> Option<Vec<Edit>> {
+        let (kept, removed) = self.split(items);
+        let colon = own.colon(pair)?;
+        let top = line_end(own.text, colon)?;
         let mut edits = Vec::new();
-        for item in items.iter().filter(|item| self.removes(item)) {
-            edits.push(Edit { at: line(own.text, item)?.0, text: String::new() });
+        for item in removed {
+            let (line, _) = line(own.text, item)?;
+            let start = comments_above(own.text, top, line.start)?;
+            edits.push(Edit { at: start..line.end, text: String::new() });
         }
-        if kept == 0 && self.add.is_empty() {
-            let colon = own.colon(pair)?;
+        if kept.is_empty() && self.add.is_empty() {
             edits.push(Edit { at: colon..colon, text: " []".to_owned() });
         }
         let (last, indent) = line(own.text, items.last()?)?;
@@ -77,49 +87,84 @@ fn line<'t>(text: &'t str, item: &Node) -> Option<(Range<usize>, &'t str)> {
     if !indent.trim().is_empty() {
         return None;
     }
-    let end = text.get(at.end..)?.find('\n').map_or(text.len(), |end| at.end + end + 1);
-    Some((start..end, indent))
+    Some((start..line_end(text, at.end)?, indent))
+}
+
+/// The end of the line with a place, its line break included.
+fn line_end(text: &str, at: usize) -> Option<usize> {
+    Some(text.get(at..)?.find('\n').map_or(text.len(), |end| at + end + 1))
+}
+
+/// The start of the lines of comments that stand directly above a line, below `top`.
+fn comments_above(text: &str, top: usize, line: usize) -> Option<usize> {
+    let mut start = line;
+    for above in text.get(top..line)?.split_inclusive('\n').rev() {
+        if !above.trim_start().starts_with('#') {
+            break;
+        }
+        start -= above.len();
+    }
+    Some(start)
 }
 
 impl FieldEdit for ImportsEdit {
     const FIELD: &'static str = "imports";
 
-    fn edits(&self, own: &Own<'_>) -> Option<Vec<Edit>> {
+    fn edits(&self, own: &Own<'_>) -> Result<Vec<Edit>, Obstacle> {
+        let items: Vec<&Node> = match own.value.map(|value| (&value.data, value.is_null())) {
+            Some((Data::List(items), _)) => items.iter().map(|item| &**item).collect(),
+            None | Some((_, true)) => Vec::new(),
+            Some(_) => return Err(Obstacle::NoList),
+        };
+        let list = || {
+            let (kept, _) = self.split(&items);
+            let kept = kept.into_iter().map(|item| own.text.get(item.span.range()));
+            let kept: Vec<_> = kept.collect::<Option<_>>().ok_or(Obstacle::Unplaced)?;
+            Ok(self.list(&kept, own.is_quoted()))
+        };
         let Some(pair) = own.pair(Self::FIELD) else {
-            let value = self.list(&[], own.is_quoted());
-            return Some(vec![own.add(&["method", "path", "fs"], &value)?]);
+            // A list that `<<` brings along gives way to one of the entry's own.
+            return Ok(vec![own.add(&["method", "path", "fs"], &list()?)?]);
         };
         let place = own.place(pair)?;
-        let written = own.text.get(place.clone())?;
-        let items: Vec<&Node> = match &pair.value.data {
-            Data::List(items) => items.iter().map(|item| &**item).collect(),
-            Data::Scalar(_) if pair.value.is_null() => Vec::new(),
-            _ => return None,
-        };
-        // What an alias stands for is another entry's too.
-        if written.starts_with('*')
-            || items.iter().any(|item| !place.contains(&item.span.range().start))
-        {
-            return None;
+        let written = own.text.get(place.clone()).ok_or(Obstacle::Unplaced)?;
+        // The list that an alias names is another entry's too: the list that is meant stands in the alias' place.
+        let is_alias = written.starts_with('*');
+        if !is_alias && items.iter().any(|item| !place.contains(&item.span.range().start)) {
+            let token = written.find('*').and_then(|at| Token::at(written, at));
+            return Err(token.map_or(Obstacle::Unplaced, |token| token.obstacle(written)));
         }
-        // Items may stand as far to the left as their key does.
-        if !items.is_empty() && items.iter().all(|item| line(own.text, item).is_some()) {
-            return self.lines(own, pair, &items);
+        if !is_alias {
+            // Items may stand as far to the left as their key does.
+            if !items.is_empty() && items.iter().all(|item| line(own.text, item).is_some()) {
+                return self.lines(own, pair, &items).ok_or(Obstacle::Unplaced);
+            }
+            if written.contains('#') {
+                return Err(Obstacle::Comments);
+            }
+            // An item's anchor would be lost, and with it what its aliases stand for.
+            let token = written.find(['&', '!']).and_then(|at| Token::at(written, at));
+            if let Some(token) = token {
+                return Err(token.obstacle(written));
+            }
         }
-        if written.contains('#') {
-            return None;
-        }
-        let kept = items.iter().filter(|item| !self.removes(item));
-        let kept: Option<Vec<_>> = kept.map(|item| own.text.get(item.span.range())).collect();
-        Some(vec![own.replace(pair, self.list(&kept?, own.is_quoted()))?])
+        Ok(vec![own.replace(pair, list()?)?])
     }
 
-    fn is_made(&self, fields: &Node) -> bool {
-        let items = fields.items(Self::FIELD);
-        let there: BTreeSet<_> =
-            items.iter().filter_map(|item| item.text()).map(canonical).collect();
-        items.iter().all(|item| item.text().is_some())
-            && self.add.is_subset(&there)
-            && self.remove.is_disjoint(&there)
+    fn value(&self, fields: &Node) -> String {
+        let items: Vec<&Node> = fields.items(Self::FIELD).iter().map(|item| &**item).collect();
+        let (kept, _) = self.split(&items);
+        let kept: Vec<_> = kept.into_iter().filter_map(Node::text).map(canonical).collect();
+        self.list(&kept.iter().map(String::as_str).collect::<Vec<_>>(), false)
+    }
+
+    fn is_made(&self, fields: &Node, before: &Node) -> bool {
+        let tokens = |fields: &Node| -> BTreeSet<String> {
+            let items = fields.items(Self::FIELD).iter();
+            items.filter_map(|item| item.text()).map(canonical).collect()
+        };
+        let kept = &tokens(before) - &self.remove;
+        let there = tokens(fields);
+        fields.items(Self::FIELD).len() == there.len() && there == &kept | &self.add
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crisol_core::{EntryId, Namespace};
 
 use crate::files::strip_bom;
+use crate::obstacle::Obstacle;
 use crate::yaml::{self, Data, Node, Pair};
 
 /// Why a field cannot be written.
@@ -25,24 +26,33 @@ pub enum EditError {
         /// The entry.
         id: EntryId,
     },
-    /// The entry is written in a way that leaves no place to write to, such as an alias of another.
-    #[error("the entry `{id}` is not written out in the file: write its `{field}:` by hand")]
+    /// The field is written in a way that leaves no place to write to.
+    #[error("`{field}` of `{id}` is left as it is, since {obstacle}: {help} `{field}: {value}`", help = obstacle.help())]
     NoPlace {
         /// The entry.
         id: EntryId,
         /// The field.
         field: &'static str,
+        /// Why it cannot be written.
+        obstacle: Obstacle,
+        /// The value to write by hand.
+        value: String,
     },
 }
 
 /// A change of one field of an entry.
-pub(crate) trait FieldEdit {
+pub(crate) trait FieldEdit: Clone {
     /// The field.
     const FIELD: &'static str;
-    /// Edits of the text that make the change; none where there is no place for it.
-    fn edits(&self, own: &Own<'_>) -> Option<Vec<Edit>>;
-    /// Whether an entry's fields are as the change wants them.
-    fn is_made(&self, fields: &Node) -> bool;
+    /// Edits of the text that make the change.
+    ///
+    /// # Errors
+    /// If there is no place for it.
+    fn edits(&self, own: &Own<'_>) -> Result<Vec<Edit>, Obstacle>;
+    /// The value that a field has after the change, for people to write.
+    fn value(&self, fields: &Node) -> String;
+    /// Whether the fields of an entry, now and before, are as the change wants them.
+    fn is_made(&self, fields: &Node, before: &Node) -> bool;
 }
 
 /// Makes changes of one field of entries in the text of their index file, in place: comments, layout, order and
@@ -57,37 +67,79 @@ pub(crate) fn edit<E: FieldEdit>(
     changes: &BTreeMap<EntryId, E>,
     default: Option<&Namespace>,
 ) -> Result<String, EditError> {
-    let Some(first) = changes.keys().next() else { return Ok(text.to_owned()) };
-    let no_place = |id: &EntryId| EditError::NoPlace { id: id.clone(), field: E::FIELD };
+    if changes.is_empty() {
+        return Ok(text.to_owned());
+    }
     let body = strip_bom(text);
     let root = parse(body)?;
-    let entries = Entries::of(&root, default);
-    let mut edits = Vec::with_capacity(changes.len());
-    for (id, change) in changes {
-        let entry = entries.find(id).ok_or_else(|| EditError::NoEntry { id: id.clone() })?;
-        let found = Own::of(body, entry, E::FIELD).and_then(|own| change.edits(&own));
-        for edit in found.ok_or_else(|| no_place(id))? {
-            if !body.is_char_boundary(edit.at.start) || !body.is_char_boundary(edit.at.end) {
-                return Err(no_place(id));
-            }
-            edits.push((id, edit));
-        }
-    }
-    let out = apply(body, edits).map_err(no_place)?;
-    // Only what reads back as meant is handed out.
-    let written = parse(&out)?;
-    let after = Entries::of(&written, default);
-    for (id, change) in changes {
-        if !after.find(id).is_some_and(|entry| change.is_made(fields(entry))) {
-            return Err(no_place(id));
-        }
-    }
-    let changed = changes.keys().filter_map(|id| entries.find(id)).map(fields);
-    if !same(&root, &written, &changed.map(std::ptr::from_ref).collect(), E::FIELD) {
-        return Err(no_place(first));
-    }
+    let file = File { text: body, root: &root, default };
+    let out = file.edit(changes)?;
     let bom = &text[..text.len() - body.len()];
     Ok(format!("{bom}{out}"))
+}
+
+/// An index file that was read.
+struct File<'t> {
+    text: &'t str,
+    root: &'t Node,
+    default: Option<&'t Namespace>,
+}
+
+impl File<'_> {
+    /// The text with changes made. Only what reads back as meant is handed out.
+    fn edit<E: FieldEdit>(&self, changes: &BTreeMap<EntryId, E>) -> Result<String, EditError> {
+        let Self { text, root, default } = *self;
+        let entries = Entries::of(root, default);
+        let mut edits = Vec::with_capacity(changes.len());
+        for (id, change) in changes {
+            let entry = entries.find(id).ok_or_else(|| EditError::NoEntry { id: id.clone() })?;
+            let found = Own::of(text, entry, E::FIELD).and_then(|own| change.edits(&own));
+            for edit in found.map_err(|obstacle| self.no_place(id, change, obstacle))? {
+                let Range { start, end } = edit.at;
+                if !text.is_char_boundary(start) || !text.is_char_boundary(end) {
+                    return Err(self.no_place(id, change, Obstacle::Unplaced));
+                }
+                edits.push((id, edit));
+            }
+        }
+        let no_place = |id: &EntryId, obstacle| match changes.get(id) {
+            Some(change) => self.no_place(id, change, obstacle),
+            None => EditError::NoEntry { id: id.clone() },
+        };
+        let out = apply(text, edits).map_err(|id| no_place(id, Obstacle::Unplaced))?;
+        // An anchor that is gone leaves its aliases to mean nothing.
+        let Ok(written) = parse(&out) else { return self.culprit(changes).map_or(Ok(out), Err) };
+        let after = Entries::of(&written, default);
+        for (id, change) in changes {
+            let both = after.find(id).zip(entries.find(id));
+            if !both.is_some_and(|(now, before)| change.is_made(fields(now), fields(before))) {
+                return Err(no_place(id, Obstacle::Unplaced));
+            }
+        }
+        let changed = changes.keys().filter_map(|id| entries.find(id)).map(fields);
+        if same(root, &written, &changed.map(std::ptr::from_ref).collect(), E::FIELD) {
+            return Ok(out);
+        }
+        // None without changes alone.
+        self.culprit(changes).map_or(Ok(out), Err)
+    }
+
+    /// The error of the first change that changes more than its own entry.
+    fn culprit<E: FieldEdit>(&self, changes: &BTreeMap<EntryId, E>) -> Option<EditError> {
+        let is_one = |(id, change): &(&EntryId, &E)| {
+            let alone = BTreeMap::from([((*id).clone(), (*change).clone())]);
+            changes.len() == 1 || self.edit(&alone).is_err()
+        };
+        // Those that are right alone and not together are left alone, one after the other.
+        let (id, change) = changes.iter().find(is_one).or_else(|| changes.iter().next())?;
+        Some(self.no_place(id, change, Obstacle::Shared))
+    }
+
+    fn no_place<E: FieldEdit>(&self, id: &EntryId, change: &E, obstacle: Obstacle) -> EditError {
+        let entry = Entries::of(self.root, self.default).find(id);
+        let value = entry.map(|entry| change.value(fields(entry))).unwrap_or_default();
+        EditError::NoPlace { id: id.clone(), field: E::FIELD, obstacle, value }
+    }
 }
 
 /// The text with all edits made, or the entry whose edits meet others.
@@ -183,26 +235,57 @@ pub(crate) struct Edit {
     pub(crate) text: String,
 }
 
+/// An anchor or a tag before a value, or an alias in its place.
+pub(crate) struct Token {
+    /// `&`, `*` or `!`.
+    sigil: char,
+    at: Range<usize>,
+}
+
+impl Token {
+    /// The token that begins at a place of the text.
+    pub(crate) fn at(text: &str, begin: usize) -> Option<Self> {
+        let token = text.get(begin..)?;
+        let sigil = token.chars().next().filter(|first| matches!(first, '&' | '*' | '!'))?;
+        let end = token.find(|c: char| c.is_whitespace() || ",}]".contains(c));
+        Some(Self { sigil, at: begin..begin + end.unwrap_or(token.len()) })
+    }
+
+    /// Why it keeps a value from being written.
+    pub(crate) fn obstacle(&self, text: &str) -> Obstacle {
+        let token = text.get(self.at.clone()).unwrap_or_default().to_owned();
+        match self.sigil {
+            '&' => Obstacle::Anchor(token),
+            '*' => Obstacle::Alias(token),
+            _ => Obstacle::Tag(token),
+        }
+    }
+}
+
 /// The fields that stand at an entry itself: not those of an alias, nor what `<<` brought along.
 pub(crate) struct Own<'n> {
     pub(crate) text: &'n str,
     field: &'static str,
+    /// The entry's value of the field, wherever it is written.
+    pub(crate) value: Option<&'n Node>,
     pairs: Vec<&'n Pair>,
     /// Whether they stand in braces.
     pub(crate) is_flow: bool,
 }
 
 impl<'n> Own<'n> {
-    fn of(text: &'n str, entry: &'n Node, field: &'static str) -> Option<Self> {
+    fn of(text: &'n str, entry: &'n Node, field: &'static str) -> Result<Self, Obstacle> {
         let fields = fields(entry);
         let (whole, map) = (entry.span.range(), fields.span.range());
         // An alias' map is another entry's too.
         if map.start < whole.start || map.end > whole.end {
-            return None;
+            return Err(Obstacle::Fields);
         }
         let own = |pair: &&Pair| map.contains(&(pair.key_span.start as usize));
-        let is_flow = text.get(map.start..)?.starts_with('{');
-        Some(Self { text, field, pairs: fields.pairs().iter().filter(own).collect(), is_flow })
+        let is_flow = text.get(map.start..).ok_or(Obstacle::Unplaced)?.starts_with('{');
+        let value = fields.get(field).map(|value| &**value);
+        let pairs = fields.pairs().iter().filter(own).collect();
+        Ok(Self { text, field, value, pairs, is_flow })
     }
 
     /// The pair of a field.
@@ -210,26 +293,25 @@ impl<'n> Own<'n> {
         self.pairs.iter().find(|pair| &*pair.key == key).copied()
     }
 
-    /// Where the value of a pair stands: behind its colon where there is none, and none for the value of an anchor.
-    pub(crate) fn place(&self, pair: &Pair) -> Option<Range<usize>> {
+    /// Place of the value of a pair: behind its colon where there is none.
+    ///
+    /// # Errors
+    /// On an anchor or a tag, which may mean more than the value.
+    pub(crate) fn place(&self, pair: &Pair) -> Result<Range<usize>, Obstacle> {
         let text = self.text;
-        let colon = self.colon(pair)?;
+        let colon = self.colon(pair).ok_or(Obstacle::Unplaced)?;
         let value = pair.value.span.range();
-        let rest = text.get(colon..)?;
+        let rest = text.get(colon..).ok_or(Obstacle::Unplaced)?;
         let begin = colon + (rest.len() - rest.trim_start_matches([' ', '\t']).len());
         // An alias' node stands elsewhere: its token does not. Neither has an empty value a place.
-        Some(if text.get(begin..)?.starts_with(['*', '&', '!']) {
-            let token = text.get(begin..)?;
-            let end = token.find(|c: char| c.is_whitespace() || ",}".contains(c));
-            if !token.starts_with('*') {
-                return None;
+        Ok(match Token::at(text, begin) {
+            Some(Token { sigil: '*', at }) => at,
+            Some(token) => return Err(token.obstacle(text)),
+            None if value.is_empty() || value.start < colon => colon..colon,
+            None => {
+                let raw = text.get(value.clone()).ok_or(Obstacle::Unplaced)?;
+                value.start..value.start + raw.trim_end().len()
             }
-            begin..begin + end.unwrap_or(token.len())
-        } else if value.is_empty() || value.start < colon {
-            colon..colon
-        } else {
-            let raw = text.get(value.clone())?;
-            value.start..value.start + raw.trim_end().len()
         })
     }
 
@@ -240,19 +322,27 @@ impl<'n> Own<'n> {
     }
 
     /// Replaces the value of a pair.
-    pub(crate) fn replace(&self, pair: &Pair, mut value: String) -> Option<Edit> {
+    ///
+    /// # Errors
+    /// As [`Own::place`].
+    pub(crate) fn replace(&self, pair: &Pair, mut value: String) -> Result<Edit, Obstacle> {
         let at = self.place(pair)?;
         if Some(at.start) == self.colon(pair) {
             value.insert(0, ' ');
         }
-        Some(Edit { at, text: value })
+        Ok(Edit { at, text: value })
     }
 
     /// Adds the field behind the first of `after` that there is, or else behind the first field.
-    pub(crate) fn add(&self, after: &[&str], value: &str) -> Option<Edit> {
+    ///
+    /// # Errors
+    /// If the entry has no field of its own.
+    pub(crate) fn add(&self, after: &[&str], value: &str) -> Result<Edit, Obstacle> {
         let after = after.iter().find_map(|key| self.pair(key));
-        let after = after.or_else(|| self.pairs.first().copied())?;
-        if self.is_flow { self.add_flow(after, value) } else { self.add_line(after, value) }
+        let after = after.or_else(|| self.pairs.first().copied()).ok_or(Obstacle::Fields)?;
+        let added =
+            if self.is_flow { self.add_flow(after, value) } else { self.add_line(after, value) };
+        added.ok_or(Obstacle::Unplaced)
     }
 
     /// Whether keys are quoted, as in JSON.

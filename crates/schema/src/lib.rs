@@ -21,6 +21,7 @@ mod kinds;
 mod link;
 mod load;
 mod locate;
+mod obstacle;
 mod overrides;
 mod pin;
 mod pins;
@@ -46,6 +47,7 @@ pub use kinds::{
     SourceText, Strategy, Tls, Transport, Wasi,
 };
 pub use load::Loader;
+pub use obstacle::Obstacle;
 pub use pin::pin;
 pub use pins::{Pin, Pins};
 pub use problems::{Color, Problem, Problems, Report, Rule, Severity};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crisol_core::{EntryId, Namespace};
 
 use crate::edit::{self, Edit, EditError, FieldEdit, Own, scalar};
+use crate::obstacle::Obstacle;
 use crate::values::Sha256Hash;
 use crate::yaml::Node;
 
@@ -32,19 +33,23 @@ pub(crate) fn current(fields: &Node) -> Option<Sha256Hash> {
 impl FieldEdit for Sha256Hash {
     const FIELD: &'static str = "hash";
 
-    fn edits(&self, own: &Own<'_>) -> Option<Vec<Edit>> {
+    fn edits(&self, own: &Own<'_>) -> Result<Vec<Edit>, Obstacle> {
         let value = |quoted: bool| if quoted { format!("\"{self}\"") } else { self.to_string() };
         let edit = match own.pair(Self::FIELD) {
             Some(pair) => {
-                let written = own.text.get(own.place(pair)?)?;
+                let written = own.text.get(own.place(pair)?).unwrap_or_default();
                 own.replace(pair, value(own.is_flow || written.starts_with('"')))
             }
             None => own.add(&["path", "fs"], &value(own.is_flow)),
         };
-        Some(vec![edit?])
+        Ok(vec![edit?])
     }
 
-    fn is_made(&self, fields: &Node) -> bool {
+    fn value(&self, _: &Node) -> String {
+        self.to_string()
+    }
+
+    fn is_made(&self, fields: &Node, _: &Node) -> bool {
         current(fields) == Some(*self)
     }
 }

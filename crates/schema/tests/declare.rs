@@ -60,7 +60,6 @@ fn lines_keep_their_comments() -> Tested {
             entries:
               - name: f # the first
                 imports: [] # why
-                  # the clock
                 method: g
         "#]],
     )
@@ -168,13 +167,169 @@ fn aliases_of_tokens_are_the_token() -> Tested {
 }
 
 #[test]
-fn what_others_share_or_comments_would_be_lost_of_is_left_alone() -> Tested {
-    for text in [
-        "x: &all [wasi:random]\nentries:\n  - {name: f, imports: *all}\n",
-        "entries:\n  - name: f\n    imports: [wasi:io, # why\n      wasi:random]\n",
+fn comments_above_an_item_go_with_it() -> Tested {
+    check(
+        "entries:
+  - name: f
+    imports:
+      # hashes
+
+      # dice
+      # and tokens
+      - wasi:random # both
+      # polls
+      - wasi:io
+    # the way in
+    method: g
+",
+        &[],
+        &["wasi:random"],
+        expect![[r#"
+            entries:
+              - name: f
+                imports:
+                  # hashes
+
+                  # polls
+                  - wasi:io
+                # the way in
+                method: g
+        "#]],
+    )?;
+    check(
+        "entries:\r\n- name: f\r\n  imports: # all\r\n  # dice\r\n  - wasi:random\r\n  - wasi:io",
+        &[],
+        &["wasi:random"],
+        expect![["entries:\r\n- name: f\r\n  imports: # all\r\n  - wasi:io"]],
+    )
+}
+
+#[test]
+fn what_is_there_twice_stays_once() -> Tested {
+    check(
+        "entries:\n  - {name: f, imports: [wasi1, preview1, 'WASI:io', wasi:io]}\n",
+        &[],
+        &[],
+        expect![[r#"
+            entries:
+              - {name: f, imports: [wasi1, 'WASI:io']}
+        "#]],
+    )?;
+    check(
+        "entries:\n- name: f\n  imports:\n  - wasi1\n  # the same\n  - preview1\n  method: g\n",
+        &[],
+        &[],
+        expect![[r#"
+            entries:
+            - name: f
+              imports:
+              - wasi1
+              method: g
+        "#]],
+    )
+}
+
+/// Two entries of which the second has its fields from the first.
+#[test]
+fn what_is_merged_gives_way_to_a_list_that_keeps_the_rest() -> Tested {
+    let text = "entries:
+  - &f
+    name: f
+    imports: [wasi:random, wasi:io]
+  - <<: *f
+    name: g
+";
+    let edit = || ImportsEdit { remove: tokens(&["wasi:random"]), ..ImportsEdit::default() };
+    let changes = [("n:f".parse()?, edit()), ("n:g".parse()?, edit())].into();
+    expect![[r#"
+        entries:
+          - &f
+            name: f
+            imports: [wasi:io]
+          - <<: *f
+            name: g
+            imports: [wasi:io]
+    "#]]
+    .assert_eq(&declare(text, &changes, Some(&"n".parse()?))?);
+    let one = [("n:g".parse()?, edit())].into();
+    let written = declare(text, &one, Some(&"n".parse()?))?;
+    assert_eq!(written, format!("{text}    imports: [wasi:io]\n"));
+    Ok(())
+}
+
+#[test]
+fn an_alias_gives_way_to_the_list_that_is_meant() -> Tested {
+    check(
+        "x-all: &all [wasi:random, wasi:io]\nentries:\n  - {name: f, imports: *all}\n  - {name: g, imports: *all}\n",
+        &["funcs"],
+        &["wasi:random"],
+        expect![[r#"
+            x-all: &all [wasi:random, wasi:io]
+            entries:
+              - {name: f, imports: [wasi:io, funcs]}
+              - {name: g, imports: *all}
+        "#]],
+    )
+}
+
+/// The reason, and the line to write, of imports that are left alone.
+#[test]
+fn what_cannot_be_written_says_why_and_what_to_write() -> Tested {
+    let left = "`imports` of `n:f` is left as it is, since";
+    for (text, why, help) in [
+        (
+            "entries:\n  - name: f\n    imports: &all\n      - wasi:io\n      - wasi:random\n  - {name: g, imports: *all}\n",
+            "its value has the anchor `&all`, by which other places may have it",
+            "see that what else has it stays right, and write by hand `imports: [wasi:io]`",
+        ),
+        (
+            "entries:\n  - name: f\n    imports: !!seq [wasi:io, wasi:random]\n",
+            "its value has the tag `!!seq`",
+            "write by hand `imports: [wasi:io]`",
+        ),
+        (
+            "entries:\n  - name: f\n    imports: [wasi:io, # why\n      wasi:random]\n",
+            "its list stands in brackets and has comments, which would be lost",
+            "write by hand `imports: [wasi:io]`",
+        ),
+        (
+            "x-r: &r wasi:random\nentries:\n  - {name: f, imports: [WASI:io, *r]}\n",
+            "`*r` stands for a value that other places have too",
+            "write in place of it `imports: [wasi:io]`",
+        ),
+        (
+            "entries:\n  - name: f\n    imports:\n      - &r wasi:random\n  - {name: g, imports: [*r]}\n",
+            "its value has the anchor `&r`, by which other places may have it",
+            "see that what else has it stays right, and write by hand `imports: []`",
+        ),
+        (
+            "x-d: &d {imports: [wasi:random]}\nentries:\n  - {name: f, data: *d}\n",
+            "the entry has its fields by an alias",
+            "write the entry out with `imports: []`",
+        ),
+        (
+            "entries:\n  - &f {name: f, imports: [wasi:random]}\n  - {<<: *f, name: g}\n",
+            "other places of the file have the same value, by an anchor",
+            "see that what else has it stays right, and write by hand `imports: []`",
+        ),
+        (
+            "entries:\n  - {name: f, imports: wasi:random}\n",
+            "its value is no list of texts",
+            "write by hand `imports: []`",
+        ),
     ] {
-        let error = written(text, &[], &["wasi:random"]).unwrap_err().to_string();
-        assert!(error.contains("write its `imports:` by hand"), "{error}");
+        let error = written(text, &[], &["wasi:random"]).map_err(|error| error.to_string());
+        assert_eq!(error, Err(format!("{left} {why}: {help}")), "{text}");
     }
+    Ok(())
+}
+
+#[test]
+fn an_entry_that_others_share_does_not_keep_those_before_it_from_being_written() -> Tested {
+    let text = "entries:\n  - {name: f, imports: [wasi:random]}\n  - &h {name: h, imports: [wasi:random]}\n  - {<<: *h, name: g}\n";
+    let edit = || ImportsEdit { remove: tokens(&["wasi:random"]), ..ImportsEdit::default() };
+    let changes = [("n:f".parse()?, edit()), ("n:h".parse()?, edit())].into();
+    let error = declare(text, &changes, Some(&"n".parse()?)).unwrap_err().to_string();
+    assert!(error.starts_with("`imports` of `n:h` is left as it is"), "{error}");
     Ok(())
 }

@@ -116,10 +116,13 @@ fn what_cannot_be_pinned_is_said() -> Tested {
     assert!(fail("- [").is_err_and(|error| error.starts_with("the file is not YAML: ")));
     // Writing here would change the anchor's other users.
     let shared = "- name: g\n  data: &d {path: x}\n- name: f\n  data: *d\n";
+    let help = "the entry has its fields by an alias: write the entry out with";
     assert_eq!(
         fail(shared),
-        Err("the entry `n:f` is not written out in the file: write its `hash:` by hand".to_owned())
+        Err(format!("`hash` of `n:f` is left as it is, since {help} `hash: {}`", hash()))
     );
+    let anchor = "- {name: f, hash: &h sha256:1}\n- {name: g, hash: *h}\n";
+    assert!(fail(anchor).is_err_and(|error| error.contains("has the anchor `&h`")));
     Ok(())
 }
 

@@ -35,6 +35,13 @@ pub(crate) struct Stamp {
     identity: [u64; 2],
 }
 
+/// A path in a folder, without the parts that mean nothing: `x`, not `././x`.
+pub(crate) fn joined(folder: &Path, path: &Path) -> PathBuf {
+    let full = folder.join(path);
+    let plain: PathBuf = full.components().filter(|part| *part != Component::CurDir).collect();
+    if plain.as_os_str().is_empty() { Path::new(".").to_owned() } else { plain }
+}
+
 impl Base {
     pub(crate) fn stamp(&self, path: &Path) -> io::Result<Stamp> {
         match self {
@@ -223,6 +230,20 @@ pub(crate) fn read_file(
 mod tests {
     use super::*;
     use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    #[test]
+    fn paths_are_shown_without_what_means_nothing() {
+        for (folder, path, shown) in [
+            (".", ".", "."),
+            (".", "./nope.wasm", "nope.wasm"),
+            ("./.", "wasm/./x", "wasm/x"),
+            ("../app", "./x", "../app/x"),
+            ("app", "/etc/x", "/etc/x"),
+            ("/srv/./app", "x", "/srv/app/x"),
+        ] {
+            assert_eq!(joined(Path::new(folder), Path::new(path)), Path::new(shown));
+        }
+    }
 
     /// What is looked at may be swapped for a pipe before it is opened: the opening itself must not wait.
     #[test]

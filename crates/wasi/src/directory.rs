@@ -30,6 +30,8 @@ impl Directory {
     /// # Errors
     /// When there is no folder and none may be made, or the system refuses.
     pub fn open(path: &Path, auto_init: bool, mode: Option<u32>) -> Result<Self, FsError> {
+        let plain = base::joined(Path::new(""), path);
+        let path = plain.as_path();
         let open = || Dir::open_ambient_dir(path, ambient_authority());
         let made = |source| failed(source, path, path);
         let dir = match open() {
@@ -61,7 +63,7 @@ impl Directory {
         mode: Option<u32>,
     ) -> Result<Self, FsError> {
         base::inside(path, &self.path)?;
-        let full = self.path.join(path);
+        let full = base::joined(&self.path, path);
         let failed = |source: io::Error| match base::left_the_folder(&source) {
             true => FsError::Outside { path: path.to_owned(), root: self.path.to_path_buf() },
             false => failed(source, path, &full),
@@ -120,7 +122,8 @@ impl Directory {
     /// When there is no such file, it is none, it is too large, or the path leads out.
     pub fn read(&self, path: &Path, max_bytes: u64) -> Result<Vec<u8>, FsError> {
         base::inside(path, &self.path)?;
-        base::read_file(&self.base, path, &self.path.join(path), &self.path, max_bytes)
+        let full = base::joined(&self.path, path);
+        base::read_file(&self.base, path, &full, &self.path, max_bytes)
     }
 
     /// A path by which this very folder can be opened again, for who takes paths only.

@@ -10,6 +10,7 @@
 
 mod base;
 mod calls;
+mod cwd;
 mod directory;
 mod dotenv;
 mod env_file;

@@ -9,9 +9,9 @@ use crisol_schema::{EnvMapping, Mount, Wasi};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::sockets::WasiSocketsCtx;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiView as _};
+use wasmtime_wasi::{WasiCtx, WasiView as _};
 
-use crate::directory::Directory;
+use crate::cwd::{self, Relative, perms};
 use crate::error::{FsError, PlanError};
 use crate::folders::FsSource;
 use crate::guest_log::GuestLog;
@@ -86,8 +86,9 @@ pub fn resolve(
     env: Arc<dyn EnvSource>,
     fs: &dyn FsSource,
 ) -> Result<Plan, PlanError> {
-    let cwd = cwd(config, fs);
-    let (mounts, unmade) = mounts(&config.mounts, &cwd, label, fs)?;
+    let relative = cwd::relative(config, fs);
+    let (mounts, unmade) =
+        mounts(&config.mounts, relative.as_deref().unwrap_or_default(), label, fs)?;
     // What an empty list refuses is logged as well.
     let peers = Arc::new(Peers::new(label, config.network.clone(), Arc::new(SystemResolver)));
     let variable = |mapping: &EnvMapping| Variable {
@@ -103,7 +104,7 @@ pub fn resolve(
         log: Arc::new(GuestLog::new(label.clone())),
         mounts,
         unmade,
-        lost_cwd: cwd.err(),
+        lost_cwd: relative.err(),
         sockets: network::sockets(&peers),
         peers,
     })
@@ -112,17 +113,11 @@ pub fn resolve(
 /// A mount whose folder is made by a start alone, and the folder.
 type Unmade = (Mount, PathBuf);
 
-/// What guests' C libraries take for the folder that relative paths begin in.
-const RELATIVE: &str = ".";
-
-/// A working directory with its rights, if it has to be given; or why it cannot be.
-type Cwd = Result<Option<(Directory, FsPerms)>, String>;
-
 /// Opens the mounts once, and names the first one that is not made yet. A context's folders are shared handles without a position of their own, so that each instance gets
 /// a clone and no call opens anything.
 fn mounts(
     mounts: &[Mount],
-    cwd: &Cwd,
+    relative: &[Relative],
     label: &EntryId,
     fs: &dyn FsSource,
 ) -> Result<(Option<WasiFilesystemCtx>, Option<Unmade>), PlanError> {
@@ -131,10 +126,10 @@ fn mounts(
     }
     let mut builder = WasiCtx::builder();
     let mut unmade = None;
-    // Before the mounts: of two folders that a path may be in, libraries take the later one.
-    if let Ok(Some((directory, perms))) = cwd {
+    // Before the mounts: of two folders that a path may be in by equally long names, libraries take the later one.
+    for Relative { name, directory, perms } in relative {
         // A folder that goes between two steps is one that is not there.
-        let _ = directory.reopenable().map(|path| builder.preopened_dir(path, RELATIVE, *perms));
+        let _ = directory.reopenable().map(|path| builder.preopened_dir(path, name, *perms));
     }
     for mount in mounts {
         let failed = |source| PlanError::Mount {
@@ -161,44 +156,6 @@ fn mounts(
         })?;
     }
     Ok((Some(builder.build().filesystem().clone()), unmade))
-}
-
-fn perms(mount: &Mount) -> FsPerms {
-    if mount.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite }
-}
-
-/// The folder of the working directory, with the rights of the mount that it is in; none for `/`, where relative paths
-/// begin anyway.
-///
-/// WASI has no working directory: libraries look a relative path up among the folders that they are given, and do not
-/// tell it from an absolute one. So the folder is given once more, as `.`.
-fn cwd(config: &Wasi, fs: &dyn FsSource) -> Cwd {
-    let cwd = config.cwd.as_str();
-    if cwd == "/" {
-        return Ok(None);
-    }
-    let mut mounts: Vec<_> = config.mounts.iter().collect();
-    if mounts.iter().any(|mount| mount.guest.as_str() == "/") {
-        return Err(
-            "a mount at `/` takes relative paths as well: mount its folder elsewhere".into()
-        );
-    }
-    mounts.sort_by_key(|mount| std::cmp::Reverse(mount.guest.as_str().len()));
-    let inside = |mount: &&Mount| {
-        let rest = cwd.strip_prefix(mount.guest.as_str())?;
-        (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_start_matches('/').to_owned())
-    };
-    let found = mounts.into_iter().find_map(|mount| Some((mount, inside(&mount)?)));
-    let (mount, rest) = found.ok_or("no mount has it: mount a folder there or above it")?;
-    let directory = match fs.directory(&mount.fs) {
-        // The errors of a mount are its own.
-        Err(_) => return Ok(None),
-        Ok(directory) if rest.is_empty() => directory,
-        Ok(directory) => directory
-            .open_inside(rest.as_ref(), false, None)
-            .map_err(|error| format!("`{rest}` in `{}` cannot be opened: {error}", mount.fs))?,
-    };
-    Ok(Some((directory, perms(mount))))
 }
 
 impl Plan {

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use wasmparser::BinaryReader;
+use crisol_core::printable;
+use wasmparser::{BinaryReader, KnownCustom, Name, NameSectionReader, Parser, Payload, TypeRef};
+
+use crate::error::shorten;
 
 /// What WebAssembly bytes hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,13 +218,99 @@ fn guess(bytes: &[u8]) -> Option<Guess> {
 
 /// Why text is not WebAssembly's text format. Its message has the line, the column and the line's text.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct TextError(#[from] wat::Error);
+#[error("{}{error}", if *.legacy { LEGACY } else { "" })]
+pub struct TextError {
+    // No source, since its message is in this one.
+    error: wat::Error,
+    /// Whether it stands at an instruction of the first encoding of exceptions.
+    legacy: bool,
+}
+
+const LEGACY: &str =
+    "the text uses exceptions in their legacy encoding, which is not read in nested form: ";
+
+impl TextError {
+    fn new(error: wat::Error, text: &str) -> Self {
+        let legacy = ["try", "do", "catch", "catch_all", "delegate", "rethrow"];
+        let at = place(&error.to_string());
+        let word = at.and_then(|(line, column)| word(text.lines().nth(line)?, column));
+        let is_legacy = |word: &str| legacy.contains(&word) && text.contains("(try");
+        Self { legacy: word.is_some_and(is_legacy), error }
+    }
+
+    /// Advice to the author of the text.
+    #[must_use]
+    pub fn fix(&self) -> &'static str {
+        if self.legacy {
+            return "write it with `try_table`, or without exceptions";
+        }
+        "correct the text at that line and column: a core module is `(module …)`, a component `(component …)`"
+    }
+}
+
+/// Line and column of a message, from 0: the library keeps them to itself.
+fn place(message: &str) -> Option<(usize, usize)> {
+    let line = message.lines().find_map(|line| line.trim_start().strip_prefix("--> "))?;
+    let mut numbers =
+        line.rsplitn(3, ':').map(|number| number.parse::<usize>().ok()?.checked_sub(1));
+    let column = numbers.next()??;
+    Some((numbers.next()??, column))
+}
+
+/// The word of a line of text at a column.
+fn word(line: &str, column: usize) -> Option<&str> {
+    let rest = line.get(column..)?.trim_start_matches('(');
+    rest.split(|c: char| c.is_whitespace() || "();".contains(c)).next()
+}
+
+/// The function of a core module that a byte of it belongs to: its name, or its number.
+#[must_use]
+pub fn function_at(module: &[u8], offset: u64) -> Option<String> {
+    let at = usize::try_from(offset).ok()?;
+    let (mut next, mut found, mut name) = (0, None, None);
+    for payload in Parser::new(0).parse_all(module).map_while(Result::ok) {
+        match payload {
+            Payload::ImportSection(section) => {
+                let imports = section.into_imports().map_while(Result::ok);
+                let is_function =
+                    |ty: &TypeRef| matches!(ty, TypeRef::Func(_) | TypeRef::FuncExact(_));
+                let functions = imports.filter(|import| is_function(&import.ty)).count();
+                next = u32::try_from(functions).ok()?;
+            }
+            Payload::CodeSectionEntry(body) => {
+                // A fault of a function's end is said of the byte behind it.
+                let range = body.range();
+                if range.contains(&at) || found.is_none() && range.end == at {
+                    found = Some(next);
+                }
+                next = next.checked_add(1)?;
+            }
+            Payload::CustomSection(section) => {
+                if let KnownCustom::Name(names) = section.as_known() {
+                    name = found.and_then(|found| name_of(names, found));
+                }
+            }
+            _ => {}
+        }
+    }
+    let number = found?;
+    let named = |name: String| format!("`${}`", printable(&shorten(&name)));
+    Some(name.map_or_else(|| format!("number {number}"), named))
+}
+
+fn name_of(names: NameSectionReader<'_>, number: u32) -> Option<String> {
+    for subsection in names.into_iter().map_while(Result::ok) {
+        let Name::Function(functions) = subsection else { continue };
+        let mut functions = functions.into_iter().map_while(Result::ok);
+        return functions.find(|naming| naming.index == number).map(|one| one.name.to_owned());
+    }
+    None
+}
 
 /// Turns the text format into the bytes of a module or a component.
 ///
 /// # Errors
 /// When the text is malformed; the error says where, under the name of `file` if there is one.
 pub fn parse_text(text: &str, file: Option<&Path>) -> Result<Vec<u8>, TextError> {
-    Ok(wat::Parser::new().parse_str(file, text)?)
+    wat::Parser::new().parse_str(file, text).map_err(|error| TextError::new(error, text))
 }

@@ -65,7 +65,7 @@ mod wave;
 mod wrap;
 
 pub use abi::{CoreType, Encoding, Lifting, Memory, OverOutput};
-pub use code::{CodeError, Guess, Kind, TextError, parse_code, parse_text};
+pub use code::{CodeError, Guess, Kind, TextError, function_at, parse_code, parse_text};
 pub use component::{CallBounds, DirectFunc};
 pub use crisol_core::{Args, Case, Field, Reply, Signature, Type, Value};
 pub use describe::UnsupportedType;

@@ -31,10 +31,14 @@ impl CallError {
             Self::InvalidInput { id, .. } => write!(f, "`{id}` cannot take these arguments"),
             Self::Function { id, error } => write!(f, "`{id}` answered with its error: {error}"),
             Self::Trap { id, .. } => write!(f, "`{id}` trapped"),
-            Self::Denied { id, interface, function, fix } => write!(
-                f,
-                "`{id}` called `{interface}#{function}`, which its entry does not import: {fix}"
-            ),
+            Self::Denied { id, interface, function, offered, fix } => {
+                let place = if interface.is_empty() { "" } else { "#" };
+                let why = match offered {
+                    true => "which its entry does not import",
+                    false => "which this host does not have",
+                };
+                write!(f, "`{id}` called `{interface}{place}{function}`, {why}: {fix}")
+            }
             Self::Exited { id, code } => {
                 write!(f, "`{id}` exited with code {code} before it answered")
             }
@@ -47,10 +51,13 @@ impl CallError {
                 write!(f, "`{id}` ran out of time (the deadline of its caller): {spent}")
             }
             Self::Limit { id, limit } => write!(f, "`{id}` went over {limit}"),
-            Self::Saturated { id, waiting } => write!(
-                f,
-                "`{id}` is saturated: {waiting} calls wait already, which is all that `pool.buffer` allows"
-            ),
+            Self::Saturated { id, waiting } => {
+                let calls = if *waiting == 1 { "call waits" } else { "calls wait" };
+                write!(
+                    f,
+                    "`{id}` is saturated: {waiting} {calls} already, which is all that `pool.buffer` allows"
+                )
+            }
             Self::WouldDeadlock { id, chain } => {
                 write!(f, "`{id}` would deadlock: {}", show_chain(chain, id))
             }
@@ -150,6 +157,8 @@ mod tests {
                 id: id.clone(),
                 chain: vec!["myns:b".parse()?, "myns:compute".parse()?],
             },
+            CallError::Saturated { id: id.clone(), waiting: 1 },
+            CallError::Saturated { id: id.clone(), waiting: 2 },
             CallError::OverMemory {
                 id: id.clone(),
                 over: OverBudget { wanted: 3, used: 4, limit: 6 },
@@ -162,6 +171,8 @@ mod tests {
             `myns:compute` ran out of time (`limits.max_execution_ms` is 50): 0.0 ms queued, 50.1 ms in the guest, 0.0 ms in the host
             `myns:compute` ran out of time (the deadline of its caller): 0.0 ms queued, 50.1 ms in the guest, 0.0 ms in the host
             `myns:compute` would deadlock: myns:compute → myns:b → myns:compute
+            `myns:compute` is saturated: 1 call waits already, which is all that `pool.buffer` allows
+            `myns:compute` is saturated: 2 calls wait already, which is all that `pool.buffer` allows
             `myns:compute` is saturated: 3 bytes more were needed, with 4 of 6 in use by instances and scripts: allow more (`--memory`), or lower `limits.max_memory_bytes` or the pools' sizes
             `myns:compute` went over `limits.max_memory_bytes` of 10 (the guest asked for 20 in all)"]]
         .assert_eq(&texts.join("\n"));

@@ -65,10 +65,12 @@ async fn relative_paths_begin_in_the_working_directory() {
     assert_eq!(call(&runtime, "below", ("x",)).await, "\"below\"");
     assert_eq!(call(&runtime, "below", ("/mnt/x",)).await, "\"above\"");
     assert_eq!(call(&runtime, "whole", ("sub/x",)).await, "\"below\"");
-    assert!(
-        call(&runtime, "below", ("../x",)).await.starts_with("err: "),
-        "it leads out of the folder"
-    );
+    for (path, text) in [("../x", "above"), ("../sub/x", "below"), ("../sub/../x", "above")] {
+        assert_eq!(call(&runtime, "below", (path,)).await, format!("\"{text}\""), "{path}");
+    }
+    for path in ["../../x", "../../../etc/hostname", "../sub/../../x", "./../x"] {
+        assert!(call(&runtime, "below", (path,)).await.starts_with("err: "), "{path} leads out");
+    }
     assert!(
         call(&runtime, "write", ("y", "text")).await.starts_with("err: "),
         "the mount's rights"
@@ -99,9 +101,10 @@ async fn relative_paths_of_preview_1_begin_there_too() {
     let (log, _guard) = Log::start();
     let runtime = app.load();
     let command = runtime.command("a:cat").unwrap();
-    for (path, code) in [("x", 0), ("/mnt/sub/x", 0), ("y", 1)] {
+    std::fs::write(app.data("z"), "below it is above").unwrap();
+    for (path, code) in [("x", 0), ("/mnt/sub/x", 0), ("../z", 0), ("y", 1), ("../../z", 1)] {
         let exit = command.run(&[path.to_owned()], Args::Json(b"[]"[..].into()), Stdio::Log).await;
         assert!(matches!(exit, Ok(Exit::Code(found)) if found == code), "{path}: {exit:?}");
     }
-    assert_eq!(log.text().matches("below").count(), 2, "{}", log.text());
+    assert_eq!(log.text().matches("below").count(), 3, "{}", log.text());
 }

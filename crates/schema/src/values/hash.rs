@@ -51,7 +51,9 @@ impl FromStr for Sha256Hash {
             return Err(bad(format!("{odd:?} is not a hexadecimal digit")));
         }
         if digits.len() != 64 {
-            return Err(bad(format!("it has {} digits, not 64", digits.len())));
+            let many = digits.len();
+            let s = if many == 1 { "" } else { "s" };
+            return Err(bad(format!("it has {many} digit{s}, not 64")));
         }
         let nibble = |byte: u8| (byte as char).to_digit(16).unwrap_or(0) as u8;
         let mut bytes = [0; 32];

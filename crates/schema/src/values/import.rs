@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -173,6 +174,15 @@ impl Import {
         }
     }
 
+    /// Number of interfaces that it grants.
+    #[must_use]
+    pub fn breadth(self) -> usize {
+        let names = PACKAGES.iter().flat_map(|(_, token, interfaces)| {
+            interfaces.iter().map(move |name| format!("{token}/{name}"))
+        });
+        names.filter(|name| self.grants(name)).count()
+    }
+
     /// The token with a bare name.
     fn find(bare: &str) -> Option<Self> {
         if let Some((_, package)) = ALIASES.iter().find(|(alias, _)| *alias == bare) {
@@ -256,11 +266,13 @@ impl Serialize for Import {
 }
 
 /// The set of host interfaces that an entry declares. Absence is refusal.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Imports {
     known: BTreeSet<Import>,
     /// Interfaces of the program that loads the app, in lower case and without version.
     own: BTreeSet<String>,
+    /// Tokens of both that are there more than once, by any of their spellings.
+    repeated: BTreeSet<String>,
 }
 
 impl Imports {
@@ -280,6 +292,11 @@ impl Imports {
     /// [`Loader::host_interface`]: crate::Loader::host_interface
     pub fn own(&self) -> impl Iterator<Item = &str> {
         self.own.iter().map(String::as_str)
+    }
+
+    /// Each token that is written more than once, by any of its spellings.
+    pub fn repeated(&self) -> impl Iterator<Item = &str> {
+        self.repeated.iter().map(String::as_str)
     }
 
     /// Whether the whole package is declared.
@@ -304,9 +321,25 @@ impl Imports {
     }
 }
 
+/// Equal where they grant the same, however often a token is written.
+impl PartialEq for Imports {
+    fn eq(&self, other: &Self) -> bool {
+        self.known == other.known && self.own == other.own
+    }
+}
+
+impl Eq for Imports {}
+
+impl Hash for Imports {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.known.hash(state);
+        self.own.hash(state);
+    }
+}
+
 impl FromIterator<Import> for Imports {
     fn from_iter<I: IntoIterator<Item = Import>>(imports: I) -> Self {
-        Self { known: imports.into_iter().collect(), own: BTreeSet::new() }
+        Self { known: imports.into_iter().collect(), ..Self::default() }
     }
 }
 
@@ -349,10 +382,13 @@ impl Decode for Imports {
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         let mut imports = Self::default();
         for token in Vec::<Token>::decode(node, cx)? {
-            match token {
-                Token::Known(import) => imports.known.insert(import),
-                Token::Own(interface) => imports.own.insert(interface),
+            let (is_new, name) = match token {
+                Token::Known(import) => (imports.known.insert(import), import.to_string()),
+                Token::Own(interface) => (imports.own.insert(interface.clone()), interface),
             };
+            if !is_new {
+                imports.repeated.insert(name);
+            }
         }
         Some(imports)
     }

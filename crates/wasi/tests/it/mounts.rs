@@ -269,6 +269,54 @@ async fn a_mount_inside_another_is_its_own_folder_with_its_own_rights() {
 }
 
 #[tokio::test]
+async fn relative_paths_lead_where_they_would_from_the_working_directory() {
+    let app = app_with(
+        "cwd: /data/a/b
+mounts:
+  - {fs: outer, guest: /data}
+  - {fs: inner, guest: /data/a/in, read_only: true}
+  - {fs: other, guest: /other/place}
+  - {fs: other, guest: /data/a/b/below}",
+        "
+- {name: outer, kind: fs.directory, directory: ./outer}
+- {name: inner, kind: fs.directory, directory: ./inner}
+- {name: other, kind: fs.directory, directory: ./other}",
+    );
+    app.write("outer/a/b/x", "here");
+    app.write("outer/a/x", "above");
+    app.write("outer/x", "top");
+    app.write("inner/x", "inner");
+    app.write("other/x", "other");
+    let mut fs = Fs::new(&app);
+    let relative = [
+        (".", "here"),
+        ("..", "above"),
+        ("../..", "top"),
+        ("../in", "inner"),
+        ("../../../other/place", "other"),
+        ("below", "other"),
+    ];
+    let mounts = ["/data", "/data/a/in", "/other/place", "/data/a/b/below"];
+    let names: Vec<_> = relative.iter().map(|(name, _)| *name).chain(mounts).collect();
+    assert_eq!(fs.paths(), names);
+    for (name, text) in relative {
+        assert_eq!(fs.read(name, "x").await, Ok(text.to_owned()), "{name}");
+        assert_eq!(fs.read(name, "../x").await, Err(ErrorCode::NotPermitted), "{name}");
+    }
+    // The rights are those of the mount.
+    assert_eq!(fs.write("../in", "y", "new").await, Err(ErrorCode::NotPermitted));
+    assert_eq!(fs.write("../..", "y", "new").await, Ok(3));
+}
+
+#[test]
+fn the_way_up_takes_few_descriptors() {
+    let deep = "a/".repeat(20);
+    let app = app_with(&format!("cwd: /data/{deep}\nmounts: [{{fs: data, guest: /data}}]"), DATA);
+    app.write(&format!("data/{deep}x"), "");
+    assert_eq!(Fs::new(&app).paths().len(), 1 + 8 + 1);
+}
+
+#[tokio::test]
 async fn a_rename_between_mounts_stays_in_them() {
     let app = app_with(
         "mounts: [{fs: a, guest: /a}, {fs: b, guest: /b}]",

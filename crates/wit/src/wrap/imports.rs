@@ -14,8 +14,10 @@ use super::direct::shown;
 use super::module::{Import, Outside};
 use crate::error::shorten;
 
-/// Imports that a message lists.
-const MOST_LISTED: usize = 40;
+/// Bytes of imports that a message lists: a module may import a million things.
+const MOST_LISTED: usize = 8 << 10;
+/// Bytes around the two names of one.
+const MARKS: usize = " from ``; ``".len();
 
 /// How a module came to imports that no host has.
 #[derive(Debug)]
@@ -142,12 +144,12 @@ impl fmt::Display for UnknownImports {
         f.write_str("the module imports ")?;
         for (at, import) in self.imports.iter().enumerate() {
             let (module, name) = import;
-            write!(f, "`{}`", shorten(name))?;
+            write!(f, "`{name}`")?;
             // Those of one module stand together.
             match self.imports.get(at + 1) {
                 Some((next, _)) if next == module => f.write_str(", ")?,
-                Some(_) => write!(f, " from `{}`; ", shorten(module))?,
-                None => write!(f, " from `{}`", shorten(module))?,
+                Some(_) => write!(f, " from `{module}`; ")?,
+                None => write!(f, " from `{module}`")?,
             }
         }
         if self.more > 0 {
@@ -289,10 +291,16 @@ fn told(mut missing: Vec<&Import>) -> Result<(), WrapError> {
     let told = |origin: &&Origin| missing.iter().any(|import| (origin.tells)(import));
     let Some(Origin { what, fix, .. }) = ORIGINS.iter().find(told) else { return Ok(()) };
     missing.sort_by(|a, b| a.module.cmp(&b.module));
-    let listed = missing.iter().take(MOST_LISTED);
+    let mut room = MOST_LISTED;
+    let listed = missing.iter().map_while(|import| {
+        let shown = (shorten(&import.module), shorten(&import.name));
+        room = room.checked_sub(shown.0.len() + shown.1.len() + MARKS)?;
+        Some(shown)
+    });
+    let imports: Vec<_> = listed.collect();
     Err(WrapError::UnknownImports(UnknownImports {
-        imports: listed.map(|import| (import.module.clone(), import.name.clone())).collect(),
-        more: missing.len().saturating_sub(MOST_LISTED),
+        more: missing.len() - imports.len(),
+        imports,
         what,
         fix,
     }))

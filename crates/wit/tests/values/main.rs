@@ -12,6 +12,7 @@ mod golden;
 mod hostile;
 mod json_text;
 mod malformed;
+mod messages;
 mod odd;
 mod round_trip;
 mod sources;

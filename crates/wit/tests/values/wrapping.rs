@@ -424,16 +424,3 @@ fn code_that_is_cut_short_is_told_by_its_sections_wherever_it_is_cut() {
         assert!(cut.count() > whole.len() * 3 / 4);
     }
 }
-
-#[test]
-fn text_errors_have_their_place() {
-    let path = std::path::Path::new("answer.wat");
-    let error = parse_text("(module\n  (func i32.cons))", Some(path)).unwrap_err();
-    expect![[r"
-        unknown operator or unexpected token
-             --> answer.wat:2:9
-              |
-            2 |   (func i32.cons))
-              |         ^"]]
-    .assert_eq(&error.to_string());
-}

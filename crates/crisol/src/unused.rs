@@ -1,0 +1,130 @@
+//! Tokens of an entry's `imports` that it can do without.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crisol_engine::{Import, Reached};
+use crisol_schema::{Imports, Wasi};
+
+/// A token of an entry's list.
+enum Token<'a> {
+    Known(crisol_schema::Import),
+    /// An interface of the embedding program.
+    Own(&'a str),
+}
+
+impl<'a> Token<'a> {
+    fn of(text: &'a str) -> Self {
+        text.parse().map_or(Self::Own(text), Self::Known)
+    }
+
+    fn all(declared: &'a Imports) -> impl Iterator<Item = Self> {
+        declared.iter().map(Self::Known).chain(declared.own().map(Self::Own))
+    }
+
+    fn grants(&self, import: &Import) -> bool {
+        match self {
+            Self::Known(token) => token.grants(import.granted_as()),
+            Self::Own(own) => import.interface.as_deref() == Some(own),
+        }
+    }
+
+    /// Number of interfaces that it grants.
+    fn breadth(&self) -> usize {
+        match self {
+            Self::Known(token) => token.breadth(),
+            Self::Own(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Token<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(token) => token.fmt(f),
+            Self::Own(own) => f.write_str(own),
+        }
+    }
+}
+
+/// Why an entry's list can do without a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unused {
+    /// The code imports nothing of it.
+    NotImported,
+    /// The method cannot reach what the code imports of it.
+    NotReached,
+    /// Other tokens grant the same.
+    Covered,
+}
+
+/// An entry's list, held against what its method may call.
+#[derive(Clone, Copy)]
+pub(crate) struct List<'a> {
+    pub(crate) declared: &'a Imports,
+    /// What else the entry gives its guest.
+    pub(crate) wasi: &'a Wasi,
+    /// What the code imports.
+    pub(crate) imports: &'a [Import],
+    /// What of it the method may call.
+    pub(crate) reached: &'a Reached,
+    /// Whether the terminal is the guest's, once that is granted.
+    pub(crate) is_command: bool,
+    /// Whether the entry declares all that its code imports, reached or not.
+    pub(crate) is_strict: bool,
+}
+
+impl List<'_> {
+    /// Tokens that the list can do without once `added` are in it, each with the reason.
+    pub(crate) fn unused(self, added: &BTreeSet<String>) -> Vec<(String, Unused)> {
+        let is_used = |import: &&Import| self.is_strict || import.is_reached(self.reached);
+        let (mut unused, mut kept) = (Vec::new(), Vec::new());
+        for token in Token::all(self.declared) {
+            let of = || self.imports.iter().filter(|import| token.grants(import));
+            if of().any(|import| is_used(&import)) {
+                kept.push(token);
+            } else {
+                let why = of().next().map_or(Unused::NotImported, |_| Unused::NotReached);
+                unused.push((token.to_string(), why));
+            }
+        }
+        // The widest first, so that what is left grants as little as may be.
+        kept.sort_by_key(|token| Reverse(token.breadth()));
+        let mut next = 0;
+        while let Some(token) = kept.get(next) {
+            let others = kept.iter().enumerate().filter(|(at, _)| *at != next);
+            let others: Vec<_> = others.map(|(_, other)| other).collect();
+            let is_shared = |import: &Import| {
+                others.iter().any(|other| other.grants(import))
+                    || added.iter().any(|other| Token::of(other).grants(import))
+            };
+            let of = || self.imports.iter().filter(|import| token.grants(import)).filter(is_used);
+            let is_covered = of().all(|import| is_shared(import) || self.is_free(import));
+            if is_covered && of().any(is_shared) {
+                unused.push((kept.remove(next).to_string(), Unused::Covered));
+            } else {
+                next += 1;
+            }
+        }
+        unused
+    }
+
+    /// Whether the method does the same with and without a grant, as its entry gives it nothing to be seen by it.
+    fn is_free(self, import: &Import) -> bool {
+        let Some(interface) = import.interface.as_deref().filter(|_| !self.is_strict) else {
+            return false;
+        };
+        let Wasi { env, args, cwd, mounts, .. } = self.wasi;
+        match interface {
+            "wasi:cli/exit" => true,
+            "wasi:cli/environment" => {
+                env.is_empty() && args.is_empty() && *cwd == Wasi::default().cwd
+            }
+            "wasi:filesystem/preopens" | "wasi:filesystem/types" => mounts.is_empty(),
+            _ if ["wasi:io/", "wasi:random/"].iter().any(|of| interface.starts_with(of)) => true,
+            // Output of a function goes to the log in any case.
+            _ => !self.is_command && interface.starts_with("wasi:cli/"),
+        }
+    }
+}
