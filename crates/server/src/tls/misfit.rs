@@ -113,7 +113,9 @@ impl Misfit {
             (Self::Der, Part::Certificate) => {
                 "write it as PEM: `openssl x509 -inform DER -in CERTIFICATE -out PEM`"
             }
-            (Self::Der, Part::Key) => "write it as PEM: `openssl pkey -inform DER -in KEY -out PEM`",
+            (Self::Der, Part::Key) => {
+                "write it as PEM: `openssl pkey -inform DER -in KEY -out PEM`"
+            }
             (Self::Pkcs12, Part::Certificate) => {
                 "take it out as PEM: `openssl pkcs12 -in FILE -nokeys -out PEM`"
             }
@@ -151,7 +153,9 @@ impl Misfit {
             Self::Utf16 => format!("the {part} is text in UTF-16, and not PEM"),
             Self::Path => format!("the {part} is the name of a file, and not its PEM"),
             Self::NoBegin => {
-                format!("the {part} is cut off: its line `-----BEGIN …-----` is missing or not whole")
+                format!(
+                    "the {part} is cut off: its line `-----BEGIN …-----` is missing or not whole"
+                )
             }
             Self::Certificate if part == Part::Key => "the key is a certificate".to_owned(),
             Self::Request => format!("the {part} is a request for a certificate"),
