@@ -51,9 +51,13 @@ struct WithJson<T> {
     write: fn(&T, &mut Vec<u8>) -> Result<(), serde_json::Error>,
 }
 
-impl<T: Serialize + Send + Sync> Output for WithJson<T> {
+impl<T: Serialize + Send + Sync + 'static> Output for WithJson<T> {
     fn as_serialize(&self) -> &dyn erased_serde::Serialize {
         &self.value
+    }
+
+    fn into_value(self: Box<Self>) -> Result<Value, crate::ValueError> {
+        Value::from_serialize(&self.value)
     }
 
     fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
