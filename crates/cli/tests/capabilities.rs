@@ -108,3 +108,19 @@ fn what_a_guest_is_told_of_an_error_has_nothing_of_the_host_in_it() -> Tested {
     }
     Ok(())
 }
+
+#[test]
+fn a_request_without_a_list_of_peers_is_refused_in_the_log_and_told_by_check() -> Tested {
+    let app = App::of("fetch", "method: get\nimports: [wasi:io, wasi:http]\n")?;
+    let run = app.run(&["call", "myns:f", "http://127.0.0.1:9/"])?;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let is_refusal =
+        |line: &&str| line.contains("refused an HTTP request") && line.contains("myns:f");
+    assert_eq!(run.stderr.lines().filter(is_refusal).count(), 1, "{run:?}");
+    let check = app.run(&["check"])?;
+    assert_eq!(check.code, Some(0), "{check:?}");
+    let warning = "`wasi:http` is declared, and `wasi.network` lists no peer";
+    assert!(check.stderr.contains(warning), "{check:?}");
+    assert!(check.stderr.contains("add the peers to `wasi.network`"), "{check:?}");
+    Ok(())
+}

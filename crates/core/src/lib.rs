@@ -17,6 +17,7 @@ mod message;
 mod rate;
 mod reply;
 mod signature;
+mod trace;
 mod value;
 
 pub use args::{Args, ArgsError};
@@ -25,8 +26,9 @@ pub use context::{CallContext, CallId, Caller, Chain, MAX_DEPTH};
 pub use error::{BoxError, CallError, ErrorKind, ResourceLimit, Spent};
 pub use id::{EntryId, EntryIdError, Name, NameError, Namespace};
 pub use invoke::{Invoke, invoke_fn};
-pub use message::{MAX_LINE, chain, plain, printable, shorten};
+pub use message::{MAX_LINE, chain, one_line, plain, printable, shorten};
 pub use rate::{LogRate, LogVerdict};
 pub use reply::{Output, Reply};
 pub use signature::{Case, Field, Signature, Type};
+pub use trace::{Frame, Trace};
 pub use value::{Value, ValueError};

@@ -21,6 +21,13 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     rewritten(text, |c| is_odd(c) && c != '\t', char::escape_unicode)
 }
 
+/// A text of a guest as one line of bounded length, for logs and terminals.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let text = shorten(text, MAX_LINE);
+    shorten(&plain(&text), MAX_LINE).into_owned()
+}
+
 /// The text with each control character replaced by `\u{fffd}`: for names that somebody untrusted has chosen, which
 /// must not begin lines of a message or drive the terminal that shows it.
 #[must_use]

@@ -1,5 +1,6 @@
 //! What came back from a call, written out by the edge that asked.
 
+use std::any::Any;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -9,9 +10,15 @@ use crate::Value;
 /// A result that writes itself out in the format the edge chooses.
 ///
 /// Implemented for everything that is `Serialize`; implementing it by hand is never needed.
-pub trait Output: Send + Sync {
+pub trait Output: Send + Sync + 'static {
     /// The result as a serde value of unknown type.
     fn as_serialize(&self) -> &dyn erased_serde::Serialize;
+
+    /// The result as a tree: itself where it is one.
+    ///
+    /// # Errors
+    /// When its own `Serialize` fails.
+    fn into_value(self: Box<Self>) -> Result<Value, crate::ValueError>;
 
     /// Appends the result as JSON text: the same as serializing it, without dynamic dispatch for each
     /// of its parts.
@@ -21,9 +28,16 @@ pub trait Output: Send + Sync {
     fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error>;
 }
 
-impl<T: Serialize + Send + Sync> Output for T {
+impl<T: Serialize + Send + Sync + 'static> Output for T {
     fn as_serialize(&self) -> &dyn erased_serde::Serialize {
         self
+    }
+
+    fn into_value(mut self: Box<Self>) -> Result<Value, crate::ValueError> {
+        match (&mut *self as &mut dyn Any).downcast_mut::<Value>() {
+            Some(value) => Ok(std::mem::replace(value, Value::Null)),
+            None => Value::from_serialize(&*self),
+        }
     }
 
     fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
@@ -37,9 +51,13 @@ struct WithJson<T> {
     write: fn(&T, &mut Vec<u8>) -> Result<(), serde_json::Error>,
 }
 
-impl<T: Serialize + Send + Sync> Output for WithJson<T> {
+impl<T: Serialize + Send + Sync + 'static> Output for WithJson<T> {
     fn as_serialize(&self) -> &dyn erased_serde::Serialize {
         &self.value
+    }
+
+    fn into_value(self: Box<Self>) -> Result<Value, crate::ValueError> {
+        Value::from_serialize(&self.value)
     }
 
     fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
@@ -53,7 +71,7 @@ pub struct Reply(Box<dyn Output>);
 impl Reply {
     /// Wraps a result.
     #[must_use]
-    pub fn new(output: impl Output + 'static) -> Self {
+    pub fn new(output: impl Output) -> Self {
         Self(Box::new(output))
     }
 
@@ -80,6 +98,14 @@ impl Reply {
     /// When a value's own `Serialize` fails.
     pub fn to_value(&self) -> Result<Value, crate::ValueError> {
         Value::from_serialize(self)
+    }
+
+    /// Makes the result a tree: it is not copied where it was made of one.
+    ///
+    /// # Errors
+    /// As [`Reply::to_value`].
+    pub fn into_value(self) -> Result<Value, crate::ValueError> {
+        self.0.into_value()
     }
 }
 
@@ -118,7 +144,9 @@ mod tests {
         assert_eq!(own, b"[ 1 ]");
         assert_eq!(marked.to_value()?, Value::List(vec![Value::Int(1)]));
         let pair = Value::List(vec![Value::Int(1), Value::from("one")]);
-        assert_eq!(reply.to_value()?, Value::List(vec![pair]));
+        assert_eq!(reply.to_value()?, Value::List(vec![pair.clone()]));
+        assert_eq!(reply.into_value()?, Value::List(vec![pair.clone()]));
+        assert_eq!(Reply::new(pair.clone()).into_value()?, pair);
         Ok(())
     }
 }

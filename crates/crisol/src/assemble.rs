@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use crisol_core::{EntryId, chain};
 use crisol_engine::{Allocation, Engine, Limits, Linked, Profile};
+use crisol_lua::Turns;
 use crisol_pool::Pool;
 #[cfg(feature = "http")]
 use crisol_schema::KindName;
@@ -48,6 +49,8 @@ pub(crate) struct Assembly<'a> {
     pub(crate) defaults: Defaults,
     pub(crate) strict_imports: bool,
     pub(crate) own: &'a Own,
+    /// Bound on the scripts that compute at one moment.
+    pub(crate) turns: &'a Turns,
     /// What becomes of folders and files with `auto_init` that are not there.
     pub(crate) missing: Missing,
     /// The generation whose functions are taken over where nothing has changed.
@@ -231,6 +234,9 @@ impl<'a> Assembly<'a> {
                 Ok(None) => {}
                 // A folder that cannot be opened is told of at its own entry.
                 Err(Fault { folder: Some(id), .. }) if sources.closed.contains(&id) => {}
+                Err(Fault { field, report, offset: Some(offset), .. }) => {
+                    problems.inside(self.registry, &entry.id, field, offset, *report);
+                }
                 Err(Fault { field, report, .. }) => {
                     problems.at(self.registry, &entry.id, field, *report);
                 }
@@ -283,7 +289,8 @@ impl<'a> Assembly<'a> {
         let limits = &function.limits;
         let max_execution = limits.max_execution.unwrap_or(self.defaults.max_execution);
         let limits = self.limits(limits);
-        LuaFunction::assemble(id, function, max_execution, limits, (pool, self.engine.budget()))
+        let shared = (self.engine.budget(), self.turns);
+        LuaFunction::assemble(id, function, max_execution, limits, (pool, shared))
             .map(|function| Some(Callable::Lua(Arc::new(function))))
     }
 

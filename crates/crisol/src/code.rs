@@ -41,6 +41,8 @@ pub(crate) struct Fault {
     pub(crate) field: &'static str,
     /// Boxed: it is large, and faults are rare.
     pub(crate) report: Box<Report>,
+    /// Byte of the text that the field holds or names.
+    pub(crate) offset: Option<usize>,
     /// The folder entry that it comes from.
     pub(crate) folder: Option<EntryId>,
 }
@@ -53,7 +55,11 @@ impl From<SizeBelowWorkers> for Fault {
 
 impl Fault {
     pub(crate) fn at(field: &'static str, report: Report) -> Self {
-        Self { field, report: Box::new(report), folder: None }
+        Self { field, report: Box::new(report), offset: None, folder: None }
+    }
+
+    pub(crate) fn inside(self, offset: Option<usize>) -> Self {
+        Self { offset, ..self }
     }
 
     pub(crate) fn in_folder(self, id: &EntryId) -> Self {

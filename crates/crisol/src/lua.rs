@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use crisol_core::{
     Args, Budget, CallContext, CallError, Caller, EntryId, Invoke, MAX_DEPTH, ResourceLimit, Spent,
-    Value, chain,
+    Value,
 };
 use crisol_engine::Limits;
-use crisol_lua::{Call, Entry, Failure, Level, Module, Program, Sink, State};
+use crisol_lua::{Call, Entry, Failure, Level, Module, Program, Sink, State, Turns};
 use crisol_pool::{Ask, Config, Factory, Fate, Lease, Pool, Refused, Retired};
 use crisol_schema::{LuaModule, Report, Rule};
 use crisol_wasi::GuestLog;
@@ -64,17 +64,19 @@ impl LuaFunction {
         function: &crisol_schema::LuaFunction,
         max_execution: Duration,
         limits: Limits,
-        (pool, budget): (Config, &Budget),
+        (pool, (budget, turns)): (Config, (&Budget, &Turns)),
     ) -> Result<Self, Fault> {
+        // Texts in entries are called the same, so that what is wrong with many of them is one error.
         let name = function
             .source
             .file()
-            .map_or_else(|| id.to_string(), |path| path.display().to_string());
+            .map_or_else(|| "source".to_owned(), |path| path.display().to_string());
         let entry = Entry::Method(function.method.as_str().to_owned());
         let log = Arc::new(GuestLog::new(id.clone()));
         let program = Program::new(name, function.source.text(), entry, to_log(&log))
             .with_modules(function.modules.iter().map(module))
             .with_memory(limits.max_memory_bytes);
+        let text = function.source.text();
         program.check(max_execution.max(LEAST_CHECK)).map_err(|failure| {
             let (field, rule, help) = match failure {
                 Failure::Method(_) => {
@@ -82,10 +84,12 @@ impl LuaFunction {
                 }
                 _ => ("source", BAD_CODE, "make the script load: it returns a table of functions"),
             };
-            Fault::at(field, Report::error(rule, chain(&failure)).help(help))
+            let (line, message) = program.placed(&failure);
+            let fault = Fault::at(field, Report::error(rule, message).help(help));
+            fault.inside(line.map(|line| start_of(text, line)))
         })?;
         // Not before: whether a script loads does not depend on what else runs.
-        let program = program.with_budget(budget.clone());
+        let program = program.with_budget(budget.clone()).with_turns(turns.clone());
         Ok(Self {
             id: id.clone(),
             pool: Pool::new(States { program, max_execution }, pool),
@@ -232,7 +236,7 @@ impl Ended<'_> {
             Failure::Memory { allowed } => {
                 CallError::Limit { id, limit: ResourceLimit::ScriptMemory { allowed } }
             }
-            Failure::Raised(text) => CallError::Trap { id, source: text.into() },
+            Failure::Raised(trace) => CallError::Trap { id, source: trace.into() },
             Failure::Result(text) => CallError::UnexpectedResult { id, source: text.into() },
             other => CallError::Internal { id, source: other.into() },
         }
@@ -256,6 +260,14 @@ impl Ended<'_> {
         let spent = Spent { queue: self.queue, guest: self.making + guest, host };
         CallError::Deadline { id: self.id.clone(), limit: self.limit, spent }
     }
+}
+
+/// Byte at which the text of a line begins; lines are counted from 1.
+fn start_of(text: &str, line: usize) -> usize {
+    let lines = text.split_inclusive('\n').take(line.saturating_sub(1));
+    let start: usize = lines.map(str::len).sum();
+    let rest = text.get(start..).unwrap_or_default();
+    start + rest.find(|c: char| !matches!(c, ' ' | '\t')).unwrap_or_default()
 }
 
 fn module(module: &LuaModule) -> Module {
@@ -325,7 +337,8 @@ impl Runtime {
         let Script { name, source, args, sink, deadline } = script;
         let program = Program::new(name, source, Entry::Script, sink)
             .with_modules(Module::ALL)
-            .with_budget(self.0.engine.budget().clone());
+            .with_budget(self.0.engine.budget().clone())
+            .with_turns(self.0.settings.turns.clone());
         let mut context = CallContext::new(Caller::Lua);
         if let Some(deadline) = deadline {
             context = context.with_deadline(deadline);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crisol_engine::Engine;
+use crisol_lua::Turns;
 use crisol_schema::{App, Changes, Loader};
 use crisol_wasi::Missing;
 
@@ -20,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) defaults: Defaults,
     pub(crate) strict_imports: bool,
     pub(crate) own: Own,
+    /// Bound on the scripts that compute at one moment, of all generations.
+    pub(crate) turns: Turns,
     pub(crate) missing: Missing,
 }
 
@@ -53,6 +56,7 @@ impl Settings {
             defaults: self.defaults,
             strict_imports: self.strict_imports,
             own: &self.own,
+            turns: &self.turns,
             missing: self.missing,
             before,
             checked: None,
@@ -79,6 +83,7 @@ impl Settings {
             defaults: self.defaults,
             strict_imports: self.strict_imports,
             own: &self.own,
+            turns: &self.turns,
             missing: Missing::Leave,
             before: None,
             checked: (read.problems.errors() > 0).then_some(&read),

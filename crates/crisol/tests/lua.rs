@@ -2,11 +2,15 @@
 
 mod common;
 
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crisol::{CallError, EntryId, ErrorKind, LoadError, Value};
 
 use common::{Tested, load, lua, script};
+use tokio::sync::Notify;
 
 /// A method of a guest.
 fn wasm(name: &str, guest: &str, method: &str) -> String {
@@ -181,5 +185,105 @@ async fn a_drain_interrupts_a_lua_call_that_runs_on() -> Tested {
     while !runtime.drain(Duration::ZERO).await.is_clean() {
         tokio::task::yield_now().await;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_error_that_nobody_caught_is_shown_as_a_trap_is() -> Tested {
+    let body = "local function price(n) if n > 1 then error('no price for ' .. n) end return n end
+        local function total(n) return price(n) + 1 end
+        local sum = total(7) return sum";
+    let runtime = load(&lua("f", body, ""))?;
+    let Err(error) = runtime.call_values("myns:f", Vec::new()).await else {
+        return Err("it ran".into());
+    };
+    assert_eq!(
+        crisol_core::chain(&error),
+        "`myns:f` trapped: source:1: no price for 7
+    0: price at source:1
+    1: total at source:2
+    2: f at source:3"
+    );
+    Ok(())
+}
+
+#[test]
+fn the_same_error_of_many_scripts_is_one_with_many_places() -> Tested {
+    for (source, told) in [
+        ("return {", "unexpected symbol near <eof>"),
+        ("local x = 1\n\nerror('boom')", "the script failed: boom"),
+        ("return {g = print}", "the script returns no function `f`; it returns `g`"),
+    ] {
+        let entry = |n: usize| {
+            format!("  - {{name: f{n}, kind: function.lua, method: f, source: {source:?}}}\n")
+        };
+        let Err(LoadError::App(problems)) = load(&(0..26).map(entry).collect::<String>()) else {
+            return Err(source.into());
+        };
+        assert_eq!(problems.errors(), 26);
+        let text = problems.to_string();
+        assert_eq!(text.matches(told).count(), 1, "{text}");
+        assert!(text.contains("the same in 25 more places:"), "{text}");
+        assert!(text.contains("\n1 error in 26 places and "), "{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_error_of_a_script_is_placed_in_its_line() -> Tested {
+    let source = "  - name: f\n    kind: function.lua\n    method: f\n    source: |\n      local x = 1\n        error('boom')\n";
+    let Err(LoadError::App(problems)) = load(source) else { return Err("it loads".into()) };
+    let place = problems.iter().find_map(crisol::Problem::place).ok_or("no place")?;
+    assert_eq!((place.line, place.column), (9, 9), "{problems}");
+    Ok(())
+}
+
+/// Lets nobody write a line with `hold` to the log before that is allowed.
+struct Held(Arc<Notify>, Arc<Mutex<Receiver<()>>>);
+
+impl Write for Held {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if String::from_utf8_lossy(line).contains("hold") {
+            self.0.notify_one();
+            let receiver = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = receiver.recv_timeout(Duration::from_secs(60));
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_script_that_runs_still_counts_in_its_pool_after_its_caller_has_left() -> Tested {
+    let (release, receiver) = sync_channel(1);
+    let (entered, receiver) = (Arc::new(Notify::new()), Arc::new(Mutex::new(receiver)));
+    let held = Arc::clone(&entered);
+    let log = tracing_subscriber::fmt();
+    // For the threads that scripts compute on: no other test of this file writes to the log.
+    let log = log.with_writer(move || Held(Arc::clone(&held), Arc::clone(&receiver))).finish();
+    tracing::subscriber::set_global_default(log)?;
+    let pool = ", pool: {type: lazy, max_size: 1}";
+    let runtime = load(&lua("f", "if ... then print('hold') end return 1", pool))?;
+    let caller = runtime.clone();
+    let call = tokio::spawn(async move { caller.call_values("myns:f", vec![true.into()]).await });
+    entered.notified().await;
+    call.abort();
+    assert!(call.await.is_err_and(|error| error.is_cancelled()));
+    let stats = || runtime.stats("myns:f").ok_or("no stats");
+    assert_eq!(stats()?.busy, 1);
+    let next = runtime.call_values("myns:f", Vec::new());
+    tokio::pin!(next);
+    tokio::select! {
+        biased;
+        ended = &mut next => return Err(format!("it had a place: {ended:?}").into()),
+        () = tokio::task::yield_now() => {}
+    }
+    assert_eq!((stats()?.busy, stats()?.queued), (1, 1));
+    release.send(())?;
+    assert_eq!(next.await?, Value::Int(1));
+    assert_eq!(stats()?.busy, 0);
     Ok(())
 }

@@ -3,11 +3,12 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crisol_core::Trace;
+
 use crate::aot::CodeCache;
 use crate::inspect::CodeLimits;
 use crate::memory::MaxMemory;
 use crate::retained::{self, Retained};
-use crate::trap;
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
 };
@@ -112,7 +113,7 @@ impl EngineConfig {
             .concurrency_support(flavour.concurrent)
             // Traps name source lines of guests that carry debug information.
             .wasm_backtrace_details(WasmBacktraceDetails::Enable)
-            .wasm_backtrace_max_frames(NonZeroUsize::new(trap::MAX_FRAMES))
+            .wasm_backtrace_max_frames(NonZeroUsize::new(Trace::MAX_FRAMES))
             .epoch_interruption(true)
             .consume_fuel(flavour.fuel)
             .max_wasm_stack(self.max_wasm_stack)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crisol_core::{BoxError, OverBudget, ResourceLimit};
+use crisol_core::{BoxError, OverBudget, ResourceLimit, Trace};
 use crisol_wit::OverOutput;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::I32Exit;
@@ -11,7 +11,7 @@ use crate::denied::Denial;
 use crate::host_functions::HostFunctionFailed;
 use crate::limits::Meter;
 use crate::metered::{Clock, Stopped, Stretch};
-use crate::trap::Trapped;
+use crate::trap::{is_recursive, trace};
 
 /// Why guest work ended without a result. After any of these the instance is of no further use.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ pub enum Failure {
     NoMemory(#[source] wasmtime::Error),
     /// The guest trapped, or broke the rules of calls between guest and host.
     #[error("the guest trapped")]
-    Trap(#[source] Trapped),
+    Trap(#[source] Trace),
     /// A function of the embedding program failed: not the guest's doing.
     #[error("the host function `{function}` failed")]
     HostFunction {
@@ -119,7 +119,7 @@ impl Failure {
                 return Self::Limit(ResourceLimit::Fuel { allowed });
             }
             // A stack that is full without any recursion is for frames that are too large.
-            Some(Trap::StackOverflow) if Trapped::of(&error).is_recursive() => {
+            Some(Trap::StackOverflow) if is_recursive(&trace(&error)) => {
                 return Self::Limit(ResourceLimit::Stack);
             }
             // A guest that was refused memory and then gave up did so for want of memory; one that
@@ -141,7 +141,7 @@ impl Failure {
         }
         // What is left is the guest's doing even where it is no trap: a result that points outside its
         // memory, a handle that it does not have.
-        Self::Trap(Trapped::of(&error))
+        Self::Trap(trace(&error))
     }
 }
 

@@ -62,7 +62,6 @@ pub use link::{CoreImport, Import, LinkError, Linked, Profile};
 pub use memory::MaxMemory;
 pub use outgoing::{Outgoing, Reach, Unreachable};
 pub use proxy::{LinkedProxy, ProxyAnswer, ProxyBody, ProxyError};
-pub use trap::Trapped;
 pub use unsupported::Unsupported;
 
 /// A component value: what lowering gives, a call takes and gives, and lifting takes.

@@ -1,17 +1,9 @@
-//! The trap of a guest as people read it: its reason, and where it happened.
-//!
-//! Names of functions, modules and files are the guest's own, so each is shown without control characters and cut.
+//! Traps of guests as traces: reason and frames, with names as their sources have them.
 
-use std::fmt;
+use std::collections::HashSet;
 
-use crisol_core::{printable, shorten};
+use crisol_core::{Frame, Trace};
 use wasmtime::{FrameInfo, FrameSymbol, WasmBacktrace};
-
-/// Frames of a guest's stack that a trap has at most.
-pub(crate) const MAX_FRAMES: usize = 64;
-
-/// Characters of a name.
-const LONGEST_NAME: usize = 200;
 
 /// What wasmtime's own traps begin with.
 const WASM_TRAP: &str = "wasm trap: ";
@@ -38,64 +30,27 @@ const MACHINERY: [&str; 18] = [
     "std::sys::",
 ];
 
-/// Why and where a guest trapped. Displayed, the first line is the reason and each further one a frame, the innermost
-/// first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trapped {
-    reason: String,
-    frames: Vec<Frame>,
+/// Finds out why and where a guest trapped.
+pub(crate) fn trace(error: &wasmtime::Error) -> Trace {
+    let trace = error.downcast_ref::<WasmBacktrace>();
+    let shown = trace.map(ToString::to_string);
+    // The innermost cause is the trap itself; what stands around it says more about it.
+    let mut causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    causes.retain(|cause| Some(cause) != shown.as_ref());
+    let trap = causes.iter().position(|cause| cause.starts_with(WASM_TRAP));
+    if let Some(trap) = trap.map(|at| causes.remove(at)) {
+        causes.insert(0, trap.trim_start_matches(WASM_TRAP).to_owned());
+    }
+    causes.dedup();
+    let frames = trace.into_iter().flat_map(WasmBacktrace::frames);
+    Trace::new(&causes.join(": "), without_machinery(frames.flat_map(frames_of).collect()))
 }
 
-/// A function that was running.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Frame {
-    /// Demangled.
-    function: String,
-    /// `file:line:column`, or the offset in the module where the guest carries no line numbers.
-    place: String,
+/// Whether a function stands twice in a trace.
+pub(crate) fn is_recursive(trace: &Trace) -> bool {
+    let mut seen = HashSet::new();
+    !trace.frames().iter().all(|frame| seen.insert(frame.function()))
 }
-
-impl Trapped {
-    pub(crate) fn of(error: &wasmtime::Error) -> Self {
-        let trace = error.downcast_ref::<WasmBacktrace>();
-        let shown = trace.map(ToString::to_string);
-        // The innermost cause is the trap itself; what stands around it says more about it.
-        let mut causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-        causes.retain(|cause| Some(cause) != shown.as_ref());
-        let trap = causes.iter().position(|cause| cause.starts_with(WASM_TRAP));
-        if let Some(trap) = trap.map(|at| causes.remove(at)) {
-            causes.insert(0, trap.trim_start_matches(WASM_TRAP).to_owned());
-        }
-        causes.dedup();
-        let reason = printable(&causes.join(": ")).into_owned();
-        let frames = trace.into_iter().flat_map(WasmBacktrace::frames);
-        Self { reason, frames: without_machinery(frames.flat_map(frames_of).collect()) }
-    }
-
-    /// The trap alone, without its frames.
-    #[must_use]
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-
-    /// Whether a function stands twice in the trace.
-    pub(crate) fn is_recursive(&self) -> bool {
-        let mut seen = std::collections::HashSet::new();
-        !self.frames.iter().all(|frame| seen.insert(&frame.function))
-    }
-}
-
-impl fmt::Display for Trapped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)?;
-        for (at, Frame { function, place }) in self.frames.iter().enumerate() {
-            write!(f, "\n{at:>5}: {function} at {place}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Trapped {}
 
 /// The functions of one frame of machine code: with debug information also those that were inlined there.
 fn frames_of(frame: &FrameInfo) -> Vec<Frame> {
@@ -103,50 +58,44 @@ fn frames_of(frame: &FrameInfo) -> Vec<Frame> {
         Some(name) => demangled(name),
         None => format!("<function {}>", frame.func_index()),
     };
-    let place = match (frame.module().name(), frame.module_offset()) {
-        (Some(module), Some(offset)) => format!("{}:{offset:#x}", short(module)),
-        (None, Some(offset)) => format!("{offset:#x}"),
-        (Some(module), None) => short(module),
-        (None, None) => "an unknown place".to_owned(),
-    };
+    let module = frame.module().name().unwrap_or_default();
+    let offset = frame.module_offset().map(|offset| format!("{offset:#x}")).unwrap_or_default();
     if frame.symbols().is_empty() {
-        return vec![Frame { function: whole, place }];
+        return vec![Frame::new(&whole, module, &offset)];
     }
-    let one = |symbol: &FrameSymbol| Frame {
-        function: symbol.name().map_or_else(|| whole.clone(), demangled),
-        place: line(symbol).unwrap_or_else(|| place.clone()),
+    let one = |symbol: &FrameSymbol| {
+        let function = symbol.name().map_or_else(|| whole.clone(), demangled);
+        match symbol.file() {
+            Some(file) => Frame::new(&function, file, &position(symbol)),
+            None => Frame::new(&function, module, &offset),
+        }
     };
     frame.symbols().iter().map(one).collect()
 }
 
-fn line(symbol: &FrameSymbol) -> Option<String> {
-    let file = short(symbol.file()?);
-    Some(match (symbol.line(), symbol.column()) {
-        (Some(line), Some(column)) => format!("{file}:{line}:{column}"),
-        (Some(line), None) => format!("{file}:{line}"),
-        _ => file,
-    })
+fn position(symbol: &FrameSymbol) -> String {
+    match (symbol.line(), symbol.column()) {
+        (Some(line), Some(column)) => format!("{line}:{column}"),
+        (Some(line), None) => line.to_string(),
+        _ => String::new(),
+    }
 }
 
 /// A name as its source has it: of Rust without the hash that tells builds apart.
 fn demangled(name: &str) -> String {
     if let Ok(rust) = rustc_demangle::try_demangle(name) {
-        return short(&format!("{rust:#}"));
+        return format!("{rust:#}");
     }
     // Anything that is no symbol of C++ may be read as one of its types.
     let is_symbol = name.starts_with("_Z");
     let plain = || cpp_demangle::Symbol::new(name).ok()?.demangle().ok();
-    short(&is_symbol.then(plain).flatten().unwrap_or_else(|| name.to_owned()))
-}
-
-fn short(name: &str) -> String {
-    shorten(&printable(name), LONGEST_NAME).into_owned()
+    is_symbol.then(plain).flatten().unwrap_or_else(|| name.to_owned())
 }
 
 /// The frames that are somebody's own code; all of them where none is.
 fn without_machinery(frames: Vec<Frame>) -> Vec<Frame> {
     let is_own = |frame: &Frame| {
-        let name = frame.function.trim_start_matches('<');
+        let name = frame.function().trim_start_matches('<');
         name != "abort" && !MACHINERY.iter().any(|start| name.starts_with(start))
     };
     if !frames.iter().any(is_own) {
@@ -160,9 +109,7 @@ mod tests {
     use super::*;
 
     fn frames(names: &[&str]) -> Vec<Frame> {
-        let frame =
-            |name: &&str| Frame { function: demangled(name), place: "src/lib.rs:1".to_owned() };
-        names.iter().map(frame).collect()
+        names.iter().map(|name| Frame::new(&demangled(name), "src/lib.rs", "1")).collect()
     }
 
     #[test]
@@ -183,21 +130,16 @@ mod tests {
     }
 
     #[test]
-    fn a_name_stays_within_its_line() {
-        assert_eq!(demangled("a\u{1b}[2J\nERROR\u{2028}"), "a\u{fffd}[2J\u{fffd}ERROR\u{fffd}");
-        assert_eq!(demangled(&"x".repeat(1_000)).chars().count(), LONGEST_NAME + 1);
+    fn names_are_as_their_sources_have_them() {
         assert_eq!(demangled("_Z1fi"), "f(int)");
+        assert_eq!(demangled("_ZN5guest5inner17h0123456789abcdefE"), "guest::inner");
+        assert_eq!(demangled("plain"), "plain");
     }
 
     #[test]
-    fn each_frame_has_a_line() {
-        let mut trapped = Trapped { reason: "out of bounds".into(), frames: frames(&["a", "b"]) };
-        assert!(!trapped.is_recursive());
-        assert_eq!(
-            trapped.to_string(),
-            "out of bounds\n    0: a at src/lib.rs:1\n    1: b at src/lib.rs:1"
-        );
-        trapped.frames.extend(frames(&["a"]));
-        assert!(trapped.is_recursive());
+    fn a_trace_is_recursive_where_a_function_stands_twice() {
+        let trace = |names: &[&str]| Trace::new("stack", frames(names));
+        assert!(!is_recursive(&trace(&["a", "b"])));
+        assert!(is_recursive(&trace(&["a", "b", "a"])));
     }
 }

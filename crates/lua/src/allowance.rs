@@ -4,9 +4,10 @@
 //! reserved: more than it uses, so that it may allocate without asking, and less the less is left for others. Between
 //! two runs a state holds what it uses.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crisol_core::{Budget, OverBudget, Reservation, Value};
+use crisol_core::{Budget, Frame, OverBudget, Reservation, Value};
 use mlua::Lua;
 
 use crate::failure::Failure;
@@ -25,6 +26,10 @@ pub(crate) struct Allowance {
     /// Bytes that the state may hold.
     allowed: u64,
     account: Mutex<Account>,
+    /// Bytes that its calls hold outside of Lua, whose collector knows nothing of them.
+    outside: Budget,
+    /// Bytes held outside from which on it is worth looking for some that nobody refers to.
+    collect_from: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -41,7 +46,8 @@ struct Account {
 impl Allowance {
     pub(crate) fn new(allowed: u64, budget: &Budget) -> Self {
         let account = Account { held: budget.open(), granted: 0, over: None, ended: false };
-        Self { allowed, account: Mutex::new(account) }
+        let (account, outside) = (Mutex::new(account), Budget::new(allowed));
+        Self { allowed, account, outside, collect_from: AtomicU64::new(allowed / 2) }
     }
 
     fn account(&self) -> MutexGuard<'_, Account> {
@@ -68,8 +74,7 @@ impl Allowance {
     }
 
     /// Lets a script that runs allocate `size` bytes at once.
-    pub(crate) fn make_room(&self, lua: &Lua, size: usize) -> mlua::Result<()> {
-        let size = size as u64;
+    pub(crate) fn make_room(&self, lua: &Lua, size: u64) -> mlua::Result<()> {
         if self.ahead(lua) >= size { Ok(()) } else { self.open(lua, size) }
     }
 
@@ -86,6 +91,24 @@ impl Allowance {
         }
         self.account().ended = true;
         false
+    }
+
+    /// Counts bytes that a call holds outside of Lua, also among those of all instances and scripts.
+    pub(crate) fn outside(
+        &self,
+        lua: &Lua,
+        bytes: u64,
+    ) -> mlua::Result<Result<[Reservation; 2], OverBudget>> {
+        if self.outside.used().saturating_add(bytes) >= self.collect_from.load(Ordering::Relaxed) {
+            lua.gc_collect()?;
+            // Half of what is left, so that it is not looked for in vain each time.
+            let used = self.outside.used();
+            let from = used + self.allowed.saturating_sub(used) / 2;
+            self.collect_from.store(from, Ordering::Relaxed);
+        }
+        let all = self.account().held.budget().clone();
+        let both = self.outside.reserve(bytes).and_then(|one| Ok([one, all.reserve(bytes)?]));
+        Ok(both)
     }
 
     /// Bytes that the state may hold.
@@ -107,8 +130,8 @@ impl Allowance {
 
     /// What an error that nobody caught means: for want of memory that the state's own limit allows, all states and
     /// instances together have too little left.
-    pub(crate) fn failure(&self, error: &mlua::Error) -> Failure {
-        let failure = Failure::raised(error, self.allowed);
+    pub(crate) fn failure(&self, error: &mlua::Error, frames: Vec<Frame>) -> Failure {
+        let failure = Failure::raised(error, frames, self.allowed);
         let account = self.account();
         let short = self.allowed.saturating_sub(account.granted);
         if short == 0 || !matches!(failure, Failure::Memory { .. }) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crisol_core::{MAX_LINE, OverBudget, Value, plain, shorten};
+use crisol_core::{Frame, OverBudget, Trace, Value, one_line};
 
 /// Why a script ended without a result. After any of these but [`Failure::Answered`] the state is of no
 /// further use.
@@ -14,7 +14,7 @@ pub enum Failure {
     Answered(Value),
     /// An error was raised that it did not catch.
     #[error("the script failed: {0}")]
-    Raised(String),
+    Raised(Trace),
     /// The deadline passed.
     #[error("the deadline passed after {running:?} in the script and {waiting:?} waiting")]
     Deadline {
@@ -48,30 +48,29 @@ pub enum Failure {
     Setup(#[source] mlua::Error),
 }
 
-/// A text of a script for logs and terminals: one line of bounded length.
-pub(crate) fn one_line(text: &str) -> String {
-    let text = shorten(text, MAX_LINE);
-    shorten(&plain(&text), MAX_LINE).into_owned()
-}
-
-/// An error that was raised, with the frames that it came by.
-fn raised(text: &str) -> String {
-    let Some((message, frames)) = text.rsplit_once("\nstack traceback:\n") else {
-        return one_line(text);
-    };
-    let frames: Vec<_> = frames.lines().map(str::trim).collect();
-    one_line(&format!("{message}; stack traceback: {}", frames.join(" / ")))
-}
+/// Heads what mlua adds to a text that was raised: it looks when the functions are left already.
+const TRACEBACK: &str = "\nstack traceback:\n";
 
 impl Failure {
-    /// What an error that nobody caught means.
-    pub(crate) fn raised(error: &mlua::Error, allowed: u64) -> Self {
-        match root(error) {
-            mlua::Error::MemoryError(_) => Self::Memory { allowed },
-            mlua::Error::SyntaxError { message, .. } => Self::Syntax(one_line(message)),
-            mlua::Error::RuntimeError(text) => Self::Raised(raised(text)),
-            _ => Self::Raised(raised(&error.to_string())),
-        }
+    /// A failure of the host's own making.
+    pub(crate) fn told(reason: &str) -> Self {
+        Self::Raised(Trace::new(reason, Vec::new()))
+    }
+
+    /// What an error that nobody caught means; `frames` were noted where it was raised.
+    pub(crate) fn raised(error: &mlua::Error, frames: Vec<Frame>, allowed: u64) -> Self {
+        let text = match error {
+            mlua::Error::RuntimeError(text) => {
+                text.rsplit_once(TRACEBACK).map_or(&**text, |(message, _)| message).to_owned()
+            }
+            other => match root(other) {
+                mlua::Error::MemoryError(_) => return Self::Memory { allowed },
+                mlua::Error::SyntaxError { message, .. } => return Self::Syntax(one_line(message)),
+                mlua::Error::RuntimeError(text) => text.clone(),
+                other => other.to_string(),
+            },
+        };
+        Self::Raised(Trace::new(&text, frames))
     }
 }
 

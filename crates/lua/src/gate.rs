@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crisol_core::Frame;
 use mlua::{HookTriggers, Lua, Table, VmState};
 
 use crate::allowance::Allowance;
 use crate::call::Current;
+use crate::failure::Failure;
 
 /// Instructions between two looks at the clock in a state that holds little.
 const MOST_INSTRUCTIONS: u32 = 128;
@@ -44,6 +46,10 @@ pub(crate) struct Clock {
     every: AtomicU32,
     /// Its memory, which is looked at as often as its time.
     pub(crate) allowance: Allowance,
+    /// The method that is called, where one is.
+    method: Option<String>,
+    /// Functions that ran where an error was raised that nobody caught.
+    frames: Mutex<Vec<Frame>>,
     /// The call that the state serves. Not in Lua, which is locked while a script computes.
     current: Mutex<Option<Current>>,
 }
@@ -55,7 +61,7 @@ struct Times {
 }
 
 impl Clock {
-    pub(crate) fn new(allowance: Allowance) -> Arc<Self> {
+    pub(crate) fn new(allowance: Allowance, method: Option<String>) -> Arc<Self> {
         Arc::new(Self {
             times: Mutex::new(Times { deadline: None, turn: now() }),
             expired: AtomicBool::new(false),
@@ -63,6 +69,8 @@ impl Clock {
             spent: AtomicUsize::new(0),
             every: AtomicU32::new(MOST_INSTRUCTIONS),
             allowance,
+            method,
+            frames: Mutex::default(),
             current: Mutex::new(None),
         })
     }
@@ -71,6 +79,25 @@ impl Clock {
     pub(crate) fn of(lua: &Lua) -> mlua::Result<Arc<Self>> {
         let clock = lua.app_data_ref::<Arc<Self>>().map(|clock| Arc::clone(&clock));
         clock.ok_or_else(|| mlua::Error::runtime("there is no clock"))
+    }
+
+    /// The method that is called of what the script returns; none where the script itself is called.
+    pub(crate) fn method(&self) -> Option<&str> {
+        self.method.as_deref()
+    }
+
+    fn frames(&self) -> MutexGuard<'_, Vec<Frame>> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the functions that run where an error is raised that nobody will catch.
+    pub(crate) fn note(&self, frames: Vec<Frame>) {
+        *self.frames() = frames;
+    }
+
+    /// What an error that nobody caught means.
+    pub(crate) fn failure(&self, error: &mlua::Error) -> Failure {
+        self.allowance.failure(error, std::mem::take(&mut *self.frames()))
     }
 
     fn times(&self) -> MutexGuard<'_, Times> {

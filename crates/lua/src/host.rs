@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use mlua::thread::AsyncThread;
 use mlua::{
     Error, Function, IntoLua, Lua, LuaOptions, LuaString, MultiValue, Result, StdLib, Table, Value,
 };
@@ -11,9 +12,12 @@ use crate::gate::{Clock, GATE, expired, tell_expired};
 use crate::modules::{self, log::emit};
 use crate::pattern::{Bad, Capture, scan};
 use crate::program::{Level, Module, Sink};
+use crate::trace::{PRELUDE, note};
 
 /// Where modules find the function that makes errors of calls.
 pub(crate) const NEW_ERROR: &str = "crisol.new_error";
+/// Where the function is through which the host calls those of scripts.
+const GUARD: &str = "crisol.guard";
 
 /// A Lua with the prelude run in it.
 pub(crate) fn lua(clock: &Arc<Clock>, modules: &BTreeSet<Module>, sink: &Sink) -> Result<Lua> {
@@ -33,10 +37,25 @@ pub(crate) fn lua(clock: &Arc<Clock>, modules: &BTreeSet<Module>, sink: &Sink) -
     modules::install(&lua, modules, sink)?;
     let user = lua.create_table()?;
     let host = functions(&lua, clock, modules, sink)?;
-    let prelude = lua.load(include_str!("prelude.lua")).set_name("=prelude").into_function()?;
-    let new_error: Function = prelude.call((gate, host, user, Lua::poll_pending()))?;
+    let prelude = lua.load(include_str!("prelude.lua")).set_name(PRELUDE).into_function()?;
+    let (new_error, guard): (Function, Function) =
+        prelude.call((gate, host, user, Lua::poll_pending()))?;
     lua.set_named_registry_value(NEW_ERROR, new_error)?;
+    lua.set_named_registry_value(GUARD, guard)?;
     Ok(lua)
+}
+
+/// Begins a call of a script's function, whose frames are noted where it raises an error that nobody catches.
+///
+/// A thread of its own and not `call_async`: that one closes the script's variables when it is dropped, which runs code
+/// of the script after its time.
+pub(crate) fn begin(
+    lua: &Lua,
+    entry: &Function,
+    mut args: MultiValue,
+) -> Result<AsyncThread<MultiValue>> {
+    args.push_front(Value::Function(entry.clone()));
+    lua.create_thread(lua.named_registry_value(GUARD)?)?.into_async(args)
 }
 
 fn functions(
@@ -52,6 +71,7 @@ fn functions(
     host.raw_set("print", print)?;
     host.raw_set("memory", lua.create_function(|lua, ()| Ok(lua.used_memory() as f64 / 1024.0))?)?;
     host.raw_set("message", lua.create_function(|_, error: Error| Ok(message(&error)))?)?;
+    host.raw_set("note", lua.create_function(note)?)?;
     host.raw_set("rep", lua.create_function(repeat)?)?;
     host.raw_set("find", lua.create_function(find_plain)?)?;
     host.raw_set("expand", lua.create_function(expand)?)?;
@@ -114,7 +134,7 @@ fn repeat(
 
 /// Whether Lua may hold `size` bytes more.
 pub(crate) fn fits(lua: &Lua, size: usize) -> Result<()> {
-    Clock::of(lua)?.allowance.make_room(lua, size)?;
+    Clock::of(lua)?.allowance.make_room(lua, size as u64)?;
     let limit = lua.set_memory_limit(0)?;
     lua.set_memory_limit(limit)?;
     if limit > 0 && lua.used_memory().saturating_add(size) > limit {

@@ -21,13 +21,17 @@ mod gate;
 mod host;
 mod method;
 mod modules;
+mod offload;
 mod pattern;
 mod program;
 mod state;
+mod trace;
 mod turn;
+mod turns;
 mod values;
 
 pub use call::Call;
 pub use failure::Failure;
 pub use program::{Entry, Level, Module, Output, Program, Sink};
 pub use state::State;
+pub use turns::Turns;

@@ -1,8 +1,9 @@
 //! The method of a script among what it returns.
 
+use crisol_core::one_line;
 use mlua::{Function, Table, Value as LuaValue};
 
-use crate::failure::{Failure, one_line};
+use crate::failure::Failure;
 
 /// The function that `method` means of what a script returned.
 pub(crate) fn find(returned: &LuaValue, method: &str) -> Result<Function, Failure> {

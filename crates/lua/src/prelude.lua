@@ -6,7 +6,7 @@
 -- items that it touches.
 local gate, host, USER, PENDING = ...
 
-local raw_pcall, raw_error, type, select, next = pcall, error, type, select, next
+local raw_pcall, raw_xpcall, raw_error, type, select, next = pcall, xpcall, error, type, select, next
 local getmetatable, setmetatable, rawget, rawlen = getmetatable, setmetatable, rawget, rawlen
 local rawequal, tonumber, raw_tostring, raw_load, raw_assert = rawequal, tonumber, tostring, load, assert
 local floor, mininteger = math.floor, math.mininteger
@@ -520,4 +520,8 @@ globals._G = globals
 -- Examples use it without saying where it is from.
 globals.funcs = gate.modules.funcs
 
-return new_error
+-- Through this the host calls what scripts are made of: where an error is raised that nobody catches, the host notes the
+-- functions that run, which are gone once the error has come here.
+local function guard(f, ...) return unwrap(raw_xpcall(f, host.note, ...)) end
+
+return new_error, guard

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crisol_core::{Budget, CallId};
+use crisol_core::{Budget, CallId, chain};
 use mlua::{Function, Lua};
 
 use crate::allowance::Allowance;
@@ -14,6 +14,7 @@ use crate::gate::{Clock, now};
 use crate::host;
 use crate::state::State;
 use crate::turn::Load;
+use crate::turns::Turns;
 
 /// A module that a script may `require`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +84,10 @@ pub enum Entry {
     Method(String),
 }
 
+/// Longest name of a script that Lua shows whole in messages, and how much it shows of the end of another.
+const MOST_OF_NAME: usize = 59;
+const END_OF_NAME: usize = 56;
+
 /// The text of a script and what it may use. Cloning is cheap.
 #[derive(Clone)]
 pub struct Program {
@@ -92,6 +97,7 @@ pub struct Program {
     modules: BTreeSet<Module>,
     max_memory_bytes: u64,
     budget: Budget,
+    turns: Turns,
     sink: Sink,
 }
 
@@ -115,7 +121,8 @@ impl Program {
     ) -> Self {
         let (name, source) = (name.into(), source.into());
         let (modules, max_memory_bytes) = (BTreeSet::new(), 256 << 20);
-        Self { name, source, entry, modules, max_memory_bytes, budget: Budget::unlimited(), sink }
+        let (budget, turns) = (Budget::unlimited(), Turns::new());
+        Self { name, source, entry, modules, max_memory_bytes, budget, turns, sink }
     }
 
     /// What it may `require`.
@@ -139,6 +146,13 @@ impl Program {
         self
     }
 
+    /// The turns that its states take together with those of other programs.
+    #[must_use]
+    pub fn with_turns(mut self, turns: Turns) -> Self {
+        self.turns = turns;
+        self
+    }
+
     /// Bytes that one state may hold.
     #[must_use]
     pub fn max_memory_bytes(&self) -> u64 {
@@ -150,25 +164,58 @@ impl Program {
     /// # Errors
     /// When the text is no Lua, fails or is not done by `deadline`, or has no such function.
     pub async fn start(&self, deadline: Option<Instant>) -> Result<State, Failure> {
-        let clock = Clock::new(Allowance::new(self.max_memory_bytes, &self.budget));
         let method = match &self.entry {
             Entry::Script => None,
             Entry::Method(method) => Some(method.clone()),
         };
+        let clock = Clock::new(Allowance::new(self.max_memory_bytes, &self.budget), method);
         let program = self.clone();
         let compile = Box::new(move |clock: &Arc<Clock>| program.compile(clock));
-        State::load(&clock, Load { compile, method }, deadline).await
+        State::load(&clock, &self.turns, Load { compile }, deadline).await
     }
 
     /// A Lua of its own, and the script in it.
     fn compile(&self, clock: &Arc<Clock>) -> Result<(Lua, Function), Failure> {
         let lua = host::lua(clock, &self.modules, &self.sink).map_err(Failure::Setup)?;
         let allowance = &clock.allowance;
-        let raised = |error: mlua::Error| allowance.failure(&error);
+        let raised = |error: mlua::Error| clock.failure(&error);
         allowance.open(&lua, self.source.len() as u64).map_err(raised)?;
-        let chunk = lua.load(&*self.source).set_name(format!("={}", self.name));
+        let chunk = lua.load(&*self.source).set_name(format!("@{}", self.name));
         let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).into_function();
         chunk.map(|chunk| (lua, chunk)).map_err(raised)
+    }
+
+    /// The line of the script that a failure tells of, if any, and its message without that.
+    #[must_use]
+    pub fn placed(&self, failure: &Failure) -> (Option<usize>, String) {
+        let (text, before) = match failure {
+            Failure::Syntax(text) => (text.as_str(), ""),
+            Failure::Raised(trace) => (trace.reason(), "the script failed: "),
+            other => return (None, chain(other)),
+        };
+        let (line, text) = match self.line(text) {
+            Some((line, text)) => (Some(line), text),
+            None => (None, text),
+        };
+        let frames = match failure {
+            // The script itself says no more than the line does.
+            Failure::Raised(trace) if trace.frames().len() > 1 => trace.frames_shown(),
+            _ => String::new(),
+        };
+        (line, format!("{before}{text}{frames}"))
+    }
+
+    /// A message of Lua about a line of the script.
+    fn line<'t>(&self, text: &'t str) -> Option<(usize, &'t str)> {
+        let text = match self.name.len().checked_sub(MOST_OF_NAME) {
+            None | Some(0) => text.strip_prefix(&*self.name)?,
+            Some(_) => {
+                let end = self.name.len().checked_sub(END_OF_NAME)?;
+                text.strip_prefix("...")?.strip_prefix(self.name.get(end..)?)?
+            }
+        };
+        let (line, text) = text.strip_prefix(':')?.split_once(": ")?;
+        Some((line.parse().ok()?, text))
     }
 
     /// Whether a state can be made: makes one, on a thread of its own, and drops it. Blocks meanwhile.
@@ -189,7 +236,7 @@ impl Program {
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("lua-check".to_owned());
             let checking = thread.spawn_scoped(scope, check).map_err(setup)?;
-            let panicked = |_| Err(Failure::Raised("the check panicked".to_owned()));
+            let panicked = |_| Err(Failure::told("the check panicked"));
             checking.join().unwrap_or_else(panicked)
         })
     }

@@ -5,36 +5,35 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crisol_core::Value;
-use mlua::{Function, Lua};
-use tokio::runtime::Handle;
 
 use crate::call::{Call, Current};
 use crate::failure::Failure;
 use crate::gate::Clock;
-use crate::turn::{Done, Job, Load, Running, Stage, drive};
+use crate::turn::{Done, Driver, Job, Kept, Load, Running, Stage};
+use crate::turns::Turns;
 
 /// One script in a Lua of its own, ready to be called. Globals that a call sets are there in the next one:
 /// a state that serves one call only keeps calls apart.
 pub struct State {
     /// None while a call has it, and after one that failed.
-    lua: Option<Lua>,
+    kept: Option<Kept>,
     clock: Arc<Clock>,
-    entry: Function,
+    turns: Turns,
     running: Running,
 }
 
 impl State {
     pub(crate) async fn load(
         clock: &Arc<Clock>,
+        turns: &Turns,
         load: Load,
         deadline: Option<Instant>,
     ) -> Result<Self, Failure> {
-        let job = Job::new(clock, Stage::Load(load));
-        match drive(&mut None, job, Current::default(), deadline).await? {
-            Done::Loaded(lua, entry) => {
-                Ok(Self { lua: Some(lua), clock: Arc::clone(clock), entry, running: None })
-            }
-            Done::Returned(..) => Err(Failure::Raised("the script was not loaded".to_owned())),
+        let (clock, turns) = (Arc::clone(clock), turns.clone());
+        let mut state = Self { kept: None, clock, turns, running: None };
+        match state.drive(Stage::Load(load), Current::none(), deadline).await? {
+            Done::Loaded(kept) => Ok(Self { kept: Some(kept), ..state }),
+            Done::Returned(..) => Err(Failure::told("the script was not loaded")),
         }
     }
 
@@ -52,17 +51,27 @@ impl State {
         deadline: Option<Instant>,
     ) -> Result<Value, Failure> {
         self.settle().await;
-        let Some(lua) = self.lua.take() else {
-            return Err(Failure::Raised("the script is over".to_owned()));
+        let Some(held) = self.kept.take().and_then(|mut kept| kept.take()) else {
+            return Err(Failure::told("the script is over"));
         };
-        let job = Job::new(&self.clock, Stage::Call(lua, self.entry.clone(), args));
-        match drive(&mut self.running, job, Current::new(call), deadline).await? {
-            Done::Returned(lua, answer) => {
-                self.lua = Some(lua);
+        let current = Current::new(call);
+        match self.drive(Stage::Call(held, args), current, deadline).await? {
+            Done::Returned(kept, answer) => {
+                self.kept = Some(kept);
                 answer.map_err(Failure::Answered)
             }
-            Done::Loaded(..) => Err(Failure::Raised("the script was not called".to_owned())),
+            Done::Loaded(..) => Err(Failure::told("the script was not called")),
         }
+    }
+
+    async fn drive(
+        &mut self,
+        stage: Stage,
+        current: Current,
+        deadline: Option<Instant>,
+    ) -> Result<Done, Failure> {
+        let driver = Driver { running: &mut self.running, turns: &self.turns, deadline };
+        driver.drive(Job::new(&self.clock, stage), current).await
     }
 
     /// Whether an instruction of a call that is over still runs. The script gets no further than that.
@@ -76,15 +85,6 @@ impl State {
         if let Some(turn) = &mut self.running {
             drop(turn.await);
             self.running = None;
-        }
-    }
-}
-
-impl Drop for State {
-    /// Closing a Lua frees one by one what it holds, which no thread that serves others is to wait for.
-    fn drop(&mut self) {
-        if let (Some(lua), Ok(handle)) = (self.lua.take(), Handle::try_current()) {
-            drop(handle.spawn_blocking(move || drop(lua)));
         }
     }
 }

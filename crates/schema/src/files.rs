@@ -158,8 +158,16 @@ impl Files {
 
     fn source_text(&self, name: &str, sources: &Sources) -> Result<String, Unread> {
         let bytes = self.read(name, MAX_SOURCE, sources)?;
-        String::from_utf8(bytes)
-            .map_err(|_| Unread { rule: Rule::BAD_SOURCE, why: "is not UTF-8 text".to_owned() })
+        String::from_utf8(bytes).map_err(|error| {
+            // A sequence whose length takes bytes of its own: certificates and keys are such ones.
+            let why = match error.as_bytes() {
+                [0x30, 0x81..=0x84, ..] => {
+                    "is DER and not text: write it as PEM, by `openssl x509` or `openssl pkey` with `-inform DER`"
+                }
+                _ => "is not UTF-8 text",
+            };
+            Unread { rule: Rule::BAD_SOURCE, why: why.to_owned() }
+        })
     }
 }
 

@@ -62,4 +62,4 @@ pub use pattern::PatternError;
 pub use server::{Readiness, Replacement, Running, Server, StartError, check};
 pub use site::{RouteError, RouteErrors};
 pub use table::{LimitRow, limits};
-pub use tls::{Tls, TlsError};
+pub use tls::{Misfit, Part, Tls, TlsError};

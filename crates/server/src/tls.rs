@@ -1,7 +1,10 @@
 //! TLS: a certificate and its key from PEM, HTTP/2 by ALPN.
 
+mod misfit;
+
 use std::sync::Arc;
 
+pub use misfit::{Misfit, Part};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
@@ -16,21 +19,15 @@ pub struct Tls(TlsAcceptor);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// The certificate chain is not PEM.
-    #[error("the certificate is not PEM")]
-    Certificate(#[source] pem::Error),
-    /// There is no certificate in the PEM text.
-    #[error("the certificate's PEM has no `CERTIFICATE` section")]
-    NoCertificate,
+    /// One of them is not PEM, or PEM of something else.
+    #[error("{}", _1.told(*_0))]
+    Misfit(Part, Misfit),
+    /// The PEM of one of them is damaged.
+    #[error("the {0} is not PEM")]
+    Damaged(Part, #[source] pem::Error),
     /// The certificate's PEM ends in the middle.
     #[error("the certificate is cut off: its end is missing")]
     CutCertificate,
-    /// The key is not PEM.
-    #[error("the key is not PEM")]
-    Key(#[source] pem::Error),
-    /// There is no private key in the PEM text.
-    #[error("the key's PEM has no `PRIVATE KEY` section")]
-    NoKey,
     /// The key wants a passphrase.
     #[error("the key is encrypted, and nobody is there to type its passphrase")]
     EncryptedKey,
@@ -54,7 +51,10 @@ impl TlsError {
     pub fn is_of_key(&self) -> bool {
         !matches!(
             self,
-            Self::Certificate(_) | Self::NoCertificate | Self::CutCertificate | Self::Unusable(_)
+            Self::Misfit(Part::Certificate, _)
+                | Self::Damaged(Part::Certificate, _)
+                | Self::CutCertificate
+                | Self::Unusable(_)
         )
     }
 
@@ -67,6 +67,7 @@ impl TlsError {
                 "use a key of RSA (2048 to 4096 bits), P-256, P-384 or Ed25519, and a certificate for it"
             }
             Self::OtherKey => "give the key that the certificate was made for",
+            Self::Misfit(part, misfit) => misfit.help(*part),
             Self::CutKey | Self::CutCertificate => "copy the file again, whole",
             _ => "give the certificate chain and its key as PEM",
         }
@@ -79,14 +80,15 @@ impl Tls {
     /// # Errors
     /// When either is not PEM or they do not fit each other.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        let (part, certificates) = (Part::Certificate, text(certificates));
         let chain = CertificateDer::pem_slice_iter(certificates)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| match error {
                 pem::Error::MissingSectionEnd { .. } => TlsError::CutCertificate,
-                error => TlsError::Certificate(error),
+                error => unread(part, certificates, error),
             })?;
         if chain.is_empty() {
-            return Err(TlsError::NoCertificate);
+            return Err(TlsError::Misfit(part, Misfit::of(certificates)));
         }
         let key = private_key(key)?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -113,15 +115,28 @@ impl std::fmt::Debug for Tls {
     }
 }
 
+/// Editors of some systems put a mark in front of a text.
+fn text(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
+}
+
+fn unread(part: Part, bytes: &[u8], error: pem::Error) -> TlsError {
+    match Misfit::of(bytes) {
+        Misfit::Other => TlsError::Damaged(part, error),
+        misfit => TlsError::Misfit(part, misfit),
+    }
+}
+
 /// Reads a private key that this server can sign with.
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let pem = text(pem);
     let has = |text: &str| pem.windows(text.len()).any(|part| part == text.as_bytes());
     let key = PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
         // PKCS 8 has a section of its own for it, older forms a header in the section.
         _ if has("BEGIN ENCRYPTED PRIVATE KEY") || has("4,ENCRYPTED") => TlsError::EncryptedKey,
         pem::Error::MissingSectionEnd { .. } => TlsError::CutKey,
-        pem::Error::NoItemsFound => TlsError::NoKey,
-        error => TlsError::Key(error),
+        pem::Error::NoItemsFound => TlsError::Misfit(Part::Key, Misfit::of(pem)),
+        error => unread(Part::Key, pem, error),
     })?;
     match ring::sign::any_supported_type(&key) {
         Ok(_) => Ok(key),

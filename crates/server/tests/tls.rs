@@ -110,14 +110,11 @@ fn what_is_no_certificate_says_so() -> TestResult {
         Tls::from_pem(cert.as_bytes(), key.as_bytes()).err().map(|error| error.to_string())
     };
     assert_eq!(text(&cert, &key), None);
-    let none = "the certificate's PEM has no `CERTIFICATE` section";
-    assert_eq!(text("", &key).as_deref(), Some(none));
     let other = other.signing_key.serialize_pem();
     // The last 40 bytes are the line with the end and some data.
     let cut = |pem: &str| pem[..pem.len() - 40].to_owned();
     let keys = [
         ("x", "the key's PEM has no `PRIVATE KEY` section"),
-        (&cert, "the key's PEM has no `PRIVATE KEY` section"),
         (&other, "the key does not belong to the certificate"),
         (&cut(&key), "the key is cut off: its end is missing"),
         (&without_a_line(&key), "the key is cut off: its end is missing"),
@@ -153,4 +150,75 @@ fn without_a_line(pem: &str) -> String {
     let mut lines: Vec<_> = pem.lines().collect();
     lines.remove(lines.len() - 2);
     lines.join("\n") + "\n"
+}
+
+#[test]
+fn what_is_given_by_mistake_is_told_with_what_to_do() -> TestResult {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
+    let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let request = rcgen::CertificateParams::new(vec!["localhost".to_owned()])?;
+    let request = request.serialize_request(&made.signing_key)?.pem()?;
+    let public = made.signing_key.public_key_pem();
+    let open_ssh = key.replace("PRIVATE KEY", "OPENSSH PRIVATE KEY");
+    let headless = |pem: &str| pem.split_once('\n').map(|(_, rest)| rest.to_owned());
+    let (headless_cert, headless_key) = (headless(&cert), headless(&key));
+    let half = key.replace("-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIV");
+    let wide: Vec<u8> = [0xff, 0xfe].into_iter().chain(key.bytes().flat_map(|b| [b, 0])).collect();
+    let pkcs12 = [0x30, 0x82, 1, 4, 2, 1, 3, 0x30];
+    let openssl = "write it as PEM: `openssl";
+    let (cert, key) = (cert.as_bytes(), key.as_bytes());
+    let none = "the key's PEM has no `PRIVATE KEY` section";
+    for (given, said, help) in [
+        (&b""[..], "the key is empty", "copy the file again"),
+        (b" \n", "the key is empty", "copy the file again"),
+        (&made.signing_key.serialize_der(), "the key is DER, and not PEM", openssl),
+        (&pkcs12, "the key is in a PKCS 12 file, and not PEM", "`openssl pkcs12 -in FILE -nocerts"),
+        (&wide, "the key is text in UTF-16, and not PEM", "as UTF-8"),
+        (b"tls/key.pem\n", "the key is the name of a file, and not its PEM", "`file://`"),
+        (
+            headless_key.as_deref().unwrap_or_default().as_bytes(),
+            "the key is cut off: its line `-----BEGIN …-----` is missing or not whole",
+            "whole",
+        ),
+        (
+            half.as_bytes(),
+            "the key is cut off: its line `-----BEGIN …-----` is missing or not whole",
+            "whole",
+        ),
+        (cert, "the key is a certificate", "give the private key"),
+        (request.as_bytes(), "the key is a request for a certificate", "as PEM"),
+        (public.as_bytes(), "the key is a public key", "give the private key"),
+        (b"ssh-ed25519 AAAA a@b", "the key is a public key", "give the private key"),
+        (open_ssh.as_bytes(), "the key is in the format of OpenSSH", "`ssh-keygen -p -m PKCS8"),
+        (b"-----BEGIN X-----\nAA==\n-----END X-----\n", none, "as PEM"),
+        (b"some words", none, "as PEM"),
+        (&[0xc3, 0x28, 0xff], none, "as PEM"),
+    ] {
+        let error = Tls::from_pem(cert, given).err().ok_or_else(|| said.to_owned())?;
+        assert!(error.is_of_key() && error.help().contains(help), "{said}: {}", error.help());
+        assert_eq!(error.to_string(), said);
+    }
+    let none = "the certificate's PEM has no `CERTIFICATE` section";
+    for (given, said, help) in [
+        (&b""[..], "the certificate is empty", "copy the file again"),
+        (made.cert.der(), "the certificate is DER, and not PEM", "`openssl x509"),
+        (&pkcs12, "the certificate is in a PKCS 12 file, and not PEM", "-nokeys"),
+        (b"cert.pem", "the certificate is the name of a file, and not its PEM", "`file://`"),
+        (
+            headless_cert.as_deref().unwrap_or_default().as_bytes(),
+            "the certificate is cut off: its line `-----BEGIN …-----` is missing or not whole",
+            "whole",
+        ),
+        (key, "the certificate is a private key", "swapped"),
+        (request.as_bytes(), "the certificate is a request for a certificate", "issued"),
+        (public.as_bytes(), "the certificate is a public key", "as PEM"),
+        (b"some words", none, "as PEM"),
+    ] {
+        let error = Tls::from_pem(given, key).err().ok_or_else(|| said.to_owned())?;
+        assert!(!error.is_of_key() && error.help().contains(help), "{said}: {}", error.help());
+        assert_eq!(error.to_string(), said);
+    }
+    let marked = [b"\xef\xbb\xbf", cert].concat();
+    assert!(Tls::from_pem(&marked, key).is_ok());
+    Ok(())
 }

@@ -16,9 +16,9 @@ const MAX_PEM: u64 = 1 << 20;
 
 /// Reads the certificate and the key of a service; what is wrong with them is reported.
 pub(super) fn tls(id: &EntryId, tls: &crisol_schema::Tls, scope: &mut Scope<'_>) -> Option<Tls> {
-    let cert = text(id, "tls.cert", &tls.cert, scope);
-    let key = text(id, "tls.key", &tls.key, scope);
-    let read = Tls::from_pem(cert?.as_bytes(), key?.as_bytes());
+    let cert = bytes(id, "tls.cert", &tls.cert, scope);
+    let key = bytes(id, "tls.key", &tls.key, scope);
+    let read = Tls::from_pem(&cert?, &key?);
     read.map_err(|error| {
         let field = if error.is_of_key() { "tls.key" } else { "tls.cert" };
         scope.report(id, field, Report::error(BAD_TLS, chain(&error)).help(error.help()));
@@ -26,18 +26,18 @@ pub(super) fn tls(id: &EntryId, tls: &crisol_schema::Tls, scope: &mut Scope<'_>)
     .ok()
 }
 
-fn text(id: &EntryId, field: &str, pem: &Pem, scope: &mut Scope<'_>) -> Option<String> {
+fn bytes(id: &EntryId, field: &str, pem: &Pem, scope: &mut Scope<'_>) -> Option<Vec<u8>> {
     let (message, help) = match pem {
-        Pem::Text(source) => return Some(source.text().to_owned()),
+        Pem::Text(source) => return Some(source.text().into()),
         Pem::File(path) => match read(path) {
-            Ok(text) => return Some(text),
+            Ok(bytes) => return Some(bytes),
             Err(error) => {
                 let message = format!("`{}` cannot be read: {error}", path.display());
                 (message, "name a file that this user may read".to_owned())
             }
         },
         Pem::Variable(variable) => match scope.env.value(variable) {
-            Ok(Some(text)) => return Some(text),
+            Ok(Some(text)) => return Some(text.into()),
             Ok(None) => {
                 let message = format!("`{variable}` has no value");
                 (message, format!("set {}", scope.env.place(variable)))
@@ -50,15 +50,15 @@ fn text(id: &EntryId, field: &str, pem: &Pem, scope: &mut Scope<'_>) -> Option<S
 }
 
 /// Reads a file outside of the app. Links are followed: `certbot` and Kubernetes renew by turning one.
-fn read(path: &Path) -> io::Result<String> {
+fn read(path: &Path) -> io::Result<Vec<u8>> {
     // Looking first keeps a FIFO from being waited for.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
-    let mut text = String::new();
-    File::open(path)?.take(MAX_PEM + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_PEM {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_PEM + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_PEM {
         return Err(io::Error::other(format!("it is larger than {MAX_PEM} bytes")));
     }
-    Ok(text)
+    Ok(bytes)
 }

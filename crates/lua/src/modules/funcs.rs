@@ -10,15 +10,20 @@ use mlua::{
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::call::{Call, Current};
+use crate::allowance::weight;
+use crate::call::{Burden, Call, Current};
 use crate::gate::Clock;
 use crate::host::NEW_ERROR;
+use crate::offload::Offloaded;
 use crate::values::{Reader, write};
 
 /// What came of a call, free of Lua: it may be asked for more than once.
 type Outcome = std::result::Result<Value, Unanswered>;
 
-#[derive(Debug, Clone)]
+/// An outcome, and what it counts.
+type Told = (Outcome, Option<Burden>);
+
+#[derive(Debug)]
 enum Unanswered {
     /// The function's own error.
     Function { id: String, error: Value },
@@ -51,31 +56,70 @@ struct Ready {
     call: Call,
     id: EntryId,
     args: Vec<Value>,
+    burden: Option<Burden>,
+}
+
+impl Drop for Ready {
+    /// One that was ended before its turn came.
+    fn drop(&mut self) {
+        if self.burden.as_ref().is_some_and(Burden::is_large) {
+            drop(Offloaded::new(std::mem::take(&mut self.args)));
+        }
+    }
 }
 
 impl Ready {
-    async fn run(self) -> Outcome {
-        let Call { invoke, context } = self.call;
-        let reply = invoke.invoke(&self.id, context, Args::Values(self.args)).await;
-        let value = reply.map_err(|error| unanswered(&self.id, &error))?.to_value();
-        value.map_err(|error| {
-            Unanswered::lasting("unexpected-result", error.to_string(), self.id.to_string())
-        })
+    async fn run(mut self) -> Told {
+        let _turn = match &self.burden {
+            Some(burden) => burden.turn().await,
+            None => None,
+        };
+        let Call { invoke, context } = self.call.clone();
+        let args = Args::Values(std::mem::take(&mut self.args));
+        let reply = invoke.invoke(&self.id, context, args).await;
+        let outcome = reply.map_err(|error| unanswered(&self.id, error)).and_then(|reply| {
+            reply.into_value().map_err(|error| {
+                Unanswered::lasting("unexpected-result", error.to_string(), self.id.to_string())
+            })
+        });
+        let bytes = match &outcome {
+            Ok(value) | Err(Unanswered::Function { error: value, .. }) => one_weight(value),
+            Err(Unanswered::Failed { message, .. }) => message.len() as u64,
+        };
+        let mut burden = self.burden.take();
+        match burden.as_mut().map(|burden| burden.become_outcome(bytes)) {
+            Some(Err(_)) => {
+                drop(Offloaded::new(outcome));
+                (Err(too_much("results", self.id.to_string())), None)
+            }
+            _ => (outcome, burden),
+        }
     }
 }
 
 /// Scripts belong to the app, so they may know all of an error.
-fn unanswered(id: &EntryId, error: &CallError) -> Unanswered {
+fn unanswered(id: &EntryId, error: CallError) -> Unanswered {
     let id = id.to_string();
     match error {
-        CallError::Function { error, .. } => Unanswered::Function { id, error: (**error).clone() },
+        CallError::Function { error, .. } => Unanswered::Function { id, error: *error },
         other => {
-            let (kind, message) = (other.kind(), crisol_core::chain(other));
+            let (kind, message) = (other.kind(), crisol_core::chain(&other));
             // Nothing is wrong with the call itself.
             let retryable = matches!(kind, ErrorKind::Saturated | ErrorKind::Unavailable);
             Unanswered::Failed { kind: kind.name(), message, id, retryable }
         }
     }
+}
+
+fn one_weight(value: &Value) -> u64 {
+    weight(std::slice::from_ref(value))
+}
+
+/// An error for want of memory outside of Lua.
+fn too_much(what: &str, id: String) -> Unanswered {
+    let message =
+        format!("{what} of calls that have begun take too much memory: await fewer at a time");
+    Unanswered::lasting("limit", message, id)
 }
 
 /// Reads what a script asks for. The outer error is one of the script's own code.
@@ -84,7 +128,8 @@ fn prepare(
     id: String,
     args: MultiValue,
 ) -> Result<std::result::Result<Ready, Unanswered>> {
-    let call = Clock::of(lua)?.current().as_ref().and_then(Current::call);
+    let clock = Clock::of(lua)?;
+    let call = clock.current().as_ref().and_then(Current::call);
     let call = call.ok_or_else(|| {
         Error::runtime("functions can be called from a function, not while the script is loaded")
     })?;
@@ -101,7 +146,12 @@ fn prepare(
             Err(error) => return Ok(Err(invalid(format!("argument {}: {error}", at + 1)))),
         }
     }
-    Ok(Ok(Ready { call, id: entry, args: values }))
+    let bytes = weight(&values);
+    let Ok(counted) = clock.allowance.outside(lua, bytes)? else {
+        return Ok(Err(too_much("arguments", id)));
+    };
+    let burden = clock.current().as_ref().map(|current| current.burden(bytes, counted));
+    Ok(Ok(Ready { call, id: entry, args: values, burden }))
 }
 
 /// `value, nil` or `nil, err`.
@@ -112,11 +162,16 @@ fn results(lua: &Lua, outcome: &Outcome) -> Result<MultiValue> {
         pair(LuaValue::Nil, new.call((kind, message, id, retryable))?)
     };
     match outcome {
-        Ok(value) => match write(lua, value) {
-            Ok(value) => pair(value, LuaValue::Nil),
-            Err(Error::RuntimeError(message)) => failed("unexpected-result", &message, "", false),
-            Err(other) => Err(other),
-        },
+        Ok(value) => {
+            Clock::of(lua)?.allowance.make_room(lua, one_weight(value))?;
+            match write(lua, value) {
+                Ok(value) => pair(value, LuaValue::Nil),
+                Err(Error::RuntimeError(message)) => {
+                    failed("unexpected-result", &message, "", false)
+                }
+                Err(other) => Err(other),
+            }
+        }
         // An error without payload would read as success.
         Err(Unanswered::Function { id, error: Value::Null }) => {
             failed("function", &format!("`{id}` answered with its error"), id, false)
@@ -130,7 +185,7 @@ fn results(lua: &Lua, outcome: &Outcome) -> Result<MultiValue> {
 
 /// A call that has begun.
 struct Pending {
-    outcome: watch::Receiver<Option<Outcome>>,
+    outcome: watch::Receiver<Option<Told>>,
     /// The task that makes the call, if one does.
     task: Option<AbortHandle>,
     cancelled: AtomicBool,
@@ -147,7 +202,7 @@ impl Drop for Pending {
 
 impl Pending {
     fn ended(outcome: Outcome) -> Self {
-        let (_, outcome) = watch::channel(Some(outcome));
+        let (_, outcome) = watch::channel(Some((outcome, None)));
         Self { outcome, task: None, cancelled: AtomicBool::new(false) }
     }
 
@@ -183,7 +238,7 @@ impl Pending {
         if !self.is_complete() {
             return Ok(MultiValue::new());
         }
-        if let (false, Some(outcome)) = (self.is_cancelled(), &*self.outcome.borrow()) {
+        if let (false, Some((outcome, _))) = (self.is_cancelled(), &*self.outcome.borrow()) {
             return results(lua, outcome);
         }
         let (kind, message) = if self.is_cancelled() {
@@ -219,7 +274,12 @@ fn begin(lua: &Lua, (id, args): (String, MultiValue)) -> Result<Pending> {
     let (sender, outcome) = watch::channel(None);
     let (id, mut task) = (ready.id.to_string(), None);
     let begun = current.begin(|| {
-        let run = async move { drop(sender.send_replace(Some(ready.run().await))) };
+        let run = async move {
+            // An outcome that nobody waits for any longer comes back.
+            if let Err(unheard) = sender.send(Some(ready.run().await)) {
+                drop(Offloaded::new(unheard));
+            }
+        };
         task.insert(handle.spawn(run).abort_handle()).clone()
     });
     if !begun {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crisol_core::Value;
 use crisol_lua::{Entry, Failure, Module, Program};
 
-use crate::support::{Tested, call, program, run, run_for, sink, soon};
+use crate::support::{Tested, call, program, run, run_for, sink, soon, until};
 
 async fn text(script: &str) -> Tested<String> {
     let script = format!("local funcs = require('funcs')\n{script}");
@@ -122,7 +122,7 @@ async fn results_and_errors_of_a_function() -> Tested {
     }
     let raised = run_for(3_600_000, &of("raise"), &[]).await;
     assert!(
-        matches!(&raised, Err(Failure::Raised(text)) if text.contains("test.lua:4: boom")),
+        matches!(&raised, Err(Failure::Raised(trace)) if trace.to_string() == "test.lua:4: boom\n    0: raise at test.lua:4"),
         "{raised:?}"
     );
     let odd = run_for(3_600_000, &of("odd"), &[]).await;
@@ -199,5 +199,95 @@ async fn fields_of_an_error_can_be_called_and_a_future_asked() -> Tested {
         local v, e = f:await()
         return tostring(ended) .. ' ' .. tostring(f:is_complete()) .. ' ' .. tostring(v) .. ' ' .. e.kind";
     assert_eq!(text(cancelled).await?, "true true nil cancelled");
+    Ok(())
+}
+
+/// Functions that never answer, and tell how many of them run.
+fn pending() -> (std::sync::Arc<dyn crisol_core::Invoke>, std::sync::Arc<()>) {
+    let running = std::sync::Arc::new(());
+    let counted = std::sync::Arc::clone(&running);
+    let invoke = crisol_core::invoke_fn(None, move |_, _, args: Vec<Value>| {
+        let held = (std::sync::Arc::clone(&counted), args);
+        async move {
+            let _held = held;
+            std::future::pending().await
+        }
+    });
+    (std::sync::Arc::new(invoke), running)
+}
+
+#[tokio::test]
+async fn large_calls_are_made_a_few_at_a_time() -> Tested {
+    let (invoke, running) = pending();
+    let mut of_call = call();
+    of_call.invoke = invoke;
+    let source = "local text = ('x'):rep(1 << 20)
+        for _ = 1, 100 do keep = {keep, funcs.async('n:x', text)} end
+        for _ = 1, 50 do keep = {keep, funcs.async('n:x', 'small')} end
+        return funcs.call('n:x')";
+    let mut state = program(source, Entry::Script).start(None).await?;
+    let run = state.call(of_call.clone(), Vec::new(), None);
+    // Three texts of a MiB, 50 small ones, and the last call.
+    let expected = 3 + 50 + 1;
+    let reached = until(|| std::sync::Arc::strong_count(&running) - 2 == expected);
+    tokio::select! {
+        ended = run => return Err(format!("{ended:?}").into()),
+        () = reached => {}
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn arguments_of_calls_that_have_begun_are_memory_of_the_script() -> Tested {
+    let budget = crisol_core::Budget::unlimited();
+    let (invoke, _running) = pending();
+    let mut of_call = call();
+    of_call.invoke = invoke;
+    let source = "local text, kept = ('x'):rep(1 << 20), {}
+        for n = 1, 1000 do
+          kept[n] = funcs.async('n:x', text)
+          local value, err = kept[n]:result()
+          if err then return {n, err.kind, err.message} end
+        end";
+    let mut state = program(source, Entry::Script)
+        .with_memory(16 << 20)
+        .with_budget(budget.clone())
+        .start(None)
+        .await?;
+    let told = state.call(of_call, Vec::new(), None).await?;
+    let message = "arguments of calls that have begun take too much memory: await fewer at a time";
+    assert_eq!(told, Value::List(vec![Value::Int(16), "limit".into(), message.into()]));
+    drop(state);
+    until(|| budget.used() == 0).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn outcomes_are_memory_of_the_script_and_those_left_are_found() -> Tested {
+    let budget = crisol_core::Budget::unlimited();
+    let most = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let (seen, of) = (std::sync::Arc::clone(&most), budget.clone());
+    let mut of_call = call();
+    of_call.invoke = std::sync::Arc::new(crisol_core::invoke_fn(None, move |_, _, _| {
+        seen.fetch_max(of.used(), std::sync::atomic::Ordering::Relaxed);
+        async { Ok(crisol_core::Reply::new(Value::from("x".repeat(1 << 20)))) }
+    }));
+    let run = |source: &'static str| {
+        let program = program(source, Entry::Script).with_memory(32 << 20);
+        let (program, of_call) = (program.with_budget(budget.clone()), of_call.clone());
+        async move { program.start(None).await?.call(of_call, Vec::new(), None).await }
+    };
+    // Thousands are awaited and left: 4 GiB, were they kept.
+    let awaited = "local n = 0 for _ = 1, 4096 do n = n + #funcs.call('n:x') end return n";
+    assert_eq!(run(awaited).await?, Value::Int(4 << 30));
+    let most = most.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(most < 128 << 20, "{most}");
+    let kept = "local all, kinds = {}, {}
+        for n = 1, 64 do all[n] = funcs.async('n:x') end
+        for n = 1, 64 do local value, err = all[n]:await() kinds[err and err.kind or 'value'] = true end
+        return kinds";
+    let kinds = run(kept).await?;
+    assert_eq!((kinds.get("limit"), kinds.get("value")), (Some(&true.into()), Some(&true.into())));
+    until(|| budget.used() == 0).await;
     Ok(())
 }

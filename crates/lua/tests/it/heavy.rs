@@ -278,7 +278,7 @@ async fn what_is_decoded_and_encoded_is_memory_of_the_script() -> Tested {
             .with_budget(budget.clone());
         let ended = program.start(None).await?.call(call(), Vec::new(), None).await;
         let refused = matches!(&ended, Err(Failure::Memory { .. }))
-            || matches!(&ended, Err(Failure::Raised(text)) if text.contains("too much text"));
+            || matches!(&ended, Err(Failure::Raised(trace)) if trace.reason().contains("too much text"));
         assert!(refused, "{script}: {ended:?}");
     }
     Ok(())
@@ -290,7 +290,8 @@ async fn what_leaves_a_script_as_an_error_is_one_line_of_bounded_length() -> Tes
         ["error('boom\\n2026 ERROR forged\\27[31m')", "error(('x'):rep(1 << 20) .. '\\r')"]
     {
         match run(script).await {
-            Err(Failure::Raised(text)) => {
+            Err(Failure::Raised(trace)) => {
+                let text = trace.reason();
                 assert!(
                     !text.contains(char::is_control) && text.len() < 9000,
                     "{} bytes: {text:?}",

@@ -6,4 +6,5 @@ mod heavy;
 mod sandbox;
 mod standard;
 mod support;
+mod traces;
 mod values;

@@ -1,0 +1,129 @@
+//! Reason for which a guest died, and the functions that ran at that moment.
+
+use std::fmt;
+
+use crate::message::{one_line, printable, shorten};
+
+/// Characters of a name that a frame shows.
+const LONGEST_NAME: usize = 200;
+
+/// A function that was running.
+///
+/// Names of functions and files are the guest's own, so each is shown without control characters and cut: none begins
+/// another line, or reads as another frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    function: String,
+    place: String,
+}
+
+impl Frame {
+    /// A frame of `function` in `file`, at a `position` of the host's own making: `line:column` or an offset. Either part
+    /// of its place may be empty.
+    #[must_use]
+    pub fn new(function: &str, file: &str, position: &str) -> Self {
+        let file = shown(file);
+        let place = match (file.as_str(), position) {
+            ("", "") => "an unknown place".to_owned(),
+            ("", position) => position.to_owned(),
+            (_, "") => file,
+            _ => format!("{file}:{position}"),
+        };
+        Self { function: shown(function), place }
+    }
+
+    /// Its function.
+    #[must_use]
+    pub fn function(&self) -> &str {
+        &self.function
+    }
+}
+
+fn shown(name: &str) -> String {
+    // Before its characters are looked at, as a name may be as large as the guest.
+    printable(&shorten(name, LONGEST_NAME)).into_owned()
+}
+
+/// Reason for which a guest died, and the functions that ran at that moment. Displayed, the first line is the reason and
+/// each further one a frame, the innermost first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    reason: String,
+    frames: Vec<Frame>,
+}
+
+impl Trace {
+    /// Frames that a trace has at most.
+    pub const MAX_FRAMES: usize = 64;
+
+    /// A trace whose innermost frame is the first. The reason becomes one line of bounded length.
+    #[must_use]
+    pub fn new(reason: &str, mut frames: Vec<Frame>) -> Self {
+        frames.truncate(Self::MAX_FRAMES);
+        Self { reason: one_line(reason), frames }
+    }
+
+    /// The reason alone.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The functions that ran, the innermost first.
+    #[must_use]
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// The frames as they are displayed, each in front of it a line break.
+    #[must_use]
+    pub fn frames_shown(&self) -> String {
+        let shown = |(at, Frame { function, place }): (usize, &Frame)| {
+            format!("\n{at:>5}: {function} at {place}")
+        };
+        self.frames.iter().enumerate().map(shown).collect()
+    }
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.reason, self.frames_shown())
+    }
+}
+
+impl std::error::Error for Trace {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_frame_has_a_line_whatever_its_names_hold() {
+        let forged = "a\n    1: innocent at \u{1b}[2J\u{2028}";
+        let frames = vec![Frame::new(forged, "b\nc", "1:2"), Frame::new("d", "", "0x1f")];
+        let trace = Trace::new("no\nmore", frames);
+        assert_eq!(
+            trace.to_string(),
+            "no\\u{a}more\n    \
+             0: a\u{fffd}    1: innocent at \u{fffd}[2J\u{fffd} at b\u{fffd}c:1:2\n    \
+             1: d at 0x1f"
+        );
+    }
+
+    #[test]
+    fn a_name_is_cut_and_its_line_number_is_not() {
+        let frame = Frame::new(&"x".repeat(1_000), &"y".repeat(1_000), "7");
+        assert_eq!(frame.function().chars().count(), LONGEST_NAME + 1);
+        assert!(frame.place.ends_with("y…:7"), "{}", frame.place);
+        assert_eq!(Frame::new("f", "", "").place, "an unknown place");
+        assert_eq!(Frame::new("f", "a", "").place, "a");
+    }
+
+    #[test]
+    fn a_trace_is_bounded() {
+        let frames = vec![Frame::new("f", "a", "1"); 100];
+        let trace = Trace::new(&"x".repeat(1 << 20), frames);
+        assert_eq!(trace.frames().len(), Trace::MAX_FRAMES);
+        assert!(trace.reason().len() < 10_000);
+    }
+}

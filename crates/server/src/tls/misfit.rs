@@ -1,0 +1,172 @@
+//! Texts that are no PEM of what is wanted: what they are, and what makes them so.
+
+use std::fmt;
+
+/// Which of the two is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The chain of certificates.
+    Certificate,
+    /// The private key.
+    Key,
+}
+
+impl Part {
+    const fn section(self) -> &'static str {
+        match self {
+            Self::Certificate => "CERTIFICATE",
+            Self::Key => "PRIVATE KEY",
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Certificate => "certificate",
+            Self::Key => "key",
+        })
+    }
+}
+
+/// Bytes that are no PEM of what is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Misfit {
+    /// There is nothing.
+    Empty,
+    /// The same in binary.
+    Der,
+    /// A key and its certificates together, in binary.
+    Pkcs12,
+    /// Text in two bytes a character.
+    Utf16,
+    /// The name of a file, and not its text.
+    Path,
+    /// Its first line is missing, or not whole.
+    NoBegin,
+    /// A certificate in place of the key.
+    Certificate,
+    /// A request for a certificate.
+    Request,
+    /// A private key in place of the certificate.
+    PrivateKey,
+    /// A public key.
+    PublicKey,
+    /// A key in the format of OpenSSH.
+    OpenSsh,
+    /// PEM of something else, or no PEM at all.
+    Other,
+}
+
+/// First lines of what is given by mistake.
+const OTHERS: [(&str, Misfit); 6] = [
+    ("BEGIN CERTIFICATE REQUEST-", Misfit::Request),
+    ("BEGIN NEW CERTIFICATE REQUEST-", Misfit::Request),
+    ("BEGIN OPENSSH PRIVATE KEY-", Misfit::OpenSsh),
+    ("PRIVATE KEY-", Misfit::PrivateKey),
+    ("PUBLIC KEY-", Misfit::PublicKey),
+    ("CERTIFICATE-", Misfit::Certificate),
+];
+
+/// First words of public keys as OpenSSH writes them.
+const SSH: [&[u8]; 3] = [b"ssh-", b"ecdsa-sha2-", b"sk-"];
+
+impl Misfit {
+    /// Finds out what bytes are in which no section of the wanted kind begins.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let text = bytes.trim_ascii();
+        match text {
+            [] => return Self::Empty,
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Self::Utf16,
+            // A sequence: that of PKCS 12 begins with its version 3.
+            [0x30, 0x80..0x89, ..] => {
+                let head = text.get(..9).unwrap_or(text);
+                let is_pkcs12 = head.windows(3).any(|part| part == [2, 1, 3]);
+                return if is_pkcs12 { Self::Pkcs12 } else { Self::Der };
+            }
+            [0x30, length, rest @ ..] if usize::from(*length) == rest.len() => return Self::Der,
+            _ => {}
+        }
+        let Ok(text) = std::str::from_utf8(text) else { return Self::Other };
+        if SSH.iter().any(|start| text.as_bytes().starts_with(start)) {
+            return Self::PublicKey;
+        }
+        let mut lines = text.lines();
+        let begins = lines.clone().find(|line| line.contains("-BEGIN ") && line.ends_with("-----"));
+        if let Some(begins) = begins {
+            let known = OTHERS.iter().find(|(label, _)| begins.contains(label));
+            return known.map_or(Self::Other, |(_, misfit)| *misfit);
+        }
+        if lines.any(|line| line.contains("-----END ") || line.contains("BEGIN")) {
+            return Self::NoBegin;
+        }
+        let is_name = |c: char| !c.is_whitespace() && !c.is_control();
+        let names_file = text.len() < 256 && text.contains(['/', '.', '\\']);
+        if names_file && text.chars().all(is_name) { Self::Path } else { Self::Other }
+    }
+
+    /// What to do about it.
+    pub(crate) const fn help(self, part: Part) -> &'static str {
+        match (self, part) {
+            (Self::Empty, _) => "copy the file again, or make it anew",
+            (Self::Der, Part::Certificate) => {
+                "write it as PEM: `openssl x509 -inform DER -in CERTIFICATE -out PEM`"
+            }
+            (Self::Der, Part::Key) => {
+                "write it as PEM: `openssl pkey -inform DER -in KEY -out PEM`"
+            }
+            (Self::Pkcs12, Part::Certificate) => {
+                "take it out as PEM: `openssl pkcs12 -in FILE -nokeys -out PEM`"
+            }
+            (Self::Pkcs12, Part::Key) => {
+                "take it out as PEM: `openssl pkcs12 -in FILE -nocerts -noenc -out PEM`"
+            }
+            (Self::Utf16, _) => "save the file as UTF-8",
+            (Self::Path, _) => "write `file://` in front of it",
+            (Self::NoBegin, _) => "copy the file again, whole",
+            (Self::Certificate, _) | (Self::PublicKey | Self::PrivateKey, Part::Key) => {
+                "give the private key that the certificate was made for"
+            }
+            (Self::Request, Part::Certificate) => {
+                "give the certificate that was issued for this request"
+            }
+            (Self::PrivateKey, Part::Certificate) => {
+                "give the certificate that was made for this key: `cert` and `key` may be swapped"
+            }
+            (Self::OpenSsh, Part::Key) => {
+                "write a copy of it as PEM: `ssh-keygen -p -m PKCS8 -f COPY`"
+            }
+            (Self::PublicKey | Self::Request | Self::OpenSsh | Self::Other, _) => {
+                "give the certificate chain and its key as PEM"
+            }
+        }
+    }
+
+    /// What it is, in a message about a part.
+    pub(crate) fn told(self, part: Part) -> String {
+        let section = part.section();
+        match self {
+            Self::Empty => format!("the {part} is empty"),
+            Self::Der => format!("the {part} is DER, and not PEM"),
+            Self::Pkcs12 => format!("the {part} is in a PKCS 12 file, and not PEM"),
+            Self::Utf16 => format!("the {part} is text in UTF-16, and not PEM"),
+            Self::Path => format!("the {part} is the name of a file, and not its PEM"),
+            Self::NoBegin => {
+                format!(
+                    "the {part} is cut off: its line `-----BEGIN …-----` is missing or not whole"
+                )
+            }
+            Self::Certificate if part == Part::Key => "the key is a certificate".to_owned(),
+            Self::Request => format!("the {part} is a request for a certificate"),
+            Self::PrivateKey if part == Part::Certificate => {
+                "the certificate is a private key".to_owned()
+            }
+            Self::PublicKey => format!("the {part} is a public key"),
+            Self::OpenSsh => format!("the {part} is in the format of OpenSSH"),
+            Self::Certificate | Self::PrivateKey | Self::Other => {
+                format!("the {part}'s PEM has no `{section}` section")
+            }
+        }
+    }
+}
