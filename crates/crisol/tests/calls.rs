@@ -56,6 +56,30 @@ async fn rust_types_go_in_and_come_out() -> Tested {
 }
 
 #[tokio::test]
+async fn a_command_that_exits_with_0_has_succeeded() -> Tested {
+    let exiting = |name: &str, method: &str, code: u8| {
+        format!(
+            "  - {{name: {name}, kind: function.wat, method: {method}, source: '(module
+                (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $exit (param i32)))
+                (func (export \"_start\") (call $exit (i32.const {code})))
+                (func (export \"leave\") (call $exit (i32.const {code}))))'}}\n"
+        )
+    };
+    let runtime = load(
+        &(exiting("good", "_start", 0)
+            + &exiting("bad", "_start", 3)
+            + &exiting("leaves", "leave", 0)),
+    )?;
+    runtime.call::<()>("myns:good", ()).await?;
+    let bad = runtime.call::<()>("myns:bad", ()).await;
+    assert!(matches!(bad, Err(CallError::Exited { code: 3, .. })), "{bad:?}");
+    // Any other function was to answer first.
+    let leaves = runtime.call::<()>("myns:leaves", ()).await;
+    assert!(matches!(leaves, Err(CallError::Exited { code: 0, .. })), "{leaves:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_edge_calls_with_text_and_writes_text() -> Tested {
     let runtime = load(&wasm("compute", "compute", "compute", ""))?;
     let edge: &dyn Invoke = &runtime;
