@@ -234,12 +234,7 @@ impl<'a> Assembly<'a> {
                 Ok(None) => {}
                 // A folder that cannot be opened is told of at its own entry.
                 Err(Fault { folder: Some(id), .. }) if sources.closed.contains(&id) => {}
-                Err(Fault { field, report, offset: Some(offset), .. }) => {
-                    problems.inside(self.registry, &entry.id, field, offset, *report);
-                }
-                Err(Fault { field, report, .. }) => {
-                    problems.at(self.registry, &entry.id, field, *report);
-                }
+                Err(fault) => fault.tell(self.registry, &entry.id, &mut problems),
             }
         }
         let linked = self.registry.into_iter().filter_map(|entry| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crisol_core::{EntryId, chain};
 use crisol_engine::{Digest, LinkError};
 use crisol_pool::SizeBelowWorkers;
-use crisol_schema::{Code, Report, Rule, Sha256Hash, SourceText};
+use crisol_schema::{Code, Problems, Registry, Report, Rule, Sha256Hash, SourceText};
 use crisol_wasi::{FsError, FsSource};
 use crisol_wit::{CoreModule, WrapError, Wrapped};
 
@@ -60,6 +60,14 @@ impl Fault {
 
     pub(crate) fn inside(self, offset: Option<usize>) -> Self {
         Self { offset, ..self }
+    }
+
+    /// Adds it to the problems of an entry.
+    pub(crate) fn tell(self, registry: &Registry, id: &EntryId, problems: &mut Problems) {
+        match self.offset {
+            Some(offset) => problems.inside(registry, id, self.field, offset, *self.report),
+            None => problems.at(registry, id, self.field, *self.report),
+        }
     }
 
     pub(crate) fn in_folder(self, id: &EntryId) -> Self {
