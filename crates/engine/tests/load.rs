@@ -3,6 +3,7 @@
 mod support;
 
 use crisol_engine::{Allocation, CompileError, LinkError, Profile};
+use crisol_wit::{CoreModule, Kind, parse_code};
 use expect_test::expect;
 use support::{Guest, Tested, engine};
 
@@ -36,11 +37,15 @@ fn imports_are_resolved_once_for_equal_code_and_profile() -> Tested {
 }
 
 #[test]
-fn what_is_not_a_component_is_refused() -> Tested {
+fn what_is_neither_a_component_nor_a_module_is_refused() -> Tested {
     let engine = engine(Allocation::OnDemand)?;
-    for bytes in [&b""[..], b"hello", b"\0asm\x0d\0\x01\0\xff\xff", &wat::parse_str("(module)")?] {
+    for bytes in [&b""[..], b"hello", b"\0asm\x0d\0\x01\0\xff\xff", b"\0asm\x01\0\0\0\xff\xff"] {
         assert!(matches!(engine.compile(bytes, false), Err(CompileError::Invalid(_))));
     }
+    // Each is linked by what is known of it.
+    let module = engine.compile(&wat::parse_str("(module (func (export \"f\")))")?, false)?;
+    let linked = engine.link(&module, &Profile::default(), "f");
+    assert!(matches!(linked, Err(LinkError::Mismatch(_))), "{linked:?}");
     Ok(())
 }
 
@@ -107,12 +112,19 @@ fn what_can_be_granted_can_be_denied() -> Tested {
     let mut interfaces = std::collections::BTreeSet::new();
     for name in crisol_fixtures::names() {
         let bytes = crisol_fixtures::bytes(&name);
-        // Core modules have no place here: they are made components first.
-        let Ok(compiled) = engine.compile(&bytes, false) else { continue };
+        let compiled = engine.compile(&bytes, false)?;
         let exports = engine.exports(&compiled)?;
         let method = exports.first().ok_or("a guest without exports")?.method();
+        let core = match parse_code(&bytes)? {
+            Kind::Core => CoreModule::read(&bytes, None, &method)?,
+            Kind::Component => None,
+        };
         for profile in [Profile::default(), Profile::granting(|_| true)] {
-            match engine.link(&compiled, &profile, &method) {
+            let linked = match &core {
+                Some(core) => engine.link_core(&compiled, core, &profile, &method),
+                None => engine.link(&compiled, &profile, &method),
+            };
+            match linked {
                 Ok(linked) => {
                     interfaces.extend(
                         linked.imports().iter().filter_map(|import| import.interface.clone()),
