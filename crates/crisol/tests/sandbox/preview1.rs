@@ -219,7 +219,7 @@ async fn how_a_core_module_ends_is_told_with_what_to_do() {
     );
     assert_eq!(
         call(&runtime, "unknown", ()).await,
-        "failed: `a:unknown` called `env#log`, which its entry does not import: no import grants it, since nothing provides `(i32)`: nothing provides what linking left over in `env`; link what it is missing, or declare it as an import of a world in `wit`"
+        "failed: `a:unknown` called `env#log`, which this host does not have: no import grants it, since nothing provides `(i32)`: nothing provides what linking left over in `env`; link what it is missing, or declare it as an import of a world in `wit`"
     );
     assert_eq!(
         call(&runtime, "dated", ()).await,
