@@ -1,6 +1,8 @@
 //! Guests for the engine's tests: text or a built fixture, linked, ready to be called.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod core;
+
 use std::time::{Duration, Instant};
 
 use crisol_engine::{
