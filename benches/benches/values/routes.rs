@@ -129,7 +129,7 @@ impl Core {
     }
 
     fn call(&mut self, args: Packed) -> Result<Outcome> {
-        let began = std::time::Instant::now();
+        let began = tokio::time::Instant::now().into_std();
         let calling = self.instance.call_since(began, args, None);
         let result = self.tokio.block_on(calling)?;
         Ok(self.mapping.lift(result))

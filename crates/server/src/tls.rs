@@ -23,8 +23,13 @@ pub enum TlsError {
     #[error("{}", _1.told(*_0))]
     Misfit(Part, Misfit),
     /// The PEM of one of them is damaged.
-    #[error("the {0} is not PEM")]
-    Damaged(Part, #[source] pem::Error),
+    #[error("the {part} is not PEM")]
+    Damaged {
+        /// What it is of.
+        part: Part,
+        /// How it is damaged.
+        source: pem::Error,
+    },
     /// The certificate's PEM ends in the middle.
     #[error("the certificate is cut off: its end is missing")]
     CutCertificate,
@@ -52,7 +57,7 @@ impl TlsError {
         !matches!(
             self,
             Self::Misfit(Part::Certificate, _)
-                | Self::Damaged(Part::Certificate, _)
+                | Self::Damaged { part: Part::Certificate, .. }
                 | Self::CutCertificate
                 | Self::Unusable(_)
         )
@@ -122,7 +127,7 @@ fn text(bytes: &[u8]) -> &[u8] {
 
 fn unread(part: Part, bytes: &[u8], error: pem::Error) -> TlsError {
     match Misfit::of(bytes) {
-        Misfit::Other => TlsError::Damaged(part, error),
+        Misfit::Other => TlsError::Damaged { part, source: error },
         misfit => TlsError::Misfit(part, misfit),
     }
 }

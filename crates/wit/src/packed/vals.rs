@@ -193,13 +193,10 @@ fn carried(
 #[cfg(test)]
 #[path = "../../tests/values/types.rs"]
 #[expect(dead_code, reason = "types as text are for the other tests")]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 mod types;
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
     use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, proptest};
 
     use super::super::Reader;

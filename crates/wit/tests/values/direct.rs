@@ -4,7 +4,6 @@
 use std::fmt::Write;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 
 use crisol_core::{Field, Signature, Type};
 use crisol_wit::{CallBounds, CoreType, DirectFunc, Mapping, OverOutput, Packed};
@@ -373,9 +372,10 @@ fn lists_that_point_at_one_another_are_paid_for() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "any moment will do")]
 fn values_on_their_way_are_given_up_at_the_deadline() {
     let late = CallBounds {
-        deadline: Some(Instant::now()),
+        deadline: Some(std::time::Instant::now()),
         check: |_| Err(wasmtime::Error::msg("late")),
         ..WITHIN
     };
