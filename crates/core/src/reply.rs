@@ -17,7 +17,7 @@ pub trait Output: Send + Sync + 'static {
     /// The result as a tree: itself where it is one.
     ///
     /// # Errors
-    /// When its own `Serialize` fails.
+    /// Fails when its own `Serialize` fails.
     fn into_value(self: Box<Self>) -> Result<Value, crate::ValueError>;
 
     /// Appends the result as JSON text: the same as serializing it, without dynamic dispatch for each

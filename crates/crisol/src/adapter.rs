@@ -48,7 +48,7 @@ impl Callee {
         }
     }
 
-    /// What becomes of an instance after a call.
+    /// Decides what becomes of an instance after a call.
     pub(crate) fn fate<T>(&self, outcome: &Result<T, Failure>) -> Fate {
         match self {
             Self::Function(linked) if outcome.is_ok() && linked.runs_once() => {

@@ -49,8 +49,8 @@ struct Found {
     kind: Result<crisol_wit::Kind, Fault>,
 }
 
-/// What compiled code depends on, and whether it counts instructions. How a core module runs depends on its
-/// entry's WIT and method; a component is what it is.
+/// Inputs of compiled code, and whether it counts instructions. The way a core module runs depends on its entry's
+/// WIT and method; a component is what it is.
 type Key<'a> = (Digest, Option<(Option<&'a str>, &'a str)>, bool);
 
 /// Compiled code, and what its functions may call.

@@ -50,8 +50,8 @@ pub(crate) struct Linkage<'a> {
 /// An import of which a call may want a function that fails.
 struct Want<'a> {
     import: &'a Import,
-    /// What of it a grant would serve, as messages name it: interfaces of a component as a whole, and functions of a core
-    /// module one by one, since it is they that it imports.
+    /// Parts of it that a grant would serve, as messages name them: interfaces of a component as a whole, and functions
+    /// of a core module one by one, since it is they that it imports.
     denied: Vec<String>,
     /// Functions of it that this host does not have.
     missing: Vec<String>,
@@ -326,7 +326,7 @@ pub(crate) fn token(interface: &str) -> String {
     Imports::token_for(interface).unwrap_or_else(own).to_owned()
 }
 
-/// What a grant would serve, and what this host does not have.
+/// Lists what a grant would serve, and what this host does not have.
 fn unserved(wanting: &[Want<'_>]) -> String {
     let denied: BTreeSet<_> = wanting.iter().flat_map(|want| &want.denied).collect();
     let all =

@@ -63,11 +63,11 @@ pub(crate) enum Unused {
 #[derive(Clone, Copy)]
 pub(crate) struct List<'a> {
     pub(crate) declared: &'a Imports,
-    /// What else the entry gives its guest.
+    /// Things that the entry gives its guest besides.
     pub(crate) wasi: &'a Wasi,
-    /// What the code imports.
+    /// Imports of the code.
     pub(crate) imports: &'a [Import],
-    /// What of it the method may call.
+    /// Those of them that the method may call.
     pub(crate) reached: &'a Reached,
     /// Whether the terminal is the guest's, once that is granted.
     pub(crate) is_command: bool,

@@ -245,7 +245,7 @@ fn cases() -> Tested<Vec<(&'static str, Vec<u8>, &'static str)>> {
     ])
 }
 
-/// What an app of one `function.wat` is refused with.
+/// Error that an app of one `function.wat` is refused with.
 fn refused_text(text: &str) -> Tested<Option<String>> {
     let mut index = "namespace: n\nentries:\n  - name: f\n    kind: function.wat\n    method: f\n    source: |\n".to_owned();
     text.lines().try_for_each(|line| writeln!(index, "      {line}"))?;

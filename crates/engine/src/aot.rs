@@ -64,7 +64,7 @@ pub(crate) struct Key {
     pub(crate) fuel: bool,
 }
 
-/// What machine code is of.
+/// Kind of program that machine code is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A component for an engine without concurrency support.
@@ -239,8 +239,8 @@ fn touch(file: &File) {
 /// Makes a component or a core module of machine code that this program wrote earlier.
 ///
 /// # Errors
-/// When the code is for an engine that is set up in another way, of another wasmtime, or of the other kind: all are
-/// written in it, and looked at first.
+/// Fails when the code is for an engine that is set up in another way, of another wasmtime, or of the other kind: all
+/// are written in it, and looked at first.
 #[expect(
     unsafe_code,
     reason = "wasmtime cannot check machine code; `Trusted` says why it need not"

@@ -1,4 +1,4 @@
-//! Which imports of a component or a core module the code of one of its exports can come to.
+//! Imports of a component or a core module that the code of one of its exports can come to.
 //!
 //! Everything that may be called counts: functions by name, those of a fitting type in the table of an indirect call
 //! (the one in the slot, where table and slot are constants), and all that are referred to where a reference is called.

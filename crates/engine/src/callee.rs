@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::metered::has_passed;
 use crate::output;
 
-/// What is called in an instance.
+/// Callee of an instance.
 pub(crate) enum Callee {
     /// A function whose values go straight into its memory and out of it.
     Direct(DirectFunc),

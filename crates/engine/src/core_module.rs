@@ -36,7 +36,7 @@ const MEMORY: &str = "memory";
 /// Module of the imports that AssemblyScript and Emscripten leave in modules that need nothing else of JavaScript.
 const ENV: &str = "env";
 
-/// What is called of a module, found before there is an instance.
+/// Callee of a module, found before there is an instance.
 pub(crate) struct CoreTarget {
     export: ModuleExport,
     post_return: Option<ModuleExport>,

@@ -186,7 +186,7 @@ impl Engine {
     /// With `fuel` the code counts its instructions, as a limit on them needs.
     ///
     /// # Errors
-    /// When the bytes are neither, or not valid.
+    /// Fails when the bytes are neither, or not valid.
     pub fn compile(&self, bytes: &[u8], fuel: bool) -> Result<Compiled, CompileError> {
         let digest = Digest::of(bytes);
         let make = || {

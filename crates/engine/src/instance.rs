@@ -134,7 +134,7 @@ impl Instance {
     /// reading of the clock just now: reading it takes a good part of the time of a small call.
     ///
     /// # Errors
-    /// When the guest traps, exits, calls what it was not granted, goes over a limit, or is not done
+    /// Fails when the guest traps, exits, calls what it was not granted, goes over a limit, or is not done
     /// by `deadline`.
     pub async fn call_since(
         &mut self,

@@ -71,7 +71,7 @@ pub struct Import {
     pub denied: Vec<String>,
     /// Functions of it that fail the call that uses them, since the host has none such.
     pub missing: Vec<String>,
-    /// What of a core module it is.
+    /// Functions of it, if a core module imports it.
     pub core: Option<CoreImport>,
 }
 
@@ -80,7 +80,7 @@ pub struct Import {
 pub struct CoreImport {
     /// All of them.
     pub functions: Vec<String>,
-    /// How the module came to what nothing provides, and how to build it instead.
+    /// Origin of what nothing provides, and how to build the module instead.
     pub unknown: Option<UnknownFunction>,
 }
 
@@ -173,7 +173,7 @@ pub enum LinkError {
         module: String,
         /// Its name there.
         name: String,
-        /// What kind of thing it is.
+        /// Kind of thing that it is.
         what: &'static str,
     },
     /// An import has another type than the host's function of that name.
@@ -198,7 +198,7 @@ pub(crate) struct Inner {
     pub(crate) code: Compiled,
 }
 
-/// What is called in an instance.
+/// Callee of an instance, found before there is one.
 #[derive(Clone)]
 pub(crate) enum Target {
     Component { index: ComponentExportIndex },

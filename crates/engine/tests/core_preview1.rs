@@ -1,4 +1,4 @@
-//! What core modules import: WASI preview 1 as it is granted, and what AssemblyScript and Emscripten add.
+//! Imports of core modules: WASI preview 1 as it is granted, and what AssemblyScript and Emscripten add.
 
 mod support;
 
@@ -8,7 +8,7 @@ use support::core::{call, link, link_granting, number, preview1};
 use wasmtime::component::Val;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
-/// What a guest without any grant is told by preview 1.
+/// Answers of preview 1 to a guest without any grant.
 #[tokio::test]
 async fn a_guest_without_grants_is_told_that_it_was_given_nothing() -> Tested {
     let ungranted = |body: &str| {

@@ -129,7 +129,7 @@ async fn what_a_function_gave_is_freed_once_after_each_call() -> Tested {
     Ok(())
 }
 
-/// What a module answers that lies about its memory.
+/// Answers of a module that lies about its memory.
 #[tokio::test]
 async fn a_module_that_lies_about_its_memory_ends_its_own_call() -> Tested {
     let allocates = |at: &str| {

@@ -57,7 +57,7 @@ impl Failure {
         Self::Raised(Trace::new(reason, Vec::new()))
     }
 
-    /// What an error that nobody caught means; `frames` were noted where it was raised.
+    /// Makes a failure of an error that nobody caught; `frames` were noted where it was raised.
     pub(crate) fn raised(error: &mlua::Error, frames: Vec<Frame>, allowed: u64) -> Self {
         let text = match error {
             mlua::Error::RuntimeError(text) => {

@@ -95,7 +95,7 @@ impl Clock {
         *self.frames() = frames;
     }
 
-    /// What an error that nobody caught means.
+    /// Makes a failure of an error that nobody caught.
     pub(crate) fn failure(&self, error: &mlua::Error) -> Failure {
         self.allowance.failure(error, std::mem::take(&mut *self.frames()))
     }

@@ -16,7 +16,7 @@ use crate::trace::{PRELUDE, note};
 
 /// Where modules find the function that makes errors of calls.
 pub(crate) const NEW_ERROR: &str = "crisol.new_error";
-/// Where the function is through which the host calls those of scripts.
+/// Registry name of the function through which the host calls those of scripts.
 const GUARD: &str = "crisol.guard";
 
 /// A Lua with the prelude run in it.

@@ -25,9 +25,9 @@ pub enum TlsError {
     /// The PEM of one of them is damaged.
     #[error("the {part} is not PEM")]
     Damaged {
-        /// What it is of.
+        /// Part that is damaged.
         part: Part,
-        /// How it is damaged.
+        /// Damage that was found.
         source: pem::Error,
     },
     /// The certificate's PEM ends in the middle.

@@ -28,21 +28,21 @@ pub(crate) const MAX_FLAT_PARAMS: usize = 16;
 
 /// A guest's memory, as far as values are concerned.
 ///
-/// What a guest answers is not trusted: pointers are checked against [`Memory::bytes`] after each call.
+/// Answers of a guest are not trusted: pointers are checked against [`Memory::bytes`] after each call.
 pub trait Memory {
     /// All of the memory as it is now: an allocation may grow it.
     ///
     /// # Errors
-    /// When the guest has none.
+    /// Fails when the guest has none.
     fn bytes(&mut self) -> wasmtime::Result<&mut [u8]>;
 
     /// Calls the guest's `realloc`.
     ///
     /// # Errors
-    /// When the guest has none, traps, or is interrupted.
+    /// Fails when the guest has none, traps, or is interrupted.
     fn realloc(&mut self, old: u32, old_size: u32, align: u32, size: u32) -> wasmtime::Result<u32>;
 
-    /// How the guest wants its strings.
+    /// Encoding that the guest wants its strings in.
     fn encoding(&self) -> Encoding {
         Encoding::Utf8
     }
@@ -50,7 +50,7 @@ pub trait Memory {
     /// Looks at the clock, between stretches of work.
     ///
     /// # Errors
-    /// When time is up.
+    /// Fails when time is up.
     fn check(&mut self) -> wasmtime::Result<()>;
 }
 

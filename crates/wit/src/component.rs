@@ -57,7 +57,7 @@ pub struct DirectFunc(TypedFunc<Arguments, Answer>);
 pub struct CallBounds {
     /// Bytes of contents that the result may have, as [`Lifting::max_output`] counts them.
     pub max_output: u64,
-    /// When values that are still on their way are given up.
+    /// Moment at which values that are still on their way are given up.
     pub deadline: Option<Instant>,
     /// Fails when that moment has passed.
     pub check: fn(Instant) -> wasmtime::Result<()>,
@@ -72,7 +72,7 @@ impl CallBounds {
     }
 }
 
-/// What a call's result is lifted by.
+/// Plan and bounds that a call's result is lifted by.
 struct Job {
     plan: Arc<Plan>,
     bounds: CallBounds,
@@ -111,7 +111,7 @@ impl DirectFunc {
     /// Calls the function with what `mapping`, the one that this was made with, has lowered.
     ///
     /// # Errors
-    /// When the guest traps, is interrupted, or hands over what is no value of its result's type.
+    /// Fails when the guest traps, is interrupted, or hands over what is no value of its result's type.
     pub async fn call_async(
         &self,
         store: impl AsContextMut<Data: Send>,
@@ -314,7 +314,7 @@ impl<T> Memory for Guest<'_, '_, T> {
 /// Bytes that are copied between two looks at the clock.
 const STRETCH: usize = 1 << 20;
 
-/// What comes out of a guest.
+/// Output of a guest, with its bounds.
 struct Out<'c, 's> {
     cx: &'c mut LiftContext<'s>,
     bounds: &'c CallBounds,

@@ -140,7 +140,7 @@ pub enum Mismatch {
     TooLong {
         /// The WIT type.
         expected: String,
-        /// How many there are.
+        /// Number of its items or bytes.
         found: usize,
     },
     /// A field that the record does not have.

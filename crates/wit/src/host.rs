@@ -148,7 +148,7 @@ impl HostMapping {
     /// by name, `()` takes none.
     ///
     /// # Errors
-    /// When `A` does not take such arguments, or they are those of another function.
+    /// Fails when `A` does not take such arguments, or they are those of another function.
     pub fn lift<A: DeserializeOwned>(&self, args: &[Val]) -> Result<A, HostMismatch> {
         let args = lift::pack_args(&self.params, args).map_err(foreign)?;
         let arguments = Arguments { params: &self.params, values: args.reader() };
@@ -158,7 +158,7 @@ impl HostMapping {
     /// The arguments of a call as trees.
     ///
     /// # Errors
-    /// When they are those of another function.
+    /// Fails when they are those of another function.
     pub fn lift_values(&self, args: &[Val]) -> Result<Vec<Value>, HostMismatch> {
         let args = lift::pack_args(&self.params, args);
         args.and_then(|args| lift::arguments(&self.params, &args)).map_err(foreign)

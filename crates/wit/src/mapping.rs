@@ -33,7 +33,7 @@ pub(crate) struct Plan {
     /// The params again, as the root of what lowering follows.
     arguments: Shape,
     pub(crate) result: Option<Shape>,
-    /// How values lie in a guest, unless they are too large for its memory.
+    /// Layout of values in a guest, unless they are too large for its memory.
     pub(crate) abi: Option<Abi>,
 }
 
@@ -86,7 +86,7 @@ impl Mapping {
     /// Lowers packed arguments each of which is a number: gives the bits of the core values.
     ///
     /// # Errors
-    /// When they are more than that.
+    /// Fails when they are more than that.
     pub fn lower_numbers(&self, args: &Packed) -> wasmtime::Result<Vec<u64>> {
         self.plan.abi.as_ref().ok_or_else(no_abi)?.lower_numbers(args)
     }
@@ -94,7 +94,7 @@ impl Mapping {
     /// Lifts a result that is a number, or a tuple of them, from the bits of the core values that a function gave.
     ///
     /// # Errors
-    /// When it is more than that.
+    /// Fails when it is more than that.
     pub fn lift_numbers(&self, flat: &[u64]) -> wasmtime::Result<Option<Packed>> {
         self.plan.abi.as_ref().ok_or_else(no_abi)?.lift_numbers(flat)
     }
@@ -103,7 +103,7 @@ impl Mapping {
     /// are.
     ///
     /// # Errors
-    /// When the guest does not give the memory that they need, or they are another function's.
+    /// Fails when the guest does not give the memory that they need, or they are another function's.
     pub fn lower_flat(
         &self,
         args: &Packed,
@@ -119,7 +119,7 @@ impl Mapping {
     /// memory.
     ///
     /// # Errors
-    /// When that is no value of the function's type, or too large.
+    /// Fails when that is no value of the function's type, or too large.
     pub fn lift_flat(
         &self,
         flat: u64,
@@ -230,7 +230,7 @@ impl Mapping {
     /// them, whichever the caller had. Lowered again they are the same.
     ///
     /// # Errors
-    /// When they are the arguments of another function.
+    /// Fails when they are the arguments of another function.
     pub fn to_values(&self, args: &Packed) -> Result<Vec<Value>, LowerError> {
         lift::arguments(&self.plan.params, args).map_err(|_| LowerError::Source {
             place: None,

@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         Self(bytes)
     }
 
-    /// What is left to read.
+    /// Bytes that are left to read.
     pub(crate) fn rest(self) -> &'a [u8] {
         self.0
     }
@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
         if at < cases { Ok(at) } else { Err(Malformed) }
     }
 
-    /// Which of `flags` flags are set, in order.
+    /// Positions of those of `flags` flags that are set, in order.
     pub(crate) fn flags(
         &mut self,
         flags: usize,

@@ -155,7 +155,7 @@ fn the_imports_of_a_core_module_are_reached_by_its_exports() -> Tested {
     let plain = module("")?;
     assert_eq!((reached(&plain, "f").as_str(), reached(&plain, "g").as_str()), ("a", "b"));
     assert_eq!(plain.reached(None, "unknown"), Reached::ALL);
-    // What runs before, beside and after each of them.
+    // Code that runs before, beside and after each of them.
     for beside in [
         "(func $s (call $c)) (start $s)",
         r#"(func (export "_initialize") (call $c))"#,

@@ -118,7 +118,7 @@ async fn trace(
     Ok(())
 }
 
-/// What is written here was bounded already.
+/// Sets the fuel for a write that was bounded already.
 fn wasi_fuel(wasi: &mut wasmtime_wasi::p1::WasiP1Ctx) {
     use served::WasiSnapshotPreview1 as _;
     wasi.set_hostcall_fuel(1 << 16);

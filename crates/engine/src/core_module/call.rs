@@ -12,7 +12,7 @@ use super::raw::RawFunc;
 use crate::callee::check;
 use crate::host::Host;
 
-/// What is called in an instance of a module.
+/// Callee of an instance of a module.
 pub(crate) struct Callee {
     func: Func,
     memory: Option<Memory>,
@@ -38,7 +38,7 @@ pub(crate) struct Pending {
     call: RawFunc,
     realloc: RawFunc,
     memory: Memory,
-    /// What the function gave: the bits of its result, if it has one.
+    /// Bits of the function's result, if it has one.
     result: u64,
 }
 
@@ -266,7 +266,7 @@ impl Guest for NoMemory {
     }
 }
 
-/// What comes out of a guest.
+/// Output of a guest, with its bounds.
 struct Out {
     max_output: u64,
     deadline: Option<Instant>,

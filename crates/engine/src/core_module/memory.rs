@@ -1,4 +1,4 @@
-//! What host functions find in the memory of the module that calls them.
+//! Values that host functions find in the memory of the module that calls them.
 
 use wasmtime::{Caller, Extern};
 use wasmtime_wasi::p1::WasiP1Ctx;

@@ -322,7 +322,7 @@ impl Clocks {
     }
 }
 
-/// What a guest waits for.
+/// Kinds of time that a guest waits for.
 #[derive(Default)]
 struct Waited {
     /// Time that passes.

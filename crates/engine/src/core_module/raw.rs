@@ -15,7 +15,7 @@
 //!   panics.
 //!
 //! Wasmtime refuses `call` on such a stack for one more reason: a guest that is interrupted suspends the stack, which may go
-//! on in another thread, with all that host functions have on it. What calls this has nothing on it that may not go to
+//! on in another thread, with all that host functions have on it. A caller of this has nothing on it that may not go to
 //! another thread: packed values, numbers, and handles into the store, all of them `Send`.
 #![allow(unsafe_code, reason = "core functions are called on the stack of a host function")]
 

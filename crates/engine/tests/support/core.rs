@@ -46,7 +46,7 @@ pub async fn call(linked: &Linked, args: &[Val]) -> Result<Option<Val>, Failure>
     made(linked, Limits::default()).await?.call(args, None).await
 }
 
-/// What `f` of a module gives.
+/// Number that `f` of a module gives.
 pub async fn number(linked: &Linked) -> Result<i32, Failure> {
     match call(linked, &[]).await? {
         Some(Val::S32(number)) => Ok(number),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Which of the two is read.
+/// Text that is read: one of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The chain of certificates.
@@ -106,7 +106,7 @@ impl Misfit {
         if names_file && text.chars().all(is_name) { Self::Path } else { Self::Other }
     }
 
-    /// What to do about it.
+    /// Tells what to do about it.
     pub(crate) const fn help(self, part: Part) -> &'static str {
         match (self, part) {
             (Self::Empty, _) => "copy the file again, or make it anew",
@@ -143,7 +143,7 @@ impl Misfit {
         }
     }
 
-    /// What it is, in a message about a part.
+    /// Tells what it is, in a message about a part.
     pub(crate) fn told(self, part: Part) -> String {
         let section = part.section();
         match self {

@@ -20,7 +20,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Func, Linker, Val};
 use wasmtime::{Config, Engine, Store};
 
-/// Where the guest puts the bytes that it is called with.
+/// Address of the bytes that the guest is called with.
 const BASE: usize = 1024;
 /// All of the guest's memory.
 const MEMORY: usize = 65536;

@@ -24,13 +24,13 @@ pub trait Lifting {
     /// ones many times.
     ///
     /// # Errors
-    /// When they are too many.
+    /// Fails when they are too many.
     fn spend(&mut self, bytes: usize) -> wasmtime::Result<()>;
 
     /// Looks at the clock, between stretches of work.
     ///
     /// # Errors
-    /// When time is up.
+    /// Fails when time is up.
     fn check(&mut self) -> wasmtime::Result<()>;
 }
 

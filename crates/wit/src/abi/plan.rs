@@ -1,4 +1,4 @@
-//! How values of a type lie in memory: worked out once, when its function loads.
+//! Layout of a type's values in memory: worked out once, when its function loads.
 
 use super::CoreType;
 use crate::packed::{discriminant_width, flags_width};
@@ -49,7 +49,7 @@ pub(super) struct Field {
 pub(super) struct Cases {
     /// Bytes of the discriminant.
     pub(super) width: usize,
-    /// Where a payload begins.
+    /// Offset of a payload.
     pub(super) payload: u32,
     /// The most core values that a payload takes.
     pub(super) flat: usize,

@@ -6,7 +6,7 @@ use super::Memory;
 use super::store::{Storing, slice_mut};
 use crate::packed::Sink;
 
-/// How a guest holds strings.
+/// Encoding of a guest's strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Encoding {

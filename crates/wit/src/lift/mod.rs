@@ -71,14 +71,14 @@ enum Side {
 /// A value that a call gave back, with the plan to read it by. It is written straight from there into
 /// any serde format (it is `Serialize`) or Rust type ([`Lifted::deserialize`]).
 ///
-/// Nothing at all (no result, an empty side) is written as null. What is not of the function's type, because it
+/// Nothing at all (no result, an empty side) is written as null. A value that is not of the function's type, because it
 /// came from some other function, is refused when it is written or read.
 #[derive(Debug)]
 pub struct Lifted {
     plan: Arc<Plan>,
     side: Side,
     packed: Packed,
-    /// Where in it the value begins.
+    /// Offset of the value in it.
     start: usize,
 }
 
@@ -106,7 +106,7 @@ impl Lifted {
         }
     }
 
-    /// What a call that succeeded gave, of [`Lifted::value_shape`].
+    /// Holds the value of a call that succeeded, of [`Lifted::value_shape`].
     pub(crate) fn of_value(plan: Arc<Plan>, packed: Packed) -> Self {
         let is_result = matches!(plan.result, Some(Shape::Result(_)));
         Self { plan, side: if is_result { Side::Ok } else { Side::All }, packed, start: 0 }
@@ -130,7 +130,7 @@ impl Lifted {
     /// Appends the value as JSON text: what `serde_json` writes of it, in less time.
     ///
     /// # Errors
-    /// When it is not of the function's type.
+    /// Fails when it is not of the function's type.
     pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         let Some(shape) = self.shape() else {
             out.extend_from_slice(b"null");

@@ -1,4 +1,4 @@
-//! What the ways out have in common: how many items follow, which of several cases it is, floats that have names.
+//! Parts that the ways out share: how many items follow, which of several cases it is, floats that have names.
 
 use crate::packed::{Malformed, Reader};
 use crate::shape::Shape;

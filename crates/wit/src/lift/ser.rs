@@ -170,7 +170,7 @@ fn entries<'a, S: Serializer>(
     }
     let mut map = serializer.serialize_map(Some(count))?;
     for _ in 0..count {
-        // Where the value begins is not the serializer's to say: it gets both at once.
+        // The serializer cannot say where the value begins: it gets both at once.
         let start = *reader;
         reader.skip(shape.key()).map_err(strange)?;
         let key = Typed { shape: shape.key(), start, end: &Cell::new(start) };

@@ -46,16 +46,16 @@ pub(crate) struct RecordBuilder<'p> {
     /// The first fields, as long as they arrive in the order of the type.
     in_order: usize,
     apart: Option<Apart>,
-    /// Where the value begins that comes next, from the first that is out of order.
+    /// Start of the value that comes next, from the first that is out of order.
     next: usize,
 }
 
 /// Fields from the first that was out of order.
 #[derive(Clone, Copy)]
 struct Apart {
-    /// Where they are written.
+    /// Start of their bytes.
     start: usize,
-    /// Where the [`Output`](super::out::Output) keeps their spans.
+    /// Position of their spans in the [`Output`](super::out::Output).
     spans: usize,
 }
 
@@ -245,7 +245,7 @@ impl<'p> OneOf<'p> {
 pub(crate) struct FlagsBuilder<'p> {
     names: &'p Names,
     run: &'p Run,
-    /// Where they are written.
+    /// Start of their bytes.
     start: usize,
 }
 

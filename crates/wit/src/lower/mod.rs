@@ -53,7 +53,7 @@ const IMPLIED_ROOM: usize = 64 << 20;
 /// Bytes that fields left out may take more, for each record that was sent.
 const IMPLIED_PER_RECORD: usize = 256;
 
-/// What one lowering keeps track of, and what it has written.
+/// State of one lowering, and what it has written.
 pub(crate) struct Run {
     pub(crate) out: Output,
     /// `NaN` and its like may be text.
@@ -127,7 +127,7 @@ impl Run {
         Ok(())
     }
 
-    /// What was written; `params` are those of the arguments, if it is these that were lowered.
+    /// Gives what was written; `params` are those of the arguments, if it is these that were lowered.
     ///
     /// A source that has gone on after an error has left half a value, so that it is an error still; the way to
     /// it is lost.

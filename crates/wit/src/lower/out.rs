@@ -17,7 +17,7 @@ pub(crate) const FIRST: usize = 64;
 /// outlives the function that takes it.
 pub(crate) struct Output {
     bytes: RefCell<Vec<u8>>,
-    /// Where fields are that came out of order, of all records under way: those of the innermost are last.
+    /// Spans of fields that came out of order, of all records under way: those of the innermost are last.
     spans: RefCell<Vec<Option<Range<usize>>>>,
     /// The bytes of a record that is put in order, kept so that it is allocated once.
     scratch: RefCell<Vec<u8>>,
@@ -36,7 +36,7 @@ impl Output {
         self.bytes.into_inner().into()
     }
 
-    /// Where the next value begins.
+    /// Start of the next value.
     #[inline]
     pub(crate) fn end(&self) -> usize {
         self.bytes.borrow().len()

@@ -178,7 +178,7 @@ impl<'s> Source<'s> {
         }
     }
 
-    /// What an option holds.
+    /// Lowers the contents of an option.
     fn held(self, shape: &Shape, node: &Node) -> Lowered {
         self.run.out.some();
         self.value(shape, node)

@@ -16,7 +16,7 @@ use crate::describe::UnsupportedType;
 
 /// The entry point of a command in its module.
 const START: &str = "_start";
-/// What a module runs before anything else that is called.
+/// Export that a module runs before anything else that is called.
 const INITIALIZE: &str = "_initialize";
 /// The interface and the function that components have in place of [`START`].
 const RUN: (&str, &str) = ("wasi:cli/run", "run");
@@ -25,7 +25,7 @@ const RUN: (&str, &str) = ("wasi:cli/run", "run");
 pub struct CoreModule {
     functions: Vec<CoreFunction>,
     is_declared: bool,
-    /// What declares the functions, where WIT does.
+    /// WIT that declares the functions, where there is any.
     resolve: Resolve,
     initialize: Option<&'static str>,
     allocate: Option<&'static str>,
@@ -42,7 +42,7 @@ pub struct CoreFunction {
     pub export: String,
     /// The export that frees what it gave, which is called after it.
     pub post_return: Option<String>,
-    /// How values become its core arguments, and its core results a value.
+    /// Way in which values become its core arguments, and its core results a value.
     pub convention: Convention,
     types: Types,
 }
@@ -73,10 +73,10 @@ impl CoreModule {
     /// made one by [`wrap`](crate::wrap).
     ///
     /// # Errors
-    /// When the module and the WIT do not fit, or it imports something other than functions.
+    /// Fails when the module and the WIT do not fit, or it imports something other than functions.
     pub fn read(module: &[u8], wit: Option<&str>, method: &str) -> Result<Option<Self>, WrapError> {
         let outside = Outside::read(module)?;
-        // What names its functions by the encoder's other scheme is made for the encoder.
+        // A module that names its functions by the encoder's other scheme is made for the encoder.
         if outside.functions().any(|(export, _)| export.name.starts_with(derived::STANDARD)) {
             return Ok(None);
         }
@@ -89,7 +89,7 @@ impl CoreModule {
                 Some((resolve, world)) => Self::declared(&outside, resolve, world, method)?,
                 None => None,
             },
-            // What a module carries and what its entry declares is for the encoder to join.
+            // The encoder joins what a module carries with what its entry declares.
             (Some(_), true) => None,
             (None, false) if imports::are_of_wit(&outside, &[]) => None,
             (None, false) => Some(Self::derived(&outside, method)?),
@@ -168,10 +168,10 @@ impl CoreModule {
         self.allocate
     }
 
-    /// What a function takes and gives.
+    /// Reads the types that a function takes and gives.
     ///
     /// # Errors
-    /// When its types are too large.
+    /// Fails when its types are too large.
     pub fn signature(&self, function: &CoreFunction) -> Result<Signature, UnsupportedType> {
         match &function.types {
             Types::Declared(func) => signature::of(&self.resolve, func),

@@ -246,9 +246,9 @@ fn provides(module: &str, name: &str, params: &[ValType]) -> bool {
 pub struct UnknownFunction {
     /// Place of the origin among all.
     rank: usize,
-    /// How the module came to it.
+    /// Way in which the module came to it.
     pub what: &'static str,
-    /// How to build it instead.
+    /// Way to build it instead.
     pub fix: &'static str,
 }
 

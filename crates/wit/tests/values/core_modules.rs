@@ -99,7 +99,7 @@ fn a_command_has_its_entry_point_and_is_not_initialized() {
         answer: func() -> u32 = answer
         wasi:cli/run#run: func() -> result = _start"#]],
     );
-    // What takes something is no entry point.
+    // A function that takes something is no entry point.
     let other = r#"(module (func (export "_start") (param i32)))"#;
     check(other, None, "_start", &expect!["_start: func(p0: s32) = _start"]);
     let core = read(&command, None, "_start").unwrap();
@@ -183,7 +183,7 @@ fn a_module_that_carries_its_wit_is_called_by_it() {
     let is_component = |module: &[u8], wit: Option<&str>| {
         CoreModule::read(module, wit, "c#upper").unwrap().is_none()
     };
-    // What is handed over in another way than others are, or is declared twice, is the encoder's.
+    // The encoder takes what is handed over in another way than others are, or is declared twice.
     assert!(is_component(&carrying(text, &wit(""), StringEncoding::UTF16), None));
     let resource = wit("resource r { constructor(); }");
     assert!(is_component(&carrying(text, &resource, StringEncoding::UTF8), None));

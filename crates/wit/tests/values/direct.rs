@@ -92,7 +92,7 @@ fn core(ty: CoreType) -> &'static str {
     }
 }
 
-/// How a guest answers a request for memory.
+/// Way in which a guest answers a request for memory.
 #[derive(Debug, Clone, Copy)]
 enum Realloc {
     /// Well.
@@ -196,7 +196,7 @@ fn realloc() -> impl Strategy<Value = Realloc> {
     prop::sample::select(vec![Bump, Bump, Bump, Bump, Same, Crooked, Beyond, Trap, Scribble])
 }
 
-/// What lies in a hostile guest's memory: small numbers, which may be discriminants and lengths, pointers into it, and
+/// Contents of a hostile guest's memory: small numbers, which may be discriminants and lengths, pointers into it, and
 /// anything else.
 fn word() -> impl Strategy<Value = u32> {
     proptest::prop_oneof![
@@ -208,7 +208,7 @@ fn word() -> impl Strategy<Value = u32> {
     ]
 }
 
-/// What there is to read of a result that is kilobytes.
+/// First characters of a result that is kilobytes.
 fn start(result: &Result<String, String>) -> String {
     format!("{result:?}").chars().take(200).collect()
 }

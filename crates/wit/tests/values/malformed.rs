@@ -130,7 +130,7 @@ fn each_way_to_be_no_value_is_refused() {
     assert!(!agree(&result, || both_sides(result.lift(None))).unwrap());
 }
 
-/// How many items there are to be, by the word of the source.
+/// Number of items that there are to be, by the word of the source.
 #[derive(Debug)]
 struct Claimed;
 
@@ -176,7 +176,7 @@ fn items_without_bytes_are_items() {
     assert_eq!(serde_json::to_string(&out_of(&mapping, &[3, 0, 0, 0])).unwrap(), "[[],[],[]]");
 }
 
-/// What a type leaves unread is stepped over, and what follows is read from its own place.
+/// Parts that a type leaves unread are stepped over, and what follows is read from its own place.
 #[test]
 fn a_type_may_leave_parts_unread() {
     #[derive(Debug, PartialEq, Deserialize)]

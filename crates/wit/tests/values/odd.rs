@@ -28,7 +28,7 @@ struct Odd;
 /// Of the parts of one value, the first is written twice, the second never, the third once, and so on.
 struct Parts {
     next: usize,
-    /// How many there are to be.
+    /// Number of parts that there are to be.
     len: usize,
     text: String,
 }

@@ -26,7 +26,7 @@ pub(super) struct Chosen<'p, 'r> {
     pub(super) payload: Source<'p, 'r>,
 }
 
-/// What the items of a sequence are.
+/// Shapes of the items of a sequence.
 pub(super) enum Shapes<'p> {
     /// They share a shape.
     Same(&'p Shape),
@@ -214,7 +214,7 @@ pub(super) struct Entries<'p> {
     map: &'p MapShape,
     next: usize,
     count: usize,
-    /// Where the key began of which the value has not been read.
+    /// Start of the key of which the value has not been read.
     key: Option<Reader<'p>>,
     reader: Reader<'p>,
 }
@@ -260,7 +260,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 }
 
-/// How a path shows a key.
+/// Text that a path shows for a key.
 fn key_text(shape: &Shape, mut key: Reader<'_>) -> String {
     match tree::value(shape, &mut key) {
         Ok(Value::Text(text)) => format!("{:?}", shorten(&text)),

@@ -132,14 +132,14 @@ impl<'p> Seed<'p> {
         complete(params, given, self.run).map_err(|error| E::custom(self.run.note_whole(error)))
     }
 
-    /// What an option holds that is not marked: its own mark is written.
+    /// Contents of an option that is not marked: its own mark is written.
     fn held(self, option: &'p OptionShape) -> Self {
         self.run.out.some();
         self.of(&option.some)
     }
 }
 
-/// How a path shows a key of `shape`, which `key` begins with.
+/// Text that a path shows for a key of `shape`, which `key` begins with.
 #[cold]
 pub(crate) fn key_text(shape: &Shape, mut key: Reader<'_>) -> String {
     let quoted = |text: &str| match Found::text(text) {
