@@ -26,6 +26,9 @@ use store::Storing;
 /// Core values that arguments are passed in; more of them go through memory.
 pub(crate) const MAX_FLAT_PARAMS: usize = 16;
 
+/// Bytes that are reserved for a result in memory before any of it has been seen.
+const FIRST: usize = 256;
+
 /// A guest's memory, as far as values are concerned.
 ///
 /// Answers of a guest are not trusted: pointers are checked against [`Memory::bytes`] after each call.
@@ -171,7 +174,8 @@ impl Abi {
         if at.checked_add(result.size as usize).is_none_or(|end| end > memory.len()) {
             return Err(Error::msg("pointer out of bounds of memory"));
         }
-        let mut load = Load { memory, encoding, lifting, out: Vec::new(), lengths: 0 };
+        let mut load =
+            Load { memory, encoding, lifting, out: Vec::with_capacity(FIRST), lengths: 0 };
         load.get(&result.node, at)?;
         load.bound(0)?;
         Ok(Some(Packed::from(load.out)))

@@ -216,7 +216,7 @@ unsafe impl Lower for Arguments {
     ) -> wasmtime::Result<()> {
         let abi = self.plan.abi.as_ref().ok_or_else(no_plan)?;
         let mut flat = [0; MAX_FLAT_PARAMS];
-        abi.lower(&self.args, &mut Guest { cx, bounds: &self.bounds }, &mut flat)?;
+        abi.lower(&self.args, &mut Guest::new(cx, &self.bounds), &mut flat)?;
         dst.write(flat.map(ValRaw::u64));
         Ok(())
     }
@@ -280,22 +280,32 @@ fn encoding(options: &CanonicalOptions) -> Encoding {
 struct Guest<'c, 's, T: 'static> {
     cx: &'c mut LowerContext<'s, T>,
     bounds: &'c CallBounds,
+    has_memory: bool,
+    has_realloc: bool,
+    encoding: Encoding,
+}
+
+impl<'c, 's, T> Guest<'c, 's, T> {
+    /// Looks the options up once: each look goes through the store.
+    fn new(cx: &'c mut LowerContext<'s, T>, bounds: &'c CallBounds) -> Self {
+        let options = cx.options();
+        let (has_memory, encoding) = (has_memory(options), encoding(options));
+        let has_realloc = matches!(&options.data_model, CanonicalOptionsDataModel::LinearMemory(memory) if memory.realloc.is_some());
+        Self { cx, bounds, has_memory, has_realloc, encoding }
+    }
 }
 
 impl<T> Memory for Guest<'_, '_, T> {
+    #[inline]
     fn bytes(&mut self) -> wasmtime::Result<&mut [u8]> {
-        if !has_memory(self.cx.options()) {
+        if !self.has_memory {
             return Err(Error::msg("the function has no memory to pass values in"));
         }
         Ok(self.cx.as_slice_mut())
     }
 
     fn realloc(&mut self, old: u32, old_size: u32, align: u32, size: u32) -> wasmtime::Result<u32> {
-        let has_realloc = match &self.cx.options().data_model {
-            CanonicalOptionsDataModel::LinearMemory(memory) => memory.realloc.is_some(),
-            CanonicalOptionsDataModel::Gc {} => false,
-        };
-        if !has_realloc {
+        if !self.has_realloc {
             return Err(Error::msg("the function has no `realloc` to pass values by"));
         }
         let at = self.cx.realloc(old as usize, old_size as usize, align, size as usize)?;
@@ -303,7 +313,7 @@ impl<T> Memory for Guest<'_, '_, T> {
     }
 
     fn encoding(&self) -> Encoding {
-        encoding(self.cx.options())
+        self.encoding
     }
 
     fn check(&mut self) -> wasmtime::Result<()> {

@@ -37,13 +37,24 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
         align: u32,
         size: usize,
     ) -> wasmtime::Result<usize> {
+        self.place(old, old_size, align, size).map(|(at, _)| at)
+    }
+
+    /// Allocates memory in the guest, and gives its place and its bytes.
+    pub(super) fn place(
+        &mut self,
+        old: usize,
+        old_size: usize,
+        align: u32,
+        size: usize,
+    ) -> wasmtime::Result<(usize, &mut [u8])> {
         let narrow = |size: usize| u32::try_from(size).map_err(|_| too_large());
         let at = self.memory.realloc(narrow(old)?, narrow(old_size)?, align, narrow(size)?)?;
         if !at.is_multiple_of(align) {
             return Err(Error::msg("realloc return: result not aligned"));
         }
-        slice_mut(self.memory.bytes()?, at as usize, size)?;
-        Ok(at as usize)
+        let bytes = slice_mut(self.memory.bytes()?, at as usize, size)?;
+        Ok((at as usize, bytes))
     }
 
     fn copy(&mut self, at: usize, len: usize) -> wasmtime::Result<()> {

@@ -3,7 +3,7 @@
 use wasmtime::Error;
 
 use super::Memory;
-use super::store::{Storing, slice_mut};
+use super::store::Storing;
 use crate::packed::Sink;
 
 /// Encoding of a guest's strings.
@@ -33,15 +33,15 @@ impl<M: Memory> Storing<'_, '_, M> {
         match self.memory.encoding() {
             Encoding::Utf8 => {
                 let len = sized(text.len())?;
-                let at = self.allocate(1, text.len())?;
-                slice_mut(self.memory.bytes()?, at, text.len())?.copy_from_slice(text);
+                let (at, bytes) = self.place(0, 0, 1, text.len())?;
+                bytes.copy_from_slice(text);
                 Ok((at as u32, len))
             }
             Encoding::Utf16 => {
                 let worst = text.len() * 2;
                 sized(worst)?;
-                let mut at = self.allocate(2, worst)?;
-                let units = copy_units(valid(text)?, slice_mut(self.memory.bytes()?, at, worst)?);
+                let (mut at, room) = self.place(0, 0, 2, worst)?;
+                let units = copy_units(valid(text)?, room);
                 if units * 2 < worst {
                     at = self.reallocate(at, worst, 2, units * 2)?;
                 }
@@ -53,8 +53,7 @@ impl<M: Memory> Storing<'_, '_, M> {
 
     fn compact(&mut self, text: &str) -> wasmtime::Result<(u32, u32)> {
         sized(text.len())?;
-        let at = self.allocate(2, text.len())?;
-        let room = slice_mut(self.memory.bytes()?, at, text.len())?;
+        let (at, room) = self.place(0, 0, 2, text.len())?;
         let mut len = 0;
         for (start, c) in text.char_indices() {
             let (Ok(byte), Some(slot)) = (u8::try_from(u32::from(c)), room.get_mut(len)) else {
@@ -79,8 +78,7 @@ impl<M: Memory> Storing<'_, '_, M> {
     ) -> wasmtime::Result<(u32, u32)> {
         let worst = size * 2;
         sized(worst)?;
-        let at = self.reallocate(at, size, 2, worst)?;
-        let room = slice_mut(self.memory.bytes()?, at, worst)?;
+        let (at, room) = self.place(at, size, 2, worst)?;
         for unit in (0..len).rev() {
             room[2 * unit] = room[unit];
             room[2 * unit + 1] = 0;
