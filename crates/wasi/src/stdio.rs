@@ -14,8 +14,8 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::guest_log::{GuestLog, Lines, is_enabled};
 
-/// How much a guest may write at once, in bytes.
-const PERMIT: usize = 64 * 1024;
+/// Bytes that a guest may write at once, before others run: to escape and log them takes milliseconds at most.
+const PERMIT: usize = 16 * 1024;
 
 /// Where the standard streams of a guest lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,7 +65,11 @@ impl Streams {
 
 /// One output of one guest. Every stream that the guest opens on it continues the same line.
 #[derive(Debug, Clone)]
-struct LogStream(Arc<Mutex<Line>>);
+struct LogStream {
+    line: Arc<Mutex<Line>>,
+    /// Bytes written since others last ran. One call of a guest may write all of its memory.
+    written: usize,
+}
 
 /// What was written to one output since the last line break, and where it goes.
 #[derive(Debug)]
@@ -76,13 +80,15 @@ struct Line {
 
 impl LogStream {
     fn new(stream: &'static str, log: &Arc<GuestLog>) -> Self {
-        Self(Arc::new(Mutex::new(Line { log: Arc::clone(log), lines: Lines::new(stream) })))
+        let line = Line { log: Arc::clone(log), lines: Lines::new(stream) };
+        Self { line: Arc::new(Mutex::new(line)), written: 0 }
     }
 
-    fn push(&self, bytes: &[u8]) {
+    fn push(&mut self, bytes: &[u8]) {
+        self.written = self.written.saturating_add(bytes.len());
         if is_enabled(Level::INFO) {
             // A subscriber that panicked has left a line that is as good as any.
-            let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
             let Line { log, lines } = &mut *line;
             lines.push(log, bytes);
         }
@@ -130,15 +136,26 @@ impl OutputStream for LogStream {
 
 #[wasmtime_wasi::async_trait]
 impl Pollable for LogStream {
-    async fn ready(&mut self) {}
+    /// Gives way once a permit has been used up, which is also when the deadline of the call is looked at.
+    async fn ready(&mut self) {
+        if self.written >= PERMIT {
+            self.written = 0;
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 impl AsyncWrite for LogStream {
     fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.written >= PERMIT {
+            self.written = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let bytes = bytes.get(..PERMIT).unwrap_or(bytes);
         self.push(bytes);
         Poll::Ready(Ok(bytes.len()))
@@ -204,6 +221,37 @@ mod tests {
         assert_eq!(seen(), ["one line"]);
         drop(second);
         assert_eq!(seen(), ["one line", "and "]);
+        Ok(())
+    }
+
+    /// A guest that writes megabytes by one call lets others run, by each of the two kinds of stream.
+    #[tokio::test]
+    async fn much_output_lets_others_run() -> Result<(), Box<dyn std::error::Error>> {
+        let stream = LogStream::new("stdout", &Arc::new(GuestLog::new("a:f".parse()?)));
+        let bytes = Bytes::from(vec![b'x'; PERMIT]);
+        let turns = std::cell::Cell::new(0);
+        let other = async {
+            loop {
+                turns.set(turns.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        let writing = async {
+            let mut sync = stream.p2_stream();
+            for _ in 0..8 {
+                let permit = sync.write_ready().await?;
+                assert!(permit <= PERMIT);
+                sync.write(bytes.clone())?;
+            }
+            let by_pieces = turns.get();
+            Pin::from(stream.async_stream()).write_all(&bytes.repeat(8)).await?;
+            Ok::<_, Box<dyn std::error::Error>>([by_pieces, turns.get() - by_pieces])
+        };
+        tokio::select! {
+            biased;
+            written = writing => assert!(written?.iter().all(|turns| *turns >= 7)),
+            () = other => {}
+        }
         Ok(())
     }
 }
