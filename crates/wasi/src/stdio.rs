@@ -14,8 +14,11 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::guest_log::{GuestLog, Lines, is_enabled};
 
-/// Bytes that a guest may write at once, before others run: to escape and log them takes milliseconds at most.
-const PERMIT: usize = 16 * 1024;
+/// How much a guest may write at once, in bytes.
+const PERMIT: usize = 64 * 1024;
+
+/// Bytes after which others run: to escape and log as many takes milliseconds.
+const TURN: usize = 16 * 1024;
 
 /// Where the standard streams of a guest lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -136,9 +139,9 @@ impl OutputStream for LogStream {
 
 #[wasmtime_wasi::async_trait]
 impl Pollable for LogStream {
-    /// Gives way once a permit has been used up, which is also when the deadline of the call is looked at.
+    /// Gives way once that much was written, which is also when the deadline of the call is looked at.
     async fn ready(&mut self) {
-        if self.written >= PERMIT {
+        if self.written >= TURN {
             self.written = 0;
             tokio::task::yield_now().await;
         }
@@ -151,7 +154,7 @@ impl AsyncWrite for LogStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.written >= PERMIT {
+        if self.written >= TURN {
             self.written = 0;
             cx.waker().wake_by_ref();
             return Poll::Pending;

@@ -18,7 +18,7 @@ fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
 fn tests() -> BTreeSet<String> {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = Vec::new();
-    for name in ["core", "wasi", "engine", "server", "transport", "lua", "crisol", "cli"] {
+    for name in ["core", "wit", "wasi", "engine", "server", "transport", "lua", "crisol", "cli"] {
         for kind in ["src", "tests"] {
             rust_files(&crates.join(name).join(kind), &mut files);
         }
