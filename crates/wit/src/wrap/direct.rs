@@ -96,6 +96,7 @@ impl CoreModule {
         };
         if read.is_some() {
             imports::check_core(&outside)?;
+            check_initialize(&outside, method)?;
         }
         Ok(read)
     }
@@ -227,6 +228,16 @@ fn has_start(outside: &Outside) -> bool {
 
 fn is_start((export, ty): (&super::module::Export, &FuncType)) -> bool {
     export.name == START && ty.params().is_empty() && ty.results().is_empty()
+}
+
+/// Refuses a reactor that could not be initialized, unless that function is what the method means.
+fn check_initialize(outside: &Outside, method: &str) -> Result<(), WrapError> {
+    let Some((_, ty)) = outside.function(INITIALIZE) else { return Ok(()) };
+    let takes_nothing = ty.params().is_empty() && ty.results().is_empty();
+    if takes_nothing || has_start(outside) || method == INITIALIZE {
+        return Ok(());
+    }
+    Err(WrapError::Initialize { found: shown(ty) })
 }
 
 /// Whether a method means the entry point of a command.

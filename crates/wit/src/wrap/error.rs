@@ -46,6 +46,14 @@ pub enum WrapError {
         /// The exports.
         found: String,
     },
+    /// The function that a reactor begins with is of another type, so that nothing can call it.
+    #[error(
+        "the export `_initialize` is {found}, but has to take nothing and give nothing, as it is called before any other"
+    )]
+    Initialize {
+        /// Its core type.
+        found: String,
+    },
     /// An export is of another core type than its WIT type comes to.
     #[error("the export `{export}` is {found}, but `{wit}` needs {expected}")]
     CoreType {

@@ -189,3 +189,23 @@ fn a_module_that_carries_its_wit_is_called_by_it() {
     assert!(is_component(&carrying(text, &resource, StringEncoding::UTF8), None));
     assert!(is_component(&module, Some("f: func();")));
 }
+
+#[test]
+fn a_reactor_that_nothing_can_initialize_is_refused() {
+    let read = |initialize: &str, method: &str| {
+        let text =
+            format!("(module {initialize} (func (export \"f\") (result i32) (i32.const 1)))");
+        let module = parse_text(&text, None).unwrap();
+        CoreModule::read(&module, None, method).map(drop).map_err(|e| e.to_string())
+    };
+    let wants = "(func (export \"_initialize\") (param i32))";
+    assert_eq!(
+        read(wants, "f"),
+        Err("the export `_initialize` is (i32), but has to take nothing and give nothing, as it is called before any other"
+            .to_owned())
+    );
+    assert!(read(wants, "_initialize").is_ok());
+    assert!(read("(func (export \"_initialize\"))", "f").is_ok());
+    // A command is not initialized.
+    assert!(read(&format!("{wants} (func (export \"_start\"))"), "f").is_ok());
+}
