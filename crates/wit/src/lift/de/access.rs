@@ -4,7 +4,6 @@
 
 use std::marker::PhantomData;
 
-use crisol_core::Value;
 use serde::de::value::StrDeserializer;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess,
@@ -13,8 +12,8 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::{Source, part, strange};
-use crate::error::{LiftError, Segment, shorten};
-use crate::lift::tree;
+use crate::error::{LiftError, Segment};
+use crate::lower::source::key_text;
 use crate::packed::Reader;
 use crate::shape::{MapShape, Names, Record, Shape};
 
@@ -257,15 +256,6 @@ impl<'de> MapAccess<'de> for Entries<'_> {
 
     fn size_hint(&self) -> Option<usize> {
         Some(self.count - self.next)
-    }
-}
-
-/// Text that a path shows for a key.
-fn key_text(shape: &Shape, mut key: Reader<'_>) -> String {
-    match tree::value(shape, &mut key) {
-        Ok(Value::Text(text)) => format!("{:?}", shorten(&text)),
-        Ok(key @ (Value::Bool(_) | Value::Int(_) | Value::UInt(_))) => key.to_string(),
-        _ => "…".to_owned(),
     }
 }
 
