@@ -23,7 +23,7 @@ use crate::code::{Fault, link_fault};
 use crate::codes::{Codes, Ready, Wanted};
 use crate::command::Command;
 use crate::fix::ImportsFix;
-use crate::function::{Function, is_command};
+use crate::function::Function;
 use crate::generation::Generation;
 use crate::guest::Guest;
 #[cfg(feature = "http")]
@@ -305,9 +305,9 @@ impl<'a> Assembly<'a> {
         problems: &mut Problems,
     ) -> Result<Function, Fault> {
         let (linked, plan) = self.load((guest, ready), sources, problems)?;
-        let (mapping, is_command) = (linked.mapping().clone(), is_command(linked.export()));
+        let mapping = linked.mapping().clone();
         let guest = self.pooled((guest, ready), Callee::Function(linked), plan, pool)?;
-        Ok(Function { guest, mapping, is_command })
+        Ok(Function { guest, mapping })
     }
 
     /// A linked guest behind its pool.

@@ -2,8 +2,7 @@
 
 use std::pin::pin;
 
-use crisol_core::{CallContext, CallError, MAX_DEPTH, Value};
-use crisol_engine::{Export, Failure};
+use crisol_core::{CallContext, CallError, MAX_DEPTH};
 use crisol_pool::{Ask, Fate, Retired};
 use crisol_wit::{Lifted, LowerError, Mapping, Outcome, Packed};
 
@@ -15,14 +14,6 @@ use crate::pooled::{Pooled, Until, now};
 pub(crate) struct Function {
     pub(crate) guest: Pooled,
     pub(crate) mapping: Mapping,
-    /// Entry point of a command, whose exit with 0 is its success as much as a return is.
-    pub(crate) is_command: bool,
-}
-
-/// Whether the export is the entry point of a command.
-pub(crate) fn is_command(export: &Export) -> bool {
-    let interface = export.interface.as_deref().unwrap_or_default();
-    interface.split('@').next() == Some("wasi:cli/run")
 }
 
 /// Bytes of text from which on it is lowered aside. Less takes no longer than a guest's turn.
@@ -94,13 +85,7 @@ impl Function {
         };
         let ended = Ended { queue: lease.waited(), making: lease.making(), ..ended };
         lease.give_back(self.guest.callee.fate(&outcome));
-        let result = match outcome {
-            Err(Failure::Exited(0)) if self.is_command => {
-                let nothing = self.mapping.lift_value(Value::Null);
-                return nothing.map_err(|_| ended.by_failure(Failure::Exited(0)));
-            }
-            outcome => outcome.map_err(|failure| ended.by_failure(failure))?,
-        };
+        let result = outcome.map_err(|failure| ended.by_failure(failure))?;
         match self.mapping.lift(result) {
             Outcome::Value(value) => Ok(value),
             Outcome::Error(error) => {

@@ -73,6 +73,19 @@ async fn a_command_that_exits_with_0_has_succeeded() -> Tested {
     runtime.call::<()>("myns:good", ()).await?;
     let bad = runtime.call::<()>("myns:bad", ()).await;
     assert!(matches!(bad, Err(CallError::Exited { code: 3, .. })), "{bad:?}");
+    let component = load(
+        "  - name: good\n    kind: function.wat\n    method: run\n    source: |\n      (component
+        (import \"wasi:cli/exit@0.2.3\" (instance $exit
+          (export \"exit\" (func (param \"status\" (result))))))
+        (core func $exit (canon lower (func $exit \"exit\")))
+        (core module $m (import \"\" \"exit\" (func $exit (param i32)))
+          (func (export \"run\") (result i32) (call $exit (i32.const 0)) (i32.const 1)))
+        (core instance $i (instantiate $m (with \"\" (instance (export \"exit\" (func $exit))))))
+        (func $run (result (result)) (canon lift (core func $i \"run\")))
+        (instance $r (export \"run\" (func $run)))
+        (export \"wasi:cli/run@0.2.3\" (instance $r)))\n",
+    )?;
+    component.call::<()>("myns:good", ()).await?;
     // Any other function was to answer first.
     let leaves = runtime.call::<()>("myns:leaves", ()).await;
     assert!(matches!(leaves, Err(CallError::Exited { code: 0, .. })), "{leaves:?}");

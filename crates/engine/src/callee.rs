@@ -36,11 +36,6 @@ impl Callee {
         direct.map_or(Self::Dynamic(func), Self::Direct)
     }
 
-    /// Whether it is the entry point of a program, which no instance runs twice.
-    pub(crate) fn runs_once(&self) -> bool {
-        matches!(self, Self::Core(callee) if callee.runs_once())
-    }
-
     /// The function, if it is a component's.
     pub(crate) fn component(&self) -> Option<&Func> {
         match self {
@@ -81,6 +76,11 @@ impl Callee {
             Self::Core(callee) => callee.call(store, mapping, args).await,
         }
     }
+}
+
+/// Result of a program that has come to its end.
+pub(crate) fn success(mapping: &Mapping) -> Option<Packed> {
+    mapping.pack_result(Some(Val::Result(Ok(None))))
 }
 
 /// Ends what goes on with values after the deadline of their call.

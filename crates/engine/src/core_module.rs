@@ -23,7 +23,7 @@ use crate::engine::Base;
 use crate::exports::{self, Export, Exports, Place};
 use crate::host::Host;
 use crate::joined;
-use crate::link::{CoreImport, Import, Inner, LinkError, Linked, Profile, Target};
+use crate::link::{CoreImport, Import, LinkError, Linked, Profile, Target};
 
 pub(crate) use call::{Callee, Pending, initialize};
 pub(crate) use preview1::has_folders;
@@ -52,13 +52,6 @@ pub(crate) struct CoreTarget {
     slots: Option<Slots>,
 }
 
-impl CoreTarget {
-    /// Whether it is the entry point of a program, which no instance runs twice.
-    pub(crate) fn runs_once(&self) -> bool {
-        self.convention == Convention::Start
-    }
-}
-
 /// A linker with every function that the host has for core modules.
 pub(crate) fn everything(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
@@ -71,14 +64,10 @@ pub(crate) fn everything(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
 
 /// Whether the host has a function.
 fn provides(module: &str, name: &str, ty: &FuncType) -> bool {
-    let is = |types: &[ValType]| {
-        ty.params().len() == types.len()
-            && ty.params().zip(types).all(|(one, two)| ValType::eq(&one, two))
-    };
-    match (module, name) {
-        (preview1::MODULE, name) => preview1::has(name),
-        (ENV, "emscripten_notify_memory_growth") => is(&[ValType::I32]),
-        (ENV, name) => assemblyscript::takes(name).is_some_and(is),
+    match module {
+        preview1::MODULE => preview1::has(name),
+        ENV => crisol_wit::env_function(name)
+            .is_some_and(|types| ty.params().map(|ty| parsed(&ty)).eq(types.iter().copied())),
         _ => false,
     }
 }
@@ -229,7 +218,7 @@ pub(crate) fn link(
     let export = exports::shown(&place(function), &mapping);
     let target = Target::Core(Arc::new(target(module, core, function)?));
     let code = compiled.clone();
-    Ok(Linked(Arc::new(Inner { target, export, mapping, joined, code })))
+    Ok(Linked::new(target, export, mapping, joined, code))
 }
 
 /// The function that `method` means.

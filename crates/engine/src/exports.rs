@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crisol_core::shorten;
+use crisol_core::{Signature, Type, shorten};
 use crisol_wit::{Mapping, folded};
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
@@ -46,6 +46,17 @@ impl Export {
     #[must_use]
     pub fn method(&self) -> String {
         method(self.interface.as_deref(), &self.name)
+    }
+}
+
+impl Export {
+    /// Whether it is the entry point of a program: `wasi:cli/run#run`.
+    pub(crate) fn is_program(&self, signature: &Signature) -> bool {
+        let interface = self.interface.as_deref().and_then(|name| name.split('@').next());
+        interface == Some("wasi:cli/run")
+            && self.name == "run"
+            && signature.params.is_empty()
+            && signature.result == Some(Type::Result { ok: None, err: None })
     }
 }
 

@@ -151,6 +151,11 @@ impl From<Stretch> for Failure {
     }
 }
 
+/// Whether a guest exited with the code of success.
+pub(crate) fn is_success(error: &wasmtime::Error) -> bool {
+    error.downcast_ref::<I32Exit>().is_some_and(|exit| exit.0 == 0)
+}
+
 fn is_out_of_memory(cause: &(dyn std::error::Error + 'static)) -> bool {
     use std::io::{Error, ErrorKind};
 

@@ -13,14 +13,14 @@ use crisol_wit::{Mapping, Packed};
 use wasmtime::component::Val;
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
-use crate::callee::Callee;
+use crate::callee::{Callee, success};
 use crate::core_module;
-use crate::failure::{DeadlinePassed, Failure};
+use crate::failure::{DeadlinePassed, Failure, is_success};
 use crate::funcs::Funcs;
 use crate::host::{Host, Surroundings};
 use crate::joined::{Joined, Pre};
 use crate::limits::Limits;
-use crate::link::{Linked, Target};
+use crate::link::{Inner, Linked, Target};
 use crate::metered::{Clock, has_passed, until, until_since};
 
 /// Ticks of the epoch that a guest runs before it gives way to other tasks.
@@ -32,6 +32,7 @@ pub struct Instance {
     pub(crate) callee: Callee,
     /// Of a handler of HTTP there is none.
     mapping: Option<Mapping>,
+    runs_once: bool,
     calls: u64,
     spoiled: bool,
 }
@@ -50,8 +51,8 @@ impl Linked {
         deadline: Option<Instant>,
     ) -> Result<Instance, Failure> {
         let inner = &self.0;
-        let mapping = Some(&inner.mapping);
-        make(&inner.joined, &inner.target, mapping, surroundings.into(), limits, deadline).await
+        let function = Some(&**inner);
+        make(&inner.joined, &inner.target, function, surroundings.into(), limits, deadline).await
     }
 }
 
@@ -59,11 +60,12 @@ impl Linked {
 pub(crate) async fn make(
     joined: &Joined,
     target: &Target,
-    mapping: Option<&Mapping>,
+    function: Option<&Inner>,
     surroundings: Surroundings,
     limits: Limits,
     deadline: Option<Instant>,
 ) -> Result<Instance, Failure> {
+    let mapping = function.map(|function| &function.mapping);
     let Joined { pre, budget, .. } = joined;
     let mut store = Store::new(pre.engine(), Host::new(surroundings, limits, budget));
     if let Pre::Module { has_folders: false, .. } = pre {
@@ -85,7 +87,8 @@ pub(crate) async fn make(
         made.map_err(|error| Failure::of_making(error, &store.data().meter, clock.stretch()))?;
     let callee = callee
         .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;
-    Ok(Instance { store, callee, mapping: mapping.cloned(), calls: 0, spoiled: false })
+    let (mapping, runs_once) = (mapping.cloned(), function.is_some_and(|it| it.runs_once));
+    Ok(Instance { store, callee, mapping, runs_once, calls: 0, spoiled: false })
 }
 
 /// Makes what is called: all that runs before it belongs to that.
@@ -150,9 +153,13 @@ impl Instance {
         };
         let clock = clock.without(self.store.data().away);
         let called = called.map_err(|why| Failure::stopped(why, &clock))?;
-        let result = called.map_err(|error| fail(error, &self.store, &clock))?;
+        let result = match called {
+            // A program that exits with 0 has come to its end as one that returns.
+            Err(error) if self.runs_once && is_success(&error) => success(mapping),
+            called => called.map_err(|error| fail(error, &self.store, &clock))?,
+        };
         self.end();
-        self.spoiled = self.callee.runs_once();
+        self.spoiled = self.runs_once;
         Ok(result)
     }
 

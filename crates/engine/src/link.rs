@@ -192,6 +192,7 @@ pub(crate) struct Inner {
     pub(crate) target: Target,
     pub(crate) export: Export,
     pub(crate) mapping: Mapping,
+    pub(crate) runs_once: bool,
     /// Shared with the other functions of the same code and profile.
     pub(crate) joined: Arc<Joined>,
     /// Keeps the code in the engine's cache for the next function of the same bytes.
@@ -206,6 +207,17 @@ pub(crate) enum Target {
 }
 
 impl Linked {
+    pub(crate) fn new(
+        target: Target,
+        export: Export,
+        mapping: Mapping,
+        joined: Arc<Joined>,
+        code: Compiled,
+    ) -> Self {
+        let runs_once = export.is_program(mapping.signature());
+        Self(Arc::new(Inner { target, export, mapping, runs_once, joined, code }))
+    }
+
     /// The values that the function takes and gives.
     #[must_use]
     pub fn mapping(&self) -> &Mapping {
@@ -227,7 +239,7 @@ impl Linked {
     /// Whether it is the entry point of a program, after which its instance is of no further use.
     #[must_use]
     pub fn runs_once(&self) -> bool {
-        matches!(&self.0.target, Target::Core(target) if target.runs_once())
+        self.0.runs_once
     }
 
     /// The export that the method meant.
@@ -282,7 +294,7 @@ pub(crate) fn link(
     let export = exports::shown(place, &mapping);
     let target = Target::Component { index };
     let code = compiled.clone();
-    Ok(Linked(Arc::new(Inner { target, export, mapping, joined, code })))
+    Ok(Linked::new(target, export, mapping, joined, code))
 }
 
 /// Replaces the functions of everything that the component imports and `profile` does not grant, and adds those that the

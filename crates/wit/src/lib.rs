@@ -76,5 +76,6 @@ pub use mapping::Mapping;
 pub use names::{folded, kebab};
 pub use packed::Packed;
 pub use wrap::{
-    Convention, CoreFunction, CoreModule, UnknownFunction, UnknownImports, WrapError, Wrapped, wrap,
+    Convention, CoreFunction, CoreModule, UnknownFunction, UnknownImports, WrapError, Wrapped,
+    env_function, wrap,
 };

@@ -1,7 +1,7 @@
 //! Functions of `env` that AssemblyScript makes a module import: `abort`, `seed` and `trace`.
 
 use crisol_core::{printable, shorten};
-use wasmtime::{Caller, Linker, ValType};
+use wasmtime::{Caller, Linker};
 use wasmtime_wasi::p1::wasi_snapshot_preview1 as served;
 use wiggle::GuestMemory;
 
@@ -9,33 +9,12 @@ use super::ENV;
 use super::memory::{bytes, range, u32_at};
 use crate::host::Host;
 
-const ABORT: &[ValType] = &[ValType::I32, ValType::I32, ValType::I32, ValType::I32];
-const TRACE: &[ValType] = &[
-    ValType::I32,
-    ValType::I32,
-    ValType::F64,
-    ValType::F64,
-    ValType::F64,
-    ValType::F64,
-    ValType::F64,
-];
-
 /// Characters of a message and of a file's name that are told.
 const LONGEST_MESSAGE: usize = 1_000;
 const LONGEST_FILE: usize = 200;
 
 /// The number of the standard error stream.
 const STDERR: i32 = 2;
-
-/// Parameters of a function.
-pub(super) fn takes(name: &str) -> Option<&'static [ValType]> {
-    match name {
-        "abort" => Some(ABORT),
-        "seed" => Some(&[]),
-        "trace" => Some(TRACE),
-        _ => None,
-    }
-}
 
 /// A program that ended itself.
 #[derive(Debug, thiserror::Error)]

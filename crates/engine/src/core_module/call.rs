@@ -5,11 +5,10 @@ use std::time::Instant;
 
 use crisol_wit::{Convention, Lifting, Mapping, Memory as Guest, OverOutput, Packed};
 use wasmtime::{Caller, Func, Instance, Memory, Store, TypedFunc, Val as Core, ValRaw, ValType};
-use wasmtime_wasi::I32Exit;
 
 use super::CoreTarget;
 use super::raw::RawFunc;
-use crate::callee::check;
+use crate::callee::{check, success};
 use crate::host::Host;
 
 /// Callee of an instance of a module.
@@ -43,11 +42,6 @@ pub(crate) struct Pending {
 }
 
 impl Callee {
-    /// Whether it is a program, which no instance runs twice.
-    pub(crate) fn runs_once(&self) -> bool {
-        self.target.runs_once()
-    }
-
     pub(crate) fn new(
         store: &mut Store<Host>,
         instance: &Instance,
@@ -83,9 +77,8 @@ impl Callee {
     ) -> wasmtime::Result<Option<Packed>> {
         match self.target.convention {
             Convention::Start => {
-                let ended = self.func.call_async(store, &[], &mut []).await;
-                ended.or_else(succeeded)?;
-                Ok(mapping.pack_result(Some(wasmtime::component::Val::Result(Ok(None)))))
+                self.func.call_async(store, &[], &mut []).await?;
+                Ok(success(mapping))
             }
             Convention::Numbers => {
                 let flat = mapping.lower_numbers(&args)?;
@@ -138,14 +131,6 @@ impl Callee {
         let max_output = host.meter.limits().max_output_bytes;
         let fuel = store.hostcall_fuel();
         mapping.lift_flat(result, memory, &mut Out { max_output, deadline: host.deadline, fuel })
-    }
-}
-
-/// A program that exits with 0 has come to its end as one that returns.
-fn succeeded(error: wasmtime::Error) -> wasmtime::Result<()> {
-    match error.downcast_ref::<I32Exit>() {
-        Some(I32Exit(0)) => Ok(()),
-        _ => Err(error),
     }
 }
 

@@ -179,6 +179,12 @@ static ENV: [(&str, &[ValType]); 4] = [
     ),
 ];
 
+/// Core types of the parameters of a function of `env` that modules which run as they are may import.
+#[must_use]
+pub fn env_function(name: &str) -> Option<&'static [ValType]> {
+    ENV.iter().find(|(known, _)| *known == name).map(|(_, takes)| *takes)
+}
+
 /// Names that the world imports.
 pub(super) fn declared(resolve: &Resolve, world: WorldId) -> Vec<String> {
     let world = resolve.worlds.get(world);
@@ -235,7 +241,7 @@ pub(super) fn check_core(outside: &Outside) -> Result<(), WrapError> {
 fn provides(module: &str, name: &str, params: &[ValType]) -> bool {
     match module {
         WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME => PREVIEW_1.iter().any(|(known, _)| known == name),
-        "env" => ENV.iter().any(|(known, takes)| *known == name && *takes == params),
+        "env" => env_function(name) == Some(params),
         _ => false,
     }
 }

@@ -24,7 +24,7 @@ use crate::names::kebab;
 use derived::Derived;
 pub use direct::{Convention, CoreFunction, CoreModule};
 pub use error::WrapError;
-pub use imports::{UnknownFunction, UnknownImports};
+pub use imports::{UnknownFunction, UnknownImports, env_function};
 use matching::{matches, names};
 use module::Outside;
 
