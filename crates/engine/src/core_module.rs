@@ -39,7 +39,8 @@ const ENV: &str = "env";
 /// Callee of a module, found before there is an instance.
 pub(crate) struct CoreTarget {
     export: ModuleExport,
-    post_return: Option<ModuleExport>,
+    /// The function that frees the result.
+    post_return: Option<(ModuleExport, Slots)>,
     initialize: Option<ModuleExport>,
     convention: Convention,
     /// Core types of what it takes and gives.
@@ -260,13 +261,14 @@ fn target(
         _ => false,
     };
     let realloc = core.allocate().filter(is_realloc);
+    let of_numbers = |name: &str| Some((index(name)?, slots_of(module, name)?));
     Ok(CoreTarget {
         export,
         params: ty.params().collect(),
         memory: index(MEMORY),
-        realloc: realloc.and_then(|name| Some((index(name)?, slots_of(module, name)?))),
+        realloc: realloc.and_then(of_numbers),
         slots: Slots::of(&ty),
-        post_return: function.post_return.as_deref().and_then(index),
+        post_return: function.post_return.as_deref().and_then(of_numbers),
         initialize: core.initialize().filter(|name| *name != function.export).and_then(index),
         convention: function.convention,
         results: ty.results().collect(),

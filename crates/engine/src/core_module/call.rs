@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crisol_wit::{Convention, Lifting, Mapping, Memory as Guest, OverOutput, Packed};
-use wasmtime::{Caller, Func, Instance, Memory, Store, TypedFunc, Val as Core, ValRaw, ValType};
+use wasmtime::{
+    AsContextMut, Caller, Func, Instance, Memory, ModuleExport, Store, TypedFunc, Val as Core,
+    ValRaw, ValType,
+};
 
 use super::CoreTarget;
-use super::raw::RawFunc;
+use super::raw::{RawFunc, Slots};
 use crate::callee::{check, success};
 use crate::host::Host;
 
@@ -16,29 +19,33 @@ pub(crate) struct Callee {
     func: Func,
     memory: Option<Memory>,
     post_return: Option<Func>,
-    /// Calls the function by way of the guest's memory, and the function that it allocates by.
+    /// Calls the function together with those of the guest that its values need.
     driven: Option<Driven>,
     target: Arc<CoreTarget>,
 }
 
-/// A function whose arguments go into memory that the guest allocates.
+/// A call that takes more than one call of the guest: to allocate arguments, or to free the result.
 struct Driven {
-    /// Lowers and calls on a stack of its own.
+    /// Makes all of them on one stack.
     driver: TypedFunc<(), ()>,
+    parts: Parts,
+}
+
+/// Functions and memory of the guest that one call needs.
+#[derive(Clone, Copy)]
+struct Parts {
     call: RawFunc,
-    realloc: RawFunc,
-    memory: Memory,
+    realloc: Option<RawFunc>,
+    post_return: Option<RawFunc>,
+    memory: Option<Memory>,
 }
 
 /// A call on its way through the driver.
 pub(crate) struct Pending {
     mapping: Mapping,
     args: Packed,
-    call: RawFunc,
-    realloc: RawFunc,
-    memory: Memory,
-    /// Bits of the function's result, if it has one.
-    result: u64,
+    parts: Parts,
+    result: Option<Packed>,
 }
 
 impl Callee {
@@ -51,20 +58,24 @@ impl Callee {
         let func = export(&target.export)?.into_func()?;
         let memory = target.memory.as_ref().and_then(&mut export);
         let memory = memory.and_then(wasmtime::Extern::into_memory);
-        let post_return = target.post_return.as_ref().and_then(&mut export);
-        let post_return = post_return.and_then(wasmtime::Extern::into_func);
-        let realloc = target.realloc.as_ref().filter(|_| !mapping.takes_flat());
-        let realloc =
-            realloc.and_then(|(index, slots)| Some((export(index)?.into_func()?, *slots)));
-        let driven = match (target.slots, realloc, memory) {
-            (Some(slots), Some((realloc, of_realloc)), Some(memory)) => Some(Driven {
-                driver: Func::wrap(&mut *store, drive).typed(&*store).ok()?,
-                call: RawFunc::new(func, slots),
-                realloc: RawFunc::new(realloc, of_realloc),
-                memory,
-            }),
-            _ => None,
+        let mut function = |(export, slots): &(ModuleExport, Slots)| {
+            let func = instance.get_module_export(&mut *store, export)?.into_func()?;
+            Some(RawFunc::new(func, *slots))
         };
+        let post_return = target.post_return.as_ref().and_then(&mut function);
+        let realloc = target.realloc.as_ref().filter(|_| !mapping.takes_flat());
+        let realloc = realloc.and_then(&mut function);
+        let is_canonical = target.convention == Convention::Canonical;
+        let needs_more = realloc.is_some() || post_return.is_some();
+        let driven = match target.slots.filter(|_| is_canonical && needs_more) {
+            Some(slots) => {
+                let driver = Func::wrap(&mut *store, drive).typed(&*store).ok()?;
+                let call = RawFunc::new(func, slots);
+                Some(Driven { driver, parts: Parts { call, realloc, post_return, memory } })
+            }
+            None => None,
+        };
+        let post_return = post_return.map(|it| it.func());
         Some(Self { func, memory, post_return, driven, target: Arc::clone(target) })
     }
 
@@ -88,17 +99,13 @@ impl Callee {
                 Ok(lifted)
             }
             Convention::Canonical => {
-                let result = match &self.driven {
-                    Some(driven) => driven.call(store, mapping, args).await?,
-                    None => {
-                        let (flat, count) = mapping.lower_flat(&args, &mut NoMemory)?;
-                        let results = self.numbers(store, &flat[..count]).await?;
-                        results.first().copied().unwrap_or_default()
-                    }
-                };
-                let lifted = self.lift(store, mapping, result)?;
-                self.post_return(store, &[result]).await?;
-                Ok(lifted)
+                if let Some(driven) = &self.driven {
+                    return driven.call(store, mapping, args).await;
+                }
+                let (flat, count) = mapping.lower_flat(&args, &mut NoMemory)?;
+                let results = self.numbers(store, &flat[..count]).await?;
+                let result = results.first().copied().unwrap_or_default();
+                lift(store, mapping, self.memory, result)
             }
         }
     }
@@ -119,19 +126,21 @@ impl Callee {
         let args: Vec<Core> = results.iter().zip(types).map(|(bits, ty)| core(*bits, ty)).collect();
         post_return.call_async(store, &args, &mut []).await
     }
+}
 
-    fn lift(
-        &self,
-        store: &Store<Host>,
-        mapping: &Mapping,
-        result: u64,
-    ) -> wasmtime::Result<Option<Packed>> {
-        let memory = self.memory.as_ref().map_or(&[][..], |memory| memory.data(store));
-        let host = store.data();
-        let max_output = host.meter.limits().max_output_bytes;
-        let fuel = store.hostcall_fuel();
-        mapping.lift_flat(result, memory, &mut Out { max_output, deadline: host.deadline, fuel })
-    }
+/// Lifts a result, given by its bits, out of the guest.
+fn lift(
+    mut store: impl AsContextMut<Data = Host>,
+    mapping: &Mapping,
+    memory: Option<Memory>,
+    result: u64,
+) -> wasmtime::Result<Option<Packed>> {
+    let store = store.as_context_mut();
+    let host = store.data();
+    let max_output = host.meter.limits().max_output_bytes;
+    let mut out = Out { max_output, deadline: host.deadline, fuel: store.hostcall_fuel() };
+    let memory = memory.as_ref().map_or(&[][..], |memory| memory.data(&store));
+    mapping.lift_flat(result, memory, &mut out)
 }
 
 /// Runs what a module does before anything else of it is called.
@@ -173,10 +182,8 @@ impl Driven {
         store: &mut Store<Host>,
         mapping: &Mapping,
         args: Packed,
-    ) -> wasmtime::Result<u64> {
-        let (call, realloc, memory) = (self.call, self.realloc, self.memory);
-        let mapping = mapping.clone();
-        let pending = Pending { mapping, args, call, realloc, memory, result: 0 };
+    ) -> wasmtime::Result<Option<Packed>> {
+        let pending = Pending { mapping: mapping.clone(), args, parts: self.parts, result: None };
         store.data_mut().pending = Some(pending);
         self.driver.call_async(&mut *store, ()).await?;
         let ended = store.data_mut().pending.take();
@@ -189,16 +196,25 @@ fn nothing_pending() -> wasmtime::Error {
     wasmtime::Error::msg("the driver of a call was called by itself")
 }
 
-/// Lowers the arguments of the pending call into the guest and calls its function.
+/// Makes the pending call: lowers its arguments into the guest, calls its function, lifts the result and lets the
+/// guest free it.
 fn drive(mut caller: Caller<'_, Host>) -> wasmtime::Result<()> {
     let mut pending = caller.data_mut().pending.take().ok_or_else(nothing_pending)?;
-    let Pending { mapping, args, call, realloc, memory, .. } = &pending;
-    let mut guest = Driver { caller: &mut caller, memory: *memory, realloc: *realloc };
-    let (flat, _) = mapping.lower_flat(args, &mut guest)?;
+    let Pending { mapping, args, parts, .. } = &pending;
+    let (flat, _) = match (parts.memory, parts.realloc) {
+        (Some(memory), Some(realloc)) => {
+            mapping.lower_flat(args, &mut Driver { caller: &mut caller, memory, realloc })?
+        }
+        _ => mapping.lower_flat(args, &mut NoMemory)?,
+    };
     let mut slots = flat.map(ValRaw::u64);
-    call.call(&mut caller, &mut slots)?;
-    let [first, ..] = slots;
-    pending.result = first.get_u64();
+    parts.call.call(&mut caller, &mut slots)?;
+    let [result, ..] = slots;
+    let lifted = lift(&mut caller, mapping, parts.memory, result.get_u64())?;
+    if let Some(post_return) = &parts.post_return {
+        post_return.call(&mut caller, &mut [result])?;
+    }
+    pending.result = lifted;
     caller.data_mut().pending = Some(pending);
     Ok(())
 }

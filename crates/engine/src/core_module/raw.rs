@@ -50,6 +50,11 @@ impl RawFunc {
         Self { func, slots }
     }
 
+    /// The function as wasmtime has it.
+    pub(super) fn func(&self) -> Func {
+        self.func
+    }
+
     /// Calls it with the arguments that `slots` begins with, and leaves its results there. To be used on the stack of a host
     /// function that was called by `call_async`.
     pub(super) fn call(
