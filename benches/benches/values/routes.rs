@@ -1,6 +1,8 @@
 //! The three ways from JSON text through a call to JSON text, over one and the same guest.
 
 use std::fmt::Write as _;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use crisol_engine::{EngineConfig, Limits, Profile};
 use crisol_wit::{CallBounds, CoreModule, DirectFunc, Lifted, Mapping, Outcome, Packed};
@@ -128,12 +130,33 @@ impl Core {
         Ok(Self { tokio, instance, mapping: linked.mapping().clone() })
     }
 
-    fn call(&mut self, args: Packed) -> Result<Outcome> {
-        let began = tokio::time::Instant::now().into_std();
-        let calling = self.instance.call_since(began, args, None);
-        let result = self.tokio.block_on(calling)?;
-        Ok(self.mapping.lift(result))
+    fn call(&mut self, text: &[u8]) -> Result<Vec<u8>> {
+        let Self { tokio, instance, mapping } = self;
+        tokio.block_on(call_core(instance, mapping, text))
     }
+
+    /// Runs so many calls, as one task does, and tells how long that took.
+    fn time(&mut self, text: &[u8], calls: u64) -> Result<Duration> {
+        let Self { tokio, instance, mapping } = self;
+        tokio.block_on(async {
+            let started = Instant::now();
+            for _ in 0..calls {
+                black_box(call_core(instance, mapping, text).await?);
+            }
+            Ok(started.elapsed())
+        })
+    }
+}
+
+async fn call_core(
+    instance: &mut crisol_engine::Instance,
+    mapping: &Mapping,
+    text: &[u8],
+) -> Result<Vec<u8>> {
+    let args = mapping.lower_json(text)?;
+    let began = tokio::time::Instant::now().into_std();
+    let result = instance.call_since(began, args, None).await?;
+    written(mapping.lift(result))
 }
 
 impl Guest {
@@ -205,13 +228,21 @@ impl Guest {
                 let args = self.mapping.lower_json(text)?;
                 written(self.call_packed(args)?)
             }
-            Route::Core => {
-                let core = self.core.as_mut().context("it is a core module")?;
-                let args = core.mapping.lower_json(text)?;
-                written(core.call(args)?)
-            }
+            Route::Core => self.core.as_mut().context("it is a core module")?.call(text),
             Route::Tree => self.tree(text),
         }
+    }
+
+    /// Runs so many calls and tells how long that took.
+    pub(crate) fn time(&mut self, route: Route, text: &[u8], calls: u64) -> Duration {
+        if let (Route::Core, Some(core)) = (route, &mut self.core) {
+            return core.time(text, calls).expect("the call");
+        }
+        let started = Instant::now();
+        for _ in 0..calls {
+            black_box(self.call(route, text).expect("the call"));
+        }
+        started.elapsed()
     }
 
     fn structs(&mut self, text: &[u8]) -> Result<Vec<u8>> {

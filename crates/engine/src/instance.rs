@@ -44,30 +44,28 @@ impl Linked {
     /// # Errors
     /// When a start function fails or does not end by `deadline`, a memory is larger than `limits`
     /// allow, no slot is free, or all instances hold as much memory as they may.
-    pub async fn instantiate(
+    pub fn instantiate(
         &self,
         surroundings: impl Into<Surroundings>,
         limits: Limits,
         deadline: Option<Instant>,
-    ) -> Result<Instance, Failure> {
+    ) -> impl Future<Output = Result<Instance, Failure>> + Send {
         let inner = &self.0;
-        let function = Some(&**inner);
-        make(&inner.joined, &inner.target, function, surroundings.into(), limits, deadline).await
+        let store = store(&inner.joined, surroundings, limits, deadline);
+        make(store, &inner.joined.pre, &inner.target, Some(&**inner), deadline)
     }
 }
 
-/// See [`Linked::instantiate`].
-pub(crate) async fn make(
+/// Makes the store of an instance. It is no part of the future that makes the instance: what the guest sees of the
+/// outside is large, and would be copied at each level of futures within futures.
+pub(crate) fn store(
     joined: &Joined,
-    target: &Target,
-    function: Option<&Inner>,
-    surroundings: Surroundings,
+    surroundings: impl Into<Surroundings>,
     limits: Limits,
     deadline: Option<Instant>,
-) -> Result<Instance, Failure> {
-    let mapping = function.map(|function| &function.mapping);
+) -> Result<Store<Host>, Failure> {
     let Joined { pre, budget, .. } = joined;
-    let mut store = Store::new(pre.engine(), Host::new(surroundings, limits, budget));
+    let mut store = Store::new(pre.engine(), Host::new(surroundings.into(), limits, budget));
     if let Pre::Module { has_folders: false, .. } = pre {
         store.data_mut().without_folders();
     }
@@ -78,6 +76,19 @@ pub(crate) async fn make(
         store.set_max_component_handles(MAX_WAITABLES);
     }
     begin(&mut store, deadline)?;
+    Ok(store)
+}
+
+/// See [`Linked::instantiate`].
+pub(crate) async fn make(
+    store: Result<Store<Host>, Failure>,
+    pre: &Pre,
+    target: &Target,
+    function: Option<&Inner>,
+    deadline: Option<Instant>,
+) -> Result<Instance, Failure> {
+    let mut store = store?;
+    let mapping = function.map(|function| &function.mapping);
     let (made, clock) = {
         let making = pin!(instantiate(&mut store, pre, (target, mapping)));
         until(deadline, making).await

@@ -149,14 +149,16 @@ impl LinkedProxy {
     ///
     /// # Errors
     /// As there.
-    pub async fn instantiate(
+    pub fn instantiate(
         &self,
         surroundings: impl Into<Surroundings>,
         limits: Limits,
         deadline: Option<Instant>,
-    ) -> Result<Instance, Failure> {
+    ) -> impl Future<Output = Result<Instance, Failure>> + Send {
+        let joined = &self.0.joined;
+        let store = instance::store(joined, surroundings, limits, deadline);
         let target = Target::Component { index: self.0.index };
-        instance::make(&self.0.joined, &target, None, surroundings.into(), limits, deadline).await
+        async move { instance::make(store, &joined.pre, &target, None, deadline).await }
     }
 }
 

@@ -81,16 +81,19 @@ macro_rules! sinks {
                 $buffer.extend_from_slice(bytes);
             }
 
+            #[inline]
             fn reserve(&mut self, bytes: usize) {
                 let $this = self;
                 $buffer.reserve(bytes);
             }
 
+            #[inline]
             fn len(&self) -> usize {
                 let $this = self;
                 $buffer.len()
             }
 
+            #[inline]
             fn patch(&mut self, at: usize, len: u32) {
                 let $this = self;
                 if let Some(place) = $buffer.get_mut(at..at + size_of::<u32>()) {
@@ -136,6 +139,7 @@ pub(crate) struct Reader<'a>(&'a [u8]);
 
 macro_rules! numbers {
     ($($name:ident)*) => {$(
+        #[inline]
         pub(crate) fn $name(&mut self) -> Result<$name, Malformed> {
             self.array().map($name::from_le_bytes)
         }
@@ -155,18 +159,21 @@ impl<'a> Reader<'a> {
         self.0
     }
 
+    #[inline]
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.0.split_at_checked(len).ok_or(Malformed)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+    #[inline]
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let (taken, rest) = self.0.split_first_chunk().ok_or(Malformed)?;
         self.0 = rest;
         Ok(*taken)
     }
 
+    #[inline]
     pub(crate) fn bool(&mut self) -> Result<bool, Malformed> {
         Ok(self.u8()? != 0)
     }
@@ -176,11 +183,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The number of items, pairs or bytes that follow.
+    #[inline]
     pub(crate) fn count(&mut self) -> Result<usize, Malformed> {
         Ok(self.u32()? as usize)
     }
 
     /// The contents of a string or a list of bytes.
+    #[inline]
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let len = self.count()?;
         self.take(len)

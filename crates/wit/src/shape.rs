@@ -153,12 +153,14 @@ impl Names {
         self.aliases.get(at)?.as_deref()
     }
 
+    #[inline]
     fn is(&self, at: usize, text: &str) -> bool {
         self.names.get(at).is_some_and(|name| name == text)
             || matches!(self.aliases.get(at), Some(Some(alias)) if alias == text)
     }
 
     /// Where `text` is, tried first at `likely`: sources mostly keep to the order of the type.
+    #[inline]
     pub(crate) fn find_from(&self, likely: usize, text: &str) -> Option<usize> {
         if self.is(likely, text) { Some(likely) } else { self.find(text) }
     }

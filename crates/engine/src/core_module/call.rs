@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crisol_wit::{Convention, Lifting, Mapping, Memory as Guest, OverOutput, Packed};
+use smallvec::SmallVec;
 use wasmtime::{
     AsContextMut, Caller, Func, Instance, Memory, ModuleExport, Store, TypedFunc, Val as Core,
     ValRaw, ValType,
@@ -13,6 +14,9 @@ use super::CoreTarget;
 use super::raw::{RawFunc, Slots};
 use crate::callee::{check, success};
 use crate::host::Host;
+
+/// Arguments or results that need no allocation.
+const FEW: usize = 4;
 
 /// Callee of an instance of a module.
 pub(crate) struct Callee {
@@ -111,10 +115,15 @@ impl Callee {
     }
 
     /// Calls the function with the bits of its arguments, and gives those of its results.
-    async fn numbers(&self, store: &mut Store<Host>, flat: &[u64]) -> wasmtime::Result<Vec<u64>> {
+    async fn numbers(
+        &self,
+        store: &mut Store<Host>,
+        flat: &[u64],
+    ) -> wasmtime::Result<SmallVec<[u64; FEW]>> {
         let CoreTarget { params, results, .. } = &*self.target;
-        let args: Vec<Core> = flat.iter().zip(params).map(|(bits, ty)| core(*bits, ty)).collect();
-        let mut results: Vec<Core> = results.iter().map(|ty| core(0, ty)).collect();
+        let args: SmallVec<[Core; FEW]> =
+            flat.iter().zip(params).map(|(bits, ty)| core(*bits, ty)).collect();
+        let mut results: SmallVec<[Core; FEW]> = results.iter().map(|ty| core(0, ty)).collect();
         self.func.call_async(store, &args, &mut results).await?;
         Ok(results.iter().map(bits).collect())
     }

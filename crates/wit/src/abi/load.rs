@@ -46,27 +46,28 @@ pub(super) struct Load<'m, 'l, L, S> {
 
 impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
     /// Checks the contents so far, and `more` that are to come, against the bound.
+    #[inline]
     pub(super) fn bound(&self, more: usize) -> wasmtime::Result<()> {
         let contents = self.out.len() + more - self.lengths * size_of::<u32>();
         let allowed = self.lifting.max_output();
-        if contents as u64 > allowed {
-            return Err(Error::new(OverOutput { allowed }));
-        }
-        Ok(())
+        if contents as u64 > allowed { Err(over(allowed)) } else { Ok(()) }
     }
 
     /// Bytes whose bounds have been checked with those of what they are part of.
+    #[inline]
     fn array<const N: usize>(&self, at: usize) -> wasmtime::Result<[u8; N]> {
         let bytes = self.memory.get(at..).and_then(<[u8]>::first_chunk);
         bytes.copied().ok_or_else(out_of_bounds)
     }
 
+    #[inline]
     fn number<const N: usize>(&mut self, at: usize) -> wasmtime::Result<()> {
         let bytes: [u8; N] = self.array(at)?;
         self.out.put(&bytes);
         Ok(())
     }
 
+    #[inline]
     fn u32(&self, at: usize) -> wasmtime::Result<u32> {
         self.array(at).map(u32::from_le_bytes)
     }
@@ -80,39 +81,63 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
     /// Appends the value at `at`, whose own bytes are within bounds.
     pub(super) fn get(&mut self, node: &Node, at: usize) -> wasmtime::Result<()> {
         match node {
+            Node::Fixed(item, len) => self.items(item, *len as usize, at),
+            Node::Each(fields) => {
+                for field in fields {
+                    self.field(&field.ty.node, at + field.offset as usize)?;
+                }
+                Ok(())
+            }
+            Node::Cases(cases) => {
+                let case = self.discriminant(at, cases.width)?;
+                match self.case(cases, case)? {
+                    Some(payload) => self.get(&payload.node, at + cases.payload as usize),
+                    None => Ok(()),
+                }
+            }
+            node => self.field(node, at),
+        }
+    }
+
+    /// As [`Load::get`]: what records mostly consist of is appended without another call.
+    #[inline]
+    fn field(&mut self, node: &Node, at: usize) -> wasmtime::Result<()> {
+        match node {
             Node::Bool => {
                 let [byte] = self.array(at)?;
                 self.out.put(&[(byte != 0).into()]);
+                Ok(())
             }
-            Node::Char => self.char(self.u32(at)?)?,
+            Node::Char => self.char(self.u32(at)?),
             Node::Number(number) => match number.width() {
-                1 => self.number::<1>(at)?,
-                2 => self.number::<2>(at)?,
-                4 => self.number::<4>(at)?,
-                _ => self.number::<8>(at)?,
+                1 => self.number::<1>(at),
+                2 => self.number::<2>(at),
+                4 => self.number::<4>(at),
+                _ => self.number::<8>(at),
             },
-            Node::Flags(width) => self.copy(at, *width as usize)?,
-            Node::Text => self.text(self.u32(at)?, self.u32(at + 4)?)?,
-            Node::List(item, what) => self.list((item, what), self.u32(at)?, self.u32(at + 4)?)?,
-            Node::Fixed(item, len) => self.items(item, *len as usize, at)?,
-            Node::Each(fields) => {
-                for field in fields {
-                    self.get(&field.ty.node, at + field.offset as usize)?;
-                }
+            Node::Flags(width) => self.copy(at, *width as usize),
+            Node::Text => {
+                let (start, len) = self.pair(at)?;
+                self.text(start, len)
+            }
+            Node::List(item, what) => {
+                let (start, count) = self.pair(at)?;
+                self.list((item, what), start, count)
             }
             Node::Enum(cases) => {
                 let width = discriminant_width(*cases);
                 let case = self.discriminant(at, width)?;
-                self.put_case(case, width, *cases)?;
+                self.put_case(case, width, *cases)
             }
-            Node::Cases(cases) => {
-                let case = self.discriminant(at, cases.width)?;
-                if let Some(payload) = self.case(cases, case)? {
-                    self.get(&payload.node, at + cases.payload as usize)?;
-                }
-            }
+            Node::Fixed(..) | Node::Each(_) | Node::Cases(_) => self.get(node, at),
         }
-        Ok(())
+    }
+
+    /// Pointer and length.
+    #[inline]
+    fn pair(&self, at: usize) -> wasmtime::Result<(u32, u32)> {
+        let pair = u64::from_le_bytes(self.array(at)?);
+        Ok((pair as u32, (pair >> 32) as u32))
     }
 
     fn char(&mut self, bits: u32) -> wasmtime::Result<()> {
@@ -149,15 +174,20 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
         let (bytes, align) = self.encoding.extent(len);
         let at = at as usize;
         if !at.is_multiple_of(align) {
-            return Err(Error::msg(format!("string pointer not aligned to {align}")));
+            return Err(misaligned_text(align));
         }
-        let text = self.memory.get(at..).and_then(|memory| memory.get(..bytes));
-        let text =
-            text.ok_or_else(|| Error::msg("string pointer/length out of bounds of memory"))?;
+        let text = at.checked_add(bytes).and_then(|end| self.memory.get(at..end));
+        let text = text.ok_or_else(text_out_of_bounds)?;
         self.lifting.spend(bytes)?;
         self.bound(bytes)?;
-        let start = self.out.len();
         self.lengths += 1;
+        if self.encoding == Encoding::Utf8 {
+            str::from_utf8(text)?;
+            self.out.put(&len.to_le_bytes());
+            self.out.put(text);
+            return Ok(());
+        }
+        let start = self.out.len();
         self.out.put(&[0; 4]);
         self.encoding.decode(len, text, &mut self.out)?;
         // In UTF-8 a string of UTF-16 may be half as long again, which is below 4 GiB all the same.
@@ -193,7 +223,7 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
                 self.lifting.check()?;
                 self.bound(0)?;
             }
-            self.get(&item.node, at + index * size)?;
+            self.field(&item.node, at + index * size)?;
         }
         Ok(())
     }
@@ -238,6 +268,21 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
         }
         Ok(())
     }
+}
+
+#[cold]
+fn over(allowed: u64) -> Error {
+    Error::new(OverOutput { allowed })
+}
+
+#[cold]
+fn misaligned_text(align: usize) -> Error {
+    Error::msg(format!("string pointer not aligned to {align}"))
+}
+
+#[cold]
+fn text_out_of_bounds() -> Error {
+    Error::msg("string pointer/length out of bounds of memory")
 }
 
 #[cold]

@@ -13,6 +13,8 @@ pub(super) struct Typed {
     flat: Vec<CoreType>,
     /// Values hold pointers: strings, lists.
     points: bool,
+    /// Packed values are the same bytes as those in memory, in which any bits will do.
+    is_plain: bool,
 }
 
 /// A type, despecialized.
@@ -131,18 +133,20 @@ impl Typed {
                 let words = (width as usize).div_ceil(4).min(MOST_FLAT);
                 let (size, align) = (width, width.clamp(1, 4));
                 let (flat, node) = (vec![CoreType::I32; words], Node::Flags(width));
-                Some(Self { node, size, align, flat, points: false })
+                Some(Self { node, size, align, flat, points: false, is_plain: false })
             }
         }
     }
 
     fn scalar(node: Node, size: u32, core: CoreType) -> Self {
-        Self { node, size, align: size, flat: vec![core], points: false }
+        let is_plain = matches!(node, Node::Number(_));
+        Self { node, size, align: size, flat: vec![core], points: false, is_plain }
     }
 
     /// Pointer and length.
     fn pointer(node: Node) -> Self {
-        Self { node, size: 8, align: 4, flat: vec![CoreType::I32; 2], points: true }
+        let flat = vec![CoreType::I32; 2];
+        Self { node, size: 8, align: 4, flat, points: true, is_plain: false }
     }
 
     fn list(item: Self, what: &'static str) -> Self {
@@ -157,6 +161,7 @@ impl Typed {
             align: item.align,
             flat: flat.take(MOST_FLAT).collect(),
             points: item.points,
+            is_plain: item.is_plain,
             node: Node::Fixed(Box::new(item), len),
         })
     }
@@ -176,8 +181,13 @@ impl Typed {
             points |= ty.points;
             fields.push(Field { offset, ty });
         }
+        let tight = |end: Option<u32>, field: &Field| {
+            let is_next = end == Some(field.offset) && field.ty.is_plain;
+            is_next.then(|| field.offset + field.ty.size)
+        };
         let size = size.checked_next_multiple_of(align)?;
-        Some(Self { node: Node::Each(fields.into()), size, align, flat, points })
+        let is_plain = fields.iter().fold(Some(0), tight) == Some(size);
+        Some(Self { node: Node::Each(fields.into()), size, align, flat, points, is_plain })
     }
 
     /// One of several.
@@ -206,7 +216,8 @@ impl Typed {
         flat.extend(joined);
         flat.truncate(MOST_FLAT);
         let cases = Cases { width, payload, flat: flat_payload, payloads: payloads.into() };
-        Some(Self { node: Node::Cases(Box::new(cases)), size, align, flat, points })
+        let node = Node::Cases(Box::new(cases));
+        Some(Self { node, size, align, flat, points, is_plain: false })
     }
 
     /// The core values that it is flattened to; of more than [`MOST_FLAT`], the first.
@@ -219,19 +230,9 @@ impl Typed {
     }
 
     /// Whether packed values are the same bytes as those in memory, in which any bits will do.
+    #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        match &self.node {
-            Node::Number(_) => true,
-            Node::Fixed(item, _) => item.is_plain(),
-            Node::Each(fields) => {
-                let tight = |end: Option<u32>, field: &Field| {
-                    end.filter(|end| *end == field.offset && field.ty.is_plain())
-                        .map(|end| end + field.ty.size)
-                };
-                fields.iter().fold(Some(0), tight) == Some(self.size)
-            }
-            _ => false,
-        }
+        self.is_plain
     }
 }
 

@@ -3,6 +3,7 @@
 use wasmtime::Error;
 
 use super::plan::{Cases, Node, Number, Typed};
+use super::text::{Encoding, sized};
 use super::{MAX_FLAT_PARAMS, Memory, foreign};
 use crate::packed::{Reader, discriminant_width};
 
@@ -13,17 +14,25 @@ pub(super) const STRETCH: usize = 4096;
 pub(super) struct Storing<'p, 'm, M> {
     args: Reader<'p>,
     pub(super) memory: &'m mut M,
+    encoding: Encoding,
 }
 
 /// The part of a guest's memory that the guest has said to be free.
+#[inline]
 pub(super) fn slice_mut(memory: &mut [u8], at: usize, len: usize) -> wasmtime::Result<&mut [u8]> {
-    let out_of_bounds = || Error::msg("realloc return: beyond end of memory");
-    memory.get_mut(at..).and_then(|memory| memory.get_mut(..len)).ok_or_else(out_of_bounds)
+    let end = at.checked_add(len).ok_or_else(beyond_memory)?;
+    memory.get_mut(at..end).ok_or_else(beyond_memory)
+}
+
+#[cold]
+fn beyond_memory() -> Error {
+    Error::msg("realloc return: beyond end of memory")
 }
 
 impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
     pub(super) fn new(args: Reader<'p>, memory: &'m mut M) -> Self {
-        Self { args, memory }
+        let encoding = memory.encoding();
+        Self { args, memory, encoding }
     }
 
     pub(super) fn allocate(&mut self, align: u32, size: usize) -> wasmtime::Result<usize> {
@@ -41,6 +50,7 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
     }
 
     /// Allocates memory in the guest, and gives its place and its bytes.
+    #[inline]
     pub(super) fn place(
         &mut self,
         old: usize,
@@ -48,21 +58,56 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
         align: u32,
         size: usize,
     ) -> wasmtime::Result<(usize, &mut [u8])> {
+        let at = self.realloc(old, old_size, align, size)?;
+        let bytes = slice_mut(self.memory.bytes()?, at, size)?;
+        Ok((at, bytes))
+    }
+
+    /// Calls the guest's `realloc`; whether the memory is there is not looked at.
+    #[inline]
+    fn realloc(
+        &mut self,
+        old: usize,
+        old_size: usize,
+        align: u32,
+        size: usize,
+    ) -> wasmtime::Result<usize> {
         let narrow = |size: usize| u32::try_from(size).map_err(|_| too_large());
         let at = self.memory.realloc(narrow(old)?, narrow(old_size)?, align, narrow(size)?)?;
         if !at.is_multiple_of(align) {
-            return Err(Error::msg("realloc return: result not aligned"));
+            return Err(misaligned());
         }
-        let bytes = slice_mut(self.memory.bytes()?, at as usize, size)?;
-        Ok((at as usize, bytes))
+        Ok(at as usize)
     }
 
+    /// Stores the next string as UTF-8 in memory that the guest allocates, and its pair at `at`.
+    #[inline]
+    fn put_utf8(&mut self, at: usize) -> wasmtime::Result<()> {
+        let text = self.args.bytes().map_err(foreign)?;
+        let len = sized(text.len())?;
+        let start = self.realloc(0, 0, 1, text.len())?;
+        let memory = self.memory.bytes()?;
+        slice_mut(memory, start, text.len())?.copy_from_slice(text);
+        let pair = start as u64 | u64::from(len) << 32;
+        slice_mut(memory, at, 8)?.copy_from_slice(&pair.to_le_bytes());
+        Ok(())
+    }
+
+    #[inline]
     fn copy(&mut self, at: usize, len: usize) -> wasmtime::Result<()> {
         let bytes = self.args.take(len).map_err(foreign)?;
         slice_mut(self.memory.bytes()?, at, len)?.copy_from_slice(bytes);
         Ok(())
     }
 
+    #[inline]
+    fn array<const N: usize>(&mut self, at: usize) -> wasmtime::Result<()> {
+        let bytes: [u8; N] = self.args.array().map_err(foreign)?;
+        slice_mut(self.memory.bytes()?, at, N)?.copy_from_slice(&bytes);
+        Ok(())
+    }
+
+    #[inline]
     fn put_pair(&mut self, at: usize, (pointer, len): (u32, u32)) -> wasmtime::Result<()> {
         let pair = u64::from(pointer) | u64::from(len) << 32;
         slice_mut(self.memory.bytes()?, at, 8)?.copy_from_slice(&pair.to_le_bytes());
@@ -72,10 +117,16 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
     /// Stores the next value at `at`, which is within an allocation.
     pub(super) fn put(&mut self, node: &Node, at: usize) -> wasmtime::Result<()> {
         match node {
-            Node::Bool => self.copy(at, 1),
-            Node::Char => self.copy(at, 4),
-            Node::Number(number) => self.copy(at, number.width()),
+            Node::Bool => self.array::<1>(at),
+            Node::Char => self.array::<4>(at),
+            Node::Number(number) => match number.width() {
+                1 => self.array::<1>(at),
+                2 => self.array::<2>(at),
+                4 => self.array::<4>(at),
+                _ => self.array::<8>(at),
+            },
             Node::Flags(width) => self.copy(at, *width as usize),
+            Node::Text if self.encoding == Encoding::Utf8 => self.put_utf8(at),
             Node::Text => {
                 let pair = self.next_text()?;
                 self.put_pair(at, pair)
@@ -87,7 +138,12 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
             Node::Fixed(item, len) => self.items(item, *len as usize, at),
             Node::Each(fields) => {
                 for field in fields {
-                    self.put(&field.ty.node, at + field.offset as usize)?;
+                    let at = at + field.offset as usize;
+                    match &field.ty.node {
+                        Node::Bool => self.array::<1>(at)?,
+                        Node::Text if self.encoding == Encoding::Utf8 => self.put_utf8(at)?,
+                        node => self.put(node, at)?,
+                    }
                 }
                 Ok(())
             }
@@ -219,6 +275,11 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
             Number::I64 | Number::F64 => self.args.u64().map_err(foreign)?,
         })
     }
+}
+
+#[cold]
+fn misaligned() -> Error {
+    Error::msg("realloc return: result not aligned")
 }
 
 #[cold]

@@ -93,7 +93,8 @@ impl<M: Memory> Storing<'_, '_, M> {
 }
 
 /// The length of a string in memory, if it may be that long.
-fn sized(bytes: usize) -> wasmtime::Result<u32> {
+#[inline]
+pub(super) fn sized(bytes: usize) -> wasmtime::Result<u32> {
     if bytes > MAX_BYTES {
         let found = format!("string length of {bytes} too large to copy into wasm");
         return Err(Error::msg(found));

@@ -9,6 +9,12 @@ use super::parts::{Case, count, fixed, special};
 use crate::packed::{Malformed, Reader};
 use crate::shape::{MapShape, Shape};
 
+/// Bytes to reserve for the text of a value of `packed` bytes. Names and punctuation make text about twice as long;
+/// for large values, which may be one string, growing costs less than room that stays empty.
+pub(super) fn size_hint(packed: usize) -> usize {
+    if packed <= 4096 { 2 * packed + 32 } else { packed }
+}
+
 /// Appends the value that `reader` is at, which moves on to its end.
 pub(super) fn write(
     shape: &Shape,
@@ -59,7 +65,11 @@ pub(super) fn write(
             let start = out.len();
             for (key, shape) in record.names.keys().zip(&record.shapes) {
                 out.extend_from_slice(key.as_bytes());
-                write(shape, reader, out)?;
+                match shape {
+                    Shape::String => text(reader, out)?,
+                    Shape::U32 => number(reader.u32()?, out)?,
+                    shape => write(shape, reader, out)?,
+                }
             }
             // In place of the first key's comma.
             match out.get_mut(start) {

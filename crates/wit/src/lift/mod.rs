@@ -136,7 +136,7 @@ impl Lifted {
             out.extend_from_slice(b"null");
             return Ok(());
         };
-        out.reserve(self.packed.len());
+        out.reserve(json::size_hint(self.packed.len()));
         json::write(shape, &mut self.reader(), out).map_err(serde_json::Error::custom)
     }
 

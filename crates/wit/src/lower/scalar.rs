@@ -68,6 +68,7 @@ fn out_of_range(
     }
 }
 
+#[inline]
 pub(crate) fn boolean(shape: &Shape, value: bool, run: &Run) -> Result<(), Mismatch> {
     match shape {
         Shape::Bool => {
@@ -201,6 +202,7 @@ fn special_float(text: &str) -> Option<f64> {
     }
 }
 
+#[inline]
 pub(crate) fn text(
     shape: &Shape,
     text: &str,
@@ -209,6 +211,18 @@ pub(crate) fn text(
 ) -> Result<(), Mismatch> {
     match shape {
         Shape::String => run.out.counted(shape, text.as_bytes()),
+        _ => text_of_other(shape, text, human_readable, run),
+    }
+}
+
+/// Text for a type that is not `string`.
+fn text_of_other(
+    shape: &Shape,
+    text: &str,
+    human_readable: bool,
+    run: &Run,
+) -> Result<(), Mismatch> {
+    match shape {
         Shape::Option(option) if !option.marked => {
             run.out.some();
             self::text(&option.some, text, human_readable, run)

@@ -177,6 +177,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     otherwise!();
 
+    #[inline]
     fn visit_bool<E: Error>(self, v: bool) -> Result<(), E> {
         self.done(scalar::boolean(self.shape, v, self.run))
     }
@@ -207,6 +208,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         self.done(scalar::float(self.shape, v, self.run.rounds, self.run))
     }
 
+    #[inline]
     fn visit_str<E: Error>(self, v: &str) -> Result<(), E> {
         self.done(scalar::text(self.shape, v, self.run.human_readable, self.run))
     }

@@ -37,6 +37,7 @@ impl<'de, 'p> Visitor<'de> for FieldKey<'_, 'p> {
 
     otherwise!(bool number bytes null list map);
 
+    #[inline]
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
         self.builder.slot(name).map_err(|mismatch| E::custom(self.run.note(mismatch)))
     }
