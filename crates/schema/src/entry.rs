@@ -6,8 +6,9 @@ use crisol_core::{EntryId, Name, Namespace, Value};
 
 use crate::decode::{Cx, Decode, Fields, FreeText, one_of, respelt, text, unknown};
 use crate::kind::KindName;
-use crate::problems::{Report, Rule};
-use crate::registry::Origin;
+use crate::locate::Origin;
+use crate::problems::Report;
+use crate::rule::Rule;
 use crate::source::Span;
 use crate::suggest;
 use crate::values::Sha256Hash;

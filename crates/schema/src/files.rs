@@ -9,7 +9,8 @@ use std::sync::Arc;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
+use crate::rule::Rule;
 use crate::source::{Sources, Unread};
 use crate::yaml::quote;
 

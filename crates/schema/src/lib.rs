@@ -14,6 +14,7 @@ mod declare;
 mod decode;
 mod edit;
 mod entry;
+mod field;
 mod files;
 mod json_schema;
 mod kind;
@@ -28,6 +29,7 @@ mod pins;
 mod problems;
 mod reference;
 mod registry;
+mod rule;
 mod source;
 mod suggest;
 mod values;
@@ -50,8 +52,9 @@ pub use load::Loader;
 pub use obstacle::Obstacle;
 pub use pin::pin;
 pub use pins::{Pin, Pins};
-pub use problems::{Color, Problem, Problems, Report, Rule, Severity};
+pub use problems::{Color, Problem, Problems, Report, Severity};
 pub use registry::{App, Entry, IndexFile, Registry};
+pub use rule::Rule;
 pub use source::Place;
 pub use values::{
     BadValue, CommandName, DirectoryPath, EnvName, FileMode, FsPath, GuestPath, HostPattern,

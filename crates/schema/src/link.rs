@@ -3,48 +3,23 @@
 mod env;
 mod http;
 mod preflight;
+mod scope;
 mod unused;
 
 use std::collections::{BTreeMap, HashMap};
 
 use crisol_core::EntryId;
 
+use scope::Scope;
+
 use crate::decode::Link;
 use crate::kind::KindName;
 use crate::kinds::Kind;
-use crate::locate;
-use crate::problems::{Report, Rule, Sink};
-use crate::registry::{Entry, Origin};
-use crate::source::Span;
+use crate::locate::Origin;
+use crate::problems::{Report, Sink};
+use crate::registry::Entry;
+use crate::rule::Rule;
 use crate::suggest;
-
-/// What linking sees of an app.
-struct Scope<'a> {
-    origins: &'a HashMap<EntryId, Origin>,
-    links: &'a [Link],
-    sink: &'a mut Sink,
-}
-
-impl Scope<'_> {
-    /// The place of a field, or of the entry's head.
-    fn span(&self, id: &EntryId, field: &str) -> Option<Span> {
-        if self.sink.is_full() {
-            return None;
-        }
-        let origin = self.origins.get(id)?;
-        Some(locate::exact(origin, field).map_or(origin.head, |node| node.span))
-    }
-
-    fn name_span(&self, id: &EntryId) -> Option<Span> {
-        self.origins.get(id).map(|origin| origin.name)
-    }
-
-    fn report(&mut self, id: &EntryId, field: &str, report: Report) {
-        let span = self.span(id, field);
-        let field = (!field.is_empty()).then(|| field.to_owned());
-        self.sink.push(span, Some(id.clone()), field, report);
-    }
-}
 
 /// What is known of every entry, of those that could not be read too.
 #[derive(Clone, Copy)]

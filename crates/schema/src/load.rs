@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use crisol_core::{EntryId, Namespace, Value};
 
-use crate::change::Layer;
 use crate::decode::{Cx, Link};
 use crate::entry::{self, Draft};
 use crate::files::{Files, MAX_INDEX, Texts, plain, strip_bom};
 use crate::kind::KindName;
 use crate::kinds::{self, Body};
 use crate::link;
+use crate::locate::Origin;
 use crate::overrides;
-use crate::problems::{Problems, Report, Rule, Severity, Sink};
-use crate::registry::{App, Entry, Origin, Registry};
+use crate::problems::{Problems, Report, Severity, Sink};
+use crate::registry::{App, Entry, Layer, Registry};
+use crate::rule::Rule;
 use crate::source::{Sources, Span};
 use crate::yaml;
 

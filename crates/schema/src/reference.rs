@@ -7,7 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::decode::{Cx, Decode, text};
 use crate::kind::KindName;
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
+use crate::rule::Rule;
 use crate::yaml::{Node, quote};
 
 /// The longest id: two names and a colon, in bytes.

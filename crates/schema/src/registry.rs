@@ -1,6 +1,6 @@
 //! The entries of an app, all of them valid and linked, and where each stands.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,12 +8,11 @@ use crisol_core::{EntryId, Value};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::change::Layer;
+use crate::files::Texts;
 use crate::kinds::{HttpEndpoint, HttpRouter, HttpStatic, Kind, Parent};
-use crate::locate;
-use crate::problems::Problems;
+use crate::locate::{self, Origin};
+use crate::problems::{Finding, Problems, Report};
 use crate::source::{Place, Sources, Span};
-use crate::yaml::Node;
 
 /// An app that loaded: no errors.
 #[derive(Debug)]
@@ -37,16 +36,15 @@ pub struct Entry {
     pub meta: Value,
 }
 
-/// Where an entry stands.
-#[derive(Debug)]
-pub(crate) struct Origin {
-    /// Its kind, where what is missing is shown.
-    pub(crate) head: Span,
-    /// Its name, where it begins for people.
-    pub(crate) name: Span,
-    /// The kind's own fields, as they are written.
-    pub(crate) fields: Arc<Node>,
-    pub(crate) meta: Option<Arc<Node>>,
+/// Texts that entries of an app were read from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Layer {
+    /// The index files, in order.
+    pub(crate) indexes: Vec<String>,
+    /// Every text: the index files and what they name as `file://`.
+    pub(crate) files: Arc<Texts>,
+    /// Entries of these texts that a later layer replaced or removed.
+    pub(crate) hidden: HashSet<EntryId>,
 }
 
 /// The entries of an app by id.
@@ -112,10 +110,6 @@ impl Registry {
         self.sources.place(self.span_of(id, field)?)
     }
 
-    pub(crate) fn sources(&self) -> &Arc<Sources> {
-        &self.sources
-    }
-
     /// The id that the file gives an entry, if it gives one.
     pub(crate) fn written(&self, id: &EntryId) -> Option<EntryId> {
         self.aliases.get(id).cloned().unwrap_or_else(|| Some(id.clone()))
@@ -141,6 +135,33 @@ impl Registry {
         let source = self.sources.beside(origin.head.source, &file)?;
         let at = u32::try_from(offset).ok()?;
         Some(Span { source, start: at, end: at.saturating_add(1) })
+    }
+}
+
+impl Problems {
+    /// Adds a problem at a field of a loaded entry: what other crates find where this one cannot
+    /// look, such as a wrong hash. A field that is not written points at what is nearest to it.
+    pub fn at(&mut self, registry: &Registry, id: &EntryId, field: &str, report: Report) {
+        let span = (!self.is_full()).then(|| registry.span_of(id, field)).flatten();
+        let field = (!field.is_empty()).then(|| field.to_owned());
+        let finding = Finding::of(registry.written(id), field, span, report);
+        self.push(finding, &registry.sources);
+    }
+
+    /// Adds a problem inside the text that a field holds or names (`source`, `wit`): `offset` is a
+    /// byte offset into the text as the entry has it, and the caret lands there, in the YAML file or
+    /// in the file that `file://` names.
+    pub fn inside(
+        &mut self,
+        registry: &Registry,
+        id: &EntryId,
+        field: &str,
+        offset: usize,
+        report: Report,
+    ) {
+        let span = (!self.is_full()).then(|| registry.span_inside(id, field, offset)).flatten();
+        let finding = Finding::of(registry.written(id), Some(field.to_owned()), span, report);
+        self.push(finding, &registry.sources);
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Cx, Decode};
-use crate::problems::{Report, Rule};
+use super::cx::{Cx, Decode};
+use crate::problems::Report;
+use crate::rule::Rule;
 use crate::suggest;
 use crate::yaml::{Data, Node, Pair, quote};
 

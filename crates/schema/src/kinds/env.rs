@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use crate::decode::{Cx, Decode, FreeText, shape};
 use crate::kind::KindName;
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
 use crate::reference::{Ref, Storage};
+use crate::rule::Rule;
 use crate::suggest;
 use crate::values::{DirectoryPath, EnvName, FileMode};
 use crate::yaml::{Data, Node};

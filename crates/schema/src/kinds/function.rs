@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::{Body, Limits, Pool, Retry, SourceText, Wasi};
 use crate::decode::{Cx, Decode, Fields, Source, one_of, shape};
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
 use crate::reference::{Folder, Ref};
+use crate::rule::Rule;
 use crate::values::{CommandName, FsPath, Imports, Method, Sha256Hash};
 use crate::yaml::{Data, Node};
 

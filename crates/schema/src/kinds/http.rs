@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::{Body, Middleware, Pem};
 use crate::decode::{Cx, Decode, Int, shape};
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
 use crate::reference::{Folder, Function, Ref, Router, Service, Target};
+use crate::rule::Rule;
 use crate::values::{FsPath, HttpMethod, Interval, ListenAddr, PathPrefix, RoutePath};
 use crate::yaml::Node;
 

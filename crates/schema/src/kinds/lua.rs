@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Body, Limits, Pool, Retry, SourceText, retry};
 use crate::decode::{Cx, Decode, Source, one_of, shape};
-use crate::problems::Rule;
+use crate::rule::Rule;
 use crate::values::Method;
 use crate::yaml::Node;
 

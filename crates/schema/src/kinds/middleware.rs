@@ -6,7 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::decode::{Cx, Decode, Int, Text, one_of, shape, text};
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
+use crate::rule::Rule;
 use crate::suggest;
 use crate::values::{HeaderName, HttpMethod, Interval};
 use crate::yaml::{Data, Node, quote};

@@ -7,7 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::decode::{Cx, Decode, Int, one_of, shape};
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
+use crate::rule::Rule;
 use crate::yaml::Node;
 
 /// The most workers or instances that a pool may have.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::decode::{Cx, Decode, Int, one_of, shape};
-use crate::problems::Rule;
+use crate::rule::Rule;
 use crate::yaml::{Data, Node};
 
 /// How a call that failed is made again, within its deadline.

@@ -10,8 +10,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::decode::{Cx, Decode, Text, shape};
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
 use crate::reference::{Folder, Ref, Variable};
+use crate::rule::Rule;
 use crate::source::Span;
 use crate::values::{EnvName, GuestPath, Import, Imports, Network, NetworkRule, Package};
 use crate::yaml::{Data, Node};

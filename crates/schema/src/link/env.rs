@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crisol_core::EntryId;
 
-use super::Scope;
+use super::scope::Scope;
 use crate::kinds::{EnvStorage, Kind};
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
 use crate::registry::Entry;
+use crate::rule::Rule;
 use crate::suggest::{self, Budget};
 
 /// The storages that a storage asks.

@@ -6,11 +6,12 @@ use std::path::Path;
 
 use crisol_core::EntryId;
 
-use super::Scope;
+use super::scope::Scope;
 use crate::kind::KindName;
 use crate::kinds::{Kind, Parent};
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
 use crate::registry::Entry;
+use crate::rule::Rule;
 use crate::suggest;
 use crate::values::{Extent, HttpMethod, PathPrefix, RoutePath};
 

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crisol_core::EntryId;
 
-use super::Scope;
 use super::http::{Tops, routes_of};
+use super::scope::Scope;
 use crate::kind::KindName;
 use crate::kinds::{Kind, Middleware, Parent};
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
 use crate::registry::Entry;
+use crate::rule::Rule;
 use crate::values::HttpMethod;
 
 /// Pairs of routes that are compared in one app: a fraction of a second.

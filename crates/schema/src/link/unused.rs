@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use crisol_core::EntryId;
 
-use super::Scope;
+use super::scope::Scope;
 use crate::kinds::{HttpEndpoint, HttpRouter, HttpStatic, Kind, Parent};
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
 use crate::registry::Entry;
+use crate::rule::Rule;
 
 /// What linking filled in, which no reference shows.
 fn filled_in(kind: &Kind) -> Option<&EntryId> {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{BadValue, text_value};
-use crate::problems::Rule;
+use super::form::{BadValue, text_value};
+use crate::rule::Rule;
 use crate::suggest;
 use crate::yaml::quote;
 

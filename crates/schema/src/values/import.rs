@@ -8,9 +8,9 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::BadValue;
+use super::form::BadValue;
 use crate::decode::{Cx, Decode, text};
-use crate::problems::Rule;
+use crate::rule::Rule;
 use crate::suggest;
 use crate::yaml::{Node, quote};
 

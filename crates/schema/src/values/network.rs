@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::{BadValue, text_value};
-use crate::problems::Rule;
+use super::form::{BadValue, text_value};
+use crate::rule::Rule;
 use crate::yaml::quote;
 
 /// Hosts of a [`NetworkRule`].

@@ -5,9 +5,19 @@ use std::sync::Arc;
 
 use granit_parser::{Event, Parser, StrInput};
 
-use super::{Data, MAX_ALIASED, MAX_DEPTH, MAX_NODES, Node, Pair, Style, quote, tag};
-use crate::problems::{Fault, MAX_PROBLEMS, Report, Rule, fault};
+use super::node::{Data, Node, Pair};
+use super::scalar::{Style, quote};
+use super::tag;
+use crate::field::MAX_DEPTH;
+use crate::problems::{Fault, MAX_PROBLEMS, Report, fault};
+use crate::rule::Rule;
 use crate::source::Span;
+
+/// How many values one file may hold.
+const MAX_NODES: usize = 4_000_000;
+
+/// How many values aliases may stand for in one file, all taken together.
+const MAX_ALIASED: u64 = 100_000;
 
 /// Keys that are held once.
 const MAX_KEYS: usize = 10_000;
