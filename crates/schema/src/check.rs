@@ -7,16 +7,14 @@ use std::sync::Arc;
 
 use crisol_core::{EntryId, Name};
 
-use crate::entry::{Draft, NO_HASH};
+use crate::entry::Draft;
 use crate::field::FieldName;
 use crate::files::Files;
-use crate::kind::KindName;
-use crate::kinds::{self, Body};
+use crate::kinds::{Body, KindName};
 use crate::load::{Loader, Loading, not_opened};
 use crate::locate::Origin;
 use crate::problems::{Problems, Sink};
 use crate::registry::{Entry, Registry};
-use crate::values::Sha256Hash;
 use crate::yaml::{Data, Node, Pair, Scalar, Style};
 
 /// An app, whatever is wrong with it: all that is, and what can be read nonetheless.
@@ -195,7 +193,7 @@ impl Rest {
             let Some(mut cx) = loading.reading(draft, &mut links, &mut sink) else { return false };
             cx.entry = Some(id.clone());
             let body = Body { fields: &fields, meta: meta.as_deref() };
-            let read = kinds::read(kind, &body, &mut cx);
+            let read = (kind.descriptor().read)(&body, &mut cx);
             let dangling =
                 links.iter().filter(|link| linked && !loading.entries.contains_key(&link.to));
             let dangling = dangling.map(|link| FieldName::of(&link.field));
@@ -223,19 +221,12 @@ fn without(
     let is_read =
         |pair: &&Pair| !unread.contains(&FieldName::of(&pair.key)) && !pair.value.is_null();
     let mut pairs: Vec<Pair> = draft.fields.pairs().iter().filter(is_read).cloned().collect();
-    let hash = || Sha256Hash::from(NO_HASH).to_string();
-    let stand_ins: &[(&str, &dyn Fn() -> String)] = match kind {
-        KindName::FunctionWat => &[("method", &|| "unread".to_owned())],
-        KindName::FunctionWasm | KindName::ProcessWasm => {
-            &[("method", &|| "unread".to_owned()), ("hash", &hash)]
-        }
-        _ => &[],
-    };
-    for (field, text) in stand_ins {
-        if pairs.iter().all(|pair| &*pair.key != *field) {
-            let scalar = Data::Scalar(Scalar::new(text(), Style::Quoted));
+    for stand_in in kind.descriptor().stand_ins {
+        let field = stand_in.field();
+        if pairs.iter().all(|pair| &*pair.key != field) {
+            let scalar = Data::Scalar(Scalar::new(stand_in.text(), Style::Quoted));
             let value = Arc::new(Node::new(draft.head, scalar));
-            pairs.push(Pair { key: (*field).into(), key_span: draft.head, value });
+            pairs.push(Pair { key: field.into(), key_span: draft.head, value });
             unread.insert(FieldName::of(field));
         }
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crisol_core::{EntryId, Name, Namespace, Value};
 
 use crate::decode::{Cx, Decode, Fields, FreeText, one_of, respelt, text, unknown};
-use crate::kind::KindName;
+use crate::kinds::KindName;
 use crate::locate::Origin;
 use crate::problems::Report;
+use crate::role::Role;
 use crate::rule::Rule;
 use crate::source::Span;
 use crate::suggest;
@@ -40,9 +41,6 @@ pub(crate) struct Draft {
     pub(crate) meta: Option<Arc<Node>>,
 }
 
-/// Stands for a hash that is missing or malformed while hashes are written. No file has it.
-pub(crate) const NO_HASH: [u8; 32] = [0; 32];
-
 impl Draft {
     /// Where it stands.
     pub(crate) fn origin(self) -> Origin {
@@ -52,25 +50,25 @@ impl Draft {
 
     /// Whether entries of its kind have a `hash`.
     pub(crate) fn has_hash(&self) -> bool {
-        matches!(self.kind, Some(KindName::FunctionWasm | KindName::ProcessWasm))
+        self.kind.is_some_and(KindName::has_hash)
     }
 
     /// Whether it is a folder, which binaries are in.
     pub(crate) fn is_folder(&self) -> bool {
-        self.kind == Some(KindName::FsDirectory)
+        self.kind.is_some_and(|kind| kind.plays(Role::Folder))
     }
 
-    /// Puts [`NO_HASH`] where a hash is missing or malformed.
+    /// Puts [`Sha256Hash::NONE`] where a hash is missing or malformed.
     pub(crate) fn blank_hash(&mut self) {
         if !self.has_hash() || crate::pin::current(&self.fields).is_some() {
             return;
         }
-        let text = Sha256Hash::from(NO_HASH).to_string();
+        let text = Sha256Hash::NONE.to_string();
         let scalar = Data::Scalar(Scalar::new(text, Style::Quoted));
         let value = Arc::new(Node::new(self.head, scalar));
         let mut pairs = self.fields.pairs().to_vec();
-        pairs.retain(|pair| &*pair.key != "hash");
-        pairs.push(Pair { key: "hash".into(), key_span: self.head, value });
+        pairs.retain(|pair| &*pair.key != Sha256Hash::NAME);
+        pairs.push(Pair { key: Sha256Hash::NAME.into(), key_span: self.head, value });
         self.fields = Arc::new(Node::new(self.fields.span, Data::Map(pairs)));
     }
 }

@@ -9,7 +9,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::files::Texts;
-use crate::kinds::{HttpEndpoint, HttpRouter, HttpStatic, Kind, Parent};
+use crate::kinds::Kind;
 use crate::locate::{self, Origin};
 use crate::problems::{Finding, Problems, Report};
 use crate::source::{Place, Sources, Span};
@@ -123,7 +123,7 @@ impl Registry {
     pub(crate) fn span_inside(&self, id: &EntryId, field: &str, offset: usize) -> Option<Span> {
         let origin = self.origins.get(id)?;
         let Some(node) = locate::exact(origin, field) else { return Some(origin.head) };
-        let file = self.get(id.as_str()).and_then(|entry| entry.kind.source_file(field));
+        let file = self.get(id.as_str()).and_then(|entry| entry.kind.content().source_file(field));
         Some(match file {
             Some(file) => self.in_file(origin, file, offset).unwrap_or(node.span),
             None => locate::inside(&self.sources, node, offset),
@@ -192,22 +192,14 @@ impl Serialize for Entry {
 impl Entry {
     /// `meta` with the references that linking filled in.
     fn full_meta(&self) -> Value {
-        let (name, id) = match &self.kind {
-            Kind::HttpRouter(HttpRouter { server: Some(id), .. }) => ("server", id),
-            Kind::HttpEndpoint(HttpEndpoint { parent, .. })
-            | Kind::HttpStatic(HttpStatic { parent, .. }) => match parent {
-                Parent::Listen => return self.meta.clone(),
-                Parent::Service(id) => ("server", id),
-                Parent::Router(id) => ("router", id),
-            },
-            _ => return self.meta.clone(),
-        };
+        let Some(above) = self.kind.content().above() else { return self.meta.clone() };
         let mut pairs = match &self.meta {
             Value::Map(pairs) => pairs.clone(),
             _ => Vec::new(),
         };
-        pairs.retain(|(key, _)| *key != Value::from(name));
-        pairs.push((Value::from(name), Value::from(id.as_str())));
+        let field = Value::from(above.field());
+        pairs.retain(|(key, _)| *key != field);
+        pairs.push((field, Value::from(above.id().as_str())));
         Value::Map(pairs)
     }
 }

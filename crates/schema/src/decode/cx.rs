@@ -7,8 +7,8 @@ use crisol_core::{EntryId, Namespace};
 
 use super::describe::{describe, quoting_help};
 use crate::files::Files;
-use crate::kind::KindName;
 use crate::problems::{Report, Sink};
+use crate::role::Role;
 use crate::rule::Rule;
 use crate::source::{Sources, Span};
 use crate::yaml::{Node, shorten};
@@ -40,7 +40,7 @@ pub(crate) struct Link {
     pub(crate) field: String,
     pub(crate) span: Span,
     pub(crate) to: EntryId,
-    pub(crate) want: &'static [KindName],
+    pub(crate) want: Role,
     /// `from` is not the entry that this id stands for, but another of the same id.
     pub(crate) of_second: bool,
 }
@@ -142,7 +142,7 @@ impl Cx<'_> {
     }
 
     /// Notes a reference.
-    pub(crate) fn link(&mut self, span: Span, to: &EntryId, want: &'static [KindName]) {
+    pub(crate) fn link(&mut self, span: Span, to: &EntryId, want: Role) {
         if let Some(from) = self.entry.clone() {
             let (field, to) = (self.path.clone(), to.clone());
             let of_second = self.sink.is_in_second();

@@ -13,10 +13,7 @@ use crate::suggest::{self, Budget};
 
 /// The storages that a storage asks.
 fn asks<'e>(entries: &'e BTreeMap<EntryId, Entry>, id: &EntryId) -> &'e [EntryId] {
-    match entries.get(id).map(|entry| &entry.kind) {
-        Some(Kind::EnvStorage(EnvStorage::Router { storages })) => storages,
-        _ => &[],
-    }
+    entries.get(id).map_or(&[], |entry| entry.kind.content().asks())
 }
 
 /// How far the walk has come with a storage.

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crisol_core::EntryId;
 
-use super::http::{Tops, routes_of};
+use super::http::{Tops, answering, routes_of};
 use super::scope::Scope;
-use crate::kind::KindName;
-use crate::kinds::{Kind, Middleware, Parent};
+use crate::kinds::{Kind, KindName};
+use crate::parts::Above;
 use crate::problems::Report;
 use crate::registry::Entry;
 use crate::rule::Rule;
@@ -91,9 +91,9 @@ fn routes<'e>(
 ) -> Vec<Route<'e>> {
     let tops = Tops::new(entries, kinds);
     let mut routes = Vec::new();
-    for entry in entries.values() {
+    for (entry, answers) in answering(entries) {
         let cors = router(&entry.kind).filter(|id| routers.contains(id));
-        for (service, method, path) in routes_of(&tops, entry).into_iter().flatten() {
+        for (service, method, path) in routes_of(&tops, entry, &answers).into_iter().flatten() {
             routes.push(Route { entry, service, method, shape: Shape::new(&path.shape()), cors });
         }
     }
@@ -101,24 +101,14 @@ fn routes<'e>(
 }
 
 fn router(kind: &Kind) -> Option<&EntryId> {
-    let parent = match kind {
-        Kind::HttpEndpoint(endpoint) => &endpoint.parent,
-        Kind::HttpStatic(files) => &files.parent,
-        _ => return None,
-    };
-    match parent {
-        Parent::Router(id) => Some(id),
-        _ => None,
+    match kind.content().above()? {
+        Above::Router(id) => Some(id),
+        Above::Service(_) => None,
     }
 }
 
 fn has_cors(entry: &Entry) -> bool {
-    match &entry.kind {
-        Kind::HttpRouter(router) => {
-            router.middleware.iter().any(|step| matches!(step, Middleware::Cors(_)))
-        }
-        _ => false,
-    }
+    matches!(&entry.kind, Kind::HttpRouter(router) if router.has_cors())
 }
 
 /// Whether a route that is behind `cors` itself takes the preflights of `route` before `taker` does.

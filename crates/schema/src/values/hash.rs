@@ -18,6 +18,12 @@ use crate::yaml::quote;
 pub struct Sha256Hash([u8; 32]);
 
 impl Sha256Hash {
+    /// The field that holds one.
+    pub(crate) const NAME: &'static str = "hash";
+
+    /// Stands for a hash that is missing or malformed. No file has it.
+    pub(crate) const NONE: Self = Self([0; 32]);
+
     /// The hash as 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {

@@ -258,13 +258,3 @@ impl JsonSchema for Pool {
         PoolFields::json_schema(generator)
     }
 }
-
-impl JsonSchema for super::Limits {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Limits".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        super::limits::LimitsFields::json_schema(generator)
-    }
-}
