@@ -111,8 +111,8 @@ pub(crate) fn drafts(
     };
     let items = match &entries.data {
         Data::List(items) => items.as_slice(),
-        _ if entries.is_null() => &[],
-        _ => {
+        Data::Scalar(scalar) if scalar.is_null() => &[],
+        Data::Scalar(_) | Data::Map(_) => {
             cx.within("entries", |cx| cx.wrong_type(entries, "a list", ""));
             return (Vec::new(), false);
         }

@@ -188,6 +188,7 @@ pub(crate) fn strip_bom(text: &str) -> &str {
 }
 
 /// An I/O error in lower case and without the number of the operating system.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the errors of a system have no end")]
 pub(crate) fn plain(error: &std::io::Error) -> String {
     use std::io::ErrorKind as Kind;
     match error.kind() {

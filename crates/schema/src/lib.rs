@@ -8,6 +8,8 @@
 //! exported or a `hash` right is for those to say who open the module, and they say it through
 //! [`Problems::at`].
 
+#![warn(clippy::wildcard_enum_match_arm, reason = "a new kind must not be ignored anywhere")]
+
 mod change;
 mod check;
 mod declare;

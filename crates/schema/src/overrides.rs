@@ -160,7 +160,7 @@ impl<'t> Override<'t> {
         let len = items.len();
         let at = match step {
             Step::Index(at) => at,
-            _ => len,
+            Step::Key(_) | Step::Next => len,
         };
         let mut items = items.to_vec();
         match items.get_mut(at) {

@@ -193,10 +193,10 @@ impl Entry {
     /// `meta` with the references that linking filled in.
     fn full_meta(&self) -> Value {
         let Some(above) = self.kind.content().above() else { return self.meta.clone() };
-        let mut pairs = match &self.meta {
-            Value::Map(pairs) => pairs.clone(),
-            _ => Vec::new(),
-        };
+        let mut pairs = Vec::new();
+        if let Value::Map(own) = &self.meta {
+            pairs.clone_from(own);
+        }
         let field = Value::from(above.field());
         pairs.retain(|(key, _)| *key != field);
         pairs.push((field, Value::from(above.id().as_str())));

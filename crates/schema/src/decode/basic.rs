@@ -61,13 +61,13 @@ impl Decode for FreeText {
     const EXAMPLE: &'static str = "text";
 
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        match &node.data {
-            Data::Scalar(scalar) if !scalar.is_null() => Some(Self(scalar.text.to_string())),
-            _ => {
-                cx.wrong_type(node, "text", Self::EXAMPLE);
-                None
-            }
+        if let Data::Scalar(scalar) = &node.data
+            && !scalar.is_null()
+        {
+            return Some(Self(scalar.text.to_string()));
         }
+        cx.wrong_type(node, "text", Self::EXAMPLE);
+        None
     }
 }
 

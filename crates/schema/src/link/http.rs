@@ -165,8 +165,10 @@ impl<'e> Taken<'e> {
         let first = match &extent {
             Extent::Every => self.first,
             Extent::EveryV4 => self.first_v4,
-            _ if is_v6 => of(&Extent::Every).or_else(|| of(&extent)),
-            _ => of(&Extent::Every).or_else(|| of(&Extent::EveryV4)).or_else(|| of(&extent)),
+            Extent::One(IpAddr::V6(_)) => of(&Extent::Every).or_else(|| of(&extent)),
+            Extent::One(IpAddr::V4(_)) | Extent::Name(_) => {
+                of(&Extent::Every).or_else(|| of(&Extent::EveryV4)).or_else(|| of(&extent))
+            }
         };
         self.first.get_or_insert(id);
         if !is_v6 {

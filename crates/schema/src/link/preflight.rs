@@ -74,9 +74,10 @@ fn report(taker: &Route<'_>, route: &Route<'_>, router: &EntryId, scope: &mut Sc
     let message = format!(
         "`{id}` answers the preflights of `{own}`, so that `cors` of `{router}` never sees them"
     );
-    let instead = match taker.method {
-        HttpMethod::Options => format!("remove `{id}`"),
-        _ => format!("give `{id}` the one method that it is for"),
+    let instead = if taker.method == HttpMethod::Options {
+        format!("remove `{id}`")
+    } else {
+        format!("give `{id}` the one method that it is for")
     };
     let report = Report::warning(Rule::PREFLIGHT, message)
         .also(scope.span(own, "path"), "browsers ask for this one")

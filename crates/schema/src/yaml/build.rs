@@ -112,6 +112,7 @@ fn bounded(
     Some(builder.root.unwrap_or_else(|| Arc::new(Node::null(Span::head(source)))))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "what has no help of its own has a general one")]
 fn syntax(error: &granit_parser::ScanError) -> Report {
     use granit_parser::ErrorKind as Kind;
     let help = match error.kind() {
@@ -153,6 +154,7 @@ impl Builder<'_> {
         self.bytes(range.start, range.end)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all other events bring no value")]
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
         match event {
             Event::DocumentStart(..) => {
@@ -371,7 +373,7 @@ impl Mapping {
         }
         match &node.data {
             Data::List(items) => self.merged.extend(items.iter().cloned()),
-            _ => self.merged.push(node),
+            Data::Map(_) | Data::Scalar(_) => self.merged.push(node),
         }
     }
 

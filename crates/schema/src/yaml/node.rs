@@ -54,7 +54,7 @@ impl Node {
     pub(crate) fn pairs(&self) -> &[Pair] {
         match &self.data {
             Data::Map(pairs) => pairs,
-            _ => &[],
+            Data::Scalar(_) | Data::List(_) => &[],
         }
     }
 
@@ -68,12 +68,16 @@ impl Node {
         self.pair(key).map(|pair| &pair.value)
     }
 
+    fn scalar(&self) -> Option<&Scalar> {
+        match &self.data {
+            Data::Scalar(scalar) => Some(scalar),
+            Data::List(_) | Data::Map(_) => None,
+        }
+    }
+
     /// The text, if this is one.
     pub(crate) fn text(&self) -> Option<&str> {
-        match &self.data {
-            Data::Scalar(scalar) => scalar.as_text(),
-            _ => None,
-        }
+        self.scalar()?.as_text()
     }
 
     /// Whether this is `true`.
@@ -83,15 +87,12 @@ impl Node {
 
     /// The whole number, if this is one.
     pub(crate) fn int(&self) -> Option<i128> {
-        match &self.data {
-            Data::Scalar(scalar) => match scalar.natural() {
-                Natural::Int(int) => Some(int),
-                Natural::Float(float) if float.fract() == 0.0 && float.abs() < 1e15 => {
-                    Some(float as i128)
-                }
-                _ => None,
-            },
-            _ => None,
+        match self.scalar()?.natural() {
+            Natural::Int(int) => Some(int),
+            Natural::Float(float) if float.fract() == 0.0 && float.abs() < 1e15 => {
+                Some(float as i128)
+            }
+            Natural::Null | Natural::Bool(_) | Natural::Float(_) | Natural::Text(_) => None,
         }
     }
 
