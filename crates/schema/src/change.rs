@@ -8,14 +8,13 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, suggest};
 
 use crate::files::{Files, Texts};
 use crate::load::{Loader, Loading, not_opened};
 use crate::problems::{Problems, Report};
 use crate::registry::{App, Layer, Registry};
 use crate::rule::Rule;
-use crate::suggest;
 
 /// Entries to add, replace and remove: all of it or none.
 ///

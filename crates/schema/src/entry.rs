@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crisol_core::{EntryId, Name, Namespace, Value};
+use crisol_core::{EntryId, Name, Namespace, Value, suggest};
 
 use crate::decode::{Cx, Decode, Fields, FreeText, one_of, respelt, text, unknown};
 use crate::kinds::KindName;
@@ -11,7 +11,6 @@ use crate::problems::Report;
 use crate::role::Role;
 use crate::rule::Rule;
 use crate::source::Span;
-use crate::suggest;
 use crate::values::Sha256Hash;
 use crate::yaml::{Data, Natural, Node, Pair, Scalar, Style, quote};
 

@@ -34,7 +34,6 @@ mod registry;
 mod role;
 mod rule;
 mod source;
-mod suggest;
 mod values;
 mod yaml;
 

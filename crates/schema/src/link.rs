@@ -8,7 +8,7 @@ mod unused;
 
 use std::collections::{BTreeMap, HashMap};
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, suggest};
 
 use scope::Scope;
 
@@ -18,7 +18,6 @@ use crate::locate::Origin;
 use crate::problems::{Report, Sink};
 use crate::registry::Entry;
 use crate::rule::Rule;
-use crate::suggest;
 
 /// What is known of every entry, of those that could not be read too.
 #[derive(Clone, Copy)]

@@ -3,14 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, suggest};
 
 use crate::entry::Draft;
 use crate::field::{Step, steps};
 use crate::problems::{Fault, Report, Sink, fault};
 use crate::rule::Rule;
 use crate::source::{Sources, Span};
-use crate::suggest;
 use crate::yaml::{self, Data, Node, Pair, Scalar, Style, quote};
 
 /// Puts each override into the draft that it names, if that is not `gone`.

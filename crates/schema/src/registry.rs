@@ -93,7 +93,7 @@ impl Registry {
     /// The id that is most like a text, for did-you-mean.
     #[must_use]
     pub fn nearest(&self, id: &str) -> Option<&EntryId> {
-        let near = crate::suggest::nearest(id, self.entries.keys().map(EntryId::as_str))?;
+        let near = crisol_core::suggest::nearest(id, self.entries.keys().map(EntryId::as_str))?;
         self.entries.get_key_value(near).map(|(id, _)| id)
     }
 

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crisol_core::suggest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::cx::{Cx, Decode};
 use crate::problems::Report;
 use crate::rule::Rule;
 use crate::source::Span;
-use crate::suggest;
 use crate::yaml::{Data, Natural, Node, quote};
 
 /// The text of a node that must be text.

@@ -1,6 +1,6 @@
 //! Variables.
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, suggest};
 use serde::Serialize;
 
 use super::slice::{Body, Content, Slice};
@@ -9,7 +9,6 @@ use crate::problems::Report;
 use crate::reference::{Ref, Storage};
 use crate::role::Role;
 use crate::rule::Rule;
-use crate::suggest;
 use crate::values::EnvName;
 
 /// A variable of the registry: `env.variable`.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::path::Path;
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, suggest};
 
 use super::scope::Scope;
 use crate::kinds::{Kind, KindName};
@@ -12,7 +12,6 @@ use crate::parts::{Answers, Parent, Seat};
 use crate::problems::Report;
 use crate::registry::Entry;
 use crate::rule::Rule;
-use crate::suggest;
 use crate::values::{Extent, HttpMethod, PathPrefix, RoutePath};
 
 /// The one entry that can be meant when none is named.

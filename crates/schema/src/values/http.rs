@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crisol_core::suggest;
+
 use super::form::{BadValue, text_value};
 use crate::rule::Rule;
-use crate::suggest;
 use crate::yaml::quote;
 
 /// The request method that an endpoint answers.
