@@ -60,5 +60,5 @@ pub use source::Place;
 pub use values::{
     BadValue, CommandName, DirectoryPath, EnvName, FileMode, FsPath, GuestPath, HostPattern,
     HttpMethod, Import, Imports, ListenAddr, Method, Network, NetworkRule, Package, PathPrefix,
-    PortPattern, RoutePath, Segment, Sha256Hash,
+    PortPattern, RoutePath, RouteShape, Segment, Sha256Hash,
 };

@@ -9,6 +9,7 @@ mod method;
 mod names;
 mod network;
 mod path;
+mod shape;
 mod time;
 
 pub use form::BadValue;
@@ -23,4 +24,5 @@ pub(crate) use names::HeaderName;
 pub use names::{CommandName, EnvName, FileMode};
 pub use network::{HostPattern, Network, NetworkRule, PortPattern};
 pub use path::{DirectoryPath, FsPath, GuestPath};
+pub use shape::RouteShape;
 pub(crate) use time::Interval;

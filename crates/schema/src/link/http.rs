@@ -12,7 +12,7 @@ use crate::parts::{Answers, Parent, Seat};
 use crate::problems::Report;
 use crate::registry::Entry;
 use crate::rule::Rule;
-use crate::values::{Extent, HttpMethod, PathPrefix, RoutePath};
+use crate::values::{Extent, HttpMethod, PathPrefix, RoutePath, RouteShape};
 
 /// The one entry that can be meant when none is named.
 enum Only {
@@ -201,7 +201,7 @@ pub(super) fn routes(
 ) {
     let tops = Tops::new(entries, kinds);
     let all = answering(entries);
-    let mut seen: HashMap<(Option<EntryId>, HttpMethod, String), &(&Entry, Answers<'_>)> =
+    let mut seen: HashMap<(Option<EntryId>, HttpMethod, RouteShape), &(&Entry, Answers<'_>)> =
         HashMap::new();
     for one in &all {
         let (entry, answers) = one;
@@ -222,7 +222,7 @@ pub(super) fn routes(
                     let (_, prefix) = tops.of_routes(entry, answers).unwrap_or_default();
                     format!("serve files below `{}`", folder.below(&prefix))
                 }
-                (Some(_) | None, _) => format!("answer `{method} {path}`"),
+                _ => format!("answer `{method} {path}`"),
             };
             let message = format!("`{}` and `{}` both {what}", entry.id, first.id);
             let report = Report::error(Rule::ROUTE_CONFLICT, message)

@@ -12,7 +12,7 @@ use crate::parts::Above;
 use crate::problems::Report;
 use crate::registry::Entry;
 use crate::rule::Rule;
-use crate::values::HttpMethod;
+use crate::values::{HttpMethod, RouteShape};
 
 /// Pairs of routes that are compared in one app: a fraction of a second.
 const COMPARISONS: usize = 200_000;
@@ -22,7 +22,7 @@ struct Route<'e> {
     entry: &'e Entry,
     service: Option<EntryId>,
     method: HttpMethod,
-    shape: Shape,
+    shape: RouteShape,
     /// The router with `cors` that it is behind, if it is behind one.
     cors: Option<&'e EntryId>,
 }
@@ -95,7 +95,7 @@ fn routes<'e>(
     for (entry, answers) in answering(entries) {
         let cors = router(&entry.kind).filter(|id| routers.contains(id));
         for (service, method, path) in routes_of(&tops, entry, &answers).into_iter().flatten() {
-            routes.push(Route { entry, service, method, shape: Shape::new(&path.shape()), cors });
+            routes.push(Route { entry, service, method, shape: path.shape(), cors });
         }
     }
     routes
@@ -126,77 +126,4 @@ fn hides(taker: &Route<'_>, route: &Route<'_>) -> bool {
     taker.service == route.service
         && taker.shape.meets(&route.shape)
         && (taker.method == HttpMethod::Options || reached())
-}
-
-/// A path's parts as routing compares them.
-struct Shape(Vec<Part>);
-
-enum Part {
-    Literal(String),
-    Param,
-    Rest,
-}
-
-impl Part {
-    /// Routing prefers the lower.
-    fn rank(&self) -> u8 {
-        match self {
-            Self::Literal(_) => 0,
-            Self::Param => 1,
-            Self::Rest => 2,
-        }
-    }
-
-    /// Whether every text of the other part is one of this.
-    fn fits(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Rest, _) | (Self::Param, Self::Param) => true,
-            (Self::Param, Self::Literal(text)) => !text.is_empty(),
-            (Self::Literal(text), Self::Literal(other)) => text == other,
-            _ => false,
-        }
-    }
-}
-
-impl Shape {
-    fn new(shape: &str) -> Self {
-        let part = |text: &str| match text {
-            "{}" => Part::Param,
-            "{...}" => Part::Rest,
-            literal => Part::Literal(literal.to_owned()),
-        };
-        Self(shape.split('/').skip(1).map(part).collect())
-    }
-
-    /// Which of two is preferred for a path that both have.
-    fn compare(&self, other: &Self) -> Ordering {
-        let ranks = |shape: &Self| shape.0.iter().map(Part::rank).collect::<Vec<_>>();
-        ranks(self).cmp(&ranks(other))
-    }
-
-    /// Whether there is a path that both have.
-    fn meets(&self, other: &Self) -> bool {
-        let (mut a, mut b) = (self.0.iter(), other.0.iter());
-        loop {
-            match (a.next(), b.next()) {
-                (None, None) | (Some(Part::Rest), Some(_)) | (Some(_), Some(Part::Rest)) => {
-                    return true;
-                }
-                (Some(a), Some(b)) if a.fits(b) || b.fits(a) => {}
-                _ => return false,
-            }
-        }
-    }
-
-    /// Whether every path of the other is one of this.
-    fn covers(&self, other: &Self) -> bool {
-        let (mut a, mut b) = (self.0.iter(), other.0.iter());
-        loop {
-            match (a.next(), b.next()) {
-                (None, None) | (Some(Part::Rest), Some(_)) => return true,
-                (Some(a), Some(b)) if a.fits(b) => {}
-                _ => return false,
-            }
-        }
-    }
 }
