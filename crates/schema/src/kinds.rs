@@ -42,7 +42,7 @@ use slice::Slice;
 /// values, its variant and its name, and the file that describes it.
 macro_rules! kinds {
     ($($family:ident($home:ident::$value:ident) {
-        $($pattern:pat => $kind:ident = $name:literal in $file:ident,)+
+        $($pattern:pat => $kind:ident = $name:literal in $file:ident),+ $(,)?
     })+) => {
         $(pub use $home::$value;)+
 
@@ -110,9 +110,9 @@ kinds! {
         Function { code: Code::Wat { .. }, .. } => FunctionWat = "function.wat" in function_wat,
         Function { code: Code::Wasm { .. }, .. } => FunctionWasm = "function.wasm" in function_wasm,
     }
-    LuaFunction(function_lua::LuaFunction) { _ => FunctionLua = "function.lua" in function_lua, }
-    Process(process_wasm::Process) { _ => ProcessWasm = "process.wasm" in process_wasm, }
-    Directory(fs_directory::Directory) { _ => FsDirectory = "fs.directory" in fs_directory, }
+    LuaFunction(function_lua::LuaFunction) { _ => FunctionLua = "function.lua" in function_lua }
+    Process(process_wasm::Process) { _ => ProcessWasm = "process.wasm" in process_wasm }
+    Directory(fs_directory::Directory) { _ => FsDirectory = "fs.directory" in fs_directory }
     EnvStorage(env_storage::EnvStorage) {
         EnvStorage::Memory => EnvStorageMemory = "env.storage.memory" in env_storage_memory,
         EnvStorage::File { .. } => EnvStorageFile = "env.storage.file" in env_storage_file,
@@ -120,11 +120,11 @@ kinds! {
         EnvStorage::Static { .. } => EnvStorageStatic = "env.storage.static" in env_storage_static,
         EnvStorage::Router { .. } => EnvStorageRouter = "env.storage.router" in env_storage_router,
     }
-    EnvVariable(env_variable::EnvVariable) { _ => EnvVariable = "env.variable" in env_variable, }
-    HttpService(http_service::HttpService) { _ => HttpService = "http.service" in http_service, }
-    HttpRouter(http_router::HttpRouter) { _ => HttpRouter = "http.router" in http_router, }
-    HttpEndpoint(http_endpoint::HttpEndpoint) { _ => HttpEndpoint = "http.endpoint" in http_endpoint, }
-    HttpStatic(http_static::HttpStatic) { _ => HttpStatic = "http.static" in http_static, }
+    EnvVariable(env_variable::EnvVariable) { _ => EnvVariable = "env.variable" in env_variable }
+    HttpService(http_service::HttpService) { _ => HttpService = "http.service" in http_service }
+    HttpRouter(http_router::HttpRouter) { _ => HttpRouter = "http.router" in http_router }
+    HttpEndpoint(http_endpoint::HttpEndpoint) { _ => HttpEndpoint = "http.endpoint" in http_endpoint }
+    HttpStatic(http_static::HttpStatic) { _ => HttpStatic = "http.static" in http_static }
 }
 
 /// Reader of entries of a kind.
@@ -194,5 +194,44 @@ impl fmt::Display for KindName {
 impl Serialize for KindName {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::SchemaGenerator;
+
+    use super::KindName;
+    use crate::role::Role;
+
+    /// A stand-in for what is no field would make every entry of its kind unreadable.
+    #[test]
+    fn stand_ins_are_fields() {
+        for kind in KindName::all() {
+            let descriptor = kind.descriptor();
+            let schema = (descriptor.fields_schema)(&mut SchemaGenerator::default());
+            for stand_in in descriptor.stand_ins {
+                let field = format!("/properties/{}", stand_in.field());
+                assert!(schema.pointer(&field).is_some(), "{kind} has no {field}");
+            }
+        }
+    }
+
+    /// Help for a reference names the kinds that play its role.
+    #[test]
+    fn some_kind_plays_each_role() {
+        use Role::{Folder, Function, Router, Service, Storage, Variable};
+        for role in [Folder, Function, Variable, Storage, Service, Router] {
+            assert!(KindName::all().any(|kind| kind.plays(role)), "{role:?}");
+        }
+    }
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own() {
+        for kind in KindName::all() {
+            let named: Vec<_> =
+                KindName::WORDS.iter().filter(|(name, _)| *name == kind.as_str()).collect();
+            assert_eq!(named, [&(kind.as_str(), kind)]);
+        }
     }
 }

@@ -136,6 +136,10 @@ impl Content for HttpService {
         }
     }
 
+    fn listens(&self) -> Option<&ListenAddr> {
+        Some(&self.addr)
+    }
+
     fn answers(&self) -> Option<Answers<'_>> {
         let path = self.openapi.then(|| "/openapi.json".parse().ok()).flatten()?;
         let routes = vec![(HttpMethod::Get, path)];

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use crate::decode::Cx;
 use crate::parts::{Above, Answers, Code, Seat};
 use crate::role::Role;
-use crate::values::{CommandName, Sha256Hash};
+use crate::values::{CommandName, ListenAddr, Sha256Hash};
 use crate::yaml::Node;
 
 /// Parts of an entry that its kind reads.
@@ -89,6 +89,11 @@ pub(crate) trait Content {
     /// The entries that it asks for what it has not, which must not ask it in turn.
     fn asks(&self) -> &[EntryId] {
         &[]
+    }
+
+    /// The address that it listens on.
+    fn listens(&self) -> Option<&ListenAddr> {
+        None
     }
 
     /// The entry that HTTP requests reach it through.

@@ -125,17 +125,17 @@ pub(super) fn addresses(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_
     let mut ports: HashMap<u16, Taken<'_>> = HashMap::new();
     let mut paths: HashMap<&Path, &EntryId> = HashMap::new();
     for entry in entries.values() {
-        let Kind::HttpService(service) = &entry.kind else { continue };
-        let (first, place, change) = match (service.addr.tcp(), service.addr.extent()) {
+        let Some(addr) = entry.kind.content().listens() else { continue };
+        let (first, place, change) = match (addr.tcp(), addr.extent()) {
             (Some((_, 0)), _) => continue,
             (Some((_, port)), Some(extent)) => {
                 let first = ports.entry(port).or_default().add(extent, &entry.id);
                 (first, format!("port {port}"), "port")
             }
             _ => {
-                let Some(path) = service.addr.unix() else { continue };
+                let Some(path) = addr.unix() else { continue };
                 let first = *paths.entry(path).or_insert(&entry.id);
-                (Some(first).filter(|first| *first != &entry.id), service.addr.to_string(), "path")
+                (Some(first).filter(|first| *first != &entry.id), addr.to_string(), "path")
             }
         };
         let Some(first) = first else { continue };
