@@ -74,3 +74,17 @@ impl RouteShape {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Part, RouteShape};
+
+    /// `/` is one path with an empty part, which `{rest...}` takes.
+    #[test]
+    fn the_rest_takes_the_top() {
+        let (top, rest) =
+            (RouteShape::of([].into_iter()), RouteShape::of([Part::Rest].into_iter()));
+        assert!(rest.meets(&top) && top.meets(&rest));
+        assert!(rest.covers(&top) && !top.covers(&rest));
+    }
+}
