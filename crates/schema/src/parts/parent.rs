@@ -98,7 +98,7 @@ fn named<T: Target>(meta: Option<&Node>, name: &str, cx: &mut Cx<'_>) -> Option<
     }
 }
 
-/// Which router or service `meta` names; both is one too many.
+/// The router or service that `meta` names; both is one too many.
 pub(crate) fn parent_in(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Parent> {
     let router = named::<Router>(meta, ROUTER, cx);
     let server = service_in(meta, cx);
