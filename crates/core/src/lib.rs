@@ -17,6 +17,7 @@ mod message;
 mod rate;
 mod reply;
 mod signature;
+pub mod suggest;
 mod trace;
 mod value;
 

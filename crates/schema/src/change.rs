@@ -1,4 +1,4 @@
-//! Changes to an app that has loaded, and the layers of text that a changed app is made of.
+//! Changes to an app that has loaded.
 //!
 //! A registry remembers the texts it was read from: the *layers*. The first has the files of the app, each
 //! change adds one. A changed app is read anew from all of its layers, so that it is by construction what a
@@ -8,13 +8,13 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, suggest};
 
 use crate::files::{Files, Texts};
 use crate::load::{Loader, Loading, not_opened};
-use crate::problems::{Problems, Report, Rule};
-use crate::registry::{App, Registry};
-use crate::suggest;
+use crate::problems::{Problems, Report};
+use crate::registry::{App, Layer, Registry};
+use crate::rule::Rule;
 
 /// Entries to add, replace and remove: all of it or none.
 ///
@@ -81,17 +81,6 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         self.indexes.is_empty() && self.removed.is_empty()
     }
-}
-
-/// Texts that entries of an app were read from.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Layer {
-    /// The index files, in order.
-    pub(crate) indexes: Vec<String>,
-    /// Every text: the index files and what they name as `file://`.
-    pub(crate) files: Arc<Texts>,
-    /// Entries of these texts that a later layer replaced or removed.
-    pub(crate) hidden: HashSet<EntryId>,
 }
 
 impl Loader {

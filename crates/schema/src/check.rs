@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use crisol_core::{EntryId, Name};
 
-use crate::entry::{Draft, NO_HASH};
+use crate::entry::Draft;
+use crate::field::FieldName;
 use crate::files::Files;
-use crate::kind::KindName;
-use crate::kinds::{self, Body};
+use crate::kinds::{Body, KindName};
 use crate::load::{Loader, Loading, not_opened};
+use crate::locate::Origin;
 use crate::problems::{Problems, Sink};
-use crate::registry::{Entry, Origin, Registry};
-use crate::values::Sha256Hash;
+use crate::registry::{Entry, Registry};
 use crate::yaml::{Data, Node, Pair, Scalar, Style};
 
 /// An app, whatever is wrong with it: all that is, and what can be read nonetheless.
@@ -28,7 +28,7 @@ pub struct Checked {
     pub registry: Registry,
     /// All that is wrong, warnings too.
     pub problems: Problems,
-    unread: HashMap<EntryId, BTreeSet<String>>,
+    unread: HashMap<EntryId, BTreeSet<FieldName>>,
     /// Kinds of which an entry is not as it is meant; none in the list is one whose kind is not known.
     broken: HashSet<Option<KindName>>,
 }
@@ -92,7 +92,7 @@ impl Loader {
 /// What is read of an app with errors.
 #[derive(Default)]
 struct Rest {
-    unread: HashMap<EntryId, BTreeSet<String>>,
+    unread: HashMap<EntryId, BTreeSet<FieldName>>,
     broken: HashSet<Option<KindName>>,
     /// Ids of entries that have none, or another's.
     aliases: HashMap<EntryId, Option<EntryId>>,
@@ -108,16 +108,16 @@ impl Rest {
         let by_id: HashMap<&EntryId, &Draft> =
             named.filter_map(|draft| Some((draft.id.as_ref()?, draft))).collect();
         for (id, field) in loading.sink.fields_with_errors() {
-            self.leave_out(&id, &field);
+            self.leave_out(&id, field);
         }
         let wrong: Vec<EntryId> = self.unread.keys().cloned().collect();
         for id in &wrong {
             self.read_named(id, &by_id, loading);
         }
         // What leads to an entry that is not there is left out, and so on from entry to entry.
-        let mut users: HashMap<EntryId, Vec<(EntryId, String)>> = HashMap::new();
+        let mut users: HashMap<EntryId, Vec<(EntryId, FieldName)>> = HashMap::new();
         for link in loading.links.iter().filter(|link| !link.of_second) {
-            let user = (link.from.clone(), top(&link.field).to_owned());
+            let user = (link.from.clone(), FieldName::of(&link.field));
             users.entry(link.to.clone()).or_default().push(user);
         }
         let is_gone = |id: &&EntryId| !loading.entries.contains_key(*id);
@@ -125,7 +125,7 @@ impl Rest {
         while let Some(id) = gone.pop() {
             for (user, field) in users.get(&id).into_iter().flatten() {
                 let is_there = loading.entries.contains_key(user);
-                if self.leave_out(user, field)
+                if self.leave_out(user, field.clone())
                     && is_there
                     && !self.read_named(user, &by_id, loading)
                 {
@@ -141,8 +141,8 @@ impl Rest {
     }
 
     /// Notes that a field is wrong; false when it was noted before.
-    fn leave_out(&mut self, id: &EntryId, field: &str) -> bool {
-        self.unread.entry(id.clone()).or_default().insert(field.to_owned())
+    fn leave_out(&mut self, id: &EntryId, field: FieldName) -> bool {
+        self.unread.entry(id.clone()).or_default().insert(field)
     }
 
     fn read_named(
@@ -193,12 +193,12 @@ impl Rest {
             let Some(mut cx) = loading.reading(draft, &mut links, &mut sink) else { return false };
             cx.entry = Some(id.clone());
             let body = Body { fields: &fields, meta: meta.as_deref() };
-            let read = kinds::read(kind, &body, &mut cx);
+            let read = (kind.descriptor().read)(&body, &mut cx);
             let dangling =
                 links.iter().filter(|link| linked && !loading.entries.contains_key(&link.to));
-            let dangling = dangling.map(|link| top(&link.field).to_owned());
+            let dangling = dangling.map(|link| FieldName::of(&link.field));
             let wrong = sink.fields_with_errors().into_iter().map(|(_, field)| field);
-            let wrong: Vec<String> = wrong.chain(dangling).collect();
+            let wrong: Vec<FieldName> = wrong.chain(dangling).collect();
             let is_whole = wrong.is_empty();
             unread.extend(wrong);
             if let (Some(kind), true) = (read, is_whole) {
@@ -211,34 +211,23 @@ impl Rest {
     }
 }
 
-/// The field of an entry that a path begins in.
-pub(crate) fn top(path: &str) -> &str {
-    path.split(['.', '[']).next().unwrap_or(path)
-}
-
 /// The fields and `meta` of a draft that are not wrong, with stand-ins for what code cannot be without: they are
 /// noted as unread.
 fn without(
     draft: &Draft,
     kind: KindName,
-    unread: &mut BTreeSet<String>,
+    unread: &mut BTreeSet<FieldName>,
 ) -> (Node, Option<Arc<Node>>) {
-    let is_read = |pair: &&Pair| !unread.contains(top(&pair.key)) && !pair.value.is_null();
+    let is_read =
+        |pair: &&Pair| !unread.contains(&FieldName::of(&pair.key)) && !pair.value.is_null();
     let mut pairs: Vec<Pair> = draft.fields.pairs().iter().filter(is_read).cloned().collect();
-    let hash = || Sha256Hash::from(NO_HASH).to_string();
-    let stand_ins: &[(&str, &dyn Fn() -> String)] = match kind {
-        KindName::FunctionWat => &[("method", &|| "unread".to_owned())],
-        KindName::FunctionWasm | KindName::ProcessWasm => {
-            &[("method", &|| "unread".to_owned()), ("hash", &hash)]
-        }
-        _ => &[],
-    };
-    for (field, text) in stand_ins {
-        if pairs.iter().all(|pair| &*pair.key != *field) {
-            let scalar = Data::Scalar(Scalar::new(text(), Style::Quoted));
+    for stand_in in kind.descriptor().stand_ins {
+        let field = stand_in.field();
+        if pairs.iter().all(|pair| &*pair.key != field) {
+            let scalar = Data::Scalar(Scalar::new(stand_in.text(), Style::Quoted));
             let value = Arc::new(Node::new(draft.head, scalar));
-            pairs.push(Pair { key: (*field).into(), key_span: draft.head, value });
-            unread.insert((*field).to_owned());
+            pairs.push(Pair { key: field.into(), key_span: draft.head, value });
+            unread.insert(FieldName::of(field));
         }
     }
     let meta = draft.meta.clone().filter(|_| !unread.contains("meta"));

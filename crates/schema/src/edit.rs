@@ -166,10 +166,8 @@ fn parse(text: &str) -> Result<Arc<Node>, EditError> {
 }
 
 pub(crate) fn scalar<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
-    match &node.get(key)?.data {
-        Data::Scalar(scalar) => Some(&scalar.text),
-        _ => None,
-    }
+    let Data::Scalar(scalar) = &node.get(key)?.data else { return None };
+    Some(&scalar.text)
 }
 
 fn items(root: &Node) -> &[Arc<Node>] {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use crisol_core::{EntryId, Name, Namespace, Value};
+use crisol_core::{EntryId, Name, Namespace, Value, suggest};
 
 use crate::decode::{Cx, Decode, Fields, FreeText, one_of, respelt, text, unknown};
-use crate::kind::KindName;
-use crate::problems::{Report, Rule};
-use crate::registry::Origin;
+use crate::kinds::KindName;
+use crate::locate::Origin;
+use crate::problems::Report;
+use crate::role::Role;
+use crate::rule::Rule;
 use crate::source::Span;
-use crate::suggest;
 use crate::values::Sha256Hash;
 use crate::yaml::{Data, Natural, Node, Pair, Scalar, Style, quote};
 
@@ -39,9 +40,6 @@ pub(crate) struct Draft {
     pub(crate) meta: Option<Arc<Node>>,
 }
 
-/// Stands for a hash that is missing or malformed while hashes are written. No file has it.
-pub(crate) const NO_HASH: [u8; 32] = [0; 32];
-
 impl Draft {
     /// Where it stands.
     pub(crate) fn origin(self) -> Origin {
@@ -51,25 +49,25 @@ impl Draft {
 
     /// Whether entries of its kind have a `hash`.
     pub(crate) fn has_hash(&self) -> bool {
-        matches!(self.kind, Some(KindName::FunctionWasm | KindName::ProcessWasm))
+        self.kind.is_some_and(KindName::has_hash)
     }
 
     /// Whether it is a folder, which binaries are in.
     pub(crate) fn is_folder(&self) -> bool {
-        self.kind == Some(KindName::FsDirectory)
+        self.kind.is_some_and(|kind| kind.plays(Role::Folder))
     }
 
-    /// Puts [`NO_HASH`] where a hash is missing or malformed.
+    /// Puts [`Sha256Hash::NONE`] where a hash is missing or malformed.
     pub(crate) fn blank_hash(&mut self) {
         if !self.has_hash() || crate::pin::current(&self.fields).is_some() {
             return;
         }
-        let text = Sha256Hash::from(NO_HASH).to_string();
+        let text = Sha256Hash::NONE.to_string();
         let scalar = Data::Scalar(Scalar::new(text, Style::Quoted));
         let value = Arc::new(Node::new(self.head, scalar));
         let mut pairs = self.fields.pairs().to_vec();
-        pairs.retain(|pair| &*pair.key != "hash");
-        pairs.push(Pair { key: "hash".into(), key_span: self.head, value });
+        pairs.retain(|pair| &*pair.key != Sha256Hash::NAME);
+        pairs.push(Pair { key: Sha256Hash::NAME.into(), key_span: self.head, value });
         self.fields = Arc::new(Node::new(self.fields.span, Data::Map(pairs)));
     }
 }
@@ -112,8 +110,8 @@ pub(crate) fn drafts(
     };
     let items = match &entries.data {
         Data::List(items) => items.as_slice(),
-        _ if entries.is_null() => &[],
-        _ => {
+        Data::Scalar(scalar) if scalar.is_null() => &[],
+        Data::Scalar(_) | Data::Map(_) => {
             cx.within("entries", |cx| cx.wrong_type(entries, "a list", ""));
             return (Vec::new(), false);
         }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
+use crate::rule::Rule;
 use crate::source::{Sources, Unread};
 use crate::yaml::quote;
 
@@ -187,6 +188,7 @@ pub(crate) fn strip_bom(text: &str) -> &str {
 }
 
 /// An I/O error in lower case and without the number of the operating system.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the errors of a system have no end")]
 pub(crate) fn plain(error: &std::io::Error) -> String {
     use std::io::ErrorKind as Kind;
     match error.kind() {

@@ -5,13 +5,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::kind::KindName;
-use crate::kinds::{
-    DirectoryFields, EnvVariableFields, FunctionWasmFields, FunctionWatFields, HttpEndpointFields,
-    HttpRouterFields, HttpServiceFields, HttpStaticFields, LuaFunctionFields, ProcessWasmFields,
-    RetryFields, StorageFileFields, StorageMemoryFields, StorageOsFields, StorageRouterFields,
-    StorageStaticFields,
-};
+use crate::kinds::KindName;
+use crate::parts::RetryFields;
 
 const NAME: &str = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$";
 
@@ -23,7 +18,7 @@ const NAME: &str = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$";
 pub fn json_schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let kinds: Vec<(KindName, Value)> =
-        KindName::WORDS.iter().map(|&(_, kind)| (kind, fields(kind, &mut generator))).collect();
+        KindName::all().map(|kind| (kind, fields(kind, &mut generator))).collect();
     let retry = retry(&mut generator);
     let mut definitions = generator.take_definitions(true);
     definitions.insert("Entry".to_owned(), entry(&kinds));
@@ -67,24 +62,7 @@ pub fn json_schema() -> Value {
 }
 
 fn fields(kind: KindName, generator: &mut SchemaGenerator) -> Value {
-    let schema = match kind {
-        KindName::FunctionWat => FunctionWatFields::json_schema(generator),
-        KindName::FunctionWasm => FunctionWasmFields::json_schema(generator),
-        KindName::FunctionLua => LuaFunctionFields::json_schema(generator),
-        KindName::ProcessWasm => ProcessWasmFields::json_schema(generator),
-        KindName::FsDirectory => DirectoryFields::json_schema(generator),
-        KindName::EnvStorageMemory => StorageMemoryFields::json_schema(generator),
-        KindName::EnvStorageFile => StorageFileFields::json_schema(generator),
-        KindName::EnvStorageOs => StorageOsFields::json_schema(generator),
-        KindName::EnvStorageStatic => StorageStaticFields::json_schema(generator),
-        KindName::EnvStorageRouter => StorageRouterFields::json_schema(generator),
-        KindName::EnvVariable => EnvVariableFields::json_schema(generator),
-        KindName::HttpService => HttpServiceFields::json_schema(generator),
-        KindName::HttpRouter => HttpRouterFields::json_schema(generator),
-        KindName::HttpEndpoint => HttpEndpointFields::json_schema(generator),
-        KindName::HttpStatic => HttpStaticFields::json_schema(generator),
-    };
-    let mut schema = schema.to_value();
+    let mut schema = (kind.descriptor().fields_schema)(generator).to_value();
     if let Some(schema) = schema.as_object_mut() {
         // A kind without fields has none at all in schemars' output.
         schema.entry("properties").or_insert_with(|| json!({}));
@@ -143,7 +121,7 @@ fn of_kind(kind: KindName, fields: &Value) -> Value {
     let mut properties = Map::from_iter([
         ("name".to_owned(), json!(true)),
         ("kind".to_owned(), json!(true)),
-        ("meta".to_owned(), meta(kind)),
+        ("meta".to_owned(), (kind.descriptor().meta_schema)()),
         (
             "data".to_owned(),
             json!({"anyOf": [{"$ref": format!("#/$defs/{kind}")}, {"type": "null"}]}),
@@ -157,37 +135,4 @@ fn of_kind(kind: KindName, fields: &Value) -> Value {
         "additionalProperties": false,
         "anyOf": [{"required": required}, {"required": ["data"]}]
     })
-}
-
-/// What a kind reads in `meta`, which is free otherwise.
-fn meta(kind: KindName) -> Value {
-    let server = json!({"description": "The `http.service`.", "type": ["string", "null"]});
-    let router = json!({"description": "The `http.router`.", "type": ["string", "null"]});
-    match kind {
-        KindName::HttpRouter => json!({"properties": {"server": server}}),
-        KindName::HttpEndpoint | KindName::HttpStatic => {
-            json!({"properties": {"router": router, "server": server}})
-        }
-        KindName::ProcessWasm => json!({"properties": {"command": {
-            "type": "object",
-            "required": ["name"],
-            "properties": {"name": {
-                "description": "The name for `crisol run NAME`.",
-                "type": "string"
-            }}
-        }}}),
-        KindName::FunctionWat | KindName::FunctionWasm | KindName::FunctionLua => {
-            let retry = json!({
-                "description": "How calls that failed are made again.",
-                "anyOf": [{"$ref": "#/$defs/Retry"}, {"type": "null"}]
-            });
-            let options = json!({
-                "description": "How the function is called.",
-                "type": ["object", "null"],
-                "properties": {"retry": retry}
-            });
-            json!({"properties": {"options": options}})
-        }
-        _ => json!(true),
-    }
 }

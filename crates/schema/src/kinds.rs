@@ -1,155 +1,237 @@
-//! What each kind of entry holds: the validated types, and how each is read from its fields.
+//! The kinds of entries: one file each, one table of them, and all that follows from the table.
+//!
+//! A new kind is a file here, which says how the kind is read and described ([`Slice`]) and what its values
+//! answer ([`Content`]), and a row of the table.
 
-mod env;
-mod folder;
+mod env_storage;
+mod env_storage_file;
+mod env_storage_memory;
+mod env_storage_os;
+mod env_storage_router;
+mod env_storage_static;
+mod env_variable;
+mod fs_directory;
 mod function;
-mod http;
-mod limits;
-mod lua;
-mod middleware;
-mod pem;
-mod pool;
-mod retry;
-mod source_text;
-mod wasi;
+mod function_lua;
+mod function_wasm;
+mod function_wat;
+mod http_endpoint;
+mod http_router;
+mod http_service;
+mod http_static;
+mod process_wasm;
+mod slice;
 
-use std::path::Path;
+use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
+use serde_json::Value as Json;
 
-pub use env::{EnvStorage, EnvVariable};
-pub use folder::Directory;
-pub use function::{Code, Function, Process, Transport};
-pub use http::{
-    HttpEndpoint, HttpLimits, HttpRouter, HttpService, HttpStatic, HttpTimeouts, Parent, Tls,
-};
-pub use limits::Limits;
-pub use lua::{LuaFunction, LuaModule};
-pub use middleware::{Cors, Middleware, RateLimit, RateLimitBy};
-pub use pem::Pem;
-pub use pool::{Pool, Strategy};
-pub use retry::{Retry, RetryOn};
-pub use source_text::SourceText;
-pub use wasi::{EnvMapping, Mount, Wasi};
+pub use function_lua::LuaModule;
+pub use http_router::{Cors, Middleware, RateLimit, RateLimitBy};
+pub use http_service::{HttpLimits, HttpTimeouts, Tls};
+pub(crate) use slice::{Body, Content, StandIn};
 
-pub(crate) use env::{
-    EnvVariableFields, StorageFileFields, StorageMemoryFields, StorageOsFields,
-    StorageRouterFields, StorageStaticFields,
-};
-pub(crate) use folder::DirectoryFields;
-pub(crate) use function::{FunctionWasmFields, FunctionWatFields, ProcessWasmFields};
-pub(crate) use http::{HttpEndpointFields, HttpRouterFields, HttpServiceFields, HttpStaticFields};
-pub(crate) use lua::LuaFunctionFields;
-pub(crate) use retry::RetryFields;
+use crate::decode::Cx;
+use crate::parts::Code;
+use crate::role::Role;
+use slice::Slice;
 
-use crate::decode::{Cx, Decode};
-use crate::kind::KindName;
-use crate::yaml::Node;
+/// Makes all of the table: a row is a type of values, with the kinds that have such values. Each kind is a pattern of its
+/// values, its variant and its name, and the file that describes it.
+macro_rules! kinds {
+    ($($family:ident($home:ident::$value:ident) {
+        $($pattern:pat => $kind:ident = $name:literal in $file:ident),+ $(,)?
+    })+) => {
+        $(pub use $home::$value;)+
 
-/// What an entry is, by kind. A value that exists is valid and its references exist and are of the
-/// right kind.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Kind {
-    /// `function.wat` and `function.wasm`.
-    Function(Function),
-    /// `process.wasm`.
-    Process(Process),
-    /// `function.lua`.
-    LuaFunction(LuaFunction),
-    /// `fs.directory`.
-    Directory(Directory),
-    /// `env.storage.*`.
-    EnvStorage(EnvStorage),
-    /// `env.variable`.
-    EnvVariable(EnvVariable),
-    /// `http.service`.
-    HttpService(HttpService),
-    /// `http.router`.
-    HttpRouter(HttpRouter),
-    /// `http.endpoint`.
-    HttpEndpoint(HttpEndpoint),
-    /// `http.static`.
-    HttpStatic(HttpStatic),
-}
-
-impl Kind {
-    /// The kind's name in the file.
-    #[must_use]
-    pub fn name(&self) -> KindName {
-        match self {
-            Self::Function(Function { code: Code::Wat { .. }, .. }) => KindName::FunctionWat,
-            Self::Function(_) => KindName::FunctionWasm,
-            Self::Process(_) => KindName::ProcessWasm,
-            Self::LuaFunction(_) => KindName::FunctionLua,
-            Self::Directory(_) => KindName::FsDirectory,
-            Self::EnvStorage(storage) => storage.kind_name(),
-            Self::EnvVariable(_) => KindName::EnvVariable,
-            Self::HttpService(_) => KindName::HttpService,
-            Self::HttpRouter(_) => KindName::HttpRouter,
-            Self::HttpEndpoint(_) => KindName::HttpEndpoint,
-            Self::HttpStatic(_) => KindName::HttpStatic,
+        /// Content of an entry, by kind. A value that exists is valid, and its references exist and are of the
+        /// right kind.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[serde(untagged)]
+        pub enum Kind {
+            $(#[doc = concat!($("`", $name, "` ",)+)]
+            $family($value),)+
         }
-    }
-}
 
-impl Kind {
-    /// The file that a field's `file://` names.
-    pub(crate) fn source_file(&self, field: &str) -> Option<&Path> {
-        let pem = |pem: fn(&Tls) -> &Pem| match self {
-            Self::HttpService(service) => {
-                service.tls.as_ref().and_then(|tls| pem(tls).source_file())
+        impl Kind {
+            /// The kind's name in the file.
+            #[must_use]
+            pub fn name(&self) -> KindName {
+                match self {
+                    $($(Self::$family($pattern) => KindName::$kind,)+)+
+                }
             }
-            _ => None,
-        };
-        let source = match (self, field) {
-            (Self::Function(Function { code: Code::Wat { source }, .. }), "source") => Some(source),
-            (Self::LuaFunction(lua), "source") => Some(&lua.source),
-            (Self::Function(function), "wit") => function.wit.as_ref(),
-            (Self::Process(process), "wit") => process.wit.as_ref(),
-            (_, "tls.cert") => return pem(|tls| &tls.cert),
-            (_, "tls.key") => return pem(|tls| &tls.key),
-            _ => None,
-        };
-        source?.file()
+
+            pub(crate) fn content(&self) -> &dyn Content {
+                match self {
+                    $(Self::$family(value) => value,)+
+                }
+            }
+
+            pub(crate) fn content_mut(&mut self) -> &mut dyn Content {
+                match self {
+                    $(Self::$family(value) => value,)+
+                }
+            }
+        }
+
+        /// The kind of an entry, by name.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum KindName {
+            $($(#[doc = concat!("`", $name, "`")]
+            $kind,)+)+
+        }
+
+        impl KindName {
+            /// Every kind with its name.
+            pub(crate) const WORDS: &'static [(&'static str, Self)] =
+                &[$($(($name, Self::$kind),)+)+];
+
+            /// All that is known of the kind.
+            pub(crate) fn descriptor(self) -> &'static Descriptor {
+                match self {
+                    $($(Self::$kind => const {
+                        &Descriptor::of::<$file::This>(
+                            $name,
+                            |body, cx| $file::This::read(body, cx).map(Kind::$family),
+                        )
+                    },)+)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Function(function::Function) {
+        Function { code: Code::Wat { .. }, .. } => FunctionWat = "function.wat" in function_wat,
+        Function { code: Code::Wasm { .. }, .. } => FunctionWasm = "function.wasm" in function_wasm,
+    }
+    LuaFunction(function_lua::LuaFunction) { _ => FunctionLua = "function.lua" in function_lua }
+    Process(process_wasm::Process) { _ => ProcessWasm = "process.wasm" in process_wasm }
+    Directory(fs_directory::Directory) { _ => FsDirectory = "fs.directory" in fs_directory }
+    EnvStorage(env_storage::EnvStorage) {
+        EnvStorage::Memory => EnvStorageMemory = "env.storage.memory" in env_storage_memory,
+        EnvStorage::File { .. } => EnvStorageFile = "env.storage.file" in env_storage_file,
+        EnvStorage::Os => EnvStorageOs = "env.storage.os" in env_storage_os,
+        EnvStorage::Static { .. } => EnvStorageStatic = "env.storage.static" in env_storage_static,
+        EnvStorage::Router { .. } => EnvStorageRouter = "env.storage.router" in env_storage_router,
+    }
+    EnvVariable(env_variable::EnvVariable) { _ => EnvVariable = "env.variable" in env_variable }
+    HttpService(http_service::HttpService) { _ => HttpService = "http.service" in http_service }
+    HttpRouter(http_router::HttpRouter) { _ => HttpRouter = "http.router" in http_router }
+    HttpEndpoint(http_endpoint::HttpEndpoint) { _ => HttpEndpoint = "http.endpoint" in http_endpoint }
+    HttpStatic(http_static::HttpStatic) { _ => HttpStatic = "http.static" in http_static }
+}
+
+/// Reader of entries of a kind.
+type Read = fn(&Body<'_>, &mut Cx<'_>) -> Option<Kind>;
+
+/// A kind, as the rest of the crate sees it.
+#[derive(Debug)]
+pub(crate) struct Descriptor {
+    name: &'static str,
+    /// Reads an entry's fields. `None` means that a problem was reported.
+    pub(crate) read: Read,
+    /// JSON Schema of the fields.
+    pub(crate) fields_schema: fn(&mut SchemaGenerator) -> Schema,
+    /// JSON Schema of `meta`.
+    pub(crate) meta_schema: fn() -> Json,
+    /// Role that references to such entries ask for.
+    pub(crate) role: Option<Role>,
+    /// Help for an entry that nothing uses.
+    pub(crate) unused: Option<&'static str>,
+    /// Fields without which no value can be read.
+    pub(crate) stand_ins: &'static [StandIn],
+}
+
+impl Descriptor {
+    const fn of<S: Slice>(name: &'static str, read: Read) -> Self {
+        Self {
+            name,
+            read,
+            fields_schema: <S::Fields as JsonSchema>::json_schema,
+            meta_schema: S::meta_schema,
+            role: S::ROLE,
+            unused: S::UNUSED,
+            stand_ins: S::STAND_INS,
+        }
     }
 }
 
-/// The parts of an entry that its kind reads.
-pub(crate) struct Body<'n> {
-    /// The kind's own fields.
-    pub(crate) fields: &'n Node,
-    pub(crate) meta: Option<&'n Node>,
+impl KindName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.descriptor().name
+    }
+
+    /// Every kind, in the order of the table.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::WORDS.iter().map(|&(_, kind)| kind)
+    }
+
+    /// Whether entries of the kind have a `hash`.
+    pub(crate) fn has_hash(self) -> bool {
+        self.descriptor().stand_ins.contains(&StandIn::Hash)
+    }
+
+    /// Whether entries of the kind play a role.
+    pub(crate) fn plays(self, role: Role) -> bool {
+        self.descriptor().role == Some(role)
+    }
 }
 
-/// Reads an entry's fields by its kind.
-pub(crate) fn read(kind: KindName, body: &Body<'_>, cx: &mut Cx<'_>) -> Option<Kind> {
-    let fields = body.fields;
-    Some(match kind {
-        KindName::FunctionWat => {
-            let retry = retry::in_meta(body.meta, cx);
-            let function = FunctionWatFields::decode(fields, cx)?.into_function(retry?);
-            wasi::warn_ungranted(fields, &function.wasi, &function.imports, cx);
-            Kind::Function(function)
+impl fmt::Display for KindName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Serialize for KindName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::SchemaGenerator;
+
+    use super::KindName;
+    use crate::role::Role;
+
+    /// A stand-in for what is no field would make every entry of its kind unreadable.
+    #[test]
+    fn stand_ins_are_fields() {
+        for kind in KindName::all() {
+            let descriptor = kind.descriptor();
+            let schema = (descriptor.fields_schema)(&mut SchemaGenerator::default());
+            for stand_in in descriptor.stand_ins {
+                let field = format!("/properties/{}", stand_in.field());
+                assert!(schema.pointer(&field).is_some(), "{kind} has no {field}");
+            }
         }
-        KindName::FunctionWasm => {
-            let retry = retry::in_meta(body.meta, cx);
-            let function = FunctionWasmFields::decode(fields, cx)?.into_function(retry?);
-            wasi::warn_ungranted(fields, &function.wasi, &function.imports, cx);
-            Kind::Function(function)
+    }
+
+    /// Help for a reference names the kinds that play its role.
+    #[test]
+    fn some_kind_plays_each_role() {
+        use Role::{Folder, Function, Router, Service, Storage, Variable};
+        for role in [Folder, Function, Variable, Storage, Service, Router] {
+            assert!(KindName::all().any(|kind| kind.plays(role)), "{role:?}");
         }
-        KindName::ProcessWasm => Kind::Process(function::process(body, cx)?),
-        KindName::FunctionLua => Kind::LuaFunction(lua::read(body, cx)?),
-        KindName::FsDirectory => Kind::Directory(folder::read(fields, cx)?),
-        KindName::EnvStorageMemory
-        | KindName::EnvStorageFile
-        | KindName::EnvStorageOs
-        | KindName::EnvStorageStatic
-        | KindName::EnvStorageRouter => Kind::EnvStorage(env::storage(kind, fields, cx)?),
-        KindName::EnvVariable => Kind::EnvVariable(env::variable(fields, cx)?),
-        KindName::HttpService => Kind::HttpService(http::service(fields, cx)?),
-        KindName::HttpRouter => Kind::HttpRouter(http::router(body, cx)?),
-        KindName::HttpEndpoint => Kind::HttpEndpoint(http::endpoint(body, cx)?),
-        KindName::HttpStatic => Kind::HttpStatic(http::statics(body, cx)?),
-    })
+    }
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own() {
+        for kind in KindName::all() {
+            let named: Vec<_> =
+                KindName::WORDS.iter().filter(|(name, _)| *name == kind.as_str()).collect();
+            assert_eq!(named, [&(kind.as_str(), kind)]);
+        }
+    }
 }

@@ -3,48 +3,21 @@
 mod env;
 mod http;
 mod preflight;
+mod scope;
 mod unused;
 
 use std::collections::{BTreeMap, HashMap};
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, suggest};
+
+use scope::Scope;
 
 use crate::decode::Link;
-use crate::kind::KindName;
-use crate::kinds::Kind;
-use crate::locate;
-use crate::problems::{Report, Rule, Sink};
-use crate::registry::{Entry, Origin};
-use crate::source::Span;
-use crate::suggest;
-
-/// What linking sees of an app.
-struct Scope<'a> {
-    origins: &'a HashMap<EntryId, Origin>,
-    links: &'a [Link],
-    sink: &'a mut Sink,
-}
-
-impl Scope<'_> {
-    /// The place of a field, or of the entry's head.
-    fn span(&self, id: &EntryId, field: &str) -> Option<Span> {
-        if self.sink.is_full() {
-            return None;
-        }
-        let origin = self.origins.get(id)?;
-        Some(locate::exact(origin, field).map_or(origin.head, |node| node.span))
-    }
-
-    fn name_span(&self, id: &EntryId) -> Option<Span> {
-        self.origins.get(id).map(|origin| origin.name)
-    }
-
-    fn report(&mut self, id: &EntryId, field: &str, report: Report) {
-        let span = self.span(id, field);
-        let field = (!field.is_empty()).then(|| field.to_owned());
-        self.sink.push(span, Some(id.clone()), field, report);
-    }
-}
+use crate::kinds::KindName;
+use crate::locate::Origin;
+use crate::problems::{Report, Sink};
+use crate::registry::Entry;
+use crate::rule::Rule;
 
 /// What is known of every entry, of those that could not be read too.
 #[derive(Clone, Copy)]
@@ -85,7 +58,7 @@ fn references(all: &All<'_>, links: &[Link], sink: &mut Sink) {
         let report = match all.kinds.get(&link.to) {
             // Its kind is misspelt, which is reported where it stands.
             Some(None) => continue,
-            Some(Some(kind)) if link.want.contains(kind) => continue,
+            Some(Some(kind)) if kind.plays(link.want) => continue,
             Some(Some(kind)) => wrong_kind(link, *kind),
             None if all.has_unread_ids => continue,
             None if sink.is_full() => dangling(link),
@@ -98,10 +71,11 @@ fn references(all: &All<'_>, links: &[Link], sink: &mut Sink) {
 }
 
 fn wanted(link: &Link) -> String {
-    if link.want == KindName::STORAGES {
-        return "`env.storage.*`".to_owned();
+    if let Some(family) = link.want.family() {
+        return format!("`{family}`");
     }
-    let words: Vec<&str> = link.want.iter().map(|kind| kind.as_str()).collect();
+    let kinds = KindName::all().filter(|kind| kind.plays(link.want));
+    let words: Vec<&str> = kinds.map(KindName::as_str).collect();
     suggest::list(&words).replace(", ", " or ")
 }
 
@@ -145,7 +119,7 @@ impl<'k> Known<'k> {
     /// What to write in place of a dangling reference.
     fn help(&mut self, link: &Link) -> String {
         self.fill();
-        let fits = |kind: Option<KindName>| kind.is_none_or(|kind| link.want.contains(&kind));
+        let fits = |kind: Option<KindName>| kind.is_none_or(|kind| kind.plays(link.want));
         let (ids, budget) = (&self.ids, &mut self.budget);
         let fitting = || ids.iter().filter(|(_, kind)| fits(*kind)).map(|(id, _)| *id);
         let namesakes = self.by_name.get(link.to.name()).map_or(&[][..], Vec::as_slice);
@@ -174,8 +148,7 @@ const FEW: usize = 5;
 fn commands(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
     let mut seen = HashMap::new();
     for entry in entries.values() {
-        let Kind::Process(process) = &entry.kind else { continue };
-        let Some(command) = &process.command else { continue };
+        let Some(command) = entry.kind.content().command() else { continue };
         let Some(first) = seen.insert(command, &entry.id) else { continue };
         seen.insert(command, first);
         let message = format!("the command `{command}` is there twice");

@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use crisol_core::{EntryId, Namespace, Value};
 
-use crate::change::Layer;
 use crate::decode::{Cx, Link};
 use crate::entry::{self, Draft};
 use crate::files::{Files, MAX_INDEX, Texts, plain, strip_bom};
-use crate::kind::KindName;
-use crate::kinds::{self, Body};
+use crate::kinds::{Body, KindName};
 use crate::link;
+use crate::locate::Origin;
 use crate::overrides;
-use crate::problems::{Problems, Report, Rule, Severity, Sink};
-use crate::registry::{App, Entry, Origin, Registry};
+use crate::problems::{Problems, Report, Severity, Sink};
+use crate::registry::{App, Entry, Layer, Registry};
+use crate::rule::Rule;
 use crate::source::{Sources, Span};
 use crate::yaml;
 
@@ -332,7 +332,7 @@ impl<'f> Loading<'f> {
                 cx.path = format!("entries[{}]", draft.number);
             }
             let body = Body { fields: &draft.fields, meta: draft.meta.as_deref() };
-            let read = kinds::read(kind, &body, &mut cx);
+            let read = (kind.descriptor().read)(&body, &mut cx);
             if let (Some(kind), Some(id), false) = (read, draft.id.clone(), draft.is_second) {
                 let meta = draft.meta.as_deref().map_or(Value::Null, entry::value);
                 self.entries.insert(id.clone(), Entry { id, kind, meta });

@@ -1,45 +1,21 @@
-//! From the path of a field to its place, and from a byte of a text to where it is written.
+//! Places of entries: from the path of a field to its place, and from a byte of a text to where it is written.
 
 use std::sync::Arc;
 
-use crate::registry::Origin;
+use crate::field::{Step, steps};
 use crate::source::{Sources, Span};
-use crate::yaml::{Data, MAX_DEPTH, Node, Style};
+use crate::yaml::{Data, Node, Style};
 
-/// One step of a path of fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step<'p> {
-    Key(&'p str),
-    Index(usize),
-    /// `[]`: the item after the last, for values that are put somewhere.
-    Next,
-}
-
-/// The steps of `wasi.mounts[0].guest`; none when the text is no path.
-pub(crate) fn steps(path: &str) -> Option<Vec<Step<'_>>> {
-    let mut steps = Vec::new();
-    for part in path.split('.') {
-        let (key, mut rest) = part.split_at(part.find('[').unwrap_or(part.len()));
-        if key.is_empty() || steps.len() >= MAX_DEPTH {
-            return None;
-        }
-        steps.push(Step::Key(key));
-        while let Some(inner) = rest.strip_prefix('[') {
-            let (index, after) = inner.split_once(']')?;
-            if steps.len() >= MAX_DEPTH {
-                return None;
-            }
-            steps.push(match index {
-                "" => Step::Next,
-                index => Step::Index(index.parse().ok()?),
-            });
-            rest = after;
-        }
-        if !rest.is_empty() {
-            return None;
-        }
-    }
-    Some(steps)
+/// Where an entry stands.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// Its kind, where what is missing is shown.
+    pub(crate) head: Span,
+    /// Its name, where it begins for people.
+    pub(crate) name: Span,
+    /// The kind's own fields, as they are written.
+    pub(crate) fields: Arc<Node>,
+    pub(crate) meta: Option<Arc<Node>>,
 }
 
 fn child<'n>(node: &'n Node, step: Step<'_>) -> Option<&'n Arc<Node>> {

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, suggest};
 
 use crate::entry::Draft;
-use crate::locate::{self, Step};
-use crate::problems::{Fault, Report, Rule, Sink, fault};
+use crate::field::{Step, steps};
+use crate::problems::{Fault, Report, Sink, fault};
+use crate::rule::Rule;
 use crate::source::{Sources, Span};
-use crate::suggest;
 use crate::yaml::{self, Data, Node, Pair, Scalar, Style, quote};
 
 /// Puts each override into the draft that it names, if that is not `gone`.
@@ -78,7 +78,7 @@ impl<'t> Override<'t> {
         };
         let (target, value) = text.split_once('=').ok_or_else(form)?;
         let (id, path) = target.rsplit_once(':').ok_or_else(form)?;
-        if !id.contains(':') || locate::steps(path).is_none() {
+        if !id.contains(':') || steps(path).is_none() {
             return Err(form());
         }
         // Blanks where the target was, so that places in the value are places in the override.
@@ -102,7 +102,7 @@ impl<'t> Override<'t> {
     }
 
     fn put(&self, draft: &mut Draft) -> Result<(), Fault> {
-        let steps = locate::steps(self.path).unwrap_or_default();
+        let steps = steps(self.path).unwrap_or_default();
         let bad = |why: String| {
             let start = self.id.len() + 1;
             let report = Report::error(Rule::BAD_OVERRIDE, why)
@@ -159,7 +159,7 @@ impl<'t> Override<'t> {
         let len = items.len();
         let at = match step {
             Step::Index(at) => at,
-            _ => len,
+            Step::Key(_) | Step::Next => len,
         };
         let mut items = items.to_vec();
         match items.get_mut(at) {

@@ -27,11 +27,11 @@ pub fn pin(
 
 /// The hash that an entry has, if it has one.
 pub(crate) fn current(fields: &Node) -> Option<Sha256Hash> {
-    scalar(fields, Sha256Hash::FIELD)?.parse().ok()
+    scalar(fields, Sha256Hash::NAME)?.parse().ok()
 }
 
 impl FieldEdit for Sha256Hash {
-    const FIELD: &'static str = "hash";
+    const FIELD: &'static str = Self::NAME;
 
     fn edits(&self, own: &Own<'_>) -> Result<Vec<Edit>, Obstacle> {
         let value = |quoted: bool| if quoted { format!("\"{self}\"") } else { self.to_string() };

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use crisol_core::EntryId;
 
-use crate::entry::{Draft, NO_HASH};
+use crate::entry::Draft;
 use crate::files::Files;
-use crate::kinds::{Code, Kind};
+use crate::kinds::Kind;
 use crate::load::{Loader, not_opened};
+use crate::parts::Code;
 use crate::problems::{Problem, Problems, Severity};
 use crate::registry::{Entry, Registry};
 use crate::values::{FsPath, Sha256Hash};
@@ -48,19 +49,14 @@ impl Pin {
     }
 
     fn of(entry: &Entry, registry: &Registry) -> Option<Self> {
-        let code = match &entry.kind {
-            Kind::Function(function) => &function.code,
-            Kind::Process(process) => &process.code,
-            _ => return None,
-        };
-        let Code::Wasm { fs, path, hash } = code else { return None };
+        let Code::Wasm { fs, path, hash } = entry.kind.content().code()? else { return None };
         let Kind::Directory(folder) = &registry.get(fs.as_str())?.kind else { return None };
         Some(Self {
             id: entry.id.clone(),
             index: registry.origin(&entry.id)?.file.into(),
             directory: folder.directory.as_path().to_owned(),
             path: path.clone(),
-            hash: (*hash != NO_HASH.into()).then_some(*hash),
+            hash: (*hash != Sha256Hash::NONE).then_some(*hash),
         })
     }
 }

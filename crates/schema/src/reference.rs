@@ -1,4 +1,4 @@
-//! References from one entry to another, by kind of target.
+//! References from one entry to another, by role of the target.
 
 use std::marker::PhantomData;
 
@@ -6,39 +6,40 @@ use crisol_core::EntryId;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::decode::{Cx, Decode, text};
-use crate::kind::KindName;
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
+use crate::role::Role;
+use crate::rule::Rule;
 use crate::yaml::{Node, quote};
 
 /// The longest id: two names and a colon, in bytes.
 const MAX_ID: usize = 401;
 
-/// What a reference may point at.
+/// A role as a type, for fields that ask for it.
 pub(crate) trait Target {
-    const KINDS: &'static [KindName];
+    const ROLE: Role;
     const EXAMPLE: &'static str;
 }
 
 macro_rules! targets {
-    ($($name:ident => $kinds:expr, $example:literal;)*) => {
+    ($($name:ident, $example:literal;)*) => {
         $(#[derive(Debug)] pub(crate) enum $name {}
         impl Target for $name {
-            const KINDS: &'static [KindName] = $kinds;
+            const ROLE: Role = Role::$name;
             const EXAMPLE: &'static str = $example;
         })*
     };
 }
 
 targets! {
-    Folder => &[KindName::FsDirectory], "namespace:folder";
-    Function => KindName::FUNCTIONS, "namespace:function";
-    Variable => &[KindName::EnvVariable], "namespace:variable";
-    Storage => KindName::STORAGES, "namespace:storage";
-    Service => &[KindName::HttpService], "namespace:service";
-    Router => &[KindName::HttpRouter], "namespace:router";
+    Folder, "namespace:folder";
+    Function, "namespace:function";
+    Variable, "namespace:variable";
+    Storage, "namespace:storage";
+    Service, "namespace:service";
+    Router, "namespace:router";
 }
 
-/// The id of an entry of certain kinds, written `ns:name`, or `name` for the own namespace. Reading one
+/// The id of an entry that plays a role, written `ns:name`, or `name` for the own namespace. Reading one
 /// notes it for linking.
 #[derive(Debug)]
 pub(crate) struct Ref<T> {
@@ -60,7 +61,7 @@ impl<T: Target> Decode for Ref<T> {
         }
         match EntryId::resolve(text, &cx.namespace) {
             Ok(id) => {
-                cx.link(node.span, &id, T::KINDS);
+                cx.link(node.span, &id, T::ROLE);
                 Some(Self { id, target: PhantomData })
             }
             Err(error) => {

@@ -1,6 +1,6 @@
 //! The entries of an app, all of them valid and linked, and where each stands.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,12 +8,11 @@ use crisol_core::{EntryId, Value};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::change::Layer;
-use crate::kinds::{HttpEndpoint, HttpRouter, HttpStatic, Kind, Parent};
-use crate::locate;
-use crate::problems::Problems;
+use crate::files::Texts;
+use crate::kinds::Kind;
+use crate::locate::{self, Origin};
+use crate::problems::{Finding, Problems, Report};
 use crate::source::{Place, Sources, Span};
-use crate::yaml::Node;
 
 /// An app that loaded: no errors.
 #[derive(Debug)]
@@ -37,16 +36,15 @@ pub struct Entry {
     pub meta: Value,
 }
 
-/// Where an entry stands.
-#[derive(Debug)]
-pub(crate) struct Origin {
-    /// Its kind, where what is missing is shown.
-    pub(crate) head: Span,
-    /// Its name, where it begins for people.
-    pub(crate) name: Span,
-    /// The kind's own fields, as they are written.
-    pub(crate) fields: Arc<Node>,
-    pub(crate) meta: Option<Arc<Node>>,
+/// Texts that entries of an app were read from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Layer {
+    /// The index files, in order.
+    pub(crate) indexes: Vec<String>,
+    /// Every text: the index files and what they name as `file://`.
+    pub(crate) files: Arc<Texts>,
+    /// Entries of these texts that a later layer replaced or removed.
+    pub(crate) hidden: HashSet<EntryId>,
 }
 
 /// The entries of an app by id.
@@ -95,7 +93,7 @@ impl Registry {
     /// The id that is most like a text, for did-you-mean.
     #[must_use]
     pub fn nearest(&self, id: &str) -> Option<&EntryId> {
-        let near = crate::suggest::nearest(id, self.entries.keys().map(EntryId::as_str))?;
+        let near = crisol_core::suggest::nearest(id, self.entries.keys().map(EntryId::as_str))?;
         self.entries.get_key_value(near).map(|(id, _)| id)
     }
 
@@ -112,10 +110,6 @@ impl Registry {
         self.sources.place(self.span_of(id, field)?)
     }
 
-    pub(crate) fn sources(&self) -> &Arc<Sources> {
-        &self.sources
-    }
-
     /// The id that the file gives an entry, if it gives one.
     pub(crate) fn written(&self, id: &EntryId) -> Option<EntryId> {
         self.aliases.get(id).cloned().unwrap_or_else(|| Some(id.clone()))
@@ -129,7 +123,7 @@ impl Registry {
     pub(crate) fn span_inside(&self, id: &EntryId, field: &str, offset: usize) -> Option<Span> {
         let origin = self.origins.get(id)?;
         let Some(node) = locate::exact(origin, field) else { return Some(origin.head) };
-        let file = self.get(id.as_str()).and_then(|entry| entry.kind.source_file(field));
+        let file = self.get(id.as_str()).and_then(|entry| entry.kind.content().source_file(field));
         Some(match file {
             Some(file) => self.in_file(origin, file, offset).unwrap_or(node.span),
             None => locate::inside(&self.sources, node, offset),
@@ -141,6 +135,33 @@ impl Registry {
         let source = self.sources.beside(origin.head.source, &file)?;
         let at = u32::try_from(offset).ok()?;
         Some(Span { source, start: at, end: at.saturating_add(1) })
+    }
+}
+
+impl Problems {
+    /// Adds a problem at a field of a loaded entry: what other crates find where this one cannot
+    /// look, such as a wrong hash. A field that is not written points at what is nearest to it.
+    pub fn at(&mut self, registry: &Registry, id: &EntryId, field: &str, report: Report) {
+        let span = (!self.is_full()).then(|| registry.span_of(id, field)).flatten();
+        let field = (!field.is_empty()).then(|| field.to_owned());
+        let finding = Finding::of(registry.written(id), field, span, report);
+        self.push(finding, &registry.sources);
+    }
+
+    /// Adds a problem inside the text that a field holds or names (`source`, `wit`): `offset` is a
+    /// byte offset into the text as the entry has it, and the caret lands there, in the YAML file or
+    /// in the file that `file://` names.
+    pub fn inside(
+        &mut self,
+        registry: &Registry,
+        id: &EntryId,
+        field: &str,
+        offset: usize,
+        report: Report,
+    ) {
+        let span = (!self.is_full()).then(|| registry.span_inside(id, field, offset)).flatten();
+        let finding = Finding::of(registry.written(id), Some(field.to_owned()), span, report);
+        self.push(finding, &registry.sources);
     }
 }
 
@@ -171,22 +192,14 @@ impl Serialize for Entry {
 impl Entry {
     /// `meta` with the references that linking filled in.
     fn full_meta(&self) -> Value {
-        let (name, id) = match &self.kind {
-            Kind::HttpRouter(HttpRouter { server: Some(id), .. }) => ("server", id),
-            Kind::HttpEndpoint(HttpEndpoint { parent, .. })
-            | Kind::HttpStatic(HttpStatic { parent, .. }) => match parent {
-                Parent::Listen => return self.meta.clone(),
-                Parent::Service(id) => ("server", id),
-                Parent::Router(id) => ("router", id),
-            },
-            _ => return self.meta.clone(),
-        };
-        let mut pairs = match &self.meta {
-            Value::Map(pairs) => pairs.clone(),
-            _ => Vec::new(),
-        };
-        pairs.retain(|(key, _)| *key != Value::from(name));
-        pairs.push((Value::from(name), Value::from(id.as_str())));
+        let Some(above) = self.kind.content().above() else { return self.meta.clone() };
+        let mut pairs = Vec::new();
+        if let Value::Map(own) = &self.meta {
+            pairs.clone_from(own);
+        }
+        let field = Value::from(above.field());
+        pairs.retain(|(key, _)| *key != field);
+        pairs.push((field, Value::from(above.id().as_str())));
         Value::Map(pairs)
     }
 }

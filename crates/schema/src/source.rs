@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::problems::Rule;
+use crate::rule::Rule;
 
 /// A place inside one of the texts of an app: a file of [`Sources`] and a byte range of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

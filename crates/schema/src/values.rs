@@ -1,5 +1,6 @@
 //! The texts and numbers of the file format as types: a value that exists is valid.
 
+mod form;
 mod hash;
 mod http;
 mod import;
@@ -8,10 +9,10 @@ mod method;
 mod names;
 mod network;
 mod path;
+mod shape;
 mod time;
 
-use crate::problems::{Report, Rule};
-
+pub use form::BadValue;
 pub use hash::Sha256Hash;
 pub use http::{HttpMethod, PathPrefix, RoutePath, Segment};
 pub use import::{Import, Imports, Package};
@@ -23,69 +24,5 @@ pub(crate) use names::HeaderName;
 pub use names::{CommandName, EnvName, FileMode};
 pub use network::{HostPattern, Network, NetworkRule, PortPattern};
 pub use path::{DirectoryPath, FsPath, GuestPath};
+pub use shape::RouteShape;
 pub(crate) use time::Interval;
-
-/// Why a text is not a value of its type.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct BadValue {
-    rule: Rule,
-    message: String,
-    help: String,
-}
-
-impl BadValue {
-    fn new(rule: Rule, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { rule, message: message.into(), help: help.into() }
-    }
-
-    /// What to write instead.
-    #[must_use]
-    pub fn help(&self) -> &str {
-        &self.help
-    }
-
-    pub(crate) fn report(self) -> Report {
-        Report::error(self.rule, self.message).help(self.help)
-    }
-}
-
-/// Makes a type with `FromStr<Err = BadValue>` and `Display` a field type.
-macro_rules! text_value {
-    ($type:ident, $wanted:literal, $example:literal, $schema:tt $(, $remedy:literal)?) => {
-        impl $crate::decode::Decode for $type {
-            const EXAMPLE: &'static str = $example;
-            $(const REMEDY: Option<&'static str> = Some($remedy);)?
-
-            fn decode(node: &$crate::yaml::Node, cx: &mut $crate::decode::Cx<'_>) -> Option<Self> {
-                let text = $crate::decode::text(node, $wanted, $example, cx)?;
-                match text.parse() {
-                    Ok(value) => Some(value),
-                    Err(bad) => {
-                        let bad: $crate::values::BadValue = bad;
-                        cx.report(node.span, bad.report());
-                        None
-                    }
-                }
-            }
-        }
-
-        impl schemars::JsonSchema for $type {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($type).into()
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!($schema)
-            }
-        }
-
-        impl serde::Serialize for $type {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-    };
-}
-
-use text_value;

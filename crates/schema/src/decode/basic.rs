@@ -3,46 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crisol_core::suggest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{Cx, Decode};
-use crate::problems::{Report, Rule};
+use super::cx::{Cx, Decode};
+use crate::problems::Report;
+use crate::rule::Rule;
 use crate::source::Span;
-use crate::suggest;
-use crate::yaml::{Data, Natural, Node, Scalar, quote, shorten};
-
-/// What a node is, in words.
-pub(super) fn describe(node: &Node) -> String {
-    match &node.data {
-        Data::Scalar(scalar) => scalar.describe(),
-        Data::List(_) => "a list".to_owned(),
-        Data::Map(_) => "a map".to_owned(),
-    }
-}
-
-/// The help for a value that only its quotes make wrong.
-pub(super) fn quoting_help(node: &Node, wanted: &str) -> Option<String> {
-    let Data::Scalar(scalar) = &node.data else { return None };
-    let bare = Scalar::new(scalar.text.clone(), crate::yaml::Style::Plain);
-    match (scalar.natural(), bare.natural()) {
-        (Natural::Bool(_) | Natural::Int(_) | Natural::Float(_), _) if wanted.contains("text") => {
-            Some(format!("quote it: `\"{}\"`", shorten(&scalar.text)))
-        }
-        (Natural::Text(_), Natural::Int(_)) if wanted.contains("number") => {
-            Some(format!("write {} without quotes", quote(&scalar.text)))
-        }
-        (Natural::Text(text), natural) if wanted.contains("true") => {
-            let word = match (natural, text.to_ascii_lowercase().as_str()) {
-                (Natural::Bool(value), _) => value,
-                (_, "yes" | "y" | "on") => true,
-                (_, "no" | "n" | "off") => false,
-                _ => return None,
-            };
-            Some(format!("write `{word}`"))
-        }
-        _ => None,
-    }
-}
+use crate::yaml::{Data, Natural, Node, quote};
 
 /// The text of a node that must be text.
 pub(crate) fn text<'n>(
@@ -93,13 +61,13 @@ impl Decode for FreeText {
     const EXAMPLE: &'static str = "text";
 
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        match &node.data {
-            Data::Scalar(scalar) if !scalar.is_null() => Some(Self(scalar.text.to_string())),
-            _ => {
-                cx.wrong_type(node, "text", Self::EXAMPLE);
-                None
-            }
+        if let Data::Scalar(scalar) = &node.data
+            && !scalar.is_null()
+        {
+            return Some(Self(scalar.text.to_string()));
         }
+        cx.wrong_type(node, "text", Self::EXAMPLE);
+        None
     }
 }
 

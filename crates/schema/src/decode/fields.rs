@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Cx, Decode};
-use crate::problems::{Report, Rule};
-use crate::suggest;
+use crisol_core::suggest;
+
+use super::cx::{Cx, Decode};
+use crate::problems::Report;
+use crate::rule::Rule;
 use crate::yaml::{Data, Node, Pair, quote};
 
 /// A map whose fields are being taken.

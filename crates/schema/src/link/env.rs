@@ -2,20 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, suggest};
 
-use super::Scope;
+use super::scope::Scope;
 use crate::kinds::{EnvStorage, Kind};
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
 use crate::registry::Entry;
-use crate::suggest::{self, Budget};
+use crate::rule::Rule;
 
 /// The storages that a storage asks.
 fn asks<'e>(entries: &'e BTreeMap<EntryId, Entry>, id: &EntryId) -> &'e [EntryId] {
-    match entries.get(id).map(|entry| &entry.kind) {
-        Some(Kind::EnvStorage(EnvStorage::Router { storages })) => storages,
-        _ => &[],
-    }
+    entries.get(id).map_or(&[], |entry| entry.kind.content().asks())
 }
 
 /// How far the walk has come with a storage.
@@ -119,7 +116,7 @@ const SEARCHES: u64 = 20_000_000;
 /// Warns of variables that can never have a value: no default, and a storage written in the app without
 /// the name.
 pub(super) fn unset(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
-    let mut budget = Budget::new(SEARCHES);
+    let mut budget = suggest::Budget::new(SEARCHES);
     for entry in entries.values() {
         let Kind::EnvVariable(variable) = &entry.kind else { continue };
         let (None, Some(storage)) = (&variable.default, &variable.storage) else { continue };

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::path::Path;
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, suggest};
 
-use super::Scope;
-use crate::kind::KindName;
-use crate::kinds::{Kind, Parent};
-use crate::problems::{Report, Rule};
+use super::scope::Scope;
+use crate::kinds::{Kind, KindName};
+use crate::parts::{Answers, Parent, Seat};
+use crate::problems::Report;
 use crate::registry::Entry;
-use crate::suggest;
-use crate::values::{Extent, HttpMethod, PathPrefix, RoutePath};
+use crate::rule::Rule;
+use crate::values::{Extent, HttpMethod, PathPrefix, RoutePath, RouteShape};
 
 /// The one entry that can be meant when none is named.
 enum Only {
@@ -41,19 +41,16 @@ pub(super) fn parents(
     let services = only(kinds, KindName::HttpService);
     let routers = only(kinds, KindName::HttpRouter);
     for entry in entries.values_mut() {
-        match &mut entry.kind {
-            Kind::HttpRouter(router) if router.server.is_none() => match &services {
+        match entry.kind.content_mut().seat() {
+            Some(Seat::Service(server)) if server.is_none() => match &services {
                 Only::None => {}
-                Only::One(id) => router.server = Some(id.clone()),
+                Only::One(id) => *server = Some(id.clone()),
                 Only::Several(ids) => ambiguous(&entry.id, "server", ids, scope),
             },
-            Kind::HttpEndpoint(endpoint) if endpoint.parent == Parent::Listen => {
-                fill(&entry.id, &mut endpoint.parent, &routers, &services, scope);
+            Some(Seat::Any(parent)) if *parent == Parent::Listen => {
+                fill(&entry.id, parent, &routers, &services, scope);
             }
-            Kind::HttpStatic(files) if files.parent == Parent::Listen => {
-                fill(&entry.id, &mut files.parent, &routers, &services, scope);
-            }
-            _ => {}
+            Some(Seat::Service(_) | Seat::Any(_)) | None => {}
         }
     }
 }
@@ -102,12 +99,24 @@ impl<'e> Tops<'e> {
             Parent::Listen if self.routers => return None,
             Parent::Listen => (None, PathPrefix::default()),
             Parent::Service(id) => (Some(id.clone()), PathPrefix::default()),
-            Parent::Router(id) => match &self.entries.get(id)?.kind {
-                Kind::HttpRouter(router) => (router.server.clone(), router.prefix.clone()),
-                _ => return None,
-            },
+            Parent::Router(id) => {
+                let Kind::HttpRouter(router) = &self.entries.get(id)?.kind else { return None };
+                (router.server.clone(), router.prefix.clone())
+            }
         };
         (service.is_some() || !self.services).then_some((service, prefix))
+    }
+
+    /// The same for the routes of an entry.
+    fn of_routes(
+        &self,
+        entry: &Entry,
+        answers: &Answers<'_>,
+    ) -> Option<(Option<EntryId>, PathPrefix)> {
+        match answers.below {
+            Some(parent) => self.of(parent),
+            None => Some((Some(entry.id.clone()), PathPrefix::default())),
+        }
     }
 }
 
@@ -116,17 +125,17 @@ pub(super) fn addresses(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_
     let mut ports: HashMap<u16, Taken<'_>> = HashMap::new();
     let mut paths: HashMap<&Path, &EntryId> = HashMap::new();
     for entry in entries.values() {
-        let Kind::HttpService(service) = &entry.kind else { continue };
-        let (first, place, change) = match (service.addr.tcp(), service.addr.extent()) {
+        let Some(addr) = entry.kind.content().listens() else { continue };
+        let (first, place, change) = match (addr.tcp(), addr.extent()) {
             (Some((_, 0)), _) => continue,
             (Some((_, port)), Some(extent)) => {
                 let first = ports.entry(port).or_default().add(extent, &entry.id);
                 (first, format!("port {port}"), "port")
             }
             _ => {
-                let Some(path) = service.addr.unix() else { continue };
+                let Some(path) = addr.unix() else { continue };
                 let first = *paths.entry(path).or_insert(&entry.id);
-                (Some(first).filter(|first| *first != &entry.id), service.addr.to_string(), "path")
+                (Some(first).filter(|first| *first != &entry.id), addr.to_string(), "path")
             }
         };
         let Some(first) = first else { continue };
@@ -155,8 +164,10 @@ impl<'e> Taken<'e> {
         let first = match &extent {
             Extent::Every => self.first,
             Extent::EveryV4 => self.first_v4,
-            _ if is_v6 => of(&Extent::Every).or_else(|| of(&extent)),
-            _ => of(&Extent::Every).or_else(|| of(&Extent::EveryV4)).or_else(|| of(&extent)),
+            Extent::One(IpAddr::V6(_)) => of(&Extent::Every).or_else(|| of(&extent)),
+            Extent::One(IpAddr::V4(_)) | Extent::Name(_) => {
+                of(&Extent::Every).or_else(|| of(&Extent::EveryV4)).or_else(|| of(&extent))
+            }
         };
         self.first.get_or_insert(id);
         if !is_v6 {
@@ -167,33 +178,19 @@ impl<'e> Taken<'e> {
     }
 }
 
-/// What an entry answers: the service, the method and the path from the service's top, for each of its
-/// routes.
+/// Routes of an entry: the service, the method and the path from the service's top, for each.
 pub(super) type Routes = Vec<(Option<EntryId>, HttpMethod, RoutePath)>;
 
+/// The entries with routes, and those.
+pub(super) fn answering(entries: &BTreeMap<EntryId, Entry>) -> Vec<(&Entry, Answers<'_>)> {
+    entries.values().filter_map(|entry| Some((entry, entry.kind.content().answers()?))).collect()
+}
+
 /// The routes of an entry, as the server has them; none when it is not known where they are reached.
-pub(super) fn routes_of(tops: &Tops<'_>, entry: &Entry) -> Option<Routes> {
-    Some(match &entry.kind {
-        Kind::HttpEndpoint(endpoint) => {
-            let (service, prefix) = tops.of(&endpoint.parent)?;
-            vec![(service, endpoint.method, endpoint.path.below(&prefix))]
-        }
-        // The folder itself and everything in it. Files are answered to `GET`, and beside them an endpoint may
-        // answer other methods.
-        Kind::HttpStatic(files) => {
-            let (service, prefix) = tops.of(&files.parent)?;
-            let own = files.path.as_str().trim_end_matches('/');
-            let paths = [Some(format!("{own}/{{path...}}")), (!own.is_empty()).then(|| own.into())];
-            let paths = paths.into_iter().flatten().filter_map(|path| path.parse().ok());
-            let route = |path: RoutePath| (service.clone(), HttpMethod::Get, path.below(&prefix));
-            paths.map(route).collect()
-        }
-        Kind::HttpService(service) if service.openapi => {
-            let path = "/openapi.json".parse().ok()?;
-            vec![(Some(entry.id.clone()), HttpMethod::Get, path)]
-        }
-        _ => return None,
-    })
+pub(super) fn routes_of(tops: &Tops<'_>, entry: &Entry, answers: &Answers<'_>) -> Option<Routes> {
+    let (service, prefix) = tops.of_routes(entry, answers)?;
+    let routes = answers.routes.iter();
+    Some(routes.map(|(method, path)| (service.clone(), *method, path.below(&prefix))).collect())
 }
 
 /// Reports routes that answer the same requests, both places.
@@ -203,41 +200,35 @@ pub(super) fn routes(
     scope: &mut Scope<'_>,
 ) {
     let tops = Tops::new(entries, kinds);
-    let mut seen: HashMap<(Option<EntryId>, HttpMethod, String), &Entry> = HashMap::new();
-    for entry in entries.values() {
+    let all = answering(entries);
+    let mut seen: HashMap<(Option<EntryId>, HttpMethod, RouteShape), &(&Entry, Answers<'_>)> =
+        HashMap::new();
+    for one in &all {
+        let (entry, answers) = one;
         let mut reported = None;
-        for (service, method, path) in routes_of(&tops, entry).into_iter().flatten() {
+        for (service, method, path) in routes_of(&tops, entry, answers).into_iter().flatten() {
             let key = (service, method, path.shape());
-            let Some(first) = seen.get(&key).copied() else {
-                seen.insert(key, entry);
+            let Some(found) = seen.get(&key).copied() else {
+                seen.insert(key, one);
                 continue;
             };
+            let (first, other) = found;
             // Static files have two routes, and one word is enough.
-            if reported.replace(first) == Some(first) {
+            if reported.replace(&first.id) == Some(&first.id) {
                 continue;
             }
-            let what = match (&entry.kind, &first.kind) {
-                (Kind::HttpStatic(files), Kind::HttpStatic(_)) => {
-                    let (_, prefix) = tops.of(&files.parent).unwrap_or_default();
-                    let own = files.path.as_str().parse::<RoutePath>();
-                    let path = own.map_or(path, |own| own.below(&prefix));
-                    format!("serve files below `{path}`")
+            let what = match (&answers.folder, &other.folder) {
+                (Some(folder), Some(_)) => {
+                    let (_, prefix) = tops.of_routes(entry, answers).unwrap_or_default();
+                    format!("serve files below `{}`", folder.below(&prefix))
                 }
                 _ => format!("answer `{method} {path}`"),
             };
             let message = format!("`{}` and `{}` both {what}", entry.id, first.id);
             let report = Report::error(Rule::ROUTE_CONFLICT, message)
-                .also(scope.span(&first.id, route_field(first)), "first here")
+                .also(scope.span(&first.id, other.field), "first here")
                 .help("change the method or the path of one of the two");
-            scope.report(&entry.id, route_field(entry), report);
+            scope.report(&entry.id, answers.field, report);
         }
-    }
-}
-
-/// The field that makes an entry answer.
-fn route_field(entry: &Entry) -> &'static str {
-    match entry.kind {
-        Kind::HttpService(_) => "openapi",
-        _ => "path",
     }
 }

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crisol_core::EntryId;
 
-use super::Scope;
-use super::http::{Tops, routes_of};
-use crate::kind::KindName;
-use crate::kinds::{Kind, Middleware, Parent};
-use crate::problems::{Report, Rule};
+use super::http::{Tops, answering, routes_of};
+use super::scope::Scope;
+use crate::kinds::{Kind, KindName};
+use crate::parts::Above;
+use crate::problems::Report;
 use crate::registry::Entry;
-use crate::values::HttpMethod;
+use crate::rule::Rule;
+use crate::values::{HttpMethod, RouteShape};
 
 /// Pairs of routes that are compared in one app: a fraction of a second.
 const COMPARISONS: usize = 200_000;
@@ -21,7 +22,7 @@ struct Route<'e> {
     entry: &'e Entry,
     service: Option<EntryId>,
     method: HttpMethod,
-    shape: Shape,
+    shape: RouteShape,
     /// The router with `cors` that it is behind, if it is behind one.
     cors: Option<&'e EntryId>,
 }
@@ -73,9 +74,10 @@ fn report(taker: &Route<'_>, route: &Route<'_>, router: &EntryId, scope: &mut Sc
     let message = format!(
         "`{id}` answers the preflights of `{own}`, so that `cors` of `{router}` never sees them"
     );
-    let instead = match taker.method {
-        HttpMethod::Options => format!("remove `{id}`"),
-        _ => format!("give `{id}` the one method that it is for"),
+    let instead = if taker.method == HttpMethod::Options {
+        format!("remove `{id}`")
+    } else {
+        format!("give `{id}` the one method that it is for")
     };
     let report = Report::warning(Rule::PREFLIGHT, message)
         .also(scope.span(own, "path"), "browsers ask for this one")
@@ -90,34 +92,24 @@ fn routes<'e>(
 ) -> Vec<Route<'e>> {
     let tops = Tops::new(entries, kinds);
     let mut routes = Vec::new();
-    for entry in entries.values() {
+    for (entry, answers) in answering(entries) {
         let cors = router(&entry.kind).filter(|id| routers.contains(id));
-        for (service, method, path) in routes_of(&tops, entry).into_iter().flatten() {
-            routes.push(Route { entry, service, method, shape: Shape::new(&path.shape()), cors });
+        for (service, method, path) in routes_of(&tops, entry, &answers).into_iter().flatten() {
+            routes.push(Route { entry, service, method, shape: path.shape(), cors });
         }
     }
     routes
 }
 
 fn router(kind: &Kind) -> Option<&EntryId> {
-    let parent = match kind {
-        Kind::HttpEndpoint(endpoint) => &endpoint.parent,
-        Kind::HttpStatic(files) => &files.parent,
-        _ => return None,
-    };
-    match parent {
-        Parent::Router(id) => Some(id),
-        _ => None,
+    match kind.content().above()? {
+        Above::Router(id) => Some(id),
+        Above::Service(_) => None,
     }
 }
 
 fn has_cors(entry: &Entry) -> bool {
-    match &entry.kind {
-        Kind::HttpRouter(router) => {
-            router.middleware.iter().any(|step| matches!(step, Middleware::Cors(_)))
-        }
-        _ => false,
-    }
+    matches!(&entry.kind, Kind::HttpRouter(router) if router.has_cors())
 }
 
 /// Whether a route that is behind `cors` itself takes the preflights of `route` before `taker` does.
@@ -134,77 +126,4 @@ fn hides(taker: &Route<'_>, route: &Route<'_>) -> bool {
     taker.service == route.service
         && taker.shape.meets(&route.shape)
         && (taker.method == HttpMethod::Options || reached())
-}
-
-/// A path's parts as routing compares them.
-struct Shape(Vec<Part>);
-
-enum Part {
-    Literal(String),
-    Param,
-    Rest,
-}
-
-impl Part {
-    /// Routing prefers the lower.
-    fn rank(&self) -> u8 {
-        match self {
-            Self::Literal(_) => 0,
-            Self::Param => 1,
-            Self::Rest => 2,
-        }
-    }
-
-    /// Whether every text of the other part is one of this.
-    fn fits(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Rest, _) | (Self::Param, Self::Param) => true,
-            (Self::Param, Self::Literal(text)) => !text.is_empty(),
-            (Self::Literal(text), Self::Literal(other)) => text == other,
-            _ => false,
-        }
-    }
-}
-
-impl Shape {
-    fn new(shape: &str) -> Self {
-        let part = |text: &str| match text {
-            "{}" => Part::Param,
-            "{...}" => Part::Rest,
-            literal => Part::Literal(literal.to_owned()),
-        };
-        Self(shape.split('/').skip(1).map(part).collect())
-    }
-
-    /// Which of two is preferred for a path that both have.
-    fn compare(&self, other: &Self) -> Ordering {
-        let ranks = |shape: &Self| shape.0.iter().map(Part::rank).collect::<Vec<_>>();
-        ranks(self).cmp(&ranks(other))
-    }
-
-    /// Whether there is a path that both have.
-    fn meets(&self, other: &Self) -> bool {
-        let (mut a, mut b) = (self.0.iter(), other.0.iter());
-        loop {
-            match (a.next(), b.next()) {
-                (None, None) | (Some(Part::Rest), Some(_)) | (Some(_), Some(Part::Rest)) => {
-                    return true;
-                }
-                (Some(a), Some(b)) if a.fits(b) || b.fits(a) => {}
-                _ => return false,
-            }
-        }
-    }
-
-    /// Whether every path of the other is one of this.
-    fn covers(&self, other: &Self) -> bool {
-        let (mut a, mut b) = (self.0.iter(), other.0.iter());
-        loop {
-            match (a.next(), b.next()) {
-                (None, None) | (Some(Part::Rest), Some(_)) => return true,
-                (Some(a), Some(b)) if a.fits(b) => {}
-                _ => return false,
-            }
-        }
-    }
 }

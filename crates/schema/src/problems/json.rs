@@ -2,7 +2,8 @@
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::{Problem, Problems, Severity};
+use super::list::{Problem, Problems};
+use super::report::Severity;
 use crate::source::{Place, Sources, Span};
 
 /// Another place of a problem.

@@ -1,22 +1,11 @@
 //! Problems up to a bound; further ones are only counted.
 
-use super::{Finding, MAX_PROBLEMS, Problem, Severity};
+/// How many problems are kept; further ones are only counted.
+pub(crate) const MAX_PROBLEMS: usize = 1_000;
 
 /// Something that is an error or a warning.
 pub(super) trait Severe {
     fn is_error(&self) -> bool;
-}
-
-impl Severe for Finding {
-    fn is_error(&self) -> bool {
-        self.report.severity == Severity::Error
-    }
-}
-
-impl Severe for Problem {
-    fn is_error(&self) -> bool {
-        self.finding.is_error()
-    }
 }
 
 /// At most [`MAX_PROBLEMS`]: an error takes the place of a warning when there is no other.

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::{Problem, Problems, Severity};
+use super::list::{Problem, Problems};
+use super::report::Severity;
 use crate::source::{Source, Span};
 
 /// Lines longer than this are cut around the caret before they are drawn.
@@ -22,7 +24,29 @@ pub enum Color {
     Never,
 }
 
-pub(super) fn render(problems: &Problems, color: Color) -> String {
+impl Problems {
+    /// The text for a terminal or a log.
+    #[must_use]
+    pub fn render(&self, color: Color) -> String {
+        render(self, color)
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(Color::Never))
+    }
+}
+
+impl fmt::Debug for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Problems {}
+
+fn render(problems: &Problems, color: Color) -> String {
     let renderer = match color {
         Color::Always => Renderer::styled(),
         Color::Never => Renderer::plain(),

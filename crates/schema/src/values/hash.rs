@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{BadValue, text_value};
-use crate::problems::Rule;
+use super::form::{BadValue, text_value};
+use crate::rule::Rule;
 use crate::yaml::quote;
 
 /// The SHA-256 of exact bytes, written `sha256:` and 64 hexadecimal digits.
@@ -18,6 +18,12 @@ use crate::yaml::quote;
 pub struct Sha256Hash([u8; 32]);
 
 impl Sha256Hash {
+    /// The field that holds one.
+    pub(crate) const NAME: &'static str = "hash";
+
+    /// Stands for a hash that is missing or malformed. No file has it.
+    pub(crate) const NONE: Self = Self([0; 32]);
+
     /// The hash as 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{BadValue, text_value};
-use crate::problems::Rule;
-use crate::suggest;
+use crisol_core::suggest;
+
+use super::form::{BadValue, text_value};
+use super::shape::{Part, RouteShape};
+use crate::rule::Rule;
 use crate::yaml::quote;
 
 /// The request method that an endpoint answers.
@@ -113,16 +115,14 @@ impl RoutePath {
         Self(prefix.chain(self.0.iter().cloned()).collect())
     }
 
-    /// The path with names of parameters left out and what need not be percent-encoded decoded: equal for
-    /// two paths that answer the same, since requests are compared decoded.
+    /// The path as routing compares it: equal for two paths that answer the same.
     #[must_use]
-    pub fn shape(&self) -> String {
-        let part = |segment: &Segment| match segment {
-            Segment::Literal(text) => format!("/{}", decoded(text)),
-            Segment::Param(_) => "/{}".to_owned(),
-            Segment::Rest(_) => "/{...}".to_owned(),
-        };
-        if self.0.is_empty() { "/".to_owned() } else { self.0.iter().map(part).collect() }
+    pub fn shape(&self) -> RouteShape {
+        RouteShape::of(self.0.iter().map(|segment| match segment {
+            Segment::Literal(text) => Part::Literal(decoded(text)),
+            Segment::Param(_) => Part::Param,
+            Segment::Rest(_) => Part::Rest,
+        }))
     }
 }
 

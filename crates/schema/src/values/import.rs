@@ -5,13 +5,13 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+use crisol_core::suggest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::BadValue;
+use super::form::BadValue;
 use crate::decode::{Cx, Decode, text};
-use crate::problems::Rule;
-use crate::suggest;
+use crate::rule::Rule;
 use crate::yaml::{Node, quote};
 
 /// A group of host interfaces that `imports` can name.

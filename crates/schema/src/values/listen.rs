@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 use std::str::FromStr;
 
-use super::{BadValue, text_value};
-use crate::problems::Rule;
+use super::form::{BadValue, text_value};
+use crate::rule::Rule;
 use crate::yaml::quote;
 
 /// Bytes that the path of a Unix socket may have: Linux has a place for 108, the last of which is none.

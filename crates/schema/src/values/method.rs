@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{BadValue, text_value};
-use crate::problems::Rule;
+use super::form::{BadValue, text_value};
+use crate::rule::Rule;
 use crate::yaml::quote;
 
 /// The export that a function calls: a name, or `interface#func`. Whether the module has it is for

@@ -7,9 +7,9 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::{BadValue, text_value};
+use super::form::{BadValue, text_value};
 use crate::decode::{Cx, Decode, FreeText};
-use crate::problems::Rule;
+use crate::rule::Rule;
 use crate::yaml::{Node, quote};
 
 /// The name of an environment variable: not empty, without `=` and control characters.

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::{BadValue, text_value};
-use crate::problems::Rule;
+use super::form::{BadValue, text_value};
+use crate::rule::Rule;
 use crate::yaml::quote;
 
 /// Hosts of a [`NetworkRule`].
@@ -143,7 +143,7 @@ fn masked(ip: IpAddr, bits: u8) -> Option<IpAddr> {
             let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
             Some(IpAddr::V6((u128::from(ip) & mask).into()))
         }
-        _ => None,
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
     }
 }
 

@@ -5,9 +5,19 @@ use std::sync::Arc;
 
 use granit_parser::{Event, Parser, StrInput};
 
-use super::{Data, MAX_ALIASED, MAX_DEPTH, MAX_NODES, Node, Pair, Style, quote, tag};
-use crate::problems::{Fault, MAX_PROBLEMS, Report, Rule, fault};
+use super::node::{Data, Node, Pair};
+use super::scalar::{Style, quote};
+use super::tag;
+use crate::field::MAX_DEPTH;
+use crate::problems::{Fault, MAX_PROBLEMS, Report, fault};
+use crate::rule::Rule;
 use crate::source::Span;
+
+/// How many values one file may hold.
+const MAX_NODES: usize = 4_000_000;
+
+/// How many values aliases may stand for in one file, all taken together.
+const MAX_ALIASED: u64 = 100_000;
 
 /// Keys that are held once.
 const MAX_KEYS: usize = 10_000;
@@ -102,6 +112,7 @@ fn bounded(
     Some(builder.root.unwrap_or_else(|| Arc::new(Node::null(Span::head(source)))))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "what has no help of its own has a general one")]
 fn syntax(error: &granit_parser::ScanError) -> Report {
     use granit_parser::ErrorKind as Kind;
     let help = match error.kind() {
@@ -143,6 +154,7 @@ impl Builder<'_> {
         self.bytes(range.start, range.end)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all other events bring no value")]
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
         match event {
             Event::DocumentStart(..) => {
@@ -361,7 +373,7 @@ impl Mapping {
         }
         match &node.data {
             Data::List(items) => self.merged.extend(items.iter().cloned()),
-            _ => self.merged.push(node),
+            Data::Map(_) | Data::Scalar(_) => self.merged.push(node),
         }
     }
 

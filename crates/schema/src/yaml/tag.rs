@@ -2,8 +2,9 @@
 
 use granit_parser::{ScalarStyle, Tag};
 
-use super::{Natural, Scalar, Style, quote};
-use crate::problems::{Report, Rule};
+use super::scalar::{Natural, Scalar, Style, quote};
+use crate::problems::Report;
+use crate::rule::Rule;
 
 /// What quotes make of a scalar without a tag.
 pub(super) fn style(style: ScalarStyle) -> Style {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use crisol_core::suggest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::decode::{Cx, Decode, Int, Text, one_of, shape, text};
-use crate::problems::{Report, Rule};
-use crate::suggest;
+use crate::problems::Report;
+use crate::rule::Rule;
 use crate::values::{HeaderName, HttpMethod, Interval};
 use crate::yaml::{Data, Node, quote};
 

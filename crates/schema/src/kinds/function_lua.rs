@@ -1,13 +1,17 @@
 //! Functions written in Lua.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value as Json;
 
-use super::{Body, Limits, Pool, Retry, SourceText, retry};
+use super::slice::{Body, Content, Slice};
 use crate::decode::{Cx, Decode, Source, one_of, shape};
-use crate::problems::Rule;
+use crate::parts::{Limits, Pool, Retry, SourceText, retry_in, retry_schema};
+use crate::role::Role;
+use crate::rule::Rule;
 use crate::values::Method;
 use crate::yaml::Node;
 
@@ -28,6 +32,42 @@ pub struct LuaFunction {
     /// How calls that failed are made again, from `meta.options.retry`.
     #[serde(skip)]
     pub retry: Option<Retry>,
+}
+
+/// `function.lua`.
+pub(super) enum This {}
+
+impl Slice for This {
+    type Value = LuaFunction;
+    type Fields = LuaFunctionFields;
+
+    const ROLE: Option<Role> = Some(Role::Function);
+
+    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<LuaFunction> {
+        let retry = retry_in(body.meta, cx);
+        let fields = LuaFunctionFields::decode(body.fields, cx)?;
+        Some(LuaFunction {
+            source: fields.source.into(),
+            method: fields.method,
+            modules: fields.modules.unwrap_or_default().into_iter().collect(),
+            pool: fields.pool.unwrap_or_default(),
+            limits: fields.limits.unwrap_or_default(),
+            retry: retry?,
+        })
+    }
+
+    fn meta_schema() -> Json {
+        retry_schema()
+    }
+}
+
+impl Content for LuaFunction {
+    fn source_file(&self, field: &str) -> Option<&Path> {
+        match field {
+            "source" => self.source.file(),
+            _ => None,
+        }
+    }
 }
 
 /// A module that a script may `require`.
@@ -73,17 +113,4 @@ shape! {
         /// What a call may use up.
         limits: Option<Limits>,
     }
-}
-
-pub(super) fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<LuaFunction> {
-    let retry = retry::in_meta(body.meta, cx);
-    let fields = LuaFunctionFields::decode(body.fields, cx)?;
-    Some(LuaFunction {
-        source: fields.source.into(),
-        method: fields.method,
-        modules: fields.modules.unwrap_or_default().into_iter().collect(),
-        pool: fields.pool.unwrap_or_default(),
-        limits: fields.limits.unwrap_or_default(),
-        retry: retry?,
-    })
 }

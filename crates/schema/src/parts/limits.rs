@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::decode::{Cx, Decode, Int, shape};
@@ -65,5 +66,15 @@ impl Decode for Limits {
             max_fuel: fields.max_fuel.map(|fuel| fuel.0),
             max_output_bytes: fields.max_output_bytes.map(|bytes| bytes.0),
         })
+    }
+}
+
+impl JsonSchema for Limits {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Limits".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        LimitsFields::json_schema(generator)
     }
 }

@@ -7,7 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::decode::{Cx, Decode, Int, one_of, shape};
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
+use crate::rule::Rule;
 use crate::yaml::Node;
 
 /// The most workers or instances that a pool may have.
@@ -255,15 +256,5 @@ impl JsonSchema for Pool {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         PoolFields::json_schema(generator)
-    }
-}
-
-impl JsonSchema for super::Limits {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Limits".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        super::limits::LimitsFields::json_schema(generator)
     }
 }

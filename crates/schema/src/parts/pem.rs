@@ -7,7 +7,7 @@ use crisol_core::EntryId;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
-use super::SourceText;
+use super::source_text::SourceText;
 use crate::decode::{Cx, Decode, Source, text};
 use crate::reference::{self, Ref};
 use crate::values::DirectoryPath;
@@ -26,10 +26,10 @@ pub enum Pem {
 
 impl Pem {
     /// The file of the app that `file://` named.
-    pub(super) fn source_file(&self) -> Option<&Path> {
+    pub(crate) fn source_file(&self) -> Option<&Path> {
         match self {
             Self::Text(source) => source.file(),
-            _ => None,
+            Self::File(_) | Self::Variable(_) => None,
         }
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::decode::{Cx, Decode, Int, one_of, shape};
-use crate::problems::Rule;
+use crate::rule::Rule;
 use crate::yaml::{Data, Node};
 
 /// How a call that failed is made again, within its deadline.
@@ -92,7 +93,7 @@ impl Decode for Retry {
 
 /// What `meta` says of retrying; the rest of it, and of its `options`, is free. The outer `None` means that it is
 /// wrong.
-pub(super) fn in_meta(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Option<Retry>> {
+pub(crate) fn in_meta(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Option<Retry>> {
     let Some(options) = meta.and_then(|meta| meta.get("options")).filter(|node| !node.is_null())
     else {
         return Some(None);
@@ -107,4 +108,18 @@ pub(super) fn in_meta(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Option<Ret
         }
         _ => Some(None),
     }
+}
+
+/// The JSON Schema of `meta` of entries that can be called again.
+pub(crate) fn meta_schema() -> Value {
+    let retry = json!({
+        "description": "How calls that failed are made again.",
+        "anyOf": [{"$ref": "#/$defs/Retry"}, {"type": "null"}]
+    });
+    let options = json!({
+        "description": "How the function is called.",
+        "type": ["object", "null"],
+        "properties": {"retry": retry}
+    });
+    json!({"properties": {"options": options}})
 }

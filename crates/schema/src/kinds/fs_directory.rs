@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use super::slice::{Body, Content, Slice};
 use crate::decode::{Cx, Decode, shape};
+use crate::role::Role;
 use crate::values::{DirectoryPath, FileMode};
-use crate::yaml::Node;
 
 /// A folder on the host: `fs.directory`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,6 +19,26 @@ pub struct Directory {
     pub auto_init: bool,
 }
 
+/// `fs.directory`.
+pub(super) enum This {}
+
+impl Slice for This {
+    type Value = Directory;
+    type Fields = DirectoryFields;
+
+    const ROLE: Option<Role> = Some(Role::Folder);
+    const UNUSED: Option<&'static str> =
+        Some("name it in `fs` of a function, a mount or an `http.static`");
+
+    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<Directory> {
+        let fields = DirectoryFields::decode(body.fields, cx)?;
+        let auto_init = fields.auto_init.unwrap_or(false);
+        Some(Directory { directory: fields.directory, mode: fields.mode, auto_init })
+    }
+}
+
+impl Content for Directory {}
+
 shape! {
     /// A folder on the host, for `.wasm` files and for mounts.
     pub(crate) struct DirectoryFields {
@@ -28,10 +49,4 @@ shape! {
         /// Make the folder when it is not there. Default: false.
         auto_init: Option<bool>,
     }
-}
-
-pub(super) fn read(node: &Node, cx: &mut Cx<'_>) -> Option<Directory> {
-    let fields = DirectoryFields::decode(node, cx)?;
-    let auto_init = fields.auto_init.unwrap_or(false);
-    Some(Directory { directory: fields.directory, mode: fields.mode, auto_init })
 }

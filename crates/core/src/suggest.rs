@@ -1,15 +1,17 @@
-//! Did-you-mean.
+//! Did-you-mean: the name that was most likely meant by one that is not there.
 
 /// Characters of a word that are compared.
 const COMPARED: usize = 200;
 
-/// What searches among many candidates may still cost, in characters compared with characters. An app
-/// with as many wrong words as candidates would take the square of its size otherwise.
+/// Bound on the cost of searches among many candidates, in characters compared with characters. As many wrong
+/// words as candidates would take the square of their number otherwise.
 #[derive(Debug)]
-pub(crate) struct Budget(u64);
+pub struct Budget(u64);
 
 impl Budget {
-    pub(crate) const fn new(cells: u64) -> Self {
+    /// A budget of so many comparisons.
+    #[must_use]
+    pub const fn new(cells: u64) -> Self {
         Self(cells)
     }
 
@@ -21,15 +23,19 @@ impl Budget {
 }
 
 /// The candidate that a word was most likely meant to be, if one is near enough.
-pub(crate) fn nearest<'c>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+///
+/// ```
+/// use crisol_core::suggest::nearest;
+///
+/// assert_eq!(nearest("myns:compuet", ["myns:compute", "myns:greet"]), Some("myns:compute"));
+/// assert_eq!(nearest("other:sleep", ["myns:compute", "myns:greet"]), None);
+/// ```
+pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     nearest_within(word, candidates, &mut Budget::new(u64::MAX))
 }
 
-/// The same, as far as a budget goes.
-pub(crate) fn nearest_within<'c>(
+/// Like [`nearest`], as far as a budget goes.
+pub fn nearest_within<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
     budget: &mut Budget,
@@ -68,7 +74,8 @@ fn fold(word: &str) -> String {
 
 /// The word of a closed list that a word was most likely meant to be. Words with dots, such as kinds, are compared part by
 /// part: `process.host` is not `process.wasm`.
-pub(crate) fn nearest_word<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
+#[must_use]
+pub fn nearest_word<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
     let parts = |text: &str| text.matches('.').count();
     let near = |word: &str, other: &str| nearest(word, [other]).is_some() || is_short(word, other);
     let (same, others): (Vec<&str>, Vec<&str>) =
@@ -88,16 +95,18 @@ fn is_short(word: &str, other: &str) -> bool {
     word.len().min(other.len()) >= SHORT && (word.starts_with(&other) || other.starts_with(&word))
 }
 
-/// `did you mean `x`?`, or else what there is to choose from.
-pub(crate) fn or_list(word: &str, candidates: &[&str]) -> String {
+/// Help for a wrong word: ``did you mean `x`?``, or else what there is to choose from.
+#[must_use]
+pub fn or_list(word: &str, candidates: &[&str]) -> String {
     match nearest_word(word, candidates) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("use one of {}", list(candidates)),
     }
 }
 
-/// `` `a`, `b`, `c` ``
-pub(crate) fn list<S: AsRef<str>>(words: &[S]) -> String {
+/// Words as a list: `` `a`, `b`, `c` ``.
+#[must_use]
+pub fn list<S: AsRef<str>>(words: &[S]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{}`", word.as_ref())).collect();
     quoted.join(", ")
 }

@@ -10,8 +10,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::decode::{Cx, Decode, Text, shape};
-use crate::problems::{Report, Rule};
+use crate::problems::Report;
 use crate::reference::{Folder, Ref, Variable};
+use crate::rule::Rule;
 use crate::source::Span;
 use crate::values::{EnvName, GuestPath, Import, Imports, Network, NetworkRule, Package};
 use crate::yaml::{Data, Node};
@@ -173,7 +174,7 @@ fn no_nul(node: &Node, cx: &mut Cx<'_>) -> bool {
 }
 
 /// Warns of what a guest is given and does not see for want of an import.
-pub(super) fn warn_ungranted(fields: &Node, wasi: &Wasi, imports: &Imports, cx: &mut Cx<'_>) {
+pub(crate) fn warn_ungranted(fields: &Node, wasi: &Wasi, imports: &Imports, cx: &mut Cx<'_>) {
     let Some(node) = fields.get("wasi") else { return };
     let reaches =
         |import: Import| matches!(import.package(), Package::WasiSockets | Package::WasiHttp);

@@ -1,0 +1,36 @@
+//! Nodes in words, for messages about values of a wrong type.
+
+use crate::yaml::{Data, Natural, Node, Scalar, Style, quote, shorten};
+
+/// What a node is, in words.
+pub(super) fn describe(node: &Node) -> String {
+    match &node.data {
+        Data::Scalar(scalar) => scalar.describe(),
+        Data::List(_) => "a list".to_owned(),
+        Data::Map(_) => "a map".to_owned(),
+    }
+}
+
+/// The help for a value that only its quotes make wrong.
+pub(super) fn quoting_help(node: &Node, wanted: &str) -> Option<String> {
+    let Data::Scalar(scalar) = &node.data else { return None };
+    let bare = Scalar::new(scalar.text.clone(), Style::Plain);
+    match (scalar.natural(), bare.natural()) {
+        (Natural::Bool(_) | Natural::Int(_) | Natural::Float(_), _) if wanted.contains("text") => {
+            Some(format!("quote it: `\"{}\"`", shorten(&scalar.text)))
+        }
+        (Natural::Text(_), Natural::Int(_)) if wanted.contains("number") => {
+            Some(format!("write {} without quotes", quote(&scalar.text)))
+        }
+        (Natural::Text(text), natural) if wanted.contains("true") => {
+            let word = match (natural, text.to_ascii_lowercase().as_str()) {
+                (Natural::Bool(value), _) => value,
+                (_, "yes" | "y" | "on") => true,
+                (_, "no" | "n" | "off") => false,
+                _ => return None,
+            };
+            Some(format!("write `{word}`"))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,36 @@
+//! Values of variables in a file.
+
+use super::env_storage::{EnvStorage, UNUSED};
+use super::slice::{Body, Slice};
+use crate::decode::{Cx, Decode, shape};
+use crate::role::Role;
+use crate::values::{DirectoryPath, FileMode};
+
+/// `env.storage.file`.
+pub(super) enum This {}
+
+impl Slice for This {
+    type Value = EnvStorage;
+    type Fields = StorageFileFields;
+
+    const ROLE: Option<Role> = Some(Role::Storage);
+    const UNUSED: Option<&'static str> = UNUSED;
+
+    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<EnvStorage> {
+        let fields = StorageFileFields::decode(body.fields, cx)?;
+        let auto_init = fields.auto_init.unwrap_or(false);
+        Some(EnvStorage::File { path: fields.path, auto_init, mode: fields.mode })
+    }
+}
+
+shape! {
+    /// Values in a file of `NAME=value` lines (dotenv), written atomically.
+    pub(crate) struct StorageFileFields {
+        /// The file, relative to the app's folder and inside it, or absolute.
+        path: DirectoryPath,
+        /// Make the file when it is not there. Default: false.
+        auto_init: Option<bool>,
+        /// Permission bits of the file when it is made, in octal: `"0600"`.
+        mode: Option<FileMode>,
+    }
+}

@@ -1,0 +1,27 @@
+//! Values of variables in memory.
+
+use super::env_storage::{EnvStorage, UNUSED};
+use super::slice::{Body, Slice};
+use crate::decode::{Cx, Decode, shape};
+use crate::role::Role;
+
+/// `env.storage.memory`.
+pub(super) enum This {}
+
+impl Slice for This {
+    type Value = EnvStorage;
+    type Fields = StorageMemoryFields;
+
+    const ROLE: Option<Role> = Some(Role::Storage);
+    const UNUSED: Option<&'static str> = UNUSED;
+
+    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<EnvStorage> {
+        StorageMemoryFields::decode(body.fields, cx)?;
+        Some(EnvStorage::Memory)
+    }
+}
+
+shape! {
+    /// Values in memory, empty at start: for what the program sets while it runs.
+    pub(crate) struct StorageMemoryFields {}
+}

@@ -1,0 +1,81 @@
+//! Values of variables in the registry itself.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::env_storage::{EnvStorage, UNUSED};
+use super::slice::{Body, Slice};
+use crate::decode::{Cx, Decode, FreeText, shape};
+use crate::role::Role;
+use crate::values::EnvName;
+use crate::yaml::{Data, Node};
+
+/// `env.storage.static`.
+pub(super) enum This {}
+
+impl Slice for This {
+    type Value = EnvStorage;
+    type Fields = StorageStaticFields;
+
+    const ROLE: Option<Role> = Some(Role::Storage);
+    const UNUSED: Option<&'static str> = UNUSED;
+
+    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<EnvStorage> {
+        Some(EnvStorage::Static { values: StorageStaticFields::decode(body.fields, cx)?.values.0 })
+    }
+}
+
+shape! {
+    /// Values written here.
+    pub(crate) struct StorageStaticFields {
+        /// The values by name. Numbers and booleans are taken as they are written.
+        values: Values,
+    }
+}
+
+/// Values by name, each as it is written.
+#[derive(Debug)]
+pub(crate) struct Values(BTreeMap<EnvName, String>);
+
+impl JsonSchema for Values {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Values".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = FreeText::json_schema(generator);
+        json_schema!({"type": "object", "additionalProperties": value})
+    }
+}
+
+impl Decode for Values {
+    const EXAMPLE: &'static str = "{LEVEL: debug}";
+
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        let Data::Map(pairs) = &node.data else {
+            cx.wrong_type(node, "a map of names and values", Self::EXAMPLE);
+            return None;
+        };
+        let mut values = Some(BTreeMap::new());
+        for pair in pairs {
+            let read = cx.within(&pair.key, |cx| {
+                let name = pair.key.parse::<EnvName>().map_err(|bad| {
+                    cx.report(pair.key_span, bad.report());
+                });
+                let value = FreeText::decode(&pair.value, cx);
+                Some((name.ok()?, value?.0))
+            });
+            match (read, &mut values) {
+                (Some((name, value)), Some(values)) => drop(values.insert(name, value)),
+                (None, _) => values = None,
+                (Some(_), None) => {}
+            }
+        }
+        values.map(Self)
+    }
+}

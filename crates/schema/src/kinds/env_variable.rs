@@ -1,0 +1,85 @@
+//! Variables.
+
+use crisol_core::{EntryId, suggest};
+use serde::Serialize;
+
+use super::slice::{Body, Content, Slice};
+use crate::decode::{Cx, Decode, FreeText, shape};
+use crate::problems::Report;
+use crate::reference::{Ref, Storage};
+use crate::role::Role;
+use crate::rule::Rule;
+use crate::values::EnvName;
+
+/// A variable of the registry: `env.variable`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EnvVariable {
+    /// The storage that has the value; none for a variable that is its default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<EntryId>,
+    /// The name in the storage.
+    pub variable: EnvName,
+    /// The value when the storage has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+    /// Whether writing it is refused.
+    pub readonly: bool,
+}
+
+/// `env.variable`.
+pub(super) enum This {}
+
+impl Slice for This {
+    type Value = EnvVariable;
+    type Fields = EnvVariableFields;
+
+    const ROLE: Option<Role> = Some(Role::Variable);
+    const UNUSED: Option<&'static str> = Some("name it in `wasi.env` of a function or in `tls`");
+
+    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<EnvVariable> {
+        let fields = EnvVariableFields::decode(body.fields, cx);
+        let meant = ["storage", "default"];
+        let known = EnvVariableFields::FIELDS;
+        let has_one = body.fields.pairs().iter().filter(|pair| !pair.value.is_null()).any(|pair| {
+            let key = if known.contains(&&*pair.key) {
+                Some(&*pair.key)
+            } else {
+                // One that is misspelt is told of already.
+                suggest::nearest_word(&pair.key, known)
+            };
+            key.is_some_and(|key| meant.contains(&key))
+        });
+        if !has_one {
+            let message = "`env.variable` needs `storage` or `default`";
+            let report = Report::error(Rule::MISSING_FIELD, message).help(
+                "name the `env.storage.*` entry that has the value: `storage: namespace:storage`",
+            );
+            cx.within("storage", |cx| cx.report(body.fields.span, report));
+            return None;
+        }
+        let fields = fields?;
+        let own_name = cx.entry.as_ref().and_then(|id| id.name().parse().ok());
+        Some(EnvVariable {
+            storage: fields.storage.map(|storage| storage.id),
+            variable: fields.variable.or(own_name)?,
+            default: fields.default.map(|default| default.0),
+            readonly: fields.readonly.unwrap_or(false),
+        })
+    }
+}
+
+impl Content for EnvVariable {}
+
+shape! {
+    /// A variable, for `wasi.env`.
+    pub(crate) struct EnvVariableFields {
+        /// The storage that has the value. Left out, the value is `default`.
+        storage: Option<Ref<Storage>>,
+        /// The name in the storage. Default: the entry's name.
+        variable: Option<EnvName>,
+        /// The value when the storage has none. Numbers and booleans are taken as they are written.
+        default: Option<FreeText>,
+        /// Refuse to write it. Default: false.
+        readonly: Option<bool>,
+    }
+}

@@ -1,0 +1,49 @@
+//! Functions in compiled files of WebAssembly.
+
+use serde_json::Value as Json;
+
+use super::function::{Function, into_function};
+use super::slice::{Body, Slice, StandIn};
+use crate::decode::{Cx, Decode};
+use crate::parts::{Code, Pool, SourceText, guest_shape, retry_in, retry_schema, warn_ungranted};
+use crate::reference::{Folder, Ref};
+use crate::role::Role;
+use crate::values::{FsPath, Sha256Hash};
+
+/// `function.wasm`.
+pub(super) enum This {}
+
+impl Slice for This {
+    type Value = Function;
+    type Fields = FunctionWasmFields;
+
+    const ROLE: Option<Role> = Some(Role::Function);
+    const STAND_INS: &'static [StandIn] = &[StandIn::Method, StandIn::Hash];
+
+    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<Function> {
+        let retry = retry_in(body.meta, cx);
+        let fields = FunctionWasmFields::decode(body.fields, cx)?;
+        let code = Code::Wasm { fs: fields.fs.id, path: fields.path, hash: fields.hash };
+        let function = into_function!(fields, code, retry?);
+        warn_ungranted(body.fields, &function.wasi, &function.imports, cx);
+        Some(function)
+    }
+
+    fn meta_schema() -> Json {
+        retry_schema()
+    }
+}
+
+guest_shape! {
+    /// A function in a compiled WebAssembly file.
+    struct FunctionWasmFields {
+        /// The `fs.directory` entry with the file.
+        fs: Ref<Folder>,
+        /// The file in it.
+        path: FsPath,
+        /// The SHA-256 of the file: `sha256:` and 64 hexadecimal digits. `crisol pin` writes it.
+        hash: Sha256Hash,
+        /// How many calls run at once, and what is kept ready for them.
+        pool: Option<Pool>,
+    }
+}

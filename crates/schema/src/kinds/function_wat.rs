@@ -1,0 +1,43 @@
+//! Functions in the text format of WebAssembly.
+
+use serde_json::Value as Json;
+
+use super::function::{Function, into_function};
+use super::slice::{Body, Slice, StandIn};
+use crate::decode::{Cx, Decode, Source};
+use crate::parts::{Code, Pool, SourceText, guest_shape, retry_in, retry_schema, warn_ungranted};
+use crate::role::Role;
+
+/// `function.wat`.
+pub(super) enum This {}
+
+impl Slice for This {
+    type Value = Function;
+    type Fields = FunctionWatFields;
+
+    const ROLE: Option<Role> = Some(Role::Function);
+    const STAND_INS: &'static [StandIn] = &[StandIn::Method];
+
+    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<Function> {
+        let retry = retry_in(body.meta, cx);
+        let fields = FunctionWatFields::decode(body.fields, cx)?;
+        let code = Code::Wat { source: fields.source.into() };
+        let function = into_function!(fields, code, retry?);
+        warn_ungranted(body.fields, &function.wasi, &function.imports, cx);
+        Some(function)
+    }
+
+    fn meta_schema() -> Json {
+        retry_schema()
+    }
+}
+
+guest_shape! {
+    /// A function written in the WebAssembly text format.
+    struct FunctionWatFields {
+        /// The WebAssembly text, a core module or a component, in place or as `file://path`.
+        source: Source,
+        /// How many calls run at once, and what is kept ready for them.
+        pool: Option<Pool>,
+    }
+}

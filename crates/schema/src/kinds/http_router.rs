@@ -1,0 +1,105 @@
+//! Paths below one prefix, with what is done to their requests.
+
+mod middleware;
+
+use std::collections::HashMap;
+
+use crisol_core::EntryId;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+pub use middleware::{Cors, Middleware, RateLimit, RateLimitBy};
+
+use super::slice::{Body, Content, Slice};
+use crate::decode::{Cx, Decode, shape};
+use crate::parts::{Above, Seat, parent_schema, service_in};
+use crate::problems::Report;
+use crate::role::Role;
+use crate::rule::Rule;
+use crate::values::PathPrefix;
+use crate::yaml::Node;
+
+/// Paths below one prefix, with what is done to all of their requests: `http.router`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HttpRouter {
+    /// The service that it is reached through; none means the one that `serve --listen` opens.
+    #[serde(skip)]
+    pub server: Option<EntryId>,
+    /// The prefix of its paths.
+    pub prefix: PathPrefix,
+    /// The steps of its requests, outermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub middleware: Vec<Middleware>,
+}
+
+/// `http.router`.
+pub(super) enum This {}
+
+impl Slice for This {
+    type Value = HttpRouter;
+    type Fields = HttpRouterFields;
+
+    const ROLE: Option<Role> = Some(Role::Router);
+    const UNUSED: Option<&'static str> = Some("name it in `meta.router` of an `http.endpoint`");
+
+    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<HttpRouter> {
+        let server = service_in(body.meta, cx);
+        let fields = HttpRouterFields::decode(body.fields, cx);
+        let once_each = once_each(body.fields, cx);
+        let (server, fields, ()) = (server?, fields?, once_each?);
+        let middleware = fields.middleware.unwrap_or_default();
+        Some(HttpRouter { server, prefix: fields.prefix.unwrap_or_default(), middleware })
+    }
+
+    fn meta_schema() -> Json {
+        parent_schema(false)
+    }
+}
+
+impl Content for HttpRouter {
+    fn above(&self) -> Option<Above<'_>> {
+        self.server.as_ref().map(Above::Service)
+    }
+
+    fn seat(&mut self) -> Option<Seat<'_>> {
+        Some(Seat::Service(&mut self.server))
+    }
+}
+
+impl HttpRouter {
+    /// Whether it has a step `cors`.
+    pub(crate) fn has_cors(&self) -> bool {
+        self.middleware.iter().any(|step| matches!(step, Middleware::Cors(_)))
+    }
+}
+
+shape! {
+    /// Paths below one prefix, with what is done to all of their requests. `meta.server` names the
+    /// `http.service`; it may be left out when there is exactly one, or none.
+    pub(crate) struct HttpRouterFields {
+        /// The prefix of its paths. Default: `/`.
+        prefix: Option<PathPrefix>,
+        /// The steps of its requests, outermost first: `cors`, `compress`, `ratelimit`, `request_id`,
+        /// `timeout`.
+        middleware: Option<Vec<Middleware>>,
+    }
+}
+
+/// A step that is there twice would act twice.
+fn once_each(node: &Node, cx: &mut Cx<'_>) -> Option<()> {
+    let mut all_differ = Some(());
+    let mut seen = HashMap::new();
+    for (at, step) in node.items("middleware").iter().enumerate() {
+        let Some(name) = Middleware::name_in(step) else { continue };
+        let Some(&first) = seen.get(name) else {
+            seen.insert(name, step.span);
+            continue;
+        };
+        let report = Report::error(Rule::DUPLICATE, format!("`{name}` is there twice"))
+            .also(Some(first), "first here")
+            .help("keep one of the two");
+        cx.within(&format!("middleware[{at}]"), |cx| cx.report(step.span, report));
+        all_differ = None;
+    }
+    all_differ
+}

@@ -1,0 +1,231 @@
+//! Sockets that answer HTTP.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::slice::{Body, Content, Slice};
+use crate::decode::{Cx, Decode, Int, shape};
+use crate::parts::{Answers, Pem};
+use crate::role::Role;
+use crate::values::{HttpMethod, Interval, ListenAddr};
+
+/// A socket that answers HTTP: `http.service`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HttpService {
+    /// Where it listens.
+    pub addr: ListenAddr,
+    /// How long it waits for a client.
+    pub timeouts: HttpTimeouts,
+    /// Limits of the service.
+    #[serde(skip_serializing_if = "HttpLimits::is_default")]
+    pub limits: HttpLimits,
+    /// Certificate and key, for HTTPS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// Whether `GET /openapi.json` describes the endpoints.
+    pub openapi: bool,
+}
+
+/// Limits of a service. None means the server's own default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct HttpLimits {
+    /// The size of a request's body in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_body_bytes: Option<u64>,
+    /// The size of a request's line and headers in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_header_bytes: Option<u64>,
+    /// Headers of a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_headers: Option<u64>,
+    /// Requests at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_requests: Option<u64>,
+    /// Connections at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u64>,
+    /// Connections at once from one client address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections_per_client: Option<u64>,
+    /// Requests at once on one connection of HTTP/2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_streams: Option<u64>,
+    /// Bytes of request bodies in memory at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_buffered_bytes: Option<u64>,
+}
+
+impl HttpLimits {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Timeouts of a service. None means the server's own default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct HttpTimeouts {
+    /// While a request comes in: its head; a body in all, or between two pieces of one that is read as a stream.
+    #[serde(serialize_with = "interval", skip_serializing_if = "Option::is_none")]
+    pub read: Option<Duration>,
+    /// While the client takes nothing of a response.
+    #[serde(serialize_with = "interval", skip_serializing_if = "Option::is_none")]
+    pub write: Option<Duration>,
+    /// For the next request on a connection.
+    #[serde(serialize_with = "interval", skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Duration>,
+}
+
+fn interval<S: serde::Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
+    time.map(Interval).serialize(out)
+}
+
+/// What TLS needs, as PEM.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Tls {
+    /// The certificate and its chain.
+    pub cert: Pem,
+    /// The private key.
+    pub key: Pem,
+}
+
+/// The key stays out of logs.
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("cert", &self.cert).finish_non_exhaustive()
+    }
+}
+
+/// `http.service`.
+pub(super) enum This {}
+
+impl Slice for This {
+    type Value = HttpService;
+    type Fields = HttpServiceFields;
+
+    const ROLE: Option<Role> = Some(Role::Service);
+    const UNUSED: Option<&'static str> = Some("name it in `meta.server` of an `http.router`");
+
+    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<HttpService> {
+        let fields = HttpServiceFields::decode(body.fields, cx)?;
+        let timeouts = fields.timeouts.map(|timeouts| HttpTimeouts {
+            read: timeouts.read.map(|time| time.0),
+            write: timeouts.write.map(|time| time.0),
+            idle: timeouts.idle.map(|time| time.0),
+        });
+        let tls = fields.tls.map(|tls| Tls { cert: tls.cert, key: tls.key });
+        Some(HttpService {
+            addr: fields.addr,
+            timeouts: timeouts.unwrap_or_default(),
+            limits: fields.limits.map(HttpLimits::from).unwrap_or_default(),
+            tls,
+            openapi: fields.openapi.unwrap_or(false),
+        })
+    }
+}
+
+impl Content for HttpService {
+    fn source_file(&self, field: &str) -> Option<&Path> {
+        let tls = self.tls.as_ref()?;
+        match field {
+            "tls.cert" => tls.cert.source_file(),
+            "tls.key" => tls.key.source_file(),
+            _ => None,
+        }
+    }
+
+    fn listens(&self) -> Option<&ListenAddr> {
+        Some(&self.addr)
+    }
+
+    fn answers(&self) -> Option<Answers<'_>> {
+        let path = self.openapi.then(|| "/openapi.json".parse().ok()).flatten()?;
+        let routes = vec![(HttpMethod::Get, path)];
+        Some(Answers { below: None, routes, folder: None, field: "openapi" })
+    }
+}
+
+shape! {
+    /// A socket that answers HTTP/1.1 and HTTP/2.
+    pub(crate) struct HttpServiceFields {
+        /// Address that it listens on: `host:port`, `:port` for every address, or `unix:/path` for a Unix socket.
+        addr: ListenAddr,
+        /// How long it waits for a client.
+        timeouts: Option<TimeoutFields>,
+        /// Limits of the service.
+        limits: Option<ServiceLimitFields>,
+        /// Certificate and key, for HTTPS.
+        tls: Option<TlsFields>,
+        /// Describe the endpoints at `GET /openapi.json`. Default: false.
+        openapi: Option<bool>,
+    }
+}
+
+shape! {
+    /// Timeouts of a service.
+    pub(crate) struct TimeoutFields {
+        /// While a request comes in: its head from the first byte; a body that is bound to parameters in all; one that
+        /// is read as a stream between two pieces. Such as `10s`. Default: 30 s.
+        read: Option<Interval>,
+        /// While the client takes nothing of a response.
+        write: Option<Interval>,
+        /// For the next request on a connection. Default: 60 s.
+        idle: Option<Interval>,
+    }
+}
+
+shape! {
+    /// Limits of a service.
+    pub(crate) struct ServiceLimitFields {
+        /// The size of a request's body in bytes; beyond: `413`. Default: 10 MiB.
+        max_body_bytes: Option<Int<0, TERABYTE>>,
+        /// The size of a request's line and headers in bytes; beyond: `431`. Default: 32 KiB.
+        max_header_bytes: Option<Int<8192, 16_777_216>>,
+        /// Headers of a request; beyond: `431`. Default: 100.
+        max_headers: Option<Int<1, 16_384>>,
+        /// Requests at once over all connections; beyond: `503`. Default: 16384.
+        max_requests: Option<Count>,
+        /// Connections at once; beyond, the longest-idle one closes, or further ones wait. Default: 16384.
+        max_connections: Option<Count>,
+        /// Connections at once from one client address (IPv6: one /64); further ones are closed. Default: 8192.
+        max_connections_per_client: Option<Count>,
+        /// Requests at once on one connection of HTTP/2; further ones wait at the client. Default: 128.
+        max_streams: Option<Count>,
+        /// Bytes of request bodies in memory at once, over all connections; beyond: `503`. Default: 256 MiB.
+        max_buffered_bytes: Option<Int<1, TERABYTE>>,
+    }
+}
+
+/// The largest size of a body, in bytes.
+const TERABYTE: u64 = 1 << 40;
+
+/// How many there may be of something at once: what counters of 32 bits hold.
+type Count = Int<1, 4_294_967_295>;
+
+impl From<ServiceLimitFields> for HttpLimits {
+    fn from(fields: ServiceLimitFields) -> Self {
+        Self {
+            max_body_bytes: fields.max_body_bytes.map(|n| n.0),
+            max_header_bytes: fields.max_header_bytes.map(|n| n.0),
+            max_headers: fields.max_headers.map(|n| n.0),
+            max_requests: fields.max_requests.map(|n| n.0),
+            max_connections: fields.max_connections.map(|n| n.0),
+            max_connections_per_client: fields.max_connections_per_client.map(|n| n.0),
+            max_streams: fields.max_streams.map(|n| n.0),
+            max_buffered_bytes: fields.max_buffered_bytes.map(|n| n.0),
+        }
+    }
+}
+
+shape! {
+    /// Certificate and key.
+    pub(crate) struct TlsFields {
+        /// The certificate and its chain as PEM: in place, `file://path` of a file in the app, the absolute path of any other
+        /// (`/etc/letsencrypt/live/example.com/fullchain.pem`), or `env://variable`, an `env.variable` entry.
+        cert: Pem,
+        /// The private key as PEM, in one of the same ways.
+        key: Pem,
+    }
+}

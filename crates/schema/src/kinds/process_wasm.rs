@@ -1,0 +1,136 @@
+//! Commands of WebAssembly.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+use super::slice::{Body, Content, Slice, StandIn};
+use crate::decode::{Cx, Decode, Fields};
+use crate::parts::{Code, Limits, SourceText, Transport, Wasi, guest_shape, warn_ungranted};
+use crate::problems::Report;
+use crate::reference::{Folder, Ref};
+use crate::rule::Rule;
+use crate::values::{CommandName, FsPath, Imports, Method, Sha256Hash};
+use crate::yaml::{Data, Node};
+
+/// A command of WebAssembly: `process.wasm`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Process {
+    /// What is compiled.
+    #[serde(flatten)]
+    pub code: Code,
+    /// The export that is called.
+    pub method: Method,
+    /// The signature of a core module, as WIT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wit: Option<SourceText>,
+    /// How a call's input and output become arguments and results.
+    pub transport: Transport,
+    /// Host interfaces that the guest may use.
+    #[serde(skip_serializing_if = "Imports::is_empty")]
+    pub imports: Imports,
+    /// Whether an import that is not declared is refused at load.
+    pub strict_imports: bool,
+    /// What the guest gets of the outside.
+    pub wasi: Wasi,
+    /// What a run may use up.
+    pub limits: Limits,
+    /// The name for `crisol run`, from `meta.command.name`.
+    #[serde(skip)]
+    pub command: Option<CommandName>,
+}
+
+/// `process.wasm`.
+pub(super) enum This {}
+
+impl Slice for This {
+    type Value = Process;
+    type Fields = ProcessWasmFields;
+
+    const STAND_INS: &'static [StandIn] = &[StandIn::Method, StandIn::Hash];
+
+    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<Process> {
+        let command = command(body.meta, cx);
+        let no_pool = refuse_pool(body.fields, cx);
+        let fields = ProcessWasmFields::decode(no_pool.as_ref().unwrap_or(body.fields), cx);
+        let (fields, command) = (fields?, command?);
+        let (wasi, imports) = (fields.wasi.unwrap_or_default(), fields.imports.unwrap_or_default());
+        warn_ungranted(body.fields, &wasi, &imports, cx);
+        no_pool.is_none().then_some(Process {
+            code: Code::Wasm { fs: fields.fs.id, path: fields.path, hash: fields.hash },
+            method: fields.method,
+            wit: fields.wit.map(SourceText::from),
+            transport: fields.transport.unwrap_or_default(),
+            imports,
+            strict_imports: fields.strict_imports.unwrap_or(false),
+            wasi,
+            limits: fields.limits.unwrap_or_default(),
+            command,
+        })
+    }
+
+    fn meta_schema() -> Json {
+        json!({"properties": {"command": {
+            "type": "object",
+            "required": ["name"],
+            "properties": {"name": {
+                "description": "The name for `crisol run NAME`.",
+                "type": "string"
+            }}
+        }}})
+    }
+}
+
+impl Content for Process {
+    fn source_file(&self, field: &str) -> Option<&Path> {
+        match field {
+            "wit" => self.wit.as_ref()?.file(),
+            _ => None,
+        }
+    }
+
+    fn code(&self) -> Option<&Code> {
+        Some(&self.code)
+    }
+
+    fn command(&self) -> Option<&CommandName> {
+        self.command.as_ref()
+    }
+}
+
+guest_shape! {
+    /// A compiled WebAssembly file that runs as a command: `crisol run NAME`, where the name is
+    /// `meta.command.name`.
+    struct ProcessWasmFields {
+        /// The `fs.directory` entry with the file.
+        fs: Ref<Folder>,
+        /// The file in it.
+        path: FsPath,
+        /// The SHA-256 of the file: `sha256:` and 64 hexadecimal digits. `crisol pin` writes it.
+        hash: Sha256Hash,
+    }
+}
+
+/// `pool` is a field of functions, so its refusal says more than that there is no such field. Gives the
+/// fields without it, if it was there.
+fn refuse_pool(node: &Node, cx: &mut Cx<'_>) -> Option<Node> {
+    let pair = node.pair("pool")?;
+    let message = "`process.wasm` has no `pool`: it runs once for each command";
+    let report = Report::error(Rule::UNKNOWN_FIELD, message)
+        .help("remove `pool`, or make the entry a `function.wasm`");
+    cx.within("pool", |cx| cx.report(pair.key_span, report));
+    let others = node.pairs().iter().filter(|pair| &*pair.key != "pool").cloned().collect();
+    Some(Node::new(node.span, Data::Map(others)))
+}
+
+/// `meta.command.name`; the rest of `meta` is free.
+fn command(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Option<CommandName>> {
+    let Some(command) = meta.and_then(|meta| meta.get("command")) else { return Some(None) };
+    cx.within("meta.command", |cx| {
+        let known: Vec<&str> = command.pairs().iter().map(|pair| &*pair.key).collect();
+        let known = if known.is_empty() { vec!["name"] } else { known };
+        Fields::open(command, &known, cx)?.take("name", cx)
+    })
+    .map(Some)
+}

@@ -1,0 +1,124 @@
+//! The tree: values with their places.
+
+use std::sync::Arc;
+
+use super::scalar::{Natural, Scalar, Style};
+use crate::source::Span;
+
+/// A value and its place. Aliases share the node that they name.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) span: Span,
+    /// How many values this one is, itself and all aliases written out: files bound it far below.
+    pub(super) weight: u32,
+    /// How deep it nests, aliases written out: 1 for a scalar.
+    pub(super) depth: u32,
+    pub(crate) data: Data,
+}
+
+/// What a node holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Data {
+    Scalar(Scalar),
+    List(Vec<Arc<Node>>),
+    Map(Vec<Pair>),
+}
+
+/// A key with its value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pair {
+    pub(crate) key: Arc<str>,
+    pub(crate) key_span: Span,
+    pub(crate) value: Arc<Node>,
+}
+
+impl Node {
+    pub(crate) fn new(span: Span, data: Data) -> Self {
+        let inner = match &data {
+            Data::Scalar(_) => (0, 0),
+            Data::List(items) => taken(items.iter()),
+            Data::Map(pairs) => taken(pairs.iter().map(|pair| &pair.value)),
+        };
+        Self { span, weight: inner.0.saturating_add(1), depth: inner.1.saturating_add(1), data }
+    }
+
+    pub(crate) fn null(span: Span) -> Self {
+        Self::new(span, Data::Scalar(Scalar::new("", Style::Plain)))
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(&self.data, Data::Scalar(scalar) if scalar.is_null())
+    }
+
+    /// The pairs of a map; none for anything else.
+    pub(crate) fn pairs(&self) -> &[Pair] {
+        match &self.data {
+            Data::Map(pairs) => pairs,
+            Data::Scalar(_) | Data::List(_) => &[],
+        }
+    }
+
+    /// The pair under a key, if this is a map that has it.
+    pub(crate) fn pair(&self, key: &str) -> Option<&Pair> {
+        self.pairs().iter().find(|pair| &*pair.key == key)
+    }
+
+    /// The value under a key, if this is a map that has it.
+    pub(crate) fn get(&self, key: &str) -> Option<&Arc<Node>> {
+        self.pair(key).map(|pair| &pair.value)
+    }
+
+    fn scalar(&self) -> Option<&Scalar> {
+        match &self.data {
+            Data::Scalar(scalar) => Some(scalar),
+            Data::List(_) | Data::Map(_) => None,
+        }
+    }
+
+    /// The text, if this is one.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.scalar()?.as_text()
+    }
+
+    /// Whether this is `true`.
+    pub(crate) fn is_true(&self) -> bool {
+        matches!(&self.data, Data::Scalar(scalar) if matches!(scalar.natural(), Natural::Bool(true)))
+    }
+
+    /// The whole number, if this is one.
+    pub(crate) fn int(&self) -> Option<i128> {
+        match self.scalar()?.natural() {
+            Natural::Int(int) => Some(int),
+            Natural::Float(float) if float.fract() == 0.0 && float.abs() < 1e15 => {
+                Some(float as i128)
+            }
+            Natural::Null | Natural::Bool(_) | Natural::Float(_) | Natural::Text(_) => None,
+        }
+    }
+
+    /// The items of a list under a key; none for anything else.
+    pub(crate) fn items(&self, key: &str) -> &[Arc<Node>] {
+        match self.get(key).map(|node| &node.data) {
+            Some(Data::List(items)) => items,
+            _ => &[],
+        }
+    }
+
+    /// Whether something other than null stands under a key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|node| !node.is_null())
+    }
+
+    /// The place of the value under a key, or of this node when there is none.
+    pub(crate) fn place_of(&self, key: &str) -> Span {
+        self.get(key).map_or(self.span, |node| node.span)
+    }
+}
+
+/// Weight and depth of what a list or map holds.
+fn taken<'n>(nodes: impl Iterator<Item = &'n Arc<Node>>) -> (u32, u32) {
+    let all = |(weight, depth): (u32, u32), node: &Node| {
+        (weight.saturating_add(node.weight), depth.max(node.depth))
+    };
+    nodes.fold((0, 0), |sum, node| all(sum, node))
+}
