@@ -5,11 +5,12 @@
 mod arrows;
 mod bench_http;
 mod cargo;
+mod circles;
 mod guests;
 mod layers;
-mod source;
 mod test;
 mod tidy;
+mod tokens;
 mod toolchain;
 mod wasi_testsuite;
 
@@ -29,6 +30,8 @@ usage: cargo xtask CHORE
                        `crisol` with --beside PATH; then 10 000 connections at once, idle and asleep (--many N); needs wrk
   wasi-testsuite PATH  run the built tests of WebAssembly/wasi-testsuite (its branch prod/testsuite-base, checked out at
                        PATH) by the program, or by another that is named after PATH; tell which do not pass
+  circles              refuse modules of a crate that need each other
+  circles CRATE        show the circles of `crates/CRATE` with all their arrows
   layers               compare the dependencies with the table in docs/architecture.md
   tidy                 check what neither the compiler nor clippy does";
 
@@ -53,6 +56,8 @@ fn run(args: &[&str]) -> Result<()> {
         ["wasi-testsuite", path, program] => {
             wasi_testsuite::run(Path::new(path), Some(Path::new(program)))
         }
+        ["circles"] => report("circles", circles::check(&root())?),
+        ["circles", folder] => circles::show(&root(), folder),
         ["layers"] => report("layers", layers::check()?),
         ["tidy"] => report("tidy", tidy::check(&root())?),
         ["help" | "--help" | "-h"] => {

@@ -8,7 +8,7 @@ use std::{fs, io};
 use anyhow::{Context, Result};
 
 use crate::Findings;
-use crate::source::{code_only, lines_with};
+use crate::tokens::{Token, lines_with, tokens};
 
 /// Longer files are split by what they know.
 const MOST_LINES: usize = 450;
@@ -43,9 +43,9 @@ pub(crate) fn check(root: &Path) -> Result<Findings> {
         let text =
             fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         let path = file.strip_prefix(root).unwrap_or(file).to_string_lossy().replace('\\', "/");
-        let source = Source { code: code_only(&text), path, text };
-        problems.extend(source.problems());
-        if source.creates_a_store() {
+        let source = Source::new(path, text)?;
+        problems.extend(source.problems()?);
+        if source.creates_a_store()? {
             stores.push(source.path);
         }
     }
@@ -73,11 +73,16 @@ struct Source {
     /// From the top of the workspace, with slashes.
     path: String,
     text: String,
-    code: String,
+    code: Vec<Token>,
 }
 
 impl Source {
-    fn problems(&self) -> Vec<String> {
+    fn new(path: String, text: String) -> Result<Self> {
+        let code = tokens(&text).with_context(|| format!("in {path}"))?;
+        Ok(Self { path, text, code })
+    }
+
+    fn problems(&self) -> Result<Vec<String>> {
         let mut problems = Vec::new();
         if !self.text.starts_with("//!") {
             problems
@@ -91,15 +96,15 @@ impl Source {
             ));
         }
         if self.is_shipped() && !MAY_PRINT.iter().any(|start| self.path.starts_with(start)) {
-            problems.extend(self.uses(&self.code, &PRINTING, "a library does not print"));
+            problems.extend(self.uses(&PRINTING, "a library does not print")?);
         }
         if !UNSAFE_FILES.contains(&self.path.as_str()) {
             let rule = format!("only {} may be unsafe", UNSAFE_FILES.join(", "));
-            problems.extend(self.uses(&self.code, &["unsafe"], &rule));
+            problems.extend(self.uses(&["unsafe"], &rule)?);
         }
         problems.extend(self.errors_said_twice());
-        problems.extend(self.uses(&self.text, &UNFINISHED, "finish it, or file an issue"));
-        problems
+        problems.extend(self.unfinished());
+        Ok(problems)
     }
 
     /// Error texts that hold their own source: whoever prints an error with its sources prints it twice.
@@ -128,18 +133,30 @@ impl Source {
         self.path.starts_with("crates/") && self.path.contains("/src/")
     }
 
-    fn creates_a_store(&self) -> bool {
-        self.is_shipped()
-            && ["Store::new", "Store::try_new"]
-                .iter()
-                .any(|word| lines_with(&self.code, word).next().is_some())
+    fn creates_a_store(&self) -> Result<bool> {
+        let created = |words| lines_with(&self.code, words).map(|lines| !lines.is_empty());
+        Ok(self.is_shipped() && (created("Store::new")? || created("Store::try_new")?))
     }
 
-    /// A problem for each line of `text` that has one of the words.
-    fn uses(&self, text: &str, words: &[&str], rule: &str) -> Vec<String> {
-        let hits =
-            words.iter().flat_map(|word| lines_with(text, word).map(move |line| (line, word)));
-        hits.map(|(line, word)| format!("{}:{line}: `{word}`: {rule}", self.path)).collect()
+    /// A problem for each line of the code that has one of the words.
+    fn uses(&self, words: &[&str], rule: &str) -> Result<Vec<String>> {
+        let mut problems = Vec::new();
+        for word in words {
+            for line in lines_with(&self.code, word)? {
+                problems.push(format!("{}:{line}: `{word}`: {rule}", self.path));
+            }
+        }
+        Ok(problems)
+    }
+
+    /// Marks of what is left to do, in comments too.
+    fn unfinished(&self) -> impl Iterator<Item = String> {
+        let lines = (1..).zip(self.text.lines());
+        lines.flat_map(|(number, line)| {
+            let mut words = line.split(|it: char| it != '_' && !it.is_alphanumeric());
+            let word = words.find(|word| UNFINISHED.contains(word));
+            word.map(|it| format!("{}:{number}: `{it}`: finish it, or file an issue", self.path))
+        })
     }
 }
 
@@ -180,14 +197,13 @@ fn stale_exceptions(root: &Path) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::{MOST_LINES, Source, store_problem};
-    use crate::source::code_only;
-
-    fn source(path: &str, text: &str) -> Source {
-        Source { path: path.to_owned(), text: text.to_owned(), code: code_only(text) }
-    }
 
     fn problems(path: &str, text: &str) -> Vec<String> {
-        source(path, text).problems()
+        Source::new(path.to_owned(), text.to_owned()).unwrap().problems().unwrap()
+    }
+
+    fn creates_a_store(path: &str, text: &str) -> bool {
+        Source::new(path.to_owned(), text.to_owned()).unwrap().creates_a_store().unwrap()
     }
 
     #[test]
@@ -246,12 +262,11 @@ mod tests {
 
     #[test]
     fn a_store_has_one_place() {
-        assert!(source("crates/engine/src/a.rs", "Store::new(engine, host)").creates_a_store());
-        assert!(
-            !source("crates/engine/src/a.rs", "// Store::new\nMemoryStore::new()")
-                .creates_a_store()
-        );
-        assert!(!source("crates/engine/tests/a.rs", "Store::new()").creates_a_store());
+        let file = "crates/engine/src/a.rs";
+        assert!(creates_a_store(file, "Store::new(engine, host)"));
+        assert!(creates_a_store(file, "Store::try_new(engine, host)"));
+        assert!(!creates_a_store(file, "// Store::new\nMemoryStore::new()"));
+        assert!(!creates_a_store("crates/engine/tests/a.rs", "Store::new()"));
         assert_eq!(store_problem(&["a".to_owned()]), None);
         assert!(store_problem(&[]).is_some());
         assert!(
