@@ -28,7 +28,6 @@ const STILL: &[(&str, usize)] = &[
     ("lua", 5),
     ("pool", 6),
     ("server", 5),
-    ("transport", 8),
     ("wit", 14),
 ];
 

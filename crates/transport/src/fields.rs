@@ -12,9 +12,9 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::bad_request::{BadRequest, SHOWN};
+use crate::bound::Bound;
 use crate::form::{self, Form};
 use crate::pairs::{self, Kind};
-use crate::sources::Bound;
 use crate::{body, text};
 
 /// A body's fields.

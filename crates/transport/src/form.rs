@@ -7,7 +7,7 @@ use http::{HeaderMap, header};
 use percent_encoding::percent_decode;
 
 use crate::bad_request::{BadRequest, Place};
-use crate::body;
+use crate::media;
 use crate::pairs::{self, Kind, Pair};
 use crate::text;
 
@@ -23,7 +23,7 @@ pub(crate) type Form = Vec<(String, String)>;
 /// Whether a body says that it is a form.
 pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE);
-    value.is_some_and(|value| body::essence(value.as_bytes()) == MEDIA)
+    value.is_some_and(|value| media::essence(value.as_bytes()) == MEDIA)
 }
 
 /// Whether a form as a whole can be a value of the type: where JSON would be an object, or a list of pairs.
@@ -35,11 +35,11 @@ pub(crate) fn fits(ty: &Type) -> bool {
 
 /// The pairs of a body that is a form.
 pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Form, BadRequest> {
-    body::expect_identity(headers)?;
-    body::expect_utf8(headers)?;
+    media::expect_identity(headers)?;
+    media::expect_utf8(headers)?;
     if let Some(b'{' | b'[') = body.trim_ascii_start().first() {
         // A form that is sent as one has these bytes encoded; clients that name no media type send it for JSON.
-        return Err(body::unsupported(headers, "`content-type: application/json` for JSON"));
+        return Err(media::unsupported(headers, "`content-type: application/json` for JSON"));
     }
     let parts = || body.split(|&byte| byte == b'&').filter(|part| !part.is_empty());
     if parts().nth(MAX_PAIRS).is_some() {

@@ -9,8 +9,11 @@
 
 mod bad_request;
 mod body;
+mod bound;
 mod fields;
 mod form;
+mod json;
+mod media;
 mod message;
 pub mod openapi;
 mod pairs;

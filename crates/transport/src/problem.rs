@@ -5,7 +5,7 @@ use crisol_core::{CallError, ErrorKind, Value};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::body::Json;
+use crate::json::Json;
 use crate::message::Response;
 
 /// Seconds that a client is asked to wait before it tries an overloaded function again.

@@ -6,7 +6,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::body::Json;
+use crate::json::Json;
 use crate::message::Response;
 use crate::pairs;
 use crate::problem::{Cause, Problem};

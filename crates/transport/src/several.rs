@@ -4,12 +4,13 @@ use crisol_core::{Args, Field, Type, Value};
 use serde::ser::{Serialize, Serializer};
 
 use crate::bad_request::BadRequest;
-use crate::body::Json;
+use crate::bound::Bound;
 use crate::form;
+use crate::json::Json;
 use crate::message::Request;
 use crate::pairs::{self, Kind};
 use crate::request;
-use crate::sources::{Bound, Sources};
+use crate::sources::Sources;
 
 /// One source in the order they are asked.
 pub(crate) struct Source {

@@ -3,22 +3,13 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use crisol_core::Value;
 use percent_encoding::percent_decode;
-use serde_json::value::RawValue;
 
 use crate::bad_request::{BadRequest, Place};
 use crate::fields::Fields;
 use crate::form;
 use crate::message::Request;
 use crate::pairs::Pair;
-
-/// An argument that was found: a value, or JSON text that the callee reads.
-#[derive(Debug)]
-pub(crate) enum Bound<'a> {
-    Value(Value),
-    Json(&'a RawValue),
-}
 
 /// A request's parts by name.
 pub(crate) struct Sources<'a> {

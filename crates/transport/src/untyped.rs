@@ -6,7 +6,7 @@ use crisol_core::{Args, Reply, Value};
 use http::StatusCode;
 
 use crate::bad_request::BadRequest;
-use crate::body::Json;
+use crate::json::Json;
 use crate::message::{Request, Response};
 use crate::pairs::{self, Kind};
 use crate::problem::Problem;

@@ -1,0 +1,35 @@
+//! Values as JSON text, no tree built on the way.
+
+use crisol_core::Value;
+use serde::ser::{Serialize, Serializer};
+
+/// A value as JSON text the way values are written everywhere: numbers that JSON lacks as `"NaN"`,
+/// `"Infinity"` and `"-Infinity"`.
+pub(crate) struct Json<'a>(pub(crate) &'a Value);
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Float(v) if v.is_nan() => serializer.serialize_str("NaN"),
+            Value::Float(v) if v.is_infinite() && *v > 0.0 => serializer.serialize_str("Infinity"),
+            Value::Float(v) if v.is_infinite() => serializer.serialize_str("-Infinity"),
+            Value::List(items) => serializer.collect_seq(items.iter().map(Json)),
+            Value::Map(pairs) => {
+                serializer.collect_map(pairs.iter().map(|(key, value)| (Json(key), Json(value))))
+            }
+            other => other.serialize(serializer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_json_lacks_are_text() -> Result<(), serde_json::Error> {
+        let value = Value::List(vec![Value::Float(f64::NAN), Value::Float(f64::NEG_INFINITY)]);
+        assert_eq!(serde_json::to_string(&Json(&value))?, r#"["NaN","-Infinity"]"#);
+        Ok(())
+    }
+}
