@@ -26,7 +26,6 @@ const STILL: &[(&str, usize)] = &[
     ("crisol", 23),
     ("engine", 17),
     ("lua", 5),
-    ("pool", 6),
     ("server", 5),
     ("wit", 14),
 ];

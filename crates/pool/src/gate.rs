@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::demand::Demand;
 use crate::factory::Retired;
 use crate::queue::Ticket;
 use crate::state::{After, Denial, Entry, Idle, Next, State};
@@ -30,16 +31,6 @@ pub(crate) struct Chores<W> {
     /// Workers to make; each is to be handed in by [`Gate::stock`] or taken off by [`Gate::not_made`].
     pub(crate) make: usize,
     pub(crate) next: Next,
-}
-
-/// See [`Gate::demand`].
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Demand {
-    pub(crate) admitted: usize,
-    pub(crate) busy: usize,
-    pub(crate) peak: usize,
-    pub(crate) queued: usize,
-    pub(crate) workers: usize,
 }
 
 #[derive(Debug)]
@@ -171,8 +162,7 @@ impl<W> Gate<W> {
         Chores { gone, gone_for, make, next }
     }
 
-    /// What an adaptive pool decides by: calls let in since its background task looked last, calls at once
-    /// since this was asked last, calls that wait.
+    /// Measures the demand, for an adaptive pool.
     pub(crate) fn demand(&self) -> Demand {
         let mut s = self.lock();
         let admitted = s.admitted.wrapping_sub(s.seen);

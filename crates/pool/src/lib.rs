@@ -44,12 +44,15 @@
 //! - **Failure.** A factory that fails or panics costs the caller that needed the worker its call and
 //!   nothing else. In the background it is tried again ever more slowly.
 
+mod check_out;
 mod config;
+mod demand;
 mod drain;
 mod factory;
 mod gate;
 mod interruption;
 mod lease;
+mod make;
 mod pool;
 mod queue;
 mod refused;
@@ -63,12 +66,13 @@ pub mod testing;
 mod tests;
 mod upkeep;
 
+pub use check_out::Ask;
 pub use config::Config;
 pub use drain::Drained;
 pub use factory::{Factory, Fate, Retired};
 pub use interruption::Interruption;
 pub use lease::Lease;
-pub use pool::{Ask, Pool};
+pub use pool::Pool;
 pub use refused::Refused;
 pub use stats::{RETIRED_REASONS, Stats, WAIT_BOUNDS, Waits};
 pub use strategy::{SizeBelowWorkers, Strategy};

@@ -1,4 +1,5 @@
-//! The background task of a pool: keeps ready workers ready and lets idle ones go.
+//! The background task of a pool: keeps ready workers ready and lets idle ones go. Also what the gate leaves to be
+//! done outside its lock, since that wakes the task.
 //!
 //! Woken by the first call after a rest, it refills at once and then looks every [`TICK`] while calls keep
 //! coming. So a call pays for waking it at most once per rest, and a load that uses ready workers up faster
@@ -6,6 +7,7 @@
 //! latency, and under full load nothing is cheaper than making one where it is used.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -16,8 +18,9 @@ use tokio::time::Instant;
 
 use crate::factory::Factory;
 use crate::gate::Gate;
-use crate::pool::{Pool, Unmade, make};
-use crate::state::{Idle, Next};
+use crate::make::{Unmade, make};
+use crate::pool::Pool;
+use crate::state::{After, Idle, Next, Rare};
 
 /// How often the task looks while calls keep coming.
 const TICK: Duration = Duration::from_millis(1);
@@ -29,7 +32,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(30));
 
 /// Serves the pool until it is drained or gone.
-pub(crate) async fn tend<F: Factory>(pool: Weak<Pool<F>>, bell: Arc<Notify>) {
+async fn tend<F: Factory>(pool: Weak<Pool<F>>, bell: Arc<Notify>) {
     let _on_duty = OnDuty(Weak::clone(&pool));
     let mut backoff = Backoff::default();
     loop {
@@ -82,6 +85,73 @@ impl Backoff {
 }
 
 impl<F: Factory> Pool<F> {
+    /// Drops the ready workers of a pool that keeps none at rest, such as those that
+    /// [`Lazy`](crate::strategy::Lazy) leaves for the next calls. Returns their number.
+    pub fn shed(&self) -> usize {
+        let (shed, after) = self.gate.shed();
+        self.settle(after);
+        shed
+    }
+
+    pub(crate) fn leave(&self, back: Option<Idle<F::Worker>>) {
+        self.settle(self.gate.leave(back));
+    }
+
+    /// Does what the gate left to be done outside its lock.
+    pub(crate) fn settle(&self, after: After<F::Worker>) {
+        let After { wake, ring, emptied, rare } = after;
+        if ring {
+            self.ring();
+        }
+        // Before what is foreign: a worker or a waker may panic, and a drain still ends.
+        if emptied {
+            self.emptied.notify_waiters();
+        }
+        if let Some(rare) = rare {
+            self.settle_rare(*rare);
+        }
+        if let Some(waker) = wake {
+            waker.wake();
+        }
+    }
+
+    #[cold]
+    fn settle_rare(&self, rare: Rare<F::Worker>) {
+        let Rare { wake, gone, gone_for } = rare;
+        self.tally().retired(gone_for, gone.len());
+        // One that panics must not keep the others asleep, nor a worker's drop the callers.
+        let mut panic = None;
+        for waker in wake {
+            if let Err(one) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                panic = panic.or(Some(one));
+            }
+        }
+        drop(gone);
+        if let Some(panic) = panic.filter(|_| !std::thread::panicking()) {
+            resume_unwind(panic);
+        }
+    }
+
+    /// Wakes the background task, and starts it if there is none.
+    #[cold]
+    fn ring(&self) {
+        self.bell.notify_one();
+        if self.tended.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                let task = tend(self.me.clone(), Arc::clone(&self.bell));
+                drop(runtime.spawn(task));
+            }
+            // Outside a runtime the pool works without: callers make their own workers.
+            Err(_) => {
+                self.tended.store(false, Ordering::Release);
+                self.gate.park();
+            }
+        }
+    }
+
     async fn look(&self, backoff: &mut Backoff) -> Next {
         let now = Instant::now();
         backoff.until = backoff.until.filter(|until| *until > now);

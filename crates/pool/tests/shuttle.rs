@@ -13,6 +13,8 @@ mod sync {
 mod factory {
     pub(crate) use crisol_pool::Retired;
 }
+#[path = "../src/demand.rs"]
+mod demand;
 #[path = "../src/queue.rs"]
 mod queue;
 #[path = "../src/stats.rs"]

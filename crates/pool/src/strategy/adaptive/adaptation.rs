@@ -8,7 +8,7 @@ use super::Adaptive;
 use super::controller::{Controller, Decision, Sample};
 use super::meter::Meter;
 use super::stock::Stock;
-use crate::gate::Demand;
+use crate::demand::Demand;
 
 /// How often the controller is asked while calls come.
 const LOOK: Duration = Duration::from_millis(20);
