@@ -235,6 +235,17 @@ impl Clock {
     }
 }
 
+/// Whether Lua may hold `size` bytes more.
+pub(crate) fn fits(lua: &Lua, size: usize) -> mlua::Result<()> {
+    Clock::of(lua)?.allowance.make_room(lua, size as u64)?;
+    let limit = lua.set_memory_limit(0)?;
+    lua.set_memory_limit(limit)?;
+    if limit > 0 && lua.used_memory().saturating_add(size) > limit {
+        return Err(mlua::Error::MemoryError("not enough memory".to_owned()));
+    }
+    Ok(())
+}
+
 /// Powers of two, so that the pace does not change with every allocation.
 fn instructions_per_look(held: usize) -> u32 {
     let shift = (held / LIGHT).checked_ilog2().map_or(0, |log| log + 1);

@@ -8,14 +8,14 @@ use mlua::{
     Error, Function, IntoLua, Lua, LuaOptions, LuaString, MultiValue, Result, StdLib, Table, Value,
 };
 
-use crate::gate::{Clock, GATE, expired, tell_expired};
-use crate::modules::{self, log::emit};
+use crate::gate::{Clock, GATE, expired, fits, tell_expired};
+use crate::modules::funcs::NEW_ERROR;
+use crate::modules::log::emit;
+use crate::modules::{self, Module};
+use crate::output::{Level, Sink};
 use crate::pattern::{Bad, Capture, scan};
-use crate::program::{Level, Module, Sink};
 use crate::trace::{PRELUDE, note};
 
-/// Where modules find the function that makes errors of calls.
-pub(crate) const NEW_ERROR: &str = "crisol.new_error";
 /// Registry name of the function through which the host calls those of scripts.
 const GUARD: &str = "crisol.guard";
 
@@ -130,17 +130,6 @@ fn repeat(
         clock.charge(lua, 2 * (text.len() + between.len()))?;
     }
     lua.create_string(whole)
-}
-
-/// Whether Lua may hold `size` bytes more.
-pub(crate) fn fits(lua: &Lua, size: usize) -> Result<()> {
-    Clock::of(lua)?.allowance.make_room(lua, size as u64)?;
-    let limit = lua.set_memory_limit(0)?;
-    lua.set_memory_limit(limit)?;
-    if limit > 0 && lua.used_memory().saturating_add(size) > limit {
-        return Err(Error::MemoryError("not enough memory".to_owned()));
-    }
-    Ok(())
 }
 
 /// `string.find` without a pattern.

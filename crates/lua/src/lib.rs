@@ -22,6 +22,7 @@ mod host;
 mod method;
 mod modules;
 mod offload;
+mod output;
 mod pattern;
 mod program;
 mod state;
@@ -32,6 +33,8 @@ mod values;
 
 pub use call::Call;
 pub use failure::Failure;
-pub use program::{Entry, Level, Module, Output, Program, Sink};
+pub use modules::Module;
+pub use output::{Level, Output, Sink};
+pub use program::{Entry, Program};
 pub use state::State;
 pub use turns::Turns;

@@ -5,75 +5,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crisol_core::{Budget, CallId, chain};
+use crisol_core::{Budget, chain};
 use mlua::{Function, Lua};
 
 use crate::allowance::Allowance;
 use crate::failure::Failure;
 use crate::gate::{Clock, now};
 use crate::host;
+use crate::modules::Module;
+use crate::output::Sink;
 use crate::state::State;
 use crate::turn::Load;
 use crate::turns::Turns;
-
-/// A module that a script may `require`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Module {
-    /// `funcs`: calls to functions.
-    Funcs,
-    /// `json`: JSON text.
-    Json,
-    /// `log`: lines to the log.
-    Log,
-    /// `time`: the time, and waiting.
-    Time,
-}
-
-impl Module {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Funcs, Self::Json, Self::Log, Self::Time];
-
-    /// Its name in `require`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Funcs => "funcs",
-            Self::Json => "json",
-            Self::Log => "log",
-            Self::Time => "time",
-        }
-    }
-}
-
-/// How much an output matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// From `print`.
-    Print,
-    /// From `log.debug`.
-    Debug,
-    /// From `log.info`.
-    Info,
-    /// From `log.warn`.
-    Warn,
-    /// From `log.error`.
-    Error,
-}
-
-/// One text that a script prints or logs.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Output<'a> {
-    /// How much it matters.
-    pub level: Level,
-    /// The text, which may be none and may have many lines.
-    pub text: &'a [u8],
-    /// The call that the script serves; none while it is loaded.
-    pub call: Option<CallId>,
-}
-
-/// Takes what scripts print and log. Scripts wait for it, on threads that may be kept busy.
-pub type Sink = Arc<dyn Fn(Output<'_>) + Send + Sync>;
 
 /// What of a script is called.
 #[derive(Debug, Clone, PartialEq, Eq)]

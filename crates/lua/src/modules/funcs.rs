@@ -13,9 +13,11 @@ use tokio::task::AbortHandle;
 use crate::allowance::weight;
 use crate::call::{Burden, Call, Current};
 use crate::gate::Clock;
-use crate::host::NEW_ERROR;
 use crate::offload::Offloaded;
 use crate::values::{Reader, write};
+
+/// Registry name of the function that makes errors of calls.
+pub(crate) const NEW_ERROR: &str = "crisol.new_error";
 
 /// What came of a call, free of Lua: it may be asked for more than once.
 type Outcome = std::result::Result<Value, Unanswered>;

@@ -11,8 +11,7 @@ use mlua::{Error, Lua, LuaSerdeExt, LuaString, Result, Table, Value as LuaValue}
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::Serialize;
 
-use crate::gate::Clock;
-use crate::host::fits;
+use crate::gate::{Clock, fits};
 use crate::values::Reader;
 
 /// Units of work that a value of a document costs beside its text.

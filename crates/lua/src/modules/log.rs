@@ -6,7 +6,7 @@ use mlua::{Lua, LuaString, Result, Table};
 
 use crate::call::Current;
 use crate::gate::Clock;
-use crate::program::{Level, Output, Sink};
+use crate::output::{Level, Output, Sink};
 
 /// Cost of a line beside its bytes.
 const LINE: usize = 256;

@@ -1,6 +1,6 @@
 //! What scripts may `require`.
 
-mod funcs;
+pub(crate) mod funcs;
 mod json;
 pub(crate) mod log;
 mod time;
@@ -10,7 +10,36 @@ use std::collections::BTreeSet;
 use mlua::{Lua, Result, Table};
 
 use crate::gate::GATE;
-use crate::program::{Module, Sink};
+use crate::output::Sink;
+
+/// A module that a script may `require`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Module {
+    /// `funcs`: calls to functions.
+    Funcs,
+    /// `json`: JSON text.
+    Json,
+    /// `log`: lines to the log.
+    Log,
+    /// `time`: the time, and waiting.
+    Time,
+}
+
+impl Module {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Funcs, Self::Json, Self::Log, Self::Time];
+
+    /// Its name in `require`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Funcs => "funcs",
+            Self::Json => "json",
+            Self::Log => "log",
+            Self::Time => "time",
+        }
+    }
+}
 
 /// Makes `modules` available to `require`.
 pub(crate) fn install(lua: &Lua, modules: &BTreeSet<Module>, sink: &Sink) -> Result<()> {
