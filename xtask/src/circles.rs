@@ -25,7 +25,6 @@ const STILL: &[(&str, usize)] = &[
     ("cli", 2),
     ("crisol", 23),
     ("engine", 17),
-    ("server", 5),
     ("wit", 14),
 ];
 

@@ -2,65 +2,41 @@
 //! has done what had arrived.
 
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::{Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::config::Timeouts;
-use crate::framing::Parsed;
 use crate::idle::Idle;
+use crate::occupation::{OPEN, Occupation, SHED, STOPPING};
 
 /// Time that a connection which is to close has for what may be on its way: the first request of a new
 /// connection, a client's answer to HTTP/2's farewell.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The connection goes on.
-const OPEN: u8 = 0;
-/// The server stops: what has arrived is served, and a new connection has a moment for its request.
-const STOPPING: u8 = 1;
-/// The connection makes room: what has arrived is served.
-const SHED: u8 = 2;
-
-/// Stands for no place in the queue of idle connections.
-const NOT_QUEUED: u64 = u64::MAX;
-
 /// What one connection is doing: serving requests, receiving a head, or nothing.
 ///
 /// Written by the connection's reader and by its requests, read by the task that drives it. The order
-/// between the fields does not matter, but for `busy`, `sending` and `queued`: a deadline that is read a moment too
-/// early is read again.
+/// between the fields does not matter, but for `busy`, `sending` and `queued` of its state: a deadline that is read a
+/// moment too early is read again.
 pub(crate) struct Activity {
-    opened: Instant,
+    /// Shared with the queue of idle connections.
+    pub(crate) state: Arc<Occupation>,
     timeouts: Timeouts,
     /// HTTP/2 has frames of its own between requests; there, bytes are no sign of a request.
     heads: AtomicBool,
-    busy: AtomicUsize,
     /// The answer to a request is on its way.
     answering: AtomicBool,
-    /// The client has not taken yet what was sent.
-    sending: AtomicBool,
     /// Whether the client may be sending still when its last answer has been written.
     lingers: AtomicBool,
     /// The close has begun.
     ending: AtomicBool,
-    /// When the present state began, in microseconds after `opened`.
-    since: AtomicU64,
-    /// Of HTTP/1.1. While no request is served, one that was read ahead is a head that is coming in.
-    pub(crate) parsed: Parsed,
     /// No request has come yet.
     fresh: AtomicBool,
-    closing: AtomicU8,
-    /// When it was told to close, in microseconds after `opened`.
-    told: AtomicU64,
-    /// Of the task that drives the connection, which is one for all of its life.
-    waker: OnceLock<Waker>,
     idle: Arc<Idle>,
-    number: u64,
-    /// The place in `idle`, in microseconds after `opened`; written under the queue's lock.
-    queued: AtomicU64,
 }
 
 /// A request on its way; its connection is busy until this is dropped.
@@ -72,63 +48,36 @@ pub(crate) struct Sheddable(Arc<Activity>);
 impl Activity {
     pub(crate) fn new(timeouts: Timeouts, idle: Arc<Idle>) -> Self {
         Self {
-            opened: Instant::now(),
+            state: Arc::new(Occupation::new(idle.number())),
             timeouts,
             heads: AtomicBool::new(true),
-            busy: AtomicUsize::new(0),
             answering: AtomicBool::new(false),
-            sending: AtomicBool::new(false),
             lingers: AtomicBool::new(false),
             ending: AtomicBool::new(false),
-            since: AtomicU64::new(0),
-            parsed: Parsed::default(),
             fresh: AtomicBool::new(true),
-            closing: AtomicU8::new(OPEN),
-            told: AtomicU64::new(0),
-            waker: OnceLock::new(),
-            number: idle.number(),
             idle,
-            queued: AtomicU64::new(NOT_QUEUED),
         }
     }
 
     /// Lets the connection be asked to make room.
     pub(crate) fn sheddable(self: &Arc<Self>) -> Sheddable {
-        self.idle.enter(self);
+        self.idle.enter(&self.state);
         Sheddable(Arc::clone(self))
-    }
-
-    fn elapsed(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    fn at(&self, micros: &AtomicU64) -> Instant {
-        self.opened + Duration::from_micros(micros.load(Ordering::Relaxed))
-    }
-
-    /// The connection is idle from now on.
-    pub(crate) fn mark(&self) {
-        self.since.store(self.elapsed(), Ordering::Relaxed);
     }
 
     /// The client speaks HTTP/2.
     pub(crate) fn speaks_http2(self: &Arc<Self>) {
         self.heads.store(false, Ordering::Relaxed);
-        self.parsed.set_ahead(false);
+        self.state.parsed.set_ahead(false);
         self.requeue();
     }
 
     /// Bytes have come in (HTTP/1.1); with `ahead`, of a request that has not begun.
     pub(crate) fn received(&self, ahead: bool) {
-        if ahead && !self.is_ahead() && self.busy.load(Ordering::Relaxed) == 0 {
-            self.mark();
+        if ahead && !self.state.is_ahead() && self.state.busy.load(Ordering::Relaxed) == 0 {
+            self.state.mark();
         }
-        self.parsed.set_ahead(ahead);
-    }
-
-    /// Whether a part of a request that has not begun may have been read.
-    pub(crate) fn is_ahead(&self) -> bool {
-        self.parsed.is_ahead()
+        self.state.parsed.set_ahead(ahead);
     }
 
     /// Bytes go out. Without a request they are the answer to a head that cannot be read.
@@ -140,7 +89,7 @@ impl Activity {
 
     /// All bytes of answers so far are out.
     pub(crate) fn answered(&self) {
-        if self.busy.load(Ordering::Relaxed) == 0 {
+        if self.state.busy.load(Ordering::Relaxed) == 0 {
             self.answering.store(false, Ordering::Relaxed);
         }
     }
@@ -171,77 +120,58 @@ impl Activity {
 
     /// Something is to be done for a request, whether or not its answer is out.
     pub(crate) fn occupy(self: &Arc<Self>) -> Busy {
-        self.busy.fetch_add(1, Ordering::SeqCst);
+        self.state.busy.fetch_add(1, Ordering::SeqCst);
         Busy(Arc::clone(self))
     }
 
     /// The client does not take what is sent; who sends it knows for how long.
     pub(crate) fn sending(&self) {
-        self.sending.store(true, Ordering::SeqCst);
+        self.state.sending.store(true, Ordering::SeqCst);
     }
 
     /// The client has taken what was sent.
     pub(crate) fn sent(self: &Arc<Self>) {
-        if !self.is_ahead() {
-            self.mark();
+        if !self.state.is_ahead() {
+            self.state.mark();
         }
-        self.sending.store(false, Ordering::SeqCst);
+        self.state.sending.store(false, Ordering::SeqCst);
         self.requeue();
     }
 
     /// Comes back to the queue of idle connections, if it was taken out while it served.
     fn requeue(self: &Arc<Self>) {
         // Either this sees that it was taken out, or whoever takes it out sees it idle.
-        if self.queued.load(Ordering::SeqCst) == NOT_QUEUED {
-            self.idle.enter(self);
+        if self.state.queued().is_none() {
+            self.idle.enter(&self.state);
         }
-    }
-
-    fn serves(&self) -> bool {
-        self.busy.load(Ordering::SeqCst) > 0 || self.sending.load(Ordering::SeqCst)
     }
 
     /// When the connection has been doing nothing for too long; `None` while it serves, and while it closes.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        if self.serves() || self.ending.load(Ordering::Relaxed) {
+        if self.state.serves() || self.ending.load(Ordering::Relaxed) {
             return None;
         }
-        let since = self.at(&self.since);
-        if self.is_ahead() {
+        let since = self.state.at(&self.state.since);
+        if self.state.is_ahead() {
             return Some(since + self.timeouts.read);
         }
-        Some(match self.closing.load(Ordering::Relaxed) {
+        Some(match self.state.closing.load(Ordering::Relaxed) {
             OPEN => since + self.timeouts.idle,
-            SHED if self.fresh.load(Ordering::Relaxed) => self.at(&self.told),
-            _ => since.max(self.at(&self.told)) + FAREWELL,
+            SHED if self.fresh.load(Ordering::Relaxed) => self.state.at(&self.state.told),
+            _ => since.max(self.state.at(&self.state.told)) + FAREWELL,
         })
     }
 
     /// The server stops: the connection is to close when it has served what has arrived.
     pub(crate) fn stop(&self) {
-        self.close(STOPPING);
-    }
-
-    /// Asks the connection to close, in favour of another one.
-    pub(crate) fn shed(&self) {
-        self.close(SHED);
-        if let Some(waker) = self.waker.get() {
-            waker.wake_by_ref();
-        }
-    }
-
-    fn close(&self, how: u8) {
-        if !self.is_closing() {
-            self.told.store(self.elapsed(), Ordering::Relaxed);
-            self.closing.store(how, Ordering::SeqCst);
-        }
+        self.state.close(STOPPING);
     }
 
     /// Waits until the connection is asked to make room. To be polled by the connection's own task alone.
     pub(crate) async fn asked(&self) {
         poll_fn(|cx| {
-            self.waker.get_or_init(|| cx.waker().clone());
-            match self.closing.load(Ordering::SeqCst) {
+            self.state.waker.get_or_init(|| cx.waker().clone());
+            match self.state.closing.load(Ordering::SeqCst) {
                 SHED => Poll::Ready(()),
                 _ => Poll::Pending,
             }
@@ -249,53 +179,23 @@ impl Activity {
         .await;
     }
 
-    /// Whether it was told to close.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Relaxed) != OPEN
-    }
-
     /// Whether it was told to close and has served all that has been read (HTTP/1.1): if nothing else has
     /// arrived, it is over.
     pub(crate) fn is_done(&self) -> bool {
-        let closing = self.closing.load(Ordering::Relaxed);
+        let closing = self.state.closing.load(Ordering::Relaxed);
         let awaited = closing == STOPPING && self.fresh.load(Ordering::Relaxed);
         closing != OPEN
             && !awaited
             && self.heads.load(Ordering::Relaxed)
-            && !self.serves()
-            && !self.is_ahead()
-    }
-
-    /// Since when it is idle: between two requests, or before the first; and to stay.
-    pub(crate) fn idle_since(&self) -> Option<Instant> {
-        let rests = !self.serves() && !self.is_ahead();
-        (rests && !self.is_closing()).then(|| self.at(&self.since))
-    }
-
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// The place in the queue of idle connections.
-    pub(crate) fn queued(&self) -> Option<Instant> {
-        let micros = self.queued.load(Ordering::SeqCst);
-        (micros != NOT_QUEUED).then(|| self.opened + Duration::from_micros(micros))
-    }
-
-    /// To be called under the queue's lock.
-    pub(crate) fn set_queued(&self, since: Option<Instant>) {
-        let micros = since.map_or(NOT_QUEUED, |since| {
-            let micros = since.duration_since(self.opened).as_micros();
-            u64::try_from(micros).unwrap_or(NOT_QUEUED)
-        });
-        self.queued.store(micros, Ordering::SeqCst);
+            && !self.state.serves()
+            && !self.state.is_ahead()
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.mark();
-        let was = self.0.busy.fetch_sub(1, Ordering::SeqCst);
+        self.0.state.mark();
+        let was = self.0.state.busy.fetch_sub(1, Ordering::SeqCst);
         if was == 1 {
             self.0.requeue();
         }
@@ -304,7 +204,7 @@ impl Drop for Busy {
 
 impl Drop for Sheddable {
     fn drop(&mut self) {
-        self.0.idle.leave(&self.0);
+        self.0.idle.leave(&self.0.state);
     }
 }
 
@@ -403,7 +303,7 @@ mod tests {
         assert!(!it.is_done());
         assert_eq!(it.deadline(), Some(start + FAREWELL));
         let it = activity();
-        it.shed();
+        it.state.shed();
         assert!(it.is_done());
         assert_eq!(it.deadline(), Some(start));
     }

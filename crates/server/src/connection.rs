@@ -90,7 +90,7 @@ pub(crate) async fn serve(stream: Stream, peer: Peer, mut shared: Shared) {
                     done = handshake => done.map_err(|_| Ended::Silent)?.map_err(Ended::Handshake)?,
                     () = dismissed(&activity, &mut stop) => return Ok(()),
                 };
-                activity.mark();
+                activity.state.mark();
                 let protocol = match stream.get_ref().1.alpn_protocol() {
                     Some(b"h2") => Some(Protocol::Http2),
                     Some(_) => Some(Protocol::Http1),
@@ -145,7 +145,7 @@ where
             };
             let told = match told? {
                 // Its request has come at the same moment.
-                None if !activity.is_ahead() && stream.has_arrived() => {
+                None if !activity.state.is_ahead() && stream.has_arrived() => {
                     sniff(&mut stream, site.timeouts, activity).await?
                 }
                 told => told,
@@ -172,7 +172,7 @@ where
     let service = service_fn(move |request: Request<Incoming>| {
         let busy = connection.activity.begin();
         if request.version() <= Version::HTTP_11 {
-            connection.activity.parsed.begin(request.body().size_hint().exact());
+            connection.activity.state.parsed.begin(request.body().size_hint().exact());
         }
         Arc::clone(&connection).respond(request, busy)
     });

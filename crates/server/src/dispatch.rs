@@ -96,8 +96,8 @@ impl Connection {
 
     /// Whether clients are to go elsewhere, and no further request of this one has been read.
     fn is_last(&self) -> bool {
-        (self.activity.is_closing() || self.draining.load(Ordering::Relaxed))
-            && !self.activity.is_ahead()
+        (self.activity.state.is_closing() || self.draining.load(Ordering::Relaxed))
+            && !self.activity.state.is_ahead()
     }
 
     /// Announces the end of a connection that no further request can follow on, over HTTP/1.1.

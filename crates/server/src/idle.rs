@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::time::Instant;
 
-use crate::activity::Activity;
+use crate::occupation::Occupation;
 
 /// Place of a connection: since when it was idle, and a number that tells connections apart.
 type Place = (Instant, u64);
@@ -23,7 +23,7 @@ pub(crate) struct Idle {
 
 #[derive(Default)]
 struct Queue {
-    connections: BTreeMap<Place, Arc<Activity>>,
+    connections: BTreeMap<Place, Arc<Occupation>>,
     opened: u64,
 }
 
@@ -40,7 +40,7 @@ impl Idle {
     }
 
     /// Queues a connection, unless it is queued.
-    pub(crate) fn enter(&self, connection: &Arc<Activity>) {
+    pub(crate) fn enter(&self, connection: &Arc<Occupation>) {
         let mut queue = self.lock();
         if connection.queued().is_none()
             && let Some(since) = connection.idle_since()
@@ -50,7 +50,7 @@ impl Idle {
     }
 
     /// Forgets a connection that is over.
-    pub(crate) fn leave(&self, connection: &Activity) {
+    pub(crate) fn leave(&self, connection: &Occupation) {
         let mut queue = self.lock();
         if let Some(since) = connection.queued() {
             queue.connections.remove(&(since, connection.number()));
@@ -80,7 +80,7 @@ impl Idle {
 }
 
 impl Queue {
-    fn put(&mut self, since: Instant, connection: Arc<Activity>) {
+    fn put(&mut self, since: Instant, connection: Arc<Occupation>) {
         connection.set_queued(Some(since));
         self.connections.insert((since, connection.number()), connection);
     }
@@ -112,11 +112,12 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
+    use crate::activity::Activity;
     use crate::config::Timeouts;
 
     fn connection(idle: &Arc<Idle>) -> Arc<Activity> {
         let one = Arc::new(Activity::new(Timeouts::default(), Arc::clone(idle)));
-        idle.enter(&one);
+        idle.enter(&one.state);
         one
     }
 
@@ -132,13 +133,13 @@ mod tests {
         let busy = b.begin();
         drop(a.begin());
         assert!(idle.shed());
-        assert!(c.is_closing(), "idle since it was opened");
+        assert!(c.state.is_closing(), "idle since it was opened");
         assert!(idle.shed());
-        assert!(a.is_closing(), "idle since its request");
+        assert!(a.state.is_closing(), "idle since its request");
         assert!(!idle.shed(), "the third serves");
         drop(busy);
         assert!(idle.shed());
-        assert!(b.is_closing());
+        assert!(b.state.is_closing());
         assert!(!idle.shed());
     }
 

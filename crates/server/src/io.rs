@@ -103,7 +103,7 @@ impl<S> Watched<S> {
         if outcome.is_ready() {
             if std::mem::take(&mut self.waiting) {
                 self.activity.sent();
-                if self.activity.is_closing() {
+                if self.activity.state.is_closing() {
                     // Nothing else asks for more input, which may be over now.
                     cx.waker().wake_by_ref();
                 }
@@ -163,7 +163,7 @@ impl<S: AsyncRead + Arrival + Unpin> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let parsed = &this.activity.parsed;
+        let parsed = &this.activity.state.parsed;
         if let Some(framing) = &mut this.framing
             && framing.read(parsed, buffer)
         {

@@ -31,6 +31,7 @@ mod io;
 mod listen;
 mod media;
 mod middleware;
+mod occupation;
 mod pattern;
 mod permits;
 mod request_body;

@@ -158,14 +158,11 @@ impl Site {
         let (mut tree, mut stacks) = (Tree::default(), Vec::new());
         let bodies = Budget::new(service.limits.max_buffered_bytes);
         for (index, router) in service.routers.iter().enumerate() {
-            for route in &router.routes {
-                if let Err(error) =
-                    add(&mut tree, service, (router, index), route, (invoke, &bodies))
-                {
-                    errors.push(error);
-                }
+            for (number, route) in router.routes.iter().enumerate() {
+                errors.extend(add(&mut tree, service, (router, index), (route, number)).err());
             }
-            stacks.push(stack(router, errors));
+            let handlers = router.routes.iter().map(|route| handler(route, (invoke, &bodies)));
+            stacks.push(stack(router, handlers.collect(), errors));
         }
         let Service { limits, timeouts, tls, .. } = service;
         let (tls, failures) = (tls.clone(), failures.clone());
@@ -181,7 +178,7 @@ impl Site {
     pub(crate) fn answer(&self, context: Context, request: Request<Body>) -> Answering<'_> {
         match self.stack(&context.outcome, request.uri().path()) {
             Some(stack) => stack.handler.handle(context, request),
-            None => Innermost.handle(context, request),
+            None => NOWHERE.handle(context, request),
         }
     }
 
@@ -259,8 +256,7 @@ fn add(
     tree: &mut Tree,
     service: &Service,
     (router, index): (&Router, usize),
-    route: &Route,
-    (invoke, bodies): (&Arc<dyn Invoke>, &Budget),
+    (route, number): (&Route, usize),
 ) -> Result<(), RouteError> {
     let prefix = router.prefix.trim_end_matches('/');
     let full = match route.pattern.as_str() {
@@ -273,7 +269,18 @@ fn add(
         pattern: full.clone(),
         problem,
     })?;
-    let handler: Arc<dyn Handler> = match &route.target {
+    let method = route.method.as_ref();
+    tree.add(method, &pattern, &route.name, (index, number)).map_err(|first| RouteError::Conflict {
+        service: service.name.clone(),
+        first,
+        second: route.name.clone(),
+        method: method.map_or("any method".to_owned(), ToString::to_string),
+        pattern: pattern.to_string(),
+    })
+}
+
+fn handler(route: &Route, (invoke, bodies): (&Arc<dyn Invoke>, &Budget)) -> Arc<dyn Handler> {
+    match &route.target {
         Target::Function { id, transport } => Arc::new(Endpoint {
             id: id.clone(),
             transport: Arc::clone(transport),
@@ -281,21 +288,11 @@ fn add(
             bodies: bodies.clone(),
         }),
         Target::Handler(handler) => handler.calling(invoke).unwrap_or_else(|| Arc::clone(handler)),
-    };
-    let method = route.method.as_ref();
-    tree.add(method, &pattern, (&route.name, index), handler).map_err(|first| {
-        RouteError::Conflict {
-            service: service.name.clone(),
-            first,
-            second: route.name.clone(),
-            method: method.map_or("any method".to_owned(), ToString::to_string),
-            pattern: pattern.to_string(),
-        }
-    })
+    }
 }
 
-fn stack(router: &Router, errors: &mut Vec<RouteError>) -> Stack {
-    let mut handler: Arc<dyn Handler> = Arc::new(Innermost);
+fn stack(router: &Router, routes: Vec<Arc<dyn Handler>>, errors: &mut Vec<RouteError>) -> Stack {
+    let mut handler: Arc<dyn Handler> = Arc::new(Innermost { routes });
     for middleware in router.middleware.iter().rev() {
         match middleware.wrap(Arc::clone(&handler)) {
             Ok(wrapped) => handler = wrapped,
@@ -315,17 +312,23 @@ fn stack(router: &Router, errors: &mut Vec<RouteError>) -> Stack {
 /// A response on its way.
 pub(crate) type Answering<'s> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 's>>;
 
-/// What is left when the middleware has been passed: the route's handler, or that there is none.
-struct Innermost;
+/// Innermost handler of a router, behind its middleware: passes a request to its route, or answers that there is none.
+struct Innermost {
+    /// In the router's order.
+    routes: Vec<Arc<dyn Handler>>,
+}
+
+/// Answers requests for paths of no router.
+static NOWHERE: Innermost = Innermost { routes: Vec::new() };
 
 #[async_trait]
 impl Handler for Innermost {
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
+        let found = context.outcome.leaf().and_then(|leaf| self.routes.get(leaf.route));
+        if let Some(route) = found {
+            return route.handle(context, request).await;
+        }
         match &context.outcome {
-            Outcome::Found { leaf, .. } => {
-                let leaf = Arc::clone(leaf);
-                leaf.handler.handle(context, request).await
-            }
             Outcome::WrongMethod { allow, .. } if request.method() == Method::OPTIONS => {
                 options(allow.clone())
             }
@@ -333,7 +336,8 @@ impl Handler for Innermost {
                 let trouble = Problem::method_not_allowed(request.method(), allow.clone());
                 context.problem(trouble)
             }
-            Outcome::NotFound => {
+            // None is found that its router does not have.
+            Outcome::Found { .. } | Outcome::NotFound => {
                 let trouble = format!("nothing is at `{}`", request.uri().path());
                 context.problem(Problem::new(Cause::NotFound, trouble))
             }

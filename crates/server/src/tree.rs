@@ -8,16 +8,16 @@ use std::sync::Arc;
 use http::{HeaderValue, Method};
 use percent_encoding::percent_decode_str;
 
-use crate::handler::Handler;
 use crate::pattern::{Pattern, Segment};
 
 /// A route that can be reached.
 pub(crate) struct Leaf {
     /// Shown in errors.
     pub(crate) name: String,
-    pub(crate) handler: Arc<dyn Handler>,
     /// Which router of its service it belongs to.
     pub(crate) router: usize,
+    /// Which route of its router it is.
+    pub(crate) route: usize,
     params: Vec<String>,
 }
 
@@ -101,7 +101,7 @@ impl Methods {
 }
 
 impl Tree {
-    /// Adds a route.
+    /// Adds a route by its name and its numbers, of its router and within that.
     ///
     /// # Errors
     /// The name of the route that has this method and path already.
@@ -109,10 +109,10 @@ impl Tree {
         &mut self,
         method: Option<&Method>,
         pattern: &Pattern,
-        (name, router): (&str, usize),
-        handler: Arc<dyn Handler>,
+        name: &str,
+        (router, route): (usize, usize),
     ) -> Result<(), String> {
-        let leaf = Leaf { name: name.to_owned(), handler, router, params: pattern.names() };
+        let leaf = Leaf { name: name.to_owned(), router, route, params: pattern.names() };
         let mut node = self;
         for segment in pattern.segments() {
             node = match segment {
@@ -213,19 +213,7 @@ fn allow(methods: Vec<Method>) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::Body;
-    use crate::context::Context;
     use crate::pattern::PatternError;
-    use http::{Request, Response};
-
-    struct Nothing;
-
-    #[async_trait::async_trait]
-    impl Handler for Nothing {
-        async fn handle(&self, _context: Context, _request: Request<Body>) -> Response<Body> {
-            Response::new(Body::empty())
-        }
-    }
 
     /// A tree of routes that are written, and named, `METHOD /pattern` (`ANY` for any method).
     fn tree(routes: &[&str]) -> Result<Tree, Box<dyn std::error::Error>> {
@@ -237,7 +225,7 @@ mod tests {
                 method => Some(method.parse()?),
             };
             let pattern = Pattern::parse(pattern).map_err(|e: PatternError| e.to_string())?;
-            tree.add(method.as_ref(), &pattern, (route, 0), Arc::new(Nothing))?;
+            tree.add(method.as_ref(), &pattern, route, (0, 0))?;
         }
         Ok(tree)
     }
