@@ -25,7 +25,6 @@ const STILL: &[(&str, usize)] = &[
     ("cli", 2),
     ("crisol", 23),
     ("engine", 17),
-    ("wit", 14),
 ];
 
 /// A crate's folder, how many modules it has, and its circles.

@@ -6,6 +6,7 @@
 //!
 //! [`CanonicalABI.md`]: https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md
 
+mod encoding;
 mod load;
 mod plan;
 mod store;
@@ -16,8 +17,8 @@ use wasmtime::Error;
 use crate::packed::Packed;
 use crate::shape::{Record, Shape};
 
+pub use encoding::Encoding;
 pub use load::{Lifting, OverOutput};
-pub use text::Encoding;
 
 use load::Load;
 use plan::{Node, Typed};

@@ -45,8 +45,9 @@ use wasmtime::component::{ComponentNamedList, ComponentType, Func, Lift, Lower, 
 use wasmtime::{AsContext, AsContextMut, Error, ValRaw};
 
 use crate::abi::{Encoding, Lifting, MAX_FLAT_PARAMS, Memory};
-use crate::mapping::{Mapping, Plan};
+use crate::mapping::Mapping;
 use crate::packed::Packed;
+use crate::plan::Plan;
 
 /// A function of a component instance, to be called with packed values.
 #[derive(Clone, Copy)]

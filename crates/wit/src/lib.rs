@@ -60,6 +60,7 @@ mod lower;
 mod mapping;
 mod names;
 mod packed;
+mod plan;
 mod shape;
 mod wave;
 mod wrap;

@@ -14,6 +14,7 @@ use crate::lift::{self, Lifted, Outcome};
 use crate::lower::source::Seed;
 use crate::lower::{self, Run, json, rust, scalar};
 use crate::packed::{Packed, from_val, to_val};
+use crate::plan::Plan;
 use crate::shape::{Record, Shape};
 use crate::wave;
 
@@ -24,17 +25,6 @@ use crate::wave;
 #[derive(Debug, Clone)]
 pub struct Mapping {
     pub(crate) plan: Arc<Plan>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Plan {
-    signature: Arc<Signature>,
-    params: Record,
-    /// The params again, as the root of what lowering follows.
-    arguments: Shape,
-    pub(crate) result: Option<Shape>,
-    /// Layout of values in a guest, unless they are too large for its memory.
-    pub(crate) abi: Option<Abi>,
 }
 
 impl Mapping {

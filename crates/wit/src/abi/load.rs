@@ -2,9 +2,9 @@
 
 use wasmtime::Error;
 
+use super::encoding::Encoding;
 use super::plan::{Cases, Node, Number, Typed};
 use super::store::STRETCH;
-use super::text::Encoding;
 use crate::packed::{Sink, discriminant_width};
 
 /// The error of a result that is larger than [`Lifting::max_output`].

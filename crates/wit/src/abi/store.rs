@@ -2,8 +2,8 @@
 
 use wasmtime::Error;
 
+use super::encoding::{Encoding, sized};
 use super::plan::{Cases, Node, Number, Typed};
-use super::text::{Encoding, sized};
 use super::{MAX_FLAT_PARAMS, Memory, foreign};
 use crate::packed::{Reader, discriminant_width};
 

@@ -14,8 +14,8 @@ use serde::ser::Error;
 use wasmtime::component::Val;
 
 use crate::error::LiftError;
-use crate::mapping::Plan;
 use crate::packed::{Malformed, Packed, Reader, from_val, to_val};
+use crate::plan::Plan;
 use crate::shape::{Record, Shape};
 use crate::wave;
 

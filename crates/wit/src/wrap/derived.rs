@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use wasmparser::{FuncType, ValType};
 
+use super::find::{find, missing};
 use super::module::{Export, Outside};
 use super::{MAX_FLAT_PARAMS, WrapError};
 use crate::names::kebab;
-use crate::wrap::matching::{find, missing};
 
 /// Exports that are declared together at most, and bytes of their declarations: of a module with more, each is
 /// declared alone, because whoever calls one function should not have to wait for a thousand.

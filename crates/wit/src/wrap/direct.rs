@@ -9,8 +9,9 @@ use wit_component::metadata::Bindgen;
 use wit_parser::{Resolve, WorldId, WorldItem};
 
 use super::derived;
-use super::matching::{self, Match, find, matches, missing};
-use super::module::{Outside, Shown};
+use super::find::{find, missing};
+use super::matching::{self, Match, matches};
+use super::module::{Outside, shown};
 use super::{WrapError, imports, plain, signature, wit};
 use crate::describe::UnsupportedType;
 
@@ -295,9 +296,4 @@ fn number(ty: ValType) -> Type {
         // No other type got past the check of the export.
         _ => Type::S32,
     }
-}
-
-/// The type of a function, for messages: `(i32, i64) -> i32`.
-pub(super) fn shown(ty: &FuncType) -> String {
-    Shown(ty.params(), ty.results()).to_string()
 }

@@ -1,6 +1,5 @@
 //! Imports that nothing provides: all of them, and what they tell of how a module was built.
 
-use std::fmt;
 use std::sync::LazyLock;
 
 use wasi_preview1_component_adapter_provider::{
@@ -10,8 +9,8 @@ use wasmparser::{FuncType, ValType};
 use wit_parser::{Resolve, WorldId};
 
 use super::WrapError;
-use super::direct::shown;
-use super::module::{Import, Outside};
+use super::module::{Import, Outside, shown};
+use super::unknown::UnknownImports;
 use crate::error::shorten;
 
 /// Bytes of imports that a message lists: a module may import a million things.
@@ -119,45 +118,6 @@ static ORIGINS: &[Origin] = &[
         fix: "import it in a world in `wit`, or build without it",
     },
 ];
-
-/// Imports of a core module that neither WASI preview 1 nor the WIT provides.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownImports {
-    /// Module and name of each, the first of them.
-    imports: Vec<(String, String)>,
-    /// How many more there are.
-    more: usize,
-    what: &'static str,
-    fix: &'static str,
-}
-
-impl UnknownImports {
-    /// What to do about them.
-    #[must_use]
-    pub fn fix(&self) -> &'static str {
-        self.fix
-    }
-}
-
-impl fmt::Display for UnknownImports {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the module imports ")?;
-        for (at, import) in self.imports.iter().enumerate() {
-            let (module, name) = import;
-            write!(f, "`{name}`")?;
-            // Those of one module stand together.
-            match self.imports.get(at + 1) {
-                Some((next, _)) if next == module => f.write_str(", ")?,
-                Some(_) => write!(f, " from `{module}`; ")?,
-                None => write!(f, " from `{module}`")?,
-            }
-        }
-        if self.more > 0 {
-            write!(f, "; and {} more", self.more)?;
-        }
-        write!(f, ": {}", self.what)
-    }
-}
 
 /// Functions of `env` that the runtime has for modules that run as they are, by the core types of their parameters:
 /// what AssemblyScript and Emscripten make modules import that need nothing else of JavaScript.

@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 
-use wasmparser::ExternalKind;
 use wit_parser::{Resolve, WorldId};
 
 use super::WrapError;
 use super::check::check_type;
 use super::derived::Derived;
+use super::find::{find, missing};
 use super::module::{Outside, Shown};
 use super::wit::{self, Target};
-use crate::error::nearest;
 use crate::names::folded;
 
 /// A function of the WIT and what it is in the module.
@@ -98,36 +97,6 @@ pub(super) fn names(matches: &[Match<'_, '_>]) -> Vec<(String, String)> {
     names
 }
 
-/// The one export that is called `name`, or is a spelling of it; `None` when there is none.
-pub(super) fn find<'o>(
-    outside: &'o Outside,
-    names: &[String],
-) -> Result<Option<&'o str>, WrapError> {
-    for name in names {
-        if let Some((export, _)) = outside.function(name) {
-            return Ok(Some(&export.name));
-        }
-    }
-    for name in names {
-        let spelled = folded(name);
-        let same = |export: &str| !export.starts_with("cabi_") && folded(export) == spelled;
-        let found: Vec<&str> = outside
-            .functions()
-            .map(|(export, _)| export.name.as_str())
-            .filter(|name| same(name))
-            .collect();
-        match found.as_slice() {
-            [] => {}
-            [one] => return Ok(Some(one)),
-            many => {
-                let found = many.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
-                return Err(WrapError::Ambiguous { wanted: name.clone(), found: found.join(", ") });
-            }
-        }
-    }
-    Ok(None)
-}
-
 /// The names that a module may export `target` under, best first.
 fn candidates(target: &Target<'_>, all: &[String]) -> Vec<String> {
     let name = &target.func.name;
@@ -162,52 +131,4 @@ fn post_returns(outside: &Outside) -> HashMap<String, &str> {
 /// The export that frees what `export` gave, by any spelling of its name.
 pub(super) fn post_of<'o>(outside: &'o Outside, export: &str) -> Option<&'o str> {
     post_returns(outside).get(&folded(export)).copied()
-}
-
-pub(super) fn missing(outside: &Outside, wanted: String, name: &str) -> WrapError {
-    let names: Vec<String> = outside.functions().map(|(export, _)| export.name.clone()).collect();
-    let other = outside.exports.iter().find(|export| export.ty.is_none() && export.name == name);
-    if let Some(other) = other {
-        let hint = format!("its export `{name}` is a {}", kind(other.kind));
-        return WrapError::MissingFunction { wanted, hint };
-    }
-    if names.iter().all(|name| is_of_the_abi(name)) {
-        return WrapError::NothingExported { wanted };
-    }
-    let hint = match nearest(name, &names) {
-        Some(near) => format!("did you mean `{near}`? {}", listed(outside)),
-        None => listed(outside),
-    };
-    WrapError::MissingFunction { wanted, hint }
-}
-
-/// Whether an export is one that the component model calls, and no person means.
-fn is_of_the_abi(name: &str) -> bool {
-    name.starts_with("cabi_") || name.starts_with("cm32p2")
-}
-
-fn kind(kind: ExternalKind) -> &'static str {
-    match kind {
-        ExternalKind::Func | ExternalKind::FuncExact => "function",
-        ExternalKind::Table => "table",
-        ExternalKind::Memory => "memory",
-        ExternalKind::Global => "global",
-        ExternalKind::Tag => "tag",
-    }
-}
-
-/// The exports for a message: all that a person may have meant, with their core types.
-fn listed(outside: &Outside) -> String {
-    let list: Vec<String> = outside
-        .functions()
-        .filter(|(export, _)| !is_of_the_abi(&export.name))
-        .map(|(export, ty)| format!("`{}` {}", export.name, Shown(ty.params(), ty.results())))
-        .collect();
-    match list.len() {
-        0..=12 => format!("it exports {}", list.join(", ")),
-        more => {
-            let shown = list.get(..12).unwrap_or_default().join(", ");
-            format!("it exports {shown} and {} more", more - 12)
-        }
-    }
 }

@@ -4,12 +4,14 @@ mod check;
 mod derived;
 mod direct;
 mod error;
+mod find;
 mod imports;
 mod items;
 mod matching;
 mod module;
 mod plain;
 mod signature;
+mod unknown;
 mod wit;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,9 +26,10 @@ use crate::names::kebab;
 use derived::Derived;
 pub use direct::{Convention, CoreFunction, CoreModule};
 pub use error::WrapError;
-pub use imports::{UnknownFunction, UnknownImports, env_function};
+pub use imports::{UnknownFunction, env_function};
 use matching::{matches, names};
 use module::Outside;
+pub use unknown::UnknownImports;
 
 /// Parameters that the component model hands over by themselves; more go through memory.
 const MAX_FLAT_PARAMS: usize = 16;

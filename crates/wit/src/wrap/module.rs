@@ -59,6 +59,11 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// The type of a function, for messages: `(i32, i64) -> i32`.
+pub(super) fn shown(ty: &FuncType) -> String {
+    Shown(ty.params(), ty.results()).to_string()
+}
+
 impl Outside {
     /// Validates the module and reads its outside.
     pub(super) fn read(module: &[u8]) -> Result<Self, WrapError> {
