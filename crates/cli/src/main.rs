@@ -6,6 +6,8 @@ mod call;
 mod check;
 mod compile;
 mod list;
+#[cfg(feature = "http")]
+mod listening;
 mod lua;
 #[cfg(feature = "http")]
 mod openapi;

@@ -9,7 +9,7 @@ use crisol::{Applied, ChangeError, EntryId, Reads, Runtime, Serving};
 use tokio::sync::Notify;
 
 use crate::watch::{Scope, Watch};
-use crate::{app, print_error, print_line, serve};
+use crate::{app, listening, print_error, print_line};
 
 /// How many entries of a kind of change are named.
 const NAMED: usize = 8;
@@ -101,10 +101,10 @@ impl<'a> Reloading<'a> {
                 self.watch(|watching| watching.narrow(reads));
                 let after = self.serving.listening();
                 for gone in before.iter().filter(|one| !after.contains(one)) {
-                    let _ = print_line(&format!("no longer {}", serve::show(gone)));
+                    let _ = print_line(&format!("no longer {}", listening::show(gone)));
                 }
                 for new in after.iter().filter(|one| !before.contains(one)) {
-                    let _ = print_line(&serve::show(new));
+                    let _ = print_line(&listening::show(new));
                 }
                 self.warn();
                 let is_mended = self.wrong.take().is_some();

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crisol::{Address, Listening, Runtime, ServeOptions};
+use crisol::{Runtime, ServeOptions};
 use tokio::sync::Notify;
 
 use crate::arguments::{AppArguments, ServeArguments};
 use crate::reload::{Asked, Reloading, Watching};
 use crate::signals::{SIGNALLED, Signals};
-use crate::{DONE, app, output, print_error, print_line};
+use crate::{DONE, app, listening, output, print_error, print_line};
 
 pub(crate) fn run(arguments: &AppArguments, serve: &ServeArguments) -> anyhow::Result<u8> {
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -44,7 +44,7 @@ async fn until_told(
     let serving = runtime.serve(ServeOptions::default().with_listen(serve.listen.clone())).await?;
     signals.serve();
     for endpoint in &serving.listening() {
-        print_line(&show(endpoint))?;
+        print_line(&listening::show(endpoint))?;
     }
     let mut reloading = Reloading::new(runtime, serving, grace, watch);
     loop {
@@ -88,16 +88,6 @@ fn cut(connections: usize) -> String {
         1 => "cut 1 connection that was busy still".to_owned(),
         more => format!("cut {more} connections that were busy still"),
     }
-}
-
-/// A service, for people and for scripts that wait for it.
-pub(crate) fn show(endpoint: &Listening) -> String {
-    let scheme = if endpoint.secure { "https" } else { "http" };
-    let place = match &endpoint.addr {
-        Address::Unix(path) => format!("{scheme}+unix://{}", path.display()),
-        addr => format!("{scheme}://{addr}"),
-    };
-    format!("serving {} on {place}", endpoint.service)
 }
 
 /// Lets the process open as many files as it may be let. What a system grants by itself is often less than

@@ -1,0 +1,13 @@
+//! Services in lines of output.
+
+use crisol::{Address, Listening};
+
+/// A service, for people and for scripts that wait for it.
+pub(crate) fn show(endpoint: &Listening) -> String {
+    let scheme = if endpoint.secure { "https" } else { "http" };
+    let place = match &endpoint.addr {
+        Address::Unix(path) => format!("{scheme}+unix://{}", path.display()),
+        addr => format!("{scheme}://{addr}"),
+    };
+    format!("serving {} on {place}", endpoint.service)
+}
