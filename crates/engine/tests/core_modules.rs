@@ -151,7 +151,7 @@ async fn an_import_that_nothing_provides_fails_the_call_that_uses_it() -> Tested
     assert_eq!(
         denial.reason.as_deref(),
         Some(
-            "nothing provides `(i32, f64) -> i32`: nothing provides what linking left over in `env`; link what it is missing, or declare it as an import of a world in `wit`"
+            "nothing provides this `(i32, f64) -> i32`: linking left that over in `env`; link what it is missing, or declare it as an import of a world in `wit`"
         )
     );
     Ok(())
@@ -170,7 +170,7 @@ fn imports_other_than_functions_and_of_other_types_are_refused() -> Tested {
         ),
         (
             r#"(import "host" "t" (table 1 funcref)) (import "host" "f" (func))"#,
-            "the module imports `t`, `f` from `host`: nothing provides that, and `wit` does not declare it",
+            "the module imports `t`, `f` from `host`: `wit` does not declare that",
         ),
     ] {
         let bytes = wat::parse_str(format!("(module {import} (func (export \"f\")))"))?;

@@ -351,6 +351,25 @@ async fn arguments_that_are_too_much_or_of_no_meaning_are_error_numbers() -> Tes
 }
 
 #[tokio::test]
+async fn a_module_without_memory_is_told_so_by_the_functions_that_want_one() -> Tested {
+    let imports = preview1(&[("fd_write", "i32 i32 i32 i32"), ("sched_yield", "")]);
+    let text = format!(
+        "(module {imports} (func (export \"f\") (result i32) (call $sched_yield))
+            (func (export \"g\") (result i32) (call $fd_write (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0))))"
+    );
+    assert_eq!(number(&link(&text, "f")?).await?, 0);
+    let linked = link(&text, "g")?;
+    let missing: Vec<_> = linked.imports().iter().flat_map(|import| &import.missing).collect();
+    assert_eq!(missing, ["fd_write"]);
+    let Err(Failure::Trap(trapped)) = call(&linked, &[]).await else { panic!("it was served") };
+    assert_eq!(
+        trapped.reason(),
+        "the module calls `fd_write` of WASI preview 1, which passes values through memory, and exports no memory as `memory`"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn there_are_no_sockets() -> Tested {
     let text = format!(
         "(module {} (memory (export \"memory\") 1) (func (export \"f\") (param i32) (result i32) (call $sock_shutdown (local.get 0) (i32.const 0))))",

@@ -94,6 +94,11 @@ pub(super) fn has(name: &str) -> bool {
     FREE.contains(&name) || SERVED.iter().any(|(_, functions)| functions.contains(&name))
 }
 
+/// Whether a function passes values through memory, or wasmtime wants one anyway.
+pub(super) fn needs_memory(name: &str) -> bool {
+    has(name) && !["proc_exit", "proc_raise", "sched_yield"].contains(&name)
+}
+
 /// Imported functions, by the interfaces that grant what they do.
 pub(super) fn imports(functions: &[&str], profile: &Profile) -> Vec<Import> {
     let mut imports = Vec::new();

@@ -1,5 +1,6 @@
 //! Imports that nothing provides: all of them, and what they tell of how a module was built.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -110,12 +111,12 @@ static ORIGINS: &[Origin] = &[
     },
     Origin {
         tells: |import| import.module == "env",
-        what: "nothing provides what linking left over in `env`",
+        what: "linking left that over in `env`",
         fix: "link what it is missing, or declare it as an import of a world in `wit`",
     },
     Origin {
         tells: |_| true,
-        what: "nothing provides that, and `wit` does not declare it",
+        what: "`wit` does not declare that",
         fix: "import it in a world in `wit`, or build without it",
     },
 ];
@@ -123,10 +124,17 @@ static ORIGINS: &[Origin] = &[
 /// Imports of a core module that neither WASI preview 1 nor the WIT provides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownImports {
-    /// Module and name of each, the first of them.
-    imports: Vec<(String, String)>,
+    /// Those of each origin.
+    groups: Vec<Group>,
     /// How many more there are.
     more: usize,
+}
+
+/// Imports that a module came to in one way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Group {
+    /// Module and name of each, the first of them.
+    imports: Vec<(String, String)>,
     what: &'static str,
     fix: &'static str,
 }
@@ -134,14 +142,29 @@ pub struct UnknownImports {
 impl UnknownImports {
     /// What to do about them.
     #[must_use]
-    pub fn fix(&self) -> &'static str {
-        self.fix
+    pub fn fix(&self) -> String {
+        let fixes: Vec<_> = self.groups.iter().map(|group| group.fix).collect();
+        fixes.join("; ")
     }
 }
 
 impl fmt::Display for UnknownImports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the module imports ")?;
+        for (at, group) in self.groups.iter().enumerate() {
+            let is_last = at + 1 == self.groups.len();
+            group.list(f)?;
+            if is_last && self.more > 0 {
+                write!(f, "; and {} more", self.more)?;
+            }
+            write!(f, ": {}{}", group.what, if is_last { "" } else { "; and " })?;
+        }
+        Ok(())
+    }
+}
+
+impl Group {
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, import) in self.imports.iter().enumerate() {
             let (module, name) = import;
             write!(f, "`{name}`")?;
@@ -152,10 +175,7 @@ impl fmt::Display for UnknownImports {
                 None => write!(f, " from `{module}`")?,
             }
         }
-        if self.more > 0 {
-            write!(f, "; and {} more", self.more)?;
-        }
-        write!(f, ": {}", self.what)
+        Ok(())
     }
 }
 
@@ -259,6 +279,13 @@ pub struct UnknownFunction {
 }
 
 impl UnknownFunction {
+    /// A function of WASI preview 1 in a module without memory.
+    pub const WITHOUT_MEMORY: Self = Self {
+        rank: 0,
+        what: "WASI preview 1 passes values through memory, and the module exports none as `memory`",
+        fix: "export its memory as `memory`",
+    };
+
     /// Reads an import by its two names and its core type.
     #[must_use]
     pub fn of(module: &str, name: &str, ty: &FuncType) -> Self {
@@ -293,23 +320,37 @@ pub(super) fn check(outside: &Outside, resolve: &Resolve, world: WorldId) -> Res
 }
 
 /// Refuses imports that nothing provides, if there are any.
-fn told(mut missing: Vec<&Import>) -> Result<(), WrapError> {
-    let told = |origin: &&Origin| missing.iter().any(|import| (origin.tells)(import));
-    let Some(Origin { what, fix, .. }) = ORIGINS.iter().find(told) else { return Ok(()) };
-    missing.sort_by(|a, b| a.module.cmp(&b.module));
+fn told(missing: Vec<&Import>) -> Result<(), WrapError> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let all = missing.len();
+    // What one import of a module tells is so of the others, and says nothing of other modules.
+    let mut modules = BTreeMap::<&str, Vec<&Import>>::new();
+    for import in missing {
+        modules.entry(&import.module).or_default().push(import);
+    }
+    let mut origins = BTreeMap::<usize, Vec<&Import>>::new();
+    for imports in modules.into_values() {
+        let tells = |origin: &Origin| imports.iter().any(|import| (origin.tells)(import));
+        let rank = ORIGINS.iter().position(tells).unwrap_or(ORIGINS.len() - 1);
+        origins.entry(rank).or_default().extend(imports);
+    }
     let mut room = MOST_LISTED;
-    let listed = missing.iter().map_while(|import| {
-        let shown = (shorten(&import.module), shorten(&import.name));
-        room = room.checked_sub(shown.0.len() + shown.1.len() + MARKS)?;
-        Some(shown)
-    });
-    let imports: Vec<_> = listed.collect();
-    Err(WrapError::UnknownImports(UnknownImports {
-        more: missing.len() - imports.len(),
-        imports,
-        what,
-        fix,
-    }))
+    let mut groups = Vec::new();
+    for (rank, imports) in origins {
+        let listed = imports.iter().map_while(|import| {
+            let shown = (shorten(&import.module), shorten(&import.name));
+            room = room.checked_sub(shown.0.len() + shown.1.len() + MARKS)?;
+            Some(shown)
+        });
+        let imports: Vec<_> = listed.collect();
+        if let (Some(Origin { what, fix, .. }), false) = (ORIGINS.get(rank), imports.is_empty()) {
+            groups.push(Group { imports, what, fix });
+        }
+    }
+    let listed: usize = groups.iter().map(|group| group.imports.len()).sum();
+    Err(WrapError::UnknownImports(UnknownImports { groups, more: all - listed }))
 }
 
 /// The functions of WASI preview 1 with their core types, as the adapter has them.
