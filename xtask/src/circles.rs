@@ -23,7 +23,7 @@ use crate::Findings;
 const STILL: &[(&str, usize)] = &[
     // One a line, so that two changes do not meet.
     ("crisol", 23),
-    ("engine", 17),
+    ("engine", 18),
 ];
 
 /// A crate's folder, how many modules it has, and its circles.

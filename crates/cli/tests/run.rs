@@ -155,6 +155,39 @@ fn what_is_not_the_guests_failure_has_a_code_of_its_own() -> Tested {
     Ok(())
 }
 
+/// A preview 1 command that writes lines without end.
+const FLOOD: &str = r#"
+(module
+  (import "wasi_snapshot_preview1" "fd_write"
+    (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\08\00\00\00\00\40\00\00")
+  (func (export "_start")
+    (loop $again
+      (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32768)))
+      (br $again))))
+"#;
+
+#[test]
+fn a_command_whose_output_nobody_reads_ends_at_its_deadline() -> Tested {
+    let app = App::new(&(preview_1("flood") + "    limits: {max_execution_ms: 200}\n"), &[])?;
+    std::fs::write(app.path().join("wasm/flood.wasm"), wat::parse_str(FLOOD)?)?;
+    assert_eq!(app.run(&["pin"])?.code, Some(0));
+    let mut child = crisol_command(app.path(), &["run", "flood"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    // The end that nobody reads stays open until the program has ended.
+    let unread = child.stdout.take();
+    let run = Run::of(child.wait_with_output()?)?;
+    drop(unread);
+    assert_eq!(run.code, Some(125), "{run:?}");
+    let late = "`myns:flood` ran out of time (`limits.max_execution_ms` is 200)";
+    assert!(run.stderr.contains(late), "{run:?}");
+    Ok(())
+}
+
 #[test]
 fn a_command_without_imports_runs_and_speaks_to_the_log() -> Tested {
     let app = App::new(&entry("hello", "cli-hello", "method: wasi:cli/run#run\n"), &["cli-hello"])?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crisol_core::{Args, CallContext, CallError, Reply, Signature};
+use crisol_core::{Args, CallContext, CallError, Reply, Signature, Value};
 
 use crate::function::{Function, LONG_TEXT};
 use crate::generation::Generation;
@@ -18,6 +18,11 @@ pub(crate) enum Callable {
     Lua(Arc<LuaFunction>),
 }
 
+/// Whether arguments are text that takes longer to read than a guest's turn.
+fn is_long(args: &Args<'_>) -> bool {
+    matches!(args, Args::Json(text) if text.len() >= LONG_TEXT)
+}
+
 impl Callable {
     /// Calls it on behalf of a generation, which is where what it calls in turn is looked up.
     pub(crate) async fn invoke(
@@ -28,22 +33,46 @@ impl Callable {
     ) -> Result<Reply, CallError> {
         match self {
             Self::Wasm(function) => {
-                let lowered = match args {
-                    // Boxed, as it would make the future of every call larger.
+                let args = match args {
                     Args::Json(text) if text.len() >= LONG_TEXT => {
-                        Box::pin(function.lower_aside(text.into_owned())).await
+                        let text = text.into_owned();
+                        // Boxed, as it would make the future of every call larger.
+                        let call = Box::pin(function.call_with_long_text(within, context, text));
+                        return Ok(call.await?.into());
                     }
-                    args => function.mapping.lower_args(args),
+                    args => args,
                 };
+                let lowered = function.mapping.lower_args(args);
                 Ok(function.call(within, context, lowered).await?.into())
             }
             Self::Lua(function) => {
-                let args = function.read(args)?;
+                let args = match args {
+                    args if is_long(&args) => Box::pin(self.values_aside(args)).await?,
+                    args => function.read(args)?,
+                };
                 // Boxed, as it would make the future of every call larger.
                 let call = Box::pin(function.call(within.invoker(), context, args));
                 Ok(Reply::new(call.await?))
             }
         }
+    }
+
+    /// Arguments of any edge as values. Long text is read on a thread that may block.
+    pub(crate) async fn values_aside(&self, args: Args<'_>) -> Result<Vec<Value>, CallError> {
+        let text = match args {
+            Args::Json(text) if text.len() >= LONG_TEXT => text.into_owned(),
+            args => return self.values(args),
+        };
+        let this = self.clone();
+        let reading = tokio::task::spawn_blocking(move || this.values(Args::json(text)));
+        // Reading does not panic, and nobody aborts it but a runtime that shuts down.
+        reading.await.unwrap_or_else(|error| {
+            let id = match self {
+                Self::Wasm(function) => function.guest.id.clone(),
+                Self::Lua(function) => function.id.clone(),
+            };
+            Err(CallError::Internal { id, source: error.into() })
+        })
     }
 
     /// What it takes and gives, where that is known before a call.

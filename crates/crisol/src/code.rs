@@ -139,7 +139,10 @@ pub(crate) fn core(module: &[u8], wanted: &Wanted<'_>) -> Result<Core, Fault> {
             }
             (WrapError::Encode { .. }, None) if is_text => (field_of(wanted.code), CORRECT_TEXT),
             (WrapError::Invalid { .. }, _) => (field_of(wanted.code), BUILD_AGAIN),
-            (WrapError::UnknownImports(imports), _) => (field_of(wanted.code), imports.fix()),
+            (WrapError::UnknownImports(imports), _) => {
+                in_text = imports.fix();
+                (field_of(wanted.code), in_text.as_str())
+            }
             (WrapError::ImportType { .. }, _) => {
                 (field_of(wanted.code), "build it with a toolchain for `wasm32-wasip1`")
             }

@@ -109,7 +109,7 @@ impl Ended<'_> {
         format!("{fix}; its code may also need {}, undeclared too", others.join(", "))
     }
 
-    fn deadline(&self, guest: Duration, host: Duration) -> CallError {
+    pub(crate) fn deadline(&self, guest: Duration, host: Duration) -> CallError {
         let spent = Spent { queue: self.queue, guest: self.making + guest, host };
         CallError::Deadline { id: self.id.clone(), limit: self.limit, spent }
     }

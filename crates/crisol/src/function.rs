@@ -1,6 +1,7 @@
 //! One function, assembled: what a call goes through.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use crisol_core::{CallContext, CallError, MAX_DEPTH};
 use crisol_pool::{Ask, Fate, Retired};
@@ -20,34 +21,64 @@ pub(crate) struct Function {
 pub(crate) const LONG_TEXT: usize = 256 << 10;
 
 impl Function {
-    /// Lowers the text of a JSON array on a thread that may block: ten megabytes of numbers take a tenth of a second, for
-    /// which nothing else would run on the caller's.
-    pub(crate) async fn lower_aside(&self, text: Vec<u8>) -> Result<Packed, LowerError> {
+    /// Runs one call with the text of a JSON array, which is lowered on a thread that may block: ten megabytes of numbers take a
+    /// tenth of a second, for which nothing else would run on the caller's. The deadline is of all of it: at the deadline the
+    /// call is over, and the thread ends with the text that it has begun.
+    pub(crate) async fn call_with_long_text(
+        &self,
+        within: &Generation,
+        context: CallContext,
+        text: Vec<u8>,
+    ) -> Result<Lifted, CallError> {
+        let until = Until::of(self.guest.max_execution, &context);
         let mapping = self.mapping.clone();
-        let lowered = tokio::task::spawn_blocking(move || mapping.lower_json(&text)).await;
+        let mut lowering = tokio::task::spawn_blocking(move || mapping.lower_json(&text));
+        let lowered = match until.deadline {
+            None => (&mut lowering).await,
+            Some(deadline) => {
+                let in_time = tokio::time::timeout_at(deadline.into(), &mut lowering).await;
+                in_time.map_err(|_| {
+                    lowering.abort();
+                    let waited = now().saturating_duration_since(until.began);
+                    self.guest.ended(until.limit).deadline(Duration::ZERO, waited)
+                })?
+            }
+        };
         // Lowering does not panic, and nobody aborts it but a runtime that shuts down.
         let ended = |error: tokio::task::JoinError| LowerError::Source {
             place: None,
             message: error.to_string(),
         };
-        lowered.map_err(ended).flatten()
+        let lowered = lowered.map_err(ended).flatten();
+        self.call_until(within, context, lowered, Until { began: now(), ..until }).await
     }
 
     /// Runs one call on behalf of a generation, which is where what it calls in turn is looked up. Lowering
     /// has been done, before anything waits; `lowered` is what came of it.
     ///
     /// The caller's task does all of it: no hop to another task or thread.
-    pub(crate) async fn call(
+    pub(crate) fn call(
         &self,
         within: &Generation,
         context: CallContext,
         lowered: Result<Packed, LowerError>,
+    ) -> impl Future<Output = Result<Lifted, CallError>> {
+        // No future around another: what it holds would be copied.
+        let until = Until::of(self.guest.max_execution, &context);
+        self.call_until(within, context, lowered, until)
+    }
+
+    async fn call_until(
+        &self,
+        within: &Generation,
+        context: CallContext,
+        lowered: Result<Packed, LowerError>,
+        until: Until,
     ) -> Result<Lifted, CallError> {
         let args = lowered.map_err(|error| CallError::InvalidInput {
             id: self.guest.id.clone(),
             source: error.into(),
         })?;
-        let until = Until::of(self.guest.max_execution, &context);
         let ended = self.guest.ended(until.limit);
 
         let chain = context.chain();

@@ -330,9 +330,12 @@ impl Generation {
     ) -> Result<Reply, CallError> {
         let (id, callable) = self.find(id.as_str())?;
         if self.is_intercepted(id) {
-            let args = callable.values(args)?;
             // Boxed, as it would make every call's future larger.
-            return Box::pin(self.around(id, callable, context, args)).await;
+            return Box::pin(async move {
+                let args = callable.values_aside(args).await?;
+                self.around(id, callable, context, args).await
+            })
+            .await;
         }
         callable.invoke(self, context, args).await
     }

@@ -107,17 +107,21 @@ impl<'a> Linkage<'a> {
         all.iter().map(String::as_str).filter(move |name| self.reached.has(of, name))
     }
 
-    /// Functions that a call may come to and that nothing provides for core modules, and how the module came to them.
-    fn unknown(self) -> Option<(UnknownFunction, Vec<String>)> {
-        let mut names = Vec::new();
-        let told = self.imports.iter().filter_map(|import| {
-            let unknown = import.core.as_ref()?.unknown?;
-            let before = names.len();
-            names.extend(self.called(import, &import.missing).map(|name| import.function(name)));
-            (names.len() > before).then_some(unknown)
-        });
-        let told = told.min()?;
-        Some((told, names))
+    /// Functions that a call may come to and that nothing provides for core modules, by the ways in which the module came to
+    /// them.
+    fn unknown(self) -> BTreeMap<UnknownFunction, Vec<String>> {
+        let mut all = BTreeMap::<_, Vec<_>>::new();
+        for import in self.imports {
+            let Some(unknown) = import.core.as_ref().and_then(|core| core.unknown) else {
+                continue;
+            };
+            let called = self.called(import, &import.missing).map(|name| import.function(name));
+            let names: Vec<_> = called.collect();
+            if !names.is_empty() {
+                all.entry(unknown).or_default().extend(names);
+            }
+        }
+        all
     }
 
     /// Whether the method may have what an interface works on. C libraries reach the functions of all kinds of files from
@@ -199,10 +203,11 @@ impl Failing {
 
     /// Adds what no entry could declare.
     fn add_unknown(&mut self, id: &EntryId, linkage: Linkage<'_>) {
-        let Some((UnknownFunction { what, fix, .. }, names)) = linkage.unknown() else { return };
-        let names = listed(names.iter().map(String::as_str));
-        let message = format!("the method may call what nothing provides: {names}");
-        self.add((id, linkage), UNKNOWN_IMPORT, message, || format!("{what}: {fix}"));
+        for (UnknownFunction { what, fix, .. }, names) in linkage.unknown() {
+            let names = listed(names.iter().map(String::as_str));
+            let message = format!("the method may call what nothing provides: {names}");
+            self.add((id, linkage), UNKNOWN_IMPORT, message, || format!("{what}: {fix}"));
+        }
     }
 
     fn add(

@@ -308,15 +308,31 @@ fn an_app_with_a_problem_is_not_served_in_part() -> Tested {
     Ok(())
 }
 
+/// An entry whose function counts the bytes that it gets.
+const SUM: &str = "  - name: sum\n    kind: function.wat\n    method: sum\n    wit: 'sum: func(bytes: list<u8>) -> u32;'\n    \
+    source: |\n      (module (memory (export \"memory\") 64)\n        \
+    (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 64))\n        \
+    (func (export \"sum\") (param i32 i32) (result i32) (local.get 1)))\n";
+
+/// The deadline begins with the call, whose text may take longer to read: such a call does not get to the guest.
+#[tokio::test]
+async fn the_deadline_is_of_reading_long_text_too() -> Tested {
+    let runtime = load(&format!("{SUM}    limits: {{max_execution_ms: 1}}\n"))?;
+    let text = format!("[[{}1]]", "1,".repeat(3_000_000));
+    let args = Args::json(text.into_bytes());
+    let late = runtime.invoke(&"myns:sum".parse()?, CallContext::new(Caller::Http), args).await;
+    let Err(CallError::Deadline { limit, spent, .. }) = late else {
+        return Err(format!("expected a deadline, found {late:?}").into());
+    };
+    assert_eq!(limit, Some(Duration::from_millis(1)));
+    assert!(spent.guest.is_zero() && !spent.host.is_zero(), "{spent:?}");
+    Ok(())
+}
+
 /// Text that takes long to read is read where others need not wait for it, and says the same.
 #[tokio::test]
 async fn long_text_keeps_nobody_waiting() -> Tested {
-    let runtime = load(
-        "  - name: sum\n    kind: function.wat\n    method: sum\n    wit: 'sum: func(bytes: list<u8>) -> u32;'\n    \
-         source: |\n      (module (memory (export \"memory\") 64)\n        \
-         (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 64))\n        \
-         (func (export \"sum\") (param i32 i32) (result i32) (local.get 1)))\n",
-    )?;
+    let runtime = load(SUM)?;
     let id: EntryId = "myns:sum".parse()?;
     let call = |text: String| {
         let (runtime, id) = (runtime.clone(), id.clone());

@@ -213,12 +213,33 @@ fn cases() -> Tested<Vec<(&'static str, Vec<u8>, &'static str)>> {
             )?,
             "",
         ),
+        (
+            "missing imports of several origins",
+            module(
+                r#"(import "env" "emscripten_f" (func)) (import "env" "g" (func)) (import "host" "get" (func))"#,
+            )?,
+            "",
+        ),
         ("very many missing imports", module(&many)?, ""),
         ("wasi before preview 1", module(r#"(import "wasi_unstable" "fd_write" (func))"#)?, ""),
         (
             "an unknown function of preview 1",
             module(r#"(import "wasi_snapshot_preview1" "fd_wriet" (func))"#)?,
             "",
+        ),
+        (
+            "preview 1 without a memory",
+            wat(
+                r#"(module (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+                    (func (export "f") (drop (call $close (i32.const 1)))))"#,
+            )?,
+            "",
+        ),
+        (
+            "an allocator of another type",
+            wat(r#"(module (memory (export "memory") 1) (func (export "f") (param i32 i32))
+                    (func (export "cabi_realloc") (param i64) (result i32) i32.const 0))"#)?,
+            "f: func(text: string);",
         ),
         (
             "a preview 1 function of another type",

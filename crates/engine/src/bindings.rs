@@ -6,6 +6,7 @@ use wasmtime::component::Linker;
 use crate::config::Flavour;
 use crate::funcs;
 use crate::host::Host;
+use crate::random;
 use crate::stream_errors;
 
 /// The releases of what the host implements, WASI and functions of its own, as its definitions carry them in their names. Guests
@@ -157,10 +158,12 @@ pub(crate) fn everything(
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     stream_errors::add_to_linker(&mut linker)?;
+    random::add_to_linker(&mut linker, "0.2.0")?;
     funcs::add_to_linker(&mut linker)?;
     if flavour.concurrent {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+        random::add_to_linker(&mut linker, "0.3.0")?;
     }
     Ok(linker)
 }

@@ -15,7 +15,9 @@ use std::sync::Arc;
 
 use crisol_wit::{Convention, CoreFunction, CoreModule, Mapping, UnknownFunction};
 use wasmparser::ValType as Parsed;
-use wasmtime::{Engine, ExternType, FuncType, InstancePre, Linker, Module, ModuleExport, ValType};
+use wasmtime::{
+    Caller, Engine, ExternType, FuncType, InstancePre, Linker, Module, ModuleExport, ValType,
+};
 
 use crate::compile::{Compiled, Program};
 use crate::denied::Denial;
@@ -81,25 +83,43 @@ pub(crate) fn imports(module: &Module, profile: &Profile) -> Vec<Import> {
         let ExternType::Func(ty) = import.ty() else { continue };
         let (of, name) = (import.module(), import.name());
         if of == preview1::MODULE && preview1::has(name) {
-            known.push(name);
+            known.push((name, ty));
         } else if !provides(of, name, &ty) {
             unknown.entry(of).or_default().push((name, ty));
         }
     }
+    let (without_memory, known): (Vec<_>, Vec<_>) =
+        known.into_iter().partition(|(name, _)| lacks_memory(module, preview1::MODULE, name));
+    let known: Vec<_> = known.into_iter().map(|(name, _)| name).collect();
     imports.extend(preview1::imports(&known, profile));
+    if !without_memory.is_empty() {
+        let told = Some(UnknownFunction::WITHOUT_MEMORY);
+        imports.push(unserved(preview1::MODULE, &without_memory, told));
+    }
     for (of, functions) in unknown {
-        let names: Vec<String> = functions.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let unknown = functions.iter().map(|(name, ty)| unknown_function(of, name, ty)).min();
-        imports.push(Import {
-            name: of.to_owned(),
-            interface: None,
-            granted: false,
-            denied: Vec::new(),
-            missing: names.clone(),
-            core: Some(CoreImport { functions: names, unknown }),
-        });
+        let told = functions.iter().map(|(name, ty)| unknown_function(of, name, ty)).min();
+        imports.push(unserved(of, &functions, told));
     }
     imports
+}
+
+/// Functions of one module of imports that fail every call.
+fn unserved(of: &str, functions: &[(&str, FuncType)], unknown: Option<UnknownFunction>) -> Import {
+    let names: Vec<String> = functions.iter().map(|(name, _)| (*name).to_owned()).collect();
+    Import {
+        name: of.to_owned(),
+        interface: None,
+        granted: false,
+        denied: Vec::new(),
+        missing: names.clone(),
+        core: Some(CoreImport { functions: names, unknown }),
+    }
+}
+
+/// Whether a function cannot be served since it passes values through memory, of which the module exports none.
+fn lacks_memory(module: &Module, of: &str, name: &str) -> bool {
+    let exports = || matches!(module.get_export(MEMORY), Some(ExternType::Memory(_)));
+    of == preview1::MODULE && preview1::needs_memory(name) && !exports()
 }
 
 /// Resolves the imports of a module: those that are not granted and those that nothing provides fail the call that
@@ -115,6 +135,10 @@ pub(crate) fn join(
     for import in module.imports() {
         let (of, name) = (import.module(), import.name());
         match import.ty() {
+            ExternType::Func(ty) if lacks_memory(module, of, name) => {
+                let error = NoMemory { function: name.to_owned() };
+                fail(&mut linker, (of, name), ty, error).map_err(LinkError::Mismatch)?;
+            }
             ExternType::Func(ty) => {
                 let denial = match provides(of, name, &ty) {
                     true if of == preview1::MODULE => preview1::denied(name, profile),
@@ -122,10 +146,7 @@ pub(crate) fn join(
                     false => Some(unprovided(of, name, &ty)),
                 };
                 let Some(denial) = denial else { continue };
-                let fail = move |_: wasmtime::Caller<'_, Host>, _: &[_], _: &mut [_]| {
-                    Err(wasmtime::Error::new(denial.clone()))
-                };
-                linker.func_new(of, name, ty, fail).map_err(LinkError::Mismatch)?;
+                fail(&mut linker, (of, name), ty, denial).map_err(LinkError::Mismatch)?;
             }
             other => {
                 let (module, name) = (of.to_owned(), name.to_owned());
@@ -135,6 +156,18 @@ pub(crate) fn join(
     }
     let pre = linker.instantiate_pre(module).map_err(LinkError::Mismatch)?;
     Ok((pre, imports(module, profile)))
+}
+
+/// Defines a function that fails the call.
+fn fail(
+    linker: &mut Linker<Host>,
+    (of, name): (&str, &str),
+    ty: FuncType,
+    error: impl std::error::Error + Clone + Send + Sync + 'static,
+) -> wasmtime::Result<()> {
+    let fail =
+        move |_: Caller<'_, Host>, _: &[_], _: &mut [_]| Err(wasmtime::Error::new(error.clone()));
+    linker.func_new(of, name, ty, fail).map(drop)
 }
 
 fn kind(ty: &ExternType) -> &'static str {
@@ -147,6 +180,15 @@ fn kind(ty: &ExternType) -> &'static str {
     }
 }
 
+/// A call of a function that passes values through memory, by a module that exports none.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(
+    "the module calls `{function}` of WASI preview 1, which passes values through memory, and exports no memory as `memory`"
+)]
+struct NoMemory {
+    function: String,
+}
+
 /// The failure of a function that nothing provides.
 fn unprovided(module: &str, name: &str, ty: &FuncType) -> Denial {
     let UnknownFunction { what, fix, .. } = unknown_function(module, name, ty);
@@ -155,7 +197,7 @@ fn unprovided(module: &str, name: &str, ty: &FuncType) -> Denial {
         function: name.to_owned(),
         offered: false,
         grant: None,
-        reason: Some(format!("nothing provides `{}`: {what}; {fix}", shown(ty))),
+        reason: Some(format!("nothing provides this `{}`: {what}; {fix}", shown(ty))),
     }
 }
 

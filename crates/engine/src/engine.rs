@@ -23,7 +23,7 @@ use crate::inspect::{self, TooLarge, inspect};
 use crate::joined::InUse;
 use crate::link::{self, Import, LinkError, Linked, Profile};
 use crate::retained::Retained;
-use crate::ticker::Ticker;
+use crate::ticker::{Ticker, Ticks};
 use crate::unsupported::Unsupported;
 
 /// A shorter turn would be all overhead; a longer one would keep others waiting.
@@ -60,6 +60,8 @@ pub(crate) struct Base {
     pub(crate) own: Arc<HostInterfaces>,
     /// Memory of all instances and scripts.
     pub(crate) budget: Budget,
+    /// Ticks of the clock that interrupts guests.
+    pub(crate) ticks: Ticks,
     /// For the pages that free slots keep.
     _retained: Reservation,
 }
@@ -89,8 +91,8 @@ impl Base {
         let everything = bindings::everything(&engine, flavour).map_err(EngineError::Setup)?;
         ticker.watch(&engine);
         let (own, budget) = (Arc::clone(own), budget.clone());
-        let core = OnceLock::new();
-        Ok(Self { engine, everything, core, own, budget, _retained: held })
+        let (core, ticks) = (OnceLock::new(), ticker.ticks().clone());
+        Ok(Self { engine, everything, core, own, budget, ticks, _retained: held })
     }
 
     /// A linker with everything that core modules may import.

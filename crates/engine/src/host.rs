@@ -13,6 +13,7 @@ use crate::core_module::Pending;
 use crate::funcs::Funcs;
 use crate::limits::{Limits, Meter};
 use crate::outgoing::{Hook, Outgoing};
+use crate::ticker::Ticks;
 
 /// Streams, files, sockets and timers that one instance may hold at a time. Each costs memory, many a
 /// file descriptor of the process, which no other limit of the guest counts.
@@ -48,6 +49,8 @@ pub(crate) struct Host {
     pub(crate) meter: Meter,
     /// When the call that runs now must be over.
     pub(crate) deadline: Option<Instant>,
+    /// Ticks of the clock that interrupts guests, and their count when the call began.
+    ticks: (Ticks, u64),
     /// What it may call others through; none outside of a call.
     pub(crate) funcs: Option<Funcs>,
     /// Time that others took of this call's polls.
@@ -57,7 +60,11 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(surroundings: Surroundings, limits: Limits, budget: &Budget) -> Self {
+    pub(crate) fn new(
+        surroundings: Surroundings,
+        limits: Limits,
+        (budget, ticks): (&Budget, &Ticks),
+    ) -> Self {
         let mut wasi = surroundings.wasi;
         wasi.ctx().table.set_max_capacity(MAX_HANDLES);
         Self {
@@ -66,10 +73,26 @@ impl Host {
             outgoing: Hook(surroundings.outgoing),
             meter: Meter::new(limits, budget),
             deadline: None,
+            ticks: (ticks.clone(), 0),
             funcs: None,
             away: Duration::ZERO,
             pending: None,
         }
+    }
+
+    /// Begins a stretch of guest work that must be over by `deadline`.
+    pub(crate) fn begin(&mut self, deadline: Option<Instant>) {
+        let (ticks, began) = &mut self.ticks;
+        *began = ticks.count();
+        self.deadline = deadline;
+        self.away = Duration::ZERO;
+        self.meter.begin();
+    }
+
+    /// Whether the clock has ticked since.
+    pub(crate) fn has_ticked(&self) -> bool {
+        let (ticks, began) = &self.ticks;
+        ticks.count() != *began
     }
 
     /// The state behind WASI preview 1.

@@ -7,7 +7,7 @@
 //! further call is refused.
 
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crisol_wit::{Mapping, Packed};
 use wasmtime::component::Val;
@@ -21,7 +21,7 @@ use crate::host::{Host, Surroundings};
 use crate::joined::{Joined, Pre};
 use crate::limits::Limits;
 use crate::link::{Inner, Linked, Target};
-use crate::metered::{Clock, has_passed, until, until_since};
+use crate::metered::{Clock, Stopped, has_passed, until, until_since};
 
 /// Ticks of the epoch that a guest runs before it gives way to other tasks.
 const TICKS_PER_TURN: u64 = 1;
@@ -64,8 +64,9 @@ pub(crate) fn store(
     limits: Limits,
     deadline: Option<Instant>,
 ) -> Result<Store<Host>, Failure> {
-    let Joined { pre, budget, .. } = joined;
-    let mut store = Store::new(pre.engine(), Host::new(surroundings.into(), limits, budget));
+    let Joined { pre, budget, ticks, .. } = joined;
+    let host = Host::new(surroundings.into(), limits, (budget, ticks));
+    let mut store = Store::new(pre.engine(), host);
     if let Pre::Module { has_folders: false, .. } = pre {
         store.data_mut().without_folders();
     }
@@ -162,13 +163,12 @@ impl Instance {
             let calling = pin!(self.callee.call(&mut self.store, mapping, args));
             until_since(began.into(), deadline, calling).await
         };
-        let clock = clock.without(self.store.data().away);
-        let called = called.map_err(|why| Failure::stopped(why, &clock))?;
-        let result = match called {
+        let called = called.map(|called| match called {
             // A program that exits with 0 has come to its end as one that returns.
-            Err(error) if self.runs_once && is_success(&error) => success(mapping),
-            called => called.map_err(|error| fail(error, &self.store, &clock))?,
-        };
+            Err(error) if self.runs_once && is_success(&error) => Ok(success(mapping)),
+            called => called,
+        });
+        let result = ended(called, &self.store, clock)?;
         self.end();
         self.spoiled = self.runs_once;
         Ok(result)
@@ -221,10 +221,7 @@ fn no_function() -> Failure {
 
 /// Prepares a store for a stretch of guest work.
 fn begin(store: &mut Store<Host>, deadline: Option<Instant>) -> Result<(), Failure> {
-    let host = store.data_mut();
-    host.deadline = deadline;
-    host.away = Duration::ZERO;
-    host.meter.begin();
+    store.data_mut().begin(deadline);
     store.set_epoch_deadline(TICKS_PER_TURN);
     if let Some(fuel) = store.data().meter.limits().max_fuel {
         store.set_fuel(fuel).map_err(Failure::Host)?;
@@ -243,8 +240,25 @@ fn give_way(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline
     }
 }
 
-pub(crate) fn fail(error: wasmtime::Error, store: &Store<Host>, clock: &Clock) -> Failure {
-    Failure::new(error, &store.data().meter, clock.stretch())
+/// Finds out what it means how a call ended.
+///
+/// One that did what it was to do and came back after its deadline is late, whatever it answers: a host function may have
+/// taken longer than the guest had, and nothing looks at the clock on the way back. The clock is read only where time
+/// for that may have passed.
+pub(crate) fn ended<T>(
+    called: Result<wasmtime::Result<T>, Stopped>,
+    store: &Store<Host>,
+    clock: Clock,
+) -> Result<T, Failure> {
+    let host = store.data();
+    let clock = clock.without(host.away);
+    let called = called.map_err(|why| Failure::stopped(why, &clock))?;
+    let result = called.map_err(|error| Failure::new(error, &host.meter, clock.stretch()))?;
+    let is_long = clock.has_waited() || host.has_ticked();
+    match host.deadline {
+        Some(deadline) if is_long && has_passed(deadline) => Err(clock.stretch().into()),
+        _ => Ok(result),
+    }
 }
 
 /// Handles of a guest with asynchronous functions. Behind each may be a call, a timer or a stream that the host

@@ -11,6 +11,7 @@ use crate::core_module;
 use crate::engine::Base;
 use crate::host::Host;
 use crate::link::{self, Import, LinkError, Profile};
+use crate::ticker::Ticks;
 
 /// What functions of the same code and the same profile share.
 pub(crate) struct Joined {
@@ -18,6 +19,8 @@ pub(crate) struct Joined {
     pub(crate) imports: Vec<Import>,
     /// Memory of all instances and scripts.
     pub(crate) budget: Budget,
+    /// Ticks of the clock that interrupts guests.
+    pub(crate) ticks: Ticks,
 }
 
 /// Code whose imports are resolved.
@@ -79,7 +82,8 @@ pub(crate) fn join(
             (Pre::Module { pre, has_folders }, imports)
         }
     };
-    let joined = Arc::new(Joined { pre, imports, budget: base.budget.clone() });
+    let (budget, ticks) = (base.budget.clone(), base.ticks.clone());
+    let joined = Arc::new(Joined { pre, imports, budget, ticks });
     compiled.0.joined.keep(profile, &joined);
     Ok(joined)
 }

@@ -37,6 +37,7 @@ mod metered;
 mod outgoing;
 mod output;
 mod proxy;
+mod random;
 mod retained;
 mod stream_errors;
 mod ticker;

@@ -39,6 +39,8 @@ pub(crate) struct Clock {
     running: Duration,
     /// Time inside polls that others took.
     away: Duration,
+    /// Whether there was more than one poll.
+    has_waited: bool,
 }
 
 impl Clock {
@@ -46,6 +48,11 @@ impl Clock {
     pub(crate) fn stretch(&self) -> Stretch {
         let waiting = (self.entered - self.started).saturating_sub(self.running);
         self.split(self.running + self.entered.elapsed(), waiting)
+    }
+
+    /// Whether the future has waited, be it for its next turn alone.
+    pub(crate) fn has_waited(&self) -> bool {
+        self.has_waited
     }
 
     /// The same clock of a guest in whose polls others took time: for the guest that is waiting.
@@ -76,7 +83,8 @@ impl Clock {
 /// Waits for `future` until `deadline`, and tells where the time went.
 ///
 /// This stops a guest that *waits*. A guest that *computes* does not come back to be stopped here; the
-/// epoch callback of its store does that. A timer is set only once the guest waits at all.
+/// epoch callback of its store does that. A timer is set only once the guest waits at all. One that comes back by itself
+/// comes through, also when it is late: [`instance::ended`](crate::instance::ended) decides about that.
 ///
 /// Callers pin the future where they make it. Handed over by value it is copied at every level of futures within
 /// futures, as large as all below it: that took longer than a small call.
@@ -93,17 +101,19 @@ pub(crate) async fn until_since<F: Future>(
     deadline: Option<std::time::Instant>,
     future: F,
 ) -> (Result<F::Output, Stopped>, Clock) {
+    let zero = Duration::ZERO;
     let mut clock =
-        Clock { started, entered: started, running: Duration::ZERO, away: Duration::ZERO };
-    let (mut future, mut timer, mut first) = (pin!(future), None, true);
+        Clock { started, entered: started, running: zero, away: zero, has_waited: false };
+    let (mut future, mut timer) = (pin!(future), None);
     let outcome = poll_fn(|cx| {
         // The first poll begins when the clock was read for the start.
-        if !std::mem::take(&mut first) {
+        if clock.has_waited {
             clock.entered = Instant::now();
         }
         if let Poll::Ready(outcome) = poll(future.as_mut(), cx) {
             return Poll::Ready(outcome);
         }
+        clock.has_waited = true;
         clock.running += clock.entered.elapsed();
         let Some(deadline) = deadline else { return Poll::Pending };
         let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));

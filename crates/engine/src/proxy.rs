@@ -200,9 +200,7 @@ impl Instance {
             let running = pin!(incoming_handler::run(func, store, secure, request, answer));
             until(deadline, running).await
         };
-        let clock = clock.without(self.store.data().away);
-        let handled = handled.map_err(|why| Failure::stopped(why, &clock))?;
-        handled.map_err(|error| instance::fail(error, &self.store, &clock))?;
+        instance::ended(handled, &self.store, clock)?;
         self.end();
         Ok(())
     }

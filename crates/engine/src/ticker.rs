@@ -1,5 +1,7 @@
 //! The clock that interrupts guests: one thread that advances the epoch of engines.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -17,14 +19,31 @@ const FLAVOURS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Ticker {
     engines: SyncSender<EngineWeak>,
+    ticks: Ticks,
+}
+
+/// Count of the ticks so far: tells whether much time may have passed for a fraction of what a look at the clock costs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ticks(Arc<AtomicU64>);
+
+impl Ticks {
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Ticker {
     pub(crate) fn start(tick: Duration) -> std::io::Result<Self> {
         let (engines, inbox) = sync_channel(FLAVOURS);
         let clock = thread::Builder::new().name("crisol-epoch".to_owned());
-        clock.spawn(move || run(tick, &inbox))?;
-        Ok(Self { engines })
+        let ticks = Ticks::default();
+        let counted = ticks.clone();
+        clock.spawn(move || run(tick, &inbox, &counted))?;
+        Ok(Self { engines, ticks })
+    }
+
+    pub(crate) fn ticks(&self) -> &Ticks {
+        &self.ticks
     }
 
     pub(crate) fn watch(&self, engine: &wasmtime::Engine) {
@@ -38,7 +57,7 @@ fn pause(tick: Duration) {
     thread::sleep(tick);
 }
 
-fn run(tick: Duration, inbox: &Receiver<EngineWeak>) {
+fn run(tick: Duration, inbox: &Receiver<EngineWeak>, ticks: &Ticks) {
     let mut watched: Vec<EngineWeak> = Vec::new();
     loop {
         match inbox.recv_timeout(tick) {
@@ -50,6 +69,7 @@ fn run(tick: Duration, inbox: &Receiver<EngineWeak>) {
             Err(RecvTimeoutError::Disconnected) if watched.is_empty() => return,
             Err(RecvTimeoutError::Disconnected) => pause(tick),
         }
+        ticks.0.fetch_add(1, Ordering::Relaxed);
         watched.retain(|weak| {
             let engine = weak.upgrade();
             if let Some(engine) = &engine {

@@ -41,7 +41,8 @@ pub(crate) fn trace(error: &wasmtime::Error) -> Trace {
     if let Some(trap) = trap.map(|at| causes.remove(at)) {
         causes.insert(0, trap.trim_start_matches(WASM_TRAP).to_owned());
     }
-    causes.dedup();
+    // Some errors repeat what is behind them.
+    causes.dedup_by(|cause, before| before.ends_with(cause.as_str()));
     let frames = trace.into_iter().flat_map(WasmBacktrace::frames);
     Trace::new(&causes.join(": "), without_machinery(frames.flat_map(frames_of).collect()))
 }
@@ -134,6 +135,29 @@ mod tests {
         assert_eq!(demangled("_Z1fi"), "f(int)");
         assert_eq!(demangled("_ZN5guest5inner17h0123456789abcdefE"), "guest::inner");
         assert_eq!(demangled("plain"), "plain");
+    }
+
+    /// An error with its cause in its text, as other crates have them.
+    #[derive(Debug)]
+    struct Outer(std::fmt::Error);
+
+    impl std::fmt::Display for Outer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "in `f`: {}", self.0)
+        }
+    }
+
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn a_cause_that_an_error_repeats_is_told_once() {
+        let error = Outer(std::fmt::Error);
+        let text = error.to_string();
+        assert_eq!(trace(&wasmtime::Error::new(error)).reason(), text);
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! Core modules that run as they are: how they are called, their imports and limits, and how they end.
+//! Core modules that run as they are: how they are called, their imports and limits, and how they end. Beside them what
+//! AssemblyScript and Emscripten add to imports.
 
 mod support;
 
 use std::time::Duration;
 
 use crisol_core::ResourceLimit;
-use crisol_engine::{Allocation, Engine, EngineConfig, Failure, Limits};
+use crisol_engine::{Allocation, Engine, EngineConfig, Failure, Limits, Linked};
 use crisol_wit::CoreModule;
 use support::core::{call, link, link_in, made, number};
 use support::{Tested, engine, soon, stopped, wasi};
@@ -150,7 +151,7 @@ async fn an_import_that_nothing_provides_fails_the_call_that_uses_it() -> Tested
     assert_eq!(
         denial.reason.as_deref(),
         Some(
-            "nothing provides `(i32, f64) -> i32`: nothing provides what linking left over in `env`; link what it is missing, or declare it as an import of a world in `wit`"
+            "nothing provides this `(i32, f64) -> i32`: linking left that over in `env`; link what it is missing, or declare it as an import of a world in `wit`"
         )
     );
     Ok(())
@@ -169,7 +170,7 @@ fn imports_other_than_functions_and_of_other_types_are_refused() -> Tested {
         ),
         (
             r#"(import "host" "t" (table 1 funcref)) (import "host" "f" (func))"#,
-            "the module imports `t`, `f` from `host`: nothing provides that, and `wit` does not declare it",
+            "the module imports `t`, `f` from `host`: `wit` does not declare that",
         ),
     ] {
         let bytes = wat::parse_str(format!("(module {import} (func (export \"f\")))"))?;
@@ -242,5 +243,63 @@ async fn functions_of_one_module_share_code_and_resolved_imports() -> Tested {
     assert!(!engine.is_proxy(f.code(), "f")?);
     let exports: Vec<String> = engine.exports(f.code())?.iter().map(ToString::to_string).collect();
     assert_eq!(exports, ["f: () -> i32", "g: () -> i32"]);
+    Ok(())
+}
+
+/// A text as AssemblyScript has it in memory, with its length before it.
+fn utf16(at: usize, text: &str) -> String {
+    let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let len = u32::try_from(units.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let hex: String = len.iter().chain(&units).map(|byte| format!("\\{byte:02x}")).collect();
+    format!("(data (i32.const {}) \"{hex}\")", at - 4)
+}
+
+#[tokio::test]
+async fn a_throw_of_assemblyscript_says_its_message_and_place() -> Tested {
+    let abort = |data: &str, args: &str| -> Tested<Linked> {
+        link(
+            &format!(
+                "(module (import \"env\" \"abort\" (func $abort (param i32 i32 i32 i32)))
+                    (memory (export \"memory\") 1) {data}
+                    (func (export \"f\") (call $abort {args})))"
+            ),
+            "f",
+        )
+    };
+    let told = |ended| match ended {
+        Err(Failure::Trap(trapped)) => trapped.reason().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    let data = utf16(64, "Überlauf\n\u{1b}[2J") + &utf16(256, "assembly/index.ts");
+    let place = "(i32.const 64) (i32.const 256) (i32.const 3) (i32.const 5)";
+    assert_eq!(
+        told(call(&abort(&data, place)?, &[]).await),
+        "abort: Überlauf\u{fffd}\u{fffd}[2J at assembly/index.ts:3:5"
+    );
+    let none = "(i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)";
+    assert_eq!(told(call(&abort("", none)?, &[]).await), "abort: no message");
+    // Lengths that lie.
+    let outside = "(i32.const 65534) (i32.const 2) (i32.const 1) (i32.const 1)";
+    assert_eq!(told(call(&abort("", outside)?, &[]).await), "abort: no message");
+    let long = "(data (i32.const 60) \"\\ff\\ff\\00\\00\")";
+    let reason = told(
+        call(&abort(long, "(i32.const 64) (i32.const 0) (i32.const 1) (i32.const 1)")?, &[]).await,
+    );
+    assert!(reason.chars().count() < 1_100, "{}", reason.len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_toolchains_for_javascript_add_by_themselves_is_served() -> Tested {
+    let text = r#"(module
+        (import "env" "seed" (func $seed (result f64)))
+        (import "env" "emscripten_notify_memory_growth" (func $grown (param i32)))
+        (import "env" "trace" (func $trace (param i32 i32 f64 f64 f64 f64 f64)))
+        (memory (export "memory") 1)
+        (func (export "f") (result i32)
+            (call $grown (i32.const 0))
+            (call $trace (i32.const 0) (i32.const 2) (f64.const 1.5) (f64.const 2) (f64.const 0) (f64.const 0) (f64.const 0))
+            (f64.ne (call $seed) (call $seed))))"#;
+    assert_eq!(number(&link(text, "f")?).await?, 1);
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! Imports of core modules: WASI preview 1 as it is granted, and what AssemblyScript and Emscripten add.
+//! Imports of core modules: WASI preview 1 as it is granted, and within its bounds.
 
 mod support;
 
 use crisol_engine::{Failure, Limits, Linked};
-use support::Tested;
-use support::core::{call, link, link_granting, number, preview1};
+use support::core::{call, link, link_granting, made, number, preview1};
+use support::{Tested, soon, stopped};
 use wasmtime::component::Val;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
@@ -170,6 +170,205 @@ async fn files_beyond_the_bound_are_an_error_number() -> Tested {
     Ok(())
 }
 
+/// A module with 20 MiB of memory whose `f` calls functions of preview 1.
+fn large(functions: &[(&str, &str)], body: &str) -> Tested<Linked> {
+    let imports = preview1(functions);
+    let text = format!(
+        "(module {imports} (memory (export \"memory\") 320)
+            (func (export \"f\") (result i32) (local $error i32) {body}))"
+    );
+    link(&text, "f")
+}
+
+/// Number that a guest with a folder gives, and how often others ran meanwhile.
+async fn number_and_turns(linked: &Linked) -> Tested<(i32, usize)> {
+    let dir = tempfile::tempdir()?;
+    let mut builder = WasiCtx::builder();
+    builder.preopened_dir(dir.path(), "/", FsPerms::ReadWrite)?;
+    let mut instance = linked.instantiate(builder.build(), Limits::default(), None).await?;
+    let mut turns = 0;
+    let others = async {
+        loop {
+            turns += 1;
+            tokio::task::yield_now().await;
+        }
+    };
+    let called = tokio::select! {
+        biased;
+        called = instance.call(&[], None) => called?,
+        () = others => None,
+    };
+    let Some(Val::S32(number)) = called else { return Err("it gave no number".into()) };
+    Ok((number, turns))
+}
+
+/// Work without end for the host is done in turns: it takes longer than a guest may compute at a time.
+#[tokio::test]
+async fn what_takes_as_long_as_a_guest_asks_for_lets_others_run() -> Tested {
+    let random = large(
+        &[("random_get", "i32 i32")],
+        "(drop (call $random_get (i32.const 0) (i32.const 20971520)))
+         ;; To the last byte.
+         (i64.ne (i64.load (i32.const 20971512)) (i64.const 0))",
+    )?;
+    let (filled, turns) = number_and_turns(&random).await?;
+    assert_eq!(filled, 1);
+    assert!(turns >= 319, "random numbers: {turns}");
+    for (function, params, from) in [
+        ("fd_read", "i32 i32 i32 i32", ""),
+        ("fd_write", "i32 i32 i32 i32", ""),
+        ("fd_pread", "i32 i32 i32 i64 i32", "(i64.const 0)"),
+        ("fd_pwrite", "i32 i32 i32 i64 i32", "(i64.const 0)"),
+    ] {
+        // Two and a half million buffers, all of them empty.
+        let fd = if function.ends_with("read") { 0 } else { 1 };
+        let call = format!(
+            "(call ${function} (i32.const {fd}) (i32.const 64) (i32.const 2500000) {from} (i32.const 0))"
+        );
+        let (_, turns) = number_and_turns(&large(&[(function, params)], &call)?).await?;
+        assert!(turns >= 38, "{function}: {turns}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deadline_holds_within_one_function_of_preview_1() -> Tested {
+    let text = preview1(&[("random_get", "i32 i32")]);
+    let text = format!(
+        "(module {text} (memory (export \"memory\") 1600)
+            (func (export \"f\") (result i32) (call $random_get (i32.const 0) (i32.const 104857600))))"
+    );
+    let mut instance = made(&link(&text, "f")?, Limits::default()).await?;
+    stopped(instance.call(&[], soon(1)).await)?;
+    Ok(())
+}
+
+/// Files are written and read piece by piece, and the guest sees nothing of it.
+#[tokio::test]
+async fn a_large_buffer_of_a_file_is_moved_whole() -> Tested {
+    let functions = [
+        ("path_open", "i32 i32 i32 i32 i32 i64 i64 i32 i32"),
+        ("fd_write", "i32 i32 i32 i32"),
+        ("fd_pwrite", "i32 i32 i32 i64 i32"),
+        ("fd_read", "i32 i32 i32 i32"),
+        ("fd_seek", "i32 i64 i32 i32"),
+        ("fd_tell", "i32 i32"),
+    ];
+    // A million bytes and some, after an empty buffer, with marks at both ends and where pieces meet.
+    let body = "
+        (i32.store8 (i32.const 256) (i32.const 120))
+        (if (local.tee $error (call $path_open (i32.const 3) (i32.const 0) (i32.const 256) (i32.const 1) (i32.const 1) (i64.const 70) (i64.const 0) (i32.const 0) (i32.const 8))) (then (return (local.get $error))))
+        (i32.store (i32.const 72) (i32.const 1024)) (i32.store (i32.const 76) (i32.const 1000003))
+        (i64.store (i32.const 1024) (i64.const 1)) (i64.store (i32.const 263164) (i64.const 2)) (i64.store (i32.const 1001019) (i64.const 3))
+        (if (call $fd_write (i32.load (i32.const 8)) (i32.const 64) (i32.const 2) (i32.const 16)) (then (return (i32.const -1))))
+        (if (i32.ne (i32.load (i32.const 16)) (i32.const 1000003)) (then (return (i32.const -2))))
+        (drop (call $fd_tell (i32.load (i32.const 8)) (i32.const 24)))
+        (if (i64.ne (i64.load (i32.const 24)) (i64.const 1000003)) (then (return (i32.const -3))))
+        ;; The same again, further on.
+        (if (call $fd_pwrite (i32.load (i32.const 8)) (i32.const 64) (i32.const 2) (i64.const 500000) (i32.const 16)) (then (return (i32.const -4))))
+        (if (call $fd_seek (i32.load (i32.const 8)) (i64.const 500000) (i32.const 0) (i32.const 24)) (then (return (i32.const -5))))
+        ;; To the end of the file, with room for more.
+        (i32.store (i32.const 72) (i32.const 4194304)) (i32.store (i32.const 76) (i32.const 8388608))
+        (if (call $fd_read (i32.load (i32.const 8)) (i32.const 64) (i32.const 2) (i32.const 16)) (then (return (i32.const -6))))
+        (if (i32.ne (i32.load (i32.const 16)) (i32.const 1000003)) (then (return (i32.const -7))))
+        (if (i64.ne (i64.load (i32.const 4194304)) (i64.const 1)) (then (return (i32.const -8))))
+        (if (i64.ne (i64.load (i32.const 4456444)) (i64.const 2)) (then (return (i32.const -9))))
+        (if (i64.ne (i64.load (i32.const 5194299)) (i64.const 3)) (then (return (i32.const -10))))
+        ;; Descriptors that are none, and a buffer outside of memory.
+        (i32.store (i32.const 72) (i32.const 20971519))
+        (call $fd_read (i32.const 9) (i32.const 64) (i32.const 2) (i32.const 16))";
+    assert_eq!(number_and_turns(&large(&functions, body)?).await?.0, 8);
+    let outside =
+        body.replace("(i32.const 9) (i32.const 64)", "(i32.load (i32.const 8)) (i32.const 64)");
+    let trapped = number_and_turns(&large(&functions, &outside)?).await.err();
+    assert!(trapped.is_some_and(|error| error.to_string().contains("trapped")));
+    Ok(())
+}
+
+/// Error numbers of arguments for which wasmtime's functions would end the guest, or do all that is asked first.
+#[tokio::test]
+async fn arguments_that_are_too_much_or_of_no_meaning_are_error_numbers() -> Tested {
+    // No path is looked at that is longer than any path: these reach far out of memory.
+    let long = "(i32.const 0) (i32.const 0x7fffffff)";
+    let path = "(i32.const 0) (i32.const 1)";
+    let zero = "(i32.const 0)";
+    let two = format!("{zero} {zero}");
+    for (function, params, args, error) in [
+        ("path_create_directory", "i32 i32 i32", format!("(i32.const 3) {long}"), 37),
+        ("path_filestat_get", "i32 i32 i32 i32 i32", format!("{two} {long} {zero}"), 37),
+        (
+            "path_filestat_set_times",
+            "i32 i32 i32 i32 i64 i64 i32",
+            format!("{two} {long} (i64.const 0) (i64.const 0) {zero}"),
+            37,
+        ),
+        ("path_link", "i32 i32 i32 i32 i32 i32 i32", format!("{two} {long} {zero} {path}"), 37),
+        ("path_link", "i32 i32 i32 i32 i32 i32 i32", format!("{two} {path} {zero} {long}"), 37),
+        (
+            "path_open",
+            "i32 i32 i32 i32 i32 i64 i64 i32 i32",
+            format!("{two} {long} {zero} (i64.const 0) (i64.const 0) {two}"),
+            37,
+        ),
+        ("path_readlink", "i32 i32 i32 i32 i32 i32", format!("{zero} {long} {two} {zero}"), 37),
+        ("path_remove_directory", "i32 i32 i32", format!("{zero} {long}"), 37),
+        ("path_rename", "i32 i32 i32 i32 i32 i32", format!("{zero} {long} {zero} {path}"), 37),
+        ("path_rename", "i32 i32 i32 i32 i32 i32", format!("{zero} {path} {zero} {long}"), 37),
+        ("path_symlink", "i32 i32 i32 i32 i32", format!("{long} {zero} {path}"), 37),
+        ("path_symlink", "i32 i32 i32 i32 i32", format!("{path} {zero} {long}"), 37),
+        ("path_unlink_file", "i32 i32 i32", format!("{zero} {long}"), 37),
+        ("poll_oneoff", "i32 i32 i32 i32", format!("{two} (i32.const 600) {zero}"), 28),
+        ("poll_oneoff", "i32 i32 i32 i32", format!("{two} (i32.const -1) {zero}"), 28),
+        // As many as there are handles for: all of them are over at once.
+        (
+            "poll_oneoff",
+            "i32 i32 i32 i32",
+            format!("(i32.const 65536) {zero} (i32.const 400) (i32.const 40000)"),
+            0,
+        ),
+        (
+            "fd_seek",
+            "i32 i64 i32 i32",
+            format!("(i32.const 3) (i64.const 0) (i32.const 3) {zero}"),
+            28,
+        ),
+        (
+            "fd_advise",
+            "i32 i64 i64 i32",
+            "(i32.const 3) (i64.const 0) (i64.const 0) (i32.const 9)".into(),
+            28,
+        ),
+        ("fd_fdstat_set_flags", "i32 i32", "(i32.const 3) (i32.const 99)".into(), 28),
+        ("clock_time_get", "i32 i64 i32", format!("(i32.const 9) (i64.const 0) {zero}"), 28),
+        ("clock_res_get", "i32 i32", format!("(i32.const 9) {zero}"), 28),
+        ("proc_raise", "i32", "(i32.const 9)".into(), 58),
+    ] {
+        let body = format!("(call ${function} {args})");
+        let (found, _) = number_and_turns(&large(&[(function, params)], &body)?).await?;
+        assert_eq!(found, error, "{function} {args}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_module_without_memory_is_told_so_by_the_functions_that_want_one() -> Tested {
+    let imports = preview1(&[("fd_write", "i32 i32 i32 i32"), ("sched_yield", "")]);
+    let text = format!(
+        "(module {imports} (func (export \"f\") (result i32) (call $sched_yield))
+            (func (export \"g\") (result i32) (call $fd_write (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0))))"
+    );
+    assert_eq!(number(&link(&text, "f")?).await?, 0);
+    let linked = link(&text, "g")?;
+    let missing: Vec<_> = linked.imports().iter().flat_map(|import| &import.missing).collect();
+    assert_eq!(missing, ["fd_write"]);
+    let Err(Failure::Trap(trapped)) = call(&linked, &[]).await else { panic!("it was served") };
+    assert_eq!(
+        trapped.reason(),
+        "the module calls `fd_write` of WASI preview 1, which passes values through memory, and exports no memory as `memory`"
+    );
+    Ok(())
+}
+
 #[tokio::test]
 async fn there_are_no_sockets() -> Tested {
     let text = format!(
@@ -179,64 +378,6 @@ async fn there_are_no_sockets() -> Tested {
     let linked = link(&text, "f")?;
     assert_eq!(call(&linked, &[Val::S32(9)]).await?, Some(Val::S32(8)), "no descriptor");
     assert_eq!(call(&linked, &[Val::S32(1)]).await?, Some(Val::S32(57)), "no socket");
-    Ok(())
-}
-
-/// A text as AssemblyScript has it in memory, with its length before it.
-fn utf16(at: usize, text: &str) -> String {
-    let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let len = u32::try_from(units.len()).unwrap_or(u32::MAX).to_le_bytes();
-    let hex: String = len.iter().chain(&units).map(|byte| format!("\\{byte:02x}")).collect();
-    format!("(data (i32.const {}) \"{hex}\")", at - 4)
-}
-
-#[tokio::test]
-async fn a_throw_of_assemblyscript_says_its_message_and_place() -> Tested {
-    let abort = |data: &str, args: &str| -> Tested<Linked> {
-        link(
-            &format!(
-                "(module (import \"env\" \"abort\" (func $abort (param i32 i32 i32 i32)))
-                    (memory (export \"memory\") 1) {data}
-                    (func (export \"f\") (call $abort {args})))"
-            ),
-            "f",
-        )
-    };
-    let told = |ended| match ended {
-        Err(Failure::Trap(trapped)) => trapped.reason().to_owned(),
-        other => panic!("{other:?}"),
-    };
-    let data = utf16(64, "Überlauf\n\u{1b}[2J") + &utf16(256, "assembly/index.ts");
-    let place = "(i32.const 64) (i32.const 256) (i32.const 3) (i32.const 5)";
-    assert_eq!(
-        told(call(&abort(&data, place)?, &[]).await),
-        "abort: Überlauf\u{fffd}\u{fffd}[2J at assembly/index.ts:3:5"
-    );
-    let none = "(i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)";
-    assert_eq!(told(call(&abort("", none)?, &[]).await), "abort: no message");
-    // Lengths that lie.
-    let outside = "(i32.const 65534) (i32.const 2) (i32.const 1) (i32.const 1)";
-    assert_eq!(told(call(&abort("", outside)?, &[]).await), "abort: no message");
-    let long = "(data (i32.const 60) \"\\ff\\ff\\00\\00\")";
-    let reason = told(
-        call(&abort(long, "(i32.const 64) (i32.const 0) (i32.const 1) (i32.const 1)")?, &[]).await,
-    );
-    assert!(reason.chars().count() < 1_100, "{}", reason.len());
-    Ok(())
-}
-
-#[tokio::test]
-async fn what_toolchains_for_javascript_add_by_themselves_is_served() -> Tested {
-    let text = r#"(module
-        (import "env" "seed" (func $seed (result f64)))
-        (import "env" "emscripten_notify_memory_growth" (func $grown (param i32)))
-        (import "env" "trace" (func $trace (param i32 i32 f64 f64 f64 f64 f64)))
-        (memory (export "memory") 1)
-        (func (export "f") (result i32)
-            (call $grown (i32.const 0))
-            (call $trace (i32.const 0) (i32.const 2) (f64.const 1.5) (f64.const 2) (f64.const 0) (f64.const 0) (f64.const 0))
-            (f64.ne (call $seed) (call $seed))))"#;
-    assert_eq!(number(&link(text, "f")?).await?, 1);
     Ok(())
 }
 

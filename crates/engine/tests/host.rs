@@ -59,6 +59,45 @@ impl AsyncWrite for Hangs {
     }
 }
 
+/// Many random bytes are made in turns, by both releases of WASI that components have.
+#[tokio::test]
+async fn many_random_bytes_let_others_run() -> Tested {
+    for release in ["0.2.0", "0.3.0"] {
+        let text = format!(
+            r#"(component
+                (import "wasi:random/random@{release}" (instance $r
+                    (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))
+                (core module $memory (memory (export "memory") 400)
+                    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 16)))
+                (core instance $memory (instantiate $memory))
+                (core func $f (canon lower (func $r "get-random-bytes")
+                    (memory $memory "memory") (realloc (func $memory "realloc"))))
+                (core module $m (import "r" "f" (func $f (param i64 i32))) (import "m" "memory" (memory 0))
+                    (func (export "g") (result i32)
+                        (call $f (i64.const 20971520) (i32.const 0)) (i32.load (i32.const 4))))
+                (core instance $i (instantiate $m
+                    (with "r" (instance (export "f" (func $f)))) (with "m" (instance $memory))))
+                (func (export "g") (result u32) (canon lift (core func $i "g"))))"#
+        );
+        let mut instance = Guest::wat(&text, "g")?.instance(Limits::default()).await?;
+        let mut turns = 0;
+        let others = async {
+            loop {
+                turns += 1;
+                tokio::task::yield_now().await;
+            }
+        };
+        let called = tokio::select! {
+            biased;
+            called = instance.call(&[], None) => called?,
+            () = others => None,
+        };
+        assert_eq!(called, Some(Val::U32(20 << 20)), "{release}");
+        assert!(turns >= 319, "{release}: {turns}");
+    }
+    Ok(())
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_host_function_that_hangs_is_stopped_at_the_deadline_and_the_time_was_the_hosts() -> Tested
 {

@@ -2,8 +2,12 @@
 
 mod support;
 
-use crisol_engine::{Allocation, Engine, EngineConfig, HostCall, HostInterface, LinkError};
-use support::Tested;
+use std::task::Poll;
+use std::time::Duration;
+
+use crisol_engine::{Allocation, Engine, EngineConfig, HostCall, HostInterface, Limits, LinkError};
+use support::{Tested, soon, stopped, wasi};
+use wasmtime::component::Val;
 
 /// A guest that imports `f` of an interface in the given form.
 fn guest(import: &str) -> Tested<Vec<u8>> {
@@ -73,5 +77,36 @@ fn what_a_program_cannot_serve_is_found_when_a_guest_is_linked() -> Tested {
     // One function that is not there keeps none of the others from being served.
     assert!(link(missing, true)?.is_none());
     assert!(link(r#"(export "f" (func))"#, true)?.is_none());
+    Ok(())
+}
+
+/// A guest that comes back by itself has not seen how long a function of the host took.
+#[tokio::test(start_paused = true)]
+async fn a_result_after_the_deadline_is_late() -> Tested {
+    let late = |_: HostCall, (): ()| async {
+        tokio::task::yield_now().await;
+        // The time passes at once, and nobody waits for it.
+        let mut passes = std::pin::pin!(tokio::time::advance(Duration::from_millis(60)));
+        let _ = std::future::poll_fn(|cx| Poll::Ready(passes.as_mut().poll(cx))).await;
+        Ok(())
+    };
+    let config = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
+    let x = HostInterface::new("acme:app/x@0.1.0")?.function("f", late);
+    let engine = Engine::with_interfaces(config, vec![x])?;
+    let text = r#"(component
+        (import "acme:app/x@0.1.0" (instance $x (export "f" (func))))
+        (core func $f (canon lower (func $x "f")))
+        (core module $m (import "x" "f" (func $f)) (func (export "g") (result i32) (call $f) (i32.const 1)))
+        (core instance $i (instantiate $m (with "x" (instance (export "f" (func $f))))))
+        (func (export "g") (result u32) (canon lift (core func $i "g"))))"#;
+    let compiled = engine.compile(&wat::parse_str(text)?, false)?;
+    let linked = engine.link(&compiled, &engine.profile(&"n:one".parse()?, |_| true), "g")?;
+    let call = async |ms| {
+        let mut instance = linked.instantiate(wasi(), Limits::default(), None).await?;
+        instance.call(&[], soon(ms)).await
+    };
+    assert_eq!(call(100).await?, Some(Val::U32(1)));
+    let [running, waiting] = stopped(call(50).await)?;
+    assert_eq!(running + waiting, Duration::from_millis(60));
     Ok(())
 }

@@ -21,6 +21,7 @@ mod network;
 mod plan;
 mod public;
 mod stdio;
+mod terminal;
 mod variables;
 
 pub use calls::on_behalf_of;

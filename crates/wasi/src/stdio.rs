@@ -13,6 +13,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::guest_log::{GuestLog, Lines, is_enabled};
+use crate::terminal::{Stream, Terminal};
 
 /// How much a guest may write at once, in bytes.
 const PERMIT: usize = 64 * 1024;
@@ -57,11 +58,11 @@ impl Streams {
         }
         match self.stdout {
             Stdio::Log => builder.stdout(LogStream::new("stdout", log)),
-            Stdio::Terminal => builder.inherit_stdout(),
+            Stdio::Terminal => builder.stdout(Terminal::new(Stream::Stdout)),
         };
         match self.stderr {
             Stdio::Log => builder.stderr(LogStream::new("stderr", log)),
-            Stdio::Terminal => builder.inherit_stderr(),
+            Stdio::Terminal => builder.stderr(Terminal::new(Stream::Stderr)),
         };
     }
 }

@@ -219,7 +219,7 @@ async fn how_a_core_module_ends_is_told_with_what_to_do() {
     );
     assert_eq!(
         call(&runtime, "unknown", ()).await,
-        "failed: `a:unknown` called `env#log`, which this host does not have: no import grants it, since nothing provides `(i32)`: nothing provides what linking left over in `env`; link what it is missing, or declare it as an import of a world in `wit`"
+        "failed: `a:unknown` called `env#log`, which this host does not have: no import grants it, since nothing provides this `(i32)`: linking left that over in `env`; link what it is missing, or declare it as an import of a world in `wit`"
     );
     assert_eq!(
         call(&runtime, "dated", ()).await,
@@ -231,7 +231,7 @@ async fn how_a_core_module_ends_is_told_with_what_to_do() {
     assert_eq!(
         warnings(&runtime),
         [
-            "the method may call what nothing provides: `env#log`; nothing provides what linking left over in `env`: link what it is missing, or declare it as an import of a world in `wit`",
+            "the method may call what nothing provides: `env#log`; linking left that over in `env`: link what it is missing, or declare it as an import of a world in `wit`",
             "the method may call what is not declared: `wasi_snapshot_preview1#clock_time_get`; add those that calls need to `imports`: `wasi:clocks`",
         ]
     );

@@ -3,9 +3,11 @@
 //! Without a grant the rule is that of [`denied`](crate::denied): output goes to the log, random numbers are served,
 //! arguments, variables and folders are none, the monotonic clock stands still, and the rest fails the call.
 
+mod bounds;
+
 use wasmtime::{Caller, Linker};
+use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p1::{self, wasi_snapshot_preview1 as served};
-use wasmtime_wasi::{I32Exit, WasiView as _};
 
 use super::interface;
 use super::memory::{bytes, parts, range, u32_at, write};
@@ -79,19 +81,22 @@ const FREE: &[&str] =
 
 /// Error numbers.
 const BADF: i32 = 8;
-const MFILE: i32 = 33;
+const INVAL: i32 = 28;
 const NOTSOCK: i32 = 57;
+const NOTSUP: i32 = 58;
 
 /// Numbers of clocks.
 const REALTIME: i32 = 0;
 const MONOTONIC_CLOCK: i32 = 1;
 
-/// Handles that opening a file leaves free, for those that reading and waiting take for a moment.
-const SPARE_HANDLES: usize = 8;
-
 /// Whether there is a function of that name.
 pub(super) fn has(name: &str) -> bool {
     FREE.contains(&name) || SERVED.iter().any(|(_, functions)| functions.contains(&name))
+}
+
+/// Whether a function passes values through memory, or wasmtime wants one anyway.
+pub(super) fn needs_memory(name: &str) -> bool {
+    has(name) && !["proc_exit", "proc_raise", "sched_yield"].contains(&name)
 }
 
 /// Imported functions, by the interfaces that grant what they do.
@@ -155,37 +160,12 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
         Err(I32Exit(code).into())
     })?;
-    linker.func_wrap_async(MODULE, "path_open", |mut caller, args| {
-        Box::new(async move { path_open(&mut caller, args).await })
-    })?;
+    linker.func_wrap(MODULE, "proc_raise", |_signal: i32| NOTSUP)?;
+    linker.func_wrap(MODULE, "sched_yield", || 0_i32)?;
+    bounds::add_to_linker(linker)?;
     sockets(linker)?;
     linker.allow_shadowing(false);
     Ok(())
-}
-
-type PathOpen = (i32, i32, i32, i32, i32, i64, i64, i32, i32);
-
-/// Opens a file while there are handles for it: wasmtime's ends the guest where POSIX has an error number.
-async fn path_open(caller: &mut Caller<'_, Host>, args: PathOpen) -> wasmtime::Result<i32> {
-    let (mut memory, wasi) = parts(caller)?;
-    let table = wasi.ctx().table;
-    let mut spare = Vec::with_capacity(SPARE_HANDLES);
-    while spare.len() < SPARE_HANDLES
-        && let Ok(handle) = table.push(())
-    {
-        spare.push(handle);
-    }
-    let is_full = spare.len() < SPARE_HANDLES;
-    for handle in spare {
-        table.delete(handle)?;
-    }
-    if is_full {
-        return Ok(MFILE);
-    }
-    let (fd, follow, path, len, how, rights, inherited, flags, into) = args;
-    let memory = &mut memory;
-    served::path_open(wasi, memory, fd, follow, path, len, how, rights, inherited, flags, into)
-        .await
 }
 
 /// There are no sockets: wasmtime's functions say the same and log each call.
@@ -280,12 +260,14 @@ impl Clocks {
             "poll_oneoff",
             move |mut caller, (of, into, count, ready): (i32, i32, i32, i32)| {
                 Box::new(async move {
+                    if !bounds::has_room_for(&mut caller, count)? {
+                        return Ok(INVAL);
+                    }
                     let waited = subscriptions(bytes(&mut caller)?, of, count)?;
                     if let Some(lacking) = self.lacking(waited) {
                         return Err(wasmtime::Error::new(denial("poll_oneoff", lacking)));
                     }
-                    let (mut memory, wasi) = parts(&mut caller)?;
-                    served::poll_oneoff(wasi, &mut memory, of, into, count, ready).await
+                    bounds::poll_oneoff(&mut caller, (of, into, count, ready)).await
                 })
             },
         )?;

@@ -53,7 +53,30 @@ pub(super) fn check_type(
                       (old pointer, old size, alignment, new size) -> pointer";
         return Err(missing(why, export));
     }
+    if takes || abi.indirect_params {
+        check_realloc(outside, (&func.name, why))?;
+    }
     Ok(())
+}
+
+/// Whether what allocates for arguments is of the type by which it is called.
+fn check_realloc(
+    outside: &Outside,
+    (function, why): (&str, &'static str),
+) -> Result<(), WrapError> {
+    let Some((export, found)) = outside.realloc().and_then(|name| outside.function(name)) else {
+        return Ok(());
+    };
+    let (params, results) = ([ValType::I32; 4], [ValType::I32]);
+    if found.params() == params && found.results() == results {
+        return Ok(());
+    }
+    Err(WrapError::Realloc {
+        function: function.to_owned(),
+        why,
+        export: export.name.clone(),
+        found: Shown(found.params(), found.results()).to_string(),
+    })
 }
 
 fn core_type(ty: WasmType) -> ValType {

@@ -76,6 +76,21 @@ pub enum WrapError {
         /// What to export, with its type.
         export: &'static str,
     },
+    /// The function that allocates for arguments is of another type than the one by which it is called.
+    #[error(
+        "`{function}` {why}, and the export `{export}`, which allocates for them, is {found}: it has to be (i32, i32, i32, i32) -> i32, \
+         (old pointer, old size, alignment, new size) -> pointer"
+    )]
+    Realloc {
+        /// The function that needs it.
+        function: String,
+        /// What about it does.
+        why: &'static str,
+        /// The export.
+        export: String,
+        /// Its core type.
+        found: String,
+    },
     /// More parameters than the component model hands over by themselves.
     #[error(
         "the export `{export}` takes {found} parameters, and a component hands over 16 at most by themselves: have it take one pointer (i32) to all of them in memory, and declare the {found} in `wit`"

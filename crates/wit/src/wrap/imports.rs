@@ -1,5 +1,6 @@
 //! Imports that nothing provides: all of them, and what they tell of how a module was built.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use wasi_preview1_component_adapter_provider::{
@@ -10,7 +11,7 @@ use wit_parser::{Resolve, WorldId};
 
 use super::WrapError;
 use super::module::{Import, Outside, shown};
-use super::unknown::UnknownImports;
+use super::unknown::{Group, UnknownImports};
 use crate::error::shorten;
 
 /// Bytes of imports that a message lists: a module may import a million things.
@@ -109,12 +110,12 @@ static ORIGINS: &[Origin] = &[
     },
     Origin {
         tells: |import| import.module == "env",
-        what: "nothing provides what linking left over in `env`",
+        what: "linking left that over in `env`",
         fix: "link what it is missing, or declare it as an import of a world in `wit`",
     },
     Origin {
         tells: |_| true,
-        what: "nothing provides that, and `wit` does not declare it",
+        what: "`wit` does not declare that",
         fix: "import it in a world in `wit`, or build without it",
     },
 ];
@@ -219,6 +220,13 @@ pub struct UnknownFunction {
 }
 
 impl UnknownFunction {
+    /// A function of WASI preview 1 in a module without memory.
+    pub const WITHOUT_MEMORY: Self = Self {
+        rank: 0,
+        what: "WASI preview 1 passes values through memory, and the module exports none as `memory`",
+        fix: "export its memory as `memory`",
+    };
+
     /// Reads an import by its two names and its core type.
     #[must_use]
     pub fn of(module: &str, name: &str, ty: &FuncType) -> Self {
@@ -253,23 +261,37 @@ pub(super) fn check(outside: &Outside, resolve: &Resolve, world: WorldId) -> Res
 }
 
 /// Refuses imports that nothing provides, if there are any.
-fn told(mut missing: Vec<&Import>) -> Result<(), WrapError> {
-    let told = |origin: &&Origin| missing.iter().any(|import| (origin.tells)(import));
-    let Some(Origin { what, fix, .. }) = ORIGINS.iter().find(told) else { return Ok(()) };
-    missing.sort_by(|a, b| a.module.cmp(&b.module));
+fn told(missing: Vec<&Import>) -> Result<(), WrapError> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let all = missing.len();
+    // What one import of a module tells is so of the others, and says nothing of other modules.
+    let mut modules = BTreeMap::<&str, Vec<&Import>>::new();
+    for import in missing {
+        modules.entry(&import.module).or_default().push(import);
+    }
+    let mut origins = BTreeMap::<usize, Vec<&Import>>::new();
+    for imports in modules.into_values() {
+        let tells = |origin: &Origin| imports.iter().any(|import| (origin.tells)(import));
+        let rank = ORIGINS.iter().position(tells).unwrap_or(ORIGINS.len() - 1);
+        origins.entry(rank).or_default().extend(imports);
+    }
     let mut room = MOST_LISTED;
-    let listed = missing.iter().map_while(|import| {
-        let shown = (shorten(&import.module), shorten(&import.name));
-        room = room.checked_sub(shown.0.len() + shown.1.len() + MARKS)?;
-        Some(shown)
-    });
-    let imports: Vec<_> = listed.collect();
-    Err(WrapError::UnknownImports(UnknownImports {
-        more: missing.len() - imports.len(),
-        imports,
-        what,
-        fix,
-    }))
+    let mut groups = Vec::new();
+    for (rank, imports) in origins {
+        let listed = imports.iter().map_while(|import| {
+            let shown = (shorten(&import.module), shorten(&import.name));
+            room = room.checked_sub(shown.0.len() + shown.1.len() + MARKS)?;
+            Some(shown)
+        });
+        let imports: Vec<_> = listed.collect();
+        if let (Some(Origin { what, fix, .. }), false) = (ORIGINS.get(rank), imports.is_empty()) {
+            groups.push(Group { imports, what, fix });
+        }
+    }
+    let listed: usize = groups.iter().map(|group| group.imports.len()).sum();
+    Err(WrapError::UnknownImports(UnknownImports { groups, more: all - listed }))
 }
 
 /// The functions of WASI preview 1 with their core types, as the adapter has them.

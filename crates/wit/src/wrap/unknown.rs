@@ -5,10 +5,17 @@ use std::fmt;
 /// Imports of a core module that neither WASI preview 1 nor the WIT provides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownImports {
-    /// Module and name of each, the first of them.
-    pub(super) imports: Vec<(String, String)>,
+    /// Those of each origin.
+    pub(super) groups: Vec<Group>,
     /// How many more there are.
     pub(super) more: usize,
+}
+
+/// Imports that a module came to in one way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Group {
+    /// Module and name of each, the first of them.
+    pub(super) imports: Vec<(String, String)>,
     pub(super) what: &'static str,
     pub(super) fix: &'static str,
 }
@@ -16,14 +23,29 @@ pub struct UnknownImports {
 impl UnknownImports {
     /// What to do about them.
     #[must_use]
-    pub fn fix(&self) -> &'static str {
-        self.fix
+    pub fn fix(&self) -> String {
+        let fixes: Vec<_> = self.groups.iter().map(|group| group.fix).collect();
+        fixes.join("; ")
     }
 }
 
 impl fmt::Display for UnknownImports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the module imports ")?;
+        for (at, group) in self.groups.iter().enumerate() {
+            let is_last = at + 1 == self.groups.len();
+            group.list(f)?;
+            if is_last && self.more > 0 {
+                write!(f, "; and {} more", self.more)?;
+            }
+            write!(f, ": {}{}", group.what, if is_last { "" } else { "; and " })?;
+        }
+        Ok(())
+    }
+}
+
+impl Group {
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, import) in self.imports.iter().enumerate() {
             let (module, name) = import;
             write!(f, "`{name}`")?;
@@ -34,9 +56,6 @@ impl fmt::Display for UnknownImports {
                 None => write!(f, " from `{module}`")?,
             }
         }
-        if self.more > 0 {
-            write!(f, "; and {} more", self.more)?;
-        }
-        write!(f, ": {}", self.what)
+        Ok(())
     }
 }

@@ -205,12 +205,28 @@ fn what_is_missing_is_named() {
         ],
     );
     refused(
-        r#"(module (import "env" "log" (func)) (func (export "f")))"#,
+        r#"(module (memory (export "memory") 1) (func (export "upper") (param i32 i32) (result i32) i32.const 0)
+            (func (export "cabi_realloc") (param i32 i32) (result i32) i32.const 0))"#,
+        Some("upper: func(text: string) -> string;"),
+        "upper",
+        &expect![
+            "`upper` takes strings or lists, and the export `cabi_realloc`, which allocates for them, is (i32, i32) -> i32: it has to be (i32, i32, i32, i32) -> i32, (old pointer, old size, alignment, new size) -> pointer"
+        ],
+    );
+    refused(
+        r#"(module (import "env" "emscripten_f" (func)) (import "env" "g" (func)) (import "host" "get" (func))
+            (func (export "f")))"#,
         None,
         "f",
         &expect![
-            "the module imports `log` from `env`: nothing provides what linking left over in `env`"
+            "the module imports `emscripten_f`, `g` from `env`: it is built for JavaScript, by Emscripten; and `get` from `host`: `wit` does not declare that"
         ],
+    );
+    refused(
+        r#"(module (import "env" "log" (func)) (func (export "f")))"#,
+        None,
+        "f",
+        &expect!["the module imports `log` from `env`: linking left that over in `env`"],
     );
     refused(
         r#"(module (func (export "add_two")) (func (export "addTwo")))"#,
