@@ -12,50 +12,23 @@
 //! This crate is the composition root: the only one that knows both the registry and the engine. It
 //! holds no mechanism of its own; each is a crate that can be used alone.
 
-mod adapter;
-mod assemble;
-mod builder;
-mod callable;
-mod change;
-mod code;
-mod codes;
-mod command;
-mod failure;
-mod fix;
-mod function;
-mod generation;
-mod guest;
+mod app;
+mod call;
+mod edit;
 #[cfg(feature = "http")]
 mod http;
-mod imports;
-mod interceptor;
-mod lua;
-mod names;
-mod own;
-mod pin;
-mod pooled;
-mod reads;
-mod required;
-mod rewrite;
+mod load;
 mod runtime;
-mod settings;
-mod unchanged;
-mod unused;
-mod world;
 
-pub use builder::{Builder, Checked, Defaults, LoadError};
-pub use change::{Applied, ChangeError, PreparedChange};
-pub use command::{Command, CommandNotFound, Exit};
-pub use fix::{FixReport, ImportsFix, fix};
-pub use generation::Generation;
+pub use app::{CommandNotFound, Generation};
+pub use call::{Command, Exit, Interceptor, Next};
+pub use edit::{FixReport, PinError, PinReport, Pinned, RewriteError, fix, pin};
+pub use load::{Defaults, ImportsFix, Reads};
+pub use runtime::{
+    Applied, Builder, ChangeError, Checked, LoadError, PreparedChange, Runtime, Script, Snapshot,
+};
 #[cfg(feature = "http")]
-pub use http::{Listening, ServeError, ServeOptions, Serving};
-pub use interceptor::{Interceptor, Next};
-pub use lua::Script;
-pub use pin::{PinError, PinReport, Pinned, pin};
-pub use reads::Reads;
-pub use rewrite::RewriteError;
-pub use runtime::{Runtime, Snapshot};
+pub use runtime::{Listening, Readiness, ServeError, ServeOptions, Serving};
 
 pub use crisol_core::{
     Args, BoxError, CallContext, CallError, CallId, Caller, EntryId, ErrorKind, Invoke, Namespace,
@@ -75,7 +48,7 @@ pub use crisol_schema::{
     is_searched_folder, json_schema,
 };
 #[cfg(feature = "http")]
-pub use crisol_server::{Address, Readiness, StartError, Stopped};
+pub use crisol_server::{Address, StartError, Stopped};
 #[cfg(feature = "http")]
 pub use crisol_transport::{
     BadRequest, Cause, Payload, Place as RequestPlace, Problem as HttpProblem,

@@ -74,6 +74,15 @@ impl<'p, F: Factory> Lease<'p, F> {
         self.making
     }
 
+    /// The same lease, made to keep its pool alive: it may go to another task. None, and the loan is over, when the
+    /// pool is being dropped.
+    #[must_use]
+    pub fn into_shared(self) -> Option<Lease<'static, F>> {
+        let Self { worker, uses, waited, making, claim } = self;
+        let claim = claim.into_shared()?;
+        Some(Lease { worker, uses, waited, making, claim })
+    }
+
     /// Ends the loan. A worker that is not to serve again is dropped here, before the permit goes to the
     /// next in line.
     pub fn give_back(self, fate: Fate) {
@@ -227,6 +236,13 @@ impl<'p, F: Factory> Claim<'p, F> {
     pub(crate) fn unseat(&mut self, reason: Retired) {
         self.home.tally().retired(reason, 1);
         self.stage = Stage::Inside;
+    }
+
+    fn into_shared(mut self) -> Option<Claim<'static, F>> {
+        let home = Home::Shared(self.home.me.upgrade()?);
+        // What is left here has nothing to give back.
+        let stage = std::mem::replace(&mut self.stage, Stage::Outside);
+        Some(Claim { home, stage, waited: self.waited, started: self.started.take() })
     }
 
     fn vacate(mut self, idle: Idle<F::Worker>) {

@@ -342,3 +342,23 @@ async fn ready_workers_are_shed_where_none_are_to_be_kept() {
         pool.check_out(Ask::new()).await.unwrap().give_back(Fate::Reuse);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_made_shared_has_the_same_permit_and_keeps_the_pool() {
+    let fakes = Fakes::new();
+    let pool = Pool::new(fakes.clone(), reuse(Config::new(Strategy::inline()), 2));
+    let lease = pool.check_out(Ask::new()).await.unwrap().into_shared().unwrap();
+    let stats = pool.stats();
+    assert_eq!((stats.busy, stats.retired_for(Retired::Cancelled)), (1, 0));
+    let weak = Arc::downgrade(&pool);
+    drop(pool);
+    let pool = tokio::spawn(async move {
+        assert_eq!(lease.number(), 1);
+        let pool = weak.upgrade().unwrap();
+        lease.give_back(Fate::Reuse);
+        pool
+    })
+    .await
+    .unwrap();
+    assert_eq!((pool.stats().busy, call(&pool).await, fakes.made()), (0, 1, 1));
+}

@@ -10,7 +10,7 @@ use crisol_transport::{Cause, Problem};
 use crisol_wasi::FsError;
 use http::{Method, Request, Response};
 
-use super::Scope;
+use super::scope::Scope;
 
 /// A folder that cannot be served.
 const BAD_FOLDER: Rule = Rule::new("bad-folder");

@@ -11,7 +11,8 @@ use crisol_transport::openapi::{self, Binding, Described};
 use http::{HeaderValue, Method, Request, Response, header};
 use serde_json::{Map, Value as Json};
 
-use super::{Scope, middleware};
+use super::middleware;
+use super::scope::Scope;
 
 /// What stands for any method.
 const ANY: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
@@ -41,10 +42,14 @@ fn top(parent: &Parent, scope: &Scope<'_>) -> (Option<EntryId>, PathPrefix) {
     match parent {
         Parent::Listen => (None, PathPrefix::default()),
         Parent::Service(id) => (Some(id.clone()), PathPrefix::default()),
-        Parent::Router(id) => match scope.registry.get(id.as_str()).map(|entry| &entry.kind) {
-            Some(Kind::HttpRouter(router)) => (router.server.clone(), router.prefix.clone()),
-            _ => (None, PathPrefix::default()),
-        },
+        Parent::Router(id) => {
+            let entry = scope.registry.get(id.as_str());
+            if let Some(Kind::HttpRouter(router)) = entry.map(|entry| &entry.kind) {
+                (router.server.clone(), router.prefix.clone())
+            } else {
+                (None, PathPrefix::default())
+            }
+        }
     }
 }
 
@@ -63,18 +68,14 @@ fn operations_of(id: &EntryId, endpoint: &HttpEndpoint, scope: &Scope<'_>) -> Ve
             Segment::Literal(_) => None,
         })
         .collect();
-    let function = scope.registry.get(endpoint.func.as_str()).map(|entry| &entry.kind);
-    let binding = match function {
-        Some(Kind::Function(one)) => match one.transport {
-            Transport::Payload => Some(Binding::Payload),
-            Transport::WasiHttp => Some(Binding::WasiHttp),
-            // Nothing is known of what it takes.
-            _ => None,
-        },
-        _ => Some(Binding::WasiHttp),
+    let binding = match scope.transport(&endpoint.func) {
+        Transport::Payload => Some(Binding::Payload),
+        Transport::WasiHttp => Some(Binding::WasiHttp),
+        // Nothing is known of what it takes.
+        Transport::Custom(_) => None,
     };
-    let callee = scope.assembled.functions.get(&endpoint.func);
-    let signature = callee.and_then(crate::callable::Callable::signature);
+    let callee = scope.functions.get(&endpoint.func);
+    let signature = callee.and_then(crate::call::Callable::signature);
     let any = endpoint.method == HttpMethod::Any;
     let methods = match middleware::method(endpoint.method) {
         Some(method) => vec![method],

@@ -5,11 +5,13 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use crisol_core::{EntryId, chain};
-use crisol_schema::{Pem, Report};
+use crisol_schema::{Pem, Report, Rule};
 use crisol_server::Tls;
 
-use super::Scope;
-use super::services::BAD_TLS;
+use super::scope::Scope;
+
+/// A certificate or key that cannot be used.
+const BAD_TLS: Rule = Rule::new("bad-tls");
 
 /// The largest file that is read, in bytes.
 const MAX_PEM: u64 = 1 << 20;

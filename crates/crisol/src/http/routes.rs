@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crisol_core::EntryId;
-use crisol_schema::{Function, HttpEndpoint, HttpMethod, Kind, Report, Rule, Transport};
+use crisol_schema::{HttpEndpoint, HttpMethod, Report, Rule, Transport};
 use crisol_server::{Route, Target};
 use crisol_transport::{Payload, WasiHttp};
 
-use super::proxy::ProxyHandler;
-use super::{Scope, middleware};
+use super::handler::Routed;
+use super::middleware;
+use super::scope::Scope;
 
 /// The route of an endpoint.
 pub(super) fn route(id: &EntryId, endpoint: &HttpEndpoint, scope: &Scope<'_>) -> Route {
@@ -33,10 +34,11 @@ pub(super) fn warn(id: &EntryId, endpoint: &HttpEndpoint, scope: &mut Scope<'_>)
         return;
     }
     let func = &endpoint.func;
-    let kind = scope.registry.get(func.as_str()).map(|entry| &entry.kind);
-    let Some(Kind::Function(Function { transport: Transport::Payload, .. })) = kind else { return };
-    let callee = scope.assembled.functions.get(func);
-    let signature = callee.and_then(crate::callable::Callable::signature);
+    if *scope.transport(func) != Transport::Payload {
+        return;
+    }
+    let callee = scope.functions.get(func);
+    let signature = callee.and_then(crate::call::Callable::signature);
     let Some(params) = signature.map(|one| one.params.len()).filter(|params| *params > 0) else {
         return;
     };
@@ -50,23 +52,17 @@ pub(super) fn warn(id: &EntryId, endpoint: &HttpEndpoint, scope: &mut Scope<'_>)
 
 /// What answers for a function.
 fn target(func: &EntryId, scope: &Scope<'_>) -> Target {
-    if let Some(proxy) = scope.assembled.proxies.get(func) {
-        let interceptors = Arc::clone(scope.assembled.interceptors.of(func));
-        return Target::Handler(Arc::new(ProxyHandler::new(Arc::clone(proxy), interceptors)));
+    if let Some(handler) = scope.handlers.get(func) {
+        let interceptors = Arc::clone(scope.interceptors.of(func));
+        return Target::Handler(Arc::new(Routed::new(Arc::clone(handler), interceptors)));
     }
-    let kind = scope.registry.get(func.as_str()).map(|entry| &entry.kind);
-    let transport = match kind {
-        Some(Kind::Function(function)) => &function.transport,
-        _ => &Transport::WasiHttp,
-    };
-    let own = match transport {
-        Transport::Custom(name) => scope.transports.get(name).cloned(),
-        _ => None,
-    };
-    let transport: Arc<dyn crisol_transport::Transport> = match (own, transport) {
-        (Some(own), _) => own,
-        (None, Transport::Payload) => Arc::new(Payload),
-        (None, _) => Arc::new(WasiHttp),
+    let transport: Arc<dyn crisol_transport::Transport> = match scope.transport(func) {
+        Transport::Payload => Arc::new(Payload),
+        Transport::WasiHttp => Arc::new(WasiHttp),
+        Transport::Custom(name) => match scope.transports.get(name) {
+            Some(own) => Arc::clone(own),
+            None => Arc::new(WasiHttp),
+        },
     };
     Target::Function { id: func.clone(), transport }
 }

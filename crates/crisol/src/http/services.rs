@@ -10,11 +10,10 @@ use crisol_server::{Limits, Route, RouteError, Router, Service, Target};
 use crisol_transport::openapi as transport;
 use http::Method;
 
-use super::{Declared, Scope, Site, Source, files, middleware, openapi, pem, routes};
-use crate::assemble::Assembled;
+use super::scope::Scope;
+use super::site::{Declared, Site};
+use super::{files, middleware, openapi, pem, routes};
 
-/// A certificate or key that cannot be used.
-pub(super) const BAD_TLS: Rule = Rule::new("bad-tls");
 /// Services or routes that cannot be served together.
 const BAD_ROUTE: Rule = Rule::new("bad-route");
 
@@ -43,29 +42,19 @@ impl Below {
     }
 }
 
-/// Assembles everything that is served over HTTP, with all that is wrong with it.
-pub(crate) fn assemble(source: Source<'_>, assembled: &Assembled) -> (Site, Problems) {
-    let Source { registry, folders, env, closed, transports, is_whole } = source;
-    let problems = Problems::new();
-    let mut scope = Scope { registry, folders, env, closed, assembled, transports, problems };
+/// Assembles everything that is served over HTTP, with all that is wrong with it. How entries fit together is checked
+/// when all of them are as they are meant.
+pub(crate) fn assemble(mut scope: Scope<'_>, is_whole: bool) -> (Site, Problems) {
     let mut below = Below::default();
-    for entry in registry {
-        match &entry.kind {
-            Kind::HttpEndpoint(endpoint) => {
-                routes::warn(&entry.id, endpoint, &mut scope);
-                let route = routes::route(&entry.id, endpoint, &scope);
-                below.add(&endpoint.parent, [route]);
-            }
-            Kind::HttpStatic(files) => {
-                let routes = files::routes(&entry.id, files, &mut scope);
-                below.add(&files.parent, routes);
-            }
-            Kind::Function(function)
-                if function.retry.is_some() && assembled.proxies.contains_key(&entry.id) =>
-            {
-                scope.report(&entry.id, "meta.options.retry", retries_nothing());
-            }
-            _ => {}
+    for entry in scope.registry {
+        if let Kind::HttpEndpoint(endpoint) = &entry.kind {
+            routes::warn(&entry.id, endpoint, &mut scope);
+            let route = routes::route(&entry.id, endpoint, &scope);
+            below.add(&endpoint.parent, [route]);
+        }
+        if let Kind::HttpStatic(files) = &entry.kind {
+            let routes = files::routes(&entry.id, files, &mut scope);
+            below.add(&files.parent, routes);
         }
     }
     let services = services(below, &mut scope);
@@ -73,12 +62,6 @@ pub(crate) fn assemble(source: Source<'_>, assembled: &Assembled) -> (Site, Prob
         check(&services, &mut scope);
     }
     (Site { services }, scope.problems)
-}
-
-fn retries_nothing() -> Report {
-    let message = "`meta.options.retry` has no effect on a function that answers HTTP itself: a request is streamed, \
-                   and cannot be sent twice";
-    Report::warning(Rule::NO_EFFECT, message).help("remove it")
 }
 
 fn services(mut below: Below, scope: &mut Scope<'_>) -> Vec<Declared> {

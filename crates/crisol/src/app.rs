@@ -1,0 +1,15 @@
+//! The data of a generation: callables by id, commands, host resources, the registry that they were made of.
+
+mod assembled;
+mod extensions;
+mod generation;
+mod names;
+mod not_found;
+mod resources;
+
+pub use generation::Generation;
+pub use not_found::CommandNotFound;
+
+pub(crate) use assembled::Assembled;
+pub(crate) use extensions::{Binaries, Extensions};
+pub(crate) use resources::HostResources;

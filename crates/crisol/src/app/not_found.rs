@@ -1,0 +1,43 @@
+//! Names that no command or function has, with the nearest that one has.
+
+use std::sync::Arc;
+
+use super::names;
+use crate::call::Command;
+
+/// A name that no command has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no command `{name}`{}", hint(.nearest.as_deref(), .known))]
+pub struct CommandNotFound {
+    name: String,
+    nearest: Option<String>,
+    known: Vec<String>,
+}
+
+fn hint(nearest: Option<&str>, known: &[String]) -> String {
+    match nearest {
+        Some(near) => format!(": did you mean `{near}`?"),
+        None if known.is_empty() => {
+            ": the app has no `process.wasm`, whose `meta.command.name` would be one".to_owned()
+        }
+        None => format!(": there are `{}`", known.join("`, `")),
+    }
+}
+
+impl CommandNotFound {
+    pub(crate) fn new(name: &str, commands: &[Arc<Command>]) -> Self {
+        let called = |command: &Command| command.name().unwrap_or(command.id().as_str()).to_owned();
+        let known: Vec<String> = commands.iter().map(|command| called(command)).collect();
+        let alike = known.iter().map(|near| (strsim::jaro_winkler(name, near), near));
+        let nearest =
+            alike.filter(|(alike, _)| *alike > 0.8).max_by(|(a, _), (b, _)| a.total_cmp(b));
+        let nearest = nearest.map(|(_, near)| near.clone());
+        // Else by what its entry is called.
+        let by_id = || {
+            let id = names::nearest(name, commands.iter().map(|command| command.id()))?;
+            commands.iter().find(|command| command.id() == id).map(|command| called(command))
+        };
+        let nearest = nearest.or_else(by_id);
+        Self { name: name.to_owned(), nearest, known }
+    }
+}

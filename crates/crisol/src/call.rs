@@ -1,0 +1,32 @@
+//! A call from admission to result: one pipeline for all kinds of workers, policies around it, one failure mapping.
+
+mod aside;
+mod callable;
+mod command;
+mod deadline;
+mod failure;
+mod form;
+mod function;
+mod guest;
+mod interceptor;
+mod linkage;
+mod lua;
+mod pipeline;
+mod pools;
+mod retry;
+mod within;
+
+pub use command::{Command, Exit};
+pub use interceptor::{Interceptor, Next};
+
+pub(crate) use callable::Callable;
+pub(crate) use form::{Arguments, Form, Rust, Tree, Wave};
+pub(crate) use function::Function;
+pub(crate) use guest::{Export, Guest, Instances, Runs, Worker, outgoing};
+pub(crate) use interceptor::{Interceptors, Last};
+pub(crate) use linkage::{Linkage, Want, tokens};
+pub(crate) use lua::{LuaFunction, States};
+pub(crate) use pipeline::{Job, Pooled, Turn};
+pub(crate) use pools::{AnyPool, drain};
+pub(crate) use retry::Retrying;
+pub(crate) use within::Within;

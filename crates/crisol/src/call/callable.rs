@@ -1,0 +1,217 @@
+//! The one door to whatever an id can be called as, with interceptors around it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use crisol_core::{Args, BoxError, CallContext, CallError, EntryId, Reply, Signature, Value};
+use crisol_wit::{Lifted, Mapping};
+
+use super::aside::aside;
+use super::deadline::{CallDeadline, now};
+use super::form::{Arguments, Form};
+use super::function::Function;
+use super::interceptor::{Interceptor, Last, Next};
+use super::lua::LuaFunction;
+use super::pools::AnyPool;
+use super::within::Within;
+
+/// The callee of an id: one case for each way in which an entry answers. Shared between generations while its entry
+/// does not change.
+#[derive(Clone)]
+pub(crate) enum Callable {
+    /// A WebAssembly function behind its pool.
+    Wasm(Arc<Function>),
+    /// A Lua function behind its pool.
+    Lua(Arc<LuaFunction>),
+}
+
+impl Callable {
+    /// Calls it through its interceptors, in the caller's form.
+    pub(crate) async fn enter<F: Form>(
+        &self,
+        interceptors: &[Arc<dyn Interceptor>],
+        within: impl Within + Clone + Sync,
+        context: CallContext,
+        form: F,
+    ) -> Result<F::Output, CallError> {
+        if interceptors.is_empty() {
+            return self.call(within, context, form).await;
+        }
+        // Boxed, as it would make the future of every call larger.
+        let reply = match form.long_text() {
+            Ok(text) => {
+                let intercepted = async {
+                    let args = self.long_values(&context, text).await?;
+                    self.intercept(interceptors, within, context, args).await
+                };
+                Box::pin(intercepted).await?
+            }
+            Err(form) => {
+                let args = self.values(form)?;
+                Box::pin(self.intercept(interceptors, within, context, args)).await?
+            }
+        };
+        F::of_reply(reply, self.mapping()).map_err(|error| self.unexpected(error))
+    }
+
+    async fn intercept(
+        &self,
+        interceptors: &[Arc<dyn Interceptor>],
+        within: impl Within + Clone + Sync,
+        context: CallContext,
+        args: Vec<Value>,
+    ) -> Result<Reply, CallError> {
+        let target = Target { callable: self, within };
+        Next::new(self.id(), interceptors, &target).run(context, args).await
+    }
+
+    /// Calls it.
+    async fn call<F: Form>(
+        &self,
+        within: impl Within,
+        context: CallContext,
+        form: F,
+    ) -> Result<F::Output, CallError> {
+        let output = match self {
+            Self::Wasm(function) => {
+                let lifted = match form.long_text() {
+                    // Boxed, as it would make the future of every call larger.
+                    Ok(text) => Box::pin(self.call_long(function, within, context, text)).await?,
+                    Err(form) => {
+                        let lowered = form.lower(&function.mapping);
+                        let args = lowered.map_err(|error| self.invalid(error.into()))?;
+                        let deadline = function.guest.deadline(&context);
+                        function.call(within, context, deadline, args).await?
+                    }
+                };
+                F::of_lifted(lifted)
+            }
+            // Boxed, as it would make the future of every call larger.
+            Self::Lua(function) => F::of_value(
+                Box::pin(async {
+                    let deadline = function.scripts.deadline(&context);
+                    let args = match form.long_text() {
+                        Ok(text) => self.long_values(&context, text).await?,
+                        Err(form) => form.into_values().map_err(|error| self.invalid(error))?,
+                    };
+                    function.call(within, context, deadline, args).await
+                })
+                .await?,
+            ),
+        };
+        output.map_err(|error| self.unexpected(error))
+    }
+
+    /// Calls a function with text that is lowered aside. The deadline covers that too.
+    async fn call_long(
+        &self,
+        function: &Function,
+        within: impl Within,
+        context: CallContext,
+        text: Vec<u8>,
+    ) -> Result<Lifted, CallError> {
+        let (deadline, mapping) = (function.guest.deadline(&context), function.mapping.clone());
+        let lowered = aside(self.id(), deadline, move || mapping.lower_json(&text)).await?;
+        let args = lowered.map_err(|error| self.invalid(error.into()))?;
+        let deadline = CallDeadline { began: now(), ..deadline };
+        function.call(within, context, deadline, args).await
+    }
+
+    /// Arguments as interceptors see them. A WebAssembly function's are lowered first, by the form that the caller has
+    /// them in, so that the function gets what it would have got.
+    fn values<F: Form>(&self, form: F) -> Result<Vec<Value>, CallError> {
+        let values = match self.mapping() {
+            Some(mapping) => {
+                let lowered = form.lower(mapping);
+                lowered.and_then(|args| mapping.to_values(&args)).map_err(BoxError::from)
+            }
+            None => form.into_values(),
+        };
+        values.map_err(|error| self.invalid(error))
+    }
+
+    /// The same of long text, which is read aside.
+    async fn long_values(
+        &self,
+        context: &CallContext,
+        text: Vec<u8>,
+    ) -> Result<Vec<Value>, CallError> {
+        let (this, deadline) = (self.clone(), self.deadline(context));
+        aside(self.id(), deadline, move || this.values(Arguments(Args::json(text)))).await?
+    }
+
+    fn deadline(&self, context: &CallContext) -> CallDeadline {
+        match self {
+            Self::Wasm(function) => function.guest.deadline(context),
+            Self::Lua(function) => function.scripts.deadline(context),
+        }
+    }
+
+    fn id(&self) -> &EntryId {
+        match self {
+            Self::Wasm(function) => &function.guest.id,
+            Self::Lua(function) => &function.scripts.id,
+        }
+    }
+
+    /// The types of a function that has some.
+    fn mapping(&self) -> Option<&Mapping> {
+        match self {
+            Self::Wasm(function) => Some(&function.mapping),
+            // Lua functions take what they are given.
+            Self::Lua(_) => None,
+        }
+    }
+
+    fn invalid(&self, source: BoxError) -> CallError {
+        CallError::InvalidInput { id: self.id().clone(), source }
+    }
+
+    fn unexpected(&self, source: BoxError) -> CallError {
+        CallError::UnexpectedResult { id: self.id().clone(), source }
+    }
+
+    /// Its signature, where that is known before a call.
+    pub(crate) fn signature(&self) -> Option<Arc<Signature>> {
+        self.mapping().map(|mapping| Arc::clone(mapping.signature()))
+    }
+
+    /// Whether both are the same, pool and all.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Wasm(one), Self::Wasm(two)) => Arc::ptr_eq(one, two),
+            (Self::Lua(one), Self::Lua(two)) => Arc::ptr_eq(one, two),
+            (Self::Wasm(_), Self::Lua(_)) | (Self::Lua(_), Self::Wasm(_)) => false,
+        }
+    }
+
+    /// Makes the workers that its pool begins with.
+    pub(crate) async fn warm(&self) -> Result<(), CallError> {
+        match self {
+            Self::Wasm(function) => function.guest.warm().await,
+            Self::Lua(function) => function.scripts.warm().await,
+        }
+    }
+
+    /// Its pool.
+    pub(crate) fn pool(&self) -> &dyn AnyPool {
+        match self {
+            Self::Wasm(function) => &*function.guest.pool,
+            Self::Lua(function) => &*function.scripts.pool,
+        }
+    }
+}
+
+/// A callee at the end of all interceptors.
+struct Target<'a, W> {
+    callable: &'a Callable,
+    within: W,
+}
+
+#[async_trait]
+impl<W: Within + Clone + Sync> Last for Target<'_, W> {
+    async fn run(&self, context: CallContext, args: Vec<Value>) -> Result<Reply, CallError> {
+        let form = Arguments(Args::Values(args));
+        self.callable.call(self.within.clone(), context, form).await
+    }
+}

@@ -1,0 +1,106 @@
+//! Failures of the layers below in the one vocabulary that callers know.
+
+use std::time::Duration;
+
+use crisol_core::{CallError, EntryId, Spent};
+use crisol_pool::Refused;
+
+/// A failure of a worker, as far as it does not depend on the call.
+pub(crate) enum Cause {
+    /// The deadline passed, after so much time in the guest's own code and in the host's.
+    Deadline { running: Duration, waiting: Duration },
+    /// Anything else.
+    Error(CallError),
+}
+
+/// Facts about a call for the error that ends it.
+#[derive(Clone, Copy)]
+pub(crate) struct CallFailure<'a> {
+    pub(crate) id: &'a EntryId,
+    /// The callee's own limit, when that set the deadline; none when the caller's did.
+    pub(crate) limit: Option<Duration>,
+    /// Time in the queue.
+    pub(crate) queue: Duration,
+    /// Time in which the worker was made for this call, start functions included.
+    pub(crate) making: Duration,
+}
+
+impl<'a> CallFailure<'a> {
+    /// Facts about a call that has no worker yet.
+    pub(crate) fn new(id: &'a EntryId, limit: Option<Duration>) -> Self {
+        Self { id, limit, queue: Duration::ZERO, making: Duration::ZERO }
+    }
+
+    /// The error of a worker that failed.
+    pub(crate) fn by_cause(self, cause: Cause) -> CallError {
+        match cause {
+            Cause::Deadline { running, waiting } => self.deadline(running, waiting),
+            Cause::Error(error) => error,
+        }
+    }
+
+    /// The error of a call that got no worker; `chain` lists the functions that wait for it.
+    pub(crate) fn by_refusal<E: std::error::Error + Send + Sync + 'static>(
+        self,
+        refused: Refused<E>,
+        chain: impl FnOnce() -> Vec<EntryId>,
+        classify: impl FnOnce(E) -> Cause,
+    ) -> CallError {
+        let id = self.id.clone();
+        match refused {
+            Refused::Saturated { waiting } => CallError::Saturated { id, waiting },
+            Refused::TimedOut { waited, making } => {
+                Self { queue: waited, ..self }.deadline(making, Duration::ZERO)
+            }
+            Refused::Draining => CallError::Unavailable { id },
+            Refused::WouldDeadlock { .. } => CallError::WouldDeadlock { id, chain: chain() },
+            Refused::Factory(error) => self.by_cause(classify(error)),
+            other => CallError::Internal { id, source: other.into() },
+        }
+    }
+
+    /// The error of a worker that could not be made ahead of any call.
+    pub(crate) fn by_warming<E: std::error::Error + Send + Sync + 'static>(
+        self,
+        refused: Refused<E>,
+        classify: impl FnOnce(E) -> Cause,
+    ) -> CallError {
+        match refused {
+            Refused::TimedOut { making, .. } => {
+                let why = format!(
+                    "no instance of it was ready after {:.0} s: mend what it does when it starts, or leave out \
+                     `pool.warm_start`",
+                    making.as_secs_f64()
+                );
+                CallError::Environment { id: self.id.clone(), source: why.into() }
+            }
+            other => self.by_refusal(other, Vec::new, classify),
+        }
+    }
+
+    fn deadline(self, guest: Duration, host: Duration) -> CallError {
+        let spent = Spent { queue: self.queue, guest: self.making + guest, host };
+        CallError::Deadline { id: self.id.clone(), limit: self.limit, spent }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crisol_core::chain;
+
+    use super::*;
+
+    #[test]
+    fn warm_start_timeout_is_not_a_call_deadline() {
+        let id = "n:f".parse().unwrap();
+        let late = Refused::<std::fmt::Error>::TimedOut {
+            waited: Duration::ZERO,
+            making: Duration::from_secs(30),
+        };
+        let classify = |_| Cause::Deadline { running: Duration::ZERO, waiting: Duration::ZERO };
+        assert_eq!(
+            chain(&CallFailure::new(&id, None).by_warming(late, classify)),
+            "`n:f` cannot start: no instance of it was ready after 30 s: mend what it does when it starts, or leave out `pool.warm_start`"
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! Forms in which callers have arguments and want results.
+
+use std::marker::PhantomData;
+
+use crisol_core::{Args, BoxError, Reply, Value};
+use crisol_wit::{Lifted, LowerError, Mapping, Packed};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A caller's form of arguments, with the one in which it wants the result.
+pub(crate) trait Form: Sized {
+    /// The result.
+    type Output;
+
+    /// Text that takes long to be lowered, or else the form itself.
+    fn long_text(self) -> Result<Vec<u8>, Self> {
+        Err(self)
+    }
+
+    /// Arguments for a signature.
+    fn lower(self, mapping: &Mapping) -> Result<Packed, LowerError>;
+
+    /// Arguments for a function that has no signature.
+    fn into_values(self) -> Result<Vec<Value>, BoxError>;
+
+    /// The result of a function with a signature.
+    fn of_lifted(lifted: Lifted) -> Result<Self::Output, BoxError>;
+
+    /// The result of a function without one.
+    fn of_value(value: Value) -> Result<Self::Output, BoxError>;
+
+    /// The result when interceptors replied, who may have made another of it.
+    fn of_reply(reply: Reply, mapping: Option<&Mapping>) -> Result<Self::Output, BoxError> {
+        let value = reply.into_value()?;
+        match mapping {
+            Some(mapping) => Self::of_lifted(mapping.lift_value(value)?),
+            None => Self::of_value(value),
+        }
+    }
+}
+
+/// Bytes of text from which on it is lowered aside. Less takes no longer than a guest's turn.
+const LONG_TEXT: usize = 256 << 10;
+
+/// Arguments of any edge.
+pub(crate) struct Arguments<'a>(pub(crate) Args<'a>);
+
+impl Form for Arguments<'_> {
+    type Output = Reply;
+
+    fn long_text(self) -> Result<Vec<u8>, Self> {
+        match self.0 {
+            Args::Json(text) if text.len() >= LONG_TEXT => Ok(text.into_owned()),
+            args => Err(Self(args)),
+        }
+    }
+
+    fn lower(self, mapping: &Mapping) -> Result<Packed, LowerError> {
+        mapping.lower_args(self.0)
+    }
+
+    fn into_values(self) -> Result<Vec<Value>, BoxError> {
+        Ok(self.0.into_values()?)
+    }
+
+    fn of_lifted(lifted: Lifted) -> Result<Reply, BoxError> {
+        Ok(lifted.into())
+    }
+
+    fn of_value(value: Value) -> Result<Reply, BoxError> {
+        Ok(Reply::new(value))
+    }
+
+    fn of_reply(reply: Reply, _: Option<&Mapping>) -> Result<Reply, BoxError> {
+        Ok(reply)
+    }
+}
+
+/// Rust values: a tuple or sequence holds arguments in order, a struct by name, `()` is none.
+pub(crate) struct Rust<A, R>(pub(crate) A, PhantomData<fn() -> R>);
+
+impl<A, R> Rust<A, R> {
+    pub(crate) fn new(args: A) -> Self {
+        Self(args, PhantomData)
+    }
+}
+
+impl<A: Serialize, R: DeserializeOwned> Form for Rust<A, R> {
+    type Output = R;
+
+    fn lower(self, mapping: &Mapping) -> Result<Packed, LowerError> {
+        mapping.lower_serialize(&self.0)
+    }
+
+    fn into_values(self) -> Result<Vec<Value>, BoxError> {
+        match Value::from_serialize(&self.0)? {
+            Value::List(args) => Ok(args),
+            Value::Null => Ok(Vec::new()),
+            _ => Err("arguments of a Lua function have an order: pass a tuple".into()),
+        }
+    }
+
+    fn of_lifted(lifted: Lifted) -> Result<R, BoxError> {
+        Ok(lifted.deserialize()?)
+    }
+
+    fn of_value(value: Value) -> Result<R, BoxError> {
+        Ok(R::deserialize(value)?)
+    }
+}
+
+/// Trees of values.
+pub(crate) struct Tree(pub(crate) Vec<Value>);
+
+impl Form for Tree {
+    type Output = Value;
+
+    fn lower(self, mapping: &Mapping) -> Result<Packed, LowerError> {
+        mapping.lower_args(Args::Values(self.0))
+    }
+
+    fn into_values(self) -> Result<Vec<Value>, BoxError> {
+        Ok(self.0)
+    }
+
+    fn of_lifted(lifted: Lifted) -> Result<Value, BoxError> {
+        Ok(lifted.to_value())
+    }
+
+    fn of_value(value: Value) -> Result<Value, BoxError> {
+        Ok(value)
+    }
+}
+
+/// WAVE text, which is read and written by a signature.
+pub(crate) struct Wave<'a>(pub(crate) &'a str);
+
+impl Form for Wave<'_> {
+    type Output = String;
+
+    fn lower(self, mapping: &Mapping) -> Result<Packed, LowerError> {
+        mapping.lower_wave(self.0)
+    }
+
+    fn into_values(self) -> Result<Vec<Value>, BoxError> {
+        Err(NO_SIGNATURE.into())
+    }
+
+    fn of_lifted(lifted: Lifted) -> Result<String, BoxError> {
+        Ok(lifted.to_wave())
+    }
+
+    fn of_value(_: Value) -> Result<String, BoxError> {
+        Err(NO_SIGNATURE.into())
+    }
+}
+
+const NO_SIGNATURE: &str = "a Lua function has no signature to read WAVE by: pass JSON";

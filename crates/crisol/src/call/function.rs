@@ -1,0 +1,69 @@
+//! A WebAssembly function: lowering, the call on an instance, lifting.
+
+use std::pin::pin;
+
+use crisol_core::{CallContext, CallError};
+use crisol_engine::Failure;
+use crisol_wit::{Lifted, Mapping, Outcome, Packed};
+
+use super::deadline::{CallDeadline, now};
+use super::guest::{Guest, Instances, Worker};
+use super::pipeline::{Job, Pooled, Turn};
+use super::within::Within;
+
+/// One function, assembled.
+pub(crate) struct Function {
+    pub(crate) guest: Pooled<Instances>,
+    pub(crate) mapping: Mapping,
+}
+
+impl Function {
+    /// Runs one call. Lowering has been done, before anything waits.
+    pub(crate) async fn call(
+        &self,
+        within: impl Within,
+        context: CallContext,
+        deadline: CallDeadline,
+        args: Packed,
+    ) -> Result<Lifted, CallError> {
+        let calling = Calling { guest: &self.guest.workers().0, within, args };
+        let result = self.guest.serve(&context, deadline, calling).await?;
+        match self.mapping.lift(result) {
+            Outcome::Value(value) => Ok(value),
+            Outcome::Error(error) => {
+                let error = Box::new(error.to_value());
+                Err(CallError::Function { id: self.guest.id.clone(), error })
+            }
+        }
+    }
+}
+
+/// A call of a function on an instance.
+struct Calling<'a, W> {
+    guest: &'a Guest,
+    within: W,
+    args: Packed,
+}
+
+impl<W: Within> Job<Instances> for Calling<'_, W> {
+    type Output = Option<Packed>;
+    type Failure = Failure;
+
+    fn run(
+        self,
+        worker: &mut Worker,
+        turn: Turn<'_>,
+    ) -> impl Future<Output = Result<Option<Packed>, Failure>> + Send {
+        let Self { guest, within, args } = self;
+        // Nothing was awaited, so the call's start time is still current.
+        let at_once = turn.at_once && guest.plan.is_static();
+        let began = if at_once { turn.deadline.began } else { now() };
+        guest.lend(&mut worker.instance, within, &turn);
+        let (id, deadline) = (turn.context.id(), turn.deadline.at);
+        async move {
+            // Pinned: what is polled through a reference is not copied from level to level.
+            let running = pin!(worker.instance.call_since(began, args, deadline));
+            crisol_wasi::on_behalf_of(id, running).await
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Lua functions: states as a pool's workers, and their failures as callers know them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crisol_core::{CallContext, CallError, Caller, EntryId, Invoke, ResourceLimit, Value};
+use crisol_lua::{Call, Failure, Program, State};
+use crisol_pool::{Factory, Fate, Lease, Retired};
+use crisol_wasi::GuestLog;
+use tokio::runtime::Handle;
+
+use super::deadline::{CallDeadline, now};
+use super::failure::Cause;
+use super::pipeline::{Job, Pooled, Turn, Workers};
+use super::within::Within;
+
+/// One Lua function, assembled: checked, pooled, limited.
+pub(crate) struct LuaFunction {
+    pub(crate) scripts: Pooled<States>,
+    pub(crate) max_output_bytes: u64,
+    pub(crate) log: Arc<GuestLog>,
+}
+
+impl LuaFunction {
+    /// Runs one call.
+    pub(crate) async fn call(
+        &self,
+        within: impl Within,
+        context: CallContext,
+        deadline: CallDeadline,
+        args: Vec<Value>,
+    ) -> Result<Value, CallError> {
+        let id = &self.scripts.id;
+        let invoke = within.invoke().ok_or_else(|| CallError::Unavailable { id: id.clone() })?;
+        let outcome = self.scripts.serve(&context, deadline, Calling { invoke, args }).await;
+        self.log.tell_left_out();
+        let value = outcome?;
+        let allowed = self.max_output_bytes;
+        if size(&value) > allowed {
+            let limit = ResourceLimit::Output { allowed };
+            return Err(CallError::Limit { id: id.clone(), limit });
+        }
+        Ok(value)
+    }
+}
+
+/// A call of a function on a state.
+struct Calling {
+    invoke: Arc<dyn Invoke>,
+    args: Vec<Value>,
+}
+
+impl Job<States> for Calling {
+    type Output = Value;
+    type Failure = Failure;
+
+    fn run(
+        self,
+        state: &mut State,
+        turn: Turn<'_>,
+    ) -> impl Future<Output = Result<Value, Failure>> + Send {
+        let call = Call { invoke: self.invoke, context: turn.nested().by(Caller::Lua) };
+        state.call(call, self.args, turn.deadline.at)
+    }
+}
+
+/// States of one script, made by its pool.
+pub(crate) struct States {
+    pub(crate) program: Program,
+    pub(crate) max_execution: Duration,
+}
+
+impl Factory for States {
+    type Worker = State;
+    type Error = Failure;
+
+    async fn make(&self) -> Result<State, Failure> {
+        self.program.start(now().checked_add(self.max_execution)).await
+    }
+}
+
+impl Workers for States {
+    fn fitting(&self) -> Result<impl FnMut(&State) -> bool + Send, Failure> {
+        Ok(|_: &State| true)
+    }
+
+    fn disposition(&self, failure: Option<&Failure>) -> Fate {
+        match failure {
+            None | Some(Failure::Answered(_)) => Fate::Reuse,
+            Some(Failure::Deadline { .. }) => Fate::Retire(Retired::TimedOut),
+            Some(_) => Fate::Retire(Retired::Failed),
+        }
+    }
+
+    fn classify(&self, id: &EntryId, failure: Failure) -> Cause {
+        let id = id.clone();
+        Cause::Error(match failure {
+            Failure::Deadline { running, waiting } => return Cause::Deadline { running, waiting },
+            Failure::Answered(error) => CallError::Function { id, error: Box::new(error) },
+            Failure::OverMemory(over) => CallError::OverMemory { id, over },
+            Failure::Memory { allowed } => {
+                CallError::Limit { id, limit: ResourceLimit::ScriptMemory { allowed } }
+            }
+            Failure::Raised(trace) => CallError::Trap { id, source: trace.into() },
+            Failure::Result(text) => CallError::UnexpectedResult { id, source: text.into() },
+            other => CallError::Internal { id, source: other.into() },
+        })
+    }
+
+    /// A state goes back once no instruction of it runs any longer: until then it counts among the states of its pool,
+    /// whoever has left its call.
+    fn release(mut lease: Lease<'_, Self>, fate: Option<Fate>) {
+        if !lease.worker().is_running() {
+            return end(lease, fate);
+        }
+        let Ok(tokio) = Handle::try_current() else { return end(lease, fate) };
+        if let Some(mut lease) = lease.into_shared() {
+            tokio.spawn(async move {
+                lease.worker().settle().await;
+                lease.give_back(fate.unwrap_or(Fate::Retire(Retired::Cancelled)));
+            });
+        }
+    }
+}
+
+fn end(lease: Lease<'_, States>, fate: Option<Fate>) {
+    match fate {
+        Some(fate) => lease.give_back(fate),
+        None => drop(lease),
+    }
+}
+
+/// Bytes of a result: text by its length, numbers by their width, names too.
+fn size(value: &Value) -> u64 {
+    match value {
+        Value::Null | Value::Bool(_) => 1,
+        Value::Int(_) | Value::UInt(_) | Value::Float(_) => 8,
+        Value::Text(text) => text.len() as u64,
+        Value::Bytes(bytes) => bytes.len() as u64,
+        Value::List(items) => items.iter().map(size).sum(),
+        Value::Map(pairs) => pairs.iter().map(|(key, value)| size(key) + size(value)).sum(),
+    }
+}

@@ -1,0 +1,196 @@
+//! The one way of a call: deadline, depth, check-out, interruption, give-back, failure.
+//!
+//! Every kind of callee goes through [`Pooled::serve`]; they differ in their [`Workers`] and in the [`Job`] that a
+//! call is. The caller's task does all of it: no hop to another task or thread.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crisol_core::{CallContext, CallError, EntryId, MAX_DEPTH};
+use crisol_pool::{Ask, Factory, Fate, Lease, Pool, Retired};
+
+use super::deadline::CallDeadline;
+use super::failure::{CallFailure, Cause};
+
+/// A factory as the pipeline sees it: how its workers fit calls, and what their failures mean.
+pub(crate) trait Workers: Factory + Sized {
+    /// Tells which ready workers fit a call that begins now.
+    ///
+    /// # Errors
+    /// When the call lacks something that every worker of it needs.
+    fn fitting(&self) -> Result<impl FnMut(&Self::Worker) -> bool + Send, Self::Error>;
+
+    /// Decides what becomes of a worker after a call, by the call's failure.
+    fn disposition(&self, failure: Option<&Self::Error>) -> Fate;
+
+    /// The meaning of a failure for callers.
+    fn classify(&self, id: &EntryId, failure: Self::Error) -> Cause;
+
+    /// Ends a loan; without a fate the call was dropped.
+    fn release(lease: Lease<'_, Self>, fate: Option<Fate>) {
+        match fate {
+            Some(fate) => lease.give_back(fate),
+            None => drop(lease),
+        }
+    }
+}
+
+/// The work of one call on its worker.
+pub(crate) trait Job<W: Workers> {
+    /// The result.
+    type Output;
+    /// The failure of such work.
+    type Failure: Into<W::Error>;
+
+    /// Does the work. Dropping the future ends it.
+    fn run(
+        self,
+        worker: &mut W::Worker,
+        turn: Turn<'_>,
+    ) -> impl Future<Output = Result<Self::Output, Self::Failure>> + Send;
+}
+
+/// Facts about a call for its work.
+#[derive(Clone, Copy)]
+pub(crate) struct Turn<'a> {
+    pub(crate) id: &'a EntryId,
+    pub(crate) context: &'a CallContext,
+    pub(crate) deadline: CallDeadline,
+    /// Whether the call got its worker without waiting.
+    pub(crate) at_once: bool,
+}
+
+impl Turn<'_> {
+    /// The context of calls that the work makes.
+    pub(crate) fn nested(&self) -> CallContext {
+        self.context.within(self.id, self.deadline.at)
+    }
+}
+
+/// A callee behind its pool.
+pub(crate) struct Pooled<W: Workers> {
+    pub(crate) id: EntryId,
+    /// Its own limit on a call's time; none for one that may go on for ever.
+    pub(crate) limit: Option<Duration>,
+    pub(crate) pool: Arc<Pool<W>>,
+}
+
+/// A call that has its worker.
+pub(crate) struct Admitted<'p, W: Workers> {
+    loan: Loan<'p, W>,
+    deadline: CallDeadline,
+}
+
+/// A worker on loan, released however the call ends.
+struct Loan<'p, W: Workers>(Option<Lease<'p, W>>);
+
+impl<W: Workers> Pooled<W> {
+    /// Its workers, as a group.
+    pub(crate) fn workers(&self) -> &W {
+        self.pool.factory()
+    }
+
+    /// The deadline of a call that begins now.
+    pub(crate) fn deadline(&self, context: &CallContext) -> CallDeadline {
+        CallDeadline::of(self.limit, context)
+    }
+
+    /// Runs one call.
+    pub(crate) async fn serve<J: Job<W>>(
+        &self,
+        context: &CallContext,
+        deadline: CallDeadline,
+        job: J,
+    ) -> Result<J::Output, CallError> {
+        let admitted = self.admit(context, deadline).await?;
+        self.run(admitted, context, job).await
+    }
+
+    /// Waits for a worker.
+    pub(crate) async fn admit(
+        &self,
+        context: &CallContext,
+        deadline: CallDeadline,
+    ) -> Result<Admitted<'_, W>, CallError> {
+        let failure = CallFailure::new(&self.id, deadline.limit);
+        let chain = context.chain();
+        if chain.depth() > MAX_DEPTH {
+            return Err(CallError::TooDeep { id: self.id.clone(), allowed: MAX_DEPTH });
+        }
+        let held = chain.iter().filter(|ancestor| **ancestor == self.id).count();
+        let ask = Ask::new().by(deadline.at.map(Into::into)).holding(held);
+        let classify = |error| self.workers().classify(&self.id, error);
+        let fits = self.workers().fitting().map_err(|error| failure.by_cause(classify(error)))?;
+        let lease = self.pool.check_out_if(ask, fits).await.map_err(|refused| {
+            failure.by_refusal(refused, || chain.iter().cloned().collect(), classify)
+        })?;
+        Ok(Admitted { loan: Loan(Some(lease)), deadline })
+    }
+
+    /// Runs the work of a call that has its worker, until it ends or a drain interrupts it.
+    pub(crate) async fn run<J: Job<W>>(
+        &self,
+        mut admitted: Admitted<'_, W>,
+        context: &CallContext,
+        job: J,
+    ) -> Result<J::Output, CallError> {
+        let deadline = admitted.deadline;
+        let unavailable = || CallError::Unavailable { id: self.id.clone() };
+        let lease = admitted.loan.0.as_mut().ok_or_else(unavailable)?;
+        let (queue, making) = (lease.waited(), lease.making());
+        let at_once = queue.is_zero() && making.is_zero();
+        let turn = Turn { id: &self.id, context, deadline, at_once };
+        let (worker, interruption) = lease.split();
+        let outcome = {
+            // Pinned: what is polled through a reference is not copied from level to level.
+            let running = pin!(job.run(worker, turn));
+            interruption.race(running).await
+        };
+        let Some(outcome) = outcome else {
+            admitted.loan.give_back(Fate::Retire(Retired::Interrupted));
+            return Err(CallError::Interrupted { id: self.id.clone() });
+        };
+        let outcome = outcome.map_err(Into::into);
+        admitted.loan.give_back(self.workers().disposition(outcome.as_ref().err()));
+        outcome.map_err(|error| {
+            let failure =
+                CallFailure { queue, making, ..CallFailure::new(&self.id, deadline.limit) };
+            failure.by_cause(self.workers().classify(&self.id, error))
+        })
+    }
+
+    /// Makes the first workers, if the pool keeps any and is to begin with them.
+    pub(crate) async fn warm(&self) -> Result<(), CallError> {
+        let classify = |error| self.workers().classify(&self.id, error);
+        let warmed = self.pool.warm().await;
+        warmed
+            .map(drop)
+            .map_err(|refused| CallFailure::new(&self.id, None).by_warming(refused, classify))
+    }
+}
+
+impl<W: Workers> Admitted<'_, W> {
+    /// The same, to go to another task. None when the pool is going away.
+    #[cfg(feature = "http")]
+    pub(crate) fn into_shared(mut self) -> Option<Admitted<'static, W>> {
+        let lease = self.loan.0.take()?.into_shared()?;
+        Some(Admitted { loan: Loan(Some(lease)), deadline: self.deadline })
+    }
+}
+
+impl<W: Workers> Loan<'_, W> {
+    fn give_back(&mut self, fate: Fate) {
+        if let Some(lease) = self.0.take() {
+            W::release(lease, Some(fate));
+        }
+    }
+}
+
+impl<W: Workers> Drop for Loan<'_, W> {
+    fn drop(&mut self) {
+        if let Some(lease) = self.0.take() {
+            W::release(lease, None);
+        }
+    }
+}

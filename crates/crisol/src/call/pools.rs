@@ -1,0 +1,70 @@
+//! Pools, whatever their workers are.
+
+use std::collections::HashSet;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use crisol_pool::strategy::adaptive::Decision;
+use crisol_pool::{Drained, Factory, Pool, Stats};
+
+/// A pool, whatever its workers are.
+pub(crate) trait AnyPool: Send + Sync {
+    /// Its numbers so far.
+    fn stats(&self) -> Stats;
+    /// Whether a caller would be let in or could wait now; otherwise how many wait.
+    fn admits(&self) -> Result<(), usize>;
+    /// Drops the ready workers of a pool that keeps none at rest. Returns their number.
+    fn shed(&self) -> usize;
+    /// The last decisions about its size.
+    fn decisions(&self) -> Vec<Decision>;
+    /// Takes no new calls; those inside end by themselves or are interrupted after `grace`.
+    fn drain(&self, grace: Duration) -> Pin<Box<dyn Future<Output = Drained> + Send + '_>>;
+}
+
+impl<F: Factory> AnyPool for Pool<F> {
+    fn stats(&self) -> Stats {
+        Self::stats(self)
+    }
+
+    fn admits(&self) -> Result<(), usize> {
+        Self::admits(self)
+    }
+
+    fn shed(&self) -> usize {
+        Self::shed(self)
+    }
+
+    fn decisions(&self) -> Vec<Decision> {
+        Self::decisions(self)
+    }
+
+    fn drain(&self, grace: Duration) -> Pin<Box<dyn Future<Output = Drained> + Send + '_>> {
+        Box::pin(Self::drain(self, grace))
+    }
+}
+
+/// Drains pools at once, each of them once however often it is named.
+pub(crate) async fn drain<'a>(
+    pools: impl Iterator<Item = &'a dyn AnyPool>,
+    grace: Duration,
+) -> Drained {
+    let mut seen = HashSet::new();
+    let is_new =
+        |pool: &&'a dyn AnyPool| seen.insert(std::ptr::from_ref(*pool).cast::<()>().addr());
+    let mut drains: Vec<_> = pools.filter(is_new).map(|pool| pool.drain(grace)).collect();
+    let mut sum = Drained::default();
+    poll_fn(|cx| {
+        drains.retain_mut(|drain| match drain.as_mut().poll(cx) {
+            Poll::Ready(drained) => {
+                sum += drained;
+                false
+            }
+            Poll::Pending => true,
+        });
+        if drains.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    sum
+}

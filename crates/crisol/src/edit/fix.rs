@@ -1,0 +1,32 @@
+//! The smallest `imports` of an app's entries, written into its index files.
+
+use std::path::Path;
+
+use crisol_core::Namespace;
+use crisol_schema::ImportsEdit;
+
+use super::rewrite::{self, RewriteError};
+use crate::load::ImportsFix;
+
+/// Outcome of [`fix`].
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct FixReport {
+    /// The changes that were made.
+    pub fixed: Vec<ImportsFix>,
+    /// Reasons why others were not.
+    pub failed: Vec<RewriteError>,
+}
+
+/// Makes the changes that [`Builder::check`](crate::Builder::check) found in the index files below `app`, in place:
+/// comments, layout and order stay.
+#[must_use]
+pub fn fix(app: &Path, namespace: Option<&Namespace>, fixes: Vec<ImportsFix>) -> FixReport {
+    let changes = fixes.iter().map(|fix| {
+        let ImportsFix { id, index, added, removed, .. } = fix.clone();
+        (index, id, ImportsEdit { add: added, remove: removed })
+    });
+    let (written, failed) = rewrite::rewrite(app, namespace, changes, crisol_schema::declare);
+    let fixed = fixes.into_iter().filter(|fix| written.contains(&fix.id)).collect();
+    FixReport { fixed, failed }
+}

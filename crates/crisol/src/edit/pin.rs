@@ -1,0 +1,147 @@
+//! Writes the hashes of an app's binaries into its index files.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crisol_core::{EntryId, Namespace};
+use crisol_engine::Digest;
+use crisol_schema::{Loader, Pin, Pins, Problems, Sha256Hash};
+use crisol_wasi::{Directory, FsError};
+
+use super::rewrite::{self, RewriteError};
+use crate::load::MAX_CODE_BYTES;
+
+/// An entry and the hash that its binary has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pinned {
+    /// The entry.
+    pub id: EntryId,
+    /// Its index file, relative to the app.
+    pub index: PathBuf,
+    /// The hash of the file, which the entry now has.
+    pub hash: Sha256Hash,
+    /// Whether it had another one, or none, before.
+    pub changed: bool,
+}
+
+/// Outcome of [`pin`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PinReport {
+    /// The entries that have their hash, in the order of ids.
+    pub pinned: Vec<Pinned>,
+    /// The entries that do not, each with the reason.
+    pub failed: Vec<PinError>,
+    /// Errors of the app that keep entries from being pinned.
+    pub problems: Problems,
+}
+
+/// Why a hash could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PinError {
+    /// The folder of the app cannot be opened.
+    #[error("{0}")]
+    App(Problems),
+    /// There is no such entry, or it has no hash.
+    #[error("`{id}` is no entry with a `hash`: those are {known}")]
+    Unknown {
+        /// What was asked for.
+        id: EntryId,
+        /// The entries that have one.
+        known: String,
+    },
+    /// The entry does not tell where its binary is.
+    #[error("`{id}` does not tell where its binary is: correct its `fs` and `path`")]
+    Unread {
+        /// The entry.
+        id: EntryId,
+    },
+    /// The binary of an entry cannot be read.
+    #[error("the binary of `{id}` cannot be read")]
+    Binary {
+        /// The entry.
+        id: EntryId,
+        /// Why.
+        source: FsError,
+    },
+    /// An index file cannot be rewritten.
+    #[error(transparent)]
+    Rewrite(#[from] RewriteError),
+}
+
+/// Writes the right `hash` of every entry that has one, or of those named in `only`, into the index
+/// files below `app`, in place: comments, layout and order stay. An entry that cannot be pinned, and anything else
+/// that is wrong with the app, does not keep others from it.
+///
+/// # Errors
+/// When the folder of the app cannot be opened.
+pub fn pin(
+    app: &Path,
+    namespace: Option<&Namespace>,
+    only: &[EntryId],
+) -> Result<PinReport, PinError> {
+    let loader = match namespace {
+        Some(namespace) => Loader::new().default_namespace(namespace.clone()),
+        None => Loader::new(),
+    };
+    let Pins { pins, unread, problems, .. } = loader.pins(app).map_err(PinError::App)?;
+    let is_wanted = |id: &EntryId| only.is_empty() || only.contains(id);
+    let mut failed: Vec<PinError> = only
+        .iter()
+        .filter(|id| !unread.contains(id) && !pins.iter().any(|pin| pin.id == **id))
+        .map(|id| PinError::Unknown { id: id.clone(), known: names(&pins) })
+        .collect();
+    let unread = unread.into_iter().filter(is_wanted);
+    failed.extend(unread.map(|id| PinError::Unread { id }));
+    let mut read = HashMap::new();
+    let mut found = Vec::new();
+    for pin in pins.iter().filter(|pin| is_wanted(&pin.id)) {
+        match hash(app, pin, &mut read) {
+            Ok(pinned) => found.push(pinned),
+            Err(error) => failed.push(error),
+        }
+    }
+    let pinned = write(app, namespace, found, &mut failed);
+    Ok(PinReport { pinned, failed, problems })
+}
+
+fn names(pins: &[Pin]) -> String {
+    let names: Vec<_> = pins.iter().map(|pin| format!("`{}`", pin.id)).collect();
+    names.join(", ")
+}
+
+/// What an entry is to have. Each binary is read once, whatever number of entries is made from it.
+fn hash(
+    app: &Path,
+    pin: &Pin,
+    read: &mut HashMap<PathBuf, Sha256Hash>,
+) -> Result<Pinned, PinError> {
+    let wasm = pin.wasm(app);
+    let hash = match read.get(&wasm) {
+        Some(&hash) => hash,
+        None => {
+            let bytes = Directory::open(&app.join(&pin.directory), false, None)
+                .and_then(|folder| folder.read(pin.path.as_path(), MAX_CODE_BYTES))
+                .map_err(|source| PinError::Binary { id: pin.id.clone(), source })?;
+            *read.entry(wasm).or_insert(Sha256Hash::from(*Digest::of(&bytes).as_bytes()))
+        }
+    };
+    let changed = pin.hash != Some(hash);
+    Ok(Pinned { id: pin.id.clone(), index: pin.index.clone(), hash, changed })
+}
+
+/// Writes the hashes that changed, and tells which entries have theirs.
+fn write(
+    app: &Path,
+    namespace: Option<&Namespace>,
+    found: Vec<Pinned>,
+    failed: &mut Vec<PinError>,
+) -> Vec<Pinned> {
+    let changed = found.iter().filter(|one| one.changed);
+    let changed = changed.map(|one| (one.index.clone(), one.id.clone(), one.hash));
+    let (written, errors) = rewrite::rewrite(app, namespace, changed, crisol_schema::pin);
+    failed.extend(errors.into_iter().map(PinError::from));
+    found.into_iter().filter(|one| !one.changed || written.contains(&one.id)).collect()
+}

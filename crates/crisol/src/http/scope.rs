@@ -1,0 +1,55 @@
+//! Everything that services and routes are assembled from.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crisol_core::EntryId;
+use crisol_schema::{Kind, Problems, Registry, Report, Transport};
+use crisol_wasi::{EnvSource, FsSource};
+use foldhash::fast::RandomState;
+
+use super::handler::HttpHandler;
+use crate::call::{Callable, Interceptors};
+
+/// Transports of the program, by name.
+pub(crate) type Transports = HashMap<Arc<str>, Arc<dyn crisol_transport::Transport>>;
+
+/// Sources of services and routes, and the sink of their problems.
+pub(crate) struct Scope<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) folders: &'a dyn FsSource,
+    pub(crate) env: Arc<dyn EnvSource>,
+    /// Folder entries that cannot be opened, which was reported already.
+    pub(crate) closed: &'a HashSet<EntryId>,
+    pub(crate) functions: &'a HashMap<EntryId, Callable, RandomState>,
+    pub(crate) handlers: &'a HashMap<EntryId, Arc<HttpHandler>>,
+    pub(crate) interceptors: &'a Interceptors,
+    pub(crate) transports: &'a Transports,
+    pub(crate) problems: Problems,
+}
+
+impl<'a> Scope<'a> {
+    /// The transport of a function that an endpoint calls.
+    pub(super) fn transport(&self, func: &EntryId) -> &'a Transport {
+        match self.registry.get(func.as_str()).map(|entry| &entry.kind) {
+            Some(Kind::Function(function)) => &function.transport,
+            // A Lua function names none, and nothing else is behind an endpoint.
+            Some(
+                Kind::LuaFunction(_)
+                | Kind::Process(_)
+                | Kind::Directory(_)
+                | Kind::EnvStorage(_)
+                | Kind::EnvVariable(_)
+                | Kind::HttpService(_)
+                | Kind::HttpRouter(_)
+                | Kind::HttpEndpoint(_)
+                | Kind::HttpStatic(_),
+            )
+            | None => &Transport::WasiHttp,
+        }
+    }
+
+    pub(super) fn report(&mut self, id: &EntryId, field: &str, report: Report) {
+        self.problems.at(self.registry, id, field, report);
+    }
+}

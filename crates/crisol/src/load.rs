@@ -1,0 +1,25 @@
+//! Loading: from a validated registry to the data of a generation.
+
+mod assemble;
+mod code;
+mod code_store;
+mod defaults;
+mod field_error;
+mod guest;
+mod guest_entry;
+mod imports;
+mod kinds;
+mod loading;
+mod pool;
+mod required;
+mod reuse;
+mod source_paths;
+mod unused;
+
+pub use defaults::Defaults;
+pub use imports::ImportsFix;
+pub use source_paths::Reads;
+
+pub(crate) use assemble::assemble;
+pub(crate) use code::MAX_CODE_BYTES;
+pub(crate) use loading::{Inputs, Loaded};

@@ -1,0 +1,165 @@
+//! The steps from what an entry names to code that can be compiled: read, verified, and a core module as it is or wrapped.
+
+use std::sync::Arc;
+
+use crisol_core::{EntryId, chain};
+use crisol_engine::{Digest, LinkError};
+use crisol_schema::{Code, Report, Rule, Sha256Hash, SourceText};
+use crisol_wasi::{FsError, FsSource};
+use crisol_wit::{CoreModule, WrapError, Wrapped};
+
+use super::field_error::FieldError;
+
+/// Code of an entry, to be compiled.
+#[derive(Clone, Copy)]
+pub(crate) struct CompileRequest<'a> {
+    pub(crate) code: &'a Code,
+    pub(crate) wit: Option<&'a SourceText>,
+    pub(crate) method: &'a str,
+    /// Whether instructions are to be counted.
+    pub(crate) fuel: bool,
+    /// Whether the code must be what its hash says: it need not where no hash can be read, and then nothing is
+    /// served.
+    pub(crate) verified: bool,
+}
+
+/// The largest `.wasm` file that is read.
+pub(crate) const MAX_CODE_BYTES: u64 = 512 << 20;
+
+/// A hash that is not the file's.
+pub(crate) const WRONG_HASH: Rule = Rule::new("wrong-hash");
+/// A file that is missing, unreadable or too large.
+const BAD_FILE: Rule = Rule::new("bad-file");
+/// What to do about a file that is not code.
+const BUILD_AGAIN: &str = "build it again as a core module or a component";
+/// The same of code that is written as text.
+const CORRECT_TEXT: &str = "correct the text";
+/// What to do about code that is too large.
+pub(crate) const BUILD_SMALLER: &str = "build it smaller: optimised, and without debug information (a program that embeds the runtime may allow \
+     more, by `EngineConfig::code`)";
+/// What to do about code that exports no function.
+pub(crate) const EXPORT_IT: &str = "export the function where it is written, and build it again";
+/// The same of code that is written as text.
+const EXPORT_IT_IN_TEXT: &str = "export the function in the text: `(func (export \"name\") …)`";
+/// Code that is not WebAssembly, or not code that runs here.
+pub(crate) const BAD_CODE: Rule = Rule::new("bad-code");
+
+/// A method that is no export of the code, or cannot be called.
+const BAD_METHOD: Rule = Rule::new("bad-method");
+
+/// Reads the code that an entry names; its hash is not looked at.
+pub(crate) fn read(code: &Code, folders: &dyn FsSource) -> Result<Vec<u8>, FieldError> {
+    match code {
+        Code::Wat { source } => {
+            crisol_wit::parse_text(source.text(), source.file()).map_err(|error| {
+                FieldError::at("source", Report::error(BAD_CODE, chain(&error)).help(error.fix()))
+            })
+        }
+        Code::Wasm { fs, path, .. } => open(fs, path.as_path(), folders),
+    }
+}
+
+fn open(
+    fs: &EntryId,
+    path: &std::path::Path,
+    folders: &dyn FsSource,
+) -> Result<Vec<u8>, FieldError> {
+    let folder = folders.directory(fs);
+    folder.and_then(|folder| folder.read(path, MAX_CODE_BYTES)).map_err(|error: FsError| {
+        let message = format!("cannot read `{}` of `{fs}`: {}", path.display(), chain(&error));
+        let help = format!("put the file into the folder of `{fs}`, or mend `path`");
+        FieldError::at("path", Report::error(BAD_FILE, message).help(help)).in_folder(fs)
+    })
+}
+
+/// Checks that a file is the one that its entry means.
+pub(crate) fn verify(found: Digest, declared: &Sha256Hash, path: &str) -> Result<(), FieldError> {
+    if found.as_bytes() == declared.as_bytes() {
+        return Ok(());
+    }
+    let message =
+        format!("`{path}` is not the file that this hash was made from: it has sha256:{found}");
+    let help = "if the file is the right one, run `crisol pin`, which writes its hash";
+    Err(FieldError::at("hash", Report::error(WRONG_HASH, message).help(help)))
+}
+
+/// Way in which a core module runs.
+pub(crate) enum Core {
+    /// As it is.
+    Module(Arc<CoreModule>),
+    /// As the component that it was made.
+    Component(Wrapped),
+}
+
+/// Finds out how a core module runs: as it is, unless it imports what only a component may import.
+pub(crate) fn core(module: &[u8], wanted: &CompileRequest<'_>) -> Result<Core, FieldError> {
+    let wit = wanted.wit.map(SourceText::text);
+    let read = || match CoreModule::read(module, wit, wanted.method)? {
+        Some(core) => Ok(Core::Module(Arc::new(core))),
+        None => crisol_wit::wrap(module, wit, wanted.method).map(Core::Component),
+    };
+    let is_text = matches!(wanted.code, Code::Wat { .. });
+    read().map_err(|error| {
+        let in_text;
+        let (field, help) = match (&error, wit) {
+            (WrapError::Invalid { offset, .. }, _) if is_text => {
+                in_text = match crisol_wit::function_at(module, *offset) {
+                    Some(function) => format!("{CORRECT_TEXT}, in the function {function}"),
+                    None => CORRECT_TEXT.to_owned(),
+                };
+                (field_of(wanted.code), in_text.as_str())
+            }
+            (WrapError::NothingExported { .. }, _) if is_text => ("method", EXPORT_IT_IN_TEXT),
+            (WrapError::WideMemory { .. }, _) if is_text => {
+                (field_of(wanted.code), "declare its memory without `i64`")
+            }
+            (WrapError::Encode { .. }, None) if is_text => (field_of(wanted.code), CORRECT_TEXT),
+            (WrapError::Invalid { .. }, _) => (field_of(wanted.code), BUILD_AGAIN),
+            (WrapError::UnknownImports(imports), _) => {
+                in_text = imports.fix();
+                (field_of(wanted.code), in_text.as_str())
+            }
+            (WrapError::ImportType { .. }, _) => {
+                (field_of(wanted.code), "build it with a toolchain for `wasm32-wasip1`")
+            }
+            (WrapError::WideMemory { .. }, _) => (field_of(wanted.code), "build it for `wasm32`"),
+            (WrapError::NothingExported { .. }, _) => ("method", EXPORT_IT),
+            (WrapError::Encode { .. }, None) => (field_of(wanted.code), BUILD_AGAIN),
+            (_, Some(_)) => ("wit", "make `wit` and what the module exports agree"),
+            (_, None) => {
+                ("method", "name one of its exports, and say in `wit` what it takes and gives")
+            }
+        };
+        FieldError::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
+    })
+}
+
+/// The error of an entry whose code cannot be linked.
+pub(crate) fn link_error(error: LinkError) -> FieldError {
+    let (field, rule, help) = match error {
+        LinkError::Method(ref error) if error.exports_nothing() => {
+            ("method", BAD_METHOD, EXPORT_IT)
+        }
+        LinkError::Method(_) | LinkError::Signature { .. } => {
+            ("method", BAD_METHOD, "name an export that takes and gives values")
+        }
+        _ => ("imports", BAD_CODE, "build the code for interfaces that this host has"),
+    };
+    FieldError::at(field, Report::error(rule, chain(&error)).help(help))
+}
+
+/// Advice about code that is not valid.
+pub(crate) fn correct(code: &Code) -> &'static str {
+    match code {
+        Code::Wat { .. } => CORRECT_TEXT,
+        Code::Wasm { .. } => BUILD_AGAIN,
+    }
+}
+
+/// The field that names the code.
+pub(crate) fn field_of(code: &Code) -> &'static str {
+    match code {
+        Code::Wat { .. } => "source",
+        Code::Wasm { .. } => "path",
+    }
+}

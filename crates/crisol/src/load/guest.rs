@@ -1,0 +1,104 @@
+//! Guests of entries: compiled, linked, given their limits and their plan.
+
+use crisol_core::chain;
+use crisol_engine::{Allocation, Linked, Profile};
+use crisol_schema::{Problems, Report, Transport};
+use crisol_wasi::{Plan, PlanError};
+
+use super::code::{CompileRequest, link_error};
+use super::code_store::Ready;
+use super::field_error::{BAD_FOLDER, FieldError};
+use super::guest_entry::GuestEntry;
+use super::imports;
+use super::loading::{Inputs, Loading};
+use crate::call::{Export, Guest, Linkage, outgoing};
+
+impl<'a> Inputs<'a> {
+    /// The code of a guest, to be compiled.
+    pub(super) fn request(&self, guest: &GuestEntry<'a>) -> CompileRequest<'a> {
+        CompileRequest { verified: self.is_read(guest.id, "hash"), ..guest.request() }
+    }
+
+    /// Whether an undeclared import is an error. Nobody knows what an entry declares whose list cannot be read.
+    pub(super) fn is_strict(&self, guest: &GuestEntry<'_>) -> bool {
+        (self.strict_imports || guest.strict_imports) && self.is_read(guest.id, "imports")
+    }
+}
+
+impl<'a> Loading<'a> {
+    /// The compiled code of a guest; none when it is not known what to link of it, and then the file alone was looked
+    /// at.
+    pub(super) fn compile(&self, guest: &GuestEntry<'a>) -> Result<Option<Ready>, FieldError> {
+        let request = self.inputs.request(guest);
+        if self.inputs.is_linkable(guest.id) {
+            return self.code.compile(&request).map(Some);
+        }
+        self.code.look(&request).map(|()| None)
+    }
+
+    /// Joins compiled code to what its entry grants.
+    pub(super) fn link(
+        &self,
+        (guest, ready): (&GuestEntry<'_>, &Ready),
+        problems: &mut Problems,
+    ) -> Result<Linked, FieldError> {
+        let (engine, profile) = (self.inputs.engine, self.profile(guest));
+        ready.link(engine, &profile).map_err(|error| {
+            // Who may answer HTTP by itself may import more, and it is not known which this is.
+            if *guest.transport == Transport::Payload
+                && self.inputs.is_strict(guest)
+                && let Ok(imports) = engine.imports(&ready.compiled, &profile)
+            {
+                imports::refuse(guest, &imports, self.inputs.registry, problems);
+            }
+            link_error(error)
+        })
+    }
+
+    /// A linked guest with its limits and its outside.
+    pub(super) fn guest(
+        &self,
+        (guest, ready): (&GuestEntry<'_>, &Ready),
+        export: Export,
+    ) -> Result<Guest, FieldError> {
+        let plan = self.plan(guest)?;
+        let reached = ready.reached(export.name());
+        let linkage = Linkage::new(export.code(), export.imports(), &reached, &plan);
+        Ok(Guest {
+            undeclared: linkage.undeclared(),
+            reached,
+            calls_others: export.calls_others(),
+            export,
+            limits: self.inputs.defaults.limits(guest.limits),
+            outgoing: outgoing(&plan),
+            plan,
+            instances: self.instances(),
+        })
+    }
+
+    /// The grants of an entry.
+    pub(super) fn profile(&self, guest: &GuestEntry<'_>) -> Profile {
+        self.inputs.engine.profile(guest.id, |interface| guest.imports.grants(interface))
+    }
+
+    /// Instances that the engine may hold.
+    fn instances(&self) -> u64 {
+        match self.inputs.engine.config().allocation {
+            Allocation::Pooling { instances } => u64::from(instances),
+            _ => u64::MAX,
+        }
+    }
+
+    /// The outside as the guest sees it.
+    fn plan(&self, guest: &GuestEntry<'_>) -> Result<Plan, FieldError> {
+        crisol_wasi::resolve(guest.wasi, guest.id, self.env(), self.folders()).map_err(|error| {
+            let help = "mount a folder that is there and can be read";
+            let report = Report::error(BAD_FOLDER, chain(&error)).help(help);
+            let wrong = FieldError::at("wasi", report);
+            match error {
+                PlanError::Mount { fs, .. } => wrong.in_folder(&fs),
+                _ => wrong,
+            }
+        })
+    }
+}

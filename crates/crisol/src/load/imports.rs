@@ -1,0 +1,266 @@
+//! What methods may call of the host, held against what their entries declare.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crisol_core::{EntryId, printable, shorten};
+use crisol_engine::Import;
+use crisol_schema::{Problems, Registry, Report, Rule};
+use crisol_wit::UnknownFunction;
+
+use super::guest_entry::GuestEntry;
+use super::unused::{List, Unused};
+use crate::call::{Linkage, Want, tokens};
+
+/// An import that the entry does not declare.
+const UNDECLARED_IMPORT: Rule = Rule::new("undeclared-import");
+/// An import of a core module that nothing provides.
+const UNKNOWN_IMPORT: Rule = Rule::new("unknown-import");
+/// A declared import that the method does not reach.
+const UNUSED_IMPORT: Rule = Rule::new("unused-import");
+
+/// Imports that methods may call and that fail, by the code and those imports: entries that have
+/// both in common share one warning.
+#[derive(Default)]
+struct Failing(BTreeMap<([u8; 32], String), Wanting>);
+
+struct Wanting {
+    rule: Rule,
+    help: String,
+    entries: Vec<EntryId>,
+}
+
+impl Failing {
+    /// Adds what an entry does not declare.
+    fn add_undeclared(&mut self, id: &EntryId, linkage: Linkage<'_>) {
+        let wanting: Vec<_> = linkage.wanting().collect();
+        if wanting.is_empty() {
+            return;
+        }
+        let message = format!("the method may call {}", unserved(&wanting));
+        self.add((id, linkage), UNDECLARED_IMPORT, message, || declare(&wanting));
+    }
+
+    /// Adds what no entry could declare.
+    fn add_unknown(&mut self, id: &EntryId, linkage: Linkage<'_>) {
+        for (UnknownFunction { what, fix, .. }, names) in linkage.unknown() {
+            let names = listed(names.iter().map(String::as_str));
+            let message = format!("the method may call what nothing provides: {names}");
+            self.add((id, linkage), UNKNOWN_IMPORT, message, || format!("{what}: {fix}"));
+        }
+    }
+
+    fn add(
+        &mut self,
+        (id, linkage): (&EntryId, Linkage<'_>),
+        rule: Rule,
+        message: String,
+        help: impl FnOnce() -> String,
+    ) {
+        let shared = self.0.entry((*linkage.code.as_bytes(), message));
+        let wanting = || Wanting { rule, help: help(), entries: Vec::new() };
+        shared.or_insert_with(wanting).entries.push(id.clone());
+    }
+
+    /// Reports what was collected, at the first entry of each.
+    fn report(self, registry: &Registry, problems: &mut Problems) {
+        for ((_, message), Wanting { rule, help, entries }) in self.0 {
+            let Some((first, others)) = entries.split_first() else { continue };
+            let also = match others {
+                [] => String::new(),
+                _ => format!(", as may those of {}", listed(others.iter().map(EntryId::as_str))),
+            };
+            let report = Report::warning(rule, message + &also).help(help);
+            problems.at(registry, first, "imports", report);
+        }
+    }
+}
+
+/// A change after which an entry declares what its method may call, and no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ImportsFix {
+    /// The entry.
+    pub id: EntryId,
+    /// Its index file, relative to the app.
+    pub index: PathBuf,
+    /// Tokens that its method may call for and that it does not declare.
+    pub added: BTreeSet<String>,
+    /// Tokens that grant nothing which its method may call, or nothing that others do not grant.
+    pub removed: BTreeSet<String>,
+    /// Tokens that stay once where they are more than once.
+    pub repeated: BTreeSet<String>,
+}
+
+/// A linked guest with its entry.
+#[derive(Clone, Copy)]
+pub(crate) struct Linked<'a> {
+    pub(crate) guest: GuestEntry<'a>,
+    pub(crate) linkage: Linkage<'a>,
+    /// Whether an undeclared import is an error.
+    pub(crate) is_strict: bool,
+}
+
+/// Compares the imports of guests with those that their entries declare, and reports the differences. Returns the
+/// changes that would remove them.
+pub(crate) fn compare<'a>(
+    linked: impl Iterator<Item = Linked<'a>>,
+    (registry, problems): (&Registry, &mut Problems),
+) -> Vec<ImportsFix> {
+    let mut fixes = Vec::new();
+    let mut failing = Failing::default();
+    for one in linked {
+        if one.is_strict {
+            refuse(&one.guest, one.linkage.imports, registry, problems);
+        } else {
+            failing.add_undeclared(one.guest.id, one.linkage);
+            failing.add_unknown(one.guest.id, one.linkage);
+        }
+        fixes.extend(one.fix(registry));
+        one.warn_unused(registry, problems);
+        one.warn_without_effect(registry, problems);
+    }
+    failing.report(registry, problems);
+    fixes
+}
+
+impl<'a> Linked<'a> {
+    fn list(self) -> List<'a> {
+        let Self { guest, linkage, is_strict } = self;
+        List {
+            declared: guest.imports,
+            wasi: guest.wasi,
+            imports: linkage.imports,
+            reached: linkage.reached,
+            is_command: linkage.is_command,
+            is_strict,
+        }
+    }
+
+    /// The change of an entry that does not declare what its method may call, and no more.
+    fn fix(self, registry: &Registry) -> Option<ImportsFix> {
+        let Self { guest, linkage, .. } = self;
+        let (id, mut added) = (guest.id.clone(), linkage.undeclared());
+        added.extend(linkage.unseen(guest.wasi));
+        let removed = self.list().unused(&added).into_iter().map(|(token, _)| token);
+        let removed: BTreeSet<_> = removed.collect();
+        let repeated = guest.imports.repeated().map(str::to_owned);
+        let repeated: BTreeSet<_> = repeated.filter(|token| !removed.contains(token)).collect();
+        let is_right = added.is_empty() && removed.is_empty() && repeated.is_empty();
+        let place = registry.origin(&id).filter(|_| !is_right)?;
+        Some(ImportsFix { id, index: place.file.into(), added, removed, repeated })
+    }
+
+    /// Warns of tokens that the entry can do without.
+    fn warn_unused(self, registry: &Registry, problems: &mut Problems) {
+        let Self { guest, .. } = self;
+        let method = guest.method.as_str();
+        let unused = self.list().unused(&BTreeSet::new()).into_iter();
+        let unused = unused.map(|(token, why)| match why {
+            Unused::NotImported => {
+                format!("`{token}` is declared, and the code does not import it")
+            }
+            Unused::NotReached => format!("`{token}` is declared, and `{method}` cannot reach it"),
+            Unused::Covered => {
+                format!("`{token}` is declared, and others grant all of it that `{method}` needs")
+            }
+        });
+        let repeated = guest.imports.repeated();
+        let repeated = repeated.map(|token| format!("`{token}` is declared more than once"));
+        for message in unused.chain(repeated) {
+            let report = Report::warning(UNUSED_IMPORT, message)
+                .help("leave it out, as `crisol check --fix` does");
+            problems.at(registry, guest.id, "imports", report);
+        }
+    }
+
+    /// Warns of fields that change nothing for the guest.
+    fn warn_without_effect(self, registry: &Registry, problems: &mut Problems) {
+        let Self { guest, linkage, .. } = self;
+        if let Some(why) = linkage.plan.lost_cwd() {
+            let (cwd, message) = (guest.wasi.cwd.as_str(), "relative paths do not begin in");
+            let report = Report::warning(Rule::NO_EFFECT, format!("{message} `{cwd}`")).help(why);
+            problems.at(registry, guest.id, "wasi.cwd", report);
+        }
+        if let (true, Some(package)) = (guest.wasi.network.is_empty(), linkage.network()) {
+            let token = package.token();
+            let message = format!("`{token}` is declared, and `wasi.network` lists no peer");
+            let help = "add the peers to `wasi.network`, such as \"api.example.com:443\"";
+            let report = Report::warning(Rule::NO_EFFECT, message).help(help);
+            problems.at(registry, guest.id, "imports", report);
+        }
+    }
+}
+
+/// Refuses code that imports what its entry does not declare, whether or not it may be called.
+pub(crate) fn refuse(
+    guest: &GuestEntry<'_>,
+    imports: &[Import],
+    registry: &Registry,
+    problems: &mut Problems,
+) {
+    let wanting = imports.iter().filter_map(|import| {
+        let [denied, missing] =
+            [&import.denied, &import.missing].map(|all| all.iter().map(String::as_str));
+        Want::new(import, denied, missing)
+    });
+    let wanting: Vec<_> = wanting.collect();
+    if wanting.is_empty() {
+        return;
+    }
+    let message = format!("the code imports {}", unserved(&wanting));
+    let report = Report::error(UNDECLARED_IMPORT, message).help(declare(&wanting));
+    problems.at(registry, guest.id, "imports", report);
+}
+
+/// Lists what a grant would serve, and what this host does not have.
+fn unserved(wanting: &[Want<'_>]) -> String {
+    let denied: BTreeSet<_> = wanting.iter().flat_map(|want| &want.denied).collect();
+    let all =
+        [("what is not declared", denied), ("what this host does not have", missing(wanting))];
+    let some = all.into_iter().filter(|(_, names)| !names.is_empty());
+    let parts = some
+        .map(|(what, names)| format!("{what}: {}", listed(names.into_iter().map(String::as_str))));
+    parts.collect::<Vec<_>>().join("; and ")
+}
+
+/// Functions that no host function serves.
+fn missing<'a>(wanting: &'a [Want<'_>]) -> BTreeSet<&'a String> {
+    wanting.iter().flat_map(|want| &want.missing).collect()
+}
+
+/// Advice about imports that fail.
+fn declare(wanting: &[Want<'_>]) -> String {
+    let (tokens, missing) = (tokens(wanting), missing(wanting));
+    let mut help = Vec::new();
+    if !tokens.is_empty() {
+        help.push(format!(
+            "add those that calls need to `imports`: {}",
+            listed(tokens.iter().map(String::as_str))
+        ));
+    }
+    if !missing.is_empty() {
+        let names = listed(missing.into_iter().map(String::as_str));
+        help.push(format!("no host function serves {names}: a call that uses it fails"));
+    }
+    help.join("; ")
+}
+
+/// Bytes of names that a message lists, and characters of each: code may import a million things by names of any length.
+const MOST_LISTED: usize = 8 << 10;
+const LONGEST_LISTED: usize = 200;
+
+fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let mut listed = String::new();
+    let mut more = names.len();
+    for name in names {
+        if listed.len() > MOST_LISTED {
+            return format!("{listed} and {more} more");
+        }
+        more -= 1;
+        let comma = if listed.is_empty() { "" } else { ", " };
+        let name = shorten(name, LONGEST_LISTED);
+        listed.push_str(&format!("{comma}`{}`", printable(&name)));
+    }
+    listed
+}

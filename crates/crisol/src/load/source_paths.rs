@@ -1,0 +1,68 @@
+//! Paths an app was loaded from, for file watchers.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crisol_schema::{Kind, Registry};
+
+use super::kinds::{Read, slice_of};
+
+/// Paths an app was loaded from: where to look to know that it has changed.
+///
+/// Paths begin with the app's folder as it was given to the builder, or are absolute; symbolic links in them are
+/// not followed. Files of `env.storage.file` are not among them: those are read again when a call finds them changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reads {
+    /// The app's folder, which is searched for index files; none for an app in memory.
+    pub app: Option<PathBuf>,
+    /// Files that were read: index files, what they name as `file://` (text, scripts, WIT), certificates and keys, binaries.
+    pub files: BTreeSet<PathBuf>,
+    /// Folders that were opened.
+    pub folders: BTreeSet<PathBuf>,
+    /// Of the folders, those that guests may write in.
+    pub written: BTreeSet<PathBuf>,
+}
+
+impl Reads {
+    /// What an app has before it is read: its folder.
+    #[must_use]
+    pub fn of_app(app: impl Into<PathBuf>) -> Self {
+        Self { app: Some(app.into()), ..Self::default() }
+    }
+
+    /// The paths of a registry.
+    pub(crate) fn of(registry: &Registry, app: Option<&Path>) -> Self {
+        let mut reads = Self { app: app.map(Path::to_owned), ..Self::default() };
+        if let Some(app) = app {
+            reads.files.extend(registry.files().map(|path| app.join(path)));
+        }
+        let folder = |id: &str| folder(registry, app, id);
+        for entry in registry {
+            for read in slice_of(&entry.kind).reads(&entry.id) {
+                match read {
+                    Read::File(path) => {
+                        reads.files.insert(path.to_owned());
+                    }
+                    Read::FileIn { fs, path } => {
+                        reads.files.extend(folder(fs.as_str()).map(|folder| folder.join(path)));
+                    }
+                    Read::Folder(id) => reads.folders.extend(folder(id.as_str())),
+                    Read::Written(id) => reads.written.extend(folder(id.as_str())),
+                }
+            }
+        }
+        reads
+    }
+}
+
+/// Where a folder entry leads; nowhere when it is relative and the app has no folder.
+fn folder(registry: &Registry, app: Option<&Path>, id: &str) -> Option<PathBuf> {
+    let Kind::Directory(folder) = &registry.get(id)?.kind else { return None };
+    match app {
+        Some(app) => Some(folder.directory.under(app)),
+        None => {
+            Some(folder.directory.as_path()).filter(|path| path.is_absolute()).map(Path::to_owned)
+        }
+    }
+}

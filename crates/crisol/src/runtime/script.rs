@@ -1,0 +1,50 @@
+//! Lua scripts that call functions of an app.
+
+use std::time::Instant;
+
+use crisol_core::{CallContext, Caller, Value};
+use crisol_lua::{Call, Entry, Failure, Module, Program, Sink};
+
+use super::handle::Runtime;
+
+/// A Lua script that calls functions of an app: [`Runtime::run_script`].
+pub struct Script {
+    /// What it is called in errors.
+    pub name: String,
+    /// Its text.
+    pub source: String,
+    /// What its `...` holds.
+    pub args: Vec<Value>,
+    /// Where its lines go.
+    pub sink: Sink,
+    /// When it must be over, if ever.
+    pub deadline: Option<Instant>,
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Script").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// Runs a Lua script in a sandbox with all modules, and gives what it returned. All its calls run in
+    /// the generation that is current now.
+    ///
+    /// # Errors
+    /// See [`ScriptError`](crate::ScriptError); `nil, err` is
+    /// [`ScriptError::Answered`](crate::ScriptError::Answered).
+    pub async fn run_script(&self, script: Script) -> Result<Value, Failure> {
+        let Script { name, source, args, sink, deadline } = script;
+        let program = Program::new(name, source, Entry::Script, sink)
+            .with_modules(Module::ALL)
+            .with_budget(self.0.engine.budget().clone())
+            .with_turns(self.0.settings.turns.clone());
+        let mut context = CallContext::new(Caller::Lua);
+        if let Some(deadline) = deadline {
+            context = context.with_deadline(deadline);
+        }
+        let call = Call { invoke: self.generation(), context };
+        program.start(deadline).await?.call(call, args, deadline).await
+    }
+}

@@ -1,0 +1,132 @@
+//! Settings of a runtime, and how generations are made by them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crisol_engine::{Engine, EngineError};
+use crisol_lua::Turns;
+use crisol_schema::{App, Changes, Loader, Problems};
+use crisol_wasi::Missing;
+
+use crate::app::{Extensions, Generation};
+use crate::load::{Defaults, ImportsFix, Inputs, Loaded, assemble};
+
+/// Why an app could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// Something is wrong with the app: all that was found, each in its place.
+    #[error("{0}")]
+    App(Problems),
+    /// The WebAssembly engine could not be set up.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Outcome of [`Builder::check`](crate::Builder::check).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Checked {
+    /// All that is wrong, warnings too, in the order of the places.
+    pub problems: Problems,
+    /// How many functions can be called.
+    pub functions: usize,
+    /// How many functions answer HTTP by themselves.
+    pub handlers: usize,
+    /// How many commands there are.
+    pub commands: usize,
+    /// How entries would declare what their methods may call, and no more: for [`fix`](crate::fix).
+    pub fixes: Vec<ImportsFix>,
+}
+
+/// Settings that all generations share.
+#[derive(Default)]
+pub(crate) struct Settings {
+    pub(crate) app: Option<PathBuf>,
+    pub(crate) loader: Loader,
+    pub(crate) defaults: Defaults,
+    pub(crate) strict_imports: bool,
+    pub(crate) extensions: Extensions,
+    /// Bound on the scripts that compute at one moment, of all generations.
+    pub(crate) turns: Turns,
+    pub(crate) missing: Missing,
+}
+
+impl Settings {
+    /// Reads the app as a start would.
+    pub(crate) fn read(&self) -> Result<App, LoadError> {
+        let loaded = match &self.app {
+            Some(dir) => self.loader.load(dir),
+            None => self.loader.load_files(),
+        };
+        loaded.map_err(LoadError::App)
+    }
+
+    /// The app that a generation becomes by changes.
+    pub(crate) fn change(&self, old: &Generation, changes: &Changes) -> Result<App, LoadError> {
+        let changed = self.loader.change(old.registry(), changes, self.app.as_deref());
+        changed.map_err(LoadError::App)
+    }
+
+    /// Verifies, compiles and links an app. What has not changed since `before` is taken over from it.
+    pub(crate) fn generation(
+        &self,
+        engine: &Engine,
+        number: u64,
+        app: App,
+        before: Option<&Generation>,
+    ) -> Result<Arc<Generation>, LoadError> {
+        let inputs = Inputs {
+            engine,
+            registry: &app.registry,
+            defaults: self.defaults,
+            strict_imports: self.strict_imports,
+            extensions: &self.extensions,
+            turns: &self.turns,
+            missing: self.missing,
+            before,
+            checked: None,
+        };
+        let (loaded, _) = assemble(inputs, self.app.as_deref());
+        let mut problems = app.warnings;
+        problems.append(loaded.problems);
+        problems.sort();
+        if problems.errors() > 0 {
+            return Err(LoadError::App(problems));
+        }
+        Ok(Generation::new(number, app.registry, problems, loaded.assembled))
+    }
+
+    /// Reads, verifies, compiles and links as much of an app as can be, and tells all that is wrong with it.
+    pub(crate) fn check(&self, engine: &Engine) -> Checked {
+        let read = match &self.app {
+            Some(dir) => self.loader.check(dir),
+            None => self.loader.check_files(),
+        };
+        let inputs = Inputs {
+            engine,
+            registry: &read.registry,
+            defaults: self.defaults,
+            strict_imports: self.strict_imports,
+            extensions: &self.extensions,
+            turns: &self.turns,
+            missing: Missing::Leave,
+            before: None,
+            checked: (read.problems.errors() > 0).then_some(&read),
+        };
+        let (Loaded { assembled, problems: found }, fixes) = assemble(inputs, self.app.as_deref());
+        let mut problems = read.problems.clone();
+        problems.append(found);
+        problems.sort();
+        Checked {
+            problems,
+            functions: assembled.functions.len(),
+            #[cfg(feature = "http")]
+            handlers: assembled.handlers.len(),
+            #[cfg(not(feature = "http"))]
+            handlers: 0,
+            commands: assembled.commands.len(),
+            fixes,
+        }
+    }
+}
