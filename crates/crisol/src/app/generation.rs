@@ -107,7 +107,11 @@ impl Generation {
     ) -> Result<F::Output, CallError> {
         let (id, callable) = self.find(id)?;
         let interceptors = self.assembled.interceptors.of(id);
-        callable.enter(interceptors, self, context, form).await
+        if interceptors.is_empty() {
+            return callable.call(self, &context, form).await;
+        }
+        // Boxed, as it would make the future of every call larger.
+        Box::pin(callable.intercepted(interceptors, self, context, form)).await
     }
 
     /// What `id` takes and gives.

@@ -1,4 +1,4 @@
-//! The one door to whatever an id can be called as, with interceptors around it.
+//! The callee of an id, and its call in the caller's form.
 
 use std::sync::Arc;
 
@@ -26,50 +26,11 @@ pub(crate) enum Callable {
 }
 
 impl Callable {
-    /// Calls it through its interceptors, in the caller's form.
-    pub(crate) async fn enter<F: Form>(
-        &self,
-        interceptors: &[Arc<dyn Interceptor>],
-        within: impl Within + Clone + Sync,
-        context: CallContext,
-        form: F,
-    ) -> Result<F::Output, CallError> {
-        if interceptors.is_empty() {
-            return self.call(within, context, form).await;
-        }
-        // Boxed, as it would make the future of every call larger.
-        let reply = match form.long_text() {
-            Ok(text) => {
-                let intercepted = async {
-                    let args = self.long_values(&context, text).await?;
-                    self.intercept(interceptors, within, context, args).await
-                };
-                Box::pin(intercepted).await?
-            }
-            Err(form) => {
-                let args = self.values(form)?;
-                Box::pin(self.intercept(interceptors, within, context, args)).await?
-            }
-        };
-        F::of_reply(reply, self.mapping()).map_err(|error| self.unexpected(error))
-    }
-
-    async fn intercept(
-        &self,
-        interceptors: &[Arc<dyn Interceptor>],
-        within: impl Within + Clone + Sync,
-        context: CallContext,
-        args: Vec<Value>,
-    ) -> Result<Reply, CallError> {
-        let target = Target { callable: self, within };
-        Next::new(self.id(), interceptors, &target).run(context, args).await
-    }
-
-    /// Calls it.
-    async fn call<F: Form>(
+    /// Calls it, in the caller's form.
+    pub(crate) async fn call<F: Form>(
         &self,
         within: impl Within,
-        context: CallContext,
+        context: &CallContext,
         form: F,
     ) -> Result<F::Output, CallError> {
         let output = match self {
@@ -80,7 +41,7 @@ impl Callable {
                     Err(form) => {
                         let lowered = form.lower(&function.mapping);
                         let args = lowered.map_err(|error| self.invalid(error.into()))?;
-                        let deadline = function.guest.deadline(&context);
+                        let deadline = function.guest.deadline(context);
                         function.call(within, context, deadline, args).await?
                     }
                 };
@@ -89,9 +50,9 @@ impl Callable {
             // Boxed, as it would make the future of every call larger.
             Self::Lua(function) => F::of_value(
                 Box::pin(async {
-                    let deadline = function.scripts.deadline(&context);
+                    let deadline = function.scripts.deadline(context);
                     let args = match form.long_text() {
-                        Ok(text) => self.long_values(&context, text).await?,
+                        Ok(text) => self.long_values(context, text).await?,
                         Err(form) => form.into_values().map_err(|error| self.invalid(error))?,
                     };
                     function.call(within, context, deadline, args).await
@@ -102,15 +63,32 @@ impl Callable {
         output.map_err(|error| self.unexpected(error))
     }
 
+    /// Calls it through interceptors, in the caller's form.
+    pub(crate) async fn intercepted<F: Form>(
+        &self,
+        interceptors: &[Arc<dyn Interceptor>],
+        within: impl Within + Clone + Sync,
+        context: CallContext,
+        form: F,
+    ) -> Result<F::Output, CallError> {
+        let args = match form.long_text() {
+            Ok(text) => self.long_values(&context, text).await?,
+            Err(form) => self.values(form)?,
+        };
+        let target = Target { callable: self, within };
+        let reply = Next::new(self.id(), interceptors, &target).run(context, args).await?;
+        F::of_reply(reply, self.mapping()).map_err(|error| self.unexpected(error))
+    }
+
     /// Calls a function with text that is lowered aside. The deadline covers that too.
     async fn call_long(
         &self,
         function: &Function,
         within: impl Within,
-        context: CallContext,
+        context: &CallContext,
         text: Vec<u8>,
     ) -> Result<Lifted, CallError> {
-        let (deadline, mapping) = (function.guest.deadline(&context), function.mapping.clone());
+        let (deadline, mapping) = (function.guest.deadline(context), function.mapping.clone());
         let lowered = aside(self.id(), deadline, move || mapping.lower_json(&text)).await?;
         let args = lowered.map_err(|error| self.invalid(error.into()))?;
         let deadline = CallDeadline { began: now(), ..deadline };
@@ -212,6 +190,6 @@ struct Target<'a, W> {
 impl<W: Within + Clone + Sync> Last for Target<'_, W> {
     async fn run(&self, context: CallContext, args: Vec<Value>) -> Result<Reply, CallError> {
         let form = Arguments(Args::Values(args));
-        self.callable.call(self.within.clone(), context, form).await
+        self.callable.call(self.within.clone(), &context, form).await
     }
 }

@@ -22,12 +22,12 @@ impl Function {
     pub(crate) async fn call(
         &self,
         within: impl Within,
-        context: CallContext,
+        context: &CallContext,
         deadline: CallDeadline,
         args: Packed,
     ) -> Result<Lifted, CallError> {
         let calling = Calling { guest: &self.guest.workers().0, within, args };
-        let result = self.guest.serve(&context, deadline, calling).await?;
+        let result = self.guest.serve(context, deadline, calling).await?;
         match self.mapping.lift(result) {
             Outcome::Value(value) => Ok(value),
             Outcome::Error(error) => {

@@ -26,13 +26,13 @@ impl LuaFunction {
     pub(crate) async fn call(
         &self,
         within: impl Within,
-        context: CallContext,
+        context: &CallContext,
         deadline: CallDeadline,
         args: Vec<Value>,
     ) -> Result<Value, CallError> {
         let id = &self.scripts.id;
         let invoke = within.invoke().ok_or_else(|| CallError::Unavailable { id: id.clone() })?;
-        let outcome = self.scripts.serve(&context, deadline, Calling { invoke, args }).await;
+        let outcome = self.scripts.serve(context, deadline, Calling { invoke, args }).await;
         self.log.tell_left_out();
         let value = outcome?;
         let allowed = self.max_output_bytes;

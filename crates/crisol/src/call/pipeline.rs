@@ -103,8 +103,8 @@ impl<W: Workers> Pooled<W> {
         deadline: CallDeadline,
         job: J,
     ) -> Result<J::Output, CallError> {
-        let admitted = self.admit(context, deadline).await?;
-        self.run(admitted, context, job).await
+        let mut admitted = self.admit(context, deadline).await?;
+        self.run(&mut admitted, context, job).await
     }
 
     /// Waits for a worker.
@@ -131,7 +131,7 @@ impl<W: Workers> Pooled<W> {
     /// Runs the work of a call that has its worker, until it ends or a drain interrupts it.
     pub(crate) async fn run<J: Job<W>>(
         &self,
-        mut admitted: Admitted<'_, W>,
+        admitted: &mut Admitted<'_, W>,
         context: &CallContext,
         job: J,
     ) -> Result<J::Output, CallError> {

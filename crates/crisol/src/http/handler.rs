@@ -140,14 +140,14 @@ impl HttpHandler {
         let id = &self.guest.id;
         let deadline = self.guest.deadline(call);
         let admitted = self.guest.admit(call, deadline).await?.into_shared();
-        let admitted = admitted.ok_or_else(|| CallError::Unavailable { id: id.clone() })?;
+        let mut admitted = admitted.ok_or_else(|| CallError::Unavailable { id: id.clone() })?;
 
         let (sender, mut receiver) = oneshot::channel();
         let (this, call) = (Arc::clone(self), call.clone());
         let run = async move {
             let guest = &this.guest.workers().0;
             let answering = Answering { guest, invoke, secure, request, sender };
-            this.guest.run(admitted, &call, answering).await
+            this.guest.run(&mut admitted, &call, answering).await
         };
         // The lines that the guest logs while its body is read are of this request too.
         let mut run: Run = Box::pin(run.instrument(Span::current()));
