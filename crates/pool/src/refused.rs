@@ -28,7 +28,7 @@ pub enum Refused<E> {
         "all {workers} workers are held by calls that wait for this very pool ({held} of them by this call's own ancestors)"
     )]
     WouldDeadlock {
-        /// Workers held by the ancestors of this call, as stated in its [`Ask`](crate::Ask).
+        /// Workers held by the ancestors of this call, as stated by its caller.
         held: usize,
         /// Workers that may run at once.
         workers: usize,

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream that returns to its [`Home`] on drop.
+/// A stream that returns to its home on drop.
 pub(crate) struct Returning<T> {
     stream: Option<T>,
     home: Home<T>,

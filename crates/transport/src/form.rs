@@ -79,7 +79,7 @@ fn decode(encoded: &[u8]) -> Option<String> {
     percent_decode(&spaced).decode_utf8().ok().map(Cow::into_owned)
 }
 
-/// Converts the pairs into [`Pair`]s.
+/// Converts a form into the pairs that all named texts are read from.
 pub(crate) fn as_pairs(form: &[(String, String)]) -> Vec<Pair<'_>> {
     form.iter().map(|(name, value)| Pair { name, value: Cow::Borrowed(value.as_bytes()) }).collect()
 }

@@ -13,9 +13,9 @@
 //! levels at most. The pool shrinks after less than half of it was used for at least half a minute.
 //!
 //! Calls that wait for I/O take as long at a concurrency of 64 as at 4, and the pool grows to its maximum. Calls
-//! that compute take twice as long at twice the number of cores, and the pool stays near that number. The
-//! controller never looks at the processor, so it learns other limits too, such as a database that serves ten calls
-//! at once.
+//! that compute take twice as long at twice the number of cores, and the pool stays near that number. A mixture of
+//! both lies in between. The controller never looks at the processor, so it learns other limits too, such as a
+//! database that serves ten calls at once.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ const UPSET: f64 = 1.7;
 const PERSISTENT: u32 = 5;
 /// Window of the peak. Unused workers are released after one to two windows.
 const IDLE_WINDOW: Duration = Duration::from_secs(30);
-/// Time without growth or shrinking after settling.
+/// Time after settling in which the controller does not settle again.
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// Measurements since the controller's last step.
