@@ -1,4 +1,4 @@
-//! Arguments of a call, in the shape that their owner has them.
+//! Arguments of a call, in the caller's own form.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,22 +7,22 @@ use serde::Deserialize;
 
 use crate::Value;
 
-/// Arguments of a call, in the shape that their owner has them: the callee reads them by its own
-/// signature, straight into its own form, so that no tree of [`Value`]s is built on the way.
+/// Arguments of a call, in the caller's own form. The callee reads them by its own signature, straight into its own
+/// form, so that no tree of [`Value`]s is built in between.
 ///
-/// All forms are one *sequence of arguments*, in order.
+/// Every form is one *sequence of arguments*, in order.
 #[non_exhaustive]
 pub enum Args<'a> {
-    /// Values already.
+    /// A tree of values for each argument.
     Values(Vec<Value>),
-    /// The text of a JSON array. It has a case of its own, beside [`Args::Source`], because it is what
-    /// most callers hold and the callee reads it without dynamic dispatch.
+    /// The text of a JSON array. It is separate from [`Args::Source`] because most callers hold JSON, and the
+    /// callee reads it without dynamic dispatch.
     Json(Cow<'a, [u8]>),
-    /// Any serde source that holds a sequence: MessagePack bytes, a Lua value …
+    /// Any serde source that holds a sequence, such as MessagePack bytes or a Lua value.
     Source(Box<dyn erased_serde::Deserializer<'a> + Send + 'a>),
 }
 
-/// Why arguments could not be read as values.
+/// Error for arguments that cannot be read as a sequence of values.
 #[derive(Debug, thiserror::Error)]
 #[error("the arguments are not a sequence of values")]
 pub struct ArgsError {
@@ -31,19 +31,19 @@ pub struct ArgsError {
 }
 
 impl<'a> Args<'a> {
-    /// No arguments.
+    /// An empty sequence of arguments.
     #[must_use]
     pub const fn none() -> Self {
         Self::Values(Vec::new())
     }
 
-    /// The text of a JSON array, borrowed or owned.
+    /// Arguments from the text of a JSON array, borrowed or owned.
     #[must_use]
     pub fn json(text: impl Into<Cow<'a, [u8]>>) -> Self {
         Self::Json(text.into())
     }
 
-    /// Any serde deserializer that yields a sequence.
+    /// Arguments from any serde deserializer that yields a sequence.
     #[must_use]
     pub fn source<D>(deserializer: D) -> Self
     where
@@ -52,11 +52,11 @@ impl<'a> Args<'a> {
         Self::Source(Box::new(<dyn erased_serde::Deserializer<'_>>::erase(deserializer)))
     }
 
-    /// Reads the arguments into values, for a callee that wants a tree: a fake, or one that binds by
+    /// Reads the arguments into values, for a callee that needs a tree: a fake, or one that binds arguments by
     /// name.
     ///
     /// # Errors
-    /// When the source is malformed or is not a sequence.
+    /// Fails if the source is malformed or is not a sequence.
     pub fn into_values(self) -> Result<Vec<Value>, ArgsError> {
         match self {
             Self::Values(values) => Ok(values),

@@ -1,66 +1,66 @@
-//! A bound on bytes that many hold together.
+//! Shared limit on bytes in use.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-/// A bound on bytes that many hold together. Cloning is a reference count.
+/// Shared limit on bytes in use. Clones share the limit and cost a reference count.
 ///
-/// Bytes are reserved before they are allocated and given back when their [`Reservation`] is dropped, so the sum is
-/// never above the bound. There is no lock and no queue: a request beyond the bound fails at once.
+/// Bytes are reserved before they are allocated, and returned when their [`Reservation`] is dropped, so the sum
+/// never exceeds the limit. There is no lock and no queue: a request beyond the limit fails at once.
 #[derive(Debug, Clone)]
 pub struct Budget(Arc<Account>);
 
 struct Account {
     limit: u64,
     used: AtomicU64,
-    /// Frees what nobody needs now; whether it freed anything.
+    /// Frees memory that is not needed now; returns whether it freed any.
     relief: OnceLock<Box<Relief>>,
 }
 
 type Relief = dyn Fn() -> bool + Send + Sync;
 
-/// Bytes of a [`Budget`], given back on drop.
+/// Bytes reserved from a [`Budget`], returned on drop.
 #[derive(Debug)]
 pub struct Reservation {
     budget: Budget,
     bytes: u64,
 }
 
-/// A [`Budget`] has too few bytes left.
+/// Error for a request beyond the limit of a [`Budget`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{wanted} bytes more were needed, with {used} of {limit} in use")]
 pub struct OverBudget {
-    /// Bytes that were asked for.
+    /// Bytes requested.
     pub wanted: u64,
-    /// Bytes in use at that moment.
+    /// Bytes in use at the time of the request.
     pub used: u64,
-    /// The bound.
+    /// The limit, in bytes.
     pub limit: u64,
 }
 
 impl Budget {
-    /// A bound of `limit` bytes.
+    /// Creates a budget of `limit` bytes.
     #[must_use]
     pub fn new(limit: u64) -> Self {
         Self(Arc::new(Account { limit, used: AtomicU64::new(0), relief: OnceLock::new() }))
     }
 
-    /// No bound; bytes are counted all the same.
+    /// Creates a budget without a limit; bytes are still counted.
     #[must_use]
     pub fn unlimited() -> Self {
         Self::new(u64::MAX)
     }
 
-    /// Has `relief` called when too few bytes are left; the request is tried once more when that says that it freed
-    /// some. It runs where bytes are reserved: it must neither wait nor take a lock that is held there. The first one
-    /// counts.
+    /// Sets a function that frees memory when too few bytes are left. If it returns true, the request is tried once
+    /// more. It runs inside the request, so it must not block or take a lock that a requester holds. Only the first
+    /// function set is used.
     pub fn on_shortage(&self, relief: impl Fn() -> bool + Send + Sync + 'static) {
-        // Only the first is kept.
+        // Later calls have no effect.
         let _ = self.0.relief.set(Box::new(relief));
     }
 
-    /// The bound; `u64::MAX` for none.
+    /// The limit in bytes; `u64::MAX` if there is none.
     #[must_use]
     pub fn limit(&self) -> u64 {
         self.0.limit
@@ -72,7 +72,7 @@ impl Budget {
         self.0.used.load(Relaxed)
     }
 
-    /// Bytes left now.
+    /// Bytes available now.
     #[must_use]
     pub fn left(&self) -> u64 {
         self.limit().saturating_sub(self.used())
@@ -81,20 +81,20 @@ impl Budget {
     /// Reserves bytes.
     ///
     /// # Errors
-    /// When fewer are left; then nothing is reserved.
+    /// Fails if fewer bytes are available; nothing is reserved then.
     pub fn reserve(&self, bytes: u64) -> Result<Reservation, OverBudget> {
         let mut reservation = Reservation { budget: self.clone(), bytes: 0 };
         reservation.grow(bytes)?;
         Ok(reservation)
     }
 
-    /// A reservation of nothing, to be grown.
+    /// Creates an empty reservation, to be grown.
     #[must_use]
     pub fn open(&self) -> Reservation {
         Reservation { budget: self.clone(), bytes: 0 }
     }
 
-    /// The error of `wanted` bytes that are not to be had.
+    /// The error for a failed request of `wanted` bytes.
     #[must_use]
     pub fn over(&self, wanted: u64) -> OverBudget {
         OverBudget { wanted, used: self.used(), limit: self.limit() }
@@ -131,7 +131,7 @@ impl Reservation {
         self.bytes
     }
 
-    /// The budget that it belongs to.
+    /// The budget that the bytes belong to.
     #[must_use]
     pub fn budget(&self) -> &Budget {
         &self.budget
@@ -140,7 +140,7 @@ impl Reservation {
     /// Reserves `bytes` more.
     ///
     /// # Errors
-    /// When fewer are left; then it holds what it held.
+    /// Fails if fewer bytes are available; the reservation is unchanged then.
     pub fn grow(&mut self, bytes: u64) -> Result<(), OverBudget> {
         if bytes > 0 {
             self.budget.take(bytes).or_else(|over| self.budget.take_after_relief(over))?;
@@ -149,7 +149,7 @@ impl Reservation {
         Ok(())
     }
 
-    /// Gives bytes back until `bytes` are left; does nothing when it holds fewer.
+    /// Returns bytes to the budget until `bytes` are left. Does nothing if the reservation holds fewer.
     pub fn shrink_to(&mut self, bytes: u64) {
         let surplus = self.bytes.saturating_sub(bytes);
         if surplus > 0 {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
-        // Sizes around the limit of the test, and those whose sum overflows.
+        // Sizes around the test's limit, and sizes whose sum overflows.
         let bytes = || prop_oneof![0..1200u64, Just(u64::MAX), Just(u64::MAX - 500)];
         let step = prop_oneof![
             bytes().prop_map(Step::Reserve),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_needs_is_freed_before_a_request_fails() {
+    fn unneeded_bytes_are_freed_before_a_request_fails() {
         let budget = Budget::new(10);
         let spare = std::sync::Mutex::new(vec![budget.reserve(4).unwrap()]);
         let asked = Arc::new(AtomicU64::new(0));

@@ -1,4 +1,4 @@
-//! What travels with a call: its deadline, its ancestors, who asked.
+//! Context of a call: its deadline, its ancestors and its caller.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::EntryId;
 
-/// How many functions may stand above a call in its chain.
+/// Maximum number of functions above a call in its chain.
 pub const MAX_DEPTH: usize = 64;
 
 /// Identifies one call in logs, errors and responses; unique within the process.
@@ -27,7 +27,7 @@ impl fmt::Display for CallId {
     }
 }
 
-/// Which edge a call came in by.
+/// Edge by which a call entered the runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Caller {
@@ -43,7 +43,7 @@ pub enum Caller {
     Guest,
 }
 
-/// The functions that are waiting for this call, nearest first; empty for a call from outside.
+/// Chain of functions that wait for a call, nearest first. Empty for a call from outside.
 #[derive(Debug, Clone, Default)]
 pub struct Chain(Option<Arc<Link>>);
 
@@ -55,13 +55,13 @@ struct Link {
 }
 
 impl Chain {
-    /// The chain that a call made *by* `id` has.
+    /// Chain of a call that the function `id` makes.
     #[must_use]
     pub fn with(&self, id: EntryId) -> Self {
         Self(Some(Arc::new(Link { id, depth: self.depth() + 1, parent: self.clone() })))
     }
 
-    /// How many functions are waiting.
+    /// Number of waiting functions.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.0.as_ref().map_or(0, |link| link.depth)
@@ -74,7 +74,7 @@ impl Chain {
     }
 }
 
-/// What travels with a call. Cheap to make and to clone.
+/// Context of a call: id, caller, deadline and chain. Cheap to create and to clone.
 #[derive(Debug, Clone)]
 pub struct CallContext {
     id: CallId,
@@ -84,28 +84,26 @@ pub struct CallContext {
 }
 
 impl CallContext {
-    /// The context of a call from outside: no deadline of its own, no ancestors.
+    /// Context of a call from outside, without deadline or ancestors.
     #[must_use]
     pub fn new(caller: Caller) -> Self {
         Self { id: CallId::next(), caller, deadline: None, chain: Chain::default() }
     }
 
-    /// The same context, to be over by `deadline` at the latest. A deadline never moves back: of two,
-    /// the earlier counts.
+    /// Limits the call to `deadline`. An earlier deadline stays in force: of two deadlines, the earlier counts.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(self.deadline.map_or(deadline, |old| old.min(deadline)));
         self
     }
 
-    /// The context of a call that the function `id` makes while it serves this one: the same call id
-    /// and what is left of the deadline.
+    /// Context of a call that the function `id` makes while it serves this one, with the same call id and deadline.
     #[must_use]
     pub fn nested(&self, id: EntryId) -> Self {
         Self { caller: Caller::Guest, chain: self.chain.with(id), ..self.clone() }
     }
 
-    /// [`CallContext::nested`], to be over when what `id` itself has for this call is, too.
+    /// [`CallContext::nested`], further limited by `deadline`, the function's own deadline for this call.
     #[must_use]
     pub fn within(&self, id: &EntryId, deadline: Option<Instant>) -> Self {
         let nested = self.nested(id.clone());
@@ -115,38 +113,38 @@ impl CallContext {
         }
     }
 
-    /// The same context, for a call that comes in by another edge.
+    /// The same context with another edge as its caller.
     #[must_use]
     pub fn by(mut self, caller: Caller) -> Self {
         self.caller = caller;
         self
     }
 
-    /// Identifies the outermost call.
+    /// Id of the outermost call.
     #[must_use]
     pub fn id(&self) -> CallId {
         self.id
     }
 
-    /// Which edge the call came in by.
+    /// Edge by which the call entered the runtime.
     #[must_use]
     pub fn caller(&self) -> Caller {
         self.caller
     }
 
-    /// When the call must be over, if ever.
+    /// Deadline of the call, if it has one.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// Time left at `now`; `None` without a deadline, zero when it has passed.
+    /// Time left at `now`: `None` without a deadline, zero after it.
     #[must_use]
     pub fn remaining(&self, now: Instant) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(now))
     }
 
-    /// The functions that wait for this call.
+    /// Chain of functions that wait for this call.
     #[must_use]
     pub fn chain(&self) -> &Chain {
         &self.chain

@@ -1,4 +1,4 @@
-//! Why a call failed: one vocabulary for every edge.
+//! Errors of a call, shared by all edges.
 
 mod kind;
 mod limit;
@@ -14,35 +14,35 @@ use crate::{EntryId, OverBudget, Value};
 /// Any error, as the source of another.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a call failed.
+/// Error of a failed call.
 ///
-/// Its text holds its cause and all sources of that, and is for the inside: logs, a developer's terminal. It has
-/// no [`source`](std::error::Error::source) that would be printed again; [`CallError::cause`] is for a downcast.
-/// What may leave the process is [`CallError::public_message`].
+/// The [`Display`](std::fmt::Display) text includes the cause with all its sources, and is for logs and developers.
+/// [`source`](std::error::Error::source) is therefore empty, so that no cause is printed twice; use
+/// [`CallError::cause`] for a downcast. Send [`CallError::public_message`] to callers outside the process.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CallError {
     /// See [`ErrorKind::NotFound`].
     NotFound {
-        /// What was asked for.
+        /// The requested id.
         id: String,
-        /// The entry of that id, when it is no function: `is of kind …`.
+        /// Description of the entry with this id if it is not a function: `is of kind …`.
         what: Option<Box<str>>,
-        /// The most similar function there is.
+        /// The function with the most similar id.
         nearest: Option<EntryId>,
     },
     /// See [`ErrorKind::InvalidInput`].
     InvalidInput {
         /// The function.
         id: EntryId,
-        /// Which argument, where in it, what was expected and found.
+        /// The argument at fault, with the expected and the actual value.
         source: BoxError,
     },
     /// See [`ErrorKind::Function`].
     Function {
         /// The function.
         id: EntryId,
-        /// The payload of its `result`'s error side; null when it has none.
+        /// Payload of the error side of its `result`; null if it has none.
         error: Box<Value>,
     },
     /// See [`ErrorKind::Trap`].
@@ -60,9 +60,9 @@ pub enum CallError {
         interface: String,
         /// The function of that interface.
         function: String,
-        /// Whether the host has the function, so that an import would grant it.
+        /// True if the host has the function, so that an import would grant it.
         offered: bool,
-        /// Line to add to the entry, or other advice.
+        /// Line to add to the entry, or other advice on a fix.
         fix: String,
     },
     /// See [`ErrorKind::Exited`].
@@ -76,23 +76,23 @@ pub enum CallError {
     Deadline {
         /// The function.
         id: EntryId,
-        /// The function's own limit, if that was the one that ended the call.
+        /// The function's own time limit, if it ended the call.
         limit: Option<Duration>,
-        /// Where the time went.
+        /// Time spent in the queue, the guest and the host.
         spent: Spent,
     },
     /// See [`ErrorKind::Limit`].
     Limit {
         /// The function.
         id: EntryId,
-        /// Which limit.
+        /// The limit that was exceeded.
         limit: ResourceLimit,
     },
     /// See [`ErrorKind::Saturated`].
     Saturated {
         /// The function.
         id: EntryId,
-        /// Calls that wait.
+        /// Number of calls that wait.
         waiting: usize,
     },
     /// See [`ErrorKind::WouldDeadlock`].
@@ -102,18 +102,18 @@ pub enum CallError {
         /// The functions that wait for it, nearest first.
         chain: Vec<EntryId>,
     },
-    /// The chain of functions that call each other is too long. [`ErrorKind::WouldDeadlock`], too.
+    /// The chain of functions that call each other is too long. Its kind is [`ErrorKind::WouldDeadlock`].
     TooDeep {
         /// The function.
         id: EntryId,
-        /// How many may stand above a call.
+        /// Maximum number of functions above a call.
         allowed: usize,
     },
     /// See [`ErrorKind::Environment`].
     Environment {
         /// The function.
         id: EntryId,
-        /// What is missing and where it was expected.
+        /// The missing item, and the place it was expected in.
         source: BoxError,
     },
     /// See [`ErrorKind::Unavailable`].
@@ -121,8 +121,8 @@ pub enum CallError {
         /// The function.
         id: EntryId,
     },
-    /// The call ran on when the grace of a stop was over. [`ErrorKind::Unavailable`], too, but it had begun:
-    /// calling again may do twice what it did.
+    /// The call was still running when the grace of a stop ended. Its kind is [`ErrorKind::Unavailable`], but the
+    /// call had started: a retry may repeat its effects.
     Interrupted {
         /// The function.
         id: EntryId,
@@ -131,38 +131,37 @@ pub enum CallError {
     UnexpectedResult {
         /// The function.
         id: EntryId,
-        /// Where the result and the caller's type differ.
+        /// Position at which the result differs from the caller's type.
         source: BoxError,
     },
-    /// Every instance that the engine may hold is in use. [`ErrorKind::Saturated`], too: trying again
-    /// later may work.
+    /// Every instance of the engine is in use. Its kind is [`ErrorKind::Saturated`]: a later retry may succeed.
     NoInstance {
         /// The function.
         id: EntryId,
-        /// How many there may be.
+        /// Maximum number of instances.
         allowed: u64,
     },
-    /// The system refuses memory for another instance. [`ErrorKind::Saturated`], as above.
+    /// The system refused memory for another instance. Its kind is [`ErrorKind::Saturated`].
     NoMemory {
         /// The function.
         id: EntryId,
-        /// What the system says.
+        /// The system's error.
         source: BoxError,
     },
-    /// Instances and scripts hold all the memory that they may hold together. [`ErrorKind::Saturated`], as above.
+    /// Instances and scripts reached the limit on their memory in total. Its kind is [`ErrorKind::Saturated`].
     OverMemory {
         /// The function.
         id: EntryId,
-        /// What it asked for, and what was in use.
+        /// The requested bytes and the bytes in use.
         over: OverBudget,
     },
-    /// A function of the embedding program failed while the guest called it. [`ErrorKind::Internal`], too.
+    /// A host function of the embedding program failed. Its kind is [`ErrorKind::Internal`].
     HostFunction {
-        /// The function whose guest called.
+        /// The function whose guest called the host function.
         id: EntryId,
         /// `interface#function`, as the guest imports it.
         function: String,
-        /// What it failed with.
+        /// The host function's error.
         source: BoxError,
     },
     /// See [`ErrorKind::Internal`].
@@ -175,7 +174,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// What an edge decides by.
+    /// Kind of the failure, by which edges decide.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -199,7 +198,7 @@ impl CallError {
         }
     }
 
-    /// The error side of the function's own `result`, when that is what came back.
+    /// Error value of the function's own `result`, if the function returned one.
     #[must_use]
     pub fn function_error(&self) -> Option<&Value> {
         match self {
@@ -208,7 +207,7 @@ impl CallError {
         }
     }
 
-    /// The error under this one, for variants that hold one.
+    /// The underlying error, for variants that have one.
     #[must_use]
     pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
         match self {

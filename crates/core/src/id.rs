@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// The longest namespace or name, in bytes.
+/// Maximum length of a namespace or a name, in bytes.
 const MAX_LEN: usize = 200;
 
 /// The namespace of an entry: dotted words such as `myns` or `app.users`.
@@ -21,7 +21,7 @@ pub struct Name(Arc<str>);
 
 /// The id of a registry entry: a namespace and a name joined by a colon, `myns:compute`.
 ///
-/// Cloning is a reference count; comparing and hashing look at the text, so a map keyed by ids is
+/// Cloning costs a reference count. Comparison and hash are those of the text, so a map keyed by ids can be
 /// searched with a plain `&str`.
 ///
 /// ```
@@ -35,55 +35,55 @@ pub struct EntryId {
     colon: u16,
 }
 
-/// Why a text is not a [`Namespace`] or a [`Name`].
+/// Error for a text that is not a [`Namespace`] or a [`Name`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
-    /// The text has no characters.
+    /// The text is empty.
     #[error("is empty: give it at least one letter, digit or `_`")]
     Empty,
-    /// The text is over the limit.
+    /// The text is longer than the limit.
     #[error("is {found} bytes long: at most {MAX_LEN} are allowed")]
     TooLong {
         /// Length found, in bytes.
         found: usize,
     },
-    /// A character that names do not have.
+    /// The text has a character that is not allowed in names.
     #[error(
         "has {found:?} at byte {at}: use letters, digits, `_`, `-` and `.`, and begin with a letter, digit or `_`"
     )]
     Character {
         /// The character.
         found: char,
-        /// Where it stands, in bytes from the start.
+        /// Position of the character, in bytes from the start.
         at: usize,
     },
 }
 
-/// Why a text is not an [`EntryId`].
+/// Error for a text that is not an [`EntryId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntryIdError {
-    /// There is no colon.
+    /// The text has no colon.
     #[error("`{text}` is not an entry id: write `namespace:name`")]
     NoColon {
-        /// The text that was read.
+        /// The text that was parsed.
         text: String,
     },
     /// The part before the colon is not a namespace.
     #[error("the namespace of `{text}` {problem}")]
     Namespace {
-        /// The text that was read.
+        /// The text that was parsed.
         text: String,
-        /// What is wrong with it.
+        /// The problem with the namespace.
         problem: NameError,
     },
     /// The part after the colon is not a name.
     #[error("the name in `{text}` {problem}")]
     Name {
-        /// The text that was read.
+        /// The text that was parsed.
         text: String,
-        /// What is wrong with it.
+        /// The problem with the name.
         problem: NameError,
     },
 }
@@ -105,17 +105,17 @@ fn check(text: &str) -> Result<(), NameError> {
 }
 
 impl EntryId {
-    /// Joins a namespace and a name, both of which are valid already.
+    /// Joins a valid namespace and a valid name.
     #[must_use]
     pub fn new(namespace: &Namespace, name: &Name) -> Self {
         let colon = namespace.0.len() as u16;
         Self { text: format!("{namespace}:{name}").into(), colon }
     }
 
-    /// Reads a reference: `ns:name`, or a bare `name`, which means the given namespace.
+    /// Parses a reference: `ns:name`, or a bare `name` in the given namespace.
     ///
     /// # Errors
-    /// When either part is not a name.
+    /// Fails if either part is not a valid name.
     pub fn resolve(reference: &str, namespace: &Namespace) -> Result<Self, EntryIdError> {
         if reference.contains(':') {
             return reference.parse();
@@ -182,7 +182,7 @@ impl Ord for EntryId {
     }
 }
 
-// Must hash as the text does: `Borrow<str>` promises it.
+// Must equal the hash of the text, as `Borrow<str>` requires.
 impl Hash for EntryId {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.text.hash(state);

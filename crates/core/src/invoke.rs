@@ -1,4 +1,4 @@
-//! The one verb.
+//! The trait by which edges call functions.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,20 +9,18 @@ use crate::{Args, CallContext, CallError, EntryId, Reply, Signature, Value};
 
 /// Calls functions by id.
 ///
-/// This is all that an edge (HTTP, Lua, the shell, a guest's `funcs` import) knows of the runtime, and
-/// all that a runtime must offer to be served by them.
+/// The only part of the runtime that edges (HTTP, Lua, the shell, a guest's `funcs` import) depend on.
 ///
 /// # Contract
-/// - Arguments are checked against the function's signature before anything runs; a mismatch is
+/// - Arguments are checked against the function's signature before any code runs; a mismatch is
 ///   [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput).
-/// - The context's deadline covers everything, waiting included. The function's own limit may only
-///   make it shorter.
-/// - Dropping the future cancels the call and frees whatever it held.
-/// - The error side of a function's own top-level `result` comes back as
-///   [`CallError::Function`], never as a [`Reply`].
+/// - The context's deadline covers the whole call, including waits. The function's own limit can only shorten it.
+/// - Dropping the future cancels the call and frees everything that it held.
+/// - The error side of a function's own top-level `result` is returned as [`CallError::Function`], never as a
+///   [`Reply`].
 #[async_trait]
 pub trait Invoke: Send + Sync {
-    /// Calls `id` with `args` and waits for what comes back.
+    /// Calls `id` with `args` and returns its result.
     async fn invoke(
         &self,
         id: &EntryId,
@@ -30,15 +28,14 @@ pub trait Invoke: Send + Sync {
         args: Args<'_>,
     ) -> Result<Reply, CallError>;
 
-    /// What `id` takes and gives, for an edge that binds arguments by name or type; `None` when there
-    /// is no such function.
+    /// Signature of `id`, for an edge that binds arguments by name or type; `None` if there is no such function.
     fn signature(&self, id: &EntryId) -> Option<Arc<Signature>>;
 
-    /// Whether a call of `id` would be let in now, for an edge that has arguments still to read: a check and no
-    /// promise, since the moment of the call is another. Takes no lock.
+    /// Checks whether a call of `id` would be admitted now, so that an edge can refuse it before it reads the
+    /// arguments. The answer is a snapshot and reserves nothing. Takes no lock.
     ///
     /// # Errors
-    /// What the call would be refused with: [`ErrorKind::Saturated`](crate::ErrorKind::Saturated).
+    /// Returns the refusal of the call: [`ErrorKind::Saturated`](crate::ErrorKind::Saturated).
     fn admits(&self, _id: &EntryId) -> Result<(), CallError> {
         Ok(())
     }
@@ -49,7 +46,7 @@ struct InvokeFn<F> {
     signature: Option<Arc<Signature>>,
 }
 
-/// An [`Invoke`] made from a closure, for tests and small adapters: every id has the same signature.
+/// Makes an [`Invoke`] from a closure, for tests and small adapters. Every id has the same signature.
 pub fn invoke_fn<F, Fut>(signature: Option<Arc<Signature>>, call: F) -> impl Invoke
 where
     F: Fn(EntryId, CallContext, Vec<Value>) -> Fut + Send + Sync,

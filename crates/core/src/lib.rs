@@ -1,11 +1,10 @@
-//! Vocabulary of Crisol and its one verb.
+//! Vocabulary of Crisol, and the trait by which functions are called.
 //!
-//! An [`EntryId`] names a function, a [`Signature`] says what it takes, [`Args`] carry what a caller
-//! has, a [`Reply`] what came back, a [`CallError`] what went wrong. [`Invoke`] is the verb that joins
-//! them: every edge (HTTP, Lua, the shell, a guest) holds an `Arc<dyn Invoke>` and nothing more, so
-//! that none of them depends on the engine and each is tested with a closure.
+//! An [`EntryId`] names a function and a [`Signature`] describes its types. [`Args`] carry a caller's arguments, a
+//! [`Reply`] the result, a [`CallError`] the failure. [`Invoke`] joins them: every edge (HTTP, Lua, the shell, a
+//! guest) holds only an `Arc<dyn Invoke>`, so none depends on the engine, and each can be tested with a closure.
 //!
-//! Nothing here runs a function, reads a file or knows WebAssembly.
+//! This crate runs no function, reads no file and does not depend on WebAssembly.
 
 mod args;
 mod budget;

@@ -1,8 +1,8 @@
-//! What messages are put together with.
+//! Building blocks of messages.
 
 use std::borrow::Cow;
 
-/// As much of `text` as a message shows: `most` characters, and `…` where there are more.
+/// Shortens `text` to at most `most` characters, with `…` in place of the rest.
 #[must_use]
 pub fn shorten(text: &str, most: usize) -> Cow<'_, str> {
     match text.char_indices().nth(most).and_then(|(end, _)| text.get(..end)) {
@@ -11,31 +11,31 @@ pub fn shorten(text: &str, most: usize) -> Cow<'_, str> {
     }
 }
 
-/// Longest line of a log, in bytes; a longer text is cut, or logged in pieces.
+/// Maximum length of a log line, in bytes. Longer texts are cut, or logged in pieces.
 pub const MAX_LINE: usize = 8 * 1024;
 
-/// The text with control characters spelled out, tabs aside. Whoever writes terminal codes or carriage returns must not
-/// be able to forge or hide lines of a log.
+/// Escapes the control characters in `text`, except tabs. Otherwise a guest could forge or hide log lines with
+/// terminal codes and carriage returns.
 #[must_use]
 pub fn plain(text: &str) -> Cow<'_, str> {
     rewritten(text, |c| is_odd(c) && c != '\t', char::escape_unicode)
 }
 
-/// A text of a guest as one line of bounded length, for logs and terminals.
+/// A guest's text as one line of bounded length, for logs and terminals.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     let text = shorten(text, MAX_LINE);
     shorten(&plain(&text), MAX_LINE).into_owned()
 }
 
-/// The text with each control character replaced by `\u{fffd}`: for names that somebody untrusted has chosen, which
-/// must not begin lines of a message or drive the terminal that shows it.
+/// Replaces each control character in `text` by `\u{fffd}`, for names from untrusted sources. Such a name could
+/// otherwise start a new line in a message or control the terminal.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
     rewritten(text, is_odd, |_| [char::REPLACEMENT_CHARACTER])
 }
 
-/// Whether a character drives a terminal, breaks a line, or turns the direction of the text behind it.
+/// True for characters that control a terminal, break a line, or change the direction of text.
 fn is_odd(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -59,14 +59,14 @@ fn rewritten<R: IntoIterator<Item = char>>(
     Cow::Owned(written)
 }
 
-/// An error and its sources on one line.
+/// Formats an error and its sources on one line.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     let mut text = error.to_string();
     for cause in causes {
         let cause = cause.to_string();
-        // Some libraries repeat a source in the message above it.
+        // Some libraries include the source in the message above it.
         if !text.ends_with(&cause) {
             text.push_str(": ");
             text.push_str(&cause);

@@ -1,10 +1,10 @@
-//! Rate of log lines of one source, so that one that never ends does not bury the rest.
+//! Rate limit on the log lines of one source, so that an endless source does not bury the others.
 
 use std::time::{Duration, Instant};
 
-/// Counts log lines of one source per second: so many are logged, the rest is counted.
+/// Rate limit on the log lines of one source. Lines beyond the rate are counted instead of logged.
 ///
-/// It reads no clock and logs nothing itself.
+/// It takes the time as an argument, and does not log itself.
 #[derive(Debug, Clone)]
 pub struct LogRate {
     most: u32,
@@ -16,26 +16,26 @@ pub struct LogRate {
 /// Treatment of one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogVerdict {
-    /// Log it, after a line that tells how many were left out, if any were.
+    /// Log the line, after a line with the number of omitted ones if there are any.
     Log {
-        /// Lines left out since the last that was logged.
+        /// Lines omitted since the last logged line.
         left_out: u64,
     },
-    /// Leave it out; it is counted.
+    /// Omit the line; it is counted.
     LeaveOut,
 }
 
 impl LogRate {
-    /// The time over which lines are counted.
+    /// Time over which lines are counted.
     pub const WINDOW: Duration = Duration::from_secs(1);
 
-    /// A rate of `most` lines in each [`LogRate::WINDOW`].
+    /// Creates a limit of `most` lines in each [`LogRate::WINDOW`].
     #[must_use]
     pub const fn new(most: u32) -> Self {
         Self { most, began: None, lines: 0, left_out: 0 }
     }
 
-    /// Counts a line at `now`, and tells whether to log it.
+    /// Counts a line at `now` and decides whether to log it.
     pub fn judge(&mut self, now: Instant) -> LogVerdict {
         if self.is_over(now) {
             self.began = Some(now);
@@ -49,14 +49,14 @@ impl LogRate {
         LogVerdict::Log { left_out: self.take_left_out() }
     }
 
-    /// Whether the window that the last lines were counted in is over.
+    /// True if the window of the last lines has ended at `now`.
     #[must_use]
     pub fn is_over(&self, now: Instant) -> bool {
         let over = |began| now.saturating_duration_since(began) >= Self::WINDOW;
         self.began.is_none_or(over)
     }
 
-    /// Lines left out that have not been told of; from now on they are.
+    /// Takes the number of omitted lines that were not reported yet, and resets it.
     pub fn take_left_out(&mut self) -> u64 {
         std::mem::take(&mut self.left_out)
     }

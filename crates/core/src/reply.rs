@@ -1,4 +1,4 @@
-//! What came back from a call, written out by the edge that asked.
+//! Result of a call, serialized by the edge that made the call.
 
 use std::any::Any;
 use std::fmt;
@@ -7,24 +7,24 @@ use serde::{Serialize, Serializer};
 
 use crate::Value;
 
-/// A result that writes itself out in the format the edge chooses.
+/// A result that serializes itself in the format that the edge chooses.
 ///
-/// Implemented for everything that is `Serialize`; implementing it by hand is never needed.
+/// Implemented for every `Serialize` type; do not implement it by hand.
 pub trait Output: Send + Sync + 'static {
     /// The result as a serde value of unknown type.
     fn as_serialize(&self) -> &dyn erased_serde::Serialize;
 
-    /// The result as a tree: itself where it is one.
+    /// Converts the result into a tree; a result that is a tree already is not copied.
     ///
     /// # Errors
-    /// Fails when its own `Serialize` fails.
+    /// Fails if the result's own `Serialize` fails.
     fn into_value(self: Box<Self>) -> Result<Value, crate::ValueError>;
 
-    /// Appends the result as JSON text: the same as serializing it, without dynamic dispatch for each
-    /// of its parts.
+    /// Appends the result as JSON text: the same text as its `Serialize` produces, without dynamic dispatch for
+    /// each part.
     ///
     /// # Errors
-    /// When the value has no JSON form (a map with keys that are not text).
+    /// Fails if the value has no JSON form (a map with keys that are not text).
     fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error>;
 }
 
@@ -45,7 +45,7 @@ impl<T: Serialize + Send + Sync + 'static> Output for T {
     }
 }
 
-/// A result with a shorter way to JSON text than by its `Serialize`.
+/// A result with a faster JSON writer than its `Serialize`.
 struct WithJson<T> {
     value: T,
     write: fn(&T, &mut Vec<u8>) -> Result<(), serde_json::Error>,
@@ -65,7 +65,7 @@ impl<T: Serialize + Send + Sync + 'static> Output for WithJson<T> {
     }
 }
 
-/// What came back from a call: null for a function without result.
+/// Result of a call; null for a function without a result.
 pub struct Reply(Box<dyn Output>);
 
 impl Reply {
@@ -75,7 +75,7 @@ impl Reply {
         Self(Box::new(output))
     }
 
-    /// Wraps a result that has its own way to JSON text; `write` appends the same as serializing it would.
+    /// Wraps a result with its own JSON writer. `write` must append the same text as serializing the result would.
     #[must_use]
     pub fn with_json<T: Serialize + Send + Sync + 'static>(
         value: T,
@@ -87,23 +87,23 @@ impl Reply {
     /// Appends the result as JSON text.
     ///
     /// # Errors
-    /// When the value has no JSON form (a map with keys that are not text).
+    /// Fails if the value has no JSON form (a map with keys that are not text).
     pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         self.0.write_json(out)
     }
 
-    /// The result as a tree.
+    /// Copies the result into a tree.
     ///
     /// # Errors
-    /// When a value's own `Serialize` fails.
+    /// Fails if the result's own `Serialize` fails.
     pub fn to_value(&self) -> Result<Value, crate::ValueError> {
         Value::from_serialize(self)
     }
 
-    /// Makes the result a tree: it is not copied where it was made of one.
+    /// Converts the result into a tree; a result that is a tree already is not copied.
     ///
     /// # Errors
-    /// As [`Reply::to_value`].
+    /// See [`Reply::to_value`].
     pub fn into_value(self) -> Result<Value, crate::ValueError> {
         self.0.into_value()
     }

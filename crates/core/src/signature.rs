@@ -1,10 +1,10 @@
-//! What a function takes and gives, in WIT terms.
+//! Signature of a function, in WIT terms.
 
 mod wit;
 
 use std::fmt;
 
-/// A named slot: a parameter of a function or a field of a record.
+/// A parameter of a function or a field of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
     /// The name, as WIT writes it.
@@ -22,8 +22,7 @@ pub struct Case {
     pub ty: Option<Type>,
 }
 
-/// A WIT type, by structure: a compiled component keeps the names of fields and cases, not those of
-/// the types themselves.
+/// A WIT type, by structure. A compiled component keeps the names of fields and cases, but not those of types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the scalars are named as WIT names them")]
@@ -68,8 +67,8 @@ pub enum Type {
     Flags(Vec<String>),
 }
 
-/// What a function takes and gives. Its [`Display`](fmt::Display) is one line for people, the types
-/// spelled out in place: `func(a: s32, b: s32) -> s32`. [`Signature::to_wit`] is for tools.
+/// Parameters and result of a function. The [`Display`](fmt::Display) form is one line for people, with types
+/// spelled out in place: `func(a: s32, b: s32) -> s32`. Tools use [`Signature::to_wit`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Signature {
     /// The parameters, in order.
@@ -78,7 +77,7 @@ pub struct Signature {
     pub result: Option<Type>,
 }
 
-/// Writes `items` with commas between.
+/// Writes `items` separated by commas.
 fn commas<T>(
     f: &mut fmt::Formatter<'_>,
     items: &[T],

@@ -1,15 +1,15 @@
-//! Did-you-mean: the name that was most likely meant by one that is not there.
+//! Suggestions for unknown names.
 
-/// Characters of a word that are compared.
+/// Number of characters of a word that are compared.
 const COMPARED: usize = 200;
 
-/// Bound on the cost of searches among many candidates, in characters compared with characters. As many wrong
-/// words as candidates would take the square of their number otherwise.
+/// Limit on the cost of searches among many candidates, in compared pairs of characters. Without it, the cost would
+/// grow with the square of the number of words.
 #[derive(Debug)]
 pub struct Budget(u64);
 
 impl Budget {
-    /// A budget of so many comparisons.
+    /// Creates a budget of `cells` compared pairs of characters.
     #[must_use]
     pub const fn new(cells: u64) -> Self {
         Self(cells)
@@ -22,7 +22,7 @@ impl Budget {
     }
 }
 
-/// The candidate that a word was most likely meant to be, if one is near enough.
+/// Finds the candidate most similar to `word`, if one is similar enough.
 ///
 /// ```
 /// use crisol_core::suggest::nearest;
@@ -34,7 +34,7 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
     nearest_within(word, candidates, &mut Budget::new(u64::MAX))
 }
 
-/// Like [`nearest`], as far as a budget goes.
+/// Like [`nearest`], within a budget.
 pub fn nearest_within<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
@@ -49,7 +49,7 @@ pub fn nearest_within<'c>(
             break;
         }
         let other = candidate.chars().take(COMPARED).count();
-        // A distance is no smaller than the difference of the lengths.
+        // The distance is at least the difference in length.
         if other.abs_diff(length) > allowed {
             continue;
         }
@@ -64,7 +64,7 @@ pub fn nearest_within<'c>(
     best.map(|(_, candidate)| candidate)
 }
 
-/// Case and the choice between `_`, `-` and `.` are the commonest slips: they cost nothing.
+/// Folds case and the choice between `_`, `-` and `.`, so that these most common mistakes cost nothing.
 fn fold(word: &str) -> String {
     word.chars()
         .take(COMPARED)
@@ -72,8 +72,8 @@ fn fold(word: &str) -> String {
         .collect()
 }
 
-/// The word of a closed list that a word was most likely meant to be. Words with dots, such as kinds, are compared part by
-/// part: `process.host` is not `process.wasm`.
+/// Finds the word in a closed list that is most similar to `word`. Words with dots, such as kinds, are compared
+/// part by part: `process.host` does not match `process.wasm`.
 #[must_use]
 pub fn nearest_word<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
     let parts = |text: &str| text.matches('.').count();
@@ -86,16 +86,16 @@ pub fn nearest_word<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
     near.or_else(|| same.first().copied())
 }
 
-/// The least length of a word that another may be short for.
+/// Minimum length of an abbreviation.
 const SHORT: usize = 3;
 
-/// Whether one word begins with the other: `func` and `function`.
+/// True if one word is a prefix of the other: `func` and `function`.
 fn is_short(word: &str, other: &str) -> bool {
     let (word, other) = (fold(word), fold(other));
     word.len().min(other.len()) >= SHORT && (word.starts_with(&other) || other.starts_with(&word))
 }
 
-/// Help for a wrong word: ``did you mean `x`?``, or else what there is to choose from.
+/// Advice on an unknown word: ``did you mean `x`?``, or the list of valid words.
 #[must_use]
 pub fn or_list(word: &str, candidates: &[&str]) -> String {
     match nearest_word(word, candidates) {
@@ -104,7 +104,7 @@ pub fn or_list(word: &str, candidates: &[&str]) -> String {
     }
 }
 
-/// Words as a list: `` `a`, `b`, `c` ``.
+/// Formats words as a list: `` `a`, `b`, `c` ``.
 #[must_use]
 pub fn list<S: AsRef<str>>(words: &[S]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{}`", word.as_ref())).collect();

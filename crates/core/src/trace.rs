@@ -1,16 +1,16 @@
-//! Reason for which a guest died, and the functions that ran at that moment.
+//! Reason of a guest's failure, with the functions on its stack.
 
 use std::fmt;
 
 use crate::message::{one_line, printable, shorten};
 
-/// Characters of a name that a frame shows.
+/// Maximum number of characters of a name in a frame.
 const LONGEST_NAME: usize = 200;
 
-/// A function that was running.
+/// A function on the stack.
 ///
-/// Names of functions and files are the guest's own, so each is shown without control characters and cut: none begins
-/// another line, or reads as another frame.
+/// Names of functions and files come from the guest, so they are shortened and shown without control characters. A
+/// name can therefore not start a new line or imitate another frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     function: String,
@@ -18,8 +18,8 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// A frame of `function` in `file`, at a `position` of the host's own making: `line:column` or an offset. Either part
-    /// of its place may be empty.
+    /// Creates a frame of `function` in `file`. `position` is the host's own text, `line:column` or an offset.
+    /// Either part of the place may be empty.
     #[must_use]
     pub fn new(function: &str, file: &str, position: &str) -> Self {
         let file = shown(file);
@@ -32,7 +32,7 @@ impl Frame {
         Self { function: shown(function), place }
     }
 
-    /// Its function.
+    /// Name of the function.
     #[must_use]
     pub fn function(&self) -> &str {
         &self.function
@@ -40,12 +40,12 @@ impl Frame {
 }
 
 fn shown(name: &str) -> String {
-    // Before its characters are looked at, as a name may be as large as the guest.
+    // Shortened first, because a name may be as large as the guest.
     printable(&shorten(name, LONGEST_NAME)).into_owned()
 }
 
-/// Reason for which a guest died, and the functions that ran at that moment. Displayed, the first line is the reason and
-/// each further one a frame, the innermost first.
+/// Reason of a guest's failure, with the functions on its stack. The displayed text has the reason on its first
+/// line and one frame on each further line, innermost first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
     reason: String,
@@ -53,29 +53,29 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Frames that a trace has at most.
+    /// Maximum number of frames in a trace.
     pub const MAX_FRAMES: usize = 64;
 
-    /// A trace whose innermost frame is the first. The reason becomes one line of bounded length.
+    /// Creates a trace; the innermost frame is the first. The reason is reduced to one line of bounded length.
     #[must_use]
     pub fn new(reason: &str, mut frames: Vec<Frame>) -> Self {
         frames.truncate(Self::MAX_FRAMES);
         Self { reason: one_line(reason), frames }
     }
 
-    /// The reason alone.
+    /// The reason, without the frames.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// The functions that ran, the innermost first.
+    /// Frames of the stack, innermost first.
     #[must_use]
     pub fn frames(&self) -> &[Frame] {
         &self.frames
     }
 
-    /// The frames as they are displayed, each in front of it a line break.
+    /// The frames as displayed, each after a line break.
     #[must_use]
     pub fn frames_shown(&self) -> String {
         let shown = |(at, Frame { function, place }): (usize, &Frame)| {

@@ -1,4 +1,4 @@
-//! A value without a type: the tree for those who want one.
+//! Untyped values as a tree.
 
 mod de;
 mod ser;
@@ -7,13 +7,13 @@ pub use ser::ValueError;
 
 use std::fmt;
 
-/// A value without a type, as wide as serde's data model in its self-describing formats.
+/// An untyped value, as wide as serde's data model in self-describing formats.
 ///
-/// `Int` holds every integer that an `i64` can; `UInt` only those above. Values made through serde or
-/// `From` keep to that, so that equal numbers are equal values.
+/// `Int` holds every integer that fits an `i64`, and `UInt` only those above. Values made through serde or `From`
+/// keep to this rule, so that equal numbers are equal values.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Value {
-    /// Nothing: JSON's `null`, Lua's `nil`, WIT's none.
+    /// JSON's `null`, Lua's `nil`, WIT's none.
     #[default]
     Null,
     /// True or false.
@@ -22,7 +22,7 @@ pub enum Value {
     Int(i64),
     /// An integer above `i64::MAX`.
     UInt(u64),
-    /// A number with a fraction, or one outside the integers.
+    /// A number with a fraction, or beyond the integers.
     Float(f64),
     /// Text.
     Text(String),
@@ -30,12 +30,12 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// A sequence.
     List(Vec<Value>),
-    /// Pairs in their order; keys are most often text.
+    /// Pairs in their order. Keys are usually text.
     Map(Vec<(Value, Value)>),
 }
 
 impl Value {
-    /// The value under a text key, if this is a map that has it.
+    /// The value of a text key, if this is a map that has it.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
         match self {
@@ -83,8 +83,8 @@ impl From<String> for Value {
     }
 }
 
-/// JSON, so that errors and logs show a value the way callers write it. Bytes and keys that are not
-/// text, which JSON lacks, are shown as serde would hand them on.
+/// Formats the value as JSON, so that errors and logs show it in the way that callers write it. A value without a JSON form,
+/// such as a map with other keys than text, is shown in its debug form.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match serde_json::to_string(self) {

@@ -1,4 +1,4 @@
-//! `Value` beside serde_json's own tree: what one reads, prints or refuses, so does the other.
+//! `Value` compared with serde_json's own tree: both must read, print and refuse the same.
 
 use crisol_core::Value;
 use proptest::prelude::*;
@@ -62,7 +62,7 @@ fn rust_types_go_in_and_come_out() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 #[test]
-fn what_does_not_fit_is_refused() {
+fn values_that_do_not_fit_are_refused() {
     assert!(Value::from_serialize(&i128::MIN).is_err());
     assert!(Shape::deserialize(Value::from("Line")).is_err());
     assert!(Shape::deserialize(Value::Map(vec![("Dot".into(), 1_i64.into())])).is_err());

@@ -1,6 +1,6 @@
-//! Prints how the adaptive pool fares on a simulated machine, beside every fixed size and the plain rule "add
-//! one when the queue is not empty". With `--why`, also each decision and its reason; a number is the
-//! seed of the load.
+//! Prints the results of the adaptive pool on a simulated machine, compared with every fixed size and with the
+//! simple rule "add one when the queue is not empty". `--why` also prints each decision with its reason; a number
+//! is the seed of the load.
 #![expect(clippy::print_stdout, reason = "it is what the program is for")]
 
 #[path = "../tests/simulation/loads.rs"]

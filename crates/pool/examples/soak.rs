@@ -1,6 +1,5 @@
-//! Ten million calls over all four strategies, some cancelled, some failing, some timed out, while pools are
-//! replaced; prints how much memory the process has after each million. The argument is another number of
-//! calls.
+//! Runs ten million calls over all four strategies, some cancelled, failing or timed out, while pools are replaced.
+//! Prints the memory of the process after each million. The argument changes the number of calls.
 #![expect(clippy::print_stdout, reason = "it is what the program is for")]
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -14,7 +13,7 @@ use tokio::time::Instant;
 
 const TASKS: u64 = 64;
 
-/// Kilobytes that the process has in memory; 0 where the system does not tell.
+/// Resident memory in kilobytes; 0 if the system does not report it.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -42,7 +41,7 @@ async fn call(pool: &Pool<Fakes>, n: u64) {
     let deadline = n.is_multiple_of(5).then(|| Instant::now() + Duration::from_millis(n % 3));
     let check_out = pool.check_out(Ask::new().by(deadline));
     let lease = if n.is_multiple_of(101) {
-        // The caller goes away while it waits.
+        // The caller is dropped while it waits.
         tokio::time::timeout(Duration::ZERO, check_out).await.ok().and_then(Result::ok)
     } else {
         check_out.await.ok()

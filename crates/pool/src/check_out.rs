@@ -1,4 +1,4 @@
-//! Check-out, in the caller's own task.
+//! Check-out of a worker, in the caller's own task.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -15,7 +15,7 @@ use crate::pool::Pool;
 use crate::refused::Refused;
 use crate::state::{Denial, Idle};
 
-/// What a call asks a pool for.
+/// Options of a check-out: the deadline, and the workers that the call's ancestors hold.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ask {
     deadline: Option<Instant>,
@@ -23,21 +23,21 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// A worker, whenever there is one.
+    /// Options without a deadline, for a call whose ancestors hold no worker of the pool.
     #[must_use]
     pub const fn new() -> Self {
         Self { deadline: None, held: 0 }
     }
 
-    /// Not after `deadline`. A worker that is there at once is given without a look at the clock.
+    /// Sets the deadline for the worker. A check-out that does not have to wait does not read the clock.
     #[must_use]
     pub const fn by(mut self, deadline: Option<Instant>) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// For a call whose ancestors hold `held` workers of this very pool and will not give them back
-    /// before it is served.
+    /// Declares that the call's ancestors hold `held` workers of the same pool, and keep them until this call ends.
+    /// The pool then refuses a wait that can never end.
     #[must_use]
     pub const fn holding(mut self, held: usize) -> Self {
         self.held = held;
@@ -46,10 +46,10 @@ impl Ask {
 }
 
 impl<F: Factory> Pool<F> {
-    /// Waits for a permit and a worker. Callers are served in order.
+    /// Waits for a permit and a worker, first come, first served.
     ///
     /// # Errors
-    /// See [`Refused`]. Whoever gets an error, or drops the future, holds nothing of the pool.
+    /// See [`Refused`]. A refused or dropped check-out holds nothing of the pool.
     pub fn check_out(
         &self,
         ask: Ask,
@@ -57,12 +57,12 @@ impl<F: Factory> Pool<F> {
         check_out(Home::Borrowed(self), ask, |_| true)
     }
 
-    /// As [`Pool::check_out`], turning ready workers down that `fits` does not like: they are retired as
-    /// [`Retired::Stale`], and when none is left that fits, one is made. A worker that was made for this
-    /// call is not asked about.
+    /// Like [`Pool::check_out`], and rejects ready workers for which `fits` returns false. Rejected workers are
+    /// retired as [`Retired::Stale`]; once no ready worker fits, a new one is made. A worker that was made for this
+    /// call is not checked.
     ///
     /// # Errors
-    /// As [`Pool::check_out`].
+    /// See [`Pool::check_out`].
     pub fn check_out_if(
         &self,
         ask: Ask,
@@ -71,10 +71,10 @@ impl<F: Factory> Pool<F> {
         check_out(Home::Borrowed(self), ask, fits)
     }
 
-    /// As [`Pool::check_out_if`], with a lease that keeps the pool alive and may go to another task.
+    /// Like [`Pool::check_out_if`], with a lease that keeps the pool alive and may move to another task.
     ///
     /// # Errors
-    /// As [`Pool::check_out`].
+    /// See [`Pool::check_out`].
     pub fn check_out_shared<P>(
         self: &Arc<Self>,
         ask: Ask,
@@ -87,8 +87,8 @@ impl<F: Factory> Pool<F> {
     }
 }
 
-/// One body and no futures within futures: on the way that takes 50 ns, moving a state from one to the next
-/// is what would cost most.
+/// A single function, without nested futures: at 50 ns a check-out, moving one future's state into another would
+/// cost most.
 async fn check_out<'p, F: Factory>(
     home: Home<'p, F>,
     ask: Ask,
@@ -100,7 +100,7 @@ async fn check_out<'p, F: Factory>(
         if let Poll::Ready(entered) = claim.poll_enter(ask.held, cx) {
             return Poll::Ready(Some(entered));
         }
-        // Only who has to wait sets an alarm.
+        // The timer is set only for callers that have to wait.
         match ask.deadline {
             Some(deadline) => poll_alarm(alarm.as_mut(), deadline, cx).map(|()| None),
             None => Poll::Pending,
@@ -127,7 +127,7 @@ async fn check_out<'p, F: Factory>(
     make_for(claim, ask.deadline, waited).await
 }
 
-/// Makes the worker that a claim lacks. The end of a drain's grace ends that, too.
+/// Makes the worker that a claim lacks, until the deadline or the end of a drain's grace.
 async fn make_for<F: Factory>(
     mut claim: Claim<'_, F>,
     deadline: Option<Instant>,
@@ -136,7 +136,7 @@ async fn make_for<F: Factory>(
     let started = Instant::now();
     let made = {
         let pool = claim.pool();
-        // Pinned one by one: by value each would be in the next twice, and all of them in every call's future.
+        // Pinned separately. Passed by value, each future would be stored twice in the next one, in every call.
         let making = pin!(make(&pool.factory));
         let mut making = pin!(pool.interruption.race(making));
         match deadline {

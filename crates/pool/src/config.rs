@@ -1,14 +1,14 @@
-//! What a pool is told when it is made; no value of these types is a wrong one.
+//! Configuration of a pool. Every value of these types is valid.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::strategy::{BUFFER_PER_WORKER, Strategy};
 
-/// How long the background task lets the factory work on one worker before it gives up.
+/// Time limit for the factory to make one worker in the background.
 const DEFAULT_MAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How a pool behaves.
+/// Configuration of a pool: strategy, queue length, reuse and warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
     pub(crate) strategy: Strategy,
@@ -19,8 +19,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// The strategy, with one call per worker, 64 waiting calls per worker that may run at once, and no
-    /// warm-up.
+    /// Configuration with `strategy`, one call per worker, 64 waiting calls for each worker that may run at once,
+    /// and no warm-up.
     #[must_use]
     pub fn new(strategy: impl Into<Strategy>) -> Self {
         let strategy = strategy.into();
@@ -33,30 +33,30 @@ impl Config {
         }
     }
 
-    /// How many calls may wait. With 0 a call that would wait is refused.
+    /// Sets the number of calls that may wait. At 0, a call that would have to wait is refused.
     #[must_use]
     pub const fn with_buffer(mut self, buffer: usize) -> Self {
         self.buffer = buffer;
         self
     }
 
-    /// How many calls one worker serves.
+    /// Sets the number of calls that one worker serves.
     #[must_use]
     pub const fn with_reuse(mut self, reuse: NonZeroU32) -> Self {
         self.reuse = reuse;
         self
     }
 
-    /// Whether [`Pool::warm`](crate::Pool::warm) makes the first workers; strategies that keep none at
-    /// rest have none to make.
+    /// Lets [`Pool::warm`](crate::Pool::warm) make the first workers. It has no effect for strategies that keep no
+    /// worker at rest.
     #[must_use]
     pub const fn with_warm_start(mut self, warm_start: bool) -> Self {
         self.warm_start = warm_start;
         self
     }
 
-    /// How long a worker may take to be made in the background (30 s). A caller that makes its own is
-    /// bounded by its own deadline instead.
+    /// Sets the time limit for a worker to be made in the background (default 30 s). A worker that a caller makes
+    /// itself is bounded by the caller's deadline instead.
     #[must_use]
     pub const fn with_make_timeout(mut self, make_timeout: Duration) -> Self {
         self.make_timeout = make_timeout;
@@ -69,7 +69,7 @@ impl Config {
         self.strategy
     }
 
-    /// How many calls may wait.
+    /// Number of calls that may wait.
     #[must_use]
     pub const fn buffer(&self) -> usize {
         self.buffer

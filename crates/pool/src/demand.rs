@@ -1,15 +1,15 @@
-//! Demand for workers, by which an adaptive pool decides.
+//! Demand for workers, the input of an adaptive pool's decisions.
 
-/// What calls ask of a pool.
+/// Demand of a pool, since the background task's last look.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Demand {
-    /// Calls let in since the background task looked last.
+    /// Calls admitted since the last look.
     pub(crate) admitted: usize,
-    /// Calls that run.
+    /// Calls that run now.
     pub(crate) busy: usize,
-    /// Calls that ran at once at most since the demand was asked for last.
+    /// Highest number of calls that ran at once since the last look.
     pub(crate) peak: usize,
-    /// Calls that wait.
+    /// Calls that wait now.
     pub(crate) queued: usize,
     /// Calls that may run at once.
     pub(crate) workers: usize,

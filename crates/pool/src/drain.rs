@@ -1,4 +1,4 @@
-//! The two ends of a pool's life: warming up and draining.
+//! Start and end of a pool's life: warm-up and drain.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use crate::factory::Factory;
 use crate::pool::Pool;
 use crate::refused::Refused;
 
-/// What was left when a drain ended.
+/// Calls that were left at the end of a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use]
 #[non_exhaustive]
 pub struct Drained {
-    /// Calls that still ran and were told to stop by their lease's
-    /// [`Interruption`](crate::Interruption). They keep their workers until they do.
+    /// Calls that still ran and were asked to stop through their lease's [`Interruption`](crate::Interruption).
+    /// They keep their workers until they end.
     pub interrupted: usize,
-    /// Calls that waited for a worker and were turned away with [`Refused::Draining`].
+    /// Calls that still waited for a worker and were refused with [`Refused::Draining`].
     pub turned_away: usize,
 }
 
 impl Drained {
-    /// Whether every call had ended by itself.
+    /// True if every call ended within the grace.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.interrupted == 0 && self.turned_away == 0
@@ -29,7 +29,7 @@ impl Drained {
 }
 
 impl std::ops::AddAssign for Drained {
-    /// Of several pools together.
+    /// Adds up the drains of several pools.
     fn add_assign(&mut self, other: Self) {
         self.interrupted += other.interrupted;
         self.turned_away += other.turned_away;
@@ -37,18 +37,18 @@ impl std::ops::AddAssign for Drained {
 }
 
 impl<F: Factory> Pool<F> {
-    /// Stops: from now on calls are refused as [`Refused::Draining`]; those that run, and those that wait
-    /// already, go on. Resolves when all have ended, or after `grace`, when those that still wait are
-    /// turned away and those that run are told to stop.
+    /// Drains the pool. New calls are refused with [`Refused::Draining`] at once; running and waiting calls go on.
+    /// Resolves once all of them have ended, or after `grace`: then waiting calls are refused, and running calls
+    /// are asked to stop.
     ///
-    /// It may be called again, for instance to wait until interrupted calls have ended, and it may be
-    /// dropped: the pool goes on draining.
+    /// It may be called repeatedly, for instance to wait for interrupted calls. Dropping the future does not reopen
+    /// the pool.
     pub async fn drain(&self, grace: Duration) -> Drained {
         self.settle(self.gate.close(false));
         self.bell.notify_one();
         let end = Instant::now().checked_add(grace);
         loop {
-            // Made before the look: an end in between wakes it.
+            // Registered before the check, so that an end in between is not missed.
             let emptied = self.emptied.notified();
             if self.gate.inside() == (0, 0) {
                 return Drained { interrupted: 0, turned_away: 0 };
@@ -68,11 +68,11 @@ impl<F: Factory> Pool<F> {
         Drained { interrupted, turned_away }
     }
 
-    /// Makes the workers that are kept at rest, when the pool is to start warm
-    /// ([`Config::with_warm_start`](crate::Config::with_warm_start)); tells how many it made.
+    /// Makes the workers that the strategy keeps at rest, if
+    /// [`Config::with_warm_start`](crate::Config::with_warm_start) is set, and returns their number.
     ///
     /// # Errors
-    /// The first failure of the factory; what was made before it stays.
+    /// Returns the factory's first failure; workers made before it stay.
     pub async fn warm(&self) -> Result<usize, Refused<F::Error>> {
         if !self.config.warm_start {
             return Ok(0);

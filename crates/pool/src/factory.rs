@@ -1,57 +1,57 @@
-//! What makes workers, and what becomes of one after a call.
+//! The factory of a pool's workers, and the fate of a worker after a call.
 
 use std::error::Error;
 use std::future::Future;
 
-/// Makes workers. One that is ready to serve: nothing slow is left to do when it is checked out.
+/// Makes workers that are ready to serve: no slow step is left for check-out.
 ///
-/// `make` runs in the task of the caller that needs the worker, or in the pool's background task. It may
-/// be dropped at any await point (the caller's deadline, a drain), it may fail, and it may panic.
+/// `make` runs in the task of the caller that needs the worker, or in the pool's background task. It may fail or
+/// panic, and it may be dropped at any await point (by the caller's deadline or a drain).
 pub trait Factory: Send + Sync + 'static {
-    /// What serves a call. Dropping it gives everything back that it owns.
+    /// Serves one call at a time. Dropping it releases everything that it owns.
     type Worker: Send + 'static;
-    /// Why no worker could be made.
+    /// Reason why a worker could not be made.
     type Error: Error + Send + Sync + 'static;
 
     /// Makes one worker.
     ///
     /// # Errors
-    /// Whatever keeps it from being made. The pool hands the error to the caller that waited for it.
+    /// Any reason why the worker cannot be made. The pool returns the error to the caller that needed the worker.
     fn make(&self) -> impl Future<Output = Result<Self::Worker, Self::Error>> + Send;
 }
 
-/// What the caller says about the worker that it gives back.
+/// Verdict of the caller on the worker that it gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It is sound and may serve again, if the pool's reuse count allows.
+    /// The worker is sound and may serve again, within the pool's reuse count.
     Reuse,
-    /// It may not serve again.
+    /// The worker may not serve again.
     Retire(Retired),
 }
 
-/// Why a worker is no more.
+/// Reason why a worker was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Retired {
-    /// It has served as many calls as one worker may.
+    /// It served the most calls that one worker may serve.
     Worn,
-    /// The call failed in a way that leaves the worker in doubt (a trap).
+    /// The call failed and may have left the worker in an unknown state (a trap).
     Failed,
-    /// The call ran out of time in the middle of its work.
+    /// The call reached its deadline while the worker ran.
     TimedOut,
     /// The worker ended itself (an exit).
     Exited,
-    /// The lease was dropped and not given back: the call was cancelled.
+    /// The lease was dropped instead of given back: the call was cancelled.
     Cancelled,
-    /// The call outlasted the grace of a drain and was told to stop.
+    /// The call outlasted a drain's grace and was interrupted.
     Interrupted,
     /// The lease was dropped because its task panicked.
     Panicked,
-    /// It was turned down at check-out: made for circumstances that have changed.
+    /// It was rejected at check-out, because what it was made for has changed.
     Stale,
-    /// Nobody wanted it for the idle time.
+    /// It was idle for longer than the idle timeout.
     Idle,
-    /// More were ready than are kept.
+    /// More workers were ready than the pool keeps.
     Surplus,
     /// The pool was drained or dropped.
     Drained,

@@ -1,12 +1,12 @@
 //! The pool's [`State`] under one lock, and its numbers published beside it.
 //!
-//! One lock and not a semaphore beside a list of workers: a permit travels to the next in line together with
-//! its worker, in one critical section of some tens of nanoseconds. Nothing foreign runs inside but the
-//! clone of a waker, and that before anything has been changed: workers and wakers are dropped, and tasks
-//! woken, after the lock is gone. So whoever drives this by hand in random order sees every interleaving
-//! there is, but for those of the lock itself; `tests/shuttle.rs` explores those.
+//! One lock, rather than a semaphore beside a list of workers: a permit passes to the next caller together with its
+//! worker, in one critical section of some tens of nanoseconds. The only foreign code under the lock is the clone
+//! of a waker, before any change; workers are dropped, and wakers dropped or woken, after the lock is released. A
+//! test that drives the gate by hand in random order therefore sees every interleaving except those of the lock
+//! itself, which `tests/shuttle.rs` explores.
 //!
-//! It knows nothing of factories, tasks or clocks.
+//! The gate knows nothing of factories, tasks or clocks.
 
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -21,14 +21,14 @@ use crate::stats::Tally;
 use crate::strategy::Rules;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What the background task is to do.
+/// Work for the background task.
 #[derive(Debug)]
 pub(crate) struct Chores<W> {
     /// Workers to drop.
     pub(crate) gone: Vec<Idle<W>>,
-    /// Why they go.
+    /// Reason for dropping them.
     pub(crate) gone_for: Retired,
-    /// Workers to make; each is to be handed in by [`Gate::stock`] or taken off by [`Gate::not_made`].
+    /// Number of workers to make; each ends in [`Gate::stock`] or in [`Gate::not_made`].
     pub(crate) make: usize,
     pub(crate) next: Next,
 }
@@ -36,9 +36,9 @@ pub(crate) struct Chores<W> {
 #[derive(Debug)]
 pub(crate) struct Gate<W> {
     state: Mutex<State<W>>,
-    /// Whether a worker is let go for lying unused.
+    /// True if workers are retired for being idle.
     pub(crate) minds_idleness: bool,
-    /// Calls that may run at once, and that may wait: what a look without the lock compares with.
+    /// Maxima of running and of waiting calls, compared with without the lock.
     bounds: (u64, u64),
     pub(crate) tally: Tally,
 }
@@ -52,15 +52,15 @@ impl<W> Gate<W> {
         Self { state, minds_idleness: rules.idle.is_some(), bounds, tally }
     }
 
-    /// Asks for a permit; `held` workers of this gate are blocked until the asker is served. Who has to
-    /// wait is woken when there is an answer.
+    /// Requests a permit; `held` workers of this gate are blocked until the call is served. A call that has to wait
+    /// is woken through `cx`.
     pub(crate) fn enter(&self, held: usize, cx: &Context<'_>) -> (Entry<W>, After<W>) {
         let mut s = self.lock();
         let mut after = After::nothing();
         if !s.open {
             return (Entry::Refused(Denial::Draining), after);
         }
-        // Before any change: whose waker panics here has not come at all.
+        // Before any change: a waker whose clone panics leaves the gate untouched.
         let waker = s.is_full().then(|| cx.waker().clone());
         after.ring = s.ring_for_call();
         let entry = match waker {
@@ -74,7 +74,8 @@ impl<W> Gate<W> {
         (entry, after)
     }
 
-    /// Whether somebody who came now would be let in or could wait, by the published numbers.
+    /// Returns whether a new call would run or could wait, by the published numbers. The error is the number of
+    /// waiting calls.
     pub(crate) fn admits(&self) -> Result<(), usize> {
         let (most, buffer) = self.bounds;
         let queued = self.tally.queued.value();
@@ -85,7 +86,7 @@ impl<W> Gate<W> {
         Err(usize::try_from(queued).unwrap_or(usize::MAX))
     }
 
-    /// Takes out all ready workers of a pool that keeps none at rest.
+    /// Takes all ready workers out of a pool that keeps none at rest, and returns their number.
     pub(crate) fn shed(&self) -> (usize, After<W>) {
         let mut s = self.lock();
         let mut after = After::nothing();
@@ -94,8 +95,8 @@ impl<W> Gate<W> {
         (shed, after)
     }
 
-    /// The answer to somebody who has `waited` so long: a permit, or `None` when turned away. It uses the
-    /// ticket up.
+    /// Polls a waiting call's ticket after `waited`: a permit, or `None` if the call was turned away. A ready
+    /// answer consumes the ticket.
     pub(crate) fn poll(
         &self,
         ticket: &Ticket,
@@ -111,12 +112,12 @@ impl<W> Gate<W> {
             self.tally.waited(waited);
         }
         drop(s);
-        // The last waker of a task may own a lease of this very pool.
+        // Outside the lock: the last waker of a task may own a lease of this pool.
         drop(old);
         answer
     }
 
-    /// Leaves the line; a permit that had been granted goes on to the next. The waker is for dropping.
+    /// Leaves the queue; a permit that was granted already passes to the next caller. The caller drops the waker.
     pub(crate) fn give_up(&self, ticket: &Ticket) -> (After<W>, Option<Waker>) {
         let mut s = self.lock();
         let mut after = After::nothing();
@@ -128,7 +129,7 @@ impl<W> Gate<W> {
         (after, waker)
     }
 
-    /// Gives a permit back, with the worker when it may serve again.
+    /// Returns a permit, with the worker if it may serve again.
     pub(crate) fn leave(&self, back: Option<Idle<W>>) -> After<W> {
         let mut s = self.lock();
         let mut after = After::nothing();
@@ -138,7 +139,7 @@ impl<W> Gate<W> {
         after
     }
 
-    /// A ready worker for somebody who has a permit and did not like the one that came with it.
+    /// Another ready worker, for a call that rejected the one that came with its permit.
     pub(crate) fn another(&self) -> Option<Idle<W>> {
         let mut s = self.lock();
         let idle = s.ready.pop();
@@ -146,7 +147,7 @@ impl<W> Gate<W> {
         idle
     }
 
-    /// What the background task is to do at `now`; nothing is to be made unless `may_make`.
+    /// Returns the work for the background task at `now`; no worker is to be made unless `may_make`.
     pub(crate) fn chores(&self, now: Instant, may_make: bool) -> Chores<W> {
         let mut s = self.lock();
         if !s.open {
@@ -162,7 +163,7 @@ impl<W> Gate<W> {
         Chores { gone, gone_for, make, next }
     }
 
-    /// Measures the demand, for an adaptive pool.
+    /// Measures the demand, for an adaptive pool, and restarts the peak.
     pub(crate) fn demand(&self) -> Demand {
         let mut s = self.lock();
         let admitted = s.admitted.wrapping_sub(s.seen);
@@ -177,13 +178,13 @@ impl<W> Gate<W> {
         }
     }
 
-    /// Sets how many workers are to be kept ready, when that is learned.
+    /// Sets the number of workers to keep ready, for an adaptive pool.
     pub(crate) fn keep(&self, keep: usize) {
         let mut s = self.lock();
         s.keep = keep.min(s.rules.max);
     }
 
-    /// Sets how many may run at once. There are always more than are blocked by those who wait.
+    /// Sets the number of calls that may run at once, always above the number of workers blocked by waiting calls.
     pub(crate) fn resize(&self, workers: usize) -> After<W> {
         let mut s = self.lock();
         let mut after = After::nothing();
@@ -194,7 +195,7 @@ impl<W> Gate<W> {
         after
     }
 
-    /// Hands in a worker that was made in the background; it comes back when it is too late for it.
+    /// Adds a worker that was made in the background. The worker is returned in `After` if it comes too late.
     pub(crate) fn stock(&self, idle: Idle<W>) -> After<W> {
         let mut s = self.lock();
         let mut after = After::nothing();
@@ -204,7 +205,7 @@ impl<W> Gate<W> {
         after
     }
 
-    /// Counts the workers that are missing as being made, and tells how many they are.
+    /// Reserves all missing workers as being made, and returns their number.
     pub(crate) fn reserve(&self) -> usize {
         let mut s = self.lock();
         let missing = if s.open { s.shortfall() } else { 0 };
@@ -212,18 +213,18 @@ impl<W> Gate<W> {
         missing
     }
 
-    /// `count` workers will not be made after all.
+    /// Cancels the reservation of `count` workers.
     pub(crate) fn not_made(&self, count: usize) {
         let mut s = self.lock();
         s.making = s.making.saturating_sub(count);
     }
 
-    /// The background task is gone: the next call is to ring for a new one.
+    /// Marks the background task as gone, so that the next call starts a new one.
     pub(crate) fn park(&self) {
         self.lock().parked = true;
     }
 
-    /// Lets nobody in any more, and with `for_all` nobody who waits either.
+    /// Closes the gate to new calls, and with `for_all` to waiting calls too.
     pub(crate) fn close(&self, for_all: bool) -> After<W> {
         let mut s = self.lock();
         let mut after = After::nothing();
@@ -236,19 +237,19 @@ impl<W> Gate<W> {
         after
     }
 
-    /// Whether workers are still made ahead.
+    /// True until the gate is closed.
     pub(crate) fn is_open(&self) -> bool {
         self.lock().open
     }
 
-    /// Calls that run, and calls that wait.
+    /// Numbers of running and of waiting calls.
     pub(crate) fn inside(&self) -> (usize, usize) {
         let s = self.lock();
         (s.busy, s.queue.len())
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State<W>> {
-        // Nothing inside panics half-way through a change: a poisoned state is a sound one.
+        // No code under the lock panics in the middle of a change, so a poisoned state is still valid.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

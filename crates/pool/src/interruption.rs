@@ -1,4 +1,4 @@
-//! How calls that outlast the grace of a drain are told to stop.
+//! Signal that asks calls which outlast a drain's grace to stop.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -8,11 +8,10 @@ use std::task::Poll;
 
 use tokio::sync::Notify;
 
-/// Tells whoever works with a pool's worker that the grace of a drain is over. Cloning is a reference
-/// count; it may go to another task and outlive the pool.
+/// Signal that a drain's grace is over. Clones share one signal, cost a reference count, and may outlive the pool.
 ///
-/// A pool never runs a call, so it cannot stop one either: the caller races its work against this, with
-/// [`Interruption::race`], and gives the worker back as
+/// A pool does not run calls and cannot stop them. The caller races its work against this signal with
+/// [`Interruption::race`], and gives an interrupted worker back as
 /// [`Retired::Interrupted`](crate::Retired::Interrupted).
 #[derive(Debug, Clone, Default)]
 pub struct Interruption(Arc<Signal>);
@@ -24,23 +23,23 @@ struct Signal {
 }
 
 impl Interruption {
-    /// Resolves when calls are to stop; at once if that was so before.
+    /// Resolves once calls are asked to stop; at once if they already were.
     pub async fn requested(&self) {
-        // Made before the look: what is given in between wakes it.
+        // Registered before the check, so that a request in between is not missed.
         let bell = self.0.bell.notified();
         if !self.is_requested() {
             bell.await;
         }
     }
 
-    /// Whether calls are to stop.
+    /// True once calls are asked to stop.
     #[must_use]
     pub fn is_requested(&self) -> bool {
         self.0.given.load(SeqCst)
     }
 
-    /// Runs `work` to its end, or drops it where it waits once calls are to stop: `None` then. Work that
-    /// ends without waiting costs nothing more than by itself.
+    /// Runs `work` to its end, or drops it at an await point once calls are asked to stop and returns `None`. Work
+    /// that never waits has no extra cost.
     pub async fn race<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         let mut requested = pin!(self.requested());

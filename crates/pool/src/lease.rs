@@ -1,4 +1,4 @@
-//! A worker on loan, and the permit that goes with it.
+//! A worker on loan, together with its permit.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -14,13 +14,12 @@ use crate::pool::Pool;
 use crate::queue::Ticket;
 use crate::state::{Denial, Entry, Idle};
 
-/// A worker on loan to one call. It dereferences to the worker.
+/// A worker on loan to one call. Dereferences to the worker.
 ///
-/// Give it back with [`Lease::give_back`]. A lease that is dropped instead, because its call was cancelled
-/// or panicked, retires its worker and frees its permit.
+/// Return it with [`Lease::give_back`]. A lease that is dropped instead, because its call was cancelled or
+/// panicked, retires its worker and frees its permit.
 pub struct Lease<'p, F: Factory> {
-    // The order matters when a lease is dropped: the worker goes before the permit that bounds how many
-    // there are.
+    // Field order is drop order: the worker must go before its permit, which bounds the number of workers.
     worker: F::Worker,
     uses: u32,
     waited: Duration,
@@ -44,13 +43,13 @@ impl<'p, F: Factory> Lease<'p, F> {
         &mut self.worker
     }
 
-    /// The worker, and what tells its call to stop: `interruption.race(worker.work())`.
+    /// Splits the lease into worker and interruption, for `interruption.race(worker.work())`.
     #[must_use]
     pub fn split(&mut self) -> (&mut F::Worker, &Interruption) {
         (&mut self.worker, &self.claim.home.interruption)
     }
 
-    /// What tells the call to stop. Clone it to watch for that elsewhere than where the worker is.
+    /// The signal that asks the call to stop. Clone it to watch for the signal in another task.
     #[must_use]
     pub fn interruption(&self) -> &Interruption {
         &self.claim.home.interruption
@@ -62,13 +61,13 @@ impl<'p, F: Factory> Lease<'p, F> {
         self.uses
     }
 
-    /// How long the call waited for its permit. Zero, and no clock was read, when it did not wait.
+    /// Time that the call waited for its permit. Zero, without a look at the clock, if it did not wait.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.waited
     }
 
-    /// How long the worker took to be made for this call; zero when one was ready.
+    /// Time to make the worker for this call; zero if one was ready.
     #[must_use]
     pub fn making(&self) -> Duration {
         self.making
@@ -83,8 +82,8 @@ impl<'p, F: Factory> Lease<'p, F> {
         Some(Lease { worker, uses, waited, making, claim })
     }
 
-    /// Ends the loan. A worker that is not to serve again is dropped here, before the permit goes to the
-    /// next in line.
+    /// Ends the loan. A worker that may not serve again is dropped here, before its permit passes to the next
+    /// caller.
     pub fn give_back(self, fate: Fate) {
         let Self { worker, uses, mut claim, .. } = self;
         if let Some(started) = claim.started {
@@ -147,25 +146,25 @@ impl<F: Factory> Deref for Home<'_, F> {
     }
 }
 
-/// One caller's claim on a permit, from the first look at the gate until the permit is given back. What it
-/// has got so far is freed on drop.
+/// One caller's claim on a permit, from the first look at the gate until the permit is returned. Dropping the claim
+/// frees everything that it holds.
 pub(crate) struct Claim<'p, F: Factory> {
     home: Home<'p, F>,
     stage: Stage,
-    /// How long it has waited for its permit.
+    /// Time spent waiting for the permit.
     waited: Duration,
-    /// Since when it has its permit, and how many had one then; for adaptive pools.
+    /// Start of the call and the number of calls that ran at that moment, for adaptive pools.
     started: Option<(Instant, usize)>,
 }
 
 enum Stage {
-    /// Not in yet, or not any more.
+    /// Not admitted yet, or already left.
     Outside,
-    /// In line, since then.
+    /// Waiting in the queue since the given time.
     Queued(Ticket, Instant),
-    /// A permit.
+    /// Holds a permit.
     Inside,
-    /// A permit and a worker, which is retired for this reason if nothing else is said.
+    /// Holds a permit and a worker. The reason is the one to retire the worker for on drop.
     Seated(Retired),
 }
 
@@ -182,8 +181,8 @@ impl<'p, F: Factory> Claim<'p, F> {
         self.waited
     }
 
-    /// Comes in: asks at the first poll, and waits in line from then on; only who has to wait looks at the
-    /// clock. A worker that comes with the permit is the claim's, as after [`Claim::seat`].
+    /// Enters the gate: requests a permit at the first poll and waits in the queue after that. Only a waiting
+    /// caller reads the clock. A worker that comes with the permit belongs to the claim, as after [`Claim::seat`].
     pub(crate) fn poll_enter(
         &mut self,
         held: usize,
@@ -197,7 +196,7 @@ impl<'p, F: Factory> Claim<'p, F> {
                     Entry::Wait(ticket) => (Stage::Queued(ticket, Instant::now()), Poll::Pending),
                     Entry::Refused(denial) => (Stage::Outside, Poll::Ready(Err(denial))),
                 };
-                // What was granted is in safe hands before anything foreign runs.
+                // Stored before foreign code runs, so that a grant cannot be lost.
                 self.stage = stage;
                 self.home.settle(after);
                 answer
@@ -227,12 +226,12 @@ impl<'p, F: Factory> Claim<'p, F> {
         answer
     }
 
-    /// There is a worker now.
+    /// Records that the claim holds a worker.
     pub(crate) fn seat(&mut self) {
         self.stage = Stage::Seated(Retired::Cancelled);
     }
 
-    /// The worker was retired; another may come.
+    /// Records that the worker was retired; the claim may get another one.
     pub(crate) fn unseat(&mut self, reason: Retired) {
         self.home.tally().retired(reason, 1);
         self.stage = Stage::Inside;

@@ -1,9 +1,8 @@
-//! Admission, queue and ready workers for any kind of job; knows nothing of WebAssembly.
+//! Admission, queueing and ready workers for any kind of job, independent of WebAssembly.
 //!
-//! A [`Pool`] bounds how many calls run at once, lets the rest wait in order and in bounded number, and
-//! has workers ready before they are asked for. It never runs a call: the caller's own task checks a
-//! worker out, uses it, and gives it back with a [`Fate`], so that nothing hops between tasks or threads
-//! on the way.
+//! A [`Pool`] bounds the number of calls that run at once, queues a bounded number of further calls in order, and
+//! makes workers ahead of time. It never runs a call: the caller's own task checks a worker out, uses it, and gives
+//! it back with a [`Fate`]. A call therefore never moves between tasks or threads.
 //!
 //! ```
 //! use crisol_pool::{Ask, Config, Factory, Fate, Pool, Strategy};
@@ -30,19 +29,18 @@
 //! # }
 //! ```
 //!
-//! What each strategy promises is on the page of its own module: [`strategy::inline`],
-//! [`strategy::lazy`], [`strategy::fixed`], [`strategy::adaptive`]. What is common to all:
+//! The page of each strategy's module states its guarantees: [`strategy::inline`], [`strategy::lazy`],
+//! [`strategy::fixed`], [`strategy::adaptive`]. All strategies have in common:
 //!
-//! - **Order.** Callers wait first come, first served. A worker that is given back goes to the front of
-//!   the queue, never to a newcomer. [`Config::with_buffer`] bounds the queue; beyond it a call is
-//!   refused at once.
-//! - **Cancellation.** Dropping a future or a [`Lease`] at any point frees what it held: the place in the
-//!   queue, the permit, the worker (which is retired, since nobody knows what state it is in).
-//! - **Stopping.** [`Pool::drain`] lets calls end within a grace, then tells them to stop: those that race
-//!   their work against the lease's [`Interruption`] do.
-//! - **Isolation.** A worker serves [`Config::with_reuse`] calls, one unless told otherwise.
-//! - **Failure.** A factory that fails or panics costs the caller that needed the worker its call and
-//!   nothing else. In the background it is tried again ever more slowly.
+//! - **Order.** Callers are served first come, first served. A returned worker goes to the caller at the front of
+//!   the queue, never to a newcomer. [`Config::with_buffer`] bounds the queue; a call beyond it is refused at once.
+//! - **Cancellation.** Dropping a future or a [`Lease`] at any point frees everything that it held: its place in
+//!   the queue, its permit, and its worker, which is retired because its state is unknown.
+//! - **Stopping.** [`Pool::drain`] lets calls end within a grace and then asks them to stop. Calls that race their
+//!   work against the lease's [`Interruption`] do.
+//! - **Isolation.** A worker serves [`Config::with_reuse`] calls, one by default.
+//! - **Failure.** A factory that fails or panics fails only the call that needed the worker. In the background, it
+//!   is retried with growing pauses.
 
 mod check_out;
 mod config;

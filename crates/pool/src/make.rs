@@ -1,4 +1,4 @@
-//! Workers being made, and why one was not.
+//! Making a worker, and the reasons for a failure.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +8,7 @@ use std::task::Poll;
 use crate::factory::Factory;
 use crate::refused::Refused;
 
-/// Why there is no new worker.
+/// Reason why the factory made no worker.
 pub(crate) enum Unmade<E> {
     Failed(E),
     Panicked(String),
@@ -23,11 +23,11 @@ impl<E> From<Unmade<E>> for Refused<E> {
     }
 }
 
-/// Makes a worker; a panic of the factory ends here.
+/// Makes a worker; catches a panic of the factory.
 pub(crate) async fn make<F: Factory>(factory: &F) -> Result<F::Worker, Unmade<F::Error>> {
     let mut making = pin!(async { factory.make().await });
     std::future::poll_fn(|cx| {
-        // The future is dropped after a panic and never polled again, so nothing half-done is seen.
+        // The future is dropped after a panic and never polled again, so no broken state is observed.
         match catch_unwind(AssertUnwindSafe(|| making.as_mut().poll(cx))) {
             Ok(made) => made.map_err(Unmade::Failed),
             Err(panic) => {

@@ -1,4 +1,4 @@
-//! The pool: its parts, and its numbers.
+//! The pool: its parts and statistics.
 
 use std::fmt;
 use std::sync::atomic::AtomicBool;
@@ -15,27 +15,27 @@ use crate::stats::{Stats, Tally};
 use crate::strategy::Strategy;
 use crate::strategy::adaptive::{Adaptation, Decision};
 
-/// A pool of workers; see the [crate's page](crate).
+/// A pool of workers. See the [crate's page](crate).
 pub struct Pool<F: Factory> {
     pub(crate) factory: F,
     pub(crate) gate: Gate<F::Worker>,
     pub(crate) config: Config,
-    /// Rung when a drain has come to its end.
+    /// Notified when a drain completes.
     pub(crate) emptied: Notify,
-    /// Tells calls that outlast a drain to stop.
+    /// Asks calls that outlast a drain to stop.
     pub(crate) interruption: Interruption,
     /// Wakes the background task.
     pub(crate) bell: Arc<Notify>,
-    /// Whether there is a background task.
+    /// True while a background task exists.
     pub(crate) tended: AtomicBool,
-    /// What an adaptive pool learns and decides.
+    /// Measurements and decisions of an adaptive pool.
     pub(crate) adaptation: Option<Box<Adaptation>>,
     pub(crate) me: Weak<Self>,
     pub(crate) born: Instant,
 }
 
 impl<F: Factory> Pool<F> {
-    /// A pool of the workers that `factory` makes. Nothing is made yet, and no task is started.
+    /// Creates a pool of the workers that `factory` makes. No worker is made and no task is started yet.
     #[must_use]
     pub fn new(factory: F, config: Config) -> Arc<Self> {
         let reuse = config.reuse.get();
@@ -56,35 +56,35 @@ impl<F: Factory> Pool<F> {
         })
     }
 
-    /// The numbers, read without the pool's lock.
+    /// Statistics, read without the pool's lock.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.gate.tally.snapshot()
     }
 
-    /// Whether a caller would be let in or could wait now, read without the pool's lock: a check and no promise. A
-    /// refusal counts as one of [`Stats::saturated`].
+    /// Checks whether a call would run or could wait now, without the pool's lock. The answer is a snapshot and
+    /// reserves nothing. A refusal counts in [`Stats::saturated`].
     ///
     /// # Errors
-    /// How many wait when the buffer is full.
+    /// Returns the number of waiting calls if the buffer is full.
     pub fn admits(&self) -> Result<(), usize> {
         self.gate.admits()
     }
 
-    /// Why an adaptive pool has as many workers as it has: its last decisions, oldest first. Empty for
-    /// other strategies.
+    /// The last scaling decisions of an adaptive pool, oldest first, each with its reason. Empty for other
+    /// strategies.
     #[must_use]
     pub fn decisions(&self) -> Vec<Decision> {
         self.adaptation.as_ref().map_or_else(Vec::new, |adaptation| adaptation.decisions())
     }
 
-    /// What makes its workers.
+    /// The factory that makes the workers.
     #[must_use]
     pub fn factory(&self) -> &F {
         &self.factory
     }
 
-    /// How it was set up.
+    /// The configuration of the pool.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
@@ -98,18 +98,18 @@ impl<F: Factory> Pool<F> {
         self.config.reuse.get()
     }
 
-    /// The time to stamp an idle worker with. Only pools that let workers go for idleness read the clock.
+    /// Timestamp for an idle worker. The clock is read only in pools that retire idle workers.
     pub(crate) fn now_for_idling(&self) -> Instant {
         if self.gate.minds_idleness { Instant::now() } else { self.born }
     }
 
-    /// When a call starts, and how many then run at once; only adaptive pools want to know.
+    /// Start of a call and number of running calls, for adaptive pools only.
     pub(crate) fn started(&self) -> Option<(Instant, usize)> {
         self.adaptation.as_ref()?;
         Some((Instant::now(), self.busy()))
     }
 
-    /// A call that was [`Pool::started`] has ended.
+    /// Records the end of a call, with its value of [`Pool::started`].
     pub(crate) fn ended(&self, (since, at_start): (Instant, usize)) {
         if let Some(adaptation) = &self.adaptation {
             adaptation.meter.record(since.elapsed(), at_start, self.busy());

@@ -1,18 +1,19 @@
-//! Callers that wait, in order. Pure: no lock, no time, no worker; it hands wakers back and wakes nobody.
+//! First-in, first-out queue of waiting callers. Pure: no lock, clock or worker; it returns wakers for its caller
+//! to wake.
 //!
-//! A waiter is in the line until it is granted something or turned away. Then it is out of the line, and
-//! its slot stays until its owner has seen the answer ([`Queue::poll`]) or has given up
-//! ([`Queue::remove`]): exactly one of the two happens, so that no grant is lost.
+//! A waiter stays in the queue until it is granted something or turned away. It then leaves the queue but keeps its
+//! slot until its owner has read the answer ([`Queue::poll`]) or given up ([`Queue::remove`]). Exactly one of the
+//! two happens, so no grant is lost.
 
 use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 
-/// Names a waiter's slot. Not `Copy`: the one who holds it owns the slot.
+/// Key of a waiter's slot. Not `Copy`: its holder owns the slot.
 #[derive(Debug)]
 pub(crate) struct Ticket(usize);
 
-/// A first-in first-out line of waiters; each in the end gets a `T` or is turned away.
+/// First-in, first-out queue; each waiter is eventually granted a `T` or turned away.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     slots: Slab<Waiter<T>>,
@@ -26,7 +27,7 @@ pub(crate) struct Queue<T> {
 struct Waiter<T> {
     answer: Answer<T>,
     waker: Option<Waker>,
-    /// How many workers of the same pool are blocked until this waiter is served.
+    /// Workers of the same pool that are blocked until this waiter is served.
     held: usize,
     prev: Option<usize>,
     next: Option<usize>,
@@ -44,17 +45,17 @@ impl<T> Queue<T> {
         Self { slots: Slab::new(), head: None, tail: None, waiting: 0, held: 0 }
     }
 
-    /// How many wait.
+    /// Number of waiters.
     pub(crate) fn len(&self) -> usize {
         self.waiting
     }
 
-    /// How many workers are blocked until those who wait are served.
+    /// Number of workers that are blocked until the waiters are served.
     pub(crate) fn held(&self) -> usize {
         self.held
     }
 
-    /// Joins the end of the line; `waker` is handed out with the grant.
+    /// Joins the end of the queue; `waker` is returned with the grant.
     pub(crate) fn push(&mut self, held: usize, waker: Waker) -> Ticket {
         let waker = Some(waker);
         let waiter = Waiter { answer: Answer::Pending, waker, held, prev: self.tail, next: None };
@@ -69,10 +70,10 @@ impl<T> Queue<T> {
         Ticket(key)
     }
 
-    /// Grants to the first in line. Its waker is for the caller to wake once no lock is held.
+    /// Grants to the first waiter. The caller wakes the returned waker after it released its lock.
     ///
     /// # Errors
-    /// Hands the grant back when nobody waits.
+    /// Returns the grant if there is no waiter.
     pub(crate) fn grant(&mut self, grant: T) -> Result<Option<Waker>, T> {
         let Some(key) = self.head else { return Err(grant) };
         self.unlink(key);
@@ -85,7 +86,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Turns everybody away who waits.
+    /// Turns all waiters away and returns their wakers.
     pub(crate) fn turn_away(&mut self) -> Vec<Waker> {
         let mut wakers = Vec::new();
         while let Some(key) = self.head {
@@ -98,9 +99,8 @@ impl<T> Queue<T> {
         wakers
     }
 
-    /// The answer to `ticket`: `Some(grant)`, or `None` when it was turned away; the slot is free then.
-    /// While there is none, the task is to be woken when there is one; a waker that no longer counts goes
-    /// to `old`.
+    /// The answer to `ticket`: `Some(grant)`, or `None` if the waiter was turned away; either frees the slot. While
+    /// pending, the task is registered to be woken, and a replaced waker goes to `old`.
     pub(crate) fn poll(
         &mut self,
         ticket: &Ticket,
@@ -120,8 +120,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Leaves: out of the line, or out of the slot with what had been granted and not been seen yet. The
-    /// waker is for the caller to drop once no lock is held.
+    /// Removes a waiter, with a grant that it has not read yet. The caller drops the waker after it released its
+    /// lock.
     pub(crate) fn remove(&mut self, ticket: &Ticket) -> (Option<T>, Option<Waker>) {
         let Some(waiter) = self.slots.get(ticket.0) else { return (None, None) };
         if matches!(waiter.answer, Answer::Pending) {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_after_the_grant_hands_it_back() {
+    fn a_waiter_that_leaves_after_the_grant_returns_it() {
         let mut queue = Queue::new();
         let ticket = queue.push(0, Waker::noop().clone());
         assert!(queue.grant(7).is_ok());

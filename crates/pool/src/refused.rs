@@ -1,36 +1,36 @@
-//! Why a call got no worker.
+//! Reasons why a call got no worker.
 
 use std::time::Duration;
 
-/// Why a call got no worker. It holds nothing of the pool any more.
+/// Reason why a call got no worker. It holds nothing of the pool.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused<E> {
-    /// All workers are busy and as many calls wait as the pool lets wait. Trying again later may work.
+    /// All workers are busy and the buffer is full. A later attempt may succeed.
     #[error("{waiting} calls wait already, which is all that the pool's buffer allows")]
     Saturated {
         /// Calls that wait.
         waiting: usize,
     },
-    /// The deadline passed before there was a worker.
+    /// The deadline passed before a worker was available.
     #[error("no worker by the deadline: {:.1} ms queued, {:.1} ms while one was being made", waited.as_secs_f64() * 1e3, making.as_secs_f64() * 1e3)]
     TimedOut {
         /// Time in the queue.
         waited: Duration,
-        /// Time while the factory was at work for this call.
+        /// Time spent making a worker for this call.
         making: Duration,
     },
-    /// The pool is being drained and takes no new calls; a newer pool may.
+    /// The pool is being drained and takes no new calls. A newer pool may take them.
     #[error("the pool is being drained and takes no new calls")]
     Draining,
-    /// Every worker is held by a call that waits for this pool itself, so that none would ever come back.
+    /// All workers are held by calls that wait for this same pool, so no worker would ever be returned.
     #[error(
         "all {workers} workers are held by calls that wait for this very pool ({held} of them by this call's own ancestors)"
     )]
     WouldDeadlock {
-        /// How many workers the ancestors of this call hold, by its own account.
+        /// Workers held by the ancestors of this call, as stated by its caller.
         held: usize,
-        /// How many workers there can be.
+        /// Workers that may run at once.
         workers: usize,
     },
     /// The factory failed to make the worker.
@@ -39,7 +39,7 @@ pub enum Refused<E> {
     /// The factory panicked.
     #[error("a worker could not be made: its factory panicked: {message}")]
     FactoryPanicked {
-        /// The panic's message, when it is text.
+        /// The panic's message, if it is text.
         message: String,
     },
 }

@@ -1,8 +1,8 @@
-//! What a pool is at one moment, and every way in which that may change. Pure: no lock, no clock, no task;
-//! what is foreign (wakers, workers) is handed out in [`After`] and neither woken nor dropped here.
+//! State of a pool and its transitions. Pure: no lock, clock or task. Foreign code (wakers, workers) is returned in
+//! [`After`], and neither woken nor dropped here.
 //!
-//! Every rule of the pool speaks of several of these fields at once: who is next gets the worker that comes
-//! back; the buffer counts exactly who waits; a drain is over when nobody runs *and* nobody waits.
+//! The rules of a pool span several fields at once: the first waiter gets the returned worker, the buffer counts
+//! exactly the waiting calls, and a drain ends when no call runs *and* no call waits.
 
 use std::task::Waker;
 
@@ -12,21 +12,21 @@ use crate::factory::Retired;
 use crate::queue::{Queue, Ticket};
 use crate::strategy::{Keep, Rules};
 
-/// A worker that waits for a call.
+/// A worker that is ready for a call.
 #[derive(Debug)]
 pub(crate) struct Idle<W> {
     pub(crate) worker: W,
-    /// Calls it has served.
+    /// Calls that it has served.
     pub(crate) uses: u32,
     pub(crate) since: Instant,
 }
 
-/// What happened to somebody who asked to come in.
+/// Result of a request to enter.
 #[derive(Debug)]
 pub(crate) enum Entry<W> {
     /// A permit, with a worker when one was ready.
     In(Option<Idle<W>>),
-    /// A place in the line.
+    /// A place in the queue.
     Wait(Ticket),
     Refused(Denial),
 }
@@ -38,38 +38,38 @@ pub(crate) enum Denial {
     WouldDeadlock { workers: usize },
 }
 
-/// What is left to do once the lock is gone. It is small, since every call moves two of them.
+/// Effects to apply after the lock is released. It is small, because every call moves two of them.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct After<W> {
-    /// The caller who was granted what came free.
+    /// Waker of the caller that was granted the returned permit.
     pub(crate) wake: Option<Waker>,
-    /// The background task sleeps and has something to do.
+    /// The background task sleeps and has work.
     pub(crate) ring: bool,
-    /// A drain has come to its end.
+    /// A drain is complete.
     pub(crate) emptied: bool,
     pub(crate) rare: Option<Box<Rare<W>>>,
 }
 
-/// What is seldom left to do.
+/// Effects that seldom occur.
 #[derive(Debug)]
 pub(crate) struct Rare<W> {
-    /// Callers who were granted new permits, or were turned away.
+    /// Wakers of callers that were granted new permits or turned away.
     pub(crate) wake: Vec<Waker>,
     /// Workers to drop.
     pub(crate) gone: Vec<Idle<W>>,
-    /// Why they go.
+    /// Reason for dropping them.
     pub(crate) gone_for: Retired,
 }
 
-/// When the background task is to look again.
+/// Time of the background task's next look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Calls are coming: shortly.
+    /// Calls keep coming: after a short pause.
     Soon,
-    /// Something goes stale then.
+    /// A worker reaches its idle timeout at this time.
     At(Instant),
-    /// When it is rung for.
+    /// After it is woken.
     Parked,
     /// Never: the pool is being drained.
     Over,
@@ -78,29 +78,29 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) struct State<W> {
     pub(crate) rules: Rules,
-    /// Calls that may wait.
+    /// Maximum of waiting calls.
     pub(crate) buffer: usize,
-    /// Whether a worker may serve more than one call.
+    /// True if a worker may serve more than one call.
     pub(crate) reused: bool,
     pub(crate) ready: Vec<Idle<W>>,
     pub(crate) queue: Queue<Option<Idle<W>>>,
-    /// Permits out, including granted ones that nobody has seen yet.
+    /// Permits in use, including granted ones that the waiter has not read yet.
     pub(crate) busy: usize,
-    /// Permits there are.
+    /// Permits in existence.
     pub(crate) workers: usize,
-    /// Workers that the background task is at.
+    /// Workers that the background task is making.
     pub(crate) making: usize,
-    /// Calls may come; otherwise it is being drained, and those who wait are still served.
+    /// True while new calls are admitted. False while draining; waiting calls are still served then.
     pub(crate) open: bool,
-    /// The background task does not look by itself.
+    /// The background task sleeps until it is woken.
     pub(crate) parked: bool,
-    /// Calls that were let in and know of it.
+    /// Calls that were admitted and have read their grant.
     pub(crate) admitted: u64,
-    /// Admissions when the background task looked last.
+    /// Value of `admitted` at the background task's last look.
     pub(crate) seen: u64,
-    /// Permits out at once, at most, since they were asked for last.
+    /// Highest number of permits in use since the last measurement.
     pub(crate) peak: usize,
-    /// Workers to keep ready, when that is learned.
+    /// Workers to keep ready, in an adaptive pool.
     pub(crate) keep: usize,
 }
 
@@ -124,7 +124,7 @@ impl<W> State<W> {
         }
     }
 
-    /// Whether a newcomer has to wait, unless the pool grows.
+    /// True if a new call has to wait, unless the pool grows.
     pub(crate) fn is_full(&self) -> bool {
         self.busy >= self.workers
     }
@@ -133,7 +133,7 @@ impl<W> State<W> {
         !self.open && self.busy == 0 && self.queue.len() == 0
     }
 
-    /// Lets somebody in; there must be room.
+    /// Admits a call. There must be a free permit.
     pub(crate) fn admit(&mut self) -> Option<Idle<W>> {
         self.busy += 1;
         self.peak = self.peak.max(self.busy);
@@ -141,7 +141,7 @@ impl<W> State<W> {
         self.ready.pop()
     }
 
-    /// What becomes of somebody who finds the pool full.
+    /// Queues, admits or refuses a call that found the pool full.
     pub(crate) fn line_up(&mut self, held: usize, waker: Waker, after: &mut After<W>) -> Entry<W> {
         if let Some(denial) = self.denial(held, after) {
             Entry::Refused(denial)
@@ -152,9 +152,9 @@ impl<W> State<W> {
         }
     }
 
-    /// Why somebody who would have to wait must not. A pool that may grow grows instead.
+    /// Reason to refuse a call that would have to wait. A pool below its maximum grows instead.
     fn denial(&mut self, held: usize, after: &mut After<W>) -> Option<Denial> {
-        // Every worker belongs to somebody who cannot go on before one of those who wait is served.
+        // All workers are held by calls that depend on a waiting call.
         let blocked = self.queue.held().saturating_add(held);
         if blocked >= self.workers {
             if blocked >= self.rules.max {
@@ -171,7 +171,7 @@ impl<W> State<W> {
         None
     }
 
-    /// Sets how many permits there are; new ones go to the first in line.
+    /// Sets the number of permits; new ones go to the waiters at the front.
     pub(crate) fn set_workers(&mut self, workers: usize, after: &mut After<W>) {
         self.workers = workers;
         while self.busy < self.workers && self.queue.len() > 0 {
@@ -184,7 +184,7 @@ impl<W> State<W> {
         }
     }
 
-    /// Takes a permit back, and the worker if it may serve again.
+    /// Takes a permit back, with the worker if it may serve again.
     pub(crate) fn release(&mut self, back: Option<Idle<W>>, after: &mut After<W>) {
         if self.busy <= self.workers && self.queue.len() > 0 {
             let back = back.or_else(|| self.ready.pop());
@@ -201,7 +201,7 @@ impl<W> State<W> {
         after.emptied = self.is_over();
     }
 
-    /// Puts a worker by, if there is room for it.
+    /// Adds a worker to the ready ones if there is room.
     pub(crate) fn store(&mut self, idle: Idle<W>, after: &mut After<W>) {
         let keeps_none = matches!(self.rules.keep, Keep::Nothing);
         let room = if keeps_none { self.rules.max } else { self.kept() };
@@ -217,23 +217,23 @@ impl<W> State<W> {
         }
     }
 
-    /// While draining, no more workers are ready than calls wait.
+    /// While draining, retires ready workers beyond the number of waiting calls.
     pub(crate) fn trim(&mut self, after: &mut After<W>) {
         if !self.open && self.ready.len() > self.queue.len() {
             after.drop_also(self.ready.drain(self.queue.len()..), Retired::Drained);
         }
     }
 
-    /// Whether a call is to ring for the background task: once, after it went to rest.
+    /// True if a call has to wake the background task: once after each rest.
     pub(crate) fn ring_for_call(&mut self) -> bool {
         let ring = self.parked && !matches!(self.rules.keep, Keep::Nothing);
         self.parked &= !ring;
         ring
     }
 
-    /// Workers that are to be ready and are not, nor on their way.
+    /// Number of workers to make: those to keep, without the ready ones and those on their way.
     pub(crate) fn shortfall(&self) -> usize {
-        // Busy workers come back when they may serve again.
+        // Busy workers return if they may serve again.
         let coming = self.making + if self.reused { self.busy } else { 0 };
         self.kept().saturating_sub(self.ready.len() + coming)
     }
@@ -246,7 +246,7 @@ impl<W> State<W> {
         }
     }
 
-    /// Takes out what has been lying for too long, or is more than is kept.
+    /// Takes out workers that reached the idle timeout or exceed the number to keep.
     pub(crate) fn weed(&mut self, now: Instant) -> (Vec<Idle<W>>, Retired) {
         match (self.rules.keep, self.rules.idle) {
             (Keep::Nothing, Some(idle)) => {
@@ -254,7 +254,7 @@ impl<W> State<W> {
                 (self.ready.extract_if(.., old).collect(), Retired::Idle)
             }
             (Keep::Learned, _) => {
-                // Those at the front have been lying there for longest.
+                // The front holds those that were idle longest.
                 let surplus = self.ready.len().saturating_sub(self.keep);
                 (self.ready.drain(..surplus).collect(), Retired::Surplus)
             }
@@ -262,7 +262,7 @@ impl<W> State<W> {
         }
     }
 
-    /// Takes out all ready workers where none are to be kept.
+    /// Takes out all ready workers if the strategy keeps none.
     pub(crate) fn shed(&mut self, after: &mut After<W>) -> usize {
         let shed = self.ready.len();
         if shed == 0 || !matches!(self.rules.keep, Keep::Nothing) {
@@ -272,7 +272,7 @@ impl<W> State<W> {
         shed
     }
 
-    /// When the background task is to look again.
+    /// Time of the background task's next look.
     pub(crate) fn next_look(&mut self) -> Next {
         let quiet = self.seen == self.admitted;
         self.seen = self.admitted;

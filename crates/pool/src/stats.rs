@@ -1,17 +1,17 @@
-//! What a pool has done and is doing, in numbers that are written under the pool's lock and read without.
+//! Statistics of a pool, written under its lock and read without it.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::factory::Retired;
 
-/// Upper bounds, in microseconds, of the buckets of [`Waits`]; the first holds calls that did not wait.
+/// Upper bounds of the buckets of [`Waits`], in microseconds. The first bucket holds calls that did not wait.
 pub const WAIT_BOUNDS: [u64; 16] = [
     0, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
     5_000_000, 30_000_000,
 ];
 
-/// The reasons in the order of [`Stats::retired`].
+/// Retirement reasons, in the order of [`Stats::retired`].
 pub const RETIRED_REASONS: [Retired; 11] = [
     Retired::Worn,
     Retired::Failed,
@@ -26,61 +26,62 @@ pub const RETIRED_REASONS: [Retired; 11] = [
     Retired::Drained,
 ];
 
-/// A snapshot. Each number is right at some moment of the reading; together they may be of two moments.
+/// Snapshot of a pool's statistics. Each number is exact at some moment of the reading; two numbers may be from
+/// different moments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// How many calls may run at once now.
+    /// Calls that may run at once now.
     pub workers: u64,
-    /// Calls that hold a permit: running, or with their worker being made.
+    /// Calls that hold a permit: running, or waiting for their worker to be made.
     pub busy: u64,
-    /// Workers that wait for a call.
+    /// Workers that are ready for a call.
     pub ready: u64,
     /// Calls that wait for a permit.
     pub queued: u64,
-    /// Calls that were let in.
+    /// Calls admitted so far.
     pub admitted: u64,
-    /// Calls that gave their permit back, whatever came of them.
+    /// Calls that returned their permit, regardless of their outcome.
     pub finished: u64,
     /// Calls refused because the buffer was full.
     pub saturated: u64,
-    /// How long the calls that were let in had waited.
+    /// Waiting times of the admitted calls.
     pub waits: Waits,
     /// Workers made.
     pub created: u64,
-    /// Attempts of the factory that failed, panicked or took too long.
+    /// Failed attempts to make a worker: errors, panics and timeouts.
     pub failed: u64,
-    /// Workers gone, by [`RETIRED_REASONS`].
+    /// Workers retired, in the order of [`RETIRED_REASONS`].
     pub retired: [u64; RETIRED_REASONS.len()],
 }
 
 impl Stats {
-    /// Workers gone for `reason`.
+    /// Workers retired for `reason`.
     #[must_use]
     pub fn retired_for(&self, reason: Retired) -> u64 {
         let mut both = RETIRED_REASONS.iter().zip(self.retired);
         both.find(|(known, _)| **known == reason).map_or(0, |(_, count)| count)
     }
 
-    /// Workers gone for any reason.
+    /// Workers retired for any reason.
     #[must_use]
     pub fn retired_in_all(&self) -> u64 {
         self.retired.iter().sum()
     }
 }
 
-/// A histogram of waiting times over the fixed buckets of [`WAIT_BOUNDS`].
+/// Histogram of waiting times over the fixed buckets of [`WAIT_BOUNDS`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Waits {
-    /// Calls per bucket; one more than there are bounds, the last for all that waited longer.
+    /// Calls per bucket. The last bucket, beyond the bounds, holds all longer waits.
     pub buckets: [u64; WAIT_BOUNDS.len() + 1],
-    /// Sum of all waits.
+    /// Sum of all waiting times.
     pub total: Duration,
 }
 
-/// The numbers, as the pool writes them. Those that the call path touches are only written under the
-/// pool's lock, so that a plain load and store does and no call pays for a locked instruction.
+/// Counters that the pool writes. Those on the call path are written only under the pool's lock, so a plain load
+/// and store suffices and no call pays for a locked instruction.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) workers: Gauge,
@@ -139,7 +140,7 @@ impl Tally {
         }
     }
 
-    /// Counts a wait that was not nothing; the first bucket is what is left of `admitted`.
+    /// Counts a call that waited. The first bucket is derived from `admitted`.
     pub(crate) fn waited(&self, time: Duration) {
         let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let bucket = WAIT_BOUNDS.iter().take_while(|bound| us > **bound).count().max(1);

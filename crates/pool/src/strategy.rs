@@ -1,4 +1,4 @@
-//! The four ways to keep workers, each on a page of its own, and the rules they boil down to.
+//! The four pool strategies, each in a module of its own, and the rules they reduce to.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -13,44 +13,44 @@ pub use fixed::{Fixed, SizeBelowWorkers};
 pub use inline::Inline;
 pub use lazy::Lazy;
 
-/// Workers of an elastic pool when its `max` is not given.
+/// Default maximum of workers in an elastic pool.
 pub const DEFAULT_MAX: NonZeroUsize = at_least_one(100);
 
-/// How many calls may wait per worker when the buffer is not given.
+/// Default number of waiting calls per worker.
 pub const BUFFER_PER_WORKER: usize = 64;
 
-/// How workers are kept and how many calls run at once.
+/// Strategy of a pool: the number of calls that run at once and of workers kept ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// One call at a time; nothing kept.
+    /// One call at a time; no worker kept.
     Inline(Inline),
-    /// Up to a maximum at once; nothing kept at rest.
+    /// Up to a maximum of calls at once; no worker kept at rest.
     Lazy(Lazy),
-    /// A fixed number at once; a fixed number kept ready.
+    /// A fixed number of calls at once; a fixed number of workers kept ready.
     Static(Fixed),
-    /// As many as the load is served well by.
+    /// Scales the number of calls at once by their measured throughput.
     Adaptive(Adaptive),
 }
 
 impl Strategy {
-    /// [`Inline`].
+    /// The [`Inline`] strategy.
     #[must_use]
     pub const fn inline() -> Self {
         Self::Inline(Inline)
     }
 
-    /// [`Lazy`], with its defaults.
+    /// The [`Lazy`] strategy with its defaults.
     #[must_use]
     pub const fn lazy() -> Self {
         Self::Lazy(Lazy::new())
     }
 
-    /// [`Fixed`], with either number following the other: `workers` calls at once, `size` workers ready;
-    /// 8 when neither is given.
+    /// The [`Fixed`] strategy with `workers` calls at once and `size` workers ready. A missing number equals the
+    /// other; both default to 8.
     ///
     /// # Errors
-    /// When `size` is below `workers`.
+    /// Fails if `size` is below `workers`.
     pub const fn fixed(
         workers: Option<NonZeroUsize>,
         size: Option<NonZeroUsize>,
@@ -61,13 +61,13 @@ impl Strategy {
         }
     }
 
-    /// [`Adaptive`], with its defaults.
+    /// The [`Adaptive`] strategy with its defaults.
     #[must_use]
     pub const fn adaptive() -> Self {
         Self::Adaptive(Adaptive::new())
     }
 
-    /// How many calls may ever run at once.
+    /// Highest number of calls that may ever run at once.
     #[must_use]
     pub const fn max_workers(&self) -> NonZeroUsize {
         match self {
@@ -78,8 +78,8 @@ impl Strategy {
         }
     }
 
-    /// How many workers may ever exist at once, busy and ready: what to size a resource by that each of
-    /// them holds.
+    /// Highest number of workers that may ever exist at once, busy and ready. Use it to size a resource of which
+    /// each worker holds one.
     #[must_use]
     pub const fn max_live(&self) -> NonZeroUsize {
         let workers = self.max_workers();
@@ -100,30 +100,30 @@ impl Strategy {
     }
 }
 
-/// What a strategy boils down to for the gate.
+/// A strategy as the gate sees it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
-    /// Calls at once, to start with.
+    /// Initial number of calls at once.
     pub(crate) start: usize,
-    /// Calls at once, ever.
+    /// Maximum of calls at once.
     pub(crate) max: usize,
     pub(crate) keep: Keep,
-    /// How long a worker that is not kept may lie unused.
+    /// Idle timeout of workers that are not kept.
     pub(crate) idle: Option<Duration>,
 }
 
-/// How many workers the background task sees to it are ready.
+/// Number of workers that the background task keeps ready.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Keep {
-    /// None; those that are given back whole stay until they have been idle for long.
+    /// None; returned workers that may serve again stay until their idle timeout.
     Nothing,
-    /// So many.
+    /// A fixed number.
     Exactly(usize),
-    /// As many as the background task has learned to be needed.
+    /// The number that the background task has measured to be needed.
     Learned,
 }
 
-/// `n` as a count that cannot be nothing: one if it is.
+/// `n` as a nonzero count; 1 if it is 0.
 pub(crate) const fn at_least_one(n: usize) -> NonZeroUsize {
     match NonZeroUsize::new(n) {
         Some(n) => n,

@@ -1,3 +1,3 @@
-//! The one lock the pool is built on; its exploration test swaps this module for a scheduler's own lock.
+//! The lock of the pool. An exploration test replaces this module with a scheduler's lock.
 
 pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! Fakes for whoever tests something that stands on a pool: a factory that does as it is told.
+//! A scripted factory, for tests of code that uses a pool.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -9,23 +9,23 @@ use std::time::Duration;
 use crate::factory::Factory;
 use crate::pool::Pool;
 
-/// How a worker is made.
+/// Behaviour of the factory for one worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Making {
-    /// At once.
+    /// Returns at once.
     Prompt,
-    /// After a while, by tokio's clock.
+    /// Returns after a time on tokio's clock.
     After(Duration),
-    /// Not: the factory fails.
+    /// Fails.
     Fail,
-    /// Not: the factory panics.
+    /// Panics.
     Panic,
-    /// Never.
+    /// Never returns.
     Hang,
 }
 
-/// A factory of [`FakeWorker`]s. Clones share everything.
+/// A factory of [`FakeWorker`]s. Clones share their state.
 #[derive(Debug, Clone)]
 pub struct Fakes(Arc<Inner>);
 
@@ -44,26 +44,26 @@ struct Script {
     always: Making,
 }
 
-/// A worker that counts itself.
+/// A worker that is counted while it lives.
 #[derive(Debug)]
 pub struct FakeWorker {
     number: usize,
     inner: Arc<Inner>,
 }
 
-/// Sets how many calls of `pool` may run at once, as an adaptive pool's background task does; the strategy's
-/// maximum bounds it, and there are always more than are blocked by those who wait.
+/// Sets the number of calls of `pool` that may run at once, like an adaptive pool's background task. The strategy's
+/// maximum caps it, and it stays above the number of workers blocked by waiting calls.
 pub fn resize<F: Factory>(pool: &Pool<F>, workers: usize) {
     pool.settle(pool.gate.resize(workers));
 }
 
-/// The factory was told to fail.
+/// Error of a scripted failure.
 #[derive(Debug, thiserror::Error)]
 #[error("the fake was told to fail")]
 pub struct FakeError;
 
 impl Fakes {
-    /// Workers are made at once.
+    /// Creates a factory that makes every worker at once.
     #[must_use]
     pub fn new() -> Self {
         let script = Mutex::new(Script { once: VecDeque::new(), always: Making::Prompt });
@@ -76,35 +76,35 @@ impl Fakes {
         }))
     }
 
-    /// The next workers are made as told, one after the other.
+    /// Scripts the next workers, one after the other.
     pub fn next(&self, making: impl IntoIterator<Item = Making>) {
         self.script().once.extend(making);
     }
 
-    /// From now on every worker is made as told, unless [`Fakes::next`] says otherwise.
+    /// Scripts all further workers, after those of [`Fakes::next`].
     pub fn always(&self, making: Making) {
         self.script().always = making;
     }
 
-    /// How often a worker was asked for.
+    /// Number of workers requested.
     #[must_use]
     pub fn asked(&self) -> usize {
         self.0.asked.load(SeqCst)
     }
 
-    /// How many were made.
+    /// Number of workers made.
     #[must_use]
     pub fn made(&self) -> usize {
         self.0.made.load(SeqCst)
     }
 
-    /// How many exist.
+    /// Number of workers in existence.
     #[must_use]
     pub fn alive(&self) -> usize {
         self.0.alive.load(SeqCst)
     }
 
-    /// How many existed at most at the same time.
+    /// Highest number of workers that existed at the same time.
     #[must_use]
     pub fn most_alive(&self) -> usize {
         self.0.most_alive.load(SeqCst)
@@ -122,7 +122,7 @@ impl Default for Fakes {
 }
 
 impl FakeWorker {
-    /// The first worker made is 1.
+    /// Number of the worker, in the order made, starting at 1.
     #[must_use]
     pub fn number(&self) -> usize {
         self.number

@@ -1,4 +1,4 @@
-//! What only the inside of the gate shows. Not in its own file, which `tests/shuttle.rs` compiles with another
+//! Tests of the gate's internals. They are not in the gate's file, which `tests/shuttle.rs` compiles with another
 //! lock.
 
 use std::task::{Context, Waker};
@@ -16,7 +16,7 @@ fn the_numbers_are_read_without_the_lock() {
 }
 
 #[test]
-fn numbers_at_the_end_of_their_range_neither_overflow_nor_let_a_chain_wait_for_itself() {
+fn extreme_numbers_do_not_overflow_or_hide_a_deadlock() {
     let rules = Rules { start: 1, max: usize::MAX, keep: Keep::Learned, idle: None };
     let gate: Gate<()> = Gate::new(rules, usize::MAX, u32::MAX);
     let cx = Context::from_waker(Waker::noop());

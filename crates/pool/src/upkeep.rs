@@ -1,10 +1,10 @@
-//! The background task of a pool: keeps ready workers ready and lets idle ones go. Also what the gate leaves to be
-//! done outside its lock, since that wakes the task.
+//! Background task of a pool: keeps workers ready and retires idle ones. Also applies the gate's effects outside
+//! its lock, since these wake the task.
 //!
-//! Woken by the first call after a rest, it refills at once and then looks every [`TICK`] while calls keep
-//! coming. So a call pays for waking it at most once per rest, and a load that uses ready workers up faster
-//! than one refill per tick has its callers make their own, in their own tasks: ready workers are there for
-//! latency, and under full load nothing is cheaper than making one where it is used.
+//! The first call after a rest wakes the task; it refills at once and then looks every [`TICK`] while calls keep
+//! coming. A call therefore pays for the wake-up at most once per rest. A load that uses workers up faster than one
+//! refill per tick has its callers make their own: ready workers serve latency, and under full load the cheapest
+//! worker is one that its caller makes.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -22,21 +22,21 @@ use crate::make::{Unmade, make};
 use crate::pool::Pool;
 use crate::state::{After, Idle, Next, Rare};
 
-/// How often the task looks while calls keep coming.
+/// Interval of the task's looks while calls keep coming.
 const TICK: Duration = Duration::from_millis(1);
 
-/// How often it looks up from a worker that takes its time to be made.
+/// Interval at which the task scales while a worker is being made.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// The first and the longest pause after a worker could not be made.
+/// First and longest pause after a failure to make a worker.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(30));
 
-/// Serves the pool until it is drained or gone.
+/// Runs the background task until the pool is drained or dropped.
 async fn tend<F: Factory>(pool: Weak<Pool<F>>, bell: Arc<Notify>) {
     let _on_duty = OnDuty(Weak::clone(&pool));
     let mut backoff = Backoff::default();
     loop {
-        // Between two looks the pool belongs to its users alone.
+        // Between two looks, only the pool's users keep it alive.
         let Some(strong) = pool.upgrade() else { return };
         let next = strong.look(&mut backoff).await;
         drop(strong);
@@ -49,14 +49,15 @@ async fn tend<F: Factory>(pool: Weak<Pool<F>>, bell: Arc<Notify>) {
         };
         match (next, backoff.until) {
             (Next::Over, _) => return,
-            // A look before that scales and weeds, and makes nothing: calls do not hurry a broken factory.
+            // The look before `until` scales and retires, and makes no worker: calls do not hurry a failing
+            // factory.
             (_, Some(until)) => drop(tokio::time::timeout_at(until, rest).await),
             (_, None) => rest.await,
         }
     }
 }
 
-/// While it lives, the pool knows that it has a background task. The task may end early, with its runtime.
+/// Marks the pool as having a background task while it lives. The task may end early, with its runtime.
 struct OnDuty<F: Factory>(Weak<Pool<F>>);
 
 impl<F: Factory> Drop for OnDuty<F> {
@@ -71,7 +72,7 @@ impl<F: Factory> Drop for OnDuty<F> {
 #[derive(Debug, Default)]
 struct Backoff {
     failures: u32,
-    /// Nothing is made before.
+    /// No worker is made before this time.
     until: Option<Instant>,
 }
 
@@ -97,13 +98,13 @@ impl<F: Factory> Pool<F> {
         self.settle(self.gate.leave(back));
     }
 
-    /// Does what the gate left to be done outside its lock.
+    /// Applies the gate's effects outside its lock.
     pub(crate) fn settle(&self, after: After<F::Worker>) {
         let After { wake, ring, emptied, rare } = after;
         if ring {
             self.ring();
         }
-        // Before what is foreign: a worker or a waker may panic, and a drain still ends.
+        // Before foreign code: a worker or waker may panic, and the drain must still end.
         if emptied {
             self.emptied.notify_waiters();
         }
@@ -119,7 +120,7 @@ impl<F: Factory> Pool<F> {
     fn settle_rare(&self, rare: Rare<F::Worker>) {
         let Rare { wake, gone, gone_for } = rare;
         self.tally().retired(gone_for, gone.len());
-        // One that panics must not keep the others asleep, nor a worker's drop the callers.
+        // A waker that panics must not keep the other callers asleep, nor must the drop of a worker.
         let mut panic = None;
         for waker in wake {
             if let Err(one) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
@@ -132,7 +133,7 @@ impl<F: Factory> Pool<F> {
         }
     }
 
-    /// Wakes the background task, and starts it if there is none.
+    /// Wakes the background task, starting it first if it does not run.
     #[cold]
     fn ring(&self) {
         self.bell.notify_one();
@@ -144,7 +145,7 @@ impl<F: Factory> Pool<F> {
                 let task = tend(self.me.clone(), Arc::clone(&self.bell));
                 drop(runtime.spawn(task));
             }
-            // Outside a runtime the pool works without: callers make their own workers.
+            // Outside a runtime the pool has no background task: callers make their own workers.
             Err(_) => {
                 self.tended.store(false, Ordering::Release);
                 self.gate.park();
@@ -157,7 +158,7 @@ impl<F: Factory> Pool<F> {
         backoff.until = backoff.until.filter(|until| *until > now);
         let unsettled = self.adapt(now);
         let chores = self.gate.chores(now, backoff.until.is_none());
-        // Before any worker is dropped, which may panic: what is not made is to be taken off again.
+        // Before any worker is dropped, which may panic: the reservation must be released in any case.
         let mut reserved = self.reserve(chores.make);
         self.tally().retired(chores.gone_for, chores.gone.len());
         drop(chores.gone);
@@ -170,25 +171,25 @@ impl<F: Factory> Pool<F> {
                 }
                 None => return Next::Over,
             }
-            // Making may well be pure computing: others get their turn in between.
+            // Making a worker may be pure computation, so other tasks get a turn in between.
             tokio::task::yield_now().await;
         }
         match (chores.next, unsettled) {
-            // At rest, but with something left to give up later; a call rings before.
+            // At rest, but with workers left to release later. A call wakes the task earlier.
             (Next::Parked, Some(later)) => Next::At(now + later),
             (next, _) => next,
         }
     }
 
-    /// Makes a worker, however long that takes, and goes on scaling meanwhile. `None` when nobody wants it
-    /// any more: a maker that hangs does not keep a pool that was drained or dropped.
+    /// Awaits a worker for as long as it takes, and scales meanwhile. Returns `None` once the pool is drained or
+    /// dropped, so that a factory that hangs does not keep it alive.
     async fn while_wanted<T>(&self, making: impl Future<Output = T>) -> Option<T> {
         let mut making = pin!(making);
         loop {
             if let Ok(made) = tokio::time::timeout(GLANCE, making.as_mut()).await {
                 return Some(made);
             }
-            // This task holds the one handle that is left.
+            // True if this task holds the last handle.
             let dropped = self.me.strong_count() <= 1;
             if dropped || !self.gate.is_open() {
                 return None;
@@ -197,7 +198,7 @@ impl<F: Factory> Pool<F> {
         }
     }
 
-    /// Scales, when the pool is adaptive. Tells when to look again though no call comes.
+    /// Scales an adaptive pool. Returns the time of the next look if no call comes before.
     fn adapt(&self, now: Instant) -> Option<Duration> {
         let adaptation = self.adaptation.as_ref()?;
         let demand = self.gate.demand();
@@ -213,7 +214,7 @@ impl<F: Factory> Pool<F> {
         Reserved { gate: &self.gate, count }
     }
 
-    /// Makes one worker for the stock. The error is `None` when it took too long.
+    /// Makes one worker for the stock. The error is `None` after a timeout.
     pub(crate) async fn make_one(
         &self,
         reserved: &mut Reserved<'_, F::Worker>,
@@ -239,7 +240,7 @@ impl<F: Factory> Pool<F> {
     }
 }
 
-/// Workers that the gate counts as being made; it is told when they will not be.
+/// Reservation of workers to make; the gate is informed on drop if they were not made.
 pub(crate) struct Reserved<'g, W> {
     gate: &'g Gate<W>,
     count: usize,

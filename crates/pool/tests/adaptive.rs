@@ -1,4 +1,4 @@
-//! The adaptive pool in paused time: it grows where that pays, tells why, and gives up what is not used.
+//! The adaptive pool in paused time: it grows if that pays, reports its decisions, and releases unused workers.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::num::NonZeroUsize;
@@ -17,8 +17,8 @@ fn adaptive(max: usize) -> Config {
     Config::new(Adaptive::new().with_max(NonZeroUsize::new(max).unwrap())).with_warm_start(true)
 }
 
-/// `callers` at once, each calling `calls` times; each tenth of a call takes as long as `time` says when so
-/// many run.
+/// Runs `callers` concurrent callers with `calls` calls each. Each tenth of a call takes `time` of the number of
+/// calls that run then.
 async fn load(pool: &Arc<Pool<Fakes>>, callers: usize, calls: usize, time: fn(u64) -> Duration) {
     let tasks: Vec<_> = (0..callers)
         .map(|_| {
@@ -40,7 +40,7 @@ async fn load(pool: &Arc<Pool<Fakes>>, callers: usize, calls: usize, time: fn(u6
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_wait_for_something_else_get_all_the_workers_there_may_be() {
+async fn calls_that_wait_for_io_get_the_maximum_of_workers() {
     let pool = Pool::new(Fakes::new(), adaptive(32));
     assert_eq!(pool.warm().await.unwrap(), 4);
     load(&pool, 64, 40, |_| 2 * MS).await;
@@ -57,7 +57,7 @@ async fn calls_that_wait_for_something_else_get_all_the_workers_there_may_be() {
 #[tokio::test(start_paused = true)]
 async fn calls_that_get_in_each_others_way_get_few() {
     let pool = Pool::new(Fakes::new(), adaptive(64));
-    // From four on, more at once take longer in proportion.
+    // From four on, time grows in proportion to concurrency.
     load(&pool, 80, 50, |busy| MS * u32::try_from(busy.max(4)).unwrap()).await;
     let workers = pool.stats().workers;
     assert!((4..=16).contains(&workers), "{workers}: {:#?}", pool.decisions());
@@ -69,7 +69,7 @@ async fn calls_that_get_in_each_others_way_get_few() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_used_is_given_up() {
+async fn unused_workers_are_released() {
     let fakes = Fakes::new();
     let pool = Pool::new(fakes.clone(), adaptive(32));
     load(&pool, 64, 40, |_| 2 * MS).await;
@@ -93,7 +93,7 @@ async fn it_scales_while_nothing_can_be_made_in_the_background() {
         } else {
             fakes.always(Making::Fail);
             assert!(pool.check_out(Ask::new()).await.is_err());
-            // The pause is as long as the load below by now.
+            // By now the pause is as long as the load below.
             sleep(Duration::from_secs(15)).await;
             fakes.always(Making::Prompt);
         }

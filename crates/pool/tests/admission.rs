@@ -1,4 +1,4 @@
-//! Who comes in, in which order, and who is refused.
+//! Admission: order of callers, and refusals.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod common;
@@ -21,7 +21,7 @@ fn fixed(workers: usize) -> Strategy {
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_are_served_in_the_order_they_came_and_a_newcomer_does_not_barge_in() {
+async fn callers_are_served_in_order_and_newcomers_wait() {
     let pool = Pool::new(Fakes::new(), Config::new(Strategy::inline()));
     let (seen, mut order) = mpsc::unbounded_channel();
     let first = pool.check_out(Ask::new()).await.unwrap();
@@ -37,7 +37,7 @@ async fn callers_are_served_in_the_order_they_came_and_a_newcomer_does_not_barge
     }
     assert_eq!(pool.stats().queued, 20);
     first.give_back(Fate::Reuse);
-    // The permit is the next caller's already, though that has not run yet.
+    // The permit already belongs to the next caller, which has not run yet.
     let late = pool.check_out(Ask::new()).await.unwrap();
     drop(seen);
     let mut served = Vec::new();
@@ -113,7 +113,7 @@ async fn a_waiting_caller_that_is_dropped_leaves_no_trace() {
     yield_now().await;
     assert_eq!(pool.stats().queued, 2);
     lease.give_back(Fate::Reuse);
-    // The first has been granted its permit and is cancelled before it has seen it.
+    // The first was granted its permit, and is cancelled before it reads it.
     waiters[0].abort();
     assert!(waiters.remove(2).await.is_ok());
     let stats = pool.stats();
@@ -148,7 +148,7 @@ async fn two_chains_that_would_wait_for_each_other_are_seen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_adaptive_pool_grows_rather_than_refuse_for_a_full_buffer_or_a_chain() {
+async fn a_full_buffer_or_a_chain_makes_an_adaptive_pool_grow() {
     let adaptive = crisol_pool::strategy::Adaptive::new().with_max(n(3)).with_start(n(1));
     let pool = Pool::new(Fakes::new(), Config::new(adaptive).with_buffer(0));
     let _one = pool.check_out(Ask::new()).await.unwrap();
@@ -208,7 +208,7 @@ fn texts_say_what_was_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_without_the_lock_refuses_whom_the_full_pool_would_refuse() {
+async fn admits_refuses_without_the_lock_once_the_pool_is_full() {
     let pool = Pool::new(Fakes::new(), Config::new(fixed(2)).with_buffer(1));
     assert_eq!(pool.admits(), Ok(()));
     let running = [pool.check_out(Ask::new()).await, pool.check_out(Ask::new()).await];

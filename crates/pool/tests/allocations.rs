@@ -1,5 +1,5 @@
-//! A call that finds a ready worker allocates nothing, with or without a deadline, and neither does a call
-//! that waits its turn in a queue that has been as long before.
+//! A call that finds a ready worker does not allocate, with or without a deadline. Neither does a call that waits
+//! in a queue which was as long before.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::convert::Infallible;
@@ -53,7 +53,7 @@ fn a_call_on_a_ready_worker_allocates_nothing() {
             two_calls(&pool).await;
             tokio::task::yield_now().await;
             let deadline = Instant::now() + Duration::from_secs(3_600);
-            // The background task is awake now, and nobody yields to it.
+            // The background task is awake now, and nothing yields to it.
             one_call(&pool, Ask::new()).await;
             let cx = &mut Context::from_waker(Waker::noop());
             let counted = allocation_counter::measure(|| {

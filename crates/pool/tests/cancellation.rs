@@ -1,5 +1,5 @@
-//! A call may be dropped at any point at which it waits: in the queue, while its worker is made, while it
-//! works. Each is tried, in pools of every kind.
+//! A call may be dropped at any await point: in the queue, while its worker is made, and while it runs. Each one is
+//! tested in pools of every strategy.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::future::Future;
@@ -31,7 +31,7 @@ fn pools(fakes: &Fakes) -> Vec<Arc<Pool<Fakes>>> {
     configs.map(|config| Pool::new(fakes.clone(), config)).collect()
 }
 
-/// A call that waits at three points: for its permit, for its worker, and in its work.
+/// A call with three await points: its permit, its worker, and its work.
 async fn call(pool: &Arc<Pool<Fakes>>) {
     let deadline = Some(Instant::now() + Duration::from_secs(60));
     let ask = Ask::new().by(deadline);
@@ -42,7 +42,7 @@ async fn call(pool: &Arc<Pool<Fakes>>) {
     lease.give_back(Fate::Reuse);
 }
 
-/// Polls `future` whenever it may go on, so many times at most; tells whether it came to its end.
+/// Polls `future` at most `times` times, each time that it may progress; returns true if it completed.
 async fn poll_times(future: impl Future<Output = ()>, times: usize) -> bool {
     let mut future = pin!(future);
     let mut polls = 0;
@@ -52,7 +52,7 @@ async fn poll_times(future: impl Future<Output = ()>, times: usize) -> bool {
         }
         polls += 1;
         let ended = future.as_mut().poll(cx).map(|()| true);
-        // The last poll's future is dropped here, whatever it waits for.
+        // The future is dropped here after its last poll, at whichever point it waits.
         if ended.is_pending() && polls == times { std::task::Poll::Ready(false) } else { ended }
     })
     .await
@@ -85,7 +85,7 @@ async fn a_call_dropped_after_any_number_of_polls_leaves_a_whole_pool() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_dropped_while_its_worker_is_made_frees_its_permit_at_once() {
+async fn a_call_dropped_while_making_a_worker_frees_its_permit() {
     let fakes = Fakes::new();
     for pool in pools(&fakes) {
         fakes.next([Making::Hang]);
@@ -107,7 +107,7 @@ async fn a_call_dropped_while_its_worker_is_made_frees_its_permit_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_waiters_leave_at_once_and_the_one_after_them_is_served() {
+async fn a_waiter_behind_ten_thousand_that_leave_is_served() {
     for pool in pools(&Fakes::new()) {
         let pool = Pool::new(Fakes::new(), pool.config().with_buffer(usize::MAX));
         let lease = pool.check_out(Ask::new()).await.unwrap();
@@ -126,7 +126,7 @@ async fn ten_thousand_waiters_leave_at_once_and_the_one_after_them_is_served() {
         };
         yield_now().await;
         assert_eq!(pool.stats().queued, 10_001);
-        // Some hold a grant that they have not seen.
+        // Some hold a grant that they have not read.
         lease.give_back(Fate::Reuse);
         for waiter in &waiters {
             waiter.abort();

@@ -1,4 +1,4 @@
-//! The controller by itself: numbers and times in, decisions and reasons out.
+//! Tests of the controller alone: numbers and times in, decisions and reasons out.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::num::NonZeroUsize;
@@ -12,7 +12,7 @@ use proptest::{collection, prop_assert, prop_assert_eq, proptest};
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A controller, the calls that it hears of, and its time.
+/// A controller with its meter and clock.
 struct Desk {
     controller: Controller,
     meter: Meter,
@@ -28,7 +28,7 @@ impl Desk {
         Self { controller, meter: Meter::new(), now: Duration::ZERO, workers: start }
     }
 
-    /// So many calls end that took so long, with as many `at_once`.
+    /// Records `calls` calls that took `took` each, at a concurrency of `at_once`.
     fn calls(&mut self, calls: usize, at_once: usize, took: Duration) -> &mut Self {
         for _ in 0..calls {
             self.meter.record(took, at_once, at_once - 1);
@@ -36,7 +36,7 @@ impl Desk {
         self
     }
 
-    /// A look after 20 ms more.
+    /// A step 20 ms later.
     fn look(&mut self, queued: usize) -> Option<(usize, Reason)> {
         self.look_after(20 * MS, queued, self.workers)
     }
@@ -57,7 +57,7 @@ impl Desk {
         Some((to, reason))
     }
 
-    /// Knows that eight and sixteen at once serve as many calls a second, and has settled at eight.
+    /// A controller that measured equal throughput at eight and sixteen, and settled at eight.
     fn settled_at_eight() -> Self {
         let mut desk = Self::new(8, 100);
         desk.workers = 16;
@@ -69,7 +69,7 @@ impl Desk {
 }
 
 #[test]
-fn a_short_queue_counts_when_five_looks_in_a_row_find_one_and_a_long_one_at_once() {
+fn a_short_queue_counts_after_five_looks_a_long_one_at_once() {
     let mut desk = Desk::new(4, 100);
     for round in 0..2 {
         for look in 0..4 {
@@ -86,7 +86,7 @@ fn a_short_queue_counts_when_five_looks_in_a_row_find_one_and_a_long_one_at_once
 }
 
 #[test]
-fn where_nothing_is_known_it_goes_three_levels_up_and_no_more() {
+fn growth_without_measurements_stops_after_three_levels() {
     let mut desk = Desk::new(4, 100);
     let levels: Vec<_> = (0..6).map(|_| desk.look(1_000).map(|(to, _)| to)).collect();
     assert_eq!(levels, [Some(6), Some(8), Some(12), None, None, None]);
@@ -96,7 +96,7 @@ fn where_nothing_is_known_it_goes_three_levels_up_and_no_more() {
 }
 
 #[test]
-fn it_grows_while_doubling_brings_a_third_of_a_doubled_throughput() {
+fn it_grows_while_doubling_brings_a_third_more_throughput() {
     // 400 calls a second at four. A third more is 533 at eight, and three fifths more are 640.
     for (served, to) in [(530.0, 8), (537.0, 12), (635.0, 12), (645.0, 16), (800.0, 16)] {
         let mut desk = Desk::new(4, 100);
@@ -112,7 +112,7 @@ fn it_grows_while_doubling_brings_a_third_of_a_doubled_throughput() {
 }
 
 #[test]
-fn what_is_best_far_above_is_gone_to_by_two_levels_at_a_time() {
+fn growth_to_the_best_level_is_two_levels_at_a_time() {
     let mut desk = Desk::new(4, 100);
     desk.workers = 8;
     desk.look(0);
@@ -121,9 +121,9 @@ fn what_is_best_far_above_is_gone_to_by_two_levels_at_a_time() {
 }
 
 #[test]
-fn where_more_brings_nothing_it_goes_to_the_fewest_that_do_as_well() {
+fn it_settles_at_the_fewest_workers_that_serve_as_well() {
     let mut desk = Desk::settled_at_eight();
-    // For two seconds it stays, whatever waits.
+    // It stays for two seconds, regardless of the queue.
     desk.workers = 16;
     desk.look(0);
     let pressed = desk.look(100);
@@ -138,7 +138,7 @@ fn a_level_that_makes_95_percent_of_the_best_is_as_good() {
         let mut desk = Desk::new(4, 100);
         desk.workers = 24;
         desk.look(0);
-        // The best is 800 calls a second with twelve.
+        // The best is 800 calls a second at twelve.
         desk.calls(200, 8, took).calls(200, 12, 15 * MS).calls(200, 24, 31 * MS);
         assert_eq!(desk.look(100).map(|(to, _)| to), Some(settles), "{took:?}");
     }
@@ -150,7 +150,7 @@ fn it_goes_up_again_only_to_what_serves_clearly_more() {
         let mut desk = Desk::new(4, 100);
         desk.workers = 8;
         desk.look(0);
-        // Eight make 800; twelve make a little more than that or much more, and so that eight do not do.
+        // Eight make 800; twelve make either slightly more, or so much more that eight are too few.
         desk.calls(200, 8, 10 * MS).calls(200, 12, took).calls(200, 24, 40 * MS);
         let decision = desk.look(100);
         match (goes, decision) {
@@ -163,7 +163,7 @@ fn it_goes_up_again_only_to_what_serves_clearly_more() {
 }
 
 #[test]
-fn the_fewest_that_are_known_are_compared_with_half_as_many_but_not_below_the_start() {
+fn the_lowest_known_level_is_compared_with_half_of_it() {
     for (start, to) in [(2, 4), (6, 6)] {
         let mut desk = Desk::new(start, 100);
         desk.workers = 8;
@@ -183,7 +183,7 @@ fn a_level_met_by_many_calls_is_trusted_before_one_met_by_few() {
 }
 
 #[test]
-fn what_was_learned_fades_however_many_calls_it_came_from() {
+fn measurements_fade_whatever_their_number() {
     for calls in [200, 100_000] {
         let mut desk = Desk::new(8, 100);
         desk.calls(calls, 8, 10 * MS).calls(calls, 16, 20 * MS);
@@ -196,7 +196,7 @@ fn what_was_learned_fades_however_many_calls_it_came_from() {
 
 #[test]
 fn calls_that_suddenly_take_longer_or_shorter_make_it_forget() {
-    // Calls that take half again as long are not another load, those that take twice as long are.
+    // Calls that take half as long again are the same load; calls that take twice as long are another.
     for (took, forgets) in [(15, false), (20, true), (7, false), (5, true)] {
         let mut desk = Desk::new(8, 100);
         desk.calls(200, 8, 10 * MS).calls(200, 16, 20 * MS);
@@ -208,11 +208,11 @@ fn calls_that_suddenly_take_longer_or_shorter_make_it_forget() {
 }
 
 #[test]
-fn what_is_not_used_by_half_for_30_to_60_s_is_given_up_down_to_the_start() {
+fn half_unused_workers_are_released_after_30_to_60_s() {
     let mut desk = Desk::new(4, 100);
     desk.workers = 64;
     desk.look(0);
-    // It was used in this window of time: the next one has to pass as well.
+    // It was used in this window, so the next one has to pass as well.
     assert_eq!(desk.look_after(15 * SECOND, 0, 40), None);
     assert_eq!(desk.look_after(16 * SECOND, 0, 10), None);
     assert_eq!(desk.look_after(29 * SECOND, 0, 10), None);
@@ -236,7 +236,7 @@ fn a_pool_that_has_grown_by_itself_is_told_of_once() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
-    /// Whatever comes, and be it nonsense, a decision is one that the pool may follow.
+    /// Every decision on random input is one that the pool can follow.
     #[test]
     fn no_decision_is_out_of_bounds_or_without_ground(
         start in 1..20_usize,

@@ -1,4 +1,4 @@
-//! Stopping a pool, and replacing one while calls come.
+//! Draining a pool, and replacing it under load.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::num::NonZeroUsize;
@@ -42,7 +42,7 @@ async fn an_empty_pool_drains_at_once_and_drops_its_ready_workers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_run_and_those_who_wait_are_served_and_nobody_new() {
+async fn a_drain_serves_running_and_waiting_calls_and_no_new_ones() {
     let fakes = Fakes::new();
     let pool = Pool::new(fakes.clone(), fixed(2));
     let calls: Vec<_> = (0..6).map(|_| spawn_call(&pool, 10 * MS)).collect();
@@ -64,7 +64,7 @@ async fn those_who_run_and_those_who_wait_are_served_and_nobody_new() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_the_grace_those_who_wait_are_turned_away_and_those_who_run_are_told_of() {
+async fn a_drain_reports_calls_left_after_the_grace() {
     let fakes = Fakes::new();
     let pool = Pool::new(fakes.clone(), fixed(2));
     let calls: Vec<_> = (0..5).map(|_| spawn_call(&pool, 10 * SECOND)).collect();
@@ -97,7 +97,7 @@ async fn a_lease_may_outlive_every_other_handle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_runs_after_the_grace_is_interrupted_where_it_waits() {
+async fn a_call_after_the_grace_is_interrupted_at_an_await_point() {
     let fakes = Fakes::new();
     for strategy in [
         Strategy::inline(),
@@ -127,7 +127,7 @@ async fn what_runs_after_the_grace_is_interrupted_where_it_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_that_run_are_interrupted_and_what_ends_without_waiting_ends() {
+async fn all_running_calls_are_interrupted_unless_they_never_wait() {
     let pool = Pool::new(Fakes::new(), fixed(3));
     let calls: Vec<_> = (0..3)
         .map(|_| {
@@ -136,7 +136,7 @@ async fn all_that_run_are_interrupted_and_what_ends_without_waiting_ends() {
                 let lease = pool.check_out(Ask::new()).await.unwrap();
                 let interruption = lease.interruption().clone();
                 let stopped = interruption.race(sleep(3_600 * SECOND)).await.is_none();
-                // What is left to do after the interruption, and does not wait, is done.
+                // Work after the interruption that does not wait is completed.
                 (stopped, interruption.race(async { 7 }).await)
             })
         })
@@ -150,7 +150,7 @@ async fn all_that_run_are_interrupted_and_what_ends_without_waiting_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_ready_when_a_drain_begins_serves_who_waits() {
+async fn ready_workers_serve_waiting_calls_during_a_drain() {
     let fakes = Fakes::new();
     let config = Config::new(Strategy::fixed(NonZeroUsize::new(1), NonZeroUsize::new(3)).unwrap());
     let pool = Pool::new(fakes.clone(), config.with_warm_start(true));
@@ -189,7 +189,7 @@ async fn a_call_that_ends_within_the_grace_is_not_interrupted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_whose_worker_is_being_made_is_turned_away_when_the_grace_is_over() {
+async fn the_end_of_the_grace_refuses_a_call_that_makes_a_worker() {
     let fakes = Fakes::new();
     let pool = Pool::new(fakes.clone(), fixed(1));
     fakes.always(Making::Hang);
@@ -202,7 +202,7 @@ async fn a_call_whose_worker_is_being_made_is_turned_away_when_the_grace_is_over
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_maker_that_hangs_keeps_neither_a_drained_pool_nor_a_dropped_one() {
+async fn a_hanging_factory_keeps_no_drained_or_dropped_pool() {
     let metrics = tokio::runtime::Handle::current().metrics();
     for drain in [true, false] {
         let fakes = Fakes::new();
@@ -218,7 +218,7 @@ async fn a_maker_that_hangs_keeps_neither_a_drained_pool_nor_a_dropped_one() {
         if drain {
             assert!(pool.drain(SECOND).await.is_clean());
         }
-        // Each for itself: a drained pool may be kept for its numbers.
+        // Separately: a drained pool may be kept for its statistics.
         let kept = drain.then_some(pool);
         sleep(50 * MS).await;
         assert_eq!((metrics.num_alive_tasks(), fakes.alive()), (0, 0));
@@ -227,7 +227,7 @@ async fn a_maker_that_hangs_keeps_neither_a_drained_pool_nor_a_dropped_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_given_back_during_a_drain_serves_who_still_waits_and_then_goes() {
+async fn workers_returned_during_a_drain_serve_waiters_then_retire() {
     let fakes = Fakes::new();
     let config = fixed(1).with_reuse(std::num::NonZeroU32::MAX);
     let pool = Pool::new(fakes.clone(), config);
@@ -241,7 +241,7 @@ async fn what_is_given_back_during_a_drain_serves_who_still_waits_and_then_goes(
     assert_eq!(pool.stats().retired_for(Retired::Drained), 1);
 }
 
-/// As an edge does it that streams: the body holds the lease, and whoever reads it ends the call.
+/// Models a streaming edge: the body holds the lease, and its reader ends the call.
 struct Body {
     lease: Option<Lease<'static, Fakes>>,
     parts: u32,
@@ -263,7 +263,7 @@ impl Body {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_streams_holds_its_lease_until_it_is_read_dropped_or_interrupted() {
+async fn a_streaming_body_holds_its_lease_until_its_end() {
     let pool = Pool::new(Fakes::new(), fixed(1));
     for (parts, read, dropped, reason) in [
         (3, 3, false, Retired::Worn),
@@ -291,7 +291,7 @@ async fn a_body_that_streams_holds_its_lease_until_it_is_read_dropped_or_interru
     }
 }
 
-/// What the owner of several generations does: serve from the newest, drain the one before.
+/// Owner of several generations: serves from the newest and drains the one before.
 struct Generations(Mutex<Arc<Pool<Fakes>>>);
 
 impl Generations {
@@ -299,7 +299,7 @@ impl Generations {
         Arc::clone(&self.0.lock().unwrap())
     }
 
-    /// A call that met a pool which is being drained asks the newest again.
+    /// A call refused by a draining pool is retried on the newest.
     async fn call(&self, time: Duration) -> Result<(), Refused<crisol_pool::testing::FakeError>> {
         loop {
             let pool = self.newest();

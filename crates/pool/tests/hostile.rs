@@ -1,5 +1,5 @@
-//! What is foreign to a pool behaves as badly as it can: wakers and workers that panic, workers that block
-//! when they are dropped, tasks whose last waker the pool holds, times out of any range.
+//! Foreign code that misbehaves: wakers and workers that panic, workers that block on drop, tasks whose last waker
+//! the pool holds, times out of range.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod common;
@@ -52,7 +52,7 @@ async fn a_waker_that_panics_keeps_nobody_else_asleep() {
             .push(tokio::spawn(async move { pool.check_out(Ask::new()).await.map(drop).is_ok() }));
         yield_now().await;
     }
-    // All four are granted at once; the first of them panics when it is told so.
+    // All four are granted at once; the first one's waker panics.
     assert!(catch_unwind(AssertUnwindSafe(|| resize(&pool, 5))).is_err());
     for other in others {
         assert!(other.await.unwrap());
@@ -63,7 +63,7 @@ async fn a_waker_that_panics_keeps_nobody_else_asleep() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waker_that_panics_at_the_end_of_a_call_leaves_the_pool_whole() {
+async fn a_waker_that_panics_at_a_calls_end_leaves_the_pool_intact() {
     let pool = Pool::new(Fakes::new(), Config::new(Strategy::inline()));
     let lease = pool.check_out(Ask::new()).await.unwrap();
     let waker = Waker::from(Arc::new(Panics));
@@ -75,7 +75,7 @@ async fn a_waker_that_panics_at_the_end_of_a_call_leaves_the_pool_whole() {
     assert_eq!(pool.stats().busy, 0);
 }
 
-/// A task by hand: it lives as long as one of its wakers does.
+/// A hand-made task that lives as long as one of its wakers.
 struct Task(#[expect(dead_code, reason = "it is there to be dropped")] Work);
 
 type Work = Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>;
@@ -85,7 +85,7 @@ impl Wake for Task {
 }
 
 #[test]
-fn the_last_waker_of_a_task_may_own_a_lease_of_the_pool_that_drops_it() {
+fn the_pool_may_drop_the_last_waker_of_a_task_with_a_lease() {
     let now = &mut Context::from_waker(Waker::noop());
     for leave in [false, true] {
         let pool = Pool::new(Fakes::new(), Config::new(Strategy::inline()));
@@ -99,7 +99,7 @@ fn the_last_waker_of_a_task_may_own_a_lease_of_the_pool_that_drops_it() {
         let waker = Waker::from(Arc::clone(&task));
         assert!(waiter.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
         drop((task, waker));
-        // The pool's clone of the waker is the last: dropping it gives the lease back.
+        // The pool's clone of the waker is the last one; its drop gives the lease back.
         if !leave {
             assert!(waiter.as_mut().poll(now).is_pending());
             assert!(waiter.as_mut().poll(now).is_ready());
@@ -109,7 +109,7 @@ fn the_last_waker_of_a_task_may_own_a_lease_of_the_pool_that_drops_it() {
     }
 }
 
-/// A worker whose drop does as told.
+/// A worker with scripted behaviour on drop.
 struct Rude(Option<Box<dyn FnOnce() + Send>>);
 
 impl Drop for Rude {
@@ -151,12 +151,12 @@ async fn a_worker_that_panics_when_dropped_costs_no_permit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_panics_when_the_background_task_drops_it_stops_nothing() {
+async fn a_worker_panic_in_the_background_stops_nothing() {
     let adaptive = Adaptive::new().with_max(n(8)).with_start(n(4));
     let pool = Pool::new(Rudes::default(), Config::new(adaptive).with_warm_start(true));
     pool.factory().0.lock().unwrap().push(Box::new(|| panic!("dropping panics")));
     assert_eq!(pool.warm().await.unwrap(), 4);
-    // A call's worker is another than the first made, which is surplus after a while.
+    // The call makes its own worker, so the first one made is surplus later.
     pool.check_out(Ask::new()).await.unwrap().give_back(Fate::Reuse);
     sleep(Duration::from_secs(120)).await;
     assert!(pool.stats().retired_for(Retired::Surplus) > 0);
@@ -200,7 +200,7 @@ fn a_worker_that_blocks_when_dropped_holds_nobody_else_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_panics_when_a_drain_drops_it_keeps_no_drain_waiting() {
+async fn a_worker_panic_in_a_drain_does_not_block_it() {
     let pool = Pool::new(Rudes::default(), fixed(1).with_reuse(NonZeroU32::MAX));
     pool.factory().0.lock().unwrap().push(Box::new(|| panic!("dropping panics")));
     let lease = pool.check_out(Ask::new()).await.unwrap();
@@ -215,7 +215,7 @@ async fn a_worker_that_panics_when_a_drain_drops_it_keeps_no_drain_waiting() {
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
-/// Gives its lease back as it is dropped.
+/// Gives its lease back on drop.
 struct Last<'p>(Option<Lease<'p, Fakes>>, Fate);
 
 impl Drop for Last<'_> {
@@ -227,7 +227,7 @@ impl Drop for Last<'_> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_said_of_a_worker_during_a_panic_is_believed() {
+async fn a_fate_given_during_a_panic_is_used() {
     let pool = Pool::new(Fakes::new(), fixed(1).with_reuse(NonZeroU32::MAX));
     for fate in [Fate::Reuse, Fate::Retire(Retired::Failed)] {
         let last = Last(Some(pool.check_out(Ask::new()).await.unwrap()), fate);
@@ -241,7 +241,7 @@ async fn what_is_said_of_a_worker_during_a_panic_is_believed() {
     assert_eq!((stats.retired_for(Retired::Failed), stats.retired_in_all()), (1, 1));
 }
 
-/// Panics with what it is told to.
+/// A factory that panics with a scripted payload.
 struct Panicking(fn());
 
 impl Factory for Panicking {
@@ -255,7 +255,7 @@ impl Factory for Panicking {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_a_factory_panics_with_is_an_error() {
+async fn any_panic_payload_of_a_factory_is_an_error() {
     let panics: [(fn(), &str); 3] = [
         (|| panic!("a text"), "a text"),
         (|| panic!("text number {}", n(2)), "text number 2"),
@@ -274,7 +274,7 @@ async fn whatever_a_factory_panics_with_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_in_the_past_gets_what_is_there_and_waits_for_nothing() {
+async fn a_past_deadline_gets_a_ready_worker_and_never_waits() {
     let fakes = Fakes::new();
     let pool = Pool::new(fakes.clone(), fixed(1));
     pool.warm().await.unwrap();
@@ -330,7 +330,7 @@ async fn a_century_at_rest_changes_nothing() {
             let lease = pool.check_out(Ask::new()).await.unwrap();
             lease.give_back(Fate::Reuse);
             yield_now().await;
-            // A year and then some, a hundred times over.
+            // Something over a year, a hundred times.
             advance(Duration::from_secs(100 * 365 * 86_400)).await;
             sleep(Duration::from_secs(60)).await;
         }
@@ -339,7 +339,7 @@ async fn a_century_at_rest_changes_nothing() {
     }
 }
 
-/// Sync in no way, as a Lua state is.
+/// A worker that is not `Sync`, like a Lua state.
 struct Counter(Cell<u32>);
 
 struct Counters;
@@ -354,7 +354,7 @@ impl Factory for Counters {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_that_is_not_sync_goes_from_task_to_task_with_its_lease() {
+async fn a_worker_need_not_be_sync_to_move_between_tasks() {
     let config = fixed(1).with_reuse(NonZeroU32::MAX);
     let pool = Pool::new(Counters, config);
     for round in 1..=20 {

@@ -1,7 +1,7 @@
-//! Random schedules of callers, against a model of a few lines: who is in, who waits and in which order.
+//! Random schedules of callers, checked against a small model of permits and queue order.
 //!
-//! Every future is polled by hand and only when its waker was called, so that a lost wake-up shows as a
-//! caller that the model has let in and the pool has not.
+//! Every future is polled by hand, and only after its waker was called, so that a lost wake-up shows as a caller
+//! that the model has admitted and the pool has not.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::VecDeque;
@@ -22,30 +22,30 @@ use proptest::{collection, prop_assert, prop_assert_eq, proptest};
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// A caller comes, whose ancestors hold so many workers; its worker, if one is made, is made like this.
+    /// A caller arrives with `held` workers among its ancestors; `making` applies if its worker must be made.
     Come {
         held: usize,
         making: Making,
     },
-    /// The nth of those inside ends.
+    /// The nth running call ends.
     End {
         nth: usize,
         fate: Option<Fate>,
     },
-    /// The nth of those who wait is dropped.
+    /// The nth waiting call is dropped.
     Cancel {
         nth: usize,
     },
-    /// So many may run at once from now on.
+    /// Sets the number of calls that may run at once.
     Resize {
         workers: usize,
     },
     Drain,
-    /// A drain's grace is over.
+    /// The grace of a drain ends.
     Close,
 }
 
-/// Steps, each with whether those who were woken by it run before the next one.
+/// Steps, each with a flag to run the woken callers before the next step.
 fn steps() -> impl Generator<Value = Vec<(Step, bool)>> {
     let making = prop_oneof![
         12 => Just(Making::Prompt),
@@ -108,17 +108,17 @@ impl Caller {
     }
 }
 
-/// What should be.
+/// The expected state.
 #[derive(Debug, Default)]
 struct Model {
     inside: Vec<usize>,
-    /// Who waits, and how many workers are blocked meanwhile.
+    /// Waiting callers, each with the number of workers that it blocks.
     waiting: VecDeque<(usize, usize)>,
     workers: usize,
     max: usize,
     buffer: usize,
     draining: bool,
-    /// Who was turned away and does not know yet.
+    /// Callers that were turned away and have not run since.
     turned_away: Vec<usize>,
 }
 
@@ -161,7 +161,7 @@ impl Model {
         }
     }
 
-    /// Workers that are blocked until those who wait are served.
+    /// Workers that are blocked until the waiting callers are served.
     fn blocked(&self) -> usize {
         self.waiting.iter().map(|(_, held)| held).sum()
     }
@@ -218,7 +218,7 @@ impl World {
                 let caller = self.callers.remove(nth % self.callers.len()).unwrap();
                 self.model.waiting.retain(|(id, _)| *id != caller.id);
                 drop(caller.future);
-                // It may have been let in without having run since.
+                // It may have been admitted without having run since.
                 if self.model.inside.contains(&caller.id) {
                     self.model.leave(caller.id);
                 }
@@ -251,7 +251,7 @@ impl World {
         model.turned_away.extend(model.waiting.drain(..).map(|(id, _)| id));
     }
 
-    /// Those who have been let in and have not run since. All of them have been woken.
+    /// Callers that were admitted and have not run since. All of them were woken.
     fn unaware(&self) -> usize {
         let inside = self.callers.iter().filter(|one| self.model.inside.contains(&one.id));
         inside.inspect(|one| assert!(one.woken.0.load(SeqCst), "{} was not woken", one.id)).count()
@@ -309,9 +309,9 @@ proptest! {
 
     #[test]
     fn the_pool_does_what_the_model_does(config in configs(), steps in steps()) {
-        // The fakes' panics are caught by the pool; their messages are of no interest here.
+        // The pool catches the fakes' panics; their messages are noise here.
         std::panic::set_hook(Box::new(|_| {}));
-        // A drain sets a timer; nothing else runs here.
+        // A drain sets a timer; nothing else in this test does.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)

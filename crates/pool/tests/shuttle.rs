@@ -1,7 +1,7 @@
-//! The gate under a scheduler that tries many interleavings of its lock: no permit is lost or made up, whoever
-//! waits is woken, and every worker is seen again.
+//! The gate under a scheduler that explores interleavings of its lock: no permit is lost or invented, every waiter
+//! is woken, and every worker is accounted for.
 //!
-//! It compiles the gate's own sources against shuttle's lock in place of the standard one.
+//! It compiles the gate's own sources with shuttle's lock in place of the standard one.
 #![expect(unreachable_pub, reason = "these sources are part of a library elsewhere")]
 #![expect(dead_code, reason = "not every part of the sources is used")]
 #![expect(clippy::panic, reason = "tests")]
@@ -61,7 +61,7 @@ fn gate(start: usize, max: usize, buffer: usize) -> Arc<Gate<usize>> {
     Arc::new(Gate::new(rules, buffer, 1_000))
 }
 
-/// What a pool does with what is left to be done. Workers that are to be dropped are counted.
+/// Applies effects like a pool does. Dropped workers are counted.
 fn settle(after: After<usize>, gone: &AtomicUsize) {
     if let Some(waker) = after.wake {
         waker.wake();
@@ -139,7 +139,7 @@ fn permits_bound_who_is_inside_and_everybody_gets_one() {
 }
 
 #[test]
-fn who_gives_up_passes_on_what_was_granted() {
+fn a_waiter_that_gives_up_passes_its_grant_on() {
     shuttle::check_random(
         || {
             let gate = gate(1, 1, 10);
@@ -203,17 +203,17 @@ fn a_drain_and_a_resize_beside_callers_lose_nobody() {
 
 type Deed = Box<dyn FnOnce(&Gate<usize>, &AtomicUsize) + Send>;
 
-/// Waits by hand, so that a granted permit may lie unseen while its owner makes up its mind.
+/// Queues by hand, so that a granted permit can stay unread for a while.
 fn line_up(gate: &Gate<usize>) -> Ticket {
     let (entry, _) = gate.enter(0, &Context::from_waker(Waker::noop()));
     let Entry::Wait(ticket) = entry else { panic!("it is taken") };
     ticket
 }
 
-/// One is inside, two wait: the one in front gives up while the permit comes back with its worker, in a
-/// drain whose grace may be over.
+/// One call runs and two wait. The first waiter gives up while the permit returns with its worker, during a drain
+/// whose grace may end.
 #[test]
-fn giving_up_beside_a_give_back_and_a_drain_loses_neither_permit_nor_worker() {
+fn giving_up_during_a_drain_loses_no_permit_and_no_worker() {
     for drain in [false, true] {
         shuttle::check_random(
             move || {
@@ -262,9 +262,9 @@ fn giving_up_beside_a_give_back_and_a_drain_loses_neither_permit_nor_worker() {
     }
 }
 
-/// A drain is over when nobody is inside, and only then; whoever is last, by whatever way, says so.
+/// A drain ends exactly when no call is left; the last one out reports it, on every path.
 #[test]
-fn whoever_leaves_a_drained_gate_last_tells_its_end_once() {
+fn the_last_call_out_of_a_drained_gate_reports_its_end_once() {
     shuttle::check_random(
         || {
             let gate = gate(1, 1, 10);

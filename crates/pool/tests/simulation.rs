@@ -1,5 +1,5 @@
-//! The adaptive rule on a simulated machine, beside fixed sizes and the plain rule "add one when the queue is
-//! not empty". `cargo run --release --example simulation` prints the figures for more sizes.
+//! The adaptive rule on a simulated machine, compared with fixed sizes and with the simple rule "add one when the
+//! queue is not empty". `cargo run --release --example simulation` prints the figures for more sizes.
 
 #[path = "simulation/loads.rs"]
 mod loads;
@@ -9,10 +9,10 @@ mod machine;
 use loads::{KINDS, SHAPES};
 use machine::{Call, Outcome, Rule};
 
-/// Those that are the best for one load or another.
+/// Sizes that are best for some load.
 const SIZES: [usize; 4] = [4, 24, 32, 100];
 
-/// What the best fixed sizes make of a load, each number for itself.
+/// The best result of the fixed sizes for a load, for each figure separately.
 struct Best {
     throughput: f64,
     p99: f64,
@@ -27,7 +27,7 @@ impl Best {
         }
     }
 
-    /// At least 90 % of the throughput, at most 1.5 times the p99.
+    /// True with at least 90 % of the throughput and at most 1.5 times the p99.
     fn is_near(&self, one: &Outcome) -> bool {
         one.throughput >= 0.9 * self.throughput && one.p99 <= 1.5 * self.p99
     }
@@ -74,7 +74,7 @@ loads! {
 }
 
 #[test]
-fn the_plain_rule_would_not_do() {
+fn the_simple_rule_misses_the_best_fixed_size() {
     for (kind, shape) in [(1, 2), (2, 4)] {
         let calls = loads::calls(KINDS[kind], SHAPES[shape], 40_000, 1);
         assert!(!Best::of(&calls).is_near(&machine::run(&calls, Rule::add_one())));

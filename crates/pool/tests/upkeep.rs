@@ -1,4 +1,4 @@
-//! The background task: refills, pauses after failures, ends with its pool.
+//! The background task: refills, pauses after failures, and ends with its pool.
 
 mod common;
 
@@ -21,7 +21,7 @@ use common::{call, fixed, n, paused, reuse};
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Milliseconds between the attempts to make a worker, for so long.
+/// Milliseconds between the attempts to make a worker, over `time`.
 async fn gaps(fakes: &Fakes, time: Duration) -> Vec<u128> {
     let (start, mut last, mut asked, mut gaps) =
         (Instant::now(), Instant::now(), fakes.asked(), Vec::new());
@@ -37,17 +37,17 @@ async fn gaps(fakes: &Fakes, time: Duration) -> Vec<u128> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_doubles_up_to_30_s_and_is_10_ms_again_after_a_success() {
+async fn the_pause_doubles_to_30_s_and_resets_after_a_success() {
     let fakes = Fakes::new();
     let pool = Pool::new(fakes.clone(), fixed(1, 1));
-    // The first call has its own made; the second finds what was ready in the end.
+    // The first call makes its own worker; the second finds the one that was ready in the end.
     fakes.next([Making::Prompt]);
     for _ in 0..2 {
         fakes.always(Making::Fail);
         call(&pool).await;
         let gaps = gaps(&fakes, 90 * SECOND).await;
         let expected = [10, 20, 40, 80, 160, 320, 640, 1_280, 2_560, 5_120, 10_240, 20_480, 30_000];
-        // The first attempt comes at once, and the clock is read every millisecond.
+        // The first attempt is immediate, and the clock is read every millisecond.
         let near = |(found, wanted): (&u128, &u128)| found.abs_diff(*wanted) <= 2;
         assert!(gaps.len() == 14 && gaps[1..].iter().zip(&expected).all(near), "{gaps:?}");
         assert_eq!(pool.stats().failed, fakes.asked() as u64 - pool.stats().created);
@@ -96,7 +96,7 @@ async fn a_drained_pool_makes_nothing_and_has_no_task() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_being_made_when_a_drain_began_goes() {
+async fn a_worker_made_during_a_drain_is_dropped() {
     let fakes = Fakes::new();
     let pool = Pool::new(fakes.clone(), fixed(1, 1));
     fakes.next([Making::Prompt, Making::After(10 * MS)]);
@@ -137,7 +137,7 @@ async fn a_pool_warms_up_when_told_to_once_and_within_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hanging_maker_is_given_up_after_30_s_if_nothing_else_is_said() {
+async fn a_hanging_factory_is_given_up_after_30_s_by_default() {
     let fakes = Fakes::new();
     let pool = Pool::new(fakes.clone(), fixed(1, 1));
     fakes.next([Making::Prompt, Making::Hang]);
@@ -149,7 +149,7 @@ async fn a_hanging_maker_is_given_up_after_30_s_if_nothing_else_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_runs_beside_a_refill_gets_turns() {
+async fn other_tasks_run_during_a_refill() {
     let pool = Pool::new(Fakes::new(), fixed(64, 64));
     call(&pool).await;
     let mut seen = BTreeSet::new();
@@ -167,7 +167,7 @@ async fn calls_do_not_hurry_a_refill() {
         call(&pool).await;
         sleep(2 * MS).await;
         assert_eq!(pool.stats().ready, 4);
-        // No time passes while there is something to do.
+        // Paused time does not advance while a task is runnable.
         for _ in 0..50 {
             call(&pool).await;
             yield_now().await;
@@ -177,7 +177,7 @@ async fn calls_do_not_hurry_a_refill() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_worker_given_back_last_serves_first_and_the_others_go_in_turn() {
+async fn the_last_returned_worker_serves_first_and_others_idle_out() {
     let fakes = Fakes::new();
     let lazy = Lazy::new().with_idle_timeout(500 * MS);
     let pool = Pool::new(fakes.clone(), reuse(Config::new(lazy), 1_000));
@@ -203,7 +203,7 @@ async fn the_worker_given_back_last_serves_first_and_the_others_go_in_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_worker_of_inline_and_lazy_stays_for_30_s_if_nothing_else_is_said() {
+async fn inline_and_lazy_keep_an_idle_worker_for_30_s_by_default() {
     for strategy in [Strategy::inline(), Strategy::lazy()] {
         let fakes = Fakes::new();
         let pool = Pool::new(fakes.clone(), reuse(Config::new(strategy), 9));
@@ -277,7 +277,7 @@ fn a_pool_whose_runtime_ended_has_its_task_in_the_next() {
     for _ in 0..2 {
         paused().block_on(async {
             call(&pool).await;
-            // No time passes: when the runtime ends, the task has looked and is about to look again.
+            // Time does not advance: when the runtime ends, the task has looked once and is about to look again.
             for _ in 0..20 {
                 yield_now().await;
             }

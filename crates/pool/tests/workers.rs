@@ -1,4 +1,4 @@
-//! What becomes of workers: made, kept, reused, gone stale, idle, broken.
+//! Life of workers: made, kept, reused, stale, idle, broken.
 
 mod common;
 
@@ -80,7 +80,7 @@ async fn a_worker_that_lies_idle_too_long_goes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn static_keeps_its_size_ready_and_prepares_the_next_while_a_call_runs() {
+async fn static_refills_to_its_size_while_a_call_runs() {
     let fakes = Fakes::new();
     let pool = Pool::new(fakes.clone(), fixed(2, 4).with_warm_start(true));
     assert_eq!(pool.warm().await.unwrap(), 4);
@@ -97,7 +97,7 @@ async fn static_keeps_its_size_ready_and_prepares_the_next_while_a_call_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn static_fills_itself_from_the_first_call_on_and_each_time_after_a_rest() {
+async fn static_refills_at_the_first_call_and_after_each_rest() {
     let fakes = Fakes::new();
     let pool = Pool::new(fakes.clone(), fixed(2, 3));
     assert_eq!(fakes.asked(), 0);
@@ -124,7 +124,7 @@ async fn static_with_reuse_counts_busy_workers_as_ones_that_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_fit_is_retired_as_stale_and_made_anew() {
+async fn unfit_workers_are_retired_as_stale_and_replaced() {
     let fakes = Fakes::new();
     let pool = Pool::new(fakes.clone(), fixed(3, 3).with_warm_start(true));
     pool.warm().await.unwrap();
@@ -136,7 +136,7 @@ async fn what_does_not_fit_is_retired_as_stale_and_made_anew() {
     drop((lease, other));
     assert_eq!(pool.stats().retired_for(Retired::Cancelled), 2);
     sleep(5 * MS).await;
-    // None fits, and no other can be made: the three that were there are what is retired.
+    // None fits and none can be made, so the three ready workers are retired.
     let before = pool.stats().retired_in_all();
     fakes.always(Making::Fail);
     assert!(pool.check_out_if(Ask::new(), |_| false).await.is_err());
@@ -157,7 +157,7 @@ async fn numbers_are_right_after_each_step() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_waited_gets_what_is_ready_and_makes_nothing() {
+async fn a_waiter_gets_a_ready_worker_and_makes_none() {
     let fakes = Fakes::new();
     let adaptive = Adaptive::new().with_max(n(4)).with_start(n(1));
     for (config, grow) in [(fixed(1, 2), false), (Config::new(adaptive), true)] {
@@ -183,7 +183,7 @@ async fn who_has_waited_gets_what_is_ready_and_makes_nothing() {
 }
 
 #[test]
-fn what_may_exist_at_once_is_known_beforehand() {
+fn each_strategy_states_its_maximum_of_live_workers() {
     for (strategy, live) in [
         (Strategy::inline(), 1),
         (Strategy::lazy(), 100),

@@ -1,5 +1,4 @@
-//! Hyper and nothing else, answering `hello`: the yardstick of `cargo xtask bench-http`. Prints where it
-//! listens.
+//! A bare hyper server that answers `hello`, the baseline of `cargo xtask bench-http`. Prints its address.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -27,7 +26,7 @@ async fn main() -> std::io::Result<()> {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         tokio::spawn(async move {
-            // A client that goes away is no concern of a measurement.
+            // A client that disconnects does not matter to the measurement.
             let _ = http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service_fn(hello))
                 .await;

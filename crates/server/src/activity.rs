@@ -1,5 +1,5 @@
-//! What one connection is doing, so that it can be closed when it does nothing for too long, or when it
-//! has done what had arrived.
+//! State of a connection, from which it is closed after an idle or read timeout, or after it has served all
+//! requests that arrived before a stop.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -13,36 +13,36 @@ use crate::config::Timeouts;
 use crate::idle::Idle;
 use crate::occupation::{OPEN, Occupation, SHED, STOPPING};
 
-/// Time that a connection which is to close has for what may be on its way: the first request of a new
-/// connection, a client's answer to HTTP/2's farewell.
+/// Time that a closing connection leaves for bytes on their way: the first request of a new connection, or a
+/// client's reply to HTTP/2's GOAWAY.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// What one connection is doing: serving requests, receiving a head, or nothing.
+/// State of a connection: serving requests, receiving a head, or idle.
 ///
-/// Written by the connection's reader and by its requests, read by the task that drives it. The order
-/// between the fields does not matter, but for `busy`, `sending` and `queued` of its state: a deadline that is read a
-/// moment too early is read again.
+/// Written by the connection's reader and by its requests, read by the task that drives it. The order between the
+/// fields does not matter, except for `busy`, `sending` and `queued` of its state: a deadline that is read a moment
+/// too early is read again.
 pub(crate) struct Activity {
     /// Shared with the queue of idle connections.
     pub(crate) state: Arc<Occupation>,
     timeouts: Timeouts,
-    /// HTTP/2 has frames of its own between requests; there, bytes are no sign of a request.
+    /// False for HTTP/2, which has frames of its own between requests, so that bytes do not indicate a request.
     heads: AtomicBool,
-    /// The answer to a request is on its way.
+    /// A response is being sent.
     answering: AtomicBool,
-    /// Whether the client may be sending still when its last answer has been written.
+    /// True if the client may still be sending after its last response was written.
     lingers: AtomicBool,
     /// The close has begun.
     ending: AtomicBool,
-    /// No request has come yet.
+    /// No request has arrived yet.
     fresh: AtomicBool,
     idle: Arc<Idle>,
 }
 
-/// A request on its way; its connection is busy until this is dropped.
+/// Marks a connection as busy with a request until it is dropped.
 pub(crate) struct Busy(Arc<Activity>);
 
-/// A connection that can be asked to make room; until this is dropped.
+/// Keeps a connection in the queue of idle connections until it is dropped.
 pub(crate) struct Sheddable(Arc<Activity>);
 
 impl Activity {
@@ -59,20 +59,20 @@ impl Activity {
         }
     }
 
-    /// Lets the connection be asked to make room.
+    /// Adds the connection to the queue of idle connections, so that it can be closed to make room.
     pub(crate) fn sheddable(self: &Arc<Self>) -> Sheddable {
         self.idle.enter(&self.state);
         Sheddable(Arc::clone(self))
     }
 
-    /// The client speaks HTTP/2.
+    /// Records that the client speaks HTTP/2.
     pub(crate) fn speaks_http2(self: &Arc<Self>) {
         self.heads.store(false, Ordering::Relaxed);
         self.state.parsed.set_ahead(false);
         self.requeue();
     }
 
-    /// Bytes have come in (HTTP/1.1); with `ahead`, of a request that has not begun.
+    /// Records received bytes (HTTP/1.1); `ahead` if they belong to a request that has not begun.
     pub(crate) fn received(&self, ahead: bool) {
         if ahead && !self.state.is_ahead() && self.state.busy.load(Ordering::Relaxed) == 0 {
             self.state.mark();
@@ -80,56 +80,56 @@ impl Activity {
         self.state.parsed.set_ahead(ahead);
     }
 
-    /// Bytes go out. Without a request they are the answer to a head that cannot be read.
+    /// Records sent bytes. Without a request they are the response to an unreadable head, and the close lingers.
     pub(crate) fn answers(&self) {
         if self.heads.load(Ordering::Relaxed) && !self.answering.load(Ordering::Relaxed) {
             self.linger();
         }
     }
 
-    /// All bytes of answers so far are out.
+    /// Records that all responses so far were flushed.
     pub(crate) fn answered(&self) {
         if self.state.busy.load(Ordering::Relaxed) == 0 {
             self.answering.store(false, Ordering::Relaxed);
         }
     }
 
-    /// The connection closes after this answer, and its client may be sending still.
+    /// Records that the connection closes after this response while its client may still be sending.
     pub(crate) fn linger(&self) {
         self.lingers.store(true, Ordering::Relaxed);
     }
 
-    /// The close begins, which has bounds of its own.
+    /// Records the start of the close, which has time limits of its own.
     pub(crate) fn end(&self) {
         self.ending.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a close waits for the client's; see [`crate::io`].
+    /// True if the close waits for the client's; see [`crate::io`].
     pub(crate) fn lingers(&self) -> bool {
         self.lingers.load(Ordering::Relaxed)
     }
 
-    /// A request's head is complete.
+    /// Records a complete request head.
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
         self.answering.store(true, Ordering::Relaxed);
         self.fresh.store(false, Ordering::Relaxed);
-        // Whatever was to end the connection has not: the rest of a body was there already.
+        // The connection goes on: the rest of a body had already arrived.
         self.lingers.store(false, Ordering::Relaxed);
         self.occupy()
     }
 
-    /// Something is to be done for a request, whether or not its answer is out.
+    /// Marks the connection as busy for a request, before or after its response.
     pub(crate) fn occupy(self: &Arc<Self>) -> Busy {
         self.state.busy.fetch_add(1, Ordering::SeqCst);
         Busy(Arc::clone(self))
     }
 
-    /// The client does not take what is sent; who sends it knows for how long.
+    /// Records that the client does not read; the writer has a timeout of its own.
     pub(crate) fn sending(&self) {
         self.state.sending.store(true, Ordering::SeqCst);
     }
 
-    /// The client has taken what was sent.
+    /// Records that the client has read all bytes written so far.
     pub(crate) fn sent(self: &Arc<Self>) {
         if !self.state.is_ahead() {
             self.state.mark();
@@ -138,15 +138,15 @@ impl Activity {
         self.requeue();
     }
 
-    /// Comes back to the queue of idle connections, if it was taken out while it served.
+    /// Returns to the queue of idle connections, if it was removed while it served.
     fn requeue(self: &Arc<Self>) {
-        // Either this sees that it was taken out, or whoever takes it out sees it idle.
+        // Either this call sees the removal, or the code that removes it sees the connection idle.
         if self.state.queued().is_none() {
             self.idle.enter(&self.state);
         }
     }
 
-    /// When the connection has been doing nothing for too long; `None` while it serves, and while it closes.
+    /// Time at which the connection times out; `None` while it serves, and while it closes.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         if self.state.serves() || self.ending.load(Ordering::Relaxed) {
             return None;
@@ -162,12 +162,12 @@ impl Activity {
         })
     }
 
-    /// The server stops: the connection is to close when it has served what has arrived.
+    /// Records that the server stops: the connection closes once it has served all requests that arrived.
     pub(crate) fn stop(&self) {
         self.state.close(STOPPING);
     }
 
-    /// Waits until the connection is asked to make room. To be polled by the connection's own task alone.
+    /// Waits until the connection is asked to make room. Only the connection's own task may poll it.
     pub(crate) async fn asked(&self) {
         poll_fn(|cx| {
             self.state.waker.get_or_init(|| cx.waker().clone());
@@ -179,8 +179,8 @@ impl Activity {
         .await;
     }
 
-    /// Whether it was told to close and has served all that has been read (HTTP/1.1): if nothing else has
-    /// arrived, it is over.
+    /// True if the connection is to close and has served everything that was read (HTTP/1.1). It is over if nothing
+    /// else has arrived.
     pub(crate) fn is_done(&self) -> bool {
         let closing = self.state.closing.load(Ordering::Relaxed);
         let awaited = closing == STOPPING && self.fresh.load(Ordering::Relaxed);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_is_told_to_close_is_done_when_all_that_was_read_is_served() {
+    async fn a_closing_connection_ends_once_all_read_is_served() {
         let it = activity();
         it.received(true);
         it.stop();
@@ -275,7 +275,7 @@ mod tests {
         let it = activity();
         it.received(true);
         let request = it.begin();
-        // The next request comes in before the answer goes out.
+        // The next request arrives before the response is sent.
         drop(request);
         it.answers();
         assert!(!it.lingers());
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stop_waits_a_moment_for_the_first_request_and_a_new_connection_does_not() {
+    async fn a_stop_waits_for_the_first_request_and_a_shed_does_not() {
         let (start, it) = (Instant::now(), activity());
         it.stop();
         assert!(!it.is_done());

@@ -15,7 +15,7 @@ pub enum Address {
 }
 
 impl Address {
-    /// Address and port, unless it is a Unix socket.
+    /// Address and port of a TCP address.
     #[must_use]
     pub fn tcp(&self) -> Option<SocketAddr> {
         match self {
@@ -24,12 +24,12 @@ impl Address {
         }
     }
 
-    /// Whether the system chooses the port.
+    /// True if the system chooses the port.
     pub(crate) fn is_any_port(&self) -> bool {
         matches!(self, Self::Tcp(addr) if addr.port() == 0)
     }
 
-    /// Whether a client could mean either: the same path, or the same port where one address takes in
+    /// True if a client could reach either address: the same path, or the same port with one IP address covering
     /// the other.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {
@@ -45,7 +45,7 @@ impl Address {
     }
 }
 
-/// Whether a socket on `wide` gets what is sent to `ip`. `::` takes IPv4 too.
+/// True if a socket on `wide` receives connections to `ip`. `::` also receives IPv4.
 fn takes_in(wide: IpAddr, ip: IpAddr) -> bool {
     let (wide, ip) = (wide.to_canonical(), ip.to_canonical());
     wide == ip || wide.is_unspecified() && (wide.is_ipv6() || ip.is_ipv4())

@@ -1,4 +1,4 @@
-//! The authority of a request: the host and port that its client asked for.
+//! Authority of a request: the host and port that its client requested.
 
 use std::net::Ipv6Addr;
 
@@ -6,7 +6,7 @@ use http::{HeaderValue, Request, Version, header};
 
 use crate::headers::has_repeats;
 
-/// Fault of a request's authority (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
+/// Error in a request's authority (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AuthorityError {
     #[error("the request has no `Host`: send the host that it goes to")]
@@ -23,9 +23,9 @@ pub(crate) enum AuthorityError {
     NoTarget,
 }
 
-/// Checks the authority of a request, and puts it into `Host`, where every handler looks for it.
+/// Checks the authority of a request and writes it to `Host`, where handlers read it.
 ///
-/// Only a request of HTTP/1.0 may have none.
+/// Only a request of HTTP/1.0 may omit it.
 pub(crate) fn settle<B>(request: &mut Request<B>) -> Result<(), AuthorityError> {
     let version = request.version();
     let headers = request.headers();
@@ -49,7 +49,7 @@ pub(crate) fn settle<B>(request: &mut Request<B>) -> Result<(), AuthorityError> 
     match line {
         Some(line) if line.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes()) => Ok(()),
         Some(_) if version == Version::HTTP_2 => Err(AuthorityError::Different),
-        // The target of a proxy's request counts, whatever its `Host` says (RFC 9112, section 3.2.2).
+        // For a proxy's request the target takes precedence over `Host` (RFC 9112, section 3.2.2).
         Some(_) | None => {
             let host = HeaderValue::from_str(target.as_str());
             let host = host.map_err(|_| AuthorityError::Malformed)?;
@@ -68,7 +68,7 @@ fn check(text: &[u8]) -> Result<(), AuthorityError> {
     }
 }
 
-/// The host, and what is behind it.
+/// Splits text into the host and the part after it.
 fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     if let Some(rest) = text.strip_prefix(b"[") {
         let (address, after) = rest.split_at(rest.iter().position(|byte| *byte == b']')?);
@@ -80,7 +80,7 @@ fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     is_registered_name(host).then_some((host, port))
 }
 
-/// Whether text is nothing, or a colon and a port, which may be left out.
+/// True for empty text, or a colon with an optional port.
 fn is_port(text: &[u8]) -> bool {
     match text {
         [] | [b':'] => true,
@@ -92,14 +92,14 @@ fn is_port(text: &[u8]) -> bool {
     }
 }
 
-/// Whether a byte stands for itself in a registered name: it is unreserved, or a delimiter.
+/// True for a byte that stands for itself in a registered name: unreserved, or a delimiter.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')')
         || matches!(byte, b'*' | b'+' | b',' | b';' | b'=')
 }
 
-/// Whether each `%` begins two hexadecimal digits, and every other byte is unreserved or a delimiter.
+/// True if each `%` begins two hexadecimal digits and every other byte is unreserved or a delimiter.
 fn is_registered_name(text: &[u8]) -> bool {
     let mut bytes = text.iter();
     while let Some(byte) = bytes.next() {

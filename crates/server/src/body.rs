@@ -1,4 +1,4 @@
-//! The one body type of requests and responses: in memory or streaming.
+//! Body of requests and responses, in memory or streaming.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use http_body_util::combinators::UnsyncBoxBody;
 
 use crate::streams::Progress;
 
-/// A body: of a request on its way in, of a response on its way out.
+/// Body of an incoming request or an outgoing response.
 ///
-/// It carries trailers, and an error in it ends the connection (HTTP/1.1) or the stream (HTTP/2).
+/// It carries trailers. An error in it ends the connection (HTTP/1.1) or the stream (HTTP/2).
 pub struct Body {
     kind: Kind,
-    /// Kept until the last byte has left; see [`Body::holding`].
+    /// Kept until the last byte is sent; see [`Body::holding`].
     _held: Option<Box<dyn Send>>,
-    /// Told who is waiting for whom, where somebody watches.
+    /// Tracks which side waits for the other, on HTTP/2 streams.
     progress: Option<Arc<Progress>>,
 }
 
@@ -30,13 +30,13 @@ enum Kind {
 }
 
 impl Body {
-    /// No bytes.
+    /// An empty body.
     #[must_use]
     pub fn empty() -> Self {
         Self::from(Bytes::new())
     }
 
-    /// A body that is made while it is sent.
+    /// A body that is produced while it is sent.
     pub fn stream<B>(body: B) -> Self
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
@@ -46,7 +46,7 @@ impl Body {
         Self { kind: Kind::Stream(boxed), _held: None, progress: None }
     }
 
-    /// The same body, dropping `held` when it has been sent or given up.
+    /// Attaches `held`, which is dropped once the body was sent or abandoned.
     pub(crate) fn holding(mut self, held: Box<dyn Send>) -> Self {
         let held: Box<dyn Send> = match self._held.take() {
             Some(older) => Box::new((older, held)),
@@ -55,7 +55,7 @@ impl Body {
         Self { _held: Some(held), ..self }
     }
 
-    /// The same body, telling `progress` when it has been asked for more and when it has more.
+    /// Attaches `progress`, which records each request for more data and its answer.
     pub(crate) fn told_to(self, progress: Option<Arc<Progress>>) -> Self {
         Self { progress, ..self }
     }
@@ -115,8 +115,8 @@ impl HttpBody for Body {
     }
 }
 
-/// The client sent nothing of its body for too long: the error that such a body ends with. (One that is
-/// over the service's limit ends with [`http_body_util::LengthLimitError`].)
+/// Error of a body whose client was silent for too long. (A body over the service's limit ends with
+/// [`http_body_util::LengthLimitError`].)
 #[derive(Debug, thiserror::Error)]
 #[error("the client sent nothing of its body for {} ms", .within.as_millis())]
 pub struct BodyTimeout {

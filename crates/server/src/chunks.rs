@@ -1,36 +1,36 @@
-//! Where a body in chunks ends (RFC 9112, section 7.1).
+//! End of a chunked body (RFC 9112, section 7.1).
 
 use memchr::memchr;
 
-/// Place of the next byte of a body in chunks.
+/// Position in a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Chunks {
     /// Before a chunk's size.
     #[default]
     Start,
     Size(u64),
-    /// Behind the digits.
+    /// After the digits.
     Extension(u64),
     SizeEnd(u64),
-    /// In a chunk of which so many bytes are missing.
+    /// In a chunk with this many bytes left.
     Data(u64),
     DataEnd,
     DataLineEnd,
-    /// At the beginning of a line behind the last chunk.
+    /// At the beginning of a line after the last chunk.
     LineStart,
     Trailer,
     TrailerEnd,
     LastLineEnd,
 }
 
-/// Part of a body that bytes belong to.
+/// Result of following bytes of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Followed {
-    /// All of them are the body's.
+    /// All bytes belong to the body.
     On,
-    /// The body ends behind so many of them.
+    /// The body ends after this many bytes.
     Over(usize),
-    /// They are not chunks.
+    /// The bytes are not valid chunks.
     Broken,
 }
 
@@ -92,7 +92,7 @@ mod tests {
     fn check(bytes: &[u8], expected: Followed) {
         let mut whole = Chunks::default();
         assert_eq!(whole.follow(bytes), expected, "{}", bytes.escape_ascii());
-        // The same a byte at a time.
+        // The same bytes, one at a time.
         let mut chunks = Chunks::default();
         let followed = bytes.iter().enumerate().map(|(at, byte)| match chunks.follow(&[*byte]) {
             Followed::Over(1) => Followed::Over(at + 1),

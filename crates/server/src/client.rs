@@ -1,9 +1,9 @@
-//! Other end of a connection, and who counts as one client.
+//! Peer of a connection, and the key that identifies a client.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// Address of the other end of a connection.
+/// Address of a connection's peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Peer {
@@ -14,7 +14,7 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// Address and port of a TCP client.
+    /// Address and port of a TCP peer.
     #[must_use]
     pub fn tcp(self) -> Option<SocketAddr> {
         match self {
@@ -23,8 +23,8 @@ impl Peer {
         }
     }
 
-    /// Key under which limits per client count this peer. Peers of Unix sockets are one client: `::1`, which
-    /// no TCP client has, since keys of IPv6 are whole /64 networks.
+    /// Key by which limits per client count this peer. All peers of Unix sockets are one client, `::1`, which no
+    /// TCP client has, since keys of IPv6 are whole /64 networks.
     pub(crate) fn client(self) -> IpAddr {
         self.tcp().map_or(IpAddr::V6(Ipv6Addr::LOCALHOST), |addr| client(addr.ip()))
     }
@@ -45,7 +45,7 @@ impl fmt::Display for Peer {
     }
 }
 
-/// One client: an IPv4 address, or the /64 that an IPv6 host is handed.
+/// Identifies a client by its IPv4 address, or by the /64 network of its IPv6 address.
 pub(crate) fn client(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) => {

@@ -1,4 +1,4 @@
-//! A request's body in memory, within the bytes that a service may hold of all bodies together.
+//! Request bodies in memory, within the service's total for all bodies.
 
 use bytes::Bytes;
 use crisol_core::{BoxError, Budget, OverBudget, Reservation};
@@ -7,25 +7,25 @@ use http_body_util::BodyExt;
 
 use crate::body::Body;
 
-/// A whole body, with its reservation: kept until nothing made of the body is left.
+/// A complete body with its reservation, which is kept as long as anything made of the body.
 #[derive(Debug)]
 pub(crate) struct Collected {
     pub(crate) bytes: Bytes,
     pub(crate) held: Reservation,
 }
 
-/// Reason that a body is not whole.
+/// Reason why a body is incomplete.
 #[derive(Debug)]
 pub(crate) enum Uncollected {
-    /// The body ended in an error.
+    /// The body ended with an error.
     Broken(BoxError),
-    /// The body is larger than all bodies together may be.
+    /// The body exceeds the limit on all bodies in total.
     TooLarge,
-    /// All bodies together are as large as they may be.
+    /// All bodies in total have reached the limit.
     NoRoom(OverBudget),
 }
 
-/// Reads a body to its end. Bytes are reserved as they arrive, so an announced length reserves nothing.
+/// Reads a body to its end. Bytes are reserved as they arrive; an announced length reserves nothing.
 pub(crate) async fn collect(mut body: Body, budget: &Budget) -> Result<Collected, Uncollected> {
     if body.size_hint().lower() > budget.limit() {
         return Err(Uncollected::TooLarge);
@@ -43,8 +43,8 @@ pub(crate) async fn collect(mut body: Body, budget: &Budget) -> Result<Collected
     Ok(gathered.whole())
 }
 
-/// What has arrived. A body in one piece is not copied; pieces are copied into one buffer, since many small ones
-/// would take a multiple of their bytes.
+/// Bytes that have arrived. A body in one piece is not copied. Pieces are copied into one buffer, since many small
+/// ones would take a multiple of their bytes.
 struct Gathered {
     announced: Option<usize>,
     piece: Bytes,
@@ -71,7 +71,7 @@ impl Gathered {
         Ok(())
     }
 
-    /// Makes the buffer twice as large, but no larger than the announced body needs, or than the budget allows.
+    /// Doubles the buffer, within the announced length and the budget.
     fn make_room(&mut self, more: usize) -> Result<(), OverBudget> {
         let (length, capacity) = (self.buffer.len(), self.buffer.capacity());
         let needed = length.saturating_add(more);
@@ -86,7 +86,7 @@ impl Gathered {
         Ok(())
     }
 
-    /// Reserves what a body of `size` bytes takes.
+    /// Raises the reservation to `size` bytes.
     fn hold(&mut self, size: usize) -> Result<(), OverBudget> {
         self.held.grow((size as u64).saturating_sub(self.held.bytes()))
     }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_beyond_the_budget_is_refused_and_leaves_nothing_behind() {
+    fn a_body_beyond_the_budget_is_refused_and_reserves_nothing() {
         let budget = Budget::new(5);
         assert!(gather(None, &budget, &[b"abcdef"]).is_none());
         assert!(gather(Some(6), &budget, &[b"abc", b"def"]).is_none());

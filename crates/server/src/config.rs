@@ -1,5 +1,4 @@
-//! What is served, as plain values: services, routers, routes. Nothing here is checked yet; see
-//! [`Site`](crate::site::Site).
+//! Configuration of services, routers and routes as plain values, checked by [`Site`](crate::site::Site).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,25 +12,25 @@ use crate::handler::Handler;
 use crate::middleware::Middleware;
 use crate::tls::Tls;
 
-/// One address that is listened on, with everything that is served there.
+/// A listening address with its limits, timeouts, TLS and routers.
 #[derive(Clone)]
 pub struct Service {
-    /// Its name in logs and errors; unique among the services of a server.
+    /// Name in logs and errors; unique among the services of a server.
     pub name: String,
-    /// Address that it listens on; port 0 takes a free one.
+    /// Address to listen on; port 0 takes a free port.
     pub addr: Address,
     /// Limits on requests, connections and bodies.
     pub limits: Limits,
-    /// How long everything may take.
+    /// Timeouts for clients.
     pub timeouts: Timeouts,
-    /// A certificate, to speak TLS.
+    /// Certificate and key; `None` for plain HTTP.
     pub tls: Option<Tls>,
-    /// What is served.
+    /// Routers of the service.
     pub routers: Vec<Router>,
 }
 
 impl Service {
-    /// A service with the default limits and timeouts, no TLS and no routes.
+    /// Creates a service with the default limits and timeouts, no TLS and no routes.
     #[must_use]
     pub fn new(name: impl Into<String>, addr: impl Into<Address>) -> Self {
         Self {
@@ -44,7 +43,7 @@ impl Service {
         }
     }
 
-    /// The same service with one router more.
+    /// Adds a router.
     #[must_use]
     pub fn with_router(mut self, router: Router) -> Self {
         self.routers.push(router);
@@ -55,25 +54,25 @@ impl Service {
 /// Limits of one service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a request's body; above, `413`. Default 10 MiB.
+    /// Maximum bytes of a request's body; above, `413`. Default 10 MiB.
     pub max_body_bytes: u64,
-    /// Bytes of a request's head: request line and headers; above, `431`. At least 8 KiB; default 32
-    /// KiB.
+    /// Maximum bytes of a request's head, which is its request line and headers; above, `431`. At least 8 KiB;
+    /// default 32 KiB.
     pub max_header_bytes: usize,
-    /// Headers of a request; above, `431`. At most 16 384; default 100.
+    /// Maximum number of headers in a request; above, `431`. At most 16 384; default 100.
     pub max_headers: usize,
-    /// Connections at once; beyond, the longest-idle one closes, and while none is idle further ones wait
+    /// Maximum number of connections. Beyond it, the longest-idle one closes; while none is idle, further ones wait
     /// in the system's backlog. Default 16 384.
     pub max_connections: usize,
-    /// Connections at once from one client address (IPv6: one /64); further ones are closed at once. Default
-    /// 8192, so that no single address can keep all others out.
+    /// Maximum number of connections from one client address (IPv6: one /64); further ones are closed at once.
+    /// Default 8192, so that no single address can shut out all others.
     pub max_connections_per_client: usize,
-    /// Requests at once, over all connections; above, `503` at once. Default 16 384.
+    /// Maximum number of concurrent requests, over all connections; above, `503` at once. Default 16 384.
     pub max_requests: usize,
-    /// Bytes of request bodies held in memory at once, over all connections; above, `503` at once. Default
-    /// 256 MiB.
+    /// Maximum bytes of request bodies in memory, over all connections; above, `503` at once. Default 256 MiB.
     pub max_buffered_bytes: u64,
-    /// Requests at once on one HTTP/2 connection; further ones wait at the client. Default 128.
+    /// Maximum number of concurrent requests on one HTTP/2 connection; further ones wait at the client. Default
+    /// 128.
     pub max_streams: u32,
 }
 
@@ -92,16 +91,15 @@ impl Default for Limits {
     }
 }
 
-/// How long one service waits for a client.
+/// Timeouts of one service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For a TLS handshake; for the head of a request from its first byte; for the body of a request
-    /// that is bound to parameters; between two pieces of a body that a handler reads as a stream.
-    /// Default 30 s.
+    /// Time for a TLS handshake; for the head of a request, from its first byte; for the body of a request that is
+    /// bound to parameters; and between two pieces of a body that a handler streams. Default 30 s.
     pub read: Duration,
-    /// While the client takes nothing of a response that is ready for it. Default 30 s.
+    /// Time without progress while the client does not read a response. Default 30 s.
     pub write: Duration,
-    /// Between two requests on one connection. Default 60 s.
+    /// Time between two requests on one connection. Default 60 s.
     pub idle: Duration,
 }
 
@@ -118,41 +116,41 @@ impl Default for Timeouts {
 /// Routes under one prefix with the same middleware.
 #[derive(Clone, Default)]
 pub struct Router {
-    /// Its name in errors.
+    /// Name in errors.
     pub name: String,
-    /// Stands before the pattern of each route: empty, or `/` and segments.
+    /// Prefix of each route's pattern: empty, or `/` and segments.
     pub prefix: String,
-    /// What requests pass on the way to a route, outermost first. A request that no route takes passes
-    /// it too when its path begins with the prefix.
+    /// Middleware before the routes, outermost first. A request without a route also passes it if its path begins
+    /// with the prefix.
     pub middleware: Vec<Middleware>,
     /// The routes.
     pub routes: Vec<Route>,
 }
 
-/// Requests of one method and path pattern, and what answers them.
+/// A method and a path pattern with the target of their requests.
 #[derive(Clone)]
 pub struct Route {
-    /// Its name in errors and logs: the entry that declares it.
+    /// Name in errors and logs: the entry that declares the route.
     pub name: String,
     /// The method, or `None` for any.
     pub method: Option<Method>,
     /// `/` and segments: literal text, `{name}` for one segment, `{name...}` at the end for the rest.
     pub pattern: String,
-    /// What answers.
+    /// Target of the requests.
     pub target: Target,
 }
 
-/// What answers a route.
+/// Target of a route's requests.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Target {
     /// A function, with the transport that binds requests to its parameters.
     Function {
-        /// The function.
+        /// Id of the function.
         id: EntryId,
-        /// The binding.
+        /// Transport that binds requests.
         transport: Arc<dyn Transport>,
     },
-    /// Anything that takes the request as it comes in: a `wasi:http` proxy, files.
+    /// A handler that takes the request unbound: a `wasi:http` proxy, files.
     Handler(Arc<dyn Handler>),
 }

@@ -1,4 +1,4 @@
-//! One connection: handshake, protocol, requests until it is over.
+//! A connection from handshake to close: protocol detection, then its requests.
 
 use std::future::poll_fn;
 use std::io;
@@ -33,13 +33,13 @@ use crate::site::Site;
 use crate::stream::{Arrival, Stream};
 use crate::streams::Streams;
 
-/// What an HTTP/2 client sends first (RFC 9113, section 3.4).
+/// First bytes of an HTTP/2 client (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How often an HTTP/2 client that says nothing is asked whether it is there.
+/// Interval of pings to a silent HTTP/2 client.
 const PING: std::time::Duration = std::time::Duration::from_secs(20);
 
-/// Headers that hyper takes unless it is told another number.
+/// Hyper's default limit on headers.
 const HYPERS_MAX_HEADERS: usize = 100;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,19 +48,19 @@ enum Protocol {
     Http2,
 }
 
-/// What connections of one listener share.
+/// State shared by the connections of one listener.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) site: Arc<ArcSwap<Site>>,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) idle: Arc<Idle>,
-    /// Whether clients are told to leave for another server.
+    /// True while clients are asked to move to another server.
     pub(crate) draining: Arc<AtomicBool>,
-    /// Turns true when the listener stops.
+    /// True once the listener stops.
     pub(crate) stop: watch::Receiver<bool>,
 }
 
-/// Why a connection ended other than by its client's or our own wish; for the log.
+/// Unexpected end of a connection, for the log.
 #[derive(Debug, thiserror::Error)]
 enum Ended {
     #[error("the TLS handshake failed")]
@@ -75,7 +75,7 @@ enum Ended {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(stream: Stream, peer: Peer, mut shared: Shared) {
-    // Small responses go out at once; a socket that refuses is a socket that is closed already.
+    // Small responses are sent at once. An error means that the socket is already closed.
     let _ = stream.set_nodelay();
     let site = shared.site.load_full();
     let mut stop = shared.stop.clone();
@@ -107,7 +107,7 @@ pub(crate) async fn serve(stream: Stream, peer: Peer, mut shared: Shared) {
     }
 }
 
-/// Waits until a connection is to close when it has done what has arrived.
+/// Waits until a connection is to close after the requests that have arrived.
 async fn told(activity: &Activity, stop: &mut watch::Receiver<bool>) {
     tokio::select! {
         () = activity.asked() => {}
@@ -115,8 +115,8 @@ async fn told(activity: &Activity, stop: &mut watch::Receiver<bool>) {
     }
 }
 
-/// Waits until a connection that has no request yet is to be closed: for another one, or because the
-/// server stops and none has come.
+/// Waits until a connection without a request is to be closed: to make room for another one, or because the server
+/// stops and no request has arrived.
 async fn dismissed(activity: &Activity, stop: &mut watch::Receiver<bool>) {
     told(activity, stop).await;
     while let Some(until) = activity.deadline().filter(|until| *until > Instant::now()) {
@@ -124,7 +124,7 @@ async fn dismissed(activity: &Activity, stop: &mut watch::Receiver<bool>) {
     }
 }
 
-/// Finds out the protocol and serves it.
+/// Detects the protocol and serves it.
 async fn greet<S>(
     mut stream: S,
     protocol: Option<Protocol>,
@@ -144,7 +144,7 @@ where
                 () = dismissed(activity, &mut shared.stop) => Ok(None),
             };
             let told = match told? {
-                // Its request has come at the same moment.
+                // Its request arrived at the same moment.
                 None if !activity.state.is_ahead() && stream.has_arrived() => {
                     sniff(&mut stream, site.timeouts, activity).await?
                 }
@@ -193,7 +193,7 @@ where
     }
 }
 
-/// Reads until the protocol is known; `None` when the client leaves without a word.
+/// Reads until the protocol is known; `None` if the client leaves without sending anything.
 async fn sniff<S: AsyncRead + Unpin>(
     stream: &mut S,
     timeouts: Timeouts,
@@ -205,7 +205,7 @@ async fn sniff<S: AsyncRead + Unpin>(
     loop {
         let read = tokio::time::timeout_at(until, stream.read_buf(&mut ahead)).await;
         if read.map_err(|_| Ended::Silent)?? == 0 {
-            // What was begun is not a request; HTTP/1.1 says so to the client.
+            // An incomplete request; HTTP/1.1 answers it with an error.
             return Ok((!ahead.is_empty()).then(|| (Protocol::Http1, ahead.freeze())));
         }
         activity.received(true);
@@ -216,7 +216,7 @@ async fn sniff<S: AsyncRead + Unpin>(
             return Ok(Some((Protocol::Http1, ahead.freeze())));
         }
         if patience != timeouts.read {
-            // The first bytes are there: from now on it is a request's head that is slow.
+            // From the first bytes on, the timeout is that of a request's head.
             patience = timeouts.read;
             until = Instant::now() + patience;
         }
@@ -227,12 +227,12 @@ fn http1(site: &Site) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        // `Activity` times heads, and tells them from idle connections.
+        // `Activity` times heads, and distinguishes them from idle connections.
         .header_read_timeout(None)
         .max_header_size(site.limits.max_header_bytes)
         .max_buf_size(site.limits.max_header_bytes);
     if site.limits.max_headers != HYPERS_MAX_HEADERS {
-        // Costs an allocation for each request.
+        // It costs an allocation for each request.
         builder.max_headers(site.limits.max_headers);
     }
     builder
@@ -254,8 +254,8 @@ enum Event<T> {
     TimeUp,
 }
 
-/// Polls a connection until it is over, or has done nothing for too long. If the server stops, or
-/// another connection needs its place, it is over as soon as what has arrived is served.
+/// Polls a connection until it ends or times out. If the server stops, or another connection needs its slot, it
+/// ends once all requests that have arrived are served.
 async fn drive<C>(
     serving: C,
     (activity, protocol): (&Activity, Protocol),
@@ -273,7 +273,7 @@ where
             if let Poll::Ready(over) = serving.as_mut().poll(cx) {
                 return Poll::Ready(Event::Over(over));
             }
-            // Only an earlier deadline moves the timer: it is not touched for each request.
+            // Only an earlier deadline moves the timer, so that a request does not touch it.
             if let Some(deadline) = activity.deadline().filter(|d| *d < timer.deadline()) {
                 timer.as_mut().reset(deadline);
             }
@@ -290,7 +290,7 @@ where
             },
             () = told(activity, stop), if !closing => {
                 closing = true;
-                // Over HTTP/1.1 hyper would drop what it has not read: `Watched` ends the connection.
+                // Over HTTP/1.1, hyper would drop unread bytes; `Watched` ends the connection instead.
                 if protocol == Protocol::Http2 {
                     serving.as_mut().graceful_shutdown();
                 }

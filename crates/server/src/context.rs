@@ -1,4 +1,4 @@
-//! What is known of a request beside the request.
+//! Context of a request: id, peer, route parameters and deadline.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -13,19 +13,19 @@ use crate::client::Peer;
 use crate::failures::FailureLog;
 use crate::tree::Outcome;
 
-/// The header that a request's id comes and goes in, unless its router says otherwise.
+/// Default header of a request's id, in requests and responses.
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest id that a client may choose.
+/// Maximum length of an id from a client.
 const LONGEST_ID: usize = 128;
 
-/// Joins a response with the log of its request: the client's own id if it sent a sane one.
+/// Id that links a response to the log of its request: the client's own id if it is valid.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RequestId(Arc<str>);
 
 impl RequestId {
-    /// The id that a header holds, or a new one: a client's is taken when it is up to 128 letters,
-    /// digits or any of `-_.:+/=@`, so that it can neither forge a line of the log nor fill it.
+    /// Takes the id from a header or creates one. A client's id is valid with up to 128 letters, digits and
+    /// `-_.:+/=@`, so that it can neither forge nor flood log lines.
     pub(crate) fn of(headers: &HeaderMap, name: &HeaderName) -> Self {
         let sane = |text: &&str| {
             (1..=LONGEST_ID).contains(&text.len())
@@ -37,7 +37,7 @@ impl RequestId {
 
     fn fresh() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        /// Tells processes apart, nothing more.
+        /// Distinguishes processes; it has no other purpose.
         static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0_u8));
         let count = NEXT.fetch_add(1, Ordering::Relaxed);
         Self(format!("{:016x}-{count:08x}", *PROCESS).into())
@@ -49,7 +49,7 @@ impl RequestId {
         &self.0
     }
 
-    /// The text as a header's value.
+    /// The id as a header value.
     pub(crate) fn header_value(&self) -> HeaderValue {
         // Ids are ASCII by construction.
         HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("unknown"))
@@ -62,7 +62,7 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// What is known of a request beside the request.
+/// Context of a request: id, peer, route parameters and deadline.
 #[derive(Debug, Clone)]
 pub struct Context {
     pub(crate) id: RequestId,
@@ -81,19 +81,19 @@ impl Context {
         &self.id
     }
 
-    /// Other end of the connection.
+    /// Peer of the connection.
     #[must_use]
     pub fn peer(&self) -> Peer {
         self.peer
     }
 
-    /// Whether the request came over TLS.
+    /// True if the request arrived over TLS.
     #[must_use]
     pub fn secure(&self) -> bool {
         self.secure
     }
 
-    /// The parameters of the route's pattern with their values, decoded, in the pattern's order.
+    /// Parameters of the route's pattern with their decoded values, in the pattern's order.
     #[must_use]
     pub fn params(&self) -> &[(String, String)] {
         match &self.outcome {
@@ -102,19 +102,19 @@ impl Context {
         }
     }
 
-    /// When the request must be answered, if its router has a timeout.
+    /// Deadline of the response, if its router has a timeout.
     #[must_use]
     pub fn deadline(&self) -> Option<std::time::Instant> {
         self.deadline.map(Instant::into_std)
     }
 
-    /// The log of failures, for handlers whose failure shows when the response has begun.
+    /// Log of failures, for handlers that may fail after the response has begun.
     #[must_use]
     pub fn failures(&self) -> &FailureLog {
         &self.failures
     }
 
-    /// The same context, to be over by `deadline` at the latest.
+    /// Limits the request to `deadline`; an earlier deadline stays in force.
     pub(crate) fn with_deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(self.deadline.map_or(deadline, |old| old.min(deadline)));
         self

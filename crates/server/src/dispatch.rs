@@ -1,4 +1,4 @@
-//! From a request as it comes off a connection to its response: id, span, limits, route.
+//! A request's path to its response: id, span, limits, route.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -26,7 +26,7 @@ use crate::site::{Answering, Site};
 use crate::streams::Progress;
 use crate::tree::{Leaf, Outcome};
 
-/// What the requests of one connection share.
+/// State shared by the requests of one connection.
 pub(crate) struct Connection {
     pub(crate) site: Arc<ArcSwap<Site>>,
     pub(crate) requests: Arc<Semaphore>,
@@ -37,9 +37,9 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Answers one request.
+    /// Responds to one request.
     ///
-    /// Not an `async fn`, which would hold the request twice: the protocol moves this future for each request.
+    /// Not an `async fn`, which would store the request twice: the protocol moves this future for each request.
     pub(crate) fn respond(
         self: Arc<Self>,
         request: Request<Incoming>,
@@ -49,7 +49,7 @@ impl Connection {
         let outcome = site.find(request.method(), request.uri().path());
         let named = site.id_header(&outcome, request.uri().path()).clone();
         let id = RequestId::of(request.headers(), &named);
-        // Of the highest level, so that no log that has lines of this request is without its id.
+        // At the highest level, so that every log line of this request has its id.
         let span = error_span!("request", id = %id, method = %request.method(), path = request.uri().path());
         async move {
             let leaf = outcome.leaf().cloned();
@@ -75,7 +75,7 @@ impl Connection {
             self.close(is_kept, asked.version, ending.as_deref(), &mut response);
             response.headers_mut().insert(named, id.header_value());
             debug!(status = response.status().as_u16(), "answered");
-            // Both until the body has left.
+            // Both are held until the body was sent.
             let held = Box::new((permit, busy));
             Ok(response.map(|body| body.holding(held).told_to(Progress::of_this_stream())))
         }
@@ -94,13 +94,13 @@ impl Connection {
         }
     }
 
-    /// Whether clients are to go elsewhere, and no further request of this one has been read.
+    /// True if clients are to go elsewhere and no further request of this client was read.
     fn is_last(&self) -> bool {
         (self.activity.state.is_closing() || self.draining.load(Ordering::Relaxed))
             && !self.activity.state.is_ahead()
     }
 
-    /// Announces the end of a connection that no further request can follow on, over HTTP/1.1.
+    /// Announces over HTTP/1.1 that the connection closes, if no further request can follow on it.
     fn close(
         &self,
         is_kept: bool,
@@ -117,14 +117,14 @@ impl Connection {
     }
 }
 
-/// Announces over HTTP/1.1 that no further request is taken. (HTTP/2 has streams to end instead.)
+/// Announces over HTTP/1.1 that no further request is accepted. (HTTP/2 ends streams instead.)
 fn announce_close(version: Version, response: &mut Response<Body>) {
     if version <= Version::HTTP_11 {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
-/// Answers a request of a head that is taken, or refuses it.
+/// Responds to a request, or refuses it.
 fn serve(
     site: &Site,
     is_permitted: bool,
@@ -135,13 +135,13 @@ fn serve(
         let detail = "the service has all the requests that it takes at once";
         return now(context.problem(Problem::new(Cause::Unavailable, detail)));
     }
-    // Over HTTP/1.1 they have been counted as they came.
+    // Over HTTP/1.1 the parser has counted them.
     if request.headers().len() > site.limits.max_headers {
         let detail = "the request has more headers than this service takes";
         return now(context.problem(Problem::new(Cause::HeadersTooLarge, detail)));
     }
     if let Err(problem) = request_head::settle(&mut request) {
-        // Where one head is not understood, the next may not be one.
+        // After an invalid head, the start of the next one is not certain.
         let mut response = context.problem(problem);
         announce_close(request.version(), &mut response);
         return now(response);
@@ -156,12 +156,12 @@ fn serve(
     site.answer(context, request)
 }
 
-/// A response that is there already.
+/// Wraps a response that is ready.
 fn now(response: Response<Body>) -> Answering<'static> {
     Box::pin(ready(response))
 }
 
-/// The `500` in the place of a response that cannot be sent.
+/// The `500` response in place of one that cannot be sent.
 #[cold]
 fn unsendable(
     asked: Asked,
@@ -179,7 +179,7 @@ fn unsendable(
     if asked.head { response_head::head_alone(refusal) } else { refusal }
 }
 
-/// `OPTIONS *` asks for the server as a whole.
+/// Responds to `OPTIONS *`, which asks about the server as a whole.
 fn server_options() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;

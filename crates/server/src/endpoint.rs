@@ -1,4 +1,4 @@
-//! A function as a handler: read the body, bind, call, write.
+//! Function endpoints: read the body, bind, call, write.
 
 use std::sync::Arc;
 
@@ -20,12 +20,12 @@ use crate::collect::{Collected, Uncollected, collect};
 use crate::context::Context;
 use crate::handler::{Handler, send};
 
-/// Calls a function for each request.
+/// Handler that calls a function for each request.
 pub(crate) struct Endpoint {
     pub(crate) id: EntryId,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) invoke: Arc<dyn Invoke>,
-    /// Bytes of bodies that the service may hold.
+    /// Budget for the bytes of request bodies.
     pub(crate) bodies: Budget,
 }
 
@@ -48,14 +48,14 @@ impl Endpoint {
         let signature = self.invoke.signature(&self.id);
         let signature = signature.as_deref();
         let (parts, body) = request.into_parts();
-        // A body costs memory before the pool is asked: a full pool takes none.
+        // The body would take memory before the pool is asked, so a full pool refuses it first.
         if !body.is_end_stream()
             && let Err(refused) = self.invoke.admits(&self.id)
         {
             let call = CallContext::new(Caller::Http).id();
             return self.settle(context, signature, call, Err(refused));
         }
-        // Held until the reply is made: what is decoded from the body lives as long as the call.
+        // Held until the reply is written: arguments decoded from the body live as long as the call.
         let Collected { bytes, held: _held } = self.read(body, context).await?;
         let message = message(parts, context, bytes);
         let args = self.transport.decode(message, signature).map_err(|refusal| {
@@ -137,7 +137,7 @@ fn slow_body() -> Problem {
     Problem::new(Cause::RequestTimeout, "the body did not arrive in time")
 }
 
-/// What a body that ended in an error is answered with.
+/// The response to a body that ended with an error.
 fn broken_body(error: &BoxError) -> Problem {
     if error.is::<LengthLimitError>() {
         too_large()

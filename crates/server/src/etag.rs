@@ -1,4 +1,4 @@
-//! Entity tags and lists of them in conditional requests (RFC 9110 §8.8.3, §13.1).
+//! Entity tags, and lists of them in conditional requests (RFC 9110 §8.8.3, §13.1).
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -11,13 +11,13 @@ pub(crate) struct EntityTag<'a> {
 }
 
 impl<'a> EntityTag<'a> {
-    /// Reads a field value that is one tag.
+    /// Parses a field value that is a single tag.
     pub(crate) fn parse(value: &'a HeaderValue) -> Option<Self> {
         let (tag, rest) = Self::first(value.as_bytes())?;
         rest.is_empty().then_some(tag)
     }
 
-    /// The tag at the start of a text, and the text behind it.
+    /// Splits text into the tag at its start and the rest.
     fn first(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (weak, quoted) = match text.strip_prefix(b"W/") {
             Some(quoted) => (true, quoted),
@@ -29,17 +29,17 @@ impl<'a> EntityTag<'a> {
         Some((Self { weak, opaque }, rest.get(1..).unwrap_or_default()))
     }
 
-    /// Strong comparison: neither tag is weak.
+    /// Strong comparison: equal, and neither tag is weak.
     pub(crate) fn is_strongly(&self, other: &EntityTag<'_>) -> bool {
         !self.weak && !other.weak && self.opaque == other.opaque
     }
 
-    /// Weak comparison: the opaque texts alone.
+    /// Weak comparison: equal opaque texts.
     pub(crate) fn is_weakly(&self, other: &EntityTag<'_>) -> bool {
         self.opaque == other.opaque
     }
 
-    /// Writes the tag at the end of a text.
+    /// Appends the tag to `text`.
     pub(crate) fn write(&self, text: &mut Vec<u8>) {
         if self.weak {
             text.extend_from_slice(b"W/");
@@ -50,22 +50,22 @@ impl<'a> EntityTag<'a> {
     }
 }
 
-/// The value of `If-Match` or `If-None-Match`.
+/// Value of `If-Match` or `If-None-Match`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum TagList<'a> {
-    /// `*`: whatever representation there is.
+    /// `*`: any representation.
     Any,
-    /// The well-formed tags of the list; anything else in it matches nothing.
+    /// The well-formed tags of the list; malformed elements match nothing.
     Tags(Vec<EntityTag<'a>>),
 }
 
 impl<'a> TagList<'a> {
-    /// Reads all lines of a field; `None` without any.
+    /// Parses all lines of a field; `None` if there are none.
     pub(crate) fn of(headers: &'a HeaderMap, name: &HeaderName) -> Option<Self> {
         Self::parse(headers.get_all(name))
     }
 
-    /// Reads the lines of one field; `None` without any.
+    /// Parses the lines of one field; `None` if there are none.
     pub(crate) fn parse(lines: impl IntoIterator<Item = &'a HeaderValue>) -> Option<Self> {
         let mut lines = lines.into_iter().peekable();
         let first = *lines.peek()?;
@@ -79,12 +79,12 @@ impl<'a> TagList<'a> {
         Some(if any { Self::Any } else { Self::Tags(tags) })
     }
 
-    /// Whether `If-Match` holds for a representation, by strong comparison.
+    /// True if `If-Match` holds for a representation, by strong comparison.
     pub(crate) fn holds_strongly(&self, tag: Option<EntityTag<'_>>) -> bool {
         self.holds(tag, EntityTag::is_strongly)
     }
 
-    /// Whether the list names a representation, by weak comparison.
+    /// True if the list names a representation, by weak comparison.
     pub(crate) fn holds_weakly(&self, tag: Option<EntityTag<'_>>) -> bool {
         self.holds(tag, EntityTag::is_weakly)
     }
@@ -101,7 +101,7 @@ impl<'a> TagList<'a> {
     }
 }
 
-/// Adds the tags of a line. An element that is no tag is passed over up to the next comma.
+/// Appends the tags of a line. A malformed element is skipped up to the next comma.
 fn collect<'a>(mut text: &'a [u8], tags: &mut Vec<EntityTag<'a>>) {
     let between = |byte: u8| matches!(byte, b' ' | b'\t' | b',');
     while let Some(byte) = text.first().copied() {

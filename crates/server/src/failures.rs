@@ -1,4 +1,4 @@
-//! Failures in the log: in full up to a rate for each function and cause, and the rest as a number.
+//! Log of failures, rate-limited for each function and cause.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,13 +11,13 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, warn};
 
-/// Failures of one function and cause that are logged in one second.
+/// Maximum of logged failures per second, for each function and cause.
 const MOST: u32 = 10;
 
-/// Log of failures that requests cause, over all services of a server. Cloning is a reference count.
+/// Log of failed requests, over all services of a server. Clones share it and cost a reference count.
 ///
-/// The first failures of a function and cause in a second are logged in full; the number of the others is logged
-/// when the second is over. Kept are the causes of the last second alone.
+/// The first failures of a function and cause in a second are logged in full; the number of further ones is logged
+/// at the end of that second. Only the causes of the last second are kept in memory.
 #[derive(Clone, Default)]
 pub struct FailureLog(Arc<Mutex<State>>);
 
@@ -30,14 +30,14 @@ impl fmt::Debug for FailureLog {
 #[derive(Default)]
 struct State {
     rates: HashMap<Key, LogRate>,
-    /// Whether a task waits for the end of a second.
+    /// True while a task waits for the end of a second.
     is_watched: bool,
 }
 
 /// Failures that are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
-    /// None for a failure of no function.
+    /// `None` for a failure without a function.
     function: Option<EntryId>,
     cause: &'static str,
     severity: Severity,
@@ -46,14 +46,14 @@ struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Severity {
     Error,
-    /// Nothing is wrong with the function: there is more to do than can be done.
+    /// Overload, without a fault of the function.
     Warning,
 }
 
 impl FailureLog {
-    /// Logs a failed call with its sources, under the span of its request, which is answered with `status`.
+    /// Logs a failed call with its sources, under the span of its request. `status` is the response's.
     ///
-    /// The error of a function itself is as bad as the status that it chose: a 404 is an answer.
+    /// The severity of a function's own error follows the status that it chose: a 404 is a normal response.
     pub fn failed(
         &self,
         function: &EntryId,
@@ -80,7 +80,7 @@ impl FailureLog {
         }
     }
 
-    /// Counts a failure that the caller logs itself, and tells whether to log it.
+    /// Counts a failure that the caller logs itself, and returns whether to log it.
     #[must_use]
     pub fn admits(&self, function: Option<&EntryId>, cause: &'static str) -> bool {
         self.admits_as(function, cause, Severity::Error)
@@ -111,10 +111,10 @@ impl FailureLog {
     }
 }
 
-/// The cause of a failure, as failures are counted, and how bad it is.
+/// Cause of a failure, by which failures are counted, and its severity.
 fn cause(failure: &CallError) -> (&'static str, Severity) {
     match failure {
-        // It never ran: its pool was busy until then.
+        // The call never ran, because its pool was busy until the deadline.
         CallError::Deadline { spent, .. } if spent.guest.is_zero() && spent.host.is_zero() => {
             ("busy", Severity::Warning)
         }
@@ -127,7 +127,7 @@ fn cause(failure: &CallError) -> (&'static str, Severity) {
     }
 }
 
-/// Tells what was left out whenever a second is over, until nothing fails any longer.
+/// Reports the omitted failures at the end of each second, until there are none.
 async fn watch(state: Weak<Mutex<State>>) {
     loop {
         sleep(LogRate::WINDOW).await;
@@ -146,7 +146,7 @@ async fn watch(state: Weak<Mutex<State>>) {
 }
 
 impl State {
-    /// Takes out the failures whose second is over.
+    /// Removes the failures whose second has ended.
     fn over(&mut self, now: std::time::Instant) -> Vec<(Key, u64)> {
         let over = self.rates.extract_if(|_, rate| rate.is_over(now));
         over.map(|(key, mut rate)| (key, rate.take_left_out())).collect()
@@ -194,7 +194,7 @@ mod tests {
     struct Log(Arc<Mutex<Vec<u8>>>);
 
     impl Log {
-        /// Takes the lines of this thread.
+        /// Captures the log lines of this thread.
         fn begin() -> (Self, DefaultGuard) {
             let log = Self::default();
             let writer = log.clone();
@@ -204,7 +204,7 @@ mod tests {
             (log, tracing::subscriber::set_default(subscriber))
         }
 
-        /// The lines since the last look.
+        /// Lines since the last call.
         fn lines(&self) -> Vec<String> {
             let bytes = std::mem::take(&mut *self.0.lock().unwrap());
             String::from_utf8_lossy(&bytes).lines().map(|line| line.trim().to_owned()).collect()
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(lines.iter().filter(|line| line.contains("function=a:f")).count(), 10);
         assert_eq!(lines.iter().filter(|line| line.contains("function=a:g")).count(), 1);
         assert!(lines.iter().all(|line| line.contains("ERROR") && line.contains("secret")));
-        // Nothing fails any longer, and it is told nonetheless.
+        // The number is logged although nothing fails any more.
         sleep(2 * LogRate::WINDOW).await;
         assert_eq!(
             log.lines(),
@@ -252,7 +252,7 @@ mod tests {
                 r#"ERROR and 15 more of the same within a second function="a:f" cause="trap" more=15"#
             ]
         );
-        // Nothing is kept of what is over.
+        // Nothing is kept in memory after that.
         let state = failures.0.lock().unwrap();
         assert!(state.rates.is_empty() && !state.is_watched);
         Ok(())
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(log.lines(), Vec::<String>::new());
         failures.failed(&id, call, &error, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(log.lines().iter().all(|line| line.contains("ERROR") && line.contains("gone")));
-        // A status that something else chose for a trap hides no trap.
+        // A status that is not the function's own does not hide a trap.
         failures.failed(&id, call, &trap(&id), StatusCode::NOT_FOUND);
         let lines = log.lines();
         assert!(lines.len() == 1 && lines[0].contains("ERROR"), "{lines:?}");
@@ -303,7 +303,7 @@ mod tests {
         for _ in 0..1000 {
             fail(&failures, &id, overload.first().ok_or("none")?);
         }
-        // Two were of this cause already.
+        // Two of this cause were logged before.
         assert_eq!(log.lines().len(), 8);
         drop(failures);
         let lines = log.lines();

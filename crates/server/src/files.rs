@@ -1,4 +1,4 @@
-//! Files of a directory: index, fallback for single-page applications, ranges, conditional requests.
+//! Static files of a directory: index, fallback for single-page applications, ranges, conditional requests.
 
 mod body;
 mod conditions;
@@ -25,15 +25,15 @@ use body::FileBody;
 use conditions::Verdict;
 use lookup::{Content, Found, Lookup, Selected};
 
-/// What is served where there is no file of that name.
+/// Options for paths without a file of their own, and for caches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileOptions {
-    /// The file that stands for its directory, such as `index.html`; `None`: directories are not found.
+    /// File that is served for its directory, such as `index.html`. With `None`, directories are not found.
     pub index: Option<String>,
-    /// The file, from the top, that is served with `200` for every path that has none and whose last
-    /// segment has no dot: the page of a single-page application, which routes by itself.
+    /// File, relative to the top, that is served with `200` for every path without a file and without a dot in its
+    /// last segment: the page of a single-page application, which routes by itself.
     pub fallback: Option<String>,
-    /// The value of `Cache-Control`, if there is to be one.
+    /// Value of `Cache-Control`, if it is sent.
     pub cache_control: Option<HeaderValue>,
 }
 
@@ -46,15 +46,15 @@ impl Default for FileOptions {
 /// Serves the files of a directory, for `GET` and `HEAD`, at a route whose last parameter is the path:
 /// `/assets/{path...}`.
 ///
-/// Nothing outside the directory is reached, neither by `..` nor by symbolic links. Names that begin
-/// with a dot are not found, but for `.well-known`.
+/// Files outside the directory cannot be reached, neither by `..` nor by symbolic links. Names that begin with a
+/// dot are not found, except for `.well-known`.
 pub struct StaticFiles {
     directory: Arc<Dir>,
     options: Arc<FileOptions>,
 }
 
 impl StaticFiles {
-    /// Serves the files of `directory`.
+    /// Creates a handler for the files of `directory`.
     #[must_use]
     pub fn new(directory: Arc<Dir>, options: FileOptions) -> Self {
         Self { directory, options: Arc::new(options) }
@@ -75,7 +75,7 @@ impl Handler for StaticFiles {
             return context.problem(Problem::method_not_allowed(&parts.method, allow));
         }
         let Some((_, path)) = context.params().last() else {
-            // A route to the directory itself, without what is in it.
+            // The route has no parameter: it is the directory itself, without its files.
             return with_slash(&parts.uri);
         };
         let path = path.clone();
@@ -135,7 +135,7 @@ impl StaticFiles {
     }
 }
 
-/// The response with a file's content. To `HEAD` it is the same, and the body is left out further on.
+/// The response with a file's content. It is the same for `HEAD`, whose body is removed later.
 fn content(file: Selected) -> Response<Body> {
     let coding = media::is_gzipped_file(&file.name).then(|| HeaderValue::from_static("gzip"));
     let mut response = Response::new(match file.content {
@@ -157,10 +157,10 @@ fn part(range: RangeInclusive<u64>, file: Selected) -> Response<Body> {
     response
 }
 
-/// Sends the client to the same path with a slash at its end, so that relative links in the index work.
+/// Redirects to the same path with a trailing slash, so that relative links in the index work.
 fn with_slash(uri: &Uri) -> Response<Body> {
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    // One slash at most in front: two would name another host.
+    // One leading slash at most: two would name another host.
     let path = uri.path().trim_start_matches('/');
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;

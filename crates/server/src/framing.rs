@@ -1,9 +1,9 @@
-//! Where requests of HTTP/1.1 begin and end in a connection's bytes (RFC 9112, section 6), and their targets on
-//! the way in: characters that a target may not have are percent-encoded.
+//! Boundaries of HTTP/1.1 requests in a connection's bytes (RFC 9112, section 6). Invalid characters in their
+//! targets are percent-encoded on the way in.
 //!
-//! Old clients, and curl, send them as they are; the parser behind would refuse the request. Only bytes that are
-//! known to be a request line are changed, or bodies would be. The length of a body is the parser's to tell: bytes
-//! behind a head are held back until its request has begun.
+//! Old clients, and curl, send such characters unencoded, and the parser would refuse the request. Only bytes that
+//! are certain to be a request line are changed, so that bodies stay intact. The parser decides on the length of a
+//! body: bytes after a head are held back until its request has begun.
 
 mod place;
 
@@ -16,37 +16,37 @@ use tokio::io::ReadBuf;
 use crate::chunks::Followed;
 use place::Place;
 
-/// A body in chunks, whose length shows at its end.
+/// Stands for a chunked body, whose length is known only at its end.
 const CHUNKED: u64 = u64::MAX;
 
-/// Progress of the parser on a connection. Written and read by the connection's own task.
+/// Progress of the parser on a connection. Only the connection's own task uses it.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
     requests: AtomicU64,
     /// Length of the last request's body.
     body: AtomicU64,
-    /// Bytes that are held back behind the last head.
+    /// Bytes held back after the last head.
     held: AtomicU64,
     ahead: AtomicBool,
 }
 
 impl Parsed {
-    /// Notes that a head was parsed, and the length of the body behind it; none of one in chunks.
+    /// Records a parsed head and the length of its body; `None` for a chunked body.
     pub(crate) fn begin(&self, body: Option<u64>) {
         let held = self.held.load(Ordering::Relaxed);
-        // Where chunks end shows when they are read.
+        // The end of chunks is known only once they are read.
         let ahead = body.map_or(held > 0, |body| held > body);
         self.ahead.store(ahead, Ordering::Relaxed);
         self.body.store(body.unwrap_or(CHUNKED), Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Length of the last request's body; none of one in chunks.
+    /// Length of the last request's body; `None` for a chunked body.
     fn body(&self) -> Option<u64> {
         Some(self.body.load(Ordering::Relaxed)).filter(|length| *length != CHUNKED)
     }
 
-    /// Whether a part of a request that has not begun may have been read.
+    /// True if a part of a request that has not begun may have been read.
     pub(crate) fn is_ahead(&self) -> bool {
         self.ahead.load(Ordering::Relaxed)
     }
@@ -56,15 +56,15 @@ impl Parsed {
     }
 }
 
-/// The requests that a connection receives, and the bytes of them that the parser has not had yet.
+/// Framing of the requests on a connection, with the bytes that the parser has not received yet.
 #[derive(Debug)]
 pub(crate) struct Framing {
     place: Place,
     /// Requests that have begun.
     requests: u64,
-    /// Bytes that had no room where they were to be read to.
+    /// Bytes that did not fit the reader's buffer.
     rest: Bytes,
-    /// Bytes behind a head, as they came.
+    /// Bytes after a head, unchanged.
     held: Bytes,
 }
 
@@ -73,13 +73,13 @@ impl Framing {
         Self { place: Place::Before, requests: 0, rest: Bytes::new(), held: Bytes::new() }
     }
 
-    /// Whether a part of a request that has not begun has been read.
+    /// True if a part of a request that has not begun was read.
     pub(crate) fn is_ahead(&self) -> bool {
         let between = matches!(self.place, Place::Before | Place::Body(_) | Place::Chunked(_));
         !between || !self.held.is_empty() || !self.rest.is_empty()
     }
 
-    /// Hands out bytes that were kept. Returns whether there were any.
+    /// Copies stored bytes to the buffer. Returns true if there were any.
     pub(crate) fn read(&mut self, parsed: &Parsed, buffer: &mut ReadBuf<'_>) -> bool {
         if self.rest.is_empty() {
             self.catch_up(parsed);
@@ -96,8 +96,8 @@ impl Framing {
         true
     }
 
-    /// Follows what has been read to a buffer behind `start`, encodes what has to be and keeps what is behind a
-    /// head.
+    /// Follows the bytes that were read into a buffer after `start`, encodes those that need it, and stores those
+    /// after a head.
     pub(crate) fn pass(&mut self, parsed: &Parsed, buffer: &mut ReadBuf<'_>, start: usize) {
         let fresh = buffer.filled().get(start..).unwrap_or_default();
         let (end, encoded) = self.scan(fresh);
@@ -126,21 +126,21 @@ impl Framing {
         self.held = held;
     }
 
-    /// Learns where the present request ends, which has begun since the last read.
+    /// Learns the end of the current request, which has begun since the last read.
     fn catch_up(&mut self, parsed: &Parsed) {
         let requests = parsed.requests.load(Ordering::Relaxed);
         let begun = requests.wrapping_sub(self.requests);
         self.requests = requests;
         self.place = match (self.place, begun) {
             (Place::Behind, 1) => Place::behind(parsed.body()),
-            // The parser has found another end of the head.
+            // The parser found another end of the head.
             (Place::Behind, _) | (_, 1..) => Place::Lost,
             (place, 0) => place,
         };
     }
 
-    /// Follows bytes up to the end of a head. Returns that end, and the bytes before it encoded, if any of them
-    /// has to be.
+    /// Follows bytes up to the end of a head. Returns that end, and the encoded form of the bytes before it if any
+    /// of them needs encoding.
     fn scan(&mut self, fresh: &[u8]) -> (usize, Option<Vec<u8>>) {
         let (mut encoded, mut copied, mut at) = (Vec::new(), 0, 0);
         while let Some((&byte, _)) = fresh.get(at..).and_then(<[u8]>::split_first) {
@@ -184,7 +184,7 @@ impl Framing {
         (at, encoded)
     }
 
-    /// Passes over the rest of a line, and over whole lines behind it. Returns how much of the bytes that is.
+    /// Skips the rest of a line, and whole lines after it. Returns the number of bytes skipped.
     fn line(&mut self, rest: &[u8]) -> usize {
         for end in memchr_iter(b'\n', rest) {
             if matches!(rest.get(end + 1), None | Some(b'\r' | b'\n')) {
@@ -197,7 +197,7 @@ impl Framing {
     }
 }
 
-/// Whether bytes begin with a whole request line that stays as it is.
+/// True if bytes begin with a complete request line that needs no encoding.
 fn is_plain_line(bytes: &[u8]) -> bool {
     let begins = !matches!(bytes.first(), None | Some(b'\r' | b'\n'));
     let line = memchr(b'\n', if begins { bytes } else { &[] }).and_then(|end| bytes.get(..end));
@@ -210,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    /// A connection: what is read goes to buffers of `room` bytes, and is kept.
+    /// A connection that reads into buffers of `room` bytes, and keeps all bytes read.
     struct Read {
         framing: Framing,
         parsed: Parsed,
@@ -224,7 +224,7 @@ mod tests {
             Self { framing, parsed, room, all: Vec::new() }
         }
 
-        /// Asks for more once. Returns whether there was any.
+        /// Asks for more bytes once. Returns true if there were any.
         fn read_again(&mut self) -> bool {
             let mut memory = vec![0; self.room];
             let mut buffer = ReadBuf::new(&mut memory);
@@ -248,7 +248,7 @@ mod tests {
             self.all.extend(buffer.filled());
         }
 
-        /// Begins a request, and reads what was held back behind it.
+        /// Begins a request, and reads the bytes held back after it.
         fn begin(&mut self, body: Option<u64>) {
             self.parsed.begin(body);
             while self.read_again() && self.framing.place != Place::Behind {}
@@ -304,7 +304,7 @@ mod tests {
         it.check(head, encoded);
         it.begin(Some(20));
         it.check(b"GET /?\" H", b"GET /?\" H");
-        // The end of the body, and a request behind it that is sent before its turn.
+        // The end of the body, followed by a pipelined request.
         it.check(b"TTP 1.1\r\n\r\nGET /?\"", b"TTP 1.1\r\n\r\nGET /?%22");
         it.check(b"\" \r\n\r\n", b"%22 \r\n\r\n");
         it.begin(None);
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_a_head_waits_for_its_request() {
+    fn bytes_after_a_head_wait_for_its_request() {
         let mut it = Read::new(1000);
         it.check(b"P /< \n\n/?GET /?\" \n\nGET /<", b"P /%3C \n\n");
         it.begin(Some(2));
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_certain_nothing_is_changed() {
+    fn uncertain_bytes_are_not_changed() {
         let head = b"GET /?\" \r\n\r\n";
         let plain = b"GET / \r\n\r\n";
         let begun = |before: &[u8], requests: usize| {
@@ -358,7 +358,7 @@ mod tests {
             }
             it
         };
-        // Two requests where one head was, one where there was none yet, and bytes that are no chunks.
+        // Two requests for one head, one before the first head, and bytes that are not chunks.
         for mut it in [begun(plain, 2), begun(b"GET / \r\n", 1), begun(b"", 1)] {
             it.check(head, head);
             it.begin(Some(0));
@@ -368,13 +368,13 @@ mod tests {
         broken.begin(None);
         broken.check(b"x\r\n\r\n", b"x\r\n\r\n");
         broken.check(head, head);
-        // The parser asks for more where the head has ended.
+        // The parser asks for more although the head has ended.
         let mut more = begun(plain, 0);
         assert!(!more.read_again());
         more.check(head, head);
     }
 
-    /// Gives the parser's part: each head is parsed as soon as it is there.
+    /// Acts as the parser: parses each head as soon as it is complete.
     fn follow(it: &mut Read, heads: &mut Peekable<impl Iterator<Item = (usize, Option<u64>)>>) {
         loop {
             while let Some((_, body)) = heads.next_if(|(end, _)| it.all.len() >= *end) {

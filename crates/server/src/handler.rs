@@ -1,4 +1,4 @@
-//! What answers a request.
+//! Handlers of requests.
 
 use std::sync::Arc;
 
@@ -10,19 +10,19 @@ use http::{Request, Response};
 use crate::body::Body;
 use crate::context::Context;
 
-/// Answers requests.
+/// Handles requests.
 ///
-/// A function endpoint is one, a `wasi:http` proxy another; both are reached through this alone, so
-/// limits, middleware and request ids are the same for all.
+/// Function endpoints and `wasi:http` proxies are handlers. Both are reached only through this trait, so limits,
+/// middleware and request ids are the same for all.
 ///
 /// # Contract
-/// - The body arrives as it is read. It ends with an error when it is over the service's limit or the
-///   client is silent for too long.
-/// - The response may be returned before the body has been read and while it is still being made.
-/// - Dropping the future means that the client has gone or the server stops: what runs is cancelled.
+/// - The body is streamed as it arrives. It ends with an error if it exceeds the service's limit, or if the client
+///   is silent for too long.
+/// - The response may be returned before the body was read, and while it is still being produced.
+/// - Dropping the future means that the client has gone or the server stops, and cancels the work.
 #[async_trait]
 pub trait Handler: Send + Sync {
-    /// Answers one request.
+    /// Responds to one request.
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body>;
 
     /// The same handler for routes whose functions are called through `invoke`, if it calls any.
@@ -32,13 +32,13 @@ pub trait Handler: Send + Sync {
 }
 
 impl Context {
-    /// The response that tells the client of a problem, with the request's id.
+    /// The problem as a response, with the request's id.
     #[must_use]
     pub fn problem(&self, problem: Problem) -> Response<Body> {
         send(problem.into_response(Some(self.id.as_str())))
     }
 
-    /// The response to a call that failed: the client learns what it may, the log gets everything.
+    /// The response to a failed call: the client gets the public message, the log the full error.
     #[must_use]
     pub fn failure(&self, function: &EntryId, call: CallId, failure: &CallError) -> Response<Body> {
         let problem = Problem::from(failure);
@@ -47,7 +47,7 @@ impl Context {
     }
 }
 
-/// A response in memory as one that is sent.
+/// Converts a response in memory.
 pub(crate) fn send(answer: Answer) -> Response<Body> {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = answer.status;

@@ -1,15 +1,16 @@
-//! Header fields.
+//! Helpers for header fields.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, VARY};
 
-/// Sets a field, if there is a value for it.
+/// Sets a field if there is a value for it.
 pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     if let Some(value) = value {
         headers.insert(name, value);
     }
 }
 
-/// Adds a name to `Vary`, which tells caches what a response depends on, unless it is there or `*` is.
+/// Adds a name to `Vary`, which tells caches the request headers that a response depends on, unless the name or `*`
+/// is present.
 pub(crate) fn vary_by(headers: &mut HeaderMap, name: &'static str) {
     let has = |line: &HeaderValue| {
         let names = line.to_str().unwrap_or_default().split(',').map(str::trim);
@@ -20,7 +21,7 @@ pub(crate) fn vary_by(headers: &mut HeaderMap, name: &'static str) {
     }
 }
 
-/// Whether any field has more than one line; it costs no look-up.
+/// True if any field has more than one line. It costs no look-up.
 pub(crate) fn has_repeats(headers: &HeaderMap) -> bool {
     headers.keys_len() < headers.len()
 }

@@ -1,9 +1,9 @@
-//! Idle connections by how long they have been idle, so that the longest-idle makes room for a new one.
+//! Queue of idle connections, from which the longest-idle one is closed to make room for a new one.
 //!
-//! A connection that serves costs nothing here: its place in the queue is brought up to date only when it
-//! is looked at. Since a connection's idle time begins ever later, the first of the queue whose place is
-//! true is the longest-idle of all. A place is brought up to date at most once for each request, and a
-//! connection that is found busy leaves the queue and comes back when it is idle again.
+//! A serving connection costs nothing here: its position in the queue is updated only when it is looked at. Idle
+//! times only move forward, so the first connection with a current position is the longest-idle of all. A position
+//! is updated at most once for each request. A connection that is found busy leaves the queue and returns when it
+//! is idle again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::occupation::Occupation;
 
-/// Place of a connection: since when it was idle, and a number that tells connections apart.
+/// Position of a connection: the time at which it became idle, and its unique number.
 type Place = (Instant, u64);
 
 /// Connections of one listener that may be idle.
@@ -49,7 +49,7 @@ impl Idle {
         }
     }
 
-    /// Forgets a connection that is over.
+    /// Removes a connection that is over.
     pub(crate) fn leave(&self, connection: &Occupation) {
         let mut queue = self.lock();
         if let Some(since) = connection.queued() {
@@ -57,9 +57,9 @@ impl Idle {
         }
     }
 
-    /// Asks the longest-idle connection to close; false when none is idle.
+    /// Asks the longest-idle connection to close; false if none is idle.
     pub(crate) fn shed(&self) -> bool {
-        // The lock is given back between two looks: a first one may find many that are busy.
+        // The lock is released between two looks: a first one may find many busy connections.
         loop {
             let mut queue = self.lock();
             let Some(((since, _), connection)) = queue.connections.pop_first() else {
@@ -86,7 +86,7 @@ impl Queue {
     }
 }
 
-/// Idle connections of all listeners, for what the process has in common: file descriptors.
+/// Idle connections of all listeners, for a resource of the whole process: file descriptors.
 #[derive(Clone, Default)]
 pub(crate) struct Everyone(Arc<Mutex<Vec<Weak<Idle>>>>);
 
@@ -98,7 +98,7 @@ impl Everyone {
         all.push(Arc::downgrade(idle));
     }
 
-    /// Asks a listener's longest-idle connection to close; of the first listener that has one.
+    /// Asks the longest-idle connection of a listener to close: of the first listener that has one.
     pub(crate) fn shed(&self) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         all.iter().filter_map(Weak::upgrade).any(|idle| idle.shed())

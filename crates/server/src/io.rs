@@ -1,5 +1,5 @@
-//! A connection's bytes: what was read ahead, when something came in, when nothing can go out, when
-//! nothing more is to come in, and its close, which takes no answer with it (RFC 9112, section 9.6).
+//! I/O of a connection: bytes read ahead, reported reads, write timeouts, the end of input, and a close that does
+//! not lose responses (RFC 9112, section 9.6).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,25 +15,25 @@ use crate::activity::Activity;
 use crate::framing::Framing;
 use crate::stream::Arrival;
 
-/// Bytes that a closing connection discards at most.
+/// Maximum number of bytes that a closing connection discards.
 pub(crate) const LINGER_BYTES: u64 = 256 << 20;
 
-/// Time that a close takes at most.
+/// Maximum duration of a close.
 const LINGER: Duration = Duration::from_secs(30);
 
-/// Time after which a client that sends nothing more and does not close has its answer.
+/// Time after which a silent client that does not close is taken to have its response.
 const LINGER_IDLE: Duration = Duration::from_secs(5);
 
-/// A stream that reports its reads and fails when the other side takes nothing for too long.
+/// A stream that reports its reads, and fails if the other side does not read for too long.
 pub(crate) struct Watched<S> {
     stream: S,
-    /// Bytes that were read to tell the protocol.
+    /// Bytes that were read to detect the protocol.
     ahead: Bytes,
     activity: Arc<Activity>,
-    /// Of HTTP/1.1.
+    /// Framing of requests, for HTTP/1.1.
     framing: Option<Framing>,
     patience: Duration,
-    /// Made at the first write that has to wait.
+    /// Created at the first write that has to wait.
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
     closing: Closing,
@@ -43,14 +43,14 @@ pub(crate) struct Watched<S> {
 enum Closing {
     /// Not begun.
     Open,
-    /// Nothing goes out any longer.
+    /// Nothing more is sent.
     Shut,
-    /// What the client sends still is discarded until it closes too.
+    /// Bytes that the client still sends are discarded until it closes too.
     Lingering(Linger),
     Done,
 }
 
-/// The bounds of a close that waits for the client.
+/// Limits of a close that waits for the client.
 struct Linger {
     left: u64,
     end: Instant,
@@ -66,7 +66,7 @@ impl Linger {
         }
     }
 
-    /// Counts what was discarded; false when that was enough.
+    /// Counts discarded bytes; false once a limit is reached.
     fn goes_on_after(&mut self, bytes: usize) -> bool {
         let now = Instant::now();
         self.left = self.left.saturating_sub(bytes as u64);
@@ -94,7 +94,7 @@ impl<S> Watched<S> {
         }
     }
 
-    /// Passes a write's outcome on, or a timeout when writes have been waiting for too long.
+    /// Passes on a write's result, or a timeout if writes have waited for too long.
     fn patiently<T>(
         &mut self,
         outcome: Poll<io::Result<T>>,
@@ -104,7 +104,7 @@ impl<S> Watched<S> {
             if std::mem::take(&mut self.waiting) {
                 self.activity.sent();
                 if self.activity.state.is_closing() {
-                    // Nothing else asks for more input, which may be over now.
+                    // No other code asks for more input, which may have ended now.
                     cx.waker().wake_by_ref();
                 }
             }
@@ -125,8 +125,8 @@ impl<S> Watched<S> {
 }
 
 impl<S: AsyncRead + Unpin> Watched<S> {
-    /// Discards what the client sends still, until it closes or a bound is reached. If nothing points to more,
-    /// only what has arrived already keeps the connection open.
+    /// Discards bytes that the client still sends, until it closes or a limit is reached. If no more bytes are
+    /// expected, only those that have already arrived keep the connection open.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [0; 8 << 10];
         loop {
@@ -184,7 +184,7 @@ impl<S: AsyncRead + Arrival + Unpin> AsyncRead for Watched<S> {
                 this.activity.received(framing.is_ahead());
             }
         } else if outcome.is_pending() && this.activity.is_done() && !this.stream.has_arrived() {
-            // All that had arrived is served and sent: to the protocol, the client has left.
+            // Everything that arrived was served and sent, so the protocol sees the end of input.
             return Poll::Ready(Ok(()));
         }
         outcome

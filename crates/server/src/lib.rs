@@ -1,11 +1,11 @@
-//! The HTTP edge of Crisol: services, routers, endpoints over any `Invoke`.
+//! The HTTP edge of Crisol: services, routers and endpoints over any `Invoke`.
 //!
-//! [`Service`]s are plain values: an address, limits, timeouts, [`Router`]s with [`Route`]s. A
-//! [`Server`] checks them all at once and serves them; [`Running`] tells the addresses, takes other
-//! services while it serves, and stops. Everything that answers is a [`Handler`]: a function through a
-//! [`Transport`](crisol_transport::Transport), or whatever takes the request as it comes in.
+//! [`Service`]s are plain values: an address, limits, timeouts, and [`Router`]s with [`Route`]s. A [`Server`]
+//! checks all of them and serves them. [`Running`] reports the addresses, replaces the services while it serves,
+//! and stops them. A [`Handler`] responds to requests: a function through a
+//! [`Transport`](crisol_transport::Transport), or any code that takes the request unbound.
 //!
-//! Nothing here knows WebAssembly or the registry: functions are reached through
+//! This crate knows neither WebAssembly nor the registry: it calls functions through
 //! [`Invoke`](crisol_core::Invoke).
 
 mod activity;

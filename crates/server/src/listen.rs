@@ -1,4 +1,4 @@
-//! One listening socket: accept within limits, stop, let what runs finish.
+//! A listening socket: accepts within limits, stops, and lets open connections finish.
 
 use std::collections::HashMap;
 use std::io;
@@ -22,25 +22,25 @@ use crate::site::Site;
 use crate::socket::Socket;
 use crate::stream::Stream;
 
-/// Pause before trying again where connections have to close first.
+/// Pause before a retry, in which connections may close.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// Least time between two warnings that connections cannot be accepted.
+/// Minimum time between two warnings that connections cannot be accepted.
 const WARNING: Duration = Duration::from_secs(60);
 
-/// Attempts, a [`BREATH`] apart, to accept what the system holds when the listener stops.
+/// Maximum number of failed attempts, a [`BREATH`] apart, to accept pending connections after a stop.
 const LAST_ATTEMPTS: usize = 20;
 
-/// How a stop went.
+/// Outcome of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stopped {
     /// Connections that were open and ended by themselves.
     pub finished: usize,
-    /// Connections that were cut when the grace period was over.
+    /// Connections that were cut at the end of the grace period.
     pub aborted: usize,
 }
 
-/// What the listeners of a server have in common.
+/// State shared by the listeners of a server.
 #[derive(Clone, Default)]
 pub(crate) struct Common {
     pub(crate) everyone: Everyone,
@@ -50,7 +50,7 @@ pub(crate) struct Common {
 /// A socket that is being served. Dropping it cuts every connection.
 pub(crate) struct Listening {
     pub(crate) name: String,
-    /// As configured: with port 0 where any port will do.
+    /// The configured address, with port 0 if the system chooses the port.
     pub(crate) wanted: Address,
     pub(crate) socket: Arc<Socket>,
     site: Arc<ArcSwap<Site>>,
@@ -60,7 +60,7 @@ pub(crate) struct Listening {
     task: Task,
 }
 
-/// The task that accepts. Dropping this ends it, and with it every connection.
+/// The accepting task. Dropping it ends the task and every connection.
 struct Task(JoinHandle<JoinSet<()>>);
 
 impl Drop for Task {
@@ -70,7 +70,7 @@ impl Drop for Task {
 }
 
 impl Listening {
-    /// Begins to serve a socket.
+    /// Starts to serve a socket.
     pub(crate) fn start(
         (name, wanted): (String, Address),
         socket: Socket,
@@ -105,7 +105,7 @@ impl Listening {
         Self { name, wanted, socket, site, slots, requests, stop, task }
     }
 
-    /// Stops accepting. Connections that the system holds are taken still, those that come later are not.
+    /// Stops accepting. Connections pending in the system are still accepted, later ones are not.
     pub(crate) fn close(&self) {
         self.socket.seal();
         self.stop.send_replace(true);
@@ -119,14 +119,14 @@ impl Listening {
         self.site.store(Arc::new(site));
     }
 
-    /// Stops accepting, waits up to `grace` for what runs, and cuts the rest.
+    /// Stops accepting, waits up to `grace` for open connections, and cuts the rest.
     pub(crate) async fn stop(self, grace: Duration) -> Stopped {
         self.close();
         let Self { socket, mut task, .. } = self;
-        // The acceptor alone has it from now on: it is closed when the last connection is accepted.
+        // Only the acceptor holds it now: the socket closes after the last connection is accepted.
         drop(socket);
         let until = Instant::now() + grace;
-        // The loop ends soon when told to; it cannot fail other than by a defect of its own.
+        // The loop ends soon after the stop; it fails only by a defect of its own.
         let Ok(mut connections) = (&mut task.0).await else { return Stopped::default() };
         let mut finished = 0;
         let all = async {
@@ -141,7 +141,7 @@ impl Listening {
     }
 }
 
-/// Accepts connections, and holds those that are open.
+/// Accepts connections, and owns the open ones.
 struct Acceptor {
     socket: Arc<Socket>,
     slots: Arc<Semaphore>,
@@ -149,12 +149,12 @@ struct Acceptor {
     everyone: Everyone,
     shared: Shared,
     connections: JoinSet<()>,
-    /// When it was last told that connections cannot be accepted.
+    /// Time of the last warning that connections cannot be accepted.
     warned: Option<Instant>,
 }
 
 impl Acceptor {
-    /// Accepts until it is told to stop, and hands back the connections that are open then.
+    /// Accepts until the stop, and returns the connections that are open then.
     async fn run(mut self) -> JoinSet<()> {
         let mut stop = self.shared.stop.clone();
         loop {
@@ -166,7 +166,7 @@ impl Acceptor {
             let Some(counted) = self.admit(peer) else { continue };
             let slot = tokio::select! {
                 slot = self.slot() => slot,
-                // It was accepted before the end, and is served.
+                // The connection was accepted before the stop, so it is served.
                 _ = stop.wait_for(|stop| *stop) => None,
             };
             self.serve(stream, peer, (slot, counted));
@@ -175,7 +175,7 @@ impl Acceptor {
         self.connections
     }
 
-    /// Counts a connection for its client; none when the client has as many as it may.
+    /// Counts a connection for its client; `None` if the client has reached its limit.
     fn admit(&self, peer: Peer) -> Option<Counted> {
         self.clients.admit(peer, self.shared.site.load().limits.max_connections_per_client)
     }
@@ -188,8 +188,8 @@ impl Acceptor {
         });
     }
 
-    /// The next connection, however long it takes. Errors of a connection that is gone before it was
-    /// accepted concern nobody; others pass when connections close.
+    /// Waits for the next connection. An error of a connection that was aborted before it was accepted is ignored;
+    /// other errors pass when connections close.
     async fn next(&mut self) -> (Stream, Peer) {
         loop {
             match self.socket.accept().await {
@@ -200,7 +200,7 @@ impl Acceptor {
         }
     }
 
-    /// A place among the connections; idle ones close while there is none.
+    /// Acquires a connection slot; idle connections are closed while there is none.
     async fn slot(&self) -> Option<OwnedSemaphorePermit> {
         loop {
             if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
@@ -213,7 +213,7 @@ impl Acceptor {
         }
     }
 
-    /// After an accept that failed: waits a moment for what other connections give back.
+    /// Handles a failed accept: waits a moment for resources of other connections.
     async fn make_room(&mut self, error: &io::Error) {
         if is_out_of_files(error) && !self.shared.idle.shed() {
             self.everyone.shed();
@@ -230,8 +230,8 @@ impl Acceptor {
         }
     }
 
-    /// Accepts what the system holds when the listener stops: its clients are connected, and may have sent
-    /// their requests. The system bounds their number, so that `max_connections` need not.
+    /// Accepts the connections pending in the system after a stop: their clients are connected and may have sent
+    /// requests. The system bounds their number, so `max_connections` does not apply.
     async fn accept_held(&mut self) {
         let mut attempts = 0..LAST_ATTEMPTS;
         let mut handshakes = 0..1;
@@ -246,7 +246,7 @@ impl Acceptor {
                     if handshakes.next().is_none() {
                         return;
                     }
-                    // Handshakes that have begun come to their end.
+                    // Handshakes that have begun complete meanwhile.
                     sleep(BREATH).await;
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -257,7 +257,7 @@ impl Acceptor {
     }
 }
 
-/// Whether the process or the system has no file descriptor left.
+/// True if the process or the system has no file descriptor left.
 fn is_out_of_files(error: &io::Error) -> bool {
     /// `ENFILE` and `EMFILE`, the same on every Unix.
     const CODES: [i32; 2] = [23, 24];
@@ -270,14 +270,14 @@ struct Clients {
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// A connection that counts for its client until this is dropped.
+/// A connection that counts for its client until it is dropped.
 struct Counted {
     clients: Arc<Clients>,
     client: IpAddr,
 }
 
 impl Clients {
-    /// Counts a connection, unless its client has `most` already.
+    /// Counts a connection, unless its client already has `most`.
     fn admit(self: &Arc<Self>, peer: Peer, most: usize) -> Option<Counted> {
         let client = peer.client();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

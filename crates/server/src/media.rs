@@ -1,15 +1,16 @@
-//! Media types: of files by their extensions, and which of them gain by compression.
+//! Media types: of files by their extensions, and those that compress well.
 
 use std::path::Path;
 
 use http::HeaderValue;
 
-/// The `Content-Type` of a file by its extension.
+/// Media type of a file by its extension, for `Content-Type`.
 ///
-/// Text is declared as UTF-8. JSON has no charset parameter, and XML that is not `text/xml` names its encoding itself.
+/// Text is declared as UTF-8. JSON has no charset parameter, and XML other than `text/xml` names its encoding
+/// itself.
 pub(crate) fn of_file(name: &str) -> HeaderValue {
     let raw = match mime_guess::from_path(name).first_raw() {
-        // The type that RFC 9239 leaves.
+        // RFC 9239 makes the others obsolete.
         Some("application/javascript" | "application/ecmascript") => "text/javascript",
         Some(raw) => raw,
         None => "application/octet-stream",
@@ -21,12 +22,12 @@ pub(crate) fn of_file(name: &str) -> HeaderValue {
         .unwrap_or_else(|| HeaderValue::from_static(raw))
 }
 
-/// Whether a file is stored compressed under the media type of what is inside.
+/// True if a file is stored compressed under the media type of its content.
 pub(crate) fn is_gzipped_file(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svgz"))
 }
 
-/// Types that gain, beside all text and all types with the suffix of a text format.
+/// Types that compress well, besides all text and all types with the suffix of a text format.
 const COMPRESSIBLE: &[&str] = &[
     "application/ecmascript",
     "application/graphql",
@@ -62,11 +63,11 @@ const COMPRESSIBLE: &[&str] = &[
     "image/x-ms-bmp",
 ];
 
-/// Suffixes of types that are written in a text format (RFC 6839).
+/// Suffixes of types with a text format (RFC 6839).
 const TEXT_SUFFIXES: &[&str] = &["+json", "+json-seq", "+xml", "+yaml"];
 
-/// Whether content of a type gets smaller by compression. Types that are not known, and bytes of any
-/// kind, may be compressed already; event streams are read as they come.
+/// True if content of a type gets smaller by compression. Unknown types and arbitrary bytes may already be
+/// compressed; event streams must be delivered without delay.
 pub(crate) fn is_compressible(content_type: &HeaderValue) -> bool {
     let Ok(text) = content_type.to_str() else { return false };
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compressed_already_or_not_known_is_left() {
+    fn compressed_and_unknown_types_are_not_compressible() {
         let gains = |text| is_compressible(&HeaderValue::from_static(text));
         for yes in [
             "text/plain",

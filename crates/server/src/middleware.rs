@@ -1,4 +1,4 @@
-//! What requests pass on the way to a route.
+//! Middleware of routers.
 
 mod compress;
 mod cors;
@@ -13,88 +13,87 @@ use http::{HeaderName, Method};
 
 use crate::handler::Handler;
 
-/// One thing that requests pass on the way to a route.
+/// Middleware that requests pass before their route.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Middleware {
-    /// Answers preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) and lets scripts of
+    /// Responds to preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) and lets scripts of
     /// other origins read responses.
     Cors(Cors),
-    /// Compresses responses with gzip for clients that take it, where that makes them smaller: text, JSON, XML,
-    /// scripts, WebAssembly, and no event streams. Parts of files, what is encoded already and
-    /// `Cache-Control: no-transform` are left alone.
+    /// Compresses responses with gzip, for clients that accept it and if that makes them smaller: text, JSON, XML,
+    /// scripts and WebAssembly, but not event streams. Partial content, encoded content and `Cache-Control:
+    /// no-transform` are left unchanged.
     Compress,
-    /// Refuses clients that ask too often, with `429`.
+    /// Refuses clients above a request rate, with `429`.
     RateLimit(RateLimit),
-    /// Hands the request's id on to the route in this header, which is also the one that the client's
-    /// own id is taken from and that the response has it in. (Without it that is `x-request-id`, which
-    /// responses and logs have always.)
+    /// Passes the request's id to the route in this header, and uses the same header for the client's own id and
+    /// for the response. (By default that is `x-request-id`; responses and logs always have the id.)
     RequestId(HeaderName),
-    /// Ends a request with `504` when it is not answered by then; what runs is cancelled.
+    /// Ends a request with `504` if it has no response within this time, and cancels its work.
     Timeout(Duration),
 }
 
-/// Cross-origin sharing.
+/// Settings of cross-origin sharing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cors {
-    /// Origins that may read; empty for any.
+    /// Origins that may read responses; empty for any.
     pub origins: Vec<String>,
-    /// Methods that may be used; empty for any, which lists the one that the browser asks about.
+    /// Methods that scripts may use; empty for any, so that a preflight allows the method it asks about.
     pub methods: Vec<Method>,
-    /// Request headers that may be sent; empty for any, which lists those that the browser asks about:
+    /// Request headers that scripts may send; empty for any, so that a preflight allows the headers it asks about:
     /// `*` would not cover `Authorization`.
     pub headers: Vec<HeaderName>,
-    /// Response headers that scripts may see.
+    /// Response headers that scripts may read.
     pub expose: Vec<HeaderName>,
-    /// Whether cookies go along; only with `origins` listed.
+    /// True to allow cookies; needs a list of `origins`.
     pub credentials: bool,
-    /// How long a preflight's answer holds.
+    /// Time for which a browser may cache a preflight's response.
     pub max_age: Option<Duration>,
 }
 
-/// How often a router may be asked.
+/// Rate limit of a router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Requests …
+    /// Number of requests in each `per`.
     pub requests: u32,
-    /// … in this time, evenly.
+    /// Period for `requests`, which are spread evenly over it.
     pub per: Duration,
     /// Requests that may come at once after a pause; at least one.
     pub burst: u32,
-    /// Whose requests count together.
+    /// Group of requests that the limit counts together.
     pub by: RateLimitBy,
 }
 
-/// Whose requests count together.
+/// Group of requests that a rate limit counts together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RateLimitBy {
-    /// Those of one client address; of IPv6, of one /64.
+    /// Those of one client address; for IPv6, of one /64.
     #[default]
     Client,
-    /// All.
+    /// All requests.
     All,
 }
 
-/// Why a middleware cannot be built.
+/// Error in the settings of a middleware.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MiddlewareError {
-    /// Browsers refuse cookies for any origin.
+    /// Browsers refuse cookies if any origin is allowed.
     #[error("`cors` with `credentials` needs its `origins` listed")]
     CredentialsForAll,
-    /// An origin that cannot stand in a header.
+    /// An origin that is not valid in a header.
     #[error("`cors`: `{0}` is not an origin: write `https://example.com`")]
     Origin(String),
-    /// Zero requests, or no time.
+    /// The rate is zero, or has no period.
     #[error("`ratelimit` allows nothing: give `requests`, `per` and `burst` above zero")]
     NoRate,
-    /// No time.
+    /// The timeout is zero.
     #[error("`timeout` is zero: allow some time")]
     NoTime,
 }
 
 impl Middleware {
-    /// Puts the middleware around a handler.
+    /// Wraps a handler in the middleware.
     pub(crate) fn wrap(
         &self,
         inner: Arc<dyn Handler>,

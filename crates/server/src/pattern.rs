@@ -1,45 +1,45 @@
-//! Patterns of paths: literal segments, `{name}`, `{name...}`.
+//! Path patterns: literal segments, `{name}`, `{name...}`.
 
 use std::fmt;
 
-/// One segment of a pattern.
+/// A segment of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Segment {
-    /// This text.
+    /// Literal text.
     Literal(String),
-    /// Any one segment that is not empty.
+    /// Any single nonempty segment.
     Param(String),
-    /// Everything from here on, possibly nothing.
+    /// The rest of the path, possibly empty.
     Rest(String),
 }
 
-/// A path pattern, checked.
+/// A parsed path pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pattern(Vec<Segment>);
 
-/// Why a text is no pattern.
+/// Error for a text that is not a valid pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {
-    /// It does not begin with a slash.
+    /// The text does not begin with a slash.
     #[error("`{0}` does not begin with `/`")]
     NoSlash(String),
-    /// A brace that does not enclose a whole segment.
+    /// A brace does not enclose a whole segment.
     #[error("`{0}`: braces enclose a whole segment: `{{name}}` or, at the end, `{{name...}}`")]
     Braces(String),
-    /// The name in the braces is no name.
+    /// The name in the braces is not valid.
     #[error("`{0}`: a parameter is named with letters, digits, `_` and `-`")]
     Name(String),
-    /// Two parameters of one name.
+    /// Two parameters have the same name.
     #[error("the parameter `{0}` stands twice")]
     Twice(String),
-    /// Something follows `{name...}`.
+    /// A segment follows `{name...}`.
     #[error("`{{{0}...}}` takes the rest of the path: nothing may follow it")]
     RestNotLast(String),
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     pub(crate) fn parse(text: &str) -> Result<Self, PatternError> {
         let segments = text.strip_prefix('/').ok_or(PatternError::NoSlash(text.to_owned()))?;
         let segments: Vec<_> = segments.split('/').map(segment).collect::<Result<_, _>>()?;
@@ -63,7 +63,7 @@ impl Pattern {
         &self.0
     }
 
-    /// The names of its parameters, in order.
+    /// Names of the parameters, in order.
     pub(crate) fn names(&self) -> Vec<String> {
         self.0.iter().filter_map(|segment| segment.name().map(str::to_owned)).collect()
     }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_says_why() {
+    fn invalid_patterns_are_refused_with_a_reason() {
         let text = |text| Pattern::parse(text).err().map(|error| error.to_string());
         let check = |pattern, why: &str| assert_eq!(text(pattern).as_deref(), Some(why));
         check("a", "`a` does not begin with `/`");

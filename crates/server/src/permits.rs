@@ -1,29 +1,29 @@
-//! Limits on what may go on at once that change while it does.
+//! Concurrency limits that change while they are in use.
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use tokio::sync::Semaphore;
 
-/// Changes how many permits there are in all. A permit too many that is held goes when it is given back, before anybody
-/// else has it.
+/// Changes the total number of permits. A surplus permit that is held is removed when it is returned, before any
+/// other task can acquire it.
 pub(crate) fn resize(permits: &Arc<Semaphore>, from: usize, to: usize) {
     permits.add_permits(to.saturating_sub(from));
     let less = from.saturating_sub(to);
     let held = less - permits.forget_permits(less);
     if held > 0 {
         let mut forgetting = Box::pin(forget(Arc::clone(permits), held));
-        // Takes its place in the queue at once: no request gets a permit that is given back before the task runs.
+        // Enters the queue at once, so that no request gets a permit that is returned before the task runs.
         let _ = forgetting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         tokio::spawn(forgetting);
     }
 }
 
-/// Takes permits as they are given back, and keeps them.
+/// Removes permits as they are returned.
 async fn forget(permits: Arc<Semaphore>, mut held: usize) {
     while held > 0 {
         let some = u32::try_from(held).unwrap_or(u32::MAX);
-        // Fails when the semaphore is closed, and then nobody has permits any longer.
+        // Fails if the semaphore is closed; then there are no permits any more.
         let Ok(taken) = Arc::clone(&permits).acquire_many_owned(some).await else { return };
         taken.forget();
         held = held.saturating_sub(some as usize);

@@ -1,8 +1,8 @@
-//! A request's body within the service's bounds, and the rest of one that its handler does not read.
+//! Request bodies within the service's limits, and the rest of bodies that a handler does not read.
 //!
-//! A client may not look for an answer before it has sent its whole body, and a socket that is closed with
-//! input unread takes the answer down with it. Unread input is therefore discarded up to a bound; beyond
-//! the bound the connection announces its close and lingers (see [`crate::io`]).
+//! A client may not read a response before it has sent its whole body, and closing a socket with unread input loses
+//! the response. Unread input is therefore discarded up to a limit; beyond the limit, the connection announces its
+//! close and lingers (see [`crate::io`]).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,28 +24,28 @@ use crate::body::{Body, BodyTimeout};
 use crate::io::LINGER_BYTES;
 use crate::site::Site;
 
-/// The end of one exchange, as far as its request's body decides about it.
+/// Outcome of an exchange, as far as its request's body determines it.
 #[derive(Debug, Default)]
 pub(crate) struct Ending(AtomicBool);
 
 impl Ending {
-    /// Whether input stays unread, so that no further request can follow on this connection.
+    /// True if input stays unread, so that no further request can follow on this connection.
     pub(crate) fn is_cut(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// A body as it comes in: its pieces in time, and its rest discarded when it is dropped early.
+/// A body as it arrives: bounded in time, with its rest discarded if it is dropped early.
 struct RequestBody {
-    /// None when it has been read to its end, or has failed.
+    /// `None` once it was read to its end or failed.
     incoming: Option<Incoming>,
     within: Duration,
-    /// Made when the body first has to be waited for; most arrive with their headers.
+    /// Created at the first wait for the body; most bodies arrive with their headers.
     timer: Option<Pin<Box<Sleep>>>,
-    /// Bytes that the service takes beyond those that have been read.
+    /// Bytes that the service accepts beyond those read.
     left: u64,
     over_http2: bool,
-    /// Whether discarding the rest keeps the connection for another request.
+    /// True if another request may follow once the rest is discarded.
     kept: bool,
     /// The client waits for `100 Continue`, which the first read sends.
     expects: bool,
@@ -53,8 +53,8 @@ struct RequestBody {
     ending: Arc<Ending>,
 }
 
-/// Bounds a request's body by the service's limits; with `kept`, another request may follow. The second value tells how the exchange ends; none
-/// without a body.
+/// Bounds a request's body by the service's limits; with `kept`, another request may follow. The second value
+/// reports the outcome of the exchange; `None` without a body.
 pub(crate) fn bounded(
     request: Request<Incoming>,
     kept: bool,
@@ -85,7 +85,7 @@ pub(crate) fn bounded(
     (request, Some(ending))
 }
 
-/// Whether another request may follow on the same connection.
+/// True if another request may follow on the same connection.
 pub(crate) fn is_kept<B>(request: &Request<B>) -> bool {
     let says = |token: &str| {
         let mut lines = request.headers().get_all(header::CONNECTION).iter();
@@ -102,29 +102,29 @@ pub(crate) fn is_kept<B>(request: &Request<B>) -> bool {
 }
 
 impl RequestBody {
-    /// Counts what has been read.
+    /// Counts a piece that was read.
     fn read(&mut self, piece: &Frame<Bytes>) {
         let bytes = piece.data_ref().map_or(0, Bytes::len);
         self.left = self.left.saturating_sub(bytes as u64);
         self.expects = false;
     }
 
-    /// Bytes that are discarded of the rest at most; none when the connection cannot go on.
+    /// Maximum bytes to discard; `None` if the connection cannot continue.
     fn allowance(&self, rest: &Incoming) -> Option<u64> {
-        // A stream of HTTP/2 cannot linger after its answer as a connection can.
+        // A stream of HTTP/2 cannot linger after its response like a connection can.
         if self.over_http2 {
             return Some(LINGER_BYTES);
         }
         let goes_on = self.kept && !self.expects && self.left > 0;
         let allowed = match rest.size_hint().exact() {
             Some(length) => (length <= self.left).then_some(length),
-            // Its answer may be out when it turns out to be long.
+            // The response may already be sent by the time the body proves long.
             None => Some(LINGER_BYTES),
         };
         allowed.filter(|_| goes_on)
     }
 
-    /// Ends the connection with this answer.
+    /// Ends the connection after this response.
     fn cut(&self) {
         self.ending.0.store(true, Ordering::Relaxed);
         self.activity.linger();
@@ -159,7 +159,7 @@ impl HttpBody for RequestBody {
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(within)));
         match timer.as_mut().poll(cx) {
             Poll::Ready(()) => {
-                // A client that stalls once is not waited for again.
+                // After a stall, the client is not waited for again.
                 this.incoming = None;
                 this.cut();
                 Poll::Ready(Some(Err(Box::new(BodyTimeout { within }))))
@@ -200,7 +200,7 @@ impl Drop for RequestBody {
     }
 }
 
-/// Reads a body to its end; false when it is longer than allowed, or broke off.
+/// Reads a body to its end; false if it exceeds the allowance or breaks off.
 async fn discard(mut incoming: Incoming, mut allowance: u64) -> bool {
     while let Some(frame) = incoming.frame().await {
         let Ok(frame) = frame else { return false };

@@ -1,5 +1,5 @@
-//! A request's head before anything looks at it: refused where it cannot be right, and of one form whatever
-//! the version of HTTP that it came in.
+//! Checks on a request's head before it is handled, and its conversion into a form that is the same for all
+//! versions of HTTP.
 
 use crisol_transport::{Cause, Problem};
 use http::{HeaderMap, HeaderValue, Method, Request, header};
@@ -9,10 +9,10 @@ use crate::authority;
 use crate::body::Body;
 use crate::headers::has_repeats;
 
-/// Checks a head and brings it into the form that handlers see.
+/// Checks a head and converts it into the form that handlers see.
 ///
 /// # Errors
-/// The answer to a head that is not taken.
+/// Returns the response to a head that is refused.
 pub(crate) fn settle(request: &mut Request<Body>) -> Result<(), Problem> {
     if request.method() == Method::CONNECT {
         let detail = "`CONNECT` asks for a tunnel, and none is offered here";
@@ -30,7 +30,7 @@ pub(crate) fn settle(request: &mut Request<Body>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether a body comes as it is, or in chunks and in no other coding (RFC 9112, section 6.1).
+/// True if a body has no transfer coding, or only `chunked` (RFC 9112, section 6.1).
 fn is_plainly_coded(headers: &HeaderMap) -> bool {
     let mut lines = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (lines.next(), lines.next()) {
@@ -49,7 +49,7 @@ fn join_cookies(headers: &mut HeaderMap) {
         joined.extend_from_slice(b"; ");
         joined.extend_from_slice(piece.as_bytes());
     }
-    // Valid, as values joined by a valid separator.
+    // Valid values joined by a valid separator are valid.
     if let Ok(joined) = HeaderValue::from_maybe_shared(bytes::Bytes::from(joined)) {
         headers.insert(header::COOKIE, joined);
     }

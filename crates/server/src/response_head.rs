@@ -1,5 +1,5 @@
-//! A response's head before it is sent: what HTTP cannot carry is an answer of `500` and a line of the log,
-//! never a connection that just ends.
+//! Checks on a response's head before it is sent. A response that HTTP cannot carry becomes a `500` and a log line,
+//! never a silently closed connection.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -15,10 +15,10 @@ use tracing::{Span, error};
 
 use crate::body::Body;
 
-/// Bytes of a body that are looked at before its head is sent.
+/// Bytes of a body that are read before its head is sent.
 const AHEAD: usize = 64 << 10;
 
-/// Reason that a response cannot be sent.
+/// Reason why a response cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unsendable {
     #[error("its status is {0}: a response has one from 200 to 599")]
@@ -33,18 +33,18 @@ pub(crate) enum Unsendable {
     Broken { promised: u64, found: u64, reason: String },
 }
 
-/// The request that a response answers, as far as it decides about the head.
+/// Parts of the request that determine the response's head.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
     pub(crate) head: bool,
     pub(crate) version: Version,
 }
 
-/// Checks a response, and takes away what its status or its request does not let it have. With it comes the length
-/// that its body is to be held to by [`keeping`], if the body is still being made.
+/// Checks a response, and removes parts that its status or its request do not allow. If the body is still being
+/// produced, also returns the length that [`keeping`] must hold it to.
 ///
 /// # Errors
-/// When it cannot be sent.
+/// Fails if the response cannot be sent.
 pub(crate) fn settle(
     asked: Asked,
     response: Response<Body>,
@@ -69,12 +69,12 @@ pub(crate) fn settle(
     }
 }
 
-/// Whether responses of a status have no content (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5).
+/// True if responses with this status have no content (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5).
 pub(crate) fn has_no_content(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-/// The length that a head promises.
+/// The length that a head announces.
 fn length(headers: &HeaderMap) -> Result<Option<u64>, Unsendable> {
     let mut lines = headers.get_all(header::CONTENT_LENGTH).iter();
     let Some(line) = lines.next() else { return Ok(None) };
@@ -84,13 +84,13 @@ fn length(headers: &HeaderMap) -> Result<Option<u64>, Unsendable> {
     length.map(Some).ok_or(Unsendable::NoLength)
 }
 
-/// A response without content. Only `304` keeps a length: that of the content that it does not send.
+/// A response without content. Only `304` keeps a length: that of the content it stands for.
 fn without_content(asked: Asked, response: Response<Body>, length: Option<u64>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     body.run_out();
     let is_kept = parts.status == StatusCode::NOT_MODIFIED;
     let body = match length {
-        // The head is written for HTTP/1.1 with the length of its body only.
+        // For HTTP/1.1, the head is written with the length of its body only.
         Some(length) if is_kept && asked.version <= Version::HTTP_11 && !asked.head => {
             Body::stream(Absent(length))
         }
@@ -102,7 +102,7 @@ fn without_content(asked: Asked, response: Response<Body>, length: Option<u64>) 
     Response::from_parts(parts, body)
 }
 
-/// The head that the same request with `GET` would have.
+/// The head that the same request with `GET` would get.
 pub(crate) fn head_alone(response: Response<Body>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     if let Some(length) = body.size_hint().exact() {
@@ -112,11 +112,11 @@ pub(crate) fn head_alone(response: Response<Body>) -> Response<Body> {
     Response::from_parts(parts, Body::empty())
 }
 
-/// A response whose body is held to the length that its head promises. As much of the body as is there
-/// already is looked at first, while the head can still be another one.
+/// Holds a response's body to the length announced by its head. The available part of the body is read first, while
+/// the head can still be replaced.
 ///
 /// # Errors
-/// When that part shows that it has another length.
+/// Fails if that part shows another length.
 pub(crate) async fn keeping(
     promised: u64,
     response: Response<Body>,
@@ -132,7 +132,7 @@ pub(crate) async fn keeping(
                 if let [piece] = ahead.make_contiguous()
                     && let Some(bytes) = piece.data_ref()
                 {
-                    // The whole of it is there.
+                    // The body is complete.
                     return Ok(Response::from_parts(parts, Body::from(bytes.clone())));
                 }
                 break;
@@ -156,14 +156,14 @@ pub(crate) async fn keeping(
     Ok(Response::from_parts(parts, Body::stream(body)))
 }
 
-/// A body that ends with an error where it is not as long as its head says.
+/// A body that ends with an error if its length differs from the announced one.
 struct Promised {
     body: Body,
-    /// Pieces that were looked at before the head was sent.
+    /// Pieces that were read before the head is sent.
     ahead: VecDeque<Frame<Bytes>>,
     promised: u64,
     left: u64,
-    /// Of the request, for the log.
+    /// Span of the request, for the log.
     span: Span,
 }
 
@@ -212,7 +212,7 @@ impl HttpBody for Promised {
     }
 }
 
-/// Content that a head has the length of and that is not sent.
+/// Content that is announced in the head and not sent.
 struct Absent(u64);
 
 impl HttpBody for Absent {
@@ -232,8 +232,8 @@ impl HttpBody for Absent {
 }
 
 impl Body {
-    /// Reads what is not sent to its end, aside: making a body is what a guest goes on by. Its own deadline
-    /// bounds it.
+    /// Reads a body that is not sent to its end, in a separate task: a guest makes progress by producing its body.
+    /// The guest's own deadline bounds the task.
     fn run_out(self) {
         if self.is_end_stream() || self.size_hint().exact().is_some() {
             return;

@@ -1,7 +1,7 @@
-//! A stream that comes back from whoever drops it.
+//! A stream that can be recovered after its owner has dropped it.
 //!
-//! The protocol drops its stream without closing it where the last request asked for an upgrade that it did not
-//! get, and a socket that is dropped with input unread takes the answer with it.
+//! The protocol drops its stream without closing it if the last request asked for an upgrade that was not granted.
+//! A socket dropped with unread input loses the response.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,13 +10,13 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream until it is dropped.
+/// A stream that returns to its home on drop.
 pub(crate) struct Returning<T> {
     stream: Option<T>,
     home: Home<T>,
 }
 
-/// The place that the stream comes back to.
+/// Place that a dropped stream returns to.
 pub(crate) struct Home<T>(Arc<Mutex<Option<T>>>);
 
 impl<T> Returning<T> {
@@ -27,7 +27,7 @@ impl<T> Returning<T> {
 }
 
 impl<T> Home<T> {
-    /// The stream, if it has come back.
+    /// The stream, if it was dropped.
     pub(crate) fn take(&self) -> Option<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -39,7 +39,7 @@ impl<T> Drop for Returning<T> {
     }
 }
 
-/// The outcome of a stream that has gone; it never has while there is somebody to ask.
+/// Result of an operation after the drop, which cannot occur.
 fn gone<T>() -> Poll<io::Result<T>> {
     Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
 }

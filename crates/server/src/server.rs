@@ -1,4 +1,4 @@
-//! Several services at once: start, replace while serving, stop.
+//! A set of services: start, replacement under load, stop.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,54 +16,53 @@ use crate::listen::{Common, Listening, Stopped};
 use crate::site::{RouteErrors, Site};
 use crate::socket::{Bound, Socket};
 
-/// Services that have been checked and are not yet listening.
+/// Checked services that are not listening yet.
 pub struct Server {
     services: Vec<(Service, Site)>,
 }
 
-/// Services that are being served. Dropping it cuts everything at once; see [`Running::stop`].
+/// Services that are being served. Dropping it cuts all connections at once; see [`Running::stop`].
 #[derive(Default)]
 pub struct Running {
     listening: Vec<Listening>,
     retiring: JoinSet<()>,
-    /// Sockets that close as soon as they are empty.
+    /// Sockets that close once they have no pending connections.
     leaving: Vec<Weak<Socket>>,
     common: Common,
 }
 
-/// Other services for a running server: checked, and with their sockets listening. Dropping it gives them
-/// up.
+/// Checked services, with listening sockets, to replace those of a running server. Dropping it discards them.
 pub struct Replacement<'a> {
     running: &'a mut Running,
-    /// By the place of the one whose socket they go on with.
+    /// Services that keep a socket, by the index of its current owner.
     kept: HashMap<usize, (Service, Site)>,
     fresh: Vec<Fresh>,
 }
 
-/// A service with a socket that nothing is accepted from yet.
+/// A service with a new socket, from which nothing is accepted yet.
 struct Fresh {
     service: Service,
     site: Site,
     socket: Socket,
 }
 
-/// Whether a server wants new clients. Cloning it is a reference count.
+/// Readiness of a server for new clients. Clones share it and cost a reference count.
 #[derive(Debug, Clone)]
 pub struct Readiness(Arc<AtomicBool>);
 
 impl Readiness {
-    /// True until [`Running::drain`]: from then on load balancers are to send clients elsewhere.
+    /// True until [`Running::drain`]; after that, load balancers should send clients elsewhere.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Why a server did not start, or a change was not taken.
+/// Error of a start or a replacement.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The services contradict themselves.
+    /// The routes or settings of the services are not valid.
     #[error("the routes cannot be served")]
     Routes(#[from] RouteErrors),
     /// An address cannot be listened on.
@@ -73,25 +72,25 @@ pub enum StartError {
         service: String,
         /// The address.
         addr: Address,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl Server {
-    /// Checks services: every pattern, conflict and setting, all problems at once.
+    /// Checks patterns, conflicts and settings of the services, and reports all problems together.
     ///
     /// # Errors
-    /// Everything that is wrong with them.
+    /// Returns every problem found.
     pub fn new(services: Vec<Service>, invoke: Arc<dyn Invoke>) -> Result<Self, RouteErrors> {
         let sites = Site::build_all(&services, &invoke)?;
         Ok(Self { services: services.into_iter().zip(sites).collect() })
     }
 
-    /// Listens on every address and begins to serve.
+    /// Listens on all addresses and starts to serve.
     ///
     /// # Errors
-    /// When one of the addresses cannot be had; then none is served.
+    /// Fails if one of the addresses is not available; no service is started then.
     #[expect(clippy::unused_async, reason = "it needs a runtime, which an async function has")]
     pub async fn start(self) -> Result<Running, StartError> {
         let mut running = Running::default();
@@ -101,10 +100,10 @@ impl Server {
     }
 }
 
-/// Checks services as [`Server::new`] does, without anything to call.
+/// Checks services like [`Server::new`], without functions to call.
 ///
 /// # Errors
-/// Everything that is wrong with them.
+/// Returns every problem found.
 pub fn check(services: &[Service]) -> Result<(), RouteErrors> {
     let nothing =
         invoke_fn(None, |id: EntryId, _, _| std::future::ready(Err(CallError::Unavailable { id })));
@@ -112,8 +111,8 @@ pub fn check(services: &[Service]) -> Result<(), RouteErrors> {
     Site::build_all(services, &nothing).map(drop)
 }
 
-/// Opens the sockets of services: all, or none. Addresses may overlap with those of sockets that are
-/// `leaving`, which get their connections until they close.
+/// Opens the sockets of all services, or of none. Addresses may overlap with those of `leaving` sockets, which
+/// still get their connections until they close.
 fn listen(
     services: Vec<(Service, Site)>,
     leaving: &[Arc<Socket>],
@@ -128,7 +127,7 @@ fn listen(
         let socket = Bound::new(&service.addr, leaving).map_err(|error| failed(&service, error))?;
         bound.push((service, site, socket));
     }
-    // Those that take clients from another socket come last: nothing can fail after them.
+    // Sockets that share another one's port come last: no step after them can fail.
     bound.sort_by_key(|(_, _, socket)| socket.is_sharing());
     let mut shared = Vec::new();
     let mut fresh = Vec::with_capacity(bound.len());
@@ -140,8 +139,8 @@ fn listen(
     Ok(fresh)
 }
 
-/// For each service the one of the old that it goes on with: the one that was configured with its address
-/// (with port 0: and has its name), or else the one that listens there.
+/// For each new service, the index of the current one whose socket it keeps: the one configured with the same
+/// address (with port 0, also the same name), otherwise the one listening there.
 fn keep(old: &[Listening], services: &[Service]) -> Vec<Option<usize>> {
     let configured = |old: &Listening, new: &Service| {
         old.wanted == new.addr && (!new.addr.is_any_port() || old.name == new.name)
@@ -163,20 +162,20 @@ fn keep(old: &[Listening], services: &[Service]) -> Vec<Option<usize>> {
 }
 
 impl Running {
-    /// Each service with the address that it listens on.
+    /// Names of the services with their listening addresses.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, &Address)> {
         self.listening.iter().map(|service| (service.name.as_str(), &service.socket.addr))
     }
 
-    /// Serves other services, and calls `invoke`, from now on. A service that keeps its address (with port 0: its name) keeps its
-    /// socket and its connections: requests that run finish on the old routes, all later ones see the new. A new one
-    /// begins to listen, one that is gone stops as [`Running::stop`] does, within `grace`.
+    /// Replaces the services and `invoke` while serving. A service that keeps its address (with port 0, its name)
+    /// keeps its socket and its connections: running requests finish on the old routes, later ones see the new
+    /// routes. A new service starts to listen; a removed one stops like [`Running::stop`], within `grace`.
     ///
-    /// Of a lowered `max_connections` or `max_requests` what is open or runs already may end; limits and timeouts that
-    /// belong to a connection are those of when it was opened.
+    /// A lowered `max_connections` or `max_requests` does not cut open connections or running requests. Limits and
+    /// timeouts of a connection stay those from its start.
     ///
     /// # Errors
-    /// When anything about the new services is wrong; then nothing changes.
+    /// Fails if the new services have any problem; nothing changes then.
     #[expect(clippy::unused_async, reason = "it needs a runtime, which an async function has")]
     pub async fn replace(
         &mut self,
@@ -188,15 +187,14 @@ impl Running {
         Ok(())
     }
 
-    /// Does of [`Running::replace`] all that can fail: checks the services and opens their sockets, of
-    /// which the system holds the connections until [`Replacement::commit`]. To be called within a tokio
-    /// runtime.
+    /// Runs the fallible part of [`Running::replace`]: checks the services and opens their sockets, whose
+    /// connections the system holds until [`Replacement::commit`]. Must be called within a tokio runtime.
     ///
-    /// A new address may take in one that is given up, or lie within it: both sockets are open then until the
-    /// old one has nothing left, so that no client is refused.
+    /// A new address may overlap with one that is removed. Both sockets are then open until the old one has no
+    /// pending connections, so that no client is refused.
     ///
     /// # Errors
-    /// When anything about the new services is wrong; then nothing changes.
+    /// Fails if the new services have any problem; nothing changes then.
     pub fn prepare(
         &mut self,
         services: Vec<Service>,
@@ -229,23 +227,23 @@ impl Running {
         });
     }
 
-    /// Sends clients elsewhere while everything is served on: [`Running::readiness`] is over, and over HTTP/1.1
-    /// every response closes its connection. To be called some time before [`Running::stop`], so that
-    /// load balancers learn of the end while new connections are still taken.
+    /// Asks clients to go elsewhere while everything is still served: [`Running::readiness`] turns false, and over
+    /// HTTP/1.1 every response closes its connection. Call it some time before [`Running::stop`], so that load
+    /// balancers notice while new connections are still accepted.
     pub fn drain(&self) {
         self.common.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Whether new clients are wanted, for a readiness probe.
+    /// Readiness for new clients, for a readiness probe.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         Readiness(Arc::clone(&self.common.draining))
     }
 
-    /// Stops accepting everywhere, lets what runs finish within `grace`, and cuts the rest.
+    /// Stops accepting, lets running requests finish within `grace`, and cuts the rest.
     ///
-    /// What has arrived is served: connections that the system holds, which have a second for their first
-    /// request, and requests of which the first bytes are there, also behind others on one connection.
+    /// Everything that has arrived is served: connections pending in the system, which have a second for their
+    /// first request, and requests whose first bytes have arrived, including pipelined ones.
     pub async fn stop(mut self, grace: Duration) -> Stopped {
         self.drain();
         let mut stops = JoinSet::new();
@@ -264,7 +262,7 @@ impl Running {
 }
 
 impl Replacement<'_> {
-    /// Serves the new services in place of the old, as [`Running::replace`] says.
+    /// Serves the new services in place of the old ones; see [`Running::replace`].
     pub fn commit(self, grace: Duration) {
         let Self { running, mut kept, fresh } = self;
         for (place, mut listening) in std::mem::take(&mut running.listening).into_iter().enumerate()

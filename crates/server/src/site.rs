@@ -1,4 +1,4 @@
-//! A service's routes and settings, checked: what is swapped when a registry changes.
+//! Checked routes and settings of a service, which are swapped when the registry changes.
 
 use std::fmt;
 use std::pin::Pin;
@@ -21,27 +21,27 @@ use crate::pattern::{Pattern, PatternError};
 use crate::tls::Tls;
 use crate::tree::{Outcome, Tree};
 
-/// Headers that a request may have at most: `HeaderMap` panics at one and a half times as many.
+/// Maximum of the limit on headers: `HeaderMap` panics at one and a half times as many.
 const MAX_HEADERS: usize = 16_384;
 
-/// What is wrong with a set of services.
+/// Problem in a set of services.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RouteError {
-    /// Two services have one name.
+    /// Two services have the same name.
     #[error("the service `{0}` is there twice")]
     ServiceTwice(String),
-    /// Two services have one address, or addresses of which one takes in the other.
+    /// Two services have the same address, or overlapping ones.
     #[error("services `{first}` and `{second}` both listen on {addr}: change the address of one")]
     AddressTwice {
-        /// The service that was there.
+        /// The first of the two services.
         first: String,
-        /// The service that came after.
+        /// The second of the two services.
         second: String,
         /// The address.
         addr: Address,
     },
-    /// A setting that cannot work.
+    /// A setting is out of range.
     #[error("service `{service}`: `{setting}` is {found}: {fix}")]
     Setting {
         /// The service.
@@ -50,46 +50,46 @@ pub enum RouteError {
         setting: &'static str,
         /// Its value.
         found: String,
-        /// What it may be.
+        /// The valid values.
         fix: &'static str,
     },
-    /// A pattern, with its router's prefix, is none.
+    /// A pattern, with its router's prefix, is not valid.
     #[error("route `{route}`, path `{pattern}`: {problem}")]
     Pattern {
         /// The route.
         route: String,
         /// Prefix and pattern.
         pattern: String,
-        /// Why.
+        /// The problem with the pattern.
         problem: PatternError,
     },
-    /// Two routes answer the same requests.
+    /// Two routes match the same requests.
     #[error(
         "routes `{first}` and `{second}` of service `{service}` both answer {method} `{pattern}`: change the path or method of one"
     )]
     Conflict {
         /// The service.
         service: String,
-        /// The route that was there.
+        /// The first of the two routes.
         first: String,
-        /// The route that came after.
+        /// The second of the two routes.
         second: String,
         /// The method of the second, or `any method`.
         method: String,
         /// The full pattern of the second.
         pattern: String,
     },
-    /// A middleware's settings cannot work.
+    /// The settings of a middleware are not valid.
     #[error("router `{router}`: {problem}")]
     Middleware {
         /// The router.
         router: String,
-        /// Why.
+        /// The problem with the settings.
         problem: MiddlewareError,
     },
 }
 
-/// Everything that is wrong with a set of services.
+/// All problems in a set of services.
 #[derive(Debug)]
 pub struct RouteErrors(Vec<RouteError>);
 
@@ -115,7 +115,7 @@ impl fmt::Display for RouteErrors {
 
 impl std::error::Error for RouteErrors {}
 
-/// A service that can be served.
+/// A service that is ready to be served.
 pub(crate) struct Site {
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
@@ -126,7 +126,7 @@ pub(crate) struct Site {
     stacks: Vec<Stack>,
 }
 
-/// A router's middleware.
+/// Middleware of a router.
 struct Stack {
     prefix: String,
     id_header: HeaderName,
@@ -134,7 +134,7 @@ struct Stack {
 }
 
 impl Site {
-    /// Checks services and builds what serves them, all problems at once.
+    /// Checks services and builds their sites; reports all problems together.
     pub(crate) fn build_all(
         services: &[Service],
         invoke: &Arc<dyn Invoke>,
@@ -169,12 +169,12 @@ impl Site {
         Self { limits: *limits, timeouts: *timeouts, tls, failures, tree, stacks }
     }
 
-    /// What a request comes to.
+    /// Finds the route of a request.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Outcome {
         self.tree.find(method, path)
     }
 
-    /// Answers a request whose outcome stands in `context`.
+    /// Responds to a request; its outcome is in `context`.
     pub(crate) fn answer(&self, context: Context, request: Request<Body>) -> Answering<'_> {
         match self.stack(&context.outcome, request.uri().path()) {
             Some(stack) => stack.handler.handle(context, request),
@@ -182,7 +182,7 @@ impl Site {
         }
     }
 
-    /// The header that the id of a request comes and goes in.
+    /// Header of the id in a request and its response.
     pub(crate) fn id_header(&self, outcome: &Outcome, path: &str) -> &HeaderName {
         self.stack(outcome, path).map_or(&REQUEST_ID, |stack| &stack.id_header)
     }
@@ -195,7 +195,7 @@ impl Site {
         }
     }
 
-    /// The router with the longest prefix that a path begins with.
+    /// The router with the longest prefix of a path.
     fn nearest(&self, path: &str) -> Option<&Stack> {
         let under = |stack: &&Stack| {
             let rest = path.strip_prefix(stack.prefix.as_str());
@@ -205,7 +205,7 @@ impl Site {
     }
 }
 
-/// What two services cannot both have.
+/// Conflict between two services: the same name, or overlapping addresses.
 fn clash(first: &Service, second: &Service) -> Option<RouteError> {
     if first.name == second.name {
         return Some(RouteError::ServiceTwice(second.name.clone()));
@@ -260,7 +260,7 @@ fn add(
 ) -> Result<(), RouteError> {
     let prefix = router.prefix.trim_end_matches('/');
     let full = match route.pattern.as_str() {
-        // The prefix itself: with a slash at its end it would be another path.
+        // The prefix itself: a trailing slash would make it another path.
         "/" if !prefix.is_empty() => prefix.to_owned(),
         pattern => format!("{prefix}{pattern}"),
     };
@@ -309,16 +309,17 @@ fn stack(router: &Router, routes: Vec<Arc<dyn Handler>>, errors: &mut Vec<RouteE
     Stack { prefix, id_header: id_header.unwrap_or_else(|| REQUEST_ID.clone()), handler }
 }
 
-/// A response on its way.
+/// Future of a response.
 pub(crate) type Answering<'s> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 's>>;
 
-/// Innermost handler of a router, behind its middleware: passes a request to its route, or answers that there is none.
+/// Innermost handler of a router, after its middleware: passes a request to its route, or responds that there is
+/// none.
 struct Innermost {
     /// In the router's order.
     routes: Vec<Arc<dyn Handler>>,
 }
 
-/// Answers requests for paths of no router.
+/// Responds to requests for paths without a router.
 static NOWHERE: Innermost = Innermost { routes: Vec::new() };
 
 #[async_trait]
@@ -336,7 +337,7 @@ impl Handler for Innermost {
                 let trouble = Problem::method_not_allowed(request.method(), allow.clone());
                 context.problem(trouble)
             }
-            // None is found that its router does not have.
+            // A found route always exists in its router.
             Outcome::Found { .. } | Outcome::NotFound => {
                 let trouble = format!("nothing is at `{}`", request.uri().path());
                 context.problem(Problem::new(Cause::NotFound, trouble))

@@ -1,4 +1,4 @@
-//! Listening sockets: bound, shared with one that is about to close, sealed, and gone.
+//! Listening sockets: bound, shared with one that is about to close, sealed, closed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::stream::Stream;
 #[cfg(unix)]
 use crate::unix::SocketFile;
 
-/// Connections that the system holds until they are accepted.
+/// Maximum number of connections that the system holds until they are accepted.
 const BACKLOG: i32 = 1024;
 
 /// A socket that has its address and does not listen yet.
@@ -24,7 +24,7 @@ pub(crate) struct Bound {
     sharing: Option<Sharing>,
 }
 
-/// A socket that listens. Dropping it closes it, and removes the file of a Unix socket.
+/// A listening socket. Dropping it closes it, and removes the file of a Unix socket.
 pub(crate) struct Socket {
     pub(crate) addr: Address,
     kind: Kind,
@@ -36,10 +36,10 @@ enum Kind {
     Unix(tokio::net::UnixListener, SocketFile),
 }
 
-/// Lets a new socket have a port together with sockets of ours that are about to close.
+/// Lets a new socket share a port with our own sockets that are about to close.
 ///
-/// `SO_REUSEPORT` is set for this moment alone: with it at all times, any program of the same user could
-/// take a share of the connections, and a second server would start without an error.
+/// `SO_REUSEPORT` is set only for this moment. If it were always set, any program of the same user could take a
+/// share of the connections, and a second server would start without an error.
 pub(crate) struct Sharing(Vec<Arc<Socket>>);
 
 impl Sharing {
@@ -62,13 +62,13 @@ impl Sharing {
 
 impl Drop for Sharing {
     fn drop(&mut self) {
-        // It cannot be refused where it was granted before.
+        // Cannot fail, since setting the option succeeded before.
         let _ = self.set(false);
     }
 }
 
 impl Bound {
-    /// Takes an address, also one that overlaps with those of sockets which are `leaving`.
+    /// Binds an address, which may overlap with those of `leaving` sockets.
     pub(crate) fn new(addr: &Address, leaving: &[Arc<Socket>]) -> io::Result<Self> {
         let addr = match addr {
             Address::Tcp(addr) => *addr,
@@ -111,13 +111,13 @@ impl Bound {
         })
     }
 
-    /// Whether clients of another socket would come here from when it listens.
+    /// True if clients of another socket would arrive here once it listens.
     pub(crate) fn is_sharing(&self) -> bool {
         self.sharing.is_some()
     }
 
-    /// Begins to take connections; the system holds them until they are accepted. Shared sockets stay shared
-    /// until the returned [`Sharing`] is dropped.
+    /// Starts to listen; the system holds connections until they are accepted. Shared sockets stay shared until the
+    /// returned [`Sharing`] is dropped.
     pub(crate) fn listen(self) -> io::Result<(Socket, Option<Sharing>)> {
         self.socket.listen(BACKLOG)?;
         #[cfg(unix)]
@@ -160,15 +160,16 @@ impl Socket {
         }
     }
 
-    /// Keeps new connections away while those that the system holds already are accepted, so that closing
-    /// it resets none: TCP clients try again for a while, and find it closed or another socket in its place.
+    /// Keeps new connections away while pending ones are accepted, so that closing the socket resets none. TCP
+    /// clients retry for a while, and then find it closed or another socket in its place.
     pub(crate) fn seal(&self) {
         match &self.kind {
             Kind::Tcp(_) => {
                 #[cfg(any(target_os = "linux", target_os = "android"))]
                 {
-                    // The filter sees a segment from its TCP header on. One that asks for a connection (RFC 9293,
-                    // section 3.1: `SYN`) is dropped; the last of a handshake that has begun is not.
+                    // The filter sees a segment from its TCP header on. It drops a segment that requests a
+                    // connection (RFC 9293, section 3.1: `SYN`), but not the last one of a handshake that has
+                    // begun.
                     const LOAD_BYTE: u16 = 0x30;
                     const JUMP_IF_SET: u16 = 0x45;
                     const RETURN: u16 = 0x06;
@@ -178,7 +179,7 @@ impl Socket {
                         socket2::SockFilter::new(RETURN, 0, 0, 0),
                         socket2::SockFilter::new(RETURN, 0, 0, u32::MAX),
                     ];
-                    // Elsewhere, and where it is refused, a connection of the last microseconds is reset.
+                    // On other systems, or if this fails, a connection of the last microseconds is reset.
                     let _ = self.sock().attach_filter(&new_ones);
                 }
             }
@@ -187,9 +188,9 @@ impl Socket {
         }
     }
 
-    /// Next connection that the system holds, without waiting.
+    /// Accepts the next pending connection, without waiting.
     pub(crate) fn accept_held(&self) -> io::Result<(Stream, Peer)> {
-        // Not tokio's: that asks only when the system has told of a connection.
+        // Not tokio's `accept`, which only tries after the system has reported a connection.
         let (socket, peer) = self.sock().accept()?;
         socket.set_nonblocking(true)?;
         match &self.kind {

@@ -1,4 +1,4 @@
-//! One connection's socket, TCP or Unix.
+//! Socket of a connection, TCP or Unix.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 use tokio_rustls::server::TlsStream;
 
-/// A connection's socket.
+/// Socket of a connection.
 pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
@@ -20,7 +20,7 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Sends small responses at once.
+    /// Turns off Nagle's algorithm, so that small responses are sent at once.
     pub(crate) fn set_nodelay(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.set_nodelay(true),
@@ -30,10 +30,10 @@ impl Stream {
     }
 }
 
-/// A connection that can tell what its socket holds.
+/// A connection that can report pending input.
 pub(crate) trait Arrival {
-    /// Whether something has arrived that was not read, or the end. Asks the socket itself: tokio's reads
-    /// know only what it has told of so far.
+    /// True if unread input, or its end, has arrived. Asks the socket itself, since tokio only knows the input that
+    /// was reported so far.
     fn has_arrived(&self) -> bool;
 }
 
@@ -54,7 +54,7 @@ impl Arrival for TlsStream<Stream> {
     }
 }
 
-/// Calls a method of whichever socket it is.
+/// Calls a method of either socket.
 macro_rules! either {
     ($this:ident.$method:ident($($arg:expr),*)) => {
         match $this.get_mut() {
@@ -93,7 +93,7 @@ impl AsyncWrite for Stream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        // Both sockets write pieces in one call.
+        // Both sockets support vectored writes.
         true
     }
 

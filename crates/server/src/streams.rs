@@ -1,8 +1,8 @@
-//! The streams of HTTP/2 connections as tasks, ended when their client takes nothing for too long.
+//! Tasks of HTTP/2 streams, which end if their client does not read for too long.
 //!
-//! A socket tells when a client of HTTP/1.1 does not read. Over HTTP/2 the socket may flow and a single
-//! stream be blocked, by a client that gives it no window; its response would be held for ever, and with
-//! it one of the requests that the service takes at once.
+//! With HTTP/1.1, the socket shows if a client does not read. With HTTP/2, the socket may flow while a client
+//! blocks a single stream by giving it no window. The response would be kept forever, and with it one of the
+//! service's request permits.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,30 +15,29 @@ use tokio::task_local;
 use tokio::time::{Instant, sleep_until};
 
 task_local! {
-    /// The stream whose task this is.
+    /// Stream of the current task.
     static STREAM: Arc<Progress>;
 }
 
-/// Who is waiting for whom on one stream.
+/// Progress of a stream: whether its client or its body is being waited for.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// When the response last had something that the client has not taken yet.
+    /// Time at which the response last had data that the client has not read yet.
     offered: Mutex<Option<Instant>>,
-    /// Told apart from `offered` so that the common case, nothing offered, takes no lock.
+    /// Separate from `offered`, so that the common case, in which nothing is offered, takes no lock.
     offering: AtomicBool,
 }
 
 impl Progress {
-    /// Of the stream that the present task serves, at the moment when its response is offered; `None`
-    /// over HTTP/1.1.
+    /// Progress of the current task's stream, starting when its response is offered; `None` over HTTP/1.1.
     pub(crate) fn of_this_stream() -> Option<Arc<Self>> {
         let progress = STREAM.try_with(Arc::clone).ok()?;
         progress.polled(true);
         Some(progress)
     }
 
-    /// The body has been asked for more, which happens when the client has taken what there was: it has
-    /// more now, or has not yet.
+    /// Records a poll of the body, which happens once the client has read everything before; `ready` if the body
+    /// has more data now.
     pub(crate) fn polled(&self, ready: bool) {
         let since = ready.then(Instant::now);
         *self.offered.lock().unwrap_or_else(PoisonError::into_inner) = since;
@@ -53,7 +52,7 @@ impl Progress {
     }
 }
 
-/// Runs streams as tasks, each with so much patience for its client.
+/// Runs streams as tasks with a timeout for their client.
 #[derive(Debug, Clone)]
 pub(crate) struct Streams {
     patience: Duration,
@@ -77,8 +76,8 @@ where
     }
 }
 
-/// Polls a stream until it is over or its client has taken nothing of what it offers for too long.
-/// Dropping it resets it.
+/// Polls a stream until it ends, or until its client has read nothing of its data for too long. Dropping the stream
+/// resets it.
 async fn patiently<F: Future>(stream: F, progress: Arc<Progress>, patience: Duration) {
     let mut stream = std::pin::pin!(stream);
     let mut timer = std::pin::pin!(None);
@@ -93,7 +92,7 @@ async fn patiently<F: Future>(stream: F, progress: Arc<Progress>, patience: Dura
             if end <= Instant::now() {
                 return Poll::Ready(());
             }
-            // Made at the first wait and never moved back: when it fires too early it is set anew.
+            // Created at the first wait and never moved back: if it fires too early, it is set again.
             if timer.is_none() {
                 timer.set(Some(sleep_until(end)));
             }

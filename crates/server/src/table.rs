@@ -1,10 +1,10 @@
-//! The defaults of limits and timeouts as the documentation prints them.
+//! Defaults of limits and timeouts, as the documentation prints them.
 
 use std::time::Duration;
 
 use crate::config::{Limits, Timeouts};
 
-/// One limit or timeout: its name, its default, what it bounds and what is beyond it.
+/// A limit or timeout: its name, its default, and its scope with the effect of exceeding it.
 pub type LimitRow = (&'static str, String, &'static str);
 
 /// Every limit and timeout of a service with its default.

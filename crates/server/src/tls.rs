@@ -1,4 +1,4 @@
-//! TLS: a certificate and its key from PEM, HTTP/2 by ALPN.
+//! TLS with a certificate and key from PEM, and HTTP/2 by ALPN.
 
 mod misfit;
 
@@ -11,47 +11,47 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 
-/// A certificate with its key, ready to speak TLS 1.2 and 1.3.
+/// A certificate with its key, for TLS 1.2 and 1.3.
 #[derive(Clone)]
 pub struct Tls(TlsAcceptor);
 
-/// Why a certificate or its key cannot be used.
+/// Error in a certificate or its key.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// One of them is not PEM, or PEM of something else.
+    /// One of them is not PEM, or PEM of another kind.
     #[error("{}", _1.told(*_0))]
     Misfit(Part, Misfit),
     /// The PEM of one of them is damaged.
     #[error("the {part} is not PEM")]
     Damaged {
-        /// Part that is damaged.
+        /// The damaged part.
         part: Part,
-        /// Damage that was found.
+        /// The parser's error.
         source: pem::Error,
     },
-    /// The certificate's PEM ends in the middle.
+    /// The certificate's PEM has no end.
     #[error("the certificate is cut off: its end is missing")]
     CutCertificate,
-    /// The key wants a passphrase.
+    /// The key is encrypted with a passphrase.
     #[error("the key is encrypted, and nobody is there to type its passphrase")]
     EncryptedKey,
-    /// The key's PEM, or the data in it, ends in the middle.
+    /// The key's PEM, or its data, has no end.
     #[error("the key is cut off: its end is missing")]
     CutKey,
-    /// The key is of a kind that is not supported.
+    /// The type of the key is not supported.
     #[error("the key is {0}, which is not supported")]
     UnsupportedKey(&'static str),
-    /// The key is that of another certificate.
+    /// The key belongs to another certificate.
     #[error("the key does not belong to the certificate")]
     OtherKey,
-    /// The certificate is of a kind that is not supported.
+    /// The type of the certificate is not supported.
     #[error("the certificate cannot be used")]
     Unusable(#[source] rustls::Error),
 }
 
 impl TlsError {
-    /// Whether it is the key that is wrong, and not the certificate.
+    /// True if the key is at fault, rather than the certificate.
     #[must_use]
     pub fn is_of_key(&self) -> bool {
         !matches!(
@@ -63,7 +63,7 @@ impl TlsError {
         )
     }
 
-    /// What to do about it.
+    /// Advice on a fix.
     #[must_use]
     pub fn help(&self) -> &'static str {
         match self {
@@ -80,10 +80,10 @@ impl TlsError {
 }
 
 impl Tls {
-    /// Reads a certificate chain, the server's own first, and its private key, both PEM.
+    /// Parses a certificate chain, the server's own certificate first, and its private key, both in PEM.
     ///
     /// # Errors
-    /// When either is not PEM or they do not fit each other.
+    /// Fails if either is not PEM, is not supported, or if they do not belong together.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let (part, certificates) = (Part::Certificate, text(certificates));
         let chain = CertificateDer::pem_slice_iter(certificates)
@@ -120,7 +120,7 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// Editors of some systems put a mark in front of a text.
+/// Removes the byte order mark that some editors write.
 fn text(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
 }
@@ -132,12 +132,12 @@ fn unread(part: Part, bytes: &[u8], error: pem::Error) -> TlsError {
     }
 }
 
-/// Reads a private key that this server can sign with.
+/// Parses a private key that this server can sign with.
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
     let pem = text(pem);
     let has = |text: &str| pem.windows(text.len()).any(|part| part == text.as_bytes());
     let key = PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
-        // PKCS 8 has a section of its own for it, older forms a header in the section.
+        // PKCS 8 has a section of its own for encrypted keys; older formats have a header in the section.
         _ if has("BEGIN ENCRYPTED PRIVATE KEY") || has("4,ENCRYPTED") => TlsError::EncryptedKey,
         pem::Error::MissingSectionEnd { .. } => TlsError::CutKey,
         pem::Error::NoItemsFound => TlsError::Misfit(Part::Key, Misfit::of(pem)),
@@ -150,7 +150,7 @@ fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
     }
 }
 
-/// Whether DER has all the bytes that its outermost header counts.
+/// True if DER has all the bytes that its outermost header announces.
 fn is_whole(der: &[u8]) -> bool {
     let Some((&[_, first], rest)) = der.split_first_chunk::<2>() else { return false };
     let (length, rest) = match first {
@@ -167,7 +167,7 @@ fn is_whole(der: &[u8]) -> bool {
     rest.len() >= length
 }
 
-/// Kinds of keys by the object identifier that tells them.
+/// Types of keys by their object identifier.
 const KINDS: [(&[u8], &str); 10] = [
     (&[0x2b, 0x81, 0x04, 0x00, 0x23], "of the curve P-521"),
     (&[0x2b, 0x81, 0x04, 0x00, 0x21], "of the curve P-224"),
@@ -181,7 +181,7 @@ const KINDS: [(&[u8], &str); 10] = [
     (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01], "of RSA with another size"),
 ];
 
-/// The kind of a key that is refused, in words.
+/// Type of a refused key, in words.
 fn kind_of(key: &PrivateKeyDer<'_>) -> &'static str {
     if matches!(key, PrivateKeyDer::Pkcs1(_)) {
         return "of RSA with another size";

@@ -1,4 +1,4 @@
-//! Routing: from a method and a path to what answers it.
+//! Routing by method and path.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,13 +10,13 @@ use percent_encoding::percent_decode_str;
 
 use crate::pattern::{Pattern, Segment};
 
-/// A route that can be reached.
+/// A route in the tree.
 pub(crate) struct Leaf {
-    /// Shown in errors.
+    /// Name of the route, shown in errors.
     pub(crate) name: String,
-    /// Which router of its service it belongs to.
+    /// Index of the router in its service.
     pub(crate) router: usize,
-    /// Which route of its router it is.
+    /// Index of the route in its router.
     pub(crate) route: usize,
     params: Vec<String>,
 }
@@ -27,7 +27,7 @@ impl fmt::Debug for Leaf {
     }
 }
 
-/// What a method and a path come to.
+/// Result of routing a method and a path.
 #[derive(Debug, Clone)]
 pub(crate) enum Outcome {
     Found {
@@ -37,7 +37,7 @@ pub(crate) enum Outcome {
     NotFound,
     /// The path is not percent-encoded UTF-8.
     Undecodable,
-    /// The path has routes, none of this method; with the value of `Allow`.
+    /// The path has routes, but none for this method; with the value of `Allow`.
     WrongMethod {
         allow: HeaderValue,
         router: usize,
@@ -45,7 +45,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// The route that answers.
+    /// The route, if one was found.
     pub(crate) fn leaf(&self) -> Option<&Arc<Leaf>> {
         match self {
             Self::Found { leaf, .. } => Some(leaf),
@@ -54,8 +54,8 @@ impl Outcome {
     }
 }
 
-/// The routes of a service by segments. Of two routes that fit a path, the one with literal text where
-/// the other has a parameter wins, and a parameter wins over the rest of a path.
+/// Routes of a service by segments. Of two routes that match a path, literal text takes precedence over a
+/// parameter, and a parameter over the rest of a path.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     literals: HashMap<String, Tree>,
@@ -75,7 +75,7 @@ impl Methods {
         let named = |wanted: &Method| {
             self.by_name.iter().find(|(method, _)| method == wanted).map(|(_, leaf)| leaf)
         };
-        // Every resource that can be read can be asked for its headers.
+        // `HEAD` is supported for every resource that supports `GET`.
         let head = || if method == Method::HEAD { named(&Method::GET) } else { None };
         named(method).or_else(head).or(self.any.as_ref())
     }
@@ -101,10 +101,10 @@ impl Methods {
 }
 
 impl Tree {
-    /// Adds a route by its name and its numbers, of its router and within that.
+    /// Adds a route with its name and its indexes: of its router, and within the router.
     ///
     /// # Errors
-    /// The name of the route that has this method and path already.
+    /// Returns the name of the route that already has this method and path.
     pub(crate) fn add(
         &mut self,
         method: Option<&Method>,
@@ -126,7 +126,7 @@ impl Tree {
         node.here.slot(method, Arc::new(leaf)).map_err(|leaf| leaf.name.clone())
     }
 
-    /// Finds the route of a method and a path as a client sends it.
+    /// Finds the route of a method and a path as sent by a client.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Outcome {
         let Some(inner) = path.strip_prefix('/') else { return Outcome::NotFound };
         let decoded: Option<Vec<Cow<'_, str>>> =
@@ -147,12 +147,12 @@ impl Tree {
     }
 }
 
-/// One search: every node of the tree is looked at once at most, because a node stands at one depth.
+/// A search. It visits every node at most once, because a node has a fixed depth.
 struct Search<'m> {
     method: &'m Method,
     values: Vec<String>,
     allowed: Vec<Method>,
-    /// The router of the first route that has the path.
+    /// Router of the first route that has the path.
     router: usize,
 }
 
@@ -190,12 +190,12 @@ impl Search<'_> {
     }
 }
 
-/// A literal as it is compared: paths are compared decoded, so that `%41` is `A`.
+/// Decodes a literal: paths are compared in decoded form, so that `%41` equals `A`.
 fn decoded(literal: &str) -> String {
     percent_decode_str(literal).decode_utf8_lossy().into_owned()
 }
 
-/// The value of `Allow` for the methods that a path has.
+/// Value of `Allow` for the methods of a path.
 fn allow(methods: Vec<Method>) -> Option<HeaderValue> {
     if methods.is_empty() {
         return None;
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
     use crate::pattern::PatternError;
 
-    /// A tree of routes that are written, and named, `METHOD /pattern` (`ANY` for any method).
+    /// A tree of routes that are written and named `METHOD /pattern` (`ANY` for any method).
     fn tree(routes: &[&str]) -> Result<Tree, Box<dyn std::error::Error>> {
         let mut tree = Tree::default();
         for route in routes {

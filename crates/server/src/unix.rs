@@ -1,4 +1,4 @@
-//! Files of Unix sockets: taken over from servers that are gone, removed when ours ends.
+//! Files of Unix sockets: taken over from servers that have ended, and removed with our own.
 
 use std::fs;
 use std::io;
@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Type};
 
-/// The file of a Unix socket that we have made. Dropping it removes it.
+/// The file of our Unix socket. Dropping it removes the file.
 pub(crate) struct SocketFile {
     path: PathBuf,
-    /// Device and inode: what has taken its place since is not ours to remove.
+    /// Device and inode: a file that has replaced ours is not removed.
     identity: (u64, u64),
 }
 
 impl SocketFile {
-    /// Binds a socket to a path. The file of a server that is gone is replaced; one of a server that
-    /// lives, or of another kind, is an error.
+    /// Binds a socket to a path. The file of a server that has ended is replaced; the file of a running server, or
+    /// of another kind, is an error.
     pub(crate) fn bind(path: &Path) -> io::Result<(socket2::Socket, Self)> {
         let addr = SockAddr::unix(path)?;
         let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -36,10 +36,10 @@ impl SocketFile {
         self.path.clone()
     }
 
-    /// Removes the file, if it is still ours.
+    /// Removes the file if it is still ours.
     pub(crate) fn remove(&self) {
         if identity(&self.path).is_ok_and(|found| found == self.identity) {
-            // Where it cannot be removed, the next server finds it stale.
+            // If this fails, the next server finds a stale file.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -56,7 +56,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     Ok((found.dev(), found.ino()))
 }
 
-/// Whether a path is the socket of a server that is gone: nobody answers there.
+/// True if a path is the socket of a server that has ended: connections are refused.
 fn is_stale(path: &Path, addr: &SockAddr) -> io::Result<bool> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         let why = "there is a file that is not a socket: remove it or use another path";

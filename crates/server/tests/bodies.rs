@@ -1,4 +1,4 @@
-//! Bodies in memory: bounded over all connections of a service, and none for a function that takes no more calls.
+//! Bodies in memory: bounded over all connections of a service, and not read for a function that refuses calls.
 
 mod common;
 
@@ -19,10 +19,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore};
 
-/// Bytes that the service of these tests holds.
+/// Body budget of the service in these tests, in bytes.
 const BUDGET: usize = 64 << 10;
 
-/// Takes bytes, waits for a permit, and answers how many they were.
+/// Takes bytes, waits for a permit, and returns their number.
 struct Counting {
     gate: Semaphore,
     inside: AtomicUsize,
@@ -140,7 +140,7 @@ fn is_refusal((status, headers, body): &Answer, detail: &str) -> bool {
         && body.contains(detail)
 }
 
-/// Asks until the whole budget is free again; a server learns of a client that has gone in its own time.
+/// Retries until the whole budget is free again; the server notices a client's departure with a delay.
 async fn until_all_is_given_back(started: &Started) -> TestResult {
     started.function.gate.add_permits(1);
     let asking = async {
@@ -148,7 +148,7 @@ async fn until_all_is_given_back(started: &Started) -> TestResult {
             let answer = post(started.addr, BUDGET, false).await?;
             match answer.0 {
                 StatusCode::OK => return TestResult::Ok(answer.2),
-                // A machine may be too busy for a short timeout.
+                // A busy machine may miss a short timeout.
                 StatusCode::REQUEST_TIMEOUT => {}
                 _ => assert!(is_refusal(&answer, "as many bytes of bodies"), "{answer:?}"),
             }
@@ -257,7 +257,7 @@ async fn a_full_pool_refuses_before_it_reads_a_body() -> TestResult {
             let mut stream = TcpStream::connect(started.addr).await?;
             let head = format!("POST /count HTTP/1.1\r\nhost: a\r\n{head}{expect}\r\n");
             stream.write_all(head.as_bytes()).await?;
-            // Nothing of the body is sent: an answer that waits for it never comes.
+            // The body is never sent, so a response that waits for it never arrives.
             let mut answer = [0; 13];
             stream.read_exact(&mut answer).await?;
             assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 503 ", "{head}");

@@ -1,4 +1,4 @@
-//! Compressed responses, and what they say of themselves.
+//! Compressed responses and their header fields.
 
 mod common;
 
@@ -28,7 +28,7 @@ type Case = (u16, Vec<Field>, Vec<u8>);
 
 const GZIP: (&str, &str) = ("accept-encoding", "gzip");
 
-/// Serves a handler behind `compress`, at `/c/` and all below.
+/// Serves a handler with `compress`, at `/c/` and below.
 async fn serve(handler: Arc<dyn Handler>) -> TestResult<Started> {
     let (name, pattern) = ("one".to_owned(), "/{path...}".to_owned());
     let routes = vec![Route { name, method: None, pattern, target: Target::Handler(handler) }];
@@ -48,7 +48,7 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The content, with the coding taken off.
+    /// The content, decoded.
     fn content(&self) -> TestResult<Vec<u8>> {
         let mut content = Vec::new();
         match self.header("content-encoding") {
@@ -71,13 +71,13 @@ async fn ask(started: &Started, line: &str, fields: &[(&'static str, &str)]) -> 
     Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, bytes })
 }
 
-/// Answers as it is told to, and counts how often; says in `x-seen` which conditions it was asked with.
+/// Responds as scripted and counts its calls; `x-seen` lists the conditions that it received.
 #[derive(Default)]
 struct Told {
     status: u16,
     fields: Vec<Field>,
     content: Vec<u8>,
-    /// Whether the length is not known before the content is sent.
+    /// True if the length is not known before the content is sent.
     stream: bool,
     calls: AtomicUsize,
 }
@@ -133,7 +133,7 @@ impl http_body::Body for Frames {
     }
 }
 
-/// Bytes that do not compress.
+/// Incompressible bytes.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 1_u32;
     let next = |_| {
@@ -172,7 +172,7 @@ async fn content_that_gains_is_compressed_with_a_tag_of_its_own() -> TestResult 
 }
 
 #[tokio::test]
-async fn what_cannot_be_compressed_or_would_not_gain_is_left_alone() -> TestResult {
+async fn content_that_would_not_gain_is_not_compressed() -> TestResult {
     let long = || "x".repeat(5000);
     let cases: Vec<Case> = vec![
         (204, vec![TEXT], Vec::new()),
@@ -281,7 +281,7 @@ async fn a_route_is_asked_about_content_without_a_coding() -> TestResult {
     Ok(())
 }
 
-/// Serves a folder with a text file of 12 000 bytes, `t.txt`, and one of two, `ab.txt`.
+/// Serves a folder with a text file of 12 000 bytes, `t.txt`, and one of two bytes, `ab.txt`.
 async fn files() -> TestResult<(Started, tempfile::TempDir)> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("t.txt"), "hello world ".repeat(1000))?;
@@ -292,7 +292,7 @@ async fn files() -> TestResult<(Started, tempfile::TempDir)> {
 }
 
 #[tokio::test]
-async fn each_form_of_a_file_is_revalidated_and_resumed_by_its_own_tag() -> TestResult {
+async fn each_form_of_a_file_is_resumed_by_its_own_tag() -> TestResult {
     let (started, _folder) = files().await?;
     let whole = "hello world ".repeat(1000);
     let plain = ask(&started, "GET /c/t.txt", &[]).await?;
@@ -351,7 +351,7 @@ async fn head_says_what_get_would() -> TestResult {
             }
         }
     }
-    // A route that answers `HEAD` by itself says the length, and sends nothing.
+    // A route that handles `HEAD` itself announces the length and sends no content.
     let fields = [TEXT, TAG, ("content-length", "5000")];
     let started = serve(Arc::new(Told::new(200, &fields, ""))).await?;
     let head = ask(&started, "HEAD /c/", &[GZIP]).await?;
@@ -360,10 +360,10 @@ async fn head_says_what_get_would() -> TestResult {
     Ok(())
 }
 
-/// Ends a test whose piece never comes.
+/// Fails a test that waits for a piece in vain.
 const BOUND: Duration = Duration::from_secs(60);
 
-/// Sends what it gets from a channel.
+/// A body of the frames from a channel.
 struct Fed(std::sync::Mutex<Option<mpsc::Receiver<Frame<Bytes>>>>);
 
 #[async_trait]
@@ -389,7 +389,7 @@ async fn a_stream_is_sent_piece_by_piece_with_its_trailers() -> TestResult {
     let mut sender = common::http2(stream).await?;
     let mut asked = request("GET http://localhost/c/", "")?;
     asked.headers_mut().insert("accept-encoding", "gzip".parse()?);
-    // The head comes before there is any content.
+    // The head is sent before there is any content.
     let mut response = sender.send_request(asked).await?;
     assert_eq!(response.headers()["content-encoding"], "gzip");
     assert_eq!(response.headers()["etag"], "W/\"v:gzip\"");

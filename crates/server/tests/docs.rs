@@ -1,4 +1,4 @@
-//! The limits in `docs/http.md` are the defaults in use. `BLESS=1` writes them anew.
+//! Checks that the limits in `docs/http.md` equal the defaults. `BLESS=1` updates them.
 
 use std::path::Path;
 

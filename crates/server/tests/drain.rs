@@ -1,4 +1,4 @@
-//! Stopping: what has arrived is served, and clients that are told in time see no failure.
+//! Draining: requests that have arrived are served, and clients that are notified in time see no failure.
 
 mod common;
 
@@ -18,21 +18,21 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-/// More than any test takes: a grace period that is not used up.
+/// A grace period longer than any test.
 const AMPLE: Duration = Duration::from_secs(60);
 
 const ROUTES: &[&str] = &["GET /wait -> wait", "GET /add/{a}/{b} -> add", "POST /echo -> echo"];
 
 const ADD: &str = "GET /add/1/2 HTTP/1.1\r\nhost: a\r\n\r\n";
 
-/// Connects and sends at once, so that the server, which runs on this thread, has seen nothing of it.
+/// Connects and sends at once, before the server, which runs on this thread, notices.
 fn sent(addr: SocketAddr, bytes: &str) -> TestResult<std::net::TcpStream> {
     let mut stream = std::net::TcpStream::connect(addr)?;
     stream.write_all(bytes.as_bytes())?;
     Ok(stream)
 }
 
-/// Everything that a server sends until it closes. A reset is an error.
+/// Reads everything until the server closes. A reset is an error.
 async fn all(stream: std::net::TcpStream) -> TestResult<String> {
     let read = move || {
         let (mut stream, mut text) = (stream, String::new());
@@ -43,7 +43,7 @@ async fn all(stream: std::net::TcpStream) -> TestResult<String> {
     tokio::task::spawn_blocking(read).await?
 }
 
-/// A kept connection that has had an answer.
+/// A keep-alive connection that has received a response.
 async fn kept(addr: SocketAddr) -> TestResult<std::net::TcpStream> {
     let mut stream = TcpStream::connect(addr).await?;
     stream.write_all(ADD.as_bytes()).await?;
@@ -56,7 +56,7 @@ async fn kept(addr: SocketAddr) -> TestResult<std::net::TcpStream> {
     Ok(stream)
 }
 
-/// Lets every task of this thread run until it waits for something else than its turn.
+/// Runs every task of this thread until it waits for more than its turn.
 async fn settled() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -72,7 +72,7 @@ fn is_last(answer: &str) -> bool {
 #[tokio::test]
 async fn connections_that_nobody_has_accepted_are_answered() -> TestResult {
     let mut service = service(ROUTES)?;
-    // However few it takes at once.
+    // Even if the service accepts fewer at once.
     service.limits.max_connections = 2;
     let Started { running, addr, .. } = start(service).await?;
     let streams: Vec<_> = (0..50).map(|_| sent(addr, ADD)).collect::<TestResult<_>>()?;
@@ -102,7 +102,7 @@ async fn a_connection_has_a_moment_for_its_first_request() -> TestResult {
 }
 
 #[tokio::test]
-async fn requests_that_have_arrived_are_answered_also_behind_one_another() -> TestResult {
+async fn pipelined_requests_that_have_arrived_are_answered() -> TestResult {
     let Started { running, addr, .. } = start(service(ROUTES)?).await?;
     let (mut one, mut several) = (kept(addr).await?, kept(addr).await?);
     let (mut body, idle) = (kept(addr).await?, kept(addr).await?);
@@ -170,7 +170,7 @@ async fn an_answer_that_the_client_takes_slowly_is_sent_whole() -> TestResult {
     let head = format!("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(&vec![b'x'; length]).await?;
-    // The answer has begun, and more of it is left than the sockets hold.
+    // The response has begun, and the rest of it exceeds the sockets' buffers.
     stream.readable().await?;
     let stopping = tokio::spawn(running.stop(AMPLE));
     settled().await;
@@ -189,7 +189,7 @@ async fn requests_of_http2_that_have_arrived_are_answered() -> TestResult {
     let answers: Vec<_> =
         (0..20).map(|_| Ok(client.send_request(add()?))).collect::<TestResult<_>>()?;
     let answers: Vec<_> = answers.into_iter().map(tokio::spawn).collect();
-    // The client's task runs before the server stops: its requests are in the socket.
+    // The client's task runs before the server stops, so its requests are in the socket.
     tokio::task::yield_now().await;
     let stopping = tokio::spawn(running.stop(AMPLE));
     for answer in answers {
@@ -220,7 +220,7 @@ async fn a_tls_connection_that_nobody_has_accepted_is_answered() -> TestResult {
     let mut stream = connector.connect(ServerName::try_from("localhost")?, stream).await?;
     stream.write_all(ADD.as_bytes()).await?;
     let mut answer = String::new();
-    // The end of the connection may come without TLS's farewell.
+    // The connection may end without TLS's close notification.
     let _ = stream.read_to_string(&mut answer).await;
     assert!(is_last(&answer), "{answer}");
     assert_eq!(stopping.await?.aborted, 0);
@@ -232,7 +232,7 @@ async fn clients_that_keep_connections_see_no_failure_over_a_drain() -> TestResu
     let Started { running, addr, .. } = start(service(ROUTES)?).await?;
     let readiness = running.readiness();
     let answered = Arc::<AtomicUsize>::default();
-    // Each leaves when the server is not ready, as behind a load balancer, and not before its answer is there.
+    // Each client leaves once the server is not ready, as behind a load balancer, but only after its response.
     let one = || {
         let (readiness, answered) = (readiness.clone(), Arc::clone(&answered));
         tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Files of a directory over real sockets.
+//! Static files over real sockets.
 
 mod common;
 
@@ -12,7 +12,7 @@ use crisol_server::{FileOptions, Route, Router, StaticFiles, Target};
 use http::HeaderMap;
 use tempfile::TempDir;
 
-/// The last change of `app.js`, half a second into this one, as each form of a date has it.
+/// Last change of `app.js`, half a second after this time, in each date format.
 const MODIFIED: u64 = 1_704_164_645;
 const DATE: &str = "Tue, 02 Jan 2024 03:04:05 GMT";
 const DATES: [&str; 3] = [DATE, "Tuesday, 02-Jan-24 03:04:05 GMT", "Tue Jan  2 03:04:05 2024"];
@@ -24,7 +24,7 @@ struct Site {
     _folder: TempDir,
 }
 
-/// Serves, at `/s`, a folder whose neighbour is a secret.
+/// Serves, at `/s`, a folder next to a secret one.
 async fn site(options: FileOptions) -> TestResult<Site> {
     let folder = tempfile::tempdir()?;
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
@@ -123,7 +123,7 @@ async fn nothing_outside_and_nothing_hidden_is_reached() -> TestResult {
 }
 
 #[tokio::test]
-async fn what_the_client_has_is_not_sent_again() -> TestResult {
+async fn files_that_the_client_has_are_not_sent_again() -> TestResult {
     let site = site(FileOptions::default()).await?;
     let first = site.get("GET /s/app.js", &[]).await?;
     let (tag, date) = (first.header("etag"), first.header("last-modified"));

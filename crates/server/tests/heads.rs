@@ -1,4 +1,4 @@
-//! Heads of requests that are refused or brought into one form, and heads of responses that cannot be sent.
+//! Request heads that are refused or normalized, and response heads that cannot be sent.
 
 mod common;
 
@@ -18,7 +18,7 @@ use http_body_util::Full;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-/// Answers with the lines of the request's head that it got.
+/// Responds with the lines of the request's head.
 struct Echo;
 
 #[async_trait]
@@ -32,8 +32,8 @@ impl Handler for Echo {
     }
 }
 
-/// Answers as the path says: `/STATUS/LENGTH/PIECES`, where a dash is no `content-length`, and pieces are those of
-/// the body: letters in one piece, a dot between two of which the second comes later.
+/// Responds by the path `/STATUS/LENGTH/PIECES`. A dash stands for no `content-length`. Letters are one piece of
+/// the body, and a dot between two pieces delays the second.
 struct Told;
 
 #[async_trait]
@@ -137,7 +137,7 @@ async fn other_transfer_codings_than_chunked_are_not_implemented() -> TestResult
 }
 
 #[tokio::test]
-async fn a_tunnel_is_not_offered_and_a_length_beyond_all_bounds_is_too_large() -> TestResult {
+async fn tunnels_and_huge_lengths_are_refused() -> TestResult {
     let started = start(handler("/{path...}", Echo)).await?;
     for (head, status) in [
         ("CONNECT / HTTP/1.1\r\nhost: a\r\n\r\n", 501),
@@ -179,7 +179,7 @@ async fn heads_of_http2_are_as_those_of_http_1() -> TestResult {
     Ok(())
 }
 
-/// Status, head and body of an answer; none for a connection or a stream that broke off.
+/// Status, head and body of a response; `None` for a connection or stream that broke off.
 type Seen = Option<(u16, HeaderMap, String)>;
 
 async fn look(response: Response<hyper::body::Incoming>) -> Seen {
@@ -230,7 +230,7 @@ async fn a_head_that_cannot_be_sent_is_a_problem() -> TestResult {
             assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json", "{target}");
             assert!(!body.contains("content-length"), "{target}: {body}");
         }
-        // The connection is none the worse.
+        // The connection still works.
         assert_eq!(over_http1(&mut sender, "GET /200/2/ab").await.ok_or("no answer")?.0, 200);
     }
     Ok(())
@@ -281,7 +281,7 @@ async fn statuses_without_content_have_none() -> TestResult {
     Ok(())
 }
 
-/// A body without bytes that tells when it has been read to its end.
+/// A body without bytes that reports when it was read to its end.
 struct Last {
     end: Option<oneshot::Sender<()>>,
     waits: bool,
@@ -304,7 +304,7 @@ impl http_body::Body for Last {
     }
 }
 
-/// Answers with the status that the path says, and a [`Last`].
+/// Responds with the status in the path and a [`Last`] body.
 struct Ending(Mutex<Option<oneshot::Sender<()>>>);
 
 #[async_trait]

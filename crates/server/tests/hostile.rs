@@ -1,5 +1,4 @@
-//! Clients that are slow, broken or hostile cost themselves alone: whatever one of them does, another
-//! is served.
+//! Slow, broken or hostile clients harm only themselves: another client is always served.
 
 mod common;
 
@@ -17,7 +16,7 @@ fn served() -> (u16, String) {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_refused_and_nobody_else_notices() -> TestResult {
+async fn bytes_other_than_http_are_refused() -> TestResult {
     let started = start(service(ROUTES)?).await?;
     let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(100_000));
     let cases: [(&[u8], &str); 11] = [
@@ -41,7 +40,7 @@ async fn what_is_not_http_is_refused_and_nobody_else_notices() -> TestResult {
     ];
     for (request, expected) in cases {
         let mut stream = TcpStream::connect(started.addr).await?;
-        // The server may have answered and hung up before it is through.
+        // The server may have responded and closed before the client has sent everything.
         let _ = stream.write_all(request).await;
         let _ = stream.shutdown().await;
         let answer = rest(stream).await?;
@@ -129,7 +128,7 @@ async fn slow_heads_and_silent_connections_are_closed() -> TestResult {
     }
     assert_eq!(ask(started.addr, "GET /add/1/2", "").await?, served());
     for (begun, stream) in slow {
-        // `rest` ends only when the server closes.
+        // `rest` ends only once the server closes.
         let answer = in_minutes(rest(stream)).await?;
         assert!(!answer.contains(" 200 "), "{begun:?}: {answer:?}");
     }
@@ -173,7 +172,7 @@ async fn a_slow_body_is_told_and_closed() -> TestResult {
         "POST /greet HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
     let mut stream = TcpStream::connect(started.addr).await?;
     stream.write_all(begun.as_bytes()).await?;
-    // It has the head, and waits for the body.
+    // The server has the head and waits for the body.
     let mut head = [0; 25];
     stream.read_exact(&mut head).await?;
     assert_eq!(&head, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -197,7 +196,7 @@ async fn a_client_that_reads_nothing_is_let_go() -> TestResult {
     let head = format!("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(&vec![b'x'; length]).await?;
-    // The only slot is held by the client that does not read, until the server lets it go.
+    // The only slot is held by the client that does not read, until the server drops it.
     assert_eq!(ask(started.addr, "GET /add/1/2", "").await?, served());
     drop(stream);
     Ok(())
@@ -235,14 +234,14 @@ async fn a_client_that_leaves_takes_its_call_with_it() -> TestResult {
         };
         started.functions.until_waiting(1).await;
         asking.abort();
-        // Nothing opens the gate: the call ends because it is cancelled, or the test hangs.
+        // The gate stays closed: the call ends by its cancellation, or the test hangs.
         started.functions.until_waiting(0).await;
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn beyond_its_connections_a_service_waits_and_beyond_its_requests_it_refuses() -> TestResult {
+async fn excess_connections_wait_and_excess_requests_are_refused() -> TestResult {
     let mut service = service(ROUTES)?;
     service.limits.max_requests = 2;
     service.limits.max_connections = 3;
@@ -275,7 +274,7 @@ async fn beyond_its_connections_a_service_waits_and_beyond_its_requests_it_refus
 async fn an_http2_stream_without_a_window_is_let_go() -> TestResult {
     let mut service = service(ROUTES)?;
     service.timeouts.write = MINUTE;
-    // What keeps the connection alive has all the time there is.
+    // A connection that makes progress has no time limit.
     (service.timeouts.read, service.timeouts.idle) = (MINUTE * 1000, MINUTE * 1000);
     service.limits.max_requests = 1;
     let started = start(service).await?;
@@ -289,7 +288,7 @@ async fn an_http2_stream_without_a_window_is_let_go() -> TestResult {
     let request = common::request("POST http://localhost/greet", "Ana")?;
     let response = sender.send_request(request).await?;
     assert_eq!(response.status(), 200);
-    // Its body cannot leave, and it is the one request that the service takes.
+    // Its body cannot be sent, and it uses the service's only request permit.
     assert_eq!(ask(started.addr, "GET /add/1/2", "").await?.0, 503);
     while ask(started.addr, "GET /add/1/2", "").await? != served() {
         skip(MINUTE).await;

@@ -1,4 +1,4 @@
-//! Clients that break off, stall or overdo what comes after a request's head.
+//! Clients that break off, stall, or send too much after a request's head.
 
 mod common;
 
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 const ROUTES: &[&str] =
     &["POST /greet -> greet", "GET /add/{a}/{b} -> add", "ANY /wait -> wait", "POST /echo -> echo"];
 
-/// Long enough for a server to take in what it has room for. Where it takes longer, less is tried.
+/// Long enough for a server to read as much as its buffers hold. On a slower machine, the test covers less.
 const SHORT: Duration = Duration::from_millis(150);
 
 const CHUNKED: &str = "POST /greet HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -23,7 +23,7 @@ async fn a_client_that_closes_its_side_has_gone() -> TestResult {
     stream.write_all(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await?;
     started.functions.until_waiting(1).await;
     stream.shutdown().await?;
-    // Nothing opens the gate: the call ends because it is cancelled, or the test hangs.
+    // The gate stays closed: the call ends by its cancellation, or the test hangs.
     started.functions.until_waiting(0).await;
     assert_eq!(rest(stream).await?, "");
     Ok(())
@@ -43,14 +43,14 @@ async fn a_body_that_ends_before_its_length_calls_nothing() -> TestResult {
         stream.shutdown().await?;
         let answer = rest(stream).await?;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{body:?}: {answer}");
-        // A call would wait for a gate that nobody opens.
+        // A call would wait for a gate that stays closed.
         started.functions.until_waiting(0).await;
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn a_body_in_drops_is_told_and_closed_though_something_always_comes() -> TestResult {
+async fn a_trickling_body_is_refused_and_its_connection_closed() -> TestResult {
     let mut service = service(ROUTES)?;
     service.timeouts.read = MINUTE;
     let started = start(service).await?;
@@ -80,7 +80,7 @@ async fn chunks_and_trailers_are_bounded() -> TestResult {
     ] {
         let mut stream = TcpStream::connect(started.addr).await?;
         stream.write_all(CHUNKED.as_bytes()).await?;
-        // The server may have hung up before it is through.
+        // The server may have closed before the client has sent everything.
         let _ = stream.write_all(body.as_bytes()).await;
         let _ = stream.shutdown().await;
         let answer = rest(stream).await?;
@@ -91,7 +91,7 @@ async fn chunks_and_trailers_are_bounded() -> TestResult {
 }
 
 #[tokio::test]
-async fn what_follows_a_broken_request_is_not_read_as_another() -> TestResult {
+async fn bytes_after_a_broken_request_are_not_another_request() -> TestResult {
     let started = start(service(ROUTES)?).await?;
     let good = "GET /add/1/1 HTTP/1.1\r\nhost: a\r\n\r\n";
     for broken in [
@@ -114,7 +114,7 @@ async fn requests_pipelined_behind_one_that_runs_wait_and_are_bounded() -> TestR
     started.functions.until_waiting(1).await;
     let flood = tokio::spawn(async move {
         let many = "GET /wait HTTP/1.1\r\nhost: a\r\n\r\n".repeat(100);
-        // As many as the server takes in, which is to be no more than its buffer.
+        // As many bytes as the server reads, which must not exceed its buffer.
         let mut sent = 0_u32;
         while tokio::time::timeout(SHORT, writing.write_all(many.as_bytes())).await.is_ok() {
             sent += 100;

@@ -1,4 +1,4 @@
-//! HTTP/2 clients that make work and take nothing: frames written by hand.
+//! HTTP/2 clients that cause work and read no responses, with frames written by hand.
 
 mod common;
 
@@ -26,7 +26,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Writes frames until the server has had enough; whether it had.
+/// Writes frames until the server ends the connection; returns whether it did.
 async fn is_cut(stream: TcpStream, frames: impl Iterator<Item = Vec<u8>>) -> TestResult<bool> {
     let (mut read, mut write) = stream.into_split();
     let mut answer = Vec::new();
@@ -74,7 +74,7 @@ async fn a_head_without_end_is_cut() -> TestResult {
     let started = start(service(&["GET /add/{a}/{b} -> add"])?).await?;
     let stream = begun(started.addr).await?;
     let first = frame(HEADERS, END_STREAM, 1, GET_WAIT);
-    // A header that is not indexed: `x: yyy…`, again and again.
+    // A header without indexing, `x: yyy…`, repeated.
     let mut field = b"\x00\x01x\x7f\x81\x7e".to_vec();
     field.extend([b'y'; 16_000]);
     let more = (0..4096).map(|_| frame(CONTINUATION, 0, 1, &field));
@@ -83,7 +83,7 @@ async fn a_head_without_end_is_cut() -> TestResult {
     Ok(())
 }
 
-/// The next frame that is a stream's: its kind, its stream, its payload.
+/// The next frame of a stream: its type, stream and payload.
 async fn stream_frame(stream: &mut TcpStream) -> TestResult<(u8, u32, Vec<u8>)> {
     loop {
         let mut head = [0; 9];
@@ -128,7 +128,7 @@ async fn streams_beyond_the_limit_are_refused() -> TestResult {
     limited.limits.max_streams = 2;
     let started = start(limited).await?;
     let mut stream = begun(started.addr).await?;
-    // The limit holds for those who know it: the settings are acknowledged first.
+    // The limit applies once the client knows it: the settings are acknowledged first.
     stream.write_all(&frame(SETTINGS, 1, 0, &[])).await?;
     for id in [1, 3, 5] {
         stream.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, id, GET_WAIT)).await?;

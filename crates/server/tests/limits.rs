@@ -1,4 +1,4 @@
-//! Limits of a service by their effect on a socket, as they are set and as they change.
+//! Limits of a service and their effect on sockets, also after a change.
 
 mod common;
 
@@ -15,12 +15,12 @@ fn served() -> (u16, String) {
     (200, "3".to_owned())
 }
 
-/// Status of a request with so many headers beside `host`, over HTTP/1.1 and HTTP/2.
+/// Status of a request with this many headers besides `host`, over HTTP/1.1 and HTTP/2.
 async fn with_headers(started: &Started, count: usize) -> TestResult<[u16; 2]> {
     let mut one = "GET /add/1/2 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n".to_owned();
     let mut two = request("GET http://localhost/add/1/2", "")?;
     two.headers_mut().clear();
-    // A head of HTTP/1.1 has `host` and `connection` too.
+    // An HTTP/1.1 head also has `host` and `connection`.
     two.headers_mut().insert("x", "y".parse()?);
     two.headers_mut().append("x", "y".parse()?);
     for n in 2..count {
@@ -97,7 +97,7 @@ fn limits_that_cannot_work_are_refused() -> TestResult {
     Ok(())
 }
 
-/// Puts other limits in place while the service runs.
+/// Replaces the limits while the service runs.
 async fn change(started: &mut Started, requests: usize, connections: usize) -> TestResult {
     let mut next = limited(requests, connections)?;
     next.name = "main".to_owned();
@@ -125,7 +125,7 @@ async fn a_change_of_max_requests_holds_for_the_running_listener() -> TestResult
     let (two, three) = (wait(), wait());
     started.functions.until_waiting(3).await;
     assert_eq!(full().await?, 503);
-    // What runs goes on; nothing takes its place until no more than two are left, and one has room.
+    // Running requests continue; a new one is admitted only once fewer than the new limit run.
     change(&mut started, 2, 100).await?;
     started.functions.gate.add_permits(1);
     started.functions.until_waiting(2).await;

@@ -1,4 +1,4 @@
-//! Addresses: overlapping ones that replace one another, Unix sockets, and who is let in when it is full.
+//! Addresses: overlapping ones that replace each other, Unix sockets, and admission at the limit.
 
 mod common;
 
@@ -14,7 +14,7 @@ use crisol_server::{Address, Server, Service, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// More than any test takes: a grace period that is not used up.
+/// A grace period longer than any test.
 const AMPLE: Duration = Duration::from_secs(60);
 
 const ROUTES: &[&str] = &["GET /wait -> wait", "GET /add/{a}/{b} -> add"];
@@ -28,7 +28,7 @@ fn at(addr: &str) -> TestResult<Service> {
     Ok(service)
 }
 
-/// Clients that open connection after connection, until they are told to end.
+/// Clients that open one connection after another until they are stopped.
 struct Clients {
     over: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
@@ -52,7 +52,7 @@ impl Clients {
         Self { over, answered, clients }
     }
 
-    /// Waits until so many more requests have been answered.
+    /// Waits until `more` further requests have been answered.
     async fn answered(&self, more: usize) {
         let until = self.answered.load(Ordering::Relaxed) + more;
         while self.answered.load(Ordering::Relaxed) < until
@@ -72,7 +72,7 @@ impl Clients {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn overlapping_addresses_replace_one_another_and_no_client_is_refused() -> TestResult {
+async fn overlapping_addresses_are_swapped_without_a_refusal() -> TestResult {
     let Started { mut running, addr, functions } = start(service(ROUTES)?).await?;
     let port = addr.port();
     let clients = Clients::start(addr);
@@ -103,7 +103,7 @@ async fn a_port_that_was_shared_for_a_moment_is_taken_for_others() -> TestResult
 }
 
 #[tokio::test]
-async fn a_change_with_an_address_that_is_taken_leaves_the_overlapping_one_too() -> TestResult {
+async fn a_failed_change_keeps_an_overlapping_address() -> TestResult {
     let Started { mut running, addr, functions } = start(service(ROUTES)?).await?;
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
     let mut other = at(&taken.local_addr()?.to_string())?;
@@ -169,14 +169,14 @@ async fn overlapping_addresses_of_two_services_are_an_error() -> TestResult {
     Ok(())
 }
 
-/// A kept connection that has had its answer and is idle.
+/// A keep-alive connection that is idle after its response.
 async fn idle(addr: SocketAddr) -> TestResult<TcpStream> {
     let mut stream = TcpStream::connect(addr).await?;
     answered(&mut stream).await?;
     Ok(stream)
 }
 
-/// Asks on a kept connection and reads the answer.
+/// Sends a request on a keep-alive connection and reads the response.
 async fn answered(stream: &mut TcpStream) -> TestResult {
     stream.write_all(ADD.as_bytes()).await?;
     let mut answer = Vec::new();
@@ -187,7 +187,7 @@ async fn answered(stream: &mut TcpStream) -> TestResult {
 }
 
 #[tokio::test]
-async fn the_longest_idle_connection_makes_room_and_one_that_serves_does_not() -> TestResult {
+async fn the_longest_idle_connection_makes_room_and_a_busy_one_not() -> TestResult {
     let mut service = service(ROUTES)?;
     service.limits.max_connections = 3;
     let Started { running, addr, functions } = start(service).await?;
@@ -195,7 +195,7 @@ async fn the_longest_idle_connection_makes_room_and_one_that_serves_does_not() -
     busy.write_all(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await?;
     functions.until_waiting(1).await;
     let (mut first, mut second) = (idle(addr).await?, idle(addr).await?);
-    // The older connection has been idle for less time by now.
+    // By now the older connection has been idle for less time.
     answered(&mut first).await?;
     let mut third = idle(addr).await?;
     assert_eq!(second.read(&mut [0; 8]).await?, 0, "it was closed, and not reset");
@@ -221,7 +221,7 @@ async fn connections_without_a_request_and_of_http2_make_room_too() -> TestResul
         assert_eq!(rest(silent).await?, "");
         let add = || request("GET http://localhost/add/1/2", "");
         assert_eq!(seen(second.send_request(add()?).await?).await?, (200, "3".to_owned()));
-        // It says farewell, and what it had answered stays answered.
+        // It sends GOAWAY, and its earlier response is intact.
         assert_eq!(ask(addr, "GET /add/1/2", "").await?, (200, "3".to_owned()));
         assert!(second.ready().await.is_err() || second.send_request(add()?).await.is_err());
     }
@@ -308,7 +308,7 @@ mod unix {
         // The second server of a path finds the first.
         assert!(serve(on(&path)?).await.is_err());
         assert_eq!(asked(&path).await?, (200, "3".to_owned()));
-        // Another program's file in the place of ours is not ours to remove.
+        // A file of another program that replaced ours is not removed.
         std::fs::remove_file(&path)?;
         let other = UnixListener::bind(&path)?;
         running.stop(AMPLE).await;

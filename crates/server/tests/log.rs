@@ -1,4 +1,4 @@
-//! The log has what the client must not see, under the id that the client has.
+//! Details that the client must not see are in the log, under the request id that the client has.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use common::{TestResult, client, request, seen, service, start};
 use tracing::subscriber::DefaultGuard;
 
-/// What has been logged.
+/// Captured log lines.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -30,7 +30,7 @@ impl Write for Log {
 }
 
 impl Log {
-    /// Takes the errors of this thread, on which the test's runtime runs everything.
+    /// Captures the errors of this thread, on which the test's runtime runs everything.
     fn begin() -> (Self, DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
@@ -60,7 +60,7 @@ async fn a_failure_is_in_the_log_in_full_under_the_id_of_its_request() -> TestRe
 }
 
 #[tokio::test]
-async fn an_error_that_the_function_answers_with_a_4xx_is_no_error_in_the_log() -> TestResult {
+async fn a_functions_4xx_error_is_not_an_error_in_the_log() -> TestResult {
     let (log, _guard) = Log::begin();
     let started = start(service(&["GET /refuse -> refuse"])?).await?;
     let (status, body) =

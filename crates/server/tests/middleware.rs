@@ -1,4 +1,4 @@
-//! What requests pass on the way to a route.
+//! Middleware of routers.
 
 mod common;
 
@@ -56,7 +56,7 @@ async fn cors_answers_preflights_and_marks_every_response() -> TestResult {
     Ok(())
 }
 
-/// The fields of the answer to a request with these, in the order of their names.
+/// Fields of the response to a request with these fields, ordered by name.
 async fn shared(cors: Cors, line: &str, fields: &[(&'static str, &str)]) -> TestResult<String> {
     let routes = ["GET /add -> add", "ANY /any -> nothing"];
     let started = start(with(vec![Middleware::Cors(cors)], &routes)?).await?;
@@ -226,7 +226,7 @@ async fn a_timeout_answers_and_cancels() -> TestResult {
     Ok(())
 }
 
-/// Answers with what it sees of the request, then repeats the body piece by piece, then trailers.
+/// Responds with the request it sees, then with the body piece by piece, then with trailers.
 struct Mirror;
 
 #[async_trait]
@@ -306,7 +306,7 @@ async fn a_handler_streams_both_ways_with_trailers() -> TestResult {
         };
         let first = next().await?.and_then(|frame| frame.into_data().ok());
         assert_eq!(first.as_deref(), Some(&br#"[("rest", "a/b")] seen-1|"#[..]));
-        // Each piece comes back before the next is sent: nothing waits for the end.
+        // Each piece returns before the next one is sent, so nothing waits for the end.
         for piece in ["one", "two"] {
             pieces.send(Frame::data(Bytes::from(piece))).await?;
             let back = next().await?.and_then(|frame| frame.into_data().ok());
@@ -341,7 +341,7 @@ async fn a_streamed_body_is_limited_too() -> TestResult {
 }
 
 #[test]
-fn what_cannot_work_is_refused_when_it_is_built() -> TestResult {
+fn invalid_settings_are_refused_at_build_time() -> TestResult {
     let rate =
         RateLimit { requests: 0, per: Duration::from_secs(1), burst: 1, by: RateLimitBy::All };
     let cookies = Cors { credentials: true, ..Cors::default() };

@@ -1,4 +1,4 @@
-//! Functions over real sockets: what a well-behaved client sees.
+//! Functions over real sockets, as a well-behaved client sees them.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Stopping and replacing while requests run.
+//! Stop and replacement while requests run.
 
 mod common;
 
@@ -13,12 +13,12 @@ use crisol_server::{Router, Service, Stopped};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// More than any test takes: a grace period that is not used up.
+/// A grace period longer than any test.
 const AMPLE: Duration = Duration::from_secs(60);
 
 const ROUTES: &[&str] = &["GET /wait -> wait", "GET /add/{a}/{b} -> add"];
 
-/// A service at an address where no other test listens: its port answers nobody once it has stopped.
+/// A service at an address without other tests, so that its port refuses connections once it has stopped.
 fn service_of_its_own(routes: &[&str]) -> TestResult<Service> {
     let mut service = service(routes)?;
     service.addr = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), 0)).into();
@@ -26,7 +26,7 @@ fn service_of_its_own(routes: &[&str]) -> TestResult<Service> {
 }
 
 #[tokio::test]
-async fn what_runs_finishes_and_the_rest_is_refused() -> TestResult {
+async fn running_requests_finish_and_new_ones_are_refused() -> TestResult {
     let Started { running, addr, functions } = start(service_of_its_own(ROUTES)?).await?;
     let mut busy = client(addr).await?;
     let answer = tokio::spawn(busy.send_request(request("GET /wait", "")?));
@@ -47,7 +47,7 @@ async fn what_runs_finishes_and_the_rest_is_refused() -> TestResult {
         tokio::task::yield_now().await;
     }
     assert!(!stopping.is_finished());
-    // … and what runs is answered.
+    // … and running requests are answered.
     functions.gate.add_permits(1);
     assert_eq!(seen(answer.await??).await?, (200, "done".to_owned()));
     let stopped = stopping.await?;
@@ -56,7 +56,7 @@ async fn what_runs_finishes_and_the_rest_is_refused() -> TestResult {
 }
 
 #[tokio::test]
-async fn what_does_not_finish_is_cut_and_its_call_cancelled() -> TestResult {
+async fn unfinished_requests_are_cut_and_their_calls_cancelled() -> TestResult {
     let Started { running, addr, functions } = start(service(ROUTES)?).await?;
     let mut busy = client(addr).await?;
     let answer = tokio::spawn(busy.send_request(request("GET /wait", "")?));
@@ -81,7 +81,7 @@ async fn dropping_the_server_cuts_everything() -> TestResult {
 }
 
 #[tokio::test]
-async fn routes_are_replaced_under_open_connections_and_running_requests() -> TestResult {
+async fn routes_are_replaced_under_connections_and_requests() -> TestResult {
     let Started { mut running, addr, functions } = start(service(ROUTES)?).await?;
     let mut open = client(addr).await?;
     assert_eq!(seen(open.send_request(request("GET /add/1/2", "")?).await?).await?.0, 200);
@@ -96,7 +96,7 @@ async fn routes_are_replaced_under_open_connections_and_running_requests() -> Te
     assert_eq!(seen(open.send_request(request("GET /sum/1/2", "")?).await?).await?.0, 200);
     open.ready().await?;
     assert_eq!(seen(open.send_request(request("GET /add/1/2", "")?).await?).await?.0, 404);
-    // What runs goes on in what it was called in; what comes now is called in the new.
+    // Running calls finish in the old `invoke`; new ones use the new one.
     functions.gate.add_permits(1);
     assert_eq!(seen(answer.await??).await?, (200, "done".to_owned()));
     let answer = tokio::spawn(client(addr).await?.send_request(request("GET /wait", "")?));
@@ -136,7 +136,7 @@ async fn services_come_and_go_with_a_replacement() -> TestResult {
     let [(name, Some(second))] = now.as_slice() else { return Err("one service".into()) };
     assert_eq!(name, "second");
     assert_eq!(ask(*second, "GET /sum/1/2", "").await?, (200, "3".to_owned()));
-    // The first has stopped in the background; its port answers nobody.
+    // The first one has stopped in the background; its port refuses connections.
     while TcpStream::connect(addr).await.is_ok() {
         tokio::task::yield_now().await;
     }

@@ -1,4 +1,4 @@
-//! Request targets byte by byte: the bytes that are taken, and the bytes that are not.
+//! Request targets, byte by byte: accepted and refused bytes.
 
 mod common;
 
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 const ROUTES: &[&str] = &["GET /greet -> greet", "GET /to/{name} -> greet", "POST /echo -> echo"];
 
-/// A request on a connection of its own: its status, and its body.
+/// Sends a request on its own connection; returns status and body.
 async fn get(addr: std::net::SocketAddr, target: &[u8]) -> TestResult<(String, String)> {
     let request = [b"GET ", target, b" HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"].concat();
     let answer = raw(addr, request).await?;
@@ -68,7 +68,7 @@ async fn other_bytes_are_taken_as_utf8() -> TestResult {
     Ok(())
 }
 
-/// Sends a request in pieces, and reads until its answer ends with a text.
+/// Sends a request in pieces, and reads until its response ends with `end`.
 async fn ask(stream: &mut TcpStream, pieces: &[&str], end: &str) -> TestResult {
     for piece in pieces {
         stream.write_all(piece.as_bytes()).await?;
@@ -84,7 +84,7 @@ async fn ask(stream: &mut TcpStream, pieces: &[&str], end: &str) -> TestResult {
 }
 
 #[tokio::test]
-async fn every_request_of_a_connection_is_taken_and_bodies_are_left_alone() -> TestResult {
+async fn every_target_of_a_connection_is_encoded_and_no_body() -> TestResult {
     let started = start(service(ROUTES)?).await?;
     let mut stream = TcpStream::connect(started.addr).await?;
     stream.set_nodelay(true)?;
@@ -98,7 +98,7 @@ async fn every_request_of_a_connection_is_taken_and_bodies_are_left_alone() -> T
         let post = format!("POST /echo?\"{head}content-length: {}\r\n\r\n", body.len());
         ask(&mut stream, &[&post, body], body).await?;
         ask(&mut stream, &[&format!("{post}{body}")], body).await?;
-        // In chunks, with another request behind it.
+        // In chunks, followed by another request.
         let chunked = format!("POST /echo?\"{head}transfer-encoding: chunked\r\n\r\n");
         let chunks = format!("{:x};a\r\n{body}\r\n0\r\nx: <\r\n\r\n", body.len());
         let pair = format!("{chunked}{chunks}{get}");

@@ -1,4 +1,4 @@
-//! TLS: HTTP/2 and HTTP/1.1 by ALPN, and what goes wrong.
+//! TLS: HTTP/2 and HTTP/1.1 by ALPN, and failures.
 
 mod common;
 
@@ -102,7 +102,7 @@ async fn an_answer_before_the_body_arrives_over_tls_too() -> TestResult {
 }
 
 #[test]
-fn what_is_no_certificate_says_so() -> TestResult {
+fn invalid_certificates_are_refused_with_a_reason() -> TestResult {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
     let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
     let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
@@ -111,7 +111,7 @@ fn what_is_no_certificate_says_so() -> TestResult {
     };
     assert_eq!(text(&cert, &key), None);
     let other = other.signing_key.serialize_pem();
-    // The last 40 bytes are the line with the end and some data.
+    // The last 40 bytes are the end line and some data.
     let cut = |pem: &str| pem[..pem.len() - 40].to_owned();
     let keys = [
         ("x", "the key's PEM has no `PRIVATE KEY` section"),
@@ -145,7 +145,7 @@ fn what_is_no_certificate_says_so() -> TestResult {
     Ok(())
 }
 
-/// A PEM text whose last line of data is missing, with its end in place.
+/// PEM text without its last line of data, but with its end line.
 fn without_a_line(pem: &str) -> String {
     let mut lines: Vec<_> = pem.lines().collect();
     lines.remove(lines.len() - 2);
@@ -153,7 +153,7 @@ fn without_a_line(pem: &str) -> String {
 }
 
 #[test]
-fn what_is_given_by_mistake_is_told_with_what_to_do() -> TestResult {
+fn mistaken_pem_is_reported_with_a_fix() -> TestResult {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
     let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     let request = rcgen::CertificateParams::new(vec!["localhost".to_owned()])?;

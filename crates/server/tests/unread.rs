@@ -1,4 +1,4 @@
-//! Answers to requests whose bodies are not read: none is lost, and a connection goes on where it can.
+//! Responses to requests with unread bodies: no response is lost, and the connection continues if it can.
 
 mod common;
 
@@ -14,12 +14,12 @@ use crisol_server::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// More than the buffers of two sockets hold.
+/// Larger than the buffers of two sockets.
 const LARGE: usize = 24 << 20;
-/// The most that a service of these tests takes of a body.
+/// Maximum body of the service in these tests.
 const LIMIT: usize = 2 << 20;
 
-/// A service with one route for each early answer: `greet` waits for its body, the file does not read it.
+/// A service with a route for each early response: `greet` waits for its body, the file does not read it.
 fn early(files: &Dir) -> TestResult<Service> {
     let mut service =
         service(&["POST /greet -> greet", "POST /busy -> busy", "GET /nothing -> nothing"])?;
@@ -46,13 +46,13 @@ async fn started() -> TestResult<(tempfile::TempDir, Started)> {
     std::fs::write(folder.path().join("big.txt"), "b".repeat(1 << 20))?;
     let files = Dir::open_ambient_dir(folder.path(), ambient_authority())?;
     let started = start(early(&files)?).await?;
-    // The only request that the limit lets in.
+    // The only request that the limit admits.
     let (status, _) = common::ask(started.addr, "POST /limited/none", "x").await?;
     assert_eq!(status, 200);
     Ok((folder, started))
 }
 
-/// Requests that are answered before their bodies have come, with their statuses.
+/// Requests that are answered before their bodies arrive, with their statuses.
 const EARLY: &[(&str, u16)] = &[
     ("POST /nope", 404),
     ("PUT /greet", 405),
@@ -62,14 +62,14 @@ const EARLY: &[(&str, u16)] = &[
     ("GET /nothing", 204),
 ];
 
-/// Sends a whole request before it looks for an answer, as many clients do, and reads one answer.
+/// Sends a whole request before it reads the response, like many clients.
 async fn whole(stream: &mut TcpStream, head: &str, body: &[u8]) -> TestResult<(u16, String)> {
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body).await?;
     answer(stream).await
 }
 
-/// One answer, head and body, by its length.
+/// Reads one response, head and body, by its length.
 async fn answer(stream: &mut TcpStream) -> TestResult<(u16, String)> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -87,7 +87,7 @@ fn with_length(line: &str, length: usize) -> String {
     format!("{line} HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n")
 }
 
-/// Whether the connection answers one more request.
+/// True if the connection serves one more request.
 async fn goes_on(stream: &mut TcpStream) -> TestResult<bool> {
     let (status, _) = whole(stream, &with_length("POST /greet", 3), b"Ana").await?;
     Ok(status == 200)
@@ -112,7 +112,7 @@ async fn an_unread_body_within_the_limit_leaves_the_connection_open() -> TestRes
 #[tokio::test]
 async fn a_body_that_comes_after_its_answer_is_no_next_request() -> TestResult {
     let (_folder, started) = started().await?;
-    // A function is called when its body is there.
+    // A function is called once its body has arrived.
     for (line, status) in EARLY.iter().filter(|(line, _)| *line != "GET /nothing") {
         let mut stream = TcpStream::connect(started.addr).await?;
         stream.write_all(with_length(line, 25).as_bytes()).await?;
@@ -137,7 +137,7 @@ async fn a_chunked_body_is_discarded_likewise() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_chunked_body_that_turns_out_long_leaves_the_connection_open() -> TestResult {
+async fn a_long_chunked_body_leaves_the_connection_open() -> TestResult {
     let (_folder, started) = started().await?;
     let body = format!("{LARGE:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(LARGE));
     for line in ["POST /nope", "POST /files/big.txt", "POST /limited/none"] {

@@ -1,4 +1,4 @@
-//! Why a request carries no arguments: always the client's error, always with a place.
+//! Requests that cannot be bound to arguments: always the client's error, with its position.
 
 use std::fmt;
 
@@ -6,24 +6,24 @@ use crisol_core::shorten;
 
 use crate::problem::{Cause, Problem};
 
-/// Text of a client's that an error repeats: no more of it than this, in characters.
+/// Maximum length of a client's text in an error, in characters.
 pub(crate) const SHOWN: usize = 64;
 
-/// Where in a request.
+/// Position in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
-    /// A parameter of the path's pattern.
+    /// A parameter of the route's pattern.
     Path(String),
     /// A key of the query.
     Query(String),
     /// A header.
     Header(String),
-    /// The request line's method.
+    /// The method.
     Method,
-    /// The whole query.
+    /// The query as a whole.
     WholeQuery,
-    /// The body.
+    /// The body as a whole.
     Body,
     /// A field of the JSON object or form in the body.
     Field(String),
@@ -43,60 +43,60 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why a request carries no arguments for a function.
+/// Error for a request that cannot be bound to a function's arguments.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadRequest {
-    /// Something is there and is not what the parameter takes.
+    /// A value is present that its parameter does not accept.
     #[error("{place}: expected {expected}, found {found}")]
     Mismatch {
-        /// Where.
+        /// Position of the value.
         place: Place,
-        /// What is taken there, in WIT terms or words.
+        /// The accepted values, in WIT terms or in words.
         expected: String,
-        /// What was there, shortened.
+        /// The value found, shortened.
         found: String,
     },
-    /// Nothing is there.
+    /// A parameter has no value.
     #[error("parameter `{name}` is missing: give it as {places}")]
     Missing {
-        /// The parameter.
+        /// Name of the parameter.
         name: String,
-        /// Where it may stand.
+        /// Positions at which the parameter may be given.
         places: String,
     },
-    /// The body is to be JSON and is not.
+    /// The body is not valid JSON.
     #[error("body: expected {expected} as JSON, found text that is not JSON: {problem}")]
     Json {
-        /// The type that the JSON is for.
+        /// The type that the JSON is read as.
         expected: String,
-        /// Line and column.
+        /// The parser's error, with line and column.
         problem: serde_json::Error,
     },
-    /// The body has a field that no parameter takes.
+    /// The body has a field that matches no parameter.
     #[error("body: unknown field `{name}`: the function takes {known}")]
     UnknownField {
-        /// The field.
+        /// Name of the field.
         name: String,
-        /// The names that there are.
+        /// The names of all parameters.
         known: String,
     },
-    /// The body has a field twice.
+    /// The body has the same field twice.
     #[error("body: field `{name}` is given twice{also}")]
     Twice {
-        /// The field, as it is written first.
+        /// Name of the field at its first occurrence.
         name: String,
-        /// How it is written the second time, if that differs.
+        /// Its spelling at the second occurrence, if that differs.
         also: String,
     },
-    /// The body's media type, charset or encoding is not one that is read here.
+    /// The body's media type, charset or encoding is not supported.
     #[error("body: expected {expected}, found `{header}: {found}`")]
     UnsupportedMedia {
-        /// What is read here.
+        /// The supported value.
         expected: &'static str,
-        /// The header that tells otherwise.
+        /// Name of the header at fault.
         header: &'static str,
-        /// Its value.
+        /// Value of the header.
         found: String,
     },
 }
@@ -106,7 +106,7 @@ impl BadRequest {
         Self::Mismatch { place, expected: expected.to_string(), found: quote(found) }
     }
 
-    /// The status that tells the client: `400`, or `415` for a body in a form that is not read here.
+    /// Cause of the response: `415` for an unsupported media type, charset or encoding, `400` otherwise.
     #[must_use]
     pub fn cause(&self) -> Cause {
         match self {
@@ -126,7 +126,7 @@ impl From<&BadRequest> for Problem {
     }
 }
 
-/// A client's text in backticks, shortened.
+/// Quotes a client's text in backticks, shortened.
 pub(crate) fn quote(text: &str) -> String {
     format!("`{}`", shorten(text, SHOWN))
 }

@@ -1,4 +1,4 @@
-//! Bodies as text, JSON or a form, by the type that they are read for.
+//! Request bodies as text, JSON or a form, by the type of their parameter.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ use crate::bad_request::{BadRequest, Place};
 use crate::form;
 use crate::media::{expect_identity, expect_json, expect_utf8};
 
-/// Expected where a body is JSON.
+/// Expected media type of a JSON body.
 pub(crate) const JSON: &str = "`content-type: application/json`";
 
-/// Expected where a body is JSON of an object, or a form.
+/// Expected media type of a body that is a JSON object or a form.
 pub(crate) const JSON_OR_FORM: &str =
     "`content-type: application/json` or `application/x-www-form-urlencoded`";
 
-/// The body as text.
+/// Decodes the body as text.
 pub(crate) fn text(headers: &HeaderMap, body: Bytes) -> Result<String, BadRequest> {
     expect_identity(headers)?;
     expect_utf8(headers)?;
@@ -32,8 +32,8 @@ pub(crate) fn text(headers: &HeaderMap, body: Bytes) -> Result<String, BadReques
     })
 }
 
-/// Checks that the body is one JSON value. It is read again by the callee, by its types; here only its
-/// extent matters, so that what is put around it stays around it.
+/// Checks that the body is a single JSON value. The callee parses it again by its types; the check keeps a
+/// malformed body from changing the JSON array that it is placed in.
 pub(crate) fn check_json(
     (headers, media): (&HeaderMap, &'static str),
     body: &[u8],
@@ -52,12 +52,12 @@ pub(crate) fn check_json(
         .map_err(|problem| BadRequest::Json { expected: expected.to_string(), problem })
 }
 
-/// The media types that a body of the type may have; for errors.
+/// The media types that a body of type `ty` may have, for errors.
 pub(crate) fn media_of(ty: &Type) -> &'static str {
     if form::fits(ty) { JSON_OR_FORM } else { JSON }
 }
 
-/// The body as a tree: JSON, or a form where the type takes one.
+/// Parses the body as a tree: as JSON, or as a form if the type accepts one.
 pub(crate) fn tree(headers: &HeaderMap, body: &[u8], ty: &Type) -> Result<Value, BadRequest> {
     if form::is_form(headers) && form::fits(ty) {
         return form::value(headers, body, ty);
@@ -67,7 +67,7 @@ pub(crate) fn tree(headers: &HeaderMap, body: &[u8], ty: &Type) -> Result<Value,
         .map_err(|problem| BadRequest::Json { expected: ty.to_string(), problem })
 }
 
-/// Checks that the body, which is not empty, is to be JSON of an object.
+/// Checks that a nonempty body is a JSON object, as far as its first byte shows.
 pub(crate) fn expect_object(headers: &HeaderMap, body: &[u8]) -> Result<(), BadRequest> {
     expect_json(headers, JSON_OR_FORM)?;
     if body.trim_ascii_start().first() == Some(&b'{') {

@@ -1,9 +1,9 @@
-//! Arguments as a request has them.
+//! Arguments found in a request.
 
 use crisol_core::Value;
 use serde_json::value::RawValue;
 
-/// An argument that was found: a value, or JSON text that the callee reads.
+/// An argument: a value, or JSON text for the callee to parse.
 #[derive(Debug)]
 pub(crate) enum Bound<'a> {
     Value(Value),

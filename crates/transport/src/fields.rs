@@ -1,4 +1,4 @@
-//! The fields of a body that several parameters are bound to: of a JSON object, or of a form.
+//! Fields of a body that is bound to several parameters: of a JSON object or of a form.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -17,14 +17,14 @@ use crate::form::{self, Form};
 use crate::pairs::{self, Kind};
 use crate::{body, text};
 
-/// A body's fields.
+/// Fields of a body.
 #[derive(Debug)]
 pub(crate) enum Fields<'a> {
     Json(BTreeMap<Name<'a>, &'a RawValue>),
     Form(Form),
 }
 
-/// The name of a field. Two that [are one](text::same_name) are equal.
+/// Name of a field. Two names that [are the same](text::same_name) are equal.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -54,7 +54,7 @@ impl PartialEq for Name<'_> {
 
 impl Eq for Name<'_> {}
 
-/// A JSON object as it is read, with the first name that it has twice.
+/// A JSON object, with the first name that occurs twice.
 #[derive(Default)]
 struct Object<'a> {
     fields: BTreeMap<Name<'a>, &'a RawValue>,
@@ -96,10 +96,10 @@ impl<'a> Deserialize<'a> for Object<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of a body; none of an empty one.
+    /// Parses the fields of a body; an empty body has none.
     ///
     /// # Errors
-    /// When it is neither a JSON object nor a form, or has a name twice.
+    /// Fails if the body is neither a JSON object nor a form, or if a JSON object has a name twice.
     pub(crate) fn parse(headers: &HeaderMap, body: &'a [u8]) -> Result<Self, BadRequest> {
         if body.is_empty() {
             return Ok(Self::Json(BTreeMap::new()));
@@ -120,10 +120,10 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The field of a parameter.
+    /// Finds the field of a parameter.
     ///
     /// # Errors
-    /// When it is a form's, and its text is not written as the parameter's type is.
+    /// Fails if the field of a form is not valid text for the parameter's type.
     pub(crate) fn find(&self, param: &Field) -> Result<Option<Bound<'_>>, BadRequest> {
         match self {
             Self::Json(fields) => {
@@ -137,7 +137,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The fields' names.
+    /// Names of the fields.
     pub(crate) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
             Self::Json(fields) => Box::new(fields.keys().map(|name| &*name.0)),

@@ -1,4 +1,4 @@
-//! Bodies of `application/x-www-form-urlencoded`: pairs of texts, read by type as those of a query are.
+//! Bodies of type `application/x-www-form-urlencoded`: pairs of texts, read by type like those of a query.
 
 use std::borrow::Cow;
 
@@ -11,34 +11,34 @@ use crate::media;
 use crate::pairs::{self, Kind, Pair};
 use crate::text;
 
-/// The media type of a form.
+/// Media type of a form.
 const MEDIA: &[u8] = b"application/x-www-form-urlencoded";
 
-/// Pairs that a form may have: each takes many times the memory of the two bytes that it can be written in.
+/// Maximum number of pairs in a form. A pair can be written in two bytes, but takes far more memory.
 const MAX_PAIRS: usize = 10_000;
 
 /// Names with their values, in order.
 pub(crate) type Form = Vec<(String, String)>;
 
-/// Whether a body says that it is a form.
+/// True if the body's media type is that of a form.
 pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE);
     value.is_some_and(|value| media::essence(value.as_bytes()) == MEDIA)
 }
 
-/// Whether a form as a whole can be a value of the type: where JSON would be an object, or a list of pairs.
+/// True if a whole form can be a value of the type, in place of a JSON object or list of pairs.
 pub(crate) fn fits(ty: &Type) -> bool {
     let ty = text::peel(ty);
     let map = matches!(ty, Type::Map(key, _) if **key == Type::String);
     map || pairs::fits(ty)
 }
 
-/// The pairs of a body that is a form.
+/// Parses the pairs of a form.
 pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Form, BadRequest> {
     media::expect_identity(headers)?;
     media::expect_utf8(headers)?;
     if let Some(b'{' | b'[') = body.trim_ascii_start().first() {
-        // A form that is sent as one has these bytes encoded; clients that name no media type send it for JSON.
+        // These bytes are encoded in a real form; clients that set no media type send this one with JSON.
         return Err(media::unsupported(headers, "`content-type: application/json` for JSON"));
     }
     let parts = || body.split(|&byte| byte == b'&').filter(|part| !part.is_empty());
@@ -66,7 +66,7 @@ fn pair(part: &[u8]) -> Result<(String, String), BadRequest> {
     }
 }
 
-/// Text of a form; `None` when an escape is not one, or the bytes are not UTF-8.
+/// Decodes a text of a form; `None` if an escape is malformed or the bytes are not UTF-8.
 fn decode(encoded: &[u8]) -> Option<String> {
     let mut escapes = encoded.split(|&byte| byte == b'%').skip(1);
     let whole =
@@ -79,12 +79,12 @@ fn decode(encoded: &[u8]) -> Option<String> {
     percent_decode(&spaced).decode_utf8().ok().map(Cow::into_owned)
 }
 
-/// The pairs in the form that all named texts have.
+/// Converts a form into the pairs that all named texts are read from.
 pub(crate) fn as_pairs(form: &[(String, String)]) -> Vec<Pair<'_>> {
     form.iter().map(|(name, value)| Pair { name, value: Cow::Borrowed(value.as_bytes()) }).collect()
 }
 
-/// A form as a whole, as a value of a type that it [`fits`].
+/// Reads a whole form as a value of a type that it [`fits`].
 pub(crate) fn value(headers: &HeaderMap, body: &[u8], ty: &Type) -> Result<Value, BadRequest> {
     let form = parse(headers, body)?;
     let pairs = as_pairs(&form);
@@ -99,8 +99,8 @@ pub(crate) fn value(headers: &HeaderMap, body: &[u8], ty: &Type) -> Result<Value
     }
 }
 
-/// Refuses a field of a body that has the name of no parameter or record field: most often a misspelt option, that
-/// would be lost without a word.
+/// Refuses a field of the body that matches no parameter or record field. Most often this is a misspelt option,
+/// which would otherwise be ignored silently.
 pub(crate) fn refuse_unknown<'a>(
     mut names: impl Iterator<Item = &'a str>,
     fields: &[Field],

@@ -1,10 +1,10 @@
-//! Values as JSON text, no tree built on the way.
+//! Values as JSON text, without a tree in between.
 
 use crisol_core::Value;
 use serde::ser::{Serialize, Serializer};
 
-/// A value as JSON text the way values are written everywhere: numbers that JSON lacks as `"NaN"`,
-/// `"Infinity"` and `"-Infinity"`.
+/// A value as JSON text in the encoding used everywhere: `"NaN"`, `"Infinity"` and `"-Infinity"` stand for the
+/// numbers that JSON lacks.
 pub(crate) struct Json<'a>(pub(crate) &'a Value);
 
 impl Serialize for Json<'_> {

@@ -1,11 +1,10 @@
 //! Pure mapping between HTTP messages and a function's arguments and results.
 //!
-//! A [`Transport`] reads a [`Request`] by a function's [`Signature`] into [`Args`], and writes what the
-//! call gave as a [`Response`] or a [`Problem`]. [`WasiHttp`] binds parameters by type and name,
-//! [`Payload`] takes the arguments in order. The rules of both are tables ([`tables`]): what the code
-//! walks through is what the documentation prints.
+//! A [`Transport`] reads a [`Request`] into [`Args`] by a function's [`Signature`], and writes the outcome of the
+//! call as a [`Response`] or a [`Problem`]. [`WasiHttp`] binds parameters by type and name; [`Payload`] takes the
+//! arguments in order. The rules of both are [`tables`], which the code evaluates and the documentation prints.
 //!
-//! Nothing here opens a socket, waits, or knows who calls the function.
+//! This crate opens no socket, never waits, and is independent of the function's runtime.
 
 mod bad_request;
 mod body;
@@ -40,28 +39,27 @@ use crisol_core::{Args, CallError, Reply, Signature};
 
 /// Maps HTTP messages to a function's arguments and back.
 ///
-/// Implementations are pure: the same request and signature give the same arguments, and nothing is
-/// waited for.
+/// Implementations are pure: the same request and signature give the same arguments, without waiting.
 pub trait Transport: Send + Sync {
-    /// Reads a function's arguments from a request whose body has arrived in full.
+    /// Reads a function's arguments from a complete request.
     ///
-    /// The arguments are in the order of `signature.params`; a function without a signature, such as one
-    /// in Lua, takes what it is given. That they fit their types is left to the
-    /// callee wherever the request carries them as JSON, so that no tree is built of them here.
+    /// The arguments are in the order of `signature.params`. A function without a signature, such as one in Lua,
+    /// takes any arguments. Arguments that the request carries as JSON are left to the callee to check, so that no
+    /// tree of them is built here.
     ///
     /// # Errors
-    /// When the request does not carry what the parameters need; always the client's error.
+    /// Fails if the request lacks an argument or has an invalid one; always the client's error.
     fn decode(
         &self,
         request: Request,
         signature: Option<&Signature>,
     ) -> Result<Args<'static>, BadRequest>;
 
-    /// Writes what a call gave.
+    /// Writes the outcome of a call.
     ///
     /// # Errors
-    /// The problem to answer with: for a failed call, and for a result that is no HTTP response
-    /// although its type says so (a status of 9000), which is a defect of the function.
+    /// Returns the problem document for a failed call, and for a result that is not a valid HTTP response although
+    /// its type declares one (a status of 9000), which is a defect of the function.
     fn encode(
         &self,
         signature: Option<&Signature>,

@@ -1,10 +1,10 @@
-//! Media types, charsets and encodings of bodies: which are read here.
+//! Media types, charsets and encodings that request bodies may have.
 
 use http::{HeaderMap, header};
 
 use crate::bad_request::{BadRequest, quote};
 
-/// Refuses a body that is compressed: nothing here inflates it.
+/// Refuses a compressed body; request bodies are not decompressed.
 pub(crate) fn expect_identity(headers: &HeaderMap) -> Result<(), BadRequest> {
     match headers.get(header::CONTENT_ENCODING) {
         Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"identity") => {
@@ -22,19 +22,19 @@ fn show(value: &[u8]) -> String {
     quote(&String::from_utf8_lossy(value)).trim_matches('`').to_owned()
 }
 
-/// A media type without its parameters, in lower case.
+/// The media type without its parameters, in lower case.
 pub(crate) fn essence(content_type: &[u8]) -> Vec<u8> {
     let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
     essence.trim_ascii().to_ascii_lowercase()
 }
 
-/// Whether a media type is `application/json` or has the suffix `+json` (RFC 6839).
+/// True for `application/json` and for media types with the suffix `+json` (RFC 6839).
 fn is_json(content_type: &[u8]) -> bool {
     let essence = essence(content_type);
     essence == b"application/json" || essence.ends_with(b"+json")
 }
 
-/// The charset that a media type names, if it names one.
+/// The charset parameter of a media type, if it has one.
 fn charset(content_type: &[u8]) -> Option<Vec<u8>> {
     content_type.split(|&byte| byte == b';').skip(1).find_map(|parameter| {
         let parameter = parameter.trim_ascii().to_ascii_lowercase();
@@ -53,8 +53,7 @@ pub(crate) fn unsupported(headers: &HeaderMap, expected: &'static str) -> BadReq
     }
 }
 
-/// Refuses a body whose `Content-Type` says that it is not JSON. Without the header it is taken for
-/// JSON, and its text decides.
+/// Refuses a body with a `Content-Type` other than JSON. A body without the header is read as JSON.
 pub(crate) fn expect_json(headers: &HeaderMap, expected: &'static str) -> Result<(), BadRequest> {
     expect_identity(headers)?;
     match headers.get(header::CONTENT_TYPE) {

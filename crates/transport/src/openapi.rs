@@ -1,5 +1,4 @@
-//! What an endpoint takes and gives, as an operation of OpenAPI 3.1: from the same signature that requests
-//! are bound by.
+//! OpenAPI 3.1 description of endpoints, from the same signatures that bind their requests.
 
 mod operation;
 mod schema;
@@ -8,36 +7,35 @@ use crisol_core::Signature;
 use http::Method;
 use serde_json::{Value as Json, json};
 
-/// A route as its description needs it.
+/// A route to describe.
 #[derive(Debug, Clone, Copy)]
 pub struct Described<'a> {
-    /// What tells the operation from all others, such as the entry's id.
+    /// Unique id of the operation, such as the entry's id.
     pub id: &'a str,
     /// The method.
     pub method: &'a Method,
-    /// The names of the path's parameters.
+    /// Names of the path's parameters.
     pub params: &'a [&'a str],
-    /// How requests are bound; none for a function that answers HTTP itself, of which nothing is known.
+    /// Binding and signature; `None` for a function that answers HTTP itself, whose types are unknown.
     pub binding: Option<(Binding, &'a Signature)>,
 }
 
-/// How requests are bound.
+/// Transport that binds requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binding {
-    /// As [`WasiHttp`](crate::WasiHttp) does.
+    /// Binding of [`WasiHttp`](crate::WasiHttp).
     WasiHttp,
-    /// As [`Payload`](crate::Payload) does.
+    /// Binding of [`Payload`](crate::Payload).
     Payload,
 }
 
-/// The operation object of a route.
+/// Operation object of a route.
 #[must_use]
 pub fn operation(described: &Described<'_>) -> Json {
     operation::of(described)
 }
 
-/// A whole document of operations: `paths` has for each path an object of operations by method in lower
-/// case.
+/// A complete OpenAPI document. `paths` maps each path to an object of operations by lower-case method.
 #[must_use]
 pub fn document(title: &str, paths: serde_json::Map<String, Json>) -> Json {
     json!({
@@ -48,7 +46,7 @@ pub fn document(title: &str, paths: serde_json::Map<String, Json>) -> Json {
     })
 }
 
-/// A problem document (RFC 9457) as the server writes it.
+/// Schema of a problem document (RFC 9457) as the server writes it.
 fn problem() -> Json {
     json!({
         "type": "object",

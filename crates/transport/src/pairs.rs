@@ -7,7 +7,7 @@ use crisol_core::{Field, Type, Value};
 use crate::bad_request::{BadRequest, Place};
 use crate::text;
 
-/// Where pairs come from: it decides how names compare and what becomes of a name given twice.
+/// Source of pairs. It decides how names are compared and how repeated names are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Headers,
@@ -16,13 +16,13 @@ pub(crate) enum Kind {
     Form,
 }
 
-/// One name with one of its values.
+/// A name with one of its values.
 pub(crate) struct Pair<'a> {
     pub(crate) name: &'a str,
     pub(crate) value: Cow<'a, [u8]>,
 }
 
-/// One line of the table of shapes.
+/// A row of the table of shapes.
 pub(crate) struct Shape {
     pub(crate) types: &'static str,
     pub(crate) holds: &'static str,
@@ -30,7 +30,7 @@ pub(crate) struct Shape {
     value: fn(Kind, &[Pair<'_>], &Type) -> Result<Value, BadRequest>,
 }
 
-/// The shapes that hold pairs. `S` is `string` or `list<u8>`.
+/// Shapes that hold pairs. `S` is `string` or `list<u8>`.
 pub(crate) const SHAPES: &[Shape] = &[
     Shape {
         types: "`list<tuple<string, S>>`",
@@ -130,8 +130,7 @@ fn name_value(ty: &Type) -> Option<&Type> {
     }
 }
 
-/// A header's value as text: UTF-8 where it is that, else one character for each byte, as HTTP once
-/// defined it. Queries and paths are UTF-8 already.
+/// Decodes a header's value as UTF-8, or as Latin-1 if it is not UTF-8. Queries and paths are always UTF-8.
 pub(crate) fn latin(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -157,12 +156,12 @@ fn map(kind: Kind, pairs: &[Pair<'_>], bytes: bool) -> Value {
     grouped(pairs, |name, values| one(&joined(kind, name, values), bytes))
 }
 
-/// Each name once, with one text.
+/// A map with each name once and one text per name.
 pub(crate) fn by_name(kind: Kind, pairs: &[Pair<'_>]) -> Value {
     map(kind, pairs, false)
 }
 
-/// Names in the order in which they come first, each with all of its values.
+/// Names in order of their first occurrence, each with all its values.
 fn groups<'a>(pairs: &'a [Pair<'a>]) -> Vec<(&'a str, Vec<&'a [u8]>)> {
     let mut groups: Vec<(&str, Vec<&[u8]>)> = Vec::new();
     let mut places = std::collections::HashMap::new();
@@ -183,7 +182,7 @@ fn grouped(pairs: &[Pair<'_>], write: impl Fn(&str, &[&[u8]]) -> Value) -> Value
     Value::Map(groups(pairs).into_iter().map(entry).collect())
 }
 
-/// Each name of a form once, its texts read by a type.
+/// A map with each name of a form once, its texts read by the type.
 pub(crate) fn read_each(pairs: &[Pair<'_>], ty: &Type) -> Result<Value, BadRequest> {
     let entry = |(name, values): (&str, Vec<&[u8]>)| {
         let texts: Vec<Cow<'_, str>> = values.into_iter().map(latin).collect();
@@ -202,7 +201,7 @@ fn place(kind: Kind, name: &str) -> Place {
     }
 }
 
-/// Reads the pairs called `field.name` by its type; `None` when there are none.
+/// Reads the pairs named `field.name` by the field's type; `None` if there are none.
 pub(crate) fn find(
     kind: Kind,
     pairs: &[Pair<'_>],
@@ -235,7 +234,7 @@ fn record(kind: Kind, pairs: &[Pair<'_>], fields: &[Field]) -> Result<Value, Bad
     fields.iter().map(entry).collect::<Result<_, _>>().map(Value::Map)
 }
 
-/// Whether a type, or what an option of it holds, is one of the shapes.
+/// True if a type, or the type inside its option, is one of the shapes.
 pub(crate) fn fits(ty: &Type) -> bool {
     SHAPES.iter().any(|shape| (shape.applies)(text::peel(ty)))
 }

@@ -1,4 +1,4 @@
-//! The transport `payload` over HTTP: a JSON array of arguments in, JSON out.
+//! The `payload` transport over HTTP: a JSON array of arguments in, JSON out.
 
 use crisol_core::{Args, CallError, Reply, Signature};
 
@@ -6,11 +6,11 @@ use crate::bad_request::Place;
 use crate::message::{Request, Response};
 use crate::{BadRequest, Problem, Transport, body, reply, untyped};
 
-/// What the body is read as; it shows in errors.
+/// Expected content of the body, for errors.
 const ARGUMENTS: &str = "an array of the arguments, in order,";
 
-/// Takes the arguments as they are: the body is a JSON array of them, in order; an empty body is none.
-/// The result is JSON of whatever type; a function without result gives `204`.
+/// Binding by position. The body is a JSON array of the arguments, in order; an empty body is no argument. The
+/// result is JSON of any type; a function without result gives `204`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Payload;
 

@@ -1,4 +1,4 @@
-//! What went wrong, as a status and a problem document (RFC 9457).
+//! Failures as a status and a problem document (RFC 9457).
 
 use bytes::Bytes;
 use crisol_core::{CallError, ErrorKind, Value};
@@ -8,48 +8,48 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::json::Json;
 use crate::message::Response;
 
-/// Seconds that a client is asked to wait before it tries an overloaded function again.
+/// Seconds that a client should wait before it retries an overloaded function.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// Why there is no good answer. Each has one status; `docs/http.md` prints the list.
+/// Cause of a failed request. Each has one status; `docs/http.md` prints the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The request does not carry what the function takes.
+    /// The request does not carry the function's arguments.
     BadRequest,
-    /// No route has this path, or its function is gone.
+    /// No route has this path, or its function no longer exists.
     NotFound,
-    /// The path exists, the method does not.
+    /// The path exists, but not with this method.
     MethodNotAllowed,
-    /// The client takes no content coding that the router can send.
+    /// The client accepts no content coding that the router can send.
     NotAcceptable,
     /// The client took too long to send its request.
     RequestTimeout,
     /// A condition of the request does not hold for the file.
     PreconditionFailed,
-    /// The body is over the service's limit.
+    /// The body exceeds the service's limit.
     TooLarge,
-    /// The body is in a form that is not read here.
+    /// The body's media type, charset or encoding is not supported.
     UnsupportedMedia,
-    /// The request asks for a tunnel, or is coded for its transfer in a way that is not read here.
+    /// The request asks for a tunnel, or has an unsupported transfer coding.
     NotImplemented,
-    /// A range that the file does not have.
+    /// The range lies outside the file.
     RangeNotSatisfiable,
-    /// The client is over the router's rate limit.
+    /// The client exceeds the router's rate limit.
     RateLimited,
-    /// The request has more headers than the service takes.
+    /// The request has more headers than the service accepts.
     HeadersTooLarge,
-    /// The function answered with the error side of its result.
+    /// The function returned the error side of its result.
     Function,
     /// The function failed.
     Failed,
-    /// Too much is running or waiting already, or the function is being stopped.
+    /// The service or function is overloaded, or the function is being stopped.
     Unavailable,
-    /// The function's time, or the router's, ran out.
+    /// The function's time limit or the router's timeout passed.
     Deadline,
 }
 
-/// Every cause with its status and when it happens, as the documentation prints it.
+/// Every cause with its status and description, as the documentation prints them.
 pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
     (
         Cause::BadRequest,
@@ -130,7 +130,7 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
 ];
 
 impl Cause {
-    /// The status that stands for it.
+    /// Default status of the cause.
     #[must_use]
     pub fn status(self) -> StatusCode {
         CAUSES
@@ -153,7 +153,7 @@ impl From<ErrorKind> for Cause {
     }
 }
 
-/// A problem document (RFC 9457), not yet written: the server adds the request's id.
+/// A problem document (RFC 9457), not serialized yet: the server adds the request id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
     cause: Cause,
@@ -165,7 +165,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with the status of its cause. `detail` is for the client: nothing of the inside.
+    /// Creates a problem with the status of its cause. `detail` is sent to the client: it must hold no internal
+    /// detail.
     #[must_use]
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
         let mut headers = Vec::new();
@@ -176,7 +177,7 @@ impl Problem {
         Self { cause, status, detail, error: None, headers, inside: None }
     }
 
-    /// The path exists, the method does not.
+    /// Problem for a path that exists, but not with this method.
     #[must_use]
     pub fn method_not_allowed(method: &Method, allow: HeaderValue) -> Self {
         let allowed = String::from_utf8_lossy(allow.as_bytes()).into_owned();
@@ -184,15 +185,15 @@ impl Problem {
         Self::new(Cause::MethodNotAllowed, detail).with_header(header::ALLOW, allow)
     }
 
-    /// A function's result that is no response although its type says so: a defect of the function,
-    /// which the log gets and the client does not.
+    /// Problem for a result that is not a valid response although its type declares one, which is a defect of the
+    /// function. `inside` goes to the log and not to the client.
     #[must_use]
     pub(crate) fn bad_reply(inside: impl Into<String>) -> Self {
         let problem = Self::new(Cause::Failed, "the function failed");
         Self { inside: Some(inside.into()), ..problem }
     }
 
-    /// The same problem with one header more.
+    /// Sets a header, replacing one of the same name.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.retain(|(other, _)| *other != name);
@@ -200,37 +201,37 @@ impl Problem {
         self
     }
 
-    /// The same problem with another status, as a function's own error asks for.
+    /// Sets the status, as requested by a function's own error.
     #[must_use]
     pub(crate) fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
     }
 
-    /// The same problem with the function's own error as a member.
+    /// Adds the function's own error as a member.
     #[must_use]
     pub(crate) fn with_error(self, error: Value) -> Self {
         Self { error: Some(error), ..self }
     }
 
-    /// Why.
+    /// Cause of the problem.
     #[must_use]
     pub fn cause(&self) -> Cause {
         self.cause
     }
 
-    /// The status it is answered with.
+    /// Status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// What is for the log alone, if there is anything.
+    /// Detail for the log only, if there is any.
     #[must_use]
     pub fn inside(&self) -> Option<&str> {
         self.inside.as_deref()
     }
 
-    /// Writes the document; `request_id` joins it with the log.
+    /// Serializes the document, with `request_id` as the reference to the log.
     #[must_use]
     pub fn into_response(self, request_id: Option<&str>) -> Response {
         let document = Document { problem: &self, request_id };

@@ -1,4 +1,4 @@
-//! Results and errors as responses, by type.
+//! Results and errors as responses, by their type.
 
 use crisol_core::{CallError, Field, Reply, Type, Value};
 use http::header::{
@@ -16,7 +16,7 @@ pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 pub(crate) const BYTES: &str = "application/octet-stream";
 pub(crate) const JSON: &str = "application/json";
 
-/// Headers that belong to the connection, which is not the function's.
+/// Headers of the connection, which a function may not set.
 const OF_THE_CONNECTION: [HeaderName; 8] = [
     CONNECTION,
     CONTENT_LENGTH,
@@ -28,7 +28,7 @@ const OF_THE_CONNECTION: [HeaderName; 8] = [
     UPGRADE,
 ];
 
-/// One line of the table of results.
+/// A row of the table of results.
 pub(crate) struct Rule {
     pub(crate) when: &'static str,
     pub(crate) response: &'static str,
@@ -36,8 +36,7 @@ pub(crate) struct Rule {
     write: fn(&Reply) -> Result<Response, Problem>,
 }
 
-/// What becomes of a result. The ok side of a `result` counts as the result itself; the first rule that
-/// applies is used.
+/// Rules for results. The ok side of a `result` counts as the result itself; the first rule that applies is used.
 pub(crate) const RULES: &[Rule] = &[
     Rule {
         when: "no result, or an `option` that is none",
@@ -89,7 +88,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-/// The type of what a call gives: of a `result`, its ok side, for the error side comes as an error.
+/// The type of a successful result: the ok side of a `result`, since its error side is returned as an error.
 pub(crate) fn ok_side(ty: Option<&Type>) -> Option<&Type> {
     match ty {
         Some(Type::Result { ok, .. }) => ok.as_deref(),
@@ -97,7 +96,7 @@ pub(crate) fn ok_side(ty: Option<&Type>) -> Option<&Type> {
     }
 }
 
-/// A result as a response.
+/// Writes a result as a response, by its type.
 pub(crate) fn by_type(ty: Option<&Type>, reply: &Reply) -> Result<Response, Problem> {
     let ty = ok_side(ty);
     let response = match RULES.iter().find(|rule| (rule.applies)(ty)) {
@@ -107,7 +106,7 @@ pub(crate) fn by_type(ty: Option<&Type>, reply: &Reply) -> Result<Response, Prob
     Ok(none_is_empty(ty, response))
 }
 
-/// A result as JSON, whatever its type.
+/// Writes a result of any type as JSON.
 pub(crate) fn json(ty: Option<&Type>, reply: &Reply) -> Result<Response, Problem> {
     let ty = ok_side(ty);
     match RULES {
@@ -141,7 +140,7 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether a type is a response: `status` and nothing but what belongs to one.
+/// True if the type is a response: a record with `status` and no fields but those of a response.
 pub(crate) fn is_response(ty: &Type) -> bool {
     let Type::Record(fields) = ty else { return false };
     let fits = |field: &Field| match field.name.as_str() {
@@ -162,7 +161,7 @@ fn status(value: &Value) -> Result<StatusCode, String> {
         .ok_or_else(|| format!("expected a `status` of 200 to 599, found {value}"))
 }
 
-/// A value with `status`, `headers` and `body` as a response.
+/// Converts a value with `status`, `headers` and `body` into a response.
 pub(crate) fn record(value: Value) -> Result<Response, String> {
     let Value::Map(pairs) = value else {
         return Err(format!("expected a record with `status`, found {value}"));
@@ -229,7 +228,7 @@ fn header(headers: &mut HeaderMap, name: &Value, value: Value) -> Result<(), Str
     Ok(())
 }
 
-/// A failed call: a function's own error that is a response is that response, everything else a
+/// Writes a failed call: a function's own error that is a response as that response, every other error as a
 /// problem.
 pub(crate) fn failure(error: &CallError) -> Result<Response, Problem> {
     let Some(value) = error.function_error() else { return Err(Problem::from(error)) };

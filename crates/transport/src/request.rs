@@ -1,4 +1,4 @@
-//! A record that is the request itself.
+//! Records that represent the request.
 
 use crisol_core::{Case, Field, Type, Value};
 
@@ -8,7 +8,7 @@ use crate::pairs::{self, Kind};
 use crate::sources::Sources;
 use crate::text;
 
-/// One field that a record may have to be the request.
+/// A field that such a record may have.
 pub(crate) struct Part {
     pub(crate) name: &'static str,
     pub(crate) types: &'static str,
@@ -17,7 +17,7 @@ pub(crate) struct Part {
     value: fn(&Sources<'_>, &Type) -> Result<Value, BadRequest>,
 }
 
-/// The fields of a request.
+/// Fields of a request.
 pub(crate) const PARTS: &[Part] = &[
     Part {
         name: "method",
@@ -68,7 +68,7 @@ pub(crate) const PARTS: &[Part] = &[
     },
 ];
 
-/// The fields of `ty` if it is a record of parts of a request, each of a type that can hold its part.
+/// The fields of `ty` if it is a record of request parts, each of a type that can hold its part.
 pub(crate) fn parts(ty: &Type) -> Option<&[Field]> {
     let Type::Record(fields) = ty else { return None };
     let fits =
@@ -76,7 +76,7 @@ pub(crate) fn parts(ty: &Type) -> Option<&[Field]> {
     (!fields.is_empty() && fields.iter().all(fits)).then_some(fields)
 }
 
-/// The request as a record of `fields`, which [`parts`] gave.
+/// Builds the request as a record of `fields`, which [`parts`] returned.
 pub(crate) fn value(sources: &Sources<'_>, fields: &[Field]) -> Result<Value, BadRequest> {
     let mut pairs = Vec::with_capacity(fields.len());
     for field in fields {
@@ -87,7 +87,7 @@ pub(crate) fn value(sources: &Sources<'_>, fields: &[Field]) -> Result<Value, Ba
     Ok(Value::Map(pairs))
 }
 
-/// The whole body by a type; none for an option when it is empty.
+/// Reads the whole body by a type; none for an option if the body is empty.
 pub(crate) fn body_value(sources: &Sources<'_>, ty: &Type) -> Result<Value, BadRequest> {
     let request = sources.request;
     if request.body.is_empty() && matches!(ty, Type::Option(_)) {
@@ -100,7 +100,7 @@ pub(crate) fn body_value(sources: &Sources<'_>, ty: &Type) -> Result<Value, BadR
     }
 }
 
-/// The case names of an enum or variant; of a variant those without payload.
+/// Names of an enum's cases, or of a variant's cases without payload.
 fn cases(ty: &Type) -> Vec<&str> {
     match ty {
         Type::Enum(names) => names.iter().map(String::as_str).collect(),

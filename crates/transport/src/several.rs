@@ -1,4 +1,4 @@
-//! Binding for a function with several parameters: by name, source after source.
+//! Binding for functions with several parameters: by name, from one source after another.
 
 use crisol_core::{Args, Field, Type, Value};
 use serde::ser::{Serialize, Serializer};
@@ -12,14 +12,14 @@ use crate::pairs::{self, Kind};
 use crate::request;
 use crate::sources::Sources;
 
-/// One source in the order they are asked.
+/// A source of parameters.
 pub(crate) struct Source {
     pub(crate) place: &'static str,
     pub(crate) gives: &'static str,
     find: for<'a, 's> fn(&Field, &'s Sources<'a>) -> Result<Option<Bound<'s>>, BadRequest>,
 }
 
-/// Where the parameters are looked for. The first source that has a parameter's name gives its value.
+/// Sources of parameters, in order. The first source with a parameter's name gives its value.
 pub(crate) const SOURCES: &[Source] = &[
     Source {
         place: "the path's parameters",

@@ -1,4 +1,4 @@
-//! Binding for a function with one parameter.
+//! Binding for functions with one parameter.
 
 use bytes::Bytes;
 use crisol_core::{Args, Field, Type, Value};
@@ -12,7 +12,7 @@ use crate::request;
 use crate::sources::Sources;
 use crate::text;
 
-/// One line of the table.
+/// A row of the table.
 pub(crate) struct Rule {
     pub(crate) when: &'static str,
     pub(crate) gets: &'static str,
@@ -20,7 +20,7 @@ pub(crate) struct Rule {
     bind: fn(&Field, Request) -> Result<Args<'static>, BadRequest>,
 }
 
-/// What a single parameter gets. The first rule that applies is used.
+/// Rules for a single parameter. The first rule that applies is used.
 pub(crate) const RULES: &[Rule] = &[
     Rule {
         when: "a `record` whose fields are all parts of a request (below)",
@@ -104,7 +104,7 @@ fn in_query(param: &Field, request: &Request) -> bool {
             .map_or(true, |query| query.iter().any(|pair| text::same_name(pair.name, &param.name)))
 }
 
-/// JSON text as the only item of an array.
+/// Wraps JSON text in an array.
 fn as_array(body: &Bytes) -> Vec<u8> {
     let mut array = Vec::with_capacity(body.len() + 2);
     array.push(b'[');
@@ -113,7 +113,7 @@ fn as_array(body: &Bytes) -> Vec<u8> {
     array
 }
 
-/// Binds the one parameter.
+/// Binds the parameter.
 pub(crate) fn bind(param: &Field, request: Request) -> Result<Args<'static>, BadRequest> {
     match RULES.iter().find(|rule| (rule.applies)(param, &request)) {
         Some(rule) => (rule.bind)(param, request),

@@ -1,4 +1,4 @@
-//! What a request holds, taken apart once and only as far as it is asked for.
+//! Parts of a request, each parsed once and only on demand.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -11,7 +11,7 @@ use crate::form;
 use crate::message::Request;
 use crate::pairs::Pair;
 
-/// A request's parts by name.
+/// Parts of a request by name.
 pub(crate) struct Sources<'a> {
     pub(crate) request: &'a Request,
     body_is_taken: bool,
@@ -24,7 +24,7 @@ impl<'a> Sources<'a> {
         Self { request, body_is_taken: false, query: OnceCell::new(), fields: OnceCell::new() }
     }
 
-    /// The same request, whose body goes to a parameter as a whole and so has no fields.
+    /// Marks the body as bound to a parameter as a whole, so that it has no fields.
     pub(crate) fn without_fields(self) -> Self {
         Self { body_is_taken: true, ..self }
     }
@@ -33,15 +33,15 @@ impl<'a> Sources<'a> {
         form::as_pairs(&self.request.params)
     }
 
-    /// The query's keys and values, decoded as HTML forms are: `+` is a space.
+    /// Keys and values of the query, decoded like HTML forms: `+` is a space.
     ///
     /// # Errors
-    /// When a key or value is not UTF-8.
+    /// Fails if a key or value is not UTF-8.
     pub(crate) fn query(&self) -> Result<Vec<Pair<'_>>, BadRequest> {
         if self.query.get().is_none() {
             let query = self.request.query.as_deref().unwrap_or_default();
             let decoded = query.split('&').filter(|part| !part.is_empty()).map(key_value);
-            // Nobody else can have filled the cell meanwhile.
+            // The cell cannot have been set in between.
             let _ = self.query.set(decoded.collect::<Result<_, _>>()?);
         }
         Ok(self.query.get().map(|query| form::as_pairs(query)).unwrap_or_default())
@@ -57,23 +57,23 @@ impl<'a> Sources<'a> {
             .collect()
     }
 
-    /// The fields of the JSON object or form that the body is; `None` when the body is taken as a whole.
+    /// Fields of a body that is a JSON object or a form; `None` if the body is bound as a whole.
     ///
     /// # Errors
-    /// When the body is there and is neither.
+    /// Fails if a nonempty body is neither.
     pub(crate) fn fields(&self) -> Result<Option<&Fields<'a>>, BadRequest> {
         if self.body_is_taken {
             return Ok(None);
         }
         if self.fields.get().is_none() {
             let fields = Fields::parse(&self.request.headers, &self.request.body)?;
-            // As above.
+            // The cell cannot have been set in between.
             let _ = self.fields.set(fields);
         }
         Ok(self.fields.get())
     }
 
-    /// The fields, if they have been asked for.
+    /// The fields, if they were parsed before.
     pub(crate) fn fields_if_read(&self) -> Option<&Fields<'a>> {
         self.fields.get()
     }

@@ -1,15 +1,15 @@
-//! The binding rules as text: what the code walks through is what the documentation prints.
+//! The binding rules as text, so that the documentation prints the same rules that the code evaluates.
 
 use crate::{pairs, problem, reply, request, several, single, text, untyped};
 
-/// One table of rules.
+/// A table of rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// What it is called in the documentation.
+    /// Name of the table in the documentation.
     pub name: &'static str,
-    /// Its columns' titles.
+    /// Titles of the columns.
     pub columns: Vec<&'static str>,
-    /// Its rows, each as long as `columns`, in Markdown.
+    /// Rows, each as long as `columns`, in Markdown.
     pub rows: Vec<Vec<String>>,
 }
 
@@ -23,7 +23,7 @@ fn table<T>(
     Table { name, columns: columns.to_vec(), rows: rows.collect() }
 }
 
-/// Every table of the binding, in the order in which they are read.
+/// All tables of the binding, in the documentation's order.
 #[must_use]
 pub fn tables() -> Vec<Table> {
     let single = table("one parameter", &["parameter", "gets"], single::RULES, |rule| {

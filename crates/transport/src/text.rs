@@ -1,10 +1,10 @@
-//! Text from a path, a query, a header or a form, read by a type.
+//! Texts of a path, query, header or form, read by type.
 
 use crisol_core::{Type, Value};
 
 use crate::bad_request::{BadRequest, Place, quote};
 
-/// One line of the table of texts: which types, how they are written, and the code that reads them.
+/// A row of the table of texts: the types, their notation, and the code that reads it.
 pub(crate) struct Rule {
     pub(crate) types: &'static str,
     pub(crate) written: &'static str,
@@ -12,7 +12,7 @@ pub(crate) struct Rule {
     read: fn(&Type, &str) -> Option<Value>,
 }
 
-/// How a type is written where there is only text. The first rule that applies is used.
+/// Notation of types in positions that hold text. The first rule that applies is used.
 pub(crate) const RULES: &[Rule] = &[
     Rule {
         types: "`string`, `char`",
@@ -78,17 +78,17 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-/// Whether two names are one: WIT writes `user-id` where paths and JSON often have `user_id`.
+/// True if two names are the same: `user-id` in WIT is often `user_id` in paths and JSON.
 pub(crate) fn same_name(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().map(fold).eq(b.bytes().map(fold))
 }
 
-/// A byte of a name as it compares.
+/// Folds a byte of a name for comparison.
 pub(crate) fn fold(byte: u8) -> u8 {
     if byte == b'_' { b'-' } else { byte }
 }
 
-/// Whether a type is `list<u8>`.
+/// True for `list<u8>`.
 pub(crate) fn is_bytes(ty: &Type) -> bool {
     matches!(ty, Type::List(item) if **item == Type::U8)
 }
@@ -101,7 +101,7 @@ pub(crate) fn peel(ty: &Type) -> &Type {
     }
 }
 
-/// The least and the greatest integer of a type.
+/// The minimum and maximum of an integer type.
 pub(crate) fn integer_range(ty: &Type) -> Option<(i128, i128)> {
     Some(match ty {
         Type::U8 => (0, u8::MAX.into()),
@@ -143,7 +143,7 @@ fn float(text: &str) -> Option<Value> {
     Some(Value::Float(number))
 }
 
-/// The type of one occurrence, for types that take several.
+/// The type of a single occurrence, for types that accept several.
 pub(crate) fn item_type(ty: &Type) -> Option<Type> {
     match ty {
         Type::List(item) => {
@@ -156,10 +156,10 @@ pub(crate) fn item_type(ty: &Type) -> Option<Type> {
     }
 }
 
-/// Reads every text that a name was given with. `texts` is not empty.
+/// Reads all texts given for a name. `texts` is not empty.
 ///
 /// # Errors
-/// When a text is not written as the type is, or a type that takes one text was given several.
+/// Fails if a text is not valid for the type, or if a type that accepts one text has several.
 pub(crate) fn read(ty: &Type, texts: &[&str], place: Place) -> Result<Value, BadRequest> {
     if let Type::Option(some) = ty {
         return read(some, texts, place);

@@ -1,5 +1,5 @@
-//! Functions without a signature, such as those in Lua: they get the request as one record, and what they
-//! give decides by itself what it becomes.
+//! Binding for functions without a signature, such as those in Lua. They get the request as one record, and the
+//! value of the result decides on its response.
 
 use bytes::Bytes;
 use crisol_core::{Args, Reply, Value};
@@ -13,14 +13,14 @@ use crate::problem::Problem;
 use crate::reply::{self, BYTES, JSON, TEXT};
 use crate::sources::Sources;
 
-/// One field of the request.
+/// A field of the request.
 pub(crate) struct Part {
     pub(crate) name: &'static str,
     pub(crate) holds: &'static str,
     value: fn(&Sources<'_>) -> Result<Value, BadRequest>,
 }
 
-/// The fields of the request, as a function without a signature gets it.
+/// Fields of the request for a function without a signature.
 pub(crate) const PARTS: &[Part] = &[
     Part {
         name: "method",
@@ -66,7 +66,7 @@ fn text_or_bytes(body: &Bytes) -> Value {
     }
 }
 
-/// One line of the table of results.
+/// A row of the table of results.
 pub(crate) struct Rule {
     pub(crate) when: &'static str,
     pub(crate) response: &'static str,
@@ -74,7 +74,7 @@ pub(crate) struct Rule {
     write: fn(Value) -> Result<Response, Problem>,
 }
 
-/// What becomes of a result that no type tells of. The first rule that applies is used.
+/// Rules for a result without a type. The first rule that applies is used.
 pub(crate) const RULES: &[Rule] = &[
     Rule {
         when: "none",
@@ -114,8 +114,8 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-/// Whether a value is a response: `status` and nothing but what belongs to one. A number that is no
-/// status is told as a mistake rather than sent as JSON.
+/// True if the value is a response: a record with `status` and no fields but those of a response. Any number counts
+/// as `status`, so that an invalid one is reported rather than sent as JSON.
 fn is_response(value: &Value) -> bool {
     let Value::Map(pairs) = value else { return false };
     let number =
@@ -127,7 +127,7 @@ fn is_response(value: &Value) -> bool {
     number && pairs.iter().all(|(name, _)| belongs(name))
 }
 
-/// The request as the one argument.
+/// Binds the request as the only argument.
 pub(crate) fn bind(request: &Request) -> Result<Args<'static>, BadRequest> {
     let sources = Sources::new(request);
     let field = |part: &Part| Ok((Value::from(part.name), (part.value)(&sources)?));
@@ -135,7 +135,7 @@ pub(crate) fn bind(request: &Request) -> Result<Args<'static>, BadRequest> {
     Ok(Args::Values(vec![Value::Map(fields)]))
 }
 
-/// A result as a response.
+/// Writes a result as a response.
 pub(crate) fn write(reply: &Reply) -> Result<Response, Problem> {
     let value = reply::tree(reply)?;
     match RULES.iter().find(|rule| (rule.applies)(&value)) {
@@ -144,7 +144,7 @@ pub(crate) fn write(reply: &Reply) -> Result<Response, Problem> {
     }
 }
 
-/// A result as JSON, and none as no content.
+/// Writes a result as JSON, and none as no content.
 pub(crate) fn json(reply: &Reply) -> Result<Response, Problem> {
     match reply::tree(reply)? {
         Value::Null => Ok(Response::empty(StatusCode::NO_CONTENT)),

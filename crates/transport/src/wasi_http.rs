@@ -1,14 +1,14 @@
-//! The transport `wasi-http` for functions with a signature of their own: bound by type and name.
+//! The `wasi-http` transport for functions with a signature of their own: binding by type and name.
 
 use crisol_core::{Args, CallError, Reply, Signature};
 
 use crate::message::{Request, Response};
 use crate::{BadRequest, Problem, Transport, reply, several, single, untyped};
 
-/// Binds a request to parameters by type and name, and a result to a response by type. A function without
-/// a signature gets the request as one record, and its result decides by itself.
+/// Binding by type and name. It binds a request to parameters and writes a result as a response, by their types. A
+/// function without a signature gets the request as one record, and its result is written by its value.
 ///
-/// (Functions that are `wasi:http` handlers themselves get the real request and are not bound at all.)
+/// Functions that are `wasi:http` handlers get the request itself and are not bound.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WasiHttp;
 

@@ -1,4 +1,4 @@
-//! Results and errors to responses: a case for each line of the tables.
+//! Responses from results and errors: a case for each row of the tables.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn id() -> Result<EntryId, crisol_core::EntryIdError> {
     "myns:f".parse()
 }
 
-/// `status, headers | body`
+/// Formats a response as `status, headers | body`.
 fn show(response: &Response) -> String {
     let headers: String = response
         .headers
@@ -147,7 +147,7 @@ fn a_result_without_a_type_decides_by_itself() {
     );
     let json = map([status.clone(), ("body", map([("a", Value::Int(1))]))]);
     check(json, r#"201, content-type: application/json | {"a":1}"#);
-    // With another field, or a status that is text, it is data; a number that is no status is a mistake.
+    // With another field, or with text as `status`, the result is data; an invalid number is an error.
     let more = map([status, ("id", Value::Int(5))]);
     check(more, r#"200, content-type: application/json | {"status":201,"id":5}"#);
     let on = map([("status", Value::from("on"))]);

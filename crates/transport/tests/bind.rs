@@ -1,4 +1,4 @@
-//! Requests to arguments: a case for each line of the binding tables, and for what each refuses.
+//! Binding of requests to arguments: a case for each row of the binding tables, and for each refusal.
 
 mod common;
 
@@ -222,7 +222,7 @@ fn a_name_given_twice_is_ambiguous() -> TestResult {
 }
 
 #[test]
-fn a_field_given_twice_in_the_body_is_refused_however_it_is_written() -> TestResult {
+fn a_repeated_field_is_refused_in_any_spelling() -> TestResult {
     let two = func([("user-id", Type::U32), ("b", option(Type::U32))]);
     for (body, named) in [
         (r#"{"user_id":1,"user_id":2}"#, "`user_id` is given twice"),
@@ -236,10 +236,10 @@ fn a_field_given_twice_in_the_body_is_refused_however_it_is_written() -> TestRes
         let line = format!("POST / |  | {body}");
         check(&two, &line, &format!("400: body: field {named}"))?;
     }
-    // Beside a parameter of the path or the query, too.
+    // Also together with a parameter of the path or the query.
     let expected = "400: body: field `user_id` is given twice";
     check(&two, r#"POST /?user_id=1 |  | {"user_id":1,"user_id":2}"#, expected)?;
-    // A body that is one value is the callee's to read: its records refuse a name given twice.
+    // A body that is a single value is parsed by the callee, whose records refuse a repeated name.
     let one = func([("r", record([("a", Type::U32)]))]);
     check(&one, r#"POST / |  | {"a":1,"a":2}"#, r#"json [{"a":1,"a":2}]"#)?;
     let whole = func([("id", Type::U32), ("body", record([("a", Type::U32)]))]);

@@ -1,4 +1,4 @@
-//! The tables in `docs/http.md` are the ones that the code walks through. `BLESS=1` writes them anew.
+//! Checks that the tables in `docs/http.md` equal those in the code. `BLESS=1` updates them.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Bodies that are forms: where they are taken, how they are read, and what is refused.
+//! Form bodies: the parameters that accept them, their parsing, and refusals.
 
 mod common;
 
@@ -60,14 +60,14 @@ fn a_form_gives_parameters_by_name() -> TestResult {
 }
 
 #[test]
-fn media_types_and_charsets_that_are_not_read_are_told_what_is() -> TestResult {
+fn unsupported_media_types_and_charsets_name_the_supported() -> TestResult {
     let two = func([("a", Type::U32), ("b", Type::U32)]);
     let one = func([("r", record([("a", Type::U32)]))]);
     let multipart = "content-type: multipart/form-data; boundary=x";
     let refused = "415: body: expected `content-type: application/json` or \
                    `application/x-www-form-urlencoded`, found `content-type: multipart/form-data";
     for signature in [&two, &one] {
-        // The header's own `; ` is where this test cuts a line into headers.
+        // This test splits a line into headers at `; `, which the header itself contains.
         let line = format!("POST / | {} | a=1&b=2", multipart.replace("; ", ";"));
         check(signature, &line, &format!("{refused};boundary=x`"))?;
     }
@@ -77,7 +77,7 @@ fn media_types_and_charsets_that_are_not_read_are_told_what_is() -> TestResult {
     check(&two, &latin, expected)?;
     let packed = format!("POST / | {FORM}; content-encoding: gzip | a=1&b=2");
     check(&one, &packed, "415: body: expected no encoding, found `content-encoding: gzip`")?;
-    // What is no object in JSON is no form either; a text and bytes take any body.
+    // Types that are not a JSON object do not accept a form; text and bytes accept any body.
     let form = format!("POST / | {FORM} | n=5");
     let number = func([("n", Type::U32)]);
     let expected = "415: body: expected `content-type: application/json`, found \

@@ -1,4 +1,4 @@
-//! Endpoints as OpenAPI operations: what is described is what is bound.
+//! OpenAPI operations of endpoints: the description must match the binding.
 
 use crisol_core::{Case, Field, Signature, Type};
 use crisol_transport::openapi::{Binding, Described, operation};
@@ -70,7 +70,7 @@ fn parameters_stand_where_they_are_looked_for() {
 }
 
 #[test]
-fn a_single_parameter_is_the_body_and_the_result_has_its_media_type() {
+fn a_single_parameter_is_described_as_the_body() {
     let text = Signature { params: vec![field("body", Type::String)], result: Some(Type::String) };
     let greet = describe(&Method::POST, &[], &text, Binding::WasiHttp);
     assert_eq!(

@@ -1,41 +1,41 @@
-//! Kinds of failure, by which edges decide.
+//! Kinds of failed calls.
 
-/// What an edge decides by: the HTTP status, the exit code, whether to try again.
+/// Kind of a failed call. Edges derive the HTTP status, the exit code and retries from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// No entry of that id, or one that is not a function.
+    /// No entry has this id, or the entry is not a function.
     NotFound,
     /// The caller's arguments do not fit the signature.
     InvalidInput,
-    /// The function itself answered with its error.
+    /// The function returned the error side of its own `result`.
     Function,
     /// The guest trapped.
     Trap,
-    /// The guest called something that its entry does not allow.
+    /// The guest called an import that its entry does not grant.
     Denied,
-    /// The guest left through an exit call.
+    /// The guest ended itself with an exit call.
     Exited,
-    /// Time ran out.
+    /// The deadline passed.
     Deadline,
-    /// The guest went over another limit: memory, fuel, output, stack.
+    /// The guest exceeded another limit: memory, fuel, output, stack.
     Limit,
-    /// Too many calls wait already; trying again later may work.
+    /// Too many calls are waiting; a later retry may succeed.
     Saturated,
-    /// The call would have waited for itself, or its chain is too long.
+    /// The call would wait for itself, or its chain is too long.
     WouldDeadlock,
-    /// Something the entry needs at call time is missing, such as a required variable.
+    /// A requirement of the entry at call time is missing, such as a required variable.
     Environment,
     /// The function is being stopped or replaced and takes no new calls.
     Unavailable,
-    /// The result is not what the caller asked to have it as.
+    /// The result does not have the type that the caller expects.
     UnexpectedResult,
-    /// A defect on this side.
+    /// A defect of the runtime or of the embedding program.
     Internal,
 }
 
 impl ErrorKind {
-    /// The kind in one word, as Lua scripts and guests read it: `not-found`.
+    /// Name of the kind, as Lua scripts and guests see it: `not-found`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,41 +1,41 @@
-//! Limits and times that the texts of errors show.
+//! Limits and times in the texts of errors.
 
 use std::time::Duration;
 
-/// A limit other than time that a guest ran into. All sizes are bytes.
+/// A limit other than time that a guest exceeded. All sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResourceLimit {
-    /// `limits.max_memory_bytes`: linear memories of one instance together.
+    /// `limits.max_memory_bytes`: the linear memories of one instance in total.
     Memory {
-        /// What the entry allows.
+        /// The entry's limit.
         allowed: u64,
-        /// What the guest asked for in all.
+        /// The total that the guest requested.
         wanted: u64,
     },
-    /// `limits.max_memory_bytes` of a script, which knows not how much more it would have taken.
+    /// `limits.max_memory_bytes` of a script. A script does not report how much more it requested.
     ScriptMemory {
-        /// What the entry allows.
+        /// The entry's limit.
         allowed: u64,
     },
-    /// `limits.max_fuel`: instructions, roughly.
+    /// `limits.max_fuel`: roughly the number of instructions.
     Fuel {
-        /// What the entry allows.
+        /// The entry's limit.
         allowed: u64,
     },
     /// `limits.max_output_bytes`: the size of a call's result.
     Output {
-        /// What the entry allows.
+        /// The entry's limit.
         allowed: u64,
     },
-    /// Elements of all tables of one instance together.
+    /// Elements in all tables of one instance in total.
     Table {
-        /// What an instance may have.
+        /// The limit for one instance.
         allowed: usize,
-        /// What the guest asked for in all.
+        /// The total that the guest requested.
         wanted: usize,
     },
-    /// The guest's stack, by endless or very deep recursion.
+    /// The guest's stack, exceeded by endless or very deep recursion.
     Stack,
 }
 
@@ -58,7 +58,7 @@ impl std::fmt::Display for ResourceLimit {
     }
 }
 
-/// Where a call's time went until its deadline.
+/// Time that a call spent until its deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spent {
     /// Waiting for a worker.

@@ -1,4 +1,4 @@
-//! Texts of a failed call: the inside's with all causes, the outside's with none.
+//! Texts of a failed call: an internal one with all causes, and a public one without.
 
 use std::fmt;
 
@@ -95,7 +95,7 @@ impl CallError {
         }
     }
 
-    /// What a stranger may read: the caller's own mistakes in full, nothing of the inside.
+    /// Message for callers outside the process: their own mistakes in full, and no internal detail.
     #[must_use]
     pub fn public_message(&self) -> String {
         match self {
@@ -180,8 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_outside_learns_its_own_mistakes_and_nothing_of_the_inside()
-    -> Result<(), crate::EntryIdError> {
+    fn public_messages_hold_only_the_callers_mistakes() -> Result<(), crate::EntryIdError> {
         let id: EntryId = "myns:compute".parse()?;
         let mine = CallError::InvalidInput {
             id: id.clone(),

@@ -1,10 +1,10 @@
-//! A signature as WIT that tools read: there, records and their like are declared before they are used.
+//! Signatures as WIT text for tools. Records and other named types are declared before their use.
 
 use std::collections::BTreeSet;
 
 use super::{Case, Field, Signature, Type};
 
-/// Words that WIT reads as its own unless `%` comes before.
+/// Keywords of WIT, which a name may only equal with a `%` before it.
 const KEYWORDS: [&str; 44] = [
     "as",
     "async",
@@ -53,8 +53,8 @@ const KEYWORDS: [&str; 44] = [
 ];
 
 impl Signature {
-    /// The function `name` in WIT, as an interface or a world would have it: the types that WIT has by
-    /// name alone are declared before it, named after the place where they are used.
+    /// Formats the function `name` as WIT, for an interface or a world. Types that WIT can only refer to by name
+    /// are declared before the function, and named after the place of their use.
     ///
     /// ```
     /// use crisol_core::{Field, Signature, Type};
@@ -85,10 +85,10 @@ fn escaped(name: &str) -> String {
 }
 
 struct Printer<'s> {
-    /// The declarations so far.
+    /// Declarations so far.
     text: String,
     taken: BTreeSet<String>,
-    /// The way to the type at hand, to name it after.
+    /// Path to the current type, from which it is named.
     path: Vec<&'s str>,
 }
 
@@ -100,7 +100,7 @@ impl<'s> Printer<'s> {
         name
     }
 
-    /// `name: type` of each.
+    /// Formats each field as `name: type`.
     fn fields(&mut self, fields: &'s [Field]) -> Vec<String> {
         let field = |field: &'s Field| {
             format!("{}: {}", escaped(&field.name), self.at(&field.name, &field.ty))
@@ -108,7 +108,7 @@ impl<'s> Printer<'s> {
         fields.iter().map(field).collect()
     }
 
-    /// How `ty` is written where it is used.
+    /// Formats a use of `ty`, declaring it first if needed.
     fn reference(&mut self, ty: &'s Type) -> String {
         match ty {
             Type::List(item) => format!("list<{}>", self.reference(item)),
@@ -150,7 +150,7 @@ impl<'s> Printer<'s> {
         }
     }
 
-    /// Declares a type, and gives its name.
+    /// Declares a type and returns its name.
     fn declare(&mut self, keyword: &str, parts: &[String]) -> String {
         let base = self.path.join("-");
         let numbered = (2..).map(|at| format!("{base}-type{at}"));
@@ -158,7 +158,7 @@ impl<'s> Printer<'s> {
         let is_free = |name: &String| {
             !KEYWORDS.contains(&name.as_str()) && !self.taken.contains(&name.to_lowercase())
         };
-        // There is always a next number.
+        // The sequence of numbers never ends.
         let name = names.find(is_free).unwrap_or(base);
         self.taken.insert(name.to_lowercase());
         let parts: String = parts.iter().map(|part| format!("  {part},\n")).collect();

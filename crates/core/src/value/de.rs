@@ -1,4 +1,4 @@
-//! Values from any serde source, and any serde target from values.
+//! Deserialization: values from any serde source, and Rust types from values.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use serde::forward_to_deserialize_any;
 
 use super::{Value, ValueError};
 
-/// Room reserved on a source's word before its items have been seen.
+/// Maximum capacity reserved by a source's size hint, before its items are read.
 const TRUSTED_LEN: usize = 1024;
 
 impl<'de> Deserialize<'de> for Value {
@@ -177,7 +177,7 @@ impl<'de> Deserializer<'de> for Value {
     }
 }
 
-/// Borrows text and bytes; everything else reads as the owned value does.
+/// Borrows text and bytes; other values deserialize in the same way as the owned form.
 impl<'de> Deserializer<'de> for &'de Value {
     type Error = ValueError;
 

@@ -1,4 +1,4 @@
-//! Values into any serde target, and from any `Serialize` type.
+//! Serialization: values into any serde target, and values from any `Serialize` type.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::ser::{self, Serialize, SerializeMap, Serializer};
 
 use super::Value;
 
-/// Why a Rust value has no [`Value`], or a [`Value`] is not the Rust type that was asked for.
+/// Error for a Rust value that has no [`Value`] form, or for a [`Value`] that is not of the requested Rust type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueError(Box<str>);
 
@@ -49,10 +49,10 @@ impl Serialize for Value {
 }
 
 impl Value {
-    /// Builds the tree of any `Serialize` value, enums in serde's externally tagged form.
+    /// Builds the tree of any `Serialize` value. Enums have serde's externally tagged form.
     ///
     /// # Errors
-    /// When the value's own `Serialize` fails, or an integer is outside 64 bits.
+    /// Fails if the value's own `Serialize` fails, or if an integer does not fit 64 bits.
     pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self, ValueError> {
         value.serialize(Builder)
     }
@@ -81,7 +81,7 @@ impl Serializer for Builder {
     type SerializeStructVariant = Pairs;
 
     fn is_human_readable(&self) -> bool {
-        // A tree keeps numbers as numbers (NaN too) and bytes as bytes.
+        // A tree keeps numbers (NaN too) and bytes in their own form.
         false
     }
 
@@ -260,7 +260,7 @@ impl Items {
     }
 }
 
-/// The four sequence-like traits of serde differ in their names alone.
+/// Implements one of serde's four sequence traits, which differ only in their names.
 macro_rules! sequence {
     ($trait:ident, $push:ident) => {
         impl ser::$trait for Items {

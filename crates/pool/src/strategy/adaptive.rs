@@ -1,23 +1,23 @@
-//! `adaptive`: as many workers as the load is served well by.
+//! `adaptive`: scales the number of workers by measured throughput.
 //!
 //! | | |
 //! |---|---|
-//! | at rest | one ready worker, once the pool has been called |
-//! | check-out | a ready worker, else the caller's own task makes one |
+//! | at rest | one ready worker, after the pool's first call |
+//! | check-out | a ready worker; if there is none, the caller's own task makes one |
 //! | calls at once | between 1 and `max`, see below; up to twice that many workers exist while calls run |
-//! | what frees the permit | give-back, or the lease's or the waiting future's drop |
-//! | what goes stale | a ready worker may be of any age: turn it down with [`Pool::check_out_if`](crate::Pool::check_out_if) and a new one is made |
-//! | what a failed call or a panic costs | its own worker; the background task replaces it |
-//! | background work | one task per pool that has been called: refills as `static` does, and scales |
+//! | permit freed by | give-back, or drop of the lease or of the waiting future |
+//! | staleness | a ready worker may be of any age: reject it with [`Pool::check_out_if`](crate::Pool::check_out_if) and a new one is made |
+//! | cost of a failed call or a panic | its own worker; the background task replaces it |
+//! | background work | one task per pool that has been called: refills as in `static`, and scales |
 //!
-//! How many calls may run at once is the [`Controller`]'s decision, every 20 ms while calls come; it learns
-//! from how long calls take at each concurrency, and [`Pool::decisions`](crate::Pool::decisions) tells why it
-//! decided so. How many workers are kept ready is what one refill must last for: the most calls let in
-//! between two looks of the background task (with a reuse count above 1: the most that ran at once), within
-//! the last 10 to 20 s.
+//! The [`Controller`] sets the number of calls that may run at once, every 20 ms while calls come. It learns from
+//! the service times at each concurrency, and [`Pool::decisions`](crate::Pool::decisions) returns its decisions
+//! with their reasons. The number of ready workers covers the demand between two refills: the most calls admitted
+//! between two looks of the background task (with a reuse count above 1, the most that ran at once) within the last
+//! 10 to 20 s.
 //!
-//! A call is never refused for a full buffer while there are fewer than `max` workers: the pool grows by
-//! one instead.
+//! A call is never refused for a full buffer while the pool has fewer than `max` workers: the pool grows by one
+//! instead.
 
 use std::num::NonZeroUsize;
 
@@ -32,40 +32,40 @@ pub use meter::Meter;
 
 use crate::strategy::{DEFAULT_MAX, Keep, Rules, at_least_one};
 
-/// Between 1 and `max` calls at once. See the [module's page](self).
+/// Configuration of the adaptive strategy, with 1 to `max` calls at once. See the [module's page](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Adaptive {
-    /// Calls at once, at most.
+    /// Maximum of calls at once.
     pub max: NonZeroUsize,
-    /// Calls at once to start with; never above `max`.
+    /// Initial number of calls at once; capped by `max`.
     start: NonZeroUsize,
 }
 
-/// Workers to start with: a pool of fewer leaves a small machine's cores idle, and more is quickly found.
+/// Default of [`Adaptive::start`]: fewer would leave a small machine's cores idle, and more are found quickly.
 const DEFAULT_START: NonZeroUsize = at_least_one(4);
 
 impl Adaptive {
-    /// 100 workers at most, 4 to start with.
+    /// A maximum of 100 workers, starting with 4.
     #[must_use]
     pub const fn new() -> Self {
         Self { max: DEFAULT_MAX, start: DEFAULT_START }
     }
 
-    /// With another maximum.
+    /// Sets the maximum of calls at once.
     #[must_use]
     pub const fn with_max(mut self, max: NonZeroUsize) -> Self {
         self.max = max;
         self
     }
 
-    /// With another number of workers to start with; the maximum bounds it.
+    /// Sets the initial number of workers, which the maximum caps.
     #[must_use]
     pub const fn with_start(mut self, start: NonZeroUsize) -> Self {
         self.start = start;
         self
     }
 
-    /// Workers to start with.
+    /// Initial number of workers, capped by the maximum.
     #[must_use]
     pub fn start(&self) -> NonZeroUsize {
         self.start.min(self.max)

@@ -1,30 +1,31 @@
-//! `static`: a fixed number at once, a fixed number ready.
+//! `static`: a fixed number of calls at once, a fixed number of workers ready.
 //!
 //! | | |
 //! |---|---|
-//! | at rest | `size` workers, from the first call on, or from [`Pool::warm`](crate::Pool::warm) on |
-//! | check-out | a ready worker; when a burst has used them up, the caller's own task makes one |
+//! | at rest | `size` workers, from the first call or from [`Pool::warm`](crate::Pool::warm) on |
+//! | check-out | a ready worker; if a burst has used them up, the caller's own task makes one |
 //! | calls at once | `workers`; up to `size + workers` workers exist while calls run |
-//! | what frees the permit | give-back, or the lease's or the waiting future's drop |
-//! | what goes stale | a ready worker may be of any age: turn it down with [`Pool::check_out_if`](crate::Pool::check_out_if) and a new one is made |
-//! | what a failed call or a panic costs | its own worker; the background task replaces it |
-//! | background work | one task per pool that has been called. Woken by the first call after a rest it refills at once, then at most every millisecond while calls come: under a load that uses ready workers up faster than that, callers make their own, which costs least altogether |
+//! | permit freed by | give-back, or drop of the lease or of the waiting future |
+//! | staleness | a ready worker may be of any age: reject it with [`Pool::check_out_if`](crate::Pool::check_out_if) and a new one is made |
+//! | cost of a failed call or a panic | its own worker; the background task replaces it |
+//! | background work | one task per pool that has been called. The first call after a rest wakes it; it refills at once, then at most every millisecond while calls come. Under a load that uses workers up faster, callers make their own, which is cheapest overall |
 
 use std::num::NonZeroUsize;
 
 use crate::strategy::{Keep, Rules, at_least_one};
 
-/// Workers when neither number is given.
+/// Default of both numbers.
 pub const DEFAULT_WORKERS: NonZeroUsize = at_least_one(8);
 
-/// `workers` calls at once, `size` workers ready. See the [module's page](self).
+/// Configuration of the static strategy: `workers` calls at once, `size` workers ready. See the [module's
+/// page](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fixed {
     workers: NonZeroUsize,
     spare: usize,
 }
 
-/// There are to be fewer workers than may run at once.
+/// Error for a `size` below `workers`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("`size` is {size}, below `workers`, which is {workers}: raise `size` or leave it out")]
 #[non_exhaustive]
@@ -36,10 +37,10 @@ pub struct SizeBelowWorkers {
 }
 
 impl Fixed {
-    /// Either number follows the other; 8 when neither is given.
+    /// Creates the configuration. A missing number equals the other; both default to 8.
     ///
     /// # Errors
-    /// When `size` is below `workers`.
+    /// Fails if `size` is below `workers`.
     pub const fn new(
         workers: Option<NonZeroUsize>,
         size: Option<NonZeroUsize>,
@@ -55,13 +56,13 @@ impl Fixed {
         }
     }
 
-    /// Calls at once.
+    /// Number of calls that may run at once.
     #[must_use]
     pub const fn workers(&self) -> NonZeroUsize {
         self.workers
     }
 
-    /// Workers kept ready.
+    /// Number of workers kept ready.
     #[must_use]
     pub const fn size(&self) -> NonZeroUsize {
         self.workers.saturating_add(self.spare)

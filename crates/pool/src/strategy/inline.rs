@@ -1,18 +1,18 @@
-//! `inline`: one call at a time, with a worker of its own.
+//! `inline`: one call at a time, each with its own worker.
 //!
 //! | | |
 //! |---|---|
 //! | at rest | no worker |
 //! | check-out | the caller's own task makes the worker; no other task is involved |
 //! | calls at once | 1 |
-//! | what frees the permit | give-back, or the lease's or the waiting future's drop |
-//! | what goes stale | nothing: a worker is made for each call (with a reuse count above 1 it lies ready for at most 30 s, and [`Pool::check_out_if`](crate::Pool::check_out_if) can turn it down) |
-//! | what a failed call or a panic costs | its own worker |
-//! | a chain a → b → a | refused as *would deadlock*: the one permit is its own ancestor's |
+//! | permit freed by | give-back, or drop of the lease or of the waiting future |
+//! | staleness | none: each call gets a new worker (with a reuse count above 1, a worker stays ready for at most 30 s, and [`Pool::check_out_if`](crate::Pool::check_out_if) can reject it) |
+//! | cost of a failed call or a panic | its own worker |
+//! | a chain a → b → a | refused as *would deadlock*: its own ancestor holds the only permit |
 
 use crate::strategy::{Keep, Rules, lazy};
 
-/// One call at a time. See the [module's page](self).
+/// The inline strategy: one call at a time. See the [module's page](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inline;
 

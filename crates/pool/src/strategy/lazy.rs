@@ -1,47 +1,47 @@
-//! `lazy`: nothing at rest, up to a maximum at once.
+//! `lazy`: no worker at rest, up to a maximum of calls at once.
 //!
 //! | | |
 //! |---|---|
 //! | at rest | no worker |
-//! | check-out | the worker given back last, else the caller's own task makes one |
-//! | calls at once | `max`; that is also how many workers ever exist |
-//! | what frees the permit | give-back, or the lease's or the waiting future's drop; a retired worker is dropped *before* its permit goes on, so that `max` bounds what exists |
-//! | what goes stale | with a reuse count above 1 a worker lies ready for at most the idle timeout; [`Pool::check_out_if`](crate::Pool::check_out_if) can turn it down |
-//! | what a failed call or a panic costs | its own worker |
-//! | background work | none with fresh workers per call; with reuse, one timer per pool while a worker lies idle |
+//! | check-out | the worker given back last; if there is none, the caller's own task makes one |
+//! | calls at once | `max`, which also bounds the number of workers |
+//! | permit freed by | give-back, or drop of the lease or of the waiting future; a retired worker is dropped *before* its permit passes on, so that `max` bounds the workers in existence |
+//! | staleness | with a reuse count above 1, a worker stays ready for at most the idle timeout; [`Pool::check_out_if`](crate::Pool::check_out_if) can reject it |
+//! | cost of a failed call or a panic | its own worker |
+//! | background work | none with one call per worker; with reuse, one timer per pool while a worker is idle |
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::strategy::{DEFAULT_MAX, Keep, Rules};
 
-/// How long a worker may lie unused if nothing else is said.
+/// Default idle timeout of a worker.
 pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Up to `max` calls at once. See the [module's page](self).
+/// Configuration of the lazy strategy, with up to `max` calls at once. See the [module's page](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lazy {
-    /// Calls at once.
+    /// Maximum of calls at once.
     pub max: NonZeroUsize,
-    /// How long a worker may lie unused before it is retired.
+    /// Time after which an unused worker is retired.
     pub idle_timeout: Duration,
 }
 
 impl Lazy {
-    /// 100 workers, 30 seconds.
+    /// A maximum of 100 workers and an idle timeout of 30 s.
     #[must_use]
     pub const fn new() -> Self {
         Self { max: DEFAULT_MAX, idle_timeout: DEFAULT_IDLE_TIMEOUT }
     }
 
-    /// With another maximum.
+    /// Sets the maximum of calls at once.
     #[must_use]
     pub const fn with_max(mut self, max: NonZeroUsize) -> Self {
         self.max = max;
         self
     }
 
-    /// With another idle timeout.
+    /// Sets the idle timeout.
     #[must_use]
     pub const fn with_idle_timeout(mut self, idle_timeout: Duration) -> Self {
         self.idle_timeout = idle_timeout;

@@ -1,4 +1,4 @@
-//! What tests of pools begin with.
+//! Shared setup of the pool's tests.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -20,12 +20,12 @@ pub fn fixed(workers: usize, size: usize) -> Config {
     Config::new(Strategy::fixed(Some(n(workers)), Some(n(size))).unwrap())
 }
 
-/// A runtime of its own, whose time is paused.
+/// A separate runtime with paused time.
 pub fn paused() -> Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
-/// Runs one call and tells which worker served it.
+/// Runs one call and returns the number of its worker.
 pub async fn call(pool: &Pool<Fakes>) -> usize {
     let lease = pool.check_out(Ask::new()).await.unwrap();
     let number = lease.number();

@@ -1,8 +1,8 @@
-//! What comes at the simulated machine: three kinds of calls, in five shapes over time.
+//! Loads of the simulated machine: three kinds of calls, in five shapes over time.
 
 use crate::machine::{CORES, Call, MAX};
 
-/// A kind of call: mean seconds of computing and of waiting.
+/// A kind of call: its mean computing and waiting time, in seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
@@ -16,11 +16,11 @@ pub(crate) const KINDS: [Kind; 3] = [
     Kind { name: "computes", cpu: 0.005, io: 0.0 },
 ];
 
-/// How calls come over time, as a part of what the machine can serve at best.
+/// Arrival rate over time, relative to the machine's capacity.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) name: &'static str,
-    /// The rate at a time that goes from 0 to 1; the second number is anything, drawn every 100 ms.
+    /// The rate at a time from 0 to 1. The second number is random, drawn every 100 ms.
     rate: fn(f64, f64) -> f64,
 }
 
@@ -35,11 +35,11 @@ pub(crate) const SHAPES: [Shape; 5] = [
     Shape { name: "overload", rate: |_, _| 1.3 },
 ];
 
-/// Numbers that look random and are the same each time.
+/// Deterministic pseudo-random numbers.
 struct Dice(u64);
 
 impl Dice {
-    /// Between 0 and 1, never 0.
+    /// A number above 0, up to 1.
     fn roll(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
@@ -54,13 +54,13 @@ impl Dice {
 }
 
 impl Kind {
-    /// Calls a second at best: as the cores allow, or as the most workers allow.
+    /// Capacity in calls per second, bounded by the cores or by the workers.
     fn capacity(&self) -> f64 {
         (CORES / self.cpu).min(MAX as f64 / (self.cpu + self.io))
     }
 }
 
-/// About `count` calls of `kind`, coming as `shape` says.
+/// About `count` calls of `kind`, arriving in `shape`.
 pub(crate) fn calls(kind: Kind, shape: Shape, count: usize, seed: u64) -> Vec<Call> {
     let mut dice = Dice(seed);
     let capacity = kind.capacity();

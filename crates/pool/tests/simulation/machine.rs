@@ -1,8 +1,8 @@
-//! A machine with a few cores, calls that compute and wait, and a pool before it, in simulated time.
+//! A simulated machine with a few cores, calls that compute and wait, and a pool in front of it.
 //!
-//! Cores are shared fairly among the calls that compute; the more there are, the more is lost by switching
-//! between them. A call computes, waits for I/O, and computes again. Callers queue without bound, first come
-//! first served. The rule that sets the number of workers is asked every 20 ms.
+//! Cores are shared fairly among the computing calls; the more there are, the more is lost to switching. A call
+//! computes, waits for I/O, and computes again. Callers queue without a bound, first come, first served. The rule
+//! that sets the number of workers runs every 20 ms.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
@@ -17,10 +17,10 @@ pub(crate) const CORES: f64 = 4.0;
 pub(crate) const MAX: usize = 100;
 const START: usize = 4;
 const TICK: f64 = 0.02;
-/// The part of the time that no figure counts.
+/// Part of the time that is excluded from the figures.
 const LEARNING: f64 = 0.1;
 
-/// One call: when it comes, how long it computes and how long it waits, in seconds.
+/// One call: its arrival, computing time and waiting time, in seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call {
     pub(crate) at: f64,
@@ -28,10 +28,10 @@ pub(crate) struct Call {
     pub(crate) io: f64,
 }
 
-/// What sets the number of workers.
+/// Rule that sets the number of workers.
 pub(crate) enum Rule {
     Fixed(usize),
-    /// One more at each look that finds calls waiting.
+    /// Adds one at each look that finds waiting calls.
     AddOne(usize),
     Adaptive(Box<Controller>),
 }
@@ -50,16 +50,16 @@ impl Rule {
 
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// Calls a second that ended while calls came.
+    /// Calls per second that ended while calls arrived.
     pub(crate) throughput: f64,
-    /// Seconds.
+    /// In seconds.
     pub(crate) p99: f64,
-    /// Mean workers over time.
+    /// Mean number of workers over time.
     pub(crate) workers: f64,
     pub(crate) decisions: Vec<Decision>,
 }
 
-/// A time in seconds that can be put in order.
+/// A time in seconds with a total order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Key(f64, usize);
 
@@ -81,7 +81,7 @@ impl Ord for Key {
 struct Progress {
     granted: f64,
     busy_at_start: usize,
-    /// It computes for the second time.
+    /// The call is in its second computing phase.
     last_part: bool,
 }
 
@@ -89,9 +89,9 @@ struct Machine<'a> {
     calls: &'a [Call],
     progress: Vec<Progress>,
     now: f64,
-    /// Seconds of computing that each computing call has had since the beginning of time.
+    /// Seconds of computing that each computing call has received since the start.
     dose: f64,
-    /// Calls that compute, by the dose at which they are done.
+    /// Computing calls, ordered by the dose at which they finish.
     computing: BinaryHeap<Reverse<Key>>,
     waiting_for_io: BinaryHeap<Reverse<Key>>,
     queue: VecDeque<usize>,
@@ -99,13 +99,13 @@ struct Machine<'a> {
     workers: usize,
     peak: usize,
     meter: Meter,
-    /// Of the calls that came after the first tenth of the time, in which rules may learn.
+    /// Statistics of calls that arrived after the first tenth of the time, which is left for learning.
     latencies: Vec<f64>,
     ended: usize,
     ended_in_time: usize,
 }
 
-/// Runs `calls`, which are in order of time, under `rule`.
+/// Runs `calls`, in order of arrival, under `rule`.
 pub(crate) fn run(calls: &[Call], mut rule: Rule) -> Outcome {
     let horizon = calls.last().map_or(1.0, |call| call.at);
     let mut machine = Machine::new(calls, &rule);
@@ -157,7 +157,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Seconds of computing that each computing call gets per second.
+    /// Seconds of computing that each computing call receives per second.
     fn rate(&self) -> f64 {
         let share = CORES / self.computing.len().max(1) as f64;
         if share >= 1.0 { 1.0 } else { share / (1.0 + 0.01 * (1.0 / share - 1.0)) }

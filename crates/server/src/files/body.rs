@@ -1,4 +1,4 @@
-//! A part of a file as it is read.
+//! Body that streams a part of a file.
 
 use std::io;
 use std::pin::Pin;
@@ -10,10 +10,10 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, Take};
 use tokio_util::io::poll_read_buf;
 
-/// Bytes that are read at once.
+/// Bytes per read.
 pub(super) const CHUNK: usize = 64 << 10;
 
-/// As many bytes of a file as the head promised, from where it stands.
+/// The announced number of bytes of a file, from its current position.
 pub(super) struct FileBody {
     file: Take<File>,
     buffer: BytesMut,
@@ -41,7 +41,7 @@ impl Body for FileBody {
         }
         this.buffer.reserve(CHUNK);
         match ready!(poll_read_buf(Pin::new(&mut this.file), cx, &mut this.buffer)) {
-            // Cut shorter since it was opened: what was promised cannot be sent any more.
+            // The file was truncated since it was opened, so the announced length cannot be sent.
             Ok(0) => Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
             Ok(count) => {
                 this.left = this.left.saturating_sub(count as u64);

@@ -8,20 +8,20 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use super::range::ByteRange;
 use crate::etag::{EntityTag, TagList};
 
-/// The start of the year 10000, from which on dates cannot be written.
+/// Start of the year 10000, from which HTTP dates cannot be written.
 const YEAR_10000: u64 = 253_402_300_800;
 
-/// Distinguishes a file from what it was.
+/// Validators of a file's version.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Validators {
-    /// A strong tag.
+    /// Strong entity tag.
     pub(super) tag: Option<HeaderValue>,
-    /// The last change in whole seconds, as `Last-Modified` has it.
+    /// Last change in whole seconds, as in `Last-Modified`.
     pub(super) modified: Option<SystemTime>,
 }
 
 impl Validators {
-    /// The validators of a file that was changed at `modified`.
+    /// Validators of a file that was changed at `modified`.
     pub(super) fn new(length: u64, modified: Option<SystemTime>, now: SystemTime) -> Self {
         let Some(modified) = modified else { return Self::default() };
         let (sign, since) = match modified.duration_since(SystemTime::UNIX_EPOCH) {
@@ -30,7 +30,8 @@ impl Validators {
         };
         let (seconds, nanos) = (since.as_secs(), since.subsec_nanos());
         let tag = format!("\"{sign}{seconds:x}.{nanos:x}-{length:x}\"");
-        // A date to come is no `Last-Modified` (RFC 9110 §8.8.2.1), and one before 1970 cannot be written.
+        // A future date is not a valid `Last-Modified` (RFC 9110 §8.8.2.1), and a date before 1970 cannot be
+        // written.
         let seconds = match modified.min(now).duration_since(SystemTime::UNIX_EPOCH) {
             Ok(since) if since.as_secs() < YEAR_10000 => Some(since.as_secs()),
             _ => None,
@@ -39,7 +40,7 @@ impl Validators {
         Self { tag: HeaderValue::try_from(tag).ok(), modified: seconds.map(at) }
     }
 
-    /// The value of `Last-Modified`.
+    /// Value of `Last-Modified`.
     pub(super) fn last_modified(&self) -> Option<HeaderValue> {
         HeaderValue::try_from(httpdate::fmt_http_date(self.modified?)).ok()
     }
@@ -49,7 +50,7 @@ impl Validators {
     }
 }
 
-/// The response that a file gets.
+/// Kind of response to a request for a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// `412`.
@@ -65,7 +66,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// Judges a request with `GET` or `HEAD` for a file of this length.
+    /// Evaluates the conditions of a `GET` or `HEAD` request for a file of this length.
     pub(super) fn of(
         method: &Method,
         headers: &HeaderMap,
@@ -79,8 +80,8 @@ impl Verdict {
         if is_known(headers, validators) {
             return Self::NotModified;
         }
-        // A range of nothing cannot be written in `Content-Range`, and clients that ask for the first bytes of
-        // every file want the file: an empty one is sent whole.
+        // An empty range cannot be written in `Content-Range`, and clients that ask for the first bytes of every
+        // file want the file: an empty file is sent whole.
         let ranged = *method == Method::GET && length > 0;
         match ByteRange::of(headers).filter(|_| ranged && is_same(headers, validators, now)) {
             Some(range) => range.within(length).map_or(Self::Unsatisfiable, Self::Part),
@@ -89,7 +90,7 @@ impl Verdict {
     }
 }
 
-/// `If-Match`, or without it `If-Unmodified-Since`.
+/// Evaluates `If-Match`, or without it `If-Unmodified-Since`.
 fn is_wanted(headers: &HeaderMap, validators: &Validators) -> bool {
     if let Some(list) = TagList::of(headers, &header::IF_MATCH) {
         return list.holds_strongly(validators.entity_tag());
@@ -100,7 +101,7 @@ fn is_wanted(headers: &HeaderMap, validators: &Validators) -> bool {
     }
 }
 
-/// `If-None-Match`, or without it `If-Modified-Since`.
+/// Evaluates `If-None-Match`, or without it `If-Modified-Since`.
 fn is_known(headers: &HeaderMap, validators: &Validators) -> bool {
     if let Some(list) = TagList::of(headers, &header::IF_NONE_MATCH) {
         return list.holds_weakly(validators.entity_tag());
@@ -111,8 +112,8 @@ fn is_known(headers: &HeaderMap, validators: &Validators) -> bool {
     }
 }
 
-/// `If-Range`: whether the client has the rest of this very version. A date tells only once the second
-/// that it names is over, in which the file could have changed twice (RFC 9110 §8.8.2.2).
+/// Evaluates `If-Range`: true if the client has a part of this same version. A date counts only after the second
+/// that it names, within which the file could have changed twice (RFC 9110 §8.8.2.2).
 fn is_same(headers: &HeaderMap, validators: &Validators, now: SystemTime) -> bool {
     let mut lines = headers.get_all(header::IF_RANGE).iter();
     let condition = match (lines.next(), lines.next()) {
@@ -130,7 +131,7 @@ fn is_same(headers: &HeaderMap, validators: &Validators, now: SystemTime) -> boo
     }
 }
 
-/// A field that is one date; anything else counts as absent.
+/// Parses a field with a single date; any other value counts as absent.
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
     let mut lines = headers.get_all(name).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return None };
@@ -161,7 +162,7 @@ mod tests {
         assert_eq!(shown(None, at(16)), [String::new(), String::new()]);
         assert_eq!(shown(Some(before), at(16)), ["\"-1.0-10\"".to_owned(), String::new()]);
         assert_eq!(shown(Some(at(16)), at(99)), ["\"10.0-10\"".to_owned(), epoch.clone()]);
-        // A change to come happened by now at the latest.
+        // A future change is treated as one that happened now.
         assert_eq!(shown(Some(at(17)), at(16)), ["\"11.0-10\"".to_owned(), epoch]);
         assert_eq!(shown(Some(late), later), ["\"3afff44180.0-10\"".to_owned(), String::new()]);
     }

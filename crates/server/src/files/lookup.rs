@@ -1,5 +1,5 @@
-//! From a path to an opened file. Everything here may block on the disk: it is one visit of a thread that
-//! may, however many names are tried.
+//! Lookup of a path and its file. Every function here may block on the disk; a lookup is one visit to a blocking
+//! thread, however many names it tries.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -13,17 +13,17 @@ use super::FileOptions;
 use super::body::CHUNK;
 use super::conditions::{Validators, Verdict};
 
-/// What a path comes to.
+/// Result of a lookup.
 pub(super) enum Found {
     Nothing,
-    /// A folder with an index, written without the slash at its end.
+    /// A folder with an index, requested without a trailing slash.
     Folder,
     File(Box<Selected>),
 }
 
-/// A file with the response that it gets.
+/// A file with its response.
 pub(super) struct Selected {
-    /// Its name, for its type.
+    /// Name of the file, from which its media type is derived.
     pub(super) name: String,
     pub(super) length: u64,
     pub(super) validators: Validators,
@@ -31,15 +31,15 @@ pub(super) struct Selected {
     pub(super) content: Content,
 }
 
-/// The bytes that are sent.
+/// Content to send.
 pub(super) enum Content {
-    /// All of them: small ones are read while the file is opened.
+    /// All bytes, for small files, which are read together with the lookup.
     Read(Bytes),
-    /// As many, from where the file stands.
+    /// This many bytes, from the file's current position.
     Open(File, u64),
 }
 
-/// A request for what is at a path below the folder.
+/// A request for a path below the folder.
 pub(super) struct Lookup {
     pub(super) path: String,
     pub(super) method: Method,
@@ -47,9 +47,9 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    /// Looks the path up, its index and the fallback.
+    /// Looks up the path, its index and the fallback.
     pub(super) fn run(&self, dir: &Dir, options: &FileOptions) -> io::Result<Found> {
-        // Slashes at the start would make it a path from the top of the disk.
+        // Leading slashes would make the path absolute.
         let path = self.path.trim_start_matches('/');
         if path.split('/').any(|name| name.starts_with('.') && name != ".well-known") {
             return Ok(Found::Nothing);
@@ -74,7 +74,7 @@ impl Lookup {
         Ok(page.unwrap_or(Found::Nothing))
     }
 
-    /// Opens a regular file; `None` when there is none of that name.
+    /// Opens a regular file; `None` if there is none of this name.
     fn file(&self, dir: &Dir, name: String) -> io::Result<Option<Found>> {
         match self.open(dir, name) {
             Ok(selected) => Ok(selected.map(|selected| Found::File(Box::new(selected)))),
@@ -84,12 +84,12 @@ impl Lookup {
     }
 
     fn open(&self, dir: &Dir, name: String) -> io::Result<Option<Selected>> {
-        // Looked at before it is opened: opening a pipe would wait for its other end.
+        // Checked before the file is opened: opening a pipe would wait for its other end.
         if !dir.metadata(&name)?.is_file() {
             return Ok(None);
         }
         let mut file = dir.open(&name)?.into_std();
-        // Of what was opened, which may have taken the place of what was looked at.
+        // Metadata of the opened file, which may have replaced the one checked.
         let about = file.metadata()?;
         let (length, now) = (about.len(), SystemTime::now());
         let validators = Validators::new(length, about.modified().ok(), now);
@@ -116,7 +116,7 @@ fn content(mut file: File, length: u64) -> io::Result<Content> {
     Ok(Content::Read(Bytes::from(bytes)))
 }
 
-/// Whether an error means that there is no file of that name, for the client's purposes.
+/// True if an error means to the client that there is no such file.
 fn is_absence(error: &io::Error) -> bool {
     matches!(
         error.kind(),

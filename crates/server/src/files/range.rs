@@ -1,22 +1,22 @@
-//! The one range of a request for a part of a file (RFC 9110 §14).
+//! The range of a request for a part of a file (RFC 9110 §14).
 
 use std::ops::RangeInclusive;
 
 use http::{HeaderMap, header};
 
-/// A range of bytes as it is asked for.
+/// A requested range of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ByteRange {
     /// From this byte to the end.
     From(u64),
-    /// From the first to the last, both included.
+    /// From the first to the last byte, both included.
     Between(u64, u64),
-    /// As many bytes at the end.
+    /// This many bytes at the end.
     Last(u64),
 }
 
 impl ByteRange {
-    /// Reads the field. `None`, which means the whole file: it is absent, malformed, of another unit, or asks for
+    /// Parses the field. `None` stands for the whole file: the field is absent, malformed, in another unit, or has
     /// several ranges.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut lines = headers.get_all(header::RANGE).iter();
@@ -42,7 +42,7 @@ impl ByteRange {
         }
     }
 
-    /// The bytes of a file of this length, at least one; `None` when there are none.
+    /// The range within a file of this length, at least one byte; `None` if it is empty.
     pub(super) fn within(self, length: u64) -> Option<RangeInclusive<u64>> {
         let end = length.checked_sub(1)?;
         match self {
@@ -54,7 +54,7 @@ impl ByteRange {
     }
 }
 
-/// Digits as a number; one that is too large stands beyond the end of every file.
+/// Parses digits. A number that is too large lies beyond the end of every file.
 fn number(digits: &str) -> Option<u64> {
     let all = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     all.then(|| digits.parse().unwrap_or(u64::MAX))

@@ -1,32 +1,32 @@
-//! Places in the bytes of a connection of HTTP/1.1.
+//! Positions in the bytes of an HTTP/1.1 connection.
 
 use crate::chunks::Chunks;
 
-/// Place of the next byte.
+/// Position of the next byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Before a request; there may be empty lines.
+    /// Before a request; empty lines may come first.
     Before,
     Method,
     Path,
     Query,
-    /// In a line, behind all that matters of it.
+    /// In a line, after its relevant part.
     Line,
     /// At the beginning of a line.
     LineStart,
-    /// Behind the first carriage return of a line.
+    /// After the first carriage return of a line.
     LineEnd,
-    /// Behind a head whose request has not begun.
+    /// After a head whose request has not begun.
     Behind,
-    /// In a body of which so many bytes are missing.
+    /// In a body with this many bytes left.
     Body(u64),
     Chunked(Chunks),
-    /// Somewhere. Nothing is changed any more.
+    /// Unknown. Nothing is changed any more.
     Lost,
 }
 
 impl Place {
-    /// Place of a byte by that of the byte before it, in a head; `Behind` behind the head's last byte.
+    /// Position of a byte in a head, from the position of the byte before it; `Behind` after the head's last byte.
     pub(super) fn of(self, byte: u8) -> Self {
         match (self, byte) {
             (Self::Before, b'\r' | b'\n') => Self::Before,
@@ -43,7 +43,7 @@ impl Place {
         }
     }
 
-    /// Whether a byte is taken here that the parser would refuse.
+    /// True if a byte is accepted here that the parser would refuse.
     pub(super) fn encodes(self, byte: u8) -> bool {
         match self {
             Self::Path => matches!(byte, b'<' | b'>' | b'`'),
@@ -52,7 +52,7 @@ impl Place {
         }
     }
 
-    /// Place behind a head, by the length of its body; none of one in chunks.
+    /// Position after a head, by the length of its body; `None` for a chunked body.
     pub(super) fn behind(body: Option<u64>) -> Self {
         match body {
             Some(0) => Self::Before,

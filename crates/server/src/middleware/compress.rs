@@ -1,4 +1,4 @@
-//! Responses compressed with gzip, and all that a response says of its content made true again.
+//! Compression of responses with gzip, with the header fields adapted to the new content.
 
 mod accept;
 mod gzip;
@@ -24,10 +24,10 @@ use crate::tree::Outcome;
 use accept::Choice;
 use gzip::{Ahead, Complete, Gzip};
 
-/// Content up to this size is compressed at once, and sent as it was if that made it no smaller.
+/// Content up to this size is compressed in memory, and sent unchanged if that did not make it smaller.
 const SMALL: usize = 4 << 10;
 
-/// Fields that hold for the very bytes that are sent; no coding is put around what they are about.
+/// Digests of the exact bytes sent; content with one of them is not encoded.
 const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-digest"),
     HeaderName::from_static("repr-digest"),
@@ -77,12 +77,12 @@ fn refusal(context: &Context) -> Response<Body> {
     context.problem(Problem::new(Cause::NotAcceptable, detail))
 }
 
-/// Whether there is a route. Without one the client learns that, whatever it accepts.
+/// True if there is a route. Without one, the client gets `404` regardless of `Accept-Encoding`.
 fn is_found(context: &Context) -> bool {
     matches!(context.outcome, Outcome::Found { .. })
 }
 
-/// Whether a response has content that may be put into a coding.
+/// True if a response has content that may be encoded.
 fn may_be_coded(response: &Response<Body>, choice: Choice) -> bool {
     let (status, headers) = (response.status(), response.headers());
     let partial =
@@ -97,11 +97,11 @@ fn may_be_coded(response: &Response<Body>, choice: Choice) -> bool {
         && (choice == Choice::GzipOnly || gains())
 }
 
-/// Whether `Cache-Control` has `no-transform`.
+/// True if `Cache-Control` has `no-transform`.
 fn is_no_transform(headers: &HeaderMap) -> bool {
     let has = |line: &HeaderValue| {
         let mut quoted = false;
-        // Commas in quoted values separate no directives.
+        // Commas in quoted values do not separate directives.
         let parts = line.as_bytes().split(|byte| {
             quoted ^= *byte == b'"';
             *byte == b',' && !quoted
@@ -117,7 +117,7 @@ async fn compressed(response: Response<Body>, head: bool, choice: Choice) -> Res
     let length = declared(&parts.headers).or(hint.exact());
     let large = length.unwrap_or(hint.lower()) > SMALL as u64;
     if hint.exact() == Some(0) && !(head && large) {
-        // Nothing, or the answer to `HEAD` of a route that says nothing of its content.
+        // No content, or the response to `HEAD` from a route that does not describe its content.
         return Response::from_parts(parts, body);
     }
     if large {
@@ -129,7 +129,8 @@ async fn compressed(response: Response<Body>, head: bool, choice: Choice) -> Res
     }
 }
 
-/// The response compressed while it is sent. Of content whose length is known the bytes depend on nothing else.
+/// The response, compressed while it is sent. If the length of its content is known, the compressed bytes depend
+/// only on the content.
 fn streamed<B>(mut parts: Parts, body: B, known_length: bool) -> Response<Body>
 where
     B: HttpBody<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
@@ -138,7 +139,7 @@ where
     Response::from_parts(parts, Body::stream(Gzip::new(body, !known_length)))
 }
 
-/// The response in the form that is smaller.
+/// The response in its smaller form.
 fn smaller(mut parts: Parts, content: Complete, choice: Choice) -> Response<Body> {
     let only = choice == Choice::GzipOnly && !content.data.is_empty();
     let gains = |bytes: &Bytes| only || bytes.len() < content.data.len();
@@ -152,16 +153,16 @@ fn smaller(mut parts: Parts, content: Complete, choice: Choice) -> Response<Body
     Response::from_parts(parts, body)
 }
 
-/// The length that the head gives.
+/// The length in the head.
 fn declared(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Makes a head that of the compressed content.
+/// Adapts a head to compressed content.
 fn coded(headers: &mut HeaderMap, reproducible: bool) {
     headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     headers.remove(header::CONTENT_LENGTH);
-    // Ranges are of the content without a coding.
+    // Ranges refer to unencoded content.
     headers.remove(header::ACCEPT_RANGES);
     tags::encode(headers, reproducible);
 }

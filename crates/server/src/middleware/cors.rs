@@ -1,4 +1,4 @@
-//! Cross-origin sharing, as browsers ask for it (the Fetch standard).
+//! Cross-origin sharing, as in the Fetch standard.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use crate::context::Context;
 use crate::handler::Handler;
 use crate::headers::{insert, vary_by};
 
-/// Header fields of the settings, written once.
+/// Header values of the settings, built once.
 pub(super) struct Shared {
-    /// Empty for any.
+    /// Empty for any origin.
     origins: Vec<HeaderValue>,
-    /// None for whatever is asked for, and so for headers: `*` never covers `Authorization`, and nothing with
-    /// credentials.
+    /// `None` to allow the requested one; the same holds for headers. `*` never covers `Authorization`, and has no
+    /// effect with credentials.
     methods: Option<HeaderValue>,
     headers: Option<HeaderValue>,
     expose: Option<HeaderValue>,
@@ -46,7 +46,7 @@ impl Shared {
         })
     }
 
-    /// Answers whether a script of this origin may send such a request.
+    /// Responds to a preflight from `origin`.
     fn preflight(
         &self,
         request: &HeaderMap,
@@ -70,7 +70,7 @@ impl Shared {
         response
     }
 
-    /// Marks a response as readable for the origin, if it is.
+    /// Marks a response as readable for the origin, if it is allowed; returns whether it is.
     fn allow(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) -> bool {
         if self.origins.is_empty() {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
@@ -105,14 +105,14 @@ impl Handler for Shared {
     }
 }
 
-/// The method that a preflight asks about; `None` for every other request, `OPTIONS` too.
+/// The method that a preflight asks about; `None` for every other request, including `OPTIONS`.
 fn asked_method(request: &Request<Body>) -> Option<Method> {
     let asks = *request.method() == Method::OPTIONS;
     let method = only(request.headers(), &header::ACCESS_CONTROL_REQUEST_METHOD)?;
     Method::from_bytes(method.as_bytes()).ok().filter(|_| asks)
 }
 
-/// The names of the headers that a preflight asks about, if it asks about any.
+/// The headers that a preflight asks about, if any.
 fn asked_headers(request: &HeaderMap) -> Option<HeaderValue> {
     let lines = request.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS).iter();
     let names = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
@@ -120,13 +120,13 @@ fn asked_headers(request: &HeaderMap) -> Option<HeaderValue> {
     joined(names.iter().map(HeaderName::as_str))
 }
 
-/// The value of a field that is there once.
+/// The value of a field that occurs exactly once.
 fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
     let mut lines = headers.get_all(name).iter();
     lines.next().filter(|_| lines.next().is_none())
 }
 
-/// A list of names; `None` where it is empty or has `*`, which both mean any.
+/// Joins a list of names; `None` if it is empty or has `*`, which both allow any.
 fn listed<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Option<HeaderValue> {
     if names.clone().any(|name| name == "*") { None } else { joined(names) }
 }

@@ -1,4 +1,4 @@
-//! A rate for each client: the generic cell rate algorithm, one instant of state per address.
+//! Rate limits for each client: the generic cell rate algorithm, with one instant of state per address.
 
 mod clients;
 
@@ -17,11 +17,11 @@ use crate::body::Body;
 use crate::context::Context;
 use crate::handler::Handler;
 
-/// Clients that are remembered at most. Beyond it a new one takes the place of the one that has its whole burst again
-/// first, which it is then given at once: nobody is refused for want of room.
+/// Maximum number of clients in the table. Beyond it, a new client replaces the one closest to its full burst,
+/// which then has its full burst at once: no client is refused for lack of room.
 const CLIENTS: usize = 65_536;
 
-/// Stands for all clients where they are counted together.
+/// Key of all clients, if they are counted together.
 const EVERYONE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 pub(super) struct Limited {
@@ -57,11 +57,11 @@ impl Handler for Limited {
 
 /// The algorithm, without a clock of its own.
 struct Rate {
-    /// Time that one request takes up.
+    /// Time that one request uses up.
     interval: Duration,
-    /// How far ahead of the clock a client may be.
+    /// Maximum time that a client may be ahead of the clock.
     tolerance: Duration,
-    /// When each client will have used up what it has asked for.
+    /// Time at which each client has its full burst again.
     clients: Mutex<Clients>,
 }
 
@@ -76,7 +76,7 @@ impl Rate {
         Ok(Self { interval, tolerance, clients: Mutex::new(clients) })
     }
 
-    /// Lets a request in, or says how long to wait.
+    /// Admits a request, or returns the time to wait.
     fn admit(&self, client: IpAddr, now: Instant) -> Result<(), Duration> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let base = clients.until(client).unwrap_or(now).max(now);
@@ -122,8 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_takes_the_place_of_the_client_that_is_soonest_whole_again()
-    -> Result<(), MiddlewareError> {
+    fn a_new_client_replaces_the_one_nearest_to_its_full_burst() -> Result<(), MiddlewareError> {
         let (rate, start) = rate(2, 2)?;
         assert_eq!(rate.admit(A, start), Ok(()));
         assert_eq!(rate.admit(A, start), Ok(()));
@@ -136,13 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_served_and_the_refused_stay_refused_while_the_table_is_full()
-    -> Result<(), MiddlewareError> {
+    fn a_full_table_serves_new_clients_and_keeps_its_refusals() -> Result<(), MiddlewareError> {
         let (rate, start) = rate(10, CLIENTS)?;
         for _ in 0..10 {
             assert_eq!(rate.admit(A, start), Ok(()));
         }
-        // Three times as many strangers as there is room for, within one interval.
+        // Three times as many new clients as the table holds, within one interval.
         for n in 0..3 * CLIENTS as u128 {
             let stranger = IpAddr::V6(Ipv6Addr::from_bits(n << 64));
             let now = start + Duration::from_nanos(300 * n as u64);
@@ -164,7 +162,7 @@ mod tests {
         }
         assert_eq!(steps(), 0, "nobody had to make room");
         assert_eq!(rate.admit(v4(full), start), Ok(()));
-        // Every list may have to be looked at, however many clients are in them.
+        // All lists may have to be checked, however many clients they hold.
         assert!(steps() <= 65, "{} lists for a stranger", steps());
         let before = steps();
         assert!(rate.admit(v4(full - 1), start).is_err());
@@ -174,7 +172,7 @@ mod tests {
         Ok(())
     }
 
-    /// The same algorithm with all the memory in the world.
+    /// The same algorithm with unlimited memory.
     fn unbounded(
         known: &mut std::collections::HashMap<IpAddr, Instant>,
         (interval, tolerance): (Duration, Duration),
@@ -199,7 +197,7 @@ mod tests {
             let limits = (full.interval, full.tolerance);
             let mut known = std::collections::HashMap::new();
             for (n, pause) in asked {
-                // Most requests come together, as an attacker's do.
+                // Most requests arrive together, like an attacker's.
                 now += ms(pause.saturating_sub(60));
                 let client = IpAddr::V4(std::net::Ipv4Addr::from_bits(n));
                 let fits = unbounded(&mut known, limits, (client, now));

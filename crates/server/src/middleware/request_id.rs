@@ -1,4 +1,4 @@
-//! Hands the request's id on to the route.
+//! Passes the request's id to the route.
 
 use std::sync::Arc;
 

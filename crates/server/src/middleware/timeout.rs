@@ -1,4 +1,4 @@
-//! Ends requests that take too long.
+//! Timeout of requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) struct Timed {
 impl Handler for Timed {
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
         let deadline = Instant::now() + self.within;
-        // The route knows the deadline too, so that a function's error can say where the time went.
+        // The route gets the deadline too, so that a function's error can report the time spent.
         let within = context.clone().with_deadline(deadline);
         match timeout_at(deadline, self.inner.handle(within, request)).await {
             Ok(response) => response,

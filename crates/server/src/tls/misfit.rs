@@ -1,11 +1,11 @@
-//! Texts that are no PEM of what is wanted: what they are, and what makes them so.
+//! Diagnosis of input that is not the expected PEM.
 
 use std::fmt;
 
-/// Text that is read: one of the two.
+/// Input to parse: certificate or key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// The chain of certificates.
+    /// The certificate chain.
     Certificate,
     /// The private key.
     Key,
@@ -29,25 +29,25 @@ impl fmt::Display for Part {
     }
 }
 
-/// Bytes that are no PEM of what is wanted.
+/// Kind of an input that is not the expected PEM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misfit {
-    /// There is nothing.
+    /// Empty input.
     Empty,
-    /// The same in binary.
+    /// The same data in binary form.
     Der,
-    /// A key and its certificates together, in binary.
+    /// A key together with its certificates, in binary form.
     Pkcs12,
-    /// Text in two bytes a character.
+    /// Text in UTF-16.
     Utf16,
-    /// The name of a file, and not its text.
+    /// The name of a file in place of its content.
     Path,
-    /// Its first line is missing, or not whole.
+    /// The first line is missing or incomplete.
     NoBegin,
     /// A certificate in place of the key.
     Certificate,
-    /// A request for a certificate.
+    /// A certificate signing request.
     Request,
     /// A private key in place of the certificate.
     PrivateKey,
@@ -55,11 +55,11 @@ pub enum Misfit {
     PublicKey,
     /// A key in the format of OpenSSH.
     OpenSsh,
-    /// PEM of something else, or no PEM at all.
+    /// PEM of another kind, or not PEM.
     Other,
 }
 
-/// First lines of what is given by mistake.
+/// First lines of PEM that is given by mistake.
 const OTHERS: [(&str, Misfit); 6] = [
     ("BEGIN CERTIFICATE REQUEST-", Misfit::Request),
     ("BEGIN NEW CERTIFICATE REQUEST-", Misfit::Request),
@@ -69,11 +69,11 @@ const OTHERS: [(&str, Misfit); 6] = [
     ("CERTIFICATE-", Misfit::Certificate),
 ];
 
-/// First words of public keys as OpenSSH writes them.
+/// First words of public keys in OpenSSH's format.
 const SSH: [&[u8]; 3] = [b"ssh-", b"ecdsa-sha2-", b"sk-"];
 
 impl Misfit {
-    /// Finds out what bytes are in which no section of the wanted kind begins.
+    /// Identifies input that has no section of the expected kind.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         let text = bytes.trim_ascii();
         match text {
@@ -106,7 +106,7 @@ impl Misfit {
         if names_file && text.chars().all(is_name) { Self::Path } else { Self::Other }
     }
 
-    /// Tells what to do about it.
+    /// Advice on a fix.
     pub(crate) const fn help(self, part: Part) -> &'static str {
         match (self, part) {
             (Self::Empty, _) => "copy the file again, or make it anew",
@@ -143,7 +143,7 @@ impl Misfit {
         }
     }
 
-    /// Tells what it is, in a message about a part.
+    /// Message about the part with this input.
     pub(crate) fn told(self, part: Part) -> String {
         let section = part.section();
         match self {

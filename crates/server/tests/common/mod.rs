@@ -1,4 +1,4 @@
-//! A server over fake functions, and clients that speak to it byte by byte or as they should.
+//! A server over fake functions, and clients that send raw bytes or regular requests.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,11 +25,11 @@ pub type TestResult<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>
 
 /// Functions without a guest: `greet`, `add`, `echo`, and others that fail or wait.
 pub struct Functions {
-    /// A permit lets one call of `wait` finish.
+    /// Each permit lets one call of `wait` finish.
     pub gate: Semaphore,
-    /// Calls of `wait` that are running.
+    /// Running calls of `wait`.
     pub waiting: AtomicUsize,
-    /// Told whenever `waiting` changes.
+    /// Notified of each change of `waiting`.
     pub changed: Notify,
 }
 
@@ -130,7 +130,7 @@ impl Invoke for Functions {
     }
 }
 
-/// A route to a function of the same name, written `METHOD /pattern -> function`.
+/// A route to a function, written `METHOD /pattern -> function` and named for the function.
 pub fn route(line: &str) -> TestResult<Route> {
     let (head, function) = line.split_once(" -> ").ok_or("no arrow")?;
     let (method, pattern) = head.split_once(' ').ok_or("no method")?;
@@ -164,25 +164,25 @@ pub async fn start(service: Service) -> TestResult<Started> {
     Ok(Started { running, addr, functions })
 }
 
-/// Sends bytes and reads what comes back until the server closes.
+/// Sends bytes and reads until the server closes.
 pub async fn raw(addr: SocketAddr, request: impl AsRef<[u8]>) -> TestResult<String> {
     let mut stream = TcpStream::connect(addr).await?;
     stream.write_all(request.as_ref()).await?;
     rest(stream).await
 }
 
-/// More than any test takes: a time that passes only when a test lets it.
+/// A time that passes only if a test advances the clock.
 pub const MINUTE: Duration = Duration::from_secs(60);
 
-/// Lets so much time pass at once, for all timers of the test's own runtime.
+/// Advances the time at once, for all timers of the test's own runtime.
 pub async fn skip(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
     tokio::time::resume();
 }
 
-/// Lets minute after minute pass until something has ended. A server that has not come to wait for it yet begins to
-/// wait in one minute and is late in the next.
+/// Advances the time by minutes until a future completes. A server that does not wait for it yet starts its timer
+/// in one minute and times out in the next.
 pub async fn in_minutes<T>(ends: impl Future<Output = T>) -> T {
     let passing = async {
         loop {
@@ -197,7 +197,7 @@ pub async fn in_minutes<T>(ends: impl Future<Output = T>) -> T {
     }
 }
 
-/// Sends the same bytes second after second until the server closes, and gives what came back.
+/// Sends the same bytes every second until the server closes, and returns its output.
 pub async fn dripping(mut stream: TcpStream, drop: &[u8]) -> TestResult<String> {
     let mut answer = Vec::new();
     for _ in 0..1000 {
@@ -207,7 +207,7 @@ pub async fn dripping(mut stream: TcpStream, drop: &[u8]) -> TestResult<String> 
             Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
         };
         if is_over || stream.write_all(drop).await.is_err() {
-            // The server resets what it does not read to its end; what came before that counts.
+            // The server resets a connection with unread input; earlier output counts.
             let _ = stream.read_to_end(&mut answer).await;
             return Ok(String::from_utf8_lossy(&answer).into_owned());
         }
@@ -215,10 +215,10 @@ pub async fn dripping(mut stream: TcpStream, drop: &[u8]) -> TestResult<String> 
     Err("it is open after a thousand seconds".into())
 }
 
-/// Reads until the server closes; what was read counts even when it resets.
+/// Reads until the server closes; output before a reset counts.
 pub async fn rest(mut stream: TcpStream) -> TestResult<String> {
     let mut answer = Vec::new();
-    // Beyond all minutes that tests let pass: for a server that never closes.
+    // Longer than all minutes that tests advance, for a server that never closes.
     let read = tokio::time::timeout(MINUTE * 100_000, stream.read_to_end(&mut answer));
     match read.await? {
         Ok(_) => {}
@@ -228,7 +228,7 @@ pub async fn rest(mut stream: TcpStream) -> TestResult<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// Status and body of an answer, most tests' whole interest.
+/// Status and body of a response.
 pub async fn seen(response: Response<hyper::body::Incoming>) -> TestResult<(u16, String)> {
     let status = response.status().as_u16();
     let body = response.into_body().collect().await?.to_bytes();
@@ -267,7 +267,7 @@ pub async fn client(addr: SocketAddr) -> TestResult<Http1> {
     http1(TcpStream::connect(addr).await?).await
 }
 
-/// One request on a connection of its own.
+/// Sends a request on its own connection.
 pub async fn ask(addr: SocketAddr, line: &str, body: &str) -> TestResult<(u16, String)> {
     let response = client(addr).await?.send_request(request(line, body.to_owned())?).await?;
     seen(response).await

@@ -1,4 +1,4 @@
-//! One route as an operation: its parameters, its body, its responses.
+//! A route as an operation: its parameters, body and responses.
 
 use crisol_core::{Field, Signature, Type};
 use http::Method;
@@ -10,10 +10,10 @@ use crate::reply::{is_response, ok_side};
 use crate::request;
 use crate::text::{is_bytes, item_type, peel, same_name};
 
-/// The media type of forms.
+/// Media type of forms.
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// What a request carries beside its path.
+/// Parts of a request other than its path.
 #[derive(Default)]
 struct Carried {
     query: Vec<Json>,
@@ -51,7 +51,7 @@ fn path_parameter(name: &str, described: &Described<'_>) -> Json {
     parameter["in"] = "path".into();
     parameter["required"] = true.into();
     if parameter["schema"]["type"] == "string" && parameter["schema"].get("minLength").is_none() {
-        // A part of a path is never empty.
+        // A segment of a path is never empty.
         parameter["schema"]["minLength"] = 1.into();
     }
     parameter
@@ -65,7 +65,7 @@ fn query_parameter(field: &Field) -> Json {
     parameter
 }
 
-/// How a type is written where there is only text.
+/// Schema of a type in a position that holds text.
 fn in_text(ty: &Type) -> Json {
     let inner = peel(ty);
     let plain = matches!(
@@ -81,7 +81,7 @@ fn in_text(ty: &Type) -> Json {
     }
 }
 
-/// Whether requests of a method are described with a body.
+/// True if requests of the method are described with a body.
 fn has_body(method: &Method) -> bool {
     !matches!(
         *method,
@@ -121,7 +121,7 @@ fn several(fields: &[&Field], has_body: bool) -> Carried {
     Carried { query: Vec::new(), body: Some(body) }
 }
 
-/// The fields of a form, each as text.
+/// Media type object of a form, with each field as text.
 fn form(fields: &[Field]) -> Json {
     let (mut properties, mut encoding) = (Map::new(), Map::new());
     for field in fields {
@@ -149,7 +149,7 @@ fn form(fields: &[Field]) -> Json {
     form
 }
 
-/// A form as a whole, by a type that takes one.
+/// Media type object of a whole form for a type that accepts one.
 fn whole_form(ty: &Type) -> Json {
     match ty {
         Type::Record(fields) => form(fields),
@@ -161,7 +161,7 @@ fn whole_form(ty: &Type) -> Json {
     }
 }
 
-/// The body as a whole, by a type.
+/// Request body object for a body of the type.
 fn whole(ty: &Type) -> Json {
     let inner = peel(ty);
     let mut content = if *inner == Type::String {
@@ -174,7 +174,7 @@ fn whole(ty: &Type) -> Json {
     if crate::form::fits(inner) {
         content[FORM] = whole_form(inner);
     }
-    // Text and bytes may be empty, as no body is.
+    // Text and bytes may be empty, and so may their body.
     let required = !matches!(ty, Type::Option(_)) && *inner != Type::String && !is_bytes(inner);
     json!({"required": required, "content": content})
 }
@@ -216,7 +216,7 @@ fn responses(binding: Option<(Binding, &Signature)>) -> Json {
     all.into()
 }
 
-/// The responses that are no failure, by the type of what comes back.
+/// Responses of a successful call, by the type of its result.
 fn success(binding: Binding, ty: Option<&Type>, all: &mut Map<String, Json>) {
     let Some(ty) = ty else {
         all.insert("204".to_owned(), json!({"description": "done"}));

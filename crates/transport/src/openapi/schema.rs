@@ -1,18 +1,18 @@
-//! WIT types as JSON Schema (2020-12), by the mapping of values to JSON.
+//! WIT types as JSON Schema (2020-12), following the mapping of values to JSON.
 
 use crisol_core::{Case, Field, Type};
 use serde_json::{Map, Value as Json, json};
 
 use crate::text::{integer_range, is_bytes};
 
-/// Which way a value goes: what is taken in is wider than what comes out.
+/// Direction of a value. Input is accepted in more forms than output is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     In,
     Out,
 }
 
-/// The schema of a type.
+/// Schema of a type.
 pub(super) fn of(ty: &Type, way: Way) -> Json {
     match ty {
         Type::Bool => json!({"type": "boolean"}),
@@ -23,7 +23,7 @@ pub(super) fn of(ty: &Type, way: Way) -> Json {
         Type::List(item) if is_bytes(ty) && way == Way::In => {
             json!({"anyOf": [{"type": "array", "items": of(item, way)}, {"type": "string"}]})
         }
-        // Some formats cannot tell an empty list from an empty map, so that both are taken.
+        // Some formats do not distinguish an empty list from an empty map, so both are accepted.
         Type::List(item) if way == Way::In => json!({"anyOf": [
             {"type": "array", "items": of(item, way)},
             {"type": "object", "maxProperties": 0}
@@ -53,7 +53,7 @@ pub(super) fn of(ty: &Type, way: Way) -> Json {
     }
 }
 
-/// An array of one value for each type.
+/// Schema of an array with one value for each type.
 pub(super) fn tuple<'a>(items: impl ExactSizeIterator<Item = &'a Type>, way: Way) -> Json {
     let length = items.len();
     let items: Vec<Json> = items.map(|item| of(item, way)).collect();
@@ -64,7 +64,7 @@ pub(super) fn tuple<'a>(items: impl ExactSizeIterator<Item = &'a Type>, way: Way
     schema
 }
 
-/// An object of these fields and no others; those that may be none may be absent.
+/// Schema of an object with these fields only; optional fields may be absent in input.
 pub(super) fn record(fields: &[Field], way: Way) -> Json {
     let properties: Map<String, Json> =
         fields.iter().map(|field| (field.name.clone(), of(&field.ty, way))).collect();
@@ -80,7 +80,7 @@ pub(super) fn record(fields: &[Field], way: Way) -> Json {
 }
 
 fn integer(least: i128, greatest: i128) -> Json {
-    // All but the greatest of `u64` fit.
+    // All but the maximum of `u64` fit.
     let bound = |bound: i128| i64::try_from(bound).map_or(json!(u64::MAX), |bound| json!(bound));
     json!({"type": "integer", "minimum": bound(least), "maximum": bound(greatest)})
 }
@@ -95,7 +95,7 @@ fn float(greatest: Option<f64>) -> Json {
 
 fn option(some: &Type, way: Way) -> Json {
     let some = match some {
-        // An option of an option tells its two nones apart.
+        // An option of an option must distinguish its two nones.
         Type::Option(_) => single("some", of(some, way)),
         other => of(other, way),
     };
@@ -123,7 +123,7 @@ fn map(key: &Type, value: &Type, way: Way) -> Json {
     }
 }
 
-/// An object of one field.
+/// Schema of an object with one field.
 fn single(name: &str, value: Json) -> Json {
     json!({
         "type": "object",

@@ -1,4 +1,4 @@
-//! Signatures and requests in one line each, and what a request binds to.
+//! Signatures and requests written in one line each, and the arguments bound from a request.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use crisol_core::{Args, Field, Signature, Type};
@@ -31,7 +31,7 @@ pub fn func<const N: usize>(params: [(&str, Type); N]) -> Signature {
     Signature { params: fields(params), result: None }
 }
 
-/// A request as one line: `GET /path?query {param=value} | header: value | body`.
+/// Parses a request written in one line: `GET /path?query {param=value} | header: value | body`.
 pub fn request(line: &str) -> Result<Request, Box<dyn std::error::Error>> {
     let mut parts = line.splitn(3, " | ");
     let head = parts.next().unwrap_or_default();
@@ -57,7 +57,7 @@ pub fn request(line: &str) -> Result<Request, Box<dyn std::error::Error>> {
     })
 }
 
-/// Arguments as they are: `values […]` for a tree, `json […]` for text that was passed through.
+/// Formats arguments in their form: `values […]` for a tree, `json […]` for text that was passed through.
 pub fn show(args: Args<'_>) -> String {
     match args {
         Args::Values(values) => {

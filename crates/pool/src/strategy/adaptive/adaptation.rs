@@ -1,4 +1,4 @@
-//! The controller, the stock and the log of one pool, behind a lock that no call takes.
+//! Controller, stock and decision log of one pool, under a lock that no call takes.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,16 +10,16 @@ use super::meter::Meter;
 use super::stock::Stock;
 use crate::demand::Demand;
 
-/// How often the controller is asked while calls come.
+/// Interval of the controller's steps while calls come.
 const LOOK: Duration = Duration::from_millis(20);
-/// When to look again after a rest began, to give up what is not used.
+/// Time until the next look after calls stop, to release unused workers.
 const AT_REST: Duration = Duration::from_secs(5);
-/// How many decisions are remembered.
+/// Number of decisions kept in the log.
 const REMEMBERED: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Adaptation {
-    /// Written by the calls.
+    /// Service times, recorded by the calls.
     pub(crate) meter: Meter,
     inner: Mutex<Inner>,
 }
@@ -33,12 +33,12 @@ struct Inner {
     peak: usize,
 }
 
-/// What is to change.
+/// Outcome of one look.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub(crate) keep: usize,
     pub(crate) workers: Option<usize>,
-    /// When to look again though no call comes.
+    /// Time of the next look if no call comes before.
     pub(crate) again: Option<Duration>,
 }
 
@@ -55,7 +55,8 @@ impl Adaptation {
         Self { meter: Meter::new(), inner: Mutex::new(inner) }
     }
 
-    /// Looks at the demand at `now`, since the pool was made. Workers that are `reused` come back.
+    /// Evaluates the demand at `now`, measured from the pool's creation. With `reused`, busy workers return to the
+    /// stock.
     pub(crate) fn look(&self, now: Duration, demand: Demand, reused: bool) -> Verdict {
         let Demand { admitted, busy, peak, queued, workers } = demand;
         let mut inner = self.lock();

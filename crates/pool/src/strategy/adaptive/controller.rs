@@ -1,118 +1,117 @@
-//! How many calls may run at once: a pure controller, numbers and time in, decision and reason out.
+//! Controller of the number of calls at once. Pure: takes numbers and time, returns a decision with its reason.
 //!
-//! **What it knows.** For each level of concurrency that calls have met, how long they took there, from their
-//! permit to their end. By Little's law `n` calls at once that take `S` each make `n / S` calls a second, so
-//! the levels together are a curve of throughput over concurrency, and every call that ends adds to it,
-//! whether the pool was full or not. What was learned fades (half in 10 s), and is thrown away when the
-//! calls of a level suddenly take much more or less time than they did.
+//! **Input.** The service time of calls, from permit to end, at each level of concurrency. By Little's law, `n`
+//! concurrent calls that take `S` each make `n / S` calls a second, so the levels together are a curve of
+//! throughput over concurrency. Every call that ends adds to the curve, whether or not the pool was full.
+//! Measurements fade (half in 10 s), and are discarded when the service time of a level changes suddenly.
 //!
-//! **What it does.** Only callers that wait make it grow. Then, while twice the concurrency has brought at
-//! least a third of the throughput that it might have, it goes one level up, and two while it has brought
-//! three fifths; where nothing is known yet it is optimistic for three levels. Where more workers bring
-//! nothing, it settles at the smallest level that makes 95 % of the best throughput seen, and tries again once
-//! the memory of what is above has faded. What was best may have been so under another load: it goes down
-//! there at once and up by two levels at most. It goes down when less than half was used for half a minute or
-//! more.
+//! **Output.** The pool grows only while callers wait. It grows by one level while doubling the concurrency has
+//! brought at least a third of the possible throughput, and by two levels while it has brought three fifths.
+//! Without measurements, it grows by up to three levels. Once growth stops paying, the controller settles at the
+//! smallest level with 95 % of the best throughput seen, and tries again after the measurements above that level
+//! have faded. The best level may stem from another load: the controller moves down to it at once, but up by two
+//! levels at most. The pool shrinks after less than half of it was used for at least half a minute.
 //!
-//! Calls that wait for I/O take as long at 64 at once as at 4, and it grows to the maximum; calls that
-//! compute take twice as long at twice the cores, and it stays about the number of cores; a mixture lies in
-//! between. It never looks at the processor, so it learns other limits in the same way: a database behind
-//! the calls that serves ten at once and no more.
+//! Calls that wait for I/O take as long at a concurrency of 64 as at 4, and the pool grows to its maximum. Calls
+//! that compute take twice as long at twice the number of cores, and the pool stays near that number. A mixture of
+//! both lies in between. The controller never looks at the processor, so it learns other limits too, such as a
+//! database that serves ten calls at once.
 
 use std::time::Duration;
 
 use super::Adaptive;
 use super::meter::{LEVELS, Meter, begin_of, level_of};
 
-/// What was learned counts half after this long.
+/// Time after which a measurement counts half.
 const HALF_LIFE: f64 = 10.0;
-/// A level is known when it has been met by this many calls lately.
+/// Number of recent calls from which a level is known.
 const KNOWN: f64 = 30.0;
-/// A level is worth settling at when it has been met by this many, if there is such a one: the mean of
-/// fewer is off by more than what [`AS_GOOD`] tells apart.
+/// Number of recent calls from which a level is preferred for settling. The mean of fewer calls is off by more than
+/// the margin of [`AS_GOOD`].
 const SURE: f64 = 120.0;
-/// No level remembers more calls than this, so that it can fade.
+/// Maximum weight of a level, so that it can fade.
 const MEMORY: f64 = 400.0;
-/// Growing further pays while doubling brought this part of a doubled throughput.
+/// Growth pays while doubling brought this part of a doubled throughput.
 const PAYS: f64 = 0.33;
-/// It goes two levels up at a time, which is twice as many, while doubling brought this part of it.
+/// Growth is by two levels, which is twice the concurrency, while doubling brought this part of a doubled
+/// throughput.
 const STEEP: f64 = 0.6;
-/// A level serves as well as the best one if it makes this part of its throughput.
+/// A level is as good as the best one if it has this part of its throughput.
 const AS_GOOD: f64 = 0.95;
-/// How many levels it goes up on optimism alone.
+/// Maximum of levels to grow without measurements.
 const BLIND: usize = 3;
-/// A change of throughput at one level, by this factor either way, is a change of the load.
+/// Factor, in either direction, by which a level's throughput must change to count as a change of load.
 const UPSET: f64 = 1.7;
-/// A queue is to be taken seriously when so many looks in a row find one, or when it is longer than the
-/// workers are many: now and then a call waits where all is well.
+/// Number of consecutive looks with a queue after which the queue counts as demand; a queue longer than the number
+/// of workers counts at once. An occasional waiting call is normal.
 const PERSISTENT: u32 = 5;
-/// Unused workers are given up after one to two of these.
+/// Window of the peak. Unused workers are released after one to two windows.
 const IDLE_WINDOW: Duration = Duration::from_secs(30);
-/// After it settled, it does not grow for so long.
+/// Time after settling in which the controller does not settle again.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// What happened since the controller was asked last.
+/// Measurements since the controller's last step.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
-    /// How many calls may run at once now. It may have grown since, to keep a call from being refused.
+    /// Calls that may run at once now. The pool may have grown since the last step to avoid a refusal.
     pub workers: usize,
     /// Calls that wait now.
     pub queued: usize,
-    /// Calls that ran at once, at most.
+    /// Highest number of calls that ran at once.
     pub peak: usize,
 }
 
-/// The number of workers has changed.
+/// A change of the number of workers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Decision {
-    /// When, since the pool was made.
+    /// Time of the change, measured from the pool's creation.
     pub at: Duration,
-    /// From how many calls at once.
+    /// Calls at once before the change.
     pub from: usize,
-    /// To how many.
+    /// Calls at once after the change.
     pub to: usize,
-    /// Why.
+    /// Reason for the change.
     pub reason: Reason,
 }
 
-/// Why the number of workers has changed. Throughputs are calls per second.
+/// Reason for a change of the number of workers. Throughputs are in calls per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Calls waited, and nothing is known of this many at once yet.
+    /// Calls waited, and this concurrency has no measurements yet.
     Untried {
         /// Calls that wait.
         queued: usize,
     },
-    /// Calls waited, and having more at once has paid so far.
+    /// Calls waited, and earlier growth raised the throughput.
     Paid {
         /// Calls that wait.
         queued: usize,
-        /// Throughput at about half as many at once.
+        /// Throughput at about half the concurrency.
         before: f64,
-        /// Throughput at as many at once as before this decision.
+        /// Throughput at the concurrency before this decision.
         now: f64,
     },
-    /// As many or more calls were served when fewer ran at once.
+    /// A lower concurrency served as many calls or more.
     TooMany {
-        /// Throughput at as many at once as before this decision.
+        /// Throughput at the concurrency before this decision.
         now: f64,
-        /// Throughput at as many as there are to be.
+        /// Throughput at the new concurrency.
         then: f64,
     },
-    /// Calls waited, and more were served when more ran at once.
+    /// Calls waited, and a higher concurrency served more.
     TooFew {
-        /// Throughput at as many at once as before this decision.
+        /// Throughput at the concurrency before this decision.
         now: f64,
-        /// Throughput at as many as there are to be, or at more.
+        /// Throughput at the new concurrency, or at a higher one.
         then: f64,
     },
-    /// More did not pay, and nothing is known of fewer.
+    /// Growth did not pay, and lower concurrencies have no measurements.
     Compared,
-    /// Much less was used for a while.
+    /// Much of the pool was unused for a while.
     Unused {
-        /// Calls that ran at once, at most.
+        /// Highest number of calls that ran at once.
         peak: usize,
     },
     /// The buffer was full, or a call would have waited for its own ancestors: the pool grew by itself.
@@ -149,14 +148,14 @@ impl std::fmt::Display for Decision {
     }
 }
 
-/// What is known of one level.
+/// Measurements of one level.
 #[derive(Debug, Clone, Copy, Default)]
 struct Level {
-    /// Calls that it is known from, faded.
+    /// Number of calls measured, faded.
     weight: f64,
     /// Mean seconds per call.
     service: f64,
-    /// Mean calls at once.
+    /// Mean number of calls at once.
     at_once: f64,
 }
 
@@ -170,27 +169,28 @@ impl Level {
     }
 }
 
-/// Decides how many calls may run at once, from how long they take: `n` calls at once that take `S` each are
-/// `n / S` calls a second, so that the calls themselves draw the curve of throughput over concurrency.
+/// Decides the number of calls that may run at once from their service times. By Little's law, `n` concurrent calls
+/// that take `S` each make `n / S` calls a second, so the calls themselves draw the curve of throughput over
+/// concurrency.
 #[derive(Debug)]
 pub struct Controller {
     max: usize,
     start: usize,
     levels: [Level; LEVELS],
-    /// When it was asked last.
+    /// Time of the last step.
     last: Duration,
-    /// What it last left the pool with.
+    /// Number of workers after the last step.
     workers: usize,
-    /// Calls at once, at most: in this window of time and in the one before.
+    /// Highest number of calls at once, in the current window and in the one before.
     peaks: [usize; 2],
     window_began: Duration,
     settled_until: Duration,
-    /// How many looks in a row have found calls waiting.
+    /// Consecutive looks that found calls waiting.
     looks_with_queue: u32,
 }
 
 impl Controller {
-    /// For such a pool.
+    /// Creates a controller for an adaptive pool.
     #[must_use]
     pub fn new(pool: Adaptive) -> Self {
         let (start, max) = (pool.start().get(), pool.max.get());
@@ -207,8 +207,8 @@ impl Controller {
         }
     }
 
-    /// Looks at what was measured until `now`, since the pool was made; decides whether to change the
-    /// number of workers.
+    /// Evaluates the measurements up to `now`, which counts from the pool's creation, and decides on a new number
+    /// of workers; `None` keeps the current number.
     pub fn step(&mut self, now: Duration, sample: Sample, meter: &Meter) -> Option<Decision> {
         self.learn(now, meter);
         let from = sample.workers;
@@ -243,7 +243,7 @@ impl Controller {
         }
     }
 
-    /// Where to go while calls wait.
+    /// Next size while calls wait.
     fn under_demand(&mut self, now: Duration, sample: Sample) -> Option<(usize, Reason)> {
         let Sample { workers, queued, .. } = sample;
         self.looks_with_queue = if queued == 0 { 0 } else { self.looks_with_queue + 1 };
@@ -270,7 +270,7 @@ impl Controller {
         }
     }
 
-    /// The highest level that is known, and what is known of half as many at once.
+    /// The highest known level, with the measurements at half its concurrency.
     fn top(&self) -> Option<(usize, Option<Level>)> {
         let top = self.levels.iter().rposition(Level::is_known)?;
         let half = self.levels.get(top)?.at_once / 1.9;
@@ -284,7 +284,7 @@ impl Controller {
         may.then_some((to, Reason::Untried { queued: sample.queued }))
     }
 
-    /// More does not pay: the smallest level that serves as well as the best.
+    /// Settles at the smallest level as good as the best, after growth stopped paying.
     fn settle(&mut self, now: Duration, here: usize, workers: usize) -> Option<(usize, Reason)> {
         if now < self.settled_until {
             return None;
@@ -296,7 +296,7 @@ impl Controller {
         let good = sure.or_else(|| known().find(is_good)).copied()?;
         let to = (good.at_once.ceil() as usize).clamp(1, self.max);
         if level_of(to) == here {
-            // Nothing is known of fewer, which may do as well.
+            // Lower concurrencies have no measurements and may serve as well.
             let lowest = known().next().is_some_and(|lowest| lowest.at_once >= good.at_once);
             let to = (to / 2).max(self.start);
             return (lowest && level_of(to) < here).then_some((to, Reason::Compared));
@@ -329,14 +329,14 @@ impl Controller {
         (to < sample.workers).then_some((to, Reason::Unused { peak }))
     }
 
-    /// Whether there is nothing left to give up.
+    /// True if no workers are left to release.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
         self.workers <= self.start
     }
 }
 
-/// The part of what it might have that going from `fewer` to `more` has brought.
+/// Part of the possible gain in throughput that going from `fewer` to `more` has brought.
 fn brought(fewer: Level, more: Level) -> f64 {
     let gain = more.throughput() / fewer.throughput().max(1e-9) - 1.0;
     let might = more.at_once / fewer.at_once.max(1e-9) - 1.0;

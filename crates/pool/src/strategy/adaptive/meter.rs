@@ -1,22 +1,22 @@
-//! Service times by how many calls ran at once: what the controller learns from.
+//! Service times by concurrency, the controller's input.
 
 use std::array::from_fn;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Levels of concurrency: 1, 2, 3, 4, 6, 8, 12, 16, 24 …, each about 1.4 times the one below.
+/// Number of levels of concurrency: 1, 2, 3, 4, 6, 8, 12, 16, 24 …, each about 1.4 times the one below.
 pub(super) const LEVELS: usize = 33;
 
-/// The level that `calls` at once belong to: the highest that is not above it.
+/// Level of `calls` at once: the highest that begins at or below it.
 pub(super) fn level_of(calls: usize) -> usize {
     let calls = calls.max(1);
     let doublings = calls.ilog2() as usize;
     let half = if doublings > 0 { (calls >> (doublings - 1)) & 1 } else { 0 };
-    // One and two have nothing in between.
+    // No level lies between 1 and 2.
     (2 * doublings + half).saturating_sub(1).min(LEVELS - 1)
 }
 
-/// The calls at once at which `level` begins.
+/// Lowest concurrency of `level`.
 pub(super) fn begin_of(level: usize) -> usize {
     match level.min(LEVELS - 1) {
         0 => 1,
@@ -27,7 +27,7 @@ pub(super) fn begin_of(level: usize) -> usize {
     }
 }
 
-/// Collects service times from the calls' own tasks.
+/// Collects service times from the tasks of the calls.
 #[derive(Debug)]
 pub struct Meter([Cell; LEVELS]);
 
@@ -38,24 +38,24 @@ struct Cell {
     at_once: AtomicU64,
 }
 
-/// What came in at one level between two readings.
+/// Measurements at one level between two readings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Reading {
     pub(super) calls: u64,
     pub(super) nanos: u64,
-    /// Sum of the calls at once, over the calls.
+    /// Sum of the concurrency over the calls.
     pub(super) at_once: u64,
 }
 
 impl Meter {
-    /// Nothing collected.
+    /// Creates a meter without measurements.
     #[must_use]
     pub fn new() -> Self {
         Self(from_fn(|_| Cell::default()))
     }
 
-    /// A call took `service` from its permit to its end; so many calls ran when it started and when it
-    /// ended, itself included.
+    /// Records a call that took `service` from permit to end. `at_start` and `at_end` are the running calls, itself
+    /// included, at its start and before its end.
     pub fn record(&self, service: Duration, at_start: usize, at_end: usize) {
         let at_once = at_start.midpoint(at_end.saturating_add(1)).max(1);
         if let Some(cell) = self.0.get(level_of(at_once)) {
@@ -65,7 +65,8 @@ impl Meter {
         }
     }
 
-    /// Takes what was collected. A call that ends meanwhile may be split over this reading and the next.
+    /// Takes the measurements and resets the meter. A call that ends meanwhile may be split over this reading and
+    /// the next.
     pub(super) fn take(&self) -> [Reading; LEVELS] {
         self.0.each_ref().map(|cell| Reading {
             calls: cell.calls.swap(0, Relaxed),

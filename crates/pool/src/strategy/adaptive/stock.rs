@@ -1,9 +1,9 @@
-//! How many ready workers an adaptive pool keeps: what one refill must last for.
+//! Number of ready workers that an adaptive pool keeps: enough to last from one refill to the next.
 //!
-//! Workers that serve one call are used up by arrivals: the stock has to last from one look of the
-//! background task to the next, so it is the most that were let in between two looks. Workers that serve
-//! many calls come back: the stock is the most that were busy at once. Both within the last 10 to 20 s, so
-//! that a burst finds what the one before it needed, and a pool at rest keeps one.
+//! Workers that serve one call are used up by arrivals, so the stock is the most calls admitted between two looks
+//! of the background task. Workers that serve many calls return, so the stock is the most that were busy at once.
+//! Both maxima are over the last 10 to 20 s: a burst finds the workers that the previous burst needed, and a pool
+//! at rest keeps one.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(crate) struct Stock {
-    /// The most in this window of time, and in the one before.
+    /// Highest need in the current window, and in the one before.
     peaks: [usize; 2],
     began: Duration,
 }
@@ -21,7 +21,7 @@ impl Stock {
         Self { peaks: [start, 0], began: Duration::ZERO }
     }
 
-    /// How many to keep, when `needed` were needed since the last look.
+    /// Number of workers to keep, given that `needed` were needed since the last look.
     pub(crate) fn keep(&mut self, now: Duration, needed: usize) -> usize {
         if now.saturating_sub(self.began) >= WINDOW {
             let missed = now.saturating_sub(self.began) >= 2 * WINDOW;

@@ -1,17 +1,17 @@
-//! The content coding that a client gets, by its `Accept-Encoding` (RFC 9110 §12.5.3).
+//! Choice of a content coding by `Accept-Encoding` (RFC 9110 §12.5.3).
 
 use http::{HeaderMap, header};
 
-/// The coding of a response.
+/// Coding of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Choice {
-    /// None.
+    /// No coding.
     Identity,
-    /// gzip, where it makes the content smaller.
+    /// gzip, if it makes the content smaller.
     Gzip,
-    /// gzip, for a client that refuses content without a coding.
+    /// gzip, for a client that refuses unencoded content.
     GzipOnly,
-    /// The client takes neither.
+    /// The client refuses both.
     Neither,
 }
 
@@ -24,8 +24,8 @@ struct Weights {
 }
 
 impl Choice {
-    /// Chooses by all lines of the field. Elements that are malformed count for nothing; of a coding that is
-    /// listed twice the lower weight counts.
+    /// Chooses a coding from all lines of the field. Malformed elements are ignored; of two weights for one coding,
+    /// the lower counts.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         if !headers.contains_key(header::ACCEPT_ENCODING) {
             return Self::Identity;
@@ -64,7 +64,7 @@ impl Weights {
 
     fn choice(&self) -> Choice {
         let gzip = self.gzip.or(self.other).unwrap_or(0);
-        // Content without a coding is acceptable unless it is excluded, and wanted least unless it is listed.
+        // Unencoded content is acceptable unless it is excluded, and has the lowest preference unless it is listed.
         let identity = self.identity.or(self.other);
         match (gzip, identity) {
             (0, Some(0)) => Choice::Neither,
@@ -76,7 +76,7 @@ impl Weights {
     }
 }
 
-/// The value of a parameter `q`: 0 to 1 with three decimals at most.
+/// Parses the value of a parameter `q`: 0 to 1 with at most three decimals.
 fn weight(parameter: &str) -> Option<u16> {
     let (name, value) = parameter.split_once('=')?;
     let (whole, decimals) = value.split_once('.').unwrap_or((value, ""));

@@ -1,4 +1,4 @@
-//! Content compressed while it is sent.
+//! Compression of content while it is sent.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -15,16 +15,16 @@ use http_body::{Body as HttpBody, Frame};
 
 use crate::body::Body;
 
-/// Bytes that are compressed before anything else gets its turn.
+/// Bytes compressed before other tasks get a turn.
 const PIECE: usize = 64 << 10;
-/// Compressed bytes that are worth a frame.
+/// Minimum size of a frame of compressed bytes.
 const WORTH_SENDING: usize = 4 << 10;
-/// Frames that are read ahead at most: a body may have any number of empty ones.
+/// Maximum number of frames read ahead: a body may have any number of empty ones.
 const FRAMES: usize = 16;
 
 type Next = Option<Result<Frame<Bytes>, BoxError>>;
 
-/// The start of a body, as far as it is there already.
+/// Start of a body that was available without waiting, with the rest.
 pub(super) struct Ahead {
     frames: VecDeque<Result<Frame<Bytes>, BoxError>>,
     rest: Option<Body>,
@@ -37,7 +37,7 @@ pub(super) struct Complete {
 }
 
 impl Ahead {
-    /// Reads what is there without waiting, up to `enough` bytes.
+    /// Reads the available frames without waiting, up to `enough` bytes.
     pub(super) async fn read(mut body: Body, enough: usize) -> Self {
         let mut ahead = Self { frames: VecDeque::new(), rest: None };
         let mut bytes = 0;
@@ -60,7 +60,7 @@ impl Ahead {
         ahead
     }
 
-    /// The whole body, when it ended well within what was read.
+    /// The complete body, if it ended within the frames read.
     pub(super) fn complete(self) -> Result<Complete, Self> {
         if self.rest.is_some() || self.frames.iter().any(Result::is_err) {
             return Err(self);
@@ -92,20 +92,20 @@ impl HttpBody for Ahead {
 }
 
 impl Complete {
-    /// The same content compressed, if it could be.
+    /// The content compressed, or `None` if that failed.
     pub(super) fn compressed(&self) -> Option<Bytes> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(&self.data).ok()?;
         encoder.finish().ok().map(Bytes::from)
     }
 
-    /// The body as it was.
+    /// The body without changes.
     pub(super) fn unchanged(self) -> Body {
         let data = self.data.clone();
         self.with(data)
     }
 
-    /// A body of the same trailers, with this content.
+    /// A body with other content and the same trailers.
     pub(super) fn with(self, data: Bytes) -> Body {
         match self.trailers {
             None => Body::from(data),
@@ -120,13 +120,14 @@ impl Complete {
 /// A body compressed with gzip. Its trailers are kept.
 pub(super) struct Gzip<B> {
     body: B,
-    /// None once all content has been compressed.
+    /// `None` once all content has been compressed.
     encoder: Option<GzEncoder<Vec<u8>>>,
     input: Bytes,
     trailers: Option<HeaderMap>,
-    /// Whether what has come is sent on before more comes. Otherwise the same content gives the same bytes.
+    /// True to send on the input received so far before waiting for more. Otherwise equal content gives equal
+    /// bytes.
     prompt: bool,
-    /// Whether the encoder holds anything back.
+    /// True if the encoder holds back input.
     held: bool,
 }
 
@@ -136,7 +137,7 @@ impl<B> Gzip<B> {
         Self { body, encoder, input: Bytes::new(), trailers: None, prompt, held: false }
     }
 
-    /// Compresses a piece of the input; the output when there is enough of it.
+    /// Compresses a piece of the input; returns output if there is enough of it.
     fn compress(&mut self) -> io::Result<Option<Bytes>> {
         let Some(encoder) = &mut self.encoder else { return Ok(None) };
         let piece = self.input.split_to(self.input.len().min(PIECE));
@@ -145,7 +146,7 @@ impl<B> Gzip<B> {
         Ok((encoder.get_ref().len() >= WORTH_SENDING).then(|| output(encoder)))
     }
 
-    /// The output while nothing comes in.
+    /// Output while no input arrives.
     fn flush(&mut self) -> io::Result<Option<Bytes>> {
         let Some(encoder) = &mut self.encoder else { return Ok(None) };
         if self.prompt && std::mem::take(&mut self.held) {
@@ -155,7 +156,7 @@ impl<B> Gzip<B> {
         Ok(output.has_remaining().then_some(output))
     }
 
-    /// The last of the output.
+    /// The last output.
     fn finish(&mut self) -> io::Result<Option<Bytes>> {
         let rest = self.encoder.take().map(GzEncoder::finish).transpose()?;
         Ok(rest.filter(|rest| !rest.is_empty()).map(Bytes::from))
@@ -170,7 +171,7 @@ impl<B> Gzip<B>
 where
     B: HttpBody<Data = Bytes, Error = BoxError> + Unpin,
 {
-    /// One step: output, the need to wait, or `Ready(Ok(None))` to go on.
+    /// Makes one step: output, a wait, or `Ready(Ok(None))` to continue.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BoxError>> {
         if !self.input.is_empty() {
             return Poll::Ready(Ok(self.compress()?));

@@ -1,25 +1,25 @@
-//! Entity tags of compressed content. They differ from those of the content itself, so that a client or
-//! cache never joins parts of the two (RFC 9110 §8.8.3.3).
+//! Entity tags of compressed content. They differ from those of the original content, so that a client or cache
+//! never joins parts of the two (RFC 9110 §8.8.3.3).
 //!
-//! On the way in, conditions with such a tag become conditions on the content itself, which is all that a
-//! route knows.
+//! Conditions of a request with such a tag are converted into conditions on the original content, the only one that
+//! a route knows.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::accept::Choice;
 use crate::etag::{EntityTag, TagList};
 
-/// The end of a tag of compressed content. Unlike `-gzip`, no known server that a route may stand for uses it.
+/// Suffix of the tags of compressed content. Unlike `-gzip`, no known server uses it.
 const SUFFIX: &[u8] = b":gzip";
 
-/// The client's own `If-None-Match`, when a tag in it was of compressed content.
+/// The client's own `If-None-Match`, if it had a tag of compressed content.
 pub(super) struct Known(Vec<HeaderValue>);
 
-/// Turns the conditions of a request into conditions on content without a coding.
+/// Converts the conditions of a request into conditions on unencoded content.
 pub(super) fn decode(method: &Method, headers: &mut HeaderMap, choice: Choice) -> Option<Known> {
     let gzip = choice.is_gzip();
     let reads = matches!(*method, Method::GET | Method::HEAD);
-    // Where a part of the one could be taken for a part of the other there are no parts.
+    // No ranges if a part of one form could be taken for a part of the other.
     let mut whole = choice == Choice::GzipOnly || is_ambiguous(headers, gzip);
     if gzip || !reads {
         whole |= replace(headers, header::IF_MATCH).is_some();
@@ -31,7 +31,7 @@ pub(super) fn decode(method: &Method, headers: &mut HeaderMap, choice: Choice) -
     known.map(Known)
 }
 
-/// Whether `If-Range` is about compressed content, or may be: a date is the same for both.
+/// True if `If-Range` refers to compressed content, or may do so: a date is the same for both.
 fn is_ambiguous(headers: &HeaderMap, gzip: bool) -> bool {
     headers.get(header::IF_RANGE).is_some_and(|condition| match EntityTag::parse(condition) {
         Some(tag) => tag.opaque.ends_with(SUFFIX),
@@ -39,7 +39,7 @@ fn is_ambiguous(headers: &HeaderMap, gzip: bool) -> bool {
     })
 }
 
-/// Takes the suffix off the tags of a list; the list as it was, if any had it.
+/// Removes the suffix from the tags of a list; returns the original list if any had it.
 fn replace(headers: &mut HeaderMap, name: HeaderName) -> Option<Vec<HeaderValue>> {
     let Some(TagList::Tags(tags)) = TagList::of(headers, &name) else { return None };
     if !tags.iter().any(|tag| tag.opaque.ends_with(SUFFIX)) {
@@ -51,7 +51,7 @@ fn replace(headers: &mut HeaderMap, name: HeaderName) -> Option<Vec<HeaderValue>
             text.extend_from_slice(b", ");
         }
         match tag.opaque.strip_suffix(SUFFIX) {
-            // The compressed content may be told apart weakly alone; what it is made of is one version.
+            // The tag of the compressed content may be weak; the original content it refers to is one version.
             Some(opaque) => EntityTag { weak: false, opaque }.write(&mut text),
             None => tag.write(&mut text),
         }
@@ -61,11 +61,10 @@ fn replace(headers: &mut HeaderMap, name: HeaderName) -> Option<Vec<HeaderValue>
     Some(old)
 }
 
-/// Gives the tag of compressed content to a response. It is weak where the same content may be compressed to other bytes
-/// the next time.
+/// Sets the tag of compressed content. It is weak if equal content may be compressed to other bytes the next time.
 pub(super) fn encode(headers: &mut HeaderMap, reproducible: bool) {
     let Some(value) = headers.remove(header::ETAG) else { return };
-    // What is no tag says nothing of this content.
+    // An invalid tag says nothing about this content.
     let Some(tag) = EntityTag::parse(&value) else { return };
     let opaque = [tag.opaque, SUFFIX].concat();
     let mut text = Vec::new();
@@ -76,7 +75,7 @@ pub(super) fn encode(headers: &mut HeaderMap, reproducible: bool) {
 }
 
 impl Known {
-    /// Gives a `304` the tag that the client has of this version.
+    /// Sets the tag of a `304` to the one that the client has for this version.
     pub(super) fn answer(&self, headers: &mut HeaderMap) {
         let Some(value) = headers.get(header::ETAG) else { return };
         let (Some(tag), Some(list)) = (EntityTag::parse(value), TagList::parse(&self.0)) else {

@@ -1,6 +1,6 @@
-//! The clients of a rate limit: a bounded table in which every step takes constant time.
+//! Clients of a rate limit: a bounded table in which every step takes constant time.
 //!
-//! Knows when each client has its whole burst again, and nothing of rates.
+//! The table holds the time at which each client has its full burst again, and is independent of rates.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Parts that the time ahead is cut into. Clients are ordered by them and no finer, which needs no search.
+/// Number of time slots. Clients are ordered by slot only, which needs no search.
 const SLOTS: usize = 64;
 
-/// The list of the clients that have their whole burst again.
+/// List of the clients that have their full burst.
 const IDLE: u32 = SLOTS as u32;
 
-/// One client as a node of the circular list of its slot. The first `SLOTS + 1` nodes are the lists' own ends.
+/// A client as a node in the circular list of its slot. The first `SLOTS + 1` nodes are the ends of the lists.
 struct Node {
     client: IpAddr,
     until: Instant,
@@ -22,30 +22,30 @@ struct Node {
     after: u32,
 }
 
-/// Clients with the moment at which each has its whole burst again.
+/// Clients with the time at which each has its full burst again.
 ///
-/// A full table forgets the client that loses the least: one with its whole burst, else one of those that get
-/// theirs back soonest. A client that is refused has the longest way to go, and is forgotten last.
+/// A full table forgets the client that gains the least: one with its full burst, otherwise one of those that
+/// regain it soonest. A refused client is furthest from it, and is forgotten last.
 pub(super) struct Clients {
     capacity: usize,
     opened: Instant,
     /// Nanoseconds of one slot.
     width: u128,
-    /// The slot that it is now, counted from `opened`.
+    /// The current slot, counted from `opened`.
     current: u64,
-    /// When `current` is over.
+    /// End of the current slot.
     turn: Instant,
     places: HashMap<IpAddr, u32>,
     nodes: Vec<Node>,
-    /// Lists that were looked at.
+    /// Number of lists checked.
     #[cfg(test)]
     pub(super) steps: u64,
 }
 
 impl Clients {
-    /// An empty table. No client is ever further than `horizon` from its whole burst.
+    /// Creates an empty table. No client is ever further than `horizon` from its full burst.
     pub(super) fn new(capacity: usize, horizon: Duration, now: Instant) -> Self {
-        // Two slots of slack: one is begun already, one is cut off by rounding.
+        // Two extra slots: one has already begun, and one is lost to rounding.
         let width = horizon.as_nanos().div_ceil(SLOTS as u128 - 2).max(1);
         let end = |at| Node {
             client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -66,12 +66,12 @@ impl Clients {
         }
     }
 
-    /// The moment at which a client has its whole burst again, if it is known.
+    /// Time at which a client has its full burst again, if it is in the table.
     pub(super) fn until(&self, client: IpAddr) -> Option<Instant> {
         self.places.get(&client).map(|&at| self.node(at).until)
     }
 
-    /// Notes when a client has its whole burst again.
+    /// Sets the time at which a client has its full burst again.
     pub(super) fn set(&mut self, client: IpAddr, until: Instant, now: Instant) {
         self.advance(now);
         let at = match self.places.get(&client) {
@@ -86,7 +86,7 @@ impl Clients {
         self.link(at, slot);
     }
 
-    /// A node for a client that has none: a fresh one, or that of the client that is forgotten for it.
+    /// Adds a client, in a new node or in that of the client forgotten for it.
     fn place(&mut self, client: IpAddr) -> u32 {
         let fresh =
             u32::try_from(self.nodes.len()).ok().filter(|_| self.places.len() < self.capacity);
@@ -107,7 +107,7 @@ impl Clients {
         at
     }
 
-    /// The client that loses the least by being forgotten.
+    /// The client that gains the least by being forgotten.
     fn least(&mut self) -> u32 {
         let current = self.current;
         let ahead = (0..SLOTS as u64).map(|n| list(current.wrapping_add(n)));
@@ -121,11 +121,11 @@ impl Clients {
                 return first;
             }
         }
-        // A table that is full has clients: some list had one.
+        // A full table has clients, so some list has one.
         IDLE
     }
 
-    /// Moves the clients of slots that are over to the idle ones.
+    /// Moves the clients of past slots to the idle ones.
     fn advance(&mut self, now: Instant) {
         if now < self.turn {
             return;
@@ -146,7 +146,7 @@ impl Clients {
 
     fn slot(&self, until: Instant) -> u32 {
         let number = until.saturating_duration_since(self.opened).as_nanos() / self.width;
-        // Clocks of two threads may be read in another order than the lock is taken.
+        // Two threads may read the clock in another order than they take the lock.
         list(u64::try_from(number).unwrap_or(u64::MAX).max(self.current))
     }
 
@@ -163,7 +163,7 @@ impl Clients {
         self.node_mut(after).before = before;
     }
 
-    /// Puts all of one list behind another.
+    /// Appends all nodes of one list to another.
     fn append(&mut self, from: u32, to: u32) {
         let (first, last) = (self.node(from).after, self.node(from).before);
         if first == from {
@@ -186,7 +186,7 @@ impl Clients {
     }
 }
 
-/// The list of a slot.
+/// List of a slot.
 fn list(number: u64) -> u32 {
     (number % SLOTS as u64) as u32
 }
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     impl Clients {
-        /// The clients of one list, checked to be linked both ways.
+        /// Clients of one list, checked to be linked both ways.
         fn of(&self, end: u32) -> Vec<u32> {
             let (mut all, mut at) = (Vec::new(), end);
             loop {
@@ -214,7 +214,8 @@ mod tests {
             }
         }
 
-        /// Checks that every client is in one list, and in none that is behind its moment.
+        /// Checks that every client is in exactly one list, and that the clients of the idle list have their full
+        /// burst.
         pub(in super::super) fn check(&self) {
             let mut all: Vec<u32> = (0..=IDLE).flat_map(|end| self.of(end)).collect();
             assert!(all.len() <= self.capacity, "{} clients", all.len());
@@ -241,7 +242,7 @@ mod tests {
         }
         clients.set(client(4), start + 20 * second, start);
         assert_eq!(clients.until(client(2)), None);
-        // At 25 s the fourth is whole again, which is sooner than all others.
+        // At 25 s the fourth client has its full burst again, before all others.
         clients.set(client(5), start + 26 * second, start + 25 * second);
         assert_eq!(clients.until(client(4)), None);
         clients.set(client(6), start + 90 * second, start + 40 * second);
