@@ -12,17 +12,17 @@
 //!
 //! - *`Lower` is a sequence of `ValRaw`.* It is an array of them, of 16 for arguments and of one for a result.
 //! - *The storage of arguments is initialised when lowering succeeds.* [`Arguments::linear_lower_to_flat`] writes all
-//! 16 slots. Wasmtime passes the function the slice of all of them, more than any lifted function takes, and reads the
-//! result from the first: for a function without a result, that slot was written here.
-//! - *The values are of the function's types.* `typecheck` says so of any function, since a Rust type that stands for all
-//!   signatures has none of its own to compare; a [`Mapping`] is made from the type of the function. With the mapping
-//!   of another function, what the guest is handed are numbers that mean something else to it: any 64 bits are a
-//!   valid core value, a handle is looked up in the guest's own table, and memory is written only within the bounds of
-//!   [`LowerContext::as_slice_mut`] at places that the guest's `realloc` has named. So the guest may misread them, as it
-//!   may any caller's; the host's memory is not at stake.
+//!   16 slots. Wasmtime passes the function the slice of all of them, more than any lifted function takes, and reads
+//!   the result from the first: for a function without a result, that slot was written here.
+//! - *The values are of the function's types.* `typecheck` accepts any function, since one Rust type for all
+//!   signatures has no type of its own to compare; a [`Mapping`] is made from the type of the function. The mapping of
+//!   another function passes the guest numbers that mean something else to it: any 64 bits are a valid core value, a
+//!   handle is looked up in the guest's own table, and memory is written only within the bounds of
+//!   [`LowerContext::as_slice_mut`] at offsets that the guest's `realloc` returned. The guest may then misread them, as
+//!   it may those of any caller; the host's memory is not at risk.
 //!
-//! Functions that are lifted as asynchronous hand their results over in another form. They are called with wasmtime's
-//! own values instead, as is a function whose values have no size in a memory of 32 bits.
+//! Functions lifted as asynchronous pass their results in another form. They are called with wasmtime's own values
+//! instead, as is a function whose values do not fit a 32-bit memory.
 #![allow(
     unsafe_code,
     reason = "the traits of wasmtime that let values cross are unsafe to implement"

@@ -1,4 +1,4 @@
-//! The edges of the mapping: counts, names, Rust's own types, what is refused at load, and bounds.
+//! Edges of the mapping: counts, names, Rust's own types, refusals at load, and limits.
 
 use std::collections::BTreeMap;
 
@@ -190,7 +190,7 @@ fn floats_that_json_lacks_are_text_only_where_people_read() {
     }
 }
 
-/// A source that claims more than it has.
+/// Source that claims more items than it has.
 struct Liar;
 
 impl<'de> serde::Deserializer<'de> for Liar {
@@ -250,11 +250,11 @@ fn fields_left_out_do_not_multiply() {
     assert_eq!(mapping.unpack_args(&args).len(), 1);
 }
 
-/// Each record that was sent may leave a little out, however many there are.
+/// Each record may omit a few fields, in any number of records.
 #[test]
 fn many_small_records_may_leave_all_out() {
     let mapping = mapping(&parse("list<record { a: option<u8>, b: option<u8>, c: option<u8> }>"));
-    // More than the purse that every call has would pay for.
+    // More than the initial grant of a call covers.
     let text = format!("[[{}{{}}]]", "{},".repeat(320_000));
     let values = mapping.lower_json(text.as_bytes()).unwrap();
     let value = only(&mapping, &values);
@@ -298,7 +298,7 @@ fn what_has_no_plain_value_is_refused_at_load() {
 
 #[test]
 fn a_signature_that_spells_out_too_long_is_refused() {
-    // Types are shared in the component, and small there.
+    // In the component the types are shared, and small.
     let mut defs = String::from("type a0 = u8;");
     for at in 1..17 {
         defs.push_str(&format!("record a{at} {{ x: a{0}, y: a{0} }}", at - 1));

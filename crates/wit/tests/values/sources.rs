@@ -1,4 +1,4 @@
-//! Sources that do not keep to serde's ways: what comes of them is a value of the type, or an error.
+//! Sources that break serde's conventions: the outcome is a value of the type, or an error.
 
 use crisol_core::{Field, Signature};
 use crisol_wit::Mapping;
@@ -10,8 +10,7 @@ use serde::{Deserializer, Serialize, Serializer, forward_to_deserialize_any};
 use super::support::mapping;
 use super::types::parse;
 
-/// Text, as a list or as a map's keys and values alike. The last is read, and then it is said that there was
-/// none.
+/// Text, as a list or as the keys and values of a map. The source reads the last item and then reports its absence.
 struct Withdrawn {
     rest: &'static [&'static str],
     as_map: bool,
@@ -91,7 +90,7 @@ fn what_a_source_withdraws_leaves_nothing() {
     assert_eq!(args, two.lower_json(br#"["a"]"#));
 }
 
-/// An item that fails, which its list passes over.
+/// Item whose error the list ignores.
 struct PassedOver<T>(T);
 
 impl<T: Serialize> Serialize for PassedOver<T> {
@@ -102,7 +101,7 @@ impl<T: Serialize> Serialize for PassedOver<T> {
     }
 }
 
-/// An item that fails by itself when a part of it has been taken.
+/// Item that fails after a part of it was read.
 struct Half;
 
 impl Serialize for Half {
@@ -125,7 +124,7 @@ fn an_error_that_a_source_passes_over_is_one() {
     );
 }
 
-/// Keys whose values do not come.
+/// Keys without values.
 struct Keys;
 
 impl Serialize for Keys {

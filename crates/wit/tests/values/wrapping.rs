@@ -1,4 +1,4 @@
-//! Core modules made components: that they run, and the exact words of what is refused.
+//! Core modules as components: they run, and errors have exact texts.
 
 use std::fmt::Write as _;
 
@@ -55,7 +55,7 @@ fn every_method_of_a_module_without_wit_gives_the_same_component() {
         assert_eq!(wrapped.component, answer, "{method}");
         assert_eq!(wrapped.method, kebab(method));
     }
-    // The second of two exports with one WIT name is declared alone, and so is what hosts look for by name.
+    // The second of two exports with one WIT name is declared alone, and so are names reserved for hosts.
     for (first, second) in [("a_b", "aB"), ("_f", "f"), ("canonical_abi_free", "f")] {
         let text = format!(
             r#"(module (func (export "{first}") (result i32) i32.const 1) (func (export "{second}") (result i32) i32.const 2))"#
@@ -96,7 +96,7 @@ fn what_nobody_asked_for_keeps_no_method_out() {
             wrap(&module, None, "f").unwrap_or_else(|error| panic!("{beside}: {error}"));
         }
     }
-    // Each of very many, or of many with long names, is declared alone.
+    // Very many exports, or many with long names, are each declared alone.
     for (count, filler) in [(300, 0), (250, 4_300)] {
         let mut text = String::from("(module");
         for at in 0..count {
@@ -343,7 +343,7 @@ fn more_parameters_than_a_component_hands_over_are_explained() {
     );
     let sixteen = parse_text(&module.replacen("i32 ", "", 1), None).unwrap();
     assert_eq!(call(&sixteen, None, "f", &["f"], &vec![Val::S32(0); 16]), Val::S64(1));
-    // As the message says: one pointer, to all of them.
+    // As the message advises: one pointer to all of them.
     let pointer = r#"(module (memory (export "memory") 1)
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 64)
         (func (export "f") (param i32) (result i64)
@@ -436,7 +436,7 @@ fn code_that_is_cut_short_is_told_by_its_sections_wherever_it_is_cut() {
         for len in cut.clone() {
             assert!(matches!(whole_up_to(len), Err(CodeError::CutShort { .. })), "{len}");
         }
-        // What ends where a section does may be whole.
+        // A cut at the end of a section may be a whole file.
         assert!(cut.count() > whole.len() * 3 / 4);
     }
 }
