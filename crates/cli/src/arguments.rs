@@ -25,10 +25,10 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the command line and the environment, in which an empty variable is none.
+    /// Reads the command line and the environment; an empty variable counts as unset.
     ///
     /// # Errors
-    /// When help or the version is asked for, or the arguments are wrong.
+    /// Fails for wrong arguments, and for a request of help or the version.
     pub(crate) fn read() -> Result<Self, clap::Error> {
         let is_empty = |arg: &Arg| {
             let value = arg.get_env().and_then(std::env::var_os);
@@ -40,7 +40,7 @@ impl Arguments {
     }
 }
 
-/// The colours that a command line asks for, which may be wrong elsewhere: the last word about them before `--`.
+/// Colours that a command line requests, even if it is wrong elsewhere: the last option before `--` counts.
 pub(crate) fn color(arguments: impl Iterator<Item = OsString>) -> ColorChoice {
     let read = |text: &str| ColorChoice::from_str(text, true).ok();
     let mut found = None;
@@ -57,7 +57,7 @@ pub(crate) fn color(arguments: impl Iterator<Item = OsString>) -> ColorChoice {
     found.unwrap_or(ColorChoice::Auto)
 }
 
-/// Which app, and how it is read.
+/// Options of the app: its folder and its loading.
 #[derive(Debug, Args)]
 pub(crate) struct AppArguments {
     /// The folder of the app: every `_index.yaml` below it is read.
@@ -79,8 +79,8 @@ pub(crate) struct AppArguments {
     /// Compile anew, and keep nothing.
     #[arg(long, global = true)]
     pub(crate) no_cache: bool,
-    /// How many instances may be alive at once, over all functions [default: 1000]. Each takes 4 GiB of
-    /// address space, and no memory until it is used.
+    /// Number of instances that may be alive at once, over all functions [default: 1000]. Each takes 4 GiB of address
+    /// space, and no memory until it is used.
     #[arg(long, global = true, value_name = "N", env = "CRISOL_INSTANCES")]
     pub(crate) instances: Option<NonZeroU32>,
     /// Memory that all instances and scripts may hold together, such as `512MiB` or `2GiB`; `none` for no bound
@@ -89,7 +89,7 @@ pub(crate) struct AppArguments {
     pub(crate) memory: Option<MaxMemory>,
 }
 
-/// The least that an instance of one page reserves.
+/// Least memory that an instance of one page reserves.
 const LEAST_MEMORY: u64 = 128 << 10;
 
 /// Reads `--memory`.
@@ -157,11 +157,11 @@ pub(crate) struct OpenapiArguments {
 #[cfg(feature = "http")]
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
-    /// Where to listen when no `http.service` says it [default: 127.0.0.1:8080], or instead of where the
-    /// only one does: `host:port`, `:port` or `unix:/path`.
+    /// Address to listen on when no `http.service` has one [default: 127.0.0.1:8080], or instead of that of the only
+    /// service: `host:port`, `:port` or `unix:/path`.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<crisol::ListenAddr>,
-    /// How many seconds requests that run may take to finish when it is told to stop.
+    /// Seconds that running requests have to finish after a stop signal.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) grace: u32,
     /// Seconds of accepting and serving on when it is told to stop, while load balancers
@@ -194,8 +194,8 @@ pub(crate) struct RunArguments {
     /// The command: its `meta.command.name`, or its id.
     #[arg(required_unless_present = "list")]
     pub(crate) name: Option<String>,
-    /// What the guest finds on its command line; for a method with parameters also its arguments, each
-    /// JSON or plain text as for `call`, without `@FILE` and `-`.
+    /// The guest's command line; for a method with parameters also its arguments, each JSON or plain text as for
+    /// `call`, without `@FILE` and `-`.
     #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
 }
@@ -204,7 +204,7 @@ pub(crate) struct RunArguments {
 pub(crate) struct LuaArguments {
     /// The script; `-` is standard input.
     pub(crate) script: PathBuf,
-    /// What the script finds in `...`.
+    /// The script's arguments, in `...`.
     #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
 }
@@ -214,7 +214,7 @@ pub(crate) struct CheckArguments {
     /// Write the smallest `imports` into the index files first: what each method may call, and no more.
     #[arg(long)]
     pub(crate) fix: bool,
-    /// How to print what was found.
+    /// Format of the report.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 }
@@ -226,7 +226,7 @@ pub(crate) struct PinArguments {
     pub(crate) ids: Vec<crisol::EntryId>,
 }
 
-/// How to print what was found.
+/// Format of a report.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 pub(crate) enum Format {
     /// For people: places, snippets, help.

@@ -1,16 +1,15 @@
-//! Noticing that files of an app have changed: which places are watched, and which events mean something.
+//! Watcher of an app's files: the watched folders, and the filter of their events.
 //!
-//! Every folder that can hold an index file is watched by itself, hidden ones and `node_modules` are not; and so are
-//! the folders around whatever the app names by path, and around each symbolic link on the way there: editors put a
-//! file in another's place, deployments turn a link, and folders go and come back. Of what happens there it counts:
+//! Every folder that can hold an index file is watched by itself, except hidden ones and `node_modules`. So are the
+//! folders around each path that the app names, and around each symbolic link on the way there: editors replace files,
+//! deployments change links, and folders are removed and created again. These events count:
 //!
-//! - anything about an index file, or a place that the app was read from, or a folder above one;
-//! - in the app, files that apps are made of by their extension, and folders and links that appear: an index may be in
-//!   them;
-//! - while the app on disk does not load, anything in the app: what it wants may have any name;
-//! - nothing else, and in folders that guests write in only the first: they change all the time.
+//! - all about an index file, a path that the app was read from, or a folder above one;
+//! - in the app, files with an extension that apps use, and new folders and links: they may contain an index;
+//! - while the app on disk does not load, everything in the app: the missing file may have any name.
 //!
-//! What has happened is looked at by nobody: it means that the app is to be read again, once all is quiet.
+//! In folders that guests write in, only the first counts: they change all the time. An event has no details; it means
+//! that the app must be read again, once no more events arrive.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
