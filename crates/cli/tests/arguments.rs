@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use support::{App, Run, Tested, crisol, crisol_command, tour};
 
-/// Functions that give back what they are called with: a text, bytes, and one that wants numbers.
+/// Functions that return their argument: a text, bytes, and numbers.
 const ECHO: &str = r#"  - name: text
     kind: function.wat
     source: &echo |
@@ -59,7 +59,7 @@ fn json_that_is_none_is_told_with_its_column() -> Tested {
     Ok(())
 }
 
-/// A command line has 128 KiB for one argument; files and standard input have no such bound.
+/// An argument on the command line has at most 128 KiB; files and standard input may have more.
 #[test]
 fn arguments_come_from_files_and_from_standard_input() -> Tested {
     let app = App::new(ECHO, &[])?;
@@ -130,7 +130,7 @@ fn colours_are_for_terminals_and_for_those_who_ask() -> Tested {
     Ok(())
 }
 
-/// On a terminal, the environment decides.
+/// On a terminal, the environment decides about colours.
 #[cfg(unix)]
 #[test]
 fn a_terminal_has_colours_unless_the_environment_wants_none() -> Tested {
@@ -223,7 +223,7 @@ fn errors_of_the_command_line_have_colours_as_others_have() -> Tested {
     let said = |before: &[&str], variable: (&str, &str)| -> Tested<String> {
         let mut command = crisol_command(app.path(), before);
         command.args(["list", "--nonsense"]).env(variable.0, variable.1);
-        // It would have colours in a pipe, too.
+        // The variable forces colours in a pipe, too.
         Ok(Run::of(command.env("CLICOLOR_FORCE", "1").output()?)?.stderr)
     };
     for (before, is_colored) in [

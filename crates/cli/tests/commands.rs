@@ -1,4 +1,4 @@
-//! The commands beside `call`: what they print and what they change.
+//! Commands beside `call`: their output and their changes.
 
 mod support;
 
@@ -45,7 +45,7 @@ fn check_tells_tools_as_json() -> Tested {
     Ok(())
 }
 
-/// The golden app of twenty mistakes, through the program: each is there once, in its place, with help.
+/// The golden app of twenty mistakes, through the program: each is reported once, with its place and help.
 #[test]
 fn check_tells_twenty_mistakes_in_one_run() -> Tested {
     let app = App::new("", &[])?;

@@ -1,4 +1,4 @@
-//! Bad input: a message that names the entry, what was found and what to do, and exit code 2.
+//! Bad input: a message that names the entry, the value found and a fix, and exit code 2.
 
 mod support;
 

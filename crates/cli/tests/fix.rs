@@ -25,7 +25,7 @@ fn imports_become_what_the_method_may_call_and_comments_stay() -> Tested {
     let list = "    method: now-ms # the time\n    imports: # grants\n      - wasi:io # reached\n      - wasi:clocks\n";
     assert!(text.ends_with(list), "{text}");
     assert_eq!(app.call(&[])?.code, Some(0));
-    // There is nothing more to be fixed.
+    // A second run has nothing to fix.
     assert_eq!(app.run(&["check", "--fix"])?.stdout, "ok: 1 function\n");
     Ok(())
 }
@@ -54,7 +54,7 @@ fn a_strict_entry_keeps_what_its_code_imports() -> Tested {
     Ok(())
 }
 
-/// The list that `check --fix` leaves of `imports`, and what it said.
+/// Returns the `imports` after `check --fix`, and its output.
 fn fixed(guest: &str, fields: &str, imports: &str) -> Tested<(String, String)> {
     let app = App::of(guest, &format!("{fields}\nimports: {imports}\n"))?;
     let run = app.run(&["check", "--fix"])?;
@@ -143,7 +143,7 @@ fn a_package_gives_way_to_the_interface_that_is_needed() -> Tested {
     Ok(())
 }
 
-/// An entry that has its fields from another one by `<<`.
+/// An entry with fields merged from another one by `<<`.
 #[test]
 fn an_entry_that_is_merged_from_another_keeps_what_it_needs() -> Tested {
     let hash = crisol_fixtures::sha256("probe");

@@ -1,10 +1,10 @@
-//! `--memory`: what all instances and scripts of the program may hold together.
+//! `--memory`: limit of all instances and scripts of the program together.
 
 mod support;
 
 use support::{App, Tested, crisol_command};
 
-/// `grow` adds pages of 64 KiB, and tells how many there were; `hog` is the same in Lua.
+/// `grow` adds pages of 64 KiB and returns their former number; `hog` does the same in Lua.
 const ENTRIES: &str = r#"  - name: grow
     kind: function.wat
     source: '(module (memory (export "memory") 1) (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))'
