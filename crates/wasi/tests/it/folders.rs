@@ -17,7 +17,7 @@ fn data(app: &App) -> Directory {
     folders.directory(&id("a:data")).unwrap()
 }
 
-/// The folder `data` of an app with a file in it.
+/// Folder `data` of an app, with a file in it.
 fn opened() -> (App, Directory) {
     let app = App::new(DATA);
     app.write("data/sub/x", "inside");
@@ -88,7 +88,7 @@ fn a_file_over_the_limit_is_refused_without_being_read() {
             "{path}"
         );
     }
-    // Files of `/proc` are 0 bytes long, by their own account.
+    // Files of `/proc` report a length of 0 bytes.
     let proc = Directory::open(Path::new("/proc/self"), false, None).unwrap();
     let found = proc.read(Path::new("maps"), 100);
     assert!(matches!(found, Err(FsError::TooLarge { allowed: 100, .. })), "{found:?}");
@@ -153,7 +153,7 @@ fn a_folder_is_made_with_its_mode_when_asked_for() {
     assert_eq!(mode("x/y/data"), 0o770, "whatever the umask");
     app.write("x/y/data/f", "new");
     assert_eq!(read(&made, "f").unwrap(), "new");
-    // One that is there keeps its own.
+    // An existing folder keeps its mode.
     std::fs::set_permissions(app.path("x/y/data"), PermissionsExt::from_mode(0o700)).unwrap();
     data(&app);
     assert_eq!(mode("x/y/data"), 0o700);
@@ -169,7 +169,7 @@ fn an_absolute_folder_is_made_with_its_mode_too() {
 }
 
 proptest! {
-    // Each case makes an app on disk.
+    // Each case creates an app on disk.
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn no_path_reaches_the_secret(

@@ -1,4 +1,4 @@
-//! A function's plan: variables at call time, and what a context has of the rest.
+//! Plan of a function: variables at call time, and the content of a context.
 
 use std::sync::Arc;
 
