@@ -21,7 +21,7 @@ fn found(sources: Sources<'_>) -> Vec<String> {
     circles(&tree(sources).unwrap()).iter().map(told).collect()
 }
 
-/// `mod a; mod b;` with these files.
+/// Checks that `mod a; mod b;` with these files is a circle.
 #[track_caller]
 fn assert_circle(a: &str, b: &str) {
     let found = found(&[("lib.rs", "mod a; mod b;"), ("a.rs", a), ("b.rs", b)]);
@@ -34,7 +34,7 @@ fn assert_none(a: &str, b: &str) {
     assert_eq!(found, Vec::<String>::new());
 }
 
-/// To `a`, as one end of a circle.
+/// Path to `a`, as one end of a circle.
 const TO_A: &str = "use crate::a::A;";
 
 #[test]
