@@ -120,7 +120,7 @@ late ─▶ nor this one
     }
 
     #[test]
-    fn a_table_that_cannot_be_read_is_no_empty_table() {
+    fn unreadable_table_is_an_error() {
         for (document, complaint) in [
             ("# Other\n```\na ─▶ b\n```", "no fenced block"),
             ("## Allowed arrows\n\n## Next\n```\na ─▶ b\n```", "no fenced block"),

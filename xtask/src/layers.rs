@@ -247,7 +247,7 @@ fixtures ─▶ (nothing of ours)
     const DEV: Option<&str> = Some("dev");
 
     #[test]
-    fn allowed_arrows_are_no_problem() -> anyhow::Result<()> {
+    fn allowed_arrows_are_accepted() -> anyhow::Result<()> {
         let edges = [
             ("schema", "core", None),
             ("schema", "serde-saphyr", None),
@@ -262,7 +262,7 @@ fixtures ─▶ (nothing of ours)
     }
 
     #[test]
-    fn an_arrow_that_no_line_allows_is_told() -> anyhow::Result<()> {
+    fn forbidden_arrow_is_reported() -> anyhow::Result<()> {
         assert_one(&found(&[("core", "schema", None)])?, &["crates/core", "crisol-schema"]);
         assert_one(&found(&[("core", "schema", DEV)])?, &["crates/core", "for its tests"]);
         assert_one(&found(&[("engine", "fixtures", None)])?, &["crates/engine", "crisol-fixtures"]);

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tidy_file_is_no_problem() {
+    fn tidy_file_has_no_problems() {
         let text = "//! Says `println!` and unsafe.\nfn f() { g(\"unsafe println!\") }\n\
             #[error(\"a {0}\")]\nA(b::C),\n#[error(\"{text}\")]\nB { text: T, source: E },\n\
             #[error(transparent)]\nC(#[from] E),\n";
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed_in_one_place_is_allowed_there() {
+    fn exceptions_apply_to_their_files() {
         for (path, text) in [
             ("crates/engine/src/aot.rs", "//! A\nunsafe fn f() {}"),
             ("crates/cli/src/a.rs", "//! A\nfn f() { println!() }"),

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_rust_is_refused() {
+    fn invalid_rust_is_refused() {
         assert!(tokens("a \"never closed").is_err());
         assert!(tokens("a )").is_err());
     }

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_beyond_the_bound_are_lost_without_waiting_and_told_in_their_place() -> Tested {
+    fn full_queue_drops_lines_and_reports_their_number_in_place() -> Tested {
         let (queue, reader) = queue(false)?;
         let pushed = 2 * MOST / 1024;
         // Without a reader, each of these returns nonetheless.
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_cannot_be_written_are_counted_and_a_cut_one_ends_its_line() -> Tested {
+    fn failed_lines_are_counted_and_a_cut_line_is_ended() -> Tested {
         let state = Arc::new(Mutex::new((false, Vec::new())));
         let queue = Queue::start("test", Failing(Arc::clone(&state)), true);
         for text in ["one\n", "cut\n", "lost\n"] {

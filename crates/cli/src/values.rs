@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_argument_for_a_text_is_its_text_unless_it_is_a_json_string() {
+    fn string_argument_is_plain_text_unless_a_json_string() {
         let maybe = Maybe(Box::new(Text));
         for ty in [Text, Type::Char, Enum(vec!["true".to_owned()]), maybe.clone()] {
             for text in ["6", "true", "{\"a\":1}", "[1", "\"open"] {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_json_and_is_none_has_a_column() {
+    fn malformed_json_is_refused_with_its_column() {
         let list = List(Box::new(S32));
         assert_eq!(json("[1, 2,]", Some(&list)), "not valid JSON: column 7: trailing comma");
         assert_eq!(

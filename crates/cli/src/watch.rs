@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_app_is_made_of_counts_and_what_guests_write_does_not() -> Tested {
+    fn app_files_count_and_guest_writes_do_not() -> Tested {
         let (_dir, base, reads) = app()?;
         let counts = |scope, appears| {
             let interest = Interest::of(&reads, scope);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_is_no_change() -> Tested {
+    fn reading_a_file_is_not_a_change() -> Tested {
         let (_dir, base, reads) = app()?;
         let interest = Interest::of(&reads, Scope::Named);
         let about =

@@ -51,7 +51,7 @@ fn an_argument_for_a_string_is_its_text() -> Tested {
 }
 
 #[test]
-fn json_that_is_none_is_told_with_its_column() -> Tested {
+fn malformed_json_is_reported_with_its_column() -> Tested {
     let app = App::new(ECHO, &[])?;
     let run = app.run(&["call", "myns:numbers", "[1, 2,]"])?;
     let said = "error: `myns:numbers` cannot take these arguments: argument 1 (numbers): not valid JSON: column 7: trailing comma\n";
@@ -91,7 +91,7 @@ fn arguments_come_from_files_and_from_standard_input() -> Tested {
 }
 
 #[test]
-fn an_empty_variable_is_none_and_a_wrong_one_an_error() -> Tested {
+fn empty_variable_is_unset_and_a_wrong_one_is_an_error() -> Tested {
     let names = ["CRISOL_APP", "CRISOL_CACHE", "CRISOL_INSTANCES", "CRISOL_MEMORY", "CRISOL_LOG"];
     let mut command = crisol_command(&tour(), &["--no-cache", "list"]);
     let run = Run::of(command.envs(names.map(|name| (name, ""))).output()?)?;
@@ -110,7 +110,7 @@ fn an_empty_variable_is_none_and_a_wrong_one_an_error() -> Tested {
 }
 
 #[test]
-fn a_service_that_is_none_is_named() -> Tested {
+fn unknown_service_is_named() -> Tested {
     let run = crisol(&tour(), &["openapi", "nothing"])?;
     let said = "error: there is no service `nothing` with endpoints: name one of ";
     assert!(run.code == Some(2) && run.stderr.starts_with(said), "{run:?}");
@@ -152,7 +152,7 @@ fn a_terminal_has_colours_unless_the_environment_wants_none() -> Tested {
 }
 
 #[test]
-fn what_cannot_be_called_says_what_it_is() -> Tested {
+fn error_for_an_entry_that_cannot_be_called_names_its_kind() -> Tested {
     for (id, said) in [
         ("compute", "there is no function `compute`: did you mean `myns.payload:compute`?"),
         (

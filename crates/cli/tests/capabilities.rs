@@ -83,7 +83,7 @@ fn without_the_capability_one_error_has_all_the_lines_to_add() -> Tested {
 }
 
 #[test]
-fn what_a_guest_is_told_of_an_error_has_nothing_of_the_host_in_it() -> Tested {
+fn errors_for_guests_contain_no_host_details() -> Tested {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let app = App::of(
@@ -110,7 +110,7 @@ fn what_a_guest_is_told_of_an_error_has_nothing_of_the_host_in_it() -> Tested {
 }
 
 #[test]
-fn a_request_without_a_list_of_peers_is_refused_in_the_log_and_told_by_check() -> Tested {
+fn request_without_allow_list_is_refused_and_check_warns() -> Tested {
     let app = App::of("fetch", "method: get\nimports: [wasi:io, wasi:http]\n")?;
     let run = app.run(&["call", "myns:f", "http://127.0.0.1:9/"])?;
     assert_eq!(run.code, Some(1), "{run:?}");

@@ -67,7 +67,7 @@ fn texts_and_binaries() -> Tested<App> {
 }
 
 #[test]
-fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
+fn problems_of_texts_and_binaries_are_reported_together() -> Tested {
     let app = texts_and_binaries()?;
     check(
         &app,
@@ -217,7 +217,7 @@ fn one_mistake_is_one_problem() -> Tested {
 
 /// An entry without a name, with a duplicate one, or in a file without a namespace is checked like any other.
 #[test]
-fn entries_without_a_name_of_their_own_are_looked_into() -> Tested {
+fn entries_without_a_unique_name_are_checked() -> Tested {
     let good = hash("compute");
     let method = format!("{good}\n    method: comput");
     let entries = [
@@ -253,7 +253,7 @@ fn entries_without_a_name_of_their_own_are_looked_into() -> Tested {
 
 /// Scripts, certificates and folders are checked beside a misspelt field elsewhere.
 #[test]
-fn everything_that_an_app_names_is_looked_into() -> Tested {
+fn scripts_certificates_and_folders_are_checked() -> Tested {
     let entries = [
         "  - {name: typo, kind: env.storage.memory, valus: {}}\n",
         "  - {name: lua, kind: function.lua, source: 'return {f = }', method: f}\n",

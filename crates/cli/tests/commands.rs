@@ -96,7 +96,7 @@ fn an_app_that_is_not_there_is_said_so() -> Tested {
 }
 
 #[test]
-fn compiled_code_is_kept_where_the_arguments_say_and_used_by_the_next_run() -> Tested {
+fn compiled_code_is_cached_and_used_by_the_next_run() -> Tested {
     let app = App::of("compute", "method: compute")?;
     let cache = tempfile::tempdir()?;
     let dir = cache.path().display().to_string();

@@ -31,7 +31,7 @@ fn imports_become_what_the_method_may_call_and_comments_stay() -> Tested {
 }
 
 #[test]
-fn what_an_entry_gives_its_guest_is_granted() -> Tested {
+fn fix_grants_imports_for_configured_resources() -> Tested {
     let app = App::of("probe", "method: args\nwasi: {args: [one]}\n")?;
     assert_eq!(app.call(&[])?.stdout, "[]\n");
     let fixed = app.run(&["check", "--fix"])?;
@@ -65,7 +65,7 @@ fn fixed(guest: &str, fields: &str, imports: &str) -> Tested<(String, String)> {
 }
 
 #[test]
-fn of_imports_that_overlap_those_stay_that_grant_least() -> Tested {
+fn overlapping_imports_are_reduced_to_the_smallest_grant() -> Tested {
     for (imports, list) in [
         ("[wasi:clocks, wasi:clocks/wall-clock]", "[wasi:clocks]"),
         ("[preview1, wasi:clocks]", "[wasi:clocks]"),
@@ -81,7 +81,7 @@ fn of_imports_that_overlap_those_stay_that_grant_least() -> Tested {
 }
 
 #[test]
-fn what_is_granted_twice_is_a_warning() -> Tested {
+fn duplicate_grant_is_a_warning() -> Tested {
     let imports = "imports: [wasi:clocks, wasi:clocks/wall-clock, wasi:clocks]";
     let app = App::of("probe", &format!("method: now-ms\n{imports}\n"))?;
     let run = app.run(&["check"])?;

@@ -82,7 +82,7 @@ fn an_address_gives_way_to_one_that_takes_it_in_and_back() -> Tested {
 }
 
 #[test]
-fn a_reload_without_its_socket_changes_neither_functions_nor_routes() -> Tested {
+fn reload_without_its_socket_changes_nothing() -> Tested {
     let dir = app("addr: '127.0.0.1:0'")?;
     let mut run = Served::start(dir.path(), &[])?;
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;

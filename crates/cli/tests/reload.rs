@@ -145,7 +145,7 @@ fn edits_of_indexes_text_scripts_and_binaries_are_served() -> Tested {
 }
 
 #[test]
-fn what_is_wrong_is_told_as_check_tells_it_and_the_app_of_before_is_served() -> Tested {
+fn broken_app_is_reported_and_the_old_one_stays_served() -> Tested {
     let dir = folder(1)?;
     let app = dir.path();
     let mut run = Served::start(app, &WATCH)?;
@@ -267,7 +267,7 @@ fn answer(stream: &mut impl BufRead) -> Tested<String> {
 }
 
 #[test]
-fn services_come_and_go_and_those_that_stay_keep_their_connections() -> Tested {
+fn unchanged_services_keep_their_connections() -> Tested {
     let service = |name: &str| {
         format!(
             "  - {{name: {name}, kind: http.service, addr: '127.0.0.1:0'}}\n  - {{name: {name}_r, kind: http.router, prefix: /{name}, meta: {{server: {name}}}}}\n  - {{name: {name}_e, kind: http.endpoint, method: POST, path: /, meta: {{router: {name}_r}}, func: f}}\n"
@@ -313,7 +313,7 @@ fn services_come_and_go_and_those_that_stay_keep_their_connections() -> Tested {
 }
 
 #[test]
-fn an_app_behind_a_link_follows_the_link_and_a_folder_may_go_and_come_back() -> Tested {
+fn linked_app_follows_its_link_and_a_folder_may_reappear() -> Tested {
     let dir = tempfile::tempdir()?;
     for (release, value) in [("one", 1), ("two", 2)] {
         fs::create_dir(dir.path().join(release))?;

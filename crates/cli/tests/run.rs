@@ -110,7 +110,7 @@ fn a_preview_1_command_starts_by_start() -> Tested {
 }
 
 #[test]
-fn a_preview_1_command_has_arguments_of_any_size_and_its_own_exit_code() -> Tested {
+fn preview_1_command_takes_large_arguments_and_exits_with_its_code() -> Tested {
     let app = App::new(&preview_1("counts"), &[])?;
     std::fs::write(app.path().join("wasm/counts.wasm"), wat::parse_str(COUNTS)?)?;
     assert_eq!(app.run(&["pin"])?.code, Some(0));
@@ -137,7 +137,7 @@ fn a_plain_method_takes_values_and_its_result_is_printed() -> Tested {
 }
 
 #[test]
-fn what_is_not_the_guests_failure_has_a_code_of_its_own() -> Tested {
+fn failure_outside_of_the_guest_has_its_own_exit_code() -> Tested {
     let app = commands()?;
     let run = app.run(&["run", "helo"])?;
     assert_eq!((run.code, run.stdout.as_str()), (Some(125), ""));
@@ -169,7 +169,7 @@ const FLOOD: &str = r#"
 "#;
 
 #[test]
-fn a_command_whose_output_nobody_reads_ends_at_its_deadline() -> Tested {
+fn command_with_unread_output_ends_at_its_deadline() -> Tested {
     let app = App::new(&(preview_1("flood") + "    limits: {max_execution_ms: 200}\n"), &[])?;
     std::fs::write(app.path().join("wasm/flood.wasm"), wat::parse_str(FLOOD)?)?;
     assert_eq!(app.run(&["pin"])?.code, Some(0));

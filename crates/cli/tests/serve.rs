@@ -100,7 +100,7 @@ fn a_second_signal_and_the_end_of_the_grace_period_cut() -> Tested {
 }
 
 #[test]
-fn as_many_instances_live_at_once_as_are_asked_for() -> Tested {
+fn instances_option_limits_live_instances() -> Tested {
     let app = sleeper()?;
     let served = Served::start(app.path(), &["--listen", "127.0.0.1:0", "--instances", "1"])?;
     // Either of two may get the only instance, and the other is refused: send more until one sleeps in it.
@@ -123,7 +123,7 @@ fn as_many_instances_live_at_once_as_are_asked_for() -> Tested {
 }
 
 #[test]
-fn what_cannot_be_served_says_why() -> Tested {
+fn error_of_serve_has_the_reason() -> Tested {
     let nothing = App::new("  - name: v\n    kind: env.storage.memory\n", &[])?;
     let run = nothing.run(&["serve"])?;
     assert_eq!(run.code, Some(2));
@@ -174,7 +174,7 @@ fn a_component_that_answers_http_itself_is_served() -> Tested {
 }
 
 #[test]
-fn endpoints_are_described_and_the_description_is_served_on_request() -> Tested {
+fn openapi_is_printed_and_served_on_request() -> Tested {
     let hash = crisol_fixtures::sha256("compute");
     let entries = format!(
         "  - name: web\n    kind: http.service\n    addr: 127.0.0.1:0\n    openapi: true\n  - name: compute\n    kind: function.wasm\n    fs: assets\n    path: /compute.wasm\n    hash: sha256:{hash}\n    method: compute\n    transport: wasi-http\n  - name: e\n    kind: http.endpoint\n    path: /compute/{{a}}\n    func: compute\n"

@@ -131,7 +131,7 @@ fn a_reader_of_stderr_that_is_gone_costs_no_request() -> Tested {
 }
 
 #[test]
-fn a_stderr_that_nobody_reads_costs_no_request_and_one_signal_ends() -> Tested {
+fn unread_stderr_costs_no_request_and_one_signal_ends() -> Tested {
     let (_reader, writer) = stuck()?;
     let mut server = Server::start(&app()?, writer)?;
     server.is_well(300)?;
@@ -160,7 +160,7 @@ fn a_second_signal_ends_at_once_while_stderr_is_stuck() -> Tested {
 }
 
 #[test]
-fn a_stdout_that_nobody_reads_stops_neither_start_nor_reload_nor_end() -> Tested {
+fn unread_stdout_stops_neither_start_nor_reload_nor_end() -> Tested {
     let (_reader, writer) = stuck()?;
     let app = app()?;
     let mut child = serve(app.path(), &ANY_PORT)
@@ -241,7 +241,7 @@ fn while_loading(number: u32, name: &str) -> Tested<Run> {
 }
 
 #[test]
-fn a_hangup_while_the_app_loads_is_no_end() -> Tested {
+fn hangup_while_the_app_loads_does_not_end_the_program() -> Tested {
     let run = while_loading(1, "-HUP")?;
     assert_eq!(run.code, Some(2), "{run:?}");
     assert!(run.stderr.contains("cannot read `none.wasm`"), "{run:?}");
@@ -284,7 +284,7 @@ fn failing_call(stderr: impl Into<Stdio>) -> Tested<Option<i32>> {
 }
 
 #[test]
-fn a_command_has_its_exit_code_whatever_becomes_of_stderr() -> Tested {
+fn exit_code_of_a_command_is_independent_of_stderr() -> Tested {
     let full = OpenOptions::new().write(true).open("/dev/full")?;
     assert_eq!(failing_call(full)?, Some(2));
     let (reader, writer) = pipe()?;
@@ -336,7 +336,7 @@ fn the_log_and_the_error_of_a_command_are_whole_and_in_order() -> Tested {
 }
 
 #[test]
-fn a_lua_function_forges_no_line_of_the_log_and_does_not_fill_it() -> Tested {
+fn lua_function_neither_forges_nor_floods_the_log() -> Tested {
     let script = "print('a\\r\\27[2Jb\\n2026 ERROR forged') require('log').warn(('€'):rep(5000))
         for _ = 1, 3000 do print('flood') end error('boom\\n2026 ERROR forged')";
     let function = format!(
@@ -368,7 +368,7 @@ fn a_lua_function_forges_no_line_of_the_log_and_does_not_fill_it() -> Tested {
 }
 
 #[test]
-fn output_that_cannot_be_written_is_no_success() -> Tested {
+fn unwritable_output_is_a_failure() -> Tested {
     let app = app()?;
     let script = app.path().join("script.lua");
     std::fs::write(&script, "print('lost') return 1")?;

@@ -163,7 +163,7 @@ fn a_folder_that_may_not_be_listed_is_a_warning() -> Tested {
 
 #[cfg(unix)]
 #[test]
-fn an_app_of_nothing_but_a_folder_that_may_not_be_listed_has_no_index() -> Tested {
+fn app_of_one_unreadable_folder_has_no_index() -> Tested {
     let (app, folder) = with_unreadable()?;
     fs::remove_file(app.path().join("_index.yaml"))?;
     let run = Run::of(unprivileged(app.path(), &["check"], &folder).output()?)?;

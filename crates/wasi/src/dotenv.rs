@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_the_host_is_put_in() {
+    fn variables_of_the_host_are_not_expanded() {
         check(
             "A=$PATH\nB=${PATH}\nC=\"$PATH `id` $(id)\"\nD=~",
             expect![[r#"
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_by_line() {
+    fn syntax_error_has_its_line() {
         check("A=1\nB\nC=2", expect!["line 2: there is no `=`: write `NAME=value`"]);
         check("A=1\n\n=2", expect!["line 3: the name is not that of a variable"]);
         check("A='two\nlines'\nB='open", expect!["line 3: the `'` is not closed"]);
@@ -340,7 +340,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(
+        fn written_value_reads_back(
             before in "([A-C]=[a-z]{0,3}( # x)?\n|# [a-z]*\n|\n){0,6}",
             name in "[A-C]",
             value in any::<String>(),

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_anew_until_its_date_can_be_trusted() -> Tested {
+    fn file_is_read_again_until_its_date_is_reliable() -> Tested {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("app.env");
         std::fs::write(&path, "V=1")?;
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_a_file_is_dropped_when_it_changes() -> Tested {
+    fn cached_values_are_dropped_when_the_file_changes() -> Tested {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("app.env");
         std::fs::write(&path, "V=1")?;

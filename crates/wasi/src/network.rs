@@ -336,8 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_a_name_is_forgotten_and_a_lookup_is_not_repeated_at_once()
-    -> Result<(), Box<dyn std::error::Error>> {
+    fn known_addresses_expire_and_lookups_pause() -> Result<(), Box<dyn std::error::Error>> {
         let peers = Peers::new(&"a:f".parse()?, Network::default(), Arc::new(Nobody));
         let (old, new): (IpAddr, IpAddr) = ("93.184.216.34".parse()?, "8.8.8.8".parse()?);
         let start = Instant::now();

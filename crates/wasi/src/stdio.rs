@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_kinds_of_stream_continue_one_line_and_the_last_ends_when_all_are_gone()
+    async fn both_kinds_of_stream_share_a_line_that_the_last_one_ends()
     -> Result<(), Box<dyn std::error::Error>> {
         let events = Events::default();
         let _guard = tracing::subscriber::set_default(events.clone());

@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn other_punctuation_is_no_spelling() {
+    fn other_punctuation_is_kept() {
         for name in
             ["add.two", "add two", "add/two", "add#two", "_add__two", "add--two", "add-two-"]
         {

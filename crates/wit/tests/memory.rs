@@ -106,7 +106,7 @@ fn a_megabyte_of_messagepack_does_not_make_a_gigabyte() {
 }
 
 #[test]
-fn rust_values_come_to_what_their_json_would() {
+fn rust_values_take_no_more_than_their_json() {
     for (ty, item, extra) in TYPES {
         let mapping = mapping(ty);
         let count = MEGABYTE / (item.len() + 1);
@@ -120,7 +120,7 @@ fn rust_values_come_to_what_their_json_would() {
 
 /// A claimed size allocates nothing, at any depth.
 #[test]
-fn claims_are_not_memory() {
+fn claimed_sizes_allocate_nothing() {
     let mapping = mapping("list<list<list<list<list<list<list<list<string>>>>>>>>");
     let mut bytes = vec![0x91];
     for _ in 0..8 {

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_wrk_prints_is_read() -> Result<()> {
+    fn output_of_wrk_is_parsed() -> Result<()> {
         let text = "\
 Running 1s test @ http://127.0.0.1:1/
   1 threads and 16 connections

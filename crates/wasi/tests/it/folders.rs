@@ -62,7 +62,7 @@ fn a_link_that_leads_out_is_refused() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_and_never_waited_for() {
+fn irregular_file_is_refused_without_waiting() {
     let (app, data) = opened();
     pipe(&app.path("data/pipe"));
     let _socket = std::os::unix::net::UnixListener::bind(app.path("data/socket")).unwrap();
@@ -95,7 +95,7 @@ fn a_file_over_the_limit_is_refused_without_being_read() {
 }
 
 #[test]
-fn a_folder_swapped_after_it_was_opened_stays_the_one_that_was_opened() {
+fn folder_swapped_after_opening_stays_the_opened_one() {
     let (app, data) = opened();
     std::fs::create_dir_all(app.outside("evil/sub")).unwrap();
     std::fs::write(app.outside("evil/sub/x"), "evil").unwrap();
@@ -107,7 +107,7 @@ fn a_folder_swapped_after_it_was_opened_stays_the_one_that_was_opened() {
 }
 
 #[test]
-fn every_folder_that_cannot_be_opened_is_told_of_by_entry() {
+fn each_folder_that_cannot_be_opened_is_reported_by_entry() {
     let app = App::new(
         "- {name: absent, kind: fs.directory, directory: ./absent}
 - {name: file, kind: fs.directory, directory: ./file}

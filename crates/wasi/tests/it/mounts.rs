@@ -269,7 +269,7 @@ async fn a_mount_inside_another_is_its_own_folder_with_its_own_rights() {
 }
 
 #[tokio::test]
-async fn relative_paths_lead_where_they_would_from_the_working_directory() {
+async fn relative_paths_start_in_the_working_directory() {
     let app = app_with(
         "cwd: /data/a/b
 mounts:
@@ -334,7 +334,7 @@ async fn a_rename_between_mounts_stays_in_them() {
 }
 
 #[tokio::test]
-async fn a_folder_swapped_for_a_link_changes_nothing_for_a_plan_or_a_guest() {
+async fn folder_swapped_for_a_link_changes_no_plan_and_no_guest() {
     let (app, mut fs) = mounted(false);
     let plan = app.plan();
     std::fs::create_dir(app.outside("evil")).unwrap();
@@ -352,7 +352,7 @@ async fn a_folder_swapped_for_a_link_changes_nothing_for_a_plan_or_a_guest() {
 }
 
 #[test]
-fn a_folder_swapped_between_opening_and_mounting_is_not_the_one_mounted() {
+fn folder_swapped_before_mounting_is_not_mounted() {
     let app = app_with("mounts: [{fs: data, guest: /data}]", DATA);
     app.write("data/x", "inside");
     let (folders, _) = crisol_wasi::Folders::open(&app.registry, Some(&app.root()));

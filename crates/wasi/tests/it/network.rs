@@ -140,7 +140,7 @@ async fn every_host_is_not_this_machine_by_its_name() {
 }
 
 #[tokio::test]
-async fn what_http_may_not_reach_says_what_to_add() {
+async fn error_of_an_unlisted_peer_names_the_rule_to_add() {
     let (peers, fake) = peers(&["*.example.com:443", "api.other.com:443"]);
     fake.answer("a.example.com", &["93.184.216.34"]);
     fake.answer("b.example.com", &["10.0.0.1"]);
@@ -171,7 +171,7 @@ async fn what_http_may_not_reach_says_what_to_add() {
 }
 
 #[tokio::test]
-async fn binding_goes_as_far_as_connecting_needs_and_nobody_listens() {
+async fn guest_may_bind_for_connecting_only_and_not_listen() {
     let (peers, _) = peers(&["*:*", "0.0.0.0/0:*"]);
     let use_of =
         async |address: &str, purpose| peers.allows(address.parse().unwrap(), purpose).await;
@@ -285,7 +285,7 @@ async fn a_guest_does_not_listen() {
 }
 
 #[tokio::test]
-async fn a_guest_sends_datagrams_to_what_is_listed_and_to_nothing_else() {
+async fn guest_sends_datagrams_to_listed_peers_only() {
     let mut guest = guest("\"127.0.0.1:5353\"");
     let family = IpAddressFamily::Ipv4;
     let mut sockets = guest.sockets();

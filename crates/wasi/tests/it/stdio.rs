@@ -132,7 +132,7 @@ fn a_line_without_end_is_logged_in_bounded_pieces() {
 }
 
 #[test]
-fn what_nobody_wants_is_not_kept() {
+fn disabled_log_level_keeps_no_output() {
     assert_eq!(
         logged("info,crisol::guest=off", |plan, _| {
             let mut guest = guest(plan);

@@ -46,7 +46,7 @@ mod tests {
     use super::has_integer_below_s64;
 
     #[test]
-    fn integers_are_found_and_told_from_all_else() {
+    fn integers_below_s64_are_found() {
         for text in [
             "-9223372036854775809",
             "[1,-9223372036854775809]",

@@ -39,7 +39,7 @@ const MODULE: &str = r#"(module
     (func (export "_initialize")))"#;
 
 #[test]
-fn without_wit_the_export_that_a_method_means_is_called_by_its_core_type() {
+fn without_wit_an_export_is_called_by_its_core_type() {
     check(
         MODULE,
         None,
@@ -67,7 +67,7 @@ fn without_wit_the_export_that_a_method_means_is_called_by_its_core_type() {
 }
 
 #[test]
-fn with_wit_all_that_it_declares_is_called_by_it() {
+fn with_wit_its_declared_functions_are_called() {
     let wit = "answer: func() -> u8; interface math { add-two: func(a: s32, b: u32) -> bool; }";
     check(
         MODULE,
@@ -107,7 +107,7 @@ fn a_command_has_its_entry_point_and_is_not_initialized() {
 }
 
 #[test]
-fn what_imports_interfaces_of_wit_has_to_be_a_component() {
+fn module_with_wit_imports_must_become_a_component() {
     let component = expect!["a component"];
     let import = |import: &str| format!("(module {import} (func (export \"f\")))");
     let wit = "package a:b; world w { import log: func(); import c: interface { d: func(); } export f: func(); }";
@@ -127,7 +127,7 @@ fn what_imports_interfaces_of_wit_has_to_be_a_component() {
 }
 
 #[test]
-fn what_does_not_fit_is_told_as_for_components() {
+fn mismatches_have_the_errors_of_components() {
     let refused = |wit: Option<&str>, method: &str, expected: &Expect| {
         let module = parse_text(MODULE, None).unwrap();
         let error = CoreModule::read(&module, wit, method).err().unwrap();

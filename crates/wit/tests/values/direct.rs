@@ -285,7 +285,7 @@ fn strings_cross_in_every_encoding() {
 
 /// Invalid strings, from the memory of a guest.
 #[test]
-fn strings_that_are_none_are_refused_in_every_encoding() {
+fn invalid_strings_are_refused_in_every_encoding() {
     let bytes = ["\\61\\c3", "\\00\\d8\\61\\00", "\\ff\\ff\\00\\dc"];
     for encoding in ["utf8", "utf16", "latin1+utf16"] {
         for data in bytes {
@@ -360,7 +360,7 @@ fn a_result_is_bounded_by_its_contents() {
 
 /// Lists of lists at the same place: half a kilobyte that expands to 64 billion items.
 #[test]
-fn lists_that_point_at_one_another_are_paid_for() {
+fn overlapping_lists_are_charged_for_each_use() {
     let mut words = Vec::new();
     for _ in 0..64 {
         words.extend([0, 64]);
@@ -373,7 +373,7 @@ fn lists_that_point_at_one_another_are_paid_for() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "any moment will do")]
-fn values_on_their_way_are_given_up_at_the_deadline() {
+fn lowering_and_lifting_stop_at_the_deadline() {
     let late = CallBounds {
         deadline: Some(std::time::Instant::now()),
         check: |_| Err(wasmtime::Error::msg("late")),

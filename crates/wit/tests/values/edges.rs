@@ -137,7 +137,7 @@ fn rust_results_options_and_maps_go_both_ways() {
 }
 
 #[test]
-fn a_result_at_the_top_is_taken_apart() {
+fn top_level_result_is_split() {
     let mapping = func(&[], Some("result<u8, record { status: u16 }>"));
     let lift = |side| mapping.lift(mapping.pack_result(Some(Val::Result(side))));
     let Outcome::Value(ok) = lift(Ok(Some(Box::new(Val::U8(5))))) else {
@@ -161,7 +161,7 @@ fn a_result_at_the_top_is_taken_apart() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named() {
+fn unreadable_value_is_named() {
     #[derive(Debug, Deserialize)]
     struct User {
         #[expect(dead_code, reason = "only the error matters")]
@@ -231,7 +231,7 @@ impl<'de> serde::de::SeqAccess<'de> for LiarSeq {
 }
 
 #[test]
-fn a_claimed_size_is_not_memory() {
+fn claimed_size_allocates_nothing() {
     let mapping = mapping(&parse("list<list<list<u8>>>"));
     let error = mapping.lower(Liar).unwrap_err();
     assert_eq!(error.to_string(), "argument 1 (x)[0][0][0]: expected u8, found a list");
@@ -271,7 +271,7 @@ fn deep_text_ends_in_an_error() {
 }
 
 #[test]
-fn what_has_no_plain_value_is_refused_at_load() {
+fn type_without_plain_values_is_refused_at_load() {
     let refused = |ty: &str| {
         let text = format!(
             "(component

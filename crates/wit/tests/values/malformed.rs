@@ -73,14 +73,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_048, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn bytes_of_nothing_are_refused_or_a_value(ty in any_type(), bytes in bytes()) {
+    fn random_bytes_are_refused_or_a_value(ty in any_type(), bytes in bytes()) {
         // In a tuple, because a top-level `result` is split.
         let mapping = mapping(&Type::Tuple(vec![ty]));
         agree(&mapping, || out_of(&mapping, &bytes))?;
     }
 
     #[test]
-    fn what_another_function_gave_is_refused_or_a_value(
+    fn result_of_another_function_is_refused_or_a_value(
         ty in any_type(),
         value in any_type().prop_flat_map(|ty| {
             let values = any_value(&ty);
@@ -95,7 +95,7 @@ proptest! {
 }
 
 #[test]
-fn each_way_to_be_no_value_is_refused() {
+fn each_kind_of_malformed_value_is_refused() {
     let cases: [(&str, &[u8]); 22] = [
         ("bool", &[]),
         ("u16", &[1]),

@@ -88,7 +88,7 @@ proptest! {
 
     /// Every output form of a value reads back as the same value.
     #[test]
-    fn what_goes_out_comes_in((item, value) in typed()) {
+    fn every_output_form_reads_back((item, value) in typed()) {
         let mapping = mapping(&Type::List(Box::new(item)));
         let out = lifted(&mapping, value.clone());
 
@@ -118,7 +118,7 @@ proptest! {
 
     /// Fields of records may come in any order, and null ones may be omitted.
     #[test]
-    fn the_order_of_fields_is_nothing((item, value) in typed(), mut seed in any::<u64>()) {
+    fn order_of_fields_does_not_matter((item, value) in typed(), mut seed in any::<u64>()) {
         let list = Type::List(Box::new(item));
         let mapping = mapping(&list);
         // As text, because JSON has no NaN.

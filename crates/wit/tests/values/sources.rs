@@ -72,7 +72,7 @@ impl<'de> MapAccess<'de> for Withdrawn {
 }
 
 #[test]
-fn what_a_source_withdraws_leaves_nothing() {
+fn withdrawn_value_leaves_no_bytes() {
     for (ty, as_map, json) in [
         ("list<string>", false, r#"[["a","bb"]]"#),
         ("list<list<u8>>", false, r#"[["a","bb"]]"#),
@@ -112,7 +112,7 @@ impl Serialize for Half {
 }
 
 #[test]
-fn an_error_that_a_source_passes_over_is_one() {
+fn error_ignored_by_a_source_still_fails() {
     let mapping = mapping(&parse("list<list<string>>"));
     assert_eq!(
         mapping.lower_serialize(&(PassedOver(5),)).unwrap_err().to_string(),
