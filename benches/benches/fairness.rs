@@ -1,4 +1,4 @@
-//! How long a small call waits while other guests compute without end on every core: printed as a table.
+//! Latency of a small call while other guests compute endlessly on every core: printed as a table.
 //!
 //! `cargo bench -p crisol-benches --bench fairness`
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
@@ -42,7 +42,7 @@ fn main() -> Result<(), Problem> {
     Ok(())
 }
 
-/// What each of many small calls takes beside so many guests that never end.
+/// Latencies of many small calls beside `endless` guests that never end.
 async fn beside(endless: usize) -> Result<Vec<Duration>, Problem> {
     let runtime = Runtime::builder().file("_index.yaml", APP).load()?;
     runtime.call::<i32>("b:answer", ()).await?;
@@ -61,7 +61,7 @@ async fn beside(endless: usize) -> Result<Vec<Duration>, Problem> {
     let mut times = Vec::with_capacity(CALLS);
     for _ in 0..CALLS {
         let began = Instant::now();
-        // Its own task, as a server's request is: it has to be given a thread before it can call.
+        // In its own task, as a server's request is: it needs a thread before it can call.
         let in_task = runtime.clone();
         tokio::spawn(async move { in_task.call::<i32>("b:answer", ()).await }).await??;
         times.push(began.elapsed());

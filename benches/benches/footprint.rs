@@ -1,5 +1,4 @@
-//! What an app takes in memory, instances beside those of bare wasmtime, and how long its start takes: printed
-//! as a table.
+//! Memory of an app, instances beside those of bare wasmtime, and the time of its start: printed as a table.
 //!
 //! `cargo bench -p crisol-benches --bench footprint`
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
@@ -24,7 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 
-/// Names the part that this process is to measure.
+/// Environment variable with the part to measure in this process.
 const PART: &str = "CRISOL_FOOTPRINT_PART";
 
 const READY: usize = 500;
@@ -63,7 +62,7 @@ fn main() -> Result<(), Problem> {
     Ok(())
 }
 
-/// Measures one part where no memory is left over from another.
+/// Measures one part in a new process, without memory left from another.
 fn in_a_process_of_its_own(part: &str) -> Result<usize, Problem> {
     let output = Command::new(std::env::current_exe()?).env(PART, part).output()?;
     if !output.status.success() {
@@ -72,14 +71,14 @@ fn in_a_process_of_its_own(part: &str) -> Result<usize, Problem> {
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
-/// Bytes of this process that are in memory.
+/// Resident memory of this process in bytes.
 fn resident() -> Result<usize, Problem> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<usize>()? * 1024)
 }
 
-/// An app of one function.
+/// App of one function.
 fn app(guest: &str, method: &str, pool: &str, more: &str) -> Result<Runtime, Problem> {
     let text = format!(
         "namespace: b\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n  \
@@ -104,7 +103,7 @@ async fn ready(guest: &str, method: &str) -> Result<usize, Problem> {
     Ok(taken)
 }
 
-/// The twin of [`ready`]: as many instances on wasmtime itself.
+/// Baseline of [`ready`]: as many instances on wasmtime itself.
 async fn instances(guest: &str, method: &str) -> Result<usize, Problem> {
     let bare = Bare::new(&fixtures::bytes(guest), method)?;
     let mut instances = Vec::with_capacity(READY);
@@ -115,7 +114,7 @@ async fn instances(guest: &str, method: &str) -> Result<usize, Problem> {
     Ok(resident()?.saturating_sub(before))
 }
 
-/// One call is asleep in the only worker, and all others wait for it.
+/// One call sleeps in the only worker, and all others wait for it.
 async fn waiting() -> Result<usize, Problem> {
     let pool = format!("{{type: inline, buffer: {WAITING}}}");
     let more = ", imports: ['wasi:clocks', 'wasi:io'], limits: {max_execution_ms: 600000}";
@@ -126,7 +125,7 @@ async fn waiting() -> Result<usize, Problem> {
     };
     let queued = || runtime.stats("b:f").map_or(0, |stats| stats.queued);
     let mut calls = vec![call()];
-    // The first has its instance before the others come.
+    // The first has its instance before the others arrive.
     while runtime.stats("b:f").is_none_or(|stats| stats.busy == 0) {
         tokio::task::yield_now().await;
     }
@@ -140,7 +139,7 @@ async fn waiting() -> Result<usize, Problem> {
     Ok(taken)
 }
 
-/// How long the app takes to load with an empty cache on disk, and with a full one.
+/// Time that the app takes to load with an empty cache on disk, and with a full one.
 fn starts() -> Result<[Duration; 2], Problem> {
     let dir = std::env::temp_dir().join(format!("crisol-footprint-{}", std::process::id()));
     std::fs::create_dir_all(&dir)?;
@@ -149,7 +148,7 @@ fn starts() -> Result<[Duration; 2], Problem> {
     );
     let mut hashes = Vec::new();
     for number in 0..MODULES {
-        // Of some size: a hundred functions each.
+        // A large module: a hundred functions each.
         let mut module = String::from("(module ");
         for function in 0..100 {
             let n = number * 1_000 + function;

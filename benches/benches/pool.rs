@@ -1,8 +1,7 @@
-//! What a pool costs a call, each figure beside its twin: a bare tokio semaphore and a list of workers.
+//! Cost of a pool for a call, each figure beside its baseline: a bare tokio semaphore and a list of workers.
 //!
-//! Times are CPU time, of the thread or of the whole process: on a machine that others use as well, wall
-//! time measures the others. Everything here computes all the time, so that throughput per core is the
-//! inverse of the CPU time per call.
+//! Times are CPU time, of the thread or of the whole process: on a shared machine, wall time would measure other
+//! processes. All code here computes without waiting, so throughput per core is the inverse of the CPU time per call.
 
 use std::hint::black_box;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -16,7 +15,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 
-/// A worker the size of a handle to a store.
+/// Worker of the size of a handle to a store.
 struct Handle(#[expect(dead_code, reason = "it is there for its size")] Box<u64>);
 
 struct Handles;
@@ -30,7 +29,7 @@ impl Factory for Handles {
     }
 }
 
-/// What one would write without a pool.
+/// Hand-written replacement of a pool.
 struct Twin {
     permits: Semaphore,
     ready: Mutex<Vec<Handle>>,
@@ -63,7 +62,7 @@ fn reused(strategy: impl Into<Strategy>) -> Config {
     Config::new(strategy).with_reuse(NonZeroU32::MAX).with_warm_start(true)
 }
 
-/// A reading of a CPU clock.
+/// Reading of a CPU clock.
 struct Stopwatch(ClockId, Duration);
 
 impl Stopwatch {
@@ -141,7 +140,7 @@ fn uncontended(c: &mut Criterion) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Some computing and one turn for others, as a short call would have it.
+/// Computes and yields once per turn, as a short call would.
 async fn work(spin: u32) {
     for turn in 0..spin {
         black_box(turn);
@@ -149,7 +148,7 @@ async fn work(spin: u32) {
     tokio::task::yield_now().await;
 }
 
-/// `count` calls by 64 tasks, each call made by `call`.
+/// Runs `count` calls in 64 tasks, each call made by `call`.
 async fn by_64_tasks<F>(count: u64, call: impl Fn() -> F) -> Duration
 where
     F: Future<Output = ()> + Send + 'static,

@@ -1,4 +1,4 @@
-//! What the same calls as in `values` allocate: not a measure of time, printed as tables.
+//! Allocations of the calls in `values`: no measure of time, printed as tables.
 //!
 //! `cargo bench -p crisol-benches --bench values_memory`
 
@@ -9,11 +9,11 @@ mod routes;
 use dhat::{HeapStats, Profiler};
 use routes::{Guest, Route, users};
 
-/// Counts every allocation of this program, and of this program alone.
+/// Counts every allocation of this program.
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
-/// Runs `of`, and tells what it gave and what that cost.
+/// Runs `of`; returns its result and its allocations.
 fn measured<T>(of: impl FnOnce() -> wasmtime::Result<T>) -> wasmtime::Result<(T, HeapStats)> {
     let profiler = Profiler::builder().testing().build();
     let value = of()?;

@@ -1,5 +1,5 @@
-//! The table of allowed arrows, as it is written in `docs/architecture.md`: one line per crate,
-//! `wit ─▶ core, wasmtime (no compiler)`. Reads it; what breaks it is `layers`' to say.
+//! Table of allowed arrows in `docs/architecture.md`: one line per crate, as `wit ─▶ core, wasmtime (no compiler)`.
+//! Only reads it; `layers` reports violations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 const HEADING: &str = "Allowed arrows";
 const ARROW: &str = "─▶";
 
-/// For each crate (by its folder's name) what its line allows: folders of ours, and outside crates.
+/// Allowed dependencies of each crate (by its folder's name): folders of ours, and outside crates.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Arrows(BTreeMap<String, BTreeSet<String>>);
 
@@ -27,17 +27,17 @@ impl Arrows {
         Ok(Self(arrows))
     }
 
-    /// The crates that have a line.
+    /// Crates with a line.
     pub(crate) fn crates(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// Whether the line of `from` names `to`.
+    /// Returns true if the line of `from` names `to`.
     pub(crate) fn allow(&self, from: &str, to: &str) -> bool {
         self.0.get(from).is_some_and(|targets| targets.contains(to))
     }
 
-    /// Whether any line names `to`: an outside crate that is named somewhere is forbidden elsewhere.
+    /// Returns true if any line names `to`: an outside crate named in one line is forbidden in all others.
     pub(crate) fn mention(&self, to: &str) -> bool {
         self.0.values().any(|targets| targets.contains(to))
     }
@@ -57,7 +57,7 @@ fn block(document: &str) -> Result<Vec<&str>> {
     Ok(block)
 }
 
-/// Names are parted by commas or blanks; a remark in parentheses is for people, brackets say optional.
+/// Splits names at commas or blanks; a remark in parentheses is ignored, and brackets mean optional.
 fn names(list: &str) -> BTreeSet<String> {
     let mut depth = 0_usize;
     let bare = list.chars().filter(|char| {
@@ -120,7 +120,7 @@ late ─▶ nor this one
     }
 
     #[test]
-    fn a_table_that_cannot_be_read_is_no_empty_table() {
+    fn unreadable_table_is_an_error() {
         for (document, complaint) in [
             ("# Other\n```\na ─▶ b\n```", "no fenced block"),
             ("## Allowed arrows\n\n## Next\n```\na ─▶ b\n```", "no fenced block"),

@@ -15,15 +15,15 @@ use servers::Server;
 
 const CONNECTIONS: [u32; 2] = [16, 64];
 
-/// How it is measured.
+/// Options of the measurement.
 struct Options {
     profile: String,
     seconds: u32,
     rounds: usize,
     wasmtime: Option<PathBuf>,
-    /// Another build of `crisol`, to compare two commits in the same rounds.
+    /// Second build of `crisol`, to compare two commits in the same rounds.
     beside: Option<PathBuf>,
-    /// Connections at once in the last part; none leaves it out.
+    /// Connections at once in the last part; 0 skips it.
     many: u32,
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// One server, started for one round: what it kept from earlier ones is not measured.
+/// Measures one server, started for one round, so that earlier rounds have no effect.
 fn measure(server: &Server, connections: u32, seconds: u32) -> Result<Sample> {
     let running = server.start().with_context(|| format!("starting {}", server.name))?;
     let url = format!("http://{}{}", running.addr, server.path);
@@ -114,13 +114,13 @@ fn print_table(servers: &[Server], samples: &[Vec<Sample>], connections: u32) {
     }
 }
 
-/// The median, the least and the greatest.
+/// Median, minimum and maximum.
 fn middle(samples: &[Sample], of: impl Fn(&Sample) -> f64) -> (f64, f64, f64) {
     let mut values: Vec<f64> = samples.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
     let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
     let last = values.len().saturating_sub(1);
-    // Of an even number the two in the middle count alike.
+    // For an even number, the mean of the two in the middle.
     (f64::midpoint(at(last / 2), at(values.len() / 2)), at(0), at(last))
 }
 

@@ -1,4 +1,4 @@
-//! Cargo, asked and started: the few fields of `cargo metadata` that the chores read.
+//! Calls of cargo: the fields of `cargo metadata` that the tasks read, and its commands.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::{env, fmt};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-/// What `cargo metadata` tells.
+/// Output of `cargo metadata`.
 #[derive(Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) packages: Vec<Package>,
@@ -37,7 +37,7 @@ pub(crate) struct Resolve {
     pub(crate) nodes: Vec<Node>,
 }
 
-/// A package of the graph and what it depends on, by ids.
+/// Package of the graph with its dependencies, by ids.
 #[derive(Deserialize)]
 pub(crate) struct Node {
     pub(crate) id: String,
@@ -50,13 +50,13 @@ pub(crate) struct Dependency {
     pub(crate) dep_kinds: Vec<DependencyKind>,
 }
 
-/// One table that names a dependency: `kind` is `dev`, `build`, or nothing for `[dependencies]`.
+/// Table that names a dependency: `kind` is `dev`, `build`, or absent for `[dependencies]`.
 #[derive(Deserialize)]
 pub(crate) struct DependencyKind {
     pub(crate) kind: Option<String>,
 }
 
-/// The metadata of the workspace at `dir`, from `cargo metadata` with `extra` arguments.
+/// Metadata of the workspace at `dir`, from `cargo metadata` with `extra` arguments.
 pub(crate) fn metadata(dir: &Path, extra: &[&str]) -> Result<Metadata> {
     let mut command = Command::new(program());
     command.current_dir(dir).args(["metadata", "--format-version=1"]).args(extra);
@@ -67,12 +67,12 @@ pub(crate) fn metadata(dir: &Path, extra: &[&str]) -> Result<Metadata> {
     serde_json::from_slice(&output.stdout).context("reading what `cargo metadata` printed")
 }
 
-/// The cargo that runs this program, else the one of the search path.
+/// Path of the cargo that runs this program, or else the one of the search path.
 pub(crate) fn program() -> String {
     env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
 
-/// Runs a command to its end; anything but success is an error that names `what`.
+/// Runs a command to its end; a failure is an error that names `what`.
 pub(crate) fn succeed(command: &mut Command, what: impl fmt::Display) -> Result<()> {
     let status = command.status().with_context(|| format!("starting {command:?}"))?;
     if !status.success() {

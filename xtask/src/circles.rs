@@ -1,5 +1,5 @@
-//! Circles between the modules of a crate: a module that is needed by what it needs cannot be read, moved or tested by
-//! itself. A module here is a child of the crate's root with all below it, and likewise a child of any module.
+//! Circles between the modules of a crate: a module that depends on its own dependents cannot be read, moved or tested
+//! by itself. A module here is a child of the crate's root with all below it, and likewise a child of any module.
 
 mod graph;
 mod paths;
@@ -18,14 +18,14 @@ use self::graph::{Circle, Place, circles};
 use self::tree::{Tree, on_disk};
 use crate::Findings;
 
-/// Crates that still have circles: how many of their modules are in one. A number only goes down, and a crate without
+/// Crates that still have circles, with the number of modules in them. A number only goes down, and a crate without
 /// circles has no line.
 const STILL: &[(&str, usize)] = &[
-    // One a line, so that two changes do not meet.
+    // One per line, so that two changes do not conflict.
     ("engine", 18),
 ];
 
-/// A crate's folder, how many modules it has, and its circles.
+/// Folder of a crate, number of its modules, and its circles.
 struct Found {
     folder: String,
     modules: usize,
@@ -45,7 +45,7 @@ impl Found {
         Ok(found)
     }
 
-    /// How many modules are in a circle.
+    /// Number of modules in circles.
     fn in_circles(&self) -> usize {
         self.circles.iter().map(|circle| circle.members.len()).sum()
     }
@@ -73,7 +73,7 @@ impl Found {
     }
 }
 
-/// Compares the circles of all crates with those that may still be.
+/// Compares the circles of all crates with the allowed numbers.
 pub(crate) fn check(root: &Path) -> Result<Findings> {
     let folders = folders(root)?;
     let still = STILL.iter().copied().collect::<BTreeMap<_, _>>();
@@ -113,7 +113,7 @@ pub(crate) fn show(root: &Path, folder: &str) -> Result<()> {
     Ok(())
 }
 
-/// A circle as a chain of arrows.
+/// Formats a circle as a chain of arrows.
 fn told(circle: &Circle) -> String {
     let chain = circle.way.iter().map(|(_, to, place)| format!(" ─▶ {}", arrow(to, place)));
     let parent = circle.parent.iter().map(|name| format!("{name}::")).collect::<String>();

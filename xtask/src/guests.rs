@@ -1,5 +1,5 @@
-//! Builds the guests from source. A guest is a folder; its manifest tells the rest: whether it is a
-//! program or a library and, under `package.metadata.guest`, a `target` other than the usual one.
+//! Build of the guests from source. A guest is a folder; its manifest has the rest: program or library and, under
+//! `package.metadata.guest`, a `target` other than the usual one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::toolchain::Toolchain;
 
 const USUAL_TARGET: &str = "wasm32-wasip2";
 
-/// Builds every guest; answers the folder with their bytes and sums, which holds nothing else.
+/// Builds every guest; returns the folder with only their bytes and sums.
 pub(crate) fn build_all() -> Result<PathBuf> {
     let workspace = guests_dir();
     let fresh = workspace.join("target/fresh");
@@ -49,7 +49,7 @@ pub(crate) fn bless() -> Result<()> {
 struct Guest {
     name: String,
     target: String,
-    /// What rustc calls the thing it links, and whether that is a program.
+    /// Name of the linked artifact for rustc; `is_bin` is true for a program.
     artifact: String,
     is_bin: bool,
 }
@@ -72,7 +72,7 @@ impl Guest {
         Ok(Self { name: package.name.clone(), target, artifact, is_bin })
     }
 
-    /// Builds it by itself, so that its bytes do not depend on what other guests ask of a dependency.
+    /// Builds the guest by itself, so that its bytes do not depend on features that other guests enable.
     fn build(&self, workspace: &Path) -> Result<PathBuf> {
         let toolchain = Toolchain::find(&self.target)?;
         let mut command = toolchain.build(workspace, &self.name, &self.target, self.is_bin)?;
@@ -107,7 +107,7 @@ fn wasm_files(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths.into_iter().filter(|path| path.extension().is_some_and(|it| it == "wasm")).collect())
 }
 
-/// Contents only: a linker marks its output as a program, and a fixture is none.
+/// Copies the content without permissions: a linker marks its output as executable, and a fixture should not be.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let bytes = fs::read(from).with_context(|| format!("reading {}", from.display()))?;
     fs::write(to, bytes).with_context(|| format!("writing {}", to.display()))

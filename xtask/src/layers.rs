@@ -1,5 +1,5 @@
-//! The dependencies between crates, as cargo resolves them, held against the table of allowed arrows
-//! and against the absences that the architecture promises.
+//! Dependencies between crates, as cargo resolves them, checked against the table of allowed arrows and against the
+//! absences that the architecture promises.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,18 +12,18 @@ use crate::{Findings, root};
 
 const TABLE: &str = "docs/architecture.md";
 
-/// The folders of crates that must not reach the engine, by whatever path, when they are built to be used.
+/// Folders of crates that must not reach the engine, by any path, in a normal build.
 const WITHOUT_WASMTIME: [&str; 6] = ["core", "schema", "pool", "transport", "server", "lua"];
 
-/// The crate that reads YAML, and the only one that may depend on it.
+/// Crate that reads YAML, and the only one that may depend on it.
 const YAML: &str = "serde-saphyr";
 const KNOWS_YAML: &str = "schema";
 
-/// Crates whose tests use fakes: nothing there may bring WebAssembly, not even for tests.
+/// Crates whose tests use fakes: WebAssembly is forbidden there even for tests.
 const WITHOUT_WASM_IN_TESTS: [&str; 1] = ["pool"];
 const WASM: [&str; 4] = ["wasmtime", "wat", "wasmparser", "crisol-fixtures"];
 
-/// A tool beside the crates, or for development only: nothing ships with it.
+/// Tool beside the crates, or for development only: it is not shipped.
 const FIXTURES: &str = "fixtures";
 
 pub(crate) fn check() -> Result<Findings> {
@@ -42,7 +42,7 @@ pub(crate) fn check() -> Result<Findings> {
 struct Graph {
     /// Folder below `crates/` → package.
     folders: BTreeMap<String, String>,
-    /// Package → what it depends on, and whether so for its tests only.
+    /// Package → its dependencies, each with its use: normal, or for tests only.
     edges: BTreeMap<String, BTreeMap<String, Use>>,
 }
 
@@ -88,7 +88,7 @@ impl Graph {
         Self { folders, edges }
     }
 
-    /// How many dependencies the crates of `crates/` name themselves.
+    /// Number of direct dependencies of the crates in `crates/`.
     fn direct(&self) -> usize {
         self.folders.values().map(|package| self.uses(package).count()).sum()
     }
@@ -101,8 +101,8 @@ impl Graph {
         self.folders.iter().find(|(_, name)| *name == package).map(|(folder, _)| folder.as_str())
     }
 
-    /// A shortest path of dependencies from `package` to one of `targets`, first steps for tests included
-    /// where `tests` says so. (A dependency's own tests are never built.)
+    /// A shortest path of dependencies from `package` to one of `targets`. With `tests`, the first step may be a test
+    /// dependency. (A dependency's own tests are never built.)
     fn path(&self, package: &str, targets: &[&str], tests: bool) -> Option<Vec<String>> {
         let mut seen = BTreeSet::new();
         let mut paths = vec![vec![package]];
@@ -165,7 +165,7 @@ fn arrow_problem(
         .then(|| format!("`crates/{from}` depends on `{to}`{tests}: no arrow of {TABLE} allows it"))
 }
 
-/// Whether a crate of ours may depend on an outside crate that is not everybody's.
+/// Returns true if a crate of ours may depend on a restricted outside crate.
 fn may(arrows: &Arrows, from: &str, to: &str) -> bool {
     arrows.allow(from, to) || (to == YAML && from == KNOWS_YAML)
 }
@@ -208,7 +208,7 @@ engine ─▶ core, wasmtime
 fixtures ─▶ (nothing of ours)
 ```";
 
-    /// `(from, to, kind)`; a name with a slash is a crate of ours, `crates/core`.
+    /// Problems of a graph with edges `(from, to, kind)`; a name with a slash is a crate of ours, `crates/core`.
     fn found(edges: &[(&str, &str, Option<&str>)]) -> anyhow::Result<Vec<String>> {
         let mut ours = ["core", "schema", "pool", "engine", "fixtures"].map(String::from).to_vec();
         ours.extend(edges.iter().map(|edge| edge.0.to_owned()).filter(|from| from == "extra"));
@@ -247,7 +247,7 @@ fixtures ─▶ (nothing of ours)
     const DEV: Option<&str> = Some("dev");
 
     #[test]
-    fn allowed_arrows_are_no_problem() -> anyhow::Result<()> {
+    fn allowed_arrows_are_accepted() -> anyhow::Result<()> {
         let edges = [
             ("schema", "core", None),
             ("schema", "serde-saphyr", None),
@@ -262,7 +262,7 @@ fixtures ─▶ (nothing of ours)
     }
 
     #[test]
-    fn an_arrow_that_no_line_allows_is_told() -> anyhow::Result<()> {
+    fn forbidden_arrow_is_reported() -> anyhow::Result<()> {
         assert_one(&found(&[("core", "schema", None)])?, &["crates/core", "crisol-schema"]);
         assert_one(&found(&[("core", "schema", DEV)])?, &["crates/core", "for its tests"]);
         assert_one(&found(&[("engine", "fixtures", None)])?, &["crates/engine", "crisol-fixtures"]);

@@ -1,4 +1,4 @@
-//! Chores of the workspace, as `cargo xtask CHORE`. This file knows their names; each is a module.
+//! Tasks of the workspace, as `cargo xtask TASK`. This file has their names; each is a module.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program answers on its terminal")]
 
@@ -69,7 +69,7 @@ fn run(args: &[&str]) -> Result<()> {
     }
 }
 
-/// What a check found: how much it looked at, and what is wrong with it.
+/// Result of a check: the amount checked, and the problems.
 struct Findings {
     looked_at: String,
     problems: Vec<String>,
@@ -89,7 +89,7 @@ fn report(check: &str, findings: Findings) -> Result<()> {
     }
 }
 
-/// The top of the workspace.
+/// Top of the workspace.
 fn root() -> PathBuf {
     let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     root.pop();

@@ -1,4 +1,4 @@
-//! Runs the tests of the workspace, by the best runner at hand.
+//! Runs the tests of the workspace, with cargo-nextest if it is installed.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::cargo::{program, succeed};
 use crate::root;
 
-/// Runs all tests, on the guests in `fixtures` where it names a folder, else on the committed ones.
+/// Runs all tests, on the guests in the folder `fixtures`, or on the committed ones without it.
 pub(crate) fn run(fixtures: Option<&Path>) -> Result<()> {
     if has_nextest() {
         succeed(&mut cargo(fixtures, &["nextest", "run", "--workspace"]), "the tests")?;

@@ -1,5 +1,5 @@
-//! What neither the compiler nor clippy checks: that files say what they are and stay small, that
-//! libraries do not print, that `unsafe` and stores stay in their one file.
+//! Checks beyond the compiler and clippy: files have a header and stay small, libraries do not print, `unsafe` and
+//! stores stay in their files.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use anyhow::{Context, Result};
 use crate::Findings;
 use crate::tokens::{Token, lines_with, tokens};
 
-/// Longer files are split by what they know.
+/// Longest file in lines; split longer ones by subject.
 const MOST_LINES: usize = 450;
 
 /// Files that may be longer, each with the reason.
 const LONG_FILES: [(&str, &str); 0] = [];
 
-/// The files that may be unsafe: one loads compiled code that this very program wrote, the others hand values to guests.
+/// Files that may be unsafe: one loads compiled code that this very program wrote, the others pass values to guests.
 const UNSAFE_FILES: [&str; 3] = [
     "crates/engine/src/aot.rs",
     "crates/engine/src/core_module/raw.rs",
@@ -25,10 +25,10 @@ const UNSAFE_FILES: [&str; 3] = [
 
 const PRINTING: [&str; 5] = ["println!", "print!", "eprintln!", "eprint!", "dbg!"];
 
-/// Programs, whose terminal is theirs to write on.
+/// Programs, which may print.
 const MAY_PRINT: [&str; 3] = ["crates/cli/", "crates/fixtures/guests/", "xtask/"];
 
-// In two halves, so that this file does not find itself.
+// In two halves, so that this file does not match.
 const UNFINISHED: [&str; 2] = [concat!("TO", "DO"), concat!("FIX", "ME")];
 
 pub(crate) fn check(root: &Path) -> Result<Findings> {
@@ -54,7 +54,7 @@ pub(crate) fn check(root: &Path) -> Result<Findings> {
     Ok(Findings { looked_at: format!("{} files", files.len()), problems })
 }
 
-/// Every `.rs` file below `dir`, what cargo builds left aside.
+/// Every `.rs` file below `dir`, without cargo's build output.
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
@@ -70,7 +70,7 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
 }
 
 struct Source {
-    /// From the top of the workspace, with slashes.
+    /// Path from the top of the workspace, with slashes.
     path: String,
     text: String,
     code: Vec<Token>,
@@ -107,9 +107,9 @@ impl Source {
         Ok(problems)
     }
 
-    /// Error texts that hold their own source: whoever prints an error with its sources prints it twice.
+    /// Error texts that contain their own source: printing an error with its sources prints them twice.
     fn errors_said_twice(&self) -> Vec<String> {
-        // In two halves, so that this file does not find itself.
+        // In two halves, so that this file does not match.
         let starts = self.text.match_indices(concat!("#[er", "ror("));
         let said_twice = starts.filter(|(start, _)| {
             let rest = &self.text[*start..];
@@ -128,7 +128,7 @@ impl Source {
         said_twice.map(|(start, _)| format!("{}:{}: {rule}", self.path, line(start))).collect()
     }
 
-    /// Part of a library or program, neither a test nor a bench.
+    /// Returns true for a part of a library or program that is neither a test nor a bench.
     fn is_shipped(&self) -> bool {
         self.path.starts_with("crates/") && self.path.contains("/src/")
     }
@@ -138,7 +138,7 @@ impl Source {
         Ok(self.is_shipped() && (created("Store::new")? || created("Store::try_new")?))
     }
 
-    /// A problem for each line of the code that has one of the words.
+    /// Problems for each line of the code that has one of the words.
     fn uses(&self, words: &[&str], rule: &str) -> Result<Vec<String>> {
         let mut problems = Vec::new();
         for word in words {
@@ -149,7 +149,7 @@ impl Source {
         Ok(problems)
     }
 
-    /// Marks of what is left to do, in comments too.
+    /// Marks of unfinished work, in comments too.
     fn unfinished(&self) -> impl Iterator<Item = String> {
         let lines = (1..).zip(self.text.lines());
         lines.flat_map(|(number, line)| {
@@ -160,15 +160,15 @@ impl Source {
     }
 }
 
-/// The fields that `thiserror` takes for the source in the body of a struct or a variant: one of that name, and
-/// those marked so, of which a tuple's is `0`.
+/// Fields that `thiserror` takes for the source in the body of a struct or a variant: one of that name, and marked
+/// ones; a tuple's field is `0`.
 fn causes(body: &str) -> Vec<&str> {
     let marked = ["#[source]", "#[from]"].iter().flat_map(|mark| body.split(mark).skip(1));
     let marked = marked.map(|rest| named(rest).unwrap_or("0"));
     marked.chain(body.contains(" source: ").then_some("source")).collect()
 }
 
-/// The name of the field that `rest` begins with, if it has one.
+/// Name of the field at the start of `rest`, if it has one.
 fn named(rest: &str) -> Option<&str> {
     let (name, ty) = rest.trim_start().trim_start_matches("pub ").split_once(':')?;
     let is_name = name.chars().all(|c| c == '_' || c.is_alphanumeric());
@@ -186,7 +186,7 @@ fn store_problem(files: &[String]) -> Option<String> {
     }
 }
 
-/// An exception for a file that is gone, or short again, is dropped.
+/// Exceptions for files that are gone, or short again.
 fn stale_exceptions(root: &Path) -> impl Iterator<Item = String> {
     LONG_FILES.iter().filter_map(move |(path, reason)| {
         let lines = fs::read_to_string(root.join(path)).map_or(0, |text| text.lines().count());
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tidy_file_is_no_problem() {
+    fn tidy_file_has_no_problems() {
         let text = "//! Says `println!` and unsafe.\nfn f() { g(\"unsafe println!\") }\n\
             #[error(\"a {0}\")]\nA(b::C),\n#[error(\"{text}\")]\nB { text: T, source: E },\n\
             #[error(transparent)]\nC(#[from] E),\n";
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed_in_one_place_is_allowed_there() {
+    fn exceptions_apply_to_their_files() {
         for (path, text) in [
             ("crates/engine/src/aot.rs", "//! A\nunsafe fn f() {}"),
             ("crates/cli/src/a.rs", "//! A\nfn f() { println!() }"),

@@ -1,10 +1,10 @@
-//! Rust source as tokens: no comments, and words inside literals are not words of the code.
+//! Rust source as tokens: without comments, and with literals separate from words of the code.
 
 use anyhow::{Result, anyhow};
 use proc_macro2::{TokenStream, TokenTree};
 use syn::ext::IdentExt;
 
-/// A token and its line, from 1.
+/// Token and its line, from 1.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
@@ -13,11 +13,11 @@ pub(crate) struct Token {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// An identifier or a keyword, without `r#`.
+    /// Identifier or keyword, without `r#`.
     Word(String),
     /// One character of punctuation, or one side of a pair of brackets.
     Mark(char),
-    /// A literal, as it is written.
+    /// Literal, as written.
     Literal(String),
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>> {
     Ok(flatten(stream))
 }
 
-/// The same tokens in one list, groups opened.
+/// The same tokens in one list, with groups flattened.
 pub(crate) fn flatten(stream: TokenStream) -> Vec<Token> {
     let mut list = Vec::new();
     add(stream, &mut list);
@@ -68,7 +68,7 @@ fn add(stream: TokenStream, list: &mut Vec<Token>) {
     }
 }
 
-/// Lines on which `code` has `words`, a few tokens such as `Store::new`.
+/// Lines of `code` with `words`, a few tokens such as `Store::new`.
 pub(crate) fn lines_with(code: &[Token], words: &str) -> Result<Vec<usize>> {
     let words = tokens(words)?;
     let same = |window: &[Token]| window.iter().zip(&words).all(|(a, b)| a.kind == b.kind);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_rust_is_refused() {
+    fn invalid_rust_is_refused() {
         assert!(tokens("a \"never closed").is_err());
         assert!(tokens("a )").is_err());
     }

@@ -1,5 +1,5 @@
-//! Finds a Rust toolchain that builds guests: the one at hand where it has the target's standard library,
-//! else Debian's, which builds the standard library from its own source.
+//! Search for a Rust toolchain that builds guests: the current one if it has the target's standard library, else
+//! Debian's, which builds the standard library from its source.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,22 +10,22 @@ use anyhow::{Context, Result, bail};
 use crate::cargo::program;
 use crate::root;
 
-/// Where `.ci/guest-toolchain` unpacks the WASI C library, from the top of the workspace.
+/// Folder of the WASI C library from `.ci/guest-toolchain`, from the top of the workspace.
 const SYSROOT: &str = "target/guest-toolchain/usr/lib";
 
-/// Where Debian's packages put their rustc, cargo and source.
+/// Folder of rustc and cargo in Debian's packages.
 const DEBIAN_BIN: &str = "/usr/bin";
 
-/// How to build for one target.
+/// Toolchain for one target.
 pub(crate) enum Toolchain {
-    /// The target's standard library is installed.
+    /// Current toolchain, with the target's standard library installed.
     Installed,
-    /// Debian's rustc with its source, the WASI C library beside it, and the linkers of this toolchain.
+    /// Debian's rustc with its source, the WASI C library beside it, and the linkers of the current toolchain.
     Debian { library: PathBuf, linkers: PathBuf },
 }
 
 impl Toolchain {
-    /// What builds for `target` on this machine.
+    /// Finds the toolchain for `target` on this machine.
     pub(crate) fn find(target: &str) -> Result<Self> {
         let here = sysroot(Path::new("rustc"))?;
         if here.join("lib/rustlib").join(target).join("lib").is_dir() {
@@ -46,8 +46,8 @@ impl Toolchain {
         )
     }
 
-    /// A cargo that builds one package of `workspace` for `target`, in release, into `workspace`'s own
-    /// `target`; `is_bin` says whether a program or a library is linked.
+    /// Command that builds one package of `workspace` for `target`, in release, into `workspace`'s own `target`;
+    /// `is_bin` selects a program or a library.
     pub(crate) fn build(
         &self,
         workspace: &Path,
@@ -68,7 +68,7 @@ impl Toolchain {
             flags.push(format!("-Lnative={}", library.display()));
             flags.push("-Clink-self-contained=no".to_owned());
             use_debian(&mut command, target, linkers)?;
-            // With no self-contained objects the start of the program has to be named.
+            // Without self-contained objects the start object of the program must be named.
             let start = library.join(if is_bin { "crt1-command.o" } else { "crt1-reactor.o" });
             command
                 .args(["-Zbuild-std=std,panic_abort", "--"])
@@ -94,7 +94,7 @@ fn use_debian(command: &mut Command, target: &str, linkers: &Path) -> Result<()>
     command
         .env("PATH", env::join_paths(before.into_iter().chain(env::split_paths(&path)))?)
         .env("RUSTC", debian("rustc"))
-        // Building the standard library is an unstable option, and this compiler a stable one.
+        // Building the standard library is an unstable option, and this compiler is stable.
         .env("RUSTC_BOOTSTRAP", "1")
         .env(
             format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace('-', "_")),
@@ -103,11 +103,11 @@ fn use_debian(command: &mut Command, target: &str, linkers: &Path) -> Result<()>
     Ok(())
 }
 
-/// Flags that keep every path of this machine out of what is built.
+/// Flags that keep all paths of this machine out of the built bytes.
 fn remapped(source: &Path, workspace: &Path) -> Result<Vec<String>> {
     let mut roots =
         vec![(cargo_home()?.join("registry/src"), "/registry"), (workspace.to_owned(), "/guests")];
-    // The source may be a link, and the compiler may tell either name.
+    // The source may be a link, and the compiler may report either name.
     roots.extend(source.canonicalize().map(|real| (real, "/rustc")));
     roots.push((source.to_owned(), "/rustc"));
     Ok(roots
@@ -136,7 +136,7 @@ fn sysroot(rustc: &Path) -> Result<PathBuf> {
     ask(rustc, &["--print", "sysroot"]).map(PathBuf::from)
 }
 
-/// The target of this machine, as rustc calls it.
+/// Target of this machine, as rustc names it.
 fn host() -> Result<String> {
     let told = ask(Path::new("rustc"), &["-vV"])?;
     let host = told.lines().find_map(|line| line.strip_prefix("host: "));

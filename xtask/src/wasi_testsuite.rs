@@ -1,8 +1,8 @@
 //! `wasi-testsuite PATH [PROGRAM]`: runs the built tests of WebAssembly/wasi-testsuite, a checkout of its branch
-//! `prod/testsuite-base`, as commands of the program, and tells which do not pass.
+//! `prod/testsuite-base`, as commands of the program, and lists the failures.
 //!
-//! Each test is an app of its own with every import, and with the arguments, variables and folder that it asks
-//! for. What is compared is the exit code. Tests that are servers of HTTP are counted and not run.
+//! Each test is an app of its own with every import, and with its arguments, variables and folder. Only the exit code
+//! is compared. Tests that are HTTP servers are counted and not run.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::cargo::{program, succeed};
 use crate::root;
 
-/// Where built tests are, below `tests/<language>`, and what is called of them.
+/// Folders of built tests, below `tests/<language>`, with the function to call.
 const SUITES: [(&str, &str); 2] = [
     ("testsuite/wasm32-wasip1", "wasi:cli/run#run"),
     // The standard library of these exports the one of 0.2 as well.
@@ -36,8 +36,8 @@ const EVERY_IMPORT: [&str; 8] = [
     "wasi1",
 ];
 
-/// What a test asks for. Those of 0.3 have it in the steps of a conversation: the first runs the test, the
-/// last waits for its end.
+/// Requirements of a test. Tests of 0.3 have them in the steps of a conversation: the first runs the test, the last
+/// waits for its end.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Wants {
@@ -100,7 +100,7 @@ fn build(target: &Path) -> Result<PathBuf> {
     Ok(target.join("release/crisol"))
 }
 
-/// The folders of a suite, one for each language that it is written in.
+/// Folders of a suite, one for each language.
 fn folders(path: &Path, suite: &str) -> Result<Vec<PathBuf>> {
     let tests = path.join("tests");
     let languages = tests.read_dir().with_context(|| format!("reading {}", tests.display()))?;
@@ -115,12 +115,12 @@ fn folders(path: &Path, suite: &str) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// What runs the tests of one folder.
+/// Settings for the tests of one folder.
 struct Runner<'a> {
     crisol: &'a Path,
     method: &'a str,
     folder: &'a Path,
-    /// Where the apps are made, one after the other.
+    /// Folder for the apps, reused for each.
     work: &'a Path,
 }
 
@@ -148,7 +148,7 @@ fn run_suite(runner: &Runner<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Why a test does not pass, if it does not.
+/// Runs a test; returns the reason of a failure.
 fn run_test(runner: &Runner<'_>, file: &str, hash: &str, wants: &Wants) -> Result<Option<String>> {
     let &Runner { crisol, method, folder, work } = runner;
     if work.exists() {
@@ -203,7 +203,7 @@ fn app(file: &str, hash: &str, method: &str, wants: &Wants) -> Value {
     json!({"namespace": "suite", "entries": entries})
 }
 
-/// A copy for the test to change.
+/// Copies a folder that the test may change.
 fn copy_all(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("making {}", to.display()))?;
     for entry in from.read_dir().with_context(|| format!("reading {}", from.display()))? {

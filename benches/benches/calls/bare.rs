@@ -1,4 +1,4 @@
-//! The twin: the same component on wasmtime itself, with the settings that were measured to be best.
+//! Baseline: the same component on wasmtime itself, with the fastest measured settings.
 
 use wasmtime::component::{
     Component, ComponentExportIndex, Func, InstancePre, Linker, ResourceTable, Val,
@@ -30,12 +30,12 @@ pub(crate) struct Instance {
     func: Func,
 }
 
-/// An engine set up for fresh instances.
+/// Engine for fresh instances.
 fn engine() -> wasmtime::Result<Engine> {
     let scan = PoolingAllocationConfig::is_pagemap_scan_available();
     let mut pool = PoolingAllocationConfig::new();
     pool.pagemap_scan(if scan { Enabled::Yes } else { Enabled::No })
-        // As many slots as an engine of ours has.
+        // As many slots as Crisol's engine has.
         .total_core_instances(4_000)
         .total_tables(4_000)
         .linear_memory_keep_resident(if scan { 2 << 20 } else { 64 << 10 })
@@ -86,7 +86,7 @@ impl Instance {
     }
 }
 
-/// The twin of a core module that runs as it is.
+/// Baseline of a core module that is called directly.
 pub(crate) struct BareCore {
     pre: wasmtime::InstancePre<WasiP1Ctx>,
     method: wasmtime::ModuleExport,
@@ -102,7 +102,7 @@ impl BareCore {
         Ok(Self { pre: linker.instantiate_pre(&module)?, method })
     }
 
-    /// Calls a function without parameters that gives a number.
+    /// Calls a function without parameters that returns a number.
     pub(crate) async fn fresh(&self) -> wasmtime::Result<i32> {
         let mut store = Store::new(self.pre.module().engine(), WasiCtx::builder().build_p1());
         store.set_epoch_deadline(u64::MAX / 2);

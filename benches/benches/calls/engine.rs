@@ -1,4 +1,4 @@
-//! The engine by itself: its limits and its deadline, and no pool, no façade, no values but the component's.
+//! Engine without pool and façade: with its limits and its deadline, and the component's own values.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use wasmtime_wasi::WasiCtx;
 
 use crate::Problem;
 
-/// What every call has to be over by.
+/// Deadline of every call, from its start.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A function, linked.
+/// Linked function.
 pub(crate) struct Route(Linked);
 
 impl Route {
@@ -20,7 +20,7 @@ impl Route {
         Ok(Self(engine.link(&compiled, &Profile::granting(|_| false), method)?))
     }
 
-    /// A function of a core module, run as it is.
+    /// Links a function of a core module, called directly.
     pub(crate) fn core(engine: &Engine, module: &[u8], method: &str) -> Result<Self, Problem> {
         let core = CoreModule::read(module, None, method)?.ok_or("it has to be a component")?;
         let compiled = engine.compile(module, false)?;
@@ -28,7 +28,7 @@ impl Route {
         Ok(Self(engine.link_core(&compiled, &core, &profile, method)?))
     }
 
-    /// The arguments as a caller's lowering leaves them.
+    /// Packs the arguments as a caller's lowering would.
     pub(crate) fn pack(&self, args: &[Val]) -> Packed {
         self.0.mapping().pack_args(args).unwrap_or_default()
     }
@@ -43,7 +43,7 @@ impl Route {
     }
 }
 
-/// One call of an instance that is there.
+/// Calls an existing instance.
 pub(crate) async fn call(
     instance: &mut Instance,
     args: &Packed,

@@ -1,7 +1,7 @@
-//! Calls through the engine, and through the façade, beside the same calls on bare wasmtime (its pooling
-//! allocator set in the same way, without limits and deadline): a fresh instance for each call, and one instance
-//! for all of them; and fresh calls from one thread and from two. The façade's side also lowers the arguments and
-//! lifts the result, of which `answer` has none to speak of.
+//! Calls through the engine, and through the façade, beside the same calls on bare wasmtime (with the same pooling
+//! allocator, without limits and deadline): a fresh instance for each call, and one instance for all of them; and fresh
+//! calls from one thread and from two. The façade also lowers the arguments and lifts the result, which costs almost
+//! nothing for `answer`.
 //!
 //! `cargo bench -p crisol-benches --bench calls`
 #![expect(clippy::expect_used, reason = "a bench without its guests has nothing to measure")]
@@ -31,7 +31,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 
-/// One function in every way, with its arguments in each one's form.
+/// One function in every variant, with its arguments in each one's form.
 struct Pair {
     name: &'static str,
     bare: Bare,
@@ -40,7 +40,7 @@ struct Pair {
     values: Vec<Value>,
 }
 
-/// The least there is to call: no argument, a number for an answer.
+/// Smallest function: no argument, a number as the result.
 const ANSWER: &str = r#"(module (func (export "answer") (result i32) i32.const 42))"#;
 
 fn pairs() -> Result<Vec<Pair>, Problem> {
@@ -53,7 +53,7 @@ fn pairs() -> Result<Vec<Pair>, Problem> {
     let answer =
         crisol_wit::wrap(&crisol_wit::parse_text(ANSWER, None)?, None, "answer")?.component;
     let numbers = (vec![Val::S32(6), Val::S32(7)], vec![Value::Int(6), Value::Int(7)]);
-    // With so many users in the list that it transforms.
+    // With this number of users in the list that it transforms.
     let mapper = |name, users| {
         let vals = vec![Val::List(vec![user_val(); users])];
         let values = vec![Value::List(vec![user_value(); users])];
@@ -117,8 +117,8 @@ fn runtime() -> Result<Runtime, Problem> {
     Ok(Runtime::builder().file("_index.yaml", text).load()?)
 }
 
-/// Runs `call` so many times, as one task does, and tells how long that took. Inputs are made beforehand, so many
-/// at a time that they stay in the cache.
+/// Runs `call` one after another in one task; returns the total time. Inputs are prepared in batches that stay in the
+/// cache.
 async fn one_by_one<I, O>(
     calls: u64,
     input: impl Fn() -> I,
@@ -195,7 +195,7 @@ fn calls(criterion: &mut Criterion) {
     }
 }
 
-/// The least there is to call, as the core module that it is.
+/// Benches the smallest function as a core module.
 fn core(criterion: &mut Criterion) {
     let tokio = Tokio::new().expect("a tokio runtime");
     let runtime = runtime().expect("the fixtures as an app");
@@ -228,7 +228,7 @@ fn core(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Fresh calls from so many threads at once; the time is that of one call of one of them.
+/// Benches fresh calls from several threads at once; the time is that of one call of one thread.
 fn threads(criterion: &mut Criterion) {
     let tokio = Tokio::new().expect("a tokio runtime");
     let runtime = runtime().expect("the fixtures as an app");
@@ -267,7 +267,7 @@ fn threads(criterion: &mut Criterion) {
     }
 }
 
-/// Runs as many of `task` as there are threads, and tells how long that took.
+/// Runs one `task` per thread at once; returns the total time.
 fn at_once<F>(tokio: &Tokio, threads: u32, task: impl Fn() -> F) -> Duration
 where
     F: Future<Output = ()> + Send + 'static,

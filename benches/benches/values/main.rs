@@ -1,5 +1,5 @@
-//! JSON text → call → JSON text on a list of records: by `crisol-wit`, beside serde structs over typed
-//! bindings, and beside the plain way over `serde_json::Value`. Same instance, same answer.
+//! JSON text → call → JSON text on a list of records: by `crisol-wit`, beside serde structs over typed bindings, and
+//! beside a conversion over `serde_json::Value`. Same instance, same answer.
 
 #![expect(clippy::expect_used, reason = "a bench without its guest has nothing to measure")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
@@ -15,7 +15,7 @@ use routes::{Guest, Route, users};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The answer as a value: the tree orders fields by name.
+/// Answer as a value, since the tree orders fields by name.
 fn json(answer: &[u8]) -> serde_json::Value {
     serde_json::from_slice(answer).expect("the answer is JSON")
 }
@@ -45,7 +45,7 @@ fn values(criterion: &mut Criterion) {
     }
 }
 
-/// The two halves of the work around a call, without the call.
+/// Benches the work before and after a call, without the call.
 fn halves(criterion: &mut Criterion) {
     let guest = Guest::echo().expect("the guest links");
     let mut group = criterion.benchmark_group("values/halves");
@@ -74,7 +74,7 @@ fn halves(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Ten megabytes in and out, from packed values to packed values: bytes beside text.
+/// Benches ten megabytes in and out, from packed values to packed values: bytes beside text.
 fn bytes(criterion: &mut Criterion) {
     let text = format!("[\"{}\"]", "a".repeat(10 << 20));
     let mut group = criterion.benchmark_group("values/bytes");

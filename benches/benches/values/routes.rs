@@ -1,4 +1,4 @@
-//! The three ways from JSON text through a call to JSON text, over one and the same guest.
+//! Routes from JSON text through a call to JSON text, over the same guest.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -11,24 +11,23 @@ use wasmtime::component::types::{ComponentItem, Type};
 use wasmtime::component::{Component, ComponentType, Func, Instance, Lift, Linker, Lower, Val};
 use wasmtime::{Config, Engine, Store, error::Context as _, format_err};
 
-/// A call's error, whatever it was.
+/// Result with any error of a call.
 pub(crate) type Result<T> = wasmtime::Result<T>;
 
-/// How values get in and out.
+/// Route of values into a call and out of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Route {
-    /// serde's derived structs, which are the typed bindings' too: what a program would write that
-    /// knows the function when it is compiled.
+    /// Derived serde structs, shared with the typed bindings: for a program that knows the function at compile time.
     Structs,
-    /// `crisol-wit`, straight into the component.
+    /// `crisol-wit`, directly into the component.
     Mapping,
-    /// `crisol-wit`, on the same module as it is: through `crisol-engine`, with limits and the rest of it.
+    /// `crisol-wit`, on the same module without a component: through `crisol-engine`, with its limits.
     Core,
     /// `serde_json::Value` to `Val` and back.
     Tree,
 }
 
-/// What the guest takes.
+/// Parameter of the guest.
 #[derive(Clone, ComponentType, Lift, Lower, Deserialize, Serialize)]
 #[component(record)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +38,7 @@ pub(crate) struct User {
     active: bool,
 }
 
-/// What `transform-users` gives.
+/// Result of `transform-users`.
 #[derive(Clone, ComponentType, Lift, Lower, Serialize)]
 #[component(record)]
 pub(crate) struct Transformed {
@@ -50,7 +49,7 @@ pub(crate) struct Transformed {
     tag_count: u32,
 }
 
-/// The text of the arguments: one list of `count` users.
+/// Text of the arguments: one list of `count` users.
 pub(crate) fn users(count: usize) -> Vec<u8> {
     let names = ["Alice Liddell", "Bob", "Carol Shelby-Smith", "Dave \\\"the\\\" Rave"];
     let mut text = String::from("[[");
@@ -68,12 +67,12 @@ pub(crate) fn users(count: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The arguments by serde's derive.
+/// Arguments by serde's derive.
 pub(crate) fn structs_in(text: &[u8]) -> serde_json::Result<(Vec<User>,)> {
     serde_json::from_slice(text)
 }
 
-/// Gives back the list it was given. Memory is handed out upwards and all taken back after each call.
+/// Module that returns its list. Memory is allocated upwards and all freed after each call.
 const ECHO: &str = r#"(module
   (memory (export "memory") 1)
   (global $top (mut i32) (i32.const 64))
@@ -97,7 +96,7 @@ const ECHO_WIT: &str = "
     record user { id: u32, name: string, tags: list<string>, active: bool }
     echo: func(users: list<user>) -> list<user>;";
 
-/// A live instance, and what is known of one of its functions.
+/// Live instance, with the types of one of its functions.
 pub(crate) struct Guest {
     store: Store<()>,
     instance: Instance,
@@ -109,7 +108,7 @@ pub(crate) struct Guest {
     core: Option<Core>,
 }
 
-/// An instance of a core module in the engine, and what drives its calls.
+/// Instance of a core module in the engine, with the runtime for its calls.
 struct Core {
     tokio: tokio::runtime::Runtime,
     instance: crisol_engine::Instance,
@@ -135,7 +134,7 @@ impl Core {
         tokio.block_on(call_core(instance, mapping, text))
     }
 
-    /// Runs so many calls, as one task does, and tells how long that took.
+    /// Runs `calls` calls in one task; returns the total time.
     fn time(&mut self, text: &[u8], calls: u64) -> Result<Duration> {
         let Self { tokio, instance, mapping } = self;
         tokio.block_on(async {
@@ -160,12 +159,12 @@ async fn call_core(
 }
 
 impl Guest {
-    /// The echo: all the time there is goes into values.
+    /// Echo guest: all its time goes into values.
     pub(crate) fn echo() -> Result<Self> {
         Self::echo_of(ECHO_WIT)
     }
 
-    /// The echo of whatever `wit` says that its memory holds.
+    /// Echo guest for any list type in `wit`.
     pub(crate) fn echo_of(wit: &str) -> Result<Self> {
         let module = crisol_wit::parse_text(ECHO, None)?;
         let component = crisol_wit::wrap(&module, Some(wit), "echo")?.component;
@@ -173,7 +172,7 @@ impl Guest {
         Ok(Self { core, ..Self::new(&component, "echo")? })
     }
 
-    /// The ways that it can be called.
+    /// Routes that this guest supports.
     pub(crate) fn routes(&self) -> &'static [Route] {
         match self.core {
             Some(_) => &[Route::Structs, Route::Mapping, Route::Core, Route::Tree],
@@ -181,7 +180,7 @@ impl Guest {
         }
     }
 
-    /// The fixture `mapper`, a guest built by an ordinary toolchain.
+    /// Fixture `mapper`, built by an ordinary toolchain.
     pub(crate) fn transform() -> Result<Self> {
         Self::new(&crisol_fixtures::bytes("mapper"), "transform-users")
     }
@@ -207,20 +206,20 @@ impl Guest {
         Ok(Self { store, instance, func, name, mapping, direct, ty, core: None })
     }
 
-    /// The mapping in use.
+    /// Mapping in use.
     pub(crate) fn mapping(&self) -> &Mapping {
         &self.mapping
     }
 
-    /// A result as it would come out of a call that echoes.
+    /// Result of a call that echoes `text`.
     pub(crate) fn lifted(&self, text: &[u8]) -> Result<Lifted> {
-        // The bytes of one argument are those of the same value as a result.
+        // A single argument and the same value as a result have equal bytes.
         match self.mapping.lift(Some(self.mapping.lower_json(text)?)) {
             Outcome::Value(value) | Outcome::Error(value) => Ok(value),
         }
     }
 
-    /// JSON text of the arguments to JSON text of the result.
+    /// Calls from JSON text of the arguments to JSON text of the result.
     pub(crate) fn call(&mut self, route: Route, text: &[u8]) -> Result<Vec<u8>> {
         match route {
             Route::Structs => self.structs(text),
@@ -233,7 +232,7 @@ impl Guest {
         }
     }
 
-    /// Runs so many calls and tells how long that took.
+    /// Runs `calls` calls; returns the total time.
     pub(crate) fn time(&mut self, route: Route, text: &[u8], calls: u64) -> Duration {
         if let (Route::Core, Some(core)) = (route, &mut self.core) {
             return core.time(text, calls).expect("the call");
@@ -248,7 +247,7 @@ impl Guest {
     fn structs(&mut self, text: &[u8]) -> Result<Vec<u8>> {
         let args = structs_in(text)?;
         let store = &mut self.store;
-        // Looking the function up costs under 100 ns, which is what `TypedFunc::new` checks.
+        // The lookup of the function costs under 100 ns, the time of the check in `TypedFunc::new`.
         if self.name == "echo" {
             let func = self
                 .instance
@@ -264,7 +263,7 @@ impl Guest {
         }
     }
 
-    /// The call itself, on values.
+    /// Call on values.
     pub(crate) fn call_vals(&mut self, args: &[Val]) -> Result<Val> {
         let mut results = [Val::Bool(false)];
         self.func.call(&mut self.store, args, &mut results)?;
@@ -272,7 +271,7 @@ impl Guest {
         Ok(result)
     }
 
-    /// The call itself, on packed values.
+    /// Call on packed values.
     pub(crate) fn call_packed(&mut self, args: Packed) -> Result<Outcome> {
         let Self { store, mapping, direct, .. } = self;
         let result = direct.call(store, mapping, args, CallBounds::NONE)?;
@@ -296,7 +295,7 @@ fn written(outcome: Outcome) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The plain conversion, by asking the component's types on the way.
+/// Converts by the component's types, which it reads on the way.
 fn to_val(ty: &Type, value: serde_json::Value) -> Result<Val> {
     use serde_json::Value as Json;
     Ok(match (ty, value) {
@@ -319,7 +318,7 @@ fn to_val(ty: &Type, value: serde_json::Value) -> Result<Val> {
     })
 }
 
-/// And back.
+/// Converts back.
 fn from_val(value: Val) -> Result<serde_json::Value> {
     use serde_json::Value as Json;
     Ok(match value {

@@ -1,4 +1,4 @@
-//! The app that the arguments name.
+//! Loading of the app that the arguments name.
 
 use crisol::{Allocation, Builder, CodeCache, Color, EngineConfig, LoadError, Problems, Runtime};
 use etcetera::BaseStrategy as _;
@@ -6,7 +6,7 @@ use etcetera::BaseStrategy as _;
 use crate::arguments::AppArguments;
 use crate::output;
 
-/// The builder that the arguments ask for.
+/// Makes the builder for the arguments.
 pub(crate) fn builder(arguments: &AppArguments) -> Builder {
     let mut builder =
         Runtime::builder().app(&arguments.app).strict_imports(arguments.strict_imports);
@@ -17,7 +17,7 @@ pub(crate) fn builder(arguments: &AppArguments) -> Builder {
         let allocation = Allocation::Pooling { instances: instances.get() };
         builder = builder.engine(EngineConfig { allocation, ..EngineConfig::default() });
     }
-    // After the engine, whose configuration these are a part of.
+    // After the engine, because these change its configuration.
     if let Some(memory) = arguments.memory {
         builder = builder.memory(memory);
     }
@@ -27,7 +27,7 @@ pub(crate) fn builder(arguments: &AppArguments) -> Builder {
     arguments.set.iter().fold(builder, |builder, text| builder.set(text))
 }
 
-/// Where compiled code is kept: nowhere when it is not wanted, or when the user has no home to keep it in.
+/// Cache of compiled code; `None` with `--no-cache`, or for a user without a cache folder.
 pub(crate) fn cache(arguments: &AppArguments) -> Option<CodeCache> {
     if arguments.no_cache {
         return None;
@@ -36,12 +36,12 @@ pub(crate) fn cache(arguments: &AppArguments) -> Option<CodeCache> {
     arguments.cache_dir.clone().or_else(user).map(CodeCache::new)
 }
 
-/// Loads the app, for commands that want it whole; its problems are the error.
+/// Loads the app; its problems are the error.
 pub(crate) fn load(arguments: &AppArguments) -> anyhow::Result<Runtime> {
     load_by(builder(arguments), arguments)
 }
 
-/// Loads the app to be looked at: no folder or file of it is made.
+/// Loads the app for inspection: no folder or file of it is created.
 pub(crate) fn look(arguments: &AppArguments) -> anyhow::Result<Runtime> {
     load_by(builder(arguments).auto_init(false), arguments)
 }
@@ -53,13 +53,13 @@ fn load_by(builder: Builder, arguments: &AppArguments) -> anyhow::Result<Runtime
     })
 }
 
-/// The error of a command that needed the app to load.
+/// Error of a command for an app that does not load.
 pub(crate) fn does_not_load(arguments: &AppArguments, problems: &Problems) -> anyhow::Error {
     let text = show_errors(problems);
     anyhow::anyhow!("the app `{}` does not load\n\n{}", arguments.app.display(), text.trim_end())
 }
 
-/// Warnings about the app as a whole, such as a folder that cannot be listed: what is in it is not served.
+/// Warnings about the app as a whole, such as a folder that cannot be listed and is not served.
 #[cfg(feature = "http")]
 pub(crate) fn warnings(runtime: &Runtime) -> Vec<String> {
     let generation = runtime.generation();
@@ -73,7 +73,7 @@ pub(crate) fn show(problems: &Problems) -> String {
     problems.render(color)
 }
 
-/// The errors among problems, for those who need the app: its warnings are those of one that loads.
+/// Errors among the problems as text. Warnings are left out: they belong to an app that loads.
 pub(crate) fn show_errors(problems: &Problems) -> String {
     show(&problems.clone().without_warnings())
 }

@@ -17,7 +17,7 @@ use crisol::{MaxMemory, Namespace};
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) app: AppArguments,
-    /// Colours of what is printed to stderr; `auto` heeds the terminal, `NO_COLOR` and `TERM=dumb`.
+    /// Colours of stderr; `auto` follows the terminal, `NO_COLOR` and `TERM=dumb`.
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
     pub(crate) color: ColorChoice,
     #[command(subcommand)]
@@ -25,10 +25,10 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the command line and the environment, in which an empty variable is none.
+    /// Reads the command line and the environment; an empty variable counts as unset.
     ///
     /// # Errors
-    /// When help or the version is asked for, or the arguments are wrong.
+    /// Fails for wrong arguments, and for a request of help or the version.
     pub(crate) fn read() -> Result<Self, clap::Error> {
         let is_empty = |arg: &Arg| {
             let value = arg.get_env().and_then(std::env::var_os);
@@ -40,7 +40,7 @@ impl Arguments {
     }
 }
 
-/// The colours that a command line asks for, which may be wrong elsewhere: the last word about them before `--`.
+/// Colours that a command line requests, even if it is wrong elsewhere: the last option before `--` counts.
 pub(crate) fn color(arguments: impl Iterator<Item = OsString>) -> ColorChoice {
     let read = |text: &str| ColorChoice::from_str(text, true).ok();
     let mut found = None;
@@ -57,13 +57,13 @@ pub(crate) fn color(arguments: impl Iterator<Item = OsString>) -> ColorChoice {
     found.unwrap_or(ColorChoice::Auto)
 }
 
-/// Which app, and how it is read.
+/// Options of the app: its folder and its loading.
 #[derive(Debug, Args)]
 pub(crate) struct AppArguments {
-    /// The folder of the app: every `_index.yaml` below it is read.
+    /// Folder of the app: every `_index.yaml` below it is read.
     #[arg(long, global = true, value_name = "DIR", env = "CRISOL_APP", default_value = ".")]
     pub(crate) app: PathBuf,
-    /// The namespace of index files that name none.
+    /// Namespace of index files without one.
     #[arg(long, global = true, value_name = "NS")]
     pub(crate) namespace: Option<Namespace>,
     /// Override one field of one entry, such as `myns:compute:limits.max_execution_ms=500`.
@@ -72,24 +72,23 @@ pub(crate) struct AppArguments {
     /// Refuse functions with imports that their entries do not declare.
     #[arg(long, global = true)]
     pub(crate) strict_imports: bool,
-    /// The folder in which compiled code is kept from one run to the next; by default `crisol/code` in the
-    /// user's cache folder.
+    /// Folder of the cache for compiled code; by default `crisol/code` in the user's cache folder.
     #[arg(long, global = true, value_name = "DIR", env = "CRISOL_CACHE")]
     pub(crate) cache_dir: Option<PathBuf>,
-    /// Compile anew, and keep nothing.
+    /// Compile everything, without reading or writing the cache.
     #[arg(long, global = true)]
     pub(crate) no_cache: bool,
-    /// How many instances may be alive at once, over all functions [default: 1000]. Each takes 4 GiB of
-    /// address space, and no memory until it is used.
+    /// Number of instances that may be alive at once, over all functions [default: 1000]. Each takes 4 GiB of address
+    /// space, and no memory until it is used.
     #[arg(long, global = true, value_name = "N", env = "CRISOL_INSTANCES")]
     pub(crate) instances: Option<NonZeroU32>,
-    /// Memory that all instances and scripts may hold together, such as `512MiB` or `2GiB`; `none` for no bound
-    /// [default: three quarters of what the machine or the control group has]. A call beyond it is refused.
+    /// Memory that all instances and scripts may hold together, such as `512MiB` or `2GiB`; `none` for no limit
+    /// [default: three quarters of the machine's or control group's memory]. A call beyond it is refused.
     #[arg(long, global = true, value_name = "SIZE", env = "CRISOL_MEMORY", value_parser = memory)]
     pub(crate) memory: Option<MaxMemory>,
 }
 
-/// The least that an instance of one page reserves.
+/// Least memory that an instance of one page reserves.
 const LEAST_MEMORY: u64 = 128 << 10;
 
 /// Reads `--memory`.
@@ -109,39 +108,39 @@ fn memory(text: &str) -> Result<MaxMemory, String> {
 pub(crate) enum Command {
     /// Call a function and print its result as one line of JSON.
     ///
-    /// Exit code 0; 1 when the function answered with its own error, which is printed to stderr as
-    /// JSON; 2 for anything else.
+    /// Exit code 0; 1 when the function returned its own error, which is printed to stderr as JSON; 2 for any other
+    /// failure.
     Call(CallArguments),
-    /// Load, compile and link everything, and tell all that is wrong. Nothing of the app is written without `--fix`.
+    /// Load, compile and link everything, and report all problems. Writes nothing in the app without `--fix`.
     Check(CheckArguments),
-    /// Compile all code of the app and keep it on disk, so that whatever runs next starts at once.
+    /// Compile all code of the app into the cache, so that later runs start at once.
     Compile,
     /// List the functions with their signatures, the HTTP handlers and the commands.
     List,
     /// Run a command of the app, a `process.wasm`, on this terminal.
     ///
-    /// Exit code: the guest's own; 125 when it did not run or was ended, 130 by Ctrl-C.
+    /// Exit code: the guest's own; 125 when it did not run or was stopped, 130 for Ctrl-C.
     Run(RunArguments),
     /// Run a Lua script that calls functions of the app.
     ///
-    /// Its arguments are texts in `...`. Exit code 0; 1 when the script returned `nil, err`, which is
-    /// printed to stderr as JSON; 2 for anything else.
+    /// Its arguments are strings in `...`. Exit code 0; 1 when the script returned `nil, err`, which is printed to
+    /// stderr as JSON; 2 for any other failure.
     Lua(LuaArguments),
     /// Write the hashes of the binaries into the index files, keeping comments and layout.
     ///
-    /// Errors elsewhere in the app are no obstacle. Exit code 0 when all that was asked for is pinned; 2 when
-    /// something is not, with the reasons on stderr.
+    /// Errors elsewhere in the app do not matter. Exit code 0 when all selected entries are pinned; 2 when one is not,
+    /// with the reasons on stderr.
     Pin(PinArguments),
     /// Print the JSON Schema of index files, for completion in editors.
     Schema,
     /// Print the endpoints as an OpenAPI 3.1 document, made from the functions' signatures.
     #[cfg(feature = "http")]
     Openapi(OpenapiArguments),
-    /// Serve the app over HTTP until it is told to stop.
+    /// Serve the app over HTTP until a stop signal.
     ///
-    /// SIGTERM and SIGINT (Ctrl-C) let what runs finish within the grace period; a second one ends at
-    /// once, as the first does while the app loads. SIGHUP reads the app again, and serves it from then on if
-    /// nothing is wrong with it. `CRISOL_LOG=info` logs more.
+    /// SIGTERM and SIGINT (Ctrl-C) let running requests finish within the grace period; a second one ends the program
+    /// at once, and so does the first while the app loads. SIGHUP reads the app again, and serves it if it has no
+    /// errors. `CRISOL_LOG=info` logs more.
     #[cfg(feature = "http")]
     Serve(ServeArguments),
 }
@@ -149,7 +148,7 @@ pub(crate) enum Command {
 #[cfg(feature = "http")]
 #[derive(Debug, Args)]
 pub(crate) struct OpenapiArguments {
-    /// The service; may be left out when only one has endpoints.
+    /// Service of the endpoints; optional when only one has endpoints.
     #[arg(value_name = "ID")]
     pub(crate) service: Option<String>,
 }
@@ -157,15 +156,15 @@ pub(crate) struct OpenapiArguments {
 #[cfg(feature = "http")]
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
-    /// Where to listen when no `http.service` says it [default: 127.0.0.1:8080], or instead of where the
-    /// only one does: `host:port`, `:port` or `unix:/path`.
+    /// Address to listen on when no `http.service` has one [default: 127.0.0.1:8080], or instead of that of the only
+    /// service: `host:port`, `:port` or `unix:/path`.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<crisol::ListenAddr>,
-    /// How many seconds requests that run may take to finish when it is told to stop.
+    /// Seconds that running requests have to finish after a stop signal.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) grace: u32,
-    /// Seconds of accepting and serving on when it is told to stop, while load balancers
-    /// learn of it: it is no longer ready, and responses close their connections.
+    /// Seconds to go on accepting and serving after a stop signal, while load balancers learn of it: the service is not
+    /// ready, and responses close their connections.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub(crate) drain_delay: u32,
     /// Read the app again whenever its files change.
@@ -175,13 +174,13 @@ pub(crate) struct ServeArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct CallArguments {
-    /// The function, such as `myns:compute`.
+    /// Id of the function, such as `myns:compute`.
     pub(crate) id: String,
     /// Read the arguments and print the result as WAVE, the text format of component values.
     #[arg(long)]
     pub(crate) wave: bool,
-    /// Its arguments: each is JSON, or plain text, which one for a `string` is unless it is a JSON string. `@FILE` is
-    /// what a file has, `-` what standard input has.
+    /// Arguments of the function: each is JSON or plain text; for a `string`, all but a JSON string is plain text.
+    /// `@FILE` reads a file, `-` standard input.
     #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
 }
@@ -191,42 +190,42 @@ pub(crate) struct RunArguments {
     /// List the commands of the app.
     #[arg(long, conflicts_with = "name")]
     pub(crate) list: bool,
-    /// The command: its `meta.command.name`, or its id.
+    /// Command, by its `meta.command.name` or its id.
     #[arg(required_unless_present = "list")]
     pub(crate) name: Option<String>,
-    /// What the guest finds on its command line; for a method with parameters also its arguments, each
-    /// JSON or plain text as for `call`, without `@FILE` and `-`.
+    /// The guest's command line; for a method with parameters also its arguments, each JSON or plain text as for
+    /// `call`, without `@FILE` and `-`.
     #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct LuaArguments {
-    /// The script; `-` is standard input.
+    /// Path of the script; `-` is standard input.
     pub(crate) script: PathBuf,
-    /// What the script finds in `...`.
+    /// The script's arguments, in `...`.
     #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
-    /// Write the smallest `imports` into the index files first: what each method may call, and no more.
+    /// Write the smallest `imports` into the index files first: only those that the methods may call.
     #[arg(long)]
     pub(crate) fix: bool,
-    /// How to print what was found.
+    /// Format of the report.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PinArguments {
-    /// The entries to pin; all that have a hash when none is named.
+    /// Entries to pin; by default all that have a hash.
     #[arg(value_name = "ID")]
     pub(crate) ids: Vec<crisol::EntryId>,
 }
 
-/// How to print what was found.
+/// Format of a report.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 pub(crate) enum Format {
     /// For people: places, snippets, help.

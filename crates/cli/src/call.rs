@@ -24,7 +24,7 @@ pub(crate) fn run(app: &AppArguments, call: &CallArguments) -> anyhow::Result<u8
         let context = CallContext::new(Caller::Command);
         tokio.block_on(runtime.invoke(id, context, args)).and_then(|reply| json_line(id, &reply))
     };
-    // A guest that was stopped may have left a host thread in a read that never ends; nobody waits for it.
+    // An interrupted guest may have left a host thread in an endless read, which must not delay the exit.
     tokio.shutdown_background();
     match line {
         Ok(line) => {
@@ -39,7 +39,7 @@ pub(crate) fn run(app: &AppArguments, call: &CallArguments) -> anyhow::Result<u8
     }
 }
 
-/// The error for an id that is no function, with the command for what it is.
+/// Error for an id that is not a function, with the command for its kind.
 fn not_called(runtime: &Runtime, error: CallError) -> anyhow::Error {
     let CallError::NotFound { id, what, .. } = &error else { return error.into() };
     if let Ok(command) = runtime.command(id) {

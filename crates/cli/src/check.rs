@@ -1,4 +1,4 @@
-//! `crisol check`: everything that is wrong with an app, without a call.
+//! `crisol check`: all problems of an app, found without a call.
 
 use crisol::{Checked, FixReport, ImportsFix};
 
@@ -29,13 +29,13 @@ pub(crate) fn run(arguments: &AppArguments, check: &CheckArguments) -> anyhow::R
     Ok(code)
 }
 
-/// Writes imports into the index files, and tells which. Whether all could be written.
+/// Writes imports into the index files and reports them. Returns true if all could be written.
 fn write(
     arguments: &AppArguments,
     check: &CheckArguments,
     fixes: Vec<ImportsFix>,
 ) -> anyhow::Result<bool> {
-    // An override is not in the files, so what is found with it may be wrong there.
+    // An override is not in the files, so an import list made with it may be wrong there.
     anyhow::ensure!(
         arguments.set.is_empty(),
         "`check --fix` works on what the index files say, which `--set` does not change: leave it out"

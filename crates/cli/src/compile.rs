@@ -1,4 +1,4 @@
-//! `crisol compile`: the code of an app, compiled and kept for the runs that follow.
+//! `crisol compile`: compiles the code of an app into the cache for later runs.
 
 use anyhow::Context as _;
 

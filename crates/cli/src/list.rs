@@ -1,4 +1,4 @@
-//! `crisol list`: the functions, HTTP handlers and commands of an app.
+//! `crisol list`: functions, HTTP handlers and commands of an app.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &AppArguments) -> anyhow::Result<u8> {
     Ok(DONE)
 }
 
-/// `3 functions, 1 HTTP handler and 2 commands`; what there is none of is left out, but for functions.
+/// Formats `3 functions, 1 HTTP handler and 2 commands`; a count of zero is left out, except for functions.
 pub(crate) fn count(functions: usize, handlers: usize, commands: usize) -> String {
     let all = [(functions, "function"), (handlers, "HTTP handler"), (commands, "command")];
     let nothing = handlers + commands == 0;

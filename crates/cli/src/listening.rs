@@ -1,8 +1,8 @@
-//! Services in lines of output.
+//! Output lines for services.
 
 use crisol::{Address, Listening};
 
-/// A service, for people and for scripts that wait for it.
+/// Formats a service, for people and for scripts that wait for it.
 pub(crate) fn show(endpoint: &Listening) -> String {
     let scheme = if endpoint.secure { "https" } else { "http" };
     let place = match &endpoint.addr {

@@ -37,7 +37,7 @@ pub(crate) fn run(app: &AppArguments, lua: &LuaArguments) -> anyhow::Result<u8> 
     }
 }
 
-/// The script's text; `-` is standard input. A first line that is for the shell is left out.
+/// Reads the script's text; `-` is standard input. A first line for the shell is removed.
 fn read(path: &Path) -> anyhow::Result<String> {
     let text = if path == Path::new("-") {
         let mut text = String::new();
@@ -50,10 +50,10 @@ fn read(path: &Path) -> anyhow::Result<String> {
     Ok(if text.starts_with("#!") { format!("--{text}") } else { text })
 }
 
-/// The first error of printing. The script need not know of it; whoever ran it must.
+/// First error of printing. The script is not told, but the command fails with it.
 type Unprinted = Arc<Mutex<Option<anyhow::Error>>>;
 
-/// What a script prints is the command's output; what it logs is not.
+/// Sink for printed lines: they are the command's output; log lines are not.
 fn to_terminal(unprinted: &Unprinted) -> LineSink {
     let unprinted = Arc::clone(unprinted);
     Arc::new(move |output| match output.level {

@@ -1,4 +1,4 @@
-//! The `crisol` program: arguments in, text and an exit code out. What it does is the façade's.
+//! `crisol` program: arguments in, text and an exit code out. The façade does the work.
 
 mod app;
 mod arguments;
@@ -38,16 +38,16 @@ use output::{LogWriter, print_error, print_line};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The command did what it was asked to.
+/// The command succeeded.
 const DONE: u8 = 0;
-/// The function that was called answered with its own error.
+/// The called function returned its own error.
 const FUNCTION_ERROR: u8 = 1;
-/// Anything else went wrong.
+/// Any other failure.
 const FAILED: u8 = 2;
 
 fn main() -> ExitCode {
-    // Before anything that takes time: a supervisor may ask for a reload as soon as there is a process. What fails
-    // here fails again, and is told, where signals are caught.
+    // Before any slow step, because a supervisor may send a reload signal as soon as the process exists. A failure here
+    // occurs again, and is reported, when signals are caught.
     #[cfg(feature = "http")]
     if std::env::args_os().any(|argument| argument == "serve") {
         let _ = signals::remember_hangups();
@@ -88,10 +88,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     }
 }
 
-/// Target whose functions are spans, which would stand before every line that a guest of WASI preview 1 writes.
+/// Target whose functions are spans, which would precede every line of a WASI preview 1 guest.
 const SPANS: &str = "wasmtime_wasi::p1";
 
-/// Logs go to stderr: what guests print, and warnings. `CRISOL_LOG` takes `tracing` filters.
+/// Sends the log to stderr: output of guests, and warnings. `CRISOL_LOG` takes `tracing` filters.
 fn log_to_stderr() -> anyhow::Result<()> {
     let wanted = std::env::var_os("CRISOL_LOG").filter(|text| !text.is_empty());
     let filter = match &wanted {
@@ -110,14 +110,14 @@ fn log_to_stderr() -> anyhow::Result<()> {
         .with_env_filter(filter)
         .with_ansi(output::is_colored())
         .with_writer(|| LogWriter)
-        // They would be printed past the queue.
+        // Internal errors would bypass the queue.
         .log_internal_errors(false)
         .init();
     Ok(())
 }
 
-/// Whether a part of a filter is a word that is no level. Alone it would be a target with all of its lines, and silence everything
-/// else: likelier it is a misspelt level.
+/// Returns true if a part of a filter is a word, but not a level. Alone it would select a target and silence all
+/// others, and is more likely a misspelt level.
 fn is_no_level(part: &str) -> bool {
     let part = part.trim();
     let is_word = !part.is_empty() && !part.contains(['=', '[', ':']);

@@ -1,4 +1,4 @@
-//! `crisol openapi`: the app's endpoints as an OpenAPI document.
+//! `crisol openapi`: endpoints of the app as an OpenAPI document.
 
 use crate::arguments::{AppArguments, OpenapiArguments};
 use crate::{DONE, app, print_line};

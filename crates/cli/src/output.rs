@@ -1,4 +1,4 @@
-//! The program's stdout and stderr. While it serves, nothing waits for whoever reads them.
+//! Stdout and stderr of the program. While it serves, a slow reader of them delays nothing.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -13,21 +13,21 @@ use crate::FAILED;
 use crate::queue::Queue;
 
 static STDERR: LazyLock<Queue> = LazyLock::new(|| Queue::start("stderr", io::stderr(), true));
-/// Lines to stdout of a program that serves: scripts read them, so nothing else stands there.
+/// Queue of stdout while serving: scripts read its lines, so nothing else is written there.
 static STDOUT: LazyLock<Queue> = LazyLock::new(|| Queue::start("stdout", io::stdout(), false));
 
-/// Whether the program serves.
+/// True while the program serves.
 static SERVES: AtomicBool = AtomicBool::new(false);
 
-/// Whether what goes to stderr has colours.
+/// True if stderr has colours.
 static COLORED: AtomicBool = AtomicBool::new(false);
 
-/// Decides about the colours of stderr.
+/// Sets the colours of stderr.
 pub(crate) fn choose_color(choice: ColorChoice) {
     COLORED.store(has_color(choice, &io::stderr()), Ordering::Relaxed);
 }
 
-/// Whether a stream has colours: left to itself, a terminal has them unless the environment says that it wants none.
+/// Returns true if a stream has colours: with `auto`, a terminal has them unless the environment disables them.
 fn has_color(choice: ColorChoice, stream: &impl IsTerminal) -> bool {
     let is_wanted = || {
         let is_off = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -45,7 +45,7 @@ pub(crate) fn is_colored() -> bool {
     COLORED.load(Ordering::Relaxed)
 }
 
-/// Turns to serving: lines that stdout and stderr do not take in time are lost.
+/// Switches to serving: lines that stdout and stderr do not take in time are lost.
 #[cfg(feature = "http")]
 pub(crate) fn serve() {
     STDERR.set_waits(false);
@@ -53,12 +53,12 @@ pub(crate) fn serve() {
     SERVES.store(true, Ordering::Relaxed);
 }
 
-/// Turns to ending: the last lines are waited for, as long as they are taken.
+/// Switches to ending: the last lines are waited for while the streams take them.
 pub(crate) fn end() {
     STDERR.set_waits(true);
 }
 
-/// Waits until all lines are written, or are not taken.
+/// Waits until all lines are written, or a stream is stuck.
 pub(crate) fn flush() {
     STDERR.flush();
     if SERVES.load(Ordering::Relaxed) {
@@ -66,24 +66,24 @@ pub(crate) fn flush() {
     }
 }
 
-/// Prints a line to stderr, after what was logged before. A stderr that is closed or full leaves nobody to tell.
+/// Prints a line to stderr, after earlier log lines. A failure to write cannot be reported.
 pub(crate) fn print_error(line: &str) {
     STDERR.push(format!("{line}\n").into_bytes());
 }
 
-/// Prints a report to stderr and waits until it is read: for commands that do nothing else.
+/// Prints a report to stderr and waits until it is read, for commands without other work.
 pub(crate) fn print_report(report: &str) {
     STDERR.drain();
     print_error(report);
     STDERR.drain();
 }
 
-/// Prints a line to stdout. A reader that has seen enough and gone is no error.
+/// Prints a line to stdout. A closed reader is not an error.
 pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
     print_bytes(line.as_bytes())
 }
 
-/// Prints a line that may be no text to stdout.
+/// Prints a line that may not be UTF-8 to stdout.
 pub(crate) fn print_bytes(line: &[u8]) -> anyhow::Result<()> {
     let line = [line, b"\n"].concat();
     if SERVES.load(Ordering::Relaxed) {
@@ -99,8 +99,8 @@ pub(crate) fn print_bytes(line: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Prints help, the version or what is wrong with the arguments, and gives the exit code: 2 also for help that could not
-/// be written.
+/// Prints help, the version or an error of the arguments, and returns the exit code: 2 also for help that could not be
+/// written.
 pub(crate) fn print_instead(instead: &clap::Error, choice: ColorChoice) -> u8 {
     let printed = match instead.use_stderr() {
         true => print_styled(&instead.render(), choice, io::stderr()),
@@ -125,7 +125,7 @@ fn print_styled(
     stream.flush()
 }
 
-/// Takes lines of the log for stderr.
+/// Writer of log lines to stderr.
 pub(crate) struct LogWriter;
 
 impl Write for LogWriter {
@@ -139,7 +139,7 @@ impl Write for LogWriter {
     }
 }
 
-/// Reports panics as the standard hook does, and waits for stderr only where the program ends with it.
+/// Reports panics as the standard hook does, and waits for stderr only if the program ends with the panic.
 pub(crate) fn report_panics() {
     panic::set_hook(Box::new(|panic| {
         let thread = thread::current();

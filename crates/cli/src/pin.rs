@@ -1,4 +1,4 @@
-//! `crisol pin`: the right hashes, written into the index files.
+//! `crisol pin`: writes the current hashes into the index files.
 
 use crisol::PinError;
 
@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &AppArguments, pin: &PinArguments) -> anyhow::Resul
         let what = if one.changed { "pinned" } else { "unchanged" };
         print_line(&format!("{what} {} {} ({})", one.id, one.hash, one.index.display()))?;
     }
-    // Errors elsewhere in the app matter to those alone who asked for everything.
+    // Errors elsewhere in the app matter only when all entries are pinned.
     let has_problems = !report.problems.is_empty() && pin.ids.is_empty();
     if report.failed.is_empty() && !has_problems {
         return Ok(DONE);

@@ -1,4 +1,4 @@
-//! Lines for a stream, written by a thread of their own: a stream that nobody reads stops that thread alone.
+//! Queue of lines for a stream, written by a thread of its own: a stream without a reader blocks only that thread.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Write};
@@ -6,52 +6,52 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Bytes that may wait to be written.
+/// Most bytes that wait to be written.
 const MOST: usize = 1 << 20;
 /// Time that a line waits for a stream that takes nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Bytes of one write: so many a pipe takes at once or not at all.
+/// Bytes of one write: a pipe takes this many at once or not at all.
 const PIECE: usize = 4096;
-/// Pause before a stream that does not block is tried again.
+/// Pause before a non-blocking stream is tried again.
 const BREATH: Duration = Duration::from_millis(10);
 
-/// Lines that wait for a stream. They are bounded: further ones are lost, and their number is told in the stream.
+/// Bounded queue of lines for a stream. Further lines are lost, and their number is written to the stream.
 pub(crate) struct Queue(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// There is something to write.
+    /// Signals that an item was added.
     filled: Condvar,
-    /// Something was written, or failed to be.
+    /// Signals that an item was written, or failed to be.
     moved: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     items: VecDeque<Item>,
-    /// Bytes of the items, and of the one that is being written.
+    /// Bytes of the items, and of the one being written.
     bytes: usize,
-    /// Lines that found no room since the last that did.
+    /// Lines lost since the last one that was added.
     lost: u64,
     is_writing: bool,
-    /// Whether a line waits for room.
+    /// True if a line waits for room.
     waits: bool,
-    /// Whether the stream has taken nothing for [`PATIENCE`].
+    /// True if the stream took nothing for [`PATIENCE`].
     is_stuck: bool,
-    /// Pieces that were written or failed to be.
+    /// Number of pieces written or failed.
     moves: u64,
-    /// Whether there is no thread to write.
+    /// True without a writer thread.
     is_closed: bool,
 }
 
 enum Item {
     Line(Vec<u8>),
-    /// The number of lines that were lost here.
+    /// Number of lines lost at this place.
     Lost(u64),
 }
 
 impl Queue {
-    /// Starts the thread that writes to `stream`. With `tells` lost lines are told in it.
+    /// Starts the thread that writes to `stream`. With `tells`, the number of lost lines is written to it.
     pub(crate) fn start(name: &str, stream: impl Write + Send + 'static, tells: bool) -> Self {
         let state = Mutex::new(State { waits: true, ..State::default() });
         let shared = Arc::new(Shared { state, filled: Condvar::new(), moved: Condvar::new() });
@@ -64,13 +64,13 @@ impl Queue {
         Self(shared)
     }
 
-    /// Whether a line waits for room, as long as the stream takes something. Without waiting it is lost.
+    /// Sets if a line waits for room while the stream makes progress. Without waiting it is lost.
     pub(crate) fn set_waits(&self, waits: bool) {
         self.0.lock().waits = waits;
         self.0.moved.notify_all();
     }
 
-    /// Adds a line, which has its line break.
+    /// Adds a line, including its line break.
     pub(crate) fn push(&self, line: Vec<u8>) {
         let mut state = self.0.lock();
         while !state.has_room(line.len()) {
@@ -86,7 +86,7 @@ impl Queue {
         self.0.filled.notify_one();
     }
 
-    /// Waits until everything is written, or the stream has taken nothing for a while.
+    /// Waits until everything is written, or the stream took nothing for a while.
     pub(crate) fn flush(&self) {
         let mut state = self.0.lock();
         while !state.is_idle() && !state.is_stuck {
@@ -94,7 +94,7 @@ impl Queue {
         }
     }
 
-    /// Waits until everything is written, however long that takes.
+    /// Waits until everything is written, without a limit.
     pub(crate) fn drain(&self) {
         let mut state = self.0.lock();
         while !state.is_idle() {
@@ -108,7 +108,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the stream has taken something; if it does not, it is stuck.
+    /// Waits for progress of the stream; without any it is marked as stuck.
     fn wait<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
         let before = state.moves;
         let (mut state, waited) = self
@@ -119,7 +119,7 @@ impl Shared {
         state
     }
 
-    /// The next thing to write.
+    /// Next item to write.
     fn next(&self) -> Item {
         let mut state = self.lock();
         loop {
@@ -149,7 +149,7 @@ impl Shared {
 }
 
 impl State {
-    /// Whether a line fits in; a long one has to itself what there is.
+    /// Returns true if a line fits in; a line over the limit needs an empty queue.
     fn has_room(&self, bytes: usize) -> bool {
         !self.is_closed && (self.bytes == 0 || self.bytes + bytes <= MOST)
     }
@@ -158,7 +158,7 @@ impl State {
         self.is_closed || (self.items.is_empty() && !self.is_writing && self.lost == 0)
     }
 
-    /// Puts the number of lost lines where they would have been.
+    /// Adds the number of lost lines at their place.
     fn tell_lost(&mut self) {
         if self.lost > 0 {
             self.items.push_back(Item::Lost(std::mem::take(&mut self.lost)));
@@ -177,9 +177,9 @@ struct Writer<W> {
     shared: Arc<Shared>,
     stream: W,
     tells: bool,
-    /// Lines that were lost, which the stream has not been told.
+    /// Lost lines that were not reported in the stream yet.
     lost: u64,
-    /// Whether the stream has half of a line.
+    /// True if the last line in the stream is incomplete.
     is_cut: bool,
 }
 
@@ -202,7 +202,7 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Tells how many lines were lost, if any were; false when that fails.
+    /// Writes the number of lost lines, if any; returns false when that fails.
     fn tell(&mut self) -> bool {
         let lines = self.lost;
         if lines == 0 || !self.tells {
@@ -218,7 +218,7 @@ impl<W: Write> Writer<W> {
         is_told
     }
 
-    /// Writes a line; false when it fails, which may have cut it.
+    /// Writes a line; returns false when that fails, possibly in the middle of it.
     fn write(&mut self, line: &[u8]) -> bool {
         if self.is_cut {
             self.is_cut = !self.write_piece(b"\n");
@@ -278,15 +278,15 @@ mod tests {
     }
 
     #[test]
-    fn lines_beyond_the_bound_are_lost_without_waiting_and_told_in_their_place() -> Tested {
+    fn full_queue_drops_lines_and_reports_their_number_in_place() -> Tested {
         let (queue, reader) = queue(false)?;
         let pushed = 2 * MOST / 1024;
-        // Nobody reads: each of these returns nonetheless.
+        // Without a reader, each of these returns nonetheless.
         (0..pushed).for_each(|number| queue.push(line(number)));
         let mut lines = BufReader::new(reader).lines();
         let mut next =
             || lines.next().ok_or("the end")?.map_err(Box::<dyn std::error::Error>::from);
-        // While the pipe takes its first lines there may be room between two that are lost.
+        // While the pipe takes its first lines there may be room between two lost lines.
         let (mut seen, mut lost) = (0, 0);
         while seen < pushed {
             let found = next()?;
@@ -330,7 +330,7 @@ mod tests {
         Ok(())
     }
 
-    /// Takes what it is told to, and fails in between.
+    /// Stream that accepts writes or fails, as set.
     struct Failing(Arc<Mutex<(bool, Vec<u8>)>>);
 
     impl Write for Failing {
@@ -339,7 +339,7 @@ mod tests {
             if state.0 {
                 return Err(ErrorKind::StorageFull.into());
             }
-            // Half of it, as a disk that becomes full takes.
+            // Half of it, like a disk that becomes full.
             let count = bytes.len().div_ceil(2);
             state.1.extend_from_slice(bytes.get(..count).unwrap_or_default());
             state.0 = bytes.starts_with(b"cut");
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_cannot_be_written_are_counted_and_a_cut_one_ends_its_line() -> Tested {
+    fn failed_lines_are_counted_and_a_cut_line_is_ended() -> Tested {
         let state = Arc::new(Mutex::new((false, Vec::new())));
         let queue = Queue::start("test", Failing(Arc::clone(&state)), true);
         for text in ["one\n", "cut\n", "lost\n"] {

@@ -1,4 +1,4 @@
-//! Reading an app again while it is served, and telling what came of it.
+//! Reload of an app while it is served, with a report of the changes.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,19 +11,19 @@ use tokio::sync::Notify;
 use crate::watch::{Scope, Watch};
 use crate::{app, listening, print_error, print_line};
 
-/// How many entries of a kind of change are named.
+/// Most entries that a change lists.
 const NAMED: usize = 8;
 
-/// What a reload is for.
+/// Reason of a reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// Somebody sent SIGHUP.
+    /// SIGHUP.
     BySignal,
-    /// Files have changed.
+    /// Changed files.
     ByFiles,
 }
 
-/// Files that are watched, with what for.
+/// Watcher of an app's files, with the paths that it watches.
 pub(crate) struct Watching {
     watch: Watch,
     reads: Reads,
@@ -31,24 +31,24 @@ pub(crate) struct Watching {
 }
 
 impl Watching {
-    /// Watches an app that has not been read yet.
+    /// Watches an app that is not loaded yet.
     pub(crate) fn begin(app: &Path, changed: &Arc<Notify>) -> anyhow::Result<Self> {
         let reads = Reads::of_app(app);
         let watch = Watch::begin(&reads, Scope::Anything, changed)?;
         Ok(Self { watch, reads, changed: Arc::clone(changed) })
     }
 
-    /// Looks at everything from now on, in folders that are new, too: the app is about to be read.
+    /// Watches everything, also in new folders: the app is about to be read.
     fn widen(&mut self) -> notify::Result<()> {
         self.watch = Watch::begin(&self.reads, Scope::Anything, &self.changed)?;
         Ok(())
     }
 
-    /// Looks at what the app was read from.
+    /// Watches the paths that the app was read from.
     fn narrow(&mut self, reads: Reads) -> notify::Result<()> {
         let watch = Watch::begin(&reads, Scope::Named, &self.changed)?;
         if !watch.is_within(&self.watch) {
-            // It was read before its folder was watched.
+            // The app was read before this folder was watched, so it may have changed.
             self.changed.notify_one();
         }
         (self.watch, self.reads) = (watch, reads);
@@ -56,15 +56,15 @@ impl Watching {
     }
 }
 
-/// An app that is served, and read again when that is asked for.
+/// App that is served, with the state of its reloads.
 pub(crate) struct Reloading<'a> {
     runtime: &'a Runtime,
     serving: Serving,
     grace: Duration,
     watching: Option<Watching>,
-    /// What was last said to be wrong, until it is mended.
+    /// Problems that were reported last, until they are fixed.
     wrong: Option<String>,
-    /// Warnings about the app that were told.
+    /// Warnings about the app that were reported.
     warnings: Vec<String>,
 }
 
@@ -86,7 +86,7 @@ impl<'a> Reloading<'a> {
         self.serving
     }
 
-    /// Reads the app, and serves it from now on if nothing is wrong with it. Dropping this gives it up.
+    /// Reads the app, and serves it if it has no errors. Cancelled when dropped.
     pub(crate) async fn reload(&mut self, asked: Asked) {
         if let Some(watching) = &self.watching
             && asked == Asked::ByFiles
@@ -113,7 +113,7 @@ impl<'a> Reloading<'a> {
                 }
             }
             Err(wrong) => {
-                // Whatever is saved meanwhile, the same mistake is told once.
+                // While files are saved, the same mistake is reported once.
                 if asked == Asked::BySignal || self.wrong.as_ref() != Some(&wrong) {
                     print_error(&wrong);
                 }
@@ -122,14 +122,14 @@ impl<'a> Reloading<'a> {
         }
     }
 
-    /// Tells warnings that are new.
+    /// Reports new warnings.
     fn warn(&mut self) {
         let warnings = app::warnings(self.runtime);
         let told = std::mem::replace(&mut self.warnings, warnings);
         self.warnings.iter().filter(|one| !told.contains(one)).for_each(|one| print_error(one));
     }
 
-    /// Puts what is on disk in the place of what is served, or says all that is wrong with it.
+    /// Replaces the served generation by the app on disk, or returns all its problems.
     async fn change(&mut self) -> Result<Applied, String> {
         let made = match self.runtime.prepare_reload().await {
             Ok(change) => {
@@ -147,7 +147,7 @@ impl<'a> Reloading<'a> {
         })
     }
 
-    /// Does something about watching, if that is done at all. Where it fails the app is served on unwatched.
+    /// Runs a step of watching, if files are watched. After a failure the app is served without watching.
     fn watch(&mut self, with: impl FnOnce(&mut Watching) -> notify::Result<()>) {
         let Some(watching) = &mut self.watching else { return };
         if let Err(error) = with(watching) {
@@ -160,9 +160,9 @@ impl<'a> Reloading<'a> {
     }
 }
 
-/// What a reload came to, in a line; none when it came to nothing, unless somebody wants to know.
+/// Summary of a reload in one line; `None` when it changed nothing, unless `wanted`.
 fn summary(applied: &Applied, wanted: bool) -> Option<String> {
-    // Whatever was replaced was made anew, which need not be said.
+    // Replaced entries are always rebuilt, so they are listed once.
     let is_replaced = |id: &&EntryId| applied.replaced.contains(id);
     let rebuilt = applied.rebuilt.iter().filter(|id| !is_replaced(id));
     let parts = [

@@ -9,10 +9,10 @@ use crate::signals::{Interrupt, SIGNALLED};
 use crate::values::{Given, json_array};
 use crate::{DONE, FUNCTION_ERROR, app, print_error, print_line};
 
-/// What ended was not the guest: the app does not load, there is no such command, the guest was stopped.
-/// A code of its own, since the guest may end with any of the small ones (`env` and `timeout` use it too).
+/// Exit code when the guest did not end by itself: the app does not load, the command is unknown, or the guest was
+/// stopped. Separate from the small codes that guests use (`env` and `timeout` use it too).
 const NOT_THE_GUEST: u8 = 125;
-/// What a shell makes of a program that Ctrl-C ended.
+/// Exit code that a shell reports for a program ended by Ctrl-C.
 const INTERRUPTED: u8 = SIGNALLED + 2;
 
 pub(crate) fn run(app: &AppArguments, run: &RunArguments) -> u8 {
@@ -42,7 +42,7 @@ fn start(runtime: &Runtime, name: &str, args: &[String]) -> anyhow::Result<u8> {
         Err(error) => return Err(not_run(runtime, name, error)),
     };
     let values = if command.takes_values() {
-        // `-` and `@file` are for the guest, which finds them on its command line.
+        // `-` and `@file` are for the guest, on its command line.
         let json = json_array(&Given::typed(args), Some(command.signature()));
         Args::json(
             json.with_context(|| format!("`{}` cannot take these arguments", command.id()))?
@@ -55,14 +55,14 @@ fn start(runtime: &Runtime, name: &str, args: &[String]) -> anyhow::Result<u8> {
     let interrupt = Interrupt::catch()?;
     let ended = tokio.block_on(async {
         tokio::select! {
-            // First, so that Ctrl-C is caught before the guest has done anything.
+            // First, so that Ctrl-C is caught before the guest starts.
             biased;
             () = interrupt.received() => None,
             ended = command.run(args, values, Stdio::Terminal) => Some(ended),
         }
     });
     interrupt.end();
-    // The guest may have left a thread in a read of the terminal, which nobody waits for.
+    // The guest may have left a thread in a read of the terminal, which must not delay the exit.
     tokio.shutdown_background();
     match ended {
         None => Ok(INTERRUPTED),
@@ -80,7 +80,7 @@ fn start(runtime: &Runtime, name: &str, args: &[String]) -> anyhow::Result<u8> {
     }
 }
 
-/// The error for a name that is no command, with what to do about what it is.
+/// Error for a name that is not a command, with advice for its kind.
 fn not_run(runtime: &Runtime, name: &str, error: CommandNotFound) -> anyhow::Error {
     let generation = runtime.generation();
     let Some(entry) = generation.meant(name) else { return error.into() };
@@ -97,8 +97,7 @@ fn not_run(runtime: &Runtime, name: &str, error: CommandNotFound) -> anyhow::Err
     anyhow::anyhow!("`{id}` is of kind `{kind}` and no command: `crisol run --list` shows those")
 }
 
-/// A process has 8 bits for its code. One that would read as success by losing its upper bits is a
-/// failure all the same.
+/// Exit code of the process, which has 8 bits. A code that would become 0 by losing its upper bits stays a failure.
 fn exit_code(code: i32) -> u8 {
     match code.to_le_bytes() {
         [0, ..] if code != 0 => FUNCTION_ERROR,

@@ -1,4 +1,4 @@
-//! `crisol schema`: the JSON Schema of index files.
+//! `crisol schema`: JSON Schema of index files.
 
 use crate::{DONE, print_line};
 

@@ -1,4 +1,4 @@
-//! `crisol serve`: the app over HTTP until a signal.
+//! `crisol serve`: the app over HTTP until a stop signal.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +22,12 @@ pub(crate) fn run(arguments: &AppArguments, serve: &ServeArguments) -> anyhow::R
     #[cfg(unix)]
     allow_files();
     let changed = Arc::new(Notify::new());
-    // Before anything is read: what changes from then on is not missed.
+    // Before the app is read, so that no later change is missed.
     let watch = serve.watch.then(|| Watching::begin(&arguments.app, &changed)).transpose()?;
     let runtime = app::load(arguments)?;
     let served = tokio.block_on(until_told(&runtime, serve, watch, &changed, &mut signals));
     signals.end();
-    // What a guest waits for in a host thread, nobody waits for any longer.
+    // A guest may have left a host thread in a read, which must not delay the exit.
     tokio.shutdown_background();
     served
 }
@@ -56,8 +56,7 @@ async fn until_told(
             },
             () = changed.notified() => Asked::ByFiles,
         };
-        // Whoever wants it to stop does not wait for a reload. What asks for another one waits as one, however
-        // often it asks.
+        // A stop does not wait for a reload. Several requests for a reload wait as one.
         tokio::select! {
             biased;
             _ = signals.stop() => break,
@@ -82,7 +81,7 @@ async fn until_told(
     }
 }
 
-/// Tells how many connections were ended in their work.
+/// Message with the number of connections that were closed with requests running.
 fn cut(connections: usize) -> String {
     match connections {
         1 => "cut 1 connection that was busy still".to_owned(),
@@ -90,15 +89,14 @@ fn cut(connections: usize) -> String {
     }
 }
 
-/// Lets the process open as many files as it may be let. What a system grants by itself is often less than
-/// a service has connections.
+/// Raises the limit of open files to its maximum: the default is often below the number of a service's connections.
 #[cfg(unix)]
 fn allow_files() {
     use rustix::process::{Resource, getrlimit, setrlimit};
 
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // Where that is refused it goes on with what it has: connections beyond it wait.
+    // Without permission the limit stays, and further connections wait.
     let _ = setrlimit(Resource::Nofile, limit);
 }
 

@@ -1,8 +1,8 @@
-//! Signals: the first lets what runs finish, the second ends the program at once, whatever it waits for.
+//! Signals: the first stops gracefully, the second ends the program at once, in any state.
 
 use std::io;
 
-/// Added to a signal's number for the exit code of a program that it ended, as shells do.
+/// Offset of a signal's number in the exit code of a program that it ended, as shells have it.
 pub(crate) const SIGNALLED: u8 = 128;
 
 #[cfg(not(unix))]
@@ -30,8 +30,7 @@ mod unix {
 
     use super::{SIGNALLED, io};
 
-    /// Whether the next signal ends the program, in the signal's handler: no thread has to be free for it. After the
-    /// first one the next does.
+    /// True if the next signal ends the program in the signal handler, without a free thread. The first signal sets it.
     struct AtOnce(Arc<AtomicBool>);
 
     impl AtOnce {
@@ -40,7 +39,7 @@ mod unix {
             for &signal in signals {
                 let status = i32::from(SIGNALLED) + signal;
                 flag::register_conditional_shutdown(signal, status, Arc::clone(&at_once))?;
-                // Handlers run in this order, so the first signal does not end what it starts.
+                // Handlers run in this order, so the first signal only sets the flag.
                 flag::register(signal, Arc::clone(&at_once))?;
             }
             Ok(Self(at_once))
@@ -51,31 +50,31 @@ mod unix {
         }
     }
 
-    /// A SIGHUP that came before there was a runtime to tell.
+    /// SIGHUP that arrived before the runtime existed.
     #[cfg(feature = "http")]
     static EARLY: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-    /// Remembers a SIGHUP from now on, until [`Signals::catch`] takes over.
+    /// Remembers each SIGHUP until [`Signals::catch`] takes over.
     #[cfg(feature = "http")]
     pub(crate) fn remember_hangups() -> io::Result<()> {
         flag::register(signal_hook::consts::SIGHUP, Arc::clone(&EARLY)).map(drop)
     }
 
-    /// The signals of a program that serves.
+    /// Signals of a program that serves.
     #[cfg(feature = "http")]
     pub(crate) struct Signals {
         terminate: Signal,
         interrupt: Signal,
         hangup: Signal,
-        /// A SIGHUP came before there was a runtime.
+        /// SIGHUP that arrived before the runtime existed.
         early: bool,
         at_once: AtOnce,
     }
 
     #[cfg(feature = "http")]
     impl Signals {
-        /// Catches signals from now on, within a tokio runtime: until [`Signals::serve`] one that ends the program
-        /// does so at once, and one that asks for a reload is remembered.
+        /// Catches signals, within a tokio runtime. Until [`Signals::serve`] a stop signal ends the program at once,
+        /// and a reload signal is remembered.
         pub(crate) fn catch() -> io::Result<Self> {
             let hangup = signal(SignalKind::hangup())?;
             let early = EARLY.swap(false, Ordering::SeqCst);
@@ -85,7 +84,7 @@ mod unix {
             Ok(Self { terminate, interrupt, hangup, early, at_once })
         }
 
-        /// Leaves the next signal that ends the program to [`Signals::stop`], and the one after it ends it at once.
+        /// Leaves the next stop signal to [`Signals::stop`]; the one after it ends the program at once.
         pub(crate) fn serve(&self) {
             self.at_once.set(false);
         }
@@ -95,7 +94,7 @@ mod unix {
             self.at_once.set(true);
         }
 
-        /// The number of the next signal that ends the program.
+        /// Waits for the next stop signal; returns its number.
         pub(crate) async fn stop(&mut self) -> u8 {
             tokio::select! {
                 _ = self.terminate.recv() => 15,
@@ -103,7 +102,7 @@ mod unix {
             }
         }
 
-        /// Waits for the next signal that asks for a reload, or a signal to stop, which comes back.
+        /// Waits for the next reload signal (`None`) or stop signal (its number).
         pub(crate) async fn next(&mut self) -> Option<u8> {
             let early = std::mem::take(&mut self.early);
             tokio::select! {
@@ -120,19 +119,19 @@ mod unix {
     pub(crate) struct Interrupt(AtOnce);
 
     impl Interrupt {
-        /// Catches Ctrl-C from now on; a second one ends the program at once.
+        /// Catches Ctrl-C; a second one ends the program at once.
         pub(crate) fn catch() -> io::Result<Self> {
             AtOnce::on(&[SIGINT], false).map(Self)
         }
 
-        /// Waits for it.
+        /// Waits for Ctrl-C.
         pub(crate) async fn received(&self) {
             if tokio::signal::ctrl_c().await.is_err() {
                 std::future::pending::<()>().await;
             }
         }
 
-        /// Lets the next one end the program at once.
+        /// Lets the next Ctrl-C end the program at once.
         pub(crate) fn end(&self) {
             self.0.set(true);
         }
@@ -162,7 +161,7 @@ mod other {
         pub(crate) fn end(&self) {}
 
         pub(crate) async fn stop(&mut self) -> u8 {
-            // Without a console there is nobody to ask.
+            // Without a console there is no signal to wait for.
             if tokio::signal::ctrl_c().await.is_err() {
                 std::future::pending::<()>().await;
             }

@@ -1,4 +1,4 @@
-//! Arguments of functions from the command line, from files and from standard input.
+//! Arguments of functions, from the command line, files and standard input.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,19 +8,19 @@ use crisol::{Signature, Type};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-/// The most that is read of a file or of standard input, in bytes.
+/// Most bytes read from a file or standard input.
 const MAX_READ: u64 = 1 << 30;
 
-/// An argument as it was given.
+/// Argument as given.
 pub(crate) enum Given {
-    /// On the command line.
+    /// Text on the command line.
     Typed(String),
-    /// In a file or on standard input.
+    /// Content of a file or of standard input.
     Read(Vec<u8>),
 }
 
 impl Given {
-    /// Takes arguments as they stand.
+    /// Takes arguments as their text.
     pub(crate) fn typed(args: &[String]) -> Vec<Self> {
         args.iter().cloned().map(Self::Typed).collect()
     }
@@ -46,7 +46,7 @@ impl Given {
         args.iter().enumerate().map(read).collect()
     }
 
-    /// The text, for those that take nothing else.
+    /// Returns the text; fails for bytes that are not UTF-8.
     pub(crate) fn text(&self) -> anyhow::Result<&str> {
         match self {
             Self::Typed(text) => Ok(text),
@@ -54,13 +54,13 @@ impl Given {
         }
     }
 
-    /// The argument as JSON, by the type that is wanted.
+    /// Converts the argument to JSON, by the wanted type.
     fn json(&self, wanted: Option<&Type>) -> anyhow::Result<String> {
         let (wanted, is_option) = match wanted {
             Some(Type::Option(inner)) => (Some(&**inner), true),
             other => (other, false),
         };
-        // What a file has is the bytes themselves, whatever they look like.
+        // The content of a file is the list of its bytes, in any format.
         if let (Self::Read(bytes), Some(Type::List(item))) = (self, wanted)
             && **item == Type::U8
         {
@@ -71,11 +71,11 @@ impl Given {
         }
         let text = self.text()?;
         let begins = |with: &[char]| text.trim_start().starts_with(with);
-        // Values have the better message, and refuse numbers that are out of range for them.
+        // Parsing as a value has better messages, and refuses numbers out of range.
         let error = serde_json::from_str::<IgnoredAny>(text).err();
         let error = error.map(|error| serde_json::from_str::<Value>(text).err().unwrap_or(error));
         let is_json = match wanted {
-            // Any other JSON is a text like each other one.
+            // Any other JSON is plain text here.
             Some(Type::String | Type::Char | Type::Enum(_)) => {
                 error.is_none() && (begins(&['"']) || is_option && text.trim() == "null")
             }
@@ -89,7 +89,7 @@ impl Given {
     }
 }
 
-/// The text of a JSON array of the arguments, each by the type of its parameter.
+/// JSON array of the arguments, each by the type of its parameter.
 pub(crate) fn json_array(args: &[Given], signature: Option<&Signature>) -> anyhow::Result<String> {
     let params = signature.map_or(&[][..], |signature| &signature.params);
     let one = |(at, arg): (usize, &Given)| {
@@ -110,7 +110,7 @@ fn bounded(from: impl Read) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Why a text that looks like JSON is none.
+/// Error for text that looks like JSON but is malformed.
 fn not_json(error: &serde_json::Error) -> anyhow::Error {
     let (line, column) = (error.line(), error.column());
     let why = error.to_string();
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_argument_for_a_text_is_its_text_unless_it_is_a_json_string() {
+    fn string_argument_is_plain_text_unless_a_json_string() {
         let maybe = Maybe(Box::new(Text));
         for ty in [Text, Type::Char, Enum(vec!["true".to_owned()]), maybe.clone()] {
             for text in ["6", "true", "{\"a\":1}", "[1", "\"open"] {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_json_and_is_none_has_a_column() {
+    fn malformed_json_is_refused_with_its_column() {
         let list = List(Box::new(S32));
         assert_eq!(json("[1, 2,]", Some(&list)), "not valid JSON: column 7: trailing comma");
         assert_eq!(

@@ -1,16 +1,15 @@
-//! Noticing that files of an app have changed: which places are watched, and which events mean something.
+//! Watcher of an app's files: the watched folders, and the filter of their events.
 //!
-//! Every folder that can hold an index file is watched by itself, hidden ones and `node_modules` are not; and so are
-//! the folders around whatever the app names by path, and around each symbolic link on the way there: editors put a
-//! file in another's place, deployments turn a link, and folders go and come back. Of what happens there it counts:
+//! Every folder that can hold an index file is watched by itself, except hidden ones and `node_modules`. So are the
+//! folders around each path that the app names, and around each symbolic link on the way there: editors replace files,
+//! deployments change links, and folders are removed and created again. These events count:
 //!
-//! - anything about an index file, or a place that the app was read from, or a folder above one;
-//! - in the app, files that apps are made of by their extension, and folders and links that appear: an index may be in
-//!   them;
-//! - while the app on disk does not load, anything in the app: what it wants may have any name;
-//! - nothing else, and in folders that guests write in only the first: they change all the time.
+//! - all about an index file, a path that the app was read from, or a folder above one;
+//! - in the app, files with an extension that apps use, and new folders and links: they may contain an index;
+//! - while the app on disk does not load, everything in the app: the missing file may have any name.
 //!
-//! What has happened is looked at by nobody: it means that the app is to be read again, once all is quiet.
+//! In folders that guests write in, only the first counts: they change all the time. An event has no details; it means
+//! that the app must be read again, once no more events arrive.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -26,34 +25,34 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-/// What apps are made of.
+/// Extensions of files that apps use.
 const EXTENSIONS: [&str; 8] = ["wat", "wasm", "wit", "lua", "pem", "crt", "cer", "key"];
-/// How many links one path may lead over, as on Linux.
+/// Most links that one path may follow, as on Linux.
 const MAX_LINKS: usize = 40;
-/// Nothing happens for this long when somebody has finished saving.
+/// Time without events after which a save is taken as finished.
 const QUIET: Duration = Duration::from_millis(50);
-/// How long a change may wait for quiet.
+/// Longest time that a change waits for [`QUIET`].
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Files being watched; until it is dropped.
+/// Watcher of files; stops when dropped.
 pub(crate) struct Watch {
-    /// Told of changes. However many there are, one permit is all that it keeps.
+    /// Notified of changes: stores one permit for any number of them.
     changed: Arc<Notify>,
     folders: BTreeSet<PathBuf>,
     _watcher: RecommendedWatcher,
 }
 
-/// How much of what happens counts.
+/// Filter for events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// What the app is made of.
+    /// Events about paths of the app.
     Named,
-    /// Anything in the app: what it is made of is not known, or is just being read.
+    /// All events in the app: its paths are unknown, or are being read.
     Anything,
 }
 
 impl Watch {
-    /// Watches what an app is read from, and tells `changed`.
+    /// Watches the paths that an app is read from, and notifies `changed`.
     pub(crate) fn begin(
         reads: &Reads,
         scope: Scope,
@@ -63,7 +62,7 @@ impl Watch {
         let folders = interest.folders();
         let told = Arc::clone(changed);
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            // An error is of the watching itself: what it did not see may have been anything.
+            // An error means that the watcher missed an event, which may have been relevant.
             if event.is_ok_and(|event| interest.is_about(&event)) {
                 told.notify_one();
             }
@@ -71,7 +70,7 @@ impl Watch {
         let mut paths = watcher.paths_mut();
         for folder in &folders {
             match paths.add(folder, RecursiveMode::NonRecursive) {
-                // It has gone meanwhile, which the folder above it has told, or may not be read.
+                // The folder is gone, which the folder above it has reported, or may not be read.
                 Err(error) if is_local(&error) => {}
                 other => other?,
             }
@@ -80,19 +79,19 @@ impl Watch {
         Ok(Self { changed: Arc::clone(changed), folders, _watcher: watcher })
     }
 
-    /// Whether every folder of this is watched by `other`, too: what happened before this began was seen then.
+    /// Returns true if `other` watches every folder of this watch too, so that it saw earlier changes there.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
         self.folders.is_subset(&other.folders)
     }
 
-    /// Waits until what is happening is over.
+    /// Waits until no more events arrive.
     pub(crate) async fn settle(&self) {
         let began = Instant::now();
         while began.elapsed() < PATIENCE && timeout(QUIET, self.changed.notified()).await.is_ok() {}
     }
 }
 
-/// Whether an error is about one folder alone, and not about all that is left to watch.
+/// Returns true for an error about one folder only, so the others can still be watched.
 fn is_local(error: &notify::Error) -> bool {
     use std::io::ErrorKind;
     match &error.kind {
@@ -104,12 +103,12 @@ fn is_local(error: &notify::Error) -> bool {
     }
 }
 
-/// What counts, as real paths: those that events have.
+/// Filter of relevant events, with real paths, as events have them.
 #[derive(Debug)]
 struct Interest {
-    /// The app's folder, all links followed.
+    /// Folder of the app, with all links followed.
     root: Option<PathBuf>,
-    /// Places that the app names, and links on the way there.
+    /// Paths that the app names, and links on the way there.
     named: BTreeSet<PathBuf>,
     /// Folders that guests write in.
     written: Vec<PathBuf>,
@@ -130,22 +129,22 @@ impl Interest {
 
     fn is_about(&self, event: &Event) -> bool {
         let appears = match event.kind {
-            // The system lost count.
+            // The system dropped events.
             _ if event.need_rescan() => return true,
-            // Reading the app is an event, too.
+            // Reading the app creates events too.
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
             EventKind::Access(_) => return false,
             EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => true,
-            // A folder that could not be listed may be readable now.
+            // The folder may have become readable.
             EventKind::Modify(ModifyKind::Metadata(_)) => true,
             _ => false,
         };
         event.paths.iter().any(|path| self.concerns(path, appears))
     }
 
-    /// Whether what happens at a path counts; `appears` when it may be new there.
+    /// Returns true if an event at a path is relevant; `appears` is true when the path may be new.
     fn concerns(&self, path: &Path, appears: bool) -> bool {
-        // Paths are in order by their parts, so what lies below one comes next to it.
+        // Paths are sorted by their parts, so the paths below one follow it directly.
         let next = self.named.range::<Path, _>((Bound::Included(path), Bound::Unbounded)).next();
         if next.is_some_and(|next| next.starts_with(path)) {
             return true;
@@ -173,14 +172,14 @@ impl Interest {
         self.scope == Scope::Anything || is_part() || leads_on()
     }
 
-    /// The folders in which what counts happens.
+    /// Folders with relevant events.
     fn folders(&self) -> BTreeSet<PathBuf> {
         let mut folders = BTreeSet::new();
         if let Some(root) = &self.root {
             search(root, 0, &mut folders);
         }
         for place in &self.named {
-            // The folder above, or what there is of it.
+            // The nearest folder above that exists.
             folders
                 .extend(place.ancestors().skip(1).find(|above| above.is_dir()).map(Path::to_owned));
         }
@@ -188,12 +187,12 @@ impl Interest {
     }
 }
 
-/// Whether the app looks for index files in a folder of this name.
+/// Returns true if the app looks for index files in a folder of this name.
 fn is_searched(name: &OsStr) -> bool {
     is_searched_folder(&name.to_string_lossy())
 }
 
-/// Every folder that may hold an index file. Links are not followed, as the app's own search does not.
+/// Collects every folder that may hold an index file. Links are not followed, as in the app's own search.
 fn search(folder: &Path, depth: usize, found: &mut BTreeSet<PathBuf>) {
     found.insert(folder.to_owned());
     if depth == MAX_FOLDERS {
@@ -206,7 +205,7 @@ fn search(folder: &Path, depth: usize, found: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// The links that a path leads over, and where it ends, there or not.
+/// Links on a path, and its end, which may be missing.
 fn trail(path: &Path) -> Vec<PathBuf> {
     let Ok(path) = std::path::absolute(path) else { return vec![path.to_owned()] };
     let mut met = Vec::new();
@@ -216,7 +215,7 @@ fn trail(path: &Path) -> Vec<PathBuf> {
         match Path::new(&part).components().next() {
             Some(Component::ParentDir) => drop(at.pop()),
             Some(Component::CurDir) | None => {}
-            // An absolute part takes the place of what there is.
+            // An absolute part replaces the path so far.
             _ => at.push(&part),
         }
         if met.len() < MAX_LINKS
@@ -231,7 +230,7 @@ fn trail(path: &Path) -> Vec<PathBuf> {
     met
 }
 
-/// The parts of a path, last first.
+/// Parts of a path, last first.
 fn parts(path: &Path) -> Vec<OsString> {
     path.components().rev().map(|part| part.as_os_str().to_owned()).collect()
 }
@@ -246,7 +245,7 @@ mod tests {
 
     type Tested = Result<(), Box<dyn std::error::Error>>;
 
-    /// An app with a script of an unusual name, a folder that guests write in, and a binary elsewhere.
+    /// App with a script of an unusual name, a folder that guests write in, and a binary elsewhere.
     fn app() -> std::io::Result<(tempfile::TempDir, PathBuf, Reads)> {
         let dir = tempfile::tempdir()?;
         let base = dir.path().canonicalize()?;
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_app_is_made_of_counts_and_what_guests_write_does_not() -> Tested {
+    fn app_files_count_and_guest_writes_do_not() -> Tested {
         let (_dir, base, reads) = app()?;
         let counts = |scope, appears| {
             let interest = Interest::of(&reads, scope);
@@ -290,7 +289,7 @@ mod tests {
         let anything = counts(Scope::Anything, false);
         assert!(anything("app/notes.txt") && anything("app/src/x"));
         assert!(!anything("app/data/out.txt") && !anything("app/.git/x") && !anything("other.wat"));
-        // An index may be in what appears.
+        // A new path may contain an index.
         let appears = counts(Scope::Named, true);
         assert!(appears("app/src/deep") && !named("app/src/deep"));
         assert!(!appears("app/.git") && !appears("app/data/x") && !appears("app/notes.txt"));
@@ -298,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_is_no_change() -> Tested {
+    fn reading_a_file_is_not_a_change() -> Tested {
         let (_dir, base, reads) = app()?;
         let interest = Interest::of(&reads, Scope::Named);
         let about =
@@ -326,7 +325,7 @@ mod tests {
         assert_eq!(interest.folders(), wanted);
         assert!(interest.concerns(&base.join("links/src"), false));
         assert!(interest.concerns(&base.join("app/src/missing"), false));
-        // A ring of links ends.
+        // A circle of links ends.
         symlink("ring", base.join("ring"))?;
         assert!(trail(&base.join("ring/x")).len() <= MAX_LINKS + 1);
         Ok(())

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use support::{App, Run, Tested, crisol, crisol_command, tour};
 
-/// Functions that give back what they are called with: a text, bytes, and one that wants numbers.
+/// Functions that return their argument: a text, bytes, and numbers.
 const ECHO: &str = r#"  - name: text
     kind: function.wat
     source: &echo |
@@ -51,7 +51,7 @@ fn an_argument_for_a_string_is_its_text() -> Tested {
 }
 
 #[test]
-fn json_that_is_none_is_told_with_its_column() -> Tested {
+fn malformed_json_is_reported_with_its_column() -> Tested {
     let app = App::new(ECHO, &[])?;
     let run = app.run(&["call", "myns:numbers", "[1, 2,]"])?;
     let said = "error: `myns:numbers` cannot take these arguments: argument 1 (numbers): not valid JSON: column 7: trailing comma\n";
@@ -59,7 +59,7 @@ fn json_that_is_none_is_told_with_its_column() -> Tested {
     Ok(())
 }
 
-/// A command line has 128 KiB for one argument; files and standard input have no such bound.
+/// An argument on the command line has at most 128 KiB; files and standard input may have more.
 #[test]
 fn arguments_come_from_files_and_from_standard_input() -> Tested {
     let app = App::new(ECHO, &[])?;
@@ -91,7 +91,7 @@ fn arguments_come_from_files_and_from_standard_input() -> Tested {
 }
 
 #[test]
-fn an_empty_variable_is_none_and_a_wrong_one_an_error() -> Tested {
+fn empty_variable_is_unset_and_a_wrong_one_is_an_error() -> Tested {
     let names = ["CRISOL_APP", "CRISOL_CACHE", "CRISOL_INSTANCES", "CRISOL_MEMORY", "CRISOL_LOG"];
     let mut command = crisol_command(&tour(), &["--no-cache", "list"]);
     let run = Run::of(command.envs(names.map(|name| (name, ""))).output()?)?;
@@ -110,7 +110,7 @@ fn an_empty_variable_is_none_and_a_wrong_one_an_error() -> Tested {
 }
 
 #[test]
-fn a_service_that_is_none_is_named() -> Tested {
+fn unknown_service_is_named() -> Tested {
     let run = crisol(&tour(), &["openapi", "nothing"])?;
     let said = "error: there is no service `nothing` with endpoints: name one of ";
     assert!(run.code == Some(2) && run.stderr.starts_with(said), "{run:?}");
@@ -130,7 +130,7 @@ fn colours_are_for_terminals_and_for_those_who_ask() -> Tested {
     Ok(())
 }
 
-/// On a terminal, the environment decides.
+/// On a terminal, the environment decides about colours.
 #[cfg(unix)]
 #[test]
 fn a_terminal_has_colours_unless_the_environment_wants_none() -> Tested {
@@ -152,7 +152,7 @@ fn a_terminal_has_colours_unless_the_environment_wants_none() -> Tested {
 }
 
 #[test]
-fn what_cannot_be_called_says_what_it_is() -> Tested {
+fn error_for_an_entry_that_cannot_be_called_names_its_kind() -> Tested {
     for (id, said) in [
         ("compute", "there is no function `compute`: did you mean `myns.payload:compute`?"),
         (
@@ -223,7 +223,7 @@ fn errors_of_the_command_line_have_colours_as_others_have() -> Tested {
     let said = |before: &[&str], variable: (&str, &str)| -> Tested<String> {
         let mut command = crisol_command(app.path(), before);
         command.args(["list", "--nonsense"]).env(variable.0, variable.1);
-        // It would have colours in a pipe, too.
+        // The variable forces colours in a pipe, too.
         Ok(Run::of(command.env("CLICOLOR_FORCE", "1").output()?)?.stderr)
     };
     for (before, is_colored) in [

@@ -1,5 +1,5 @@
-//! One guest that reads a file, a variable and the clock: the right thing with the capability, and the
-//! line to add without it.
+//! One guest that reads a file, a variable and the clock: it succeeds with the capability, and without it the error has
+//! the line to add.
 
 mod support;
 
@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use support::{App, Run, Tested, crisol_command};
 
-/// An app of the probe's `read-file`, `env-var` and `now-ms`, with these imports.
+/// App with the probe's `read-file`, `env-var` and `now-ms`, with these imports.
 fn app(imports: &str) -> Tested<App> {
     let hash = crisol_fixtures::sha256("probe");
     let mut entries = "
@@ -55,7 +55,7 @@ fn a_file_a_variable_and_the_clock_are_read_with_the_capability() -> Tested {
     let after = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     assert!((before..=after).contains(&told), "{before} {told} {after}");
 
-    // With the capability, and without what it is for.
+    // With the capability, but outside of its grants.
     let outside = app.run(&["call", "myns:read", "/etc/passwd"])?;
     assert_eq!((outside.code, outside.stdout.as_str()), (Some(1), ""), "{outside:?}");
     assert_eq!(app.run(&["call", "myns:key_of", "HOME"])?.stdout, "null\n");
@@ -70,7 +70,7 @@ fn without_the_capability_one_error_has_all_the_lines_to_add() -> Tested {
     let app = app("")?;
     let run = app.run(&["call", "myns:now"])?;
     failed(&run, &["which its entry does not import", "add `wasi:clocks` to its `imports`"]);
-    // What it was not given is not there: its own answers say so, and `check` says why.
+    // Denied resources are missing in the guest's own answers, and `check` gives the reason.
     let read = app.run(&["call", "myns:read", "/data/x"])?;
     assert_eq!((read.code, read.stdout.as_str()), (Some(1), ""), "{read:?}");
     assert_eq!(app.run(&["call", "myns:key_of", "KEY"])?.stdout, "null\n");
@@ -83,7 +83,7 @@ fn without_the_capability_one_error_has_all_the_lines_to_add() -> Tested {
 }
 
 #[test]
-fn what_a_guest_is_told_of_an_error_has_nothing_of_the_host_in_it() -> Tested {
+fn errors_for_guests_contain_no_host_details() -> Tested {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let app = App::of(
@@ -110,7 +110,7 @@ fn what_a_guest_is_told_of_an_error_has_nothing_of_the_host_in_it() -> Tested {
 }
 
 #[test]
-fn a_request_without_a_list_of_peers_is_refused_in_the_log_and_told_by_check() -> Tested {
+fn request_without_allow_list_is_refused_and_check_warns() -> Tested {
     let app = App::of("fetch", "method: get\nimports: [wasi:io, wasi:http]\n")?;
     let run = app.run(&["call", "myns:f", "http://127.0.0.1:9/"])?;
     assert_eq!(run.code, Some(1), "{run:?}");

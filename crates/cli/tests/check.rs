@@ -1,4 +1,4 @@
-//! `crisol check`: everything that is wrong with an app in one run, and nothing that is not.
+//! `crisol check`: all problems of an app in one run, and no false ones.
 
 mod support;
 
@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use serde_json::Value;
 use support::{App, Run, Tested};
 
-/// Problems as `place rule` with what they are in, as a tool reads them.
+/// Problems as `place rule` with their subject, from the JSON report.
 fn listed(run: &Run) -> Tested<Vec<String>> {
     let found: Value = serde_json::from_str(&run.stdout)?;
     let problems = found["problems"].as_array().ok_or("no list")?;
@@ -40,8 +40,7 @@ fn hash(guest: &str) -> String {
     format!("hash: sha256:{}", crisol_fixtures::sha256(guest))
 }
 
-/// A bad field, a wrong hash, a method that is not there and an import that is not declared: in one entry each, and
-/// in one together.
+/// A bad field, a wrong hash, a missing method and an undeclared import: in one entry each, and in one together.
 fn texts_and_binaries() -> Tested<App> {
     let good = hash("compute");
     let wrong = format!("hash: sha256:{}", "0".repeat(64));
@@ -68,7 +67,7 @@ fn texts_and_binaries() -> Tested<App> {
 }
 
 #[test]
-fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
+fn problems_of_texts_and_binaries_are_reported_together() -> Tested {
     let app = texts_and_binaries()?;
     check(
         &app,
@@ -146,7 +145,7 @@ fn what_is_wrong_in_texts_and_in_binaries_is_told_together() -> Tested {
     Ok(())
 }
 
-/// What cannot be read is told once, and nothing of what leads to it.
+/// An unreadable entry is reported once, and its users are not.
 #[test]
 fn one_mistake_is_one_problem() -> Tested {
     let good = hash("compute");
@@ -156,7 +155,7 @@ fn one_mistake_is_one_problem() -> Tested {
         )
     };
     let entries = [
-        // A folder without its path, one that is not there, and one that cannot be made as it says.
+        // A folder without its path, a missing one, and one that cannot be created as declared.
         "  - {name: unnamed, kind: fs.directory, directry: ./wasm}\n",
         "  - {name: missing, kind: fs.directory, directory: ./none}\n",
         "  - {name: mode, kind: fs.directory, directory: ./wasm, mode: 9}\n",
@@ -165,7 +164,7 @@ fn one_mistake_is_one_problem() -> Tested {
         &inner("in_mode", "mode"),
         &(inner("mounts", "assets")
             + "    wasi: {mounts: [{fs: unnamed, guest: /a}, {fs: missing, guest: /b}]}\n"),
-        // Lists that cannot be read do not make what they list undeclared.
+        // Unreadable lists do not make their items undeclared.
         &wasm(
             "imports",
             "compute",
@@ -184,7 +183,7 @@ fn one_mistake_is_one_problem() -> Tested {
         "  - {name: wit, kind: function.wat, source: '(module (func (export \"a\") (result i32) i32.const 1))', method: b, wit: 5}\n",
         "  - {name: code, kind: function.wat, source: '(module)', metod: b}\n",
         "  - {name: lua, kind: function.lua, source: 'local json = require(\"json\") return {f = json.encode}', method: f, modules: [jso]}\n",
-        // Routes below a router that cannot be read may be the same only to the eye.
+        // Routes below an unreadable router only look alike.
         "  - {name: one, kind: http.router, prefix: one}\n",
         "  - {name: two, kind: http.router, prefix: /two}\n",
         "  - {name: site, kind: http.static, fs: missing, meta: {router: two}}\n",
@@ -216,9 +215,9 @@ fn one_mistake_is_one_problem() -> Tested {
     )
 }
 
-/// An entry without a name, with that of another, or in a file without a namespace is looked into as any other.
+/// An entry without a name, with a duplicate one, or in a file without a namespace is checked like any other.
 #[test]
-fn entries_without_a_name_of_their_own_are_looked_into() -> Tested {
+fn entries_without_a_unique_name_are_checked() -> Tested {
     let good = hash("compute");
     let method = format!("{good}\n    method: comput");
     let entries = [
@@ -252,9 +251,9 @@ fn entries_without_a_name_of_their_own_are_looked_into() -> Tested {
     )
 }
 
-/// Scripts, certificates and folders are looked into beside a misspelt field elsewhere.
+/// Scripts, certificates and folders are checked beside a misspelt field elsewhere.
 #[test]
-fn everything_that_an_app_names_is_looked_into() -> Tested {
+fn scripts_certificates_and_folders_are_checked() -> Tested {
     let entries = [
         "  - {name: typo, kind: env.storage.memory, valus: {}}\n",
         "  - {name: lua, kind: function.lua, source: 'return {f = }', method: f}\n",
@@ -284,8 +283,8 @@ fn everything_that_an_app_names_is_looked_into() -> Tested {
     )
 }
 
-/// What an app's texts let stand side by side, the server serves: files answer `GET` alone, and of two routes the
-/// closer one wins.
+/// Overlaps that an app's texts may have, the server serves: files answer only `GET`, and of two routes the more
+/// specific one wins.
 #[test]
 fn files_stand_beside_endpoints_that_answer_others() -> Tested {
     let entries = "  - {name: f, kind: function.wat, source: '(module (func (export \"f\") (result i32) i32.const 1))', method: f, transport: wasi-http}
@@ -304,7 +303,7 @@ fn files_stand_beside_endpoints_that_answer_others() -> Tested {
     Ok(())
 }
 
-/// Twenty mistakes are twenty problems, however far it looks.
+/// Twenty mistakes are twenty problems, at any depth of checking.
 #[test]
 fn twenty_mistakes_are_twenty_problems() -> Tested {
     let app = App::new("", &[])?;

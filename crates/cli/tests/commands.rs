@@ -1,4 +1,4 @@
-//! The commands beside `call`: what they print and what they change.
+//! Commands beside `call`: their output and their changes.
 
 mod support;
 
@@ -45,7 +45,7 @@ fn check_tells_tools_as_json() -> Tested {
     Ok(())
 }
 
-/// The golden app of twenty mistakes, through the program: each is there once, in its place, with help.
+/// The golden app of twenty mistakes, through the program: each is reported once, with its place and help.
 #[test]
 fn check_tells_twenty_mistakes_in_one_run() -> Tested {
     let app = App::new("", &[])?;
@@ -96,7 +96,7 @@ fn an_app_that_is_not_there_is_said_so() -> Tested {
 }
 
 #[test]
-fn compiled_code_is_kept_where_the_arguments_say_and_used_by_the_next_run() -> Tested {
+fn compiled_code_is_cached_and_used_by_the_next_run() -> Tested {
     let app = App::of("compute", "method: compute")?;
     let cache = tempfile::tempdir()?;
     let dir = cache.path().display().to_string();

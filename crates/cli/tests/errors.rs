@@ -1,4 +1,4 @@
-//! Bad input: a message that names the entry, what was found and what to do, and exit code 2.
+//! Bad input: a message that names the entry, the value found and a fix, and exit code 2.
 
 mod support;
 
@@ -73,7 +73,7 @@ fn a_wrong_hash_gives_the_right_one() -> Tested {
 }
 
 #[test]
-fn what_is_not_there_or_not_code_is_said_where_it_is_named() -> Tested {
+fn missing_or_invalid_code_is_reported_at_its_entry() -> Tested {
     let missing = App::of("compute", "method: compute")?;
     std::fs::remove_file(missing.path().join("wasm/compute.wasm"))?;
     check(
@@ -140,7 +140,7 @@ fn what_is_not_there_or_not_code_is_said_where_it_is_named() -> Tested {
 }
 
 #[test]
-fn an_import_that_is_called_and_not_declared_names_the_line_to_add() -> Tested {
+fn call_of_an_undeclared_import_names_the_line_to_add() -> Tested {
     let app = App::of("probe", "method: now-ms\nimports: [wasi:io]")?;
     check(
         app.call(&[])?,

@@ -25,13 +25,13 @@ fn imports_become_what_the_method_may_call_and_comments_stay() -> Tested {
     let list = "    method: now-ms # the time\n    imports: # grants\n      - wasi:io # reached\n      - wasi:clocks\n";
     assert!(text.ends_with(list), "{text}");
     assert_eq!(app.call(&[])?.code, Some(0));
-    // There is nothing more to be fixed.
+    // A second run has nothing to fix.
     assert_eq!(app.run(&["check", "--fix"])?.stdout, "ok: 1 function\n");
     Ok(())
 }
 
 #[test]
-fn what_an_entry_gives_its_guest_is_granted() -> Tested {
+fn fix_grants_imports_for_configured_resources() -> Tested {
     let app = App::of("probe", "method: args\nwasi: {args: [one]}\n")?;
     assert_eq!(app.call(&[])?.stdout, "[]\n");
     let fixed = app.run(&["check", "--fix"])?;
@@ -54,7 +54,7 @@ fn a_strict_entry_keeps_what_its_code_imports() -> Tested {
     Ok(())
 }
 
-/// The list that `check --fix` leaves of `imports`, and what it said.
+/// Returns the `imports` after `check --fix`, and its output.
 fn fixed(guest: &str, fields: &str, imports: &str) -> Tested<(String, String)> {
     let app = App::of(guest, &format!("{fields}\nimports: {imports}\n"))?;
     let run = app.run(&["check", "--fix"])?;
@@ -65,7 +65,7 @@ fn fixed(guest: &str, fields: &str, imports: &str) -> Tested<(String, String)> {
 }
 
 #[test]
-fn of_imports_that_overlap_those_stay_that_grant_least() -> Tested {
+fn overlapping_imports_are_reduced_to_the_smallest_grant() -> Tested {
     for (imports, list) in [
         ("[wasi:clocks, wasi:clocks/wall-clock]", "[wasi:clocks]"),
         ("[preview1, wasi:clocks]", "[wasi:clocks]"),
@@ -81,7 +81,7 @@ fn of_imports_that_overlap_those_stay_that_grant_least() -> Tested {
 }
 
 #[test]
-fn what_is_granted_twice_is_a_warning() -> Tested {
+fn duplicate_grant_is_a_warning() -> Tested {
     let imports = "imports: [wasi:clocks, wasi:clocks/wall-clock, wasi:clocks]";
     let app = App::of("probe", &format!("method: now-ms\n{imports}\n"))?;
     let run = app.run(&["check"])?;
@@ -143,7 +143,7 @@ fn a_package_gives_way_to_the_interface_that_is_needed() -> Tested {
     Ok(())
 }
 
-/// An entry that has its fields from another one by `<<`.
+/// An entry with fields merged from another one by `<<`.
 #[test]
 fn an_entry_that_is_merged_from_another_keeps_what_it_needs() -> Tested {
     let hash = crisol_fixtures::sha256("probe");

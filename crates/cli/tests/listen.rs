@@ -1,5 +1,5 @@
-//! `crisol serve` and its sockets: addresses that change, certificates that are renewed, Unix sockets, few file
-//! descriptors, and a stop that load balancers learn of late.
+//! `crisol serve` and its sockets: changed addresses, renewed certificates, Unix sockets, few file descriptors, and a
+//! stop that load balancers learn of late.
 #![cfg(all(feature = "http", unix))]
 
 mod support;
@@ -20,7 +20,7 @@ use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stream
 
 const ASK: &str = "GET /f HTTP/1.1\r\nhost: a\r\n\r\n";
 
-/// An app with one service, whose `GET /f` answers with a number.
+/// App with one service, whose `GET /f` answers with a number.
 fn index(service: &str, number: u32) -> String {
     format!(
         "namespace: n\nentries:\n  - {{name: svc, kind: http.service, {service}}}\n  - {{name: f, kind: function.wat, source: '(module (func (export \"f\") (result i32) i32.const {number}))', method: f, transport: wasi-http}}\n  - {{name: e, kind: http.endpoint, func: f, path: /f}}\n"
@@ -33,7 +33,7 @@ fn app(service: &str) -> Tested<tempfile::TempDir> {
     Ok(dir)
 }
 
-/// Reads the answer to [`ASK`] on a connection that goes on.
+/// Reads the answer to [`ASK`] on a connection that stays open.
 fn answer(stream: &mut impl Read) -> Tested<String> {
     let mut bytes = Vec::new();
     let mut byte = [0];
@@ -74,7 +74,7 @@ fn an_address_gives_way_to_one_that_takes_it_in_and_back() -> Tested {
         assert!(is_answer(&asked(&mut TcpStream::connect(&run.addr)?)?, number));
         drop(before);
     }
-    // As ever, nobody else gets a share of the port.
+    // No other process can share the port.
     let second = crisol(dir.path(), &["serve"])?;
     assert_eq!(second.code, Some(2));
     assert!(second.stderr.contains("cannot listen on 127.0.0.1:"), "{second:?}");
@@ -82,7 +82,7 @@ fn an_address_gives_way_to_one_that_takes_it_in_and_back() -> Tested {
 }
 
 #[test]
-fn a_reload_without_its_socket_changes_neither_functions_nor_routes() -> Tested {
+fn reload_without_its_socket_changes_nothing() -> Tested {
     let dir = app("addr: '127.0.0.1:0'")?;
     let mut run = Served::start(dir.path(), &[])?;
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -107,7 +107,7 @@ fn a_reload_without_its_socket_changes_neither_functions_nor_routes() -> Tested 
 
 type Made = rcgen::CertifiedKey<rcgen::KeyPair>;
 
-/// Writes a new certificate and its key where the app has them.
+/// Writes a new certificate and its key at the app's paths.
 fn renew(app: &Path) -> Tested<Made> {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
     fs::write(app.join("cert.pem"), made.cert.pem())?;
@@ -115,7 +115,7 @@ fn renew(app: &Path) -> Tested<Made> {
     Ok(made)
 }
 
-/// A connection to a server that proves itself by this certificate.
+/// Connects to a server with this certificate.
 fn secure(
     addr: &str,
     trusted: &CertificateDer<'static>,
@@ -145,7 +145,7 @@ fn a_renewed_certificate_is_served_and_a_broken_one_is_not() -> Tested {
     assert!(asked(&mut secure(&run.addr, first.cert.der())?).is_err());
     assert!(is_answer(&asked(&mut open)?, 1), "what is open goes on");
 
-    // A certificate whose key is another one's, and none at all.
+    // A certificate with the key of another, and then a broken one.
     fs::write(dir.path().join("cert.pem"), first.cert.pem())?;
     for _ in 0..2 {
         run.signal("-HUP")?;
@@ -160,7 +160,7 @@ fn a_renewed_certificate_is_served_and_a_broken_one_is_not() -> Tested {
     Ok(())
 }
 
-/// Where others renew it: a file that is wrong is noticed, and the right one is served.
+/// Certificate renewed by another program: a broken file is noticed, and the right one is served.
 #[test]
 fn a_certificate_outside_of_the_app_is_watched() -> Tested {
     let outside = tempfile::tempdir()?;
@@ -199,7 +199,7 @@ fn a_unix_socket_is_served_by_entry_and_by_option() -> Tested {
         run.signal("-TERM")?;
         assert_eq!(run.child.wait()?.code(), Some(0));
         assert!(!path.exists());
-        // One that is killed leaves its file, which the next replaces.
+        // A killed program leaves its file, which the next one replaces.
         let mut killed = Served::start(app.path(), args)?;
         killed.child.kill()?;
         killed.child.wait()?;
@@ -223,7 +223,7 @@ fn idle_connections_make_room_when_file_descriptors_run_out() -> Tested {
         assert!(is_answer(&asked(&mut stream)?, 1));
         open.push(stream);
     }
-    // The last of them are open still.
+    // The latest of them are still open.
     let last = open.last_mut().ok_or("none")?;
     assert!(is_answer(&asked(last)?, 1));
     Ok(())

@@ -1,10 +1,10 @@
-//! `--memory`: what all instances and scripts of the program may hold together.
+//! `--memory`: limit of all instances and scripts of the program together.
 
 mod support;
 
 use support::{App, Tested, crisol_command};
 
-/// `grow` adds pages of 64 KiB, and tells how many there were; `hog` is the same in Lua.
+/// `grow` adds pages of 64 KiB and returns their former number; `hog` does the same in Lua.
 const ENTRIES: &str = r#"  - name: grow
     kind: function.wat
     source: '(module (memory (export "memory") 1) (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))'
@@ -20,7 +20,7 @@ const ENTRIES: &str = r#"  - name: grow
 
 #[cfg(feature = "http")]
 #[test]
-fn a_request_beyond_the_memory_of_the_program_is_answered_with_503() -> Tested {
+fn request_over_the_memory_limit_gets_503() -> Tested {
     let app = App::new(ENTRIES, &[])?;
     let args = ["--listen", "127.0.0.1:0", "--memory", "64MiB"];
     let served = support::served::Served::start(app.path(), &args)?;
@@ -62,7 +62,7 @@ fn the_environment_says_it_too() -> Tested {
 }
 
 #[test]
-fn a_size_that_is_none_is_refused_in_words() -> Tested {
+fn invalid_size_is_refused_with_a_message() -> Tested {
     let app = App::new(ENTRIES, &[])?;
     for (size, message) in [
         ("12QB", "`12QB` is not a size: use a number with `KiB`, `MiB` or `GiB`, such as `512MiB`"),

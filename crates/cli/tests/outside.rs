@@ -1,11 +1,11 @@
-//! `crisol check`: what an app takes from outside of its texts, and what a call would miss.
+//! `crisol check`: files outside of the app's texts, and requirements of calls.
 
 mod support;
 
 use expect_test::expect;
 use support::{App, Run, Tested};
 
-/// A certificate and its key outside of the app, and what is wrong with them, in words.
+/// A certificate and its key outside of the app, with messages about their faults.
 #[test]
 fn certificates_come_from_anywhere() -> Tested {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
@@ -46,9 +46,9 @@ fn certificates_come_from_anywhere() -> Tested {
     Ok(())
 }
 
-/// What will fail when it is called, though it loads.
+/// Configuration that loads, but fails when it is called.
 #[test]
-fn what_a_call_would_miss_is_a_warning() -> Tested {
+fn missing_requirement_of_a_call_is_a_warning() -> Tested {
     let entries = "  - {name: f, kind: function.wat, source: '(module (func (export \"f\") (param i32) (result i32) local.get 0))', method: f, imports: [wasi:cli], wasi: {env: [{id: key, name: KEY, required: true}, {id: other, name: OTHER}]}}
   - {name: key, kind: env.variable, storage: both, variable: NOT_SET}
   - {name: other, kind: env.variable, storage: os, variable: NOT_SET}
@@ -95,9 +95,9 @@ fn what_a_call_would_miss_is_a_warning() -> Tested {
     Ok(())
 }
 
-/// Folders are relative to the app's folder, sources to their index file, and either error says so.
+/// Folders are relative to the app's folder, sources to their index file, and both errors say so.
 #[test]
-fn a_path_that_is_relative_to_the_other_place_is_told_the_right_one() -> Tested {
+fn path_relative_to_the_wrong_base_gets_a_fix() -> Tested {
     let app = App::new("  - {name: site, kind: http.static, fs: 'sub:files'}\n", &[])?;
     let index = "namespace: sub\nentries:\n  - {name: files, kind: fs.directory, directory: ./files}\n  - {name: f, kind: function.wat, source: file://f.wat, method: f}\n";
     std::fs::create_dir_all(app.path().join("sub/files"))?;

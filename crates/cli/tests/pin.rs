@@ -1,4 +1,4 @@
-//! `crisol pin` on files: each index once, through symbolic links, and only what is written in them.
+//! `crisol pin` on files: each index once, through symbolic links, and only the hashes in them.
 
 mod support;
 
@@ -6,7 +6,7 @@ use std::fs;
 
 use support::{App, Tested};
 
-/// Two functions of one binary, and nothing pinned.
+/// Two functions of one binary, and none pinned.
 const ENTRIES: &str =
     "  - {name: a, kind: function.wasm, fs: assets, path: /compute.wasm, method: compute}
   - name: b # the same binary
@@ -53,7 +53,7 @@ fn an_entry_that_cannot_be_pinned_keeps_no_other_from_it() -> Tested {
     assert_eq!(run.stderr, expected);
     let text = fs::read_to_string(app.path().join("_index.yaml"))?;
     assert_eq!(text.matches(&hash).count(), 1, "{text}");
-    // Who asks for the other is not told.
+    // Pinning only the other entry reports no error.
     let run = app.run(&["pin", "myns:a"])?;
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
     Ok(())
@@ -88,7 +88,7 @@ fn errors_elsewhere_keep_no_entry_from_being_pinned() -> Tested {
         run.stderr
     );
 
-    // A file that cannot be read may have entries with a hash; the others are pinned.
+    // An unreadable file may have entries with a hash; the others are pinned.
     fs::create_dir(app.path().join("sub"))?;
     fs::write(app.path().join("sub/_index.yaml"), "namespace: other\nentries: [{name: c")?;
     let run = app.run(&["pin"])?;

@@ -1,4 +1,4 @@
-//! `crisol serve` while its app changes: by files, by SIGHUP, whatever is wrong with it meanwhile.
+//! `crisol serve` while its app changes: by files, by SIGHUP, and with errors in between.
 #![cfg(all(feature = "http", unix))]
 
 mod support;
@@ -14,7 +14,7 @@ use support::{App, Tested, crisol};
 
 const WATCH: [&str; 3] = ["--listen", "127.0.0.1:0", "--watch"];
 
-/// A function that answers with a number.
+/// Function that answers with a number.
 fn number(value: u32) -> String {
     format!("(module (func (export \"f\") (result i32) i32.const {value}))")
 }
@@ -23,7 +23,7 @@ fn script(value: u32) -> String {
     format!("return {{f = function() return {value} end}}\n")
 }
 
-/// An endpoint at the path of its name, and the function that it calls.
+/// Endpoint at the path of its name, with the function that it calls.
 fn served(name: &str, function: &str) -> String {
     format!(
         "  - {{name: {name}, {function}}}\n  - {{name: {name}_e, kind: http.endpoint, method: POST, path: /{name}, func: {name}}}\n"
@@ -41,7 +41,7 @@ fn index(entries: &str) -> String {
     format!("namespace: n\nentries:\n{entries}")
 }
 
-/// An app that answers `/a` with a number.
+/// App that answers `/a` with a number.
 fn folder(value: u32) -> Tested<tempfile::TempDir> {
     let dir = tempfile::tempdir()?;
     write(dir.path(), "_index.yaml", index(&served("a", &inline(value))))?;
@@ -52,16 +52,16 @@ fn write(app: &Path, name: &str, text: impl AsRef<[u8]>) -> Tested {
     Ok(fs::write(app.join(name), text)?)
 }
 
-/// Puts a file in another's place, as editors and tools do.
+/// Replaces a file atomically, as editors and tools do.
 fn put(app: &Path, name: &str, text: impl AsRef<[u8]>) -> Tested {
     let fresh = app.join(".fresh");
     fs::write(&fresh, text)?;
     Ok(fs::rename(fresh, app.join(name))?)
 }
 
-/// What the next reload came to. A file that is written in place may be read when it is half there: that is told, and
-/// mended by the next reading. How many readings there are is up to the machine, and so is the generation's number:
-/// those that find nothing changed say nothing.
+/// Result of the next reload. A file written in place may be read when it is incomplete: that is reported, and the next
+/// reload fixes it. The number of reloads depends on the machine, and so does the generation's number: reloads without
+/// a change print nothing.
 fn reloaded(run: &mut Served) -> Tested<String> {
     loop {
         let line = run.said()?;
@@ -73,12 +73,12 @@ fn reloaded(run: &mut Served) -> Tested<String> {
     }
 }
 
-/// Whether a line ends the report of what is wrong on disk.
+/// Returns true for the last line of a report about a failed reload.
 fn is_refusal(line: &str) -> bool {
     line.starts_with("not reloaded: generation ") && line.ends_with(" is served on")
 }
 
-/// Reads what is said until the app on disk is refused.
+/// Reads the output until the app on disk is refused.
 fn refused(run: &mut Served) -> Tested<Vec<String>> {
     let mut said = Vec::new();
     while !said.last().is_some_and(|line: &String| is_refusal(line)) {
@@ -87,7 +87,7 @@ fn refused(run: &mut Served) -> Tested<Vec<String>> {
     Ok(said)
 }
 
-/// The body of the answer at a path.
+/// Body of the response at a path.
 fn body(served: &Served, path: &str) -> Tested<String> {
     let answer = served.post(path, "")?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or("no body")?;
@@ -113,7 +113,7 @@ fn edits_of_indexes_text_scripts_and_binaries_are_served() -> Tested {
     assert_eq!(reloaded(&mut run)?, "replaced n:g");
     assert_eq!((body(&run, "/f")?, body(&run, "/g")?), ("2".into(), "2".into()));
 
-    // An index of its own, in a folder that is new.
+    // An index of its own, in a new folder.
     let more = |of: &str| {
         let hash = crisol_fixtures::sha256(of);
         format!(
@@ -127,7 +127,7 @@ fn edits_of_indexes_text_scripts_and_binaries_are_served() -> Tested {
     assert_eq!(reloaded(&mut run)?, "added m:c, m:c_e, m:wasm");
     assert!(run.post("/c", "Ana")?.ends_with("Hello, Ana!"));
 
-    // Another binary, and then the hash that it has.
+    // Another binary first, and then its hash.
     put(app, "more/c.wasm", crisol_fixtures::bytes("compute"))?;
     let told = refused(&mut run)?;
     assert!(told[0].contains("hash"), "{told:?}");
@@ -145,7 +145,7 @@ fn edits_of_indexes_text_scripts_and_binaries_are_served() -> Tested {
 }
 
 #[test]
-fn what_is_wrong_is_told_as_check_tells_it_and_the_app_of_before_is_served() -> Tested {
+fn broken_app_is_reported_and_the_old_one_stays_served() -> Tested {
     let dir = folder(1)?;
     let app = dir.path();
     let mut run = Served::start(app, &WATCH)?;
@@ -160,22 +160,22 @@ fn what_is_wrong_is_told_as_check_tells_it_and_the_app_of_before_is_served() -> 
     let line = run.said()?;
     assert!(is_refusal(&line), "{line}");
     assert_eq!(body(&run, "/a")?, "1");
-    // What it wants has the name of nothing that it was read from.
+    // The app needs a file of an unknown name.
     put(app, "_index.yaml", index(&served("a", &IN_A_FILE.replace("code/f.wat", "numbers.txt"))))?;
     refused(&mut run)?;
     write(app, "numbers.txt", number(2))?;
     assert_eq!(reloaded(&mut run)?, "replaced n:a");
     assert_eq!(body(&run, "/a")?, "2");
-    // From then on that is one of its files.
+    // From now on it is one of the app's files.
     write(app, "numbers.txt", number(3))?;
     assert_eq!(reloaded(&mut run)?, "replaced n:a");
 
-    // Back to what is served: told, since something had been wrong.
+    // Back to the served state, which is reported after an error.
     put(app, "_index.yaml", "namespace: n\nentries: 3\n")?;
     refused(&mut run)?;
     put(app, "_index.yaml", index(&served("a", &IN_A_FILE.replace("code/f.wat", "numbers.txt"))))?;
     assert_eq!(reloaded(&mut run)?, "nothing has changed");
-    // Nothing left to serve is as wrong as it is at a start.
+    // An app without anything to serve is refused, as at the start.
     put(app, "_index.yaml", "namespace: n\nentries: [{name: v, kind: env.storage.memory}]\n")?;
     assert!(run.said()?.starts_with("error: the app has nothing to serve"));
     assert_eq!(run.said()?, "not reloaded: generation 4 is served on");
@@ -194,7 +194,7 @@ fn a_hangup_reloads_and_tells_when_nothing_has_changed() -> Tested {
     assert_eq!(reloaded(&mut run)?, "replaced n:a");
     assert_eq!(body(&run, "/a")?, "2");
     for _ in 0..2 {
-        // Asked for, the same mistake is told again.
+        // After a signal, the same mistake is reported again.
         write(dir.path(), "_index.yaml", "entries: []\n")?;
         run.signal("-HUP")?;
         refused(&mut run)?;
@@ -243,13 +243,13 @@ fn requests_go_on_while_the_app_is_reloaded() -> Tested {
     })
 }
 
-/// Sends a request on an open connection, and reads the answer.
+/// Sends a request on an open connection, and reads the response.
 fn ask(stream: &mut TcpStream, path: &str) -> Tested<String> {
     write!(stream, "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n")?;
     answer(&mut BufReader::new(stream))
 }
 
-/// Reads one answer, whose body has a length.
+/// Reads one response with a content length.
 fn answer(stream: &mut impl BufRead) -> Tested<String> {
     let (mut answer, mut length) = (String::new(), 0);
     while !answer.ends_with("\r\n\r\n") {
@@ -267,7 +267,7 @@ fn answer(stream: &mut impl BufRead) -> Tested<String> {
 }
 
 #[test]
-fn services_come_and_go_and_those_that_stay_keep_their_connections() -> Tested {
+fn unchanged_services_keep_their_connections() -> Tested {
     let service = |name: &str| {
         format!(
             "  - {{name: {name}, kind: http.service, addr: '127.0.0.1:0'}}\n  - {{name: {name}_r, kind: http.router, prefix: /{name}, meta: {{server: {name}}}}}\n  - {{name: {name}_e, kind: http.endpoint, method: POST, path: /, meta: {{router: {name}_r}}, func: f}}\n"
@@ -295,8 +295,7 @@ fn services_come_and_go_and_those_that_stay_keep_their_connections() -> Tested {
     assert_eq!(read(other)?, "");
     assert!(ask(&mut kept, "/one")?.ends_with("\r\n\r\n2"));
 
-    // An address that cannot be had: all is as it was, and taken when it can be had.
-    // No other test listens there, so that it is free when it is given up.
+    // A busy address: nothing changes until it is free. No other test listens there, so it is free afterwards.
     let taken = std::net::TcpListener::bind("127.0.0.3:0")?;
     let addr = taken.local_addr()?.to_string();
     put(function(3) + &service("one") + &service("two").replace("127.0.0.1:0", &addr))?;
@@ -314,7 +313,7 @@ fn services_come_and_go_and_those_that_stay_keep_their_connections() -> Tested {
 }
 
 #[test]
-fn an_app_behind_a_link_follows_the_link_and_a_folder_may_go_and_come_back() -> Tested {
+fn linked_app_follows_its_link_and_a_folder_may_reappear() -> Tested {
     let dir = tempfile::tempdir()?;
     for (release, value) in [("one", 1), ("two", 2)] {
         fs::create_dir(dir.path().join(release))?;
@@ -332,7 +331,7 @@ fn an_app_behind_a_link_follows_the_link_and_a_folder_may_go_and_come_back() -> 
     turn("two")?;
     assert_eq!(reloaded(&mut run)?, "replaced n:a");
     assert_eq!(body(&run, "/a")?, "2");
-    // The folder behind it is looked at now, and nothing is heard of the other.
+    // The link's new folder is watched, and the old one is not.
     write(dir.path(), "one/_index.yaml", "entries: 3")?;
     put(dir.path(), "two/_index.yaml", index(&served("a", &inline(3))))?;
     assert_eq!(reloaded(&mut run)?, "replaced n:a");
@@ -375,14 +374,14 @@ fn variables_and_mounts_follow() -> Tested {
     let file = |run: &Served| run.post("/file", "/data/name");
     assert!(env(&run)?.contains("info"));
     assert!(file(&run)?.ends_with("one"));
-    // A file of variables is read when it has changed, with no reload.
+    // A file of variables is read after a change, without a reload.
     write(app.path(), "values.env", "LEVEL=debug\n")?;
     assert!(env(&run)?.contains("debug"));
     let text = fs::read_to_string(app.path().join("_index.yaml"))?;
     put(app.path(), "_index.yaml", text.replace("directory: ./one", "directory: ./two"))?;
     assert_eq!(reloaded(&mut run)?, "replaced myns:data; rebuilt myns:file");
     assert!(file(&run)?.ends_with("two"));
-    // The same folder by name, and another one.
+    // The same name for another folder.
     fs::rename(app.path().join("two"), app.path().join("gone"))?;
     refused(&mut run)?;
     fs::create_dir(app.path().join("two"))?;

@@ -9,7 +9,7 @@ use expect_test::expect;
 use rexpect::session::{PtySession, spawn_command};
 use support::{App, Problem, Run, Tested, crisol_command};
 
-/// A `process.wasm` entry called `name`, of a guest and further fields.
+/// A `process.wasm` entry called `name`, with a guest and further fields.
 fn entry(name: &str, guest: &str, fields: &str) -> String {
     let hash = crisol_fixtures::sha256(guest);
     let fields: String = fields.lines().map(|line| format!("    {line}\n")).collect();
@@ -18,7 +18,7 @@ fn entry(name: &str, guest: &str, fields: &str) -> String {
     )
 }
 
-/// A preview 1 command that says so and then computes without end.
+/// Preview 1 command that prints a line and then computes endlessly.
 const LOOP: &str = r#"
 (module
   (import "wasi_snapshot_preview1" "fd_write"
@@ -30,7 +30,7 @@ const LOOP: &str = r#"
     (loop $again (br $again))))
 "#;
 
-/// A preview 1 command that exits with the number of kilobytes of its arguments.
+/// Preview 1 command that exits with the number of kilobytes of its arguments.
 const COUNTS: &str = r#"
 (module
   (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
@@ -45,12 +45,12 @@ const COUNTS: &str = r#"
 
 const HELLO: &str = "method: wasi:cli/run#run\nimports: [wasi:cli, wasi:io]\n";
 
-/// Its entry, with a hash to be pinned.
+/// Its entry, with a hash to pin.
 fn looping() -> String {
     preview_1("loop")
 }
 
-/// The entry of a preview 1 command.
+/// Entry of a preview 1 command.
 fn preview_1(name: &str) -> String {
     let hash = "0".repeat(64);
     format!(
@@ -72,7 +72,7 @@ fn commands() -> Tested<App> {
     App::new(&entries.concat(), &["cli-hello", "p1-cat", "greet", "probe"])
 }
 
-/// Runs the program with something to read.
+/// Runs the program with standard input.
 fn feed(app: &App, args: &[&str], stdin: &str) -> Tested<Run> {
     let mut child = crisol_command(app.path(), args)
         .stdin(Stdio::piped())
@@ -110,7 +110,7 @@ fn a_preview_1_command_starts_by_start() -> Tested {
 }
 
 #[test]
-fn a_preview_1_command_has_arguments_of_any_size_and_its_own_exit_code() -> Tested {
+fn preview_1_command_takes_large_arguments_and_exits_with_its_code() -> Tested {
     let app = App::new(&preview_1("counts"), &[])?;
     std::fs::write(app.path().join("wasm/counts.wasm"), wat::parse_str(COUNTS)?)?;
     assert_eq!(app.run(&["pin"])?.code, Some(0));
@@ -137,7 +137,7 @@ fn a_plain_method_takes_values_and_its_result_is_printed() -> Tested {
 }
 
 #[test]
-fn what_is_not_the_guests_failure_has_a_code_of_its_own() -> Tested {
+fn failure_outside_of_the_guest_has_its_own_exit_code() -> Tested {
     let app = commands()?;
     let run = app.run(&["run", "helo"])?;
     assert_eq!((run.code, run.stdout.as_str()), (Some(125), ""));
@@ -155,7 +155,7 @@ fn what_is_not_the_guests_failure_has_a_code_of_its_own() -> Tested {
     Ok(())
 }
 
-/// A preview 1 command that writes lines without end.
+/// Preview 1 command that writes lines endlessly.
 const FLOOD: &str = r#"
 (module
   (import "wasi_snapshot_preview1" "fd_write"
@@ -169,7 +169,7 @@ const FLOOD: &str = r#"
 "#;
 
 #[test]
-fn a_command_whose_output_nobody_reads_ends_at_its_deadline() -> Tested {
+fn command_with_unread_output_ends_at_its_deadline() -> Tested {
     let app = App::new(&(preview_1("flood") + "    limits: {max_execution_ms: 200}\n"), &[])?;
     std::fs::write(app.path().join("wasm/flood.wasm"), wat::parse_str(FLOOD)?)?;
     assert_eq!(app.run(&["pin"])?.code, Some(0));
@@ -178,7 +178,7 @@ fn a_command_whose_output_nobody_reads_ends_at_its_deadline() -> Tested {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    // The end that nobody reads stays open until the program has ended.
+    // The unread end stays open until the program has ended.
     let unread = child.stdout.take();
     let run = Run::of(child.wait_with_output()?)?;
     drop(unread);
@@ -225,7 +225,7 @@ fn on_a_terminal_lines_go_in_and_out_while_the_guest_runs() -> Tested {
     let app = commands()?;
     let mut terminal = on_a_terminal(&app, &["run", "hello", "you"]).map_err(Problem::from)?;
     terminal.exp_string("hello you")?;
-    // The terminal does not echo, so what comes back is the guest's.
+    // The terminal does not echo, so the output is the guest's.
     terminal.send_line("typed")?;
     terminal.exp_string("typed")?;
     terminal.send_line("again")?;
@@ -254,7 +254,7 @@ fn ctrl_c_ends_a_guest_that_computes_and_one_that_reads() -> Tested {
     Ok(())
 }
 
-/// What is known of a process that has ended: `Exited(Pid(…), CODE)`.
+/// Exit status of a process: `Exited(Pid(…), CODE)`.
 fn ended(terminal: &PtySession) -> Tested<String> {
     let status = format!("{:?}", terminal.process().wait()?);
     let (_, code) = status.split_once(", ").ok_or("a status has two parts")?;

@@ -1,4 +1,4 @@
-//! `crisol serve`: the program on a socket, and how it ends.
+//! `crisol serve`: the program on a socket, and its end.
 #![cfg(feature = "http")]
 
 mod support;
@@ -21,8 +21,8 @@ fn the_users_endpoint_greets() -> Tested {
     Ok(())
 }
 
-/// An app whose endpoints sleep: `POST /sleep?ms=N` in a component, and `POST /told?ms=N` in a script that tells when it
-/// begins to.
+/// App with endpoints that sleep: `POST /sleep?ms=N` in a component, and `POST /told?ms=N` in a script that logs its
+/// start.
 fn sleeper() -> Tested<App> {
     let hash = crisol_fixtures::sha256("sleep-test");
     App::new(
@@ -63,7 +63,7 @@ fn asleep(served: &mut Served, ms: u32) -> Tested<TcpStream> {
 #[test]
 fn a_signal_lets_what_runs_finish_and_ends_with_success() -> Tested {
     for signal in ["-TERM", "-INT"] {
-        // At an address where no other test listens: the port is nobody's afterwards.
+        // At an address without other tests: the port is free afterwards.
         let mut served = Served::start(sleeper()?.path(), &["--listen", "127.0.0.2:0"])?;
         let busy = asleep(&mut served, 1000)?;
         served.signal(signal)?;
@@ -82,7 +82,7 @@ fn a_second_signal_and_the_end_of_the_grace_period_cut() -> Tested {
     let mut served = Served::start(sleeper()?.path(), &an_hour)?;
     let busy = asleep(&mut served, 600_000)?;
     served.signal("-TERM")?;
-    // The first has been noticed when nobody is let in any longer.
+    // The first signal was handled once connections are refused.
     while TcpStream::connect(&served.addr).is_ok() {
         std::thread::yield_now();
     }
@@ -100,10 +100,10 @@ fn a_second_signal_and_the_end_of_the_grace_period_cut() -> Tested {
 }
 
 #[test]
-fn as_many_instances_live_at_once_as_are_asked_for() -> Tested {
+fn instances_option_limits_live_instances() -> Tested {
     let app = sleeper()?;
     let served = Served::start(app.path(), &["--listen", "127.0.0.1:0", "--instances", "1"])?;
-    // Either of two may get the one that there is, and the other is refused: more are sent until one sleeps in it.
+    // Either of two may get the only instance, and the other is refused: send more until one sleeps in it.
     let mut sent = Vec::new();
     loop {
         sent.push(served.send("POST /sleep?ms=600000 HTTP/1.1\r\nhost: a\r\n\r\n")?);
@@ -123,7 +123,7 @@ fn as_many_instances_live_at_once_as_are_asked_for() -> Tested {
 }
 
 #[test]
-fn what_cannot_be_served_says_why() -> Tested {
+fn error_of_serve_has_the_reason() -> Tested {
     let nothing = App::new("  - name: v\n    kind: env.storage.memory\n", &[])?;
     let run = nothing.run(&["serve"])?;
     assert_eq!(run.code, Some(2));
@@ -137,7 +137,7 @@ fn what_cannot_be_served_says_why() -> Tested {
     Ok(())
 }
 
-/// An app whose only endpoint, at `/`, is a component that answers HTTP itself.
+/// App whose only endpoint, at `/`, is a component that answers HTTP itself.
 fn proxy(fields: &str) -> Tested<App> {
     let hash = crisol_fixtures::sha256("hello-http");
     App::new(
@@ -163,7 +163,7 @@ fn a_component_that_answers_http_itself_is_served() -> Tested {
         // A client of HTTP/1.0 need not name a host.
         let answer = read(served.send("GET / HTTP/1.0\r\n\r\n")?)?;
         assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");
-        // Requests one after the other on one connection, asked for at once.
+        // Two pipelined requests on one connection.
         let twice = "GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
         let answer = read(served.send(twice)?)?;
         assert_eq!(answer.matches("\r\n\r\nhello").count(), 2, "{answer}");
@@ -174,7 +174,7 @@ fn a_component_that_answers_http_itself_is_served() -> Tested {
 }
 
 #[test]
-fn endpoints_are_described_and_the_description_is_served_on_request() -> Tested {
+fn openapi_is_printed_and_served_on_request() -> Tested {
     let hash = crisol_fixtures::sha256("compute");
     let entries = format!(
         "  - name: web\n    kind: http.service\n    addr: 127.0.0.1:0\n    openapi: true\n  - name: compute\n    kind: function.wasm\n    fs: assets\n    path: /compute.wasm\n    hash: sha256:{hash}\n    method: compute\n    transport: wasi-http\n  - name: e\n    kind: http.endpoint\n    path: /compute/{{a}}\n    func: compute\n"

@@ -1,4 +1,4 @@
-//! Whatever becomes of stderr and stdout, requests are answered and signals end the program.
+//! Requests are answered and signals end the program in any state of stderr and stdout.
 #![cfg(all(feature = "http", target_os = "linux"))]
 
 mod support;
@@ -30,7 +30,7 @@ fn app() -> Tested<App> {
     App::new(&[function("ok", "i32.const 42"), function("trap", "unreachable")].concat(), &[])
 }
 
-/// A pipe that is full, and that nobody reads.
+/// Full pipe without a reader.
 fn stuck() -> Tested<(PipeReader, PipeWriter)> {
     let (reader, mut writer) = pipe()?;
     fcntl_setfl(&writer, OFlags::NONBLOCK)?;
@@ -40,16 +40,16 @@ fn stuck() -> Tested<(PipeReader, PipeWriter)> {
     Ok((reader, writer))
 }
 
-/// A program that serves; killed when it is dropped.
+/// Program that serves; killed when dropped.
 struct Server {
     child: Option<Child>,
     addr: String,
-    /// What else it prints to the stream that told its address.
+    /// Rest of the stream that had its address.
     rest: Box<dyn BufRead>,
 }
 
 impl Server {
-    /// Starts one whose stdout tells its address.
+    /// Starts a program whose stdout prints its address.
     fn start(app: &App, stderr: impl Into<Stdio>) -> Tested<Self> {
         Self::start_with(app, stderr, "debug")
     }
@@ -71,7 +71,7 @@ impl Server {
         Ok(stream)
     }
 
-    /// Answers as it does when all is well.
+    /// Checks that it answers normally.
     fn is_well(&self, requests: usize) -> Tested {
         for _ in 0..requests {
             let answer = read(self.send("/trap")?)?;
@@ -82,7 +82,7 @@ impl Server {
         Ok(())
     }
 
-    /// Waits for the end, of which no signal that a test may send is needed any longer.
+    /// Waits for the end; no test sends a signal afterwards.
     fn ended(&mut self) -> Tested<Option<i32>> {
         let (sender, ended) = sync_channel(1);
         let mut child = self.child.take().ok_or("it has ended")?;
@@ -131,7 +131,7 @@ fn a_reader_of_stderr_that_is_gone_costs_no_request() -> Tested {
 }
 
 #[test]
-fn a_stderr_that_nobody_reads_costs_no_request_and_one_signal_ends() -> Tested {
+fn unread_stderr_costs_no_request_and_one_signal_ends() -> Tested {
     let (_reader, writer) = stuck()?;
     let mut server = Server::start(&app()?, writer)?;
     server.is_well(300)?;
@@ -142,25 +142,25 @@ fn a_stderr_that_nobody_reads_costs_no_request_and_one_signal_ends() -> Tested {
     Ok(())
 }
 
-/// Two signals that arrive one after the other, the first noticed by the program or not.
+/// Two consecutive signals, of which the program may have noticed the first.
 #[test]
 fn a_second_signal_ends_at_once_while_stderr_is_stuck() -> Tested {
     let (_reader, writer) = stuck()?;
     let mut server = Server::start(&app()?, writer)?;
     server.signal("-TERM")?;
-    // The first has been noticed when nobody is let in any longer; stderr is waited for then.
+    // The first signal was handled once connections are refused; stderr is waited for then.
     while TcpStream::connect(&server.addr).is_ok() {
         std::thread::yield_now();
     }
     server.signal("-INT")?;
     let code = server.ended()?;
-    // It may have ended by the first one just then.
+    // The first signal may just have ended it.
     assert!(matches!(code, Some(130 | 0)), "{code:?}");
     Ok(())
 }
 
 #[test]
-fn a_stdout_that_nobody_reads_stops_neither_start_nor_reload_nor_end() -> Tested {
+fn unread_stdout_stops_neither_start_nor_reload_nor_end() -> Tested {
     let (_reader, writer) = stuck()?;
     let app = app()?;
     let mut child = serve(app.path(), &ANY_PORT)
@@ -190,8 +190,8 @@ fn line_with(lines: &mut impl BufRead, part: &str) -> Tested<String> {
     Ok(line)
 }
 
-/// An app that takes long to load, and the longer the more it has of it: a function of so many steps. A broken one
-/// has an error that shows when all is compiled.
+/// App that loads slowly, in proportion to the `steps` of its function. A broken one has an error that appears after
+/// compilation.
 fn slow(steps: usize, broken: bool) -> Tested<App> {
     let body = "local.get 0 i32.const 3 i32.mul i32.const 5 i32.xor local.set 0 ".repeat(steps);
     let other = "  - {name: g, kind: function.wasm, fs: assets, path: /none.wasm, method: f}\n";
@@ -208,7 +208,7 @@ fn slow(steps: usize, broken: bool) -> Tested<App> {
     )
 }
 
-/// Whether a process catches a signal, as the system tells; none when it has ended.
+/// Returns true if a process catches a signal, as the system reports; `None` when it has ended.
 fn catches(child: &Child, number: u32) -> Option<bool> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
     let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
@@ -217,8 +217,8 @@ fn catches(child: &Child, number: u32) -> Option<bool> {
     (!ended).then_some(mask >> (number - 1) & 1 == 1)
 }
 
-/// Sends a signal to a program that loads an app without an end that a test could await: one that does not load.
-/// Where it ended before it was seen to catch the signal, a larger app is tried.
+/// Sends a signal to a program that is loading a slow app which does not load. Where it ended before it caught the
+/// signal, a larger app is tried.
 fn while_loading(number: u32, name: &str) -> Tested<Run> {
     for steps in (0..7).map(|doubled| 1000 << doubled) {
         let app = slow(steps, true)?;
@@ -241,7 +241,7 @@ fn while_loading(number: u32, name: &str) -> Tested<Run> {
 }
 
 #[test]
-fn a_hangup_while_the_app_loads_is_no_end() -> Tested {
+fn hangup_while_the_app_loads_does_not_end_the_program() -> Tested {
     let run = while_loading(1, "-HUP")?;
     assert_eq!(run.code, Some(2), "{run:?}");
     assert!(run.stderr.contains("cannot read `none.wasm`"), "{run:?}");
@@ -252,7 +252,7 @@ fn a_hangup_while_the_app_loads_is_no_end() -> Tested {
 fn a_signal_while_the_app_loads_ends_the_program() -> Tested {
     for (number, name, code) in [(15, "-TERM", 143), (2, "-INT", 130)] {
         let run = while_loading(number, name)?;
-        // It may have ended by itself just then.
+        // It may just have ended by itself.
         let was_late = run.code == Some(2) && run.stderr.contains("cannot read `none.wasm`");
         assert!(run.code == Some(code) || was_late, "{run:?}");
     }
@@ -276,7 +276,7 @@ fn a_hangup_while_the_app_loads_is_remembered() -> Tested {
     Ok(())
 }
 
-/// A call of a function that fails, with stderr where it is wanted.
+/// Calls a function that fails, with this stderr.
 fn failing_call(stderr: impl Into<Stdio>) -> Tested<Option<i32>> {
     let app = app()?;
     let mut command = crisol_command(app.path(), &["call", "myns:trap"]);
@@ -284,7 +284,7 @@ fn failing_call(stderr: impl Into<Stdio>) -> Tested<Option<i32>> {
 }
 
 #[test]
-fn a_command_has_its_exit_code_whatever_becomes_of_stderr() -> Tested {
+fn exit_code_of_a_command_is_independent_of_stderr() -> Tested {
     let full = OpenOptions::new().write(true).open("/dev/full")?;
     assert_eq!(failing_call(full)?, Some(2));
     let (reader, writer) = pipe()?;
@@ -336,7 +336,7 @@ fn the_log_and_the_error_of_a_command_are_whole_and_in_order() -> Tested {
 }
 
 #[test]
-fn a_lua_function_forges_no_line_of_the_log_and_does_not_fill_it() -> Tested {
+fn lua_function_neither_forges_nor_floods_the_log() -> Tested {
     let script = "print('a\\r\\27[2Jb\\n2026 ERROR forged') require('log').warn(('€'):rep(5000))
         for _ = 1, 3000 do print('flood') end error('boom\\n2026 ERROR forged')";
     let function = format!(
@@ -355,7 +355,7 @@ fn a_lua_function_forges_no_line_of_the_log_and_does_not_fill_it() -> Tested {
     );
     let longest = log.lines().map(str::len).max();
     assert!(longest.is_some_and(|longest| longest < 9000), "{longest:?}");
-    // A busy machine may take more than a second for them, or two.
+    // A busy machine may take more than a second or two for them.
     assert!(log.matches("flood").count() < 3000, "all of it is in the log");
     assert!(log.contains("the guest wrote too many lines a second"), "the log says so");
     let guest =
@@ -368,7 +368,7 @@ fn a_lua_function_forges_no_line_of_the_log_and_does_not_fill_it() -> Tested {
 }
 
 #[test]
-fn output_that_cannot_be_written_is_no_success() -> Tested {
+fn unwritable_output_is_a_failure() -> Tested {
     let app = app()?;
     let script = app.path().join("script.lua");
     std::fs::write(&script, "print('lost') return 1")?;

@@ -1,4 +1,4 @@
-//! The user's guide as an app: every command that the README and the guide name, as it is typed.
+//! User's guide as an app: every command of the README and the guide, as typed there.
 
 mod support;
 

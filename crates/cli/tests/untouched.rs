@@ -1,4 +1,4 @@
-//! Commands that only look at an app write nothing in it, and cope with what they may not read.
+//! Commands that inspect an app write nothing in it, and handle unreadable folders.
 
 mod support;
 
@@ -21,7 +21,7 @@ fn paths(folder: &Path) -> Tested<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// An app that makes a folder for a mount, one for files and one for a nested path, and a file of variables.
+/// App whose start creates a folder for a mount, one for files, a nested one, and a file of variables.
 fn making(elsewhere: &Path) -> Tested<App> {
     let outside = elsewhere.join("outside");
     let outside = outside.display();
@@ -79,7 +79,7 @@ fn looking_at_an_app_makes_nothing() -> Tested {
     }
     #[cfg(feature = "http")]
     assert_eq!(app.run(&["openapi"])?.code, Some(0));
-    // An app with an error is looked into, too.
+    // An app with an error is inspected, too.
     let index = app.path().join("_index.yaml");
     let text = fs::read_to_string(&index)?;
     fs::write(&index, text.replace("method: compute", "methud: compute"))?;
@@ -114,7 +114,7 @@ fn a_folder_that_no_start_makes_is_still_an_error() -> Tested {
     Ok(())
 }
 
-/// An app with a folder that nobody may list.
+/// App with a folder that may not be listed.
 #[cfg(unix)]
 fn with_unreadable() -> Tested<(App, PathBuf)> {
     use std::os::unix::fs::PermissionsExt;
@@ -133,7 +133,7 @@ fn with_unreadable() -> Tested<(App, PathBuf)> {
     Ok((app, folder))
 }
 
-/// The program as a user whom permissions hold: root without the capabilities that override them.
+/// Runs the program without privileges: as root without the capabilities that override permissions.
 #[cfg(unix)]
 fn unprivileged(app: &Path, args: &[&str], folder: &Path) -> std::process::Command {
     let program = crisol_command(app, args);
@@ -163,7 +163,7 @@ fn a_folder_that_may_not_be_listed_is_a_warning() -> Tested {
 
 #[cfg(unix)]
 #[test]
-fn an_app_of_nothing_but_a_folder_that_may_not_be_listed_has_no_index() -> Tested {
+fn app_of_one_unreadable_folder_has_no_index() -> Tested {
     let (app, folder) = with_unreadable()?;
     fs::remove_file(app.path().join("_index.yaml"))?;
     let run = Run::of(unprivileged(app.path(), &["check"], &folder).output()?)?;
@@ -173,7 +173,7 @@ fn an_app_of_nothing_but_a_folder_that_may_not_be_listed_has_no_index() -> Teste
     Ok(())
 }
 
-/// Serves, warns, and serves what is in the folder when that becomes readable.
+/// Serves with a warning, and serves the folder's content when it becomes readable.
 #[cfg(all(unix, feature = "http"))]
 #[test]
 fn a_folder_that_may_be_listed_again_is_served_by_watching() -> Tested {

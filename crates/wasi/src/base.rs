@@ -1,4 +1,4 @@
-//! Where paths of the registry begin: the app's folder, which nothing leads out of, or the host.
+//! Base of the registry's paths: the app's folder, which no path may leave, or the host.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,30 +12,29 @@ use cap_std::fs::{Dir, OpenOptions};
 
 use crate::error::FsError;
 
-/// What a path is taken from.
+/// Base of a path.
 #[derive(Debug, Clone)]
 pub(crate) enum Base {
-    /// Inside this folder: no `..`, no symbolic link and no race leads out of it.
+    /// Inside this folder: no `..`, symbolic link or race leads out of it.
     Inside(Arc<Dir>),
-    /// Anywhere on the host: what an absolute path of the registry means.
+    /// Anywhere on the host, for an absolute path of the registry.
     Host,
 }
 
-/// What tells one state of a file from another.
+/// State of a file, to detect a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) is_file: bool,
     modified: Option<SystemTime>,
     len: u64,
-    /// When anything of the file changed last, the date of its text put back among it: since 1970.
-    /// Zero where there is no such date.
+    /// Time of the last change of content or metadata, since 1970; a reset modification date does not hide it. Zero
+    /// without such a date.
     changed: Duration,
-    /// Device and inode, where there are such: a file that was replaced by one of the same size and date
-    /// is another.
+    /// Device and inode, where the system has them: a replacement of the same size and date differs.
     identity: [u64; 2],
 }
 
-/// A path in a folder, without the parts that mean nothing: `x`, not `././x`.
+/// Joins a path to a folder, without empty parts: `x`, not `././x`.
 pub(crate) fn joined(folder: &Path, path: &Path) -> PathBuf {
     let full = folder.join(path);
     let plain: PathBuf = full.components().filter(|part| *part != Component::CurDir).collect();
@@ -50,9 +49,9 @@ impl Base {
         }
     }
 
-    /// Opens a regular file to read, without waiting for whoever is at the other end of a pipe.
+    /// Opens a regular file to read, without waiting at a pipe.
     pub(crate) fn open(&self, path: &Path) -> io::Result<Option<File>> {
-        // What is not a file is not even opened: opening some devices has effects.
+        // Only regular files are opened: opening some devices has effects.
         if !self.stamp(path)?.is_file {
             return Ok(None);
         }
@@ -60,11 +59,11 @@ impl Base {
             Self::Inside(dir) => open_inside(dir, path)?.into_std(),
             Self::Host => open_on_host(path)?,
         };
-        // It may have been swapped since it was looked at.
+        // The file may have been replaced since the check.
         Ok(file.metadata()?.is_file().then_some(file))
     }
 
-    /// The folder that really holds a file, and the file's name there, symbolic links followed.
+    /// Real folder of a file and the file's name there, with symbolic links followed.
     pub(crate) fn parent(&self, path: &Path) -> io::Result<(Dir, OsString)> {
         let real = match self {
             Self::Inside(dir) => or_itself(dir.canonicalize(path), path)?,
@@ -85,7 +84,7 @@ impl Base {
 }
 
 impl Stamp {
-    /// Whether the last change was longer ago than this.
+    /// Returns true if the last change is older than `age`.
     pub(crate) fn is_older_than(&self, age: Duration, now: SystemTime) -> bool {
         let changed = SystemTime::UNIX_EPOCH + self.changed;
         let last = self.modified.map_or(changed, |modified| modified.max(changed));
@@ -151,7 +150,7 @@ fn of_std(metadata: &std::fs::Metadata) -> Stamp {
     }
 }
 
-/// Not to wait at a pipe, and not to take a terminal for this process's own.
+/// Flags that do not wait at a pipe and do not make a terminal the controlling one.
 #[cfg(unix)]
 fn careful() -> i32 {
     use rustix::fs::OFlags;
@@ -180,12 +179,12 @@ fn open_on_host(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Whether an error is the refusal to leave a folder: the one that has no code of the system.
+/// Returns true for the refusal to leave a folder, which is the one without a system error code.
 pub(crate) fn left_the_folder(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
-/// Refuses what would leave a folder by its text alone.
+/// Refuses a path whose text alone leads out of a folder.
 pub(crate) fn inside(path: &Path, root: &Path) -> Result<(), FsError> {
     let stays = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
     if path.components().all(stays) {
@@ -194,7 +193,7 @@ pub(crate) fn inside(path: &Path, root: &Path) -> Result<(), FsError> {
     Err(FsError::Outside { path: path.to_owned(), root: root.to_owned() })
 }
 
-/// The whole of a file, at most `max_bytes` of it.
+/// Reads a whole file of at most `max_bytes`.
 pub(crate) fn read_file(
     base: &Base,
     path: &Path,
@@ -245,7 +244,7 @@ mod tests {
         }
     }
 
-    /// What is looked at may be swapped for a pipe before it is opened: the opening itself must not wait.
+    /// A file may be replaced by a pipe after the check, so the opening itself must not wait.
     #[test]
     fn opening_does_not_wait_at_a_pipe() -> Result<(), Box<dyn std::error::Error>> {
         let dir = tempfile::tempdir()?;

@@ -1,9 +1,9 @@
-//! Folders that relative paths of a guest lead to.
+//! Folders for the relative paths of a guest.
 //!
-//! WASI has no working directory: libraries look a relative path up among the folders that they are given, take the
-//! longest name that it begins with, and let no `..` lead out of that folder. So folders are given once more by the ways
-//! to them: the working directory as `.`, those above it in a mount as `..`, `../..` and so on, and each other mount
-//! by its way from there.
+//! WASI has no working directory: guest libraries look a relative path up among the preopened folders, take the longest
+//! name that it begins with, and let no `..` leave that folder. So folders are preopened a second time, by their
+//! relative names: the working directory as `.`, those above it in a mount as `..`, `../..` and so on, and each other
+//! mount by its path from there.
 
 use crisol_schema::{Mount, Wasi};
 use wasmtime_wasi::FsPerms;
@@ -11,25 +11,25 @@ use wasmtime_wasi::FsPerms;
 use crate::directory::Directory;
 use crate::folders::FsSource;
 
-/// Levels above the working directory that are given: each is one of a guest's few descriptors.
+/// Most levels above the working directory: each takes one of a guest's few descriptors.
 const MOST_UP: usize = 8;
 
-/// A folder that is given by the way to it.
+/// Folder with its relative name.
 pub(crate) struct Relative {
     pub(crate) name: String,
     pub(crate) directory: Directory,
     pub(crate) perms: FsPerms,
 }
 
-/// Rights of a mount.
+/// Permissions of a mount.
 pub(crate) fn perms(mount: &Mount) -> FsPerms {
     if mount.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite }
 }
 
-/// The folders that relative paths lead to, the working directory first; none for `/`, where relative paths begin anyway.
+/// Folders for relative paths, the working directory first; none for `/`, the default start of relative paths.
 ///
 /// # Errors
-/// Why relative paths do not begin in the working directory.
+/// Returns the reason that relative paths do not begin in the working directory.
 pub(crate) fn relative(config: &Wasi, fs: &dyn FsSource) -> Result<Vec<Relative>, String> {
     let cwd = parts(config.cwd.as_str());
     if cwd.is_empty() {
@@ -52,7 +52,7 @@ pub(crate) fn relative(config: &Wasi, fs: &dyn FsSource) -> Result<Vec<Relative>
             Ok(Some(directory)) => given.push(Relative { name, directory, perms: perms(mount) }),
             Ok(None) => {}
             Err(why) if up == 0 => return Err(why),
-            // One that may be passed through alone.
+            // Some folders only allow passing through.
             Err(_) => {}
         }
         if up == 0 && given.is_empty() {
@@ -79,13 +79,13 @@ fn parts(path: &str) -> Vec<&str> {
     path.split('/').filter(|part| !part.is_empty()).collect()
 }
 
-/// The way to a folder: `up` folders up, and `down` from there.
+/// Relative name of a folder: `up` levels up, then `down`.
 fn name(up: usize, down: &[&str]) -> String {
     let all: Vec<_> = std::iter::repeat_n("..", up).chain(down.iter().copied()).collect();
     if all.is_empty() { ".".to_owned() } else { all.join("/") }
 }
 
-/// Opens a folder in a mount; none where the mount has an error of its own.
+/// Opens a folder in a mount; `None` when the mount itself has an error.
 fn open(mount: &Mount, rest: &[&str], fs: &dyn FsSource) -> Result<Option<Directory>, String> {
     let Ok(directory) = fs.directory(&mount.fs) else { return Ok(None) };
     if rest.is_empty() {

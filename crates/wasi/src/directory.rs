@@ -1,4 +1,4 @@
-//! A folder held by handle: what is reached through it stays inside it.
+//! Folder held by handle: no access through it leads out of it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,9 @@ use cap_std::fs::Dir;
 use crate::base::{self, Base};
 use crate::error::FsError;
 
-/// A folder on the host, opened once. Clones are the same handle.
+/// Folder on the host, opened once. Clones share the handle.
 ///
-/// Whatever happens to the path afterwards (renamed, removed, replaced by a symbolic link), this stays
-/// the folder that was opened.
+/// Stays the opened folder, even after the path is renamed, removed or replaced by a symbolic link.
 #[derive(Debug, Clone)]
 pub struct Directory {
     base: Base,
@@ -22,13 +21,13 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Opens the folder at a path of the host, symbolic links followed.
+    /// Opens the folder at a path of the host, with symbolic links followed.
     ///
-    /// With `auto_init` a folder that is not there is made, and those above it; `mode` are the
-    /// permission bits of the folder itself, whatever the process's umask.
+    /// With `auto_init`, creates a missing folder and those above it; `mode` sets the permission bits of the folder
+    /// itself, independent of the process's umask.
     ///
     /// # Errors
-    /// When there is no folder and none may be made, or the system refuses.
+    /// Fails when the folder is missing and may not be created, or the system refuses.
     pub fn open(path: &Path, auto_init: bool, mode: Option<u32>) -> Result<Self, FsError> {
         let plain = base::joined(Path::new(""), path);
         let path = plain.as_path();
@@ -51,11 +50,11 @@ impl Directory {
         Ok(Self::new(dir, path.to_owned()))
     }
 
-    /// Opens the folder at a path inside another, which nothing on the way may lead out of. For the
-    /// rest see [`Directory::open`].
+    /// Opens the folder at a path inside this one; no part of the path may lead out. Otherwise like
+    /// [`Directory::open`].
     ///
     /// # Errors
-    /// As [`Directory::open`], and when the path leads out.
+    /// Fails as [`Directory::open`], and when the path leads out.
     pub fn open_inside(
         &self,
         path: &Path,
@@ -90,20 +89,20 @@ impl Directory {
         Self { base: Base::Inside(Arc::clone(&dir)), dir, path: path.into() }
     }
 
-    /// The path by which the folder was opened, to show.
+    /// Path by which the folder was opened, for messages.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The handle itself, for who serves the folder's files.
+    /// Handle of the folder, to serve its files.
     #[must_use]
     pub fn handle(&self) -> Arc<Dir> {
         Arc::clone(&self.dir)
     }
 
-    /// Whether both are handles of one and the same folder, whatever paths they were opened by. Where
-    /// the system does not tell, they are not.
+    /// Returns true if both are handles of the same folder, by any path. Where the system has no identity, returns
+    /// false.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.dir, &other.dir)
@@ -114,26 +113,24 @@ impl Directory {
         &self.base
     }
 
-    /// The bytes of a regular file in the folder, at most `max_bytes`. Through the handle: `..` is
-    /// refused, symbolic links are followed as long as they stay inside. Never waits: a pipe or a device
-    /// is refused.
+    /// Reads a regular file in the folder, of at most `max_bytes`. Goes through the handle: `..` is refused, symbolic
+    /// links are followed inside the folder only. Never waits: a pipe or a device is refused.
     ///
     /// # Errors
-    /// When there is no such file, it is none, it is too large, or the path leads out.
+    /// Fails when the file is missing, not a regular file or too large, or the path leads out.
     pub fn read(&self, path: &Path, max_bytes: u64) -> Result<Vec<u8>, FsError> {
         base::inside(path, &self.path)?;
         let full = base::joined(&self.path, path);
         base::read_file(&self.base, path, &full, &self.path, max_bytes)
     }
 
-    /// A path by which this very folder can be opened again, for who takes paths only.
+    /// Path that opens this same folder again, for APIs that take only paths.
     ///
-    /// On Linux that is the handle's own name in `/proc`, which whoever swaps the folder for another
-    /// cannot change. Elsewhere it is the path it was opened by, and only if the same folder is there
-    /// still.
+    /// On Linux the handle's own name in `/proc`, which stays valid when the folder is replaced. Elsewhere the original
+    /// path, if it still leads to the same folder.
     ///
     /// # Errors
-    /// When no path names the folder any longer.
+    /// Fails when no path leads to the folder any longer.
     pub(crate) fn reopenable(&self) -> Result<PathBuf, FsError> {
         #[cfg(unix)]
         {
@@ -166,7 +163,7 @@ fn failed(source: io::Error, path: &Path, full: &Path) -> FsError {
     }
 }
 
-/// Whether the folder is new. One that another made in the meantime is as good.
+/// Returns true if the folder is new. A folder that another process made in the meantime is fine.
 fn already_there(made: io::Result<()>) -> io::Result<bool> {
     match made {
         Ok(()) => Ok(true),
@@ -197,7 +194,7 @@ fn make_inside(dir: &Dir, path: &Path, _: Option<u32>) -> io::Result<()> {
     dir.create_dir(path)
 }
 
-/// Sets the bits that making left out because of the umask.
+/// Sets the bits that the umask cleared at creation.
 #[cfg(unix)]
 fn set_mode(dir: &Dir, mode: Option<u32>) -> io::Result<()> {
     use cap_std::fs::{Permissions, PermissionsExt};
@@ -212,7 +209,7 @@ fn set_mode(_: &Dir, _: Option<u32>) -> io::Result<()> {
     Ok(())
 }
 
-/// What tells a folder from all others while it is open.
+/// Identity of a folder while it is open.
 #[cfg(unix)]
 fn identity(dir: &Dir) -> Option<(u64, u64)> {
     use cap_std::fs::MetadataExt;

@@ -1,22 +1,21 @@
-//! The text of a file of variables: read, and changed in place.
+//! Text of a file of variables: parsed, and edited in place.
 //!
-//! Lines are `NAME=value`, optionally after `export`; `#` begins a comment at the start of a line and
-//! after a space. A value is taken as it is, without the spaces around it; in `'…'` it is literal and
-//! may go over several lines; in `"…"` it may too, and knows `\n`, `\r`, `\t`, `\\`, `\"`, `\$` and `` \` ``.
-//! `$NAME` is never replaced by anything: values of the host must not come in this way. The last of
-//! several lines with one name counts.
+//! Lines are `NAME=value`, optionally after `export`; `#` begins a comment at the start of a line and after a space. A
+//! plain value is literal, without the spaces around it; `'…'` is literal and may span lines; `"…"` may span lines too
+//! and has the escapes `\n`, `\r`, `\t`, `\\`, `\"`, `\$` and `` \` ``. `$NAME` is never expanded: values of the host
+//! must not enter this way. Of several lines with one name the last counts.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use crisol_schema::EnvName;
 
-/// The parsed text.
+/// Parsed text.
 #[derive(Debug)]
 pub(crate) struct Document<'t> {
     text: &'t str,
     lines: Vec<Assignment>,
-    /// What takes the place of a part of the text, and what is added at its end.
+    /// Replacements of parts of the text, and additions at its end.
     changes: Vec<(Range<usize>, String)>,
 }
 
@@ -26,11 +25,11 @@ struct Assignment {
     value: String,
     /// From the first character of the name to the last of the value.
     span: Range<usize>,
-    /// The same with what is before and behind it on its lines, the line break too.
+    /// Span of the whole lines, with the line break.
     lines: Range<usize>,
 }
 
-/// What is wrong, and in which line, from 1.
+/// Syntax error, with its line from 1.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed {
     pub(crate) line: usize,
@@ -68,8 +67,8 @@ impl<'t> Document<'t> {
         self.lines.into_iter().map(|line| (line.name, line.value)).collect()
     }
 
-    /// Changes the line that counts, removing others of that name; adds one when there is none. What
-    /// stands behind a changed value, a comment say, stays.
+    /// Changes the line that counts and removes others of that name; appends one when there is none. A comment after a
+    /// changed value stays.
     pub(crate) fn set(&mut self, name: &EnvName, value: Option<&str>) {
         let mut value = value.map(|value| format!("{name}={}", quoted(value)));
         for line in self.lines.iter().rev().filter(|line| line.name == *name) {
@@ -97,7 +96,7 @@ impl<'t> Document<'t> {
     }
 }
 
-/// The value in the plainest form that reads back as it is, here and in other readers of such files.
+/// Writes a value in the plainest form that reads back unchanged, here and in other readers of such files.
 fn quoted(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-+./:@%,=".contains(c);
     if !value.is_empty() && value.chars().all(plain) {
@@ -153,7 +152,7 @@ impl<'t> Cursor<'t> {
         self.at += rest.len() - rest.trim_start_matches(what).len();
     }
 
-    /// What comes before the first character that is not meant.
+    /// Text before the first character that does not match.
     fn run(&mut self, what: impl Fn(char) -> bool) -> &'t str {
         let rest = self.rest();
         self.skip(what);
@@ -201,8 +200,8 @@ impl<'t> Cursor<'t> {
         Ok(value)
     }
 
-    /// Up to a comment or the end of the line. No value ends where it could have begun, so that one put
-    /// there later stands clear of the comment.
+    /// Reads up to a comment or the end of the line. An empty value ends at its beginning, before any blanks, so a value
+    /// put there later stays apart from the comment.
     fn bare(&mut self, begun: usize) -> String {
         let start = self.at;
         let line = self.rest().split(['\n', '\r']).next().unwrap_or_default();
@@ -294,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_the_host_is_put_in() {
+    fn variables_of_the_host_are_not_expanded() {
         check(
             "A=$PATH\nB=${PATH}\nC=\"$PATH `id` $(id)\"\nD=~",
             expect![[r#"
@@ -307,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_by_line() {
+    fn syntax_error_has_its_line() {
         check("A=1\nB\nC=2", expect!["line 2: there is no `=`: write `NAME=value`"]);
         check("A=1\n\n=2", expect!["line 3: the name is not that of a variable"]);
         check("A='two\nlines'\nB='open", expect!["line 3: the `'` is not closed"]);
@@ -341,7 +340,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(
+        fn written_value_reads_back(
             before in "([A-C]=[a-z]{0,3}( # x)?\n|# [a-z]*\n|\n){0,6}",
             name in "[A-C]",
             value in any::<String>(),

@@ -1,4 +1,4 @@
-//! A file of variables: read again when it has changed, written as a whole or not at all.
+//! File of variables: read again after a change, written as a whole or not at all.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,14 +16,14 @@ use crate::directory::Directory;
 use crate::dotenv::Document;
 use crate::error::{EnvError, FsError};
 
-/// The largest file that is read, in bytes.
+/// Largest file that is read, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
 
-/// How long after its last change a file is read anew each time: another change in the same tick of the
-/// file system's clock leaves no trace in its date. Two seconds is the coarsest clock in use (FAT).
+/// Time after its last change during which a file is read at each access: a second change in the same tick of the file
+/// system's clock leaves the date unchanged. FAT has the coarsest clock in use, two seconds.
 const SETTLING: Duration = Duration::from_secs(2);
 
-/// The file of an `env.storage.file`.
+/// File of an `env.storage.file`.
 #[derive(Debug)]
 pub(crate) struct EnvFile {
     storage: EntryId,
@@ -35,11 +35,11 @@ pub(crate) struct EnvFile {
     /// See [`SETTLING`].
     settling: Duration,
     known: RwLock<Option<Known>>,
-    /// Held while writing: two writers must not lose one another's values.
+    /// Held while writing, so that two writers do not lose each other's values.
     writing: Mutex<()>,
 }
 
-/// What was in the file, and the state of the file that this holds for.
+/// Values of the file, and the state of the file that they belong to.
 #[derive(Debug, Clone)]
 struct Known {
     stamp: Stamp,
@@ -47,7 +47,7 @@ struct Known {
 }
 
 impl EnvFile {
-    /// `root` is the app's folder.
+    /// Makes the storage; `root` is the app's folder.
     pub(crate) fn new(
         storage: &EntryId,
         path: &DirectoryPath,
@@ -73,18 +73,18 @@ impl EnvFile {
         }
     }
 
-    /// Makes the file if it is not there and is to be made.
+    /// Creates the file if it is missing and has `auto_init`.
     pub(crate) fn prepare(&self) {
-        // What stops it from being made stops it from being read: that is when it is told.
+        // Any error appears again when a value is read, and is reported then.
         let _told_later = self.values();
     }
 
-    /// The value of a variable as the file has it now.
+    /// Current value of a variable in the file.
     pub(crate) fn value(&self, name: &EnvName) -> Result<Option<String>, EnvError> {
         Ok(self.values()?.get(name).cloned())
     }
 
-    /// Writes a value, or removes it with none. The rest of the file, comments and all, stays as it is.
+    /// Writes a value, or removes it with `None`. The rest of the file stays as it is, with comments.
     pub(crate) fn set(&self, name: &EnvName, value: Option<&str>) -> Result<(), EnvError> {
         let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let base = self.base()?;
@@ -145,7 +145,7 @@ impl EnvFile {
         let before = SystemTime::now();
         let text = self.text(self.read(base).map_err(|source| self.failed(source))?)?;
         let values = Arc::new(self.parse(&text)?.values());
-        // Only what was read of a file that has not changed since it was looked at, nor just before.
+        // Cache only a file that did not change while it was read, or shortly before.
         let after = base.stamp(&self.path).ok();
         let settled = stamp.is_older_than(self.settling, before);
         let known = Known { stamp, values: Arc::clone(&values) };
@@ -186,7 +186,7 @@ impl EnvFile {
         make().map_err(|source| self.failed(self.io(source)))
     }
 
-    /// Puts a whole new file in the place of the old one, so that a reader sees one or the other.
+    /// Replaces the file atomically, so a reader sees the old one or the new one.
     fn replace(&self, base: &Base, bytes: &[u8]) -> io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let (dir, name) = base.parent(&self.path)?;
@@ -207,20 +207,20 @@ impl EnvFile {
             dir.rename(temporary, &dir, &name)
         })();
         if written.is_err() {
-            // It may not exist; there is nothing more to do about it either way.
+            // It may not exist; there is no further remedy.
             let _gone = dir.remove_file(temporary);
         }
         written
     }
 }
 
-/// Makes a new file, by default for its owner alone: it is made to hold secrets.
+/// Creates a file, readable by its owner only unless `mode` is set: it is meant for secrets.
 #[cfg(unix)]
 fn create(dir: &Dir, name: &Path, mode: Option<u32>) -> io::Result<cap_std::fs::File> {
     use cap_std::fs::{OpenOptionsExt, Permissions, PermissionsExt};
     let mode = mode.unwrap_or(0o600);
     let file = dir.open_with(name, OpenOptions::new().write(true).create_new(true).mode(mode))?;
-    // The bits that the umask took.
+    // Restores the bits that the umask cleared.
     file.set_permissions(Permissions::from_mode(mode))?;
     Ok(file)
 }
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_anew_until_its_date_can_be_trusted() -> Tested {
+    fn file_is_read_again_until_its_date_is_reliable() -> Tested {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("app.env");
         std::fs::write(&path, "V=1")?;
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_a_file_is_dropped_when_it_changes() -> Tested {
+    fn cached_values_are_dropped_when_the_file_changes() -> Tested {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("app.env");
         std::fs::write(&path, "V=1")?;
@@ -269,7 +269,7 @@ mod tests {
                 break known;
             }
         };
-        // Another inode, the same size, and the same date.
+        // Another inode with the same size and date.
         let date = path.metadata()?.modified()?;
         let new = dir.path().join("new.env");
         std::fs::write(&new, "V=2")?;

@@ -1,4 +1,4 @@
-//! Why a guest does not get what its entry names.
+//! Errors of a guest's folders, variables and WASI configuration.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,211 +6,210 @@ use std::path::PathBuf;
 use crisol_core::EntryId;
 use crisol_schema::{EnvName, GuestPath};
 
-/// Why a folder or a file in one could not be opened.
+/// Reason that a folder, or a file in one, could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FsError {
-    /// No entry of that id, or one of another kind.
+    /// Unknown entry id, or an entry of another kind.
     #[error("there is no `fs.directory` entry `{id}`")]
     Unknown {
-        /// What was asked for.
+        /// Id that was given.
         id: EntryId,
     },
-    /// The folder is not there, and is not to be made.
+    /// Missing folder without `auto_init`.
     #[error("the folder `{}` does not exist: make it, or set `auto_init: true`", path.display())]
     NoFolder {
-        /// The folder.
+        /// Path of the folder.
         path: PathBuf,
     },
-    /// The folder is not there, and is made by a start: the app is only looked at.
+    /// Missing folder that a start creates: the app was loaded without creating anything.
     #[error("the folder `{}` does not exist yet: a start makes it (`auto_init`)", path.display())]
     NotMade {
-        /// The folder.
+        /// Path of the folder.
         path: PathBuf,
     },
-    /// The file is not there.
+    /// Missing file.
     #[error("there is no file `{}`", path.display())]
     NoFile {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// Something else is where the folder should be.
+    /// Path that is not a folder.
     #[error("`{}` is not a folder", path.display())]
     NotAFolder {
-        /// What was found.
+        /// Path found.
         path: PathBuf,
     },
-    /// Something else is where the file should be: a folder, a pipe, a device.
+    /// Path that is not a regular file: a folder, a pipe, a device.
     #[error("`{}` is not a regular file", path.display())]
     NotAFile {
-        /// What was found.
+        /// Path found.
         path: PathBuf,
     },
     /// A `..`, an absolute path or a symbolic link leads out of the folder.
     #[error("`{}` leads out of `{}`: use a path that stays inside", path.display(), root.display())]
     Outside {
-        /// The path, from the folder.
+        /// Path, from the folder.
         path: PathBuf,
-        /// The folder.
+        /// Folder that it leads out of.
         root: PathBuf,
     },
-    /// A relative path in a registry that has no app folder.
+    /// Relative path in a registry without an app folder.
     #[error("`{}` is relative, and there is no app folder: write an absolute path", path.display())]
     NoApp {
-        /// The path.
+        /// Path given.
         path: PathBuf,
     },
-    /// The file is over the limit of who reads it. Sizes are bytes.
+    /// File over the size limit of its reader, in bytes.
     #[error("`{}` is over the {allowed} bytes that are allowed", path.display())]
     TooLarge {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The limit.
+        /// Limit in bytes.
         allowed: u64,
     },
-    /// Another folder is at the path since it was opened, and the system has no way to name the opened
-    /// one.
+    /// Another folder at the path since it was opened, on a system that cannot name the opened one.
     #[error("`{}` was replaced by another folder since the app was loaded: reload it", path.display())]
     Replaced {
-        /// The path.
+        /// Path of the folder.
         path: PathBuf,
     },
-    /// The system refused.
+    /// Refusal of the system.
     #[error("cannot open `{}`", path.display())]
     Io {
-        /// The path.
+        /// Path used.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         source: io::Error,
     },
 }
 
-/// Why a variable could not be read or written. No text holds a value.
+/// Reason that a variable could not be read or written. No message holds a value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvError {
-    /// No entry of that id, or one of another kind.
+    /// Unknown entry id, or an entry of another kind.
     #[error("there is no `env.variable` entry `{id}`")]
     Unknown {
-        /// What was asked for.
+        /// Id that was given.
         id: EntryId,
     },
-    /// The file of an `env.storage.file` cannot be used.
+    /// File of an `env.storage.file` that cannot be used.
     #[error("the file of `{storage}` cannot be used")]
     File {
-        /// The storage.
+        /// Storage entry.
         storage: EntryId,
-        /// Why.
+        /// Cause.
         source: FsError,
     },
-    /// The file of an `env.storage.file` is not there, and is not to be made.
+    /// Missing file of an `env.storage.file` without `auto_init`.
     #[error("`{}`, the file of `{storage}`, does not exist: make it, or set `auto_init: true`", path.display())]
     NoFile {
-        /// The storage.
+        /// Storage entry.
         storage: EntryId,
-        /// Its file.
+        /// Path of its file.
         path: PathBuf,
     },
-    /// The file of an `env.storage.file` is not of the form that it should be.
+    /// Syntax error in the file of an `env.storage.file`.
     #[error("line {line} of `{}`, the file of `{storage}`, cannot be read: {problem}", path.display())]
     Syntax {
-        /// The storage.
+        /// Storage entry.
         storage: EntryId,
-        /// Its file.
+        /// Path of its file.
         path: PathBuf,
-        /// Which line, from 1.
+        /// Line number, from 1.
         line: usize,
-        /// What is wrong with it and what to write.
+        /// Problem, and advice.
         problem: &'static str,
     },
-    /// The host's value is not UTF-8.
+    /// Value of the host that is not UTF-8.
     #[error("the host's variable `{variable}`, read through `{storage}`, is not UTF-8 text")]
     NotText {
-        /// The storage.
+        /// Storage entry.
         storage: EntryId,
-        /// The host's name for it.
+        /// Name of the host's variable.
         variable: EnvName,
     },
-    /// The entry refuses to be written.
+    /// Entry that is read-only.
     #[error("`{id}` is `readonly`")]
     ReadOnly {
-        /// The variable's entry.
+        /// Entry of the variable.
         id: EntryId,
     },
-    /// No storage of the variable can be written.
+    /// Variable without a writable storage.
     #[error(
         "`{id}` cannot be written: it has no `env.storage.memory` or `env.storage.file` to write to"
     )]
     Fixed {
-        /// The variable's entry.
+        /// Entry of the variable.
         id: EntryId,
     },
-    /// What would be written would not be seen, since a storage that is asked earlier has a value.
+    /// Write that would have no effect, because a storage earlier in the order has a value.
     #[error("`{id}` cannot be written: `{storage}` has a value for it and is asked first")]
     Shadowed {
-        /// The variable's entry.
+        /// Entry of the variable.
         id: EntryId,
-        /// The storage whose value is seen.
+        /// Storage whose value hides the new one.
         storage: EntryId,
     },
-    /// A value that no variable can have.
+    /// Invalid value for a variable.
     #[error("the value for `{id}` {problem}")]
     BadValue {
-        /// The variable's entry.
+        /// Entry of the variable.
         id: EntryId,
-        /// What is wrong with it.
+        /// Problem of the value.
         problem: &'static str,
     },
 }
 
-/// Why a guest's WASI configuration cannot be carried out.
+/// Reason that a guest's WASI configuration cannot be applied.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// A mount's folder is not to be had.
+    /// Folder of a mount that cannot be opened.
     #[error("`{fs}` cannot be mounted at `{guest}` of `{function}`")]
     Mount {
-        /// Whose configuration.
+        /// Function with this configuration.
         function: EntryId,
-        /// The folder's entry.
+        /// Entry of the folder.
         fs: EntryId,
-        /// Where the guest would see it.
+        /// Path in the guest.
         guest: GuestPath,
-        /// Why.
+        /// Cause.
         source: FsError,
     },
-    /// A required variable has no value.
+    /// Required variable without a value.
     #[error("the variable `{name}` is required and has no value: set {place}")]
     Missing {
-        /// What the guest calls it.
+        /// Name of the variable in the guest.
         name: EnvName,
-        /// The variable's entry.
+        /// Entry of the variable.
         id: EntryId,
-        /// Where the value was expected: the entry, its name in the storage and the storage.
+        /// Place where a value is expected: the entry, its name in the storage and the storage.
         place: String,
     },
-    /// A variable cannot be read.
+    /// Variable that cannot be read.
     #[error("the variable `{name}` cannot be read from `{id}`")]
     Variable {
-        /// What the guest calls it.
+        /// Name of the variable in the guest.
         name: EnvName,
-        /// The variable's entry.
+        /// Entry of the variable.
         id: EntryId,
-        /// Why.
+        /// Cause.
         source: EnvError,
     },
-    /// A variable's value holds what a guest cannot be given.
+    /// Value with a NUL, which a guest cannot receive.
     #[error("the variable `{name}`, from `{id}`, has a NUL character: remove it")]
     Nul {
-        /// What the guest calls it.
+        /// Name of the variable in the guest.
         name: EnvName,
-        /// The variable's entry.
+        /// Entry of the variable.
         id: EntryId,
     },
-    /// An argument of a command holds what a guest cannot be given.
+    /// Argument of a command with a NUL, which a guest cannot receive.
     #[error("argument {argument} of the command has a NUL character: remove it")]
     ArgumentNul {
-        /// Which one; 0 is the command's name.
+        /// Position of the argument; 0 is the command's name.
         argument: usize,
     },
 }

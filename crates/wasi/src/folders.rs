@@ -1,4 +1,4 @@
-//! The folders of an app: every `fs.directory` entry, opened once.
+//! Folders of an app: every `fs.directory` entry, opened once.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,43 +11,43 @@ use crate::error::FsError;
 
 /// Folders of `fs.directory` entries.
 pub trait FsSource: Send + Sync + 'static {
-    /// The folder of an entry.
+    /// Returns the folder of an entry.
     ///
     /// # Errors
-    /// When there is no such entry, or its folder could not be opened.
+    /// Fails when there is no such entry, or its folder could not be opened.
     fn directory(&self, id: &EntryId) -> Result<Directory, FsError>;
 }
 
-/// Treatment of folders and files with `auto_init` that are not there.
+/// Treatment of missing folders and files with `auto_init`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Missing {
-    /// They are made, as for an app that runs.
+    /// Creates them, for an app that runs.
     #[default]
     Make,
-    /// They are left out, for an app that is only looked at: nothing is written.
+    /// Leaves them out, for an app that is only inspected: nothing is written.
     Leave,
 }
 
-/// The folders that a registry declares. Those that could not be opened are not among them.
+/// Opened folders of a registry, without those that failed to open.
 #[derive(Debug, Default)]
 pub struct Folders {
     opened: HashMap<EntryId, Directory>,
-    /// Folders that a start makes.
+    /// Folders that a start creates.
     unmade: HashMap<EntryId, PathBuf>,
 }
 
 impl Folders {
-    /// Opens the folder of every `fs.directory` entry; `app` is what relative ones are in, and what
-    /// nothing may lead them out of.
+    /// Opens the folder of every `fs.directory` entry. `app` is the base of relative paths, and none may lead out of
+    /// it.
     ///
-    /// What cannot be opened comes back by entry, so that it is reported where it stands.
+    /// Returns the errors by entry, to be reported with the entry's location.
     #[must_use]
     pub fn open(registry: &Registry, app: Option<&Path>) -> (Self, Vec<(EntryId, FsError)>) {
         Self::open_with(registry, app, Missing::Make)
     }
 
-    /// Like [`Folders::open`], for missing folders as `missing` says. Those that are left out answer with
-    /// [`FsError::NotMade`] and are no problem.
+    /// Like [`Folders::open`], with `missing` deciding about missing folders. Those left out fail later with
+    /// [`FsError::NotMade`] and are not reported as errors here.
     #[must_use]
     pub fn open_with(
         registry: &Registry,

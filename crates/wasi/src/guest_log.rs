@@ -1,4 +1,4 @@
-//! Log lines of a guest, whatever it is written in: escaped, cut, at a bounded rate.
+//! Log lines of a guest in any language: escaped, cut, at a limited rate.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,16 +9,16 @@ use tracing::field::{DisplayValue, display};
 
 use crate::calls::call;
 
-/// The target of the log events that hold a guest's output, for filters.
+/// Target of log events with a guest's output, for filters.
 pub const GUEST_LOG: &str = "crisol::guest";
 
-/// Lines that one function may log in one [`LogRate::WINDOW`].
+/// Most lines that one function may log in one [`LogRate::WINDOW`].
 const MAX_LINES: u32 = 1000;
 
-/// Log of what one function writes, over all its instances.
+/// Log of one function's output, over all its instances.
 ///
-/// Control characters are spelled out, lines of more than [`MAX_LINE`] bytes are logged in pieces, and of more than
-/// 1000 lines a second only the number is logged.
+/// Escapes control characters, splits lines of more than [`MAX_LINE`] bytes, and beyond 1000 lines a second logs only
+/// the number of lines left out.
 #[derive(Debug)]
 pub struct GuestLog {
     function: EntryId,
@@ -26,7 +26,7 @@ pub struct GuestLog {
 }
 
 impl GuestLog {
-    /// The log of a function.
+    /// Makes the log of a function.
     #[must_use]
     pub fn new(function: EntryId) -> Self {
         Self { function, rate: Mutex::new(LogRate::new(MAX_LINES)) }
@@ -45,7 +45,7 @@ impl GuestLog {
         }
     }
 
-    /// Logs how many lines were left out since this was last told, if any were.
+    /// Logs the number of lines left out since the last report, if any.
     pub fn tell_left_out(&self) {
         let lines = self.rate().take_left_out();
         self.left_out(lines);
@@ -63,7 +63,7 @@ impl GuestLog {
         let LogVerdict::Log { left_out } = verdict else { return };
         self.left_out(left_out);
         let (level, stream, function) = (lines.level, lines.stream, &self.function);
-        // Instances are called on behalf of one call after the other.
+        // An instance serves one call after another.
         let call = lines.call.clone().or_else(call);
         let text = String::from_utf8_lossy(&lines.begun);
         let line = plain(text.trim_end_matches('\r'));
@@ -88,7 +88,7 @@ impl Drop for GuestLog {
     }
 }
 
-/// Whether lines of a level are logged at all.
+/// Returns true if lines of a level are logged at all.
 pub(crate) fn is_enabled(level: Level) -> bool {
     match level {
         Level::ERROR => tracing::enabled!(target: GUEST_LOG, Level::ERROR),
@@ -99,7 +99,7 @@ pub(crate) fn is_enabled(level: Level) -> bool {
     }
 }
 
-/// Lines of one stream, and what was written since the last line break.
+/// Lines of one stream, with the text since the last line break.
 #[derive(Debug)]
 pub(crate) struct Lines {
     level: Level,
@@ -123,7 +123,7 @@ impl Lines {
         self.grow(log, bytes);
     }
 
-    /// Adds to the line, logging what is too long of it.
+    /// Extends the line, and logs full pieces of a long one.
     fn grow(&mut self, log: &GuestLog, mut bytes: &[u8]) {
         while self.begun.len() + bytes.len() > MAX_LINE {
             let (piece, rest) = bytes.split_at(MAX_LINE.saturating_sub(self.begun.len()));
@@ -142,7 +142,7 @@ impl Lines {
         self.begun.clear();
     }
 
-    /// Logs a line that was not ended.
+    /// Logs a line without a line break.
     pub(crate) fn end(&mut self, log: &GuestLog) {
         if !self.begun.is_empty() {
             self.emit(log);
@@ -150,7 +150,7 @@ impl Lines {
     }
 }
 
-/// How many of these bytes end with a whole character, or all when they are no text.
+/// Number of bytes that end with a whole character; all of them when they are not text.
 fn whole_characters(bytes: &[u8]) -> usize {
     match std::str::from_utf8(bytes) {
         Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => error.valid_up_to(),

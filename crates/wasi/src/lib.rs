@@ -1,12 +1,10 @@
-//! What a guest gets of the outside: its variables, folders, peers and standard streams, from the
-//! registry's configuration to a WASI context.
+//! WASI configuration: a guest's variables, folders, peers and standard streams, from the registry to a WASI context.
 //!
-//! Nothing is inherited from the host process: a guest sees what its entry names and no more. The work
-//! is split by moment. [`Folders`] and [`Variables`] open what an app declares, once. [`resolve`] makes
-//! a [`Plan`] of one function's configuration, once per entry. [`Plan::environment`] and [`Plan::build`]
-//! do what is left for each call.
+//! Nothing is inherited from the host process: a guest sees what its entry names and no more. The work is split by
+//! moment. [`Folders`] and [`Variables`] open an app's declarations, once. [`resolve`] makes a [`Plan`] of one
+//! function's configuration, once per entry. [`Plan::environment`] and [`Plan::build`] do the rest, for each call.
 //!
-//! This crate knows nothing of instances, pools and calls.
+//! Independent of instances, pools and calls.
 
 mod base;
 mod calls;

@@ -1,14 +1,12 @@
-//! Which peers a guest may reach: the allow-list, held against addresses and not only names.
+//! Peers that a guest may reach: the allow-list, checked against addresses and not only names.
 //!
-//! A rule of the list names addresses (`10.0.0.0/8:*`), a host (`api.example.com:443`), the hosts below
-//! one (`*.example.com:443`) or every host (`*:443`). What a name resolves to is decided by whoever
-//! answers for it, so a name, and `*`, reach public addresses only: one that leads to this machine or
-//! into a private network is refused unless a rule lists the address itself. `localhost` is the one
-//! name that means this machine.
+//! A rule of the list names addresses (`10.0.0.0/8:*`), a host (`api.example.com:443`), the hosts below one
+//! (`*.example.com:443`) or every host (`*:443`). The owner of a name decides its addresses, so a name, and `*`, reach
+//! public addresses only: an address of this machine or of a private network is refused unless a rule lists the address
+//! itself. Only the name `localhost` means this machine.
 //!
-//! Sockets show addresses and no names. For them the hosts of the list are looked up here, when an
-//! address comes that no rule lists. The hosts below a name cannot be looked up: such rules serve
-//! outgoing HTTP, where the name is known.
+//! Sockets pass addresses without names. For an address that no rule lists, the hosts of the list are looked up here.
+//! The hosts below a name cannot be looked up: such rules apply to outgoing HTTP, where the name is known.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -27,28 +25,28 @@ use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtx};
 use crate::calls::call;
 use crate::public;
 
-/// How long an address counts as one of a name's after it was among its answers.
+/// Time for which an address in an answer belongs to its name.
 const REMEMBERED: Duration = Duration::from_secs(300);
 
-/// How long a name is not looked up again for an address that is not among its answers.
+/// Time before a name is looked up again for an address that was not among its answers.
 const LOOKUP_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many addresses of one name are remembered.
+/// Most addresses of one name that are remembered.
 const MAX_ADDRESSES: usize = 64;
 
-/// How many refusals of one function are logged: a guest must not be able to fill the log.
+/// Most refusals of one function that are logged: a guest must not fill the log.
 const MAX_LOGGED: usize = 64;
 
-/// Answers which addresses a name has.
+/// Resolver of host names.
 pub trait Resolver: Send + Sync + 'static {
-    /// The addresses of a host, in the order in which they are to be tried. May wait.
+    /// Returns the addresses of a host, in the order to try them. May block.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// Fails when there is no answer.
     fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// The resolver of the system.
+/// Resolver of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemResolver;
 
@@ -58,41 +56,41 @@ impl Resolver for SystemResolver {
     }
 }
 
-/// Why a peer is not reached.
+/// Reason that a peer is not reached.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PeerError {
-    /// No rule lists it.
+    /// Peer that no rule lists.
     #[error("`{peer}` is not in `wasi.network` of `{function}`: add `{peer}` to let it be reached")]
     NotListed {
-        /// Whose list.
+        /// Function with the list.
         function: EntryId,
-        /// The host and port as they were asked for.
+        /// Host and port of the request.
         peer: String,
     },
-    /// The name is listed, and leads where names alone may not lead.
+    /// Listed name that resolves to an address which names alone may not reach.
     #[error(
         "`{peer}` resolves to `{address}`, which is no public address: add `{address}` to `wasi.network` of `{function}` if it is meant to be reached"
     )]
     NotPublic {
-        /// Whose list.
+        /// Function with the list.
         function: EntryId,
-        /// The host and port as they were asked for.
+        /// Host and port of the request.
         peer: String,
-        /// The first of its addresses.
+        /// First of its addresses.
         address: SocketAddr,
     },
-    /// The name has no address.
+    /// Name without an address.
     #[error("the address of `{host}` cannot be found")]
     Unresolved {
-        /// The host.
+        /// Host of the request.
         host: String,
-        /// What the resolver says.
+        /// Error of the resolver.
         source: io::Error,
     },
 }
 
-/// The peers that one function may reach.
+/// Peers that one function may reach.
 pub struct Peers {
     function: EntryId,
     rules: Network,
@@ -101,7 +99,7 @@ pub struct Peers {
     logged: Mutex<HashSet<String>>,
 }
 
-/// What is known of one name.
+/// Answers for one name.
 struct Answers {
     asked: Instant,
     addresses: HashMap<IpAddr, Instant>,
@@ -117,7 +115,7 @@ impl fmt::Debug for Peers {
 }
 
 impl Peers {
-    /// The peers of an allow-list; `function` is whose it is, for errors and the log.
+    /// Makes the peers of an allow-list; errors and the log name `function`.
     pub fn new(function: &EntryId, rules: Network, resolver: Arc<dyn Resolver>) -> Self {
         Self {
             function: function.clone(),
@@ -128,15 +126,13 @@ impl Peers {
         }
     }
 
-    /// The addresses by which a host may be reached: to connect to one of these, and not to look the
-    /// name up again, is what keeps it from leading elsewhere in between. `host` is a name or an
-    /// address, the latter with or without brackets.
+    /// Resolves a host to the addresses that may be reached. Connect to one of these and do not look the name up again:
+    /// a second answer may differ. `host` is a name or an address, the latter with or without brackets.
     ///
-    /// For outgoing HTTP; sockets go through [`Peers::allows`]. What the list refuses is logged with the
-    /// line to add.
+    /// For outgoing HTTP; sockets use [`Peers::allows`]. A refusal is logged with the line to add.
     ///
     /// # Errors
-    /// When the host is not listed, has no address, or none that it may lead to.
+    /// Fails when the host is not listed, has no address, or only addresses that it may not lead to.
     pub async fn reach(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, PeerError> {
         let found = self.find(host, port).await;
         if let Err(refused @ (PeerError::NotListed { .. } | PeerError::NotPublic { .. })) = &found {
@@ -178,8 +174,8 @@ impl Peers {
         }
     }
 
-    /// Whether a socket may be used so: sending to and receiving from what the list names, and binding
-    /// as far as sending needs it. Listening is not offered.
+    /// Returns true if a socket may be used so: to send to and receive from listed peers, and to bind as far as sending
+    /// needs it. Listening is not supported.
     pub async fn allows(&self, address: SocketAddr, purpose: SocketAddrUse) -> bool {
         let allowed = match purpose {
             SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend | SocketAddrUse::UdpReceive => {
@@ -196,8 +192,8 @@ impl Peers {
         allowed
     }
 
-    /// Whether the name may lead to one of its addresses. `*` is every public host: this machine is
-    /// meant by a rule that says so.
+    /// Returns true if the name may lead to one of its addresses. `*` means every public host; this machine needs a
+    /// rule of its own.
     fn leads(&self, host: &str, to: SocketAddr) -> bool {
         let says = |rule: &NetworkRule| {
             rule.allows_name(host, to.port())
@@ -206,7 +202,7 @@ impl Peers {
         leads_to(host, to.ip()) && self.rules.rules().iter().any(says)
     }
 
-    /// Whether a rule lists the address itself, or everything and the address is public.
+    /// Returns true if a rule lists the address itself, or every host and the address is public.
     fn lists(&self, address: SocketAddr) -> bool {
         let (ip, port) = (address.ip(), address.port());
         let lists = |rule: &NetworkRule| {
@@ -215,7 +211,7 @@ impl Peers {
         self.rules.rules().iter().any(lists)
     }
 
-    /// Whether one of the list's hosts has this address, and may.
+    /// Returns true if a listed host has this address and may lead to it.
     async fn is_of_a_listed_host(&self, address: SocketAddr) -> bool {
         for rule in self.rules.rules() {
             let HostPattern::Name(host) = &rule.host else { continue };
@@ -239,7 +235,7 @@ impl Peers {
         found.iter().any(|found| found.to_canonical() == ip)
     }
 
-    /// Whether an address is known to be a name's; none when it is time to ask.
+    /// Returns true if an address is known to belong to a name; `None` when a lookup is due.
     fn remembers(&self, host: &str, ip: IpAddr, now: Instant) -> Option<bool> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let answers = known.get_mut(host)?;
@@ -267,9 +263,9 @@ impl Peers {
         spawn_blocking(move || resolver.resolve(&host)).await
     }
 
-    /// Says in the log what was refused and what to write to allow it.
+    /// Logs a refusal with the rule that would allow it.
     fn log(&self, address: SocketAddr, purpose: SocketAddrUse) {
-        // What comes in unasked is none of the guest's doing.
+        // Unsolicited traffic is not the guest's doing.
         if matches!(purpose, SocketAddrUse::UdpReceive | SocketAddrUse::TcpAccept) {
             return;
         }
@@ -288,7 +284,7 @@ impl Peers {
         });
     }
 
-    /// Logs each thing once, and not endlessly many.
+    /// Logs each key once, up to the limit.
     fn log_once(&self, key: String, event: impl FnOnce(&EntryId)) {
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         if logged.len() >= MAX_LOGGED || !logged.insert(key) {
@@ -303,19 +299,19 @@ impl Peers {
     }
 }
 
-/// Whether a listed name may lead to an address without a rule for the address.
+/// Returns true if a listed name may lead to an address without a rule for the address.
 fn leads_to(host: &str, ip: IpAddr) -> bool {
     let name = host.trim_end_matches('.').to_ascii_lowercase();
-    // RFC 6761, 6.3: these are always this machine.
+    // RFC 6761, 6.3: these names always mean this machine.
     let local = name == "localhost" || name.ends_with(".localhost");
     if local { ip.to_canonical().is_loopback() } else { public::is_public(ip) }
 }
 
-/// The sockets of a context with these peers.
+/// Sockets of a context with these peers.
 pub(crate) fn sockets(peers: &Arc<Peers>) -> WasiSocketsCtx {
     let names = |rule: &NetworkRule| !matches!(rule.host, HostPattern::Net { .. });
     let lookup = peers.rules.rules().iter().any(names);
-    // Without a list there is not even a socket.
+    // Without a list the guest gets no sockets at all.
     let any = !peers.rules.is_empty();
     let peers = Arc::clone(peers);
     let mut builder = WasiCtx::builder();
@@ -340,8 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_a_name_is_forgotten_and_a_lookup_is_not_repeated_at_once()
-    -> Result<(), Box<dyn std::error::Error>> {
+    fn known_addresses_expire_and_lookups_pause() -> Result<(), Box<dyn std::error::Error>> {
         let peers = Peers::new(&"a:f".parse()?, Network::default(), Arc::new(Nobody));
         let (old, new): (IpAddr, IpAddr) = ("93.184.216.34".parse()?, "8.8.8.8".parse()?);
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! One function's WASI configuration: what can be done before a call is done, what is left is cheap.
+//! WASI configuration of one function, prepared before its calls so that each call is cheap.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,36 +19,36 @@ use crate::network::{self, Peers, SystemResolver};
 use crate::stdio::Streams;
 use crate::variables::EnvSource;
 
-/// What a guest gets of the outside, ready to be given to each of its instances.
+/// Prepared WASI configuration, for each instance of a function.
 pub struct Plan {
     function: EntryId,
     args: Vec<String>,
     cwd: String,
     variables: Vec<Variable>,
     source: Arc<dyn EnvSource>,
-    /// The mounts, opened; none when there are none.
+    /// Opened mounts; `None` without mounts.
     mounts: Option<WasiFilesystemCtx>,
-    /// The first mount whose folder a start makes, and that folder: no instance is made without it.
+    /// First mount whose folder a start creates, with that folder: no instance is made without it.
     unmade: Option<(Mount, PathBuf)>,
-    /// Why relative paths do not begin in the working directory.
+    /// Reason that relative paths do not begin in the working directory.
     lost_cwd: Option<String>,
-    /// Its lines in the log.
+    /// Log of the function's output.
     log: Arc<GuestLog>,
-    /// Who may be reached: nobody, if the list is empty.
+    /// Reachable peers; none for an empty list.
     peers: Arc<Peers>,
     sockets: WasiSocketsCtx,
 }
 
-/// One variable of the guest, its name ready to be shared with every [`Environment`].
+/// Variable of the guest; its name is shared by every [`Environment`].
 struct Variable {
     mapping: EnvMapping,
     name: Arc<str>,
 }
 
-/// The variables of one call, in the order of the configuration, those without a value left out.
+/// Variables of one call, in the order of the configuration, without those that have no value.
 ///
-/// Compare it with the one that a ready instance was made with: when they differ, a variable has
-/// changed since and the instance is not to be used. What it shows of itself are names, never values.
+/// Compare it with the environment of a ready instance: when they differ, a variable has changed and the instance must
+/// not be used. `Debug` shows names, never values.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Environment {
     pairs: Vec<(Arc<str>, String)>,
@@ -75,11 +75,11 @@ impl fmt::Debug for Plan {
     }
 }
 
-/// Makes the plan of a function's configuration: mounts are opened, rules are compiled. `label` is whose
-/// configuration it is, for errors and the log; variables are asked from `env` at each call.
+/// Makes the plan of a function's configuration: opens mounts and compiles rules. Errors and the log name `label`;
+/// `env` provides the values of variables at each call.
 ///
 /// # Errors
-/// When a folder is not to be had.
+/// Fails when a folder cannot be opened.
 pub fn resolve(
     config: &Wasi,
     label: &EntryId,
@@ -89,7 +89,7 @@ pub fn resolve(
     let relative = cwd::relative(config, fs);
     let (mounts, unmade) =
         mounts(&config.mounts, relative.as_deref().unwrap_or_default(), label, fs)?;
-    // What an empty list refuses is logged as well.
+    // Refusals of an empty list are logged too.
     let peers = Arc::new(Peers::new(label, config.network.clone(), Arc::new(SystemResolver)));
     let variable = |mapping: &EnvMapping| Variable {
         mapping: mapping.clone(),
@@ -110,11 +110,11 @@ pub fn resolve(
     })
 }
 
-/// A mount whose folder is made by a start alone, and the folder.
+/// Mount whose folder only a start creates, with the folder.
 type Unmade = (Mount, PathBuf);
 
-/// Opens the mounts once, and names the first one that is not made yet. A context's folders are shared handles without a position of their own, so that each instance gets
-/// a clone and no call opens anything.
+/// Opens the mounts once, and returns the first one whose folder is not created yet. A context's folders are shared
+/// handles without a position, so each instance gets a clone and no call opens a folder.
 fn mounts(
     mounts: &[Mount],
     relative: &[Relative],
@@ -126,9 +126,9 @@ fn mounts(
     }
     let mut builder = WasiCtx::builder();
     let mut unmade = None;
-    // Before the mounts: of two folders that a path may be in by equally long names, libraries take the later one.
+    // Before the mounts: of two equally long names that match a path, libraries take the later one.
     for Relative { name, directory, perms } in relative {
-        // A folder that goes between two steps is one that is not there.
+        // A folder that disappears in between counts as missing.
         let _ = directory.reopenable().map(|path| builder.preopened_dir(path, name, *perms));
     }
     for mount in mounts {
@@ -159,28 +159,28 @@ fn mounts(
 }
 
 impl Plan {
-    /// Whether every call gets the same, since no variable is asked for.
+    /// Returns true if every call gets the same environment, because there are no variables.
     #[must_use]
     pub fn is_static(&self) -> bool {
         self.variables.is_empty()
     }
 
-    /// Why relative paths of the guest do not begin in its `wasi.cwd`, if they do not.
+    /// Reason that relative paths of the guest do not begin in its `wasi.cwd`, if they do not.
     #[must_use]
     pub fn lost_cwd(&self) -> Option<&str> {
         self.lost_cwd.as_deref()
     }
 
-    /// The peers that the guest may reach, for outgoing HTTP.
+    /// Peers that the guest may reach, for outgoing HTTP.
     #[must_use]
     pub fn peers(&self) -> &Arc<Peers> {
         &self.peers
     }
 
-    /// Asks for the values of the variables, as they are now.
+    /// Reads the current values of the variables.
     ///
     /// # Errors
-    /// When a required one has none, or a storage cannot be read.
+    /// Fails when a required variable has no value, or a storage cannot be read.
     pub fn environment(&self) -> Result<Environment, PlanError> {
         let mut pairs = Vec::with_capacity(self.variables.len());
         for Variable { mapping, name } in &self.variables {
@@ -205,10 +205,10 @@ impl Plan {
         Ok(Environment { pairs })
     }
 
-    /// Makes the context of one instance, for guests of WASI preview 1 and those of later ones alike.
+    /// Makes the context of one instance, for guests of WASI preview 1 and of later versions.
     ///
     /// # Errors
-    /// When a mount's folder is not made, since the app was loaded to be looked at.
+    /// Fails when a mount's folder was not created, because the app was loaded for inspection.
     pub fn build(
         &self,
         environment: &Environment,
@@ -218,11 +218,11 @@ impl Plan {
         Ok(self.context(environment, streams.into(), &self.args))
     }
 
-    /// Makes the context of one run of a command, whose first argument is the name it is called by, as
-    /// programs expect; `more` come after those of the configuration.
+    /// Makes the context of one run of a command. Its first argument is the command's name, as programs expect; `more`
+    /// follow the arguments of the configuration.
     ///
     /// # Errors
-    /// When an argument has a NUL in it, which would end it early, and as [`Plan::build`].
+    /// Fails when an argument contains a NUL, which would end it early, and as [`Plan::build`].
     pub fn build_command(
         &self,
         environment: &Environment,

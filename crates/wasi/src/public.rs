@@ -1,9 +1,9 @@
-//! Which addresses are of the public internet.
+//! Classification of public internet addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Networks of the IANA special-purpose registry (RFC 6890 and later) that are not globally reachable,
-/// multicast and what is reserved: address and number of bits.
+/// Networks of the IANA special-purpose registry (RFC 6890 and later) that are not globally reachable, multicast and
+/// reserved ones: address and prefix length.
 const NOT_PUBLIC_V4: [([u8; 4], u32); 16] = [
     ([0, 0, 0, 0], 8),
     ([10, 0, 0, 0], 8),
@@ -23,8 +23,8 @@ const NOT_PUBLIC_V4: [([u8; 4], u32); 16] = [
     ([240, 0, 0, 0], 4),
 ];
 
-/// Whether an address is one that anybody on the internet may reach: not this machine, not a private or
-/// local network, not the metadata service of a cloud.
+/// Returns true for an address that is reachable from the whole internet: not this machine, a private or local network,
+/// or the metadata service of a cloud.
 pub(crate) fn is_public(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => is_public_v4(ip),
@@ -45,14 +45,14 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     let [.., g, h] = ip.segments();
     let v4 = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match (a, b) {
-        // What a translator or a tunnel makes an IPv4 address of: as public as that is (RFC 6052, 3056).
+        // IPv4 address in a translator's or tunnel's form: as public as the IPv4 address (RFC 6052, 3056).
         (0x64, 0xff9b) => {
             ip.segments().starts_with(&[0x64, 0xff9b, 0, 0, 0, 0]) && is_public_v4(v4(g, h))
         }
         (0x2002, _) => is_public_v4(v4(b, c)),
         // IETF protocol assignments, Teredo among them; documentation.
         (0x2001, 0..=0x1ff | 0xdb8) | (0x3fff, 0..=0xfff) => false,
-        // Global unicast, which is all that is handed out.
+        // Global unicast: all addresses assigned so far.
         _ => a & 0xe000 == 0x2000,
     }
 }

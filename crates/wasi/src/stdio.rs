@@ -1,4 +1,4 @@
-//! Where a guest's standard streams lead: to the log, line by line, or to the terminal.
+//! Standard streams of a guest: to the log, line by line, or to the terminal.
 
 use std::io;
 use std::pin::Pin;
@@ -15,32 +15,32 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use crate::guest_log::{GuestLog, Lines, is_enabled};
 use crate::terminal::{Stream, Terminal};
 
-/// How much a guest may write at once, in bytes.
+/// Most bytes that a guest may write at once.
 const PERMIT: usize = 64 * 1024;
 
-/// Bytes after which others run: to escape and log as many takes milliseconds.
+/// Bytes after which the task yields: to escape and log as many takes milliseconds.
 const TURN: usize = 16 * 1024;
 
-/// Where the standard streams of a guest lead.
+/// Destination of a guest's standard streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stdio {
-    /// Output goes to the log line by line, with the target [`GUEST_LOG`](crate::GUEST_LOG) and the fields `function`,
-    /// `stream` and, during a call, `call`; input is empty. At most 1000 lines a second of one function
-    /// are logged, and how many were not.
+    /// Writes output to the log line by line, with the target [`GUEST_LOG`](crate::GUEST_LOG) and the fields
+    /// `function`, `stream` and, during a call, `call`; input is empty. Logs at most 1000 lines a second of one
+    /// function, and the number of those left out.
     Log,
-    /// The process's own, for commands.
+    /// Uses the process's own stream, for commands.
     Terminal,
 }
 
-/// Where each standard stream of a guest leads.
+/// Destination of each standard stream of a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Streams {
-    /// Input.
+    /// Standard input.
     pub stdin: Stdio,
-    /// Output.
+    /// Standard output.
     pub stdout: Stdio,
-    /// Errors.
+    /// Standard error.
     pub stderr: Stdio,
 }
 
@@ -52,7 +52,7 @@ impl From<Stdio> for Streams {
 
 impl Streams {
     pub(crate) fn apply(self, builder: &mut WasiCtxBuilder, log: &Arc<GuestLog>) {
-        // Input that is not given is empty.
+        // Without a terminal, input is empty.
         if self.stdin == Stdio::Terminal {
             builder.inherit_stdin();
         }
@@ -67,15 +67,15 @@ impl Streams {
     }
 }
 
-/// One output of one guest. Every stream that the guest opens on it continues the same line.
+/// Output stream of one guest. All handles to it continue the same line.
 #[derive(Debug, Clone)]
 struct LogStream {
     line: Arc<Mutex<Line>>,
-    /// Bytes written since others last ran. One call of a guest may write all of its memory.
+    /// Bytes written since the last yield. One call of a guest may write all of its memory.
     written: usize,
 }
 
-/// What was written to one output since the last line break, and where it goes.
+/// Text of one output since the last line break, with its log.
 #[derive(Debug)]
 struct Line {
     log: Arc<GuestLog>,
@@ -91,7 +91,7 @@ impl LogStream {
     fn push(&mut self, bytes: &[u8]) {
         self.written = self.written.saturating_add(bytes.len());
         if is_enabled(Level::INFO) {
-            // A subscriber that panicked has left a line that is as good as any.
+            // A subscriber that panicked leaves a usable line.
             let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
             let Line { log, lines } = &mut *line;
             lines.push(log, bytes);
@@ -128,7 +128,7 @@ impl OutputStream for LogStream {
         Ok(())
     }
 
-    // Not a line's end: standard libraries flush after each piece that they write.
+    // A flush does not end a line: standard libraries flush after each piece.
     fn flush(&mut self) -> StreamResult<()> {
         Ok(())
     }
@@ -140,7 +140,7 @@ impl OutputStream for LogStream {
 
 #[wasmtime_wasi::async_trait]
 impl Pollable for LogStream {
-    /// Gives way once that much was written, which is also when the deadline of the call is looked at.
+    /// Yields after that many bytes, which is also when the deadline of the call is checked.
     async fn ready(&mut self) {
         if self.written >= TURN {
             self.written = 0;
@@ -180,7 +180,7 @@ mod tests {
     use crate::guest_log::GUEST_LOG;
     use tokio::io::AsyncWriteExt;
 
-    /// Counts the events of a guest's output.
+    /// Collects the events of a guest's output.
     #[derive(Clone, Default)]
     struct Events(Arc<Mutex<Vec<String>>>);
 
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_kinds_of_stream_continue_one_line_and_the_last_ends_when_all_are_gone()
+    async fn both_kinds_of_stream_share_a_line_that_the_last_one_ends()
     -> Result<(), Box<dyn std::error::Error>> {
         let events = Events::default();
         let _guard = tracing::subscriber::set_default(events.clone());
@@ -228,7 +228,7 @@ mod tests {
         Ok(())
     }
 
-    /// A guest that writes megabytes by one call lets others run, by each of the two kinds of stream.
+    /// A guest that writes megabytes in one call yields, by each of the two kinds of stream.
     #[tokio::test]
     async fn much_output_lets_others_run() -> Result<(), Box<dyn std::error::Error>> {
         let stream = LogStream::new("stdout", &Arc::new(GuestLog::new("a:f".parse()?)));

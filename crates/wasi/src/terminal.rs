@@ -1,5 +1,5 @@
-//! The process's own output streams, for commands: a guest waits for them as for anything else, so that its deadline holds
-//! while nobody reads.
+//! Output streams of the process, for commands. A guest waits for them asynchronously, so its deadline holds even while
+//! nothing reads them.
 
 use std::io::{self, ErrorKind, Write as _};
 use std::pin::Pin;
@@ -11,25 +11,25 @@ use tokio::sync::oneshot;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-/// Bytes of one write: a pipe that takes anything takes so many without blocking.
+/// Bytes of one write: a pipe that is ready takes this many without blocking.
 const PIECE: usize = 4096;
 
-/// Bytes after which others run.
+/// Bytes after which the task yields.
 const TURN: usize = 64 * 1024;
 
-/// An output stream of the process.
+/// Output stream of the process.
 #[derive(Debug)]
 pub(crate) struct Terminal {
     stream: Stream,
-    /// Bytes written since others last ran.
+    /// Bytes written since the last yield.
     written: usize,
-    /// Whether the guest asked for a flush, of which there is nothing to wait for: what was written is gone.
+    /// True after a flush, which has nothing to wait for: output is written at once.
     is_flushed: bool,
-    /// A thread that waits until the stream takes something.
+    /// Signal from a thread that waits until the stream is writable.
     waiting: Option<oneshot::Receiver<()>>,
 }
 
-/// One of the two.
+/// Stream of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stream {
     Stdout,
@@ -45,7 +45,7 @@ impl Terminal {
         Self::new(self.stream)
     }
 
-    /// Waits until the stream takes something, and after each turn for others.
+    /// Waits until the stream is writable, and yields after each turn.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.written >= TURN {
             self.written = 0;
@@ -57,7 +57,7 @@ impl Terminal {
         }
         loop {
             if let Some(waiting) = &mut self.waiting {
-                // A thread that could not be had leaves nothing to wait for: the write blocks, if it does.
+                // Without a thread there is no signal to wait for, and the write may block.
                 let Poll::Ready(_) = Pin::new(waiting).poll(cx) else { return Poll::Pending };
                 self.waiting = None;
                 return Poll::Ready(());
@@ -69,7 +69,7 @@ impl Terminal {
         }
     }
 
-    /// Writes what the stream takes at once. Nothing is kept back, which a later write would add to.
+    /// Writes what the stream takes at once. Nothing is buffered for a later write.
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.written = self.written.saturating_add(bytes.len());
         self.is_flushed = false;
@@ -93,17 +93,17 @@ mod wait {
 
     use super::Stream;
 
-    /// Time after which a thread that waits looks whether anybody still wants to know.
+    /// Interval at which a waiting thread checks that its receiver still exists.
     const BREATH: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
     const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
-    /// Whether a stream takes something, fails or is gone within a time.
+    /// Returns true if a stream becomes writable, fails or is closed within a time.
     fn is_ready(stream: BorrowedFd<'_>, within: &Timespec) -> bool {
         let mut events = [PollFd::from_borrowed_fd(stream, PollFlags::OUT)];
         match poll(&mut events, Some(within)) {
             Ok(ready) => ready > 0,
             Err(rustix::io::Errno::INTR) => false,
-            // What cannot be waited for is written to.
+            // A stream that cannot be polled is written to.
             Err(_) => true,
         }
     }
@@ -120,7 +120,7 @@ mod wait {
             self.is_ready_within(&AT_ONCE)
         }
 
-        /// Waits on a thread that may block, for as long as somebody wants to know.
+        /// Waits on a thread that may block, until the receiver is dropped.
         pub(super) fn wait(self) -> Receiver<()> {
             let (ready, waiting) = oneshot::channel();
             tokio::task::spawn_blocking(move || {
@@ -139,7 +139,7 @@ mod wait {
     use super::Stream;
 
     impl Stream {
-        /// There is nothing to ask: a write blocks.
+        /// Not supported here: a write may block.
         pub(super) fn is_ready(self) -> bool {
             true
         }

@@ -1,4 +1,4 @@
-//! The variables of an app: every `env.variable` entry, and the storages that have their values.
+//! Variables of an app: every `env.variable` entry, and the storages with their values.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -12,25 +12,25 @@ use crate::env_file::EnvFile;
 use crate::error::EnvError;
 use crate::folders::Missing;
 
-/// The longest value that is written, in bytes.
+/// Longest value that can be written, in bytes.
 const MAX_VALUE: usize = 128 * 1024;
 
 /// Values of `env.variable` entries, at call time.
 pub trait EnvSource: Send + Sync + 'static {
-    /// The value now, the entry's `default` applied; none when it has none.
+    /// Returns the current value or the entry's `default`; `None` without either.
     ///
     /// # Errors
-    /// When there is no such entry, or its storage cannot be read.
+    /// Fails when there is no such entry, or its storage cannot be read.
     fn value(&self, variable: &EntryId) -> Result<Option<String>, EnvError>;
 
-    /// Where a value is expected, for the error that one is missing: the end of a sentence that begins
-    /// with "set".
+    /// Place where a value is expected, for the error about a missing one: the end of a sentence that begins with
+    /// "set".
     fn place(&self, variable: &EntryId) -> String {
         format!("`{variable}`")
     }
 }
 
-/// The variables that a registry declares, read from the storages that it declares.
+/// Variables that a registry declares, read from its storages.
 #[derive(Debug, Default)]
 pub struct Variables {
     variables: HashMap<EntryId, Variable>,
@@ -40,15 +40,15 @@ pub struct Variables {
 #[derive(Debug)]
 struct Variable {
     name: EnvName,
-    /// The storage that the entry names, for people.
+    /// Storage that the entry names, for messages.
     named: Option<EntryId>,
-    /// The storages that are asked, in order: what the named one comes to, routers followed.
+    /// Storages to read, in order: the named one with routers resolved.
     asked: Vec<Arc<Storage>>,
     default: Option<String>,
     readonly: bool,
 }
 
-/// A storage that has values itself.
+/// Storage with values of its own.
 #[derive(Debug)]
 struct Storage {
     id: EntryId,
@@ -64,23 +64,22 @@ enum Values {
 }
 
 impl Variables {
-    /// Reads what a registry declares; `app` is the folder that relative paths are in.
+    /// Reads the declarations of a registry; `app` is the base of relative paths.
     ///
-    /// Nothing is read yet but for files with `auto_init`, which are made. What is wrong with a file
-    /// shows when a value is asked for.
+    /// Reads no values yet, and only creates files with `auto_init`. Problems of a file appear when a value is read.
     #[must_use]
     pub fn new(registry: &Registry, app: Option<&Path>) -> Self {
         Self::after(&Self::default(), registry, app)
     }
 
-    /// As [`Variables::new`], for a registry that takes the place of another: values that were written
-    /// to an `env.storage.memory` are still there, and both see what either writes to it.
+    /// Like [`Variables::new`], for a registry that replaces another: values written to an `env.storage.memory` stay,
+    /// and both registries see later writes of each other.
     #[must_use]
     pub fn after(before: &Self, registry: &Registry, app: Option<&Path>) -> Self {
         Self::after_with(before, registry, app, Missing::Make)
     }
 
-    /// Like [`Variables::after`], for missing files as `missing` says.
+    /// Like [`Variables::after`], with `missing` deciding about missing files.
     #[must_use]
     pub fn after_with(
         before: &Self,
@@ -109,13 +108,11 @@ impl Variables {
         Self { variables, storages }
     }
 
-    /// Writes a value, or removes it with none: in the first of the variable's storages that takes
-    /// writes. The next call sees it.
+    /// Writes a value, or removes it with `None`, in the first writable storage of the variable. The next call sees it.
     ///
     /// # Errors
-    /// When the entry is `readonly`, when no storage of it can be written or one that cannot has a value
-    /// that would hide the new one, when the value is over 128 KiB or has a NUL, and when a file cannot
-    /// be written.
+    /// Fails when the entry is `readonly`, when it has no writable storage or an earlier one has a value that would
+    /// hide the new one, when the value is over 128 KiB or has a NUL, and when a file cannot be written.
     pub fn set(&self, variable: &EntryId, value: Option<&str>) -> Result<(), EnvError> {
         let found = self.find(variable)?;
         if found.readonly {
@@ -188,7 +185,7 @@ impl Storage {
         }
     }
 
-    /// Writes if this storage takes writes, and tells whether it does.
+    /// Writes if this storage is writable; returns true if it is.
     fn write(&self, name: &EnvName, value: Option<&str>) -> Result<bool, EnvError> {
         match &self.values {
             Values::Memory(values) => {
@@ -205,7 +202,7 @@ impl Storage {
     }
 }
 
-/// Every storage of the registry that has values itself.
+/// Storages of the registry with values of their own.
 fn storages(
     registry: &Registry,
     app: Option<&Path>,
@@ -245,8 +242,8 @@ fn storages(
     storages
 }
 
-/// What a storage comes to when routers are followed, each once: asking one twice gives nothing new.
-/// Walks on a stack of its own, since a chain of routers may be as long as the app.
+/// Resolves the routers of a storage to the storages with values, each once: a second read gives nothing new. Uses an
+/// explicit stack, because a chain of routers may be as long as the app.
 fn leaves(registry: &Registry, storage: &EntryId) -> Vec<EntryId> {
     let mut leaves = Vec::new();
     let mut seen = HashSet::new();

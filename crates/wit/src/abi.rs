@@ -1,8 +1,8 @@
 //! The canonical ABI: packed values into a guest's memory and out of it.
 //!
-//! Follows `CanonicalABI.md` of the component model: sizes, alignment, flattening, string encodings, and the checks
-//! on what a guest hands over. A [`Memory`] is all that it asks of a guest, so that components and core modules
-//! are served by one implementation; the plan of a type ([`Node`]) is made once, when its function loads.
+//! Follows `CanonicalABI.md` of the component model: sizes, alignment, flattening, string encodings, and the checks on
+//! guest data. [`Memory`] is the only access to a guest, so components and core modules share one implementation. The
+//! plan of a type ([`Node`]) is made once, when its function loads.
 //!
 //! [`CanonicalABI.md`]: https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md
 
@@ -24,41 +24,41 @@ use load::Load;
 use plan::{Node, Typed};
 use store::Storing;
 
-/// Core values that arguments are passed in; more of them go through memory.
+/// Most core values that arguments are passed in; more go through memory.
 pub(crate) const MAX_FLAT_PARAMS: usize = 16;
 
-/// Bytes that are reserved for a result in memory before any of it has been seen.
+/// Bytes reserved for a result in memory before any of it is read.
 const FIRST: usize = 256;
 
-/// A guest's memory, as far as values are concerned.
+/// Access to a guest's memory for lifting and lowering.
 ///
-/// Answers of a guest are not trusted: pointers are checked against [`Memory::bytes`] after each call.
+/// The guest is not trusted: pointers that it returns are checked against [`Memory::bytes`] after each call.
 pub trait Memory {
-    /// All of the memory as it is now: an allocation may grow it.
+    /// Returns the whole memory; an allocation may have grown it.
     ///
     /// # Errors
-    /// Fails when the guest has none.
+    /// Fails when the guest has no memory.
     fn bytes(&mut self) -> wasmtime::Result<&mut [u8]>;
 
     /// Calls the guest's `realloc`.
     ///
     /// # Errors
-    /// Fails when the guest has none, traps, or is interrupted.
+    /// Fails when the guest has no `realloc`, traps, or is interrupted.
     fn realloc(&mut self, old: u32, old_size: u32, align: u32, size: u32) -> wasmtime::Result<u32>;
 
-    /// Encoding that the guest wants its strings in.
+    /// Encoding of the guest's strings.
     fn encoding(&self) -> Encoding {
         Encoding::Utf8
     }
 
-    /// Looks at the clock, between stretches of work.
+    /// Checks the deadline; called between pieces of work.
     ///
     /// # Errors
-    /// Fails when time is up.
+    /// Fails when the deadline has passed.
     fn check(&mut self) -> wasmtime::Result<()>;
 }
 
-/// A core type, as values are flattened to.
+/// Core type of a flattened value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CoreType {
     /// `i32`
@@ -71,7 +71,7 @@ pub enum CoreType {
     F64,
 }
 
-/// One function in the canonical ABI.
+/// Plan of one function in the canonical ABI.
 #[derive(Debug)]
 pub(crate) struct Abi {
     params: Typed,
@@ -79,7 +79,7 @@ pub(crate) struct Abi {
 }
 
 impl Abi {
-    /// The plan of a function, unless its values have no size in a memory of 32 bits.
+    /// Plans a function; `None` when its values do not fit a 32-bit memory.
     pub(crate) fn new(params: &Record, result: Option<&Shape>) -> Option<Self> {
         let result = match result {
             Some(shape) => Some(Typed::new(shape)?),
@@ -88,7 +88,7 @@ impl Abi {
         Some(Self { params: Typed::of_each(&params.shapes)?, result })
     }
 
-    /// The core type of the function.
+    /// Core parameter and result types of the function.
     pub(crate) fn core_type(&self) -> (Vec<CoreType>, Vec<CoreType>) {
         let params = self.params.flat();
         let params =
@@ -98,12 +98,12 @@ impl Abi {
         (params, result)
     }
 
-    /// Whether arguments are core values alone, so that they need neither memory nor `realloc`.
+    /// Returns true if arguments are core values only, which need neither memory nor `realloc`.
     pub(crate) fn takes_flat(&self) -> bool {
         self.params.flat().len() <= MAX_FLAT_PARAMS && !self.params.points()
     }
 
-    /// Lowers arguments each of which is a number, however many they are.
+    /// Lowers arguments that are all numbers, whatever their count.
     pub(crate) fn lower_numbers(&self, args: &Packed) -> wasmtime::Result<Vec<u64>> {
         let Node::Each(fields) = &self.params.node else { return Err(not_numbers()) };
         let mut memory = NoMemory;
@@ -115,7 +115,7 @@ impl Abi {
         Ok(flat)
     }
 
-    /// Lifts a result that is a number, or a tuple of them.
+    /// Lifts a result that is a number or a tuple of numbers.
     pub(crate) fn lift_numbers(&self, flat: &[u64]) -> wasmtime::Result<Option<Packed>> {
         let Some(result) = &self.result else { return Ok(None) };
         let (memory, encoding, out) = (&[][..], Encoding::Utf8, Packed::default());
@@ -132,8 +132,8 @@ impl Abi {
         Ok(Some(load.out))
     }
 
-    /// Lowers the arguments of a call into `flat`, which has room for [`MAX_FLAT_PARAMS`]; the slots are the bits of
-    /// each core value. Gives how many there are.
+    /// Lowers the arguments of a call into `flat`, which has [`MAX_FLAT_PARAMS`] slots; a slot holds the bits of one
+    /// core value. Returns the number of slots used.
     pub(crate) fn lower<M: Memory>(
         &self,
         args: &Packed,
@@ -152,7 +152,7 @@ impl Abi {
         Ok(1)
     }
 
-    /// Lifts the result of a call from the core value that it gave, if any, and the guest's memory.
+    /// Lifts the result of a call from its core result, if any, and the guest's memory.
     pub(crate) fn lift<L: Lifting>(
         &self,
         flat: u64,
@@ -183,7 +183,7 @@ impl Abi {
     }
 }
 
-/// Packed bytes that are not those of the function's arguments: they are another function's.
+/// Error for packed bytes of another function's arguments.
 #[cold]
 fn foreign(_: crate::packed::Malformed) -> Error {
     Error::msg("the arguments are not of the types that the function takes")
@@ -194,7 +194,7 @@ fn not_numbers() -> Error {
     Error::msg("the function takes or gives more than numbers")
 }
 
-/// A guest that numbers need no memory of.
+/// Guest without memory: numbers need none.
 struct NoMemory;
 
 impl Memory for NoMemory {
@@ -211,7 +211,7 @@ impl Memory for NoMemory {
     }
 }
 
-/// Numbers, which are never many bytes.
+/// Limits for numbers, which are always small.
 struct Unbounded;
 
 impl Lifting for Unbounded {

@@ -1,4 +1,4 @@
-//! What bytes are: a core module, a component, text, or none of these.
+//! Detection of the format of bytes: core module, component, text, or none of these.
 
 use std::path::Path;
 
@@ -7,50 +7,50 @@ use wasmparser::{BinaryReader, KnownCustom, Name, NameSectionReader, Parser, Pay
 
 use crate::error::shorten;
 
-/// What WebAssembly bytes hold.
+/// Kind of a WebAssembly binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A core module: it needs [`wrap`](crate::wrap) before it can be called with values.
+    /// Core module: needs [`wrap`](crate::wrap) before it can be called with values.
     Core,
     /// A component.
     Component,
 }
 
-/// Why bytes are not WebAssembly.
+/// Reason that bytes are not WebAssembly.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodeError {
-    /// Nothing there.
+    /// No bytes.
     #[error("it is empty")]
     Empty,
-    /// Something else.
+    /// Another format.
     #[error("it is not WebAssembly: it starts with {start}{}", match guess { Some(guess) => format!(", which is {}", guess.what), None => String::new() })]
     NotWasm {
-        /// The first bytes, as text where they are.
+        /// First bytes, as text if they are text.
         start: String,
-        /// What they look like.
+        /// Likely format of the bytes.
         guess: Option<Guess>,
     },
-    /// WebAssembly whose end is missing.
+    /// WebAssembly that ends too early.
     #[error("it is cut short: {what} at byte {at} has {wanted} bytes, and {found} are there")]
     CutShort {
-        /// The part that is not whole.
+        /// Incomplete part.
         what: &'static str,
-        /// Where it begins.
+        /// Offset of that part, in bytes.
         at: usize,
-        /// Bytes that it has.
+        /// Bytes that the part declares.
         wanted: usize,
         /// Bytes that are there.
         found: usize,
     },
-    /// A module or a component of a version that is not run here.
+    /// Module or component of an unsupported version.
     #[error("it is a {what} of version {found}, and this host runs version {known}")]
     OtherVersion {
         /// `core module` or `component`.
         what: &'static str,
-        /// Its version.
+        /// Version found.
         found: u16,
-        /// The version that is known.
+        /// Supported version.
         known: u16,
     },
     /// WebAssembly that is neither a module nor a component.
@@ -58,13 +58,13 @@ pub enum CodeError {
         "it is WebAssembly of an unknown kind: its header is {header}, not `00 61 73 6d 01 00 00 00` (a module) or `00 61 73 6d 0d 00 01 00` (a component)"
     )]
     OtherLayer {
-        /// The first bytes in hexadecimal.
+        /// First bytes in hexadecimal.
         header: String,
     },
 }
 
 impl CodeError {
-    /// What to do about it.
+    /// Advice for the author of the entry.
     #[must_use]
     pub fn fix(&self) -> &'static str {
         match self {
@@ -83,13 +83,13 @@ impl CodeError {
 
 const MAGIC: &[u8] = b"\0asm";
 
-/// Bytes of the header: the magic number, the version, the layer.
+/// Bytes of the header: magic number, version, layer.
 const HEADER: usize = 8;
 
-/// Says what `bytes` hold by their header, and whether their sections are all there; it does not validate them.
+/// Reads the kind of `bytes` from their header and checks that all sections are complete; does not validate them.
 ///
 /// # Errors
-/// When they are neither a module nor a component, saying what they are.
+/// Fails when they are neither a module nor a component; the error says what they are.
 pub fn parse_code(bytes: &[u8]) -> Result<Kind, CodeError> {
     if bytes.is_empty() {
         return Err(CodeError::Empty);
@@ -116,9 +116,9 @@ pub fn parse_code(bytes: &[u8]) -> Result<Kind, CodeError> {
     check_sections(bytes).map(|()| kind)
 }
 
-/// Whether each section is as long as it says. What is malformed otherwise is left to those who validate.
+/// Checks that each section has its declared length. Validation finds all other faults.
 fn check_sections(bytes: &[u8]) -> Result<(), CodeError> {
-    /// The highest number of a section that modules or components have.
+    /// Highest section number of modules and components.
     const LAST: u8 = 13;
     let mut at = HEADER;
     while let Some((&id, rest)) = bytes.get(at..).and_then(<[u8]>::split_first) {
@@ -141,7 +141,7 @@ fn hex(bytes: &[u8]) -> String {
     format!("`{}`", pairs.join(" "))
 }
 
-/// The first bytes, for a message.
+/// First bytes, for a message.
 fn start(bytes: &[u8]) -> String {
     let head = bytes.get(..16).unwrap_or(bytes);
     let printable =
@@ -153,14 +153,14 @@ fn start(bytes: &[u8]) -> String {
     }
 }
 
-/// What bytes that are not WebAssembly look like, and what to do about them.
+/// Likely format of bytes that are not WebAssembly, with advice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guess {
     what: &'static str,
     fix: &'static str,
 }
 
-/// What files begin with that are taken for WebAssembly by mistake. White space before it does not count.
+/// First bytes of files that are often mistaken for WebAssembly. Leading white space is skipped.
 const GUESSES: &[(&[&[u8]], Guess)] = &[
     (
         &[b"(module", b"(component", b"(;", b";;"],
@@ -216,13 +216,13 @@ fn guess(bytes: &[u8]) -> Option<Guess> {
     GUESSES.iter().find(is).map(|(_, guess)| *guess)
 }
 
-/// Why text is not WebAssembly's text format. Its message has the line, the column and the line's text.
+/// Error in the WebAssembly text format. The message has the line, the column and the line's text.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{error}", if *.legacy { LEGACY } else { "" })]
 pub struct TextError {
     // No source, since its message is in this one.
     error: wat::Error,
-    /// Whether it stands at an instruction of the first encoding of exceptions.
+    /// True if the error is at an instruction of the legacy exception encoding.
     legacy: bool,
 }
 
@@ -248,7 +248,7 @@ impl TextError {
     }
 }
 
-/// Line and column of a message, from 0: the library keeps them to itself.
+/// Line and column, from 0, in a message: the library has no accessor for them.
 fn place(message: &str) -> Option<(usize, usize)> {
     let line = message.lines().find_map(|line| line.trim_start().strip_prefix("--> "))?;
     let mut numbers =
@@ -257,13 +257,13 @@ fn place(message: &str) -> Option<(usize, usize)> {
     Some((numbers.next()??, column))
 }
 
-/// The word of a line of text at a column.
+/// Word at a column of a line.
 fn word(line: &str, column: usize) -> Option<&str> {
     let rest = line.get(column..)?.trim_start_matches('(');
     rest.split(|c: char| c.is_whitespace() || "();".contains(c)).next()
 }
 
-/// The function of a core module that a byte of it belongs to: its name, or its number.
+/// Function of a core module that contains the byte at `offset`: its name, or its number.
 #[must_use]
 pub fn function_at(module: &[u8], offset: u64) -> Option<String> {
     let at = usize::try_from(offset).ok()?;
@@ -278,7 +278,7 @@ pub fn function_at(module: &[u8], offset: u64) -> Option<String> {
                 next = u32::try_from(functions).ok()?;
             }
             Payload::CodeSectionEntry(body) => {
-                // A fault of a function's end is said of the byte behind it.
+                // A fault at a function's end is reported at the byte after it.
                 let range = body.range();
                 if range.contains(&at) || found.is_none() && range.end == at {
                     found = Some(next);
@@ -307,10 +307,10 @@ fn name_of(names: NameSectionReader<'_>, number: u32) -> Option<String> {
     None
 }
 
-/// Turns the text format into the bytes of a module or a component.
+/// Converts the text format into the bytes of a module or a component.
 ///
 /// # Errors
-/// When the text is malformed; the error says where, under the name of `file` if there is one.
+/// Fails when the text is malformed; the error has the place, with the name of `file` if there is one.
 pub fn parse_text(text: &str, file: Option<&Path>) -> Result<Vec<u8>, TextError> {
     wat::Parser::new().parse_str(file, text).map_err(|error| TextError::new(error, text))
 }

@@ -1,28 +1,28 @@
-//! Calls of components with packed values, straight into the guest's memory and out of it.
+//! Calls of components with packed values, lowered into the guest's memory and lifted out of it without a tree.
 //!
-//! Wasmtime lets a Rust type say itself how it crosses into a component, by the traits `ComponentType`, `Lower` and
-//! `Lift`, which its derives implement. [`Arguments`] and [`Answer`] implement them for packed values of whichever
-//! function they are of: one pair of Rust types for every signature. They are hidden parts of wasmtime, which is
-//! pinned for that reason; `tests/component.rs` fails when they come to mean something else.
+//! Wasmtime lets a Rust type define how it crosses into a component, by the traits `ComponentType`, `Lower` and `Lift`,
+//! which its derives implement. [`Arguments`] and [`Answer`] implement them for packed values of any function: one pair
+//! of Rust types for every signature. The traits are hidden parts of wasmtime, which is pinned for that reason;
+//! `tests/component.rs` fails when their meaning changes.
 //!
 //! # Safety
 //!
-//! This is the one module of the crate with `unsafe`: five `unsafe impl`s and no `unsafe` block. Wasmtime relies on
-//! them for the following, and for nothing else:
+//! Only this module of the crate has `unsafe`: five `unsafe impl`s and no `unsafe` block. Wasmtime relies on them for
+//! these facts only:
 //!
 //! - *`Lower` is a sequence of `ValRaw`.* It is an array of them, of 16 for arguments and of one for a result.
-//! - *The storage of arguments is initialised when lowering has ended well.* [`Arguments::linear_lower_to_flat`] writes
-//!   all 16 slots. Wasmtime hands the function the slice of all of them, more than any lifted function takes, and
-//!   reads the result from the first: where the function gives none, that is a slot that was written here.
-//! - *The values are of the function's types.* `typecheck` says so of any function, since a Rust type that stands for all
-//!   signatures has none of its own to compare; a [`Mapping`] is made from the type of the function. With the mapping
-//!   of another function, what the guest is handed are numbers that mean something else to it: any 64 bits are a
-//!   valid core value, a handle is looked up in the guest's own table, and memory is written only within the bounds of
-//!   [`LowerContext::as_slice_mut`] at places that the guest's `realloc` has named. So the guest may misread them, as it
-//!   may any caller's; the host's memory is not at stake.
+//! - *The storage of arguments is initialised when lowering succeeds.* [`Arguments::linear_lower_to_flat`] writes all
+//!   16 slots. Wasmtime passes the function the slice of all of them, more than any lifted function takes, and reads
+//!   the result from the first: for a function without a result, that slot was written here.
+//! - *The values are of the function's types.* `typecheck` accepts any function, since one Rust type for all
+//!   signatures has no type of its own to compare; a [`Mapping`] is made from the type of the function. The mapping of
+//!   another function passes the guest numbers that mean something else to it: any 64 bits are a valid core value, a
+//!   handle is looked up in the guest's own table, and memory is written only within the bounds of
+//!   [`LowerContext::as_slice_mut`] at offsets that the guest's `realloc` returned. The guest may then misread them, as
+//!   it may those of any caller; the host's memory is not at risk.
 //!
-//! Functions that are lifted as asynchronous hand their results over in another form. They are called with wasmtime's
-//! own values instead, as is a function whose values have no size in a memory of 32 bits.
+//! Functions lifted as asynchronous pass their results in another form. They are called with wasmtime's own values
+//! instead, as is a function whose values do not fit a 32-bit memory.
 #![allow(
     unsafe_code,
     reason = "the traits of wasmtime that let values cross are unsafe to implement"
@@ -49,23 +49,23 @@ use crate::mapping::Mapping;
 use crate::packed::Packed;
 use crate::plan::Plan;
 
-/// A function of a component instance, to be called with packed values.
+/// Function of a component instance, called with packed values.
 #[derive(Clone, Copy)]
 pub struct DirectFunc(TypedFunc<Arguments, Answer>);
 
-/// Bounds on one call.
+/// Limits of one call.
 #[derive(Debug, Clone, Copy)]
 pub struct CallBounds {
-    /// Bytes of contents that the result may have, as [`Lifting::max_output`] counts them.
+    /// Most bytes of content in the result, counted as in [`Lifting::max_output`].
     pub max_output: u64,
-    /// Moment at which values that are still on their way are given up.
+    /// Deadline: lowering and lifting stop after it.
     pub deadline: Option<Instant>,
-    /// Fails when that moment has passed.
+    /// Fails when the deadline has passed.
     pub check: fn(Instant) -> wasmtime::Result<()>,
 }
 
 impl CallBounds {
-    /// No bounds: for guests that are trusted.
+    /// No limits, for trusted guests.
     pub const NONE: Self = Self { max_output: u64::MAX, deadline: None, check: |_| Ok(()) };
 
     fn check(&self) -> wasmtime::Result<()> {
@@ -73,20 +73,20 @@ impl CallBounds {
     }
 }
 
-/// Plan and bounds that a call's result is lifted by.
+/// Plan and limits by which a call's result is lifted.
 struct Job {
     plan: Arc<Plan>,
     bounds: CallBounds,
 }
 
 thread_local! {
-    /// The job of the call that is being polled on this thread. `Lift` is given nothing of ours, and runs within a
-    /// poll of its call's future: [`DirectFunc::call_async`] puts the job here for as long as each poll lasts, so that
-    /// calls which are suspended and go on in any order, on any thread, each find their own.
+    /// Job of the call that is being polled on this thread. `Lift` gets no state of ours and runs within a poll of its
+    /// call's future. [`DirectFunc::call_async`] places the job here for the length of each poll, so suspended calls
+    /// that resume in any order, on any thread, each find their own.
     static JOB: RefCell<Option<Job>> = const { RefCell::new(None) };
 }
 
-/// Puts a call's job in its place while it lives, and what was there before back afterwards.
+/// Places a call's job while it lives and restores the previous one when dropped.
 struct Placed<'j>(&'j mut Option<Job>);
 
 impl<'j> Placed<'j> {
@@ -103,16 +103,16 @@ impl Drop for Placed<'_> {
 }
 
 impl DirectFunc {
-    /// Prepares `func`, of which `mapping` was made, unless its values have to go another way.
+    /// Prepares `func`, from which `mapping` was made; `None` when its values cannot be passed directly.
     pub fn new(mapping: &Mapping, func: Func, store: impl AsContext) -> Option<Self> {
         mapping.plan.abi.as_ref()?;
         func.typed(store).ok().map(Self)
     }
 
-    /// Calls the function with what `mapping`, the one that this was made with, has lowered.
+    /// Calls the function with arguments that its own `mapping` has lowered.
     ///
     /// # Errors
-    /// Fails when the guest traps, is interrupted, or hands over what is no value of its result's type.
+    /// Fails when the guest traps, is interrupted, or returns an invalid value.
     pub async fn call_async(
         &self,
         store: impl AsContextMut<Data: Send>,
@@ -129,10 +129,10 @@ impl DirectFunc {
         answer.await.map(|Answer(result)| result)
     }
 
-    /// Calls the function of a store in which no call can be suspended. As [`DirectFunc::call_async`] otherwise.
+    /// Like [`DirectFunc::call_async`], for a store in which no call can be suspended.
     ///
     /// # Errors
-    /// As there, and when calls in the store may be suspended.
+    /// Fails as [`DirectFunc::call_async`], and when calls in the store may be suspended.
     pub fn call(
         &self,
         store: impl AsContextMut,
@@ -152,7 +152,7 @@ fn prepare(mapping: &Mapping, args: Packed, bounds: CallBounds) -> (Arguments, O
 }
 
 impl DirectFunc {
-    /// The function as wasmtime has it.
+    /// Returns the function as wasmtime's type.
     #[must_use]
     pub fn func(&self) -> &Func {
         self.0.func()
@@ -165,14 +165,14 @@ impl std::fmt::Debug for DirectFunc {
     }
 }
 
-/// The arguments of a call.
+/// Arguments of a call.
 struct Arguments {
     plan: Arc<Plan>,
     args: Packed,
     bounds: CallBounds,
 }
 
-/// The result of a call, if the function has one.
+/// Result of a call, if the function has one.
 struct Answer(Option<Packed>);
 
 const fn flat(count: u8) -> CanonicalAbiInfo {
@@ -207,7 +207,7 @@ unsafe impl ComponentType for Answer {
 // SAFETY: see the head of the module.
 unsafe impl ComponentNamedList for Answer {}
 
-// SAFETY: all slots are written whenever this ends well. See the head of the module.
+// SAFETY: all slots are written whenever this succeeds. See the head of the module.
 unsafe impl Lower for Arguments {
     fn linear_lower_to_flat<T>(
         &self,
@@ -232,7 +232,7 @@ unsafe impl Lower for Arguments {
     }
 }
 
-// SAFETY: it makes no assumption on what it is given. See the head of the module.
+// SAFETY: it makes no assumption on its input. See the head of the module.
 unsafe impl Lift for Answer {
     fn linear_lift_from_flat(
         cx: &mut LiftContext<'_>,
@@ -277,7 +277,7 @@ fn encoding(options: &CanonicalOptions) -> Encoding {
     }
 }
 
-/// The guest that arguments are lowered into.
+/// Guest into which arguments are lowered.
 struct Guest<'c, 's, T: 'static> {
     cx: &'c mut LowerContext<'s, T>,
     bounds: &'c CallBounds,
@@ -287,7 +287,7 @@ struct Guest<'c, 's, T: 'static> {
 }
 
 impl<'c, 's, T> Guest<'c, 's, T> {
-    /// Looks the options up once: each look goes through the store.
+    /// Reads the options once, because each read goes through the store.
     fn new(cx: &'c mut LowerContext<'s, T>, bounds: &'c CallBounds) -> Self {
         let options = cx.options();
         let (has_memory, encoding) = (has_memory(options), encoding(options));
@@ -322,14 +322,14 @@ impl<T> Memory for Guest<'_, '_, T> {
     }
 }
 
-/// Bytes that are copied between two looks at the clock.
+/// Bytes copied between two checks of the deadline.
 const STRETCH: usize = 1 << 20;
 
-/// Output of a guest, with its bounds.
+/// Output of a guest, with its limits.
 struct Out<'c, 's> {
     cx: &'c mut LiftContext<'s>,
     bounds: &'c CallBounds,
-    /// Bytes copied since the last look at the clock.
+    /// Bytes copied since the last check of the deadline.
     looked: usize,
 }
 

@@ -1,43 +1,43 @@
-//! From wasmtime's types to the plain [`Signature`], and what is refused on the way.
+//! Conversion of wasmtime's types to the plain [`Signature`], with the refusal of unsupported types.
 
 use crisol_core::{Case, Field, Signature, Type, shorten};
 use wasmtime::component::types;
 
-/// Parts of a signature at most, all types spelled out: types are given by structure, and a few lines
-/// of WIT in which each record holds the last one twice would spell out to more than memory holds.
+/// Most parts of a signature, with all types spelled out. Types are structural: a few lines of WIT in which each record
+/// holds the previous one twice would spell out to more than memory holds.
 pub(crate) const MAX_PARTS: usize = 100_000;
 
-/// Bytes of all names in it at most: each is as long as 100 000, and is there as often as its type is used.
+/// Most bytes of all names in a signature: a name may have 100 000 bytes and is repeated at each use of its type.
 pub(crate) const MAX_NAMES: usize = 4 << 20;
 
-/// Why a function cannot be called with plain values.
+/// Reason that a function cannot be called with plain values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnsupportedType {
-    /// A handle, a stream or a future: things of a running instance that no caller could write down.
+    /// Handle, stream or future: a part of a running instance that has no plain value.
     #[error("{place} is {what}, which has no plain value to call it with")]
     NoPlainValue {
-        /// Which parameter, or the result, and where in it.
+        /// Parameter or result, with the path in it.
         place: String,
-        /// What it is: `a borrowed resource`, `a stream` …
+        /// Term for the type: `a borrowed resource`, `a stream` …
         what: &'static str,
     },
-    /// The types of the signature are too large when they are spelled out.
+    /// Types of the signature are too large when spelled out.
     #[error("{place} is part of a signature of over {MAX_PARTS} parts")]
     TooLarge {
-        /// Which parameter, or the result, and where in it.
+        /// Parameter or result, with the path in it.
         place: String,
     },
-    /// The names in the signature are too long, as often as they are in it when its types are spelled out.
+    /// Names in the signature are too long in total when its types are spelled out.
     #[error("{place} is part of a signature with over {MAX_NAMES} bytes of names")]
     NamesTooLong {
-        /// Which parameter, or the result, and where in it.
+        /// Parameter or result, with the path in it.
         place: String,
     },
-    /// A type that this version does not know.
+    /// Type that this version does not know.
     #[error("the signature `{signature}` has a type that is not known here")]
     Unknown {
-        /// The signature as WIT.
+        /// Signature as WIT.
         signature: String,
     },
 }
@@ -60,12 +60,12 @@ pub(crate) fn signature(func: &types::ComponentFunc) -> Result<Signature, Unsupp
 
 struct Reader {
     parts: usize,
-    /// Bytes of names.
+    /// Bytes of names so far.
     names: usize,
     path: Vec<String>,
 }
 
-/// Characters of a place that an error shows.
+/// Most characters of a place in an error.
 pub(crate) const LONGEST_PLACE: usize = 400;
 
 impl Reader {
@@ -137,7 +137,7 @@ impl Reader {
         })
     }
 
-    /// Types with names or several parts.
+    /// Reads types with names or several parts.
     fn read_named(&mut self, ty: &types::Type) -> Result<Type, UnsupportedType> {
         Ok(match ty {
             types::Type::Tuple(tuple) => {

@@ -1,4 +1,4 @@
-//! Why a value does not fit a type: a closed vocabulary of shapes, all worded alike.
+//! Errors of values that do not fit a type: a closed vocabulary with uniform wording.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use crisol_core::Value;
 
 use crate::shape::{Names, Shape};
 
-/// Characters of a type or of a found text that a message shows at most.
+/// Most characters of a type or of a found text in a message.
 const SHOWN: usize = 80;
 
-/// Cuts `text` to what a message should show of it.
+/// Shortens `text` for a message.
 pub(crate) fn shorten(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -17,7 +17,7 @@ pub(crate) fn shorten(text: &str) -> String {
     }
 }
 
-/// The name of a type, cut where it is long.
+/// Name of a type, shortened where it is long.
 pub(crate) fn type_name(shape: &Shape) -> String {
     if let Shape::Arguments(_) = shape {
         return "a list of arguments".to_owned();
@@ -25,7 +25,7 @@ pub(crate) fn type_name(shape: &Shape) -> String {
     shorten(&shape.describe().to_string())
 }
 
-/// What was found where something else was expected.
+/// Value found in place of the expected one.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Found {
@@ -33,17 +33,17 @@ pub enum Found {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number, as the source wrote it or near to it.
+    /// Number, as the source wrote it or close to it.
     Number(String),
-    /// Text, cut where it is long.
+    /// Text, shortened where it is long.
     Text(String),
-    /// So many bytes.
+    /// Bytes, by their number.
     Bytes(usize),
     /// A sequence.
     List,
     /// A map.
     Map,
-    /// A case of an enum of the source's own.
+    /// Case of an enum of the source's format.
     Case(String),
 }
 
@@ -91,121 +91,121 @@ impl fmt::Display for Found {
     }
 }
 
-/// How a value differs from the type that it should have.
+/// Difference between a value and its type.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Mismatch {
-    /// Another kind of value.
+    /// Value of another kind.
     #[error("expected {expected}, found {found}")]
     Type {
         /// The WIT type.
         expected: String,
-        /// What there is.
+        /// Value found.
         found: Found,
     },
-    /// A number that the type cannot hold.
+    /// Number outside the range of the type.
     #[error("expected {expected} ({low} to {high}), found number {found}")]
     Range {
         /// The WIT type.
         expected: &'static str,
-        /// The least it holds.
+        /// Least value of the type.
         low: String,
-        /// The most it holds.
+        /// Greatest value of the type.
         high: String,
-        /// The number.
+        /// Number found.
         found: String,
     },
-    /// A number with a fraction for an integer.
+    /// Number with a fraction, for an integer.
     #[error("expected {expected}, found number {found}, which is not an integer")]
     Fraction {
         /// The WIT type.
         expected: &'static str,
-        /// The number.
+        /// Number found.
         found: String,
     },
-    /// A sequence of another length.
+    /// Sequence of another length.
     #[error("expected {expected} of {items}, found {found}{}", if *more { " or more" } else { "" })]
     Length {
         /// The WIT type.
         expected: String,
-        /// How many items it has.
+        /// Number of items that the type has.
         items: usize,
-        /// How many there are.
+        /// Number of items found.
         found: usize,
-        /// There are more than `found`; they were not counted.
+        /// True if the source has more than `found` items; the rest was not counted.
         more: bool,
     },
-    /// A list, a map or text of more items or bytes than any may have.
+    /// List, map or text with more items or bytes than any may have.
     #[error("expected {expected} of at most {}, found {found}", u32::MAX)]
     TooLong {
         /// The WIT type.
         expected: String,
-        /// Number of its items or bytes.
+        /// Number of items or bytes found.
         found: usize,
     },
-    /// A field that the record does not have.
+    /// Field that the record does not have.
     #[error("unknown field `{name}`{hint}")]
     UnknownField {
-        /// The field.
+        /// Name of the field.
         name: String,
-        /// The nearest name, or the names there are.
+        /// Nearest name, or the list of names.
         hint: String,
     },
-    /// A field that is not there and is not an option.
+    /// Missing field that is not an option.
     #[error("missing field `{name}`: expected {expected}")]
     MissingField {
-        /// The field.
+        /// Name of the field.
         name: String,
         /// Its WIT type.
         expected: String,
     },
-    /// A field that is there twice.
+    /// Duplicate field.
     #[error("field `{name}` is given twice")]
     DuplicateField {
-        /// The field.
+        /// Name of the field.
         name: String,
     },
-    /// A case of a variant or an enum, or a flag, that the type does not have.
+    /// Case of a variant or an enum, or a flag, that the type does not have.
     #[error("unknown {what} `{name}`{hint}")]
     UnknownCase {
         /// `case` or `flag`.
         what: &'static str,
-        /// The name.
+        /// Name found.
         name: String,
-        /// The nearest name, or the names there are.
+        /// Nearest name, or the list of names.
         hint: String,
     },
-    /// A flag that is there twice.
+    /// Duplicate flag.
     #[error("flag `{name}` is given twice")]
     DuplicateFlag {
-        /// The flag.
+        /// Name of the flag.
         name: String,
     },
-    /// A case that carries a value, without one.
+    /// Case without its payload.
     #[error("case `{case}` needs a payload: expected {{\"{case}\": {expected}}}")]
     MissingPayload {
-        /// The case.
+        /// Name of the case.
         case: String,
-        /// The WIT type of its payload.
+        /// WIT type of the payload.
         expected: String,
     },
-    /// A case that carries nothing, with a value.
+    /// Case without a payload type, but with a value.
     #[error("case `{case}` has no payload: expected \"{case}\", found {found}")]
     UnexpectedPayload {
-        /// The case.
+        /// Name of the case.
         case: String,
-        /// The value.
+        /// Value found.
         found: Found,
     },
-    /// A map that should name exactly one case.
+    /// Map that does not name exactly one case.
     #[error("expected {expected} as one case, found a map of {found}")]
     NotOneCase {
         /// The WIT type.
         expected: String,
-        /// `0 entries`, `2 entries or more`.
+        /// Entries found: `0 entries`, `2 entries or more`.
         found: &'static str,
     },
-    /// Fields that the value leaves out would take more memory than its own size warrants.
+    /// Omitted fields that would take more memory than the size of the value justifies.
     #[error(
         "the fields that are left out would take too much memory: leave out fewer, or send less"
     )]
@@ -235,7 +235,7 @@ impl Mismatch {
     }
 }
 
-/// The nearest of `names`, or the first few of them.
+/// Nearest of `names`, or the first few of them.
 fn hint(name: &str, names: &Names) -> String {
     if let Some(near) = nearest(name, names.as_slice()) {
         return format!(": did you mean `{near}`?");
@@ -249,9 +249,9 @@ fn hint(name: &str, names: &Names) -> String {
     format!(": expected one of {}", list.join(", "))
 }
 
-/// The name that differs from `name` the least, if by little.
+/// Name that differs from `name` the least, if only by little.
 pub(crate) fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
-    // Names are short; a long text is none of them, and comparing it would cost its length squared.
+    // Names are short: a long text is not one of them, and the comparison costs the square of its length.
     if name.len() > 64 {
         return None;
     }
@@ -263,7 +263,7 @@ pub(crate) fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
     (edits < len.max(1) && edits <= 1 + len / 4).then_some(best.as_str())
 }
 
-/// Levenshtein's distance.
+/// Levenshtein distance.
 fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().take(80).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -287,17 +287,17 @@ fn edits(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// One step into a value.
+/// Step of a path into a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Segment {
-    /// An item of a list or a tuple, from 0.
+    /// Item of a list or a tuple, from 0.
     Index(usize),
-    /// A field of a record, the payload of a case, a side of a result.
+    /// Field of a record, payload of a case, or side of a result.
     Name(String),
-    /// The value under a key of a map, the key as text.
+    /// Value under a key of a map, with the key as text.
     Key(String),
-    /// The key itself of a map's entry, counted from 0.
+    /// Key of a map's entry, by the entry's position from 0.
     KeyAt(usize),
 }
 
@@ -312,12 +312,12 @@ impl fmt::Display for Segment {
     }
 }
 
-/// A place in the arguments or the result of a call.
+/// Place in the arguments or the result of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The argument, from 0, and its name; `None` is the result.
+    /// Argument: its position from 0 and its name; `None` for the result.
     pub argument: Option<(usize, String)>,
-    /// The way from there to the value.
+    /// Path from there to the value.
     pub path: Vec<Segment>,
 }
 
@@ -331,43 +331,43 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why arguments do not fit a signature.
+/// Reason that arguments do not fit a signature.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LowerError {
-    /// A value that is not of its type.
+    /// Value that is not of its type.
     #[error("{place}: {mismatch}")]
     Value {
-        /// Where.
+        /// Place of the value.
         place: Place,
-        /// How it differs.
+        /// Difference from the type.
         mismatch: Box<Mismatch>,
     },
-    /// Too many arguments, or too few.
+    /// Wrong number of arguments.
     #[error("expected {expected}, found {found}")]
     Count {
-        /// How many, and which: `2 arguments (a: s32, b: s32)`.
+        /// Expected number and list: `2 arguments (a: s32, b: s32)`.
         expected: String,
-        /// How many there are.
+        /// Number found.
         found: usize,
     },
-    /// Something other than a list of arguments, or arguments by name that do not fit.
+    /// Source that is not a list of arguments, or arguments by name that do not fit.
     #[error("{mismatch}")]
     Arguments {
-        /// How they differ.
+        /// Difference from the parameters.
         mismatch: Box<Mismatch>,
     },
-    /// The source itself is malformed: bad JSON, a `Serialize` that failed.
+    /// Malformed source: bad JSON, or a `Serialize` that failed.
     #[error("{}{message}", match place { Some(place) => format!("{place}: "), None => "the arguments are malformed: ".to_owned() })]
     Source {
-        /// How far it was understood.
+        /// Place that the source was read to.
         place: Option<Place>,
-        /// What the source's own reader says.
+        /// Message of the source's own reader.
         message: String,
     },
 }
 
-/// Why a result is not of the Rust type that was asked for.
+/// Reason that a result does not fit the Rust type that the caller asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {message}")]
 pub struct LiftError {
@@ -377,7 +377,7 @@ pub struct LiftError {
 
 impl LiftError {
     pub(crate) fn at(mut self, segment: Segment) -> Self {
-        // Errors climb out of the value: the innermost step was told first.
+        // The innermost segment arrives first, because the error climbs out of the value.
         self.place.path.insert(0, segment);
         self
     }

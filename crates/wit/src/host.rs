@@ -1,5 +1,5 @@
-//! The mapping of a function that a guest imports: the other way round, its arguments are lifted for the
-//! host and the host's answer is lowered for the guest.
+//! Mapping of a function that a guest imports: lifts its arguments for the host and lowers the host's answer for the
+//! guest.
 
 use std::sync::Arc;
 
@@ -15,52 +15,51 @@ use crate::lower;
 use crate::packed::Malformed;
 use crate::shape::{Record, Shape};
 
-/// All that is known of one imported function before an instance exists.
+/// Types of one imported function, known before an instance exists.
 ///
-/// The error side of a top-level `result` is told apart from its value, as it is for exports.
+/// The error side of a top-level `result` is separate from its value, as for exports.
 #[derive(Debug)]
 pub struct HostMapping {
     signature: Arc<Signature>,
     params: Record,
     answer: Side,
-    /// The error side, for a function whose result is a `result`.
+    /// Error side, for a function whose result is a `result`.
     error: Option<Side>,
 }
 
-/// What the host hands back, or one side of it: nothing, or a value of one type.
+/// Answer of the host, or one side of it: nothing, or a value of one type.
 #[derive(Debug)]
 struct Side(Option<Shape>);
 
-/// Why what guest and host say to one another does not fit: one of them was built for another type of the
-/// function.
+/// Mismatch between guest and host: one of them was built for another type of the function.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostMismatch {
-    /// The host function takes other arguments than the guest hands over.
+    /// Host function that takes other arguments than the guest passes.
     #[error("the guest's arguments are not what it takes: {}", ArgumentsError(.0))]
     Arguments(LiftError),
-    /// The host function answers with something that is not of the type that the guest expects.
+    /// Host function that returns a value of another type than the guest expects.
     #[error("its {what} is not what the guest expects: {error}")]
     Answer {
         /// `result` or `error`.
         what: &'static str,
-        /// Where, what was expected and what was found.
+        /// Place, expected type and value found.
         error: LowerError,
     },
-    /// The host function answers with something where the guest expects nothing.
+    /// Host function that returns a value where the guest expects nothing.
     #[error("its {what} is not what the guest expects: expected nothing, found {found}")]
     NotNothing {
         /// `result` or `error`.
         what: &'static str,
-        /// What it is.
+        /// Value found.
         found: Value,
     },
-    /// The host function answers with an error, and its type has no side for one.
+    /// Host function that returns an error, for a type without an error side.
     #[error("it answered with an error, which its type has no place for: {0}")]
     NoErrorSide(Value),
 }
 
-/// A [`LiftError`] of arguments as a whole has no place in them.
+/// [`LiftError`] of the arguments as a whole, shown without a place.
 struct ArgumentsError<'a>(&'a LiftError);
 
 impl std::fmt::Display for ArgumentsError<'_> {
@@ -102,7 +101,7 @@ fn foreign(malformed: Malformed) -> HostMismatch {
     HostMismatch::Arguments(malformed.into())
 }
 
-/// Null is the answer of a function that gives nothing.
+/// Accepts null as the answer of a function without a result.
 fn nothing(what: &'static str, found: Value) -> Result<Option<Val>, HostMismatch> {
     match found {
         Value::Null => Ok(None),
@@ -114,15 +113,15 @@ impl HostMapping {
     /// Reads the type of an imported function.
     ///
     /// # Errors
-    /// As [`Mapping::new`](crate::Mapping::new).
+    /// Fails as [`Mapping::new`](crate::Mapping::new).
     pub fn new(func: &ComponentFunc) -> Result<Self, UnsupportedType> {
         Self::from_signature(describe::signature(func)?)
     }
 
-    /// The mapping of an imported function that has this signature.
+    /// Makes the mapping of an imported function with this signature.
     ///
     /// # Errors
-    /// When the signature holds a type that this version does not know.
+    /// Fails when the signature holds a type that this version does not know.
     pub fn from_signature(signature: impl Into<Arc<Signature>>) -> Result<Self, UnsupportedType> {
         let signature = signature.into();
         let unknown = || UnsupportedType::Unknown { signature: signature.to_string() };
@@ -138,7 +137,7 @@ impl HostMapping {
         Ok(Self { signature, params, answer, error })
     }
 
-    /// What the function takes and gives.
+    /// Signature of the function.
     #[must_use]
     pub fn signature(&self) -> &Arc<Signature> {
         &self.signature
@@ -148,35 +147,34 @@ impl HostMapping {
     /// by name, `()` takes none.
     ///
     /// # Errors
-    /// Fails when `A` does not take such arguments, or they are those of another function.
+    /// Fails when `A` does not take such arguments, or they are another function's.
     pub fn lift<A: DeserializeOwned>(&self, args: &[Val]) -> Result<A, HostMismatch> {
         let args = lift::pack_args(&self.params, args).map_err(foreign)?;
         let arguments = Arguments { params: &self.params, values: args.reader() };
         A::deserialize(arguments).map_err(HostMismatch::Arguments)
     }
 
-    /// The arguments of a call as trees.
+    /// Lifts the arguments of a call into trees.
     ///
     /// # Errors
-    /// Fails when they are those of another function.
+    /// Fails when they are another function's arguments.
     pub fn lift_values(&self, args: &[Val]) -> Result<Vec<Value>, HostMismatch> {
         let args = lift::pack_args(&self.params, args);
         args.and_then(|args| lift::arguments(&self.params, &args)).map_err(foreign)
     }
 
-    /// Lowers an answer: the value, or the ok side of a `result`. Nothing comes back for a function that
-    /// gives nothing.
+    /// Lowers an answer: the value, or the ok side of a `result`. Returns `None` for a function without a result.
     ///
     /// # Errors
-    /// When the answer is not of the function's type.
+    /// Fails when the answer is not of the function's type.
     pub fn lower<T: Serialize + ?Sized>(&self, answer: &T) -> Result<Option<Val>, HostMismatch> {
         self.answer.lower("result", answer).map(|value| self.ok(value))
     }
 
-    /// As [`HostMapping::lower`], of a tree.
+    /// Like [`HostMapping::lower`], for a tree.
     ///
     /// # Errors
-    /// As there.
+    /// Fails as [`HostMapping::lower`].
     pub fn lower_value(&self, answer: Value) -> Result<Option<Val>, HostMismatch> {
         self.answer.lower_value("result", answer).map(|value| self.ok(value))
     }
@@ -184,7 +182,7 @@ impl HostMapping {
     /// Lowers the error side of a function whose result is a `result`.
     ///
     /// # Errors
-    /// When it has none, or one of another type.
+    /// Fails when the function has no error side, or one of another type.
     pub fn lower_error(&self, error: Value) -> Result<Option<Val>, HostMismatch> {
         let Some(side) = &self.error else { return Err(HostMismatch::NoErrorSide(error)) };
         let value = side.lower_value("error", error)?;

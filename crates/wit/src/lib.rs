@@ -1,10 +1,9 @@
-//! Serde for WIT: values of any serde source become packed values of a component's types, and results go out into any
-//! serde format or Rust type, by a plan made once per exported function.
+//! Serde for WIT: lowers values of any serde source into packed values of a component's types, and lifts results into
+//! any serde format or Rust type, by a plan made once per exported function.
 //!
-//! Core modules are read here too: how they are called as they are ([`CoreModule`]), or the component that one becomes
-//! which imports interfaces of WIT ([`wrap`]).
-//! Nothing here compiles, instantiates or calls: that is wasmtime's, as in this call with JSON in and
-//! JSON out.
+//! Also reads core modules: either their functions, to be called directly ([`CoreModule`]), or the component that a
+//! module becomes when it imports WIT interfaces ([`wrap`]). This crate does not compile, instantiate or call: wasmtime
+//! does, as in this call with JSON in and JSON out.
 //!
 //! ```
 //! use crisol_wit::{Mapping, Outcome, parse_text, wrap};

@@ -1,4 +1,4 @@
-//! The mapping of one exported function: made once when it loads, used by every call.
+//! Mapping of one exported function: made once when it loads, used by every call.
 
 use std::sync::Arc;
 
@@ -18,8 +18,7 @@ use crate::plan::Plan;
 use crate::shape::{Record, Shape};
 use crate::wave;
 
-/// All that is known of one exported function before an instance exists, worked out so that calls
-/// follow it without looking anything up.
+/// Types of one exported function, known before an instance exists and prepared so that calls look up nothing.
 ///
 /// Cheap to clone.
 #[derive(Debug, Clone)]
@@ -31,16 +30,16 @@ impl Mapping {
     /// Reads the type of an exported function.
     ///
     /// # Errors
-    /// When a parameter or the result holds what no plain value can stand for: resources, streams,
-    /// futures, error contexts. The error names it.
+    /// Fails when a parameter or the result has a type without plain values: a resource, stream, future or error
+    /// context. The error names it.
     pub fn new(func: &ComponentFunc) -> Result<Self, UnsupportedType> {
         Self::from_signature(describe::signature(func)?)
     }
 
-    /// The mapping of a function that has this signature: for tools that have no component at hand.
+    /// Makes the mapping of a function with this signature, for tools without a component.
     ///
     /// # Errors
-    /// When the signature holds a type that this version does not know.
+    /// Fails when the signature holds a type that this version does not know.
     pub fn from_signature(signature: impl Into<Arc<Signature>>) -> Result<Self, UnsupportedType> {
         let signature = signature.into();
         let unknown = || UnsupportedType::Unknown { signature: signature.to_string() };
@@ -54,46 +53,45 @@ impl Mapping {
         Ok(Self { plan: Arc::new(Plan { signature, params, arguments, result, abi }) })
     }
 
-    /// What the function takes and gives.
+    /// Signature of the function.
     #[must_use]
     pub fn signature(&self) -> &Arc<Signature> {
         &self.plan.signature
     }
 
-    /// The core function that the function is, in the canonical ABI: parameters and results. Nothing, when its values
-    /// are too large for a memory of 32 bits.
+    /// Core parameter and result types of the function in the canonical ABI; `None` when its values do not fit a 32-bit
+    /// memory.
     #[must_use]
     pub fn core_type(&self) -> Option<(Vec<CoreType>, Vec<CoreType>)> {
         self.plan.abi.as_ref().map(Abi::core_type)
     }
 
-    /// Whether arguments are core values alone, so that they need neither the guest's memory nor its `realloc`.
+    /// Returns true if arguments are core values only, which need neither the guest's memory nor its `realloc`.
     #[must_use]
     pub fn takes_flat(&self) -> bool {
         self.plan.abi.as_ref().is_some_and(Abi::takes_flat)
     }
 
-    /// Lowers packed arguments each of which is a number: gives the bits of the core values.
+    /// Lowers packed arguments that are all numbers; returns the bits of the core values.
     ///
     /// # Errors
-    /// Fails when they are more than that.
+    /// Fails when an argument is not a number.
     pub fn lower_numbers(&self, args: &Packed) -> wasmtime::Result<Vec<u64>> {
         self.plan.abi.as_ref().ok_or_else(no_abi)?.lower_numbers(args)
     }
 
-    /// Lifts a result that is a number, or a tuple of them, from the bits of the core values that a function gave.
+    /// Lifts a result that is a number or a tuple of numbers, from the bits of the function's core results.
     ///
     /// # Errors
-    /// Fails when it is more than that.
+    /// Fails for any other result type.
     pub fn lift_numbers(&self, flat: &[u64]) -> wasmtime::Result<Option<Packed>> {
         self.plan.abi.as_ref().ok_or_else(no_abi)?.lift_numbers(flat)
     }
 
-    /// Lowers packed arguments into a guest: gives the bits of the core values to call it with, and how many they
-    /// are.
+    /// Lowers packed arguments into a guest; returns the bits of the core values to call it with, and their number.
     ///
     /// # Errors
-    /// Fails when the guest does not give the memory that they need, or they are another function's.
+    /// Fails when the guest does not allocate the memory, or the arguments are another function's.
     pub fn lower_flat(
         &self,
         args: &Packed,
@@ -105,11 +103,10 @@ impl Mapping {
         Ok((flat, count))
     }
 
-    /// Lifts the result of a call out of a guest: from the bits of the core value that it gave, if any, and its
-    /// memory.
+    /// Lifts the result of a call out of a guest: from the bits of its core result, if any, and its memory.
     ///
     /// # Errors
-    /// Fails when that is no value of the function's type, or too large.
+    /// Fails when the result is invalid for the function's type, or too large.
     pub fn lift_flat(
         &self,
         flat: u64,
@@ -120,12 +117,12 @@ impl Mapping {
         abi.lift(flat, memory, Encoding::Utf8, lifting)
     }
 
-    /// Lowers the sequence of arguments that `arguments` holds, each by its type, with no tree in
-    /// between. Options at the end may be left out.
+    /// Lowers the sequence of arguments in `arguments`, each by its type, without a tree in between. Options at the end
+    /// may be omitted.
     ///
     /// # Errors
-    /// When an argument is not of its type, their number is wrong, or the source is malformed; the
-    /// error names the place and both sides.
+    /// Fails when an argument is not of its type, the number of arguments is wrong, or the source is malformed. The
+    /// error names the place, the expected type and the value found.
     pub fn lower<'de, D: Deserializer<'de>>(&self, arguments: D) -> Result<Packed, LowerError> {
         let is_text = arguments.is_human_readable();
         self.lower_by(Run::new(is_text, is_text), arguments)
@@ -144,10 +141,10 @@ impl Mapping {
     /// Lowers the text of a JSON array.
     ///
     /// # Errors
-    /// As [`Mapping::lower`].
+    /// Fails as [`Mapping::lower`].
     pub fn lower_json(&self, text: &[u8]) -> Result<Packed, LowerError> {
         match self.read_json(text, true) {
-            // A float by its own text: what is written is what was meant.
+            // The text decides about a rounded float: the integer as written counts.
             Err(LowerError::Value { mismatch, .. })
                 if scalar::may_be_rounded(&mismatch) && !json::has_integer_below_s64(text) =>
             {
@@ -158,7 +155,7 @@ impl Mapping {
     }
 
     fn read_json(&self, text: &[u8], rounds: bool) -> Result<Packed, LowerError> {
-        // Text that is known to be UTF-8 is not looked at again for each of its strings.
+        // Validates UTF-8 once here, instead of once for each string.
         let run = Run::with_capacity(true, rounds, text.len());
         match str::from_utf8(text) {
             Ok(text) => self.lower_whole(run, serde_json::Deserializer::from_str(text)),
@@ -166,7 +163,7 @@ impl Mapping {
         }
     }
 
-    /// Lowers all that `reader` has.
+    /// Lowers the whole input of `reader`.
     fn lower_whole<'de, R: Read<'de>>(
         &self,
         run: Run,
@@ -179,31 +176,31 @@ impl Mapping {
         }
     }
 
-    /// Lowers Rust values by their own types: a tuple, an array or a sequence holds the arguments in
-    /// order, a struct holds them by name, `()` is no arguments.
+    /// Lowers Rust values by their own types: a tuple, an array or a sequence holds the arguments in order, a struct
+    /// holds them by name, `()` means no arguments.
     ///
     /// # Errors
-    /// As [`Mapping::lower`].
+    /// Fails as [`Mapping::lower`].
     pub fn lower_serialize<T: Serialize + ?Sized>(&self, args: &T) -> Result<Packed, LowerError> {
         let run = Run::new(true, false);
         let lowered = rust::lower(&self.plan.arguments, &run, args);
         run.finish(lowered, Some(&self.plan.params))
     }
 
-    /// Lowers arguments that are written as WAVE, in parentheses as in a call: `(6, {name: "Ann"})`.
+    /// Lowers arguments in WAVE text, in parentheses as in a call: `(6, {name: "Ann"})`.
     ///
-    /// WAVE has no maps: a list of pairs stands for one.
+    /// WAVE has no maps: a list of pairs is read as a map.
     ///
     /// # Errors
-    /// As [`Mapping::lower`].
+    /// Fails as [`Mapping::lower`].
     pub fn lower_wave(&self, text: &str) -> Result<Packed, LowerError> {
         wave::lower(&self.plan.params, text)
     }
 
-    /// Lowers arguments in whichever form their owner has them.
+    /// Lowers arguments in any of the supported forms.
     ///
     /// # Errors
-    /// As [`Mapping::lower`].
+    /// Fails as [`Mapping::lower`].
     pub fn lower_args(&self, args: Args<'_>) -> Result<Packed, LowerError> {
         match args {
             Args::Values(values) => self.lower(Value::List(values)),
@@ -216,8 +213,8 @@ impl Mapping {
         }
     }
 
-    /// Arguments that were lowered, as values: who stands between a caller and the function sees one form of
-    /// them, whichever the caller had. Lowered again they are the same.
+    /// Converts lowered arguments to values, so that an interceptor sees one form of them for all callers. Lowering the
+    /// values again gives the same arguments.
     ///
     /// # Errors
     /// Fails when they are the arguments of another function.
@@ -228,11 +225,10 @@ impl Mapping {
         })
     }
 
-    /// What a call that succeeded gave, from what somebody between made of it; null where the function gives
-    /// nothing.
+    /// Makes a call's result from the value that an interceptor returned; null for a function without a result.
     ///
     /// # Errors
-    /// When it is not of the function's type.
+    /// Fails when the value is not of the function's type.
     pub fn lift_value(&self, value: Value) -> Result<Lifted, LowerError> {
         let packed = match (Lifted::value_shape(&self.plan), value) {
             (Some(shape), value) => lower::value(shape, value)?,
@@ -247,36 +243,34 @@ impl Mapping {
         Ok(Lifted::of_value(Arc::clone(&self.plan), packed))
     }
 
-    /// Takes what the call gave back apart: a top-level `result`'s error side is the function's error,
-    /// all else is its value.
+    /// Splits the result of a call: the error side of a top-level `result` is the function's error, all else is its
+    /// value.
     #[must_use]
     pub fn lift(&self, result: Option<Packed>) -> Outcome {
         Lifted::split(Arc::clone(&self.plan), result)
     }
 
-    /// The result of a call that gave one of wasmtime's own values. Lifting one that is not of the function's
-    /// type is refused, as it is of anything that another function gave.
+    /// Packs a result of wasmtime's own value. A value of another function's type is refused later, when it is lifted.
     #[must_use]
     pub fn pack_result(&self, result: Option<Val>) -> Option<Packed> {
         let shape = self.plan.result.as_ref()?;
         result.map(|value| pack(shape, &value))
     }
 
-    /// Arguments from wasmtime's own values, of which there is one for each parameter; nothing, when they are those of
-    /// another function.
+    /// Packs arguments of wasmtime's own values, one for each parameter; `None` when they are another function's.
     #[must_use]
     pub fn pack_args(&self, args: &[Val]) -> Option<Packed> {
         lift::pack_args(&self.plan.params, args).ok()
     }
 
-    /// A result as wasmtime's own value; nothing, when it is another function's.
+    /// Converts a result to wasmtime's own value; `None` when it is another function's.
     #[must_use]
     pub fn unpack_result(&self, result: &Packed) -> Option<Val> {
         to_val(self.plan.result.as_ref()?, &mut result.reader()).ok()
     }
 
-    /// Arguments that were lowered, as wasmtime's values, for calls that go by way of those. There are none where
-    /// the arguments are those of another function.
+    /// Converts lowered arguments to wasmtime's own values, for calls that take those; empty when they are another
+    /// function's.
     #[must_use]
     pub fn unpack_args(&self, args: &Packed) -> Vec<Val> {
         let mut reader = args.reader();
@@ -285,7 +279,7 @@ impl Mapping {
     }
 }
 
-/// The value as bytes: none when it is not of the type, which no reader takes for a value.
+/// Packs a value; empty when it is not of the type, which every reader refuses.
 fn pack(shape: &Shape, value: &Val) -> Packed {
     let mut bytes = Vec::new();
     match from_val(shape, value, &mut bytes) {

@@ -1,9 +1,9 @@
-//! The spellings of one name: `add-two` in WIT, `add_two` in a module's exports, `AddTwo` in Rust.
+//! Spellings of one name: `add-two` in WIT, `add_two` in a module's exports, `AddTwo` in Rust.
 
-/// The form that all spellings of a name have in common: words in small letters with `-` between them.
+/// Returns the common form of all spellings of a name: lowercase words with `-` between them.
 ///
-/// A `_` stands for a `-`, and a capital after a small letter or a digit begins a new word. Other characters
-/// stand for themselves, so that `add.two` and `add two` are names of their own.
+/// A `_` becomes a `-`, and a capital after a lowercase letter or a digit starts a new word. Other characters stay, so
+/// `add.two` and `add two` are different names.
 #[must_use]
 pub fn folded(name: &str) -> String {
     let mut folded = String::with_capacity(name.len());
@@ -21,10 +21,9 @@ pub fn folded(name: &str) -> String {
     folded
 }
 
-/// The WIT name that is made of `name`: as [`folded`], and whatever is neither a letter nor a digit ends a
-/// word.
+/// Makes a WIT name from `name`: like [`folded`], but any character that is neither a letter nor a digit ends a word.
 ///
-/// A name without any letter or digit gives an empty one.
+/// Returns an empty name for a name without letters or digits.
 #[must_use]
 pub fn kebab(name: &str) -> String {
     let folded = folded(name);
@@ -50,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn other_punctuation_is_no_spelling() {
+    fn other_punctuation_is_kept() {
         for name in
             ["add.two", "add two", "add/two", "add#two", "_add__two", "add--two", "add-two-"]
         {

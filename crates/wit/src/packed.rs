@@ -1,7 +1,7 @@
-//! Packed values: checked values as one string of bytes, between any source and a guest's memory.
+//! Packed values: checked values in one byte string, between any source and a guest's memory.
 //!
-//! The bytes hold values in the order of their type, little-endian and without padding, so that nothing but the
-//! type is needed to read them, and one allocation holds any number of them:
+//! The bytes hold values in the order of their type, little-endian and without padding. Reading needs only the type,
+//! and one allocation holds any number of values:
 //!
 //! | type | bytes |
 //! |---|---|
@@ -15,7 +15,7 @@
 //! | `option`, `result` | 1: 0 for none and ok, 1 for some and err; payload |
 //! | `flags` | one bit each, of the width that the canonical ABI gives them |
 //!
-//! A list of numbers is thus the same here and in a guest's memory.
+//! A list of numbers therefore has the same bytes here and in a guest's memory.
 
 mod vals;
 
@@ -25,24 +25,24 @@ use crate::shape::Shape;
 
 pub(crate) use vals::{from_val, to_val};
 
-/// Bytes that need no allocation: those of a few numbers.
+/// Bytes stored without an allocation: enough for a few numbers.
 const INLINE: usize = 24;
 
-/// Values of one type, checked and packed: the arguments of a call, or its result.
+/// Values of one type, checked and packed: arguments of a call, or its result.
 ///
-/// A [`Mapping`](crate::Mapping) makes them and reads them. Those of one function mean something else, or nothing,
-/// to the mapping of another, which refuses what it cannot read.
+/// A [`Mapping`](crate::Mapping) makes and reads them. The mapping of another function misreads them, or refuses those
+/// that it cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Packed(SmallVec<[u8; INLINE]>);
 
 impl Packed {
-    /// Bytes that the values take.
+    /// Returns the size of the values in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are no values, or none that take room.
+    /// Returns true if there are no values, or only values of size zero.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -59,16 +59,16 @@ impl From<Vec<u8>> for Packed {
     }
 }
 
-/// A buffer that packed values are appended to.
+/// Buffer to append packed values to.
 pub(crate) trait Sink {
     fn put(&mut self, bytes: &[u8]);
 
-    /// Makes room for what is about to come.
+    /// Reserves room for further bytes.
     fn reserve(&mut self, bytes: usize);
 
     fn len(&self) -> usize;
 
-    /// Overwrites a length that was put before what it is of.
+    /// Overwrites a length at `at`, which was written before its content.
     fn patch(&mut self, at: usize, len: u32);
 }
 
@@ -109,12 +109,12 @@ sinks! {
     Packed, this => this.0;
 }
 
-/// Bytes that are not those of a value of the type that they are read by.
+/// Error for bytes that are not a value of the type by which they are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the value is not of the type that the function gives")]
 pub(crate) struct Malformed;
 
-/// Bytes of a discriminant of `cases` cases, as the canonical ABI has it.
+/// Bytes of a discriminant of `cases` cases in the canonical ABI.
 pub(crate) fn discriminant_width(cases: usize) -> usize {
     match cases {
         0..=0x100 => 1,
@@ -123,7 +123,7 @@ pub(crate) fn discriminant_width(cases: usize) -> usize {
     }
 }
 
-/// Bytes of `flags` flags, as the canonical ABI has them; it stops at 32, and this goes on in words.
+/// Bytes of `flags` flags in the canonical ABI; it allows 32 flags, and more are stored in words here.
 pub(crate) fn flags_width(flags: usize) -> usize {
     match flags {
         0 => 0,
@@ -133,7 +133,7 @@ pub(crate) fn flags_width(flags: usize) -> usize {
     }
 }
 
-/// Packed bytes, read from the front.
+/// Reader of packed bytes, from the front.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reader<'a>(&'a [u8]);
 
@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
         Self(bytes)
     }
 
-    /// Bytes that are left to read.
+    /// Returns the unread bytes.
     pub(crate) fn rest(self) -> &'a [u8] {
         self.0
     }
@@ -182,13 +182,13 @@ impl<'a> Reader<'a> {
         char::from_u32(self.u32()?).ok_or(Malformed)
     }
 
-    /// The number of items, pairs or bytes that follow.
+    /// Reads the number of items, pairs or bytes that follow.
     #[inline]
     pub(crate) fn count(&mut self) -> Result<usize, Malformed> {
         Ok(self.u32()? as usize)
     }
 
-    /// The contents of a string or a list of bytes.
+    /// Reads the content of a string or a list of bytes.
     #[inline]
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let len = self.count()?;
@@ -199,7 +199,7 @@ impl<'a> Reader<'a> {
         str::from_utf8(self.bytes()?).map_err(|_| Malformed)
     }
 
-    /// The position of one of `cases` cases.
+    /// Reads the position of one of `cases` cases.
     pub(crate) fn case(&mut self, cases: usize) -> Result<usize, Malformed> {
         let at = match discriminant_width(cases) {
             1 => self.u8()?.into(),
@@ -209,7 +209,7 @@ impl<'a> Reader<'a> {
         if at < cases { Ok(at) } else { Err(Malformed) }
     }
 
-    /// Positions of those of `flags` flags that are set, in order.
+    /// Reads the positions of the set flags of `flags`, in order.
     pub(crate) fn flags(
         &mut self,
         flags: usize,
@@ -220,7 +220,7 @@ impl<'a> Reader<'a> {
         Ok((0..flags).filter(is_set))
     }
 
-    /// Steps over a value.
+    /// Skips a value.
     pub(crate) fn skip(&mut self, shape: &Shape) -> Result<(), Malformed> {
         match shape {
             Shape::Bool | Shape::S8 | Shape::U8 => self.take(1).map(drop),
@@ -268,7 +268,7 @@ pub(crate) fn push_case(out: &mut Vec<u8>, at: usize, cases: usize) {
     out.extend_from_slice(&at[..discriminant_width(cases)]);
 }
 
-/// Appends `flags` flags of which those at `set` are set.
+/// Appends `flags` flags, of which those at `set` are set.
 pub(crate) fn push_flags(out: &mut Vec<u8>, set: impl IntoIterator<Item = usize>, flags: usize) {
     let start = out.len();
     out.resize(start + flags_width(flags), 0);

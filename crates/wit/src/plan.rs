@@ -1,4 +1,4 @@
-//! The plan of a mapping, which lowering and lifting follow.
+//! Plan of a mapping, followed by lowering and lifting.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use crisol_core::Signature;
 use crate::abi::Abi;
 use crate::shape::{Record, Shape};
 
-/// All that is known of one exported function before an instance exists.
+/// Types of one exported function, known before an instance exists.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) signature: Arc<Signature>,
     pub(crate) params: Record,
-    /// The params again, as the root of what lowering follows.
+    /// Parameters again, as the root shape of lowering.
     pub(crate) arguments: Shape,
     pub(crate) result: Option<Shape>,
-    /// Layout of values in a guest, unless they are too large for its memory.
+    /// Layout of values in a guest; `None` when they are too large for its memory.
     pub(crate) abi: Option<Abi>,
 }

@@ -1,15 +1,15 @@
-//! The executable form of a WIT type: what is looked up for every value is worked out here, once.
+//! Executable form of a WIT type: lookups that every value needs are prepared here, once.
 //!
-//! Knows nothing of wasmtime; made from the plain description in [`crisol_core::Type`].
+//! Independent of wasmtime; made from the plain description in [`crisol_core::Type`].
 
 use std::collections::HashMap;
 
 use crisol_core::{Case, Field, Type};
 
-/// From how many names on a hash table beats comparing one by one.
+/// Number of names from which a hash table is faster than comparing one by one.
 const INDEX_FROM: usize = 12;
 
-/// A WIT type, ready to be followed while values go by.
+/// WIT type, prepared for lifting and lowering.
 #[derive(Debug, Clone)]
 pub(crate) enum Shape {
     Bool,
@@ -25,7 +25,7 @@ pub(crate) enum Shape {
     F64,
     Char,
     String,
-    /// `list<u8>` and `list<u8, N>`, which serde has a form of its own for.
+    /// `list<u8>` and `list<u8, N>`, for which serde has a form of its own.
     Bytes(Option<u32>),
     List(Box<Shape>),
     FixedList(Box<Shape>, u32),
@@ -37,11 +37,11 @@ pub(crate) enum Shape {
     Option(Box<OptionShape>),
     Result(Box<ResultShape>),
     Flags(Names),
-    /// All arguments of a call: the root, never inside another.
+    /// All arguments of a call: the root, never inside another shape.
     Arguments(Record),
 }
 
-/// The two sides of `result<T, E>`; either may carry nothing.
+/// Two sides of `result<T, E>`; either may have no value.
 #[derive(Debug, Clone)]
 pub(crate) struct ResultShape {
     pub(crate) ok: Option<Shape>,
@@ -51,7 +51,7 @@ pub(crate) struct ResultShape {
 /// `map<K, V>`
 #[derive(Debug, Clone)]
 pub(crate) struct MapShape {
-    /// One entry where the map is written as pairs: always the tuple of key and value.
+    /// Tuple of key and value: one entry when the map is written as pairs.
     pub(crate) pair: Shape,
 }
 
@@ -75,7 +75,7 @@ impl MapShape {
         self.side(1)
     }
 
-    /// Whether it has the form of a map in every format; else it is written as pairs.
+    /// Returns true if the map has the form of a map in every format; else it is written as pairs.
     pub(crate) fn has_text_keys(&self) -> bool {
         matches!(self.key(), Shape::String | Shape::Char | Shape::Enum(_))
     }
@@ -85,7 +85,7 @@ impl MapShape {
 #[derive(Debug, Clone)]
 pub(crate) struct OptionShape {
     pub(crate) some: Shape,
-    /// `T` is an option itself, so that a present value needs a mark: `{"some": …}`.
+    /// True if `T` is an option itself, so a present value needs a mark: `{"some": …}`.
     pub(crate) marked: bool,
 }
 
@@ -103,14 +103,14 @@ pub(crate) struct Variant {
     pub(crate) payloads: Box<[Option<Shape>]>,
 }
 
-/// Names of fields, cases or flags in their order, found by text: as in WIT, or in `snake_case`. WIT names have
-/// no `_`, so neither spelling is another name's.
+/// Names of fields, cases or flags in order, found by their WIT spelling or in `snake_case`. WIT names have no `_`, so
+/// the two spellings never collide.
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
     names: Box<[String]>,
-    /// Each name as the key of an object's entry in JSON that follows another: `,"name":`.
+    /// Each name as a later key of a JSON object: `,"name":`.
     keys: Box<[Box<str>]>,
-    /// The other spelling of each name, where there is one: `snake_case` for `kebab-case`.
+    /// Second spelling of each name, where there is one: `snake_case` for `kebab-case`.
     aliases: Box<[Option<String>]>,
     index: Option<HashMap<String, usize>>,
 }
@@ -143,12 +143,12 @@ impl Names {
         self.names.get(at).map_or("", String::as_str)
     }
 
-    /// The names as keys in JSON: `,"name":`.
+    /// Names as keys in JSON: `,"name":`.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(|key| &**key)
     }
 
-    /// The other spelling of the name at `at`, if it has one.
+    /// Second spelling of the name at `at`, if it has one.
     pub(crate) fn alias(&self, at: usize) -> Option<&str> {
         self.aliases.get(at)?.as_deref()
     }
@@ -159,7 +159,7 @@ impl Names {
             || matches!(self.aliases.get(at), Some(Some(alias)) if alias == text)
     }
 
-    /// Where `text` is, tried first at `likely`: sources mostly keep to the order of the type.
+    /// Position of `text`, tried first at `likely`: most sources follow the order of the type.
     #[inline]
     pub(crate) fn find_from(&self, likely: usize, text: &str) -> Option<usize> {
         if self.is(likely, text) { Some(likely) } else { self.find(text) }
@@ -174,7 +174,7 @@ impl Names {
 }
 
 impl Shape {
-    /// The plan for `ty`.
+    /// Makes the shape of `ty`; `None` for an unknown type.
     pub(crate) fn new(ty: &Type) -> Option<Self> {
         Some(match ty {
             Type::Bool => Self::Bool,
@@ -209,12 +209,12 @@ impl Shape {
                 Self::Result(Box::new(ResultShape { ok: side(ok)?, err: side(err)? }))
             }
             Type::Flags(names) => Self::Flags(Names::new(names.clone())),
-            // `Type` grows with WIT; what this crate has not learnt is refused at load.
+            // `Type` is non-exhaustive: types unknown to this crate are refused at load.
             _ => return None,
         })
     }
 
-    /// The description that it was made from, for messages.
+    /// Description that the shape was made from, for messages.
     pub(crate) fn describe(&self) -> Type {
         match self {
             Self::Bool => Type::Bool,
@@ -262,7 +262,7 @@ fn boxed(ty: &Type) -> Option<Box<Shape>> {
     Shape::new(ty).map(Box::new)
 }
 
-/// One side of a result: nothing there is fine, a type unheard of is not.
+/// Shape of one side of a result: the type may be absent, but not unknown.
 #[expect(clippy::option_option, reason = "absent side within an answer that may fail")]
 fn side(ty: &Option<Box<Type>>) -> Option<Option<Shape>> {
     match ty {

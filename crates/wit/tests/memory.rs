@@ -1,4 +1,4 @@
-//! What a megabyte of arguments may come to in memory, over the types that make the most of it.
+//! Memory that a megabyte of arguments takes, over the types that take the most.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
@@ -15,12 +15,12 @@ use crisol_wit::{Mapping, Outcome};
 
 const MEGABYTE: usize = 1 << 20;
 
-/// Bytes at the peak for each byte of the arguments. The most is a list of 64-bit numbers in MessagePack: a
-/// byte each, which comes to eight, in a buffer that is half as large again while it grows to twice that.
+/// Peak bytes for each byte of the arguments. The maximum is a list of 64-bit numbers in MessagePack: one byte each
+/// becomes eight, and while the buffer doubles, the old and the new one exist.
 const PER_BYTE: u64 = 25;
 
-/// Of fields that are left out, a byte each in a buffer that grows: as many as any call may leave out, and more
-/// for each record, which may be a byte long. They are paid for by what they take as `Val`s, over 64 bytes.
+/// Peak bytes for omitted fields, one byte each in a buffer that grows: as many as any call may omit, and more for each
+/// record, which may be one byte long. Each is charged its size as a `Val`, over 64 bytes.
 const LEFT_OUT: u64 = 3 * ((64 << 20) + 256 * MEGABYTE as u64) / 64;
 
 const TYPES: [(&str, &str, u64); 27] = [
@@ -63,7 +63,7 @@ fn mapping(ty: &str) -> Mapping {
     Mapping::from_signature(Signature { params, result: None }).unwrap()
 }
 
-/// Holds the most that `lower` has at once against what `size` bytes of arguments may take.
+/// Checks that `lower` takes no more at its peak than `size` bytes of arguments may.
 fn measure(name: &str, size: usize, extra: u64, lower: impl FnOnce() -> bool) {
     let mut is_taken = false;
     let allocated = allocation_counter::measure(|| is_taken = lower());
@@ -106,7 +106,7 @@ fn a_megabyte_of_messagepack_does_not_make_a_gigabyte() {
 }
 
 #[test]
-fn rust_values_come_to_what_their_json_would() {
+fn rust_values_take_no_more_than_their_json() {
     for (ty, item, extra) in TYPES {
         let mapping = mapping(ty);
         let count = MEGABYTE / (item.len() + 1);
@@ -118,9 +118,9 @@ fn rust_values_come_to_what_their_json_would() {
     }
 }
 
-/// A size that is claimed and not sent is no memory, however deep the claims go.
+/// A claimed size allocates nothing, at any depth.
 #[test]
-fn claims_are_not_memory() {
+fn claimed_sizes_allocate_nothing() {
     let mapping = mapping("list<list<list<list<list<list<list<list<string>>>>>>>>");
     let mut bytes = vec![0x91];
     for _ in 0..8 {
@@ -132,8 +132,8 @@ fn claims_are_not_memory() {
     assert!(allocated.bytes_max < 1 << 20, "{} bytes", allocated.bytes_max);
 }
 
-/// A whole call of a guest that gives back what it got, JSON text in and out: at its peak there are both
-/// trees of values, because the call makes one while it reads the other, and nothing else of that size.
+/// Whole call of an echo guest, JSON text in and out. At its peak both trees of values exist, because the call makes
+/// one while it reads the other, and nothing else of that size.
 #[test]
 fn a_call_takes_its_two_trees_and_little_else() {
     const USERS: usize = 10_000;
@@ -150,7 +150,7 @@ fn a_call_takes_its_two_trees_and_little_else() {
     let lowering = allocation_counter::measure(|| {
         args = echo.mapping.unpack_args(&echo.mapping.lower_json(text.as_bytes()).unwrap());
     });
-    // The first call makes what the instance keeps.
+    // The first call allocates the memory that the instance keeps.
     drop(echo.call_vals(&args));
     let mut result = None;
     let calling = allocation_counter::measure(|| result = Some(echo.call_vals(&args)));
@@ -170,8 +170,8 @@ fn a_call_takes_its_two_trees_and_little_else() {
     });
     let bound = 3 * text.len() as u64 + trees;
     assert!(whole.bytes_max <= bound, "{} bytes, and {bound} is the bound", whole.bytes_max);
-    // Each way: a vector of fields, four names, the name's text, the tags' vector and texts. Then the growth
-    // of a few vectors.
+    // For each tree: a vector of fields, four names, the name's text, the tags' vector and texts. The rest is the
+    // growth of a few vectors.
     let tags = (0..USERS).map(|at| if at % 3 == 0 { 2 } else { 1 }).sum::<usize>();
     let most = 2 * (USERS * 7 + tags) + 200;
     assert!(whole.count_total <= most as u64, "{} allocations, not {most}", whole.count_total);

@@ -1,10 +1,10 @@
-//! The load, and what came of it.
+//! Load generator and its results.
 
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// What one round came to.
+/// Result of one round.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Sample {
     pub(super) requests: f64,
@@ -15,7 +15,7 @@ pub(super) struct Sample {
     pub(super) cpu_micros: f64,
 }
 
-/// Asks as fast as it is answered, on so many connections.
+/// Runs `wrk` at full speed, on this number of connections.
 pub(super) fn wrk(url: &str, connections: u32, seconds: u32) -> Result<Sample> {
     let run = Command::new("wrk")
         .args(["-t1", "--latency"])
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_wrk_prints_is_read() -> Result<()> {
+    fn output_of_wrk_is_parsed() -> Result<()> {
         let text = "\
 Running 1s test @ http://127.0.0.1:1/
   1 threads and 16 connections

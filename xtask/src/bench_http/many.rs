@@ -1,4 +1,4 @@
-//! Many connections at once: what one costs that does nothing, and one whose request sleeps in its guest.
+//! Many connections at once: cost of an idle one, and of one whose request sleeps in its guest.
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
 use std::fs;
@@ -11,32 +11,32 @@ use anyhow::{Context, Result, ensure};
 
 use super::servers::{Running, Server};
 
-/// How long a request sleeps at least.
+/// Least time that a request sleeps.
 const SLEEP: Duration = Duration::from_secs(1);
 
-/// Time in which a connection and its request are set up, at the least that is hoped for: the sleep is as
-/// much longer, so that all are asleep at once on slow machines too.
+/// Time to set up a connection and its request, as a low estimate. The sleep grows by it for each connection, so that
+/// all sleep at once on slow machines too.
 const EACH: Duration = Duration::from_micros(500);
 
-/// Files that are open beside the connections.
+/// Open files beside the connections.
 const OTHERS: u64 = 256;
 
-/// What a process holds.
+/// Resources of a process.
 struct Held {
     kib: f64,
     threads: f64,
 }
 
-/// Opens so many connections, asks on each for a sleep, and prints what that came to.
+/// Opens the connections, sends a request for a sleep on each, and prints the cost.
 pub(super) fn run(server: &Server, connections: u32) -> Result<()> {
     allow_files(u64::from(connections) + OTHERS)?;
     let running = server.start().with_context(|| format!("starting {}", server.name))?;
-    // The first one makes what all of them share.
+    // The first request creates the shared state.
     ask(&mut TcpStream::connect(&running.addr)?, server.path, Duration::from_millis(1))?;
     let before = held(&running)?;
     let open = || TcpStream::connect(&running.addr).context("connecting");
     let mut streams = (0..connections).map(|_| open()).collect::<Result<Vec<_>>>()?;
-    // A connection that was opened may not have been accepted yet; the last to be so answers.
+    // An open connection may not be accepted yet; the last one accepted answers.
     ask(&mut TcpStream::connect(&running.addr)?, server.path, Duration::from_millis(1))?;
     let idle = held(&running)?;
 
@@ -95,7 +95,7 @@ fn ask(stream: &mut TcpStream, path: &str, time: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Lets this process open so many files.
+/// Raises this process's limit of open files.
 fn allow_files(files: u64) -> Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -1,4 +1,4 @@
-//! What is measured: how each server is built and started.
+//! Servers to measure: their build and their start.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::root;
 
-/// A server that can be started.
+/// Server that can be started.
 pub(super) struct Server {
     pub(super) name: &'static str,
     pub(super) path: &'static str,
@@ -17,13 +17,13 @@ pub(super) struct Server {
     args: Vec<String>,
 }
 
-/// One that runs; dropping it ends it.
+/// Running server; dropping it stops it.
 pub(super) struct Running {
     child: Child,
     pub(super) addr: String,
 }
 
-/// The app whose functions are measured, in a folder below `target`.
+/// App with the measured functions, in a folder below `target`.
 pub(super) struct App(PathBuf);
 
 impl App {
@@ -65,7 +65,7 @@ fn index() -> String {
     .concat()
 }
 
-/// A function that sleeps, of which as many may at once as the engine has instances.
+/// Function that sleeps, with as many instances as the engine has.
 fn sleeping_function() -> String {
     let hash = crisol_fixtures::sha256("sleep-test");
     format!(
@@ -76,7 +76,7 @@ fn sleeping_function() -> String {
     )
 }
 
-/// The server whose requests sleep, with instances for so many and a few. It has been built by [`all`].
+/// Server whose requests sleep, with a few more instances than `many`. [`all`] has built it.
 #[cfg(unix)]
 pub(super) fn sleeping(profile: &str, many: u32, app: &App) -> Server {
     let instances = many.saturating_add(100).to_string();
@@ -94,7 +94,7 @@ fn built(profile: &str) -> PathBuf {
     root().join("target").join(if profile == "dev" { "debug" } else { profile })
 }
 
-/// Every server there is, the yardstick first. Builds what is ours.
+/// All servers, the baseline first. Builds our own.
 pub(super) fn all(
     profile: &str,
     (wasmtime, beside): (Option<&Path>, Option<&Path>),
@@ -150,10 +150,10 @@ fn build(profile: &str, what: &[&str]) -> Result<()> {
 }
 
 impl Server {
-    /// Starts it and waits until it says where it listens, on whichever stream.
+    /// Starts the server and waits until it prints its address, on either stream.
     pub(super) fn start(&self) -> Result<Running> {
         let mut child = Command::new("sh")
-            // Both streams in one: servers differ in which of them they say it on.
+            // Both streams in one, because servers differ in the stream that they print it on.
             .args(["-c", "exec \"$0\" \"$@\" 2>&1"])
             .arg(&self.program)
             .args(&self.args)
@@ -169,7 +169,7 @@ impl Server {
             let said = line.split_once("http://").map_or("", |(_, addr)| addr);
             running.addr = said.trim().trim_end_matches('/').to_owned();
         }
-        // What else it says has to go somewhere, or it would wait.
+        // Later output must be read, or the server would block.
         std::thread::spawn(move || lines.lines().for_each(drop));
         Ok(running)
     }
@@ -184,10 +184,10 @@ impl Running {
 
     /// Seconds of CPU time used so far.
     pub(super) fn cpu(&self) -> Result<f64> {
-        /// Ticks a second, which Linux fixes for what `/proc` shows.
+        /// Ticks a second in `/proc`, fixed by Linux.
         const TICKS: f64 = 100.0;
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The second field, in parentheses, may hold spaces.
+        // The second field, in parentheses, may contain spaces.
         let (_, fields) = stat.rsplit_once(')').context("no process")?;
         let ticks: Vec<f64> =
             fields.split_whitespace().skip(11).take(2).flat_map(str::parse).collect();

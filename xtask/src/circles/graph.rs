@@ -1,10 +1,10 @@
-//! Arrows between modules that have the same parent, and the circles that they make.
+//! Arrows between modules with the same parent, and their circles.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::tree::{ModulePath, Tree};
 
-/// Where a module first names another: file and line.
+/// First place at which a module names another: file and line.
 pub(super) type Place = (String, usize);
 
 /// Arrows between the children of one module.
@@ -14,7 +14,7 @@ type Arrows = BTreeMap<String, BTreeMap<String, Place>>;
 pub(super) struct Circle {
     pub(super) parent: ModulePath,
     pub(super) members: BTreeSet<String>,
-    /// A shortest way round: each arrow's origin, target and place.
+    /// A shortest path around: origin, target and place of each arrow.
     pub(super) way: Vec<(String, String, Place)>,
     /// All arrows between members.
     pub(super) arrows: Vec<(String, String, Place)>,
@@ -40,8 +40,8 @@ pub(super) fn circles(tree: &Tree) -> Vec<Circle> {
     circles
 }
 
-/// Parent → arrows between its children. A reference counts where the two paths part; one between a module and a
-/// module above it counts nowhere.
+/// Parent → arrows between its children. A reference counts where the two paths part; one between a module and its
+/// ancestor does not count.
 fn families(tree: &Tree) -> BTreeMap<ModulePath, Arrows> {
     let mut families = BTreeMap::<ModulePath, Arrows>::new();
     for (from, module) in &tree.modules {
@@ -59,7 +59,7 @@ fn families(tree: &Tree) -> BTreeMap<ModulePath, Arrows> {
     families
 }
 
-/// Sets of two modules or more that reach each other.
+/// Sets of two or more modules that reach each other.
 fn knots(arrows: &Arrows) -> Vec<BTreeSet<String>> {
     let reached = arrows.keys().map(|from| (from, reachable(arrows, from)));
     let reached = reached.collect::<BTreeMap<_, _>>();
@@ -73,7 +73,7 @@ fn knots(arrows: &Arrows) -> Vec<BTreeSet<String>> {
     knots.into_iter().collect()
 }
 
-/// Modules that arrows lead to from `from`; itself only by a circle.
+/// Modules reachable from `from`; itself only by a circle.
 fn reachable(arrows: &Arrows, from: &str) -> BTreeSet<String> {
     let mut reached = BTreeSet::new();
     let mut ahead = vec![from.to_owned()];
@@ -87,7 +87,7 @@ fn reachable(arrows: &Arrows, from: &str) -> BTreeSet<String> {
     reached
 }
 
-/// The fewest arrows that lead from a member back to it.
+/// Shortest path from a member back to itself.
 fn shortest(
     members: &BTreeSet<String>,
     arrows: &[(String, String, Place)],

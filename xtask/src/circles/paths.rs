@@ -1,4 +1,4 @@
-//! Paths that the items of one module name, and the names that its `use` items bind.
+//! Paths in the items of one module, and the names that its `use` items bind.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use syn::{Attribute, Ident, Item, Meta, Token, UseTree};
 
 use crate::tokens::{self, Kind};
 
-/// A path of two names or more, or the one name of a macro, and its line.
+/// Path of two or more names, or the single name of a macro, with its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reference {
     pub(super) path: Vec<String>,
@@ -20,9 +20,9 @@ pub(super) struct Reference {
 #[derive(Default)]
 pub(super) struct Paths {
     pub(super) references: Vec<Reference>,
-    /// Name → paths that it stands for. Those of function bodies count for the whole module.
+    /// Name → paths that it stands for. Bindings in function bodies count for the whole module.
     pub(super) bindings: BTreeMap<String, Vec<Vec<String>>>,
-    /// Paths of which all names are imported.
+    /// Paths of glob imports.
     pub(super) globs: Vec<Vec<String>>,
     pub(super) exported_macros: Vec<String>,
 }
@@ -70,7 +70,7 @@ impl Paths {
         }
     }
 
-    /// Paths in tokens that no parser has read: a macro's rules, what a macro is given, an attribute.
+    /// Reads paths in unparsed tokens: rules of a macro, input of a macro, an attribute.
     fn scan(&mut self, stream: TokenStream) {
         let tokens = tokens::flatten(stream);
         let mark = |at: usize| match tokens.get(at).map(|it| &it.kind) {
@@ -78,7 +78,7 @@ impl Paths {
             _ => None,
         };
         let joint = |at: usize| mark(at) == Some(':') && mark(at + 1) == Some(':');
-        // For each bracket that is open, what stands before the names in it: `a::{b, c}`.
+        // Prefix of the names in each open bracket: `a::{b, c}`.
         let mut prefixes = vec![Vec::new()];
         let mut at = 0;
         while let Some(token) = tokens.get(at) {
@@ -111,7 +111,7 @@ impl Paths {
         }
     }
 
-    /// Paths in the texts of an attribute, as `serde` has them.
+    /// Reads paths in the strings of an attribute, as `serde` has them.
     fn scan_texts(&mut self, stream: TokenStream) {
         for token in tokens::flatten(stream) {
             if let Kind::Literal(text) = &token.kind
@@ -128,7 +128,7 @@ fn names(path: &syn::Path) -> Vec<String> {
     path.segments.iter().map(|it| it.ident.unraw().to_string()).collect()
 }
 
-/// Nodes with attributes, of which those for tests are left out.
+/// Visits nodes with attributes, except those for tests.
 macro_rules! without_tests {
     ($($method:ident: $node:ident,)*) => {$(
         fn $method(&mut self, node: &'a syn::$node) {
@@ -210,7 +210,7 @@ impl<'a> Visit<'a> for Paths {
     }
 }
 
-/// Whether an item with these attributes is there for tests alone.
+/// Returns true if an item with these attributes exists only for tests.
 pub(super) fn for_tests(attributes: &[Attribute]) -> bool {
     let mut conditions = attributes.iter().filter(|it| it.path().is_ident("cfg"));
     conditions.any(|it| it.parse_args::<Meta>().is_ok_and(|condition| needs_test(&condition)))

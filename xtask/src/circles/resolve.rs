@@ -1,15 +1,15 @@
-//! Modules that a path leads to.
+//! Resolution of a path to modules.
 
 use std::collections::BTreeSet;
 
 use super::tree::{ModulePath, Tree, joined};
 
-/// Lookups of one path under way, so that names that import each other end.
+/// Lookups in progress for one path, so that names that import each other end.
 type Seen = BTreeSet<(ModulePath, String)>;
 
 impl Tree {
-    /// Modules that `path` leads to from `from`: the one that defines what it names, and each whose re-export it
-    /// passes. None for a path into another crate.
+    /// Modules that `path` leads to from `from`: the one that defines its item, and each whose re-export it passes.
+    /// Empty for a path into another crate.
     pub(super) fn targets(&self, from: &[String], path: &[String]) -> BTreeSet<ModulePath> {
         let mut targets = BTreeSet::new();
         self.follow(from, path, &mut targets, &mut Seen::new());
@@ -43,7 +43,7 @@ impl Tree {
         }
     }
 
-    /// Whether `name` is a child of `module` or imported into it.
+    /// Returns true if `name` is a child of `module` or imported into it.
     fn binds(&self, module: &[String], name: &str) -> bool {
         self.child(module, name).is_some()
             || self.modules.get(module).is_some_and(|it| {

@@ -21,7 +21,7 @@ fn found(sources: Sources<'_>) -> Vec<String> {
     circles(&tree(sources).unwrap()).iter().map(told).collect()
 }
 
-/// `mod a; mod b;` with these files.
+/// Checks that `mod a; mod b;` with these files is a circle.
 #[track_caller]
 fn assert_circle(a: &str, b: &str) {
     let found = found(&[("lib.rs", "mod a; mod b;"), ("a.rs", a), ("b.rs", b)]);
@@ -34,11 +34,11 @@ fn assert_none(a: &str, b: &str) {
     assert_eq!(found, Vec::<String>::new());
 }
 
-/// To `a`, as one end of a circle.
+/// Path to `a`, as one end of a circle.
 const TO_A: &str = "use crate::a::A;";
 
 #[test]
-fn circle_is_told_with_the_place_of_each_arrow() {
+fn circle_is_reported_with_the_place_of_each_arrow() {
     let sources = [
         ("lib.rs", "mod a;\nmod b;\nmod c;\nmod leaf;"),
         ("a.rs", "\nuse crate::b::B;\nuse crate::leaf::L;\npub struct A;"),
@@ -92,7 +92,7 @@ fn names_of_the_root_lead_to_the_module_that_defines_them() {
 }
 
 #[test]
-fn re_export_leads_to_the_module_that_has_it_and_to_the_one_behind_it() {
+fn re_export_leads_to_its_module_and_to_the_defining_one() {
     let sources = [
         ("lib.rs", "mod a; mod b; mod c;"),
         ("a.rs", "use crate::b::C;"),
@@ -143,7 +143,7 @@ fn exported_macros_are_those_of_their_module() {
 }
 
 #[test]
-fn parents_and_their_children_are_no_circle() {
+fn parents_and_their_children_do_not_form_a_circle() {
     let sources = [
         ("lib.rs", "mod a; use a::A; pub struct Root(A);"),
         ("a.rs", "mod b; use b::B; use crate::Root; pub struct A(B);"),
@@ -169,7 +169,7 @@ fn tests_are_left_out() {
 }
 
 #[test]
-fn words_that_are_no_path_of_the_crate_are_left_out() {
+fn words_outside_of_paths_are_left_out() {
     for other in [
         "//! crate::b\n/// [`crate::b::B`]\nfn f() { \"crate::b::B\"; }",
         "use ::b::B;",

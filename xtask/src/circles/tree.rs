@@ -1,4 +1,4 @@
-//! Modules of a crate as its files declare them, what is only built for tests left out.
+//! Modules of a crate as its files declare them, without those built only for tests.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use syn::{Attribute, Expr, ExprLit, Item, ItemMod, Lit, Meta};
 
 use super::paths::{Paths, for_tests};
 
-/// Names from the root of a crate to a module; the root's has none.
+/// Names from the root of a crate to a module; empty for the root.
 pub(super) type ModulePath = Vec<String>;
 
-/// A module: its file and the paths in it.
+/// Module: its file and the paths in it.
 pub(super) struct Module {
-    /// From the top of the workspace.
+    /// Path from the top of the workspace.
     pub(super) file: PathBuf,
     pub(super) paths: Paths,
 }
@@ -25,7 +25,7 @@ pub(super) struct Tree {
     pub(super) modules: BTreeMap<ModulePath, Module>,
 }
 
-/// Gives the text of a file, `None` where there is no such file.
+/// Returns the text of a file, `None` for a missing one.
 pub(super) type Files<'a> = &'a dyn Fn(&Path) -> Result<Option<String>>;
 
 impl Tree {
@@ -39,13 +39,13 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Whether `parent` has a module `name`.
+    /// Path of the module `name` in `parent`, if it exists.
     pub(super) fn child(&self, parent: &[String], name: &str) -> Option<ModulePath> {
         let path = joined(parent, name);
         self.modules.contains_key(&path).then_some(path)
     }
 
-    /// `folder` is the one in which files of the module's children are.
+    /// Adds a file; `folder` contains the files of the module's children.
     fn add_file(
         &mut self,
         path: ModulePath,
@@ -119,7 +119,7 @@ impl Tree {
         bail!("{}:{line}: module `{name}` has no file", file.display())
     }
 
-    /// `#[macro_export]` puts a macro into the root of its crate.
+    /// Binds `#[macro_export]` macros in the root of their crate.
     fn bind_exported_macros(&mut self) {
         let exported = self.modules.iter().flat_map(|(path, module)| {
             let names = module.paths.exported_macros.iter();

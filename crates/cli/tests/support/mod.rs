@@ -1,4 +1,4 @@
-//! Runs the program, on the tour or on apps written for one test.
+//! Runs of the program, on the tour or on apps written for one test.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 pub mod served;
@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 pub type Problem = Box<dyn std::error::Error + Send + Sync>;
 pub type Tested<T = ()> = Result<T, Problem>;
 
-/// What a run of the program came to.
+/// Result of a run.
 #[derive(Debug)]
 pub struct Run {
     pub code: Option<i32>,
@@ -17,7 +17,7 @@ pub struct Run {
     pub stderr: String,
 }
 
-/// The folder of the tour.
+/// Folder of the tour.
 pub fn tour() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/tour")
 }
@@ -32,10 +32,10 @@ impl Run {
     }
 }
 
-/// `crisol --app APP ARGS…` with nothing of the environment but what the program needs.
+/// Command `crisol --app APP ARGS…` with a minimal environment.
 pub fn crisol_command(app: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crisol"));
-    // Code is kept, and not in the home of whoever runs the tests.
+    // Code is cached, but not in the home of the user who runs the tests.
     command.env_clear().env("CRISOL_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/code"));
     command.arg("--app").arg(app).args(args);
     command
@@ -46,8 +46,8 @@ pub fn crisol(app: &Path, args: &[&str]) -> Tested<Run> {
     Run::of(crisol_command(app, args).output()?)
 }
 
-/// An app in a folder of its own: entries under the namespace `myns`, beside a folder entry
-/// `myns:assets` that holds the named guests.
+/// App in a folder of its own: entries under the namespace `myns`, beside a folder entry `myns:assets` with the named
+/// guests.
 pub struct App(tempfile::TempDir);
 
 impl App {
@@ -63,7 +63,7 @@ impl App {
         Ok(Self(dir))
     }
 
-    /// An app of one `function.wasm`, `myns:f`, made of a guest and further fields.
+    /// Makes an app of one `function.wasm`, `myns:f`, with a guest and further fields.
     pub fn of(guest: &str, fields: &str) -> Tested<Self> {
         let hash = crisol_fixtures::sha256(guest);
         let entry = format!(

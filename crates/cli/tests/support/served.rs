@@ -1,4 +1,4 @@
-//! The program, serving.
+//! Program that serves.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
 use super::{Problem, Tested};
 
-/// The program, serving.
+/// Program that serves.
 pub struct Served {
     pub child: Child,
     pub addr: String,
@@ -35,12 +35,12 @@ impl Served {
         Ok(Self { child, addr, stdout, stderr })
     }
 
-    /// The next line that it prints to stdout.
+    /// Next line of stdout.
     pub fn printed(&mut self) -> Tested<String> {
         line(&mut self.stdout)
     }
 
-    /// The next line that it prints to stderr.
+    /// Next line of stderr.
     pub fn said(&mut self) -> Tested<String> {
         line(&mut self.stderr)
     }
@@ -64,7 +64,7 @@ impl Served {
     }
 }
 
-/// `crisol --app APP serve ARGS…`, with nothing of the environment.
+/// Command `crisol --app APP serve ARGS…` with an empty environment.
 pub fn serve(app: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crisol"));
     command.env_clear().arg("--app").arg(app).arg("serve").args(args);
@@ -84,7 +84,7 @@ impl Drop for Served {
     }
 }
 
-/// The address in `serving NAME on http://ADDRESS`.
+/// Address in `serving NAME on http://ADDRESS`.
 pub fn address(line: &str) -> Tested<String> {
     let (_, addr) = line.rsplit_once("://").ok_or_else(|| format!("no address: {line}"))?;
     Ok(addr.to_owned())

@@ -17,7 +17,7 @@ fn data(app: &App) -> Directory {
     folders.directory(&id("a:data")).unwrap()
 }
 
-/// The folder `data` of an app with a file in it.
+/// Folder `data` of an app, with a file in it.
 fn opened() -> (App, Directory) {
     let app = App::new(DATA);
     app.write("data/sub/x", "inside");
@@ -62,7 +62,7 @@ fn a_link_that_leads_out_is_refused() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_and_never_waited_for() {
+fn irregular_file_is_refused_without_waiting() {
     let (app, data) = opened();
     pipe(&app.path("data/pipe"));
     let _socket = std::os::unix::net::UnixListener::bind(app.path("data/socket")).unwrap();
@@ -88,14 +88,14 @@ fn a_file_over_the_limit_is_refused_without_being_read() {
             "{path}"
         );
     }
-    // Files of `/proc` are 0 bytes long, by their own account.
+    // Files of `/proc` report a length of 0 bytes.
     let proc = Directory::open(Path::new("/proc/self"), false, None).unwrap();
     let found = proc.read(Path::new("maps"), 100);
     assert!(matches!(found, Err(FsError::TooLarge { allowed: 100, .. })), "{found:?}");
 }
 
 #[test]
-fn a_folder_swapped_after_it_was_opened_stays_the_one_that_was_opened() {
+fn folder_swapped_after_opening_stays_the_opened_one() {
     let (app, data) = opened();
     std::fs::create_dir_all(app.outside("evil/sub")).unwrap();
     std::fs::write(app.outside("evil/sub/x"), "evil").unwrap();
@@ -107,7 +107,7 @@ fn a_folder_swapped_after_it_was_opened_stays_the_one_that_was_opened() {
 }
 
 #[test]
-fn every_folder_that_cannot_be_opened_is_told_of_by_entry() {
+fn each_folder_that_cannot_be_opened_is_reported_by_entry() {
     let app = App::new(
         "- {name: absent, kind: fs.directory, directory: ./absent}
 - {name: file, kind: fs.directory, directory: ./file}
@@ -153,7 +153,7 @@ fn a_folder_is_made_with_its_mode_when_asked_for() {
     assert_eq!(mode("x/y/data"), 0o770, "whatever the umask");
     app.write("x/y/data/f", "new");
     assert_eq!(read(&made, "f").unwrap(), "new");
-    // One that is there keeps its own.
+    // An existing folder keeps its mode.
     std::fs::set_permissions(app.path("x/y/data"), PermissionsExt::from_mode(0o700)).unwrap();
     data(&app);
     assert_eq!(mode("x/y/data"), 0o700);
@@ -169,7 +169,7 @@ fn an_absolute_folder_is_made_with_its_mode_too() {
 }
 
 proptest! {
-    // Each case makes an app on disk.
+    // Each case creates an app on disk.
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn no_path_reaches_the_secret(

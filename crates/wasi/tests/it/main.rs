@@ -1,4 +1,4 @@
-//! What reaches a guest, through the registry on one side and the WASI calls of a guest on the other.
+//! Access of a guest to its surroundings, from the registry to the guest's WASI calls.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! What a guest can do in its mounts, by the host functions that it calls.
+//! Access of a guest to its mounts, by the host functions that it calls.
 
 use std::os::unix::fs::symlink;
 use std::time::SystemTime;
@@ -14,7 +14,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 
 use crate::support::{App, Guest, app_with, pipe};
 
-/// A guest and the folders it was given.
+/// Guest with its folders.
 struct Fs {
     guest: Guest,
     mounts: Vec<(u32, String)>,
@@ -93,7 +93,7 @@ impl Fs {
 
 const DATA: &str = "\n- {name: data, kind: fs.directory, directory: ./data}";
 
-/// A guest with one folder, at `/data`, that has `x` and `sub/y` in it.
+/// Guest with one folder, at `/data`, that contains `x` and `sub/y`.
 fn mounted(read_only: bool) -> (App, Fs) {
     let mounts = format!("mounts: [{{fs: data, guest: /data, read_only: {read_only}}}]");
     let app = app_with(&mounts, DATA);
@@ -153,7 +153,7 @@ async fn a_symbolic_link_that_leads_out_is_refused() {
 async fn a_guest_cannot_make_a_link_that_leads_out() {
     let (_app, mut fs) = mounted(false);
     assert_eq!(fs.symlink("/data", "/etc", "out").await, Err(ErrorCode::NotPermitted));
-    // A relative one may be made, and leads nowhere.
+    // A relative link may be created, and leads nowhere.
     let made = fs.symlink("/data", "../../secret", "up").await;
     assert!(matches!(made, Ok(()) | Err(ErrorCode::NotPermitted)), "{made:?}");
     assert!(fs.read("/data", "up").await.is_err());
@@ -198,7 +198,7 @@ async fn everything_that_changes_a_read_only_mount_is_refused() {
     assert_eq!(code(host.unlink_file_at(again(&data), path("x")).await), refused);
     assert!(host.write_via_stream(again(&file), 0).is_err());
     assert!(host.append_via_stream(again(&file)).is_err());
-    // A folder opened in it has no more rights than it.
+    // A folder opened in it has the same rights.
     let sub =
         fs.open("/data", "sub", OpenFlags::DIRECTORY, read | DescriptorFlags::MUTATE_DIRECTORY);
     if let Ok(sub) = sub.await {
@@ -269,7 +269,7 @@ async fn a_mount_inside_another_is_its_own_folder_with_its_own_rights() {
 }
 
 #[tokio::test]
-async fn relative_paths_lead_where_they_would_from_the_working_directory() {
+async fn relative_paths_start_in_the_working_directory() {
     let app = app_with(
         "cwd: /data/a/b
 mounts:
@@ -303,7 +303,7 @@ mounts:
         assert_eq!(fs.read(name, "x").await, Ok(text.to_owned()), "{name}");
         assert_eq!(fs.read(name, "../x").await, Err(ErrorCode::NotPermitted), "{name}");
     }
-    // The rights are those of the mount.
+    // Rights are those of the mount.
     assert_eq!(fs.write("../in", "y", "new").await, Err(ErrorCode::NotPermitted));
     assert_eq!(fs.write("../..", "y", "new").await, Ok(3));
 }
@@ -334,7 +334,7 @@ async fn a_rename_between_mounts_stays_in_them() {
 }
 
 #[tokio::test]
-async fn a_folder_swapped_for_a_link_changes_nothing_for_a_plan_or_a_guest() {
+async fn folder_swapped_for_a_link_changes_no_plan_and_no_guest() {
     let (app, mut fs) = mounted(false);
     let plan = app.plan();
     std::fs::create_dir(app.outside("evil")).unwrap();
@@ -352,7 +352,7 @@ async fn a_folder_swapped_for_a_link_changes_nothing_for_a_plan_or_a_guest() {
 }
 
 #[test]
-fn a_folder_swapped_between_opening_and_mounting_is_not_the_one_mounted() {
+fn folder_swapped_before_mounting_is_not_mounted() {
     let app = app_with("mounts: [{fs: data, guest: /data}]", DATA);
     app.write("data/x", "inside");
     let (folders, _) = crisol_wasi::Folders::open(&app.registry, Some(&app.root()));
@@ -407,7 +407,7 @@ async fn a_pipe_in_a_mount_holds_up_its_own_call_alone() {
     let opening = fs.open("/data", "pipe", OpenFlags::empty(), DescriptorFlags::READ);
     let meanwhile = async {
         assert_eq!(other.read("/data", "x").await, Ok("inside".to_owned()));
-        // Works only once somebody waits at the other end.
+        // Succeeds only once the other end waits.
         let end = loop {
             match open(app.path("data/pipe"), OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty()) {
                 Ok(end) => break end,

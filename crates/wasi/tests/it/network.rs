@@ -1,4 +1,4 @@
-//! Which peers a guest's sockets, and outgoing HTTP, may reach.
+//! Peers that a guest's sockets, and outgoing HTTP, may reach.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -18,7 +18,7 @@ use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsView};
 
 use crate::support::{Guest, app_with, chain, id};
 
-/// A resolver whose answers a test decides, and may change in between.
+/// Resolver with answers from the test, which may change them.
 #[derive(Default)]
 struct Fake {
     answers: Mutex<HashMap<String, Vec<IpAddr>>>,
@@ -104,7 +104,7 @@ async fn a_name_that_is_turned_to_the_inside_is_not_followed() {
         let found = peers.reach("api.example.com", 443).await;
         assert!(matches!(found, Err(PeerError::NotPublic { .. })), "{inside}: {found:?}");
     }
-    // First a good answer, to be let in; then another one.
+    // First a public answer, which is allowed, and then another one.
     fake.answer("api.example.com", &["93.184.216.34"]);
     assert_eq!(reached(&peers, "api.example.com", 443).await, "93.184.216.34:443");
     fake.answer("api.example.com", &["127.0.0.1", "93.184.216.34"]);
@@ -140,7 +140,7 @@ async fn every_host_is_not_this_machine_by_its_name() {
 }
 
 #[tokio::test]
-async fn what_http_may_not_reach_says_what_to_add() {
+async fn error_of_an_unlisted_peer_names_the_rule_to_add() {
     let (peers, fake) = peers(&["*.example.com:443", "api.other.com:443"]);
     fake.answer("a.example.com", &["93.184.216.34"]);
     fake.answer("b.example.com", &["10.0.0.1"]);
@@ -171,7 +171,7 @@ async fn what_http_may_not_reach_says_what_to_add() {
 }
 
 #[tokio::test]
-async fn binding_goes_as_far_as_connecting_needs_and_nobody_listens() {
+async fn guest_may_bind_for_connecting_only_and_not_listen() {
     let (peers, _) = peers(&["*:*", "0.0.0.0/0:*"]);
     let use_of =
         async |address: &str, purpose| peers.allows(address.parse().unwrap(), purpose).await;
@@ -185,7 +185,7 @@ async fn binding_goes_as_far_as_connecting_needs_and_nobody_listens() {
     assert!(use_of("93.184.216.34:53", SocketAddrUse::UdpReceive).await);
 }
 
-/// What a guest is answered.
+/// Error code that the guest sees.
 fn code<T>(result: Result<T, SocketError>) -> Result<T, ErrorCode> {
     result.map_err(|error| error.downcast().expect("an error that the guest sees"))
 }
@@ -194,7 +194,7 @@ fn guest(network: &str) -> Guest {
     Guest::new(&app_with(&format!("network: [{network}]"), "").plan())
 }
 
-/// Connects as a guest does, until it is decided.
+/// Connects as a guest does, until the outcome is known.
 async fn connect(guest: &mut Guest, to: SocketAddr) -> Result<(), ErrorCode> {
     let network = instance_network::Host::instance_network(&mut guest.sockets()).unwrap().rep();
     let network = || wasmtime::component::Resource::new_borrow(network);
@@ -285,7 +285,7 @@ async fn a_guest_does_not_listen() {
 }
 
 #[tokio::test]
-async fn a_guest_sends_datagrams_to_what_is_listed_and_to_nothing_else() {
+async fn guest_sends_datagrams_to_listed_peers_only() {
     let mut guest = guest("\"127.0.0.1:5353\"");
     let family = IpAddressFamily::Ipv4;
     let mut sockets = guest.sockets();

@@ -1,4 +1,4 @@
-//! `docs/security.md` names a test for each attack: each of them exists.
+//! `docs/security.md` names a test for each attack; each test exists.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every test of the crates that the page speaks of, by the name of its file and its own.
+/// Every test of the crates on the page, as file name and function name.
 fn tests() -> BTreeSet<String> {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = Vec::new();
@@ -56,7 +56,7 @@ fn every_test_that_the_security_page_names_exists() {
         attacks.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| attack"))
     {
         let last = line.trim_end_matches('|').rsplit(" | ").next().unwrap();
-        // A crate may stand before its test.
+        // The crate may precede its test.
         let quoted = last.split('`').skip(1).step_by(2);
         let named: Vec<&str> = quoted.filter(|name| name.contains("::")).collect();
         assert!(!named.is_empty(), "no test in the row: {line}");

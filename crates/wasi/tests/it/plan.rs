@@ -1,4 +1,4 @@
-//! A function's plan: variables at call time, and what a context has of the rest.
+//! Plan of a function: variables at call time, and the content of a context.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ fn seen(guest: &mut Guest) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_guest_sees_what_its_entry_names_with_the_values_of_the_moment() {
+fn guest_sees_the_current_values_of_its_declared_variables() {
     let app = app();
     let variables = Arc::new(app.variables());
     let plan = app.plan_with(Arc::clone(&variables) as Arc<dyn EnvSource>).unwrap();
@@ -80,7 +80,7 @@ fn a_missing_required_variable_says_which_and_where() {
 }
 
 #[test]
-fn a_variable_that_cannot_be_read_fails_the_call_even_when_it_is_optional() {
+fn unreadable_optional_variable_fails_the_call() {
     let app = app_with(
         "env: [{id: v, name: V}]",
         "

@@ -1,4 +1,4 @@
-//! A guest's output in the log.
+//! Output of a guest in the log.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -35,14 +35,14 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 impl Log {
-    /// The lines, without the spaces that make the levels one width.
+    /// Returns the lines, without the spaces that align the levels.
     fn text(&self) -> String {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         text.lines().map(|line| format!("{}\n", line.trim_start())).collect()
     }
 }
 
-/// What is logged while this runs.
+/// Returns the log of a run.
 fn logged(filter: &str, run: impl FnOnce(&Plan, &Log)) -> String {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
@@ -132,7 +132,7 @@ fn a_line_without_end_is_logged_in_bounded_pieces() {
 }
 
 #[test]
-fn what_nobody_wants_is_not_kept() {
+fn disabled_log_level_keeps_no_output() {
     assert_eq!(
         logged("info,crisol::guest=off", |plan, _| {
             let mut guest = guest(plan);

@@ -1,4 +1,4 @@
-//! An app on disk, its registry, and a guest's side of a context.
+//! App on disk, its registry, and a guest's side of a context.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(crate) fn id(text: &str) -> EntryId {
     text.parse().unwrap()
 }
 
-/// The text of an error and of what it stems from.
+/// Text of an error with its sources.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -25,14 +25,14 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A folder with an app in it, gone when this goes; beside it is what no guest may reach.
+/// Folder with an app in it, removed on drop; files beside it must be out of reach.
 pub(crate) struct App {
     dir: TempDir,
     pub(crate) registry: Registry,
 }
 
 impl App {
-    /// An app with these entries, written as YAML list items.
+    /// Makes an app with these entries, written as YAML list items.
     pub(crate) fn new(entries: &str) -> Self {
         let dir = TempDir::new().unwrap();
         std::fs::create_dir(dir.path().join("app")).unwrap();
@@ -44,7 +44,7 @@ impl App {
         Self { dir, registry }
     }
 
-    /// A path inside the app's folder.
+    /// Path inside the app's folder.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.root().join(path)
     }
@@ -53,7 +53,7 @@ impl App {
         self.dir.path().join("app")
     }
 
-    /// A path beside the app's folder.
+    /// Path beside the app's folder.
     pub(crate) fn outside(&self, path: &str) -> PathBuf {
         self.dir.path().join(path)
     }
@@ -72,7 +72,7 @@ impl App {
         Variables::new(&self.registry, Some(&self.root()))
     }
 
-    /// The `wasi` of the function `a:f`.
+    /// The `wasi` field of the function `a:f`.
     pub(crate) fn wasi(&self) -> &Wasi {
         match &self.registry.get("a:f").unwrap().kind {
             Kind::Function(function) => &function.wasi,
@@ -91,7 +91,7 @@ impl App {
     }
 }
 
-/// An app whose function `a:f` has this `wasi`, and these entries more.
+/// App whose function `a:f` has this `wasi`, with further entries.
 pub(crate) fn app_with(wasi: &str, entries: &str) -> App {
     let wasi: String = wasi.lines().map(|line| format!("    {line}\n")).collect();
     App::new(&format!(
@@ -99,7 +99,7 @@ pub(crate) fn app_with(wasi: &str, entries: &str) -> App {
     ))
 }
 
-/// What the host functions of a guest work on.
+/// Host state of a guest, for the host functions.
 pub(crate) struct Guest(WasiP1Ctx);
 
 impl Guest {

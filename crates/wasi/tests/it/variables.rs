@@ -97,7 +97,7 @@ fn a_long_chain_of_routers_does_not_exhaust_the_stack() {
 }
 
 #[test]
-fn what_cannot_be_written_says_why() {
+fn error_of_a_write_has_the_reason() {
     let app = App::new(
         "- {name: memory, kind: env.storage.memory}
 - {name: os, kind: env.storage.os}
@@ -127,7 +127,7 @@ fn what_cannot_be_written_says_why() {
 }
 
 #[test]
-fn a_changed_file_is_seen_at_once_even_when_nothing_but_the_text_differs() {
+fn file_change_is_seen_at_once_with_equal_size_and_date() {
     let app = App::new(FILE);
     app.write("app.env", "V=0\n");
     let variables = app.variables();
@@ -162,7 +162,7 @@ fn writing_keeps_the_rest_of_the_file_and_its_mode() {
 }
 
 #[test]
-fn writers_do_not_lose_one_anothers_values_and_readers_see_whole_files() {
+fn concurrent_writers_lose_no_values_and_readers_see_whole_files() {
     let mut entries = String::from(FILE);
     for n in 0..8 {
         entries.push_str(&format!("\n- {{name: x{n}, kind: env.variable, storage: file}}"));

@@ -1,5 +1,5 @@
-//! A result that a guest only says to have, in memory of any contents, comes to the same value or to the same error by
-//! wasmtime's own values, straight out of the component, and out of the memory of a core module.
+//! Lifts a result from random guest memory by three ways: wasmtime's own values, direct lifting from the component, and
+//! from the memory of a core module. All give the same value or the same error.
 //! Run: `cargo +nightly fuzz run direct -- -max_len=4096`
 
 #![no_main]
@@ -20,11 +20,11 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Func, Linker, Val};
 use wasmtime::{Config, Engine, Store};
 
-/// Address of the bytes that the guest is called with.
+/// Address of the bytes passed to the guest.
 const BASE: usize = 1024;
-/// All of the guest's memory.
+/// Size of the guest's memory.
 const MEMORY: usize = 65536;
-/// Bytes that a guest may hand over.
+/// Bytes that a guest may pass.
 const FUEL: usize = 1 << 20;
 const BOUNDS: CallBounds = CallBounds { max_output: FUEL as u64, ..CallBounds::NONE };
 
@@ -45,7 +45,7 @@ fn engine() -> &'static Engine {
     })
 }
 
-/// `f: func(memory: list<u8>, at: u32) -> T`, whose result is said to be at `at`.
+/// Guest with `f: func(memory: list<u8>, at: u32) -> T`, whose result is at `at`.
 fn guest(ty: &Type) -> Option<Rc<Guest>> {
     thread_local!(static GUESTS: RefCell<HashMap<String, Option<Rc<Guest>>>> = RefCell::default());
     GUESTS.with_borrow_mut(|guests| {
@@ -58,7 +58,7 @@ fn made(ty: &Type) -> Option<Guest> {
     let params =
         vec![field("memory", Type::List(Box::new(Type::U8))), field("at", Type::U32)];
     let signature = Signature { params, result: Some(ty.clone()) };
-    // Types that are one core value have no place in memory.
+    // Types of one core value have no place in memory.
     let tuple = Mapping::from_signature(signature.clone()).ok()?.core_type()?;
     let is_number = Mapping::from_signature(Signature {
         params: vec![field("x", ty.clone())],
@@ -139,7 +139,8 @@ impl Lifting for Fuel {
     }
 }
 
-/// Wasmtime counts its own values, of which one is many times as large as what it is made of.
+/// Returns true for an error about size: wasmtime charges its own values, which are many times as large as their
+/// content.
 fn is_bound(result: &std::result::Result<String, String>) -> bool {
     let said = ["fuel allocated for hostcalls", "the result has more than", "no more"];
     matches!(result, Err(error) if said.iter().any(|said| error.contains(said)))

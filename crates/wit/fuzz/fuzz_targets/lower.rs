@@ -1,5 +1,5 @@
-//! Any text lowers by any type or is refused, in memory that its own size bounds; what is taken is
-//! written out as text that is taken again as the very same value.
+//! Lowers any text by any type: it is refused or accepted within memory limited by its size. Accepted values, written
+//! as text, read back as the same value.
 //! Run: `cargo +nightly fuzz run lower -- -max_len=4096`
 
 #![no_main]
@@ -13,8 +13,8 @@ use libfuzzer_sys::fuzz_target;
 use types::any_type;
 use wasmtime::component::Val;
 
-/// Values that a byte of text may become, over those that any text may: a field left out costs the
-/// text nothing, and is paid for from a purse of its own.
+/// Values that a byte of text may become, beyond the fixed number for any text: an omitted field costs the text nothing
+/// and has a budget of its own.
 const VALUES_PER_BYTE: usize = 600;
 const VALUES_FOR_NOTHING: usize = 2_000_000;
 
@@ -35,7 +35,7 @@ fn size(value: &Val) -> usize {
 
 fn run(data: &[u8]) -> Result<()> {
     let mut u = Unstructured::new(data);
-    // In a list: a `result` at the top would be taken apart.
+    // In a list, because a top-level `result` would be split.
     let ty = Type::List(Box::new(any_type(&mut u, 4)?));
     let text = u.take_rest();
     let params = vec![Field { name: "x".to_owned(), ty: ty.clone() }];
@@ -61,7 +61,7 @@ fn run(data: &[u8]) -> Result<()> {
     };
     let wave = format!("({})", out.to_wave());
     assert_eq!(mapping.lower_wave(&wave).as_ref(), Ok(&args), "{wave}");
-    // Maps with keys twice are JSON's own affair, and so are keys that are not text.
+    // JSON has its own rules for duplicate keys and for keys that are not text.
     if let Ok(again) = serde_json::to_string(&(&out,)) {
         assert_eq!(mapping.lower_json(again.as_bytes()).as_ref(), Ok(&args), "{again}");
     }

@@ -1,4 +1,4 @@
-//! Types at random.
+//! Generator of random types.
 
 use crisol_core::{Case, Field, Type};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};

@@ -17,13 +17,13 @@ pub enum Encoding {
     CompactUtf16,
 }
 
-/// Marks the length of a string that is UTF-16, where it might be Latin-1.
+/// Tag on a `latin1+utf16` string's length: the string is UTF-16.
 pub(super) const UTF16_TAG: u32 = 1 << 31;
 
-/// Bytes of a string at most, in any encoding.
+/// Most bytes of a string, in any encoding.
 const MAX_BYTES: usize = (1 << 31) - 1;
 
-/// The length of a string in memory, if it may be that long.
+/// Returns the length of a string in memory; fails when it is too long.
 #[inline]
 pub(super) fn sized(bytes: usize) -> wasmtime::Result<u32> {
     if bytes > MAX_BYTES {
@@ -34,7 +34,7 @@ pub(super) fn sized(bytes: usize) -> wasmtime::Result<u32> {
 }
 
 impl Encoding {
-    /// Bytes and alignment of a string whose length in memory is `len`.
+    /// Size in bytes and alignment of a string whose length in memory is `len`.
     pub(super) fn extent(self, len: u32) -> (usize, usize) {
         match self {
             Self::Utf8 => (len as usize, 1),
@@ -44,7 +44,7 @@ impl Encoding {
         }
     }
 
-    /// Appends a string that a guest has as `bytes`, its length in memory being `len`.
+    /// Decodes a guest's string, whose length in memory is `len`, and appends it.
     pub(super) fn decode(
         self,
         len: u32,

@@ -1,4 +1,4 @@
-//! Values out of a guest, packed. Nothing that it hands over is believed.
+//! Lifts values out of a guest into packed bytes. Guest data is checked, never trusted.
 
 use wasmtime::Error;
 
@@ -7,45 +7,44 @@ use super::plan::{Cases, Node, Number, Typed};
 use super::store::STRETCH;
 use crate::packed::{Sink, discriminant_width};
 
-/// The error of a result that is larger than [`Lifting::max_output`].
+/// Error for a result larger than [`Lifting::max_output`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the result has more than {allowed} bytes")]
 pub struct OverOutput {
-    /// Bytes that were allowed.
+    /// Allowed bytes.
     pub allowed: u64,
 }
 
-/// Bounds on what comes out of a guest.
+/// Limits on the output of a guest.
 pub trait Lifting {
-    /// Bytes of contents that the result may have: numbers by their width, text and lists by what they hold.
+    /// Most bytes of content in a result: numbers by their width, text and lists by their content.
     fn max_output(&self) -> u64;
 
-    /// Takes note of bytes of the guest's memory that are about to be copied: a hostile guest may point at the same
-    /// ones many times.
+    /// Charges bytes of guest memory before they are copied: a hostile guest may point at the same bytes many times.
     ///
     /// # Errors
-    /// Fails when they are too many.
+    /// Fails when the total is too large.
     fn spend(&mut self, bytes: usize) -> wasmtime::Result<()>;
 
-    /// Looks at the clock, between stretches of work.
+    /// Checks the deadline; called between pieces of work.
     ///
     /// # Errors
-    /// Fails when time is up.
+    /// Fails when the deadline has passed.
     fn check(&mut self) -> wasmtime::Result<()>;
 }
 
-/// A result on its way out of a guest.
+/// Lifting of one result.
 pub(super) struct Load<'m, 'l, L, S> {
     pub(super) memory: &'m [u8],
     pub(super) encoding: Encoding,
     pub(super) lifting: &'l mut L,
     pub(super) out: S,
-    /// Lengths in `out`, which are not contents.
+    /// Number of lengths in `out`, which do not count as content.
     pub(super) lengths: usize,
 }
 
 impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
-    /// Checks the contents so far, and `more` that are to come, against the bound.
+    /// Checks the content so far plus `more` bytes against the limit.
     #[inline]
     pub(super) fn bound(&self, more: usize) -> wasmtime::Result<()> {
         let contents = self.out.len() + more - self.lengths * size_of::<u32>();
@@ -53,7 +52,7 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
         if contents as u64 > allowed { Err(over(allowed)) } else { Ok(()) }
     }
 
-    /// Bytes whose bounds have been checked with those of what they are part of.
+    /// Reads bytes inside a value whose bounds were checked.
     #[inline]
     fn array<const N: usize>(&self, at: usize) -> wasmtime::Result<[u8; N]> {
         let bytes = self.memory.get(at..).and_then(<[u8]>::first_chunk);
@@ -78,7 +77,7 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
         Ok(())
     }
 
-    /// Appends the value at `at`, whose own bytes are within bounds.
+    /// Appends the value at `at`; its own bytes are within bounds.
     pub(super) fn get(&mut self, node: &Node, at: usize) -> wasmtime::Result<()> {
         match node {
             Node::Fixed(item, len) => self.items(item, *len as usize, at),
@@ -99,7 +98,7 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
         }
     }
 
-    /// As [`Load::get`]: what records mostly consist of is appended without another call.
+    /// Like [`Load::get`], but appends the usual types of a record's fields without another call.
     #[inline]
     fn field(&mut self, node: &Node, at: usize) -> wasmtime::Result<()> {
         match node {
@@ -133,7 +132,7 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
         }
     }
 
-    /// Pointer and length.
+    /// Reads the pointer and the length at `at`.
     #[inline]
     fn pair(&self, at: usize) -> wasmtime::Result<(u32, u32)> {
         let pair = u64::from_le_bytes(self.array(at)?);
@@ -154,7 +153,7 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
         })
     }
 
-    /// Appends a discriminant of `width` bytes, if it is one of `cases`.
+    /// Appends a discriminant of `width` bytes; fails unless it is below `cases`.
     fn put_case(&mut self, case: u32, width: usize, cases: usize) -> wasmtime::Result<()> {
         if case as usize >= cases {
             let message = format!("discriminant {case} out of range [0..{cases})");
@@ -164,7 +163,7 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
         Ok(())
     }
 
-    /// Appends a discriminant, and gives the payload that follows.
+    /// Appends a discriminant and returns the type of the payload that follows.
     fn case<'c>(&mut self, cases: &'c Cases, case: u32) -> wasmtime::Result<Option<&'c Typed>> {
         self.put_case(case, cases.width, cases.payloads.len())?;
         Ok(cases.payloads.get(case as usize).and_then(Option::as_ref))
@@ -190,7 +189,7 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
         let start = self.out.len();
         self.out.put(&[0; 4]);
         self.encoding.decode(len, text, &mut self.out)?;
-        // In UTF-8 a string of UTF-16 may be half as long again, which is below 4 GiB all the same.
+        // Text of UTF-16 grows by at most half in UTF-8, so the length stays below 4 GiB.
         let len = (self.out.len() - start - 4) as u32;
         self.out.patch(start, len);
         Ok(())
@@ -204,7 +203,7 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
         if !at.is_multiple_of(item.align as usize) {
             return Err(Error::msg(format!("{what} pointer is not aligned")));
         }
-        // Items without a size would cost nothing, and be built all the same.
+        // Items of size zero cost no bytes but are built, so each is charged as one byte.
         self.lifting.spend(size.max(count as usize))?;
         self.bound(if item.is_plain() { size } else { count as usize })?;
         self.out.reserve(size);
@@ -228,7 +227,7 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
         Ok(())
     }
 
-    /// Appends a value of one core value, or of none.
+    /// Appends a value that is flattened to at most one core value.
     pub(super) fn flat(&mut self, node: &Node, bits: u64) -> wasmtime::Result<()> {
         match node {
             Node::Bool => self.out.put(&[(bits as u32 != 0).into()]),
@@ -249,7 +248,7 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
                     self.flat(&item.node, bits)?;
                 }
             }
-            // All but one of them take no core value.
+            // At most one field takes a core value.
             Node::Each(fields) => {
                 for field in fields {
                     self.flat(&field.ty.node, bits)?;
@@ -263,7 +262,7 @@ impl<L: Lifting, S: Sink> Load<'_, '_, L, S> {
                     self.flat(&payload.node, 0)?;
                 }
             }
-            // They take two core values.
+            // These take two core values.
             Node::Text | Node::List(..) => return Err(out_of_bounds()),
         }
         Ok(())

@@ -1,59 +1,59 @@
-//! Layout of a type's values in memory: worked out once, when its function loads.
+//! Memory layout of a type's values, computed once when its function loads.
 
 use super::CoreType;
 use crate::packed::{discriminant_width, flags_width};
 use crate::shape::Shape;
 
-/// A type, with its place in memory.
+/// Type with its layout in memory.
 #[derive(Debug)]
 pub(super) struct Typed {
     pub(super) node: Node,
     pub(super) size: u32,
     pub(super) align: u32,
     flat: Vec<CoreType>,
-    /// Values hold pointers: strings, lists.
+    /// True if values hold pointers: strings or lists.
     points: bool,
-    /// Packed values are the same bytes as those in memory, in which any bits will do.
+    /// True if packed bytes equal the bytes in memory and every bit pattern is valid.
     is_plain: bool,
 }
 
-/// A type, despecialized.
+/// Despecialized type.
 #[derive(Debug)]
 pub(super) enum Node {
     Bool,
     Char,
-    /// Bits that need no check.
+    /// Number: its bits need no check.
     Number(Number),
     Text,
-    /// A list, or a map, which is one of pairs: by what messages call it.
+    /// List, or map as a list of pairs; the text is its term in messages.
     List(Box<Typed>, &'static str),
-    /// A list of a fixed length.
+    /// List of fixed length.
     Fixed(Box<Typed>, u32),
-    /// Records, tuples, the arguments of a call, the pairs of a map.
+    /// Record, tuple, arguments of a call, or pair of a map.
     Each(Box<[Field]>),
-    /// Variants, options, results.
+    /// Variant, option or result.
     Cases(Box<Cases>),
-    /// Enums: how many cases there are.
+    /// Enum with its number of cases.
     Enum(usize),
-    /// Flags: bytes in memory, which are a power of two or words.
+    /// Flags with their bytes in memory: a power of two, or whole words.
     Flags(u32),
 }
 
-/// One of several values that lie beside one another.
+/// Field with its offset in the enclosing value.
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) offset: u32,
     pub(super) ty: Typed,
 }
 
-/// One of several cases.
+/// Layout of a type with cases.
 #[derive(Debug)]
 pub(super) struct Cases {
     /// Bytes of the discriminant.
     pub(super) width: usize,
-    /// Offset of a payload.
+    /// Offset of the payload.
     pub(super) payload: u32,
-    /// The most core values that a payload takes.
+    /// Most core values that a payload takes.
     pub(super) flat: usize,
     pub(super) payloads: Box<[Option<Typed>]>,
 }
@@ -91,11 +91,11 @@ impl Number {
     }
 }
 
-/// The most core values that are worked out for one type: beyond those, values go through memory in any case.
+/// Most core types kept for one type; values with more go through memory.
 const MOST_FLAT: usize = super::MAX_FLAT_PARAMS + 1;
 
 impl Typed {
-    /// Works a type out, unless it is too large for a memory of 32 bits.
+    /// Computes the layout; `None` when the type is too large for a 32-bit memory.
     pub(super) fn new(shape: &Shape) -> Option<Self> {
         let number = |number: Number| {
             Some(Self::scalar(Node::Number(number), number.width() as u32, number.core()))
@@ -143,7 +143,7 @@ impl Typed {
         Self { node, size, align: size, flat: vec![core], points: false, is_plain }
     }
 
-    /// Pointer and length.
+    /// Layout of a pointer with a length.
     fn pointer(node: Node) -> Self {
         let flat = vec![CoreType::I32; 2];
         Self { node, size: 8, align: 4, flat, points: true, is_plain: false }
@@ -166,7 +166,7 @@ impl Typed {
         })
     }
 
-    /// Values beside one another.
+    /// Layout of consecutive values.
     pub(super) fn of_each(shapes: &[Shape]) -> Option<Self> {
         let (mut size, mut align) = (0_u32, 1);
         let (mut flat, mut points) = (Vec::new(), false);
@@ -190,7 +190,7 @@ impl Typed {
         Some(Self { node: Node::Each(fields.into()), size, align, flat, points, is_plain })
     }
 
-    /// One of several.
+    /// Layout of a type with cases.
     fn cases<'s>(shapes: impl ExactSizeIterator<Item = Option<&'s Shape>>) -> Option<Self> {
         let width = discriminant_width(shapes.len());
         let (mut size, mut align) = (0, 1);
@@ -220,7 +220,7 @@ impl Typed {
         Some(Self { node, size, align, flat, points, is_plain: false })
     }
 
-    /// The core values that it is flattened to; of more than [`MOST_FLAT`], the first.
+    /// Core types of the flattened value, cut to the first [`MOST_FLAT`].
     pub(super) fn flat(&self) -> &[CoreType] {
         &self.flat
     }
@@ -229,14 +229,14 @@ impl Typed {
         self.points
     }
 
-    /// Whether packed values are the same bytes as those in memory, in which any bits will do.
+    /// Returns true if packed bytes equal the bytes in memory and every bit pattern is valid.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
         self.is_plain
     }
 }
 
-/// Makes core types that hold those of either payload.
+/// Joins core types, so that each slot holds either payload.
 fn join(joined: &mut Vec<CoreType>, other: &[CoreType]) {
     for (at, ty) in other.iter().enumerate() {
         match joined.get_mut(at) {

@@ -1,4 +1,4 @@
-//! Packed values into a guest.
+//! Lowers packed values into a guest's memory.
 
 use wasmtime::Error;
 
@@ -7,17 +7,17 @@ use super::plan::{Cases, Node, Number, Typed};
 use super::{MAX_FLAT_PARAMS, Memory, foreign};
 use crate::packed::{Reader, discriminant_width};
 
-/// Items of a list that are stored between two looks at the clock.
+/// Items of a list stored between two checks of the deadline.
 pub(super) const STRETCH: usize = 4096;
 
-/// Arguments on their way into a guest, taken off the front of their packed bytes.
+/// Lowering of one call's arguments, read from the front of their packed bytes.
 pub(super) struct Storing<'p, 'm, M> {
     args: Reader<'p>,
     pub(super) memory: &'m mut M,
     encoding: Encoding,
 }
 
-/// The part of a guest's memory that the guest has said to be free.
+/// Slice of guest memory that the guest's `realloc` returned.
 #[inline]
 pub(super) fn slice_mut(memory: &mut [u8], at: usize, len: usize) -> wasmtime::Result<&mut [u8]> {
     let end = at.checked_add(len).ok_or_else(beyond_memory)?;
@@ -49,7 +49,7 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
         self.place(old, old_size, align, size).map(|(at, _)| at)
     }
 
-    /// Allocates memory in the guest, and gives its place and its bytes.
+    /// Allocates memory in the guest; returns its offset and its bytes.
     #[inline]
     pub(super) fn place(
         &mut self,
@@ -63,7 +63,7 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
         Ok((at, bytes))
     }
 
-    /// Calls the guest's `realloc`; whether the memory is there is not looked at.
+    /// Calls the guest's `realloc`; the caller checks the bounds of the result.
     #[inline]
     fn realloc(
         &mut self,
@@ -80,7 +80,7 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
         Ok(at as usize)
     }
 
-    /// Stores the next string as UTF-8 in memory that the guest allocates, and its pair at `at`.
+    /// Stores the next string as UTF-8 in memory that the guest allocates, and its pointer and length at `at`.
     #[inline]
     fn put_utf8(&mut self, at: usize) -> wasmtime::Result<()> {
         let text = self.args.bytes().map_err(foreign)?;
@@ -114,7 +114,7 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
         Ok(())
     }
 
-    /// Stores the next value at `at`, which is within an allocation.
+    /// Stores the next value at `at`, inside an allocation.
     pub(super) fn put(&mut self, node: &Node, at: usize) -> wasmtime::Result<()> {
         match node {
             Node::Bool => self.array::<1>(at),
@@ -168,14 +168,14 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
         self.text(text)
     }
 
-    /// The payload of the case that comes next.
+    /// Reads ahead the payload type of the next case.
     fn peek_case<'c>(&self, cases: &'c Cases) -> wasmtime::Result<Option<&'c Typed>> {
         let mut ahead = self.args;
         let case = ahead.case(cases.payloads.len()).map_err(foreign)?;
         Ok(cases.payloads.get(case).and_then(Option::as_ref))
     }
 
-    /// Stores a list into memory that the guest allocates, and gives its pointer and its length.
+    /// Stores a list in memory that the guest allocates; returns its pointer and length.
     fn list(&mut self, item: &Typed) -> wasmtime::Result<(u32, u32)> {
         let count = self.args.count().map_err(foreign)?;
         let size = count.checked_mul(item.size as usize).ok_or_else(too_large)?;
@@ -198,7 +198,7 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
         Ok(())
     }
 
-    /// Flattens the next value into the first slots of `flat`, and gives how many those are.
+    /// Flattens the next value into the first slots of `flat`; returns the number of slots.
     pub(super) fn flatten(&mut self, node: &Node, flat: &mut [u64]) -> wasmtime::Result<usize> {
         match node {
             Node::Bool => {
@@ -257,13 +257,13 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
                 if let Some(payload) = cases.payloads.get(case).and_then(Option::as_ref) {
                     self.flatten(&payload.node, payloads)?;
                 }
-                // The slots that other cases use are zero here: they were so from the start.
+                // Slots of other cases were zero from the start.
                 Ok(1 + cases.flat)
             }
         }
     }
 
-    /// The bits of a number as a core value.
+    /// Bits of the next number as a core value.
     fn number(&mut self, number: Number) -> wasmtime::Result<u64> {
         let signed = |value: i32| u64::from(value as u32);
         Ok(match number {
@@ -287,7 +287,7 @@ fn too_large() -> Error {
     Error::msg("size overflow copying a list")
 }
 
-/// Slots that were counted when the function loaded.
+/// Error for a missing slot; slots were counted when the function loaded.
 #[cold]
 fn no_slot() -> Error {
     Error::msg(format!(

@@ -1,13 +1,12 @@
-//! Strings on their way into a guest, in the encoding that it wants.
+//! Lowers strings into a guest, in its encoding.
 
 use super::Memory;
 use super::encoding::{Encoding, UTF16_TAG, sized};
 use super::store::Storing;
 
 impl<M: Memory> Storing<'_, '_, M> {
-    /// Puts a string into memory that the guest allocates, and gives its pointer and its length. The pattern of
-    /// allocations is that of `CanonicalABI.md` for a source of UTF-8; for `latin1+utf16` that of a source which is
-    /// Latin-1 so far.
+    /// Stores a string in memory that the guest allocates; returns its pointer and length. Allocates in the pattern of
+    /// `CanonicalABI.md` for a UTF-8 source; for `latin1+utf16`, in that of a source that is Latin-1 so far.
     pub(super) fn text(&mut self, text: &[u8]) -> wasmtime::Result<(u32, u32)> {
         match self.memory.encoding() {
             Encoding::Utf8 => {
@@ -48,7 +47,7 @@ impl<M: Memory> Storing<'_, '_, M> {
         Ok((at as u32, len as u32))
     }
 
-    /// Goes on in UTF-16, from Latin-1 of `len` characters at `at`, in room of `size` bytes.
+    /// Continues in UTF-16 after `len` Latin-1 characters at `at`, in an allocation of `size` bytes.
     fn widen(
         &mut self,
         rest: &str,
@@ -75,7 +74,7 @@ fn valid(text: &[u8]) -> wasmtime::Result<&str> {
     Ok(str::from_utf8(text)?)
 }
 
-/// Copies text as UTF-16 and gives how many units it has.
+/// Copies text as UTF-16; returns the number of code units.
 fn copy_units(text: &str, room: &mut [u8]) -> usize {
     let mut units = 0;
     for (unit, slot) in text.encode_utf16().zip(room.chunks_exact_mut(2)) {

@@ -1,7 +1,7 @@
-//! Packed values as JSON text, byte for byte what `serde_json` writes of their `Serialize`.
+//! Packed values as JSON text, byte for byte as `serde_json` writes their `Serialize`.
 //!
-//! Knowing the format beforehand saves what `serde_json` has to do for each part: names have been quoted when the
-//! function was loaded, and text goes out in runs.
+//! Faster than `serde_json`, because the format is known: names were quoted when the function was loaded, and text is
+//! copied in runs.
 
 use serde::Serialize;
 
@@ -9,13 +9,13 @@ use super::parts::{Case, count, fixed, special};
 use crate::packed::{Malformed, Reader};
 use crate::shape::{MapShape, Shape};
 
-/// Bytes to reserve for the text of a value of `packed` bytes. Names and punctuation make text about twice as long;
-/// for large values, which may be one string, growing costs less than room that stays empty.
+/// Bytes to reserve for the text of a value of `packed` bytes. Names and punctuation about double the size; a large
+/// value may be one string, so growing is cheaper than unused room.
 pub(super) fn size_hint(packed: usize) -> usize {
     if packed <= 4096 { 2 * packed + 32 } else { packed }
 }
 
-/// Appends the value that `reader` is at, which moves on to its end.
+/// Appends the value at `reader` and advances to its end.
 pub(super) fn write(
     shape: &Shape,
     reader: &mut Reader<'_>,
@@ -71,7 +71,7 @@ pub(super) fn write(
                     shape => write(shape, reader, out)?,
                 }
             }
-            // In place of the first key's comma.
+            // Replaces the first key's comma.
             match out.get_mut(start) {
                 Some(open) => *open = b'{',
                 None => out.push(b'{'),
@@ -91,19 +91,19 @@ pub(super) fn write(
         Shape::Variant(_) | Shape::Enum(_) | Shape::Result(_) | Shape::Option(_) => {
             case(shape, reader, out)?;
         }
-        // They are the root of what is lowered, and never in a result.
+        // Arguments are the root of lowering and never part of a result.
         Shape::Arguments(_) => return Err(Malformed),
     }
     Ok(())
 }
 
-/// A number as `serde_json` writes it.
+/// Writes a number as `serde_json` does.
 fn number(value: impl Serialize, out: &mut Vec<u8>) -> Result<(), Malformed> {
-    // Nothing can fail: the number is finite, and memory takes what is written.
+    // Cannot fail: the number is finite, and memory accepts every write.
     serde_json::to_writer(out, &value).map_err(|_| Malformed)
 }
 
-/// A string. Most are short and plain: of those, each byte is looked at once.
+/// Writes a string. Most are short and plain, and their bytes are read once.
 fn text(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
     let mut ahead = *reader;
     let bytes = ahead.bytes()?;
@@ -119,11 +119,11 @@ fn text(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Whether all of it is ASCII that stands for itself, eight bytes at a time.
+/// Returns true if all bytes are ASCII without escapes; reads eight bytes at a time.
 fn is_plain(bytes: &[u8]) -> bool {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH: u64 = ONES << 7;
-    // The high bit of a byte that is below `than`, if all before it are not.
+    // High bit of a byte below `than`, if no byte before it has it set.
     let below = |word: u64, than: u8| word.wrapping_sub(ONES * u64::from(than)) & !word & HIGH;
     let is = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
     let special = |word: u64| word & HIGH | below(word, b' ') | is(word, b'"') | is(word, b'\\');

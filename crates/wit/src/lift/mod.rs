@@ -1,4 +1,4 @@
-//! Lifting: what a call gave back, on its way to any format or type.
+//! Lifting: results of calls into any format or type.
 
 mod de;
 mod json;
@@ -21,7 +21,7 @@ use crate::wave;
 
 pub(crate) use de::Arguments;
 
-/// The arguments of a call that has them as wasmtime's own values.
+/// Packs a call's arguments from wasmtime's own values.
 pub(crate) fn pack_args(params: &Record, args: &[Val]) -> Result<Packed, Malformed> {
     if args.len() != params.shapes.len() {
         return Err(Malformed);
@@ -33,25 +33,25 @@ pub(crate) fn pack_args(params: &Record, args: &[Val]) -> Result<Packed, Malform
     Ok(bytes.into())
 }
 
-/// Arguments as trees.
+/// Lifts arguments into trees.
 pub(crate) fn arguments(params: &Record, args: &Packed) -> Result<Vec<Value>, Malformed> {
     tree::each(&params.shapes, &mut args.reader())
 }
 
-/// What a call came to.
+/// Outcome of a call.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The value: the ok side of a top-level `result`, or whatever else the function gives.
+    /// Value: the ok side of a top-level `result`, or the result of any other type.
     Value(Lifted),
-    /// The error side of a top-level `result`.
+    /// Error side of a top-level `result`.
     Error(Lifted),
 }
 
 impl Outcome {
-    /// The same as Rust's own `Result`.
+    /// Converts to Rust's own `Result`.
     ///
     /// # Errors
-    /// The error side of the function's `result`.
+    /// Returns the error side of the function's `result`.
     pub fn into_result(self) -> Result<Lifted, Lifted> {
         match self {
             Self::Value(value) => Ok(value),
@@ -60,7 +60,7 @@ impl Outcome {
     }
 }
 
-/// Which part of the result a [`Lifted`] holds.
+/// Part of the result that a [`Lifted`] holds.
 #[derive(Debug, Clone, Copy)]
 enum Side {
     All,
@@ -68,17 +68,17 @@ enum Side {
     Err,
 }
 
-/// A value that a call gave back, with the plan to read it by. It is written straight from there into
-/// any serde format (it is `Serialize`) or Rust type ([`Lifted::deserialize`]).
+/// Result value of a call, with the plan to read it. Written directly into any serde format (it is `Serialize`) or Rust
+/// type ([`Lifted::deserialize`]).
 ///
-/// Nothing at all (no result, an empty side) is written as null. A value that is not of the function's type, because it
-/// came from some other function, is refused when it is written or read.
+/// A missing value (no result, an empty side) is written as null. A value of another function's type is refused when it
+/// is written or read.
 #[derive(Debug)]
 pub struct Lifted {
     plan: Arc<Plan>,
     side: Side,
     packed: Packed,
-    /// Offset of the value in it.
+    /// Offset of the value in the packed bytes.
     start: usize,
 }
 
@@ -97,8 +97,7 @@ impl Lifted {
         }
     }
 
-    /// The shape of what a call that succeeded is to give: of the ok side of a top-level `result`, or of
-    /// whatever else.
+    /// Shape of a successful call's value: the ok side of a top-level `result`, or the result of any other type.
     pub(crate) fn value_shape(plan: &Plan) -> Option<&Shape> {
         match &plan.result {
             Some(Shape::Result(result)) => result.ok.as_ref(),
@@ -106,7 +105,7 @@ impl Lifted {
         }
     }
 
-    /// Holds the value of a call that succeeded, of [`Lifted::value_shape`].
+    /// Holds the value of a successful call, of [`Lifted::value_shape`].
     pub(crate) fn of_value(plan: Arc<Plan>, packed: Packed) -> Self {
         let is_result = matches!(plan.result, Some(Shape::Result(_)));
         Self { plan, side: if is_result { Side::Ok } else { Side::All }, packed, start: 0 }
@@ -122,12 +121,12 @@ impl Lifted {
 
     fn reader(&self) -> Reader<'_> {
         let mut reader = self.packed.reader();
-        // The byte that told the side is there.
+        // Skips the byte of the side.
         let _ = reader.take(self.start);
         reader
     }
 
-    /// Appends the value as JSON text: what `serde_json` writes of it, in less time.
+    /// Appends the value as JSON text: the text that `serde_json` writes, in less time.
     ///
     /// # Errors
     /// Fails when it is not of the function's type.
@@ -140,30 +139,30 @@ impl Lifted {
         json::write(shape, &mut self.reader(), out).map_err(serde_json::Error::custom)
     }
 
-    /// Reads it into a Rust type, with no tree in between.
+    /// Reads the value into a Rust type, without a tree in between.
     ///
     /// # Errors
-    /// When `T` does not take such a value; the error names the place.
+    /// Fails when `T` does not take such a value; the error names the place.
     pub fn deserialize<T: DeserializeOwned>(self) -> Result<T, LiftError> {
         de::read(self.shape(), self.reader())
     }
 
-    /// The value as WAVE text; empty when there is nothing, or what is not of the function's type.
+    /// Converts the value to WAVE text; empty without a value, or for a value of another function's type.
     ///
-    /// WAVE has no maps: one is written as the list of its pairs.
+    /// WAVE has no maps: a map becomes the list of its pairs.
     #[must_use]
     pub fn to_wave(&self) -> String {
         let mut text = String::new();
         if let Some(shape) = self.shape()
             && let Ok(value) = to_val(shape, &mut self.reader())
         {
-            // It fails for handles alone, which no result holds.
+            // Fails for handles only, which no result holds.
             let _ = wave::write(&mut text, &value);
         }
         text
     }
 
-    /// The value as a tree; null when there is nothing, or what is not of the function's type.
+    /// Converts the value to a tree; null without a value, or for a value of another function's type.
     #[must_use]
     pub fn to_value(&self) -> Value {
         let tree = self.shape().map(|shape| tree::value(shape, &mut self.reader()));

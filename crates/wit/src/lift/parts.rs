@@ -1,17 +1,17 @@
-//! Parts that the ways out share: how many items follow, which of several cases it is, floats that have names.
+//! Parts shared by all output formats: item counts, cases, names of special floats.
 
 use crate::packed::{Malformed, Reader};
 use crate::shape::Shape;
 
-/// The number of items or pairs that follow; each of them is of `item`.
+/// Number of items or pairs that follow, each of type `item`.
 ///
-/// More than there are bytes left for are refused before anything is made of the number.
+/// Refuses a count above the number of bytes left, before anything is allocated for it.
 pub(super) fn count(item: &Shape, reader: &mut Reader<'_>) -> Result<usize, Malformed> {
     let count = reader.count()?;
     in_bounds(item, count, *reader)
 }
 
-/// The number of items of a list of fixed length.
+/// Number of items of a list of fixed length.
 pub(super) fn fixed(item: &Shape, len: u32, reader: Reader<'_>) -> Result<usize, Malformed> {
     in_bounds(item, len as usize, reader)
 }
@@ -20,7 +20,7 @@ fn in_bounds(item: &Shape, count: usize, reader: Reader<'_>) -> Result<usize, Ma
     if count > reader.rest().len() && takes_room(item) { Err(Malformed) } else { Ok(count) }
 }
 
-/// Whether each value takes a byte at least. In components, all do.
+/// Returns true if each value takes at least one byte. In components, all do.
 fn takes_room(shape: &Shape) -> bool {
     match shape {
         Shape::Tuple(shapes) => shapes.iter().any(takes_room),
@@ -32,17 +32,17 @@ fn takes_room(shape: &Shape) -> bool {
     }
 }
 
-/// The case that a value is, of a type whose values are one of several named ones.
+/// Case of a value whose type has named cases.
 pub(super) struct Case<'p> {
     pub(super) name: &'p str,
-    /// Its payload's type; a value of it follows.
+    /// Type of its payload; a value of it follows.
     pub(super) payload: Option<&'p Shape>,
-    /// It is written as its name alone. An empty side of a `result` is not: it has null for a payload.
+    /// True if it is written as its name alone. An empty side of a `result` is not: its payload is null.
     pub(super) is_bare: bool,
 }
 
 impl<'p> Case<'p> {
-    /// Reads up to the payload. None is what a nested option holds that is none.
+    /// Reads up to the payload. Returns `None` for the inner none of a nested option.
     pub(super) fn read(
         shape: &'p Shape,
         reader: &mut Reader<'_>,
@@ -68,7 +68,7 @@ impl<'p> Case<'p> {
     }
 }
 
-/// The name of a float that JSON has no number for.
+/// Name of a float that JSON has no number for.
 pub(super) fn special(number: f64) -> Option<&'static str> {
     if number.is_finite() {
         None

@@ -22,15 +22,15 @@ fn strange<E: Error>(malformed: Malformed) -> E {
     E::custom(malformed)
 }
 
-/// A value on its way out. A serializer may write it any number of times: it begins at its own place each time.
+/// Value to serialize. A serializer may write it several times: each time starts at the same place.
 struct Typed<'a, 'r> {
     shape: &'a Shape,
     start: Reader<'a>,
-    /// Set to where it ends when it has been written; what it is a part of goes on from there.
+    /// Set to the value's end after it was written; the enclosing value continues there.
     end: &'r Cell<Reader<'a>>,
 }
 
-/// Writes the part that `reader` is at, and moves on to its end.
+/// Writes the part at `reader` and advances to its end.
 fn part<'a, T, E: Error>(
     reader: &mut Reader<'a>,
     shape: &'a Shape,
@@ -41,7 +41,7 @@ fn part<'a, T, E: Error>(
     let left = reader.rest().len();
     *reader = end.into_inner();
     if reader.rest().len() == left {
-        // The serializer had no use for it.
+        // The serializer ignored the value.
         reader.skip(shape).map_err(strange)?;
     }
     Ok(written)
@@ -117,7 +117,7 @@ fn write<'a, S: Serializer>(
         Shape::Variant(_) | Shape::Enum(_) | Shape::Result(_) | Shape::Option(_) => {
             case(serializer, shape, reader)
         }
-        // They are the root of what is lowered, and never in a result.
+        // Arguments are the root of lowering and never part of a result.
         Shape::Arguments(_) => Err(strange(Malformed)),
     }
 }
@@ -170,7 +170,7 @@ fn entries<'a, S: Serializer>(
     }
     let mut map = serializer.serialize_map(Some(count))?;
     for _ in 0..count {
-        // The serializer cannot say where the value begins: it gets both at once.
+        // The serializer takes key and value together and cannot report the value's start.
         let start = *reader;
         reader.skip(shape.key()).map_err(strange)?;
         let key = Typed { shape: shape.key(), start, end: &Cell::new(start) };
@@ -179,7 +179,7 @@ fn entries<'a, S: Serializer>(
     map.end()
 }
 
-/// `"case"`, `{"case": payload}`, or none of a nested option. A side of a `result` that carries nothing is null.
+/// Writes `"case"`, `{"case": payload}`, or none for a nested option. A side of a `result` without a payload is null.
 fn case<'a, S: Serializer>(
     serializer: S,
     shape: &'a Shape,

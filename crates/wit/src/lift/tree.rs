@@ -6,7 +6,7 @@ use super::parts::{Case, count, fixed};
 use crate::packed::{Malformed, Reader};
 use crate::shape::Shape;
 
-/// The tree of the value that `reader` is at, which moves on to its end.
+/// Tree of the value at `reader`, which advances to its end.
 pub(crate) fn value(shape: &Shape, reader: &mut Reader<'_>) -> Result<Value, Malformed> {
     Ok(match shape {
         Shape::Bool => Value::Bool(reader.bool()?),
@@ -72,7 +72,7 @@ fn items(item: &Shape, count: usize, reader: &mut Reader<'_>) -> Result<Value, M
     (0..count).map(|_| value(item, reader)).collect::<Result<_, _>>().map(Value::List)
 }
 
-/// One of several cases.
+/// Tree of a value of a type with cases.
 fn case(shape: &Shape, reader: &mut Reader<'_>) -> Result<Value, Malformed> {
     let Some(Case { name, payload, is_bare }) = Case::read(shape, reader)? else {
         return Ok(Value::Null);

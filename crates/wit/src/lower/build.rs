@@ -1,4 +1,4 @@
-//! Values of several parts, put together: records whatever the order of their fields, one case of many.
+//! Builders for values of several parts: records with fields in any order, one case of several.
 
 use wasmtime::component::Val;
 
@@ -6,10 +6,10 @@ use super::Run;
 use crate::error::{Found, LowerError, Mismatch, type_name};
 use crate::shape::{Names, Record, ResultShape, Shape, Variant};
 
-/// Parameters that a message lists at most.
+/// Most parameters listed in a message.
 const MAX_SHOWN: usize = 8;
 
-/// Ends all arguments, of which `given` are written: none for options left out at the end.
+/// Ends the arguments after `given` of them are written: omitted options at the end become none.
 pub(crate) fn complete(params: &Record, given: usize, run: &Run) -> Result<(), LowerError> {
     let left_out = params.shapes.get(given..).unwrap_or_default();
     if !left_out.iter().all(Shape::is_option) {
@@ -19,7 +19,7 @@ pub(crate) fn complete(params: &Record, given: usize, run: &Run) -> Result<(), L
     Ok(())
 }
 
-/// The error of `found` arguments for `params`.
+/// Error for `found` arguments where `params` are declared.
 pub(crate) fn wrong_count(params: &Record, found: usize) -> LowerError {
     let most = params.shapes.len();
     let least = params.shapes.iter().rposition(|shape| !shape.is_option()).map_or(0, |at| at + 1);
@@ -38,19 +38,19 @@ pub(crate) fn wrong_count(params: &Record, found: usize) -> LowerError {
     LowerError::Count { expected: format!("{count} ({})", list.join(", ")), found }
 }
 
-/// A record while its fields arrive, each written where the last one ends. Those from the first on that is out
-/// of order are put in order at the end.
+/// Record under construction: each field is written where the last one ends. Fields from the first out of order on are
+/// sorted at the end.
 pub(crate) struct RecordBuilder<'p> {
     record: &'p Record,
     run: &'p Run,
-    /// The first fields, as long as they arrive in the order of the type.
+    /// Number of leading fields that arrived in the order of the type.
     in_order: usize,
     apart: Option<Apart>,
-    /// Start of the value that comes next, from the first that is out of order.
+    /// Start of the next value, from the first field out of order on.
     next: usize,
 }
 
-/// Fields from the first that was out of order.
+/// Fields from the first out of order on.
 #[derive(Clone, Copy)]
 struct Apart {
     /// Start of their bytes.
@@ -65,7 +65,7 @@ impl<'p> RecordBuilder<'p> {
         Self { record, run, in_order: 0, apart: None, next: 0 }
     }
 
-    /// The field `name`, whose value is written next.
+    /// Finds the field `name`, whose value is written next.
     #[inline]
     pub(crate) fn slot(&mut self, name: &str) -> Result<(usize, &'p Shape), Mismatch> {
         let names = &self.record.names;
@@ -77,7 +77,7 @@ impl<'p> RecordBuilder<'p> {
         Ok((at, self.record.shapes.get(at).ok_or_else(unknown)?))
     }
 
-    /// Prepares for a field that is out of order.
+    /// Prepares for a field out of order.
     fn set_apart(&mut self, at: usize) -> Result<(), Mismatch> {
         let kept = at.checked_sub(self.in_order);
         let is_taken = match (kept, self.apart) {
@@ -93,7 +93,7 @@ impl<'p> RecordBuilder<'p> {
         Ok(())
     }
 
-    /// Ends the field that [`RecordBuilder::slot`] gave: its value is written.
+    /// Ends the field from [`RecordBuilder::slot`], after its value is written.
     #[inline]
     pub(crate) fn put(&mut self, at: usize) {
         if self.apart.is_none() && at == self.in_order {
@@ -111,7 +111,7 @@ impl<'p> RecordBuilder<'p> {
         out.put_span(apart.spans + at.saturating_sub(in_order), start);
     }
 
-    /// Ends the record, its absent options none.
+    /// Ends the record; its omitted options become none.
     #[inline]
     pub(crate) fn finish(self) -> Result<(), Mismatch> {
         self.run.grant();
@@ -126,8 +126,7 @@ impl<'p> RecordBuilder<'p> {
         Ok(())
     }
 
-    /// Pays for a field that was left out. Calls may go by way of trees of `Val`s: it is what they take that is
-    /// paid for.
+    /// Charges an omitted field. A call may use trees of `Val`s, so the charge is the size of a tree.
     fn imply(&self, at: usize) -> Result<(), Mismatch> {
         let name = self.record.names.name(at);
         match self.record.shapes.get(at) {
@@ -142,7 +141,7 @@ impl<'p> RecordBuilder<'p> {
     }
 }
 
-/// A type whose value is one of several named cases.
+/// Type with named cases.
 #[derive(Clone, Copy)]
 pub(crate) enum OneOf<'p> {
     Variant(&'p Variant),
@@ -163,7 +162,7 @@ impl<'p> OneOf<'p> {
         }
     }
 
-    /// The case called `name`.
+    /// Finds the case `name`.
     pub(crate) fn find(self, name: &str) -> Result<usize, Mismatch> {
         let unknown = |name: &str, hint: &str| Mismatch::UnknownCase {
             what: "case",
@@ -177,7 +176,7 @@ impl<'p> OneOf<'p> {
             Self::Variant(Variant { names, .. }) | Self::Enum(names) => {
                 names.find(name).ok_or_else(|| Mismatch::unknown_case("case", name, names))
             }
-            // Rust's own `Result` writes its cases with capitals.
+            // Rust's own `Result` has capitals in its case names.
             Self::Result(_) => match name {
                 "ok" | "Ok" => Ok(0),
                 "err" | "Err" => Ok(1),
@@ -207,7 +206,7 @@ impl<'p> OneOf<'p> {
         }
     }
 
-    /// Begins the case at `at`: its payload comes next, if it has one.
+    /// Begins the case at `at`; its payload follows, if it has one.
     pub(crate) fn begin(self, at: usize, run: &Run) {
         match self {
             Self::Variant(Variant { names, .. }) | Self::Enum(names) => {
@@ -218,7 +217,7 @@ impl<'p> OneOf<'p> {
         }
     }
 
-    /// A case written by its name alone.
+    /// Writes a case given by its name alone.
     pub(crate) fn bare(self, name: &str, run: &Run) -> Result<(), Mismatch> {
         self.bare_at(self.find(name)?, run)
     }
@@ -241,7 +240,7 @@ impl<'p> OneOf<'p> {
     }
 }
 
-/// Flags while their names arrive, in whichever order.
+/// Flags under construction; their names arrive in any order.
 pub(crate) struct FlagsBuilder<'p> {
     names: &'p Names,
     run: &'p Run,

@@ -1,6 +1,6 @@
-//! What only the text of JSON tells: its reader gives numbers as 64 bits or as floats.
+//! Scan of JSON text for integers below `s64`: the JSON reader turns them into floats.
 
-/// Whether an integer is written in `text` that is below every `s64`.
+/// Returns true if `text` contains an integer below every `s64`.
 pub(crate) fn has_integer_below_s64(text: &[u8]) -> bool {
     let mut rest = text;
     while let Some((&first, tail)) = rest.split_first() {
@@ -22,7 +22,7 @@ pub(crate) fn has_integer_below_s64(text: &[u8]) -> bool {
     false
 }
 
-/// What follows a string, of which the opening quote is gone.
+/// Skips the rest of a string, after its opening quote.
 fn after_string(text: &[u8]) -> &[u8] {
     let mut at = 0;
     while let Some(c) = text.get(at) {
@@ -35,7 +35,7 @@ fn after_string(text: &[u8]) -> &[u8] {
     &[]
 }
 
-/// Whether `digits`, which have no leading zeros in JSON, are over 2⁶³.
+/// Returns true if `digits` are over 2⁶³; JSON allows no leading zeros.
 fn is_over(digits: &[u8]) -> bool {
     let least = b"9223372036854775808";
     digits.len() > least.len() || digits.len() == least.len() && digits > &least[..]
@@ -46,7 +46,7 @@ mod tests {
     use super::has_integer_below_s64;
 
     #[test]
-    fn integers_are_found_and_told_from_all_else() {
+    fn integers_below_s64_are_found() {
         for text in [
             "-9223372036854775809",
             "[1,-9223372036854775809]",

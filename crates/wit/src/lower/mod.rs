@@ -1,7 +1,7 @@
 //! Lowering: values of any source become packed values, by the plan of the signature.
 //!
-//! A mismatch is told to the [`Run`] where it is seen, and the source's own error type only carries the
-//! news up: so every source gives the same errors, and the good path pays nothing for paths.
+//! The [`Run`] records a mismatch where it is found, and the source's own error type only carries a marker up. So all
+//! sources give the same errors, and a successful lowering pays nothing for paths.
 
 pub(crate) mod build;
 pub(crate) mod json;
@@ -23,14 +23,14 @@ use crate::shape::{Record, Shape};
 use out::Output;
 use source::Seed;
 
-/// Lowers a value that is no argument: what a function is to have given.
+/// Lowers a value that is not an argument, such as a result.
 pub(crate) fn value(shape: &Shape, value: Value) -> Result<Packed, LowerError> {
     let run = Run::new(true, true);
     let lowered = value.deserialize_any(Seed { shape, run: &run });
     run.finish(lowered, None)
 }
 
-/// As [`value`], of a Rust type.
+/// Like [`value`], for a Rust type.
 pub(crate) fn rust_value<T: Serialize + ?Sized>(
     shape: &Shape,
     value: &T,
@@ -40,28 +40,28 @@ pub(crate) fn rust_value<T: Serialize + ?Sized>(
     run.finish(lowered, None)
 }
 
-/// A value that was lowered, as wasmtime's own.
+/// Converts a lowered value to wasmtime's own.
 pub(crate) fn unpacked(shape: &Shape, value: &Packed) -> Result<Val, LowerError> {
     let malformed =
         |error: Malformed| LowerError::Source { place: None, message: error.to_string() };
     to_val(shape, &mut value.reader()).map_err(malformed)
 }
 
-/// Bytes that fields left out may take in one call, before any is granted for what was sent.
+/// Bytes that omitted fields may take in one call, before any grant for the records sent.
 const IMPLIED_ROOM: usize = 64 << 20;
 
-/// Bytes that fields left out may take more, for each record that was sent.
+/// Further bytes that omitted fields may take for each record sent.
 const IMPLIED_PER_RECORD: usize = 256;
 
-/// State of one lowering, and what it has written.
+/// State of one lowering and its output.
 pub(crate) struct Run {
     pub(crate) out: Output,
-    /// `NaN` and its like may be text.
+    /// True if `NaN` and the infinities may be text.
     pub(crate) human_readable: bool,
-    /// The source is text whose reader makes floats of integers that it cannot hold.
+    /// True if the source is text whose reader turns integers out of its range into floats.
     pub(crate) rounds: bool,
     failure: RefCell<Option<Failure>>,
-    /// Innermost first: it is filled while an error climbs out.
+    /// Segments, innermost first: filled while an error climbs out.
     path: RefCell<Vec<Segment>>,
     implied_room: Cell<usize>,
 }
@@ -71,7 +71,7 @@ enum Failure {
     Whole(LowerError),
 }
 
-/// Stands for the failure that a [`Run`] has noted, in the source's own error.
+/// Marker in the source's own error for the failure that a [`Run`] recorded.
 pub(crate) struct Noted;
 
 impl fmt::Display for Noted {
@@ -85,7 +85,7 @@ impl Run {
         Self::with_capacity(human_readable, rounds, out::FIRST)
     }
 
-    /// As [`Run::new`], of a source that is `size` bytes long itself.
+    /// Like [`Run::new`], for a source of `size` bytes.
     pub(crate) fn with_capacity(human_readable: bool, rounds: bool, size: usize) -> Self {
         Self {
             out: Output::with_capacity(size),
@@ -109,28 +109,27 @@ impl Run {
         Noted
     }
 
-    /// Tells that the error on its way out came from inside `segment`.
+    /// Records that the current error came from inside `segment`.
     #[cold]
     pub(crate) fn came_from(&self, segment: Segment) {
         self.path.borrow_mut().push(segment);
     }
 
-    /// Grants what a record that was sent may leave out.
+    /// Grants the bytes that one sent record may omit.
     pub(crate) fn grant(&self) {
         self.implied_room.set(self.implied_room.get().saturating_add(IMPLIED_PER_RECORD));
     }
 
-    /// Pays for a field that a record has left out.
+    /// Charges a field that a record omits.
     pub(crate) fn imply(&self, bytes: usize) -> Result<(), Mismatch> {
         let room = self.implied_room.get().checked_sub(bytes);
         self.implied_room.set(room.ok_or(Mismatch::TooMuchImplied)?);
         Ok(())
     }
 
-    /// Gives what was written; `params` are those of the arguments, if it is these that were lowered.
+    /// Returns the output; `params` are the parameters, if arguments were lowered.
     ///
-    /// A source that has gone on after an error has left half a value, so that it is an error still; the way to
-    /// it is lost.
+    /// A source that continued after an error has left half a value, so the error stands; its path is lost.
     pub(crate) fn finish<E: fmt::Display>(
         self,
         lowered: Result<(), E>,
@@ -151,7 +150,7 @@ impl Run {
         })
     }
 
-    /// The error of a value that is no argument.
+    /// Error of a value that is not an argument.
     #[cold]
     fn into_value_error(self, source: &dyn fmt::Display) -> LowerError {
         let mut path = self.path.into_inner();
@@ -164,7 +163,7 @@ impl Run {
         }
     }
 
-    /// The error that all of this comes to.
+    /// Builds the final error.
     #[cold]
     fn into_error(self, params: &Record, source: &dyn fmt::Display) -> LowerError {
         let mut path = self.path.into_inner();

@@ -1,4 +1,4 @@
-//! The packed bytes of one lowering while they are written: values are appended where they are seen.
+//! Packed bytes of one lowering: values are appended in the order in which they arrive.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -10,16 +10,16 @@ use crate::shape::Shape;
 /// Bytes of a count.
 const COUNT: usize = size_of::<u32>();
 
-/// Bytes that are reserved where nothing tells how many there will be.
+/// Bytes reserved when the final size is unknown.
 pub(crate) const FIRST: usize = 64;
 
-/// Seeds and serializers are copied about with a reference to this, so that its fields are cells. No borrow
-/// outlives the function that takes it.
+/// Output with cells for fields, because seeds and serializers copy a reference to it. No borrow outlives the function
+/// that takes it.
 pub(crate) struct Output {
     bytes: RefCell<Vec<u8>>,
-    /// Spans of fields that came out of order, of all records under way: those of the innermost are last.
+    /// Spans of fields out of order, of all open records: those of the innermost are last.
     spans: RefCell<Vec<Option<Range<usize>>>>,
-    /// The bytes of a record that is put in order, kept so that it is allocated once.
+    /// Buffer for a record that is put in order, allocated once.
     scratch: RefCell<Vec<u8>>,
 }
 
@@ -36,13 +36,13 @@ impl Output {
         self.bytes.into_inner().into()
     }
 
-    /// Start of the next value.
+    /// Offset of the next value.
     #[inline]
     pub(crate) fn end(&self) -> usize {
         self.bytes.borrow().len()
     }
 
-    /// Takes back all that begins at `end` or after it.
+    /// Removes all bytes from `end` on.
     #[inline]
     pub(crate) fn truncate(&self, end: usize) {
         self.bytes.borrow_mut().truncate(end);
@@ -53,13 +53,13 @@ impl Output {
         self.bytes.borrow_mut().push(byte);
     }
 
-    /// A number.
+    /// Appends a number.
     #[inline]
     pub(crate) fn array<const N: usize>(&self, bytes: [u8; N]) {
         self.bytes.borrow_mut().extend_from_slice(&bytes);
     }
 
-    /// A string, or a list of bytes: of `shape`.
+    /// Appends a string or a list of bytes, of type `shape`.
     #[inline]
     pub(crate) fn counted(&self, shape: &Shape, contents: &[u8]) -> Result<(), Mismatch> {
         let count = count(shape, contents.len())?;
@@ -70,36 +70,36 @@ impl Output {
         Ok(())
     }
 
-    /// Bytes that have no count.
+    /// Appends bytes without a count.
     pub(crate) fn plain(&self, contents: &[u8]) {
         self.bytes.borrow_mut().extend_from_slice(contents);
     }
 
-    /// The mark of an option that holds something, which comes before that.
+    /// Appends the mark of an option with a value; the value follows.
     #[inline]
     pub(crate) fn some(&self) {
         self.byte(1);
     }
 
-    /// An option that holds nothing.
+    /// Appends an option without a value.
     #[inline]
     pub(crate) fn none(&self) {
         self.byte(0);
     }
 
-    /// The discriminant of the case at `at` of `cases`, which comes before its payload.
+    /// Appends the discriminant of the case at `at` of `cases`; its payload follows.
     pub(crate) fn case(&self, at: usize, cases: usize) {
         push_case(&mut self.bytes.borrow_mut(), at, cases);
     }
 
-    /// `flags` flags, none of them set; says where they are.
+    /// Appends `flags` unset flags; returns their offset.
     pub(crate) fn no_flags(&self, flags: usize) -> usize {
         let start = self.end();
         push_flags(&mut self.bytes.borrow_mut(), [], flags);
         start
     }
 
-    /// Sets a flag of those at `start`; says whether it was set before.
+    /// Sets a flag of those at `start`; returns true if it was set before.
     pub(crate) fn set_flag(&self, start: usize, at: usize) -> bool {
         let bit = 1 << (at % 8);
         let mut bytes = self.bytes.borrow_mut();
@@ -109,7 +109,7 @@ impl Output {
         was_set
     }
 
-    /// Leaves room for a count, which is known at the end; says where.
+    /// Reserves room for a count; returns its offset.
     #[inline]
     pub(crate) fn begin_list(&self) -> usize {
         let start = self.end();
@@ -117,7 +117,7 @@ impl Output {
         start
     }
 
-    /// Fills in the count of the list of `shape` that was begun at `start`.
+    /// Fills in the count of the list of type `shape` that began at `start`.
     #[inline]
     pub(crate) fn end_list(
         &self,
@@ -132,20 +132,20 @@ impl Output {
         Ok(())
     }
 
-    /// A list, string or map of nothing.
+    /// Appends an empty list, string or map.
     pub(crate) fn empty_list(&self) {
         self.array([0; COUNT]);
     }
 
-    /// Reads what was written from `start` on.
+    /// Reads the output from `start` on.
     pub(crate) fn read<T>(&self, start: usize, read: impl FnOnce(Reader<'_>) -> T) -> T {
         read(Reader::new(self.bytes.borrow().get(start..).unwrap_or_default()))
     }
 }
 
-/// Fields of a record that came out of order.
+/// Fields of a record out of order.
 impl Output {
-    /// Begins to keep `fields` of them, none of which has come yet; says where.
+    /// Starts to keep the spans of `fields` fields, all absent so far; returns their position.
     pub(crate) fn keep_spans(&self, fields: usize) -> usize {
         let mut spans = self.spans.borrow_mut();
         let start = spans.len();
@@ -164,8 +164,8 @@ impl Output {
         }
     }
 
-    /// Writes the fields that are kept at `kept` and after it in their order, from `start` on, where all of
-    /// them are. `absent` tells whether one that has not come may be left out, by its position among them.
+    /// Writes the fields kept from `kept` on in the order of their type, from `start` on, where all of them are.
+    /// `absent` decides whether an absent field may be omitted, by its position among them.
     pub(crate) fn put_in_order<E>(
         &self,
         kept: usize,
@@ -195,7 +195,7 @@ impl Output {
     }
 }
 
-/// The count of a value of `shape`, which has `items` items or bytes.
+/// Count of a value of type `shape` with `items` items or bytes.
 #[inline]
 fn count(shape: &Shape, items: usize) -> Result<[u8; COUNT], Mismatch> {
     match u32::try_from(items) {

@@ -1,4 +1,4 @@
-//! Single values: numbers, text, bytes, null. Exact, or refused.
+//! Lowers single values: numbers, text, bytes, null. Values are converted exactly or refused.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::build::OneOf;
 use crate::error::{Found, Mismatch};
 use crate::shape::Shape;
 
-/// The integers that sources hand over.
+/// Integer types of sources.
 pub(crate) trait Integer:
     Copy
     + fmt::Display
@@ -40,7 +40,7 @@ macro_rules! integers {
 
 integers!(i64 u64 i128 u128);
 
-/// Converts, or says what the type holds.
+/// Converts a number, or fails with the range of the type.
 macro_rules! fit {
     ($ty:ty, $name:literal, $number:expr, $shown:expr, $run:expr) => {
         match TryInto::<$ty>::try_into($number) {
@@ -96,7 +96,7 @@ pub(crate) fn integer<N: Integer>(shape: &Shape, number: N, run: &Run) -> Result
     }
 }
 
-/// `shown` is what the message shows: the source may have written the number as a float.
+/// Lowers an integer; messages show `shown`, because the source may have written a float.
 #[inline]
 fn shown_integer<N: Integer>(
     shape: &Shape,
@@ -117,16 +117,16 @@ fn shown_integer<N: Integer>(
     }
 }
 
-/// The least `s64` as a float.
+/// Least `s64`, as a float.
 const LEAST_S64: f64 = i64::MIN as f64;
 
-/// Whether `mismatch` is that of a float that may have been an integer below every `s64`.
+/// Returns true if `mismatch` is of a float that may have been an integer below every `s64`.
 pub(crate) fn may_be_rounded(mismatch: &Mismatch) -> bool {
     matches!(mismatch, Mismatch::Range { expected: "s64", found, .. }
         if *found == ShownFloat(LEAST_S64).to_string())
 }
 
-/// How messages show a float: long ones as an exponent, and always as a float.
+/// Float in a message: long ones with an exponent, and never in the form of an integer.
 struct ShownFloat(f64);
 
 impl fmt::Display for ShownFloat {
@@ -139,7 +139,7 @@ impl fmt::Display for ShownFloat {
     }
 }
 
-/// With `rounded`, the number may be the text of an integer that its reader rounded.
+/// Lowers a float; with `rounded`, it may be an integer that the source's reader rounded.
 pub(crate) fn float(shape: &Shape, number: f64, rounded: bool, run: &Run) -> Result<(), Mismatch> {
     match shape {
         Shape::F64 => {
@@ -166,7 +166,7 @@ fn single(number: f64) -> Result<f32, Mismatch> {
     Ok(narrow)
 }
 
-/// A float that stands for an integer, as in Lua and JavaScript all numbers may.
+/// Lowers a float as an integer: in Lua and JavaScript any number may be a float.
 fn integral(shape: &Shape, number: f64, rounded: bool, run: &Run) -> Result<(), Mismatch> {
     let shown = ShownFloat(number);
     let name = match shape {
@@ -183,16 +183,16 @@ fn integral(shape: &Shape, number: f64, rounded: bool, run: &Run) -> Result<(), 
     if number.fract() != 0.0 || !number.is_finite() {
         return Err(Mismatch::Fraction { expected: name, found: shown.to_string() });
     }
-    // The text `-9223372036854775809` arrives as the float of the number above it: never truncated. It is
-    // the one place where a float that an integer type holds may have been an integer that it does not.
+    // The text `-9223372036854775809` arrives as the float of the number above it, and must not be truncated. Only here
+    // a float in the range of an integer type may have been an integer outside of it.
     if rounded && number == LEAST_S64 && matches!(shape, Shape::S64) {
         return Err(out_of_range(name, i64::MIN, i64::MAX, shown));
     }
-    // The cast saturates, which is out of range for every integer of WIT all the same.
+    // The cast saturates, and the limit is out of range for every WIT integer.
     shown_integer(shape, number as i128, shown, run)
 }
 
-/// Numbers that JSON has no form for.
+/// Parses the numbers that JSON has no form for.
 fn special_float(text: &str) -> Option<f64> {
     match text {
         "NaN" => Some(f64::NAN),
@@ -215,7 +215,7 @@ pub(crate) fn text(
     }
 }
 
-/// Text for a type that is not `string`.
+/// Lowers text for a type other than `string`.
 fn text_of_other(
     shape: &Shape,
     text: &str,

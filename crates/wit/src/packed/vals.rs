@@ -1,11 +1,11 @@
-//! Packed values from wasmtime's own and back: for calls that go by way of those.
+//! Conversion between packed values and wasmtime's own, for calls that take those.
 
 use wasmtime::component::Val;
 
 use super::{Malformed, Reader, push_case, push_flags};
 use crate::shape::Shape;
 
-/// Takes a value off the front of `reader`.
+/// Reads a value from the front of `reader`.
 pub(crate) fn to_val(shape: &Shape, reader: &mut Reader<'_>) -> Result<Val, Malformed> {
     Ok(match shape {
         Shape::Bool => Val::Bool(reader.bool()?),
@@ -80,7 +80,7 @@ fn payload(shape: Option<&Shape>, reader: &mut Reader<'_>) -> Result<Option<Box<
     shape.map(|shape| to_val(shape, reader).map(Box::new)).transpose()
 }
 
-/// Appends a value.
+/// Appends a value; fails when it is not of the type.
 pub(crate) fn from_val(shape: &Shape, value: &Val, out: &mut Vec<u8>) -> Result<(), Malformed> {
     match (shape, value) {
         (Shape::Bool, Val::Bool(v)) => out.push((*v).into()),
@@ -204,7 +204,7 @@ mod tests {
     use crate::shape::Shape;
 
     proptest! {
-        /// Both ways are the same bytes and the same value, and nothing is left over.
+        /// Both directions keep the bytes and the value, and leave no bytes over.
         #[test]
         fn values_are_packed_and_unpacked((ty, value) in types::any_type()
             .prop_flat_map(|ty| (Just(ty.clone()), types::any_value(&ty))))

@@ -1,7 +1,7 @@
-//! WAVE, the text encoding of component values, in and out.
+//! WAVE, the text encoding of component values, read and written.
 //!
-//! `wasm-wave` splits the text into nodes; what they mean is read by the plan, as everything else is,
-//! so that the errors are the same.
+//! `wasm-wave` splits the text into nodes; the plan decides their types, as for every other source, so the errors are
+//! the same.
 
 mod write;
 
@@ -16,7 +16,7 @@ use crate::lower::{Noted, Run, scalar};
 use crate::packed::Packed;
 use crate::shape::{Record, Shape};
 
-/// Brackets within brackets at most: the splitter recurses.
+/// Deepest nesting of brackets: the splitter is recursive.
 const MAX_NESTING: usize = 500;
 
 /// Lowers `(value, …)`.
@@ -25,7 +25,7 @@ pub(crate) fn lower(params: &Record, text: &str) -> Result<Packed, LowerError> {
     if nesting(text) > MAX_NESTING {
         return Err(malformed(format!("brackets are nested over {MAX_NESTING} deep")));
     }
-    // The splitter knows values and calls, not lists of arguments.
+    // The splitter parses values and calls, but not lists of arguments.
     let call = format!("f{}", text.trim());
     let call = UntypedFuncCall::parse(&call).map_err(|error| malformed(error.to_string()))?;
     let run = Run::with_capacity(false, false, text.len());
@@ -34,7 +34,7 @@ pub(crate) fn lower(params: &Record, text: &str) -> Result<Packed, LowerError> {
     run.finish(lowered, Some(params))
 }
 
-/// How deep the brackets of `text` go, those in its strings aside.
+/// Nesting depth of the brackets in `text`, outside of strings.
 fn nesting(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let mut rest = text;
@@ -58,7 +58,7 @@ fn nesting(text: &str) -> usize {
     deepest
 }
 
-/// The length of the quoted text that `rest` starts with.
+/// Length of the quoted text at the start of `rest`.
 fn quoted(rest: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in rest.char_indices().skip(1) {
@@ -109,7 +109,7 @@ impl<'s> Source<'s> {
         complete(params, given, self.run).map_err(|error| self.run.note_whole(error))
     }
 
-    /// Values one after another.
+    /// Lowers consecutive values.
     fn each<'n>(self, values: impl Iterator<Item = (&'n Shape, &'n Node)>) -> Lowered {
         for (at, (shape, node)) in values.enumerate() {
             self.inside(self.value(shape, node), || Segment::Index(at))?;
@@ -178,14 +178,14 @@ impl<'s> Source<'s> {
         }
     }
 
-    /// Lowers the contents of an option.
+    /// Lowers the content of an option.
     fn held(self, shape: &Shape, node: &Node) -> Lowered {
         self.run.out.some();
         self.value(shape, node)
     }
 
     fn number(self, shape: &Shape, node: &Node) -> Lowered {
-        // Floats by their own text: as an integer, -0 would lose its sign.
+        // Floats are parsed from their own text: as an integer, -0 would lose its sign.
         match shape {
             Shape::F32 if let Ok(number) = node.as_number::<f32>(self.text) => {
                 self.run.out.array(number.to_le_bytes());
@@ -206,7 +206,7 @@ impl<'s> Source<'s> {
         }
     }
 
-    /// `ok(…)`, `err(…)`, or the ok value itself.
+    /// Lowers `ok(…)`, `err(…)`, or the bare ok value.
     fn result(self, shape: &Shape, node: &Node) -> Lowered {
         let Shape::Result(sides) = shape else { return self.mismatch(shape, node) };
         let (at, payload) = match node.as_result() {

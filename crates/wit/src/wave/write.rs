@@ -1,11 +1,10 @@
-//! Component values as WAVE text. The values speak for themselves; a map, which WAVE has no form for,
-//! is written as the list of its pairs.
+//! Component values as WAVE text. WAVE has no form for a map, which is written as the list of its pairs.
 
 use std::fmt::{self, Write};
 
 use wasmtime::component::Val;
 
-/// Words that WAVE reads as something else than a case's name.
+/// Words that WAVE does not read as the name of a case.
 const KEYWORDS: [&str; 8] = ["true", "false", "some", "none", "ok", "err", "inf", "nan"];
 
 /// Appends `value`.
@@ -106,7 +105,7 @@ fn record(out: &mut String, fields: &[(String, Val)]) -> fmt::Result {
         write!(out, "{name}: ")?;
         write(out, value)?;
     }
-    // `{}` alone would be flags.
+    // A bare `{}` would be flags.
     out.push_str(if is_empty { ":}" } else { "}" });
     Ok(())
 }

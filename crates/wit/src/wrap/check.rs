@@ -1,4 +1,4 @@
-//! Whether a module has what its WIT needs: core types, memory, an allocator.
+//! Checks that a module has the core types, memory and allocator that its WIT needs.
 
 use wasmparser::{FuncType, ValType};
 use wit_parser::Resolve;
@@ -8,7 +8,7 @@ use super::WrapError;
 use super::module::{Outside, Shown};
 use super::wit::{self, Target};
 
-/// Whether the export is of the core type that its WIT comes to, and the module has what that needs.
+/// Checks that an export has the core type of its WIT, and that the module has the exports that this type needs.
 pub(super) fn check_type(
     outside: &Outside,
     resolve: &Resolve,
@@ -59,7 +59,7 @@ pub(super) fn check_type(
     Ok(())
 }
 
-/// Whether what allocates for arguments is of the type by which it is called.
+/// Checks the type of the export that allocates for arguments.
 fn check_realloc(
     outside: &Outside,
     (function, why): (&str, &'static str),
@@ -88,7 +88,7 @@ fn core_type(ty: WasmType) -> ValType {
     }
 }
 
-/// The function for a message: `add-two: func(a: s32, b: s32) -> s32`, types shortened to their names.
+/// Function for a message: `add-two: func(a: s32, b: s32) -> s32`, types shortened to their names.
 fn shown(resolve: &Resolve, func: &wit_parser::Function) -> String {
     let name = |ty: &wit_parser::Type| type_name(resolve, ty);
     let params: Vec<String> =

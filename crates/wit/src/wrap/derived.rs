@@ -1,4 +1,4 @@
-//! WIT of a module that comes without: what the core types of its exports say.
+//! WIT of a module without any, derived from the core types of its exports.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,26 +9,25 @@ use super::module::{Export, Outside};
 use super::{MAX_FLAT_PARAMS, WrapError};
 use crate::names::kebab;
 
-/// Exports that are declared together at most, and bytes of their declarations: of a module with more, each is
-/// declared alone, because whoever calls one function should not have to wait for a thousand.
+/// Most exports declared together, and most bytes of their declarations. In a module with more, each export is declared
+/// alone, so that a caller of one does not wait for a thousand.
 const MOST_TOGETHER: usize = 256;
 const LONGEST_TOGETHER: usize = 64 << 10;
 
-/// How names begin that toolchains export for the host to find under just that name.
+/// Prefixes of names that toolchains export for the host to find by that exact name.
 const FOR_THE_HOST: [&str; 4] = ["_", "cabi_", "canonical_abi_", STANDARD];
 
-/// How names of the encoder's other scheme begin, which no name may be made to look like.
+/// Prefix of names in the encoder's other scheme; derived names must not look like these.
 pub(super) const STANDARD: &str = "cm32p2";
 
-/// Exports as functions of a WIT that they were found without.
+/// Functions of a WIT derived from exports.
 pub(super) struct Derived<'m> {
-    /// WIT name → export and signature. By the name alone the export could not be found again: two may fold to
-    /// the same.
+    /// WIT name → export and signature. The name alone does not identify the export: two may fold to the same.
     functions: BTreeMap<String, (&'m str, String)>,
 }
 
 impl<'m> Derived<'m> {
-    /// The export `method` alone; none when it is what runs a command, which needs no declaration.
+    /// Declares the export `method` alone; none for the entry point of a command, which needs no declaration.
     pub(super) fn alone(outside: &'m Outside, method: &str) -> Result<Self, WrapError> {
         let is_run = matches!(method, "run" | "_start")
             || (method.contains("wasi:cli/run") && method.ends_with("run"));
@@ -43,13 +42,13 @@ impl<'m> Derived<'m> {
         Ok(Self { functions: BTreeMap::from([(name, (&*export.name, signature))]) })
     }
 
-    /// Every export that can be declared beside the others, the same whatever the method: so all of these come
-    /// to one component, which is compiled once. `None` when they are too many.
+    /// Declares every export that can be declared beside the others, independent of the method, so that all methods
+    /// share one component, compiled once. `None` when there are too many.
     pub(super) fn together(outside: &'m Outside) -> Option<Self> {
         let posts =
             outside.functions().filter_map(|(export, _)| export.name.strip_prefix("cabi_post_"));
-        // What the encoder or another export goes by; and what cleans up after itself, which may be wrong of
-        // a function that nobody calls.
+        // Names of exports other than functions, and of functions with a post-return, which may be wrong in a function
+        // that is never called.
         let others = outside.exports.iter().filter(|export| export.ty.is_none());
         let taken: HashSet<String> =
             posts.map(kebab).chain(others.map(|export| export.name.clone())).collect();
@@ -61,7 +60,7 @@ impl<'m> Derived<'m> {
                 continue;
             }
             bytes += name.len() + signature.len();
-            // Of two exports with one WIT name the first is there.
+            // Of two exports with one WIT name, the first is declared.
             functions.entry(name).or_insert((&*export.name, signature));
             if functions.len() > MOST_TOGETHER || bytes > LONGEST_TOGETHER {
                 return None;
@@ -70,18 +69,18 @@ impl<'m> Derived<'m> {
         Some(Self { functions })
     }
 
-    /// Whether all exports of `other` are among these, and under the same names.
+    /// Returns true if all exports of `other` are among these, under the same names.
     pub(super) fn covers(&self, other: &Self) -> bool {
         !other.functions.is_empty()
             && other.functions.iter().all(|(name, (export, _))| self.export(name) == Some(*export))
     }
 
-    /// The export that a WIT name stands for.
+    /// Export of a WIT name.
     pub(super) fn export(&self, name: &str) -> Option<&'m str> {
         self.functions.get(name).map(|(export, _)| *export)
     }
 
-    /// The WIT name of the only function, if there is one.
+    /// WIT name of the first function; after [`Derived::alone`] it is the only one.
     pub(super) fn only(&self) -> Option<&str> {
         self.functions.keys().next().map(String::as_str)
     }
@@ -96,7 +95,7 @@ impl<'m> Derived<'m> {
     }
 }
 
-/// Whether an export takes and gives nothing but numbers.
+/// Checks that an export takes and returns only numbers.
 pub(super) fn check(export: &str, ty: &FuncType) -> Result<(), WrapError> {
     let no_type = |what: String| WrapError::NoWitType { export: export.to_owned(), what };
     let unknown = |types: &[ValType]| types.iter().position(|core| wit_type(*core).is_none());

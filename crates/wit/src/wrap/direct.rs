@@ -1,4 +1,4 @@
-//! Core modules as they are: which functions they have for callers, and how each of them is called.
+//! Core modules called directly: their functions, and the convention of each.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -15,47 +15,47 @@ use super::module::{Outside, shown};
 use super::{WrapError, imports, plain, signature, wit};
 use crate::describe::UnsupportedType;
 
-/// The entry point of a command in its module.
+/// Entry point of a command in its module.
 const START: &str = "_start";
-/// Export that a module runs before anything else that is called.
+/// Export that must be called before any other.
 const INITIALIZE: &str = "_initialize";
-/// The interface and the function that components have in place of [`START`].
+/// Interface and function of components in place of [`START`].
 const RUN: (&str, &str) = ("wasi:cli/run", "run");
 
-/// A core module that runs as it is: its functions, and how they are called.
+/// Core module that is called without a component: its functions and their conventions.
 pub struct CoreModule {
     functions: Vec<CoreFunction>,
     is_declared: bool,
-    /// WIT that declares the functions, where there is any.
+    /// WIT that declares the functions, if there is any.
     resolve: Resolve,
     initialize: Option<&'static str>,
     allocate: Option<&'static str>,
 }
 
-/// A function of a [`CoreModule`].
+/// Function of a [`CoreModule`].
 #[derive(Debug, Clone)]
 pub struct CoreFunction {
-    /// The interface that it is declared in, by its full name; `None` for a function by itself.
+    /// Full name of the interface that declares it; `None` for a function outside of interfaces.
     pub interface: Option<String>,
-    /// Its name: as WIT declares it, or that of the export.
+    /// Name as WIT declares it, or of the export.
     pub name: String,
-    /// The export that is called.
+    /// Export to call.
     pub export: String,
-    /// The export that frees what it gave, which is called after it.
+    /// Export that frees the result, called after the function.
     pub post_return: Option<String>,
-    /// Way in which values become its core arguments, and its core results a value.
+    /// Convention for its arguments and its result.
     pub convention: Convention,
     types: Types,
 }
 
-/// Way in which a core function takes and gives values.
+/// Convention by which a core function takes and returns values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Convention {
-    /// The canonical ABI's: flat values, and memory for what does not fit.
+    /// Canonical ABI: flat values, and memory for those that do not fit.
     Canonical,
     /// Each parameter and each result is a core value; several results are a tuple.
     Numbers,
-    /// The entry point of a command: it takes nothing, and it succeeded if it returns.
+    /// Entry point of a command: it takes no arguments and succeeds if it returns.
     Start,
 }
 
@@ -67,17 +67,17 @@ enum Types {
 }
 
 impl CoreModule {
-    /// Reads the functions of a core module that runs as it is: those that `wit` declares, or those that the module
-    /// carries WIT for, or else the export that `method` means, by its core type.
+    /// Reads the functions of a core module that is called directly: those that `wit` declares, or those of the WIT in
+    /// the module, or else the export for `method`, by its core type.
     ///
-    /// `None` when it imports what only a component may import (interfaces of WIT by their names): then it has to be
-    /// made one by [`wrap`](crate::wrap).
+    /// `None` when it has imports that only a component may have (interfaces of WIT, by name): such a module needs
+    /// [`wrap`](crate::wrap).
     ///
     /// # Errors
     /// Fails when the module and the WIT do not fit, or it imports something other than functions.
     pub fn read(module: &[u8], wit: Option<&str>, method: &str) -> Result<Option<Self>, WrapError> {
         let outside = Outside::read(module)?;
-        // A module that names its functions by the encoder's other scheme is made for the encoder.
+        // A module with names of the encoder's other scheme is meant for the encoder.
         if outside.functions().any(|(export, _)| export.name.starts_with(derived::STANDARD)) {
             return Ok(None);
         }
@@ -90,7 +90,7 @@ impl CoreModule {
                 Some((resolve, world)) => Self::declared(&outside, resolve, world, method)?,
                 None => None,
             },
-            // The encoder joins what a module carries with what its entry declares.
+            // The encoder joins the WIT in a module with the WIT of its entry.
             (Some(_), true) => None,
             (None, false) if imports::are_of_wit(&outside, &[]) => None,
             (None, false) => Some(Self::derived(&outside, method)?),
@@ -146,31 +146,31 @@ impl CoreModule {
         Self { functions, is_declared, resolve, initialize, allocate: outside.realloc() }
     }
 
-    /// The functions that a method may mean.
+    /// Functions that a method may name.
     #[must_use]
     pub fn functions(&self) -> &[CoreFunction] {
         &self.functions
     }
 
-    /// The function that the method meant for which the module was read, where no WIT declares any.
+    /// Function for the method that the module was read for, where no WIT declares any.
     #[must_use]
     pub fn found(&self) -> Option<&CoreFunction> {
         if self.is_declared { None } else { self.functions.first() }
     }
 
-    /// The export that has to be called once before any other.
+    /// Export to call once before any other.
     #[must_use]
     pub fn initialize(&self) -> Option<&str> {
         self.initialize
     }
 
-    /// The export that allocates memory for arguments.
+    /// Export that allocates memory for arguments.
     #[must_use]
     pub fn allocate(&self) -> Option<&str> {
         self.allocate
     }
 
-    /// Reads the types that a function takes and gives.
+    /// Reads the signature of a function.
     ///
     /// # Errors
     /// Fails when its types are too large.
@@ -222,7 +222,7 @@ impl CoreFunction {
     }
 }
 
-/// Whether a module has the entry point of a command.
+/// Returns true if a module has the entry point of a command.
 fn has_start(outside: &Outside) -> bool {
     outside.function(START).is_some_and(is_start)
 }
@@ -231,7 +231,7 @@ fn is_start((export, ty): (&super::module::Export, &FuncType)) -> bool {
     export.name == START && ty.params().is_empty() && ty.results().is_empty()
 }
 
-/// Refuses a reactor that could not be initialized, unless that function is what the method means.
+/// Refuses a reactor with an initializer of the wrong type, unless the method names that function.
 fn check_initialize(outside: &Outside, method: &str) -> Result<(), WrapError> {
     let Some((_, ty)) = outside.function(INITIALIZE) else { return Ok(()) };
     let takes_nothing = ty.params().is_empty() && ty.results().is_empty();
@@ -241,17 +241,17 @@ fn check_initialize(outside: &Outside, method: &str) -> Result<(), WrapError> {
     Err(WrapError::Initialize { found: shown(ty) })
 }
 
-/// Whether a method means the entry point of a command.
+/// Returns true if a method names the entry point of a command.
 fn is_run(method: &str) -> bool {
     let (interface, function) = method.split_once('#').unwrap_or((RUN.0, method));
     let is_start = method == START || function == RUN.1;
     is_start && interface.split('@').next() == Some(RUN.0)
 }
 
-/// The WIT that a module carries; none when its functions are not to be called by it as they are: some are
-/// asynchronous or of a resource, or have text in another encoding.
+/// WIT in a module; none when its functions cannot be called directly by it: some are asynchronous or of a resource, or
+/// use another string encoding.
 fn carried(module: &[u8]) -> Option<(Resolve, WorldId)> {
-    // The decoder trusts modules more than they deserve.
+    // The decoder can panic on malformed modules.
     let decoded = catch_unwind(AssertUnwindSafe(|| {
         let (_, Bindgen { resolve, world, metadata, .. }) =
             wit_component::metadata::decode(module).ok()?;
@@ -278,7 +278,7 @@ fn carried(module: &[u8]) -> Option<(Resolve, WorldId)> {
     decoded.ok().flatten()
 }
 
-/// The signature that a core type is by itself.
+/// Signature derived from a core type.
 fn core_signature(ty: &FuncType) -> Signature {
     let types = |all: &[ValType]| all.iter().map(|ty| number(*ty)).collect::<Vec<_>>();
     let named = types(ty.params()).into_iter().enumerate();
@@ -293,7 +293,7 @@ fn number(ty: ValType) -> Type {
         ValType::I64 => Type::S64,
         ValType::F32 => Type::F32,
         ValType::F64 => Type::F64,
-        // No other type got past the check of the export.
+        // The check of the export refuses every other type.
         _ => Type::S32,
     }
 }

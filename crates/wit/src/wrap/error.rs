@@ -1,44 +1,44 @@
-//! Why a core module cannot become a component.
+//! Error of a core module that cannot become a component.
 
-/// Why a core module cannot become a component: what is missing, and what to do.
+/// Reason that a core module cannot become a component, with advice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WrapError {
-    /// The bytes are not a valid core module.
+    /// Bytes that are not a valid core module.
     #[error("the module is invalid: {message} (at byte {offset})")]
     Invalid {
-        /// What is wrong.
+        /// Message of the validator.
         message: String,
-        /// Where, in bytes from the start.
+        /// Offset in bytes from the start.
         offset: u64,
     },
-    /// The WIT text is malformed, or names what it does not define.
+    /// Malformed WIT text, or a name in it without a definition.
     #[error("`wit` is invalid: {message}")]
     Wit {
-        /// What is wrong and where, with the line.
+        /// Message with its place and the line.
         message: String,
     },
-    /// The WIT text exports nothing to call.
+    /// WIT text that exports no function.
     #[error("`wit` declares no function: add one, such as `{example}: func();`")]
     NothingDeclared {
-        /// The name of the function that is asked for.
+        /// Name of the function that the method names.
         example: String,
     },
-    /// The module lacks a function that is declared or asked for.
+    /// Missing function that is declared or that the method names.
     #[error("the module does not export {wanted}: {hint}")]
     MissingFunction {
-        /// The function, and the names it was looked for under.
+        /// Function, with the names that were searched.
         wanted: String,
-        /// The nearest export, or all of them.
+        /// Nearest export, or the list of them.
         hint: String,
     },
-    /// The module lacks a function that is declared or asked for, and has no other.
+    /// Missing function in a module without other functions.
     #[error("the module does not export {wanted}: it exports no function")]
     NothingExported {
-        /// The function, and the names it was looked for under.
+        /// Function, with the names that were searched.
         wanted: String,
     },
-    /// Two exports could be meant.
+    /// Name that matches two exports.
     #[error("`{wanted}` could be any of the exports {found}: name one exactly")]
     Ambiguous {
         /// The function.
@@ -46,116 +46,116 @@ pub enum WrapError {
         /// The exports.
         found: String,
     },
-    /// The function that a reactor begins with is of another type, so that nothing can call it.
+    /// Initializer of a reactor with a type by which it cannot be called.
     #[error(
         "the export `_initialize` is {found}, but has to take nothing and give nothing, as it is called before any other"
     )]
     Initialize {
-        /// Its core type.
+        /// Core type found.
         found: String,
     },
-    /// An export is of another core type than its WIT type comes to.
+    /// Export whose core type does not match its WIT type.
     #[error("the export `{export}` is {found}, but `{wit}` needs {expected}")]
     CoreType {
         /// The export.
         export: String,
-        /// Its core type.
+        /// Core type found.
         found: String,
         /// The function as WIT.
         wit: String,
-        /// The core type of that.
+        /// Core type that the WIT needs.
         expected: String,
     },
-    /// The module lacks what strings, lists and large values are handed over by.
+    /// Missing export for strings, lists and large values.
     #[error("`{function}` {why}, so the module has to export {export}")]
     MissingSupport {
-        /// The function that needs it.
+        /// Function that needs it.
         function: String,
-        /// What about it does.
+        /// Reason that the function needs it.
         why: &'static str,
-        /// What to export, with its type.
+        /// Export to add, with its type.
         export: &'static str,
     },
-    /// The function that allocates for arguments is of another type than the one by which it is called.
+    /// Allocator of another type than the one by which it is called.
     #[error(
         "`{function}` {why}, and the export `{export}`, which allocates for them, is {found}: it has to be (i32, i32, i32, i32) -> i32, \
          (old pointer, old size, alignment, new size) -> pointer"
     )]
     Realloc {
-        /// The function that needs it.
+        /// Function that needs it.
         function: String,
-        /// What about it does.
+        /// Reason that the function needs it.
         why: &'static str,
         /// The export.
         export: String,
-        /// Its core type.
+        /// Core type found.
         found: String,
     },
-    /// More parameters than the component model hands over by themselves.
+    /// More parameters than the component model passes as core values.
     #[error(
         "the export `{export}` takes {found} parameters, and a component hands over 16 at most by themselves: have it take one pointer (i32) to all of them in memory, and declare the {found} in `wit`"
     )]
     TooManyParams {
         /// The export.
         export: String,
-        /// How many it takes.
+        /// Number of its parameters.
         found: usize,
     },
-    /// A function of the WIT that cannot be called with values, or not to its end.
+    /// Function of the WIT that cannot be called with values.
     #[error("`wit` declares `{function}`, {what}")]
     NotCallable {
         /// The function.
         function: String,
-        /// Why it cannot, and what to do.
+        /// Reason, and advice.
         what: &'static str,
     },
-    /// A type of the WIT that no plain value can stand for, or that components do not allow.
+    /// Type of the WIT without plain values, or one that components do not allow.
     #[error("`wit` declares `{function}`, but {place} is {what}")]
     UnsupportedType {
         /// The function.
         function: String,
-        /// Which parameter, or the result, and where in it.
+        /// Parameter or result, with the path in it.
         place: String,
-        /// What it is, and why that will not do.
+        /// Type found, and the reason for the refusal.
         what: String,
     },
-    /// A core type that has no WIT type of its own.
+    /// Core type without a WIT type.
     #[error("the export `{export}` {what}: declare what it means in `wit`")]
     NoWitType {
         /// The export.
         export: String,
-        /// What about it has no WIT type.
+        /// Part of it that has no WIT type.
         what: String,
     },
-    /// A function of strings or lists, in a module of a 64-bit memory.
+    /// Function with strings or lists, in a module with a 64-bit memory.
     #[error(
         "`{function}` {why}, and components do not hand those over in a 64-bit memory, which the module has"
     )]
     WideMemory {
         /// The function.
         function: String,
-        /// What about it needs the memory.
+        /// Reason that the function needs the memory.
         why: &'static str,
     },
-    /// A function of WASI preview 1 is imported with another type than it has.
+    /// Import from WASI preview 1 with another type than the function has.
     #[error("the module imports `{import}` from `{module}` as {found}, and it is {expected}")]
     ImportType {
         /// The function.
         import: String,
         /// The interface.
         module: String,
-        /// The core type by which it is imported.
+        /// Core type of the import.
         found: String,
-        /// Its core type.
+        /// Core type of the function.
         expected: String,
     },
     /// Imports that neither WASI preview 1 nor the WIT provides.
     #[error("{0}")]
     UnknownImports(super::UnknownImports),
-    /// The encoder refused for another reason.
+    /// Refusal of the encoder for another reason.
     #[error("the module cannot be made a component: {message}")]
     Encode {
-        /// What the encoder says.
+        /// Message of the encoder.
         message: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Exports found by any spelling of their names, and the error for one that is missing.
+//! Search of exports by any spelling of their names, with the error for a missing one.
 
 use wasmparser::ExternalKind;
 
@@ -7,7 +7,7 @@ use super::module::{Outside, Shown};
 use crate::error::nearest;
 use crate::names::folded;
 
-/// The one export that is called `name`, or is a spelling of it; `None` when there is none.
+/// Finds the one export with the name `name` or a spelling of it; `None` when there is none.
 pub(super) fn find<'o>(
     outside: &'o Outside,
     names: &[String],
@@ -37,7 +37,7 @@ pub(super) fn find<'o>(
     Ok(None)
 }
 
-/// The error for a function that no export is.
+/// Error for a function without an export.
 pub(super) fn missing(outside: &Outside, wanted: String, name: &str) -> WrapError {
     let names: Vec<String> = outside.functions().map(|(export, _)| export.name.clone()).collect();
     let other = outside.exports.iter().find(|export| export.ty.is_none() && export.name == name);
@@ -55,7 +55,7 @@ pub(super) fn missing(outside: &Outside, wanted: String, name: &str) -> WrapErro
     WrapError::MissingFunction { wanted, hint }
 }
 
-/// Whether an export is one that the component model calls, and no person means.
+/// Returns true if an export is part of the canonical ABI, not a function of the module's author.
 fn is_of_the_abi(name: &str) -> bool {
     name.starts_with("cabi_") || name.starts_with("cm32p2")
 }
@@ -70,7 +70,7 @@ fn kind(kind: ExternalKind) -> &'static str {
     }
 }
 
-/// The exports for a message: all that a person may have meant, with their core types.
+/// Exports for a message: all functions of the module's author, with their core types.
 fn listed(outside: &Outside) -> String {
     let list: Vec<String> = outside
         .functions()

@@ -1,4 +1,4 @@
-//! Imports that nothing provides: all of them, and what they tell of how a module was built.
+//! Imports without a provider: their list, and the toolchain that they point to.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -14,21 +14,21 @@ use super::module::{Import, Outside, shown};
 use super::unknown::{Group, UnknownImports};
 use crate::error::shorten;
 
-/// Bytes of imports that a message lists: a module may import a million things.
+/// Most bytes of imports in a message: a module may import a million functions.
 const MOST_LISTED: usize = 8 << 10;
-/// Bytes around the two names of one.
+/// Bytes around the two names of one import.
 const MARKS: usize = " from ``; ``".len();
 
-/// How a module came to imports that no host has.
+/// Origin of imports that no host provides.
 #[derive(Debug)]
 struct Origin {
-    /// Whether one import, by module and name, tells that it is this.
+    /// Returns true if an import, by module and name, points to this origin.
     tells: fn(&Import) -> bool,
     what: &'static str,
     fix: &'static str,
 }
 
-/// The first that a missing import tells of is the one.
+/// Origins; the first that matches an import applies.
 static ORIGINS: &[Origin] = &[
     Origin {
         tells: |import| {
@@ -54,7 +54,7 @@ static ORIGINS: &[Origin] = &[
         fix: "build it with `-sSTANDALONE_WASM`, or with wasi-sdk",
     },
     Origin {
-        // That of C takes nothing.
+        // The C function of this name takes no parameters.
         tells: |import| {
             let params = import.ty.as_ref().map(|ty| ty.params().len());
             import.module == "env" && import.name == "abort" && params == Some(4)
@@ -120,8 +120,8 @@ static ORIGINS: &[Origin] = &[
     },
 ];
 
-/// Functions of `env` that the runtime has for modules that run as they are, by the core types of their parameters:
-/// what AssemblyScript and Emscripten make modules import that need nothing else of JavaScript.
+/// Functions of `env` that the runtime provides for modules called directly, with the core types of their parameters:
+/// those that modules of AssemblyScript and Emscripten import when they need no other JavaScript.
 static ENV: [(&str, &[ValType]); 4] = [
     ("abort", &[ValType::I32; 4]),
     ("emscripten_notify_memory_growth", &[ValType::I32]),
@@ -140,7 +140,7 @@ static ENV: [(&str, &[ValType]); 4] = [
     ),
 ];
 
-/// Core types of the parameters of a function of `env` that modules which run as they are may import.
+/// Core types of the parameters of a function of `env` that the runtime provides.
 #[must_use]
 pub fn env_function(name: &str) -> Option<&'static [ValType]> {
     ENV.iter().find(|(known, _)| *known == name).map(|(_, takes)| *takes)
@@ -153,7 +153,7 @@ pub(super) fn declared(resolve: &Resolve, world: WorldId) -> Vec<String> {
     keys.map(|key| resolve.name_world_key(key)).collect()
 }
 
-/// Whether a module imports what components alone may import: by names of WIT, or what a world declares.
+/// Returns true if a module has imports that only components may have: WIT names, or imports that a world declares.
 pub(super) fn are_of_wit(outside: &Outside, declared: &[String]) -> bool {
     outside.imports.iter().any(|import| {
         let module = import.module.as_str();
@@ -165,13 +165,13 @@ pub(super) fn are_of_wit(outside: &Outside, declared: &[String]) -> bool {
     })
 }
 
-/// Whether a name is of the form `package:name/interface`.
+/// Returns true if a name has the form `package:name/interface`.
 fn is_interface(module: &str) -> bool {
     module.split_once(':').is_some_and(|(_, rest)| rest.contains('/'))
 }
 
-/// Whether the runtime can run a module with these imports as it is: functions that nobody provides fail the call
-/// that uses them, and nothing stands in for anything else.
+/// Checks that the runtime can run a module with these imports directly. A function without a provider fails the call
+/// that uses it; any other import without a provider is refused.
 pub(super) fn check_core(outside: &Outside) -> Result<(), WrapError> {
     for import in
         outside.imports.iter().filter(|it| it.module == WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME)
@@ -198,7 +198,7 @@ pub(super) fn check_core(outside: &Outside) -> Result<(), WrapError> {
     told(outside.imports.iter().filter(|import| !is_provided(import)).collect())
 }
 
-/// Whether the runtime has a function for modules that run as they are.
+/// Returns true if the runtime provides a function for modules that are called directly.
 fn provides(module: &str, name: &str, params: &[ValType]) -> bool {
     match module {
         WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME => PREVIEW_1.iter().any(|(known, _)| known == name),
@@ -207,40 +207,40 @@ fn provides(module: &str, name: &str, params: &[ValType]) -> bool {
     }
 }
 
-/// A function that a core module imports and nothing provides: how the module came to it, and what to do. Of several the
-/// least tells most.
+/// Function that a core module imports and nothing provides: its origin, and advice. Of several, the smallest has the
+/// most specific origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnknownFunction {
-    /// Place of the origin among all.
+    /// Position of the origin in the list.
     rank: usize,
-    /// Way in which the module came to it.
+    /// Origin of the import.
     pub what: &'static str,
-    /// Way to build it instead.
+    /// Advice for building the module.
     pub fix: &'static str,
 }
 
 impl UnknownFunction {
-    /// A function of WASI preview 1 in a module without memory.
+    /// Function of WASI preview 1 in a module without memory.
     pub const WITHOUT_MEMORY: Self = Self {
         rank: 0,
         what: "WASI preview 1 passes values through memory, and the module exports none as `memory`",
         fix: "export its memory as `memory`",
     };
 
-    /// Reads an import by its two names and its core type.
+    /// Classifies an import by its two names and its core type.
     #[must_use]
     pub fn of(module: &str, name: &str, ty: &FuncType) -> Self {
         let (module, name) = (module.to_owned(), name.to_owned());
         let import = Import { module, name, ty: Some(ty.clone()), is_shared: false };
         let is_it = |origin: &&Origin| (origin.tells)(&import);
-        // The last of them tells every import.
+        // The last origin matches every import.
         let (what, fix) = ORIGINS.iter().find(is_it).map_or(("", ""), |it| (it.what, it.fix));
         let rank = ORIGINS.iter().position(|origin| origin.what == what).unwrap_or(ORIGINS.len());
         Self { rank, what, fix }
     }
 }
 
-/// Whether something provides every import.
+/// Checks that every import has a provider.
 pub(super) fn check(outside: &Outside, resolve: &Resolve, world: WorldId) -> Result<(), WrapError> {
     if outside.has_metadata {
         return Ok(());
@@ -260,13 +260,13 @@ pub(super) fn check(outside: &Outside, resolve: &Resolve, world: WorldId) -> Res
     told(outside.imports.iter().filter(|import| !is_provided(import)).collect())
 }
 
-/// Refuses imports that nothing provides, if there are any.
+/// Refuses imports without a provider, if there are any.
 fn told(missing: Vec<&Import>) -> Result<(), WrapError> {
     if missing.is_empty() {
         return Ok(());
     }
     let all = missing.len();
-    // What one import of a module tells is so of the others, and says nothing of other modules.
+    // The origin of one import applies to all imports of that module, and to no other.
     let mut modules = BTreeMap::<&str, Vec<&Import>>::new();
     for import in missing {
         modules.entry(&import.module).or_default().push(import);
@@ -294,7 +294,7 @@ fn told(missing: Vec<&Import>) -> Result<(), WrapError> {
     Err(WrapError::UnknownImports(UnknownImports { groups, more: all - listed }))
 }
 
-/// The functions of WASI preview 1 with their core types, as the adapter has them.
+/// Functions of WASI preview 1 with their core types, from the adapter.
 static PREVIEW_1: LazyLock<Vec<(String, FuncType)>> = LazyLock::new(|| {
     let adapter = Outside::read(WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER);
     let exports = adapter.map(|outside| outside.exports).unwrap_or_default();

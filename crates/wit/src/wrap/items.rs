@@ -1,8 +1,8 @@
-//! The items at the top of a WIT text: enough of its syntax to tell a fragment from a document.
+//! Top-level items of a WIT text: enough of its syntax to tell a fragment from a document.
 
 use super::WrapError;
 
-/// Brackets within brackets at most: the parser recurses.
+/// Deepest nesting of brackets: the parser is recursive.
 const MAX_NESTING: usize = 100;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,11 +13,11 @@ pub(super) enum ItemKind {
     Export,
     /// `name: func(…)`
     Function,
-    /// Types, uses, imports: worlds hold them as they are.
+    /// Types, uses, imports: a world may contain them unchanged.
     Other,
 }
 
-/// One item at the top of a WIT text.
+/// Top-level item of a WIT text.
 pub(super) struct Item {
     pub(super) kind: ItemKind,
     pub(super) name: String,
@@ -32,8 +32,7 @@ impl Item {
     }
 }
 
-/// The items at the top of `text`, told apart by brackets and the first word alone: all else is the
-/// parser's to judge.
+/// Splits `text` into its top-level items by brackets and the first word of each; the parser checks the rest.
 pub(super) fn items(text: &str) -> Result<Vec<Item>, WrapError> {
     let mut items = Vec::new();
     let mut open: Option<Item> = None;
@@ -78,7 +77,7 @@ pub(super) fn items(text: &str) -> Result<Vec<Item>, WrapError> {
             && matches!(c, ';' | '}')
             && let Some(item) = open.take()
         {
-            // `use a.{b};` has its braces before its end.
+            // The braces of `use a.{b};` come before its end.
             if c == '}' && words.first().is_some_and(|(_, word)| *word == "use") {
                 open = Some(item);
                 continue;
@@ -93,7 +92,7 @@ pub(super) fn items(text: &str) -> Result<Vec<Item>, WrapError> {
 }
 
 fn finished(item: Item, words: &[(usize, &str)], end: usize) -> Item {
-    // The word of a gate, as in `@since(version = 1.0.0)`, comes before the item's own.
+    // A gate, as `@since(version = 1.0.0)`, stands before the item's own word.
     let mut words = words.iter();
     let Some((name_at, first)) = words.next() else { return Item { end, ..item } };
     let name = words.next().map_or("", |(_, name)| name).to_owned();
@@ -113,7 +112,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '-' | '_' | '%')
 }
 
-/// How long the comment is that `rest` starts with.
+/// Length of the comment at the start of `rest`, or 0.
 fn comment(rest: &str) -> usize {
     if rest.starts_with("//") {
         return rest.find('\n').unwrap_or(rest.len());

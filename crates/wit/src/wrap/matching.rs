@@ -1,4 +1,4 @@
-//! Which export of a module is which function of the WIT.
+//! Matching of a module's exports with the functions of the WIT.
 
 use std::collections::HashMap;
 
@@ -12,23 +12,23 @@ use super::module::{Outside, Shown};
 use super::wit::{self, Target};
 use crate::names::folded;
 
-/// A function of the WIT and what it is in the module.
+/// Function of the WIT with its export.
 pub(super) struct Match<'o, 'r> {
     pub(super) target: Target<'r>,
-    /// The export that it is.
+    /// Export of the function.
     pub(super) export: &'o str,
-    /// The export that frees what it gave.
+    /// Export that frees the result.
     pub(super) post_return: Option<&'o str>,
 }
 
 impl Match<'_, '_> {
-    /// Whether the module has it under the names of the encoder's other scheme.
+    /// Returns true if the export has a name of the encoder's other scheme.
     fn is_standard(&self) -> bool {
         self.export.starts_with("cm32p2")
     }
 }
 
-/// Finds every function of the world among the exports. A world that was derived from exports knows them.
+/// Finds an export for every function of the world. A world derived from exports has them already.
 pub(super) fn matches<'o, 'r>(
     outside: &'o Outside,
     resolve: &'r Resolve,
@@ -47,7 +47,7 @@ pub(super) fn matches<'o, 'r>(
             None => find(outside, &candidates)?,
         };
         let Some(export) = export else {
-            // What the module was built with may declare it already, under a name of its own.
+            // The module's own metadata may declare the function under another name.
             if outside.has_metadata {
                 continue;
             }
@@ -64,7 +64,7 @@ pub(super) fn matches<'o, 'r>(
     Ok(found)
 }
 
-/// Whether what frees a result takes what the function gives, and gives nothing.
+/// Checks that a post-return takes the function's results and returns nothing.
 pub(super) fn check_post_return(
     outside: &Outside,
     export: &str,
@@ -84,7 +84,7 @@ pub(super) fn check_post_return(
     })
 }
 
-/// The names under which the encoder finds what was matched: `(export, name the encoder looks for)`.
+/// Names that the encoder searches for the matches: `(export, encoder's name)`.
 pub(super) fn names(matches: &[Match<'_, '_>]) -> Vec<(String, String)> {
     let mut names = Vec::with_capacity(matches.len());
     for one in matches.iter().filter(|one| !one.is_standard()) {
@@ -97,7 +97,7 @@ pub(super) fn names(matches: &[Match<'_, '_>]) -> Vec<(String, String)> {
     names
 }
 
-/// The names that a module may export `target` under, best first.
+/// Export names that may be `target`, best first.
 fn candidates(target: &Target<'_>, all: &[String]) -> Vec<String> {
     let name = &target.func.name;
     let Some(interface) = &target.interface else {
@@ -110,14 +110,14 @@ fn candidates(target: &Target<'_>, all: &[String]) -> Vec<String> {
         format!("cm32p2|{interface}|{name}"),
         format!("{short}#{name}"),
     ];
-    // A bare name will do where only one function has it.
+    // A bare name is enough where only one function has it.
     if all.iter().filter(|other| *other == name).count() == 1 {
         names.push(name.clone());
     }
     names
 }
 
-/// The exports that free what functions gave back, by the folded names of these.
+/// Exports that free results, by the folded names of their functions.
 fn post_returns(outside: &Outside) -> HashMap<String, &str> {
     let mut posts = HashMap::new();
     for (export, _) in outside.functions() {
@@ -128,7 +128,7 @@ fn post_returns(outside: &Outside) -> HashMap<String, &str> {
     posts
 }
 
-/// The export that frees what `export` gave, by any spelling of its name.
+/// Export that frees the result of `export`, by any spelling of its name.
 pub(super) fn post_of<'o>(outside: &'o Outside, export: &str) -> Option<&'o str> {
     post_returns(outside).get(&folded(export)).copied()
 }

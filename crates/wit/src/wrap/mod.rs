@@ -1,4 +1,4 @@
-//! Core modules become components: WIT text says how their exports are meant, or their own core types do.
+//! Conversion of core modules into components, by WIT text or by the core types of their exports.
 
 mod check;
 mod derived;
@@ -31,31 +31,29 @@ use matching::{matches, names};
 use module::Outside;
 pub use unknown::UnknownImports;
 
-/// Parameters that the component model hands over by themselves; more go through memory.
+/// Most parameters that the component model passes as core values; more go through memory.
 const MAX_FLAT_PARAMS: usize = 16;
 
-/// A core module that was made a component.
+/// Core module as a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrapped {
     /// The component's bytes.
     pub component: Vec<u8>,
-    /// The method under which the component has the function that was asked for: WIT cannot spell every name
-    /// that a module may give it.
+    /// Method that names the wanted function in the component: WIT cannot spell every export name.
     pub method: String,
 }
 
 /// Turns a core module into a component.
 ///
-/// `wit` is a whole WIT document with one world, or a fragment of one: functions
-/// (`answer: func() -> s32;`), type definitions, `interface` blocks. Names may be in kebab-case there
-/// and in snake_case (or camelCase) in the module. Without it, signatures are what core types say, under the
-/// names [`kebab`] makes of them: that of the export `method`, and with it those of the others that can be
-/// declared beside it, so that most methods of a module give one and the same component. A module that imports
-/// `wasi_snapshot_preview1` is given the adapter to WASI 0.2; one that exports `_start` too becomes a
-/// command.
+/// `wit` is a whole WIT document with one world, or a fragment of one: functions (`answer: func() -> s32;`), type
+/// definitions, `interface` blocks. Its names may be in kebab-case and those of the module in snake_case (or
+/// camelCase). Without `wit`, core types give the signatures, under the names that [`kebab`] makes of the exports: that
+/// of the export `method`, and those of all others that can be declared beside it, so that most methods of a module
+/// share one component. A module that imports `wasi_snapshot_preview1` gets the adapter to WASI 0.2; one that also
+/// exports `_start` becomes a command.
 ///
 /// # Errors
-/// When the module and the WIT do not fit: a missing export, type or import, and what to do about it.
+/// Fails when the module and the WIT do not fit: for a missing export, type or import, with advice.
 pub fn wrap(module: &[u8], wit: Option<&str>, method: &str) -> Result<Wrapped, WrapError> {
     let outside = Outside::read(module)?;
     let as_asked = |component| Wrapped { component, method: method.to_owned() };
@@ -74,7 +72,7 @@ pub fn wrap(module: &[u8], wit: Option<&str>, method: &str) -> Result<Wrapped, W
                 encoded(&bytes, &outside)
             };
             let alone = Derived::alone(&outside, method)?;
-            // What nobody has asked for must not keep out what somebody has.
+            // Exports beside the wanted one must not make it fail.
             let together = Derived::together(&outside).filter(|all| all.covers(&alone));
             let component = together.and_then(|all| made(&all).ok());
             let component = component.map_or_else(|| made(&alone), Ok)?;
@@ -84,8 +82,7 @@ pub fn wrap(module: &[u8], wit: Option<&str>, method: &str) -> Result<Wrapped, W
     }
 }
 
-/// The module with a WIT text as its description, its exports under the names that the encoder looks for; and
-/// how many they are.
+/// Embeds a WIT text in the module and renames its exports as the encoder expects; returns also their number.
 fn embedded(
     module: &[u8],
     outside: &Outside,
@@ -102,7 +99,7 @@ fn embedded(
     Ok((bytes, names.len()))
 }
 
-/// A module has its exports under one scheme of names: with both, the encoder finds each function twice.
+/// Refuses a module with exports under both schemes of names: the encoder would find each function twice.
 fn check_naming(outside: &Outside, names: &[(String, String)]) -> Result<(), WrapError> {
     let mut standard = outside.functions().filter(|(export, _)| export.name.starts_with("cm32p2"));
     match (standard.next(), names.first()) {
@@ -117,9 +114,9 @@ fn check_naming(outside: &Outside, names: &[(String, String)]) -> Result<(), Wra
     }
 }
 
-/// The component of a module that carries its description.
+/// Encodes the component of a module that carries its WIT.
 fn encoded(module: &[u8], outside: &Outside) -> Result<Vec<u8>, WrapError> {
-    // The encoder trusts modules more than they deserve: what it asserts must not end the process.
+    // The encoder can panic on malformed modules, which must not end the process.
     let encoded = catch_unwind(AssertUnwindSafe(|| encode(module, outside)));
     encoded.unwrap_or_else(|_| {
         let message = "the encoder found the module inconsistent with itself".to_owned();

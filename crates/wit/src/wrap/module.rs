@@ -1,4 +1,4 @@
-//! A core module's outside: what it imports and exports, and the same module under other names.
+//! Imports and exports of a core module, and the module with renamed exports.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -13,36 +13,36 @@ use wasmparser::{
 
 use super::WrapError;
 
-/// An exported item.
+/// Exported item.
 pub(super) struct Export {
     pub(super) name: String,
     pub(super) kind: ExternalKind,
     index: u32,
-    /// The type, when it is a function.
+    /// Type of a function; `None` for other items.
     pub(super) ty: Option<FuncType>,
 }
 
-/// An imported item, by the two names it goes by.
+/// Imported item, with its two names.
 pub(super) struct Import {
     pub(super) module: String,
     pub(super) name: String,
-    /// The type, when it is a function.
+    /// Type of a function; `None` for other items.
     pub(super) ty: Option<FuncType>,
-    /// It is a memory that several threads share.
+    /// True for a memory shared by threads.
     pub(super) is_shared: bool,
 }
 
-/// What of a module shows.
+/// Imports, exports and other visible facts of a module.
 pub(super) struct Outside {
     pub(super) exports: Vec<Export>,
     pub(super) imports: Vec<Import>,
-    /// It carries WIT of its own, as bindings generators leave it.
+    /// True if it carries WIT of its own, from a bindings generator.
     pub(super) has_metadata: bool,
-    /// A memory of its own has 64-bit addresses.
+    /// True if a memory of its own has 64-bit addresses.
     pub(super) has_wide_memory: bool,
 }
 
-/// `(i32, i64) -> i32`
+/// Core type in messages: `(i32, i64) -> i32`.
 pub(super) struct Shown<'a>(pub(super) &'a [ValType], pub(super) &'a [ValType]);
 
 impl fmt::Display for Shown<'_> {
@@ -59,13 +59,13 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// The type of a function, for messages: `(i32, i64) -> i32`.
+/// Type of a function in messages: `(i32, i64) -> i32`.
 pub(super) fn shown(ty: &FuncType) -> String {
     Shown(ty.params(), ty.results()).to_string()
 }
 
 impl Outside {
-    /// Validates the module and reads its outside.
+    /// Validates the module and reads its imports and exports.
     pub(super) fn read(module: &[u8]) -> Result<Self, WrapError> {
         Validator::new_with_features(WasmFeatures::all())
             .validate_all(module)
@@ -93,18 +93,18 @@ impl Outside {
         self.realloc().is_some()
     }
 
-    /// The export that allocates for arguments.
+    /// Export that allocates for arguments.
     pub(super) fn realloc(&self) -> Option<&'static str> {
         let names = ["cabi_realloc", "cm32p2_realloc", "canonical_abi_realloc"];
         names.into_iter().find(|name| self.function(name).is_some())
     }
 
-    /// Whether it imports WASI preview 1.
+    /// Returns true if the module imports WASI preview 1.
     pub(super) fn is_preview1(&self) -> bool {
         self.imports.iter().any(|import| import.module == WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME)
     }
 
-    /// Whether it is to be run, and not only called.
+    /// Returns true if the module is a command, with an entry point.
     pub(super) fn is_command(&self) -> bool {
         self.is_preview1() && self.function("_start").is_some()
     }
@@ -179,8 +179,7 @@ fn read(module: &[u8]) -> wasmparser::Result<Outside> {
     Ok(outside)
 }
 
-/// The same module with further names for some of its exported functions: `(old, new)` pairs. An old
-/// name goes away.
+/// Renames exported functions by `(old, new)` pairs. A function may get several new names; the old name is removed.
 pub(super) fn renamed<'a>(
     module: &'a [u8],
     outside: &Outside,

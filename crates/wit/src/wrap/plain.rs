@@ -1,5 +1,5 @@
-//! Whether the functions that WIT text declares can be called with plain values: told here, by name,
-//! because the encoder and the engine would tell it in words about binary sections.
+//! Check that functions in WIT text can be called with plain values: done here to report names, because the encoder and
+//! the engine would report binary sections.
 
 use std::collections::HashSet;
 
@@ -9,12 +9,12 @@ use super::WrapError;
 use super::module::Outside;
 use super::wit;
 
-/// Flags that one set may have.
+/// Most flags of one type.
 const MAX_FLAGS: usize = 32;
 
-/// Refuses handles, streams, futures and what components do not allow in the functions of `world`.
+/// Refuses handles, streams, futures and other unsupported types in the functions of `world`.
 pub(super) fn check(outside: &Outside, resolve: &Resolve, world: WorldId) -> Result<(), WrapError> {
-    // What bindings generators left knows its own module: the function to be called is looked at when it loads.
+    // Metadata of a bindings generator fits its own module; the called function is checked when it loads.
     if outside.has_metadata {
         return Ok(());
     }
@@ -34,13 +34,13 @@ pub(super) fn check(outside: &Outside, resolve: &Resolve, world: WorldId) -> Res
     Ok(())
 }
 
-/// Place and what is there.
+/// Place and type found.
 type Refused = (String, String);
 
 struct Walk<'r> {
     resolve: &'r Resolve,
     path: Vec<String>,
-    /// Types that are fine: they are shared, and spelled out they may be many more.
+    /// Accepted types: they are shared, and many more when spelled out.
     seen: HashSet<TypeId>,
 }
 

@@ -1,4 +1,4 @@
-//! From WIT's types to the plain [`Signature`].
+//! Conversion of WIT's types to the plain [`Signature`].
 
 use crisol_core::{Case, Field, Signature, Type, shorten};
 use wit_parser::{Function, Resolve, TypeDefKind};
@@ -23,7 +23,7 @@ pub(super) fn of(resolve: &Resolve, func: &Function) -> Read<Signature> {
 struct Reader<'r> {
     resolve: &'r Resolve,
     parts: usize,
-    /// Bytes of names.
+    /// Bytes of names so far.
     names: usize,
     path: Vec<String>,
 }
@@ -91,7 +91,7 @@ impl Reader<'_> {
 
     fn defined(&mut self, kind: &TypeDefKind) -> Read<Type> {
         Ok(match kind {
-            // A name for another type.
+            // Alias of another type.
             TypeDefKind::Type(ty) => self.read(ty)?,
             TypeDefKind::List(item) => Type::List(self.boxed("[]", item)?),
             TypeDefKind::FixedLengthList(item, len) => {

@@ -1,27 +1,27 @@
-//! Imports that nothing provides, as a message lists them.
+//! Message for imports without a provider.
 
 use std::fmt;
 
 /// Imports of a core module that neither WASI preview 1 nor the WIT provides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownImports {
-    /// Those of each origin.
+    /// Imports by origin.
     pub(super) groups: Vec<Group>,
-    /// How many more there are.
+    /// Number of further imports.
     pub(super) more: usize,
 }
 
-/// Imports that a module came to in one way.
+/// Imports of one origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Group {
-    /// Module and name of each, the first of them.
+    /// Module and name of each, cut to the first ones.
     pub(super) imports: Vec<(String, String)>,
     pub(super) what: &'static str,
     pub(super) fix: &'static str,
 }
 
 impl UnknownImports {
-    /// What to do about them.
+    /// Advice for all groups.
     #[must_use]
     pub fn fix(&self) -> String {
         let fixes: Vec<_> = self.groups.iter().map(|group| group.fix).collect();
@@ -49,7 +49,7 @@ impl Group {
         for (at, import) in self.imports.iter().enumerate() {
             let (module, name) = import;
             write!(f, "`{name}`")?;
-            // Those of one module stand together.
+            // Imports of one module are adjacent.
             match self.imports.get(at + 1) {
                 Some((next, _)) if next == module => f.write_str(", ")?,
                 Some(_) => write!(f, " from `{module}`; ")?,

@@ -1,7 +1,7 @@
-//! WIT text: a whole document, or the fragment that an entry's `wit` field holds.
+//! Parsing of WIT text: a whole document, or the fragment in an entry's `wit` field.
 //!
-//! A fragment is put into a world without moving its lines, so that errors point into the user's own
-//! text. Interfaces go to a file of their own: a world cannot hold them.
+//! A fragment is put into a world without moving its lines, so errors point into the user's own text. Interfaces go
+//! into a file of their own: a world cannot contain them.
 
 use std::borrow::Cow;
 
@@ -11,13 +11,13 @@ use super::WrapError;
 use super::items::{Item, ItemKind, items};
 use super::module::Outside;
 
-/// Bytes of WIT at most. The parser's spans are 32 bits wide.
+/// Most bytes of WIT text: the parser's spans are 32 bits wide.
 const MAX_TEXT: usize = 1 << 20;
 
-/// What messages call the user's text.
+/// Name of the user's text in messages.
 const FILE: &str = "wit";
 
-/// Parses `text` and picks the world in it, or makes one.
+/// Parses `text` and selects its world, or makes one.
 pub(super) fn parse(text: &str) -> Result<(Resolve, WorldId), WrapError> {
     if text.len() > MAX_TEXT {
         let message = format!("it is {} bytes long, and {MAX_TEXT} are allowed", text.len());
@@ -30,21 +30,21 @@ pub(super) fn parse(text: &str) -> Result<(Resolve, WorldId), WrapError> {
     resolve(text, &files)
 }
 
-/// A file for the parser, made of the user's text and what had to be put in.
+/// File for the parser: the user's text with insertions.
 struct File {
     name: &'static str,
     contents: String,
     /// Bytes before the user's text.
     prefix: usize,
-    /// Where in the user's text [`EXPORT`] was put in, ascending.
+    /// Positions in the user's text where [`EXPORT`] was inserted, ascending.
     exports_at: Vec<usize>,
 }
 
-/// What makes a declared function one that the world exports.
+/// Keyword that turns a declared function into an export of the world.
 const EXPORT: &str = "export ";
 
 impl File {
-    /// The position in the user's text of a position here.
+    /// Converts a position here to one in the user's text.
     fn origin(&self, at: usize) -> usize {
         let at = at.saturating_sub(self.prefix);
         let before = |put: &usize, nth: usize| *put + (nth + 1) * EXPORT.len() <= at;
@@ -72,7 +72,7 @@ fn resolve(text: &str, files: &[File]) -> Result<(Resolve, WorldId), WrapError> 
     Ok((resolve, world))
 }
 
-/// The message with its place in the user's own text, and the line.
+/// Message with the line and place in the user's own text.
 fn located(
     text: &str,
     files: &[File],
@@ -99,7 +99,7 @@ fn located(
     )
 }
 
-/// A document, completed by what it may leave out: the package, a world that exports its interfaces.
+/// Completes a document with parts that it may omit: the package, and a world that exports its interfaces.
 fn document(text: &str, items: &[Item]) -> File {
     let has = |kind| items.iter().any(|item| item.kind == kind);
     let package = if has(ItemKind::Package) { "" } else { "package crisol:guest; " };
@@ -112,7 +112,7 @@ fn document(text: &str, items: &[Item]) -> File {
     File { name: FILE, contents, prefix: package.len(), exports_at: Vec::new() }
 }
 
-/// Exports of all interfaces that have functions.
+/// Export items for all interfaces with functions.
 fn exports(text: &str, items: &[Item]) -> String {
     let interfaces = items.iter().filter(|item| item.kind == ItemKind::Interface);
     let has_functions =
@@ -122,12 +122,12 @@ fn exports(text: &str, items: &[Item]) -> String {
     names.iter().map(|name| format!("export {name}; ")).collect()
 }
 
-/// The interfaces of a fragment, if there are any, and a world of all else.
+/// Splits a fragment into its interfaces, if there are any, and a world with all other items.
 fn split(text: &str, items: &[Item]) -> Vec<File> {
     let mut interfaces = blanked(text);
     let mut world = text.to_owned();
     let mut exports_at = Vec::new();
-    // From the end, so that what is put in moves nothing that is still to be looked at.
+    // From the end, so that insertions do not move the items still to come.
     for item in items.iter().rev() {
         let range = item.start..item.end;
         match item.kind {
@@ -157,27 +157,27 @@ fn split(text: &str, items: &[Item]) -> Vec<File> {
     files
 }
 
-/// Spaces in place of all but line ends: of the same length, so that positions stay.
+/// Replaces all characters but line ends by spaces: the length is the same, so positions stay.
 fn blanked(text: &str) -> String {
     let blank = |byte: u8| if byte == b'\n' { '\n' } else { ' ' };
     text.bytes().map(blank).collect()
 }
 
-/// A function that a world exports.
+/// Function that a world exports.
 pub(super) struct Target<'r> {
-    /// The interface it is in, by its full name.
+    /// Full name of its interface; `None` outside of interfaces.
     pub(super) interface: Option<String>,
     pub(super) func: &'r Function,
 }
 
 impl Target<'_> {
-    /// The name that the encoder looks for among the module's exports.
+    /// Name that the encoder searches among the module's exports.
     pub(super) fn core_name(&self) -> Cow<'_, str> {
         self.func.legacy_core_export_name(self.interface.as_deref())
     }
 
-    /// Whether it is an ordinary function. One that is not is the module's own affair if it has what
-    /// bindings generators export for such; else a person wrote it, and is told.
+    /// Returns true for an ordinary function. Any other is skipped if the module has the exports of a bindings
+    /// generator for it; else a person wrote it, and the error says so.
     fn is_ordinary(&self, outside: &Outside) -> Result<bool, WrapError> {
         let what = match self.func.kind {
             FunctionKind::Freestanding => return Ok(true),
@@ -190,7 +190,7 @@ impl Target<'_> {
                 "a function of a resource, whose handles have no plain value: declare plain functions instead"
             }
         };
-        // What is asynchronous goes by a mark; a resource's functions have names that no person writes.
+        // Asynchronous functions have a mark; functions of a resource have names that a person does not write.
         let marks: &[&str] = if self.func.kind.is_async() {
             &["[async-lift]", "[async-lift-stackful]"]
         } else {
@@ -205,8 +205,8 @@ impl Target<'_> {
     }
 }
 
-/// All functions that `world` exports, but those that are asynchronous or belong to a resource: their
-/// names in a module are not a person's to write.
+/// Functions that `world` exports, without asynchronous ones and those of resources: bindings generators write their
+/// export names.
 pub(super) fn targets<'r>(
     outside: &Outside,
     resolve: &'r Resolve,
@@ -236,7 +236,7 @@ pub(super) fn targets<'r>(
     Ok(ordinary)
 }
 
-/// Whether a value of this type is handed over through memory.
+/// Returns true if a value of this type goes through memory.
 pub(super) fn has_pointers(resolve: &Resolve, ty: &wit_parser::Type) -> bool {
     let pointed = |ty: &wit_parser::Type| has_pointers(resolve, ty);
     let id = match ty {

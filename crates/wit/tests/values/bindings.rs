@@ -1,4 +1,4 @@
-//! The same answers as wasmtime's own typed bindings, over the same guest.
+//! Comparison with wasmtime's own typed bindings, over the same guest.
 
 use super::support::{Echo, lifted};
 

@@ -1,4 +1,4 @@
-//! Core modules as they are: which run so, their functions and signatures, and the words of what is refused.
+//! Core modules called directly: their functions and signatures, and the errors for unsupported ones.
 
 use crisol_wit::{Convention, CoreModule, parse_text};
 use expect_test::{Expect, expect};
@@ -10,7 +10,7 @@ fn read(text: &str, wit: Option<&str>, method: &str) -> Option<CoreModule> {
     CoreModule::read(&module, wit, method).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The functions as `method: signature = export`, and what runs beside them.
+/// Shows the functions as `method: signature = export`, with the exports called beside them.
 fn check(text: &str, wit: Option<&str>, method: &str, expected: &Expect) {
     let shown = match read(text, wit, method) {
         None => "a component".to_owned(),
@@ -39,7 +39,7 @@ const MODULE: &str = r#"(module
     (func (export "_initialize")))"#;
 
 #[test]
-fn without_wit_the_export_that_a_method_means_is_called_by_its_core_type() {
+fn without_wit_an_export_is_called_by_its_core_type() {
     check(
         MODULE,
         None,
@@ -67,7 +67,7 @@ fn without_wit_the_export_that_a_method_means_is_called_by_its_core_type() {
 }
 
 #[test]
-fn with_wit_all_that_it_declares_is_called_by_it() {
+fn with_wit_its_declared_functions_are_called() {
     let wit = "answer: func() -> u8; interface math { add-two: func(a: s32, b: u32) -> bool; }";
     check(
         MODULE,
@@ -99,7 +99,7 @@ fn a_command_has_its_entry_point_and_is_not_initialized() {
         answer: func() -> u32 = answer
         wasi:cli/run#run: func() -> result = _start"#]],
     );
-    // A function that takes something is no entry point.
+    // A function with parameters is not an entry point.
     let other = r#"(module (func (export "_start") (param i32)))"#;
     check(other, None, "_start", &expect!["_start: func(p0: s32) = _start"]);
     let core = read(&command, None, "_start").unwrap();
@@ -107,7 +107,7 @@ fn a_command_has_its_entry_point_and_is_not_initialized() {
 }
 
 #[test]
-fn what_imports_interfaces_of_wit_has_to_be_a_component() {
+fn module_with_wit_imports_must_become_a_component() {
     let component = expect!["a component"];
     let import = |import: &str| format!("(module {import} (func (export \"f\")))");
     let wit = "package a:b; world w { import log: func(); import c: interface { d: func(); } export f: func(); }";
@@ -127,7 +127,7 @@ fn what_imports_interfaces_of_wit_has_to_be_a_component() {
 }
 
 #[test]
-fn what_does_not_fit_is_told_as_for_components() {
+fn mismatches_have_the_errors_of_components() {
     let refused = |wit: Option<&str>, method: &str, expected: &Expect| {
         let module = parse_text(MODULE, None).unwrap();
         let error = CoreModule::read(&module, wit, method).err().unwrap();
@@ -152,7 +152,7 @@ fn what_does_not_fit_is_told_as_for_components() {
     );
 }
 
-/// A module that carries WIT, as bindings generators leave it.
+/// Module with WIT metadata, as bindings generators write it.
 fn carrying(text: &str, wit: &str, encoding: StringEncoding) -> Vec<u8> {
     let mut module = parse_text(text, None).unwrap();
     let mut resolve = Resolve::default();
@@ -183,7 +183,7 @@ fn a_module_that_carries_its_wit_is_called_by_it() {
     let is_component = |module: &[u8], wit: Option<&str>| {
         CoreModule::read(module, wit, "c#upper").unwrap().is_none()
     };
-    // The encoder takes what is handed over in another way than others are, or is declared twice.
+    // Only the encoder handles other string encodings, resources and double declarations.
     assert!(is_component(&carrying(text, &wit(""), StringEncoding::UTF16), None));
     let resource = wit("resource r { constructor(); }");
     assert!(is_component(&carrying(text, &resource, StringEncoding::UTF8), None));

@@ -1,5 +1,5 @@
-//! Values straight into a guest and out of it, held to wasmtime's own way with [`Val`]: for generated types and values, and
-//! for guests that lie, both come to the same value or to the same error.
+//! Direct lowering and lifting, compared with wasmtime's own [`Val`]s: for generated types and values, and for hostile
+//! guests, both give the same value or the same error.
 
 use std::fmt::Write;
 use std::pin::pin;
@@ -14,13 +14,13 @@ use wasmtime::component::{Component, Func, Instance, Linker, Val};
 use super::support::{engine, function};
 use super::types::{any_type, any_value, parse};
 
-/// Bytes that a guest may hand over in a test of any type: more are many items that hold nothing.
+/// Bytes that a guest may pass in a test of any type: more would be many items of size zero.
 const FUEL: usize = 1 << 20;
 
 pub(crate) const WITHIN: CallBounds =
     CallBounds { max_output: 1 << 20, deadline: None, check: |_| Ok(()) };
 
-/// Waits for what has nothing to wait for.
+/// Returns the output of a future that never waits.
 fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -28,7 +28,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// The function `f` of a component, called in either way on an instance of its own.
+/// Function `f` of a component; each kind of call gets an instance of its own.
 struct Guest {
     component: Component,
     mapping: Mapping,
@@ -73,7 +73,7 @@ impl Guest {
         now(func.call_async(&mut store, &self.mapping, args, bounds)).map(Option::unwrap)
     }
 
-    /// Calls in both ways. Results are told apart by their text, since NaN is not equal to itself.
+    /// Calls in both ways. Results are compared as text, because NaN is not equal to itself.
     fn both(&self, args: &[Val]) -> [Result<String, String>; 2] {
         let val = self.by_val(args).map(|value| format!("{value:?}"));
         let direct = self.direct(self.mapping.pack_args(args).unwrap(), WITHIN);
@@ -92,20 +92,20 @@ fn core(ty: CoreType) -> &'static str {
     }
 }
 
-/// Way in which a guest answers a request for memory.
+/// Behaviour of a guest's allocator.
 #[derive(Debug, Clone, Copy)]
 enum Realloc {
-    /// Well.
+    /// Correct.
     Bump,
-    /// With the same place each time.
+    /// Returns the same place each time.
     Same,
-    /// One byte beside an aligned place.
+    /// Returns a place one byte off alignment.
     Crooked,
-    /// Beyond the end of its memory.
+    /// Returns a place beyond the end of its memory.
     Beyond,
-    /// Not at all.
+    /// Traps.
     Trap,
-    /// Well, and what was there before is overwritten.
+    /// Correct, but overwrites the previous allocation.
     Scribble,
 }
 
@@ -126,7 +126,7 @@ impl Realloc {
     }
 }
 
-/// A guest whose function gives back the core values that it is called with, and all of its memory.
+/// Guest whose function returns its core arguments and all of its memory.
 fn dump(params: &[Type], realloc: Realloc) -> Guest {
     let params = params.iter().enumerate();
     let params = params.map(|(at, ty)| Field { name: format!("p{at}"), ty: ty.clone() }).collect();
@@ -160,7 +160,7 @@ fn dump(params: &[Type], realloc: Realloc) -> Guest {
     Guest::new(&module, &signature)
 }
 
-/// A guest that hands over a result which it never made: a number, or a place in memory that holds `words`.
+/// Guest that returns a forged result: a number, or a place in memory that holds `words`.
 fn liar(ty: &Type, words: &[u32], number: u64) -> Guest {
     let signature = Signature { params: Vec::new(), result: Some(ty.clone()) };
     let (_, results) = Mapping::from_signature(signature.clone()).unwrap().core_type().unwrap();
@@ -192,12 +192,12 @@ fn typed_args() -> impl Strategy<Value = (Vec<Type>, Vec<Val>)> {
 
 fn realloc() -> impl Strategy<Value = Realloc> {
     use Realloc::{Beyond, Bump, Crooked, Same, Scribble, Trap};
-    // Guests that behave are the greater part.
+    // Most guests behave well.
     prop::sample::select(vec![Bump, Bump, Bump, Bump, Same, Crooked, Beyond, Trap, Scribble])
 }
 
-/// Contents of a hostile guest's memory: small numbers, which may be discriminants and lengths, pointers into it, and
-/// anything else.
+/// Words of a hostile guest's memory: small numbers, which may be discriminants and lengths, pointers into it, and
+/// random ones.
 fn word() -> impl Strategy<Value = u32> {
     proptest::prop_oneof![
         4 => 0..4_u32,
@@ -208,7 +208,7 @@ fn word() -> impl Strategy<Value = u32> {
     ]
 }
 
-/// First characters of a result that is kilobytes.
+/// First characters of a result that may be kilobytes long.
 fn start(result: &Result<String, String>) -> String {
     format!("{result:?}").chars().take(200).collect()
 }
@@ -220,14 +220,14 @@ fn is_fuel(result: &Result<String, String>) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The core values and every byte of memory are those that wasmtime makes.
+    /// The core values and every byte of memory equal those of wasmtime.
     #[test]
     fn arguments_are_lowered_as_wasmtime_does((types, args) in typed_args(), realloc in realloc()) {
         let [val, direct] = dump(&types, realloc).both(&args);
         prop_assert!(val == direct, "{} {}", start(&val), start(&direct));
     }
 
-    /// Nothing that a guest hands over is taken for something else.
+    /// Forged results are lifted as wasmtime lifts them.
     #[test]
     fn results_are_lifted_as_wasmtime_does(
         ty in any_type(),
@@ -235,17 +235,17 @@ proptest! {
         number in word(),
         high in any::<u32>(),
     ) {
-        // A number is mostly a place, which is aligned.
+        // Most numbers are an aligned place.
         let place = if high % 16 == 0 { number } else { number / 8 * 8 };
         let [val, direct] = liar(&ty, &words, u64::from(high) << 32 | u64::from(place)).both(&[]);
-        // Wasmtime counts its own values, of which one is many times as large as what it is made of.
+        // Wasmtime charges the size of its own values, which are many times as large as their content.
         if !is_fuel(&val) {
             prop_assert!(val == direct, "{} {}", start(&val), start(&direct));
         }
     }
 }
 
-/// A component whose function gives back strings in `encoding`, which the module's own function leaves as they are.
+/// Component that returns its strings in `encoding`, unchanged.
 fn echo_strings(encoding: &str) -> Guest {
     let text = format!(
         r#"(component
@@ -283,9 +283,9 @@ fn strings_cross_in_every_encoding() {
     }
 }
 
-/// Strings that are none, by a guest whose memory says what they are.
+/// Invalid strings, from the memory of a guest.
 #[test]
-fn strings_that_are_none_are_refused_in_every_encoding() {
+fn invalid_strings_are_refused_in_every_encoding() {
     let bytes = ["\\61\\c3", "\\00\\d8\\61\\00", "\\ff\\ff\\00\\dc"];
     for encoding in ["utf8", "utf16", "latin1+utf16"] {
         for data in bytes {
@@ -318,7 +318,7 @@ fn one(ty: &str, words: &[u32]) -> Guest {
     liar(&parse(ty), words, 0)
 }
 
-/// Discriminants of more than a byte.
+/// Discriminants wider than a byte.
 #[test]
 fn enums_of_many_cases_cross() {
     let cases: Vec<String> = (0..300).map(|at| format!("c{at}")).collect();
@@ -344,7 +344,7 @@ fn a_result_is_bounded_by_its_contents() {
         let ended = guest.direct(Packed::default(), CallBounds { max_output, ..WITHIN });
         ended.err().and_then(|error| error.downcast::<OverOutput>().ok())
     };
-    // Ten strings of eight bytes, all of them the same.
+    // Ten strings of eight bytes, all at the same place.
     let mut words = vec![8, 10];
     words.extend([0, 8].repeat(10));
     let strings = one("list<string>", &words);
@@ -358,9 +358,9 @@ fn a_result_is_bounded_by_its_contents() {
     assert_eq!(over(&number, 7), Some(OverOutput { allowed: 7 }));
 }
 
-/// Lists of lists that lie upon one another: half a kilobyte that stands for 64 billion items.
+/// Lists of lists at the same place: half a kilobyte that expands to 64 billion items.
 #[test]
-fn lists_that_point_at_one_another_are_paid_for() {
+fn overlapping_lists_are_charged_for_each_use() {
     let mut words = Vec::new();
     for _ in 0..64 {
         words.extend([0, 64]);
@@ -373,13 +373,13 @@ fn lists_that_point_at_one_another_are_paid_for() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "any moment will do")]
-fn values_on_their_way_are_given_up_at_the_deadline() {
+fn lowering_and_lifting_stop_at_the_deadline() {
     let late = CallBounds {
         deadline: Some(std::time::Instant::now()),
         check: |_| Err(wasmtime::Error::msg("late")),
         ..WITHIN
     };
-    // 8 000 items, which are looked at one by one.
+    // 8 000 items, each of which is checked.
     let out = one("list<bool>", &[8, 8000]);
     assert_eq!(out.direct(Packed::default(), late).unwrap_err().to_string(), "late");
     let into = dump(&[parse("list<bool>")], Realloc::Bump);
@@ -389,7 +389,7 @@ fn values_on_their_way_are_given_up_at_the_deadline() {
     assert!(into.direct(args, WITHIN).is_ok());
 }
 
-/// A function of another type than its mapping's is served by numbers that mean nothing, and by no more.
+/// The mapping of another function passes meaningless numbers, and causes no other harm.
 #[test]
 fn the_mapping_of_another_function_does_no_harm() {
     let guests = ["u8", "string", "list<list<string>>", "tuple<u64, f32, string>", "option<char>"];
@@ -410,7 +410,7 @@ fn the_mapping_of_another_function_does_no_harm() {
             let _ = now(func.call_async(&mut store, &other.mapping, args, WITHIN));
         }
     }
-    // Functions that have no memory, and mappings that want some.
+    // Functions without memory, with mappings that need it.
     let text = r#"(component (core module $m (func (export "f") (param i32) (result i32) (local.get 0)))
         (core instance $i (instantiate $m))
         (func (export "f") (param "x" u32) (result u32) (canon lift (core func $i "f"))))"#;

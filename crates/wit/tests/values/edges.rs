@@ -1,4 +1,4 @@
-//! The edges of the mapping: counts, names, Rust's own types, what is refused at load, and bounds.
+//! Edges of the mapping: counts, names, Rust's own types, refusals at load, and limits.
 
 use std::collections::BTreeMap;
 
@@ -137,7 +137,7 @@ fn rust_results_options_and_maps_go_both_ways() {
 }
 
 #[test]
-fn a_result_at_the_top_is_taken_apart() {
+fn top_level_result_is_split() {
     let mapping = func(&[], Some("result<u8, record { status: u16 }>"));
     let lift = |side| mapping.lift(mapping.pack_result(Some(Val::Result(side))));
     let Outcome::Value(ok) = lift(Ok(Some(Box::new(Val::U8(5))))) else {
@@ -161,7 +161,7 @@ fn a_result_at_the_top_is_taken_apart() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named() {
+fn unreadable_value_is_named() {
     #[derive(Debug, Deserialize)]
     struct User {
         #[expect(dead_code, reason = "only the error matters")]
@@ -190,7 +190,7 @@ fn floats_that_json_lacks_are_text_only_where_people_read() {
     }
 }
 
-/// A source that claims more than it has.
+/// Source that claims more items than it has.
 struct Liar;
 
 impl<'de> serde::Deserializer<'de> for Liar {
@@ -231,7 +231,7 @@ impl<'de> serde::de::SeqAccess<'de> for LiarSeq {
 }
 
 #[test]
-fn a_claimed_size_is_not_memory() {
+fn claimed_size_allocates_nothing() {
     let mapping = mapping(&parse("list<list<list<u8>>>"));
     let error = mapping.lower(Liar).unwrap_err();
     assert_eq!(error.to_string(), "argument 1 (x)[0][0][0]: expected u8, found a list");
@@ -250,11 +250,11 @@ fn fields_left_out_do_not_multiply() {
     assert_eq!(mapping.unpack_args(&args).len(), 1);
 }
 
-/// Each record that was sent may leave a little out, however many there are.
+/// Each record may omit a few fields, in any number of records.
 #[test]
 fn many_small_records_may_leave_all_out() {
     let mapping = mapping(&parse("list<record { a: option<u8>, b: option<u8>, c: option<u8> }>"));
-    // More than the purse that every call has would pay for.
+    // More than the initial grant of a call covers.
     let text = format!("[[{}{{}}]]", "{},".repeat(320_000));
     let values = mapping.lower_json(text.as_bytes()).unwrap();
     let value = only(&mapping, &values);
@@ -271,7 +271,7 @@ fn deep_text_ends_in_an_error() {
 }
 
 #[test]
-fn what_has_no_plain_value_is_refused_at_load() {
+fn type_without_plain_values_is_refused_at_load() {
     let refused = |ty: &str| {
         let text = format!(
             "(component
@@ -298,7 +298,7 @@ fn what_has_no_plain_value_is_refused_at_load() {
 
 #[test]
 fn a_signature_that_spells_out_too_long_is_refused() {
-    // Types are shared in the component, and small there.
+    // In the component the types are shared, and small.
     let mut defs = String::from("type a0 = u8;");
     for at in 1..17 {
         defs.push_str(&format!("record a{at} {{ x: a{0}, y: a{0} }}", at - 1));

@@ -1,5 +1,5 @@
-//! The same argument in every format comes to the same value or the same words; where a format has no
-//! way to say it, `golden/formats.txt` has what it comes to there. `BLESS=1` writes down what is.
+//! The same argument in every format gives the same value or the same error; `golden/formats.txt` has the exceptions,
+//! where a format cannot express it. `BLESS=1` writes the file.
 
 use crisol_core::{Args, Value};
 use crisol_wit::{LowerError, Mapping, Packed};
@@ -18,7 +18,7 @@ fn by_messagepack(mapping: &Mapping, args: &serde_json::Value) -> Lowered {
     mapping.lower(&mut rmp_serde::Deserializer::from_read_ref(&bytes))
 }
 
-/// JSON is YAML.
+/// Parses JSON as YAML.
 fn by_yaml(mapping: &Mapping, text: &str) -> Lowered {
     let mut lowered = None;
     let read = serde_yaml::with_deserializer_from_str(text, |source| {
@@ -41,7 +41,7 @@ fn by_erased(mapping: &Mapping, text: &str) -> Lowered {
     mapping.lower_args(Args::source(&mut serde_json::Deserializer::from_str(text)))
 }
 
-/// A Lua table has no order, so the pairs of maps are compared in one of their own.
+/// Sorts the pairs of maps: a Lua table has no order.
 fn in_order(value: &mut Val) {
     match value {
         Val::Map(pairs) => {
@@ -102,7 +102,7 @@ fn all_formats_agree() {
     }
 }
 
-/// What a script hands over, as it hands it over.
+/// Checks the arguments that a Lua script passes.
 fn lua(ty: &str, script: &str, expected: &Expect) {
     let lua = Lua::new();
     let value: mlua::Value = lua.load(format!("{{ {script} }}")).eval().unwrap();

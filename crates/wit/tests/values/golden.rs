@@ -1,7 +1,7 @@
-//! Golden files: types, arguments as JSON, and what they come to, to the letter.
+//! Golden files: types, JSON arguments, and the exact value or error of each.
 //!
-//! A line at the margin is a type; an indented one is an argument and, after `=>`, the value as it
-//! comes out again, or after `=> !` the error. `BLESS=1` writes down what is.
+//! A line without indentation is a type; an indented one is an argument and, after `=>`, the lifted value, or after `=>
+//! !` the error. `BLESS=1` writes the files.
 
 use std::path::{Path, PathBuf};
 
@@ -21,12 +21,12 @@ fn answer(ty: &str, argument: &str) -> String {
     }
 }
 
-/// Where a golden file is.
+/// Path of a golden file.
 pub(crate) fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/values/golden").join(name)
 }
 
-/// The types and arguments of a golden file.
+/// Types and arguments in a golden file.
 pub(crate) fn cases(name: &str) -> impl Iterator<Item = (String, String)> {
     let mut ty = String::new();
     let mut cases = Vec::new();

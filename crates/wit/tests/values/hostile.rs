@@ -1,4 +1,4 @@
-//! Arguments made to hurt: messages stay short, whatever they are about.
+//! Hostile arguments: messages stay short for any input.
 
 use std::fmt::Write as _;
 
@@ -32,7 +32,7 @@ fn messages_do_not_grow_with_what_they_are_about() {
         "map<string, u8>",
     ];
     for ty in types {
-        // In a tuple: a result at the top is no value.
+        // In a tuple, because a top-level result is split.
         let mapping = mapping(&parse(&format!("tuple<{ty}>")));
         let digits = "9".repeat(1 << 16);
         for json in [

@@ -1,4 +1,4 @@
-//! The direct way to JSON text, to the letter what `serde_json` writes.
+//! Direct JSON text, byte for byte as `serde_json` writes it.
 
 use crisol_core::{Field, Reply, Type, Value};
 use crisol_wit::Mapping;
@@ -60,7 +60,7 @@ fn numbers_are_written_the_same() {
     }
 }
 
-/// Names of WIT need no quoting; a signature from elsewhere may have any.
+/// WIT names need no quoting; a signature from another source may have any name.
 #[test]
 fn any_name_is_quoted() {
     let name = "a\"\\\n☃".to_owned();

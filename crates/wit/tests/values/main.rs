@@ -1,5 +1,5 @@
-//! The mapping of values, held to what it says: round trips over generated types, exact texts of
-//! errors, and the same answers as other implementations give.
+//! Mapping of values: round trips over generated types, exact texts of errors, and comparison with other
+//! implementations.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 

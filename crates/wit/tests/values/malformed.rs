@@ -1,4 +1,4 @@
-//! Results that are not of the function's type: refused by every way out, in the same words, and never a panic.
+//! Results of another type: every output refuses them with the same error, and none panics.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,13 +26,13 @@ fn out_of(mapping: &Mapping, bytes: &[u8]) -> Lifted {
     both_sides(mapping.lift(Some(Packed::from(bytes.to_vec()))))
 }
 
-/// Counts, discriminants and lengths that are small, and now and then any byte.
+/// Mostly small counts, discriminants and lengths, and some random bytes.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![6 => 0..3_u8, 2 => Just(b'a'), 1 => any::<u8>()];
     prop::collection::vec(byte, 0..80)
 }
 
-/// All ways out agree whether there is a value, and which. Gives whether there is.
+/// Checks that all outputs agree on the value, or on its absence; returns true for a value.
 fn agree(mapping: &Mapping, lift: impl Fn() -> Lifted) -> Result<bool, TestCaseError> {
     let lifted = lift();
     let by_serde = Value::from_serialize(&lifted);
@@ -73,14 +73,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_048, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn bytes_of_nothing_are_refused_or_a_value(ty in any_type(), bytes in bytes()) {
-        // In a tuple: a `result` at the top is taken apart.
+    fn random_bytes_are_refused_or_a_value(ty in any_type(), bytes in bytes()) {
+        // In a tuple, because a top-level `result` is split.
         let mapping = mapping(&Type::Tuple(vec![ty]));
         agree(&mapping, || out_of(&mapping, &bytes))?;
     }
 
     #[test]
-    fn what_another_function_gave_is_refused_or_a_value(
+    fn result_of_another_function_is_refused_or_a_value(
         ty in any_type(),
         value in any_type().prop_flat_map(|ty| {
             let values = any_value(&ty);
@@ -95,7 +95,7 @@ proptest! {
 }
 
 #[test]
-fn each_way_to_be_no_value_is_refused() {
+fn each_kind_of_malformed_value_is_refused() {
     let cases: [(&str, &[u8]); 22] = [
         ("bool", &[]),
         ("u16", &[1]),
@@ -125,12 +125,12 @@ fn each_way_to_be_no_value_is_refused() {
         let is_value = agree(&mapping, || out_of(&mapping, bytes)).unwrap();
         assert!(!is_value, "{ty} {bytes:?}");
     }
-    // A result at the top that does not even tell its side.
+    // Top-level result without even the byte of its side.
     let result = mapping(&parse("result<u8, u8>"));
     assert!(!agree(&result, || both_sides(result.lift(None))).unwrap());
 }
 
-/// Number of items that there are to be, by the word of the source.
+/// Number of items that a source claims.
 #[derive(Debug)]
 struct Claimed;
 
@@ -156,7 +156,7 @@ impl<'de> Visitor<'de> for Claimed {
     }
 }
 
-/// Nobody is told to make room for more than there can be.
+/// Impossible counts are not passed on as size hints.
 #[test]
 fn a_number_of_items_that_cannot_be_is_not_passed_on() {
     for ty in ["list<string>", "map<string, u8>", "map<u8, u8>", "list<u8, 99>", "list<bool, 99>"] {
@@ -169,14 +169,14 @@ fn a_number_of_items_that_cannot_be_is_not_passed_on() {
     assert_eq!(error.to_string(), "result: asked to hold Some(2)");
 }
 
-/// Their number alone is no reason to refuse them: items may take no room.
+/// A count alone is no reason for refusal, because items may have size zero.
 #[test]
 fn items_without_bytes_are_items() {
     let mapping = mapping(&parse("list<tuple<>>"));
     assert_eq!(serde_json::to_string(&out_of(&mapping, &[3, 0, 0, 0])).unwrap(), "[[],[],[]]");
 }
 
-/// Parts that a type leaves unread are stepped over, and what follows is read from its own place.
+/// Unread parts are skipped, and the next part is read from its own place.
 #[test]
 fn a_type_may_leave_parts_unread() {
     #[derive(Debug, PartialEq, Deserialize)]
@@ -195,7 +195,7 @@ fn a_type_may_leave_parts_unread() {
     };
     let last = |text: &str| Last { last: text.to_owned() };
     assert_eq!(lift().deserialize::<Vec<Last>>().unwrap(), [last("1"), last("2")]);
-    // Items that a tuple has no place for.
+    // Items beyond the length of a tuple.
     assert_eq!(lift().deserialize::<(Last,)>().unwrap(), (last("1"),));
     let any: Vec<BTreeMap<String, IgnoredAny>> = lift().deserialize().unwrap();
     assert_eq!(any.iter().map(BTreeMap::len).collect::<Vec<_>>(), [6, 6]);

@@ -1,4 +1,4 @@
-//! Messages about code that no component is made of.
+//! Error messages for code that cannot become a component.
 
 use crisol_wit::{parse_text, wrap};
 use expect_test::expect;

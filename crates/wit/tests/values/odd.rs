@@ -1,4 +1,4 @@
-//! A serializer that writes some parts twice and others never: each part stays in its own place all the same.
+//! Serializer that writes some parts twice and skips others: each part stays in its own place.
 
 use std::fmt;
 
@@ -21,14 +21,14 @@ impl Error for Failed {
     }
 }
 
-/// Writes a text for the eye.
+/// Serializer that writes readable text.
 #[derive(Clone, Copy)]
 struct Odd;
 
-/// Of the parts of one value, the first is written twice, the second never, the third once, and so on.
+/// Parts of one value: the first is written twice, the second skipped, the third written once, and so on.
 struct Parts {
     next: usize,
-    /// Number of parts that there are to be.
+    /// Expected number of parts.
     len: usize,
     text: String,
 }
@@ -227,7 +227,7 @@ impl SerializeMap for Parts {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The tree of the same value, whose parts are apart to begin with, is written the same.
+    /// The tree of the same value, whose parts are separate, gives the same text.
     #[test]
     fn parts_stay_in_their_places((ty, value) in any_type().prop_flat_map(|item| {
         let list = Type::List(Box::new(item));

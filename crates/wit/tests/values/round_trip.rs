@@ -1,4 +1,4 @@
-//! Values of generated types come back as they went, by every way there is.
+//! Round trips of generated values, in every form.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ fn typed() -> impl Strategy<Value = (Type, Val)> {
     })
 }
 
-/// Pieces of JSON, and how many bytes each takes the place of.
+/// Pieces of JSON, each with the number of bytes that it replaces.
 fn tokens() -> impl Strategy<Value = (&'static str, usize)> {
     let pieces = [
         "",
@@ -50,7 +50,7 @@ fn tokens() -> impl Strategy<Value = (&'static str, usize)> {
     (prop::sample::select(pieces.to_vec()), 0..6_usize)
 }
 
-/// The same value with the fields of its records in another order, and some of those that are null left out.
+/// Shuffles the fields of records, and omits some that are null.
 fn mixed(ty: &Type, value: Value, seed: &mut u64) -> Value {
     *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
     let picked = usize::try_from(*seed >> 40).unwrap();
@@ -86,9 +86,9 @@ fn mixed(ty: &Type, value: Value, seed: &mut u64) -> Value {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Every form that a value can leave in comes in again as the very same value.
+    /// Every output form of a value reads back as the same value.
     #[test]
-    fn what_goes_out_comes_in((item, value) in typed()) {
+    fn every_output_form_reads_back((item, value) in typed()) {
         let mapping = mapping(&Type::List(Box::new(item)));
         let out = lifted(&mapping, value.clone());
 
@@ -99,7 +99,7 @@ proptest! {
         prop_assert_eq!(&only(&mapping, &mapping.lower_json(text.as_bytes()).unwrap()), &value, "{}", text);
 
         let tree = out.to_value();
-        // By their text: NaN is not equal to itself.
+        // As text: NaN is not equal to itself.
         let serialized = Value::from_serialize(&out).unwrap();
         prop_assert_eq!(format!("{tree:?}"), format!("{serialized:?}"));
         let args = || vec![tree.clone()];
@@ -116,12 +116,12 @@ proptest! {
         prop_assert_eq!(format!("{read:?}"), format!("{tree:?}"));
     }
 
-    /// Fields of records come in any order, and those that are null may be left out.
+    /// Fields of records may come in any order, and null ones may be omitted.
     #[test]
-    fn the_order_of_fields_is_nothing((item, value) in typed(), mut seed in any::<u64>()) {
+    fn order_of_fields_does_not_matter((item, value) in typed(), mut seed in any::<u64>()) {
         let list = Type::List(Box::new(item));
         let mapping = mapping(&list);
-        // By its text, as JSON has no NaN.
+        // As text, because JSON has no NaN.
         let text = serde_json::to_string(&lifted(&mapping, value.clone())).unwrap();
         let mixed = vec![mixed(&list, serde_json::from_str(&text).unwrap(), &mut seed)];
         let text = serde_json::to_string(&mixed).unwrap();
@@ -131,7 +131,7 @@ proptest! {
         prop_assert_eq!(&mapping.lower_json(text.as_bytes()).unwrap(), &args, "{}", text);
     }
 
-    /// Text that was tampered with is refused in words, or is a value that goes round like any other.
+    /// Damaged text is refused with an error, or is a value that reads back like any other.
     #[test]
     fn damaged_text_is_refused_or_is_a_value(
         (item, value) in typed(),
@@ -163,7 +163,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// A guest takes what was lowered and gives it back: the plan agrees with the component.
+    /// An echo guest returns the lowered value: the plan agrees with the component.
     #[test]
     fn a_guest_gives_back_what_it_gets((item, value) in typed()) {
         let mut echo = Echo::of(&item);
@@ -178,7 +178,7 @@ proptest! {
     }
 }
 
-/// What a type is made of, by the first word of each part.
+/// Kinds of types in `ty`, by the first word of each part.
 fn kinds(ty: &Type, found: &mut BTreeSet<&'static str>) {
     let sides = |ok: &Option<Box<Type>>, err: &Option<Box<Type>>| match (ok, err) {
         (None, None) => "result",
@@ -237,7 +237,7 @@ fn every_kind_of_type_is_made() {
     assert_eq!(found.len(), 33, "{found:?}");
 }
 
-/// Components allow 32 flags; the mapping does not mind how many there are.
+/// Components allow 32 flags; the mapping allows any number.
 #[test]
 fn any_number_of_flags() {
     let names: Vec<String> = (0..100).map(|at| format!("f{at}")).collect();

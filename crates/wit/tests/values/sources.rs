@@ -1,4 +1,4 @@
-//! Sources that do not keep to serde's ways: what comes of them is a value of the type, or an error.
+//! Sources that break serde's conventions: the outcome is a value of the type, or an error.
 
 use crisol_core::{Field, Signature};
 use crisol_wit::Mapping;
@@ -10,8 +10,7 @@ use serde::{Deserializer, Serialize, Serializer, forward_to_deserialize_any};
 use super::support::mapping;
 use super::types::parse;
 
-/// Text, as a list or as a map's keys and values alike. The last is read, and then it is said that there was
-/// none.
+/// Text, as a list or as the keys and values of a map. The source reads the last item and then reports its absence.
 struct Withdrawn {
     rest: &'static [&'static str],
     as_map: bool,
@@ -73,7 +72,7 @@ impl<'de> MapAccess<'de> for Withdrawn {
 }
 
 #[test]
-fn what_a_source_withdraws_leaves_nothing() {
+fn withdrawn_value_leaves_no_bytes() {
     for (ty, as_map, json) in [
         ("list<string>", false, r#"[["a","bb"]]"#),
         ("list<list<u8>>", false, r#"[["a","bb"]]"#),
@@ -91,7 +90,7 @@ fn what_a_source_withdraws_leaves_nothing() {
     assert_eq!(args, two.lower_json(br#"["a"]"#));
 }
 
-/// An item that fails, which its list passes over.
+/// Item whose error the list ignores.
 struct PassedOver<T>(T);
 
 impl<T: Serialize> Serialize for PassedOver<T> {
@@ -102,7 +101,7 @@ impl<T: Serialize> Serialize for PassedOver<T> {
     }
 }
 
-/// An item that fails by itself when a part of it has been taken.
+/// Item that fails after a part of it was read.
 struct Half;
 
 impl Serialize for Half {
@@ -113,7 +112,7 @@ impl Serialize for Half {
 }
 
 #[test]
-fn an_error_that_a_source_passes_over_is_one() {
+fn error_ignored_by_a_source_still_fails() {
     let mapping = mapping(&parse("list<list<string>>"));
     assert_eq!(
         mapping.lower_serialize(&(PassedOver(5),)).unwrap_err().to_string(),
@@ -125,7 +124,7 @@ fn an_error_that_a_source_passes_over_is_one() {
     );
 }
 
-/// Keys whose values do not come.
+/// Keys without values.
 struct Keys;
 
 impl Serialize for Keys {

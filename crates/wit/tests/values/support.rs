@@ -1,4 +1,4 @@
-//! Guests that give back what they get, for any type, made without a guest toolchain.
+//! Echo guests for any type, made without a guest toolchain.
 
 use std::sync::OnceLock;
 
@@ -8,7 +8,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Func, Instance, Linker, Val};
 use wasmtime::{Config, Engine, Store};
 
-/// A list is two numbers whatever is in it, so this one function echoes lists of everything.
+/// A list is two numbers for any item type, so this one function echoes every list.
 const ECHO: &str = r#"(module
   (memory (export "memory") 1)
   (global $top (mut i32) (i32.const 64))
@@ -29,7 +29,7 @@ const ECHO: &str = r#"(module
     (i32.const 16))
   (func (export "cabi_post_echo") (param i32) (global.set $top (i32.const 64))))"#;
 
-/// The one engine of these tests.
+/// Shared engine of these tests.
 pub(crate) fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
@@ -42,19 +42,19 @@ pub(crate) fn engine() -> &'static Engine {
     })
 }
 
-/// `func(x: T) -> T`
+/// Mapping of `func(x: T) -> T`.
 pub(crate) fn mapping(ty: &Type) -> Mapping {
     let params = vec![Field { name: "x".to_owned(), ty: ty.clone() }];
     Mapping::from_signature(Signature { params, result: Some(ty.clone()) }).unwrap()
 }
 
-/// The one argument that was lowered.
+/// Single argument that was lowered.
 pub(crate) fn only(mapping: &Mapping, args: &Packed) -> Val {
     let [only] = <[Val; 1]>::try_from(mapping.unpack_args(args)).unwrap();
     only
 }
 
-/// The value as a result, ready to go anywhere. `ty` is no `result`.
+/// Result with this value. `ty` must not be a `result`.
 pub(crate) fn lifted(mapping: &Mapping, value: Val) -> Lifted {
     match mapping.lift(mapping.pack_result(Some(value))) {
         Outcome::Value(lifted) => lifted,
@@ -62,7 +62,7 @@ pub(crate) fn lifted(mapping: &Mapping, value: Val) -> Lifted {
     }
 }
 
-/// An instance with the function `echo: func(x: list<T>) -> list<T>`.
+/// Instance with the function `echo: func(x: list<T>) -> list<T>`.
 pub(crate) struct Echo {
     pub(crate) store: Store<()>,
     pub(crate) instance: Instance,
@@ -101,7 +101,7 @@ impl Echo {
     }
 }
 
-/// The mapping of an export, before any instance is there.
+/// Mapping of an export, made without an instance.
 pub(crate) fn function(
     component: &Component,
     name: &str,

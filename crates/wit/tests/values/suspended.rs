@@ -1,4 +1,4 @@
-//! Calls that are suspended inside their guests and go on in any order.
+//! Calls that are suspended inside their guests and resume in any order.
 
 use std::task::{Context, Poll, Waker};
 
@@ -9,8 +9,8 @@ use wasmtime::{Store, StoreContextMut};
 use super::direct::WITHIN;
 use super::support::function;
 
-/// A hundred thousand calls of three functions, suspended inside the guest and gone on with in another order than they
-/// were begun in, on one thread: each finds its own plan when it is lifted.
+/// A hundred thousand calls of three functions, suspended inside the guest and resumed in another order, on one thread:
+/// each finds its own plan when it is lifted.
 #[test]
 fn suspended_calls_do_not_mix_their_results_up() {
     const AT_ONCE: usize = 400;
@@ -56,7 +56,7 @@ fn suspended_calls_do_not_mix_their_results_up() {
     linker
         .root()
         .func_wrap_async("wait", |mut store: StoreContextMut<'_, u32>, (): ()| {
-            // Calls wait for one to three polls, so that they overtake one another.
+            // Calls wait for one to three polls, so they overtake one another.
             let mut left = *store.data();
             *store.data_mut() = (left + 1) % 3;
             Box::new(std::future::poll_fn(move |_| match left.checked_sub(1) {

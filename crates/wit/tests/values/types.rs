@@ -1,11 +1,11 @@
-//! WIT types as text and back, and types at random.
+//! Parser for the text of WIT types, and generators of types and values.
 
 use crisol_core::{Case, Field, Type};
 use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop};
 use proptest::prop_oneof;
 use wasmtime::component::Val;
 
-/// Reads what [`Type`] displays.
+/// Parses the display text of a [`Type`].
 pub(crate) fn parse(text: &str) -> Type {
     let mut reader = Reader { rest: text };
     let ty = reader.ty();
@@ -242,7 +242,7 @@ pub(crate) fn any_value(ty: &Type) -> BoxedStrategy<Val> {
             .boxed(),
         Type::Map(key, value) => {
             let pair = (any_value(key), any_value(value));
-            // What a format does with one key twice is its own affair.
+            // Formats differ on duplicate keys.
             prop::collection::vec(pair, 0..4).prop_map(distinct).prop_map(Val::Map).boxed()
         }
         Type::Tuple(items) => {

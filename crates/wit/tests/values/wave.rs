@@ -1,4 +1,4 @@
-//! WAVE in and out, beside `wasm-wave`'s own reader and writer.
+//! WAVE read and written, compared with the reader and writer of `wasm-wave`.
 
 use crisol_core::Type;
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop_assert_eq, proptest};
@@ -8,7 +8,7 @@ use wasmtime::component::Val;
 use super::support::{lifted, mapping, only};
 use super::types::{any_type, any_value, parse};
 
-/// The same type in `wasm-wave`'s terms; `None` where its reader has none: maps and fixed lengths.
+/// Same type for `wasm-wave`; `None` for types that it lacks: maps and fixed lengths.
 fn wave_type(ty: &Type) -> Option<WaveType> {
     Some(match ty {
         Type::Bool => WaveType::BOOL,
@@ -65,7 +65,7 @@ fn typed() -> impl Strategy<Value = (Type, Val)> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The text is the reference's own, and both read it as the same value.
+    /// The text equals the reference's, and both read it as the same value.
     #[test]
     fn text_is_what_the_reference_writes_and_reads((ty, value) in typed()) {
         let mapping = mapping(&ty);
@@ -78,8 +78,8 @@ proptest! {
     }
 }
 
-/// What both take, and what both refuse. The one known difference: an unknown field is an error here,
-/// as in every other format, and is passed over there.
+/// Both accept and refuse the same text, with one known difference: an unknown field is an error here, as in every
+/// other format, and is ignored there.
 #[test]
 fn the_reference_takes_and_refuses_the_same() {
     let cases = [

@@ -1,4 +1,4 @@
-//! Core modules made components: that they run, and the exact words of what is refused.
+//! Core modules as components: they run, and errors have exact texts.
 
 use std::fmt::Write as _;
 
@@ -47,7 +47,7 @@ fn refused(text: &str, wit: Option<&str>, method: &str, expected: &Expect) {
 }
 
 #[test]
-fn every_method_of_a_module_without_wit_gives_the_same_component() {
+fn methods_of_a_module_without_wit_share_one_component() {
     let module = module(MODULE);
     let answer = wrap(&module, None, "answer").unwrap().component;
     for method in ["add_two", "mulBig", "math#sub", "upper"] {
@@ -55,7 +55,7 @@ fn every_method_of_a_module_without_wit_gives_the_same_component() {
         assert_eq!(wrapped.component, answer, "{method}");
         assert_eq!(wrapped.method, kebab(method));
     }
-    // The second of two exports with one WIT name is declared alone, and so is what hosts look for by name.
+    // The second of two exports with one WIT name is declared alone, and so are names reserved for hosts.
     for (first, second) in [("a_b", "aB"), ("_f", "f"), ("canonical_abi_free", "f")] {
         let text = format!(
             r#"(module (func (export "{first}") (result i32) i32.const 1) (func (export "{second}") (result i32) i32.const 2))"#
@@ -72,7 +72,7 @@ fn every_method_of_a_module_without_wit_gives_the_same_component() {
 }
 
 #[test]
-fn what_nobody_asked_for_keeps_no_method_out() {
+fn unused_exports_do_not_block_a_method() {
     let answer = r#"(func (export "f") (result i32) i32.const 7)"#;
     for beside in [
         r#"(func (export "g") (result i32) i32.const 1) (func (export "cabi_post_g"))"#,
@@ -96,7 +96,7 @@ fn what_nobody_asked_for_keeps_no_method_out() {
             wrap(&module, None, "f").unwrap_or_else(|error| panic!("{beside}: {error}"));
         }
     }
-    // Each of very many, or of many with long names, is declared alone.
+    // Very many exports, or many with long names, are each declared alone.
     for (count, filler) in [(300, 0), (250, 4_300)] {
         let mut text = String::from("(module");
         for at in 0..count {
@@ -130,7 +130,7 @@ fn names_fold_and_signatures_come_from_wit_or_from_core_types() {
 }
 
 #[test]
-fn fragments_hold_types_and_interfaces_and_documents_are_taken_whole() {
+fn fragments_with_types_and_whole_documents_are_accepted() {
     let module = module(MODULE);
     let two = [Val::S32(6), Val::S32(7)];
     let interface = "interface math { sub: func(a: s32, b: s32) -> s32; }";
@@ -153,7 +153,7 @@ fn fragments_hold_types_and_interfaces_and_documents_are_taken_whole() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_parts_are_named() {
     refused(
         MODULE,
         None,
@@ -247,7 +247,7 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
-fn what_no_plain_value_can_be_passed_to_is_named() {
+fn function_without_plain_values_is_named() {
     let module = r#"(module (memory (export "memory") 1) (func (export "f") (param i32)))"#;
     refused(
         module,
@@ -343,7 +343,7 @@ fn more_parameters_than_a_component_hands_over_are_explained() {
     );
     let sixteen = parse_text(&module.replacen("i32 ", "", 1), None).unwrap();
     assert_eq!(call(&sixteen, None, "f", &["f"], &vec![Val::S32(0); 16]), Val::S64(1));
-    // As the message says: one pointer, to all of them.
+    // As the message advises: one pointer to all of them.
     let pointer = r#"(module (memory (export "memory") 1)
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 64)
         (func (export "f") (param i32) (result i64)
@@ -426,7 +426,7 @@ fn bytes_are_recognised() {
 }
 
 #[test]
-fn code_that_is_cut_short_is_told_by_its_sections_wherever_it_is_cut() {
+fn truncated_code_is_recognised_by_its_sections() {
     let module = module(MODULE);
     let component = wrap(&module, None, "answer").unwrap().component;
     for (whole, kind) in [(&module, Kind::Core), (&component, Kind::Component)] {
@@ -436,7 +436,7 @@ fn code_that_is_cut_short_is_told_by_its_sections_wherever_it_is_cut() {
         for len in cut.clone() {
             assert!(matches!(whole_up_to(len), Err(CodeError::CutShort { .. })), "{len}");
         }
-        // What ends where a section does may be whole.
+        // A cut at the end of a section may be a whole file.
         assert!(cut.count() > whole.len() * 3 / 4);
     }
 }

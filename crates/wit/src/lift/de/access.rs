@@ -1,6 +1,6 @@
-//! The parts of a value on their way into a Rust type: items, fields, entries, one case.
+//! Serde accessors of a packed value's parts: items, fields, entries, one case.
 //!
-//! Each moves on from part to part, and tells the end of the value once it has come to it.
+//! Each advances part by part and reports the end of the value.
 
 use std::marker::PhantomData;
 
@@ -17,22 +17,22 @@ use crate::lower::source::key_text;
 use crate::packed::Reader;
 use crate::shape::{MapShape, Names, Record, Shape};
 
-/// One case, chosen.
+/// Chosen case of a variant, enum, option or result.
 pub(super) struct Chosen<'p, 'r> {
     pub(super) name: &'p str,
-    /// It is written as its name alone.
+    /// True if it is written as its name alone.
     pub(super) is_bare: bool,
     pub(super) payload: Source<'p, 'r>,
 }
 
 /// Shapes of the items of a sequence.
 pub(super) enum Shapes<'p> {
-    /// They share a shape.
+    /// One shape for all items.
     Same(&'p Shape),
     Each(&'p [Shape]),
 }
 
-/// The items of a sequence.
+/// Items of a sequence.
 pub(super) struct Items<'p> {
     shapes: Shapes<'p>,
     next: usize,
@@ -75,7 +75,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
     }
 }
 
-/// The names of the flags that are set.
+/// Names of the flags that are set.
 pub(super) struct Flags<'p, I> {
     names: &'p Names,
     next: usize,
@@ -108,7 +108,7 @@ impl<'de, I: Iterator<Item = usize>> SeqAccess<'de> for Flags<'_, I> {
     }
 }
 
-/// The name of a flag, as a text or as a case of a Rust enum.
+/// Name of a flag, as text or as a case of a Rust enum.
 struct Name<'p>(&'p str);
 
 impl<'de> Deserializer<'de> for Name<'_> {
@@ -145,13 +145,13 @@ impl<'de> Deserializer<'de> for Name<'_> {
     }
 }
 
-/// The fields of a record, by name.
+/// Fields of a record, by name.
 pub(super) struct Fields<'p> {
     record: &'p Record,
-    /// The names that the Rust type goes by; when empty, any.
+    /// Field names of the Rust type; when empty, any.
     known: &'static [&'static str],
     next: usize,
-    /// The name of the next field has been read, and its value has not.
+    /// True after the name of the next field was read and before its value.
     is_named: bool,
     reader: Reader<'p>,
 }
@@ -208,12 +208,12 @@ impl<'de> MapAccess<'de> for Fields<'_> {
     }
 }
 
-/// The entries of a map.
+/// Entries of a map.
 pub(super) struct Entries<'p> {
     map: &'p MapShape,
     next: usize,
     count: usize,
-    /// Start of the key of which the value has not been read.
+    /// Start of the key whose value is not read yet.
     key: Option<Reader<'p>>,
     reader: Reader<'p>,
 }
@@ -259,7 +259,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 }
 
-/// `{case: payload}`, for types that ask for no enum.
+/// `{case: payload}`, for Rust types that are not enums.
 pub(super) struct One<'p, 'r>(pub(super) Option<Chosen<'p, 'r>>);
 
 impl<'de> MapAccess<'de> for One<'_, '_> {
@@ -293,7 +293,7 @@ impl<'de, 'p, 'r> EnumAccess<'de> for Chosen<'p, 'r> {
     }
 }
 
-/// What a chosen case carries.
+/// Payload of a chosen case.
 pub(super) struct Payload<'p, 'r> {
     name: &'p str,
     value: Source<'p, 'r>,

@@ -1,5 +1,5 @@
-//! The arguments of one call, as a guest hands them over, into a Rust type: a tuple or a sequence takes them
-//! in order, a struct by name, `()` takes none.
+//! Lifts the arguments of one call into a Rust type: a tuple or a sequence takes them in order, a struct by name, `()`
+//! takes none.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
@@ -10,14 +10,14 @@ use crate::error::LiftError;
 use crate::packed::Reader;
 use crate::shape::Record;
 
-/// The arguments, with the parameters that they are of.
+/// Arguments with their parameters.
 pub(crate) struct Arguments<'p> {
     pub(crate) params: &'p Record,
     pub(crate) values: Reader<'p>,
 }
 
 impl Arguments<'_> {
-    /// What a type that takes `wanted` of them has no use for is not to be lost without a word.
+    /// Refuses a type that takes only `wanted` arguments: the rest must not be dropped silently.
     fn count(&self, wanted: usize) -> Result<(), LiftError> {
         let found = self.params.shapes.len();
         if found == wanted {

@@ -1,4 +1,4 @@
-//! Packed values into any Rust type that is `Deserialize`.
+//! Lifts packed values into any Rust type that is `Deserialize`.
 
 mod access;
 mod arguments;
@@ -17,7 +17,7 @@ use crate::shape::{MapShape, OptionShape, Record, Shape};
 use access::{Chosen, Entries, Fields, Flags, Items, One, Shapes};
 pub(crate) use arguments::Arguments;
 
-/// The item of a list of bytes.
+/// Item of a list of bytes.
 static OCTET: Shape = Shape::U8;
 
 /// Reads the value at the front of `reader`.
@@ -28,7 +28,7 @@ pub(super) fn read<'p, T: DeserializeOwned>(
     part(PhantomData, shape, &mut reader)
 }
 
-/// Reads the part that `reader` is at, and moves on to its end.
+/// Reads the part at `reader` and advances to its end.
 fn part<'de, 'p, T: DeserializeSeed<'de>>(
     seed: T,
     shape: Option<&'p Shape>,
@@ -39,22 +39,22 @@ fn part<'de, 'p, T: DeserializeSeed<'de>>(
     if let Some(shape) = shape
         && reader.rest().len() == start.rest().len()
     {
-        // The type had no use for it, or not for all of it.
+        // The type ignored the value, or a part of it.
         reader.skip(shape)?;
     }
     Ok(value)
 }
 
-/// A value on its way into a Rust type; where there is no shape there is none, and nothing at all is unit.
+/// Packed value as a serde source; without a shape there is no value, which is unit.
 struct Source<'p, 'r> {
     shape: Option<&'p Shape>,
     start: Reader<'p>,
-    /// Set to where the value ends when all of it has been read.
+    /// Set to the end of the value when all of it was read.
     end: &'r mut Reader<'p>,
 }
 
 impl<'p, 'r> Source<'p, 'r> {
-    /// The value of an option, if it has one.
+    /// Value of an option, if it has one.
     fn some(self, option: &'p OptionShape) -> Result<Option<Self>, LiftError> {
         let mut start = self.start;
         if start.bool()? {
@@ -64,7 +64,7 @@ impl<'p, 'r> Source<'p, 'r> {
         Ok(None)
     }
 
-    /// The value as one case of many; none is a nested option that is none.
+    /// Value as one of several cases; `None` is the inner none of a nested option.
     fn case(self, shape: &'p Shape) -> Result<Option<Chosen<'p, 'r>>, LiftError> {
         let mut start = self.start;
         let case = Case::read(shape, &mut start)?;
@@ -120,7 +120,7 @@ impl<'p, 'r> Source<'p, 'r> {
         Ok(read)
     }
 
-    /// Types that hold no other.
+    /// Reads types without parts.
     fn plain<'de, V: Visitor<'de>>(
         self,
         shape: &'p Shape,
@@ -180,7 +180,7 @@ impl<'de> Deserializer<'de> for Source<'_, '_> {
         }
     }
 
-    /// Lists of bytes too, item by item: that is what `Vec<u8>` asks for.
+    /// Reads lists of bytes too, item by item, for `Vec<u8>`.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
         let mut reader = self.start;
         let (item, count) = match self.shape {
@@ -220,7 +220,7 @@ impl<'de> Deserializer<'de> for Source<'_, '_> {
         self.deserialize_seq(visitor)
     }
 
-    /// Maps whose keys are not text too: that is what `HashMap<u32, T>` asks for.
+    /// Reads maps whose keys are not text too, for `HashMap<u32, T>`.
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
         match self.shape {
             Some(Shape::Map(map)) => self.entries(map, visitor),
@@ -274,7 +274,7 @@ impl<'de> Deserializer<'de> for Source<'_, '_> {
                 shape @ (Shape::Variant(_) | Shape::Enum(_) | Shape::Result(_) | Shape::Option(_)),
             ) => match self.case(shape)? {
                 Some(mut chosen) => {
-                    // Rust names cases its own way, unless told otherwise: `NotFound` for `not-found`.
+                    // Derives name cases in Rust's way by default: `NotFound` for `not-found`.
                     if !known.contains(&chosen.name)
                         && let Some(rust) = known.iter().find(|known| folded(known) == chosen.name)
                     {
@@ -296,7 +296,7 @@ impl<'de> Deserializer<'de> for Source<'_, '_> {
         }
     }
 
-    /// Nothing is made of it: whoever it is a part of steps over it.
+    /// Reads nothing: the enclosing value skips it.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LiftError> {
         visitor.visit_unit()
     }
@@ -313,7 +313,7 @@ impl From<Malformed> for LiftError {
     }
 }
 
-/// A value that is not of its function's type: it came from some other function.
+/// Error for a value of another function's type.
 fn strange() -> LiftError {
     Malformed.into()
 }

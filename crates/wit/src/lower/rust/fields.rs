@@ -1,4 +1,4 @@
-//! Maps and structs of Rust: records, maps, one case of many.
+//! Lowers maps and structs of Rust into records, maps, or one case of several.
 
 use serde::Serialize;
 use serde::de::value::Error;
@@ -20,7 +20,7 @@ impl<'p> Lower<'p> {
                 Entries::Record(RecordBuilder::new(record, to.run))
             }
             Shape::Map(map) => Entries::Map { map, start: out.begin_list(), count: 0 },
-            // `{}` from a source that has one empty table for all.
+            // Source format with one empty table for all types, which writes `{}`.
             Shape::List(_) | Shape::Bytes(None) => {
                 out.empty_list();
                 Entries::Empty
@@ -38,10 +38,10 @@ impl<'p> Lower<'p> {
     }
 }
 
-/// A map or a struct while its entries arrive.
+/// Map or struct under construction.
 pub(super) struct Fields<'p> {
     to: Lower<'p>,
-    /// Of a struct variant.
+    /// Case of a struct variant.
     case: Option<Case<'p>>,
     kind: Entries<'p>,
     key: Key<'p>,
@@ -49,33 +49,33 @@ pub(super) struct Fields<'p> {
 
 enum Entries<'p> {
     Record(RecordBuilder<'p>),
-    /// Pairs, where their count goes, and how many there are.
+    /// Pairs, with the offset of their count and their number.
     Map {
         map: &'p MapShape,
         start: usize,
         count: usize,
     },
-    /// One case, and whether it is written.
+    /// One case, and true once it is written.
     OneOf(OneOf<'p>, bool),
     Empty,
 }
 
-/// The key whose value comes next.
+/// Key whose value comes next.
 enum Key<'p> {
     None,
     Field(usize, &'p Shape),
-    /// Of a map; where it is written.
+    /// Key of a map, with its offset.
     Entry(usize),
     Case(usize),
 }
 
 impl<'p> Fields<'p> {
-    /// The same as the payload of a struct variant.
+    /// Returns this as the payload of a struct variant.
     pub(super) fn of_case(self, case: Case<'p>) -> Self {
         Self { case: Some(case), ..self }
     }
 
-    /// Tells the case that this is the payload of, when it failed.
+    /// Adds the case of this payload to the path of an error.
     fn path<T>(&self, value: Result<T, Error>) -> Result<T, Error> {
         if let (Err(_), Some(case)) = (&value, self.case) {
             self.to.run.came_from(case.segment());
@@ -91,7 +91,7 @@ impl<'p> Fields<'p> {
         error
     }
 
-    /// Takes back a key of a map whose value has not come.
+    /// Removes a key of a map without a value.
     fn forget_key(&mut self) {
         if let Key::Entry(start) = std::mem::replace(&mut self.key, Key::None) {
             self.to.run.out.truncate(start);

@@ -1,4 +1,4 @@
-//! Sequences of Rust values: lists, tuples, flags, arguments, maps as pairs.
+//! Lowers sequences of Rust values into lists, tuples, flags, arguments, or maps as pairs.
 
 use serde::Serialize;
 use serde::de::value::Error;
@@ -24,7 +24,7 @@ impl<'p> Lower<'p> {
             Shape::Tuple(shapes) => Kind::Tuple(shapes),
             Shape::Arguments(params) => Kind::Arguments(params),
             Shape::Flags(names) => Kind::Flags(FlagsBuilder::new(names, run)),
-            // `[]` from a source that has one empty table for all.
+            // Source format with one empty table for all types, which writes `[]`.
             Shape::Record(record) if len.is_none_or(|len| len == 0) => Kind::NoFields(record),
             _ => return self.done(Err(Mismatch::of(self.shape, Found::List))),
         };
@@ -32,28 +32,28 @@ impl<'p> Lower<'p> {
     }
 }
 
-/// A sequence while its items arrive.
+/// Sequence under construction.
 pub(super) struct Items<'p> {
     to: Lower<'p>,
-    /// Of a tuple variant.
+    /// Case of a tuple variant.
     case: Option<Case<'p>>,
     kind: Kind<'p>,
     seen: usize,
 }
 
 enum Kind<'p> {
-    /// Items, or a map's pairs, and where their count goes.
+    /// Items, or pairs of a map, with the offset of their count.
     List(&'p Shape, usize),
     Fixed(&'p Shape, usize),
     Tuple(&'p [Shape]),
     Arguments(&'p Record),
     Flags(FlagsBuilder<'p>),
-    /// A record all of whose fields are left out.
+    /// Record with all fields omitted.
     NoFields(&'p Record),
 }
 
 impl<'p> Items<'p> {
-    /// The same as the payload of a tuple variant.
+    /// Returns this as the payload of a tuple variant.
     pub(super) fn of_case(self, case: Case<'p>) -> Self {
         Self { case: Some(case), ..self }
     }
@@ -77,7 +77,7 @@ impl<'p> Items<'p> {
                 return self.path(to.done(Err(mismatch)));
             }
         };
-        // Items too many are counted, and told at the end.
+        // Excess items are counted and reported at the end.
         if let Some(shape) = shape {
             let value = to.inside(value.serialize(to.of(shape)), || Segment::Index(at));
             self.path(value)?;
@@ -85,7 +85,7 @@ impl<'p> Items<'p> {
         Ok(())
     }
 
-    /// Tells the case that this is the payload of, when it failed.
+    /// Adds the case of this payload to the path of an error.
     fn path<T>(&self, value: Result<T, Error>) -> Result<T, Error> {
         match (value, self.case) {
             (Err(error), Some(case)) => {
@@ -129,7 +129,7 @@ impl<'p> Items<'p> {
     }
 }
 
-/// The sequence-like traits of serde differ in their names alone.
+/// Implements the sequence traits of serde, which differ only in their names.
 macro_rules! sequence {
     ($($trait:ident $push:ident),*) => {$(
         impl $trait for Items<'_> {

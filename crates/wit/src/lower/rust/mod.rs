@@ -1,4 +1,4 @@
-//! From any Rust value that is `Serialize`, by its type: no text and no tree in between.
+//! Lowers any Rust value that is `Serialize`, by its type: no text and no tree in between.
 
 mod fields;
 mod items;
@@ -16,7 +16,7 @@ use crate::shape::Shape;
 use fields::Fields;
 use items::Items;
 
-/// All of `args`, by `arguments`, which is the root of a plan.
+/// Lowers all of `args` by `arguments`, the root shape of a plan.
 pub(crate) fn lower<T: Serialize + ?Sized>(
     arguments: &Shape,
     run: &Run,
@@ -25,7 +25,7 @@ pub(crate) fn lower<T: Serialize + ?Sized>(
     args.serialize(Lower { shape: arguments, run })
 }
 
-/// Methods that hand a single value to one function, whatever its width.
+/// Implements the integer methods, which pass a value of any width to one function.
 macro_rules! integers {
     ($($method:ident $ty:ty => $wide:ty),* $(,)?) => {$(
         fn $method(self, v: $ty) -> Result<Self::Ok, Error> {
@@ -34,7 +34,7 @@ macro_rules! integers {
     )*};
 }
 
-/// A value to be written as `shape`.
+/// Serializer that writes a value of type `shape`.
 #[derive(Clone, Copy)]
 struct Lower<'p> {
     shape: &'p Shape,
@@ -65,7 +65,7 @@ impl<'p> Lower<'p> {
         self.done(scalar::integer(self.shape, number, self.run))
     }
 
-    /// The shape under an option that is not marked.
+    /// Returns the serializer of an unmarked option's content.
     fn bare(self) -> Self {
         match self.shape {
             Shape::Option(option) if !option.marked => self.of(&option.some),
@@ -73,7 +73,7 @@ impl<'p> Lower<'p> {
         }
     }
 
-    /// The same, where the value is about to be written: the option's mark is.
+    /// Like [`Lower::bare`], and writes the option's mark: the value follows.
     fn held(self) -> Self {
         match self.shape {
             Shape::Option(option) if !option.marked => {
@@ -84,18 +84,18 @@ impl<'p> Lower<'p> {
         }
     }
 
-    /// The case that a Rust enum calls `name`; it is begun by [`Case::begin`].
+    /// Finds the case that a Rust enum calls `name`; [`Case::begin`] writes it.
     fn case(self, name: &'static str) -> Result<Case<'p>, Error> {
         let to = self.held();
         let found = || Mismatch::of(self.shape, Found::Case(name.to_owned()));
         let cases = self.done(OneOf::of(to.shape).ok_or_else(found))?;
-        // Bindings generators and plain derives name cases as Rust does: `NotFound` for `not-found`.
+        // Bindings generators and plain derives use Rust's case names: `NotFound` for `not-found`.
         let at = cases.find(name).or_else(|error| cases.find(&folded(name)).map_err(|_| error));
         let at = self.done(at)?;
         Ok(Case { cases, at })
     }
 
-    /// The payload of a case that has none: null or unit.
+    /// Checks the payload of a case without one: null or unit.
     fn nothing<T: Serialize + ?Sized>(self, case: Case<'p>, value: &T) -> Result<(), Error> {
         let found = match Value::from_serialize(value).map_err(Error::custom)? {
             Value::Null => return Ok(()),
@@ -104,7 +104,7 @@ impl<'p> Lower<'p> {
         self.done(Err(case.cases.unexpected_payload(case.at, found)))
     }
 
-    /// Text that names something: a field, a flag.
+    /// Reads text that names a field or a flag.
     fn name<T: Serialize + ?Sized>(self, what: &str, value: &T) -> Result<String, Error> {
         match Value::from_serialize(value).map_err(Error::custom)? {
             Value::Text(name) => Ok(name),
@@ -123,7 +123,7 @@ impl<'p> Lower<'p> {
         }
     }
 
-    /// The payload of a case, which is begun by this.
+    /// Begins the case and returns the serializer of its payload.
     fn payload(self, case: Case<'p>, found: Found) -> Result<Self, Error> {
         let unexpected = || case.cases.unexpected_payload(case.at, found);
         case.begin(self.run);
@@ -131,7 +131,7 @@ impl<'p> Lower<'p> {
     }
 }
 
-/// A case that was found.
+/// Case of the type, found by its name.
 #[derive(Clone, Copy)]
 struct Case<'p> {
     cases: OneOf<'p>,

@@ -1,4 +1,4 @@
-//! Values of several parts: arguments, lists, records, maps, one case of many.
+//! Reads values of several parts: arguments, lists, records, maps, one case of several.
 
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess};
 
@@ -8,9 +8,9 @@ use crate::error::{Mismatch, Segment, type_name};
 use crate::lower::build::{FlagsBuilder, OneOf, RecordBuilder, wrong_count};
 use crate::shape::{MapShape, Names, Record, Shape};
 
-/// A source may read a value and yet say that there was none: what that value left is taken back.
+/// A source may read a value and then report its absence: the bytes of that value are removed.
 impl<'p> Seed<'p> {
-    /// All arguments of a call.
+    /// Reads all arguments of a call.
     pub(super) fn arguments<'de, A: SeqAccess<'de>>(
         self,
         params: &'p Record,
@@ -35,7 +35,7 @@ impl<'p> Seed<'p> {
         Ok(())
     }
 
-    /// Any number of items, or of a map's pairs.
+    /// Reads any number of items, or of a map's pairs.
     pub(super) fn list<'de, A: SeqAccess<'de>>(
         self,
         item: &'p Shape,
@@ -61,7 +61,7 @@ impl<'p> Seed<'p> {
         }
     }
 
-    /// Exactly as many items as there are `shapes`.
+    /// Reads exactly one item for each of `shapes`.
     pub(super) fn exactly<'de, A: SeqAccess<'de>>(
         self,
         shapes: impl ExactSizeIterator<Item = &'p Shape>,
@@ -119,7 +119,7 @@ impl<'p> Seed<'p> {
         }
     }
 
-    /// `{"case": payload}`
+    /// Reads `{"case": payload}`.
     pub(super) fn one_of<'de, A: MapAccess<'de>>(
         self,
         cases: OneOf<'p>,
@@ -146,7 +146,7 @@ impl<'p> Seed<'p> {
         }
     }
 
-    /// Names, each once.
+    /// Reads flag names, each at most once.
     pub(super) fn flags<'de, A: SeqAccess<'de>>(
         self,
         names: &'p Names,

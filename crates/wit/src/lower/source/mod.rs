@@ -1,4 +1,4 @@
-//! From any serde `Deserializer`: the source says what it has, the plan what it must be.
+//! Lowers any serde `Deserializer`: the source provides the values, the plan the types.
 
 mod compound;
 mod names;
@@ -17,7 +17,7 @@ use crate::packed::{Malformed, Reader};
 use crate::shape::{OptionShape, Record, Shape};
 use names::CaseKey;
 
-/// Visitor methods for what a visitor has no use for: all end in its `found`.
+/// Visitor methods for unsupported values: each calls the visitor's `found`.
 macro_rules! otherwise {
     (@bool) => {
         fn visit_bool<E: Error>(self, v: bool) -> Result<Self::Value, E> {
@@ -90,7 +90,7 @@ macro_rules! otherwise {
 }
 use otherwise;
 
-/// One value, to be read as `shape`.
+/// Seed that reads one value of type `shape`.
 #[derive(Clone, Copy)]
 pub(crate) struct Seed<'p> {
     pub(crate) shape: &'p Shape,
@@ -127,19 +127,19 @@ impl<'p> Seed<'p> {
         }
     }
 
-    /// Ends the arguments, of which `given` are written.
+    /// Ends the arguments after `given` of them are written.
     fn complete<E: Error>(self, params: &Record, given: usize) -> Result<(), E> {
         complete(params, given, self.run).map_err(|error| E::custom(self.run.note_whole(error)))
     }
 
-    /// Contents of an option that is not marked: its own mark is written.
+    /// Writes the mark of an option and returns the seed of its content.
     fn held(self, option: &'p OptionShape) -> Self {
         self.run.out.some();
         self.of(&option.some)
     }
 }
 
-/// Text that a path shows for a key of `shape`, which `key` begins with.
+/// Path text for a key of type `shape` at the start of `key`.
 #[cold]
 pub(crate) fn key_text(shape: &Shape, mut key: Reader<'_>) -> String {
     let quoted = |text: &str| match Found::text(text) {
@@ -188,7 +188,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     #[inline]
     fn visit_u64<E: Error>(self, v: u64) -> Result<(), E> {
-        // Long lists of bytes are mostly sent as numbers.
+        // Fast path: most long lists of bytes are sent as numbers.
         if let (Shape::U8, Ok(byte)) = (self.shape, u8::try_from(v)) {
             self.run.out.byte(byte);
             return Ok(());
@@ -242,7 +242,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
             Shape::Flags(names) => self.flags(names, seq),
             Shape::Map(map) => self.list(&map.pair, seq),
             Shape::Option(option) if !option.marked => self.held(option).visit_seq(seq),
-            // An empty Lua table says nothing of which it is.
+            // An empty Lua table may be a record or a list.
             Shape::Record(record) => match seq.next_element::<IgnoredAny>()? {
                 None => self.done(RecordBuilder::new(record, self.run).finish()),
                 Some(_) => self.found(Found::List),
@@ -262,7 +262,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                     None => self.found(Found::Map),
                 }
             }
-            // An empty Lua table says nothing of which it is.
+            // An empty Lua table may be a record or a list.
             Shape::List(_) | Shape::Bytes(None) | Shape::Flags(_) | Shape::Arguments(_) => {
                 match (map.next_key::<IgnoredAny>()?, self.shape) {
                     (None, Shape::Flags(names)) => {

@@ -1,4 +1,4 @@
-//! The names in a source: of fields, cases and flags, and the null of a case without payload.
+//! Reads the names in a source (fields, cases, flags) and the null of a case without payload.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::lower::Run;
 use crate::lower::build::{FlagsBuilder, OneOf, RecordBuilder};
 use crate::shape::Shape;
 
-/// The key of a record's field.
+/// Key of a record's field.
 pub(super) struct FieldKey<'b, 'p> {
     pub(super) builder: &'b mut RecordBuilder<'p>,
     pub(super) run: &'b Run,
@@ -43,7 +43,7 @@ impl<'de, 'p> Visitor<'de> for FieldKey<'_, 'p> {
     }
 }
 
-/// The name of a case.
+/// Name of a case.
 pub(super) struct CaseKey<'p> {
     pub(super) cases: OneOf<'p>,
     pub(super) run: &'p Run,
@@ -74,7 +74,7 @@ impl<'de> Visitor<'de> for CaseKey<'_> {
     }
 }
 
-/// The payload of a case that has none: null, as serde writes it.
+/// Payload of a case without one: null, as serde writes it.
 pub(super) struct Nothing<'p> {
     pub(super) cases: OneOf<'p>,
     pub(super) at: usize,
@@ -107,7 +107,7 @@ impl<'de> Visitor<'de> for Nothing<'_> {
     otherwise!(bool number text bytes null list map);
 }
 
-/// One name of a set of flags.
+/// Name of one flag.
 pub(super) struct Flag<'f, 'p> {
     pub(super) flags: &'f FlagsBuilder<'p>,
     pub(super) run: &'f Run,
