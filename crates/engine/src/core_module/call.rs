@@ -16,7 +16,7 @@ use crate::callee::{check, success};
 use crate::host::Host;
 
 /// Arguments or results that need no allocation.
-const FEW: usize = 4;
+const FEW: usize = 2;
 
 /// Callee of an instance of a module.
 pub(crate) struct Callee {
