@@ -9,13 +9,17 @@ use crate::host::Host;
 use crate::random;
 use crate::stream_errors;
 
+/// The releases of WASI that the host implements.
+const WASI_0_2: Version = Version::new(0, 2, 12);
+const WASI_0_3: Version = Version::new(0, 3, 0);
+
 /// The releases of what the host implements, WASI and functions of its own, as its definitions carry them in their names. Guests
 /// built against another version that agrees in its first two numbers link to them all the same: that is
 /// the component model's rule for versions.
 static RELEASES: [Release; 3] = [
     Release {
         of: "WASI",
-        version: Version::new(0, 2, 12),
+        version: WASI_0_2,
         interfaces: &[
             "wasi:cli/environment",
             "wasi:cli/exit",
@@ -51,7 +55,7 @@ static RELEASES: [Release; 3] = [
     Release { of: "crisol:runtime", version: Version::new(0, 1, 0), interfaces: funcs::INTERFACES },
     Release {
         of: "WASI",
-        version: Version::new(0, 3, 0),
+        version: WASI_0_3,
         interfaces: &[
             "wasi:cli/environment",
             "wasi:cli/exit",
@@ -158,12 +162,12 @@ pub(crate) fn everything(
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     stream_errors::add_to_linker(&mut linker)?;
-    random::add_to_linker(&mut linker, "0.2.0")?;
+    random::add_to_linker(&mut linker, &WASI_0_2)?;
     funcs::add_to_linker(&mut linker)?;
     if flavour.concurrent {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
-        random::add_to_linker(&mut linker, "0.3.0")?;
+        random::add_to_linker(&mut linker, &WASI_0_3)?;
     }
     Ok(linker)
 }

@@ -1,26 +1,29 @@
 //! Random bytes for components, as many as a guest asks for: made in turns, between which other tasks run and the deadline of
 //! the call is looked at. Wasmtime's functions make all of them at once.
 
+use semver::Version;
 use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::p2::bindings::random::{insecure, random};
 use wasmtime_wasi::random::{DEFAULT_MAX_SIZE, WasiRandomCtx};
 
-use crate::bindings::definition_of;
 use crate::host::Host;
 
 /// Bytes between two turns: each takes a few nanoseconds.
 const TURN: u64 = 64 << 10;
 
-/// Takes the place of the functions in a linker that has those of one release of WASI; `release` is any version of it.
-pub(crate) fn add_to_linker(linker: &mut Linker<Host>, release: &str) -> wasmtime::Result<()> {
+/// Takes the place of the functions in a linker that has those of one release of WASI: 0.3 gives no more bytes than the
+/// bound, where 0.2 ends the guest.
+pub(crate) fn add_to_linker(linker: &mut Linker<Host>, version: &Version) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    define(linker, &format!("wasi:random/random@{release}"), "get-random-bytes", |random, len| {
+    let is_short = (version.major, version.minor) >= (0, 3);
+    let interface = format!("wasi:random/random@{version}");
+    define(linker, (&interface, "get-random-bytes"), is_short, |random, len| {
         random::Host::get_random_bytes(random, len)
     })?;
-    let interface = format!("wasi:random/insecure@{release}");
-    define(linker, &interface, "get-insecure-random-bytes", |random, len| {
+    let interface = format!("wasi:random/insecure@{version}");
+    define(linker, (&interface, "get-insecure-random-bytes"), is_short, |random, len| {
         insecure::Host::get_insecure_random_bytes(random, len)
     })?;
     linker.allow_shadowing(false);
@@ -31,20 +34,14 @@ type Source = fn(&mut WasiRandomCtx, u64) -> wasmtime::Result<Vec<u8>>;
 
 fn define(
     linker: &mut Linker<Host>,
-    interface: &str,
-    function: &str,
+    (interface, function): (&str, &str),
+    is_short: bool,
     source: Source,
 ) -> wasmtime::Result<()> {
-    let defined = definition_of(interface);
-    // 0.3 gives no more than the bound, where 0.2 ends the guest.
-    let is_short = interface.contains("@0.3");
-    linker.instance(defined.as_deref().unwrap_or(interface))?.func_wrap_async(
-        function,
-        move |store, (len,): (u64,)| {
-            let len = if is_short { len.min(DEFAULT_MAX_SIZE) } else { len };
-            Box::new(async move { Ok((bytes(store, source, len).await?,)) })
-        },
-    )
+    linker.instance(interface)?.func_wrap_async(function, move |store, (len,): (u64,)| {
+        let len = if is_short { len.min(DEFAULT_MAX_SIZE) } else { len };
+        Box::new(async move { Ok((bytes(store, source, len).await?,)) })
+    })
 }
 
 async fn bytes(
