@@ -15,8 +15,9 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Module;
 use wasmtime::component::Component;
 
-use crate::compile::{Digest, Program};
+use crate::digest::Digest;
 use crate::files;
+use crate::program::Program;
 
 /// Where machine code is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 
 use wasmparser::{FunctionBody, Operator, Parser, Payload, Validator, WasmFeatures};
 
-use crate::bindings;
 use crate::expand::Expansion;
+use crate::releases;
 
 /// Bounds on what is compiled.
 ///
@@ -100,7 +100,7 @@ pub(crate) fn inspect(bytes: &[u8], limits: &CodeLimits) -> Result<Findings, Too
                 imports_asynchronous |= imports
                     .into_iter()
                     .map_while(Result::ok)
-                    .any(|import| bindings::is_asynchronous(import.name.name));
+                    .any(|import| releases::is_asynchronous(import.name.name));
             }
             _ => {}
         }

@@ -7,8 +7,8 @@ use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::p2::bindings::random::{insecure, random};
 use wasmtime_wasi::random::{DEFAULT_MAX_SIZE, WasiRandomCtx};
 
-use crate::bindings::definition_of;
 use crate::host::Host;
+use crate::releases::definition_of;
 
 /// Bytes between two turns: each takes a few nanoseconds.
 const TURN: u64 = 64 << 10;
