@@ -1,5 +1,7 @@
 //! Where instances get their memory.
 
+pub(crate) mod retained;
+
 /// Where instances get their memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

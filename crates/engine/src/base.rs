@@ -6,11 +6,11 @@ use crisol_core::{Budget, Reservation};
 use wasmtime::component::Linker;
 
 use crate::allocation::Allocation;
+use crate::allocation::retained::Retained;
 use crate::bindings;
 use crate::config::{EngineConfig, EngineError, Flavour};
 use crate::host::Host;
 use crate::host_functions::HostInterfaces;
-use crate::retained::Retained;
 use crate::ticker::{Ticker, Ticks};
 
 /// A wasmtime engine and the host's definitions on it.

@@ -1,12 +1,13 @@
 //! The linker that has every interface that the host implements.
 
+mod funcs;
+mod random;
+mod stream_errors;
+
 use wasmtime::component::Linker;
 
 use crate::config::Flavour;
-use crate::funcs;
 use crate::host::Host;
-use crate::random;
-use crate::stream_errors;
 
 /// A linker with everything the host implements that `engine` can run. Building it takes a fifth of a
 /// millisecond, so it is built once for an engine and copied for each function.

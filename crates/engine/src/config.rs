@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crisol_core::Trace;
 
+use crate::allocation::retained::{self, Retained};
 use crate::allocation::{Allocation, CORE_PER_INSTANCE};
 use crate::aot::CodeCache;
 use crate::inspect::CodeLimits;
 use crate::memory::MaxMemory;
-use crate::retained::{self, Retained};
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
 };

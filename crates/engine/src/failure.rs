@@ -1,5 +1,7 @@
 //! Why guest work ended without a result, told apart by what the error chain holds.
 
+mod trap;
+
 use std::time::{Duration, Instant};
 
 use crisol_core::{BoxError, OverBudget, ResourceLimit, Trace};
@@ -10,7 +12,8 @@ use wasmtime_wasi::I32Exit;
 use crate::denied::Denial;
 use crate::limits::Meter;
 use crate::metered::{Clock, Stopped, Stretch, has_passed};
-use crate::trap::{is_recursive, trace};
+
+use trap::{is_recursive, trace};
 
 /// Why guest work ended without a result. After any of these the instance is of no further use.
 #[derive(Debug, thiserror::Error)]

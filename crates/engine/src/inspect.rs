@@ -1,10 +1,13 @@
 //! What can be told of a component before it is compiled: which engine it needs, and whether compiling it
 //! has an end in sight.
 
+mod expand;
+
 use wasmparser::{FunctionBody, Operator, Parser, Payload, Validator, WasmFeatures};
 
-use crate::expand::Expansion;
 use crate::releases;
+
+use expand::Expansion;
 
 /// Bounds on what is compiled.
 ///
