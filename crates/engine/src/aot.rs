@@ -5,6 +5,8 @@
 //! may write to either. The digest in front of it tells a file that was damaged or cut short. Whatever is wrong
 //! with a file costs a compilation, and never a call.
 
+mod files;
+
 use std::fs::{self, File};
 use std::hash::{Hash as _, Hasher};
 use std::io::{self, Read as _, Write as _};
@@ -15,8 +17,8 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Module;
 use wasmtime::component::Component;
 
-use crate::compile::{Digest, Program};
-use crate::files;
+use crate::digest::Digest;
+use crate::program::Program;
 
 /// Where machine code is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

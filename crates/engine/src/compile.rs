@@ -4,42 +4,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use sha2::{Digest as _, Sha256};
-use wasmtime::Module;
 use wasmtime::component::Component;
 
 use crate::config::Flavour;
+use crate::digest::Digest;
 use crate::joined::InUse;
-
-/// The SHA-256 of some bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    /// Hashes `bytes`.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-
-    /// The 32 bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Digest({self})")
-    }
-}
+use crate::program::Program;
 
 /// A component or a core module in machine code, shared by all functions that use the same bytes.
 #[derive(Clone)]
@@ -50,21 +20,6 @@ pub(crate) struct Code {
     pub(crate) flavour: Flavour,
     pub(crate) program: Program,
     pub(crate) joined: InUse,
-}
-
-/// Machine code by its kind.
-pub(crate) enum Program {
-    Component(Component),
-    Module(Module),
-}
-
-impl Program {
-    pub(crate) fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
-        match self {
-            Self::Component(component) => component.serialize(),
-            Self::Module(module) => module.serialize(),
-        }
-    }
 }
 
 impl Code {

@@ -5,31 +5,14 @@ use std::time::Duration;
 
 use crisol_core::Trace;
 
+use crate::allocation::retained::{self, Retained};
+use crate::allocation::{Allocation, CORE_PER_INSTANCE};
 use crate::aot::CodeCache;
 use crate::inspect::CodeLimits;
 use crate::memory::MaxMemory;
-use crate::retained::{self, Retained};
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
 };
-
-/// Where instances get their memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Allocation {
-    /// Slots reserved once and handed out again: microseconds per instance. Reserves about 4 GiB of
-    /// *address space* (not memory) per linear memory, so a process should have one such engine.
-    Pooling {
-        /// Instances that may be alive at once. A component of several core modules takes several of the core slots,
-        /// of which there are five times as many: one for each core module that runs as it is, four for each component.
-        instances: u32,
-    },
-    /// Mapped when asked for: slower, without a limit of its own.
-    OnDemand,
-    /// Mapped when asked for, and no more than is asked for: for processes whose address space is short.
-    /// Slower still, since bounds of memories are checked by instructions.
-    Sparing,
-}
 
 /// How an engine is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,11 +46,17 @@ impl Default for EngineConfig {
     }
 }
 
-/// Core instances and tables for each component instance, on average.
-const CORE_PER_COMPONENT: u32 = 4;
-
-/// The same for each instance that there may be: a component or a core module.
-pub(crate) const CORE_PER_INSTANCE: u32 = CORE_PER_COMPONENT + 1;
+/// Why an engine could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// Wasmtime refused the configuration, or the address space for instances could not be had.
+    #[error("the WebAssembly engine could not be set up")]
+    Setup(#[source] wasmtime::Error),
+    /// The thread that interrupts guests could not be started.
+    #[error("the thread that interrupts guests could not be started")]
+    Ticker(#[source] std::io::Error),
+}
 
 /// Tables and memories that one core module may have: guests of several are rare, but valid.
 const PER_MODULE: u32 = 8;

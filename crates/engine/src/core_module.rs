@@ -11,23 +11,21 @@ mod raw;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use crisol_wit::{Convention, CoreFunction, CoreModule, Mapping, UnknownFunction};
+use crisol_wit::{Convention, CoreFunction, CoreModule, UnknownFunction};
 use wasmparser::ValType as Parsed;
 use wasmtime::{
     Caller, Engine, ExternType, FuncType, InstancePre, Linker, Module, ModuleExport, ValType,
 };
 
-use crate::compile::{Compiled, Program};
+use crate::base::Base;
 use crate::denied::Denial;
-use crate::engine::Base;
-use crate::exports::{self, Export, Exports, Place};
+use crate::exports::{Export, Exports, Place};
 use crate::host::Host;
-use crate::joined;
-use crate::link::{CoreImport, Import, LinkError, Linked, Profile, Target};
+use crate::imports::{CoreImport, Import, Profile};
+use crate::link_error::LinkError;
 
-pub(crate) use call::{Callee, Pending, initialize};
+pub(crate) use call::{Callee, initialize};
 pub(crate) use preview1::has_folders;
 
 use raw::Slots;
@@ -56,13 +54,22 @@ pub(crate) struct CoreTarget {
 }
 
 /// A linker with every function that the host has for core modules.
-pub(crate) fn everything(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
+fn everything(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     preview1::add_to_linker(&mut linker)?;
     assemblyscript::add_to_linker(&mut linker)?;
     // Memory that grew has nobody else to tell.
     linker.func_wrap(ENV, "emscripten_notify_memory_growth", |_: i32| {})?;
     Ok(linker)
+}
+
+/// The same for `base`, made when its first module is linked.
+fn linker(base: &Base) -> wasmtime::Result<Linker<Host>> {
+    if let Some(linker) = base.core.get() {
+        return Ok(linker.clone());
+    }
+    let linker = everything(&base.engine)?;
+    Ok(base.core.get_or_init(|| linker).clone())
 }
 
 /// Whether the host has a function.
@@ -129,7 +136,7 @@ pub(crate) fn join(
     module: &Module,
     profile: &Profile,
 ) -> Result<(InstancePre<Host>, Vec<Import>), LinkError> {
-    let mut linker = base.core().map_err(LinkError::Mismatch)?;
+    let mut linker = linker(base).map_err(LinkError::Mismatch)?;
     linker.allow_shadowing(true);
     preview1::restrict(&mut linker, profile).map_err(LinkError::Mismatch)?;
     for import in module.imports() {
@@ -243,29 +250,8 @@ pub(crate) fn exports(module: &Module) -> Vec<Export> {
     functions.collect()
 }
 
-/// Joins a module to what it may use and finds the function that `method` means.
-pub(crate) fn link(
-    base: &Base,
-    (compiled, core): (&Compiled, &CoreModule),
-    profile: &Profile,
-    method: &str,
-) -> Result<Linked, LinkError> {
-    let Program::Module(module) = &compiled.0.program else {
-        return Err(broken("a component is no core module"));
-    };
-    let function = find(core, method)?;
-    let joined = joined::join(base, compiled, profile)?;
-    let refused = |source| LinkError::Signature { method: place(function).method(), source };
-    let signature = core.signature(function).map_err(refused)?;
-    let mapping = Mapping::from_signature(signature).map_err(refused)?;
-    let export = exports::shown(&place(function), &mapping);
-    let target = Target::Core(Arc::new(target(module, core, function)?));
-    let code = compiled.clone();
-    Ok(Linked::new(target, export, mapping, joined, code))
-}
-
 /// The function that `method` means.
-fn find<'c>(core: &'c CoreModule, method: &str) -> Result<&'c CoreFunction, LinkError> {
+pub(crate) fn find<'c>(core: &'c CoreModule, method: &str) -> Result<&'c CoreFunction, LinkError> {
     if let Some(found) = core.found() {
         return Ok(found);
     }
@@ -280,11 +266,13 @@ fn find<'c>(core: &'c CoreModule, method: &str) -> Result<&'c CoreFunction, Link
     at.and_then(|at| functions.get(at)).ok_or_else(|| broken("an export vanished"))
 }
 
-fn place(function: &CoreFunction) -> Place {
+/// The place of its export.
+pub(crate) fn place(function: &CoreFunction) -> Place {
     Place { interface: function.interface.clone(), name: function.name.clone() }
 }
 
-fn target(
+/// Finds everything of a module that calls of `function` need.
+pub(crate) fn target(
     module: &Module,
     core: &CoreModule,
     function: &CoreFunction,

@@ -5,25 +5,28 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crisol_core::{Budget, EntryId, Reservation};
+use crisol_core::{Budget, EntryId};
 use crisol_wit::CoreModule;
 use wasmparser::Parser;
 use wasmtime::Module;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Component;
 
+use crate::allocation::Allocation;
 use crate::aot::{self, Key};
-use crate::bindings;
-use crate::compile::{Cache, Code, CompileError, Compiled, Digest, Program};
-use crate::config::{Allocation, EngineConfig, Flavour};
+use crate::base::Base;
+use crate::compile::{Cache, Code, CompileError, Compiled};
+use crate::config::{EngineConfig, EngineError, Flavour};
 use crate::core_module;
+use crate::digest::Digest;
 use crate::exports::{Export, Exports};
-use crate::host::Host;
 use crate::host_functions::{HostInterface, HostInterfaces};
+use crate::imports::{Import, Profile};
 use crate::inspect::{self, TooLarge, inspect};
 use crate::joined::InUse;
-use crate::link::{self, Import, LinkError, Linked, Profile};
-use crate::retained::Retained;
-use crate::ticker::{Ticker, Ticks};
+use crate::link::{self, Linked};
+use crate::link_error::LinkError;
+use crate::program::Program;
+use crate::ticker::Ticker;
 use crate::unsupported::Unsupported;
 
 /// A shorter turn would be all overhead; a longer one would keep others waiting.
@@ -48,94 +51,6 @@ struct Inner {
     /// One for each flavour, by its index. All but the plain one are made when the first function that
     /// needs them is loaded.
     bases: [OnceLock<Base>; Flavour::COUNT],
-}
-
-/// A wasmtime engine and the host's definitions on it.
-pub(crate) struct Base {
-    pub(crate) engine: wasmtime::Engine,
-    pub(crate) everything: Linker<Host>,
-    /// The same for core modules, made when the first is linked.
-    core: OnceLock<wasmtime::Linker<Host>>,
-    /// What the embedding program serves.
-    pub(crate) own: Arc<HostInterfaces>,
-    /// Memory of all instances and scripts.
-    pub(crate) budget: Budget,
-    /// Ticks of the clock that interrupts guests.
-    pub(crate) ticks: Ticks,
-    /// For the pages that free slots keep.
-    _retained: Reservation,
-}
-
-/// Why an engine could not be set up.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EngineError {
-    /// Wasmtime refused the configuration, or the address space for instances could not be had.
-    #[error("the WebAssembly engine could not be set up")]
-    Setup(#[source] wasmtime::Error),
-    /// The thread that interrupts guests could not be started.
-    #[error("the thread that interrupts guests could not be started")]
-    Ticker(#[source] std::io::Error),
-}
-
-impl Base {
-    fn new(
-        config: &EngineConfig,
-        flavour: Flavour,
-        ticker: &Ticker,
-        (own, budget): (&Arc<HostInterfaces>, &Budget),
-    ) -> Result<Self, EngineError> {
-        let (retained, held) = retain(config.allocation, budget);
-        let config = config.build(flavour, retained);
-        let engine = wasmtime::Engine::new(&config).map_err(EngineError::Setup)?;
-        let everything = bindings::everything(&engine, flavour).map_err(EngineError::Setup)?;
-        ticker.watch(&engine);
-        let (own, budget) = (Arc::clone(own), budget.clone());
-        let (core, ticks) = (OnceLock::new(), ticker.ticks().clone());
-        Ok(Self { engine, everything, core, own, budget, ticks, _retained: held })
-    }
-
-    /// A linker with everything that core modules may import.
-    pub(crate) fn core(&self) -> wasmtime::Result<wasmtime::Linker<Host>> {
-        if let Some(linker) = self.core.get() {
-            return Ok(linker.clone());
-        }
-        let linker = core_module::everything(&self.engine)?;
-        Ok(self.core.get_or_init(|| linker).clone())
-    }
-}
-
-/// What free slots keep, and its reservation. They keep nothing where too much is in use already.
-fn retain(allocation: Allocation, budget: &Budget) -> (Retained, Reservation) {
-    let retained = Retained::within(budget.limit(), allocation);
-    match budget.reserve(retained.in_all(allocation)) {
-        Ok(held) => (retained, held),
-        Err(_) => (Retained::NOTHING, budget.open()),
-    }
-}
-
-impl Base {
-    /// Where address space for instances cannot be had, changes `config` to do without.
-    fn or_sparing(
-        config: &mut EngineConfig,
-        flavour: Flavour,
-        ticker: &Ticker,
-        shared: (&Arc<HostInterfaces>, &Budget),
-    ) -> Result<Self, EngineError> {
-        match Self::new(config, flavour, ticker, shared) {
-            Err(error) if matches!(config.allocation, Allocation::Pooling { .. }) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    allocation = ?config.allocation,
-                    "cannot reserve instances ahead: mapping each on demand, which is slower \
-                     (fewer pooled instances or a higher limit on address space would help)"
-                );
-                config.allocation = Allocation::Sparing;
-                Self::new(config, flavour, ticker, shared)
-            }
-            other => other,
-        }
-    }
 }
 
 impl Engine {
@@ -326,7 +241,7 @@ impl Engine {
         method: &str,
     ) -> Result<Linked, LinkError> {
         let base = self.base(compiled.0.flavour)?;
-        core_module::link(base, (compiled, core), profile, method)
+        link::link_core(base, (compiled, core), profile, method)
     }
 
     pub(crate) fn base(&self, flavour: Flavour) -> Result<&Base, EngineError> {

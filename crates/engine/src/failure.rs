@@ -1,6 +1,8 @@
 //! Why guest work ended without a result, told apart by what the error chain holds.
 
-use std::time::Duration;
+mod trap;
+
+use std::time::{Duration, Instant};
 
 use crisol_core::{BoxError, OverBudget, ResourceLimit, Trace};
 use crisol_wit::OverOutput;
@@ -8,10 +10,10 @@ use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::I32Exit;
 
 use crate::denied::Denial;
-use crate::host_functions::HostFunctionFailed;
 use crate::limits::Meter;
-use crate::metered::{Clock, Stopped, Stretch};
-use crate::trap::{is_recursive, trace};
+use crate::metered::{Clock, Stopped, Stretch, has_passed};
+
+use trap::{is_recursive, trace};
 
 /// Why guest work ended without a result. After any of these the instance is of no further use.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +68,19 @@ pub enum Failure {
 #[derive(Debug, thiserror::Error)]
 #[error("the deadline passed")]
 pub(crate) struct DeadlinePassed;
+
+/// Ends what goes on with values after the deadline of their call.
+pub(crate) fn check(deadline: Instant) -> wasmtime::Result<()> {
+    if has_passed(deadline) { Err(wasmtime::Error::new(DeadlinePassed)) } else { Ok(()) }
+}
+
+/// A host function that failed, on its way out of the guest.
+#[derive(Debug, thiserror::Error)]
+#[error("the host function `{function}` failed")]
+pub(crate) struct HostFunctionFailed {
+    pub(crate) function: String,
+    pub(crate) source: BoxError,
+}
 
 impl Failure {
     /// What it means that guest work was stopped.

@@ -1,16 +1,16 @@
 //! What a store carries: the state behind the host functions of one instance.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crisol_core::Budget;
+use crisol_core::{Budget, CallContext, Invoke};
+use crisol_wit::{Mapping, Packed};
 use wasmtime::component::{Resource, ResourceTableError};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::core_module::Pending;
-use crate::funcs::Funcs;
 use crate::limits::{Limits, Meter};
 use crate::outgoing::{Hook, Outgoing};
 use crate::ticker::Ticks;
@@ -39,6 +39,22 @@ impl From<WasiCtx> for Surroundings {
         *wasi.ctx().ctx = context;
         wasi.into()
     }
+}
+
+/// What the calls that a guest makes while it serves one go through.
+#[derive(Clone)]
+pub struct Funcs {
+    /// What calls them.
+    pub invoke: Arc<dyn Invoke>,
+    /// The context that each of them has: that of a call nested in the one that is being served.
+    pub context: CallContext,
+}
+
+/// A call of a core function on its way through the function that drives it.
+pub(crate) struct Pending {
+    pub(crate) mapping: Mapping,
+    pub(crate) args: Packed,
+    pub(crate) result: Option<Packed>,
 }
 
 /// The state behind the host functions of one instance.

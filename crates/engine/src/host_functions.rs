@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasmtime::component::Val;
 
-use crate::bindings::is_compatible;
+use crate::releases::is_compatible;
 
 mod define;
 
@@ -141,14 +141,6 @@ impl fmt::Debug for HostError {
             Repr::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
         }
     }
-}
-
-/// A host function that failed, on its way out of the guest.
-#[derive(Debug, thiserror::Error)]
-#[error("the host function `{function}` failed")]
-pub(crate) struct HostFunctionFailed {
-    pub(crate) function: String,
-    pub(crate) source: BoxError,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Option<Val>, BoxError>> + Send>>;

@@ -1,10 +1,13 @@
 //! What can be told of a component before it is compiled: which engine it needs, and whether compiling it
 //! has an end in sight.
 
+mod expand;
+
 use wasmparser::{FunctionBody, Operator, Parser, Payload, Validator, WasmFeatures};
 
-use crate::bindings;
-use crate::expand::Expansion;
+use crate::releases;
+
+use expand::Expansion;
 
 /// Bounds on what is compiled.
 ///
@@ -100,7 +103,7 @@ pub(crate) fn inspect(bytes: &[u8], limits: &CodeLimits) -> Result<Findings, Too
                 imports_asynchronous |= imports
                     .into_iter()
                     .map_while(Result::ok)
-                    .any(|import| bindings::is_asynchronous(import.name.name));
+                    .any(|import| releases::is_asynchronous(import.name.name));
             }
             _ => {}
         }

@@ -6,6 +6,8 @@
 //! failure costs: the instance. After an `Err` of any kind its memory is in no known state, so a
 //! further call is refused.
 
+mod callee;
+
 use std::pin::pin;
 use std::time::Instant;
 
@@ -13,15 +15,16 @@ use crisol_wit::{Mapping, Packed};
 use wasmtime::component::Val;
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
-use crate::callee::{Callee, success};
 use crate::core_module;
 use crate::failure::{DeadlinePassed, Failure, is_success};
-use crate::funcs::Funcs;
-use crate::host::{Host, Surroundings};
+use crate::host::{Funcs, Host, Surroundings};
 use crate::joined::{Joined, Pre};
 use crate::limits::Limits;
 use crate::link::{Inner, Linked, Target};
 use crate::metered::{Clock, Stopped, has_passed, until, until_since};
+use crate::output::success;
+
+use callee::Callee;
 
 /// Ticks of the epoch that a guest runs before it gives way to other tasks.
 const TICKS_PER_TURN: u64 = 1;

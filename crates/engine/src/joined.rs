@@ -6,11 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use crisol_core::Budget;
 use wasmtime::component::InstancePre;
 
-use crate::compile::{Compiled, Program};
-use crate::core_module;
-use crate::engine::Base;
 use crate::host::Host;
-use crate::link::{self, Import, LinkError, Profile};
+use crate::imports::{Import, Profile};
 use crate::ticker::Ticks;
 
 /// What functions of the same code and the same profile share.
@@ -47,43 +44,16 @@ impl Pre {
 pub(crate) struct InUse(Mutex<Vec<(Profile, Weak<Joined>)>>);
 
 impl InUse {
-    fn find(&self, profile: &Profile) -> Option<Arc<Joined>> {
+    /// The joined form for `profile`, if there is one.
+    pub(crate) fn find(&self, profile: &Profile) -> Option<Arc<Joined>> {
         let in_use = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         in_use.iter().find(|(other, _)| other == profile)?.1.upgrade()
     }
 
     /// Keeps what was made. Two callers may make the same at the same moment; that costs time alone.
-    fn keep(&self, profile: &Profile, joined: &Arc<Joined>) {
+    pub(crate) fn keep(&self, profile: &Profile, joined: &Arc<Joined>) {
         let mut in_use = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         in_use.retain(|(other, joined)| other != profile && joined.strong_count() > 0);
         in_use.push((profile.clone(), Arc::downgrade(joined)));
     }
-}
-
-/// Joins `compiled` to what `profile` grants, or finds what was made for another of its functions.
-pub(crate) fn join(
-    base: &Base,
-    compiled: &Compiled,
-    profile: &Profile,
-) -> Result<Arc<Joined>, LinkError> {
-    if let Some(joined) = compiled.0.joined.find(profile) {
-        return Ok(joined);
-    }
-    let (pre, imports) = match &compiled.0.program {
-        Program::Component(component) => {
-            let mut linker = base.everything.clone();
-            let imports = link::restrict(base, &mut linker, component, profile)?;
-            let pre = linker.instantiate_pre(component).map_err(LinkError::Mismatch)?;
-            (Pre::Component(pre), imports)
-        }
-        Program::Module(module) => {
-            let (pre, imports) = core_module::join(base, module, profile)?;
-            let has_folders = core_module::has_folders(profile);
-            (Pre::Module { pre, has_folders }, imports)
-        }
-    };
-    let (budget, ticks) = (base.budget.clone(), base.ticks.clone());
-    let joined = Arc::new(Joined { pre, imports, budget, ticks });
-    compiled.0.joined.keep(profile, &joined);
-    Ok(joined)
 }

@@ -11,58 +11,60 @@
 //! What it does not know: YAML, entries, pools, env and mounts. It takes bytes, a set of interface
 //! names and a finished WASI context, and gives numbers and errors back.
 
+mod allocation;
 mod aot;
+mod base;
 mod bindings;
 mod call_graph;
-mod callee;
 mod compile;
 mod config;
 mod core_module;
 mod denied;
+mod digest;
 mod engine;
-mod expand;
 mod exports;
 mod failure;
-mod files;
-mod funcs;
 mod host;
 mod host_functions;
+mod imports;
 mod inspect;
 mod instance;
 mod joined;
 mod limits;
 mod link;
+mod link_error;
 mod memory;
 mod metered;
 mod outgoing;
 mod output;
+mod program;
 mod proxy;
-mod random;
-mod retained;
-mod stream_errors;
+mod releases;
 mod ticker;
-mod trap;
 mod unsupported;
 
+pub use allocation::Allocation;
 pub use aot::CodeCache;
-pub use bindings::interface_of;
 pub use call_graph::{CallGraph, Reached};
-pub use compile::{CompileError, Compiled, Digest};
-pub use config::{Allocation, EngineConfig};
+pub use compile::{CompileError, Compiled};
+pub use config::{EngineConfig, EngineError};
 pub use denied::Denial;
-pub use engine::{Engine, EngineError};
+pub use digest::Digest;
+pub use engine::Engine;
 pub use exports::{Export, MethodError};
 pub use failure::Failure;
-pub use funcs::Funcs;
-pub use host::Surroundings;
+pub use host::{Funcs, Surroundings};
 pub use host_functions::{HostCall, HostError, HostInterface, HostInterfaceError};
+pub use imports::{CoreImport, Import, Profile};
 pub use inspect::{CodeLimits, TooLarge};
 pub use instance::Instance;
 pub use limits::Limits;
-pub use link::{CoreImport, Import, LinkError, Linked, Profile};
+pub use link::Linked;
+pub use link_error::LinkError;
 pub use memory::MaxMemory;
 pub use outgoing::{Outgoing, Reach, Unreachable};
 pub use proxy::{LinkedProxy, ProxyAnswer, ProxyBody, ProxyError};
+pub use releases::interface_of;
 pub use unsupported::Unsupported;
 
 /// A component value: what lowering gives, a call takes and gives, and lifting takes.

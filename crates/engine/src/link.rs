@@ -1,188 +1,24 @@
 //! A component or a core module joined to what it may use: everything before the call has been done.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crisol_core::EntryId;
-use crisol_wit::{Mapping, UnknownFunction, UnsupportedType};
+use crisol_wit::{CoreModule, Mapping};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
-use crate::bindings::{self, definition_of, host_interfaces, interface_of};
-use crate::call_graph::Reached;
+use crate::base::Base;
 use crate::compile::Compiled;
-use crate::core_module::CoreTarget;
+use crate::core_module::{self, CoreTarget};
 use crate::denied::{self, Imported, Stubs};
-use crate::engine::Base;
-use crate::exports::{self, Export, Exports, MethodError};
-use crate::funcs;
+use crate::exports::{self, Export, Exports};
 use crate::host::Host;
-use crate::joined::{self, Joined};
-
-/// The host interfaces that a function may use, by their names without version. What is absent is denied.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Profile {
-    interfaces: BTreeSet<Cow<'static, str>>,
-    /// Who host functions of the embedding program are told that they serve.
-    entry: Option<EntryId>,
-}
-
-impl Profile {
-    /// The profile that grants the host interfaces for which `grants` says so, those of the embedding
-    /// program apart: [`Engine::profile`](crate::Engine::profile) has them too.
-    pub fn granting(mut grants: impl FnMut(&str) -> bool) -> Self {
-        let granted = host_interfaces().filter(|interface| grants(interface));
-        Self { interfaces: granted.map(Cow::Borrowed).collect(), entry: None }
-    }
-
-    /// The same, with interfaces of the embedding program, whose functions are told which entry calls.
-    pub(crate) fn with_own(mut self, own: Vec<Cow<'static, str>>, entry: &EntryId) -> Self {
-        // Without any, functions of the same code have equal profiles and share what is made of them.
-        self.entry = (!own.is_empty()).then(|| entry.clone());
-        self.and(own)
-    }
-
-    /// The same, with `more` granted.
-    pub(crate) fn and(mut self, more: impl IntoIterator<Item = Cow<'static, str>>) -> Self {
-        self.interfaces.extend(more);
-        self
-    }
-
-    /// Whether `interface`, a name without version such as `wasi:clocks/wall-clock`, is granted.
-    #[must_use]
-    pub fn grants(&self, interface: &str) -> bool {
-        self.interfaces.contains(interface)
-    }
-}
-
-/// Something that code imports: an interface or a function of a component, or functions of a core module that the same
-/// host interface serves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Import {
-    /// The name, as the code has it: `wasi:clocks/wall-clock@0.2.3`, `wasi_snapshot_preview1`.
-    pub name: String,
-    /// The host interface that serves it, without version; `None` when the host has none.
-    pub interface: Option<Cow<'static, str>>,
-    /// Whether the function's profile grants it.
-    pub granted: bool,
-    /// Functions of it that fail the call that uses them, and that a grant would serve.
-    pub denied: Vec<String>,
-    /// Functions of it that fail the call that uses them, since the host has none such.
-    pub missing: Vec<String>,
-    /// Functions of it, if a core module imports it.
-    pub core: Option<CoreImport>,
-}
-
-/// Functions that a core module imports.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CoreImport {
-    /// All of them.
-    pub functions: Vec<String>,
-    /// Origin of what nothing provides, and how to build the module instead.
-    pub unknown: Option<UnknownFunction>,
-}
-
-impl Import {
-    /// Whether it is a function imported by itself, and no interface.
-    #[must_use]
-    pub fn is_function(&self) -> bool {
-        self.core.is_none() && self.missing == [self.name.as_str()]
-    }
-
-    /// A function of it, as messages show it.
-    #[must_use]
-    pub fn function(&self, name: &str) -> String {
-        if self.is_function() { name.to_owned() } else { format!("{}#{name}", self.name) }
-    }
-
-    /// The name by which a grant knows it: of a core module's import that of the host interface.
-    #[must_use]
-    pub fn granted_as(&self) -> &str {
-        match (&self.core, &self.interface) {
-            (Some(_), Some(interface)) => interface,
-            _ => &self.name,
-        }
-    }
-
-    /// Whether a call may come to any function of it.
-    #[must_use]
-    pub fn is_reached(&self, reached: &Reached) -> bool {
-        match &self.core {
-            Some(core) => core.functions.iter().any(|name| reached.has(&self.name, name)),
-            None => reached.has_any(&self.name),
-        }
-    }
-
-    /// Whether a call may fail for want of it. Of an interface that is not granted this may be false: it holds nothing
-    /// but types, or functions that need no grant.
-    #[must_use]
-    pub fn may_fail(&self) -> bool {
-        !self.denied.is_empty() || !self.missing.is_empty()
-    }
-}
-
-/// Why a component could not be linked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LinkError {
-    /// The method is not one export.
-    #[error(transparent)]
-    Method(#[from] MethodError),
-    /// The function takes or gives something that has no value outside the guest.
-    #[error("the export `{method}` cannot be called from outside")]
-    Signature {
-        /// The export.
-        method: String,
-        /// Which parameter or result, and its type.
-        source: UnsupportedType,
-    },
-    /// The component imports a core module or a component, which no host provides.
-    #[error("the component imports `{name}` as {what}: build it into the component instead")]
-    Import {
-        /// The import.
-        name: String,
-        /// What kind of thing it is.
-        what: &'static str,
-    },
-    /// A function that the embedding program serves is imported with a type that has no plain values.
-    #[error("the import `{function}` cannot be served by a host function")]
-    HostSignature {
-        /// `interface#function`, as imported.
-        function: String,
-        /// Which parameter or result, and its type.
-        source: UnsupportedType,
-    },
-    /// An interface that the embedding program serves is imported with a resource.
-    #[error(
-        "the component imports `{interface}` with the resource `{resource}`, and host functions take and give plain values"
-    )]
-    HostResource {
-        /// The interface, as imported.
-        interface: String,
-        /// The resource.
-        resource: String,
-    },
-    /// A core module imports something other than a function, which no host provides.
-    #[error(
-        "the module imports `{name}` from `{module}` as {what}, which nothing provides: build it in instead"
-    )]
-    CoreImport {
-        /// The module that it is imported from.
-        module: String,
-        /// Its name there.
-        name: String,
-        /// Kind of thing that it is.
-        what: &'static str,
-    },
-    /// An import has another type than the host's function of that name.
-    #[error("an import does not fit this host, which implements {}", bindings::versions())]
-    Mismatch(#[source] wasmtime::Error),
-    /// An engine for this kind of function could not be set up.
-    #[error(transparent)]
-    Engine(#[from] crate::EngineError),
-}
+use crate::imports::{Import, Profile, calls_others};
+use crate::joined::{Joined, Pre};
+use crate::link_error::LinkError;
+use crate::program::Program;
+use crate::releases::{definition_of, interface_of};
 
 /// One function of one component or core module, joined to what it may use. Cloning is a reference count.
 #[derive(Clone)]
@@ -288,13 +124,63 @@ pub(crate) fn link(
     let (func, index) = exports::locate(component, place)
         .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
 
-    let joined = joined::join(base, compiled, profile)?;
+    let joined = join(base, compiled, profile)?;
     let mapping = Mapping::new(&func)
         .map_err(|source| LinkError::Signature { method: place.method(), source })?;
     let export = exports::shown(place, &mapping);
     let target = Target::Component { index };
     let code = compiled.clone();
     Ok(Linked::new(target, export, mapping, joined, code))
+}
+
+/// Joins a module to what it may use and finds the function that `method` means.
+pub(crate) fn link_core(
+    base: &Base,
+    (compiled, core): (&Compiled, &CoreModule),
+    profile: &Profile,
+    method: &str,
+) -> Result<Linked, LinkError> {
+    let Program::Module(module) = &compiled.0.program else {
+        return Err(LinkError::Mismatch(wasmtime::Error::msg("a component is no core module")));
+    };
+    let function = core_module::find(core, method)?;
+    let joined = join(base, compiled, profile)?;
+    let place = core_module::place(function);
+    let refused = |source| LinkError::Signature { method: place.method(), source };
+    let signature = core.signature(function).map_err(refused)?;
+    let mapping = Mapping::from_signature(signature).map_err(refused)?;
+    let export = exports::shown(&place, &mapping);
+    let target = Target::Core(Arc::new(core_module::target(module, core, function)?));
+    let code = compiled.clone();
+    Ok(Linked::new(target, export, mapping, joined, code))
+}
+
+/// Joins `compiled` to what `profile` grants, or finds what was made for another of its functions.
+pub(crate) fn join(
+    base: &Base,
+    compiled: &Compiled,
+    profile: &Profile,
+) -> Result<Arc<Joined>, LinkError> {
+    if let Some(joined) = compiled.0.joined.find(profile) {
+        return Ok(joined);
+    }
+    let (pre, imports) = match &compiled.0.program {
+        Program::Component(component) => {
+            let mut linker = base.everything.clone();
+            let imports = restrict(base, &mut linker, component, profile)?;
+            let pre = linker.instantiate_pre(component).map_err(LinkError::Mismatch)?;
+            (Pre::Component(pre), imports)
+        }
+        Program::Module(module) => {
+            let (pre, imports) = core_module::join(base, module, profile)?;
+            let has_folders = core_module::has_folders(profile);
+            (Pre::Module { pre, has_folders }, imports)
+        }
+    };
+    let (budget, ticks) = (base.budget.clone(), base.ticks.clone());
+    let joined = Arc::new(Joined { pre, imports, budget, ticks });
+    compiled.0.joined.keep(profile, &joined);
+    Ok(joined)
 }
 
 /// Replaces the functions of everything that the component imports and `profile` does not grant, and adds those that the
@@ -355,9 +241,4 @@ pub(crate) fn restrict(
         imports.push(import);
     }
     Ok(imports)
-}
-
-pub(crate) fn calls_others(imports: &[Import]) -> bool {
-    let mut granted = imports.iter().filter(|import| import.granted);
-    granted.any(|import| import.interface.as_deref().is_some_and(funcs::is_funcs))
 }

@@ -8,6 +8,7 @@
 mod connect;
 mod exchange;
 
+use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,8 +22,6 @@ use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpH
 
 use connect::Tls;
 use exchange::Timeouts;
-
-use crate::stream_errors;
 
 /// Decides which peers may be reached, and where they are.
 #[async_trait]
@@ -170,7 +169,7 @@ impl WasiHttpHooks for Hook {
 
     fn p2_error_from_hyper(&mut self, error: &hyper::Error) -> p2::ErrorCode {
         tracing::debug!(?error, "an HTTP exchange of a guest failed");
-        stream_errors::of_hyper(error)
+        of_hyper(error)
     }
 
     fn p2_error_from_connect(&mut self, error: &io::Error) -> p2::ErrorCode {
@@ -185,7 +184,7 @@ impl WasiHttpHooks for Hook {
 
     fn p3_error_from_hyper(&mut self, error: &hyper::Error) -> p3::ErrorCode {
         tracing::debug!(?error, "an HTTP exchange of a guest failed");
-        match stream_errors::of_hyper(error) {
+        match of_hyper(error) {
             p2::ErrorCode::HttpResponseIncomplete => p3::ErrorCode::HttpResponseIncomplete,
             p2::ErrorCode::HttpResponseTimeout => p3::ErrorCode::HttpResponseTimeout,
             _ => p3::ErrorCode::HttpProtocolError,
@@ -200,6 +199,26 @@ impl WasiHttpHooks for Hook {
     fn p3_error_from_tls(&mut self, error: &io::Error) -> p3::ErrorCode {
         tracing::debug!(?error, "a guest could not connect by TLS");
         p3::ErrorCode::TlsProtocolError
+    }
+}
+
+/// The code of an exchange that failed.
+pub(crate) fn of_hyper(error: &hyper::Error) -> p2::ErrorCode {
+    // In the middle of a body the end of the connection is an error of reading.
+    let mut next = error.source();
+    let mut ended = error.is_incomplete_message();
+    while let Some(cause) = next {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        ended |=
+            matches!(kind, Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset));
+        next = cause.source();
+    }
+    if ended {
+        p2::ErrorCode::HttpResponseIncomplete
+    } else if error.is_timeout() {
+        p2::ErrorCode::HttpResponseTimeout
+    } else {
+        p2::ErrorCode::HttpProtocolError
     }
 }
 

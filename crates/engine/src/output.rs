@@ -1,5 +1,6 @@
-//! How large a result is.
+//! Results of guests: their size, and that of a program.
 
+use crisol_wit::{Mapping, Packed};
 use wasmtime::component::Val;
 
 /// The size of a value in bytes as the canonical ABI counts contents: scalars by their width, text and
@@ -26,4 +27,9 @@ pub(crate) fn size(value: &Val) -> u64 {
 
 fn boxed(payload: Option<&Val>) -> u64 {
     payload.map_or(0, size)
+}
+
+/// Result of a program that has come to its end.
+pub(crate) fn success(mapping: &Mapping) -> Option<Packed> {
+    mapping.pack_result(Some(Val::Result(Ok(None))))
 }

@@ -26,10 +26,12 @@ use crate::engine::Engine;
 use crate::exports::{self, Exports, Place};
 use crate::failure::Failure;
 use crate::host::Surroundings;
+use crate::imports::{Import, Profile, calls_others};
 use crate::instance::{self, Instance};
-use crate::joined::{self, Joined};
+use crate::joined::Joined;
 use crate::limits::Limits;
-use crate::link::{self, Import, LinkError, Profile, Target};
+use crate::link::{self, Target};
+use crate::link_error::LinkError;
 use crate::metered::until;
 
 pub use body::ProxyBody;
@@ -102,7 +104,7 @@ impl Engine {
         let (_, index) = exports::locate(component, place)
             .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
         let profile = profile.clone().and(NEEDED.iter().map(|name| (*name).into()));
-        let joined = joined::join(base, compiled, &profile)?;
+        let joined = link::join(base, compiled, &profile)?;
         let (place, code) = (place.clone(), compiled.clone());
         Ok(LinkedProxy(Arc::new(Inner { joined, index, place, code })))
     }
@@ -142,7 +144,7 @@ impl LinkedProxy {
     /// Whether it may call functions: it imports `funcs`, and that is granted.
     #[must_use]
     pub fn calls_others(&self) -> bool {
-        link::calls_others(&self.0.joined.imports)
+        calls_others(&self.0.joined.imports)
     }
 
     /// Makes an instance; see [`Linked::instantiate`](crate::Linked::instantiate).

@@ -12,8 +12,9 @@ use wasmtime::{
 
 use super::CoreTarget;
 use super::raw::{RawFunc, Slots};
-use crate::callee::{check, success};
-use crate::host::Host;
+use crate::failure::check;
+use crate::host::{Host, Pending};
+use crate::output::success;
 
 /// Arguments or results that need no allocation.
 const FEW: usize = 2;
@@ -32,7 +33,6 @@ pub(crate) struct Callee {
 struct Driven {
     /// Makes all of them on one stack.
     driver: TypedFunc<(), ()>,
-    parts: Parts,
 }
 
 /// Functions and memory of the guest that one call needs.
@@ -42,14 +42,6 @@ struct Parts {
     realloc: Option<RawFunc>,
     post_return: Option<RawFunc>,
     memory: Option<Memory>,
-}
-
-/// A call on its way through the driver.
-pub(crate) struct Pending {
-    mapping: Mapping,
-    args: Packed,
-    parts: Parts,
-    result: Option<Packed>,
 }
 
 impl Callee {
@@ -73,9 +65,11 @@ impl Callee {
         let needs_more = realloc.is_some() || post_return.is_some();
         let driven = match target.slots.filter(|_| is_canonical && needs_more) {
             Some(slots) => {
-                let driver = Func::wrap(&mut *store, drive).typed(&*store).ok()?;
                 let call = RawFunc::new(func, slots);
-                Some(Driven { driver, parts: Parts { call, realloc, post_return, memory } })
+                let parts = Parts { call, realloc, post_return, memory };
+                let drive = move |caller: Caller<'_, Host>| drive(caller, parts);
+                let driver = Func::wrap(&mut *store, drive).typed(&*store).ok()?;
+                Some(Driven { driver })
             }
             None => None,
         };
@@ -192,7 +186,7 @@ impl Driven {
         mapping: &Mapping,
         args: Packed,
     ) -> wasmtime::Result<Option<Packed>> {
-        let pending = Pending { mapping: mapping.clone(), args, parts: self.parts, result: None };
+        let pending = Pending { mapping: mapping.clone(), args, result: None };
         store.data_mut().pending = Some(pending);
         self.driver.call_async(&mut *store, ()).await?;
         let ended = store.data_mut().pending.take();
@@ -207,9 +201,9 @@ fn nothing_pending() -> wasmtime::Error {
 
 /// Makes the pending call: lowers its arguments into the guest, calls its function, lifts the result and lets the
 /// guest free it.
-fn drive(mut caller: Caller<'_, Host>) -> wasmtime::Result<()> {
+fn drive(mut caller: Caller<'_, Host>, parts: Parts) -> wasmtime::Result<()> {
     let mut pending = caller.data_mut().pending.take().ok_or_else(nothing_pending)?;
-    let Pending { mapping, args, parts, .. } = &pending;
+    let Pending { mapping, args, .. } = &pending;
     let (flat, _) = match (parts.memory, parts.realloc) {
         (Some(memory), Some(realloc)) => {
             mapping.lower_flat(args, &mut Driver { caller: &mut caller, memory, realloc })?
@@ -238,6 +232,7 @@ struct Driver<'c, 's> {
 /// All that the driver has on its stack while the guest may be suspended: it may go on in another thread.
 const _: fn() = || {
     fn is_send<T: Send>() {}
+    is_send::<Parts>();
     is_send::<Pending>();
     is_send::<Driver<'static, 'static>>();
 };

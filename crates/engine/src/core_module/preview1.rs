@@ -13,7 +13,7 @@ use super::interface;
 use super::memory::{bytes, parts, range, u32_at, write};
 use crate::denied::Denial;
 use crate::host::Host;
-use crate::link::{CoreImport, Import, Profile};
+use crate::imports::{CoreImport, Import, Profile};
 
 /// Module of the imports.
 pub(super) const MODULE: &str = "wasi_snapshot_preview1";

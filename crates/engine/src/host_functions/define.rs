@@ -8,9 +8,10 @@ use crisol_wit::HostMapping;
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
 use wasmtime::component::{LinkerInstance, Val};
 
-use super::{Function, HostCall, HostFunctionFailed, HostInterface};
+use super::{Function, HostCall, HostInterface};
+use crate::failure::HostFunctionFailed;
 use crate::host::Host;
-use crate::link::LinkError;
+use crate::link_error::LinkError;
 use crate::metered::timed;
 
 /// One function, as one component imports it.

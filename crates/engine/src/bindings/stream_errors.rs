@@ -2,17 +2,16 @@
 //! thing: its text of an error has the host's backtrace in it when `RUST_BACKTRACE` is set, paths of
 //! whoever built the host included, and its error code of a body that failed is always none.
 
-use std::error::Error as _;
 use std::fmt::Write as _;
-use std::io::{self, ErrorKind};
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance, Resource};
 use wasmtime_wasi_http::Error as HttpError;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 
-use crate::bindings::definition_of;
 use crate::host::Host;
+use crate::outgoing::of_hyper;
+use crate::releases::definition_of;
 
 type StreamError = wasmtime::Error;
 
@@ -63,24 +62,5 @@ fn code(error: &HttpError) -> Option<ErrorCode> {
         HttpError::ConnectionReadTimeout => Some(ErrorCode::ConnectionReadTimeout),
         HttpError::Hyper(error) => Some(of_hyper(error)),
         _ => None,
-    }
-}
-
-/// The code of an exchange that failed.
-pub(crate) fn of_hyper(error: &hyper::Error) -> ErrorCode {
-    // In the middle of a body the end of the connection is an error of reading.
-    let mut next = error.source();
-    let mut ended = error.is_incomplete_message();
-    while let Some(cause) = next {
-        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        ended |= matches!(kind, Some(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset));
-        next = cause.source();
-    }
-    if ended {
-        ErrorCode::HttpResponseIncomplete
-    } else if error.is_timeout() {
-        ErrorCode::HttpResponseTimeout
-    } else {
-        ErrorCode::HttpProtocolError
     }
 }

@@ -2,7 +2,7 @@
 
 use wasmtime::PoolingAllocationConfig;
 
-use crate::config::{Allocation, CORE_PER_INSTANCE};
+use super::{Allocation, CORE_PER_INSTANCE};
 
 /// Bytes of a slot's memory that stay mapped between two instances. With the page-map scan of Linux
 /// 6.7 and later only dirtied pages are reset, so a high bound is cheap; without it everything below

@@ -1,15 +1,12 @@
 //! The function of an instance, and how its values get in and out.
 
-use std::time::Instant;
-
 use crisol_wit::{CallBounds, DirectFunc, Mapping, OverOutput, Packed};
 use wasmtime::Store;
 use wasmtime::component::{Func, Val};
 
 use crate::core_module;
-use crate::failure::DeadlinePassed;
+use crate::failure::check;
 use crate::host::Host;
-use crate::metered::has_passed;
 use crate::output;
 
 /// Callee of an instance.
@@ -76,14 +73,4 @@ impl Callee {
             Self::Core(callee) => callee.call(store, mapping, args).await,
         }
     }
-}
-
-/// Result of a program that has come to its end.
-pub(crate) fn success(mapping: &Mapping) -> Option<Packed> {
-    mapping.pack_result(Some(Val::Result(Ok(None))))
-}
-
-/// Ends what goes on with values after the deadline of their call.
-pub(crate) fn check(deadline: Instant) -> wasmtime::Result<()> {
-    if has_passed(deadline) { Err(wasmtime::Error::new(DeadlinePassed)) } else { Ok(()) }
 }

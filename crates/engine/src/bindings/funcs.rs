@@ -3,27 +3,16 @@
 //! What a guest calls runs where the guest itself is polled, on a stack of its own: no task is started, and
 //! a chain of calls is no deeper on any stack than one of them.
 
-use std::sync::Arc;
-
-use crisol_core::{Args, CallContext, CallError, EntryId, ErrorKind, Invoke, Reply, Value};
+use crisol_core::{Args, CallError, EntryId, ErrorKind, Reply, Value};
 use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
 
 use crate::failure::DeadlinePassed;
-use crate::host::Host;
+use crate::host::{Funcs, Host};
 use crate::metered::{has_passed, timed};
 
 mod ours;
 mod wippy;
-
-/// What the calls that a guest makes while it serves one go through.
-#[derive(Clone)]
-pub struct Funcs {
-    /// What calls them.
-    pub invoke: Arc<dyn Invoke>,
-    /// The context that each of them has: that of a call nested in the one that is being served.
-    pub context: CallContext,
-}
 
 /// A call that ended without a result.
 enum Unanswered {
@@ -35,14 +24,6 @@ enum Unanswered {
 
 /// What came of a call. The outer error ends the guest.
 type Answered<T> = wasmtime::Result<Result<T, Unanswered>>;
-
-/// Both interfaces, without their version.
-pub(crate) const INTERFACES: &[&str] = &["crisol:runtime/funcs", "wippy:runtime/funcs"];
-
-/// Whether `interface`, a name without version, is one of them.
-pub(crate) fn is_funcs(interface: &str) -> bool {
-    INTERFACES.contains(&interface)
-}
 
 /// Defines both interfaces.
 pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {

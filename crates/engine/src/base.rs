@@ -1,0 +1,81 @@
+//! A wasmtime engine with the host's definitions, for guests of one flavour.
+
+use std::sync::{Arc, OnceLock};
+
+use crisol_core::{Budget, Reservation};
+use wasmtime::component::Linker;
+
+use crate::allocation::Allocation;
+use crate::allocation::retained::Retained;
+use crate::bindings;
+use crate::config::{EngineConfig, EngineError, Flavour};
+use crate::host::Host;
+use crate::host_functions::HostInterfaces;
+use crate::ticker::{Ticker, Ticks};
+
+/// A wasmtime engine and the host's definitions on it.
+pub(crate) struct Base {
+    pub(crate) engine: wasmtime::Engine,
+    pub(crate) everything: Linker<Host>,
+    /// The same for core modules, made when the first is linked.
+    pub(crate) core: OnceLock<wasmtime::Linker<Host>>,
+    /// What the embedding program serves.
+    pub(crate) own: Arc<HostInterfaces>,
+    /// Memory of all instances and scripts.
+    pub(crate) budget: Budget,
+    /// Ticks of the clock that interrupts guests.
+    pub(crate) ticks: Ticks,
+    /// For the pages that free slots keep.
+    _retained: Reservation,
+}
+
+impl Base {
+    fn new(
+        config: &EngineConfig,
+        flavour: Flavour,
+        ticker: &Ticker,
+        (own, budget): (&Arc<HostInterfaces>, &Budget),
+    ) -> Result<Self, EngineError> {
+        let (retained, held) = retain(config.allocation, budget);
+        let config = config.build(flavour, retained);
+        let engine = wasmtime::Engine::new(&config).map_err(EngineError::Setup)?;
+        let everything = bindings::everything(&engine, flavour).map_err(EngineError::Setup)?;
+        ticker.watch(&engine);
+        let (own, budget) = (Arc::clone(own), budget.clone());
+        let (core, ticks) = (OnceLock::new(), ticker.ticks().clone());
+        Ok(Self { engine, everything, core, own, budget, ticks, _retained: held })
+    }
+}
+
+/// What free slots keep, and its reservation. They keep nothing where too much is in use already.
+fn retain(allocation: Allocation, budget: &Budget) -> (Retained, Reservation) {
+    let retained = Retained::within(budget.limit(), allocation);
+    match budget.reserve(retained.in_all(allocation)) {
+        Ok(held) => (retained, held),
+        Err(_) => (Retained::NOTHING, budget.open()),
+    }
+}
+
+impl Base {
+    /// Where address space for instances cannot be had, changes `config` to do without.
+    pub(crate) fn or_sparing(
+        config: &mut EngineConfig,
+        flavour: Flavour,
+        ticker: &Ticker,
+        shared: (&Arc<HostInterfaces>, &Budget),
+    ) -> Result<Self, EngineError> {
+        match Self::new(config, flavour, ticker, shared) {
+            Err(error) if matches!(config.allocation, Allocation::Pooling { .. }) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    allocation = ?config.allocation,
+                    "cannot reserve instances ahead: mapping each on demand, which is slower \
+                     (fewer pooled instances or a higher limit on address space would help)"
+                );
+                config.allocation = Allocation::Sparing;
+                Self::new(config, flavour, ticker, shared)
+            }
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Why code could not be linked.
+
+use crisol_wit::UnsupportedType;
+
+use crate::config::EngineError;
+use crate::exports::MethodError;
+use crate::releases::versions;
+
+/// Why a component could not be linked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// The method is not one export.
+    #[error(transparent)]
+    Method(#[from] MethodError),
+    /// The function takes or gives something that has no value outside the guest.
+    #[error("the export `{method}` cannot be called from outside")]
+    Signature {
+        /// The export.
+        method: String,
+        /// Which parameter or result, and its type.
+        source: UnsupportedType,
+    },
+    /// The component imports a core module or a component, which no host provides.
+    #[error("the component imports `{name}` as {what}: build it into the component instead")]
+    Import {
+        /// The import.
+        name: String,
+        /// What kind of thing it is.
+        what: &'static str,
+    },
+    /// A function that the embedding program serves is imported with a type that has no plain values.
+    #[error("the import `{function}` cannot be served by a host function")]
+    HostSignature {
+        /// `interface#function`, as imported.
+        function: String,
+        /// Which parameter or result, and its type.
+        source: UnsupportedType,
+    },
+    /// An interface that the embedding program serves is imported with a resource.
+    #[error(
+        "the component imports `{interface}` with the resource `{resource}`, and host functions take and give plain values"
+    )]
+    HostResource {
+        /// The interface, as imported.
+        interface: String,
+        /// The resource.
+        resource: String,
+    },
+    /// A core module imports something other than a function, which no host provides.
+    #[error(
+        "the module imports `{name}` from `{module}` as {what}, which nothing provides: build it in instead"
+    )]
+    CoreImport {
+        /// The module that it is imported from.
+        module: String,
+        /// Its name there.
+        name: String,
+        /// Kind of thing that it is.
+        what: &'static str,
+    },
+    /// An import has another type than the host's function of that name.
+    #[error("an import does not fit this host, which implements {}", versions())]
+    Mismatch(#[source] wasmtime::Error),
+    /// An engine for this kind of function could not be set up.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}

@@ -1,0 +1,19 @@
+//! Machine code as wasmtime holds it.
+
+use wasmtime::Module;
+use wasmtime::component::Component;
+
+/// Machine code by its kind.
+pub(crate) enum Program {
+    Component(Component),
+    Module(Module),
+}
+
+impl Program {
+    pub(crate) fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
+        match self {
+            Self::Component(component) => component.serialize(),
+            Self::Module(module) => module.serialize(),
+        }
+    }
+}
