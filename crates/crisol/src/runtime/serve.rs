@@ -137,7 +137,7 @@ impl Serving {
     }
 
     /// Stops accepting connections, serves requests that have arrived, lets running ones finish within `grace`, and
-    /// aborts the rest. Returns the numbers of finished and aborted requests.
+    /// cuts the rest. Returns the numbers of connections that finished and that were cut.
     pub async fn stop(self, grace: Duration) -> Stopped {
         self.drain();
         let mut stops: JoinSet<Stopped> =
