@@ -94,8 +94,7 @@ impl<'a> Linkage<'a> {
         all.iter().map(String::as_str).filter(move |name| self.reached.has(of, name))
     }
 
-    /// Returns functions that a core module's method may call and that nothing provides, grouped by the reason for the
-    /// import.
+    /// Returns functions that a core module's method may call and that nothing provides, grouped by origin.
     pub(crate) fn unknown(self) -> BTreeMap<UnknownFunction, Vec<String>> {
         let mut all = BTreeMap::<_, Vec<_>>::new();
         for import in self.imports {

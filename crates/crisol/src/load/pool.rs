@@ -1,11 +1,11 @@
-//! The pool that an entry asks for, as the pool's own configuration.
+//! Conversion of an entry's `pool` to the configuration of a pool.
 
 use std::num::NonZeroUsize;
 
 use crisol_pool::strategy::{Adaptive, Lazy};
 use crisol_pool::{Config, SizeBelowWorkers, Strategy};
 
-/// The pool that an entry asks for.
+/// Converts an entry's `pool`.
 pub(crate) fn config(pool: &crisol_schema::Pool) -> Result<Config, SizeBelowWorkers> {
     let at_least_one =
         |n: std::num::NonZeroU32| NonZeroUsize::try_from(n).unwrap_or(NonZeroUsize::MAX);
@@ -38,7 +38,7 @@ mod tests {
 
     use super::*;
 
-    /// The pool of a function whose entry says `pool`.
+    /// Returns the pool configuration of a function with the given `pool` field.
     fn of(pool: &str) -> Config {
         let text = format!(
             "namespace: a\nentries:\n  - {{name: f, kind: function.wat, source: (module), method: f{pool}}}\n"
