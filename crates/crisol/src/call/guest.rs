@@ -167,8 +167,8 @@ impl Guest {
         })
     }
 
-    /// Writes the advice for a denied call. It names all undeclared imports, since a guest with only the first one added
-    /// would fail at the next: one that prints, for example, calls `wasi:filesystem` first.
+    /// Writes the advice for a denied call. It names all undeclared imports, since a guest with only the first one
+    /// added would fail at the next: one that prints, for example, calls `wasi:filesystem` first.
     fn fix(&self, denial: &Denial) -> String {
         if let Some(reason) = &denial.reason {
             return format!("no import grants it, since {}", printable(reason));

@@ -105,8 +105,8 @@ impl<'a> CodeStore<'a> {
         Self { engine, folders, binaries, found: Once::default(), compiled: Once::default() }
     }
 
-    /// Compiles all requests in parallel, on every core. The store keeps errors until `compile` asks for the code, so that
-    /// problems appear in the order of entries.
+    /// Compiles all requests in parallel, on every core. The store keeps errors until `compile` asks for the code, so
+    /// that problems appear in the order of entries.
     pub(crate) fn prepare(&self, wanted: &[CompileRequest<'a>]) {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let next = AtomicUsize::new(0);

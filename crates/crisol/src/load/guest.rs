@@ -26,7 +26,8 @@ impl<'a> Inputs<'a> {
 }
 
 impl<'a> Loading<'a> {
-    /// Compiles the code of a guest. Only verifies the file and returns none if fields that linking needs cannot be read.
+    /// Compiles the code of a guest. If a field that linking needs cannot be read, only verifies the file and returns
+    /// none.
     pub(super) fn compile(&self, guest: &GuestEntry<'a>) -> Result<Option<Ready>, FieldError> {
         let request = self.inputs.request(guest);
         if self.inputs.is_linkable(guest.id) {
@@ -43,7 +44,7 @@ impl<'a> Loading<'a> {
     ) -> Result<Linked, FieldError> {
         let (engine, profile) = (self.inputs.engine, self.profile(guest));
         ready.link(engine, &profile).map_err(|error| {
-            // An HTTP handler may import more, and code that fails to link may be one under another transport.
+            // Not under other transports: the code may be an HTTP handler, which may import more.
             if *guest.transport == Transport::Payload
                 && self.inputs.is_strict(guest)
                 && let Ok(imports) = engine.imports(&ready.compiled, &profile)

@@ -16,7 +16,7 @@ use super::kinds::{Read, slice_of};
 pub struct Reads {
     /// The app's folder, searched for index files; none for an app in memory.
     pub app: Option<PathBuf>,
-    /// Files that were read: index files, their `file://` sources (text, scripts, WIT), certificates and keys, binaries.
+    /// Files that were read: index files and their `file://` sources (text, scripts, WIT), TLS files, binaries.
     pub files: BTreeSet<PathBuf>,
     /// Folders that were opened.
     pub folders: BTreeSet<PathBuf>,
