@@ -68,7 +68,7 @@ async fn each_limit_names_the_entry_what_was_asked_for_and_the_field() -> Tested
 }
 
 #[tokio::test]
-async fn the_last_instance_of_the_engine_is_told_of_with_what_to_do() -> Tested {
+async fn engine_without_free_instances_is_reported_with_a_fix() -> Tested {
     let allocation = Allocation::Pooling { instances: 1 };
     let spin = r#"(module (func (export "f") (loop (br 0))))"#;
     let entries = wat("spin", spin, "") + &wat("answers", ANSWERS, "");
@@ -98,7 +98,7 @@ fn problems(entry: &str, engine: EngineConfig) -> Tested<String> {
 }
 
 #[test]
-fn code_that_is_too_large_is_told_of_at_its_entry_with_what_to_do() -> Tested {
+fn oversized_code_is_reported_at_its_entry_with_a_fix() -> Tested {
     let tight = |code| EngineConfig { code, ..config() };
     let core = CodeLimits { max_bytes: 20, ..CodeLimits::default() };
     let twice = |inner: &str, at: usize| {
@@ -119,7 +119,7 @@ fn code_that_is_too_large_is_told_of_at_its_entry_with_what_to_do() -> Tested {
 }
 
 #[tokio::test]
-async fn instances_that_cannot_be_made_ahead_are_told_of_and_others_are_served() -> Tested {
+async fn failed_warm_start_is_reported_and_other_functions_serve() -> Tested {
     let start = |body: &str| {
         format!(r#"(module (memory 1) (func $s {body}) (start $s) (func (export "f")))"#)
     };

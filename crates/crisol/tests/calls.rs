@@ -217,7 +217,7 @@ fn sleeper(limit: Duration) -> Tested<Runtime> {
 /// All of a call's time is told, in its place: waiting in a call is the host's, and the making of an instance is
 /// the guest's.
 #[tokio::test(start_paused = true)]
-async fn the_time_that_was_spent_adds_up_to_the_limit() -> Tested {
+async fn spent_times_add_up_to_the_limit() -> Tested {
     let second = Duration::from_secs(1);
     for (limit, guest, host) in [(40, 40, 0), (100, 60, 40)] {
         match sleeper(limit * second)?.call::<()>("myns:f", ()).await {
@@ -234,7 +234,7 @@ async fn the_time_that_was_spent_adds_up_to_the_limit() -> Tested {
 
 /// A guest that computes before its first call is stopped like one that sleeps.
 #[tokio::test]
-async fn the_time_in_which_an_instance_is_made_is_the_guests() -> Tested {
+async fn instantiation_counts_as_guest_time() -> Tested {
     let starts = r#"(module (func $s (loop (br 0))) (start $s) (func (export "f")))"#;
     let runtime = load(&format!(
         "  - {{name: starts, kind: function.wat, source: '{starts}', method: f, limits: {{max_execution_ms: 3600000}}}}\n"
@@ -316,7 +316,7 @@ const SUM: &str = "  - name: sum\n    kind: function.wat\n    method: sum\n    w
 
 /// The deadline begins with the call, whose text may take longer to read: such a call does not get to the guest.
 #[tokio::test]
-async fn the_deadline_is_of_reading_long_text_too() -> Tested {
+async fn deadline_covers_parsing_of_long_text() -> Tested {
     let runtime = load(&format!("{SUM}    limits: {{max_execution_ms: 1}}\n"))?;
     let text = format!("[[{}1]]", "1,".repeat(3_000_000));
     let args = Args::json(text.into_bytes());
@@ -331,7 +331,7 @@ async fn the_deadline_is_of_reading_long_text_too() -> Tested {
 
 /// Text that takes long to read is read where others need not wait for it, and says the same.
 #[tokio::test]
-async fn long_text_keeps_nobody_waiting() -> Tested {
+async fn long_text_does_not_block_other_tasks() -> Tested {
     let runtime = load(SUM)?;
     let id: EntryId = "myns:sum".parse()?;
     let call = |text: String| {

@@ -13,7 +13,7 @@ type Tested<T = ()> = Result<T, Problem>;
 const WORKERS: usize = 3;
 
 #[tokio::test]
-async fn ten_thousand_calls_given_up_at_any_await_leave_pool_and_engine_whole() -> Tested {
+async fn calls_cancelled_at_any_await_leave_pool_and_engine_whole() -> Tested {
     let hash = crisol_fixtures::sha256("sleep-test");
     let text = format!(
         "namespace: n\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n  - {{name: sleep, kind: function.wasm, fs: assets, path: /sleep-test.wasm, hash: \"sha256:{hash}\", method: \"test-sleep#sleep-ms\", imports: [wasi:cli, wasi:io, wasi:clocks, wasi:filesystem], pool: {{type: static, workers: {WORKERS}, buffer: 16}}}}\n",

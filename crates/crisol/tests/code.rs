@@ -65,7 +65,7 @@ fn other_punctuation_is_no_spelling_of_a_method() -> Tested {
 }
 
 #[test]
-fn a_module_with_names_of_two_schemes_is_refused_and_not_a_panic() -> Tested {
+fn module_with_mixed_naming_schemes_is_refused_without_panic() -> Tested {
     let source = r#"(module (func (export "cm32p2||f")) (func (export "f")))"#;
     let error = load("f", source, "").err().ok_or("it loaded")?;
     match error.downcast_ref() {

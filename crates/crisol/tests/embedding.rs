@@ -147,7 +147,7 @@ impl Interceptor for Timing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_guest_calls_is_told_how_much_of_the_guests_time_is_left() -> Tested {
+async fn nested_calls_get_the_guests_remaining_time() -> Tested {
     let limit = Duration::from_secs(20);
     let (json, bytes) =
         guest("caller", "json", ", imports: [funcs], limits: {max_execution_ms: 20000}");
@@ -186,7 +186,7 @@ impl Interceptor for Computing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_others_compute_inside_a_guests_own_turns_is_none_of_its_time() -> Tested {
+async fn other_work_during_a_guests_turns_is_host_time() -> Tested {
     let ms = Duration::from_millis(1);
     let (often, bytes) =
         guest("caller", "often", ", imports: [funcs], limits: {max_execution_ms: 100}");
@@ -285,7 +285,7 @@ async fn typed_calls_are_the_same_with_and_without_interceptors() -> Tested {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_are_made_again_after_what_their_entry_names_and_no_other_failure() -> Tested {
+async fn only_failures_named_in_retry_are_retried() -> Tested {
     let trap = |name: &str, retry: &str| {
         format!(
             "  - {{name: {name}, kind: function.wat, method: f, source: '(module (func (export \"f\") unreachable))', limits: {{max_execution_ms: 10000}}{retry}}}\n"
@@ -379,7 +379,7 @@ impl EnvSource for Env {
 }
 
 #[tokio::test]
-async fn variables_come_from_a_source_of_the_program_before_those_declared() -> Tested {
+async fn env_source_takes_precedence_over_declared_variables() -> Tested {
     let mapping = "{id: own, name: OWN}, {id: declared, name: DECLARED}, {id: gone, name: GONE}";
     let wasi = format!(", imports: ['wasi:cli'], wasi: {{env: [{mapping}]}}");
     let (entry, bytes) = guest("probe", "env-var", &wasi);
@@ -418,7 +418,7 @@ impl FsSource for Folder {
 }
 
 #[tokio::test]
-async fn folders_come_from_a_source_of_the_program_before_those_declared() -> Tested {
+async fn fs_source_takes_precedence_over_declared_folders() -> Tested {
     let dir = tempfile::tempdir()?;
     std::fs::write(dir.path().join("name"), "of the program")?;
     let mounts = ", imports: ['wasi:cli', 'wasi:filesystem', 'wasi:io'], wasi: {mounts: [{fs: data, guest: /data}]}";

@@ -48,7 +48,7 @@ fn text(value: &Value) -> String {
 }
 
 #[tokio::test]
-async fn a_guest_a_script_and_rust_get_the_same_answer_and_the_same_error() -> Tested {
+async fn guest_script_and_rust_get_the_same_answer_and_error() -> Tested {
     let runtime = load(
         &(caller("json", "json", "")
             + &wasm("compute", "compute", "compute", "")
@@ -205,7 +205,7 @@ async fn each_way_in_which_a_call_fails_is_a_case_of_its_own() -> Tested {
 }
 
 #[tokio::test]
-async fn recursion_that_waits_for_itself_is_refused_in_every_pool_with_its_chain() -> Tested {
+async fn recursive_call_is_refused_with_its_chain_in_every_pool() -> Tested {
     for pool in [
         "{type: inline}",
         "{type: lazy, max_size: 1}",
@@ -270,7 +270,7 @@ fn hurried(name: &str, method: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_callers_deadline_is_that_of_all_it_calls_and_its_time_is_told_apart() -> Tested {
+async fn nested_calls_share_the_deadline_and_count_as_host_time() -> Tested {
     let runtime = load(&(hurried("json", "json") + &sleep()))?;
     let spent = ends_late(&runtime, "myns:json", "myns:sleep", "[60000]").await?;
     assert_eq!(spent, [Duration::ZERO, Duration::ZERO, Duration::from_millis(100)]);
@@ -278,7 +278,7 @@ async fn the_callers_deadline_is_that_of_all_it_calls_and_its_time_is_told_apart
 }
 
 #[tokio::test]
-async fn the_callers_deadline_ends_what_computes_in_the_call_and_after_it() -> Tested {
+async fn callers_deadline_ends_computing_callees_and_the_caller() -> Tested {
     let runtime = load(
         &(hurried("json", "json")
             + &hurried("spins", "call-and-spin")
@@ -310,7 +310,7 @@ async fn a_call_that_is_given_up_gives_up_what_it_calls() -> Tested {
 }
 
 #[tokio::test]
-async fn without_the_import_there_is_no_calling() -> Tested {
+async fn calls_need_the_funcs_import() -> Tested {
     let runtime = load(&wasm("json", "caller", "json", ""))?;
     let ended = runtime.call_values("myns:json", vec!["myns:json".into(), "[]".into()]).await;
     let Err(error @ CallError::Denied { .. }) = &ended else {
@@ -323,7 +323,7 @@ async fn without_the_import_there_is_no_calling() -> Tested {
 }
 
 #[tokio::test]
-async fn all_that_a_call_calls_is_of_the_generation_that_it_began_in() -> Tested {
+async fn nested_calls_stay_in_the_generation_of_the_call() -> Tested {
     let step = |version: u32| {
         lua("step", &format!("if ... then require('time').sleep(...) end return {version}"))
     };
@@ -380,7 +380,7 @@ async fn a_command_calls_functions_too() -> Tested {
 }
 
 #[tokio::test]
-async fn text_that_is_too_much_for_one_limit_is_refused_before_anything_runs() -> Tested {
+async fn text_over_the_output_limit_is_refused_before_the_callee_runs() -> Tested {
     let runtime = load(
         &(caller("text", "text", ", limits: {max_output_bytes: 10}")
             + &wasm("greet", "greet", "greet", "")),

@@ -173,7 +173,7 @@ fn source(error: &CallError) -> String {
 }
 
 #[tokio::test]
-async fn a_guest_calls_functions_of_the_program_by_types_and_by_values() -> Tested {
+async fn guest_calls_typed_and_untyped_host_functions() -> Tested {
     for interface in [typed()?, dynamic()?] {
         let runtime = builder(GRANTED).host_interface(interface).load()?;
         let text: String = runtime.call("n:greet", ("Ann",)).await?;
@@ -215,7 +215,7 @@ async fn an_asynchronous_import_waits_in_the_program() -> Tested {
 }
 
 #[tokio::test]
-async fn what_an_entry_does_not_grant_is_denied_and_the_fix_grants_it() -> Tested {
+async fn undeclared_imports_are_denied_and_the_fix_grants_them() -> Tested {
     let runtime = builder("").host_interface(typed()?).load()?;
     assert_eq!(runtime.call::<u32>("n:alone", ()).await?, 42);
     let error = runtime.call::<String>("n:greet", ("Ann",)).await.unwrap_err();
@@ -294,7 +294,7 @@ async fn only_what_the_program_serves_can_be_granted() -> Tested {
 }
 
 #[tokio::test]
-async fn types_that_do_not_fit_are_told_when_the_app_loads_or_by_the_call() -> Tested {
+async fn host_function_type_mismatch_is_reported_at_load_or_call() -> Tested {
     let some = HostInterface::new("acme:app/users@1.0.0")?
         .function("greet", |_: HostCall, ()| async { Ok(()) })
         .function("find", |_: HostCall, ()| async { Ok(()) });
@@ -343,7 +343,7 @@ impl Drop for Dropped {
 }
 
 #[tokio::test]
-async fn a_host_function_ends_with_the_call_that_it_is_part_of() -> Tested {
+async fn host_function_ends_with_its_call() -> Tested {
     let (dropped, entered) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
     let (count, enter) = (Arc::clone(&dropped), Arc::clone(&entered));
     let never = typed()?.function("later", move |call: HostCall, (_,): (u32,)| {
@@ -389,7 +389,7 @@ async fn two_interfaces_of_one_name_are_one() -> Tested {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_of_a_host_function_is_the_hosts_also_where_it_computes() -> Tested {
+async fn computing_in_a_host_function_counts_as_host_time() -> Tested {
     for asynchronous in [false, true] {
         let busy = typed()?.function("later", |_: HostCall, (_,): (u32,)| async {
             // This is what computing for so long is, on a clock that stands still otherwise.
@@ -410,8 +410,7 @@ async fn the_time_of_a_host_function_is_the_hosts_also_where_it_computes() -> Te
 }
 
 #[tokio::test]
-async fn a_host_function_that_panics_while_an_instance_is_made_costs_that_call_and_no_more()
--> Tested {
+async fn host_function_panic_at_instantiation_costs_one_call() -> Tested {
     const STARTS: &str = r#"(component
         (import "acme:app/users@1.0.0" (instance $app
           (export "later" (func (param "n" u32) (result u32)))))

@@ -65,7 +65,7 @@ fn load(pools: &[(&str, &str)]) -> Tested<Runtime> {
 }
 
 #[tokio::test]
-async fn a_guest_that_looks_for_the_secrets_of_another_call_finds_none() -> Tested {
+async fn guest_finds_no_secrets_of_another_call() -> Tested {
     let pools = [
         ("inline", "{type: inline}"),
         ("lazy", "{type: lazy, max_size: 2}"),
@@ -89,7 +89,7 @@ async fn a_guest_that_looks_for_the_secrets_of_another_call_finds_none() -> Test
 }
 
 #[tokio::test]
-async fn what_is_looked_for_is_found_where_instances_are_used_again() -> Tested {
+async fn secrets_are_found_in_a_shared_instance() -> Tested {
     // The check of the check: one instance for both calls, of a guest that hides and then seeks.
     let source = SECRETS
         .replace(

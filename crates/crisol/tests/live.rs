@@ -128,7 +128,7 @@ async fn a_warm_start_that_fails_leaves_the_old_app_serving() -> Tested {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_function_is_served_by_it_after_it_is_gone() -> Tested {
+async fn waiting_calls_are_served_after_their_function_is_removed() -> Tested {
     let slow = ", pool: {type: inline}, limits: {max_execution_ms: 3600000}";
     let runtime = builder().file("_index.yaml", app(&spin("s", slow))).load()?;
     let call = || {
@@ -152,7 +152,7 @@ async fn who_waits_for_a_function_is_served_by_it_after_it_is_gone() -> Tested {
 }
 
 #[tokio::test]
-async fn what_depends_on_a_changed_entry_is_rebuilt() -> Tested {
+async fn dependents_of_a_changed_entry_are_rebuilt() -> Tested {
     let text = |value: &str| {
         app(&format!(
             "  - {{name: s, kind: env.storage.static, values: {{KEY: {value}}}}}\n  - {{name: r, kind: env.storage.router, storages: [s]}}\n  - {{name: v, kind: env.variable, variable: KEY, storage: r}}\n"

@@ -18,7 +18,7 @@ fn wasm(name: &str, guest: &str, method: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_script_a_lua_function_and_rust_get_the_same_answer_and_the_same_error() -> Tested {
+async fn script_lua_function_and_rust_get_the_same_answer_and_error() -> Tested {
     let runtime = load(
         &(wasm("compute", "compute", "compute")
             + &wasm("fail", "probe", "fail")
@@ -57,7 +57,7 @@ async fn a_script_a_lua_function_and_rust_get_the_same_answer_and_the_same_error
 }
 
 #[tokio::test]
-async fn recursion_that_waits_for_itself_is_refused_in_every_pool_with_its_chain() -> Tested {
+async fn recursive_call_is_refused_with_its_chain_in_every_pool() -> Tested {
     for pool in [
         "{type: inline}",
         "{type: lazy, max_size: 1}",
@@ -98,7 +98,7 @@ async fn a_chain_ends_at_its_depth_and_at_the_deadline_of_its_first() -> Tested 
 }
 
 #[tokio::test]
-async fn a_global_of_one_call_is_not_there_in_the_next_unless_states_are_reused() -> Tested {
+async fn lua_globals_survive_a_call_only_if_states_are_reused() -> Tested {
     let body = "n = (n or 0) + 1 return n";
     let reused = ", pool: {type: static, workers: 1, max_instance_reuse: 2}";
     let runtime = load(&(lua("fresh", body, "") + &lua("reused", body, reused)))?;
@@ -257,7 +257,7 @@ impl Write for Held {
 }
 
 #[tokio::test]
-async fn a_script_that_runs_still_counts_in_its_pool_after_its_caller_has_left() -> Tested {
+async fn running_script_counts_in_its_pool_after_its_caller_left() -> Tested {
     let (release, receiver) = sync_channel(1);
     let (entered, receiver) = (Arc::new(Notify::new()), Arc::new(Mutex::new(receiver)));
     let held = Arc::clone(&entered);

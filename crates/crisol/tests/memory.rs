@@ -46,7 +46,7 @@ async fn grow(runtime: &Runtime, id: &str, mib: i32) -> Result<i32, CallError> {
 }
 
 #[tokio::test]
-async fn calls_beyond_the_memory_of_all_are_saturated_and_it_is_given_back() -> Tested {
+async fn calls_over_the_shared_memory_limit_are_saturated() -> Tested {
     let endless = ", limits: {max_execution_ms: 600000}";
     let hog = "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end";
     let runtime = load(
@@ -102,7 +102,7 @@ async fn an_interrupted_pool_gives_its_memory_back() -> Tested {
 }
 
 #[tokio::test]
-async fn instances_that_wait_for_no_call_give_way_but_those_of_a_static_pool() -> Tested {
+async fn idle_instances_give_way_except_in_static_pools() -> Tested {
     for (pool, gives_way) in [("type: lazy", true), ("type: static, workers: 1", false)] {
         let reused = format!(", pool: {{{pool}, max_instance_reuse: 9}}");
         let runtime = load(64, &[wat("kept", "grow", &reused), wat("grow", "grow", "")].concat())?;

@@ -25,7 +25,7 @@ fn in_every_pool(method: &str, pool: &str, more: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_instance_serves_as_many_calls_as_its_entry_allows_in_every_pool() -> Tested {
+async fn instance_serves_up_to_max_instance_reuse_in_every_pool() -> Tested {
     let runtime = load(&in_every_pool("count", ", max_instance_reuse: 3", ""))?;
     for (name, _) in POOLS {
         let mut counts = Vec::new();
@@ -41,8 +41,7 @@ async fn an_instance_serves_as_many_calls_as_its_entry_allows_in_every_pool() ->
 }
 
 #[tokio::test]
-async fn a_chain_through_other_functions_that_waits_for_itself_is_refused_in_every_pool() -> Tested
-{
+async fn call_cycle_through_other_functions_is_refused_in_every_pool() -> Tested {
     let runtime = load(&in_every_pool("spin", "", ""))?;
     for (name, _) in POOLS {
         let id: EntryId = format!("myns:{name}").parse()?;
@@ -63,7 +62,7 @@ async fn a_chain_through_other_functions_that_waits_for_itself_is_refused_in_eve
 }
 
 #[tokio::test]
-async fn a_drain_interrupts_what_runs_on_and_refuses_what_comes() -> Tested {
+async fn drain_interrupts_running_and_refuses_new_requests() -> Tested {
     let runtime = load(&in_every_pool("spin", "", ""))?;
     let calls: Vec<_> = POOLS
         .iter()
@@ -103,7 +102,7 @@ async fn a_drain_interrupts_what_runs_on_and_refuses_what_comes() -> Tested {
 }
 
 #[tokio::test]
-async fn warm_starts_make_the_first_instances_of_static_and_adaptive_pools() -> Tested {
+async fn warm_start_creates_instances_of_static_and_adaptive_pools() -> Tested {
     let pools = [
         ("fixed", "type: static, workers: 1, size: 2, warm_start: true", 2),
         ("adaptive", "type: adaptive, max_size: 3, warm_start: true", 3),
@@ -123,7 +122,7 @@ async fn warm_starts_make_the_first_instances_of_static_and_adaptive_pools() -> 
 
 /// On a paused clock: the pool looks at its demand in steps of time, and each look sees the same.
 #[tokio::test(start_paused = true)]
-async fn an_adaptive_pool_tells_why_it_has_grown() -> Tested {
+async fn adaptive_pool_reports_reasons_of_its_growth() -> Tested {
     let pools = in_every_pool("spin", "", "")
         + &wasm(
             "pressed",
@@ -151,7 +150,7 @@ async fn an_adaptive_pool_tells_why_it_has_grown() -> Tested {
 }
 
 #[tokio::test]
-async fn a_guest_that_fails_or_hangs_before_its_first_call_costs_that_call_and_no_more() -> Tested {
+async fn failing_or_hanging_start_costs_one_call() -> Tested {
     // What fails at once has all the time for it: the busiest machine makes no deadline of a trap.
     for (start, kind, ms) in
         [("unreachable", ErrorKind::Trap, 600_000), ("(loop (br 0))", ErrorKind::Deadline, 50)]

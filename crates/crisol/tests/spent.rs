@@ -33,7 +33,7 @@ const POOLS: [(&str, &str); 4] = [
 ];
 
 #[tokio::test]
-async fn an_instance_that_failed_in_any_way_never_serves_again_in_any_pool() -> Tested {
+async fn failed_instance_never_serves_again_in_any_pool() -> Tested {
     let mut text = "namespace: n\nentries:\n".to_owned();
     for (name, pool) in POOLS {
         let source = ENDS.replace('\n', " ");

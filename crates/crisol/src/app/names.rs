@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_found_by_what_people_write() {
+    fn ids_match_common_spellings() {
         let ids = ["shop:total", "shop.cart:total", "shop:assets"].map(|id| id.parse().unwrap());
         let near = |text: &str| nearest(text, ids.iter()).map(EntryId::as_str);
         for (text, id) in [

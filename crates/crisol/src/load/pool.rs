@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn every_type_has_its_strategy_and_a_buffer_of_64_calls_for_each_that_may_run() {
+    fn pool_type_sets_strategy_and_a_buffer_of_64_calls_per_worker() {
         let lazy = |max| Strategy::Lazy(Lazy::new().with_max(n(max)));
         let adaptive = |max| Strategy::Adaptive(Adaptive::new().with_max(n(max)));
         for (pool, strategy, buffer) in [
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_entry_says_of_its_pool_gets_there() {
+    fn pool_fields_reach_the_pool_configuration() {
         let idle = Lazy::new().with_max(n(2)).with_idle_timeout(Duration::from_millis(7));
         let three = NonZeroU32::new(3).unwrap();
         for (pool, expected) in [

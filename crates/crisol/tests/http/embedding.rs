@@ -88,8 +88,7 @@ impl Interceptor for Door {
 }
 
 #[tokio::test]
-async fn interceptors_stand_around_requests_of_functions_and_of_guests_that_answer_themselves()
--> Tested {
+async fn interceptors_see_requests_of_functions_and_handlers() -> Tested {
     let greet = {
         let hash = crisol_fixtures::sha256("greet");
         format!(

@@ -25,7 +25,7 @@ fn entries(more: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_handler_calls_functions_of_the_generation_that_its_routes_are_of() -> Tested {
+async fn handler_calls_functions_of_its_routes_generation() -> Tested {
     let mut served = Served::start(&entries("")).await?;
     let answer = served.ask("GET /a:greet", "", b"").await?;
     assert!(answer.contains("Hello, world!"), "{answer}");
@@ -46,7 +46,7 @@ async fn a_handler_calls_functions_of_the_generation_that_its_routes_are_of() ->
 }
 
 #[tokio::test]
-async fn a_handler_whose_call_takes_all_its_time_is_late_itself() -> Tested {
+async fn handler_is_late_after_a_nested_call_uses_its_time() -> Tested {
     let served = Served::start(&entries(", limits: {max_execution_ms: 200}")).await?;
     let answer = served.ask("GET /a:spin", "", b"").await?;
     assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");

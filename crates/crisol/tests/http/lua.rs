@@ -36,7 +36,7 @@ async fn serve(script: &str, more: &str) -> Tested<Served> {
 }
 
 #[tokio::test]
-async fn a_lua_function_gets_the_request_and_its_results_are_responses() -> Tested {
+async fn lua_function_maps_request_and_response() -> Tested {
     let served = serve(ANSWERS, "").await?;
     let ask = async |line: &str, headers: &str, body: &[u8]| -> Tested<(String, String)> {
         let answer = served.ask(line, headers, body).await?;

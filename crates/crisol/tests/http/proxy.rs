@@ -41,7 +41,7 @@ async fn the_request_is_seen_as_it_was_sent() -> Tested {
 }
 
 #[tokio::test]
-async fn a_body_streams_back_while_it_still_arrives_and_its_trailers_after_it() -> Tested {
+async fn body_and_trailers_stream_back_while_the_request_arrives() -> Tested {
     for guest in GUESTS {
         let served = Served::proxy(guest, "").await?;
         let mut connection = served.connect().await?;
@@ -64,7 +64,7 @@ async fn a_body_streams_back_while_it_still_arrives_and_its_trailers_after_it() 
 }
 
 #[tokio::test]
-async fn a_body_may_be_handed_over_without_a_look_at_it() -> Tested {
+async fn request_body_can_be_passed_through_unread() -> Tested {
     let served = Served::proxy("proxy-p3", "").await?;
     let mut connection = served.connect().await?;
     connection.send(chunked("/pass")).await?;
@@ -81,7 +81,7 @@ async fn a_body_may_be_handed_over_without_a_look_at_it() -> Tested {
 }
 
 #[tokio::test]
-async fn a_guest_may_answer_before_the_request_is_over_or_without_reading_it() -> Tested {
+async fn guest_may_answer_before_or_without_reading_the_request() -> Tested {
     for guest in GUESTS {
         let served = Served::proxy(guest, "").await?;
         let mut connection = served.connect().await?;
@@ -261,7 +261,7 @@ async fn an_instance_answers_as_many_requests_as_it_may() -> Tested {
 }
 
 #[tokio::test]
-async fn a_change_tells_that_one_was_made_anew() -> Tested {
+async fn change_lists_a_rebuilt_handler() -> Tested {
     let served = Served::proxy("proxy", "").await?;
     let hash = crisol_fixtures::sha256("proxy");
     let entry = format!(
@@ -278,7 +278,7 @@ async fn a_change_tells_that_one_was_made_anew() -> Tested {
 }
 
 #[tokio::test]
-async fn the_time_that_a_router_gives_is_for_the_body_too() -> Tested {
+async fn router_timeout_covers_the_body() -> Tested {
     for guest in GUESTS {
         let router = "  - {name: r, kind: http.router, middleware: [{timeout: 1800s}]}\n";
         let limits = ", limits: {max_execution_ms: 7200000}";
@@ -294,7 +294,7 @@ async fn the_time_that_a_router_gives_is_for_the_body_too() -> Tested {
 }
 
 #[tokio::test]
-async fn a_variable_that_has_changed_is_that_of_the_next_request() -> Tested {
+async fn next_request_sees_a_changed_variable() -> Tested {
     for guest in GUESTS {
         let fields = ", pool: {type: static, workers: 1, max_instance_reuse: 100}, wasi: {env: [{id: v, name: V}]}";
         let others = "  - {name: s, kind: env.storage.memory}\n  - {name: v, kind: env.variable, storage: s, default: one}\n";
@@ -311,7 +311,7 @@ async fn a_variable_that_has_changed_is_that_of_the_next_request() -> Tested {
 }
 
 #[tokio::test]
-async fn a_drain_interrupts_what_runs_before_the_response_and_cuts_it_after() -> Tested {
+async fn drain_interrupts_before_the_response_and_cuts_it_after() -> Tested {
     for guest in GUESTS {
         let served = Served::proxy(guest, ", pool: {type: lazy, max_size: 2}").await?;
         let (mut before, mut after) = (served.connect().await?, served.connect().await?);

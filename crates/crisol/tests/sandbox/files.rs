@@ -76,7 +76,7 @@ async fn no_path_and_no_link_leads_a_guest_out_of_its_mount() {
 }
 
 #[tokio::test]
-async fn nothing_that_changes_a_read_only_mount_works_for_a_guest() {
+async fn guest_cannot_change_a_read_only_mount() {
     let app = app(true);
     std::fs::create_dir(app.data("empty")).unwrap();
     let runtime = app.load();
@@ -102,7 +102,7 @@ async fn nothing_that_changes_a_read_only_mount_works_for_a_guest() {
 }
 
 #[tokio::test]
-async fn ten_thousand_handles_are_refused_and_the_next_call_has_its_own() {
+async fn handle_floods_are_refused_and_the_next_call_has_its_own() {
     let app = app(true);
     let runtime = app.load();
     for _ in 0..3 {
@@ -119,7 +119,7 @@ async fn ten_thousand_handles_are_refused_and_the_next_call_has_its_own() {
 }
 
 #[tokio::test]
-async fn a_pipe_holds_its_call_until_the_deadline_and_a_sparse_file_costs_no_more_than_memory() {
+async fn pipe_ends_at_the_deadline_sparse_file_at_the_memory_limit() {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     let limits = "limits: {max_execution_ms: 300, max_memory_bytes: 20000000}";
     let mounts = "wasi: {mounts: [{fs: data, guest: /data}]}";
@@ -159,7 +159,7 @@ async fn links_without_end_are_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_swapped_for_a_link_while_it_is_listed_shows_nothing_of_the_outside() {
+async fn folder_swapped_for_a_link_while_listed_shows_nothing_outside() {
     let app = app(true);
     std::fs::create_dir(app.data("d")).unwrap();
     std::fs::write(app.data("d/known"), "").unwrap();

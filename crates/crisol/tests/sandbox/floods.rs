@@ -99,7 +99,7 @@ async fn case(runtime: &Runtime, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_asks_for_too_much_at_once_is_refused_and_harms_nobody_else() {
+async fn excessive_requests_are_refused_and_harm_no_other_call() {
     let (_log, _guard) = Log::start();
     let runtime = app(60_000).load();
     assert_eq!(call(&runtime, "f", (CASES.len(),)).await, "0");

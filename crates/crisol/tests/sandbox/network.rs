@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::support::{ALL, App, Log, call};
 
 #[tokio::test]
-async fn http_needs_the_import_and_the_list_and_the_log_has_the_line_to_add() {
+async fn http_needs_import_and_peer_list_and_the_log_names_the_fix() {
     http_by_import_and_list("fetch").await;
 }
 

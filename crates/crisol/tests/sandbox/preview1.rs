@@ -102,7 +102,7 @@ fn entry(more: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_call_of_preview_1_that_changes_a_read_only_mount_is_refused() {
+async fn preview_1_cannot_change_a_read_only_mount() {
     let mount = |read_only: bool| {
         format!(
             "imports: [wasi1]\nwasi: {{mounts: [{{fs: data, guest: /data, read_only: {read_only}}}]}}\n"
@@ -137,7 +137,7 @@ async fn every_call_of_preview_1_that_changes_a_read_only_mount_is_refused() {
 }
 
 #[tokio::test]
-async fn preview_1_is_granted_by_one_token_and_has_no_folder_without_it() {
+async fn one_token_grants_preview_1_and_its_folders() {
     let app = App::new().entry(&entry("wasi: {mounts: [{fs: data, guest: /data}]}\n"));
     std::fs::write(app.data("x"), "inside").unwrap();
     let badf = "8";
@@ -184,7 +184,7 @@ async fn a_core_module_is_called_by_what_its_core_types_say() {
 }
 
 #[tokio::test]
-async fn how_a_core_module_ends_is_told_with_what_to_do() {
+async fn core_module_failure_is_reported_with_a_fix() {
     let memory = "(memory (export \"memory\") 1)";
     let utf16 = |at: u32, text: &str| {
         let units: String = text.bytes().map(|byte| format!("\\{byte:02x}\\00")).collect();
