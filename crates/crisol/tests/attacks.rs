@@ -1,4 +1,4 @@
-//! Apps with code that is made to do harm: what is said of it, and that all else goes on.
+//! Apps with hostile code: it is reported, and other functions continue to work.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crisol::{Allocation, CallError, CodeLimits, EngineConfig, ErrorKind, LoadErr
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 type Tested<T = ()> = Result<T, Problem>;
 
-/// An entry `name` of some text and further fields.
+/// Builds an entry `name` with WAT text and further fields.
 fn wat(name: &str, source: &str, more: &str) -> String {
     let source = source.replace('\n', " ");
     format!("  - {{name: {name}, kind: function.wat, method: f, source: '{source}'{more}}}\n")
@@ -89,7 +89,7 @@ async fn engine_without_free_instances_is_reported_with_a_fix() -> Tested {
     Ok(())
 }
 
-/// What is wrong with an app of this one entry.
+/// Returns the problems of an app with this single entry.
 fn problems(entry: &str, engine: EngineConfig) -> Tested<String> {
     match load_with(entry, engine) {
         Err(LoadError::App(problems)) => Ok(problems.to_string()),
@@ -141,7 +141,7 @@ async fn failed_warm_start_is_reported_and_other_functions_serve() -> Tested {
     Ok(())
 }
 
-/// A guest has the names of its functions from whoever built it, and a trap shows them.
+/// A guest's author chooses the names of its functions, and a trap shows them.
 #[tokio::test]
 async fn names_of_functions_forge_no_line_and_drive_no_terminal() -> Tested {
     let evil = "(module (func $\"a\\1b[2J\\0aERROR all is lost\\0d\\c2\\9b\" unreachable) (func (export \"f\") (call 0)))";
@@ -155,7 +155,7 @@ async fn names_of_functions_forge_no_line_and_drive_no_terminal() -> Tested {
     Ok(())
 }
 
-/// The time that a start function may take is bounded where no call bounds it, too.
+/// A warm start bounds the time of start functions too, although no call sets a deadline.
 #[tokio::test]
 async fn a_call_of_a_function_that_never_starts_ends_at_its_limit() -> Tested {
     let endless = r#"(module (func $s (loop (br 0))) (start $s) (func (export "f")))"#;

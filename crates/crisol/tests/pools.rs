@@ -1,4 +1,4 @@
-//! Pools as an app sees them: reuse and warm starts in every type, chains, drains, decisions.
+//! Pools of whole apps: reuse and warm starts in every type, call chains, drains, scaling decisions.
 
 mod common;
 
@@ -8,7 +8,7 @@ use crisol::{Args, CallContext, CallError, Caller, EntryId, ErrorKind, Invoke, R
 
 use common::{Tested, load, wasm};
 
-/// One of each type, with one call at a time.
+/// Pools of each type, each with one call at a time.
 const POOLS: [(&str, &str); 4] = [
     ("inline", "type: inline"),
     ("lazy", "type: lazy, max_size: 1"),
@@ -16,7 +16,7 @@ const POOLS: [(&str, &str); 4] = [
     ("adaptive", "type: adaptive, max_size: 1"),
 ];
 
-/// A function of the probe under each type of pool, named after it.
+/// Builds an entry of a probe's method for each type of pool, named after the type.
 fn in_every_pool(method: &str, pool: &str, more: &str) -> String {
     let entries = POOLS
         .iter()
@@ -32,7 +32,7 @@ async fn instance_serves_up_to_max_instance_reuse_in_every_pool() -> Tested {
         for _ in 0..7 {
             counts.push(runtime.call::<u32>(&format!("myns:{name}"), ()).await?);
         }
-        // Of two instances, where one is ready and another was made: each serves three.
+        // With two instances, one ready ahead and one created on demand, each serves three calls.
         let firsts = counts.iter().filter(|count| **count == 1).count();
         assert!(counts.iter().all(|count| *count <= 3), "{name}: {counts:?}");
         assert!((3..=4).contains(&firsts), "{name}: {counts:?}");
@@ -45,7 +45,7 @@ async fn call_cycle_through_other_functions_is_refused_in_every_pool() -> Tested
     let runtime = load(&in_every_pool("spin", "", ""))?;
     for (name, _) in POOLS {
         let id: EntryId = format!("myns:{name}").parse()?;
-        // a → b → a: the outer call holds the one worker, and the inner one came by way of it.
+        // a → b → a: the outer call holds the only worker, and the inner call has it in its chain.
         let context = CallContext::new(Caller::Guest).nested(id.clone()).nested("myns:b".parse()?);
         let refused = tokio::select! {
             biased;
@@ -72,7 +72,7 @@ async fn drain_interrupts_running_and_refuses_new_requests() -> Tested {
             tokio::spawn(async move { runtime.call::<()>(&id, ()).await })
         })
         .collect();
-    // One has its instance and one waits, in every pool.
+    // In every pool, one call has its instance and one waits.
     let inside = |name: &str| {
         let stats = runtime.stats(&format!("myns:{name}"));
         stats.is_some_and(|s| (s.busy, s.queued) == (1, 1) && s.created > s.ready)
@@ -120,7 +120,7 @@ async fn warm_start_creates_instances_of_static_and_adaptive_pools() -> Tested {
     Ok(())
 }
 
-/// On a paused clock: the pool looks at its demand in steps of time, and each look sees the same.
+/// Uses a paused clock: the pool samples its demand at intervals, and each sample sees the same demand.
 #[tokio::test(start_paused = true)]
 async fn adaptive_pool_reports_reasons_of_its_growth() -> Tested {
     let pools = in_every_pool("spin", "", "")
@@ -151,7 +151,7 @@ async fn adaptive_pool_reports_reasons_of_its_growth() -> Tested {
 
 #[tokio::test]
 async fn failing_or_hanging_start_costs_one_call() -> Tested {
-    // What fails at once has all the time for it: the busiest machine makes no deadline of a trap.
+    // A long time limit, so that a busy machine does not turn the trap into a deadline.
     for (start, kind, ms) in
         [("unreachable", ErrorKind::Trap, 600_000), ("(loop (br 0))", ErrorKind::Deadline, 50)]
     {
@@ -172,7 +172,7 @@ async fn failing_or_hanging_start_costs_one_call() -> Tested {
             assert_eq!((stats.busy, stats.queued, stats.created), (0, 0, 0), "{name}");
             assert!(stats.failed >= 2, "{name}: {stats:?}");
         }
-        // What is still being made in the background keeps nobody waiting.
+        // Workers that are still being created in the background do not delay this.
         assert!(runtime.drain(Duration::ZERO).await.is_clean());
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use crate::support::{Served, Tested};
 
-/// Answers by the path.
+/// Lua script that answers by the path.
 const ANSWERS: &str = r##"
     local answers, json = {}, require('json')
     function answers.text(r) return r.method .. " " .. r.path .. " " .. r.params.id end
@@ -27,7 +27,7 @@ const ANSWERS: &str = r##"
     end}
 "##;
 
-/// An app with one Lua function, whose script is `script`, behind `/f/{id}` and all methods.
+/// Serves an app with one Lua function, with the given script, behind `/f/{id}` and all methods.
 async fn serve(script: &str, more: &str) -> Tested<Served> {
     let entries = format!(
         "  - {{name: f, kind: function.lua, method: f, modules: [funcs, json, time]{more}, source: {script:?}}}\n  - {{name: e, kind: http.endpoint, method: ANY, path: \"/f/{{id}}\", func: f}}\n"

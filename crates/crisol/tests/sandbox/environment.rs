@@ -1,4 +1,4 @@
-//! Variables, at the moment of the call and in every kind of pool.
+//! Environment variables as of the time of the call, in every type of pool.
 
 use crate::support::{ALL, App, call};
 

@@ -1,4 +1,4 @@
-//! Files, through a guest that has them by its standard library.
+//! Files, accessed by a guest through its standard library.
 
 use std::os::unix::fs::symlink;
 
@@ -57,7 +57,7 @@ async fn no_path_and_no_link_leads_a_guest_out_of_its_mount() {
         let written = call(&runtime, "write_file", (path, "!")).await;
         assert!(written.starts_with("err: "), "{path}: {written}");
         let linked = call(&runtime, "hard_link", (path, "/data/stolen")).await;
-        // A link to a link is a link, and leads no further than it.
+        // A link to a link is still a link, and leads no further.
         let read = call(&runtime, "read_file", ("/data/stolen",)).await;
         assert!(read.starts_with("err: "), "{path}: {linked} {read}");
         let _was_it_made = std::fs::remove_file(app.data("stolen"));
@@ -110,7 +110,7 @@ async fn handle_floods_are_refused_and_the_next_call_has_its_own() {
         let got: Option<u64> = serde_json::from_str::<serde_json::Value>(&told)
             .ok()
             .and_then(|told| told.get(0)?.as_u64());
-        // Refused softly, or by the end of the call; in no case are they had.
+        // The host refuses with an error, or ends the call; the guest never gets all of them.
         assert!(got.is_none_or(|got| got < 1024), "{told}");
     }
     let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
@@ -138,7 +138,7 @@ async fn pipe_ends_at_the_deadline_sparse_file_at_the_memory_limit() {
     assert_eq!(other, "\"inside\"");
     let sparse = call(&runtime, "read_file", ("/data/sparse",)).await;
     assert!(sparse.starts_with("failed: ") || sparse.starts_with("err: "), "{sparse}");
-    // Whoever waits at the pipe still is let go, or the test's own runtime would wait for it.
+    // Release threads that still wait at the pipe, or the test's own runtime would wait for them.
     drop(std::fs::File::options().read(true).write(true).open(app.data("pipe")));
 }
 
@@ -177,7 +177,7 @@ async fn folder_swapped_for_a_link_while_listed_shows_nothing_outside() {
             }
         });
         let listing = async {
-            // The folder is met in its place sooner or later, however the machine divides its time.
+            // Repeats until the listing meets the folder in its place, independent of the machine's scheduling.
             let (mut listed, mut tried) = (0, 0);
             while tried < 300 || listed == 0 {
                 tried += 1;

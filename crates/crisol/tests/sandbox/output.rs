@@ -1,4 +1,4 @@
-//! Standard streams of functions.
+//! Standard streams of functions, written to the log.
 
 use crate::support::{ALL, App, Log, call};
 
@@ -24,7 +24,7 @@ async fn each_line_is_logged_with_its_function_and_its_call() {
     assert_ne!(call_of(one), call_of(three));
 }
 
-/// On a paused clock, so that all of it comes in one and the same second.
+/// Uses a paused clock, so that all output falls into the same second.
 #[tokio::test(start_paused = true)]
 async fn a_guest_that_talks_without_end_does_not_fill_the_log() {
     let (log, _guard) = Log::start();
@@ -32,7 +32,7 @@ async fn a_guest_that_talks_without_end_does_not_fill_the_log() {
     call(&runtime, "print", ("x\n".repeat(30_000), "")).await;
     let text = log.text();
     let lines = text.lines().filter(|line| line.contains("stream=")).count();
-    // The rest is counted and told.
+    // The log reports the number of omitted lines.
     assert_eq!(lines, 1000);
     assert!(text.contains("the guest wrote too many lines"), "the log says so");
 }

@@ -4,7 +4,7 @@ use crisol::Runtime;
 
 use crate::support::{App, call, module_of_preview_1};
 
-/// The calls, by number: what each pushes, on the preopened folder 3. The text at 0 is `x`, at 8 `new`.
+/// Calls by number, as the operands that each pushes, on the preopened folder 3. Memory holds `x` at 0, `new` at 8.
 const CALLS: [(&str, &str); 17] = [
     (
         "create",
@@ -118,7 +118,7 @@ async fn preview_1_cannot_change_a_read_only_mount() {
     assert_eq!(call(&runtime, "f", (CALLS.len(),)).await, "0", "reading works");
     for (at, (name, _)) in CALLS.iter().enumerate() {
         let code = call(&runtime, "f", (at,)).await;
-        // ACCES, BADF, NOTCAPABLE, PERM, ROFS; NOTSUP of what no mount has.
+        // ACCES, BADF, NOTCAPABLE, PERM, ROFS; NOTSUP for calls that no mount supports.
         assert!(["2", "8", "76", "63", "69", "58"].contains(&code.as_str()), "{name}: {code}");
     }
     let mut names: Vec<_> =
@@ -127,7 +127,7 @@ async fn preview_1_cannot_change_a_read_only_mount() {
     assert_eq!(names, ["empty", "x"]);
     assert_eq!((x().len(), x().modified().unwrap()), (6, before));
 
-    // The same calls on a mount that may be written: so it is the mount that refuses, not the test.
+    // The same calls on a writable mount succeed, which shows that it is the mount that refuses.
     let app = App::new().entry(&entry(&mount(false)));
     std::fs::write(app.data("x"), "inside").unwrap();
     let runtime = app.load();
@@ -144,13 +144,13 @@ async fn one_token_grants_preview_1_and_its_folders() {
     assert_eq!(call(&app.load(), "f", (CALLS.len(),)).await, badf);
 }
 
-/// An entry of a module in text.
+/// Builds the entry of a module in text.
 fn module_entry(name: &str, source: &str, more: &str) -> String {
     let source = source.replace('\n', "\n    ");
     format!("name: {name}\nkind: function.wat\nmethod: f\n{more}source: |\n    {source}\n")
 }
 
-/// Warnings about functions, and their help.
+/// Returns the warnings about functions, with their help.
 fn warnings(runtime: &Runtime) -> Vec<String> {
     let generation = runtime.generation();
     let told = generation

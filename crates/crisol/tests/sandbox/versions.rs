@@ -1,8 +1,8 @@
-//! Guests of every release of WASI 0.2, and profiles that are of one function alone.
+//! Guests of every release of WASI 0.2, and grants per function.
 
 use crate::support::{App, call};
 
-/// A component that asks the monotonic clock of this release.
+/// Builds a component that reads the monotonic clock of a release.
 fn clock(version: &str) -> String {
     format!(
         r#"(component
