@@ -155,7 +155,7 @@ async fn names_of_functions_forge_no_line_and_drive_no_terminal() -> Tested {
     Ok(())
 }
 
-/// A warm start bounds the time of start functions too, although no call sets a deadline.
+/// The time limit of a function covers the start function of a new instance too.
 #[tokio::test]
 async fn a_call_of_a_function_that_never_starts_ends_at_its_limit() -> Tested {
     let endless = r#"(module (func $s (loop (br 0))) (start $s) (func (export "f")))"#;

@@ -1,4 +1,4 @@
-//! Code in an app: which function an entry means, and code that is refused.
+//! Code of entries: resolution of methods, and code that is refused.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use crisol::{Allocation, CodeCache, EngineConfig, LoadError, Runtime};
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 type Tested<T = ()> = Result<T, Problem>;
 
-/// An app of one `function.wat`, `n:f`.
+/// Loads an app with one `function.wat`, `n:f`.
 fn load(method: &str, source: &str, more: &str) -> Tested<Runtime> {
     let text = format!(
         "namespace: n\nentries:\n  - name: f\n    kind: function.wat\n    method: {method:?}\n    source: '{source}'\n{more}"
@@ -105,8 +105,8 @@ async fn a_result_that_breaks_the_abi_is_the_guests_fault() -> Tested {
     Ok(())
 }
 
-/// An app of `entries` functions over `modules` modules, each of which has a number for an answer; those
-/// that `bad` names have no method.
+/// Builds an app of `entries` functions over `modules` modules, each of which returns a number. The method of an
+/// entry selected by `bad` does not exist.
 fn many(entries: usize, modules: usize, bad: impl Fn(usize) -> bool) -> Tested<String> {
     let mut text = "namespace: n\nentries:\n".to_owned();
     for at in 0..entries {

@@ -8,24 +8,24 @@ use crisol::{CallError, Changes, ErrorKind, Exit, Runtime, Stdio, Value};
 
 use common::{Tested, entry, load, script, wasm};
 
-/// A method of the guest that calls.
+/// Builds an entry of the calling guest for one of its methods.
 fn caller(name: &str, method: &str, more: &str) -> String {
     wasm(name, "caller", method, &format!(", imports: [funcs]{more}"))
 }
 
-/// A function made of the body of a Lua function.
+/// Builds an entry from the body of a Lua function.
 fn lua(name: &str, body: &str) -> String {
     common::lua(name, body, "")
 }
 
-/// A function that never ends.
+/// Entry of a function that never ends.
 const SPIN: &str = "  - {name: spin, kind: function.wat, method: f, source: '(module (func (export \"f\") (loop (br 0))))'}\n";
 
 fn sleep() -> String {
     wasm("sleep", "sleep-test", "test-sleep#sleep-ms", ", imports: [\"wasi:io\", \"wasi:clocks\"]")
 }
 
-/// What `myns:json` answers: the text of a result, or an error's case and what it holds.
+/// Calls `myns:json`; returns the text of the result, or the case of the error and its payload.
 async fn json(runtime: &Runtime, target: &str, args: &str) -> Tested<Result<String, [String; 2]>> {
     match runtime.call::<String>("myns:json", (target, args)).await {
         Ok(text) => Ok(Ok(text)),
@@ -72,7 +72,7 @@ async fn guest_script_and_rust_get_the_same_answer_and_error() -> Tested {
     let through = "local _, e = require('funcs').call('myns:fail', 'no luck') return e.message";
     assert_eq!(Some(&script(&runtime, through).await?), own.get("message"));
 
-    // All others have the same kind and text.
+    // All other errors have the same kind and text.
     for (target, args) in [
         ("myns:compute", "[\"six\", 7]"),
         ("myns:compute", "[6]"),
@@ -119,7 +119,7 @@ async fn text_and_bytes_go_as_they_are_and_all_else_as_json() -> Tested {
         ("myns:upper", "[loud]", Ok("[LOUD]")),
         ("myns:table", "", Ok("{\"a\":1}")),
         ("myns:nothing", "", Ok("")),
-        // A list as the only argument stands in a list of arguments.
+        // A list as the only argument needs an outer list of arguments.
         ("myns:path", "[[]]", Ok("0")),
         ("myns:echo", "[[1, 2]]", Ok("[1,2]")),
         ("myns:grow", "1", Ok("2")),
@@ -214,7 +214,7 @@ async fn recursive_call_is_refused_with_its_chain_in_every_pool() -> Tested {
     ] {
         let pool = format!(", pool: {pool}");
         let runtime = load(&(caller("a", "hop", &pool) + &caller("b", "hop", &pool)))?;
-        // a → b goes through; a → b → a waits for what the first holds, or runs in a second instance.
+        // a → b succeeds; a → b → a would wait for the instance that the first call holds.
         assert_eq!(runtime.call::<u32>("myns:a", (["myns:b"],)).await?, 1, "{pool}");
         let again = runtime.call::<u32>("myns:a", (["myns:b", "myns:a"],)).await;
         let Err(CallError::Function { error, .. }) = &again else {
@@ -225,13 +225,13 @@ async fn recursive_call_is_refused_with_its_chain_in_every_pool() -> Tested {
         assert!(matches!(itself, Err(CallError::Function { .. })), "{pool}: {itself:?}");
         assert_eq!(runtime.call::<u32>("myns:a", (["myns:b"],)).await?, 1, "{pool}");
     }
-    // With room for it, it is a call like any other.
+    // With free instances, the recursive call succeeds.
     let runtime = load(&(caller("a", "hop", "") + &caller("b", "hop", "")))?;
     assert_eq!(runtime.call::<u32>("myns:a", (["myns:b", "myns:a", "myns:b"],)).await?, 3);
     Ok(())
 }
 
-/// On the threads of a usual runtime, whose stacks have 2 MiB.
+/// Runs on the threads of a usual tokio runtime, with stacks of 2 MiB.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_chain_may_be_64_deep_and_no_deeper() -> Tested {
     let runtime = load(&caller("a", "hop", ""))?;
@@ -252,7 +252,7 @@ async fn a_chain_may_be_64_deep_and_no_deeper() -> Tested {
     Ok(())
 }
 
-/// Where the time of a call went for which there are 100 ms: in the queue, in the guest, in the host.
+/// Runs a call with a limit of 100 ms past its deadline; returns the time spent in queue, guest and host.
 async fn ends_late(runtime: &Runtime, id: &str, target: &str, args: &str) -> Tested<[Duration; 3]> {
     let ended = runtime.call_values(id, vec![target.into(), args.into()]).await;
     let Err(CallError::Deadline { id: named, limit, spent }) = &ended else {
@@ -264,7 +264,7 @@ async fn ends_late(runtime: &Runtime, id: &str, target: &str, args: &str) -> Tes
     Ok([spent.queue, spent.guest, spent.host])
 }
 
-/// An entry of the guest that calls, with 100 ms for a call.
+/// Builds an entry of the calling guest with a time limit of 100 ms.
 fn hurried(name: &str, method: &str) -> String {
     caller(name, method, ", limits: {max_execution_ms: 100}")
 }
@@ -370,7 +370,7 @@ async fn a_command_calls_functions_too() -> Tested {
         return Err("no value".into());
     };
     assert_eq!(answer.to_value(), "Hello, Ana!".into());
-    // A command is of its generation; when that is gone, there is nothing to call through.
+    // A command belongs to its generation; after that is dropped, it cannot call functions.
     runtime.reload().await?;
     let ended = command.run(&[], args(), Stdio::Log).await;
     let own = ended.as_ref().err().and_then(CallError::function_error).map(text);

@@ -1,4 +1,4 @@
-//! Apps that change while they are called: one transaction after the other, nobody sees half of one.
+//! Changes of running apps: one transaction at a time, and no caller sees half of one.
 
 mod common;
 
@@ -22,14 +22,14 @@ fn app(entries: &str) -> String {
     format!("namespace: n\nentries:\n{entries}")
 }
 
-/// A function that answers with a number.
+/// Builds the entry of a function that returns a number.
 fn number(name: &str, value: i32, more: &str) -> String {
     format!(
         "  - {{name: {name}, kind: function.wat, method: f, source: '(module (func (export \"f\") (result i32) i32.const {value}))'{more}}}\n"
     )
 }
 
-/// An endless loop with a limit.
+/// Builds the entry of a function with an endless loop.
 fn spin(name: &str, more: &str) -> String {
     format!(
         "  - {{name: {name}, kind: function.wat, method: f, source: '(module (func (export \"f\") (loop (br 0))))'{more}}}\n"
@@ -66,9 +66,9 @@ async fn entries_are_added_replaced_and_removed_at_once() -> Tested {
     let gone = runtime.call::<i32>("n:c", ()).await;
     assert_eq!(gone.err().map(|error| error.kind()), Some(ErrorKind::NotFound));
 
-    // What did not change goes on with its pool and numbers.
+    // An unchanged function keeps its pool and statistics.
     assert_eq!(runtime.stats("n:a").map(|stats| stats.created), Some(3));
-    // The old generation is whole while someone holds it.
+    // The old generation stays usable while it is held.
     assert_eq!(before.call::<i32>("n:b", ()).await?, 1);
     assert_eq!(before.call::<i32>("n:c", ()).await?, 1);
     assert_eq!(runtime.snapshot().retiring, 1);
@@ -136,7 +136,7 @@ async fn waiting_calls_are_served_after_their_function_is_removed() -> Tested {
         tokio::spawn(async move { runtime.call::<()>("n:s", ()).await })
     };
     let calls = [call(), call(), call()];
-    // All of them are inside: one runs, two wait.
+    // All calls are admitted: one runs, two wait.
     while runtime.stats("n:s").is_none_or(|stats| stats.queued < 2) {
         tokio::task::yield_now().await;
     }
@@ -183,7 +183,7 @@ async fn a_reload_is_what_a_start_would_be() -> Tested {
     let runtime = builder().app(dir.path()).load()?;
     runtime.apply(Changes::new().put(app(&number("b", 1, "")))).await?;
 
-    // A change does not pick up what else has happened on disk.
+    // A change does not read other modified files.
     std::fs::write(
         dir.path().join("f.wat"),
         "(module (func (export \"f\") (result i32) i32.const 8))",
@@ -196,7 +196,7 @@ async fn a_reload_is_what_a_start_would_be() -> Tested {
     assert_eq!((ids(&reloaded.removed), ids(&reloaded.rebuilt)), (vec!["n:b"], vec!["n:file"]));
     assert_eq!(runtime.call::<i32>("n:file", ()).await?, 8);
 
-    // Half of a file, as an editor that truncates first leaves it for a moment.
+    // Half of a file, as left for a moment by an editor that truncates before it writes.
     write("namespace: n\nentries:\n  - {name: a, ki")?;
     assert!(matches!(runtime.reload().await, Err(ChangeError::App(_))));
     write("")?;
@@ -232,20 +232,20 @@ async fn a_link_to_another_release_takes_mounts_with_it() -> Tested {
     Ok(())
 }
 
-/// Resident memory in KiB.
+/// Returns the resident memory of this process in KiB.
 fn resident() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
-/// Set for the process whose memory is looked at.
+/// Environment variable that marks the child process whose memory is measured.
 const CHILD: &str = "CRISOL_TEST_THOUSAND_CHANGES";
 
-/// Both functions tell the generation; whoever asks both in one generation gets one answer.
+/// Both functions return the number of their generation, so calls within one generation get equal results.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_changes_while_sixty_four_call() -> Tested {
-    // Its memory is that of the process, in which no other test may run.
+    // A child process, since the test measures the memory of its process.
     if std::env::var_os(CHILD).is_none() {
         let name = "a_thousand_changes_while_sixty_four_call";
         let output = std::process::Command::new(std::env::current_exe()?)
@@ -327,7 +327,7 @@ async fn changes_asked_for_at_once_are_made_one_after_the_other() -> Tested {
     Ok(())
 }
 
-/// A sequence of numbers that looks random and is the same each time.
+/// Deterministic pseudo-random numbers.
 struct Dice(u64);
 
 impl Dice {
@@ -339,7 +339,7 @@ impl Dice {
     }
 }
 
-/// Whatever was changed in whatever order, the app is the one that a start with the result would give.
+/// After any sequence of changes, the app equals a fresh load of the resulting entries.
 #[tokio::test]
 async fn any_sequence_of_changes_is_a_fresh_load_of_the_result() -> Tested {
     for seed in [3, 1_234_567, 0xdead_beef] {

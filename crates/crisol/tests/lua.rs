@@ -12,7 +12,7 @@ use crisol::{CallError, EntryId, ErrorKind, LoadError, Value};
 use common::{Tested, load, lua, script};
 use tokio::sync::Notify;
 
-/// A method of a guest.
+/// Builds an entry for a method of a guest.
 fn wasm(name: &str, guest: &str, method: &str) -> String {
     common::wasm(name, guest, method, "")
 }
@@ -181,7 +181,7 @@ async fn a_drain_interrupts_a_lua_call_that_runs_on() -> Tested {
         let ended = call.await?;
         assert!(matches!(ended, Err(CallError::Interrupted { .. })), "{ended:?}");
     }
-    // The state of a script that computed is given back once that has stopped.
+    // The state of a computing script returns to its pool after the script has stopped.
     while !runtime.drain(Duration::ZERO).await.is_clean() {
         tokio::task::yield_now().await;
     }
@@ -238,7 +238,7 @@ fn an_error_of_a_script_is_placed_in_its_line() -> Tested {
     Ok(())
 }
 
-/// Lets nobody write a line with `hold` to the log before that is allowed.
+/// Log writer that blocks at a line with `hold` until the test releases it.
 struct Held(Arc<Notify>, Arc<Mutex<Receiver<()>>>);
 
 impl Write for Held {
@@ -262,7 +262,7 @@ async fn running_script_counts_in_its_pool_after_its_caller_left() -> Tested {
     let (entered, receiver) = (Arc::new(Notify::new()), Arc::new(Mutex::new(receiver)));
     let held = Arc::clone(&entered);
     let log = tracing_subscriber::fmt();
-    // For the threads that scripts compute on: no other test of this file writes to the log.
+    // Global, for the threads that scripts run on; no other test in this file writes to the log.
     let log = log.with_writer(move || Held(Arc::clone(&held), Arc::clone(&receiver))).finish();
     tracing::subscriber::set_global_default(log)?;
     let pool = ", pool: {type: lazy, max_size: 1}";

@@ -1,4 +1,4 @@
-//! The memory of all instances and scripts together, over functions of every kind.
+//! The shared memory limit of all instances and scripts, with functions of every kind.
 
 mod common;
 
@@ -7,7 +7,8 @@ use crisol::{Allocation, CallError, EngineConfig, ErrorKind, MaxMemory, Retired,
 
 const MIB: u64 = 1 << 20;
 
-/// `grow` adds 64 KiB pages and gives how many there were; `hold` does, and then computes without end.
+/// Guest with two functions: `grow` adds 64 KiB pages and returns the previous number; `hold` grows and then loops
+/// endlessly.
 const GUEST: &str = "(module (memory (export \"memory\") 1) \
     (func (export \"grow\") (param i32) (result i32) (memory.grow (local.get 0))) \
     (func (export \"hold\") (param i32) (result i32) (drop (memory.grow (local.get 0))) (loop (br 0)) unreachable))";
@@ -29,7 +30,7 @@ fn used(runtime: &Runtime) -> u64 {
     snapshot.memory_used
 }
 
-/// Waits until what is used is as wanted. Nothing tells of a change, so it is asked for.
+/// Waits until the used memory is as wanted. The runtime sends no notifications, so it polls.
 async fn until_used(runtime: &Runtime, wanted: impl Fn(u64) -> bool) -> Tested {
     let reached = async {
         while !wanted(used(runtime)) {

@@ -67,7 +67,7 @@ pub async fn an_hour_late<T>(call: impl Future<Output = T>, begun: impl Fn() -> 
     tokio::join!(call, skipping).0
 }
 
-/// What a script returns that says nothing.
+/// Runs a script, discards its output, and returns its result.
 pub async fn script(runtime: &Runtime, source: &str) -> Tested<Value> {
     let sink: LineSink = Arc::new(|_| {});
     let (name, source) = ("test.lua".to_owned(), source.to_owned());

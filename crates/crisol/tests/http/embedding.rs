@@ -118,7 +118,7 @@ async fn interceptors_see_requests_of_functions_and_handlers() -> Tested {
         let wanted = if ends == "hello" { "HTTP/1.1 403 " } else { "HTTP/1.1 500 " };
         assert!(answer.starts_with(wanted), "{answer}");
     }
-    // A streamed request cannot be sent twice, so loading warns about `retry`.
+    // A streamed request cannot be sent twice: a repeated call fails, and loading warns about `retry`.
     let door = Door { twice: true, ..Door::default() };
     let served = Served::embedded(&hello, |builder| builder.interceptor(door)).await?;
     assert!(served.ask("POST /", "", b"").await?.starts_with("HTTP/1.1 500 "));
