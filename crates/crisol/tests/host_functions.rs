@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use common::Tested;
 
 /// Builds a guest whose functions call the host functions of the same names. They pass their arguments on and the
-/// results back. With `asynchronous`, the import is an asynchronous one, which needs an engine with support for that.
+/// results back. With `asynchronous`, `later` is an async function in import and export.
 fn guest(interface: &str, asynchronous: bool) -> String {
     let (import, lower, export) = if asynchronous {
         (

@@ -88,7 +88,7 @@ pub(crate) struct Guest {
     pub(crate) outgoing: Outgoing,
     /// Maximum number of instances in the engine, for the error when none is left.
     pub(crate) instances: u64,
-    /// Whether its code may call other functions.
+    /// True if its code may call other functions.
     pub(crate) calls_others: bool,
 }
 

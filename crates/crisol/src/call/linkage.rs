@@ -30,7 +30,7 @@ pub(crate) struct Linkage<'a> {
     pub(crate) imports: &'a [Import],
     pub(crate) reached: &'a Reached,
     pub(crate) plan: &'a Plan,
-    /// Whether the guest is a command, which gets the terminal if granted.
+    /// True for a command, which gets the terminal if granted.
     pub(crate) is_command: bool,
 }
 

@@ -58,7 +58,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) id: &'a EntryId,
     pub(crate) context: &'a CallContext,
     pub(crate) deadline: CallDeadline,
-    /// Whether the call got its worker without waiting.
+    /// True if the call got its worker without waiting.
     pub(crate) at_once: bool,
 }
 

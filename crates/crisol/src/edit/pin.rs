@@ -21,7 +21,7 @@ pub struct Pinned {
     pub index: PathBuf,
     /// The hash of the file, now also that of the entry.
     pub hash: Sha256Hash,
-    /// Whether the entry had another hash, or none, before.
+    /// True if the entry had another hash, or none, before.
     pub changed: bool,
 }
 

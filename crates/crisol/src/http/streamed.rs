@@ -56,7 +56,7 @@ struct Driven {
     body: ProxyBody,
     /// Bytes left of `content-length`; none without that header.
     left: Option<u64>,
-    /// Whether the body is complete.
+    /// True once the body is complete.
     ended: bool,
     failures: Failures,
 }

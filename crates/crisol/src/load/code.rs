@@ -16,9 +16,9 @@ pub(crate) struct CompileRequest<'a> {
     pub(crate) code: &'a Code,
     pub(crate) wit: Option<&'a SourceText>,
     pub(crate) method: &'a str,
-    /// Whether the compiled code counts fuel.
+    /// True if the compiled code counts fuel.
     pub(crate) fuel: bool,
-    /// Whether the code must match its hash. False only if the hash field cannot be read; such an app is never served.
+    /// True if the code must match its hash. False only for an unreadable hash field; such an app is never served.
     pub(crate) verified: bool,
 }
 

@@ -96,7 +96,7 @@ pub struct ImportsFix {
 pub(crate) struct Linked<'a> {
     pub(crate) guest: GuestEntry<'a>,
     pub(crate) linkage: Linkage<'a>,
-    /// Whether an undeclared import is an error.
+    /// True if an undeclared import is an error.
     pub(crate) is_strict: bool,
 }
 

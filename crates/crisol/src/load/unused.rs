@@ -69,9 +69,9 @@ pub(crate) struct List<'a> {
     pub(crate) imports: &'a [Import],
     /// Imports that the method may call.
     pub(crate) reached: &'a Reached,
-    /// Whether the guest is a command, which gets the terminal if granted.
+    /// True for a command, which gets the terminal if granted.
     pub(crate) is_command: bool,
-    /// Whether the entry must declare all imports of its code, reached or not.
+    /// True if the entry must declare all imports of its code, reached or not.
     pub(crate) is_strict: bool,
 }
 

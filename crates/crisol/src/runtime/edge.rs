@@ -100,6 +100,6 @@ pub struct Listening {
     pub service: String,
     /// Address that it listens on.
     pub addr: Address,
-    /// Whether it uses TLS.
+    /// True for TLS.
     pub secure: bool,
 }
