@@ -49,8 +49,8 @@ pub(super) trait Prepared: Send {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ServeOptions {
-    /// Address to listen on when no `http.service` has one (default `127.0.0.1:8080`). It overrides the `addr` of a
-    /// single `http.service`.
+    /// Listen address of the implicit service (default `127.0.0.1:8080`), or of the only `http.service` in place of its
+    /// `addr`. With several services it is an error.
     pub listen: Option<ListenAddr>,
 }
 

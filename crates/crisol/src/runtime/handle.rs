@@ -125,7 +125,7 @@ impl Runtime {
     }
 
     /// Creates the first workers of every pool with `warm_start` and waits until they are ready. Call it before
-    /// [`Runtime::serve`].
+    /// `Runtime::serve`.
     ///
     /// # Errors
     /// Fails if a worker cannot be created: for example, a start function fails or a required variable is missing.
