@@ -29,7 +29,7 @@ fn load(entries: &str) -> Result<Runtime, LoadError> {
 const ANSWERS: &str = r#"(module (func (export "f") (result i32) (i32.const 42)))"#;
 
 #[tokio::test]
-async fn each_limit_names_the_entry_what_was_asked_for_and_the_field() -> Tested {
+async fn limit_errors_name_the_entry_the_value_and_the_field() -> Tested {
     let list = r#"(module (memory (export "memory") 1) (func (export "f") (result i32)
         (i32.store (i32.const 4) (i32.const 5000)) (i32.const 0)))"#;
     let grow = r#"(module (memory 1) (func (export "f")

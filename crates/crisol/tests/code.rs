@@ -45,7 +45,7 @@ async fn a_core_export_goes_by_the_name_that_it_has_in_the_module() -> Tested {
 }
 
 #[test]
-fn other_punctuation_is_no_spelling_of_a_method() -> Tested {
+fn other_punctuation_does_not_match_a_method() -> Tested {
     let component = r#"(component
         (core module $m (func (export "f") (result i32) i32.const 1))
         (core instance $i (instantiate $m))

@@ -292,7 +292,7 @@ async fn callers_deadline_ends_computing_callees_and_the_caller() -> Tested {
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_gives_up_what_it_calls() -> Tested {
+async fn cancelling_a_call_cancels_its_nested_calls() -> Tested {
     let runtime = load(&(caller("json", "json", "") + &sleep()))?;
     let busy = |id: &str| runtime.stats(id).map(|stats| stats.busy);
     let mut call = Box::pin(json(&runtime, "myns:sleep", "[60000]"));
@@ -343,7 +343,7 @@ async fn nested_calls_stay_in_the_generation_of_the_call() -> Tested {
 }
 
 #[tokio::test]
-async fn an_instance_that_waits_for_its_next_call_keeps_no_generation() -> Tested {
+async fn idle_instance_keeps_no_generation() -> Tested {
     let pool = ", pool: {type: static, workers: 1, max_instance_reuse: 100}";
     let runtime = load(&(caller("json", "json", pool) + &wasm("greet", "greet", "greet", "")))?;
     for _ in 0..3 {

@@ -114,7 +114,7 @@ async fn a_change_with_a_problem_leaves_everything_as_it_was() -> Tested {
 }
 
 #[tokio::test]
-async fn a_warm_start_that_fails_leaves_the_old_app_serving() -> Tested {
+async fn failed_warm_start_keeps_the_old_generation() -> Tested {
     let runtime = builder().file("_index.yaml", app(&number("a", 1, ""))).load()?;
     let trap = "  - {name: a, kind: function.wat, method: f, pool: {type: static, workers: 1, warm_start: true}, source: '(module (func $s unreachable) (start $s) (func (export \"f\") (result i32) i32.const 2))'}\n";
     let failed = runtime.apply(Changes::new().put(app(trap))).await;
@@ -171,7 +171,7 @@ async fn dependents_of_a_changed_entry_are_rebuilt() -> Tested {
 }
 
 #[tokio::test]
-async fn a_reload_is_what_a_start_would_be() -> Tested {
+async fn reload_equals_a_fresh_start() -> Tested {
     let dir = tempfile::tempdir()?;
     let write = |text: &str| std::fs::write(dir.path().join("_index.yaml"), text);
     std::fs::write(
@@ -305,7 +305,7 @@ async fn a_thousand_changes_while_sixty_four_call() -> Tested {
 }
 
 #[tokio::test]
-async fn changes_asked_for_at_once_are_made_one_after_the_other() -> Tested {
+async fn concurrent_changes_run_one_at_a_time() -> Tested {
     let runtime = builder().file("_index.yaml", app(&number("a", 0, ""))).load()?;
     let mut all = JoinSet::new();
     for at in 0..20 {

@@ -189,7 +189,7 @@ async fn a_drain_interrupts_a_lua_call_that_runs_on() -> Tested {
 }
 
 #[tokio::test]
-async fn an_error_that_nobody_caught_is_shown_as_a_trap_is() -> Tested {
+async fn uncaught_error_is_shown_like_a_trap() -> Tested {
     let body = "local function price(n) if n > 1 then error('no price for ' .. n) end return n end
         local function total(n) return price(n) + 1 end
         local sum = total(7) return sum";

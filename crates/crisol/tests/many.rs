@@ -24,7 +24,7 @@ fn sleep(ms: u32) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_thousand_requests_sleep_at_once_without_a_thread_more() -> Tested {
+async fn two_thousand_sleeping_requests_need_no_extra_thread() -> Tested {
     // This process holds a file descriptor for both ends of each connection.
     let mut files = getrlimit(Resource::Nofile);
     files.current = files.maximum;

@@ -22,7 +22,7 @@ pub(crate) fn nearest<'a>(
 
 fn alike(text: &str, id: &EntryId) -> f64 {
     let whole = strsim::jaro_winkler(&fold(text), &fold(id.as_str()));
-    // A name without its namespace is compared with names.
+    // Text without a namespace is compared with bare names too.
     if text.contains(':') { whole } else { whole.max(strsim::jaro_winkler(text, id.name())) }
 }
 

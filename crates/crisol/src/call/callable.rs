@@ -36,7 +36,7 @@ impl Callable {
         let output = match self {
             Self::Wasm(function) => {
                 let lifted = match form.long_text() {
-                    // Boxed, as it would make the future of every call larger.
+                    // Boxed, since it would otherwise enlarge the future of every call.
                     Ok(text) => Box::pin(self.call_long(function, within, context, text)).await?,
                     Err(form) => {
                         let lowered = form.lower(&function.mapping);
@@ -47,7 +47,7 @@ impl Callable {
                 };
                 F::of_lifted(lifted)
             }
-            // Boxed, as it would make the future of every call larger.
+            // Boxed, since it would otherwise enlarge the future of every call.
             Self::Lua(function) => F::of_value(
                 Box::pin(async {
                     let deadline = function.scripts.deadline(context);

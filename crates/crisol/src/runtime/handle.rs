@@ -104,7 +104,7 @@ impl Runtime {
     /// Calls `id` with values whose types are known only at run time.
     ///
     /// # Errors
-    /// As [`Runtime::call`].
+    /// See [`Runtime::call`].
     pub async fn call_values(&self, id: &str, args: Vec<Value>) -> Result<Value, CallError> {
         self.generation().call_values(id, args).await
     }
@@ -113,7 +113,7 @@ impl Runtime {
     /// Returns the result as WAVE; an empty string for a function without a result.
     ///
     /// # Errors
-    /// As [`Runtime::call`].
+    /// See [`Runtime::call`].
     pub async fn call_wave(&self, id: &str, args: &str) -> Result<String, CallError> {
         self.generation().call_wave(id, args).await
     }

@@ -102,7 +102,7 @@ async fn guest_may_answer_before_or_without_reading_the_request() -> Tested {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_takes_its_guest_with_it() -> Tested {
+async fn guest_ends_after_its_client_disconnects() -> Tested {
     for guest in GUESTS {
         let served = Served::proxy(guest, "").await?;
         // The client leaves before the response, in the middle of it, or in the middle of the request's body.
