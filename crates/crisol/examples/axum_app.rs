@@ -1,4 +1,4 @@
-//! A web program made with axum that calls functions from its own handlers.
+//! Web application on axum whose own handlers call functions.
 
 #![expect(clippy::print_stdout, reason = "it is what an example is for")]
 
@@ -13,7 +13,7 @@ use crisol::{CallError, ErrorKind, Runtime, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What a client learns of a failed call: its own mistakes in full, nothing of the inside.
+/// Response to a failed call: the client's own mistakes in full, no internal details.
 struct Failed(CallError);
 
 impl IntoResponse for Failed {
@@ -29,7 +29,7 @@ impl IntoResponse for Failed {
     }
 }
 
-/// A function whose types the program knows.
+/// Calls a function whose types the program knows.
 async fn product(
     State(runtime): State<Runtime>,
     Path((a, b)): Path<(i32, i32)>,
@@ -38,7 +38,7 @@ async fn product(
     Ok(product.to_string())
 }
 
-/// Any function, its arguments a JSON array.
+/// Calls any function with a JSON array of arguments.
 async fn call(
     State(runtime): State<Runtime>,
     Path(id): Path<String>,
@@ -50,7 +50,7 @@ async fn call(
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let app = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/tour");
-    // A runtime is cheap to clone: axum gives each request one.
+    // Cloning a runtime is cheap: axum gives each request a clone.
     let runtime = Runtime::builder().app(app).load()?;
     let router = Router::new()
         .route("/product/{a}/{b}", get(product))

@@ -1,4 +1,4 @@
-//! Serves a function over HTTP by rules of one's own: words in, a line of text out. The app is in memory.
+//! Serves a function over HTTP with a custom transport: words in, a line of text out. The app is in memory.
 
 #![expect(clippy::print_stdout, reason = "it is what an example is for")]
 
@@ -29,7 +29,7 @@ entries:
     func: add
 "#;
 
-/// The arguments are words: numbers, or else text. Whether they fit the function is looked at when it is called.
+/// Transport whose arguments are words: numbers, or else text. The call checks them against the signature.
 struct Words;
 
 impl Transport for Words {
@@ -48,7 +48,7 @@ impl Transport for Words {
         _signature: Option<&Signature>,
         outcome: Result<Reply, &CallError>,
     ) -> Result<HttpResponse, HttpProblem> {
-        // A failed call is answered as everywhere: 400 for the client's mistakes, 500 for the function's.
+        // Standard responses to a failed call: for example 400 for the client's mistakes, 500 for the function's.
         let reply = outcome.map_err(HttpProblem::from)?;
         let value = reply.to_value().unwrap_or_default();
         Ok(HttpResponse::ok("text/plain; charset=utf-8", format!("the answer is {value}\n")))

@@ -1,4 +1,4 @@
-//! Calls a function that is known only when the program runs: `dynamic_call ID ARG…`, each argument JSON.
+//! Calls a function that is known only at run time: `dynamic_call ID ARG…`, each argument JSON.
 
 #![expect(clippy::print_stdout, reason = "it is what an example is for")]
 

@@ -1,4 +1,4 @@
-//! Functions of your own that guests import: `cargo run -p crisol --example host_function`.
+//! Host functions of the embedding program, imported by guests: `cargo run -p crisol --example host_function`.
 
 #![expect(clippy::print_stdout, reason = "it is what an example is for")]
 
@@ -16,7 +16,7 @@ entries:
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // By types: a tuple takes the arguments, what is answered becomes the result.
+    // Typed: a tuple takes the arguments, the returned value is the result.
     let typed = HostInterface::new("acme:app/greeter@1.0.0")?
         .function("greet", |_: HostCall, (name,): (String,)| async move {
             Ok(format!("Hello, {name}!"))
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{text}");
     assert_eq!(text, "Hello, Ann!");
 
-    // By values, for functions whose types are not known when the program is built.
+    // Untyped: values, for functions whose types are not known at build time.
     let dynamic = HostInterface::new("acme:app/greeter@1.0.0")?.function_values(
         "greet",
         |call: HostCall, args: Vec<Value>| async move {

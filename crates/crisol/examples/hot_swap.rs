@@ -1,4 +1,4 @@
-//! Replaces a function while it is called: every call is answered, by the old code or by the new.
+//! Replaces a function under load: the old or the new code answers every call.
 
 #![expect(clippy::print_stdout, reason = "it is what an example is for")]
 
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let runtime = runtime.clone();
         callers.spawn(async move {
             let mut seen = BTreeMap::<i32, u32>::new();
-            // Each ends when it has been answered by the last version.
+            // Each caller ends once the last version has answered it.
             while !seen.contains_key(&3) {
                 let version = runtime.call("app:version", ()).await?;
                 *seen.entry(version).or_default() += 1;
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let applied = runtime.apply(Changes::new().put(app(version))).await?;
         println!("generation {}: replaced {:?}", applied.generation, applied.replaced);
     }
-    // What does not load changes nothing, and says all that is wrong.
+    // An app with errors changes nothing and reports every problem.
     if let Err(ChangeError::App(problems)) = runtime.apply(Changes::new().put("entries: 3")).await {
         println!("{problems}");
     }

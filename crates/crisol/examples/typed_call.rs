@@ -35,13 +35,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         User { id: 1, name: "Alice", tags: vec!["admin", "dev"], active: true },
         User { id: 2, name: "Bob", tags: vec![], active: false },
     ];
-    // One argument is a tuple of one.
+    // A single argument needs a tuple of one.
     let transformed: Vec<Transformed> = runtime.call("myns:transform_users", (users,)).await?;
     for Transformed { id, display, tag_count } in &transformed {
         println!("{id}: {display}, {tag_count} tags");
     }
 
-    // A mistake names its place, and nothing has run.
+    // A type mismatch names its location, and the function does not run.
     let wrong: Result<i32, CallError> = runtime.call("myns:compute", (6, "seven")).await;
     if let Err(error) = wrong {
         println!("{error}");

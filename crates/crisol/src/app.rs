@@ -1,4 +1,4 @@
-//! The data of a generation: callables by id, commands, host resources, the registry that they were made of.
+//! The data of a generation: callables by id, commands, host resources, and the registry they come from.
 
 mod assembled;
 mod extensions;

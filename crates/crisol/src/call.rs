@@ -1,4 +1,5 @@
-//! A call from admission to result: one pipeline for all kinds of workers, policies around it, one failure mapping.
+//! The path of a call from admission to result: one pipeline for all kinds of workers, policies as interceptors,
+//! one failure mapping.
 
 mod aside;
 mod callable;

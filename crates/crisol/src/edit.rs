@@ -1,4 +1,4 @@
-//! Edits of an app's index files: hashes and `imports`, written in place.
+//! Edits of an app's index files, in place: hashes and `imports`.
 
 mod fix;
 mod pin;

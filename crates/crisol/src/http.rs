@@ -1,6 +1,6 @@
-//! HTTP from the registry: services, routers, endpoints and files as what `crisol-server` serves.
+//! HTTP entries of the registry (services, routers, endpoints, static files) as services of `crisol-server`.
 //!
-//! Problems are found when an app loads; the moment of serving has to find out addresses and to listen.
+//! Loading an app finds all problems; serving only resolves addresses and listens.
 
 mod files;
 mod handler;

@@ -1,4 +1,4 @@
-//! Run WebAssembly functions that a YAML registry declares: compiled once, pooled, limited, sandboxed.
+//! Runs WebAssembly and Lua functions that a YAML registry declares: compiled once, pooled, limited, sandboxed.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -9,8 +9,8 @@
 //! # }
 //! ```
 //!
-//! This crate is the composition root: the only one that knows both the registry and the engine. It
-//! holds no mechanism of its own; each is a crate that can be used alone.
+//! This crate is the composition root: the only library crate that knows both the registry and the engine. The
+//! mechanisms (engine, pool, server, Lua …) are crates of their own, each usable alone.
 
 mod app;
 mod call;

@@ -1,4 +1,4 @@
-//! Loading: from a validated registry to the data of a generation.
+//! Loading: makes the data of a generation from a validated registry.
 
 mod assemble;
 mod code;

@@ -1,4 +1,4 @@
-//! The runtime: set up by a builder, one generation current at a time, reloaded, served, drained.
+//! The runtime: configured by a builder, one current generation at a time; reload, serve, drain.
 
 mod builder;
 mod change;

@@ -1,4 +1,4 @@
-//! Apps with code that is made to do harm: what is said of it, and that all else goes on.
+//! Apps with hostile code: it is reported, and other functions continue to work.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crisol::{Allocation, CallError, CodeLimits, EngineConfig, ErrorKind, LoadErr
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 type Tested<T = ()> = Result<T, Problem>;
 
-/// An entry `name` of some text and further fields.
+/// Builds an entry `name` with WAT text and further fields.
 fn wat(name: &str, source: &str, more: &str) -> String {
     let source = source.replace('\n', " ");
     format!("  - {{name: {name}, kind: function.wat, method: f, source: '{source}'{more}}}\n")
@@ -29,7 +29,7 @@ fn load(entries: &str) -> Result<Runtime, LoadError> {
 const ANSWERS: &str = r#"(module (func (export "f") (result i32) (i32.const 42)))"#;
 
 #[tokio::test]
-async fn each_limit_names_the_entry_what_was_asked_for_and_the_field() -> Tested {
+async fn limit_errors_name_the_entry_the_value_and_the_field() -> Tested {
     let list = r#"(module (memory (export "memory") 1) (func (export "f") (result i32)
         (i32.store (i32.const 4) (i32.const 5000)) (i32.const 0)))"#;
     let grow = r#"(module (memory 1) (func (export "f")
@@ -68,7 +68,7 @@ async fn each_limit_names_the_entry_what_was_asked_for_and_the_field() -> Tested
 }
 
 #[tokio::test]
-async fn the_last_instance_of_the_engine_is_told_of_with_what_to_do() -> Tested {
+async fn engine_without_free_instances_is_reported_with_a_fix() -> Tested {
     let allocation = Allocation::Pooling { instances: 1 };
     let spin = r#"(module (func (export "f") (loop (br 0))))"#;
     let entries = wat("spin", spin, "") + &wat("answers", ANSWERS, "");
@@ -89,7 +89,7 @@ async fn the_last_instance_of_the_engine_is_told_of_with_what_to_do() -> Tested 
     Ok(())
 }
 
-/// What is wrong with an app of this one entry.
+/// Returns the problems of an app with this single entry.
 fn problems(entry: &str, engine: EngineConfig) -> Tested<String> {
     match load_with(entry, engine) {
         Err(LoadError::App(problems)) => Ok(problems.to_string()),
@@ -98,7 +98,7 @@ fn problems(entry: &str, engine: EngineConfig) -> Tested<String> {
 }
 
 #[test]
-fn code_that_is_too_large_is_told_of_at_its_entry_with_what_to_do() -> Tested {
+fn oversized_code_is_reported_at_its_entry_with_a_fix() -> Tested {
     let tight = |code| EngineConfig { code, ..config() };
     let core = CodeLimits { max_bytes: 20, ..CodeLimits::default() };
     let twice = |inner: &str, at: usize| {
@@ -119,7 +119,7 @@ fn code_that_is_too_large_is_told_of_at_its_entry_with_what_to_do() -> Tested {
 }
 
 #[tokio::test]
-async fn instances_that_cannot_be_made_ahead_are_told_of_and_others_are_served() -> Tested {
+async fn failed_warm_start_is_reported_and_other_functions_serve() -> Tested {
     let start = |body: &str| {
         format!(r#"(module (memory 1) (func $s {body}) (start $s) (func (export "f")))"#)
     };
@@ -141,7 +141,7 @@ async fn instances_that_cannot_be_made_ahead_are_told_of_and_others_are_served()
     Ok(())
 }
 
-/// A guest has the names of its functions from whoever built it, and a trap shows them.
+/// A guest's author chooses the names of its functions, and a trap shows them.
 #[tokio::test]
 async fn names_of_functions_forge_no_line_and_drive_no_terminal() -> Tested {
     let evil = "(module (func $\"a\\1b[2J\\0aERROR all is lost\\0d\\c2\\9b\" unreachable) (func (export \"f\") (call 0)))";
@@ -155,7 +155,7 @@ async fn names_of_functions_forge_no_line_and_drive_no_terminal() -> Tested {
     Ok(())
 }
 
-/// The time that a start function may take is bounded where no call bounds it, too.
+/// The time limit of a function covers the start function of a new instance too.
 #[tokio::test]
 async fn a_call_of_a_function_that_never_starts_ends_at_its_limit() -> Tested {
     let endless = r#"(module (func $s (loop (br 0))) (start $s) (func (export "f")))"#;

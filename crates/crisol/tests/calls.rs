@@ -1,4 +1,4 @@
-//! Calls from Rust: typed, dynamic, through `Invoke`; and what an app may say of them.
+//! Calls from Rust (typed, dynamic, through `Invoke`), and the limits and deadlines that an app sets for them.
 
 mod common;
 
@@ -86,7 +86,7 @@ async fn a_command_that_exits_with_0_has_succeeded() -> Tested {
         (export \"wasi:cli/run@0.2.3\" (instance $r)))\n",
     )?;
     component.call::<()>("myns:good", ()).await?;
-    // Any other function was to answer first.
+    // In any other function an exit is a failure, even with code 0: the function has not returned.
     let leaves = runtime.call::<()>("myns:leaves", ()).await;
     assert!(matches!(leaves, Err(CallError::Exited { code: 0, .. })), "{leaves:?}");
     Ok(())
@@ -182,7 +182,7 @@ async fn waiting_is_bounded_and_counts_against_the_deadline() -> Tested {
     Ok(())
 }
 
-/// A component that sleeps for a minute before its first call, and again in each call.
+/// Component that sleeps for a minute before its first call, and again in each call.
 const SLEEPER: &str = r#"(component
     (import "wasi:io/poll@0.2.3" (instance $poll
         (export "pollable" (type $pollable (sub resource)))
@@ -205,7 +205,7 @@ const SLEEPER: &str = r#"(component
         (export "subscribe" (func $subscribe)) (export "block" (func $block))))))
     (func (export "f") (canon lift (core func $i "f"))))"#;
 
-/// An app of the sleeper with a limit.
+/// Loads an app of the sleeper with a limit.
 fn sleeper(limit: Duration) -> Tested<Runtime> {
     Ok(load(&format!(
         "  - {{name: f, kind: function.wat, source: '{}', method: f, imports: ['wasi:clocks', 'wasi:io'], limits: {{max_execution_ms: {}}}}}\n",
@@ -214,10 +214,9 @@ fn sleeper(limit: Duration) -> Tested<Runtime> {
     ))?)
 }
 
-/// All of a call's time is told, in its place: waiting in a call is the host's, and the making of an instance is
-/// the guest's.
+/// The spent times cover the whole call: waiting in host functions is host time, creating an instance is guest time.
 #[tokio::test(start_paused = true)]
-async fn the_time_that_was_spent_adds_up_to_the_limit() -> Tested {
+async fn spent_times_add_up_to_the_limit() -> Tested {
     let second = Duration::from_secs(1);
     for (limit, guest, host) in [(40, 40, 0), (100, 60, 40)] {
         match sleeper(limit * second)?.call::<()>("myns:f", ()).await {
@@ -232,9 +231,9 @@ async fn the_time_that_was_spent_adds_up_to_the_limit() -> Tested {
     Ok(())
 }
 
-/// A guest that computes before its first call is stopped like one that sleeps.
+/// A guest that computes before its first call stops at the deadline, like one that sleeps.
 #[tokio::test]
-async fn the_time_in_which_an_instance_is_made_is_the_guests() -> Tested {
+async fn instantiation_counts_as_guest_time() -> Tested {
     let starts = r#"(module (func $s (loop (br 0))) (start $s) (func (export "f")))"#;
     let runtime = load(&format!(
         "  - {{name: starts, kind: function.wat, source: '{starts}', method: f, limits: {{max_execution_ms: 3600000}}}}\n"
@@ -255,7 +254,7 @@ async fn a_call_that_waits_for_itself_is_refused_with_its_chain() -> Tested {
     let runtime = load(&wasm("spin", "probe", "spin", ", pool: {type: inline}"))?;
     let id: EntryId = "myns:spin".parse()?;
     let context = CallContext::new(Caller::Guest).nested(id.clone()).nested("myns:b".parse()?);
-    // The outer call holds the one worker; the inner one says that it came by way of it.
+    // The outer call holds the only worker; the inner call carries it in its chain.
     let outer = runtime.call::<()>("myns:spin", ());
     let inner = runtime.invoke(&id, context, Args::none());
     let refused = tokio::select! {
@@ -308,15 +307,15 @@ fn an_app_with_a_problem_is_not_served_in_part() -> Tested {
     Ok(())
 }
 
-/// An entry whose function counts the bytes that it gets.
+/// Entry whose function counts the bytes of its argument.
 const SUM: &str = "  - name: sum\n    kind: function.wat\n    method: sum\n    wit: 'sum: func(bytes: list<u8>) -> u32;'\n    \
     source: |\n      (module (memory (export \"memory\") 64)\n        \
     (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 64))\n        \
     (func (export \"sum\") (param i32 i32) (result i32) (local.get 1)))\n";
 
-/// The deadline begins with the call, whose text may take longer to read: such a call does not get to the guest.
+/// The deadline starts with the call. If parsing its text takes longer, the call does not reach the guest.
 #[tokio::test]
-async fn the_deadline_is_of_reading_long_text_too() -> Tested {
+async fn deadline_covers_parsing_of_long_text() -> Tested {
     let runtime = load(&format!("{SUM}    limits: {{max_execution_ms: 1}}\n"))?;
     let text = format!("[[{}1]]", "1,".repeat(3_000_000));
     let args = Args::json(text.into_bytes());
@@ -329,9 +328,9 @@ async fn the_deadline_is_of_reading_long_text_too() -> Tested {
     Ok(())
 }
 
-/// Text that takes long to read is read where others need not wait for it, and says the same.
+/// Long text is parsed on a blocking thread, with the same result as short text.
 #[tokio::test]
-async fn long_text_keeps_nobody_waiting() -> Tested {
+async fn long_text_does_not_block_other_tasks() -> Tested {
     let runtime = load(SUM)?;
     let id: EntryId = "myns:sum".parse()?;
     let call = |text: String| {
@@ -342,7 +341,7 @@ async fn long_text_keeps_nobody_waiting() -> Tested {
         }
     };
     let numbers = "1,".repeat(200_000);
-    // The runtime has one thread: if it read the text, the other task would not run before the call is over.
+    // The runtime has one thread: if it parsed the text, the other task could not run before the call ends.
     let ran = std::cell::Cell::new(false);
     let other = async { ran.set(true) };
     let called = async {

@@ -1,4 +1,4 @@
-//! Calls that are given up, at any of their awaits: nothing of them is left in the pool or the engine.
+//! Cancellation of calls at any await: they leave nothing behind in the pool or the engine.
 
 use std::future::Future;
 use std::pin::pin;
@@ -9,11 +9,11 @@ use crisol::{Allocation, EngineConfig, Runtime};
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 type Tested<T = ()> = Result<T, Problem>;
 
-/// Workers of the pool, and instances that the engine holds.
+/// Maximum number of workers of the pool, and of instances in the engine.
 const WORKERS: usize = 3;
 
 #[tokio::test]
-async fn ten_thousand_calls_given_up_at_any_await_leave_pool_and_engine_whole() -> Tested {
+async fn calls_cancelled_at_any_await_leave_pool_and_engine_whole() -> Tested {
     let hash = crisol_fixtures::sha256("sleep-test");
     let text = format!(
         "namespace: n\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n  - {{name: sleep, kind: function.wasm, fs: assets, path: /sleep-test.wasm, hash: \"sha256:{hash}\", method: \"test-sleep#sleep-ms\", imports: [wasi:cli, wasi:io, wasi:clocks, wasi:filesystem], pool: {{type: static, workers: {WORKERS}, buffer: 16}}}}\n",
@@ -33,7 +33,7 @@ async fn ten_thousand_calls_given_up_at_any_await_leave_pool_and_engine_whole() 
         usize::try_from(random % 1_000).unwrap_or(0) % bound
     };
     for _ in 0..1_000 {
-        // More than there are workers: some wait in the queue, and leave it there.
+        // More calls than workers: some are cancelled in the queue.
         let mut calls: Vec<_> = (0..10).map(|_| Box::pin(sleep(60_000))).collect();
         for _ in 0..below(5) {
             for call in &mut calls {
@@ -49,7 +49,7 @@ async fn ten_thousand_calls_given_up_at_any_await_leave_pool_and_engine_whole() 
 
     let stats = runtime.stats("n:sleep").ok_or("no such pool")?;
     assert_eq!((stats.busy, stats.queued), (0, 0), "{stats:?}");
-    // Each worker and each slot of the engine serves again, all of them at once.
+    // Each worker and each slot of the engine serves again, all at the same time.
     let all = tokio::join!(sleep(20), sleep(20), sleep(20));
     assert!(all.0? >= 20 && all.1? >= 20 && all.2? >= 20);
     Ok(())

@@ -1,4 +1,4 @@
-//! Code in an app: which function an entry means, and code that is refused.
+//! Code of entries: resolution of methods, and code that is refused.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use crisol::{Allocation, CodeCache, EngineConfig, LoadError, Runtime};
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 type Tested<T = ()> = Result<T, Problem>;
 
-/// An app of one `function.wat`, `n:f`.
+/// Loads an app with one `function.wat`, `n:f`.
 fn load(method: &str, source: &str, more: &str) -> Tested<Runtime> {
     let text = format!(
         "namespace: n\nentries:\n  - name: f\n    kind: function.wat\n    method: {method:?}\n    source: '{source}'\n{more}"
@@ -45,7 +45,7 @@ async fn a_core_export_goes_by_the_name_that_it_has_in_the_module() -> Tested {
 }
 
 #[test]
-fn other_punctuation_is_no_spelling_of_a_method() -> Tested {
+fn other_punctuation_does_not_match_a_method() -> Tested {
     let component = r#"(component
         (core module $m (func (export "f") (result i32) i32.const 1))
         (core instance $i (instantiate $m))
@@ -65,7 +65,7 @@ fn other_punctuation_is_no_spelling_of_a_method() -> Tested {
 }
 
 #[test]
-fn a_module_with_names_of_two_schemes_is_refused_and_not_a_panic() -> Tested {
+fn module_with_mixed_naming_schemes_is_refused_without_panic() -> Tested {
     let source = r#"(module (func (export "cm32p2||f")) (func (export "f")))"#;
     let error = load("f", source, "").err().ok_or("it loaded")?;
     match error.downcast_ref() {
@@ -105,8 +105,8 @@ async fn a_result_that_breaks_the_abi_is_the_guests_fault() -> Tested {
     Ok(())
 }
 
-/// An app of `entries` functions over `modules` modules, each of which has a number for an answer; those
-/// that `bad` names have no method.
+/// Builds an app of `entries` functions over `modules` modules, each of which returns a number. The method of an
+/// entry selected by `bad` does not exist.
 fn many(entries: usize, modules: usize, bad: impl Fn(usize) -> bool) -> Tested<String> {
     let mut text = "namespace: n\nentries:\n".to_owned();
     for at in 0..entries {

@@ -1,4 +1,4 @@
-//! What a program brings to its runtime: interceptors, retrying, binaries, variables and folders of its own.
+//! Extensions of the embedding program: interceptors (retries too), binaries, variables and folders.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ fn builder(entries: &str) -> Builder {
     Runtime::builder().engine(engine).file("_index.yaml", text)
 }
 
-/// A guest whose bytes are in memory, as a function of the name of its method.
+/// Returns the entry of a guest in memory, named after its method, with the guest's bytes.
 fn guest(guest: &str, method: &str, more: &str) -> (String, Vec<u8>) {
     let bytes = crisol_fixtures::bytes(guest);
     let hash = Digest::of(&bytes);
@@ -49,7 +49,7 @@ fn lua(name: &str, body: &str, more: &str) -> String {
     )
 }
 
-/// Notes what it sees under its own name.
+/// Interceptor that notes the calls that it sees, under its own name.
 #[derive(Clone)]
 struct Noting(&'static str, Arc<Mutex<Vec<String>>>);
 
@@ -102,7 +102,7 @@ async fn interceptors_see_calls_of_every_edge_in_order() -> Tested {
     runtime.invoke(&"n:add".parse()?, context, Args::json(&b"[1, 2]"[..])).await?;
     assert_eq!(outer.taken(), ["inner Http n:add[1,2] = 3", "outer Http n:add[1,2] = 3"]);
 
-    // A call that a function makes is a call.
+    // Nested calls pass the interceptors too.
     assert_eq!(runtime.call::<i32>("n:twice", (4,)).await?, 8);
     assert_eq!(
         outer.taken(),
@@ -113,7 +113,7 @@ async fn interceptors_see_calls_of_every_edge_in_order() -> Tested {
             "outer Rust n:twice[4] = 8"
         ]
     );
-    // What does not fit is refused as it is without them.
+    // Arguments that do not fit are refused as without interceptors.
     let plain = builder(&entries).load()?;
     for runtime in [&runtime, &plain] {
         let error = runtime.call::<i32>("n:add", (1, "two")).await.err().ok_or("it was taken")?;
@@ -125,7 +125,7 @@ async fn interceptors_see_calls_of_every_edge_in_order() -> Tested {
     Ok(())
 }
 
-/// Notes how much time each call has that comes by.
+/// Interceptor that notes the remaining time of each call.
 #[derive(Clone, Default)]
 struct Timing(Arc<Mutex<Vec<Seen>>>);
 
@@ -147,7 +147,7 @@ impl Interceptor for Timing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_guest_calls_is_told_how_much_of_the_guests_time_is_left() -> Tested {
+async fn nested_calls_get_the_guests_remaining_time() -> Tested {
     let limit = Duration::from_secs(20);
     let (json, bytes) =
         guest("caller", "json", ", imports: [funcs], limits: {max_execution_ms: 20000}");
@@ -166,7 +166,7 @@ async fn what_a_guest_calls_is_told_how_much_of_the_guests_time_is_left() -> Tes
     Ok(())
 }
 
-/// Computes for so long before each call of `n:add`, on a clock that stands still otherwise.
+/// Interceptor that advances a paused clock before each call of `n:add`, as computing would.
 struct Computing(Duration);
 
 #[async_trait]
@@ -186,7 +186,7 @@ impl Interceptor for Computing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_others_compute_inside_a_guests_own_turns_is_none_of_its_time() -> Tested {
+async fn other_work_during_a_guests_turns_is_host_time() -> Tested {
     let ms = Duration::from_millis(1);
     let (often, bytes) =
         guest("caller", "often", ", imports: [funcs], limits: {max_execution_ms: 100}");
@@ -202,7 +202,7 @@ async fn what_others_compute_inside_a_guests_own_turns_is_none_of_its_time() -> 
     Ok(())
 }
 
-/// Does to calls what its name says.
+/// Interceptor whose name says what it does to calls.
 enum Meddling {
     Doubling,
     Answering(Value),
@@ -239,7 +239,7 @@ async fn an_interceptor_may_change_answer_and_refuse_calls() -> Tested {
     assert_eq!(call(Meddling::Answering(Value::Int(9))).await??, 9);
     let refused = call(Meddling::Refusing).await?.err().map(|error| error.kind());
     assert_eq!(refused, Some(ErrorKind::Unavailable));
-    // An answer that the function could not have given is none.
+    // A reply that does not fit the function's result type is an error.
     let odd = call(Meddling::Answering(Value::from("nine"))).await?.err().ok_or("it was taken")?;
     assert_eq!(odd.kind(), ErrorKind::UnexpectedResult);
     Ok(())
@@ -260,7 +260,7 @@ struct Transformed {
     tag_count: u32,
 }
 
-/// Arguments by name.
+/// Arguments as a struct, by name.
 #[derive(Serialize)]
 struct ByName {
     users: Vec<User>,
@@ -285,7 +285,7 @@ async fn typed_calls_are_the_same_with_and_without_interceptors() -> Tested {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_are_made_again_after_what_their_entry_names_and_no_other_failure() -> Tested {
+async fn only_failures_named_in_retry_are_retried() -> Tested {
     let trap = |name: &str, retry: &str| {
         format!(
             "  - {{name: {name}, kind: function.wat, method: f, source: '(module (func (export \"f\") unreachable))', limits: {{max_execution_ms: 10000}}{retry}}}\n"
@@ -302,13 +302,13 @@ async fn calls_are_made_again_after_what_their_entry_names_and_no_other_failure(
         );
     let notes = Noting("", Arc::default());
     let runtime = builder(&entries).interceptor(notes.clone()).load()?;
-    // A wait that would end after the deadline is not begun.
+    // A retry whose delay would end after the deadline is not attempted.
     for (id, attempts) in [("n:never", 1), ("n:safe", 1), ("n:trap", 5), ("n:late", 1)] {
         let error = runtime.call::<()>(id, ()).await.err().ok_or("it did not trap")?;
         assert_eq!(error.kind(), ErrorKind::Trap, "{id}");
         assert_eq!(runtime.stats(id).map(|stats| stats.admitted), Some(attempts), "{id}");
     }
-    // Others see one call, however often it was tried.
+    // Other interceptors see one call, independent of the number of attempts.
     assert_eq!(notes.taken().len(), 4);
     Ok(())
 }
@@ -348,7 +348,7 @@ async fn a_runtime_needs_no_files() -> Tested {
     let load = |path: &str, bytes: &[u8]| builder(&entries).binary(path, bytes.to_vec()).load();
     let runtime = load("./wasm/compute.wasm", &bytes)?;
     assert_eq!(runtime.call::<i32>("n:compute", (6, 7)).await?, 42);
-    // A change reads the same bytes.
+    // A change finds the same bytes again.
     assert_eq!(runtime.reload().await?.rebuilt, []);
     let said = |loaded: Result<Runtime, LoadError>| match loaded {
         Ok(_) => Err("it loads"),
@@ -379,7 +379,7 @@ impl EnvSource for Env {
 }
 
 #[tokio::test]
-async fn variables_come_from_a_source_of_the_program_before_those_declared() -> Tested {
+async fn env_source_takes_precedence_over_declared_variables() -> Tested {
     let mapping = "{id: own, name: OWN}, {id: declared, name: DECLARED}, {id: gone, name: GONE}";
     let wasi = format!(", imports: ['wasi:cli'], wasi: {{env: [{mapping}]}}");
     let (entry, bytes) = guest("probe", "env-var", &wasi);
@@ -418,12 +418,12 @@ impl FsSource for Folder {
 }
 
 #[tokio::test]
-async fn folders_come_from_a_source_of_the_program_before_those_declared() -> Tested {
+async fn fs_source_takes_precedence_over_declared_folders() -> Tested {
     let dir = tempfile::tempdir()?;
     std::fs::write(dir.path().join("name"), "of the program")?;
     let mounts = ", imports: ['wasi:cli', 'wasi:filesystem', 'wasi:io'], wasi: {mounts: [{fs: data, guest: /data}]}";
     let (entry, bytes) = guest("probe", "read-file", mounts);
-    // Nothing is where the entry says.
+    // The declared folder does not exist.
     let data = "  - {name: data, kind: fs.directory, directory: ./nowhere}\n";
     let entries = WASM.to_owned() + &entry + data;
     let runtime =

@@ -1,5 +1,4 @@
-//! One path for every kind of callee: drains and deadlines end functions, Lua functions and commands alike. HTTP
-//! handlers have theirs in `http`.
+//! Drains and deadlines end functions, Lua functions and commands alike. The tests of HTTP handlers are in `http`.
 
 mod common;
 
@@ -13,7 +12,7 @@ use tokio::task::{JoinHandle, yield_now};
 
 use common::{HOUR, Tested, an_hour_late, entry, load, lua, wasm};
 
-/// Functions that compute for ever, and a command that does.
+/// Functions and a command that compute forever.
 fn endless(more: &str) -> Tested<Runtime> {
     let entries = [
         wasm("wasm", "probe", "spin", more),
@@ -27,7 +26,7 @@ async fn run(command: Arc<Command>) -> Result<(), CallError> {
     command.run(&[], Args::none(), Stdio::Log).await.map(drop)
 }
 
-/// Starts a call, and waits until it computes.
+/// Starts a call and waits until it is running.
 async fn started<T: Send + 'static>(
     runtime: &Runtime,
     call: impl Future<Output = Result<T, CallError>> + Send + 'static,
@@ -119,7 +118,7 @@ async fn deadline_ends_every_kind_of_callee() -> Tested {
 fn is_over_its_own_limit(ended: &Result<(), CallError>) -> Tested {
     match ended {
         Err(CallError::Deadline { limit: Some(limit), spent, .. })
-            // The clock is moved while nothing is polled, which counts as the host's time.
+            // The clock advances while no call is polled, which counts as host time.
             if *limit == HOUR / 2 && spent.guest + spent.host >= HOUR / 2 =>
         {
             Ok(())

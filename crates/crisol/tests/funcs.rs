@@ -8,24 +8,24 @@ use crisol::{CallError, Changes, ErrorKind, Exit, Runtime, Stdio, Value};
 
 use common::{Tested, entry, load, script, wasm};
 
-/// A method of the guest that calls.
+/// Builds an entry of the calling guest for one of its methods.
 fn caller(name: &str, method: &str, more: &str) -> String {
     wasm(name, "caller", method, &format!(", imports: [funcs]{more}"))
 }
 
-/// A function made of the body of a Lua function.
+/// Builds an entry from the body of a Lua function.
 fn lua(name: &str, body: &str) -> String {
     common::lua(name, body, "")
 }
 
-/// A function that never ends.
+/// Entry of a function that never ends.
 const SPIN: &str = "  - {name: spin, kind: function.wat, method: f, source: '(module (func (export \"f\") (loop (br 0))))'}\n";
 
 fn sleep() -> String {
     wasm("sleep", "sleep-test", "test-sleep#sleep-ms", ", imports: [\"wasi:io\", \"wasi:clocks\"]")
 }
 
-/// What `myns:json` answers: the text of a result, or an error's case and what it holds.
+/// Calls `myns:json`; returns the text of the result, or the case of the error and its payload.
 async fn json(runtime: &Runtime, target: &str, args: &str) -> Tested<Result<String, [String; 2]>> {
     match runtime.call::<String>("myns:json", (target, args)).await {
         Ok(text) => Ok(Ok(text)),
@@ -48,7 +48,7 @@ fn text(value: &Value) -> String {
 }
 
 #[tokio::test]
-async fn a_guest_a_script_and_rust_get_the_same_answer_and_the_same_error() -> Tested {
+async fn guest_script_and_rust_get_the_same_answer_and_error() -> Tested {
     let runtime = load(
         &(caller("json", "json", "")
             + &wasm("compute", "compute", "compute", "")
@@ -72,7 +72,7 @@ async fn a_guest_a_script_and_rust_get_the_same_answer_and_the_same_error() -> T
     let through = "local _, e = require('funcs').call('myns:fail', 'no luck') return e.message";
     assert_eq!(Some(&script(&runtime, through).await?), own.get("message"));
 
-    // All others have the same kind and text.
+    // All other errors have the same kind and text.
     for (target, args) in [
         ("myns:compute", "[\"six\", 7]"),
         ("myns:compute", "[6]"),
@@ -119,7 +119,7 @@ async fn text_and_bytes_go_as_they_are_and_all_else_as_json() -> Tested {
         ("myns:upper", "[loud]", Ok("[LOUD]")),
         ("myns:table", "", Ok("{\"a\":1}")),
         ("myns:nothing", "", Ok("")),
-        // A list as the only argument stands in a list of arguments.
+        // A list as the only argument needs an outer list of arguments.
         ("myns:path", "[[]]", Ok("0")),
         ("myns:echo", "[[1, 2]]", Ok("[1,2]")),
         ("myns:grow", "1", Ok("2")),
@@ -205,7 +205,7 @@ async fn each_way_in_which_a_call_fails_is_a_case_of_its_own() -> Tested {
 }
 
 #[tokio::test]
-async fn recursion_that_waits_for_itself_is_refused_in_every_pool_with_its_chain() -> Tested {
+async fn recursive_call_is_refused_with_its_chain_in_every_pool() -> Tested {
     for pool in [
         "{type: inline}",
         "{type: lazy, max_size: 1}",
@@ -214,7 +214,7 @@ async fn recursion_that_waits_for_itself_is_refused_in_every_pool_with_its_chain
     ] {
         let pool = format!(", pool: {pool}");
         let runtime = load(&(caller("a", "hop", &pool) + &caller("b", "hop", &pool)))?;
-        // a → b goes through; a → b → a waits for what the first holds, or runs in a second instance.
+        // a → b succeeds; a → b → a would wait for the instance that the first call holds.
         assert_eq!(runtime.call::<u32>("myns:a", (["myns:b"],)).await?, 1, "{pool}");
         let again = runtime.call::<u32>("myns:a", (["myns:b", "myns:a"],)).await;
         let Err(CallError::Function { error, .. }) = &again else {
@@ -225,13 +225,13 @@ async fn recursion_that_waits_for_itself_is_refused_in_every_pool_with_its_chain
         assert!(matches!(itself, Err(CallError::Function { .. })), "{pool}: {itself:?}");
         assert_eq!(runtime.call::<u32>("myns:a", (["myns:b"],)).await?, 1, "{pool}");
     }
-    // With room for it, it is a call like any other.
+    // With free instances, the recursive call succeeds.
     let runtime = load(&(caller("a", "hop", "") + &caller("b", "hop", "")))?;
     assert_eq!(runtime.call::<u32>("myns:a", (["myns:b", "myns:a", "myns:b"],)).await?, 3);
     Ok(())
 }
 
-/// On the threads of a usual runtime, whose stacks have 2 MiB.
+/// Runs on the threads of a usual tokio runtime, with stacks of 2 MiB.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_chain_may_be_64_deep_and_no_deeper() -> Tested {
     let runtime = load(&caller("a", "hop", ""))?;
@@ -252,7 +252,7 @@ async fn a_chain_may_be_64_deep_and_no_deeper() -> Tested {
     Ok(())
 }
 
-/// Where the time of a call went for which there are 100 ms: in the queue, in the guest, in the host.
+/// Runs a call with a limit of 100 ms past its deadline; returns the time spent in queue, guest and host.
 async fn ends_late(runtime: &Runtime, id: &str, target: &str, args: &str) -> Tested<[Duration; 3]> {
     let ended = runtime.call_values(id, vec![target.into(), args.into()]).await;
     let Err(CallError::Deadline { id: named, limit, spent }) = &ended else {
@@ -264,13 +264,13 @@ async fn ends_late(runtime: &Runtime, id: &str, target: &str, args: &str) -> Tes
     Ok([spent.queue, spent.guest, spent.host])
 }
 
-/// An entry of the guest that calls, with 100 ms for a call.
+/// Builds an entry of the calling guest with a time limit of 100 ms.
 fn hurried(name: &str, method: &str) -> String {
     caller(name, method, ", limits: {max_execution_ms: 100}")
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_callers_deadline_is_that_of_all_it_calls_and_its_time_is_told_apart() -> Tested {
+async fn nested_calls_share_the_deadline_and_count_as_host_time() -> Tested {
     let runtime = load(&(hurried("json", "json") + &sleep()))?;
     let spent = ends_late(&runtime, "myns:json", "myns:sleep", "[60000]").await?;
     assert_eq!(spent, [Duration::ZERO, Duration::ZERO, Duration::from_millis(100)]);
@@ -278,7 +278,7 @@ async fn the_callers_deadline_is_that_of_all_it_calls_and_its_time_is_told_apart
 }
 
 #[tokio::test]
-async fn the_callers_deadline_ends_what_computes_in_the_call_and_after_it() -> Tested {
+async fn callers_deadline_ends_computing_callees_and_the_caller() -> Tested {
     let runtime = load(
         &(hurried("json", "json")
             + &hurried("spins", "call-and-spin")
@@ -292,7 +292,7 @@ async fn the_callers_deadline_ends_what_computes_in_the_call_and_after_it() -> T
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_gives_up_what_it_calls() -> Tested {
+async fn cancelling_a_call_cancels_its_nested_calls() -> Tested {
     let runtime = load(&(caller("json", "json", "") + &sleep()))?;
     let busy = |id: &str| runtime.stats(id).map(|stats| stats.busy);
     let mut call = Box::pin(json(&runtime, "myns:sleep", "[60000]"));
@@ -310,7 +310,7 @@ async fn a_call_that_is_given_up_gives_up_what_it_calls() -> Tested {
 }
 
 #[tokio::test]
-async fn without_the_import_there_is_no_calling() -> Tested {
+async fn calls_need_the_funcs_import() -> Tested {
     let runtime = load(&wasm("json", "caller", "json", ""))?;
     let ended = runtime.call_values("myns:json", vec!["myns:json".into(), "[]".into()]).await;
     let Err(error @ CallError::Denied { .. }) = &ended else {
@@ -323,7 +323,7 @@ async fn without_the_import_there_is_no_calling() -> Tested {
 }
 
 #[tokio::test]
-async fn all_that_a_call_calls_is_of_the_generation_that_it_began_in() -> Tested {
+async fn nested_calls_stay_in_the_generation_of_the_call() -> Tested {
     let step = |version: u32| {
         lua("step", &format!("if ... then require('time').sleep(...) end return {version}"))
     };
@@ -343,7 +343,7 @@ async fn all_that_a_call_calls_is_of_the_generation_that_it_began_in() -> Tested
 }
 
 #[tokio::test]
-async fn an_instance_that_waits_for_its_next_call_keeps_no_generation() -> Tested {
+async fn idle_instance_keeps_no_generation() -> Tested {
     let pool = ", pool: {type: static, workers: 1, max_instance_reuse: 100}";
     let runtime = load(&(caller("json", "json", pool) + &wasm("greet", "greet", "greet", "")))?;
     for _ in 0..3 {
@@ -370,7 +370,7 @@ async fn a_command_calls_functions_too() -> Tested {
         return Err("no value".into());
     };
     assert_eq!(answer.to_value(), "Hello, Ana!".into());
-    // A command is of its generation; when that is gone, there is nothing to call through.
+    // A command belongs to its generation; after that is dropped, it cannot call functions.
     runtime.reload().await?;
     let ended = command.run(&[], args(), Stdio::Log).await;
     let own = ended.as_ref().err().and_then(CallError::function_error).map(text);
@@ -380,7 +380,7 @@ async fn a_command_calls_functions_too() -> Tested {
 }
 
 #[tokio::test]
-async fn text_that_is_too_much_for_one_limit_is_refused_before_anything_runs() -> Tested {
+async fn text_over_the_output_limit_is_refused_before_the_callee_runs() -> Tested {
     let runtime = load(
         &(caller("text", "text", ", limits: {max_output_bytes: 10}")
             + &wasm("greet", "greet", "greet", "")),

@@ -1,4 +1,4 @@
-//! Sizes of the futures of calls: every caller's task holds one, and it is moved when the call begins.
+//! Sizes of call futures: every caller's task holds one, and the start of the call moves it.
 
 mod common;
 

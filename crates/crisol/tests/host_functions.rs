@@ -1,4 +1,4 @@
-//! Functions of the embedding program, called by guests.
+//! Host functions of the embedding program, called by guests.
 
 mod common;
 
@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 
 use common::Tested;
 
-/// A guest whose functions hand their arguments on to the host's of the same names, and its answers back.
-/// `later` is asynchronous, so it runs on the engine that has support for that, if it is there.
+/// Builds a guest whose functions call the host functions of the same names. They pass their arguments on and the
+/// results back. With `asynchronous`, `later` is an async function in import and export.
 fn guest(interface: &str, asynchronous: bool) -> String {
     let (import, lower, export) = if asynchronous {
         (
@@ -85,7 +85,7 @@ fn guest(interface: &str, asynchronous: bool) -> String {
 
 const NAMES: [&str; 5] = ["greet", "find", "note", "later", "alone"];
 
-/// An app of the guest's functions, each with `fields`.
+/// Builds an app of the guest's functions, each with `fields`.
 fn app(fields: &str) -> String {
     let entry = |name: &&str| {
         format!(
@@ -109,7 +109,7 @@ fn mistake<T>() -> Result<T, HostError> {
     std::panic::panic_any("a mistake")
 }
 
-/// The interface with all that the guest imports, by types.
+/// Builds the interface that the guest imports, with typed functions.
 fn typed() -> Tested<HostInterface> {
     Ok(HostInterface::new("acme:app/users@1.0.0")?
         .function("greet", |call: HostCall, (name,): (String,)| async move {
@@ -134,7 +134,7 @@ fn typed() -> Tested<HostInterface> {
         }))
 }
 
-/// The same by values.
+/// Builds the same interface with untyped functions.
 fn dynamic() -> Tested<HostInterface> {
     let one = |args: &[Value]| match args {
         [one] => Ok(one.clone()),
@@ -173,7 +173,7 @@ fn source(error: &CallError) -> String {
 }
 
 #[tokio::test]
-async fn a_guest_calls_functions_of_the_program_by_types_and_by_values() -> Tested {
+async fn guest_calls_typed_and_untyped_host_functions() -> Tested {
     for interface in [typed()?, dynamic()?] {
         let runtime = builder(GRANTED).host_interface(interface).load()?;
         let text: String = runtime.call("n:greet", ("Ann",)).await?;
@@ -182,10 +182,10 @@ async fn a_guest_calls_functions_of_the_program_by_types_and_by_values() -> Test
         runtime.call::<()>("n:note", ([1_u8, 2, 255], (3, true))).await?;
         assert_eq!(runtime.call::<u32>("n:later", (41,)).await?, 42);
 
-        // The error side of a `result` is the guest's to have, which hands it on here.
+        // The guest receives the error side of a `result`, and passes it on here.
         let error = runtime.call::<String>("n:find", (1,)).await.unwrap_err();
         assert_eq!(error.function_error(), Some(&Value::from("no user 1")));
-        // Any other error is none of the guest's.
+        // Any other error ends the call; the guest does not see it.
         let error = runtime.call::<String>("n:find", (8,)).await.unwrap_err();
         let said = "`n:find` called the host function `acme:app/users@1.0.0#find`, which failed: the table is locked";
         assert_eq!(error.to_string(), said);
@@ -194,7 +194,7 @@ async fn a_guest_calls_functions_of_the_program_by_types_and_by_values() -> Test
         assert_eq!(error.public_message(), "the function failed");
         let error = runtime.call::<String>("n:find", (9,)).await.unwrap_err();
         assert!(source(&error).contains("a mistake"), "{error:?}");
-        // None of which has cost more than its own instance.
+        // Each failure affects only its own instance.
         assert_eq!(runtime.call::<String>("n:find", (7,)).await?, "Ann");
     }
     Ok(())
@@ -215,7 +215,7 @@ async fn an_asynchronous_import_waits_in_the_program() -> Tested {
 }
 
 #[tokio::test]
-async fn what_an_entry_does_not_grant_is_denied_and_the_fix_grants_it() -> Tested {
+async fn undeclared_imports_are_denied_and_the_fix_grants_them() -> Tested {
     let runtime = builder("").host_interface(typed()?).load()?;
     assert_eq!(runtime.call::<u32>("n:alone", ()).await?, 42);
     let error = runtime.call::<String>("n:greet", ("Ann",)).await.unwrap_err();
@@ -229,7 +229,7 @@ async fn what_an_entry_does_not_grant_is_denied_and_the_fix_grants_it() -> Teste
         "{warnings}"
     );
 
-    // As in `imports` of anything else, case and version do not matter.
+    // Case and version do not matter, as for every token of `imports`.
     for token in ["acme:app/users", "acme:app/users@1.0.0", "ACME:App/Users@7"] {
         let runtime =
             builder(&format!(", imports: ['{token}']")).host_interface(typed()?).load()?;
@@ -241,7 +241,7 @@ async fn what_an_entry_does_not_grant_is_denied_and_the_fix_grants_it() -> Teste
             "{token}: {warnings}"
         );
     }
-    // Nothing else grants it.
+    // No other token grants it.
     let all = ", imports: [wasi:cli, wasi:io, wasi:http, funcs, wasi1]";
     let error = builder(all).host_interface(typed()?).load()?.call::<String>("n:find", (7,)).await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Denied);
@@ -273,12 +273,12 @@ async fn only_what_the_program_serves_can_be_granted() -> Tested {
         "{text}"
     );
 
-    // A check of the same builder knows it too.
+    // `check` of the same builder knows the interface too.
     let checked = builder(GRANTED).host_interface(typed()?).check()?;
     assert_eq!((checked.problems.errors(), checked.functions), (0, NAMES.len()));
     assert!(builder(GRANTED).check()?.problems.errors() > 0);
 
-    // A guest of another version finds nothing, whatever its entry says.
+    // A guest that imports another version finds no functions, independent of its entry.
     let other = Runtime::builder()
         .file("_index.yaml", app(GRANTED))
         .file("guest.wat", guest("acme:app/users@2.0.0", false));
@@ -294,7 +294,7 @@ async fn only_what_the_program_serves_can_be_granted() -> Tested {
 }
 
 #[tokio::test]
-async fn types_that_do_not_fit_are_told_when_the_app_loads_or_by_the_call() -> Tested {
+async fn host_function_type_mismatch_is_reported_at_load_or_call() -> Tested {
     let some = HostInterface::new("acme:app/users@1.0.0")?
         .function("greet", |_: HostCall, ()| async { Ok(()) })
         .function("find", |_: HostCall, ()| async { Ok(()) });
@@ -333,7 +333,7 @@ async fn types_that_do_not_fit_are_told_when_the_app_loads_or_by_the_call() -> T
     Ok(())
 }
 
-/// Counts how many of it are dropped.
+/// Counter of dropped values.
 struct Dropped(Arc<AtomicUsize>);
 
 impl Drop for Dropped {
@@ -343,7 +343,7 @@ impl Drop for Dropped {
 }
 
 #[tokio::test]
-async fn a_host_function_ends_with_the_call_that_it_is_part_of() -> Tested {
+async fn host_function_ends_with_its_call() -> Tested {
     let (dropped, entered) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
     let (count, enter) = (Arc::clone(&dropped), Arc::clone(&entered));
     let never = typed()?.function("later", move |call: HostCall, (_,): (u32,)| {
@@ -366,7 +366,7 @@ async fn a_host_function_ends_with_the_call_that_it_is_part_of() -> Tested {
     assert_eq!(ended.unwrap_err().kind(), ErrorKind::Deadline);
     assert_eq!(dropped.load(Ordering::SeqCst), 1);
 
-    // Given up by its caller.
+    // The caller cancels the call.
     let runtime = builder(GRANTED).host_interface(never).load()?;
     let in_task = runtime.clone();
     let call = tokio::spawn(async move { in_task.call::<u32>("n:later", (1,)).await.is_ok() });
@@ -389,10 +389,10 @@ async fn two_interfaces_of_one_name_are_one() -> Tested {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_of_a_host_function_is_the_hosts_also_where_it_computes() -> Tested {
+async fn computing_in_a_host_function_counts_as_host_time() -> Tested {
     for asynchronous in [false, true] {
         let busy = typed()?.function("later", |_: HostCall, (_,): (u32,)| async {
-            // This is what computing for so long is, on a clock that stands still otherwise.
+            // On a paused clock, an advance stands for computing that long.
             tokio::time::advance(Duration::from_millis(60)).await;
             std::future::pending::<()>().await;
             Ok(0_u32)
@@ -410,8 +410,7 @@ async fn the_time_of_a_host_function_is_the_hosts_also_where_it_computes() -> Te
 }
 
 #[tokio::test]
-async fn a_host_function_that_panics_while_an_instance_is_made_costs_that_call_and_no_more()
--> Tested {
+async fn host_function_panic_at_instantiation_costs_one_call() -> Tested {
     const STARTS: &str = r#"(component
         (import "acme:app/users@1.0.0" (instance $app
           (export "later" (func (param "n" u32) (result u32)))))

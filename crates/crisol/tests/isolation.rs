@@ -1,13 +1,12 @@
-//! Nothing of one call can be seen by another, in any pool, on slots that are used again and keep their
-//! pages.
+//! Isolation of calls: no call sees data of another, in any pool, on reused slots that keep their pages.
 
 use crisol::{Allocation, EngineConfig, Runtime};
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 type Tested<T = ()> = Result<T, Problem>;
 
-/// `hide` puts a secret into a megabyte of memory that was there from the start, as much that it grows, a
-/// table and a global. `seek` grows as far and counts what is not as it was in the module.
+/// Guest with two functions. `hide` writes a secret to a megabyte of initial memory, a grown megabyte, a table and a
+/// global. `seek` grows as far and counts everything that differs from the module's initial state.
 const SECRETS: &str = r#"(module
     (memory 17)
     (data (i32.const 64) "as built")
@@ -47,7 +46,7 @@ const SECRETS: &str = r#"(module
                 (local.tee $at (i32.add (local.get $at) (i32.const 1))) (table.size))))
         (i32.add (local.get $found) (i64.ne (global.get $g) (i64.const 7)))))"#;
 
-/// Both functions of the guest, `n:hide_POOL` and `n:seek_POOL`, in every pool.
+/// Loads both functions of the guest in every pool, as `n:hide_POOL` and `n:seek_POOL`.
 fn load(pools: &[(&str, &str)]) -> Tested<Runtime> {
     let mut text = "namespace: n\nentries:\n".to_owned();
     for (name, pool) in pools {
@@ -58,14 +57,14 @@ fn load(pools: &[(&str, &str)]) -> Tested<Runtime> {
             );
         }
     }
-    // Few slots, so that each is used again and again.
+    // Few slots, so that each is reused often.
     let allocation = Allocation::Pooling { instances: 12 };
     let engine = EngineConfig { allocation, ..EngineConfig::default() };
     Ok(Runtime::builder().file("_index.yaml", text).engine(engine).load()?)
 }
 
 #[tokio::test]
-async fn a_guest_that_looks_for_the_secrets_of_another_call_finds_none() -> Tested {
+async fn guest_finds_no_secrets_of_another_call() -> Tested {
     let pools = [
         ("inline", "{type: inline}"),
         ("lazy", "{type: lazy, max_size: 2}"),
@@ -80,7 +79,7 @@ async fn a_guest_that_looks_for_the_secrets_of_another_call_finds_none() -> Test
             let hidden: i32 = runtime.call(&hide, (0x5ec4_e700_u32 as i32,)).await?;
             assert_eq!(hidden, bytes, "the guest did not get its memory");
             assert_eq!(runtime.call::<i32>(&seek, ()).await?, 0, "{pool}, round {round}");
-            // A call that traps leaves its secret behind in the middle of its work.
+            // A trapping call leaves its secret behind.
             assert!(runtime.call::<i32>(&hide, (0,)).await.is_err());
             assert_eq!(runtime.call::<i32>(&seek, ()).await?, 0, "{pool}, round {round}");
         }
@@ -89,8 +88,8 @@ async fn a_guest_that_looks_for_the_secrets_of_another_call_finds_none() -> Test
 }
 
 #[tokio::test]
-async fn what_is_looked_for_is_found_where_instances_are_used_again() -> Tested {
-    // The check of the check: one instance for both calls, of a guest that hides and then seeks.
+async fn secrets_are_found_in_a_shared_instance() -> Tested {
+    // Control: a single instance hides and then seeks, so it must find the secrets.
     let source = SECRETS
         .replace(
             "(func (export \"seek\") (result i32)",

@@ -1,4 +1,4 @@
-//! Apps that change while they are called: one transaction after the other, nobody sees half of one.
+//! Changes of running apps: one transaction at a time, and no caller sees half of one.
 
 mod common;
 
@@ -22,14 +22,14 @@ fn app(entries: &str) -> String {
     format!("namespace: n\nentries:\n{entries}")
 }
 
-/// A function that answers with a number.
+/// Builds the entry of a function that returns a number.
 fn number(name: &str, value: i32, more: &str) -> String {
     format!(
         "  - {{name: {name}, kind: function.wat, method: f, source: '(module (func (export \"f\") (result i32) i32.const {value}))'{more}}}\n"
     )
 }
 
-/// An endless loop with a limit.
+/// Builds the entry of a function with an endless loop.
 fn spin(name: &str, more: &str) -> String {
     format!(
         "  - {{name: {name}, kind: function.wat, method: f, source: '(module (func (export \"f\") (loop (br 0))))'{more}}}\n"
@@ -66,9 +66,9 @@ async fn entries_are_added_replaced_and_removed_at_once() -> Tested {
     let gone = runtime.call::<i32>("n:c", ()).await;
     assert_eq!(gone.err().map(|error| error.kind()), Some(ErrorKind::NotFound));
 
-    // What did not change goes on with its pool and numbers.
+    // An unchanged function keeps its pool and statistics.
     assert_eq!(runtime.stats("n:a").map(|stats| stats.created), Some(3));
-    // The old generation is whole while someone holds it.
+    // The old generation stays usable while it is held.
     assert_eq!(before.call::<i32>("n:b", ()).await?, 1);
     assert_eq!(before.call::<i32>("n:c", ()).await?, 1);
     assert_eq!(runtime.snapshot().retiring, 1);
@@ -114,7 +114,7 @@ async fn a_change_with_a_problem_leaves_everything_as_it_was() -> Tested {
 }
 
 #[tokio::test]
-async fn a_warm_start_that_fails_leaves_the_old_app_serving() -> Tested {
+async fn failed_warm_start_keeps_the_old_generation() -> Tested {
     let runtime = builder().file("_index.yaml", app(&number("a", 1, ""))).load()?;
     let trap = "  - {name: a, kind: function.wat, method: f, pool: {type: static, workers: 1, warm_start: true}, source: '(module (func $s unreachable) (start $s) (func (export \"f\") (result i32) i32.const 2))'}\n";
     let failed = runtime.apply(Changes::new().put(app(trap))).await;
@@ -128,7 +128,7 @@ async fn a_warm_start_that_fails_leaves_the_old_app_serving() -> Tested {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_function_is_served_by_it_after_it_is_gone() -> Tested {
+async fn waiting_calls_are_served_after_their_function_is_removed() -> Tested {
     let slow = ", pool: {type: inline}, limits: {max_execution_ms: 3600000}";
     let runtime = builder().file("_index.yaml", app(&spin("s", slow))).load()?;
     let call = || {
@@ -136,7 +136,7 @@ async fn who_waits_for_a_function_is_served_by_it_after_it_is_gone() -> Tested {
         tokio::spawn(async move { runtime.call::<()>("n:s", ()).await })
     };
     let calls = [call(), call(), call()];
-    // All of them are inside: one runs, two wait.
+    // All calls are admitted: one runs, two wait.
     while runtime.stats("n:s").is_none_or(|stats| stats.queued < 2) {
         tokio::task::yield_now().await;
     }
@@ -152,7 +152,7 @@ async fn who_waits_for_a_function_is_served_by_it_after_it_is_gone() -> Tested {
 }
 
 #[tokio::test]
-async fn what_depends_on_a_changed_entry_is_rebuilt() -> Tested {
+async fn dependents_of_a_changed_entry_are_rebuilt() -> Tested {
     let text = |value: &str| {
         app(&format!(
             "  - {{name: s, kind: env.storage.static, values: {{KEY: {value}}}}}\n  - {{name: r, kind: env.storage.router, storages: [s]}}\n  - {{name: v, kind: env.variable, variable: KEY, storage: r}}\n"
@@ -171,7 +171,7 @@ async fn what_depends_on_a_changed_entry_is_rebuilt() -> Tested {
 }
 
 #[tokio::test]
-async fn a_reload_is_what_a_start_would_be() -> Tested {
+async fn reload_equals_a_fresh_start() -> Tested {
     let dir = tempfile::tempdir()?;
     let write = |text: &str| std::fs::write(dir.path().join("_index.yaml"), text);
     std::fs::write(
@@ -183,7 +183,7 @@ async fn a_reload_is_what_a_start_would_be() -> Tested {
     let runtime = builder().app(dir.path()).load()?;
     runtime.apply(Changes::new().put(app(&number("b", 1, "")))).await?;
 
-    // A change does not pick up what else has happened on disk.
+    // A change does not read other modified files.
     std::fs::write(
         dir.path().join("f.wat"),
         "(module (func (export \"f\") (result i32) i32.const 8))",
@@ -196,7 +196,7 @@ async fn a_reload_is_what_a_start_would_be() -> Tested {
     assert_eq!((ids(&reloaded.removed), ids(&reloaded.rebuilt)), (vec!["n:b"], vec!["n:file"]));
     assert_eq!(runtime.call::<i32>("n:file", ()).await?, 8);
 
-    // Half of a file, as an editor that truncates first leaves it for a moment.
+    // Half of a file, as left for a moment by an editor that truncates before it writes.
     write("namespace: n\nentries:\n  - {name: a, ki")?;
     assert!(matches!(runtime.reload().await, Err(ChangeError::App(_))));
     write("")?;
@@ -232,20 +232,20 @@ async fn a_link_to_another_release_takes_mounts_with_it() -> Tested {
     Ok(())
 }
 
-/// Resident memory in KiB.
+/// Returns the resident memory of this process in KiB.
 fn resident() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
-/// Set for the process whose memory is looked at.
+/// Environment variable that marks the child process whose memory is measured.
 const CHILD: &str = "CRISOL_TEST_THOUSAND_CHANGES";
 
-/// Both functions tell the generation; whoever asks both in one generation gets one answer.
+/// Both functions return the number of their generation, so calls within one generation get equal results.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_changes_while_sixty_four_call() -> Tested {
-    // Its memory is that of the process, in which no other test may run.
+    // A child process, since the test measures the memory of its process.
     if std::env::var_os(CHILD).is_none() {
         let name = "a_thousand_changes_while_sixty_four_call";
         let output = std::process::Command::new(std::env::current_exe()?)
@@ -305,7 +305,7 @@ async fn a_thousand_changes_while_sixty_four_call() -> Tested {
 }
 
 #[tokio::test]
-async fn changes_asked_for_at_once_are_made_one_after_the_other() -> Tested {
+async fn concurrent_changes_run_one_at_a_time() -> Tested {
     let runtime = builder().file("_index.yaml", app(&number("a", 0, ""))).load()?;
     let mut all = JoinSet::new();
     for at in 0..20 {
@@ -327,7 +327,7 @@ async fn changes_asked_for_at_once_are_made_one_after_the_other() -> Tested {
     Ok(())
 }
 
-/// A sequence of numbers that looks random and is the same each time.
+/// Deterministic pseudo-random numbers.
 struct Dice(u64);
 
 impl Dice {
@@ -339,7 +339,7 @@ impl Dice {
     }
 }
 
-/// Whatever was changed in whatever order, the app is the one that a start with the result would give.
+/// After any sequence of changes, the app equals a fresh load of the resulting entries.
 #[tokio::test]
 async fn any_sequence_of_changes_is_a_fresh_load_of_the_result() -> Tested {
     for seed in [3, 1_234_567, 0xdead_beef] {

@@ -12,13 +12,13 @@ use crisol::{CallError, EntryId, ErrorKind, LoadError, Value};
 use common::{Tested, load, lua, script};
 use tokio::sync::Notify;
 
-/// A method of a guest.
+/// Builds an entry for a method of a guest.
 fn wasm(name: &str, guest: &str, method: &str) -> String {
     common::wasm(name, guest, method, "")
 }
 
 #[tokio::test]
-async fn a_script_a_lua_function_and_rust_get_the_same_answer_and_the_same_error() -> Tested {
+async fn script_lua_function_and_rust_get_the_same_answer_and_error() -> Tested {
     let runtime = load(
         &(wasm("compute", "compute", "compute")
             + &wasm("fail", "probe", "fail")
@@ -57,7 +57,7 @@ async fn a_script_a_lua_function_and_rust_get_the_same_answer_and_the_same_error
 }
 
 #[tokio::test]
-async fn recursion_that_waits_for_itself_is_refused_in_every_pool_with_its_chain() -> Tested {
+async fn recursive_call_is_refused_with_its_chain_in_every_pool() -> Tested {
     for pool in [
         "{type: inline}",
         "{type: lazy, max_size: 1}",
@@ -98,7 +98,7 @@ async fn a_chain_ends_at_its_depth_and_at_the_deadline_of_its_first() -> Tested 
 }
 
 #[tokio::test]
-async fn a_global_of_one_call_is_not_there_in_the_next_unless_states_are_reused() -> Tested {
+async fn lua_globals_survive_a_call_only_if_states_are_reused() -> Tested {
     let body = "n = (n or 0) + 1 return n";
     let reused = ", pool: {type: static, workers: 1, max_instance_reuse: 2}";
     let runtime = load(&(lua("fresh", body, "") + &lua("reused", body, reused)))?;
@@ -181,7 +181,7 @@ async fn a_drain_interrupts_a_lua_call_that_runs_on() -> Tested {
         let ended = call.await?;
         assert!(matches!(ended, Err(CallError::Interrupted { .. })), "{ended:?}");
     }
-    // The state of a script that computed is given back once that has stopped.
+    // The state of a computing script returns to its pool after the script has stopped.
     while !runtime.drain(Duration::ZERO).await.is_clean() {
         tokio::task::yield_now().await;
     }
@@ -189,7 +189,7 @@ async fn a_drain_interrupts_a_lua_call_that_runs_on() -> Tested {
 }
 
 #[tokio::test]
-async fn an_error_that_nobody_caught_is_shown_as_a_trap_is() -> Tested {
+async fn uncaught_error_is_shown_like_a_trap() -> Tested {
     let body = "local function price(n) if n > 1 then error('no price for ' .. n) end return n end
         local function total(n) return price(n) + 1 end
         local sum = total(7) return sum";
@@ -238,7 +238,7 @@ fn an_error_of_a_script_is_placed_in_its_line() -> Tested {
     Ok(())
 }
 
-/// Lets nobody write a line with `hold` to the log before that is allowed.
+/// Log writer that blocks at a line with `hold` until the test releases it.
 struct Held(Arc<Notify>, Arc<Mutex<Receiver<()>>>);
 
 impl Write for Held {
@@ -257,12 +257,12 @@ impl Write for Held {
 }
 
 #[tokio::test]
-async fn a_script_that_runs_still_counts_in_its_pool_after_its_caller_has_left() -> Tested {
+async fn running_script_counts_in_its_pool_after_its_caller_left() -> Tested {
     let (release, receiver) = sync_channel(1);
     let (entered, receiver) = (Arc::new(Notify::new()), Arc::new(Mutex::new(receiver)));
     let held = Arc::clone(&entered);
     let log = tracing_subscriber::fmt();
-    // For the threads that scripts compute on: no other test of this file writes to the log.
+    // Global, for the threads that scripts run on; no other test in this file writes to the log.
     let log = log.with_writer(move || Held(Arc::clone(&held), Arc::clone(&receiver))).finish();
     tracing::subscriber::set_global_default(log)?;
     let pool = ", pool: {type: lazy, max_size: 1}";

@@ -1,6 +1,6 @@
-//! Many requests at once.
+//! Many concurrent requests.
 //!
-//! A program of its own: it counts the threads of its process, in which no other test may run.
+//! This test has its own program, since it counts the threads of its process.
 #![cfg(all(feature = "http", target_os = "linux"))]
 
 #[path = "http/support.rs"]
@@ -14,7 +14,7 @@ use support::{Served, Tested};
 
 const MANY: u32 = 2000;
 
-/// Threads of this process.
+/// Returns the number of threads of this process.
 fn threads() -> Tested<usize> {
     Ok(std::fs::read_dir("/proc/self/task")?.count())
 }
@@ -24,8 +24,8 @@ fn sleep(ms: u32) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_thousand_requests_sleep_at_once_without_a_thread_more() -> Tested {
-    // Both ends of each connection are files of this process.
+async fn two_thousand_sleeping_requests_need_no_extra_thread() -> Tested {
+    // This process holds a file descriptor for both ends of each connection.
     let mut files = getrlimit(Resource::Nofile);
     files.current = files.maximum;
     setrlimit(Resource::Nofile, files)?;
@@ -45,10 +45,10 @@ async fn two_thousand_requests_sleep_at_once_without_a_thread_more() -> Tested {
         asleep.push(connection);
     }
     served.until("all sleep", |stats| stats.busy == u64::from(MANY)).await?;
-    // Threads that helped to load the app may still have been going when it was first asked.
+    // Not equal: threads that loaded the app may still have been running at the first count.
     let meanwhile = threads()?;
     assert!(meanwhile <= before, "{meanwhile} threads, and {before} before");
-    // The pool would have one more; the engine has no instance for it.
+    // The pool would allow one more worker; the engine has no instance left.
     let answer = served.ask("POST /sleep?ms=0", "", b"").await?;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     drop(asleep);

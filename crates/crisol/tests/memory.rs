@@ -1,4 +1,4 @@
-//! The memory of all instances and scripts together, over functions of every kind.
+//! The shared memory limit of all instances and scripts, with functions of every kind.
 
 mod common;
 
@@ -7,7 +7,8 @@ use crisol::{Allocation, CallError, EngineConfig, ErrorKind, MaxMemory, Retired,
 
 const MIB: u64 = 1 << 20;
 
-/// `grow` adds 64 KiB pages and gives how many there were; `hold` does, and then computes without end.
+/// Guest with two functions: `grow` adds 64 KiB pages and returns the previous number; `hold` grows and then loops
+/// endlessly.
 const GUEST: &str = "(module (memory (export \"memory\") 1) \
     (func (export \"grow\") (param i32) (result i32) (memory.grow (local.get 0))) \
     (func (export \"hold\") (param i32) (result i32) (drop (memory.grow (local.get 0))) (loop (br 0)) unreachable))";
@@ -29,7 +30,7 @@ fn used(runtime: &Runtime) -> u64 {
     snapshot.memory_used
 }
 
-/// Waits until what is used is as wanted. Nothing tells of a change, so it is asked for.
+/// Waits until the used memory is as wanted. The runtime sends no notifications, so it polls.
 async fn until_used(runtime: &Runtime, wanted: impl Fn(u64) -> bool) -> Tested {
     let reached = async {
         while !wanted(used(runtime)) {
@@ -46,7 +47,7 @@ async fn grow(runtime: &Runtime, id: &str, mib: i32) -> Result<i32, CallError> {
 }
 
 #[tokio::test]
-async fn calls_beyond_the_memory_of_all_are_saturated_and_it_is_given_back() -> Tested {
+async fn calls_over_the_shared_memory_limit_are_saturated() -> Tested {
     let endless = ", limits: {max_execution_ms: 600000}";
     let hog = "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end";
     let runtime = load(
@@ -102,7 +103,7 @@ async fn an_interrupted_pool_gives_its_memory_back() -> Tested {
 }
 
 #[tokio::test]
-async fn instances_that_wait_for_no_call_give_way_but_those_of_a_static_pool() -> Tested {
+async fn idle_instances_give_way_except_in_static_pools() -> Tested {
     for (pool, gives_way) in [("type: lazy", true), ("type: static, workers: 1", false)] {
         let reused = format!(", pool: {{{pool}, max_instance_reuse: 9}}");
         let runtime = load(64, &[wat("kept", "grow", &reused), wat("grow", "grow", "")].concat())?;

@@ -1,4 +1,4 @@
-//! Pools as an app sees them: reuse and warm starts in every type, chains, drains, decisions.
+//! Pools of whole apps: reuse and warm starts in every type, call chains, drains, scaling decisions.
 
 mod common;
 
@@ -8,7 +8,7 @@ use crisol::{Args, CallContext, CallError, Caller, EntryId, ErrorKind, Invoke, R
 
 use common::{Tested, load, wasm};
 
-/// One of each type, with one call at a time.
+/// Pools of each type, each with one call at a time.
 const POOLS: [(&str, &str); 4] = [
     ("inline", "type: inline"),
     ("lazy", "type: lazy, max_size: 1"),
@@ -16,7 +16,7 @@ const POOLS: [(&str, &str); 4] = [
     ("adaptive", "type: adaptive, max_size: 1"),
 ];
 
-/// A function of the probe under each type of pool, named after it.
+/// Builds an entry of a probe's method for each type of pool, named after the type.
 fn in_every_pool(method: &str, pool: &str, more: &str) -> String {
     let entries = POOLS
         .iter()
@@ -25,14 +25,14 @@ fn in_every_pool(method: &str, pool: &str, more: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_instance_serves_as_many_calls_as_its_entry_allows_in_every_pool() -> Tested {
+async fn instance_serves_up_to_max_instance_reuse_in_every_pool() -> Tested {
     let runtime = load(&in_every_pool("count", ", max_instance_reuse: 3", ""))?;
     for (name, _) in POOLS {
         let mut counts = Vec::new();
         for _ in 0..7 {
             counts.push(runtime.call::<u32>(&format!("myns:{name}"), ()).await?);
         }
-        // Of two instances, where one is ready and another was made: each serves three.
+        // With two instances, one ready ahead and one created on demand, each serves three calls.
         let firsts = counts.iter().filter(|count| **count == 1).count();
         assert!(counts.iter().all(|count| *count <= 3), "{name}: {counts:?}");
         assert!((3..=4).contains(&firsts), "{name}: {counts:?}");
@@ -41,12 +41,11 @@ async fn an_instance_serves_as_many_calls_as_its_entry_allows_in_every_pool() ->
 }
 
 #[tokio::test]
-async fn a_chain_through_other_functions_that_waits_for_itself_is_refused_in_every_pool() -> Tested
-{
+async fn call_cycle_through_other_functions_is_refused_in_every_pool() -> Tested {
     let runtime = load(&in_every_pool("spin", "", ""))?;
     for (name, _) in POOLS {
         let id: EntryId = format!("myns:{name}").parse()?;
-        // a → b → a: the outer call holds the one worker, and the inner one came by way of it.
+        // a → b → a: the outer call holds the only worker, and the inner call has it in its chain.
         let context = CallContext::new(Caller::Guest).nested(id.clone()).nested("myns:b".parse()?);
         let refused = tokio::select! {
             biased;
@@ -63,7 +62,7 @@ async fn a_chain_through_other_functions_that_waits_for_itself_is_refused_in_eve
 }
 
 #[tokio::test]
-async fn a_drain_interrupts_what_runs_on_and_refuses_what_comes() -> Tested {
+async fn drain_interrupts_running_and_refuses_new_requests() -> Tested {
     let runtime = load(&in_every_pool("spin", "", ""))?;
     let calls: Vec<_> = POOLS
         .iter()
@@ -73,7 +72,7 @@ async fn a_drain_interrupts_what_runs_on_and_refuses_what_comes() -> Tested {
             tokio::spawn(async move { runtime.call::<()>(&id, ()).await })
         })
         .collect();
-    // One has its instance and one waits, in every pool.
+    // In every pool, one call has its instance and one waits.
     let inside = |name: &str| {
         let stats = runtime.stats(&format!("myns:{name}"));
         stats.is_some_and(|s| (s.busy, s.queued) == (1, 1) && s.created > s.ready)
@@ -103,7 +102,7 @@ async fn a_drain_interrupts_what_runs_on_and_refuses_what_comes() -> Tested {
 }
 
 #[tokio::test]
-async fn warm_starts_make_the_first_instances_of_static_and_adaptive_pools() -> Tested {
+async fn warm_start_creates_instances_of_static_and_adaptive_pools() -> Tested {
     let pools = [
         ("fixed", "type: static, workers: 1, size: 2, warm_start: true", 2),
         ("adaptive", "type: adaptive, max_size: 3, warm_start: true", 3),
@@ -121,9 +120,9 @@ async fn warm_starts_make_the_first_instances_of_static_and_adaptive_pools() -> 
     Ok(())
 }
 
-/// On a paused clock: the pool looks at its demand in steps of time, and each look sees the same.
+/// Uses a paused clock: the pool samples its demand at intervals, and each sample sees the same demand.
 #[tokio::test(start_paused = true)]
-async fn an_adaptive_pool_tells_why_it_has_grown() -> Tested {
+async fn adaptive_pool_reports_reasons_of_its_growth() -> Tested {
     let pools = in_every_pool("spin", "", "")
         + &wasm(
             "pressed",
@@ -151,8 +150,8 @@ async fn an_adaptive_pool_tells_why_it_has_grown() -> Tested {
 }
 
 #[tokio::test]
-async fn a_guest_that_fails_or_hangs_before_its_first_call_costs_that_call_and_no_more() -> Tested {
-    // What fails at once has all the time for it: the busiest machine makes no deadline of a trap.
+async fn failing_or_hanging_start_costs_one_call() -> Tested {
+    // A long time limit, so that a busy machine does not turn the trap into a deadline.
     for (start, kind, ms) in
         [("unreachable", ErrorKind::Trap, 600_000), ("(loop (br 0))", ErrorKind::Deadline, 50)]
     {
@@ -173,7 +172,7 @@ async fn a_guest_that_fails_or_hangs_before_its_first_call_costs_that_call_and_n
             assert_eq!((stats.busy, stats.queued, stats.created), (0, 0, 0), "{name}");
             assert!(stats.failed >= 2, "{name}: {stats:?}");
         }
-        // What is still being made in the background keeps nobody waiting.
+        // Workers that are still being created in the background do not delay this.
         assert!(runtime.drain(Duration::ZERO).await.is_clean());
     }
     Ok(())

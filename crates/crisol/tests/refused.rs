@@ -1,5 +1,5 @@
-//! Code that no function can be made of, or none that can be called to its end, and the words for it: `tests/refused.txt`,
-//! which `BLESS=1` writes anew.
+//! Messages for code that cannot be loaded, or not be called to its end: `tests/refused.txt`, which `BLESS=1`
+//! rewrites.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crisol::{Allocation, Builder, Digest, EngineConfig, LoadError, Problems, Run
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 type Tested<T = ()> = Result<T, Problem>;
 
-/// Refusal of an app of one `function.wasm`, or its warnings.
+/// Returns the problems of an app with one `function.wasm`, or its warnings.
 fn refusal(bytes: &[u8], method: &str, wit: &str) -> Tested<Option<String>> {
     let hash = Digest::of(bytes);
     let wit = if wit.is_empty() { String::new() } else { format!(", wit: '{wit}'") };
@@ -20,7 +20,7 @@ fn refusal(bytes: &[u8], method: &str, wit: &str) -> Tested<Option<String>> {
     refused(builder.binary("wasm/f.wasm", bytes))
 }
 
-/// Problems of an app, or what it warns of when it loads.
+/// Returns the problems of an app, or its warnings if it loads.
 fn refused(builder: Builder) -> Tested<Option<String>> {
     let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
     match builder.engine(engine).load() {
@@ -46,12 +46,12 @@ fn told(problems: &Problems) -> String {
     problems.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
-/// A module or a component out of its text.
+/// Parses the text of a module or component.
 fn wat(text: &str) -> Tested<Vec<u8>> {
     Ok(crisol_wit::parse_text(text, None)?)
 }
 
-/// A module with one function of this body, which nothing checks.
+/// Builds a module with one function of this body, without validation.
 fn body(instructions: &[u8]) -> Vec<u8> {
     let mut module =
         b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07\x05\x01\x01f\0\0".to_vec();
@@ -266,14 +266,14 @@ fn cases() -> Tested<Vec<(&'static str, Vec<u8>, &'static str)>> {
     ])
 }
 
-/// Error that an app of one `function.wat` is refused with.
+/// Returns the problems of an app with one `function.wat`, or its warnings.
 fn refused_text(text: &str) -> Tested<Option<String>> {
     let mut index = "namespace: n\nentries:\n  - name: f\n    kind: function.wat\n    method: f\n    source: |\n".to_owned();
     text.lines().try_for_each(|line| writeln!(index, "      {line}"))?;
     refused(Runtime::builder().file("_index.yaml", index))
 }
 
-/// Text that no function can be made of.
+/// Texts that cannot become a function.
 fn texts() -> Vec<(&'static str, String)> {
     let f = r#"(func (export "f"))"#;
     let module = |inside: &str| format!("(module {inside}\n  {f})");

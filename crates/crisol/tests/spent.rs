@@ -1,4 +1,4 @@
-//! Instances that are used again, until something went wrong in one.
+//! Reuse of instances, which ends after a failure.
 
 mod common;
 
@@ -6,8 +6,8 @@ use crisol::{Allocation, EngineConfig, ErrorKind, Runtime};
 
 use common::{Tested, an_hour_late};
 
-/// Counts its calls, and ends as it is told to: 1 by a trap, 2 by never ending, 3 by an exit, 4 by more memory
-/// than it may have, 5 by a result that is none.
+/// Guest that counts its calls and ends as its argument says: 1 a trap, 2 an endless loop, 3 an exit, 4 memory over
+/// its limit, 5 an invalid result.
 const ENDS: &str = r#"(module
     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
     (memory (export "memory") 1)
@@ -33,7 +33,7 @@ const POOLS: [(&str, &str); 4] = [
 ];
 
 #[tokio::test]
-async fn an_instance_that_failed_in_any_way_never_serves_again_in_any_pool() -> Tested {
+async fn failed_instance_never_serves_again_in_any_pool() -> Tested {
     let mut text = "namespace: n\nentries:\n".to_owned();
     for (name, pool) in POOLS {
         let source = ENDS.replace('\n', " ");
@@ -54,7 +54,7 @@ async fn an_instance_that_failed_in_any_way_never_serves_again_in_any_pool() -> 
             (4, ErrorKind::Limit),
             (5, ErrorKind::Trap),
         ] {
-            // It is used again, so that what follows means something.
+            // First show that the instance is reused; otherwise the rest would prove nothing.
             let (first, second) = (call(0).await?, call(0).await?);
             assert_eq!(second, first + 1, "{name}");
             let ended = match kind {
@@ -64,7 +64,7 @@ async fn an_instance_that_failed_in_any_way_never_serves_again_in_any_pool() -> 
             assert_eq!(ended.as_ref().err().map(crisol::CallError::kind), Some(kind), "{ended:?}");
             let next = call(0).await?;
             assert_eq!(next, 1, "{name}: the instance that ended by {kind:?} went on");
-            // Leaves the next round another instance than this one.
+            // Gives the next round a different instance.
             assert!(call(1).await.is_err());
         }
     }

@@ -1,4 +1,4 @@
-//! Everything that a registry comes to, by the ids of its entries.
+//! Result of loading a registry: callables, commands, handlers and routes, by entry id.
 
 use std::collections::HashMap;
 #[cfg(feature = "http")]
@@ -12,27 +12,27 @@ use crate::call::{Callable, Command, Interceptors, Linkage};
 #[cfg(feature = "http")]
 use crate::http::{HttpHandler, Site};
 
-/// Everything that the entries of a registry come to.
+/// Everything that loading a registry produces.
 #[derive(Default)]
 pub(crate) struct Assembled {
-    /// Callees, by id.
+    /// Callable functions, by id.
     pub(crate) functions: HashMap<EntryId, Callable, RandomState>,
     /// Commands, in the order of ids.
     pub(crate) commands: Vec<Command>,
-    /// Policies around calls.
+    /// Interceptors around calls, by function.
     pub(crate) interceptors: Interceptors,
-    /// The outside as guests see it.
+    /// Folders and variables that guests can be given.
     pub(crate) resources: HostResources,
     /// Services and routes.
     #[cfg(feature = "http")]
     pub(crate) site: Site,
-    /// Guests that answer HTTP themselves and cannot be called.
+    /// HTTP handlers: guests that answer requests themselves and cannot be called as functions.
     #[cfg(feature = "http")]
     pub(crate) handlers: HashMap<EntryId, Arc<HttpHandler>>,
 }
 
 impl Assembled {
-    /// Imports of an entry's guest, with those that its method may call.
+    /// Returns the imports of an entry's guest and which of them its method may call; none without a guest.
     pub(crate) fn linkage(&self, id: &EntryId) -> Option<Linkage<'_>> {
         #[cfg(feature = "http")]
         if let Some(handler) = self.handlers.get(id) {

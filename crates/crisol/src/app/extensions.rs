@@ -12,18 +12,18 @@ use crate::call::Interceptor;
 /// Extensions of the embedding program.
 #[derive(Clone, Default)]
 pub(crate) struct Extensions {
-    /// Asked before the variables of the registry.
+    /// Source of variables with precedence over those of the registry.
     pub(crate) env: Option<Arc<dyn EnvSource>>,
-    /// Asked before the folders of the registry.
+    /// Source of folders with precedence over those of the registry.
     pub(crate) fs: Option<Arc<dyn FsSource>>,
     pub(crate) binaries: Binaries,
-    /// In the order in which calls pass them.
+    /// Interceptors, outermost first.
     pub(crate) interceptors: Vec<Arc<dyn Interceptor>>,
     #[cfg(feature = "http")]
     pub(crate) transports: crate::http::Transports,
 }
 
-/// Binaries in memory, by their paths from the app's folder.
+/// Binaries in memory, by path relative to the app's folder.
 #[derive(Clone, Default)]
 pub(crate) struct Binaries(BTreeMap<PathBuf, Arc<[u8]>>);
 
@@ -32,7 +32,7 @@ impl Binaries {
         self.0.insert(plain(path), bytes);
     }
 
-    /// The binary that an entry's code names, if it is here.
+    /// Looks up the binary that an entry's code names.
     pub(crate) fn find(&self, registry: &Registry, code: &Code) -> Option<&Arc<[u8]>> {
         let Code::Wasm { fs, path, .. } = code else { return None };
         if self.0.is_empty() {
@@ -42,14 +42,14 @@ impl Binaries {
         self.0.get(&plain(&folder.directory.as_path().join(path.as_path())))
     }
 
-    /// Whether any of them stands in a folder, which then need not be there.
+    /// Tells whether any binary is in a folder. Such a folder need not exist on disk.
     pub(crate) fn has_folder(&self, folder: &DirectoryPath) -> bool {
         let folder = plain(folder.as_path());
         self.0.keys().any(|path| path.starts_with(&folder))
     }
 }
 
-/// A path without its `.`.
+/// Removes `.` components from a path.
 fn plain(path: &Path) -> PathBuf {
     path.components().filter(|part| *part != Component::CurDir).collect()
 }

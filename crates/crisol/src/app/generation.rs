@@ -1,9 +1,9 @@
-//! One generation of an app: everything that a call looks at, and nothing of it ever changes.
+//! Generation of an app: the immutable data that calls use.
 //!
-//! A change makes a new generation; see [`Runtime`](crate::Runtime). A call takes the current one once, at
-//! its start, and stays in it: whatever it calls in turn, through a guest's `funcs` or from Lua, is looked
-//! up in the same generation. What none of its calls holds any longer is dropped, and what a later one has
-//! not taken over with it: pools, instances, compiled code.
+//! A change creates a new generation; see [`Runtime`](crate::Runtime). A call takes the current generation once, at
+//! its start, and stays in it: nested calls, through a guest's `funcs` or from Lua, resolve in the same generation.
+//! The last owner of an old generation drops it, together with the pools, instances and compiled code that no later
+//! generation took over.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -22,17 +22,17 @@ use super::not_found::CommandNotFound;
 use super::resources::HostResources;
 use crate::call::{AnyPool, Arguments, Callable, Command, Form, Rust, Tree, Wave, Within};
 
-/// An app as it was loaded or changed at one moment, ready to be called.
+/// Immutable state of an app after a load or a change, ready for calls.
 ///
-/// As an [`Invoke`] it is what edges hold that must not see two generations in one piece of work: the
-/// routes of one configuration, a script, a guest's nested calls.
+/// It implements [`Invoke`] for callers that must not mix two generations in one piece of work: the routes of one
+/// configuration, a script, a guest's nested calls.
 pub struct Generation {
     number: u64,
     registry: Registry,
     warnings: Problems,
     assembled: Assembled,
     commands: Vec<Arc<Command>>,
-    /// Itself, for those calls that hand it on.
+    /// Reference to itself, for callees that make nested calls.
     me: Weak<Generation>,
 }
 
@@ -54,7 +54,7 @@ impl Generation {
         })
     }
 
-    /// Which generation of its runtime this is; the first is 1.
+    /// Returns the number of this generation in its runtime; the first is 1.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
@@ -88,7 +88,7 @@ impl Generation {
         self.enter(id, CallContext::new(Caller::Rust), Wave(args)).await
     }
 
-    /// [`Invoke::invoke`] without its box.
+    /// Calls `id` like [`Invoke::invoke`], without boxing the future.
     pub(crate) async fn dispatch(
         &self,
         id: &EntryId,
@@ -98,7 +98,7 @@ impl Generation {
         self.enter(id.as_str(), context, Arguments(args)).await
     }
 
-    /// The one door to everything that can be called. Calls that the callee makes in turn stay in this generation.
+    /// Runs a call: every form of call passes here. Nested calls of the callee stay in this generation.
     async fn enter<F: Form>(
         &self,
         id: &str,
@@ -110,35 +110,35 @@ impl Generation {
         if interceptors.is_empty() {
             return callable.call(self, &context, form).await;
         }
-        // Boxed, as it would make the future of every call larger.
+        // Boxed, since it would otherwise enlarge the future of every call.
         Box::pin(callable.intercepted(interceptors, self, context, form)).await
     }
 
-    /// What `id` takes and gives.
+    /// Returns the signature of `id`; none if `id` is not a function or has no signature (Lua).
     #[must_use]
     pub fn signature(&self, id: &str) -> Option<Arc<Signature>> {
         self.assembled.functions.get(id)?.signature()
     }
 
-    /// What the pool of `id` has done so far.
+    /// Returns the statistics of the pool of `id`; none if it has no pool.
     #[must_use]
     pub fn stats(&self, id: &str) -> Option<Stats> {
         Some(self.pool(id)?.stats())
     }
 
-    /// See [`Runtime::decisions`](crate::Runtime::decisions).
+    /// Returns the last scaling decisions of the pool of `id`; see [`Runtime::decisions`](crate::Runtime::decisions).
     #[must_use]
     pub fn decisions(&self, id: &str) -> Option<Vec<Decision>> {
         Some(self.pool(id)?.decisions())
     }
 
-    /// All pools whose calls a drain waits for: those of functions and handlers, and runs of commands.
+    /// Returns the pools that a drain waits for: those of functions, HTTP handlers and commands.
     pub(crate) fn drained(&self) -> impl Iterator<Item = &dyn AnyPool> {
         let commands = self.commands.iter().map(|command| command.pool());
         self.pools().map(|(_, pool)| pool).chain(commands)
     }
 
-    /// Every pool, of functions and of what answers HTTP by itself, by the id of its entry.
+    /// Returns the pools of functions and HTTP handlers, by entry id.
     fn pools(&self) -> impl Iterator<Item = (&EntryId, &dyn AnyPool)> {
         let functions = self.assembled.functions.iter();
         let pools = functions.map(|(id, callable)| (id, callable.pool()));
@@ -148,7 +148,7 @@ impl Generation {
         pools
     }
 
-    /// Drops the ready instances of pools that are to keep none. Returns their number.
+    /// Drops the ready workers of pools that keep none at rest. Returns their number.
     pub(crate) fn shed(&self) -> usize {
         self.pools().map(|(_, pool)| pool.shed()).sum()
     }
@@ -160,7 +160,7 @@ impl Generation {
         pool
     }
 
-    /// The ids of all functions, in order.
+    /// Returns the ids of all functions, in order.
     #[must_use]
     pub fn functions(&self) -> Vec<EntryId> {
         let mut ids: Vec<_> = self.assembled.functions.keys().cloned().collect();
@@ -171,12 +171,12 @@ impl Generation {
     /// Looks up a function by its id.
     ///
     /// # Errors
-    /// [`CallError::NotFound`] with the entry's kind when it is no function, or else the function that is most like it.
+    /// [`CallError::NotFound`], with the kind of an entry that is not a function, or else with a similar function.
     pub fn function(&self, id: &str) -> Result<&EntryId, CallError> {
         self.find(id).map(|(id, _)| id)
     }
 
-    /// The ids of functions that answer HTTP by themselves and cannot be called, in order.
+    /// Returns the ids of HTTP handlers, in order: functions that answer HTTP requests themselves and cannot be called.
     #[must_use]
     pub fn handlers(&self) -> Vec<EntryId> {
         #[cfg(feature = "http")]
@@ -187,16 +187,16 @@ impl Generation {
         ids
     }
 
-    /// The commands, in the order of their ids.
+    /// Returns the commands, in the order of their ids.
     #[must_use]
     pub fn commands(&self) -> &[Arc<Command>] {
         &self.commands
     }
 
-    /// The command that is called `name`; its id will do too.
+    /// Looks up a command by name or id.
     ///
     /// # Errors
-    /// When there is none: the error has the name that is most like it.
+    /// [`CommandNotFound`], with the most similar name if one is near.
     pub fn command(&self, name: &str) -> Result<&Arc<Command>, CommandNotFound> {
         let commands = self.commands();
         let named = commands.iter().find(|command| command.name() == Some(name));
@@ -204,33 +204,33 @@ impl Generation {
         found.ok_or_else(|| CommandNotFound::new(name, commands))
     }
 
-    /// Every entry of the app.
+    /// Returns the registry: every entry of the app.
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    /// What is likely not what was meant, though it loads.
+    /// Returns the warnings of the load: valid but suspicious configuration.
     #[must_use]
     pub fn warnings(&self) -> &Problems {
         &self.warnings
     }
 
-    /// What is served over HTTP.
+    /// Returns the services and routes to serve over HTTP.
     #[cfg(feature = "http")]
     pub(crate) fn site(&self) -> &crate::http::Site {
         &self.assembled.site
     }
 
-    /// OpenAPI documents of the services that have endpoints, each with its service's name (`listen` for
-    /// endpoints of no `http.service`).
+    /// Returns the OpenAPI document of each service with endpoints, paired with the service's name (`listen` for
+    /// endpoints without an `http.service`).
     #[cfg(feature = "http")]
     #[must_use]
     pub fn openapi(&self) -> Vec<(String, serde_json::Value)> {
         self.assembled.site.documents()
     }
 
-    /// Makes the first instances of every pool that starts warm, but for those that `before` has too.
+    /// Creates the first workers of every pool with a warm start. Skips pools that `before` has too.
     pub(crate) async fn warm(&self, before: Option<&Self>) -> Result<(), CallError> {
         for (id, function) in &self.assembled.functions {
             let old = before.and_then(|before| before.callable(id));
@@ -248,7 +248,7 @@ impl Generation {
         Ok(())
     }
 
-    /// Whether an id has a pool.
+    /// Tells whether an id has a pool.
     pub(crate) fn has_callee(&self, id: &EntryId) -> bool {
         self.pool(id.as_str()).is_some()
     }
@@ -266,7 +266,7 @@ impl Generation {
         &self.assembled.resources
     }
 
-    /// Every function with what its pool has done, in the order of ids.
+    /// Returns the pool statistics of every function and HTTP handler, in the order of ids.
     pub(crate) fn all_stats(&self) -> Vec<(EntryId, Stats)> {
         let mut all: Vec<_> = self.pools().map(|(id, pool)| (id.clone(), pool.stats())).collect();
         all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
@@ -283,7 +283,7 @@ impl Generation {
 
     #[cold]
     fn not_found(&self, id: &str) -> CallError {
-        // An entry that is asked for by its name alone is told of by its id.
+        // An entry that is meant by its name alone is reported with its full id.
         let meant = self.meant(id).filter(|entry| !self.is_function(&entry.id));
         if let Some(entry) = meant {
             let what = self.what(entry).into_boxed_str();
@@ -301,8 +301,8 @@ impl Generation {
         self.assembled.functions.contains_key(id)
     }
 
-    /// The entry that a text means: by its id, be it with other marks between its parts (`shop.total`), or by its name
-    /// alone. A function comes before other entries of that name.
+    /// Looks up an entry by its id, by its id with other separators (`shop.total`), or by its name alone. A function
+    /// takes precedence over other entries of that name.
     #[must_use]
     pub fn meant(&self, text: &str) -> Option<&Entry> {
         if let Some(entry) = self.registry.get(text) {
@@ -313,7 +313,7 @@ impl Generation {
         all().find(|entry| self.is_function(&entry.id)).or_else(|| all().next())
     }
 
-    /// What an entry is that is no function.
+    /// Describes an entry that is not a function, for an error message.
     fn what(&self, entry: &Entry) -> String {
         #[cfg(feature = "http")]
         if self.assembled.handlers.contains_key(&entry.id) {
@@ -325,7 +325,7 @@ impl Generation {
 
 impl Within for &Generation {
     fn invoke(self) -> Option<Arc<dyn Invoke>> {
-        // None is only while it is being made.
+        // None only while the generation is being constructed.
         Some(self.me.upgrade()?)
     }
 }
@@ -345,7 +345,8 @@ impl Invoke for Generation {
         Generation::signature(self, id.as_str())
     }
 
-    /// An interceptor may answer without the pool, so what it stands before is never refused here.
+    /// Refuses calls that the pool would refuse. Never refuses a function with interceptors: one of them may answer
+    /// without the pool.
     fn admits(&self, id: &EntryId) -> Result<(), CallError> {
         if self.is_intercepted(id) {
             return Ok(());

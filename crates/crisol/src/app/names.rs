@@ -1,17 +1,17 @@
-//! Names that people write, held against the ids of entries.
+//! Matching of names that users type with entry ids.
 
 use crisol_core::EntryId;
 
-/// Likeness from which on a name is suggested.
+/// Similarity (0 to 1) above which a name is suggested.
 const NEAR: f64 = 0.8;
 
-/// Whether a text means an entry: by its id, be it with other marks between the parts (`shop.total`), or by its name
+/// Tells whether a text means an entry: by its id, by its id with other separators (`shop.total`), or by its name
 /// alone.
 pub(crate) fn is_meant(text: &str, id: &EntryId) -> bool {
     text == id.name() || fold(text) == fold(id.as_str())
 }
 
-/// The id that a text is most like, the first of several that are as near.
+/// Finds the id most similar to a text; of equally similar ids, the first in order.
 pub(crate) fn nearest<'a>(
     text: &str,
     ids: impl Iterator<Item = &'a EntryId>,
@@ -22,11 +22,11 @@ pub(crate) fn nearest<'a>(
 
 fn alike(text: &str, id: &EntryId) -> f64 {
     let whole = strsim::jaro_winkler(&fold(text), &fold(id.as_str()));
-    // A name without its namespace is compared with names.
+    // Text without a namespace is compared with bare names too.
     if text.contains(':') { whole } else { whole.max(strsim::jaro_winkler(text, id.name())) }
 }
 
-/// A text with one mark between its parts.
+/// Replaces all separators of a text by `:`.
 fn fold(text: &str) -> String {
     text.replace("::", ":").replace(['.', '/', '#'], ":")
 }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_found_by_what_people_write() {
+    fn ids_match_common_spellings() {
         let ids = ["shop:total", "shop.cart:total", "shop:assets"].map(|id| id.parse().unwrap());
         let near = |text: &str| nearest(text, ids.iter()).map(EntryId::as_str);
         for (text, id) in [

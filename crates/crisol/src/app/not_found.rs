@@ -1,11 +1,11 @@
-//! Names that no command or function has, with the nearest that one has.
+//! Error of an unknown command, with a similar name as suggestion.
 
 use std::sync::Arc;
 
 use super::names;
 use crate::call::Command;
 
-/// A name that no command has.
+/// Error of a command lookup: no command has the name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no command `{name}`{}", hint(.nearest.as_deref(), .known))]
 pub struct CommandNotFound {
@@ -32,7 +32,7 @@ impl CommandNotFound {
         let nearest =
             alike.filter(|(alike, _)| *alike > 0.8).max_by(|(a, _), (b, _)| a.total_cmp(b));
         let nearest = nearest.map(|(_, near)| near.clone());
-        // Else by what its entry is called.
+        // Without a similar command name, entry ids are compared.
         let by_id = || {
             let id = names::nearest(name, commands.iter().map(|command| command.id()))?;
             commands.iter().find(|command| command.id() == id).map(|command| called(command))

@@ -1,5 +1,4 @@
-//! Host resources of a generation: the folders and variables that the registry declares, and those that the embedding
-//! program serves itself.
+//! Host resources of a generation: folders and variables of the registry, layered below those of the embedding program.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,9 +9,9 @@ use crisol_wasi::{Directory, EnvError, EnvSource, Folders, FsError, FsSource, Mi
 
 use super::extensions::Extensions;
 
-/// Folders and variables, as guests may be given them.
+/// Folders and variables that guests can be given.
 pub(crate) struct HostResources {
-    /// The app's own folder, which relative paths are in.
+    /// The app's folder, the base of relative paths.
     root: Option<Directory>,
     folders: LayeredFolders,
     declared: Arc<Variables>,
@@ -28,8 +27,8 @@ impl Default for HostResources {
 }
 
 impl HostResources {
-    /// Opens what a registry declares; what cannot be opened comes back by entry. Values in memory are
-    /// taken over from the world before.
+    /// Opens the folders and variables of a registry. Returns the folders that cannot be opened, with their errors.
+    /// Variables in memory keep their values from `before`.
     pub(crate) fn open(
         registry: &Registry,
         app: Option<&Path>,
@@ -64,12 +63,12 @@ impl HostResources {
         Arc::clone(&self.env)
     }
 
-    /// Writes a value where the registry declares it.
+    /// Sets or removes a variable's value in its declared storage.
     pub(crate) fn set(&self, variable: &EntryId, value: Option<&str>) -> Result<(), EnvError> {
         self.declared.set(variable, value)
     }
 
-    /// Whether the app's folder is the one that it was: it may be a link that was set to another.
+    /// Tells whether both have the same app folder. Its path may be a symbolic link that now leads elsewhere.
     pub(crate) fn has_root_of(&self, other: &Self) -> bool {
         match (&self.root, &other.root) {
             (Some(one), Some(two)) => one.is_same(two),
@@ -78,7 +77,7 @@ impl HostResources {
         }
     }
 
-    /// Whether a folder entry leads to the same folder in both.
+    /// Tells whether a folder entry leads to the same folder in both.
     pub(crate) fn has_folder_of(&self, other: &Self, id: &EntryId) -> bool {
         match (self.folders.directory(id), other.folders.directory(id)) {
             (Ok(one), Ok(two)) => one.is_same(&two),

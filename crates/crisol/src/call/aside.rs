@@ -1,6 +1,6 @@
-//! Reading long text aside: on a thread that may block, within the deadline of its call.
+//! Parsing of long text on a blocking thread, within the deadline of its call.
 //!
-//! Ten megabytes of numbers take a tenth of a second, for which nothing else would run on the caller's thread.
+//! Ten megabytes of numbers take about a tenth of a second; on the caller's thread they would stall all other tasks.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use crisol_core::{CallError, EntryId};
 use super::deadline::{CallDeadline, now};
 use super::failure::{CallFailure, Cause};
 
-/// Reads something aside. At the deadline the call is over, and the thread ends with the text that it has begun.
+/// Runs `read` on a blocking thread. At the deadline the call fails; a thread that has begun continues to the end of
+/// its text.
 pub(super) async fn aside<T: Send + 'static>(
     id: &EntryId,
     deadline: CallDeadline,
@@ -28,6 +29,6 @@ pub(super) async fn aside<T: Send + 'static>(
             }
         },
     };
-    // Reading does not panic, and nobody aborts it but a runtime that shuts down.
+    // Parsing does not panic, so an error means that the tokio runtime is shutting down.
     read.map_err(|error| CallError::Internal { id: id.clone(), source: error.into() })
 }

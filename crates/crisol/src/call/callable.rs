@@ -1,4 +1,4 @@
-//! The callee of an id, and its call in the caller's form.
+//! Callable functions: dispatch by kind, with arguments and result in the caller's form.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use super::lua::LuaFunction;
 use super::pools::AnyPool;
 use super::within::Within;
 
-/// The callee of an id: one case for each way in which an entry answers. Shared between generations while its entry
-/// does not change.
+/// Callable function of an entry, one variant per kind of worker. Generations share it while its entry does not
+/// change.
 #[derive(Clone)]
 pub(crate) enum Callable {
     /// A WebAssembly function behind its pool.
@@ -26,7 +26,7 @@ pub(crate) enum Callable {
 }
 
 impl Callable {
-    /// Calls it, in the caller's form.
+    /// Calls the function, with arguments and result in the caller's form.
     pub(crate) async fn call<F: Form>(
         &self,
         within: impl Within,
@@ -36,7 +36,7 @@ impl Callable {
         let output = match self {
             Self::Wasm(function) => {
                 let lifted = match form.long_text() {
-                    // Boxed, as it would make the future of every call larger.
+                    // Boxed, since it would otherwise enlarge the future of every call.
                     Ok(text) => Box::pin(self.call_long(function, within, context, text)).await?,
                     Err(form) => {
                         let lowered = form.lower(&function.mapping);
@@ -47,7 +47,7 @@ impl Callable {
                 };
                 F::of_lifted(lifted)
             }
-            // Boxed, as it would make the future of every call larger.
+            // Boxed, since it would otherwise enlarge the future of every call.
             Self::Lua(function) => F::of_value(
                 Box::pin(async {
                     let deadline = function.scripts.deadline(context);
@@ -63,7 +63,7 @@ impl Callable {
         output.map_err(|error| self.unexpected(error))
     }
 
-    /// Calls it through interceptors, in the caller's form.
+    /// Calls the function through interceptors, with arguments and result in the caller's form.
     pub(crate) async fn intercepted<F: Form>(
         &self,
         interceptors: &[Arc<dyn Interceptor>],
@@ -80,7 +80,7 @@ impl Callable {
         F::of_reply(reply, self.mapping()).map_err(|error| self.unexpected(error))
     }
 
-    /// Calls a function with text that is lowered aside. The deadline covers that too.
+    /// Calls a function with long text, lowered on a blocking thread. The deadline includes the time of lowering.
     async fn call_long(
         &self,
         function: &Function,
@@ -95,8 +95,8 @@ impl Callable {
         function.call(within, context, deadline, args).await
     }
 
-    /// Arguments as interceptors see them. A WebAssembly function's are lowered first, by the form that the caller has
-    /// them in, so that the function gets what it would have got.
+    /// Converts arguments to the values that interceptors see. Arguments of a WebAssembly function are lowered first,
+    /// so that the function receives the same values as without interceptors.
     fn values<F: Form>(&self, form: F) -> Result<Vec<Value>, CallError> {
         let values = match self.mapping() {
             Some(mapping) => {
@@ -108,7 +108,7 @@ impl Callable {
         values.map_err(|error| self.invalid(error))
     }
 
-    /// The same of long text, which is read aside.
+    /// Like `values`, for long text, parsed on a blocking thread.
     async fn long_values(
         &self,
         context: &CallContext,
@@ -132,11 +132,11 @@ impl Callable {
         }
     }
 
-    /// The types of a function that has some.
+    /// Returns the type mapping of a function with a signature.
     fn mapping(&self) -> Option<&Mapping> {
         match self {
             Self::Wasm(function) => Some(&function.mapping),
-            // Lua functions take what they are given.
+            // Lua functions accept any values.
             Self::Lua(_) => None,
         }
     }
@@ -149,12 +149,12 @@ impl Callable {
         CallError::UnexpectedResult { id: self.id().clone(), source }
     }
 
-    /// Its signature, where that is known before a call.
+    /// Returns the signature; none for a Lua function.
     pub(crate) fn signature(&self) -> Option<Arc<Signature>> {
         self.mapping().map(|mapping| Arc::clone(mapping.signature()))
     }
 
-    /// Whether both are the same, pool and all.
+    /// Tells whether both share one function and pool.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Wasm(one), Self::Wasm(two)) => Arc::ptr_eq(one, two),
@@ -163,7 +163,7 @@ impl Callable {
         }
     }
 
-    /// Makes the workers that its pool begins with.
+    /// Creates the first workers of a pool with a warm start.
     pub(crate) async fn warm(&self) -> Result<(), CallError> {
         match self {
             Self::Wasm(function) => function.guest.warm().await,
@@ -171,7 +171,7 @@ impl Callable {
         }
     }
 
-    /// Its pool.
+    /// Returns the pool of its workers.
     pub(crate) fn pool(&self) -> &dyn AnyPool {
         match self {
             Self::Wasm(function) => &*function.guest.pool,
@@ -180,7 +180,7 @@ impl Callable {
     }
 }
 
-/// A callee at the end of all interceptors.
+/// The function at the end of a chain of interceptors.
 struct Target<'a, W> {
     callable: &'a Callable,
     within: W,

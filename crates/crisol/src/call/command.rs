@@ -1,7 +1,7 @@
-//! A `process.wasm`: one run from start to end, on streams of its own.
+//! Commands (`process.wasm`): each run is one instance from start to end, on its own streams.
 //!
-//! A command keeps no instances: each run makes one and drops it. It has no time limit but its own
-//! `limits.max_execution_ms`, since people leave commands running for as long as they like.
+//! A command keeps no instances: each run creates one and drops it. Its only time limit is the entry's
+//! `limits.max_execution_ms`, without a default, since users may run commands for any length of time.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -17,60 +17,60 @@ use super::linkage::Linkage;
 use super::pipeline::{Job, Pooled, Turn};
 use super::pools::AnyPool;
 
-/// A `process.wasm` entry, ready to be run.
+/// A loaded `process.wasm` entry; see [`Command::run`].
 pub struct Command {
     pub(crate) name: Option<String>,
     pub(crate) linked: Linked,
     pub(crate) runs: Pooled<Runs>,
-    /// The generation that it is of, where its calls go.
+    /// The generation that it belongs to, in which its nested calls run.
     pub(crate) within: Weak<dyn Invoke>,
 }
 
-/// End of a command.
+/// Result of a command that ran to its end.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Exit {
-    /// With an exit code: the guest's own, or 0 and 1 for the two sides of its `result`.
+    /// An exit code: the guest's own, or 0 for the `ok` and 1 for the `err` side of its `result`.
     Code(i32),
-    /// With a value: the method is a function that gives one.
+    /// The value that the method returned.
     Value(Lifted),
 }
 
 impl Command {
-    /// The entry.
+    /// Returns the id of its entry.
     #[must_use]
     pub fn id(&self) -> &EntryId {
         &self.runs.id
     }
 
-    /// `meta.command.name`, if the entry has one.
+    /// Returns the entry's `meta.command.name`, if set.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// What the method takes and gives: nothing and a `result` for `wasi:cli/run`.
+    /// Returns the signature of the method: no parameters and a `result` for `wasi:cli/run`.
     #[must_use]
     pub fn signature(&self) -> &Arc<Signature> {
         self.linked.mapping().signature()
     }
 
-    /// Whether [`Command::run`] hands its arguments to the method: it has parameters. The guest finds
-    /// them among its command-line arguments in any case.
+    /// Tells whether the method has parameters, to which [`Command::run`] passes its `values`. The guest sees its
+    /// `arguments` on its command line in any case.
     #[must_use]
     pub fn takes_values(&self) -> bool {
         !self.signature().params.is_empty()
     }
 
-    /// Runs it to its end. The guest's command line is the command's name, the entry's `wasi.args`, then
-    /// `arguments`; `values` are what the method is called with, when it has parameters. A stream whose interface
-    /// (`wasi:cli/stdin` …) the entry does not grant is as [`Stdio::Log`].
+    /// Runs the command to its end. The guest's command line is the command's name, the entry's `wasi.args`, then
+    /// `arguments`; the method receives `values` as its parameters. A stream whose interface (`wasi:cli/stdin` …) the
+    /// entry does not grant behaves like [`Stdio::Log`].
     ///
-    /// Dropping the future stops the guest, and so does a drain whose grace is over.
+    /// Dropping the future stops the guest, and so does a drain after its grace period.
     ///
     /// # Errors
-    /// When the guest traps, does what it may not, or goes over a limit; the error side of a `result`
-    /// that carries a value is [`CallError::Function`].
+    /// See [`CallError`]: for example a trap, a denied import or an exceeded limit. An `err` side that carries a value
+    /// is [`CallError::Function`].
     pub async fn run(
         &self,
         arguments: &[String],
@@ -90,7 +90,7 @@ impl Command {
         }
     }
 
-    /// The destinations of its streams: those that its entry does not grant are as a function's.
+    /// Chooses the destination of each stream. One that the entry does not grant goes to the log, like a function's.
     fn streams(&self, stdio: Stdio) -> Streams {
         let of = |interface: &str| {
             let mut imports = self.linked.imports().iter();
@@ -109,17 +109,17 @@ impl Command {
         &self.runs.workers().0
     }
 
-    /// Imports of the guest, with those that its method may call.
+    /// Returns the guest's imports and which of them its method may call.
     pub(crate) fn linkage(&self) -> Linkage<'_> {
         self.guest().linkage().of_command()
     }
 
-    /// Its runs, as a pool.
+    /// Returns the pool that counts and interrupts its runs.
     pub(crate) fn pool(&self) -> &dyn AnyPool {
         &*self.runs.pool
     }
 
-    /// The guest's own name.
+    /// Returns the program name on the guest's command line.
     fn called(&self) -> &str {
         self.name.as_deref().unwrap_or_else(|| self.id().name())
     }
@@ -162,7 +162,7 @@ impl Job<Runs> for Running<'_> {
         let began = now();
         let mut instance = guest.instantiate(wasi, deadline).await?;
         let made = now();
-        // It keeps its generation for as long as it runs.
+        // A running command keeps its generation alive.
         guest.lend(&mut instance, &command.within, &turn);
         let result = instance.call_since(made, args, deadline).await;
         Ok(result.map_err(|failure| match failure {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crisol_core::CallContext;
 
-/// Reads the clock of tokio's timers, which a test can pause.
+/// Returns the current time of tokio's clock, which a test can pause.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
@@ -14,17 +14,17 @@ pub(crate) fn now() -> Instant {
 pub(crate) struct CallDeadline {
     /// Start of the call.
     pub(crate) began: Instant,
-    /// End of its time; none for a call without a limit.
+    /// The deadline itself; none for a call without a limit.
     pub(crate) at: Option<Instant>,
     /// The callee's own limit, when that set the deadline; none when the caller's did.
     pub(crate) limit: Option<Duration>,
 }
 
 impl CallDeadline {
-    /// The deadline of a call that begins now.
+    /// Computes the deadline of a call that starts now.
     pub(crate) fn of(limit: Option<Duration>, context: &CallContext) -> Self {
         let began = now();
-        // A limit beyond the clock's range is none.
+        // A limit beyond the clock's range counts as no limit.
         let own = limit.and_then(|limit| began.checked_add(limit));
         let at = [own, context.deadline()].into_iter().flatten().min();
         Self { began, at, limit: limit.filter(|_| at == own) }

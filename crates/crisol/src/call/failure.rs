@@ -1,19 +1,19 @@
-//! Failures of the layers below in the one vocabulary that callers know.
+//! Mapping of failures of the pool and its workers to [`CallError`].
 
 use std::time::Duration;
 
 use crisol_core::{CallError, EntryId, Spent};
 use crisol_pool::Refused;
 
-/// A failure of a worker, as far as it does not depend on the call.
+/// Cause of a worker's failure, without the facts of the call.
 pub(crate) enum Cause {
-    /// The deadline passed, after so much time in the guest's own code and in the host's.
+    /// The deadline passed, after the given times in guest code and in host functions.
     Deadline { running: Duration, waiting: Duration },
     /// Anything else.
     Error(CallError),
 }
 
-/// Facts about a call for the error that ends it.
+/// Facts about a call, for its error.
 #[derive(Clone, Copy)]
 pub(crate) struct CallFailure<'a> {
     pub(crate) id: &'a EntryId,
@@ -21,17 +21,17 @@ pub(crate) struct CallFailure<'a> {
     pub(crate) limit: Option<Duration>,
     /// Time in the queue.
     pub(crate) queue: Duration,
-    /// Time in which the worker was made for this call, start functions included.
+    /// Time spent on creating a worker for this call, start functions included.
     pub(crate) making: Duration,
 }
 
 impl<'a> CallFailure<'a> {
-    /// Facts about a call that has no worker yet.
+    /// Creates the facts of a call that has no worker yet.
     pub(crate) fn new(id: &'a EntryId, limit: Option<Duration>) -> Self {
         Self { id, limit, queue: Duration::ZERO, making: Duration::ZERO }
     }
 
-    /// The error of a worker that failed.
+    /// Builds the error of a call whose worker failed.
     pub(crate) fn by_cause(self, cause: Cause) -> CallError {
         match cause {
             Cause::Deadline { running, waiting } => self.deadline(running, waiting),
@@ -39,7 +39,7 @@ impl<'a> CallFailure<'a> {
         }
     }
 
-    /// The error of a call that got no worker; `chain` lists the functions that wait for it.
+    /// Builds the error of a call that got no worker; `chain` lists the functions that wait for it.
     pub(crate) fn by_refusal<E: std::error::Error + Send + Sync + 'static>(
         self,
         refused: Refused<E>,
@@ -59,7 +59,7 @@ impl<'a> CallFailure<'a> {
         }
     }
 
-    /// The error of a worker that could not be made ahead of any call.
+    /// Builds the error of a warm start: a worker could not be created ahead of calls.
     pub(crate) fn by_warming<E: std::error::Error + Send + Sync + 'static>(
         self,
         refused: Refused<E>,

@@ -1,4 +1,4 @@
-//! Forms in which callers have arguments and want results.
+//! Forms of arguments and results: JSON or values of an edge, Rust types, trees of values, WAVE text.
 
 use std::marker::PhantomData;
 
@@ -7,29 +7,29 @@ use crisol_wit::{Lifted, LowerError, Mapping, Packed};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A caller's form of arguments, with the one in which it wants the result.
+/// A caller's form of arguments and of the result.
 pub(crate) trait Form: Sized {
     /// The result.
     type Output;
 
-    /// Text that takes long to be lowered, or else the form itself.
+    /// Returns text that is too long to lower on the caller's thread, or else the form itself.
     fn long_text(self) -> Result<Vec<u8>, Self> {
         Err(self)
     }
 
-    /// Arguments for a signature.
+    /// Lowers the arguments for a function with a signature.
     fn lower(self, mapping: &Mapping) -> Result<Packed, LowerError>;
 
-    /// Arguments for a function that has no signature.
+    /// Converts the arguments for a function without a signature.
     fn into_values(self) -> Result<Vec<Value>, BoxError>;
 
-    /// The result of a function with a signature.
+    /// Converts the lifted result of a function with a signature.
     fn of_lifted(lifted: Lifted) -> Result<Self::Output, BoxError>;
 
-    /// The result of a function without one.
+    /// Converts the result of a function without a signature.
     fn of_value(value: Value) -> Result<Self::Output, BoxError>;
 
-    /// The result when interceptors replied, who may have made another of it.
+    /// Converts the reply of interceptors, which may differ from the function's result.
     fn of_reply(reply: Reply, mapping: Option<&Mapping>) -> Result<Self::Output, BoxError> {
         let value = reply.into_value()?;
         match mapping {
@@ -39,10 +39,10 @@ pub(crate) trait Form: Sized {
     }
 }
 
-/// Bytes of text from which on it is lowered aside. Less takes no longer than a guest's turn.
+/// Length in bytes from which text is lowered on a blocking thread. Shorter text takes no longer than a guest's turn.
 const LONG_TEXT: usize = 256 << 10;
 
-/// Arguments of any edge.
+/// Arguments of an edge, with a [`Reply`] as result.
 pub(crate) struct Arguments<'a>(pub(crate) Args<'a>);
 
 impl Form for Arguments<'_> {
@@ -76,7 +76,7 @@ impl Form for Arguments<'_> {
     }
 }
 
-/// Rust values: a tuple or sequence holds arguments in order, a struct by name, `()` is none.
+/// Rust values: a tuple or sequence holds arguments in order, a struct holds them by name, `()` passes none.
 pub(crate) struct Rust<A, R>(pub(crate) A, PhantomData<fn() -> R>);
 
 impl<A, R> Rust<A, R> {
@@ -132,7 +132,7 @@ impl Form for Tree {
     }
 }
 
-/// WAVE text, which is read and written by a signature.
+/// WAVE text, which needs a signature to be parsed and written.
 pub(crate) struct Wave<'a>(pub(crate) &'a str);
 
 impl Form for Wave<'_> {

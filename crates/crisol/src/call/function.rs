@@ -11,14 +11,14 @@ use super::guest::{Guest, Instances, Worker};
 use super::pipeline::{Job, Pooled, Turn};
 use super::within::Within;
 
-/// One function, assembled.
+/// A loaded WebAssembly function: its pooled guest and its type mapping.
 pub(crate) struct Function {
     pub(crate) guest: Pooled<Instances>,
     pub(crate) mapping: Mapping,
 }
 
 impl Function {
-    /// Runs one call. Lowering has been done, before anything waits.
+    /// Runs one call with lowered arguments.
     pub(crate) async fn call(
         &self,
         within: impl Within,
@@ -38,7 +38,7 @@ impl Function {
     }
 }
 
-/// A call of a function on an instance.
+/// Job of one call on an instance.
 struct Calling<'a, W> {
     guest: &'a Guest,
     within: W,
@@ -61,7 +61,7 @@ impl<W: Within> Job<Instances> for Calling<'_, W> {
         guest.lend(&mut worker.instance, within, &turn);
         let (id, deadline) = (turn.context.id(), turn.deadline.at);
         async move {
-            // Pinned: what is polled through a reference is not copied from level to level.
+            // Pinned here: polling through a reference avoids copying the future from level to level.
             let running = pin!(worker.instance.call_since(began, args, deadline));
             crisol_wasi::on_behalf_of(id, running).await
         }

@@ -1,4 +1,4 @@
-//! WebAssembly guests: the instances that serve calls, and their failures as callers know them.
+//! WebAssembly guests: linked code with its plan and limits, pooled instances, the mapping of their failures.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use super::linkage::{Linkage, token};
 use super::pipeline::{Turn, Workers};
 use super::within::Within;
 
-/// Code joined to what it may use.
+/// Linked code: an export together with the host functions that it may use.
 #[derive(Clone)]
 pub(crate) enum Export {
     Function(Linked),
@@ -28,7 +28,7 @@ pub(crate) enum Export {
 }
 
 impl Export {
-    /// All imports of the code.
+    /// Returns all imports of the code.
     pub(crate) fn imports(&self) -> &[Import] {
         match self {
             Self::Function(linked) => linked.imports(),
@@ -37,7 +37,7 @@ impl Export {
         }
     }
 
-    /// The interface and name of the export that is called.
+    /// Returns the interface and name of the export.
     pub(crate) fn name(&self) -> (Option<&str>, &str) {
         match self {
             Self::Function(linked) => (linked.export().interface.as_deref(), &linked.export().name),
@@ -46,7 +46,7 @@ impl Export {
         }
     }
 
-    /// The machine code that runs.
+    /// Returns the compiled code.
     pub(crate) fn code(&self) -> &Compiled {
         match self {
             Self::Function(linked) => linked.code(),
@@ -55,7 +55,7 @@ impl Export {
         }
     }
 
-    /// Whether an instance ends with its first call.
+    /// Tells whether an instance serves one call only.
     fn runs_once(&self) -> bool {
         match self {
             Self::Function(linked) => linked.runs_once(),
@@ -64,7 +64,7 @@ impl Export {
         }
     }
 
-    /// Whether it may call other functions.
+    /// Tells whether the code may call other functions.
     pub(crate) fn calls_others(&self) -> bool {
         match self {
             Self::Function(linked) => linked.calls_others(),
@@ -79,27 +79,27 @@ pub(crate) struct Guest {
     pub(crate) export: Export,
     /// Imports that its method may call.
     pub(crate) reached: Reached,
-    /// Those that its entry does not declare, for the error of calling one.
+    /// Tokens of imports that its method may call and its entry does not declare, for the error of a denied call.
     pub(crate) undeclared: BTreeSet<String>,
-    /// The outside as the guest sees it.
+    /// WASI plan: variables, mounts and peers of the guest.
     pub(crate) plan: Plan,
     pub(crate) limits: Limits,
-    /// Its access to others over HTTP.
+    /// Policy for outgoing HTTP requests.
     pub(crate) outgoing: Outgoing,
-    /// Instances that the engine may hold, for the error when there are no more.
+    /// Maximum number of instances in the engine, for the error when none is left.
     pub(crate) instances: u64,
-    /// Whether its code may call other functions.
+    /// True if its code may call other functions.
     pub(crate) calls_others: bool,
 }
 
 impl Guest {
-    /// Imports of the guest, with those that its method may call.
+    /// Returns the guest's imports and which of them its method may call.
     pub(crate) fn linkage(&self) -> Linkage<'_> {
         let Self { export, reached, plan, .. } = self;
         Linkage::new(export.code(), export.imports(), reached, plan)
     }
 
-    /// Makes an instance around what `plan` built.
+    /// Creates an instance with the WASI context that `plan` built.
     pub(crate) async fn instantiate(
         &self,
         wasi: impl Into<Surroundings>,
@@ -117,7 +117,7 @@ impl Guest {
         }
     }
 
-    /// Lends an instance the way to other functions for one call. A guest that calls none pays nothing for it.
+    /// Gives an instance access to other functions for one call. Does nothing for a guest that calls none.
     pub(crate) fn lend(&self, instance: &mut Instance, within: impl Within, turn: &Turn<'_>) {
         if self.calls_others
             && let Some(invoke) = within.invoke()
@@ -167,8 +167,8 @@ impl Guest {
         })
     }
 
-    /// Advice about a denied call. One answer is to be enough: a guest that prints, say, calls `wasi:filesystem` first,
-    /// and would fail at the next interface with that alone added.
+    /// Writes the advice for a denied call. It names all undeclared imports, since a guest with only the first one
+    /// added would fail at the next: one that prints, for example, calls `wasi:filesystem` first.
     fn fix(&self, denial: &Denial) -> String {
         if let Some(reason) = &denial.reason {
             return format!("no import grants it, since {}", printable(reason));
@@ -188,7 +188,7 @@ impl Guest {
     }
 }
 
-/// Failure of a guest, or of making one.
+/// Failure of a guest, or of creating its instance.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GuestFailure {
     #[error(transparent)]
@@ -197,13 +197,13 @@ pub(crate) enum GuestFailure {
     Engine(#[from] Failure),
 }
 
-/// An instance and the variables it was made with. A call that finds others must not use it.
+/// An instance and the variables it was created with. A call whose variables differ must not use it.
 pub(crate) struct Worker {
     pub(crate) instance: Instance,
     environment: Environment,
 }
 
-/// Instances of a guest, made by its pool.
+/// Pool factory of a guest's instances.
 pub(crate) struct Instances(pub(crate) Guest);
 
 impl Factory for Instances {
@@ -213,7 +213,7 @@ impl Factory for Instances {
     async fn make(&self) -> Result<Worker, GuestFailure> {
         let environment = self.0.plan.environment()?;
         let wasi = self.0.plan.build(&environment, Stdio::Log)?;
-        // No deadline here: the pool bounds how long a worker may take to be made.
+        // No deadline here: the pool bounds the time to create a worker.
         let instance = self.0.instantiate(wasi, None).await?;
         Ok(Worker { instance, environment })
     }
@@ -234,8 +234,8 @@ impl Workers for Instances {
     }
 }
 
-/// Runs of a guest that makes its instance for the streams of each: its pool keeps nothing, and counts and interrupts
-/// the runs.
+/// Pool factory of a command's runs. Each run creates its own instance, for its own streams; the pool keeps no
+/// workers and only counts and interrupts runs.
 pub(crate) struct Runs(pub(crate) Guest);
 
 impl Factory for Runs {
@@ -261,7 +261,7 @@ impl Workers for Runs {
     }
 }
 
-/// The allow-list of a function, as the engine asks it.
+/// A function's allow-list of peers, as the engine's outbound policy.
 struct Listed(Arc<Peers>);
 
 #[async_trait]
@@ -274,7 +274,7 @@ impl Reach for Listed {
     }
 }
 
-/// The access to others over HTTP that the instances of a plan share.
+/// Creates the outbound HTTP policy that all instances of a plan share.
 pub(crate) fn outgoing(plan: &Plan) -> Outgoing {
     Outgoing::new(Arc::new(Listed(Arc::clone(plan.peers()))))
 }

@@ -1,4 +1,4 @@
-//! Interceptors: policies between a caller and a function.
+//! Interceptors: middleware between a caller and a function.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use crisol_core::{CallContext, CallError, EntryId, Reply, Value};
 
-/// Stands around calls: sees each before and after, and may change, answer, refuse or repeat it.
+/// Middleware around calls of functions: observes, changes, answers, refuses or repeats a call.
 ///
-/// Every call of a function passes all interceptors in the order in which the builder was given them, whichever edge
-/// it came in by: Rust, HTTP, Lua, a guest's `funcs`, a command line; and calls that functions make are calls. Calls
-/// that find no function, or arguments that do not fit their Rust types, do not get so far. A runtime without
-/// interceptors pays nothing for them; with one, arguments and results are trees of [`Value`]s on the way.
+/// Every call of a function passes all interceptors, in the order in which the builder received them. This holds for
+/// all edges: Rust, HTTP, Lua, a guest's `funcs`, a command line; nested calls included. Calls of an unknown function,
+/// and arguments that do not fit the signature, fail before the first interceptor. A runtime without interceptors
+/// has no cost for them; with one, arguments and results become trees of [`Value`]s.
 ///
-/// A component that answers HTTP by itself (`wasi:http`) is one call with no arguments, whose reply is null: its
-/// request and response are streams, and a request cannot be sent twice. When an interceptor replies in its place, the
-/// reply becomes the response as a function's with `transport: wasi-http` does.
+/// A request to a component that answers HTTP itself (`wasi:http`) is one call without arguments, whose reply is
+/// null: its request and response are streams, and the request can be sent only once. If an interceptor replies
+/// instead, its reply becomes the response, like the reply of a function with `transport: wasi-http`.
 ///
 /// ```
 /// use crisol::{CallContext, CallError, EntryId, Interceptor, Next, Reply, Value};
@@ -43,12 +43,11 @@ use crisol_core::{CallContext, CallError, EntryId, Reply, Value};
 /// ```
 ///
 /// # Contract
-/// - What it does counts to the call's time only as far as the context's deadline goes: it covers interceptors, the
-///   function's own limit begins with the function.
+/// - The deadline of the context covers interceptors too; the function's own time limit starts with the function.
 /// - Dropping the future cancels the call.
 #[async_trait]
 pub trait Interceptor: Send + Sync {
-    /// Answers a call, as a rule by [`Next::run`].
+    /// Handles a call, usually by [`Next::run`].
     ///
     /// # Errors
     /// Those of the call, or its own.
@@ -61,7 +60,7 @@ pub trait Interceptor: Send + Sync {
     ) -> Result<Reply, CallError>;
 }
 
-/// What is left of a call after an interceptor: further interceptors, and then the function.
+/// Rest of a call after an interceptor: further interceptors, then the function.
 #[derive(Clone, Copy)]
 pub struct Next<'a> {
     id: &'a EntryId,
@@ -69,7 +68,7 @@ pub struct Next<'a> {
     last: &'a dyn Last,
 }
 
-/// What answers a call when all interceptors have had it.
+/// The end of a chain of interceptors: it performs the call.
 #[async_trait]
 pub(crate) trait Last: Send + Sync {
     async fn run(&self, context: CallContext, args: Vec<Value>) -> Result<Reply, CallError>;
@@ -84,7 +83,7 @@ impl<'a> Next<'a> {
         Self { id, rest, last }
     }
 
-    /// Goes on with the call. More than once calls the function more than once.
+    /// Continues the call. Each further use calls the function again.
     ///
     /// # Errors
     /// Those of the call.
@@ -98,28 +97,28 @@ impl<'a> Next<'a> {
     }
 }
 
-/// The interceptors of each function.
+/// Interceptors by function.
 #[derive(Default)]
 pub(crate) struct Interceptors {
-    /// Those of the program.
+    /// Interceptors of the embedding program.
     all: Arc<[Arc<dyn Interceptor>]>,
-    /// The same and what the entry asks for, of functions that ask for something.
+    /// Complete chains of functions whose entries add interceptors.
     own: HashMap<EntryId, Arc<[Arc<dyn Interceptor>]>>,
 }
 
 impl Interceptors {
-    /// Those of the program.
+    /// Starts with the interceptors of the embedding program.
     pub(crate) fn new(all: &[Arc<dyn Interceptor>]) -> Self {
         Self { all: all.into(), own: HashMap::new() }
     }
 
-    /// Adds one that the entry of a function asks for. Nearest to it: other interceptors see one call.
+    /// Adds an interceptor for one function, innermost: the others see one call, even if it repeats.
     pub(crate) fn add(&mut self, id: &EntryId, nearest: Arc<dyn Interceptor>) {
         let chain = self.of(id).iter().cloned().chain([nearest]).collect();
         self.own.insert(id.clone(), chain);
     }
 
-    /// Those around a function: empty when there are none.
+    /// Returns the interceptors around a function, outermost first; possibly empty.
     pub(crate) fn of(&self, id: &EntryId) -> &Arc<[Arc<dyn Interceptor>]> {
         if self.own.is_empty() {
             return &self.all;

@@ -1,4 +1,4 @@
-//! Imports of a guest held against what its entry grants: calls that may fail, and the tokens that would grant them.
+//! Comparison of a guest's imports with its entry's grants: calls that may fail, and the tokens that would grant them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +7,8 @@ use crisol_schema::{Imports, Package, Wasi};
 use crisol_wasi::Plan;
 use crisol_wit::UnknownFunction;
 
-/// Interfaces that work on handles alone, and those that give such handles out: of no use to a method that reaches none
-/// of these.
+/// Interfaces that only use handles, each with the interfaces that create such handles. A method that reaches none of
+/// the latter cannot use the former.
 const HANDLES: [(&str, &[&str]); 4] = [
     ("wasi:filesystem/types", &["wasi:filesystem/preopens"]),
     ("wasi:sockets/tcp", &["wasi:sockets/tcp-create-socket"]),
@@ -23,24 +23,24 @@ const HANDLES: [(&str, &[&str]); 4] = [
     ),
 ];
 
-/// What a method is linked to and given, and what of it may be called.
+/// Imports of a method's guest, which of them the method may call, and its WASI plan.
 #[derive(Clone, Copy)]
 pub(crate) struct Linkage<'a> {
     pub(crate) code: Digest,
     pub(crate) imports: &'a [Import],
     pub(crate) reached: &'a Reached,
     pub(crate) plan: &'a Plan,
-    /// Whether it has the terminal, once that is granted.
+    /// True for a command, which gets the terminal if granted.
     pub(crate) is_command: bool,
 }
 
-/// An import of which a call may want a function that fails.
+/// An import with functions that a call may use and that fail.
 pub(crate) struct Want<'a> {
     pub(crate) import: &'a Import,
-    /// Parts of it that a grant would serve, as messages name them: interfaces of a component as a whole, and functions
-    /// of a core module one by one, since it is they that it imports.
+    /// Parts that a grant would serve, as messages name them: the whole interface for a component, single functions for
+    /// a core module, which imports functions.
     pub(crate) denied: Vec<String>,
-    /// Functions of it that this host does not have.
+    /// Functions that this host does not have.
     pub(crate) missing: Vec<String>,
 }
 
@@ -71,31 +71,30 @@ impl<'a> Linkage<'a> {
         Self { code: code.digest(), imports, reached, plan, is_command: false }
     }
 
-    /// The same of a command.
+    /// Marks the guest as a command.
     pub(crate) fn of_command(self) -> Self {
         Self { is_command: true, ..self }
     }
 
-    /// Imports of which a call of the method may want a function that fails.
+    /// Returns the imports with functions that the method may call and that fail.
     pub(crate) fn wanting(self) -> impl Iterator<Item = Want<'a>> {
         self.imports.iter().filter(move |import| self.has_handles(import)).filter_map(
             move |import| {
                 let is_known = import.interface.is_some();
                 let denied = self.called(import, &import.denied);
-                // Of an interface that this host does not have an entry can declare nothing: the call says so.
+                // An entry cannot declare an interface that this host does not have; the call's error reports that.
                 Want::new(import, denied, self.called(import, &import.missing).filter(|_| is_known))
             },
         )
     }
 
-    /// Those of an import's functions that a call may come to.
+    /// Filters an import's functions: keeps those that the method may call.
     fn called(self, import: &'a Import, all: &'a [String]) -> impl Iterator<Item = &'a str> {
         let of = if import.is_function() { "" } else { import.name.as_str() };
         all.iter().map(String::as_str).filter(move |name| self.reached.has(of, name))
     }
 
-    /// Functions that a call may reach and that nothing provides for core modules, by the ways in which the module came
-    /// to them.
+    /// Returns functions that a core module's method may call and that nothing provides, grouped by origin.
     pub(crate) fn unknown(self) -> BTreeMap<UnknownFunction, Vec<String>> {
         let mut all = BTreeMap::<_, Vec<_>>::new();
         for import in self.imports {
@@ -111,8 +110,8 @@ impl<'a> Linkage<'a> {
         all
     }
 
-    /// Whether the method may have what an interface works on. C libraries reach the functions of all kinds of files from
-    /// each, by tables. Folders without the grant are none.
+    /// Tells whether the method can obtain the handles that an interface works on. Reachability alone is not enough:
+    /// through tables, C libraries reach the functions of all kinds of files from each other.
     fn has_handles(self, import: &Import) -> bool {
         let of = |(interface, _): &&(&str, _)| import.interface.as_deref() == Some(*interface);
         let Some((_, givers)) = HANDLES.iter().find(of) else { return true };
@@ -125,7 +124,8 @@ impl<'a> Linkage<'a> {
         givers.iter().any(gives)
     }
 
-    /// Packages that would show the method what its entry gives it and does not grant.
+    /// Returns tokens of imports that would let the method see variables, arguments or mounts that its entry sets but
+    /// does not grant.
     pub(crate) fn unseen(self, wasi: &Wasi) -> impl Iterator<Item = String> {
         let variables = !wasi.env.is_empty() || !wasi.args.is_empty();
         [("wasi:cli/environment", variables), ("wasi:filesystem/preopens", !wasi.mounts.is_empty())]
@@ -140,19 +140,19 @@ impl<'a> Linkage<'a> {
             .map(|(interface, _)| token(interface))
     }
 
-    /// What the entry would have to declare for all that its method may call.
+    /// Returns the tokens that the entry would have to add for all that its method may call.
     pub(crate) fn undeclared(self) -> BTreeSet<String> {
         tokens(&self.wanting().collect::<Vec<_>>())
     }
 
-    /// Whether the method may call one of some imports, and whether there are any.
+    /// Tells whether the method may call one of the selected imports, and whether the code has any of them.
     fn uses(self, is_one: impl Fn(&Import) -> bool) -> (bool, bool) {
         let mut ones = self.imports.iter().filter(|import| is_one(import)).peekable();
         let imported = ones.peek().is_some();
         (ones.any(|import| import.is_reached(self.reached)), imported)
     }
 
-    /// The package by which the method may ask for the network.
+    /// Returns the package through which the method may use the network.
     pub(crate) fn network(self) -> Option<Package> {
         let calls = |interface: &str| {
             self.uses(|import| import.granted && import.interface.as_deref() == Some(interface)).0
@@ -166,14 +166,14 @@ impl<'a> Linkage<'a> {
     }
 }
 
-/// Tokens that would grant what is denied.
+/// Returns the tokens that would grant the denied imports.
 pub(crate) fn tokens(wanting: &[Want<'_>]) -> BTreeSet<String> {
     let denied = wanting.iter().filter(|want| !want.denied.is_empty());
     denied.filter_map(|want| want.import.interface.as_deref().map(token)).collect()
 }
 
-/// What an entry declares for a host interface, its version left out: the package of one of the runtime's own,
-/// the name itself of one of the embedding program's.
+/// Returns the token by which an entry declares an interface, without version: the package for a built-in interface,
+/// the interface's name for one of the embedding program.
 pub(crate) fn token(interface: &str) -> String {
     let own = || interface.split('@').next().unwrap_or(interface);
     Imports::token_for(interface).unwrap_or_else(own).to_owned()

@@ -1,4 +1,4 @@
-//! Lua functions: states as a pool's workers, and their failures as callers know them.
+//! Lua functions: Lua states as pool workers, and the mapping of their failures.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::failure::Cause;
 use super::pipeline::{Job, Pooled, Turn, Workers};
 use super::within::Within;
 
-/// One Lua function, assembled: checked, pooled, limited.
+/// A loaded Lua function: pooled states, output limit, log.
 pub(crate) struct LuaFunction {
     pub(crate) scripts: Pooled<States>,
     pub(crate) max_output_bytes: u64,
@@ -44,7 +44,7 @@ impl LuaFunction {
     }
 }
 
-/// A call of a function on a state.
+/// Job of one call on a Lua state.
 struct Calling {
     invoke: Arc<dyn Invoke>,
     args: Vec<Value>,
@@ -64,7 +64,7 @@ impl Job<States> for Calling {
     }
 }
 
-/// States of one script, made by its pool.
+/// Pool factory of a script's Lua states.
 pub(crate) struct States {
     pub(crate) program: Program,
     pub(crate) max_execution: Duration,
@@ -107,8 +107,8 @@ impl Workers for States {
         })
     }
 
-    /// A state goes back once no instruction of it runs any longer: until then it counts among the states of its pool,
-    /// whoever has left its call.
+    /// Gives a state back once its code has stopped. Until then it counts as a worker of its pool, even if the caller
+    /// has left.
     fn release(mut lease: Lease<'_, Self>, fate: Option<Fate>) {
         if !lease.worker().is_running() {
             return end(lease, fate);
@@ -130,7 +130,7 @@ fn end(lease: Lease<'_, States>, fate: Option<Fate>) {
     }
 }
 
-/// Bytes of a result: text by its length, numbers by their width, names too.
+/// Computes the size of a result in bytes: the length of text, the width of numbers, keys included.
 fn size(value: &Value) -> u64 {
     match value {
         Value::Null | Value::Bool(_) => 1,

@@ -1,7 +1,7 @@
-//! The one way of a call: deadline, depth, check-out, interruption, give-back, failure.
+//! Call pipeline: deadline, nesting depth, check-out, interruption, give-back, failure mapping.
 //!
-//! Every kind of callee goes through [`Pooled::serve`]; they differ in their [`Workers`] and in the [`Job`] that a
-//! call is. The caller's task does all of it: no hop to another task or thread.
+//! Every kind of function goes through [`Pooled::admit`] and [`Pooled::run`]; the kinds differ in their [`Workers`]
+//! and [`Job`]. All steps run in the caller's task, without a hop to another task or thread.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,21 +13,22 @@ use crisol_pool::{Ask, Factory, Fate, Lease, Pool, Retired};
 use super::deadline::CallDeadline;
 use super::failure::{CallFailure, Cause};
 
-/// A factory as the pipeline sees it: how its workers fit calls, and what their failures mean.
+/// A pool's factory with the answers that the pipeline needs: workers that fit a call, their fate after it, the
+/// meaning of their failures.
 pub(crate) trait Workers: Factory + Sized {
-    /// Tells which ready workers fit a call that begins now.
+    /// Returns a predicate for the ready workers that fit a call.
     ///
     /// # Errors
-    /// When the call lacks something that every worker of it needs.
+    /// Fails if the call lacks something that every worker needs, such as a required variable.
     fn fitting(&self) -> Result<impl FnMut(&Self::Worker) -> bool + Send, Self::Error>;
 
-    /// Decides what becomes of a worker after a call, by the call's failure.
+    /// Decides the fate of a worker after a call, by the call's failure.
     fn disposition(&self, failure: Option<&Self::Error>) -> Fate;
 
-    /// The meaning of a failure for callers.
+    /// Maps a failure to its cause for callers.
     fn classify(&self, id: &EntryId, failure: Self::Error) -> Cause;
 
-    /// Ends a loan; without a fate the call was dropped.
+    /// Ends a lease; without a fate the call was dropped.
     fn release(lease: Lease<'_, Self>, fate: Option<Fate>) {
         match fate {
             Some(fate) => lease.give_back(fate),
@@ -36,14 +37,14 @@ pub(crate) trait Workers: Factory + Sized {
     }
 }
 
-/// The work of one call on its worker.
+/// Work of one call on its worker.
 pub(crate) trait Job<W: Workers> {
     /// The result.
     type Output;
-    /// The failure of such work.
+    /// The failure.
     type Failure: Into<W::Error>;
 
-    /// Does the work. Dropping the future ends it.
+    /// Does the work. Dropping the future cancels it.
     fn run(
         self,
         worker: &mut W::Worker,
@@ -51,52 +52,52 @@ pub(crate) trait Job<W: Workers> {
     ) -> impl Future<Output = Result<Self::Output, Self::Failure>> + Send;
 }
 
-/// Facts about a call for its work.
+/// Facts about a call, for its job.
 #[derive(Clone, Copy)]
 pub(crate) struct Turn<'a> {
     pub(crate) id: &'a EntryId,
     pub(crate) context: &'a CallContext,
     pub(crate) deadline: CallDeadline,
-    /// Whether the call got its worker without waiting.
+    /// True if the call got its worker without waiting.
     pub(crate) at_once: bool,
 }
 
 impl Turn<'_> {
-    /// The context of calls that the work makes.
+    /// Creates the context of nested calls.
     pub(crate) fn nested(&self) -> CallContext {
         self.context.within(self.id, self.deadline.at)
     }
 }
 
-/// A callee behind its pool.
+/// A function, HTTP handler or command behind its pool.
 pub(crate) struct Pooled<W: Workers> {
     pub(crate) id: EntryId,
-    /// Its own limit on a call's time; none for one that may go on for ever.
+    /// Time limit of a call; none for no limit.
     pub(crate) limit: Option<Duration>,
     pub(crate) pool: Arc<Pool<W>>,
 }
 
-/// A call that has its worker.
+/// An admitted call: it holds a worker.
 pub(crate) struct Admitted<'p, W: Workers> {
     loan: Loan<'p, W>,
     deadline: CallDeadline,
 }
 
-/// A worker on loan, released however the call ends.
+/// Lease of a worker, released however the call ends.
 struct Loan<'p, W: Workers>(Option<Lease<'p, W>>);
 
 impl<W: Workers> Pooled<W> {
-    /// Its workers, as a group.
+    /// Returns the factory of its workers.
     pub(crate) fn workers(&self) -> &W {
         self.pool.factory()
     }
 
-    /// The deadline of a call that begins now.
+    /// Computes the deadline of a call that starts now.
     pub(crate) fn deadline(&self, context: &CallContext) -> CallDeadline {
         CallDeadline::of(self.limit, context)
     }
 
-    /// Runs one call.
+    /// Runs one call: admission, then its job.
     pub(crate) async fn serve<J: Job<W>>(
         &self,
         context: &CallContext,
@@ -107,7 +108,7 @@ impl<W: Workers> Pooled<W> {
         self.run(&mut admitted, context, job).await
     }
 
-    /// Waits for a worker.
+    /// Checks the nesting depth and waits for a worker that fits the call.
     pub(crate) async fn admit(
         &self,
         context: &CallContext,
@@ -128,7 +129,7 @@ impl<W: Workers> Pooled<W> {
         Ok(Admitted { loan: Loan(Some(lease)), deadline })
     }
 
-    /// Runs the work of a call that has its worker, until it ends or a drain interrupts it.
+    /// Runs the job of an admitted call until it ends or a drain interrupts it, then gives the worker back.
     pub(crate) async fn run<J: Job<W>>(
         &self,
         admitted: &mut Admitted<'_, W>,
@@ -143,7 +144,7 @@ impl<W: Workers> Pooled<W> {
         let turn = Turn { id: &self.id, context, deadline, at_once };
         let (worker, interruption) = lease.split();
         let outcome = {
-            // Pinned: what is polled through a reference is not copied from level to level.
+            // Pinned here: polling through a reference avoids copying the future from level to level.
             let running = pin!(job.run(worker, turn));
             interruption.race(running).await
         };
@@ -160,7 +161,7 @@ impl<W: Workers> Pooled<W> {
         })
     }
 
-    /// Makes the first workers, if the pool keeps any and is to begin with them.
+    /// Creates the first workers of a pool with a warm start.
     pub(crate) async fn warm(&self) -> Result<(), CallError> {
         let classify = |error| self.workers().classify(&self.id, error);
         let warmed = self.pool.warm().await;
@@ -171,7 +172,7 @@ impl<W: Workers> Pooled<W> {
 }
 
 impl<W: Workers> Admitted<'_, W> {
-    /// The same, to go to another task. None when the pool is going away.
+    /// Converts the call so that another task can own it. None if the pool is being dropped.
     #[cfg(feature = "http")]
     pub(crate) fn into_shared(mut self) -> Option<Admitted<'static, W>> {
         let lease = self.loan.0.take()?.into_shared()?;

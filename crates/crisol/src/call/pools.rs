@@ -1,4 +1,4 @@
-//! Pools, whatever their workers are.
+//! Pools behind one trait, independent of the type of their workers.
 
 use std::collections::HashSet;
 use std::future::poll_fn;
@@ -9,17 +9,20 @@ use std::time::Duration;
 use crisol_pool::strategy::adaptive::Decision;
 use crisol_pool::{Drained, Factory, Pool, Stats};
 
-/// A pool, whatever its workers are.
+/// A pool with any type of worker.
 pub(crate) trait AnyPool: Send + Sync {
-    /// Its numbers so far.
+    /// Returns its statistics.
     fn stats(&self) -> Stats;
-    /// Whether a caller would be let in or could wait now; otherwise how many wait.
+    /// Tells whether a call would be admitted or could wait now.
+    ///
+    /// # Errors
+    /// The number of waiting calls, if not.
     fn admits(&self) -> Result<(), usize>;
     /// Drops the ready workers of a pool that keeps none at rest. Returns their number.
     fn shed(&self) -> usize;
-    /// The last decisions about its size.
+    /// Returns the last decisions about its size, oldest first.
     fn decisions(&self) -> Vec<Decision>;
-    /// Takes no new calls; those inside end by themselves or are interrupted after `grace`.
+    /// Refuses new calls, lets running ones finish, and interrupts the rest after `grace`.
     fn drain(&self, grace: Duration) -> Pin<Box<dyn Future<Output = Drained> + Send + '_>>;
 }
 
@@ -45,7 +48,7 @@ impl<F: Factory> AnyPool for Pool<F> {
     }
 }
 
-/// Drains pools at once, each of them once however often it is named.
+/// Drains pools concurrently. A pool that occurs more than once is drained once.
 pub(crate) async fn drain<'a>(
     pools: impl Iterator<Item = &'a dyn AnyPool>,
     grace: Duration,

@@ -9,10 +9,10 @@ use crisol_schema::{Retry, RetryOn};
 use super::deadline::now;
 use super::interceptor::{Interceptor, Next};
 
-/// `meta.options.retry`: repeats calls of a function that failed.
+/// Interceptor for `meta.options.retry`: repeats failed calls of a function.
 pub(crate) struct Retrying {
     pub(crate) retry: Retry,
-    /// The function's own limit, which is for all attempts together.
+    /// The function's time limit, for all attempts together.
     pub(crate) max_execution: Duration,
 }
 
@@ -64,7 +64,7 @@ impl Retrying {
         self.retry.on.contains(&on)
     }
 
-    /// The deadline was the entry's own, not that of a caller.
+    /// Names the entry's own limit in a deadline error, since that limit set the deadline of the attempts.
     fn limited(&self, error: CallError) -> CallError {
         match error {
             CallError::Deadline { id, limit: None, spent } => {
@@ -75,7 +75,7 @@ impl Retrying {
     }
 }
 
-/// Between half of a time and all of it, so that those who were refused together do not come back together.
+/// Picks a random delay between half of `longest` and all of it, so that calls refused together do not retry together.
 fn jittered(longest: Duration) -> Duration {
     let half = longest / 2;
     let nanos = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX).saturating_add(1);

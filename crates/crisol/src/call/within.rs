@@ -1,14 +1,14 @@
-//! The generation that a call is in, as the destination of the calls that it makes.
+//! The generation of a call, which is the target of its nested calls.
 
 use std::sync::{Arc, Weak};
 
 use crisol_core::Invoke;
 
-/// Gives the generation that a call is in. Asked only by callees that make calls.
+/// Source of the generation that a call runs in, for callees that make nested calls.
 ///
-/// Handed over for each call and not kept by an instance or a Lua state: pools outlive generations.
+/// It is passed with each call; an instance or Lua state must not keep it, since pools outlive generations.
 pub(crate) trait Within: Send {
-    /// The generation, unless it is gone or still being made.
+    /// Returns the generation, unless it was dropped or is still being constructed.
     fn invoke(self) -> Option<Arc<dyn Invoke>>;
 }
 

@@ -1,4 +1,4 @@
-//! The smallest `imports` of an app's entries, written into its index files.
+//! Fixes of `imports`, written into an app's index files.
 
 use std::path::Path;
 
@@ -14,12 +14,12 @@ use crate::load::ImportsFix;
 pub struct FixReport {
     /// The changes that were made.
     pub fixed: Vec<ImportsFix>,
-    /// Reasons why others were not.
+    /// Errors of the changes that were not made.
     pub failed: Vec<RewriteError>,
 }
 
-/// Makes the changes that [`Builder::check`](crate::Builder::check) found in the index files below `app`, in place:
-/// comments, layout and order stay.
+/// Applies the fixes that [`Builder::check`](crate::Builder::check) found to the index files below `app`. Edits in
+/// place: comments, layout and order stay.
 #[must_use]
 pub fn fix(app: &Path, namespace: Option<&Namespace>, fixes: Vec<ImportsFix>) -> FixReport {
     let changes = fixes.iter().map(|fix| {

@@ -1,4 +1,4 @@
-//! Writes the hashes of an app's binaries into its index files.
+//! Pinning: writes the hashes of an app's binaries into its index files.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crisol_wasi::{Directory, FsError};
 use super::rewrite::{self, RewriteError};
 use crate::load::MAX_CODE_BYTES;
 
-/// An entry and the hash that its binary has.
+/// An entry and the hash of its binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pinned {
@@ -19,9 +19,9 @@ pub struct Pinned {
     pub id: EntryId,
     /// Its index file, relative to the app.
     pub index: PathBuf,
-    /// The hash of the file, which the entry now has.
+    /// The hash of the file, now also that of the entry.
     pub hash: Sha256Hash,
-    /// Whether it had another one, or none, before.
+    /// True if the entry had another hash, or none, before.
     pub changed: bool,
 }
 
@@ -29,30 +29,30 @@ pub struct Pinned {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct PinReport {
-    /// The entries that have their hash, in the order of ids.
+    /// Entries with the right hash, in the order of ids.
     pub pinned: Vec<Pinned>,
-    /// The entries that do not, each with the reason.
+    /// Errors of the entries that could not be pinned.
     pub failed: Vec<PinError>,
     /// Errors of the app that keep entries from being pinned.
     pub problems: Problems,
 }
 
-/// Why a hash could not be written.
+/// Error of a hash that could not be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PinError {
     /// The folder of the app cannot be opened.
     #[error("{0}")]
     App(Problems),
-    /// There is no such entry, or it has no hash.
+    /// The id belongs to no entry with a hash.
     #[error("`{id}` is no entry with a `hash`: those are {known}")]
     Unknown {
-        /// What was asked for.
+        /// The requested id.
         id: EntryId,
-        /// The entries that have one.
+        /// The entries with a hash, as a list for the message.
         known: String,
     },
-    /// The entry does not tell where its binary is.
+    /// The entry's `fs` or `path` cannot be read.
     #[error("`{id}` does not tell where its binary is: correct its `fs` and `path`")]
     Unread {
         /// The entry.
@@ -63,7 +63,7 @@ pub enum PinError {
     Binary {
         /// The entry.
         id: EntryId,
-        /// Why.
+        /// Error of the file access.
         source: FsError,
     },
     /// An index file cannot be rewritten.
@@ -71,12 +71,12 @@ pub enum PinError {
     Rewrite(#[from] RewriteError),
 }
 
-/// Writes the right `hash` of every entry that has one, or of those named in `only`, into the index
-/// files below `app`, in place: comments, layout and order stay. An entry that cannot be pinned, and anything else
-/// that is wrong with the app, does not keep others from it.
+/// Writes the right `hash` of every entry that has one into the index files below `app`; a non-empty `only` selects
+/// entries. Edits in place: comments, layout and order stay. An error of one entry, or elsewhere in the app, does not
+/// prevent the others from being pinned.
 ///
 /// # Errors
-/// When the folder of the app cannot be opened.
+/// [`PinError::App`] if the folder of the app cannot be opened. Errors of entries are in [`PinReport::failed`].
 pub fn pin(
     app: &Path,
     namespace: Option<&Namespace>,
@@ -112,7 +112,7 @@ fn names(pins: &[Pin]) -> String {
     names.join(", ")
 }
 
-/// What an entry is to have. Each binary is read once, whatever number of entries is made from it.
+/// Computes the hash of an entry's binary. Reads a binary once, even if several entries name it.
 fn hash(
     app: &Path,
     pin: &Pin,
@@ -132,7 +132,7 @@ fn hash(
     Ok(Pinned { id: pin.id.clone(), index: pin.index.clone(), hash, changed })
 }
 
-/// Writes the hashes that changed, and tells which entries have theirs.
+/// Writes the hashes that changed. Returns the entries that have the right one.
 fn write(
     app: &Path,
     namespace: Option<&Namespace>,

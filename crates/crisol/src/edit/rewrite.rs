@@ -1,4 +1,4 @@
-//! Changes of entries in the index files of an app: each file is written once, and all of it or nothing.
+//! Edits of entries in an app's index files: each file is replaced once, atomically.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,32 +8,33 @@ use std::path::{Path, PathBuf};
 use crisol_core::{EntryId, Namespace};
 use crisol_schema::EditError;
 
-/// Why an index file was not changed.
+/// Error of an index file that was not changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RewriteError {
-    /// It has no place for the change.
+    /// The file has no place for the change.
     #[error("`{}` cannot be edited", index.display())]
     Edit {
         /// The index file, relative to the app.
         index: PathBuf,
-        /// Why.
+        /// Error of the edit.
         source: EditError,
     },
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     #[error("`{}` cannot be rewritten", index.display())]
     Io {
         /// The index file, relative to the app.
         index: PathBuf,
-        /// Why.
+        /// Error of the file access.
         source: std::io::Error,
     },
 }
 
-/// Makes changes in the text of an index file whose default namespace is the third.
+/// Applies changes to the text of an index file; the third argument is the default namespace.
 type Edit<C> = fn(&str, &BTreeMap<EntryId, C>, Option<&Namespace>) -> Result<String, EditError>;
 
-/// Makes changes of entries, each in its index file below `app`. Returns the entries that are as wanted.
+/// Changes entries, each in its index file below `app`. Returns the entries that now have their change, and the
+/// errors.
 pub(crate) fn rewrite<C>(
     app: &Path,
     namespace: Option<&Namespace>,
@@ -54,7 +55,7 @@ pub(crate) fn rewrite<C>(
     (written, failed)
 }
 
-/// Changes one index file; what has no place in it is taken out of `changes`.
+/// Changes one index file. Removes changes that have no place in it from `changes` and reports them.
 fn one<C>(
     app: &Path,
     index: &Path,
@@ -83,8 +84,8 @@ fn one<C>(
     }
 }
 
-/// Replaces a file at once, so that nobody reads half of it, and keeps its permissions. A symbolic link
-/// stays one: what it leads to is replaced.
+/// Replaces a file atomically, so that no reader sees half of it, and keeps its permissions. Of a symbolic link,
+/// replaces the target.
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let path = fs::canonicalize(path)?;
     let folder = path.parent().unwrap_or(Path::new("."));

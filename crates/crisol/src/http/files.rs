@@ -15,11 +15,11 @@ use super::scope::Scope;
 /// A folder that cannot be served.
 const BAD_FOLDER: Rule = Rule::new("bad-folder");
 
-/// The routes of static files: the folder itself and everything in it.
+/// Builds the routes of static files: the folder itself and everything in it.
 pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) -> Vec<Route> {
     let folder = scope.folders.directory(&files.fs);
     let opened = match &files.directory {
-        // A new folder is empty: it would not have this one in it.
+        // A newly created folder is empty and cannot contain `directory`.
         Some(inner) if matches!(folder, Err(FsError::NotMade { .. })) => {
             Err(FsError::NoFolder { path: inner.as_path().to_owned() })
         }
@@ -44,7 +44,7 @@ pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) ->
     };
     let route = |pattern: String| Route {
         name: id.to_string(),
-        // With it come `HEAD` and `OPTIONS`.
+        // The server adds `HEAD` and `OPTIONS`.
         method: Some(Method::GET),
         pattern,
         target: Target::Handler(Arc::clone(&handler)),
@@ -54,7 +54,7 @@ pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) ->
     if prefix.is_empty() { vec![below] } else { vec![route(prefix.to_owned()), below] }
 }
 
-/// Stands for a folder that a start makes, in an app that is only looked at.
+/// Handler for a folder that loading would create, in an app that is only checked.
 struct Unmade;
 
 #[async_trait]

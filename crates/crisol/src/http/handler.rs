@@ -1,4 +1,5 @@
-//! Guests that answer HTTP themselves: a request is a call, whose response may stream while the guest goes on.
+//! HTTP handlers: guests that answer requests themselves. A request is one call; its response may stream while the
+//! guest continues.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -19,7 +20,7 @@ use super::lent::{Loan, lend};
 use super::streamed::{Failures, Run, streamed};
 use crate::call::{AnyPool, Guest, Instances, Interceptor, Job, Last, Next, Pooled, Turn, Worker};
 
-/// A guest that answers HTTP itself.
+/// A pooled guest that answers HTTP requests itself.
 pub(crate) struct HttpHandler {
     pub(crate) guest: Pooled<Instances>,
 }
@@ -28,7 +29,7 @@ pub(crate) struct HttpHandler {
 pub(super) struct Routed {
     handler: Arc<HttpHandler>,
     interceptors: Arc<[Arc<dyn Interceptor>]>,
-    /// What the guest calls functions through; none before the routes are served.
+    /// Target of the guest's nested calls; none before the routes are served.
     invoke: Option<Arc<dyn Invoke>>,
 }
 
@@ -68,7 +69,7 @@ impl Handler for Routed {
 }
 
 impl Routed {
-    /// The response of the guest, or what an interceptor replies in its place.
+    /// Runs a request through interceptors. Returns the guest's response, or one built from an interceptor's reply.
     async fn intercepted(
         &self,
         call: CallContext,
@@ -100,7 +101,7 @@ impl Routed {
     }
 }
 
-/// A request and its response, which are streams, on both sides of interceptors.
+/// Request and response of a call with interceptors. Both are streams, so they bypass the interceptors.
 struct Exchange<'a> {
     handler: &'a Arc<HttpHandler>,
     invoke: &'a Option<Arc<dyn Invoke>>,
@@ -125,7 +126,7 @@ impl Last for Exchange<'_> {
 }
 
 impl HttpHandler {
-    /// Its pool.
+    /// Returns the pool of its instances.
     pub(crate) fn pool(&self) -> &dyn AnyPool {
         &*self.guest.pool
     }
@@ -149,9 +150,9 @@ impl HttpHandler {
             let answering = Answering { guest, invoke, secure, request, sender };
             this.guest.run(&mut admitted, &call, answering).await
         };
-        // The lines that the guest logs while its body is read are of this request too.
+        // Lines that the guest logs while its body is read belong to this request too.
         let mut run: Run = Box::pin(run.instrument(Span::current()));
-        // The answer is given from inside the guest's own turn, so nothing else has to be waited for.
+        // The guest sends the response head while `run` is polled, so the receiver needs no wake-up of its own.
         let (answer, over) = poll_fn(|cx| {
             let over = run.as_mut().poll(cx);
             match (receiver.try_recv(), over) {
@@ -175,7 +176,7 @@ impl HttpHandler {
     }
 }
 
-/// A request on an instance.
+/// Job of one request on an instance.
 struct Answering<'a> {
     guest: &'a Guest,
     invoke: Option<Arc<dyn Invoke>>,
@@ -197,7 +198,7 @@ impl Job<Instances> for Answering<'_> {
     }
 }
 
-/// The request with its body until the call ends; without one there is nothing to take back.
+/// Lends the request's body to the guest until the call ends. A request without a body is passed as it is.
 fn lent(request: Request<Body>) -> (Request<Body>, Option<Loan>) {
     if request.body().is_end_stream() {
         return (request, None);

@@ -1,7 +1,7 @@
-//! A request's body that a guest has until its call ends.
+//! Request bodies on loan: a guest has the body until its call ends.
 //!
-//! An instance that serves more than one call may keep the handle of a request that it has answered. The
-//! connection would wait for that body to be read, so the end of the call takes it back.
+//! An instance that serves more than one call may keep the handle of a request that it has answered. The connection
+//! would then wait until that body is read, so the end of the call takes the body back.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +12,10 @@ use crisol_core::BoxError;
 use crisol_server::Body;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-/// The body as the guest reads it; at its end once it has been taken back.
+/// The body that the guest reads; ends once it is taken back.
 pub(super) struct Lent(Arc<Mutex<Option<Body>>>);
 
-/// Takes the body back when it is dropped.
+/// Guard that takes the body back on drop.
 pub(super) struct Loan(Arc<Mutex<Option<Body>>>);
 
 pub(super) fn lend(body: Body) -> (Lent, Loan) {

@@ -1,11 +1,10 @@
-//! A router's steps as the server's.
+//! Conversion of a router's middleware to that of `crisol-server`.
 
 use crisol_schema::{HttpMethod, RateLimitBy};
 use crisol_server::{Cors, Middleware, RateLimit};
 use http::{HeaderName, Method};
 
-/// A step of an entry as the server has it. Names that are no headers or methods are left out; the
-/// registry has none.
+/// Converts one middleware. Skips invalid names of headers and methods, which a validated registry does not contain.
 pub(super) fn convert(step: &crisol_schema::Middleware) -> Option<Middleware> {
     Some(match step {
         crisol_schema::Middleware::Cors(cors) => Middleware::Cors(self::cors(cors)),
@@ -38,7 +37,7 @@ fn cors(cors: &crisol_schema::Cors) -> Cors {
     }
 }
 
-/// The method; none for any.
+/// Converts a method; none means any method.
 pub(super) fn method(method: HttpMethod) -> Option<Method> {
     match method {
         HttpMethod::Any => None,

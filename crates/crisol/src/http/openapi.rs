@@ -1,4 +1,4 @@
-//! The endpoints of a service as an OpenAPI document, and the route that shows it.
+//! OpenAPI documents of services, and the handler that serves them.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use serde_json::{Map, Value as Json};
 use super::middleware;
 use super::scope::Scope;
 
-/// What stands for any method.
+/// Methods that an endpoint for any method is documented with.
 const ANY: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-/// The documents of services by their entries; that of what no entry declares under none.
+/// Builds the documents of services with endpoints, by service id; `None` is the implicit service.
 pub(super) fn documents(scope: &Scope<'_>) -> BTreeMap<Option<EntryId>, Json> {
     let mut paths: BTreeMap<Option<EntryId>, Map<String, Json>> = BTreeMap::new();
     for entry in scope.registry {
@@ -37,7 +37,7 @@ pub(super) fn documents(scope: &Scope<'_>) -> BTreeMap<Option<EntryId>, Json> {
     paths.into_iter().map(document).collect()
 }
 
-/// The service of a parent, and the prefix of its paths there.
+/// Returns the service of a parent, and its path prefix there.
 fn top(parent: &Parent, scope: &Scope<'_>) -> (Option<EntryId>, PathPrefix) {
     match parent {
         Parent::Listen => (None, PathPrefix::default()),
@@ -53,7 +53,7 @@ fn top(parent: &Parent, scope: &Scope<'_>) -> (Option<EntryId>, PathPrefix) {
     }
 }
 
-/// The path as OpenAPI writes it: a parameter for the rest looks like any other.
+/// Returns the full path in OpenAPI syntax, in which a rest parameter looks like any other.
 fn path(endpoint: &HttpEndpoint, prefix: &PathPrefix) -> String {
     endpoint.path.below(prefix).to_string().replace("...}", "}")
 }
@@ -71,7 +71,7 @@ fn operations_of(id: &EntryId, endpoint: &HttpEndpoint, scope: &Scope<'_>) -> Ve
     let binding = match scope.transport(&endpoint.func) {
         Transport::Payload => Some(Binding::Payload),
         Transport::WasiHttp => Some(Binding::WasiHttp),
-        // Nothing is known of what it takes.
+        // A custom transport decides by itself how requests become arguments.
         Transport::Custom(_) => None,
     };
     let callee = scope.functions.get(&endpoint.func);
@@ -88,11 +88,11 @@ fn operations_of(id: &EntryId, endpoint: &HttpEndpoint, scope: &Scope<'_>) -> Ve
         let described = Described { id: &id, method, params: &params, binding };
         (name, openapi::operation(&described))
     };
-    // What is no operation of OpenAPI is left out.
+    // OpenAPI has no operation for `CONNECT`.
     methods.iter().filter(|method| **method != Method::CONNECT).map(one).collect()
 }
 
-/// Shows a document.
+/// Handler that serves a document as JSON.
 pub(super) struct Shown(Bytes);
 
 impl Shown {

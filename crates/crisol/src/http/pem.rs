@@ -1,4 +1,4 @@
-//! Certificates and keys of services, from where their entries say.
+//! TLS certificates and keys of services, read from their entries' sources.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -13,10 +13,10 @@ use super::scope::Scope;
 /// A certificate or key that cannot be used.
 const BAD_TLS: Rule = Rule::new("bad-tls");
 
-/// The largest file that is read, in bytes.
+/// Maximum size of a file in bytes.
 const MAX_PEM: u64 = 1 << 20;
 
-/// Reads the certificate and the key of a service; what is wrong with them is reported.
+/// Reads the certificate and the key of a service. Reports problems and then returns none.
 pub(super) fn tls(id: &EntryId, tls: &crisol_schema::Tls, scope: &mut Scope<'_>) -> Option<Tls> {
     let cert = bytes(id, "tls.cert", &tls.cert, scope);
     let key = bytes(id, "tls.key", &tls.key, scope);
@@ -51,9 +51,10 @@ fn bytes(id: &EntryId, field: &str, pem: &Pem, scope: &mut Scope<'_>) -> Option<
     None
 }
 
-/// Reads a file outside of the app. Links are followed: `certbot` and Kubernetes renew by turning one.
+/// Reads a file outside of the app. Follows symbolic links, since `certbot` and Kubernetes renew certificates by
+/// changing one.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // Looking first keeps a FIFO from being waited for.
+    // Check the file type first: opening a FIFO would block.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a file"));
     }

@@ -11,7 +11,7 @@ use super::handler::Routed;
 use super::middleware;
 use super::scope::Scope;
 
-/// The route of an endpoint.
+/// Builds the route of an endpoint.
 pub(super) fn route(id: &EntryId, endpoint: &HttpEndpoint, scope: &Scope<'_>) -> Route {
     Route {
         name: id.to_string(),
@@ -21,10 +21,10 @@ pub(super) fn route(id: &EntryId, endpoint: &HttpEndpoint, scope: &Scope<'_>) ->
     }
 }
 
-/// Parameters that no request can carry.
+/// Parameters that a request without a body cannot carry.
 const NO_BODY: Rule = Rule::new("no-body");
 
-/// Warns of a function whose arguments are the body of a request that has none.
+/// Warns of a function with parameters and `transport: payload` behind a method whose requests have no body.
 pub(super) fn warn(id: &EntryId, endpoint: &HttpEndpoint, scope: &mut Scope<'_>) {
     let method = endpoint.method;
     if !matches!(
@@ -50,7 +50,7 @@ pub(super) fn warn(id: &EntryId, endpoint: &HttpEndpoint, scope: &mut Scope<'_>)
     scope.report(id, "method", Report::warning(NO_BODY, message).help(help));
 }
 
-/// What answers for a function.
+/// Returns the target of requests: the HTTP handler itself, or the function with its transport.
 fn target(func: &EntryId, scope: &Scope<'_>) -> Target {
     if let Some(handler) = scope.handlers.get(func) {
         let interceptors = Arc::clone(scope.interceptors.of(func));

@@ -1,4 +1,4 @@
-//! Everything that services and routes are assembled from.
+//! Inputs for the assembly of services and routes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use foldhash::fast::RandomState;
 use super::handler::HttpHandler;
 use crate::call::{Callable, Interceptors};
 
-/// Transports of the program, by name.
+/// Transports of the embedding program, by name.
 pub(crate) type Transports = HashMap<Arc<str>, Arc<dyn crisol_transport::Transport>>;
 
-/// Sources of services and routes, and the sink of their problems.
+/// Inputs for the assembly of services and routes, and the list of their problems.
 pub(crate) struct Scope<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) folders: &'a dyn FsSource,
     pub(crate) env: Arc<dyn EnvSource>,
-    /// Folder entries that cannot be opened, which was reported already.
+    /// Folder entries that cannot be opened, already reported.
     pub(crate) closed: &'a HashSet<EntryId>,
     pub(crate) functions: &'a HashMap<EntryId, Callable, RandomState>,
     pub(crate) handlers: &'a HashMap<EntryId, Arc<HttpHandler>>,
@@ -29,11 +29,11 @@ pub(crate) struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// The transport of a function that an endpoint calls.
+    /// Returns the transport of an endpoint's function.
     pub(super) fn transport(&self, func: &EntryId) -> &'a Transport {
         match self.registry.get(func.as_str()).map(|entry| &entry.kind) {
             Some(Kind::Function(function)) => &function.transport,
-            // A Lua function names none, and nothing else is behind an endpoint.
+            // Lua functions have no `transport` field; other kinds cannot be behind an endpoint.
             Some(
                 Kind::LuaFunction(_)
                 | Kind::Process(_)

@@ -1,4 +1,4 @@
-//! `http.service` and `http.router`, with all that is reached through them.
+//! `http.service` and `http.router` as services of `crisol-server`, with the routes below them.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,13 +17,13 @@ use super::{files, middleware, openapi, pem, routes};
 /// Services or routes that cannot be served together.
 const BAD_ROUTE: Rule = Rule::new("bad-route");
 
-/// What a service that no entry declares is called in logs.
+/// Log name of the implicit service.
 const LISTEN: &str = "listen";
 
-/// Stands in a service until its address is known; see [`Declared`].
+/// Placeholder address of a service until serving resolves it; see [`Declared`].
 const UNKNOWN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
-/// Routes by what they are reached through.
+/// Routes by parent: service, router or the implicit service.
 #[derive(Default)]
 struct Below {
     services: BTreeMap<EntryId, Vec<Route>>,
@@ -42,8 +42,8 @@ impl Below {
     }
 }
 
-/// Assembles everything that is served over HTTP, with all that is wrong with it. How entries fit together is checked
-/// when all of them are as they are meant.
+/// Assembles the services of an app, and returns their problems too. Checks conflicts between entries only if all
+/// entries could be read (`is_whole`).
 pub(crate) fn assemble(mut scope: Scope<'_>, is_whole: bool) -> (Site, Problems) {
     let mut below = Below::default();
     for entry in scope.registry {
@@ -124,7 +124,7 @@ fn service(
     Declared { addr: Some(entry.addr.clone()), service, document: None }
 }
 
-/// The limits of a service, with the server's own where the entry has none.
+/// Converts the limits of a service, completed with the server's defaults.
 fn limits(given: HttpLimits) -> Limits {
     let default = Limits::default();
     let count = |given: Option<u64>, default: usize| {
@@ -146,7 +146,7 @@ fn limits(given: HttpLimits) -> Limits {
     }
 }
 
-/// The route that shows a service's document.
+/// Builds the route that serves a service's OpenAPI document.
 fn shown(id: &EntryId, document: Option<&serde_json::Value>) -> Router {
     let empty = || transport::document(id.as_str(), serde_json::Map::new());
     let document = document.cloned().unwrap_or_else(empty);
@@ -168,7 +168,7 @@ fn router(id: &EntryId, entry: &HttpRouter, routes: Vec<Route>) -> Router {
     }
 }
 
-/// Reports services and routes that cannot be served together, at their entries.
+/// Reports conflicts between services and routes, at their entries.
 fn check(declared: &[Declared], scope: &mut Scope<'_>) {
     let services: Vec<Service> = declared.iter().map(|one| one.service.clone()).collect();
     let Err(errors) = crisol_server::check(&services) else { return };
@@ -186,7 +186,7 @@ fn check(declared: &[Declared], scope: &mut Scope<'_>) {
     }
 }
 
-/// Reports at the entry of which a service, router or route has its name.
+/// Reports a problem at the entry whose id is the name of a service, router or route.
 fn report_at(name: &str, field: &str, report: Report, scope: &mut Scope<'_>) {
     if let Ok(id) = name.parse::<EntryId>() {
         scope.report(&id, field, report);

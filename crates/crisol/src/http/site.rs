@@ -1,26 +1,26 @@
-//! Services and routes of one generation, complete but for the addresses.
+//! Services and routes of one generation, complete except for resolved addresses.
 
 use crisol_schema::ListenAddr;
 use crisol_server::Service;
 
-/// Services of a generation. It holds functions by id, and nothing of its generation.
+/// Services of a generation. Their routes refer to functions by id, and do not keep the generation alive.
 #[derive(Default)]
 pub(crate) struct Site {
     pub(crate) services: Vec<Declared>,
 }
 
-/// A service, complete but for the address that it listens on.
+/// A service, complete except for the resolved address.
 pub(crate) struct Declared {
-    /// The address of its entry; none is that of [`ServeOptions::listen`](crate::ServeOptions::listen).
+    /// Listen address of its entry; none means [`ServeOptions::listen`](crate::ServeOptions::listen).
     pub(crate) addr: Option<ListenAddr>,
-    /// Its `addr` is filled in when it is served.
+    /// The service; serving fills in its `addr`.
     pub(crate) service: Service,
-    /// The OpenAPI document of its endpoints; none when it has none.
+    /// The OpenAPI document of its endpoints; none without endpoints.
     pub(crate) document: Option<serde_json::Value>,
 }
 
 impl Site {
-    /// The OpenAPI documents of services that have endpoints, by the service's name.
+    /// Returns the OpenAPI documents of services with endpoints, with the service's name.
     pub(crate) fn documents(&self) -> Vec<(String, serde_json::Value)> {
         let one = |one: &Declared| Some((one.service.name.clone(), one.document.clone()?));
         self.services.iter().filter_map(one).collect()

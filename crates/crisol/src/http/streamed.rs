@@ -1,4 +1,4 @@
-//! Responses whose body a guest is still making: reading one is what lets the guest go on.
+//! Streamed responses of HTTP handlers: polling the body drives the guest that produces it.
 
 use std::pin::Pin;
 use std::task::{Context as Wakers, Poll};
@@ -10,13 +10,13 @@ use crisol_server::{Body, FailureLog};
 use http::{Response, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-/// The cause of failures that no client sees, in the log.
+/// Log cause of failures after a complete response, which no client sees.
 const AFTER: &str = "after-response";
 
-/// The guest, running: it is over when it has returned.
+/// Future of the running guest; ends with the guest's call.
 pub(super) type Run = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>;
 
-/// The response, with the guest that makes its body.
+/// Builds the response whose body drives the guest.
 pub(super) fn streamed(
     response: Response<ProxyBody>,
     run: Run,
@@ -33,7 +33,7 @@ fn content_length(response: &Response<ProxyBody>) -> Option<u64> {
     response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Failures of a guest whose response has begun.
+/// Log of failures of a guest whose response has begun.
 #[derive(Clone)]
 pub(super) struct Failures {
     pub(super) log: FailureLog,
@@ -49,23 +49,23 @@ impl Failures {
     }
 }
 
-/// A response's body that a guest is making still: reading it is what lets the guest go on.
+/// Response body that a guest is still producing; polling it drives the guest.
 struct Driven {
-    /// None when the guest has returned.
+    /// The running guest; none after its call has ended.
     run: Option<Run>,
     body: ProxyBody,
-    /// What is left of the promised length.
+    /// Bytes left of `content-length`; none without that header.
     left: Option<u64>,
-    /// Whether the body has come to its end.
+    /// True once the body is complete.
     ended: bool,
     failures: Failures,
 }
 
 impl Driven {
-    /// Lets the guest go on.
+    /// Polls the guest.
     ///
     /// # Errors
-    /// When it failed.
+    /// The failure of its call.
     fn go_on(&mut self, cx: &mut Wakers<'_>) -> Result<(), CallError> {
         let Some(run) = &mut self.run else { return Ok(()) };
         let Poll::Ready(over) = run.as_mut().poll(cx) else { return Ok(()) };
@@ -96,7 +96,7 @@ impl HttpBody for Driven {
         mut self: Pin<&mut Self>,
         cx: &mut Wakers<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        // What is there already goes out first: a guest that then fails has sent it.
+        // Frames that are ready go out first, even if the guest fails afterwards.
         let frame = self.poll_body(cx);
         if frame.is_ready() && !self.ended {
             return frame;
@@ -121,8 +121,8 @@ impl HttpBody for Driven {
     }
 }
 
-/// A guest whose response is complete may work on until its deadline, as on other servers; one whose
-/// client has gone is dropped with it.
+/// Lets a guest whose response is complete run to its end in a task of its own, within its deadline. Drops a guest
+/// whose client left before that.
 impl Drop for Driven {
     fn drop(&mut self) {
         let Some(run) = self.run.take().filter(|_| self.ended) else { return };

@@ -1,4 +1,4 @@
-//! From a validated registry to everything that can be called or served. Nothing of this happens inside a call.
+//! Assembly: loads a validated registry into everything that can be called or served. Calls do none of this work.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -15,8 +15,8 @@ use super::{required, reuse};
 use crate::app::{Assembled, HostResources};
 use crate::call::Interceptors;
 
-/// Loads every entry of a registry. Beside the outcome come the changes after which entries declare what their methods
-/// may call, and no more.
+/// Loads every entry of a registry. Also returns the changes that make each entry's `imports` match the imports that
+/// its method may call.
 pub(crate) fn assemble(inputs: Inputs<'_>, app: Option<&Path>) -> (Loaded, Vec<ImportsFix>) {
     let registry = inputs.registry;
     let mut loaded = Loaded::default();
@@ -54,7 +54,7 @@ pub(crate) fn assemble(inputs: Inputs<'_>, app: Option<&Path>) -> (Loaded, Vec<I
     (loaded, fixes)
 }
 
-/// All code that is to be compiled: that of guests which are not taken over from before.
+/// Collects the code to compile: that of all guests except those taken over from the generation before.
 fn requests<'a>(loading: &Loading<'a>) -> Vec<CompileRequest<'a>> {
     let inputs = &loading.inputs;
     let guests = inputs.registry.iter().filter_map(|entry| slice_of(&entry.kind).guest(&entry.id));
@@ -65,7 +65,7 @@ fn requests<'a>(loading: &Loading<'a>) -> Vec<CompileRequest<'a>> {
         .collect()
 }
 
-/// Compares the imports of every linked guest with those that its entry declares.
+/// Compares the imports of every linked guest with its entry's `imports`, and reports the differences.
 fn compare_imports(
     inputs: &Inputs<'_>,
     assembled: &Assembled,

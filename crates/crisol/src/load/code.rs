@@ -1,4 +1,4 @@
-//! The steps from what an entry names to code that can be compiled: read, verified, and a core module as it is or wrapped.
+//! Code of entries, made ready to compile: read, verified by hash; core modules run as they are or as components.
 
 use std::sync::Arc;
 
@@ -10,44 +10,43 @@ use crisol_wit::{CoreModule, WrapError, Wrapped};
 
 use super::field_error::FieldError;
 
-/// Code of an entry, to be compiled.
+/// Request to compile the code of an entry.
 #[derive(Clone, Copy)]
 pub(crate) struct CompileRequest<'a> {
     pub(crate) code: &'a Code,
     pub(crate) wit: Option<&'a SourceText>,
     pub(crate) method: &'a str,
-    /// Whether instructions are to be counted.
+    /// True if the compiled code counts fuel.
     pub(crate) fuel: bool,
-    /// Whether the code must be what its hash says: it need not where no hash can be read, and then nothing is
-    /// served.
+    /// True if the code must match its hash. False only for an unreadable hash field; such an app is never served.
     pub(crate) verified: bool,
 }
 
-/// The largest `.wasm` file that is read.
+/// Maximum size of a `.wasm` file in bytes.
 pub(crate) const MAX_CODE_BYTES: u64 = 512 << 20;
 
-/// A hash that is not the file's.
+/// A hash that does not match the file.
 pub(crate) const WRONG_HASH: Rule = Rule::new("wrong-hash");
 /// A file that is missing, unreadable or too large.
 const BAD_FILE: Rule = Rule::new("bad-file");
-/// What to do about a file that is not code.
+/// Advice for a file that is not code.
 const BUILD_AGAIN: &str = "build it again as a core module or a component";
-/// The same of code that is written as text.
+/// The same advice for code written as text.
 const CORRECT_TEXT: &str = "correct the text";
-/// What to do about code that is too large.
+/// Advice for code that is too large.
 pub(crate) const BUILD_SMALLER: &str = "build it smaller: optimised, and without debug information (a program that embeds the runtime may allow \
      more, by `EngineConfig::code`)";
-/// What to do about code that exports no function.
+/// Advice for code that exports no function.
 pub(crate) const EXPORT_IT: &str = "export the function where it is written, and build it again";
-/// The same of code that is written as text.
+/// The same advice for code written as text.
 const EXPORT_IT_IN_TEXT: &str = "export the function in the text: `(func (export \"name\") …)`";
-/// Code that is not WebAssembly, or not code that runs here.
+/// Code that is not valid WebAssembly, or that this host cannot run.
 pub(crate) const BAD_CODE: Rule = Rule::new("bad-code");
 
-/// A method that is no export of the code, or cannot be called.
+/// A method that the code does not export, or that cannot be called.
 const BAD_METHOD: Rule = Rule::new("bad-method");
 
-/// Reads the code that an entry names; its hash is not looked at.
+/// Reads the code that an entry names, without checking its hash.
 pub(crate) fn read(code: &Code, folders: &dyn FsSource) -> Result<Vec<u8>, FieldError> {
     match code {
         Code::Wat { source } => {
@@ -72,7 +71,7 @@ fn open(
     })
 }
 
-/// Checks that a file is the one that its entry means.
+/// Checks a file's digest against the hash of its entry.
 pub(crate) fn verify(found: Digest, declared: &Sha256Hash, path: &str) -> Result<(), FieldError> {
     if found.as_bytes() == declared.as_bytes() {
         return Ok(());
@@ -83,15 +82,15 @@ pub(crate) fn verify(found: Digest, declared: &Sha256Hash, path: &str) -> Result
     Err(FieldError::at("hash", Report::error(WRONG_HASH, message).help(help)))
 }
 
-/// Way in which a core module runs.
+/// Form in which a core module runs.
 pub(crate) enum Core {
-    /// As it is.
+    /// As a core module.
     Module(Arc<CoreModule>),
-    /// As the component that it was made.
+    /// Wrapped as a component.
     Component(Wrapped),
 }
 
-/// Finds out how a core module runs: as it is, unless it imports what only a component may import.
+/// Chooses the form of a core module: as it is, or wrapped if it imports something that only a component can.
 pub(crate) fn core(module: &[u8], wanted: &CompileRequest<'_>) -> Result<Core, FieldError> {
     let wit = wanted.wit.map(SourceText::text);
     let read = || match CoreModule::read(module, wit, wanted.method)? {
@@ -134,7 +133,7 @@ pub(crate) fn core(module: &[u8], wanted: &CompileRequest<'_>) -> Result<Core, F
     })
 }
 
-/// The error of an entry whose code cannot be linked.
+/// Builds the error of an entry whose code cannot be linked.
 pub(crate) fn link_error(error: LinkError) -> FieldError {
     let (field, rule, help) = match error {
         LinkError::Method(ref error) if error.exports_nothing() => {
@@ -148,7 +147,7 @@ pub(crate) fn link_error(error: LinkError) -> FieldError {
     FieldError::at(field, Report::error(rule, chain(&error)).help(help))
 }
 
-/// Advice about code that is not valid.
+/// Returns the advice for invalid code.
 pub(crate) fn correct(code: &Code) -> &'static str {
     match code {
         Code::Wat { .. } => CORRECT_TEXT,
@@ -156,7 +155,7 @@ pub(crate) fn correct(code: &Code) -> &'static str {
     }
 }
 
-/// The field that names the code.
+/// Returns the entry's field that names its code.
 pub(crate) fn field_of(code: &Code) -> &'static str {
     match code {
         Code::Wat { .. } => "source",

@@ -1,5 +1,4 @@
-//! The code of an app's entries: every distinct one is read, wrapped and compiled once, and several at a
-//! time.
+//! Code store of a load: reads, wraps and compiles each distinct code once, several codes in parallel.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -21,38 +20,39 @@ use super::code::{self, BAD_CODE, BUILD_SMALLER, CompileRequest, Core};
 use super::field_error::FieldError;
 use crate::app::Binaries;
 
-/// Where code comes from.
+/// Source of code, as the key of read bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Origin<'a> {
     Text(&'a str, Option<&'a Path>),
     File(&'a EntryId, &'a str),
 }
 
-/// Bytes as they were found.
+/// Bytes of code, with digest and kind.
 #[derive(Clone)]
 struct Found {
     bytes: Arc<[u8]>,
     digest: Digest,
-    /// Asked for after the hash was looked at: a wrong file is likelier than a wrong hash of a bad file.
+    /// Core module or component. Reported after a hash mismatch, since a wrong file is likelier than bad code with a
+    /// wrong hash.
     kind: Result<crisol_wit::Kind, FieldError>,
 }
 
-/// Inputs of compiled code, and whether it counts instructions. The way a core module runs depends on its entry's
-/// WIT and method; a component is what it is.
+/// Key of compiled code: digest, WIT and method, fuel. WIT and method are part of it for core modules only, whose form
+/// depends on them.
 type Key<'a> = (Digest, Option<(Option<&'a str>, &'a str)>, bool);
 
-/// Compiled code, and what its functions may call.
+/// Compiled code as the store keeps it.
 #[derive(Clone)]
 struct Made {
     compiled: Compiled,
-    /// Of what was wrapped: of other code, each entry has its own.
+    /// Method of a wrapped core module; other code is called by the method of each entry.
     method: Option<String>,
-    /// Of what runs as a core module.
+    /// The core module, if the code runs as one.
     core: Option<Arc<CoreModule>>,
     calls: Option<Arc<CallGraph>>,
 }
 
-/// Compiled code, the method by which it has the function of its entry, and what its functions may call.
+/// Compiled code for one entry, with its method and its call graph.
 pub(crate) struct Ready {
     pub(crate) compiled: Compiled,
     pub(crate) method: String,
@@ -61,7 +61,7 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
-    /// Joins the code to what `profile` grants.
+    /// Links the code with the host functions that `profile` grants.
     pub(crate) fn link(&self, engine: &Engine, profile: &Profile) -> Result<Linked, LinkError> {
         match &self.core {
             Some(core) => engine.link_core(&self.compiled, core, profile, &self.method),
@@ -69,7 +69,7 @@ impl Ready {
         }
     }
 
-    /// Imports that an export may call.
+    /// Returns the imports that an export may call; all of them if the call graph is unknown.
     pub(crate) fn reached(&self, (interface, name): (Option<&str>, &str)) -> Reached {
         let Some(calls) = &self.calls else { return Reached::ALL };
         let function = self.core.as_ref().map(|core| {
@@ -78,7 +78,7 @@ impl Ready {
             })
         });
         match function {
-            // The graph of a core module knows its functions by their exports.
+            // The call graph of a core module names functions by their exports.
             Some(Some(function)) => calls.reached(None, &function.export),
             Some(None) => Reached::ALL,
             None => calls.reached(interface, name),
@@ -86,11 +86,11 @@ impl Ready {
     }
 }
 
-/// The code of one app while it is assembled.
+/// Cache of an app's code during one load.
 pub(crate) struct CodeStore<'a> {
     engine: &'a Engine,
     folders: &'a dyn FsSource,
-    /// Binaries that are no files, and the registry that says where they stand.
+    /// Binaries in memory, and the registry that maps entries to them.
     binaries: (&'a Registry, &'a Binaries),
     found: Once<Origin<'a>, Found>,
     compiled: Once<Key<'a>, Made>,
@@ -105,8 +105,8 @@ impl<'a> CodeStore<'a> {
         Self { engine, folders, binaries, found: Once::default(), compiled: Once::default() }
     }
 
-    /// Compiles all that is wanted, on every core. What is wrong with one is told when it is asked for, so
-    /// that problems come in the order of the entries.
+    /// Compiles all requests in parallel, on every core. The store keeps errors until `compile` asks for the code, so
+    /// that problems appear in the order of entries.
     pub(crate) fn prepare(&self, wanted: &[CompileRequest<'a>]) {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let next = AtomicUsize::new(0);
@@ -123,7 +123,7 @@ impl<'a> CodeStore<'a> {
         });
     }
 
-    /// The compiled code that an entry wants: made now, if nobody else wanted it before.
+    /// Returns the compiled code of a request. Compiles it on first use.
     pub(crate) fn compile(&self, wanted: &CompileRequest<'a>) -> Result<Ready, FieldError> {
         let (found, kind) = self.recognise(wanted)?;
         let is_core = matches!(kind, crisol_wit::Kind::Core);
@@ -135,7 +135,7 @@ impl<'a> CodeStore<'a> {
         Ok(Ready { compiled, method, core, calls })
     }
 
-    /// Compiles code. Several methods of a core module come to one, which the engine compiles once.
+    /// Compiles code. The engine deduplicates: a core module with several methods is compiled once.
     fn make(
         &self,
         bytes: &[u8],
@@ -154,7 +154,7 @@ impl<'a> CodeStore<'a> {
             };
             FieldError::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
         };
-        // Reading a module looks at all of it, and wrapping it copies it several times.
+        // Check the size first: reading a module scans all of it, and wrapping copies it several times.
         self.engine.check_size(bytes).map_err(|error| refused(error.into()))?;
         let compile = |bytes: &[u8], method, core: Option<Arc<CoreModule>>| {
             let compiled = self.engine.compile(bytes, wanted.fuel).map_err(refused)?;
@@ -170,7 +170,7 @@ impl<'a> CodeStore<'a> {
         }
     }
 
-    /// Looks at the code that an entry wants, and compiles none.
+    /// Reads and verifies the code of a request without compiling it.
     pub(crate) fn look(&self, wanted: &CompileRequest<'a>) -> Result<(), FieldError> {
         self.recognise(wanted).map(drop)
     }
@@ -187,7 +187,7 @@ impl<'a> CodeStore<'a> {
         Ok((found, kind))
     }
 
-    /// Checks that the file of an entry is, by its hash, the one that the entry means.
+    /// Checks the hash of an entry's file.
     pub(crate) fn verify(&self, code: &'a Code) -> Result<(), FieldError> {
         match code {
             Code::Wat { .. } => Ok(()),
@@ -217,7 +217,7 @@ impl<'a> CodeStore<'a> {
     }
 }
 
-/// Values by key, each made by the first who asks; others who ask meanwhile wait for it.
+/// Map that computes each value once, on first use. Concurrent callers of the same key wait for it.
 struct Once<K, V>(Mutex<HashMap<K, Arc<Slot<V>>>>);
 
 type Slot<V> = OnceLock<Result<V, FieldError>>;
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_made_once_whoever_asks_and_so_is_a_fault() {
+    fn values_and_errors_are_computed_once() {
         let (made, once) = (AtomicUsize::new(0), Once::default());
         let ask = |key: u8| {
             once.get(key, || {

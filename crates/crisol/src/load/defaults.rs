@@ -1,17 +1,17 @@
-//! Limits of functions whose entries do not set them.
+//! Default limits of functions.
 
 use std::time::Duration;
 
 use crisol_engine::Limits;
 
-/// Limits of functions whose entries do not set them.
+/// Default limits, for functions whose entries set none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Defaults {
-    /// `limits.max_execution_ms`: 30 s.
+    /// Default of `limits.max_execution_ms`: 30 s.
     pub max_execution: Duration,
-    /// `limits.max_memory_bytes`: 256 MiB.
+    /// Default of `limits.max_memory_bytes`: 256 MiB.
     pub max_memory_bytes: u64,
-    /// `limits.max_output_bytes`: 4 MiB.
+    /// Default of `limits.max_output_bytes`: 4 MiB.
     pub max_output_bytes: u64,
 }
 
@@ -23,12 +23,12 @@ impl Default for Defaults {
 }
 
 impl Defaults {
-    /// The time that a call of a function may take.
+    /// Returns the time limit of an entry's calls.
     pub(crate) fn max_execution(&self, own: &crisol_schema::Limits) -> Duration {
         own.max_execution.unwrap_or(self.max_execution)
     }
 
-    /// The limits of an entry, with those that it does not set.
+    /// Returns the limits of an entry, completed with the defaults.
     pub(crate) fn limits(&self, own: &crisol_schema::Limits) -> Limits {
         Limits {
             max_memory_bytes: own.max_memory_bytes.unwrap_or(self.max_memory_bytes),

@@ -1,4 +1,4 @@
-//! Errors in fields of entries, on the way to the problems of an app.
+//! Errors in fields of entries, before they join the problems of an app.
 
 use crisol_core::EntryId;
 use crisol_pool::SizeBelowWorkers;
@@ -11,11 +11,11 @@ pub(crate) const BAD_FOLDER: Rule = Rule::new("bad-folder");
 #[derive(Clone)]
 pub(crate) struct FieldError {
     pub(crate) field: &'static str,
-    /// Boxed: it is large, and faults are rare.
+    /// Boxed, since reports are large and errors are rare.
     pub(crate) report: Box<Report>,
-    /// Byte of the text that the field holds or names.
+    /// Byte offset in the text that the field holds or names.
     pub(crate) offset: Option<usize>,
-    /// The folder entry that it comes from.
+    /// The folder entry that caused the error.
     pub(crate) folder: Option<EntryId>,
 }
 

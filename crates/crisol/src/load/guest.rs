@@ -1,4 +1,4 @@
-//! Guests of entries: compiled, linked, given their limits and their plan.
+//! Guests of entries: compiled, linked, with their limits and WASI plan.
 
 use crisol_core::chain;
 use crisol_engine::{Allocation, Linked, Profile};
@@ -14,20 +14,20 @@ use super::loading::{Inputs, Loading};
 use crate::call::{Export, Guest, Linkage, outgoing};
 
 impl<'a> Inputs<'a> {
-    /// The code of a guest, to be compiled.
+    /// Builds the compile request of a guest.
     pub(super) fn request(&self, guest: &GuestEntry<'a>) -> CompileRequest<'a> {
         CompileRequest { verified: self.is_read(guest.id, "hash"), ..guest.request() }
     }
 
-    /// Whether an undeclared import is an error. Nobody knows what an entry declares whose list cannot be read.
+    /// Tells whether an undeclared import is an error. It is not if the entry's `imports` cannot be read.
     pub(super) fn is_strict(&self, guest: &GuestEntry<'_>) -> bool {
         (self.strict_imports || guest.strict_imports) && self.is_read(guest.id, "imports")
     }
 }
 
 impl<'a> Loading<'a> {
-    /// The compiled code of a guest; none when it is not known what to link of it, and then the file alone was looked
-    /// at.
+    /// Compiles the code of a guest. If a field that linking needs cannot be read, only verifies the file and returns
+    /// none.
     pub(super) fn compile(&self, guest: &GuestEntry<'a>) -> Result<Option<Ready>, FieldError> {
         let request = self.inputs.request(guest);
         if self.inputs.is_linkable(guest.id) {
@@ -36,7 +36,7 @@ impl<'a> Loading<'a> {
         self.code.look(&request).map(|()| None)
     }
 
-    /// Joins compiled code to what its entry grants.
+    /// Links compiled code with the host functions that its entry grants.
     pub(super) fn link(
         &self,
         (guest, ready): (&GuestEntry<'_>, &Ready),
@@ -44,7 +44,7 @@ impl<'a> Loading<'a> {
     ) -> Result<Linked, FieldError> {
         let (engine, profile) = (self.inputs.engine, self.profile(guest));
         ready.link(engine, &profile).map_err(|error| {
-            // Who may answer HTTP by itself may import more, and it is not known which this is.
+            // Not under other transports: the code may be an HTTP handler, which may import more.
             if *guest.transport == Transport::Payload
                 && self.inputs.is_strict(guest)
                 && let Ok(imports) = engine.imports(&ready.compiled, &profile)
@@ -55,7 +55,7 @@ impl<'a> Loading<'a> {
         })
     }
 
-    /// A linked guest with its limits and its outside.
+    /// Builds a guest from linked code: limits, WASI plan, outbound policy.
     pub(super) fn guest(
         &self,
         (guest, ready): (&GuestEntry<'_>, &Ready),
@@ -76,12 +76,12 @@ impl<'a> Loading<'a> {
         })
     }
 
-    /// The grants of an entry.
+    /// Returns the grants of an entry.
     pub(super) fn profile(&self, guest: &GuestEntry<'_>) -> Profile {
         self.inputs.engine.profile(guest.id, |interface| guest.imports.grants(interface))
     }
 
-    /// Instances that the engine may hold.
+    /// Returns the maximum number of instances in the engine.
     fn instances(&self) -> u64 {
         match self.inputs.engine.config().allocation {
             Allocation::Pooling { instances } => u64::from(instances),
@@ -89,7 +89,7 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// The outside as the guest sees it.
+    /// Resolves the WASI plan of a guest: variables, mounts, peers.
     fn plan(&self, guest: &GuestEntry<'_>) -> Result<Plan, FieldError> {
         crisol_wasi::resolve(guest.wasi, guest.id, self.env(), self.folders()).map_err(|error| {
             let help = "mount a folder that is there and can be read";

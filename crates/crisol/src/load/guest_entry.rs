@@ -1,4 +1,4 @@
-//! Entries that have a guest, whichever kind those are.
+//! Common fields of entries that have a guest, independent of their kind.
 
 use crisol_core::EntryId;
 use crisol_schema::{
@@ -57,8 +57,8 @@ impl<'a> GuestEntry<'a> {
     }
 }
 
-/// The entries that the outside of a guest is made of. The folder of a binary is none: its hash says what the binary
-/// is.
+/// Returns the entries that a guest's WASI plan depends on: variables and mounted folders. The folder of its binary is
+/// not among them, since the hash identifies the binary.
 pub(crate) fn depends_on(wasi: &Wasi) -> Vec<&EntryId> {
     let variables = wasi.env.iter().map(|mapping| &mapping.id);
     variables.chain(wasi.mounts.iter().map(|mount| &mount.fs)).collect()

@@ -1,4 +1,4 @@
-//! What methods may call of the host, held against what their entries declare.
+//! Comparison of the imports that methods may call with those that their entries declare.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -19,8 +19,7 @@ const UNKNOWN_IMPORT: Rule = Rule::new("unknown-import");
 /// A declared import that the method does not reach.
 const UNUSED_IMPORT: Rule = Rule::new("unused-import");
 
-/// Imports that methods may call and that fail, by the code and those imports: entries that have
-/// both in common share one warning.
+/// Imports that methods may call and that fail, by code and message: entries with both in common share one warning.
 #[derive(Default)]
 struct Failing(BTreeMap<([u8; 32], String), Wanting>);
 
@@ -31,7 +30,7 @@ struct Wanting {
 }
 
 impl Failing {
-    /// Adds what an entry does not declare.
+    /// Adds the imports that an entry does not declare.
     fn add_undeclared(&mut self, id: &EntryId, linkage: Linkage<'_>) {
         let wanting: Vec<_> = linkage.wanting().collect();
         if wanting.is_empty() {
@@ -41,7 +40,7 @@ impl Failing {
         self.add((id, linkage), UNDECLARED_IMPORT, message, || declare(&wanting));
     }
 
-    /// Adds what no entry could declare.
+    /// Adds the imports that no entry could declare.
     fn add_unknown(&mut self, id: &EntryId, linkage: Linkage<'_>) {
         for (UnknownFunction { what, fix, .. }, names) in linkage.unknown() {
             let names = listed(names.iter().map(String::as_str));
@@ -62,7 +61,7 @@ impl Failing {
         shared.or_insert_with(wanting).entries.push(id.clone());
     }
 
-    /// Reports what was collected, at the first entry of each.
+    /// Reports each collected warning at the first of its entries.
     fn report(self, registry: &Registry, problems: &mut Problems) {
         for ((_, message), Wanting { rule, help, entries }) in self.0 {
             let Some((first, others)) = entries.split_first() else { continue };
@@ -76,7 +75,7 @@ impl Failing {
     }
 }
 
-/// A change after which an entry declares what its method may call, and no more.
+/// Change of an entry's `imports` to match the imports that its method may call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImportsFix {
@@ -84,11 +83,11 @@ pub struct ImportsFix {
     pub id: EntryId,
     /// Its index file, relative to the app.
     pub index: PathBuf,
-    /// Tokens that its method may call for and that it does not declare.
+    /// Tokens that its method needs and that it does not declare.
     pub added: BTreeSet<String>,
-    /// Tokens that grant nothing which its method may call, or nothing that others do not grant.
+    /// Tokens that grant nothing that its method may call, or nothing beyond other tokens.
     pub removed: BTreeSet<String>,
-    /// Tokens that stay once where they are more than once.
+    /// Tokens that are declared more than once; one of each stays.
     pub repeated: BTreeSet<String>,
 }
 
@@ -97,12 +96,12 @@ pub struct ImportsFix {
 pub(crate) struct Linked<'a> {
     pub(crate) guest: GuestEntry<'a>,
     pub(crate) linkage: Linkage<'a>,
-    /// Whether an undeclared import is an error.
+    /// True if an undeclared import is an error.
     pub(crate) is_strict: bool,
 }
 
 /// Compares the imports of guests with those that their entries declare, and reports the differences. Returns the
-/// changes that would remove them.
+/// changes that fix them.
 pub(crate) fn compare<'a>(
     linked: impl Iterator<Item = Linked<'a>>,
     (registry, problems): (&Registry, &mut Problems),
@@ -137,7 +136,7 @@ impl<'a> Linked<'a> {
         }
     }
 
-    /// The change of an entry that does not declare what its method may call, and no more.
+    /// Returns the change that fixes the entry's `imports`; none if they are right.
     fn fix(self, registry: &Registry) -> Option<ImportsFix> {
         let Self { guest, linkage, .. } = self;
         let (id, mut added) = (guest.id.clone(), linkage.undeclared());
@@ -151,7 +150,7 @@ impl<'a> Linked<'a> {
         Some(ImportsFix { id, index: place.file.into(), added, removed, repeated })
     }
 
-    /// Warns of tokens that the entry can do without.
+    /// Warns of unused and repeated tokens.
     fn warn_unused(self, registry: &Registry, problems: &mut Problems) {
         let Self { guest, .. } = self;
         let method = guest.method.as_str();
@@ -174,7 +173,7 @@ impl<'a> Linked<'a> {
         }
     }
 
-    /// Warns of fields that change nothing for the guest.
+    /// Warns of fields without effect on the guest.
     fn warn_without_effect(self, registry: &Registry, problems: &mut Problems) {
         let Self { guest, linkage, .. } = self;
         if let Some(why) = linkage.plan.lost_cwd() {
@@ -192,7 +191,7 @@ impl<'a> Linked<'a> {
     }
 }
 
-/// Refuses code that imports what its entry does not declare, whether or not it may be called.
+/// Reports an error if code has an undeclared import, whether or not the method may call it.
 pub(crate) fn refuse(
     guest: &GuestEntry<'_>,
     imports: &[Import],
@@ -213,7 +212,7 @@ pub(crate) fn refuse(
     problems.at(registry, guest.id, "imports", report);
 }
 
-/// Lists what a grant would serve, and what this host does not have.
+/// Lists the imports that a grant would serve, and those that this host does not have.
 fn unserved(wanting: &[Want<'_>]) -> String {
     let denied: BTreeSet<_> = wanting.iter().flat_map(|want| &want.denied).collect();
     let all =
@@ -229,7 +228,7 @@ fn missing<'a>(wanting: &'a [Want<'_>]) -> BTreeSet<&'a String> {
     wanting.iter().flat_map(|want| &want.missing).collect()
 }
 
-/// Advice about imports that fail.
+/// Writes the advice for imports that fail.
 fn declare(wanting: &[Want<'_>]) -> String {
     let (tokens, missing) = (tokens(wanting), missing(wanting));
     let mut help = Vec::new();
@@ -246,7 +245,8 @@ fn declare(wanting: &[Want<'_>]) -> String {
     help.join("; ")
 }
 
-/// Bytes of names that a message lists, and characters of each: code may import a million things by names of any length.
+/// Limits of a message's list, in bytes of all names and characters of each: code may import a million functions with
+/// names of any length.
 const MOST_LISTED: usize = 8 << 10;
 const LONGEST_LISTED: usize = 200;
 

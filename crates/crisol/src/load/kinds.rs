@@ -1,6 +1,7 @@
-//! The façade's side of the kinds: one slice for each family, with all that a load and a reload take of an entry.
+//! Kinds of entries in the façade: one slice per family of kinds, with all that a load and a reload need of an entry.
 //!
-//! Calls go to what a slice adds to the assembled app; a drain and the numbers go by the pools in it.
+//! A slice adds callables, commands or handlers to the assembled app. Calls, drains and statistics use those and know
+//! nothing of slices.
 #![warn(
     clippy::wildcard_enum_match_arm,
     reason = "a kind or a case that is new must not be ignored"
@@ -23,7 +24,7 @@ pub(crate) use folder::report as report_folders;
 pub(crate) use http::serve;
 pub(crate) use slice::Read;
 
-/// The slice of a kind.
+/// Returns the slice of a kind.
 pub(crate) fn slice_of(kind: &Kind) -> &dyn Slice {
     match kind {
         Kind::Function(function) => function,

@@ -1,4 +1,4 @@
-//! The state of one load: inputs, host resources, the code store, the generation before.
+//! State of one load: inputs, host resources, code store, generation before.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,35 +21,35 @@ pub(crate) struct Inputs<'a> {
     pub(crate) defaults: Defaults,
     pub(crate) strict_imports: bool,
     pub(crate) extensions: &'a Extensions,
-    /// Bound on the scripts that compute at one moment.
+    /// Bound on concurrently computing scripts.
     pub(crate) turns: &'a Turns,
-    /// Treatment of folders and files with `auto_init` that are not there.
+    /// Treatment of missing folders and files with `auto_init`.
     pub(crate) missing: Missing,
-    /// The generation whose functions are taken over where nothing has changed.
+    /// The generation before, whose unchanged functions are taken over.
     pub(crate) before: Option<&'a Generation>,
-    /// The fields that say what the app says, when it has errors: then this is for the problems alone.
+    /// Result of checking an app with errors: it tells which fields could be read. Such a load only collects problems.
     pub(crate) checked: Option<&'a Checked>,
 }
 
 impl Inputs<'_> {
-    /// Whether a field says what the app says.
+    /// Tells whether a field was read correctly.
     pub(crate) fn is_read(&self, id: &EntryId, field: &str) -> bool {
         self.checked.is_none_or(|checked| checked.is_read(id, field))
     }
 
-    /// Whether all fields are known that linking the code of an entry takes.
+    /// Tells whether all fields that linking an entry's code needs were read correctly.
     pub(crate) fn is_linkable(&self, id: &EntryId) -> bool {
         ["method", "wit", "transport"].iter().all(|field| self.is_read(id, field))
     }
 }
 
-/// The generation before, with the entries that are as they were in it.
+/// The generation before, with the entries that have not changed since.
 pub(crate) struct Before<'a> {
     pub(crate) generation: &'a Generation,
     pub(crate) unchanged: HashSet<EntryId>,
 }
 
-/// A load under way.
+/// A load in progress.
 pub(crate) struct Loading<'a> {
     pub(crate) inputs: Inputs<'a>,
     pub(crate) resources: &'a HostResources,
@@ -57,7 +57,7 @@ pub(crate) struct Loading<'a> {
     pub(crate) code: CodeStore<'a>,
 }
 
-/// Outcome of a load: when a problem is an error, the rest is not whole and is not to be served.
+/// Result of a load. With an error among the problems, the assembled app is incomplete and must not be served.
 #[derive(Default)]
 pub(crate) struct Loaded {
     pub(crate) assembled: Assembled,
@@ -73,7 +73,7 @@ impl<'a> Loading<'a> {
         self.resources.env()
     }
 
-    /// The callee that an entry had before, when nothing about it has changed.
+    /// Returns what `find` takes from the generation before, if the entry has not changed since.
     pub(crate) fn kept<T>(
         &self,
         id: &EntryId,

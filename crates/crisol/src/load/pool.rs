@@ -1,11 +1,11 @@
-//! The pool that an entry asks for, as the pool's own configuration.
+//! Conversion of an entry's `pool` to the configuration of a pool.
 
 use std::num::NonZeroUsize;
 
 use crisol_pool::strategy::{Adaptive, Lazy};
 use crisol_pool::{Config, SizeBelowWorkers, Strategy};
 
-/// The pool that an entry asks for.
+/// Converts an entry's `pool`.
 pub(crate) fn config(pool: &crisol_schema::Pool) -> Result<Config, SizeBelowWorkers> {
     let at_least_one =
         |n: std::num::NonZeroU32| NonZeroUsize::try_from(n).unwrap_or(NonZeroUsize::MAX);
@@ -38,7 +38,7 @@ mod tests {
 
     use super::*;
 
-    /// The pool of a function whose entry says `pool`.
+    /// Returns the pool configuration of a function with the given `pool` field.
     fn of(pool: &str) -> Config {
         let text = format!(
             "namespace: a\nentries:\n  - {{name: f, kind: function.wat, source: (module), method: f{pool}}}\n"
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn every_type_has_its_strategy_and_a_buffer_of_64_calls_for_each_that_may_run() {
+    fn pool_type_sets_strategy_and_a_buffer_of_64_calls_per_worker() {
         let lazy = |max| Strategy::Lazy(Lazy::new().with_max(n(max)));
         let adaptive = |max| Strategy::Adaptive(Adaptive::new().with_max(n(max)));
         for (pool, strategy, buffer) in [
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_entry_says_of_its_pool_gets_there() {
+    fn pool_fields_reach_the_pool_configuration() {
         let idle = Lazy::new().with_max(n(2)).with_idle_timeout(Duration::from_millis(7));
         let three = NonZeroU32::new(3).unwrap();
         for (pool, expected) in [

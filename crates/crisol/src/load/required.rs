@@ -1,4 +1,4 @@
-//! Required variables that only the environment of the process could have, and that are not set in it.
+//! Warnings for required variables that only the process environment can provide and that are not set in it.
 
 use std::collections::HashSet;
 
@@ -11,8 +11,8 @@ use super::kinds::slice_of;
 /// A required variable without a value.
 const NOT_SET: Rule = Rule::new("not-set");
 
-/// Warns of functions and commands that would fail when they are called. Values in memory and in files may be set by then; the
-/// environment stays as it is.
+/// Warns of functions and commands whose calls would fail for lack of a variable. Only the environment counts: values
+/// in memory and files may still be set before a call.
 pub(crate) fn warn(registry: &Registry, env: &dyn EnvSource, problems: &mut Problems) {
     for entry in registry {
         let Some(guest) = slice_of(&entry.kind).guest(&entry.id) else { continue };
@@ -30,7 +30,7 @@ pub(crate) fn warn(registry: &Registry, env: &dyn EnvSource, problems: &mut Prob
     }
 }
 
-/// The name of a variable that is in the environment or nowhere.
+/// Returns the name of a variable that only the process environment can provide.
 fn in_environment<'r>(registry: &'r Registry, id: &EntryId) -> Option<&'r str> {
     let Kind::EnvVariable(EnvVariable { storage: Some(storage), variable, default: None, .. }) =
         &registry.get(id.as_str())?.kind
@@ -38,7 +38,7 @@ fn in_environment<'r>(registry: &'r Registry, id: &EntryId) -> Option<&'r str> {
         return None;
     };
     let (mut has_os, mut seen, mut next) = (false, HashSet::new(), vec![storage]);
-    // A stack of its own: a chain of routers may be as long as the app.
+    // An explicit stack: a chain of routers may be as long as the app.
     while let Some(id) = next.pop() {
         if !seen.insert(id) {
             continue;

@@ -1,4 +1,4 @@
-//! Entries of which a generation may take over what the one before made: nothing about them has changed.
+//! Reuse between generations: entries without changes, whose functions a new generation takes over.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use crisol_schema::{Entry, Registry};
 use super::kinds::slice_of;
 use crate::app::{Generation, HostResources};
 
-/// The functions and handlers that are as they were in the generation before, with all that they depend on.
+/// Returns the functions and handlers that have not changed since the generation before, dependencies included.
 pub(crate) fn unchanged(
     before: &Generation,
     registry: &Registry,
@@ -26,10 +26,10 @@ struct Reuse<'a> {
 }
 
 impl Reuse<'_> {
-    /// Whether an entry and all that it depends on are as they were.
+    /// Tells whether an entry and all its dependencies have not changed.
     fn is_unchanged(&self, id: &EntryId) -> bool {
         let mut seen = HashSet::new();
-        // A stack of its own: a chain of routers may be as long as the app.
+        // An explicit stack: a chain of routers may be as long as the app.
         let mut next = vec![id];
         while let Some(id) = next.pop() {
             if !seen.insert(id) {
@@ -44,7 +44,7 @@ impl Reuse<'_> {
         true
     }
 
-    /// Whether an entry is the same by itself.
+    /// Tells whether an entry itself has not changed, dependencies aside.
     fn is_same(&self, id: &EntryId) -> bool {
         let (old, new) = (self.before.registry().get(id.as_str()), self.registry.get(id.as_str()));
         let is_same =

@@ -7,31 +7,31 @@ use crisol_schema::{Kind, Registry};
 
 use super::kinds::{Read, slice_of};
 
-/// Paths an app was loaded from: where to look to know that it has changed.
+/// Paths an app was loaded from, for programs that watch them for changes.
 ///
-/// Paths begin with the app's folder as it was given to the builder, or are absolute; symbolic links in them are
-/// not followed. Files of `env.storage.file` are not among them: those are read again when a call finds them changed.
+/// Paths start with the app's folder as given to the builder, or are absolute; symbolic links in them are not
+/// resolved. Files of `env.storage.file` are not included: a call reads those again after they change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reads {
-    /// The app's folder, which is searched for index files; none for an app in memory.
+    /// The app's folder, searched for index files; none for an app in memory.
     pub app: Option<PathBuf>,
-    /// Files that were read: index files, what they name as `file://` (text, scripts, WIT), certificates and keys, binaries.
+    /// Files that were read: index files and their `file://` sources (text, scripts, WIT), TLS files, binaries.
     pub files: BTreeSet<PathBuf>,
     /// Folders that were opened.
     pub folders: BTreeSet<PathBuf>,
-    /// Of the folders, those that guests may write in.
+    /// The subset of `folders` that guests may write to.
     pub written: BTreeSet<PathBuf>,
 }
 
 impl Reads {
-    /// What an app has before it is read: its folder.
+    /// Returns the paths of an app before it is loaded: only its folder.
     #[must_use]
     pub fn of_app(app: impl Into<PathBuf>) -> Self {
         Self { app: Some(app.into()), ..Self::default() }
     }
 
-    /// The paths of a registry.
+    /// Collects the paths of a registry.
     pub(crate) fn of(registry: &Registry, app: Option<&Path>) -> Self {
         let mut reads = Self { app: app.map(Path::to_owned), ..Self::default() };
         if let Some(app) = app {
@@ -56,7 +56,7 @@ impl Reads {
     }
 }
 
-/// Where a folder entry leads; nowhere when it is relative and the app has no folder.
+/// Resolves the path of a folder entry; none if it is relative and the app has no folder.
 fn folder(registry: &Registry, app: Option<&Path>, id: &str) -> Option<PathBuf> {
     let Kind::Directory(folder) = &registry.get(id)?.kind else { return None };
     match app {

@@ -1,4 +1,4 @@
-//! Tokens of an entry's `imports` that it can do without.
+//! Unused tokens of an entry's `imports`.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -7,7 +7,7 @@ use std::fmt;
 use crisol_engine::{Import, Reached};
 use crisol_schema::{Imports, Wasi};
 
-/// A token of an entry's list.
+/// A token of an entry's `imports`.
 enum Token<'a> {
     Known(crisol_schema::Import),
     /// An interface of the embedding program.
@@ -30,7 +30,7 @@ impl<'a> Token<'a> {
         }
     }
 
-    /// Number of interfaces that it grants.
+    /// Returns the number of interfaces that it grants.
     fn breadth(&self) -> usize {
         match self {
             Self::Known(token) => token.breadth(),
@@ -48,35 +48,35 @@ impl fmt::Display for Token<'_> {
     }
 }
 
-/// Why an entry's list can do without a token.
+/// Reason for which a token is unused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unused {
-    /// The code imports nothing of it.
+    /// The code imports nothing that it grants.
     NotImported,
-    /// The method cannot reach what the code imports of it.
+    /// The code imports something that it grants, and the method cannot reach it.
     NotReached,
     /// Other tokens grant the same.
     Covered,
 }
 
-/// An entry's list, held against what its method may call.
+/// An entry's `imports`, with the imports that its method may call.
 #[derive(Clone, Copy)]
 pub(crate) struct List<'a> {
     pub(crate) declared: &'a Imports,
-    /// Things that the entry gives its guest besides.
+    /// The entry's `wasi` field: variables, arguments, mounts.
     pub(crate) wasi: &'a Wasi,
-    /// Imports of the code.
+    /// All imports of the code.
     pub(crate) imports: &'a [Import],
-    /// Those of them that the method may call.
+    /// Imports that the method may call.
     pub(crate) reached: &'a Reached,
-    /// Whether the terminal is the guest's, once that is granted.
+    /// True for a command, which gets the terminal if granted.
     pub(crate) is_command: bool,
-    /// Whether the entry declares all that its code imports, reached or not.
+    /// True if the entry must declare all imports of its code, reached or not.
     pub(crate) is_strict: bool,
 }
 
 impl List<'_> {
-    /// Tokens that the list can do without once `added` are in it, each with the reason.
+    /// Returns the tokens that are unused once `added` are declared too, each with the reason.
     pub(crate) fn unused(self, added: &BTreeSet<String>) -> Vec<(String, Unused)> {
         let is_used = |import: &&Import| self.is_strict || import.is_reached(self.reached);
         let (mut unused, mut kept) = (Vec::new(), Vec::new());
@@ -89,7 +89,7 @@ impl List<'_> {
                 unused.push((token.to_string(), why));
             }
         }
-        // The widest first, so that what is left grants as little as may be.
+        // Remove the widest tokens first, so that the rest grants as little as possible.
         kept.sort_by_key(|token| Reverse(token.breadth()));
         let mut next = 0;
         while let Some(token) = kept.get(next) {
@@ -110,7 +110,7 @@ impl List<'_> {
         unused
     }
 
-    /// Whether the method does the same with and without a grant, as its entry gives it nothing to be seen by it.
+    /// Tells whether an import behaves the same with and without its grant, since the entry gives it nothing to expose.
     fn is_free(self, import: &Import) -> bool {
         let Some(interface) = import.interface.as_deref().filter(|_| !self.is_strict) else {
             return false;

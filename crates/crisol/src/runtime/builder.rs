@@ -1,4 +1,4 @@
-//! Setting a runtime up: where the app is, what applies when an entry does not say.
+//! Builder of a runtime: the app's sources, defaults for its entries, extensions of the embedding program.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::settings::{Checked, LoadError, Settings};
 use crate::call::Interceptor;
 use crate::load::Defaults;
 
-/// Sets a [`Runtime`] up.
+/// Configures and loads a [`Runtime`].
 #[derive(Default)]
 #[must_use = "a builder does nothing until `load`"]
 pub struct Builder {
@@ -23,34 +23,34 @@ pub struct Builder {
 }
 
 impl Runtime {
-    /// Begins to set a runtime up.
+    /// Returns a builder with default settings.
     pub fn builder() -> Builder {
         Builder::default()
     }
 }
 
 impl Builder {
-    /// The folder of the app. Without one, only files given with [`Builder::file`] are read.
+    /// Sets the folder of the app. Without one, only files given with [`Builder::file`] are read.
     pub fn app(mut self, dir: impl Into<PathBuf>) -> Self {
         self.settings.app = Some(dir.into());
         self
     }
 
-    /// The namespace of index files that name none.
+    /// Sets the namespace of index files that name none.
     pub fn namespace(mut self, namespace: Namespace) -> Self {
         self.settings.loader = self.settings.loader.default_namespace(namespace);
         self
     }
 
-    /// An index file, or a file that one names, without a folder on disk: `path` is relative to the
-    /// app.
+    /// Adds an index file, or a file that an index file names, from memory. `path` is relative to the app's folder.
     pub fn file(mut self, path: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
         self.settings.loader = self.settings.loader.file(path, text);
         self
     }
 
-    /// A binary without a file on disk: `path` is relative to the app, where an `fs.directory` and the `path` of an
-    /// entry lead to. The folder need not be there. Its `hash` is the text of its [`Digest`](crate::Digest):
+    /// Adds a binary from memory. `path` is relative to the app's folder and is the one that an `fs.directory` and the
+    /// `path` of an entry give together. That folder need not exist. The entry's `hash` is `sha256:` and the
+    /// [`Digest`](crate::Digest) of the binary:
     ///
     /// ```
     /// # let bytes = b"\0asm\x01\0\0\0".to_vec();
@@ -75,14 +75,14 @@ impl Builder {
         self
     }
 
-    /// How the engine is set up.
+    /// Sets the configuration of the engine.
     pub fn engine(mut self, config: EngineConfig) -> Self {
         self.engine = config;
         self
     }
 
-    /// Bounds the memory of all instances and scripts together; see [`EngineConfig::memory`], which it sets (so it
-    /// comes after [`Builder::engine`]).
+    /// Bounds the memory of all instances and scripts together. Sets [`EngineConfig::memory`], so call it after
+    /// [`Builder::engine`].
     ///
     /// ```no_run
     /// use crisol::{MaxMemory, Runtime};
@@ -95,34 +95,33 @@ impl Builder {
         self
     }
 
-    /// Keeps compiled code on disk from one run to the next; see [`EngineConfig::cache`], which it sets
-    /// (so it comes after [`Builder::engine`]).
+    /// Keeps compiled code on disk between runs of the program. Sets [`EngineConfig::cache`], so call it after
+    /// [`Builder::engine`].
     pub fn code_cache(mut self, cache: CodeCache) -> Self {
         self.engine.cache = Some(cache);
         self
     }
 
-    /// Limits of functions whose entries do not set them.
+    /// Sets the limits of functions whose entries set none.
     pub fn defaults(mut self, defaults: Defaults) -> Self {
         self.settings.defaults = defaults;
         self
     }
 
-    /// Refuses every function that has an import its entry does not declare, as `strict_imports` does
-    /// for one.
+    /// Treats undeclared imports of every entry as errors, like `strict_imports` of a single entry.
     pub fn strict_imports(mut self, strict: bool) -> Self {
         self.settings.strict_imports = strict;
         self
     }
 
-    /// Puts an interceptor around calls, inside those that were given before; see [`Interceptor`].
+    /// Adds an interceptor around calls, inside those that were added before; see [`Interceptor`].
     pub fn interceptor(mut self, interceptor: impl Interceptor + 'static) -> Self {
         self.settings.extensions.interceptors.push(Arc::new(interceptor));
         self
     }
 
-    /// A way to read requests and write responses of the program's own: what entries name as `transport: NAME`. The
-    /// names of this crate, `payload` and `wasi-http`, keep their meaning.
+    /// Adds a transport of the embedding program, which reads requests and writes responses. Entries name it as
+    /// `transport: NAME`; the built-in names `payload` and `wasi-http` keep their meaning.
     #[cfg(feature = "http")]
     pub fn transport(
         mut self,
@@ -135,18 +134,19 @@ impl Builder {
         self
     }
 
-    /// Whether loading makes the folders and files with `auto_init` that are not there: it does by default. Without
-    /// them nothing is written for an app that is only looked at, and a call that needs one of its mounts fails.
+    /// Sets whether loading creates missing folders and files with `auto_init`; the default is true. With false,
+    /// loading writes nothing for them, and a call that needs a missing mount fails.
     pub fn auto_init(mut self, make: bool) -> Self {
         self.settings.missing = if make { Missing::Make } else { Missing::Leave };
         self
     }
 
-    /// Reads the app, verifies, compiles and links all of it. Takes CPU time by the size of the code:
-    /// in an async program, call it through `spawn_blocking`.
+    /// Reads, verifies, compiles and links the whole app. CPU time grows with the size of the code: in an async
+    /// program, call it through `spawn_blocking`.
     ///
     /// # Errors
-    /// All that is wrong with the app: there is never a part of one.
+    /// [`LoadError::App`] with every problem that was found; an app with an error is never loaded in part.
+    /// [`LoadError::Engine`] if the engine cannot be created.
     pub fn load(self) -> Result<Runtime, LoadError> {
         let app = self.settings.read()?;
         let engine = Engine::with_interfaces(self.engine, self.interfaces)?;
@@ -154,20 +154,20 @@ impl Builder {
         Ok(Runtime::new(engine, self.settings, first))
     }
 
-    /// Tells all that is wrong with the app, and makes no runtime of it. Where [`Builder::load`] gives up when
-    /// the texts of an app have errors, this goes on with what can be read of it: a wrong hash or method is
-    /// found in the same run as a misspelt field. Takes as much time as [`Builder::load`]. Folders and files with
-    /// `auto_init` that are not there are no problem, and are not made.
+    /// Reports every problem of the app without creating a runtime. [`Builder::load`] stops at errors in the app's
+    /// texts; this method continues with the entries that it can read, so one run finds a wrong hash as well as a
+    /// misspelt field. Takes as long as [`Builder::load`]. Missing folders and files with `auto_init` are not a
+    /// problem and are not created.
     ///
     /// # Errors
-    /// When the engine cannot be set up.
+    /// Fails if the engine cannot be created.
     pub fn check(self) -> Result<Checked, EngineError> {
         let engine = Engine::with_interfaces(self.engine, self.interfaces)?;
         Ok(self.settings.check(&engine))
     }
 
-    /// An interface whose functions the program serves itself. A guest can call them when its entry names
-    /// the interface in `imports`; the version may be left out.
+    /// Adds an interface whose functions the embedding program implements. A guest can call them if its entry names the
+    /// interface in `imports`; the version may be left out there.
     ///
     /// ```no_run
     /// use crisol::{HostCall, HostInterface, Runtime};
@@ -186,17 +186,15 @@ impl Builder {
         self
     }
 
-    /// Values of `env.variable` entries, from a source of the program's own: it is asked before the
-    /// storages that the app declares. What it answers with [`EnvError::Unknown`](crate::EnvError) is
-    /// looked up as declared.
+    /// Sets a source of values for `env.variable` entries. It takes precedence over the storages that the app declares;
+    /// a variable for which it returns [`EnvError::Unknown`](crate::EnvError) is read from its declared storage.
     pub fn env_source(mut self, source: impl EnvSource) -> Self {
         self.settings.extensions.env = Some(Arc::new(source));
         self
     }
 
-    /// Folders of `fs.directory` entries, from a source of the program's own: it is asked before what
-    /// the app declares is opened. What it answers with [`FsError::Unknown`](crate::FsError) is opened
-    /// as declared.
+    /// Sets a source of folders for `fs.directory` entries. It takes precedence over the folders that the app declares;
+    /// an entry for which it returns [`FsError::Unknown`](crate::FsError) uses its declared folder.
     pub fn fs_source(mut self, source: impl FsSource) -> Self {
         self.settings.extensions.fs = Some(Arc::new(source));
         self

@@ -1,4 +1,4 @@
-//! A runtime that changes while it runs: one transaction after the other, each a new generation.
+//! Changes of a running app: one transaction at a time, each producing a new generation.
 
 use std::sync::Arc;
 
@@ -11,37 +11,37 @@ use super::handle::{Inner, Runtime};
 use super::settings::LoadError;
 use crate::app::Generation;
 
-/// What a change came to.
+/// Result of a change: the new generation and the entries that differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Applied {
-    /// The generation that serves from now on.
+    /// Number of the new generation.
     pub generation: u64,
-    /// Entries that are new.
+    /// Entries that were added.
     pub added: Vec<EntryId>,
-    /// Entries that are another now.
+    /// Entries whose declaration differs.
     pub replaced: Vec<EntryId>,
-    /// Entries that are gone.
+    /// Entries that were removed.
     pub removed: Vec<EntryId>,
-    /// Functions that were made anew, by their own entry or by one that they depend on. All others kept
-    /// their pools.
+    /// Functions and HTTP handlers that were rebuilt, since their entry or one that they depend on changed. All others
+    /// that existed before kept their pools.
     pub rebuilt: Vec<EntryId>,
 }
 
-/// Why a change was not made. What served before still serves.
+/// Error of a change that was not made. The current generation continues to serve.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChangeError {
-    /// Something is wrong with the app as it would be: all that was found, each in its place.
+    /// The changed app has errors: every problem, with its location.
     #[error("{0}")]
     App(Problems),
-    /// The WebAssembly engine could not be set up for it.
+    /// The WebAssembly engine could not be created.
     #[error(transparent)]
     Engine(EngineError),
-    /// An instance that a warm start calls for could not be made.
+    /// An instance for `pool.warm_start` could not be created.
     #[error("the changed app does not start")]
     Warm(#[source] CallError),
-    /// The thread that did the work is gone: it panicked, or the program is ending.
+    /// The worker thread ended early: it panicked, or the tokio runtime is shutting down.
     #[error("the change was given up half way")]
     Interrupted(#[source] tokio::task::JoinError),
 }
@@ -55,9 +55,9 @@ impl From<LoadError> for ChangeError {
     }
 }
 
-/// A change that is made up to its last step: loaded, verified, compiled and warmed, and not current yet.
+/// A prepared change: its generation is loaded, verified, compiled and warmed, but not yet current.
 ///
-/// Other changes of the runtime wait until it is committed or dropped; dropping it gives it up.
+/// Other changes of the runtime wait until this one is committed or dropped. Dropping it discards the change.
 #[must_use = "a change that is dropped is given up"]
 pub struct PreparedChange {
     inner: Arc<Inner>,
@@ -68,7 +68,7 @@ pub struct PreparedChange {
 }
 
 impl PreparedChange {
-    /// The app as it will be.
+    /// The generation that [`PreparedChange::commit`] makes current.
     #[must_use]
     pub fn generation(&self) -> &Arc<Generation> {
         &self.new
@@ -80,7 +80,7 @@ impl PreparedChange {
         &self.applied
     }
 
-    /// Makes the change: every later call sees it. Nothing can fail any longer.
+    /// Makes the new generation current: every later call runs in it. Cannot fail.
     pub fn commit(self) -> Applied {
         self.inner.replace(self.old, self.new);
         self.applied
@@ -94,34 +94,32 @@ impl std::fmt::Debug for PreparedChange {
 }
 
 impl Runtime {
-    /// Adds, replaces and removes entries: all of it, or none when anything is wrong.
+    /// Adds, replaces and removes entries in one transaction: all of the changes, or none if there is an error.
     ///
-    /// The changed app is verified, compiled and warmed on threads of its own while the old one serves,
-    /// and then takes its place in one step. Calls that run by then end in the old generation, with all
-    /// that they still call; every later call sees the new one. Functions of which nothing has changed
-    /// keep their pools. Changes are made one after the other, in the order in which they were asked for.
+    /// The changed app is verified and compiled on a blocking thread, and then warmed, while the old generation
+    /// serves. The new generation then becomes current in one step. Calls that are running finish in the old
+    /// generation, nested calls included; later calls run in the new one. Unchanged functions keep their pools.
+    /// Changes run one at a time, in the order of their requests.
     ///
-    /// Dropping the future gives the change up, unless it has been made. To be called within a tokio
-    /// runtime.
+    /// Dropping the future discards a change that is not made yet. Call it within a tokio runtime.
     ///
     /// # Errors
-    /// See [`ChangeError`]; the old app then serves on.
+    /// See [`ChangeError`]; the old generation then stays current.
     pub async fn apply(&self, changes: Changes) -> Result<Applied, ChangeError> {
         Ok(self.prepare(changes).await?.commit())
     }
 
-    /// Reads the app again, as a start would: what its files say now takes the place of what they said,
-    /// and of changes made by [`Runtime::apply`]. In all else it is as that.
+    /// Reads the app's files again, like a restart. Their content replaces the current entries, changes made by
+    /// [`Runtime::apply`] included. The transaction is the same as that of [`Runtime::apply`].
     ///
     /// # Errors
-    /// See [`ChangeError`]; the old app then serves on.
+    /// See [`ChangeError`]; the old generation then stays current.
     pub async fn reload(&self) -> Result<Applied, ChangeError> {
         Ok(self.prepare_reload().await?.commit())
     }
 
-    /// Prepares what [`Runtime::apply`] does: all of it but the last step, so that something else can
-    /// be prepared with it, and both made together or neither. `Serving::commit` does
-    /// that with routes and sockets.
+    /// Does all the work of [`Runtime::apply`] except the commit, so that a caller can prepare other things and commit
+    /// both or neither. `Serving::commit` does so with routes and sockets.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -129,7 +127,7 @@ impl Runtime {
         self.succeed(move |inner, old| inner.settings.change(old, &changes)).await
     }
 
-    /// Prepares what [`Runtime::reload`] does, as [`Runtime::prepare`] does for [`Runtime::apply`].
+    /// Does all the work of [`Runtime::reload`] except the commit; see [`Runtime::prepare`].
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -141,7 +139,7 @@ impl Runtime {
         &self,
         app: impl FnOnce(&Inner, &Generation) -> Result<App, LoadError> + Send + 'static,
     ) -> Result<PreparedChange, ChangeError> {
-        // Tokio's own lock: it is fair, and made to be held while the work is waited for.
+        // Tokio's mutex: it is fair, and may be held across an await.
         let turn = Arc::clone(&self.0.changing).lock_owned().await;
         let old = self.generation();
         let (inner, before) = (Arc::clone(&self.0), Arc::clone(&old));

@@ -1,6 +1,6 @@
-//! An edge: a way in to an app that its entries configure, such as HTTP.
+//! The edge trait: an entry point to an app that its entries configure, such as HTTP.
 //!
-//! Serving an app is serving all its edges; a change is prepared on all of them before it is made on any.
+//! Serving an app serves all its edges; a change is prepared on every edge before it is committed on any.
 
 use std::io;
 use std::sync::Arc;
@@ -12,36 +12,36 @@ use crisol_server::{Address, StartError, Stopped};
 
 use crate::app::Generation;
 
-/// A way in to an app. It calls functions through the generation that it serves, and nothing else of it.
+/// An entry point to an app. It calls functions only through the generation that it serves.
 #[async_trait]
 pub(super) trait Edge: Send + Sync {
-    /// Does all that can fail of serving a generation from now on, and changes nothing yet. To be called within a
-    /// tokio runtime.
+    /// Prepares to serve a generation: does every step that can fail, and changes nothing yet. Call it within a tokio
+    /// runtime.
     ///
     /// # Errors
-    /// When anything about it is wrong; then what was served is served on.
+    /// Fails if the generation cannot be served; the edge continues to serve the one before.
     async fn prepare<'a>(
         &'a mut self,
         generation: &Arc<Generation>,
         options: &ServeOptions,
     ) -> Result<Box<dyn Prepared + 'a>, ServeError>;
 
-    /// The places that clients reach it at.
+    /// Addresses that the edge listens on.
     fn listening(&self) -> Vec<Listening>;
 
-    /// Sends clients elsewhere while everything is served on.
+    /// Asks clients to go elsewhere, and continues to serve.
     fn drain(&self);
 
-    /// Stops taking work, lets what runs finish within `grace`, and cuts the rest.
+    /// Stops accepting requests, lets running ones finish within `grace`, and aborts the rest.
     async fn stop(self: Box<Self>, grace: Duration) -> Stopped;
 }
 
-/// A generation that an edge is ready to serve. Dropping it gives it up.
+/// A generation that an edge is ready to serve. Dropping it discards it.
 pub(super) trait Prepared: Send {
-    /// Whether the generation has nothing for this edge.
+    /// Tells whether the generation has nothing to serve on this edge.
     fn is_empty(&self) -> bool;
 
-    /// Serves it from now on. What runs on what is gone may finish within `grace`.
+    /// Serves the generation. Requests of services that are gone may finish within `grace`.
     fn commit(self: Box<Self>, grace: Duration);
 }
 
@@ -49,13 +49,13 @@ pub(super) trait Prepared: Send {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ServeOptions {
-    /// Where to listen when no `http.service` says it (then `127.0.0.1:8080` if not given), or instead
-    /// of where the only one does.
+    /// Listen address of the implicit service (default `127.0.0.1:8080`), or of the only `http.service` in place of its
+    /// `addr`. With several services it is an error.
     pub listen: Option<ListenAddr>,
 }
 
 impl ServeOptions {
-    /// The same options, listening on `addr`.
+    /// Returns the options with another listen address.
     #[must_use]
     pub fn with_listen(self, addr: Option<ListenAddr>) -> Self {
         Self { listen: addr, ..self }
@@ -71,20 +71,20 @@ pub enum ServeError {
         "the app has nothing to serve: add an `http.endpoint`, an `http.static` or an `http.service`"
     )]
     Nothing,
-    /// An address was given, and there are several services that could have it.
+    /// A listen address was given, and the app has several services.
     #[error("an address was given and several services listen ({services}): set their `addr`")]
     Ambiguous {
         /// The services.
         services: String,
     },
-    /// An address that cannot be found.
+    /// An address that does not resolve.
     #[error("service `{service}`: there is no address `{addr}`")]
     Address {
         /// The service.
         service: String,
-        /// What was to be found.
+        /// The address as written.
         addr: ListenAddr,
-        /// What the system says.
+        /// Error of the operating system.
         source: io::Error,
     },
     /// A service cannot be started.
@@ -92,14 +92,14 @@ pub enum ServeError {
     Start(#[from] StartError),
 }
 
-/// One service that is being served.
+/// A service that listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Listening {
-    /// The service's entry; `listen` for one that no entry declares.
+    /// Id of the service's entry; `listen` for the implicit service.
     pub service: String,
-    /// Where it listens.
+    /// Address that it listens on.
     pub addr: Address,
-    /// Whether it speaks TLS.
+    /// True for TLS.
     pub secure: bool,
 }

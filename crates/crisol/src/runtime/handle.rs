@@ -1,4 +1,4 @@
-//! The runtime: the current generation of an app, and the ways to call it from Rust.
+//! The runtime handle: holds the current generation of an app and calls it from Rust.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -19,10 +19,10 @@ use crate::app::{CommandNotFound, Generation};
 use crate::call::{self, Command};
 use crate::load::Reads;
 
-/// An app, loaded and ready to be called. Cloning is a reference count.
+/// Handle of a loaded app, ready for calls. A clone shares the app and costs a reference count.
 ///
-/// What is loaded is a [`Generation`], which never changes; a change puts a new one in its place. Each
-/// call runs in the generation that was current when it began, from start to end.
+/// The loaded app is a [`Generation`], which is immutable; a change replaces it with a new one. Each call runs from
+/// start to end in the generation that was current at its start.
 #[derive(Clone)]
 pub struct Runtime(pub(crate) Arc<Inner>);
 
@@ -30,23 +30,23 @@ pub(crate) struct Inner {
     pub(crate) engine: Engine,
     pub(crate) settings: Settings,
     current: ArcSwap<Generation>,
-    /// Held by the change that is being made.
+    /// Lock that the change in progress holds.
     pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
-    /// Generations that had been current, while a call is left in them.
+    /// Former generations that a call or another owner still holds.
     retired: Mutex<Vec<Weak<Generation>>>,
 }
 
-/// What a runtime has done so far, read at one moment.
+/// Statistics of a runtime at one moment.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Snapshot {
     /// The number of the current generation.
     pub generation: u64,
-    /// Older generations in which calls still run.
+    /// Number of older generations that a call or another owner still holds.
     pub retiring: usize,
-    /// What the pool of each function has done, in the order of ids.
+    /// Statistics of each function's and HTTP handler's pool, in the order of ids.
     pub functions: Vec<(EntryId, Stats)>,
-    /// Bytes that all instances and scripts hold now, and what free slots of the engine may keep.
+    /// Bytes that all instances and scripts hold, and that free slots of the engine may keep.
     pub memory_used: u64,
     /// Bytes that they may hold; `u64::MAX` without a bound.
     pub memory_limit: u64,
@@ -58,7 +58,7 @@ impl Inner {
         self.current.store(new);
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         retired.push(Arc::downgrade(&old));
-        // If no call is left in it, it goes here.
+        // Without running calls, this drops the old generation before the count below.
         drop(old);
         retired.retain(|generation| generation.strong_count() > 0);
     }
@@ -75,21 +75,21 @@ impl Runtime {
             retired: Mutex::default(),
         }));
         let inner = Arc::downgrade(&runtime.0);
-        // Ready instances that no pool is to keep go before a call is refused.
+        // Pools drop ready instances that they need not keep before a call is refused for lack of memory.
         budget.on_shortage(move || {
             inner.upgrade().is_some_and(|inner| inner.current.load().shed() > 0)
         });
         runtime
     }
 
-    /// The current generation: several calls through it see one and the same state of the app.
+    /// Returns the current generation. Several calls through one generation see the same state of the app.
     #[must_use]
     pub fn generation(&self) -> Arc<Generation> {
         self.0.current.load_full()
     }
 
-    /// Calls `id` with Rust values: a tuple or sequence holds the arguments in order, a struct holds
-    /// them by name, `()` is none. The result becomes an `R` without a tree of [`Value`]s in between.
+    /// Calls `id` with Rust values: a tuple or sequence holds the arguments in order, a struct holds them by name, `()`
+    /// passes none. Converts the result to `R`; the result of a WebAssembly function needs no tree of [`Value`]s.
     ///
     /// # Errors
     /// See [`CallError`]; the error side of the function's own `result` is [`CallError::Function`].
@@ -101,60 +101,60 @@ impl Runtime {
         self.generation().call(id, args).await
     }
 
-    /// Calls `id` with values whose types are known only now.
+    /// Calls `id` with values whose types are known only at run time.
     ///
     /// # Errors
-    /// As [`Runtime::call`].
+    /// See [`Runtime::call`].
     pub async fn call_values(&self, id: &str, args: Vec<Value>) -> Result<Value, CallError> {
         self.generation().call_values(id, args).await
     }
 
-    /// Calls `id` with arguments written as WAVE, the text format of component values, in parentheses
-    /// as in a call: `(6, {name: "Ann"})`. The result is WAVE too; nothing for a function without one.
+    /// Calls `id` with arguments as WAVE, the text format of component values, in parentheses: `(6, {name: "Ann"})`.
+    /// Returns the result as WAVE; an empty string for a function without a result.
     ///
     /// # Errors
-    /// As [`Runtime::call`].
+    /// See [`Runtime::call`].
     pub async fn call_wave(&self, id: &str, args: &str) -> Result<String, CallError> {
         self.generation().call_wave(id, args).await
     }
 
-    /// What `id` takes and gives, as of now.
+    /// Returns the signature of `id` in the current generation; none if it has no signature.
     #[must_use]
     pub fn signature(&self, id: &str) -> Option<Arc<Signature>> {
         self.generation().signature(id)
     }
 
-    /// Makes the first instances of every pool with `warm_start`, and waits until they are ready: to be
-    /// done before an app is served.
+    /// Creates the first workers of every pool with `warm_start` and waits until they are ready. Call it before
+    /// `Runtime::serve`.
     ///
     /// # Errors
-    /// When an instance cannot be made: a start function fails, a required variable is missing.
+    /// Fails if a worker cannot be created: for example, a start function fails or a required variable is missing.
     pub async fn warm(&self) -> Result<(), CallError> {
         self.generation().warm(None).await
     }
 
-    /// What the pool of `id` has done so far.
+    /// Returns the statistics of the pool of `id`; none if it has no pool.
     #[must_use]
     pub fn stats(&self, id: &str) -> Option<Stats> {
         self.generation().stats(id)
     }
 
-    /// The commands, in the order of their ids, as of now.
+    /// Returns the commands of the current generation, in the order of their ids.
     #[must_use]
     pub fn commands(&self) -> Vec<Arc<Command>> {
         self.generation().commands().to_vec()
     }
 
-    /// The command that is called `name`; its id will do too.
+    /// Looks up a command by name or id.
     ///
     /// # Errors
-    /// When there is none: the error has the name that is most like it.
+    /// [`CommandNotFound`], with the most similar name if one is near.
     pub fn command(&self, name: &str) -> Result<Arc<Command>, CommandNotFound> {
         self.generation().command(name).cloned()
     }
 
-    /// Why the pool of `id` has as many workers as it has: the last decisions of an adaptive pool, oldest
-    /// first, each with its reason. Empty for pools that do not scale.
+    /// Returns the last scaling decisions of the pool of `id`, oldest first, each with its reason. Empty for pools that
+    /// are not adaptive; none if `id` has no pool.
     ///
     /// ```no_run
     /// # let runtime = crisol::Runtime::builder().app("docs/examples/tour").load()?;
@@ -168,10 +168,10 @@ impl Runtime {
         self.generation().decisions(id)
     }
 
-    /// Stops: from now on calls are refused as [`CallError::Unavailable`], those inside go on. After
-    /// `grace` those that still wait are refused too, and those that run are interrupted
-    /// ([`CallError::Interrupted`]): functions, HTTP handlers and commands alike, also those of generations that were
-    /// replaced. Resolves when none is left, or after `grace` with their number.
+    /// Shuts the app down: refuses new calls with [`CallError::Unavailable`] and lets admitted ones continue. After
+    /// `grace` it refuses the calls that still wait and interrupts those that run ([`CallError::Interrupted`]). This
+    /// covers functions, HTTP handlers and commands, also those of older generations. Resolves when no call is left,
+    /// or after `grace` with the number of the rest.
     pub async fn drain(&self, grace: Duration) -> Drained {
         let old = {
             let retired = self.0.retired.lock().unwrap_or_else(PoisonError::into_inner);
@@ -182,14 +182,14 @@ impl Runtime {
         call::drain(generations.flat_map(|generation| generation.drained()), grace).await
     }
 
-    /// Paths that the current generation was loaded from; [`Runtime::reload`] reads them again.
+    /// Returns the paths that the current generation was loaded from; [`Runtime::reload`] reads them again.
     #[must_use]
     pub fn reads(&self) -> Reads {
         Reads::of(self.generation().registry(), self.0.settings.app.as_deref())
     }
 
-    /// What all functions have done so far, for a program's own metrics. A function keeps its numbers
-    /// through changes that do not concern it, and begins anew when it is rebuilt.
+    /// Returns the statistics of all functions, for metrics of the embedding program. A function keeps its counters
+    /// through changes that do not affect it; a rebuild resets them.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let current = self.generation();
@@ -206,23 +206,23 @@ impl Runtime {
         }
     }
 
-    /// Sets the value of an `env.variable`, or removes it with none, in the storage that its entry names.
-    /// The next call sees it; a value in an `env.storage.memory` outlives changes of the app.
+    /// Sets the value of an `env.variable` in the storage that its entry names; `None` removes it. The next call sees
+    /// the value. A value in an `env.storage.memory` survives changes of the app.
     ///
     /// # Errors
-    /// When the variable is read only, unknown or in no storage that takes values.
+    /// Fails if the variable is read-only or unknown, or its storage cannot store values.
     pub fn set_variable(&self, id: &EntryId, value: Option<&str>) -> Result<(), EnvError> {
         self.generation().resources().set(id, value)
     }
 
-    /// The ids of all functions, in order, as of now.
+    /// Returns the ids of all functions of the current generation, in order.
     #[must_use]
     pub fn functions(&self) -> Vec<EntryId> {
         self.generation().functions()
     }
 }
 
-/// Each call goes to the generation that is current when it begins.
+/// Runs each call in the generation that is current at its start.
 #[async_trait]
 impl Invoke for Runtime {
     async fn invoke(

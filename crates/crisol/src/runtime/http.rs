@@ -1,4 +1,4 @@
-//! HTTP as an edge: from the site of a generation to sockets, and on to the next one.
+//! The HTTP edge: serves the site of a generation on sockets, and replaces it with the next one.
 
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -14,14 +14,14 @@ use super::edge::{Edge, Listening, Prepared, ServeError, ServeOptions};
 use crate::app::Generation;
 use crate::http::{Declared, Site};
 
-/// Services of an app, listening.
+/// The listening services of an app, with the names of those that use TLS.
 pub(super) struct Http {
     running: Running,
     secure: Vec<String>,
 }
 
 impl Http {
-    /// Serves nothing yet.
+    /// Starts a server without services.
     pub(super) async fn start() -> Result<Self, ServeError> {
         let nothing = |id: EntryId, _, _| std::future::ready(Err(CallError::Unavailable { id }));
         let invoke: Arc<dyn Invoke> = Arc::new(invoke_fn(None, nothing));
@@ -65,11 +65,11 @@ impl Edge for Http {
     }
 }
 
-/// Services with open sockets.
+/// Services with open sockets, ready to be served.
 struct Ready<'a> {
     replacement: Replacement<'a>,
     is_empty: bool,
-    /// Services with TLS: those of the new generation, and where to note them.
+    /// Names of the new generation's services with TLS, and the list that they replace.
     secure: (Vec<String>, &'a mut Vec<String>),
 }
 
@@ -85,7 +85,7 @@ impl Prepared for Ready<'_> {
     }
 }
 
-/// The services of a generation, with addresses.
+/// Returns the services of a generation with resolved addresses.
 async fn services(site: &Site, options: &ServeOptions) -> Result<Vec<Service>, ServeError> {
     let Site { services: declared } = site;
     if let (Some(_), [_, _, ..]) = (&options.listen, declared.as_slice()) {
@@ -108,7 +108,7 @@ async fn services(site: &Site, options: &ServeOptions) -> Result<Vec<Service>, S
     Ok(services)
 }
 
-/// The address that is meant: of a name that has several, the first.
+/// Resolves a listen address; of a name with several addresses, takes the first.
 async fn resolve(addr: &ListenAddr) -> io::Result<Address> {
     let Some((host, port)) = addr.tcp() else {
         return Ok(Address::Unix(addr.unix().ok_or(io::ErrorKind::InvalidInput)?.to_owned()));
@@ -120,7 +120,7 @@ async fn resolve(addr: &ListenAddr) -> io::Result<Address> {
     Ok(found.next().ok_or(io::ErrorKind::NotFound)?.into())
 }
 
-/// Every address of the machine: of IPv6 and IPv4 where there is IPv6, which takes both.
+/// Returns the unspecified address: IPv6 where available, since it covers IPv4 too, else IPv4.
 fn everywhere(port: u16) -> SocketAddr {
     match std::net::TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)) {
         Ok(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),

@@ -7,17 +7,17 @@ use crisol_lua::{Call, Entry, Failure, Module, Program, Sink};
 
 use super::handle::Runtime;
 
-/// A Lua script that calls functions of an app: [`Runtime::run_script`].
+/// A Lua script for [`Runtime::run_script`], which can call functions of the app.
 pub struct Script {
-    /// What it is called in errors.
+    /// Name in errors.
     pub name: String,
-    /// Its text.
+    /// Source text.
     pub source: String,
-    /// What its `...` holds.
+    /// Arguments, which the script reads as `...`.
     pub args: Vec<Value>,
-    /// Where its lines go.
+    /// Receiver of the lines that it prints or logs.
     pub sink: Sink,
-    /// When it must be over, if ever.
+    /// Deadline; none for no limit.
     pub deadline: Option<Instant>,
 }
 
@@ -28,8 +28,8 @@ impl std::fmt::Debug for Script {
 }
 
 impl Runtime {
-    /// Runs a Lua script in a sandbox with all modules, and gives what it returned. All its calls run in
-    /// the generation that is current now.
+    /// Runs a Lua script in a sandbox with all modules and returns its result. All its calls run in the generation that
+    /// is current at its start.
     ///
     /// # Errors
     /// See [`ScriptError`](crate::ScriptError); `nil, err` is

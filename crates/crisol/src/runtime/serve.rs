@@ -1,4 +1,4 @@
-//! Serving: every edge of an app, from the current generation on to the next ones.
+//! Serving: runs every edge of an app, first for the current generation, then for later ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,12 +13,12 @@ use super::handle::Runtime;
 use super::http::Http;
 use crate::app::Generation;
 
-/// All edges there are, serving nothing yet.
+/// Starts all edges, each with nothing to serve.
 async fn edges() -> Result<Vec<Box<dyn Edge>>, ServeError> {
     Ok(vec![Box::new(Http::start().await?)])
 }
 
-/// An app that is being served. Dropping it cuts every connection; see [`Serving::stop`].
+/// An app that is being served. Dropping it closes every connection; see [`Serving::stop`] for a graceful end.
 pub struct Serving {
     runtime: Runtime,
     options: ServeOptions,
@@ -26,12 +26,12 @@ pub struct Serving {
     draining: Arc<AtomicBool>,
 }
 
-/// Whether new clients are wanted, for a readiness probe: they are until [`Serving::drain`] or [`Serving::stop`].
+/// Readiness for probes: ready until [`Serving::drain`] or [`Serving::stop`].
 #[derive(Debug, Clone)]
 pub struct Readiness(Arc<AtomicBool>);
 
 impl Readiness {
-    /// Whether new clients are wanted.
+    /// Tells whether the app wants new clients.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.0.load(Ordering::Relaxed)
@@ -39,10 +39,10 @@ impl Readiness {
 }
 
 impl Runtime {
-    /// Listens on every address of the app and serves its current generation.
+    /// Listens on every address of the app and serves its current generation. Call it within a tokio runtime.
     ///
     /// # Errors
-    /// When there is nothing to serve, or an address cannot be had.
+    /// [`ServeError`] if the app has nothing to serve, or an address does not resolve or cannot be listened on.
     pub async fn serve(&self, options: ServeOptions) -> Result<Serving, ServeError> {
         let (runtime, draining) = (self.clone(), Arc::default());
         let mut serving = Serving { runtime, options, edges: edges().await?, draining };
@@ -52,28 +52,28 @@ impl Runtime {
 }
 
 impl Serving {
-    /// The services that are served, with their addresses.
+    /// Returns the services that listen, with their addresses.
     #[must_use]
     pub fn listening(&self) -> Vec<Listening> {
         self.edges.iter().flat_map(|edge| edge.listening()).collect()
     }
 
-    /// Serves the runtime's current generation from now on: its routes call its functions. Requests that
-    /// run finish in theirs; sockets and connections of services that stay are kept.
+    /// Serves the runtime's current generation: its routes call its functions. Running requests finish in their
+    /// generation, those of services that are gone within `grace`. Services that stay keep their sockets and
+    /// connections.
     ///
-    /// This follows a change that [`Runtime::apply`] has made already; [`Serving::commit`] makes one that
-    /// routes or sockets can still refuse.
+    /// Use it after [`Runtime::apply`]; use [`Serving::commit`] for a change that routes or sockets can still refuse.
     ///
     /// # Errors
-    /// When there is nothing left to serve, or an address cannot be had; then the last generation that could be is
-    /// served on.
+    /// Fails if the app has nothing left to serve, or an address is not available. The generation that was served
+    /// last then stays served.
     pub async fn refresh(&mut self, grace: Duration) -> Result<(), ServeError> {
         let generation = self.runtime.generation();
         self.take(&generation, grace, || ()).await
     }
 
-    /// Makes a prepared change of the runtime and serves it from then on, in one step: functions, routes,
-    /// sockets and certificates, or nothing of it.
+    /// Commits a prepared change of the runtime and serves it, in one step: functions, routes, sockets and certificates
+    /// change together or not at all.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -89,8 +89,8 @@ impl Serving {
     /// ```
     ///
     /// # Errors
-    /// When there is nothing left to serve, or an address cannot be had; then neither what is served nor the
-    /// runtime's current generation has changed.
+    /// Fails if the app has nothing left to serve, or an address is not available. The runtime's current generation
+    /// and the served one then stay as they are.
     pub async fn commit(
         &mut self,
         change: PreparedChange,
@@ -100,7 +100,7 @@ impl Serving {
         self.take(&generation, grace, || change.commit()).await
     }
 
-    /// Serves a generation on every edge: `commit` is called when nothing can fail any longer.
+    /// Serves a generation on every edge. Calls `commit` once every step that can fail has succeeded.
     async fn take<T>(
         &mut self,
         generation: &Arc<Generation>,
@@ -121,9 +121,8 @@ impl Serving {
         Ok(done)
     }
 
-    /// Sends clients elsewhere while everything is served on: [`Serving::readiness`] is over, and over
-    /// HTTP/1.1 every response closes its connection. To be called some time before [`Serving::stop`], for load
-    /// balancers that learn of the end late.
+    /// Asks clients to go elsewhere, and continues to serve: [`Serving::readiness`] turns false, and every HTTP/1.1
+    /// response closes its connection. Call it some time before [`Serving::stop`], so that load balancers notice.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
         for edge in &self.edges {
@@ -131,13 +130,14 @@ impl Serving {
         }
     }
 
-    /// Whether new clients are wanted, for a readiness probe.
+    /// Returns the readiness of this app, for a probe.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         Readiness(Arc::clone(&self.draining))
     }
 
-    /// Stops accepting, serves what has arrived, lets what runs finish within `grace`, and cuts the rest.
+    /// Stops accepting connections, serves requests that have arrived, lets running ones finish within `grace`, and
+    /// cuts the rest. Returns the numbers of connections that finished and that were cut.
     pub async fn stop(self, grace: Duration) -> Stopped {
         self.drain();
         let mut stops: JoinSet<Stopped> =

@@ -1,4 +1,4 @@
-//! Settings of a runtime, and how generations are made by them.
+//! Settings of a runtime, from which every generation is loaded.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use crisol_wasi::Missing;
 use crate::app::{Extensions, Generation};
 use crate::load::{Defaults, ImportsFix, Inputs, Loaded, assemble};
 
-/// Why an app could not be loaded.
+/// Error of an app that cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// Something is wrong with the app: all that was found, each in its place.
+    /// The app has errors: every problem, with its location.
     #[error("{0}")]
     App(Problems),
-    /// The WebAssembly engine could not be set up.
+    /// The WebAssembly engine could not be created.
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
@@ -27,15 +27,15 @@ pub enum LoadError {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Checked {
-    /// All that is wrong, warnings too, in the order of the places.
+    /// All errors and warnings, in the order of their locations.
     pub problems: Problems,
-    /// How many functions can be called.
+    /// Number of functions that can be called.
     pub functions: usize,
-    /// How many functions answer HTTP by themselves.
+    /// Number of HTTP handlers: functions that answer HTTP requests themselves.
     pub handlers: usize,
-    /// How many commands there are.
+    /// Number of commands.
     pub commands: usize,
-    /// How entries would declare what their methods may call, and no more: for [`fix`](crate::fix).
+    /// Changes that make each entry's `imports` match the imports that its method may call, for [`fix`](crate::fix).
     pub fixes: Vec<ImportsFix>,
 }
 
@@ -47,13 +47,13 @@ pub(crate) struct Settings {
     pub(crate) defaults: Defaults,
     pub(crate) strict_imports: bool,
     pub(crate) extensions: Extensions,
-    /// Bound on the scripts that compute at one moment, of all generations.
+    /// Bound on concurrently computing scripts, across all generations.
     pub(crate) turns: Turns,
     pub(crate) missing: Missing,
 }
 
 impl Settings {
-    /// Reads the app as a start would.
+    /// Reads the app from its files.
     pub(crate) fn read(&self) -> Result<App, LoadError> {
         let loaded = match &self.app {
             Some(dir) => self.loader.load(dir),
@@ -62,13 +62,13 @@ impl Settings {
         loaded.map_err(LoadError::App)
     }
 
-    /// The app that a generation becomes by changes.
+    /// Applies changes to the registry of a generation; returns the changed app.
     pub(crate) fn change(&self, old: &Generation, changes: &Changes) -> Result<App, LoadError> {
         let changed = self.loader.change(old.registry(), changes, self.app.as_deref());
         changed.map_err(LoadError::App)
     }
 
-    /// Verifies, compiles and links an app. What has not changed since `before` is taken over from it.
+    /// Verifies, compiles and links an app. Takes over unchanged functions from `before`.
     pub(crate) fn generation(
         &self,
         engine: &Engine,
@@ -97,7 +97,7 @@ impl Settings {
         Ok(Generation::new(number, app.registry, problems, loaded.assembled))
     }
 
-    /// Reads, verifies, compiles and links as much of an app as can be, and tells all that is wrong with it.
+    /// Reads, verifies, compiles and links as much of an app as possible, and reports every problem.
     pub(crate) fn check(&self, engine: &Engine) -> Checked {
         let read = match &self.app {
             Some(dir) => self.loader.check(dir),

@@ -1,4 +1,4 @@
-//! Apps in memory over the built guests, and scripts on them.
+//! Support for tests: apps in memory with the built guests, and Lua scripts.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use crisol::{Allocation, EngineConfig, LineSink, LoadError, Runtime, Script, Val
 pub type Problem = Box<dyn std::error::Error + Send + Sync>;
 pub type Tested<T = ()> = Result<T, Problem>;
 
-/// More than any test takes.
+/// Duration that no test reaches in real time.
 pub const HOUR: Duration = Duration::from_secs(3600);
 
-/// An app of entries under the namespace `myns`, beside the folder entry `myns:assets` that holds all built guests.
+/// Loads an app with entries in the namespace `myns`, and the folder entry `myns:assets` with all built guests.
 pub fn load(entries: &str) -> Result<Runtime, LoadError> {
     let dir = crisol_fixtures::dir();
     let header = format!(
@@ -23,7 +23,7 @@ pub fn load(entries: &str) -> Result<Runtime, LoadError> {
     Runtime::builder().file("_index.yaml", header + entries).engine(engine).load()
 }
 
-/// An entry `name` of a kind for a method of a guest, with further fields in YAML's flow style.
+/// Builds an entry `name` of a kind for a guest's method, with further fields in YAML's flow style.
 pub fn entry(kind: &str, name: &str, guest: &str, method: &str, more: &str) -> String {
     let hash = crisol_fixtures::sha256(guest);
     format!(
@@ -31,12 +31,12 @@ pub fn entry(kind: &str, name: &str, guest: &str, method: &str, more: &str) -> S
     )
 }
 
-/// An entry `name` for a method of a guest as a function.
+/// Builds a function entry `name` for a guest's method.
 pub fn wasm(name: &str, guest: &str, method: &str, more: &str) -> String {
     entry("function.wasm", name, guest, method, more)
 }
 
-/// A Lua function `name` with the body of `function(...)`, which has `funcs`, and further fields.
+/// Builds an entry of a Lua function `name` with the body of `function(...)`, which has `funcs`, and further fields.
 pub fn lua(name: &str, body: &str, more: &str) -> String {
     let source = format!("local funcs = require('funcs') return {{f = function(...) {body} end}}");
     format!(
@@ -44,19 +44,19 @@ pub fn lua(name: &str, body: &str, more: &str) -> String {
     )
 }
 
-/// Lets so much time pass at once, for all deadlines and timers of the test's own runtime.
+/// Advances the clock of the test's runtime at once, for all its deadlines and timers.
 pub async fn skip(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
     tokio::time::resume();
 }
 
-/// A deadline so far from now.
+/// Returns the deadline that is this far from now.
 pub fn within(time: Duration) -> Instant {
     (tokio::time::Instant::now() + time).into_std()
 }
 
-/// Drives a call until `begun` says that it is where it should be, lets an hour pass, and gives its end.
+/// Drives a call until `begun` holds, advances the clock by an hour, and returns the call's outcome.
 pub async fn an_hour_late<T>(call: impl Future<Output = T>, begun: impl Fn() -> bool) -> T {
     let skipping = async {
         while !begun() {
@@ -67,7 +67,7 @@ pub async fn an_hour_late<T>(call: impl Future<Output = T>, begun: impl Fn() -> 
     tokio::join!(call, skipping).0
 }
 
-/// What a script returns that says nothing.
+/// Runs a script, discards its output, and returns its result.
 pub async fn script(runtime: &Runtime, source: &str) -> Tested<Value> {
     let sink: LineSink = Arc::new(|_| {});
     let (name, source) = ("test.lua".to_owned(), source.to_owned());

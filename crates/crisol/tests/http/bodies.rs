@@ -1,4 +1,4 @@
-//! Bodies of requests to functions whose pool is full.
+//! Request bodies of functions whose pool is full.
 
 use crate::support::{Served, Tested};
 

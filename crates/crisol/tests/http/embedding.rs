@@ -1,4 +1,4 @@
-//! What a program brings to how its app is served: transports and interceptors of its own.
+//! Extensions of the embedding program over HTTP: transports and interceptors.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use crisol::{
 
 use crate::support::{Served, Tested};
 
-/// Numbers as words between spaces, and the result after `=`.
+/// Transport with numbers as words between spaces, and the result after `=`.
 struct Words;
 
 impl Transport for Words {
@@ -59,7 +59,7 @@ async fn an_entry_names_a_transport_of_the_program() -> Tested {
     Ok(())
 }
 
-/// Counts calls, and answers those of a closed door itself.
+/// Interceptor that counts calls, and replies itself while its door is closed.
 #[derive(Clone, Default)]
 struct Door {
     seen: Arc<AtomicU64>,
@@ -88,8 +88,7 @@ impl Interceptor for Door {
 }
 
 #[tokio::test]
-async fn interceptors_stand_around_requests_of_functions_and_of_guests_that_answer_themselves()
--> Tested {
+async fn interceptors_see_requests_of_functions_and_handlers() -> Tested {
     let greet = {
         let hash = crisol_fixtures::sha256("greet");
         format!(
@@ -115,11 +114,11 @@ async fn interceptors_stand_around_requests_of_functions_and_of_guests_that_answ
         let door = Door { closed: Some(closed), ..Door::default() };
         let served = Served::embedded(entries, |builder| builder.interceptor(door)).await?;
         let answer = served.ask("POST /", "", body.as_bytes()).await?;
-        // A function with a signature gives what its signature says, and this is no text.
+        // The reply must fit the function's signature, and this one is not text.
         let wanted = if ends == "hello" { "HTTP/1.1 403 " } else { "HTTP/1.1 500 " };
         assert!(answer.starts_with(wanted), "{answer}");
     }
-    // A request that is a stream cannot be sent twice; retrying says so when the app loads.
+    // A streamed request cannot be sent twice: a repeated call fails, and loading warns about `retry`.
     let door = Door { twice: true, ..Door::default() };
     let served = Served::embedded(&hello, |builder| builder.interceptor(door)).await?;
     assert!(served.ask("POST /", "", b"").await?.starts_with("HTTP/1.1 500 "));

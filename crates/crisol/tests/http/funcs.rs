@@ -1,4 +1,4 @@
-//! Guests that answer HTTP and call other functions for it.
+//! HTTP handlers that call other functions.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crisol::{CallError, Changes, ErrorKind, Script, Value};
 
 use crate::support::{Served, Tested};
 
-/// An app of a handler, with further fields, and what it calls.
+/// Builds the entries of an HTTP handler, with further fields, and of the functions that it calls.
 fn entries(more: &str) -> String {
     let entry = |name: &str, guest: &str, method: &str, more: &str| {
         let hash = crisol_fixtures::sha256(guest);
@@ -25,14 +25,14 @@ fn entries(more: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_handler_calls_functions_of_the_generation_that_its_routes_are_of() -> Tested {
+async fn handler_calls_functions_of_its_routes_generation() -> Tested {
     let mut served = Served::start(&entries("")).await?;
     let answer = served.ask("GET /a:greet", "", b"").await?;
     assert!(answer.contains("Hello, world!"), "{answer}");
     let answer = served.ask("GET /a:great", "", b"").await?;
     assert!(answer.contains("did you mean `a:greet`?"), "{answer}");
 
-    // The app changes, and until the routes follow they call what they called.
+    // After a change of the app, routes call the old functions until they are refreshed.
     let changes = Changes::new().remove("a:greet".parse()?);
     served.runtime.apply(changes).await?;
     let gone = served.runtime.call::<String>("a:greet", ("Ana",)).await;
@@ -46,7 +46,7 @@ async fn a_handler_calls_functions_of_the_generation_that_its_routes_are_of() ->
 }
 
 #[tokio::test]
-async fn a_handler_whose_call_takes_all_its_time_is_late_itself() -> Tested {
+async fn handler_is_late_after_a_nested_call_uses_its_time() -> Tested {
     let served = Served::start(&entries(", limits: {max_execution_ms: 200}")).await?;
     let answer = served.ask("GET /a:spin", "", b"").await?;
     assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
@@ -55,7 +55,7 @@ async fn a_handler_whose_call_takes_all_its_time_is_late_itself() -> Tested {
     Ok(())
 }
 
-/// What each way to call comes to: the text of a result as JSON, or that of an error.
+/// Calls a function in every way; returns the text of each result as JSON, or of its error.
 async fn everywhere(served: &Served, name: &str, args: &[Value]) -> Tested<[String; 4]> {
     let id = format!("a:{name}");
     let told = |outcome: Result<Value, CallError>| match outcome {
@@ -114,7 +114,7 @@ async fn every_way_to_call_a_function_gives_its_answer_and_its_error() -> Tested
     let answers = everywhere(&served, "compute", &[Value::Int(6), Value::Int(7)]).await?;
     assert_eq!(answers, ["42"; 4]);
 
-    // The function's own error is the same value, and an argument that does not fit the same words.
+    // The function's own error is the same value everywhere; a wrong argument has the same message.
     let own = everywhere(&served, "fail", &["no luck".into()]).await?;
     assert!(own.iter().all(|told| told.contains("no luck") && told.contains('7')), "{own:?}");
     let wrong = everywhere(&served, "compute", &["six".into(), Value::Int(7)]).await?;

@@ -1,8 +1,8 @@
-//! The limits that an `http.service` sets, by their effect.
+//! Effects of the limits that an `http.service` sets.
 
 use super::support::{Served, Tested};
 
-/// A proxy guest that is served within `limits`, in flow style.
+/// Serves an HTTP handler with `limits` in flow style.
 async fn served(limits: &str) -> Tested<Served> {
     let hash = crisol_fixtures::sha256("proxy");
     Served::start(&format!(

@@ -2,7 +2,7 @@
 
 use crate::support::{Served, Tested};
 
-/// Answers by the path.
+/// Lua script that answers by the path.
 const ANSWERS: &str = r##"
     local answers, json = {}, require('json')
     function answers.text(r) return r.method .. " " .. r.path .. " " .. r.params.id end
@@ -27,7 +27,7 @@ const ANSWERS: &str = r##"
     end}
 "##;
 
-/// An app with one Lua function, whose script is `script`, behind `/f/{id}` and all methods.
+/// Serves an app with one Lua function, with the given script, behind `/f/{id}` and all methods.
 async fn serve(script: &str, more: &str) -> Tested<Served> {
     let entries = format!(
         "  - {{name: f, kind: function.lua, method: f, modules: [funcs, json, time]{more}, source: {script:?}}}\n  - {{name: e, kind: http.endpoint, method: ANY, path: \"/f/{{id}}\", func: f}}\n"
@@ -36,7 +36,7 @@ async fn serve(script: &str, more: &str) -> Tested<Served> {
 }
 
 #[tokio::test]
-async fn a_lua_function_gets_the_request_and_its_results_are_responses() -> Tested {
+async fn lua_function_maps_request_and_response() -> Tested {
     let served = serve(ANSWERS, "").await?;
     let ask = async |line: &str, headers: &str, body: &[u8]| -> Tested<(String, String)> {
         let answer = served.ask(line, headers, body).await?;

@@ -1,4 +1,4 @@
-//! Apps served over real sockets, asked byte by byte.
+//! HTTP tests of whole apps over real sockets, with control over every byte.
 #![cfg(feature = "http")]
 
 mod bodies;

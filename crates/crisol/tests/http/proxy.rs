@@ -1,4 +1,4 @@
-//! Components that answer HTTP themselves, by WASI 0.2 and by 0.3: the same requests to both.
+//! HTTP handlers of WASI 0.2 and 0.3: both versions get the same requests.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use crisol::{Changes, Retired, Stats};
 
 use crate::support::{Served, Tested, skip_half_an_hour};
 
-/// The guests, one of each version; both do what the path says.
+/// Guests, one of each version; both act as the path says.
 const GUESTS: [&str; 2] = ["proxy", "proxy-p3"];
 
-/// The head of a request with a body in chunks.
+/// Builds the head of a request with a chunked body.
 fn chunked(path: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nhost: here\r\nte: trailers\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -41,7 +41,7 @@ async fn the_request_is_seen_as_it_was_sent() -> Tested {
 }
 
 #[tokio::test]
-async fn a_body_streams_back_while_it_still_arrives_and_its_trailers_after_it() -> Tested {
+async fn body_and_trailers_stream_back_while_the_request_arrives() -> Tested {
     for guest in GUESTS {
         let served = Served::proxy(guest, "").await?;
         let mut connection = served.connect().await?;
@@ -54,7 +54,7 @@ async fn a_body_streams_back_while_it_still_arrives_and_its_trailers_after_it() 
         }
         connection.send("0\r\nx-sum: 3\r\n\r\n").await?;
         assert_eq!(connection.read_to("\r\n\r\n").await?, "0\r\nx-sum: 3\r\n\r\n", "{guest}");
-        // The connection goes on.
+        // The connection stays usable.
         connection.send(get("/trailers")).await?;
         connection.read_to("\r\n\r\n").await?;
         assert_eq!(connection.chunk().await?, "body", "{guest}");
@@ -64,7 +64,7 @@ async fn a_body_streams_back_while_it_still_arrives_and_its_trailers_after_it() 
 }
 
 #[tokio::test]
-async fn a_body_may_be_handed_over_without_a_look_at_it() -> Tested {
+async fn request_body_can_be_passed_through_unread() -> Tested {
     let served = Served::proxy("proxy-p3", "").await?;
     let mut connection = served.connect().await?;
     connection.send(chunked("/pass")).await?;
@@ -73,7 +73,7 @@ async fn a_body_may_be_handed_over_without_a_look_at_it() -> Tested {
         connection.send(format!("3\r\n{piece}\r\n")).await?;
         assert_eq!(connection.chunk().await?, piece);
     }
-    // The guest has returned; its instance is kept for as long as its response is under way.
+    // The guest has returned, but its instance stays busy while its response is in transit.
     assert_eq!(served.runtime.stats("a:p").ok_or("no stats")?.busy, 1);
     connection.send("0\r\nx-sum: 2\r\n\r\n").await?;
     assert_eq!(connection.read_to("\r\n\r\n").await?, "0\r\nx-sum: 2\r\n\r\n");
@@ -81,7 +81,7 @@ async fn a_body_may_be_handed_over_without_a_look_at_it() -> Tested {
 }
 
 #[tokio::test]
-async fn a_guest_may_answer_before_the_request_is_over_or_without_reading_it() -> Tested {
+async fn guest_may_answer_before_or_without_reading_the_request() -> Tested {
     for guest in GUESTS {
         let served = Served::proxy(guest, "").await?;
         let mut connection = served.connect().await?;
@@ -102,10 +102,10 @@ async fn a_guest_may_answer_before_the_request_is_over_or_without_reading_it() -
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_takes_its_guest_with_it() -> Tested {
+async fn guest_ends_after_its_client_disconnects() -> Tested {
     for guest in GUESTS {
         let served = Served::proxy(guest, "").await?;
-        // Before there is an answer; in the middle of one; in the middle of the request's body.
+        // The client leaves before the response, in the middle of it, or in the middle of the request's body.
         for (request, begun) in [
             (get("/wait"), false),
             (get("/stall"), true),
@@ -121,7 +121,7 @@ async fn a_client_that_goes_away_takes_its_guest_with_it() -> Tested {
             }
             served.until("it runs", |stats| stats.busy == 1).await?;
             drop(connection);
-            // Where its body breaks off a guest may be quicker to give up by itself.
+            // A guest whose request body breaks off may end by itself first.
             let alone = request.starts_with("POST");
             let cancelled = before.retired_for(Retired::Cancelled) + 1;
             let what = format!("{guest}: gone after {request:?}");
@@ -195,7 +195,7 @@ async fn a_deadline_is_504_before_the_response_and_cuts_it_after() -> Tested {
         assert_eq!(connection.chunk().await?, "first", "{guest}");
         late(3).await?;
         assert_eq!(connection.rest().await?, "", "{guest}");
-        // What is complete stays complete, though the guest does not come back.
+        // A complete response stays complete, although the guest never returns.
         let mut connection = served.connect().await?;
         connection.send(get("/linger")).await?;
         connection.read_to("\r\ncomplete\r\n0\r\n\r\n").await?;
@@ -252,7 +252,7 @@ async fn an_instance_answers_as_many_requests_as_it_may() -> Tested {
             let answer = served.ask("POST /echo", "", b"hello").await?;
             assert!(answer.contains("\r\n5\r\nhello\r\n0\r\n"), "{guest} {round}: {answer}");
         }
-        // What the pool makes ahead of a request may take the place of one that was in use.
+        // An instance that the pool creates ahead of a request may replace a used one.
         served.until("one is worn", |stats| stats.retired_for(Retired::Worn) >= 1).await?;
         let created = served.runtime.stats("a:p").ok_or("no stats")?.created;
         assert!((2..=4).contains(&created), "{guest}: {created}");
@@ -261,7 +261,7 @@ async fn an_instance_answers_as_many_requests_as_it_may() -> Tested {
 }
 
 #[tokio::test]
-async fn a_change_tells_that_one_was_made_anew() -> Tested {
+async fn change_lists_a_rebuilt_handler() -> Tested {
     let served = Served::proxy("proxy", "").await?;
     let hash = crisol_fixtures::sha256("proxy");
     let entry = format!(
@@ -278,7 +278,7 @@ async fn a_change_tells_that_one_was_made_anew() -> Tested {
 }
 
 #[tokio::test]
-async fn the_time_that_a_router_gives_is_for_the_body_too() -> Tested {
+async fn router_timeout_covers_the_body() -> Tested {
     for guest in GUESTS {
         let router = "  - {name: r, kind: http.router, middleware: [{timeout: 1800s}]}\n";
         let limits = ", limits: {max_execution_ms: 7200000}";
@@ -294,7 +294,7 @@ async fn the_time_that_a_router_gives_is_for_the_body_too() -> Tested {
 }
 
 #[tokio::test]
-async fn a_variable_that_has_changed_is_that_of_the_next_request() -> Tested {
+async fn next_request_sees_a_changed_variable() -> Tested {
     for guest in GUESTS {
         let fields = ", pool: {type: static, workers: 1, max_instance_reuse: 100}, wasi: {env: [{id: v, name: V}]}";
         let others = "  - {name: s, kind: env.storage.memory}\n  - {name: v, kind: env.variable, storage: s, default: one}\n";
@@ -311,7 +311,7 @@ async fn a_variable_that_has_changed_is_that_of_the_next_request() -> Tested {
 }
 
 #[tokio::test]
-async fn a_drain_interrupts_what_runs_before_the_response_and_cuts_it_after() -> Tested {
+async fn drain_interrupts_before_the_response_and_cuts_it_after() -> Tested {
     for guest in GUESTS {
         let served = Served::proxy(guest, ", pool: {type: lazy, max_size: 2}").await?;
         let (mut before, mut after) = (served.connect().await?, served.connect().await?);

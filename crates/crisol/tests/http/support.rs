@@ -1,4 +1,4 @@
-//! An app that is served on a free port, and connections that speak HTTP/1.1 as they are told.
+//! Support for HTTP tests: apps served on a free port, and raw HTTP/1.1 connections.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,17 +9,17 @@ use tokio::net::TcpStream;
 
 pub(crate) type Tested<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Long enough for any machine: what takes longer has failed.
+/// Time limit of a step, long enough for any machine.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Lets half an hour pass at once, for all deadlines and timers of the test's own runtime.
+/// Advances the clock of the test's runtime by half an hour, for all its deadlines and timers.
 pub(crate) async fn skip_half_an_hour() {
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(1800)).await;
     tokio::time::resume();
 }
 
-/// An app, served.
+/// A served app.
 pub(crate) struct Served {
     pub(crate) runtime: Runtime,
     pub(crate) addr: SocketAddr,
@@ -32,12 +32,12 @@ impl Served {
         Self::start_with(Allocation::OnDemand, entries).await
     }
 
-    /// The same, with instances from where `allocation` says.
+    /// Like `start`, with an allocation strategy for instances.
     pub(crate) async fn start_with(allocation: Allocation, entries: &str) -> Tested<Self> {
         Self::built(allocation, entries, |builder| builder).await
     }
 
-    /// The same, with what a program adds to the builder.
+    /// Like `start`, with additions to the builder.
     pub(crate) async fn embedded(
         entries: &str,
         with: impl FnOnce(Builder) -> Builder,
@@ -65,13 +65,12 @@ impl Served {
         Ok(Self { runtime, addr, serving })
     }
 
-    /// A guest that answers HTTP itself, as the function `p` behind every method and path, with `fields` in
-    /// flow style.
+    /// Serves an HTTP handler as the function `p`, behind every method and path, with `fields` in flow style.
     pub(crate) async fn proxy(guest: &str, fields: &str) -> Tested<Self> {
         Self::proxy_beside(guest, fields, "").await
     }
 
-    /// The same beside further entries, a line each.
+    /// Like `proxy`, beside further entries, one per line.
     pub(crate) async fn proxy_beside(guest: &str, fields: &str, others: &str) -> Tested<Self> {
         let hash = crisol_fixtures::sha256(guest);
         let method = if guest.ends_with("p3") { "handler" } else { "incoming-handler" };
@@ -81,13 +80,13 @@ impl Served {
         Self::start(&entries).await
     }
 
-    /// Serves the app as it is now.
+    /// Serves the current generation of the app.
     pub(crate) async fn refresh(&mut self) -> Tested {
         Ok(self.serving.refresh(PATIENCE).await?)
     }
 
-    /// Waits until the pool of `a:p` is as wanted. Nothing tells of a change, so it is asked for; what never
-    /// comes fails.
+    /// Waits until the pool of `a:p` is as wanted, and fails after a time limit. Pools send no notifications, so it
+    /// polls.
     pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&Stats) -> bool) -> Tested {
         let reached = async {
             while !self.runtime.stats("a:p").is_some_and(|stats| wanted(&stats)) {
@@ -103,7 +102,7 @@ impl Served {
         Ok(Connection { stream: TcpStream::connect(self.addr).await?, unread: Vec::new() })
     }
 
-    /// Sends one request on a connection of its own, and reads everything that comes back.
+    /// Sends one request on its own connection and reads the whole response.
     pub(crate) async fn ask(&self, line: &str, headers: &str, body: &[u8]) -> Tested<String> {
         let mut connection = self.connect().await?;
         let length = body.len();
@@ -116,7 +115,7 @@ impl Served {
     }
 }
 
-/// A connection, and what has come and not been read.
+/// A connection with its received, unread bytes.
 pub(crate) struct Connection {
     stream: TcpStream,
     unread: Vec<u8>,
@@ -127,7 +126,7 @@ impl Connection {
         Ok(self.stream.write_all(bytes.as_ref()).await?)
     }
 
-    /// Reads up to and including `end`, and gives what came.
+    /// Reads up to and including `end`, and returns the text.
     pub(crate) async fn read_to(&mut self, end: &str) -> Tested<String> {
         let read = async {
             loop {

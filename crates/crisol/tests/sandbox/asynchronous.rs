@@ -1,4 +1,4 @@
-//! Guests of WASI 0.3, by whose functions files and peers are reached another way: what they may is the same.
+//! Guests of WASI 0.3: its functions reach files and peers in another way, under the same rules.
 
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::symlink;
@@ -24,14 +24,14 @@ fn changing(read_only: bool) -> App {
     app
 }
 
-/// What was tried, and whether it was refused.
+/// Parses the attempts of a guest, each with its outcome as JSON text.
 fn outcomes(told: &str) -> Vec<(String, String)> {
     let told: Vec<(String, serde_json::Value)> = serde_json::from_str(told).unwrap();
     told.into_iter().map(|(what, outcome)| (what, outcome.to_string())).collect()
 }
 
 #[tokio::test]
-async fn everything_of_wasi_0_3_that_changes_a_read_only_mount_is_refused() {
+async fn wasi_0_3_cannot_change_a_read_only_mount() {
     let app = changing(true);
     let runtime = app.load();
     let x = || std::fs::metadata(app.data("x")).unwrap();
@@ -48,11 +48,11 @@ async fn everything_of_wasi_0_3_that_changes_a_read_only_mount_is_refused() {
     assert_eq!(names, ["empty", "x"]);
     assert_eq!((x().len(), x().modified().unwrap()), (6, before));
 
-    // The same on a mount that may be written: so it is the mount that refuses, not the test.
+    // The same on a writable mount succeeds, which shows that it is the mount that refuses.
     let app = changing(false);
     let told = outcomes(&call(&app.load(), "change_all", ()).await);
     for (what, outcome) in &told {
-        // What was opened to read is not written to anywhere; what was renamed is not there to be removed.
+        // A file opened for reading is never writable; a renamed file cannot be removed under its old name.
         let fails = ["truncate to read", "set size of a file", "write", "append", "remove"];
         if !fails.contains(&what.as_str()) {
             assert_eq!(outcome, r#"{"ok":null}"#, "{what}");

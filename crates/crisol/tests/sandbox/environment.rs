@@ -1,4 +1,4 @@
-//! Variables, at the moment of the call and in every kind of pool.
+//! Environment variables as of the time of the call, in every type of pool.
 
 use crate::support::{ALL, App, call};
 
@@ -11,7 +11,7 @@ const POOLS: [(&str, &str); 5] = [
 ];
 
 #[tokio::test]
-async fn a_changed_value_is_seen_by_the_next_call_in_every_pool_with_ready_instances() {
+async fn next_call_sees_a_changed_value_in_every_pool() {
     let mut app = App::new()
         .entry("{name: store, kind: env.storage.file, path: ./app.env}")
         .entry("{name: key, kind: env.variable, storage: store, variable: KEY}");
@@ -46,7 +46,7 @@ async fn a_changed_value_is_seen_by_the_next_call_in_every_pool_with_ready_insta
 }
 
 #[tokio::test]
-async fn a_value_that_the_program_sets_is_seen_by_the_next_call_in_every_pool() {
+async fn next_call_sees_a_value_set_by_the_program_in_every_pool() {
     let mut app = App::new()
         .entry("{name: store, kind: env.storage.memory}")
         .entry("{name: key, kind: env.variable, storage: store, default: at first}")

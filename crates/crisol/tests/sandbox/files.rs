@@ -1,4 +1,4 @@
-//! Files, through a guest that has them by its standard library.
+//! Files, accessed by a guest through its standard library.
 
 use std::os::unix::fs::symlink;
 
@@ -57,7 +57,7 @@ async fn no_path_and_no_link_leads_a_guest_out_of_its_mount() {
         let written = call(&runtime, "write_file", (path, "!")).await;
         assert!(written.starts_with("err: "), "{path}: {written}");
         let linked = call(&runtime, "hard_link", (path, "/data/stolen")).await;
-        // A link to a link is a link, and leads no further than it.
+        // A link to a link is still a link, and leads no further.
         let read = call(&runtime, "read_file", ("/data/stolen",)).await;
         assert!(read.starts_with("err: "), "{path}: {linked} {read}");
         let _was_it_made = std::fs::remove_file(app.data("stolen"));
@@ -76,7 +76,7 @@ async fn no_path_and_no_link_leads_a_guest_out_of_its_mount() {
 }
 
 #[tokio::test]
-async fn nothing_that_changes_a_read_only_mount_works_for_a_guest() {
+async fn guest_cannot_change_a_read_only_mount() {
     let app = app(true);
     std::fs::create_dir(app.data("empty")).unwrap();
     let runtime = app.load();
@@ -102,7 +102,7 @@ async fn nothing_that_changes_a_read_only_mount_works_for_a_guest() {
 }
 
 #[tokio::test]
-async fn ten_thousand_handles_are_refused_and_the_next_call_has_its_own() {
+async fn handle_floods_are_refused_and_the_next_call_has_its_own() {
     let app = app(true);
     let runtime = app.load();
     for _ in 0..3 {
@@ -110,7 +110,7 @@ async fn ten_thousand_handles_are_refused_and_the_next_call_has_its_own() {
         let got: Option<u64> = serde_json::from_str::<serde_json::Value>(&told)
             .ok()
             .and_then(|told| told.get(0)?.as_u64());
-        // Refused softly, or by the end of the call; in no case are they had.
+        // The host refuses with an error, or ends the call; the guest never gets all of them.
         assert!(got.is_none_or(|got| got < 1024), "{told}");
     }
     let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
@@ -119,7 +119,7 @@ async fn ten_thousand_handles_are_refused_and_the_next_call_has_its_own() {
 }
 
 #[tokio::test]
-async fn a_pipe_holds_its_call_until_the_deadline_and_a_sparse_file_costs_no_more_than_memory() {
+async fn pipe_ends_at_the_deadline_sparse_file_at_the_memory_limit() {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     let limits = "limits: {max_execution_ms: 300, max_memory_bytes: 20000000}";
     let mounts = "wasi: {mounts: [{fs: data, guest: /data}]}";
@@ -138,7 +138,7 @@ async fn a_pipe_holds_its_call_until_the_deadline_and_a_sparse_file_costs_no_mor
     assert_eq!(other, "\"inside\"");
     let sparse = call(&runtime, "read_file", ("/data/sparse",)).await;
     assert!(sparse.starts_with("failed: ") || sparse.starts_with("err: "), "{sparse}");
-    // Whoever waits at the pipe still is let go, or the test's own runtime would wait for it.
+    // Release threads that still wait at the pipe, or the test's own runtime would wait for them.
     drop(std::fs::File::options().read(true).write(true).open(app.data("pipe")));
 }
 
@@ -159,7 +159,7 @@ async fn links_without_end_are_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_swapped_for_a_link_while_it_is_listed_shows_nothing_of_the_outside() {
+async fn folder_swapped_for_a_link_while_listed_shows_nothing_outside() {
     let app = app(true);
     std::fs::create_dir(app.data("d")).unwrap();
     std::fs::write(app.data("d/known"), "").unwrap();
@@ -177,7 +177,7 @@ async fn a_folder_swapped_for_a_link_while_it_is_listed_shows_nothing_of_the_out
             }
         });
         let listing = async {
-            // The folder is met in its place sooner or later, however the machine divides its time.
+            // Repeats until the listing meets the folder in its place, independent of the machine's scheduling.
             let (mut listed, mut tried) = (0, 0);
             while tried < 300 || listed == 0 {
                 tried += 1;

@@ -1,20 +1,20 @@
-//! Calls that ask for too much at once, or with what no toolchain would hand over: by preview 1, whose
-//! functions take whatever is in memory.
+//! Excessive or malformed calls of preview 1, whose functions accept arbitrary memory contents. No toolchain would
+//! produce such calls.
 
 use crisol::Runtime;
 
 use crate::support::{App, Log, call, module_of_preview_1};
 
-/// Each case: its number is the guest's argument, and the code gives an error number.
+/// Code of each case; its index is the guest's argument, and the code returns an error number.
 const CASES: [(&str, &str); 12] = [
     // A gigabyte into a memory of 64 KiB.
     ("random", "(call $random_get (i32.const 0) (i32.const 0x40000000))"),
-    // A million subscriptions where there are none.
+    // A million subscriptions outside of memory.
     (
         "poll outside of memory",
         "(call $poll_oneoff (i32.const 0) (i32.const 0) (i32.const 1000000) (i32.const 0))",
     ),
-    // The same with memory for them: each is a timer of an hour.
+    // The same within memory: each is a timer of an hour.
     (
         "poll",
         "(block (result i32)
@@ -22,7 +22,7 @@ const CASES: [(&str, &str); 12] = [
             (call $subscribe (i32.const 1000000))
             (call $poll_oneoff (i32.const 65536) (i32.const 50000000) (i32.const 1000000) (i32.const 16)))",
     ),
-    // 2^27 buffers where there are none, and 100 000 empty ones.
+    // 2^27 buffers outside of memory, and 100 000 empty ones.
     ("write outside of memory", "(call $fd_write (i32.const 1) (i32.const 0) (i32.const 0x8000000) (i32.const 0))"),
     (
         "write nothing",
@@ -45,7 +45,7 @@ const CASES: [(&str, &str); 12] = [
             (call $subscribe (i32.const 1))
             (call $poll_oneoff (i32.const 65536) (i32.const 0) (i32.const 1) (i32.const 16)))",
     ),
-    // Names: with a NUL, of 60 000 bytes, no UTF-8, outside of memory.
+    // Names: with a NUL, of 60 000 bytes, not UTF-8, outside of memory.
     ("a name with a NUL", "(call $open (i32.const 1024) (i32.const 3))"),
     (
         "a long name",
@@ -55,7 +55,7 @@ const CASES: [(&str, &str); 12] = [
     ),
     ("a name that is no text", "(call $open (i32.const 1040) (i32.const 2))"),
     ("a name outside of memory", "(call $open (i32.const 65530) (i32.const 1000))"),
-    // With a line break, which a name may have.
+    // A name with a line break, which is allowed.
     ("a name with a line break", "(call $open (i32.const 1056) (i32.const 3))"),
 ];
 
@@ -99,7 +99,7 @@ async fn case(runtime: &Runtime, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_asks_for_too_much_at_once_is_refused_and_harms_nobody_else() {
+async fn excessive_requests_are_refused_and_harm_no_other_call() {
     let (_log, _guard) = Log::start();
     let runtime = app(60_000).load();
     assert_eq!(call(&runtime, "f", (CASES.len(),)).await, "0");
@@ -111,7 +111,7 @@ async fn what_asks_for_too_much_at_once_is_refused_and_harms_nobody_else() {
         "write what is not there",
     ] {
         let told = case(&runtime, name).await;
-        // Refused softly, with an error number, or by the end of the call.
+        // The host refuses with an error number, or ends the call.
         assert!(told != "0" && !told.starts_with("err: "), "{name}: {told}");
         assert_eq!(call(&runtime, "f", (CASES.len(),)).await, "0", "after {name}");
     }

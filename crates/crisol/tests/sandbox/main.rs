@@ -1,4 +1,4 @@
-//! What real guests reach of the host through a whole app: nothing but what their entries name.
+//! Sandbox tests with real guests in whole apps: guests reach nothing but what their entries name.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! The network, by import and by list.
+//! Network access of guests: the import and the peer list are both needed.
 
 use std::net::{TcpListener, UdpSocket};
 
@@ -7,11 +7,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::support::{ALL, App, Log, call};
 
 #[tokio::test]
-async fn http_needs_the_import_and_the_list_and_the_log_has_the_line_to_add() {
+async fn http_needs_import_and_peer_list_and_the_log_names_the_fix() {
     http_by_import_and_list("fetch").await;
 }
 
-/// What `get` of a guest may reach, whichever WASI it is built for.
+/// Checks which peers `get` of a guest may reach, for any version of WASI.
 pub(crate) async fn http_by_import_and_list(guest: &str) {
     let (log, _guard) = Log::start();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -43,7 +43,7 @@ pub(crate) async fn http_by_import_and_list(guest: &str) {
     assert!(denied.contains("add `wasi:http` to its `imports`"), "{denied}");
     for name in ["unlisted", "elsewhere", "by_name"] {
         let refused = call(&runtime, name, &url).await;
-        // `localhost` is listed by name: its address is another spelling of the peer and is not.
+        // The list has `localhost` by name, and its address is another spelling that is not listed.
         assert!(refused.contains("HttpRequestDenied"), "{name}: {refused}");
     }
     let line = format!("`{address}` is not in `wasi.network` of `a:elsewhere`: add `{address}`");

@@ -1,4 +1,4 @@
-//! Standard streams of functions.
+//! Standard streams of functions, written to the log.
 
 use crate::support::{ALL, App, Log, call};
 
@@ -24,15 +24,15 @@ async fn each_line_is_logged_with_its_function_and_its_call() {
     assert_ne!(call_of(one), call_of(three));
 }
 
-/// On a paused clock, so that all of it comes in one and the same second.
+/// Uses a paused clock, so that all output falls into the same second.
 #[tokio::test(start_paused = true)]
-async fn a_guest_that_talks_without_end_does_not_fill_the_log() {
+async fn excess_output_does_not_fill_the_log() {
     let (log, _guard) = Log::start();
     let runtime = App::new().guest("probe", "print", &format!("imports: {ALL}")).load();
     call(&runtime, "print", ("x\n".repeat(30_000), "")).await;
     let text = log.text();
     let lines = text.lines().filter(|line| line.contains("stream=")).count();
-    // The rest is counted and told.
+    // A notice in the log stands for the omitted lines.
     assert_eq!(lines, 1000);
     assert!(text.contains("the guest wrote too many lines"), "the log says so");
 }

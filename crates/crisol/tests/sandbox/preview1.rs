@@ -4,7 +4,7 @@ use crisol::Runtime;
 
 use crate::support::{App, call, module_of_preview_1};
 
-/// The calls, by number: what each pushes, on the preopened folder 3. The text at 0 is `x`, at 8 `new`.
+/// Calls by number, as the operands that each pushes, on the preopened folder 3. Memory holds `x` at 0, `new` at 8.
 const CALLS: [(&str, &str); 17] = [
     (
         "create",
@@ -102,7 +102,7 @@ fn entry(more: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_call_of_preview_1_that_changes_a_read_only_mount_is_refused() {
+async fn preview_1_cannot_change_a_read_only_mount() {
     let mount = |read_only: bool| {
         format!(
             "imports: [wasi1]\nwasi: {{mounts: [{{fs: data, guest: /data, read_only: {read_only}}}]}}\n"
@@ -118,7 +118,7 @@ async fn every_call_of_preview_1_that_changes_a_read_only_mount_is_refused() {
     assert_eq!(call(&runtime, "f", (CALLS.len(),)).await, "0", "reading works");
     for (at, (name, _)) in CALLS.iter().enumerate() {
         let code = call(&runtime, "f", (at,)).await;
-        // ACCES, BADF, NOTCAPABLE, PERM, ROFS; NOTSUP of what no mount has.
+        // ACCES, BADF, NOTCAPABLE, PERM, ROFS; NOTSUP for calls that no mount supports.
         assert!(["2", "8", "76", "63", "69", "58"].contains(&code.as_str()), "{name}: {code}");
     }
     let mut names: Vec<_> =
@@ -127,7 +127,7 @@ async fn every_call_of_preview_1_that_changes_a_read_only_mount_is_refused() {
     assert_eq!(names, ["empty", "x"]);
     assert_eq!((x().len(), x().modified().unwrap()), (6, before));
 
-    // The same calls on a mount that may be written: so it is the mount that refuses, not the test.
+    // The same calls on a writable mount succeed, which shows that it is the mount that refuses.
     let app = App::new().entry(&entry(&mount(false)));
     std::fs::write(app.data("x"), "inside").unwrap();
     let runtime = app.load();
@@ -137,20 +137,20 @@ async fn every_call_of_preview_1_that_changes_a_read_only_mount_is_refused() {
 }
 
 #[tokio::test]
-async fn preview_1_is_granted_by_one_token_and_has_no_folder_without_it() {
+async fn one_token_grants_preview_1_and_its_folders() {
     let app = App::new().entry(&entry("wasi: {mounts: [{fs: data, guest: /data}]}\n"));
     std::fs::write(app.data("x"), "inside").unwrap();
     let badf = "8";
     assert_eq!(call(&app.load(), "f", (CALLS.len(),)).await, badf);
 }
 
-/// An entry of a module in text.
+/// Builds the entry of a module in text.
 fn module_entry(name: &str, source: &str, more: &str) -> String {
     let source = source.replace('\n', "\n    ");
     format!("name: {name}\nkind: function.wat\nmethod: f\n{more}source: |\n    {source}\n")
 }
 
-/// Warnings about functions, and their help.
+/// Returns the warnings about functions, with their help.
 fn warnings(runtime: &Runtime) -> Vec<String> {
     let generation = runtime.generation();
     let told = generation
@@ -184,7 +184,7 @@ async fn a_core_module_is_called_by_what_its_core_types_say() {
 }
 
 #[tokio::test]
-async fn how_a_core_module_ends_is_told_with_what_to_do() {
+async fn core_module_failure_is_reported_with_a_fix() {
     let memory = "(memory (export \"memory\") 1)";
     let utf16 = |at: u32, text: &str| {
         let units: String = text.bytes().map(|byte| format!("\\{byte:02x}\\00")).collect();

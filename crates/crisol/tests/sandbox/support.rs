@@ -1,4 +1,4 @@
-//! An app on disk with what no guest may reach beside it, and the log of what happens.
+//! Support for sandbox tests: an app on disk beside a secret that no guest may reach, and a capture of the log.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 pub(crate) const ALL: &str = "[\"wasi:cli\", \"wasi:io\", \"wasi:clocks\", \"wasi:filesystem\", \"wasi:random\", \"wasi:sockets\", \"wasi:http\"]";
 
-/// The beginning of a module: what it imports of preview 1, by name and the types of its parameters.
+/// Builds the start of a module: its imports of preview 1, by name and parameter types.
 pub(crate) fn module_of_preview_1(functions: &[(&str, &str)]) -> String {
     let import = |(name, params): &(&str, &str)| {
         format!(
@@ -46,14 +46,14 @@ impl App {
         self.dir.path().join("app/data").join(path)
     }
 
-    /// One more entry, in flow style or as lines.
+    /// Adds an entry, in flow style or as lines.
     pub(crate) fn entry(mut self, entry: &str) -> Self {
         let lines: Vec<_> = entry.lines().collect();
         self.entries += &format!("  - {}\n", lines.join("\n    "));
         self
     }
 
-    /// A method of a guest as an entry of the same name, `_` for `-`.
+    /// Adds a method of a guest as an entry of the same name, with `_` for `-`.
     pub(crate) fn guest(self, guest: &str, method: &str, more: &str) -> Self {
         self.guest_as(&method.replace('-', "_"), guest, method, more)
     }
@@ -76,8 +76,8 @@ impl App {
     }
 }
 
-/// What a function that may fail answers: what it gives as JSON, or the text of its own error after
-/// `err: `. A call that fails otherwise is told whole, after `failed: `.
+/// Calls a function and returns the outcome as text: the result as JSON, the function's own error after `err: `, or
+/// any other error after `failed: `.
 pub(crate) async fn call(runtime: &Runtime, name: &str, args: impl Serialize) -> String {
     match runtime.call::<serde_json::Value>(&format!("a:{name}"), args).await {
         Ok(value) => value.to_string(),
@@ -86,7 +86,7 @@ pub(crate) async fn call(runtime: &Runtime, name: &str, args: impl Serialize) ->
     }
 }
 
-/// What is logged by this thread.
+/// Log output of this thread.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 

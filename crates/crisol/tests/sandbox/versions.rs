@@ -1,8 +1,8 @@
-//! Guests of every release of WASI 0.2, and profiles that are of one function alone.
+//! Guests of every release of WASI 0.2, and grants per function.
 
 use crate::support::{App, call};
 
-/// A component that asks the monotonic clock of this release.
+/// Builds a component that reads the monotonic clock of a release.
 fn clock(version: &str) -> String {
     format!(
         r#"(component
@@ -36,7 +36,7 @@ async fn guests_of_every_release_of_wasi_0_2_run() {
 }
 
 #[tokio::test]
-async fn a_profile_is_of_one_function_and_an_interface_may_be_granted_by_itself() {
+async fn grants_are_per_function_and_can_be_single_interfaces() {
     let app = App::new()
         .entry(&entry("package", "0.2.3", "imports: [wasi:clocks]\n"))
         .entry(&entry("interface", "0.2.3", "imports: [wasi:clocks/monotonic-clock]\n"))

@@ -1,4 +1,4 @@
-//! What a guest says and is told without any `imports`, and where its relative paths begin.
+//! Output, panics and arguments of guests without `imports`, and the base of their relative paths.
 
 use crisol::{Args, Exit, Stdio};
 
@@ -40,7 +40,7 @@ async fn a_command_without_the_grant_reads_and_drives_no_terminal() {
     let command = runtime.command("a:hello").unwrap();
     let arguments = ["--exit".to_owned(), "3".to_owned()];
     let exit = command.run(&arguments, Args::Json(b"[]"[..].into()), Stdio::Terminal).await;
-    // Arguments are not granted either.
+    // Arguments need a grant too.
     assert!(matches!(exit, Ok(Exit::Code(0))), "{exit:?}");
     assert!(log.text().contains("hello function=a:hello"), "{}", log.text());
 }

@@ -43,8 +43,8 @@ pub(crate) fn report(
     }
 }
 
-/// What to do about a folder entry that cannot be opened. Sources (`file://`) are relative to their index file, and folders
-/// are not.
+/// Returns the advice for a folder entry that cannot be opened. Unlike `file://` sources, folders are not relative to
+/// their index file.
 fn folder_help(registry: &Registry, app: Option<&Path>, id: &EntryId) -> String {
     let Some(Kind::Directory(folder)) = registry.get(id.as_str()).map(|entry| &entry.kind) else {
         return "name another folder".to_owned();

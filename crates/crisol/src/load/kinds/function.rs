@@ -1,4 +1,4 @@
-//! `function.wat` and `function.wasm`: a guest as a function, or as what answers HTTP itself.
+//! `function.wat` and `function.wasm`: a guest as a function or as an HTTP handler.
 
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ impl Slice for crisol_schema::Function {
     }
 }
 
-/// A linked guest behind its pool.
+/// Creates the pool of a linked guest.
 fn pooled(
     function: &crisol_schema::Function,
     code: (&GuestEntry<'_>, &Ready),
@@ -73,7 +73,7 @@ fn pooled(
     })
 }
 
-/// The binary of a guest, and the folders that it may write in.
+/// Returns the paths of a guest: its binary, and the folders that it may write to.
 pub(super) fn reads<'a>(code: &'a Code, wasi: &'a Wasi) -> Vec<Read<'a>> {
     let file = match code {
         Code::Wasm { fs, path, .. } => Some(Read::FileIn { fs, path: path.as_path() }),
@@ -83,7 +83,7 @@ pub(super) fn reads<'a>(code: &'a Code, wasi: &'a Wasi) -> Vec<Read<'a>> {
     file.into_iter().chain(written.map(|mount| Read::Written(&mount.fs))).collect()
 }
 
-/// Functions that answer HTTP themselves.
+/// Functions that are HTTP handlers: they answer requests themselves.
 #[cfg(feature = "http")]
 mod handler {
     use std::sync::Arc;
@@ -99,7 +99,7 @@ mod handler {
     use crate::load::guest_entry::GuestEntry;
     use crate::load::loading::{Loaded, Loading};
 
-    /// Loads a function if its method is a handler of HTTP; tells whether it is.
+    /// Loads a function if its method is an HTTP handler. Returns whether it is one.
     pub(super) fn load<'a>(
         function: &'a Function,
         id: &'a EntryId,

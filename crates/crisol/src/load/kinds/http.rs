@@ -1,4 +1,4 @@
-//! `http.*`: services and routes, assembled together once all functions are loaded.
+//! `http.*`: services and routes, assembled after all functions are loaded.
 
 use crisol_core::EntryId;
 use crisol_schema::{Entry, HttpService, Pem};
@@ -9,12 +9,12 @@ use super::slice::{Read, Slice};
 use crate::load::field_error::FieldError;
 use crate::load::loading::{Loaded, Loading};
 
-/// Kinds whose entries are checked against each other.
+/// Kinds whose entries are checked together.
 #[cfg(feature = "http")]
 const KINDS: [KindName; 4] =
     [KindName::HttpService, KindName::HttpRouter, KindName::HttpEndpoint, KindName::HttpStatic];
 
-/// `http.router`, `http.endpoint` and `http.static`.
+/// Slice of `http.router`, `http.endpoint` and `http.static`.
 pub(super) struct Routes;
 
 impl Slice for HttpService {
@@ -42,7 +42,7 @@ impl Slice for HttpService {
 }
 
 impl Slice for Routes {
-    /// Nothing is made of one entry alone: see [`serve`].
+    /// Does nothing: [`serve`] assembles all entries together.
     #[cfg(feature = "http")]
     fn load<'a>(&'a self, _: &'a Entry, _: &Loading<'a>, _: &mut Loaded) -> Result<(), FieldError> {
         Ok(())
@@ -73,7 +73,7 @@ impl Slice for Routes {
     }
 }
 
-/// Assembles everything that is served over HTTP from the functions that were loaded.
+/// Assembles the services and routes over the loaded functions and handlers.
 #[cfg(feature = "http")]
 pub(crate) fn serve(
     loading: &Loading<'_>,

@@ -17,14 +17,13 @@ use crate::load::field_error::FieldError;
 use crate::load::loading::{Loaded, Loading};
 use crate::load::pool;
 
-/// A method that the script does not return.
+/// A method that is not in the table that the script returns.
 const BAD_METHOD: Rule = Rule::new("bad-method");
 
-/// A module that Lua functions of this version do not have.
+/// A module that this version does not have.
 const UNKNOWN_MODULE: Rule = Rule::new("unknown-module");
 
-/// Time that the check of a script has at least: a machine that is busy while the app loads makes no script
-/// wrong.
+/// Minimum time limit for the check of a script, so that a busy machine does not make a script fail.
 const LEAST_CHECK: Duration = Duration::from_secs(2);
 
 impl Slice for crisol_schema::LuaFunction {
@@ -57,7 +56,7 @@ impl Slice for crisol_schema::LuaFunction {
     }
 }
 
-/// Makes the function, whose script is checked by loading it once.
+/// Builds the function, after checking its script by loading it once.
 fn make(
     function: &crisol_schema::LuaFunction,
     id: &EntryId,
@@ -69,7 +68,7 @@ fn make(
         inputs.defaults.limits(&function.limits);
     let log = Arc::new(GuestLog::new(id.clone()));
     let modules: Result<Vec<_>, _> = function.modules.iter().map(module).collect();
-    // Texts in entries are called the same, so that what is wrong with many of them is one error.
+    // Inline scripts share one name, so that the same error in many of them is reported as one.
     let file = function.source.file();
     let name = file.map_or_else(|| "source".to_owned(), |path| path.display().to_string());
     let method = EntryPoint::Method(function.method.as_str().to_owned());
@@ -77,7 +76,7 @@ fn make(
         .with_modules(modules?)
         .with_memory(max_memory_bytes);
     check(&program, function.source.text(), max_execution)?;
-    // Not before: whether a script loads does not depend on what else runs.
+    // Only after the check, whose result must not depend on other scripts.
     let program =
         program.with_budget(inputs.engine.budget().clone()).with_turns(inputs.turns.clone());
     let scripts = Pooled {
@@ -101,7 +100,10 @@ fn check(program: &Program, text: &str, max_execution: Duration) -> Result<(), F
     })
 }
 
-/// The module of a name. A name that this version does not know grants nothing.
+/// Converts a module of the schema.
+///
+/// # Errors
+/// Fails for a module that this version does not have.
 fn module(module: &LuaModule) -> Result<Module, FieldError> {
     match module {
         LuaModule::Funcs => Ok(Module::Funcs),
@@ -116,7 +118,7 @@ fn module(module: &LuaModule) -> Result<Module, FieldError> {
     }
 }
 
-/// Byte at which the text of a line begins; lines are counted from 1.
+/// Returns the byte offset of a line's first character after spaces and tabs; lines are counted from 1.
 fn start_of(text: &str, line: usize) -> usize {
     let lines = text.split_inclusive('\n').take(line.saturating_sub(1));
     let start: usize = lines.map(str::len).sum();
@@ -124,7 +126,7 @@ fn start_of(text: &str, line: usize) -> usize {
     start + rest.find(|c: char| !matches!(c, ' ' | '\t')).unwrap_or_default()
 }
 
-/// What a function prints goes to the log, as what other guests print does.
+/// Returns a sink that writes a function's output to the guest log.
 fn to_log(log: &Arc<GuestLog>) -> Sink {
     let log = Arc::clone(log);
     Arc::new(move |output| {

@@ -27,7 +27,7 @@ impl Slice for Process {
         let linked = loading.link((&guest, &ready), &mut loaded.problems)?;
         let export = Export::Function(linked.clone());
         let made = loading.guest((&guest, &ready), export)?;
-        // Any number of runs at a time, and none of them leaves anything behind.
+        // Unlimited concurrent runs; no run leaves a worker behind.
         let config = Config::new(Lazy::new().with_max(NonZeroUsize::MAX));
         loaded.assembled.commands.push(Command {
             name: self.command.as_ref().map(|name| name.as_str().to_owned()),

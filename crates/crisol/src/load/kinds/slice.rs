@@ -1,4 +1,4 @@
-//! The trait of a slice: the façade's side of one family of kinds.
+//! The slice trait: loading and reuse of one family of kinds.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,12 +13,13 @@ use crate::load::field_error::FieldError;
 use crate::load::guest_entry::GuestEntry;
 use crate::load::loading::{Loaded, Loading};
 
-/// A family of kinds.
+/// The façade's part of a family of kinds.
 pub(crate) trait Slice {
-    /// Loads an entry: adds what it comes to, or what it was in the generation before.
+    /// Loads an entry: adds its callable, handler or command to `loaded`, newly built or taken over from the generation
+    /// before.
     ///
     /// # Errors
-    /// When something is wrong with a field.
+    /// Fails if a field is wrong.
     fn load<'a>(
         &'a self,
         entry: &'a Entry,
@@ -26,20 +27,20 @@ pub(crate) trait Slice {
         loaded: &mut Loaded,
     ) -> Result<(), FieldError>;
 
-    /// The guest that an entry has, if any.
+    /// Returns the guest fields of an entry; none if its kind has no guest.
     fn guest<'a>(&'a self, _id: &'a EntryId) -> Option<GuestEntry<'a>> {
         None
     }
 
-    /// The entries that what it comes to is made of.
+    /// Returns the entries that this one depends on.
     fn depends_on(&self) -> Vec<&EntryId>;
 
-    /// Whether things outside of the app that an entry names are those that it named before.
+    /// Tells whether folders and files outside the registry that the entry names are the same as before.
     fn is_same(&self, _id: &EntryId, _before: &HostResources, _now: &HostResources) -> bool {
         true
     }
 
-    /// The files and folders that it is loaded from, other than index files and what those name as `file://`.
+    /// Returns the files and folders that it is loaded from, except index files and their `file://` sources.
     fn reads<'a>(&'a self, id: &'a EntryId) -> Vec<Read<'a>>;
 }
 
@@ -51,11 +52,11 @@ pub(crate) enum Read<'a> {
     FileIn { fs: &'a EntryId, path: &'a Path },
     /// The folder of an entry.
     Folder(&'a EntryId),
-    /// The folder of an entry, which a guest may write in.
+    /// The folder of an entry, which a guest may write to.
     Written(&'a EntryId),
 }
 
-/// Repeats calls of a function as its entry says, within its own limit.
+/// Adds the interceptor that retries a function's calls, if its entry has `meta.options.retry`.
 pub(super) fn retry(
     id: &EntryId,
     retry: Option<&Retry>,
