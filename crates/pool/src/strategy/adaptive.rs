@@ -41,7 +41,7 @@ pub struct Adaptive {
     start: NonZeroUsize,
 }
 
-/// Default of [`Adaptive::start`]: fewer would leave a small machine's cores idle, and more are found quickly.
+/// Default initial number of workers: fewer would leave a small machine's cores idle, and more are found quickly.
 const DEFAULT_START: NonZeroUsize = at_least_one(4);
 
 impl Adaptive {
