@@ -217,7 +217,7 @@ fn catches(child: &Child, number: u32) -> Option<bool> {
     (!ended).then_some(mask >> (number - 1) & 1 == 1)
 }
 
-/// Sends a signal to a program that is loading a slow app which does not load. Where it ended before it caught the
+/// Sends a signal to a program that is loading a slow app which does not load. If it ended before it caught the
 /// signal, a larger app is tried.
 fn while_loading(number: u32, name: &str) -> Tested<Run> {
     for steps in (0..7).map(|doubled| 1000 << doubled) {

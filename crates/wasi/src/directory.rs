@@ -101,7 +101,7 @@ impl Directory {
         Arc::clone(&self.dir)
     }
 
-    /// Returns true if both are handles of the same folder, by any path. Where the system has no identity, returns
+    /// Returns true if both are handles of the same folder, by any path. On a system without identities, returns
     /// false.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
