@@ -23,11 +23,17 @@ pub use interceptor::{Interceptor, Next};
 pub(crate) use callable::Callable;
 pub(crate) use form::{Arguments, Form, Rust, Tree, Wave};
 pub(crate) use function::Function;
-pub(crate) use guest::{Export, Guest, Instances, Runs, Worker, outgoing};
-pub(crate) use interceptor::{Interceptors, Last};
+#[cfg(feature = "http")]
+pub(crate) use guest::Worker;
+pub(crate) use guest::{Export, Guest, Instances, Runs, outgoing};
+pub(crate) use interceptor::Interceptors;
+#[cfg(feature = "http")]
+pub(crate) use interceptor::Last;
 pub(crate) use linkage::{Linkage, Want, tokens};
 pub(crate) use lua::{LuaFunction, States};
-pub(crate) use pipeline::{Job, Pooled, Turn};
+pub(crate) use pipeline::Pooled;
+#[cfg(feature = "http")]
+pub(crate) use pipeline::{Job, Turn};
 pub(crate) use pools::{AnyPool, drain};
 pub(crate) use retry::Retrying;
 pub(crate) use within::Within;

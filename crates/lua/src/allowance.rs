@@ -1,8 +1,9 @@
-//! What a state may allocate: its own limit, within what it has reserved of the memory of all.
+//! Memory of a state: its own limit, within its reservation of the shared budget.
 //!
-//! Lua's allocator knows one number, beyond which it fails. While a script runs, that number is what the state has
-//! reserved: more than it uses, so that it may allocate without asking, and less the less is left for others. Between
-//! two runs a state holds what it uses.
+//! Lua's allocator has one limit and fails beyond it. While a script runs, that limit is the reservation of
+//! the state. The reservation is larger than the memory in use, so that the script can allocate without
+//! asking each time; it is smaller when less is left for others. Between runs a state reserves only what it
+//! uses.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,34 +13,34 @@ use mlua::Lua;
 
 use crate::failure::Failure;
 
-/// Bytes in which a state that does not run holds its memory.
+/// Granularity of an idle state's reservation, in bytes.
 const STEP: u64 = 64 << 10;
 
-/// The least that a state gets ahead of what it uses.
+/// Minimum number of bytes reserved ahead of use.
 const AHEAD: u64 = 1 << 20;
 
-/// The part of what is left to all that a state gets ahead.
+/// Divisor of the budget that is left: a state reserves that fraction ahead of use.
 const PART: u64 = 8;
 
 #[derive(Debug)]
 pub(crate) struct Allowance {
-    /// Bytes that the state may hold.
+    /// Maximum number of bytes that the state may hold.
     allowed: u64,
     account: Mutex<Account>,
-    /// Bytes that its calls hold outside of Lua, whose collector knows nothing of them.
+    /// Bytes that its calls hold outside of Lua, which the garbage collector does not count.
     outside: Budget,
-    /// Bytes held outside from which on it is worth looking for some that nobody refers to.
+    /// Bytes held outside of Lua from which a garbage collection is worthwhile.
     collect_from: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Account {
     held: Reservation,
-    /// Bytes that the allocator was last allowed.
+    /// Current limit of the allocator, in bytes.
     granted: u64,
-    /// The last reservation that failed.
+    /// Last reservation that failed.
     over: Option<OverBudget>,
-    /// Whether the script was ended for it.
+    /// True if that failure ended the script.
     ended: bool,
 }
 
@@ -54,8 +55,8 @@ impl Allowance {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a state allocate `needed` bytes, and some more. Fails when they are not left for it, and then the script
-    /// is to end.
+    /// Lets a state allocate `needed` bytes and some more. Fails if the budget has too little left; the
+    /// script must end then.
     pub(crate) fn open(&self, lua: &Lua, needed: u64) -> mlua::Result<()> {
         let mut account = self.account();
         let used = lua.used_memory() as u64;
@@ -68,22 +69,23 @@ impl Allowance {
             return Err(mlua::Error::MemoryError("not enough memory".to_owned()));
         }
         account.granted = account.held.bytes().min(self.allowed);
-        // Zero would be no limit.
+        // Zero would mean no limit.
         let limit = usize::try_from(account.granted).unwrap_or(usize::MAX).max(1);
         lua.set_memory_limit(limit).map(drop)
     }
 
-    /// Lets a script that runs allocate `size` bytes at once.
+    /// Lets a running script allocate `size` bytes at once.
     pub(crate) fn make_room(&self, lua: &Lua, size: u64) -> mlua::Result<()> {
         if self.ahead(lua) >= size { Ok(()) } else { self.open(lua, size) }
     }
 
-    /// Bytes that the allocator may still give.
+    /// Returns the number of bytes that the allocator may still give.
     fn ahead(&self, lua: &Lua) -> u64 {
         self.account().granted.saturating_sub(lua.used_memory() as u64)
     }
 
-    /// Whether a script that runs has enough ahead; asked every so many instructions.
+    /// Returns true if a running script has enough memory reserved ahead. The instruction hook calls it
+    /// regularly.
     pub(crate) fn keeps_ahead(&self, lua: &Lua) -> bool {
         let has_all = self.account().granted >= self.allowed;
         if has_all || self.ahead(lua) >= AHEAD / 2 || self.open(lua, 0).is_ok() {
@@ -93,7 +95,7 @@ impl Allowance {
         false
     }
 
-    /// Counts bytes that a call holds outside of Lua, also among those of all instances and scripts.
+    /// Counts bytes that a call holds outside of Lua, both for the state and in the shared budget.
     pub(crate) fn outside(
         &self,
         lua: &Lua,
@@ -101,7 +103,7 @@ impl Allowance {
     ) -> mlua::Result<Result<[Reservation; 2], OverBudget>> {
         if self.outside.used().saturating_add(bytes) >= self.collect_from.load(Ordering::Relaxed) {
             lua.gc_collect()?;
-            // Half of what is left, so that it is not looked for in vain each time.
+            // Half of what is left, so that collections without effect stay rare.
             let used = self.outside.used();
             let from = used + self.allowed.saturating_sub(used) / 2;
             self.collect_from.store(from, Ordering::Relaxed);
@@ -111,25 +113,25 @@ impl Allowance {
         Ok(both)
     }
 
-    /// Bytes that the state may hold.
+    /// Returns the maximum number of bytes that the state may hold.
     pub(crate) fn allowed(&self) -> u64 {
         self.allowed
     }
 
-    /// Gives back what a state that does not run needs not hold.
+    /// Releases the unused reservation of an idle state.
     pub(crate) fn close(&self, lua: &Lua) {
         let used = lua.used_memory() as u64;
         self.account().held.shrink_to(used.div_ceil(STEP).saturating_mul(STEP));
     }
 
-    /// Reason that the script was ended, if that was for want of memory.
+    /// Returns the failure of a script that was ended for lack of memory.
     pub(crate) fn ended(&self) -> Option<Failure> {
         let account = self.account();
         account.over.filter(|_| account.ended).map(Failure::OverMemory)
     }
 
-    /// What an error that nobody caught means: for want of memory that the state's own limit allows, all states and
-    /// instances together have too little left.
+    /// Converts an uncaught error to a failure. An out-of-memory error below the state's own limit means that
+    /// the shared budget has too little left.
     pub(crate) fn failure(&self, error: &mlua::Error, frames: Vec<Frame>) -> Failure {
         let failure = Failure::raised(error, frames, self.allowed);
         let account = self.account();
@@ -142,9 +144,9 @@ impl Allowance {
     }
 }
 
-/// Bytes that values take in Lua, roughly.
+/// Estimates the bytes that values take in Lua.
 pub(crate) fn weight(values: &[Value]) -> u64 {
-    /// A table's slot, or the head of a string.
+    /// Bytes of a table slot, or of the head of a string.
     const SLOT: u64 = 40;
     let of = |value: &Value| match value {
         Value::Text(text) => text.len() as u64,

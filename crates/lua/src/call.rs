@@ -1,4 +1,4 @@
-//! The call that a state serves, and the calls that it has begun.
+//! Call that a state serves, and the calls that its script has started.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,35 +7,36 @@ use crisol_core::{CallContext, Invoke, OverBudget, Reservation};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
-/// Calls that a script may have begun and not yet had answers of.
+/// Maximum number of pending calls of a script.
 const MAX_CALLS: usize = 1024;
 
-/// Bytes of arguments from which on a call is a large one.
+/// Minimum size of the arguments of a large call, in bytes.
 const LARGE: u64 = 64 << 10;
 
-/// Bytes of arguments of large calls that are made at a time. Each is copied and freed on threads that serve others too.
+/// Maximum total size of the arguments of large calls that run at a time, in bytes. Arguments are copied and
+/// freed on threads that serve others too.
 const MADE_AT_A_TIME: u32 = 4 << 20;
 
-/// On whose behalf a state is called, and where the calls that it makes go.
+/// Call that a state serves: its context, and the target of the calls that the script makes.
 #[derive(Clone)]
 pub struct Call {
-    /// Where its calls go.
+    /// Target of the script's calls.
     pub invoke: Arc<dyn Invoke>,
-    /// The context of those calls.
+    /// Context of those calls.
     pub context: CallContext,
 }
 
-/// The call that a state serves now, for the modules to find.
+/// The call that a state currently serves, for the modules.
 pub(crate) struct Current {
     call: Option<Call>,
     begun: Vec<AbortHandle>,
     large: Arc<Semaphore>,
 }
 
-/// Bytes that a call which has begun holds outside of Lua: its arguments, then its outcome.
+/// Memory that a pending call holds outside of Lua: its arguments, later its outcome.
 pub(crate) struct Burden {
     large: Option<(Arc<Semaphore>, u32)>,
-    /// Among those of the state, and those of all instances and scripts.
+    /// Reservations for the state and in the shared budget.
     counted: [Reservation; 2],
 }
 
@@ -46,7 +47,7 @@ impl fmt::Debug for Current {
 }
 
 impl Current {
-    /// A state that is only loaded.
+    /// Creates the value for a state that is only being loaded.
     pub(crate) fn none() -> Self {
         Self::of(None)
     }
@@ -60,18 +61,18 @@ impl Current {
         Self { call, begun: Vec::new(), large }
     }
 
-    /// The call, unless the script is only loaded.
+    /// Returns the call; `None` while the script is loaded.
     pub(crate) fn call(&self) -> Option<Call> {
         self.call.clone()
     }
 
-    /// The burden of a call whose arguments are counted.
+    /// Creates the burden of a call with counted arguments.
     pub(crate) fn burden(&self, bytes: u64, counted: [Reservation; 2]) -> Burden {
         let permits = u32::try_from(bytes).unwrap_or(MADE_AT_A_TIME).min(MADE_AT_A_TIME);
         Burden { large: (bytes >= LARGE).then(|| (Arc::clone(&self.large), permits)), counted }
     }
 
-    /// Begins a call, if there may be one more.
+    /// Starts a call, unless the maximum is reached. Returns true if it was started.
     pub(crate) fn begin(&mut self, spawn: impl FnOnce() -> AbortHandle) -> bool {
         self.begun.retain(|handle| !handle.is_finished());
         let may = self.begun.len() < MAX_CALLS;
@@ -83,13 +84,13 @@ impl Current {
 }
 
 impl Burden {
-    /// Waits until the call may be made: large ones are made a few at a time.
+    /// Waits until the call may run: large calls run a few at a time.
     pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         let (large, permits) = self.large.as_ref()?;
         Arc::clone(large).acquire_many_owned(*permits).await.ok()
     }
 
-    /// Counts an outcome of so many bytes in place of the arguments.
+    /// Counts an outcome of `bytes` bytes in place of the arguments.
     pub(crate) fn become_outcome(&mut self, bytes: u64) -> Result<(), OverBudget> {
         self.counted.iter_mut().try_for_each(|counted| {
             counted.shrink_to(bytes);
@@ -97,14 +98,14 @@ impl Burden {
         })
     }
 
-    /// Whether the arguments are large.
+    /// Returns true if the arguments are large.
     pub(crate) fn is_large(&self) -> bool {
         self.large.is_some()
     }
 }
 
 impl Drop for Current {
-    /// What was begun and never awaited ends with the call.
+    /// Aborts the calls that were started and are still pending.
     fn drop(&mut self) {
         for handle in &self.begun {
             handle.abort();

@@ -1,63 +1,64 @@
-//! Why a script ended without a result.
+//! Failures of a script.
 
 use std::time::Duration;
 
 use crisol_core::{Frame, OverBudget, Trace, Value, one_line};
 
-/// Why a script ended without a result. After any of these but [`Failure::Answered`] the state is of no
-/// further use.
+/// Reason a script ended without a result. After any failure but [`Failure::Answered`] the state cannot be
+/// used again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// It returned `nil, err`: its own error.
+    /// The script returned `nil, err`, an error of its own.
     #[error("the script answered with its error: {0}")]
     Answered(Value),
-    /// An error was raised that it did not catch.
+    /// The script raised an error and did not catch it.
     #[error("the script failed: {0}")]
     Raised(Trace),
     /// The deadline passed.
     #[error("the deadline passed after {running:?} in the script and {waiting:?} waiting")]
     Deadline {
-        /// Time in the script's own code.
+        /// Time spent in the script's own code.
         running: Duration,
-        /// Time it waited for calls and timers.
+        /// Time spent waiting for calls and timers.
         waiting: Duration,
     },
-    /// It asked for more memory than it may have.
+    /// The script exceeded its memory limit.
     #[error("the script went over its {allowed} bytes of memory")]
     Memory {
-        /// What it may have.
+        /// Memory limit in bytes.
         allowed: u64,
     },
-    /// All instances and scripts together would hold more memory than they may.
+    /// The shared memory budget of all instances and scripts is used up.
     #[error(
         "the script has too little memory left: {0} by instances and scripts: allow more (`--memory`)"
     )]
     OverMemory(OverBudget),
-    /// What it returned has no value outside Lua.
+    /// The result cannot be converted to a value outside of Lua.
     #[error("the script's result cannot leave Lua: {0}")]
     Result(String),
-    /// The text is no Lua.
+    /// The text is not valid Lua.
     #[error("{0}")]
     Syntax(String),
-    /// What the script returned has no such function.
+    /// The value that the script returned has no such function.
     #[error("{0}")]
     Method(String),
-    /// Lua could not be set up.
+    /// The Lua state could not be created.
     #[error("Lua could not be set up")]
     Setup(#[source] mlua::Error),
 }
 
-/// Heads what mlua adds to a text that was raised: it looks when the functions are left already.
+/// Start of the traceback that mlua appends to a raised text. It is too late to be useful: the functions have
+/// returned by then.
 const TRACEBACK: &str = "\nstack traceback:\n";
 
 impl Failure {
-    /// A failure of the host's own making.
+    /// Creates a failure raised by the host.
     pub(crate) fn told(reason: &str) -> Self {
         Self::Raised(Trace::new(reason, Vec::new()))
     }
 
-    /// Makes a failure of an error that nobody caught; `frames` were noted where it was raised.
+    /// Creates a failure from an uncaught error. `frames` were recorded where it was raised.
     pub(crate) fn raised(error: &mlua::Error, frames: Vec<Frame>, allowed: u64) -> Self {
         let text = match error {
             mlua::Error::RuntimeError(text) => {

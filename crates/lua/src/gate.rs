@@ -1,4 +1,5 @@
-//! The clock of a state: a hook that counts instructions, and charges for work that no instruction count shows.
+//! Clock of a state: a hook that counts instructions, and charges for work that instruction counts do not
+//! show.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,18 +12,18 @@ use crate::allowance::Allowance;
 use crate::call::Current;
 use crate::failure::Failure;
 
-/// Instructions between two looks at the clock in a state that holds little.
+/// Instructions between two clock checks in a state that holds little memory.
 const MOST_INSTRUCTIONS: u32 = 128;
-/// The same in a state that holds much.
+/// Instructions between two clock checks in a state that holds much memory.
 const LEAST_INSTRUCTIONS: u32 = 8;
 
-/// Bytes held from which on looks come more often: one instruction may compare, join or rehash all of them.
+/// Memory in bytes from which checks come more often: one instruction may compare, join or rehash all of it.
 const LIGHT: usize = 4 << 20;
 
-/// Bytes and items that one state touches between two looks at the clock.
+/// Bytes and items that a state may touch between two clock checks.
 const UNITS_PER_LOOK: usize = 256 << 10;
 
-/// Time that a script computes before it gives way to other tasks.
+/// Time that a script computes before it yields to other tasks.
 const TURN: Duration = Duration::from_millis(10);
 
 /// Registry key of the table in which the prelude reads `expired` and `heavy`.
@@ -33,24 +34,24 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// The clock of one state.
+/// Clock of one state.
 #[derive(Debug)]
 pub(crate) struct Clock {
     times: Mutex<Times>,
     expired: AtomicBool,
-    /// The script yielded to give way, not to wait.
+    /// True if the script yielded to let others run, not to wait.
     gave_way: AtomicBool,
-    /// Units charged since the last look.
+    /// Units charged since the last check.
     spent: AtomicUsize,
-    /// Instructions between two looks.
+    /// Instructions between two checks.
     every: AtomicU32,
-    /// Its memory, which is looked at as often as its time.
+    /// Memory of the state, checked as often as its time.
     pub(crate) allowance: Allowance,
-    /// The method that is called, where one is.
+    /// Method being called, if there is one.
     method: Option<String>,
-    /// Functions that ran where an error was raised that nobody caught.
+    /// Functions that ran where an uncaught error was raised.
     frames: Mutex<Vec<Frame>>,
-    /// The call that the state serves. Not in Lua, which is locked while a script computes.
+    /// Call that the state serves. It is not stored in Lua, which is locked while a script computes.
     current: Mutex<Option<Current>>,
 }
 
@@ -75,13 +76,13 @@ impl Clock {
         })
     }
 
-    /// The clock of a state, for its modules.
+    /// Returns the clock of a state, for its modules.
     pub(crate) fn of(lua: &Lua) -> mlua::Result<Arc<Self>> {
         let clock = lua.app_data_ref::<Arc<Self>>().map(|clock| Arc::clone(&clock));
         clock.ok_or_else(|| mlua::Error::runtime("there is no clock"))
     }
 
-    /// The method that is called of what the script returns; none where the script itself is called.
+    /// Returns the method to call; `None` if the script itself is called.
     pub(crate) fn method(&self) -> Option<&str> {
         self.method.as_deref()
     }
@@ -90,12 +91,12 @@ impl Clock {
         self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes the functions that run where an error is raised that nobody will catch.
+    /// Records the functions that run where an uncaught error is raised.
     pub(crate) fn note(&self, frames: Vec<Frame>) {
         *self.frames() = frames;
     }
 
-    /// Makes a failure of an error that nobody caught.
+    /// Converts an uncaught error to a failure.
     pub(crate) fn failure(&self, error: &mlua::Error) -> Failure {
         self.allowance.failure(error, std::mem::take(&mut *self.frames()))
     }
@@ -104,12 +105,12 @@ impl Clock {
         self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The call that the state serves now, if it serves one.
+    /// Returns the call that the state serves, if it serves one.
     pub(crate) fn current(&self) -> MutexGuard<'_, Option<Current>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a run that must be over by `deadline`.
+    /// Starts a run that must end by `deadline`.
     pub(crate) fn begin(&self, deadline: Option<Instant>, current: Current) {
         *self.times() = Times { deadline, turn: now() };
         self.expired.store(false, Ordering::Relaxed);
@@ -117,13 +118,13 @@ impl Clock {
         *self.current() = Some(current);
     }
 
-    /// Begins a turn of a run; whether the run goes on.
+    /// Starts a turn of a run. Returns true if the run may continue.
     pub(crate) fn begin_turn(&self) -> bool {
         self.times().turn = now();
         !self.is_expired()
     }
 
-    /// Ends a run, also where its script still computes: it is stopped at its next look.
+    /// Ends a run. A script that still computes stops at its next check.
     pub(crate) fn end(&self, in_time: bool) {
         if !in_time {
             self.expired.store(true, Ordering::Relaxed);
@@ -135,12 +136,12 @@ impl Clock {
         self.expired.load(Ordering::Relaxed)
     }
 
-    /// Whether the script yielded to give way since this was last asked.
+    /// Returns true if the script yielded to let others run since the last query.
     pub(crate) fn gave_way(&self) -> bool {
         self.gave_way.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether time is up.
+    /// Returns true if the deadline has passed.
     fn is_over(&self, now: Instant) -> bool {
         if self.times().deadline.is_some_and(|deadline| now >= deadline) {
             self.expired.store(true, Ordering::Relaxed);
@@ -148,7 +149,7 @@ impl Clock {
         self.is_expired()
     }
 
-    /// Charges units of work before they are done; whether time is up.
+    /// Charges units of work before they are done. Returns true if the deadline has passed.
     pub(crate) fn spend(&self, units: usize) -> bool {
         let spent = self.spent.fetch_add(units, Ordering::Relaxed).saturating_add(units);
         if spent < UNITS_PER_LOOK {
@@ -158,7 +159,7 @@ impl Clock {
         self.is_over(now())
     }
 
-    /// Charges units of work of a function of the host, and fails once the script is to end.
+    /// Charges units of work of a host function. Fails if the script must end.
     pub(crate) fn charge(&self, lua: &Lua, units: usize) -> mlua::Result<()> {
         let spent = self.spent.load(Ordering::Relaxed).saturating_add(units);
         if spent >= UNITS_PER_LOOK {
@@ -169,7 +170,7 @@ impl Clock {
         Ok(())
     }
 
-    /// Whether the script is to end, for its time or for want of memory; the prelude learns of it too.
+    /// Returns true if the script must end, for lack of time or memory. Also tells the prelude.
     fn must_end(&self, lua: &Lua, now: Instant) -> mlua::Result<bool> {
         if !self.allowance.keeps_ahead(lua) {
             self.expired.store(true, Ordering::Relaxed);
@@ -181,7 +182,7 @@ impl Clock {
         Ok(over)
     }
 
-    /// Sets the hook that interrupts scripts, on the coroutine that runs and those that it makes.
+    /// Sets the hook that interrupts scripts, on the running coroutine and on those that it creates.
     pub(crate) fn watch(self: &Arc<Self>, lua: &Lua) -> mlua::Result<()> {
         let clock = Arc::clone(self);
         let triggers =
@@ -192,8 +193,8 @@ impl Clock {
     fn hook(self: &Arc<Self>, lua: &Lua) -> mlua::Result<VmState> {
         let (now, was_over) = (now(), self.is_expired());
         if self.must_end(lua, now)? {
-            // A script that yields now is never resumed, so no `pcall` or `<close>` of its has a say. Where
-            // it cannot yield it comes by here again, and has to be thrown out.
+            // A script that yields here is never resumed, so its `pcall` or `<close>` cannot run. A script
+            // that cannot yield reaches this again and gets an error.
             return if was_over { Err(expired()) } else { Ok(VmState::Yield) };
         }
         if self.keeps_pace(lua)? {
@@ -202,18 +203,18 @@ impl Clock {
         Ok(if self.gives_way(now) { VmState::Yield } else { VmState::Continue })
     }
 
-    /// Looks at the clock where the prelude asks for it. Gives whether the script is to yield now, which it may: to
-    /// give way, or because it is to end.
+    /// Checks the clock at the prelude's request. Returns true if the script must yield now and `may_yield`
+    /// is true: to let others run, or because it must end.
     pub(crate) fn look(self: &Arc<Self>, lua: &Lua, may_yield: bool) -> mlua::Result<bool> {
         let now = now();
-        // A coroutine that was left may have another pace.
+        // Other coroutines may still have another interval.
         self.keeps_pace(lua)?;
         self.watch(lua)?;
         let must_end = self.must_end(lua, now)?;
         Ok(may_yield && (must_end || self.gives_way(now)))
     }
 
-    /// Adjusts how often the clock is looked at to what the state holds; whether that has changed.
+    /// Adjusts the interval of checks to the memory in use. Returns true if it changed.
     fn keeps_pace(&self, lua: &Lua) -> mlua::Result<bool> {
         let every = instructions_per_look(lua.used_memory());
         if self.every.swap(every, Ordering::Relaxed) == every {
@@ -223,7 +224,7 @@ impl Clock {
         Ok(true)
     }
 
-    /// Whether the script has computed for so long that others are to have a turn: it must yield then.
+    /// Returns true if the script has computed for a whole turn and must yield.
     fn gives_way(&self, now: Instant) -> bool {
         let mut times = self.times();
         if now.duration_since(times.turn) < TURN {
@@ -235,7 +236,7 @@ impl Clock {
     }
 }
 
-/// Whether Lua may hold `size` bytes more.
+/// Checks that Lua may hold `size` more bytes.
 pub(crate) fn fits(lua: &Lua, size: usize) -> mlua::Result<()> {
     Clock::of(lua)?.allowance.make_room(lua, size as u64)?;
     let limit = lua.set_memory_limit(0)?;
@@ -246,7 +247,7 @@ pub(crate) fn fits(lua: &Lua, size: usize) -> mlua::Result<()> {
     Ok(())
 }
 
-/// Powers of two, so that the pace does not change with every allocation.
+/// Returns the interval of checks for a memory size. It halves at powers of two, so that it rarely changes.
 fn instructions_per_look(held: usize) -> u32 {
     let shift = (held / LIGHT).checked_ilog2().map_or(0, |log| log + 1);
     MOST_INSTRUCTIONS.checked_shr(shift).unwrap_or(0).max(LEAST_INSTRUCTIONS)
@@ -256,12 +257,12 @@ fn gate(lua: &Lua) -> mlua::Result<Table> {
     lua.named_registry_value(GATE)
 }
 
-/// Has the prelude let nobody catch what comes.
+/// Tells the prelude that errors must not be caught from now on.
 pub(crate) fn tell_expired(lua: &Lua) -> mlua::Result<()> {
     gate(lua)?.raw_set("expired", true)
 }
 
-/// Message of an error that no script gets to handle.
+/// Message of an error that no script can catch.
 pub(crate) const EXPIRED: &str = "the deadline passed";
 
 pub(crate) fn expired() -> mlua::Error {

@@ -1,4 +1,4 @@
-//! A Lua with nothing dangerous in it, and the functions that its prelude is made of.
+//! Sandboxed Lua instance, and the host functions of its prelude.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::output::{Level, Sink};
 use crate::pattern::{Bad, Capture, scan};
 use crate::trace::{PRELUDE, note};
 
-/// Registry name of the function through which the host calls those of scripts.
+/// Registry key of the function through which the host calls functions of scripts.
 const GUARD: &str = "crisol.guard";
 
-/// A Lua with the prelude run in it.
+/// Creates a Lua instance and runs the prelude in it.
 pub(crate) fn lua(clock: &Arc<Clock>, modules: &BTreeSet<Module>, sink: &Sink) -> Result<Lua> {
     let libs = StdLib::COROUTINE
         | StdLib::TABLE
@@ -33,7 +33,7 @@ pub(crate) fn lua(clock: &Arc<Clock>, modules: &BTreeSet<Module>, sink: &Sink) -
     gate.raw_set("modules", lua.create_table()?)?;
     lua.set_named_registry_value(GATE, &gate)?;
     lua.set_app_data(Arc::clone(clock));
-    // Before the prelude: what waits yields by Lua's own `coroutine.yield`, which that replaces.
+    // Modules come before the prelude: waiting uses Lua's own `coroutine.yield`, which the prelude replaces.
     modules::install(&lua, modules, sink)?;
     let user = lua.create_table()?;
     let host = functions(&lua, clock, modules, sink)?;
@@ -45,10 +45,10 @@ pub(crate) fn lua(clock: &Arc<Clock>, modules: &BTreeSet<Module>, sink: &Sink) -
     Ok(lua)
 }
 
-/// Begins a call of a script's function, whose frames are noted where it raises an error that nobody catches.
+/// Starts a call of a script's function. Frames are recorded where it raises an uncaught error.
 ///
-/// A thread of its own and not `call_async`: that one closes the script's variables when it is dropped, which runs code
-/// of the script after its time.
+/// It uses a thread and not `call_async`, which closes the script's variables on drop and so runs code of the
+/// script after its deadline.
 pub(crate) fn begin(
     lua: &Lua,
     entry: &Function,
@@ -92,7 +92,7 @@ fn functions(
     Ok(host)
 }
 
-/// The text of an error of the host, without the places in the host that it came by.
+/// Returns the text of a host error, without the host's own context.
 fn message(error: &Error) -> String {
     match error {
         Error::CallbackError { cause, .. } | Error::WithContext { cause, .. } => message(cause),
@@ -101,7 +101,7 @@ fn message(error: &Error) -> String {
     }
 }
 
-/// `string.rep`, which in C counts to any number when there is nothing to repeat.
+/// Implements `string.rep`. The C version loops without limit over an empty text.
 fn repeat(
     lua: &Lua,
     (text, times, between): (LuaString, i64, Option<LuaString>),
@@ -115,7 +115,7 @@ fn repeat(
         let text = text.len().checked_mul(times)?;
         text.checked_add(between.len().checked_mul(times - 1)?)
     });
-    // What Lua could not hold is not built outside of it either.
+    // A result that Lua cannot hold is not built outside of it either.
     let room = lua.create_string("").ok().and(size).filter(|size| *size <= 1 << 30);
     let size = room.ok_or_else(|| Error::runtime("resulting string too large"))?;
     fits(lua, size)?;
@@ -126,13 +126,13 @@ fn repeat(
             whole.extend_from_slice(between);
         }
         whole.extend_from_slice(&text);
-        // Twice: it is copied into Lua as well.
+        // Twice, since the result is copied into Lua as well.
         clock.charge(lua, 2 * (text.len() + between.len()))?;
     }
     lua.create_string(whole)
 }
 
-/// `string.find` without a pattern.
+/// Implements `string.find` without a pattern.
 fn find_plain(lua: &Lua, (text, what, from): (LuaString, LuaString, usize)) -> Result<MultiValue> {
     let (text, what) = (text.as_bytes(), what.as_bytes());
     let from = from.saturating_sub(1);
@@ -154,7 +154,7 @@ fn integer(at: usize) -> Value {
 
 type Search = (LuaString, LuaString, usize, i64, bool);
 
-/// The first match: where it starts and ends, and its captures.
+/// Returns the first match: its start, its end and its captures.
 fn scan_for(
     lua: &Lua,
     clock: &Clock,
@@ -186,7 +186,7 @@ fn scan_for(
     }
 }
 
-/// A replacement of `string.gsub` with its `%1` filled in.
+/// Expands the `%1` in a replacement of `string.gsub`.
 fn expand(lua: &Lua, args: MultiValue) -> Result<Value> {
     let mut args = args.into_iter();
     let mut next = || args.next().and_then(|value| lua.coerce_string(value).ok().flatten());

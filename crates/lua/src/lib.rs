@@ -1,18 +1,18 @@
-//! The Lua edge of Crisol: sandboxed states, and the modules by which their scripts call functions.
+//! Lua edge of Crisol: sandboxed states, and the modules through which scripts call functions.
 //!
 //! ```lua
 //! local funcs = require("funcs")
 //! local result, err = funcs.call("myns:compute", 6, 7)
 //! ```
 //!
-//! A [`Program`] is the text of a script and what it may use. It makes [`State`]s: a script that has been
-//! run up to its `return`, ready to be called, in a Lua of its own. A state has no files, no processes, no
-//! `debug`, no bytecode and no packages but the modules that it was given; it is stopped at its deadline
-//! whatever it does, and holds no more memory than it may. While it waits, no thread does; while it computes, it is on a
-//! thread that serves nobody else.
+//! A [`Program`] is the text of a script with its modules and limits. It creates [`State`]s: a state has run
+//! the script up to its `return` in a Lua instance of its own, and is ready to be called. A state has no
+//! files, no processes, no `debug`, no bytecode and no packages except its modules. It stops at its deadline
+//! and stays within its memory limit, whatever the script does. A waiting state blocks no thread; a computing
+//! state runs on a thread that serves nothing else.
 //!
-//! What this crate does not know: entries, pools, engines. Calls go to an
-//! [`Invoke`](crisol_core::Invoke) that comes with each call of the state.
+//! This crate does not know entries, pools and engines. Calls go to the [`Invoke`](crisol_core::Invoke) that
+//! comes with each call of a state.
 
 mod allowance;
 mod call;

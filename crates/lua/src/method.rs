@@ -1,11 +1,11 @@
-//! The method of a script among what it returns.
+//! Lookup of a script's method in the value that it returns.
 
 use crisol_core::one_line;
 use mlua::{Function, Table, Value as LuaValue};
 
 use crate::failure::Failure;
 
-/// The function that `method` means of what a script returned.
+/// Looks up `method` in the value that a script returned.
 pub(crate) fn find(returned: &LuaValue, method: &str) -> Result<Function, Failure> {
     match returned {
         LuaValue::Function(function) => Ok(function.clone()),

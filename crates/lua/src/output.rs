@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crisol_core::CallId;
 
-/// How much an output matters.
+/// Level of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     /// From `print`.
@@ -19,17 +19,17 @@ pub enum Level {
     Error,
 }
 
-/// One text that a script prints or logs.
+/// A text that a script prints or logs.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Output<'a> {
-    /// How much it matters.
+    /// Level of the text.
     pub level: Level,
-    /// The text, which may be none and may have many lines.
+    /// Text as bytes; may be empty or have several lines.
     pub text: &'a [u8],
-    /// The call that the script serves; none while it is loaded.
+    /// Call that the script serves; `None` while it is loaded.
     pub call: Option<CallId>,
 }
 
-/// Takes what scripts print and log. Scripts wait for it, on threads that may be kept busy.
+/// Receiver of printed and logged texts. Scripts wait for it, on threads that may block.
 pub type Sink = Arc<dyn Fn(Output<'_>) + Send + Sync>;

@@ -1,20 +1,20 @@
-//! Lua patterns, matched on a budget: Lua's own matcher is C, and an hour of backtracking in it cannot be
-//! interrupted. Every byte that is looked at counts, of the subject and of the pattern.
+//! Lua patterns, matched within a budget. Lua's own matcher is C code, which cannot be interrupted in hours
+//! of backtracking. Every byte read from the subject or the pattern counts.
 
-/// How deep a match may nest, as in Lua.
+/// Maximum nesting of a match, as in Lua.
 const MAX_DEPTH: usize = 200;
 const MAX_CAPTURES: usize = 32;
 
-/// Steps, each a byte of the subject or of the pattern, that are charged together.
+/// Number of steps charged together. A step reads a byte of the subject or the pattern.
 const STEPS_PER_CHARGE: usize = 1 << 12;
 
-/// Units of work that a step is charged as: it costs more than a byte that is copied.
+/// Units of work charged for a step, which costs more than copying a byte.
 const UNITS_PER_STEP: usize = 8;
 
-/// Why a pattern did not match or fail to match.
+/// Reason a match failed with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bad {
-    /// The pattern is not one.
+    /// The pattern is malformed.
     Pattern(&'static str),
     /// The budget is used up.
     Expired,
@@ -27,16 +27,16 @@ enum Len {
     Bytes(usize),
 }
 
-/// What a group matched.
+/// Capture of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Capture {
     /// Bytes `start..end` of the subject.
     Bytes(usize, usize),
-    /// A place in the subject, from 1.
+    /// Position in the subject, from 1.
     Position(usize),
 }
 
-/// One match: where, and its groups.
+/// One match: its range and its captures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) start: usize,
@@ -54,7 +54,7 @@ struct Matcher<'a, E> {
 }
 
 /// Finds the first match at or after `from` that does not end at `not_at`. With `anchors`, a leading `^`
-/// holds the match to `from`. `spend` is charged units of work and tells whether time is up.
+/// anchors the match at `from`. `spend` gets the units of work and returns true if time is up.
 pub(crate) fn scan(
     subject: &[u8],
     pattern: &[u8],
@@ -117,7 +117,7 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
         self.groups.iter().map(one).collect()
     }
 
-    /// Matches the pattern from `p` at `s`: where it ends.
+    /// Matches the pattern from `p` at `s`. Returns the end of the match.
     fn run(&mut self, s: usize, p: usize) -> Result<Option<usize>, Bad> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
@@ -269,7 +269,7 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
         }
     }
 
-    /// Where the class that begins at `p` ends.
+    /// Returns the end of the class that begins at `p`.
     fn class_end(&mut self, p: usize) -> Result<usize, Bad> {
         match self.at(p) {
             Some(b'%') => match self.at(p + 1) {
@@ -310,7 +310,7 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
         })
     }
 
-    /// Whether `c` is in the set whose `[` is at `p` and whose `]` is before `end`.
+    /// Returns true if `c` is in the set with its `[` at `p` and its `]` before `end`.
     fn in_set(&self, c: u8, p: usize, end: usize) -> bool {
         let close = end - 1;
         let negated = self.at(p + 1) == Some(b'^');

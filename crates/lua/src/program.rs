@@ -1,4 +1,4 @@
-//! The text of a script and what it may use.
+//! A script's text with its modules and limits.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,20 +18,21 @@ use crate::state::State;
 use crate::turn::Load;
 use crate::turns::Turns;
 
-/// What of a script is called.
+/// Callable part of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// The script itself, each time it is called.
+    /// The whole script, run on each call.
     Script,
-    /// A function of the table that the script returns, or the function that it returns.
+    /// A function in the table that the script returns, or the function that it returns.
     Method(String),
 }
 
-/// Longest name of a script that Lua shows whole in messages, and how much it shows of the end of another.
+/// Maximum length of a script name that Lua shows whole in messages, and the length of the end that it shows
+/// of a longer one.
 const MOST_OF_NAME: usize = 59;
 const END_OF_NAME: usize = 56;
 
-/// The text of a script and what it may use. Cloning is cheap.
+/// A script's text with its modules and limits. Cloning is cheap.
 #[derive(Clone)]
 pub struct Program {
     name: Arc<str>,
@@ -54,7 +55,7 @@ impl fmt::Debug for Program {
 }
 
 impl Program {
-    /// The script `source`, called `name` in errors, that may use no module and 256 MiB. What it prints
+    /// Creates a program from `source`, with `name` in errors, no modules and 256 MiB of memory. Printed text
     /// goes to `sink`.
     pub fn new(
         name: impl Into<Arc<str>>,
@@ -68,44 +69,45 @@ impl Program {
         Self { name, source, entry, modules, max_memory_bytes, budget, turns, sink }
     }
 
-    /// What it may `require`.
+    /// Sets the modules that the script may `require`.
     #[must_use]
     pub fn with_modules(mut self, modules: impl IntoIterator<Item = Module>) -> Self {
         self.modules = modules.into_iter().collect();
         self
     }
 
-    /// Bytes that one state may hold.
+    /// Sets the memory limit of one state, in bytes.
     #[must_use]
     pub fn with_memory(mut self, max_memory_bytes: u64) -> Self {
         self.max_memory_bytes = max_memory_bytes;
         self
     }
 
-    /// Bytes that its states may hold together with all else that shares the budget.
+    /// Sets the memory budget that the program's states share with others.
     #[must_use]
     pub fn with_budget(mut self, budget: Budget) -> Self {
         self.budget = budget;
         self
     }
 
-    /// The turns that its states take together with those of other programs.
+    /// Sets the bound on turns that the program's states share with other programs.
     #[must_use]
     pub fn with_turns(mut self, turns: Turns) -> Self {
         self.turns = turns;
         self
     }
 
-    /// Bytes that one state may hold.
+    /// Returns the memory limit of one state, in bytes.
     #[must_use]
     pub fn max_memory_bytes(&self) -> u64 {
         self.max_memory_bytes
     }
 
-    /// Makes a state: a Lua of its own, the script run up to its `return`, the entry found.
+    /// Creates a state: a Lua instance that has run the script up to its `return` and found the entry.
     ///
     /// # Errors
-    /// When the text is no Lua, fails or is not done by `deadline`, or has no such function.
+    /// Fails if the text is not valid Lua, if the script fails or does not end by `deadline`, or if it has no
+    /// such function.
     pub async fn start(&self, deadline: Option<Instant>) -> Result<State, Failure> {
         let method = match &self.entry {
             Entry::Script => None,
@@ -117,7 +119,7 @@ impl Program {
         State::load(&clock, &self.turns, Load { compile }, deadline).await
     }
 
-    /// A Lua of its own, and the script in it.
+    /// Creates a Lua instance and compiles the script in it.
     fn compile(&self, clock: &Arc<Clock>) -> Result<(Lua, Function), Failure> {
         let lua = host::lua(clock, &self.modules, &self.sink).map_err(Failure::Setup)?;
         let allowance = &clock.allowance;
@@ -128,7 +130,7 @@ impl Program {
         chunk.map(|chunk| (lua, chunk)).map_err(raised)
     }
 
-    /// The line of the script that a failure tells of, if any, and its message without that.
+    /// Returns the script line of a failure, if it has one, and the message without that line.
     #[must_use]
     pub fn placed(&self, failure: &Failure) -> (Option<usize>, String) {
         let (text, before) = match failure {
@@ -141,14 +143,14 @@ impl Program {
             None => (None, text),
         };
         let frames = match failure {
-            // The script itself says no more than the line does.
+            // A single frame repeats the line.
             Failure::Raised(trace) if trace.frames().len() > 1 => trace.frames_shown(),
             _ => String::new(),
         };
         (line, format!("{before}{text}{frames}"))
     }
 
-    /// A message of Lua about a line of the script.
+    /// Splits a message of Lua into the script line and the rest.
     fn line<'t>(&self, text: &'t str) -> Option<(usize, &'t str)> {
         let text = match self.name.len().checked_sub(MOST_OF_NAME) {
             None | Some(0) => text.strip_prefix(&*self.name)?,
@@ -161,10 +163,11 @@ impl Program {
         Some((line.parse().ok()?, text))
     }
 
-    /// Whether a state can be made: makes one, on a thread of its own, and drops it. Blocks meanwhile.
+    /// Checks that a state can be created: creates one on a thread of its own and drops it. Blocks until
+    /// then.
     ///
     /// # Errors
-    /// As [`Program::start`].
+    /// Fails like [`Program::start`].
     pub fn check(&self, limit: Duration) -> Result<(), Failure> {
         let setup = |error: std::io::Error| Failure::Setup(mlua::Error::external(error));
         let check = || {
@@ -172,7 +175,7 @@ impl Program {
             let tokio = tokio.map_err(setup)?;
             let deadline = now().checked_add(limit);
             let checked = tokio.block_on(self.start(deadline)).map(drop);
-            // A script that was given up may be in the middle of an instruction.
+            // An abandoned script may still be inside an instruction.
             tokio.shutdown_background();
             checked
         };

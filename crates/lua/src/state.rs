@@ -1,4 +1,4 @@
-//! One script in a Lua of its own, ready to be called.
+//! A script in a Lua instance of its own, ready to be called.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::gate::Clock;
 use crate::turn::{Done, Driver, Job, Kept, Load, Running, Stage};
 use crate::turns::Turns;
 
-/// One script in a Lua of its own, ready to be called. Globals that a call sets are there in the next one:
-/// a state that serves one call only keeps calls apart.
+/// A script in a Lua instance of its own, ready to be called. Globals set by one call are visible to the
+/// next. Use a state for one call only to isolate calls.
 pub struct State {
-    /// None while a call has it, and after one that failed.
+    /// `None` during a call, and after a call that failed.
     kept: Option<Kept>,
     clock: Arc<Clock>,
     turns: Turns,
@@ -37,9 +37,9 @@ impl State {
         }
     }
 
-    /// Calls the entry. A script answers with its first result; `nil` and a second one are its error.
+    /// Calls the entry. The first result is the answer; `nil` with a second result is the script's error.
     ///
-    /// A call that is over, or whose future is dropped, may leave an instruction that still runs:
+    /// A call that ended early, or whose future was dropped, may leave an instruction running: see
     /// [`State::is_running`].
     ///
     /// # Errors
@@ -74,13 +74,13 @@ impl State {
         driver.drive(Job::new(&self.clock, stage), current).await
     }
 
-    /// Whether an instruction of a call that is over still runs. The script gets no further than that.
+    /// Returns true if an instruction of a finished call still runs. The script does not continue after it.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.running.as_ref().is_some_and(|turn| !turn.is_finished())
     }
 
-    /// Waits until no instruction of a call that is over runs any longer.
+    /// Waits until no instruction of a finished call runs.
     pub async fn settle(&mut self) {
         if let Some(turn) = &mut self.running {
             drop(turn.await);

@@ -1,4 +1,4 @@
-//! Frames of a script where an error is raised that nobody catches.
+//! Frames of a script where an uncaught error is raised.
 
 use crisol_core::{Frame, Trace};
 use mlua::debug::Debug;
@@ -6,20 +6,21 @@ use mlua::{Lua, Result, Value};
 
 use crate::gate::Clock;
 
-/// The prelude's own chunk: its functions are none of the script.
+/// Chunk name of the prelude, whose functions are not part of a trace.
 pub(crate) const PRELUDE: &str = "=prelude";
 
-/// Levels of the stack that are looked at: between two functions of a script there may be some of the host.
+/// Maximum number of stack levels to inspect. Host functions may lie between two functions of a script.
 const MAX_LEVELS: usize = 4 * Trace::MAX_FRAMES;
 
-/// Notes which functions run, for the failure that an error becomes. Lua calls it where the error is raised.
+/// Records the running functions for the failure that an error becomes. Lua calls it where the error is
+/// raised.
 pub(crate) fn note(lua: &Lua, error: Value) -> Result<Value> {
     let clock = Clock::of(lua)?;
     clock.note(frames(lua, clock.method()));
     Ok(error)
 }
 
-/// The functions of the script that run, the innermost first.
+/// Returns the running functions of the script, innermost first.
 fn frames(lua: &Lua, method: Option<&str>) -> Vec<Frame> {
     let mut seen: Vec<Seen> = Vec::new();
     for level in 0..MAX_LEVELS {
@@ -27,7 +28,7 @@ fn frames(lua: &Lua, method: Option<&str>) -> Vec<Frame> {
             Some(one) if seen.len() < Trace::MAX_FRAMES => seen.extend(one),
             Some(_) => break,
             None => {
-                // The host calls it by a name that the script's code does not show.
+                // The host calls this function by a name that the script's code does not show.
                 let outermost = seen.last_mut().filter(|outermost| outermost.is_called);
                 if let (Some(outermost), Some(method)) = (outermost, method) {
                     outermost.name.get_or_insert_with(|| method.to_owned());
@@ -39,14 +40,14 @@ fn frames(lua: &Lua, method: Option<&str>) -> Vec<Frame> {
     seen.iter().map(Seen::frame).collect()
 }
 
-/// A function of a script that runs.
+/// A running function of a script.
 struct Seen {
-    /// The name that its caller has it by, if any.
+    /// Name that the caller uses, if there is one.
     name: Option<String>,
     file: String,
-    /// Line that runs, and line that the function begins at.
+    /// Current line, and first line of the function.
     lines: [usize; 2],
-    /// Whether what called it is still there: not after a tail call.
+    /// True if the caller is still on the stack, which is not so after a tail call.
     is_called: bool,
 }
 
@@ -65,7 +66,7 @@ impl Seen {
         };
         let file = match file.strip_prefix(['=', '@']) {
             Some(file) => file.to_owned(),
-            // A chunk without a name, which Lua calls by its text.
+            // A chunk without a name, for which Lua shows the text.
             None => source.short_src.unwrap_or_default().into_owned(),
         };
         let lines = [debug.current_line(), source.line_defined].map(Option::unwrap_or_default);

@@ -1,8 +1,9 @@
-//! Turns of a script, on threads that may be kept busy.
+//! Turns of a script, on threads that may block.
 //!
-//! One instruction of a script may take as long as it takes to go through all that the script holds, and nothing can
-//! interrupt it: a comparison, a table that grows, a collection of garbage. So no turn runs on a thread that serves
-//! others, and the caller of a script that misses its deadline in such an instruction does not wait for its end.
+//! A single instruction of a script may take time in proportion to everything that the script holds, and
+//! nothing can interrupt it: a comparison, a growing table, a garbage collection. Turns therefore never run
+//! on threads that serve others, and a caller whose script misses its deadline inside such an instruction
+//! does not wait for its end.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,46 +28,46 @@ use crate::offload::Offloaded;
 use crate::turns::Turns;
 use crate::values::{Reader, write};
 
-/// Time that a script has to come to a look at the clock after its deadline, before its caller goes on without it.
+/// Time after the deadline that a script has to reach a clock check, before its caller continues without it.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// Time of a turn after which others need not wait for its end to have theirs.
+/// Length of a turn after which other scripts may start theirs.
 const LONG_TURN: Duration = Duration::from_millis(50);
 
-/// A Lua with a script in it, and the function that is called of it.
+/// A Lua instance with a script in it, and the function to call.
 pub(crate) struct Held {
-    // Goes first: then what refers to it need not look for it.
+    // Dropped first: values that refer to it then need not look it up.
     lua: Lua,
     entry: Function,
 }
 
-/// One that is not in use.
+/// An instance that is not in use.
 pub(crate) type Kept = Offloaded<Held>;
 
-/// Work of a state, handed from thread to thread.
+/// Work of a state, passed between threads.
 pub(crate) struct Job {
     clock: Arc<Clock>,
     stage: Offloaded<Stage>,
 }
 
-/// Makes a Lua with a script in it.
+/// Creates a Lua instance and compiles a script in it.
 type Compile = Box<dyn FnOnce(&Arc<Clock>) -> Result<(Lua, Function), Failure> + Send>;
 
-/// How a state is made.
+/// Recipe for creating a state.
 pub(crate) struct Load {
     pub(crate) compile: Compile,
 }
 
 pub(crate) enum Stage {
-    /// Make a Lua with the script in it, and run that where a method of it is called.
+    /// Creates a Lua instance, and runs the script if one of its methods is called.
     Load(Load),
-    /// Call the function.
+    /// Calls the function.
     Call(Held, Vec<Value>),
-    /// Go on: the results are of a call, or have the method that was asked for.
+    /// Continues. The results are those of a call, or contain the method.
     Run(Held, AsyncThread<MultiValue>, Aim),
 }
 
-/// Use of what a script returns.
+/// Use of the values that a script returns.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Aim {
     Method,
@@ -79,10 +80,10 @@ pub(crate) enum Done {
     Returned(Kept, Result<Value, Value>),
 }
 
-/// A job after a turn, and how long that took.
+/// A job after a turn, its result, and the duration of the turn.
 type Turned = (Job, Poll<Result<Done, Failure>>, Duration);
 
-/// The turn that runs, also after its caller has left.
+/// The current turn, also after its caller has gone.
 pub(crate) type Running = Option<JoinHandle<Turned>>;
 
 impl Job {
@@ -99,7 +100,7 @@ impl Job {
             Poll::Pending
         };
         if self.clock.is_expired() {
-            // Here, where it keeps nobody waiting.
+            // Dropped here, on a thread that may block.
             drop(self.stage.take());
         }
         (self, polled, now().saturating_duration_since(began))
@@ -149,7 +150,7 @@ impl Job {
     }
 }
 
-/// Reads results. A script answers with its first one; `nil` and a second one are its error.
+/// Reads results. The first result is the answer; `nil` with a second result is the script's error.
 fn finish(clock: &Clock, held: Held, results: MultiValue, aim: Aim) -> Result<Done, Failure> {
     let mut results = results.into_iter();
     let first = results.next().unwrap_or(LuaValue::Nil);
@@ -167,7 +168,7 @@ fn finish(clock: &Clock, held: Held, results: MultiValue, aim: Aim) -> Result<Do
     Ok(Done::Returned(Kept::new(held), if is_error { Err(value) } else { Ok(value) }))
 }
 
-/// Ends a run however it ends, also when its future is dropped.
+/// Ends a run on drop, also if its future is dropped.
 struct Ending<'c>(&'c Clock, bool);
 
 impl Drop for Ending<'_> {
@@ -176,16 +177,16 @@ impl Drop for Ending<'_> {
     }
 }
 
-/// Takes a job from turn to turn.
+/// Drives a job from turn to turn.
 pub(crate) struct Driver<'s> {
-    /// Keeps the turn that runs where the future is dropped.
+    /// Keeps the current turn if the future is dropped.
     pub(crate) running: &'s mut Running,
     pub(crate) turns: &'s Turns,
     pub(crate) deadline: Option<Instant>,
 }
 
 impl Driver<'_> {
-    /// Runs a job by the deadline.
+    /// Runs a job until it ends or the deadline passes.
     pub(crate) async fn drive(self, job: Job, current: Current) -> Result<Done, Failure> {
         let handle =
             Handle::try_current().map_err(|error| Failure::Setup(mlua::Error::external(error)))?;
@@ -202,7 +203,7 @@ impl Driver<'_> {
             let (turn_began, waker) = (now(), waker.clone());
             let turn = running.insert(handle.spawn_blocking(move || job.turn(&waker)));
             let Some(turned) = one_turn(turn, permit, deadline).await else {
-                // It was on its way from the start of its turn to now.
+                // The turn has run from its start until now.
                 computed += now().saturating_duration_since(turn_began);
                 break None;
             };
@@ -222,7 +223,7 @@ impl Driver<'_> {
             return Err(ended);
         }
         let waiting = now().saturating_duration_since(began).saturating_sub(computed);
-        // Also one that got an answer out after its time.
+        // An answer that came after the deadline is dropped too.
         let done = done.filter(|_| !clock.is_expired());
         let done = done.ok_or(Failure::Deadline { running: computed, waiting })??;
         ending.1 = true;
@@ -230,7 +231,8 @@ impl Driver<'_> {
     }
 }
 
-/// Waits for a turn, and no longer than a while beyond the deadline. A long one lets others have theirs before its end.
+/// Waits for a turn, and at most a grace period past the deadline. A long turn releases its permit, so that
+/// others can start before its end.
 async fn one_turn<T>(
     turn: &mut JoinHandle<T>,
     permit: Option<OwnedSemaphorePermit>,
@@ -247,7 +249,7 @@ async fn one_turn<T>(
     by(patience, ended).await
 }
 
-/// The future's output, if it comes by `deadline`.
+/// Awaits the future until `deadline`. `None` means that the deadline passed.
 async fn by<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
     match deadline {
         Some(deadline) => tokio::time::timeout_at(deadline.into(), future).await.ok(),
@@ -255,7 +257,7 @@ async fn by<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output
     }
 }
 
-/// Wakes the run. A ring while a turn runs counts for the next one.
+/// Waker of a run. A wake during a turn counts for the next one.
 struct Bell(Notify);
 
 impl Wake for Bell {

@@ -1,4 +1,4 @@
-//! Bound on the scripts that compute at one moment.
+//! Limit on the number of scripts that compute at the same time.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -6,23 +6,23 @@ use std::thread::available_parallelism;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bound on the scripts that compute at one moment: as many as there are cores.
+/// Limit on the number of scripts that compute at the same time: the number of cores.
 ///
-/// Their threads are not those that serve others, but they run on the same cores. Without a bound a few scripts that
-/// begin many calls leave little of them to anybody else. Cloning is a reference count.
+/// These scripts run on threads of their own, but on the same cores as everything else. Without a limit, a
+/// few scripts with many calls would leave little of the cores to others. Cloning is a reference count.
 #[derive(Debug, Clone)]
 pub struct Turns(Arc<Semaphore>);
 
 impl Turns {
-    /// A bound for all programs that share it.
+    /// Creates a limit for all programs that share it.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZeroUsize::get))))
     }
 
-    /// Waits for a turn, behind those who wait already.
+    /// Waits for a turn, in order of arrival.
     pub(crate) async fn next(&self) -> Option<OwnedSemaphorePermit> {
-        // Never closed.
+        // `None` is impossible: the semaphore is never closed.
         Arc::clone(&self.0).acquire_owned().await.ok()
     }
 }

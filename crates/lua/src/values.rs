@@ -1,4 +1,4 @@
-//! Lua values as [`Value`]s and back, within bounds.
+//! Conversion between Lua values and [`Value`]s, within limits.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -9,30 +9,30 @@ use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use crate::gate::{Clock, EXPIRED, expired};
 
-/// How deep tables may nest.
+/// Maximum nesting of tables.
 const MAX_DEPTH: usize = 128;
 
-/// What one conversion may make: a table that holds another many times is small in Lua and is written out
-/// each time outside.
+/// Maximum number of values and bytes in one conversion. A table that holds another one many times is small
+/// in Lua, and each copy is written out outside of it.
 const MAX_VALUES: usize = 1 << 20;
 const MAX_BYTES: usize = 256 << 20;
 
-/// Bytes and units of work that a value counts as, beside those of its text.
+/// Bytes and units of work charged for a value, in addition to its text.
 const VALUE: usize = 32;
 
-/// Reads Lua values: each is handed to a serializer as it is found, whatever that makes of it.
+/// Reads Lua values. Each value goes to a serializer as it is found, so that no tree is built in between.
 pub(crate) struct Reader<'l> {
     lua: &'l Lua,
     clock: Arc<Clock>,
     values: Cell<usize>,
     bytes: Cell<usize>,
     depth: Cell<usize>,
-    /// The way to an error, from its place outwards.
+    /// Path to an error, innermost step first.
     path: RefCell<Vec<String>>,
 }
 
 impl<'l> Reader<'l> {
-    /// A reader of values that together are no larger than the state may be.
+    /// Creates a reader with a total limit of what the state may hold.
     pub(crate) fn new(lua: &'l Lua) -> mlua::Result<Self> {
         let clock = Clock::of(lua)?;
         let allowed = usize::try_from(clock.allowance.allowed()).unwrap_or(usize::MAX);
@@ -52,20 +52,20 @@ impl<'l> Reader<'l> {
             .map_err(|error: ValueError| self.placed(error))
     }
 
-    /// Hands one value to whatever `write` makes of it.
+    /// Passes one value to `write`.
     pub(crate) fn write<T>(&self, value: &LuaValue, write: impl FnOnce(One<'_, 'l>) -> T) -> T {
         self.path.borrow_mut().clear();
         self.depth.set(0);
         write(One { reader: self, value })
     }
 
-    /// An error with its place.
+    /// Formats an error with its path.
     pub(crate) fn placed(&self, error: impl std::fmt::Display) -> String {
         let path: String = self.path.borrow().iter().rev().map(String::as_str).collect();
         if path.is_empty() { error.to_string() } else { format!("at {path}: {error}") }
     }
 
-    /// Counts values and bytes of text, and the work that they are.
+    /// Counts values and bytes of text, and charges the work for them.
     fn count(&self, values: usize, bytes: usize) -> Result<(), &'static str> {
         let left = self.values.get().checked_sub(values).ok_or("too many values in one table")?;
         self.values.set(left);
@@ -76,7 +76,7 @@ impl<'l> Reader<'l> {
     }
 }
 
-/// One value, and the reader that it is read by.
+/// One value with its reader.
 #[derive(Clone, Copy)]
 pub(crate) struct One<'r, 'l> {
     reader: &'r Reader<'l>,
@@ -185,7 +185,7 @@ impl<'l> One<'_, 'l> {
         for pair in table.pairs::<LuaValue, LuaValue>() {
             pairs.push(pair.map_err(S::Error::custom)?);
         }
-        // Lua keeps names in no order of its own; equal tables are to be equal text.
+        // Lua has no order of keys; equal tables must produce equal text.
         pairs.sort_by(|(a, _), (b, _)| match (a, b) {
             (LuaValue::String(a), LuaValue::String(b)) => a.as_bytes().cmp(&b.as_bytes()),
             (LuaValue::Integer(a), LuaValue::Integer(b)) => a.cmp(b),
@@ -207,7 +207,7 @@ impl<'l> One<'_, 'l> {
         One { reader: self.reader, value }
     }
 
-    /// Notes a step of the way to an error. Where tables nest without end there is none to tell.
+    /// Records a step of the path to an error. A path at the nesting limit is dropped.
     fn came_by(&self, step: String) {
         let mut path = self.reader.path.borrow_mut();
         path.push(step);
@@ -217,7 +217,7 @@ impl<'l> One<'_, 'l> {
     }
 }
 
-/// A key as a step of a way.
+/// Formats a key as a step of a path.
 fn place(key: &LuaValue) -> String {
     match key {
         LuaValue::String(name) => format!(".{}", shorten(&name.to_string_lossy(), 64)),
@@ -226,8 +226,8 @@ fn place(key: &LuaValue) -> String {
     }
 }
 
-/// Writes a value for Lua. Null in a list is `json.null`, for the places after it to stay what they are; in a map its
-/// name is left out, as scripts expect of an option that is none.
+/// Converts a value to Lua. Null in a list becomes `json.null`, so that later positions stay the same. A null
+/// in a map is left out, as scripts expect of an absent option.
 pub(crate) fn write(lua: &Lua, value: &Value) -> mlua::Result<LuaValue> {
     Ok(match value {
         Value::Null => LuaValue::Nil,
@@ -244,7 +244,7 @@ pub(crate) fn write(lua: &Lua, value: &Value) -> mlua::Result<LuaValue> {
             for (at, item) in items.iter().enumerate() {
                 table.raw_set(at + 1, some(write(lua, item)?))?;
             }
-            // Tells an empty list from an empty record when it goes out again.
+            // Marks an empty list, to tell it from an empty map on the way out.
             table.set_metatable(Some(lua.array_metatable()))?;
             LuaValue::Table(table)
         }

@@ -1,9 +1,9 @@
-//! How long an app of 1 000, 10 000 and 100 000 entries takes to load, right and wrong, and what memory it takes at
-//! most: `cargo run --release -p crisol-schema --example curve`. Time and memory for each entry that do not grow are
-//! linear. Time is CPU time on Linux, and by the clock elsewhere.
+//! Measures load time and peak memory of apps with 1 000, 10 000 and 100 000 entries, right and wrong: `cargo
+//! run --release -p crisol-schema --example curve`. Constant time and memory per entry mean linear cost. Time
+//! is CPU time on Linux, and wall-clock time elsewhere.
 //!
-//! Each figure is of a process of its own: `curve load 10000` is one of them, for a profiler or for counting
-//! instructions (`valgrind --tool=callgrind target/release/examples/curve load 10000`).
+//! Each figure comes from a process of its own. `curve load 10000` runs one of them, for a profiler or for
+//! counting instructions (`valgrind --tool=callgrind target/release/examples/curve load 10000`).
 
 #![expect(clippy::print_stdout, reason = "an example for a terminal")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use crisol_schema::{Loader, Problems};
 
-/// An app of functions over one folder, each with an environment and a mount, and routes to them.
+/// Builds an app of functions over one folder, each with an environment, a mount and a route.
 fn app(entries: usize) -> Result<String, std::fmt::Error> {
     let mut text =
         "namespace: n\nentries:\n  - {name: d, kind: fs.directory, directory: d}\n".to_owned();
@@ -48,13 +48,13 @@ fn app(entries: usize) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-/// What is done with an app, by name.
+/// Names of the operations on an app.
 const WORK: [&str; 5] = ["nothing", "load", "wrong", "dangling", "check"];
 
-/// Processes of each kind.
+/// Number of processes for each operation.
 const RUNS: usize = 5;
 
-/// Does one piece of work once, and prints how many seconds it took and the peak memory in KiB.
+/// Runs one operation once, and prints its time in seconds and the peak memory in KiB.
 fn one(work: &str, entries: usize) -> Result<(), Box<dyn Error>> {
     let text = app(entries)?;
     let text = match work {
@@ -73,7 +73,7 @@ fn one(work: &str, entries: usize) -> Result<(), Box<dyn Error>> {
         }
         _ => loader.load_files().map_or_else(shown, |app| app.registry.len()),
     };
-    // What else the machine does is not the loader's.
+    // CPU time excludes other load on the machine.
     let seconds = match (before, on_cpu()) {
         (Some(before), Some(after)) => (after - before) / 1e9,
         _ => start.elapsed().as_secs_f64(),
@@ -82,19 +82,19 @@ fn one(work: &str, entries: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Nanoseconds that this thread was on a CPU, where the system tells.
+/// Returns this thread's time on a CPU in nanoseconds, on systems that report it.
 fn on_cpu() -> Option<f64> {
     fs::read_to_string("/proc/thread-self/schedstat").ok()?.split_whitespace().next()?.parse().ok()
 }
 
-/// The most memory that this process had, in KiB, where the system tells.
+/// Returns the peak memory of this process in KiB, on systems that report it.
 fn peak() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Five processes: the seconds of the fastest and of the slowest, and the smallest peak.
+/// Runs five processes. Returns the seconds of the fastest and the slowest, and the smallest peak memory.
 fn measure(work: &str, entries: usize) -> Result<(f64, f64, u64), Box<dyn Error>> {
     let (mut least, mut most, mut memory) = (f64::MAX, 0.0_f64, u64::MAX);
     for _ in 0..RUNS {

@@ -1,8 +1,8 @@
-//! Changes to an app that has loaded.
+//! Changes to a loaded app.
 //!
-//! A registry remembers the texts it was read from: the *layers*. The first has the files of the app, each
-//! change adds one. A changed app is read anew from all of its layers, so that it is by construction what a
-//! fresh load of the same texts would give, with the same problems.
+//! A registry keeps the texts it was read from, in *layers*: the first layer has the files of the app, and
+//! each change adds one. A changed app is read again from all of its layers, so the result and its problems
+//! are those of a fresh load of the same texts.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::problems::{Problems, Report};
 use crate::registry::{App, Layer, Registry};
 use crate::rule::Rule;
 
-/// Entries to add, replace and remove: all of it or none.
+/// Entries to add, replace and remove. Changes apply as a whole or not at all.
 ///
 /// ```
 /// let app = crisol_schema::Loader::new()
@@ -38,13 +38,13 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// No changes.
+    /// Creates an empty set of changes.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Puts the entries of an index file into the app: each replaces the entry of its id, or is new.
-    /// What is wrong with the text is reported in `change.yaml`.
+    /// Adds the entries of an index file to the app. Each entry replaces the entry with its id, or is new.
+    /// Problems of the text are reported in `change.yaml`.
     pub fn put(self, text: impl Into<Arc<str>>) -> Self {
         let name = match self.indexes.len() {
             0 => "change.yaml".to_owned(),
@@ -53,8 +53,8 @@ impl Changes {
         self.put_as(name, text)
     }
 
-    /// As [`Changes::put`], with a path from the app's folder that problems name, and that `file://`
-    /// sources are relative to. No such file needs to exist.
+    /// Like [`Changes::put`], with a path relative to the app's folder. Problems name this path, and
+    /// `file://` sources are relative to it. The file does not need to exist.
     pub fn put_as(mut self, path: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
         let path = path.into();
         self.files.insert(path.clone(), text.into());
@@ -64,19 +64,19 @@ impl Changes {
         self
     }
 
-    /// A file that the entries put here name as `file://`: it is taken before the one on disk.
+    /// Adds a `file://` source for the entries put here. It takes precedence over the file on disk.
     pub fn file(mut self, path: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
         self.files.insert(path.into(), text.into());
         self
     }
 
-    /// Takes an entry out of the app. One that is put in by the same changes is replaced.
+    /// Removes an entry. An entry that the same changes also put is replaced instead.
     pub fn remove(mut self, id: EntryId) -> Self {
         self.removed.push(id);
         self
     }
 
-    /// Whether nothing is to be done.
+    /// Returns true if there are no changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.indexes.is_empty() && self.removed.is_empty()
@@ -84,14 +84,14 @@ impl Changes {
 }
 
 impl Loader {
-    /// The app that `registry` becomes by changes: what it was read from, read again with the changes on
-    /// top. `dir` is where `file://` sources of the entries put in are read from when the changes have no
-    /// such file; the sources of all other entries stay as they were read.
+    /// Applies changes to `registry`: reads its texts again with the changes on top. Sources (`file://`) of
+    /// put entries come from the changes, or else from `dir`; sources of all other entries keep the text they
+    /// had.
     ///
     /// The loader's namespace and overrides apply. Overrides of removed entries have no effect.
     ///
     /// # Errors
-    /// As [`Loader::load`]: all that is wrong with the changed app.
+    /// Returns every problem of the changed app, like [`Loader::load`].
     pub fn change(
         &self,
         registry: &Registry,
@@ -118,7 +118,7 @@ impl Loader {
         let live = hide(&mut loading, &mut layers, &changes.removed);
         let gone = layers.iter().flat_map(|layer| layer.hidden.iter().cloned()).collect();
         let mut app = self.finish(loading, &gone)?;
-        // Each layer keeps just those texts that its entries were read from.
+        // Each layer keeps only the texts that its entries were read from.
         let texts = |at| Arc::new(app.registry.sources.files_of(at));
         let kept = layers.into_iter().enumerate().zip(live).filter(|(_, live)| *live);
         app.registry.layers =
@@ -127,8 +127,8 @@ impl Loader {
     }
 }
 
-/// Takes the drafts away that the last layer replaces or removes, and notes it; tells of each layer whether
-/// any of its entries is left.
+/// Drops the drafts that the last layer replaces or removes and records them as hidden. Returns for each
+/// layer true if it has entries left.
 fn hide(loading: &mut Loading<'_>, layers: &mut [Layer], removed: &[EntryId]) -> Vec<bool> {
     let last = layers.len() - 1;
     let mut drafts = Vec::new();

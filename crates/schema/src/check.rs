@@ -1,5 +1,5 @@
-//! Checking: an app with errors is read as far as it goes, so that those who look further than its texts
-//! (into binaries, folders, scripts) find what is wrong there in the same run.
+//! Checks an app with errors: reads as much as possible, so that checks of binaries, folders and scripts
+//! report their problems in the same run.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -17,31 +17,31 @@ use crate::problems::{Problems, Sink};
 use crate::registry::{Entry, Registry};
 use crate::yaml::{Data, Node, Pair, Scalar, Style};
 
-/// An app, whatever is wrong with it: all that is, and what can be read nonetheless.
+/// Result of checking an app: every problem, and every entry that can be read nonetheless.
 ///
-/// It is for looking further, never for serving: see [`Checked::is_read`].
+/// The registry is for further checks and must not be served: see [`Checked::is_read`].
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Checked {
-    /// The entries that can be read, each without those of its fields that are wrong or lead to an entry
-    /// that is not here. Those that have none such are as [`Loader::load`] has them.
+    /// Entries that can be read, without fields that are wrong or refer to a missing entry. Entries without
+    /// such fields are as [`Loader::load`] returns them.
     pub registry: Registry,
-    /// All that is wrong, warnings too.
+    /// Every problem, including warnings.
     pub problems: Problems,
     unread: HashMap<EntryId, BTreeSet<FieldName>>,
-    /// Kinds of which an entry is not as it is meant; none in the list is one whose kind is not known.
+    /// Kinds with an incomplete entry; `None` stands for entries of an unknown kind.
     broken: HashSet<Option<KindName>>,
 }
 
 impl Checked {
-    /// Whether a field of an entry says what the file says. When it does not, the entry has the default in
-    /// its place, and where there is no default (`hash`, `method`) a stand-in that means nothing.
+    /// Returns true if a field of an entry has the value in the file. Otherwise it has its default, or,
+    /// without a default (`hash`, `method`), a meaningless stand-in.
     #[must_use]
     pub fn is_read(&self, id: &EntryId, field: &str) -> bool {
         !self.unread.get(id).is_some_and(|fields| fields.contains(field))
     }
 
-    /// Whether every entry of a kind is as it is meant: what entries are to one another can be looked at.
+    /// Returns true if all entries of a kind are complete, so that they can be checked against one another.
     #[must_use]
     pub fn is_whole(&self, kind: KindName) -> bool {
         !self.broken.contains(&Some(kind)) && !self.broken.contains(&None)
@@ -49,7 +49,7 @@ impl Checked {
 }
 
 impl Loader {
-    /// Reads every index file below a folder, as far as it goes.
+    /// Reads as much as possible of every index file below a folder.
     pub fn check(&self, dir: impl AsRef<Path>) -> Checked {
         let dir = dir.as_ref();
         match Files::open(dir) {
@@ -58,7 +58,7 @@ impl Loader {
         }
     }
 
-    /// Reads the files given with [`Loader::file`], and nothing else, as far as they go.
+    /// Reads as much as possible of the files added with [`Loader::file`], and nothing else.
     pub fn check_files(&self) -> Checked {
         self.look(&self.given())
     }
@@ -67,14 +67,14 @@ impl Loader {
         self.look_with_drafts(files).0
     }
 
-    /// Reads as far as it goes, and hands out the drafts that the entries were read from.
+    /// Reads as much as possible. Also returns the drafts that the entries were read from.
     pub(crate) fn look_with_drafts(&self, files: &Files) -> (Checked, Vec<Draft>) {
         let mut loading = self.read(std::slice::from_ref(files));
         self.decode(&mut loading, &HashSet::new());
         let drafts = loading.drafts.clone();
         let origins = loading.link();
         let mut rest = Rest::default();
-        // With more than is kept of them, nobody knows which fields the others are about.
+        // A full sink drops problems, so the fields with errors are not all known.
         if loading.sink.has_errors() && !loading.sink.is_full() {
             rest.read(&mut loading, &drafts);
         } else if loading.sink.has_errors() {
@@ -89,12 +89,12 @@ impl Loader {
     }
 }
 
-/// What is read of an app with errors.
+/// Readable rest of an app with errors.
 #[derive(Default)]
 struct Rest {
     unread: HashMap<EntryId, BTreeSet<FieldName>>,
     broken: HashSet<Option<KindName>>,
-    /// Ids of entries that have none, or another's.
+    /// Placeholder ids of entries with a missing or duplicate id.
     aliases: HashMap<EntryId, Option<EntryId>>,
     origins: HashMap<EntryId, Origin>,
 }
@@ -114,7 +114,7 @@ impl Rest {
         for id in &wrong {
             self.read_named(id, &by_id, loading);
         }
-        // What leads to an entry that is not there is left out, and so on from entry to entry.
+        // Removes fields that refer to a missing entry, and repeats this for entries that vanish as a result.
         let mut users: HashMap<EntryId, Vec<(EntryId, FieldName)>> = HashMap::new();
         for link in loading.links.iter().filter(|link| !link.of_second) {
             let user = (link.from.clone(), FieldName::of(&link.field));
@@ -140,7 +140,7 @@ impl Rest {
         }
     }
 
-    /// Notes that a field is wrong; false when it was noted before.
+    /// Records a field as wrong. Returns false if it was recorded before.
     fn leave_out(&mut self, id: &EntryId, field: FieldName) -> bool {
         self.unread.entry(id.clone()).or_default().insert(field)
     }
@@ -160,7 +160,7 @@ impl Rest {
         is_read
     }
 
-    /// Reads an entry without a name of its own, under one that no other has.
+    /// Reads an entry with a missing or duplicate id under a unique placeholder id.
     fn read_unnamed(&mut self, draft: &Draft, number: usize, loading: &mut Loading<'_>) {
         self.broken.insert(draft.kind);
         let name = format!("entry-{number}-without-a-name").parse::<Name>();
@@ -173,8 +173,8 @@ impl Rest {
         self.aliases.insert(id, draft.id.clone());
     }
 
-    /// Reads an entry without the fields that are wrong, if what is left makes one. Its references are looked up
-    /// when that is `linked`.
+    /// Reads an entry without its wrong fields, if the rest makes a valid entry. Looks up its references if
+    /// `linked`.
     fn read_without(
         &mut self,
         draft: &Draft,
@@ -184,8 +184,8 @@ impl Rest {
     ) -> bool {
         let Some(kind) = draft.kind else { return false };
         let unread = self.unread.entry(id.clone()).or_default();
-        // What is wrong with the fields of an entry without an id is not known by its id: the first reading
-        // finds it out, the second is without it.
+        // Wrong fields of an entry without an id are not recorded yet: the first pass finds them, the second
+        // leaves them out.
         for _ in 0..2 {
             let (fields, meta) = without(draft, kind, unread);
             let mut links = Vec::new();
@@ -211,8 +211,8 @@ impl Rest {
     }
 }
 
-/// The fields and `meta` of a draft that are not wrong, with stand-ins for what code cannot be without: they are
-/// noted as unread.
+/// Returns the fields and `meta` of a draft without the wrong ones. Missing required fields get stand-ins,
+/// which are recorded as unread.
 fn without(
     draft: &Draft,
     kind: KindName,

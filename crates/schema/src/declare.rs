@@ -1,4 +1,4 @@
-//! Writing what an entry declares into its `imports:`.
+//! Writes the `imports:` of entries into an index file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -10,20 +10,21 @@ use crate::obstacle::Obstacle;
 use crate::values::canonical;
 use crate::yaml::{Data, Node, Pair};
 
-/// Tokens that leave and join the `imports` of an entry. Those that stay are written once, as they were, with the comments
-/// beside and above them.
+/// Tokens to add to and remove from the `imports` of an entry. Tokens that stay are written once, in their
+/// original spelling, with the comments beside and above them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImportsEdit {
-    /// Tokens to take out, as `Import` prints them.
+    /// Tokens to remove, in the form that `Import` prints.
     pub remove: BTreeSet<String>,
     /// Tokens to add.
     pub add: BTreeSet<String>,
 }
 
-/// Changes the `imports` of entries in the text of their index file, as [`pin`](crate::pin) writes hashes.
+/// Changes the `imports` of entries in the text of their index file, in place like [`pin`](crate::pin).
 ///
 /// # Errors
-/// When the text is not YAML, or has no such entry, or no place for its imports: then nothing is written.
+/// Fails if the text is not YAML, has no such entry, or has no place for its imports. Nothing is written
+/// then.
 pub fn declare(
     text: &str,
     changes: &BTreeMap<EntryId, ImportsEdit>,
@@ -33,7 +34,7 @@ pub fn declare(
 }
 
 impl ImportsEdit {
-    /// Splits items into those that stay and those that go: what is taken out, and what was there before.
+    /// Splits items into kept and dropped ones. Removed tokens and duplicates are dropped.
     fn split<'n>(&self, items: &[&'n Node]) -> (Vec<&'n Node>, Vec<&'n Node>) {
         let mut seen = BTreeSet::new();
         let mut stays = |item: &&Node| {
@@ -43,7 +44,7 @@ impl ImportsEdit {
         items.iter().copied().partition(|item| stays(item))
     }
 
-    /// A list in brackets of what was written and stays, and what is added.
+    /// Formats a list in brackets: the kept items as written, then the added tokens.
     fn list(&self, kept: &[&str], quoted: bool) -> String {
         let quote = if quoted { "\"" } else { "" };
         let added = self.add.iter().map(|token| format!("{quote}{token}{quote}"));
@@ -51,7 +52,7 @@ impl ImportsEdit {
         format!("[{}]", all.join(", "))
     }
 
-    /// Edits of a list whose items have a line each.
+    /// Returns the edits of a list with one item per line.
     fn lines(&self, own: &Own<'_>, pair: &Pair, items: &[&Node]) -> Option<Vec<Edit>> {
         let (kept, removed) = self.split(items);
         let colon = own.colon(pair)?;
@@ -78,7 +79,8 @@ impl ImportsEdit {
     }
 }
 
-/// The whole line of an item of a list, and what stands before its `-`; none for an item that shares its line.
+/// Returns the whole line of a list item and the text before its `-`; `None` for an item that shares its
+/// line.
 fn line<'t>(text: &'t str, item: &Node) -> Option<(Range<usize>, &'t str)> {
     let at = item.span.range();
     let start = text.get(..at.start)?.rfind('\n').map_or(0, |at| at + 1);
@@ -90,12 +92,12 @@ fn line<'t>(text: &'t str, item: &Node) -> Option<(Range<usize>, &'t str)> {
     Some((start..line_end(text, at.end)?, indent))
 }
 
-/// The end of the line with a place, its line break included.
+/// Returns the end of the line that holds a byte, after its line break.
 fn line_end(text: &str, at: usize) -> Option<usize> {
     Some(text.get(at..)?.find('\n').map_or(text.len(), |end| at + end + 1))
 }
 
-/// The start of the lines of comments that stand directly above a line, below `top`.
+/// Returns the start of the comment lines directly above a line, below `top`.
 fn comments_above(text: &str, top: usize, line: usize) -> Option<usize> {
     let mut start = line;
     for above in text.get(top..line)?.split_inclusive('\n').rev() {
@@ -123,26 +125,26 @@ impl FieldEdit for ImportsEdit {
             Ok(self.list(&kept, own.is_quoted()))
         };
         let Some(pair) = own.pair(Self::FIELD) else {
-            // A list that `<<` brings along gives way to one of the entry's own.
+            // A list from a merge (`<<`) is replaced by a list of the entry's own.
             return Ok(vec![own.add(&["method", "path", "fs"], &list()?)?]);
         };
         let place = own.place(pair)?;
         let written = own.text.get(place.clone()).ok_or(Obstacle::Unplaced)?;
-        // The list that an alias names is another entry's too: the list that is meant stands in the alias' place.
+        // The list of an alias belongs to another entry too, so the new list replaces the alias token.
         let is_alias = written.starts_with('*');
         if !is_alias && items.iter().any(|item| !place.contains(&item.span.range().start)) {
             let token = written.find('*').and_then(|at| Token::at(written, at));
             return Err(token.map_or(Obstacle::Unplaced, |token| token.obstacle(written)));
         }
         if !is_alias {
-            // Items may stand as far to the left as their key does.
+            // Items may have the same indentation as their key.
             if !items.is_empty() && items.iter().all(|item| line(own.text, item).is_some()) {
                 return self.lines(own, pair, &items).ok_or(Obstacle::Unplaced);
             }
             if written.contains('#') {
                 return Err(Obstacle::Comments);
             }
-            // An item's anchor would be lost, and with it what its aliases stand for.
+            // Removing an item's anchor would break its aliases.
             let token = written.find(['&', '!']).and_then(|at| Token::at(written, at));
             if let Some(token) = token {
                 return Err(token.obstacle(written));

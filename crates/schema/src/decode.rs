@@ -1,5 +1,5 @@
-//! From nodes to types: every problem is reported and the reading goes on. Knows the rules that all
-//! fields share; the types themselves are in `values` and `kinds`.
+//! Decodes nodes into types, reports every problem and continues. Has the rules that all fields share; the
+//! types are in `values` and `kinds`.
 
 mod basic;
 mod cx;

@@ -1,4 +1,4 @@
-//! Writing the value of one field of entries into an index file, and nothing else of it.
+//! Edits one field of entries in the text of an index file and leaves the rest as it is.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -10,58 +10,59 @@ use crate::files::strip_bom;
 use crate::obstacle::Obstacle;
 use crate::yaml::{self, Data, Node, Pair};
 
-/// Why a field cannot be written.
+/// Reason a field cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EditError {
     /// The text cannot be read as an index file.
     #[error("the file is not YAML: {message}")]
     NotYaml {
-        /// What the parser says.
+        /// Message of the parser.
         message: String,
     },
-    /// The entry is not in the text.
+    /// The text has no such entry.
     #[error("there is no entry `{id}` in the file")]
     NoEntry {
-        /// The entry.
+        /// Id of the entry.
         id: EntryId,
     },
-    /// The field is written in a way that leaves no place to write to.
+    /// The field is written in a form that cannot be edited.
     #[error("`{field}` of `{id}` is left as it is, since {obstacle}: {help} `{field}: {value}`", help = obstacle.help())]
     NoPlace {
-        /// The entry.
+        /// Id of the entry.
         id: EntryId,
-        /// The field.
+        /// Name of the field.
         field: &'static str,
-        /// Why it cannot be written.
+        /// Reason the field cannot be written.
         obstacle: Obstacle,
-        /// The value to write by hand.
+        /// Value to write by hand.
         value: String,
     },
 }
 
-/// A change of one field of an entry.
+/// A change to one field of an entry.
 pub(crate) trait FieldEdit: Clone {
-    /// The field.
+    /// Name of the field.
     const FIELD: &'static str;
-    /// Edits of the text that make the change.
+    /// Returns the text edits that make the change.
     ///
     /// # Errors
-    /// If there is no place for it.
+    /// Fails if there is no place for the change.
     fn edits(&self, own: &Own<'_>) -> Result<Vec<Edit>, Obstacle>;
-    /// The value that a field has after the change, for people to write.
+    /// Returns the field's value after the change, for an edit by hand.
     fn value(&self, fields: &Node) -> String;
-    /// Whether the fields of an entry, now and before, are as the change wants them.
+    /// Returns true if `fields` have the intended change relative to `before`.
     fn is_made(&self, fields: &Node, before: &Node) -> bool;
 }
 
-/// Makes changes of one field of entries in the text of their index file, in place: comments, layout, order and
-/// line ends stay as they are. The text is read once, and once more as it is to be written, for any number of entries.
+/// Changes one field of entries in the text of their index file, in place: comments, layout, order and line
+/// ends stay as they are. The text is parsed twice, however many entries change: before the edits and after
+/// them.
 ///
-/// `default` is the namespace of a file that names none.
+/// `default` is the namespace of a file that declares none.
 ///
 /// # Errors
-/// When the text is not YAML, or has no such entry, or no place for its field: then nothing is written.
+/// Fails if the text is not YAML, has no such entry, or has no place for its field. Nothing is written then.
 pub(crate) fn edit<E: FieldEdit>(
     text: &str,
     changes: &BTreeMap<EntryId, E>,
@@ -78,7 +79,7 @@ pub(crate) fn edit<E: FieldEdit>(
     Ok(format!("{bom}{out}"))
 }
 
-/// An index file that was read.
+/// A parsed index file.
 struct File<'t> {
     text: &'t str,
     root: &'t Node,
@@ -86,7 +87,7 @@ struct File<'t> {
 }
 
 impl File<'_> {
-    /// The text with changes made. Only what reads back as meant is handed out.
+    /// Returns the text with the changes made. Verifies that the result parses to the intended values.
     fn edit<E: FieldEdit>(&self, changes: &BTreeMap<EntryId, E>) -> Result<String, EditError> {
         let Self { text, root, default } = *self;
         let entries = Entries::of(root, default);
@@ -107,7 +108,7 @@ impl File<'_> {
             None => EditError::NoEntry { id: id.clone() },
         };
         let out = apply(text, edits).map_err(|id| no_place(id, Obstacle::Unplaced))?;
-        // An anchor that is gone leaves its aliases to mean nothing.
+        // The edits may have removed an anchor whose aliases remain.
         let Ok(written) = parse(&out) else { return self.culprit(changes).map_or(Ok(out), Err) };
         let after = Entries::of(&written, default);
         for (id, change) in changes {
@@ -120,17 +121,17 @@ impl File<'_> {
         if same(root, &written, &changed.map(std::ptr::from_ref).collect(), E::FIELD) {
             return Ok(out);
         }
-        // None without changes alone.
+        // `culprit` finds none only if there are no changes.
         self.culprit(changes).map_or(Ok(out), Err)
     }
 
-    /// The error of the first change that changes more than its own entry.
+    /// Returns the error of the first change that affects more than its own entry.
     fn culprit<E: FieldEdit>(&self, changes: &BTreeMap<EntryId, E>) -> Option<EditError> {
         let is_one = |(id, change): &(&EntryId, &E)| {
             let alone = BTreeMap::from([((*id).clone(), (*change).clone())]);
             changes.len() == 1 || self.edit(&alone).is_err()
         };
-        // Those that are right alone and not together are left alone, one after the other.
+        // Changes may fail together and work one by one; the first one is reported then.
         let (id, change) = changes.iter().find(is_one).or_else(|| changes.iter().next())?;
         Some(self.no_place(id, change, Obstacle::Shared))
     }
@@ -142,7 +143,7 @@ impl File<'_> {
     }
 }
 
-/// The text with all edits made, or the entry whose edits meet others.
+/// Applies all edits. Fails with the entry of an edit that overlaps another.
 fn apply<'i>(text: &str, mut edits: Vec<(&'i EntryId, Edit)>) -> Result<String, &'i EntryId> {
     edits.sort_by_key(|(_, edit)| edit.at.start);
     let (mut out, mut done) = (String::with_capacity(text.len()), 0);
@@ -177,7 +178,7 @@ fn items(root: &Node) -> &[Arc<Node>] {
     }
 }
 
-/// The entries of a file by name, the first of each.
+/// Entries of a file by name; the first entry of each name.
 struct Entries<'n> {
     namespace: Option<&'n str>,
     by_name: HashMap<&'n str, &'n Node>,
@@ -201,7 +202,7 @@ impl<'n> Entries<'n> {
     }
 }
 
-/// The map that holds the kind's fields.
+/// Returns the map with the kind's fields.
 pub(crate) fn fields(entry: &Node) -> &Node {
     match entry.get("data") {
         Some(data) if !data.is_null() => data,
@@ -209,7 +210,7 @@ pub(crate) fn fields(entry: &Node) -> &Node {
     }
 }
 
-/// Whether two texts are the same values but for one field of the maps `changed`.
+/// Returns true if two trees have equal values, ignoring one field of the maps in `changed`.
 fn same(a: &Node, b: &Node, changed: &HashSet<*const Node>, field: &str) -> bool {
     let here = changed.contains(&std::ptr::from_ref(a));
     match (&a.data, &b.data) {
@@ -233,15 +234,15 @@ pub(crate) struct Edit {
     pub(crate) text: String,
 }
 
-/// An anchor or a tag before a value, or an alias in its place.
+/// An anchor or tag before a value, or an alias in its place.
 pub(crate) struct Token {
-    /// `&`, `*` or `!`.
+    /// First character: `&`, `*` or `!`.
     sigil: char,
     at: Range<usize>,
 }
 
 impl Token {
-    /// The token that begins at a place of the text.
+    /// Reads the token at byte `begin`, if there is one.
     pub(crate) fn at(text: &str, begin: usize) -> Option<Self> {
         let token = text.get(begin..)?;
         let sigil = token.chars().next().filter(|first| matches!(first, '&' | '*' | '!'))?;
@@ -249,7 +250,7 @@ impl Token {
         Some(Self { sigil, at: begin..begin + end.unwrap_or(token.len()) })
     }
 
-    /// Why it keeps a value from being written.
+    /// Returns the obstacle that the token is to an edit.
     pub(crate) fn obstacle(&self, text: &str) -> Obstacle {
         let token = text.get(self.at.clone()).unwrap_or_default().to_owned();
         match self.sigil {
@@ -260,14 +261,14 @@ impl Token {
     }
 }
 
-/// The fields that stand at an entry itself: not those of an alias, nor what `<<` brought along.
+/// Fields written at the entry itself, without those of an alias or a merge (`<<`).
 pub(crate) struct Own<'n> {
     pub(crate) text: &'n str,
     field: &'static str,
-    /// The entry's value of the field, wherever it is written.
+    /// Value of the field, wherever it is written.
     pub(crate) value: Option<&'n Node>,
     pairs: Vec<&'n Pair>,
-    /// Whether they stand in braces.
+    /// True if the map is in braces.
     pub(crate) is_flow: bool,
 }
 
@@ -275,7 +276,7 @@ impl<'n> Own<'n> {
     fn of(text: &'n str, entry: &'n Node, field: &'static str) -> Result<Self, Obstacle> {
         let fields = fields(entry);
         let (whole, map) = (entry.span.range(), fields.span.range());
-        // An alias' map is another entry's too.
+        // The map of an alias belongs to another entry too.
         if map.start < whole.start || map.end > whole.end {
             return Err(Obstacle::Fields);
         }
@@ -286,22 +287,23 @@ impl<'n> Own<'n> {
         Ok(Self { text, field, value, pairs, is_flow })
     }
 
-    /// The pair of a field.
+    /// Returns the pair of a field.
     pub(crate) fn pair(&self, key: &str) -> Option<&'n Pair> {
         self.pairs.iter().find(|pair| &*pair.key == key).copied()
     }
 
-    /// Place of the value of a pair: behind its colon where there is none.
+    /// Returns the byte range of a pair's value; the end of its colon if the value is empty.
     ///
     /// # Errors
-    /// On an anchor or a tag, which may mean more than the value.
+    /// Fails on an anchor or a tag, since other places may depend on it.
     pub(crate) fn place(&self, pair: &Pair) -> Result<Range<usize>, Obstacle> {
         let text = self.text;
         let colon = self.colon(pair).ok_or(Obstacle::Unplaced)?;
         let value = pair.value.span.range();
         let rest = text.get(colon..).ok_or(Obstacle::Unplaced)?;
         let begin = colon + (rest.len() - rest.trim_start_matches([' ', '\t']).len());
-        // An alias' node stands elsewhere: its token does not. Neither has an empty value a place.
+        // The node of an alias stands elsewhere, so the alias token is the range. An empty value has no
+        // range.
         Ok(match Token::at(text, begin) {
             Some(Token { sigil: '*', at }) => at,
             Some(token) => return Err(token.obstacle(text)),
@@ -313,7 +315,7 @@ impl<'n> Own<'n> {
         })
     }
 
-    /// The end of a pair's colon.
+    /// Returns the end of a pair's colon.
     pub(crate) fn colon(&self, pair: &Pair) -> Option<usize> {
         let key_end = pair.key_span.end as usize;
         Some(key_end + self.text.get(key_end..)?.find(':')? + 1)
@@ -322,7 +324,7 @@ impl<'n> Own<'n> {
     /// Replaces the value of a pair.
     ///
     /// # Errors
-    /// As [`Own::place`].
+    /// Fails like [`Own::place`].
     pub(crate) fn replace(&self, pair: &Pair, mut value: String) -> Result<Edit, Obstacle> {
         let at = self.place(pair)?;
         if Some(at.start) == self.colon(pair) {
@@ -331,10 +333,10 @@ impl<'n> Own<'n> {
         Ok(Edit { at, text: value })
     }
 
-    /// Adds the field behind the first of `after` that there is, or else behind the first field.
+    /// Adds the field after the first existing field of `after`, or else after the first field.
     ///
     /// # Errors
-    /// If the entry has no field of its own.
+    /// Fails if the entry has no field of its own.
     pub(crate) fn add(&self, after: &[&str], value: &str) -> Result<Edit, Obstacle> {
         let after = after.iter().find_map(|key| self.pair(key));
         let after = after.or_else(|| self.pairs.first().copied()).ok_or(Obstacle::Fields)?;
@@ -343,13 +345,13 @@ impl<'n> Own<'n> {
         added.ok_or(Obstacle::Unplaced)
     }
 
-    /// Whether keys are quoted, as in JSON.
+    /// Returns true if keys are quoted, as in JSON.
     pub(crate) fn is_quoted(&self) -> bool {
         let first = self.pairs.first().and_then(|pair| self.text.get(pair.key_span.range()));
         first.is_some_and(|key| key.starts_with('"'))
     }
 
-    /// `"field": value` after a pair of a map in braces.
+    /// Adds `"field": value` after a pair of a map in braces.
     fn add_flow(&self, after: &Pair, value: &str) -> Option<Edit> {
         let end = after.value.span.range().end;
         let quote = if self.is_quoted() { "\"" } else { "" };
@@ -357,7 +359,7 @@ impl<'n> Own<'n> {
         Some(Edit { at: at..at, text: format!(", {quote}{}{quote}: {value}", self.field) })
     }
 
-    /// A line of its own after the line that a pair ends on, indented like it.
+    /// Adds a line after the last line of a pair, with the same indentation.
     fn add_line(&self, after: &Pair, value: &str) -> Option<Edit> {
         let text = self.text;
         let key = after.key_span.start as usize;

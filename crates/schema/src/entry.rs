@@ -1,4 +1,4 @@
-//! From index files to drafts of entries: the header of a file, the head of an entry.
+//! Reads index files into drafts of entries: the header of the file and the head of each entry.
 
 use std::sync::Arc;
 
@@ -17,22 +17,22 @@ use crate::yaml::{Data, Natural, Node, Pair, Scalar, Style, quote};
 /// Fields of an index file.
 const HEADER: [&str; 3] = ["version", "namespace", "entries"];
 
-/// Fields of an entry that do not belong to its kind.
+/// Head fields of an entry: those that every kind has.
 const HEAD: [&str; 4] = ["name", "kind", "meta", "data"];
 
-/// An entry whose head was read and whose fields were not.
+/// An entry with a decoded head and fields that are not decoded yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
-    /// None when the name is wrong: the fields are still checked.
+    /// Id of the entry. `None` for a wrong name; the fields are still checked.
     pub(crate) id: Option<EntryId>,
-    /// Whether another entry has this id: then only the fields are checked.
+    /// True if an earlier entry has this id. Only the fields are checked then.
     pub(crate) is_second: bool,
-    /// None when the kind is wrong.
+    /// Kind of the entry. `None` for an unknown kind.
     pub(crate) kind: Option<KindName>,
     pub(crate) namespace: Namespace,
-    /// Which index file it is in.
+    /// Position of the index file in the list of index files.
     pub(crate) file: usize,
-    /// What to call the entry without an id: `entries[3]`.
+    /// Position in the list of entries: names an entry without an id, `entries[3]`.
     pub(crate) number: usize,
     pub(crate) name_span: Span,
     pub(crate) head: Span,
@@ -41,23 +41,23 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Where it stands.
+    /// Returns the location of the entry and its nodes.
     pub(crate) fn origin(self) -> Origin {
         let Self { head, name_span: name, fields, meta, .. } = self;
         Origin { head, name, fields, meta }
     }
 
-    /// Whether entries of its kind have a `hash`.
+    /// Returns true if entries of this kind have a `hash`.
     pub(crate) fn has_hash(&self) -> bool {
         self.kind.is_some_and(KindName::has_hash)
     }
 
-    /// Whether it is a folder, which binaries are in.
+    /// Returns true for folders, which hold binaries.
     pub(crate) fn is_folder(&self) -> bool {
         self.kind.is_some_and(|kind| kind.plays(Role::Folder))
     }
 
-    /// Puts [`Sha256Hash::NONE`] where a hash is missing or malformed.
+    /// Puts [`Sha256Hash::NONE`] in place of a missing or malformed hash.
     pub(crate) fn blank_hash(&mut self) {
         if !self.has_hash() || crate::pin::current(&self.fields).is_some() {
             return;
@@ -72,7 +72,7 @@ impl Draft {
     }
 }
 
-/// Reads the header of an index file and the heads of its entries; tells whether all of their ids are
+/// Reads the header of an index file and the heads of its entries. The flag is true if all their ids are
 /// known.
 pub(crate) fn drafts(
     root: &Node,
@@ -89,7 +89,7 @@ pub(crate) fn drafts(
     }
     let without_own = without_extensions(root);
     let root = without_own.as_ref().unwrap_or(root);
-    // A file without a header is the list alone.
+    // A file without a header is a list of entries.
     let bare = matches!(root.data, Data::List(_));
     let right = respelt(root, &HEADER, &HEADER);
     if let Some((_, misspelt)) = &right {
@@ -122,7 +122,8 @@ pub(crate) fn drafts(
     (items.iter().enumerate().filter_map(read).collect(), is_named)
 }
 
-/// An index file without its own keys, `x-…`, if it has any: they hold anchors that its entries name.
+/// Returns the file without its extension keys (`x-…`), which only hold anchors; `None` if it has no such
+/// key.
 fn without_extensions(root: &Node) -> Option<Node> {
     let is_own = |pair: &Pair| pair.key.starts_with("x-");
     root.pairs().iter().any(is_own).then(|| {
@@ -143,8 +144,8 @@ fn version(root: &Node, cx: &mut Cx<'_>) {
     }
 }
 
-/// The namespace of a file, and whether it is the right one: when it is missing or wrong, that is reported and
-/// what `cx` has stands in for it, so that the entries are still checked.
+/// Returns the namespace of a file and true if it is right. A missing or wrong namespace is reported and
+/// replaced by a default or the namespace in `cx`, so that the entries are still checked.
 fn namespace(root: &Node, default: Option<&Namespace>, cx: &mut Cx<'_>) -> (Namespace, bool) {
     let written = root.get("namespace").filter(|node| !node.is_null());
     let fallback = default.unwrap_or(&cx.namespace).clone();
@@ -182,13 +183,13 @@ fn draft(
         cx.wrong_type(node, "a map of fields", "{name: …, kind: …}");
         return None;
     }
-    // A misspelt `name` or `kind` is one mistake: it is read as if it were right.
+    // A misspelt `name` or `kind` is reported once and then read as the intended field.
     let right = respelt(node, &HEAD, &["name", "kind"]);
     let (node, misspelt) =
         right.as_ref().map_or((&**node, &[][..]), |(right, found)| (right, found));
     let id = name(node, cx).map(|name| EntryId::new(namespace, &name));
     let head = node.place_of("kind");
-    // From here on the id says which entry is meant, if there is one.
+    // Problems from here on carry the id, if there is one.
     cx.about(id.clone(), |cx| {
         report_misspelt(misspelt, cx);
         Some(Draft {
@@ -206,7 +207,7 @@ fn draft(
     })
 }
 
-/// Reports keys that stand for fields of the file or the entry that is read.
+/// Reports misspelt keys of the file or entry being read.
 fn report_misspelt(misspelt: &[(Pair, &'static str)], cx: &mut Cx<'_>) {
     let what = cx.what.clone();
     let what = if cx.path.is_empty() { what } else { "an entry".to_owned() };
@@ -256,7 +257,7 @@ fn meta(node: &Node, cx: &mut Cx<'_>) -> Option<Arc<Node>> {
     None
 }
 
-/// The kind's own fields: under `data`, or beside the head.
+/// Returns the kind's own fields, from `data` or from beside the head.
 fn fields(node: &Node, head: Span, cx: &mut Cx<'_>) -> Node {
     let beside = node.pairs().iter().filter(|pair| !HEAD.contains(&&*pair.key));
     let beside: Vec<Pair> = beside.cloned().collect();
@@ -278,7 +279,7 @@ fn fields(node: &Node, head: Span, cx: &mut Cx<'_>) -> Node {
     Node::new(head, Data::Map(data.pairs().to_vec()))
 }
 
-/// A node as a value without a type, for `meta`.
+/// Converts a node to an untyped value, for `meta`.
 pub(crate) fn value(node: &Node) -> Value {
     match &node.data {
         Data::List(items) => Value::List(items.iter().map(|item| value(item)).collect()),

@@ -1,38 +1,38 @@
-//! Names and paths of fields: `wasi.mounts[0].guest` as its steps, `wasi` as the field that it is in.
+//! Names and paths of fields: splits `wasi.mounts[0].guest` into steps and finds its top-level field, `wasi`.
 
 use std::borrow::Borrow;
 
-/// How deep lists and maps may nest, and so how many steps a path has at most.
+/// Maximum nesting of lists and maps, and so the maximum number of steps in a path.
 pub(crate) const MAX_DEPTH: usize = 64;
 
-/// Name of a field that stands at an entry itself.
+/// Name of a top-level field of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FieldName(Box<str>);
 
 impl FieldName {
-    /// The field that a path begins in.
+    /// Returns the top-level field of a path.
     pub(crate) fn of(path: &str) -> Self {
         Self(path.split(['.', '[']).next().unwrap_or(path).into())
     }
 }
 
-/// So that sets of names are searched by text.
+/// Allows lookups by text in sets of names.
 impl Borrow<str> for FieldName {
     fn borrow(&self) -> &str {
         &self.0
     }
 }
 
-/// One step of a path of fields.
+/// One step of a field path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step<'p> {
     Key(&'p str),
     Index(usize),
-    /// `[]`: the item after the last, for values that are put somewhere.
+    /// `[]`: the position after the last item, to append a value.
     Next,
 }
 
-/// The steps of `wasi.mounts[0].guest`; none when the text is no path.
+/// Splits a path such as `wasi.mounts[0].guest` into steps; `None` for malformed text.
 pub(crate) fn steps(path: &str) -> Option<Vec<Step<'_>>> {
     let mut steps = Vec::new();
     for part in path.split('.') {

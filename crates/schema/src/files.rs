@@ -1,5 +1,5 @@
-//! The files of an app, on disk or in memory. Nothing outside the app's folder is ever read: on disk
-//! every path is opened below a directory handle, so that neither `..` nor a symlink leads out.
+//! Files of an app, on disk or in memory. Reads nothing outside the app's folder: on disk every path is
+//! opened below a directory handle, so neither `..` nor a symlink can escape.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -14,35 +14,35 @@ use crate::rule::Rule;
 use crate::source::{Sources, Unread};
 use crate::yaml::quote;
 
-/// The largest index file that is read, in bytes.
+/// Maximum size of an index file, in bytes.
 pub(crate) const MAX_INDEX: u64 = 64 << 20;
-/// The largest `file://` source that is read, in bytes.
+/// Maximum size of a `file://` source, in bytes.
 pub(crate) const MAX_SOURCE: u64 = 32 << 20;
-/// How many bytes all files of an app may have together.
+/// Maximum total size of an app's files, in bytes.
 pub(crate) const MAX_APP: u64 = 1 << 30;
-/// How deep folders are searched for index files.
+/// Maximum depth of folders that are searched for index files.
 pub const MAX_FOLDERS: usize = 64;
 
 /// Names of index files.
 const INDEX: [&str; 3] = ["_index.yaml", "_index.yml", "_index.json"];
 
-/// Whether a file of this name is an index file, wherever in an app it is.
+/// Returns true if `name` is the name of an index file. It counts in any folder of an app.
 #[must_use]
 pub fn is_index_file(name: &str) -> bool {
     INDEX.contains(&name)
 }
 
-/// Whether a folder of this name is searched for index files: hidden ones and installed packages are none of
-/// the app.
+/// Returns true if a folder of this name is searched for index files. Hidden folders and installed packages
+/// are skipped: they are not part of the app.
 #[must_use]
 pub fn is_searched_folder(name: &str) -> bool {
     !name.starts_with('.') && name != "node_modules"
 }
 
-/// Texts by their path from the app's folder.
+/// Texts by path, relative to the app's folder.
 pub(crate) type Texts = BTreeMap<String, Arc<str>>;
 
-/// Files to be read, in memory before disk.
+/// Readable files: memory first, then disk.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     memory: Arc<Texts>,
@@ -58,14 +58,14 @@ impl Files {
         Self { memory, ..Self::default() }
     }
 
-    /// Reads what is not in memory below a folder.
+    /// Adds a folder, for files that are not in memory.
     pub(crate) fn over(mut self, dir: &Path) -> std::io::Result<Self> {
         self.disk = Some(Dir::open_ambient_dir(dir, ambient_authority())?);
         Ok(self)
     }
 
-    /// The index files, in the order of their paths, and the folders that could not be searched: warnings, but for
-    /// the app's own folder.
+    /// Returns the index files, sorted by path, and reports of folders that cannot be searched. The reports
+    /// are warnings; for the app's own folder the report is an error.
     pub(crate) fn indexes(&self) -> (Vec<String>, Vec<Report>) {
         let mut found = Vec::new();
         let mut reports = Vec::new();
@@ -77,7 +77,8 @@ impl Files {
         (found, reports)
     }
 
-    /// The bytes of a file, at most `max`, and no more than the app may still have beside `sources`.
+    /// Reads a file of at most `max` bytes. The size limit of the app also applies; `sources` counts towards
+    /// it.
     pub(crate) fn read(&self, path: &str, max: u64, sources: &Sources) -> Result<Vec<u8>, Unread> {
         let fail = |why: &str| Unread { rule: Rule::IO, why: format!("cannot be read: {why}") };
         let left = MAX_APP.saturating_sub(sources.bytes());
@@ -93,7 +94,7 @@ impl Files {
             return if fits { Ok(text.as_bytes().to_vec()) } else { Err(large()) };
         }
         let root = self.disk.as_ref().ok_or_else(|| fail("no such file"))?;
-        // Looking first keeps a FIFO from being waited for.
+        // Opening a FIFO would block, so its type is checked first.
         let meta = root.metadata(path).map_err(|error| fail(&plain(&error)))?;
         if !meta.is_file() {
             return Err(fail("it is not a file"));
@@ -105,11 +106,11 @@ impl Files {
         let mut bytes = Vec::new();
         let read = file.take(max.min(left) + 1).read_to_end(&mut bytes);
         read.map_err(|error| fail(&plain(&error)))?;
-        // It may have grown since.
+        // The file may have grown since the check.
         if bytes.len() as u64 > max.min(left) { Err(large()) } else { Ok(bytes) }
     }
 
-    /// The text that `file://path` names in an index file, and its path from the app's folder.
+    /// Reads the `file://path` source of an index file. Also returns its path relative to the app's folder.
     pub(crate) fn source(
         &self,
         index: &str,
@@ -120,7 +121,7 @@ impl Files {
         let bad = |rule, why: &str| {
             let message = format!("{} {why}", quote(&format!("file://{path}")));
             let up = "../".repeat(from.components().count());
-            // Other paths of an entry (`directory`) are relative to the app's folder.
+            // Paths in other fields (`directory`) are relative to the app's folder.
             let help = if !up.is_empty() && self.is_file(path) {
                 let path = path.trim_start_matches("./");
                 format!(
@@ -151,7 +152,7 @@ impl Files {
         }
     }
 
-    /// Whether a path from the app's folder is one of a file.
+    /// Returns true if a path, relative to the app's folder, names a file.
     fn is_file(&self, path: &str) -> bool {
         let on_disk = |root: &Dir| root.metadata(path).is_ok_and(|meta| meta.is_file());
         self.memory.contains_key(path) || self.disk.as_ref().is_some_and(on_disk)
@@ -160,7 +161,7 @@ impl Files {
     fn source_text(&self, name: &str, sources: &Sources) -> Result<String, Unread> {
         let bytes = self.read(name, MAX_SOURCE, sources)?;
         String::from_utf8(bytes).map_err(|error| {
-            // A sequence whose length takes bytes of its own: certificates and keys are such ones.
+            // A DER sequence with a long length form, as certificates and keys in DER begin.
             let why = match error.as_bytes() {
                 [0x30, 0x81..=0x84, ..] => {
                     "is DER and not text: write it as PEM, by `openssl x509` or `openssl pkey` with `-inform DER`"
@@ -173,7 +174,7 @@ impl Files {
 }
 
 impl Unread {
-    /// The report for an index file, which no line of another names.
+    /// Returns the report for an unreadable index file. It has no location, since no line names the file.
     pub(crate) fn of_index(&self, path: &str) -> Report {
         let help = match self.rule {
             Rule::TOO_LARGE => "split the file",
@@ -187,7 +188,7 @@ pub(crate) fn strip_bom(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// An I/O error in lower case and without the number of the operating system.
+/// Formats an I/O error in lower case, without the OS error number.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the errors of a system have no end")]
 pub(crate) fn plain(error: &std::io::Error) -> String {
     use std::io::ErrorKind as Kind;
@@ -205,7 +206,7 @@ pub(crate) fn plain(error: &std::io::Error) -> String {
     }
 }
 
-/// Joins a path to a folder of the app; it may not leave the app.
+/// Joins a path to a folder of the app. Fails if the result leaves the app.
 fn beneath(folder: &Path, path: &str) -> Result<PathBuf, &'static str> {
     if path.is_empty() {
         return Err("names no file");
@@ -248,12 +249,12 @@ fn search(dir: &Dir, path: &str, depth: usize, found: &mut Vec<String>, reports:
         };
         let name = entry.file_name().to_string_lossy().into_owned();
         let full = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
-        // Symlinked folders are not followed: they could lead in a ring.
+        // Symlinked folders are not followed, since they could form a cycle.
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
         if is_folder && is_searched_folder(&name) {
             match entry.open_dir() {
                 Ok(inner) => search(&inner, &full, depth + 1, found, reports),
-                // Removed since its name was read: nothing is left to search.
+                // Removed since its name was read, so nothing is left to search.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => reports.push(not_listed(&full, &error)),
             }
@@ -263,8 +264,8 @@ fn search(dir: &Dir, path: &str, depth: usize, found: &mut Vec<String>, reports:
     }
 }
 
-/// The report of a folder that cannot be listed. Another user's folder (`lost+found`) does not keep the app from
-/// loading.
+/// Returns the report for a folder that cannot be listed. An unreadable subfolder, such as another user's
+/// `lost+found`, does not prevent loading.
 fn not_listed(path: &str, error: &std::io::Error) -> Report {
     let help = "let the folder be read, or move it out of the app";
     if path.is_empty() {

@@ -1,5 +1,4 @@
-//! The JSON Schema of an index file, made from the types that read it: an editor completes and checks by
-//! it, and it cannot say anything else than the reader.
+//! JSON Schema of an index file, generated from the types that read it, so that editors and the reader agree.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -10,10 +9,10 @@ use crate::parts::RetryFields;
 
 const NAME: &str = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$";
 
-/// The JSON Schema (draft 2020-12) of an index file.
+/// Returns the JSON Schema (draft 2020-12) of an index file.
 ///
-/// What takes more than one entry (references, routes, unique names) and the finer forms of texts are
-/// beyond it: [`crate::Loader`] checks those.
+/// It covers one entry at a time. Checks across entries (references, routes, unique names) and the details of
+/// text formats are left to [`crate::Loader`].
 #[must_use]
 pub fn json_schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
@@ -38,18 +37,18 @@ pub fn json_schema() -> Value {
                 "patternProperties": {"^x-": true},
                 "properties": {
                     "version": {
-                        "description": "The version of the format.",
+                        "description": "Version of the format.",
                         "enum": ["1.0", 1.0, "1", null]
                     },
                     "namespace": {
-                        "description": "The namespace of the entries. It may be left out when the \
-                                        loader is given a default one.",
+                        "description": "Namespace of the entries. It may be omitted if the loader has \
+                                        a default namespace.",
                         "type": ["string", "null"],
                         "pattern": NAME,
                         "maxLength": 200
                     },
                     "entries": {
-                        "description": "The entries.",
+                        "description": "Entries of the file.",
                         "type": ["array", "null"],
                         "items": {"$ref": "#/$defs/Entry"}
                     }
@@ -64,14 +63,14 @@ pub fn json_schema() -> Value {
 fn fields(kind: KindName, generator: &mut SchemaGenerator) -> Value {
     let mut schema = (kind.descriptor().fields_schema)(generator).to_value();
     if let Some(schema) = schema.as_object_mut() {
-        // A kind without fields has none at all in schemars' output.
+        // schemars omits `properties` for a kind without fields.
         schema.entry("properties").or_insert_with(|| json!({}));
         schema.insert("additionalProperties".to_owned(), json!(false));
     }
     schema
 }
 
-/// `meta.options.retry` of functions.
+/// Returns the schema of `meta.options.retry` of functions.
 fn retry(generator: &mut SchemaGenerator) -> Value {
     let mut schema = RetryFields::json_schema(generator).to_value();
     if let Some(schema) = schema.as_object_mut() {
@@ -80,7 +79,7 @@ fn retry(generator: &mut SchemaGenerator) -> Value {
     schema
 }
 
-/// An entry: its head, and then by its kind.
+/// Returns the schema of an entry: its head, then one branch for each kind.
 fn entry(kinds: &[(KindName, Value)]) -> Value {
     let names: Vec<Value> = kinds
         .iter()
@@ -100,15 +99,15 @@ fn entry(kinds: &[(KindName, Value)]) -> Value {
         "required": ["name", "kind"],
         "properties": {
             "name": {
-                "description": "The name of the entry: its id is `namespace:name`.",
+                "description": "Name of the entry. Its id is `namespace:name`.",
                 "type": "string",
                 "pattern": NAME,
                 "maxLength": 200
             },
-            "kind": {"description": "What the entry is.", "oneOf": names},
-            "meta": {"description": "Anything about the entry.", "type": ["object", "null"]},
+            "kind": {"description": "Kind of the entry.", "oneOf": names},
+            "meta": {"description": "Free-form map about the entry.", "type": ["object", "null"]},
             "data": {
-                "description": "The fields of the kind; they may also stand beside `name` and `kind`.",
+                "description": "Fields of the kind. They may also stand beside `name` and `kind`.",
                 "type": ["object", "null"]
             }
         },
@@ -116,7 +115,7 @@ fn entry(kinds: &[(KindName, Value)]) -> Value {
     })
 }
 
-/// The fields of a kind, beside the head or under `data`.
+/// Returns the schema of a kind's fields, beside the head or under `data`.
 fn of_kind(kind: KindName, fields: &Value) -> Value {
     let mut properties = Map::from_iter([
         ("name".to_owned(), json!(true)),

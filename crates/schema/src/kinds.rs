@@ -1,7 +1,7 @@
-//! The kinds of entries: one file each, one table of them, and all that follows from the table.
+//! Kinds of entries: one file for each kind, one table, and everything that derives from the table.
 //!
-//! A new kind is a file here, which says how the kind is read and described ([`Slice`]) and what its values
-//! answer ([`Content`]), and a row of the table.
+//! To add a kind, add a file that reads and describes it ([`Slice`]) and answers questions about its values
+//! ([`Content`]), and a row in the table.
 
 mod env_storage;
 mod env_storage_file;
@@ -38,16 +38,16 @@ use crate::parts::Code;
 use crate::role::Role;
 use slice::Slice;
 
-/// Makes all of the table: a row is a type of values, with the kinds that have such values. Each kind is a pattern of its
-/// values, its variant and its name, and the file that describes it.
+/// Expands the table. A row is a value type with the kinds that share it; each kind has a pattern of the
+/// value, a variant, a name and its file.
 macro_rules! kinds {
     ($($family:ident($home:ident::$value:ident) {
         $($pattern:pat => $kind:ident = $name:literal in $file:ident),+ $(,)?
     })+) => {
         $(pub use $home::$value;)+
 
-        /// Content of an entry, by kind. A value that exists is valid, and its references exist and are of the
-        /// right kind.
+        /// Content of an entry, by kind. Every value is valid, and its references exist and have the right
+        /// kind.
         #[derive(Debug, Clone, PartialEq, Serialize)]
         #[serde(untagged)]
         pub enum Kind {
@@ -56,7 +56,7 @@ macro_rules! kinds {
         }
 
         impl Kind {
-            /// The kind's name in the file.
+            /// Returns the kind's name in the file.
             #[must_use]
             pub fn name(&self) -> KindName {
                 match self {
@@ -77,7 +77,7 @@ macro_rules! kinds {
             }
         }
 
-        /// The kind of an entry, by name.
+        /// Name of a kind of entry.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum KindName {
@@ -86,11 +86,11 @@ macro_rules! kinds {
         }
 
         impl KindName {
-            /// Every kind with its name.
+            /// All names with their kinds.
             pub(crate) const WORDS: &'static [(&'static str, Self)] =
                 &[$($(($name, Self::$kind),)+)+];
 
-            /// All that is known of the kind.
+            /// Returns the descriptor of the kind.
             pub(crate) fn descriptor(self) -> &'static Descriptor {
                 match self {
                     $($(Self::$kind => const {
@@ -130,21 +130,21 @@ kinds! {
 /// Reader of entries of a kind.
 type Read = fn(&Body<'_>, &mut Cx<'_>) -> Option<Kind>;
 
-/// A kind, as the rest of the crate sees it.
+/// Descriptor of a kind: all that the rest of the crate knows of it.
 #[derive(Debug)]
 pub(crate) struct Descriptor {
     name: &'static str,
-    /// Reads an entry's fields. `None` means that a problem was reported.
+    /// Reads an entry's fields. Returns `None` after reporting a problem.
     pub(crate) read: Read,
     /// JSON Schema of the fields.
     pub(crate) fields_schema: fn(&mut SchemaGenerator) -> Schema,
     /// JSON Schema of `meta`.
     pub(crate) meta_schema: fn() -> Json,
-    /// Role that references to such entries ask for.
+    /// Role that the kind plays for references.
     pub(crate) role: Option<Role>,
-    /// Help for an entry that nothing uses.
+    /// Help for an unused entry.
     pub(crate) unused: Option<&'static str>,
-    /// Fields without which no value can be read.
+    /// Required fields that get a stand-in if they cannot be read.
     pub(crate) stand_ins: &'static [StandIn],
 }
 
@@ -163,23 +163,23 @@ impl Descriptor {
 }
 
 impl KindName {
-    /// The name.
+    /// Returns the name as it stands in the file.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.descriptor().name
     }
 
-    /// Every kind, in the order of the table.
+    /// Iterates over all kinds, in table order.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         Self::WORDS.iter().map(|&(_, kind)| kind)
     }
 
-    /// Whether entries of the kind have a `hash`.
+    /// Returns true if entries of this kind have a `hash`.
     pub(crate) fn has_hash(self) -> bool {
         self.descriptor().stand_ins.contains(&StandIn::Hash)
     }
 
-    /// Whether entries of the kind play a role.
+    /// Returns true if entries of this kind play `role`.
     pub(crate) fn plays(self, role: Role) -> bool {
         self.descriptor().role == Some(role)
     }
@@ -204,7 +204,7 @@ mod tests {
     use super::KindName;
     use crate::role::Role;
 
-    /// A stand-in for what is no field would make every entry of its kind unreadable.
+    /// A stand-in for an unknown field would make every entry of its kind unreadable.
     #[test]
     fn stand_ins_are_fields() {
         for kind in KindName::all() {
@@ -217,7 +217,7 @@ mod tests {
         }
     }
 
-    /// Help for a reference names the kinds that play its role.
+    /// The help for a wrong reference lists the kinds of its role.
     #[test]
     fn some_kind_plays_each_role() {
         use Role::{Folder, Function, Router, Service, Storage, Variable};

@@ -1,12 +1,11 @@
-//! The YAML registry of Crisol: parsed, linked and checked, every problem at once and in its place.
+//! YAML registry of Crisol: parses, links and checks an app and reports every problem with its location.
 //!
-//! [`Loader`] reads the index files of an app into a [`Registry`] of entries, or says with [`Problems`]
-//! all that is wrong with it: where, and what to do. What exists is valid: an [`Entry`] is of one closed
-//! [`Kind`], its references exist and are of the right kind, its defaults are filled in.
+//! [`Loader`] reads the index files of an app into a [`Registry`] of entries, or returns [`Problems`]: each
+//! error with its location and a fix. Every [`Entry`] in a registry is valid: it has one closed [`Kind`], its
+//! references exist and have the right kind, and its defaults are filled in.
 //!
-//! This is the only crate that knows YAML. It knows nothing of WebAssembly: whether a `method` is
-//! exported or a `hash` right is for those to say who open the module, and they say it through
-//! [`Problems::at`].
+//! This is the only crate that knows YAML. It does not know WebAssembly: other crates open the module, check
+//! that `method` is exported and `hash` is right, and report problems through [`Problems::at`].
 
 #![warn(clippy::wildcard_enum_match_arm, reason = "a new kind must not be ignored anywhere")]
 
@@ -43,7 +42,7 @@ pub use declare::{ImportsEdit, declare};
 pub use edit::EditError;
 pub use files::{MAX_FOLDERS, is_index_file, is_searched_folder};
 pub use json_schema::json_schema;
-// The table in `kinds` chooses: a new kind is a row there and no line here.
+// The table in `kinds` lists the kinds, so a new kind adds a row there and nothing here.
 pub use kinds::*;
 pub use load::Loader;
 pub use obstacle::Obstacle;

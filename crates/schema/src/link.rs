@@ -1,4 +1,4 @@
-//! What entries are to one another: references, rings, routes, names, and what nothing uses.
+//! Checks entries against one another: references, cycles, routes, names, unused entries.
 
 mod env;
 mod http;
@@ -19,16 +19,16 @@ use crate::problems::{Report, Sink};
 use crate::registry::Entry;
 use crate::rule::Rule;
 
-/// What is known of every entry, of those that could not be read too.
+/// Facts about every entry, including entries that could not be read.
 #[derive(Clone, Copy)]
 pub(crate) struct All<'a> {
-    /// Their kinds; none is one that is misspelt.
+    /// Kinds by id; `None` for a misspelt kind.
     pub(crate) kinds: &'a HashMap<EntryId, Option<KindName>>,
-    /// Whether there are entries whose ids are not known: then no reference is said to dangle.
+    /// True if some ids are not known. Dangling references are not reported then.
     pub(crate) has_unread_ids: bool,
 }
 
-/// Checks all that takes more than one entry, and fills in routers and services left out.
+/// Runs every check that needs more than one entry, and fills in omitted routers and services.
 pub(crate) fn link(
     entries: &mut BTreeMap<EntryId, Entry>,
     all: &All<'_>,
@@ -46,7 +46,7 @@ pub(crate) fn link(
     http::routes(entries, all.kinds, &mut scope);
     preflight::warn(entries, all.kinds, &mut scope);
     commands(entries, &mut scope);
-    // What uses an entry may be what could not be read.
+    // An entry that could not be read may be the one user of another.
     if !scope.sink.has_errors() {
         unused::warn(entries, &mut scope);
     }
@@ -56,7 +56,7 @@ fn references(all: &All<'_>, links: &[Link], sink: &mut Sink) {
     let mut known = Known::new(all.kinds);
     for link in links {
         let report = match all.kinds.get(&link.to) {
-            // Its kind is misspelt, which is reported where it stands.
+            // A misspelt kind is reported at its own location.
             Some(None) => continue,
             Some(Some(kind)) if kind.plays(link.want) => continue,
             Some(Some(kind)) => wrong_kind(link, *kind),
@@ -88,12 +88,12 @@ fn dangling(link: &Link) -> Report {
     Report::error(Rule::DANGLING_REFERENCE, format!("there is no entry `{}`", link.to))
 }
 
-/// What looking for nearest ids may cost in one app: a fraction of a second.
+/// Budget for nearest-id searches in one app: a fraction of a second.
 const SEARCHES: u64 = 100_000_000;
 
-/// The ids of an app, for those who look for one that is not there.
+/// Ids of an app, for suggestions in place of dangling references.
 struct Known<'k> {
-    /// In order; filled when the first is looked for.
+    /// Sorted ids; filled on the first search.
     ids: Vec<(&'k EntryId, Option<KindName>)>,
     by_name: HashMap<&'k str, Vec<usize>>,
     kinds: &'k HashMap<EntryId, Option<KindName>>,
@@ -116,7 +116,7 @@ impl<'k> Known<'k> {
         }
     }
 
-    /// What to write in place of a dangling reference.
+    /// Returns the help for a dangling reference.
     fn help(&mut self, link: &Link) -> String {
         self.fill();
         let fits = |kind: Option<KindName>| kind.is_none_or(|kind| kind.plays(link.want));
@@ -141,10 +141,10 @@ impl<'k> Known<'k> {
     }
 }
 
-/// How many ids are listed when none is near.
+/// Maximum number of ids in the help if none is near.
 const FEW: usize = 5;
 
-/// A command's name is for one entry.
+/// Reports commands with the same name.
 fn commands(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
     let mut seen = HashMap::new();
     for entry in entries.values() {

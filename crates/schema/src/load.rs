@@ -1,4 +1,4 @@
-//! Loading: files to drafts, drafts to entries, entries to a linked registry.
+//! Loads an app: files to drafts, drafts to entries, entries to a linked registry.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::rule::Rule;
 use crate::source::{Sources, Span};
 use crate::yaml;
 
-/// Reads an app.
+/// Loads an app from its index files.
 ///
 /// ```
 /// let app = crisol_schema::Loader::new()
@@ -42,18 +42,18 @@ pub struct Loader {
     files: Texts,
     host_interfaces: Arc<BTreeSet<String>>,
     transports: Vec<Arc<str>>,
-    /// Whether hashes are to be written, so that bad ones are no problem.
+    /// True to accept missing and malformed hashes, because they are about to be written.
     pub(crate) pinning: bool,
 }
 
 impl Loader {
-    /// A loader without a default namespace and overrides.
+    /// Creates a loader without a default namespace and without overrides.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The namespace of index files that name none.
+    /// Sets the namespace of index files that declare none.
     #[must_use]
     pub fn default_namespace(mut self, namespace: Namespace) -> Self {
         self.default_namespace = Some(namespace);
@@ -61,23 +61,23 @@ impl Loader {
     }
 
     /// Overrides one field of one entry: `ns:entry:path=value`, such as
-    /// `myns:compute:limits.max_execution_ms=500`. The value is YAML, read as the field's type wants
-    /// it; an empty one removes the field. What is wrong with it is found by loading.
+    /// `myns:compute:limits.max_execution_ms=500`. The value is YAML and takes the field's type; an empty
+    /// value removes the field. Loading reports a wrong override.
     #[must_use]
     pub fn set(mut self, text: impl Into<String>) -> Self {
         self.overrides.push(text.into());
         self
     }
 
-    /// Adds a file for [`Loader::load_files`], its path relative to the app with `/` between folders.
+    /// Adds a file for [`Loader::load_files`]. The path is relative to the app, with `/` between folders.
     #[must_use]
     pub fn file(mut self, path: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
         self.files.insert(path.into(), text.into());
         self
     }
 
-    /// An interface that the program which loads the app serves itself, such as `acme:app/greeter`: entries may
-    /// name it in `imports`. Case and `@version` are ignored.
+    /// Adds an interface that the embedding program implements, such as `acme:app/greeter`. Entries may name
+    /// it in `imports`. Case and `@version` are ignored.
     #[must_use]
     pub fn host_interface(mut self, name: &str) -> Self {
         let bare = crate::values::without_version(name);
@@ -85,31 +85,31 @@ impl Loader {
         self
     }
 
-    /// A name that `transport` of an entry may have, beside those of this crate.
+    /// Adds a name for `transport` of entries, beside the built-in ones.
     #[must_use]
     pub fn transport(mut self, name: impl Into<Arc<str>>) -> Self {
         self.transports.push(name.into());
         self
     }
 
-    /// Reads every index file below a folder.
+    /// Loads every index file below a folder.
     ///
     /// # Errors
-    /// All that is wrong, warnings too, when one thing or more is: there is never a part of an app.
+    /// Returns every problem, including warnings, if there is at least one error. An app never loads in part.
     pub fn load(&self, dir: impl AsRef<Path>) -> Result<App, Problems> {
         let dir = dir.as_ref();
         self.run(&Files::open(dir).map_err(|error| not_opened(dir, &error))?)
     }
 
-    /// Reads the files given with [`Loader::file`], and nothing else.
+    /// Loads only the files added with [`Loader::file`].
     ///
     /// # Errors
-    /// As [`Loader::load`].
+    /// Returns problems like [`Loader::load`].
     pub fn load_files(&self) -> Result<App, Problems> {
         self.run(&self.given())
     }
 
-    /// The files given with [`Loader::file`].
+    /// Returns the files added with [`Loader::file`].
     pub(crate) fn given(&self) -> Files {
         Files::in_memory(Arc::new(self.files.clone()))
     }
@@ -124,7 +124,7 @@ impl Loader {
         Ok(app)
     }
 
-    /// The drafts of all index files of the one layer.
+    /// Reads the index files of a single layer into drafts.
     pub(crate) fn read<'f>(&'f self, layers: &'f [Files]) -> Loading<'f> {
         let (indexes, unread) = layers.first().map(Files::indexes).unwrap_or_default();
         let is_error = |report: &Report| report.severity == Severity::Error;
@@ -144,7 +144,7 @@ impl Loader {
         loading
     }
 
-    /// From drafts to the app. Overrides of `gone` entries have no effect.
+    /// Turns drafts into an app. Overrides of `gone` entries have no effect.
     pub(crate) fn finish(
         &self,
         mut loading: Loading<'_>,
@@ -154,7 +154,7 @@ impl Loader {
         loading.finish()
     }
 
-    /// From drafts to entries.
+    /// Turns drafts into entries. Overrides of `gone` entries have no effect.
     pub(crate) fn decode(&self, loading: &mut Loading<'_>, gone: &HashSet<EntryId>) {
         loading.drop_duplicates();
         overrides::apply(
@@ -177,7 +177,7 @@ impl Loader {
     }
 }
 
-/// The problem of an app whose folder is not to be had.
+/// Returns the problem of an app whose folder cannot be opened.
 pub(crate) fn not_opened(dir: &Path, error: &std::io::Error) -> Problems {
     let message = format!("cannot open the app `{}`: {}", dir.display(), plain(error));
     let report = Report::error(Rule::IO, message).help("name a folder with an `_index.yaml` in it");
@@ -186,22 +186,22 @@ pub(crate) fn not_opened(dir: &Path, error: &std::io::Error) -> Problems {
     sink.into_problems(&Arc::default())
 }
 
-/// What is known while an app loads.
+/// State of an app that is being loaded.
 pub(crate) struct Loading<'f> {
-    /// The files of each layer.
+    /// Files of each layer.
     layers: &'f [Files],
     transports: &'f [Arc<str>],
     sources: Sources,
     pub(crate) sink: Sink,
-    /// The index files: of which layer, and their paths.
+    /// Index files: layer and path.
     indexes: Vec<(usize, String)>,
     pub(crate) drafts: Vec<Draft>,
     pub(crate) links: Vec<Link>,
-    /// Interfaces that the program which loads the app serves itself.
+    /// Interfaces that the embedding program implements.
     own_interfaces: Arc<BTreeSet<String>>,
     pub(crate) entries: BTreeMap<EntryId, Entry>,
-    /// Whether there are entries whose ids are not known, since a file has no namespace or could not be read: a
-    /// reference that leads nowhere may mean one of them.
+    /// True if some ids are not known, because a file has no namespace or cannot be read. A reference to an
+    /// unknown entry may name one of them.
     pub(crate) has_unread_ids: bool,
 }
 
@@ -225,7 +225,7 @@ impl<'f> Loading<'f> {
         }
     }
 
-    /// The layer that a draft stands in.
+    /// Returns the layer of a draft.
     pub(crate) fn layer_of(&self, draft: &Draft) -> usize {
         self.indexes.get(draft.file).map_or(0, |(layer, _)| *layer)
     }
@@ -277,7 +277,7 @@ impl<'f> Loading<'f> {
         }
     }
 
-    /// Keeps the first of each id; the fields of the others are still checked.
+    /// Marks drafts with a duplicate id. Their fields are still checked.
     fn drop_duplicates(&mut self) {
         let mut seen: HashMap<EntryId, Span> = HashMap::new();
         for draft in &mut self.drafts {
@@ -294,7 +294,7 @@ impl<'f> Loading<'f> {
         }
     }
 
-    /// What the fields of a draft are read with.
+    /// Returns the context for decoding the fields of a draft.
     pub(crate) fn reading<'c>(
         &'c mut self,
         draft: &Draft,
@@ -319,7 +319,7 @@ impl<'f> Loading<'f> {
         })
     }
 
-    /// Reads the fields of every draft.
+    /// Decodes the fields of every draft.
     fn decode(&mut self) {
         let drafts = std::mem::take(&mut self.drafts);
         let (mut links, mut sink) =
@@ -342,7 +342,7 @@ impl<'f> Loading<'f> {
         (self.drafts, self.links, self.sink) = (drafts, links, sink);
     }
 
-    /// Looks at what entries are to one another; gives where each stands.
+    /// Links the entries and returns their locations.
     pub(crate) fn link(&mut self) -> HashMap<EntryId, Origin> {
         let firsts = || self.drafts.iter().filter(|draft| !draft.is_second);
         let kinds: HashMap<EntryId, Option<KindName>> =
@@ -357,7 +357,7 @@ impl<'f> Loading<'f> {
         origins
     }
 
-    /// Hands out what was read, and what is wrong with it.
+    /// Returns the registry and the problems.
     pub(crate) fn into_registry(self, origins: HashMap<EntryId, Origin>) -> (Registry, Problems) {
         let sources = Arc::new(self.sources);
         let problems = self.sink.into_problems(&sources);
@@ -365,7 +365,7 @@ impl<'f> Loading<'f> {
         (registry, problems)
     }
 
-    /// Links, and hands out the app or what is wrong with it.
+    /// Links the entries and returns the app, or its problems.
     fn finish(mut self) -> Result<App, Problems> {
         let origins = self.link();
         let (registry, problems) = self.into_registry(origins);
@@ -376,12 +376,12 @@ impl<'f> Loading<'f> {
     }
 }
 
-/// The namespace of entries whose file has none; their file is in error, so it is never seen in an app.
+/// Placeholder namespace for a file without one. Such a file is an error, so no app has this namespace.
 fn stand_in() -> Option<Namespace> {
     "_".parse().ok()
 }
 
-/// The text of a file as a source. Bytes that are not UTF-8 are reported.
+/// Adds the text of a file to the sources. Reports bytes that are not UTF-8.
 fn text(path: &str, bytes: Vec<u8>, sources: &mut Sources, sink: &mut Sink) -> Option<u32> {
     match String::from_utf8(bytes) {
         Ok(text) => Some(sources.add_file(path, strip_bom(&text).into())),

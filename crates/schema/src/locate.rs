@@ -1,4 +1,5 @@
-//! Places of entries: from the path of a field to its place, and from a byte of a text to where it is written.
+//! Locations in entries: from a field path to its location, and from a byte of a text to its place in the
+//! file.
 
 use std::sync::Arc;
 
@@ -6,14 +7,14 @@ use crate::field::{Step, steps};
 use crate::source::{Sources, Span};
 use crate::yaml::{Data, Node, Style};
 
-/// Where an entry stands.
+/// Location of an entry and its nodes.
 #[derive(Debug)]
 pub(crate) struct Origin {
-    /// Its kind, where what is missing is shown.
+    /// Location of the kind, where missing fields are reported.
     pub(crate) head: Span,
-    /// Its name, where it begins for people.
+    /// Location of the name, shown as the location of the entry.
     pub(crate) name: Span,
-    /// The kind's own fields, as they are written.
+    /// The kind's own fields, as written.
     pub(crate) fields: Arc<Node>,
     pub(crate) meta: Option<Arc<Node>>,
 }
@@ -26,7 +27,7 @@ fn child<'n>(node: &'n Node, step: Step<'_>) -> Option<&'n Arc<Node>> {
     }
 }
 
-/// Where a path begins: in `meta`, or in the kind's fields.
+/// Returns the node where a path begins, `meta` or the kind's fields, and the steps below it.
 fn root<'o, 'p>(origin: &'o Origin, path: &'p str) -> Option<(&'o Node, Vec<Step<'p>>)> {
     let mut steps = steps(path)?;
     if steps.first() == Some(&Step::Key("meta")) {
@@ -36,7 +37,7 @@ fn root<'o, 'p>(origin: &'o Origin, path: &'p str) -> Option<(&'o Node, Vec<Step
     Some((&origin.fields, steps))
 }
 
-/// The node at a path, or the nearest one above it that is written.
+/// Returns the node at a path, or its nearest written parent.
 pub(crate) fn field<'o>(origin: &'o Origin, path: &str) -> Option<&'o Node> {
     let (mut node, steps) = root(origin, path)?;
     for step in steps {
@@ -48,14 +49,14 @@ pub(crate) fn field<'o>(origin: &'o Origin, path: &str) -> Option<&'o Node> {
     Some(node)
 }
 
-/// The node at a path.
+/// Returns the node at a path.
 pub(crate) fn exact<'o>(origin: &'o Origin, path: &str) -> Option<&'o Node> {
     let (node, steps) = root(origin, path)?;
     steps.into_iter().try_fold(node, |node, step| child(node, step).map(|inner| &**inner))
 }
 
-/// Where a byte of a scalar's text is written. A block scalar's lines are those of the file, moved to the
-/// right; a text on one line is where it stands; anything else is shown as a whole.
+/// Returns the location of a byte of a scalar's text. A block scalar maps line by line, shifted by its
+/// indentation; a text on one line maps directly; any other form maps to the whole scalar.
 pub(crate) fn inside(sources: &Sources, node: &Node, offset: usize) -> Span {
     let place = || {
         let Data::Scalar(scalar) = &node.data else { return None };
@@ -69,7 +70,7 @@ pub(crate) fn inside(sources: &Sources, node: &Node, offset: usize) -> Span {
         let found = if scalar.style == Style::Quoted && !raw.starts_with(['"', '\'']) {
             let wanted = scalar.text.split('\n').nth(line)?;
             let first = source.line_of(node.span.start as usize);
-            // The scalar may begin at its `|` or at its first line.
+            // The span may begin at the `|` or at the first line.
             let at = [first, first + 1].into_iter().map(|start| start + line);
             let at =
                 at.into_iter().find(|&at| source.line(at).trim_start() == wanted.trim_start())?;

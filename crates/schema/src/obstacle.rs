@@ -1,31 +1,31 @@
-//! Reasons why a field of an entry is not written into its index file.
+//! Obstacles to writing a field of an entry into its index file.
 
 use std::fmt;
 
-/// Reason why a field cannot be written in its place.
+/// Reason a field cannot be written in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Obstacle {
-    /// The entry's fields stand at another place: the entry, or its `data`, is an alias.
+    /// The entry or its `data` is an alias, so its fields stand elsewhere.
     Fields,
-    /// The value has an anchor, as it is written.
+    /// The value has an anchor; holds the token, `&name`.
     Anchor(String),
-    /// The value, or an item of it, is an alias, as it is written.
+    /// The value or one of its items is an alias; holds the token, `*name`.
     Alias(String),
-    /// The value has a tag, as it is written.
+    /// The value has a tag; holds the token, `!tag`.
     Tag(String),
-    /// The list stands in brackets and has comments, whose items nothing tells.
+    /// The list is in brackets and has comments, which cannot be matched to its items.
     Comments,
-    /// The value is no list of texts.
+    /// The value is not a list of texts.
     NoList,
-    /// Another place of the file would change too: an anchor around the value names it.
+    /// An anchor around the value has aliases, so the edit would change other places of the file too.
     Shared,
-    /// The text around it leaves no place.
+    /// The surrounding text has no place for the value.
     Unplaced,
 }
 
 impl Obstacle {
-    /// Words before the line to write by hand.
+    /// Returns the words before the line to write by hand.
     pub(crate) fn help(&self) -> &'static str {
         match self {
             Self::Fields => "write the entry out with",

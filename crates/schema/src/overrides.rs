@@ -1,4 +1,4 @@
-//! `--set ns:entry:path=value`: one field of one entry, from the command line.
+//! Overrides from the command line: `--set ns:entry:path=value` sets one field of one entry.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::rule::Rule;
 use crate::source::{Sources, Span};
 use crate::yaml::{self, Data, Node, Pair, Scalar, Style, quote};
 
-/// Puts each override into the draft that it names, if that is not `gone`.
+/// Applies each override to the draft it names. Overrides of `gone` entries have no effect.
 pub(crate) fn apply(
     texts: &[String],
     gone: &HashSet<EntryId>,
@@ -81,7 +81,7 @@ impl<'t> Override<'t> {
         if !id.contains(':') || steps(path).is_none() {
             return Err(form());
         }
-        // Blanks where the target was, so that places in the value are places in the override.
+        // Spaces replace the target, so byte offsets in the value match those in the override.
         let padded = format!("{}{value}", " ".repeat(target.len() + 1));
         let mut faults = Vec::new();
         let node = yaml::parse(source, &padded, &mut faults);
@@ -95,7 +95,7 @@ impl<'t> Override<'t> {
         }
     }
 
-    /// A byte range of the override's text.
+    /// Returns a byte range of the override's text as a location.
     fn span(&self, start: usize, end: usize) -> Span {
         let byte = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         Span { source: self.source, start: byte(start), end: byte(end) }
@@ -123,7 +123,7 @@ impl<'t> Override<'t> {
         Ok(())
     }
 
-    /// The node with the value at the end of the steps; maps are made where there are none.
+    /// Returns the node with the value at the end of the steps. Creates missing maps.
     fn replaced(&self, node: &Arc<Node>, steps: &[Step<'_>]) -> Result<Arc<Node>, String> {
         let Some((step, rest)) = steps.split_first() else { return Ok(Arc::clone(&self.value)) };
         let fresh = Arc::new(Node::null(self.value.span));
@@ -148,7 +148,7 @@ impl<'t> Override<'t> {
         Ok(Arc::new(Node::new(node.span, data)))
     }
 
-    /// The items with one of them replaced, added at the end, or taken away by an empty value.
+    /// Returns the items with one replaced, appended, or removed by an empty value.
     fn with_item(
         &self,
         items: &[Arc<Node>],
@@ -196,7 +196,7 @@ impl<'t> Override<'t> {
     }
 }
 
-/// The node with plain scalars that mean what the schema wants: on a command line `5` may be text.
+/// Makes plain scalars loose, so that the schema decides their type: `5` on a command line may be text.
 fn loose(node: &Node) -> Node {
     let data = match &node.data {
         Data::Scalar(scalar) if scalar.style == Style::Plain => {

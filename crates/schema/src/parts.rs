@@ -1,4 +1,4 @@
-//! Parts that entries of several kinds have: pools, limits, what a guest is granted. Knows no kind.
+//! Parts that several kinds of entries share: pools, limits, guest grants. Knows no kind.
 
 mod guest;
 mod limits;

@@ -1,4 +1,4 @@
-//! Writing the right `hash:` into an index file.
+//! Writes file hashes into the `hash:` fields of an index file.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use crate::obstacle::Obstacle;
 use crate::values::Sha256Hash;
 use crate::yaml::Node;
 
-/// Writes the hashes of entries into the text of their index file, in place: comments, layout, order and line ends
-/// stay as they are. A `hash` that is missing is added after `path`. The text is read once, and once more as it is to be
-/// written, for any number of entries.
+/// Writes the hashes of entries into the text of their index file, in place: comments, layout, order and line
+/// ends stay as they are. A missing `hash` is added after `path`. The function parses the text twice, however
+/// many entries it changes: once to find the fields and once to verify the result.
 ///
-/// `default` is the namespace of a file that names none.
+/// `default` is the namespace of a file that declares none.
 ///
 /// # Errors
-/// When the text is not YAML, or has no such entry, or no place for its hash: then nothing is written.
+/// Fails if the text is not YAML, has no such entry, or has no place for its hash. Nothing is written then.
 pub fn pin(
     text: &str,
     hashes: &BTreeMap<EntryId, Sha256Hash>,
@@ -25,7 +25,7 @@ pub fn pin(
     edit::edit(text, hashes, default)
 }
 
-/// The hash that an entry has, if it has one.
+/// Returns the hash in an entry's fields; `None` if it is missing or malformed.
 pub(crate) fn current(fields: &Node) -> Option<Sha256Hash> {
     scalar(fields, Sha256Hash::NAME)?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Entries of an app whose `hash` can be written, found in an app that may have errors elsewhere.
+//! Finds entries whose `hash` can be written, even in an app with errors elsewhere.
 
 use std::path::{Path, PathBuf};
 
@@ -13,15 +13,15 @@ use crate::problems::{Problem, Problems, Severity};
 use crate::registry::{Entry, Registry};
 use crate::values::{FsPath, Sha256Hash};
 
-/// Entries with a `hash`: what [`Loader::pins`] finds.
+/// Entries with a `hash`, as [`Loader::pins`] finds them.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Pins {
-    /// Entries whose binary is known, in the order of ids.
+    /// Entries with a known binary, sorted by id.
     pub pins: Vec<Pin>,
-    /// Entries whose folder or path cannot be read, in the order of the files.
+    /// Entries with an unreadable folder or path, in file order.
     pub unread: Vec<EntryId>,
-    /// Errors of `unread` and their folders, and of index files that cannot be read.
+    /// Errors of `unread` entries and their folders, and of unreadable index files.
     pub problems: Problems,
 }
 
@@ -29,20 +29,20 @@ pub struct Pins {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pin {
-    /// The entry.
+    /// Id of the entry.
     pub id: EntryId,
-    /// Its index file, relative to the app.
+    /// Index file of the entry, relative to the app.
     pub index: PathBuf,
-    /// The folder with the wasm file, relative to the app, or absolute.
+    /// Folder with the wasm file: relative to the app, or absolute.
     pub directory: PathBuf,
-    /// The wasm file in the folder.
+    /// Path of the wasm file inside the folder.
     pub path: FsPath,
-    /// The hash that is written now; none when it is missing or malformed.
+    /// Hash in the index file; `None` if it is missing or malformed.
     pub hash: Option<Sha256Hash>,
 }
 
 impl Pin {
-    /// The wasm file on the host, given the app's folder.
+    /// Returns the path of the wasm file on the host. `app` is the app's folder.
     #[must_use]
     pub fn wasm(&self, app: &Path) -> PathBuf {
         app.join(&self.directory).join(self.path.as_path())
@@ -62,11 +62,11 @@ impl Pin {
 }
 
 impl Loader {
-    /// Finds every entry of an app that has a `hash`, whether it is right, wrong or missing, and whatever else is
-    /// wrong with the app. Reads no wasm file.
+    /// Finds every entry of an app that has a `hash`, whether the hash is right, wrong or missing. Errors
+    /// elsewhere in the app do not matter. Reads no wasm file.
     ///
     /// # Errors
-    /// When the folder of the app cannot be opened.
+    /// Fails if the app's folder cannot be opened.
     pub fn pins(&self, dir: impl AsRef<Path>) -> Result<Pins, Problems> {
         let dir = dir.as_ref();
         let files = Files::open(dir).map_err(|error| not_opened(dir, &error))?;
@@ -92,7 +92,8 @@ impl Loader {
     }
 }
 
-/// Whether a problem keeps hashes from being written: one of the entries `causes`, or of a whole file.
+/// Returns true for an error that prevents writing hashes: an error of a whole file or of an entry in
+/// `causes`.
 fn is_obstacle(problem: &Problem, causes: &[EntryId]) -> bool {
     let of_file = || !problem.field().is_some_and(|field| field.contains('['));
     problem.severity() == Severity::Error

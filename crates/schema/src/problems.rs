@@ -1,5 +1,5 @@
-//! Problems of an app: what is wrong, where it stands and what to do. Knows neither YAML nor entries'
-//! kinds; every crate that finds something in an entry reports it through here.
+//! Problems of an app: message, location and fix. Knows neither YAML nor kinds; every crate reports problems
+//! of entries through this module.
 
 mod json;
 mod kept;

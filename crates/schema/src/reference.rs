@@ -1,4 +1,4 @@
-//! References from one entry to another, by role of the target.
+//! References between entries, by role of the target.
 
 use std::marker::PhantomData;
 
@@ -11,10 +11,10 @@ use crate::role::Role;
 use crate::rule::Rule;
 use crate::yaml::{Node, quote};
 
-/// The longest id: two names and a colon, in bytes.
+/// Maximum length of an id in bytes: two names and a colon.
 const MAX_ID: usize = 401;
 
-/// A role as a type, for fields that ask for it.
+/// A role as a type, for typed reference fields.
 pub(crate) trait Target {
     const ROLE: Role;
     const EXAMPLE: &'static str;
@@ -39,8 +39,8 @@ targets! {
     Router, "namespace:router";
 }
 
-/// The id of an entry that plays a role, written `ns:name`, or `name` for the own namespace. Reading one
-/// notes it for linking.
+/// Id of an entry that plays a role, written `ns:name`, or `name` in the same namespace. Decoding records the
+/// reference for linking.
 #[derive(Debug)]
 pub(crate) struct Ref<T> {
     pub(crate) id: EntryId,
@@ -52,7 +52,7 @@ impl<T: Target> Decode for Ref<T> {
 
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         let text = text(node, "text", Self::EXAMPLE, cx)?;
-        // The error has the whole text in it, which an id's length bounds.
+        // The message quotes the whole text, so its length must be limited.
         if text.len() > MAX_ID {
             let message = format!("{} is no id: it is {} bytes long", quote(text), text.len());
             let help = format!("ids have at most {MAX_ID} bytes");

@@ -1,4 +1,4 @@
-//! The entries of an app, all of them valid and linked, and where each stands.
+//! Entries of an app, valid and linked, with their locations.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -14,103 +14,103 @@ use crate::locate::{self, Origin};
 use crate::problems::{Finding, Problems, Report};
 use crate::source::{Place, Sources, Span};
 
-/// An app that loaded: no errors.
+/// A loaded app without errors.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct App {
-    /// Its entries.
+    /// Entries of the app.
     pub registry: Registry,
-    /// What is likely not what was meant.
+    /// Warnings: valid but suspicious configuration.
     pub warnings: Problems,
 }
 
-/// One entry: what it is called and what it is.
+/// One entry: its id, its kind with the kind's fields, and `meta`.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Entry {
-    /// `namespace:name`.
+    /// Id of the entry, `namespace:name`.
     pub id: EntryId,
-    /// What it is.
+    /// Kind of the entry, with its fields.
     pub kind: Kind,
-    /// The free-form map; [`Value::Null`] when there is none.
+    /// Free-form map; [`Value::Null`] if there is none.
     pub meta: Value,
 }
 
 /// Texts that entries of an app were read from.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Layer {
-    /// The index files, in order.
+    /// Paths of the index files, in reading order.
     pub(crate) indexes: Vec<String>,
-    /// Every text: the index files and what they name as `file://`.
+    /// Every text by path: index files and their `file://` sources.
     pub(crate) files: Arc<Texts>,
     /// Entries of these texts that a later layer replaced or removed.
     pub(crate) hidden: HashSet<EntryId>,
 }
 
-/// The entries of an app by id.
+/// Entries of an app by id.
 #[derive(Debug, Default)]
 pub struct Registry {
     pub(crate) entries: BTreeMap<EntryId, Entry>,
     pub(crate) origins: HashMap<EntryId, Origin>,
     pub(crate) sources: Arc<Sources>,
-    /// What it was read from.
+    /// Texts that the registry was read from: the app first, then each change.
     pub(crate) layers: Vec<Layer>,
-    /// Ids that no file has, and what stands there: of an app with errors only.
+    /// Placeholder ids, with the id in the file if it has one. Only apps with errors have any.
     pub(crate) aliases: HashMap<EntryId, Option<EntryId>>,
 }
 
 impl Registry {
-    /// The entry with an id; a `&str` is fine.
+    /// Looks up an entry by id; accepts a `&str`.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Entry> {
         self.entries.get(id)
     }
 
-    /// Every entry, in the order of ids.
+    /// Iterates over all entries, sorted by id.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Entry> {
         self.entries.values()
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The files that it was read from: index files and what they name as `file://`, by their paths from the
-    /// app's folder, in order. Texts of changes made in memory are none.
+    /// Paths of the files that the registry was read from, relative to the app's folder and sorted: index
+    /// files and their `file://` sources. Texts of changes made in memory are not included.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         let on_disk = self.layers.first().into_iter();
         on_disk.flat_map(|layer| layer.files.keys().map(String::as_str))
     }
 
-    /// The id that is most like a text, for did-you-mean.
+    /// Returns the id nearest to a text, for did-you-mean suggestions.
     #[must_use]
     pub fn nearest(&self, id: &str) -> Option<&EntryId> {
         let near = crisol_core::suggest::nearest(id, self.entries.keys().map(EntryId::as_str))?;
         self.entries.get_key_value(near).map(|(id, _)| id)
     }
 
-    /// Where an entry stands: the file, line and column of its name.
+    /// Returns the location of an entry: the file, line and column of its name.
     #[must_use]
     pub fn origin(&self, id: &EntryId) -> Option<Place> {
         self.sources.place(self.origins.get(id)?.name)
     }
 
-    /// Where a field of an entry stands, `wasi.mounts[0].guest` say; what is nearest to it when it is
-    /// not written.
+    /// Returns the location of a field of an entry, such as `wasi.mounts[0].guest`. A field that is not
+    /// written has the location of its nearest written parent.
     #[must_use]
     pub fn place(&self, id: &EntryId, field: &str) -> Option<Place> {
         self.sources.place(self.span_of(id, field)?)
     }
 
-    /// The id that the file gives an entry, if it gives one.
+    /// Returns the id of an entry as its file has it; `None` if the file gives it none.
     pub(crate) fn written(&self, id: &EntryId) -> Option<EntryId> {
         self.aliases.get(id).cloned().unwrap_or_else(|| Some(id.clone()))
     }
@@ -139,8 +139,8 @@ impl Registry {
 }
 
 impl Problems {
-    /// Adds a problem at a field of a loaded entry: what other crates find where this one cannot
-    /// look, such as a wrong hash. A field that is not written points at what is nearest to it.
+    /// Adds a problem at a field of a loaded entry, for checks that other crates make, such as the hash of a
+    /// file. A field that is not written has the location of its nearest written parent.
     pub fn at(&mut self, registry: &Registry, id: &EntryId, field: &str, report: Report) {
         let span = (!self.is_full()).then(|| registry.span_of(id, field)).flatten();
         let field = (!field.is_empty()).then(|| field.to_owned());
@@ -148,9 +148,8 @@ impl Problems {
         self.push(finding, &registry.sources);
     }
 
-    /// Adds a problem inside the text that a field holds or names (`source`, `wit`): `offset` is a
-    /// byte offset into the text as the entry has it, and the caret lands there, in the YAML file or
-    /// in the file that `file://` names.
+    /// Adds a problem inside the text that a field holds or names (`source`, `wit`). `offset` is a byte
+    /// offset into the entry's text. The caret is at that byte, in the YAML file or in the `file://` source.
     pub fn inside(
         &mut self,
         registry: &Registry,
@@ -174,7 +173,7 @@ impl<'r> IntoIterator for &'r Registry {
     }
 }
 
-/// The entry as a file writes it, all defaults filled in, references in full.
+/// Serializes the entry as in an index file, with all defaults filled in and full references.
 impl Serialize for Entry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -190,7 +189,7 @@ impl Serialize for Entry {
 }
 
 impl Entry {
-    /// `meta` with the references that linking filled in.
+    /// Returns `meta` with the references that linking filled in.
     fn full_meta(&self) -> Value {
         let Some(above) = self.kind.content().above() else { return self.meta.clone() };
         let mut pairs = Vec::new();
@@ -204,8 +203,8 @@ impl Entry {
     }
 }
 
-/// The entries of one namespace, which serialise as an index file that loads again: all defaults filled
-/// in, references in full. A `file://` source stays one, its path taken from the app's folder.
+/// Entries of one namespace. Serializes as an index file that loads again, with all defaults filled in and
+/// full references. A `file://` source keeps its path, relative to the app's folder.
 #[derive(Debug)]
 pub struct IndexFile<'r> {
     namespace: &'r str,
@@ -213,7 +212,7 @@ pub struct IndexFile<'r> {
 }
 
 impl IndexFile<'_> {
-    /// The namespace.
+    /// Returns the namespace.
     #[must_use]
     pub fn namespace(&self) -> &str {
         self.namespace
@@ -231,7 +230,7 @@ impl Serialize for IndexFile<'_> {
 }
 
 impl Registry {
-    /// The registry as index files, one for each namespace in order.
+    /// Converts the registry to index files, one for each namespace, sorted.
     #[must_use]
     pub fn index_files(&self) -> Vec<IndexFile<'_>> {
         let mut files: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
@@ -242,7 +241,7 @@ impl Registry {
     }
 }
 
-/// As the list of [`Registry::index_files`].
+/// Serializes like the list that [`Registry::index_files`] returns.
 impl Serialize for Registry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.index_files())

@@ -1,24 +1,25 @@
-//! Roles that entries play for others: a reference asks for one, and each kind plays at most one.
+//! Roles that entries play for others: a reference asks for one role, and each kind plays at most one.
 
-/// Role of the entries that a reference may name.
+/// Role that a reference requires of its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Has files.
+    /// Folder with files.
     Folder,
-    /// Can be called.
+    /// Function that can be called.
     Function,
-    /// Has a value.
+    /// Variable with a value.
     Variable,
-    /// Keeps values of variables.
+    /// Storage of variable values.
     Storage,
-    /// Listens for HTTP requests.
+    /// Service that listens for HTTP requests.
     Service,
-    /// Routes HTTP requests.
+    /// Router of HTTP requests.
     Router,
 }
 
 impl Role {
-    /// Name of all kinds that play it, where they are not named one by one.
+    /// Returns the name for all kinds of this role together; `None` for roles whose kinds are listed one by
+    /// one.
     pub(crate) fn family(self) -> Option<&'static str> {
         match self {
             Self::Storage => Some("env.storage.*"),

@@ -1,19 +1,19 @@
-//! The names of rules, which tools filter problems by.
+//! Names of rules, by which tools filter problems.
 
 use std::fmt;
 
-/// The stable name of a rule, such as `unknown-field`: what tools filter by.
+/// Stable name of a rule, such as `unknown-field`, by which tools filter problems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rule(&'static str);
 
 impl Rule {
-    /// Names a rule of another crate, in `kebab-case`.
+    /// Creates a rule of another crate from a `kebab-case` name.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self(name)
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.0
@@ -32,77 +32,77 @@ macro_rules! rules {
 }
 
 rules! {
-    /// A file or folder of the app cannot be read.
+    /// An unreadable file or folder.
     IO = "io",
-    /// A file is larger than the loader reads.
+    /// A file over the size limit.
     TOO_LARGE = "too-large",
-    /// A file is not UTF-8.
+    /// A file that is not UTF-8.
     NOT_UTF8 = "not-utf8",
-    /// There is no index file.
+    /// An app without an index file.
     NO_INDEX = "no-index",
-    /// A text is not YAML (or JSON).
+    /// A text that is not YAML (or JSON).
     YAML_SYNTAX = "yaml-syntax",
-    /// Lists and maps nest too deep.
+    /// Lists and maps nested too deeply.
     YAML_DEPTH = "yaml-depth",
-    /// Aliases name themselves, or stand for too much.
+    /// Aliases that are recursive or expand to too many values.
     YAML_ALIAS = "yaml-alias",
-    /// A file holds a second document.
+    /// A file with a second document.
     YAML_DOCUMENTS = "yaml-documents",
-    /// A tag that means nothing here.
+    /// An unsupported or mismatched tag.
     YAML_TAG = "yaml-tag",
     /// A key that is not text, or a merge of something that is not a map.
     YAML_KEY = "yaml-key",
-    /// A key is in one map twice.
+    /// A duplicate key in a map.
     YAML_DUPLICATE_KEY = "yaml-duplicate-key",
-    /// The file's `version` is not known.
+    /// An unknown `version` of the file.
     VERSION = "version",
-    /// A file names no namespace and none was given.
+    /// A file without a namespace, and no default was given.
     NO_NAMESPACE = "no-namespace",
-    /// A namespace, a name or an id is misspelt.
+    /// A malformed namespace, name or id.
     BAD_NAME = "bad-name",
-    /// Two entries have one id.
+    /// A duplicate entry id.
     DUPLICATE_ID = "duplicate-id",
-    /// A kind that does not exist.
+    /// An unknown kind.
     UNKNOWN_KIND = "unknown-kind",
-    /// A field that the place does not have.
+    /// An unknown field.
     UNKNOWN_FIELD = "unknown-field",
-    /// A field that must be there is not.
+    /// A missing required field.
     MISSING_FIELD = "missing-field",
-    /// Fields stand both under `data` and beside it.
+    /// Fields both under `data` and beside it.
     MIXED_DATA = "mixed-data",
-    /// A value of another type than the field's.
+    /// A value of the wrong type.
     WRONG_TYPE = "wrong-type",
-    /// A number outside its range, or a list or text too long.
+    /// A number out of range, or a list or text that is too long.
     BAD_RANGE = "bad-range",
-    /// A word that is none of the allowed ones.
+    /// A word outside a closed list.
     UNKNOWN_VALUE = "unknown-value",
-    /// A text that is not in its field's form.
+    /// A text of the wrong form.
     BAD_FORM = "bad-form",
     /// A hash that is not `sha256:` and 64 hexadecimal digits.
     BAD_HASH = "bad-hash",
-    /// A path that is not absolute, or leaves its place.
+    /// A path that is not absolute, or leaves its root.
     BAD_PATH = "bad-path",
     /// A `file://` source that is missing, unreadable or outside the app.
     BAD_SOURCE = "bad-source",
-    /// Something that must be unique is there twice.
+    /// A duplicate of something that must be unique.
     DUPLICATE = "duplicate",
     /// Fields that contradict one another.
     CONFLICT = "conflict",
     /// A reference to an entry that does not exist.
     DANGLING_REFERENCE = "dangling-reference",
-    /// A reference to an entry of a kind that does not serve there.
+    /// A reference to an entry of the wrong kind.
     WRONG_KIND = "wrong-kind",
-    /// Entries that refer to themselves in a ring.
+    /// A cycle of references.
     CYCLE = "cycle",
-    /// Two routes that answer the same requests.
+    /// Two routes for the same requests.
     ROUTE_CONFLICT = "route-conflict",
-    /// A route without `cors` answers the preflights of one with it.
+    /// A route without `cors` that answers the preflights of a route with it.
     PREFLIGHT = "preflight",
-    /// More than one router or service could be meant.
+    /// More than one candidate for an omitted router or service.
     AMBIGUOUS = "ambiguous",
-    /// A setting that changes nothing where it stands.
+    /// A setting without effect.
     NO_EFFECT = "no-effect",
-    /// An entry that nothing uses.
+    /// An unused entry.
     UNUSED = "unused",
     /// An override that names no entry or no field, or is not in the form `id:path=value`.
     BAD_OVERRIDE = "bad-override",

@@ -1,4 +1,4 @@
-//! The texts that problems point into, and places in them. Knows lines and columns, not YAML.
+//! Texts that problems point into, and locations in them. Knows lines and columns, not YAML.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::rule::Rule;
 
-/// A place inside one of the texts of an app: a file of [`Sources`] and a byte range of it.
+/// A location in a text of an app: the text in [`Sources`] and a byte range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
-    /// Which text.
+    /// Index of the text in [`Sources`].
     pub(crate) source: u32,
     /// First byte.
     pub(crate) start: u32,
@@ -21,7 +21,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// The whole-file place: its first byte.
+    /// Returns the location for a whole file: its first byte.
     pub(crate) const fn head(source: u32) -> Self {
         Self { source, start: 0, end: 0 }
     }
@@ -31,14 +31,14 @@ impl Span {
     }
 }
 
-/// Where something stands, as people and editors write it.
+/// Location in a file, as people and editors write it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Place {
-    /// The file, relative to the app's directory with `/` between folders; `--set` for an override.
+    /// Path of the file, relative to the app's folder with `/` between folders; `--set` for an override.
     pub file: String,
-    /// The line, from 1.
+    /// Line number, from 1.
     pub line: u32,
-    /// The column in characters, from 1.
+    /// Column in characters, from 1.
     pub column: u32,
 }
 
@@ -53,17 +53,17 @@ impl fmt::Display for Place {
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) text: Arc<str>,
-    /// Byte at which each line begins.
+    /// Start byte of each line.
     lines: Vec<u32>,
-    /// Characters before each [`STRIDE`] of bytes, and all of them last: a column is found without counting along the whole
-    /// line, which may be as long as the file.
+    /// Number of characters before each [`STRIDE`] of bytes, and the total at the end. Finds a column without
+    /// counting along the whole line, which may be as long as the file.
     characters: Vec<u32>,
 }
 
-/// Bytes between two counts of characters.
+/// Bytes between two character counts.
 const STRIDE: usize = 4096;
 
-/// How many characters begin in these bytes.
+/// Counts the characters that begin in `bytes`.
 fn characters(bytes: &[u8]) -> u32 {
     bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u32
 }
@@ -80,30 +80,30 @@ impl Source {
         Self { name, text, lines, characters: counts }
     }
 
-    /// How many characters begin before a byte.
+    /// Counts the characters that begin before a byte.
     fn characters_before(&self, at: usize) -> u32 {
         let stride = at / STRIDE;
         let rest = self.text.as_bytes().get(stride * STRIDE..at).unwrap_or(&[]);
         self.characters.get(stride).copied().unwrap_or(0) + characters(rest)
     }
 
-    /// The line that holds a byte, from 0.
+    /// Returns the line that holds a byte, from 0.
     pub(crate) fn line_of(&self, at: usize) -> usize {
         self.lines.partition_point(|&start| start as usize <= at).saturating_sub(1)
     }
 
-    /// Where a line begins; the end of the text for a line past the last.
+    /// Returns the start byte of a line; the end of the text for a line past the last.
     pub(crate) fn line_start(&self, line: usize) -> usize {
         self.lines.get(line).map_or(self.text.len(), |&at| at as usize)
     }
 
-    /// A line without its break.
+    /// Returns a line without its line break.
     pub(crate) fn line(&self, line: usize) -> &str {
         let (start, end) = (self.line_start(line), self.line_start(line + 1));
         self.text.get(start..end).unwrap_or("").trim_end_matches(['\n', '\r'])
     }
 
-    /// A range that is inside the text, on character boundaries and within its first line.
+    /// Clips a range to the text, to character boundaries and to the first line of the range.
     pub(crate) fn clip(&self, range: Range<usize>) -> Range<usize> {
         let floor = |mut at: usize| {
             at = at.min(self.text.len());
@@ -115,12 +115,12 @@ impl Source {
         let start = floor(range.start);
         let line = self.line_of(start);
         let line_end = self.line_start(line) + self.line(line).len();
-        // The start may lie in the line's break, which is not drawn.
+        // The start may lie in the line break, which is not drawn.
         let start = start.min(line_end);
         start..floor(range.end).clamp(start, line_end)
     }
 
-    /// Where a byte stands.
+    /// Returns the location of a byte.
     pub(crate) fn place(&self, at: usize) -> Place {
         let at = self.clip(at..at).start;
         let line = self.line_of(at);
@@ -133,29 +133,29 @@ impl Source {
     }
 }
 
-/// Every text of one app, kept so that a problem found late can still show its line.
+/// All texts of an app, kept so that late problems can still show their line.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     list: Vec<Source>,
-    /// Files of each layer by path: which text each is, or why it cannot be read. However many entries name
-    /// a file, it is read once and held once.
+    /// Files of each layer by path: the index of the text, or the reason it cannot be read. A file is read
+    /// and stored once, however many entries name it.
     files: Vec<HashMap<String, Result<u32, Unread>>>,
-    /// The layer that is being read.
+    /// The layer being read.
     layer: usize,
-    /// Bytes of all files.
+    /// Total size of all files, in bytes.
     bytes: u64,
 }
 
-/// Why a file cannot be read.
+/// Reason a file cannot be read.
 #[derive(Debug, Clone)]
 pub(crate) struct Unread {
     pub(crate) rule: Rule,
-    /// `cannot be read: no such file`
+    /// Reason text, such as `cannot be read: no such file`.
     pub(crate) why: String,
 }
 
 impl Sources {
-    /// Adds a text that is no file.
+    /// Adds a text that is not a file.
     pub(crate) fn add(&mut self, name: impl Into<String>, text: Arc<str>) -> u32 {
         self.list.push(Source::new(name.into(), text));
         self.list.len() as u32 - 1
@@ -169,7 +169,7 @@ impl Sources {
         source
     }
 
-    /// From here on, files are those of a layer: of an app, or of a change to it.
+    /// Sets the layer of the files added from now on: the app, or a change to it.
     pub(crate) fn turn_to(&mut self, layer: usize) {
         self.layer = layer;
     }
@@ -183,7 +183,7 @@ impl Sources {
         }
     }
 
-    /// The texts of a layer's files.
+    /// Returns the texts of a layer's files by path.
     pub(crate) fn files_of(&self, layer: usize) -> BTreeMap<String, Arc<str>> {
         let files = self.files.get(layer).into_iter().flatten();
         let text = |(path, read): (&String, &Result<u32, Unread>)| {
@@ -193,14 +193,15 @@ impl Sources {
         files.filter_map(text).collect()
     }
 
-    /// The file of a path in the layer of another file: a search, for those who are about to report.
+    /// Finds a file by path in the layer of the file `source`. Searches all layers, so use it for reports
+    /// only.
     pub(crate) fn beside(&self, source: u32, path: &str) -> Option<u32> {
         let is_there = |read: &Result<u32, Unread>| read.as_ref().is_ok_and(|&at| at == source);
         let files = self.files.iter().find(|files| files.values().any(is_there))?;
         files.get(path)?.as_ref().ok().copied()
     }
 
-    /// Notes that a file cannot be read.
+    /// Records a file as unreadable.
     pub(crate) fn add_unread(&mut self, path: &str, unread: Unread) {
         self.note(path, Err(unread));
     }
@@ -209,12 +210,12 @@ impl Sources {
         self.list.get(source as usize)
     }
 
-    /// A file that was read already, or could not be.
+    /// Returns the recorded result for a file of the current layer.
     pub(crate) fn file(&self, path: &str) -> Option<&Result<u32, Unread>> {
         self.files.get(self.layer)?.get(path)
     }
 
-    /// How many bytes of files there are.
+    /// Returns the total size of all files, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -228,7 +229,7 @@ impl Sources {
 mod tests {
     use super::{STRIDE, Source};
 
-    /// Columns count characters, across and at the ends of the counted strides.
+    /// Columns count characters, inside and at the ends of strides.
     #[test]
     fn columns_count_characters() {
         for text in ["é".repeat(STRIDE), format!("{}é", "x".repeat(STRIDE - 1)), "ab\né".into()]
@@ -242,7 +243,7 @@ mod tests {
         }
     }
 
-    /// Every range of every text stays inside one drawn line, on character boundaries.
+    /// Every range stays inside one line, on character boundaries.
     #[test]
     fn clipped_ranges_are_inside_their_line() {
         for text in ["", "a", "a\r\r\r", "é\r\nü\n\n", "a\r\rb\n\r\r\r\nx"] {

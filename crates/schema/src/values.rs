@@ -1,4 +1,4 @@
-//! The texts and numbers of the file format as types: a value that exists is valid.
+//! Types for the texts and numbers of the file format. Every value of these types is valid.
 
 mod form;
 mod hash;

@@ -1,5 +1,5 @@
-//! YAML and JSON text into a tree in which every key and value knows its place. Bounds what a hostile
-//! text can cost. Knows nothing of entries.
+//! Parses YAML and JSON into a tree that records the location of every key and value. Limits the cost of
+//! hostile input. Knows nothing of entries.
 
 mod build;
 mod node;

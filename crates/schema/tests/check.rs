@@ -1,4 +1,4 @@
-//! An app with errors, read as far as it goes.
+//! Checks of an app with errors, read as far as possible.
 
 use std::error::Error;
 
@@ -14,13 +14,13 @@ fn ids(checked: &Checked) -> Vec<&str> {
     checked.registry.iter().map(|entry| entry.id.as_str()).collect()
 }
 
-/// The rules of the errors.
+/// Returns the rules of the errors.
 fn rules(checked: &Checked) -> Vec<&str> {
     checked.problems.iter().map(|one| one.rule().as_str()).collect()
 }
 
 #[test]
-fn an_app_without_errors_is_as_it_loads() -> Tested {
+fn an_app_without_errors_checks_as_it_loads() -> Tested {
     let text = "  - {name: d, kind: fs.directory, directory: d}\n  - {name: v, kind: env.variable, default: x}\n";
     let loader = Loader::new().file("_index.yaml", format!("namespace: a\nentries:\n{text}"));
     let (checked, app) = (loader.check_files(), loader.load_files()?);
@@ -32,7 +32,7 @@ fn an_app_without_errors_is_as_it_loads() -> Tested {
 }
 
 #[test]
-fn an_entry_is_read_without_the_fields_that_are_wrong() -> Tested {
+fn an_entry_is_read_without_its_wrong_fields() -> Tested {
     let checked = check(
         "  - {name: d, kind: fs.directory, directory: d, mode: 9}\n  - {name: f, kind: function.wasm, fs: d, path: f.wasm, hash: sha256:1, metod: g, imports: [wasi:io], pool: {size: 0}}\n",
     );
@@ -55,9 +55,9 @@ fn an_entry_is_read_without_the_fields_that_are_wrong() -> Tested {
     Ok(())
 }
 
-/// What is wrong with one of two is not wrong with the other.
+/// An error in one of the two does not affect the other.
 #[test]
-fn entries_with_one_id_are_each_read_for_themselves() -> Tested {
+fn entries_with_the_same_id_are_read_separately() -> Tested {
     let checked = check(
         "  - {name: g, kind: function.wat, source: (module), method: h, limits: {max_execution_ms: soon}}\n  - {name: g, kind: function.wat, source: file://missing.wat, method: f}\n",
     );
@@ -76,9 +76,9 @@ fn entries_with_one_id_are_each_read_for_themselves() -> Tested {
     Ok(())
 }
 
-/// From a folder that cannot be read to whatever cannot be without it.
+/// From an unreadable folder to everything that depends on it.
 #[test]
-fn what_leads_to_an_entry_that_cannot_be_read_is_left_out() -> Tested {
+fn fields_that_refer_to_an_unreadable_entry_are_left_out() -> Tested {
     let checked = check(
         "  - {name: d, kind: fs.directory}\n  - {name: e, kind: fs.directory, directory: e}\n  - {name: f, kind: function.wasm, fs: d, path: f.wasm, hash: sha256:1, method: f}\n  - {name: g, kind: function.wat, source: (module), method: g, wasi: {mounts: [{fs: d, guest: /d}, {fs: e, guest: /e}]}}\n  - {name: h, kind: http.endpoint, path: /h, func: f}\n  - {name: i, kind: http.endpoint, path: /i, func: g}\n",
     );
@@ -90,7 +90,7 @@ fn what_leads_to_an_entry_that_cannot_be_read_is_left_out() -> Tested {
 }
 
 #[test]
-fn rings_and_chains_of_what_cannot_be_read_end() {
+fn cycles_and_chains_of_unreadable_entries_end() {
     let mut text = String::from(
         "  - {name: x, kind: env.storage.router, storages: [y]}\n  - {name: y, kind: env.storage.router, storages: [x]}\n  - {name: r0, kind: env.storage.router, storages: [none]}\n",
     );
@@ -103,9 +103,9 @@ fn rings_and_chains_of_what_cannot_be_read_end() {
     assert_eq!(rules(&checked), ["cycle", "dangling-reference"]);
 }
 
-/// A reference may lead to an entry of a file that cannot be read, or whose namespace is not known.
+/// A reference may name an entry of a file that cannot be read, or has no namespace.
 #[test]
-fn nothing_dangles_while_ids_are_not_known() {
+fn no_reference_dangles_while_ids_are_unknown() {
     let refers = "namespace: b\nentries:\n  - {name: e, kind: http.endpoint, path: /, func: a:f}\n";
     let unread = [
         "namespace: a\nentries: [",
@@ -127,9 +127,9 @@ fn nothing_dangles_while_ids_are_not_known() {
     assert_eq!(rules(&checked.check_files()), ["missing-field", "dangling-reference"]);
 }
 
-/// With more errors than are kept nobody knows what else is wrong: nothing is left to look into.
+/// A full list of problems hides further ones, so no entry is left to check.
 #[test]
-fn with_too_many_errors_nothing_is_read_further() {
+fn no_entry_is_read_after_too_many_errors() {
     let text: String = (0..1_001).map(|at| format!("  - {{name: f{at}, kind: x}}\n")).collect();
     let checked = check(&(text + "  - {name: d, kind: fs.directory, directory: d}\n"));
     assert!(checked.registry.is_empty() && checked.problems.omitted() > 0);
@@ -137,7 +137,7 @@ fn with_too_many_errors_nothing_is_read_further() {
 }
 
 #[test]
-fn an_app_that_is_not_there_has_nothing() {
+fn a_missing_app_has_no_entries() {
     let checked = Loader::new().check("/there/is/no/such/folder");
     assert!(checked.registry.is_empty());
     assert_eq!(rules(&checked), ["io"]);

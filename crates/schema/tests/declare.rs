@@ -1,4 +1,4 @@
-//! `imports` written into index files.
+//! Tests of edits to `imports` in index files.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ fn tokens(all: &[&str]) -> BTreeSet<String> {
     all.iter().map(|token| (*token).to_owned()).collect()
 }
 
-/// The text with the imports of `n:f` changed, after the same change has been made of it once more.
+/// Returns the text with changed imports of `n:f`, after applying the same change twice.
 fn written(text: &str, add: &[&str], remove: &[&str]) -> Tested<String> {
     let namespace: Namespace = "n".parse()?;
     let edit = |add: &[&str]| ImportsEdit { add: tokens(add), remove: tokens(remove) };
@@ -96,7 +96,7 @@ fn items_may_stand_below_their_key() -> Tested {
 }
 
 #[test]
-fn lists_in_brackets_keep_what_stays_as_it_is_written() -> Tested {
+fn lists_in_brackets_keep_the_spelling_of_kept_items() -> Tested {
     check(
         "entries:\n  - {name: f, imports: [ 'wasi:io', wasi:random ], method: g}\n",
         &["wasi:clocks"],
@@ -205,7 +205,7 @@ fn comments_above_an_item_go_with_it() -> Tested {
 }
 
 #[test]
-fn what_is_there_twice_stays_once() -> Tested {
+fn duplicates_are_written_once() -> Tested {
     check(
         "entries:\n  - {name: f, imports: [wasi1, preview1, 'WASI:io', wasi:io]}\n",
         &[],
@@ -229,9 +229,9 @@ fn what_is_there_twice_stays_once() -> Tested {
     )
 }
 
-/// Two entries of which the second has its fields from the first.
+/// Two entries; the second merges the fields of the first.
 #[test]
-fn what_is_merged_gives_way_to_a_list_that_keeps_the_rest() -> Tested {
+fn a_merged_list_is_replaced_by_a_list_with_its_items() -> Tested {
     let text = "entries:
   - &f
     name: f
@@ -258,7 +258,7 @@ fn what_is_merged_gives_way_to_a_list_that_keeps_the_rest() -> Tested {
 }
 
 #[test]
-fn an_alias_gives_way_to_the_list_that_is_meant() -> Tested {
+fn an_alias_is_replaced_by_the_edited_list() -> Tested {
     check(
         "x-all: &all [wasi:random, wasi:io]\nentries:\n  - {name: f, imports: *all}\n  - {name: g, imports: *all}\n",
         &["funcs"],
@@ -272,9 +272,9 @@ fn an_alias_gives_way_to_the_list_that_is_meant() -> Tested {
     )
 }
 
-/// The reason, and the line to write, of imports that are left alone.
+/// Imports that cannot be edited report the reason and the line to write.
 #[test]
-fn what_cannot_be_written_says_why_and_what_to_write() -> Tested {
+fn an_obstacle_names_its_reason_and_the_line_to_write() -> Tested {
     let left = "`imports` of `n:f` is left as it is, since";
     for (text, why, help) in [
         (
@@ -325,7 +325,7 @@ fn what_cannot_be_written_says_why_and_what_to_write() -> Tested {
 }
 
 #[test]
-fn an_entry_that_others_share_does_not_keep_those_before_it_from_being_written() -> Tested {
+fn a_shared_entry_does_not_block_edits_of_earlier_ones() -> Tested {
     let text = "entries:\n  - {name: f, imports: [wasi:random]}\n  - &h {name: h, imports: [wasi:random]}\n  - {<<: *h, name: g}\n";
     let edit = || ImportsEdit { remove: tokens(&["wasi:random"]), ..ImportsEdit::default() };
     let changes = [("n:f".parse()?, edit()), ("n:h".parse()?, edit())].into();

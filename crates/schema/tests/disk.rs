@@ -1,4 +1,4 @@
-//! Apps on disk: bytes that are no text, links that lead out, folders that are no files.
+//! Tests of apps on disk: files that are not text, symlinks out of the app, folders in place of files.
 
 use std::error::Error;
 use std::fs;
@@ -61,7 +61,7 @@ fn every_index_file_below_a_folder_is_read() -> Tested {
 }
 
 #[test]
-fn a_folder_that_is_not_there() -> Tested {
+fn a_missing_folder_is_reported() -> Tested {
     let found = problems(Loader::new().load("/no/such/folder"))?;
     assert!(
         found.starts_with("error[io]: cannot open the app `/no/such/folder`: no such file"),
@@ -155,7 +155,7 @@ mod links {
     }
 
     #[test]
-    fn a_ring_of_links_ends() -> Tested {
+    fn a_cycle_of_links_ends() -> Tested {
         let dir = app(&[("_index.yaml", FUNCTION.as_bytes()), ("a/x", b"")])?;
         symlink("..", dir.path().join("a/up"))?;
         symlink("f.wat", dir.path().join("f.wat"))?;
@@ -164,7 +164,7 @@ mod links {
         Ok(())
     }
 
-    /// Reading a FIFO would wait for a writer for ever.
+    /// Reading a FIFO would block forever.
     #[test]
     fn a_fifo_is_not_a_file() -> Tested {
         let dir = app(&[("_index.yaml", FUNCTION.as_bytes())])?;

@@ -1,5 +1,5 @@
-//! The reference in `docs/app-format.md` is made from the JSON Schema, so from the types that read files.
-//! `BLESS=1` writes it.
+//! Generates the reference in `docs/app-format.md` from the JSON Schema, and so from the types that read
+//! files. `BLESS=1` writes it.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -17,7 +17,7 @@ type Tested = Result<(), Box<dyn Error>>;
 
 struct Reference<'s> {
     definitions: &'s Map<String, Value>,
-    /// Maps that fields hold, in the order they are met: each has a section of its own.
+    /// Nested maps, in order of first use; each gets a section of its own.
     nested: Vec<&'s str>,
     seen: BTreeSet<&'s str>,
     out: String,
@@ -29,7 +29,7 @@ fn description(schema: &Value) -> String {
 }
 
 impl<'s> Reference<'s> {
-    /// What may be written for a field, in a few words.
+    /// Describes the values of a field in a few words.
     fn kind_of(&mut self, schema: &'s Value) -> String {
         if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
             let name = name.rsplit('/').next().unwrap_or(name);
@@ -119,7 +119,7 @@ impl<'s> Reference<'s> {
     }
 }
 
-/// `EnvFields` is `Env`; kinds are as they are.
+/// Returns the title of a definition: `Env` for `EnvFields`, the name itself for kinds.
 fn title(definition: &str) -> &str {
     definition.strip_suffix("Fields").unwrap_or(definition)
 }
@@ -133,7 +133,7 @@ fn reference(schema: &Value) -> Result<String, Box<dyn Error>> {
         let fields = definitions.get(kind).ok_or("a kind without fields")?;
         reference.section(&format!("`{kind}`"), fields)?;
     }
-    // Stands in `meta`, which no kind's own fields lead to.
+    // Part of `meta`, so no field of a kind refers to it.
     reference.nested.push("Retry");
     let mut at = 0;
     while let Some(name) = reference.nested.get(at).copied() {

@@ -1,5 +1,6 @@
-//! Every field of every kind has a golden case in which it is right and one in which it is wrong. The fields
-//! are those of the JSON Schema, which is made from the types that read them: a new one is asked for here.
+//! Checks that every field of every kind has a golden case with a right value and one with a wrong value. The
+//! fields come from the JSON Schema, which is generated from the types that read them, so a new field fails
+//! here until it has cases.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -11,15 +12,15 @@ use serde_json::Value;
 
 type Tested<T = ()> = Result<T, Box<dyn Error>>;
 
-/// A field by the kind and its path, lists as `[]`: `function.wat`, `wasi.env[].id`.
+/// A field: its kind and its path, with lists as `[]`: `function.wat`, `wasi.env[].id`.
 type Field = (String, String);
 
-/// What the JSON Schema says of the fields.
+/// Fields and words in the JSON Schema.
 #[derive(Default)]
 struct Known {
     fields: BTreeSet<Field>,
     required: BTreeSet<Field>,
-    /// Words by the path of a field that takes them, whichever kind it is of.
+    /// Words by field path, for all kinds.
     words: BTreeSet<(String, String)>,
 }
 
@@ -58,7 +59,7 @@ impl Known {
         self.inside(kind, path, schema, definitions);
     }
 
-    /// What a value may hold.
+    /// Adds the fields inside a value.
     fn inside(
         &mut self,
         kind: &str,
@@ -87,12 +88,12 @@ impl Known {
     }
 }
 
-/// What every kind has; other cases are about it.
+/// Returns true for head fields, which other cases cover.
 fn is_head(name: &str) -> bool {
     ["name", "kind", "meta", "data"].contains(&name)
 }
 
-/// What golden cases show.
+/// Fields and words that golden cases cover.
 #[derive(Default)]
 struct Shown {
     right: BTreeSet<Field>,
@@ -123,7 +124,7 @@ impl Shown {
         Ok(shown)
     }
 
-    /// Takes over all that an entry that loads has.
+    /// Records all fields of a loaded entry.
     fn write_down(&mut self, entry: &Value) {
         let kind = entry["kind"].as_str().unwrap_or_default();
         let fields = entry.as_object().into_iter().flatten();
@@ -149,7 +150,7 @@ impl Shown {
         }
     }
 
-    /// Takes over the fields that problems are about.
+    /// Records the fields with problems.
     fn look(&mut self, text: &str, entries: &[Value]) -> Tested {
         let kinds: BTreeMap<String, &str> = entries
             .iter()
@@ -167,7 +168,7 @@ impl Shown {
                 "unknown-field" => continue,
                 _ => &mut self.wrong,
             };
-            // An item that is wrong makes its list wrong.
+            // A wrong item makes its list wrong.
             seen.insert(((*kind).to_owned(), field.trim_end_matches("[]").to_owned()));
             seen.insert(((*kind).to_owned(), field));
         }
@@ -175,7 +176,7 @@ impl Shown {
     }
 }
 
-/// A path without the numbers in it.
+/// Returns a path without its indexes.
 fn numberless(path: &str) -> String {
     path.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest)).fold(
         String::new(),

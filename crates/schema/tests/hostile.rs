@@ -1,5 +1,5 @@
-//! Apps made to cost much: each is answered in time and memory that grow with its size. Where the cost was
-//! the square of it, these would run for minutes.
+//! Tests of apps built to be expensive: time and memory must grow linearly with size. With quadratic cost
+//! these tests would run for minutes.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -12,7 +12,7 @@ fn load(entries: &str) -> Result<App, Problems> {
     Loader::new().file("_index.yaml", format!("namespace: n\nentries:\n{entries}")).load_files()
 }
 
-/// The problems, none of which quotes more of the app than a line.
+/// Returns the problems, and checks that none quotes more of the app than a line.
 fn refused(entries: &str) -> Result<Problems, Box<dyn Error>> {
     let Err(problems) = load(entries) else { return Err("it loads".into()) };
     for problem in problems.iter() {
@@ -25,20 +25,20 @@ fn refused(entries: &str) -> Result<Problems, Box<dyn Error>> {
 }
 
 #[test]
-fn rings_in_a_long_chain() -> Tested {
+fn cycles_in_a_long_chain() -> Tested {
     let routers = 20_000;
     let mut text = String::new();
     for n in 0..routers {
         let next = (n + 1) % routers;
         writeln!(text, "- {{name: r{n}, kind: env.storage.router, storages: [r0, r{next}]}}")?;
     }
-    // Each asks the first, which is on the way to each; the last does so twice.
+    // Each router refers to the first, which precedes it on the path; the last one does so twice.
     assert_eq!(refused(&text)?.errors(), routers + 1);
     Ok(())
 }
 
 #[test]
-fn steps_and_storages_that_are_there_very_often() -> Tested {
+fn steps_and_storages_repeated_very_often() -> Tested {
     let steps = format!("{}{}", "cors, ".repeat(100_000), "compress, ".repeat(100_000));
     let problems = refused(&format!("- {{name: r, kind: http.router, middleware: [{steps}]}}\n"))?;
     assert_eq!(problems.errors(), 199_998);
@@ -99,7 +99,7 @@ fn twenty_thousand_of_one_id() -> Tested {
     Ok(())
 }
 
-/// However many entries name a file, its text is held once.
+/// The text of a file is stored once, however many entries name it.
 #[test]
 fn a_file_is_held_once() -> Tested {
     let entry = |name| {

@@ -1,4 +1,4 @@
-//! The JSON Schema is the one in `docs/`, and agrees with the reader. `BLESS=1` writes it.
+//! Checks that the JSON Schema equals the one in `docs/` and agrees with the reader. `BLESS=1` writes it.
 
 use std::error::Error;
 use std::fs;
@@ -46,7 +46,7 @@ impl Checker {
     }
 }
 
-/// The index files of golden cases of one outcome: the case's name and the file as JSON.
+/// Returns the golden cases of one outcome: the name and the index file as JSON.
 fn cases(outcome: &str) -> Result<Vec<(String, Value)>, Box<dyn Error>> {
     let mut cases = Vec::new();
     for entry in fs::read_dir(here().join("tests/ui"))? {
@@ -56,7 +56,7 @@ fn cases(outcome: &str) -> Result<Vec<(String, Value)>, Box<dyn Error>> {
         }
         let text = fs::read_to_string(path.with_extension("yaml"))?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        // Overrides, and apps without an index file, are not about a file.
+        // Overrides and apps without an index file have no file to validate.
         if text.contains("#--set") || name.starts_with("no-index") {
             continue;
         }
@@ -78,7 +78,7 @@ fn cases(outcome: &str) -> Result<Vec<(String, Value)>, Box<dyn Error>> {
 }
 
 #[test]
-fn what_loads_is_valid() -> Tested {
+fn loaded_files_are_valid() -> Tested {
     let checker = Checker::new()?;
     let cases = cases("json")?;
     assert!(cases.len() > 20, "{}", cases.len());
@@ -91,7 +91,7 @@ fn what_loads_is_valid() -> Tested {
 }
 
 #[test]
-fn what_is_printed_is_valid() -> Tested {
+fn printed_files_are_valid() -> Tested {
     let checker = Checker::new()?;
     for entry in fs::read_dir(here().join("tests/ui"))? {
         let path = entry?.path();
@@ -105,9 +105,9 @@ fn what_is_printed_is_valid() -> Tested {
     Ok(())
 }
 
-/// What breaks a rule of a single field or entry is seen by an editor too.
+/// An editor sees errors in a single field or entry too.
 #[test]
-fn what_an_editor_can_see_is_invalid() -> Tested {
+fn errors_in_a_single_entry_are_invalid() -> Tested {
     let checker = Checker::new()?;
     let seen = [
         "unknown-field",
@@ -134,7 +134,7 @@ fn what_an_editor_can_see_is_invalid() -> Tested {
     Ok(())
 }
 
-/// An editor shows what a field is.
+/// Editors show these descriptions.
 #[test]
 fn everything_is_described() {
     fn walk(value: &Value, path: &str, missing: &mut Vec<String>) {

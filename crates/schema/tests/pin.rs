@@ -1,4 +1,4 @@
-//! Writing hashes in place.
+//! Tests of writing hashes in place.
 
 use std::error::Error;
 use std::fs;
@@ -15,14 +15,14 @@ fn hash() -> Sha256Hash {
     [0xab; 32].into()
 }
 
-/// `HASH` in `expected` is the new one.
+/// Pins `n:f` in `text`; `HASH` in `expected` stands for the new hash.
 fn check(text: &str, expected: &str) -> Tested {
     let namespace = "n".parse()?;
     let id: EntryId = "n:f".parse()?;
     let hashes = [(id, hash())].into();
     let out = pin(text, &hashes, Some(&namespace))?;
     assert_eq!(out, expected.replace("HASH", NEW));
-    // A second time changes nothing.
+    // A second run changes nothing.
     assert_eq!(pin(&out, &hashes, Some(&namespace))?, out);
     Ok(())
 }
@@ -103,7 +103,7 @@ fn fields_under_data_json_bom_and_anchors() -> Tested {
 }
 
 #[test]
-fn what_cannot_be_pinned_is_said() -> Tested {
+fn obstacles_to_pinning_are_reported() -> Tested {
     let id: EntryId = "n:f".parse()?;
     let namespace = "n".parse()?;
     let hashes = [(id, hash())].into();
@@ -114,7 +114,7 @@ fn what_cannot_be_pinned_is_said() -> Tested {
         Err("there is no entry `n:f` in the file".to_owned())
     );
     assert!(fail("- [").is_err_and(|error| error.starts_with("the file is not YAML: ")));
-    // Writing here would change the anchor's other users.
+    // An edit here would also change the anchor's other users.
     let shared = "- name: g\n  data: &d {path: x}\n- name: f\n  data: *d\n";
     let help = "the entry has its fields by an alias: write the entry out with";
     assert_eq!(
@@ -157,7 +157,7 @@ entries:
     );
     assert_eq!(pin(text, &ids(&["n:f", "n:g", "n:h"])?, None)?, expected);
     assert!(pin(text, &ids(&["n:h", "n:none"])?, None).is_err());
-    // Alone, `n:g` would give its hash to `n:f` too.
+    // By itself, `n:g` would give its hash to `n:f` too.
     assert!(pin(text, &ids(&["n:g"])?, None).is_err());
     assert_eq!(pin(text, &ids(&[])?, None)?, text);
     Ok(())

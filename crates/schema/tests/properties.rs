@@ -1,4 +1,4 @@
-//! Any text is answered, and what an app prints is the same app.
+//! Property tests: any text loads or has problems, and a printed app loads to the same app.
 
 use std::error::Error;
 
@@ -17,7 +17,7 @@ fn load(text: &str) -> Result<App, Problems> {
     .load_files()
 }
 
-/// Pieces of index files in any order: nearer to files than random characters are.
+/// Pieces of index files in any order, which reach further than random characters.
 fn scraps() -> impl Strategy<Value = String> {
     let scrap = prop_oneof![
         Just("entries:\n"),
@@ -84,7 +84,7 @@ fn answered(text: &str) {
         assert!(problem.place().is_none_or(|place| place.line > 0 && place.column > 0));
     }
     if let Ok(id) = "n:a".parse() {
-        // It may refuse; it may not panic, nor hand out what does not hold the hash.
+        // It may fail, but not panic, and a returned text holds the hash.
         let hash = Sha256Hash::from([7; 32]);
         let namespace = "n".parse().ok();
         if let Ok(pinned) = pin(text, &[(id, hash)].into(), namespace.as_ref()) {
@@ -93,7 +93,7 @@ fn answered(text: &str) {
     }
 }
 
-/// A name that YAML reads as text.
+/// Generates names that YAML reads as text.
 fn name() -> impl Strategy<Value = String> {
     "[a-z][a-z0-9_.-]{0,8}x"
 }
@@ -119,7 +119,7 @@ fn pool() -> impl Strategy<Value = String> {
     })
 }
 
-/// Any text, as a quoted scalar: JSON's quotes are YAML's.
+/// Generates any text as a quoted scalar. JSON quoting is valid in YAML.
 fn quoted() -> impl Strategy<Value = String> {
     any::<String>().prop_map(|text| serde_json::Value::from(text).to_string())
 }
@@ -164,7 +164,7 @@ fn same_again(text: &str) -> Result<(), Box<dyn Error>> {
             let same =
                 before.map(|one| (&one.id, &one.kind)).eq(after.map(|one| (&one.id, &one.kind)));
             assert!(same, "{text}\n{printed}");
-            // Printing writes out a router that was left out, so `meta` is compared as printed.
+            // Printing fills in an omitted router, so `meta` is compared as printed.
             let reprinted = again.registry.index_files();
             assert_eq!(serde_json::to_string(&reprinted)?, format!("[{compact}]"), "{text}");
         }
@@ -199,7 +199,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_printed_is_the_same_app(functions in vec(function(), 1..4)) {
+    fn a_printed_app_loads_to_the_same_app(functions in vec(function(), 1..4)) {
         let mut text = "entries:\n  - {name: folder-x, kind: fs.directory, directory: d}\n".to_owned();
         for (at, function) in functions.iter().enumerate() {
             text.push_str(&function.replacen("- name: ", &format!("- name: f{at}"), 1));
@@ -208,9 +208,9 @@ proptest! {
     }
 }
 
-/// The golden cases of every kind, too.
+/// The same for the golden cases of every kind.
 #[test]
-fn what_the_golden_cases_print_is_the_same_app() -> Result<(), Box<dyn Error>> {
+fn printed_golden_cases_load_to_the_same_app() -> Result<(), Box<dyn Error>> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui");
     let mut seen = 0;
     for entry in std::fs::read_dir(folder)? {

@@ -1,4 +1,4 @@
-//! What other crates report into entries, and the forms that problems take.
+//! Tests of problems that other crates report, and of the forms of problems.
 
 use std::error::Error;
 
@@ -193,7 +193,7 @@ fn colour_is_only_on_demand() -> Tested {
 }
 
 #[test]
-fn what_a_file_holds_cannot_drive_the_terminal() -> Tested {
+fn file_contents_cannot_control_the_terminal() -> Tested {
     let text = "namespace: \"n\\e[31m\"\nentries: [] # \u{1b}[2J\n\"\\e]0;title\\a\": 1\n";
     let Err(problems) = Loader::new().file("_index.yaml", text).load_files() else {
         return Err("it loads".into());
@@ -202,7 +202,7 @@ fn what_a_file_holds_cannot_drive_the_terminal() -> Tested {
     Ok(())
 }
 
-/// To YAML a lone carriage return breaks a line; places count line feeds, as editors do.
+/// YAML breaks lines at a lone carriage return; locations count line feeds only, as editors do.
 #[test]
 fn a_place_in_a_line_break_is_drawn() -> Tested {
     let text = "limits:\n  max_fuel: \r\r\r?\r\r\r\r  # 5\r\r";
@@ -225,7 +225,7 @@ fn problems_are_counted_and_bounded() -> Tested {
     let Err(problems) = Loader::new().file("_index.yaml", text).load_files() else {
         return Err("it loads".into());
     };
-    // Each has neither a name nor a kind.
+    // Each entry has neither a name nor a kind.
     assert_eq!(
         (problems.errors(), problems.omitted(), problems.iter().len()),
         (6_000, 5_000, 1_000)
@@ -235,9 +235,9 @@ fn problems_are_counted_and_bounded() -> Tested {
     Ok(())
 }
 
-/// What is wrong in the same way in many places is one problem for people, and one for each place for tools.
+/// People see one problem with several places; tools see one problem for each place.
 #[test]
-fn the_same_in_several_places_is_told_once() -> Tested {
+fn a_problem_in_several_places_is_shown_once() -> Tested {
     check(
         |app, problems| {
             for (entry, field) in [("n:f", "wit"), ("n:g", "method"), ("n:f", "method")] {
@@ -263,7 +263,7 @@ fn the_same_in_several_places_is_told_once() -> Tested {
     )
 }
 
-/// Errors come before warnings, and take their place when there are too many of them.
+/// Errors come before warnings, and replace them in a full list.
 #[test]
 fn warnings_hide_no_error() -> Tested {
     let app = app()?;
@@ -285,14 +285,14 @@ fn warnings_hide_no_error() -> Tested {
     Ok(())
 }
 
-/// Places of problems as they are drawn, and their carets, with what makes columns hard.
+/// Drawn locations and carets with characters that complicate columns.
 #[test]
 fn carets_stand_below_wide_characters_tabs_and_in_long_lines() -> Tested {
     let refused = |text: &str| match Loader::new().file("_index.yaml", text).load_files() {
         Ok(_) => Err::<String, Box<dyn Error>>("it loads".into()),
         Err(problems) => Ok(problems.to_string()),
     };
-    // A wide character takes two columns of a terminal, and is one character to an editor.
+    // A wide character takes two terminal columns, and is one character to an editor.
     let wide = "namespace: n\nentries: [{名前: 1, \"日本\":\t2, kind: env.storage.os, name: é}]\n";
     expect![[r#"
         error[unknown-field]: `entries[0]` has no field `名前`

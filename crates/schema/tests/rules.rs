@@ -1,4 +1,5 @@
-//! `tests/rules.md` names a good and a bad case for every rule: each is there, and says what the rule says.
+//! Checks `tests/rules.md`: every rule has a good case and a bad case, and the bad case has the listed
+//! message.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 type Tested = Result<(), Box<dyn Error>>;
 
-/// A row: the rule, its good cases, its bad case and what that says.
+/// A row: the rule, its good cases, its bad case and the message of that.
 struct Row {
     rule: String,
     good: Vec<String>,

@@ -1,8 +1,8 @@
-//! Golden cases: `tests/ui/<case>.yaml` loads to `<case>.json`, with warnings in `<case>.warn`, or fails
-//! with the text in `<case>.err`. `BLESS=1` writes what comes out.
+//! Golden cases: `tests/ui/<case>.yaml` loads to `<case>.json`, with warnings in `<case>.warn`, or fails with
+//! the text in `<case>.err`. `BLESS=1` writes the results.
 //!
-//! A case is one index file, or several files, each after a line `#=== path`. Lines `#--set …` are
-//! overrides; `#--no-namespace` takes the default namespace `myns` away.
+//! A case is one index file, or several files, each after a line `#=== path`. Lines `#--set …` are overrides;
+//! `#--no-namespace` removes the default namespace `myns`.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -107,7 +107,7 @@ fn twenty_mistakes_are_twenty_problems() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Rules that need bytes or folders, which `tests/disk.rs` has.
+/// Rules that need bytes or folders; `tests/disk.rs` covers them.
 const ON_DISK: [Rule; 3] = [Rule::IO, Rule::TOO_LARGE, Rule::NOT_UTF8];
 
 #[test]

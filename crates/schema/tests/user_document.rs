@@ -1,5 +1,5 @@
-//! The fragments of the user's document, as printed, load with a default namespace. Only `sha256:...`, which
-//! stands for a hash there, is one here; what a fragment refers to without showing it is in a second file.
+//! Loads the fragments of the user's document, as printed, with a default namespace. A hash replaces the
+//! placeholder `sha256:...`; a second file has the entries that a fragment refers to and does not show.
 
 use std::error::Error;
 
@@ -39,7 +39,7 @@ fn function<'a>(app: &'a App, id: &str) -> Result<&'a Function, Box<dyn Error>> 
     }
 }
 
-/// A fragment that shows one field, inside an entry.
+/// Puts a fragment with one field inside an entry.
 fn in_entry(field: &str) -> String {
     let lines = field.lines().map(|line| format!("    {line}\n"));
     let lines: String = lines.collect();

@@ -1,4 +1,4 @@
-//! What the values of the format answer.
+//! Tests of the value types of the file format.
 
 use std::error::Error;
 
@@ -77,7 +77,7 @@ fn network_rules_allow_what_they_name() -> Tested {
     let addresses: &[(&str, &str, bool)] = &[
         ("10.0.0.0/8:*", "10.255.0.1", true),
         ("10.0.0.0/8:*", "11.0.0.1", false),
-        // A mapped address is the IPv4 address that it stands for.
+        // A mapped address counts as its IPv4 address.
         ("10.0.0.0/8:*", "::ffff:10.0.0.1", true),
         ("0.0.0.0/0:*", "8.8.8.8", true),
         ("0.0.0.0/0:*", "::1", false),

@@ -1,4 +1,5 @@
-//! `funcs`: calls to functions. `call` waits for the answer; `async` begins a call and gives a future.
+//! Module `funcs`: calls to functions. `call` waits for the answer; `async` starts a call and returns a
+//! future.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,25 +17,25 @@ use crate::gate::Clock;
 use crate::offload::Offloaded;
 use crate::values::{Reader, write};
 
-/// Registry name of the function that makes errors of calls.
+/// Registry key of the function that creates errors of calls.
 pub(crate) const NEW_ERROR: &str = "crisol.new_error";
 
-/// What came of a call, free of Lua: it may be asked for more than once.
+/// Outcome of a call, independent of Lua, since a script may read it more than once.
 type Outcome = std::result::Result<Value, Unanswered>;
 
-/// An outcome, and what it counts.
+/// An outcome, and the memory it counts for.
 type Told = (Outcome, Option<Burden>);
 
 #[derive(Debug)]
 enum Unanswered {
     /// The function's own error.
     Function { id: String, error: Value },
-    /// Any other.
+    /// Any other failure.
     Failed { kind: &'static str, message: String, id: String, retryable: bool },
 }
 
 impl Unanswered {
-    /// An error that is the same when the call is made again.
+    /// Creates an error that another attempt would not change.
     fn lasting(kind: &'static str, message: String, id: String) -> Self {
         Self::Failed { kind, message, id, retryable: false }
     }
@@ -43,17 +44,17 @@ impl Unanswered {
 pub(super) fn module(lua: &Lua) -> Result<Table> {
     let funcs = lua.create_table()?;
     let call = lua.create_async_function(|lua, (id, args): (String, MultiValue)| async move {
-        // A task of its own: a chain of calls is then no deeper on any stack than one of them.
+        // A call runs in a task of its own, so a chain of calls does not deepen the stack.
         begin(&lua, (id, args))?.awaited(&lua).await
     })?;
     funcs.raw_set("call", call)?;
     funcs.raw_set("async", lua.create_function(begin)?)?;
-    // Methods are made with the first future, and by then `coroutine.yield` would be the prelude's.
+    // Methods are created with the first future, and later `coroutine.yield` would be that of the prelude.
     drop(lua.create_userdata(Pending::ended(Ok(Value::Null)))?);
     Ok(funcs)
 }
 
-/// A call with everything that it takes.
+/// A call with everything it needs.
 struct Ready {
     call: Call,
     id: EntryId,
@@ -62,7 +63,7 @@ struct Ready {
 }
 
 impl Drop for Ready {
-    /// One that was ended before its turn came.
+    /// Drops the arguments of a call that was aborted before its turn.
     fn drop(&mut self) {
         if self.burden.as_ref().is_some_and(Burden::is_large) {
             drop(Offloaded::new(std::mem::take(&mut self.args)));
@@ -99,14 +100,14 @@ impl Ready {
     }
 }
 
-/// Scripts belong to the app, so they may know all of an error.
+/// Converts an error of a call. Scripts belong to the app, so they see all of it.
 fn unanswered(id: &EntryId, error: CallError) -> Unanswered {
     let id = id.to_string();
     match error {
         CallError::Function { error, .. } => Unanswered::Function { id, error: *error },
         other => {
             let (kind, message) = (other.kind(), crisol_core::chain(&other));
-            // Nothing is wrong with the call itself.
+            // The call itself is correct, so another attempt may succeed.
             let retryable = matches!(kind, ErrorKind::Saturated | ErrorKind::Unavailable);
             Unanswered::Failed { kind: kind.name(), message, id, retryable }
         }
@@ -117,14 +118,14 @@ fn one_weight(value: &Value) -> u64 {
     weight(std::slice::from_ref(value))
 }
 
-/// An error for want of memory outside of Lua.
+/// Creates an error for lack of memory outside of Lua.
 fn too_much(what: &str, id: String) -> Unanswered {
     let message =
         format!("{what} of calls that have begun take too much memory: await fewer at a time");
     Unanswered::lasting("limit", message, id)
 }
 
-/// Reads what a script asks for. The outer error is one of the script's own code.
+/// Prepares a call from its arguments. The outer error is a mistake in the script's own code.
 fn prepare(
     lua: &Lua,
     id: String,
@@ -156,7 +157,7 @@ fn prepare(
     Ok(Ok(Ready { call, id: entry, args: values, burden }))
 }
 
-/// `value, nil` or `nil, err`.
+/// Converts an outcome to `value, nil` or `nil, err`.
 fn results(lua: &Lua, outcome: &Outcome) -> Result<MultiValue> {
     let pair = |value, err| Ok(MultiValue::from_vec(vec![value, err]));
     let failed = |kind: &str, message: &str, id: &str, retryable: bool| {
@@ -174,7 +175,7 @@ fn results(lua: &Lua, outcome: &Outcome) -> Result<MultiValue> {
                 Err(other) => Err(other),
             }
         }
-        // An error without payload would read as success.
+        // An error without a payload would look like success.
         Err(Unanswered::Function { id, error: Value::Null }) => {
             failed("function", &format!("`{id}` answered with its error"), id, false)
         }
@@ -185,16 +186,16 @@ fn results(lua: &Lua, outcome: &Outcome) -> Result<MultiValue> {
     }
 }
 
-/// A call that has begun.
+/// A call that was started.
 struct Pending {
     outcome: watch::Receiver<Option<Told>>,
-    /// The task that makes the call, if one does.
+    /// Task that makes the call, if there is one.
     task: Option<AbortHandle>,
     cancelled: AtomicBool,
 }
 
 impl Drop for Pending {
-    /// A future that nobody holds any longer is of no use to anybody.
+    /// Aborts the call: nothing can read its outcome any more.
     fn drop(&mut self) {
         if let Some(task) = &self.task {
             task.abort();
@@ -213,13 +214,13 @@ impl Pending {
     }
 
     fn is_complete(&self) -> bool {
-        // Without an outcome its task is gone.
+        // Without an outcome, a closed channel means that the task is gone.
         self.is_cancelled()
             || self.outcome.borrow().is_some()
             || self.outcome.has_changed().is_err()
     }
 
-    /// Ends a call that has no outcome yet; whether there was one to end.
+    /// Cancels a pending call. Returns true if it was pending.
     fn cancel(&self) -> bool {
         let runs = !self.is_complete();
         if let Some(task) = self.task.as_ref().filter(|_| runs) {
@@ -230,12 +231,12 @@ impl Pending {
     }
 
     async fn awaited(&self, lua: &Lua) -> Result<MultiValue> {
-        // Fails where the task is gone, and that is an outcome too.
+        // Fails if the task is gone, which is an outcome too.
         drop(self.outcome.clone().wait_for(Option::is_some).await);
         self.results(lua)
     }
 
-    /// Its results; nothing before there are any.
+    /// Returns the results; nothing while the call is pending.
     fn results(&self, lua: &Lua) -> Result<MultiValue> {
         if !self.is_complete() {
             return Ok(MultiValue::new());
@@ -277,7 +278,7 @@ fn begin(lua: &Lua, (id, args): (String, MultiValue)) -> Result<Pending> {
     let (id, mut task) = (ready.id.to_string(), None);
     let begun = current.begin(|| {
         let run = async move {
-            // An outcome that nobody waits for any longer comes back.
+            // Without a receiver the outcome comes back, and may be large.
             if let Err(unheard) = sender.send(Some(ready.run().await)) {
                 drop(Offloaded::new(unheard));
             }

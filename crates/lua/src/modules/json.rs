@@ -1,7 +1,7 @@
-//! `json`: JSON text. `json.null` stands for null, which Lua cannot keep in a table.
+//! Module `json`: JSON text. `json.null` stands for null, which Lua cannot store in a table.
 //!
-//! Neither way builds a tree in between: what a script decodes is its own memory from the first byte, and what it encodes
-//! is no longer than it may hold.
+//! Encoding and decoding build no intermediate tree. Decoded values count as the script's memory from the
+//! first byte, and encoded text never exceeds the script's limit.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -14,10 +14,10 @@ use serde::ser::Serialize;
 use crate::gate::{Clock, fits};
 use crate::values::Reader;
 
-/// Units of work that a value of a document costs beside its text.
+/// Units of work charged for a value of a document, in addition to its text.
 const VALUE: usize = 64;
 
-/// Bytes of text between two looks at whether there may be more.
+/// Bytes of text between two checks of the memory limit.
 const PIECE: usize = 4 << 10;
 
 pub(super) fn module(lua: &Lua) -> Result<Table> {
@@ -41,7 +41,7 @@ fn encode(lua: &Lua, value: LuaValue) -> Result<LuaString> {
     }
 }
 
-/// Text on its way into Lua, no longer than Lua may hold.
+/// Encoded text on its way into Lua, within the memory limit.
 struct Text<'l> {
     lua: &'l Lua,
     bytes: Vec<u8>,
@@ -66,7 +66,7 @@ impl io::Write for Text<'_> {
     }
 }
 
-/// Bad text comes from outside and is no defect of the script: `nil, message`.
+/// Decodes a text. Malformed text is not a defect of the script, so it returns `nil, message`.
 fn decode(lua: &Lua, text: LuaString) -> Result<(LuaValue, Option<String>)> {
     let text = text.as_bytes();
     let refused = RefCell::new(None);
@@ -80,17 +80,17 @@ fn decode(lua: &Lua, text: LuaString) -> Result<(LuaValue, Option<String>)> {
     }
 }
 
-/// Makes one value of a document in Lua.
+/// Creates one value of a document in Lua.
 #[derive(Clone, Copy)]
 struct Node<'l> {
     lua: &'l Lua,
     clock: &'l Clock,
-    /// Refusal of Lua to go on, for want of memory or time.
+    /// Error of Lua, for lack of memory or time.
     refused: &'l RefCell<Option<Error>>,
 }
 
 impl Node<'_> {
-    /// Charges for a value with so much text, and makes it.
+    /// Charges for a value with `bytes` bytes of text, and creates it.
     fn make<T, E: de::Error>(
         self,
         bytes: usize,
@@ -160,7 +160,7 @@ impl<'de> Visitor<'de> for Node<'_> {
             at += 1;
             self.make(0, |_| table.raw_set(at, item))?;
         }
-        // Tells an empty list from an empty record when it goes out again.
+        // Marks an empty list, to tell it from an empty map on the way out.
         self.make(0, |lua| table.set_metatable(Some(lua.array_metatable())))?;
         Ok(LuaValue::Table(table))
     }

@@ -1,4 +1,4 @@
-//! `log`: lines to the log.
+//! Module `log`: log lines.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use crate::call::Current;
 use crate::gate::Clock;
 use crate::output::{Level, Output, Sink};
 
-/// Cost of a line beside its bytes.
+/// Units charged for a line, in addition to its bytes.
 const LINE: usize = 256;
 
-/// Units that a byte of a line costs: it is looked at, escaped and written.
+/// Units charged for a byte of a line, which is read, escaped and written.
 const WEIGHT: usize = 8;
 
 pub(super) fn module(lua: &Lua, sink: &Sink) -> Result<Table> {
@@ -31,7 +31,7 @@ pub(super) fn module(lua: &Lua, sink: &Sink) -> Result<Table> {
     Ok(log)
 }
 
-/// Hands a text to the sink, charged by its length.
+/// Passes a text to the sink, charged by its length.
 pub(crate) fn emit(lua: &Lua, sink: &Sink, level: Level, text: &LuaString) -> Result<()> {
     let text = text.as_bytes();
     let clock = Clock::of(lua)?;

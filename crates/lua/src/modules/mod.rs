@@ -1,4 +1,4 @@
-//! What scripts may `require`.
+//! Modules that scripts may `require`.
 
 pub(crate) mod funcs;
 mod json;
@@ -17,19 +17,19 @@ use crate::output::Sink;
 pub enum Module {
     /// `funcs`: calls to functions.
     Funcs,
-    /// `json`: JSON text.
+    /// `json`: JSON encoding and decoding.
     Json,
-    /// `log`: lines to the log.
+    /// `log`: log lines.
     Log,
-    /// `time`: the time, and waiting.
+    /// `time`: clock and sleep.
     Time,
 }
 
 impl Module {
-    /// All of them.
+    /// All modules.
     pub const ALL: [Self; 4] = [Self::Funcs, Self::Json, Self::Log, Self::Time];
 
-    /// Its name in `require`.
+    /// Returns the module's name in `require`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

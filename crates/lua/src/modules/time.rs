@@ -1,4 +1,4 @@
-//! `time`: the time, and waiting.
+//! Module `time`: clock and sleep.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! States within a budget that they share with others.
+//! Tests of states within a shared memory budget.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn hungry(budget: &Budget) -> [Program; 6] {
 }
 
 #[tokio::test]
-async fn a_script_that_takes_more_than_is_left_to_all_ends_as_that() -> Tested {
+async fn exhausting_the_shared_budget_is_a_failure_of_its_own() -> Tested {
     let budget = Budget::new(24 * MIB);
     let _others = budget.reserve(4 * MIB)?;
     for program in hungry(&budget) {
@@ -37,7 +37,7 @@ async fn a_script_that_takes_more_than_is_left_to_all_ends_as_that() -> Tested {
 }
 
 #[tokio::test]
-async fn its_own_limit_is_its_own_failure() -> Tested {
+async fn exceeding_its_own_limit_is_a_memory_failure() -> Tested {
     let budget = Budget::new(1024 * MIB);
     for program in hungry(&budget) {
         let ended = run_for(60_000, &program.with_memory(16 * MIB), &[]).await;
@@ -48,7 +48,7 @@ async fn its_own_limit_is_its_own_failure() -> Tested {
 }
 
 #[tokio::test]
-async fn a_state_at_rest_holds_what_it_uses() -> Tested {
+async fn an_idle_state_reserves_only_what_it_uses() -> Tested {
     let budget = Budget::new(256 * MIB);
     let keep = "local kept = {} return {f = function(mib) kept[#kept + 1] = ('x'):rep(mib << 20) return #kept end}";
     let program = program(keep, Entry::Method("f".to_owned())).with_budget(budget.clone());
@@ -58,7 +58,7 @@ async fn a_state_at_rest_holds_what_it_uses() -> Tested {
     for calls in 1..=3 {
         state.call(call(), vec![Value::Int(8)], None).await?;
         let grown = budget.used() - at_rest;
-        // Garbage of the start may go meanwhile.
+        // Garbage from the start may be collected meanwhile.
         assert!(grown.abs_diff(8 * MIB * calls) < MIB, "{calls}: {grown}");
     }
     drop(state);
@@ -80,7 +80,7 @@ async fn a_large_argument_fits_where_memory_is_short() -> Tested {
 }
 
 #[tokio::test]
-async fn a_script_that_catches_the_want_of_memory_goes_on() -> Tested {
+async fn a_script_can_catch_a_memory_error() -> Tested {
     let budget = Budget::new(16 * MIB);
     let script = "return select(2, pcall(string.rep, 'x', 1 << 26)), 1";
     let program = program(script, Entry::Script).with_budget(budget);
@@ -90,14 +90,14 @@ async fn a_script_that_catches_the_want_of_memory_goes_on() -> Tested {
 }
 
 #[tokio::test(start_paused = true)]
-async fn states_wait_without_what_they_may_allocate_ahead() -> Tested {
+async fn a_waiting_state_reserves_nothing_ahead() -> Tested {
     let budget = Budget::new(8 * MIB);
     let script = "require('time').sleep(60000)";
     let program = program(script, Entry::Script).with_budget(budget.clone());
     let mut waiting = Vec::new();
     for _ in 0..8 {
         let mut state: State = program.start(None).await?;
-        // Left where it waits.
+        // Left waiting.
         let mut running = Box::pin(async move { state.call(call(), Vec::new(), None).await });
         assert!(tokio::time::timeout(Duration::from_secs(1), &mut running).await.is_err());
         waiting.push(running);

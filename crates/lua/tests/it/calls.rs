@@ -1,4 +1,4 @@
-//! `funcs`, `json`, `time` and `log`, and what a script's results become.
+//! Tests of `funcs`, `json`, `time` and `log`, and of a script's results.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ async fn futures_run_side_by_side() -> Tested {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_coroutine_that_waits_lets_its_owner_see_only_what_it_yields() -> Tested {
+async fn a_waiting_coroutine_yields_only_its_own_values() -> Tested {
     let script = "local co = coroutine.wrap(function(a)
             local b = funcs.call('n:wait', 10)
             local inner = coroutine.wrap(function() coroutine.yield(funcs.call('n:wait', 5)) return 'in' end)
@@ -87,7 +87,7 @@ async fn a_coroutine_that_waits_lets_its_owner_see_only_what_it_yields() -> Test
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_blocks_no_thread() -> Tested {
+async fn a_waiting_script_blocks_no_thread() -> Tested {
     // One thread, and a hundred scripts that each wait ten seconds of a paused clock at once.
     let started = tokio::time::Instant::now();
     let entry = program("return require('funcs').call('n:wait', 10000)", Entry::Script);
@@ -152,7 +152,7 @@ async fn lines_go_to_the_sink_and_modules_are_those_granted() -> Tested {
 }
 
 #[tokio::test]
-async fn dropping_a_call_drops_what_it_began() -> Tested {
+async fn dropping_a_call_drops_the_calls_it_began() -> Tested {
     struct Held(std::sync::Arc<()>);
     let alive = std::sync::Arc::new(());
     let counted = std::sync::Arc::clone(&alive);
@@ -202,7 +202,7 @@ async fn fields_of_an_error_can_be_called_and_a_future_asked() -> Tested {
     Ok(())
 }
 
-/// Functions that never answer, and tell how many of them run.
+/// Functions that never answer, and a counter of the running ones.
 fn pending() -> (std::sync::Arc<dyn crisol_core::Invoke>, std::sync::Arc<()>) {
     let running = std::sync::Arc::new(());
     let counted = std::sync::Arc::clone(&running);
@@ -227,7 +227,7 @@ async fn large_calls_are_made_a_few_at_a_time() -> Tested {
         return funcs.call('n:x')";
     let mut state = program(source, Entry::Script).start(None).await?;
     let run = state.call(of_call.clone(), Vec::new(), None);
-    // Three texts of a MiB, 50 small ones, and the last call.
+    // Three texts of one MiB, 50 small ones, and the last call.
     let expected = 3 + 50 + 1;
     let reached = until(|| std::sync::Arc::strong_count(&running) - 2 == expected);
     tokio::select! {
@@ -238,7 +238,7 @@ async fn large_calls_are_made_a_few_at_a_time() -> Tested {
 }
 
 #[tokio::test]
-async fn arguments_of_calls_that_have_begun_are_memory_of_the_script() -> Tested {
+async fn pending_arguments_count_as_memory_of_the_script() -> Tested {
     let budget = crisol_core::Budget::unlimited();
     let (invoke, _running) = pending();
     let mut of_call = call();
@@ -263,7 +263,7 @@ async fn arguments_of_calls_that_have_begun_are_memory_of_the_script() -> Tested
 }
 
 #[tokio::test]
-async fn outcomes_are_memory_of_the_script_and_those_left_are_found() -> Tested {
+async fn outcomes_count_as_memory_and_unused_ones_are_collected() -> Tested {
     let budget = crisol_core::Budget::unlimited();
     let most = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
     let (seen, of) = (std::sync::Arc::clone(&most), budget.clone());
@@ -277,7 +277,7 @@ async fn outcomes_are_memory_of_the_script_and_those_left_are_found() -> Tested 
         let (program, of_call) = (program.with_budget(budget.clone()), of_call.clone());
         async move { program.start(None).await?.call(of_call, Vec::new(), None).await }
     };
-    // Thousands are awaited and left: 4 GiB, were they kept.
+    // Thousands of awaited and dropped outcomes: 4 GiB if they were kept.
     let awaited = "local n = 0 for _ = 1, 4096 do n = n + #funcs.call('n:x') end return n";
     assert_eq!(run(awaited).await?, Value::Int(4 << 30));
     let most = most.load(std::sync::atomic::Ordering::Relaxed);

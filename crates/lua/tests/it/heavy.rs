@@ -1,4 +1,5 @@
-//! Work that no count of instructions shows: what one call or one instruction does to all that a script holds.
+//! Tests of work that instruction counts do not show: one call or instruction over everything that a script
+//! holds.
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::support::{Tested, call, run, soon};
 
-/// Scripts that make something large, say so, and do the same to it for as long as they may.
+/// Scripts that create something large, report it, and then work on it until they are stopped.
 const HEAVY: &[(&str, &str, &str)] = &[
     // Patterns.
     ("a set, found", "local s, p = a(1 << 20), '[' .. ('b'):rep(1 << 20) .. ']'", "s:find(p)"),
@@ -128,7 +129,7 @@ const HEAVY: &[(&str, &str, &str)] = &[
     ),
     ("load of jumps", "local s = ('goto l '):rep(1 << 13) .. '::l::'", "load(s)"),
     ("os.date", "local s = ('%c'):rep(500)", "os.date(s)"),
-    // Coroutines that were made while the state was small.
+    // Coroutines created while the state was small.
     (
         "coroutines",
         "local all = {} for i = 1, 1000 do all[i] = coroutine.create(function() local s = coroutine.yield() while true do for _ = 1, 30 do n = s .. 'x' end coroutine.yield() end end) coroutine.resume(all[i]) end local s, i = a(1 << 22), 0",
@@ -140,10 +141,10 @@ const BEFORE: &str = "local json, n = require('json')
     local function a(n) return ('a'):rep(n) end
     local function items(n) local t = {} for i = 1, n do t[i] = i end return t end\n";
 
-/// The clock stands still, is moved on to the deadline while the script is at its work, and then stands still again:
-/// a script that ends did so by itself, and nobody had to leave it behind.
+/// The clock stands still, moves to the deadline while the script works, and stands still again. A script
+/// that ends then stopped by itself, and was not left behind.
 #[tokio::test]
-async fn work_that_no_instruction_count_shows_ends_at_the_deadline() -> Tested {
+async fn heavy_work_ends_at_the_deadline() -> Tested {
     let mut wrong = Vec::new();
     for (what, before, work) in HEAVY {
         let ready = Arc::new(Notify::new());
@@ -164,7 +165,7 @@ async fn work_that_no_instruction_count_shows_ends_at_the_deadline() -> Tested {
         tokio::time::pause();
         let running = async {
             let ended = state.call(call(), Vec::new(), soon(1000)).await;
-            // Also where it ends before it is at work.
+            // Also if it ends before it starts its work.
             ready.notify_one();
             ended
         };
@@ -186,7 +187,7 @@ async fn work_that_no_instruction_count_shows_ends_at_the_deadline() -> Tested {
     Ok(())
 }
 
-/// An expression is no statement.
+/// Turns an expression into a statement.
 fn statement(work: &str) -> String {
     let is_statement = ["for ", "n = ", "table.insert", "t[", "local ", "i = "]
         .iter()
@@ -194,15 +195,15 @@ fn statement(work: &str) -> String {
     if is_statement { work.to_owned() } else { format!("local _ = {work}") }
 }
 
-/// The only thread of the runtime is free while a script computes, however long one instruction takes: the script here
-/// is inside of one until another task of that thread has run.
+/// The runtime's only thread stays free while a script computes, however long one instruction takes. The
+/// script here stays inside an instruction until another task of that thread has run.
 #[tokio::test]
-async fn a_script_that_computes_is_on_no_thread_that_serves() -> Tested {
+async fn a_computing_script_blocks_no_serving_thread() -> Tested {
     let (sender, receiver) = mpsc::channel();
     let receiver = Mutex::new(receiver);
     let sink: Sink = Arc::new(move |_: Output<'_>| {
         let receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner);
-        // Ends what hangs.
+        // The timeout ends a test that hangs.
         let _ = receiver.recv_timeout(Duration::from_secs(60));
     });
     let program = Program::new("test.lua", "print() return 1", Entry::Script, sink);
@@ -217,9 +218,10 @@ async fn a_script_that_computes_is_on_no_thread_that_serves() -> Tested {
     Ok(())
 }
 
-/// A caller does not wait for an instruction that nothing can interrupt, and the state says that it is in one.
+/// A caller does not wait for an instruction that cannot be interrupted, and the state reports that it still
+/// runs.
 #[tokio::test(start_paused = true)]
-async fn a_caller_leaves_an_instruction_behind_that_outlasts_the_deadline() -> Tested {
+async fn a_caller_does_not_wait_for_an_overlong_instruction() -> Tested {
     let (sender, receiver) = mpsc::channel::<()>();
     let receiver = Mutex::new(receiver);
     let entered = Arc::new(Notify::new());
@@ -245,7 +247,7 @@ async fn a_caller_leaves_an_instruction_behind_that_outlasts_the_deadline() -> T
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_stops_its_script() -> Tested {
+async fn dropping_a_call_stops_its_script() -> Tested {
     let entered = Arc::new(Notify::new());
     let inside = Arc::clone(&entered);
     let sink: Sink = Arc::new(move |_: Output<'_>| inside.notify_one());
@@ -261,7 +263,7 @@ async fn a_call_that_is_given_up_stops_its_script() -> Tested {
 }
 
 #[tokio::test]
-async fn what_is_decoded_and_encoded_is_memory_of_the_script() -> Tested {
+async fn decoded_and_encoded_json_counts_as_memory() -> Tested {
     let budget = crisol_core::Budget::unlimited();
     for (script, most) in [
         ("return require('json').decode('[' .. ('{},'):rep(1 << 20) .. '0]')", 16_u64),
@@ -285,7 +287,7 @@ async fn what_is_decoded_and_encoded_is_memory_of_the_script() -> Tested {
 }
 
 #[tokio::test]
-async fn what_leaves_a_script_as_an_error_is_one_line_of_bounded_length() -> Tested {
+async fn an_error_is_one_line_of_bounded_length() -> Tested {
     for script in
         ["error('boom\\n2026 ERROR forged\\27[31m')", "error(('x'):rep(1 << 20) .. '\\r')"]
     {

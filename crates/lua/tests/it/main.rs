@@ -1,4 +1,4 @@
-//! Scripts over closures in place of the runtime.
+//! Integration tests: scripts that call closures in place of the runtime.
 
 mod budget;
 mod calls;

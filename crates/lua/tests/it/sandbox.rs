@@ -1,4 +1,4 @@
-//! What scripts try, and what stops them.
+//! Tests of the sandbox: attempts of scripts to escape it, and their failures.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crisol_lua::{Entry, Failure, Program};
 
 use crate::support::{Tested, program, run, run_for};
 
-/// Scripts that never end by themselves, each by another way around its deadline.
+/// Scripts that never end by themselves; each evades its deadline in another way.
 const ENDLESS: &[(&str, &str)] = &[
     ("a loop", "while true do end"),
     ("in pcall", "while true do pcall(function() while true do end end) end"),
@@ -93,7 +93,7 @@ const ENDLESS: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn whatever_a_script_does_it_ends_at_its_deadline() -> Tested {
+async fn endless_scripts_end_at_their_deadline() -> Tested {
     for (what, script) in ENDLESS {
         let entry = program(script, Entry::Script).with_memory(32 << 20);
         let ended = tokio::time::timeout(Duration::from_secs(60), run_for(100, &entry, &[])).await;
@@ -105,16 +105,16 @@ async fn whatever_a_script_does_it_ends_at_its_deadline() -> Tested {
     Ok(())
 }
 
-/// Where the stack is full the hook that counts instructions cannot run: that is an error like any other, which the
-/// script catches, and all that it does may fall between such errors. How many instructions a round has decides
-/// where the hook comes.
+/// On a full stack the hook that counts instructions fails with an ordinary error, which the script can
+/// catch, so the whole script may run between such errors. The number of instructions per round decides where
+/// the hook runs.
 #[tokio::test]
-async fn a_script_that_stays_where_its_stack_is_full_ends_at_its_deadline() -> Tested {
+async fn a_script_with_a_full_stack_ends_at_its_deadline() -> Tested {
     for pad in 0..8 {
         let pad = "x = x ".repeat(pad);
         let script = format!("local x local function f() while true do {pad} pcall(f) end end f()");
         let entry = program(&script, Entry::Script).with_memory(256 << 20);
-        // Long enough for the stack to fill up.
+        // Enough time to fill the stack.
         let (ended, turns) = beside_others(100, &entry).await;
         assert!(matches!(ended, Err(Failure::Deadline { .. })), "{pad}: {ended:?}");
         assert_eq!(turns, 100, "{pad}: turns that others had");
@@ -131,8 +131,8 @@ async fn a_script_that_computes_lets_others_run() -> Tested {
     Ok(())
 }
 
-/// Runs a script whose time is over when another task of the same thread has had so many turns, or after a minute
-/// without. Tells how many it had while the script ran.
+/// Runs a script until another task of the same thread has had `most` turns, or for a minute. Returns the
+/// number of turns that the task had meanwhile.
 async fn beside_others(most: u32, program: &Program) -> (Result<Value, Failure>, u32) {
     let turns = Cell::new(0);
     let script = async { (run_for(60_000, program, &[]).await, turns.get()) };
@@ -212,7 +212,7 @@ async fn nothing_leads_out_of_the_sandbox() -> Tested {
 }
 
 #[tokio::test]
-async fn what_one_state_does_to_its_globals_another_does_not_see() -> Tested {
+async fn states_do_not_share_globals() -> Tested {
     let entry = program(
         "local seen = leaked\nleaked = true\nstring.upper = nil\nreturn {f = function() return {seen or false, leaked} end}",
         Entry::Method("f".to_owned()),

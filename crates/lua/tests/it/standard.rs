@@ -1,10 +1,10 @@
-//! The parts of the standard library that are made anew do what Lua's own do.
+//! Checks that replaced functions of the standard library behave like Lua's own.
 
 use crisol_core::Value;
 
 use crate::support::{Tested, run};
 
-/// Scripts, and what a plain Lua 5.4 gives for them, asked at the same time.
+/// Scripts to run in a state and in plain Lua 5.4, with equal results.
 const SCRIPTS: &[&str] = &[
     "return ('hello world'):find('o w')",
     "return ('hello world'):find('l+')",
@@ -77,7 +77,7 @@ async fn it_agrees_with_lua() -> Tested {
             Value::Text(text) => text,
             other => other.to_string(),
         };
-        // The place of an error differs where the function is not C any more.
+        // Locations of errors differ for functions that are no longer written in C.
         let bare = |text: &str| text.split(": ").last().unwrap_or_default().to_owned();
         assert_eq!(bare(&found), bare(&expected), "{script}");
     }

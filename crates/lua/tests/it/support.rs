@@ -1,4 +1,4 @@
-//! Runs scripts, with functions that add, echo, fail, wait and are missing.
+//! Runner for scripts, with functions that add, echo, fail, wait or do not exist.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use crisol_lua::{Call, Entry, Failure, Module, Program, Sink};
 
 pub(crate) type Tested<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// What scripts printed.
+/// Lines that scripts printed.
 pub(crate) type Lines = Arc<Mutex<Vec<String>>>;
 
 pub(crate) fn sink() -> (Sink, Lines) {
@@ -49,17 +49,17 @@ pub(crate) fn call() -> Call {
     Call { invoke: functions(), context: CallContext::new(Caller::Lua) }
 }
 
-/// A deadline so many milliseconds from now, by the clock of the test's runtime.
+/// Returns a deadline `ms` milliseconds from now, by the clock of the test's runtime.
 pub(crate) fn soon(ms: u64) -> Option<Instant> {
     (tokio::time::Instant::now().into_std()).checked_add(Duration::from_millis(ms))
 }
 
-/// Runs a script for at most `ms`.
+/// Runs a script for at most `ms` milliseconds.
 pub(crate) async fn run_for(ms: u64, program: &Program, args: &[Value]) -> Result<Value, Failure> {
     program.start(soon(ms)).await?.call(call(), args.to_vec(), soon(ms)).await
 }
 
-/// Waits until something holds that a thread brings about which nobody waits for.
+/// Waits until `holds` is true, for effects of threads that nothing joins.
 pub(crate) async fn until(holds: impl Fn() -> bool) {
     while !holds() {
         tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Errors that nobody catches: a line of what was raised, and one for each function that ran.
+//! Tests of traces of uncaught errors: one line for the error, and one for each running function.
 
 use crisol_core::{Trace, Value};
 use crisol_lua::{Entry, Failure};
@@ -44,7 +44,7 @@ return {run = run}";
 }
 
 #[tokio::test]
-async fn what_was_called_without_a_name_is_told_by_its_line() -> Tested {
+async fn a_nameless_function_is_shown_by_its_line() -> Tested {
     let source = "local function deep()\n  local x = nil .. 1\n  return x\nend\nreturn deep()";
     assert_eq!(
         shown(source).await?,
@@ -84,7 +84,7 @@ async fn no_name_begins_a_line_or_reads_as_a_frame() -> Tested {
 }
 
 #[tokio::test]
-async fn a_trace_is_bounded_and_tells_why_also_where_the_stack_is_full() -> Tested {
+async fn a_trace_is_bounded_and_has_its_reason_on_a_full_stack() -> Tested {
     let deep = "local function down(n) if n == 0 then error('deep') end return 1 + down(n - 1) end return down(500)";
     let trace = trace_of(deep, Entry::Script).await?;
     assert_eq!(trace.frames().len(), Trace::MAX_FRAMES);
@@ -97,7 +97,7 @@ async fn a_trace_is_bounded_and_tells_why_also_where_the_stack_is_full() -> Test
 }
 
 #[tokio::test]
-async fn an_error_that_was_caught_leaves_no_frames_behind() -> Tested {
+async fn a_caught_error_leaves_no_frames() -> Tested {
     let source = "local function inner() error('caught') end
 pcall(inner)
 local co = coroutine.wrap(function() error('thrown on') end)
@@ -128,7 +128,7 @@ return 1";
 }
 
 #[tokio::test]
-async fn want_of_memory_is_told_as_that_wherever_it_comes_up() -> Tested {
+async fn out_of_memory_is_reported_as_such_everywhere() -> Tested {
     for script in [
         "local t = {} while true do t[#t + 1] = {} end",
         "local s = 'x' while true do s = s .. s end",
@@ -143,7 +143,7 @@ async fn want_of_memory_is_told_as_that_wherever_it_comes_up() -> Tested {
 }
 
 #[test]
-fn a_failure_is_placed_in_the_line_that_it_tells_of() {
+fn a_failure_has_the_line_it_names() {
     use std::time::Duration;
 
     let long = "folder/".repeat(20) + "script.lua";

@@ -1,4 +1,4 @@
-//! JSON to Lua to JSON.
+//! Tests of values through Lua: JSON to Lua and back.
 
 use crisol_core::Value;
 use crisol_lua::Entry;
@@ -45,7 +45,7 @@ proptest! {
 
     #[test]
     fn an_argument_comes_back_from_a_call_as_it_was(value in json()) {
-        // In a list, so that nothing is left out.
+        // Inside a list, since a null in a map would be left out.
         let list = Value::List(vec![value]);
         let source = "local v, e = require('funcs').call('n:echo', ...) return v, e";
         let entry = program(source, Entry::Script);
@@ -54,7 +54,7 @@ proptest! {
     }
 }
 
-/// A name whose value is null is left out on its way into Lua.
+/// Returns the value without map entries that are null, which are left out on the way into Lua.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::List(items) => Value::List(items.into_iter().map(without_nulls).collect()),
@@ -67,7 +67,7 @@ fn without_nulls(value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn what_lua_values_are_outside() -> Tested {
+async fn lua_values_have_values_outside() -> Tested {
     let cases = [
         ("return {}", "{}"),
         ("return require('json').decode('[]')", "[]"),

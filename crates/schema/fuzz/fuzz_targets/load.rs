@@ -1,6 +1,6 @@
-//! Any text loads or is refused with problems that can be shown; what loads prints as an app that
-//! loads to the same; an app is checked as it loads, and what is read of a wrong one can be looked into; a pinned
-//! text holds the hash. Lines `#--set …` are overrides, as in the golden cases.
+//! Fuzz target: any text loads or fails with renderable problems. A loaded app prints as an app that loads to
+//! the same app, and its check gives the same app and warnings; the readable rest of a wrong app can be used;
+//! a pinned text holds the hash. Lines `#--set …` are overrides, as in the golden cases.
 //!
 //! Run: `cargo +nightly fuzz run load -- -max_len=4096` with `tests/ui` as a first corpus.
 
@@ -9,13 +9,13 @@
 use crisol_schema::{Checked, Color, Loader, Problems, Report, Rule, Sha256Hash, pin};
 use libfuzzer_sys::fuzz_target;
 
-/// Problems can be shown, and cannot drive a terminal.
+/// Checks that problems render without terminal escapes.
 fn show(problems: &Problems) {
     assert!(!problems.render(Color::Never).contains('\u{1b}'));
     assert!(serde_json::to_string(problems).is_ok());
 }
 
-/// What is read of an app can be printed, and reported on at any place of it.
+/// Checks that the readable entries print, and that problems can be reported at any location in them.
 fn look(checked: &Checked) {
     assert!(serde_json::to_string(&checked.registry).is_ok());
     let mut found = Problems::new();
@@ -53,7 +53,7 @@ fuzz_target!(|text: &str| {
             assert_eq!(app.warnings.to_string(), checked.problems.to_string());
             for file in app.registry.index_files() {
                 let Ok(printed) = serde_json::to_string(&file) else { panic!("not printed") };
-                // A text of a namespace of its own may refer to another's.
+                // With several namespaces, one text may refer to another.
                 let several = app.registry.index_files().len() > 1;
                 match plain.clone().file("_index.json", printed.as_str()).load_files() {
                     Ok(again) => {

@@ -1,4 +1,4 @@
-//! Text, numbers, booleans, words of a closed list, and texts that may stand in a file.
+//! Basic field types: text, numbers, booleans, closed lists of words, and texts from files.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::rule::Rule;
 use crate::source::Span;
 use crate::yaml::{Data, Natural, Node, quote};
 
-/// The text of a node that must be text.
+/// Returns the text of a node, or reports a value of another type.
 pub(crate) fn text<'n>(
     node: &'n Node,
     wanted: &str,
@@ -26,7 +26,7 @@ pub(crate) fn text<'n>(
     found
 }
 
-/// Any text.
+/// A text.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
 #[schemars(inline, transparent)]
 pub(crate) struct Text(pub(crate) String);
@@ -39,7 +39,7 @@ impl Decode for Text {
     }
 }
 
-/// A text that may look like a number or a boolean, taken as it is written: the values of variables.
+/// A text that may look like a number or a boolean and is taken as written, for values of variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FreeText(pub(crate) String);
 
@@ -85,7 +85,7 @@ impl Decode for bool {
     }
 }
 
-/// A whole number from `MIN` to `MAX`, both included.
+/// An integer from `MIN` to `MAX`, inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Int<const MIN: u64, const MAX: u64>(pub(crate) u64);
 
@@ -124,7 +124,7 @@ impl<const MIN: u64, const MAX: u64> Decode for Int<MIN, MAX> {
     }
 }
 
-/// Reads a word that must be one of a list.
+/// Reads a word of a closed list.
 pub(crate) fn one_of<T: Clone>(
     node: &Node,
     words: &[(&str, T)],
@@ -142,13 +142,13 @@ pub(crate) fn one_of<T: Clone>(
     None
 }
 
-/// A text written in place, or one that `file://path` names.
+/// A text written inline, or read from `file://path`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
     pub(crate) text: Arc<str>,
-    /// The file, relative to the app; none when the text stands in the YAML.
+    /// Path of the file, relative to the app; `None` for an inline text.
     pub(crate) file: Option<PathBuf>,
-    /// Where the text stands: in the YAML, or the file's beginning.
+    /// Location of the text: in the YAML, or the start of the file.
     pub(crate) span: Span,
 }
 

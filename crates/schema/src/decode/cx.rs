@@ -1,4 +1,4 @@
-//! The trait of types that fields have, and the place that reading has come to.
+//! Trait of field types, and the context in which they are decoded.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,27 +13,27 @@ use crate::rule::Rule;
 use crate::source::{Sources, Span};
 use crate::yaml::{Node, shorten};
 
-/// The longest key that a path shows whole, in bytes: as long as the names of variables.
+/// Maximum length of a key shown whole in a path, in bytes: enough for names of variables.
 const MAX_STEP: usize = 1024;
 
-/// A type that a field of the file can have.
+/// A type that a field can have.
 pub(crate) trait Decode: Sized {
-    /// How a value of it is written, for `help: add …`.
+    /// Example of a value, for `help: add …`.
     const EXAMPLE: &'static str;
 
-    /// The help when it is missing, in place of `add …`.
+    /// Help for a missing value, in place of `add …`.
     const REMEDY: Option<&'static str> = None;
 
-    /// Reads the node. `None` means that a problem was reported.
+    /// Decodes the node. Returns `None` after reporting a problem.
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self>;
 
-    /// What a field that is not there means; `None` means that it must be there.
+    /// Returns the value of an absent field; `None` for a required field.
     fn absent() -> Option<Self> {
         None
     }
 }
 
-/// A reference from one entry to another, to be looked up when all entries are known.
+/// A reference from one entry to another, resolved once all entries are known.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) from: EntryId,
@@ -41,27 +41,27 @@ pub(crate) struct Link {
     pub(crate) span: Span,
     pub(crate) to: EntryId,
     pub(crate) want: Role,
-    /// `from` is not the entry that this id stands for, but another of the same id.
+    /// True if `from` is a duplicate: another entry has this id.
     pub(crate) of_second: bool,
 }
 
-/// Where the reading stands.
+/// Context of decoding: the current location, and the sinks for problems and references.
 pub(crate) struct Cx<'a> {
     pub(crate) sink: &'a mut Sink,
     pub(crate) sources: &'a mut Sources,
     pub(crate) files: &'a Files,
     pub(crate) links: &'a mut Vec<Link>,
-    /// Interfaces that the program which loads the app serves itself.
+    /// Interfaces that the embedding program implements.
     pub(crate) own_interfaces: &'a BTreeSet<String>,
-    /// Transports that the program brings.
+    /// Transports of the embedding program.
     pub(crate) transports: &'a [Arc<str>],
-    /// The index file that is being read, relative to the app.
+    /// Current index file, relative to the app.
     pub(crate) file: &'a str,
     pub(crate) namespace: Namespace,
     pub(crate) entry: Option<EntryId>,
-    /// What a problem calls the place while `path` is empty.
+    /// Name of the location in messages while `path` is empty.
     pub(crate) what: String,
-    /// The path of fields inside the entry, `wasi.mounts[0]`.
+    /// Path of fields inside the entry, `wasi.mounts[0]`.
     pub(crate) path: String,
 }
 
@@ -71,14 +71,14 @@ impl Cx<'_> {
         self.sink.push(Some(span), self.entry.clone(), field, report);
     }
 
-    /// Notes that a field stands here under a name that is none: of the entry itself, if this is its top.
+    /// Records that a top-level field of the entry is present under a misspelt name.
     pub(crate) fn misspelt(&mut self, field: &str) {
         if let (Some(entry), true) = (&self.entry, self.path.is_empty()) {
             self.sink.misspelt(entry, field);
         }
     }
 
-    /// Runs with a field's name, or `[i]`, added to the path.
+    /// Runs `run` with a field name, or `[i]`, appended to the path.
     pub(crate) fn within<T>(&mut self, step: &str, run: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.path.len();
         if !self.path.is_empty() && !step.starts_with('[') {
@@ -94,7 +94,7 @@ impl Cx<'_> {
         out
     }
 
-    /// Runs inside an entry, its fields' paths beginning anew; without an id nothing changes.
+    /// Runs `run` inside an entry, with an empty field path; without an id it changes nothing.
     pub(crate) fn about<T>(
         &mut self,
         entry: Option<EntryId>,
@@ -111,12 +111,12 @@ impl Cx<'_> {
         out
     }
 
-    /// What the current place is called in a message.
+    /// Returns the name of the current location for messages.
     pub(crate) fn here(&self) -> String {
         if self.path.is_empty() { self.what.clone() } else { format!("`{}`", self.path) }
     }
 
-    /// Reports a value of another type than the field's.
+    /// Reports a value of the wrong type.
     pub(crate) fn wrong_type(&mut self, node: &Node, wanted: &str, example: &str) {
         let found = describe(node);
         let message = format!("{} must be {wanted}, not {found}", self.here());
@@ -129,7 +129,7 @@ impl Cx<'_> {
         self.report(node.span, report);
     }
 
-    /// `field: example`, or just the example inside a list.
+    /// Formats `field: example`; inside a list, only the example.
     pub(crate) fn sample(&self, example: &str) -> String {
         let last = self.path.rsplit('.').next().unwrap_or("");
         if last.is_empty() {
@@ -141,7 +141,7 @@ impl Cx<'_> {
         }
     }
 
-    /// Notes a reference.
+    /// Records a reference for linking.
     pub(crate) fn link(&mut self, span: Span, to: &EntryId, want: Role) {
         if let Some(from) = self.entry.clone() {
             let (field, to) = (self.path.clone(), to.clone());

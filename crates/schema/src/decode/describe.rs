@@ -1,8 +1,8 @@
-//! Nodes in words, for messages about values of a wrong type.
+//! Descriptions of nodes, for messages about wrong types.
 
 use crate::yaml::{Data, Natural, Node, Scalar, Style, quote, shorten};
 
-/// What a node is, in words.
+/// Describes a node in words.
 pub(super) fn describe(node: &Node) -> String {
     match &node.data {
         Data::Scalar(scalar) => scalar.describe(),
@@ -11,7 +11,7 @@ pub(super) fn describe(node: &Node) -> String {
     }
 }
 
-/// The help for a value that only its quotes make wrong.
+/// Returns the help for a value that is wrong only because of its quotes.
 pub(super) fn quoting_help(node: &Node, wanted: &str) -> Option<String> {
     let Data::Scalar(scalar) = &node.data else { return None };
     let bare = Scalar::new(scalar.text.clone(), Style::Plain);

@@ -1,4 +1,4 @@
-//! The fields of a map: known or not, there or not.
+//! Fields of a map: known or unknown, present or missing.
 
 use std::sync::Arc;
 
@@ -9,23 +9,23 @@ use crate::problems::Report;
 use crate::rule::Rule;
 use crate::yaml::{Data, Node, Pair, quote};
 
-/// A map whose fields are being taken.
+/// A map whose fields are being decoded.
 pub(crate) struct Fields<'n> {
     node: &'n Node,
-    /// Fields that were most likely meant by unknown ones: they are not reported as missing too.
+    /// Fields present under a misspelt name. They are not reported as missing too.
     misspelt: Vec<String>,
-    /// Unknown fields of which nobody knows what was meant.
+    /// Unknown fields without a similar known one.
     unknown: Vec<&'n str>,
 }
 
-/// The field that an unknown key was most likely meant to be: one that is not there, if possible.
+/// Returns the known field most similar to an unknown key; absent fields first.
 fn meant<'k>(node: &Node, key: &str, known: &[&'k str]) -> Option<&'k str> {
     let absent: Vec<&str> = known.iter().filter(|name| node.get(name).is_none()).copied().collect();
     suggest::nearest_word(key, &absent).or_else(|| suggest::nearest(key, known.iter().copied()))
 }
 
-/// A map in which misspelt keys for the fields `wanted` are put right, with those pairs and what they were meant to be; none when
-/// there are none. Nothing is compared where all of the fields are there.
+/// Corrects misspelt keys for the fields `wanted`. Returns the corrected map and the original pairs with
+/// their intended fields, or `None` if there are none. Compares nothing if all of the fields are present.
 pub(crate) fn respelt(
     node: &Node,
     known: &[&str],
@@ -45,7 +45,7 @@ pub(crate) fn respelt(
     (!found.is_empty()).then(|| (Node::new(node.span, Data::Map(pairs)), found))
 }
 
-/// Reports a key that is no field, in a map that is called `what`.
+/// Reports an unknown field in a map; `what` is the map's name.
 pub(crate) fn unknown(pair: &Pair, what: &str, help: String, cx: &mut Cx<'_>) {
     let message = format!("{what} has no field {}", quote(&pair.key));
     let report = Report::error(Rule::UNKNOWN_FIELD, message).help(help);
@@ -53,7 +53,7 @@ pub(crate) fn unknown(pair: &Pair, what: &str, help: String, cx: &mut Cx<'_>) {
 }
 
 impl<'n> Fields<'n> {
-    /// Opens a map and reports every field that it should not have.
+    /// Opens a map and reports its unknown fields.
     pub(crate) fn open(node: &'n Node, known: &[&str], cx: &mut Cx<'_>) -> Option<Self> {
         let Data::Map(pairs) = &node.data else {
             let example = known.first().map_or_else(String::new, |field| format!("{{{field}: …}}"));
@@ -82,7 +82,7 @@ impl<'n> Fields<'n> {
         Some(fields)
     }
 
-    /// Takes a field, or reports that it is missing.
+    /// Decodes a field, or reports that it is missing.
     pub(crate) fn take<T: Decode>(&self, name: &str, cx: &mut Cx<'_>) -> Option<T> {
         match (self.node.get(name), T::absent()) {
             (Some(value), Some(absent)) if value.is_null() => Some(absent),
@@ -110,7 +110,7 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// Strips what `stringify!` keeps of a raw identifier.
+/// Strips the `r#` that `stringify!` keeps of a raw identifier.
 pub(crate) const fn field_name(name: &'static str) -> &'static str {
     match name.as_bytes() {
         [b'r', b'#', ..] => name.split_at(2).1,
@@ -118,8 +118,8 @@ pub(crate) const fn field_name(name: &'static str) -> &'static str {
     }
 }
 
-/// Declares the fields of a map once: as a struct, as its reader and (through schemars) as its JSON
-/// Schema, whose descriptions are the doc comments.
+/// Declares the fields of a map once: as a struct, as its reader and, through schemars, as its JSON Schema.
+/// The doc comments become its descriptions.
 macro_rules! shape {
     (
         $(#[$meta:meta])*
@@ -135,7 +135,7 @@ macro_rules! shape {
         }
 
         impl $name {
-            /// The fields' names.
+            /// Names of the fields.
             pub(crate) const FIELDS: &'static [&'static str] =
                 &[$($crate::decode::field_name(stringify!($field))),*];
         }
@@ -148,7 +148,7 @@ macro_rules! shape {
                 cx: &mut $crate::decode::Cx<'_>,
             ) -> Option<Self> {
                 let fields = $crate::decode::Fields::open(node, Self::FIELDS, cx)?;
-                // All are taken before the first `?`, so that each says what is wrong with it.
+                // All fields are decoded before the first `?`, so that each reports its own problem.
                 $(let $field = fields.take($crate::decode::field_name(stringify!($field)), cx);)*
                 let _ = &fields;
                 Some(Self { $($field: $field?,)* })

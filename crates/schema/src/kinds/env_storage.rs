@@ -1,4 +1,4 @@
-//! Storages of variables, whatever keeps their values.
+//! Value type shared by all kinds of variable storages.
 
 use std::collections::BTreeMap;
 
@@ -8,34 +8,34 @@ use serde::Serialize;
 use super::slice::Content;
 use crate::values::{DirectoryPath, EnvName, FileMode};
 
-/// Where values of variables are kept: `env.storage.*`.
+/// Storage of variable values: `env.storage.*`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum EnvStorage {
-    /// In a file of `NAME=value` lines.
+    /// File of `NAME=value` lines.
     File {
-        /// The file, relative to the app, or absolute.
+        /// Path of the file: relative to the app, or absolute.
         path: DirectoryPath,
-        /// Whether the file is made when it is not there.
+        /// True to create the file if it is missing.
         auto_init: bool,
-        /// Permission bits of the file when it is made.
+        /// Permission bits of a created file.
         #[serde(skip_serializing_if = "Option::is_none")]
         mode: Option<FileMode>,
     },
-    /// In the registry itself.
+    /// Values in the registry.
     Static {
-        /// The values by name.
+        /// Values by name.
         values: BTreeMap<EnvName, String>,
     },
-    /// In others, the first that has a value.
+    /// Chain of storages; the first one with a value wins.
     Router {
-        /// The storages, in the order they are asked; writes go to the first that takes them.
+        /// Storages in lookup order. Writes go to the first storage that accepts them.
         storages: Vec<EntryId>,
     },
     /// In memory, empty at start.
     #[serde(serialize_with = "no_fields")]
     Memory,
-    /// In the environment of the host process, read only.
+    /// Environment of the host process, read-only.
     #[serde(serialize_with = "no_fields")]
     Os,
 }
@@ -53,5 +53,5 @@ impl Content for EnvStorage {
     }
 }
 
-/// Help for a storage that nothing uses.
+/// Help for an unused storage.
 pub(super) const UNUSED: Option<&str> = Some("name it in `storage` of an `env.variable`");

@@ -1,4 +1,4 @@
-//! Values of variables in a file.
+//! Kind `env.storage.file`: variable values in a file.
 
 use super::env_storage::{EnvStorage, UNUSED};
 use super::slice::{Body, Slice};
@@ -24,13 +24,13 @@ impl Slice for This {
 }
 
 shape! {
-    /// Values in a file of `NAME=value` lines (dotenv), written atomically.
+    /// Variable values in a file of `NAME=value` lines (dotenv), written atomically.
     pub(crate) struct StorageFileFields {
-        /// The file, relative to the app's folder and inside it, or absolute.
+        /// Path of the file: relative to the app's folder and inside it, or absolute.
         path: DirectoryPath,
-        /// Make the file when it is not there. Default: false.
+        /// Creates the file if it is missing. Default: false.
         auto_init: Option<bool>,
-        /// Permission bits of the file when it is made, in octal: `"0600"`.
+        /// Permission bits of a created file, in octal: `"0600"`.
         mode: Option<FileMode>,
     }
 }

@@ -1,4 +1,4 @@
-//! Values of variables in memory.
+//! Kind `env.storage.memory`: variable values in memory.
 
 use super::env_storage::{EnvStorage, UNUSED};
 use super::slice::{Body, Slice};
@@ -22,6 +22,6 @@ impl Slice for This {
 }
 
 shape! {
-    /// Values in memory, empty at start: for what the program sets while it runs.
+    /// Variable values in memory, empty at start: for values that the program sets at run time.
     pub(crate) struct StorageMemoryFields {}
 }

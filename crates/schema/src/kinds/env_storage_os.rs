@@ -1,4 +1,4 @@
-//! Values of variables in the host process's environment.
+//! Kind `env.storage.os`: variables of the host process's environment.
 
 use super::env_storage::{EnvStorage, UNUSED};
 use super::slice::{Body, Slice};
@@ -22,6 +22,6 @@ impl Slice for This {
 }
 
 shape! {
-    /// Values of the host process's environment, read only.
+    /// Variables of the host process's environment, read-only.
     pub(crate) struct StorageOsFields {}
 }

@@ -1,4 +1,4 @@
-//! Several storages as one.
+//! Kind `env.storage.router`: a chain of storages.
 
 use crisol_core::EntryId;
 
@@ -35,9 +35,9 @@ impl Slice for This {
 }
 
 shape! {
-    /// Several storages as one: the first that has a value gives it.
+    /// Chain of storages: the first one with a value wins.
     pub(crate) struct StorageRouterFields {
-        /// The storages, in the order they are asked.
+        /// Storages in lookup order. Writes go to the first storage that accepts them.
         storages: Vec<Ref<Storage>>,
     }
 }

@@ -1,4 +1,4 @@
-//! Values of variables in the registry itself.
+//! Kind `env.storage.static`: variable values in the registry.
 
 use std::collections::BTreeMap;
 
@@ -27,14 +27,14 @@ impl Slice for This {
 }
 
 shape! {
-    /// Values written here.
+    /// Variable values in the index file.
     pub(crate) struct StorageStaticFields {
-        /// The values by name. Numbers and booleans are taken as they are written.
+        /// Values by name. Numbers and booleans become text as written.
         values: Values,
     }
 }
 
-/// Values by name, each as it is written.
+/// Values by name, each as written.
 #[derive(Debug)]
 pub(crate) struct Values(BTreeMap<EnvName, String>);
 

@@ -1,4 +1,4 @@
-//! Variables.
+//! Kind `env.variable`: a variable with a storage or a default.
 
 use crisol_core::{EntryId, suggest};
 use serde::Serialize;
@@ -14,15 +14,15 @@ use crate::values::EnvName;
 /// A variable of the registry: `env.variable`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EnvVariable {
-    /// The storage that has the value; none for a variable that is its default.
+    /// Storage of the value; `None` for a variable that only has a default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<EntryId>,
-    /// The name in the storage.
+    /// Name of the variable in the storage.
     pub variable: EnvName,
-    /// The value when the storage has none.
+    /// Value if the storage has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
-    /// Whether writing it is refused.
+    /// True to refuse writes.
     pub readonly: bool,
 }
 
@@ -44,7 +44,7 @@ impl Slice for This {
             let key = if known.contains(&&*pair.key) {
                 Some(&*pair.key)
             } else {
-                // One that is misspelt is told of already.
+                // A misspelt field is reported already.
                 suggest::nearest_word(&pair.key, known)
             };
             key.is_some_and(|key| meant.contains(&key))
@@ -71,15 +71,15 @@ impl Slice for This {
 impl Content for EnvVariable {}
 
 shape! {
-    /// A variable, for `wasi.env`.
+    /// A variable that `wasi.env` can pass to a guest.
     pub(crate) struct EnvVariableFields {
-        /// The storage that has the value. Left out, the value is `default`.
+        /// Storage of the value. Without it the value is `default`.
         storage: Option<Ref<Storage>>,
-        /// The name in the storage. Default: the entry's name.
+        /// Name of the variable in the storage. Default: the entry's name.
         variable: Option<EnvName>,
-        /// The value when the storage has none. Numbers and booleans are taken as they are written.
+        /// Value if the storage has none. Numbers and booleans become text as written.
         default: Option<FreeText>,
-        /// Refuse to write it. Default: false.
+        /// Refuses writes. Default: false.
         readonly: Option<bool>,
     }
 }

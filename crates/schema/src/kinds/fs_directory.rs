@@ -1,4 +1,4 @@
-//! Folders on the host.
+//! Kind `fs.directory`: a folder on the host.
 
 use serde::Serialize;
 
@@ -10,12 +10,12 @@ use crate::values::{DirectoryPath, FileMode};
 /// A folder on the host: `fs.directory`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Directory {
-    /// The folder.
+    /// Path of the folder.
     pub directory: DirectoryPath,
-    /// Permission bits of the folder when it is made.
+    /// Permission bits of a created folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<FileMode>,
-    /// Whether the folder is made when it is not there.
+    /// True to create the folder if it is missing.
     pub auto_init: bool,
 }
 
@@ -40,13 +40,13 @@ impl Slice for This {
 impl Content for Directory {}
 
 shape! {
-    /// A folder on the host, for `.wasm` files and for mounts.
+    /// A folder on the host, for `.wasm` files, mounts and static files.
     pub(crate) struct DirectoryFields {
-        /// The folder, relative to the app's folder and inside it, or absolute.
+        /// Path of the folder: relative to the app's folder and inside it, or absolute.
         directory: DirectoryPath,
-        /// Permission bits of the folder when it is made, in octal: `"0755"`.
+        /// Permission bits of a created folder, in octal: `"0755"`.
         mode: Option<FileMode>,
-        /// Make the folder when it is not there. Default: false.
+        /// Creates the folder if it is missing. Default: false.
         auto_init: Option<bool>,
     }
 }

@@ -1,4 +1,4 @@
-//! Functions of WebAssembly, whatever their code comes from.
+//! Value type shared by the kinds of WebAssembly functions.
 
 use std::path::Path;
 
@@ -8,31 +8,31 @@ use super::slice::Content;
 use crate::parts::{Code, Limits, Pool, Retry, SourceText, Transport, Wasi};
 use crate::values::{Imports, Method};
 
-/// A function of WebAssembly: `function.wat` or `function.wasm`.
+/// A WebAssembly function: `function.wat` or `function.wasm`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Function {
-    /// What is compiled.
+    /// Code of the module or component.
     #[serde(flatten)]
     pub code: Code,
-    /// The export that is called.
+    /// Export to call.
     pub method: Method,
-    /// The signature of a core module, as WIT.
+    /// Signature of a core module, as WIT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wit: Option<SourceText>,
-    /// How many calls run at once.
+    /// Pool of workers and instances.
     pub pool: Pool,
-    /// How a call's input and output become arguments and results.
+    /// Mapping between a call's input and output and the export's arguments and results.
     pub transport: Transport,
-    /// Host interfaces that the guest may use.
+    /// Host interfaces granted to the guest.
     #[serde(skip_serializing_if = "Imports::is_empty")]
     pub imports: Imports,
-    /// Whether an import that is not declared is refused at load.
+    /// True to reject undeclared imports at load.
     pub strict_imports: bool,
-    /// What the guest gets of the outside.
+    /// WASI configuration of the guest.
     pub wasi: Wasi,
-    /// What a call may use up.
+    /// Resource limits of each call.
     pub limits: Limits,
-    /// How calls that failed are made again, from `meta.options.retry`.
+    /// Retries of failed calls, from `meta.options.retry`.
     #[serde(skip)]
     pub retry: Option<Retry>,
 }
@@ -51,7 +51,7 @@ impl Content for Function {
     }
 }
 
-/// Makes a function of the fields that every guest has and `pool`.
+/// Builds a function from the fields shared by all guests and `pool`.
 macro_rules! into_function {
     ($fields:ident, $code:expr, $retry:expr) => {
         Function {

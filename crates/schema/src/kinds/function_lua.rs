@@ -1,4 +1,4 @@
-//! Functions written in Lua.
+//! Kind `function.lua`: a function written in Lua.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -18,18 +18,18 @@ use crate::yaml::Node;
 /// A function written in Lua: `function.lua`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LuaFunction {
-    /// The script.
+    /// Lua source of the script.
     pub source: SourceText,
-    /// The function in the table that the script returns.
+    /// Name of the function in the table that the script returns.
     pub method: Method,
-    /// What the script may `require`.
+    /// Modules that the script may `require`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub modules: BTreeSet<LuaModule>,
-    /// How many calls run at once.
+    /// Pool of workers and Lua states.
     pub pool: Pool,
-    /// What a call may use up.
+    /// Resource limits of each call.
     pub limits: Limits,
-    /// How calls that failed are made again, from `meta.options.retry`.
+    /// Retries of failed calls, from `meta.options.retry`.
     #[serde(skip)]
     pub retry: Option<Retry>,
 }
@@ -77,11 +77,11 @@ impl Content for LuaFunction {
 pub enum LuaModule {
     /// Calls to functions of the registry.
     Funcs,
-    /// JSON text.
+    /// JSON encoding and decoding.
     Json,
-    /// Lines to the log.
+    /// Log lines.
     Log,
-    /// The time, and waiting.
+    /// Clock and sleep.
     Time,
 }
 
@@ -102,15 +102,15 @@ impl Decode for LuaModule {
 shape! {
     /// A function written in Lua.
     pub(crate) struct LuaFunctionFields {
-        /// The script, in place or as `file://path`. It returns a table of functions, or one function.
+        /// Lua script, inline or as `file://path`. It returns a table of functions, or one function.
         source: Source,
-        /// The function to call.
+        /// Name of the function to call.
         method: Method,
         /// Modules that the script may `require`. Default: none.
         modules: Option<Vec<LuaModule>>,
-        /// How many calls run at once, and what is kept ready for them.
+        /// Concurrency of calls, and instances kept ready for them.
         pool: Option<Pool>,
-        /// What a call may use up.
+        /// Resource limits of each call.
         limits: Option<Limits>,
     }
 }

@@ -1,4 +1,4 @@
-//! Functions in compiled files of WebAssembly.
+//! Kind `function.wasm`: a function in a compiled WebAssembly file.
 
 use serde_json::Value as Json;
 
@@ -37,13 +37,13 @@ impl Slice for This {
 guest_shape! {
     /// A function in a compiled WebAssembly file.
     struct FunctionWasmFields {
-        /// The `fs.directory` entry with the file.
+        /// `fs.directory` entry with the file.
         fs: Ref<Folder>,
-        /// The file in it.
+        /// Path of the file in that folder.
         path: FsPath,
-        /// The SHA-256 of the file: `sha256:` and 64 hexadecimal digits. `crisol pin` writes it.
+        /// SHA-256 of the file: `sha256:` and 64 hexadecimal digits. `crisol pin` writes it.
         hash: Sha256Hash,
-        /// How many calls run at once, and what is kept ready for them.
+        /// Concurrency of calls, and instances kept ready for them.
         pool: Option<Pool>,
     }
 }

@@ -1,4 +1,4 @@
-//! Functions in the text format of WebAssembly.
+//! Kind `function.wat`: a function in the WebAssembly text format.
 
 use serde_json::Value as Json;
 
@@ -35,9 +35,9 @@ impl Slice for This {
 guest_shape! {
     /// A function written in the WebAssembly text format.
     struct FunctionWatFields {
-        /// The WebAssembly text, a core module or a component, in place or as `file://path`.
+        /// WebAssembly text of a core module or a component, inline or as `file://path`.
         source: Source,
-        /// How many calls run at once, and what is kept ready for them.
+        /// Concurrency of calls, and instances kept ready for them.
         pool: Option<Pool>,
     }
 }

@@ -1,4 +1,4 @@
-//! Functions as HTTP resources.
+//! Kind `http.endpoint`: a function as an HTTP resource.
 
 use crisol_core::EntryId;
 use serde::Serialize;
@@ -13,14 +13,14 @@ use crate::values::{HttpMethod, RoutePath};
 /// A function as an HTTP resource: `http.endpoint`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HttpEndpoint {
-    /// What it is reached through.
+    /// Service or router above it.
     #[serde(skip)]
     pub parent: Parent,
-    /// The request method.
+    /// Request method.
     pub method: HttpMethod,
-    /// The path, below the router's prefix.
+    /// Path below the router's prefix.
     pub path: RoutePath,
-    /// The function that answers.
+    /// Function that handles requests.
     pub func: EntryId,
 }
 
@@ -60,14 +60,14 @@ impl Content for HttpEndpoint {
 }
 
 shape! {
-    /// A function as an HTTP resource. `meta.router` names the `http.router`, or `meta.server` the `http.service`; it
-    /// may be left out when there is exactly one, or none.
+    /// A function as an HTTP resource. `meta.router` names the `http.router`, or `meta.server` the
+    /// `http.service`. Either may be omitted if there is exactly one, or none.
     pub(crate) struct HttpEndpointFields {
-        /// The request method, or `ANY`. Default: `GET`.
+        /// Request method, or `ANY`. Default: `GET`.
         method: Option<HttpMethod>,
-        /// The path: `{id}` is any one part, `{rest...}` all that is left.
+        /// Path of the resource: `{id}` matches any one segment, `{rest...}` the rest of the path.
         path: RoutePath,
-        /// The function that answers.
+        /// Function that handles requests.
         func: Ref<Function>,
     }
 }

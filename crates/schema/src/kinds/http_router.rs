@@ -1,4 +1,4 @@
-//! Paths below one prefix, with what is done to their requests.
+//! Kind `http.router`: a path prefix with middleware.
 
 mod middleware;
 
@@ -19,15 +19,15 @@ use crate::rule::Rule;
 use crate::values::PathPrefix;
 use crate::yaml::Node;
 
-/// Paths below one prefix, with what is done to all of their requests: `http.router`.
+/// A path prefix with middleware for all of its requests: `http.router`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HttpRouter {
-    /// The service that it is reached through; none means the one that `serve --listen` opens.
+    /// Service above it; `None` for the service that `serve --listen` opens.
     #[serde(skip)]
     pub server: Option<EntryId>,
-    /// The prefix of its paths.
+    /// Prefix of its paths.
     pub prefix: PathPrefix,
-    /// The steps of its requests, outermost first.
+    /// Middleware for its requests, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub middleware: Vec<Middleware>,
 }
@@ -67,25 +67,25 @@ impl Content for HttpRouter {
 }
 
 impl HttpRouter {
-    /// Whether it has a step `cors`.
+    /// Returns true if the router has the step `cors`.
     pub(crate) fn has_cors(&self) -> bool {
         self.middleware.iter().any(|step| matches!(step, Middleware::Cors(_)))
     }
 }
 
 shape! {
-    /// Paths below one prefix, with what is done to all of their requests. `meta.server` names the
-    /// `http.service`; it may be left out when there is exactly one, or none.
+    /// A path prefix with middleware for all of its requests. `meta.server` names the `http.service`. It may
+    /// be omitted if there is exactly one, or none.
     pub(crate) struct HttpRouterFields {
-        /// The prefix of its paths. Default: `/`.
+        /// Prefix of its paths. Default: `/`.
         prefix: Option<PathPrefix>,
-        /// The steps of its requests, outermost first: `cors`, `compress`, `ratelimit`, `request_id`,
+        /// Middleware for its requests, outermost first: `cors`, `compress`, `ratelimit`, `request_id`,
         /// `timeout`.
         middleware: Option<Vec<Middleware>>,
     }
 }
 
-/// A step that is there twice would act twice.
+/// Reports a repeated step, which would apply twice.
 fn once_each(node: &Node, cx: &mut Cx<'_>) -> Option<()> {
     let mut all_differ = Some(());
     let mut seen = HashMap::new();

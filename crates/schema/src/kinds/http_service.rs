@@ -1,4 +1,4 @@
-//! Sockets that answer HTTP.
+//! Kind `http.service`: a socket that serves HTTP.
 
 use std::fmt;
 use std::path::Path;
@@ -12,12 +12,12 @@ use crate::parts::{Answers, Pem};
 use crate::role::Role;
 use crate::values::{HttpMethod, Interval, ListenAddr};
 
-/// A socket that answers HTTP: `http.service`.
+/// A socket that serves HTTP: `http.service`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HttpService {
-    /// Where it listens.
+    /// Address to listen on.
     pub addr: ListenAddr,
-    /// How long it waits for a client.
+    /// Timeouts for clients.
     pub timeouts: HttpTimeouts,
     /// Limits of the service.
     #[serde(skip_serializing_if = "HttpLimits::is_default")]
@@ -25,35 +25,35 @@ pub struct HttpService {
     /// Certificate and key, for HTTPS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
-    /// Whether `GET /openapi.json` describes the endpoints.
+    /// True to describe the endpoints at `GET /openapi.json`.
     pub openapi: bool,
 }
 
-/// Limits of a service. None means the server's own default.
+/// Limits of a service. `None` means the server's default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct HttpLimits {
-    /// The size of a request's body in bytes.
+    /// Maximum size of a request body, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_body_bytes: Option<u64>,
-    /// The size of a request's line and headers in bytes.
+    /// Maximum size of a request line with its headers, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_header_bytes: Option<u64>,
-    /// Headers of a request.
+    /// Maximum number of headers in a request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_headers: Option<u64>,
-    /// Requests at once.
+    /// Maximum number of concurrent requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_requests: Option<u64>,
-    /// Connections at once.
+    /// Maximum number of concurrent connections.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<u64>,
-    /// Connections at once from one client address.
+    /// Maximum number of concurrent connections from one client address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_connections_per_client: Option<u64>,
-    /// Requests at once on one connection of HTTP/2.
+    /// Maximum number of concurrent requests on one HTTP/2 connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_streams: Option<u64>,
-    /// Bytes of request bodies in memory at once.
+    /// Maximum total size of request bodies in memory, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_buffered_bytes: Option<u64>,
 }
@@ -64,16 +64,17 @@ impl HttpLimits {
     }
 }
 
-/// Timeouts of a service. None means the server's own default.
+/// Timeouts of a service. `None` means the server's default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct HttpTimeouts {
-    /// While a request comes in: its head; a body in all, or between two pieces of one that is read as a stream.
+    /// Timeout while receiving a request: for its head, for a whole body, or between two pieces of a streamed
+    /// body.
     #[serde(serialize_with = "interval", skip_serializing_if = "Option::is_none")]
     pub read: Option<Duration>,
-    /// While the client takes nothing of a response.
+    /// Timeout while the client accepts nothing of a response.
     #[serde(serialize_with = "interval", skip_serializing_if = "Option::is_none")]
     pub write: Option<Duration>,
-    /// For the next request on a connection.
+    /// Timeout while waiting for the next request on a connection.
     #[serde(serialize_with = "interval", skip_serializing_if = "Option::is_none")]
     pub idle: Option<Duration>,
 }
@@ -82,16 +83,16 @@ fn interval<S: serde::Serializer>(time: &Option<Duration>, out: S) -> Result<S::
     time.map(Interval).serialize(out)
 }
 
-/// What TLS needs, as PEM.
+/// TLS certificate and key, as PEM.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Tls {
-    /// The certificate and its chain.
+    /// Certificate and its chain.
     pub cert: Pem,
-    /// The private key.
+    /// Private key.
     pub key: Pem,
 }
 
-/// The key stays out of logs.
+/// Omits the key, so that it never reaches logs.
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls").field("cert", &self.cert).finish_non_exhaustive()
@@ -148,30 +149,30 @@ impl Content for HttpService {
 }
 
 shape! {
-    /// A socket that answers HTTP/1.1 and HTTP/2.
+    /// A socket that serves HTTP/1.1 and HTTP/2.
     pub(crate) struct HttpServiceFields {
-        /// Address that it listens on: `host:port`, `:port` for every address, or `unix:/path` for a Unix socket.
+        /// Address to listen on: `host:port`, `:port` for every address, or `unix:/path` for a Unix socket.
         addr: ListenAddr,
-        /// How long it waits for a client.
+        /// Timeouts for clients.
         timeouts: Option<TimeoutFields>,
         /// Limits of the service.
         limits: Option<ServiceLimitFields>,
         /// Certificate and key, for HTTPS.
         tls: Option<TlsFields>,
-        /// Describe the endpoints at `GET /openapi.json`. Default: false.
+        /// Describes the endpoints at `GET /openapi.json`. Default: false.
         openapi: Option<bool>,
     }
 }
 
 shape! {
-    /// Timeouts of a service.
+    /// Timeouts of a service, such as `10s`.
     pub(crate) struct TimeoutFields {
-        /// While a request comes in: its head from the first byte; a body that is bound to parameters in all; one that
-        /// is read as a stream between two pieces. Such as `10s`. Default: 30 s.
+        /// Timeout while receiving a request: for its head from the first byte, for a whole body that is
+        /// bound to parameters, and between two pieces of a streamed body. Default: 30 s.
         read: Option<Interval>,
-        /// While the client takes nothing of a response.
+        /// Timeout while the client accepts nothing of a response. Default: 30 s.
         write: Option<Interval>,
-        /// For the next request on a connection. Default: 60 s.
+        /// Timeout while waiting for the next request on a connection. Default: 60 s.
         idle: Option<Interval>,
     }
 }
@@ -179,29 +180,33 @@ shape! {
 shape! {
     /// Limits of a service.
     pub(crate) struct ServiceLimitFields {
-        /// The size of a request's body in bytes; beyond: `413`. Default: 10 MiB.
+        /// Maximum size of a request body in bytes; beyond: `413`. Default: 10 MiB.
         max_body_bytes: Option<Int<0, TERABYTE>>,
-        /// The size of a request's line and headers in bytes; beyond: `431`. Default: 32 KiB.
+        /// Maximum size of a request line with its headers in bytes; beyond: `431`. Default: 32 KiB.
         max_header_bytes: Option<Int<8192, 16_777_216>>,
-        /// Headers of a request; beyond: `431`. Default: 100.
+        /// Maximum number of headers in a request; beyond: `431`. Default: 100.
         max_headers: Option<Int<1, 16_384>>,
-        /// Requests at once over all connections; beyond: `503`. Default: 16384.
+        /// Maximum number of concurrent requests over all connections; beyond: `503`. Default: 16384.
         max_requests: Option<Count>,
-        /// Connections at once; beyond, the longest-idle one closes, or further ones wait. Default: 16384.
+        /// Maximum number of concurrent connections; beyond, the longest-idle one closes, or new ones wait.
+        /// Default: 16384.
         max_connections: Option<Count>,
-        /// Connections at once from one client address (IPv6: one /64); further ones are closed. Default: 8192.
+        /// Maximum number of concurrent connections from one client address (IPv6: one /64); further ones are
+        /// closed. Default: 8192.
         max_connections_per_client: Option<Count>,
-        /// Requests at once on one connection of HTTP/2; further ones wait at the client. Default: 128.
+        /// Maximum number of concurrent requests on one HTTP/2 connection; further ones wait at the client.
+        /// Default: 128.
         max_streams: Option<Count>,
-        /// Bytes of request bodies in memory at once, over all connections; beyond: `503`. Default: 256 MiB.
+        /// Maximum total size of request bodies in memory in bytes, over all connections; beyond: `503`.
+        /// Default: 256 MiB.
         max_buffered_bytes: Option<Int<1, TERABYTE>>,
     }
 }
 
-/// The largest size of a body, in bytes.
+/// Largest allowed limit for bytes.
 const TERABYTE: u64 = 1 << 40;
 
-/// How many there may be of something at once: what counters of 32 bits hold.
+/// A limit on a number of things; 32-bit counters hold it.
 type Count = Int<1, 4_294_967_295>;
 
 impl From<ServiceLimitFields> for HttpLimits {
@@ -222,10 +227,11 @@ impl From<ServiceLimitFields> for HttpLimits {
 shape! {
     /// Certificate and key.
     pub(crate) struct TlsFields {
-        /// The certificate and its chain as PEM: in place, `file://path` of a file in the app, the absolute path of any other
-        /// (`/etc/letsencrypt/live/example.com/fullchain.pem`), or `env://variable`, an `env.variable` entry.
+        /// Certificate and its chain as PEM: inline, `file://path` of a file in the app, the absolute path of
+        /// any other file (`/etc/letsencrypt/live/example.com/fullchain.pem`), or `env://variable`, an
+        /// `env.variable` entry.
         cert: Pem,
-        /// The private key as PEM, in one of the same ways.
+        /// Private key as PEM, in any of the same forms.
         key: Pem,
     }
 }

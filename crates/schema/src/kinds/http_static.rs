@@ -1,4 +1,4 @@
-//! Files of a folder over HTTP.
+//! Kind `http.static`: files of a folder over HTTP.
 
 use crisol_core::EntryId;
 use serde::Serialize;
@@ -13,19 +13,19 @@ use crate::values::{FsPath, HttpMethod, PathPrefix, RoutePath};
 /// Files of a folder over HTTP: `http.static`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HttpStatic {
-    /// What they are reached through.
+    /// Service or router above it.
     #[serde(skip)]
     pub parent: Parent,
-    /// The path below which they are served, itself below the router's prefix.
+    /// Path of the files, below the router's prefix.
     pub path: PathPrefix,
-    /// The `fs.directory` entry.
+    /// `fs.directory` entry with the files.
     pub fs: EntryId,
-    /// The folder in it; none is all of it.
+    /// Folder inside the `fs.directory`; `None` for all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<FsPath>,
-    /// The file that answers for a folder.
+    /// File served for a folder.
     pub index: FsPath,
-    /// The file that answers for a path that is no file: for single-page applications.
+    /// File served for a path without a file, for single-page applications.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<FsPath>,
 }
@@ -65,8 +65,8 @@ impl Content for HttpStatic {
         Some(Seat::Any(&mut self.parent))
     }
 
-    /// The folder itself and everything in it. Files are answered to `GET`, and beside them an endpoint may answer
-    /// other methods.
+    /// Routes for the folder itself and everything in it. Files answer `GET` only, so an endpoint may answer
+    /// other methods of the same path.
     fn answers(&self) -> Option<Answers<'_>> {
         let own = self.path.as_str().trim_end_matches('/');
         let paths = [Some(format!("{own}/{{path...}}")), (!own.is_empty()).then(|| own.into())];
@@ -79,17 +79,17 @@ impl Content for HttpStatic {
 
 shape! {
     /// Files of a folder over HTTP. `meta.router` names the `http.router`, or `meta.server` the
-    /// `http.service`; it may be left out when there is exactly one, or none.
+    /// `http.service`. Either may be omitted if there is exactly one, or none.
     pub(crate) struct HttpStaticFields {
-        /// The path below which they are served. Default: `/`.
+        /// Path of the files, below the router's prefix. Default: `/`.
         path: Option<PathPrefix>,
-        /// The `fs.directory` entry with the files.
+        /// `fs.directory` entry with the files.
         fs: Ref<Folder>,
-        /// The folder in it. Default: all of it.
+        /// Folder inside the `fs.directory`. Default: all of it.
         directory: Option<FsPath>,
-        /// The file that answers for a folder. Default: `index.html`.
+        /// File served for a folder. Default: `index.html`.
         index: Option<FsPath>,
-        /// The file that answers for a path that is no file, for single-page applications.
+        /// File served for a path without a file, for single-page applications.
         fallback: Option<FsPath>,
     }
 }

@@ -1,4 +1,4 @@
-//! Commands of WebAssembly.
+//! Kind `process.wasm`: a WebAssembly command.
 
 use std::path::Path;
 
@@ -14,29 +14,29 @@ use crate::rule::Rule;
 use crate::values::{CommandName, FsPath, Imports, Method, Sha256Hash};
 use crate::yaml::{Data, Node};
 
-/// A command of WebAssembly: `process.wasm`.
+/// A WebAssembly command: `process.wasm`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Process {
-    /// What is compiled.
+    /// Code of the module or component.
     #[serde(flatten)]
     pub code: Code,
-    /// The export that is called.
+    /// Export to call.
     pub method: Method,
-    /// The signature of a core module, as WIT.
+    /// Signature of a core module, as WIT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wit: Option<SourceText>,
-    /// How a call's input and output become arguments and results.
+    /// Mapping between a call's input and output and the export's arguments and results.
     pub transport: Transport,
-    /// Host interfaces that the guest may use.
+    /// Host interfaces granted to the guest.
     #[serde(skip_serializing_if = "Imports::is_empty")]
     pub imports: Imports,
-    /// Whether an import that is not declared is refused at load.
+    /// True to reject undeclared imports at load.
     pub strict_imports: bool,
-    /// What the guest gets of the outside.
+    /// WASI configuration of the guest.
     pub wasi: Wasi,
-    /// What a run may use up.
+    /// Resource limits of a run.
     pub limits: Limits,
-    /// The name for `crisol run`, from `meta.command.name`.
+    /// Name for `crisol run`, from `meta.command.name`.
     #[serde(skip)]
     pub command: Option<CommandName>,
 }
@@ -75,7 +75,7 @@ impl Slice for This {
             "type": "object",
             "required": ["name"],
             "properties": {"name": {
-                "description": "The name for `crisol run NAME`.",
+                "description": "Name of the command for `crisol run NAME`.",
                 "type": "string"
             }}
         }}})
@@ -100,20 +100,20 @@ impl Content for Process {
 }
 
 guest_shape! {
-    /// A compiled WebAssembly file that runs as a command: `crisol run NAME`, where the name is
+    /// A compiled WebAssembly file that runs as a command: `crisol run NAME`, with the name in
     /// `meta.command.name`.
     struct ProcessWasmFields {
-        /// The `fs.directory` entry with the file.
+        /// `fs.directory` entry with the file.
         fs: Ref<Folder>,
-        /// The file in it.
+        /// Path of the file in that folder.
         path: FsPath,
-        /// The SHA-256 of the file: `sha256:` and 64 hexadecimal digits. `crisol pin` writes it.
+        /// SHA-256 of the file: `sha256:` and 64 hexadecimal digits. `crisol pin` writes it.
         hash: Sha256Hash,
     }
 }
 
-/// `pool` is a field of functions, so its refusal says more than that there is no such field. Gives the
-/// fields without it, if it was there.
+/// Reports `pool`, which functions have and commands do not, with a better message than for an unknown field.
+/// Returns the fields without it, or `None` if it is absent.
 fn refuse_pool(node: &Node, cx: &mut Cx<'_>) -> Option<Node> {
     let pair = node.pair("pool")?;
     let message = "`process.wasm` has no `pool`: it runs once for each command";
@@ -124,7 +124,7 @@ fn refuse_pool(node: &Node, cx: &mut Cx<'_>) -> Option<Node> {
     Some(Node::new(node.span, Data::Map(others)))
 }
 
-/// `meta.command.name`; the rest of `meta` is free.
+/// Reads `meta.command.name`; the rest of `meta` is free-form.
 fn command(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Option<CommandName>> {
     let Some(command) = meta.and_then(|meta| meta.get("command")) else { return Some(None) };
     cx.within("meta.command", |cx| {

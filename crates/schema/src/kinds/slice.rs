@@ -1,4 +1,4 @@
-//! A kind as one slice: what its file says of it, and what its values say of themselves.
+//! Traits of a kind: [`Slice`] describes and reads the kind, [`Content`] answers questions about its values.
 
 use std::path::Path;
 
@@ -19,40 +19,40 @@ pub(crate) struct Body<'n> {
     pub(crate) meta: Option<&'n Node>,
 }
 
-/// A kind of entry, as its file describes it.
+/// A kind of entry: its fields, role and reader.
 pub(super) trait Slice {
-    /// Validated value of an entry of the kind.
+    /// Validated value of an entry of this kind.
     type Value: Content;
-    /// Fields as they are written: their JSON Schema is the kind's, its description included.
+    /// Fields as written. Their JSON Schema, with its description, is the schema of the kind.
     type Fields: JsonSchema;
 
-    /// Role that references to such entries ask for; none for a kind that nothing refers to.
+    /// Role that the kind plays for references; `None` for a kind that no reference can name.
     const ROLE: Option<Role> = None;
-    /// Help for an entry that nothing uses; none for a kind that is called from outside.
+    /// Help for an unused entry; `None` for a kind that is called from outside.
     const UNUSED: Option<&'static str> = None;
-    /// Fields without which no value can be read.
+    /// Required fields that get a stand-in if they cannot be read.
     const STAND_INS: &'static [StandIn] = &[];
 
-    /// Reads an entry. `None` means that a problem was reported.
+    /// Reads an entry. Returns `None` after reporting a problem.
     fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<Self::Value>;
 
-    /// JSON Schema of `meta`, of which a kind may read a part.
+    /// Returns the JSON Schema of `meta`, for kinds that read a part of it.
     fn meta_schema() -> Json {
         json!(true)
     }
 }
 
-/// A field that a value cannot be without. An app with errors is read with a text in its place.
+/// A required field. In an app with errors, a placeholder text replaces an unreadable one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StandIn {
-    /// `method`
+    /// Field `method`.
     Method,
-    /// `hash`
+    /// Field `hash`.
     Hash,
 }
 
 impl StandIn {
-    /// The field's name.
+    /// Returns the field's name.
     pub(crate) fn field(self) -> &'static str {
         match self {
             Self::Method => "method",
@@ -60,7 +60,7 @@ impl StandIn {
         }
     }
 
-    /// The text in its place, which means nothing.
+    /// Returns the placeholder text, which has no meaning.
     pub(crate) fn text(self) -> String {
         match self {
             Self::Method => "unread".to_owned(),
@@ -69,44 +69,44 @@ impl StandIn {
     }
 }
 
-/// Questions that the rest of the crate has for a value of any kind.
+/// Questions that the rest of the crate asks a value of any kind.
 pub(crate) trait Content {
-    /// The file that a field's `file://` names.
+    /// Returns the file that `file://` in a field names.
     fn source_file(&self, _field: &str) -> Option<&Path> {
         None
     }
 
-    /// The code that it runs.
+    /// Returns the code that the entry runs.
     fn code(&self) -> Option<&Code> {
         None
     }
 
-    /// The command that runs it.
+    /// Returns the command that runs the entry.
     fn command(&self) -> Option<&CommandName> {
         None
     }
 
-    /// The entries that it asks for what it has not, which must not ask it in turn.
+    /// Returns the storages that the entry delegates lookups to. They must not delegate back to it.
     fn asks(&self) -> &[EntryId] {
         &[]
     }
 
-    /// The address that it listens on.
+    /// Returns the address that the entry listens on.
     fn listens(&self) -> Option<&ListenAddr> {
         None
     }
 
-    /// The entry that HTTP requests reach it through.
+    /// Returns the parent entry, through which HTTP requests arrive.
     fn above(&self) -> Option<Above<'_>> {
         None
     }
 
-    /// The place for that entry.
+    /// Returns the mutable slot of the parent entry.
     fn seat(&mut self) -> Option<Seat<'_>> {
         None
     }
 
-    /// The HTTP routes that it answers.
+    /// Returns the HTTP routes that the entry answers.
     fn answers(&self) -> Option<Answers<'_>> {
         None
     }

@@ -1,4 +1,4 @@
-//! Storages that ask storages.
+//! Checks of variables and their storages: cycles, shadowed values, missing values.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,21 +10,21 @@ use crate::problems::Report;
 use crate::registry::Entry;
 use crate::rule::Rule;
 
-/// The storages that a storage asks.
+/// Returns the storages that a storage delegates to.
 fn asks<'e>(entries: &'e BTreeMap<EntryId, Entry>, id: &EntryId) -> &'e [EntryId] {
     entries.get(id).map_or(&[], |entry| entry.kind.content().asks())
 }
 
-/// How far the walk has come with a storage.
+/// Progress of the walk for a storage.
 #[derive(Clone, Copy)]
 enum Walk {
-    /// It is on the path, so many steps from where that began: asked again, it closes a ring.
+    /// On the current path, at this index: another visit closes a cycle.
     Step(usize),
-    /// All that it asks was looked at.
+    /// Visited, with everything below it.
     Done,
 }
 
-/// Reports each ring of routers once, at the reference that closes it. Walks on a stack of its own: a
+/// Reports each cycle of routers once, at the reference that closes it. Walks on an explicit stack, since a
 /// chain may be as long as the app.
 pub(super) fn rings(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
     let mut walked: HashMap<&EntryId, Walk> = HashMap::new();
@@ -54,10 +54,10 @@ pub(super) fn rings(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
     }
 }
 
-/// Routers of a ring that are named; a longer one is shown by its ends.
+/// Maximum number of routers named in a cycle; a longer one shows its ends.
 const SHOWN: usize = 7;
 
-/// Reports a ring: each step with how many of its storages were looked at.
+/// Reports a cycle: each step has a storage and the number of its visited references.
 fn ring(steps: &[(&EntryId, usize)], scope: &mut Scope<'_>) {
     let ([(first, _), ..], [.., (last, looked_at)]) = (steps, steps) else { return };
     let shown = if steps.len() > SHOWN {
@@ -72,11 +72,11 @@ fn ring(steps: &[(&EntryId, usize)], scope: &mut Scope<'_>) {
     scope.report(last, &format!("storages[{}]", looked_at.saturating_sub(1)), report);
 }
 
-/// How many names of shadowing storages are looked at: routers that all list the same large storages
-/// would take the square of the app otherwise.
+/// Maximum number of names compared for shadowing. Routers that all list the same large storages would
+/// otherwise take quadratic time.
 const MAX_NAMES: usize = 2_000_000;
 
-/// Warns of a value that a router never gives, since a storage before it has one by that name.
+/// Warns about values that a router never returns because an earlier storage has the same name.
 pub(super) fn shadowed(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
     let mut left = MAX_NAMES;
     for router in entries.keys() {
@@ -107,14 +107,13 @@ pub(super) fn shadowed(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>
     }
 }
 
-/// Names of values that are listed when none is near.
+/// Maximum number of names in the help if none is near.
 const LISTED: usize = 5;
 
-/// What looking for nearest names may cost in one app.
+/// Budget for nearest-name searches in one app.
 const SEARCHES: u64 = 20_000_000;
 
-/// Warns of variables that can never have a value: no default, and a storage written in the app without
-/// the name.
+/// Warns about variables that never have a value: no default, and a static storage without the name.
 pub(super) fn unset(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
     let mut budget = suggest::Budget::new(SEARCHES);
     for entry in entries.values() {

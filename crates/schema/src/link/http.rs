@@ -1,4 +1,4 @@
-//! Routers, services and the routes below them.
+//! Checks of HTTP entries: parents, addresses, routes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::registry::Entry;
 use crate::rule::Rule;
 use crate::values::{Extent, HttpMethod, PathPrefix, RoutePath, RouteShape};
 
-/// The one entry that can be meant when none is named.
+/// Candidates for an omitted router or service.
 enum Only {
     None,
     One(EntryId),
@@ -73,11 +73,11 @@ fn ambiguous(id: &EntryId, field: &str, ids: &[EntryId], scope: &mut Scope<'_>) 
     scope.report(id, &format!("meta.{field}"), Report::error(Rule::AMBIGUOUS, message).help(help));
 }
 
-/// Where routes are answered.
+/// Resolver of the service and prefix that routes have.
 pub(super) struct Tops<'e> {
     entries: &'e BTreeMap<EntryId, Entry>,
-    /// Whether there is a service, and whether there is a router: where one that must be named is not named,
-    /// nobody knows which is meant.
+    /// True if the app has services, and true if it has routers. A route that must name one of them and does
+    /// not has no known location.
     services: bool,
     routers: bool,
 }
@@ -92,8 +92,8 @@ impl<'e> Tops<'e> {
         Self { entries, services, routers }
     }
 
-    /// The service (none is `--listen`) and the path from its top. None when that is not known: below a router
-    /// that could not be read, say.
+    /// Returns the service and the path prefix below it. The inner `None` stands for `--listen`; the outer
+    /// one for an unknown location, such as below an unreadable router.
     fn of(&self, parent: &Parent) -> Option<(Option<EntryId>, PathPrefix)> {
         let (service, prefix) = match parent {
             Parent::Listen if self.routers => return None,
@@ -107,7 +107,7 @@ impl<'e> Tops<'e> {
         (service.is_some() || !self.services).then_some((service, prefix))
     }
 
-    /// The same for the routes of an entry.
+    /// Returns the same for the routes of an entry.
     fn of_routes(
         &self,
         entry: &Entry,
@@ -120,7 +120,8 @@ impl<'e> Tops<'e> {
     }
 }
 
-/// Reports services that listen on one address, both places. Every address (`:80`) takes in each of them.
+/// Reports services on one address, with both locations. A service on every address (`:80`) conflicts with
+/// all others on its port.
 pub(super) fn addresses(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
     let mut ports: HashMap<u16, Taken<'_>> = HashMap::new();
     let mut paths: HashMap<&Path, &EntryId> = HashMap::new();
@@ -147,17 +148,17 @@ pub(super) fn addresses(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_
     }
 }
 
-/// Services that listen on one port.
+/// Services on one port.
 #[derive(Default)]
 struct Taken<'e> {
     extents: HashMap<Extent, &'e EntryId>,
     first: Option<&'e EntryId>,
-    /// The first that every address of IPv4 takes in.
+    /// First service that conflicts with every IPv4 address.
     first_v4: Option<&'e EntryId>,
 }
 
 impl<'e> Taken<'e> {
-    /// Adds a service; the first one of before that has an address of it, if there is any.
+    /// Adds a service. Returns the first earlier service that shares an address with it.
     fn add(&mut self, extent: Extent, id: &'e EntryId) -> Option<&'e EntryId> {
         let is_v6 = matches!(extent, Extent::One(IpAddr::V6(_)));
         let of = |extent: &Extent| self.extents.get(extent).copied();
@@ -178,22 +179,22 @@ impl<'e> Taken<'e> {
     }
 }
 
-/// Routes of an entry: the service, the method and the path from the service's top, for each.
+/// Routes of an entry: service, method and full path of each.
 pub(super) type Routes = Vec<(Option<EntryId>, HttpMethod, RoutePath)>;
 
-/// The entries with routes, and those.
+/// Returns all entries with routes, and their routes.
 pub(super) fn answering(entries: &BTreeMap<EntryId, Entry>) -> Vec<(&Entry, Answers<'_>)> {
     entries.values().filter_map(|entry| Some((entry, entry.kind.content().answers()?))).collect()
 }
 
-/// The routes of an entry, as the server has them; none when it is not known where they are reached.
+/// Returns the routes of an entry with full paths; `None` if their location is unknown.
 pub(super) fn routes_of(tops: &Tops<'_>, entry: &Entry, answers: &Answers<'_>) -> Option<Routes> {
     let (service, prefix) = tops.of_routes(entry, answers)?;
     let routes = answers.routes.iter();
     Some(routes.map(|(method, path)| (service.clone(), *method, path.below(&prefix))).collect())
 }
 
-/// Reports routes that answer the same requests, both places.
+/// Reports routes for the same requests, with both locations.
 pub(super) fn routes(
     entries: &BTreeMap<EntryId, Entry>,
     kinds: &HashMap<EntryId, Option<KindName>>,
@@ -213,7 +214,7 @@ pub(super) fn routes(
                 continue;
             };
             let (first, other) = found;
-            // Static files have two routes, and one word is enough.
+            // Static files have two routes, and one report is enough.
             if reported.replace(&first.id) == Some(&first.id) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Preflights that never reach the `cors` of the router whose route they are for.
+//! Warns about preflights that never reach the `cors` step of their route's router.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,16 +14,16 @@ use crate::registry::Entry;
 use crate::rule::Rule;
 use crate::values::{HttpMethod, RouteShape};
 
-/// Pairs of routes that are compared in one app: a fraction of a second.
+/// Maximum number of route pairs compared in one app: a fraction of a second.
 const COMPARISONS: usize = 200_000;
 
-/// A route for this warning.
+/// A route, for this check.
 struct Route<'e> {
     entry: &'e Entry,
     service: Option<EntryId>,
     method: HttpMethod,
     shape: RouteShape,
-    /// The router with `cors` that it is behind, if it is behind one.
+    /// Router with `cors` above the route, if there is one.
     cors: Option<&'e EntryId>,
 }
 
@@ -33,7 +33,7 @@ impl Route<'_> {
     }
 }
 
-/// Warns of routes without `cors` that answer `OPTIONS` for paths of routes with it.
+/// Warns about routes without `cors` that answer `OPTIONS` for paths of routes with it.
 pub(super) fn warn(
     entries: &BTreeMap<EntryId, Entry>,
     kinds: &HashMap<EntryId, Option<KindName>>,
@@ -112,16 +112,16 @@ fn has_cors(entry: &Entry) -> bool {
     matches!(&entry.kind, Kind::HttpRouter(router) if router.has_cors())
 }
 
-/// Whether a route that is behind `cors` itself takes the preflights of `route` before `taker` does.
+/// Returns true if `own`, a route behind `cors`, takes the preflights of `route` before `taker` does.
 fn answers_first(own: &Route<'_>, taker: &Route<'_>, route: &Route<'_>) -> bool {
     own.service == route.service
         && own.shape.covers(&route.shape)
         && own.shape.compare(&taker.shape) == Ordering::Less
 }
 
-/// Whether `OPTIONS` of a path goes to `taker` and another method of it to `route`.
+/// Returns true if `taker` answers `OPTIONS` for a path on which `route` answers another method.
 fn hides(taker: &Route<'_>, route: &Route<'_>) -> bool {
-    // A route for any method that is nearer to the path takes all of its requests.
+    // A more specific route for any method takes all requests of the path.
     let reached = || route.shape.compare(&taker.shape) != Ordering::Greater;
     taker.service == route.service
         && taker.shape.meets(&route.shape)

@@ -1,4 +1,4 @@
-//! What linking sees of an app beside its entries, and its reports.
+//! State of linking beside the entries, and its reports.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::locate::{self, Origin};
 use crate::problems::{Report, Sink};
 use crate::source::Span;
 
-/// What linking sees of an app.
+/// State of linking beside the entries.
 pub(super) struct Scope<'a> {
     pub(super) origins: &'a HashMap<EntryId, Origin>,
     pub(super) links: &'a [Link],
@@ -17,7 +17,7 @@ pub(super) struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// The place of a field, or of the entry's head.
+    /// Returns the location of a field, or of the entry's head.
     pub(super) fn span(&self, id: &EntryId, field: &str) -> Option<Span> {
         if self.sink.is_full() {
             return None;

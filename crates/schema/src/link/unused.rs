@@ -1,4 +1,4 @@
-//! Entries that nothing uses. Functions and processes are called from outside: they are none of these.
+//! Warns about unused entries. Functions and processes are called from outside, so they are never unused.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,7 +9,8 @@ use crate::problems::Report;
 use crate::registry::Entry;
 use crate::rule::Rule;
 
-/// Warns of each. What linking filled in is used too, though no reference shows it.
+/// Warns about each unused entry. Parents that linking filled in are used too, although no reference names
+/// them.
 pub(super) fn warn(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
     let mut used: HashSet<&EntryId> = scope.links.iter().map(|link| &link.to).collect();
     used.extend(entries.values().filter_map(|entry| Some(entry.kind.content().above()?.id())));

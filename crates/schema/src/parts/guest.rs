@@ -1,4 +1,4 @@
-//! What entries with code for WebAssembly have in common: the code, the transport, the fields.
+//! Parts shared by all entries with WebAssembly code: the code, the transport, the fields.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,28 +13,28 @@ use crate::rule::Rule;
 use crate::values::{FsPath, Sha256Hash};
 use crate::yaml::Node;
 
-/// Where the module comes from.
+/// Code of a guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Code {
     /// WebAssembly text: a core module or a component.
     Wat {
-        /// The text.
+        /// WebAssembly text.
         source: SourceText,
     },
-    /// A binary in a folder of the registry.
+    /// A binary file in an `fs.directory`.
     Wasm {
-        /// The `fs.directory` entry.
+        /// `fs.directory` entry with the file.
         fs: EntryId,
-        /// The file in it.
+        /// Path of the file in that folder.
         path: FsPath,
-        /// The hash of the file's bytes.
+        /// Hash of the file's bytes.
         hash: Sha256Hash,
     },
 }
 
 impl Code {
-    /// The file that `file://` in `source` names.
+    /// Returns the file that `file://` in `source` names.
     pub(crate) fn source_file(&self) -> Option<&Path> {
         match self {
             Self::Wat { source } => source.file(),
@@ -43,16 +43,16 @@ impl Code {
     }
 }
 
-/// How a call's input and output become arguments and results.
+/// Mapping between a call's input and output and the export's arguments and results.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transport {
     /// The call's values are the arguments, in order.
     #[default]
     Payload,
-    /// The function answers an HTTP request.
+    /// The function handles an HTTP request.
     WasiHttp,
-    /// One of the program that loads the app, by the name that [`crate::Loader::transport`] was given.
+    /// Transport of the embedding program, with its name from [`crate::Loader::transport`].
     #[serde(untagged)]
     #[schemars(skip)]
     Custom(Arc<str>),
@@ -69,31 +69,32 @@ impl Decode for Transport {
     }
 }
 
-/// The fields that every guest has, after its own.
+/// Declares the fields of a guest: the kind's own, then those that every guest has.
 macro_rules! guest_shape {
     ($(#[$meta:meta])* struct $name:ident { $($own:tt)* }) => {
         $crate::decode::shape! {
             $(#[$meta])*
             pub(crate) struct $name {
                 $($own)*
-                /// The export to call: its name, or `interface#func`. The interface may be given
-                /// without package and version; `add_two` and `addTwo` find `add-two`.
+                /// Export to call: its name, or `interface#func`. The interface may omit its package and
+                /// version; `add_two` and `addTwo` match `add-two`.
                 method: $crate::values::Method,
-                /// The signature of a core module as WIT, in place or as `file://path`. Components bring
-                /// their own; without it a core module's numbers are taken as they are.
+                /// Signature of a core module as WIT, inline or as `file://path`. Components have a signature
+                /// of their own. Without it, a core module takes and returns plain numbers.
                 wit: Option<$crate::decode::Source>,
-                /// How a call's input and output become arguments and results. Default: `payload`.
+                /// Mapping between a call's input and output and the export's arguments and results. Default:
+                /// `payload`.
                 transport: Option<$crate::parts::Transport>,
-                /// Host interfaces that the guest may use: packages such as `wasi:clocks`, single
-                /// interfaces of them, or interfaces of the program that loads the app. One that the guest imports and that is not here fails when it is
-                /// called. Output, exits, random numbers and `wasi:io` need none.
+                /// Host interfaces granted to the guest: packages such as `wasi:clocks`, single interfaces of
+                /// them, or interfaces of the embedding program. Calls to any other imported interface fail.
+                /// Output, exits, random numbers and `wasi:io` need no grant.
                 imports: Option<$crate::values::Imports>,
-                /// Refuse the entry at load when the guest imports what `imports` does not list.
+                /// Rejects the entry at load if the guest imports interfaces that `imports` does not list.
                 /// Default: false.
                 strict_imports: Option<bool>,
-                /// What the guest gets of the outside: arguments, variables, folders, peers.
+                /// WASI configuration of the guest: arguments, variables, folders, network peers.
                 wasi: Option<$crate::parts::Wasi>,
-                /// What a call may use up.
+                /// Resource limits of each call.
                 limits: Option<$crate::parts::Limits>,
             }
         }

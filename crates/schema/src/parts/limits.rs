@@ -1,4 +1,4 @@
-//! What a call may use up.
+//! Resource limits of a call.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use serde::Serialize;
 use crate::decode::{Cx, Decode, Int, shape};
 use crate::yaml::Node;
 
-/// Limits of each call. None means that the runtime's own default applies.
+/// Resource limits of each call. `None` means the runtime's default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Limits {
-    /// One deadline over all of a call: waiting, computing, I/O and calls to other functions.
+    /// Deadline of a call, including time spent waiting, computing, in I/O and in calls to other functions.
     #[serde(rename = "max_execution_ms", skip_serializing_if = "Option::is_none")]
     #[serde(serialize_with = "as_millis")]
     pub max_execution: Option<Duration>,
-    /// Linear memory of an instance, in bytes.
+    /// Maximum linear memory of an instance, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_memory_bytes: Option<u64>,
-    /// Instructions, roughly; without it they are not counted.
+    /// Maximum fuel, about one unit per instruction. Without it fuel is not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_fuel: Option<u64>,
-    /// The size of a call's result and of what it prints, in bytes.
+    /// Maximum size of a call's result, and of its printed output, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_output_bytes: Option<u64>,
 }
@@ -33,24 +33,25 @@ fn as_millis<S: serde::Serializer>(time: &Option<Duration>, out: S) -> Result<S:
     }
 }
 
-/// A day, in milliseconds.
+/// One day, in milliseconds.
 const DAY: u64 = 86_400_000;
-/// What 32-bit memory can hold.
+/// Maximum size of 32-bit memory, in bytes.
 const FOUR_GIB: u64 = 4 << 30;
-/// What every YAML and JSON reader takes as a whole number.
+/// Largest integer that every YAML and JSON reader accepts.
 const LARGEST: u64 = i64::MAX as u64;
 
 shape! {
-    /// Limits of each call.
+    /// Resource limits of each call.
     pub(crate) struct LimitsFields {
-        /// Deadline of a call in milliseconds, over everything: waiting for a worker, computing, I/O,
-        /// and calls to other functions.
+        /// Deadline of a call in milliseconds. It covers waiting for a worker, computing, I/O and calls to
+        /// other functions.
         max_execution_ms: Option<Int<1, DAY>>,
-        /// Linear memory of an instance in bytes, at least one page of 64 KiB. `--memory` bounds all instances together.
+        /// Maximum linear memory of an instance in bytes, at least one page (64 KiB). `--memory` limits all
+        /// instances together.
         max_memory_bytes: Option<Int<65_536, FOUR_GIB>>,
-        /// Fuel of a call: about one unit for each instruction. Not counted when left out.
+        /// Maximum fuel of a call, about one unit per instruction. Without it fuel is not counted.
         max_fuel: Option<Int<1, LARGEST>>,
-        /// Size of the result and of what is printed, in bytes.
+        /// Maximum size in bytes of a call's result, and of its printed output.
         max_output_bytes: Option<Int<1, FOUR_GIB>>,
     }
 }

@@ -1,4 +1,4 @@
-//! The tree of services and routers that HTTP requests go down: how an entry stands in it, and what it answers.
+//! Tree of services and routers that HTTP requests pass through: the parent of an entry, and its routes.
 
 use crisol_core::EntryId;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::rule::Rule;
 use crate::values::{HttpMethod, RoutePath};
 use crate::yaml::Node;
 
-/// What an endpoint or static files are reached through.
+/// Parent of an endpoint or static files.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Parent {
     /// The service that `serve --listen` opens, at `/`.
@@ -22,7 +22,7 @@ pub enum Parent {
 }
 
 impl Parent {
-    /// The entry that it is.
+    /// Returns the parent entry; `None` for `serve --listen`.
     pub(crate) fn above(&self) -> Option<Above<'_>> {
         match self {
             Self::Listen => None,
@@ -32,7 +32,7 @@ impl Parent {
     }
 }
 
-/// The entry that another is reached through.
+/// Parent entry of another entry.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Above<'k> {
     /// An `http.service`.
@@ -42,7 +42,7 @@ pub(crate) enum Above<'k> {
 }
 
 impl<'k> Above<'k> {
-    /// The field of `meta` that names it.
+    /// Returns the field of `meta` that names the parent.
     pub(crate) fn field(self) -> &'static str {
         match self {
             Self::Service(_) => SERVER,
@@ -50,7 +50,7 @@ impl<'k> Above<'k> {
         }
     }
 
-    /// Its id.
+    /// Returns the id of the parent.
     pub(crate) fn id(self) -> &'k EntryId {
         match self {
             Self::Service(id) | Self::Router(id) => id,
@@ -58,25 +58,25 @@ impl<'k> Above<'k> {
     }
 }
 
-/// Place for what an entry is reached through, which linking fills in where `meta` names none.
+/// Slot of an entry's parent. Linking fills it in if `meta` names none.
 #[derive(Debug)]
 pub(crate) enum Seat<'k> {
-    /// Of a router, which is below services alone.
+    /// Slot of a router, whose parent is always a service.
     Service(&'k mut Option<EntryId>),
-    /// Of an entry with routes.
+    /// Slot of an entry with routes.
     Any(&'k mut Parent),
 }
 
-/// Routes that an entry answers.
+/// Routes of an entry.
 #[derive(Debug)]
 pub(crate) struct Answers<'k> {
-    /// What they are reached through; none for those at the top of the service that has them.
+    /// Parent of the routes; `None` for routes at the top of their own service.
     pub(crate) below: Option<&'k Parent>,
-    /// Methods with paths from there.
+    /// Methods and paths, relative to the parent.
     pub(crate) routes: Vec<(HttpMethod, RoutePath)>,
-    /// The folder of files that the routes serve, if they serve one.
+    /// Path of the folder, for routes that serve files.
     pub(crate) folder: Option<RoutePath>,
-    /// The field that makes the entry answer.
+    /// Field that declares the routes.
     pub(crate) field: &'static str,
 }
 
@@ -86,7 +86,7 @@ const SERVER: &str = "server";
 /// Field of `meta` that names a router.
 const ROUTER: &str = "router";
 
-/// A reference in `meta`, which is free otherwise. The outer `None` means that it is wrong.
+/// Reads a reference in `meta`. The outer `None` means that a problem was reported.
 fn named<T: Target>(meta: Option<&Node>, name: &str, cx: &mut Cx<'_>) -> Option<Option<EntryId>> {
     match meta.and_then(|meta| meta.get(name)) {
         None => Some(None),
@@ -98,7 +98,7 @@ fn named<T: Target>(meta: Option<&Node>, name: &str, cx: &mut Cx<'_>) -> Option<
     }
 }
 
-/// The router or service that `meta` names; both is one too many.
+/// Reads the router or service that `meta` names. Both together are an error.
 pub(crate) fn parent_in(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Parent> {
     let router = named::<Router>(meta, ROUTER, cx);
     let server = service_in(meta, cx);
@@ -117,15 +117,15 @@ pub(crate) fn parent_in(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Parent> 
     })
 }
 
-/// The service that `meta` names. The outer `None` means that it is wrong.
+/// Reads the service that `meta` names. The outer `None` means that a problem was reported.
 pub(crate) fn service_in(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Option<EntryId>> {
     named::<Service>(meta, SERVER, cx)
 }
 
-/// The JSON Schema of `meta`, with what a reference to a service or, where one may stand, to a router is.
+/// Returns the JSON Schema of `meta`: a reference to a service and, with `has_router`, one to a router.
 pub(crate) fn meta_schema(has_router: bool) -> Value {
-    let server = json!({"description": "The `http.service`.", "type": ["string", "null"]});
-    let router = json!({"description": "The `http.router`.", "type": ["string", "null"]});
+    let server = json!({"description": "The parent `http.service`.", "type": ["string", "null"]});
+    let router = json!({"description": "The parent `http.router`.", "type": ["string", "null"]});
     match has_router {
         true => json!({"properties": {ROUTER: router, SERVER: server}}),
         false => json!({"properties": {SERVER: server}}),

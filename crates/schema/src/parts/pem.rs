@@ -1,4 +1,4 @@
-//! Certificates and keys, in the app or outside of it.
+//! Certificates and keys, inside the app or outside of it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,16 +16,16 @@ use crate::yaml::{Data, Node, Scalar, Style};
 /// A certificate or a key as PEM.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Pem {
-    /// In the entry, or in a file of the app.
+    /// Text in the entry, or in a file of the app.
     Text(SourceText),
-    /// In a file outside of the app, by its absolute path; read when the app loads.
+    /// File outside of the app, by its absolute path; read when the app loads.
     File(PathBuf),
-    /// In an `env.variable`, asked when the app loads.
+    /// Value of an `env.variable`; read when the app loads.
     Variable(EntryId),
 }
 
 impl Pem {
-    /// The file of the app that `file://` named.
+    /// Returns the file of the app that `file://` names.
     pub(crate) fn source_file(&self) -> Option<&Path> {
         match self {
             Self::Text(source) => source.file(),
@@ -34,7 +34,7 @@ impl Pem {
     }
 }
 
-/// Keys stay out of logs.
+/// Omits the text, so that keys never reach logs.
 impl fmt::Debug for Pem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

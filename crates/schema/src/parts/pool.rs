@@ -1,4 +1,4 @@
-//! How many calls of a function run at once, and what is kept ready for them.
+//! Pool of a function: concurrency of calls, and instances kept ready for them.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -11,59 +11,59 @@ use crate::problems::Report;
 use crate::rule::Rule;
 use crate::yaml::Node;
 
-/// The most workers or instances that a pool may have.
+/// Maximum number of workers or instances in a pool.
 const MAX_WORKERS: u64 = 100_000;
-/// The most calls that may wait.
+/// Maximum number of waiting calls.
 const MAX_BUFFER: u64 = 10_000_000;
-/// Workers of an elastic pool without `max_size`.
+/// Default `max_size` of an elastic pool.
 const ELASTIC: u32 = 100;
-/// Workers of a static pool that names no number.
+/// Default number of workers of a static pool.
 const STATIC: u32 = 8;
-/// Calls that may wait for each worker, when `buffer` is left out.
+/// Default number of waiting calls for each worker.
 const WAITING_EACH: u32 = 64;
-/// Milliseconds that a lazy pool keeps an idle instance.
+/// Default time that a lazy pool keeps an idle instance, in milliseconds.
 const IDLE_MS: u64 = 30_000;
 
 /// A pool with every default filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Pool {
-    /// How workers come and go.
+    /// Type of the pool, with the settings of that type.
     #[serde(flatten)]
     pub strategy: Strategy,
-    /// How many calls may wait; one more fails at once.
+    /// Maximum number of waiting calls; one more fails at once.
     pub buffer: u32,
-    /// How many calls one instance serves.
+    /// Number of calls that one instance serves.
     pub max_instance_reuse: NonZeroU32,
 }
 
-/// The four types of pools.
+/// Type of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Strategy {
-    /// In the caller's task, one call at a time.
+    /// One call at a time, in the caller's task.
     Inline,
-    /// Nothing at rest; instances on demand.
+    /// Instances on demand, none kept ready.
     Lazy {
-        /// Calls at once.
+        /// Maximum number of concurrent calls.
         max_size: NonZeroU32,
-        /// How long an idle instance is kept.
+        /// Time that an idle instance is kept.
         #[serde(rename = "idle_timeout_ms", serialize_with = "as_millis")]
         idle_timeout: Duration,
     },
     /// A fixed number of workers.
     Static {
-        /// Calls at once.
+        /// Number of concurrent calls.
         workers: NonZeroU32,
-        /// Instances kept ready, at least `workers`.
+        /// Number of instances kept ready, at least `workers`.
         size: NonZeroU32,
-        /// Whether they are made before the entry is served.
+        /// True to create the instances before the entry is served.
         warm_start: bool,
     },
-    /// Workers scaled by load, one at least.
+    /// Workers scaled by load, at least one.
     Adaptive {
-        /// Calls at once, at most.
+        /// Maximum number of concurrent calls.
         max_size: NonZeroU32,
-        /// Whether the first ones are made before the entry is served.
+        /// True to create the first instances before the entry is served.
         warm_start: bool,
     },
 }
@@ -73,7 +73,7 @@ fn as_millis<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::
 }
 
 impl Strategy {
-    /// The type's name in the file.
+    /// Returns the type's name in the file.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -84,7 +84,7 @@ impl Strategy {
         }
     }
 
-    /// How many calls run at once, at most.
+    /// Returns the maximum number of concurrent calls.
     #[must_use]
     pub fn concurrency(&self) -> NonZeroU32 {
         match *self {
@@ -94,7 +94,7 @@ impl Strategy {
         }
     }
 
-    /// The fields of `pool` that mean something for this type.
+    /// Returns the fields of `pool` that this type uses.
     fn fields(&self) -> &'static [&'static str] {
         match self {
             Self::Inline => &[],
@@ -129,13 +129,13 @@ fn count(given: Option<u64>, default: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }
 
-/// The word in `pool.type`.
+/// Value of `pool.type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[schemars(rename_all = "lowercase", inline)]
 pub(crate) enum PoolType {
-    /// Runs in the caller's task, one call at a time.
+    /// One call at a time, in the caller's task.
     Inline,
-    /// No workers at rest; made on demand, up to `max_size`.
+    /// Workers on demand, up to `max_size`; none kept ready.
     Lazy,
     /// A fixed number of workers with a queue.
     Static,
@@ -158,24 +158,24 @@ impl Decode for PoolType {
 }
 
 shape! {
-    /// How many calls run at once, and what is kept ready for them.
+    /// Concurrency of calls, and instances kept ready for them.
     pub(crate) struct PoolFields {
-        /// The type. Left out, it is `static` when `workers` or `size` is given, else `lazy`.
+        /// Type of the pool. Default: `static` if `workers` or `size` is given, else `lazy`.
         r#type: Option<PoolType>,
-        /// Static: instances kept ready, at least `workers`. Default: `workers`, or 8.
+        /// Static: number of instances kept ready, at least `workers`. Default: `workers`, or 8.
         size: Option<Int<1, MAX_WORKERS>>,
-        /// Static: calls at once. Default: `size`, or 8.
+        /// Static: number of concurrent calls. Default: `size`, or 8.
         workers: Option<Int<1, MAX_WORKERS>>,
-        /// Calls that may wait; one more fails at once as saturated. Default: 64 for each call that
-        /// may run at once.
+        /// Maximum number of waiting calls; one more fails at once as saturated. Default: 64 for each
+        /// concurrent call.
         buffer: Option<Int<0, MAX_BUFFER>>,
-        /// Lazy and adaptive: calls at once, at most. Default: 100.
+        /// Lazy and adaptive: maximum number of concurrent calls. Default: 100.
         max_size: Option<Int<1, MAX_WORKERS>>,
-        /// Static and adaptive: make the first instances before the entry is served. Default: false.
+        /// Static and adaptive: creates the first instances before the entry is served. Default: false.
         warm_start: Option<bool>,
-        /// Lazy: milliseconds after which an idle instance goes. Default: 30000.
+        /// Lazy: time in milliseconds that an idle instance is kept. Default: 30000.
         idle_timeout_ms: Option<Int<1, 86_400_000>>,
-        /// Calls that one instance serves. Default: 1, so that every call sees a fresh instance.
+        /// Number of calls that one instance serves. Default: 1, so every call gets a fresh instance.
         max_instance_reuse: Option<Int<1, 4_000_000_000>>,
     }
 }
@@ -216,7 +216,7 @@ impl Decode for Pool {
     }
 }
 
-/// Reports a `static` pool with less instances than workers, whatever else is wrong with it.
+/// Reports a `static` pool with fewer instances than workers, even if other fields are wrong.
 fn sizes_fit(node: &Node, cx: &mut Cx<'_>) -> bool {
     let number = |name| node.get(name).and_then(|node| node.int());
     let is_static =

@@ -1,4 +1,4 @@
-//! `meta.options.retry`: calling again when a call could not be begun.
+//! Retries of failed calls: `meta.options.retry`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,33 +11,33 @@ use crate::decode::{Cx, Decode, Int, one_of, shape};
 use crate::rule::Rule;
 use crate::yaml::{Data, Node};
 
-/// How a call that failed is made again, within its deadline.
+/// Retries of a failed call, within its deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
-    /// How often the function is called in all.
+    /// Maximum number of attempts, the first one included.
     pub max_attempts: u32,
-    /// What is waited before the second attempt, at most.
+    /// Maximum delay before the second attempt.
     pub initial_delay: Duration,
-    /// What is ever waited before an attempt, at most.
+    /// Maximum delay before any attempt.
     pub max_delay: Duration,
-    /// How many times as long each wait is as the one before.
+    /// Factor by which the delay grows with each attempt.
     pub backoff_factor: u32,
-    /// The failures that are tried again.
+    /// Failures to retry.
     pub on: BTreeSet<RetryOn>,
 }
 
-/// A failure that can be tried again.
+/// A failure that can be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum RetryOn {
-    /// Too many calls waited, or no instance was to be had: nothing of the call ran.
+    /// The queue was full, or no instance was available: nothing of the call ran.
     Saturated,
     /// The function was being stopped: nothing of the call ran.
     Unavailable,
     /// The guest trapped, or the script raised an error.
     Trap,
-    /// The function answered with its own error.
+    /// The function returned an error of its own.
     Function,
 }
 
@@ -55,22 +55,22 @@ impl Decode for RetryOn {
     }
 }
 
-/// An hour, in milliseconds.
+/// One hour, in milliseconds.
 const HOUR: u64 = 3_600_000;
 
 shape! {
-    /// Calls that failed are made again, each wait longer than the one before, within the deadline.
+    /// Retries of failed calls within the deadline, with a growing delay.
     pub(crate) struct RetryFields {
-        /// How often the function is called in all. Default: 3.
+        /// Maximum number of attempts, the first one included. Default: 3.
         max_attempts: Option<Int<1, 100>>,
-        /// The longest wait before the second attempt, in milliseconds. Default: 50.
+        /// Maximum delay before the second attempt, in milliseconds. Default: 50.
         initial_delay_ms: Option<Int<1, HOUR>>,
-        /// The longest wait before any attempt, in milliseconds. Default: 5000.
+        /// Maximum delay before any attempt, in milliseconds. Default: 5000.
         max_delay_ms: Option<Int<1, HOUR>>,
-        /// How many times as long each wait is as the one before. Default: 2.
+        /// Factor by which the delay grows with each attempt. Default: 2.
         backoff_factor: Option<Int<1, 10>>,
-        /// What is tried again. Default: `[saturated, unavailable]`, where nothing of the call had run. `trap` and
-        /// `function` run the function a second time: they are for functions of which that is no harm.
+        /// Failures to retry. Default: `[saturated, unavailable]`: nothing of the call ran. `trap` and
+        /// `function` run the function again, so list them only for functions that are safe to repeat.
         on: Option<Vec<RetryOn>>,
     }
 }
@@ -91,8 +91,8 @@ impl Decode for Retry {
     }
 }
 
-/// What `meta` says of retrying; the rest of it, and of its `options`, is free. The outer `None` means that it is
-/// wrong.
+/// Reads `meta.options.retry`; the rest of `meta` and of its `options` is free-form. The outer `None` means
+/// that a problem was reported.
 pub(crate) fn in_meta(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Option<Retry>> {
     let Some(options) = meta.and_then(|meta| meta.get("options")).filter(|node| !node.is_null())
     else {
@@ -110,14 +110,14 @@ pub(crate) fn in_meta(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Option<Ret
     }
 }
 
-/// The JSON Schema of `meta` of entries that can be called again.
+/// Returns the JSON Schema of `meta` for kinds with retries.
 pub(crate) fn meta_schema() -> Value {
     let retry = json!({
-        "description": "How calls that failed are made again.",
+        "description": "Retries of failed calls.",
         "anyOf": [{"$ref": "#/$defs/Retry"}, {"type": "null"}]
     });
     let options = json!({
-        "description": "How the function is called.",
+        "description": "Options for calls of the function.",
         "type": ["object", "null"],
         "properties": {"retry": retry}
     });

@@ -1,4 +1,4 @@
-//! A text that an entry holds, or names with `file://`.
+//! Text of an entry, written inline or in a `file://` source.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::decode::Source;
 
-/// A text of an entry, read already, and the file it came from.
+/// A text of an entry, and the file it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceText {
     text: Arc<str>,
@@ -15,13 +15,13 @@ pub struct SourceText {
 }
 
 impl SourceText {
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The file that `file://` named, relative to the app; none when the text stands in the YAML.
+    /// Returns the file that `file://` names, relative to the app; `None` for an inline text.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
@@ -34,7 +34,7 @@ impl From<Source> for SourceText {
     }
 }
 
-/// As a file at the app's top would write it.
+/// Serializes as in an index file at the top of the app.
 impl Serialize for SourceText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.file {

@@ -1,4 +1,4 @@
-//! What a guest gets of the outside: arguments, variables, folders, peers.
+//! WASI configuration of a guest: arguments, variables, folders, network peers.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -17,84 +17,84 @@ use crate::source::Span;
 use crate::values::{EnvName, GuestPath, Import, Imports, Network, NetworkRule, Package};
 use crate::yaml::{Data, Node};
 
-/// The WASI configuration of a guest; by default it gets nothing.
+/// WASI configuration of a guest. The default grants nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Wasi {
-    /// Command-line arguments, the program's name not among them.
+    /// Command-line arguments, without the program's name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
-    /// The working directory.
+    /// Working directory.
     pub cwd: GuestPath,
-    /// Environment variables, names unique.
+    /// Environment variables, with unique names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<EnvMapping>,
-    /// Folders, guest paths unique.
+    /// Mounted folders, with unique guest paths.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
-    /// Peers that sockets and outgoing HTTP may reach.
+    /// Network peers that sockets and outgoing HTTP may reach.
     #[serde(skip_serializing_if = "Network::is_empty")]
     pub network: Network,
 }
 
-/// One variable of a guest's environment.
+/// An environment variable of a guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EnvMapping {
-    /// The `env.variable` entry, asked at call time.
+    /// `env.variable` entry, read at call time.
     pub id: EntryId,
-    /// The name that the guest sees.
+    /// Name of the variable in the guest.
     pub name: EnvName,
-    /// Whether a call fails when the variable has no value.
+    /// True to fail the call if the variable has no value.
     pub required: bool,
 }
 
-/// One folder that a guest sees.
+/// A folder mounted into a guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Mount {
-    /// The `fs.directory` entry.
+    /// `fs.directory` entry to mount.
     pub fs: EntryId,
-    /// Where the guest sees it.
+    /// Path of the folder in the guest.
     pub guest: GuestPath,
-    /// Whether creating, writing, renaming and removing are refused.
+    /// True to refuse creating, writing, renaming and removing.
     pub read_only: bool,
 }
 
 shape! {
-    /// What a guest gets of the outside.
+    /// WASI configuration of a guest. The default grants nothing.
     pub(crate) struct WasiFields {
-        /// Command-line arguments.
+        /// Command-line arguments, without the program's name.
         args: Option<Vec<Text>>,
         /// Working directory in the guest, absolute. Default: `/`.
         cwd: Option<GuestPath>,
-        /// Environment variables, taken from the registry at call time.
+        /// Environment variables, read from the registry at call time.
         env: Option<Vec<EnvFields>>,
-        /// Folders of the registry that the guest sees.
+        /// Folders of the registry to mount into the guest.
         mounts: Option<Vec<MountFields>>,
-        /// Peers that sockets and outgoing HTTP may reach: `host:port`, `*.host:port`,
-        /// `address/bits:*`. Nothing when left out.
+        /// Network peers that sockets and outgoing HTTP may reach: `host:port`, `*.host:port`,
+        /// `address/bits:*`. Default: none.
         network: Option<Vec<NetworkRule>>,
     }
 }
 
 shape! {
-    /// One variable of a guest's environment.
+    /// An environment variable of a guest.
     pub(crate) struct EnvFields {
-        /// The `env.variable` entry that has the value.
+        /// `env.variable` entry with the value.
         id: Ref<Variable>,
-        /// The name that the guest sees.
+        /// Name of the variable in the guest.
         name: EnvName,
-        /// Fail the call when there is no value. Default: false.
+        /// Fails the call if there is no value. Default: false.
         required: Option<bool>,
     }
 }
 
 shape! {
-    /// One folder that a guest sees.
+    /// A folder mounted into a guest.
     pub(crate) struct MountFields {
-        /// The `fs.directory` entry.
+        /// `fs.directory` entry to mount.
         fs: Ref<Folder>,
-        /// Where the guest sees it: absolute, and of no other mount.
+        /// Path of the folder in the guest: absolute and unique.
         guest: GuestPath,
-        /// Refuse everything that changes the folder. Default: false.
+        /// Refuses every change to the folder. Default: false.
         read_only: Option<bool>,
     }
 }
@@ -104,7 +104,7 @@ impl Decode for Wasi {
 
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         let fields = WasiFields::decode(node, cx);
-        // What is wrong with one item says nothing of the others.
+        // All checks run, since an error in one item does not affect the others.
         let names_differ = unique::<EnvName>(node, "env", "name", cx);
         let guests_differ = unique::<GuestPath>(node, "mounts", "guest", cx);
         let plain = no_nul(node, cx);
@@ -133,7 +133,7 @@ impl From<MountFields> for Mount {
     }
 }
 
-/// Reports each item of a list whose field, as a `T`, has the value of an earlier one's.
+/// Reports each item of a list whose field, parsed as a `T`, equals that of an earlier item.
 fn unique<T: FromStr + Eq + Hash + Display>(
     node: &Node,
     list: &str,
@@ -159,7 +159,7 @@ fn unique<T: FromStr + Eq + Hash + Display>(
     all_differ
 }
 
-/// An argument with a NUL cannot be handed to a guest.
+/// Reports arguments with a NUL, which cannot be passed to a guest.
 fn no_nul(node: &Node, cx: &mut Cx<'_>) -> bool {
     let mut plain = true;
     for (at, item) in node.items("args").iter().enumerate() {
@@ -173,7 +173,7 @@ fn no_nul(node: &Node, cx: &mut Cx<'_>) -> bool {
     plain
 }
 
-/// Warns of what a guest is given and does not see for want of an import.
+/// Warns about WASI settings that have no effect because an import is missing.
 pub(crate) fn warn_ungranted(fields: &Node, wasi: &Wasi, imports: &Imports, cx: &mut Cx<'_>) {
     let Some(node) = fields.get("wasi") else { return };
     let reaches =

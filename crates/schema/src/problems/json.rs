@@ -1,4 +1,4 @@
-//! Problems for tools.
+//! JSON form of problems, for tools.
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
@@ -6,7 +6,7 @@ use super::list::{Problem, Problems};
 use super::report::Severity;
 use crate::source::{Place, Sources, Span};
 
-/// Another place of a problem.
+/// Additional location of a problem.
 #[derive(serde::Serialize)]
 struct Also {
     #[serde(flatten)]
@@ -30,8 +30,8 @@ impl Serialize for Severity {
     }
 }
 
-/// `{severity, rule, message, help, file, line, column, end_line, end_column, entry, field, also}`;
-/// what there is none of is `null`.
+/// Serializes `{severity, rule, message, help, file, line, column, end_line, end_column, entry, field,
+/// also}`; absent values are `null`.
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let place = self.place();

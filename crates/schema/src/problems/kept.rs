@@ -1,6 +1,6 @@
-//! Problems up to a bound; further ones are only counted.
+//! List of problems with a maximum length; further problems are only counted.
 
-/// How many problems are kept; further ones are only counted.
+/// Maximum number of stored problems; further ones are only counted.
 pub(crate) const MAX_PROBLEMS: usize = 1_000;
 
 /// Something that is an error or a warning.
@@ -8,11 +8,11 @@ pub(super) trait Severe {
     fn is_error(&self) -> bool;
 }
 
-/// At most [`MAX_PROBLEMS`]: an error takes the place of a warning when there is no other.
+/// List of at most [`MAX_PROBLEMS`] problems. In a full list, an error replaces a warning.
 #[derive(Debug, Clone)]
 pub(super) struct Kept<T> {
     list: Vec<T>,
-    /// Of the list.
+    /// Number of errors in the list.
     errors: usize,
     omitted_errors: usize,
     omitted_warnings: usize,
@@ -59,7 +59,7 @@ impl<T: Severe> Kept<T> {
         self.omitted_warnings = 0;
     }
 
-    /// The same, each made another.
+    /// Maps each problem to another type.
     pub(super) fn map<U>(self, to: impl FnMut(T) -> U) -> Kept<U> {
         let Self { list, errors, omitted_errors, omitted_warnings } = self;
         let list = list.into_iter().map(to).collect();

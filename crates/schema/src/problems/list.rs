@@ -1,4 +1,4 @@
-//! Problems in their places.
+//! Problems with their locations.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::report::{Finding, Severity};
 use crate::rule::Rule;
 use crate::source::{Place, Sources};
 
-/// A problem in its place.
+/// A problem with its location.
 #[derive(Debug, Clone)]
 pub struct Problem {
     pub(super) finding: Finding,
@@ -17,43 +17,43 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Whether it stops the app.
+    /// Returns the severity: errors prevent loading, warnings do not.
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.finding.report.severity
     }
 
-    /// The rule that was broken.
+    /// Returns the broken rule.
     #[must_use]
     pub fn rule(&self) -> Rule {
         self.finding.report.rule
     }
 
-    /// What is wrong.
+    /// Returns the message: the entry and the error.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.finding.report.message
     }
 
-    /// What to do.
+    /// Returns the fix, if there is one.
     #[must_use]
     pub fn help(&self) -> Option<&str> {
         self.finding.report.help.as_deref()
     }
 
-    /// Where it stands; none when the app as a whole is meant.
+    /// Returns the location; `None` for a problem of the app as a whole.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
         self.sources.place(self.finding.span?)
     }
 
-    /// The entry it is in.
+    /// Returns the entry with the problem.
     #[must_use]
     pub fn entry(&self) -> Option<&EntryId> {
         self.finding.entry.as_ref()
     }
 
-    /// The field it is in, such as `wasi.mounts[0].guest`.
+    /// Returns the field with the problem, such as `wasi.mounts[0].guest`.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         self.finding.field.as_deref()
@@ -66,24 +66,24 @@ impl Severe for Problem {
     }
 }
 
-/// All that is wrong with an app: errors, then warnings, each in the order of files and lines.
+/// Every problem of an app: errors, then warnings, each in the order of files and lines.
 ///
-/// Errors and warnings are together: see [`Problem::severity`]. As an error, and with `{}`, it is the
-/// same text as [`Problems::render`] without colour. It serialises for tools as
-/// `{"errors": 2, "warnings": 1, "omitted": 0, "problems": […]}`.
+/// [`Problem::severity`] tells errors and warnings apart. Its text as an error, and with `{}`, is that of
+/// [`Problems::render`] without color. It serializes for tools as `{"errors": 2, "warnings": 1, "omitted": 0,
+/// "problems": […]}`.
 #[derive(Clone, Default)]
 pub struct Problems {
     pub(super) kept: Kept<Problem>,
 }
 
 impl Problems {
-    /// No problems yet.
+    /// Creates an empty list.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Findings with the texts that they point into, in the order of their places.
+    /// Binds findings to the texts that they point into, and sorts them by location.
     pub(super) fn bind(found: Kept<Finding>, sources: &Arc<Sources>) -> Self {
         let bind = |finding| Problem { finding, sources: Arc::clone(sources) };
         let mut problems = Self { kept: found.map(bind) };
@@ -91,63 +91,63 @@ impl Problems {
         problems
     }
 
-    /// Adds a problem of an app whose texts are `sources`.
+    /// Adds a problem of an app with the texts `sources`.
     pub(crate) fn push(&mut self, finding: Finding, sources: &Arc<Sources>) {
         self.kept.push(Problem { finding, sources: Arc::clone(sources) });
     }
 
-    /// Whether further problems are only counted: then there is no use in looking for places.
+    /// Returns true if further problems are only counted, so that their locations need not be computed.
     pub(crate) fn is_full(&self) -> bool {
         self.kept.is_full()
     }
 
-    /// Takes over all of another's problems.
+    /// Adds all problems of another list.
     pub fn append(&mut self, other: Self) {
         self.kept.append(other.kept);
     }
 
-    /// Keeps the problems that `wanted` names; those that were only counted stay so.
+    /// Keeps the problems for which `wanted` is true. Problems that were only counted stay counted.
     pub(crate) fn retain(&mut self, wanted: impl FnMut(&Problem) -> bool) {
         self.kept.retain(wanted);
     }
 
-    /// The errors alone.
+    /// Removes the warnings.
     #[must_use]
     pub fn without_warnings(mut self) -> Self {
         self.kept.drop_warnings();
         self
     }
 
-    /// Each problem that was kept.
+    /// Iterates over the stored problems.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Problem> {
         self.kept.as_slice().iter()
     }
 
-    /// How many were found over those that were kept.
+    /// Returns the number of problems that are counted but not stored.
     #[must_use]
     pub fn omitted(&self) -> usize {
         self.kept.omitted()
     }
 
-    /// How many errors there are, kept or not.
+    /// Returns the number of errors, stored or not.
     #[must_use]
     pub fn errors(&self) -> usize {
         self.kept.errors()
     }
 
-    /// How many warnings there are, kept or not.
+    /// Returns the number of warnings, stored or not.
     #[must_use]
     pub fn warnings(&self) -> usize {
         self.kept.warnings()
     }
 
-    /// Whether nothing was found.
+    /// Returns true if there are no problems.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.errors() + self.warnings() == 0
     }
 
-    /// Puts errors before warnings, and either in the order of their places, those without a place first.
+    /// Sorts errors before warnings, and each by location. Problems without a location come first.
     pub fn sort(&mut self) {
         self.kept.sort_by_key(|one| {
             let place = one.finding.span.map(|span| (span.source, span.start, span.end));

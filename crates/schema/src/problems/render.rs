@@ -1,4 +1,4 @@
-//! Problems for people: the line, a caret and a `help:` line.
+//! Text form of problems, for people: the line, a caret and a `help:` line.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,20 +12,20 @@ use super::list::{Problem, Problems};
 use super::report::Severity;
 use crate::source::{Source, Span};
 
-/// Lines longer than this are cut around the caret before they are drawn.
+/// Maximum length of a drawn line, in bytes. A longer line is cut around the caret.
 const MAX_LINE: usize = 400;
 
-/// Whether the text has terminal colours.
+/// Color setting of rendered text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Color {
     /// ANSI escapes.
     Always,
-    /// None: for logs, files and tests.
+    /// Plain text: for logs, files and tests.
     Never,
 }
 
 impl Problems {
-    /// The text for a terminal or a log.
+    /// Renders the problems for a terminal or a log.
     #[must_use]
     pub fn render(&self, color: Color) -> String {
         render(self, color)
@@ -63,13 +63,13 @@ fn render(problems: &Problems, color: Color) -> String {
     out
 }
 
-/// Problems that say the same of several places, together, in the order of their first ones.
+/// Groups problems with the same text, in the order of the first problem of each group.
 fn groups(problems: &Problems) -> Vec<Vec<&Problem>> {
     let mut groups: Vec<Vec<&Problem>> = Vec::new();
     let mut by_text: HashMap<_, usize> = HashMap::new();
     for problem in problems.iter() {
         let report = &problem.finding.report;
-        // One that has another place of its own stands by itself, and so does one without a place.
+        // A problem with additional locations or without a location is never grouped.
         if !report.also.is_empty() || problem.finding.span.is_none() {
             groups.push(vec![problem]);
             continue;
@@ -84,11 +84,11 @@ fn groups(problems: &Problems) -> Vec<Vec<&Problem>> {
     groups
 }
 
-/// `3 errors and 1 warning`, or `1 error in 26 places`.
+/// Formats `3 errors and 1 warning`, or `1 error in 26 places`.
 fn summary(problems: &Problems, groups: &[Vec<&Problem>]) -> String {
     let count = |severity: Severity, places: usize, word: &str| {
         let of = groups.iter().filter(|group| group.iter().any(|one| one.severity() == severity));
-        // Nobody knows which of those that were only counted are the same.
+        // Problems that were only counted cannot be grouped.
         let is_whole = problems.omitted() == 0;
         let n = if is_whole { of.count() } else { places };
         let within = if n == places { String::new() } else { format!(" in {places} places") };
@@ -149,7 +149,7 @@ fn one(renderer: &Renderer, same: &[&Problem]) -> String {
     out
 }
 
-/// The other places of a problem, a line for each.
+/// Formats the other locations of a group, one per line.
 fn elsewhere(others: &[&Problem]) -> String {
     let mut text = match others.len() {
         1 => "the same in 1 more place:".to_owned(),
@@ -165,14 +165,13 @@ fn elsewhere(others: &[&Problem]) -> String {
     clean(&text)
 }
 
-/// The place of a line that was cut, as it is drawn and as it is: the renderer counts columns along
-/// what it is given.
+/// Location of a cut line, as drawn and as it is. The renderer counts columns in the cut line.
 struct Column {
     drawn: String,
     right: String,
 }
 
-/// What stands beside the caret: the report's own word, and the entry unless that or the message names
+/// Returns the text beside the caret: the report's label, and the entry unless the label or the message names
 /// it.
 fn label(problem: &Problem) -> Option<String> {
     let own = problem.finding.report.label.clone();
@@ -188,15 +187,15 @@ fn label(problem: &Problem) -> Option<String> {
     })
 }
 
-/// A message may quote what a file holds: no control character of it reaches the terminal. Tabs and line ends are those
-/// of traces.
+/// Replaces control characters, since a message may quote a file and must not control the terminal. Tabs and
+/// line ends occur in traces.
 fn clean(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace('\t', "    ");
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
-/// The line of a place with its caret, and the place to put right when the line had to be cut. Only that
-/// line is handed on: drawing costs what a line costs, however large the file.
+/// Returns the line of a location with its caret, and the column to correct if the line was cut. The renderer
+/// gets only that line, so the cost does not depend on the size of the file.
 fn snippet(
     source: &Source,
     span: Span,
@@ -229,10 +228,10 @@ fn mark(kind: AnnotationKind, at: Range<usize>, label: Option<String>) -> Annota
     }
 }
 
-/// Stands for what is cut off.
+/// Mark in place of a cut part.
 const CUT: &str = "…";
 
-/// The part of a long line that is around the caret.
+/// Returns the part of a long line around the caret.
 fn cut(text: &str, at: Range<usize>) -> (String, Range<usize>) {
     let boundary = |mut i: usize| {
         i = i.min(text.len());

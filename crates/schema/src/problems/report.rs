@@ -1,4 +1,4 @@
-//! What is said of a problem, before it has a place and with it.
+//! Content of a problem: with a location, and before it has one.
 
 use crisol_core::EntryId;
 
@@ -6,18 +6,18 @@ use super::kept::Severe;
 use crate::rule::Rule;
 use crate::source::Span;
 
-/// Whether a problem stops the app.
+/// Severity of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// The app does not load.
     Error,
-    /// The app loads; something in it is likely not what was meant.
+    /// The app loads; its configuration is valid but suspicious.
     Warning,
 }
 
-/// What there is to say about a problem, before it has a place.
+/// Content of a problem without its location.
 ///
-/// The message is lowercase without a full stop and says what was found; the help says what to do.
+/// The message is lowercase without a full stop and states the error. The help states the fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     pub(crate) severity: Severity,
@@ -29,7 +29,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// A problem that stops the app.
+    /// Creates an error, which prevents loading.
     #[must_use]
     pub fn error(rule: Rule, message: impl Into<String>) -> Self {
         Self {
@@ -42,53 +42,53 @@ impl Report {
         }
     }
 
-    /// A problem that does not.
+    /// Creates a warning, which does not prevent loading.
     #[must_use]
     pub fn warning(rule: Rule, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(rule, message) }
     }
 
-    /// What to do about it.
+    /// Sets the fix.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// A word or two beside the caret.
+    /// Sets a word or two beside the caret.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
     }
 
-    /// Another place that has to do with it.
+    /// Adds a related location.
     pub(crate) fn also(mut self, place: Option<Span>, label: impl Into<String>) -> Self {
         self.also.extend(place.map(|place| (place, label.into())));
         self
     }
 }
 
-/// A report with its place, on the heap: results that carry one stay small.
+/// A report with its location, boxed to keep results small.
 pub(crate) type Fault = Box<(Span, Report)>;
 
 pub(crate) fn fault(span: Span, report: Report) -> Fault {
     Box::new((span, report))
 }
 
-/// A report with its entry, field and place.
+/// A report with its entry, field and location.
 #[derive(Debug, Clone)]
 pub(crate) struct Finding {
     pub(super) report: Report,
     pub(super) span: Option<Span>,
     pub(super) entry: Option<EntryId>,
     pub(super) field: Option<String>,
-    /// The entry is not the one that its id stands for, but another of the same id.
+    /// True if the entry is a duplicate: another entry has its id.
     pub(super) of_second: bool,
 }
 
 impl Finding {
-    /// A finding about the entry that an id stands for, or about none.
+    /// Creates a finding about the entry with an id, or about no entry.
     pub(crate) fn of(
         entry: Option<EntryId>,
         field: Option<String>,

@@ -1,4 +1,4 @@
-//! What was found while the texts of an app are still being gathered.
+//! Collects findings while the texts of an app are still being read.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use super::report::{Finding, Report, Severity};
 use crate::field::FieldName;
 use crate::source::{Sources, Span};
 
-/// What was found while the texts of an app are still being gathered.
+/// Findings so far, for an app whose texts are still being read.
 #[derive(Debug, Default)]
 pub(crate) struct Sink {
     kept: Kept<Finding>,
-    /// Fields of entries that were most likely meant by names that are none.
+    /// Fields present under a misspelt name.
     misspelt: Vec<(EntryId, FieldName)>,
-    /// What is found now is about an entry whose id another has.
+    /// True while findings are about an entry with a duplicate id.
     in_second: bool,
 }
 
@@ -32,7 +32,7 @@ impl Sink {
         self.kept.push(Finding { report, span, entry, field, of_second });
     }
 
-    /// Whether further problems are only counted: then there is no use in looking for help.
+    /// Returns true if further problems are only counted, so that help for them is not needed.
     pub(crate) fn is_full(&self) -> bool {
         self.kept.is_full()
     }
@@ -41,25 +41,25 @@ impl Sink {
         self.kept.errors() > 0
     }
 
-    /// Notes that a field of an entry stands there under another name.
+    /// Records that a field of an entry is present under a misspelt name.
     pub(crate) fn misspelt(&mut self, entry: &EntryId, field: &str) {
         if !self.is_full() && !self.in_second {
             self.misspelt.push((entry.clone(), FieldName::of(field)));
         }
     }
 
-    /// Tells whether what is found from now on is about an entry whose id another has.
+    /// Sets the flag: findings from now on are about an entry with a duplicate id.
     pub(crate) fn turn_to_second(&mut self, is_second: bool) {
         self.in_second = is_second;
     }
 
-    /// Whether what is found now is about such an entry.
+    /// Returns true while findings are about an entry with a duplicate id.
     pub(crate) fn is_in_second(&self) -> bool {
         self.in_second
     }
 
-    /// The fields that do not say what they should of the entries that ids stand for, each by the field of the
-    /// entry that it is in.
+    /// Returns the top-level fields with errors, with their entries. Entries with a duplicate id are left
+    /// out.
     pub(crate) fn fields_with_errors(&self) -> Vec<(EntryId, FieldName)> {
         let is_error = |one: &&Finding| one.report.severity == Severity::Error && !one.of_second;
         let errors = self.kept.as_slice().iter().filter(is_error);
@@ -68,12 +68,12 @@ impl Sink {
         errors.filter_map(field).chain(self.misspelt.iter().cloned()).collect()
     }
 
-    /// A problem that is in no entry.
+    /// Adds a problem outside of any entry.
     pub(crate) fn file(&mut self, span: Span, report: Report) {
         self.push(Some(span), None, None, report);
     }
 
-    /// Ties what was found to the texts that it points into, in the order of their places.
+    /// Binds the findings to the texts that they point into, and sorts them by location.
     pub(crate) fn into_problems(self, sources: &Arc<Sources>) -> Problems {
         Problems::bind(self.kept, sources)
     }

@@ -1,9 +1,9 @@
-//! Values that are written as one text: why a text is none, and what makes a type one.
+//! Base of values that are written as one text: the parse error, and the macro for field types.
 
 use crate::problems::Report;
 use crate::rule::Rule;
 
-/// Why a text is not a value of its type.
+/// Error of a text that is not a value of its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct BadValue {
@@ -17,7 +17,7 @@ impl BadValue {
         Self { rule, message: message.into(), help: help.into() }
     }
 
-    /// What to write instead.
+    /// Returns the fix: an example of a valid text.
     #[must_use]
     pub fn help(&self) -> &str {
         &self.help

@@ -1,4 +1,4 @@
-//! SHA-256 of a file.
+//! SHA-256 hash of a file.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use super::form::{BadValue, text_value};
 use crate::rule::Rule;
 use crate::yaml::quote;
 
-/// The SHA-256 of exact bytes, written `sha256:` and 64 hexadecimal digits.
+/// SHA-256 of a file's bytes, written `sha256:` and 64 hexadecimal digits.
 ///
 /// ```
 /// let hash: crisol_schema::Sha256Hash = format!("sha256:{}", "0f".repeat(32)).parse()?;
@@ -18,13 +18,13 @@ use crate::yaml::quote;
 pub struct Sha256Hash([u8; 32]);
 
 impl Sha256Hash {
-    /// The field that holds one.
+    /// Name of the field with the hash.
     pub(crate) const NAME: &'static str = "hash";
 
-    /// Stands for a hash that is missing or malformed. No file has it.
+    /// Placeholder for a missing or malformed hash. No file has it.
     pub(crate) const NONE: Self = Self([0; 32]);
 
-    /// The hash as 32 bytes.
+    /// Returns the hash as 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -1,4 +1,4 @@
-//! Methods, paths and addresses of HTTP entries.
+//! Methods, paths and prefixes of HTTP entries.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use super::shape::{Part, RouteShape};
 use crate::rule::Rule;
 use crate::yaml::quote;
 
-/// The request method that an endpoint answers.
+/// Request method of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HttpMethod {
     /// `GET`, and `HEAD` with it.
@@ -31,7 +31,7 @@ pub enum HttpMethod {
     Trace,
     /// `CONNECT`.
     Connect,
-    /// `ANY`: every method that no other endpoint of the same path answers.
+    /// `ANY`: every method without an endpoint of its own for the same path.
     Any,
 }
 
@@ -49,7 +49,7 @@ const METHODS: &[(&str, HttpMethod)] = &[
 ];
 
 impl HttpMethod {
-    /// The token, in capitals.
+    /// Returns the method in upper case.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         METHODS.iter().find(|(_, method)| *method == self).map_or("ANY", |(name, _)| name)
@@ -86,36 +86,36 @@ text_value!(HttpMethod, "text", "POST", {
     ]
 });
 
-/// One part of a [`RoutePath`].
+/// One segment of a [`RoutePath`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Segment {
-    /// Exactly this text, percent-encoding as written.
+    /// Fixed text, percent-encoded as written.
     Literal(Box<str>),
-    /// `{name}`: any one part, which is not empty.
+    /// `{name}`: any one segment that is not empty.
     Param(Box<str>),
-    /// `{name...}`: all that is left, maybe nothing; always the last.
+    /// `{name...}`: the rest of the path, which may be empty; always last.
     Rest(Box<str>),
 }
 
-/// The path that an endpoint answers: `/users/{id}`, `/files/{rest...}`.
+/// Path of an endpoint: `/users/{id}`, `/files/{rest...}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoutePath(Vec<Segment>);
 
 impl RoutePath {
-    /// The parts; none for `/`. A path that ends in `/` has an empty literal at its end.
+    /// Returns the segments; empty for `/`. A path that ends in `/` has an empty literal at its end.
     #[must_use]
     pub fn segments(&self) -> &[Segment] {
         &self.0
     }
 
-    /// The path below a prefix, as a router serves it.
+    /// Returns the path below a prefix, as a router serves it.
     #[must_use]
     pub fn below(&self, prefix: &PathPrefix) -> Self {
         let prefix = prefix.segments().map(|part| Segment::Literal(part.into()));
         Self(prefix.chain(self.0.iter().cloned()).collect())
     }
 
-    /// The path as routing compares it: equal for two paths that answer the same.
+    /// Returns the shape of the path: equal shapes match the same requests.
     #[must_use]
     pub fn shape(&self) -> RouteShape {
         RouteShape::of(self.0.iter().map(|segment| match segment {
@@ -126,13 +126,13 @@ impl RoutePath {
     }
 }
 
-/// Characters that a path of a URL may have (RFC 3986, 3.3), and `%` for what is encoded.
+/// Returns true for characters allowed in the path of a URL (RFC 3986, 3.3), and for `%`.
 fn path_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@%".contains(c)
 }
 
-/// A literal as requests are compared with it: a byte that may stand for itself is not encoded, and the
-/// digits of one that is are in lower case.
+/// Decodes a literal for comparison with requests. Decodes bytes that need no encoding, and writes the digits
+/// of the others in lower case.
 fn decoded(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -148,7 +148,7 @@ fn decoded(text: &str) -> String {
     out + rest
 }
 
-/// Whether each `%` begins two hexadecimal digits, and the bytes they stand for are UTF-8.
+/// Returns true if two hexadecimal digits follow each `%` and the decoded bytes are UTF-8.
 fn decodable(text: &str) -> bool {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -248,18 +248,18 @@ impl fmt::Display for RoutePath {
 
 text_value!(RoutePath, "text", "/users/{id}", { "type": "string", "pattern": "^/" });
 
-/// The path below which a router or static files answer: `/` or `/api/v1`, no `/` at its end.
+/// Path prefix of a router or static files: `/` or `/api/v1`, without a trailing `/`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PathPrefix(Box<str>);
 
 impl PathPrefix {
-    /// The text: `/`, or a path without a `/` at its end.
+    /// Returns the prefix: `/`, or a path without a trailing `/`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The parts between the slashes.
+    /// Iterates over the segments.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         self.0.split('/').filter(|part| !part.is_empty())
     }

@@ -1,4 +1,4 @@
-//! Capabilities: which host interfaces a guest may use. Names only; linking them is the engine's.
+//! Capability names: host interfaces that a guest may use. The engine links them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,14 +14,14 @@ use crate::decode::{Cx, Decode, text};
 use crate::rule::Rule;
 use crate::yaml::{Node, quote};
 
-/// A group of host interfaces that `imports` can name.
+/// A package of host interfaces that `imports` can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Package {
     /// `wasi:cli`: arguments, environment, exit, stdio, terminals.
     WasiCli,
     /// `wasi:io`: streams, errors and polling.
     WasiIo,
-    /// `wasi:poll`: polling alone (`wasi:io/poll`).
+    /// `wasi:poll`: only polling (`wasi:io/poll`).
     WasiPoll,
     /// `wasi:clocks`.
     WasiClocks,
@@ -39,7 +39,7 @@ pub enum Package {
     Funcs,
 }
 
-/// Token, and the interfaces of it that may be named alone (WASI 0.2 and 0.3).
+/// Packages with their tokens and the interfaces that can be named alone (WASI 0.2 and 0.3).
 const PACKAGES: &[(Package, &str, &[&str])] = &[
     (
         Package::WasiCli,
@@ -91,7 +91,7 @@ const PACKAGES: &[(Package, &str, &[&str])] = &[
     (Package::Funcs, "funcs", &[]),
 ];
 
-/// Names of packages that guests and other hosts use.
+/// Other names of packages, as guests and other hosts write them.
 const ALIASES: [(&str, Package); 5] = [
     ("wasi_snapshot_preview1", Package::Wasi1),
     ("wasi_unstable", Package::Wasi1),
@@ -101,7 +101,7 @@ const ALIASES: [(&str, Package); 5] = [
 ];
 
 impl Package {
-    /// The token that `imports` names it by.
+    /// Returns the token of the package in `imports`.
     #[must_use]
     pub fn token(self) -> &'static str {
         self.row().1
@@ -111,7 +111,7 @@ impl Package {
         PACKAGES.iter().find(|row| row.0 == self).unwrap_or(&PACKAGES[0])
     }
 
-    /// Whether functions of preview 1 do what functions of this package do, and are granted by it.
+    /// Returns true if preview 1 has functions equivalent to this package, which grants them.
     fn serves_preview1(self) -> bool {
         use Package::{Wasi1, WasiCli, WasiClocks, WasiFilesystem, WasiIo, WasiPoll, WasiRandom};
         matches!(
@@ -120,7 +120,7 @@ impl Package {
         )
     }
 
-    /// The package that an interface belongs to, with what is left of its name.
+    /// Splits the name of an interface into its package and the rest.
     fn of(interface: &str) -> Option<(Self, &str)> {
         if let Some((_, package)) = ALIASES.iter().find(|(alias, _)| *alias == interface) {
             return Some((*package, ""));
@@ -139,33 +139,33 @@ pub struct Import {
 }
 
 impl Import {
-    /// A whole package.
+    /// Creates the import of a whole package.
     #[must_use]
     pub const fn package_of(package: Package) -> Self {
         Self { package, interface: None }
     }
 
-    /// The package.
+    /// Returns the package.
     #[must_use]
     pub const fn package(self) -> Package {
         self.package
     }
 
-    /// The interface, when only one is meant: `monotonic-clock`.
+    /// Returns the interface, if only one is imported: `monotonic-clock`.
     #[must_use]
     pub const fn interface(self) -> Option<&'static str> {
         self.interface
     }
 
-    /// Whether it grants a host interface, named as guests import it: `wasi:clocks/wall-clock@0.2.3`,
-    /// `wasi_snapshot_preview1`. Case and version are ignored.
+    /// Returns true if the token grants a host interface. `interface` has the name that guests import:
+    /// `wasi:clocks/wall-clock@0.2.3`, `wasi_snapshot_preview1`. Case and version are ignored.
     #[must_use]
     pub fn grants(self, interface: &str) -> bool {
         let bare = bare(interface);
         match Package::of(&bare) {
             Some((Package::WasiIo, "poll")) if self.package == Package::WasiPoll => true,
             Some((Package::WasiPoll, _)) if self.package == Package::WasiIo => true,
-            // Functions of preview 1 are granted by the interfaces that do the same.
+            // `wasi1` grants the interfaces equivalent to preview 1.
             Some((package, _)) if self.package == Package::Wasi1 => package.serves_preview1(),
             Some((package, name)) => {
                 package == self.package && self.interface.is_none_or(|own| own == name)
@@ -174,7 +174,7 @@ impl Import {
         }
     }
 
-    /// Number of interfaces that it grants.
+    /// Returns the number of interfaces that the token grants.
     #[must_use]
     pub fn breadth(self) -> usize {
         let names = PACKAGES.iter().flat_map(|(_, token, interfaces)| {
@@ -183,7 +183,7 @@ impl Import {
         names.filter(|name| self.grants(name)).count()
     }
 
-    /// The token with a bare name.
+    /// Looks up a token by its bare name.
     fn find(bare: &str) -> Option<Self> {
         if let Some((_, package)) = ALIASES.iter().find(|(alias, _)| *alias == bare) {
             return Some(Self::package_of(*package));
@@ -210,13 +210,13 @@ impl Import {
     }
 }
 
-/// Lower case, without `@version`.
+/// Returns the name in lower case, without `@version`.
 pub(crate) fn bare(name: &str) -> String {
     name.split('@').next().unwrap_or("").to_ascii_lowercase()
 }
 
-/// A token as [`Import`] prints it, whichever of its spellings is written; of an interface that is none of the runtime's
-/// own, its name in lower case and without version.
+/// Returns a token in the form that [`Import`] prints, for any of its spellings. An interface of the
+/// embedding program becomes lower case, without version.
 pub(crate) fn canonical(written: &str) -> String {
     let bare = bare(written);
     Import::find(&bare).map_or(bare, |import| import.to_string())
@@ -236,7 +236,7 @@ fn unknown(text: &str, help: String) -> BadValue {
     BadValue::new(Rule::UNKNOWN_VALUE, message, help)
 }
 
-/// `own` are the interfaces that the program which loads the app serves itself.
+/// Returns the help for an unknown token. `own` has the interfaces of the embedding program.
 fn unknown_help(bare: &str, own: &BTreeSet<String>) -> String {
     let tokens = Import::all_tokens();
     let packages: Vec<&str> =
@@ -265,47 +265,47 @@ impl Serialize for Import {
     }
 }
 
-/// The set of host interfaces that an entry declares. Absence is refusal.
+/// Host interfaces that an entry declares. Interfaces that are not declared are refused.
 #[derive(Debug, Clone, Default)]
 pub struct Imports {
     known: BTreeSet<Import>,
-    /// Interfaces of the program that loads the app, in lower case and without version.
+    /// Interfaces of the embedding program, in lower case without version.
     own: BTreeSet<String>,
-    /// Tokens of both that are there more than once, by any of their spellings.
+    /// Duplicate tokens, compared across spellings.
     repeated: BTreeSet<String>,
 }
 
 impl Imports {
-    /// Whether nothing is declared.
+    /// Returns true if nothing is declared.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.known.is_empty() && self.own.is_empty()
     }
 
-    /// Each token of the runtime's own, in a fixed order.
+    /// Iterates over the built-in tokens, sorted.
     pub fn iter(&self) -> impl Iterator<Item = Import> {
         self.known.iter().copied()
     }
 
-    /// Each interface of the program that loads the app ([`Loader::host_interface`]), without version.
+    /// Iterates over the interfaces of the embedding program ([`Loader::host_interface`]), without version.
     ///
     /// [`Loader::host_interface`]: crate::Loader::host_interface
     pub fn own(&self) -> impl Iterator<Item = &str> {
         self.own.iter().map(String::as_str)
     }
 
-    /// Each token that is written more than once, by any of its spellings.
+    /// Iterates over the duplicate tokens, compared across spellings.
     pub fn repeated(&self) -> impl Iterator<Item = &str> {
         self.repeated.iter().map(String::as_str)
     }
 
-    /// Whether the whole package is declared.
+    /// Returns true if the whole package is declared.
     #[must_use]
     pub fn has(&self, package: Package) -> bool {
         self.known.contains(&Import::package_of(package))
     }
 
-    /// Whether a host interface is granted, named as guests import it:
+    /// Returns true if a host interface is granted. `interface` has the name that guests import:
     /// `wasi:clocks/monotonic-clock@0.2.3`. Case and version are ignored.
     #[must_use]
     pub fn grants(&self, interface: &str) -> bool {
@@ -313,15 +313,15 @@ impl Imports {
             || (!self.own.is_empty() && self.own.contains(&bare(interface)))
     }
 
-    /// The token to declare so that an interface is granted: `wasi:clocks` for
-    /// `wasi:clocks/wall-clock@0.2.3`. None for an interface that no host has.
+    /// Returns the token that grants an interface: `wasi:clocks` for `wasi:clocks/wall-clock@0.2.3`. `None`
+    /// for an interface outside of the built-in packages.
     #[must_use]
     pub fn token_for(interface: &str) -> Option<&'static str> {
         Package::of(&bare(interface)).map(|(package, _)| package.token())
     }
 }
 
-/// Equal where they grant the same, however often a token is written.
+/// Compares the granted interfaces; duplicates do not matter.
 impl PartialEq for Imports {
     fn eq(&self, other: &Self) -> bool {
         self.known == other.known && self.own == other.own
@@ -368,7 +368,7 @@ impl Decode for Token {
         if cx.own_interfaces.contains(&bare) {
             return Some(Self::Own(bare));
         }
-        // Looking for what was meant costs more than reading: not for what is only counted.
+        // The search for a similar token is expensive, so it is skipped for problems that are only counted.
         let full = cx.sink.is_full();
         let help = if full { String::new() } else { unknown_help(&bare, cx.own_interfaces) };
         cx.report(node.span, unknown(written, help).report());
@@ -400,8 +400,8 @@ impl JsonSchema for Imports {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // Editors offer the tokens; the pattern lets through what case and `@version` add, and interfaces of
-        // programs that load apps, which no editor knows.
+        // Editors offer the tokens. The pattern also allows other cases, `@version`, and interfaces of
+        // embedding programs, which editors cannot know.
         let any = "^([A-Za-z0-9-]+:[A-Za-z0-9/-]+|[Ww][Aa][Ss][Ii]1|[Ff][Uu][Nn][Cc][Ss]|preview1|wasi_snapshot_preview1|wasi_unstable)(@.*)?$";
         json_schema!({
             "type": "array",

@@ -9,11 +9,11 @@ use super::form::{BadValue, text_value};
 use crate::rule::Rule;
 use crate::yaml::quote;
 
-/// Bytes that the path of a Unix socket may have: Linux has a place for 108, the last of which is none.
+/// Maximum length of a Unix socket's path, in bytes. Linux has 108 bytes, with a NUL at the end.
 const LONGEST_PATH: usize = 107;
 
-/// Address that a service listens on: a host and a port, or the path of a Unix socket. A host left out
-/// (`:8080`) means every address.
+/// Address that a service listens on: a host and a port, or the path of a Unix socket. An address without a
+/// host (`:8080`) means every address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ListenAddr(Form);
 
@@ -23,22 +23,22 @@ enum Form {
     Unix(Box<str>),
 }
 
-/// Addresses that a socket gets connections of.
+/// Set of addresses on which a socket accepts connections.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Extent {
-    /// All of IPv6 and IPv4.
+    /// All IPv6 and IPv4 addresses.
     Every,
-    /// All of IPv4.
+    /// All IPv4 addresses.
     EveryV4,
     /// One address.
     One(IpAddr),
-    /// What a name stands for, which is unknown here; in lower case.
+    /// A host name in lower case, whose addresses are unknown here.
     Name(String),
 }
 
 impl ListenAddr {
-    /// Host and port, unless it is a Unix socket. The host is a name or an address without brackets, empty
-    /// for every address; port 0 lets the system choose one.
+    /// Returns host and port; `None` for a Unix socket. The host is a name, an address without brackets, or
+    /// empty for every address. With port 0 the system chooses a port.
     #[must_use]
     pub fn tcp(&self) -> Option<(&str, u16)> {
         match &self.0 {
@@ -47,7 +47,7 @@ impl ListenAddr {
         }
     }
 
-    /// Absolute path of a Unix socket.
+    /// Returns the absolute path of a Unix socket.
     #[must_use]
     pub fn unix(&self) -> Option<&Path> {
         match &self.0 {
@@ -56,7 +56,7 @@ impl ListenAddr {
         }
     }
 
-    /// The addresses of its host.
+    /// Returns the addresses of the host; `None` for a Unix socket.
     pub(crate) fn extent(&self) -> Option<Extent> {
         let (host, _) = self.tcp()?;
         if host.is_empty() {
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(addr.unix(), Some(Path::new("/run/app.sock")));
         assert_eq!(addr.to_string(), "unix:/run/app.sock");
         assert_eq!("unix:/a:80".parse::<ListenAddr>()?.unix(), Some(Path::new("/a:80")));
-        // A host may have any name.
+        // Any name is a valid host, even `unix`.
         assert_eq!("unix:80".parse::<ListenAddr>()?.tcp(), Some(("unix", 80)));
         let long = format!("unix:/{}", "a".repeat(LONGEST_PATH));
         for wrong in ["unix:", "unix:app.sock", "unix:./a", "unix:/", "unix:/run/", &long] {

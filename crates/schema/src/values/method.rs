@@ -1,4 +1,4 @@
-//! What a function entry calls in its module.
+//! Export that a function entry calls.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,25 +7,25 @@ use super::form::{BadValue, text_value};
 use crate::rule::Rule;
 use crate::yaml::quote;
 
-/// The export that a function calls: a name, or `interface#func`. Whether the module has it is for
-/// those to say who open the module.
+/// Export that a function calls: a name, or `interface#func`. The crates that open the module check that it
+/// has this export.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Method(Box<str>);
 
 impl Method {
-    /// The text as it is written.
+    /// Returns the text as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The part before `#`, as it is written: maybe without package and version.
+    /// Returns the part before `#` as written, possibly without package and version.
     #[must_use]
     pub fn interface(&self) -> Option<&str> {
         self.0.split_once('#').map(|(interface, _)| interface)
     }
 
-    /// The part after `#`, or the whole.
+    /// Returns the part after `#`, or the whole text.
     #[must_use]
     pub fn function(&self) -> &str {
         self.0.split_once('#').map_or(&self.0, |(_, function)| function)

@@ -1,4 +1,4 @@
-//! Names of variables and commands, and modes of files.
+//! Names of variables, headers and commands, and permission bits of files.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,12 +12,12 @@ use crate::decode::{Cx, Decode, FreeText};
 use crate::rule::Rule;
 use crate::yaml::{Node, quote};
 
-/// The name of an environment variable: not empty, without `=` and control characters.
+/// Name of an environment variable: not empty, without `=` and control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EnvName(Box<str>);
 
 impl EnvName {
-    /// The text.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -52,7 +52,7 @@ text_value!(EnvName, "text", "API_KEY", {
     "maxLength": 1024
 });
 
-/// The name of a header (RFC 9110, 5.6.2), in lower case.
+/// Name of a header (RFC 9110, 5.6.2), in lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeaderName(pub(crate) String);
 
@@ -81,12 +81,12 @@ text_value!(HeaderName, "text", "x-request-id", {
     "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 });
 
-/// The name of a command for `crisol run`: letters, digits, `_`, `-`, `.` and `:`.
+/// Name of a command for `crisol run`: letters, digits, `_`, `-`, `.` and `:`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CommandName(Box<str>);
 
 impl CommandName {
-    /// The text.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -124,12 +124,12 @@ text_value!(CommandName, "text", "import-users", {
     "maxLength": 200
 });
 
-/// The permission bits of a file or folder that is made, in octal: `0640`.
+/// Permission bits of a created file or folder, in octal: `0640`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileMode(u16);
 
 impl FileMode {
-    /// The bits, at most `0o777`.
+    /// Returns the bits, at most `0o777`.
     #[must_use]
     pub const fn bits(self) -> u32 {
         self.0 as u32
@@ -157,7 +157,7 @@ impl fmt::Display for FileMode {
     }
 }
 
-/// `0755` without quotes is a number to YAML; its digits are what is meant.
+/// Reads the digits as written, since YAML takes `0755` without quotes for a number.
 impl Decode for FileMode {
     const EXAMPLE: &'static str = "\"0755\"";
 

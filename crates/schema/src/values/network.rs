@@ -15,13 +15,13 @@ use crate::yaml::quote;
 pub enum HostPattern {
     /// One name, in lower case.
     Name(Box<str>),
-    /// All names below one, `*.example.com`: held without the `*.`.
+    /// All subdomains of a name, `*.example.com`; stored without the `*.`.
     Below(Box<str>),
-    /// Addresses whose first bits are those of the given one. A single address has all its bits.
+    /// Addresses of a network. A single address is a network with all its bits.
     Net {
-        /// The network, its other bits zero.
+        /// Network address, with its host bits zero.
         address: IpAddr,
-        /// How many bits count.
+        /// Number of network bits.
         bits: u8,
     },
     /// Every host, `*`.
@@ -37,7 +37,7 @@ pub enum PortPattern {
     One(u16),
 }
 
-/// One line of an allow-list: hosts and ports.
+/// One rule of an allow-list: hosts and ports.
 ///
 /// ```
 /// let rule: crisol_schema::NetworkRule = "10.0.0.0/8:*".parse()?;
@@ -47,14 +47,14 @@ pub enum PortPattern {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NetworkRule {
-    /// The hosts.
+    /// Allowed hosts.
     pub host: HostPattern,
-    /// The ports.
+    /// Allowed ports.
     pub port: PortPattern,
 }
 
 impl PortPattern {
-    /// Whether a port is meant.
+    /// Returns true if the pattern includes a port.
     #[must_use]
     pub fn allows(self, port: u16) -> bool {
         match self {
@@ -65,8 +65,8 @@ impl PortPattern {
 }
 
 impl NetworkRule {
-    /// Whether a host name may be asked for, at a port. What the name resolves to is another
-    /// question: see [`Network`].
+    /// Returns true if the rule allows a host name with a port. The addresses that the name resolves to are a
+    /// separate question: see [`Network`].
     #[must_use]
     pub fn allows_name(&self, name: &str, port: u16) -> bool {
         let name = name.trim_end_matches('.').to_ascii_lowercase();
@@ -81,7 +81,7 @@ impl NetworkRule {
         host && self.port.allows(port)
     }
 
-    /// Whether an address is listed, at a port.
+    /// Returns true if the rule lists an address with a port.
     #[must_use]
     pub fn allows_ip(&self, ip: IpAddr, port: u16) -> bool {
         let host = match &self.host {
@@ -95,31 +95,31 @@ impl NetworkRule {
     }
 }
 
-/// The peers that a function may reach; none by default.
+/// Network peers that a function may reach; none by default.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(transparent)]
 pub struct Network(Vec<NetworkRule>);
 
 impl Network {
-    /// The rules.
+    /// Returns the rules.
     #[must_use]
     pub fn rules(&self) -> &[NetworkRule] {
         &self.0
     }
 
-    /// Whether nothing may be reached.
+    /// Returns true if nothing may be reached.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a rule lists this name and port.
+    /// Returns true if a rule lists this name and port.
     #[must_use]
     pub fn allows_name(&self, name: &str, port: u16) -> bool {
         self.0.iter().any(|rule| rule.allows_name(name, port))
     }
 
-    /// Whether a rule lists this address and port.
+    /// Returns true if a rule lists this address and port.
     #[must_use]
     pub fn allows_ip(&self, ip: IpAddr, port: u16) -> bool {
         self.0.iter().any(|rule| rule.allows_ip(ip, port))
@@ -132,7 +132,7 @@ impl FromIterator<NetworkRule> for Network {
     }
 }
 
-/// An address with all but its first bits zero.
+/// Returns an address with all but its first bits zero; `None` for too many bits.
 fn masked(ip: IpAddr, bits: u8) -> Option<IpAddr> {
     match ip {
         IpAddr::V4(ip) if bits <= 32 => {
@@ -147,7 +147,8 @@ fn masked(ip: IpAddr, bits: u8) -> Option<IpAddr> {
     }
 }
 
-/// An IPv4 address or network is compared with IPv4 only: `::ffff:10.0.0.1` counts as `10.0.0.1`.
+/// Parses an address or a network; `None` for other text. Its bits refer to its own family. IPv4 rules match
+/// IPv4 addresses, and `::ffff:10.0.0.1` matches as `10.0.0.1`.
 fn net(text: &str) -> Result<Option<HostPattern>, &'static str> {
     let (address, bits) = match text.split_once('/') {
         Some((address, bits)) => (address, Some(bits)),

@@ -1,4 +1,4 @@
-//! Paths: inside a guest, inside a folder entry, and of folders on the host.
+//! Paths: inside a guest, inside a folder entry, and on the host.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,8 @@ use super::form::{BadValue, text_value};
 use crate::rule::Rule;
 use crate::yaml::{quote, shorten};
 
-/// The parts of a path without the empty ones and `.`; none when one is `..` or not allowed.
+/// Splits a path into its parts, without empty ones and `.`. Fails on `..` and on characters that are not
+/// allowed.
 fn parts(text: &str) -> Result<Vec<&str>, &'static str> {
     if text.contains('\0') {
         return Err("it has a NUL character");
@@ -23,18 +24,18 @@ fn parts(text: &str) -> Result<Vec<&str>, &'static str> {
     if parts.contains(&"..") { Err("it has a `..`") } else { Ok(parts) }
 }
 
-/// An absolute path as a guest sees it, normalised: no `.`, no `..`, no doubled or closing `/`.
+/// An absolute path in a guest, normalized: no `.`, no `..`, no doubled or trailing `/`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GuestPath(Box<str>);
 
 impl GuestPath {
-    /// The text, which begins with `/`.
+    /// Returns the path, which begins with `/`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this path is the other, or in it.
+    /// Returns true if this path equals the other one or is inside it.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
         match self.0.strip_prefix(&*other.0) {
@@ -77,19 +78,19 @@ impl fmt::Display for GuestPath {
 
 text_value!(GuestPath, "text", "/data", { "type": "string", "pattern": "^/" });
 
-/// A path of a file or folder inside an `fs.directory`, relative and normalised. A leading `/` means the
+/// Path of a file or folder inside an `fs.directory`, relative and normalized. A leading `/` means the
 /// entry's own folder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FsPath(Box<str>);
 
 impl FsPath {
-    /// The text, without a leading `/`.
+    /// Returns the path, without a leading `/`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The same as a path.
+    /// Returns the path as a [`Path`].
     #[must_use]
     pub fn as_path(&self) -> &Path {
         Path::new(&*self.0)
@@ -124,19 +125,19 @@ text_value!(FsPath, "text", "/compute.wasm", { "type": "string", "minLength": 1 
 pub struct DirectoryPath(PathBuf);
 
 impl DirectoryPath {
-    /// The path as it is: relative to the app, or absolute.
+    /// Returns the path as written: relative to the app, or absolute.
     #[must_use]
     pub fn as_path(&self) -> &Path {
         &self.0
     }
 
-    /// Whether the path is relative to the app, and inside it.
+    /// Returns true if the path is relative to the app, and so inside it.
     #[must_use]
     pub fn is_inside_app(&self) -> bool {
         self.0.is_relative()
     }
 
-    /// The path on the host, given the app's folder.
+    /// Returns the path on the host. `app` is the app's folder.
     #[must_use]
     pub fn under(&self, app: &Path) -> PathBuf {
         app.join(&self.0)

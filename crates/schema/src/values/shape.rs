@@ -1,8 +1,8 @@
-//! What routing sees of a path.
+//! Shape of a route path, as the router compares it.
 
 use std::cmp::Ordering;
 
-/// Path of routes without the names of its parameters, and with what need not be percent-encoded decoded, since
+/// Path of a route without the names of its parameters. Percent-encoding is decoded where possible, since
 /// requests are compared decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RouteShape(Vec<Part>);
@@ -15,7 +15,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// Routing prefers the lower.
+    /// Returns the rank: the router prefers lower ranks.
     fn rank(&self) -> u8 {
         match self {
             Self::Literal(_) => 0,
@@ -24,7 +24,7 @@ impl Part {
         }
     }
 
-    /// Whether every text of the other part is one of this.
+    /// Returns true if this part matches every text that the other part matches.
     fn fits(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Rest, _) | (Self::Param, Self::Param) => true,
@@ -36,19 +36,19 @@ impl Part {
 }
 
 impl RouteShape {
-    /// The shape of a path with these parts; `/` has an empty one.
+    /// Creates the shape from its parts; `/` has one empty part.
     pub(super) fn of(parts: impl Iterator<Item = Part>) -> Self {
         let parts: Vec<Part> = parts.collect();
         Self(if parts.is_empty() { vec![Part::Literal(String::new())] } else { parts })
     }
 
-    /// Which of two is preferred for a path that both have.
+    /// Compares the precedence of two shapes that match the same path; the lower one wins.
     pub(crate) fn compare(&self, other: &Self) -> Ordering {
         let ranks = |shape: &Self| shape.0.iter().map(Part::rank).collect::<Vec<_>>();
         ranks(self).cmp(&ranks(other))
     }
 
-    /// Whether there is a path that both have.
+    /// Returns true if some path matches both shapes.
     pub(crate) fn meets(&self, other: &Self) -> bool {
         let (mut a, mut b) = (self.0.iter(), other.0.iter());
         loop {
@@ -62,7 +62,7 @@ impl RouteShape {
         }
     }
 
-    /// Whether every path of the other is one of this.
+    /// Returns true if this shape matches every path of the other one.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         let (mut a, mut b) = (self.0.iter(), other.0.iter());
         loop {
@@ -79,7 +79,7 @@ impl RouteShape {
 mod tests {
     use super::{Part, RouteShape};
 
-    /// `/` is one path with an empty part, which `{rest...}` takes.
+    /// `/` has one empty part, which `{rest...}` matches.
     #[test]
     fn the_rest_takes_the_top() {
         let (top, rest) =

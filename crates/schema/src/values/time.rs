@@ -1,4 +1,4 @@
-//! Lengths of time with their unit: `30s`.
+//! Durations with their unit: `30s`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use super::form::{BadValue, text_value};
 use crate::rule::Rule;
 use crate::yaml::quote;
 
-/// A length of time from a millisecond to 24 hours, written `500ms`, `30s`, `5m` or `1h`.
+/// A duration from one millisecond to 24 hours, written `500ms`, `30s`, `5m` or `1h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Interval(pub(crate) Duration);
 

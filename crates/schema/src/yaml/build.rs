@@ -1,4 +1,4 @@
-//! Parser events into the tree, on a stack of our own: no recursion, no unbounded aliases.
+//! Builds the tree from parser events on an explicit stack: no recursion, no unbounded aliases.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,20 +13,20 @@ use crate::problems::{Fault, MAX_PROBLEMS, Report, fault};
 use crate::rule::Rule;
 use crate::source::Span;
 
-/// How many values one file may hold.
+/// Maximum number of values in a file.
 const MAX_NODES: usize = 4_000_000;
 
-/// How many values aliases may stand for in one file, all taken together.
+/// Maximum number of values that all aliases of a file expand to.
 const MAX_ALIASED: u64 = 100_000;
 
-/// Keys that are held once.
+/// Maximum number of interned keys.
 const MAX_KEYS: usize = 10_000;
-/// The longest of them, in bytes.
+/// Maximum length of an interned key, in bytes.
 const SHORT_KEY: usize = 64;
-/// Pairs of a map that are looked through one by one.
+/// Maximum number of pairs in a map that is searched linearly.
 const FEW_PAIRS: usize = 16;
 
-/// A list or map whose end has not been seen.
+/// A list or map that is still open.
 struct Frame {
     start: usize,
     anchor: usize,
@@ -41,11 +41,11 @@ enum Items {
 #[derive(Default)]
 struct Mapping {
     pairs: Vec<Pair>,
-    /// Where each key stands, once there are too many to look through.
+    /// Location of each key, for maps too large to search linearly.
     seen: HashMap<Arc<str>, Span>,
-    /// The key whose value is next, and whether it is a plain `<<`.
+    /// Key of the next value; true for a plain `<<`.
     key: Option<(Arc<str>, Span, bool)>,
-    /// What `<<` names, taken over where the map has no key of its own.
+    /// Maps merged with `<<`. They fill in keys that the map does not have.
     merged: Vec<Arc<Node>>,
 }
 
@@ -53,21 +53,21 @@ struct Builder<'f> {
     source: u32,
     stack: Vec<Frame>,
     anchors: HashMap<usize, Arc<Node>>,
-    /// Keys that were seen: most are the names of fields, each there very often and held once.
+    /// Interned keys: most are field names and occur very often.
     keys: HashSet<Arc<str>>,
     aliased: u64,
     nodes: usize,
     max_nodes: usize,
-    /// Where the document that is being read begins.
+    /// Start of the current document.
     document: Span,
-    /// Whether a document before it, or this one, has content.
+    /// True once a document has content.
     has_content: bool,
     root: Option<Arc<Node>>,
     faults: &'f mut Vec<Fault>,
 }
 
-/// Reads a text as one YAML document. Syntax errors end the reading; duplicate keys and the like do
-/// not. `None` means that nothing can be used.
+/// Parses a text as one YAML document. A syntax error ends the parsing; problems such as duplicate keys do
+/// not. Returns `None` if nothing is usable.
 pub(crate) fn parse(source: u32, text: &str, faults: &mut Vec<Fault>) -> Option<Arc<Node>> {
     bounded(source, text, MAX_NODES, faults)
 }
@@ -134,7 +134,7 @@ fn syntax(error: &granit_parser::ScanError) -> Report {
     Report::error(Rule::YAML_SYNTAX, format!("this is not YAML: {}", cut(&error.info()))).help(help)
 }
 
-/// The parser's message, which may quote the text.
+/// Shortens the parser's message, which may quote the text.
 fn cut(message: &str) -> &str {
     message.char_indices().nth(200).map_or(message, |(at, _)| message.get(..at).unwrap_or(""))
 }
@@ -172,7 +172,7 @@ impl Builder<'_> {
                     return self.key(&text, scalar.style, span);
                 }
                 if self.stack.is_empty() {
-                    // A document without content, such as what a closing `---` begins, adds nothing.
+                    // An empty document, such as one after a closing `---`, adds nothing.
                     if scalar.is_null() {
                         return Ok(());
                     }
@@ -197,7 +197,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Notes that a document has content; only one may.
+    /// Records that a document has content. Fails on a second document with content.
     fn content(&mut self) -> Result<(), Fault> {
         if !std::mem::replace(&mut self.has_content, true) {
             return Ok(());
@@ -256,7 +256,7 @@ impl Builder<'_> {
         matches!(self.stack.last(), Some(Frame { items: Items::Map(map), .. }) if map.key.is_none())
     }
 
-    /// Takes a key that is a scalar without an anchor.
+    /// Takes a scalar key without an anchor.
     fn key(&mut self, text: &str, style: Style, span: Span) -> Result<(), Fault> {
         self.count(span)?;
         let key = match self.keys.get(text) {
@@ -299,7 +299,7 @@ impl Builder<'_> {
     }
 }
 
-/// Keeps a problem that does not end the reading.
+/// Adds a problem that does not end the parsing.
 fn note(faults: &mut Vec<Fault>, span: Span, report: Report) {
     if faults.len() < MAX_PROBLEMS {
         faults.push(fault(span, report));
@@ -314,7 +314,7 @@ fn duplicate(key: &str, first: Span, span: Span, faults: &mut Vec<Fault>) {
 }
 
 impl Mapping {
-    /// Takes keys and values in turn.
+    /// Takes a key or a value, in turn.
     fn accept(&mut self, node: Arc<Node>, faults: &mut Vec<Fault>) {
         match self.key.take() {
             None => self.key = Some(self.read_key(&node, faults)),
@@ -329,7 +329,7 @@ impl Mapping {
         }
     }
 
-    /// Where a key of this map stands.
+    /// Returns the location of a key in this map.
     fn find(&self, key: &str) -> Option<Span> {
         if self.pairs.len() <= FEW_PAIRS {
             return self.pairs.iter().find(|pair| &*pair.key == key).map(|pair| pair.key_span);
@@ -339,7 +339,7 @@ impl Mapping {
 
     fn push(&mut self, pair: Pair) {
         self.pairs.push(pair);
-        // From here on every key is in both.
+        // From this size on, every key is also in `seen`.
         let new = match self.pairs.len() {
             0..=FEW_PAIRS => &[],
             len if len == FEW_PAIRS + 1 => self.pairs.as_slice(),
@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(messages, ["the file has over 5 values"]);
     }
 
-    /// Small maps are looked through, large ones have a table: every key is found in either.
+    /// Linear and indexed lookups both find every key.
     #[test]
     fn keys_are_found_in_maps_of_any_size() {
         for size in [1, 15, 16, 17, 18, 40] {

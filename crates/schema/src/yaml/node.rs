@@ -1,22 +1,23 @@
-//! The tree: values with their places.
+//! Tree of values with their locations.
 
 use std::sync::Arc;
 
 use super::scalar::{Natural, Scalar, Style};
 use crate::source::Span;
 
-/// A value and its place. Aliases share the node that they name.
+/// A value and its location. Aliases share the node they refer to.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node {
     pub(crate) span: Span,
-    /// How many values this one is, itself and all aliases written out: files bound it far below.
+    /// Number of values in this node with all aliases expanded, itself included. Limits on files keep it
+    /// small.
     pub(super) weight: u32,
-    /// How deep it nests, aliases written out: 1 for a scalar.
+    /// Depth of nesting with all aliases expanded; 1 for a scalar.
     pub(super) depth: u32,
     pub(crate) data: Data,
 }
 
-/// What a node holds.
+/// Content of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Data {
     Scalar(Scalar),
@@ -50,7 +51,7 @@ impl Node {
         matches!(&self.data, Data::Scalar(scalar) if scalar.is_null())
     }
 
-    /// The pairs of a map; none for anything else.
+    /// Returns the pairs of a map; empty for other nodes.
     pub(crate) fn pairs(&self) -> &[Pair] {
         match &self.data {
             Data::Map(pairs) => pairs,
@@ -58,12 +59,12 @@ impl Node {
         }
     }
 
-    /// The pair under a key, if this is a map that has it.
+    /// Returns the pair of a key, if this is a map with that key.
     pub(crate) fn pair(&self, key: &str) -> Option<&Pair> {
         self.pairs().iter().find(|pair| &*pair.key == key)
     }
 
-    /// The value under a key, if this is a map that has it.
+    /// Returns the value of a key, if this is a map with that key.
     pub(crate) fn get(&self, key: &str) -> Option<&Arc<Node>> {
         self.pair(key).map(|pair| &pair.value)
     }
@@ -75,17 +76,17 @@ impl Node {
         }
     }
 
-    /// The text, if this is one.
+    /// Returns the text, if this is a text.
     pub(crate) fn text(&self) -> Option<&str> {
         self.scalar()?.as_text()
     }
 
-    /// Whether this is `true`.
+    /// Returns true for the boolean `true`.
     pub(crate) fn is_true(&self) -> bool {
         matches!(&self.data, Data::Scalar(scalar) if matches!(scalar.natural(), Natural::Bool(true)))
     }
 
-    /// The whole number, if this is one.
+    /// Returns the integer, if this is one.
     pub(crate) fn int(&self) -> Option<i128> {
         match self.scalar()?.natural() {
             Natural::Int(int) => Some(int),
@@ -96,7 +97,7 @@ impl Node {
         }
     }
 
-    /// The items of a list under a key; none for anything else.
+    /// Returns the items of a list under a key; empty for other nodes.
     pub(crate) fn items(&self, key: &str) -> &[Arc<Node>] {
         match self.get(key).map(|node| &node.data) {
             Some(Data::List(items)) => items,
@@ -104,18 +105,18 @@ impl Node {
         }
     }
 
-    /// Whether something other than null stands under a key.
+    /// Returns true if a key has a value other than null.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.get(key).is_some_and(|node| !node.is_null())
     }
 
-    /// The place of the value under a key, or of this node when there is none.
+    /// Returns the location of the value of a key, or of this node if there is none.
     pub(crate) fn place_of(&self, key: &str) -> Span {
         self.get(key).map_or(self.span, |node| node.span)
     }
 }
 
-/// Weight and depth of what a list or map holds.
+/// Returns the total weight and maximum depth of the children of a list or map.
 fn taken<'n>(nodes: impl Iterator<Item = &'n Arc<Node>>) -> (u32, u32) {
     let all = |(weight, depth): (u32, u32), node: &Node| {
         (weight.saturating_add(node.weight), depth.max(node.depth))

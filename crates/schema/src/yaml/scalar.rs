@@ -1,24 +1,24 @@
-//! What a scalar means: YAML 1.2's core schema (10.3.2), read when a type asks for it.
+//! Meaning of a scalar by the YAML 1.2 core schema (10.3.2), resolved when a type asks for it.
 
-/// How a scalar was written, which decides what it may mean.
+/// Written style of a scalar, which limits its possible types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// Bare: a number, a boolean, null or text.
+    /// Unquoted: a number, a boolean, null or text.
     Plain,
     /// Quoted or a block: text.
     Quoted,
-    /// From the command line: whatever the schema wants.
+    /// From the command line: any type that the schema expects.
     Loose,
 }
 
-/// A scalar, its text after escapes.
+/// A scalar, with escapes resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scalar {
     pub(crate) text: Box<str>,
     pub(crate) style: Style,
 }
 
-/// What a scalar is by itself, for types that take anything and for error messages.
+/// Type and value of a scalar by itself, for untyped fields and error messages.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Natural<'a> {
     Null,
@@ -53,7 +53,7 @@ impl Scalar {
         self.natural() == Natural::Null
     }
 
-    /// The text, when it is text: a plain `5` or `true` is not.
+    /// Returns the text, if this is a text. A plain `5` or `true` is not.
     pub(crate) fn as_text(&self) -> Option<&str> {
         match (self.style, self.natural()) {
             (_, Natural::Text(text)) => Some(text),
@@ -62,7 +62,7 @@ impl Scalar {
         }
     }
 
-    /// What it is, in words, for `expected …, found …`.
+    /// Describes the scalar in words, for `expected …, found …`.
     pub(crate) fn describe(&self) -> String {
         match self.natural() {
             Natural::Null => "nothing".to_owned(),
@@ -73,12 +73,12 @@ impl Scalar {
     }
 }
 
-/// A text for an error message: in backticks, on one line, cut when long.
+/// Formats a text for an error message: in backticks, on one line, shortened if long.
 pub(crate) fn quote(text: &str) -> String {
     format!("`{}`", shorten(text))
 }
 
-/// A text for an error message, as [`quote`] shows it, without the backticks.
+/// Formats a text like [`quote`], without the backticks.
 pub(crate) fn shorten(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN).flat_map(visible).collect();
     if text.chars().nth(SHOWN).is_some() {
@@ -87,10 +87,10 @@ pub(crate) fn shorten(text: &str) -> String {
     shown
 }
 
-/// Characters of a quoted text.
+/// Maximum number of characters in a quoted text.
 const SHOWN: usize = 60;
 
-/// A character, or the escape of one that would not show.
+/// Yields a character, or the escape of an invisible one.
 fn visible(c: char) -> impl Iterator<Item = char> {
     let hidden = c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');

@@ -1,4 +1,4 @@
-//! Tags: what they make of a scalar, and whether they fit what they stand at.
+//! Tags: the type they give a scalar, and checks that they fit the value.
 
 use granit_parser::{ScalarStyle, Tag};
 
@@ -6,12 +6,12 @@ use super::scalar::{Natural, Scalar, Style, quote};
 use crate::problems::Report;
 use crate::rule::Rule;
 
-/// What quotes make of a scalar without a tag.
+/// Returns the style of a scalar without a tag.
 pub(super) fn style(style: ScalarStyle) -> Style {
     if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted }
 }
 
-/// Reads a scalar by its tag, with what is wrong with that.
+/// Reads a scalar by its tag. Also returns the problem of a wrong tag.
 pub(super) fn scalar(
     text: &str,
     style: ScalarStyle,

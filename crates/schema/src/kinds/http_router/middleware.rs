@@ -1,4 +1,4 @@
-//! What a router does to every request and response.
+//! Middleware of a router: steps that run for every request and response.
 
 use std::time::Duration;
 
@@ -12,63 +12,63 @@ use crate::rule::Rule;
 use crate::values::{HeaderName, HttpMethod, Interval};
 use crate::yaml::{Data, Node, quote};
 
-/// One step that every request of a router goes through, in the order of the file.
+/// One middleware step, applied to every request of a router in file order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Middleware {
-    /// Cross-origin requests.
+    /// Cross-origin requests (CORS).
     Cors(Cors),
-    /// Compressed responses, as the client accepts them.
+    /// Compression of responses, as the client accepts it.
     Compress,
-    /// A bound on requests over time.
+    /// Rate limit for requests.
     RateLimit(RateLimit),
-    /// An id for each request, taken over from the client or made.
+    /// Request id, taken from the client or generated.
     RequestId {
-        /// The header, in lower case.
+        /// Name of the header, in lower case.
         header: String,
     },
-    /// A deadline for each request.
+    /// Deadline of each request.
     Timeout(Duration),
 }
 
-/// Cross-origin requests that are let through.
+/// Allowed cross-origin requests.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Cors {
-    /// Origins; `*` is every one.
+    /// Allowed origins; `*` allows every origin.
     pub origins: Vec<String>,
-    /// Methods; none listed is every one.
+    /// Allowed methods; an empty list allows every method.
     pub methods: Vec<HttpMethod>,
-    /// Request headers; none listed is every one.
+    /// Allowed request headers; an empty list allows every header.
     pub headers: Vec<String>,
-    /// Whether cookies and credentials may come along.
+    /// True to allow cookies and credentials.
     pub credentials: bool,
-    /// How long a browser may keep the answer.
+    /// Time a browser may cache the answer to a preflight.
     #[serde(serialize_with = "interval", skip_serializing_if = "Option::is_none")]
     pub max_age: Option<Duration>,
 }
 
-/// A bound on requests over time; more are answered 429.
+/// Rate limit for requests. Requests over the limit are answered 429.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct RateLimit {
-    /// Requests that are let through in each `per`.
+    /// Number of requests allowed in each `per`.
     pub requests: u32,
-    /// The time.
+    /// Length of the period.
     #[serde(serialize_with = "some_interval")]
     pub per: Duration,
-    /// Requests that may come at once.
+    /// Number of requests allowed at once.
     pub burst: u32,
-    /// Whose requests are counted together.
+    /// Scope of the limit.
     pub by: RateLimitBy,
 }
 
-/// Whose requests are counted together.
+/// Scope of a rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum RateLimitBy {
-    /// Those of one client address.
+    /// One limit for each client address.
     #[default]
     Ip,
-    /// All.
+    /// One limit for all requests.
     All,
 }
 
@@ -81,7 +81,7 @@ fn interval<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::
 }
 
 impl Middleware {
-    /// The step's name in the file.
+    /// Returns the step's name in the file.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -115,39 +115,39 @@ impl Serialize for Middleware {
 }
 
 shape! {
-    /// Cross-origin requests.
+    /// Cross-origin requests (CORS).
     pub(crate) struct CorsFields {
-        /// Origins that are let through. Default: `["*"]`.
+        /// Allowed origins. Default: `["*"]`.
         origins: Option<Vec<Text>>,
-        /// Methods that are let through. Default: all.
+        /// Allowed methods. Default: all.
         methods: Option<Vec<HttpMethod>>,
-        /// Request headers that are let through. Default: all.
+        /// Allowed request headers. Default: all.
         headers: Option<Vec<HeaderName>>,
-        /// Let cookies and credentials come along; `origins` must be listed then. Default: false.
+        /// Allows cookies and credentials; `origins` must then list each origin. Default: false.
         credentials: Option<bool>,
-        /// How long a browser may keep the answer.
+        /// Time a browser may cache the answer to a preflight.
         max_age: Option<Interval>,
     }
 }
 
 shape! {
-    /// A bound on requests over time.
+    /// Rate limit for requests.
     pub(crate) struct RateLimitFields {
-        /// Requests that are let through in each `per`.
+        /// Number of requests allowed in each `per`.
         requests: Int<1, 1_000_000_000>,
-        /// The time. Default: `1s`.
+        /// Length of the period. Default: `1s`.
         per: Option<Interval>,
-        /// Requests that may come at once. Default: `requests`.
+        /// Number of requests allowed at once. Default: `requests`.
         burst: Option<Int<1, 1_000_000_000>>,
-        /// Count per client address (`ip`), or `all` together. Default: `ip`.
+        /// Scope of the limit: each client address (`ip`), or `all` requests together. Default: `ip`.
         by: Option<RateLimitBy>,
     }
 }
 
 shape! {
-    /// An id for each request.
+    /// Request id.
     pub(crate) struct RequestIdFields {
-        /// The header. Default: `x-request-id`.
+        /// Name of the header. Default: `x-request-id`.
         header: Option<HeaderName>,
     }
 }
@@ -205,7 +205,7 @@ fn request_id(node: &Node, cx: &mut Cx<'_>) -> Option<Middleware> {
 }
 
 impl Middleware {
-    /// The name of the step that a node is.
+    /// Returns the name of the step in a node.
     pub(crate) fn name_in(node: &Node) -> Option<&'static str> {
         let name = match node.pairs() {
             [] => node.text()?,
@@ -222,7 +222,7 @@ impl Decode for Middleware {
     const EXAMPLE: &'static str = "cors";
 
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        // A step without options is its name; with options, a map of one pair.
+        // A step without options is a name; a step with options is a map of one pair.
         let empty = Node::new(node.span, Data::Map(Vec::new()));
         let (name, name_span, options) = match node.pairs() {
             [] => (
@@ -276,7 +276,7 @@ impl JsonSchema for Middleware {
         let id = generator.subschema_for::<RequestIdFields>();
         let time = generator.subschema_for::<Interval>();
         json_schema!({
-            "description": "A step by its name, or a map of its name and its options.",
+            "description": "One step: its name, or a map of its name and its options.",
             "anyOf": [
                 {"enum": ["cors", "compress", "request_id"]},
                 {
