@@ -57,8 +57,8 @@ fn retain(allocation: Allocation, budget: &Budget) -> (Retained, Reservation) {
 }
 
 impl Base {
-    /// Builds a base, and falls back to an allocation without reserved address space if that is not available;
-    /// `config` then holds the fallback.
+    /// Builds a base. If the address space for pooled instances is not available, changes `config` to
+    /// [`Allocation::Sparing`] and tries again.
     pub(crate) fn or_sparing(
         config: &mut EngineConfig,
         flavour: Flavour,

@@ -1,5 +1,5 @@
-//! Stubs for imports without a grant. Every imported function is defined, so that the guest can be instantiated;
-//! a stub returns an empty value or fails the call.
+//! Stubs for imports without a grant. Every imported function is defined, so that the guest can be
+//! instantiated; a stub returns an empty value or fails the call.
 
 use std::future::ready;
 

@@ -24,7 +24,7 @@ pub struct Export {
 pub struct MethodError {
     method: String,
     problem: Problem,
-    /// The first exports, at most [`MOST_LISTED`].
+    /// The first exports, at most `MOST_LISTED`.
     exports: Vec<Export>,
     /// Number of exports that are not listed.
     more: usize,
