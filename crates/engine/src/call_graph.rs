@@ -70,7 +70,7 @@ pub struct CallGraph {
     lowers: Vec<Lowered>,
     /// Interface, empty for none, and function.
     imports: Vec<(String, String)>,
-    /// Functions that run before any call.
+    /// Functions that run regardless of the export that is called.
     starts: Vec<CoreFunction>,
     /// Functions with a reference to them.
     taken: Vec<(CoreFunction, Type)>,

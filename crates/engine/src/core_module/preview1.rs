@@ -121,7 +121,7 @@ pub(super) fn imports(functions: &[&str], profile: &Profile) -> Vec<Import> {
     imports
 }
 
-/// The missing grant for lack of which a function fails some calls.
+/// The interface whose missing grant makes some or all calls of a function fail.
 fn failing(function: &str, profile: &Profile) -> Option<&'static str> {
     let lacks = |interface: &'static str| (!profile.grants(interface)).then_some(interface);
     match function {
@@ -131,7 +131,8 @@ fn failing(function: &str, profile: &Profile) -> Option<&'static str> {
     }
 }
 
-/// The missing grant for lack of which a function fails every call: without folders it has no descriptor to use.
+/// The interface whose missing grant makes every call of a function fail. Without folders the guest has no
+/// descriptor to call it on.
 fn without_files(function: &str, profile: &Profile) -> Option<&'static str> {
     let of_files = function.starts_with("path_") || function == "fd_readdir";
     (of_files && has_folders(profile) && !profile.grants(FILES)).then_some(FILES)
