@@ -1,9 +1,8 @@
 //! Machine code kept on disk from one run of the program to the next.
 //!
-//! Machine code cannot be told from harmful machine code by looking at it, so a file is taken only when
-//! this user or the superuser wrote it: it is a regular file of one of them, in a folder of one of them, and nobody else
-//! may write to either. The digest in front of it tells a file that was damaged or cut short. Whatever is wrong
-//! with a file costs a compilation, and never a call.
+//! Harmful machine code cannot be detected, so a file is loaded only if this user or the superuser wrote it: it is
+//! a regular file that one of them owns, in a folder that one of them owns, and no other user may write to either.
+//! The digest in its header detects damaged and truncated files. A bad file costs a compilation, and never a call.
 
 mod files;
 
@@ -20,58 +19,58 @@ use wasmtime::component::Component;
 use crate::digest::Digest;
 use crate::program::Program;
 
-/// Where machine code is kept.
+/// Disk cache for machine code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodeCache {
-    /// A folder for nothing else, made when it is missing. It has to belong to this user or the superuser, and to be
-    /// closed to writing by others.
+    /// The cache's own folder, created if missing. It must belong to this user or the superuser, and others must
+    /// not be able to write to it.
     pub dir: PathBuf,
-    /// Bytes of all files together. Beyond it those that were not used for longest go.
+    /// Maximum bytes of all files together. Beyond it the least recently used files are removed.
     pub max_bytes: u64,
 }
 
 impl CodeCache {
-    /// A cache in `dir`, of at most 1 GiB.
+    /// Creates a cache in `dir`, of at most 1 GiB.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into(), max_bytes: 1 << 30 }
     }
 
-    /// Makes the folder if it is missing, and finds out whether code can be kept there.
+    /// Creates the folder if missing, and checks that code can be kept there.
     ///
     /// # Errors
-    /// When it cannot be made or written, is another user's, or others may write to it.
+    /// Fails when the folder cannot be created or written, belongs to another user, or is writable by others.
     pub fn check(&self) -> io::Result<()> {
         files::make_dir(&self.dir)?;
         tempfile::tempfile_in(&self.dir).map(drop)
     }
 }
 
-/// What a file begins with. The number goes up when what follows it changes.
+/// Magic bytes of a file. The number increases with each change of the format.
 const MAGIC: &[u8; 16] = b"crisol code 0002";
 /// The magic, the kind, and the SHA-256 of the kind and the code.
 const HEADER: usize = MAGIC.len() + 1 + 32;
-/// How the names of finished files end.
+/// Extension of finished files.
 const EXTENSION: &str = "code";
-/// No larger file is read.
+/// Maximum bytes of a file that is read.
 const LARGEST: u64 = 2 << 30;
-/// A file's date is brought up to now when it is older: it tells what was used last.
+/// Age at which a used file's modification time is updated, which records its last use.
 const FRESH: Duration = Duration::from_hours(1);
-/// Unfinished files that are older were left by a program that ended while it wrote them.
+/// Age at which an unfinished file counts as left behind by a program that ended while writing it.
 const ABANDONED: Duration = Duration::from_hours(24);
 
-/// Which machine code: of which bytes, for which engine, with instructions counted or not.
+/// Cache key: digest of the bytes, and whether the code counts instructions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key {
     pub(crate) digest: Digest,
     pub(crate) fuel: bool,
 }
 
-/// Kind of program that machine code is of.
+/// Kind of program that was compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A component for an engine without concurrency support.
     Component,
-    /// A component for the engine with it.
+    /// A component for the engine with concurrency support.
     Concurrent,
     /// A core module.
     Module,
@@ -99,15 +98,14 @@ impl Kind {
     }
 }
 
-/// Machine code that this program wrote, as far as can be told: its file is this user's or the superuser's alone, and
-/// its digest is right.
+/// Trusted machine code: only this user or the superuser can write its file, and its digest matches.
 pub(crate) struct Trusted {
     code: Vec<u8>,
     pub(crate) kind: Kind,
 }
 
 impl CodeCache {
-    /// The code that an earlier run kept, if there is any that can be trusted.
+    /// Loads the code that an earlier run kept, if it can be trusted.
     pub(crate) fn load(&self, engine: &wasmtime::Engine, key: Key) -> Option<Trusted> {
         let path = self.path(engine, key);
         match self.read(&path) {
@@ -134,7 +132,7 @@ impl CodeCache {
         Ok(trusted)
     }
 
-    /// Keeps machine code for later runs. That it cannot be kept is no reason to fail.
+    /// Keeps machine code for later runs. A failure to do so is only logged.
     pub(crate) fn store(&self, engine: &wasmtime::Engine, key: Key, kind: Kind, code: &[u8]) {
         let path = self.path(engine, key);
         if let Err(error) = self.write(&path, kind, code) {
@@ -154,13 +152,13 @@ impl CodeCache {
         self.evict(path)
     }
 
-    /// Removes what was not used for longest until the rest is within bounds; never `keep`.
+    /// Removes the least recently used files until the rest fit `max_bytes`, but never `keep`.
     fn evict(&self, keep: &Path) -> io::Result<()> {
         let mut total = 0_u64;
         let mut old = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
-            // Somebody else may remove files at the same time.
+            // Another process may remove files at the same time.
             let Ok(metadata) = entry.metadata() else { continue };
             let (path, used) = (entry.path(), metadata.modified()?);
             if path.extension().is_none_or(|extension| extension != EXTENSION) {
@@ -179,15 +177,15 @@ impl CodeCache {
             if total <= self.max_bytes {
                 break;
             }
-            // Whoever has it open reads on.
+            // A process with the file open can still read it.
             let _ = fs::remove_file(path);
             total = total.saturating_sub(length);
         }
         Ok(())
     }
 
-    /// The file's name has everything in it that the code depends on but for the kind of the guest,
-    /// which is a property of the bytes.
+    /// The file's path. Its name covers all inputs of the code except the kind of the guest, which is a property
+    /// of the bytes.
     fn path(&self, engine: &wasmtime::Engine, Key { digest, fuel }: Key) -> PathBuf {
         let fuel = if fuel { "-fuel" } else { "" };
         let name = format!("{digest}-{:016x}{fuel}.{EXTENSION}", compatibility(engine));
@@ -195,7 +193,7 @@ impl CodeCache {
     }
 }
 
-/// What code for one engine has in common with code for another that can use it.
+/// Hash of the engine's settings, equal for engines that can use each other's code.
 fn compatibility(engine: &wasmtime::Engine) -> u64 {
     struct Hash(Sha256);
     impl Hasher for Hash {
@@ -207,7 +205,7 @@ fn compatibility(engine: &wasmtime::Engine) -> u64 {
             digest[..8].iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte))
         }
     }
-    // Files of another form go by other names, so that a new release finds none of an older one damaged.
+    // Files of another format have other names, so a new release does not report old files as damaged.
     let mut hash = Hash(Sha256::new_with_prefix(MAGIC));
     engine.precompile_compatibility_hash().hash(&mut hash);
     hash.finish()
@@ -233,16 +231,16 @@ fn touch(file: &File) {
     let now = SystemTime::now();
     let used = file.metadata().and_then(|metadata| metadata.modified());
     if used.is_ok_and(|used| now.duration_since(used).is_ok_and(|age| age > FRESH)) {
-        // A file that cannot be touched is evicted earlier, no more.
+        // A file whose time cannot be updated is only evicted earlier.
         let _ = file.set_modified(now);
     }
 }
 
-/// Makes a component or a core module of machine code that this program wrote earlier.
+/// Loads a component or core module from machine code that this program wrote earlier.
 ///
 /// # Errors
-/// Fails when the code is for an engine that is set up in another way, of another wasmtime, or of the other kind: all
-/// are written in it, and looked at first.
+/// Fails when the code is for an engine with other settings, another wasmtime, or the other kind. The code
+/// records all three, and they are checked first.
 #[expect(
     unsafe_code,
     reason = "wasmtime cannot check machine code; `Trusted` says why it need not"

@@ -1,4 +1,4 @@
-//! A wasmtime engine with the host's definitions, for guests of one flavour.
+//! A wasmtime engine with the host's definitions, one per flavour.
 
 use std::sync::{Arc, OnceLock};
 
@@ -17,15 +17,15 @@ use crate::ticker::{Ticker, Ticks};
 pub(crate) struct Base {
     pub(crate) engine: wasmtime::Engine,
     pub(crate) everything: Linker<Host>,
-    /// The same for core modules, made when the first is linked.
+    /// The linker for core modules, built when the first one is linked.
     pub(crate) core: OnceLock<wasmtime::Linker<Host>>,
-    /// What the embedding program serves.
+    /// Interfaces of the embedding program.
     pub(crate) own: Arc<HostInterfaces>,
-    /// Memory of all instances and scripts.
+    /// Budget for the memory of all instances and scripts.
     pub(crate) budget: Budget,
     /// Ticks of the clock that interrupts guests.
     pub(crate) ticks: Ticks,
-    /// For the pages that free slots keep.
+    /// Reservation for the pages that free slots keep.
     _retained: Reservation,
 }
 
@@ -47,7 +47,7 @@ impl Base {
     }
 }
 
-/// What free slots keep, and its reservation. They keep nothing where too much is in use already.
+/// Reserves the pages that free slots keep. They keep none if too much memory is already in use.
 fn retain(allocation: Allocation, budget: &Budget) -> (Retained, Reservation) {
     let retained = Retained::within(budget.limit(), allocation);
     match budget.reserve(retained.in_all(allocation)) {
@@ -57,7 +57,8 @@ fn retain(allocation: Allocation, budget: &Budget) -> (Retained, Reservation) {
 }
 
 impl Base {
-    /// Where address space for instances cannot be had, changes `config` to do without.
+    /// Builds a base. If the address space for pooled instances is not available, changes `config` to
+    /// [`Allocation::Sparing`] and tries again.
     pub(crate) fn or_sparing(
         config: &mut EngineConfig,
         flavour: Flavour,

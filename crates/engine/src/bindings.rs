@@ -1,4 +1,4 @@
-//! The linker that has every interface that the host implements.
+//! The linker with all interfaces that the host implements.
 
 mod funcs;
 mod random;
@@ -10,8 +10,8 @@ use crate::config::Flavour;
 use crate::host::Host;
 use crate::releases::{WASI_0_2, WASI_0_3};
 
-/// A linker with everything the host implements that `engine` can run. Building it takes a fifth of a
-/// millisecond, so it is built once for an engine and copied for each function.
+/// Builds a linker with all interfaces that the host implements and `engine` can run. This takes a fifth of a
+/// millisecond, so it is built once per engine and cloned for each function.
 pub(crate) fn everything(
     engine: &wasmtime::Engine,
     flavour: Flavour,

@@ -1,7 +1,7 @@
-//! Imports of a component or a core module that the code of one of its exports can come to.
+//! Imports of a component or core module that are reachable from each of its exports.
 //!
-//! Everything that may be called counts: functions by name, those of a fitting type in the table of an indirect call
-//! (the one in the slot, where table and slot are constants), and all that are referred to where a reference is called.
+//! Every possible call counts: direct calls, the functions of a matching type in the table of an indirect call (only
+//! the one in the slot if table and slot are constant), and all referenced functions for a call by reference.
 
 mod component;
 mod core_module;
@@ -17,24 +17,24 @@ use wasmparser::Parser;
 /// A function of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Function {
-    /// One that the host serves.
+    /// A function of the host.
     Import(usize),
-    /// One of the component's own.
+    /// A function of the component itself.
     Lifted(usize),
 }
 
 /// A core function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum CoreFunction {
-    /// Of an instance, by its index there.
+    /// A function of an instance: the instance, and the function's index there.
     Own(usize, u32),
-    /// A function of a component, as core code calls it.
+    /// A lowered component function, as core code calls it.
     Lowered(usize),
-    /// One of the component model's own.
+    /// A built-in of the component model.
     Builtin,
 }
 
-/// Core functions that run when a function of a component is called.
+/// Core functions that run when a component function is called.
 struct Lifted {
     functions: Vec<CoreFunction>,
 }
@@ -44,7 +44,7 @@ struct Lowered {
     realloc: Option<CoreFunction>,
 }
 
-/// What an instance was given, and its tables.
+/// Imports of an instance, and its tables.
 #[derive(Default)]
 struct CoreInstance {
     functions: Vec<CoreFunction>,
@@ -53,11 +53,11 @@ struct CoreInstance {
 
 #[derive(Default)]
 struct Table {
-    /// What stands in slots that are known.
+    /// Functions in known slots.
     slots: HashMap<u32, Vec<(CoreFunction, Type)>>,
-    /// What stands elsewhere in it.
+    /// Functions in unknown slots.
     others: Vec<(CoreFunction, Type)>,
-    /// Whether any function that is referred to may be put into it.
+    /// True if any referenced function may be put into it.
     is_open: bool,
 }
 
@@ -70,9 +70,9 @@ pub struct CallGraph {
     lowers: Vec<Lowered>,
     /// Interface, empty for none, and function.
     imports: Vec<(String, String)>,
-    /// What runs whatever is called.
+    /// Functions that run regardless of the export that is called.
     starts: Vec<CoreFunction>,
-    /// Functions that there are references to.
+    /// Functions with a reference to them.
     taken: Vec<(CoreFunction, Type)>,
     exports: HashMap<(Option<String>, String), Function>,
 }
@@ -85,14 +85,14 @@ impl Reached {
     /// All imports, for code that cannot be followed.
     pub const ALL: Self = Self(None);
 
-    /// Whether a function may be called; `interface` as imported, and empty for a function imported by itself.
+    /// Returns true if a function may be called; `interface` as imported, empty for a top-level function.
     #[must_use]
     pub fn has(&self, interface: &str, function: &str) -> bool {
         let pair = || (interface.to_owned(), function.to_owned());
         self.0.as_ref().is_none_or(|reached| reached.contains(&pair()))
     }
 
-    /// Whether any function of an interface may be called.
+    /// Returns true if any function of an interface may be called.
     #[must_use]
     pub fn has_any(&self, interface: &str) -> bool {
         let is =
@@ -102,7 +102,7 @@ impl Reached {
 }
 
 impl CallGraph {
-    /// The graph of a valid component or core module; none where it cannot be followed.
+    /// Builds the graph of a valid component or core module, or `None` if it cannot be followed.
     #[must_use]
     pub fn of(code: &[u8]) -> Option<Self> {
         if Parser::is_core_wasm(code) {
@@ -111,7 +111,7 @@ impl CallGraph {
         component::graph(code).ok()
     }
 
-    /// Imports that a function may call, which is exported by itself or in an interface.
+    /// Imports that an exported function may call, top-level or in an interface.
     #[must_use]
     pub fn reached(&self, interface: Option<&str>, name: &str) -> Reached {
         let place = (interface.map(str::to_owned), name.to_owned());
@@ -128,7 +128,7 @@ impl CallGraph {
         Reached(Some(walk.found.iter().filter_map(named).collect()))
     }
 
-    /// The function of an instance by its index.
+    /// Looks up a function of an instance by its index.
     fn function(&self, instance: usize, index: u32) -> Option<CoreFunction> {
         let (module, made) = self.instances.get(instance)?;
         if (index as usize) < module.imported_functions {
@@ -137,7 +137,7 @@ impl CallGraph {
         Some(CoreFunction::Own(instance, index))
     }
 
-    /// Puts into the tables what the instances' segments put there.
+    /// Fills the tables from the instances' segments.
     fn fill(&mut self) {
         for instance in 0..self.instances.len() {
             let (module, made) = &self.instances[instance];
@@ -184,12 +184,12 @@ impl CallGraph {
     }
 }
 
-/// The way through a graph.
+/// State of a walk through a graph.
 struct Walk<'a> {
     graph: &'a CallGraph,
     next: Vec<CoreFunction>,
     found: HashSet<usize>,
-    /// Types that tables were searched for; all references without a table.
+    /// Tables searched so far, by type; `None` stands for all references.
     searched: HashSet<(Option<usize>, Type)>,
 }
 

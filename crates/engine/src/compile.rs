@@ -1,4 +1,4 @@
-//! Compiled components and core modules, one for equal bytes.
+//! Compiled components and core modules, shared between equal bytes.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::joined::InUse;
 use crate::program::Program;
 
-/// A component or a core module in machine code, shared by all functions that use the same bytes.
+/// A component or core module as machine code, shared by all functions that use the same bytes.
 #[derive(Clone)]
 pub struct Compiled(pub(crate) Arc<Code>);
 
@@ -23,7 +23,7 @@ pub(crate) struct Code {
 }
 
 impl Code {
-    /// The component; none where it is a core module.
+    /// The component, or `None` for a core module.
     pub(crate) fn component(&self) -> Option<&Component> {
         match &self.program {
             Program::Component(component) => Some(component),
@@ -39,7 +39,7 @@ impl Compiled {
         self.0.digest
     }
 
-    /// Whether two are one and the same machine code.
+    /// Returns true if both refer to the same machine code.
     #[must_use]
     pub fn shares_code_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -52,17 +52,17 @@ impl fmt::Debug for Compiled {
     }
 }
 
-/// Why bytes could not be compiled.
+/// Reason that bytes could not be compiled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// The bytes are neither a component nor a core module, or one that is malformed.
+    /// The bytes are not a component or core module, or are malformed.
     #[error("the code is not valid")]
     Invalid(#[source] wasmtime::Error),
     /// The code uses proposals of WebAssembly that the engine does not run.
     #[error("the code uses {0}, which this engine does not run")]
     Unsupported(crate::Unsupported),
-    /// The compiler panicked: a mistake of its own, which the bytes brought out.
+    /// The compiler panicked: a bug in the compiler that these bytes trigger.
     #[error("the compiler failed on the code, which is a mistake of the compiler's")]
     Compiler,
     /// The code is larger than the engine's [`CodeLimits`](crate::CodeLimits) allow.
@@ -73,13 +73,13 @@ pub enum CompileError {
     Engine(#[from] crate::EngineError),
 }
 
-/// Equal bytes are compiled anew when instructions are to be counted.
+/// Cache key: the digest, and `true` for code that counts instructions, which is compiled separately.
 type Key = (Digest, bool);
 
-/// Remembers what has been compiled for as long as someone uses it.
+/// Cache of compiled code, held weakly: an entry lives as long as its users.
 pub(crate) struct Cache<T = Code>(Mutex<HashMap<Key, Arc<Slot<T>>>>);
 
-/// Held while its code is made.
+/// Locked while its code is compiled.
 type Slot<T> = Mutex<Weak<T>>;
 
 impl<T> Default for Cache<T> {
@@ -89,8 +89,8 @@ impl<T> Default for Cache<T> {
 }
 
 impl<T> Cache<T> {
-    /// What there is for `key`, or else what `make` makes. Callers that ask for the same at the same moment wait
-    /// for the first of them.
+    /// Returns the cached value for `key`, or makes it with `make`. Concurrent callers with the same key wait
+    /// for the first one.
     pub(crate) fn get<E>(
         &self,
         key: Key,
@@ -111,7 +111,7 @@ impl<T> Cache<T> {
         if let Some(slot) = slots.get(&key) {
             return Arc::clone(slot);
         }
-        // A slot that is locked is being filled.
+        // A locked slot is being filled.
         slots.retain(|_, slot| slot.try_lock().map_or(true, |code| code.strong_count() > 0));
         Arc::clone(slots.entry(key).or_default())
     }
@@ -136,7 +136,7 @@ mod tests {
         assert!(all.iter().all(|code| **code == 0));
         assert_eq!(made.load(Relaxed), 1);
         drop(all);
-        // Nobody uses it any longer; and what failed is tried again.
+        // Unused code is dropped; a failed compile is retried.
         assert_eq!(get(b"one"), Ok(Arc::new(1)));
         assert_eq!(cache.get(key(b"two"), || Err(7)), Err(7));
         assert_eq!(get(b"two"), Ok(Arc::new(2)));

@@ -1,5 +1,5 @@
-//! Stand-ins for what a guest imports and is not served: every function that it imports is there, so that it can be
-//! instantiated, and one without a grant gives nothing or fails the call.
+//! Stubs for imports without a grant. Every imported function is defined, so that the guest can be
+//! instantiated; a stub returns an empty value or fails the call.
 
 use std::future::ready;
 
@@ -7,32 +7,31 @@ use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem
 use wasmtime::component::{Linker, LinkerInstance, ResourceType, Val};
 use wasmtime::{Engine, StoreContextMut};
 
-/// A call that the guest made to something it was not granted.
+/// A guest's call of a function that it was not granted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the guest called `{interface}#{function}`, which it was not granted")]
 #[non_exhaustive]
 pub struct Denial {
-    /// The interface, as the guest imports it; empty for a function imported by itself.
+    /// The interface, as the guest imports it; empty for a top-level function.
     pub interface: String,
-    /// The function.
+    /// The function's name.
     pub function: String,
-    /// Whether the host has such a function and would link it if the entry asked.
+    /// True if the host has this function and links it once the entry is granted it.
     pub offered: bool,
-    /// The host interface whose grant would serve it, where that goes by another name.
+    /// The host interface to grant, if its name differs from `interface`.
     pub grant: Option<&'static str>,
-    /// The reason why no grant would serve it, where more is known.
+    /// The reason that no grant serves it, if known.
     pub reason: Option<String>,
 }
 
 /// Treatment of a host function whose interface is not granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ungranted {
-    /// Served: it lets the guest say something, or works on what the guest was given.
+    /// Served without a grant: it only writes output, or uses handles that the guest already has.
     Served,
-    /// Answered with an empty list, none or zero, where the type has one: that is the truth for a guest that was given
-    /// nothing.
+    /// Returns an empty list, none or zero if the type has such a value, which is true for a guest without grants.
     Nothing,
-    /// It fails the call.
+    /// Fails the call.
     Denied,
 }
 
@@ -41,8 +40,8 @@ impl Ungranted {
     fn of(interface: &str) -> Self {
         match interface {
             // Output goes to the log and input is empty, unless the entry grants a command the terminal; an exit
-            // ends the guest's own call. `wasi:io` has methods of streams, errors and pollables alone. Random numbers
-            // tell nothing, and tables of hashes begin with them.
+            // ends only the guest's own call. `wasi:io` has only methods of streams, errors and pollables. Random
+            // numbers reveal nothing, and hash tables need them as seeds.
             "wasi:cli/exit"
             | "wasi:cli/stdin"
             | "wasi:cli/stdout"
@@ -58,7 +57,7 @@ impl Ungranted {
             | "wasi:random/insecure"
             | "wasi:random/insecure-seed"
             | "wasi:random/random" => Self::Served,
-            // The engines of JavaScript read the clock when they start. It stands still, so nothing can be timed by it.
+            // JavaScript engines read the clock at start. It stands still, so it cannot measure time.
             "wasi:cli/environment" | "wasi:clocks/monotonic-clock" | "wasi:filesystem/preopens" => {
                 Self::Nothing
             }
@@ -67,25 +66,25 @@ impl Ungranted {
     }
 }
 
-/// An interface that a guest imports, as far as it is served.
+/// An imported interface and its support by the host.
 pub(crate) struct Imported<'a> {
-    /// The name, as the guest has it.
+    /// The name, as the guest imports it.
     pub(crate) name: &'a str,
     /// The host interface that serves it, without version.
     pub(crate) interface: Option<&'a str>,
     pub(crate) granted: bool,
-    /// Whether the host defines its resource types.
+    /// True if the host defines its resource types.
     pub(crate) has_types: bool,
-    /// Whether the host would have a function of it if it were granted, of those that are not defined yet.
+    /// Returns true if a grant would serve a function that is not defined yet.
     pub(crate) offers: &'a dyn Fn(&str) -> bool,
 }
 
 /// Functions of an interface that fail the call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Stubs {
-    /// Those that a grant would serve.
+    /// Functions that a grant would serve.
     pub(crate) denied: Vec<String>,
-    /// Those that the host does not have.
+    /// Functions that the host does not have.
     pub(crate) missing: Vec<String>,
 }
 
@@ -97,10 +96,10 @@ impl Stubs {
 }
 
 impl Imported<'_> {
-    /// Defines at `place` what the host does not define of `wanted`, and replaces what the guest is not granted.
+    /// Defines stubs at `place` for functions of `wanted` that the host lacks or the guest is not granted.
     ///
-    /// The host's own resource types stay, since granted interfaces refer to them (`wasi:cli/stdout` gives out
-    /// the streams of `wasi:io`). An interface that it does not have gets types of its own.
+    /// The host's own resource types stay, since granted interfaces refer to them (`wasi:cli/stdout` returns
+    /// streams of `wasi:io`). An interface that the host lacks gets types of its own.
     pub(crate) fn stand_in<T: Send + 'static>(
         &self,
         engine: &Engine,
@@ -110,7 +109,7 @@ impl Imported<'_> {
     ) -> wasmtime::Result<Stubs> {
         let mut stubs = Stubs::default();
         let mut defined = Vec::new();
-        // Without shadowing, defining anew what the host has is an error: that is how to know that it has it.
+        // Without shadowing, a second definition is an error, which shows that the host has the function.
         linker.allow_shadowing(false);
         let mut into = linker.instance(place)?;
         for (function, item) in wanted.exports(engine) {
@@ -149,7 +148,7 @@ impl Imported<'_> {
     }
 }
 
-/// The empty value of what a function gives, if its type has one.
+/// The empty value of a function's result type, if there is one.
 fn nothing(func: &ComponentFunc) -> Option<Val> {
     let mut results = func.results();
     match (func.async_(), results.next(), results.next()) {
@@ -173,7 +172,7 @@ fn answer<T: Send + 'static>(
     })
 }
 
-/// Defines one function as one that fails the call.
+/// Defines a function that fails the call.
 pub(crate) fn deny<T: Send + 'static>(
     into: &mut LinkerInstance<'_, T>,
     interface: &str,
@@ -194,5 +193,5 @@ pub(crate) fn deny<T: Send + 'static>(
     })
 }
 
-/// The resource behind a stand-in: no function that could make one ever returns.
+/// The resource type of a stub; no function that could create one ever returns.
 struct Unreachable;

@@ -1,4 +1,4 @@
-//! The engine: what functions share.
+//! The engine: state shared by all functions.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,12 +29,12 @@ use crate::program::Program;
 use crate::ticker::Ticker;
 use crate::unsupported::Unsupported;
 
-/// A shorter turn would be all overhead; a longer one would keep others waiting.
+/// Bounds of the tick. A shorter tick costs too much overhead; a longer one keeps other tasks waiting.
 const SHORTEST_TICK: Duration = Duration::from_micros(100);
 const LONGEST_TICK: Duration = Duration::from_millis(100);
 
-/// What all functions of a process share: wasmtime's engine, the clock that interrupts guests, the
-/// host's definitions, the code compiled so far. Cloning is a reference count.
+/// State shared by all functions of a process: wasmtime's engine, the clock that interrupts guests, the
+/// host's definitions, the cache of compiled code. Cloning increments a reference count.
 ///
 /// An engine with [`Allocation::Pooling`] reserves terabytes of address space: a process should have
 /// one.
@@ -46,28 +46,28 @@ struct Inner {
     ticker: Ticker,
     cache: Cache,
     own: Arc<HostInterfaces>,
-    /// Memory of all instances and scripts.
+    /// Budget for the memory of all instances and scripts.
     budget: Budget,
-    /// One for each flavour, by its index. All but the plain one are made when the first function that
-    /// needs them is loaded.
+    /// One base per flavour, by its index. The plain one is built at once, the others when the first function
+    /// that needs them is loaded.
     bases: [OnceLock<Base>; Flavour::COUNT],
 }
 
 impl Engine {
-    /// Sets an engine up. Where the address space for [`Allocation::Pooling`] cannot be had, instances
-    /// are mapped on demand instead, each no larger than it needs to be, and a warning is logged.
+    /// Creates an engine. If the address space for [`Allocation::Pooling`] is not available, it maps instances
+    /// on demand instead, each only as large as needed, and logs a warning.
     ///
     /// # Errors
-    /// When wasmtime refuses the configuration or a thread cannot be started.
+    /// Fails when wasmtime refuses the configuration or a thread cannot be started.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
         Self::with_interfaces(config, Vec::new())
     }
 
-    /// As [`Engine::new`], with interfaces that the embedding program serves itself. Of two with the same
-    /// name guests find the functions of both.
+    /// Creates an engine with interfaces that the embedding program serves itself, else like [`Engine::new`].
+    /// Two interfaces with the same name are merged: guests find the functions of both.
     ///
     /// # Errors
-    /// As there.
+    /// Fails like [`Engine::new`].
     pub fn with_interfaces(
         mut config: EngineConfig,
         interfaces: Vec<HostInterface>,
@@ -78,32 +78,34 @@ impl Engine {
         let budget = config.memory.budget();
         let plain = Base::or_sparing(&mut config, Flavour::PLAIN, &ticker, (&own, &budget))?;
         let bases = [const { OnceLock::new() }; Flavour::COUNT];
-        // Nobody else can have filled it.
+        // The slot is new, so setting it cannot fail.
         let _ = bases[Flavour::PLAIN.index()].set(plain);
         let inner = Inner { config, ticker, cache: Cache::default(), own, budget, bases };
         Ok(Self(Arc::new(inner)))
     }
 
-    /// How the engine is set up, after any fallback.
+    /// The engine's configuration, after any fallback.
     #[must_use]
     pub fn config(&self) -> &EngineConfig {
         &self.0.config
     }
 
-    /// The memory of all instances, for what else is to be bounded together with them. The pages that free slots
-    /// keep are reserved from the start.
+    /// The memory budget of all instances, for other memory that is bounded together with them. The pages that
+    /// free slots keep are reserved from the start.
     #[must_use]
     pub fn budget(&self) -> &Budget {
         &self.0.budget
     }
 
-    /// Turns the bytes of a component or a core module into machine code, or finds the code made earlier from equal bytes.
-    /// Takes milliseconds to seconds of CPU time: not for a thread that serves calls.
+    /// Compiles the bytes of a component or core module to machine code, or reuses the code of equal bytes.
+    /// Takes milliseconds to seconds of CPU time, so do not call it on a thread that serves calls.
     ///
-    /// With `fuel` the code counts its instructions, as a limit on them needs.
+    /// With `fuel` the code counts its instructions, which a fuel limit requires.
     ///
     /// # Errors
-    /// Fails when the bytes are neither, or not valid.
+    /// Fails when the bytes are not a valid component or core module, are larger than the engine's limits,
+    /// use proposals that the engine does not run, or make the compiler panic, and when an engine for this
+    /// kind of code cannot be set up.
     pub fn compile(&self, bytes: &[u8], fuel: bool) -> Result<Compiled, CompileError> {
         let digest = Digest::of(bytes);
         let make = || {
@@ -116,15 +118,15 @@ impl Engine {
         self.0.cache.get((digest, fuel), make).map(Compiled)
     }
 
-    /// Whether code is short enough to be looked at in earnest.
+    /// Checks the size of code against the engine's limit, before any further reading.
     ///
     /// # Errors
-    /// When it has more bytes than the engine compiles.
+    /// Fails when the code has more bytes than the engine compiles.
     pub fn check_size(&self, code: &[u8]) -> Result<(), TooLarge> {
         inspect::within("bytes", code.len(), self.0.config.code.max_bytes)
     }
 
-    /// The code that an earlier run of the program kept on disk.
+    /// Loads code that an earlier run of the program kept on disk.
     fn load_kept(&self, digest: Digest, bytes: &[u8], fuel: bool) -> Option<(Flavour, Program)> {
         let cache = self.0.config.cache.as_ref()?;
         let plain = &self.base(Flavour::PLAIN).ok()?.engine;
@@ -173,8 +175,8 @@ impl Engine {
         Ok((flavour, program))
     }
 
-    /// The profile of an entry that grants the host interfaces for which `grants` says so, those of the
-    /// embedding program included.
+    /// Builds the profile of an entry: it grants each host interface for which `grants` returns true,
+    /// including those of the embedding program.
     pub fn profile(&self, entry: &EntryId, mut grants: impl FnMut(&str) -> bool) -> Profile {
         let own = self.0.own.names().filter(|interface| grants(interface));
         let own = own.map(|interface| interface.to_owned().into()).collect();
@@ -184,7 +186,7 @@ impl Engine {
     /// Lists every function that code exports.
     ///
     /// # Errors
-    /// When an engine for this kind of function cannot be set up.
+    /// Fails when an engine for this kind of function cannot be set up.
     pub fn exports(&self, compiled: &Compiled) -> Result<Vec<Export>, EngineError> {
         let base = self.base(compiled.0.flavour)?;
         Ok(match &compiled.0.program {
@@ -193,12 +195,11 @@ impl Engine {
         })
     }
 
-    /// Joins compiled code to the host functions that `profile` grants and finds the function that
-    /// `method` means.
+    /// Links compiled code with the host functions that `profile` grants, and resolves `method` to an export.
     ///
     /// # Errors
-    /// When `method` names no export or more than one, its signature has types that cannot cross, or
-    /// an import cannot be linked.
+    /// Fails when `method` names no export or more than one, its signature has unsupported types, or an
+    /// import cannot be linked.
     pub fn link(
         &self,
         compiled: &Compiled,
@@ -209,11 +210,12 @@ impl Engine {
         link::link(base, compiled, profile, method)
     }
 
-    /// Everything that code imports, and what of it `profile` grants: for those that cannot be linked,
-    /// since a [`Linked`] has its own list.
+    /// Lists the imports of code and which of them `profile` grants. Meant for code that does not link; a
+    /// [`Linked`] has its own list.
     ///
     /// # Errors
-    /// When an import is of a kind that no host provides, or an engine for this kind of component cannot be set up.
+    /// Fails when an import is of a kind that no host provides, or an engine for this kind of component cannot
+    /// be set up.
     pub fn imports(
         &self,
         compiled: &Compiled,
@@ -228,11 +230,11 @@ impl Engine {
         }
     }
 
-    /// Joins a core module to the host functions that `profile` grants, and finds the function among those of `core`
-    /// that `method` means. `core` was read from the bytes that were compiled.
+    /// Links a core module with the host functions that `profile` grants, and resolves `method` among the
+    /// functions of `core`, which must be read from the compiled bytes.
     ///
     /// # Errors
-    /// As [`Engine::link`].
+    /// Fails like [`Engine::link`].
     pub fn link_core(
         &self,
         compiled: &Compiled,
@@ -251,7 +253,7 @@ impl Engine {
         }
         let mut config = self.0.config.clone();
         if flavour.fuel && matches!(config.allocation, Allocation::Pooling { .. }) {
-            // A further reservation of address space would cost more than such functions gain by it.
+            // A second reservation of address space costs more than it saves these functions.
             config.allocation = Allocation::OnDemand;
         }
         let shared = (&self.0.own, &self.0.budget);

@@ -1,4 +1,4 @@
-//! The functions that a component exports, and which of them a method means.
+//! Exports of a component, and their lookup by `method`.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex};
 
-/// A function that a component exports, by itself or in an interface.
+/// An exported function, top-level or in an interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Export {
-    /// The interface with package and version, as exported; `None` for a function by itself.
+    /// The interface with package and version, as exported; `None` for a top-level function.
     pub interface: Option<String>,
     /// The function's name.
     pub name: String,
@@ -19,19 +19,19 @@ pub struct Export {
     pub signature: String,
 }
 
-/// Why a method names no function, or not one alone.
+/// Error for a method that matches no export, or several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MethodError {
     method: String,
     problem: Problem,
-    /// The first of them.
+    /// The first exports, at most `MOST_LISTED`.
     exports: Vec<Export>,
-    /// How many more there are.
+    /// Number of exports that are not listed.
     more: usize,
 }
 
-/// Exports that an error lists, and characters of each: a component may have a million, with names and types
-/// of any length, and an error is to be read.
+/// Exports that an error lists, and characters of each. A component may have a million, with names and types
+/// of any length, but an error has to stay readable.
 const MOST_LISTED: usize = 40;
 const LONGEST_LISTED: usize = 400;
 
@@ -42,7 +42,7 @@ enum Problem {
 }
 
 impl Export {
-    /// How an entry writes it in `method`: `name`, or `interface#name`.
+    /// The spelling for `method` in an entry: `name`, or `interface#name`.
     #[must_use]
     pub fn method(&self) -> String {
         method(self.interface.as_deref(), &self.name)
@@ -50,7 +50,7 @@ impl Export {
 }
 
 impl Export {
-    /// Whether it is the entry point of a program: `wasi:cli/run#run`.
+    /// Returns true for the entry point of a program, `wasi:cli/run#run`.
     pub(crate) fn is_program(&self, signature: &Signature) -> bool {
         let interface = self.interface.as_deref().and_then(|name| name.split('@').next());
         interface == Some("wasi:cli/run")
@@ -67,12 +67,12 @@ fn method(interface: Option<&str>, name: &str) -> String {
     }
 }
 
-/// Where a function is in its component.
+/// Location of a function in its component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// As [`Export::interface`].
+    /// Like [`Export::interface`].
     pub(crate) interface: Option<String>,
-    /// As [`Export::name`].
+    /// Like [`Export::name`].
     pub(crate) name: String,
 }
 
@@ -81,7 +81,7 @@ impl Place {
         method(self.interface.as_deref(), &self.name)
     }
 
-    /// Whether this is what `method` means when read as strictly as `reading` says.
+    /// Returns true if `method` matches this export under `reading`.
     fn is(&self, method: &str, reading: Reading) -> bool {
         let named = |given: &str| match reading {
             Reading::Exact => given == self.name,
@@ -96,7 +96,7 @@ impl Place {
             (Some(own), Some((interface, name))) => {
                 named(name) && short_forms(own).any(|form| inside(interface, form))
             }
-            // The entry point of a command, by the name that it had in its core module.
+            // The entry point of a command, by its name in the core module.
             (Some(own), None) => {
                 matches!(reading, Reading::Folded)
                     && matches!(method, "_start" | "run")
@@ -120,8 +120,8 @@ enum Reading {
     Folded,
 }
 
-/// The ways in which an entry may write an interface: with package and version, without the version,
-/// without the package, without both.
+/// The spellings of an interface in an entry: with package and version, without the version, without the
+/// package, without both.
 fn short_forms(interface: &str) -> impl Iterator<Item = &str> {
     let versionless =
         |text: &'_ str| text.split_once('@').map_or(text.len(), |(name, _)| name.len());
@@ -129,14 +129,14 @@ fn short_forms(interface: &str) -> impl Iterator<Item = &str> {
     [interface, &interface[..versionless(interface)], bare, &bare[..versionless(bare)]].into_iter()
 }
 
-/// The functions of a component. Their types are written out for those alone that somebody is to read of.
+/// The exported functions of a component. A signature is formatted only when a message needs it.
 pub(crate) struct Exports {
     places: Vec<Place>,
     types: Vec<ComponentFunc>,
 }
 
 impl Exports {
-    /// Lists every function that a component exports.
+    /// Lists all exported functions.
     pub(crate) fn of(engine: &Engine, component: &Component) -> Self {
         let mut exports = Self { places: Vec::new(), types: Vec::new() };
         for (name, item) in component.component_type().exports(engine) {
@@ -155,7 +155,7 @@ impl Exports {
         exports
     }
 
-    /// Finds the one of `places` that `method` means.
+    /// Resolves `method` among `places`; `describe` formats the signature at an index for the error.
     pub(crate) fn find_among<'a>(
         method: &str,
         places: &'a [Place],
@@ -171,17 +171,17 @@ impl Exports {
         self.types.push(func);
     }
 
-    /// Finds the one export that `method` means.
+    /// Resolves `method` to one export.
     pub(crate) fn find(&self, method: &str) -> Result<&Place, MethodError> {
         Self::find_among(method, &self.places, |at| self.signature(at))
     }
 
-    /// The one export that `method` means, for those who have nothing to say when it means none.
+    /// Resolves `method` to one export, for callers that need no error message.
     pub(crate) fn place(&self, method: &str) -> Option<&Place> {
         resolve(method, &self.places).ok()
     }
 
-    /// All of them, for people to read.
+    /// Describes all exports for messages.
     pub(crate) fn describe(&self) -> Vec<Export> {
         let all = self.places.iter().enumerate();
         all.map(|(at, place)| place.export(self.signature(at))).collect()
@@ -198,8 +198,7 @@ impl Place {
     }
 }
 
-/// Finds the one export that `method` means: read exactly first, then in any
-/// spelling of it.
+/// Resolves `method` to one export: first by exact name, then ignoring case and separators.
 fn resolve<'a>(method: &str, places: &'a [Place]) -> Result<&'a Place, Problem> {
     for reading in [Reading::Exact, Reading::Folded] {
         let mut found = places.iter().filter(|place| place.is(method, reading));
@@ -218,11 +217,10 @@ fn resolve<'a>(method: &str, places: &'a [Place]) -> Result<&'a Place, Problem> 
     Err(Problem::Missing { nearest: nearest(method, places) })
 }
 
-/// The method most like `method`, if any is much like it. A function of that very name in an
-/// interface is the likeliest of all.
+/// The most similar export, if any is similar enough. A function of the same name in an interface ranks first.
 fn nearest(method: &str, places: &[Place]) -> Option<String> {
     const ALIKE: f64 = 0.75;
-    // Comparing takes the product of both lengths, and what is so much longer is not alike.
+    // A comparison costs the product of both lengths, and names that are much longer are not similar.
     let longest = 8 * method.len() + 200;
     let likeness = |place: &Place| {
         let inner = folded(&place.name) == folded(method);
@@ -241,7 +239,7 @@ fn nearest(method: &str, places: &[Place]) -> Option<String> {
         .map(|(_, place)| place.method())
 }
 
-/// Finds an export in its component, for calls to go to it without a search.
+/// Looks up the type and index of an export, so that calls need no search.
 pub(crate) fn locate(
     component: &Component,
     place: &Place,
@@ -256,7 +254,7 @@ pub(crate) fn locate(
     }
 }
 
-/// The export at `place` with its type.
+/// The export at `place` with its signature.
 pub(crate) fn shown(place: &Place, mapping: &Mapping) -> Export {
     place.export(mapping.signature().to_string())
 }
@@ -276,7 +274,7 @@ fn and_more(f: &mut fmt::Formatter<'_>, more: usize) -> fmt::Result {
 }
 
 impl MethodError {
-    /// Whether the component exports no function at all.
+    /// Returns true if the component exports no function at all.
     #[must_use]
     pub fn exports_nothing(&self) -> bool {
         self.exports.is_empty()

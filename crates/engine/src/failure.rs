@@ -1,4 +1,4 @@
-//! Why guest work ended without a result, told apart by what the error chain holds.
+//! Reasons that guest work ended without a result, classified by the error chain.
 
 mod trap;
 
@@ -15,7 +15,7 @@ use crate::metered::{Clock, Stopped, Stretch, has_passed};
 
 use trap::{is_recursive, trace};
 
-/// Why guest work ended without a result. After any of these the instance is of no further use.
+/// Reason that guest work ended without a result. The instance cannot be used again after any of these.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
@@ -36,7 +36,7 @@ pub enum Failure {
     /// The guest went over a limit other than time.
     #[error("the guest went over {0}")]
     Limit(ResourceLimit),
-    /// All instances and scripts together would hold more memory than they may.
+    /// The growth would exceed the memory that all instances and scripts may hold together.
     #[error("all instances together may hold no more memory")]
     OverMemory(#[source] OverBudget),
     /// Every instance slot of the engine is taken.
@@ -45,31 +45,31 @@ pub enum Failure {
     /// The system has no memory, or no room in its tables, for another instance.
     #[error("the system refuses memory for another instance")]
     NoMemory(#[source] wasmtime::Error),
-    /// The guest trapped, or broke the rules of calls between guest and host.
+    /// The guest trapped, or violated the canonical ABI.
     #[error("the guest trapped")]
     Trap(#[source] Trace),
-    /// A function of the embedding program failed: not the guest's doing.
+    /// A function of the embedding program failed, which is not the guest's fault.
     #[error("the host function `{function}` failed")]
     HostFunction {
         /// `interface#function`, as the guest imports it.
         function: String,
-        /// What it failed with.
+        /// The function's own error.
         source: BoxError,
     },
-    /// A function of the host panicked: a mistake of the host, not of the guest.
+    /// A host function panicked: a bug in the host, not in the guest.
     #[error("a function of the host panicked: {0}")]
     Panicked(String),
-    /// The instance cannot be used: it has failed before, or wasmtime refuses it.
+    /// The instance cannot be used: it failed before, or wasmtime refuses it.
     #[error("the instance cannot be called")]
     Host(#[source] wasmtime::Error),
 }
 
-/// What the epoch callback ends a guest with.
+/// The error with which the epoch callback ends a guest.
 #[derive(Debug, thiserror::Error)]
 #[error("the deadline passed")]
 pub(crate) struct DeadlinePassed;
 
-/// Ends what goes on with values after the deadline of their call.
+/// Fails once the call's deadline has passed, for loops over values.
 pub(crate) fn check(deadline: Instant) -> wasmtime::Result<()> {
     if has_passed(deadline) { Err(wasmtime::Error::new(DeadlinePassed)) } else { Ok(()) }
 }
@@ -83,7 +83,7 @@ pub(crate) struct HostFunctionFailed {
 }
 
 impl Failure {
-    /// What it means that guest work was stopped.
+    /// The failure for guest work that was stopped.
     pub(crate) fn stopped(why: Stopped, clock: &Clock) -> Self {
         let stretch = clock.stopped(&why);
         match why {
@@ -92,9 +92,9 @@ impl Failure {
         }
     }
 
-    /// Finds out what an error means that came out of making an instance.
+    /// Classifies an error from making an instance.
     pub(crate) fn of_making(error: wasmtime::Error, meter: &Meter, stretch: Stretch) -> Self {
-        // Start functions are guests' code, but none of it is told of the system's errors like this.
+        // Start functions are guest code, but the system's out-of-memory errors never reach a guest in this form.
         if error.chain().any(is_out_of_memory) {
             Self::NoMemory(error)
         } else {
@@ -102,7 +102,7 @@ impl Failure {
         }
     }
 
-    /// Finds out what an error that came out of a store means.
+    /// Classifies an error from a store.
     pub(crate) fn new(error: wasmtime::Error, meter: &Meter, stretch: Stretch) -> Self {
         if error.is::<DeadlinePassed>() {
             return stretch.into();
@@ -133,14 +133,14 @@ impl Failure {
                 let allowed = meter.limits().max_fuel.unwrap_or(u64::MAX);
                 return Self::Limit(ResourceLimit::Fuel { allowed });
             }
-            // A stack that is full without any recursion is for frames that are too large.
+            // A full stack without recursion comes from frames that are too large, and stays a trap.
             Some(Trap::StackOverflow) if is_recursive(&trace(&error)) => {
                 return Self::Limit(ResourceLimit::Stack);
             }
-            // A guest that was refused memory and then gave up did so for want of memory; one that
-            // divides by zero did not. Instantiation that is refused memory fails without a trap.
+            // A guest that gives up after a refused growth is out of memory; one that divides by
+            // zero is not. Instantiation that is refused memory fails without a trap.
             Some(Trap::UnreachableCodeReached) | None => {
-                // The collector of a guest's heap is told of a refusal and makes its own error of it.
+                // The garbage collector of a guest's heap turns a refusal into an error of its own.
                 if let Some(over) = meter.over() {
                     return Self::OverMemory(over);
                 }
@@ -154,8 +154,8 @@ impl Failure {
             let allowed = meter.limits().max_output_bytes;
             return Self::Limit(ResourceLimit::Output { allowed });
         }
-        // What is left is the guest's doing even where it is no trap: a result that points outside its
-        // memory, a handle that it does not have.
+        // Every other error is the guest's fault even without a trap: a result that points outside its
+        // memory, an unknown handle.
         Self::Trap(trace(&error))
     }
 }
@@ -166,7 +166,7 @@ impl From<Stretch> for Failure {
     }
 }
 
-/// Whether a guest exited with the code of success.
+/// Returns true if the guest exited with code 0.
 pub(crate) fn is_success(error: &wasmtime::Error) -> bool {
     error.downcast_ref::<I32Exit>().is_some_and(|exit| exit.0 == 0)
 }
@@ -175,7 +175,7 @@ fn is_out_of_memory(cause: &(dyn std::error::Error + 'static)) -> bool {
     use std::io::{Error, ErrorKind};
 
     let is = |error: &Error| error.kind() == ErrorKind::OutOfMemory;
-    // Wasmtime maps memory through this crate and hands its errors on.
+    // Wasmtime maps memory through rustix and passes on its errors.
     #[cfg(unix)]
     if let Some(errno) = cause.downcast_ref::<rustix::io::Errno>() {
         return is(&Error::from(*errno));
@@ -183,8 +183,8 @@ fn is_out_of_memory(cause: &(dyn std::error::Error + 'static)) -> bool {
     cause.downcast_ref::<Error>().is_some_and(is)
 }
 
-/// Wasmtime keeps the type of this one error to itself, so its text is all there is to know it by; a
-/// test holds the text.
+/// Recognizes a transfer that is too large. Wasmtime does not export the type of this error, so its text
+/// identifies it; a test guards the text.
 fn is_transfer_limit(error: &wasmtime::Error) -> bool {
     error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls"))
 }

@@ -1,4 +1,4 @@
-//! What a store carries: the state behind the host functions of one instance.
+//! Store data: the state behind the host functions of one instance.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,15 +15,15 @@ use crate::limits::{Limits, Meter};
 use crate::outgoing::{Hook, Outgoing};
 use crate::ticker::Ticks;
 
-/// Streams, files, sockets and timers that one instance may hold at a time. Each costs memory, many a
-/// file descriptor of the process, which no other limit of the guest counts.
+/// Streams, files, sockets and timers that one instance may hold at a time. Each takes memory, and many a
+/// file descriptor of the process; no other limit counts these.
 const MAX_HANDLES: usize = 1024;
 
-/// What an instance sees of the outside: its WASI context, and HTTP where it has that.
+/// The outside world of an instance: its WASI context and its outgoing HTTP.
 pub struct Surroundings {
     /// Variables, folders, sockets and standard streams, for guests of every WASI.
     pub wasi: WasiP1Ctx,
-    /// By what it asks others over HTTP; without, every request is refused.
+    /// Outgoing HTTP; with `None` every request is refused.
     pub outgoing: Option<Outgoing>,
 }
 
@@ -41,16 +41,16 @@ impl From<WasiCtx> for Surroundings {
     }
 }
 
-/// What the calls that a guest makes while it serves one go through.
+/// Access to other functions for a guest while it serves a call.
 #[derive(Clone)]
 pub struct Funcs {
-    /// What calls them.
+    /// The invoker of the calls.
     pub invoke: Arc<dyn Invoke>,
-    /// The context that each of them has: that of a call nested in the one that is being served.
+    /// The context of each call, nested in the call that is being served.
     pub context: CallContext,
 }
 
-/// A call of a core function on its way through the function that drives it.
+/// A core function's call in progress: its arguments, then its result.
 pub(crate) struct Pending {
     pub(crate) mapping: Mapping,
     pub(crate) args: Packed,
@@ -63,13 +63,13 @@ pub(crate) struct Host {
     http: WasiHttpCtx,
     outgoing: Hook,
     pub(crate) meter: Meter,
-    /// When the call that runs now must be over.
+    /// Deadline of the current call.
     pub(crate) deadline: Option<Instant>,
-    /// Ticks of the clock that interrupts guests, and their count when the call began.
+    /// Ticks of the clock that interrupts guests, and their count at the start of the call.
     ticks: (Ticks, u64),
-    /// What it may call others through; none outside of a call.
+    /// Access to other functions; `None` outside of a call.
     pub(crate) funcs: Option<Funcs>,
-    /// Time that others took of this call's polls.
+    /// Time that other functions took inside this call's polls.
     pub(crate) away: Duration,
     /// A call of a core function while its arguments are lowered.
     pub(crate) pending: Option<Pending>,
@@ -96,7 +96,7 @@ impl Host {
         }
     }
 
-    /// Begins a stretch of guest work that must be over by `deadline`.
+    /// Begins a stretch of guest work with a deadline.
     pub(crate) fn begin(&mut self, deadline: Option<Instant>) {
         let (ticks, began) = &mut self.ticks;
         *began = ticks.count();
@@ -105,7 +105,7 @@ impl Host {
         self.meter.begin();
     }
 
-    /// Whether the clock has ticked since.
+    /// Returns true if the clock has ticked since [`Host::begin`].
     pub(crate) fn has_ticked(&self) -> bool {
         let (ticks, began) = &self.ticks;
         ticks.count() != *began
@@ -116,12 +116,12 @@ impl Host {
         &mut self.wasi
     }
 
-    /// Takes the folders away.
+    /// Removes all folders from the guest's view.
     pub(crate) fn without_folders(&mut self) {
         *self.wasi.ctx().ctx.filesystem() = WasiFilesystemCtx::default();
     }
 
-    /// Why a stream failed.
+    /// The error with which a stream failed.
     pub(crate) fn stream_error(
         &mut self,
         error: &Resource<wasmtime::Error>,

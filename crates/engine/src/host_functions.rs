@@ -1,7 +1,7 @@
 //! Functions of the embedding program that guests may import, by interface.
 //!
-//! They are defined for each component when it is linked, from the types that it imports them with: so
-//! what does not fit is found when an entry loads, as far as types tell, and a call looks nothing up.
+//! They are defined for each component at link time, from the types of its imports. Type mismatches are thus
+//! found when an entry loads, and a call needs no lookup.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,9 +22,9 @@ mod define;
 
 /// An interface that the embedding program serves itself, with its functions.
 ///
-/// A function is a closure over serde types: a tuple takes the arguments in order, a struct by name, `()`
-/// takes none, and what it answers with becomes the result. Of a function whose result is a `result`, what
-/// it answers with is the ok side, and [`HostError::answer`] the other.
+/// A function is a closure over serde types: a tuple takes the arguments in order, a struct by name, and `()`
+/// takes none. Its return value becomes the result. If the WIT result is a `result`, the return value is the
+/// ok side, and [`HostError::answer`] makes the error side.
 ///
 /// ```
 /// use crisol_engine::{HostCall, HostError, HostInterface};
@@ -41,38 +41,38 @@ mod define;
 /// # Ok::<(), crisol_engine::HostInterfaceError>(())
 /// ```
 ///
-/// The future of a function is dropped when the call that it is part of is given up: at its deadline, or
-/// when nobody waits for it any longer.
+/// The future of a function is dropped when its call is aborted: at the deadline, or when no caller waits for
+/// it any longer.
 #[derive(Clone)]
 pub struct HostInterface {
     name: String,
-    /// Where the version begins in it.
+    /// Byte length of the name without its version.
     bare: usize,
     version: Option<Version>,
     functions: BTreeMap<String, Function>,
 }
 
-/// Why a text is not the name of an interface that a program can serve.
+/// Error for an invalid or reserved interface name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostInterfaceError {
-    /// It is not of the form of such names.
+    /// The text does not have the form of an interface name.
     #[error(
         "`{name}` is not the name of an interface: write `namespace:package/interface`, in lower case with `-` between words, and `@1.2.3` after it if it has a version"
     )]
     Form {
-        /// The text.
+        /// The given name.
         name: String,
     },
-    /// The runtime serves it, or may do so one day.
+    /// The package is reserved for the runtime.
     #[error("`{name}` is in a package of the runtime's own: name the interface differently")]
     Reserved {
-        /// The text.
+        /// The given name.
         name: String,
     },
 }
 
-/// What a host function knows of the call that it serves.
+/// Context of a call to a host function.
 #[derive(Debug, Clone)]
 pub struct HostCall {
     entry: Option<EntryId>,
@@ -87,23 +87,23 @@ impl HostCall {
         self.entry.as_ref()
     }
 
-    /// When the guest's own call must be over, and with it this one.
+    /// The deadline of the guest's own call, which also bounds this one.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// What the function takes and gives, as the guest imports it.
+    /// The function's signature, as the guest imports it.
     #[must_use]
     pub fn signature(&self) -> &Signature {
         &self.signature
     }
 }
 
-/// Why a host function has no result.
+/// Reason that a host function has no result.
 ///
-/// Any other error becomes one by `?` ([`HostError::failed`] takes a text too): it ends the guest's call as a
-/// failure of the host, which the guest does not see.
+/// The operator `?` converts any other error ([`HostError::failed`] also takes a text): it ends the guest's call
+/// as a failure of the host, which the guest does not see.
 pub struct HostError(Repr);
 
 enum Repr {
@@ -112,7 +112,7 @@ enum Repr {
 }
 
 impl HostError {
-    /// The error side of the function's own `result`: the guest goes on with it.
+    /// The error side of the function's own `result`, which the guest receives.
     #[must_use]
     pub fn answer(error: impl Serialize) -> Self {
         match Value::from_serialize(&error) {
@@ -121,7 +121,7 @@ impl HostError {
         }
     }
 
-    /// A failure of the host: the call that the guest is serving ends with it.
+    /// A failure of the host, which ends the call that the guest is serving.
     #[must_use]
     pub fn failed(error: impl Into<BoxError>) -> Self {
         Self(Repr::Failed(error.into()))
@@ -147,11 +147,11 @@ type Answer = Pin<Box<dyn Future<Output = Result<Option<Val>, BoxError>> + Send>
 type Function = Arc<dyn Fn(HostCall, Arc<HostMapping>, Vec<Val>) -> Answer + Send + Sync>;
 
 impl HostInterface {
-    /// An interface without functions. Guests import it by this name, of this version or one compatible by
-    /// the rules of semantic versions.
+    /// Creates an interface without functions. Guests import it by this name, in this version or one that is
+    /// compatible by semantic versioning.
     ///
     /// # Errors
-    /// When `name` is no such name, or one of the runtime's own interfaces.
+    /// Fails when `name` is not an interface name, or is in a package of the runtime's own.
     pub fn new(name: impl Into<String>) -> Result<Self, HostInterfaceError> {
         let name = name.into();
         let Some((bare, version)) = parse(&name) else {
@@ -164,7 +164,7 @@ impl HostInterface {
         Ok(Self { name, bare, version, functions: BTreeMap::new() })
     }
 
-    /// Adds a function under its name in WIT. One of the same name is replaced.
+    /// Adds a function under its WIT name, replacing one of the same name.
     #[must_use]
     pub fn function<A, R, F>(
         self,
@@ -177,7 +177,7 @@ impl HostInterface {
         F: Future<Output = Result<R, HostError>> + Send + 'static,
     {
         let body = move |call, mapping: Arc<HostMapping>, args: Vec<Val>| -> Answer {
-            // Made before anything waits: the future need not hold the arguments.
+            // Lifting happens before the first await, so the future does not hold the arguments.
             let answer = mapping.lift(&args).map(|args| body(call, args));
             Box::pin(async move {
                 match answer?.await {
@@ -189,8 +189,8 @@ impl HostInterface {
         self.with(name.into(), Arc::new(body))
     }
 
-    /// Adds a function for arguments and a result whose types are known only when it is called:
-    /// [`HostCall::signature`] has them. One of the same name is replaced.
+    /// Adds a function whose argument and result types are known only at the call, from
+    /// [`HostCall::signature`], replacing one of the same name.
     #[must_use]
     pub fn function_values<F>(
         self,
@@ -217,7 +217,7 @@ impl HostInterface {
         self
     }
 
-    /// The name that it was made with.
+    /// The interface name, including any version.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -262,7 +262,7 @@ impl fmt::Debug for HostInterface {
 pub(crate) struct HostInterfaces(Vec<HostInterface>);
 
 impl HostInterfaces {
-    /// Of two with the same name, the functions of both; of a function in both, the later.
+    /// Merges interfaces with the same name; the later definition of a function wins.
     pub(crate) fn new(interfaces: Vec<HostInterface>) -> Self {
         let mut all: Vec<HostInterface> = Vec::new();
         for interface in interfaces {
@@ -274,7 +274,7 @@ impl HostInterfaces {
         Self(all)
     }
 
-    /// The one that serves an import, by the name that the guest has.
+    /// Finds the interface that serves an import, by the name in the guest.
     pub(crate) fn serving(&self, import: &str) -> Option<&HostInterface> {
         if self.0.is_empty() {
             return None;
@@ -283,13 +283,13 @@ impl HostInterfaces {
         self.0.iter().find(|one| one.serves(bare, version.as_ref()))
     }
 
-    /// Their names without versions.
+    /// Names of the interfaces without versions.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(HostInterface::bare_name)
     }
 }
 
-/// A name's parts: `namespace:package/interface`, and its version.
+/// Splits a name into `namespace:package/interface` and its version.
 fn parse(name: &str) -> Option<(&str, Option<Version>)> {
     let (bare, version) = match name.split_once('@') {
         Some((bare, version)) => (bare, Some(Version::parse(version).ok()?)),
@@ -300,7 +300,7 @@ fn parse(name: &str) -> Option<(&str, Option<Version>)> {
     [namespace, package, interface].into_iter().all(is_label).then_some((bare, version))
 }
 
-/// Whether it is words joined by `-`, each of a letter and then letters and digits.
+/// Returns true for words joined by `-`, each a letter followed by letters and digits.
 fn is_label(text: &str) -> bool {
     text.split('-').all(|word| {
         word.starts_with(|first: char| first.is_ascii_lowercase())

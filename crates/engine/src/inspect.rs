@@ -1,5 +1,4 @@
-//! What can be told of a component before it is compiled: which engine it needs, and whether compiling it
-//! has an end in sight.
+//! Checks on a component before it is compiled: the engine that it needs, and bounds on the cost of compiling.
 
 mod expand;
 
@@ -11,26 +10,26 @@ use expand::Expansion;
 
 /// Bounds on what is compiled.
 ///
-/// A compilation cannot be interrupted once it runs, so what it may cost is bounded by what goes in. The
-/// defaults hold for interpreters of Python and JavaScript that were built as components.
+/// A running compilation cannot be interrupted, so its cost is bounded by its input. The defaults suffice for
+/// Python and JavaScript interpreters built as components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodeLimits {
     /// Bytes of a component.
     pub max_bytes: usize,
-    /// Functions of all its modules together.
+    /// Functions of all modules together.
     pub max_functions: usize,
-    /// Bytes of one function's body. The time that optimising takes grows faster than a function does.
+    /// Bytes of one function's body. Optimization time grows faster than the body.
     pub max_function_bytes: usize,
-    /// Blocks of one function times the locals it mentions, a loop counted as twenty blocks; twenty times as
-    /// much for all functions together. Where paths of control meet the compiler keeps the locals apart, so
-    /// this is what its memory and time grow with: 20 GiB for a function of a megabyte that is made for it.
+    /// Blocks of one function times the locals it uses, with a loop counted as twenty blocks; twenty times as
+    /// much for all functions together. The compiler merges the locals at each join of control flow, so its
+    /// memory and time grow with this product: up to 20 GiB for a hostile function of a megabyte.
     pub max_joins: usize,
-    /// Modules and components inside it, at any depth.
+    /// Nested modules and components, at any depth.
     pub max_modules: usize,
 }
 
 impl Default for CodeLimits {
-    /// 128 MiB, 500 000 functions, 1 MiB and 20 000 000 joins for one of them, 1 000 modules.
+    /// 128 MiB, 500 000 functions, 1 MiB and 20 000 000 joins per function, 1 000 modules.
     fn default() -> Self {
         Self {
             max_bytes: 128 << 20,
@@ -42,34 +41,33 @@ impl Default for CodeLimits {
     }
 }
 
-/// Blocks that a loop counts as: what is live in it meets at its head, and at those of the loops around it.
+/// Blocks that a loop counts as: its live values meet at its head and at the heads of the enclosing loops.
 const LOOP: usize = 20;
-/// Functions of that many joins that one component may have.
+/// Functions with the maximum of joins that one component may have.
 const WORST_FUNCTIONS: usize = 20;
-/// A function of fewer bytes cannot have so many joins that they matter.
+/// Size in bytes below which a function cannot have enough joins to matter.
 const SMALL_FUNCTION: usize = 4 << 10;
 
-/// A bound that a component is beyond.
+/// A bound that a component exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the code has {found} {what}, and {allowed} is the limit of this engine")]
 pub struct TooLarge {
-    /// What was counted.
+    /// The unit that was counted, as a plural noun.
     pub what: &'static str,
-    /// How much there is, or was when counting ended.
+    /// The count, or the count at which counting stopped.
     pub found: usize,
-    /// How much there may be.
+    /// The bound.
     pub allowed: usize,
 }
 
-/// What was found out of a component.
+/// Results of inspecting a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Findings {
-    /// Whether it has asynchronous functions, streams or futures, or imports of a WASI that has them.
+    /// True if the component uses asynchronous functions, streams or futures, or imports a WASI that has them.
     pub(crate) concurrent: bool,
 }
 
-/// Looks a component over without compiling it. Bytes that are no valid component pass: the compiler says
-/// what is wrong with them.
+/// Inspects a component without compiling it. Malformed bytes pass, since the compiler reports them better.
 pub(crate) fn inspect(bytes: &[u8], limits: &CodeLimits) -> Result<Findings, TooLarge> {
     within("bytes", bytes.len(), limits.max_bytes)?;
     let (mut functions, mut modules, mut imports_asynchronous) = (0_usize, 0, false);
@@ -114,7 +112,7 @@ pub(crate) fn inspect(bytes: &[u8], limits: &CodeLimits) -> Result<Findings, Too
     Ok(Findings { concurrent })
 }
 
-/// Blocks of a function, loops counted several times, times the locals that it mentions.
+/// Counts joins: blocks of a function, loops counted several times, times the locals it uses.
 fn joins(body: &FunctionBody<'_>) -> usize {
     let Ok(operators) = body.get_operators_reader() else { return 0 };
     let (mut blocks, mut locals, mut mentioned) = (1_usize, 0_usize, Vec::new());
@@ -129,7 +127,7 @@ fn joins(body: &FunctionBody<'_>) -> usize {
             | Operator::LocalSet { local_index }
             | Operator::LocalTee { local_index } => {
                 let at = local_index as usize;
-                // Beyond it the function is not valid, and the compiler says so.
+                // A function with more locals is invalid, which the compiler reports.
                 if at >= MOST_LOCALS {
                     continue;
                 }
@@ -144,14 +142,14 @@ fn joins(body: &FunctionBody<'_>) -> usize {
     blocks.saturating_mul(locals)
 }
 
-/// Locals and parameters that a valid function may have.
+/// Maximum of locals and parameters of a valid function.
 const MOST_LOCALS: usize = 51_000;
 
 pub(crate) fn within(what: &'static str, found: usize, allowed: usize) -> Result<(), TooLarge> {
     if found > allowed { Err(TooLarge { what, found, allowed }) } else { Ok(()) }
 }
 
-/// Whether everything but the bodies of functions is valid with `features`.
+/// Returns true if everything except function bodies is valid with `features`.
 fn is_valid(bytes: &[u8], features: WasmFeatures) -> bool {
     let mut validator = Validator::new_with_features(features);
     Parser::new(0)
@@ -211,7 +209,7 @@ mod tests {
         Ok(())
     }
 
-    /// A component of functions that have `loops` loops one in the other, and each of `locals` locals in them.
+    /// A component whose functions have `loops` nested loops that use each of `locals` locals.
     fn loops(
         functions: usize,
         loops: usize,
@@ -235,7 +233,7 @@ mod tests {
         let inspected = |text: &str| -> Result<_, Box<dyn std::error::Error>> {
             Ok(inspect(&wat::parse_str(text)?, &limits).map_err(|error| error.what))
         };
-        // Each makes two of the one before it: `2^depth` in all.
+        // Each component instantiates the previous one twice: `2^depth` in all.
         let doubled = |depth: usize| {
             let mut text = "(component $c0)".to_owned();
             for at in 1..=depth {
@@ -247,7 +245,7 @@ mod tests {
         assert!(inspected(&doubled(10))?.is_ok());
         let beyond = inspected(&doubled(30))?.err();
         assert_eq!(beyond, Some("parts when all in it is instantiated"));
-        // By way of an alias of what is further out, and of an export.
+        // Through an alias of an outer component, and through an export.
         let aliased = format!(
             "(component {} (component $o (alias outer 1 $c17 (component $a)) (export $x \"x\" (component $a))
                 {}))",
@@ -255,7 +253,7 @@ mod tests {
             "(instance (instantiate $x))".repeat(4)
         );
         assert_eq!(inspected(&aliased)?.err(), beyond);
-        // What is handed on is not followed, so there may be little of it.
+        // Components passed as arguments are not followed, so only few are allowed.
         let handed = |times: usize| {
             format!(
                 "(component (component $c (import \"c\" (component $d)) {}))",

@@ -1,15 +1,15 @@
 //! Wasmtime, narrowed to what Crisol uses: compile, link, instantiate, call, limit.
 //!
-//! The way of a function through this crate:
+//! The path of a function through this crate:
 //!
 //! - [`Engine::compile`] turns the bytes of a component or a core module into a [`Compiled`], once for equal bytes;
-//! - [`Engine::link`], or [`Engine::link_core`], joins it to the host functions that a [`Profile`] grants, finds its method and
-//!   gives a [`Linked`]: everything that can be done before a call has been done;
+//! - [`Engine::link`], or [`Engine::link_core`], links it with the host functions that a [`Profile`] grants, resolves
+//!   its method and returns a [`Linked`], with all work done that is possible before a call;
 //! - [`Linked::instantiate`] makes a fresh [`Instance`] around a WASI context;
-//! - [`Instance::call`] runs the method once, inside a deadline and [`Limits`].
+//! - [`Instance::call`] runs the method once, within a deadline and [`Limits`].
 //!
-//! What it does not know: YAML, entries, pools, env and mounts. It takes bytes, a set of interface
-//! names and a finished WASI context, and gives numbers and errors back.
+//! This crate knows no YAML, entries, pools, env or mounts. Its inputs are bytes, a set of interface names and a
+//! finished WASI context; its outputs are values and errors.
 
 mod allocation;
 mod aot;
@@ -67,5 +67,5 @@ pub use proxy::{LinkedProxy, ProxyAnswer, ProxyBody, ProxyError};
 pub use releases::interface_of;
 pub use unsupported::Unsupported;
 
-/// A component value: what lowering gives, a call takes and gives, and lifting takes.
+/// A component value: the result of lowering, argument and result of a call, and the input of lifting.
 pub use wasmtime::component::Val;

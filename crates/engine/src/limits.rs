@@ -1,23 +1,23 @@
-//! What one instance may use, and the account of it.
+//! Limits of one instance, and the meter of its use.
 
 use crisol_core::{Budget, OverBudget, Reservation, ResourceLimit};
 use wasmtime::ResourceLimiter;
 
-/// What one call may use. Time is not here: a deadline is an instant, given with each call.
+/// Limits of one call. Time is not among them: each call gets its deadline as an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of linear memory, all memories of the instance together.
+    /// Bytes of linear memory, over all memories of the instance.
     pub max_memory_bytes: u64,
-    /// Instructions, roughly; `None` does not count them. Must be the same as what the function was
-    /// compiled for.
+    /// Fuel, about one per instruction; `None` disables counting. Must agree with the `fuel` that the function was
+    /// compiled with.
     pub max_fuel: Option<u64>,
-    /// Bytes of a call's result: text and list contents, scalars by their width.
+    /// Bytes of a call's result: contents of text and lists, and scalars by their width.
     pub max_output_bytes: u64,
-    /// Elements of all tables of the instance together.
+    /// Elements over all tables of the instance.
     pub max_table_elements: usize,
 }
 
-/// Elements of all tables of an instance, unless set otherwise; also what a pooled table has room for.
+/// Default maximum of table elements of an instance, and the capacity of a pooled table.
 pub(crate) const MAX_TABLE_ELEMENTS: usize = 100_000;
 
 impl Default for Limits {
@@ -32,25 +32,25 @@ impl Default for Limits {
     }
 }
 
-/// Counts what the memories and tables of one store grow to.
+/// Meter of the memories and tables of one store.
 ///
-/// A guest that asks for too much is told so first (`memory.grow` gives -1); what it asked for is kept,
-/// so that if it then gives up, the error can say why. One that asks for more than is left for all instances is not
-/// told: its call ends, since allocators take -1 for the end of their own memory and trap.
+/// A growth over the instance's limit is refused first (`memory.grow` returns -1) and recorded, so that the error
+/// names it if the guest then gives up. A growth over the budget of all instances ends the call instead, since
+/// allocators would take -1 for the end of their own memory and trap.
 #[derive(Debug)]
 pub(crate) struct Meter {
     limits: Limits,
     memory: u64,
     table: usize,
     refused: Option<ResourceLimit>,
-    /// Its part of the memory of all instances.
+    /// The store's share of the memory budget.
     held: Reservation,
-    /// The last growth for which that had too little left.
+    /// The last growth that the budget refused.
     over: Option<OverBudget>,
 }
 
-/// Bytes in which memory is reserved. The first reservation takes one step more, for the tables of a small guest and
-/// for what the host keeps for each instance, so that such an instance reserves once.
+/// Granularity of reservations in bytes. The first one takes an extra step, for the tables of a small guest and
+/// the host's own state per instance, so that a small instance reserves once.
 const STEP: u64 = 64 << 10;
 
 /// Bytes of a table's element.
@@ -61,13 +61,13 @@ impl Meter {
         Self { limits, memory: 0, table: 0, refused: None, held: budget.open(), over: None }
     }
 
-    /// Begins a call: what an earlier one was refused says nothing about this one.
+    /// Begins a call: clears the refusals of earlier calls.
     pub(crate) fn begin(&mut self) {
         self.refused = None;
         self.over = None;
     }
 
-    /// Reserves what memories of `memory` bytes and tables of `table` elements take.
+    /// Reserves the budget for memories of `memory` bytes and tables of `table` elements.
     fn hold(&mut self, memory: u64, table: usize) -> Result<(), OverBudget> {
         let wanted = memory.saturating_add(ELEMENT.saturating_mul(table as u64));
         let held = self.held.bytes();
@@ -84,7 +84,7 @@ impl Meter {
         self.refused
     }
 
-    /// The last growth for which all instances together had too little memory left, if any.
+    /// The last growth that the budget of all instances refused, if any.
     pub(crate) fn over(&self) -> Option<OverBudget> {
         self.over
     }
@@ -101,7 +101,7 @@ impl ResourceLimiter for Meter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // Wasmtime asks before it looks at the guest's own maximum: what cannot be is not counted.
+        // Wasmtime asks before it checks the guest's own maximum; an impossible growth is not counted.
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }

@@ -1,20 +1,20 @@
-//! The bound on the memory of all instances and scripts together, and what the machine has.
+//! The memory bound of all instances and scripts together, and detection of the available memory.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use crisol_core::Budget;
 
-/// Bound on the memory of all instances and scripts of an engine together. A call that would go beyond it ends as
-/// saturated.
+/// Bound on the memory of all instances and scripts of an engine together. A call that would exceed it ends
+/// as saturated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MaxMemory {
-    /// Three quarters of what the machine has, or of what the control groups of the process allow if that is less.
-    /// No bound where neither can be read.
+    /// Three quarters of the machine's memory, or of the limit of the process's control groups if that is lower.
+    /// No bound if neither can be read.
     #[default]
     Share,
-    /// So many bytes.
+    /// A bound in bytes.
     Bytes(u64),
     /// No bound.
     Unbounded,
@@ -31,7 +31,7 @@ impl MaxMemory {
     }
 }
 
-/// Bytes that this process may use: the least of the machine's memory and the limits of its control groups.
+/// Bytes that this process may use: the lower of the machine's memory and its control groups' limits.
 fn available(root: &Path) -> Option<u64> {
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let limits = groups.lines().filter_map(|line| group_limit(root, line));
@@ -60,8 +60,8 @@ fn group_limit(root: &Path, line: &str) -> Option<u64> {
     mounts.iter().filter_map(|mount| least_above(&root.join(mount), Path::new(path), file)).min()
 }
 
-/// The least limit of a group and of all groups above it. In a container the path may be that of the host, and the
-/// mount show the container's own group as its root: what cannot be read limits nothing.
+/// The lowest limit of a group and its ancestors. In a container the path may be that of the host, while the
+/// mount shows the container's own group as its root, so a limit that cannot be read is ignored.
 fn least_above(mount: &Path, group: &Path, file: &str) -> Option<u64> {
     let names = group.components().filter(|part| matches!(part, Component::Normal(_)));
     let group: PathBuf = names.collect();
@@ -75,7 +75,7 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// What is available in a system of these files.
+    /// Available memory on a system with these files.
     fn of(files: &[(&str, String)]) -> Option<u64> {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {

@@ -1,4 +1,4 @@
-//! Runs a guest's future inside a deadline and tells where the time went.
+//! Runs a guest's future until a deadline and measures running and waiting time.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -9,53 +9,52 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// Where the time of one stretch of guest work went.
+/// Running and waiting time of one stretch of guest work.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Stretch {
-    /// Inside `poll`: the guest's own code and host functions that answer at once.
+    /// Time inside `poll`: the guest's own code and host functions that return at once.
     pub(crate) running: Duration,
-    /// Between polls: timers, files, sockets, other functions.
+    /// Time between polls: timers, files, sockets, other functions.
     pub(crate) waiting: Duration,
 }
 
-/// Why a future came to no end of its own.
+/// Reason that a guest future was aborted.
 #[derive(Debug)]
 pub(crate) enum Stopped {
-    /// The deadline passed while it waited.
+    /// The deadline passed while the future waited.
     Late,
-    /// It panicked: this is what it said.
+    /// The future panicked with this message.
     Panicked(String),
 }
 
-/// Source of a [`Stretch`], on the clock of tokio's timers, which a test can pause. Reading the clock costs as
-/// much as the rest of a small call does here, so it is read once for each poll, and the rest when somebody
-/// asks.
+/// Timer that produces a [`Stretch`], on tokio's clock, which a test can pause. Reading the clock costs as much
+/// as the rest of a small call here, so each poll reads it once, and a query reads it again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     started: Instant,
-    /// When the last poll began.
+    /// Start of the last poll.
     entered: Instant,
-    /// Time inside all polls before it.
+    /// Time inside all earlier polls.
     running: Duration,
-    /// Time inside polls that others took.
+    /// Time that other functions took inside polls.
     away: Duration,
-    /// Whether there was more than one poll.
+    /// True after the first poll returned pending.
     has_waited: bool,
 }
 
 impl Clock {
-    /// Where the time went, of a future that ended in its last poll just now.
+    /// The times of a future that has just completed in its last poll.
     pub(crate) fn stretch(&self) -> Stretch {
         let waiting = (self.entered - self.started).saturating_sub(self.running);
         self.split(self.running + self.entered.elapsed(), waiting)
     }
 
-    /// Whether the future has waited, be it for its next turn alone.
+    /// Returns true if the future has waited, even if only for its next turn.
     pub(crate) fn has_waited(&self) -> bool {
         self.has_waited
     }
 
-    /// The same clock of a guest in whose polls others took time: for the guest that is waiting.
+    /// Counts `away`, the time that other functions took inside the guest's polls, as waiting.
     pub(crate) fn without(self, away: Duration) -> Self {
         Self { away, ..self }
     }
@@ -65,13 +64,13 @@ impl Clock {
         Stretch { running: running - away, waiting: waiting + away }
     }
 
-    /// The same of a future that still waits.
+    /// The times of a future that still waits.
     fn so_far(&self) -> Stretch {
         let waiting = self.started.elapsed().saturating_sub(self.running);
         self.split(self.running, waiting)
     }
 
-    /// Where the time went, of a future that was stopped.
+    /// The times of a future that was aborted.
     pub(crate) fn stopped(&self, why: &Stopped) -> Stretch {
         match why {
             Stopped::Late => self.so_far(),
@@ -80,14 +79,14 @@ impl Clock {
     }
 }
 
-/// Waits for `future` until `deadline`, and tells where the time went.
+/// Runs `future` until `deadline` and measures its time.
 ///
-/// This stops a guest that *waits*. A guest that *computes* does not come back to be stopped here; the
-/// epoch callback of its store does that. A timer is set only once the guest waits at all. One that comes back by itself
-/// comes through, also when it is late: [`instance::ended`](crate::instance::ended) decides about that.
+/// This stops a guest that *waits*. A guest that *computes* does not return here; the epoch callback of its
+/// store stops it. A timer is set only once the guest waits. A result that arrives late is passed on:
+/// [`instance::ended`](crate::instance::ended) decides about it.
 ///
-/// Callers pin the future where they make it. Handed over by value it is copied at every level of futures within
-/// futures, as large as all below it: that took longer than a small call.
+/// Callers pin the future where they create it. By value, a future is copied at each level of nesting, with
+/// everything inside it, which takes longer than a small call.
 pub(crate) async fn until<F: Future>(
     deadline: Option<std::time::Instant>,
     future: F,
@@ -95,7 +94,7 @@ pub(crate) async fn until<F: Future>(
     until_since(Instant::now(), deadline, future).await
 }
 
-/// As [`until`], for who has read the clock already.
+/// Like [`until`], with a caller-supplied start time.
 pub(crate) async fn until_since<F: Future>(
     started: Instant,
     deadline: Option<std::time::Instant>,
@@ -106,7 +105,7 @@ pub(crate) async fn until_since<F: Future>(
         Clock { started, entered: started, running: zero, away: zero, has_waited: false };
     let (mut future, mut timer) = (pin!(future), None);
     let outcome = poll_fn(|cx| {
-        // The first poll begins when the clock was read for the start.
+        // The start time is also the start of the first poll.
         if clock.has_waited {
             clock.entered = Instant::now();
         }
@@ -122,13 +121,13 @@ pub(crate) async fn until_since<F: Future>(
     (outcome.await, clock)
 }
 
-/// Tells whether a deadline has passed, by the same clock.
+/// Returns true if a deadline has passed, by the same clock.
 pub(crate) fn has_passed(deadline: std::time::Instant) -> bool {
     Instant::now().into_std() >= deadline
 }
 
-/// Waits for what somebody else does, and tells how long each of its polls took: time inside the guest's own
-/// polls that is none of the guest's.
+/// Awaits another function's future and reports the time of each poll: it lies inside the guest's polls, but
+/// is not the guest's own.
 pub(crate) async fn timed<F: Future>(other: F, mut took: impl FnMut(Duration)) -> F::Output {
     let mut other = pin!(other);
     poll_fn(|cx| {
@@ -140,8 +139,8 @@ pub(crate) async fn timed<F: Future>(other: F, mut took: impl FnMut(Duration)) -
     .await
 }
 
-/// Polls once. A panic of the host's own code must not take the caller down: what it was in the middle of
-/// is the instance, which is not used again.
+/// Polls once and catches panics of host code, so that they do not reach the caller. Unwinding is safe because
+/// the instance is not used again.
 fn poll<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Stopped>> {
     match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
         Ok(poll) => poll.map(Ok),
@@ -165,7 +164,7 @@ mod tests {
         Some((Instant::now() + ms * MS).into_std())
     }
 
-    /// Takes so long inside one poll.
+    /// Computes for `ms` milliseconds inside one poll.
     async fn compute(ms: u32) {
         tokio::time::advance(ms * MS).await;
     }
@@ -208,7 +207,7 @@ mod tests {
         let stretch = clock.stretch();
         assert!(outcome.is_ok());
         assert_eq!((stretch.running, stretch.waiting), (12 * MS, 20 * MS));
-        // Of a guest in whose polls others took a part.
+        // Other functions took part of the guest's polls.
         let stretch = clock.without(4 * MS).stretch();
         assert_eq!((stretch.running, stretch.waiting), (8 * MS, 24 * MS));
     }

@@ -1,9 +1,9 @@
-//! HTTP requests that guests make: to peers that somebody else vouches for, within bounds.
+//! Outgoing HTTP requests of guests: to permitted peers, within bounds.
 //!
-//! Who may be reached is not known here. [`Reach`] answers with *addresses*, and the connection goes to
-//! one of those: the name is not looked up again, so a second answer of its name server changes nothing.
-//! Redirects are the guest's to follow, by another request that is checked as the first was. Each request
-//! has a connection of its own, since one that is kept would carry state from call to call.
+//! This module does not decide which peers are permitted. [`Reach`] returns *addresses*, and the connection goes
+//! to one of them: the name is not resolved again, so DNS rebinding has no effect. The guest follows redirects
+//! itself, with further requests that are checked like the first. Each request has a connection of its own,
+//! since a reused one would carry state from call to call.
 
 mod connect;
 mod exchange;
@@ -23,27 +23,27 @@ use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpH
 use connect::Tls;
 use exchange::Timeouts;
 
-/// Decides which peers may be reached, and where they are.
+/// Policy that decides which peers may be reached, and resolves their addresses.
 #[async_trait]
 pub trait Reach: Send + Sync + 'static {
-    /// The addresses by which `host` may be reached, in the order to try them. `host` is a name or an
-    /// address, an IPv6 one in brackets.
+    /// Resolves `host` to the permitted addresses, in the order to try them. `host` is a name or an IP address,
+    /// with brackets around IPv6.
     ///
     /// # Errors
-    /// When it may not be reached, or has no address.
+    /// Fails when the host may not be reached, or has no address.
     async fn reach(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable>;
 }
 
-/// Why a peer is not reached, as far as a guest is told.
+/// Reason that a peer is not reached, as shown to the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreachable {
-    /// It may not be: the guest sees `HTTP-request-denied`.
+    /// The peer is not permitted: the guest sees `HTTP-request-denied`.
     Denied,
-    /// Its name has no address: the guest sees `DNS-error`.
+    /// The name has no address: the guest sees `DNS-error`.
     NoAddress,
 }
 
-/// What one function may do over HTTP. All its instances share it.
+/// Outgoing HTTP of one function, shared by all its instances.
 #[derive(Clone)]
 pub struct Outgoing {
     peers: Arc<dyn Reach>,
@@ -53,15 +53,15 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Requests to the peers that `peers` vouches for: at most 64 connections at once, answers of at
-    /// most 64 MiB, certificates by the roots that Mozilla trusts.
+    /// Allows requests to the peers that `peers` permits: at most 64 connections at once, response bodies of at
+    /// most 64 MiB, and certificates under the roots that Mozilla trusts.
     #[must_use]
     pub fn new(peers: Arc<dyn Reach>) -> Self {
         let connections = Arc::new(Semaphore::new(64));
         Self { peers, connections, max_response_bytes: 64 << 20, tls: Tls::default() }
     }
 
-    /// Bounds the connections that are open at once; a request beyond it fails as
+    /// Sets the maximum of open connections; a request beyond it fails as
     /// `connection-limit-reached`.
     #[must_use]
     pub fn with_max_connections(self, most: usize) -> Self {
@@ -69,13 +69,13 @@ impl Outgoing {
         Self { connections, ..self }
     }
 
-    /// Bounds the body of an answer; reading on fails as `HTTP-response-body-size`.
+    /// Sets the maximum bytes of a response body; reading further fails as `HTTP-response-body-size`.
     #[must_use]
     pub fn with_max_response_bytes(self, most: u64) -> Self {
         Self { max_response_bytes: most, ..self }
     }
 
-    /// Trusts one more root: a certificate in DER. What is no certificate is left out.
+    /// Trusts an additional root certificate in DER. An invalid certificate is ignored.
     #[must_use]
     pub fn trusting(self, root: &[u8]) -> Self {
         Self { tls: self.tls.trusting(root), ..self }
@@ -108,7 +108,7 @@ fn told(why: Unreachable) -> HttpError {
     }
 }
 
-/// Whom a request is for.
+/// The peer of a request.
 struct Peer {
     host: String,
     port: u16,
@@ -117,7 +117,7 @@ struct Peer {
 
 impl Peer {
     fn of(method: &Method, uri: &Uri) -> Result<Self, HttpError> {
-        // A tunnel would lead to whom nobody has checked.
+        // A tunnel would reach peers that were not checked.
         if *method == Method::CONNECT {
             return Err(HttpError::HttpRequestMethodInvalid);
         }
@@ -129,7 +129,7 @@ impl Peer {
         let secure = uri.scheme() == Some(&Scheme::HTTPS);
         let port = match authority.port() {
             Some(port) => port.as_u16(),
-            // A port that is there and is no number of a port.
+            // The authority has a port that is not a valid port number.
             None if !authority.as_str().ends_with(&host) => {
                 return Err(HttpError::HttpRequestUriInvalid);
             }
@@ -140,12 +140,12 @@ impl Peer {
     }
 }
 
-/// Tells a guest that its request was processed, or why not.
+/// Future that reports to a guest whether its request was processed.
 type Processed = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
 
 type Sent = Result<(Response<WasiBody>, Processed), HttpError>;
 
-/// What a store has of it: without anything to send by, every request is refused.
+/// Outgoing HTTP of a store; with `None` every request is refused.
 pub(crate) struct Hook(pub(crate) Option<Outgoing>);
 
 impl WasiHttpHooks for Hook {
@@ -165,7 +165,7 @@ impl WasiHttpHooks for Hook {
         })
     }
 
-    // Wasmtime would log a warning of each, and a guest could fill the log with requests that fail.
+    // Wasmtime logs a warning for each failure, so a guest could flood the log with failing requests.
 
     fn p2_error_from_hyper(&mut self, error: &hyper::Error) -> p2::ErrorCode {
         tracing::debug!(?error, "an HTTP exchange of a guest failed");
@@ -202,9 +202,9 @@ impl WasiHttpHooks for Hook {
     }
 }
 
-/// The code of an exchange that failed.
+/// The error code of a failed exchange.
 pub(crate) fn of_hyper(error: &hyper::Error) -> p2::ErrorCode {
-    // In the middle of a body the end of the connection is an error of reading.
+    // A connection that closes inside a body is reported as a read error.
     let mut next = error.source();
     let mut ended = error.is_incomplete_message();
     while let Some(cause) = next {

@@ -2,13 +2,13 @@
 
 use semver::Version;
 
-/// The releases of WASI that the host implements.
+/// The WASI releases that the host implements.
 pub(crate) const WASI_0_2: Version = Version::new(0, 2, 12);
 pub(crate) const WASI_0_3: Version = Version::new(0, 3, 0);
 
-/// The releases of what the host implements, WASI and functions of its own, as its definitions carry them in their names. Guests
-/// built against another version that agrees in its first two numbers link to them all the same: that is
-/// the component model's rule for versions.
+/// The releases of all interfaces that the host implements, WASI and its own, as in the names of its
+/// definitions. By the component model's rule, guests built against another version with the same first two
+/// numbers link to them, too.
 static RELEASES: [Release; 3] = [
     Release {
         of: "WASI",
@@ -77,14 +77,14 @@ static RELEASES: [Release; 3] = [
     },
 ];
 
-/// Both interfaces of `funcs`, without their version.
+/// Both `funcs` interfaces, without version.
 const FUNCS: &[&str] = &["crisol:runtime/funcs", "wippy:runtime/funcs"];
 
 struct Release {
-    /// Of which it is one, for messages.
+    /// Name of the release's family, for messages.
     of: &'static str,
     version: Version,
-    /// Without their version, in order.
+    /// Interface names without version, sorted.
     interfaces: &'static [&'static str],
 }
 
@@ -100,8 +100,8 @@ impl Release {
     }
 }
 
-/// Whether what is made for one of two versions works with the other: the rule of semantic versions, which the
-/// component model has for imports, too.
+/// Returns true if two versions are compatible by semantic versioning, which the component model also uses for
+/// imports.
 pub(crate) fn is_compatible(one: &Version, other: &Version) -> bool {
     fn line(version: &Version) -> (u64, u64, u64, &str) {
         let Version { major, minor, patch, pre, .. } = version;
@@ -120,14 +120,14 @@ pub(crate) fn host_interfaces() -> impl Iterator<Item = &'static str> {
     RELEASES.iter().flat_map(|release| release.interfaces).copied()
 }
 
-/// The host interface that an import such as `wasi:clocks/wall-clock@0.2.3` is served by, without its
-/// version: `None` when the host has none of that name, or only one of an incompatible version.
+/// The host interface, without version, that serves an import such as `wasi:clocks/wall-clock@0.2.3`. `None`
+/// if the host has none of that name, or only one of an incompatible version.
 #[must_use]
 pub fn interface_of(import: &str) -> Option<&'static str> {
     RELEASES.iter().find_map(|release| release.serves(import))
 }
 
-/// The name under which the host defines what serves `import`: that of its own version.
+/// The name of the host's definition that serves `import`, with the host's own version.
 pub(crate) fn definition_of(import: &str) -> Option<String> {
     RELEASES.iter().find_map(|release| {
         let interface = release.serves(import)?;
@@ -135,20 +135,20 @@ pub(crate) fn definition_of(import: &str) -> Option<String> {
     })
 }
 
-/// Whether `import` is of a WASI whose functions may be asynchronous: 0.3, whatever follows.
+/// Returns true if `import` is of a WASI with asynchronous functions: 0.3 in any form.
 pub(crate) fn is_asynchronous(import: &str) -> bool {
     let Some((name, version)) = import.split_once('@') else { return false };
     let version = Version::parse(version);
     name.starts_with("wasi:") && version.is_ok_and(|v| (v.major, v.minor) >= FIRST_ASYNC)
 }
 
-/// What the host implements and in which versions, for messages.
+/// Lists the implemented releases with their versions, for messages.
 pub(crate) fn versions() -> String {
     let one = |release: &Release| format!("{} {}", release.of, release.version);
     RELEASES.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether `interface`, a name without version, is one of `funcs`.
+/// Returns true if `interface`, a name without version, is one of the `funcs` interfaces.
 pub(crate) fn is_funcs(interface: &str) -> bool {
     FUNCS.contains(&interface)
 }

@@ -1,4 +1,4 @@
-//! Pages that free slots of the pooling allocator keep: real memory that belongs to no instance.
+//! Pages that free slots of the pooling allocator keep: resident memory that belongs to no instance.
 
 use wasmtime::PoolingAllocationConfig;
 
@@ -11,22 +11,22 @@ const WITH_SCAN: usize = 2 << 20;
 const WITHOUT_SCAN: usize = 64 << 10;
 const OF_TABLE: usize = 64 << 10;
 
-/// The part of the memory for all instances that the free slots of one engine may keep.
+/// Fraction of the memory budget that the free slots of one engine may keep: one in `SHARE`.
 const SHARE: u64 = 8;
 
 const PAGE: usize = 4096;
 
-/// Less than this of each slot is not worth keeping.
+/// Bytes of a slot below which keeping pages is not worthwhile.
 const LEAST: usize = 16 << 10;
 
-/// Bytes that each free slot keeps, at most.
+/// Maximum bytes that each free slot keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Retained {
     pub(crate) memory: usize,
     pub(crate) table: usize,
 }
 
-/// Whether the system finds the dirty pages of a slot.
+/// Returns true if the system can scan for the dirty pages of a slot.
 pub(crate) fn can_scan() -> bool {
     PoolingAllocationConfig::is_pagemap_scan_available()
 }
@@ -34,7 +34,7 @@ pub(crate) fn can_scan() -> bool {
 impl Retained {
     pub(crate) const NOTHING: Self = Self { memory: 0, table: 0 };
 
-    /// What slots keep of a memory of `limit` bytes: all slots together no more than an eighth of it.
+    /// Bytes per slot for a memory budget of `limit` bytes: all slots together keep at most an eighth of it.
     pub(crate) fn within(limit: u64, allocation: Allocation) -> Self {
         let Allocation::Pooling { instances } = allocation else { return Self::NOTHING };
         let share = limit / SHARE / u64::from(instances.max(1));
@@ -47,7 +47,7 @@ impl Retained {
         if memory < LEAST { Self::NOTHING } else { Self { memory, table } }
     }
 
-    /// Bytes that all slots may come to keep.
+    /// Maximum bytes that all slots keep together.
     pub(crate) fn in_all(self, allocation: Allocation) -> u64 {
         let Allocation::Pooling { instances } = allocation else { return 0 };
         let each = self.memory as u64 + self.table as u64 * u64::from(CORE_PER_INSTANCE);

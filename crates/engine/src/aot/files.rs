@@ -1,7 +1,6 @@
-//! Files that this user or the superuser alone can have written.
+//! Files that only this user or the superuser can have written.
 //!
-//! Where the system has no owners and modes as Unix has them, no file is known to be: nothing is read, and
-//! nothing is written.
+//! On systems without Unix owners and modes no file qualifies, so none is read or written.
 
 use std::fs::File;
 use std::io;
@@ -22,11 +21,11 @@ mod unix {
     /// The user id of the superuser.
     const ROOT: u32 = 0;
 
-    /// Writing by the group and by others.
+    /// Mode bits for writing by the group and by others.
     const OTHERS_WRITE: u32 = 0o022;
 
-    /// Opens a regular file that this user or the superuser owns and nobody else may write to. A link is not followed, and
-    /// a pipe not waited for.
+    /// Opens a regular file that this user or the superuser owns and no other user may write to. Does not follow
+    /// links or wait for pipes.
     pub(crate) fn open_own(path: &Path) -> io::Result<File> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
@@ -39,12 +38,12 @@ mod unix {
         Ok(file)
     }
 
-    /// Fails when somebody else could put files into a folder.
+    /// Fails if another user could create files in a folder.
     pub(crate) fn check_dir(dir: &Path) -> io::Result<()> {
         own(&fs::metadata(dir)?, "the folder")
     }
 
-    /// Makes a folder for this user alone, unless there is one.
+    /// Creates a folder with access for this user only, unless it exists.
     pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         check_dir(dir)
@@ -57,7 +56,8 @@ mod unix {
         problem.map_or(Ok(()), |problem| Err(denied(problem)))
     }
 
-    /// Why somebody else than `user` and the superuser, who could change this very program, may have written something.
+    /// Returns the reason that another user may have written a file. `user` and the superuser are trusted, since
+    /// they could also change this program.
     fn problem(what: &str, owner: u32, mode: u32, user: u32) -> Option<String> {
         if ![user, ROOT].contains(&owner) {
             return Some(format!(

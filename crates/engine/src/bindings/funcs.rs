@@ -1,7 +1,7 @@
-//! The import `funcs`: calls that a guest makes of other functions. `wit/` has both interfaces.
+//! The import `funcs`: calls from a guest to other functions. `wit/` has both interfaces.
 //!
-//! What a guest calls runs where the guest itself is polled, on a stack of its own: no task is started, and
-//! a chain of calls is no deeper on any stack than one of them.
+//! The called function runs inside the caller's poll, but on a stack of its own: no task is spawned, and a chain
+//! of calls is no deeper on any stack than a single call.
 
 use crisol_core::{Args, CallError, EntryId, ErrorKind, Reply, Value};
 use wasmtime::StoreContextMut;
@@ -16,13 +16,13 @@ mod wippy;
 
 /// A call that ended without a result.
 enum Unanswered {
-    /// By an error of the function that was called, or because there is none.
+    /// The called function failed, or does not exist.
     Call(CallError),
-    /// By something that this side found.
+    /// The caller's side found a problem.
     Here(ErrorKind, String),
 }
 
-/// What came of a call. The outer error ends the guest.
+/// Result of a call. The outer error ends the guest.
 type Answered<T> = wasmtime::Result<Result<T, Unanswered>>;
 
 /// Defines both interfaces.
@@ -31,21 +31,21 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     wippy::add_to_linker(linker)
 }
 
-/// One call, ready to be made.
+/// A prepared call.
 struct Outward {
     id: EntryId,
     funcs: Funcs,
 }
 
 impl Outward {
-    /// Finds out what is to be called. `size` is that of the arguments, in bytes.
+    /// Resolves the target of a call. `size` is the arguments' size in bytes.
     fn find(
         store: &StoreContextMut<'_, Host>,
         target: &str,
         size: usize,
     ) -> Result<Self, Unanswered> {
         let host = store.data();
-        // Arguments leave the guest as its result does.
+        // Arguments leave the guest like its result, so the same limit applies.
         let allowed = host.meter.limits().max_output_bytes;
         if size as u64 > allowed {
             let message = format!(
@@ -64,8 +64,8 @@ impl Outward {
         Ok(Self { id, funcs })
     }
 
-    /// Makes the call. A caller whose own time is over by its end is ended, so that what becomes of such
-    /// a call does not depend on who of both notices first.
+    /// Makes the call. A caller whose own deadline has passed by then is ended, so that the outcome does not depend
+    /// on which of the two deadlines is noticed first.
     async fn call(self, store: &mut StoreContextMut<'_, Host>, args: Args<'_>) -> Answered<Reply> {
         let Self { id, funcs } = self;
         let call = funcs.invoke.invoke(&id, funcs.context, args);
@@ -85,7 +85,7 @@ impl Unanswered {
         }
     }
 
-    /// For people: guests belong to the app, so they may know all of it.
+    /// The full error message: guests belong to the app, so nothing is withheld.
     fn message(&self) -> String {
         match self {
             Self::Call(error) => crisol_core::chain(error),
@@ -93,7 +93,7 @@ impl Unanswered {
         }
     }
 
-    /// The function's own error.
+    /// Extracts the function's own error value.
     fn into_own(self) -> Result<Value, Self> {
         match self {
             Self::Call(CallError::Function { error, .. }) => Ok(*error),
@@ -102,7 +102,7 @@ impl Unanswered {
     }
 }
 
-/// A result as JSON.
+/// Encodes a result as JSON.
 fn written(reply: &Reply) -> Result<Vec<u8>, Unanswered> {
     let mut text = Vec::new();
     reply.write_json(&mut text).map_err(unwritable)?;

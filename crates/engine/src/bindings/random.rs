@@ -1,5 +1,5 @@
-//! Random bytes for components, as many as a guest asks for: made in turns, between which other tasks run and the deadline of
-//! the call is looked at. Wasmtime's functions make all of them at once.
+//! Random bytes for components, made in turns, between which other tasks run and the call's deadline is checked.
+//! Wasmtime's functions make all bytes at once, as many as a guest asks for.
 
 use semver::Version;
 use wasmtime::StoreContextMut;
@@ -10,11 +10,11 @@ use wasmtime_wasi::random::{DEFAULT_MAX_SIZE, WasiRandomCtx};
 
 use crate::host::Host;
 
-/// Bytes between two turns: each takes a few nanoseconds.
+/// Bytes per turn; each takes a few nanoseconds.
 const TURN: u64 = 64 << 10;
 
-/// Takes the place of the functions in a linker that has those of one release of WASI: 0.3 gives no more bytes than the
-/// bound, where 0.2 ends the guest.
+/// Replaces the functions of one WASI release in a linker. Beyond the bound, 0.3 returns fewer bytes, while 0.2
+/// ends the guest.
 pub(crate) fn add_to_linker(linker: &mut Linker<Host>, version: &Version) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let is_short = (version.major, version.minor) >= (0, 3);

@@ -1,6 +1,6 @@
-//! What a guest of WASI 0.2 is told of a stream that failed, where wasmtime's own functions tell the wrong
-//! thing: its text of an error has the host's backtrace in it when `RUST_BACKTRACE` is set, paths of
-//! whoever built the host included, and its error code of a body that failed is always none.
+//! Errors of failed streams for guests of WASI 0.2. Wasmtime's own functions are replaced, since their error text
+//! includes the host's backtrace with build paths if `RUST_BACKTRACE` is set, and their error code of a failed
+//! body is always none.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ use crate::releases::definition_of;
 
 type StreamError = wasmtime::Error;
 
-/// Takes the place of the two functions in a linker that has all of WASI 0.2.
+/// Replaces the two functions in a linker that has all of WASI 0.2.
 pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     within(linker, "wasi:io/error@0.2.0")?
@@ -40,7 +40,7 @@ fn to_debug_string(
     let mut text = String::new();
     for (depth, cause) in store.data_mut().stream_error(&error)?.chain().enumerate() {
         let before = if depth == 0 { "" } else { ": " };
-        // Writing to a text does not fail.
+        // Writing to a string does not fail.
         let _ = write!(text, "{before}{cause}");
     }
     Ok((text,))
@@ -54,7 +54,7 @@ fn http_error_code(
     Ok((error.downcast_ref::<HttpError>().and_then(code),))
 }
 
-/// The code of what may befall a body while it is read.
+/// The error code of a failure while a body is read.
 fn code(error: &HttpError) -> Option<ErrorCode> {
     match error {
         HttpError::HttpResponseBodySize(most) => Some(ErrorCode::HttpResponseBodySize(*most)),

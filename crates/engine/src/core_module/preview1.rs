@@ -1,7 +1,7 @@
-//! WASI preview 1, granted by the interfaces of WASI 0.2 that do the same.
+//! WASI preview 1, granted by the corresponding interfaces of WASI 0.2.
 //!
-//! Without a grant the rule is that of [`denied`](crate::denied): output goes to the log, random numbers are served,
-//! arguments, variables and folders are none, the monotonic clock stands still, and the rest fails the call.
+//! Without a grant the rule of [`denied`](crate::denied) holds: output goes to the log, random numbers are served,
+//! arguments, variables and folders are empty, the monotonic clock stands still, and the rest fails the call.
 
 mod bounds;
 
@@ -15,7 +15,7 @@ use crate::denied::Denial;
 use crate::host::Host;
 use crate::imports::{CoreImport, Import, Profile};
 
-/// Module of the imports.
+/// Module name of the imports.
 pub(super) const MODULE: &str = "wasi_snapshot_preview1";
 
 const ENVIRONMENT: &str = "wasi:cli/environment";
@@ -24,7 +24,7 @@ const WALL: &str = "wasi:clocks/wall-clock";
 const PREOPENS: &str = "wasi:filesystem/preopens";
 const FILES: &str = "wasi:filesystem/types";
 
-/// Functions by the interfaces that grant what they do.
+/// Functions by the interface that grants them.
 const SERVED: &[(&str, &[&str])] = &[
     (ENVIRONMENT, &["args_get", "args_sizes_get", "environ_get", "environ_sizes_get"]),
     ("wasi:cli/exit", &["proc_exit"]),
@@ -40,7 +40,7 @@ const SERVED: &[(&str, &[&str])] = &[
     ("wasi:random/random", &["random_get"]),
 ];
 
-/// Functions of files and folders, some of them of the standard streams, too.
+/// Functions of files and folders; some also work on the standard streams.
 const DESCRIPTORS: &[&str] = &[
     "fd_advise",
     "fd_allocate",
@@ -75,31 +75,31 @@ const DESCRIPTORS: &[&str] = &[
     "path_unlink_file",
 ];
 
-/// Functions that no grant is needed for and none serves more of.
+/// Functions that need no grant, and that no grant changes.
 const FREE: &[&str] =
     &["proc_raise", "sched_yield", "sock_accept", "sock_recv", "sock_send", "sock_shutdown"];
 
-/// Error numbers.
+/// Values of `errno`.
 const BADF: i32 = 8;
 const INVAL: i32 = 28;
 const NOTSOCK: i32 = 57;
 const NOTSUP: i32 = 58;
 
-/// Numbers of clocks.
+/// Clock ids.
 const REALTIME: i32 = 0;
 const MONOTONIC_CLOCK: i32 = 1;
 
-/// Whether there is a function of that name.
+/// Returns true if WASI preview 1 has a function of that name.
 pub(super) fn has(name: &str) -> bool {
     FREE.contains(&name) || SERVED.iter().any(|(_, functions)| functions.contains(&name))
 }
 
-/// Whether a function passes values through memory, or wasmtime wants one anyway.
+/// Returns true if a function passes values through memory, or wasmtime requires a memory anyway.
 pub(super) fn needs_memory(name: &str) -> bool {
     has(name) && !["proc_exit", "proc_raise", "sched_yield"].contains(&name)
 }
 
-/// Imported functions, by the interfaces that grant what they do.
+/// Imported functions, grouped by the interface that grants them.
 pub(super) fn imports(functions: &[&str], profile: &Profile) -> Vec<Import> {
     let mut imports = Vec::new();
     for (name, all) in SERVED {
@@ -121,7 +121,7 @@ pub(super) fn imports(functions: &[&str], profile: &Profile) -> Vec<Import> {
     imports
 }
 
-/// The interface without whose grant a function fails some calls.
+/// The interface whose missing grant makes some or all calls of a function fail.
 fn failing(function: &str, profile: &Profile) -> Option<&'static str> {
     let lacks = |interface: &'static str| (!profile.grants(interface)).then_some(interface);
     match function {
@@ -131,18 +131,19 @@ fn failing(function: &str, profile: &Profile) -> Option<&'static str> {
     }
 }
 
-/// The interface without whose grant a function fails every call. Without any folder there is nothing to call it on.
+/// The interface whose missing grant makes every call of a function fail. Without folders the guest has no
+/// descriptor to call it on.
 fn without_files(function: &str, profile: &Profile) -> Option<&'static str> {
     let of_files = function.starts_with("path_") || function == "fd_readdir";
     (of_files && has_folders(profile) && !profile.grants(FILES)).then_some(FILES)
 }
 
-/// Whether a guest is to see the folders of its entry.
+/// Returns true if a guest may see the folders of its entry.
 pub(crate) fn has_folders(profile: &Profile) -> bool {
     profile.grants(PREOPENS)
 }
 
-/// The failure of a function that fails every call.
+/// The denial of a function that fails every call.
 pub(super) fn denied(function: &str, profile: &Profile) -> Option<Denial> {
     without_files(function, profile).map(|interface| denial(function, interface))
 }
@@ -152,11 +153,11 @@ fn denial(function: &str, interface: &'static str) -> Denial {
     Denial { interface: of, function, offered: true, grant: Some(interface), reason: None }
 }
 
-/// Defines every function, as granted.
+/// Defines every function as if granted.
 pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     p1::add_to_linker_async(linker, Host::preview1)?;
     linker.allow_shadowing(true);
-    // Any code is the guest's own; wasmtime's takes those below 126.
+    // Every exit code is allowed; wasmtime's function accepts only codes below 126.
     linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
         Err(I32Exit(code).into())
     })?;
@@ -168,7 +169,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// There are no sockets: wasmtime's functions say the same and log each call.
+/// Defines the socket functions: there are no sockets. Wasmtime's functions also fail, but log each call.
 fn sockets(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.func_wrap_async(MODULE, "sock_accept", |mut caller, (fd, _, _): (i32, i32, i32)| {
         Box::new(async move { no_socket(&mut caller, fd).await })
@@ -195,14 +196,14 @@ fn sockets(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 
 async fn no_socket(caller: &mut Caller<'_, Host>, fd: i32) -> wasmtime::Result<i32> {
     let (mut memory, wasi) = parts(caller)?;
-    // Renumbering a descriptor to itself finds out whether it is one, and no more.
+    // Renumbering a descriptor to itself only checks that it exists.
     match served::fd_renumber(wasi, &mut memory, fd, fd).await? {
         0 => Ok(NOTSOCK),
         error => Ok(error),
     }
 }
 
-/// Redefines what `profile` does not grant, of functions that serve some calls without.
+/// Redefines functions that serve some calls without a grant, where `profile` lacks that grant.
 pub(super) fn restrict(linker: &mut Linker<Host>, profile: &Profile) -> wasmtime::Result<()> {
     if !profile.grants(ENVIRONMENT) {
         for (sizes, get) in [("args_sizes_get", "args_get"), ("environ_sizes_get", "environ_get")] {
@@ -217,7 +218,7 @@ pub(super) fn restrict(linker: &mut Linker<Host>, profile: &Profile) -> wasmtime
     Ok(())
 }
 
-/// The sizes of nothing: no items, no bytes.
+/// Sizes of an empty list: no items, no bytes.
 fn none(mut caller: Caller<'_, Host>, items: i32, size: i32) -> wasmtime::Result<i32> {
     let memory = bytes(&mut caller)?;
     for at in [items, size] {
@@ -226,7 +227,7 @@ fn none(mut caller: Caller<'_, Host>, items: i32, size: i32) -> wasmtime::Result
     Ok(0)
 }
 
-/// Clocks that are granted.
+/// The granted clocks.
 #[derive(Clone, Copy)]
 struct Clocks {
     wall: bool,
@@ -274,7 +275,7 @@ impl Clocks {
         Ok(())
     }
 
-    /// Reads a clock by its number: without a grant the monotonic one stands at 0, and the other fails the call.
+    /// Reads a clock by its id. Without a grant the monotonic clock stands at 0, and the wall clock fails the call.
     fn read(
         self,
         caller: &mut Caller<'_, Host>,
@@ -294,7 +295,7 @@ impl Clocks {
         }
     }
 
-    /// The interface that is not granted and that waiting takes.
+    /// The interface that waiting requires and that is not granted.
     fn lacking(self, waited: Waited) -> Option<&'static str> {
         match waited {
             Waited { clock: true, .. } if !self.monotonic => Some(MONOTONIC),
@@ -313,7 +314,7 @@ struct Waited {
     date: bool,
 }
 
-/// Looks through the subscriptions in memory: 48 bytes each, with a tag at 8, the clock at 16 and flags at 40.
+/// Scans the subscriptions in memory: 48 bytes each, with a tag at 8, the clock at 16 and flags at 40.
 fn subscriptions(memory: &[u8], of: i32, count: i32) -> wasmtime::Result<Waited> {
     const SIZE: u32 = 48;
     const CLOCK: u8 = 0;

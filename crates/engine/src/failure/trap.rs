@@ -1,14 +1,14 @@
-//! Traps of guests as traces: reason and frames, with names as their sources have them.
+//! Traps of guests as traces: reason and frames, with demangled names.
 
 use std::collections::HashSet;
 
 use crisol_core::{Frame, Trace};
 use wasmtime::{FrameInfo, FrameSymbol, WasmBacktrace};
 
-/// What wasmtime's own traps begin with.
+/// Prefix of wasmtime's own trap messages.
 const WASM_TRAP: &str = "wasm trap: ";
 
-/// Functions that a panic, an abort and the start of a program go through, by how their names begin.
+/// Name prefixes of the functions behind panics, aborts and the start of a program.
 const MACHINERY: [&str; 18] = [
     "__rust_",
     "__rustc",
@@ -30,30 +30,30 @@ const MACHINERY: [&str; 18] = [
     "std::sys::",
 ];
 
-/// Finds out why and where a guest trapped.
+/// Builds the trace of a trap: its reason and its frames.
 pub(crate) fn trace(error: &wasmtime::Error) -> Trace {
     let trace = error.downcast_ref::<WasmBacktrace>();
     let shown = trace.map(ToString::to_string);
-    // The innermost cause is the trap itself; what stands around it says more about it.
+    // The innermost cause is the trap itself and comes first; the outer ones add context.
     let mut causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     causes.retain(|cause| Some(cause) != shown.as_ref());
     let trap = causes.iter().position(|cause| cause.starts_with(WASM_TRAP));
     if let Some(trap) = trap.map(|at| causes.remove(at)) {
         causes.insert(0, trap.trim_start_matches(WASM_TRAP).to_owned());
     }
-    // Some errors repeat what is behind them.
+    // Some errors repeat their source's text.
     causes.dedup_by(|cause, before| before.ends_with(cause.as_str()));
     let frames = trace.into_iter().flat_map(WasmBacktrace::frames);
     Trace::new(&causes.join(": "), without_machinery(frames.flat_map(frames_of).collect()))
 }
 
-/// Whether a function stands twice in a trace.
+/// Returns true if a function occurs twice in a trace.
 pub(crate) fn is_recursive(trace: &Trace) -> bool {
     let mut seen = HashSet::new();
     !trace.frames().iter().all(|frame| seen.insert(frame.function()))
 }
 
-/// The functions of one frame of machine code: with debug information also those that were inlined there.
+/// The functions of one machine-code frame, including inlined ones if debug information is present.
 fn frames_of(frame: &FrameInfo) -> Vec<Frame> {
     let whole = match frame.func_name() {
         Some(name) => demangled(name),
@@ -82,18 +82,18 @@ fn position(symbol: &FrameSymbol) -> String {
     }
 }
 
-/// A name as its source has it: of Rust without the hash that tells builds apart.
+/// Demangles a name; Rust names lose their hash.
 fn demangled(name: &str) -> String {
     if let Ok(rust) = rustc_demangle::try_demangle(name) {
         return format!("{rust:#}");
     }
-    // Anything that is no symbol of C++ may be read as one of its types.
+    // Only symbols begin with `_Z`; the demangler also accepts bare C++ types, such as `i`.
     let is_symbol = name.starts_with("_Z");
     let plain = || cpp_demangle::Symbol::new(name).ok()?.demangle().ok();
     is_symbol.then(plain).flatten().unwrap_or_else(|| name.to_owned())
 }
 
-/// The frames that are somebody's own code; all of them where none is.
+/// Removes the frames of panic and start-up code, or none if no others remain.
 fn without_machinery(frames: Vec<Frame>) -> Vec<Frame> {
     let is_own = |frame: &Frame| {
         let name = frame.function().trim_start_matches('<');
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(demangled("plain"), "plain");
     }
 
-    /// An error with its cause in its text, as other crates have them.
+    /// An error that repeats its source's text, like errors of other crates.
     #[derive(Debug)]
     struct Outer(std::fmt::Error);
 

@@ -1,4 +1,4 @@
-//! The functions of an interface, defined for one component as that imports them.
+//! Definition of an interface's functions for one component, by the types of its imports.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::host::Host;
 use crate::link_error::LinkError;
 use crate::metered::timed;
 
-/// One function, as one component imports it.
+/// A host function with the type that one component imports.
 #[derive(Clone)]
 struct Bound {
-    /// `interface#function`, as the component has it.
+    /// `interface#function`, as the component imports it.
     name: Arc<str>,
     entry: Option<EntryId>,
     mapping: Arc<HostMapping>,
@@ -25,12 +25,12 @@ struct Bound {
 }
 
 impl HostInterface {
-    /// Whether it has a function of that name.
+    /// Returns true if the interface has a function of that name.
     pub(crate) fn has(&self, function: &str) -> bool {
         self.functions.contains_key(function)
     }
 
-    /// Defines every function that a component imports of it as `import`, of those that it has.
+    /// Defines the functions of this interface that a component imports under the name `import`.
     pub(crate) fn define(
         &self,
         engine: &wasmtime::Engine,

@@ -1,4 +1,4 @@
-//! `crisol:runtime/funcs`: arguments and results are JSON, errors are told apart.
+//! `crisol:runtime/funcs`: arguments and results are JSON, errors are a variant.
 
 use crisol_core::{Args, ErrorKind};
 use wasmtime::StoreContextMut;

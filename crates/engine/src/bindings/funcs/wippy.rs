@@ -1,4 +1,4 @@
-//! `wippy:runtime/funcs`: one text or a run of bytes in, one out.
+//! `wippy:runtime/funcs`: a string or bytes in, a string or bytes out.
 
 use crisol_core::{Args, EntryId, ErrorKind, Reply, Signature, Type, Value};
 use wasmtime::StoreContextMut;
@@ -13,7 +13,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         Box::new(async move {
             let answer = call(store, &target, Input::Text(input)).await?;
             let answer = answer.and_then(|bytes| {
-                // What is not text by itself is JSON by now, which is.
+                // A result that is not a string was encoded as JSON, which is UTF-8.
                 String::from_utf8(bytes).map_err(super::unwritable)
             });
             Ok((answer.map_err(told),))
@@ -27,7 +27,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     })
 }
 
-/// What a guest hands over, and has the answer as.
+/// Argument of a call from the guest, whose type the answer also has.
 enum Input {
     Text(String),
     Bytes(Vec<u8>),
@@ -61,7 +61,7 @@ impl Input {
         }
     }
 
-    /// The arguments of the function `id`.
+    /// Converts the input to the arguments of the function `id`.
     fn into_args(
         self,
         id: &EntryId,
@@ -85,15 +85,15 @@ impl Input {
     }
 }
 
-/// What a function takes, as far as it matters here.
+/// Parameter shape of a function, as far as this interface distinguishes it.
 enum Takes {
-    /// One text.
+    /// A single string.
     Text,
-    /// One run of bytes.
+    /// A single list of bytes.
     Bytes,
-    /// Whatever it is given: it has no signature.
+    /// Any arguments: the function has no signature.
     Anything,
-    /// Something else, written as JSON.
+    /// Any other shape, passed as JSON.
     Json,
 }
 
@@ -112,7 +112,7 @@ fn is_bytes(ty: &Type) -> bool {
     matches!(ty, Type::List(of) if **of == Type::U8)
 }
 
-/// Arguments that are written as JSON: an array of them, none, or the only one.
+/// Parses arguments from JSON: an array of them, nothing, or a single argument.
 fn from_json(text: Vec<u8>) -> Result<Args<'static>, Unanswered> {
     match text.trim_ascii_start().first() {
         None => Ok(Args::none()),
@@ -130,7 +130,7 @@ fn invalid(message: String) -> Unanswered {
     Unanswered::Here(ErrorKind::InvalidInput, message)
 }
 
-/// A result as the guest has it.
+/// Encodes a result for the guest.
 fn answer(
     signature: Option<&Signature>,
     reply: &Reply,
@@ -152,7 +152,7 @@ fn answer(
     }
 }
 
-/// The type of the value that a call which succeeds gives; none for a function that gives nothing.
+/// The type of the value of a successful call; `None` for a function without a result.
 fn value_of(signature: &Signature) -> Option<&Type> {
     match signature.result.as_ref()? {
         Type::Result { ok, .. } => ok.as_deref(),
@@ -160,7 +160,7 @@ fn value_of(signature: &Signature) -> Option<&Type> {
     }
 }
 
-/// An error as the guest has it.
+/// Formats an error for the guest.
 fn told(unanswered: Unanswered) -> String {
     match unanswered.into_own() {
         Ok(Value::Text(text)) => text,

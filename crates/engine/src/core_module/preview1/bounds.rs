@@ -1,5 +1,5 @@
-//! Functions of WASI preview 1 that would do in one go as much as a guest asks for: these do it in pieces, between which
-//! other tasks run and the deadline of the call is looked at, or refuse it with the error number of POSIX.
+//! Functions of WASI preview 1 whose work a guest could make arbitrarily long. They work in pieces, between which
+//! other tasks run and the call's deadline is checked, or they fail with the errno of POSIX.
 
 use wasmtime::{Caller, Linker};
 use wasmtime_wasi::p1::WasiP1Ctx;
@@ -10,32 +10,32 @@ use super::super::memory::{bytes, parts, range, u32_at, write};
 use super::MODULE;
 use crate::host::Host;
 
-/// Error numbers.
+/// Values of `errno`.
 const INVAL: i32 = 28;
 const MFILE: i32 = 33;
 const NAMETOOLONG: i32 = 37;
 
-/// Bytes of a path. Systems take less, and say so.
+/// Maximum bytes of a path. Systems that allow less return an error.
 const LONGEST_PATH: i32 = 4096;
 
-/// Bytes of random numbers between two turns: each takes a few nanoseconds.
+/// Random bytes between two turns; each takes a few nanoseconds.
 const RANDOM_PIECE: u32 = 64 << 10;
-/// Bytes of a file that are read or written at once. A thread that may block has each of its own.
+/// Bytes of a file that are read or written at once, each piece on a thread that may block.
 const FILE_PIECE: u32 = 256 << 10;
-/// Buffers that are looked at between two turns.
+/// Buffers that are scanned between two turns.
 const BUFFERS: u32 = 64 << 10;
 
-/// Bytes of a buffer as a guest lists it: its place, then its length.
+/// Bytes of an `iovec`: the buffer's address, then its length.
 const BUFFER: u32 = 8;
-/// A buffer with the room for a count behind it, in memory of the host's own: what a guest has before its bytes.
+/// Bytes of an `iovec` and a count, which precede the data in the host's scratch memory.
 const HEAD: u32 = 12;
 
-/// Handles that opening a file leaves free, for those that reading and waiting take for a moment.
+/// Handles that opening a file leaves free, for the short-lived handles of reads and waits.
 const SPARE_HANDLES: usize = 8;
-/// Handles that a subscription takes: a timer or a stream, and what waits for it.
+/// Handles that a subscription takes: a timer or stream, and its pollable.
 const HANDLES_OF_SUBSCRIPTION: usize = 2;
 
-/// Defines a function that may wait by its parameters; it refuses paths that are too long.
+/// Defines an asynchronous function from its parameters; it rejects paths that are too long.
 macro_rules! define_async {
     ($linker:ident: $($name:ident($($arg:ident: $ty:ty),*) $(path $len:ident)*;)*) => {$(
         $linker.func_wrap_async(
@@ -52,7 +52,7 @@ macro_rules! define_async {
     )*};
 }
 
-/// Defines a function that answers at once by its parameters.
+/// Defines a synchronous function from its parameters.
 macro_rules! define {
     ($linker:ident: $($name:ident($($arg:ident: $ty:ty),*);)*) => {$(
         $linker.func_wrap(
@@ -66,7 +66,7 @@ macro_rules! define {
     )*};
 }
 
-/// Takes the place of wasmtime's functions in a linker that has all of them, and allows shadowing.
+/// Replaces wasmtime's functions in a linker that has all of them and allows shadowing.
 pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     define! { linker:
         clock_res_get(id: i32, into: i32);
@@ -106,7 +106,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     buffers(linker)
 }
 
-/// Defines those that read and write by lists of buffers.
+/// Defines the functions that read and write through lists of buffers.
 fn buffers(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.func_wrap_async(MODULE, "fd_read", |mut caller, args: (i32, i32, i32, i32)| {
         Box::new(async move {
@@ -143,8 +143,8 @@ fn is_too_long(len: i32) -> bool {
     len.cast_unsigned() > LONGEST_PATH.cast_unsigned()
 }
 
-/// Makes an argument that is no value of its type, such as an unknown `whence`, the error number that POSIX has for it:
-/// wasmtime's functions end the guest.
+/// Maps an invalid argument, such as an unknown `whence`, to its errno in POSIX; wasmtime's functions end the
+/// guest instead.
 pub(super) fn checked(answer: wasmtime::Result<i32>) -> wasmtime::Result<i32> {
     let Err(error) = answer else { return answer };
     let mut cause = error.downcast_ref::<GuestError>();
@@ -157,7 +157,7 @@ pub(super) fn checked(answer: wasmtime::Result<i32>) -> wasmtime::Result<i32> {
     }
 }
 
-/// Whether so many handles are free.
+/// Returns true if `wanted` handles are free.
 fn has_handles(wasi: &mut WasiP1Ctx, wanted: usize) -> wasmtime::Result<bool> {
     use wasmtime_wasi::WasiView as _;
 
@@ -177,7 +177,7 @@ fn has_handles(wasi: &mut WasiP1Ctx, wanted: usize) -> wasmtime::Result<bool> {
 
 type PathOpen = (i32, i32, i32, i32, i32, i64, i64, i32, i32);
 
-/// Opens a file while there are handles for it: wasmtime's ends the guest where POSIX has an error number.
+/// Opens a file if handles are free, else returns an errno; wasmtime's function ends the guest instead.
 async fn path_open(caller: &mut Caller<'_, Host>, args: PathOpen) -> wasmtime::Result<i32> {
     let (fd, follow, path, len, how, rights, inherited, flags, into) = args;
     if is_too_long(len) {
@@ -194,7 +194,7 @@ async fn path_open(caller: &mut Caller<'_, Host>, args: PathOpen) -> wasmtime::R
     )
 }
 
-/// Whether there are handles for so many subscriptions: beyond, wasmtime's function ends the guest.
+/// Returns true if there are enough handles for the subscriptions; without them wasmtime's function ends the guest.
 pub(super) fn has_room_for(
     caller: &mut Caller<'_, Host>,
     subscriptions: i32,
@@ -204,7 +204,7 @@ pub(super) fn has_room_for(
     has_handles(wasi, count.saturating_mul(HANDLES_OF_SUBSCRIPTION))
 }
 
-/// Waits for subscriptions.
+/// Waits for subscriptions, as `poll_oneoff`.
 pub(super) async fn poll_oneoff(
     caller: &mut Caller<'_, Host>,
     (of, into, count, ready): (i32, i32, i32, i32),
@@ -232,7 +232,7 @@ async fn random_get(caller: &mut Caller<'_, Host>, (at, len): (i32, i32)) -> was
     }
 }
 
-/// A function that reads or writes by a list of buffers.
+/// A function that reads or writes through a list of buffers.
 #[derive(Clone, Copy)]
 enum Transfer {
     Read { fd: i32 },
@@ -274,7 +274,7 @@ impl Transfer {
         }
     }
 
-    /// The same after so many bytes.
+    /// The same function, `done` bytes further.
     fn after(self, done: u32) -> Self {
         match self {
             Self::WriteAt { fd, from } => {
@@ -288,7 +288,7 @@ impl Transfer {
     }
 }
 
-/// Reads or writes the first buffer that has room, as wasmtime does.
+/// Reads or writes the first non-empty buffer, like wasmtime does.
 async fn transfer(
     caller: &mut Caller<'_, Host>,
     what: Transfer,
@@ -307,21 +307,21 @@ async fn transfer(
     what.run(wasi, &mut memory, (at.cast_signed(), count.cast_signed()), into).await
 }
 
-/// Place and length of a buffer that is more than a piece.
+/// Address and length of a buffer that is larger than a piece.
 fn large(memory: &[u8], buffer: u32) -> Option<(u32, u32)> {
     let place = u32_at(memory, buffer).ok()?;
     let len = u32_at(memory, buffer.checked_add(4)?).ok()?;
     (len > FILE_PIECE).then_some((place, len))
 }
 
-/// Whether a descriptor is of a file. Streams alone cannot tell a position; they take what a turn allows by themselves.
+/// Returns true if a descriptor is a file. Only streams have no position; they bound each turn by themselves.
 fn is_file(caller: &mut Caller<'_, Host>, fd: i32) -> wasmtime::Result<bool> {
     let mut position = [0; 8];
     let mut own = GuestMemory::Unshared(&mut position);
     Ok(served::fd_tell(caller.data_mut().preview1(), &mut own, fd, 0)? == 0)
 }
 
-/// Finds the first buffer of a list that is not empty: its place and 1, or 0 where all of them are.
+/// Finds the first non-empty buffer of a list: its address and 1, or 0 if all are empty.
 async fn first_buffer(
     caller: &mut Caller<'_, Host>,
     (at, count): (i32, i32),
@@ -332,7 +332,7 @@ async fn first_buffer(
         let memory = bytes(caller)?.get(at as usize..).unwrap_or_default();
         let list = memory.as_chunks::<{ BUFFER as usize }>().0.iter().take(turn as usize);
         let empty = list.take_while(|buffer| buffer.ends_with(&[0; 4])).count();
-        // No more than `turn`, and within memory.
+        // At most `turn`, and within memory.
         let empty = u32::try_from(empty)?;
         (at, left) = (at.wrapping_add(empty * BUFFER), left - empty);
         if empty < turn || left == 0 {
@@ -342,7 +342,7 @@ async fn first_buffer(
     }
 }
 
-/// Reads or writes a buffer of a file piece by piece, by way of memory of the host's own.
+/// Reads or writes a file's buffer piece by piece, through scratch memory of the host.
 async fn in_pieces(
     caller: &mut Caller<'_, Host>,
     what: Transfer,
@@ -378,7 +378,7 @@ async fn in_pieces(
         }
         tokio::task::yield_now().await;
     }
-    // What was done before an error counts, and the next call meets the error.
+    // Bytes transferred before an error count as success; the next call returns the error.
     if done == 0 && error != 0 {
         return Ok(error);
     }
