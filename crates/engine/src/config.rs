@@ -1,4 +1,4 @@
-//! How an engine is set up: the one place that builds a `wasmtime::Config`.
+//! Engine configuration: the only place that builds a `wasmtime::Config`.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -14,22 +14,22 @@ use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
-/// How an engine is set up.
+/// Configuration of an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineConfig {
-    /// Where instances get their memory.
+    /// Allocation strategy for instances.
     pub allocation: Allocation,
-    /// Bytes of memory that all instances may hold together, with the scripts that share the engine's
+    /// Memory limit over all instances, together with the scripts that share the engine's
     /// [`Budget`](crate::Engine::budget).
     pub memory: MaxMemory,
-    /// How long a guest computes before it gives way to others, and how finely its deadline is kept:
-    /// 100 µs to 100 ms, and what is outside is taken as the nearer of the two.
+    /// Time slice after which a guest yields to other tasks, and the resolution of its deadline. Values are
+    /// clamped to 100 µs to 100 ms.
     pub tick: Duration,
     /// Bytes of stack that a guest's own frames may take.
     pub max_wasm_stack: usize,
-    /// How large code may be that is compiled.
+    /// Size limits of code that is compiled.
     pub code: CodeLimits,
-    /// Where machine code is kept from one run to the next; nowhere, unless it is set.
+    /// Disk cache for machine code; `None` by default.
     pub cache: Option<CodeCache>,
 }
 
@@ -46,11 +46,11 @@ impl Default for EngineConfig {
     }
 }
 
-/// Why an engine could not be set up.
+/// Reason that an engine could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// Wasmtime refused the configuration, or the address space for instances could not be had.
+    /// Wasmtime refused the configuration, or the address space for instances is not available.
     #[error("the WebAssembly engine could not be set up")]
     Setup(#[source] wasmtime::Error),
     /// The thread that interrupts guests could not be started.
@@ -58,20 +58,20 @@ pub enum EngineError {
     Ticker(#[source] std::io::Error),
 }
 
-/// Tables and memories that one core module may have: guests of several are rare, but valid.
+/// Maximum tables, and memories, of one core module. Guests with several are rare, but valid.
 const PER_MODULE: u32 = 8;
 
-/// Memories, tables and core instances that one component may have: all functions share the slots, and one
-/// guest must not take them all by a single instance.
+/// Maximum memories, tables and core instances of one component: all functions share the slots, and a single
+/// instance must not take all of them.
 const MEMORIES_PER_COMPONENT: u32 = 32;
 const TABLES_PER_COMPONENT: u32 = 128;
 const CORE_PER_ONE_COMPONENT: u32 = 256;
 
-/// What a guest may use besides the instructions every engine runs.
+/// Optional features of an engine, which need a wasmtime engine of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Flavour {
-    /// Count instructions, so that `max_fuel` can be kept. Makes code slower and larger, so functions
-    /// without that limit run on an engine without it.
+    /// Counts instructions, which `max_fuel` needs. Code is slower and larger with it, so functions without
+    /// that limit run on an engine without it.
     pub(crate) fuel: bool,
     /// Support for asynchronous component functions, streams and futures. Costs a small call two thirds
     /// of its time, so components that use none of it run on an engine without it.
@@ -79,13 +79,13 @@ pub(crate) struct Flavour {
 }
 
 impl Flavour {
-    /// How many there are.
+    /// Number of flavours.
     pub(crate) const COUNT: usize = 4;
 
-    /// What a function needs that asks for nothing.
+    /// The flavour without optional features.
     pub(crate) const PLAIN: Self = Self { fuel: false, concurrent: false };
 
-    /// A number below [`Flavour::COUNT`], each one's own.
+    /// A unique index below [`Flavour::COUNT`].
     pub(crate) fn index(self) -> usize {
         usize::from(self.fuel) | usize::from(self.concurrent) << 1
     }
@@ -96,17 +96,17 @@ impl EngineConfig {
         let mut config = Config::new();
         config
             .wasm_component_model(true)
-            // Types of the component model that wasmtime has and does not yet switch on by itself.
+            // Component model types that wasmtime implements, but does not yet enable by default.
             .wasm_component_model_map(true)
             .wasm_component_model_fixed_length_lists(true)
             .concurrency_support(flavour.concurrent)
-            // Traps name source lines of guests that carry debug information.
+            // Traps name source lines of guests with debug information.
             .wasm_backtrace_details(WasmBacktraceDetails::Enable)
             .wasm_backtrace_max_frames(NonZeroUsize::new(Trace::MAX_FRAMES))
             .epoch_interruption(true)
             .consume_fuel(flavour.fuel)
             .max_wasm_stack(self.max_wasm_stack)
-            // Wasmtime wants room for its own frames above the guest's.
+            // Wasmtime needs room for its own frames beside the guest's.
             .async_stack_size(self.max_wasm_stack.saturating_add(1 << 20))
             .allocation_strategy(self.strategy(flavour, retained));
         if self.allocation == Allocation::Sparing {
@@ -134,7 +134,7 @@ impl EngineConfig {
             .max_memories_per_component(MEMORIES_PER_COMPONENT)
             .max_tables_per_component(TABLES_PER_COMPONENT)
             .max_core_instances_per_component(CORE_PER_ONE_COMPONENT)
-            // Few instances have two.
+            // Few instances have two memories.
             .total_memories(instances)
             .total_stacks(if flavour.concurrent { core } else { instances })
             .max_unused_warm_slots(instances)

@@ -1,7 +1,7 @@
-//! Core modules that run as they are: imports served or stood in for, and the export that is called.
+//! Core modules that run without a component around them: their imports, served or stubbed, and the called export.
 //!
-//! WASI preview 1 is granted by the interfaces of WASI 0.2 that do the same, so an entry says the same for both kinds of
-//! code ([`preview1`]).
+//! WASI preview 1 is granted by the corresponding interfaces of WASI 0.2, so grants are written the same for both
+//! kinds of code ([`preview1`]).
 
 mod assemblyscript;
 mod call;
@@ -30,40 +30,40 @@ pub(crate) use preview1::has_folders;
 
 use raw::Slots;
 
-/// The export that values of the canonical ABI go into.
+/// The exported memory for values of the canonical ABI.
 const MEMORY: &str = "memory";
 
-/// Module of the imports that AssemblyScript and Emscripten leave in modules that need nothing else of JavaScript.
+/// Import module that AssemblyScript and Emscripten use even in modules that need no other JavaScript.
 const ENV: &str = "env";
 
-/// Callee of a module, found before there is an instance.
+/// Callee of a module, resolved before instantiation.
 pub(crate) struct CoreTarget {
     export: ModuleExport,
     /// The function that frees the result.
     post_return: Option<(ModuleExport, Slots)>,
     initialize: Option<ModuleExport>,
     convention: Convention,
-    /// Core types of what it takes and gives.
+    /// Core types of its parameters.
     params: Vec<ValType>,
     results: Vec<ValType>,
     memory: Option<ModuleExport>,
-    /// The function that the guest allocates by, where arguments go into its memory.
+    /// The guest's allocator, if arguments are lowered into its memory.
     realloc: Option<(ModuleExport, Slots)>,
-    /// Those of the function, unless it takes or gives more than numbers.
+    /// Slots of the function, if it has only numbers as parameters and results.
     slots: Option<Slots>,
 }
 
-/// A linker with every function that the host has for core modules.
+/// Builds a linker with all host functions for core modules.
 fn everything(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     preview1::add_to_linker(&mut linker)?;
     assemblyscript::add_to_linker(&mut linker)?;
-    // Memory that grew has nobody else to tell.
+    // The host needs no notice of memory growth.
     linker.func_wrap(ENV, "emscripten_notify_memory_growth", |_: i32| {})?;
     Ok(linker)
 }
 
-/// The same for `base`, made when its first module is linked.
+/// The linker of `base`, built when its first module is linked.
 fn linker(base: &Base) -> wasmtime::Result<Linker<Host>> {
     if let Some(linker) = base.core.get() {
         return Ok(linker.clone());
@@ -72,7 +72,7 @@ fn linker(base: &Base) -> wasmtime::Result<Linker<Host>> {
     Ok(base.core.get_or_init(|| linker).clone())
 }
 
-/// Whether the host has a function.
+/// Returns true if the host has a function.
 fn provides(module: &str, name: &str, ty: &FuncType) -> bool {
     match module {
         preview1::MODULE => preview1::has(name),
@@ -82,7 +82,7 @@ fn provides(module: &str, name: &str, ty: &FuncType) -> bool {
     }
 }
 
-/// Everything that a module imports, and what of it `profile` grants.
+/// Lists the imports of a module and which of them `profile` grants.
 pub(crate) fn imports(module: &Module, profile: &Profile) -> Vec<Import> {
     let (mut imports, mut unknown) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
     let mut known = Vec::new();
@@ -110,7 +110,7 @@ pub(crate) fn imports(module: &Module, profile: &Profile) -> Vec<Import> {
     imports
 }
 
-/// Functions of one module of imports that fail every call.
+/// Import entry for functions of one import module that fail every call.
 fn unserved(of: &str, functions: &[(&str, FuncType)], unknown: Option<UnknownFunction>) -> Import {
     let names: Vec<String> = functions.iter().map(|(name, _)| (*name).to_owned()).collect();
     Import {
@@ -123,14 +123,13 @@ fn unserved(of: &str, functions: &[(&str, FuncType)], unknown: Option<UnknownFun
     }
 }
 
-/// Whether a function cannot be served since it passes values through memory, of which the module exports none.
+/// Returns true if a function passes values through memory and the module exports no memory.
 fn lacks_memory(module: &Module, of: &str, name: &str) -> bool {
     let exports = || matches!(module.get_export(MEMORY), Some(ExternType::Memory(_)));
     of == preview1::MODULE && preview1::needs_memory(name) && !exports()
 }
 
-/// Resolves the imports of a module: those that are not granted and those that nothing provides fail the call that
-/// uses them.
+/// Resolves the imports of a module. Functions that are not granted or not provided fail the call that uses them.
 pub(crate) fn join(
     base: &Base,
     module: &Module,
@@ -187,7 +186,7 @@ fn kind(ty: &ExternType) -> &'static str {
     }
 }
 
-/// A call of a function that passes values through memory, by a module that exports none.
+/// Call of a function that passes values through memory, from a module that exports no memory.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
     "the module calls `{function}` of WASI preview 1, which passes values through memory, and exports no memory as `memory`"
@@ -196,7 +195,7 @@ struct NoMemory {
     function: String,
 }
 
-/// The failure of a function that nothing provides.
+/// The denial of a function that the host does not provide.
 fn unprovided(module: &str, name: &str, ty: &FuncType) -> Denial {
     let UnknownFunction { what, fix, .. } = unknown_function(module, name, ty);
     Denial {
@@ -215,7 +214,7 @@ fn unknown_function(module: &str, name: &str, ty: &FuncType) -> UnknownFunction 
     UnknownFunction::of(module, name, &wasmparser::FuncType::new(params, results))
 }
 
-/// The type of a number, as modules are read; references are not told apart.
+/// Converts a value type for the lookup of known functions; references are not distinguished.
 fn parsed(ty: &ValType) -> Parsed {
     match ty {
         ValType::I32 => Parsed::I32,
@@ -227,7 +226,7 @@ fn parsed(ty: &ValType) -> Parsed {
     }
 }
 
-/// `(i32, i64) -> i32`
+/// Formats a type, such as `(i32, i64) -> i32`.
 fn shown(ty: &FuncType) -> String {
     let list = |types: &mut dyn Iterator<Item = ValType>| {
         types.map(|ty| ty.to_string()).collect::<Vec<_>>().join(", ")
@@ -240,7 +239,7 @@ fn shown(ty: &FuncType) -> String {
     }
 }
 
-/// Every function that a module exports, by its core type.
+/// Lists all exported functions of a module with their core types.
 pub(crate) fn exports(module: &Module) -> Vec<Export> {
     let functions = module.exports().filter_map(|export| {
         let ExternType::Func(ty) = export.ty() else { return None };
@@ -250,7 +249,7 @@ pub(crate) fn exports(module: &Module) -> Vec<Export> {
     functions.collect()
 }
 
-/// The function that `method` means.
+/// Resolves `method` to a function of the module.
 pub(crate) fn find<'c>(core: &'c CoreModule, method: &str) -> Result<&'c CoreFunction, LinkError> {
     if let Some(found) = core.found() {
         return Ok(found);
@@ -266,12 +265,12 @@ pub(crate) fn find<'c>(core: &'c CoreModule, method: &str) -> Result<&'c CoreFun
     at.and_then(|at| functions.get(at)).ok_or_else(|| broken("an export vanished"))
 }
 
-/// The place of its export.
+/// The location of its export.
 pub(crate) fn place(function: &CoreFunction) -> Place {
     Place { interface: function.interface.clone(), name: function.name.clone() }
 }
 
-/// Finds everything of a module that calls of `function` need.
+/// Looks up the exports of a module that calls of `function` need.
 pub(crate) fn target(
     module: &Module,
     core: &CoreModule,
@@ -305,7 +304,7 @@ pub(crate) fn target(
     })
 }
 
-/// The core values of an export that is a function of numbers.
+/// The slots of an export that is a function of numbers.
 fn slots_of(module: &Module, name: &str) -> Option<Slots> {
     match module.get_export(name)? {
         ExternType::Func(ty) => Slots::of(&ty),

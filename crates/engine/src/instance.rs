@@ -1,10 +1,9 @@
-//! One instance: made around a WASI context, called inside a deadline, thrown away.
+//! An instance: created with a WASI context, called within a deadline, dropped.
 //!
 //! This is the one place that creates a `wasmtime::Store`.
 //!
-//! What frees an instance: dropping it, at any moment, also while a call on it is suspended. What a
-//! failure costs: the instance. After an `Err` of any kind its memory is in no known state, so a
-//! further call is refused.
+//! Dropping an instance frees it, at any time, even while a call on it is suspended. A failure costs the
+//! instance: after any `Err` the state of its memory is unknown, so a further call is refused.
 
 mod callee;
 
@@ -26,14 +25,14 @@ use crate::output::success;
 
 use callee::Callee;
 
-/// Ticks of the epoch that a guest runs before it gives way to other tasks.
+/// Epoch ticks that a guest runs before it yields to other tasks.
 const TICKS_PER_TURN: u64 = 1;
 
 /// An instance of a linked function, ready to be called.
 pub struct Instance {
     pub(crate) store: Store<Host>,
     pub(crate) callee: Callee,
-    /// Of a handler of HTTP there is none.
+    /// `None` for an HTTP handler.
     mapping: Option<Mapping>,
     runs_once: bool,
     calls: u64,
@@ -41,12 +40,12 @@ pub struct Instance {
 }
 
 impl Linked {
-    /// Makes an instance: memory, tables, start functions. Everything that the guest may see of the
-    /// outside is in `surroundings`; a WASI context alone is one without outgoing HTTP.
+    /// Creates an instance: memory, tables, start functions. `surroundings` is the guest's whole view of the
+    /// outside; a bare WASI context means no outgoing HTTP.
     ///
     /// # Errors
-    /// When a start function fails or does not end by `deadline`, a memory is larger than `limits`
-    /// allow, no slot is free, or all instances hold as much memory as they may.
+    /// Fails when a start function fails or does not return by `deadline`, a memory is larger than `limits`
+    /// allow, no slot is free, or the memory of all instances is used up.
     pub fn instantiate(
         &self,
         surroundings: impl Into<Surroundings>,
@@ -59,8 +58,8 @@ impl Linked {
     }
 }
 
-/// Makes the store of an instance. It is no part of the future that makes the instance: what the guest sees of the
-/// outside is large, and would be copied at each level of futures within futures.
+/// Creates the store of an instance, outside of the future that creates the instance: its data is large and
+/// would be copied at each level of nested futures.
 pub(crate) fn store(
     joined: &Joined,
     surroundings: impl Into<Surroundings>,
@@ -106,7 +105,7 @@ pub(crate) async fn make(
     Ok(Instance { store, callee, mapping, runs_once, calls: 0, spoiled: false })
 }
 
-/// Makes what is called: all that runs before it belongs to that.
+/// Instantiates the code and resolves the callee, start functions and initializers included.
 async fn instantiate(
     store: &mut Store<Host>,
     pre: &Pre,
@@ -130,11 +129,11 @@ async fn instantiate(
 }
 
 impl Instance {
-    /// Calls the function with wasmtime's own values, of which there is one for each parameter; the result is `None` for
-    /// a function without one.
+    /// Calls the function with wasmtime values, one per parameter. The result is `None` for a function without
+    /// one.
     ///
     /// # Errors
-    /// As [`Instance::call_since`].
+    /// Fails like [`Instance::call_since`].
     pub async fn call(
         &mut self,
         args: &[Val],
@@ -148,12 +147,13 @@ impl Instance {
         Ok(result.and_then(|result| mapping.unpack_result(&result)))
     }
 
-    /// Calls the function with what its mapping lowered; what comes back is for its mapping to lift. `began` is a
-    /// reading of the clock just now: reading it takes a good part of the time of a small call.
+    /// Calls the function with arguments that its mapping lowered, and returns a result for its mapping to lift.
+    /// `began` is the current time, supplied by the caller because reading the clock is a large part of a small
+    /// call.
     ///
     /// # Errors
-    /// Fails when the guest traps, exits, calls what it was not granted, goes over a limit, or is not done
-    /// by `deadline`.
+    /// Fails when the guest traps, exits, calls a function that it was not granted, exceeds a limit, or does not
+    /// return by `deadline`.
     pub async fn call_since(
         &mut self,
         began: Instant,
@@ -167,7 +167,7 @@ impl Instance {
             until_since(began.into(), deadline, calling).await
         };
         let called = called.map(|called| match called {
-            // A program that exits with 0 has come to its end as one that returns.
+            // A program that exits with 0 succeeds, like one that returns.
             Err(error) if self.runs_once && is_success(&error) => Ok(success(mapping)),
             called => called,
         });
@@ -181,7 +181,7 @@ impl Instance {
         self.mapping.as_ref().ok_or_else(no_function)
     }
 
-    /// Begins a call. Until [`Instance::end`] the instance is in no known state.
+    /// Begins a call. The instance's state is unknown until [`Instance::end`].
     pub(crate) fn begin(&mut self, deadline: Option<Instant>) -> Result<(), Failure> {
         if std::mem::replace(&mut self.spoiled, true) {
             return Err(Failure::Host(wasmtime::Error::msg(
@@ -192,19 +192,19 @@ impl Instance {
         begin(&mut self.store, deadline)
     }
 
-    /// What the guest calls others through during the next call: without, its `funcs` answer that there
-    /// is nothing to call through. It ends with that call.
+    /// Gives the guest access to other functions during the next call only. Without it, calls through `funcs`
+    /// fail as unavailable.
     pub fn lend(&mut self, funcs: Funcs) {
         self.store.data_mut().funcs = Some(funcs);
     }
 
-    /// Ends a call that went well.
+    /// Ends a successful call.
     pub(crate) fn end(&mut self) {
         self.store.data_mut().funcs = None;
         self.spoiled = false;
     }
 
-    /// Calls made so far, failed ones too.
+    /// Number of calls so far, including failed ones.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.calls
@@ -232,10 +232,11 @@ fn begin(store: &mut Store<Host>, deadline: Option<Instant>) -> Result<(), Failu
     Ok(())
 }
 
-/// Runs whenever a guest has computed for a tick: ends it if its time is over, else lets others run.
+/// Epoch callback, after each tick of guest computation: ends a guest past its deadline, else yields to other
+/// tasks.
 ///
-/// The guest must give way through tokio's own yield: its scheduler then looks after timers and sockets
-/// first, which a task that merely wakes itself can keep it from for a quarter of a second.
+/// The guest must yield through tokio's own yield, after which the scheduler polls timers and sockets first. A
+/// task that merely wakes itself can delay that for a quarter of a second.
 fn give_way(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline> {
     match store.data().deadline {
         Some(deadline) if has_passed(deadline) => Err(wasmtime::Error::new(DeadlinePassed)),
@@ -243,11 +244,10 @@ fn give_way(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline
     }
 }
 
-/// Finds out what it means how a call ended.
+/// Classifies the outcome of a call.
 ///
-/// One that did what it was to do and came back after its deadline is late, whatever it answers: a host function may have
-/// taken longer than the guest had, and nothing looks at the clock on the way back. The clock is read only where time
-/// for that may have passed.
+/// A call that returns after its deadline fails, whatever its result: a host function may have taken too long, and
+/// the clock is not checked on return from it. The clock is read only if enough time may have passed.
 pub(crate) fn ended<T>(
     called: Result<wasmtime::Result<T>, Stopped>,
     store: &Store<Host>,
@@ -264,18 +264,18 @@ pub(crate) fn ended<T>(
     }
 }
 
-/// Handles of a guest with asynchronous functions. Behind each may be a call, a timer or a stream that the host
-/// keeps a future, or a stack, for, which no limit on memory counts; without, only a number is behind those
-/// that are not the host's, and wasmtime's own bound will do.
+/// Maximum handles of a guest with asynchronous functions. Each may hold a call, a timer or a stream, with a
+/// future or stack in the host that no memory limit counts. In other guests a handle that is not the host's is
+/// only a number, so wasmtime's own bound suffices.
 const MAX_WAITABLES: usize = 4096;
 
-/// What wasmtime may build of one transfer out of the guest: of a result, and of the arguments of each
-/// call to the host, whose own need is well below the least value.
+/// Minimum of the transfer limit: bytes of host values that wasmtime may build from a result, and from the
+/// arguments of each host call, which need far less.
 const LEAST_TRANSFER: usize = 128 << 20;
 
-/// Wasmtime counts a transfer by the size of the host's values, names of fields and cases included, so
-/// the exact limit is checked on the result afterwards; this one bounds what a hostile result can make
-/// the host build before it is.
+/// Wasmtime's limit of a transfer for these limits. It counts the size of host values, including names of fields
+/// and cases, so the exact limit is checked on the result afterwards; this one bounds the values that a hostile
+/// result can make the host build before that check.
 fn transfer_limit(limits: &Limits) -> usize {
     let bytes = usize::try_from(limits.max_output_bytes).unwrap_or(usize::MAX);
     bytes.saturating_mul(size_of::<Val>()).max(LEAST_TRANSFER)

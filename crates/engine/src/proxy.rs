@@ -1,8 +1,8 @@
-//! Components that answer HTTP themselves: `wasi:http/incoming-handler` of WASI 0.2, `wasi:http/handler`
-//! of WASI 0.3.
+//! Components that handle HTTP requests: `wasi:http/incoming-handler` of WASI 0.2, `wasi:http/handler` of
+//! WASI 0.3.
 //!
-//! The guest runs where it is polled: whoever serves the request polls one future until there is a
-//! response and goes on polling it while the response's body is read. No task is started for it.
+//! The guest runs inside one future: the server polls it until there is a response, and continues while the
+//! response's body is read. No task is spawned for it.
 
 mod body;
 mod handler;
@@ -36,15 +36,15 @@ use crate::metered::until;
 
 pub use body::ProxyBody;
 
-/// The interfaces of such a component, before what their versions may differ in, and the one function
-/// of each.
+/// Prefixes of the handler interfaces, up to the compatible part of their versions, and the one function of
+/// each.
 const INTERFACES: [&str; 2] = ["wasi:http/incoming-handler@0.2.", "wasi:http/handler@0.3."];
 const FUNCTION: &str = "handle";
 
-/// What every such component needs to read a request and to write a response: granted to all of them.
+/// Interfaces that read a request and write a response, granted to every handler.
 const NEEDED: [&str; 4] = ["wasi:http/types", "wasi:io/error", "wasi:io/poll", "wasi:io/streams"];
 
-/// What a guest answered: a response whose body it may be making still, or that it cannot.
+/// Answer of a guest: a response, whose body it may still be producing, or an error.
 pub type ProxyAnswer = Result<http::Response<ProxyBody>, ProxyError>;
 
 /// The guest answered with an error instead of a response.
@@ -58,7 +58,7 @@ impl ProxyError {
     }
 }
 
-/// A component that answers HTTP, joined to what it may use. Cloning is a reference count.
+/// A linked HTTP handler component. Cloning increments a reference count.
 #[derive(Clone)]
 pub struct LinkedProxy(Arc<Inner>);
 
@@ -71,21 +71,21 @@ struct Inner {
 }
 
 impl Engine {
-    /// Whether `method` means the HTTP handler of a component: the interface, or its function.
+    /// Returns true if `method` names the HTTP handler of a component: the interface, or its function.
     ///
     /// # Errors
-    /// When an engine for this kind of component cannot be set up.
+    /// Fails when an engine for this kind of component cannot be set up.
     pub fn is_proxy(&self, compiled: &Compiled, method: &str) -> Result<bool, crate::EngineError> {
         let base = self.base(compiled.0.flavour)?;
         let Some(component) = compiled.0.component() else { return Ok(false) };
         Ok(handler(method, &Exports::of(&base.engine, component)).is_some())
     }
 
-    /// Joins a component that answers HTTP to the host functions that `profile` grants, and to those that
-    /// requests and responses are made of.
+    /// Links an HTTP handler component with the host functions that `profile` grants, and with those for
+    /// requests and responses.
     ///
     /// # Errors
-    /// When `method` does not mean its HTTP handler, or an import cannot be linked.
+    /// Fails when `method` does not name its HTTP handler, or an import cannot be linked.
     pub fn link_proxy(
         &self,
         compiled: &Compiled,
@@ -110,7 +110,7 @@ impl Engine {
     }
 }
 
-/// The HTTP handler among the exports, if `method` means it.
+/// The HTTP handler among the exports, if `method` names it.
 fn handler<'a>(method: &str, exports: &'a Exports) -> Option<&'a Place> {
     let is_handler = |place: &&Place| {
         let interface = place.interface.as_deref().unwrap_or_default();
@@ -123,34 +123,34 @@ fn handler<'a>(method: &str, exports: &'a Exports) -> Option<&'a Place> {
 }
 
 impl LinkedProxy {
-    /// Everything that the component imports, whether or not it ever calls it.
+    /// All imports of the component, whether it calls them or not.
     #[must_use]
     pub fn imports(&self) -> &[Import] {
         &self.0.joined.imports
     }
 
-    /// The interface and the function that answer requests.
+    /// The exported handler function.
     #[must_use]
     pub fn export(&self) -> (Option<&str>, &str) {
         (self.0.place.interface.as_deref(), &self.0.place.name)
     }
 
-    /// The machine code that it runs.
+    /// The compiled code of the component.
     #[must_use]
     pub fn code(&self) -> &Compiled {
         &self.0.code
     }
 
-    /// Whether it may call functions: it imports `funcs`, and that is granted.
+    /// Returns true if it may call other functions: it imports `funcs`, and `funcs` is granted.
     #[must_use]
     pub fn calls_others(&self) -> bool {
         calls_others(&self.0.joined.imports)
     }
 
-    /// Makes an instance; see [`Linked::instantiate`](crate::Linked::instantiate).
+    /// Creates an instance, like [`Linked::instantiate`](crate::Linked::instantiate).
     ///
     /// # Errors
-    /// As there.
+    /// Fails like [`Linked::instantiate`](crate::Linked::instantiate).
     pub fn instantiate(
         &self,
         surroundings: impl Into<Surroundings>,
@@ -171,13 +171,13 @@ impl fmt::Debug for LinkedProxy {
 }
 
 impl Instance {
-    /// Answers one request, on an instance that [`LinkedProxy::instantiate`] made. The answer comes
-    /// through `answer` as soon as the guest gives it; the future is over when the guest is, and has to
-    /// be polled while the answer's body is read, since that is what makes it.
+    /// Handles one request on an instance from [`LinkedProxy::instantiate`]. Sends the response through `answer`
+    /// as soon as the guest sets it. The future completes with the guest, and must be polled while the response
+    /// body is read, since polling it produces the body.
     ///
     /// # Errors
-    /// When the guest traps, exits, calls what it was not granted, goes over a limit, or is not done by
-    /// `deadline`.
+    /// Fails when the guest traps, exits, calls a function that it was not granted, exceeds a limit, or is not
+    /// done by `deadline`.
     pub async fn handle<B>(
         &mut self,
         secure: bool,
@@ -194,7 +194,7 @@ impl Instance {
             return Err(Failure::Host(wasmtime::Error::msg("a core module answers no HTTP")));
         };
         let store = &mut self.store;
-        // The handler of 0.3 is asynchronous, the one of 0.2 is not.
+        // Only the handler of 0.3 is asynchronous.
         let (handled, clock) = if func.ty(&*store).async_() {
             let running = pin!(handler::run(func, store, secure, request, answer));
             until(deadline, running).await
@@ -208,7 +208,7 @@ impl Instance {
     }
 }
 
-/// What the guest is told of a request's body that broke off.
+/// The guest's error for a request body that broke off.
 fn body_error(error: BoxError) -> HttpError {
     if error.is::<LengthLimitError>() {
         HttpError::HttpRequestBodySize(None)

@@ -135,7 +135,7 @@ pub(crate) fn definition_of(import: &str) -> Option<String> {
     })
 }
 
-/// Returns true if `import` is of a WASI with asynchronous functions: 0.3 in any form.
+/// Returns true if `import` is of a WASI with asynchronous functions: 0.3 or later.
 pub(crate) fn is_asynchronous(import: &str) -> bool {
     let Some((name, version)) = import.split_once('@') else { return false };
     let version = Version::parse(version);

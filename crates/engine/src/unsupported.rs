@@ -1,4 +1,4 @@
-//! Proposals that code uses and an engine has off: without them it would be called invalid, which it is not.
+//! Detection of proposals that code uses and an engine disables, so that it is not reported as invalid.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use wasmparser::{Validator, WasmFeatures};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unsupported(WasmFeatures);
 
-/// What people call a proposal, and what to do without it; of others that is made of their names.
+/// Common names of proposals, with advice; other proposals are shown by their flag's name.
 const KNOWN: &[(WasmFeatures, &str, &str)] = &[
     (
         WasmFeatures::THREADS,
@@ -28,7 +28,7 @@ const KNOWN: &[(WasmFeatures, &str, &str)] = &[
 ];
 
 impl Unsupported {
-    /// The proposals that `bytes` need beside those of `engine`; none when no proposal makes them valid.
+    /// Finds the proposals that `bytes` need beyond those of `engine`; `None` if no proposal makes them valid.
     pub(crate) fn find(bytes: &[u8], engine: WasmFeatures) -> Option<Self> {
         let is_valid =
             |features| Validator::new_with_features(features).validate_all(bytes).is_ok();
@@ -45,7 +45,7 @@ impl Unsupported {
         (!missing.is_empty()).then_some(Self(missing))
     }
 
-    /// What to do about them.
+    /// Advice for building the code without them.
     #[must_use]
     pub fn fix(&self) -> String {
         let known = KNOWN.iter().filter(|(feature, ..)| self.0.contains(*feature));
@@ -57,7 +57,7 @@ impl Unsupported {
         fixes.join("; ")
     }
 
-    /// The names of those that nothing more is known of.
+    /// Names of the proposals without an entry in [`KNOWN`].
     fn unknown(&self) -> impl Iterator<Item = String> {
         let known = KNOWN.iter().fold(WasmFeatures::empty(), |all, (feature, ..)| all | *feature);
         let names = (self.0 - known).iter_names();

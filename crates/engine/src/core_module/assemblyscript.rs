@@ -1,4 +1,4 @@
-//! Functions of `env` that AssemblyScript makes a module import: `abort`, `seed` and `trace`.
+//! Functions of `env` that AssemblyScript imports: `abort`, `seed` and `trace`.
 
 use crisol_core::{printable, shorten};
 use wasmtime::{Caller, Linker};
@@ -9,14 +9,14 @@ use super::ENV;
 use super::memory::{bytes, range, u32_at};
 use crate::host::Host;
 
-/// Characters of a message and of a file's name that are told.
+/// Maximum characters of a message and of a file name that are reported.
 const LONGEST_MESSAGE: usize = 1_000;
 const LONGEST_FILE: usize = 200;
 
-/// The number of the standard error stream.
+/// File descriptor of the standard error stream.
 const STDERR: i32 = 2;
 
-/// A program that ended itself.
+/// Error for a program that called `abort`.
 #[derive(Debug, thiserror::Error)]
 #[error("abort: {}", .0)]
 struct Aborted(String);
@@ -36,7 +36,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Ends the call with the message and the place in the source.
+/// Ends the call with the message and the source position.
 fn abort(
     mut caller: Caller<'_, Host>,
     message: i32,
@@ -44,7 +44,7 @@ fn abort(
     line: i32,
     column: i32,
 ) -> wasmtime::Result<()> {
-    // Without memory there are no texts to be read.
+    // Without memory there are no strings to read.
     let memory = bytes(&mut caller).map(|bytes| &*bytes).unwrap_or_default();
     let message = text(memory, message, LONGEST_MESSAGE).unwrap_or_else(|| "no message".to_owned());
     let file = text(memory, file, LONGEST_FILE);
@@ -53,11 +53,11 @@ fn abort(
     Err(wasmtime::Error::new(Aborted(format!("{message}{place}"))))
 }
 
-/// A text of AssemblyScript: UTF-16, its length in bytes before it. None where there is none.
+/// Reads an AssemblyScript string: UTF-16, preceded by its length in bytes. `None` if there is none.
 fn text(memory: &[u8], at: i32, longest: usize) -> Option<String> {
     let at = at.cast_unsigned();
     let len = u32_at(memory, at.checked_sub(4)?).ok().filter(|_| at != 0)?;
-    // No more is read than is told: a character takes up to four bytes.
+    // Reads only the reported part: a character takes up to four bytes.
     let len = len.min(u32::try_from(4 * (longest + 1)).ok()?);
     let units = range(memory, at, len).ok()?.as_chunks().0;
     let units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
@@ -65,12 +65,12 @@ fn text(memory: &[u8], at: i32, longest: usize) -> Option<String> {
     (!text.is_empty()).then(|| shorten(&printable(&text), longest).into_owned())
 }
 
-/// A random number for a generator to begin with.
+/// A random seed for the guest's generator.
 fn seed(caller: &mut Caller<'_, Host>) -> wasmtime::Result<f64> {
     let mut random = [0; 8];
     let mut memory = GuestMemory::Unshared(&mut random);
     served::random_get(caller.data_mut().preview1(), &mut memory, 0, 8)?;
-    // All of the 53 bits that a float keeps.
+    // A float keeps 53 bits.
     Ok((u64::from_le_bytes(random) >> 11) as f64)
 }
 
@@ -86,7 +86,7 @@ async fn trace(
     let shown = values.iter().take(usize::try_from(count).unwrap_or(0)).map(f64::to_string);
     let line = format!("trace: {message} {}", shown.collect::<Vec<_>>().join(", "));
     let line = format!("{}\n", line.trim_end());
-    // As a guest would write it: one buffer of 8 bytes with place and length of the line, room for the count, the line.
+    // Laid out like a guest's call: an `iovec` of 8 bytes, room for the count, the line.
     let mut buffer =
         [12_u32, u32::try_from(line.len()).unwrap_or(0), 0].map(u32::to_le_bytes).concat();
     buffer.extend_from_slice(line.as_bytes());
@@ -97,7 +97,7 @@ async fn trace(
     Ok(())
 }
 
-/// Sets the fuel for a write that was bounded already.
+/// Sets the fuel for a write whose size is already bounded.
 fn wasi_fuel(wasi: &mut wasmtime_wasi::p1::WasiP1Ctx) {
     use served::WasiSnapshotPreview1 as _;
     wasi.set_hostcall_fuel(1 << 16);

@@ -16,7 +16,7 @@ use crate::failure::check;
 use crate::host::{Host, Pending};
 use crate::output::success;
 
-/// Arguments or results that need no allocation.
+/// Number of arguments or results that fit without an allocation.
 const FEW: usize = 2;
 
 /// Callee of an instance of a module.
@@ -24,14 +24,14 @@ pub(crate) struct Callee {
     func: Func,
     memory: Option<Memory>,
     post_return: Option<Func>,
-    /// Calls the function together with those of the guest that its values need.
+    /// Driver for calls that also need the guest's allocator or `post-return`.
     driven: Option<Driven>,
     target: Arc<CoreTarget>,
 }
 
-/// A call that takes more than one call of the guest: to allocate arguments, or to free the result.
+/// A call that needs further calls of the guest: to allocate arguments, or to free the result.
 struct Driven {
-    /// Makes all of them on one stack.
+    /// Function that makes all these calls on one stack.
     driver: TypedFunc<(), ()>,
 }
 
@@ -77,7 +77,7 @@ impl Callee {
         Some(Self { func, memory, post_return, driven, target: Arc::clone(target) })
     }
 
-    /// Calls the function with what its mapping lowered.
+    /// Calls the function with lowered arguments.
     pub(crate) async fn call(
         &self,
         store: &mut Store<Host>,
@@ -108,7 +108,7 @@ impl Callee {
         }
     }
 
-    /// Calls the function with the bits of its arguments, and gives those of its results.
+    /// Calls the function with its arguments' bits and returns its results' bits.
     async fn numbers(
         &self,
         store: &mut Store<Host>,
@@ -122,7 +122,7 @@ impl Callee {
         Ok(results.iter().map(bits).collect())
     }
 
-    /// Lets the guest free what it gave.
+    /// Calls `post-return`, so that the guest frees its result.
     async fn post_return(&self, store: &mut Store<Host>, results: &[u64]) -> wasmtime::Result<()> {
         let Some(post_return) = &self.post_return else { return Ok(()) };
         let types = &self.target.results;
@@ -131,7 +131,7 @@ impl Callee {
     }
 }
 
-/// Lifts a result, given by its bits, out of the guest.
+/// Lifts a result out of the guest from its bits.
 fn lift(
     mut store: impl AsContextMut<Data = Host>,
     mapping: &Mapping,
@@ -146,7 +146,7 @@ fn lift(
     mapping.lift_flat(result, memory, &mut out)
 }
 
-/// Runs what a module does before anything else of it is called.
+/// Runs a module's initializer, before any other function.
 pub(crate) async fn initialize(
     store: &mut Store<Host>,
     instance: &Instance,
@@ -159,7 +159,7 @@ pub(crate) async fn initialize(
     }
 }
 
-/// A number by its bits.
+/// Converts bits to a number of a type.
 fn core(bits: u64, ty: &ValType) -> Core {
     match ty {
         ValType::I64 => Core::I64(bits.cast_signed()),
@@ -199,8 +199,8 @@ fn nothing_pending() -> wasmtime::Error {
     wasmtime::Error::msg("the driver of a call was called by itself")
 }
 
-/// Makes the pending call: lowers its arguments into the guest, calls its function, lifts the result and lets the
-/// guest free it.
+/// Makes the pending call: lowers its arguments into the guest, calls its function, lifts the result and calls
+/// `post-return`.
 fn drive(mut caller: Caller<'_, Host>, parts: Parts) -> wasmtime::Result<()> {
     let mut pending = caller.data_mut().pending.take().ok_or_else(nothing_pending)?;
     let Pending { mapping, args, .. } = &pending;
@@ -229,7 +229,7 @@ struct Driver<'c, 's> {
     realloc: RawFunc,
 }
 
-/// All that the driver has on its stack while the guest may be suspended: it may go on in another thread.
+/// Checks that all values on the driver's stack are `Send`: a suspended guest may resume on another thread.
 const _: fn() = || {
     fn is_send<T: Send>() {}
     is_send::<Parts>();
@@ -254,7 +254,7 @@ impl Guest for Driver<'_, '_> {
     }
 }
 
-/// A guest that values need no memory of.
+/// A guest for values that need no memory.
 struct NoMemory;
 
 impl Guest for NoMemory {
@@ -271,7 +271,7 @@ impl Guest for NoMemory {
     }
 }
 
-/// Output of a guest, with its bounds.
+/// Output of a guest, within its bounds.
 struct Out {
     max_output: u64,
     deadline: Option<Instant>,

@@ -1,4 +1,4 @@
-//! Values that host functions find in the memory of the module that calls them.
+//! Access of host functions to the memory of the calling module.
 
 use wasmtime::{Caller, Extern};
 use wasmtime_wasi::p1::WasiP1Ctx;
@@ -7,15 +7,15 @@ use wiggle::GuestMemory;
 
 use crate::host::Host;
 
-/// The export by which WASI preview 1 finds memory.
+/// The name of the memory export in WASI preview 1.
 const MEMORY: &str = "memory";
 
-/// A module that calls a function which reads or writes memory, and does not export any.
+/// Error for a module that calls a function that needs memory, but exports none.
 #[derive(Debug, thiserror::Error)]
 #[error("the module does not export its memory as `memory`")]
 pub(super) struct NoMemory;
 
-/// A place that is not in memory.
+/// Error for an address outside of memory.
 #[derive(Debug, thiserror::Error)]
 #[error("the guest named a place outside of its memory")]
 pub(super) struct OutOfBounds;
@@ -49,7 +49,7 @@ pub(super) fn range(bytes: &[u8], at: u32, len: u32) -> wasmtime::Result<&[u8]> 
     found.ok_or_else(|| wasmtime::Error::new(OutOfBounds))
 }
 
-/// Writes at `at`.
+/// Writes bytes at `at`.
 pub(super) fn write(bytes: &mut [u8], at: u32, what: &[u8]) -> wasmtime::Result<()> {
     let start = at as usize;
     let end = start.checked_add(what.len());
@@ -58,7 +58,7 @@ pub(super) fn write(bytes: &mut [u8], at: u32, what: &[u8]) -> wasmtime::Result<
     Ok(())
 }
 
-/// The number at `at`.
+/// The little-endian `u32` at `at`.
 pub(super) fn u32_at(bytes: &[u8], at: u32) -> wasmtime::Result<u32> {
     let found = range(bytes, at, 4)?.first_chunk().copied();
     found.map(u32::from_le_bytes).ok_or_else(|| wasmtime::Error::new(OutOfBounds))

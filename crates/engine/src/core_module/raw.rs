@@ -1,8 +1,8 @@
-//! Core functions that are called from within a host function, on the stack which that runs on.
+//! Calls of core functions from inside a host function, on the host function's stack.
 //!
-//! Arguments may need thousands of allocations in the guest, each a call of its `cabi_realloc`. `call_async` makes a stack
-//! for each call, and `call` is refused where a guest can be suspended; wasmtime's own lowering calls `realloc` raw, on the
-//! stack that its caller is on, and so does this.
+//! Arguments may need thousands of allocations in the guest, each a call of its `cabi_realloc`. `call_async` makes a
+//! stack for each call, and `call` is refused where a guest can be suspended. Wasmtime's own lowering calls `realloc`
+//! raw, on its caller's stack, and so does this module.
 //!
 //! # Safety
 //!
@@ -23,19 +23,19 @@ use wasmtime::{Caller, Func, FuncType, ValRaw, ValType};
 
 use crate::host::Host;
 
-/// A function of numbers.
+/// A core function with only numbers as parameters and results.
 #[derive(Clone, Copy)]
 pub(super) struct RawFunc {
     func: Func,
     slots: Slots,
 }
 
-/// Parameters or results of a function of numbers, whichever are more.
+/// Number of slots of such a function: its parameters or results, whichever are more.
 #[derive(Clone, Copy)]
 pub(super) struct Slots(usize);
 
 impl Slots {
-    /// Counts them, if all of them are numbers.
+    /// Counts the slots of a type, if all are numbers.
     pub(super) fn of(ty: &FuncType) -> Option<Self> {
         let is_number =
             |ty: ValType| matches!(ty, ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64);
@@ -45,18 +45,18 @@ impl Slots {
 }
 
 impl RawFunc {
-    /// `slots` are those of its type.
+    /// Wraps a function; `slots` must be those of its type.
     pub(super) fn new(func: Func, slots: Slots) -> Self {
         Self { func, slots }
     }
 
-    /// The function as wasmtime has it.
+    /// The wasmtime function.
     pub(super) fn func(&self) -> Func {
         self.func
     }
 
-    /// Calls it with the arguments that `slots` begins with, and leaves its results there. To be used on the stack of a host
-    /// function that was called by `call_async`.
+    /// Calls the function with the arguments at the start of `slots`, and leaves its results there. Call it only on
+    /// the stack of a host function that runs inside `call_async`.
     pub(super) fn call(
         &self,
         caller: &mut Caller<'_, Host>,

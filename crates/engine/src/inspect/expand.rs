@@ -1,21 +1,21 @@
-//! How much a component comes to when everything inside it is instantiated.
+//! Size of a component once all nested components are instantiated.
 //!
-//! A component may instantiate another twice, which instantiates a third twice, and so on: thirty lines are
-//! then a thousand million instances, and the compiler lays out every one of them.
+//! A component may instantiate another twice, which instantiates a third twice, and so on: thirty lines then make a
+//! billion instances, and the compiler lays out each of them.
 
 use wasmparser::{
     ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
     ComponentTypeRef, Encoding, FromReader, Instance, Payload, SectionLimited,
 };
 
-/// Parts that a component comes to.
+/// Maximum parts of an expanded component.
 pub(crate) const MAX_PARTS: usize = 1_000_000;
 
-/// Instantiations where components are handed on to be instantiated elsewhere: what is made of those is not
-/// followed, and even so few cannot come to much.
+/// Maximum instantiations that take components as arguments. Those components are not followed, and so few
+/// cannot expand to much.
 const MAX_UNFOLLOWED: usize = 20;
 
-/// What is beyond its bound.
+/// The bound that was exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beyond {
     Parts(usize),
@@ -23,7 +23,7 @@ pub(crate) enum Beyond {
 }
 
 impl Beyond {
-    /// What was counted, how much of it was found, and how much there may be.
+    /// The counted unit, the count, and the bound.
     pub(crate) fn told(self) -> (&'static str, usize, usize) {
         match self {
             Self::Parts(found) => ("parts when all in it is instantiated", found, MAX_PARTS),
@@ -34,12 +34,12 @@ impl Beyond {
     }
 }
 
-/// One component or module that is being read.
+/// A component or module that is being read.
 struct Frame {
     is_component: bool,
-    /// What one instance of it comes to, as far as it has been read.
+    /// Parts of one instance of it, as far as read.
     parts: usize,
-    /// What one instance of each of its components comes to; none where that was handed to it.
+    /// Parts of one instance of each of its components; `None` for a component that it got as an argument.
     components: Vec<Option<usize>>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Expansion {
 }
 
 impl Expansion {
-    /// Takes note of the next payload. What is malformed counts nothing: the compiler refuses it.
+    /// Counts the next payload. Malformed payloads count nothing, since the compiler rejects them.
     pub(crate) fn see(&mut self, payload: &Payload<'_>) -> Result<(), Beyond> {
         match payload {
             Payload::Version { encoding, .. } => {
@@ -97,7 +97,7 @@ impl Expansion {
             Payload::ComponentExportSection(section) => {
                 for export in items(section) {
                     if export.kind == ComponentExternalKind::Component {
-                        // An export is one more name for it inside, too.
+                        // An export also adds an index inside the component.
                         self.again(0, export.index);
                     }
                     self.add(1)?;
@@ -139,14 +139,14 @@ impl Expansion {
         self.add(1)
     }
 
-    /// The component `index` of the frame that is `count` further out.
+    /// The component `index` of the frame `count` levels further out.
     #[expect(clippy::option_option, reason = "what is not there, and what is there and not known")]
     fn find(&self, count: u32, index: u32) -> Option<Option<usize>> {
         let (count, index) = (usize::try_from(count).ok()?, usize::try_from(index).ok()?);
         self.frames.iter().rev().nth(count)?.components.get(index).copied()
     }
 
-    /// One that is there already gets a further index.
+    /// Adds a further index for an existing component.
     fn again(&mut self, count: u32, index: u32) {
         let found = self.find(count, index);
         if let (Some(component), Some(frame)) = (found, self.frames.last_mut()) {
@@ -154,7 +154,7 @@ impl Expansion {
         }
     }
 
-    /// A component comes from elsewhere.
+    /// Adds a component that comes from outside.
     fn handed(&mut self) {
         self.handed_on = true;
         if let Some(frame) = self.frames.last_mut() {

@@ -1,4 +1,4 @@
-//! The function of an instance, and how its values get in and out.
+//! The called function of an instance, and the path of its values in and out.
 
 use crisol_wit::{CallBounds, DirectFunc, Mapping, OverOutput, Packed};
 use wasmtime::Store;
@@ -11,29 +11,29 @@ use crate::output;
 
 /// Callee of an instance.
 pub(crate) enum Callee {
-    /// A function whose values go straight into its memory and out of it.
+    /// A function whose values are lowered and lifted directly in its memory.
     Direct(DirectFunc),
-    /// One whose values are wasmtime's own on the way.
+    /// A function whose values pass through wasmtime's `Val`.
     Dynamic(Func),
     /// A function of a core module.
     Core(core_module::Callee),
 }
 
 impl Callee {
-    /// A function of a component. `mapping` is that of its type, if it is called with values.
+    /// Wraps a component function. `mapping` is that of its type, if it is called with values.
     pub(crate) fn component_function(
         store: &mut Store<Host>,
         func: Func,
         mapping: Option<&Mapping>,
     ) -> Self {
-        // Asynchronous functions hand their results over in another form.
+        // Asynchronous functions return their results in another form.
         let is_concurrent = store.concurrent_resource_table().is_some();
         let direct = mapping.filter(|_| !is_concurrent);
         let direct = direct.and_then(|mapping| DirectFunc::new(mapping, func, &*store));
         direct.map_or(Self::Dynamic(func), Self::Direct)
     }
 
-    /// The function, if it is a component's.
+    /// The function, or `None` for a core module's.
     pub(crate) fn component(&self) -> Option<&Func> {
         match self {
             Self::Direct(func) => Some(func.func()),
@@ -42,7 +42,7 @@ impl Callee {
         }
     }
 
-    /// Calls the function with what its mapping lowered.
+    /// Calls the function with lowered arguments.
     pub(crate) async fn call(
         &self,
         store: &mut Store<Host>,

@@ -1,4 +1,4 @@
-//! From addresses that may be reached to a stream of bytes, encrypted when asked for.
+//! Connections to permitted addresses, with optional TLS.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,16 +11,16 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use wasmtime_wasi_http::Error as HttpError;
 
-/// Either kind of stream.
+/// A plain or encrypted stream.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Whose certificates are believed.
+/// The trusted root certificates.
 #[derive(Clone)]
 pub(super) struct Tls {
     roots: Arc<RootCertStore>,
-    /// `None` where the cryptography at hand has no version of TLS, which no build of ours is.
+    /// `None` if the cryptography provider supports no TLS version, which is never the case in our builds.
     config: Option<Arc<ClientConfig>>,
 }
 
@@ -52,7 +52,7 @@ impl Tls {
         Self::new(roots)
     }
 
-    /// The peer has to prove to be `host`, whatever address it was found at.
+    /// Starts TLS. The peer's certificate must be valid for `host`, regardless of the address.
     async fn wrap(&self, stream: TcpStream, host: &str) -> Result<Box<dyn Stream>, HttpError> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let name = match bare.parse::<IpAddr>() {
@@ -66,7 +66,7 @@ impl Tls {
     }
 }
 
-/// Connects to the first of the addresses that answers.
+/// Connects to the first address that accepts.
 pub(super) async fn open(
     addresses: &[SocketAddr],
     tls: Option<(&Tls, &String)>,
@@ -75,7 +75,7 @@ pub(super) async fn open(
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => {
-                // A request that waits for the acknowledgement of its own first part is slow for nothing.
+                // Nagle's algorithm would delay a request until its first part is acknowledged.
                 let _as_it_was = stream.set_nodelay(true);
                 return match tls {
                     Some((tls, host)) => tls.wrap(stream, host).await,

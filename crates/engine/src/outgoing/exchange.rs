@@ -1,4 +1,4 @@
-//! One request and its answer over a stream of its own, with an end to waiting and to size.
+//! One request and its response over a stream of its own, with timeouts and size limits.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -18,11 +18,10 @@ use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody};
 use super::connect::Stream;
 use super::{Processed, Sent};
 
-/// The head of an answer, in bytes. Hyper looks at it after each read, so that up to twice as much may
-/// pass.
+/// Maximum bytes of a response head. Hyper checks after each read, so up to twice as much may pass.
 const MAX_HEAD: usize = 64 << 10;
 
-/// How long a guest waits when it does not say; the deadline of its call comes before or after.
+/// Timeouts of a request, with defaults; the deadline of the call applies as well.
 #[derive(Clone, Copy)]
 pub(super) struct Timeouts {
     connect: Duration,
@@ -48,8 +47,8 @@ impl Timeouts {
     }
 }
 
-/// Sends the request and waits for the head of the answer. What comes with it has to be run for the
-/// body to arrive, and holds the permit for as long as the connection is open.
+/// Sends the request and waits for the response head. The returned future must be polled for the body to
+/// arrive, and holds the permit while the connection is open.
 pub(super) async fn run(
     stream: Box<dyn Stream>,
     mut request: Request<WasiBody>,
@@ -57,7 +56,7 @@ pub(super) async fn run(
     max_bytes: u64,
     permit: OwnedSemaphorePermit,
 ) -> Sent {
-    // Whom the request is for is in its `host`; a server takes a whole URI for a proxy's request.
+    // The `host` header names the peer; a server takes an absolute URI for a proxy request.
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = path.parse().map_err(|_| HttpError::HttpRequestUriInvalid)?;
     let mut client = http1::Builder::new();
@@ -70,7 +69,7 @@ pub(super) async fn run(
         tokio::select! {
             biased;
             answered = &mut answered => answered,
-            // The connection may end with the answer in it.
+            // The connection may end with the response already received.
             ended = &mut connection => match ended {
                 Ok(()) => {
                     open = false;
@@ -87,10 +86,10 @@ pub(super) async fn run(
     });
     let io: Processed = Box::new(async move {
         let _held = permit;
-        // Nobody sends by it again: it ends with this exchange.
+        // The connection is not reused: it ends with this exchange.
         drop(sender);
         if open && let Err(error) = connection.await {
-            // Whoever reads the answer is told; told here, it would be one more warning in the log.
+            // The reader of the body gets this error, so a warning here would only repeat it.
             tracing::debug!(?error, "the connection of a guest's request broke");
         }
         Ok(())
@@ -98,7 +97,7 @@ pub(super) async fn run(
     Ok((response, io))
 }
 
-/// The body of an answer, with an end to waiting and to size.
+/// A response body with a timeout and a size limit.
 struct Answer {
     body: Incoming,
     left: u64,

@@ -8,14 +8,14 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 
-/// The body of a response, as the guest makes it.
+/// The body of a response, produced by the guest.
 pub struct ProxyBody {
     inner: WasiBody,
-    /// Who waits for its end.
+    /// Senders to notify at its end.
     told: Vec<oneshot::Sender<()>>,
 }
 
-/// What becomes of a body: an error when it is dropped before its end.
+/// Delivery of a body: an error if the body is dropped before its end.
 pub(super) type Delivery = oneshot::Receiver<()>;
 
 impl ProxyBody {
@@ -23,7 +23,7 @@ impl ProxyBody {
         Self { inner, told: Vec::new() }
     }
 
-    /// Tells when the body has been read to its end, or dropped.
+    /// Returns a receiver that resolves when the body is read to its end, or dropped.
     pub(super) fn delivery(&mut self) -> Delivery {
         let (sender, receiver) = oneshot::channel();
         self.told.push(sender);
@@ -43,7 +43,7 @@ impl Body for ProxyBody {
         match &frame {
             Poll::Ready(None) => {
                 for waiting in self.told.drain(..) {
-                    // Whoever has stopped waiting needs no answer.
+                    // The receiver may be gone already.
                     let _ = waiting.send(());
                 }
             }

@@ -1,9 +1,9 @@
-//! `wasi:http/handler` of WASI 0.3: the guest's asynchronous function gives the response, and goes on
-//! making the body of it as a task of the instance.
+//! `wasi:http/handler` of WASI 0.3: the guest's asynchronous function returns the response, and continues to
+//! produce its body as a task of the instance.
 //!
-//! The instance's tasks run only while its event loop is polled. So what is polled is over when no task is
-//! left *and* the body has been read: a guest may have joined the body to a stream of the host's (a file,
-//! an answer of another server) and have no task that stays for it.
+//! The instance's tasks run only while its event loop is polled. The polled future therefore completes when no task
+//! is left *and* the body has been read: a guest may have forwarded a host stream (a file, another server's
+//! response) as the body, without a task of its own.
 
 use std::future::poll_fn;
 
@@ -25,7 +25,7 @@ use crate::host::Host;
 type Params = (Resource<Request>,);
 type Outcome = (Result<Resource<Response>, ErrorCode>,);
 
-/// Answers one request.
+/// Handles one request.
 pub(super) async fn run<B>(
     func: &Func,
     store: &mut Store<Host>,
@@ -54,7 +54,7 @@ async fn answered(
     let delivery = match outcome {
         Ok(response) => {
             let (response, delivery) = outgoing(accessor, response)?;
-            // As with 0.2: nobody may be listening any longer.
+            // The client may have gone, like with 0.2.
             let _ = answer.send(Ok(response));
             Some(delivery)
         }
@@ -65,7 +65,7 @@ async fn answered(
     };
     poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
     if let Some(delivery) = delivery {
-        // Dropped or read to its end, it asks for nothing more.
+        // Both outcomes, read and dropped, end the wait.
         let _ = delivery.await;
     }
     Ok(())
@@ -82,19 +82,19 @@ where
     let authority: Option<Authority> = parts.uri.authority().cloned().or_else(header);
     let path = parts.uri.path_and_query().cloned();
     let headers = FieldMap::new_immutable(host.http().hooks, parts.headers);
-    // What the guest says of how it read the body is nobody's business here.
+    // The guest's report on reading the body is not needed here.
     let (request, _) =
         Request::new(parts.method, Some(scheme), authority, path, headers, None, body);
     request
 }
 
-/// The guest's response, and what becomes of its body.
+/// Converts the guest's response, and returns the delivery of its body.
 fn outgoing(
     accessor: &Accessor<Host>,
     response: Resource<Response>,
 ) -> wasmtime::Result<(http::Response<ProxyBody>, Delivery)> {
     let (tell, told) = oneshot::channel::<Delivery>();
-    // What the guest is told, if it asks how its response went.
+    // Transmission result, for a guest that waits for it.
     let transmitted = async {
         let Ok(delivery) = told.await else { return Err(HttpError::ConnectionTerminated) };
         delivery.await.map_err(|_| HttpError::ConnectionTerminated)

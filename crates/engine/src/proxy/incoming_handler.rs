@@ -1,5 +1,5 @@
-//! `wasi:http/incoming-handler` of WASI 0.2: the guest answers through a handle that it is given, from
-//! inside its call, and its function returns when it has written everything.
+//! `wasi:http/incoming-handler` of WASI 0.2: the guest sets its response through a handle during the call, and
+//! returns once it has written the whole body.
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -17,7 +17,7 @@ use crate::host::Host;
 
 type Params = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
 
-/// Answers one request.
+/// Handles one request.
 pub(super) async fn run<B>(
     func: &Func,
     store: &mut Store<Host>,
@@ -29,7 +29,7 @@ where
     B: Body<Data = Bytes, Error = HttpError> + Send + 'static,
 {
     if request.uri().authority().is_none() && !request.headers().contains_key(HOST) {
-        // A client of HTTP/1.0 need not name a host; `authority` answers with an empty one.
+        // An HTTP/1.0 client may omit `host`; `authority` then returns an empty one.
         request.headers_mut().insert(HOST, HeaderValue::from_static(""));
     }
     let scheme = if secure { Scheme::Https } else { Scheme::Http };
@@ -37,7 +37,7 @@ where
     let request = http.new_incoming_request(scheme, request)?;
     let respond = move |response: Result<http::Response<_>, ErrorCode>| {
         let response = response.map(|response| response.map(ProxyBody::new));
-        // Nobody listens any longer when the client has gone.
+        // The receiver is gone if the client is.
         let _ = answer.send(response.map_err(ProxyError::new));
     };
     let out = http.new_response_outparam_from_callback(respond)?;
