@@ -1,4 +1,4 @@
-//! Calls through the engine: real components, every way in which one can end.
+//! Calls through the engine with real components, and all their outcomes.
 
 mod support;
 
@@ -71,7 +71,7 @@ async fn a_start_function_that_loops_is_stopped() -> Tested {
     Ok(())
 }
 
-/// A clock whose every reading takes the guest a millisecond.
+/// A clock on which each reading takes a millisecond of guest time.
 struct Slow;
 
 impl HostMonotonicClock for Slow {
@@ -81,7 +81,7 @@ impl HostMonotonicClock for Slow {
 
     fn now(&self) -> u64 {
         let mut passing = pin!(tokio::time::advance(Duration::from_millis(1)));
-        // The first poll is what moves the clock.
+        // The first poll moves the clock.
         let _ = passing.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         0
     }
@@ -304,7 +304,7 @@ async fn an_import_that_is_not_granted_fails_the_call_that_uses_it() -> Tested {
         other => panic!("expected a denial, found {other:?}"),
     }
 
-    // A clock that was not granted stands still, and nothing waits for it.
+    // A clock without a grant stands still, so nothing waits for it.
     let clock = Guest::wat(WASI_CLOCK_CALLER, "f")?.profile(Profile::default())?;
     assert_eq!(clock.call(&[]).await?, Some(Val::U64(0)));
     let import = clock.linked.imports().first().ok_or("no import")?;
@@ -339,7 +339,7 @@ async fn a_denied_interface_keeps_the_resource_types_that_a_granted_one_refers_t
     Ok(())
 }
 
-/// A component that imports `interface` with one function of the host and one that the host does not have.
+/// A component that imports an interface with one host function and one unknown function.
 fn with_an_unknown_function() -> String {
     WASI_CLOCK_CALLER
         .replace(

@@ -1,5 +1,4 @@
-//! Guests with asynchronous functions (WASI 0.3): they run on an engine of their own, under the same
-//! limits and refusals as all others.
+//! Guests with asynchronous functions (WASI 0.3), which run on a separate engine under the same limits and grants.
 
 mod support;
 
@@ -180,7 +179,7 @@ async fn cancelled_calls_leave_the_engine_whole() -> Tested {
     Ok(())
 }
 
-/// Begins so many timers that it never waits for.
+/// Starts the given number of timers without waiting for them.
 const TIMERS: &str = r#"(component
     (import "wasi:clocks/monotonic-clock@0.3.0" (instance $clock
         (type $duration' u64)
