@@ -18,7 +18,7 @@ fn refused(text: &str) -> Tested<String> {
 }
 
 #[test]
-fn an_error_lists_the_first_of_many_exports_and_the_start_of_long_ones() -> Tested {
+fn method_errors_list_a_bounded_number_of_exports() -> Tested {
     let exports = |names: &mut dyn Iterator<Item = String>| {
         let exports: String = names.map(|name| format!("(export \"{name}\" (func 0))")).collect();
         format!(
@@ -156,7 +156,7 @@ async fn what_is_collected_counts_as_memory() -> Tested {
 }
 
 #[tokio::test]
-async fn what_fails_while_an_instance_is_made_is_told_and_frees_its_slot() -> Tested {
+async fn failed_instantiation_frees_its_slot() -> Tested {
     let module = |fields: &str| {
         format!(
             r#"(component

@@ -128,7 +128,7 @@ async fn limits_and_traps_are_told_apart() -> Tested {
 }
 
 #[tokio::test]
-async fn an_asynchronous_import_that_is_not_granted_fails_the_call_that_uses_it() -> Tested {
+async fn ungranted_asynchronous_imports_fail_the_call() -> Tested {
     let guest = Guest::wat(ASYNC, "sleep")?.profile(Profile::default())?;
     let import = guest.linked.imports().first().ok_or("no import")?;
     assert_eq!(import.interface.as_deref(), Some("wasi:clocks/monotonic-clock"));

@@ -287,7 +287,7 @@ async fn a_large_buffer_of_a_file_is_moved_whole() -> Tested {
 
 /// Errno for arguments with which wasmtime's functions would end the guest, or do all of the work first.
 #[tokio::test]
-async fn arguments_that_are_too_much_or_of_no_meaning_are_error_numbers() -> Tested {
+async fn invalid_arguments_return_an_errno() -> Tested {
     // Overlong paths are rejected before they are read: these reach far outside memory.
     let long = "(i32.const 0) (i32.const 0x7fffffff)";
     let path = "(i32.const 0) (i32.const 1)";

@@ -217,7 +217,7 @@ async fn a_guest_that_allocates_without_end_is_stopped() -> Tested {
 
 /// Each allocation takes longer than a turn, so that every call is suspended in many of them, on any thread.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_that_are_suspended_while_they_allocate_go_on_each_with_its_own() -> Tested {
+async fn calls_suspended_in_allocations_keep_their_values() -> Tested {
     let slow = VALUES.replace(
         "(local $at i32)\n",
         "(local $at i32) (local $spin i32)

@@ -99,8 +99,7 @@ async fn many_random_bytes_let_others_run() -> Tested {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_host_function_that_hangs_is_stopped_at_the_deadline_and_the_time_was_the_hosts() -> Tested
-{
+async fn hanging_host_functions_stop_at_the_deadline() -> Tested {
     let engine = support::engine(Allocation::Pooling { instances: 1 })?;
     let compiled = engine.compile(&crisol_fixtures::bytes("probe"), false)?;
     let linked = engine.link(&compiled, &Profile::granting(|_| true), "print")?;
@@ -119,7 +118,7 @@ async fn a_host_function_that_hangs_is_stopped_at_the_deadline_and_the_time_was_
 }
 
 #[tokio::test]
-async fn a_host_function_that_panics_fails_the_call_and_gives_the_slot_back() -> Tested {
+async fn panicking_host_functions_fail_the_call_and_free_the_slot() -> Tested {
     let engine = support::engine(Allocation::Pooling { instances: 1 })?;
     let compiled = engine.compile(&crisol_fixtures::bytes("probe"), false)?;
     let linked = engine.link(&compiled, &Profile::granting(|_| true), "print")?;

@@ -30,7 +30,7 @@ fn engine() -> Tested<Engine> {
 }
 
 #[test]
-fn functions_of_the_same_code_share_their_imports_unless_the_program_serves_one() -> Tested {
+fn program_interfaces_prevent_sharing_of_imports() -> Tested {
     let engine = engine()?;
     let compiled = engine.compile(&guest(r#"(export "f" (func))"#)?, false)?;
     let (one, two) = ("n:one".parse()?, "n:two".parse()?);

@@ -202,8 +202,7 @@ async fn get(guest: &str, outgoing: impl Into<Option<Outgoing>>, url: &str) -> T
 }
 
 #[tokio::test]
-async fn a_request_goes_to_the_address_that_was_checked_and_its_name_is_not_looked_up_again()
--> Tested {
+async fn requests_go_to_the_checked_address() -> Tested {
     for guest in GUESTS {
         let at = server(Manner::Answers).await?;
         let outgoing = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>);

@@ -21,7 +21,7 @@ const ECHO: &str = r#"(module
         (i32.store (i32.const 20) (local.get 1))
         (i32.const 16)))"#;
 
-/// Calls `f` with a JSON argument, and returns both as JSON text.
+/// Passes a JSON element through a function that returns its list, and gives the result as JSON text.
 async fn echo(ty: &str, text: &str) -> Tested<String> {
     let wit = format!("echo: func(x: list<{ty}>) -> list<{ty}>;");
     let bytes = crisol_wit::wrap(&wat::parse_str(ECHO)?, Some(&wit), "echo")?.component;

@@ -53,7 +53,7 @@ fn a_start_function_runs_whatever_is_called() -> Tested {
 }
 
 #[test]
-fn a_call_of_a_table_may_be_of_each_function_in_it_that_fits() -> Tested {
+fn table_calls_reach_every_function_of_the_type() -> Tested {
     let module = format!(
         r#"(table 4 funcref) (elem (i32.const 0) func $a $d) (elem (i32.const 2) func $b)
         (func (export "f") (param i32) (call_indirect (type $nullary) (local.get 0))) {NEITHER}"#
@@ -77,7 +77,7 @@ fn a_constant_slot_of_a_constant_table_is_one_function() -> Tested {
 }
 
 #[test]
-fn a_call_of_a_reference_may_be_of_each_function_that_is_referred_to() -> Tested {
+fn reference_calls_reach_every_referenced_function() -> Tested {
     let module = format!(
         r#"(elem declare func $b $d)
         (func (export "f") (local (ref null $nullary)) (call_ref $nullary (local.get 0)))
