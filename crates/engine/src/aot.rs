@@ -247,14 +247,13 @@ fn touch(file: &File) {
 )]
 pub(crate) fn load(engine: &wasmtime::Engine, trusted: &Trusted) -> wasmtime::Result<Program> {
     let code = &trusted.code;
-    // SAFETY: `deserialize` of both kinds is sound for bytes that `serialize` of the same kind gave and nobody changed;
-    // the kind is under the digest, and `deserialize` refuses the other one. A
-    // `Trusted` is made by `parse` alone, of a file that `files::open_own` opened. So the bytes were written
-    // by a process of this user or of the superuser, into a file that no other user could write to, in a folder where no
-    // other user could put one; either could as well have changed this very program. They
-    // begin with our magic and match their digest, so they are whole. They are in our own memory since they
-    // were checked, not mapped from the file, so they cannot change after that. Code of another release of
-    // wasmtime, another configuration or another processor is refused by `deserialize` itself.
+    // SAFETY: `deserialize` of both kinds is sound for unchanged bytes from `serialize` of the same kind. The digest
+    // covers the kind, and `deserialize` refuses the other kind. Only `parse` makes a `Trusted`, from a file that
+    // `files::open_own` opened. So a process of this user or of the superuser wrote the bytes, into a file that no
+    // other user could write to, in a folder where no other user could create one; either could also have changed
+    // this program. The bytes begin with our magic and match their digest, so they are intact. They were checked in
+    // our own memory, not mapped from the file, so they cannot change afterwards. `deserialize` itself refuses code
+    // of another wasmtime release, another configuration or another processor.
     unsafe {
         match trusted.kind {
             Kind::Component | Kind::Concurrent => {

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_bytes_are_compiled_once_also_by_callers_at_the_same_moment() {
+    fn concurrent_compiles_of_equal_bytes_are_shared() {
         let (cache, made) = (Cache::<usize>::default(), AtomicUsize::new(0));
         let key = |of: &[u8]| (Digest::of(of), false);
         let get = |of: &[u8]| cache.get(key(of), || Ok::<_, ()>(made.fetch_add(1, Relaxed)));

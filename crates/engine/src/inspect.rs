@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_component_that_is_no_component_is_left_to_the_compiler() {
+    fn malformed_components_are_left_to_the_compiler() {
         for bytes in [&b""[..], b"hello", b"\0asm\x0d\0\x01\0\xff\xff"] {
             let found = inspect(bytes, &CodeLimits::default());
             assert_eq!(found, Ok(Findings { concurrent: false }));
@@ -227,8 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_instantiated_again_and_again_is_counted_as_often()
-    -> Result<(), Box<dyn std::error::Error>> {
+    fn each_instantiation_counts() -> Result<(), Box<dyn std::error::Error>> {
         let limits = CodeLimits::default();
         let inspected = |text: &str| -> Result<_, Box<dyn std::error::Error>> {
             Ok(inspect(&wat::parse_str(text)?, &limits).map_err(|error| error.what))

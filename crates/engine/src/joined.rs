@@ -1,5 +1,5 @@
-//! A component or a core module joined to the host functions of a profile: made once for all functions that have both the
-//! same, since the copy of the host's definitions and the resolution of imports depend on nothing else.
+//! Linked form of a component or core module for a profile, built once for all functions with the same code and
+//! profile: the linker and the resolved imports depend on nothing else.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -10,11 +10,11 @@ use crate::host::Host;
 use crate::imports::{Import, Profile};
 use crate::ticker::Ticks;
 
-/// What functions of the same code and the same profile share.
+/// State shared by functions of the same code and profile.
 pub(crate) struct Joined {
     pub(crate) pre: Pre,
     pub(crate) imports: Vec<Import>,
-    /// Memory of all instances and scripts.
+    /// Budget for the memory of all instances and scripts.
     pub(crate) budget: Budget,
     /// Ticks of the clock that interrupts guests.
     pub(crate) ticks: Ticks,
@@ -25,7 +25,7 @@ pub(crate) enum Pre {
     Component(InstancePre<Host>),
     Module {
         pre: wasmtime::InstancePre<Host>,
-        /// Whether it is to see the folders of its entry.
+        /// True if the guest may see the folders of its entry.
         has_folders: bool,
     },
 }
@@ -39,18 +39,18 @@ impl Pre {
     }
 }
 
-/// The joined forms of one component or module that are in use: no more than there are functions of it.
+/// Linked forms of one component or module that are in use, at most one per function.
 #[derive(Default)]
 pub(crate) struct InUse(Mutex<Vec<(Profile, Weak<Joined>)>>);
 
 impl InUse {
-    /// The joined form for `profile`, if there is one.
+    /// Finds the linked form for `profile`, if there is one.
     pub(crate) fn find(&self, profile: &Profile) -> Option<Arc<Joined>> {
         let in_use = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         in_use.iter().find(|(other, _)| other == profile)?.1.upgrade()
     }
 
-    /// Keeps what was made. Two callers may make the same at the same moment; that costs time alone.
+    /// Stores a linked form. Two callers may build the same one concurrently, which only costs time.
     pub(crate) fn keep(&self, profile: &Profile, joined: &Arc<Joined>) {
         let mut in_use = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         in_use.retain(|(other, joined)| other != profile && joined.strong_count() > 0);

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn memories_and_tables_are_reserved_in_steps_and_a_small_guest_reserves_once() {
+    fn small_guests_reserve_memory_once() {
         let budget = Budget::new(10 * STEP);
         let mut meter = Meter::new(Limits::default(), &budget);
         let mut grow = |memory: bool, from: u64, to: u64| {

@@ -1,4 +1,4 @@
-//! A component or a core module joined to what it may use: everything before the call has been done.
+//! Linking of components and core modules: all work that is possible before a call.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,7 +20,7 @@ use crate::link_error::LinkError;
 use crate::program::Program;
 use crate::releases::{definition_of, interface_of};
 
-/// One function of one component or core module, joined to what it may use. Cloning is a reference count.
+/// A function of a component or core module, linked with its grants. Cloning increments a reference count.
 #[derive(Clone)]
 pub struct Linked(pub(crate) Arc<Inner>);
 
@@ -29,13 +29,13 @@ pub(crate) struct Inner {
     pub(crate) export: Export,
     pub(crate) mapping: Mapping,
     pub(crate) runs_once: bool,
-    /// Shared with the other functions of the same code and profile.
+    /// Linked form, shared with other functions of the same code and profile.
     pub(crate) joined: Arc<Joined>,
     /// Keeps the code in the engine's cache for the next function of the same bytes.
     pub(crate) code: Compiled,
 }
 
-/// Callee of an instance, found before there is one.
+/// Callee of an instance, resolved before instantiation.
 #[derive(Clone)]
 pub(crate) enum Target {
     Component { index: ComponentExportIndex },
@@ -54,50 +54,50 @@ impl Linked {
         Self(Arc::new(Inner { target, export, mapping, runs_once, joined, code }))
     }
 
-    /// The values that the function takes and gives.
+    /// The mapping of the function's arguments and result.
     #[must_use]
     pub fn mapping(&self) -> &Mapping {
         &self.0.mapping
     }
 
-    /// The machine code that it runs.
+    /// The compiled code of the function.
     #[must_use]
     pub fn code(&self) -> &Compiled {
         &self.0.code
     }
 
-    /// Whether it runs on the engine with support for asynchronous functions, as WASI 0.3 guests do.
+    /// Returns true if it runs on the engine that supports asynchronous functions, like WASI 0.3 guests.
     #[must_use]
     pub fn is_concurrent(&self) -> bool {
         self.0.code.0.flavour.concurrent
     }
 
-    /// Whether it is the entry point of a program, after which its instance is of no further use.
+    /// Returns true for the entry point of a program, after which its instance cannot be reused.
     #[must_use]
     pub fn runs_once(&self) -> bool {
         self.0.runs_once
     }
 
-    /// The export that the method meant.
+    /// The export that the method resolved to.
     #[must_use]
     pub fn export(&self) -> &Export {
         &self.0.export
     }
 
-    /// Whether it may call other functions: it imports `funcs`, and that is granted.
+    /// Returns true if it may call other functions: it imports `funcs`, and `funcs` is granted.
     #[must_use]
     pub fn calls_others(&self) -> bool {
         calls_others(self.imports())
     }
 
-    /// Everything that the code imports, whether or not it ever calls it.
+    /// All imports of the code, whether it calls them or not.
     #[must_use]
     pub fn imports(&self) -> &[Import] {
         &self.0.joined.imports
     }
 
-    /// Whether two are joined to the host by the same resolved imports, as functions of the same code and
-    /// the same profile are.
+    /// Returns true if two functions share their resolved imports, like functions of the same code and the same
+    /// profile.
     #[must_use]
     pub fn shares_imports_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0.joined, &other.0.joined)
@@ -133,7 +133,7 @@ pub(crate) fn link(
     Ok(Linked::new(target, export, mapping, joined, code))
 }
 
-/// Joins a module to what it may use and finds the function that `method` means.
+/// Links a module with its grants and resolves `method` to a function.
 pub(crate) fn link_core(
     base: &Base,
     (compiled, core): (&Compiled, &CoreModule),
@@ -155,7 +155,7 @@ pub(crate) fn link_core(
     Ok(Linked::new(target, export, mapping, joined, code))
 }
 
-/// Joins `compiled` to what `profile` grants, or finds what was made for another of its functions.
+/// Links `compiled` with the grants of `profile`, or reuses the linked form of another function.
 pub(crate) fn join(
     base: &Base,
     compiled: &Compiled,
@@ -183,8 +183,8 @@ pub(crate) fn join(
     Ok(joined)
 }
 
-/// Replaces the functions of everything that the component imports and `profile` does not grant, and adds those that the
-/// host does not have: they give nothing, or fail the call.
+/// Replaces imported functions that `profile` does not grant, and adds those that the host lacks, with stubs that
+/// return an empty value or fail the call.
 pub(crate) fn restrict(
     base: &Base,
     linker: &mut Linker<Host>,
@@ -200,7 +200,7 @@ pub(crate) fn restrict(
         let granted = interface.as_deref().is_some_and(|interface| profile.grants(interface));
         let stubs = match item.ty {
             ComponentItem::ComponentInstance(wanted) => {
-                // Under the name of the host's own version its functions and resource types are found again.
+                // The host's definitions carry the host's own version in their names.
                 let defined = definition_of(name);
                 let (has_types, place) = (defined.is_some(), defined.as_deref().unwrap_or(name));
                 if let (true, Some(own)) = (granted, own) {
@@ -232,7 +232,7 @@ pub(crate) fn restrict(
             ComponentItem::Component(_) => {
                 return Err(LinkError::Import { name: name.to_owned(), what: "a component" });
             }
-            // Types carry no capability; a resource imported by itself stays for the linker to name.
+            // Types grant nothing; the linker reports a resource that is imported at top level.
             _ => Stubs::default(),
         };
         let Stubs { denied, missing } = stubs;

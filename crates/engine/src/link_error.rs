@@ -1,4 +1,4 @@
-//! Why code could not be linked.
+//! Errors of linking code.
 
 use crisol_wit::UnsupportedType;
 
@@ -6,19 +6,19 @@ use crate::config::EngineError;
 use crate::exports::MethodError;
 use crate::releases::versions;
 
-/// Why a component could not be linked.
+/// Reason that code could not be linked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {
-    /// The method is not one export.
+    /// The method matches no export, or several.
     #[error(transparent)]
     Method(#[from] MethodError),
-    /// The function takes or gives something that has no value outside the guest.
+    /// The function has a parameter or result type without values outside the guest.
     #[error("the export `{method}` cannot be called from outside")]
     Signature {
         /// The export.
         method: String,
-        /// Which parameter or result, and its type.
+        /// The parameter or result, and its type.
         source: UnsupportedType,
     },
     /// The component imports a core module or a component, which no host provides.
@@ -26,7 +26,7 @@ pub enum LinkError {
     Import {
         /// The import.
         name: String,
-        /// What kind of thing it is.
+        /// Kind of the import.
         what: &'static str,
     },
     /// A function that the embedding program serves is imported with a type that has no plain values.
@@ -34,7 +34,7 @@ pub enum LinkError {
     HostSignature {
         /// `interface#function`, as imported.
         function: String,
-        /// Which parameter or result, and its type.
+        /// The parameter or result, and its type.
         source: UnsupportedType,
     },
     /// An interface that the embedding program serves is imported with a resource.
@@ -52,14 +52,14 @@ pub enum LinkError {
         "the module imports `{name}` from `{module}` as {what}, which nothing provides: build it in instead"
     )]
     CoreImport {
-        /// The module that it is imported from.
+        /// Module name of the import.
         module: String,
-        /// Its name there.
+        /// Field name of the import.
         name: String,
-        /// Kind of thing that it is.
+        /// Kind of the import.
         what: &'static str,
     },
-    /// An import has another type than the host's function of that name.
+    /// An import's type differs from that of the host's function of the same name.
     #[error("an import does not fit this host, which implements {}", versions())]
     Mismatch(#[source] wasmtime::Error),
     /// An engine for this kind of function could not be set up.

@@ -1,11 +1,10 @@
-//! Results of guests: their size, and that of a program.
+//! Results of guests: their size, and the result of a program.
 
 use crisol_wit::{Mapping, Packed};
 use wasmtime::component::Val;
 
-/// The size of a value in bytes as the canonical ABI counts contents: scalars by their width, text and
-/// lists by what they hold. Names of fields and cases are the type's, not the value's, and count
-/// nothing.
+/// The size of a value's contents in bytes, by the canonical ABI: scalars by their width, text and lists by
+/// their contents. Names of fields and cases belong to the type and are not counted.
 pub(crate) fn size(value: &Val) -> u64 {
     match value {
         Val::Bool(_) | Val::S8(_) | Val::U8(_) | Val::Enum(_) => 1,
@@ -29,7 +28,7 @@ fn boxed(payload: Option<&Val>) -> u64 {
     payload.map_or(0, size)
 }
 
-/// Result of a program that has come to its end.
+/// Result of a program that succeeded.
 pub(crate) fn success(mapping: &Mapping) -> Option<Packed> {
     mapping.pack_result(Some(Val::Result(Ok(None))))
 }

@@ -8,21 +8,20 @@ use std::time::Duration;
 
 use wasmtime::EngineWeak;
 
-/// Engines that may be handed over before the thread takes the first.
+/// Capacity for engines that wait for the thread to register them.
 const FLAVOURS: usize = 4;
 
-/// Advances the epoch of the engines it was given, for as long as one of them lives.
+/// Thread that advances the epoch of its engines, as long as one of them lives.
 ///
-/// The thread holds engines weakly, so it keeps none alive. It must outlive this handle though: a store
-/// keeps its engine alive, and a guest that runs in one after everything else was dropped has only the
-/// epoch to stop it.
+/// The thread holds engines weakly, so it keeps none alive. It outlives this handle, since a store keeps its
+/// engine alive, and only the epoch can stop a guest in such a store.
 #[derive(Debug)]
 pub(crate) struct Ticker {
     engines: SyncSender<EngineWeak>,
     ticks: Ticks,
 }
 
-/// Count of the ticks so far: tells whether much time may have passed for a fraction of what a look at the clock costs.
+/// Count of ticks so far, a cheap check for passed time, at a fraction of the cost of reading the clock.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ticks(Arc<AtomicU64>);
 

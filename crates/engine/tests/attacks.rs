@@ -1,4 +1,4 @@
-//! Code that is made to be costly before its first call, or in places where nobody expects a guest to run.
+//! Hostile code that is costly before its first call, or runs at unexpected moments.
 
 mod support;
 
@@ -9,7 +9,7 @@ use crisol_engine::{Allocation, CompileError, Failure, Limits, LinkError};
 use support::{Guest, Problem, Tested, engine, soon, stopped, wasi};
 use wasmtime::component::Val;
 
-/// Why `text` is not compiled by an engine with a pool.
+/// Error of compiling `text` in an engine with a pool.
 fn refused(text: &str) -> Tested<String> {
     let engine = engine(Allocation::Pooling { instances: 100 })?;
     let error = engine.compile(&wat::parse_str(text)?, false).err().ok_or("it was compiled")?;
@@ -18,7 +18,7 @@ fn refused(text: &str) -> Tested<String> {
 }
 
 #[test]
-fn an_error_lists_the_first_of_many_exports_and_the_start_of_long_ones() -> Tested {
+fn method_errors_list_a_bounded_number_of_exports() -> Tested {
     let exports = |names: &mut dyn Iterator<Item = String>| {
         let exports: String = names.map(|name| format!("(export \"{name}\" (func 0))")).collect();
         format!(
@@ -156,7 +156,7 @@ async fn what_is_collected_counts_as_memory() -> Tested {
 }
 
 #[tokio::test]
-async fn what_fails_while_an_instance_is_made_is_told_and_frees_its_slot() -> Tested {
+async fn failed_instantiation_frees_its_slot() -> Tested {
     let module = |fields: &str| {
         format!(
             r#"(component
@@ -196,7 +196,7 @@ async fn fuel_is_each_calls_own() -> Tested {
     )?;
     let limits = Limits { max_fuel: Some(10_000), ..Limits::default() };
     let mut instance = guest.instance(limits).await?;
-    // Together far more than one may have.
+    // Together they exceed the limit by far.
     for _ in 0..20 {
         instance.call(&[Val::U32(700)], None).await?;
     }
@@ -239,11 +239,11 @@ async fn a_start_function_asleep_is_stopped_and_was_waiting() -> Tested {
     Ok(())
 }
 
-/// Set for the process whose memory is looked at.
+/// Environment variable of the child process whose memory is measured.
 #[cfg(target_os = "linux")]
 const CHILD: &str = "CRISOL_TEST_LARGE_RESULT";
 
-/// Sixteen million numbers are as many values for the host: they are not made just to be counted.
+/// Sixteen million numbers would make as many host values: counting must not build them.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_result_far_over_its_limit_is_not_built() -> Tested {

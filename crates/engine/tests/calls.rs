@@ -1,4 +1,4 @@
-//! Calls through the engine: real components, every way in which one can end.
+//! Calls through the engine with real components, and all their outcomes.
 
 mod support;
 
@@ -30,7 +30,7 @@ async fn a_function_answers() -> Tested {
 }
 
 #[tokio::test]
-async fn an_instance_keeps_its_memory_between_calls_and_a_fresh_one_starts_anew() -> Tested {
+async fn memory_lasts_between_calls_of_one_instance_only() -> Tested {
     let guest = Guest::fixture("probe", "count", |_| true)?;
     let mut first = guest.instance(Limits::default()).await?;
     assert_eq!(first.call(&[], None).await?, Some(Val::U32(1)));
@@ -71,7 +71,7 @@ async fn a_start_function_that_loops_is_stopped() -> Tested {
     Ok(())
 }
 
-/// A clock whose every reading takes the guest a millisecond.
+/// A clock on which each reading takes a millisecond of guest time.
 struct Slow;
 
 impl HostMonotonicClock for Slow {
@@ -81,7 +81,7 @@ impl HostMonotonicClock for Slow {
 
     fn now(&self) -> u64 {
         let mut passing = pin!(tokio::time::advance(Duration::from_millis(1)));
-        // The first poll is what moves the clock.
+        // The first poll moves the clock.
         let _ = passing.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         0
     }
@@ -110,7 +110,7 @@ async fn a_guest_asleep_is_stopped_and_was_waiting() -> Tested {
 }
 
 #[tokio::test]
-async fn a_deadline_in_the_past_stops_a_guest_that_takes_longer_than_a_tick() -> Tested {
+async fn past_deadline_stops_a_guest_after_a_tick() -> Tested {
     let guest = Guest::wat(LOOPS, "f")?;
     let mut instance = guest.instance(Limits::default()).await?;
     let past = soon(0).and_then(|now| now.checked_sub(Duration::from_secs(1)));
@@ -119,7 +119,7 @@ async fn a_deadline_in_the_past_stops_a_guest_that_takes_longer_than_a_tick() ->
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn endless_guests_on_every_worker_let_timers_and_other_calls_through() -> Tested {
+async fn endless_guests_do_not_block_timers_and_calls() -> Tested {
     let guest = Guest::wat(LOOPS, "f")?;
     let mut endless = Vec::new();
     for _ in 0..2 {
@@ -180,7 +180,7 @@ async fn memory_grows_to_its_limit_and_the_guest_is_told_first() -> Tested {
 }
 
 #[tokio::test]
-async fn what_one_call_was_refused_does_not_explain_the_trap_of_the_next() -> Tested {
+async fn refusals_do_not_carry_over_to_the_next_call() -> Tested {
     let guest = Guest::wat(
         r#"(component
             (core module $m (memory 1)
@@ -238,7 +238,7 @@ const GIVES_BYTES: &str = r#"(component
         (canon lift (core func $i "f") (memory $i "memory"))))"#;
 
 #[tokio::test]
-async fn a_result_over_the_output_limit_is_refused_and_one_at_it_is_not() -> Tested {
+async fn output_limit_is_inclusive() -> Tested {
     let guest = Guest::wat(GIVES_BYTES, "f")?;
     let limits = Limits { max_output_bytes: 1000, ..Limits::default() };
     let mut instance = guest.instance(limits).await?;
@@ -304,7 +304,7 @@ async fn an_import_that_is_not_granted_fails_the_call_that_uses_it() -> Tested {
         other => panic!("expected a denial, found {other:?}"),
     }
 
-    // A clock that was not granted stands still, and nothing waits for it.
+    // A clock without a grant stands still, so nothing waits for it.
     let clock = Guest::wat(WASI_CLOCK_CALLER, "f")?.profile(Profile::default())?;
     assert_eq!(clock.call(&[]).await?, Some(Val::U64(0)));
     let import = clock.linked.imports().first().ok_or("no import")?;
@@ -323,7 +323,7 @@ async fn an_import_that_is_not_granted_fails_the_call_that_uses_it() -> Tested {
 }
 
 #[tokio::test]
-async fn a_denied_interface_keeps_the_resource_types_that_a_granted_one_refers_to() -> Tested {
+async fn denied_interfaces_keep_shared_resource_types() -> Tested {
     // `read-file` takes a folder from `wasi:filesystem/preopens` and opens a file through `wasi:filesystem/types`.
     let guest = Guest::fixture("probe", "read-file", |name| name == "wasi:filesystem/preopens")?;
     let dir = tempfile::tempdir()?;
@@ -339,7 +339,7 @@ async fn a_denied_interface_keeps_the_resource_types_that_a_granted_one_refers_t
     Ok(())
 }
 
-/// A component that imports `interface` with one function of the host and one that the host does not have.
+/// A component that imports an interface with one host function and one unknown function.
 fn with_an_unknown_function() -> String {
     WASI_CLOCK_CALLER
         .replace(
@@ -358,7 +358,7 @@ fn with_an_unknown_function() -> String {
 }
 
 #[tokio::test]
-async fn a_grant_serves_what_there_is_and_the_rest_fails_when_it_is_called() -> Tested {
+async fn unknown_functions_of_a_granted_interface_fail_calls() -> Tested {
     let guest = Guest::wat(&with_an_unknown_function(), "f")?;
     assert!(matches!(guest.call(&[]).await?, Some(Val::U64(_))));
     let import = guest.linked.imports().first().ok_or("no import")?;
@@ -375,8 +375,7 @@ async fn a_grant_serves_what_there_is_and_the_rest_fails_when_it_is_called() -> 
 }
 
 #[tokio::test]
-async fn a_guest_without_grants_is_told_that_it_was_given_nothing_and_may_speak_and_exit() -> Tested
-{
+async fn guests_without_grants_see_nothing_but_may_print_and_exit() -> Tested {
     let guest = Guest::fixture("probe", "all-env", |_| false)?;
     let secret = || WasiCtx::builder().env("A", "1").arg("b").build();
     for method in ["all-env", "args"] {

@@ -1,5 +1,4 @@
-//! Guests with asynchronous functions (WASI 0.3): they run on an engine of their own, under the same
-//! limits and refusals as all others.
+//! Guests with asynchronous functions (WASI 0.3), which run on a separate engine under the same limits and grants.
 
 mod support;
 
@@ -129,7 +128,7 @@ async fn limits_and_traps_are_told_apart() -> Tested {
 }
 
 #[tokio::test]
-async fn an_asynchronous_import_that_is_not_granted_fails_the_call_that_uses_it() -> Tested {
+async fn ungranted_asynchronous_imports_fail_the_call() -> Tested {
     let guest = Guest::wat(ASYNC, "sleep")?.profile(Profile::default())?;
     let import = guest.linked.imports().first().ok_or("no import")?;
     assert_eq!(import.interface.as_deref(), Some("wasi:clocks/monotonic-clock"));
@@ -180,7 +179,7 @@ async fn cancelled_calls_leave_the_engine_whole() -> Tested {
     Ok(())
 }
 
-/// Begins so many timers that it never waits for.
+/// Starts the given number of timers without waiting for them.
 const TIMERS: &str = r#"(component
     (import "wasi:clocks/monotonic-clock@0.3.0" (instance $clock
         (type $duration' u64)

@@ -1,5 +1,4 @@
-//! Core modules that run as they are: how they are called, their imports and limits, and how they end. Beside them what
-//! AssemblyScript and Emscripten add to imports.
+//! Bare core modules: their calls, imports, limits and outcomes, and imports that AssemblyScript and Emscripten add.
 
 mod support;
 
@@ -79,7 +78,7 @@ async fn a_reactor_is_initialized_once_before_anything_else() -> Tested {
     }
     let itself = link(text, "_initialize")?;
     assert_eq!(call(&itself, &[]).await?, None);
-    // A command is none, and one that takes something could not be initialized.
+    // A command has no initializer, and one with parameters cannot be called.
     let command =
         text.replace("(func (export \"f\")", "(func (export \"_start\")) (func (export \"f\")");
     assert_eq!(number(&link(&command, "f")?).await?, 0);
@@ -110,7 +109,7 @@ async fn a_command_starts_at_start_and_its_exit_code_is_its_own() -> Tested {
         assert_eq!(linked.export().method(), "wasi:cli/run#run");
         let mut instance = made(&linked, Limits::default()).await?;
         match instance.call(&[], None).await {
-            // As one that returns.
+            // Same result as a program that returns.
             Ok(Some(Val::Result(Ok(None)))) => assert_eq!(code, 0),
             Err(Failure::Exited(found)) => assert!(found == code && code != 0, "{found} {code}"),
             other => panic!("{code}: {other:?}"),
@@ -124,7 +123,7 @@ async fn a_command_starts_at_start_and_its_exit_code_is_its_own() -> Tested {
         let returned = call(&linked, &[]).await?;
         assert_eq!(returned, Some(Val::Result(Ok(None))), "{method}");
     }
-    // A function of that name is what is meant.
+    // A function of that exact name takes precedence.
     let both = ends("").replace(
         "(func (export \"_start\")",
         "(func (export \"run\") (result i32) (i32.const 5)) (func (export \"_start\")",
@@ -246,7 +245,7 @@ async fn functions_of_one_module_share_code_and_resolved_imports() -> Tested {
     Ok(())
 }
 
-/// A text as AssemblyScript has it in memory, with its length before it.
+/// An AssemblyScript string in memory, preceded by its length.
 fn utf16(at: usize, text: &str) -> String {
     let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let len = u32::try_from(units.len()).unwrap_or(u32::MAX).to_le_bytes();
@@ -278,7 +277,7 @@ async fn a_throw_of_assemblyscript_says_its_message_and_place() -> Tested {
     );
     let none = "(i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)";
     assert_eq!(told(call(&abort("", none)?, &[]).await), "abort: no message");
-    // Lengths that lie.
+    // False lengths.
     let outside = "(i32.const 65534) (i32.const 2) (i32.const 1) (i32.const 1)";
     assert_eq!(told(call(&abort("", outside)?, &[]).await), "abort: no message");
     let long = "(data (i32.const 60) \"\\ff\\ff\\00\\00\")";

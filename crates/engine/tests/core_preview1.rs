@@ -1,4 +1,4 @@
-//! Imports of core modules: WASI preview 1 as it is granted, and within its bounds.
+//! WASI preview 1 in core modules: grants and bounds.
 
 mod support;
 
@@ -126,7 +126,7 @@ async fn each_grant_serves_its_functions_and_the_report_has_them_by_interface() 
     };
     assert_eq!(denied(&[])?, ["wasi:clocks/wall-clock clock_time_get"]);
     assert_eq!(denied(&["wasi:clocks"])?, Vec::<String>::new());
-    // Folders without what works on them.
+    // Folders are granted without the functions that use them.
     let without = ["wasi:clocks", "wasi:filesystem/preopens"];
     assert_eq!(denied(&without)?, ["wasi:filesystem/types path_open"]);
     let Err(Failure::Denied(denial)) = call(&link_granting(&text, &without)?, &[]).await else {
@@ -180,7 +180,7 @@ fn large(functions: &[(&str, &str)], body: &str) -> Tested<Linked> {
     link(&text, "f")
 }
 
-/// Number that a guest with a folder gives, and how often others ran meanwhile.
+/// Result of a guest with a folder, and the number of turns that other tasks had meanwhile.
 async fn number_and_turns(linked: &Linked) -> Tested<(i32, usize)> {
     let dir = tempfile::tempdir()?;
     let mut builder = WasiCtx::builder();
@@ -202,7 +202,7 @@ async fn number_and_turns(linked: &Linked) -> Tested<(i32, usize)> {
     Ok((number, turns))
 }
 
-/// Work without end for the host is done in turns: it takes longer than a guest may compute at a time.
+/// Unbounded host work is done in turns, since it takes longer than a guest's time slice.
 #[tokio::test]
 async fn what_takes_as_long_as_a_guest_asks_for_lets_others_run() -> Tested {
     let random = large(
@@ -220,7 +220,7 @@ async fn what_takes_as_long_as_a_guest_asks_for_lets_others_run() -> Tested {
         ("fd_pread", "i32 i32 i32 i64 i32", "(i64.const 0)"),
         ("fd_pwrite", "i32 i32 i32 i64 i32", "(i64.const 0)"),
     ] {
-        // Two and a half million buffers, all of them empty.
+        // Two and a half million empty buffers.
         let fd = if function.ends_with("read") { 0 } else { 1 };
         let call = format!(
             "(call ${function} (i32.const {fd}) (i32.const 64) (i32.const 2500000) {from} (i32.const 0))"
@@ -243,7 +243,7 @@ async fn a_deadline_holds_within_one_function_of_preview_1() -> Tested {
     Ok(())
 }
 
-/// Files are written and read piece by piece, and the guest sees nothing of it.
+/// Files are read and written in pieces, invisibly to the guest.
 #[tokio::test]
 async fn a_large_buffer_of_a_file_is_moved_whole() -> Tested {
     let functions = [
@@ -285,10 +285,10 @@ async fn a_large_buffer_of_a_file_is_moved_whole() -> Tested {
     Ok(())
 }
 
-/// Error numbers of arguments for which wasmtime's functions would end the guest, or do all that is asked first.
+/// Errno for arguments with which wasmtime's functions would end the guest, or do all of the work first.
 #[tokio::test]
-async fn arguments_that_are_too_much_or_of_no_meaning_are_error_numbers() -> Tested {
-    // No path is looked at that is longer than any path: these reach far out of memory.
+async fn invalid_arguments_return_an_errno() -> Tested {
+    // Overlong paths are rejected before they are read: these reach far outside memory.
     let long = "(i32.const 0) (i32.const 0x7fffffff)";
     let path = "(i32.const 0) (i32.const 1)";
     let zero = "(i32.const 0)";
@@ -381,7 +381,7 @@ async fn there_are_no_sockets() -> Tested {
     Ok(())
 }
 
-/// The module of a case that the adapter of preview 1 gets wrong: it is all the memory that allocators take for theirs.
+/// A module that the preview 1 adapter breaks: its allocator claims all of the memory.
 #[tokio::test]
 async fn the_memory_of_a_guest_is_its_own() -> Tested {
     let text = preview1(&[("clock_time_get", "i32 i64 i32")])

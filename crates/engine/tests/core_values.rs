@@ -1,4 +1,4 @@
-//! Values of core modules by their WIT: through their memory, whatever they say of it.
+//! Values of core modules by their WIT, through memory that may be hostile.
 
 mod support;
 
@@ -10,7 +10,7 @@ use crisol_wit::Outcome;
 use support::core::{link_in, made};
 use support::{Tested, engine, soon, stopped};
 
-/// Values of a module by its WIT, in JSON and out.
+/// Calls a module by its WIT with JSON arguments, and returns a JSON result.
 async fn json(linked: &Linked, args: &str) -> Tested<Result<String, Failure>> {
     let mut instance = made(linked, Limits::default()).await?;
     json_of(&mut instance, linked, args, soon(5_000)).await
@@ -34,7 +34,7 @@ async fn json_of(
     })
 }
 
-/// A module that allocates one after the other, from 1024 on, and counts what it frees.
+/// A module with a bump allocator from 1024 on, which counts freed results.
 const VALUES: &str = r#"(module
     (memory (export "memory") 2)
     (global $next (mut i32) (i32.const 1024))
@@ -198,7 +198,7 @@ async fn a_guest_that_allocates_without_end_is_stopped() -> Tested {
     let ended = json_of(&mut instance, &linked, r#"["x"]"#, soon(50)).await?;
     let [running, _] = stopped(ended)?;
     assert!(!running.is_zero());
-    // And one that takes more than it may.
+    // A module that exceeds its limit.
     let linked = valued(VALUES, WIT, "text")?;
     let tight = Limits { max_memory_bytes: 1 << 18, ..Limits::default() };
     let mut instance = made(&linked, tight).await?;
@@ -215,9 +215,9 @@ async fn a_guest_that_allocates_without_end_is_stopped() -> Tested {
     Ok(())
 }
 
-/// Each allocation takes longer than a turn, so that every call is suspended within many of them, on any thread.
+/// Each allocation takes longer than a turn, so that every call is suspended in many of them, on any thread.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_that_are_suspended_while_they_allocate_go_on_each_with_its_own() -> Tested {
+async fn calls_suspended_in_allocations_keep_their_values() -> Tested {
     let slow = VALUES.replace(
         "(local $at i32)\n",
         "(local $at i32) (local $spin i32)

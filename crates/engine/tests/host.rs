@@ -1,4 +1,4 @@
-//! What happens when the host fails: its functions panic, its address space is short.
+//! Failures of the host: panics in its functions, lack of address space and memory.
 
 mod support;
 
@@ -30,7 +30,7 @@ impl StdoutStream for Panics {
     }
 }
 
-/// A standard output that never takes anything, and never says so either.
+/// A standard output that never accepts data and never fails.
 struct Hangs;
 
 impl IsTerminal for Hangs {
@@ -59,7 +59,7 @@ impl AsyncWrite for Hangs {
     }
 }
 
-/// Many random bytes are made in turns, by both releases of WASI that components have.
+/// Many random bytes are made in turns, in both WASI releases for components.
 #[tokio::test]
 async fn many_random_bytes_let_others_run() -> Tested {
     for release in ["0.2.0", "0.3.0"] {
@@ -99,8 +99,7 @@ async fn many_random_bytes_let_others_run() -> Tested {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_host_function_that_hangs_is_stopped_at_the_deadline_and_the_time_was_the_hosts() -> Tested
-{
+async fn hanging_host_functions_stop_at_the_deadline() -> Tested {
     let engine = support::engine(Allocation::Pooling { instances: 1 })?;
     let compiled = engine.compile(&crisol_fixtures::bytes("probe"), false)?;
     let linked = engine.link(&compiled, &Profile::granting(|_| true), "print")?;
@@ -119,7 +118,7 @@ async fn a_host_function_that_hangs_is_stopped_at_the_deadline_and_the_time_was_
 }
 
 #[tokio::test]
-async fn a_host_function_that_panics_fails_the_call_and_gives_the_slot_back() -> Tested {
+async fn panicking_host_functions_fail_the_call_and_free_the_slot() -> Tested {
     let engine = support::engine(Allocation::Pooling { instances: 1 })?;
     let compiled = engine.compile(&crisol_fixtures::bytes("probe"), false)?;
     let linked = engine.link(&compiled, &Profile::granting(|_| true), "print")?;
@@ -140,11 +139,11 @@ async fn a_host_function_that_panics_fails_the_call_and_gives_the_slot_back() ->
     Ok(())
 }
 
-/// Set for the process whose address space is short.
+/// Environment variable of the child process with little address space.
 const CHILD: &str = "CRISOL_TEST_SHORT_OF_ADDRESS_SPACE";
 
-/// A pooling engine wants terabytes. Where there are 16 GiB it does without, and several instances live
-/// side by side all the same.
+/// A pooling engine reserves terabytes. With 16 GiB of address space it falls back, and several instances still
+/// live side by side.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_engine_without_address_space_does_without_a_pool() -> Tested {
@@ -186,10 +185,10 @@ fn short_of_address_space() -> Tested {
     })
 }
 
-/// Set for the process that is to run out of memory.
+/// Environment variable of the child process that runs out of memory.
 const POOR: &str = "CRISOL_TEST_OUT_OF_MEMORY";
 
-/// Another instance where the system gives no more memory is refused as such, and what lives goes on.
+/// A new instance fails with `NoMemory` if the system has no memory for it, and live instances continue.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_instance_that_the_system_has_no_memory_for_is_refused() -> Tested {

@@ -1,4 +1,4 @@
-//! What linking makes of functions of the embedding program.
+//! Linking of functions of the embedding program.
 
 mod support;
 
@@ -30,7 +30,7 @@ fn engine() -> Tested<Engine> {
 }
 
 #[test]
-fn functions_of_the_same_code_share_their_imports_unless_the_program_serves_one() -> Tested {
+fn program_interfaces_prevent_sharing_of_imports() -> Tested {
     let engine = engine()?;
     let compiled = engine.compile(&guest(r#"(export "f" (func))"#)?, false)?;
     let (one, two) = ("n:one".parse()?, "n:two".parse()?);
@@ -39,7 +39,7 @@ fn functions_of_the_same_code_share_their_imports_unless_the_program_serves_one(
         engine.link(&compiled, &profile, "g")
     };
     assert!(link(&one, false)?.shares_imports_with(&link(&two, false)?));
-    // Its functions are told who calls.
+    // Its functions see the calling entry.
     let granted = link(&one, true)?;
     assert!(!granted.shares_imports_with(&link(&two, true)?));
     assert!(granted.shares_imports_with(&link(&one, true)?));
@@ -71,21 +71,21 @@ fn what_a_program_cannot_serve_is_found_when_a_guest_is_linked() -> Tested {
     ] {
         let error = link(import, true)?.ok_or("it was linked")?;
         assert_eq!(error.to_string(), expected);
-        // Without the grant there is nothing to serve, and a call would be denied.
+        // Without the grant the import is a stub, and a call would be denied.
         assert!(link(import, false)?.is_none(), "{import}");
     }
-    // One function that is not there keeps none of the others from being served.
+    // A missing function does not prevent the others from being served.
     assert!(link(missing, true)?.is_none());
     assert!(link(r#"(export "f" (func))"#, true)?.is_none());
     Ok(())
 }
 
-/// A guest that comes back by itself has not seen how long a function of the host took.
+/// A guest that returns late did not notice the time that a host function took.
 #[tokio::test(start_paused = true)]
 async fn a_result_after_the_deadline_is_late() -> Tested {
     let late = |_: HostCall, (): ()| async {
         tokio::task::yield_now().await;
-        // The time passes at once, and nobody waits for it.
+        // The time passes at once, without a wait.
         let mut passes = std::pin::pin!(tokio::time::advance(Duration::from_millis(60)));
         let _ = std::future::poll_fn(|cx| Poll::Ready(passes.as_mut().poll(cx))).await;
         Ok(())

@@ -1,4 +1,4 @@
-//! Any bytes as the code of a function: they are refused in words, or load, and what then runs ends by its
+//! Arbitrary bytes as the code of a function: they are rejected with an error, or load and run within their
 //! limits. Nothing panics and nothing takes long.
 
 mod support;
@@ -58,7 +58,7 @@ static WHOLE: LazyLock<Result<Vec<u8>, Problem>> = LazyLock::new(|| {
     )?)
 });
 
-/// Loads `bytes` and calls what they export; tells whether they were compiled.
+/// Loads `bytes` and calls their exports; returns true if they compiled.
 fn run(bytes: &[u8]) -> Result<bool, Problem> {
     let engine = ENGINE.as_ref().map_err(ToString::to_string)?;
     let tokio = TOKIO.as_ref().map_err(ToString::to_string)?;
@@ -82,7 +82,7 @@ fn run(bytes: &[u8]) -> Result<bool, Problem> {
                 return Ok::<_, Problem>(());
             };
             let call = instance.call(&args, soon(10_000));
-            // Long over the deadline: whatever the machine is busy with.
+            // Far beyond the deadline, so that a busy machine passes, too.
             let result = tokio::time::timeout(Duration::from_secs(60), call).await?;
             if let Ok(result) = result {
                 let mapping = linked.mapping();
@@ -112,7 +112,7 @@ proptest! {
         prop_assert!(ran.is_ok(), "{:?}", ran);
     }
 
-    /// Bytes changed, taken out, repeated: most are still told apart section by section.
+    /// Bytes are changed, removed or repeated; the sections mostly stay readable.
     #[test]
     fn a_damaged_component_is_refused_or_runs_within_its_limits(
         edits in prop::collection::vec((any::<prop::sample::Index>(), 0..4_usize, any::<u8>()), 1..4),
@@ -120,7 +120,7 @@ proptest! {
         let mut bytes = WHOLE.as_ref().map_err(ToString::to_string).unwrap_or(&Vec::new()).clone();
         prop_assert!(!bytes.is_empty());
         for (at, kind, byte) in edits {
-            // The header stays: without it there is nothing to read.
+            // The header stays, since without it nothing is read.
             let at = 8 + at.index(bytes.len() - 8);
             match kind {
                 0 => bytes[at] = byte,

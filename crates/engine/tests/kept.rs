@@ -1,4 +1,4 @@
-//! Machine code on disk: taken when it is whole and this user's own, made again otherwise.
+//! Machine code on disk: loaded if intact and this user's own, else compiled again.
 #![cfg(unix)]
 
 mod support;
@@ -14,7 +14,7 @@ use support::{Tested, wasi};
 use tempfile::TempDir;
 use wasmtime::component::Val;
 
-/// A component whose `f` gives `n`.
+/// A component whose `f` returns `n`.
 fn gives(n: i32) -> Tested<Vec<u8>> {
     Ok(wat::parse_str(format!(
         r#"(component
@@ -29,7 +29,7 @@ fn engine(cache: CodeCache) -> Tested<Engine> {
     Ok(Engine::new(EngineConfig { allocation, cache: Some(cache), ..EngineConfig::default() })?)
 }
 
-/// Compiles in an engine of its own, as another run of the program would, and calls `f`.
+/// Compiles in a new engine, like another run of the program, and calls `f`.
 async fn run(dir: &Path, bytes: &[u8]) -> Tested<Option<Val>> {
     let engine = engine(CodeCache::new(dir))?;
     let compiled = engine.compile(bytes, false)?;
@@ -38,7 +38,7 @@ async fn run(dir: &Path, bytes: &[u8]) -> Tested<Option<Val>> {
     Ok(instance.call(&[], None).await?)
 }
 
-/// The same of a core module.
+/// Like [`run`], for a core module.
 async fn run_core(dir: &Path, bytes: &[u8]) -> Tested<Option<Val>> {
     let engine = engine(CodeCache::new(dir))?;
     let compiled = engine.compile(bytes, false)?;
@@ -60,7 +60,7 @@ fn only(dir: &Path) -> Tested<PathBuf> {
     }
 }
 
-/// Puts the code of `f = 2` under the name of that of `f = 1`: what then answers tells which was run.
+/// Stores the code of `f = 2` under the file name of `f = 1`; the result shows which one ran.
 async fn swapped() -> Tested<(TempDir, Vec<u8>, PathBuf)> {
     let (dir, other) = (TempDir::new()?, TempDir::new()?);
     let bytes = gives(1)?;
@@ -120,7 +120,7 @@ async fn a_file_or_folder_that_others_may_write_is_not_used_but_replaced() -> Te
 async fn a_file_of_another_user_is_not_used() -> Tested {
     let (dir, bytes, file) = swapped().await?;
     if std::os::unix::fs::chown(&file, Some(65_534), None).is_err() {
-        // Only root can give a file away.
+        // Only root can change a file's owner.
         return Ok(());
     }
     assert_eq!(run(dir.path(), &bytes).await?, Some(Val::S32(1)));
@@ -187,8 +187,7 @@ async fn each_kind_of_engine_has_files_of_its_own() -> Tested {
     Ok(())
 }
 
-/// Code that expects memories to be reserved whole has no bounds checks; it must not be taken for memories
-/// that are not.
+/// Code for fully reserved memories has no bounds checks, so it must not run with other memories.
 #[tokio::test]
 async fn code_of_an_engine_set_up_in_another_way_has_another_name() -> Tested {
     let dir = TempDir::new()?;
@@ -204,11 +203,11 @@ async fn code_of_an_engine_set_up_in_another_way_has_another_name() -> Tested {
     compile(Allocation::Sparing)?;
     let both = files(dir.path())?;
     assert_eq!(both.len(), 2, "{both:?}");
-    // Both say which bytes they are of.
+    // Both names contain the digest of their bytes.
     let digest = crisol_engine::Digest::of(&bytes).to_string();
     let name = |file: &PathBuf| file.file_name().map(|name| name.to_string_lossy().into_owned());
     assert!(both.iter().filter_map(name).all(|name| name.starts_with(&digest)), "{both:?}");
-    // Even under the name of the other it is not run: the engine tells it from its own.
+    // Under the other's name it does not run either, since the engine recognizes foreign code.
     let second = both.into_iter().find(|file| *file != first).ok_or("a second file")?;
     fs::copy(&second, &first)?;
     assert_eq!(run(dir.path(), &bytes).await?, Some(Val::S32(1)));
@@ -233,7 +232,7 @@ async fn the_folder_stays_within_its_size_and_what_was_used_last_stays() -> Test
     for file in files(dir.path())?.iter().filter(|file| **file != first) {
         fs::File::open(file)?.set_modified(ago(20))?;
     }
-    // Using the older one makes it the newer.
+    // Use updates the older file's time.
     run(dir.path(), &gives(0)?).await?;
     let max_bytes = 2 * size + size / 2;
     engine(CodeCache { max_bytes, ..CodeCache::new(dir.path()) })?.compile(&gives(2)?, false)?;

@@ -1,4 +1,4 @@
-//! What the engine says of code before any call: what it cannot compile, find or link.
+//! Errors before any call: code that does not compile or link, and methods that do not resolve.
 
 mod support;
 
@@ -13,7 +13,7 @@ fn equal_bytes_are_compiled_once() -> Tested {
     let bytes = crisol_fixtures::bytes("compute");
     let first = engine.compile(&bytes, false)?;
     assert!(first.shares_code_with(&engine.compile(&bytes, false)?));
-    // A function keeps its code for the next one, after what compiled it is gone.
+    // A linked function keeps its code cached after the `Compiled` is dropped.
     let linked = engine.link(&first, &Profile::default(), "compute")?;
     drop(first);
     let again = engine.compile(&bytes, false)?;
@@ -42,7 +42,7 @@ fn what_is_neither_a_component_nor_a_module_is_refused() -> Tested {
     for bytes in [&b""[..], b"hello", b"\0asm\x0d\0\x01\0\xff\xff", b"\0asm\x01\0\0\0\xff\xff"] {
         assert!(matches!(engine.compile(bytes, false), Err(CompileError::Invalid(_))));
     }
-    // Each is linked by what is known of it.
+    // Each kind of code has its own link function.
     let module = engine.compile(&wat::parse_str("(module (func (export \"f\")))")?, false)?;
     let linked = engine.link(&module, &Profile::default(), "f");
     assert!(matches!(linked, Err(LinkError::Mismatch(_))), "{linked:?}");
@@ -130,7 +130,7 @@ fn what_can_be_granted_can_be_denied() -> Tested {
                         linked.imports().iter().filter_map(|import| import.interface.clone()),
                     );
                 }
-                // The export takes resources, which is found out after the imports were linked.
+                // The export takes resources, which linking detects after the imports.
                 Err(LinkError::Signature { .. }) => {}
                 Err(error) => return Err(format!("{name}: {error:?}").into()),
             }

@@ -1,4 +1,4 @@
-//! The memory of all instances together: bounded, refused as such, and given back however an instance ends.
+//! The memory budget of all instances: bounded, with its own error, and released however an instance ends.
 
 mod support;
 
@@ -10,7 +10,7 @@ use wasmtime::component::Val;
 
 const MIB: u64 = 1 << 20;
 
-/// Starts with one page. `grow` adds pages and gives what `memory.grow` gave, `fill` adds elements to a table.
+/// Starts with one page. `grow` adds pages and returns the result of `memory.grow`, `fill` adds table elements.
 const GUEST: &str = r#"(component
     (core module $m
         (memory 1)
@@ -25,7 +25,7 @@ const GUEST: &str = r#"(component
     (func (export "grow-and-trap") (param "pages" s32) (result s32) (canon lift (core func $i "grow-and-trap")))
     (func (export "grow-and-spin") (param "pages" s32) (result s32) (canon lift (core func $i "grow-and-spin"))))"#;
 
-/// The same for the engine of asynchronous functions.
+/// The same guest for the engine with asynchronous functions.
 const ASYNC: &str = r#"(component
     (core func $return (canon task.return (result s32)))
     (core module $m
@@ -137,7 +137,7 @@ async fn however_an_instance_ends_its_memory_is_given_back() -> Tested {
     {
         let args = pages(20);
         let mut call = std::pin::pin!(cancelled.call(&args, None));
-        // Until it computes, in its larger memory.
+        // Waits until it computes, in its larger memory.
         while engine.budget().used() < 20 * MIB {
             assert!(poll_once(call.as_mut()).is_pending());
         }
@@ -174,7 +174,7 @@ async fn a_reused_instance_holds_what_it_has_grown_to() -> Tested {
 async fn its_own_limit_is_told_to_a_guest_before_that_of_all() -> Tested {
     let engine = engine(Allocation::OnDemand, 400 * MIB)?;
     let mut guest = instance(&engine, GUEST, "grow").await??;
-    // Beyond the 256 MiB of one instance: the guest may go on without.
+    // Beyond the 256 MiB of one instance; the guest may continue without it.
     assert_eq!(guest.call(&pages(300), None).await?, Some(Val::S32(-1)));
     assert_eq!(guest.call(&pages(1), None).await?, Some(Val::S32(1)));
     Ok(())

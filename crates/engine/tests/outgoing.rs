@@ -1,4 +1,4 @@
-//! What guests ask others over HTTP: whom they reach, and what a hostile answer may cost.
+//! Outgoing HTTP of guests: permitted peers, and bounds on hostile responses.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod support;
@@ -21,7 +21,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::{ServerConfig, version};
 
-/// Answers every question with one address; remembers the questions, and how many requests came.
+/// Resolves every host to one address; records the lookups and the number of requests.
 struct At(SocketAddr, Mutex<Vec<String>>, AtomicUsize);
 
 #[async_trait]
@@ -36,7 +36,7 @@ impl Reach for At {
     }
 }
 
-/// The same, once nothing else is left to run: by then a guest has begun all that it does at once.
+/// Like [`At`], after all other work is done: by then a guest has started all its concurrent requests.
 struct AtRest {
     at: Arc<At>,
     is_paused: AtomicBool,
@@ -46,7 +46,7 @@ struct AtRest {
 impl Reach for AtRest {
     async fn reach(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
         if self.is_paused.load(Ordering::Relaxed) {
-            // That is when a paused clock moves. What comes then are sockets, which have a clock that goes.
+            // A paused clock advances only then. Sockets follow, which need a running clock.
             tokio::time::sleep(Duration::from_secs(1)).await;
             if self.is_paused.swap(false, Ordering::Relaxed) {
                 tokio::time::resume();
@@ -56,7 +56,7 @@ impl Reach for AtRest {
     }
 }
 
-/// How a server behaves once it has been asked.
+/// Behaviour of a server after a request.
 #[derive(Clone, Copy)]
 enum Manner {
     Answers,
@@ -64,13 +64,13 @@ enum Manner {
     NeverEnds,
     LongHead,
     Trickles,
-    /// Says again and again that an answer will come.
+    /// Sends `100 Continue` again and again.
     Continues,
-    /// Ends the body, and then the trailers never.
+    /// Ends the body, but never the trailers.
     Trailers,
-    /// A chunk whose size has a note that never ends.
+    /// Sends a chunk size with an endless extension.
     Extensions,
-    /// Goes away in the middle of the body.
+    /// Closes the connection in the middle of the body.
     CutShort,
 }
 
@@ -156,7 +156,7 @@ async fn server(manner: Manner) -> Tested<Arc<At>> {
     Ok(at)
 }
 
-/// Those that ask: by WASI 0.2, and by 0.3.
+/// The requesting guests: WASI 0.2, and 0.3.
 const GUESTS: [&str; 2] = ["fetch", "probe-p3"];
 
 /// More milliseconds than any test takes.
@@ -188,7 +188,7 @@ async fn asked(
     Ok(instance.call(args, soon(ms)).await.map(|result| result.unwrap()))
 }
 
-/// What a guest that gets `url` tells: what came back, or the error code.
+/// Result of a guest that requests `url`: the response, or the error code.
 async fn get(guest: &str, outgoing: impl Into<Option<Outgoing>>, url: &str) -> Tested<String> {
     let called =
         asked(guest, outgoing.into(), "get", &[Val::String(url.to_owned())], AN_HOUR).await??;
@@ -202,12 +202,11 @@ async fn get(guest: &str, outgoing: impl Into<Option<Outgoing>>, url: &str) -> T
 }
 
 #[tokio::test]
-async fn a_request_goes_to_the_address_that_was_checked_and_its_name_is_not_looked_up_again()
--> Tested {
+async fn requests_go_to_the_checked_address() -> Tested {
     for guest in GUESTS {
         let at = server(Manner::Answers).await?;
         let outgoing = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>);
-        // No name server knows this name.
+        // This name does not resolve in DNS.
         let told = get(guest, outgoing.clone(), "http://api.invalid/a?b").await?;
         assert_eq!(told, "201\n35\nGET /a?b HTTP/1.1 host: api.invalid", "{guest}");
         get(guest, outgoing.clone(), "http://api.invalid:8080").await?;
@@ -228,7 +227,7 @@ async fn what_may_not_be_reached_is_denied() -> Tested {
         assert_eq!(denied, "ErrorCode::HttpRequestDenied", "{guest}");
         let unknown = get(guest, outgoing.clone(), "http://nobody.invalid/").await?;
         assert!(unknown.starts_with("ErrorCode::DnsError"), "{guest}: {unknown}");
-        // What is around a host must not make another of it.
+        // User info before a host must not change the host.
         let dressed = get(guest, outgoing, "http://api.invalid@denied.invalid/").await?;
         assert_eq!(dressed, "ErrorCode::HttpRequestUriInvalid", "{guest}");
     }
@@ -282,7 +281,7 @@ async fn a_slow_answer_ends_at_the_deadline_of_the_call() -> Tested {
                 tokio::join!(asked(guest, Some(outgoing.clone()), "get", &url, 30_000), late);
             let [_, waiting] = stopped(ended?)?;
             assert!(waiting >= deadline, "{guest}: {waiting:?}");
-            // The connection goes with the call.
+            // The connection ends with the call.
             while !format!("{outgoing:?}").contains("connections: 64") {
                 tokio::task::yield_now().await;
             }
@@ -351,7 +350,7 @@ async fn a_connection_counts_until_its_answer_is_whole() -> Tested {
             while !format!("{outgoing:?}").contains("connections: 0") {
                 tokio::task::yield_now().await;
             }
-            // One after the other, so that the first has long got the head of its answer.
+            // Sequential, so that the first already has its response head.
             for _ in 0..20 {
                 let told = get(guest, outgoing.clone(), "http://api.invalid/").await?;
                 assert_eq!(told, "ErrorCode::ConnectionLimitReached", "{guest}");
@@ -366,7 +365,7 @@ async fn a_connection_counts_until_its_answer_is_whole() -> Tested {
     Ok(())
 }
 
-/// How much is logged, of a guest's doing, as a warning or worse.
+/// Count of log events at warning level or above that a guest causes.
 #[derive(Clone, Default)]
 struct Warnings(Arc<AtomicUsize>);
 

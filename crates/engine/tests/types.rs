@@ -1,5 +1,4 @@
-//! Which types of WIT a function may have: all that have plain values; the others are refused by name when
-//! it is linked.
+//! WIT types of functions: all types with plain values are supported, the others are rejected by name at link time.
 
 mod support;
 
@@ -7,7 +6,7 @@ use crisol_engine::{Allocation, CompileError, LinkError, Profile};
 use expect_test::{Expect, expect};
 use support::{Guest, Tested, engine};
 
-/// Gives back the list it was given.
+/// Returns its list argument.
 const ECHO: &str = r#"(module
     (memory (export "memory") 1)
     (global $top (mut i32) (i32.const 64))
@@ -22,7 +21,7 @@ const ECHO: &str = r#"(module
         (i32.store (i32.const 20) (local.get 1))
         (i32.const 16)))"#;
 
-/// JSON text of the argument and of what comes back.
+/// Passes a JSON element through a function that returns its list, and gives the result as JSON text.
 async fn echo(ty: &str, text: &str) -> Tested<String> {
     let wit = format!("echo: func(x: list<{ty}>) -> list<{ty}>;");
     let bytes = crisol_wit::wrap(&wat::parse_str(ECHO)?, Some(&wit), "echo")?.component;
@@ -54,7 +53,7 @@ async fn maps_and_lists_of_a_fixed_length_cross_both_ways() -> Tested {
     Ok(())
 }
 
-/// Between two components inside one another the code that passes values on is generated, too.
+/// Adapters between nested components also pass these types.
 #[tokio::test]
 async fn components_inside_pass_maps_and_lists_of_a_fixed_length_on() -> Tested {
     let memory = r#"(core module $libc
@@ -102,7 +101,7 @@ async fn components_inside_pass_maps_and_lists_of_a_fixed_length_on() -> Tested 
     Ok(())
 }
 
-/// What is said of a component that exports `f` of type `ty`, which takes one number of 32 bits.
+/// Checks the error for a component that exports `f` of type `ty`, with one 32-bit number as core parameter.
 fn refused(defs: &str, ty: &str, options: &str, expected: &Expect) -> Tested {
     let text = format!(
         r#"(component

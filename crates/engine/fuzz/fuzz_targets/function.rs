@@ -1,6 +1,6 @@
-//! Any bytes as the code of a function, and any valid module or component: it is refused in words, or it
-//! is compiled, wrapped first if need be, linked and called as functions of an app are, and ends by its limits. The first byte
-//! chooses what the others are, unless they are WebAssembly as they stand.
+//! Arbitrary bytes, or a generated module or component, as the code of a function. It is rejected with a readable
+//! error, or compiled (wrapped first if necessary), linked and called like a function of an app, and stops at its
+//! limits. The first byte selects the kind of input, unless the bytes already are WebAssembly.
 //!
 //! Run: `cargo +nightly fuzz run function -- -max_len=16384 -rss_limit_mb=3072 -timeout=20`, with
 //! `crates/fixtures/wasm` as a first corpus.
@@ -22,12 +22,12 @@ use libfuzzer_sys::fuzz_target;
 use wasm_smith::{Component, Config, Module};
 use wasmtime_wasi::WasiCtx;
 
-/// Memory of a guest, its collected heap included.
+/// Memory of a guest, including its garbage-collected heap.
 const MEMORY: u64 = 16 << 20;
-/// Time for each call, and what it may be late on a machine that does other things too.
+/// Deadline of each call, and the tolerated delay on a busy machine.
 const DEADLINE: Duration = Duration::from_millis(20);
 const LATE: Duration = Duration::from_secs(5);
-/// A component may export many functions.
+/// Maximum exports to call; a component may have many.
 const CALLS: usize = 4;
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
@@ -41,7 +41,7 @@ static TOKIO: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
 });
 
-/// What a module of the generator exports, and the WIT to it.
+/// Exports of a generated module, and their WIT.
 const EXPORTS: &str = r#"(module
     (memory (export "memory") 1)
     (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
@@ -62,7 +62,7 @@ fn wat(text: &str) -> Vec<u8> {
     crisol_wit::parse_text(text, None).expect("a module")
 }
 
-/// A module or component of the generator's.
+/// Generates a module or component.
 fn generated(u: &mut Unstructured<'_>, component: bool) -> Result<Vec<u8>> {
     let config = Config {
         available_imports: if component { None } else { Some(wat(IMPORTS)) },
@@ -80,7 +80,7 @@ fn generated(u: &mut Unstructured<'_>, component: bool) -> Result<Vec<u8>> {
     })
 }
 
-/// An error says something, of everything below it too, and not without end.
+/// Checks that an error and its sources have a text of bounded length.
 fn words(error: &dyn Error) {
     let text = chain(error);
     assert!(!text.is_empty());
@@ -90,7 +90,7 @@ fn words(error: &dyn Error) {
 fn compile(code: &[u8], fuel: bool) -> Option<Compiled> {
     match ENGINE.compile(code, fuel) {
         Ok(compiled) => Some(compiled),
-        // What the compiler is known to panic on it says itself; here it is to be seen.
+        // A panic of the compiler is a finding here, while the engine catches it.
         Err(CompileError::Compiler) => panic!("the compiler panicked"),
         Err(error) => {
             words(&error);
@@ -99,7 +99,7 @@ fn compile(code: &[u8], fuel: bool) -> Option<Compiled> {
     }
 }
 
-/// Loads `code` as the code of a function, and calls what it exports.
+/// Loads `code` as the code of a function, and calls its exports.
 fn load(code: &[u8], method: &str, wit: Option<&str>, fuel: bool) {
     match crisol_wit::parse_code(code) {
         Ok(Kind::Component) => component(code, method, fuel),
@@ -118,7 +118,7 @@ fn load(code: &[u8], method: &str, wit: Option<&str>, fuel: bool) {
 fn component(code: &[u8], method: &str, fuel: bool) {
     let Some(compiled) = compile(code, fuel) else { return };
     let exports = ENGINE.exports(&compiled).expect("an engine of this kind");
-    // It is not there, most likely: that is told of, whatever there is.
+    // The method is probably missing, which must give an error with and without grants.
     for granted in [false, true] {
         if let Err(error) = ENGINE.link(&compiled, &Profile::granting(|_| granted), method) {
             words(&error);
@@ -180,7 +180,7 @@ fn ended(error: &Failure) {
     assert!(!matches!(error, Failure::Panicked(_)), "{error}");
 }
 
-/// A value of a type, as text.
+/// A sample value of a type, as text.
 fn sample(ty: &Type, depth: usize) -> Option<String> {
     let inner = |ty: &Type| sample(ty, depth.checked_sub(1)?);
     Some(match ty {

@@ -74,7 +74,7 @@ mod unix {
         use super::problem;
 
         #[test]
-        fn what_this_user_or_the_superuser_alone_can_write_is_taken() {
+        fn only_files_of_this_user_or_the_superuser_are_trusted() {
             for (owner, mode) in
                 [(1000, 0o100_600), (1000, 0o100_644), (0, 0o100_644), (0, 0o40_755)]
             {

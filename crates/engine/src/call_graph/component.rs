@@ -1,6 +1,6 @@
-//! A component with all its instances: what each core function is, wherever its module was handed to.
+//! Instances of a component, with the target of each core function even if its module was passed as an argument.
 //!
-//! Definitions are followed in their order, as instantiation would. What cannot be followed gives no graph at all.
+//! Definitions are followed in order, like in instantiation. If one cannot be followed, there is no graph.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use super::items::{Followed, Item, Lost, read};
 use super::module::Module;
 use super::{CallGraph, CoreFunction, CoreInstance, Function, Lifted, Lowered, Table};
 
-/// Definitions that are followed, those of a component as often as it is instantiated.
+/// Maximum definitions to follow; those of a component count once per instantiation.
 const MAX_STEPS: usize = 2_000_000;
 
-/// A component and what it sees around it.
+/// A component and its enclosing scopes.
 #[derive(Clone)]
 struct Closure<'a> {
     items: Arc<Vec<Item<'a>>>,
     outer: Option<Arc<Outer<'a>>>,
 }
 
-/// What a component may refer to of those around it.
+/// Items of an enclosing component that an inner one may refer to.
 struct Outer<'a> {
     modules: Vec<Arc<Module>>,
     components: Vec<Closure<'a>>,
@@ -41,14 +41,14 @@ enum Definition<'a> {
     Other,
 }
 
-/// What an instance exports.
+/// Exports of an instance.
 enum Exports<'a> {
-    /// An import of the whole component: whatever is asked for.
+    /// An instance imported by the root component, which has every requested export.
     Imported(&'a str),
     Known(HashMap<&'a str, Definition<'a>>),
 }
 
-/// What a core instance exports.
+/// Exports of a core instance.
 #[derive(Clone)]
 enum CoreExports<'a> {
     Module(usize),
@@ -79,7 +79,7 @@ fn at<T: Clone>(space: &[T], index: u32) -> Followed<T> {
     space.get(index as usize).cloned().ok_or(Lost)
 }
 
-/// The graph of a component.
+/// Builds the graph of a component.
 pub(super) fn graph(bytes: &[u8]) -> Followed<CallGraph> {
     let items = read(bytes)?;
     let mut builder = Builder { graph: CallGraph::default(), steps: 0 };
@@ -114,7 +114,7 @@ struct Builder {
 type Arguments<'a> = HashMap<&'a str, Definition<'a>>;
 
 impl Builder {
-    /// Instantiates a component; the root has no arguments, and what it imports is the host's.
+    /// Instantiates a component. The root has no arguments, and its imports are the host's.
     fn component<'a>(
         &mut self,
         component: &Closure<'a>,
@@ -122,7 +122,7 @@ impl Builder {
     ) -> Followed<HashMap<&'a str, Definition<'a>>> {
         let mut scope = Scope { outer: component.outer.clone(), ..Scope::default() };
         let mut exports = HashMap::new();
-        // The items live as long as the closure that holds them, so a second handle keeps the borrow short.
+        // A second handle to the items keeps the borrow of the closure short.
         let items = Arc::clone(&component.items);
         for item in items.iter() {
             self.steps += 1;
@@ -337,7 +337,7 @@ impl Builder {
                 let lowered = self.graph.lowered(target, realloc);
                 scope.core_functions.push(lowered);
             }
-            // Threads begin with functions that nothing here follows.
+            // The start functions of threads are not followed.
             CanonicalFunction::ThreadSpawnRef { .. }
             | CanonicalFunction::ThreadSpawnIndirect { .. } => return Err(Lost),
             _ => scope.core_functions.push(CoreFunction::Builtin),
@@ -410,7 +410,7 @@ impl CallGraph {
         CoreFunction::Lowered(self.lowers.len() - 1)
     }
 
-    /// Adds an instance of a module, whose imports `made` has.
+    /// Adds an instance of a module; `made` holds its imports.
     pub(super) fn add(&mut self, module: Arc<Module>, mut made: CoreInstance) -> usize {
         for _ in 0..module.own_tables {
             made.tables.push(self.tables.len());

@@ -1,4 +1,4 @@
-//! A core module that runs as it is: its imports are the host's, and callers reach every function that it exports.
+//! A bare core module: its imports are the host's, and callers can reach every exported function.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use wasmparser::ExternalKind;
 use super::items::{Followed, Lost, module};
 use super::{CallGraph, CoreInstance, Function, Lifted};
 
-/// Functions that run before or beside every function of a core module that is called.
+/// Exports that run before or beside each called function of a core module.
 const BESIDE: [&str; 2] = ["_initialize", "cabi_realloc"];
 
-/// The graph of a core module.
+/// Builds the graph of a core module.
 pub(super) fn graph(bytes: &[u8]) -> Followed<CallGraph> {
     let module = Arc::new(module(bytes)?);
     let mut graph = CallGraph::default();
@@ -21,7 +21,7 @@ pub(super) fn graph(bytes: &[u8]) -> Followed<CallGraph> {
                 let import = graph.import(from, name);
                 made.functions.push(graph.lowered(import, None));
             }
-            // A table from outside may have anything in it.
+            // An imported or exported table may hold any function.
             ExternalKind::Table => return Err(Lost),
             _ => {}
         }

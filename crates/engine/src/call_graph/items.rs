@@ -1,4 +1,4 @@
-//! The definitions of a component, in their order, and those of all components and modules inside it.
+//! Definitions of a component in order, including those of nested components and modules.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use wasmparser::{
 
 use super::module::{Module, Types};
 
-/// Something was not to be followed.
+/// Error for code that cannot be followed.
 pub(super) struct Lost;
 
 pub(super) type Followed<T> = Result<T, Lost>;
@@ -34,7 +34,7 @@ pub(super) enum Item<'a> {
     Destructor(u32),
 }
 
-/// The definitions of a component and of all inside it.
+/// Reads the definitions of a component and of all nested ones.
 pub(super) fn read(bytes: &[u8]) -> Followed<Vec<Item<'_>>> {
     enum Open<'a> {
         Component(Vec<Item<'a>>),
@@ -71,7 +71,7 @@ pub(super) fn read(bytes: &[u8]) -> Followed<Vec<Item<'_>>> {
     Err(Lost)
 }
 
-/// A core module by itself.
+/// Reads a bare core module.
 pub(super) fn module(bytes: &[u8]) -> Followed<Module> {
     let (mut types, mut module) = (Types::default(), Module::default());
     for payload in Parser::new(0).parse_all(bytes) {

@@ -1,4 +1,4 @@
-//! One core module: which functions its functions call, and what is in its tables.
+//! A core module: the calls of its functions, and the contents of its tables.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,10 +7,10 @@ use wasmparser::{
     FunctionBody, Operator, Payload, RefType, SubType, TableInit, TypeRef, ValType,
 };
 
-/// The type of a function, equal for equal types of all modules; none is one that may stand for any other.
+/// A function type, equal for equal types in all modules; `None` matches every type.
 pub(super) type Type = Option<u32>;
 
-/// Numbers for types.
+/// Numbering of types.
 #[derive(Default)]
 pub(super) struct Types(HashMap<FuncType, u32>);
 
@@ -21,7 +21,7 @@ impl Types {
             ValType::Ref(reference) => [RefType::FUNCREF, RefType::EXTERNREF].contains(reference),
             _ => true,
         };
-        // What has subtypes may be called by the type of another.
+        // A function whose type has subtypes or supertypes may be called by another type.
         let alone = ty.is_final && ty.supertype_idx.is_none();
         if !alone || !func.params().iter().chain(func.results()).all(is_plain) {
             return None;
@@ -31,20 +31,20 @@ impl Types {
     }
 }
 
-/// A way on from a function.
+/// A call that a function may make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
-    /// A function by its index.
+    /// Direct call of a function by index.
     Call(u32),
-    /// A function of that type in a table; by its slot where that is a constant.
+    /// Indirect call of a function of a type in a table, with the slot if it is constant.
     Table { table: u32, ty: Type, slot: Option<u32> },
-    /// A function of that type by a reference.
+    /// Call of a function of a type by reference.
     Reference(Type),
 }
 
-/// Functions that are put into a table.
+/// Functions that initialize a table.
 pub(super) struct Segment {
-    /// The table, and the first slot where that is a constant; none for what an instruction puts there, or nobody.
+    /// The table, and the first slot if it is constant; `None` for a segment that only instructions use, if any.
     pub(super) active: Option<(u32, Option<u32>)>,
     pub(super) functions: Vec<Option<u32>>,
 }
@@ -52,9 +52,9 @@ pub(super) struct Segment {
 #[derive(Default)]
 pub(super) struct Module {
     types: Vec<Type>,
-    /// Module, name and kind of each.
+    /// Module, name and kind of each import.
     pub(super) imports: Vec<(String, String, ExternalKind)>,
-    /// The types of all functions, imported ones first.
+    /// Types of all functions, imported ones first.
     pub(super) functions: Vec<Type>,
     pub(super) imported_functions: usize,
     pub(super) imported_tables: usize,
@@ -65,15 +65,15 @@ pub(super) struct Module {
     pub(super) filled: BTreeSet<(u32, u32)>,
     /// Tables that are changed in other ways.
     pub(super) changed: BTreeSet<u32>,
-    /// Functions that there are references to.
+    /// Functions with a reference to them.
     pub(super) taken: BTreeSet<u32>,
-    /// The ways on from each function of its own.
+    /// Calls of each function that the module defines.
     pub(super) bodies: Vec<Box<[Step]>>,
     pub(super) start: Option<u32>,
 }
 
 impl Module {
-    /// Takes note of the next payload.
+    /// Records the next payload.
     pub(super) fn see(
         &mut self,
         payload: Payload<'_>,
@@ -225,7 +225,7 @@ impl Module {
     }
 }
 
-/// The function that an expression refers to, if it is a reference to none or one that is known.
+/// The function that an expression refers to, if it is null or a known function.
 #[expect(clippy::option_option, reason = "a reference to nothing, and one that is not known")]
 fn function(expression: &ConstExpr<'_>) -> Option<Option<u32>> {
     let mut operators = expression.get_operators_reader().into_iter().map_while(Result::ok);
@@ -236,7 +236,7 @@ fn function(expression: &ConstExpr<'_>) -> Option<Option<u32>> {
     }
 }
 
-/// The number that an expression is, if it is a constant.
+/// The value of an expression, if it is constant.
 fn constant(expression: &ConstExpr<'_>) -> Option<u32> {
     let mut operators = expression.get_operators_reader().into_iter().map_while(Result::ok);
     match (operators.next()?, operators.next()?) {

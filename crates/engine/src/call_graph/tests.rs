@@ -1,4 +1,4 @@
-//! Components whose calls are followed, by what they may come to.
+//! Reachable imports of components with various kinds of calls.
 
 use std::error::Error;
 
@@ -53,7 +53,7 @@ fn a_start_function_runs_whatever_is_called() -> Tested {
 }
 
 #[test]
-fn a_call_of_a_table_may_be_of_each_function_in_it_that_fits() -> Tested {
+fn table_calls_reach_every_function_of_the_type() -> Tested {
     let module = format!(
         r#"(table 4 funcref) (elem (i32.const 0) func $a $d) (elem (i32.const 2) func $b)
         (func (export "f") (param i32) (call_indirect (type $nullary) (local.get 0))) {NEITHER}"#
@@ -67,7 +67,7 @@ fn a_constant_slot_of_a_constant_table_is_one_function() -> Tested {
     let call = r#"(func (export "f") (call_indirect (type $nullary) (i32.const 2)))"#;
     let table = "(table 4 funcref) (elem (i32.const 1) func $a $b)";
     assert_eq!(reached(&format!("{table} {call} {NEITHER}"), "f")?, "b");
-    // Where the table changes, or part of it stands nobody knows where, any may be there.
+    // A table that changes, or has functions at unknown slots, may hold any function anywhere.
     let set =
         r#"(elem declare func $c) (func (export "g") (table.set (i32.const 2) (ref.func $c)))"#;
     assert_eq!(reached(&format!("{table} {call} {set}"), "f")?, "abc");
@@ -77,7 +77,7 @@ fn a_constant_slot_of_a_constant_table_is_one_function() -> Tested {
 }
 
 #[test]
-fn a_call_of_a_reference_may_be_of_each_function_that_is_referred_to() -> Tested {
+fn reference_calls_reach_every_referenced_function() -> Tested {
     let module = format!(
         r#"(elem declare func $b $d)
         (func (export "f") (local (ref null $nullary)) (call_ref $nullary (local.get 0)))
@@ -97,7 +97,7 @@ fn a_global_may_hold_a_reference() -> Tested {
     Ok(())
 }
 
-/// As `wit-component` joins modules: calls go through a table that a further module fills.
+/// Like in output of `wit-component`, calls go through a table that another module fills.
 #[test]
 fn a_table_is_one_and_the_same_for_all_modules_that_share_it() -> Tested {
     let text = r#"(component
@@ -155,7 +155,7 @@ fn the_imports_of_a_core_module_are_reached_by_its_exports() -> Tested {
     let plain = module("")?;
     assert_eq!((reached(&plain, "f").as_str(), reached(&plain, "g").as_str()), ("a", "b"));
     assert_eq!(plain.reached(None, "unknown"), Reached::ALL);
-    // Code that runs before, beside and after each of them.
+    // Code that runs before, beside and after each function.
     for beside in [
         "(func $s (call $c)) (start $s)",
         r#"(func (export "_initialize") (call $c))"#,
@@ -164,7 +164,7 @@ fn the_imports_of_a_core_module_are_reached_by_its_exports() -> Tested {
     ] {
         assert_eq!(reached(&module(beside)?, "f"), "ac", "{beside}");
     }
-    // A table from outside may have anything in it.
+    // An imported table may hold any function.
     let imported =
         wat::parse_str(r#"(module (import "a" "t" (table 1 funcref)) (func (export "f")))"#)?;
     assert!(CallGraph::of(&imported).is_none());

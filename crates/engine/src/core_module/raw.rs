@@ -8,15 +8,15 @@
 //!
 //! [`RawFunc::call`] is one of the two functions of this crate with `unsafe`. `Func::call_unchecked` asks of it:
 //!
-//! - *The slots hold arguments of the function's types, and are as many as its parameters and its results.* A [`RawFunc`] is
-//!   made of a type all of whose parameters and results are numbers, of which any bits are a value, and counts
-//!   them; slots that are too few are refused before the call.
-//! - *The function belongs to the store.* It was taken from an instance in it; with a function of another store wasmtime
-//!   panics.
+//! - *The slots hold arguments of the function's types, and are as many as its parameters and its results.* A
+//!   [`RawFunc`] is made of a type that has only numbers as parameters and results, for which all bits are valid, and
+//!   counts them; a call with too few slots is refused.
+//! - *The function belongs to the store.* It comes from an instance in that store; with a function of another store
+//!   wasmtime panics.
 //!
-//! Wasmtime refuses `call` on such a stack for one more reason: a guest that is interrupted suspends the stack, which may go
-//! on in another thread, with all that host functions have on it. A caller of this has nothing on it that may not go to
-//! another thread: packed values, numbers, and handles into the store, all of them `Send`.
+//! Wasmtime refuses `call` on such a stack for one more reason: an interrupted guest suspends the stack, which may
+//! resume on another thread, with all values that host functions have on it. Callers of this module have only `Send`
+//! values on the stack: packed values, numbers, and handles into the store.
 #![allow(unsafe_code, reason = "core functions are called on the stack of a host function")]
 
 use wasmtime::{Caller, Func, FuncType, ValRaw, ValType};

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_machinery_of_a_panic_is_left_out_unless_there_is_nothing_else() {
+    fn panic_frames_are_hidden_unless_all_are() {
         let names = [
             "abort",
             "__rust_start_panic",

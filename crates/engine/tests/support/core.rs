@@ -1,4 +1,4 @@
-//! Core modules for tests: linked as they are, and called.
+//! Bare core modules for tests: linked and called.
 
 use crisol_engine::{Allocation, Engine, Failure, Instance, Limits, Linked, Profile};
 use crisol_wit::CoreModule;
@@ -6,7 +6,7 @@ use wasmtime::component::Val;
 
 use super::{Tested, engine, wasi};
 
-/// The beginning of a module that imports functions of WASI preview 1, which all give an error number.
+/// Start of a module that imports functions of WASI preview 1, all of which return an errno.
 pub fn preview1(functions: &[(&str, &str)]) -> String {
     let import = |(name, params): &(&str, &str)| {
         format!(
@@ -46,7 +46,7 @@ pub async fn call(linked: &Linked, args: &[Val]) -> Result<Option<Val>, Failure>
     made(linked, Limits::default()).await?.call(args, None).await
 }
 
-/// Number that `f` of a module gives.
+/// Result of a module's `f`.
 pub async fn number(linked: &Linked) -> Result<i32, Failure> {
     match call(linked, &[]).await? {
         Some(Val::S32(number)) => Ok(number),

@@ -47,7 +47,7 @@ pub fn soon(ms: u64) -> Option<Instant> {
     (tokio::time::Instant::now().into_std()).checked_add(Duration::from_millis(ms))
 }
 
-/// Where the time of a call went that was stopped: in the guest, and in the host.
+/// Times of a call that was stopped: in the guest, and in the host.
 pub fn stopped<T: std::fmt::Debug>(ended: Result<T, Failure>) -> Tested<[Duration; 2]> {
     match ended {
         Err(Failure::Deadline { running, waiting }) => Ok([running, waiting]),
@@ -79,7 +79,7 @@ impl Guest {
     }
 
     pub fn pooled(instances: u32, text: &str, method: &str) -> Tested<Self> {
-        // A short turn, for tests that suspend a guest many times.
+        // A short tick, for tests that suspend a guest many times.
         let tick = Duration::from_micros(250);
         let allocation = Allocation::Pooling { instances };
         let engine = Engine::new(EngineConfig { allocation, tick, ..EngineConfig::default() })?;
