@@ -1,9 +1,9 @@
--- Replaces what of Lua's standard library could outlast a deadline, leave the sandbox or lose a waiting call.
+-- Replaces functions of Lua's standard library that could outlast a deadline, leave the sandbox or lose a waiting call.
 --
--- Three rules run through it. Whatever calls back into a script does so from Lua, not from C, because only
--- then can the host interrupt it by making it yield, which no `pcall` of the script catches. Whatever
--- loops does so in Lua, where instructions are counted. And what C does in one go is paid for by the bytes and
--- items that it touches.
+-- The prelude follows three rules. Functions that call back into a script do so from Lua, not from C, because the
+-- host can then interrupt the script by making it yield, which no `pcall` of the script catches. Loops run in Lua,
+-- where instructions are counted. Work that C does in one go is charged by the bytes and items that it
+-- touches.
 local gate, host, USER, PENDING = ...
 
 local raw_pcall, raw_xpcall, raw_error, type, select, next = pcall, xpcall, error, type, select, next
@@ -25,15 +25,15 @@ local function fail(position, name, expected, found, level)
   raw_error(format(message, position, name, expected, type(found)), level or 3)
 end
 
--- Errors that may not be caught -----------------------------------------------------------------------
+-- Errors that must not be caught ----------------------------------------------------------------------
 
--- An error of the host is an object of its own there; scripts know errors as text.
+-- A host error is an object of its own in the host; scripts see errors as text.
 --
--- Where the stack is full the host's own hook fails as whatever else needs room, so all that a script does might
--- fall between two looks at the clock. But each such failure is caught here, where there is room again.
+-- On a full stack the host's hook fails like any other call that needs stack, so a whole script could run
+-- between two clock checks. But each such failure is caught here, where there is stack again.
 --
--- Once time is up a script that yields is never resumed. To throw it out instead, where it cannot yield, takes
--- time by the square of its depth, but there it cannot be deep.
+-- After the deadline a script that yields is never resumed. A script that cannot yield gets an error instead,
+-- which takes quadratic time in its depth, but it cannot be deep there.
 local function leave()
   if isyieldable() then raw_yield(PENDING) end
   raw_error("the deadline passed", 0)
@@ -44,7 +44,7 @@ local function look()
   if gate.expired then leave() end
 end
 
--- Work of C's functions, in bytes and items, that may be done between two looks at the clock.
+-- Maximum work of C functions, in bytes and items, between two clock checks.
 local MOST <const> = 256 * 1024
 local spent = 0
 
@@ -70,10 +70,10 @@ local function xpcall(f, handler, ...)
   return false, select(2, pcall(handler, results[2]))
 end
 
--- Coroutines: a wait for the host, or a turn given to others, passes through to the one who waits for it --
+-- Coroutines: a wait for the host, or a yield to other tasks, passes through to the host -----------------
 --
--- Each coroutine has its own count of instructions to the next look, and one that was made while the state was small
--- has a large one. So a state that has grown looks at the clock, and sets the count, wherever another one goes on.
+-- Each coroutine has its own instruction count to the next check, and one created while the state was small has a
+-- large count. So a state that has grown checks the clock, and sets the count, each time control passes to another one.
 
 local function goes_on(...)
   if gate.heavy then host.look(false) end
@@ -137,11 +137,11 @@ local function texts(...)
   return all
 end
 
--- Tables: those with metatables are gone through step by step -------------------------------------------
+-- Tables: those with metatables are processed step by step ----------------------------------------------
 
 local function plain(t) return type(t) == "table" and not getmetatable(t) end
 
--- Pays for a text that was made.
+-- Charges for a text that was created.
 local function made(text)
   pay(#text)
   return text
@@ -271,7 +271,7 @@ local function pairs(t)
   return next, t, nil
 end
 
--- Strings: patterns are matched by the host, which watches the deadline meanwhile ------------------------
+-- Strings: the host matches patterns and checks the deadline meanwhile -----------------------------------
 
 local function text(value, position, name)
   if type(value) == "string" then return value end
@@ -369,7 +369,7 @@ local function safe_format(pattern, ...)
   return made(format(pattern, unpack(args, 1, args.n)))
 end
 
--- A function of one text whose work is the length of that.
+-- Wraps a function of one text, and charges by the length of the text.
 local function of_text(f, name)
   return function(s, ...)
     s = text(s, 1, name)
@@ -443,9 +443,9 @@ string_meta.__unm = function(a)
 end
 string_meta.__index = new_string
 
--- Errors of calls: tables that read as text --------------------------------------------------------------
+-- Errors of calls: tables that convert to text ----------------------------------------------------------
 
--- Their fields are texts that may be called as well: `e.kind` and `e:kind()`.
+-- Their fields are texts that can also be called: `e.kind` and `e:kind()`.
 local call_error = {
   __tostring = function(e) return e.message end,
   __concat = function(a, b) return tostring(a) .. tostring(b) end,
@@ -467,7 +467,7 @@ end
 
 -- The globals ---------------------------------------------------------------------------------------------
 
--- The compiler takes its time by the square of some texts. It gets them in pieces, with a look at the clock at each.
+-- The compiler takes quadratic time for some texts, so it gets pieces, with a clock check at each.
 local MAX_SOURCE <const>, PIECE <const> = 1024 * 1024, 256
 
 local function load(source, name, _, ...)
@@ -517,11 +517,11 @@ local kept = {
 for name in next, globals do globals[name] = nil end
 for name, value in next, kept do globals[name] = value end
 globals._G = globals
--- Examples use it without saying where it is from.
+-- Examples use `funcs` without `require`.
 globals.funcs = gate.modules.funcs
 
--- Through this the host calls what scripts are made of: where an error is raised that nobody catches, the host notes the
--- functions that run, which are gone once the error has come here.
+-- The host calls functions of scripts through this. Where an uncaught error is raised, the host records the running
+-- functions, which have returned by the time the error arrives here.
 local function guard(f, ...) return unwrap(raw_xpcall(f, host.note, ...)) end
 
 return new_error, guard
