@@ -63,6 +63,7 @@ impl Bare {
 
     pub(crate) async fn instance(&self) -> wasmtime::Result<Instance> {
         let host = Host { wasi: WasiCtx::builder().build(), table: ResourceTable::new() };
+        #[expect(clippy::disallowed_methods, reason = "bare wasmtime, to compare with")]
         let mut store = Store::new(self.pre.engine(), host);
         store.set_epoch_deadline(u64::MAX / 2);
         let instance = self.pre.instantiate_async(&mut store).await?;
@@ -104,6 +105,7 @@ impl BareCore {
 
     /// Calls a function without parameters that returns a number.
     pub(crate) async fn fresh(&self) -> wasmtime::Result<i32> {
+        #[expect(clippy::disallowed_methods, reason = "bare wasmtime, to compare with")]
         let mut store = Store::new(self.pre.module().engine(), WasiCtx::builder().build_p1());
         store.set_epoch_deadline(u64::MAX / 2);
         let instance = self.pre.instantiate_async(&mut store).await?;

@@ -197,6 +197,7 @@ impl Guest {
         let component = Component::new(&engine, bytes)?;
         let mut linker = Linker::new(&engine);
         linker.define_unknown_imports_as_traps(&component)?;
+        #[expect(clippy::disallowed_methods, reason = "bare wasmtime, to compare with")]
         let mut store = Store::new(&engine, ());
         let instance = linker.instantiate(&mut store, &component)?;
         let func = instance.get_func(&mut store, name).context("the export is there")?;

@@ -1,5 +1,7 @@
 //! `crisol` program: arguments in, text and an exit code out. The façade does the work.
 
+#![forbid(unsafe_code)]
+
 mod app;
 mod arguments;
 mod call;

@@ -6,6 +6,8 @@
 //!
 //! This crate runs no function, reads no file and does not depend on WebAssembly.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod budget;
 mod context;

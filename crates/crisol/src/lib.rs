@@ -12,6 +12,8 @@
 //! This crate is the composition root: the only library crate that knows both the registry and the engine. The
 //! mechanisms (engine, pool, server, Lua …) are crates of their own, each usable alone.
 
+#![forbid(unsafe_code)]
+
 mod app;
 mod call;
 mod edit;

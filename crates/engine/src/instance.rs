@@ -68,6 +68,7 @@ pub(crate) fn store(
 ) -> Result<Store<Host>, Failure> {
     let Joined { pre, budget, ticks, .. } = joined;
     let host = Host::new(surroundings.into(), limits, (budget, ticks));
+    #[expect(clippy::disallowed_methods, reason = "the one place that creates a store")]
     let mut store = Store::new(pre.engine(), host);
     if let Pre::Module { has_folders: false, .. } = pre {
         store.data_mut().without_folders();

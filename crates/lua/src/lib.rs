@@ -14,6 +14,8 @@
 //! This crate does not know entries, pools and engines. Calls go to the [`Invoke`](crisol_core::Invoke) that
 //! comes with each call of a state.
 
+#![forbid(unsafe_code)]
+
 mod allowance;
 mod call;
 mod failure;

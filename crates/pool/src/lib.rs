@@ -42,6 +42,8 @@
 //! - **Failure.** A factory that fails or panics fails only the call that needed the worker. In the background, it
 //!   is retried with growing pauses.
 
+#![forbid(unsafe_code)]
+
 mod check_out;
 mod config;
 mod demand;

@@ -7,6 +7,7 @@
 //! This is the only crate that knows YAML. It does not know WebAssembly: other crates open the module, check
 //! that `method` is exported and `hash` is right, and report problems through [`Problems::at`].
 
+#![forbid(unsafe_code)]
 #![warn(clippy::wildcard_enum_match_arm, reason = "a new kind must not be ignored anywhere")]
 
 mod change;

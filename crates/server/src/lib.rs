@@ -8,6 +8,8 @@
 //! This crate knows neither WebAssembly nor the registry: it calls functions through
 //! [`Invoke`](crisol_core::Invoke).
 
+#![forbid(unsafe_code)]
+
 mod activity;
 mod address;
 mod authority;

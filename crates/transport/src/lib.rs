@@ -6,6 +6,8 @@
 //!
 //! This crate opens no socket, never waits, and is independent of the function's runtime.
 
+#![forbid(unsafe_code)]
+
 mod bad_request;
 mod body;
 mod bound;

@@ -6,6 +6,8 @@
 //!
 //! Independent of instances, pools and calls.
 
+#![forbid(unsafe_code)]
+
 mod base;
 mod calls;
 mod cwd;

@@ -51,6 +51,7 @@ impl Guest {
     }
 
     fn instance(&self) -> (Store<()>, Func) {
+        #[expect(clippy::disallowed_methods, reason = "bare wasmtime, without the engine")]
         let mut store = Store::new(engine(), ());
         store.set_hostcall_fuel(FUEL);
         let instance: Instance =

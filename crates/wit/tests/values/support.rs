@@ -82,6 +82,7 @@ impl Echo {
         let wrapped =
             crisol_wit::wrap(&module, Some(wit), "echo").unwrap_or_else(|e| panic!("{e}\n{wit}"));
         let component = Component::new(engine(), wrapped.component).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "bare wasmtime, without the engine")]
         let mut store = Store::new(engine(), ());
         let instance = Linker::new(engine()).instantiate(&mut store, &component).unwrap();
         let func = instance.get_func(&mut store, "echo").unwrap();

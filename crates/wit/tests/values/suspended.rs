@@ -76,6 +76,7 @@ fn suspended_calls_do_not_mix_their_results_up() {
             let which = at % names.len();
             let (mapping, pre, engine) = (&mappings[which], &pre, &engine);
             Box::pin(async move {
+                #[expect(clippy::disallowed_methods, reason = "bare wasmtime, without the engine")]
                 let mut store = Store::new(engine, at as u32 % 3);
                 let instance = pre.instantiate_async(&mut store).await.unwrap();
                 let func = instance.get_func(&mut store, names[which]).unwrap();

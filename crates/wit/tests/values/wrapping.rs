@@ -27,6 +27,7 @@ fn call(module: &[u8], wit: Option<&str>, method: &str, path: &[&str], args: &[V
     let wrapped = wrap(module, wit, method).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(parse_code(&wrapped.component), Ok(Kind::Component));
     let component = Component::new(engine(), wrapped.component).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "bare wasmtime, without the engine")]
     let mut store = Store::new(engine(), ());
     let instance = Linker::new(engine()).instantiate(&mut store, &component).unwrap();
     let mut at = None;

@@ -1,0 +1,116 @@
+//! The shared memory limit of all instances and scripts, with functions of every kind.
+
+use crate::support::{Problem, Tested, lua};
+use crisol::{Allocation, CallError, EngineConfig, ErrorKind, MaxMemory, Retired, Runtime};
+
+const MIB: u64 = 1 << 20;
+
+/// Guest with two functions: `grow` adds 64 KiB pages and returns the previous number; `hold` grows and then loops
+/// endlessly.
+const GUEST: &str = "(module (memory (export \"memory\") 1) \
+    (func (export \"grow\") (param i32) (result i32) (memory.grow (local.get 0))) \
+    (func (export \"hold\") (param i32) (result i32) (drop (memory.grow (local.get 0))) (loop (br 0)) unreachable))";
+
+fn wat(name: &str, method: &str, more: &str) -> String {
+    format!("  - {{name: {name}, kind: function.wat, method: {method}{more}, source: {GUEST:?}}}\n")
+}
+
+fn load(mib: u64, entries: &str) -> Tested<Runtime> {
+    let memory = MaxMemory::Bytes(mib * MIB);
+    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
+    let builder = Runtime::builder().engine(engine).memory(memory);
+    Ok(builder.file("_index.yaml", format!("namespace: myns\nentries:\n{entries}")).load()?)
+}
+
+fn used(runtime: &Runtime) -> u64 {
+    let snapshot = runtime.snapshot();
+    assert!(snapshot.memory_used <= snapshot.memory_limit, "{snapshot:?}");
+    snapshot.memory_used
+}
+
+/// Waits until the used memory is as wanted. The runtime sends no notifications, so it polls.
+async fn until_used(runtime: &Runtime, wanted: impl Fn(u64) -> bool) -> Tested {
+    let reached = async {
+        while !wanted(used(runtime)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(60);
+    let reached = tokio::time::timeout(limit, reached).await;
+    reached.map_err(|_| Problem::from(format!("{} bytes are used", used(runtime))))
+}
+
+async fn grow(runtime: &Runtime, id: &str, mib: i32) -> Result<i32, CallError> {
+    runtime.call(id, (mib * 16,)).await
+}
+
+#[tokio::test]
+async fn calls_over_the_shared_memory_limit_are_saturated() -> Tested {
+    let endless = ", limits: {max_execution_ms: 600000}";
+    let hog = "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end";
+    let runtime = load(
+        64,
+        &[
+            wat("hold", "hold", endless),
+            wat("grow", "grow", ""),
+            lua("hog", hog, ""),
+            lua("small", "return 1", ""),
+        ]
+        .concat(),
+    )?;
+    assert_eq!(used(&runtime), 0);
+    let held: Vec<_> = (0..5)
+        .map(|_| {
+            let runtime = runtime.clone();
+            tokio::spawn(async move { grow(&runtime, "myns:hold", 10).await })
+        })
+        .collect();
+    until_used(&runtime, |used| used > 50 * MIB).await?;
+    let beyond = grow(&runtime, "myns:grow", 20).await;
+    let Err(error @ CallError::OverMemory { .. }) = beyond else {
+        return Err(format!("{beyond:?}").into());
+    };
+    assert_eq!(error.kind(), ErrorKind::Saturated);
+    let text = error.to_string();
+    assert!(
+        text.starts_with("`myns:grow` is saturated: 20") && text.contains("`--memory`"),
+        "{text}"
+    );
+    let script = runtime.call::<i32>("myns:hog", ()).await;
+    assert!(matches!(script, Err(CallError::OverMemory { .. })), "{script:?}");
+    assert_eq!(runtime.call::<i32>("myns:small", ()).await?, 1, "what fits goes on");
+    assert_eq!(grow(&runtime, "myns:grow", 1).await?, 1);
+    for call in &held {
+        call.abort();
+    }
+    until_used(&runtime, |used| used == 0).await?;
+    assert_eq!(grow(&runtime, "myns:grow", 40).await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_interrupted_pool_gives_its_memory_back() -> Tested {
+    let runtime = load(64, &wat("hold", "hold", ", limits: {max_execution_ms: 600000}"))?;
+    let caller = runtime.clone();
+    let call = tokio::spawn(async move { grow(&caller, "myns:hold", 30).await });
+    until_used(&runtime, |used| used > 30 * MIB).await?;
+    let _ = runtime.drain(std::time::Duration::ZERO).await;
+    let ended = call.await?;
+    assert!(matches!(ended, Err(CallError::Interrupted { .. })), "{ended:?}");
+    until_used(&runtime, |used| used == 0).await
+}
+
+#[tokio::test]
+async fn idle_instances_give_way_except_in_static_pools() -> Tested {
+    for (pool, gives_way) in [("type: lazy", true), ("type: static, workers: 1", false)] {
+        let reused = format!(", pool: {{{pool}, max_instance_reuse: 9}}");
+        let runtime = load(64, &[wat("kept", "grow", &reused), wat("grow", "grow", "")].concat())?;
+        grow(&runtime, "myns:kept", 40).await?;
+        assert!(used(&runtime) > 40 * MIB, "{pool}");
+        let beyond = grow(&runtime, "myns:grow", 40).await;
+        assert_eq!(beyond.is_ok(), gives_way, "{pool}: {beyond:?}");
+        let shed = runtime.stats("myns:kept").map(|stats| stats.retired_for(Retired::Surplus));
+        assert_eq!(shed, Some(u64::from(gives_way)), "{pool}");
+    }
+    Ok(())
+}
