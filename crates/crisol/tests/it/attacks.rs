@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crisol::{Allocation, CallError, CodeLimits, EngineConfig, ErrorKind, LoadError, Runtime};
 
-use crate::support::Tested;
+use crate::support::{AppBuilder, Tested};
 
 /// Builds an entry `name` with WAT text and further fields.
 fn wat(name: &str, source: &str, more: &str) -> String {
@@ -13,8 +13,7 @@ fn wat(name: &str, source: &str, more: &str) -> String {
 }
 
 fn load_with(entries: &str, engine: EngineConfig) -> Result<Runtime, LoadError> {
-    let text = format!("namespace: n\nentries:\n{entries}");
-    Runtime::builder().file("_index.yaml", text).engine(engine).load()
+    AppBuilder::new("n").entries(entries).builder().engine(engine).load()
 }
 
 fn config() -> EngineConfig {
@@ -22,7 +21,7 @@ fn config() -> EngineConfig {
 }
 
 fn load(entries: &str) -> Result<Runtime, LoadError> {
-    load_with(entries, config())
+    AppBuilder::new("n").entries(entries).load()
 }
 
 const ANSWERS: &str = r#"(module (func (export "f") (result i32) (i32.const 42)))"#;

@@ -4,9 +4,9 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use crisol::{Allocation, EngineConfig, Runtime};
+use crisol::Allocation;
 
-use crate::support::Tested;
+use crate::support::{AppBuilder, Tested};
 
 /// Maximum number of workers of the pool, and of instances in the engine.
 const WORKERS: usize = 3;
@@ -14,14 +14,13 @@ const WORKERS: usize = 3;
 #[tokio::test]
 async fn calls_cancelled_at_any_await_leave_pool_and_engine_whole() -> Tested {
     let hash = crisol_fixtures::sha256("sleep-test");
-    let text = format!(
-        "namespace: n\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n  - {{name: sleep, kind: function.wasm, fs: assets, path: /sleep-test.wasm, hash: \"sha256:{hash}\", method: \"test-sleep#sleep-ms\", imports: [wasi:cli, wasi:io, wasi:clocks, wasi:filesystem], pool: {{type: static, workers: {WORKERS}, buffer: 16}}}}\n",
-        crisol_fixtures::dir().display().to_string(),
+    let entry = format!(
+        "  - {{name: sleep, kind: function.wasm, fs: assets, path: /sleep-test.wasm, hash: \"sha256:{hash}\", method: \"test-sleep#sleep-ms\", imports: [wasi:cli, wasi:io, wasi:clocks, wasi:filesystem], pool: {{type: static, workers: {WORKERS}, buffer: 16}}}}\n"
     );
     let instances = u32::try_from(WORKERS)?;
     let allocation = Allocation::Pooling { instances };
-    let engine = EngineConfig { allocation, ..EngineConfig::default() };
-    let runtime = Runtime::builder().file("_index.yaml", text).engine(engine).load()?;
+    let app = AppBuilder::new("n").guests("assets").entries(&entry).allocation(allocation);
+    let runtime = app.load()?;
     let sleep = |ms: u32| runtime.call::<u64>("n:sleep", (ms,));
 
     let mut random = 0x2545_f491_4f6c_dd1d_u64;

@@ -4,15 +4,14 @@ use std::fmt::Write as _;
 
 use crisol::{Allocation, CodeCache, EngineConfig, LoadError, Runtime};
 
-use crate::support::Tested;
+use crate::support::{AppBuilder, Tested};
 
 /// Loads an app with one `function.wat`, `n:f`.
 fn load(method: &str, source: &str, more: &str) -> Tested<Runtime> {
-    let text = format!(
-        "namespace: n\nentries:\n  - name: f\n    kind: function.wat\n    method: {method:?}\n    source: '{source}'\n{more}"
+    let entry = format!(
+        "  - name: f\n    kind: function.wat\n    method: {method:?}\n    source: '{source}'\n{more}"
     );
-    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
-    Ok(Runtime::builder().file("_index.yaml", text).engine(engine).load()?)
+    Ok(AppBuilder::new("n").entries(&entry).load()?)
 }
 
 #[tokio::test]

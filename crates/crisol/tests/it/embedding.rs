@@ -12,12 +12,10 @@ use crisol::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Problem, Tested};
+use crate::support::{AppBuilder, Problem, Tested};
 
 fn builder(entries: &str) -> Builder {
-    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
-    let text = format!("namespace: n\nentries:\n{entries}");
-    Runtime::builder().engine(engine).file("_index.yaml", text)
+    AppBuilder::new("n").entries(entries).builder()
 }
 
 /// Returns the entry of a guest in memory, named after its method, with the guest's bytes.

@@ -17,9 +17,7 @@ fn wat(name: &str, method: &str, more: &str) -> String {
 
 fn load(mib: u64, entries: &str) -> Tested<Runtime> {
     let memory = MaxMemory::Bytes(mib * MIB);
-    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
-    let builder = Runtime::builder().engine(engine).memory(memory);
-    Ok(builder.file("_index.yaml", format!("namespace: myns\nentries:\n{entries}")).load()?)
+    Ok(AppBuilder::new("myns").entries(entries).builder().memory(memory).load()?)
 }
 
 fn used(runtime: &Runtime) -> u64 {

@@ -1,27 +1,12 @@
 //! Reuse of instances, which ends after a failure.
 
-use crisol::{Allocation, EngineConfig, ErrorKind, Runtime};
+use crisol::ErrorKind;
 
-use crate::support::{Tested, an_hour_late};
+use crate::support::{AppBuilder, Tested, an_hour_late};
 
 /// Guest that counts its calls and ends as its argument says: 1 a trap, 2 an endless loop, 3 an exit, 4 memory over
 /// its limit, 5 an invalid result.
-const ENDS: &str = r#"(module
-    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-    (memory (export "memory") 1)
-    (global $calls (mut i32) (i32.const 0))
-    (func (export "f") (param $how i32) (result i32)
-        (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
-        (if (i32.eq (local.get $how) (i32.const 1)) (then unreachable))
-        (if (i32.eq (local.get $how) (i32.const 2)) (then (loop (br 0))))
-        (if (i32.eq (local.get $how) (i32.const 3)) (then (call $exit (i32.const 7))))
-        (if (i32.eq (local.get $how) (i32.const 4)) (then
-            (if (i32.eq (memory.grow (i32.const 1000)) (i32.const -1)) (then unreachable))))
-        (i32.store (i32.const 16) (i32.const 0))
-        (i32.store (i32.const 20) (global.get $calls))
-        (i32.store (i32.const 24) (i32.const 0))
-        (if (i32.eq (local.get $how) (i32.const 5)) (then (i32.store (i32.const 16) (i32.const 9))))
-        (i32.const 16)))"#;
+const ENDS: &str = include_str!("guests/ends.wat");
 
 const POOLS: [(&str, &str); 4] = [
     ("inline", "type: inline"),
@@ -32,15 +17,14 @@ const POOLS: [(&str, &str); 4] = [
 
 #[tokio::test]
 async fn failed_instance_never_serves_again_in_any_pool() -> Tested {
-    let mut text = "namespace: n\nentries:\n".to_owned();
+    let mut text = String::new();
     for (name, pool) in POOLS {
         let source = ENDS.replace('\n', " ");
         text += &format!(
             "  - {{name: {name}, kind: function.wat, method: f, imports: [wasi1], pool: {{{pool}, max_instance_reuse: 100}}, limits: {{max_execution_ms: 3600000, max_memory_bytes: 1048576}}, wit: 'f: func(how: u32) -> result<u32, string>;', source: '{source}'}}\n"
         );
     }
-    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
-    let runtime = Runtime::builder().file("_index.yaml", text).engine(engine).load()?;
+    let runtime = AppBuilder::new("n").entries(&text).load()?;
     for (name, _) in POOLS {
         let id = format!("n:{name}");
         let call = |how: u32| runtime.call::<u32>(&id, (how,));

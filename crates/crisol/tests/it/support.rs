@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crisol::{Allocation, EngineConfig, LineSink, LoadError, Runtime, Script, Value};
+use crisol::{Allocation, Builder, EngineConfig, LineSink, LoadError, Runtime, Script, Value};
 
 pub type Problem = Box<dyn std::error::Error + Send + Sync>;
 pub type Tested<T = ()> = Result<T, Problem>;
@@ -12,15 +12,56 @@ pub type Tested<T = ()> = Result<T, Problem>;
 /// Duration that no test reaches in real time.
 pub const HOUR: Duration = Duration::from_secs(3600);
 
+/// App of one index file in memory.
+pub struct AppBuilder {
+    index: String,
+    engine: EngineConfig,
+}
+
+impl AppBuilder {
+    /// Starts an app with a namespace, whose instances are created on demand.
+    pub fn new(namespace: &str) -> Self {
+        let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
+        Self { index: format!("namespace: {namespace}\nentries:\n"), engine }
+    }
+
+    /// Adds a folder entry with all built guests.
+    pub fn guests(self, name: &str) -> Self {
+        let dir = crisol_fixtures::dir().display().to_string();
+        self.entries(&format!("  - {{name: {name}, kind: fs.directory, directory: {dir:?}}}\n"))
+    }
+
+    /// Adds entries, as lines of YAML.
+    pub fn entries(mut self, lines: &str) -> Self {
+        self.index += lines;
+        self
+    }
+
+    /// Allocates instances in another way.
+    pub fn allocation(mut self, allocation: Allocation) -> Self {
+        self.engine.allocation = allocation;
+        self
+    }
+
+    /// Returns the text of the index file.
+    pub fn index(&self) -> &str {
+        &self.index
+    }
+
+    /// Returns a builder with the app, for further parts.
+    pub fn builder(self) -> Builder {
+        Runtime::builder().file("_index.yaml", self.index).engine(self.engine)
+    }
+
+    /// Loads the app.
+    pub fn load(self) -> Result<Runtime, LoadError> {
+        self.builder().load()
+    }
+}
+
 /// Loads an app with entries in the namespace `myns`, and the folder entry `myns:assets` with all built guests.
 pub fn load(entries: &str) -> Result<Runtime, LoadError> {
-    let dir = crisol_fixtures::dir();
-    let header = format!(
-        "namespace: myns\nentries:\n  - {{name: assets, kind: fs.directory, directory: {:?}}}\n",
-        dir.display().to_string()
-    );
-    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
-    Runtime::builder().file("_index.yaml", header + entries).engine(engine).load()
+    AppBuilder::new("myns").guests("assets").entries(entries).load()
 }
 
 /// Builds an entry `name` of a kind for a guest's method, with further fields in YAML's flow style.

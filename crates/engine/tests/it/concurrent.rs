@@ -9,54 +9,7 @@ use wasmtime::component::Val;
 
 /// Functions of the type `async func`, lifted with a callback: what 0.3 toolchains make. `sleep` blocks in
 /// an asynchronous function of the host, `spin` never ends, `grow` insists on memory.
-const ASYNC: &str = r#"(component
-    (import "wasi:clocks/monotonic-clock@0.3.0" (instance $clock
-        (type $duration' u64)
-        (export "duration" (type $duration (eq $duration')))
-        (export "wait-for" (func async (param "how-long" $duration)))))
-    (core func $wait (canon lower (func $clock "wait-for")))
-    (core func $return (canon task.return (result s32)))
-    (core module $m
-        (import "" "wait" (func $wait (param i64)))
-        (import "" "return" (func $return (param i32)))
-        (memory 1)
-        (global $calls (mut i32) (i32.const 0))
-        (func (export "mul") (param i32 i32) (result i32)
-            (call $return (i32.mul (local.get 0) (local.get 1)))
-            (i32.const 0))
-        (func (export "count") (result i32)
-            (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
-            (call $return (global.get $calls))
-            (i32.const 0))
-        (func (export "sleep") (param i64) (result i32)
-            (call $wait (local.get 0)) (call $return (i32.const 7)) (i32.const 0))
-        (func (export "spin") (result i32) (loop (br 0)) (i32.const 0))
-        (func (export "trap") (result i32) unreachable)
-        (func (export "never") (result i32) (i32.const 0))
-        (func (export "grow") (result i32)
-            (if (i32.eq (memory.grow (i32.const 1000)) (i32.const -1)) (then unreachable))
-            (call $return (i32.const 0)) (i32.const 0))
-        (func (export "deeper") (result i32) (call $deeper))
-        (func $deeper (result i32) (call $deeper))
-        (func (export "cb") (param i32 i32 i32) (result i32) unreachable))
-    (core instance $i (instantiate $m (with "" (instance
-        (export "wait" (func $wait)) (export "return" (func $return))))))
-    (func (export "mul") async (param "a" s32) (param "b" s32) (result s32)
-        (canon lift (core func $i "mul") async (callback (func $i "cb"))))
-    (func (export "count") async (result s32)
-        (canon lift (core func $i "count") async (callback (func $i "cb"))))
-    (func (export "sleep") async (param "ns" u64) (result s32)
-        (canon lift (core func $i "sleep") async (callback (func $i "cb"))))
-    (func (export "spin") async (result s32)
-        (canon lift (core func $i "spin") async (callback (func $i "cb"))))
-    (func (export "trap") async (result s32)
-        (canon lift (core func $i "trap") async (callback (func $i "cb"))))
-    (func (export "never") async (result s32)
-        (canon lift (core func $i "never") async (callback (func $i "cb"))))
-    (func (export "grow") async (result s32)
-        (canon lift (core func $i "grow") async (callback (func $i "cb"))))
-    (func (export "deeper") async (result s32)
-        (canon lift (core func $i "deeper") async (callback (func $i "cb")))))"#;
+const ASYNC: &str = include_str!("guests/concurrent-async.wat");
 
 #[tokio::test]
 async fn an_asynchronous_function_answers_from_a_fresh_instance() -> Tested {
@@ -178,26 +131,7 @@ async fn cancelled_calls_leave_the_engine_whole() -> Tested {
 }
 
 /// Starts the given number of timers without waiting for them.
-const TIMERS: &str = r#"(component
-    (import "wasi:clocks/monotonic-clock@0.3.0" (instance $clock
-        (type $duration' u64)
-        (export "duration" (type $duration (eq $duration')))
-        (export "wait-for" (func async (param "how-long" $duration)))))
-    (core func $wait (canon lower (func $clock "wait-for") async))
-    (core func $return (canon task.return (result s32)))
-    (core module $m
-        (import "" "wait" (func $wait (param i64) (result i32)))
-        (import "" "return" (func $return (param i32)))
-        (func (export "f") (param i32) (result i32)
-            (loop
-                (drop (call $wait (i64.const 3600000000000)))
-                (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
-            (call $return (i32.const 7)) (i32.const 0))
-        (func (export "cb") (param i32 i32 i32) (result i32) unreachable))
-    (core instance $i (instantiate $m (with "" (instance
-        (export "wait" (func $wait)) (export "return" (func $return))))))
-    (func (export "f") async (param "many" s32) (result s32)
-        (canon lift (core func $i "f") async (callback (func $i "cb")))))"#;
+const TIMERS: &str = include_str!("guests/timers.wat");
 
 #[tokio::test]
 async fn what_a_guest_begins_and_does_not_wait_for_is_bounded() -> Tested {

@@ -33,33 +33,7 @@ async fn json_of(
 }
 
 /// A module with a bump allocator from 1024 on, which counts freed results.
-const VALUES: &str = r#"(module
-    (memory (export "memory") 2)
-    (global $next (mut i32) (i32.const 1024))
-    (global $freed (mut i32) (i32.const 0))
-    (func (export "cabi_realloc") (param $old i32) (param $size i32) (param $align i32) (param $new i32) (result i32)
-        (local $at i32)
-        (local.set $at (i32.and (i32.add (global.get $next) (i32.sub (local.get $align) (i32.const 1)))
-            (i32.sub (i32.const 0) (local.get $align))))
-        (global.set $next (i32.add (local.get $at) (local.get $new)))
-        (loop $grow
-            (if (i32.gt_u (global.get $next) (i32.mul (memory.size) (i32.const 65536))) (then
-                (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))
-                (br $grow))))
-        (local.get $at))
-    ;; The pair of pointer and length, where a result is expected.
-    (func $pair (param i32 i32) (result i32)
-        (i32.store (i32.const 16) (local.get 0)) (i32.store (i32.const 20) (local.get 1)) (i32.const 16))
-    (func (export "text") (param i32 i32) (result i32) (call $pair (local.get 0) (local.get 1)))
-    (func (export "cabi_post_text") (param i32) (global.set $freed (i32.add (global.get $freed) (local.get 0))))
-    (func (export "users") (param i32 i32) (result i32) (call $pair (local.get 0) (local.get 1)))
-    (func (export "freed") (result i32) (global.get $freed))
-    (func (export "many") (param i32) (result i64)
-        (i64.add (i64.load32_u (local.get 0)) (i64.load32_u offset=64 (local.get 0))))
-    (func (export "pick") (param i32 i64 i32) (result i32)
-        (i32.store8 (i32.const 16) (local.get 0)) (i64.store (i32.const 24) (local.get 1))
-        (if (i32.eq (local.get 0) (i32.const 2)) (then (i32.store (i32.const 28) (local.get 2))))
-        (i32.const 16)))"#;
+const VALUES: &str = include_str!("guests/values.wat");
 
 const WIT: &str = "
     variant shape { none, number(u64), named(string) }

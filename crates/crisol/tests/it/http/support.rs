@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crisol::{Allocation, Builder, EngineConfig, Runtime, ServeOptions, Serving, Stats};
+use crisol::{Allocation, Builder, Runtime, ServeOptions, Serving, Stats};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub(crate) type Tested<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+use crate::support::AppBuilder;
+pub(crate) use crate::support::Tested;
 
 /// Time limit of a step, long enough for any machine.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -50,14 +51,8 @@ impl Served {
         entries: &str,
         with: impl FnOnce(Builder) -> Builder,
     ) -> Tested<Self> {
-        let guests = crisol_fixtures::dir();
-        let header = format!(
-            "namespace: a\nentries:\n  - {{name: guests, kind: fs.directory, directory: {:?}}}\n",
-            guests.display().to_string()
-        );
-        let engine = EngineConfig { allocation, ..EngineConfig::default() };
-        let builder = Runtime::builder().file("_index.yaml", header + entries).engine(engine);
-        let runtime = with(builder).load()?;
+        let app = AppBuilder::new("a").guests("guests").entries(entries).allocation(allocation);
+        let runtime = with(app.builder()).load()?;
         let options = ServeOptions::default().with_listen(Some("127.0.0.1:0".parse()?));
         let serving = runtime.serve(options).await?;
         let listening = serving.listening();

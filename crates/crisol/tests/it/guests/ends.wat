@@ -1,0 +1,16 @@
+(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (global $calls (mut i32) (i32.const 0))
+  (func (export "f") (param $how i32) (result i32)
+    (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+    (if (i32.eq (local.get $how) (i32.const 1)) (then unreachable))
+    (if (i32.eq (local.get $how) (i32.const 2)) (then (loop (br 0))))
+    (if (i32.eq (local.get $how) (i32.const 3)) (then (call $exit (i32.const 7))))
+    (if (i32.eq (local.get $how) (i32.const 4)) (then
+      (if (i32.eq (memory.grow (i32.const 1000)) (i32.const -1)) (then unreachable))))
+    (i32.store (i32.const 16) (i32.const 0))
+    (i32.store (i32.const 20) (global.get $calls))
+    (i32.store (i32.const 24) (i32.const 0))
+    (if (i32.eq (local.get $how) (i32.const 5)) (then (i32.store (i32.const 16) (i32.const 9))))
+    (i32.const 16)))
