@@ -9,9 +9,11 @@ const ENTRIES: &str = r#"  - name: grow
     wit: 'grow: func(pages: s32) -> s32;'
     method: grow
     transport: wasi-http
+    limits: {max_execution_ms: 3600000}
   - name: hog
     kind: function.lua
     method: f
+    limits: {max_execution_ms: 3600000}
     source: 'local t = {} return {f = function(mib) for i = 1, mib do t[i] = ("x"):rep(1 << 20) .. i end return #t end}'
   - {name: e, kind: http.endpoint, method: POST, path: /grow, func: grow}
 "#;
