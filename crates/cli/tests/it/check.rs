@@ -305,7 +305,7 @@ fn files_stand_beside_endpoints_that_answer_others() -> Tested {
 #[test]
 fn twenty_mistakes_are_twenty_problems() -> Tested {
     let app = App::new("", &[])?;
-    let index = include_str!("../../schema/tests/ui/twenty-mistakes.yaml");
+    let index = include_str!("../../../schema/tests/ui/twenty-mistakes.yaml");
     std::fs::write(app.path().join("_index.yaml"), index)?;
     let run = app.run(&["check", "--format", "json"])?;
     let found: Value = serde_json::from_str(&run.stdout)?;

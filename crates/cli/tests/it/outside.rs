@@ -30,7 +30,7 @@ fn certificates_come_from_anywhere() -> Tested {
         )
     };
     assert_eq!(set(&made.signing_key.serialize_pem())?.code, Some(0));
-    let run = set(include_str!("../../server/tests/keys/encrypted.pem"))?;
+    let run = set(include_str!("../../../server/tests/keys/encrypted.pem"))?;
     assert!(run.stderr.contains("`openssl pkey -in KEY -out PLAIN`"), "{run:?}");
     let run = app.run(&["check"])?;
     assert!(run.stderr.contains("set `TLS_KEY` in `myns:os`"), "{run:?}");

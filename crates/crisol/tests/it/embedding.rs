@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crisol::{
-    Allocation, Args, Builder, CallContext, CallError, Caller, Digest, Directory, EngineConfig,
-    EntryId, EnvError, EnvSource, ErrorKind, FsError, FsSource, Interceptor, Invoke, LoadError,
-    Next, Reply, Runtime, Value,
+    Args, Builder, CallContext, CallError, Caller, Digest, Directory, EntryId, EnvError, EnvSource,
+    ErrorKind, FsError, FsSource, Interceptor, Invoke, LoadError, Next, Reply, Runtime, Value,
 };
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! The shared memory limit of all instances and scripts, with functions of every kind.
 
-use crate::support::{Problem, Tested, lua};
-use crisol::{Allocation, CallError, EngineConfig, ErrorKind, MaxMemory, Retired, Runtime};
+use crate::support::{AppBuilder, Problem, Tested, lua};
+use crisol::{CallError, ErrorKind, MaxMemory, Retired, Runtime};
 
 const MIB: u64 = 1 << 20;
 

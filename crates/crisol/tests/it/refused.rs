@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crisol::{Allocation, Builder, Digest, EngineConfig, LoadError, Problems, Runtime};
 
-use crate::support::{Problem, Tested};
+use crate::support::Tested;
 
 /// Returns the problems of an app with one `function.wasm`, or its warnings.
 fn refusal(bytes: &[u8], method: &str, wit: &str) -> Tested<Option<String>> {

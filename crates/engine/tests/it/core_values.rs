@@ -90,8 +90,8 @@ async fn what_a_function_gave_is_freed_once_after_each_call() -> Tested {
         "(export \"cabi_post_text\") (param i64)",
     );
     let other = other.replace(
-        "(local.get 0))))\n    (func (export \"users\")",
-        "(i32.wrap_i64 (local.get 0)))))\n    (func (export \"users\")",
+        "(local.get 0))))\n  (func (export \"users\")",
+        "(i32.wrap_i64 (local.get 0)))))\n  (func (export \"users\")",
     );
     let refused = valued(&other, WIT, "text").err().map(|error| error.to_string());
     assert_eq!(
