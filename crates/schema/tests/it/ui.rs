@@ -107,7 +107,7 @@ fn twenty_mistakes_are_twenty_problems() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Rules that need bytes or folders; `tests/disk.rs` covers them.
+/// Rules that need bytes or folders; `disk.rs` covers them.
 const ON_DISK: [Rule; 3] = [Rule::IO, Rule::TOO_LARGE, Rule::NOT_UTF8];
 
 #[test]

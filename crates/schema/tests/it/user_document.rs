@@ -17,7 +17,7 @@ entries:
 
 macro_rules! fragment {
     ($name:literal) => {
-        include_str!(concat!("data/user-document/", $name, ".yaml"))
+        include_str!(concat!("../data/user-document/", $name, ".yaml"))
     };
 }
 
