@@ -63,7 +63,7 @@ pub(crate) fn does_not_load(arguments: &AppArguments, problems: &Problems) -> an
 #[cfg(feature = "http")]
 pub(crate) fn warnings(runtime: &Runtime) -> Vec<String> {
     let generation = runtime.generation();
-    let of_app = generation.warnings().iter().filter(|one| one.place().is_none());
+    let of_app = generation.warnings().iter().filter(|one| one.location().is_none());
     of_app.map(|one| format!("warning: {}", one.message())).collect()
 }
 

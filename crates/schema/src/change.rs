@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use crisol_core::{EntryId, suggest};
 
-use crate::files::{Files, Texts};
-use crate::load::{Loader, Loading, not_opened};
+use crate::files::{AppFiles, Texts};
+use crate::load::{LoadState, Loader, unopenable_app};
 use crate::problems::{Problems, Report};
 use crate::registry::{App, Layer, Registry};
 use crate::rule::Rule;
@@ -99,12 +99,12 @@ impl Loader {
         dir: Option<&Path>,
     ) -> Result<App, Problems> {
         let mut layers = registry.layers.clone();
-        let mut files: Vec<Files> =
-            layers.iter().map(|layer| Files::in_memory(Arc::clone(&layer.files))).collect();
+        let mut files: Vec<AppFiles> =
+            layers.iter().map(|layer| AppFiles::in_memory(Arc::clone(&layer.files))).collect();
         let (indexes, texts) = (changes.indexes.clone(), Arc::new(changes.files.clone()));
-        let own = Files::in_memory(Arc::clone(&texts));
+        let own = AppFiles::in_memory(Arc::clone(&texts));
         files.push(match dir {
-            Some(dir) => own.over(dir).map_err(|error| not_opened(dir, &error))?,
+            Some(dir) => own.over(dir).map_err(|error| unopenable_app(dir, &error))?,
             None => own,
         });
         layers.push(Layer { indexes, files: texts, hidden: HashSet::new() });
@@ -113,11 +113,11 @@ impl Loader {
             layer.indexes.iter().map(move |path| (at, path.clone())).collect::<Vec<_>>()
         };
         let indexes = layers.iter().enumerate().flat_map(at);
-        let mut loading = Loading::new(&files, self.transports(), indexes);
+        let mut loading = LoadState::new(&files, self.transports(), indexes);
         loading.read(self.namespace());
         let live = hide(&mut loading, &mut layers, &changes.removed);
-        let gone = layers.iter().flat_map(|layer| layer.hidden.iter().cloned()).collect();
-        let mut app = self.finish(loading, &gone)?;
+        let hidden = layers.iter().flat_map(|layer| layer.hidden.iter().cloned()).collect();
+        let mut app = self.finish(loading, &hidden)?;
         // Each layer keeps only the texts that its entries were read from.
         let texts = |at| Arc::new(app.registry.sources.files_of(at));
         let kept = layers.into_iter().enumerate().zip(live).filter(|(_, live)| *live);
@@ -129,7 +129,7 @@ impl Loader {
 
 /// Drops the drafts that the last layer replaces or removes and records them as hidden. Returns for each
 /// layer true if it has entries left.
-fn hide(loading: &mut Loading<'_>, layers: &mut [Layer], removed: &[EntryId]) -> Vec<bool> {
+fn hide(loading: &mut LoadState<'_>, layers: &mut [Layer], removed: &[EntryId]) -> Vec<bool> {
     let last = layers.len() - 1;
     let mut drafts = Vec::new();
     let all = std::mem::take(&mut loading.drafts);
@@ -164,7 +164,7 @@ fn hide(loading: &mut Loading<'_>, layers: &mut [Layer], removed: &[EntryId]) ->
             Some(near) => report.help(format!("did you mean `{near}`?")),
             None => report.help("leave it out: it is not in the app"),
         };
-        loading.sink.push(None, Some(id.clone()), None, report);
+        loading.diagnostics.push(None, Some(id.clone()), None, report);
     }
     loading.drafts = drafts;
     live

@@ -2,10 +2,10 @@
 //! types are in `values` and `kinds`.
 
 mod basic;
-mod cx;
+mod context;
 mod describe;
 mod fields;
 
-pub(crate) use basic::{FreeText, Int, Source, Text, one_of, text};
-pub(crate) use cx::{Cx, Decode, Link};
-pub(crate) use fields::{Fields, field_name, respelt, shape, unknown};
+pub(crate) use basic::{InlineOrFile, Int, ScalarText, Text, one_of, text};
+pub(crate) use context::{Decode, DecodeContext, Reference};
+pub(crate) use fields::{Fields, correct_misspelt, field_name, shape, unknown};

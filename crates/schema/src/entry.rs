@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use crisol_core::{EntryId, Name, Namespace, Value, suggest};
 
-use crate::decode::{Cx, Decode, Fields, FreeText, one_of, respelt, text, unknown};
+use crate::decode::{
+    Decode, DecodeContext, Fields, ScalarText, correct_misspelt, one_of, text, unknown,
+};
 use crate::kinds::KindName;
-use crate::locate::Origin;
+use crate::locate::EntryOrigin;
 use crate::problems::Report;
 use crate::role::Role;
 use crate::rule::Rule;
 use crate::source::Span;
 use crate::values::Sha256Hash;
-use crate::yaml::{Data, Natural, Node, Pair, Scalar, Style, quote};
+use crate::yaml::{Data, Node, Pair, Scalar, ScalarValue, Style, quote};
 
 /// Fields of an index file.
 const HEADER: [&str; 3] = ["version", "namespace", "entries"];
@@ -22,11 +24,11 @@ const HEAD: [&str; 4] = ["name", "kind", "meta", "data"];
 
 /// An entry with a decoded head and fields that are not decoded yet.
 #[derive(Debug, Clone)]
-pub(crate) struct Draft {
+pub(crate) struct EntryDraft {
     /// Id of the entry. `None` for a wrong name; the fields are still checked.
     pub(crate) id: Option<EntryId>,
     /// True if an earlier entry has this id. Only the fields are checked then.
-    pub(crate) is_second: bool,
+    pub(crate) is_duplicate: bool,
     /// Kind of the entry. `None` for an unknown kind.
     pub(crate) kind: Option<KindName>,
     pub(crate) namespace: Namespace,
@@ -40,11 +42,11 @@ pub(crate) struct Draft {
     pub(crate) meta: Option<Arc<Node>>,
 }
 
-impl Draft {
+impl EntryDraft {
     /// Returns the location of the entry and its nodes.
-    pub(crate) fn origin(self) -> Origin {
+    pub(crate) fn origin(self) -> EntryOrigin {
         let Self { head, name_span: name, fields, meta, .. } = self;
-        Origin { head, name, fields, meta }
+        EntryOrigin { head, name, fields, meta }
     }
 
     /// Returns true if entries of this kind have a `hash`.
@@ -59,7 +61,7 @@ impl Draft {
 
     /// Puts [`Sha256Hash::NONE`] in place of a missing or malformed hash.
     pub(crate) fn blank_hash(&mut self) {
-        if !self.has_hash() || crate::pin::current(&self.fields).is_some() {
+        if !self.has_hash() || crate::edit::written_hash(&self.fields).is_some() {
             return;
         }
         let text = Sha256Hash::NONE.to_string();
@@ -78,8 +80,8 @@ pub(crate) fn drafts(
     root: &Node,
     file: usize,
     default: Option<&Namespace>,
-    cx: &mut Cx<'_>,
-) -> (Vec<Draft>, bool) {
+    cx: &mut DecodeContext<'_>,
+) -> (Vec<EntryDraft>, bool) {
     cx.what = "an index file".to_owned();
     if root.is_null() {
         let report = Report::error(Rule::MISSING_FIELD, "the file is empty")
@@ -91,7 +93,7 @@ pub(crate) fn drafts(
     let root = without_own.as_ref().unwrap_or(root);
     // A file without a header is a list of entries.
     let bare = matches!(root.data, Data::List(_));
-    let right = respelt(root, &HEADER, &HEADER);
+    let right = correct_misspelt(root, &HEADER, &HEADER);
     if let Some((_, misspelt)) = &right {
         report_misspelt(misspelt, cx);
     }
@@ -132,10 +134,10 @@ fn without_extensions(root: &Node) -> Option<Node> {
     })
 }
 
-fn version(root: &Node, cx: &mut Cx<'_>) {
+fn version(root: &Node, cx: &mut DecodeContext<'_>) {
     let Some(node) = root.get("version").filter(|node| !node.is_null()) else { return };
-    let read = cx.within("version", |cx| FreeText::decode(node, cx));
-    if let Some(FreeText(found)) = read
+    let read = cx.within("version", |cx| ScalarText::decode(node, cx));
+    if let Some(ScalarText(found)) = read
         && !matches!(found.as_str(), "1.0" | "1")
     {
         let message = format!("the version is {}, and only `1.0` is known", quote(&found));
@@ -146,7 +148,11 @@ fn version(root: &Node, cx: &mut Cx<'_>) {
 
 /// Returns the namespace of a file and true if it is right. A missing or wrong namespace is reported and
 /// replaced by a default or the namespace in `cx`, so that the entries are still checked.
-fn namespace(root: &Node, default: Option<&Namespace>, cx: &mut Cx<'_>) -> (Namespace, bool) {
+fn namespace(
+    root: &Node,
+    default: Option<&Namespace>,
+    cx: &mut DecodeContext<'_>,
+) -> (Namespace, bool) {
     let written = root.get("namespace").filter(|node| !node.is_null());
     let fallback = default.unwrap_or(&cx.namespace).clone();
     let Some(node) = written else {
@@ -177,38 +183,38 @@ fn draft(
     file: usize,
     number: usize,
     namespace: &Namespace,
-    cx: &mut Cx<'_>,
-) -> Option<Draft> {
+    cx: &mut DecodeContext<'_>,
+) -> Option<EntryDraft> {
     if !matches!(node.data, Data::Map(_)) {
         cx.wrong_type(node, "a map of fields", "{name: …, kind: …}");
         return None;
     }
     // A misspelt `name` or `kind` is reported once and then read as the intended field.
-    let right = respelt(node, &HEAD, &["name", "kind"]);
+    let right = correct_misspelt(node, &HEAD, &["name", "kind"]);
     let (node, misspelt) =
         right.as_ref().map_or((&**node, &[][..]), |(right, found)| (right, found));
     let id = name(node, cx).map(|name| EntryId::new(namespace, &name));
-    let head = node.place_of("kind");
+    let head = node.span_of("kind");
     // Problems from here on carry the id, if there is one.
     cx.about(id.clone(), |cx| {
         report_misspelt(misspelt, cx);
-        Some(Draft {
+        Some(EntryDraft {
             kind: kind(node, cx),
             namespace: namespace.clone(),
             file,
             number,
-            name_span: node.place_of("name"),
+            name_span: node.span_of("name"),
             head,
             fields: Arc::new(fields(node, head, cx)),
             meta: meta(node, cx),
-            is_second: false,
+            is_duplicate: false,
             id,
         })
     })
 }
 
 /// Reports misspelt keys of the file or entry being read.
-fn report_misspelt(misspelt: &[(Pair, &'static str)], cx: &mut Cx<'_>) {
+fn report_misspelt(misspelt: &[(Pair, &'static str)], cx: &mut DecodeContext<'_>) {
     let what = cx.what.clone();
     let what = if cx.path.is_empty() { what } else { "an entry".to_owned() };
     for (pair, meant) in misspelt {
@@ -216,13 +222,13 @@ fn report_misspelt(misspelt: &[(Pair, &'static str)], cx: &mut Cx<'_>) {
     }
 }
 
-fn missing(node: &Node, field: &str, example: &str, cx: &mut Cx<'_>) {
+fn missing(node: &Node, field: &str, example: &str, cx: &mut DecodeContext<'_>) {
     let report = Report::error(Rule::MISSING_FIELD, format!("an entry needs `{field}`"))
         .help(format!("add `{field}: {example}`"));
     cx.report(node.span, report);
 }
 
-fn name(node: &Node, cx: &mut Cx<'_>) -> Option<Name> {
+fn name(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Name> {
     let Some(found) = node.get("name").filter(|found| !found.is_null()) else {
         missing(node, "name", "my_entry", cx);
         return None;
@@ -240,7 +246,7 @@ fn name(node: &Node, cx: &mut Cx<'_>) -> Option<Name> {
     })
 }
 
-fn kind(node: &Node, cx: &mut Cx<'_>) -> Option<KindName> {
+fn kind(node: &Node, cx: &mut DecodeContext<'_>) -> Option<KindName> {
     let Some(found) = node.get("kind").filter(|found| !found.is_null()) else {
         missing(node, "kind", "function.wasm", cx);
         return None;
@@ -248,7 +254,7 @@ fn kind(node: &Node, cx: &mut Cx<'_>) -> Option<KindName> {
     cx.within("kind", |cx| one_of(found, KindName::WORDS, Rule::UNKNOWN_KIND, cx))
 }
 
-fn meta(node: &Node, cx: &mut Cx<'_>) -> Option<Arc<Node>> {
+fn meta(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Arc<Node>> {
     let meta = node.get("meta").filter(|meta| !meta.is_null())?;
     if matches!(meta.data, Data::Map(_)) {
         return Some(Arc::clone(meta));
@@ -258,7 +264,7 @@ fn meta(node: &Node, cx: &mut Cx<'_>) -> Option<Arc<Node>> {
 }
 
 /// Returns the kind's own fields, from `data` or from beside the head.
-fn fields(node: &Node, head: Span, cx: &mut Cx<'_>) -> Node {
+fn fields(node: &Node, head: Span, cx: &mut DecodeContext<'_>) -> Node {
     let beside = node.pairs().iter().filter(|pair| !HEAD.contains(&&*pair.key));
     let beside: Vec<Pair> = beside.cloned().collect();
     let Some(data) = node.get("data").filter(|data| !data.is_null()) else {
@@ -287,16 +293,16 @@ pub(crate) fn value(node: &Node) -> Value {
             let pair = |pair: &Pair| (Value::from(&*pair.key), value(&pair.value));
             Value::Map(pairs.iter().map(pair).collect())
         }
-        Data::Scalar(scalar) => match scalar.natural() {
-            Natural::Null => Value::Null,
-            Natural::Bool(bool) => Value::Bool(bool),
-            Natural::Int(int) => match (i64::try_from(int), u64::try_from(int)) {
+        Data::Scalar(scalar) => match scalar.value() {
+            ScalarValue::Null => Value::Null,
+            ScalarValue::Bool(bool) => Value::Bool(bool),
+            ScalarValue::Int(int) => match (i64::try_from(int), u64::try_from(int)) {
                 (Ok(int), _) => Value::Int(int),
                 (_, Ok(int)) => Value::UInt(int),
                 _ => Value::Float(int as f64),
             },
-            Natural::Float(float) => Value::Float(float),
-            Natural::Text(text) => Value::from(text),
+            ScalarValue::Float(float) => Value::Float(float),
+            ScalarValue::Text(text) => Value::from(text),
         },
     }
 }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use crate::problems::Report;
+use crate::problems::{Diagnostics, Report};
 use crate::rule::Rule;
-use crate::source::{Sources, Unread};
+use crate::source::{SourceMap, Unreadable};
 use crate::yaml::quote;
 
 /// Maximum size of an index file, in bytes.
@@ -44,12 +44,12 @@ pub(crate) type Texts = BTreeMap<String, Arc<str>>;
 
 /// Readable files: memory first, then disk.
 #[derive(Debug, Default)]
-pub(crate) struct Files {
+pub(crate) struct AppFiles {
     memory: Arc<Texts>,
     disk: Option<Dir>,
 }
 
-impl Files {
+impl AppFiles {
     pub(crate) fn open(dir: &Path) -> std::io::Result<Self> {
         Self::default().over(dir)
     }
@@ -64,30 +64,34 @@ impl Files {
         Ok(self)
     }
 
-    /// Returns the index files, sorted by path, and reports of folders that cannot be searched. The reports
-    /// are warnings; for the app's own folder the report is an error.
-    pub(crate) fn indexes(&self) -> (Vec<String>, Vec<Report>) {
+    /// Returns the index files, sorted by path. Reports folders that cannot be searched: an error for the
+    /// app's own folder, a warning for any other.
+    pub(crate) fn indexes(&self, diagnostics: &mut Diagnostics) -> Vec<String> {
         let mut found = Vec::new();
-        let mut reports = Vec::new();
         match &self.disk {
             None => found.extend(self.memory.keys().filter(|path| is_index(path)).cloned()),
-            Some(root) => search(root, "", 0, &mut found, &mut reports),
+            Some(root) => search(root, "", 0, &mut found, diagnostics),
         }
         found.sort();
-        (found, reports)
+        found
     }
 
     /// Reads a file of at most `max` bytes. The size limit of the app also applies; `sources` counts towards
     /// it.
-    pub(crate) fn read(&self, path: &str, max: u64, sources: &Sources) -> Result<Vec<u8>, Unread> {
-        let fail = |why: &str| Unread { rule: Rule::IO, why: format!("cannot be read: {why}") };
+    pub(crate) fn read(
+        &self,
+        path: &str,
+        max: u64,
+        sources: &SourceMap,
+    ) -> Result<Vec<u8>, Unreadable> {
+        let fail = |why: &str| Unreadable { rule: Rule::IO, why: format!("cannot be read: {why}") };
         let left = MAX_APP.saturating_sub(sources.bytes());
         let large = || {
             let over = match max <= left {
                 true => format!("is larger than {max} bytes"),
                 false => format!("makes the files of the app larger than {MAX_APP} bytes together"),
             };
-            Unread { rule: Rule::TOO_LARGE, why: over }
+            Unreadable { rule: Rule::TOO_LARGE, why: over }
         };
         if let Some(text) = self.memory.get(path) {
             let fits = text.len() as u64 <= max.min(left);
@@ -115,7 +119,7 @@ impl Files {
         &self,
         index: &str,
         path: &str,
-        sources: &mut Sources,
+        sources: &mut SourceMap,
     ) -> Result<(PathBuf, u32), Report> {
         let from = Path::new(index).parent().unwrap_or(Path::new(""));
         let bad = |rule, why: &str| {
@@ -133,7 +137,7 @@ impl Files {
             };
             Report::error(rule, message).help(help)
         };
-        let full = beneath(from, path).map_err(|why| bad(Rule::BAD_SOURCE, why))?;
+        let full = join_inside_app(from, path).map_err(|why| bad(Rule::BAD_SOURCE, why))?;
         let name = full.to_string_lossy().replace('\\', "/");
         let known = sources.file(&name).cloned();
         let found = known.unwrap_or_else(|| match self.source_text(&name, sources) {
@@ -158,7 +162,7 @@ impl Files {
         self.memory.contains_key(path) || self.disk.as_ref().is_some_and(on_disk)
     }
 
-    fn source_text(&self, name: &str, sources: &Sources) -> Result<String, Unread> {
+    fn source_text(&self, name: &str, sources: &SourceMap) -> Result<String, Unreadable> {
         let bytes = self.read(name, MAX_SOURCE, sources)?;
         String::from_utf8(bytes).map_err(|error| {
             // A DER sequence with a long length form, as certificates and keys in DER begin.
@@ -168,12 +172,12 @@ impl Files {
                 }
                 _ => "is not UTF-8 text",
             };
-            Unread { rule: Rule::BAD_SOURCE, why: why.to_owned() }
+            Unreadable { rule: Rule::BAD_SOURCE, why: why.to_owned() }
         })
     }
 }
 
-impl Unread {
+impl Unreadable {
     /// Returns the report for an unreadable index file. It has no location, since no line names the file.
     pub(crate) fn of_index(&self, path: &str) -> Report {
         let help = match self.rule {
@@ -207,7 +211,7 @@ pub(crate) fn plain(error: &std::io::Error) -> String {
 }
 
 /// Joins a path to a folder of the app. Fails if the result leaves the app.
-fn beneath(folder: &Path, path: &str) -> Result<PathBuf, &'static str> {
+fn join_inside_app(folder: &Path, path: &str) -> Result<PathBuf, &'static str> {
     if path.is_empty() {
         return Err("names no file");
     }
@@ -231,21 +235,27 @@ fn is_index(path: &str) -> bool {
     is_index_file(name) && folder.split('/').all(|part| part.is_empty() || is_searched_folder(part))
 }
 
-fn search(dir: &Dir, path: &str, depth: usize, found: &mut Vec<String>, reports: &mut Vec<Report>) {
+fn search(
+    dir: &Dir,
+    path: &str,
+    depth: usize,
+    found: &mut Vec<String>,
+    diagnostics: &mut Diagnostics,
+) {
     if depth > MAX_FOLDERS {
         let message = format!("folders are nested over {MAX_FOLDERS} deep at {}", quote(path));
         let report = Report::error(Rule::IO, message)
             .help("move what lies deeper up, or the folder out of the app");
-        return reports.push(report);
+        return diagnostics.of_app(report);
     }
     let entries = match dir.entries() {
         Ok(entries) => entries,
-        Err(error) => return reports.push(not_listed(path, &error)),
+        Err(error) => return diagnostics.of_app(unlistable_folder(path, &error)),
     };
     for entry in entries {
         let entry = match entry {
             Ok(entry) => entry,
-            Err(error) => return reports.push(not_listed(path, &error)),
+            Err(error) => return diagnostics.of_app(unlistable_folder(path, &error)),
         };
         let name = entry.file_name().to_string_lossy().into_owned();
         let full = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
@@ -253,10 +263,10 @@ fn search(dir: &Dir, path: &str, depth: usize, found: &mut Vec<String>, reports:
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
         if is_folder && is_searched_folder(&name) {
             match entry.open_dir() {
-                Ok(inner) => search(&inner, &full, depth + 1, found, reports),
+                Ok(inner) => search(&inner, &full, depth + 1, found, diagnostics),
                 // Removed since its name was read, so nothing is left to search.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => reports.push(not_listed(&full, &error)),
+                Err(error) => diagnostics.of_app(unlistable_folder(&full, &error)),
             }
         } else if !is_folder && is_index_file(&name) {
             found.push(full);
@@ -266,7 +276,7 @@ fn search(dir: &Dir, path: &str, depth: usize, found: &mut Vec<String>, reports:
 
 /// Returns the report for a folder that cannot be listed. An unreadable subfolder, such as another user's
 /// `lost+found`, does not prevent loading.
-fn not_listed(path: &str, error: &std::io::Error) -> Report {
+fn unlistable_folder(path: &str, error: &std::io::Error) -> Report {
     let help = "let the folder be read, or move it out of the app";
     if path.is_empty() {
         let message = format!("cannot list the folder `.`: {}", plain(error));

@@ -1,8 +1,9 @@
 //! Kinds of entries: one file for each kind, one table, and everything that derives from the table.
 //!
-//! To add a kind, add a file that reads and describes it ([`Slice`]) and answers questions about its values
-//! ([`Content`]), and a row in the table.
+//! To add a kind, add a file that reads and describes it ([`KindDefinition`]) and answers questions about its values
+//! ([`KindContent`]), and a row in the table.
 
+mod definition;
 mod env_storage;
 mod env_storage_file;
 mod env_storage_memory;
@@ -20,7 +21,6 @@ mod http_router;
 mod http_service;
 mod http_static;
 mod process_wasm;
-mod slice;
 
 use std::fmt;
 
@@ -28,15 +28,15 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::Value as Json;
 
+pub(crate) use definition::{EntryBody, KindContent, Placeholder};
 pub use function_lua::LuaModule;
 pub use http_router::{Cors, Middleware, RateLimit, RateLimitBy};
 pub use http_service::{HttpLimits, HttpTimeouts, Tls};
-pub(crate) use slice::{Body, Content, StandIn};
 
-use crate::decode::Cx;
+use crate::decode::DecodeContext;
 use crate::parts::Code;
 use crate::role::Role;
-use slice::Slice;
+use definition::KindDefinition;
 
 /// Expands the table. A row is a value type with the kinds that share it; each kind has a pattern of the
 /// value, a variant, a name and its file.
@@ -64,13 +64,13 @@ macro_rules! kinds {
                 }
             }
 
-            pub(crate) fn content(&self) -> &dyn Content {
+            pub(crate) fn content(&self) -> &dyn KindContent {
                 match self {
                     $(Self::$family(value) => value,)+
                 }
             }
 
-            pub(crate) fn content_mut(&mut self) -> &mut dyn Content {
+            pub(crate) fn content_mut(&mut self) -> &mut dyn KindContent {
                 match self {
                     $(Self::$family(value) => value,)+
                 }
@@ -91,12 +91,12 @@ macro_rules! kinds {
                 &[$($(($name, Self::$kind),)+)+];
 
             /// Returns the descriptor of the kind.
-            pub(crate) fn descriptor(self) -> &'static Descriptor {
+            pub(crate) fn descriptor(self) -> &'static KindDescriptor {
                 match self {
                     $($(Self::$kind => const {
-                        &Descriptor::of::<$file::This>(
+                        &KindDescriptor::of::<$file::Definition>(
                             $name,
-                            |body, cx| $file::This::read(body, cx).map(Kind::$family),
+                            |body, cx| $file::Definition::read(body, cx).map(Kind::$family),
                         )
                     },)+)+
                 }
@@ -128,11 +128,11 @@ kinds! {
 }
 
 /// Reader of entries of a kind.
-type Read = fn(&Body<'_>, &mut Cx<'_>) -> Option<Kind>;
+type Read = fn(&EntryBody<'_>, &mut DecodeContext<'_>) -> Option<Kind>;
 
 /// Descriptor of a kind: all that the rest of the crate knows of it.
 #[derive(Debug)]
-pub(crate) struct Descriptor {
+pub(crate) struct KindDescriptor {
     name: &'static str,
     /// Reads an entry's fields. Returns `None` after reporting a problem.
     pub(crate) read: Read,
@@ -145,11 +145,11 @@ pub(crate) struct Descriptor {
     /// Help for an unused entry.
     pub(crate) unused: Option<&'static str>,
     /// Required fields that get a stand-in if they cannot be read.
-    pub(crate) stand_ins: &'static [StandIn],
+    pub(crate) placeholders: &'static [Placeholder],
 }
 
-impl Descriptor {
-    const fn of<S: Slice>(name: &'static str, read: Read) -> Self {
+impl KindDescriptor {
+    const fn of<S: KindDefinition>(name: &'static str, read: Read) -> Self {
         Self {
             name,
             read,
@@ -157,7 +157,7 @@ impl Descriptor {
             meta_schema: S::meta_schema,
             role: S::ROLE,
             unused: S::UNUSED,
-            stand_ins: S::STAND_INS,
+            placeholders: S::PLACEHOLDERS,
         }
     }
 }
@@ -176,7 +176,7 @@ impl KindName {
 
     /// Returns true if entries of this kind have a `hash`.
     pub(crate) fn has_hash(self) -> bool {
-        self.descriptor().stand_ins.contains(&StandIn::Hash)
+        self.descriptor().placeholders.contains(&Placeholder::Hash)
     }
 
     /// Returns true if entries of this kind play `role`.
@@ -210,8 +210,8 @@ mod tests {
         for kind in KindName::all() {
             let descriptor = kind.descriptor();
             let schema = (descriptor.fields_schema)(&mut SchemaGenerator::default());
-            for stand_in in descriptor.stand_ins {
-                let field = format!("/properties/{}", stand_in.field());
+            for placeholder in descriptor.placeholders {
+                let field = format!("/properties/{}", placeholder.field());
                 assert!(schema.pointer(&field).is_some(), "{kind} has no {field}");
             }
         }

@@ -12,22 +12,19 @@
 
 mod change;
 mod check;
-mod declare;
 mod decode;
 mod edit;
 mod entry;
 mod field;
 mod files;
+mod hash_fields;
 mod json_schema;
 mod kinds;
 mod link;
 mod load;
 mod locate;
-mod obstacle;
 mod overrides;
 mod parts;
-mod pin;
-mod pins;
 mod problems;
 mod reference;
 mod registry;
@@ -38,27 +35,25 @@ mod values;
 mod yaml;
 
 pub use change::Changes;
-pub use check::Checked;
-pub use declare::{ImportsEdit, declare};
-pub use edit::EditError;
+pub use check::CheckedApp;
+pub use edit::{EditError, ImportsEdit, NotEditable, write_hashes, write_imports};
+pub use field::EntryField;
 pub use files::{MAX_FOLDERS, is_index_file, is_searched_folder};
+pub use hash_fields::{HashField, HashFields};
 pub use json_schema::json_schema;
 // The table in `kinds` lists the kinds, so a new kind adds a row there and nothing here.
 pub use kinds::*;
 pub use load::Loader;
-pub use obstacle::Obstacle;
 pub use parts::{
     Code, EnvMapping, Limits, Mount, Parent, Pem, Pool, Retry, RetryOn, SourceText, Strategy,
     Transport, Wasi,
 };
-pub use pin::pin;
-pub use pins::{Pin, Pins};
 pub use problems::{Color, Problem, Problems, Report, Severity};
 pub use registry::{App, Entry, IndexFile, Registry};
 pub use rule::Rule;
-pub use source::Place;
+pub use source::Location;
 pub use values::{
-    BadValue, CommandName, DirectoryPath, EnvName, FileMode, FsPath, GuestPath, HostPattern,
-    HttpMethod, Import, Imports, ListenAddr, Method, Network, NetworkRule, Package, PathPrefix,
-    PortPattern, RoutePath, RouteShape, Segment, Sha256Hash,
+    CommandName, DirectoryPath, EnvName, FileMode, FsPath, GuestPath, HostPattern, HttpMethod,
+    ImportToken, Imports, InvalidValue, ListenAddr, Method, Network, NetworkRule, Package,
+    PathPrefix, PortPattern, RoutePath, RouteShape, Segment, Sha256Hash,
 };

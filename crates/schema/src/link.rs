@@ -1,76 +1,82 @@
 //! Checks entries against one another: references, cycles, routes, names, unused entries.
 
+mod context;
 mod env;
 mod http;
 mod preflight;
-mod scope;
 mod unused;
 
 use std::collections::{BTreeMap, HashMap};
 
 use crisol_core::{EntryId, suggest};
 
-use scope::Scope;
+use context::LinkContext;
 
-use crate::decode::Link;
+use crate::decode::Reference;
+use crate::field::EntryField;
 use crate::kinds::KindName;
-use crate::locate::Origin;
-use crate::problems::{Report, Sink};
+use crate::locate::EntryOrigin;
+use crate::problems::{Diagnostics, Report};
 use crate::registry::Entry;
 use crate::rule::Rule;
 
 /// Facts about every entry, including entries that could not be read.
 #[derive(Clone, Copy)]
-pub(crate) struct All<'a> {
+pub(crate) struct EntryKinds<'a> {
     /// Kinds by id; `None` for a misspelt kind.
     pub(crate) kinds: &'a HashMap<EntryId, Option<KindName>>,
     /// True if some ids are not known. Dangling references are not reported then.
-    pub(crate) has_unread_ids: bool,
+    pub(crate) has_unknown_ids: bool,
 }
 
 /// Runs every check that needs more than one entry, and fills in omitted routers and services.
 pub(crate) fn link(
     entries: &mut BTreeMap<EntryId, Entry>,
-    all: &All<'_>,
-    origins: &HashMap<EntryId, Origin>,
-    links: &[Link],
-    sink: &mut Sink,
+    all: &EntryKinds<'_>,
+    origins: &HashMap<EntryId, EntryOrigin>,
+    links: &[Reference],
+    diagnostics: &mut Diagnostics,
 ) {
-    references(all, links, sink);
-    let mut scope = Scope { origins, links, sink };
-    env::rings(entries, &mut scope);
-    env::shadowed(entries, &mut scope);
-    env::unset(entries, &mut scope);
-    http::parents(entries, all.kinds, &mut scope);
-    http::addresses(entries, &mut scope);
-    http::routes(entries, all.kinds, &mut scope);
-    preflight::warn(entries, all.kinds, &mut scope);
-    commands(entries, &mut scope);
+    references(all, links, diagnostics);
+    let mut cx = LinkContext { origins, links, diagnostics };
+    env::cycles(entries, &mut cx);
+    env::shadowed(entries, &mut cx);
+    env::unset(entries, &mut cx);
+    http::parents(entries, all.kinds, &mut cx);
+    http::addresses(entries, &mut cx);
+    http::routes(entries, all.kinds, &mut cx);
+    preflight::warn(entries, all.kinds, &mut cx);
+    commands(entries, &mut cx);
     // An entry that could not be read may be the one user of another.
-    if !scope.sink.has_errors() {
-        unused::warn(entries, &mut scope);
+    if !cx.diagnostics.has_errors() {
+        unused::warn(entries, &mut cx);
     }
 }
 
-fn references(all: &All<'_>, links: &[Link], sink: &mut Sink) {
-    let mut known = Known::new(all.kinds);
+fn references(all: &EntryKinds<'_>, links: &[Reference], diagnostics: &mut Diagnostics) {
+    let mut known = SuggestionIndex::new(all.kinds);
     for link in links {
         let report = match all.kinds.get(&link.to) {
             // A misspelt kind is reported at its own location.
             Some(None) => continue,
             Some(Some(kind)) if kind.plays(link.want) => continue,
             Some(Some(kind)) => wrong_kind(link, *kind),
-            None if all.has_unread_ids => continue,
-            None if sink.is_full() => dangling(link),
+            None if all.has_unknown_ids => continue,
+            None if diagnostics.is_full() => dangling(link),
             None => dangling(link).help(known.help(link)),
         };
-        sink.turn_to_second(link.of_second);
-        sink.push(Some(link.span), Some(link.from.clone()), Some(link.field.clone()), report);
+        diagnostics.set_in_duplicate(link.of_duplicate);
+        diagnostics.push(
+            Some(link.span),
+            Some(link.from.clone()),
+            Some(link.field.clone()),
+            report,
+        );
     }
-    sink.turn_to_second(false);
+    diagnostics.set_in_duplicate(false);
 }
 
-fn wanted(link: &Link) -> String {
+fn wanted(link: &Reference) -> String {
     if let Some(family) = link.want.family() {
         return format!("`{family}`");
     }
@@ -79,12 +85,12 @@ fn wanted(link: &Link) -> String {
     suggest::list(&words).replace(", ", " or ")
 }
 
-fn wrong_kind(link: &Link, kind: KindName) -> Report {
+fn wrong_kind(link: &Reference, kind: KindName) -> Report {
     let message = format!("`{}` is of kind `{kind}`, and {} is wanted here", link.to, wanted(link));
     Report::error(Rule::WRONG_KIND, message).help(format!("name an entry of kind {}", wanted(link)))
 }
 
-fn dangling(link: &Link) -> Report {
+fn dangling(link: &Reference) -> Report {
     Report::error(Rule::DANGLING_REFERENCE, format!("there is no entry `{}`", link.to))
 }
 
@@ -92,7 +98,7 @@ fn dangling(link: &Link) -> Report {
 const SEARCHES: u64 = 100_000_000;
 
 /// Ids of an app, for suggestions in place of dangling references.
-struct Known<'k> {
+struct SuggestionIndex<'k> {
     /// Sorted ids; filled on the first search.
     ids: Vec<(&'k EntryId, Option<KindName>)>,
     by_name: HashMap<&'k str, Vec<usize>>,
@@ -100,7 +106,7 @@ struct Known<'k> {
     budget: suggest::Budget,
 }
 
-impl<'k> Known<'k> {
+impl<'k> SuggestionIndex<'k> {
     fn new(kinds: &'k HashMap<EntryId, Option<KindName>>) -> Self {
         let budget = suggest::Budget::new(SEARCHES);
         Self { ids: Vec::new(), by_name: HashMap::new(), kinds, budget }
@@ -117,7 +123,7 @@ impl<'k> Known<'k> {
     }
 
     /// Returns the help for a dangling reference.
-    fn help(&mut self, link: &Link) -> String {
+    fn help(&mut self, link: &Reference) -> String {
         self.fill();
         let fits = |kind: Option<KindName>| kind.is_none_or(|kind| kind.plays(link.want));
         let (ids, budget) = (&self.ids, &mut self.budget);
@@ -145,7 +151,7 @@ impl<'k> Known<'k> {
 const FEW: usize = 5;
 
 /// Reports commands with the same name.
-fn commands(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
+fn commands(entries: &BTreeMap<EntryId, Entry>, cx: &mut LinkContext<'_>) {
     let mut seen = HashMap::new();
     for entry in entries.values() {
         let Some(command) = entry.kind.content().command() else { continue };
@@ -153,8 +159,8 @@ fn commands(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
         seen.insert(command, first);
         let message = format!("the command `{command}` is there twice");
         let report = Report::error(Rule::DUPLICATE, message)
-            .also(scope.span(first, "meta.command.name"), "first here")
+            .related(cx.span(first, &EntryField::CommandName), "first here")
             .help("give one of the two another name");
-        scope.report(&entry.id, "meta.command.name", report);
+        cx.report(&entry.id, &EntryField::CommandName, report);
     }
 }

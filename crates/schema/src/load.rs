@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use crisol_core::{EntryId, Namespace, Value};
 
-use crate::decode::{Cx, Link};
-use crate::entry::{self, Draft};
-use crate::files::{Files, MAX_INDEX, Texts, plain, strip_bom};
-use crate::kinds::{Body, KindName};
+use crate::decode::{DecodeContext, Reference};
+use crate::entry::{self, EntryDraft};
+use crate::files::{AppFiles, MAX_INDEX, Texts, plain, strip_bom};
+use crate::kinds::{EntryBody, KindName};
 use crate::link;
-use crate::locate::Origin;
+use crate::locate::EntryOrigin;
 use crate::overrides;
-use crate::problems::{Problems, Report, Severity, Sink};
+use crate::problems::{Diagnostics, Problems, Report};
 use crate::registry::{App, Entry, Layer, Registry};
 use crate::rule::Rule;
-use crate::source::{Sources, Span};
+use crate::source::{SourceMap, Span};
 use crate::yaml;
 
 /// Loads an app from its index files.
@@ -98,7 +98,7 @@ impl Loader {
     /// Returns every problem, including warnings, if there is at least one error. An app never loads in part.
     pub fn load(&self, dir: impl AsRef<Path>) -> Result<App, Problems> {
         let dir = dir.as_ref();
-        self.run(&Files::open(dir).map_err(|error| not_opened(dir, &error))?)
+        self.run(&AppFiles::open(dir).map_err(|error| unopenable_app(dir, &error))?)
     }
 
     /// Loads only the files added with [`Loader::file`].
@@ -110,11 +110,11 @@ impl Loader {
     }
 
     /// Returns the files added with [`Loader::file`].
-    pub(crate) fn given(&self) -> Files {
-        Files::in_memory(Arc::new(self.files.clone()))
+    pub(crate) fn given(&self) -> AppFiles {
+        AppFiles::in_memory(Arc::new(self.files.clone()))
     }
 
-    fn run(&self, files: &Files) -> Result<App, Problems> {
+    fn run(&self, files: &AppFiles) -> Result<App, Problems> {
         let layers = std::slice::from_ref(files);
         let loading = self.read(layers);
         let indexes = loading.indexes.iter().map(|(_, path)| path.clone()).collect();
@@ -125,46 +125,46 @@ impl Loader {
     }
 
     /// Reads the index files of a single layer into drafts.
-    pub(crate) fn read<'f>(&'f self, layers: &'f [Files]) -> Loading<'f> {
-        let (indexes, unread) = layers.first().map(Files::indexes).unwrap_or_default();
-        let is_error = |report: &Report| report.severity == Severity::Error;
-        let is_empty = indexes.is_empty() && !unread.iter().any(is_error);
-        let indexes = indexes.into_iter().map(|path| (0, path));
-        let mut loading = Loading::new(layers, &self.transports, indexes);
-        if is_empty {
+    pub(crate) fn read<'f>(&'f self, layers: &'f [AppFiles]) -> LoadState<'f> {
+        let mut diagnostics = Diagnostics::default();
+        let indexes = layers.first().map(|files| files.indexes(&mut diagnostics));
+        let indexes = indexes.unwrap_or_default();
+        if indexes.is_empty() && !diagnostics.has_errors() {
             let report = Report::error(Rule::NO_INDEX, "the app has no index file")
                 .help("add an `_index.yaml` with `namespace:` and `entries:`");
-            loading.sink.push(None, None, None, report);
+            diagnostics.of_app(report);
         }
-        unread.into_iter().for_each(|report| loading.sink.push(None, None, None, report));
+        let indexes = indexes.into_iter().map(|path| (0, path));
+        let mut loading = LoadState::new(layers, &self.transports, indexes);
+        loading.diagnostics = diagnostics;
         loading.read(self.default_namespace.as_ref());
         if self.pinning {
-            loading.drafts.iter_mut().for_each(Draft::blank_hash);
+            loading.drafts.iter_mut().for_each(EntryDraft::blank_hash);
         }
         loading
     }
 
-    /// Turns drafts into an app. Overrides of `gone` entries have no effect.
+    /// Turns drafts into an app. Overrides of `removed` entries have no effect.
     pub(crate) fn finish(
         &self,
-        mut loading: Loading<'_>,
-        gone: &HashSet<EntryId>,
+        mut loading: LoadState<'_>,
+        removed: &HashSet<EntryId>,
     ) -> Result<App, Problems> {
-        self.decode(&mut loading, gone);
+        self.decode(&mut loading, removed);
         loading.finish()
     }
 
-    /// Turns drafts into entries. Overrides of `gone` entries have no effect.
-    pub(crate) fn decode(&self, loading: &mut Loading<'_>, gone: &HashSet<EntryId>) {
+    /// Turns drafts into entries. Overrides of `removed` entries have no effect.
+    pub(crate) fn decode(&self, loading: &mut LoadState<'_>, removed: &HashSet<EntryId>) {
         loading.drop_duplicates();
         overrides::apply(
             &self.overrides,
-            gone,
+            removed,
             &mut loading.drafts,
-            &mut loading.sink,
+            &mut loading.diagnostics,
             &mut loading.sources,
         );
-        loading.own_interfaces = Arc::clone(&self.host_interfaces);
+        loading.host_interfaces = Arc::clone(&self.host_interfaces);
         loading.decode();
     }
 
@@ -178,55 +178,55 @@ impl Loader {
 }
 
 /// Returns the problem of an app whose folder cannot be opened.
-pub(crate) fn not_opened(dir: &Path, error: &std::io::Error) -> Problems {
+pub(crate) fn unopenable_app(dir: &Path, error: &std::io::Error) -> Problems {
     let message = format!("cannot open the app `{}`: {}", dir.display(), plain(error));
     let report = Report::error(Rule::IO, message).help("name a folder with an `_index.yaml` in it");
-    let mut sink = Sink::default();
-    sink.push(None, None, None, report);
-    sink.into_problems(&Arc::default())
+    let mut diagnostics = Diagnostics::default();
+    diagnostics.of_app(report);
+    diagnostics.into_problems(&Arc::default())
 }
 
 /// State of an app that is being loaded.
-pub(crate) struct Loading<'f> {
+pub(crate) struct LoadState<'f> {
     /// Files of each layer.
-    layers: &'f [Files],
+    layers: &'f [AppFiles],
     transports: &'f [Arc<str>],
-    sources: Sources,
-    pub(crate) sink: Sink,
+    sources: SourceMap,
+    pub(crate) diagnostics: Diagnostics,
     /// Index files: layer and path.
     indexes: Vec<(usize, String)>,
-    pub(crate) drafts: Vec<Draft>,
-    pub(crate) links: Vec<Link>,
+    pub(crate) drafts: Vec<EntryDraft>,
+    pub(crate) links: Vec<Reference>,
     /// Interfaces that the embedding program implements.
-    own_interfaces: Arc<BTreeSet<String>>,
+    host_interfaces: Arc<BTreeSet<String>>,
     pub(crate) entries: BTreeMap<EntryId, Entry>,
     /// True if some ids are not known, because a file has no namespace or cannot be read. A reference to an
     /// unknown entry may name one of them.
-    pub(crate) has_unread_ids: bool,
+    pub(crate) has_unknown_ids: bool,
 }
 
-impl<'f> Loading<'f> {
+impl<'f> LoadState<'f> {
     pub(crate) fn new(
-        layers: &'f [Files],
+        layers: &'f [AppFiles],
         transports: &'f [Arc<str>],
         indexes: impl IntoIterator<Item = (usize, String)>,
     ) -> Self {
         Self {
             layers,
             transports,
-            sources: Sources::default(),
-            sink: Sink::default(),
+            sources: SourceMap::default(),
+            diagnostics: Diagnostics::default(),
             indexes: indexes.into_iter().collect(),
             drafts: Vec::new(),
             links: Vec::new(),
-            own_interfaces: Arc::default(),
+            host_interfaces: Arc::default(),
             entries: BTreeMap::new(),
-            has_unread_ids: false,
+            has_unknown_ids: false,
         }
     }
 
     /// Returns the layer of a draft.
-    pub(crate) fn layer_of(&self, draft: &Draft) -> usize {
+    pub(crate) fn layer_of(&self, draft: &EntryDraft) -> usize {
         self.indexes.get(draft.file).map_or(0, |(layer, _)| *layer)
     }
 
@@ -234,46 +234,43 @@ impl<'f> Loading<'f> {
     pub(crate) fn read(&mut self, default: Option<&Namespace>) {
         for (file, (layer, path)) in self.indexes.iter().enumerate() {
             let Some(files) = self.layers.get(*layer) else { continue };
-            self.sources.turn_to(*layer);
+            self.sources.set_layer(*layer);
             let bytes = match files.read(path, MAX_INDEX, &self.sources) {
                 Ok(bytes) => bytes,
                 Err(unread) => {
-                    self.has_unread_ids = true;
-                    self.sink.push(None, None, None, unread.of_index(path));
+                    self.has_unknown_ids = true;
+                    self.diagnostics.of_app(unread.of_index(path));
                     continue;
                 }
             };
-            let Some(source) = text(path, bytes, &mut self.sources, &mut self.sink) else {
-                self.has_unread_ids = true;
+            let Some(source) = text(path, bytes, &mut self.sources, &mut self.diagnostics) else {
+                self.has_unknown_ids = true;
                 continue;
             };
             let Some(text) = self.sources.get(source).map(|one| Arc::clone(&one.text)) else {
                 continue;
             };
-            let mut faults = Vec::new();
-            let root = yaml::parse(source, &text, &mut faults);
-            faults.into_iter().for_each(|fault| self.sink.file(fault.0, fault.1));
-            let Some(root) = root else {
-                self.has_unread_ids = true;
+            let Some(root) = yaml::parse(source, &text, &mut self.diagnostics) else {
+                self.has_unknown_ids = true;
                 continue;
             };
-            let Some(stand_in) = stand_in() else { continue };
-            let mut cx = Cx {
-                sink: &mut self.sink,
+            let Some(placeholder) = placeholder() else { continue };
+            let mut cx = DecodeContext {
+                diagnostics: &mut self.diagnostics,
                 sources: &mut self.sources,
                 files,
                 links: &mut self.links,
-                own_interfaces: &self.own_interfaces,
+                host_interfaces: &self.host_interfaces,
                 transports: self.transports,
                 file: path,
-                namespace: stand_in,
+                namespace: placeholder,
                 entry: None,
                 what: String::new(),
                 path: String::new(),
             };
             let (drafts, is_named) = entry::drafts(&root, file, default, &mut cx);
             self.drafts.extend(drafts);
-            self.has_unread_ids |= !is_named;
+            self.has_unknown_ids |= !is_named;
         }
     }
 
@@ -284,10 +281,10 @@ impl<'f> Loading<'f> {
             let Some(id) = draft.id.clone() else { continue };
             if let Some(&first) = seen.get(&id) {
                 let report = Report::error(Rule::DUPLICATE_ID, format!("`{id}` is there twice"))
-                    .also(Some(first), "first here")
+                    .related(Some(first), "first here")
                     .help("give one of the two another name");
-                self.sink.push(Some(draft.name_span), Some(id), None, report);
-                draft.is_second = true;
+                self.diagnostics.push(Some(draft.name_span), Some(id), None, report);
+                draft.is_duplicate = true;
             } else {
                 seen.insert(id, draft.name_span);
             }
@@ -297,19 +294,19 @@ impl<'f> Loading<'f> {
     /// Returns the context for decoding the fields of a draft.
     pub(crate) fn reading<'c>(
         &'c mut self,
-        draft: &Draft,
-        links: &'c mut Vec<Link>,
-        sink: &'c mut Sink,
-    ) -> Option<Cx<'c>> {
+        draft: &EntryDraft,
+        links: &'c mut Vec<Reference>,
+        diagnostics: &'c mut Diagnostics,
+    ) -> Option<DecodeContext<'c>> {
         let (layer, file) = self.indexes.get(draft.file)?;
         let files = self.layers.get(*layer)?;
-        self.sources.turn_to(*layer);
-        Some(Cx {
-            sink,
+        self.sources.set_layer(*layer);
+        Some(DecodeContext {
+            diagnostics,
             sources: &mut self.sources,
             files,
             links,
-            own_interfaces: &self.own_interfaces,
+            host_interfaces: &self.host_interfaces,
             transports: self.transports,
             file,
             namespace: draft.namespace.clone(),
@@ -322,45 +319,48 @@ impl<'f> Loading<'f> {
     /// Decodes the fields of every draft.
     fn decode(&mut self) {
         let drafts = std::mem::take(&mut self.drafts);
-        let (mut links, mut sink) =
-            (std::mem::take(&mut self.links), std::mem::take(&mut self.sink));
+        let (mut links, mut diagnostics) =
+            (std::mem::take(&mut self.links), std::mem::take(&mut self.diagnostics));
         for draft in &drafts {
             let Some(kind) = draft.kind else { continue };
-            sink.turn_to_second(draft.is_second);
-            let Some(mut cx) = self.reading(draft, &mut links, &mut sink) else { continue };
+            diagnostics.set_in_duplicate(draft.is_duplicate);
+            let Some(mut cx) = self.reading(draft, &mut links, &mut diagnostics) else { continue };
             if draft.id.is_none() {
                 cx.path = format!("entries[{}]", draft.number);
             }
-            let body = Body { fields: &draft.fields, meta: draft.meta.as_deref() };
+            let body = EntryBody { fields: &draft.fields, meta: draft.meta.as_deref() };
             let read = (kind.descriptor().read)(&body, &mut cx);
-            if let (Some(kind), Some(id), false) = (read, draft.id.clone(), draft.is_second) {
+            if let (Some(kind), Some(id), false) = (read, draft.id.clone(), draft.is_duplicate) {
                 let meta = draft.meta.as_deref().map_or(Value::Null, entry::value);
                 self.entries.insert(id.clone(), Entry { id, kind, meta });
             }
         }
-        sink.turn_to_second(false);
-        (self.drafts, self.links, self.sink) = (drafts, links, sink);
+        diagnostics.set_in_duplicate(false);
+        (self.drafts, self.links, self.diagnostics) = (drafts, links, diagnostics);
     }
 
     /// Links the entries and returns their locations.
-    pub(crate) fn link(&mut self) -> HashMap<EntryId, Origin> {
-        let firsts = || self.drafts.iter().filter(|draft| !draft.is_second);
+    pub(crate) fn link(&mut self) -> HashMap<EntryId, EntryOrigin> {
+        let firsts = || self.drafts.iter().filter(|draft| !draft.is_duplicate);
         let kinds: HashMap<EntryId, Option<KindName>> =
             firsts().filter_map(|draft| Some((draft.id.clone()?, draft.kind))).collect();
-        let origins: HashMap<EntryId, Origin> = std::mem::take(&mut self.drafts)
+        let origins: HashMap<EntryId, EntryOrigin> = std::mem::take(&mut self.drafts)
             .into_iter()
-            .filter(|draft| !draft.is_second)
+            .filter(|draft| !draft.is_duplicate)
             .filter_map(|draft| Some((draft.id.clone()?, draft.origin())))
             .collect();
-        let all = link::All { kinds: &kinds, has_unread_ids: self.has_unread_ids };
-        link::link(&mut self.entries, &all, &origins, &self.links, &mut self.sink);
+        let all = link::EntryKinds { kinds: &kinds, has_unknown_ids: self.has_unknown_ids };
+        link::link(&mut self.entries, &all, &origins, &self.links, &mut self.diagnostics);
         origins
     }
 
     /// Returns the registry and the problems.
-    pub(crate) fn into_registry(self, origins: HashMap<EntryId, Origin>) -> (Registry, Problems) {
+    pub(crate) fn into_registry(
+        self,
+        origins: HashMap<EntryId, EntryOrigin>,
+    ) -> (Registry, Problems) {
         let sources = Arc::new(self.sources);
-        let problems = self.sink.into_problems(&sources);
+        let problems = self.diagnostics.into_problems(&sources);
         let registry = Registry { entries: self.entries, origins, sources, ..Registry::default() };
         (registry, problems)
     }
@@ -377,12 +377,17 @@ impl<'f> Loading<'f> {
 }
 
 /// Placeholder namespace for a file without one. Such a file is an error, so no app has this namespace.
-fn stand_in() -> Option<Namespace> {
+fn placeholder() -> Option<Namespace> {
     "_".parse().ok()
 }
 
 /// Adds the text of a file to the sources. Reports bytes that are not UTF-8.
-fn text(path: &str, bytes: Vec<u8>, sources: &mut Sources, sink: &mut Sink) -> Option<u32> {
+fn text(
+    path: &str,
+    bytes: Vec<u8>,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Option<u32> {
     match String::from_utf8(bytes) {
         Ok(text) => Some(sources.add_file(path, strip_bom(&text).into())),
         Err(error) => {
@@ -393,7 +398,7 @@ fn text(path: &str, bytes: Vec<u8>, sources: &mut Sources, sink: &mut Sink) -> O
             let source = sources.add(path, strip_bom(&text).into());
             let report = Report::error(Rule::NOT_UTF8, "the file is not UTF-8 from here on")
                 .help("save the file as UTF-8");
-            sink.file(Span { source, start: at, end: at + 1 }, report);
+            diagnostics.at(Span { source, start: at, end: at + 1 }, report);
             None
         }
     }

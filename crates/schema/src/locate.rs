@@ -1,15 +1,14 @@
-//! Locations in entries: from a field path to its location, and from a byte of a text to its place in the
-//! file.
+//! Locations in entries: from a field to its node, and from a byte of a text to its location in the file.
 
 use std::sync::Arc;
 
-use crate::field::{Step, steps};
-use crate::source::{Sources, Span};
+use crate::field::{EntryField, Step};
+use crate::source::{SourceMap, Span};
 use crate::yaml::{Data, Node, Style};
 
 /// Location of an entry and its nodes.
 #[derive(Debug)]
-pub(crate) struct Origin {
+pub(crate) struct EntryOrigin {
     /// Location of the kind, where missing fields are reported.
     pub(crate) head: Span,
     /// Location of the name, shown as the location of the entry.
@@ -27,9 +26,12 @@ fn child<'n>(node: &'n Node, step: Step<'_>) -> Option<&'n Arc<Node>> {
     }
 }
 
-/// Returns the node where a path begins, `meta` or the kind's fields, and the steps below it.
-fn root<'o, 'p>(origin: &'o Origin, path: &'p str) -> Option<(&'o Node, Vec<Step<'p>>)> {
-    let mut steps = steps(path)?;
+/// Returns the node above a field, `meta` or the kind's fields, and the steps from there.
+fn root<'o, 'f>(
+    origin: &'o EntryOrigin,
+    field: &'f EntryField,
+) -> Option<(&'o Node, Vec<Step<'f>>)> {
+    let mut steps = field.steps();
     if steps.first() == Some(&Step::Key("meta")) {
         steps.remove(0);
         return Some((origin.meta.as_deref()?, steps));
@@ -37,9 +39,9 @@ fn root<'o, 'p>(origin: &'o Origin, path: &'p str) -> Option<(&'o Node, Vec<Step
     Some((&origin.fields, steps))
 }
 
-/// Returns the node at a path, or its nearest written parent.
-pub(crate) fn field<'o>(origin: &'o Origin, path: &str) -> Option<&'o Node> {
-    let (mut node, steps) = root(origin, path)?;
+/// Returns the node of a field, or its nearest written parent.
+pub(crate) fn nearest_node<'o>(origin: &'o EntryOrigin, field: &EntryField) -> Option<&'o Node> {
+    let (mut node, steps) = root(origin, field)?;
     for step in steps {
         match child(node, step) {
             Some(inner) => node = inner,
@@ -49,15 +51,15 @@ pub(crate) fn field<'o>(origin: &'o Origin, path: &str) -> Option<&'o Node> {
     Some(node)
 }
 
-/// Returns the node at a path.
-pub(crate) fn exact<'o>(origin: &'o Origin, path: &str) -> Option<&'o Node> {
-    let (node, steps) = root(origin, path)?;
+/// Returns the node of a field.
+pub(crate) fn node<'o>(origin: &'o EntryOrigin, field: &EntryField) -> Option<&'o Node> {
+    let (node, steps) = root(origin, field)?;
     steps.into_iter().try_fold(node, |node, step| child(node, step).map(|inner| &**inner))
 }
 
 /// Returns the location of a byte of a scalar's text. A block scalar maps line by line, shifted by its
 /// indentation; a text on one line maps directly; any other form maps to the whole scalar.
-pub(crate) fn inside(sources: &Sources, node: &Node, offset: usize) -> Span {
+pub(crate) fn span_inside(sources: &SourceMap, node: &Node, offset: usize) -> Span {
     let place = || {
         let Data::Scalar(scalar) = &node.data else { return None };
         let source = sources.get(node.span.source)?;

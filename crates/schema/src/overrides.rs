@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use crisol_core::{EntryId, suggest};
 
-use crate::entry::Draft;
-use crate::field::{Step, steps};
-use crate::problems::{Fault, Report, Sink, fault};
+use crate::entry::EntryDraft;
+use crate::field::{Step, parse_path};
+use crate::problems::{Diagnostics, Report};
 use crate::rule::Rule;
-use crate::source::{Sources, Span};
+use crate::source::{SourceMap, Span};
 use crate::yaml::{self, Data, Node, Pair, Scalar, Style, quote};
 
-/// Applies each override to the draft it names. Overrides of `gone` entries have no effect.
+/// Applies each override to the draft it names. Overrides of `removed` entries have no effect.
 pub(crate) fn apply(
     texts: &[String],
-    gone: &HashSet<EntryId>,
-    drafts: &mut [Draft],
-    sink: &mut Sink,
-    sources: &mut Sources,
+    removed: &HashSet<EntryId>,
+    drafts: &mut [EntryDraft],
+    diagnostics: &mut Diagnostics,
+    sources: &mut SourceMap,
 ) {
     if texts.is_empty() {
         return;
@@ -26,23 +26,19 @@ pub(crate) fn apply(
     let by_id: HashMap<EntryId, usize> = drafts
         .iter()
         .enumerate()
-        .filter(|(_, draft)| !draft.is_second)
+        .filter(|(_, draft)| !draft.is_duplicate)
         .filter_map(|(at, draft)| Some((draft.id.clone()?, at)))
         .collect();
     for text in texts {
         let source = sources.add("--set", text.as_str().into());
-        let put = Override::parse(text, source, sink).and_then(|one| {
-            let draft = by_id.get(one.id).and_then(|&at| drafts.get_mut(at));
-            let Some(draft) = draft else {
-                if gone.contains(one.id) {
-                    return Ok(());
-                }
-                return Err(unknown_entry(one.id, &by_id, one.span(0, one.id.len())));
-            };
-            one.put(draft)
-        });
-        if let Err(fault) = put {
-            sink.file(fault.0, fault.1);
+        let Some(one) = Override::parse(text, source, diagnostics) else { continue };
+        match by_id.get(one.id).and_then(|&at| drafts.get_mut(at)) {
+            Some(draft) => one.apply_to(draft, diagnostics),
+            None if removed.contains(one.id) => {}
+            None => {
+                let span = one.span(0, one.id.len());
+                diagnostics.at(span, unknown_entry(one.id, &by_id));
+            }
         }
     }
 }
@@ -54,7 +50,7 @@ struct Override<'t> {
     value: Arc<Node>,
 }
 
-fn unknown_entry(id: &str, known: &HashMap<EntryId, usize>, span: Span) -> Fault {
+fn unknown_entry(id: &str, known: &HashMap<EntryId, usize>) -> Report {
     let mut ids: Vec<&str> = known.keys().map(EntryId::as_str).collect();
     ids.sort_unstable();
     let help = match suggest::nearest(id, ids) {
@@ -62,37 +58,31 @@ fn unknown_entry(id: &str, known: &HashMap<EntryId, usize>, span: Span) -> Fault
         None => "name an entry of the app, as `namespace:name`".to_owned(),
     };
     let message = format!("there is no entry {} to override", quote(id));
-    fault(span, Report::error(Rule::BAD_OVERRIDE, message).help(help))
+    Report::error(Rule::BAD_OVERRIDE, message).help(help)
 }
 
 impl<'t> Override<'t> {
-    fn parse(text: &'t str, source: u32, sink: &mut Sink) -> Result<Self, Fault> {
-        let end = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        let form = || {
-            let report = Report::error(
-                Rule::BAD_OVERRIDE,
-                format!("{} is not an override", quote(text)),
-            )
-            .help("write `namespace:entry:path=value`, such as `myns:compute:pool.max_size=4`");
-            fault(Span { source, start: 0, end }, report)
+    /// Parses an override. Returns `None` after reporting a problem.
+    fn parse(text: &'t str, source: u32, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let target = text.split_once('=').and_then(|(target, value)| {
+            let (id, path) = target.rsplit_once(':')?;
+            let is_right = id.contains(':') && parse_path(path).is_some();
+            is_right.then_some((target, id, path, value))
+        });
+        let Some((target, id, path, value)) = target else {
+            let end = u32::try_from(text.len()).unwrap_or(u32::MAX);
+            let message = format!("{} is not an override", quote(text));
+            let report = Report::error(Rule::BAD_OVERRIDE, message)
+                .help("write `namespace:entry:path=value`, such as `myns:compute:pool.max_size=4`");
+            diagnostics.at(Span { source, start: 0, end }, report);
+            return None;
         };
-        let (target, value) = text.split_once('=').ok_or_else(form)?;
-        let (id, path) = target.rsplit_once(':').ok_or_else(form)?;
-        if !id.contains(':') || steps(path).is_none() {
-            return Err(form());
-        }
         // Spaces replace the target, so byte offsets in the value match those in the override.
         let padded = format!("{}{value}", " ".repeat(target.len() + 1));
-        let mut faults = Vec::new();
-        let node = yaml::parse(source, &padded, &mut faults);
-        let mut faults = faults.into_iter();
-        let first = faults.next();
-        faults.for_each(|fault| sink.file(fault.0, fault.1));
-        match (node, first) {
-            (Some(node), None) => Ok(Self { source, id, path, value: Arc::new(loose(&node)) }),
-            (_, Some(fault)) => Err(fault),
-            (None, None) => Err(form()),
-        }
+        let before = diagnostics.errors();
+        let node = yaml::parse(source, &padded, diagnostics)?;
+        let is_right = diagnostics.errors() == before;
+        is_right.then(|| Self { source, id, path, value: Arc::new(untyped(&node)) })
     }
 
     /// Returns a byte range of the override's text as a location.
@@ -101,24 +91,32 @@ impl<'t> Override<'t> {
         Span { source: self.source, start: byte(start), end: byte(end) }
     }
 
-    fn put(&self, draft: &mut Draft) -> Result<(), Fault> {
-        let steps = steps(self.path).unwrap_or_default();
-        let bad = |why: String| {
+    /// Sets the field in a draft, or reports why it cannot be set.
+    fn apply_to(&self, draft: &mut EntryDraft, diagnostics: &mut Diagnostics) {
+        if let Err(message) = self.set_in(draft) {
             let start = self.id.len() + 1;
-            let report = Report::error(Rule::BAD_OVERRIDE, why)
+            let report = Report::error(Rule::BAD_OVERRIDE, message)
                 .help("name a field of the entry, such as `limits.max_execution_ms`");
-            fault(self.span(start, start + self.path.len()), report)
-        };
+            diagnostics.at(self.span(start, start + self.path.len()), report);
+        }
+    }
+
+    /// Sets the field in a draft.
+    ///
+    /// # Errors
+    /// Returns a message if the entry cannot have such a field.
+    fn set_in(&self, draft: &mut EntryDraft) -> Result<(), String> {
+        let steps = parse_path(self.path).unwrap_or_default();
         match steps.split_first() {
             Some((Step::Key("meta"), rest)) => {
                 let empty = Arc::new(Node::new(self.value.span, Data::Map(Vec::new())));
                 let meta = draft.meta.as_ref().unwrap_or(&empty);
-                draft.meta = Some(self.replaced(meta, rest).map_err(bad)?);
+                draft.meta = Some(self.replaced(meta, rest)?);
             }
             Some((Step::Key(name @ ("name" | "kind" | "data")), _)) => {
-                return Err(bad(format!("`{name}` cannot be overridden")));
+                return Err(format!("`{name}` cannot be overridden"));
             }
-            _ => draft.fields = self.replaced(&draft.fields, &steps).map_err(bad)?,
+            _ => draft.fields = self.replaced(&draft.fields, &steps)?,
         }
         Ok(())
     }
@@ -196,16 +194,16 @@ impl<'t> Override<'t> {
     }
 }
 
-/// Makes plain scalars loose, so that the schema decides their type: `5` on a command line may be text.
-fn loose(node: &Node) -> Node {
+/// Makes plain scalars untyped, so that the schema decides their type: `5` on a command line may be text.
+fn untyped(node: &Node) -> Node {
     let data = match &node.data {
         Data::Scalar(scalar) if scalar.style == Style::Plain => {
-            Data::Scalar(Scalar::new(scalar.text.clone(), Style::Loose))
+            Data::Scalar(Scalar::new(scalar.text.clone(), Style::Untyped))
         }
         Data::Scalar(scalar) => Data::Scalar(scalar.clone()),
-        Data::List(items) => Data::List(items.iter().map(|item| Arc::new(loose(item))).collect()),
+        Data::List(items) => Data::List(items.iter().map(|item| Arc::new(untyped(item))).collect()),
         Data::Map(pairs) => {
-            let one = |pair: &Pair| Pair { value: Arc::new(loose(&pair.value)), ..pair.clone() };
+            let one = |pair: &Pair| Pair { value: Arc::new(untyped(&pair.value)), ..pair.clone() };
             Data::Map(pairs.iter().map(one).collect())
         }
     };

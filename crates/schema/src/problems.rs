@@ -1,16 +1,15 @@
 //! Problems of an app: message, location and fix. Knows neither YAML nor kinds; every crate reports problems
 //! of entries through this module.
 
+mod bounded_list;
+mod diagnostics;
 mod json;
-mod kept;
 mod list;
 mod render;
 mod report;
-mod sink;
 
-pub(crate) use kept::MAX_PROBLEMS;
+pub(crate) use diagnostics::Diagnostics;
 pub use list::{Problem, Problems};
 pub use render::Color;
-pub(crate) use report::{Fault, Finding, fault};
+pub(crate) use report::{Diagnostic, LocatedReport};
 pub use report::{Report, Severity};
-pub(crate) use sink::Sink;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use crisol_core::EntryId;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::decode::{Cx, Decode, text};
+use crate::decode::{Decode, DecodeContext, text};
 use crate::problems::Report;
 use crate::role::Role;
 use crate::rule::Rule;
@@ -15,7 +15,7 @@ use crate::yaml::{Node, quote};
 const MAX_ID: usize = 401;
 
 /// A role as a type, for typed reference fields.
-pub(crate) trait Target {
+pub(crate) trait RoleType {
     const ROLE: Role;
     const EXAMPLE: &'static str;
 }
@@ -23,7 +23,7 @@ pub(crate) trait Target {
 macro_rules! targets {
     ($($name:ident, $example:literal;)*) => {
         $(#[derive(Debug)] pub(crate) enum $name {}
-        impl Target for $name {
+        impl RoleType for $name {
             const ROLE: Role = Role::$name;
             const EXAMPLE: &'static str = $example;
         })*
@@ -47,10 +47,10 @@ pub(crate) struct Ref<T> {
     target: PhantomData<T>,
 }
 
-impl<T: Target> Decode for Ref<T> {
+impl<T: RoleType> Decode for Ref<T> {
     const EXAMPLE: &'static str = T::EXAMPLE;
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let text = text(node, "text", Self::EXAMPLE, cx)?;
         // The message quotes the whole text, so its length must be limited.
         if text.len() > MAX_ID {
@@ -73,7 +73,7 @@ impl<T: Target> Decode for Ref<T> {
     }
 }
 
-impl<T: Target> JsonSchema for Ref<T> {
+impl<T: RoleType> JsonSchema for Ref<T> {
     fn inline_schema() -> bool {
         true
     }

@@ -8,11 +8,12 @@ use crisol_core::{EntryId, Value};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use crate::field::EntryField;
 use crate::files::Texts;
 use crate::kinds::Kind;
-use crate::locate::{self, Origin};
-use crate::problems::{Finding, Problems, Report};
-use crate::source::{Place, Sources, Span};
+use crate::locate::{self, EntryOrigin};
+use crate::problems::{Diagnostic, Problems, Report};
+use crate::source::{Location, SourceMap, Span};
 
 /// A loaded app without errors.
 #[derive(Debug)]
@@ -51,8 +52,8 @@ pub(crate) struct Layer {
 #[derive(Debug, Default)]
 pub struct Registry {
     pub(crate) entries: BTreeMap<EntryId, Entry>,
-    pub(crate) origins: HashMap<EntryId, Origin>,
-    pub(crate) sources: Arc<Sources>,
+    pub(crate) origins: HashMap<EntryId, EntryOrigin>,
+    pub(crate) sources: Arc<SourceMap>,
     /// Texts that the registry was read from: the app first, then each change.
     pub(crate) layers: Vec<Layer>,
     /// Placeholder ids, with the id in the file if it has one. Only apps with errors have any.
@@ -99,15 +100,15 @@ impl Registry {
 
     /// Returns the location of an entry: the file, line and column of its name.
     #[must_use]
-    pub fn origin(&self, id: &EntryId) -> Option<Place> {
-        self.sources.place(self.origins.get(id)?.name)
+    pub fn origin(&self, id: &EntryId) -> Option<Location> {
+        self.sources.location(self.origins.get(id)?.name)
     }
 
-    /// Returns the location of a field of an entry, such as `wasi.mounts[0].guest`. A field that is not
-    /// written has the location of its nearest written parent.
+    /// Returns the location of a field of an entry. A field that is not written has the location of its
+    /// nearest written parent.
     #[must_use]
-    pub fn place(&self, id: &EntryId, field: &str) -> Option<Place> {
-        self.sources.place(self.span_of(id, field)?)
+    pub fn location(&self, id: &EntryId, field: &EntryField) -> Option<Location> {
+        self.sources.location(self.span_of(id, field)?)
     }
 
     /// Returns the id of an entry as its file has it; `None` if the file gives it none.
@@ -115,22 +116,27 @@ impl Registry {
         self.aliases.get(id).cloned().unwrap_or_else(|| Some(id.clone()))
     }
 
-    pub(crate) fn span_of(&self, id: &EntryId, field: &str) -> Option<Span> {
+    pub(crate) fn span_of(&self, id: &EntryId, field: &EntryField) -> Option<Span> {
         let origin = self.origins.get(id)?;
-        Some(locate::field(origin, field).map_or(origin.head, |node| node.span))
+        Some(locate::nearest_node(origin, field).map_or(origin.head, |node| node.span))
     }
 
-    pub(crate) fn span_inside(&self, id: &EntryId, field: &str, offset: usize) -> Option<Span> {
+    pub(crate) fn span_inside(
+        &self,
+        id: &EntryId,
+        field: &EntryField,
+        offset: usize,
+    ) -> Option<Span> {
         let origin = self.origins.get(id)?;
-        let Some(node) = locate::exact(origin, field) else { return Some(origin.head) };
+        let Some(node) = locate::node(origin, field) else { return Some(origin.head) };
         let file = self.get(id.as_str()).and_then(|entry| entry.kind.content().source_file(field));
         Some(match file {
             Some(file) => self.in_file(origin, file, offset).unwrap_or(node.span),
-            None => locate::inside(&self.sources, node, offset),
+            None => locate::span_inside(&self.sources, node, offset),
         })
     }
 
-    fn in_file(&self, origin: &Origin, file: &Path, offset: usize) -> Option<Span> {
+    fn in_file(&self, origin: &EntryOrigin, file: &Path, offset: usize) -> Option<Span> {
         let file = file.to_string_lossy().replace('\\', "/");
         let source = self.sources.beside(origin.head.source, &file)?;
         let at = u32::try_from(offset).ok()?;
@@ -141,11 +147,11 @@ impl Registry {
 impl Problems {
     /// Adds a problem at a field of a loaded entry, for checks that other crates make, such as the hash of a
     /// file. A field that is not written has the location of its nearest written parent.
-    pub fn at(&mut self, registry: &Registry, id: &EntryId, field: &str, report: Report) {
+    pub fn at(&mut self, registry: &Registry, id: &EntryId, field: &EntryField, report: Report) {
         let span = (!self.is_full()).then(|| registry.span_of(id, field)).flatten();
-        let field = (!field.is_empty()).then(|| field.to_owned());
-        let finding = Finding::of(registry.written(id), field, span, report);
-        self.push(finding, &registry.sources);
+        let diagnostic =
+            Diagnostic::of(registry.written(id), Some(field.to_string()), span, report);
+        self.push(diagnostic, &registry.sources);
     }
 
     /// Adds a problem inside the text that a field holds or names (`source`, `wit`). `offset` is a byte
@@ -154,13 +160,14 @@ impl Problems {
         &mut self,
         registry: &Registry,
         id: &EntryId,
-        field: &str,
+        field: &EntryField,
         offset: usize,
         report: Report,
     ) {
         let span = (!self.is_full()).then(|| registry.span_inside(id, field, offset)).flatten();
-        let finding = Finding::of(registry.written(id), Some(field.to_owned()), span, report);
-        self.push(finding, &registry.sources);
+        let diagnostic =
+            Diagnostic::of(registry.written(id), Some(field.to_string()), span, report);
+        self.push(diagnostic, &registry.sources);
     }
 }
 
@@ -191,14 +198,14 @@ impl Serialize for Entry {
 impl Entry {
     /// Returns `meta` with the references that linking filled in.
     fn full_meta(&self) -> Value {
-        let Some(above) = self.kind.content().above() else { return self.meta.clone() };
+        let Some(parent) = self.kind.content().parent() else { return self.meta.clone() };
         let mut pairs = Vec::new();
         if let Value::Map(own) = &self.meta {
             pairs.clone_from(own);
         }
-        let field = Value::from(above.field());
+        let field = Value::from(parent.meta_key());
         pairs.retain(|(key, _)| *key != field);
-        pairs.push((field, Value::from(above.id().as_str())));
+        pairs.push((field, Value::from(parent.id().as_str())));
         Value::Map(pairs)
     }
 }

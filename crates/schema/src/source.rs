@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::rule::Rule;
 
-/// A location in a text of an app: the text in [`Sources`] and a byte range.
+/// A location in a text of an app: the text in [`SourceMap`] and a byte range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
-    /// Index of the text in [`Sources`].
+    /// Index of the text in [`SourceMap`].
     pub(crate) source: u32,
     /// First byte.
     pub(crate) start: u32,
@@ -33,7 +33,7 @@ impl Span {
 
 /// Location in a file, as people and editors write it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub struct Place {
+pub struct Location {
     /// Path of the file, relative to the app's folder with `/` between folders; `--set` for an override.
     pub file: String,
     /// Line number, from 1.
@@ -42,7 +42,7 @@ pub struct Place {
     pub column: u32,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
     }
@@ -50,7 +50,7 @@ impl fmt::Display for Place {
 
 /// One text: a file of the app, a `file://` source or an override.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct SourceFile {
     pub(crate) name: String,
     pub(crate) text: Arc<str>,
     /// Start byte of each line.
@@ -68,7 +68,7 @@ fn characters(bytes: &[u8]) -> u32 {
     bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u32
 }
 
-impl Source {
+impl SourceFile {
     fn new(name: String, text: Arc<str>) -> Self {
         let breaks = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
         let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at as u32 + 1)).collect();
@@ -121,11 +121,11 @@ impl Source {
     }
 
     /// Returns the location of a byte.
-    pub(crate) fn place(&self, at: usize) -> Place {
+    pub(crate) fn location(&self, at: usize) -> Location {
         let at = self.clip(at..at).start;
         let line = self.line_of(at);
         let before = self.characters_before(self.line_start(line));
-        Place {
+        Location {
             file: self.name.clone(),
             line: line as u32 + 1,
             column: self.characters_before(at) - before + 1,
@@ -135,11 +135,11 @@ impl Source {
 
 /// All texts of an app, kept so that late problems can still show their line.
 #[derive(Debug, Default)]
-pub(crate) struct Sources {
-    list: Vec<Source>,
+pub(crate) struct SourceMap {
+    list: Vec<SourceFile>,
     /// Files of each layer by path: the index of the text, or the reason it cannot be read. A file is read
     /// and stored once, however many entries name it.
-    files: Vec<HashMap<String, Result<u32, Unread>>>,
+    files: Vec<HashMap<String, Result<u32, Unreadable>>>,
     /// The layer being read.
     layer: usize,
     /// Total size of all files, in bytes.
@@ -148,16 +148,16 @@ pub(crate) struct Sources {
 
 /// Reason a file cannot be read.
 #[derive(Debug, Clone)]
-pub(crate) struct Unread {
+pub(crate) struct Unreadable {
     pub(crate) rule: Rule,
     /// Reason text, such as `cannot be read: no such file`.
     pub(crate) why: String,
 }
 
-impl Sources {
+impl SourceMap {
     /// Adds a text that is not a file.
     pub(crate) fn add(&mut self, name: impl Into<String>, text: Arc<str>) -> u32 {
-        self.list.push(Source::new(name.into(), text));
+        self.list.push(SourceFile::new(name.into(), text));
         self.list.len() as u32 - 1
     }
 
@@ -170,11 +170,11 @@ impl Sources {
     }
 
     /// Sets the layer of the files added from now on: the app, or a change to it.
-    pub(crate) fn turn_to(&mut self, layer: usize) {
+    pub(crate) fn set_layer(&mut self, layer: usize) {
         self.layer = layer;
     }
 
-    fn note(&mut self, path: &str, read: Result<u32, Unread>) {
+    fn note(&mut self, path: &str, read: Result<u32, Unreadable>) {
         if self.files.len() <= self.layer {
             self.files.resize_with(self.layer + 1, HashMap::new);
         }
@@ -186,7 +186,7 @@ impl Sources {
     /// Returns the texts of a layer's files by path.
     pub(crate) fn files_of(&self, layer: usize) -> BTreeMap<String, Arc<str>> {
         let files = self.files.get(layer).into_iter().flatten();
-        let text = |(path, read): (&String, &Result<u32, Unread>)| {
+        let text = |(path, read): (&String, &Result<u32, Unreadable>)| {
             let source = self.get(*read.as_ref().ok()?)?;
             Some((path.clone(), Arc::clone(&source.text)))
         };
@@ -196,22 +196,22 @@ impl Sources {
     /// Finds a file by path in the layer of the file `source`. Searches all layers, so use it for reports
     /// only.
     pub(crate) fn beside(&self, source: u32, path: &str) -> Option<u32> {
-        let is_there = |read: &Result<u32, Unread>| read.as_ref().is_ok_and(|&at| at == source);
+        let is_there = |read: &Result<u32, Unreadable>| read.as_ref().is_ok_and(|&at| at == source);
         let files = self.files.iter().find(|files| files.values().any(is_there))?;
         files.get(path)?.as_ref().ok().copied()
     }
 
     /// Records a file as unreadable.
-    pub(crate) fn add_unread(&mut self, path: &str, unread: Unread) {
+    pub(crate) fn add_unread(&mut self, path: &str, unread: Unreadable) {
         self.note(path, Err(unread));
     }
 
-    pub(crate) fn get(&self, source: u32) -> Option<&Source> {
+    pub(crate) fn get(&self, source: u32) -> Option<&SourceFile> {
         self.list.get(source as usize)
     }
 
     /// Returns the recorded result for a file of the current layer.
-    pub(crate) fn file(&self, path: &str) -> Option<&Result<u32, Unread>> {
+    pub(crate) fn file(&self, path: &str) -> Option<&Result<u32, Unreadable>> {
         self.files.get(self.layer)?.get(path)
     }
 
@@ -220,25 +220,25 @@ impl Sources {
         self.bytes
     }
 
-    pub(crate) fn place(&self, span: Span) -> Option<Place> {
-        Some(self.get(span.source)?.place(span.start as usize))
+    pub(crate) fn location(&self, span: Span) -> Option<Location> {
+        Some(self.get(span.source)?.location(span.start as usize))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{STRIDE, Source};
+    use super::{STRIDE, SourceFile};
 
     /// Columns count characters, inside and at the ends of strides.
     #[test]
     fn columns_count_characters() {
         for text in ["é".repeat(STRIDE), format!("{}é", "x".repeat(STRIDE - 1)), "ab\né".into()]
         {
-            let source = Source::new("x".to_owned(), text.as_str().into());
+            let source = SourceFile::new("x".to_owned(), text.as_str().into());
             for (at, _) in text.char_indices().chain([(text.len(), ' ')]) {
                 let line = text[..at].rfind('\n').map_or(0, |at| at + 1);
                 let wanted = text[line..at].chars().count() as u32 + 1;
-                assert_eq!(source.place(at).column, wanted, "{at} of {}", text.len());
+                assert_eq!(source.location(at).column, wanted, "{at} of {}", text.len());
             }
         }
     }
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn clipped_ranges_are_inside_their_line() {
         for text in ["", "a", "a\r\r\r", "é\r\nü\n\n", "a\r\rb\n\r\r\r\nx"] {
-            let source = Source::new("x".to_owned(), text.into());
+            let source = SourceFile::new("x".to_owned(), text.into());
             for start in 0..text.len() + 3 {
                 for end in 0..text.len() + 3 {
                     let found = source.clip(start..end);

@@ -12,12 +12,12 @@ mod path;
 mod shape;
 mod time;
 
-pub use form::BadValue;
+pub use form::InvalidValue;
 pub use hash::Sha256Hash;
 pub use http::{HttpMethod, PathPrefix, RoutePath, Segment};
-pub use import::{Import, Imports, Package};
+pub use import::{ImportToken, Imports, Package};
 pub(crate) use import::{bare as without_version, canonical};
-pub(crate) use listen::Extent;
+pub(crate) use listen::AddressSet;
 pub use listen::ListenAddr;
 pub use method::Method;
 pub(crate) use names::HeaderName;

@@ -8,4 +8,4 @@ mod tag;
 
 pub(crate) use build::parse;
 pub(crate) use node::{Data, Node, Pair};
-pub(crate) use scalar::{Natural, Scalar, Style, quote, shorten};
+pub(crate) use scalar::{Scalar, ScalarValue, Style, quote, shorten};

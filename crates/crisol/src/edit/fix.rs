@@ -26,7 +26,7 @@ pub fn fix(app: &Path, namespace: Option<&Namespace>, fixes: Vec<ImportsFix>) ->
         let ImportsFix { id, index, added, removed, .. } = fix.clone();
         (index, id, ImportsEdit { add: added, remove: removed })
     });
-    let (written, failed) = rewrite::rewrite(app, namespace, changes, crisol_schema::declare);
+    let (written, failed) = rewrite::rewrite(app, namespace, changes, crisol_schema::write_imports);
     let fixed = fixes.into_iter().filter(|fix| written.contains(&fix.id)).collect();
     FixReport { fixed, failed }
 }

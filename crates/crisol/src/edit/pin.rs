@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crisol_core::{EntryId, Namespace};
 use crisol_engine::Digest;
-use crisol_schema::{Loader, Pin, Pins, Problems, Sha256Hash};
+use crisol_schema::{HashField, HashFields, Loader, Problems, Sha256Hash};
 use crisol_wasi::{Directory, FsError};
 
 use super::rewrite::{self, RewriteError};
@@ -86,19 +86,20 @@ pub fn pin(
         Some(namespace) => Loader::new().default_namespace(namespace.clone()),
         None => Loader::new(),
     };
-    let Pins { pins, unread, problems, .. } = loader.pins(app).map_err(PinError::App)?;
+    let HashFields { fields, unreadable, problems, .. } =
+        loader.hash_fields(app).map_err(PinError::App)?;
     let is_wanted = |id: &EntryId| only.is_empty() || only.contains(id);
     let mut failed: Vec<PinError> = only
         .iter()
-        .filter(|id| !unread.contains(id) && !pins.iter().any(|pin| pin.id == **id))
-        .map(|id| PinError::Unknown { id: id.clone(), known: names(&pins) })
+        .filter(|id| !unreadable.contains(id) && !fields.iter().any(|field| field.id == **id))
+        .map(|id| PinError::Unknown { id: id.clone(), known: names(&fields) })
         .collect();
-    let unread = unread.into_iter().filter(is_wanted);
+    let unread = unreadable.into_iter().filter(is_wanted);
     failed.extend(unread.map(|id| PinError::Unread { id }));
     let mut read = HashMap::new();
     let mut found = Vec::new();
-    for pin in pins.iter().filter(|pin| is_wanted(&pin.id)) {
-        match hash(app, pin, &mut read) {
+    for field in fields.iter().filter(|field| is_wanted(&field.id)) {
+        match hash(app, field, &mut read) {
             Ok(pinned) => found.push(pinned),
             Err(error) => failed.push(error),
         }
@@ -107,29 +108,29 @@ pub fn pin(
     Ok(PinReport { pinned, failed, problems })
 }
 
-fn names(pins: &[Pin]) -> String {
-    let names: Vec<_> = pins.iter().map(|pin| format!("`{}`", pin.id)).collect();
+fn names(fields: &[HashField]) -> String {
+    let names: Vec<_> = fields.iter().map(|field| format!("`{}`", field.id)).collect();
     names.join(", ")
 }
 
 /// Computes the hash of an entry's binary. Reads a binary once, even if several entries name it.
 fn hash(
     app: &Path,
-    pin: &Pin,
+    field: &HashField,
     read: &mut HashMap<PathBuf, Sha256Hash>,
 ) -> Result<Pinned, PinError> {
-    let wasm = pin.wasm(app);
+    let wasm = field.wasm(app);
     let hash = match read.get(&wasm) {
         Some(&hash) => hash,
         None => {
-            let bytes = Directory::open(&app.join(&pin.directory), false, None)
-                .and_then(|folder| folder.read(pin.path.as_path(), MAX_CODE_BYTES))
-                .map_err(|source| PinError::Binary { id: pin.id.clone(), source })?;
+            let bytes = Directory::open(&app.join(&field.directory), false, None)
+                .and_then(|folder| folder.read(field.path.as_path(), MAX_CODE_BYTES))
+                .map_err(|source| PinError::Binary { id: field.id.clone(), source })?;
             *read.entry(wasm).or_insert(Sha256Hash::from(*Digest::of(&bytes).as_bytes()))
         }
     };
-    let changed = pin.hash != Some(hash);
-    Ok(Pinned { id: pin.id.clone(), index: pin.index.clone(), hash, changed })
+    let changed = field.hash != Some(hash);
+    Ok(Pinned { id: field.id.clone(), index: field.index.clone(), hash, changed })
 }
 
 /// Writes the hashes that changed. Returns the entries that have the right one.
@@ -141,7 +142,7 @@ fn write(
 ) -> Vec<Pinned> {
     let changed = found.iter().filter(|one| one.changed);
     let changed = changed.map(|one| (one.index.clone(), one.id.clone(), one.hash));
-    let (written, errors) = rewrite::rewrite(app, namespace, changed, crisol_schema::pin);
+    let (written, errors) = rewrite::rewrite(app, namespace, changed, crisol_schema::write_hashes);
     failed.extend(errors.into_iter().map(PinError::from));
     found.into_iter().filter(|one| !one.changed || written.contains(&one.id)).collect()
 }

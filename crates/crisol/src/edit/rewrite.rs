@@ -74,7 +74,7 @@ fn one<C>(
             Err(source) => source,
         };
         match &source {
-            EditError::NoEntry { id } | EditError::NoPlace { id, .. }
+            EditError::NoEntry { id } | EditError::NotEditable { id, .. }
                 if changes.remove(id).is_some() =>
             {
                 failed.push(refused(source));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use crisol_core::{EntryId, chain};
-use crisol_schema::{HttpStatic, Report, Rule};
+use crisol_schema::{EntryField, HttpStatic, Report, Rule};
 use crisol_server::{Body, Context, FileOptions, Handler, Route, StaticFiles, Target};
 use crisol_transport::{Cause, Problem};
 use crisol_wasi::FsError;
@@ -36,9 +36,10 @@ pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) ->
         Err(FsError::NotMade { .. }) => Arc::new(Unmade),
         Err(_) if scope.closed.contains(&files.fs) => return Vec::new(),
         Err(error) => {
-            let field = if files.directory.is_some() { "directory" } else { "fs" };
+            let field =
+                if files.directory.is_some() { EntryField::Directory } else { EntryField::Fs };
             let help = "name a folder that is there and can be read";
-            scope.report(id, field, Report::error(BAD_FOLDER, chain(&error)).help(help));
+            scope.report(id, &field, Report::error(BAD_FOLDER, chain(&error)).help(help));
             return Vec::new();
         }
     };

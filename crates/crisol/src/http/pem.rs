@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use crisol_core::{EntryId, chain};
-use crisol_schema::{Pem, Report, Rule};
+use crisol_schema::{EntryField, Pem, Report, Rule};
 use crisol_server::Tls;
 
 use super::scope::Scope;
@@ -18,17 +18,17 @@ const MAX_PEM: u64 = 1 << 20;
 
 /// Reads the certificate and the key of a service. Reports problems and then returns none.
 pub(super) fn tls(id: &EntryId, tls: &crisol_schema::Tls, scope: &mut Scope<'_>) -> Option<Tls> {
-    let cert = bytes(id, "tls.cert", &tls.cert, scope);
-    let key = bytes(id, "tls.key", &tls.key, scope);
+    let cert = bytes(id, &EntryField::TlsCert, &tls.cert, scope);
+    let key = bytes(id, &EntryField::TlsKey, &tls.key, scope);
     let read = Tls::from_pem(&cert?, &key?);
     read.map_err(|error| {
-        let field = if error.is_of_key() { "tls.key" } else { "tls.cert" };
-        scope.report(id, field, Report::error(BAD_TLS, chain(&error)).help(error.help()));
+        let field = if error.is_of_key() { EntryField::TlsKey } else { EntryField::TlsCert };
+        scope.report(id, &field, Report::error(BAD_TLS, chain(&error)).help(error.help()));
     })
     .ok()
 }
 
-fn bytes(id: &EntryId, field: &str, pem: &Pem, scope: &mut Scope<'_>) -> Option<Vec<u8>> {
+fn bytes(id: &EntryId, field: &EntryField, pem: &Pem, scope: &mut Scope<'_>) -> Option<Vec<u8>> {
     let (message, help) = match pem {
         Pem::Text(source) => return Some(source.text().into()),
         Pem::File(path) => match read(path) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crisol_core::EntryId;
-use crisol_schema::{HttpEndpoint, HttpMethod, Report, Rule, Transport};
+use crisol_schema::{EntryField, HttpEndpoint, HttpMethod, Report, Rule, Transport};
 use crisol_server::{Route, Target};
 use crisol_transport::{Payload, WasiHttp};
 
@@ -47,7 +47,7 @@ pub(super) fn warn(id: &EntryId, endpoint: &HttpEndpoint, scope: &mut Scope<'_>)
         "`{func}` takes {params} argument{plural} from the body (`transport: payload`), and a `{method}` has none"
     );
     let help = format!("write `method: POST`, or `transport: wasi-http` at `{func}`");
-    scope.report(id, "method", Report::warning(NO_BODY, message).help(help));
+    scope.report(id, &EntryField::Method, Report::warning(NO_BODY, message).help(help));
 }
 
 /// Returns the target of requests: the HTTP handler itself, or the function with its transport.

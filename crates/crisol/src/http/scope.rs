@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crisol_core::EntryId;
-use crisol_schema::{Kind, Problems, Registry, Report, Transport};
+use crisol_schema::{EntryField, Kind, Problems, Registry, Report, Transport};
 use crisol_wasi::{EnvSource, FsSource};
 use foldhash::fast::RandomState;
 
@@ -49,7 +49,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    pub(super) fn report(&mut self, id: &EntryId, field: &str, report: Report) {
+    pub(super) fn report(&mut self, id: &EntryId, field: &EntryField, report: Report) {
         self.problems.at(self.registry, id, field, report);
     }
 }

@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use crisol_core::{EntryId, chain};
-use crisol_schema::{HttpLimits, HttpRouter, HttpService, Kind, Parent, Problems, Report, Rule};
+use crisol_schema::{
+    EntryField, HttpLimits, HttpRouter, HttpService, Kind, Parent, Problems, Report, Rule,
+};
 use crisol_server::{Limits, Route, RouteError, Router, Service, Target};
 use crisol_transport::openapi as transport;
 use http::Method;
@@ -174,20 +176,23 @@ fn check(declared: &[Declared], scope: &mut Scope<'_>) {
     let Err(errors) = crisol_server::check(&services) else { return };
     for error in errors.all() {
         let (name, field) = match error {
-            RouteError::Conflict { second, .. } => (second, "path"),
-            RouteError::Pattern { route, .. } => (route, "path"),
-            RouteError::Middleware { router, .. } => (router, "middleware"),
-            RouteError::Setting { service, setting, .. } => (service, *setting),
-            RouteError::ServiceTwice(service) => (service, "addr"),
-            RouteError::AddressTwice { second, .. } => (second, "addr"),
+            RouteError::Conflict { second, .. } => (second, EntryField::Path),
+            RouteError::Pattern { route, .. } => (route, EntryField::Path),
+            RouteError::Middleware { router, .. } => (router, EntryField::Middleware),
+            RouteError::Setting { service, setting, .. } if setting.starts_with("timeouts") => {
+                (service, EntryField::Timeouts)
+            }
+            RouteError::Setting { service, .. } => (service, EntryField::Limits),
+            RouteError::ServiceTwice(service) => (service, EntryField::Addr),
+            RouteError::AddressTwice { second, .. } => (second, EntryField::Addr),
             _ => continue,
         };
-        report_at(name, field, Report::error(BAD_ROUTE, chain(error)), scope);
+        report_at(name, &field, Report::error(BAD_ROUTE, chain(error)), scope);
     }
 }
 
 /// Reports a problem at the entry whose id is the name of a service, router or route.
-fn report_at(name: &str, field: &str, report: Report, scope: &mut Scope<'_>) {
+fn report_at(name: &str, field: &EntryField, report: Report, scope: &mut Scope<'_>) {
     if let Ok(id) = name.parse::<EntryId>() {
         scope.report(&id, field, report);
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use crisol_schema::Problems;
+use crisol_schema::{EntryField, Problems};
 
 use super::code::CompileRequest;
 use super::code_store::CodeStore;
@@ -75,7 +75,11 @@ fn compare_imports(
         let guest = slice_of(&entry.kind).guest(&entry.id)?;
         let linkage = assembled.linkage(guest.id)?;
         let is_strict = inputs.is_strict(&guest);
-        inputs.is_read(guest.id, "imports").then_some(Linked { guest, linkage, is_strict })
+        inputs.is_read(guest.id, &EntryField::Imports).then_some(Linked {
+            guest,
+            linkage,
+            is_strict,
+        })
     });
     imports::compare(linked, (inputs.registry, problems))
 }

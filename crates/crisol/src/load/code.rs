@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crisol_core::{EntryId, chain};
 use crisol_engine::{Digest, LinkError};
-use crisol_schema::{Code, Report, Rule, Sha256Hash, SourceText};
+use crisol_schema::{Code, EntryField, Report, Rule, Sha256Hash, SourceText};
 use crisol_wasi::{FsError, FsSource};
 use crisol_wit::{CoreModule, WrapError, Wrapped};
 
@@ -51,7 +51,10 @@ pub(crate) fn read(code: &Code, folders: &dyn FsSource) -> Result<Vec<u8>, Field
     match code {
         Code::Wat { source } => {
             crisol_wit::parse_text(source.text(), source.file()).map_err(|error| {
-                FieldError::at("source", Report::error(BAD_CODE, chain(&error)).help(error.fix()))
+                FieldError::at(
+                    EntryField::Source,
+                    Report::error(BAD_CODE, chain(&error)).help(error.fix()),
+                )
             })
         }
         Code::Wasm { fs, path, .. } => open(fs, path.as_path(), folders),
@@ -67,7 +70,7 @@ fn open(
     folder.and_then(|folder| folder.read(path, MAX_CODE_BYTES)).map_err(|error: FsError| {
         let message = format!("cannot read `{}` of `{fs}`: {}", path.display(), chain(&error));
         let help = format!("put the file into the folder of `{fs}`, or mend `path`");
-        FieldError::at("path", Report::error(BAD_FILE, message).help(help)).in_folder(fs)
+        FieldError::at(EntryField::Path, Report::error(BAD_FILE, message).help(help)).in_folder(fs)
     })
 }
 
@@ -79,7 +82,7 @@ pub(crate) fn verify(found: Digest, declared: &Sha256Hash, path: &str) -> Result
     let message =
         format!("`{path}` is not the file that this hash was made from: it has sha256:{found}");
     let help = "if the file is the right one, run `crisol pin`, which writes its hash";
-    Err(FieldError::at("hash", Report::error(WRONG_HASH, message).help(help)))
+    Err(FieldError::at(EntryField::Hash, Report::error(WRONG_HASH, message).help(help)))
 }
 
 /// Form in which a core module runs.
@@ -108,7 +111,9 @@ pub(crate) fn core(module: &[u8], wanted: &CompileRequest<'_>) -> Result<Core, F
                 };
                 (field_of(wanted.code), in_text.as_str())
             }
-            (WrapError::NothingExported { .. }, _) if is_text => ("method", EXPORT_IT_IN_TEXT),
+            (WrapError::NothingExported { .. }, _) if is_text => {
+                (EntryField::Method, EXPORT_IT_IN_TEXT)
+            }
             (WrapError::WideMemory { .. }, _) if is_text => {
                 (field_of(wanted.code), "declare its memory without `i64`")
             }
@@ -122,12 +127,13 @@ pub(crate) fn core(module: &[u8], wanted: &CompileRequest<'_>) -> Result<Core, F
                 (field_of(wanted.code), "build it with a toolchain for `wasm32-wasip1`")
             }
             (WrapError::WideMemory { .. }, _) => (field_of(wanted.code), "build it for `wasm32`"),
-            (WrapError::NothingExported { .. }, _) => ("method", EXPORT_IT),
+            (WrapError::NothingExported { .. }, _) => (EntryField::Method, EXPORT_IT),
             (WrapError::Encode { .. }, None) => (field_of(wanted.code), BUILD_AGAIN),
-            (_, Some(_)) => ("wit", "make `wit` and what the module exports agree"),
-            (_, None) => {
-                ("method", "name one of its exports, and say in `wit` what it takes and gives")
-            }
+            (_, Some(_)) => (EntryField::Wit, "make `wit` and what the module exports agree"),
+            (_, None) => (
+                EntryField::Method,
+                "name one of its exports, and say in `wit` what it takes and gives",
+            ),
         };
         FieldError::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
     })
@@ -137,12 +143,12 @@ pub(crate) fn core(module: &[u8], wanted: &CompileRequest<'_>) -> Result<Core, F
 pub(crate) fn link_error(error: LinkError) -> FieldError {
     let (field, rule, help) = match error {
         LinkError::Method(ref error) if error.exports_nothing() => {
-            ("method", BAD_METHOD, EXPORT_IT)
+            (EntryField::Method, BAD_METHOD, EXPORT_IT)
         }
         LinkError::Method(_) | LinkError::Signature { .. } => {
-            ("method", BAD_METHOD, "name an export that takes and gives values")
+            (EntryField::Method, BAD_METHOD, "name an export that takes and gives values")
         }
-        _ => ("imports", BAD_CODE, "build the code for interfaces that this host has"),
+        _ => (EntryField::Imports, BAD_CODE, "build the code for interfaces that this host has"),
     };
     FieldError::at(field, Report::error(rule, chain(&error)).help(help))
 }
@@ -156,9 +162,9 @@ pub(crate) fn correct(code: &Code) -> &'static str {
 }
 
 /// Returns the entry's field that names its code.
-pub(crate) fn field_of(code: &Code) -> &'static str {
+pub(crate) fn field_of(code: &Code) -> EntryField {
     match code {
-        Code::Wat { .. } => "source",
-        Code::Wasm { .. } => "path",
+        Code::Wat { .. } => EntryField::Source,
+        Code::Wasm { .. } => EntryField::Path,
     }
 }

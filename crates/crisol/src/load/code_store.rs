@@ -152,7 +152,7 @@ impl<'a> CodeStore<'a> {
                 },
                 _ => code::correct(wanted.code).to_owned(),
             };
-            FieldError::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
+            FieldError::at(field.clone(), Report::error(BAD_CODE, chain(&error)).help(help))
         };
         // Check the size first: reading a module scans all of it, and wrapping copies it several times.
         self.engine.check_size(bytes).map_err(|error| refused(error.into()))?;
@@ -248,7 +248,10 @@ mod tests {
             once.get(key, || {
                 made.fetch_add(1, Ordering::Relaxed);
                 if key == 0 {
-                    Err(FieldError::at("path", Report::error(BAD_CODE, "no")))
+                    Err(FieldError::at(
+                        crisol_schema::EntryField::Path,
+                        Report::error(BAD_CODE, "no"),
+                    ))
                 } else {
                     Ok(key)
                 }

@@ -2,7 +2,7 @@
 
 use crisol_core::EntryId;
 use crisol_pool::SizeBelowWorkers;
-use crisol_schema::{Problems, Registry, Report, Rule};
+use crisol_schema::{EntryField, Problems, Registry, Report, Rule};
 
 /// A folder entry that cannot be opened.
 pub(crate) const BAD_FOLDER: Rule = Rule::new("bad-folder");
@@ -10,7 +10,7 @@ pub(crate) const BAD_FOLDER: Rule = Rule::new("bad-folder");
 /// An error in a field of an entry.
 #[derive(Clone)]
 pub(crate) struct FieldError {
-    pub(crate) field: &'static str,
+    pub(crate) field: EntryField,
     /// Boxed, since reports are large and errors are rare.
     pub(crate) report: Box<Report>,
     /// Byte offset in the text that the field holds or names.
@@ -21,12 +21,12 @@ pub(crate) struct FieldError {
 
 impl From<SizeBelowWorkers> for FieldError {
     fn from(error: SizeBelowWorkers) -> Self {
-        Self::at("pool", Report::error(Rule::BAD_RANGE, error.to_string()))
+        Self::at(EntryField::Pool, Report::error(Rule::BAD_RANGE, error.to_string()))
     }
 }
 
 impl FieldError {
-    pub(crate) fn at(field: &'static str, report: Report) -> Self {
+    pub(crate) fn at(field: EntryField, report: Report) -> Self {
         Self { field, report: Box::new(report), offset: None, folder: None }
     }
 
@@ -37,8 +37,8 @@ impl FieldError {
     /// Adds it to the problems of an entry.
     pub(crate) fn tell(self, registry: &Registry, id: &EntryId, problems: &mut Problems) {
         match self.offset {
-            Some(offset) => problems.inside(registry, id, self.field, offset, *self.report),
-            None => problems.at(registry, id, self.field, *self.report),
+            Some(offset) => problems.inside(registry, id, &self.field, offset, *self.report),
+            None => problems.at(registry, id, &self.field, *self.report),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crisol_core::chain;
 use crisol_engine::{Allocation, Linked, Profile};
-use crisol_schema::{Problems, Report, Transport};
+use crisol_schema::{EntryField, Problems, Report, Transport};
 use crisol_wasi::{Plan, PlanError};
 
 use super::code::{CompileRequest, link_error};
@@ -16,12 +16,13 @@ use crate::call::{Export, Guest, Linkage, outgoing};
 impl<'a> Inputs<'a> {
     /// Builds the compile request of a guest.
     pub(super) fn request(&self, guest: &GuestEntry<'a>) -> CompileRequest<'a> {
-        CompileRequest { verified: self.is_read(guest.id, "hash"), ..guest.request() }
+        CompileRequest { verified: self.is_read(guest.id, &EntryField::Hash), ..guest.request() }
     }
 
     /// Tells whether an undeclared import is an error. It is not if the entry's `imports` cannot be read.
     pub(super) fn is_strict(&self, guest: &GuestEntry<'_>) -> bool {
-        (self.strict_imports || guest.strict_imports) && self.is_read(guest.id, "imports")
+        (self.strict_imports || guest.strict_imports)
+            && self.is_read(guest.id, &EntryField::Imports)
     }
 }
 
@@ -94,7 +95,7 @@ impl<'a> Loading<'a> {
         crisol_wasi::resolve(guest.wasi, guest.id, self.env(), self.folders()).map_err(|error| {
             let help = "mount a folder that is there and can be read";
             let report = Report::error(BAD_FOLDER, chain(&error)).help(help);
-            let wrong = FieldError::at("wasi", report);
+            let wrong = FieldError::at(EntryField::Wasi, report);
             match error {
                 PlanError::Mount { fs, .. } => wrong.in_folder(&fs),
                 _ => wrong,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crisol_core::{EntryId, printable, shorten};
 use crisol_engine::Import;
-use crisol_schema::{Problems, Registry, Report, Rule};
+use crisol_schema::{EntryField, Problems, Registry, Report, Rule};
 use crisol_wit::UnknownFunction;
 
 use super::guest_entry::GuestEntry;
@@ -70,7 +70,7 @@ impl Failing {
                 _ => format!(", as may those of {}", listed(others.iter().map(EntryId::as_str))),
             };
             let report = Report::warning(rule, message + &also).help(help);
-            problems.at(registry, first, "imports", report);
+            problems.at(registry, first, &EntryField::Imports, report);
         }
     }
 }
@@ -169,7 +169,7 @@ impl<'a> Linked<'a> {
         for message in unused.chain(repeated) {
             let report = Report::warning(UNUSED_IMPORT, message)
                 .help("leave it out, as `crisol check --fix` does");
-            problems.at(registry, guest.id, "imports", report);
+            problems.at(registry, guest.id, &EntryField::Imports, report);
         }
     }
 
@@ -179,14 +179,14 @@ impl<'a> Linked<'a> {
         if let Some(why) = linkage.plan.lost_cwd() {
             let (cwd, message) = (guest.wasi.cwd.as_str(), "relative paths do not begin in");
             let report = Report::warning(Rule::NO_EFFECT, format!("{message} `{cwd}`")).help(why);
-            problems.at(registry, guest.id, "wasi.cwd", report);
+            problems.at(registry, guest.id, &EntryField::WasiCwd, report);
         }
         if let (true, Some(package)) = (guest.wasi.network.is_empty(), linkage.network()) {
             let token = package.token();
             let message = format!("`{token}` is declared, and `wasi.network` lists no peer");
             let help = "add the peers to `wasi.network`, such as \"api.example.com:443\"";
             let report = Report::warning(Rule::NO_EFFECT, message).help(help);
-            problems.at(registry, guest.id, "imports", report);
+            problems.at(registry, guest.id, &EntryField::Imports, report);
         }
     }
 }
@@ -209,7 +209,7 @@ pub(crate) fn refuse(
     }
     let message = format!("the code imports {}", unserved(&wanting));
     let report = Report::error(UNDECLARED_IMPORT, message).help(declare(&wanting));
-    problems.at(registry, guest.id, "imports", report);
+    problems.at(registry, guest.id, &EntryField::Imports, report);
 }
 
 /// Lists the imports that a grant would serve, and those that this host does not have.

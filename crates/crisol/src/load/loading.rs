@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crisol_core::EntryId;
 use crisol_engine::Engine;
 use crisol_lua::Turns;
-use crisol_schema::{Checked, Problems, Registry};
+use crisol_schema::{CheckedApp, EntryField, Problems, Registry};
 use crisol_wasi::{EnvSource, FsSource, Missing};
 
 use super::code_store::CodeStore;
@@ -28,18 +28,19 @@ pub(crate) struct Inputs<'a> {
     /// The generation before, whose unchanged functions are taken over.
     pub(crate) before: Option<&'a Generation>,
     /// Result of checking an app with errors: it tells which fields could be read. Such a load only collects problems.
-    pub(crate) checked: Option<&'a Checked>,
+    pub(crate) checked: Option<&'a CheckedApp>,
 }
 
 impl Inputs<'_> {
     /// Tells whether a field was read correctly.
-    pub(crate) fn is_read(&self, id: &EntryId, field: &str) -> bool {
+    pub(crate) fn is_read(&self, id: &EntryId, field: &EntryField) -> bool {
         self.checked.is_none_or(|checked| checked.is_read(id, field))
     }
 
     /// Tells whether all fields that linking an entry's code needs were read correctly.
     pub(crate) fn is_linkable(&self, id: &EntryId) -> bool {
-        ["method", "wit", "transport"].iter().all(|field| self.is_read(id, field))
+        let fields = [EntryField::Method, EntryField::Wit, EntryField::Transport];
+        fields.iter().all(|field| self.is_read(id, field))
     }
 }
 

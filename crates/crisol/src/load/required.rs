@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crisol_core::EntryId;
-use crisol_schema::{EnvStorage, EnvVariable, Kind, Problems, Registry, Report, Rule};
+use crisol_schema::{EntryField, EnvStorage, EnvVariable, Kind, Problems, Registry, Report, Rule};
 use crisol_wasi::EnvSource;
 
 use super::kinds::slice_of;
@@ -25,7 +25,7 @@ pub(crate) fn warn(registry: &Registry, env: &dyn EnvSource, problems: &mut Prob
             let message = format!("`{name}` is not set, and every call of `{}` needs it", entry.id);
             let help = format!("set {}", env.place(&mapping.id));
             let report = Report::warning(NOT_SET, message).help(help);
-            problems.at(registry, &entry.id, &format!("wasi.env[{at}]"), report);
+            problems.at(registry, &entry.id, &EntryField::WasiEnv(at), report);
         }
     }
 }

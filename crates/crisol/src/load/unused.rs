@@ -9,7 +9,7 @@ use crisol_schema::{Imports, Wasi};
 
 /// A token of an entry's `imports`.
 enum Token<'a> {
-    Known(crisol_schema::Import),
+    Known(crisol_schema::ImportToken),
     /// An interface of the embedding program.
     Own(&'a str),
 }

@@ -127,7 +127,7 @@ fn problems_of_many_modules_come_in_the_order_of_the_entries() -> Tested {
     for _ in 0..5 {
         match load() {
             Err(LoadError::App(problems)) => {
-                let lines: Vec<_> = problems.iter().filter_map(|one| one.place()).collect();
+                let lines: Vec<_> = problems.iter().filter_map(|one| one.location()).collect();
                 let lines: Vec<_> = lines.iter().map(|place| place.line).collect();
                 assert!(lines.len() == 20 && lines.is_sorted(), "{problems}");
                 seen.push(problems.to_string());

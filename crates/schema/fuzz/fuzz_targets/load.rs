@@ -6,7 +6,9 @@
 
 #![no_main]
 
-use crisol_schema::{Checked, Color, Loader, Problems, Report, Rule, Sha256Hash, pin};
+use crisol_schema::{
+    CheckedApp, Color, EntryField, Loader, Problems, Report, Rule, Sha256Hash, write_hashes,
+};
 use libfuzzer_sys::fuzz_target;
 
 /// Checks that problems render without terminal escapes.
@@ -16,17 +18,23 @@ fn show(problems: &Problems) {
 }
 
 /// Checks that the readable entries print, and that problems can be reported at any location in them.
-fn look(checked: &Checked) {
+fn use_registry(checked: &CheckedApp) {
     assert!(serde_json::to_string(&checked.registry).is_ok());
     let mut found = Problems::new();
     for entry in &checked.registry {
-        for field in ["method", "hash", "wasi.mounts[0].guest", "meta.router", "none"] {
-            found.at(&checked.registry, &entry.id, field, Report::error(Rule::BAD_FORM, "bad"));
-            let _ = checked.is_read(&entry.id, field);
+        for field in [
+            EntryField::Method,
+            EntryField::Hash,
+            EntryField::WasiEnv(0),
+            EntryField::Router,
+            EntryField::Value("none".into()),
+        ] {
+            found.at(&checked.registry, &entry.id, &field, Report::error(Rule::BAD_FORM, "bad"));
+            let _ = checked.is_read(&entry.id, &field);
         }
         for offset in [0, 1, 7, usize::MAX] {
             let report = Report::warning(Rule::BAD_FORM, "bad");
-            found.inside(&checked.registry, &entry.id, "source", offset, report);
+            found.inside(&checked.registry, &entry.id, &EntryField::Source, offset, report);
         }
     }
     found.append(checked.problems.clone());
@@ -40,7 +48,7 @@ fuzz_target!(|text: &str| {
     let sets = text.lines().filter_map(|line| line.strip_prefix("#--set "));
     let loader = sets.fold(plain.clone(), Loader::set).file("_index.yaml", text);
     let checked = loader.check_files();
-    look(&checked);
+    use_registry(&checked);
     match loader.load_files() {
         Err(problems) => {
             assert!(problems.errors() > 0);
@@ -66,7 +74,7 @@ fuzz_target!(|text: &str| {
         }
     }
     let hash = Sha256Hash::from([7; 32]);
-    if let Ok(pinned) = pin(text, &[(id, hash)].into(), None) {
+    if let Ok(pinned) = write_hashes(text, &[(id, hash)].into(), None) {
         assert!(pinned.contains(&hash.to_string()));
     }
 });

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use crisol_core::suggest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::cx::{Cx, Decode};
+use super::context::{Decode, DecodeContext};
 use crate::problems::Report;
 use crate::rule::Rule;
 use crate::source::Span;
-use crate::yaml::{Data, Natural, Node, quote};
+use crate::yaml::{Data, Node, ScalarValue, quote};
 
 /// Returns the text of a node, or reports a value of another type.
 pub(crate) fn text<'n>(
     node: &'n Node,
     wanted: &str,
     example: &str,
-    cx: &mut Cx<'_>,
+    cx: &mut DecodeContext<'_>,
 ) -> Option<&'n str> {
     let found = node.text();
     if found.is_none() {
@@ -34,22 +34,22 @@ pub(crate) struct Text(pub(crate) String);
 impl Decode for Text {
     const EXAMPLE: &'static str = "text";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         text(node, "text", Self::EXAMPLE, cx).map(|text| Self(text.to_owned()))
     }
 }
 
 /// A text that may look like a number or a boolean and is taken as written, for values of variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FreeText(pub(crate) String);
+pub(crate) struct ScalarText(pub(crate) String);
 
-impl JsonSchema for FreeText {
+impl JsonSchema for ScalarText {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "FreeText".into()
+        "ScalarText".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
@@ -57,10 +57,10 @@ impl JsonSchema for FreeText {
     }
 }
 
-impl Decode for FreeText {
+impl Decode for ScalarText {
     const EXAMPLE: &'static str = "text";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         if let Data::Scalar(scalar) = &node.data
             && !scalar.is_null()
         {
@@ -74,9 +74,9 @@ impl Decode for FreeText {
 impl Decode for bool {
     const EXAMPLE: &'static str = "true";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         if let Data::Scalar(scalar) = &node.data
-            && let Natural::Bool(value) = scalar.natural()
+            && let ScalarValue::Bool(value) = scalar.value()
         {
             return Some(value);
         }
@@ -106,7 +106,7 @@ impl<const MIN: u64, const MAX: u64> JsonSchema for Int<MIN, MAX> {
 impl<const MIN: u64, const MAX: u64> Decode for Int<MIN, MAX> {
     const EXAMPLE: &'static str = "8";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let Some(int) = node.int() else {
             cx.wrong_type(node, &format!("a whole number from {MIN} to {MAX}"), "");
             return None;
@@ -129,7 +129,7 @@ pub(crate) fn one_of<T: Clone>(
     node: &Node,
     words: &[(&str, T)],
     rule: Rule,
-    cx: &mut Cx<'_>,
+    cx: &mut DecodeContext<'_>,
 ) -> Option<T> {
     let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
     let found = text(node, "text", names.first().copied().unwrap_or(""), cx)?;
@@ -137,14 +137,15 @@ pub(crate) fn one_of<T: Clone>(
         return Some(value.clone());
     }
     let message = format!("{} cannot be {}", cx.here(), quote(found));
-    let help = if cx.sink.is_full() { String::new() } else { suggest::or_list(found, &names) };
+    let help =
+        if cx.diagnostics.is_full() { String::new() } else { suggest::or_list(found, &names) };
     cx.report(node.span, Report::error(rule, message).help(help));
     None
 }
 
 /// A text written inline, or read from `file://path`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Source {
+pub(crate) struct InlineOrFile {
     pub(crate) text: Arc<str>,
     /// Path of the file, relative to the app; `None` for an inline text.
     pub(crate) file: Option<PathBuf>,
@@ -152,13 +153,13 @@ pub(crate) struct Source {
     pub(crate) span: Span,
 }
 
-impl JsonSchema for Source {
+impl JsonSchema for InlineOrFile {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Source".into()
+        "InlineOrFile".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
@@ -166,10 +167,10 @@ impl JsonSchema for Source {
     }
 }
 
-impl Decode for Source {
+impl Decode for InlineOrFile {
     const EXAMPLE: &'static str = "file://path";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let written = text(node, "text", Self::EXAMPLE, cx)?;
         let Some(path) = written.strip_prefix("file://") else {
             if written.trim().is_empty() {

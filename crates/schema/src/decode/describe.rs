@@ -1,6 +1,6 @@
 //! Descriptions of nodes, for messages about wrong types.
 
-use crate::yaml::{Data, Natural, Node, Scalar, Style, quote, shorten};
+use crate::yaml::{Data, Node, Scalar, ScalarValue, Style, quote, shorten};
 
 /// Describes a node in words.
 pub(super) fn describe(node: &Node) -> String {
@@ -15,16 +15,18 @@ pub(super) fn describe(node: &Node) -> String {
 pub(super) fn quoting_help(node: &Node, wanted: &str) -> Option<String> {
     let Data::Scalar(scalar) = &node.data else { return None };
     let bare = Scalar::new(scalar.text.clone(), Style::Plain);
-    match (scalar.natural(), bare.natural()) {
-        (Natural::Bool(_) | Natural::Int(_) | Natural::Float(_), _) if wanted.contains("text") => {
+    match (scalar.value(), bare.value()) {
+        (ScalarValue::Bool(_) | ScalarValue::Int(_) | ScalarValue::Float(_), _)
+            if wanted.contains("text") =>
+        {
             Some(format!("quote it: `\"{}\"`", shorten(&scalar.text)))
         }
-        (Natural::Text(_), Natural::Int(_)) if wanted.contains("number") => {
+        (ScalarValue::Text(_), ScalarValue::Int(_)) if wanted.contains("number") => {
             Some(format!("write {} without quotes", quote(&scalar.text)))
         }
-        (Natural::Text(text), natural) if wanted.contains("true") => {
+        (ScalarValue::Text(text), natural) if wanted.contains("true") => {
             let word = match (natural, text.to_ascii_lowercase().as_str()) {
-                (Natural::Bool(value), _) => value,
+                (ScalarValue::Bool(value), _) => value,
                 (_, "yes" | "y" | "on") => true,
                 (_, "no" | "n" | "off") => false,
                 _ => return None,

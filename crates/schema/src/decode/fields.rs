@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crisol_core::suggest;
 
-use super::cx::{Cx, Decode};
+use super::context::{Decode, DecodeContext};
 use crate::problems::Report;
 use crate::rule::Rule;
 use crate::yaml::{Data, Node, Pair, quote};
@@ -26,7 +26,7 @@ fn meant<'k>(node: &Node, key: &str, known: &[&'k str]) -> Option<&'k str> {
 
 /// Corrects misspelt keys for the fields `wanted`. Returns the corrected map and the original pairs with
 /// their intended fields, or `None` if there are none. Compares nothing if all of the fields are present.
-pub(crate) fn respelt(
+pub(crate) fn correct_misspelt(
     node: &Node,
     known: &[&str],
     wanted: &[&'static str],
@@ -46,7 +46,7 @@ pub(crate) fn respelt(
 }
 
 /// Reports an unknown field in a map; `what` is the map's name.
-pub(crate) fn unknown(pair: &Pair, what: &str, help: String, cx: &mut Cx<'_>) {
+pub(crate) fn unknown(pair: &Pair, what: &str, help: String, cx: &mut DecodeContext<'_>) {
     let message = format!("{what} has no field {}", quote(&pair.key));
     let report = Report::error(Rule::UNKNOWN_FIELD, message).help(help);
     cx.within(&pair.key, |cx| cx.report(pair.key_span, report));
@@ -54,7 +54,7 @@ pub(crate) fn unknown(pair: &Pair, what: &str, help: String, cx: &mut Cx<'_>) {
 
 impl<'n> Fields<'n> {
     /// Opens a map and reports its unknown fields.
-    pub(crate) fn open(node: &'n Node, known: &[&str], cx: &mut Cx<'_>) -> Option<Self> {
+    pub(crate) fn open(node: &'n Node, known: &[&str], cx: &mut DecodeContext<'_>) -> Option<Self> {
         let Data::Map(pairs) = &node.data else {
             let example = known.first().map_or_else(String::new, |field| format!("{{{field}: …}}"));
             cx.wrong_type(node, "a map of fields", &example);
@@ -62,7 +62,7 @@ impl<'n> Fields<'n> {
         };
         let mut fields = Self { node, misspelt: Vec::new(), unknown: Vec::new() };
         for pair in pairs.iter().filter(|pair| !known.contains(&&*pair.key)) {
-            let known_here = if cx.sink.is_full() { &[] } else { known };
+            let known_here = if cx.diagnostics.is_full() { &[] } else { known };
             let help = match meant(node, &pair.key, known_here) {
                 Some(near) => {
                     cx.misspelt(near);
@@ -83,7 +83,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Decodes a field, or reports that it is missing.
-    pub(crate) fn take<T: Decode>(&self, name: &str, cx: &mut Cx<'_>) -> Option<T> {
+    pub(crate) fn take<T: Decode>(&self, name: &str, cx: &mut DecodeContext<'_>) -> Option<T> {
         match (self.node.get(name), T::absent()) {
             (Some(value), Some(absent)) if value.is_null() => Some(absent),
             (Some(value), None) if value.is_null() => self.missing::<T>(name, cx),
@@ -93,7 +93,7 @@ impl<'n> Fields<'n> {
         }
     }
 
-    fn missing<T: Decode>(&self, name: &str, cx: &mut Cx<'_>) -> Option<T> {
+    fn missing<T: Decode>(&self, name: &str, cx: &mut DecodeContext<'_>) -> Option<T> {
         if self.misspelt.iter().any(|one| one == name) {
             return None;
         }
@@ -145,7 +145,7 @@ macro_rules! shape {
 
             fn decode(
                 node: &$crate::yaml::Node,
-                cx: &mut $crate::decode::Cx<'_>,
+                cx: &mut $crate::decode::DecodeContext<'_>,
             ) -> Option<Self> {
                 let fields = $crate::decode::Fields::open(node, Self::FIELDS, cx)?;
                 // All fields are decoded before the first `?`, so that each reports its own problem.
@@ -162,7 +162,7 @@ pub(crate) use shape;
 impl<T: Decode> Decode for Vec<T> {
     const EXAMPLE: &'static str = "[…]";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let Data::List(items) = &node.data else {
             cx.wrong_type(node, "a list", &format!("[{}]", T::EXAMPLE));
             return None;

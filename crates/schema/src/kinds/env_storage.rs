@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crisol_core::EntryId;
 use serde::Serialize;
 
-use super::slice::Content;
+use super::definition::KindContent;
 use crate::values::{DirectoryPath, EnvName, FileMode};
 
 /// Storage of variable values: `env.storage.*`.
@@ -44,8 +44,8 @@ fn no_fields<S: serde::Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
     serde::ser::SerializeMap::end(serializer.serialize_map(Some(0))?)
 }
 
-impl Content for EnvStorage {
-    fn asks(&self) -> &[EntryId] {
+impl KindContent for EnvStorage {
+    fn delegates_to(&self) -> &[EntryId] {
         match self {
             Self::Router { storages } => storages,
             Self::File { .. } | Self::Static { .. } | Self::Memory | Self::Os => &[],

@@ -1,22 +1,22 @@
 //! Kind `env.storage.file`: variable values in a file.
 
+use super::definition::{EntryBody, KindDefinition};
 use super::env_storage::{EnvStorage, UNUSED};
-use super::slice::{Body, Slice};
-use crate::decode::{Cx, Decode, shape};
+use crate::decode::{Decode, DecodeContext, shape};
 use crate::role::Role;
 use crate::values::{DirectoryPath, FileMode};
 
 /// `env.storage.file`.
-pub(super) enum This {}
+pub(super) enum Definition {}
 
-impl Slice for This {
+impl KindDefinition for Definition {
     type Value = EnvStorage;
     type Fields = StorageFileFields;
 
     const ROLE: Option<Role> = Some(Role::Storage);
     const UNUSED: Option<&'static str> = UNUSED;
 
-    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<EnvStorage> {
+    fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<EnvStorage> {
         let fields = StorageFileFields::decode(body.fields, cx)?;
         let auto_init = fields.auto_init.unwrap_or(false);
         Some(EnvStorage::File { path: fields.path, auto_init, mode: fields.mode })

@@ -1,21 +1,21 @@
 //! Kind `env.storage.memory`: variable values in memory.
 
+use super::definition::{EntryBody, KindDefinition};
 use super::env_storage::{EnvStorage, UNUSED};
-use super::slice::{Body, Slice};
-use crate::decode::{Cx, Decode, shape};
+use crate::decode::{Decode, DecodeContext, shape};
 use crate::role::Role;
 
 /// `env.storage.memory`.
-pub(super) enum This {}
+pub(super) enum Definition {}
 
-impl Slice for This {
+impl KindDefinition for Definition {
     type Value = EnvStorage;
     type Fields = StorageMemoryFields;
 
     const ROLE: Option<Role> = Some(Role::Storage);
     const UNUSED: Option<&'static str> = UNUSED;
 
-    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<EnvStorage> {
+    fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<EnvStorage> {
         StorageMemoryFields::decode(body.fields, cx)?;
         Some(EnvStorage::Memory)
     }

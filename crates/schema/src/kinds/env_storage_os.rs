@@ -1,21 +1,21 @@
 //! Kind `env.storage.os`: variables of the host process's environment.
 
+use super::definition::{EntryBody, KindDefinition};
 use super::env_storage::{EnvStorage, UNUSED};
-use super::slice::{Body, Slice};
-use crate::decode::{Cx, Decode, shape};
+use crate::decode::{Decode, DecodeContext, shape};
 use crate::role::Role;
 
 /// `env.storage.os`.
-pub(super) enum This {}
+pub(super) enum Definition {}
 
-impl Slice for This {
+impl KindDefinition for Definition {
     type Value = EnvStorage;
     type Fields = StorageOsFields;
 
     const ROLE: Option<Role> = Some(Role::Storage);
     const UNUSED: Option<&'static str> = UNUSED;
 
-    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<EnvStorage> {
+    fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<EnvStorage> {
         StorageOsFields::decode(body.fields, cx)?;
         Some(EnvStorage::Os)
     }

@@ -4,24 +4,24 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::definition::{EntryBody, KindDefinition};
 use super::env_storage::{EnvStorage, UNUSED};
-use super::slice::{Body, Slice};
-use crate::decode::{Cx, Decode, FreeText, shape};
+use crate::decode::{Decode, DecodeContext, ScalarText, shape};
 use crate::role::Role;
 use crate::values::EnvName;
 use crate::yaml::{Data, Node};
 
 /// `env.storage.static`.
-pub(super) enum This {}
+pub(super) enum Definition {}
 
-impl Slice for This {
+impl KindDefinition for Definition {
     type Value = EnvStorage;
     type Fields = StorageStaticFields;
 
     const ROLE: Option<Role> = Some(Role::Storage);
     const UNUSED: Option<&'static str> = UNUSED;
 
-    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<EnvStorage> {
+    fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<EnvStorage> {
         Some(EnvStorage::Static { values: StorageStaticFields::decode(body.fields, cx)?.values.0 })
     }
 }
@@ -48,7 +48,7 @@ impl JsonSchema for Values {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let value = FreeText::json_schema(generator);
+        let value = ScalarText::json_schema(generator);
         json_schema!({"type": "object", "additionalProperties": value})
     }
 }
@@ -56,7 +56,7 @@ impl JsonSchema for Values {
 impl Decode for Values {
     const EXAMPLE: &'static str = "{LEVEL: debug}";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let Data::Map(pairs) = &node.data else {
             cx.wrong_type(node, "a map of names and values", Self::EXAMPLE);
             return None;
@@ -67,7 +67,7 @@ impl Decode for Values {
                 let name = pair.key.parse::<EnvName>().map_err(|bad| {
                     cx.report(pair.key_span, bad.report());
                 });
-                let value = FreeText::decode(&pair.value, cx);
+                let value = ScalarText::decode(&pair.value, cx);
                 Some((name.ok()?, value?.0))
             });
             match (read, &mut values) {

@@ -3,8 +3,8 @@
 use crisol_core::{EntryId, suggest};
 use serde::Serialize;
 
-use super::slice::{Body, Content, Slice};
-use crate::decode::{Cx, Decode, FreeText, shape};
+use super::definition::{EntryBody, KindContent, KindDefinition};
+use crate::decode::{Decode, DecodeContext, ScalarText, shape};
 use crate::problems::Report;
 use crate::reference::{Ref, Storage};
 use crate::role::Role;
@@ -27,16 +27,16 @@ pub struct EnvVariable {
 }
 
 /// `env.variable`.
-pub(super) enum This {}
+pub(super) enum Definition {}
 
-impl Slice for This {
+impl KindDefinition for Definition {
     type Value = EnvVariable;
     type Fields = EnvVariableFields;
 
     const ROLE: Option<Role> = Some(Role::Variable);
     const UNUSED: Option<&'static str> = Some("name it in `wasi.env` of a function or in `tls`");
 
-    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<EnvVariable> {
+    fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<EnvVariable> {
         let fields = EnvVariableFields::decode(body.fields, cx);
         let meant = ["storage", "default"];
         let known = EnvVariableFields::FIELDS;
@@ -68,7 +68,7 @@ impl Slice for This {
     }
 }
 
-impl Content for EnvVariable {}
+impl KindContent for EnvVariable {}
 
 shape! {
     /// A variable that `wasi.env` can pass to a guest.
@@ -78,7 +78,7 @@ shape! {
         /// Name of the variable in the storage. Default: the entry's name.
         variable: Option<EnvName>,
         /// Value if the storage has none. Numbers and booleans become text as written.
-        default: Option<FreeText>,
+        default: Option<ScalarText>,
         /// Refuses writes. Default: false.
         readonly: Option<bool>,
     }

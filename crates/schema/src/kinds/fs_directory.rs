@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::slice::{Body, Content, Slice};
-use crate::decode::{Cx, Decode, shape};
+use super::definition::{EntryBody, KindContent, KindDefinition};
+use crate::decode::{Decode, DecodeContext, shape};
 use crate::role::Role;
 use crate::values::{DirectoryPath, FileMode};
 
@@ -20,9 +20,9 @@ pub struct Directory {
 }
 
 /// `fs.directory`.
-pub(super) enum This {}
+pub(super) enum Definition {}
 
-impl Slice for This {
+impl KindDefinition for Definition {
     type Value = Directory;
     type Fields = DirectoryFields;
 
@@ -30,14 +30,14 @@ impl Slice for This {
     const UNUSED: Option<&'static str> =
         Some("name it in `fs` of a function, a mount or an `http.static`");
 
-    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<Directory> {
+    fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<Directory> {
         let fields = DirectoryFields::decode(body.fields, cx)?;
         let auto_init = fields.auto_init.unwrap_or(false);
         Some(Directory { directory: fields.directory, mode: fields.mode, auto_init })
     }
 }
 
-impl Content for Directory {}
+impl KindContent for Directory {}
 
 shape! {
     /// A folder on the host, for `.wasm` files, mounts and static files.

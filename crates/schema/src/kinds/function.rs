@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::slice::Content;
+use super::definition::KindContent;
+use crate::field::EntryField;
 use crate::parts::{Code, Limits, Pool, Retry, SourceText, Transport, Wasi};
 use crate::values::{Imports, Method};
 
@@ -37,13 +38,12 @@ pub struct Function {
     pub retry: Option<Retry>,
 }
 
-impl Content for Function {
-    fn source_file(&self, field: &str) -> Option<&Path> {
-        match field {
-            "source" => self.code.source_file(),
-            "wit" => self.wit.as_ref()?.file(),
-            _ => None,
+impl KindContent for Function {
+    fn source_file(&self, field: &EntryField) -> Option<&Path> {
+        if *field == EntryField::Wit {
+            return self.wit.as_ref()?.file();
         }
+        self.code.source_file().filter(|_| *field == EntryField::Source)
     }
 
     fn code(&self) -> Option<&Code> {

@@ -7,9 +7,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::slice::{Body, Content, Slice};
-use crate::decode::{Cx, Decode, Source, one_of, shape};
-use crate::parts::{Limits, Pool, Retry, SourceText, retry_in, retry_schema};
+use super::definition::{EntryBody, KindContent, KindDefinition};
+use crate::decode::{Decode, DecodeContext, InlineOrFile, one_of, shape};
+use crate::field::EntryField;
+use crate::parts::{Limits, Pool, Retry, SourceText, retry_in_meta, retry_schema};
 use crate::role::Role;
 use crate::rule::Rule;
 use crate::values::Method;
@@ -35,16 +36,16 @@ pub struct LuaFunction {
 }
 
 /// `function.lua`.
-pub(super) enum This {}
+pub(super) enum Definition {}
 
-impl Slice for This {
+impl KindDefinition for Definition {
     type Value = LuaFunction;
     type Fields = LuaFunctionFields;
 
     const ROLE: Option<Role> = Some(Role::Function);
 
-    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<LuaFunction> {
-        let retry = retry_in(body.meta, cx);
+    fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<LuaFunction> {
+        let retry = retry_in_meta(body.meta, cx);
         let fields = LuaFunctionFields::decode(body.fields, cx)?;
         Some(LuaFunction {
             source: fields.source.into(),
@@ -61,12 +62,9 @@ impl Slice for This {
     }
 }
 
-impl Content for LuaFunction {
-    fn source_file(&self, field: &str) -> Option<&Path> {
-        match field {
-            "source" => self.source.file(),
-            _ => None,
-        }
+impl KindContent for LuaFunction {
+    fn source_file(&self, field: &EntryField) -> Option<&Path> {
+        self.source.file().filter(|_| *field == EntryField::Source)
     }
 }
 
@@ -88,7 +86,7 @@ pub enum LuaModule {
 impl Decode for LuaModule {
     const EXAMPLE: &'static str = "funcs";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let words = [
             ("funcs", Self::Funcs),
             ("json", Self::Json),
@@ -103,7 +101,7 @@ shape! {
     /// A function written in Lua.
     pub(crate) struct LuaFunctionFields {
         /// Lua script, inline or as `file://path`. It returns a table of functions, or one function.
-        source: Source,
+        source: InlineOrFile,
         /// Name of the function to call.
         method: Method,
         /// Modules that the script may `require`. Default: none.

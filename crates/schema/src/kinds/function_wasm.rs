@@ -2,26 +2,28 @@
 
 use serde_json::Value as Json;
 
+use super::definition::{EntryBody, KindDefinition, Placeholder};
 use super::function::{Function, into_function};
-use super::slice::{Body, Slice, StandIn};
-use crate::decode::{Cx, Decode};
-use crate::parts::{Code, Pool, SourceText, guest_shape, retry_in, retry_schema, warn_ungranted};
+use crate::decode::{Decode, DecodeContext};
+use crate::parts::{
+    Code, Pool, SourceText, guest_shape, retry_in_meta, retry_schema, warn_ungranted,
+};
 use crate::reference::{Folder, Ref};
 use crate::role::Role;
 use crate::values::{FsPath, Sha256Hash};
 
 /// `function.wasm`.
-pub(super) enum This {}
+pub(super) enum Definition {}
 
-impl Slice for This {
+impl KindDefinition for Definition {
     type Value = Function;
     type Fields = FunctionWasmFields;
 
     const ROLE: Option<Role> = Some(Role::Function);
-    const STAND_INS: &'static [StandIn] = &[StandIn::Method, StandIn::Hash];
+    const PLACEHOLDERS: &'static [Placeholder] = &[Placeholder::Method, Placeholder::Hash];
 
-    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<Function> {
-        let retry = retry_in(body.meta, cx);
+    fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<Function> {
+        let retry = retry_in_meta(body.meta, cx);
         let fields = FunctionWasmFields::decode(body.fields, cx)?;
         let code = Code::Wasm { fs: fields.fs.id, path: fields.path, hash: fields.hash };
         let function = into_function!(fields, code, retry?);

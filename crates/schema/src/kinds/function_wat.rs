@@ -2,24 +2,26 @@
 
 use serde_json::Value as Json;
 
+use super::definition::{EntryBody, KindDefinition, Placeholder};
 use super::function::{Function, into_function};
-use super::slice::{Body, Slice, StandIn};
-use crate::decode::{Cx, Decode, Source};
-use crate::parts::{Code, Pool, SourceText, guest_shape, retry_in, retry_schema, warn_ungranted};
+use crate::decode::{Decode, DecodeContext, InlineOrFile};
+use crate::parts::{
+    Code, Pool, SourceText, guest_shape, retry_in_meta, retry_schema, warn_ungranted,
+};
 use crate::role::Role;
 
 /// `function.wat`.
-pub(super) enum This {}
+pub(super) enum Definition {}
 
-impl Slice for This {
+impl KindDefinition for Definition {
     type Value = Function;
     type Fields = FunctionWatFields;
 
     const ROLE: Option<Role> = Some(Role::Function);
-    const STAND_INS: &'static [StandIn] = &[StandIn::Method];
+    const PLACEHOLDERS: &'static [Placeholder] = &[Placeholder::Method];
 
-    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<Function> {
-        let retry = retry_in(body.meta, cx);
+    fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<Function> {
+        let retry = retry_in_meta(body.meta, cx);
         let fields = FunctionWatFields::decode(body.fields, cx)?;
         let code = Code::Wat { source: fields.source.into() };
         let function = into_function!(fields, code, retry?);
@@ -36,7 +38,7 @@ guest_shape! {
     /// A function written in the WebAssembly text format.
     struct FunctionWatFields {
         /// WebAssembly text of a core module or a component, inline or as `file://path`.
-        source: Source,
+        source: InlineOrFile,
         /// Concurrency of calls, and instances kept ready for them.
         pool: Option<Pool>,
     }

@@ -4,9 +4,10 @@ use crisol_core::EntryId;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::slice::{Body, Content, Slice};
-use crate::decode::{Cx, Decode, shape};
-use crate::parts::{Above, Answers, Parent, Seat, parent_in, parent_schema};
+use super::definition::{EntryBody, KindContent, KindDefinition};
+use crate::decode::{Decode, DecodeContext, shape};
+use crate::field::EntryField;
+use crate::parts::{EntryRoutes, Parent, ParentRef, ParentSlot, parent_in_meta, parent_schema};
 use crate::reference::{Function, Ref};
 use crate::values::{HttpMethod, RoutePath};
 
@@ -25,14 +26,14 @@ pub struct HttpEndpoint {
 }
 
 /// `http.endpoint`.
-pub(super) enum This {}
+pub(super) enum Definition {}
 
-impl Slice for This {
+impl KindDefinition for Definition {
     type Value = HttpEndpoint;
     type Fields = HttpEndpointFields;
 
-    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<HttpEndpoint> {
-        let parent = parent_in(body.meta, cx);
+    fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<HttpEndpoint> {
+        let parent = parent_in_meta(body.meta, cx);
         let fields = HttpEndpointFields::decode(body.fields, cx);
         let (parent, fields) = (parent?, fields?);
         let method = fields.method.unwrap_or(HttpMethod::Get);
@@ -44,18 +45,23 @@ impl Slice for This {
     }
 }
 
-impl Content for HttpEndpoint {
-    fn above(&self) -> Option<Above<'_>> {
-        self.parent.above()
+impl KindContent for HttpEndpoint {
+    fn parent(&self) -> Option<ParentRef<'_>> {
+        self.parent.entry()
     }
 
-    fn seat(&mut self) -> Option<Seat<'_>> {
-        Some(Seat::Any(&mut self.parent))
+    fn parent_slot(&mut self) -> Option<ParentSlot<'_>> {
+        Some(ParentSlot::Any(&mut self.parent))
     }
 
-    fn answers(&self) -> Option<Answers<'_>> {
+    fn routes(&self) -> Option<EntryRoutes<'_>> {
         let routes = vec![(self.method, self.path.clone())];
-        Some(Answers { below: Some(&self.parent), routes, folder: None, field: "path" })
+        Some(EntryRoutes {
+            parent: Some(&self.parent),
+            routes,
+            folder: None,
+            field: EntryField::Path,
+        })
     }
 }
 

@@ -10,9 +10,9 @@ use serde_json::Value as Json;
 
 pub use middleware::{Cors, Middleware, RateLimit, RateLimitBy};
 
-use super::slice::{Body, Content, Slice};
-use crate::decode::{Cx, Decode, shape};
-use crate::parts::{Above, Seat, parent_schema, service_in};
+use super::definition::{EntryBody, KindContent, KindDefinition};
+use crate::decode::{Decode, DecodeContext, shape};
+use crate::parts::{ParentRef, ParentSlot, parent_schema, service_in_meta};
 use crate::problems::Report;
 use crate::role::Role;
 use crate::rule::Rule;
@@ -33,20 +33,20 @@ pub struct HttpRouter {
 }
 
 /// `http.router`.
-pub(super) enum This {}
+pub(super) enum Definition {}
 
-impl Slice for This {
+impl KindDefinition for Definition {
     type Value = HttpRouter;
     type Fields = HttpRouterFields;
 
     const ROLE: Option<Role> = Some(Role::Router);
     const UNUSED: Option<&'static str> = Some("name it in `meta.router` of an `http.endpoint`");
 
-    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<HttpRouter> {
-        let server = service_in(body.meta, cx);
+    fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<HttpRouter> {
+        let server = service_in_meta(body.meta, cx);
         let fields = HttpRouterFields::decode(body.fields, cx);
-        let once_each = once_each(body.fields, cx);
-        let (server, fields, ()) = (server?, fields?, once_each?);
+        let reject_repeated_steps = reject_repeated_steps(body.fields, cx);
+        let (server, fields, ()) = (server?, fields?, reject_repeated_steps?);
         let middleware = fields.middleware.unwrap_or_default();
         Some(HttpRouter { server, prefix: fields.prefix.unwrap_or_default(), middleware })
     }
@@ -56,13 +56,13 @@ impl Slice for This {
     }
 }
 
-impl Content for HttpRouter {
-    fn above(&self) -> Option<Above<'_>> {
-        self.server.as_ref().map(Above::Service)
+impl KindContent for HttpRouter {
+    fn parent(&self) -> Option<ParentRef<'_>> {
+        self.server.as_ref().map(ParentRef::Service)
     }
 
-    fn seat(&mut self) -> Option<Seat<'_>> {
-        Some(Seat::Service(&mut self.server))
+    fn parent_slot(&mut self) -> Option<ParentSlot<'_>> {
+        Some(ParentSlot::Service(&mut self.server))
     }
 }
 
@@ -86,7 +86,7 @@ shape! {
 }
 
 /// Reports a repeated step, which would apply twice.
-fn once_each(node: &Node, cx: &mut Cx<'_>) -> Option<()> {
+fn reject_repeated_steps(node: &Node, cx: &mut DecodeContext<'_>) -> Option<()> {
     let mut all_differ = Some(());
     let mut seen = HashMap::new();
     for (at, step) in node.items("middleware").iter().enumerate() {
@@ -96,7 +96,7 @@ fn once_each(node: &Node, cx: &mut Cx<'_>) -> Option<()> {
             continue;
         };
         let report = Report::error(Rule::DUPLICATE, format!("`{name}` is there twice"))
-            .also(Some(first), "first here")
+            .related(Some(first), "first here")
             .help("keep one of the two");
         cx.within(&format!("middleware[{at}]"), |cx| cx.report(step.span, report));
         all_differ = None;

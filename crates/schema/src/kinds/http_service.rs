@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::slice::{Body, Content, Slice};
-use crate::decode::{Cx, Decode, Int, shape};
-use crate::parts::{Answers, Pem};
+use super::definition::{EntryBody, KindContent, KindDefinition};
+use crate::decode::{Decode, DecodeContext, Int, shape};
+use crate::field::EntryField;
+use crate::parts::{EntryRoutes, Pem};
 use crate::role::Role;
 use crate::values::{HttpMethod, Interval, ListenAddr};
 
@@ -100,16 +101,16 @@ impl fmt::Debug for Tls {
 }
 
 /// `http.service`.
-pub(super) enum This {}
+pub(super) enum Definition {}
 
-impl Slice for This {
+impl KindDefinition for Definition {
     type Value = HttpService;
     type Fields = HttpServiceFields;
 
     const ROLE: Option<Role> = Some(Role::Service);
     const UNUSED: Option<&'static str> = Some("name it in `meta.server` of an `http.router`");
 
-    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<HttpService> {
+    fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<HttpService> {
         let fields = HttpServiceFields::decode(body.fields, cx)?;
         let timeouts = fields.timeouts.map(|timeouts| HttpTimeouts {
             read: timeouts.read.map(|time| time.0),
@@ -127,24 +128,23 @@ impl Slice for This {
     }
 }
 
-impl Content for HttpService {
-    fn source_file(&self, field: &str) -> Option<&Path> {
+impl KindContent for HttpService {
+    fn source_file(&self, field: &EntryField) -> Option<&Path> {
         let tls = self.tls.as_ref()?;
-        match field {
-            "tls.cert" => tls.cert.source_file(),
-            "tls.key" => tls.key.source_file(),
-            _ => None,
+        if *field == EntryField::TlsKey {
+            return tls.key.source_file();
         }
+        tls.cert.source_file().filter(|_| *field == EntryField::TlsCert)
     }
 
-    fn listens(&self) -> Option<&ListenAddr> {
+    fn listen_addr(&self) -> Option<&ListenAddr> {
         Some(&self.addr)
     }
 
-    fn answers(&self) -> Option<Answers<'_>> {
+    fn routes(&self) -> Option<EntryRoutes<'_>> {
         let path = self.openapi.then(|| "/openapi.json".parse().ok()).flatten()?;
         let routes = vec![(HttpMethod::Get, path)];
-        Some(Answers { below: None, routes, folder: None, field: "openapi" })
+        Some(EntryRoutes { parent: None, routes, folder: None, field: EntryField::Openapi })
     }
 }
 

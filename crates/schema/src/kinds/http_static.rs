@@ -4,9 +4,10 @@ use crisol_core::EntryId;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::slice::{Body, Content, Slice};
-use crate::decode::{Cx, Decode, shape};
-use crate::parts::{Above, Answers, Parent, Seat, parent_in, parent_schema};
+use super::definition::{EntryBody, KindContent, KindDefinition};
+use crate::decode::{Decode, DecodeContext, shape};
+use crate::field::EntryField;
+use crate::parts::{EntryRoutes, Parent, ParentRef, ParentSlot, parent_in_meta, parent_schema};
 use crate::reference::{Folder, Ref};
 use crate::values::{FsPath, HttpMethod, PathPrefix, RoutePath};
 
@@ -31,14 +32,14 @@ pub struct HttpStatic {
 }
 
 /// `http.static`.
-pub(super) enum This {}
+pub(super) enum Definition {}
 
-impl Slice for This {
+impl KindDefinition for Definition {
     type Value = HttpStatic;
     type Fields = HttpStaticFields;
 
-    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<HttpStatic> {
-        let parent = parent_in(body.meta, cx);
+    fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<HttpStatic> {
+        let parent = parent_in_meta(body.meta, cx);
         let fields = HttpStaticFields::decode(body.fields, cx);
         let (parent, fields) = (parent?, fields?);
         Some(HttpStatic {
@@ -56,24 +57,24 @@ impl Slice for This {
     }
 }
 
-impl Content for HttpStatic {
-    fn above(&self) -> Option<Above<'_>> {
-        self.parent.above()
+impl KindContent for HttpStatic {
+    fn parent(&self) -> Option<ParentRef<'_>> {
+        self.parent.entry()
     }
 
-    fn seat(&mut self) -> Option<Seat<'_>> {
-        Some(Seat::Any(&mut self.parent))
+    fn parent_slot(&mut self) -> Option<ParentSlot<'_>> {
+        Some(ParentSlot::Any(&mut self.parent))
     }
 
     /// Routes for the folder itself and everything in it. Files answer `GET` only, so an endpoint may answer
     /// other methods of the same path.
-    fn answers(&self) -> Option<Answers<'_>> {
+    fn routes(&self) -> Option<EntryRoutes<'_>> {
         let own = self.path.as_str().trim_end_matches('/');
         let paths = [Some(format!("{own}/{{path...}}")), (!own.is_empty()).then(|| own.into())];
         let paths = paths.into_iter().flatten().filter_map(|path| path.parse().ok());
         let routes = paths.map(|path| (HttpMethod::Get, path)).collect();
         let folder = self.path.as_str().parse::<RoutePath>().ok();
-        Some(Answers { below: Some(&self.parent), routes, folder, field: "path" })
+        Some(EntryRoutes { parent: Some(&self.parent), routes, folder, field: EntryField::Path })
     }
 }
 

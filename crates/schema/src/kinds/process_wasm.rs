@@ -5,8 +5,9 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use super::slice::{Body, Content, Slice, StandIn};
-use crate::decode::{Cx, Decode, Fields};
+use super::definition::{EntryBody, KindContent, KindDefinition, Placeholder};
+use crate::decode::{Decode, DecodeContext, Fields};
+use crate::field::EntryField;
 use crate::parts::{Code, Limits, SourceText, Transport, Wasi, guest_shape, warn_ungranted};
 use crate::problems::Report;
 use crate::reference::{Folder, Ref};
@@ -42,15 +43,15 @@ pub struct Process {
 }
 
 /// `process.wasm`.
-pub(super) enum This {}
+pub(super) enum Definition {}
 
-impl Slice for This {
+impl KindDefinition for Definition {
     type Value = Process;
     type Fields = ProcessWasmFields;
 
-    const STAND_INS: &'static [StandIn] = &[StandIn::Method, StandIn::Hash];
+    const PLACEHOLDERS: &'static [Placeholder] = &[Placeholder::Method, Placeholder::Hash];
 
-    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<Process> {
+    fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<Process> {
         let command = command(body.meta, cx);
         let no_pool = refuse_pool(body.fields, cx);
         let fields = ProcessWasmFields::decode(no_pool.as_ref().unwrap_or(body.fields), cx);
@@ -82,12 +83,9 @@ impl Slice for This {
     }
 }
 
-impl Content for Process {
-    fn source_file(&self, field: &str) -> Option<&Path> {
-        match field {
-            "wit" => self.wit.as_ref()?.file(),
-            _ => None,
-        }
+impl KindContent for Process {
+    fn source_file(&self, field: &EntryField) -> Option<&Path> {
+        self.wit.as_ref()?.file().filter(|_| *field == EntryField::Wit)
     }
 
     fn code(&self) -> Option<&Code> {
@@ -114,7 +112,7 @@ guest_shape! {
 
 /// Reports `pool`, which functions have and commands do not, with a better message than for an unknown field.
 /// Returns the fields without it, or `None` if it is absent.
-fn refuse_pool(node: &Node, cx: &mut Cx<'_>) -> Option<Node> {
+fn refuse_pool(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Node> {
     let pair = node.pair("pool")?;
     let message = "`process.wasm` has no `pool`: it runs once for each command";
     let report = Report::error(Rule::UNKNOWN_FIELD, message)
@@ -125,7 +123,7 @@ fn refuse_pool(node: &Node, cx: &mut Cx<'_>) -> Option<Node> {
 }
 
 /// Reads `meta.command.name`; the rest of `meta` is free-form.
-fn command(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Option<CommandName>> {
+fn command(meta: Option<&Node>, cx: &mut DecodeContext<'_>) -> Option<Option<CommandName>> {
     let Some(command) = meta.and_then(|meta| meta.get("command")) else { return Some(None) };
     cx.within("meta.command", |cx| {
         let known: Vec<&str> = command.pairs().iter().map(|pair| &*pair.key).collect();

@@ -4,20 +4,21 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crisol_core::{EntryId, suggest};
 
-use super::scope::Scope;
+use super::context::LinkContext;
+use crate::field::EntryField;
 use crate::kinds::{EnvStorage, Kind};
 use crate::problems::Report;
 use crate::registry::Entry;
 use crate::rule::Rule;
 
 /// Returns the storages that a storage delegates to.
-fn asks<'e>(entries: &'e BTreeMap<EntryId, Entry>, id: &EntryId) -> &'e [EntryId] {
-    entries.get(id).map_or(&[], |entry| entry.kind.content().asks())
+fn delegates<'e>(entries: &'e BTreeMap<EntryId, Entry>, id: &EntryId) -> &'e [EntryId] {
+    entries.get(id).map_or(&[], |entry| entry.kind.content().delegates_to())
 }
 
 /// Progress of the walk for a storage.
 #[derive(Clone, Copy)]
-enum Walk {
+enum Visit {
     /// On the current path, at this index: another visit closes a cycle.
     Step(usize),
     /// Visited, with everything below it.
@@ -26,27 +27,27 @@ enum Walk {
 
 /// Reports each cycle of routers once, at the reference that closes it. Walks on an explicit stack, since a
 /// chain may be as long as the app.
-pub(super) fn rings(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
-    let mut walked: HashMap<&EntryId, Walk> = HashMap::new();
+pub(super) fn cycles(entries: &BTreeMap<EntryId, Entry>, cx: &mut LinkContext<'_>) {
+    let mut walked: HashMap<&EntryId, Visit> = HashMap::new();
     for start in entries.keys() {
         if walked.contains_key(start) {
             continue;
         }
-        walked.insert(start, Walk::Step(0));
+        walked.insert(start, Visit::Step(0));
         let mut path: Vec<(&EntryId, usize)> = vec![(start, 0)];
         while let Some((id, next)) = path.last_mut() {
             let id = *id;
-            let Some(inner) = asks(entries, id).get(*next) else {
-                walked.insert(id, Walk::Done);
+            let Some(inner) = delegates(entries, id).get(*next) else {
+                walked.insert(id, Visit::Done);
                 path.pop();
                 continue;
             };
             *next += 1;
             match walked.get(inner) {
-                Some(Walk::Done) => {}
-                Some(&Walk::Step(at)) => ring(path.get(at..).unwrap_or(&[]), scope),
+                Some(Visit::Done) => {}
+                Some(&Visit::Step(at)) => report_cycle(path.get(at..).unwrap_or(&[]), cx),
                 None => {
-                    walked.insert(inner, Walk::Step(path.len()));
+                    walked.insert(inner, Visit::Step(path.len()));
                     path.push((inner, 0));
                 }
             }
@@ -58,8 +59,8 @@ pub(super) fn rings(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
 const SHOWN: usize = 7;
 
 /// Reports a cycle: each step has a storage and the number of its visited references.
-fn ring(steps: &[(&EntryId, usize)], scope: &mut Scope<'_>) {
-    let ([(first, _), ..], [.., (last, looked_at)]) = (steps, steps) else { return };
+fn report_cycle(steps: &[(&EntryId, usize)], cx: &mut LinkContext<'_>) {
+    let ([(first, _), ..], [.., (last, visited)]) = (steps, steps) else { return };
     let shown = if steps.len() > SHOWN {
         format!("`{first}` → … → `{last}` → `{first}`")
     } else {
@@ -67,9 +68,9 @@ fn ring(steps: &[(&EntryId, usize)], scope: &mut Scope<'_>) {
         format!("{} → `{first}`", names.join(" → "))
     };
     let report = Report::error(Rule::CYCLE, format!("storages ask one another in a ring: {shown}"))
-        .also(scope.name_span(first), "the ring begins here")
+        .related(cx.name_span(first), "the ring begins here")
         .help("remove this reference");
-    scope.report(last, &format!("storages[{}]", looked_at.saturating_sub(1)), report);
+    cx.report(last, &EntryField::StorageAt(visited.saturating_sub(1)), report);
 }
 
 /// Maximum number of names compared for shadowing. Routers that all list the same large storages would
@@ -77,12 +78,13 @@ fn ring(steps: &[(&EntryId, usize)], scope: &mut Scope<'_>) {
 const MAX_NAMES: usize = 2_000_000;
 
 /// Warns about values that a router never returns because an earlier storage has the same name.
-pub(super) fn shadowed(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
+pub(super) fn shadowed(entries: &BTreeMap<EntryId, Entry>, cx: &mut LinkContext<'_>) {
     let mut left = MAX_NAMES;
     for router in entries.keys() {
         let mut seen: HashMap<&str, &EntryId> = HashMap::new();
         let mut storages: HashSet<&EntryId> = HashSet::new();
-        for storage in asks(entries, router).iter().filter(|storage| storages.insert(storage)) {
+        for storage in delegates(entries, router).iter().filter(|storage| storages.insert(storage))
+        {
             let Some(Kind::EnvStorage(EnvStorage::Static { values })) =
                 entries.get(storage).map(|entry| &entry.kind)
             else {
@@ -95,13 +97,13 @@ pub(super) fn shadowed(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>
                     seen.insert(name.as_str(), storage);
                     continue;
                 };
-                let field = format!("values.{name}");
+                let field = EntryField::Value(name.as_str().into());
                 let message =
                     format!("`{name}` of `{storage}` is shadowed by `{first}` in `{router}`");
                 let report = Report::warning(Rule::NO_EFFECT, message)
-                    .also(scope.span(first, &field), "this one is given")
+                    .related(cx.span(first, &field), "this one is given")
                     .help("remove one of the two, or change the order of `storages`");
-                scope.report(storage, &field, report);
+                cx.report(storage, &field, report);
             }
         }
     }
@@ -114,7 +116,7 @@ const LISTED: usize = 5;
 const SEARCHES: u64 = 20_000_000;
 
 /// Warns about variables that never have a value: no default, and a static storage without the name.
-pub(super) fn unset(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
+pub(super) fn unset(entries: &BTreeMap<EntryId, Entry>, cx: &mut LinkContext<'_>) {
     let mut budget = suggest::Budget::new(SEARCHES);
     for entry in entries.values() {
         let Kind::EnvVariable(variable) = &entry.kind else { continue };
@@ -125,7 +127,7 @@ pub(super) fn unset(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
             continue;
         };
         let name = &variable.variable;
-        if values.contains_key(name) || scope.sink.is_full() {
+        if values.contains_key(name) || cx.diagnostics.is_full() {
             continue;
         }
         let message = format!("`{storage}` has no value `{name}`, and there is no default");
@@ -141,8 +143,8 @@ pub(super) fn unset(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
             }
         };
         let report = Report::warning(Rule::NO_EFFECT, message)
-            .also(scope.span(storage, "values"), "the values")
+            .related(cx.span(storage, &EntryField::Values), "the values")
             .help(help);
-        scope.report(&entry.id, "variable", report);
+        cx.report(&entry.id, &EntryField::Variable, report);
     }
 }

@@ -6,29 +6,30 @@ use std::path::Path;
 
 use crisol_core::{EntryId, suggest};
 
-use super::scope::Scope;
+use super::context::LinkContext;
+use crate::field::EntryField;
 use crate::kinds::{Kind, KindName};
-use crate::parts::{Answers, Parent, Seat};
+use crate::parts::{EntryRoutes, Parent, ParentSlot};
 use crate::problems::Report;
 use crate::registry::Entry;
 use crate::rule::Rule;
-use crate::values::{Extent, HttpMethod, PathPrefix, RoutePath, RouteShape};
+use crate::values::{AddressSet, HttpMethod, PathPrefix, RoutePath, RouteShape};
 
 /// Candidates for an omitted router or service.
-enum Only {
+enum Candidates {
     None,
     One(EntryId),
     Several(Vec<EntryId>),
 }
 
-fn only(kinds: &HashMap<EntryId, Option<KindName>>, kind: KindName) -> Only {
+fn candidates(kinds: &HashMap<EntryId, Option<KindName>>, kind: KindName) -> Candidates {
     let mut ids: Vec<&EntryId> =
         kinds.iter().filter(|(_, one)| **one == Some(kind)).map(|(id, _)| id).collect();
     ids.sort();
     match ids.as_slice() {
-        [] => Only::None,
-        [one] => Only::One((*one).clone()),
-        several => Only::Several(several.iter().take(5).map(|id| (*id).clone()).collect()),
+        [] => Candidates::None,
+        [one] => Candidates::One((*one).clone()),
+        several => Candidates::Several(several.iter().take(5).map(|id| (*id).clone()).collect()),
     }
 }
 
@@ -36,45 +37,54 @@ fn only(kinds: &HashMap<EntryId, Option<KindName>>, kind: KindName) -> Only {
 pub(super) fn parents(
     entries: &mut BTreeMap<EntryId, Entry>,
     kinds: &HashMap<EntryId, Option<KindName>>,
-    scope: &mut Scope<'_>,
+    cx: &mut LinkContext<'_>,
 ) {
-    let services = only(kinds, KindName::HttpService);
-    let routers = only(kinds, KindName::HttpRouter);
+    let services = candidates(kinds, KindName::HttpService);
+    let routers = candidates(kinds, KindName::HttpRouter);
     for entry in entries.values_mut() {
-        match entry.kind.content_mut().seat() {
-            Some(Seat::Service(server)) if server.is_none() => match &services {
-                Only::None => {}
-                Only::One(id) => *server = Some(id.clone()),
-                Only::Several(ids) => ambiguous(&entry.id, "server", ids, scope),
+        match entry.kind.content_mut().parent_slot() {
+            Some(ParentSlot::Service(server)) if server.is_none() => match &services {
+                Candidates::None => {}
+                Candidates::One(id) => *server = Some(id.clone()),
+                Candidates::Several(ids) => ambiguous(&entry.id, &EntryField::Server, ids, cx),
             },
-            Some(Seat::Any(parent)) if *parent == Parent::Listen => {
-                fill(&entry.id, parent, &routers, &services, scope);
+            Some(ParentSlot::Any(parent)) if *parent == Parent::Listen => {
+                fill(&entry.id, parent, &routers, &services, cx);
             }
-            Some(Seat::Service(_) | Seat::Any(_)) | None => {}
+            Some(ParentSlot::Service(_) | ParentSlot::Any(_)) | None => {}
         }
     }
 }
 
-fn fill(id: &EntryId, parent: &mut Parent, routers: &Only, services: &Only, scope: &mut Scope<'_>) {
+fn fill(
+    id: &EntryId,
+    parent: &mut Parent,
+    routers: &Candidates,
+    services: &Candidates,
+    cx: &mut LinkContext<'_>,
+) {
     match (routers, services) {
-        (Only::One(router), _) => *parent = Parent::Router(router.clone()),
-        (Only::Several(ids), _) => ambiguous(id, "router", ids, scope),
-        (Only::None, Only::One(service)) => *parent = Parent::Service(service.clone()),
-        (Only::None, Only::Several(ids)) => ambiguous(id, "server", ids, scope),
-        (Only::None, Only::None) => {}
+        (Candidates::One(router), _) => *parent = Parent::Router(router.clone()),
+        (Candidates::Several(ids), _) => ambiguous(id, &EntryField::Router, ids, cx),
+        (Candidates::None, Candidates::One(service)) => *parent = Parent::Service(service.clone()),
+        (Candidates::None, Candidates::Several(ids)) => ambiguous(id, &EntryField::Server, ids, cx),
+        (Candidates::None, Candidates::None) => {}
     }
 }
 
-fn ambiguous(id: &EntryId, field: &str, ids: &[EntryId], scope: &mut Scope<'_>) {
-    let what = if field == "router" { "`http.router`" } else { "`http.service`" };
-    let message = format!("`{id}` names no {what}, and there are several");
+fn ambiguous(id: &EntryId, field: &EntryField, ids: &[EntryId], cx: &mut LinkContext<'_>) {
+    let (key, kind) = match *field {
+        EntryField::Router => ("router", KindName::HttpRouter),
+        _ => ("server", KindName::HttpService),
+    };
+    let message = format!("`{id}` names no `{kind}`, and there are several");
     let example = ids.first().map_or("name", EntryId::as_str);
-    let help = format!("add `meta: {{{field}: {example}}}`; there are {}", suggest::list(ids));
-    scope.report(id, &format!("meta.{field}"), Report::error(Rule::AMBIGUOUS, message).help(help));
+    let help = format!("add `meta: {{{key}: {example}}}`; there are {}", suggest::list(ids));
+    cx.report(id, field, Report::error(Rule::AMBIGUOUS, message).help(help));
 }
 
 /// Resolver of the service and prefix that routes have.
-pub(super) struct Tops<'e> {
+pub(super) struct RouteResolver<'e> {
     entries: &'e BTreeMap<EntryId, Entry>,
     /// True if the app has services, and true if it has routers. A route that must name one of them and does
     /// not has no known location.
@@ -82,7 +92,7 @@ pub(super) struct Tops<'e> {
     routers: bool,
 }
 
-impl<'e> Tops<'e> {
+impl<'e> RouteResolver<'e> {
     pub(super) fn new(
         entries: &'e BTreeMap<EntryId, Entry>,
         kinds: &HashMap<EntryId, Option<KindName>>,
@@ -111,9 +121,9 @@ impl<'e> Tops<'e> {
     fn of_routes(
         &self,
         entry: &Entry,
-        answers: &Answers<'_>,
+        own: &EntryRoutes<'_>,
     ) -> Option<(Option<EntryId>, PathPrefix)> {
-        match answers.below {
+        match own.parent {
             Some(parent) => self.of(parent),
             None => Some((Some(entry.id.clone()), PathPrefix::default())),
         }
@@ -122,15 +132,15 @@ impl<'e> Tops<'e> {
 
 /// Reports services on one address, with both locations. A service on every address (`:80`) conflicts with
 /// all others on its port.
-pub(super) fn addresses(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
-    let mut ports: HashMap<u16, Taken<'_>> = HashMap::new();
+pub(super) fn addresses(entries: &BTreeMap<EntryId, Entry>, cx: &mut LinkContext<'_>) {
+    let mut ports: HashMap<u16, PortUsers<'_>> = HashMap::new();
     let mut paths: HashMap<&Path, &EntryId> = HashMap::new();
     for entry in entries.values() {
-        let Some(addr) = entry.kind.content().listens() else { continue };
-        let (first, place, change) = match (addr.tcp(), addr.extent()) {
+        let Some(addr) = entry.kind.content().listen_addr() else { continue };
+        let (first, place, change) = match (addr.tcp(), addr.address_set()) {
             (Some((_, 0)), _) => continue,
-            (Some((_, port)), Some(extent)) => {
-                let first = ports.entry(port).or_default().add(extent, &entry.id);
+            (Some((_, port)), Some(address_set)) => {
+                let first = ports.entry(port).or_default().add(address_set, &entry.id);
                 (first, format!("port {port}"), "port")
             }
             _ => {
@@ -142,55 +152,61 @@ pub(super) fn addresses(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_
         let Some(first) = first else { continue };
         let message = format!("`{}` and `{first}` both listen on {place}", entry.id);
         let report = Report::error(Rule::CONFLICT, message)
-            .also(scope.span(first, "addr"), "first here")
+            .related(cx.span(first, &EntryField::Addr), "first here")
             .help(format!("change the {change} of one of the two"));
-        scope.report(&entry.id, "addr", report);
+        cx.report(&entry.id, &EntryField::Addr, report);
     }
 }
 
 /// Services on one port.
 #[derive(Default)]
-struct Taken<'e> {
-    extents: HashMap<Extent, &'e EntryId>,
+struct PortUsers<'e> {
+    extents: HashMap<AddressSet, &'e EntryId>,
     first: Option<&'e EntryId>,
     /// First service that conflicts with every IPv4 address.
     first_v4: Option<&'e EntryId>,
 }
 
-impl<'e> Taken<'e> {
+impl<'e> PortUsers<'e> {
     /// Adds a service. Returns the first earlier service that shares an address with it.
-    fn add(&mut self, extent: Extent, id: &'e EntryId) -> Option<&'e EntryId> {
-        let is_v6 = matches!(extent, Extent::One(IpAddr::V6(_)));
-        let of = |extent: &Extent| self.extents.get(extent).copied();
-        let first = match &extent {
-            Extent::Every => self.first,
-            Extent::EveryV4 => self.first_v4,
-            Extent::One(IpAddr::V6(_)) => of(&Extent::Every).or_else(|| of(&extent)),
-            Extent::One(IpAddr::V4(_)) | Extent::Name(_) => {
-                of(&Extent::Every).or_else(|| of(&Extent::EveryV4)).or_else(|| of(&extent))
-            }
+    fn add(&mut self, address_set: AddressSet, id: &'e EntryId) -> Option<&'e EntryId> {
+        let is_v6 = matches!(address_set, AddressSet::One(IpAddr::V6(_)));
+        let of = |address_set: &AddressSet| self.extents.get(address_set).copied();
+        let first = match &address_set {
+            AddressSet::Every => self.first,
+            AddressSet::EveryV4 => self.first_v4,
+            AddressSet::One(IpAddr::V6(_)) => of(&AddressSet::Every).or_else(|| of(&address_set)),
+            AddressSet::One(IpAddr::V4(_)) | AddressSet::Name(_) => of(&AddressSet::Every)
+                .or_else(|| of(&AddressSet::EveryV4))
+                .or_else(|| of(&address_set)),
         };
         self.first.get_or_insert(id);
         if !is_v6 {
             self.first_v4.get_or_insert(id);
         }
-        self.extents.entry(extent).or_insert(id);
+        self.extents.entry(address_set).or_insert(id);
         first
     }
 }
 
 /// Routes of an entry: service, method and full path of each.
-pub(super) type Routes = Vec<(Option<EntryId>, HttpMethod, RoutePath)>;
+pub(super) type FullRoutes = Vec<(Option<EntryId>, HttpMethod, RoutePath)>;
 
 /// Returns all entries with routes, and their routes.
-pub(super) fn answering(entries: &BTreeMap<EntryId, Entry>) -> Vec<(&Entry, Answers<'_>)> {
-    entries.values().filter_map(|entry| Some((entry, entry.kind.content().answers()?))).collect()
+pub(super) fn entries_with_routes(
+    entries: &BTreeMap<EntryId, Entry>,
+) -> Vec<(&Entry, EntryRoutes<'_>)> {
+    entries.values().filter_map(|entry| Some((entry, entry.kind.content().routes()?))).collect()
 }
 
 /// Returns the routes of an entry with full paths; `None` if their location is unknown.
-pub(super) fn routes_of(tops: &Tops<'_>, entry: &Entry, answers: &Answers<'_>) -> Option<Routes> {
-    let (service, prefix) = tops.of_routes(entry, answers)?;
-    let routes = answers.routes.iter();
+pub(super) fn routes_of(
+    resolver: &RouteResolver<'_>,
+    entry: &Entry,
+    own: &EntryRoutes<'_>,
+) -> Option<FullRoutes> {
+    let (service, prefix) = resolver.of_routes(entry, own)?;
+    let routes = own.routes.iter();
     Some(routes.map(|(method, path)| (service.clone(), *method, path.below(&prefix))).collect())
 }
 
@@ -198,16 +214,16 @@ pub(super) fn routes_of(tops: &Tops<'_>, entry: &Entry, answers: &Answers<'_>) -
 pub(super) fn routes(
     entries: &BTreeMap<EntryId, Entry>,
     kinds: &HashMap<EntryId, Option<KindName>>,
-    scope: &mut Scope<'_>,
+    cx: &mut LinkContext<'_>,
 ) {
-    let tops = Tops::new(entries, kinds);
-    let all = answering(entries);
-    let mut seen: HashMap<(Option<EntryId>, HttpMethod, RouteShape), &(&Entry, Answers<'_>)> =
+    let resolver = RouteResolver::new(entries, kinds);
+    let all = entries_with_routes(entries);
+    let mut seen: HashMap<(Option<EntryId>, HttpMethod, RouteShape), &(&Entry, EntryRoutes<'_>)> =
         HashMap::new();
     for one in &all {
-        let (entry, answers) = one;
+        let (entry, own) = one;
         let mut reported = None;
-        for (service, method, path) in routes_of(&tops, entry, answers).into_iter().flatten() {
+        for (service, method, path) in routes_of(&resolver, entry, own).into_iter().flatten() {
             let key = (service, method, path.shape());
             let Some(found) = seen.get(&key).copied() else {
                 seen.insert(key, one);
@@ -218,18 +234,18 @@ pub(super) fn routes(
             if reported.replace(&first.id) == Some(&first.id) {
                 continue;
             }
-            let what = match (&answers.folder, &other.folder) {
+            let what = match (&own.folder, &other.folder) {
                 (Some(folder), Some(_)) => {
-                    let (_, prefix) = tops.of_routes(entry, answers).unwrap_or_default();
+                    let (_, prefix) = resolver.of_routes(entry, own).unwrap_or_default();
                     format!("serve files below `{}`", folder.below(&prefix))
                 }
                 _ => format!("answer `{method} {path}`"),
             };
             let message = format!("`{}` and `{}` both {what}", entry.id, first.id);
             let report = Report::error(Rule::ROUTE_CONFLICT, message)
-                .also(scope.span(&first.id, other.field), "first here")
+                .related(cx.span(&first.id, &other.field), "first here")
                 .help("change the method or the path of one of the two");
-            scope.report(&entry.id, answers.field, report);
+            cx.report(&entry.id, &own.field, report);
         }
     }
 }

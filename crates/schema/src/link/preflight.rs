@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crisol_core::EntryId;
 
-use super::http::{Tops, answering, routes_of};
-use super::scope::Scope;
+use super::context::LinkContext;
+use super::http::{RouteResolver, entries_with_routes, routes_of};
+use crate::field::EntryField;
 use crate::kinds::{Kind, KindName};
-use crate::parts::Above;
+use crate::parts::ParentRef;
 use crate::problems::Report;
 use crate::registry::Entry;
 use crate::rule::Rule;
@@ -37,7 +38,7 @@ impl Route<'_> {
 pub(super) fn warn(
     entries: &BTreeMap<EntryId, Entry>,
     kinds: &HashMap<EntryId, Option<KindName>>,
-    scope: &mut Scope<'_>,
+    cx: &mut LinkContext<'_>,
 ) {
     let routers: HashSet<&EntryId> =
         entries.values().filter(|entry| has_cors(entry)).map(|entry| &entry.id).collect();
@@ -64,12 +65,12 @@ pub(super) fn warn(
         left = left.saturating_sub(own.len());
         if !own.iter().any(|own| answers_first(own, taker, route)) {
             told.insert(pair);
-            report(taker, route, router, scope);
+            report(taker, route, router, cx);
         }
     }
 }
 
-fn report(taker: &Route<'_>, route: &Route<'_>, router: &EntryId, scope: &mut Scope<'_>) {
+fn report(taker: &Route<'_>, route: &Route<'_>, router: &EntryId, cx: &mut LinkContext<'_>) {
     let (id, own) = (&taker.entry.id, &route.entry.id);
     let message = format!(
         "`{id}` answers the preflights of `{own}`, so that `cors` of `{router}` never sees them"
@@ -80,9 +81,9 @@ fn report(taker: &Route<'_>, route: &Route<'_>, router: &EntryId, scope: &mut Sc
         format!("give `{id}` the one method that it is for")
     };
     let report = Report::warning(Rule::PREFLIGHT, message)
-        .also(scope.span(own, "path"), "browsers ask for this one")
+        .related(cx.span(own, &EntryField::Path), "browsers ask for this one")
         .help(format!("add `cors` to the router of `{id}`, or {instead}"));
-    scope.report(id, "path", report);
+    cx.report(id, &EntryField::Path, report);
 }
 
 fn routes<'e>(
@@ -90,11 +91,11 @@ fn routes<'e>(
     kinds: &HashMap<EntryId, Option<KindName>>,
     routers: &HashSet<&EntryId>,
 ) -> Vec<Route<'e>> {
-    let tops = Tops::new(entries, kinds);
+    let resolver = RouteResolver::new(entries, kinds);
     let mut routes = Vec::new();
-    for (entry, answers) in answering(entries) {
+    for (entry, own) in entries_with_routes(entries) {
         let cors = router(&entry.kind).filter(|id| routers.contains(id));
-        for (service, method, path) in routes_of(&tops, entry, &answers).into_iter().flatten() {
+        for (service, method, path) in routes_of(&resolver, entry, &own).into_iter().flatten() {
             routes.push(Route { entry, service, method, shape: path.shape(), cors });
         }
     }
@@ -102,9 +103,9 @@ fn routes<'e>(
 }
 
 fn router(kind: &Kind) -> Option<&EntryId> {
-    match kind.content().above()? {
-        Above::Router(id) => Some(id),
-        Above::Service(_) => None,
+    match kind.content().parent()? {
+        ParentRef::Router(id) => Some(id),
+        ParentRef::Service(_) => None,
     }
 }
 

@@ -4,21 +4,21 @@ use std::collections::{BTreeMap, HashSet};
 
 use crisol_core::EntryId;
 
-use super::scope::Scope;
+use super::context::LinkContext;
 use crate::problems::Report;
 use crate::registry::Entry;
 use crate::rule::Rule;
 
 /// Warns about each unused entry. Parents that linking filled in are used too, although no reference names
 /// them.
-pub(super) fn warn(entries: &BTreeMap<EntryId, Entry>, scope: &mut Scope<'_>) {
-    let mut used: HashSet<&EntryId> = scope.links.iter().map(|link| &link.to).collect();
-    used.extend(entries.values().filter_map(|entry| Some(entry.kind.content().above()?.id())));
+pub(super) fn warn(entries: &BTreeMap<EntryId, Entry>, cx: &mut LinkContext<'_>) {
+    let mut used: HashSet<&EntryId> = cx.links.iter().map(|link| &link.to).collect();
+    used.extend(entries.values().filter_map(|entry| Some(entry.kind.content().parent()?.id())));
     for entry in entries.values().filter(|entry| !used.contains(&entry.id)) {
         let Some(help) = entry.kind.name().descriptor().unused else { continue };
         let message = format!("nothing uses `{}`", entry.id);
         let report = Report::warning(Rule::UNUSED, message).help(format!("{help}, or remove it"));
-        let span = scope.name_span(&entry.id);
-        scope.sink.push(span, Some(entry.id.clone()), None, report);
+        let span = cx.name_span(&entry.id);
+        cx.diagnostics.push(span, Some(entry.id.clone()), None, report);
     }
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::source_text::SourceText;
-use crate::decode::{Cx, Decode, one_of};
+use crate::decode::{Decode, DecodeContext, one_of};
 use crate::rule::Rule;
 use crate::values::{FsPath, Sha256Hash};
 use crate::yaml::Node;
@@ -61,7 +61,7 @@ pub enum Transport {
 impl Decode for Transport {
     const EXAMPLE: &'static str = "payload";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let own = cx.transports.iter().map(|name| (&**name, Self::Custom(Arc::clone(name))));
         let words = [("payload", Self::Payload), ("wasi-http", Self::WasiHttp)];
         let words: Vec<_> = words.into_iter().chain(own).collect();
@@ -81,7 +81,7 @@ macro_rules! guest_shape {
                 method: $crate::values::Method,
                 /// Signature of a core module as WIT, inline or as `file://path`. Components have a signature
                 /// of their own. Without it, a core module takes and returns plain numbers.
-                wit: Option<$crate::decode::Source>,
+                wit: Option<$crate::decode::InlineOrFile>,
                 /// Mapping between a call's input and output and the export's arguments and results. Default:
                 /// `payload`.
                 transport: Option<$crate::parts::Transport>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
-use crate::decode::{Cx, Decode, Int, shape};
+use crate::decode::{Decode, DecodeContext, Int, shape};
 use crate::yaml::Node;
 
 /// Resource limits of each call. `None` means the runtime's default.
@@ -59,7 +59,7 @@ shape! {
 impl Decode for Limits {
     const EXAMPLE: &'static str = "{max_execution_ms: 5000}";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let fields = LimitsFields::decode(node, cx)?;
         Some(Self {
             max_execution: fields.max_execution_ms.map(|ms| Duration::from_millis(ms.0)),

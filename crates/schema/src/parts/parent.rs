@@ -3,9 +3,10 @@
 use crisol_core::EntryId;
 use serde_json::{Value, json};
 
-use crate::decode::{Cx, Decode};
+use crate::decode::{Decode, DecodeContext};
+use crate::field::EntryField;
 use crate::problems::Report;
-use crate::reference::{Ref, Router, Service, Target};
+use crate::reference::{Ref, RoleType, Router, Service};
 use crate::rule::Rule;
 use crate::values::{HttpMethod, RoutePath};
 use crate::yaml::Node;
@@ -23,27 +24,27 @@ pub enum Parent {
 
 impl Parent {
     /// Returns the parent entry; `None` for `serve --listen`.
-    pub(crate) fn above(&self) -> Option<Above<'_>> {
+    pub(crate) fn entry(&self) -> Option<ParentRef<'_>> {
         match self {
             Self::Listen => None,
-            Self::Service(id) => Some(Above::Service(id)),
-            Self::Router(id) => Some(Above::Router(id)),
+            Self::Service(id) => Some(ParentRef::Service(id)),
+            Self::Router(id) => Some(ParentRef::Router(id)),
         }
     }
 }
 
 /// Parent entry of another entry.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Above<'k> {
+pub(crate) enum ParentRef<'k> {
     /// An `http.service`.
     Service(&'k EntryId),
     /// An `http.router`.
     Router(&'k EntryId),
 }
 
-impl<'k> Above<'k> {
-    /// Returns the field of `meta` that names the parent.
-    pub(crate) fn field(self) -> &'static str {
+impl<'k> ParentRef<'k> {
+    /// Returns the key of `meta` that names the parent.
+    pub(crate) fn meta_key(self) -> &'static str {
         match self {
             Self::Service(_) => SERVER,
             Self::Router(_) => ROUTER,
@@ -60,7 +61,7 @@ impl<'k> Above<'k> {
 
 /// Slot of an entry's parent. Linking fills it in if `meta` names none.
 #[derive(Debug)]
-pub(crate) enum Seat<'k> {
+pub(crate) enum ParentSlot<'k> {
     /// Slot of a router, whose parent is always a service.
     Service(&'k mut Option<EntryId>),
     /// Slot of an entry with routes.
@@ -69,15 +70,15 @@ pub(crate) enum Seat<'k> {
 
 /// Routes of an entry.
 #[derive(Debug)]
-pub(crate) struct Answers<'k> {
+pub(crate) struct EntryRoutes<'k> {
     /// Parent of the routes; `None` for routes at the top of their own service.
-    pub(crate) below: Option<&'k Parent>,
+    pub(crate) parent: Option<&'k Parent>,
     /// Methods and paths, relative to the parent.
     pub(crate) routes: Vec<(HttpMethod, RoutePath)>,
     /// Path of the folder, for routes that serve files.
     pub(crate) folder: Option<RoutePath>,
     /// Field that declares the routes.
-    pub(crate) field: &'static str,
+    pub(crate) field: EntryField,
 }
 
 /// Field of `meta` that names a service.
@@ -87,7 +88,11 @@ const SERVER: &str = "server";
 const ROUTER: &str = "router";
 
 /// Reads a reference in `meta`. The outer `None` means that a problem was reported.
-fn named<T: Target>(meta: Option<&Node>, name: &str, cx: &mut Cx<'_>) -> Option<Option<EntryId>> {
+fn named<T: RoleType>(
+    meta: Option<&Node>,
+    name: &str,
+    cx: &mut DecodeContext<'_>,
+) -> Option<Option<EntryId>> {
     match meta.and_then(|meta| meta.get(name)) {
         None => Some(None),
         Some(node) if node.is_null() => Some(None),
@@ -99,15 +104,15 @@ fn named<T: Target>(meta: Option<&Node>, name: &str, cx: &mut Cx<'_>) -> Option<
 }
 
 /// Reads the router or service that `meta` names. Both together are an error.
-pub(crate) fn parent_in(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Parent> {
+pub(crate) fn parent_in_meta(meta: Option<&Node>, cx: &mut DecodeContext<'_>) -> Option<Parent> {
     let router = named::<Router>(meta, ROUTER, cx);
-    let server = service_in(meta, cx);
+    let server = service_in_meta(meta, cx);
     if let Some(meta) = meta.filter(|meta| meta.has(ROUTER) && meta.has(SERVER)) {
         let message = "`meta` names a router and a server";
         let report = Report::error(Rule::CONFLICT, message)
-            .also(Some(meta.place_of(ROUTER)), "the router")
+            .related(Some(meta.span_of(ROUTER)), "the router")
             .help("remove `meta.server`: the router has one of its own");
-        cx.within("meta.server", |cx| cx.report(meta.place_of(SERVER), report));
+        cx.within("meta.server", |cx| cx.report(meta.span_of(SERVER), report));
         return None;
     }
     Some(match (router?, server?) {
@@ -118,7 +123,10 @@ pub(crate) fn parent_in(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Parent> 
 }
 
 /// Reads the service that `meta` names. The outer `None` means that a problem was reported.
-pub(crate) fn service_in(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Option<EntryId>> {
+pub(crate) fn service_in_meta(
+    meta: Option<&Node>,
+    cx: &mut DecodeContext<'_>,
+) -> Option<Option<EntryId>> {
     named::<Service>(meta, SERVER, cx)
 }
 

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use super::source_text::SourceText;
-use crate::decode::{Cx, Decode, Source, text};
+use crate::decode::{Decode, DecodeContext, InlineOrFile, text};
 use crate::reference::{self, Ref};
 use crate::values::DirectoryPath;
 use crate::yaml::{Data, Node, Scalar, Style};
@@ -65,14 +65,14 @@ impl JsonSchema for Pem {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Source::json_schema(generator)
+        InlineOrFile::json_schema(generator)
     }
 }
 
 impl Decode for Pem {
     const EXAMPLE: &'static str = "file:///etc/tls/key.pem";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let written = text(node, "text", Self::EXAMPLE, cx)?;
         let part =
             |text: &str| Node::new(node.span, Data::Scalar(Scalar::new(text, Style::Quoted)));
@@ -85,6 +85,6 @@ impl Decode for Pem {
             let path = DirectoryPath::decode(&part(path), cx)?;
             return Some(Self::File(path.as_path().to_owned()));
         }
-        Source::decode(node, cx).map(|source| Self::Text(source.into()))
+        InlineOrFile::decode(node, cx).map(|source| Self::Text(source.into()))
     }
 }

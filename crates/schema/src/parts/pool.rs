@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
-use crate::decode::{Cx, Decode, Int, one_of, shape};
+use crate::decode::{Decode, DecodeContext, Int, one_of, shape};
 use crate::problems::Report;
 use crate::rule::Rule;
 use crate::yaml::Node;
@@ -146,7 +146,7 @@ pub(crate) enum PoolType {
 impl Decode for PoolType {
     const EXAMPLE: &'static str = "lazy";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let words = [
             ("inline", Self::Inline),
             ("lazy", Self::Lazy),
@@ -205,7 +205,7 @@ impl PoolFields {
 impl Decode for Pool {
     const EXAMPLE: &'static str = "{type: lazy, max_size: 4}";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let fields = PoolFields::decode(node, cx);
         let sizes_fit = sizes_fit(node, cx);
         let fields = fields.filter(|_| sizes_fit)?;
@@ -217,7 +217,7 @@ impl Decode for Pool {
 }
 
 /// Reports a `static` pool with fewer instances than workers, even if other fields are wrong.
-fn sizes_fit(node: &Node, cx: &mut Cx<'_>) -> bool {
+fn sizes_fit(node: &Node, cx: &mut DecodeContext<'_>) -> bool {
     let number = |name| node.get(name).and_then(|node| node.int());
     let is_static =
         !node.has("type") || node.get("type").and_then(|node| node.text()) == Some("static");
@@ -229,13 +229,13 @@ fn sizes_fit(node: &Node, cx: &mut Cx<'_>) -> bool {
     }
     let message = format!("`size` is {size}, below the {workers} `workers`");
     let report = Report::error(Rule::CONFLICT, message)
-        .also(node.get("workers").map(|node| node.span), "the workers")
+        .related(node.get("workers").map(|node| node.span), "the workers")
         .help("each worker needs an instance: make `size` at least `workers`");
-    cx.within("size", |cx| cx.report(node.place_of("size"), report));
+    cx.within("size", |cx| cx.report(node.span_of("size"), report));
     false
 }
 
-fn warn_no_effect(node: &Node, strategy: &Strategy, cx: &mut Cx<'_>) {
+fn warn_no_effect(node: &Node, strategy: &Strategy, cx: &mut DecodeContext<'_>) {
     let own = ["size", "workers", "max_size", "warm_start", "idle_timeout_ms"];
     for pair in node.pairs() {
         if !own.contains(&&*pair.key) || strategy.fields().contains(&&*pair.key) {

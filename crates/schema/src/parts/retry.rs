@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::decode::{Cx, Decode, Int, one_of, shape};
+use crate::decode::{Decode, DecodeContext, Int, one_of, shape};
 use crate::rule::Rule;
 use crate::yaml::{Data, Node};
 
@@ -44,7 +44,7 @@ pub enum RetryOn {
 impl Decode for RetryOn {
     const EXAMPLE: &'static str = "saturated";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let words = [
             ("saturated", Self::Saturated),
             ("unavailable", Self::Unavailable),
@@ -78,7 +78,7 @@ shape! {
 impl Decode for Retry {
     const EXAMPLE: &'static str = "{max_attempts: 3}";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let fields = RetryFields::decode(node, cx)?;
         let default = || vec![RetryOn::Saturated, RetryOn::Unavailable];
         Some(Self {
@@ -93,7 +93,7 @@ impl Decode for Retry {
 
 /// Reads `meta.options.retry`; the rest of `meta` and of its `options` is free-form. The outer `None` means
 /// that a problem was reported.
-pub(crate) fn in_meta(meta: Option<&Node>, cx: &mut Cx<'_>) -> Option<Option<Retry>> {
+pub(crate) fn in_meta(meta: Option<&Node>, cx: &mut DecodeContext<'_>) -> Option<Option<Retry>> {
     let Some(options) = meta.and_then(|meta| meta.get("options")).filter(|node| !node.is_null())
     else {
         return Some(None);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use crate::decode::Source;
+use crate::decode::InlineOrFile;
 
 /// A text of an entry, and the file it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +28,8 @@ impl SourceText {
     }
 }
 
-impl From<Source> for SourceText {
-    fn from(source: Source) -> Self {
+impl From<InlineOrFile> for SourceText {
+    fn from(source: InlineOrFile) -> Self {
         Self { text: source.text, file: source.file }
     }
 }

@@ -9,12 +9,12 @@ use crisol_core::EntryId;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
-use crate::decode::{Cx, Decode, Text, shape};
+use crate::decode::{Decode, DecodeContext, Text, shape};
 use crate::problems::Report;
 use crate::reference::{Folder, Ref, Variable};
 use crate::rule::Rule;
 use crate::source::Span;
-use crate::values::{EnvName, GuestPath, Import, Imports, Network, NetworkRule, Package};
+use crate::values::{EnvName, GuestPath, ImportToken, Imports, Network, NetworkRule, Package};
 use crate::yaml::{Data, Node};
 
 /// WASI configuration of a guest. The default grants nothing.
@@ -102,12 +102,12 @@ shape! {
 impl Decode for Wasi {
     const EXAMPLE: &'static str = "{args: [\"--verbose\"]}";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let fields = WasiFields::decode(node, cx);
         // All checks run, since an error in one item does not affect the others.
         let names_differ = unique::<EnvName>(node, "env", "name", cx);
         let guests_differ = unique::<GuestPath>(node, "mounts", "guest", cx);
-        let plain = no_nul(node, cx);
+        let plain = reject_nul(node, cx);
         let fields = fields.filter(|_| names_differ && guests_differ && plain)?;
         Some(Self {
             args: fields.args.unwrap_or_default().into_iter().map(|arg| arg.0).collect(),
@@ -138,13 +138,13 @@ fn unique<T: FromStr + Eq + Hash + Display>(
     node: &Node,
     list: &str,
     field: &str,
-    cx: &mut Cx<'_>,
+    cx: &mut DecodeContext<'_>,
 ) -> bool {
     let mut seen: HashMap<T, Span> = HashMap::new();
     let mut all_differ = true;
     for (at, item) in node.items(list).iter().enumerate() {
         let value = item.get(field).and_then(|node| node.text()?.parse::<T>().ok());
-        let (Some(value), span) = (value, item.place_of(field)) else { continue };
+        let (Some(value), span) = (value, item.span_of(field)) else { continue };
         let Some(&first) = seen.get(&value) else {
             seen.insert(value, span);
             continue;
@@ -152,7 +152,7 @@ fn unique<T: FromStr + Eq + Hash + Display>(
         all_differ = false;
         let message = format!("`{value}` is in `{list}` twice");
         let report = Report::error(Rule::DUPLICATE, message)
-            .also(Some(first), "first here")
+            .related(Some(first), "first here")
             .help(format!("give each item of `{list}` a `{field}` of its own"));
         cx.within(&format!("{list}[{at}].{field}"), |cx| cx.report(span, report));
     }
@@ -160,7 +160,7 @@ fn unique<T: FromStr + Eq + Hash + Display>(
 }
 
 /// Reports arguments with a NUL, which cannot be passed to a guest.
-fn no_nul(node: &Node, cx: &mut Cx<'_>) -> bool {
+fn reject_nul(node: &Node, cx: &mut DecodeContext<'_>) -> bool {
     let mut plain = true;
     for (at, item) in node.items("args").iter().enumerate() {
         if matches!(&item.data, Data::Scalar(scalar) if scalar.text.contains('\0')) {
@@ -174,10 +174,15 @@ fn no_nul(node: &Node, cx: &mut Cx<'_>) -> bool {
 }
 
 /// Warns about WASI settings that have no effect because an import is missing.
-pub(crate) fn warn_ungranted(fields: &Node, wasi: &Wasi, imports: &Imports, cx: &mut Cx<'_>) {
+pub(crate) fn warn_ungranted(
+    fields: &Node,
+    wasi: &Wasi,
+    imports: &Imports,
+    cx: &mut DecodeContext<'_>,
+) {
     let Some(node) = fields.get("wasi") else { return };
     let reaches =
-        |import: Import| matches!(import.package(), Package::WasiSockets | Package::WasiHttp);
+        |import: ImportToken| matches!(import.package(), Package::WasiSockets | Package::WasiHttp);
     let network = imports.iter().any(reaches);
     let cli = imports.grants("wasi:cli/environment");
     let files = imports.grants("wasi:filesystem/preopens");
@@ -193,7 +198,7 @@ pub(crate) fn warn_ungranted(fields: &Node, wasi: &Wasi, imports: &Imports, cx: 
         let message = format!("`wasi.{field}` has no effect without an import");
         let report = Report::warning(Rule::NO_EFFECT, message)
             .help(format!("add {tokens} to `imports`, or remove it"));
-        cx.within(&format!("wasi.{field}"), |cx| cx.report(node.place_of(field), report));
+        cx.within(&format!("wasi.{field}"), |cx| cx.report(node.span_of(field), report));
     }
 }
 

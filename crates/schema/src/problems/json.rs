@@ -4,19 +4,19 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::list::{Problem, Problems};
 use super::report::Severity;
-use crate::source::{Place, Sources, Span};
+use crate::source::{Location, SourceMap, Span};
 
 /// Additional location of a problem.
 #[derive(serde::Serialize)]
 struct Also {
     #[serde(flatten)]
-    place: Place,
+    place: Location,
     label: String,
 }
 
-fn also(sources: &Sources, places: &[(Span, String)]) -> Vec<Also> {
+fn also(sources: &SourceMap, places: &[(Span, String)]) -> Vec<Also> {
     let one = |(span, label): &(Span, String)| {
-        Some(Also { place: sources.place(*span)?, label: label.clone() })
+        Some(Also { place: sources.location(*span)?, label: label.clone() })
     };
     places.iter().filter_map(one).collect()
 }
@@ -34,10 +34,10 @@ impl Serialize for Severity {
 /// also}`; absent values are `null`.
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let place = self.place();
-        let end = self.finding.span.and_then(|span| {
+        let place = self.location();
+        let end = self.diagnostic.span.and_then(|span| {
             let clipped = self.sources.get(span.source)?.clip(span.range());
-            self.sources.place(Span { start: clipped.end as u32, ..span })
+            self.sources.location(Span { start: clipped.end as u32, ..span })
         });
         let mut out = serializer.serialize_struct("Problem", 12)?;
         out.serialize_field("severity", &self.severity())?;
@@ -51,7 +51,7 @@ impl Serialize for Problem {
         out.serialize_field("end_column", &end.as_ref().map(|place| place.column))?;
         out.serialize_field("entry", &self.entry())?;
         out.serialize_field("field", &self.field())?;
-        out.serialize_field("also", &also(&self.sources, &self.finding.report.also))?;
+        out.serialize_field("also", &also(&self.sources, &self.diagnostic.report.related))?;
         out.end()
     }
 }

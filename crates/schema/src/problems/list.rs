@@ -4,65 +4,65 @@ use std::sync::Arc;
 
 use crisol_core::EntryId;
 
-use super::kept::{Kept, Severe};
-use super::report::{Finding, Severity};
+use super::bounded_list::{BoundedList, HasSeverity};
+use super::report::{Diagnostic, Severity};
 use crate::rule::Rule;
-use crate::source::{Place, Sources};
+use crate::source::{Location, SourceMap};
 
 /// A problem with its location.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    pub(super) finding: Finding,
-    pub(super) sources: Arc<Sources>,
+    pub(super) diagnostic: Diagnostic,
+    pub(super) sources: Arc<SourceMap>,
 }
 
 impl Problem {
     /// Returns the severity: errors prevent loading, warnings do not.
     #[must_use]
     pub fn severity(&self) -> Severity {
-        self.finding.report.severity
+        self.diagnostic.report.severity
     }
 
     /// Returns the broken rule.
     #[must_use]
     pub fn rule(&self) -> Rule {
-        self.finding.report.rule
+        self.diagnostic.report.rule
     }
 
     /// Returns the message: the entry and the error.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.finding.report.message
+        &self.diagnostic.report.message
     }
 
     /// Returns the fix, if there is one.
     #[must_use]
     pub fn help(&self) -> Option<&str> {
-        self.finding.report.help.as_deref()
+        self.diagnostic.report.help.as_deref()
     }
 
     /// Returns the location; `None` for a problem of the app as a whole.
     #[must_use]
-    pub fn place(&self) -> Option<Place> {
-        self.sources.place(self.finding.span?)
+    pub fn location(&self) -> Option<Location> {
+        self.sources.location(self.diagnostic.span?)
     }
 
     /// Returns the entry with the problem.
     #[must_use]
     pub fn entry(&self) -> Option<&EntryId> {
-        self.finding.entry.as_ref()
+        self.diagnostic.entry.as_ref()
     }
 
     /// Returns the field with the problem, such as `wasi.mounts[0].guest`.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
-        self.finding.field.as_deref()
+        self.diagnostic.field.as_deref()
     }
 }
 
-impl Severe for Problem {
+impl HasSeverity for Problem {
     fn is_error(&self) -> bool {
-        self.finding.is_error()
+        self.diagnostic.is_error()
     }
 }
 
@@ -73,7 +73,7 @@ impl Severe for Problem {
 /// "problems": […]}`.
 #[derive(Clone, Default)]
 pub struct Problems {
-    pub(super) kept: Kept<Problem>,
+    pub(super) kept: BoundedList<Problem>,
 }
 
 impl Problems {
@@ -84,16 +84,16 @@ impl Problems {
     }
 
     /// Binds findings to the texts that they point into, and sorts them by location.
-    pub(super) fn bind(found: Kept<Finding>, sources: &Arc<Sources>) -> Self {
-        let bind = |finding| Problem { finding, sources: Arc::clone(sources) };
+    pub(super) fn bind(found: BoundedList<Diagnostic>, sources: &Arc<SourceMap>) -> Self {
+        let bind = |diagnostic| Problem { diagnostic, sources: Arc::clone(sources) };
         let mut problems = Self { kept: found.map(bind) };
         problems.sort();
         problems
     }
 
     /// Adds a problem of an app with the texts `sources`.
-    pub(crate) fn push(&mut self, finding: Finding, sources: &Arc<Sources>) {
-        self.kept.push(Problem { finding, sources: Arc::clone(sources) });
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic, sources: &Arc<SourceMap>) {
+        self.kept.push(Problem { diagnostic, sources: Arc::clone(sources) });
     }
 
     /// Returns true if further problems are only counted, so that their locations need not be computed.
@@ -150,7 +150,7 @@ impl Problems {
     /// Sorts errors before warnings, and each by location. Problems without a location come first.
     pub fn sort(&mut self) {
         self.kept.sort_by_key(|one| {
-            let place = one.finding.span.map(|span| (span.source, span.start, span.end));
+            let place = one.diagnostic.span.map(|span| (span.source, span.start, span.end));
             (one.severity(), place)
         });
     }

@@ -10,7 +10,7 @@ use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snip
 
 use super::list::{Problem, Problems};
 use super::report::Severity;
-use crate::source::{Source, Span};
+use crate::source::{SourceFile, Span};
 
 /// Maximum length of a drawn line, in bytes. A longer line is cut around the caret.
 const MAX_LINE: usize = 400;
@@ -68,9 +68,9 @@ fn groups(problems: &Problems) -> Vec<Vec<&Problem>> {
     let mut groups: Vec<Vec<&Problem>> = Vec::new();
     let mut by_text: HashMap<_, usize> = HashMap::new();
     for problem in problems.iter() {
-        let report = &problem.finding.report;
+        let report = &problem.diagnostic.report;
         // A problem with additional locations or without a location is never grouped.
-        if !report.also.is_empty() || problem.finding.span.is_none() {
+        if !report.related.is_empty() || problem.diagnostic.span.is_none() {
             groups.push(vec![problem]);
             continue;
         }
@@ -116,14 +116,15 @@ fn one(renderer: &Renderer, same: &[&Problem]) -> String {
     };
     let title = level.primary_title(clean(problem.message())).id(problem.rule().as_str());
     let mut group = Group::with_title(title);
-    let finding = &problem.finding;
+    let diagnostic = &problem.diagnostic;
     let label = label(problem);
-    let main = finding.span.map(|span| (span, label.clone(), AnnotationKind::Primary));
-    let nowhere = finding.span.is_none_or(|span| problem.sources.get(span.source).is_none());
-    let also = finding.report.also.iter();
-    let also = also.map(|(span, label)| (*span, Some(label.clone()), AnnotationKind::Context));
+    let main = diagnostic.span.map(|span| (span, label.clone(), AnnotationKind::Primary));
+    let nowhere = diagnostic.span.is_none_or(|span| problem.sources.get(span.source).is_none());
+    let related = diagnostic.report.related.iter();
+    let related =
+        related.map(|(span, label)| (*span, Some(label.clone()), AnnotationKind::Context));
     let mut columns = Vec::new();
-    for (span, label, kind) in main.into_iter().chain(also) {
+    for (span, label, kind) in main.into_iter().chain(related) {
         if let Some(source) = problem.sources.get(span.source) {
             let (snippet, column) = snippet(source, span, label, kind);
             group = group.element(snippet);
@@ -156,7 +157,7 @@ fn elsewhere(others: &[&Problem]) -> String {
         n => format!("the same in {n} more places:"),
     };
     for problem in others {
-        let Some(place) = problem.place() else { continue };
+        let Some(place) = problem.location() else { continue };
         text.push_str(&format!("\n{place}"));
         if let Some(label) = label(problem) {
             text.push_str(&format!(" {label}"));
@@ -174,7 +175,7 @@ struct Column {
 /// Returns the text beside the caret: the report's label, and the entry unless the label or the message names
 /// it.
 fn label(problem: &Problem) -> Option<String> {
-    let own = problem.finding.report.label.clone();
+    let own = problem.diagnostic.report.label.clone();
     let Some(id) = problem.entry() else { return own };
     let quoted = format!("`{id}`");
     let named = |text: &str| text.contains(&quoted);
@@ -197,7 +198,7 @@ fn clean(text: &str) -> String {
 /// Returns the line of a location with its caret, and the column to correct if the line was cut. The renderer
 /// gets only that line, so the cost does not depend on the size of the file.
 fn snippet(
-    source: &Source,
+    source: &SourceFile,
     span: Span,
     label: Option<String>,
     kind: AnnotationKind,
@@ -214,7 +215,7 @@ fn snippet(
     }
     let (text, local) = cut(text, local);
     let shown = text.get(..local.start).map_or(0, |before| before.chars().count()) + 1;
-    let right = source.place(range.start).column;
+    let right = source.location(range.start).column;
     let column = |column: usize| format!("{path}:{}:{column}", line + 1);
     let column = Column { drawn: column(shown), right: column(right as usize) };
     (drawn(Cow::from(text)).annotation(mark(kind, local, label)), Some(column))

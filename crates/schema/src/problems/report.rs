@@ -2,7 +2,7 @@
 
 use crisol_core::EntryId;
 
-use super::kept::Severe;
+use super::bounded_list::HasSeverity;
 use crate::rule::Rule;
 use crate::source::Span;
 
@@ -25,7 +25,7 @@ pub struct Report {
     pub(crate) message: String,
     pub(crate) label: Option<String>,
     pub(crate) help: Option<String>,
-    pub(crate) also: Vec<(Span, String)>,
+    pub(crate) related: Vec<(Span, String)>,
 }
 
 impl Report {
@@ -38,7 +38,7 @@ impl Report {
             message: message.into(),
             label: None,
             help: None,
-            also: Vec::new(),
+            related: Vec::new(),
         }
     }
 
@@ -63,43 +63,46 @@ impl Report {
     }
 
     /// Adds a related location.
-    pub(crate) fn also(mut self, place: Option<Span>, label: impl Into<String>) -> Self {
-        self.also.extend(place.map(|place| (place, label.into())));
+    pub(crate) fn related(mut self, span: Option<Span>, label: impl Into<String>) -> Self {
+        self.related.extend(span.map(|span| (span, label.into())));
         self
     }
 }
 
-/// A report with its location, boxed to keep results small.
-pub(crate) type Fault = Box<(Span, Report)>;
+/// A report with its location, for functions that fail. Boxed to keep results small.
+#[derive(Debug)]
+pub(crate) struct LocatedReport(pub(super) Box<(Span, Report)>);
 
-pub(crate) fn fault(span: Span, report: Report) -> Fault {
-    Box::new((span, report))
+impl LocatedReport {
+    pub(crate) fn new(span: Span, report: Report) -> Self {
+        Self(Box::new((span, report)))
+    }
 }
 
 /// A report with its entry, field and location.
 #[derive(Debug, Clone)]
-pub(crate) struct Finding {
+pub(crate) struct Diagnostic {
     pub(super) report: Report,
     pub(super) span: Option<Span>,
     pub(super) entry: Option<EntryId>,
     pub(super) field: Option<String>,
     /// True if the entry is a duplicate: another entry has its id.
-    pub(super) of_second: bool,
+    pub(super) of_duplicate: bool,
 }
 
-impl Finding {
-    /// Creates a finding about the entry with an id, or about no entry.
+impl Diagnostic {
+    /// Creates a diagnostic about the entry with an id, or about no entry.
     pub(crate) fn of(
         entry: Option<EntryId>,
         field: Option<String>,
         span: Option<Span>,
         report: Report,
     ) -> Self {
-        Self { report, span, entry, field, of_second: false }
+        Self { report, span, entry, field, of_duplicate: false }
     }
 }
 
-impl Severe for Finding {
+impl HasSeverity for Diagnostic {
     fn is_error(&self) -> bool {
         self.report.severity == Severity::Error
     }

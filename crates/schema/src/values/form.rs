@@ -6,13 +6,13 @@ use crate::rule::Rule;
 /// Error of a text that is not a value of its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct BadValue {
+pub struct InvalidValue {
     rule: Rule,
     message: String,
     help: String,
 }
 
-impl BadValue {
+impl InvalidValue {
     pub(super) fn new(rule: Rule, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { rule, message: message.into(), help: help.into() }
     }
@@ -28,19 +28,19 @@ impl BadValue {
     }
 }
 
-/// Makes a type with `FromStr<Err = BadValue>` and `Display` a field type.
+/// Makes a type with `FromStr<Err = InvalidValue>` and `Display` a field type.
 macro_rules! text_value {
     ($type:ident, $wanted:literal, $example:literal, $schema:tt $(, $remedy:literal)?) => {
         impl $crate::decode::Decode for $type {
             const EXAMPLE: &'static str = $example;
             $(const REMEDY: Option<&'static str> = Some($remedy);)?
 
-            fn decode(node: &$crate::yaml::Node, cx: &mut $crate::decode::Cx<'_>) -> Option<Self> {
+            fn decode(node: &$crate::yaml::Node, cx: &mut $crate::decode::DecodeContext<'_>) -> Option<Self> {
                 let text = $crate::decode::text(node, $wanted, $example, cx)?;
                 match text.parse() {
                     Ok(value) => Some(value),
                     Err(bad) => {
-                        let bad: $crate::values::BadValue = bad;
+                        let bad: $crate::values::InvalidValue = bad;
                         cx.report(node.span, bad.report());
                         None
                     }

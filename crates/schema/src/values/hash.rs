@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::form::{BadValue, text_value};
+use super::form::{InvalidValue, text_value};
 use crate::rule::Rule;
 use crate::yaml::quote;
 
@@ -12,7 +12,7 @@ use crate::yaml::quote;
 /// ```
 /// let hash: crisol_schema::Sha256Hash = format!("sha256:{}", "0f".repeat(32)).parse()?;
 /// assert_eq!(hash.as_bytes(), &[0x0f; 32]);
-/// # Ok::<(), crisol_schema::BadValue>(())
+/// # Ok::<(), crisol_schema::InvalidValue>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sha256Hash([u8; 32]);
@@ -38,13 +38,13 @@ impl From<[u8; 32]> for Sha256Hash {
 }
 
 impl FromStr for Sha256Hash {
-    type Err = BadValue;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let bad = |why: String| {
             let message = format!("{} is not a hash: {why}", quote(text));
             let help = "run `crisol pin`, which writes the hash of the file";
-            BadValue::new(Rule::BAD_HASH, message, help)
+            InvalidValue::new(Rule::BAD_HASH, message, help)
         };
         let digits = match text.split_once(':') {
             Some(("sha256", digits)) => digits,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crisol_core::suggest;
 
-use super::form::{BadValue, text_value};
+use super::form::{InvalidValue, text_value};
 use super::shape::{Part, RouteShape};
 use crate::rule::Rule;
 use crate::yaml::quote;
@@ -57,9 +57,9 @@ impl HttpMethod {
 }
 
 impl FromStr for HttpMethod {
-    type Err = BadValue;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let upper = text.to_ascii_uppercase();
         let upper = if upper == "*" || upper == "ALL" { "ANY" } else { &upper };
         if let Some(&(_, method)) = METHODS.iter().find(|(name, _)| *name == upper) {
@@ -67,7 +67,7 @@ impl FromStr for HttpMethod {
         }
         let names: Vec<&str> = METHODS.iter().map(|&(name, _)| name).collect();
         let message = format!("{} is not a request method", quote(text));
-        Err(BadValue::new(Rule::UNKNOWN_VALUE, message, suggest::or_list(text, &names)))
+        Err(InvalidValue::new(Rule::UNKNOWN_VALUE, message, suggest::or_list(text, &names)))
     }
 }
 
@@ -222,13 +222,13 @@ fn route(text: &str) -> Result<Vec<Segment>, &'static str> {
 }
 
 impl FromStr for RoutePath {
-    type Err = BadValue;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         route(text).map(Self).map_err(|why| {
             let message = format!("{} is not a route: {why}", quote(text));
             let help = "write a path such as `/users/{id}` or `/files/{rest...}`";
-            BadValue::new(Rule::BAD_PATH, message, help)
+            InvalidValue::new(Rule::BAD_PATH, message, help)
         })
     }
 }
@@ -272,9 +272,9 @@ impl Default for PathPrefix {
 }
 
 impl FromStr for PathPrefix {
-    type Err = BadValue;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let trimmed = if text.len() > 1 { text.strip_suffix('/').unwrap_or(text) } else { text };
         let why = match route(trimmed) {
             Ok(segments) if segments.iter().all(|one| matches!(one, Segment::Literal(_))) => {
@@ -284,7 +284,7 @@ impl FromStr for PathPrefix {
             Err(why) => why,
         };
         let message = format!("{} is not a path prefix: {why}", quote(text));
-        Err(BadValue::new(Rule::BAD_PATH, message, "write a path such as `/api/v1`, or `/`"))
+        Err(InvalidValue::new(Rule::BAD_PATH, message, "write a path such as `/api/v1`, or `/`"))
     }
 }
 

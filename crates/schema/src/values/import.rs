@@ -9,8 +9,8 @@ use crisol_core::suggest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::form::BadValue;
-use crate::decode::{Cx, Decode, text};
+use super::form::InvalidValue;
+use crate::decode::{Decode, DecodeContext, text};
 use crate::rule::Rule;
 use crate::yaml::{Node, quote};
 
@@ -133,15 +133,15 @@ impl Package {
 
 /// One token of `imports`: a whole package, or one interface of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Import {
+pub struct ImportToken {
     package: Package,
     interface: Option<&'static str>,
 }
 
-impl Import {
+impl ImportToken {
     /// Creates the import of a whole package.
     #[must_use]
-    pub const fn package_of(package: Package) -> Self {
+    pub const fn of_package(package: Package) -> Self {
         Self { package, interface: None }
     }
 
@@ -186,12 +186,12 @@ impl Import {
     /// Looks up a token by its bare name.
     fn find(bare: &str) -> Option<Self> {
         if let Some((_, package)) = ALIASES.iter().find(|(alias, _)| *alias == bare) {
-            return Some(Self::package_of(*package));
+            return Some(Self::of_package(*package));
         }
         for &(package, token, interfaces) in PACKAGES {
             let Some(rest) = bare.strip_prefix(token) else { continue };
             if rest.is_empty() {
-                return Some(Self::package_of(package));
+                return Some(Self::of_package(package));
             }
             let name = rest.strip_prefix('/');
             if let Some(interface) = interfaces.iter().find(|one| Some(**one) == name) {
@@ -215,30 +215,30 @@ pub(crate) fn bare(name: &str) -> String {
     name.split('@').next().unwrap_or("").to_ascii_lowercase()
 }
 
-/// Returns a token in the form that [`Import`] prints, for any of its spellings. An interface of the
+/// Returns a token in the form that [`ImportToken`] prints, for any of its spellings. An interface of the
 /// embedding program becomes lower case, without version.
 pub(crate) fn canonical(written: &str) -> String {
     let bare = bare(written);
-    Import::find(&bare).map_or(bare, |import| import.to_string())
+    ImportToken::find(&bare).map_or(bare, |import| import.to_string())
 }
 
-impl FromStr for Import {
-    type Err = BadValue;
+impl FromStr for ImportToken {
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let bare = bare(text);
         Self::find(&bare).ok_or_else(|| unknown(text, unknown_help(&bare, &BTreeSet::new())))
     }
 }
 
-fn unknown(text: &str, help: String) -> BadValue {
+fn unknown(text: &str, help: String) -> InvalidValue {
     let message = format!("there is no host import {}", quote(text));
-    BadValue::new(Rule::UNKNOWN_VALUE, message, help)
+    InvalidValue::new(Rule::UNKNOWN_VALUE, message, help)
 }
 
 /// Returns the help for an unknown token. `own` has the interfaces of the embedding program.
 fn unknown_help(bare: &str, own: &BTreeSet<String>) -> String {
-    let tokens = Import::all_tokens();
+    let tokens = ImportToken::all_tokens();
     let packages: Vec<&str> =
         PACKAGES.iter().map(|row| row.1).chain(own.iter().map(String::as_str)).collect();
     let list = suggest::list(&packages);
@@ -250,7 +250,7 @@ fn unknown_help(bare: &str, own: &BTreeSet<String>) -> String {
     }
 }
 
-impl fmt::Display for Import {
+impl fmt::Display for ImportToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.interface {
             None => f.pad(self.package.token()),
@@ -259,7 +259,7 @@ impl fmt::Display for Import {
     }
 }
 
-impl Serialize for Import {
+impl Serialize for ImportToken {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -268,7 +268,7 @@ impl Serialize for Import {
 /// Host interfaces that an entry declares. Interfaces that are not declared are refused.
 #[derive(Debug, Clone, Default)]
 pub struct Imports {
-    known: BTreeSet<Import>,
+    known: BTreeSet<ImportToken>,
     /// Interfaces of the embedding program, in lower case without version.
     own: BTreeSet<String>,
     /// Duplicate tokens, compared across spellings.
@@ -283,7 +283,7 @@ impl Imports {
     }
 
     /// Iterates over the built-in tokens, sorted.
-    pub fn iter(&self) -> impl Iterator<Item = Import> {
+    pub fn iter(&self) -> impl Iterator<Item = ImportToken> {
         self.known.iter().copied()
     }
 
@@ -302,7 +302,7 @@ impl Imports {
     /// Returns true if the whole package is declared.
     #[must_use]
     pub fn has(&self, package: Package) -> bool {
-        self.known.contains(&Import::package_of(package))
+        self.known.contains(&ImportToken::of_package(package))
     }
 
     /// Returns true if a host interface is granted. `interface` has the name that guests import:
@@ -337,40 +337,40 @@ impl Hash for Imports {
     }
 }
 
-impl FromIterator<Import> for Imports {
-    fn from_iter<I: IntoIterator<Item = Import>>(imports: I) -> Self {
+impl FromIterator<ImportToken> for Imports {
+    fn from_iter<I: IntoIterator<Item = ImportToken>>(imports: I) -> Self {
         Self { known: imports.into_iter().collect(), ..Self::default() }
     }
 }
 
 impl Serialize for Imports {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let known = self.known.iter().map(Import::to_string);
+        let known = self.known.iter().map(ImportToken::to_string);
         serializer.collect_seq(known.chain(self.own.iter().cloned()))
     }
 }
 
 /// One item of the list.
-enum Token {
-    Known(Import),
-    Own(String),
+enum ImportItem {
+    Known(ImportToken),
+    WrittenFields(String),
 }
 
-impl Decode for Token {
+impl Decode for ImportItem {
     const EXAMPLE: &'static str = "wasi:io";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let written = text(node, "text", Self::EXAMPLE, cx)?;
         let bare = bare(written);
-        if let Some(import) = Import::find(&bare) {
+        if let Some(import) = ImportToken::find(&bare) {
             return Some(Self::Known(import));
         }
-        if cx.own_interfaces.contains(&bare) {
-            return Some(Self::Own(bare));
+        if cx.host_interfaces.contains(&bare) {
+            return Some(Self::WrittenFields(bare));
         }
         // The search for a similar token is expensive, so it is skipped for problems that are only counted.
-        let full = cx.sink.is_full();
-        let help = if full { String::new() } else { unknown_help(&bare, cx.own_interfaces) };
+        let full = cx.diagnostics.is_full();
+        let help = if full { String::new() } else { unknown_help(&bare, cx.host_interfaces) };
         cx.report(node.span, unknown(written, help).report());
         None
     }
@@ -379,12 +379,14 @@ impl Decode for Token {
 impl Decode for Imports {
     const EXAMPLE: &'static str = "[wasi:io, wasi:clocks]";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let mut imports = Self::default();
-        for token in Vec::<Token>::decode(node, cx)? {
+        for token in Vec::<ImportItem>::decode(node, cx)? {
             let (is_new, name) = match token {
-                Token::Known(import) => (imports.known.insert(import), import.to_string()),
-                Token::Own(interface) => (imports.own.insert(interface.clone()), interface),
+                ImportItem::Known(import) => (imports.known.insert(import), import.to_string()),
+                ImportItem::WrittenFields(interface) => {
+                    (imports.own.insert(interface.clone()), interface)
+                }
             };
             if !is_new {
                 imports.repeated.insert(name);
@@ -406,7 +408,7 @@ impl JsonSchema for Imports {
         json_schema!({
             "type": "array",
             "items": {"anyOf": [
-                {"type": "string", "enum": Import::all_tokens()},
+                {"type": "string", "enum": ImportToken::all_tokens()},
                 {"type": "string", "pattern": any}
             ]}
         })

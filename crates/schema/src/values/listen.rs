@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 use std::str::FromStr;
 
-use super::form::{BadValue, text_value};
+use super::form::{InvalidValue, text_value};
 use crate::rule::Rule;
 use crate::yaml::quote;
 
@@ -25,7 +25,7 @@ enum Form {
 
 /// Set of addresses on which a socket accepts connections.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Extent {
+pub(crate) enum AddressSet {
     /// All IPv6 and IPv4 addresses.
     Every,
     /// All IPv4 addresses.
@@ -57,29 +57,29 @@ impl ListenAddr {
     }
 
     /// Returns the addresses of the host; `None` for a Unix socket.
-    pub(crate) fn extent(&self) -> Option<Extent> {
+    pub(crate) fn address_set(&self) -> Option<AddressSet> {
         let (host, _) = self.tcp()?;
         if host.is_empty() {
-            return Some(Extent::Every);
+            return Some(AddressSet::Every);
         }
         Some(match host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-            Ok(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => Extent::Every,
-            Ok(IpAddr::V4(ip)) if ip.is_unspecified() => Extent::EveryV4,
-            Ok(ip) => Extent::One(ip),
-            Err(_) => Extent::Name(host.to_ascii_lowercase()),
+            Ok(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => AddressSet::Every,
+            Ok(IpAddr::V4(ip)) if ip.is_unspecified() => AddressSet::EveryV4,
+            Ok(ip) => AddressSet::One(ip),
+            Err(_) => AddressSet::Name(host.to_ascii_lowercase()),
         })
     }
 }
 
 impl FromStr for ListenAddr {
-    type Err = BadValue;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let bad = |why: &str| {
             let message = format!("{} is not an address to listen on: {why}", quote(text));
             let help = "write `host:port`, such as `127.0.0.1:8080`, `:8080` for every address, or `unix:/path` for a \
                         Unix socket";
-            BadValue::new(Rule::BAD_FORM, message, help)
+            InvalidValue::new(Rule::BAD_FORM, message, help)
         };
         let (host, port) = text.rsplit_once(':').ok_or_else(|| bad("the port is missing"))?;
         if let Some(path) = text.strip_prefix("unix:")
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_unix_socket_has_an_absolute_path_that_the_system_takes() -> Result<(), BadValue> {
+    fn a_unix_socket_has_an_absolute_path_that_the_system_takes() -> Result<(), InvalidValue> {
         let addr: ListenAddr = "unix:/run/app.sock".parse()?;
         assert_eq!(addr.unix(), Some(Path::new("/run/app.sock")));
         assert_eq!(addr.to_string(), "unix:/run/app.sock");
@@ -146,15 +146,15 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_one_extent_however_it_is_written() -> Result<(), BadValue> {
-        let extent = |text: &str| text.parse::<ListenAddr>().map(|addr| addr.extent());
-        assert_eq!(extent("[::1]:80")?, extent("[0:0:0:0:0:0:0:1]:80")?);
-        assert_eq!(extent("127.0.0.1:80")?, extent("[::ffff:127.0.0.1]:80")?);
-        assert_eq!(extent(":80")?, Some(Extent::Every));
-        assert_eq!(extent("[::]:80")?, Some(Extent::Every));
-        assert_eq!(extent("0.0.0.0:80")?, Some(Extent::EveryV4));
-        assert_eq!(extent("A.example:80")?, extent("a.example:80")?);
-        assert_eq!(extent("unix:/a")?, None);
+    fn an_address_has_one_extent_however_it_is_written() -> Result<(), InvalidValue> {
+        let address_set = |text: &str| text.parse::<ListenAddr>().map(|addr| addr.address_set());
+        assert_eq!(address_set("[::1]:80")?, address_set("[0:0:0:0:0:0:0:1]:80")?);
+        assert_eq!(address_set("127.0.0.1:80")?, address_set("[::ffff:127.0.0.1]:80")?);
+        assert_eq!(address_set(":80")?, Some(AddressSet::Every));
+        assert_eq!(address_set("[::]:80")?, Some(AddressSet::Every));
+        assert_eq!(address_set("0.0.0.0:80")?, Some(AddressSet::EveryV4));
+        assert_eq!(address_set("A.example:80")?, address_set("a.example:80")?);
+        assert_eq!(address_set("unix:/a")?, None);
         Ok(())
     }
 }

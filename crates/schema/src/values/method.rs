@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::form::{BadValue, text_value};
+use super::form::{InvalidValue, text_value};
 use crate::rule::Rule;
 use crate::yaml::quote;
 
@@ -33,13 +33,13 @@ impl Method {
 }
 
 impl FromStr for Method {
-    type Err = BadValue;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let bad = |why: &str| {
             let message = format!("{} is not a method: {why}", quote(text));
             let help = "write the name of an export, or `interface#func`";
-            Err(BadValue::new(Rule::BAD_FORM, message, help))
+            Err(InvalidValue::new(Rule::BAD_FORM, message, help))
         };
         if text.is_empty() {
             return bad("it is empty");

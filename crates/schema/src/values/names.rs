@@ -7,8 +7,8 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::form::{BadValue, text_value};
-use crate::decode::{Cx, Decode, FreeText};
+use super::form::{InvalidValue, text_value};
+use crate::decode::{Decode, DecodeContext, ScalarText};
 use crate::rule::Rule;
 use crate::yaml::{Node, quote};
 
@@ -25,9 +25,9 @@ impl EnvName {
 }
 
 impl FromStr for EnvName {
-    type Err = BadValue;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let odd = text.chars().find(|&c| c == '=' || c.is_control() || c.is_whitespace());
         let why = match odd {
             Some(odd) => format!("it has {odd:?}"),
@@ -36,7 +36,7 @@ impl FromStr for EnvName {
             None => return Ok(Self(text.into())),
         };
         let message = format!("{} is not the name of a variable: {why}", quote(text));
-        Err(BadValue::new(Rule::BAD_FORM, message, "write a name such as `API_KEY`"))
+        Err(InvalidValue::new(Rule::BAD_FORM, message, "write a name such as `API_KEY`"))
     }
 }
 
@@ -57,16 +57,16 @@ text_value!(EnvName, "text", "API_KEY", {
 pub(crate) struct HeaderName(pub(crate) String);
 
 impl FromStr for HeaderName {
-    type Err = BadValue;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         if !text.is_empty() && text.bytes().all(token) {
             return Ok(Self(text.to_ascii_lowercase()));
         }
         let message = format!("{} is not the name of a header", quote(text));
         let help = "use letters, digits and `-`, such as `x-request-id`";
-        Err(BadValue::new(Rule::BAD_FORM, message, help))
+        Err(InvalidValue::new(Rule::BAD_FORM, message, help))
     }
 }
 
@@ -94,9 +94,9 @@ impl CommandName {
 }
 
 impl FromStr for CommandName {
-    type Err = BadValue;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
         let good = !text.is_empty()
             && text.len() <= 200
@@ -108,7 +108,7 @@ impl FromStr for CommandName {
         let message = format!("{} is not the name of a command", quote(text));
         let help =
             "use up to 200 letters, digits, `_`, `-`, `.` and `:`, and do not begin with `-`";
-        Err(BadValue::new(Rule::BAD_FORM, message, help))
+        Err(InvalidValue::new(Rule::BAD_FORM, message, help))
     }
 }
 
@@ -137,16 +137,16 @@ impl FileMode {
 }
 
 impl FromStr for FileMode {
-    type Err = BadValue;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let digits = text.strip_prefix("0o").unwrap_or(text);
         let octal = digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
         let bits = if octal { u16::from_str_radix(digits, 8).ok() } else { None };
         bits.filter(|&bits| bits <= 0o777 && digits.len() >= 3).map(Self).ok_or_else(|| {
             let message = format!("{} is not a file mode", quote(text));
             let help = "write three octal digits in quotes, such as `\"0755\"`";
-            BadValue::new(Rule::BAD_FORM, message, help)
+            InvalidValue::new(Rule::BAD_FORM, message, help)
         })
     }
 }
@@ -161,8 +161,8 @@ impl fmt::Display for FileMode {
 impl Decode for FileMode {
     const EXAMPLE: &'static str = "\"0755\"";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        match FreeText::decode(node, cx)?.0.parse::<Self>() {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
+        match ScalarText::decode(node, cx)?.0.parse::<Self>() {
             Ok(mode) => Some(mode),
             Err(bad) => {
                 cx.report(node.span, bad.report());

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::form::{BadValue, text_value};
+use super::form::{InvalidValue, text_value};
 use crate::rule::Rule;
 use crate::yaml::quote;
 
@@ -198,14 +198,14 @@ fn host(text: &str) -> Result<HostPattern, &'static str> {
 }
 
 impl FromStr for NetworkRule {
-    type Err = BadValue;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let bad = |why: &str| {
             let message = format!("{} is not a network peer: {why}", quote(text));
             let help = "write `host:port`, such as `api.example.com:443`, `*.example.com:443`, \
                         `10.0.0.0/8:*` or `[2001:db8::]/32:443`";
-            BadValue::new(Rule::BAD_FORM, message, help)
+            InvalidValue::new(Rule::BAD_FORM, message, help)
         };
         let (before, port) = text.rsplit_once(':').ok_or_else(|| bad("the port is missing"))?;
         if before.contains(':') && !before.starts_with('[') {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::form::{BadValue, text_value};
+use super::form::{InvalidValue, text_value};
 use crate::rule::Rule;
 use crate::yaml::{quote, shorten};
 
@@ -52,19 +52,19 @@ impl Default for GuestPath {
 }
 
 impl FromStr for GuestPath {
-    type Err = BadValue;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         if !text.starts_with('/') {
             let message = format!("{} is not an absolute path", quote(text));
             let help = format!("begin it with `/`: `/{}`", shorten(text.trim_start_matches("./")));
-            return Err(BadValue::new(Rule::BAD_PATH, message, help));
+            return Err(InvalidValue::new(Rule::BAD_PATH, message, help));
         }
         match parts(text) {
             Ok(parts) => Ok(Self(format!("/{}", parts.join("/")).into())),
             Err(why) => {
                 let message = format!("{} is not a path in a guest: {why}", quote(text));
-                Err(BadValue::new(Rule::BAD_PATH, message, "write a path such as `/data/in`"))
+                Err(InvalidValue::new(Rule::BAD_PATH, message, "write a path such as `/data/in`"))
             }
         }
     }
@@ -98,9 +98,9 @@ impl FsPath {
 }
 
 impl FromStr for FsPath {
-    type Err = BadValue;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let why = match parts(text) {
             Ok(parts) if !parts.is_empty() => return Ok(Self(parts.join("/").into())),
             Ok(_) => "it names no file",
@@ -108,7 +108,7 @@ impl FromStr for FsPath {
         };
         let message = format!("{} is not a path inside a folder entry: {why}", quote(text));
         let help = "write a path below the entry's folder, such as `/compute.wasm`";
-        Err(BadValue::new(Rule::BAD_PATH, message, help))
+        Err(InvalidValue::new(Rule::BAD_PATH, message, help))
     }
 }
 
@@ -145,9 +145,9 @@ impl DirectoryPath {
 }
 
 impl FromStr for DirectoryPath {
-    type Err = BadValue;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let why = match parts(text) {
             _ if text.is_empty() => "it is empty",
             Ok(parts) if text.starts_with('/') => {
@@ -161,7 +161,7 @@ impl FromStr for DirectoryPath {
         let message = format!("{} is not a path of an app: {why}", quote(text));
         let help =
             "write a path relative to the app's folder, such as `./data`, or an absolute one";
-        Err(BadValue::new(Rule::BAD_PATH, message, help))
+        Err(InvalidValue::new(Rule::BAD_PATH, message, help))
     }
 }
 

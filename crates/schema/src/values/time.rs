@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::form::{BadValue, text_value};
+use super::form::{InvalidValue, text_value};
 use crate::rule::Rule;
 use crate::yaml::quote;
 
@@ -13,9 +13,9 @@ use crate::yaml::quote;
 pub(crate) struct Interval(pub(crate) Duration);
 
 impl FromStr for Interval {
-    type Err = BadValue;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, BadValue> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (digits, unit) = text.split_at(split);
         let factor = match unit.trim() {
@@ -28,12 +28,12 @@ impl FromStr for Interval {
         let length = digits.parse::<u64>().ok().zip(factor).and_then(|(n, by)| n.checked_mul(by));
         match length {
             Some(millis @ 1..=86_400_000) => Ok(Self(Duration::from_millis(millis))),
-            Some(_) => Err(BadValue::new(
+            Some(_) => Err(InvalidValue::new(
                 Rule::BAD_RANGE,
                 format!("{} is out of range", quote(text)),
                 "write a time from `1ms` to `24h`",
             )),
-            None => Err(BadValue::new(
+            None => Err(InvalidValue::new(
                 Rule::BAD_FORM,
                 format!("{} is not a length of time", quote(text)),
                 "write a whole number and its unit, such as `500ms`, `30s`, `5m` or `1h`",

@@ -9,7 +9,7 @@ use super::node::{Data, Node, Pair};
 use super::scalar::{Style, quote};
 use super::tag;
 use crate::field::MAX_DEPTH;
-use crate::problems::{Fault, MAX_PROBLEMS, Report, fault};
+use crate::problems::{Diagnostics, LocatedReport, Report};
 use crate::rule::Rule;
 use crate::source::Span;
 
@@ -49,7 +49,7 @@ struct Mapping {
     merged: Vec<Arc<Node>>,
 }
 
-struct Builder<'f> {
+struct TreeBuilder<'d> {
     source: u32,
     stack: Vec<Frame>,
     anchors: HashMap<usize, Arc<Node>>,
@@ -63,27 +63,27 @@ struct Builder<'f> {
     /// True once a document has content.
     has_content: bool,
     root: Option<Arc<Node>>,
-    faults: &'f mut Vec<Fault>,
+    diagnostics: &'d mut Diagnostics,
 }
 
 /// Parses a text as one YAML document. A syntax error ends the parsing; problems such as duplicate keys do
 /// not. Returns `None` if nothing is usable.
-pub(crate) fn parse(source: u32, text: &str, faults: &mut Vec<Fault>) -> Option<Arc<Node>> {
-    bounded(source, text, MAX_NODES, faults)
+pub(crate) fn parse(source: u32, text: &str, diagnostics: &mut Diagnostics) -> Option<Arc<Node>> {
+    bounded(source, text, MAX_NODES, diagnostics)
 }
 
 fn bounded(
     source: u32,
     text: &str,
     max_nodes: usize,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Arc<Node>> {
     let mut options = granit_parser::options! {};
     options.set_emit_comments(false);
     options.flow_nesting_limit = MAX_DEPTH * 2;
     options.block_nesting_limit = MAX_DEPTH * 2;
     let parser: Parser<'_, StrInput<'_>> = Parser::new_from_str_with_options(text, options);
-    let mut builder = Builder {
+    let mut builder = TreeBuilder {
         source,
         stack: Vec::new(),
         anchors: HashMap::new(),
@@ -94,18 +94,18 @@ fn bounded(
         document: Span::head(source),
         has_content: false,
         root: None,
-        faults,
+        diagnostics,
     };
     for next in parser {
         let step = match next {
             Ok((event, span)) => builder.event(event, builder.span(&span)),
             Err(error) => {
                 let at = error.marker().byte_offset().unwrap_or(text.len());
-                Err(fault(builder.bytes(at, at), syntax(&error)))
+                Err(LocatedReport::new(builder.bytes(at, at), syntax(&error)))
             }
         };
-        if let Err(fault) = step {
-            builder.faults.push(fault);
+        if let Err(located) = step {
+            builder.diagnostics.add(located);
             return None;
         }
     }
@@ -144,7 +144,7 @@ fn too_deep() -> Report {
         .help("flatten the structure")
 }
 
-impl Builder<'_> {
+impl TreeBuilder<'_> {
     fn bytes(&self, start: usize, end: usize) -> Span {
         Span { source: self.source, start: start as u32, end: end as u32 }
     }
@@ -155,7 +155,7 @@ impl Builder<'_> {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "all other events bring no value")]
-    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), LocatedReport> {
         match event {
             Event::DocumentStart(..) => {
                 self.document = span;
@@ -166,8 +166,8 @@ impl Builder<'_> {
                 if is_key && tag.is_none() {
                     return self.key(&text, tag::style(style), span);
                 }
-                let (scalar, wrong) = tag::scalar(&text, style, tag.as_deref());
-                wrong.into_iter().for_each(|wrong| note(self.faults, span, wrong));
+                let written = tag::TaggedScalar { text: &text, style, tag: tag.as_deref() };
+                let scalar = written.read(span, self.diagnostics);
                 if is_key {
                     return self.key(&text, scalar.style, span);
                 }
@@ -182,13 +182,11 @@ impl Builder<'_> {
                 self.value(Arc::new(node), anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                let wrong = tag::collection("seq", tag.as_deref());
-                wrong.into_iter().for_each(|wrong| note(self.faults, span, wrong));
+                tag::check_collection("seq", tag.as_deref(), span, self.diagnostics);
                 self.open(span, anchor, Items::List(Vec::new()))
             }
             Event::MappingStart(_, anchor, tag) => {
-                let wrong = tag::collection("map", tag.as_deref());
-                wrong.into_iter().for_each(|wrong| note(self.faults, span, wrong));
+                tag::check_collection("map", tag.as_deref(), span, self.diagnostics);
                 self.open(span, anchor, Items::Map(Mapping::default()))
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
@@ -198,18 +196,18 @@ impl Builder<'_> {
     }
 
     /// Records that a document has content. Fails on a second document with content.
-    fn content(&mut self) -> Result<(), Fault> {
+    fn content(&mut self) -> Result<(), LocatedReport> {
         if !std::mem::replace(&mut self.has_content, true) {
             return Ok(());
         }
         let report = Report::error(Rule::YAML_DOCUMENTS, "a second document begins here")
             .help("put the second document into a file of its own, or remove the `---`");
-        Err(fault(self.document, report))
+        Err(LocatedReport::new(self.document, report))
     }
 
-    fn open(&mut self, span: Span, anchor: usize, items: Items) -> Result<(), Fault> {
+    fn open(&mut self, span: Span, anchor: usize, items: Items) -> Result<(), LocatedReport> {
         if self.stack.len() >= MAX_DEPTH {
-            return Err(fault(span, too_deep()));
+            return Err(LocatedReport::new(span, too_deep()));
         }
         if self.stack.is_empty() {
             self.content()?;
@@ -218,7 +216,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn close(&mut self, span: Span) -> Result<(), Fault> {
+    fn close(&mut self, span: Span) -> Result<(), LocatedReport> {
         let Some(frame) = self.stack.pop() else { return Ok(()) };
         let data = match frame.items {
             Items::List(mut items) => {
@@ -231,14 +229,14 @@ impl Builder<'_> {
         self.value(Arc::new(Node::new(span, data)), frame.anchor)
     }
 
-    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Fault> {
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), LocatedReport> {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
             let report = Report::error(Rule::YAML_ALIAS, "this alias is inside the value it names")
                 .help("write the value out");
-            return Err(fault(span, report));
+            return Err(LocatedReport::new(span, report));
         };
         if self.stack.len() + node.depth as usize > MAX_DEPTH + 1 {
-            return Err(fault(span, too_deep()));
+            return Err(LocatedReport::new(span, too_deep()));
         }
         self.aliased = self.aliased.saturating_add(node.weight.into());
         if self.aliased > MAX_ALIASED {
@@ -247,7 +245,7 @@ impl Builder<'_> {
                 format!("the aliases of this file stand for over {MAX_ALIASED} values"),
             )
             .help("write fewer aliases of aliases");
-            return Err(fault(span, report));
+            return Err(LocatedReport::new(span, report));
         }
         self.value(node, 0)
     }
@@ -257,7 +255,7 @@ impl Builder<'_> {
     }
 
     /// Takes a scalar key without an anchor.
-    fn key(&mut self, text: &str, style: Style, span: Span) -> Result<(), Fault> {
+    fn key(&mut self, text: &str, style: Style, span: Span) -> Result<(), LocatedReport> {
         self.count(span)?;
         let key = match self.keys.get(text) {
             Some(key) => Arc::clone(key),
@@ -275,17 +273,17 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn count(&mut self, span: Span) -> Result<(), Fault> {
+    fn count(&mut self, span: Span) -> Result<(), LocatedReport> {
         self.nodes += 1;
         if self.nodes <= self.max_nodes {
             return Ok(());
         }
         let message = format!("the file has over {} values", self.max_nodes);
         let report = Report::error(Rule::TOO_LARGE, message).help("split the file");
-        Err(fault(span, report))
+        Err(LocatedReport::new(span, report))
     }
 
-    fn value(&mut self, node: Arc<Node>, anchor: usize) -> Result<(), Fault> {
+    fn value(&mut self, node: Arc<Node>, anchor: usize) -> Result<(), LocatedReport> {
         self.count(node.span)?;
         if anchor != 0 {
             self.anchors.insert(anchor, Arc::clone(&node));
@@ -293,35 +291,28 @@ impl Builder<'_> {
         match self.stack.last_mut().map(|frame| &mut frame.items) {
             None => self.root = Some(node),
             Some(Items::List(items)) => items.push(node),
-            Some(Items::Map(map)) => map.accept(node, self.faults),
+            Some(Items::Map(map)) => map.accept(node, self.diagnostics),
         }
         Ok(())
     }
 }
 
-/// Adds a problem that does not end the parsing.
-fn note(faults: &mut Vec<Fault>, span: Span, report: Report) {
-    if faults.len() < MAX_PROBLEMS {
-        faults.push(fault(span, report));
-    }
-}
-
-fn duplicate(key: &str, first: Span, span: Span, faults: &mut Vec<Fault>) {
+fn duplicate(key: &str, first: Span, span: Span, diagnostics: &mut Diagnostics) {
     let report = Report::error(Rule::YAML_DUPLICATE_KEY, format!("{} is here twice", quote(key)))
-        .also(Some(first), "first here")
+        .related(Some(first), "first here")
         .help("keep one of the two");
-    note(faults, span, report);
+    diagnostics.at(span, report);
 }
 
 impl Mapping {
     /// Takes a key or a value, in turn.
-    fn accept(&mut self, node: Arc<Node>, faults: &mut Vec<Fault>) {
+    fn accept(&mut self, node: Arc<Node>, diagnostics: &mut Diagnostics) {
         match self.key.take() {
-            None => self.key = Some(self.read_key(&node, faults)),
-            Some((_, _, true)) => self.merge(node, faults),
+            None => self.key = Some(self.read_key(&node, diagnostics)),
+            Some((_, _, true)) => self.merge(node, diagnostics),
             Some((key, key_span, false)) => {
                 if let Some(first) = self.find(&key) {
-                    duplicate(&key, first, key_span, faults);
+                    duplicate(&key, first, key_span, diagnostics);
                 } else {
                     self.push(Pair { key, key_span, value: node });
                 }
@@ -348,18 +339,18 @@ impl Mapping {
         self.seen.extend(new.iter().map(|pair| (Arc::clone(&pair.key), pair.key_span)));
     }
 
-    fn read_key(&self, node: &Node, faults: &mut Vec<Fault>) -> (Arc<str>, Span, bool) {
+    fn read_key(&self, node: &Node, diagnostics: &mut Diagnostics) -> (Arc<str>, Span, bool) {
         if let Data::Scalar(scalar) = &node.data {
             let merges = scalar.style == Style::Plain && &*scalar.text == "<<";
             return ((&*scalar.text).into(), node.span, merges);
         }
         let report = Report::error(Rule::YAML_KEY, "a key is text here, not a list or a map")
             .help("write a plain word before the colon");
-        note(faults, node.span, report);
+        diagnostics.at(node.span, report);
         (format!("<{}>", self.pairs.len()).into(), node.span, false)
     }
 
-    fn merge(&mut self, node: Arc<Node>, faults: &mut Vec<Fault>) {
+    fn merge(&mut self, node: Arc<Node>, diagnostics: &mut Diagnostics) {
         let all_maps = match &node.data {
             Data::Map(_) => true,
             Data::List(items) => items.iter().all(|item| matches!(item.data, Data::Map(_))),
@@ -368,7 +359,7 @@ impl Mapping {
         if !all_maps {
             let report = Report::error(Rule::YAML_KEY, "`<<` takes over the keys of a map")
                 .help("give it an alias of a map (`<<: *name`) or a list of them");
-            note(faults, node.span, report);
+            diagnostics.at(node.span, report);
             return;
         }
         match &node.data {
@@ -392,16 +383,18 @@ impl Mapping {
 
 #[cfg(test)]
 mod tests {
-    use super::{Data, Fault, bounded};
+    use super::{Data, Diagnostics, bounded};
 
     #[test]
     fn values_are_counted() {
-        let mut faults: Vec<Fault> = Vec::new();
+        let mut diagnostics = Diagnostics::default();
         // Four scalars and the list around them.
-        assert!(bounded(0, "[1, 2, 3, 4]", 5, &mut faults).is_some() && faults.is_empty());
-        assert!(bounded(0, "[1, 2, 3, 4, 5]", 5, &mut faults).is_none());
-        let messages: Vec<_> = faults.iter().map(|fault| fault.1.message.as_str()).collect();
-        assert_eq!(messages, ["the file has over 5 values"]);
+        assert!(
+            bounded(0, "[1, 2, 3, 4]", 5, &mut diagnostics).is_some() && !diagnostics.has_errors()
+        );
+        assert!(bounded(0, "[1, 2, 3, 4, 5]", 5, &mut diagnostics).is_none());
+        let message = diagnostics.first().map(|report| report.message.as_str());
+        assert_eq!(message, Some("the file has over 5 values"));
     }
 
     /// Linear and indexed lookups both find every key.
@@ -411,12 +404,12 @@ mod tests {
             let keys: Vec<String> = (0..size).map(|at| format!("k{at}: 1")).collect();
             let map = keys.join(", ");
             for at in 0..size {
-                let mut faults: Vec<Fault> = Vec::new();
-                let twice = bounded(0, &format!("{{{map}, k{at}: 2}}"), 1_000, &mut faults);
-                assert_eq!(faults.len(), 1, "k{at} of {size}");
+                let mut diagnostics = Diagnostics::default();
+                let twice = bounded(0, &format!("{{{map}, k{at}: 2}}"), 1_000, &mut diagnostics);
+                assert_eq!(diagnostics.errors(), 1, "k{at} of {size}");
                 assert_eq!(twice.map(|map| map.pairs().len()), Some(size));
                 let text = format!("[&a {{{map}}}, {{k{at}: 2, <<: *a}}]");
-                let merged = bounded(0, &text, 1_000, &mut faults).unwrap();
+                let merged = bounded(0, &text, 1_000, &mut diagnostics).unwrap();
                 let Data::List(items) = &merged.data else { panic!("no list") };
                 assert_eq!(items[1].pairs().len(), size, "k{at} of {size}");
                 assert_eq!(items[1].get(&format!("k{at}")).and_then(|two| two.int()), Some(2));

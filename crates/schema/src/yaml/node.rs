@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::scalar::{Natural, Scalar, Style};
+use super::scalar::{Scalar, ScalarValue, Style};
 use crate::source::Span;
 
 /// A value and its location. Aliases share the node they refer to.
@@ -83,17 +83,20 @@ impl Node {
 
     /// Returns true for the boolean `true`.
     pub(crate) fn is_true(&self) -> bool {
-        matches!(&self.data, Data::Scalar(scalar) if matches!(scalar.natural(), Natural::Bool(true)))
+        matches!(&self.data, Data::Scalar(scalar) if matches!(scalar.value(), ScalarValue::Bool(true)))
     }
 
     /// Returns the integer, if this is one.
     pub(crate) fn int(&self) -> Option<i128> {
-        match self.scalar()?.natural() {
-            Natural::Int(int) => Some(int),
-            Natural::Float(float) if float.fract() == 0.0 && float.abs() < 1e15 => {
+        match self.scalar()?.value() {
+            ScalarValue::Int(int) => Some(int),
+            ScalarValue::Float(float) if float.fract() == 0.0 && float.abs() < 1e15 => {
                 Some(float as i128)
             }
-            Natural::Null | Natural::Bool(_) | Natural::Float(_) | Natural::Text(_) => None,
+            ScalarValue::Null
+            | ScalarValue::Bool(_)
+            | ScalarValue::Float(_)
+            | ScalarValue::Text(_) => None,
         }
     }
 
@@ -111,7 +114,7 @@ impl Node {
     }
 
     /// Returns the location of the value of a key, or of this node if there is none.
-    pub(crate) fn place_of(&self, key: &str) -> Span {
+    pub(crate) fn span_of(&self, key: &str) -> Span {
         self.get(key).map_or(self.span, |node| node.span)
     }
 }

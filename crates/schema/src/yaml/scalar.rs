@@ -8,7 +8,7 @@ pub(crate) enum Style {
     /// Quoted or a block: text.
     Quoted,
     /// From the command line: any type that the schema expects.
-    Loose,
+    Untyped,
 }
 
 /// A scalar, with escapes resolved.
@@ -20,7 +20,7 @@ pub(crate) struct Scalar {
 
 /// Type and value of a scalar by itself, for untyped fields and error messages.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Natural<'a> {
+pub(crate) enum ScalarValue<'a> {
     Null,
     Bool(bool),
     Int(i128),
@@ -33,42 +33,44 @@ impl Scalar {
         Self { text: text.into(), style }
     }
 
-    pub(crate) fn natural(&self) -> Natural<'_> {
+    pub(crate) fn value(&self) -> ScalarValue<'_> {
         if self.style == Style::Quoted {
-            return Natural::Text(&self.text);
+            return ScalarValue::Text(&self.text);
         }
         match &*self.text {
-            "" | "~" | "null" | "Null" | "NULL" => Natural::Null,
-            "true" | "True" | "TRUE" => Natural::Bool(true),
-            "false" | "False" | "FALSE" => Natural::Bool(false),
+            "" | "~" | "null" | "Null" | "NULL" => ScalarValue::Null,
+            "true" | "True" | "TRUE" => ScalarValue::Bool(true),
+            "false" | "False" | "FALSE" => ScalarValue::Bool(false),
             text => match (int(text), float(text)) {
-                (Some(int), _) => Natural::Int(int),
-                (None, Some(float)) => Natural::Float(float),
-                (None, None) => Natural::Text(text),
+                (Some(int), _) => ScalarValue::Int(int),
+                (None, Some(float)) => ScalarValue::Float(float),
+                (None, None) => ScalarValue::Text(text),
             },
         }
     }
 
     pub(crate) fn is_null(&self) -> bool {
-        self.natural() == Natural::Null
+        self.value() == ScalarValue::Null
     }
 
     /// Returns the text, if this is a text. A plain `5` or `true` is not.
     pub(crate) fn as_text(&self) -> Option<&str> {
-        match (self.style, self.natural()) {
-            (_, Natural::Text(text)) => Some(text),
-            (Style::Loose, natural) if natural != Natural::Null => Some(&self.text),
+        match (self.style, self.value()) {
+            (_, ScalarValue::Text(text)) => Some(text),
+            (Style::Untyped, natural) if natural != ScalarValue::Null => Some(&self.text),
             _ => None,
         }
     }
 
     /// Describes the scalar in words, for `expected …, found …`.
     pub(crate) fn describe(&self) -> String {
-        match self.natural() {
-            Natural::Null => "nothing".to_owned(),
-            Natural::Bool(_) => format!("the boolean {}", quote(&self.text)),
-            Natural::Int(_) | Natural::Float(_) => format!("the number {}", quote(&self.text)),
-            Natural::Text(text) => format!("the text {}", quote(text)),
+        match self.value() {
+            ScalarValue::Null => "nothing".to_owned(),
+            ScalarValue::Bool(_) => format!("the boolean {}", quote(&self.text)),
+            ScalarValue::Int(_) | ScalarValue::Float(_) => {
+                format!("the number {}", quote(&self.text))
+            }
+            ScalarValue::Text(text) => format!("the text {}", quote(text)),
         }
     }
 }

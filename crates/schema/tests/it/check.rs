@@ -2,20 +2,20 @@
 
 use std::error::Error;
 
-use crisol_schema::{Checked, Code, Kind, KindName, Loader};
+use crisol_schema::{CheckedApp, Code, EntryField, Kind, KindName, Loader};
 
 type Tested = Result<(), Box<dyn Error>>;
 
-fn check(text: &str) -> Checked {
+fn check(text: &str) -> CheckedApp {
     Loader::new().file("_index.yaml", format!("namespace: a\nentries:\n{text}")).check_files()
 }
 
-fn ids(checked: &Checked) -> Vec<&str> {
+fn ids(checked: &CheckedApp) -> Vec<&str> {
     checked.registry.iter().map(|entry| entry.id.as_str()).collect()
 }
 
 /// Returns the rules of the errors.
-fn rules(checked: &Checked) -> Vec<&str> {
+fn rules(checked: &CheckedApp) -> Vec<&str> {
     checked.problems.iter().map(|one| one.rule().as_str()).collect()
 }
 
@@ -26,8 +26,8 @@ fn an_app_without_errors_checks_as_it_loads() -> Tested {
     let (checked, app) = (loader.check_files(), loader.load_files()?);
     assert_eq!(serde_json::to_string(&checked.registry)?, serde_json::to_string(&app.registry)?);
     assert_eq!(checked.problems.to_string(), app.warnings.to_string());
-    assert!(checked.is_whole(KindName::FsDirectory));
-    assert!(checked.is_read(&"a:d".parse()?, "mode"));
+    assert!(checked.is_complete(KindName::FsDirectory));
+    assert!(checked.is_read(&"a:d".parse()?, &EntryField::Mode));
     Ok(())
 }
 
@@ -38,10 +38,14 @@ fn an_entry_is_read_without_its_wrong_fields() -> Tested {
     );
     assert_eq!(ids(&checked), ["a:d", "a:f"], "{}", checked.problems);
     let id = "a:f".parse()?;
-    for (field, is_read) in
-        [("fs", true), ("imports", true), ("hash", false), ("method", false), ("pool", false)]
-    {
-        assert_eq!(checked.is_read(&id, field), is_read, "{field}");
+    for (field, is_read) in [
+        (EntryField::Fs, true),
+        (EntryField::Imports, true),
+        (EntryField::Hash, false),
+        (EntryField::Method, false),
+        (EntryField::Pool, false),
+    ] {
+        assert_eq!(checked.is_read(&id, &field), is_read, "{field}");
     }
     let Some(Kind::Function(function)) = checked.registry.get("a:f").map(|entry| &entry.kind)
     else {
@@ -50,7 +54,9 @@ fn an_entry_is_read_without_its_wrong_fields() -> Tested {
     assert!(!function.imports.is_empty());
     let Code::Wasm { path, .. } = &function.code else { return Err("no path".into()) };
     assert_eq!(path.as_str(), "f.wasm");
-    assert!(!checked.is_whole(KindName::FunctionWasm) && checked.is_whole(KindName::HttpRouter));
+    assert!(
+        !checked.is_complete(KindName::FunctionWasm) && checked.is_complete(KindName::HttpRouter)
+    );
     assert_eq!(rules(&checked), ["bad-form", "bad-hash", "unknown-field", "bad-range"]);
     Ok(())
 }
@@ -63,8 +69,10 @@ fn entries_with_the_same_id_are_read_separately() -> Tested {
     );
     let id = "a:g".parse()?;
     assert!(checked.registry.get("a:g").is_some(), "{}", checked.problems);
-    for (field, is_read) in [("source", true), ("method", true), ("limits", false)] {
-        assert_eq!(checked.is_read(&id, field), is_read, "{field}");
+    for (field, is_read) in
+        [(EntryField::Source, true), (EntryField::Method, true), (EntryField::Limits, false)]
+    {
+        assert_eq!(checked.is_read(&id, &field), is_read, "{field}");
     }
     assert_eq!(rules(&checked), ["wrong-type", "duplicate-id", "bad-source"]);
 
@@ -72,7 +80,7 @@ fn entries_with_the_same_id_are_read_separately() -> Tested {
         "  - {name: d, kind: fs.directory, directory: d}\n  - {name: s, kind: http.static, path: /s, fs: d}\n  - {name: s, kind: http.static, path: /t, fs: nowhere}\n",
     );
     assert_eq!(rules(&checked), ["duplicate-id", "dangling-reference"]);
-    assert!(checked.is_read(&"a:s".parse()?, "fs"), "{}", checked.problems);
+    assert!(checked.is_read(&"a:s".parse()?, &EntryField::Fs), "{}", checked.problems);
     Ok(())
 }
 
@@ -83,8 +91,8 @@ fn fields_that_refer_to_an_unreadable_entry_are_left_out() -> Tested {
         "  - {name: d, kind: fs.directory}\n  - {name: e, kind: fs.directory, directory: e}\n  - {name: f, kind: function.wasm, fs: d, path: f.wasm, hash: sha256:1, method: f}\n  - {name: g, kind: function.wat, source: (module), method: g, wasi: {mounts: [{fs: d, guest: /d}, {fs: e, guest: /e}]}}\n  - {name: h, kind: http.endpoint, path: /h, func: f}\n  - {name: i, kind: http.endpoint, path: /i, func: g}\n",
     );
     assert_eq!(ids(&checked), ["a:e", "a:g", "a:i"], "{}", checked.problems);
-    assert!(!checked.is_read(&"a:g".parse()?, "wasi"));
-    assert!(!checked.is_whole(KindName::HttpEndpoint));
+    assert!(!checked.is_read(&"a:g".parse()?, &EntryField::Wasi));
+    assert!(!checked.is_complete(KindName::HttpEndpoint));
     assert_eq!(rules(&checked), ["missing-field", "bad-hash", "no-effect"]);
     Ok(())
 }
@@ -121,7 +129,7 @@ fn no_reference_dangles_while_ids_are_unknown() {
             Loader::new().file("_index.yaml", text).file("b/_index.yaml", refers).check_files();
         let dangling = rules(&checked).contains(&"dangling-reference");
         assert!(checked.problems.errors() > 0 && !dangling, "{text}: {}", checked.problems);
-        assert!(!checked.is_whole(KindName::FunctionWat), "{text}");
+        assert!(!checked.is_complete(KindName::FunctionWat), "{text}");
     }
     let checked = Loader::new().file("_index.yaml", "").file("b/_index.yaml", refers);
     assert_eq!(rules(&checked.check_files()), ["missing-field", "dangling-reference"]);
@@ -133,7 +141,7 @@ fn no_entry_is_read_after_too_many_errors() {
     let text: String = (0..1_001).map(|at| format!("  - {{name: f{at}, kind: x}}\n")).collect();
     let checked = check(&(text + "  - {name: d, kind: fs.directory, directory: d}\n"));
     assert!(checked.registry.is_empty() && checked.problems.omitted() > 0);
-    assert!(!checked.is_whole(KindName::FsDirectory));
+    assert!(!checked.is_complete(KindName::FsDirectory));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use crisol_schema::{App, Loader, Problems};
+use crisol_schema::{App, EntryField, Loader, Problems};
 use tempfile::TempDir;
 
 type Tested = Result<(), Box<dyn Error>>;
@@ -88,7 +88,10 @@ fn bom_and_crlf_change_nothing() -> Tested {
     let text = format!("\u{feff}{}", FUNCTION.replace('\n', "\r\n"));
     let dir = app(&[("_index.yaml", text.as_bytes()), ("f.wat", "\u{feff}(module)".as_bytes())])?;
     let loaded = Loader::new().load(dir.path())?;
-    let place = loaded.registry.place(&"n:f".parse()?, "method").map(|place| place.to_string());
+    let place = loaded
+        .registry
+        .location(&"n:f".parse()?, &EntryField::Method)
+        .map(|place| place.to_string());
     assert_eq!(place.as_deref(), Some("_index.yaml:3:43"));
     let wrong = text.replace("method: f", "method: ''");
     fs::write(dir.path().join("_index.yaml"), wrong)?;

@@ -118,7 +118,7 @@ impl Shown {
             if path.with_extension("json").exists() {
                 entries.iter().for_each(|entry| shown.write_down(entry));
             } else {
-                shown.look(&text, entries)?;
+                shown.check_in(&text, entries)?;
             }
         }
         Ok(shown)
@@ -151,7 +151,7 @@ impl Shown {
     }
 
     /// Records the fields with problems.
-    fn look(&mut self, text: &str, entries: &[Value]) -> Tested {
+    fn check_in(&mut self, text: &str, entries: &[Value]) -> Tested {
         let kinds: BTreeMap<String, &str> = entries
             .iter()
             .filter_map(|entry| Some((format!("myns:{}", entry["name"].as_str()?), entry)))

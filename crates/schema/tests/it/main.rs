@@ -1,13 +1,13 @@
 //! Tests of the crate's public interface: apps in, registries or problems out.
 
 mod check;
-mod declare;
 mod disk;
 mod docs;
 mod fields;
+mod hashes;
 mod hostile;
+mod imports;
 mod json_schema;
-mod pin;
 mod properties;
 mod report;
 mod rules;

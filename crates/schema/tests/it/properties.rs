@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crisol_schema::{App, Loader, Problems, Sha256Hash, pin};
+use crisol_schema::{App, Loader, Problems, Sha256Hash, write_hashes};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
@@ -81,13 +81,13 @@ fn answered(text: &str) {
     let shown = problems.to_string();
     assert!(shown.ends_with('\n'));
     for problem in problems.iter() {
-        assert!(problem.place().is_none_or(|place| place.line > 0 && place.column > 0));
+        assert!(problem.location().is_none_or(|place| place.line > 0 && place.column > 0));
     }
     if let Ok(id) = "n:a".parse() {
         // It may fail, but not panic, and a returned text holds the hash.
         let hash = Sha256Hash::from([7; 32]);
         let namespace = "n".parse().ok();
-        if let Ok(pinned) = pin(text, &[(id, hash)].into(), namespace.as_ref()) {
+        if let Ok(pinned) = write_hashes(text, &[(id, hash)].into(), namespace.as_ref()) {
             assert!(pinned.contains(&hash.to_string()), "{text:?}");
         }
     }

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use crisol_core::EntryId;
-use crisol_schema::{App, Color, Loader, Problem, Problems, Report, Rule, Severity};
+use crisol_schema::{App, Color, EntryField, Loader, Problem, Problems, Report, Rule, Severity};
 use expect_test::{Expect, expect};
 
 type Tested = Result<(), Box<dyn Error>>;
@@ -15,13 +15,13 @@ entries:
     method: f
     wit: 'f: func();'
     wasi:
-      mounts:
-        - {fs: d, guest: /data}
+      env:
+        - {id: v, name: DATA}
     source: |
       (module
         (func (export \"f\")
           i32.oops))
-  - {name: d, kind: fs.directory, directory: d}
+  - {name: v, kind: env.variable, default: d}
   - {name: g, kind: function.wat, method: g, source: 'file://wat/g.wat'}
 ";
 
@@ -51,13 +51,13 @@ fn id(text: &str) -> EntryId {
 #[test]
 fn at_a_field() -> Tested {
     check(
-        |app, problems| problems.at(&app.registry, &id("n:f"), "wasi.mounts[0].guest", report()),
+        |app, problems| problems.at(&app.registry, &id("n:f"), &EntryField::WasiEnv(0), report()),
         &expect![[r#"
             error[bad-wat]: unknown operator
-             --> a/_index.yaml:9:26
+             --> a/_index.yaml:9:11
               |
-            9 |         - {fs: d, guest: /data}
-              |                          ^^^^^ in `n:f`
+            9 |         - {id: v, name: DATA}
+              |           ^^^^^^^^^^^^^^^^^^^ in `n:f`
               |
               = help: write an instruction
 
@@ -69,7 +69,9 @@ fn at_a_field() -> Tested {
 #[test]
 fn at_a_field_that_is_not_written() -> Tested {
     check(
-        |app, problems| problems.at(&app.registry, &id("n:f"), "imports", report().label("add it")),
+        |app, problems| {
+            problems.at(&app.registry, &id("n:f"), &EntryField::Imports, report().label("add it"))
+        },
         &expect![[r#"
             error[bad-wat]: unknown operator
              --> a/_index.yaml:4:11
@@ -90,11 +92,23 @@ fn inside_a_block_a_quoted_text_and_a_file() -> Tested {
         |app, problems| {
             let source = "(module\n  (func (export \"f\")\n    i32.oops))\n";
             let at = source.find("i32.oops").unwrap_or(0);
-            problems.inside(&app.registry, &id("n:f"), "source", at, report());
-            problems.inside(&app.registry, &id("n:f"), "wit", 3, report().label("two"));
+            problems.inside(&app.registry, &id("n:f"), &EntryField::Source, at, report());
+            problems.inside(&app.registry, &id("n:f"), &EntryField::Wit, 3, report().label("two"));
             let at = "(module\n  (".len();
-            problems.inside(&app.registry, &id("n:g"), "source", at, report().label("three"));
-            problems.inside(&app.registry, &id("n:g"), "source", 1_000_000, report().label("four"));
+            problems.inside(
+                &app.registry,
+                &id("n:g"),
+                &EntryField::Source,
+                at,
+                report().label("three"),
+            );
+            problems.inside(
+                &app.registry,
+                &id("n:g"),
+                &EntryField::Source,
+                1_000_000,
+                report().label("four"),
+            );
         },
         &expect![[r#"
             error[bad-wat]: unknown operator
@@ -135,9 +149,9 @@ fn inside_a_block_a_quoted_text_and_a_file() -> Tested {
 }
 
 #[test]
-fn an_unknown_entry_has_no_place() -> Tested {
+fn an_unknown_entry_has_no_location() -> Tested {
     check(
-        |app, problems| problems.at(&app.registry, &id("n:nothing"), "", report()),
+        |app, problems| problems.at(&app.registry, &id("n:nothing"), &EntryField::Kind, report()),
         &expect![[r#"
             error[bad-wat]: unknown operator
              |
@@ -154,7 +168,7 @@ fn as_json() -> Tested {
     let app = app()?;
     let mut problems = Problems::new();
     let warning = Report::warning(Rule::UNUSED, "nothing uses it");
-    problems.at(&app.registry, &id("n:f"), "wasi.mounts[0].guest", warning);
+    problems.at(&app.registry, &id("n:f"), &EntryField::WasiEnv(0), warning);
     let found = serde_json::to_string_pretty(&problems)?;
     expect![[r#"
         {
@@ -169,11 +183,11 @@ fn as_json() -> Tested {
               "help": null,
               "file": "a/_index.yaml",
               "line": 9,
-              "column": 26,
+              "column": 11,
               "end_line": 9,
-              "end_column": 31,
+              "end_column": 30,
               "entry": "n:f",
-              "field": "wasi.mounts[0].guest",
+              "field": "wasi.env[0]",
               "also": []
             }
           ]
@@ -186,7 +200,7 @@ fn as_json() -> Tested {
 fn colour_is_only_on_demand() -> Tested {
     let app = app()?;
     let mut problems = Problems::new();
-    problems.at(&app.registry, &id("n:f"), "method", report());
+    problems.at(&app.registry, &id("n:f"), &EntryField::Method, report());
     assert!(!problems.render(Color::Never).contains('\u{1b}'));
     assert!(problems.render(Color::Always).contains("\u{1b}["));
     Ok(())
@@ -240,8 +254,10 @@ fn problems_are_counted_and_bounded() -> Tested {
 fn a_problem_in_several_places_is_shown_once() -> Tested {
     check(
         |app, problems| {
-            for (entry, field) in [("n:f", "wit"), ("n:g", "method"), ("n:f", "method")] {
-                problems.at(&app.registry, &id(entry), field, report());
+            for (entry, field) in
+                [("n:f", EntryField::Wit), ("n:g", EntryField::Method), ("n:f", EntryField::Method)]
+            {
+                problems.at(&app.registry, &id(entry), &field, report());
             }
             problems.sort();
             assert_eq!((problems.errors(), problems.iter().len()), (3, 3));
@@ -270,12 +286,12 @@ fn warnings_hide_no_error() -> Tested {
     let mut problems = Problems::new();
     let warning = || Report::warning(Rule::IO, "odd");
     for _ in 0..1_000 {
-        problems.at(&app.registry, &id("n:f"), "wit", warning());
+        problems.at(&app.registry, &id("n:f"), &EntryField::Wit, warning());
     }
-    for field in ["source", "method"] {
-        problems.at(&app.registry, &id("n:f"), field, Report::error(Rule::IO, "wrong"));
+    for field in [EntryField::Source, EntryField::Method] {
+        problems.at(&app.registry, &id("n:f"), &field, Report::error(Rule::IO, "wrong"));
     }
-    problems.at(&app.registry, &id("n:f"), "wit", warning());
+    problems.at(&app.registry, &id("n:f"), &EntryField::Wit, warning());
     problems.sort();
     let first: Vec<_> = problems.iter().take(3).map(Problem::severity).collect();
     assert_eq!(first, [Severity::Error, Severity::Error, Severity::Warning]);

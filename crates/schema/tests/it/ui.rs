@@ -101,7 +101,7 @@ fn twenty_mistakes_are_twenty_problems() -> Result<(), Box<dyn Error>> {
     let Err(problems) = loader(&text)?.load_files() else { return Err("it loads".into()) };
     assert_eq!((problems.errors(), problems.warnings()), (20, 0), "{problems}");
     let places: BTreeSet<String> =
-        problems.iter().filter_map(|one| one.place()).map(|place| place.to_string()).collect();
+        problems.iter().filter_map(|one| one.location()).map(|place| place.to_string()).collect();
     assert_eq!(places.len(), 20, "each stands in a place of its own");
     assert!(problems.iter().all(|one| one.help().is_some()), "{problems}");
     Ok(())

@@ -2,12 +2,12 @@
 
 use std::error::Error;
 
-use crisol_schema::{GuestPath, Import, Imports, NetworkRule, PathPrefix, RoutePath};
+use crisol_schema::{GuestPath, ImportToken, Imports, NetworkRule, PathPrefix, RoutePath};
 
 type Tested = Result<(), Box<dyn Error>>;
 
 fn imports(tokens: &[&str]) -> Result<Imports, Box<dyn Error>> {
-    let read = |token: &&str| token.parse::<Import>();
+    let read = |token: &&str| token.parse::<ImportToken>();
     Ok(tokens.iter().map(read).collect::<Result<_, _>>()?)
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crisol_core::{EntryId, chain};
-use crisol_schema::{Directory, Entry, Kind, Problems, Registry, Report};
+use crisol_schema::{Directory, Entry, EntryField, Kind, Problems, Registry, Report};
 use crisol_wasi::FsError;
 
 use super::slice::{Read, Slice};
@@ -39,7 +39,7 @@ pub(crate) fn report(
     for (id, error) in failed {
         let help = folder_help(registry, app, id);
         let report = Report::error(BAD_FOLDER, chain(error)).help(help);
-        problems.at(registry, id, "directory", report);
+        problems.at(registry, id, &EntryField::Directory, report);
     }
 }
 

@@ -89,7 +89,7 @@ mod handler {
     use std::sync::Arc;
 
     use crisol_core::EntryId;
-    use crisol_schema::{Function, Report, Rule, Transport};
+    use crisol_schema::{EntryField, Function, Report, Rule, Transport};
 
     use super::pooled;
     use crate::call::Export;
@@ -118,7 +118,7 @@ mod handler {
             let message = "`meta.options.retry` has no effect on a function that answers HTTP itself: a request is \
                            streamed, and cannot be sent twice";
             let report = Report::warning(Rule::NO_EFFECT, message).help("remove it");
-            loaded.problems.at(loading.inputs.registry, id, "meta.options.retry", report);
+            loaded.problems.at(loading.inputs.registry, id, &EntryField::Retry, report);
         }
         Ok(true)
     }

@@ -55,12 +55,12 @@ impl Slice for Routes {
         loading: &Loading<'a>,
         loaded: &mut Loaded,
     ) -> Result<(), FieldError> {
-        use crisol_schema::{Report, Rule};
+        use crisol_schema::{EntryField, Report, Rule};
 
         let message =
             format!("a `{}` is checked, and not served by this version", entry.kind.name());
         let report = Report::warning(Rule::NO_EFFECT, message);
-        loaded.problems.at(loading.inputs.registry, &entry.id, "kind", report);
+        loaded.problems.at(loading.inputs.registry, &entry.id, &EntryField::Kind, report);
         Ok(())
     }
 
@@ -81,7 +81,7 @@ pub(crate) fn serve(
     loaded: &mut Loaded,
 ) {
     let inputs = &loading.inputs;
-    let is_whole = |kind| inputs.checked.is_none_or(|checked| checked.is_whole(kind));
+    let is_whole = |kind| inputs.checked.is_none_or(|checked| checked.is_complete(kind));
     let scope = crate::http::Scope {
         registry: inputs.registry,
         folders: loading.folders(),

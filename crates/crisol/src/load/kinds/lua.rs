@@ -7,7 +7,7 @@ use crisol_core::EntryId;
 use crisol_engine::Limits;
 use crisol_lua::{Entry as EntryPoint, Failure, Level, Module, Program, Sink};
 use crisol_pool::Pool;
-use crisol_schema::{Entry, LuaModule, Report, Rule};
+use crisol_schema::{Entry, EntryField, LuaModule, Report, Rule};
 use crisol_wasi::GuestLog;
 
 use super::slice::{Read, Slice};
@@ -34,7 +34,8 @@ impl Slice for crisol_schema::LuaFunction {
         loaded: &mut Loaded,
     ) -> Result<(), FieldError> {
         let (id, inputs) = (&entry.id, &loading.inputs);
-        if !["source", "method", "modules"].iter().all(|field| inputs.is_read(id, field)) {
+        let fields = [EntryField::Source, EntryField::Method, EntryField::Modules];
+        if !fields.iter().all(|field| inputs.is_read(id, field)) {
             return Ok(());
         }
         let callable = match loading.kept(id, |old| old.callable(id)) {
@@ -90,9 +91,9 @@ fn make(
 fn check(program: &Program, text: &str, max_execution: Duration) -> Result<(), FieldError> {
     program.check(max_execution.max(LEAST_CHECK)).map(drop).map_err(|failure| {
         let (field, rule, help) = if matches!(failure, Failure::Method(_)) {
-            ("method", BAD_METHOD, "name a function of the table that the script returns")
+            (EntryField::Method, BAD_METHOD, "name a function of the table that the script returns")
         } else {
-            ("source", BAD_CODE, "make the script load: it returns a table of functions")
+            (EntryField::Source, BAD_CODE, "make the script load: it returns a table of functions")
         };
         let (line, message) = program.placed(&failure);
         let wrong = FieldError::at(field, Report::error(rule, message).help(help));
@@ -113,7 +114,7 @@ fn module(module: &LuaModule) -> Result<Module, FieldError> {
         unknown => {
             let message = format!("the module {unknown:?} is not known to this version");
             let report = Report::error(UNKNOWN_MODULE, message).help("leave it out of `modules`");
-            Err(FieldError::at("modules", report))
+            Err(FieldError::at(EntryField::Modules, report))
         }
     }
 }

@@ -6,7 +6,7 @@ use crisol_core::suggest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::decode::{Cx, Decode, Int, Text, one_of, shape, text};
+use crate::decode::{Decode, DecodeContext, Int, Text, one_of, shape, text};
 use crate::problems::Report;
 use crate::rule::Rule;
 use crate::values::{HeaderName, HttpMethod, Interval};
@@ -155,12 +155,12 @@ shape! {
 impl Decode for RateLimitBy {
     const EXAMPLE: &'static str = "ip";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         one_of(node, &[("ip", Self::Ip), ("all", Self::All)], Rule::UNKNOWN_VALUE, cx)
     }
 }
 
-fn cors(node: &Node, cx: &mut Cx<'_>) -> Option<Middleware> {
+fn cors(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Middleware> {
     let fields = CorsFields::decode(node, cx);
     let every =
         !node.has("origins") || node.items("origins").iter().any(|one| one.text() == Some("*"));
@@ -168,7 +168,7 @@ fn cors(node: &Node, cx: &mut Cx<'_>) -> Option<Middleware> {
     if let (Some(credentials), true) = (credentials, every) {
         let message = "`credentials` is not allowed together with the origin `*`";
         let report = Report::error(Rule::CONFLICT, message)
-            .also(node.get("origins").map(|node| node.span), "the origins")
+            .related(node.get("origins").map(|node| node.span), "the origins")
             .help("list the origins that may send credentials");
         cx.within("credentials", |cx| cx.report(credentials.span, report));
         return None;
@@ -186,7 +186,7 @@ fn cors(node: &Node, cx: &mut Cx<'_>) -> Option<Middleware> {
     }))
 }
 
-fn rate_limit(node: &Node, cx: &mut Cx<'_>) -> Option<Middleware> {
+fn rate_limit(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Middleware> {
     let fields = RateLimitFields::decode(node, cx)?;
     let number = |int: Int<1, 1_000_000_000>| u32::try_from(int.0).unwrap_or(u32::MAX);
     let requests = number(fields.requests);
@@ -198,7 +198,7 @@ fn rate_limit(node: &Node, cx: &mut Cx<'_>) -> Option<Middleware> {
     }))
 }
 
-fn request_id(node: &Node, cx: &mut Cx<'_>) -> Option<Middleware> {
+fn request_id(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Middleware> {
     let fields = RequestIdFields::decode(node, cx)?;
     let header = fields.header.map_or_else(|| "x-request-id".to_owned(), |name| name.0);
     Some(Middleware::RequestId { header })
@@ -221,7 +221,7 @@ const NAMES: [&str; 5] = ["cors", "compress", "ratelimit", "request_id", "timeou
 impl Decode for Middleware {
     const EXAMPLE: &'static str = "cors";
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         // A step without options is a name; a step with options is a map of one pair.
         let empty = Node::new(node.span, Data::Map(Vec::new()));
         let (name, name_span, options) = match node.pairs() {

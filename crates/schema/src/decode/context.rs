@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crisol_core::{EntryId, Namespace};
 
 use super::describe::{describe, quoting_help};
-use crate::files::Files;
-use crate::problems::{Report, Sink};
+use crate::files::AppFiles;
+use crate::problems::{Diagnostics, Report};
 use crate::role::Role;
 use crate::rule::Rule;
-use crate::source::{Sources, Span};
+use crate::source::{SourceMap, Span};
 use crate::yaml::{Node, shorten};
 
 /// Maximum length of a key shown whole in a path, in bytes: enough for names of variables.
@@ -25,7 +25,7 @@ pub(crate) trait Decode: Sized {
     const REMEDY: Option<&'static str> = None;
 
     /// Decodes the node. Returns `None` after reporting a problem.
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self>;
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self>;
 
     /// Returns the value of an absent field; `None` for a required field.
     fn absent() -> Option<Self> {
@@ -35,24 +35,24 @@ pub(crate) trait Decode: Sized {
 
 /// A reference from one entry to another, resolved once all entries are known.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct Reference {
     pub(crate) from: EntryId,
     pub(crate) field: String,
     pub(crate) span: Span,
     pub(crate) to: EntryId,
     pub(crate) want: Role,
     /// True if `from` is a duplicate: another entry has this id.
-    pub(crate) of_second: bool,
+    pub(crate) of_duplicate: bool,
 }
 
 /// Context of decoding: the current location, and the sinks for problems and references.
-pub(crate) struct Cx<'a> {
-    pub(crate) sink: &'a mut Sink,
-    pub(crate) sources: &'a mut Sources,
-    pub(crate) files: &'a Files,
-    pub(crate) links: &'a mut Vec<Link>,
+pub(crate) struct DecodeContext<'a> {
+    pub(crate) diagnostics: &'a mut Diagnostics,
+    pub(crate) sources: &'a mut SourceMap,
+    pub(crate) files: &'a AppFiles,
+    pub(crate) links: &'a mut Vec<Reference>,
     /// Interfaces that the embedding program implements.
-    pub(crate) own_interfaces: &'a BTreeSet<String>,
+    pub(crate) host_interfaces: &'a BTreeSet<String>,
     /// Transports of the embedding program.
     pub(crate) transports: &'a [Arc<str>],
     /// Current index file, relative to the app.
@@ -65,16 +65,16 @@ pub(crate) struct Cx<'a> {
     pub(crate) path: String,
 }
 
-impl Cx<'_> {
+impl DecodeContext<'_> {
     pub(crate) fn report(&mut self, span: Span, report: Report) {
         let field = (!self.path.is_empty()).then(|| self.path.clone());
-        self.sink.push(Some(span), self.entry.clone(), field, report);
+        self.diagnostics.push(Some(span), self.entry.clone(), field, report);
     }
 
     /// Records that a top-level field of the entry is present under a misspelt name.
     pub(crate) fn misspelt(&mut self, field: &str) {
         if let (Some(entry), true) = (&self.entry, self.path.is_empty()) {
-            self.sink.misspelt(entry, field);
+            self.diagnostics.misspelt(entry, field);
         }
     }
 
@@ -145,8 +145,8 @@ impl Cx<'_> {
     pub(crate) fn link(&mut self, span: Span, to: &EntryId, want: Role) {
         if let Some(from) = self.entry.clone() {
             let (field, to) = (self.path.clone(), to.clone());
-            let of_second = self.sink.is_in_second();
-            self.links.push(Link { from, field, span, to, want, of_second });
+            let of_duplicate = self.diagnostics.is_in_duplicate();
+            self.links.push(Reference { from, field, span, to, want, of_duplicate });
         }
     }
 }
@@ -154,7 +154,7 @@ impl Cx<'_> {
 impl<T: Decode> Decode for Option<T> {
     const EXAMPLE: &'static str = T::EXAMPLE;
 
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         if node.is_null() { Some(None) } else { T::decode(node, cx).map(Some) }
     }
 

@@ -5,8 +5,10 @@ use std::ops::Range;
 
 use crisol_core::{EntryId, Namespace};
 
-use crate::edit::{self, Edit, EditError, FieldEdit, Own, Token};
-use crate::obstacle::Obstacle;
+use super::not_editable::NotEditable;
+use super::written_fields::{TextEdit, WrittenFields, YamlMarker};
+use super::{EditError, FieldEdit, edit};
+use crate::field::EntryField;
 use crate::values::canonical;
 use crate::yaml::{Data, Node, Pair};
 
@@ -14,23 +16,23 @@ use crate::yaml::{Data, Node, Pair};
 /// original spelling, with the comments beside and above them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImportsEdit {
-    /// Tokens to remove, in the form that `Import` prints.
+    /// Tokens to remove, in the form that `ImportToken` prints.
     pub remove: BTreeSet<String>,
     /// Tokens to add.
     pub add: BTreeSet<String>,
 }
 
-/// Changes the `imports` of entries in the text of their index file, in place like [`pin`](crate::pin).
+/// Changes the `imports` of entries in the text of their index file, in place like [`write_hashes`](crate::write_hashes).
 ///
 /// # Errors
 /// Fails if the text is not YAML, has no such entry, or has no place for its imports. Nothing is written
 /// then.
-pub fn declare(
+pub fn write_imports(
     text: &str,
     changes: &BTreeMap<EntryId, ImportsEdit>,
     default: Option<&Namespace>,
 ) -> Result<String, EditError> {
-    edit::edit(text, changes, default)
+    edit(text, changes, default)
 }
 
 impl ImportsEdit {
@@ -53,7 +55,12 @@ impl ImportsEdit {
     }
 
     /// Returns the edits of a list with one item per line.
-    fn lines(&self, own: &Own<'_>, pair: &Pair, items: &[&Node]) -> Option<Vec<Edit>> {
+    fn lines(
+        &self,
+        own: &WrittenFields<'_>,
+        pair: &Pair,
+        items: &[&Node],
+    ) -> Option<Vec<TextEdit>> {
         let (kept, removed) = self.split(items);
         let colon = own.colon(pair)?;
         let top = line_end(own.text, colon)?;
@@ -61,10 +68,10 @@ impl ImportsEdit {
         for item in removed {
             let (line, _) = line(own.text, item)?;
             let start = comments_above(own.text, top, line.start)?;
-            edits.push(Edit { at: start..line.end, text: String::new() });
+            edits.push(TextEdit { at: start..line.end, text: String::new() });
         }
         if kept.is_empty() && self.add.is_empty() {
-            edits.push(Edit { at: colon..colon, text: " []".to_owned() });
+            edits.push(TextEdit { at: colon..colon, text: " []".to_owned() });
         }
         let (last, indent) = line(own.text, items.last()?)?;
         let newline = if own.text.get(last.clone())?.ends_with("\r\n") { "\r\n" } else { "\n" };
@@ -74,7 +81,7 @@ impl ImportsEdit {
             false => format!("{newline}{indent}- {token}"),
         });
         let text: String = lines.collect();
-        edits.push(Edit { at: last.end..last.end, text });
+        edits.push(TextEdit { at: last.end..last.end, text });
         Some(edits)
     }
 }
@@ -109,52 +116,55 @@ fn comments_above(text: &str, top: usize, line: usize) -> Option<usize> {
     Some(start)
 }
 
-impl FieldEdit for ImportsEdit {
-    const FIELD: &'static str = "imports";
+/// Key of the field.
+const KEY: &str = "imports";
 
-    fn edits(&self, own: &Own<'_>) -> Result<Vec<Edit>, Obstacle> {
+impl FieldEdit for ImportsEdit {
+    const FIELD: EntryField = EntryField::Imports;
+
+    fn edits(&self, own: &WrittenFields<'_>) -> Result<Vec<TextEdit>, NotEditable> {
         let items: Vec<&Node> = match own.value.map(|value| (&value.data, value.is_null())) {
             Some((Data::List(items), _)) => items.iter().map(|item| &**item).collect(),
             None | Some((_, true)) => Vec::new(),
-            Some(_) => return Err(Obstacle::NoList),
+            Some(_) => return Err(NotEditable::NotAList),
         };
         let list = || {
             let (kept, _) = self.split(&items);
             let kept = kept.into_iter().map(|item| own.text.get(item.span.range()));
-            let kept: Vec<_> = kept.collect::<Option<_>>().ok_or(Obstacle::Unplaced)?;
+            let kept: Vec<_> = kept.collect::<Option<_>>().ok_or(NotEditable::Unplaced)?;
             Ok(self.list(&kept, own.is_quoted()))
         };
-        let Some(pair) = own.pair(Self::FIELD) else {
+        let Some(pair) = own.pair(KEY) else {
             // A list from a merge (`<<`) is replaced by a list of the entry's own.
             return Ok(vec![own.add(&["method", "path", "fs"], &list()?)?]);
         };
-        let place = own.place(pair)?;
-        let written = own.text.get(place.clone()).ok_or(Obstacle::Unplaced)?;
+        let range = own.value_range(pair)?;
+        let written = own.text.get(range.clone()).ok_or(NotEditable::Unplaced)?;
         // The list of an alias belongs to another entry too, so the new list replaces the alias token.
         let is_alias = written.starts_with('*');
-        if !is_alias && items.iter().any(|item| !place.contains(&item.span.range().start)) {
-            let token = written.find('*').and_then(|at| Token::at(written, at));
-            return Err(token.map_or(Obstacle::Unplaced, |token| token.obstacle(written)));
+        if !is_alias && items.iter().any(|item| !range.contains(&item.span.range().start)) {
+            let token = written.find('*').and_then(|at| YamlMarker::at(written, at));
+            return Err(token.map_or(NotEditable::Unplaced, |token| token.reason(written)));
         }
         if !is_alias {
             // Items may have the same indentation as their key.
             if !items.is_empty() && items.iter().all(|item| line(own.text, item).is_some()) {
-                return self.lines(own, pair, &items).ok_or(Obstacle::Unplaced);
+                return self.lines(own, pair, &items).ok_or(NotEditable::Unplaced);
             }
             if written.contains('#') {
-                return Err(Obstacle::Comments);
+                return Err(NotEditable::Comments);
             }
             // Removing an item's anchor would break its aliases.
-            let token = written.find(['&', '!']).and_then(|at| Token::at(written, at));
+            let token = written.find(['&', '!']).and_then(|at| YamlMarker::at(written, at));
             if let Some(token) = token {
-                return Err(token.obstacle(written));
+                return Err(token.reason(written));
             }
         }
         Ok(vec![own.replace(pair, list()?)?])
     }
 
     fn value(&self, fields: &Node) -> String {
-        let items: Vec<&Node> = fields.items(Self::FIELD).iter().map(|item| &**item).collect();
+        let items: Vec<&Node> = fields.items(KEY).iter().map(|item| &**item).collect();
         let (kept, _) = self.split(&items);
         let kept: Vec<_> = kept.into_iter().filter_map(Node::text).map(canonical).collect();
         self.list(&kept.iter().map(String::as_str).collect::<Vec<_>>(), false)
@@ -162,11 +172,11 @@ impl FieldEdit for ImportsEdit {
 
     fn is_made(&self, fields: &Node, before: &Node) -> bool {
         let tokens = |fields: &Node| -> BTreeSet<String> {
-            let items = fields.items(Self::FIELD).iter();
+            let items = fields.items(KEY).iter();
             items.filter_map(|item| item.text()).map(canonical).collect()
         };
         let kept = &tokens(before) - &self.remove;
         let there = tokens(fields);
-        fields.items(Self::FIELD).len() == there.len() && there == &kept | &self.add
+        fields.items(KEY).len() == there.len() && there == &kept | &self.add
     }
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use crisol_core::{EntryId, Namespace};
 
-use crate::edit::{self, Edit, EditError, FieldEdit, Own, scalar};
-use crate::obstacle::Obstacle;
+use super::not_editable::NotEditable;
+use super::written_fields::{TextEdit, WrittenFields};
+use super::{EditError, FieldEdit, edit, scalar_at};
+use crate::field::EntryField;
 use crate::values::Sha256Hash;
 use crate::yaml::Node;
 
@@ -17,27 +19,27 @@ use crate::yaml::Node;
 ///
 /// # Errors
 /// Fails if the text is not YAML, has no such entry, or has no place for its hash. Nothing is written then.
-pub fn pin(
+pub fn write_hashes(
     text: &str,
     hashes: &BTreeMap<EntryId, Sha256Hash>,
     default: Option<&Namespace>,
 ) -> Result<String, EditError> {
-    edit::edit(text, hashes, default)
+    edit(text, hashes, default)
 }
 
 /// Returns the hash in an entry's fields; `None` if it is missing or malformed.
-pub(crate) fn current(fields: &Node) -> Option<Sha256Hash> {
-    scalar(fields, Sha256Hash::NAME)?.parse().ok()
+pub(crate) fn written_hash(fields: &Node) -> Option<Sha256Hash> {
+    scalar_at(fields, Sha256Hash::NAME)?.parse().ok()
 }
 
 impl FieldEdit for Sha256Hash {
-    const FIELD: &'static str = Self::NAME;
+    const FIELD: EntryField = EntryField::Hash;
 
-    fn edits(&self, own: &Own<'_>) -> Result<Vec<Edit>, Obstacle> {
+    fn edits(&self, own: &WrittenFields<'_>) -> Result<Vec<TextEdit>, NotEditable> {
         let value = |quoted: bool| if quoted { format!("\"{self}\"") } else { self.to_string() };
-        let edit = match own.pair(Self::FIELD) {
+        let edit = match own.pair(Self::NAME) {
             Some(pair) => {
-                let written = own.text.get(own.place(pair)?).unwrap_or_default();
+                let written = own.text.get(own.value_range(pair)?).unwrap_or_default();
                 own.replace(pair, value(own.is_flow || written.starts_with('"')))
             }
             None => own.add(&["path", "fs"], &value(own.is_flow)),
@@ -50,6 +52,6 @@ impl FieldEdit for Sha256Hash {
     }
 
     fn is_made(&self, fields: &Node, _: &Node) -> bool {
-        current(fields) == Some(*self)
+        written_hash(fields) == Some(*self)
     }
 }

@@ -4,31 +4,31 @@ use std::path::{Path, PathBuf};
 
 use crisol_core::EntryId;
 
-use crate::entry::Draft;
-use crate::files::Files;
+use crate::entry::EntryDraft;
+use crate::files::AppFiles;
 use crate::kinds::Kind;
-use crate::load::{Loader, not_opened};
+use crate::load::{Loader, unopenable_app};
 use crate::parts::Code;
 use crate::problems::{Problem, Problems, Severity};
 use crate::registry::{Entry, Registry};
 use crate::values::{FsPath, Sha256Hash};
 
-/// Entries with a `hash`, as [`Loader::pins`] finds them.
+/// Entries with a `hash`, as [`Loader::hash_fields`] finds them.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Pins {
+pub struct HashFields {
     /// Entries with a known binary, sorted by id.
-    pub pins: Vec<Pin>,
+    pub fields: Vec<HashField>,
     /// Entries with an unreadable folder or path, in file order.
-    pub unread: Vec<EntryId>,
-    /// Errors of `unread` entries and their folders, and of unreadable index files.
+    pub unreadable: Vec<EntryId>,
+    /// Errors of `unreadable` entries and their folders, and of unreadable index files.
     pub problems: Problems,
 }
 
 /// An entry whose `hash` can be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Pin {
+pub struct HashField {
     /// Id of the entry.
     pub id: EntryId,
     /// Index file of the entry, relative to the app.
@@ -41,7 +41,7 @@ pub struct Pin {
     pub hash: Option<Sha256Hash>,
 }
 
-impl Pin {
+impl HashField {
     /// Returns the path of the wasm file on the host. `app` is the app's folder.
     #[must_use]
     pub fn wasm(&self, app: &Path) -> PathBuf {
@@ -67,34 +67,38 @@ impl Loader {
     ///
     /// # Errors
     /// Fails if the app's folder cannot be opened.
-    pub fn pins(&self, dir: impl AsRef<Path>) -> Result<Pins, Problems> {
+    pub fn hash_fields(&self, dir: impl AsRef<Path>) -> Result<HashFields, Problems> {
         let dir = dir.as_ref();
-        let files = Files::open(dir).map_err(|error| not_opened(dir, &error))?;
+        let files = AppFiles::open(dir).map_err(|error| unopenable_app(dir, &error))?;
         let mut blank = self.clone();
         blank.pinning = true;
-        let (checked, drafts) = blank.look_with_drafts(&files);
+        let (checked, drafts) = blank.check_with_drafts(&files);
         let registry = &checked.registry;
         let is_named = |entry: &&Entry| registry.written(&entry.id).as_ref() == Some(&entry.id);
-        let pins: Vec<Pin> =
-            registry.iter().filter(is_named).filter_map(|entry| Pin::of(entry, registry)).collect();
-        let is_pin = |id: &EntryId| pins.binary_search_by(|pin| pin.id.cmp(id)).is_ok();
-        let ids = |is_wanted: fn(&Draft) -> bool| {
-            let wanted = drafts.iter().filter(move |draft| !draft.is_second && is_wanted(draft));
+        let fields: Vec<HashField> = registry
+            .iter()
+            .filter(is_named)
+            .filter_map(|entry| HashField::of(entry, registry))
+            .collect();
+        let is_writable = |id: &EntryId| fields.binary_search_by(|field| field.id.cmp(id)).is_ok();
+        let ids = |is_wanted: fn(&EntryDraft) -> bool| {
+            let wanted = drafts.iter().filter(move |draft| !draft.is_duplicate && is_wanted(draft));
             wanted.filter_map(|draft| draft.id.clone())
         };
-        let unread: Vec<EntryId> = ids(Draft::has_hash).filter(|id| !is_pin(id)).collect();
-        let mut causes = unread.clone();
+        let unreadable: Vec<EntryId> =
+            ids(EntryDraft::has_hash).filter(|id| !is_writable(id)).collect();
+        let mut causes = unreadable.clone();
         let is_read = |id: &EntryId| registry.get(id.as_str()).is_some();
-        causes.extend(ids(Draft::is_folder).filter(|id| !is_read(id)));
+        causes.extend(ids(EntryDraft::is_folder).filter(|id| !is_read(id)));
         let mut problems = checked.problems;
-        problems.retain(|problem| is_obstacle(problem, &causes));
-        Ok(Pins { pins, unread, problems })
+        problems.retain(|problem| prevents_writing(problem, &causes));
+        Ok(HashFields { fields, unreadable, problems })
     }
 }
 
 /// Returns true for an error that prevents writing hashes: an error of a whole file or of an entry in
 /// `causes`.
-fn is_obstacle(problem: &Problem, causes: &[EntryId]) -> bool {
+fn prevents_writing(problem: &Problem, causes: &[EntryId]) -> bool {
     let of_file = || !problem.field().is_some_and(|field| field.contains('['));
     problem.severity() == Severity::Error
         && problem.entry().map_or_else(of_file, |id| causes.contains(id))

@@ -4,13 +4,13 @@
 pub(crate) const MAX_PROBLEMS: usize = 1_000;
 
 /// Something that is an error or a warning.
-pub(super) trait Severe {
+pub(super) trait HasSeverity {
     fn is_error(&self) -> bool;
 }
 
 /// List of at most [`MAX_PROBLEMS`] problems. In a full list, an error replaces a warning.
 #[derive(Debug, Clone)]
-pub(super) struct Kept<T> {
+pub(super) struct BoundedList<T> {
     list: Vec<T>,
     /// Number of errors in the list.
     errors: usize,
@@ -18,13 +18,13 @@ pub(super) struct Kept<T> {
     omitted_warnings: usize,
 }
 
-impl<T> Default for Kept<T> {
+impl<T> Default for BoundedList<T> {
     fn default() -> Self {
         Self { list: Vec::new(), errors: 0, omitted_errors: 0, omitted_warnings: 0 }
     }
 }
 
-impl<T: Severe> Kept<T> {
+impl<T: HasSeverity> BoundedList<T> {
     pub(super) fn push(&mut self, one: T) {
         let is_error = one.is_error();
         if self.list.len() < MAX_PROBLEMS {
@@ -60,10 +60,10 @@ impl<T: Severe> Kept<T> {
     }
 
     /// Maps each problem to another type.
-    pub(super) fn map<U>(self, to: impl FnMut(T) -> U) -> Kept<U> {
+    pub(super) fn map<U>(self, to: impl FnMut(T) -> U) -> BoundedList<U> {
         let Self { list, errors, omitted_errors, omitted_warnings } = self;
         let list = list.into_iter().map(to).collect();
-        Kept { list, errors, omitted_errors, omitted_warnings }
+        BoundedList { list, errors, omitted_errors, omitted_warnings }
     }
 
     pub(super) fn sort_by_key<K: Ord>(&mut self, key: impl FnMut(&T) -> K) {

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fs;
 
 use crisol_core::EntryId;
-use crisol_schema::{Loader, Sha256Hash, pin};
+use crisol_schema::{Loader, Sha256Hash, write_hashes};
 use tempfile::TempDir;
 
 type Tested = Result<(), Box<dyn Error>>;
@@ -20,10 +20,10 @@ fn check(text: &str, expected: &str) -> Tested {
     let namespace = "n".parse()?;
     let id: EntryId = "n:f".parse()?;
     let hashes = [(id, hash())].into();
-    let out = pin(text, &hashes, Some(&namespace))?;
+    let out = write_hashes(text, &hashes, Some(&namespace))?;
     assert_eq!(out, expected.replace("HASH", NEW));
     // A second run changes nothing.
-    assert_eq!(pin(&out, &hashes, Some(&namespace))?, out);
+    assert_eq!(write_hashes(&out, &hashes, Some(&namespace))?, out);
     Ok(())
 }
 
@@ -107,7 +107,8 @@ fn obstacles_to_pinning_are_reported() -> Tested {
     let id: EntryId = "n:f".parse()?;
     let namespace = "n".parse()?;
     let hashes = [(id, hash())].into();
-    let fail = |text: &str| pin(text, &hashes, Some(&namespace)).map_err(|e| e.to_string());
+    let fail =
+        |text: &str| write_hashes(text, &hashes, Some(&namespace)).map_err(|e| e.to_string());
     assert_eq!(fail("- name: g"), Err("there is no entry `n:f` in the file".to_owned()));
     assert_eq!(
         fail("namespace: m\nentries: [{name: f}]"),
@@ -116,10 +117,11 @@ fn obstacles_to_pinning_are_reported() -> Tested {
     assert!(fail("- [").is_err_and(|error| error.starts_with("the file is not YAML: ")));
     // An edit here would also change the anchor's other users.
     let shared = "- name: g\n  data: &d {path: x}\n- name: f\n  data: *d\n";
-    let help = "the entry has its fields by an alias: write the entry out with";
+    let help =
+        "the fields of the entry come from an alias: write the fields of the entry itself, with";
     assert_eq!(
         fail(shared),
-        Err(format!("`hash` of `n:f` is left as it is, since {help} `hash: {}`", hash()))
+        Err(format!("`hash` of `n:f` is not changed, since {help} `hash: {}`", hash()))
     );
     let anchor = "- {name: f, hash: &h sha256:1}\n- {name: g, hash: *h}\n";
     assert!(fail(anchor).is_err_and(|error| error.contains("has the anchor `&h`")));
@@ -155,11 +157,11 @@ entries:
         hash("00"),
         hash("02")
     );
-    assert_eq!(pin(text, &ids(&["n:f", "n:g", "n:h"])?, None)?, expected);
-    assert!(pin(text, &ids(&["n:h", "n:none"])?, None).is_err());
+    assert_eq!(write_hashes(text, &ids(&["n:f", "n:g", "n:h"])?, None)?, expected);
+    assert!(write_hashes(text, &ids(&["n:h", "n:none"])?, None).is_err());
     // By itself, `n:g` would give its hash to `n:f` too.
-    assert!(pin(text, &ids(&["n:g"])?, None).is_err());
-    assert_eq!(pin(text, &ids(&[])?, None)?, text);
+    assert!(write_hashes(text, &ids(&["n:g"])?, None).is_err());
+    assert_eq!(write_hashes(text, &ids(&[])?, None)?, text);
     Ok(())
 }
 
@@ -181,10 +183,10 @@ entries:
         ),
     )?;
     assert!(Loader::new().load(dir.path()).is_err());
-    let pins = Loader::new().pins(dir.path())?.pins;
-    let shown: Vec<_> = pins
+    let fields = Loader::new().hash_fields(dir.path())?.fields;
+    let shown: Vec<_> = fields
         .iter()
-        .map(|pin| (pin.id.as_str(), pin.wasm("app".as_ref()), pin.hash == Some(hash())))
+        .map(|field| (field.id.as_str(), field.wasm("app".as_ref()), field.hash == Some(hash())))
         .collect();
     assert_eq!(
         shown,
@@ -194,6 +196,6 @@ entries:
             ("n:none", "app/wasm/a.wasm".into(), false),
         ]
     );
-    assert!(pins.iter().all(|pin| pin.index == std::path::Path::new("sub/_index.yaml")));
+    assert!(fields.iter().all(|field| field.index == std::path::Path::new("sub/_index.yaml")));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Traits of a kind: [`Slice`] describes and reads the kind, [`Content`] answers questions about its values.
+//! Traits of a kind: [`KindDefinition`] describes and reads the kind, [`KindContent`] answers questions about its values.
 
 use std::path::Path;
 
@@ -6,23 +6,24 @@ use crisol_core::EntryId;
 use schemars::JsonSchema;
 use serde_json::{Value as Json, json};
 
-use crate::decode::Cx;
-use crate::parts::{Above, Answers, Code, Seat};
+use crate::decode::DecodeContext;
+use crate::field::EntryField;
+use crate::parts::{Code, EntryRoutes, ParentRef, ParentSlot};
 use crate::role::Role;
 use crate::values::{CommandName, ListenAddr, Sha256Hash};
 use crate::yaml::Node;
 
 /// Parts of an entry that its kind reads.
-pub(crate) struct Body<'n> {
+pub(crate) struct EntryBody<'n> {
     /// The kind's own fields.
     pub(crate) fields: &'n Node,
     pub(crate) meta: Option<&'n Node>,
 }
 
 /// A kind of entry: its fields, role and reader.
-pub(super) trait Slice {
+pub(super) trait KindDefinition {
     /// Validated value of an entry of this kind.
-    type Value: Content;
+    type Value: KindContent;
     /// Fields as written. Their JSON Schema, with its description, is the schema of the kind.
     type Fields: JsonSchema;
 
@@ -31,10 +32,10 @@ pub(super) trait Slice {
     /// Help for an unused entry; `None` for a kind that is called from outside.
     const UNUSED: Option<&'static str> = None;
     /// Required fields that get a stand-in if they cannot be read.
-    const STAND_INS: &'static [StandIn] = &[];
+    const PLACEHOLDERS: &'static [Placeholder] = &[];
 
     /// Reads an entry. Returns `None` after reporting a problem.
-    fn read(body: &Body<'_>, cx: &mut Cx<'_>) -> Option<Self::Value>;
+    fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<Self::Value>;
 
     /// Returns the JSON Schema of `meta`, for kinds that read a part of it.
     fn meta_schema() -> Json {
@@ -44,14 +45,14 @@ pub(super) trait Slice {
 
 /// A required field. In an app with errors, a placeholder text replaces an unreadable one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StandIn {
+pub(crate) enum Placeholder {
     /// Field `method`.
     Method,
     /// Field `hash`.
     Hash,
 }
 
-impl StandIn {
+impl Placeholder {
     /// Returns the field's name.
     pub(crate) fn field(self) -> &'static str {
         match self {
@@ -70,9 +71,9 @@ impl StandIn {
 }
 
 /// Questions that the rest of the crate asks a value of any kind.
-pub(crate) trait Content {
+pub(crate) trait KindContent {
     /// Returns the file that `file://` in a field names.
-    fn source_file(&self, _field: &str) -> Option<&Path> {
+    fn source_file(&self, _field: &EntryField) -> Option<&Path> {
         None
     }
 
@@ -87,27 +88,27 @@ pub(crate) trait Content {
     }
 
     /// Returns the storages that the entry delegates lookups to. They must not delegate back to it.
-    fn asks(&self) -> &[EntryId] {
+    fn delegates_to(&self) -> &[EntryId] {
         &[]
     }
 
     /// Returns the address that the entry listens on.
-    fn listens(&self) -> Option<&ListenAddr> {
+    fn listen_addr(&self) -> Option<&ListenAddr> {
         None
     }
 
     /// Returns the parent entry, through which HTTP requests arrive.
-    fn above(&self) -> Option<Above<'_>> {
+    fn parent(&self) -> Option<ParentRef<'_>> {
         None
     }
 
     /// Returns the mutable slot of the parent entry.
-    fn seat(&mut self) -> Option<Seat<'_>> {
+    fn parent_slot(&mut self) -> Option<ParentSlot<'_>> {
         None
     }
 
     /// Returns the HTTP routes that the entry answers.
-    fn answers(&self) -> Option<Answers<'_>> {
+    fn routes(&self) -> Option<EntryRoutes<'_>> {
         None
     }
 }

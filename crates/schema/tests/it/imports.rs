@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crisol_core::Namespace;
-use crisol_schema::{ImportsEdit, declare};
+use crisol_schema::{ImportsEdit, write_imports};
 use expect_test::{Expect, expect};
 
 type Tested<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -16,8 +16,8 @@ fn tokens(all: &[&str]) -> BTreeSet<String> {
 fn written(text: &str, add: &[&str], remove: &[&str]) -> Tested<String> {
     let namespace: Namespace = "n".parse()?;
     let edit = |add: &[&str]| ImportsEdit { add: tokens(add), remove: tokens(remove) };
-    let out = declare(text, &[("n:f".parse()?, edit(add))].into(), Some(&namespace))?;
-    assert_eq!(declare(&out, &[("n:f".parse()?, edit(&[]))].into(), Some(&namespace))?, out);
+    let out = write_imports(text, &[("n:f".parse()?, edit(add))].into(), Some(&namespace))?;
+    assert_eq!(write_imports(&out, &[("n:f".parse()?, edit(&[]))].into(), Some(&namespace))?, out);
     Ok(out)
 }
 
@@ -250,9 +250,9 @@ fn a_merged_list_is_replaced_by_a_list_with_its_items() -> Tested {
             name: g
             imports: [wasi:io]
     "#]]
-    .assert_eq(&declare(text, &changes, Some(&"n".parse()?))?);
+    .assert_eq(&write_imports(text, &changes, Some(&"n".parse()?))?);
     let one = [("n:g".parse()?, edit())].into();
-    let written = declare(text, &one, Some(&"n".parse()?))?;
+    let written = write_imports(text, &one, Some(&"n".parse()?))?;
     assert_eq!(written, format!("{text}    imports: [wasi:io]\n"));
     Ok(())
 }
@@ -275,12 +275,12 @@ fn an_alias_is_replaced_by_the_edited_list() -> Tested {
 /// Imports that cannot be edited report the reason and the line to write.
 #[test]
 fn an_obstacle_names_its_reason_and_the_line_to_write() -> Tested {
-    let left = "`imports` of `n:f` is left as it is, since";
+    let left = "`imports` of `n:f` is not changed, since";
     for (text, why, help) in [
         (
             "entries:\n  - name: f\n    imports: &all\n      - wasi:io\n      - wasi:random\n  - {name: g, imports: *all}\n",
-            "its value has the anchor `&all`, by which other places may have it",
-            "see that what else has it stays right, and write by hand `imports: [wasi:io]`",
+            "its value has the anchor `&all`, and aliases may share it",
+            "check what its aliases need, and write by hand `imports: [wasi:io]`",
         ),
         (
             "entries:\n  - name: f\n    imports: !!seq [wasi:io, wasi:random]\n",
@@ -289,32 +289,32 @@ fn an_obstacle_names_its_reason_and_the_line_to_write() -> Tested {
         ),
         (
             "entries:\n  - name: f\n    imports: [wasi:io, # why\n      wasi:random]\n",
-            "its list stands in brackets and has comments, which would be lost",
+            "its list is in brackets and has comments, which would be lost",
             "write by hand `imports: [wasi:io]`",
         ),
         (
             "x-r: &r wasi:random\nentries:\n  - {name: f, imports: [WASI:io, *r]}\n",
-            "`*r` stands for a value that other places have too",
-            "write in place of it `imports: [wasi:io]`",
+            "`*r` is an alias of a shared value",
+            "replace the alias by `imports: [wasi:io]`",
         ),
         (
             "entries:\n  - name: f\n    imports:\n      - &r wasi:random\n  - {name: g, imports: [*r]}\n",
-            "its value has the anchor `&r`, by which other places may have it",
-            "see that what else has it stays right, and write by hand `imports: []`",
+            "its value has the anchor `&r`, and aliases may share it",
+            "check what its aliases need, and write by hand `imports: []`",
         ),
         (
             "x-d: &d {imports: [wasi:random]}\nentries:\n  - {name: f, data: *d}\n",
-            "the entry has its fields by an alias",
-            "write the entry out with `imports: []`",
+            "the fields of the entry come from an alias",
+            "write the fields of the entry itself, with `imports: []`",
         ),
         (
             "entries:\n  - &f {name: f, imports: [wasi:random]}\n  - {<<: *f, name: g}\n",
-            "other places of the file have the same value, by an anchor",
-            "see that what else has it stays right, and write by hand `imports: []`",
+            "other entries of the file share its value by an anchor",
+            "check what the others need, and write by hand `imports: []`",
         ),
         (
             "entries:\n  - {name: f, imports: wasi:random}\n",
-            "its value is no list of texts",
+            "its value is not a list of texts",
             "write by hand `imports: []`",
         ),
     ] {
@@ -329,7 +329,7 @@ fn a_shared_entry_does_not_block_edits_of_earlier_ones() -> Tested {
     let text = "entries:\n  - {name: f, imports: [wasi:random]}\n  - &h {name: h, imports: [wasi:random]}\n  - {<<: *h, name: g}\n";
     let edit = || ImportsEdit { remove: tokens(&["wasi:random"]), ..ImportsEdit::default() };
     let changes = [("n:f".parse()?, edit()), ("n:h".parse()?, edit())].into();
-    let error = declare(text, &changes, Some(&"n".parse()?)).unwrap_err().to_string();
-    assert!(error.starts_with("`imports` of `n:h` is left as it is"), "{error}");
+    let error = write_imports(text, &changes, Some(&"n".parse()?)).unwrap_err().to_string();
+    assert!(error.starts_with("`imports` of `n:h` is not changed"), "{error}");
     Ok(())
 }
