@@ -158,11 +158,13 @@ fn hide(loading: &mut LoadState<'_>, layers: &mut [Layer], removed: &[EntryId]) 
     let known = drafts.iter().filter_map(|draft| draft.id.as_ref()).map(EntryId::as_str);
     let known: Vec<&str> = known.collect();
     for id in removed.iter().filter(|id| unknown.contains(id)) {
-        let report =
-            Report::error(Rule::DANGLING_REFERENCE, format!("there is no entry `{id}` to remove"));
+        let report = Report::error(
+            Rule::DANGLING_REFERENCE,
+            format!("cannot remove the unknown entry `{id}`"),
+        );
         let report = match suggest::nearest(id.as_str(), known.iter().copied()) {
             Some(near) => report.help(format!("did you mean `{near}`?")),
-            None => report.help("leave it out: it is not in the app"),
+            None => report.help("do not remove it: the app has no such entry"),
         };
         loading.diagnostics.push(None, Some(id.clone()), None, report);
     }

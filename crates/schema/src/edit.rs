@@ -27,13 +27,13 @@ use crate::yaml::{self, Data, Node, Pair};
 #[non_exhaustive]
 pub enum EditError {
     /// The text cannot be read as an index file.
-    #[error("the file is not YAML: {message}")]
+    #[error("invalid YAML: {message}")]
     NotYaml {
         /// Message of the parser.
         message: String,
     },
     /// The text has no such entry.
-    #[error("there is no entry `{id}` in the file")]
+    #[error("the file has no entry `{id}`")]
     NoEntry {
         /// Id of the entry.
         id: EntryId,

@@ -140,7 +140,7 @@ fn version(root: &Node, cx: &mut DecodeContext<'_>) {
     if let Some(ScalarText(found)) = read
         && !matches!(found.as_str(), "1.0" | "1")
     {
-        let message = format!("the version is {}, and only `1.0` is known", quote(&found));
+        let message = format!("unsupported version {}: only `1.0` is supported", quote(&found));
         let report = Report::error(Rule::VERSION, message).help("write `version: \"1.0\"`");
         cx.within("version", |cx| cx.report(node.span, report));
     }
@@ -158,7 +158,7 @@ fn namespace(
     let Some(node) = written else {
         if default.is_none() {
             let report = Report::error(Rule::NO_NAMESPACE, "the file has no `namespace`")
-                .help("add `namespace: myns`, or give a default one (`--namespace myns`)");
+                .help("add `namespace: myns`, or set a default (`--namespace myns`)");
             cx.report(root.span, report);
         }
         return (fallback, default.is_some());
@@ -274,7 +274,7 @@ fn fields(node: &Node, head: Span, cx: &mut DecodeContext<'_>) -> Node {
         cx.within("data", |cx| cx.wrong_type(data, "a map of fields", ""));
     }
     for pair in &beside {
-        let message = format!("{} stands beside `data`", quote(&pair.key));
+        let message = format!("{} is beside `data`", quote(&pair.key));
         let mut help = "move it into `data`".to_owned();
         if let Some(near) = suggest::nearest(&pair.key, HEAD) {
             help = format!("{help}; or did you mean `{near}`?");

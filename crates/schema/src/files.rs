@@ -89,7 +89,7 @@ impl AppFiles {
         let large = || {
             let over = match max <= left {
                 true => format!("is larger than {max} bytes"),
-                false => format!("makes the files of the app larger than {MAX_APP} bytes together"),
+                false => format!("exceeds the limit of {MAX_APP} bytes for all files of the app"),
             };
             Unreadable { rule: Rule::TOO_LARGE, why: over }
         };
@@ -168,7 +168,7 @@ impl AppFiles {
             // A DER sequence with a long length form, as certificates and keys in DER begin.
             let why = match error.as_bytes() {
                 [0x30, 0x81..=0x84, ..] => {
-                    "is DER and not text: write it as PEM, by `openssl x509` or `openssl pkey` with `-inform DER`"
+                    "is DER and not text: convert it to PEM with `openssl x509` or `openssl pkey`, `-inform DER`"
                 }
                 _ => "is not UTF-8 text",
             };
@@ -182,7 +182,7 @@ impl Unreadable {
     pub(crate) fn of_index(&self, path: &str) -> Report {
         let help = match self.rule {
             Rule::TOO_LARGE => "split the file",
-            _ => "let the file be read, or move it out of the app",
+            _ => "make the file readable, or move it out of the app",
         };
         Report::error(self.rule, format!("{} {}", quote(path), self.why)).help(help)
     }
@@ -199,7 +199,7 @@ pub(crate) fn plain(error: &std::io::Error) -> String {
     match error.kind() {
         Kind::NotFound => "no such file".to_owned(),
         Kind::PermissionDenied if error.raw_os_error().is_none() => {
-            "it leads out of the app".to_owned()
+            "it leads outside the app".to_owned()
         }
         Kind::PermissionDenied => "permission denied".to_owned(),
         _ => {
@@ -213,7 +213,7 @@ pub(crate) fn plain(error: &std::io::Error) -> String {
 /// Joins a path to a folder of the app. Fails if the result leaves the app.
 fn join_inside_app(folder: &Path, path: &str) -> Result<PathBuf, &'static str> {
     if path.is_empty() {
-        return Err("names no file");
+        return Err("does not name a file");
     }
     if path.contains('\0') {
         return Err("has a NUL character");
@@ -243,9 +243,9 @@ fn search(
     diagnostics: &mut Diagnostics,
 ) {
     if depth > MAX_FOLDERS {
-        let message = format!("folders are nested over {MAX_FOLDERS} deep at {}", quote(path));
+        let message = format!("folders are nested more than {MAX_FOLDERS} deep at {}", quote(path));
         let report = Report::error(Rule::IO, message)
-            .help("move what lies deeper up, or the folder out of the app");
+            .help("nest fewer folders, or move the folder out of the app");
         return diagnostics.of_app(report);
     }
     let entries = match dir.entries() {
@@ -277,7 +277,7 @@ fn search(
 /// Returns the report for a folder that cannot be listed. An unreadable subfolder, such as another user's
 /// `lost+found`, does not prevent loading.
 fn unlistable_folder(path: &str, error: &std::io::Error) -> Report {
-    let help = "let the folder be read, or move it out of the app";
+    let help = "make the folder readable, or move it out of the app";
     if path.is_empty() {
         let message = format!("cannot list the folder `.`: {}", plain(error));
         return Report::error(Rule::IO, message).help(help);

@@ -86,12 +86,12 @@ fn wanted(link: &Reference) -> String {
 }
 
 fn wrong_kind(link: &Reference, kind: KindName) -> Report {
-    let message = format!("`{}` is of kind `{kind}`, and {} is wanted here", link.to, wanted(link));
+    let message = format!("`{}` is of kind `{kind}`, expected {}", link.to, wanted(link));
     Report::error(Rule::WRONG_KIND, message).help(format!("name an entry of kind {}", wanted(link)))
 }
 
 fn dangling(link: &Reference) -> Report {
-    Report::error(Rule::DANGLING_REFERENCE, format!("there is no entry `{}`", link.to))
+    Report::error(Rule::DANGLING_REFERENCE, format!("unknown entry `{}`", link.to))
 }
 
 /// Budget for nearest-id searches in one app: a fraction of a second.
@@ -157,10 +157,10 @@ fn commands(entries: &BTreeMap<EntryId, Entry>, cx: &mut LinkContext<'_>) {
         let Some(command) = entry.kind.content().command() else { continue };
         let Some(first) = seen.insert(command, &entry.id) else { continue };
         seen.insert(command, first);
-        let message = format!("the command `{command}` is there twice");
+        let message = format!("duplicate command name `{command}`");
         let report = Report::error(Rule::DUPLICATE, message)
             .related(cx.span(first, &EntryField::CommandName), "first here")
-            .help("give one of the two another name");
+            .help("rename one of the two");
         cx.report(&entry.id, &EntryField::CommandName, report);
     }
 }

@@ -180,7 +180,7 @@ impl Loader {
 /// Returns the problem of an app whose folder cannot be opened.
 pub(crate) fn unopenable_app(dir: &Path, error: &std::io::Error) -> Problems {
     let message = format!("cannot open the app `{}`: {}", dir.display(), plain(error));
-    let report = Report::error(Rule::IO, message).help("name a folder with an `_index.yaml` in it");
+    let report = Report::error(Rule::IO, message).help("pass a folder that has an `_index.yaml`");
     let mut diagnostics = Diagnostics::default();
     diagnostics.of_app(report);
     diagnostics.into_problems(&Arc::default())
@@ -280,9 +280,10 @@ impl<'f> LoadState<'f> {
         for draft in &mut self.drafts {
             let Some(id) = draft.id.clone() else { continue };
             if let Some(&first) = seen.get(&id) {
-                let report = Report::error(Rule::DUPLICATE_ID, format!("`{id}` is there twice"))
-                    .related(Some(first), "first here")
-                    .help("give one of the two another name");
+                let report =
+                    Report::error(Rule::DUPLICATE_ID, format!("duplicate entry id `{id}`"))
+                        .related(Some(first), "first here")
+                        .help("rename one of the two");
                 self.diagnostics.push(Some(draft.name_span), Some(id), None, report);
                 draft.is_duplicate = true;
             } else {

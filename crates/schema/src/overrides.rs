@@ -57,7 +57,7 @@ fn unknown_entry(id: &str, known: &HashMap<EntryId, usize>) -> Report {
         Some(near) => format!("did you mean `{near}`?"),
         None => "name an entry of the app, as `namespace:name`".to_owned(),
     };
-    let message = format!("there is no entry {} to override", quote(id));
+    let message = format!("cannot override the unknown entry {}", quote(id));
     Report::error(Rule::BAD_OVERRIDE, message).help(help)
 }
 
@@ -138,9 +138,11 @@ impl<'t> Override<'t> {
             (Step::Index(_) | Step::Next, _) if node.is_null() => {
                 Data::List(self.with_item(&[], *step, rest, &fresh)?)
             }
-            (Step::Key(key), _) => return Err(format!("`{key}` is asked of what is not a map")),
+            (Step::Key(key), _) => {
+                return Err(format!("`{key}` is below a value that is not a map"));
+            }
             (Step::Index(_) | Step::Next, _) => {
-                return Err("an item is asked of what is not a list".to_owned());
+                return Err("an item is below a value that is not a list".to_owned());
             }
         };
         Ok(Arc::new(Node::new(node.span, data)))
@@ -165,9 +167,7 @@ impl<'t> Override<'t> {
             Some(item) => *item = self.replaced(item, rest)?,
             None if at == len => items.push(self.replaced(fresh, rest)?),
             None => {
-                return Err(format!(
-                    "there is no item [{at}]: the next one of the list is [{len}], or `[]`"
-                ));
+                return Err(format!("the list has no item [{at}]: append one as [{len}] or `[]`"));
             }
         }
         Ok(items)

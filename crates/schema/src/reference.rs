@@ -54,7 +54,7 @@ impl<T: RoleType> Decode for Ref<T> {
         let text = text(node, "text", Self::EXAMPLE, cx)?;
         // The message quotes the whole text, so its length must be limited.
         if text.len() > MAX_ID {
-            let message = format!("{} is no id: it is {} bytes long", quote(text), text.len());
+            let message = format!("{} is not an id: it is {} bytes long", quote(text), text.len());
             let help = format!("ids have at most {MAX_ID} bytes");
             cx.report(node.span, Report::error(Rule::BAD_NAME, message).help(help));
             return None;

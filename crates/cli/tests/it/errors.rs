@@ -105,13 +105,13 @@ fn missing_or_invalid_code_is_reported_at_its_entry() -> Tested {
               |
               = help: correct the text at that line and column: a core module is `(module …)`, a component `(component …)`
 
-            warning[unused]: nothing uses `myns:assets`
+            warning[unused]: unused entry `myns:assets`
              --> _index.yaml:3:11
               |
             3 |   - name: assets
               |           ^^^^^^
               |
-              = help: name it in `fs` of a function, a mount or an `http.static`, or remove it
+              = help: use it in `fs` of a function, a mount or an `http.static`, or remove it
 
             1 error and 1 warning
         "#]],

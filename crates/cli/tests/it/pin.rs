@@ -73,7 +73,7 @@ fn errors_elsewhere_keep_no_entry_from_being_pinned() -> Tested {
 
     let run = app.run(&["pin"])?;
     assert_eq!((run.code, run.stdout), (Some(2), pinned("unchanged")), "{}", run.stderr);
-    assert!(run.stderr.contains("there is no entry `myns:nowhere`"), "{}", run.stderr);
+    assert!(run.stderr.contains("unknown entry `myns:nowhere`"), "{}", run.stderr);
     assert!(!run.stderr.contains("GETT") && !run.stderr.contains("max_fule"), "{}", run.stderr);
     let last = "error: not pinned: `myns:b` does not tell where its binary is: correct its `fs` and `path`\n";
     assert!(run.stderr.ends_with(last), "{}", run.stderr);

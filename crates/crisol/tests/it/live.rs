@@ -101,12 +101,12 @@ async fn a_change_with_a_problem_leaves_everything_as_it_was() -> Tested {
     }
     let unknown = runtime.apply(Changes::new().remove(id("n:aa")?).put(app(&good))).await;
     let text = unknown.err().map(|error| error.to_string()).unwrap_or_default();
-    assert!(text.contains("no entry `n:aa` to remove"), "{text}");
+    assert!(text.contains("cannot remove the unknown entry `n:aa`"), "{text}");
     let dangling = "  - {name: v, kind: env.variable, variable: V, storage: s}\n  - {name: s, kind: env.storage.memory}\n";
     runtime.apply(Changes::new().put(app(dangling))).await?;
     let in_use = runtime.apply(Changes::new().remove(id("n:s")?)).await;
     let text = in_use.err().map(|error| error.to_string()).unwrap_or_default();
-    assert!(text.contains("there is no entry `n:s`"), "{text}");
+    assert!(text.contains("unknown entry `n:s`"), "{text}");
     assert_eq!(runtime.generation().number(), 2);
     Ok(())
 }

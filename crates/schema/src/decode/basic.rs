@@ -114,7 +114,7 @@ impl<const MIN: u64, const MAX: u64> Decode for Int<MIN, MAX> {
         match u64::try_from(int) {
             Ok(fits) if (MIN..=MAX).contains(&fits) => Some(Self(fits)),
             _ => {
-                let message = format!("{} is {int}: it goes from {MIN} to {MAX}", cx.here());
+                let message = format!("{} is {int}, but must be from {MIN} to {MAX}", cx.here());
                 let near = if int < i128::from(MIN) { MIN } else { MAX };
                 let help = format!("write `{}`", cx.sample(&near.to_string()));
                 cx.report(node.span, Report::error(Rule::BAD_RANGE, message).help(help));
@@ -136,7 +136,10 @@ pub(crate) fn one_of<T: Clone>(
     if let Some((_, value)) = words.iter().find(|(name, _)| *name == found) {
         return Some(value.clone());
     }
-    let message = format!("{} cannot be {}", cx.here(), quote(found));
+    let message = match rule {
+        Rule::UNKNOWN_KIND => format!("unknown kind {}", quote(found)),
+        _ => format!("unknown value {} of {}", quote(found), cx.here()),
+    };
     let help =
         if cx.diagnostics.is_full() { String::new() } else { suggest::or_list(found, &names) };
     cx.report(node.span, Report::error(rule, message).help(help));
@@ -174,8 +177,9 @@ impl Decode for InlineOrFile {
         let written = text(node, "text", Self::EXAMPLE, cx)?;
         let Some(path) = written.strip_prefix("file://") else {
             if written.trim().is_empty() {
-                let report = Report::error(Rule::BAD_FORM, format!("{} is empty", cx.here()))
-                    .help(format!("write it here, or `{}`", cx.sample(Self::EXAMPLE)));
+                let report = Report::error(Rule::BAD_FORM, format!("{} is empty", cx.here())).help(
+                    format!("write the text here, or name a file: `{}`", cx.sample(Self::EXAMPLE)),
+                );
                 cx.report(node.span, report);
                 return None;
             }

@@ -72,7 +72,7 @@ impl<'n> Fields<'n> {
                 None => {
                     fields.unknown.push(&pair.key);
                     match known {
-                        [] => "remove it: there are no fields here".to_owned(),
+                        [] => "remove it: no fields are allowed here".to_owned(),
                         known => format!("its fields are {}", suggest::list(known)),
                     }
                 }
@@ -99,7 +99,7 @@ impl<'n> Fields<'n> {
         }
         let add = T::REMEDY.map_or_else(|| format!("add `{name}: {}`", T::EXAMPLE), str::to_owned);
         let help = match self.unknown.as_slice() {
-            [key] => format!("{add}, or rename {} if it is meant", quote(key)),
+            [key] => format!("{add}, or rename {} to `{name}`", quote(key)),
             _ => add,
         };
         let report =

@@ -54,4 +54,4 @@ impl KindContent for EnvStorage {
 }
 
 /// Help for an unused storage.
-pub(super) const UNUSED: Option<&str> = Some("name it in `storage` of an `env.variable`");
+pub(super) const UNUSED: Option<&str> = Some("use it in `storage` of an `env.variable`");

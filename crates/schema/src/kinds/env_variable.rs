@@ -34,7 +34,7 @@ impl KindDefinition for Definition {
     type Fields = EnvVariableFields;
 
     const ROLE: Option<Role> = Some(Role::Variable);
-    const UNUSED: Option<&'static str> = Some("name it in `wasi.env` of a function or in `tls`");
+    const UNUSED: Option<&'static str> = Some("use it in `wasi.env` of a function or in `tls`");
 
     fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<EnvVariable> {
         let fields = EnvVariableFields::decode(body.fields, cx);

@@ -28,7 +28,7 @@ impl KindDefinition for Definition {
 
     const ROLE: Option<Role> = Some(Role::Folder);
     const UNUSED: Option<&'static str> =
-        Some("name it in `fs` of a function, a mount or an `http.static`");
+        Some("use it in `fs` of a function, a mount or an `http.static`");
 
     fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<Directory> {
         let fields = DirectoryFields::decode(body.fields, cx)?;

@@ -40,7 +40,7 @@ impl KindDefinition for Definition {
     type Fields = HttpRouterFields;
 
     const ROLE: Option<Role> = Some(Role::Router);
-    const UNUSED: Option<&'static str> = Some("name it in `meta.router` of an `http.endpoint`");
+    const UNUSED: Option<&'static str> = Some("use it in `meta.router` of an `http.endpoint`");
 
     fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<HttpRouter> {
         let server = service_in_meta(body.meta, cx);
@@ -95,9 +95,9 @@ fn reject_repeated_steps(node: &Node, cx: &mut DecodeContext<'_>) -> Option<()> 
             seen.insert(name, step.span);
             continue;
         };
-        let report = Report::error(Rule::DUPLICATE, format!("`{name}` is there twice"))
+        let report = Report::error(Rule::DUPLICATE, format!("duplicate middleware step `{name}`"))
             .related(Some(first), "first here")
-            .help("keep one of the two");
+            .help("remove one of the two");
         cx.within(&format!("middleware[{at}]"), |cx| cx.report(step.span, report));
         all_differ = None;
     }

@@ -108,7 +108,7 @@ impl KindDefinition for Definition {
     type Fields = HttpServiceFields;
 
     const ROLE: Option<Role> = Some(Role::Service);
-    const UNUSED: Option<&'static str> = Some("name it in `meta.server` of an `http.router`");
+    const UNUSED: Option<&'static str> = Some("use it in `meta.server` of an `http.router`");
 
     fn read(body: &EntryBody<'_>, cx: &mut DecodeContext<'_>) -> Option<HttpService> {
         let fields = HttpServiceFields::decode(body.fields, cx)?;

@@ -67,8 +67,8 @@ fn report_cycle(steps: &[(&EntryId, usize)], cx: &mut LinkContext<'_>) {
         let names: Vec<String> = steps.iter().map(|(step, _)| format!("`{step}`")).collect();
         format!("{} → `{first}`", names.join(" → "))
     };
-    let report = Report::error(Rule::CYCLE, format!("storages ask one another in a ring: {shown}"))
-        .related(cx.name_span(first), "the ring begins here")
+    let report = Report::error(Rule::CYCLE, format!("cycle of storages: {shown}"))
+        .related(cx.name_span(first), "the cycle begins here")
         .help("remove this reference");
     cx.report(last, &EntryField::StorageAt(visited.saturating_sub(1)), report);
 }
@@ -101,7 +101,7 @@ pub(super) fn shadowed(entries: &BTreeMap<EntryId, Entry>, cx: &mut LinkContext<
                 let message =
                     format!("`{name}` of `{storage}` is shadowed by `{first}` in `{router}`");
                 let report = Report::warning(Rule::NO_EFFECT, message)
-                    .related(cx.span(first, &field), "this one is given")
+                    .related(cx.span(first, &field), "this one is used")
                     .help("remove one of the two, or change the order of `storages`");
                 cx.report(storage, &field, report);
             }
@@ -130,7 +130,7 @@ pub(super) fn unset(entries: &BTreeMap<EntryId, Entry>, cx: &mut LinkContext<'_>
         if values.contains_key(name) || cx.diagnostics.is_full() {
             continue;
         }
-        let message = format!("`{storage}` has no value `{name}`, and there is no default");
+        let message = format!("`{storage}` has no value `{name}`, and the variable has no default");
         let names = values.keys().map(|name| name.as_str());
         let help = match suggest::nearest_within(name.as_str(), names.clone(), &mut budget) {
             Some(near) => format!("did you mean `{near}`?"),

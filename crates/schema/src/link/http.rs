@@ -77,9 +77,9 @@ fn ambiguous(id: &EntryId, field: &EntryField, ids: &[EntryId], cx: &mut LinkCon
         EntryField::Router => ("router", KindName::HttpRouter),
         _ => ("server", KindName::HttpService),
     };
-    let message = format!("`{id}` names no `{kind}`, and there are several");
+    let message = format!("`{id}` must name an `{kind}`: the app has several");
     let example = ids.first().map_or("name", EntryId::as_str);
-    let help = format!("add `meta: {{{key}: {example}}}`; there are {}", suggest::list(ids));
+    let help = format!("add `meta: {{{key}: {example}}}`; the app has {}", suggest::list(ids));
     cx.report(id, field, Report::error(Rule::AMBIGUOUS, message).help(help));
 }
 

@@ -73,15 +73,15 @@ pub(super) fn warn(
 fn report(taker: &Route<'_>, route: &Route<'_>, router: &EntryId, cx: &mut LinkContext<'_>) {
     let (id, own) = (&taker.entry.id, &route.entry.id);
     let message = format!(
-        "`{id}` answers the preflights of `{own}`, so that `cors` of `{router}` never sees them"
+        "`{id}` answers the preflights of `{own}`, so `cors` of `{router}` never gets them"
     );
     let instead = if taker.method == HttpMethod::Options {
         format!("remove `{id}`")
     } else {
-        format!("give `{id}` the one method that it is for")
+        format!("set the one `method` that `{id}` needs")
     };
     let report = Report::warning(Rule::PREFLIGHT, message)
-        .related(cx.span(own, &EntryField::Path), "browsers ask for this one")
+        .related(cx.span(own, &EntryField::Path), "the preflights are for this route")
         .help(format!("add `cors` to the router of `{id}`, or {instead}"));
     cx.report(id, &EntryField::Path, report);
 }

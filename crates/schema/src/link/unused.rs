@@ -16,7 +16,7 @@ pub(super) fn warn(entries: &BTreeMap<EntryId, Entry>, cx: &mut LinkContext<'_>)
     used.extend(entries.values().filter_map(|entry| Some(entry.kind.content().parent()?.id())));
     for entry in entries.values().filter(|entry| !used.contains(&entry.id)) {
         let Some(help) = entry.kind.name().descriptor().unused else { continue };
-        let message = format!("nothing uses `{}`", entry.id);
+        let message = format!("unused entry `{}`", entry.id);
         let report = Report::warning(Rule::UNUSED, message).help(format!("{help}, or remove it"));
         let span = cx.name_span(&entry.id);
         cx.diagnostics.push(span, Some(entry.id.clone()), None, report);

@@ -111,7 +111,7 @@ pub(crate) fn parent_in_meta(meta: Option<&Node>, cx: &mut DecodeContext<'_>) ->
         let message = "`meta` names a router and a server";
         let report = Report::error(Rule::CONFLICT, message)
             .related(Some(meta.span_of(ROUTER)), "the router")
-            .help("remove `meta.server`: the router has one of its own");
+            .help("remove `meta.server`: the router already has a service");
         cx.within("meta.server", |cx| cx.report(meta.span_of(SERVER), report));
         return None;
     }

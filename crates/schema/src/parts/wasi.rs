@@ -150,10 +150,10 @@ fn unique<T: FromStr + Eq + Hash + Display>(
             continue;
         };
         all_differ = false;
-        let message = format!("`{value}` is in `{list}` twice");
+        let message = format!("duplicate `{field}` `{value}` in `{list}`");
         let report = Report::error(Rule::DUPLICATE, message)
             .related(Some(first), "first here")
-            .help(format!("give each item of `{list}` a `{field}` of its own"));
+            .help(format!("give each item of `{list}` a unique `{field}`"));
         cx.within(&format!("{list}[{at}].{field}"), |cx| cx.report(span, report));
     }
     all_differ

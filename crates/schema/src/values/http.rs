@@ -66,7 +66,7 @@ impl FromStr for HttpMethod {
             return Ok(method);
         }
         let names: Vec<&str> = METHODS.iter().map(|&(name, _)| name).collect();
-        let message = format!("{} is not a request method", quote(text));
+        let message = format!("{} is not an HTTP method", quote(text));
         Err(InvalidValue::new(Rule::UNKNOWN_VALUE, message, suggest::or_list(text, &names)))
     }
 }
@@ -170,15 +170,11 @@ fn decodable(text: &str) -> bool {
 fn segment(text: &str) -> Result<Segment, &'static str> {
     let Some(inner) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
         return match text {
-            "." | ".." => Err("it has a `.` or `..` part"),
-            _ if text.contains(['{', '}']) => {
-                Err("a parameter is a whole part between two `/`: `{name}`")
-            }
-            _ if !decodable(text) => {
-                Err("a `%` begins two hexadecimal digits, and they stand for UTF-8")
-            }
+            "." | ".." => Err("it has a `.` or `..` segment"),
+            _ if text.contains(['{', '}']) => Err("a parameter must be a whole segment: `{name}`"),
+            _ if !decodable(text) => Err("its percent-encoding is malformed or not UTF-8"),
             _ if text.chars().all(path_char) => Ok(Segment::Literal(text.into())),
-            _ => Err("it has a character that paths of URLs do not have: percent-encode it"),
+            _ => Err("it has a character that is not allowed in URL paths: percent-encode it"),
         };
     };
     let (name, rest) = match inner.strip_suffix("...") {
@@ -188,7 +184,7 @@ fn segment(text: &str) -> Result<Segment, &'static str> {
     let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     match first && name.bytes().all(fits) {
-        false => Err("a parameter's name has letters, digits, `_` and `-`"),
+        false => Err("a parameter name has only letters, digits, `_` and `-`"),
         true if rest => Ok(Segment::Rest(name.into())),
         true => Ok(Segment::Param(name.into())),
     }
@@ -208,7 +204,7 @@ fn route(text: &str) -> Result<Vec<Segment>, &'static str> {
         return Err("it has two `/` in a row");
     }
     if others.iter().any(|one| matches!(one, Segment::Rest(_))) {
-        return Err("a `{name...}` part is the last");
+        return Err("a `{name...}` segment must be the last");
     }
     let name = |one: &Segment| match one {
         Segment::Param(name) | Segment::Rest(name) => Some(name.clone()),
@@ -218,7 +214,7 @@ fn route(text: &str) -> Result<Vec<Segment>, &'static str> {
     names.sort();
     let all = names.len();
     names.dedup();
-    if names.len() < all { Err("two parameters have one name") } else { Ok(segments) }
+    if names.len() < all { Err("two parameters have the same name") } else { Ok(segments) }
 }
 
 impl FromStr for RoutePath {

@@ -232,7 +232,7 @@ impl FromStr for ImportToken {
 }
 
 fn unknown(text: &str, help: String) -> InvalidValue {
-    let message = format!("there is no host import {}", quote(text));
+    let message = format!("unknown import {}", quote(text));
     InvalidValue::new(Rule::UNKNOWN_VALUE, message, help)
 }
 

@@ -87,14 +87,14 @@ impl FromStr for ListenAddr {
         {
             return unix(path).map_err(bad);
         }
-        let port = port.parse().map_err(|_| bad("the port is no number from 0 to 65535"))?;
+        let port = port.parse().map_err(|_| bad("the port is not a number from 0 to 65535"))?;
         let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let good = match inner {
             Some(ip) => ip.parse::<Ipv6Addr>().is_ok(),
             None => host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)),
         };
         if !good || host.len() > 253 {
-            return Err(bad("the host is no name and no address (IPv6 stands in brackets)"));
+            return Err(bad("the host is neither a name nor an address (write IPv6 in brackets)"));
         }
         Ok(Self(Form::Tcp { host: inner.unwrap_or(host).into(), port }))
     }
@@ -102,13 +102,13 @@ impl FromStr for ListenAddr {
 
 fn unix(path: &str) -> Result<ListenAddr, &'static str> {
     if !path.starts_with('/') {
-        return Err("the path of a Unix socket begins with `/`");
+        return Err("the path of a Unix socket must begin with `/`");
     }
     if path.ends_with('/') || path.chars().any(char::is_control) {
-        return Err("the path of a Unix socket names a file");
+        return Err("the path of a Unix socket must name a file");
     }
     if path.len() > LONGEST_PATH {
-        return Err("the path of a Unix socket has at most 107 bytes");
+        return Err("the path of a Unix socket is over 107 bytes long");
     }
     Ok(ListenAddr(Form::Unix(path.into())))
 }

@@ -48,11 +48,11 @@ impl FromStr for Method {
             return bad("it is over 1024 bytes long");
         }
         if text.chars().any(char::is_control) || text.trim() != text {
-            return bad("it has control characters, or spaces around it");
+            return bad("it has control characters or surrounding spaces");
         }
         let parts: Vec<&str> = text.split('#').collect();
         if parts.len() > 2 || (parts.len() == 2 && parts.contains(&"")) {
-            return bad("there is a name on either side of one `#`");
+            return bad("one `#` must have a name on both sides");
         }
         Ok(Self(text.into()))
     }

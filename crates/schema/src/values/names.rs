@@ -35,7 +35,7 @@ impl FromStr for EnvName {
             None if text.len() > 1024 => "it is over 1024 bytes long".to_owned(),
             None => return Ok(Self(text.into())),
         };
-        let message = format!("{} is not the name of a variable: {why}", quote(text));
+        let message = format!("{} is not a variable name: {why}", quote(text));
         Err(InvalidValue::new(Rule::BAD_FORM, message, "write a name such as `API_KEY`"))
     }
 }
@@ -64,7 +64,7 @@ impl FromStr for HeaderName {
         if !text.is_empty() && text.bytes().all(token) {
             return Ok(Self(text.to_ascii_lowercase()));
         }
-        let message = format!("{} is not the name of a header", quote(text));
+        let message = format!("{} is not a header name", quote(text));
         let help = "use letters, digits and `-`, such as `x-request-id`";
         Err(InvalidValue::new(Rule::BAD_FORM, message, help))
     }
@@ -105,7 +105,7 @@ impl FromStr for CommandName {
         if good {
             return Ok(Self(text.into()));
         }
-        let message = format!("{} is not the name of a command", quote(text));
+        let message = format!("{} is not a command name", quote(text));
         let help =
             "use up to 200 letters, digits, `_`, `-`, `.` and `:`, and do not begin with `-`";
         Err(InvalidValue::new(Rule::BAD_FORM, message, help))

@@ -155,17 +155,21 @@ fn net(text: &str) -> Result<Option<HostPattern>, &'static str> {
         None => (text, None),
     };
     let Ok(ip) = address.parse::<IpAddr>() else {
-        return if bits.is_some() { Err("there is no address before the `/`") } else { Ok(None) };
+        return if bits.is_some() {
+            Err("the text before the `/` is not an address")
+        } else {
+            Ok(None)
+        };
     };
     let max = if ip.is_ipv4() { 32 } else { 128 };
     let bits = match bits.map(str::parse::<u8>) {
         None => max,
         Some(Ok(bits)) if bits <= max => bits,
-        Some(_) => return Err("the number of bits after the `/` is out of range"),
+        Some(_) => return Err("the prefix length after the `/` is out of range"),
     };
-    let address = masked(ip, bits).ok_or("the number of bits after the `/` is out of range")?;
+    let address = masked(ip, bits).ok_or("the prefix length after the `/` is out of range")?;
     if address != ip {
-        return Err("the address has bits set behind its network");
+        return Err("the address has host bits set");
     }
     Ok(Some(HostPattern::Net { address, bits }))
 }
@@ -175,8 +179,9 @@ fn host(text: &str) -> Result<HostPattern, &'static str> {
         return Ok(HostPattern::Any);
     }
     if let Some(inner) = text.strip_prefix('[') {
-        let (address, rest) = inner.split_once(']').ok_or("the `[` is not closed")?;
-        return net(&format!("{address}{rest}"))?.ok_or("there is no address in the brackets");
+        let (address, rest) = inner.split_once(']').ok_or("the `[` has no closing `]`")?;
+        return net(&format!("{address}{rest}"))?
+            .ok_or("the text in the brackets is not an address");
     }
     if let Some(net) = net(text)? {
         return Ok(net);
@@ -192,7 +197,7 @@ fn host(text: &str) -> Result<HostPattern, &'static str> {
     };
     let name = name.to_ascii_lowercase();
     if name.len() > 253 || !name.split('.').all(label) {
-        return Err("the host is no name and no address");
+        return Err("the host is neither a name nor an address");
     }
     Ok(if below { HostPattern::Below(name.into()) } else { HostPattern::Name(name.into()) })
 }
@@ -209,13 +214,13 @@ impl FromStr for NetworkRule {
         };
         let (before, port) = text.rsplit_once(':').ok_or_else(|| bad("the port is missing"))?;
         if before.contains(':') && !before.starts_with('[') {
-            return Err(bad("an IPv6 address stands in brackets"));
+            return Err(bad("an IPv6 address must be in brackets"));
         }
         let port = match port {
             "*" => PortPattern::Any,
             digits => match digits.parse::<u16>() {
                 Ok(port) if port > 0 => PortPattern::One(port),
-                _ => return Err(bad("the port is no number from 1 to 65535 and not `*`")),
+                _ => return Err(bad("the port is neither a number from 1 to 65535 nor `*`")),
             },
         };
         Ok(Self { host: host(before).map_err(bad)?, port })

@@ -15,7 +15,7 @@ fn parts(text: &str) -> Result<Vec<&str>, &'static str> {
         return Err("it has a NUL character");
     }
     if text.contains('\\') {
-        return Err("it has a `\\`: folders are separated by `/`");
+        return Err("it has a `\\`: separate folders with `/`");
     }
     if text.len() > 4096 {
         return Err("it is over 4096 bytes long");
@@ -103,7 +103,7 @@ impl FromStr for FsPath {
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let why = match parts(text) {
             Ok(parts) if !parts.is_empty() => return Ok(Self(parts.join("/").into())),
-            Ok(_) => "it names no file",
+            Ok(_) => "it does not name a file",
             Err(why) => why,
         };
         let message = format!("{} is not a path inside a folder entry: {why}", quote(text));
@@ -155,10 +155,10 @@ impl FromStr for DirectoryPath {
             }
             Ok(parts) if parts.is_empty() => return Ok(Self(PathBuf::from("."))),
             Ok(parts) => return Ok(Self(parts.iter().collect())),
-            Err("it has a `..`") => "it has a `..`, and may not leave the app",
+            Err("it has a `..`") => "it has a `..`, which could leave the app",
             Err(why) => why,
         };
-        let message = format!("{} is not a path of an app: {why}", quote(text));
+        let message = format!("{} is not a path for an app: {why}", quote(text));
         let help =
             "write a path relative to the app's folder, such as `./data`, or an absolute one";
         Err(InvalidValue::new(Rule::BAD_PATH, message, help))

@@ -31,11 +31,11 @@ impl FromStr for Interval {
             Some(_) => Err(InvalidValue::new(
                 Rule::BAD_RANGE,
                 format!("{} is out of range", quote(text)),
-                "write a time from `1ms` to `24h`",
+                "write a duration from `1ms` to `24h`",
             )),
             None => Err(InvalidValue::new(
                 Rule::BAD_FORM,
-                format!("{} is not a length of time", quote(text)),
+                format!("{} is not a duration", quote(text)),
                 "write a whole number and its unit, such as `500ms`, `30s`, `5m` or `1h`",
             )),
         }
@@ -48,4 +48,4 @@ impl fmt::Display for Interval {
     }
 }
 
-text_value!(Interval, "a time with its unit", "30s", { "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" });
+text_value!(Interval, "a duration with a unit", "30s", { "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" });

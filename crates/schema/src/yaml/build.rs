@@ -121,17 +121,17 @@ fn syntax(error: &granit_parser::ScanError) -> Report {
         | Kind::TabAtBlockScalarStart
         | Kind::TabInIndentation => "indent with spaces",
         Kind::UnknownAnchor => {
-            return Report::error(Rule::YAML_ALIAS, "there is no anchor of this name before")
-                .help("define it before with `&name`, or quote a text that begins with `*`");
+            return Report::error(Rule::YAML_ALIAS, "unknown anchor: it is not defined above")
+                .help("define it above with `&name`, or quote a text that begins with `*`");
         }
         Kind::UnclosedFlowCollection { .. } => "close the bracket",
-        Kind::MismatchedFlowCollectionEnd { .. } => "close what was opened last first",
+        Kind::MismatchedFlowCollectionEnd { .. } => "close the innermost bracket first",
         Kind::UnclosedQuotedScalar => "close the quotes",
         Kind::RecursionLimitExceeded => return too_deep(),
         Kind::UnexpectedCharacter { .. } => "quote a text that begins with a special character",
         _ => "check the indentation, the quotes and the colons of this line and the one before",
     };
-    Report::error(Rule::YAML_SYNTAX, format!("this is not YAML: {}", cut(&error.info()))).help(help)
+    Report::error(Rule::YAML_SYNTAX, format!("invalid YAML: {}", cut(&error.info()))).help(help)
 }
 
 /// Shortens the parser's message, which may quote the text.
@@ -140,7 +140,7 @@ fn cut(message: &str) -> &str {
 }
 
 fn too_deep() -> Report {
-    Report::error(Rule::YAML_DEPTH, format!("lists and maps are nested over {MAX_DEPTH} deep"))
+    Report::error(Rule::YAML_DEPTH, format!("lists and maps are nested more than {MAX_DEPTH} deep"))
         .help("flatten the structure")
 }
 
@@ -201,7 +201,7 @@ impl TreeBuilder<'_> {
             return Ok(());
         }
         let report = Report::error(Rule::YAML_DOCUMENTS, "a second document begins here")
-            .help("put the second document into a file of its own, or remove the `---`");
+            .help("move the second document into a separate file, or remove the `---`");
         Err(LocatedReport::new(self.document, report))
     }
 
@@ -231,8 +231,11 @@ impl TreeBuilder<'_> {
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), LocatedReport> {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
-            let report = Report::error(Rule::YAML_ALIAS, "this alias is inside the value it names")
-                .help("write the value out");
+            let report = Report::error(
+                Rule::YAML_ALIAS,
+                "recursive alias: it is inside the value that it names",
+            )
+            .help("write the value in place of the alias");
             return Err(LocatedReport::new(span, report));
         };
         if self.stack.len() + node.depth as usize > MAX_DEPTH + 1 {
@@ -242,9 +245,9 @@ impl TreeBuilder<'_> {
         if self.aliased > MAX_ALIASED {
             let report = Report::error(
                 Rule::YAML_ALIAS,
-                format!("the aliases of this file stand for over {MAX_ALIASED} values"),
+                format!("the aliases of this file expand to more than {MAX_ALIASED} values"),
             )
-            .help("write fewer aliases of aliases");
+            .help("use fewer nested aliases");
             return Err(LocatedReport::new(span, report));
         }
         self.value(node, 0)
@@ -278,7 +281,7 @@ impl TreeBuilder<'_> {
         if self.nodes <= self.max_nodes {
             return Ok(());
         }
-        let message = format!("the file has over {} values", self.max_nodes);
+        let message = format!("the file has more than {} values", self.max_nodes);
         let report = Report::error(Rule::TOO_LARGE, message).help("split the file");
         Err(LocatedReport::new(span, report))
     }
@@ -298,9 +301,9 @@ impl TreeBuilder<'_> {
 }
 
 fn duplicate(key: &str, first: Span, span: Span, diagnostics: &mut Diagnostics) {
-    let report = Report::error(Rule::YAML_DUPLICATE_KEY, format!("{} is here twice", quote(key)))
+    let report = Report::error(Rule::YAML_DUPLICATE_KEY, format!("duplicate key {}", quote(key)))
         .related(Some(first), "first here")
-        .help("keep one of the two");
+        .help("remove one of the two");
     diagnostics.at(span, report);
 }
 
@@ -344,7 +347,7 @@ impl Mapping {
             let merges = scalar.style == Style::Plain && &*scalar.text == "<<";
             return ((&*scalar.text).into(), node.span, merges);
         }
-        let report = Report::error(Rule::YAML_KEY, "a key is text here, not a list or a map")
+        let report = Report::error(Rule::YAML_KEY, "a key must be text, not a list or a map")
             .help("write a plain word before the colon");
         diagnostics.at(node.span, report);
         (format!("<{}>", self.pairs.len()).into(), node.span, false)
@@ -357,8 +360,9 @@ impl Mapping {
             Data::Scalar(_) => false,
         };
         if !all_maps {
-            let report = Report::error(Rule::YAML_KEY, "`<<` takes over the keys of a map")
-                .help("give it an alias of a map (`<<: *name`) or a list of them");
+            let report =
+                Report::error(Rule::YAML_KEY, "the value of `<<` must be a map, or a list of maps")
+                    .help("write an alias of a map, `<<: *name`, or a list of them");
             diagnostics.at(node.span, report);
             return;
         }
@@ -394,7 +398,7 @@ mod tests {
         );
         assert!(bounded(0, "[1, 2, 3, 4, 5]", 5, &mut diagnostics).is_none());
         let message = diagnostics.first().map(|report| report.message.as_str());
-        assert_eq!(message, Some("the file has over 5 values"));
+        assert_eq!(message, Some("the file has more than 5 values"));
     }
 
     /// Linear and indexed lookups both find every key.

@@ -65,7 +65,7 @@ impl Scalar {
     /// Describes the scalar in words, for `expected …, found …`.
     pub(crate) fn describe(&self) -> String {
         match self.value() {
-            ScalarValue::Null => "nothing".to_owned(),
+            ScalarValue::Null => "null".to_owned(),
             ScalarValue::Bool(_) => format!("the boolean {}", quote(&self.text)),
             ScalarValue::Int(_) | ScalarValue::Float(_) => {
                 format!("the number {}", quote(&self.text))

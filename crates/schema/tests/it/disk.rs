@@ -135,7 +135,7 @@ mod links {
         symlink(outside.path().join("secret.wat"), dir.path().join("f.wat"))?;
         let found = problems(Loader::new().load(dir.path()))?;
         assert!(
-            found.contains("error[bad-source]: `file://f.wat` cannot be read: it leads out"),
+            found.contains("error[bad-source]: `file://f.wat` cannot be read: it leads outside"),
             "{found}"
         );
 
@@ -145,7 +145,7 @@ mod links {
         let index = FUNCTION.replace("f.wat", "folder/secret.wat");
         fs::write(dir.path().join("_index.yaml"), index)?;
         let found = problems(Loader::new().load(dir.path()))?;
-        assert!(found.contains("it leads out of the app"), "{found}");
+        assert!(found.contains("it leads outside the app"), "{found}");
         Ok(())
     }
 

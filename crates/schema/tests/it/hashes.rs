@@ -109,12 +109,12 @@ fn obstacles_to_pinning_are_reported() -> Tested {
     let hashes = [(id, hash())].into();
     let fail =
         |text: &str| write_hashes(text, &hashes, Some(&namespace)).map_err(|e| e.to_string());
-    assert_eq!(fail("- name: g"), Err("there is no entry `n:f` in the file".to_owned()));
+    assert_eq!(fail("- name: g"), Err("the file has no entry `n:f`".to_owned()));
     assert_eq!(
         fail("namespace: m\nentries: [{name: f}]"),
-        Err("there is no entry `n:f` in the file".to_owned())
+        Err("the file has no entry `n:f`".to_owned())
     );
-    assert!(fail("- [").is_err_and(|error| error.starts_with("the file is not YAML: ")));
+    assert!(fail("- [").is_err_and(|error| error.starts_with("invalid YAML: ")));
     // An edit here would also change the anchor's other users.
     let shared = "- name: g\n  data: &d {path: x}\n- name: f\n  data: *d\n";
     let help =

@@ -317,7 +317,7 @@ fn carets_stand_below_wide_characters_tabs_and_in_long_lines() -> Tested {
         2 | entries: [{名前: 1, "日本":    2, kind: env.storage.os, name: é}]
           |            ^^^^
           |
-          = help: remove it: there are no fields here
+          = help: remove it: no fields are allowed here
 
         error[unknown-field]: `entries[0]` has no field `日本`
          --> _index.yaml:2:19
@@ -325,7 +325,7 @@ fn carets_stand_below_wide_characters_tabs_and_in_long_lines() -> Tested {
         2 | entries: [{名前: 1, "日本":    2, kind: env.storage.os, name: é}]
           |                     ^^^^^^
           |
-          = help: remove it: there are no fields here
+          = help: remove it: no fields are allowed here
 
         error[bad-name]: the name has 'é' at byte 0: use letters, digits, `_`, `-` and `.`, and begin with a letter, digit or `_`
          --> _index.yaml:2:56
@@ -350,7 +350,7 @@ fn carets_stand_below_wide_characters_tabs_and_in_long_lines() -> Tested {
         2 | …ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé}, extra: xxxxxxxxxxxxxxxxxxxxxxx...
           |                                                                                                        ^^^^^ in `n:a`
           |
-          = help: remove it: there are no fields here
+          = help: remove it: no fields are allowed here
 
         1 error
     "#]]

@@ -226,15 +226,16 @@ impl Decode for Middleware {
         let empty = Node::new(node.span, Data::Map(Vec::new()));
         let (name, name_span, options) = match node.pairs() {
             [] => (
-                text(node, "the name of a step, or a map of one", Self::EXAMPLE, cx)?,
+                text(node, "the name of a step, or a map with one step", Self::EXAMPLE, cx)?,
                 node.span,
                 &empty,
             ),
             [pair] if pair.value.is_null() => (&*pair.key, pair.key_span, &empty),
             [pair] => (&*pair.key, pair.key_span, &*pair.value),
             [_, second, ..] => {
-                let report = Report::error(Rule::WRONG_TYPE, "one step has several names")
-                    .help("begin each step with a `-` of its own");
+                let report =
+                    Report::error(Rule::WRONG_TYPE, "one middleware step has several names")
+                        .help("write each step as a list item of its own");
                 cx.report(second.key_span, report);
                 return None;
             }
@@ -244,7 +245,7 @@ impl Decode for Middleware {
             "ratelimit" => rate_limit(options, cx),
             "request_id" => request_id(options, cx),
             "timeout" if matches!(&options.data, Data::Map(pairs) if pairs.is_empty()) => {
-                let report = Report::error(Rule::MISSING_FIELD, "`timeout` needs a time")
+                let report = Report::error(Rule::MISSING_FIELD, "`timeout` needs a duration")
                     .help("write `- timeout: 30s`");
                 cx.report(name_span, report);
                 None
@@ -255,7 +256,7 @@ impl Decode for Middleware {
                 Some(Self::Compress)
             }
             _ => {
-                let message = format!("there is no middleware {}", quote(name));
+                let message = format!("unknown middleware {}", quote(name));
                 let report = Report::error(Rule::UNKNOWN_VALUE, message)
                     .help(suggest::or_list(name, &NAMES));
                 cx.report(name_span, report);
