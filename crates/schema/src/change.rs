@@ -104,7 +104,7 @@ impl Loader {
         let (indexes, texts) = (changes.indexes.clone(), Arc::new(changes.files.clone()));
         let own = AppFiles::in_memory(Arc::clone(&texts));
         files.push(match dir {
-            Some(dir) => own.over(dir).map_err(|error| unopenable_app(dir, &error))?,
+            Some(dir) => own.with_folder(dir).map_err(|error| unopenable_app(dir, &error))?,
             None => own,
         });
         layers.push(Layer { indexes, files: texts, hidden: HashSet::new() });
@@ -115,7 +115,7 @@ impl Loader {
         let indexes = layers.iter().enumerate().flat_map(at);
         let mut loading = LoadState::new(&files, self.transports(), indexes);
         loading.read(self.namespace());
-        let live = hide(&mut loading, &mut layers, &changes.removed);
+        let live = hide_replaced(&mut loading, &mut layers, &changes.removed);
         let hidden = layers.iter().flat_map(|layer| layer.hidden.iter().cloned()).collect();
         let mut app = self.finish(loading, &hidden)?;
         // Each layer keeps only the texts that its entries were read from.
@@ -129,7 +129,11 @@ impl Loader {
 
 /// Drops the drafts that the last layer replaces or removes and records them as hidden. Returns for each
 /// layer true if it has entries left.
-fn hide(loading: &mut LoadState<'_>, layers: &mut [Layer], removed: &[EntryId]) -> Vec<bool> {
+fn hide_replaced(
+    loading: &mut LoadState<'_>,
+    layers: &mut [Layer],
+    removed: &[EntryId],
+) -> Vec<bool> {
     let last = layers.len() - 1;
     let mut drafts = Vec::new();
     let all = std::mem::take(&mut loading.drafts);

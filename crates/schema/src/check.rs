@@ -53,7 +53,7 @@ impl Loader {
     pub fn check(&self, dir: impl AsRef<Path>) -> CheckedApp {
         let dir = dir.as_ref();
         match AppFiles::open(dir) {
-            Ok(files) => self.check_in(&files),
+            Ok(files) => self.check_from(&files),
             Err(error) => {
                 CheckedApp { problems: unopenable_app(dir, &error), ..CheckedApp::default() }
             }
@@ -62,10 +62,10 @@ impl Loader {
 
     /// Reads as much as possible of the files added with [`Loader::file`], and nothing else.
     pub fn check_files(&self) -> CheckedApp {
-        self.check_in(&self.given())
+        self.check_from(&self.memory_files())
     }
 
-    fn check_in(&self, files: &AppFiles) -> CheckedApp {
+    fn check_from(&self, files: &AppFiles) -> CheckedApp {
         self.check_with_drafts(files).0
     }
 
@@ -189,10 +189,10 @@ impl Recovery {
         // Wrong fields of an entry without an id are not recorded yet: the first pass finds them, the second
         // leaves them out.
         for _ in 0..2 {
-            let (fields, meta) = without(draft, kind, unreadable);
+            let (fields, meta) = readable_parts(draft, kind, unreadable);
             let mut links = Vec::new();
             let mut diagnostics = Diagnostics::default();
-            let Some(mut cx) = loading.reading(draft, &mut links, &mut diagnostics) else {
+            let Some(mut cx) = loading.decode_context(draft, &mut links, &mut diagnostics) else {
                 return false;
             };
             cx.entry = Some(id.clone());
@@ -217,7 +217,7 @@ impl Recovery {
 
 /// Returns the fields and `meta` of a draft without the wrong ones. Missing required fields get stand-ins,
 /// which are recorded as unreadable.
-fn without(
+fn readable_parts(
     draft: &EntryDraft,
     kind: KindName,
     unreadable: &mut BTreeSet<FieldName>,

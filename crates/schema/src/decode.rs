@@ -8,4 +8,4 @@ mod fields;
 
 pub(crate) use basic::{InlineOrFile, Int, ScalarText, Text, one_of, text};
 pub(crate) use context::{Decode, DecodeContext, Reference};
-pub(crate) use fields::{Fields, correct_misspelt, field_name, shape, unknown};
+pub(crate) use fields::{Fields, correct_misspelt, field_name, report_unknown_field, shape};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crisol_core::{EntryId, Name, Namespace, Value, suggest};
 
 use crate::decode::{
-    Decode, DecodeContext, Fields, ScalarText, correct_misspelt, one_of, text, unknown,
+    Decode, DecodeContext, Fields, ScalarText, correct_misspelt, one_of, report_unknown_field, text,
 };
 use crate::kinds::KindName;
 use crate::locate::EntryOrigin;
@@ -60,7 +60,7 @@ impl EntryDraft {
     }
 
     /// Puts [`Sha256Hash::NONE`] in place of a missing or malformed hash.
-    pub(crate) fn blank_hash(&mut self) {
+    pub(crate) fn fill_missing_hash(&mut self) {
         if !self.has_hash() || crate::edit::written_hash(&self.fields).is_some() {
             return;
         }
@@ -76,13 +76,13 @@ impl EntryDraft {
 
 /// Reads the header of an index file and the heads of its entries. The flag is true if all their ids are
 /// known.
-pub(crate) fn drafts(
+pub(crate) fn read_drafts(
     root: &Node,
     file: usize,
     default: Option<&Namespace>,
     cx: &mut DecodeContext<'_>,
 ) -> (Vec<EntryDraft>, bool) {
-    cx.what = "an index file".to_owned();
+    cx.root_name = "an index file".to_owned();
     if root.is_null() {
         let report = Report::error(Rule::MISSING_FIELD, "the file is empty")
             .help("add `entries:` with a list of entries, or remove the file");
@@ -119,7 +119,9 @@ pub(crate) fn drafts(
         }
     };
     let read = |(number, item): (usize, &Arc<Node>)| {
-        cx.within(&format!("entries[{number}]"), |cx| draft(item, file, number, &namespace, cx))
+        cx.within(&format!("entries[{number}]"), |cx| {
+            read_draft(item, file, number, &namespace, cx)
+        })
     };
     (items.iter().enumerate().filter_map(read).collect(), is_named)
 }
@@ -178,7 +180,7 @@ fn namespace(
     (read.unwrap_or(fallback), is_right)
 }
 
-fn draft(
+fn read_draft(
     node: &Arc<Node>,
     file: usize,
     number: usize,
@@ -196,7 +198,7 @@ fn draft(
     let id = name(node, cx).map(|name| EntryId::new(namespace, &name));
     let head = node.span_of("kind");
     // Problems from here on carry the id, if there is one.
-    cx.about(id.clone(), |cx| {
+    cx.in_entry(id.clone(), |cx| {
         report_misspelt(misspelt, cx);
         Some(EntryDraft {
             kind: kind(node, cx),
@@ -215,14 +217,14 @@ fn draft(
 
 /// Reports misspelt keys of the file or entry being read.
 fn report_misspelt(misspelt: &[(Pair, &'static str)], cx: &mut DecodeContext<'_>) {
-    let what = cx.what.clone();
+    let what = cx.root_name.clone();
     let what = if cx.path.is_empty() { what } else { "an entry".to_owned() };
     for (pair, meant) in misspelt {
-        unknown(pair, &what, format!("did you mean `{meant}`?"), cx);
+        report_unknown_field(pair, &what, format!("did you mean `{meant}`?"), cx);
     }
 }
 
-fn missing(node: &Node, field: &str, example: &str, cx: &mut DecodeContext<'_>) {
+fn report_missing(node: &Node, field: &str, example: &str, cx: &mut DecodeContext<'_>) {
     let report = Report::error(Rule::MISSING_FIELD, format!("an entry needs `{field}`"))
         .help(format!("add `{field}: {example}`"));
     cx.report(node.span, report);
@@ -230,7 +232,7 @@ fn missing(node: &Node, field: &str, example: &str, cx: &mut DecodeContext<'_>) 
 
 fn name(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Name> {
     let Some(found) = node.get("name").filter(|found| !found.is_null()) else {
-        missing(node, "name", "my_entry", cx);
+        report_missing(node, "name", "my_entry", cx);
         return None;
     };
     cx.within("name", |cx| {
@@ -248,7 +250,7 @@ fn name(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Name> {
 
 fn kind(node: &Node, cx: &mut DecodeContext<'_>) -> Option<KindName> {
     let Some(found) = node.get("kind").filter(|found| !found.is_null()) else {
-        missing(node, "kind", "function.wasm", cx);
+        report_missing(node, "kind", "function.wasm", cx);
         return None;
     };
     cx.within("kind", |cx| one_of(found, KindName::WORDS, Rule::UNKNOWN_KIND, cx))

@@ -51,7 +51,7 @@ pub(crate) struct AppFiles {
 
 impl AppFiles {
     pub(crate) fn open(dir: &Path) -> std::io::Result<Self> {
-        Self::default().over(dir)
+        Self::default().with_folder(dir)
     }
 
     pub(crate) fn in_memory(memory: Arc<Texts>) -> Self {
@@ -59,7 +59,7 @@ impl AppFiles {
     }
 
     /// Adds a folder, for files that are not in memory.
-    pub(crate) fn over(mut self, dir: &Path) -> std::io::Result<Self> {
+    pub(crate) fn with_folder(mut self, dir: &Path) -> std::io::Result<Self> {
         self.disk = Some(Dir::open_ambient_dir(dir, ambient_authority())?);
         Ok(self)
     }
@@ -84,14 +84,17 @@ impl AppFiles {
         max: u64,
         sources: &SourceMap,
     ) -> Result<Vec<u8>, Unreadable> {
-        let fail = |why: &str| Unreadable { rule: Rule::IO, why: format!("cannot be read: {why}") };
+        let fail = |reason: &str| Unreadable {
+            rule: Rule::IO,
+            reason: format!("cannot be read: {reason}"),
+        };
         let left = MAX_APP.saturating_sub(sources.bytes());
         let large = || {
             let over = match max <= left {
                 true => format!("is larger than {max} bytes"),
                 false => format!("exceeds the limit of {MAX_APP} bytes for all files of the app"),
             };
-            Unreadable { rule: Rule::TOO_LARGE, why: over }
+            Unreadable { rule: Rule::TOO_LARGE, reason: over }
         };
         if let Some(text) = self.memory.get(path) {
             let fits = text.len() as u64 <= max.min(left);
@@ -99,17 +102,17 @@ impl AppFiles {
         }
         let root = self.disk.as_ref().ok_or_else(|| fail("no such file"))?;
         // Opening a FIFO would block, so its type is checked first.
-        let meta = root.metadata(path).map_err(|error| fail(&plain(&error)))?;
+        let meta = root.metadata(path).map_err(|error| fail(&io_reason(&error)))?;
         if !meta.is_file() {
             return Err(fail("it is not a file"));
         }
         if meta.len() > max.min(left) {
             return Err(large());
         }
-        let file = root.open(path).map_err(|error| fail(&plain(&error)))?;
+        let file = root.open(path).map_err(|error| fail(&io_reason(&error)))?;
         let mut bytes = Vec::new();
         let read = file.take(max.min(left) + 1).read_to_end(&mut bytes);
-        read.map_err(|error| fail(&plain(&error)))?;
+        read.map_err(|error| fail(&io_reason(&error)))?;
         // The file may have grown since the check.
         if bytes.len() as u64 > max.min(left) { Err(large()) } else { Ok(bytes) }
     }
@@ -122,8 +125,8 @@ impl AppFiles {
         sources: &mut SourceMap,
     ) -> Result<(PathBuf, u32), Report> {
         let from = Path::new(index).parent().unwrap_or(Path::new(""));
-        let bad = |rule, why: &str| {
-            let message = format!("{} {why}", quote(&format!("file://{path}")));
+        let bad = |rule, reason: &str| {
+            let message = format!("{} {reason}", quote(&format!("file://{path}")));
             let up = "../".repeat(from.components().count());
             // Paths in other fields (`directory`) are relative to the app's folder.
             let help = if !up.is_empty() && self.is_file(path) {
@@ -137,22 +140,22 @@ impl AppFiles {
             };
             Report::error(rule, message).help(help)
         };
-        let full = join_inside_app(from, path).map_err(|why| bad(Rule::BAD_SOURCE, why))?;
+        let full = join_inside_app(from, path).map_err(|reason| bad(Rule::BAD_SOURCE, reason))?;
         let name = full.to_string_lossy().replace('\\', "/");
         let known = sources.file(&name).cloned();
         let found = known.unwrap_or_else(|| match self.source_text(&name, sources) {
             Ok(text) => Ok(sources.add_file(&name, strip_bom(&text).into())),
             Err(unread) => {
-                sources.add_unread(&name, unread.clone());
+                sources.add_unreadable(&name, unread.clone());
                 Err(unread)
             }
         });
         match found {
             Ok(source) => Ok((full, source)),
             Err(unread) if unread.rule == Rule::TOO_LARGE => {
-                Err(bad(Rule::TOO_LARGE, &unread.why).help("split the file"))
+                Err(bad(Rule::TOO_LARGE, &unread.reason).help("split the file"))
             }
-            Err(unread) => Err(bad(Rule::BAD_SOURCE, &unread.why)),
+            Err(unread) => Err(bad(Rule::BAD_SOURCE, &unread.reason)),
         }
     }
 
@@ -166,25 +169,25 @@ impl AppFiles {
         let bytes = self.read(name, MAX_SOURCE, sources)?;
         String::from_utf8(bytes).map_err(|error| {
             // A DER sequence with a long length form, as certificates and keys in DER begin.
-            let why = match error.as_bytes() {
+            let reason = match error.as_bytes() {
                 [0x30, 0x81..=0x84, ..] => {
                     "is DER and not text: convert it to PEM with `openssl x509` or `openssl pkey`, `-inform DER`"
                 }
                 _ => "is not UTF-8 text",
             };
-            Unreadable { rule: Rule::BAD_SOURCE, why: why.to_owned() }
+            Unreadable { rule: Rule::BAD_SOURCE, reason: reason.to_owned() }
         })
     }
 }
 
 impl Unreadable {
     /// Returns the report for an unreadable index file. It has no location, since no line names the file.
-    pub(crate) fn of_index(&self, path: &str) -> Report {
+    pub(crate) fn index_report(&self, path: &str) -> Report {
         let help = match self.rule {
             Rule::TOO_LARGE => "split the file",
             _ => "make the file readable, or move it out of the app",
         };
-        Report::error(self.rule, format!("{} {}", quote(path), self.why)).help(help)
+        Report::error(self.rule, format!("{} {}", quote(path), self.reason)).help(help)
     }
 }
 
@@ -194,7 +197,7 @@ pub(crate) fn strip_bom(text: &str) -> &str {
 
 /// Formats an I/O error in lower case, without the OS error number.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the errors of a system have no end")]
-pub(crate) fn plain(error: &std::io::Error) -> String {
+pub(crate) fn io_reason(error: &std::io::Error) -> String {
     use std::io::ErrorKind as Kind;
     match error.kind() {
         Kind::NotFound => "no such file".to_owned(),
@@ -279,13 +282,13 @@ fn search(
 fn unlistable_folder(path: &str, error: &std::io::Error) -> Report {
     let help = "make the folder readable, or move it out of the app";
     if path.is_empty() {
-        let message = format!("cannot list the folder `.`: {}", plain(error));
+        let message = format!("cannot list the folder `.`: {}", io_reason(error));
         return Report::error(Rule::IO, message).help(help);
     }
     let message = format!(
         "cannot list the folder {}: {}; no index file in it is read",
         quote(path),
-        plain(error)
+        io_reason(error)
     );
     Report::warning(Rule::IO, message).help(help)
 }

@@ -41,7 +41,7 @@ pub(crate) fn link(
     let mut cx = LinkContext { origins, links, diagnostics };
     env::cycles(entries, &mut cx);
     env::shadowed(entries, &mut cx);
-    env::unset(entries, &mut cx);
+    env::missing_values(entries, &mut cx);
     http::parents(entries, all.kinds, &mut cx);
     http::addresses(entries, &mut cx);
     http::routes(entries, all.kinds, &mut cx);
@@ -76,7 +76,7 @@ fn references(all: &EntryKinds<'_>, links: &[Reference], diagnostics: &mut Diagn
     diagnostics.set_in_duplicate(false);
 }
 
-fn wanted(link: &Reference) -> String {
+fn role_kinds(link: &Reference) -> String {
     if let Some(family) = link.want.family() {
         return format!("`{family}`");
     }
@@ -86,8 +86,9 @@ fn wanted(link: &Reference) -> String {
 }
 
 fn wrong_kind(link: &Reference, kind: KindName) -> Report {
-    let message = format!("`{}` is of kind `{kind}`, expected {}", link.to, wanted(link));
-    Report::error(Rule::WRONG_KIND, message).help(format!("name an entry of kind {}", wanted(link)))
+    let message = format!("`{}` is of kind `{kind}`, expected {}", link.to, role_kinds(link));
+    Report::error(Rule::WRONG_KIND, message)
+        .help(format!("name an entry of kind {}", role_kinds(link)))
 }
 
 fn dangling(link: &Reference) -> Report {
@@ -138,7 +139,7 @@ impl<'k> SuggestionIndex<'k> {
         if let Some(near) = same_name.or_else(near) {
             return format!("did you mean `{near}`?");
         }
-        let add = format!("add an entry `{}` of kind {}", link.to, wanted(link));
+        let add = format!("add an entry `{}` of kind {}", link.to, role_kinds(link));
         let few: Vec<&str> = fitting().map(EntryId::as_str).take(FEW + 1).collect();
         match few.len() {
             1..=FEW => format!("{add}, or use {}", suggest::list(&few)),

@@ -8,7 +8,7 @@ use crisol_core::{EntryId, Namespace, Value};
 
 use crate::decode::{DecodeContext, Reference};
 use crate::entry::{self, EntryDraft};
-use crate::files::{AppFiles, MAX_INDEX, Texts, plain, strip_bom};
+use crate::files::{AppFiles, MAX_INDEX, Texts, io_reason, strip_bom};
 use crate::kinds::{EntryBody, KindName};
 use crate::link;
 use crate::locate::EntryOrigin;
@@ -98,7 +98,7 @@ impl Loader {
     /// Returns every problem, including warnings, if there is at least one error. An app never loads in part.
     pub fn load(&self, dir: impl AsRef<Path>) -> Result<App, Problems> {
         let dir = dir.as_ref();
-        self.run(&AppFiles::open(dir).map_err(|error| unopenable_app(dir, &error))?)
+        self.load_from(&AppFiles::open(dir).map_err(|error| unopenable_app(dir, &error))?)
     }
 
     /// Loads only the files added with [`Loader::file`].
@@ -106,15 +106,15 @@ impl Loader {
     /// # Errors
     /// Returns problems like [`Loader::load`].
     pub fn load_files(&self) -> Result<App, Problems> {
-        self.run(&self.given())
+        self.load_from(&self.memory_files())
     }
 
     /// Returns the files added with [`Loader::file`].
-    pub(crate) fn given(&self) -> AppFiles {
+    pub(crate) fn memory_files(&self) -> AppFiles {
         AppFiles::in_memory(Arc::new(self.files.clone()))
     }
 
-    fn run(&self, files: &AppFiles) -> Result<App, Problems> {
+    fn load_from(&self, files: &AppFiles) -> Result<App, Problems> {
         let layers = std::slice::from_ref(files);
         let loading = self.read(layers);
         let indexes = loading.indexes.iter().map(|(_, path)| path.clone()).collect();
@@ -139,7 +139,7 @@ impl Loader {
         loading.diagnostics = diagnostics;
         loading.read(self.default_namespace.as_ref());
         if self.pinning {
-            loading.drafts.iter_mut().for_each(EntryDraft::blank_hash);
+            loading.drafts.iter_mut().for_each(EntryDraft::fill_missing_hash);
         }
         loading
     }
@@ -156,7 +156,7 @@ impl Loader {
 
     /// Turns drafts into entries. Overrides of `removed` entries have no effect.
     pub(crate) fn decode(&self, loading: &mut LoadState<'_>, removed: &HashSet<EntryId>) {
-        loading.drop_duplicates();
+        loading.mark_duplicates();
         overrides::apply(
             &self.overrides,
             removed,
@@ -179,7 +179,7 @@ impl Loader {
 
 /// Returns the problem of an app whose folder cannot be opened.
 pub(crate) fn unopenable_app(dir: &Path, error: &std::io::Error) -> Problems {
-    let message = format!("cannot open the app `{}`: {}", dir.display(), plain(error));
+    let message = format!("cannot open the app `{}`: {}", dir.display(), io_reason(error));
     let report = Report::error(Rule::IO, message).help("pass a folder that has an `_index.yaml`");
     let mut diagnostics = Diagnostics::default();
     diagnostics.of_app(report);
@@ -239,7 +239,7 @@ impl<'f> LoadState<'f> {
                 Ok(bytes) => bytes,
                 Err(unread) => {
                     self.has_unknown_ids = true;
-                    self.diagnostics.of_app(unread.of_index(path));
+                    self.diagnostics.of_app(unread.index_report(path));
                     continue;
                 }
             };
@@ -265,17 +265,17 @@ impl<'f> LoadState<'f> {
                 file: path,
                 namespace: placeholder,
                 entry: None,
-                what: String::new(),
+                root_name: String::new(),
                 path: String::new(),
             };
-            let (drafts, is_named) = entry::drafts(&root, file, default, &mut cx);
+            let (drafts, is_named) = entry::read_drafts(&root, file, default, &mut cx);
             self.drafts.extend(drafts);
             self.has_unknown_ids |= !is_named;
         }
     }
 
     /// Marks drafts with a duplicate id. Their fields are still checked.
-    fn drop_duplicates(&mut self) {
+    fn mark_duplicates(&mut self) {
         let mut seen: HashMap<EntryId, Span> = HashMap::new();
         for draft in &mut self.drafts {
             let Some(id) = draft.id.clone() else { continue };
@@ -293,7 +293,7 @@ impl<'f> LoadState<'f> {
     }
 
     /// Returns the context for decoding the fields of a draft.
-    pub(crate) fn reading<'c>(
+    pub(crate) fn decode_context<'c>(
         &'c mut self,
         draft: &EntryDraft,
         links: &'c mut Vec<Reference>,
@@ -312,7 +312,7 @@ impl<'f> LoadState<'f> {
             file,
             namespace: draft.namespace.clone(),
             entry: draft.id.clone(),
-            what: draft.kind.map_or_else(String::new, |kind| format!("`{kind}`")),
+            root_name: draft.kind.map_or_else(String::new, |kind| format!("`{kind}`")),
             path: String::new(),
         })
     }
@@ -325,7 +325,9 @@ impl<'f> LoadState<'f> {
         for draft in &drafts {
             let Some(kind) = draft.kind else { continue };
             diagnostics.set_in_duplicate(draft.is_duplicate);
-            let Some(mut cx) = self.reading(draft, &mut links, &mut diagnostics) else { continue };
+            let Some(mut cx) = self.decode_context(draft, &mut links, &mut diagnostics) else {
+                continue;
+            };
             if draft.id.is_none() {
                 cx.path = format!("entries[{}]", draft.number);
             }

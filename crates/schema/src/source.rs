@@ -151,7 +151,7 @@ pub(crate) struct SourceMap {
 pub(crate) struct Unreadable {
     pub(crate) rule: Rule,
     /// Reason text, such as `cannot be read: no such file`.
-    pub(crate) why: String,
+    pub(crate) reason: String,
 }
 
 impl SourceMap {
@@ -165,7 +165,7 @@ impl SourceMap {
     pub(crate) fn add_file(&mut self, path: &str, text: Arc<str>) -> u32 {
         self.bytes += text.len() as u64;
         let source = self.add(path, text);
-        self.note(path, Ok(source));
+        self.record(path, Ok(source));
         source
     }
 
@@ -174,7 +174,7 @@ impl SourceMap {
         self.layer = layer;
     }
 
-    fn note(&mut self, path: &str, read: Result<u32, Unreadable>) {
+    fn record(&mut self, path: &str, read: Result<u32, Unreadable>) {
         if self.files.len() <= self.layer {
             self.files.resize_with(self.layer + 1, HashMap::new);
         }
@@ -202,8 +202,8 @@ impl SourceMap {
     }
 
     /// Records a file as unreadable.
-    pub(crate) fn add_unread(&mut self, path: &str, unread: Unreadable) {
-        self.note(path, Err(unread));
+    pub(crate) fn add_unreadable(&mut self, path: &str, unread: Unreadable) {
+        self.record(path, Err(unread));
     }
 
     pub(crate) fn get(&self, source: u32) -> Option<&SourceFile> {

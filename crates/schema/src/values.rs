@@ -16,7 +16,7 @@ pub use form::InvalidValue;
 pub use hash::Sha256Hash;
 pub use http::{HttpMethod, PathPrefix, RoutePath, Segment};
 pub use import::{ImportToken, Imports, Package};
-pub(crate) use import::{bare as without_version, canonical};
+pub(crate) use import::{canonical, without_version};
 pub(crate) use listen::AddressSet;
 pub use listen::ListenAddr;
 pub use method::Method;

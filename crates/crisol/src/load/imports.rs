@@ -143,7 +143,7 @@ impl<'a> Linked<'a> {
         added.extend(linkage.unseen(guest.wasi));
         let removed = self.list().unused(&added).into_iter().map(|(token, _)| token);
         let removed: BTreeSet<_> = removed.collect();
-        let repeated = guest.imports.repeated().map(str::to_owned);
+        let repeated = guest.imports.duplicates().map(str::to_owned);
         let repeated: BTreeSet<_> = repeated.filter(|token| !removed.contains(token)).collect();
         let is_right = added.is_empty() && removed.is_empty() && repeated.is_empty();
         let place = registry.origin(&id).filter(|_| !is_right)?;
@@ -164,7 +164,7 @@ impl<'a> Linked<'a> {
                 format!("`{token}` is declared, and others grant all of it that `{method}` needs")
             }
         });
-        let repeated = guest.imports.repeated();
+        let repeated = guest.imports.duplicates();
         let repeated = repeated.map(|token| format!("`{token}` is declared more than once"));
         for message in unused.chain(repeated) {
             let report = Report::warning(UNUSED_IMPORT, message)

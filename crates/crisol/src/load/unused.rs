@@ -20,7 +20,7 @@ impl<'a> Token<'a> {
     }
 
     fn all(declared: &'a Imports) -> impl Iterator<Item = Self> {
-        declared.iter().map(Self::Known).chain(declared.own().map(Self::Own))
+        declared.iter().map(Self::Known).chain(declared.host_interfaces().map(Self::Own))
     }
 
     fn grants(&self, import: &Import) -> bool {

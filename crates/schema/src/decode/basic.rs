@@ -114,9 +114,10 @@ impl<const MIN: u64, const MAX: u64> Decode for Int<MIN, MAX> {
         match u64::try_from(int) {
             Ok(fits) if (MIN..=MAX).contains(&fits) => Some(Self(fits)),
             _ => {
-                let message = format!("{} is {int}, but must be from {MIN} to {MAX}", cx.here());
+                let message =
+                    format!("{} is {int}, but must be from {MIN} to {MAX}", cx.current_name());
                 let near = if int < i128::from(MIN) { MIN } else { MAX };
-                let help = format!("write `{}`", cx.sample(&near.to_string()));
+                let help = format!("write `{}`", cx.example_line(&near.to_string()));
                 cx.report(node.span, Report::error(Rule::BAD_RANGE, message).help(help));
                 None
             }
@@ -138,7 +139,7 @@ pub(crate) fn one_of<T: Clone>(
     }
     let message = match rule {
         Rule::UNKNOWN_KIND => format!("unknown kind {}", quote(found)),
-        _ => format!("unknown value {} of {}", quote(found), cx.here()),
+        _ => format!("unknown value {} of {}", quote(found), cx.current_name()),
     };
     let help =
         if cx.diagnostics.is_full() { String::new() } else { suggest::or_list(found, &names) };
@@ -177,9 +178,13 @@ impl Decode for InlineOrFile {
         let written = text(node, "text", Self::EXAMPLE, cx)?;
         let Some(path) = written.strip_prefix("file://") else {
             if written.trim().is_empty() {
-                let report = Report::error(Rule::BAD_FORM, format!("{} is empty", cx.here())).help(
-                    format!("write the text here, or name a file: `{}`", cx.sample(Self::EXAMPLE)),
-                );
+                let report =
+                    Report::error(Rule::BAD_FORM, format!("{} is empty", cx.current_name())).help(
+                        format!(
+                            "write the text here, or name a file: `{}`",
+                            cx.example_line(Self::EXAMPLE)
+                        ),
+                    );
                 cx.report(node.span, report);
                 return None;
             }

@@ -60,7 +60,7 @@ pub(crate) struct DecodeContext<'a> {
     pub(crate) namespace: Namespace,
     pub(crate) entry: Option<EntryId>,
     /// Name of the location in messages while `path` is empty.
-    pub(crate) what: String,
+    pub(crate) root_name: String,
     /// Path of fields inside the entry, `wasi.mounts[0]`.
     pub(crate) path: String,
 }
@@ -95,7 +95,7 @@ impl DecodeContext<'_> {
     }
 
     /// Runs `run` inside an entry, with an empty field path; without an id it changes nothing.
-    pub(crate) fn about<T>(
+    pub(crate) fn in_entry<T>(
         &mut self,
         entry: Option<EntryId>,
         run: impl FnOnce(&mut Self) -> T,
@@ -104,33 +104,33 @@ impl DecodeContext<'_> {
             return run(self);
         }
         let path = std::mem::take(&mut self.path);
-        let what = std::mem::replace(&mut self.what, "an entry".to_owned());
+        let root_name = std::mem::replace(&mut self.root_name, "an entry".to_owned());
         let before = std::mem::replace(&mut self.entry, entry);
         let out = run(self);
-        (self.path, self.what, self.entry) = (path, what, before);
+        (self.path, self.root_name, self.entry) = (path, root_name, before);
         out
     }
 
     /// Returns the name of the current location for messages.
-    pub(crate) fn here(&self) -> String {
-        if self.path.is_empty() { self.what.clone() } else { format!("`{}`", self.path) }
+    pub(crate) fn current_name(&self) -> String {
+        if self.path.is_empty() { self.root_name.clone() } else { format!("`{}`", self.path) }
     }
 
     /// Reports a value of the wrong type.
     pub(crate) fn wrong_type(&mut self, node: &Node, wanted: &str, example: &str) {
         let found = describe(node);
-        let message = format!("{} must be {wanted}, not {found}", self.here());
+        let message = format!("{} must be {wanted}, not {found}", self.current_name());
         let report = Report::error(Rule::WRONG_TYPE, message);
         let report = match quoting_help(node, wanted) {
             Some(help) => report.help(help),
             None if example.is_empty() => report.help(format!("write {wanted}")),
-            None => report.help(format!("write it like `{}`", self.sample(example))),
+            None => report.help(format!("write it like `{}`", self.example_line(example))),
         };
         self.report(node.span, report);
     }
 
     /// Formats `field: example`; inside a list, only the example.
-    pub(crate) fn sample(&self, example: &str) -> String {
+    pub(crate) fn example_line(&self, example: &str) -> String {
         let last = self.path.rsplit('.').next().unwrap_or("");
         if last.is_empty() {
             return example.to_owned();

@@ -19,7 +19,7 @@ pub(crate) struct Fields<'n> {
 }
 
 /// Returns the known field most similar to an unknown key; absent fields first.
-fn meant<'k>(node: &Node, key: &str, known: &[&'k str]) -> Option<&'k str> {
+fn nearest_field<'k>(node: &Node, key: &str, known: &[&'k str]) -> Option<&'k str> {
     let absent: Vec<&str> = known.iter().filter(|name| node.get(name).is_none()).copied().collect();
     suggest::nearest_word(key, &absent).or_else(|| suggest::nearest(key, known.iter().copied()))
 }
@@ -46,7 +46,12 @@ pub(crate) fn correct_misspelt(
 }
 
 /// Reports an unknown field in a map; `what` is the map's name.
-pub(crate) fn unknown(pair: &Pair, what: &str, help: String, cx: &mut DecodeContext<'_>) {
+pub(crate) fn report_unknown_field(
+    pair: &Pair,
+    what: &str,
+    help: String,
+    cx: &mut DecodeContext<'_>,
+) {
     let message = format!("{what} has no field {}", quote(&pair.key));
     let report = Report::error(Rule::UNKNOWN_FIELD, message).help(help);
     cx.within(&pair.key, |cx| cx.report(pair.key_span, report));
@@ -63,7 +68,7 @@ impl<'n> Fields<'n> {
         let mut fields = Self { node, misspelt: Vec::new(), unknown: Vec::new() };
         for pair in pairs.iter().filter(|pair| !known.contains(&&*pair.key)) {
             let known_here = if cx.diagnostics.is_full() { &[] } else { known };
-            let help = match meant(node, &pair.key, known_here) {
+            let help = match nearest_field(node, &pair.key, known_here) {
                 Some(near) => {
                     cx.misspelt(near);
                     fields.misspelt.push(near.to_owned());
@@ -77,7 +82,7 @@ impl<'n> Fields<'n> {
                     }
                 }
             };
-            unknown(pair, &cx.here(), help, cx);
+            report_unknown_field(pair, &cx.current_name(), help, cx);
         }
         Some(fields)
     }
@@ -103,7 +108,8 @@ impl<'n> Fields<'n> {
             _ => add,
         };
         let report =
-            Report::error(Rule::MISSING_FIELD, format!("{} needs `{name}`", cx.here())).help(help);
+            Report::error(Rule::MISSING_FIELD, format!("{} needs `{name}`", cx.current_name()))
+                .help(help);
         let span = self.node.pair(name).map_or(self.node.span, |pair| pair.key_span);
         cx.within(name, |cx| cx.report(span, report));
         None

@@ -116,7 +116,7 @@ const LISTED: usize = 5;
 const SEARCHES: u64 = 20_000_000;
 
 /// Warns about variables that never have a value: no default, and a static storage without the name.
-pub(super) fn unset(entries: &BTreeMap<EntryId, Entry>, cx: &mut LinkContext<'_>) {
+pub(super) fn missing_values(entries: &BTreeMap<EntryId, Entry>, cx: &mut LinkContext<'_>) {
     let mut budget = suggest::Budget::new(SEARCHES);
     for entry in entries.values() {
         let Kind::EnvVariable(variable) = &entry.kind else { continue };

@@ -46,17 +46,19 @@ pub(super) fn parents(
             Some(ParentSlot::Service(server)) if server.is_none() => match &services {
                 Candidates::None => {}
                 Candidates::One(id) => *server = Some(id.clone()),
-                Candidates::Several(ids) => ambiguous(&entry.id, &EntryField::Server, ids, cx),
+                Candidates::Several(ids) => {
+                    report_ambiguous(&entry.id, &EntryField::Server, ids, cx)
+                }
             },
             Some(ParentSlot::Any(parent)) if *parent == Parent::Listen => {
-                fill(&entry.id, parent, &routers, &services, cx);
+                fill_parent(&entry.id, parent, &routers, &services, cx);
             }
             Some(ParentSlot::Service(_) | ParentSlot::Any(_)) | None => {}
         }
     }
 }
 
-fn fill(
+fn fill_parent(
     id: &EntryId,
     parent: &mut Parent,
     routers: &Candidates,
@@ -65,14 +67,16 @@ fn fill(
 ) {
     match (routers, services) {
         (Candidates::One(router), _) => *parent = Parent::Router(router.clone()),
-        (Candidates::Several(ids), _) => ambiguous(id, &EntryField::Router, ids, cx),
+        (Candidates::Several(ids), _) => report_ambiguous(id, &EntryField::Router, ids, cx),
         (Candidates::None, Candidates::One(service)) => *parent = Parent::Service(service.clone()),
-        (Candidates::None, Candidates::Several(ids)) => ambiguous(id, &EntryField::Server, ids, cx),
+        (Candidates::None, Candidates::Several(ids)) => {
+            report_ambiguous(id, &EntryField::Server, ids, cx)
+        }
         (Candidates::None, Candidates::None) => {}
     }
 }
 
-fn ambiguous(id: &EntryId, field: &EntryField, ids: &[EntryId], cx: &mut LinkContext<'_>) {
+fn report_ambiguous(id: &EntryId, field: &EntryField, ids: &[EntryId], cx: &mut LinkContext<'_>) {
     let (key, kind) = match *field {
         EntryField::Router => ("router", KindName::HttpRouter),
         _ => ("server", KindName::HttpService),

@@ -50,7 +50,7 @@ pub(super) fn warn(
     let takers: Vec<_> = open.into_iter().filter(|route| route.takes_options()).collect();
     let (own, named): (Vec<_>, Vec<_>) =
         behind.into_iter().partition(|route| route.takes_options());
-    let (mut told, mut left) = (HashSet::new(), COMPARISONS);
+    let (mut reported, mut left) = (HashSet::new(), COMPARISONS);
     for (route, taker) in named.iter().flat_map(|route| takers.iter().map(move |one| (route, one)))
     {
         let Some(router) = route.cors else { continue };
@@ -59,12 +59,12 @@ pub(super) fn warn(
         }
         left -= 1;
         let pair = (router, &taker.entry.id);
-        if told.contains(&pair) || !hides(taker, route) {
+        if reported.contains(&pair) || !hides(taker, route) {
             continue;
         }
         left = left.saturating_sub(own.len());
         if !own.iter().any(|own| answers_first(own, taker, route)) {
-            told.insert(pair);
+            reported.insert(pair);
             report(taker, route, router, cx);
         }
     }
@@ -125,6 +125,6 @@ fn hides(taker: &Route<'_>, route: &Route<'_>) -> bool {
     // A more specific route for any method takes all requests of the path.
     let reached = || route.shape.compare(&taker.shape) != Ordering::Greater;
     taker.service == route.service
-        && taker.shape.meets(&route.shape)
+        && taker.shape.overlaps(&route.shape)
         && (taker.method == HttpMethod::Options || reached())
 }

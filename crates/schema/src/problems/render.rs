@@ -74,8 +74,8 @@ fn groups(problems: &Problems) -> Vec<Vec<&Problem>> {
             groups.push(vec![problem]);
             continue;
         }
-        let said = (report.severity, report.rule, &report.message, &report.help, &report.label);
-        let at = *by_text.entry(said).or_insert(groups.len());
+        let text = (report.severity, report.rule, &report.message, &report.help, &report.label);
+        let at = *by_text.entry(text).or_insert(groups.len());
         match groups.get_mut(at) {
             Some(group) => group.push(problem),
             None => groups.push(vec![problem]),
@@ -135,7 +135,7 @@ fn one(renderer: &Renderer, same: &[&Problem]) -> String {
         group = group.element(Level::NOTE.message(clean(&label)));
     }
     if !others.is_empty() {
-        group = group.element(Level::NOTE.message(elsewhere(others)));
+        group = group.element(Level::NOTE.message(other_locations(others)));
     }
     if let Some(help) = problem.help() {
         group = group.element(Level::HELP.message(clean(help)));
@@ -151,7 +151,7 @@ fn one(renderer: &Renderer, same: &[&Problem]) -> String {
 }
 
 /// Formats the other locations of a group, one per line.
-fn elsewhere(others: &[&Problem]) -> String {
+fn other_locations(others: &[&Problem]) -> String {
     let mut text = match others.len() {
         1 => "the same in 1 more place:".to_owned(),
         n => format!("the same in {n} more places:"),
@@ -213,7 +213,7 @@ fn snippet(
     if text.len() <= MAX_LINE {
         return (drawn(Cow::from(text)).annotation(mark(kind, local, label)), None);
     }
-    let (text, local) = cut(text, local);
+    let (text, local) = cut_line(text, local);
     let shown = text.get(..local.start).map_or(0, |before| before.chars().count()) + 1;
     let right = source.location(range.start).column;
     let column = |column: usize| format!("{path}:{}:{column}", line + 1);
@@ -233,7 +233,7 @@ fn mark(kind: AnnotationKind, at: Range<usize>, label: Option<String>) -> Annota
 const CUT: &str = "…";
 
 /// Returns the part of a long line around the caret.
-fn cut(text: &str, at: Range<usize>) -> (String, Range<usize>) {
+fn cut_line(text: &str, at: Range<usize>) -> (String, Range<usize>) {
     let boundary = |mut i: usize| {
         i = i.min(text.len());
         while !text.is_char_boundary(i) {

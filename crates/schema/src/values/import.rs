@@ -161,7 +161,7 @@ impl ImportToken {
     /// `wasi:clocks/wall-clock@0.2.3`, `wasi_snapshot_preview1`. Case and version are ignored.
     #[must_use]
     pub fn grants(self, interface: &str) -> bool {
-        let bare = bare(interface);
+        let bare = without_version(interface);
         match Package::of(&bare) {
             Some((Package::WasiIo, "poll")) if self.package == Package::WasiPoll => true,
             Some((Package::WasiPoll, _)) if self.package == Package::WasiIo => true,
@@ -211,14 +211,14 @@ impl ImportToken {
 }
 
 /// Returns the name in lower case, without `@version`.
-pub(crate) fn bare(name: &str) -> String {
+pub(crate) fn without_version(name: &str) -> String {
     name.split('@').next().unwrap_or("").to_ascii_lowercase()
 }
 
 /// Returns a token in the form that [`ImportToken`] prints, for any of its spellings. An interface of the
 /// embedding program becomes lower case, without version.
 pub(crate) fn canonical(written: &str) -> String {
-    let bare = bare(written);
+    let bare = without_version(written);
     ImportToken::find(&bare).map_or(bare, |import| import.to_string())
 }
 
@@ -226,7 +226,7 @@ impl FromStr for ImportToken {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        let bare = bare(text);
+        let bare = without_version(text);
         Self::find(&bare).ok_or_else(|| unknown(text, unknown_help(&bare, &BTreeSet::new())))
     }
 }
@@ -270,16 +270,16 @@ impl Serialize for ImportToken {
 pub struct Imports {
     known: BTreeSet<ImportToken>,
     /// Interfaces of the embedding program, in lower case without version.
-    own: BTreeSet<String>,
+    host_interfaces: BTreeSet<String>,
     /// Duplicate tokens, compared across spellings.
-    repeated: BTreeSet<String>,
+    duplicates: BTreeSet<String>,
 }
 
 impl Imports {
     /// Returns true if nothing is declared.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.known.is_empty() && self.own.is_empty()
+        self.known.is_empty() && self.host_interfaces.is_empty()
     }
 
     /// Iterates over the built-in tokens, sorted.
@@ -290,13 +290,13 @@ impl Imports {
     /// Iterates over the interfaces of the embedding program ([`Loader::host_interface`]), without version.
     ///
     /// [`Loader::host_interface`]: crate::Loader::host_interface
-    pub fn own(&self) -> impl Iterator<Item = &str> {
-        self.own.iter().map(String::as_str)
+    pub fn host_interfaces(&self) -> impl Iterator<Item = &str> {
+        self.host_interfaces.iter().map(String::as_str)
     }
 
     /// Iterates over the duplicate tokens, compared across spellings.
-    pub fn repeated(&self) -> impl Iterator<Item = &str> {
-        self.repeated.iter().map(String::as_str)
+    pub fn duplicates(&self) -> impl Iterator<Item = &str> {
+        self.duplicates.iter().map(String::as_str)
     }
 
     /// Returns true if the whole package is declared.
@@ -310,21 +310,22 @@ impl Imports {
     #[must_use]
     pub fn grants(&self, interface: &str) -> bool {
         self.known.iter().any(|import| import.grants(interface))
-            || (!self.own.is_empty() && self.own.contains(&bare(interface)))
+            || (!self.host_interfaces.is_empty()
+                && self.host_interfaces.contains(&without_version(interface)))
     }
 
     /// Returns the token that grants an interface: `wasi:clocks` for `wasi:clocks/wall-clock@0.2.3`. `None`
     /// for an interface outside of the built-in packages.
     #[must_use]
     pub fn token_for(interface: &str) -> Option<&'static str> {
-        Package::of(&bare(interface)).map(|(package, _)| package.token())
+        Package::of(&without_version(interface)).map(|(package, _)| package.token())
     }
 }
 
 /// Compares the granted interfaces; duplicates do not matter.
 impl PartialEq for Imports {
     fn eq(&self, other: &Self) -> bool {
-        self.known == other.known && self.own == other.own
+        self.known == other.known && self.host_interfaces == other.host_interfaces
     }
 }
 
@@ -333,7 +334,7 @@ impl Eq for Imports {}
 impl Hash for Imports {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.known.hash(state);
-        self.own.hash(state);
+        self.host_interfaces.hash(state);
     }
 }
 
@@ -346,14 +347,14 @@ impl FromIterator<ImportToken> for Imports {
 impl Serialize for Imports {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let known = self.known.iter().map(ImportToken::to_string);
-        serializer.collect_seq(known.chain(self.own.iter().cloned()))
+        serializer.collect_seq(known.chain(self.host_interfaces.iter().cloned()))
     }
 }
 
 /// One item of the list.
 enum ImportItem {
     Known(ImportToken),
-    WrittenFields(String),
+    Host(String),
 }
 
 impl Decode for ImportItem {
@@ -361,12 +362,12 @@ impl Decode for ImportItem {
 
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let written = text(node, "text", Self::EXAMPLE, cx)?;
-        let bare = bare(written);
+        let bare = without_version(written);
         if let Some(import) = ImportToken::find(&bare) {
             return Some(Self::Known(import));
         }
         if cx.host_interfaces.contains(&bare) {
-            return Some(Self::WrittenFields(bare));
+            return Some(Self::Host(bare));
         }
         // The search for a similar token is expensive, so it is skipped for problems that are only counted.
         let full = cx.diagnostics.is_full();
@@ -384,12 +385,12 @@ impl Decode for Imports {
         for token in Vec::<ImportItem>::decode(node, cx)? {
             let (is_new, name) = match token {
                 ImportItem::Known(import) => (imports.known.insert(import), import.to_string()),
-                ImportItem::WrittenFields(interface) => {
-                    (imports.own.insert(interface.clone()), interface)
+                ImportItem::Host(interface) => {
+                    (imports.host_interfaces.insert(interface.clone()), interface)
                 }
             };
             if !is_new {
-                imports.repeated.insert(name);
+                imports.duplicates.insert(name);
             }
         }
         Some(imports)

@@ -49,7 +49,7 @@ impl RouteShape {
     }
 
     /// Returns true if some path matches both shapes.
-    pub(crate) fn meets(&self, other: &Self) -> bool {
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
         let (mut a, mut b) = (self.0.iter(), other.0.iter());
         loop {
             match (a.next(), b.next()) {
@@ -84,7 +84,7 @@ mod tests {
     fn the_rest_takes_the_top() {
         let (top, rest) =
             (RouteShape::of([].into_iter()), RouteShape::of([Part::Rest].into_iter()));
-        assert!(rest.meets(&top) && top.meets(&rest));
+        assert!(rest.overlaps(&top) && top.overlaps(&rest));
         assert!(rest.covers(&top) && !top.covers(&rest));
     }
 }

@@ -10,13 +10,13 @@ use serde_json::Value;
 
 type Tested = Result<(), Box<dyn Error>>;
 
-fn here() -> &'static Path {
+fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 #[test]
 fn docs_have_the_schema() -> Tested {
-    let file = here().join("../../docs/app.schema.json");
+    let file = folder().join("../../docs/app.schema.json");
     let found = serde_json::to_string_pretty(&json_schema())? + "\n";
     if std::env::var_os("BLESS").is_some() {
         fs::write(&file, &found)?;
@@ -49,7 +49,7 @@ impl Checker {
 /// Returns the golden cases of one outcome: the name and the index file as JSON.
 fn cases(outcome: &str) -> Result<Vec<(String, Value)>, Box<dyn Error>> {
     let mut cases = Vec::new();
-    for entry in fs::read_dir(here().join("tests/ui"))? {
+    for entry in fs::read_dir(folder().join("tests/ui"))? {
         let path: PathBuf = entry?.path();
         if path.extension().is_none_or(|extension| extension != outcome) {
             continue;
@@ -93,7 +93,7 @@ fn loaded_files_are_valid() -> Tested {
 #[test]
 fn printed_files_are_valid() -> Tested {
     let checker = Checker::new()?;
-    for entry in fs::read_dir(here().join("tests/ui"))? {
+    for entry in fs::read_dir(folder().join("tests/ui"))? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
             let files: Vec<Value> = serde_json::from_str(&fs::read_to_string(&path)?)?;

@@ -15,12 +15,12 @@ struct Row {
     bad: Option<(String, String)>,
 }
 
-fn here() -> PathBuf {
+fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
 
 fn rows() -> Result<Vec<Row>, Box<dyn Error>> {
-    let text = fs::read_to_string(here().join("rules.md"))?;
+    let text = fs::read_to_string(folder().join("rules.md"))?;
     let cells = |line: &str| -> Vec<String> {
         let inner = line.strip_prefix('|').and_then(|line| line.strip_suffix('|')).unwrap_or(line);
         inner.split('|').map(|cell| cell.trim().to_owned()).collect()
@@ -40,7 +40,7 @@ fn rows() -> Result<Vec<Row>, Box<dyn Error>> {
 }
 
 fn read(case: &str, extension: &str) -> Option<String> {
-    fs::read_to_string(here().join("ui").join(case).with_extension(extension)).ok()
+    fs::read_to_string(folder().join("ui").join(case).with_extension(extension)).ok()
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn every_case_is_of_a_rule() -> Tested {
         named.extend(row.good);
         named.extend(row.bad.map(|(case, _)| case));
     }
-    for entry in fs::read_dir(here().join("ui"))? {
+    for entry in fs::read_dir(folder().join("ui"))? {
         let path = entry?.path();
         let case = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         assert!(named.contains(&case), "tests/rules.md does not name {case}");
