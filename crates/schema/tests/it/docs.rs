@@ -10,7 +10,7 @@ use std::path::Path;
 use crisol_schema::json_schema;
 use serde_json::{Map, Value};
 
-const BEGIN: &str = "<!-- reference: made from the types, BLESS=1 writes it -->\n";
+const BEGIN: &str = "<!-- reference: generated from the types; BLESS=1 writes it -->\n";
 const END: &str = "<!-- end of the reference -->\n";
 
 type Tested = Result<(), Box<dyn Error>>;
