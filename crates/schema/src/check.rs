@@ -29,13 +29,13 @@ pub struct CheckedApp {
     /// Every problem, including warnings.
     pub problems: Problems,
     unreadable: HashMap<EntryId, BTreeSet<FieldName>>,
-    /// Kinds with an incomplete entry; `None` stands for entries of an unknown kind.
+    /// Kinds with an incomplete entry; `None` is for entries of an unknown kind.
     incomplete: HashSet<Option<KindName>>,
 }
 
 impl CheckedApp {
     /// Returns true if a field of an entry has the value in the file. Otherwise it has its default, or,
-    /// without a default (`hash`, `method`), a meaningless stand-in.
+    /// without a default (`hash`, `method`), a meaningless placeholder.
     #[must_use]
     pub fn is_read(&self, id: &EntryId, field: &EntryField) -> bool {
         !self.unreadable.get(id).is_some_and(|fields| fields.contains(field.top()))
@@ -215,7 +215,7 @@ impl Recovery {
     }
 }
 
-/// Returns the fields and `meta` of a draft without the wrong ones. Missing required fields get stand-ins,
+/// Returns the fields and `meta` of a draft without the wrong ones. Missing required fields get placeholders,
 /// which are recorded as unreadable.
 fn readable_parts(
     draft: &EntryDraft,

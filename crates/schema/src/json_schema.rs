@@ -107,7 +107,7 @@ fn entry(kinds: &[(KindName, Value)]) -> Value {
             "kind": {"description": "Kind of the entry.", "oneOf": names},
             "meta": {"description": "Free-form map about the entry.", "type": ["object", "null"]},
             "data": {
-                "description": "Fields of the kind. They may also stand beside `name` and `kind`.",
+                "description": "Fields of the kind. They may also be beside `name` and `kind`.",
                 "type": ["object", "null"]
             }
         },

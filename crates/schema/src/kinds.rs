@@ -144,7 +144,7 @@ pub(crate) struct KindDescriptor {
     pub(crate) role: Option<Role>,
     /// Help for an unused entry.
     pub(crate) unused: Option<&'static str>,
-    /// Required fields that get a stand-in if they cannot be read.
+    /// Required fields that get a placeholder if they cannot be read.
     pub(crate) placeholders: &'static [Placeholder],
 }
 
@@ -163,7 +163,7 @@ impl KindDescriptor {
 }
 
 impl KindName {
-    /// Returns the name as it stands in the file.
+    /// Returns the name as in index files.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.descriptor().name
@@ -204,9 +204,9 @@ mod tests {
     use super::KindName;
     use crate::role::Role;
 
-    /// A stand-in for an unknown field would make every entry of its kind unreadable.
+    /// A placeholder for an unknown field would make every entry of its kind unreadable.
     #[test]
-    fn stand_ins_are_fields() {
+    fn placeholders_are_fields() {
         for kind in KindName::all() {
             let descriptor = kind.descriptor();
             let schema = (descriptor.fields_schema)(&mut SchemaGenerator::default());

@@ -84,7 +84,7 @@ impl<'n> WrittenFields<'n> {
         let value = pair.value.span.range();
         let rest = text.get(colon..).ok_or(NotEditable::Unplaced)?;
         let begin = colon + (rest.len() - rest.trim_start_matches([' ', '\t']).len());
-        // The node of an alias stands elsewhere, so the alias token is the range. An empty value has no
+        // The node of an alias is elsewhere, so the range is that of the alias token. An empty value has no
         // range.
         Ok(match YamlMarker::at(text, begin) {
             Some(YamlMarker { sigil: '*', at }) => at,

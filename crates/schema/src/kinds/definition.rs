@@ -1,4 +1,4 @@
-//! Traits of a kind: [`KindDefinition`] describes and reads the kind, [`KindContent`] answers questions about its values.
+//! Traits of a kind: [`KindDefinition`] describes and reads the kind, [`KindContent`] describes its values.
 
 use std::path::Path;
 
@@ -31,7 +31,7 @@ pub(super) trait KindDefinition {
     const ROLE: Option<Role> = None;
     /// Help for an unused entry; `None` for a kind that is called from outside.
     const UNUSED: Option<&'static str> = None;
-    /// Required fields that get a stand-in if they cannot be read.
+    /// Required fields that get a placeholder if they cannot be read.
     const PLACEHOLDERS: &'static [Placeholder] = &[];
 
     /// Reads an entry. Returns `None` after reporting a problem.
@@ -70,7 +70,7 @@ impl Placeholder {
     }
 }
 
-/// Questions that the rest of the crate asks a value of any kind.
+/// Facts about a value of any kind, for the rest of the crate.
 pub(crate) trait KindContent {
     /// Returns the file that `file://` in a field names.
     fn source_file(&self, _field: &EntryField) -> Option<&Path> {

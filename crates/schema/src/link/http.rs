@@ -106,7 +106,7 @@ impl<'e> RouteResolver<'e> {
         Self { entries, services, routers }
     }
 
-    /// Returns the service and the path prefix below it. The inner `None` stands for `--listen`; the outer
+    /// Returns the service and the path prefix below it. The inner `None` is `--listen`; the outer
     /// one for an unknown location, such as below an unreadable router.
     fn of(&self, parent: &Parent) -> Option<(Option<EntryId>, PathPrefix)> {
         let (service, prefix) = match parent {

@@ -68,7 +68,7 @@ impl HasSeverity for Problem {
 
 /// Every problem of an app: errors, then warnings, each in the order of files and lines.
 ///
-/// [`Problem::severity`] tells errors and warnings apart. Its text as an error, and with `{}`, is that of
+/// [`Problem::severity`] distinguishes errors and warnings. `Display` and the error text are those of
 /// [`Problems::render`] without color. It serializes for tools as `{"errors": 2, "warnings": 1, "omitted": 0,
 /// "problems": […]}`.
 #[derive(Clone, Default)]

@@ -145,7 +145,7 @@ fn reference(schema: &Value) -> Result<String, Box<dyn Error>> {
 }
 
 #[test]
-fn the_reference_is_in_step() -> Tested {
+fn the_reference_matches_the_types() -> Tested {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/app-format.md");
     let text = fs::read_to_string(&file)?;
     let (before, rest) = text.split_once(BEGIN).ok_or("no beginning of the reference")?;

@@ -15,7 +15,7 @@ fn hash() -> Sha256Hash {
     [0xab; 32].into()
 }
 
-/// Pins `n:f` in `text`; `HASH` in `expected` stands for the new hash.
+/// Pins `n:f` in `text`; `HASH` in `expected` is replaced by the new hash.
 fn check(text: &str, expected: &str) -> Tested {
     let namespace = "n".parse()?;
     let id: EntryId = "n:f".parse()?;
@@ -103,7 +103,7 @@ fn fields_under_data_json_bom_and_anchors() -> Tested {
 }
 
 #[test]
-fn obstacles_to_pinning_are_reported() -> Tested {
+fn unwritable_hashes_are_reported() -> Tested {
     let id: EntryId = "n:f".parse()?;
     let namespace = "n".parse()?;
     let hashes = [(id, hash())].into();
@@ -129,7 +129,7 @@ fn obstacles_to_pinning_are_reported() -> Tested {
 }
 
 #[test]
-fn many_entries_are_pinned_at_once_or_none() -> Tested {
+fn all_hashes_are_written_or_none() -> Tested {
     let text = "namespace: n
 entries:
   - &g {name: g, path: x} # one
@@ -166,7 +166,7 @@ entries:
 }
 
 #[test]
-fn an_app_tells_what_can_be_pinned() -> Tested {
+fn hash_fields_are_found() -> Tested {
     let dir = TempDir::new()?;
     fs::create_dir_all(dir.path().join("sub"))?;
     fs::write(

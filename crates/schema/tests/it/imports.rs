@@ -66,7 +66,7 @@ fn lines_keep_their_comments() -> Tested {
 }
 
 #[test]
-fn items_may_stand_below_their_key() -> Tested {
+fn items_may_be_indented_like_their_key() -> Tested {
     let text =
         "entries:\n- name: f\n  imports:\n  - wasi:clocks\n  - 'wasi:io' # polls\n  method: g\n";
     check(
@@ -274,7 +274,7 @@ fn an_alias_is_replaced_by_the_edited_list() -> Tested {
 
 /// Imports that cannot be edited report the reason and the line to write.
 #[test]
-fn an_obstacle_names_its_reason_and_the_line_to_write() -> Tested {
+fn an_uneditable_field_has_a_reason_and_the_line_to_write() -> Tested {
     let left = "`imports` of `n:f` is not changed, since";
     for (text, why, help) in [
         (

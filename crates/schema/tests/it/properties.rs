@@ -176,17 +176,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_is_answered(text in any::<String>()) {
+    fn any_text_loads_or_has_problems(text in any::<String>()) {
         answered(&text);
     }
 
     #[test]
-    fn any_scraps_are_answered(text in scraps()) {
+    fn any_scraps_load_or_have_problems(text in scraps()) {
         answered(&text);
     }
 
     #[test]
-    fn any_override_is_answered(set in "(n:a:)?[a-z\\[\\]0-9.+]{0,12}=?.{0,12}") {
+    fn any_override_applies_or_has_problems(set in "(n:a:)?[a-z\\[\\]0-9.+]{0,12}=?.{0,12}") {
         let text = "- {name: a, kind: function.wat, source: x, method: f, imports: [wasi:io]}";
         let loader = Loader::new().file("_index.yaml", text).set(set);
         let loader = match "n".parse() {

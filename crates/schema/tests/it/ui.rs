@@ -68,7 +68,7 @@ fn cases() -> Result<Vec<PathBuf>, Box<dyn Error>> {
 }
 
 #[test]
-fn every_case_comes_out_as_written() -> Result<(), Box<dyn Error>> {
+fn every_case_has_its_golden_result() -> Result<(), Box<dyn Error>> {
     let bless = std::env::var_os("BLESS").is_some();
     let mut wrong = Vec::new();
     for case in cases()? {
