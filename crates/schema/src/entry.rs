@@ -74,20 +74,34 @@ impl EntryDraft {
     }
 }
 
-/// Reads the header of an index file and the heads of its entries. The flag is true if all their ids are
-/// known.
+/// Drafts of one index file.
+#[derive(Debug, Default)]
+pub(crate) struct IndexDrafts {
+    pub(crate) drafts: Vec<EntryDraft>,
+    /// True if the file has entries with unknown ids, because its namespace or its list cannot be read.
+    pub(crate) has_unknown_ids: bool,
+}
+
+impl IndexDrafts {
+    /// Creates the result for a file whose entries cannot be read.
+    fn unreadable() -> Self {
+        Self { drafts: Vec::new(), has_unknown_ids: true }
+    }
+}
+
+/// Reads the header of an index file and the heads of its entries.
 pub(crate) fn read_drafts(
     root: &Node,
     file: usize,
     default: Option<&Namespace>,
     cx: &mut DecodeContext<'_>,
-) -> (Vec<EntryDraft>, bool) {
+) -> IndexDrafts {
     cx.root_name = "an index file".to_owned();
     if root.is_null() {
         let report = Report::error(Rule::MISSING_FIELD, "the file is empty")
             .help("add `entries:` with a list of entries, or remove the file");
         cx.report(root.span, report);
-        return (Vec::new(), true);
+        return IndexDrafts::default();
     }
     let without_own = without_extensions(root);
     let root = without_own.as_ref().unwrap_or(root);
@@ -99,7 +113,7 @@ pub(crate) fn read_drafts(
     }
     let root = right.as_ref().map_or(root, |(right, _)| right);
     if !bare && Fields::open(root, &HEADER, cx).is_none() {
-        return (Vec::new(), false);
+        return IndexDrafts::unreadable();
     }
     version(root, cx);
     let (namespace, is_named) = namespace(root, default, cx);
@@ -108,14 +122,14 @@ pub(crate) fn read_drafts(
         let report = Report::error(Rule::MISSING_FIELD, "an index file needs `entries`")
             .help("add `entries:` with a list of entries");
         cx.report(root.span, report);
-        return (Vec::new(), false);
+        return IndexDrafts::unreadable();
     };
     let items = match &entries.data {
         Data::List(items) => items.as_slice(),
         Data::Scalar(scalar) if scalar.is_null() => &[],
         Data::Scalar(_) | Data::Map(_) => {
             cx.within("entries", |cx| cx.wrong_type(entries, "a list", ""));
-            return (Vec::new(), false);
+            return IndexDrafts::unreadable();
         }
     };
     let read = |(number, item): (usize, &Arc<Node>)| {
@@ -123,7 +137,8 @@ pub(crate) fn read_drafts(
             read_draft(item, file, number, &namespace, cx)
         })
     };
-    (items.iter().enumerate().filter_map(read).collect(), is_named)
+    let drafts = items.iter().enumerate().filter_map(read).collect();
+    IndexDrafts { drafts, has_unknown_ids: !is_named }
 }
 
 /// Returns the file without its extension keys (`x-…`), which only hold anchors; `None` if it has no such

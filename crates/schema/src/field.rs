@@ -37,19 +37,18 @@ macro_rules! entry_fields {
                 }
             }
 
+            /// Returns the fields without a position or name.
             #[cfg(test)]
-            fn plain() -> Vec<Self> {
-                let mut all = Vec::new();
-                $(entry_fields!(@plain all $name $($arg)?);)*
-                all
+            fn plain() -> impl Iterator<Item = Self> {
+                [$(entry_fields!(@plain $name $($arg)?)),*].into_iter().flatten()
             }
         }
     };
     (@ignore $arg:ident) => { _ };
     (@step) => { None };
     (@step $step:expr) => { Some($step) };
-    (@plain $all:ident $name:ident) => { $all.push(Self::$name) };
-    (@plain $all:ident $name:ident $arg:ident) => {};
+    (@plain $name:ident) => { Some(Self::$name) };
+    (@plain $name:ident $arg:ident) => { None };
 }
 
 entry_fields! {

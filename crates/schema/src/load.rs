@@ -268,9 +268,9 @@ impl<'f> LoadState<'f> {
                 root_name: String::new(),
                 path: String::new(),
             };
-            let (drafts, is_named) = entry::read_drafts(&root, file, default, &mut cx);
-            self.drafts.extend(drafts);
-            self.has_unknown_ids |= !is_named;
+            let read = entry::read_drafts(&root, file, default, &mut cx);
+            self.drafts.extend(read.drafts);
+            self.has_unknown_ids |= read.has_unknown_ids;
         }
     }
 

@@ -77,9 +77,10 @@ fn fill_parent(
 }
 
 fn report_ambiguous(id: &EntryId, field: &EntryField, ids: &[EntryId], cx: &mut LinkContext<'_>) {
-    let (key, kind) = match *field {
-        EntryField::Router => ("router", KindName::HttpRouter),
-        _ => ("server", KindName::HttpService),
+    let (key, kind) = if *field == EntryField::Router {
+        ("router", KindName::HttpRouter)
+    } else {
+        ("server", KindName::HttpService)
     };
     let message = format!("`{id}` must name an `{kind}`: the app has several");
     let example = ids.first().map_or("name", EntryId::as_str);
