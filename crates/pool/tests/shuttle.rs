@@ -1,7 +1,8 @@
 //! The gate under a scheduler that explores interleavings of its lock: no permit is lost or invented, every waiter
 //! is woken, and every worker is accounted for.
 //!
-//! It compiles the gate's own sources with shuttle's lock in place of the standard one.
+//! It compiles the gate's own sources with shuttle's lock in place of the standard one, and is therefore a test binary
+//! of its own.
 #![expect(unreachable_pub, reason = "these sources are part of a library elsewhere")]
 #![expect(dead_code, reason = "not every part of the sources is used")]
 #![expect(clippy::panic, reason = "tests")]

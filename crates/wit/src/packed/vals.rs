@@ -191,7 +191,7 @@ fn carried(
 }
 
 #[cfg(test)]
-#[path = "../../tests/values/types.rs"]
+#[path = "../../tests/it/types.rs"]
 #[expect(dead_code, reason = "types as text are for the other tests")]
 mod types;
 
