@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crisol_pool::strategy::Adaptive;
 use crisol_pool::strategy::adaptive::Reason;
-use crisol_pool::testing::{Fakes, Making};
-use crisol_pool::{Ask, Config, Fate, Pool, Retired};
+use crisol_pool::testing::{FakeFactory, MakeBehaviour};
+use crisol_pool::{CheckoutOptions, Config, Disposition, Pool, Retired};
 use tokio::time::sleep;
 
 const MS: Duration = Duration::from_millis(1);
@@ -18,17 +18,22 @@ fn adaptive(max: usize) -> Config {
 
 /// Runs `callers` concurrent callers with `calls` calls each. Each tenth of a call takes `time` of the number of
 /// calls that run then.
-async fn load(pool: &Arc<Pool<Fakes>>, callers: usize, calls: usize, time: fn(u64) -> Duration) {
+async fn load(
+    pool: &Arc<Pool<FakeFactory>>,
+    callers: usize,
+    calls: usize,
+    time: fn(u64) -> Duration,
+) {
     let tasks: Vec<_> = (0..callers)
         .map(|_| {
             let pool = Arc::clone(pool);
             tokio::spawn(async move {
                 for _ in 0..calls {
-                    let lease = pool.check_out(Ask::new()).await.unwrap();
+                    let lease = pool.check_out(CheckoutOptions::new()).await.unwrap();
                     for _ in 0..10 {
                         sleep(time(pool.stats().busy)).await;
                     }
-                    lease.give_back(Fate::Reuse);
+                    lease.give_back(Disposition::Reuse);
                 }
             })
         })
@@ -40,7 +45,7 @@ async fn load(pool: &Arc<Pool<Fakes>>, callers: usize, calls: usize, time: fn(u6
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_wait_for_io_get_the_maximum_of_workers() {
-    let pool = Pool::new(Fakes::new(), adaptive(32));
+    let pool = Pool::new(FakeFactory::new(), adaptive(32));
     assert_eq!(pool.warm().await.unwrap(), 4);
     load(&pool, 64, 40, |_| 2 * MS).await;
     assert_eq!(pool.stats().workers, 32);
@@ -49,13 +54,13 @@ async fn calls_that_wait_for_io_get_the_maximum_of_workers() {
     let first = decisions[0].to_string();
     assert_eq!(
         first,
-        "0.02 s: 4 → 6 workers: 60 calls wait, and so many at once have not been tried lately"
+        "0.02 s: 4 → 6 workers: 60 calls wait, and this concurrency has no recent measurements"
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_get_in_each_others_way_get_few() {
-    let pool = Pool::new(Fakes::new(), adaptive(64));
+    let pool = Pool::new(FakeFactory::new(), adaptive(64));
     // From four on, time grows in proportion to concurrency.
     load(&pool, 80, 50, |busy| MS * u32::try_from(busy.max(4)).unwrap()).await;
     let workers = pool.stats().workers;
@@ -69,7 +74,7 @@ async fn calls_that_get_in_each_others_way_get_few() {
 
 #[tokio::test(start_paused = true)]
 async fn unused_workers_are_released() {
-    let fakes = Fakes::new();
+    let fakes = FakeFactory::new();
     let pool = Pool::new(fakes.clone(), adaptive(32));
     load(&pool, 64, 40, |_| 2 * MS).await;
     assert!(fakes.alive() > 4, "ready for the next burst");
@@ -83,18 +88,18 @@ async fn unused_workers_are_released() {
 #[tokio::test(start_paused = true)]
 async fn it_scales_while_nothing_can_be_made_in_the_background() {
     for hang in [true, false] {
-        let fakes = Fakes::new();
+        let fakes = FakeFactory::new();
         let pool = Pool::new(fakes.clone(), adaptive(32));
         if hang {
-            fakes.next([Making::Prompt, Making::Hang]);
-            pool.check_out(Ask::new()).await.unwrap().give_back(Fate::Reuse);
+            fakes.next([MakeBehaviour::Prompt, MakeBehaviour::Hang]);
+            pool.check_out(CheckoutOptions::new()).await.unwrap().give_back(Disposition::Reuse);
             sleep(MS).await;
         } else {
-            fakes.always(Making::Fail);
-            assert!(pool.check_out(Ask::new()).await.is_err());
+            fakes.always(MakeBehaviour::Fail);
+            assert!(pool.check_out(CheckoutOptions::new()).await.is_err());
             // By now the pause is as long as the load below.
             sleep(Duration::from_secs(15)).await;
-            fakes.always(Making::Prompt);
+            fakes.always(MakeBehaviour::Prompt);
         }
         load(&pool, 64, 40, |_| 2 * MS).await;
         assert_eq!((pool.stats().workers, pool.stats().created > 2_500), (32, true));
@@ -103,7 +108,7 @@ async fn it_scales_while_nothing_can_be_made_in_the_background() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pool_that_had_to_grow_says_so() {
-    let pool = Pool::new(Fakes::new(), adaptive(8).with_buffer(0));
+    let pool = Pool::new(FakeFactory::new(), adaptive(8).with_buffer(0));
     load(&pool, 6, 20, |_| MS).await;
     let decisions = pool.decisions();
     assert_eq!((decisions[0].from, decisions[0].to, decisions[0].reason), (4, 6, Reason::Pressed));

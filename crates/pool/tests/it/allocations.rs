@@ -8,7 +8,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use crisol_pool::strategy::{Adaptive, Lazy};
-use crisol_pool::{Ask, Config, Factory, Fate, Pool, Strategy};
+use crisol_pool::{CheckoutOptions, Config, Disposition, Factory, Pool, Strategy};
 use tokio::time::Instant;
 
 struct Numbers;
@@ -22,17 +22,17 @@ impl Factory for Numbers {
     }
 }
 
-async fn one_call(pool: &Pool<Numbers>, ask: Ask) {
-    pool.check_out(ask).await.unwrap().give_back(Fate::Reuse);
+async fn one_call(pool: &Pool<Numbers>, options: CheckoutOptions) {
+    pool.check_out(options).await.unwrap().give_back(Disposition::Reuse);
 }
 
 /// One call runs while another waits for its permit.
 async fn two_calls(pool: &Pool<Numbers>) {
-    let lease = pool.check_out(Ask::new()).await.unwrap();
-    let mut second = pin!(one_call(pool, Ask::new()));
+    let lease = pool.check_out(CheckoutOptions::new()).await.unwrap();
+    let mut second = pin!(one_call(pool, CheckoutOptions::new()));
     let cx = &mut Context::from_waker(Waker::noop());
     assert!(second.as_mut().poll(cx).is_pending());
-    lease.give_back(Fate::Reuse);
+    lease.give_back(Disposition::Reuse);
     second.await;
 }
 
@@ -53,11 +53,13 @@ fn a_call_on_a_ready_worker_allocates_nothing() {
             tokio::task::yield_now().await;
             let deadline = Instant::now() + Duration::from_secs(3_600);
             // The background task is awake now, and nothing yields to it.
-            one_call(&pool, Ask::new()).await;
+            one_call(&pool, CheckoutOptions::new()).await;
             let cx = &mut Context::from_waker(Waker::noop());
             let counted = allocation_counter::measure(|| {
-                for ask in [Ask::new(), Ask::new().by(Some(deadline))] {
-                    assert!(pin!(one_call(&pool, ask)).poll(cx).is_ready());
+                for options in
+                    [CheckoutOptions::new(), CheckoutOptions::new().with_deadline(Some(deadline))]
+                {
+                    assert!(pin!(one_call(&pool, options)).poll(cx).is_ready());
                 }
                 assert!(pin!(two_calls(&pool)).poll(cx).is_ready());
             });

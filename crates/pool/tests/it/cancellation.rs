@@ -9,14 +9,14 @@ use std::task::Context;
 use std::time::Duration;
 
 use crisol_pool::strategy::{Adaptive, Lazy};
-use crisol_pool::testing::{FakeWorker, Fakes, Making};
-use crisol_pool::{Ask, Config, Fate, Pool, Strategy};
+use crisol_pool::testing::{FakeFactory, FakeWorker, MakeBehaviour};
+use crisol_pool::{CheckoutOptions, Config, Disposition, Pool, Strategy};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 const MS: Duration = Duration::from_millis(1);
 
-fn pools(fakes: &Fakes) -> Vec<Arc<Pool<Fakes>>> {
+fn pools(fakes: &FakeFactory) -> Vec<Arc<Pool<FakeFactory>>> {
     let one = NonZeroUsize::MIN;
     let strategies = [
         Strategy::inline(),
@@ -31,14 +31,14 @@ fn pools(fakes: &Fakes) -> Vec<Arc<Pool<Fakes>>> {
 }
 
 /// A call with three await points: its permit, its worker, and its work.
-async fn call(pool: &Arc<Pool<Fakes>>) {
+async fn call(pool: &Arc<Pool<FakeFactory>>) {
     let deadline = Some(Instant::now() + Duration::from_secs(60));
-    let ask = Ask::new().by(deadline);
-    let lease = pool.check_out_shared(ask, |_: &FakeWorker| true).await.unwrap();
+    let options = CheckoutOptions::new().with_deadline(deadline);
+    let lease = pool.check_out_shared(options, |_: &FakeWorker| true).await.unwrap();
     for _ in 0..3 {
         sleep(MS).await;
     }
-    lease.give_back(Fate::Reuse);
+    lease.give_back(Disposition::Reuse);
 }
 
 /// Polls `future` at most `times` times, each time that it may progress; returns true if it completed.
@@ -59,8 +59,8 @@ async fn poll_times(future: impl Future<Output = ()>, times: usize) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_dropped_after_any_number_of_polls_leaves_a_whole_pool() {
-    let fakes = Fakes::new();
-    fakes.always(Making::After(MS));
+    let fakes = FakeFactory::new();
+    fakes.always(MakeBehaviour::After(MS));
     for pool in pools(&fakes) {
         let (mut polls, mut ended) = (0, false);
         while !ended {
@@ -85,9 +85,9 @@ async fn a_call_dropped_after_any_number_of_polls_leaves_a_whole_pool() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_dropped_while_making_a_worker_frees_its_permit() {
-    let fakes = Fakes::new();
+    let fakes = FakeFactory::new();
     for pool in pools(&fakes) {
-        fakes.next([Making::Hang]);
+        fakes.next([MakeBehaviour::Hang]);
         let first = {
             let pool = Arc::clone(&pool);
             tokio::spawn(async move { call(&pool).await })
@@ -107,9 +107,9 @@ async fn a_call_dropped_while_making_a_worker_frees_its_permit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_waiter_behind_ten_thousand_that_leave_is_served() {
-    for pool in pools(&Fakes::new()) {
-        let pool = Pool::new(Fakes::new(), pool.config().with_buffer(usize::MAX));
-        let lease = pool.check_out(Ask::new()).await.unwrap();
+    for pool in pools(&FakeFactory::new()) {
+        let pool = Pool::new(FakeFactory::new(), pool.config().with_buffer(usize::MAX));
+        let lease = pool.check_out(CheckoutOptions::new()).await.unwrap();
         let waiters: Vec<_> = (0..10_000)
             .map(|_| {
                 let pool = Arc::clone(&pool);
@@ -126,7 +126,7 @@ async fn a_waiter_behind_ten_thousand_that_leave_is_served() {
         yield_now().await;
         assert_eq!(pool.stats().queued, 10_001);
         // Some hold a grant that they have not read.
-        lease.give_back(Fate::Reuse);
+        lease.give_back(Disposition::Reuse);
         for waiter in &waiters {
             waiter.abort();
         }

@@ -4,8 +4,10 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crisol_pool::testing::{FakeWorker, Fakes, Making};
-use crisol_pool::{Ask, Config, Fate, Lease, Pool, Refused, Retired, Strategy};
+use crisol_pool::testing::{FakeFactory, FakeWorker, MakeBehaviour};
+use crisol_pool::{
+    CheckoutOptions, Config, Disposition, Lease, Pool, PoolError, Retired, Strategy,
+};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
@@ -17,32 +19,32 @@ fn fixed(workers: usize) -> Config {
 }
 
 fn spawn_call(
-    pool: &Arc<Pool<Fakes>>,
+    pool: &Arc<Pool<FakeFactory>>,
     time: Duration,
-) -> tokio::task::JoinHandle<Result<(), Refused<crisol_pool::testing::FakeError>>> {
+) -> tokio::task::JoinHandle<Result<(), PoolError<crisol_pool::testing::FakeError>>> {
     let pool = Arc::clone(pool);
     tokio::spawn(async move {
-        let lease = pool.check_out(Ask::new()).await?;
+        let lease = pool.check_out(CheckoutOptions::new()).await?;
         sleep(time).await;
-        lease.give_back(Fate::Reuse);
+        lease.give_back(Disposition::Reuse);
         Ok(())
     })
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_pool_drains_at_once_and_drops_its_ready_workers() {
-    let fakes = Fakes::new();
+    let fakes = FakeFactory::new();
     let pool = Pool::new(fakes.clone(), fixed(3));
     pool.warm().await.unwrap();
     let drained = pool.drain(Duration::ZERO).await;
     assert!(drained.is_clean());
     assert_eq!((fakes.alive(), pool.stats().retired_for(Retired::Drained)), (0, 3));
-    assert!(matches!(pool.check_out(Ask::new()).await, Err(Refused::Draining)));
+    assert!(matches!(pool.check_out(CheckoutOptions::new()).await, Err(PoolError::Draining)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_serves_running_and_waiting_calls_and_no_new_ones() {
-    let fakes = Fakes::new();
+    let fakes = FakeFactory::new();
     let pool = Pool::new(fakes.clone(), fixed(2));
     let calls: Vec<_> = (0..6).map(|_| spawn_call(&pool, 10 * MS)).collect();
     yield_now().await;
@@ -52,7 +54,7 @@ async fn a_drain_serves_running_and_waiting_calls_and_no_new_ones() {
         tokio::spawn(async move { pool.drain(SECOND).await })
     };
     yield_now().await;
-    assert!(matches!(pool.check_out(Ask::new()).await, Err(Refused::Draining)));
+    assert!(matches!(pool.check_out(CheckoutOptions::new()).await, Err(PoolError::Draining)));
     assert!(draining.await.unwrap().is_clean());
     assert_eq!(start.elapsed(), 30 * MS);
     for call in calls {
@@ -64,12 +66,12 @@ async fn a_drain_serves_running_and_waiting_calls_and_no_new_ones() {
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_reports_calls_left_after_the_grace() {
-    let fakes = Fakes::new();
+    let fakes = FakeFactory::new();
     let pool = Pool::new(fakes.clone(), fixed(2));
     let calls: Vec<_> = (0..5).map(|_| spawn_call(&pool, 10 * SECOND)).collect();
     yield_now().await;
     let drained = pool.drain(SECOND).await;
-    assert_eq!((drained.interrupted, drained.turned_away), (2, 3));
+    assert_eq!((drained.interrupted, drained.refused), (2, 3));
     assert!(!drained.is_clean());
     let interrupted = Instant::now();
     for call in &calls[..2] {
@@ -78,17 +80,17 @@ async fn a_drain_reports_calls_left_after_the_grace() {
     assert!(pool.drain(SECOND).await.is_clean());
     assert_eq!((interrupted.elapsed(), fakes.alive()), (Duration::ZERO, 0));
     for call in calls.into_iter().skip(2) {
-        assert!(matches!(call.await.unwrap(), Err(Refused::Draining)));
+        assert!(matches!(call.await.unwrap(), Err(PoolError::Draining)));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_may_outlive_every_other_handle() {
-    let fakes = Fakes::new();
+    let fakes = FakeFactory::new();
     let pool = Pool::new(fakes.clone(), fixed(1));
-    let lease: Lease<'static, Fakes> =
-        pool.check_out_shared(Ask::new(), |_: &FakeWorker| true).await.unwrap();
-    let ended = tokio::spawn(async move { lease.give_back(Fate::Reuse) });
+    let lease: Lease<'static, FakeFactory> =
+        pool.check_out_shared(CheckoutOptions::new(), |_: &FakeWorker| true).await.unwrap();
+    let ended = tokio::spawn(async move { lease.give_back(Disposition::Reuse) });
     drop(pool);
     ended.await.unwrap();
     sleep(10 * MS).await;
@@ -97,7 +99,7 @@ async fn a_lease_may_outlive_every_other_handle() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_after_the_grace_is_interrupted_at_an_await_point() {
-    let fakes = Fakes::new();
+    let fakes = FakeFactory::new();
     for strategy in [
         Strategy::inline(),
         Strategy::lazy(),
@@ -108,10 +110,10 @@ async fn a_call_after_the_grace_is_interrupted_at_an_await_point() {
         let call = {
             let pool = Arc::clone(&pool);
             tokio::spawn(async move {
-                let mut lease = pool.check_out(Ask::new()).await.unwrap();
+                let mut lease = pool.check_out(CheckoutOptions::new()).await.unwrap();
                 let (_worker, interruption) = lease.split();
                 let done = interruption.race(std::future::pending::<()>()).await;
-                lease.give_back(Fate::Retire(Retired::Interrupted));
+                lease.give_back(Disposition::Retire(Retired::Interrupted));
                 done
             })
         };
@@ -127,12 +129,12 @@ async fn a_call_after_the_grace_is_interrupted_at_an_await_point() {
 
 #[tokio::test(start_paused = true)]
 async fn all_running_calls_are_interrupted_unless_they_never_wait() {
-    let pool = Pool::new(Fakes::new(), fixed(3));
+    let pool = Pool::new(FakeFactory::new(), fixed(3));
     let calls: Vec<_> = (0..3)
         .map(|_| {
             let pool = Arc::clone(&pool);
             tokio::spawn(async move {
-                let lease = pool.check_out(Ask::new()).await.unwrap();
+                let lease = pool.check_out(CheckoutOptions::new()).await.unwrap();
                 let interruption = lease.interruption().clone();
                 let stopped = interruption.race(sleep(3_600 * SECOND)).await.is_none();
                 // Work after the interruption that does not wait is completed.
@@ -150,14 +152,14 @@ async fn all_running_calls_are_interrupted_unless_they_never_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn ready_workers_serve_waiting_calls_during_a_drain() {
-    let fakes = Fakes::new();
+    let fakes = FakeFactory::new();
     let config = Config::new(Strategy::fixed(NonZeroUsize::new(1), NonZeroUsize::new(3)).unwrap());
     let pool = Pool::new(fakes.clone(), config.with_warm_start(true));
     pool.warm().await.unwrap();
     let mut calls: Vec<_> = (0..3).map(|_| spawn_call(&pool, 10 * MS)).collect();
     sleep(5 * MS).await;
     assert_eq!((fakes.asked(), pool.stats().ready, pool.stats().queued), (4, 3, 2));
-    fakes.always(Making::Fail);
+    fakes.always(MakeBehaviour::Fail);
     let drain = pool.drain(SECOND);
     let last = calls.pop().unwrap();
     let gives_up = async {
@@ -174,13 +176,13 @@ async fn ready_workers_serve_waiting_calls_during_a_drain() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_ends_within_the_grace_is_not_interrupted() {
-    let pool = Pool::new(Fakes::new(), fixed(1));
-    let lease = pool.check_out(Ask::new()).await.unwrap();
+    let pool = Pool::new(FakeFactory::new(), fixed(1));
+    let lease = pool.check_out(CheckoutOptions::new()).await.unwrap();
     let interruption = lease.interruption().clone();
     let drain = pool.drain(SECOND);
     let work = async {
         let done = interruption.race(sleep(999 * MS)).await;
-        lease.give_back(Fate::Reuse);
+        lease.give_back(Disposition::Reuse);
         done
     };
     let (drained, done) = tokio::join!(drain, work);
@@ -189,14 +191,14 @@ async fn a_call_that_ends_within_the_grace_is_not_interrupted() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_the_grace_refuses_a_call_that_makes_a_worker() {
-    let fakes = Fakes::new();
+    let fakes = FakeFactory::new();
     let pool = Pool::new(fakes.clone(), fixed(1));
-    fakes.always(Making::Hang);
+    fakes.always(MakeBehaviour::Hang);
     let call = spawn_call(&pool, MS);
     yield_now().await;
     let drained = pool.drain(SECOND).await;
-    assert_eq!((drained.interrupted, drained.turned_away), (1, 0));
-    assert!(matches!(call.await.unwrap(), Err(Refused::Draining)));
+    assert_eq!((drained.interrupted, drained.refused), (1, 0));
+    assert!(matches!(call.await.unwrap(), Err(PoolError::Draining)));
     assert!(pool.drain(Duration::ZERO).await.is_clean());
 }
 
@@ -204,9 +206,9 @@ async fn the_end_of_the_grace_refuses_a_call_that_makes_a_worker() {
 async fn a_hanging_factory_keeps_no_drained_or_dropped_pool() {
     let metrics = tokio::runtime::Handle::current().metrics();
     for drain in [true, false] {
-        let fakes = Fakes::new();
+        let fakes = FakeFactory::new();
         let pool = Pool::new(fakes.clone(), fixed(2));
-        fakes.next([Making::Prompt, Making::Hang]);
+        fakes.next([MakeBehaviour::Prompt, MakeBehaviour::Hang]);
         assert!(spawn_call(&pool, MS).await.unwrap().is_ok());
         sleep(10 * MS).await;
         assert_eq!(
@@ -227,7 +229,7 @@ async fn a_hanging_factory_keeps_no_drained_or_dropped_pool() {
 
 #[tokio::test(start_paused = true)]
 async fn workers_returned_during_a_drain_serve_waiters_then_retire() {
-    let fakes = Fakes::new();
+    let fakes = FakeFactory::new();
     let config = fixed(1).with_reuse(std::num::NonZeroU32::MAX);
     let pool = Pool::new(fakes.clone(), config);
     let calls: Vec<_> = (0..3).map(|_| spawn_call(&pool, 10 * MS)).collect();
@@ -242,7 +244,7 @@ async fn workers_returned_during_a_drain_serve_waiters_then_retire() {
 
 /// Models a streaming edge: the body holds the lease, and its reader ends the call.
 struct Body {
-    lease: Option<Lease<'static, Fakes>>,
+    lease: Option<Lease<'static, FakeFactory>>,
     parts: u32,
 }
 
@@ -255,21 +257,26 @@ impl Body {
             self.parts -= 1;
             return u32::try_from(number).ok();
         }
-        let fate = if self.parts > 0 { Fate::Retire(Retired::Interrupted) } else { Fate::Reuse };
-        self.lease.take()?.give_back(fate);
+        let disposition = if self.parts > 0 {
+            Disposition::Retire(Retired::Interrupted)
+        } else {
+            Disposition::Reuse
+        };
+        self.lease.take()?.give_back(disposition);
         None
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_streaming_body_holds_its_lease_until_its_end() {
-    let pool = Pool::new(Fakes::new(), fixed(1));
+    let pool = Pool::new(FakeFactory::new(), fixed(1));
     for (parts, read, dropped, reason) in [
         (3, 3, false, Retired::Worn),
         (3, 1, true, Retired::Cancelled),
         (1_000_000, 1_000, false, Retired::Interrupted),
     ] {
-        let lease = pool.check_out_shared(Ask::new(), |_: &FakeWorker| true).await.unwrap();
+        let lease =
+            pool.check_out_shared(CheckoutOptions::new(), |_: &FakeWorker| true).await.unwrap();
         let mut body = Body { lease: Some(lease), parts };
         let reader = tokio::spawn(async move {
             let mut seen = 0;
@@ -291,24 +298,24 @@ async fn a_streaming_body_holds_its_lease_until_its_end() {
 }
 
 /// Owner of several generations: serves from the newest and drains the one before.
-struct Generations(Mutex<Arc<Pool<Fakes>>>);
+struct Generations(Mutex<Arc<Pool<FakeFactory>>>);
 
 impl Generations {
-    fn newest(&self) -> Arc<Pool<Fakes>> {
+    fn newest(&self) -> Arc<Pool<FakeFactory>> {
         Arc::clone(&self.0.lock().unwrap())
     }
 
     /// A call refused by a draining pool is retried on the newest.
-    async fn call(&self, time: Duration) -> Result<(), Refused<crisol_pool::testing::FakeError>> {
+    async fn call(&self, time: Duration) -> Result<(), PoolError<crisol_pool::testing::FakeError>> {
         loop {
             let pool = self.newest();
-            match pool.check_out(Ask::new()).await {
+            match pool.check_out(CheckoutOptions::new()).await {
                 Ok(lease) => {
                     sleep(time).await;
-                    lease.give_back(Fate::Reuse);
+                    lease.give_back(Disposition::Reuse);
                     return Ok(());
                 }
-                Err(Refused::Draining) => yield_now().await,
+                Err(PoolError::Draining) => yield_now().await,
                 Err(other) => return Err(other),
             }
         }
@@ -317,7 +324,7 @@ impl Generations {
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_swaps_under_load_lose_no_call() {
-    let fakes = Fakes::new();
+    let fakes = FakeFactory::new();
     let strategies = [
         Strategy::inline(),
         Strategy::lazy(),

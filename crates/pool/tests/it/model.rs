@@ -13,8 +13,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crisol_pool::strategy::{Adaptive, Lazy};
-use crisol_pool::testing::{FakeError, Fakes, Making, resize};
-use crisol_pool::{Ask, Config, Fate, Lease, Pool, Refused, Retired, Strategy};
+use crisol_pool::testing::{FakeError, FakeFactory, MakeBehaviour, resize};
+use crisol_pool::{
+    CheckoutOptions, Config, Disposition, Lease, Pool, PoolError, Retired, Strategy,
+};
 use proptest::prelude::{Just, ProptestConfig, any, prop_oneof};
 use proptest::strategy::Strategy as Generator;
 use proptest::{collection, prop_assert, prop_assert_eq, proptest};
@@ -24,12 +26,12 @@ enum Step {
     /// A caller arrives with `held` workers among its ancestors; `making` applies if its worker must be made.
     Come {
         held: usize,
-        making: Making,
+        making: MakeBehaviour,
     },
     /// The nth running call ends.
     End {
         nth: usize,
-        fate: Option<Fate>,
+        disposition: Option<Disposition>,
     },
     /// The nth waiting call is dropped.
     Cancel {
@@ -47,19 +49,19 @@ enum Step {
 /// Steps, each with a flag to run the woken callers before the next step.
 fn steps() -> impl Generator<Value = Vec<(Step, bool)>> {
     let making = prop_oneof![
-        12 => Just(Making::Prompt),
-        1 => Just(Making::Fail),
-        1 => Just(Making::Panic),
+        12 => Just(MakeBehaviour::Prompt),
+        1 => Just(MakeBehaviour::Fail),
+        1 => Just(MakeBehaviour::Panic),
     ];
-    let fate = prop_oneof![
-        6 => Just(Some(Fate::Reuse)),
-        1 => Just(Some(Fate::Retire(Retired::Failed))),
+    let disposition = prop_oneof![
+        6 => Just(Some(Disposition::Reuse)),
+        1 => Just(Some(Disposition::Retire(Retired::Failed))),
         1 => Just(None),
     ];
     let held = prop_oneof![8 => Just(0_usize), 1 => 1..3_usize];
     let step = prop_oneof![
         40 => (held, making).prop_map(|(held, making)| Step::Come { held, making }),
-        30 => (any::<usize>(), fate).prop_map(|(nth, fate)| Step::End { nth, fate }),
+        30 => (any::<usize>(), disposition).prop_map(|(nth, disposition)| Step::End { nth, disposition }),
         10 => any::<usize>().prop_map(|nth| Step::Cancel { nth }),
         6 => (0..6_usize).prop_map(|workers| Step::Resize { workers }),
         1 => Just(Step::Drain),
@@ -84,7 +86,8 @@ fn configs() -> impl Generator<Value = Config> {
     })
 }
 
-type Checkout = Pin<Box<dyn Future<Output = Result<Lease<'static, Fakes>, Refused<FakeError>>>>>;
+type Checkout =
+    Pin<Box<dyn Future<Output = Result<Lease<'static, FakeFactory>, PoolError<FakeError>>>>>;
 
 struct Woken(AtomicBool);
 
@@ -101,7 +104,7 @@ struct Caller {
 }
 
 impl Caller {
-    fn poll(&mut self) -> Poll<Result<Lease<'static, Fakes>, Refused<FakeError>>> {
+    fn poll(&mut self) -> Poll<Result<Lease<'static, FakeFactory>, PoolError<FakeError>>> {
         self.woken.0.store(false, SeqCst);
         self.future.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&self.woken))))
     }
@@ -118,13 +121,13 @@ struct Model {
     buffer: usize,
     draining: bool,
     /// Callers that were turned away and have not run since.
-    turned_away: Vec<usize>,
+    refused: Vec<usize>,
 }
 
 #[derive(Debug, PartialEq)]
 enum Expected {
     In,
-    Waits,
+    WaitHistogram,
     Saturated,
     Draining,
     WouldDeadlock,
@@ -156,7 +159,7 @@ impl Model {
             Expected::In
         } else {
             self.waiting.push_back((id, held));
-            Expected::Waits
+            Expected::WaitHistogram
         }
     }
 
@@ -184,17 +187,17 @@ impl Model {
 }
 
 struct World {
-    fakes: Fakes,
-    pool: Arc<Pool<Fakes>>,
+    fakes: FakeFactory,
+    pool: Arc<Pool<FakeFactory>>,
     model: Model,
     callers: VecDeque<Caller>,
-    leases: Vec<(usize, Lease<'static, Fakes>)>,
+    leases: Vec<(usize, Lease<'static, FakeFactory>)>,
     next: usize,
 }
 
 impl World {
     fn new(config: Config) -> Self {
-        let fakes = Fakes::new();
+        let fakes = FakeFactory::new();
         let pool = Pool::new(fakes.clone(), config);
         let workers = usize::try_from(pool.stats().workers).unwrap();
         let max = config.strategy().max_workers().get();
@@ -205,10 +208,10 @@ impl World {
     fn take(&mut self, step: Step) {
         match step {
             Step::Come { held, making } => self.come(held, making),
-            Step::End { nth, fate } if !self.leases.is_empty() => {
+            Step::End { nth, disposition } if !self.leases.is_empty() => {
                 let (id, lease) = self.leases.remove(nth % self.leases.len());
-                match fate {
-                    Some(fate) => lease.give_back(fate),
+                match disposition {
+                    Some(disposition) => lease.give_back(disposition),
                     None => drop(lease),
                 }
                 self.model.leave(id);
@@ -245,9 +248,9 @@ impl World {
         };
         let model = &mut self.model;
         let left = (model.inside.len(), model.waiting.len());
-        assert_eq!((drained.interrupted, drained.turned_away), left);
+        assert_eq!((drained.interrupted, drained.refused), left);
         model.draining = true;
-        model.turned_away.extend(model.waiting.drain(..).map(|(id, _)| id));
+        model.refused.extend(model.waiting.drain(..).map(|(id, _)| id));
     }
 
     /// Callers that were admitted and have not run since. All of them were woken.
@@ -256,38 +259,42 @@ impl World {
         inside.inspect(|one| assert!(one.woken.0.load(SeqCst), "{} was not woken", one.id)).count()
     }
 
-    fn come(&mut self, held: usize, making: Making) {
+    fn come(&mut self, held: usize, making: MakeBehaviour) {
         let id = self.next;
         self.next += 1;
         self.fakes.always(making);
         let pool = Arc::clone(&self.pool);
-        let ask = Ask::new().holding(held);
-        let future = Box::pin(async move { pool.check_out_shared(ask, |_| true).await });
+        let options = CheckoutOptions::new().with_held_workers(held);
+        let future = Box::pin(async move { pool.check_out_shared(options, |_| true).await });
         let woken = Arc::new(Woken(AtomicBool::new(false)));
         let mut caller = Caller { id, future, woken };
         let expected = self.model.come(id, held);
         match (caller.poll(), expected) {
-            (Poll::Pending, Expected::Waits) => self.callers.push_back(caller),
-            (Poll::Ready(Err(Refused::Saturated { waiting })), Expected::Saturated) => {
+            (Poll::Pending, Expected::WaitHistogram) => self.callers.push_back(caller),
+            (Poll::Ready(Err(PoolError::Saturated { waiting })), Expected::Saturated) => {
                 assert_eq!(waiting, self.model.waiting.len());
             }
-            (Poll::Ready(Err(Refused::Draining)), Expected::Draining)
-            | (Poll::Ready(Err(Refused::WouldDeadlock { .. })), Expected::WouldDeadlock) => {}
+            (Poll::Ready(Err(PoolError::Draining)), Expected::Draining)
+            | (Poll::Ready(Err(PoolError::WouldDeadlock { .. })), Expected::WouldDeadlock) => {}
             (Poll::Ready(answer), Expected::In) => self.came_in(id, answer),
             (found, expected) => panic!("expected {expected:?}, found {found:?}"),
         }
     }
 
-    fn came_in(&mut self, id: usize, answer: Result<Lease<'static, Fakes>, Refused<FakeError>>) {
-        if let Some(at) = self.model.turned_away.iter().position(|one| *one == id) {
-            self.model.turned_away.swap_remove(at);
-            assert!(matches!(answer, Err(Refused::Draining)), "{answer:?}");
+    fn came_in(
+        &mut self,
+        id: usize,
+        answer: Result<Lease<'static, FakeFactory>, PoolError<FakeError>>,
+    ) {
+        if let Some(at) = self.model.refused.iter().position(|one| *one == id) {
+            self.model.refused.swap_remove(at);
+            assert!(matches!(answer, Err(PoolError::Draining)), "{answer:?}");
             return;
         }
         assert!(self.model.inside.contains(&id), "{id} is not one whose turn it is");
         match answer {
             Ok(lease) => self.leases.push((id, lease)),
-            Err(Refused::Factory(_) | Refused::FactoryPanicked { .. }) => self.model.leave(id),
+            Err(PoolError::Factory(_) | PoolError::FactoryPanicked { .. }) => self.model.leave(id),
             Err(other) => panic!("{id} was let in and got {other:?}"),
         }
     }
@@ -350,10 +357,10 @@ proptest! {
         }
         world.run_the_woken();
         while !world.leases.is_empty() {
-            world.take(Step::End { nth: 0, fate: Some(Fate::Reuse) });
+            world.take(Step::End { nth: 0, disposition: Some(Disposition::Reuse) });
             world.run_the_woken();
         }
-        prop_assert!(world.callers.is_empty(), "whoever waits is served in the end");
+        prop_assert!(world.callers.is_empty(), "every waiting caller is served");
         drop(world.pool);
         prop_assert_eq!(world.fakes.alive(), 0);
     }

@@ -2,8 +2,8 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
-use crisol_pool::testing::Fakes;
-use crisol_pool::{Ask, Config, Fate, Pool, Strategy};
+use crisol_pool::testing::FakeFactory;
+use crisol_pool::{CheckoutOptions, Config, Disposition, Pool, Strategy};
 use tokio::runtime::{Builder, Runtime};
 
 pub(crate) fn n(n: usize) -> NonZeroUsize {
@@ -24,9 +24,9 @@ pub(crate) fn paused() -> Runtime {
 }
 
 /// Runs one call and returns the number of its worker.
-pub(crate) async fn call(pool: &Pool<Fakes>) -> usize {
-    let lease = pool.check_out(Ask::new()).await.unwrap();
+pub(crate) async fn call(pool: &Pool<FakeFactory>) -> usize {
+    let lease = pool.check_out(CheckoutOptions::new()).await.unwrap();
     let number = lease.number();
-    lease.give_back(Fate::Reuse);
+    lease.give_back(Disposition::Reuse);
     number
 }

@@ -1,19 +1,19 @@
-//! Reasons why a call got no worker.
+//! Errors of a check-out.
 
 use std::time::Duration;
 
-/// Reason why a call got no worker. It holds nothing of the pool.
+/// Error of a check-out. It holds nothing of the pool.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refused<E> {
+pub enum PoolError<E> {
     /// All workers are busy and the buffer is full. A later attempt may succeed.
-    #[error("{waiting} calls wait already, which is all that the pool's buffer allows")]
+    #[error("the buffer is full: {waiting} calls wait")]
     Saturated {
         /// Calls that wait.
         waiting: usize,
     },
     /// The deadline passed before a worker was available.
-    #[error("no worker by the deadline: {:.1} ms queued, {:.1} ms while one was being made", waited.as_secs_f64() * 1e3, making.as_secs_f64() * 1e3)]
+    #[error("no worker before the deadline: {:.1} ms queued, {:.1} ms making one", waited.as_secs_f64() * 1e3, making.as_secs_f64() * 1e3)]
     TimedOut {
         /// Time in the queue.
         waited: Duration,
@@ -25,7 +25,7 @@ pub enum Refused<E> {
     Draining,
     /// All workers are held by calls that wait for this same pool, so no worker would ever be returned.
     #[error(
-        "all {workers} workers are held by calls that wait for this very pool ({held} of them by this call's own ancestors)"
+        "deadlock: all {workers} workers are held by calls that wait for this pool ({held} by ancestors of this call)"
     )]
     WouldDeadlock {
         /// Workers held by the ancestors of this call, as stated by its caller.

@@ -1,7 +1,7 @@
 //! Background task of a pool: keeps workers ready and retires idle ones. Also applies the gate's effects outside
 //! its lock, since these wake the task.
 //!
-//! The first call after a rest wakes the task; it refills at once and then looks every [`TICK`] while calls keep
+//! The first call after a rest wakes the task; it refills at once and then runs every [`TICK`] while calls keep
 //! coming. A call therefore pays for the wake-up at most once per rest. A load that uses workers up faster than one
 //! refill per tick has its callers make their own: ready workers serve latency, and under full load the cheapest
 //! worker is one that its caller makes.
@@ -18,38 +18,38 @@ use tokio::time::Instant;
 
 use crate::factory::Factory;
 use crate::gate::Gate;
-use crate::make::{Unmade, make};
+use crate::make::{MakeError, make};
 use crate::pool::Pool;
-use crate::state::{After, Idle, Next, Rare};
+use crate::state::{Effects, IdleWorker, NextRun, RareEffects};
 
-/// Interval of the task's looks while calls keep coming.
+/// Interval of the task's runs while calls keep coming.
 const TICK: Duration = Duration::from_millis(1);
 
 /// Interval at which the task scales while a worker is being made.
-const GLANCE: Duration = Duration::from_millis(20);
+const SCALE_INTERVAL: Duration = Duration::from_millis(20);
 
 /// First and longest pause after a failure to make a worker.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(30));
 
 /// Runs the background task until the pool is drained or dropped.
-async fn tend<F: Factory>(pool: Weak<Pool<F>>, bell: Arc<Notify>) {
-    let _on_duty = OnDuty(Weak::clone(&pool));
+async fn run<F: Factory>(pool: Weak<Pool<F>>, wake: Arc<Notify>) {
+    let _running = RunningTask(Weak::clone(&pool));
     let mut backoff = Backoff::default();
     loop {
-        // Between two looks, only the pool's users keep it alive.
+        // Between two runs, only the pool's users keep it alive.
         let Some(strong) = pool.upgrade() else { return };
-        let next = strong.look(&mut backoff).await;
+        let next = strong.maintain(&mut backoff).await;
         drop(strong);
         let rest = async {
             match next {
-                Next::Soon => tokio::time::sleep(TICK).await,
-                Next::At(at) => drop(tokio::time::timeout_at(at, bell.notified()).await),
-                Next::Parked | Next::Over => bell.notified().await,
+                NextRun::Soon => tokio::time::sleep(TICK).await,
+                NextRun::At(at) => drop(tokio::time::timeout_at(at, wake.notified()).await),
+                NextRun::Parked | NextRun::Never => wake.notified().await,
             }
         };
         match (next, backoff.until) {
-            (Next::Over, _) => return,
-            // The look before `until` scales and retires, and makes no worker: calls do not hurry a failing
+            (NextRun::Never, _) => return,
+            // A run before `until` scales and retires, and makes no worker: calls do not hurry a failing
             // factory.
             (_, Some(until)) => drop(tokio::time::timeout_at(until, rest).await),
             (_, None) => rest.await,
@@ -58,12 +58,12 @@ async fn tend<F: Factory>(pool: Weak<Pool<F>>, bell: Arc<Notify>) {
 }
 
 /// Marks the pool as having a background task while it lives. The task may end early, with its runtime.
-struct OnDuty<F: Factory>(Weak<Pool<F>>);
+struct RunningTask<F: Factory>(Weak<Pool<F>>);
 
-impl<F: Factory> Drop for OnDuty<F> {
+impl<F: Factory> Drop for RunningTask<F> {
     fn drop(&mut self) {
         if let Some(pool) = self.0.upgrade() {
-            pool.tended.store(false, Ordering::Release);
+            pool.is_maintained.store(false, Ordering::Release);
             pool.gate.park();
         }
     }
@@ -88,28 +88,28 @@ impl Backoff {
 impl<F: Factory> Pool<F> {
     /// Drops the ready workers of a pool that keeps none at rest, such as those that
     /// [`Lazy`](crate::strategy::Lazy) leaves for the next calls. Returns their number.
-    pub fn shed(&self) -> usize {
-        let (shed, after) = self.gate.shed();
-        self.settle(after);
-        shed
+    pub fn release_idle(&self) -> usize {
+        let (released, effects) = self.gate.release_idle();
+        self.apply(effects);
+        released
     }
 
-    pub(crate) fn leave(&self, back: Option<Idle<F::Worker>>) {
-        self.settle(self.gate.leave(back));
+    pub(crate) fn leave(&self, back: Option<IdleWorker<F::Worker>>) {
+        self.apply(self.gate.leave(back));
     }
 
     /// Applies the gate's effects outside its lock.
-    pub(crate) fn settle(&self, after: After<F::Worker>) {
-        let After { wake, ring, emptied, rare } = after;
-        if ring {
-            self.ring();
+    pub(crate) fn apply(&self, effects: Effects<F::Worker>) {
+        let Effects { wake, wake_task, drained, rare } = effects;
+        if wake_task {
+            self.wake_task();
         }
         // Before foreign code: a worker or waker may panic, and the drain must still end.
-        if emptied {
-            self.emptied.notify_waiters();
+        if drained {
+            self.drained.notify_waiters();
         }
         if let Some(rare) = rare {
-            self.settle_rare(*rare);
+            self.apply_rare(*rare);
         }
         if let Some(waker) = wake {
             waker.wake();
@@ -117,9 +117,9 @@ impl<F: Factory> Pool<F> {
     }
 
     #[cold]
-    fn settle_rare(&self, rare: Rare<F::Worker>) {
-        let Rare { wake, gone, gone_for } = rare;
-        self.tally().retired(gone_for, gone.len());
+    fn apply_rare(&self, rare: RareEffects<F::Worker>) {
+        let RareEffects { wake, retired, reason } = rare;
+        self.counters().retired(reason, retired.len());
         // A waker that panics must not keep the other callers asleep, nor must the drop of a worker.
         let mut panic = None;
         for waker in wake {
@@ -127,7 +127,7 @@ impl<F: Factory> Pool<F> {
                 panic = panic.or(Some(one));
             }
         }
-        drop(gone);
+        drop(retired);
         if let Some(panic) = panic.filter(|_| !std::thread::panicking()) {
             resume_unwind(panic);
         }
@@ -135,127 +135,127 @@ impl<F: Factory> Pool<F> {
 
     /// Wakes the background task, starting it first if it does not run.
     #[cold]
-    fn ring(&self) {
-        self.bell.notify_one();
-        if self.tended.swap(true, Ordering::AcqRel) {
+    fn wake_task(&self) {
+        self.wake.notify_one();
+        if self.is_maintained.swap(true, Ordering::AcqRel) {
             return;
         }
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => {
-                let task = tend(self.me.clone(), Arc::clone(&self.bell));
+                let task = run(self.this.clone(), Arc::clone(&self.wake));
                 drop(runtime.spawn(task));
             }
             // Outside a runtime the pool has no background task: callers make their own workers.
             Err(_) => {
-                self.tended.store(false, Ordering::Release);
+                self.is_maintained.store(false, Ordering::Release);
                 self.gate.park();
             }
         }
     }
 
-    async fn look(&self, backoff: &mut Backoff) -> Next {
+    async fn maintain(&self, backoff: &mut Backoff) -> NextRun {
         let now = Instant::now();
         backoff.until = backoff.until.filter(|until| *until > now);
-        let unsettled = self.adapt(now);
-        let chores = self.gate.chores(now, backoff.until.is_none());
+        let next_scaling = self.scale(now);
+        let plan = self.gate.plan_maintenance(now, backoff.until.is_none());
         // Before any worker is dropped, which may panic: the reservation must be released in any case.
-        let mut reserved = self.reserve(chores.make);
-        self.tally().retired(chores.gone_for, chores.gone.len());
-        drop(chores.gone);
-        while reserved.any() {
-            match self.while_wanted(self.make_one(&mut reserved)).await {
+        let mut reserved = self.reserve(plan.make);
+        self.counters().retired(plan.reason, plan.retired.len());
+        drop(plan.retired);
+        while reserved.is_open() {
+            match self.while_alive(self.make_one(&mut reserved)).await {
                 Some(Ok(())) => backoff.failures = 0,
                 Some(Err(_)) => {
                     backoff.after_failure(Instant::now());
                     break;
                 }
-                None => return Next::Over,
+                None => return NextRun::Never,
             }
             // Making a worker may be pure computation, so other tasks get a turn in between.
             tokio::task::yield_now().await;
         }
-        match (chores.next, unsettled) {
+        match (plan.next, next_scaling) {
             // At rest, but with workers left to release later. A call wakes the task earlier.
-            (Next::Parked, Some(later)) => Next::At(now + later),
+            (NextRun::Parked, Some(later)) => NextRun::At(now + later),
             (next, _) => next,
         }
     }
 
     /// Awaits a worker for as long as it takes, and scales meanwhile. Returns `None` once the pool is drained or
     /// dropped, so that a factory that hangs does not keep it alive.
-    async fn while_wanted<T>(&self, making: impl Future<Output = T>) -> Option<T> {
+    async fn while_alive<T>(&self, making: impl Future<Output = T>) -> Option<T> {
         let mut making = pin!(making);
         loop {
-            if let Ok(made) = tokio::time::timeout(GLANCE, making.as_mut()).await {
+            if let Ok(made) = tokio::time::timeout(SCALE_INTERVAL, making.as_mut()).await {
                 return Some(made);
             }
             // True if this task holds the last handle.
-            let dropped = self.me.strong_count() <= 1;
+            let dropped = self.this.strong_count() <= 1;
             if dropped || !self.gate.is_open() {
                 return None;
             }
-            self.adapt(Instant::now());
+            self.scale(Instant::now());
         }
     }
 
-    /// Scales an adaptive pool. Returns the time of the next look if no call comes before.
-    fn adapt(&self, now: Instant) -> Option<Duration> {
-        let adaptation = self.adaptation.as_ref()?;
+    /// Scales an adaptive pool. Returns the time until the next step if no call comes before.
+    fn scale(&self, now: Instant) -> Option<Duration> {
+        let scaler = self.scaler.as_ref()?;
         let demand = self.gate.demand();
-        let verdict = adaptation.look(now.duration_since(self.born), demand, self.reuse() > 1);
-        self.gate.keep(verdict.keep);
-        if let Some(workers) = verdict.workers {
-            self.settle(self.gate.resize(workers));
+        let scaling = scaler.step(now.duration_since(self.created_at), demand, self.reuse() > 1);
+        self.gate.set_ready_target(scaling.keep);
+        if let Some(workers) = scaling.workers {
+            self.apply(self.gate.resize(workers));
         }
-        verdict.again
+        scaling.next
     }
 
-    pub(crate) fn reserve(&self, count: usize) -> Reserved<'_, F::Worker> {
-        Reserved { gate: &self.gate, count }
+    pub(crate) fn reserve(&self, count: usize) -> Reservation<'_, F::Worker> {
+        Reservation { gate: &self.gate, count }
     }
 
-    /// Makes one worker for the stock. The error is `None` after a timeout.
+    /// Makes one reserved worker. The error is `None` after a timeout.
     pub(crate) async fn make_one(
         &self,
-        reserved: &mut Reserved<'_, F::Worker>,
-    ) -> Result<(), Option<Unmade<F::Error>>> {
+        reserved: &mut Reservation<'_, F::Worker>,
+    ) -> Result<(), Option<MakeError<F::Error>>> {
         let made = tokio::time::timeout(self.config.make_timeout, make(&self.factory)).await;
         match made {
             Ok(Ok(worker)) => {
-                self.tally().created();
+                self.counters().created();
                 reserved.count -= 1;
-                let idle = Idle { worker, uses: 0, since: Instant::now() };
-                self.settle(self.gate.stock(idle));
+                let idle = IdleWorker { worker, uses: 0, since: Instant::now() };
+                self.apply(self.gate.add_made(idle));
                 Ok(())
             }
-            Ok(Err(unmade)) => {
-                self.tally().failed();
-                Err(Some(unmade))
+            Ok(Err(error)) => {
+                self.counters().failed();
+                Err(Some(error))
             }
             Err(_) => {
-                self.tally().failed();
+                self.counters().failed();
                 Err(None)
             }
         }
     }
 }
 
-/// Reservation of workers to make; the gate is informed on drop if they were not made.
-pub(crate) struct Reserved<'g, W> {
+/// Reservation of workers to make; dropping it cancels those that were not made.
+pub(crate) struct Reservation<'g, W> {
     gate: &'g Gate<W>,
     count: usize,
 }
 
-impl<W> Reserved<'_, W> {
-    pub(crate) fn any(&self) -> bool {
+impl<W> Reservation<'_, W> {
+    pub(crate) fn is_open(&self) -> bool {
         self.count > 0
     }
 }
 
-impl<W> Drop for Reserved<'_, W> {
+impl<W> Drop for Reservation<'_, W> {
     fn drop(&mut self) {
         if self.count > 0 {
-            self.gate.not_made(self.count);
+            self.gate.cancel_reserved(self.count);
         }
     }
 }
