@@ -87,7 +87,7 @@ impl Endpoint {
             context.failures.failed(&self.id, call, &failure, status);
         }
         answer.map(send).inspect_err(|trouble| {
-            if let Some(inside) = trouble.inside()
+            if let Some(inside) = trouble.log_detail()
                 && context.failures.admits(Some(&self.id), "no-response")
             {
                 error!(function = %self.id, reason = inside, "the result is no response");

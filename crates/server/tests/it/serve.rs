@@ -40,7 +40,7 @@ async fn every_failure_has_its_status_and_tells_nothing_of_the_inside() -> TestR
         ("POST /add", "{", 400, "EOF while parsing an object at line 1 column 1"),
         ("GET /nowhere", "", 404, "nothing is at `/nowhere`"),
         ("GET /gone", "", 404, "there is no such function"),
-        ("GET /api/greet", "", 405, "`GET` is not offered here: use OPTIONS, POST"),
+        ("GET /api/greet", "", 405, "method `GET` is not allowed: use OPTIONS, POST"),
         ("GET /trap", "", 500, "the function failed"),
         ("GET /busy", "", 503, "too many calls are waiting"),
         ("GET /slow", "", 504, "the function did not answer in time"),

@@ -1,4 +1,4 @@
-//! Responses from results and errors: a case for each row of the tables.
+//! Responses from results and errors: a case for each row of the tables in `docs/http.md`.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ fn outcome(transport: &dyn Transport, ty: Option<Type>, value: Value) -> Result<
 fn check(ty: impl Into<Option<Type>>, value: Value, expected: &str) {
     let found = match outcome(&WasiHttp, ty.into(), value) {
         Ok(response) => show(&response),
-        Err(problem) => format!("{} {:?}", problem.status().as_u16(), problem.inside()),
+        Err(problem) => format!("{} {:?}", problem.status().as_u16(), problem.log_detail()),
     };
     assert_eq!(found, expected);
 }
@@ -123,7 +123,7 @@ fn a_result_without_a_type_decides_by_itself() {
     fn check(value: Value, expected: &str) {
         let found = match WasiHttp.encode(None, Ok(Reply::new(value))) {
             Ok(response) => show(&response),
-            Err(problem) => format!("{} {:?}", problem.status().as_u16(), problem.inside()),
+            Err(problem) => format!("{} {:?}", problem.status().as_u16(), problem.log_detail()),
         };
         assert_eq!(found, expected);
     }
@@ -184,11 +184,11 @@ fn the_error_side_is_500_or_its_own_status() -> TestResult {
     };
     check_error(
         &error(Value::from("no luck"))?,
-        r#"500, content-type: application/problem+json | {"type":"about:blank","title":"Internal Server Error","status":500,"detail":"the function answered with its error","error":"no luck","request_id":"r1"}"#,
+        r#"500, content-type: application/problem+json | {"type":"about:blank","title":"Internal Server Error","status":500,"detail":"the function returned an error","error":"no luck","request_id":"r1"}"#,
     );
     check_error(
         &error(map([("status", Value::Int(409)), ("have", Value::Int(2))]))?,
-        r#"409, content-type: application/problem+json | {"type":"about:blank","title":"Conflict","status":409,"detail":"the function answered with its error","error":{"status":409,"have":2},"request_id":"r1"}"#,
+        r#"409, content-type: application/problem+json | {"type":"about:blank","title":"Conflict","status":409,"detail":"the function returned an error","error":{"status":409,"have":2},"request_id":"r1"}"#,
     );
     check_error(
         &error(map([("status", Value::Int(404)), ("body", Value::from("gone"))]))?,

@@ -31,17 +31,17 @@ fn a_form_gives_parameters_by_name() -> TestResult {
     for (body, expected) in [
         (
             "id=5",
-            "400: parameter `user-name` is missing: give it as query parameter `user-name` or as field `user-name` of a JSON object or form in the body",
+            "400: missing parameter `user-name`: pass it as query parameter `user-name` or as field `user-name` of a JSON object or form in the body",
         ),
         ("id=x", "400: field `id` of the body: expected u32, found `x`"),
-        ("id=5&id=6", "400: field `id` of the body: expected one u32, found 2 of them"),
+        ("id=5&id=6", "400: field `id` of the body: expected one u32, found 2 values"),
         (
             "id=1&user_name=a&user-name=b",
-            "400: field `user-name` of the body: expected one string, found 2 of them",
+            "400: field `user-name` of the body: expected one string, found 2 values",
         ),
         (
             "id=1&user_name=a&tag=b&nme=c",
-            "400: body: unknown field `nme`: the function takes `id`, `user-name`, `tag`, `dry-run`",
+            "400: body: unknown field `nme`: expected one of `id`, `user-name`, `tag`, `dry-run`",
         ),
         ("id=%ff", "400: field `id` of the body: expected percent-encoded UTF-8, found `%ff`"),
         ("id=%", "400: field `id` of the body: expected percent-encoded UTF-8, found `%`"),
@@ -107,25 +107,25 @@ fn a_form_as_a_whole_is_a_record_a_map_or_pairs() -> TestResult {
     for (body, expected) in [
         (
             "user_id=1&user-id=1",
-            "400: field `user-id` of the body: expected one u64, found 2 of them",
+            "400: field `user-id` of the body: expected one u64, found 2 values",
         ),
-        ("user_id=1", "400: parameter `roles` is missing: give it as field `roles` of the body"),
+        ("user_id=1", "400: missing parameter `roles`: pass it as field `roles` of the body"),
         (
             "user_id=1&roles=dev&role=x",
-            "400: body: unknown field `role`: the function takes `user-id`, `roles`, `at`",
+            "400: body: unknown field `role`: expected one of `user-id`, `roles`, `at`",
         ),
         (
             "user_id=1&roles=boss",
             "400: field `roles` of the body: expected enum { admin, dev }, found `boss`",
         ),
-        ("", "400: parameter `user-id` is missing: give it as field `user-id` of the body"),
+        ("", "400: missing parameter `user-id`: pass it as field `user-id` of the body"),
     ] {
         check(&func([("user", user.clone())]), &line(body), expected)?;
     }
     let map = |item| func([("m", Type::Map(text(), Box::new(item)))]);
     let numbers = r#"values Map([(Text("a_b"), Int(1)), (Text("a-b"), Int(2))])"#;
     check(&map(Type::S8), &line("a_b=1&a-b=2"), numbers)?;
-    let twice = "400: field `a` of the body: expected one s8, found 2 of them";
+    let twice = "400: field `a` of the body: expected one s8, found 2 values";
     check(&map(Type::S8), &line("a=1&a=2"), twice)?;
     let lists =
         r#"values Map([(Text("a"), List([Text("1"), Text("2")])), (Text("b"), List([Text("")]))])"#;

@@ -2,7 +2,6 @@
 
 mod answer;
 mod bind;
-mod docs;
 mod forms;
 mod openapi;
 mod support;

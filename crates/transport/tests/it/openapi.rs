@@ -1,7 +1,7 @@
 //! OpenAPI operations of endpoints: the description must match the binding.
 
 use crisol_core::{Case, Field, Signature, Type};
-use crisol_transport::openapi::{Binding, Described, operation};
+use crisol_transport::openapi::{Binding, RouteDescription, operation};
 use http::Method;
 use serde_json::{Value as Json, json};
 
@@ -15,7 +15,7 @@ fn option(ty: Type) -> Type {
 
 fn describe(method: &Method, params: &[&str], signature: &Signature, binding: Binding) -> Json {
     let binding = Some((binding, signature));
-    operation(&Described { id: "t:e", method, params, binding })
+    operation(&RouteDescription { id: "t:e", method, params, binding })
 }
 
 #[test]

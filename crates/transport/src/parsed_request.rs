@@ -5,21 +5,21 @@ use std::cell::OnceCell;
 
 use percent_encoding::percent_decode;
 
-use crate::bad_request::{BadRequest, Place};
+use crate::bad_request::{BadRequest, Location};
 use crate::fields::Fields;
 use crate::form;
 use crate::message::Request;
 use crate::pairs::Pair;
 
 /// Parts of a request by name.
-pub(crate) struct Sources<'a> {
+pub(crate) struct ParsedRequest<'a> {
     pub(crate) request: &'a Request,
     body_is_taken: bool,
     query: OnceCell<Vec<(String, String)>>,
     fields: OnceCell<Fields<'a>>,
 }
 
-impl<'a> Sources<'a> {
+impl<'a> ParsedRequest<'a> {
     pub(crate) fn new(request: &'a Request) -> Self {
         Self { request, body_is_taken: false, query: OnceCell::new(), fields: OnceCell::new() }
     }
@@ -82,10 +82,10 @@ impl<'a> Sources<'a> {
 fn key_value(part: &str) -> Result<(String, String), BadRequest> {
     let (key, value) = part.split_once('=').unwrap_or((part, ""));
     let key = decode(key)
-        .ok_or_else(|| BadRequest::mismatch(Place::WholeQuery, "percent-encoded UTF-8", part))?;
+        .ok_or_else(|| BadRequest::mismatch(Location::WholeQuery, "percent-encoded UTF-8", part))?;
     match decode(value) {
         Some(value) => Ok((key, value)),
-        None => Err(BadRequest::mismatch(Place::Query(key), "percent-encoded UTF-8", value)),
+        None => Err(BadRequest::mismatch(Location::Query(key), "percent-encoded UTF-8", value)),
     }
 }
 

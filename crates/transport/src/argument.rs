@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 /// An argument: a value, or JSON text for the callee to parse.
 #[derive(Debug)]
-pub(crate) enum Bound<'a> {
+pub(crate) enum Argument<'a> {
     Value(Value),
     Json(&'a RawValue),
 }
