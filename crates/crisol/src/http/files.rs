@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use crisol_core::{EntryId, chain};
 use crisol_schema::{HttpStatic, Report, Rule};
-use crisol_server::{Body, Context, FileOptions, Handler, Route, StaticFiles, Target};
+use crisol_server::{Body, Context, FileOptions, Handler, Route, RouteTarget, StaticFiles};
 use crisol_transport::{Cause, Problem};
 use crisol_wasi::FsError;
 use http::{Method, Request, Response};
@@ -47,7 +47,7 @@ pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) ->
         // The server adds `HEAD` and `OPTIONS`.
         method: Some(Method::GET),
         pattern,
-        target: Target::Handler(Arc::clone(&handler)),
+        target: RouteTarget::Handler(Arc::clone(&handler)),
     };
     let prefix = files.path.as_str().trim_end_matches('/');
     let below = route(format!("{prefix}/{{path...}}"));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crisol_core::{EntryId, chain};
 use crisol_schema::{HttpLimits, HttpRouter, HttpService, Kind, Parent, Problems, Report, Rule};
-use crisol_server::{Limits, Route, RouteError, Router, Service, Target};
+use crisol_server::{Limits, Route, RouteError, RouteTarget, Router, Service};
 use crisol_transport::openapi as transport;
 use http::Method;
 
@@ -154,7 +154,7 @@ fn shown(id: &EntryId, document: Option<&serde_json::Value>) -> Router {
         name: id.to_string(),
         method: Some(Method::GET),
         pattern: "/openapi.json".to_owned(),
-        target: Target::Handler(Arc::new(openapi::Shown::new(&document))),
+        target: RouteTarget::Handler(Arc::new(openapi::Shown::new(&document))),
     };
     Router { name: id.to_string(), routes: vec![route], ..Router::default() }
 }
@@ -178,8 +178,8 @@ fn check(declared: &[Declared], scope: &mut Scope<'_>) {
             RouteError::Pattern { route, .. } => (route, "path"),
             RouteError::Middleware { router, .. } => (router, "middleware"),
             RouteError::Setting { service, setting, .. } => (service, *setting),
-            RouteError::ServiceTwice(service) => (service, "addr"),
-            RouteError::AddressTwice { second, .. } => (second, "addr"),
+            RouteError::DuplicateService(service) => (service, "addr"),
+            RouteError::AddressConflict { second, .. } => (second, "addr"),
             _ => continue,
         };
         report_at(name, field, Report::error(BAD_ROUTE, chain(error)), scope);

@@ -120,7 +120,7 @@ struct Model {
     max: usize,
     buffer: usize,
     draining: bool,
-    /// Callers that were turned away and have not run since.
+    /// Callers that were refused and have not run since.
     refused: Vec<usize>,
 }
 

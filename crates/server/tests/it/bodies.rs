@@ -148,7 +148,9 @@ async fn until_all_is_given_back(started: &Started) -> TestResult {
                 StatusCode::OK => return TestResult::Ok(answer.2),
                 // A busy machine may miss a short timeout.
                 StatusCode::REQUEST_TIMEOUT => {}
-                _ => assert!(is_refusal(&answer, "as many bytes of bodies"), "{answer:?}"),
+                _ => {
+                    assert!(is_refusal(&answer, "limit of request bodies in memory"), "{answer:?}")
+                }
             }
         }
     };
@@ -164,7 +166,7 @@ async fn bodies_beyond_the_budget_are_refused_until_a_call_ends() -> TestResult 
         let first = tokio::spawn(post(started.addr, 40 << 10, two));
         started.function.until_inside(1).await;
         let second = post(started.addr, 40 << 10, two).await?;
-        assert!(is_refusal(&second, "as many bytes of bodies"), "{second:?}");
+        assert!(is_refusal(&second, "limit of request bodies in memory"), "{second:?}");
         let third = tokio::spawn(post(started.addr, 20 << 10, two));
         started.function.until_inside(2).await;
         started.function.gate.add_permits(2);

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use crate::support::{Started, TestResult, client, request, seen, service, start};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use crisol_server::{FileOptions, Route, Router, StaticFiles, Target};
+use crisol_server::{FileOptions, Route, RouteTarget, Router, StaticFiles};
 use http::HeaderMap;
 use tempfile::TempDir;
 
@@ -17,13 +17,13 @@ const DATES: [&str; 3] = [DATE, "Tuesday, 02-Jan-24 03:04:05 GMT", "Tue Jan  2 0
 const BEFORE: &str = "Tue, 02 Jan 2024 03:04:04 GMT";
 const AFTER: &str = "Tue, 02 Jan 2024 03:04:06 GMT";
 
-struct Site {
+struct CheckedService {
     started: Started,
     _folder: TempDir,
 }
 
 /// Serves, at `/s`, a folder next to a secret one.
-async fn site(options: FileOptions) -> TestResult<Site> {
+async fn site(options: FileOptions) -> TestResult<CheckedService> {
     let folder = tempfile::tempdir()?;
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
     std::fs::create_dir_all(folder.path().join("www/sub dir"))?;
@@ -42,15 +42,15 @@ async fn site(options: FileOptions) -> TestResult<Site> {
     #[cfg(unix)]
     std::os::unix::fs::symlink("../secret.txt", folder.path().join("www/link.txt"))?;
     let dir = Dir::open_ambient_dir(folder.path().join("www"), ambient_authority())?;
-    let target = Target::Handler(Arc::new(StaticFiles::new(Arc::new(dir), options)));
+    let target = RouteTarget::Handler(Arc::new(StaticFiles::new(Arc::new(dir), options)));
     let (name, pattern) = ("files".to_owned(), "/{path...}".to_owned());
     let routes = vec![Route { name, method: None, pattern, target }];
     let router = Router { prefix: "/s".to_owned(), routes, ..Router::default() };
     let started = start(service(&[])?.with_router(router)).await?;
-    Ok(Site { started, _folder: folder })
+    Ok(CheckedService { started, _folder: folder })
 }
 
-impl Site {
+impl CheckedService {
     async fn get(&self, line: &str, headers: &[(&'static str, &str)]) -> TestResult<Answer> {
         let mut asked = request(line, "")?;
         for (name, value) in headers {

@@ -9,7 +9,7 @@ use std::task::{self, Poll};
 use crate::support::{Http1, Http2, TestResult, client, http2, raw, request, seen, service, start};
 use async_trait::async_trait;
 use bytes::Bytes;
-use crisol_server::{Body, Context, Handler, Route, Router, Service, Target};
+use crisol_server::{Body, Context, Handler, Route, RouteTarget, Router, Service};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::Full;
@@ -75,7 +75,7 @@ impl http_body::Body for Pieces {
 
 fn handler(pattern: &str, handler: impl Handler + 'static) -> Service {
     let addr = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
-    let target = Target::Handler(Arc::new(handler));
+    let target = RouteTarget::Handler(Arc::new(handler));
     let route =
         Route { name: "t:told".to_owned(), method: None, pattern: pattern.to_owned(), target };
     let router = Router { name: "routes".to_owned(), routes: vec![route], ..Router::default() };
@@ -303,10 +303,10 @@ impl http_body::Body for Last {
 }
 
 /// Responds with the status in the path and a [`Last`] body.
-struct Ending(Mutex<Option<oneshot::Sender<()>>>);
+struct BodyOutcome(Mutex<Option<oneshot::Sender<()>>>);
 
 #[async_trait]
-impl Handler for Ending {
+impl Handler for BodyOutcome {
     async fn handle(&self, context: Context, _: Request<Body>) -> Response<Body> {
         let end = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut response = Response::new(Body::stream(Last { end, waits: true }));
@@ -320,7 +320,7 @@ impl Handler for Ending {
 async fn a_handler_whose_body_is_not_sent_goes_on_to_its_end() -> TestResult {
     for line in ["GET /204", "GET /304", "HEAD /200", "GET /205", "GET /200"] {
         let (end, ended) = oneshot::channel();
-        let started = start(handler("/{status}", Ending(Mutex::new(Some(end))))).await?;
+        let started = start(handler("/{status}", BodyOutcome(Mutex::new(Some(end))))).await?;
         let answer = over_http1(&mut client(started.addr).await?, line).await;
         assert!(answer.is_some(), "{line}");
         ended.await.map_err(|_| format!("{line}: the body was dropped before its end"))?;

@@ -88,9 +88,9 @@ fn limits_that_cannot_work_are_refused() -> TestResult {
     let functions = std::sync::Arc::new(crate::support::Functions::default());
     let errors = Server::new(vec![service], functions).err();
     expect_test::expect![[r#"
-        service `main`: `limits.max_connections_per_client` is 0: allow at least one
-        service `main`: `limits.max_buffered_bytes` is 0: allow at least one
-        service `main`: `limits.max_headers` is 16385: use 1 to 16384"#]]
+        service `main`: invalid `limits.max_connections_per_client` 0: use at least 1
+        service `main`: invalid `limits.max_buffered_bytes` 0: use at least 1
+        service `main`: invalid `limits.max_headers` 16385: use 1 to 16384"#]]
     .assert_eq(&errors.map(|errors| errors.to_string()).unwrap_or_default());
     Ok(())
 }

@@ -7,8 +7,8 @@ use crate::support::{Functions, TestResult, client, request, seen, service, star
 use async_trait::async_trait;
 use bytes::Bytes;
 use crisol_server::{
-    Body, Context, Cors, Handler, Middleware, RateLimit, RateLimitBy, Route, Router, Server,
-    Service, Target,
+    Body, Context, Cors, Handler, Middleware, RateLimit, RateLimitBy, Route, RouteTarget, Router,
+    Server, Service,
 };
 use http::{HeaderMap, HeaderName, Method, Request, Response};
 use http_body::Frame;
@@ -268,7 +268,7 @@ impl http_body::Body for Frames {
 }
 
 fn mirror(middleware: Vec<Middleware>) -> TestResult<Service> {
-    let target = Target::Handler(Arc::new(Mirror));
+    let target = RouteTarget::Handler(Arc::new(Mirror));
     let (name, pattern) = ("mirror".to_owned(), "/{rest...}".to_owned());
     let routes = vec![Route { name, method: None, pattern, target }];
     let router = Router { prefix: "/m".to_owned(), middleware, routes, ..Router::default() };
@@ -352,10 +352,10 @@ fn invalid_settings_are_refused_at_build_time() -> TestResult {
     ];
     let errors = Server::new(vec![with(all, &[])?], Arc::new(Functions::default())).err();
     expect_test::expect![[r#"
-        router `routes`: `timeout` is zero: allow some time
-        router `routes`: `cors`: `example.com` is not an origin: write `https://example.com`
-        router `routes`: `cors` with `credentials` needs its `origins` listed
-        router `routes`: `ratelimit` allows nothing: give `requests`, `per` and `burst` above zero"#]]
+        router `routes`: `timeout` is zero: use more than zero
+        router `routes`: `cors`: invalid origin `example.com`: expected a form like `https://example.com`
+        router `routes`: `cors` with `credentials`: list the allowed `origins`
+        router `routes`: `ratelimit` allows no request: set `requests`, `per` and `burst` above zero"#]]
     .assert_eq(&errors.map(|errors| errors.to_string()).unwrap_or_default());
     Ok(())
 }

@@ -38,7 +38,7 @@ async fn every_failure_has_its_status_and_tells_nothing_of_the_inside() -> TestR
         ("GET /add/x/2", "", 400, "path parameter `a`: expected s32, found `x`"),
         ("GET /add/%ff/2", "", 400, "the path is not percent-encoded UTF-8"),
         ("POST /add", "{", 400, "EOF while parsing an object at line 1 column 1"),
-        ("GET /nowhere", "", 404, "nothing is at `/nowhere`"),
+        ("GET /nowhere", "", 404, "no route matches `/nowhere`"),
         ("GET /gone", "", 404, "there is no such function"),
         ("GET /api/greet", "", 405, "method `GET` is not allowed: use OPTIONS, POST"),
         ("GET /trap", "", 500, "the function failed"),
@@ -205,12 +205,12 @@ fn everything_wrong_with_routes_is_told_at_once() -> TestResult {
     let errors = Server::new(all, std::sync::Arc::new(crate::support::Functions::default()));
     let text = errors.err().map(|errors| errors.to_string()).unwrap_or_default();
     expect_test::expect![[r#"
-        service `main`: `limits.max_connections` is 0: allow at least one
-        service `main`: `timeouts.read` is 0ns: allow some time
-        routes `GET /a/{x} -> add` and `GET /a/{y} -> echo` of service `main` both answer GET `/a/{y}`: change the path or method of one
-        route `GET a -> add`, path `a`: `a` does not begin with `/`
+        service `main`: invalid `limits.max_connections` 0: use at least 1
+        service `main`: invalid `timeouts.read` 0ns: use more than zero
+        routes `GET /a/{x} -> add` and `GET /a/{y} -> echo` of service `main` both match GET `/a/{y}`: change the path or method of one
+        route `GET a -> add`, path `a`: `a` must begin with `/`
         services `main` and `other` both listen on 127.0.0.1:1: change the address of one
-        the service `main` is there twice"#]]
+        duplicate service name `main`"#]]
     .assert_eq(&text);
     Ok(())
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crisol_core::{
     Args, CallContext, CallError, EntryId, Field, Invoke, Reply, Signature, Spent, Type, Value,
 };
-use crisol_server::{Route, Router, Running, Server, Service, Target};
+use crisol_server::{Route, RouteTarget, Router, Running, Server, Service};
 use crisol_transport::WasiHttp;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -135,7 +135,7 @@ pub(crate) fn route(line: &str) -> TestResult<Route> {
     let (method, pattern) = head.split_once(' ').ok_or("no method")?;
     let method = if method == "ANY" { None } else { Some(method.parse()?) };
     let id = format!("t:{function}").parse()?;
-    let target = Target::Function { id, transport: Arc::new(WasiHttp) };
+    let target = RouteTarget::Function { id, transport: Arc::new(WasiHttp) };
     Ok(Route { name: line.to_owned(), method, pattern: pattern.to_owned(), target })
 }
 

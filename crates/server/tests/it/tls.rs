@@ -115,17 +115,11 @@ fn invalid_certificates_are_refused_with_a_reason() -> TestResult {
     let cut = |pem: &str| pem[..pem.len() - 40].to_owned();
     let keys = [
         ("x", "the key's PEM has no `PRIVATE KEY` section"),
-        (&other, "the key does not belong to the certificate"),
-        (&cut(&key), "the key is cut off: its end is missing"),
-        (&without_a_line(&key), "the key is cut off: its end is missing"),
-        (
-            include_str!("../keys/encrypted.pem"),
-            "the key is encrypted, and nobody is there to type its passphrase",
-        ),
-        (
-            include_str!("../keys/encrypted-ec.pem"),
-            "the key is encrypted, and nobody is there to type its passphrase",
-        ),
+        (&other, "the key does not match the certificate"),
+        (&cut(&key), "the key is truncated: its end is missing"),
+        (&without_a_line(&key), "the key is truncated: its end is missing"),
+        (include_str!("../keys/encrypted.pem"), "the key is encrypted with a passphrase"),
+        (include_str!("../keys/encrypted-ec.pem"), "the key is encrypted with a passphrase"),
         (include_str!("../keys/p521.pem"), "the key is of the curve P-521, which is not supported"),
         (
             include_str!("../keys/secp256k1.pem"),
@@ -143,7 +137,7 @@ fn invalid_certificates_are_refused_with_a_reason() -> TestResult {
     for (key, said) in keys {
         assert_eq!(text(&cert, key).as_deref(), Some(said), "{key}");
     }
-    let said = "the certificate is cut off: its end is missing";
+    let said = "the certificate is truncated: its end is missing";
     assert_eq!(text(&cut(&cert), &key).as_deref(), Some(said));
     Ok(())
 }
@@ -168,34 +162,34 @@ fn mistaken_pem_is_reported_with_a_fix() -> TestResult {
     let half = key.replace("-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIV");
     let wide: Vec<u8> = [0xff, 0xfe].into_iter().chain(key.bytes().flat_map(|b| [b, 0])).collect();
     let pkcs12 = [0x30, 0x82, 1, 4, 2, 1, 3, 0x30];
-    let openssl = "write it as PEM: `openssl";
+    let openssl = "convert it to PEM: `openssl";
     let (cert, key) = (cert.as_bytes(), key.as_bytes());
     let none = "the key's PEM has no `PRIVATE KEY` section";
     for (given, said, help) in [
         (&b""[..], "the key is empty", "copy the file again"),
         (b" \n", "the key is empty", "copy the file again"),
-        (&made.signing_key.serialize_der(), "the key is DER, and not PEM", openssl),
-        (&pkcs12, "the key is in a PKCS 12 file, and not PEM", "`openssl pkcs12 -in FILE -nocerts"),
-        (&wide, "the key is text in UTF-16, and not PEM", "as UTF-8"),
-        (b"tls/key.pem\n", "the key is the name of a file, and not its PEM", "`file://`"),
+        (&made.signing_key.serialize_der(), "the key is DER, not PEM", openssl),
+        (&pkcs12, "the key is a PKCS 12 file, not PEM", "`openssl pkcs12 -in FILE -nocerts"),
+        (&wide, "the key is UTF-16 text, not PEM", "as UTF-8"),
+        (b"tls/key.pem\n", "the key is a file name, not PEM", "`file://`"),
         (
             headless_key.as_deref().unwrap_or_default().as_bytes(),
-            "the key is cut off: its line `-----BEGIN …-----` is missing or not whole",
-            "whole",
+            "the key is truncated: the line `-----BEGIN …-----` is missing or incomplete",
+            "complete file",
         ),
         (
             half.as_bytes(),
-            "the key is cut off: its line `-----BEGIN …-----` is missing or not whole",
-            "whole",
+            "the key is truncated: the line `-----BEGIN …-----` is missing or incomplete",
+            "complete file",
         ),
-        (cert, "the key is a certificate", "give the private key"),
-        (request.as_bytes(), "the key is a request for a certificate", "as PEM"),
-        (public.as_bytes(), "the key is a public key", "give the private key"),
-        (b"ssh-ed25519 AAAA a@b", "the key is a public key", "give the private key"),
-        (open_ssh.as_bytes(), "the key is in the format of OpenSSH", "`ssh-keygen -p -m PKCS8"),
-        (b"-----BEGIN X-----\nAA==\n-----END X-----\n", none, "as PEM"),
-        (b"some words", none, "as PEM"),
-        (&[0xc3, 0x28, 0xff], none, "as PEM"),
+        (cert, "the key is a certificate", "use the private key"),
+        (request.as_bytes(), "the key is a certificate request", "in PEM"),
+        (public.as_bytes(), "the key is a public key", "use the private key"),
+        (b"ssh-ed25519 AAAA a@b", "the key is a public key", "use the private key"),
+        (open_ssh.as_bytes(), "the key is in OpenSSH format", "`ssh-keygen -p -m PKCS8"),
+        (b"-----BEGIN X-----\nAA==\n-----END X-----\n", none, "in PEM"),
+        (b"some words", none, "in PEM"),
+        (&[0xc3, 0x28, 0xff], none, "in PEM"),
     ] {
         let error = Tls::from_pem(cert, given).err().ok_or_else(|| said.to_owned())?;
         assert!(error.is_of_key() && error.help().contains(help), "{said}: {}", error.help());
@@ -204,18 +198,18 @@ fn mistaken_pem_is_reported_with_a_fix() -> TestResult {
     let none = "the certificate's PEM has no `CERTIFICATE` section";
     for (given, said, help) in [
         (&b""[..], "the certificate is empty", "copy the file again"),
-        (made.cert.der(), "the certificate is DER, and not PEM", "`openssl x509"),
-        (&pkcs12, "the certificate is in a PKCS 12 file, and not PEM", "-nokeys"),
-        (b"cert.pem", "the certificate is the name of a file, and not its PEM", "`file://`"),
+        (made.cert.der(), "the certificate is DER, not PEM", "`openssl x509"),
+        (&pkcs12, "the certificate is a PKCS 12 file, not PEM", "-nokeys"),
+        (b"cert.pem", "the certificate is a file name, not PEM", "`file://`"),
         (
             headless_cert.as_deref().unwrap_or_default().as_bytes(),
-            "the certificate is cut off: its line `-----BEGIN …-----` is missing or not whole",
-            "whole",
+            "the certificate is truncated: the line `-----BEGIN …-----` is missing or incomplete",
+            "complete file",
         ),
         (key, "the certificate is a private key", "swapped"),
-        (request.as_bytes(), "the certificate is a request for a certificate", "issued"),
-        (public.as_bytes(), "the certificate is a public key", "as PEM"),
-        (b"some words", none, "as PEM"),
+        (request.as_bytes(), "the certificate is a certificate request", "issued"),
+        (public.as_bytes(), "the certificate is a public key", "in PEM"),
+        (b"some words", none, "in PEM"),
     ] {
         let error = Tls::from_pem(given, key).err().ok_or_else(|| said.to_owned())?;
         assert!(!error.is_of_key() && error.help().contains(help), "{said}: {}", error.help());

@@ -7,7 +7,7 @@ use crate::support::{Started, TestResult, http2, request, rest, seen, service, s
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use crisol_server::{
-    FileOptions, Middleware, RateLimit, RateLimitBy, Route, Service, StaticFiles, Target,
+    FileOptions, Middleware, RateLimit, RateLimitBy, Route, RouteTarget, Service, StaticFiles,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -22,7 +22,7 @@ fn early(files: &Dir) -> TestResult<Service> {
     let mut service =
         service(&["POST /greet -> greet", "POST /busy -> busy", "GET /nothing -> nothing"])?;
     service.limits.max_body_bytes = LIMIT as u64;
-    let target = Target::Handler(Arc::new(StaticFiles::new(
+    let target = RouteTarget::Handler(Arc::new(StaticFiles::new(
         Arc::new(files.try_clone()?),
         FileOptions::default(),
     )));

@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, heade
 
 use crate::address::Address;
 use crate::body::Body;
-use crate::config::{Limits, Route, Router, Service, Target, Timeouts};
+use crate::config::{Limits, Route, RouteTarget, Router, Service, Timeouts};
 use crate::context::{Context, REQUEST_ID};
 use crate::endpoint::Endpoint;
 use crate::failures::FailureLog;
@@ -19,7 +19,7 @@ use crate::handler::Handler;
 use crate::middleware::{Middleware, MiddlewareError};
 use crate::pattern::{Pattern, PatternError};
 use crate::tls::Tls;
-use crate::tree::{Outcome, Tree};
+use crate::tree::{RouteMatch, Tree};
 
 /// Maximum of the limit on headers: `HeaderMap` panics at one and a half times as many.
 const MAX_HEADERS: usize = 16_384;
@@ -29,11 +29,11 @@ const MAX_HEADERS: usize = 16_384;
 #[non_exhaustive]
 pub enum RouteError {
     /// Two services have the same name.
-    #[error("the service `{0}` is there twice")]
-    ServiceTwice(String),
+    #[error("duplicate service name `{0}`")]
+    DuplicateService(String),
     /// Two services have the same address, or overlapping ones.
     #[error("services `{first}` and `{second}` both listen on {addr}: change the address of one")]
-    AddressTwice {
+    AddressConflict {
         /// The first of the two services.
         first: String,
         /// The second of the two services.
@@ -42,7 +42,7 @@ pub enum RouteError {
         addr: Address,
     },
     /// A setting is out of range.
-    #[error("service `{service}`: `{setting}` is {found}: {fix}")]
+    #[error("service `{service}`: invalid `{setting}` {found}: {fix}")]
     Setting {
         /// The service.
         service: String,
@@ -65,7 +65,7 @@ pub enum RouteError {
     },
     /// Two routes match the same requests.
     #[error(
-        "routes `{first}` and `{second}` of service `{service}` both answer {method} `{pattern}`: change the path or method of one"
+        "routes `{first}` and `{second}` of service `{service}` both match {method} `{pattern}`: change the path or method of one"
     )]
     Conflict {
         /// The service.
@@ -116,37 +116,37 @@ impl fmt::Display for RouteErrors {
 impl std::error::Error for RouteErrors {}
 
 /// A service that is ready to be served.
-pub(crate) struct Site {
+pub(crate) struct CheckedService {
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
     pub(crate) tls: Option<Tls>,
     /// Shared by all services of a server.
     pub(crate) failures: FailureLog,
     tree: Tree,
-    stacks: Vec<Stack>,
+    routers: Vec<CheckedRouter>,
 }
 
-/// Middleware of a router.
-struct Stack {
+/// A router with its middleware around its routes.
+struct CheckedRouter {
     prefix: String,
     id_header: HeaderName,
     handler: Arc<dyn Handler>,
 }
 
-impl Site {
-    /// Checks services and builds their sites; reports all problems together.
+impl CheckedService {
+    /// Checks services; reports all problems together.
     pub(crate) fn build_all(
         services: &[Service],
         invoke: &Arc<dyn Invoke>,
     ) -> Result<Vec<Self>, RouteErrors> {
-        let (mut sites, mut errors) = (Vec::new(), Vec::new());
+        let (mut checked, mut errors) = (Vec::new(), Vec::new());
         let failures = FailureLog::default();
         for (at, service) in services.iter().enumerate() {
             let earlier = services.iter().take(at);
-            errors.extend(earlier.filter_map(|other| clash(other, service)));
-            sites.push(Self::build(service, (invoke, &failures), &mut errors));
+            errors.extend(earlier.filter_map(|other| conflict(other, service)));
+            checked.push(Self::build(service, (invoke, &failures), &mut errors));
         }
-        if errors.is_empty() { Ok(sites) } else { Err(RouteErrors(errors)) }
+        if errors.is_empty() { Ok(checked) } else { Err(RouteErrors(errors)) }
     }
 
     fn build(
@@ -155,62 +155,62 @@ impl Site {
         errors: &mut Vec<RouteError>,
     ) -> Self {
         check_settings(service, errors);
-        let (mut tree, mut stacks) = (Tree::default(), Vec::new());
+        let (mut tree, mut routers) = (Tree::default(), Vec::new());
         let bodies = Budget::new(service.limits.max_buffered_bytes);
         for (index, router) in service.routers.iter().enumerate() {
             for (number, route) in router.routes.iter().enumerate() {
                 errors.extend(add(&mut tree, service, (router, index), (route, number)).err());
             }
             let handlers = router.routes.iter().map(|route| handler(route, (invoke, &bodies)));
-            stacks.push(stack(router, handlers.collect(), errors));
+            routers.push(build_router(router, handlers.collect(), errors));
         }
         let Service { limits, timeouts, tls, .. } = service;
         let (tls, failures) = (tls.clone(), failures.clone());
-        Self { limits: *limits, timeouts: *timeouts, tls, failures, tree, stacks }
+        Self { limits: *limits, timeouts: *timeouts, tls, failures, tree, routers }
     }
 
     /// Finds the route of a request.
-    pub(crate) fn find(&self, method: &Method, path: &str) -> Outcome {
+    pub(crate) fn find(&self, method: &Method, path: &str) -> RouteMatch {
         self.tree.find(method, path)
     }
 
-    /// Responds to a request; its outcome is in `context`.
-    pub(crate) fn answer(&self, context: Context, request: Request<Body>) -> Answering<'_> {
-        match self.stack(&context.outcome, request.uri().path()) {
-            Some(stack) => stack.handler.handle(context, request),
-            None => NOWHERE.handle(context, request),
+    /// Responds to a request; the match of its route is in `context`.
+    pub(crate) fn answer(&self, context: Context, request: Request<Body>) -> ResponseFuture<'_> {
+        match self.router(&context.route_match, request.uri().path()) {
+            Some(router) => router.handler.handle(context, request),
+            None => NO_ROUTES.handle(context, request),
         }
     }
 
     /// Header of the id in a request and its response.
-    pub(crate) fn id_header(&self, outcome: &Outcome, path: &str) -> &HeaderName {
-        self.stack(outcome, path).map_or(&REQUEST_ID, |stack| &stack.id_header)
+    pub(crate) fn id_header(&self, route_match: &RouteMatch, path: &str) -> &HeaderName {
+        self.router(route_match, path).map_or(&REQUEST_ID, |router| &router.id_header)
     }
 
-    fn stack(&self, outcome: &Outcome, path: &str) -> Option<&Stack> {
-        match outcome {
-            Outcome::Found { leaf, .. } => self.stacks.get(leaf.router),
-            Outcome::WrongMethod { router, .. } => self.stacks.get(*router),
-            Outcome::NotFound | Outcome::Undecodable => self.nearest(path),
+    fn router(&self, route_match: &RouteMatch, path: &str) -> Option<&CheckedRouter> {
+        match route_match {
+            RouteMatch::Found { leaf, .. } => self.routers.get(leaf.router),
+            RouteMatch::WrongMethod { router, .. } => self.routers.get(*router),
+            RouteMatch::NotFound | RouteMatch::Undecodable => self.nearest(path),
         }
     }
 
     /// The router with the longest prefix of a path.
-    fn nearest(&self, path: &str) -> Option<&Stack> {
-        let under = |stack: &&Stack| {
-            let rest = path.strip_prefix(stack.prefix.as_str());
+    fn nearest(&self, path: &str) -> Option<&CheckedRouter> {
+        let under = |router: &&CheckedRouter| {
+            let rest = path.strip_prefix(router.prefix.as_str());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        self.stacks.iter().filter(under).max_by_key(|stack| stack.prefix.len())
+        self.routers.iter().filter(under).max_by_key(|router| router.prefix.len())
     }
 }
 
 /// Conflict between two services: the same name, or overlapping addresses.
-fn clash(first: &Service, second: &Service) -> Option<RouteError> {
+fn conflict(first: &Service, second: &Service) -> Option<RouteError> {
     if first.name == second.name {
-        return Some(RouteError::ServiceTwice(second.name.clone()));
+        return Some(RouteError::DuplicateService(second.name.clone()));
     }
-    first.addr.overlaps(&second.addr).then(|| RouteError::AddressTwice {
+    first.addr.overlaps(&second.addr).then(|| RouteError::AddressConflict {
         first: first.name.clone(),
         second: second.name.clone(),
         addr: second.addr.clone(),
@@ -232,11 +232,11 @@ fn check_settings(service: &Service, errors: &mut Vec<RouteError>) {
     ];
     for (setting, count) in counts {
         let fits = (1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&count);
-        check(setting, count.to_string(), fits, "allow at least one");
+        check(setting, count.to_string(), fits, "use at least 1");
     }
     let fits = limits.max_buffered_bytes > 0;
     let found = limits.max_buffered_bytes.to_string();
-    check("limits.max_buffered_bytes", found, fits, "allow at least one");
+    check("limits.max_buffered_bytes", found, fits, "use at least 1");
     let fits = (1..=MAX_HEADERS).contains(&limits.max_headers);
     check("limits.max_headers", limits.max_headers.to_string(), fits, "use 1 to 16384");
     let head = limits.max_header_bytes;
@@ -248,7 +248,7 @@ fn check_settings(service: &Service, errors: &mut Vec<RouteError>) {
         ("timeouts.idle", timeouts.idle),
     ];
     for (setting, time) in times {
-        check(setting, format!("{time:?}"), !time.is_zero(), "allow some time");
+        check(setting, format!("{time:?}"), !time.is_zero(), "use more than zero");
     }
 }
 
@@ -281,18 +281,24 @@ fn add(
 
 fn handler(route: &Route, (invoke, bodies): (&Arc<dyn Invoke>, &Budget)) -> Arc<dyn Handler> {
     match &route.target {
-        Target::Function { id, transport } => Arc::new(Endpoint {
+        RouteTarget::Function { id, transport } => Arc::new(Endpoint {
             id: id.clone(),
             transport: Arc::clone(transport),
             invoke: Arc::clone(invoke),
             bodies: bodies.clone(),
         }),
-        Target::Handler(handler) => handler.calling(invoke).unwrap_or_else(|| Arc::clone(handler)),
+        RouteTarget::Handler(handler) => {
+            handler.calling(invoke).unwrap_or_else(|| Arc::clone(handler))
+        }
     }
 }
 
-fn stack(router: &Router, routes: Vec<Arc<dyn Handler>>, errors: &mut Vec<RouteError>) -> Stack {
-    let mut handler: Arc<dyn Handler> = Arc::new(Innermost { routes });
+fn build_router(
+    router: &Router,
+    routes: Vec<Arc<dyn Handler>>,
+    errors: &mut Vec<RouteError>,
+) -> CheckedRouter {
+    let mut handler: Arc<dyn Handler> = Arc::new(RouteDispatcher { routes });
     for middleware in router.middleware.iter().rev() {
         match middleware.wrap(Arc::clone(&handler)) {
             Ok(wrapped) => handler = wrapped,
@@ -306,45 +312,45 @@ fn stack(router: &Router, routes: Vec<Arc<dyn Handler>>, errors: &mut Vec<RouteE
         _ => None,
     });
     let prefix = router.prefix.trim_end_matches('/').to_owned();
-    Stack { prefix, id_header: id_header.unwrap_or_else(|| REQUEST_ID.clone()), handler }
+    CheckedRouter { prefix, id_header: id_header.unwrap_or_else(|| REQUEST_ID.clone()), handler }
 }
 
 /// Future of a response.
-pub(crate) type Answering<'s> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 's>>;
+pub(crate) type ResponseFuture<'s> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 's>>;
 
 /// Innermost handler of a router, after its middleware: passes a request to its route, or responds that there is
 /// none.
-struct Innermost {
+struct RouteDispatcher {
     /// In the router's order.
     routes: Vec<Arc<dyn Handler>>,
 }
 
 /// Responds to requests for paths without a router.
-static NOWHERE: Innermost = Innermost { routes: Vec::new() };
+static NO_ROUTES: RouteDispatcher = RouteDispatcher { routes: Vec::new() };
 
 #[async_trait]
-impl Handler for Innermost {
+impl Handler for RouteDispatcher {
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
-        let found = context.outcome.leaf().and_then(|leaf| self.routes.get(leaf.route));
+        let found = context.route_match.leaf().and_then(|leaf| self.routes.get(leaf.route));
         if let Some(route) = found {
             return route.handle(context, request).await;
         }
-        match &context.outcome {
-            Outcome::WrongMethod { allow, .. } if request.method() == Method::OPTIONS => {
+        match &context.route_match {
+            RouteMatch::WrongMethod { allow, .. } if request.method() == Method::OPTIONS => {
                 options(allow.clone())
             }
-            Outcome::WrongMethod { allow, .. } => {
-                let trouble = Problem::method_not_allowed(request.method(), allow.clone());
-                context.problem(trouble)
+            RouteMatch::WrongMethod { allow, .. } => {
+                let problem = Problem::method_not_allowed(request.method(), allow.clone());
+                context.problem(problem)
             }
             // A found route always exists in its router.
-            Outcome::Found { .. } | Outcome::NotFound => {
-                let trouble = format!("nothing is at `{}`", request.uri().path());
-                context.problem(Problem::new(Cause::NotFound, trouble))
+            RouteMatch::Found { .. } | RouteMatch::NotFound => {
+                let detail = format!("no route matches `{}`", request.uri().path());
+                context.problem(Problem::new(Cause::NotFound, detail))
             }
-            Outcome::Undecodable => {
-                let trouble = "the path is not percent-encoded UTF-8";
-                context.problem(Problem::new(Cause::BadRequest, trouble))
+            RouteMatch::Undecodable => {
+                let detail = "the path is not percent-encoded UTF-8";
+                context.problem(Problem::new(Cause::BadRequest, detail))
             }
         }
     }

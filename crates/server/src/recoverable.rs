@@ -10,32 +10,32 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream that returns to its home on drop.
-pub(crate) struct Returning<T> {
+/// A stream that goes to its slot on drop.
+pub(crate) struct Recoverable<T> {
     stream: Option<T>,
-    home: Home<T>,
+    slot: RecoverySlot<T>,
 }
 
-/// Place that a dropped stream returns to.
-pub(crate) struct Home<T>(Arc<Mutex<Option<T>>>);
+/// Slot that a dropped stream is recovered from.
+pub(crate) struct RecoverySlot<T>(Arc<Mutex<Option<T>>>);
 
-impl<T> Returning<T> {
-    pub(crate) fn new(stream: T) -> (Self, Home<T>) {
-        let home = Arc::new(Mutex::new(None));
-        (Self { stream: Some(stream), home: Home(Arc::clone(&home)) }, Home(home))
+impl<T> Recoverable<T> {
+    pub(crate) fn new(stream: T) -> (Self, RecoverySlot<T>) {
+        let slot = Arc::new(Mutex::new(None));
+        (Self { stream: Some(stream), slot: RecoverySlot(Arc::clone(&slot)) }, RecoverySlot(slot))
     }
 }
 
-impl<T> Home<T> {
+impl<T> RecoverySlot<T> {
     /// The stream, if it was dropped.
     pub(crate) fn take(&self) -> Option<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-impl<T> Drop for Returning<T> {
+impl<T> Drop for Recoverable<T> {
     fn drop(&mut self) {
-        *self.home.0.lock().unwrap_or_else(PoisonError::into_inner) = self.stream.take();
+        *self.slot.0.lock().unwrap_or_else(PoisonError::into_inner) = self.stream.take();
     }
 }
 
@@ -44,7 +44,7 @@ fn gone<T>() -> Poll<io::Result<T>> {
     Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Returning<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for Recoverable<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -54,7 +54,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Returning<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Returning<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Recoverable<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

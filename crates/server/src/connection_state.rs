@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::framing::Parsed;
+use crate::framing::ParserState;
 
 /// The connection stays open.
 pub(crate) const OPEN: u8 = 0;
 /// The server stops: requests that arrived are served, and a new connection has a moment for its first one.
 pub(crate) const STOPPING: u8 = 1;
 /// The connection makes room for another: requests that arrived are served.
-pub(crate) const SHED: u8 = 2;
+pub(crate) const MAKING_ROOM: u8 = 2;
 
 /// Value of `queued` for a connection that is not in the queue of idle connections.
 const NOT_QUEUED: u64 = u64::MAX;
 
 /// State of one connection: busy or idle, open or closing, and its position among idle ones.
-pub(crate) struct Occupation {
+pub(crate) struct ConnectionState {
     pub(crate) opened: Instant,
     /// Number of requests in progress.
     pub(crate) busy: AtomicUsize,
@@ -29,10 +29,10 @@ pub(crate) struct Occupation {
     /// Start of the current state, in microseconds after `opened`.
     pub(crate) since: AtomicU64,
     /// Framing of HTTP/1.1. While no request is served, bytes read ahead belong to an incoming head.
-    pub(crate) parsed: Parsed,
+    pub(crate) parsed: ParserState,
     pub(crate) closing: AtomicU8,
     /// Time of the request to close, in microseconds after `opened`.
-    pub(crate) told: AtomicU64,
+    pub(crate) close_requested_at: AtomicU64,
     /// Waker of the task that drives the connection, which is the same for its whole life.
     pub(crate) waker: OnceLock<Waker>,
     number: u64,
@@ -40,7 +40,7 @@ pub(crate) struct Occupation {
     queued: AtomicU64,
 }
 
-impl Occupation {
+impl ConnectionState {
     /// State of a new connection; `number` is unique.
     pub(crate) fn new(number: u64) -> Self {
         Self {
@@ -48,9 +48,9 @@ impl Occupation {
             busy: AtomicUsize::new(0),
             sending: AtomicBool::new(false),
             since: AtomicU64::new(0),
-            parsed: Parsed::default(),
+            parsed: ParserState::default(),
             closing: AtomicU8::new(OPEN),
-            told: AtomicU64::new(0),
+            close_requested_at: AtomicU64::new(0),
             waker: OnceLock::new(),
             number,
             queued: AtomicU64::new(NOT_QUEUED),
@@ -83,8 +83,8 @@ impl Occupation {
     }
 
     /// Asks the connection to close in favour of another one.
-    pub(crate) fn shed(&self) {
-        self.close(SHED);
+    pub(crate) fn request_close(&self) {
+        self.close(MAKING_ROOM);
         if let Some(waker) = self.waker.get() {
             waker.wake_by_ref();
         }
@@ -93,7 +93,7 @@ impl Occupation {
     /// Sets the reason to close, unless there is one.
     pub(crate) fn close(&self, how: u8) {
         if !self.is_closing() {
-            self.told.store(self.elapsed(), Ordering::Relaxed);
+            self.close_requested_at.store(self.elapsed(), Ordering::Relaxed);
             self.closing.store(how, Ordering::SeqCst);
         }
     }

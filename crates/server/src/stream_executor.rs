@@ -16,19 +16,19 @@ use tokio::time::{Instant, sleep_until};
 
 task_local! {
     /// Stream of the current task.
-    static STREAM: Arc<Progress>;
+    static STREAM: Arc<StreamProgress>;
 }
 
 /// Progress of a stream: whether its client or its body is being waited for.
 #[derive(Debug, Default)]
-pub(crate) struct Progress {
+pub(crate) struct StreamProgress {
     /// Time at which the response last had data that the client has not read yet.
     offered: Mutex<Option<Instant>>,
     /// Separate from `offered`, so that the common case, in which nothing is offered, takes no lock.
     offering: AtomicBool,
 }
 
-impl Progress {
+impl StreamProgress {
     /// Progress of the current task's stream, starting when its response is offered; `None` over HTTP/1.1.
     pub(crate) fn of_this_stream() -> Option<Arc<Self>> {
         let progress = STREAM.try_with(Arc::clone).ok()?;
@@ -54,31 +54,35 @@ impl Progress {
 
 /// Runs streams as tasks with a timeout for their client.
 #[derive(Debug, Clone)]
-pub(crate) struct Streams {
-    patience: Duration,
+pub(crate) struct StreamExecutor {
+    write_timeout: Duration,
 }
 
-impl Streams {
-    pub(crate) fn new(patience: Duration) -> Self {
-        Self { patience }
+impl StreamExecutor {
+    pub(crate) fn new(write_timeout: Duration) -> Self {
+        Self { write_timeout }
     }
 }
 
-impl<F> Executor<F> for Streams
+impl<F> Executor<F> for StreamExecutor
 where
     F: Future + Send + 'static,
     F::Output: Send,
 {
     fn execute(&self, stream: F) {
-        let progress = Arc::new(Progress::default());
-        let patient = patiently(stream, Arc::clone(&progress), self.patience);
-        tokio::spawn(STREAM.scope(progress, patient));
+        let progress = Arc::new(StreamProgress::default());
+        let bounded = with_write_timeout(stream, Arc::clone(&progress), self.write_timeout);
+        tokio::spawn(STREAM.scope(progress, bounded));
     }
 }
 
 /// Polls a stream until it ends, or until its client has read nothing of its data for too long. Dropping the stream
 /// resets it.
-async fn patiently<F: Future>(stream: F, progress: Arc<Progress>, patience: Duration) {
+async fn with_write_timeout<F: Future>(
+    stream: F,
+    progress: Arc<StreamProgress>,
+    write_timeout: Duration,
+) {
     let mut stream = std::pin::pin!(stream);
     let mut timer = std::pin::pin!(None);
     std::future::poll_fn(|cx| {
@@ -86,7 +90,7 @@ async fn patiently<F: Future>(stream: F, progress: Arc<Progress>, patience: Dura
             return Poll::Ready(());
         }
         loop {
-            let Some(end) = progress.offered().map(|since| since + patience) else {
+            let Some(end) = progress.offered().map(|since| since + write_timeout) else {
                 return Poll::Pending;
             };
             if end <= Instant::now() {
@@ -110,41 +114,41 @@ mod tests {
     use super::*;
     use std::future::pending;
 
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_ends_when_what_it_offers_is_not_taken() {
-        let (progress, start) = (Arc::new(Progress::default()), Instant::now());
+        let (progress, start) = (Arc::new(StreamProgress::default()), Instant::now());
         progress.polled(true);
-        patiently(pending::<()>(), progress, PATIENCE).await;
-        assert_eq!(start.elapsed(), PATIENCE);
+        with_write_timeout(pending::<()>(), progress, WRITE_TIMEOUT).await;
+        assert_eq!(start.elapsed(), WRITE_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
     async fn each_piece_has_its_own_time() {
-        let (progress, start) = (Arc::new(Progress::default()), Instant::now());
-        let told = Arc::clone(&progress);
+        let (progress, start) = (Arc::new(StreamProgress::default()), Instant::now());
+        let recorded = Arc::clone(&progress);
         let stream = async move {
             for _ in 0..3 {
-                told.polled(true);
+                recorded.polled(true);
                 tokio::time::sleep(Duration::from_secs(4)).await;
             }
             pending::<()>().await;
         };
-        patiently(stream, progress, PATIENCE).await;
-        assert_eq!(start.elapsed(), Duration::from_secs(8) + PATIENCE);
+        with_write_timeout(stream, progress, WRITE_TIMEOUT).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(8) + WRITE_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_that_has_nothing_to_offer_has_all_the_time() {
-        let (progress, start) = (Arc::new(Progress::default()), Instant::now());
-        let told = Arc::clone(&progress);
+        let (progress, start) = (Arc::new(StreamProgress::default()), Instant::now());
+        let recorded = Arc::clone(&progress);
         let stream = async move {
-            told.polled(true);
-            told.polled(false);
-            tokio::time::sleep(PATIENCE * 100).await;
+            recorded.polled(true);
+            recorded.polled(false);
+            tokio::time::sleep(WRITE_TIMEOUT * 100).await;
         };
-        patiently(stream, progress, PATIENCE).await;
-        assert_eq!(start.elapsed(), PATIENCE * 100);
+        with_write_timeout(stream, progress, WRITE_TIMEOUT).await;
+        assert_eq!(start.elapsed(), WRITE_TIMEOUT * 100);
     }
 }

@@ -4,14 +4,14 @@ use std::fmt;
 
 /// Input to parse: certificate or key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum PemInput {
     /// The certificate chain.
     Certificate,
     /// The private key.
     Key,
 }
 
-impl Part {
+impl PemInput {
     const fn section(self) -> &'static str {
         match self {
             Self::Certificate => "CERTIFICATE",
@@ -20,7 +20,7 @@ impl Part {
     }
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for PemInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Certificate => "certificate",
@@ -32,7 +32,7 @@ impl fmt::Display for Part {
 /// Kind of an input that is not the expected PEM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Misfit {
+pub enum PemMismatch {
     /// Empty input.
     Empty,
     /// The same data in binary form.
@@ -60,19 +60,19 @@ pub enum Misfit {
 }
 
 /// First lines of PEM that is given by mistake.
-const OTHERS: [(&str, Misfit); 6] = [
-    ("BEGIN CERTIFICATE REQUEST-", Misfit::Request),
-    ("BEGIN NEW CERTIFICATE REQUEST-", Misfit::Request),
-    ("BEGIN OPENSSH PRIVATE KEY-", Misfit::OpenSsh),
-    ("PRIVATE KEY-", Misfit::PrivateKey),
-    ("PUBLIC KEY-", Misfit::PublicKey),
-    ("CERTIFICATE-", Misfit::Certificate),
+const OTHERS: [(&str, PemMismatch); 6] = [
+    ("BEGIN CERTIFICATE REQUEST-", PemMismatch::Request),
+    ("BEGIN NEW CERTIFICATE REQUEST-", PemMismatch::Request),
+    ("BEGIN OPENSSH PRIVATE KEY-", PemMismatch::OpenSsh),
+    ("PRIVATE KEY-", PemMismatch::PrivateKey),
+    ("PUBLIC KEY-", PemMismatch::PublicKey),
+    ("CERTIFICATE-", PemMismatch::Certificate),
 ];
 
 /// First words of public keys in OpenSSH's format.
 const SSH: [&[u8]; 3] = [b"ssh-", b"ecdsa-sha2-", b"sk-"];
 
-impl Misfit {
+impl PemMismatch {
     /// Identifies input that has no section of the expected kind.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         let text = bytes.trim_ascii();
@@ -96,7 +96,7 @@ impl Misfit {
         let begins = lines.clone().find(|line| line.contains("-BEGIN ") && line.ends_with("-----"));
         if let Some(begins) = begins {
             let known = OTHERS.iter().find(|(label, _)| begins.contains(label));
-            return known.map_or(Self::Other, |(_, misfit)| *misfit);
+            return known.map_or(Self::Other, |(_, mismatch)| *mismatch);
         }
         if lines.any(|line| line.contains("-----END ") || line.contains("BEGIN")) {
             return Self::NoBegin;
@@ -107,63 +107,63 @@ impl Misfit {
     }
 
     /// Advice on a fix.
-    pub(crate) const fn help(self, part: Part) -> &'static str {
+    pub(crate) const fn help(self, part: PemInput) -> &'static str {
         match (self, part) {
-            (Self::Empty, _) => "copy the file again, or make it anew",
-            (Self::Der, Part::Certificate) => {
-                "write it as PEM: `openssl x509 -inform DER -in CERTIFICATE -out PEM`"
+            (Self::Empty, _) => "copy the file again or create it",
+            (Self::Der, PemInput::Certificate) => {
+                "convert it to PEM: `openssl x509 -inform DER -in CERTIFICATE -out PEM`"
             }
-            (Self::Der, Part::Key) => {
-                "write it as PEM: `openssl pkey -inform DER -in KEY -out PEM`"
+            (Self::Der, PemInput::Key) => {
+                "convert it to PEM: `openssl pkey -inform DER -in KEY -out PEM`"
             }
-            (Self::Pkcs12, Part::Certificate) => {
-                "take it out as PEM: `openssl pkcs12 -in FILE -nokeys -out PEM`"
+            (Self::Pkcs12, PemInput::Certificate) => {
+                "extract it as PEM: `openssl pkcs12 -in FILE -nokeys -out PEM`"
             }
-            (Self::Pkcs12, Part::Key) => {
-                "take it out as PEM: `openssl pkcs12 -in FILE -nocerts -noenc -out PEM`"
+            (Self::Pkcs12, PemInput::Key) => {
+                "extract it as PEM: `openssl pkcs12 -in FILE -nocerts -noenc -out PEM`"
             }
             (Self::Utf16, _) => "save the file as UTF-8",
-            (Self::Path, _) => "write `file://` in front of it",
-            (Self::NoBegin, _) => "copy the file again, whole",
-            (Self::Certificate, _) | (Self::PublicKey | Self::PrivateKey, Part::Key) => {
-                "give the private key that the certificate was made for"
+            (Self::Path, _) => "prefix it with `file://`",
+            (Self::NoBegin, _) => "copy the complete file again",
+            (Self::Certificate, _) | (Self::PublicKey | Self::PrivateKey, PemInput::Key) => {
+                "use the private key that belongs to the certificate"
             }
-            (Self::Request, Part::Certificate) => {
-                "give the certificate that was issued for this request"
+            (Self::Request, PemInput::Certificate) => {
+                "use the certificate that was issued for this request"
             }
-            (Self::PrivateKey, Part::Certificate) => {
-                "give the certificate that was made for this key: `cert` and `key` may be swapped"
+            (Self::PrivateKey, PemInput::Certificate) => {
+                "use the certificate that belongs to this key: `cert` and `key` may be swapped"
             }
-            (Self::OpenSsh, Part::Key) => {
-                "write a copy of it as PEM: `ssh-keygen -p -m PKCS8 -f COPY`"
+            (Self::OpenSsh, PemInput::Key) => {
+                "convert a copy to PEM: `ssh-keygen -p -m PKCS8 -f COPY`"
             }
             (Self::PublicKey | Self::Request | Self::OpenSsh | Self::Other, _) => {
-                "give the certificate chain and its key as PEM"
+                "use the certificate chain and its key in PEM"
             }
         }
     }
 
     /// Message about the part with this input.
-    pub(crate) fn told(self, part: Part) -> String {
+    pub(crate) fn message(self, part: PemInput) -> String {
         let section = part.section();
         match self {
             Self::Empty => format!("the {part} is empty"),
-            Self::Der => format!("the {part} is DER, and not PEM"),
-            Self::Pkcs12 => format!("the {part} is in a PKCS 12 file, and not PEM"),
-            Self::Utf16 => format!("the {part} is text in UTF-16, and not PEM"),
-            Self::Path => format!("the {part} is the name of a file, and not its PEM"),
+            Self::Der => format!("the {part} is DER, not PEM"),
+            Self::Pkcs12 => format!("the {part} is a PKCS 12 file, not PEM"),
+            Self::Utf16 => format!("the {part} is UTF-16 text, not PEM"),
+            Self::Path => format!("the {part} is a file name, not PEM"),
             Self::NoBegin => {
                 format!(
-                    "the {part} is cut off: its line `-----BEGIN …-----` is missing or not whole"
+                    "the {part} is truncated: the line `-----BEGIN …-----` is missing or incomplete"
                 )
             }
-            Self::Certificate if part == Part::Key => "the key is a certificate".to_owned(),
-            Self::Request => format!("the {part} is a request for a certificate"),
-            Self::PrivateKey if part == Part::Certificate => {
+            Self::Certificate if part == PemInput::Key => "the key is a certificate".to_owned(),
+            Self::Request => format!("the {part} is a certificate request"),
+            Self::PrivateKey if part == PemInput::Certificate => {
                 "the certificate is a private key".to_owned()
             }
             Self::PublicKey => format!("the {part} is a public key"),
-            Self::OpenSsh => format!("the {part} is in the format of OpenSSH"),
+            Self::OpenSsh => format!("the {part} is in OpenSSH format"),
             Self::Certificate | Self::PrivateKey | Self::Other => {
                 format!("the {part}'s PEM has no `{section}` section")
             }

@@ -1,10 +1,10 @@
 //! Positions in the bytes of an HTTP/1.1 connection.
 
-use crate::chunks::Chunks;
+use crate::chunks::ChunkParser;
 
 /// Position of the next byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Position {
     /// Before a request; empty lines may come first.
     Before,
     Method,
@@ -20,12 +20,12 @@ pub(super) enum Place {
     Behind,
     /// In a body with this many bytes left.
     Body(u64),
-    Chunked(Chunks),
+    Chunked(ChunkParser),
     /// Unknown. Nothing is changed any more.
     Lost,
 }
 
-impl Place {
+impl Position {
     /// Position of a byte in a head, from the position of the byte before it; `Behind` after the head's last byte.
     pub(super) fn of(self, byte: u8) -> Self {
         match (self, byte) {
@@ -57,7 +57,7 @@ impl Place {
         match body {
             Some(0) => Self::Before,
             Some(length) => Self::Body(length),
-            None => Self::Chunked(Chunks::default()),
+            None => Self::Chunked(ChunkParser::default()),
         }
     }
 }

@@ -14,21 +14,21 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use crate::address::Address;
+use crate::checked_service::CheckedService;
 use crate::client::Peer;
-use crate::connection::{self, Shared};
-use crate::idle::{Everyone, Idle};
+use crate::connection::{self, ListenerState};
+use crate::idle::{IdleQueue, IdleQueues};
 use crate::permits::resize;
-use crate::site::Site;
 use crate::socket::Socket;
 use crate::stream::Stream;
 
 /// Pause before a retry, in which connections may close.
-const BREATH: Duration = Duration::from_millis(50);
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Minimum time between two warnings that connections cannot be accepted.
 const WARNING: Duration = Duration::from_secs(60);
 
-/// Maximum number of failed attempts, a [`BREATH`] apart, to accept pending connections after a stop.
+/// Maximum number of failed attempts, a [`RETRY_PAUSE`] apart, to accept pending connections after a stop.
 const LAST_ATTEMPTS: usize = 20;
 
 /// Outcome of a stop.
@@ -42,18 +42,18 @@ pub struct Stopped {
 
 /// State shared by the listeners of a server.
 #[derive(Clone, Default)]
-pub(crate) struct Common {
-    pub(crate) everyone: Everyone,
+pub(crate) struct ServerState {
+    pub(crate) everyone: IdleQueues,
     pub(crate) draining: Arc<AtomicBool>,
 }
 
 /// A socket that is being served. Dropping it cuts every connection.
-pub(crate) struct Listening {
+pub(crate) struct Listener {
     pub(crate) name: String,
     /// The configured address, with port 0 if the system chooses the port.
-    pub(crate) wanted: Address,
+    pub(crate) configured: Address,
     pub(crate) socket: Arc<Socket>,
-    site: Arc<ArcSwap<Site>>,
+    service: Arc<ArcSwap<CheckedService>>,
     slots: Arc<Semaphore>,
     requests: Arc<Semaphore>,
     stop: watch::Sender<bool>,
@@ -69,18 +69,18 @@ impl Drop for Task {
     }
 }
 
-impl Listening {
+impl Listener {
     /// Starts to serve a socket.
     pub(crate) fn start(
-        (name, wanted): (String, Address),
+        (name, configured): (String, Address),
         socket: Socket,
-        site: Site,
-        common: &Common,
+        service: CheckedService,
+        common: &ServerState,
     ) -> Self {
-        let limits = site.limits;
-        let site = Arc::new(ArcSwap::from_pointee(site));
+        let limits = service.limits;
+        let service = Arc::new(ArcSwap::from_pointee(service));
         let (stop, stopped) = watch::channel(false);
-        let idle = Arc::<Idle>::default();
+        let idle = Arc::<IdleQueue>::default();
         common.everyone.add(&idle);
         info!(service = name, addr = %socket.addr, "listening");
         let socket = Arc::new(socket);
@@ -91,8 +91,8 @@ impl Listening {
             slots: Arc::clone(&slots),
             clients: Arc::default(),
             everyone: common.everyone.clone(),
-            shared: Shared {
-                site: Arc::clone(&site),
+            shared: ListenerState {
+                service: Arc::clone(&service),
                 requests: Arc::clone(&requests),
                 idle,
                 draining: Arc::clone(&common.draining),
@@ -102,7 +102,7 @@ impl Listening {
             warned: None,
         };
         let task = Task(tokio::spawn(acceptor.run()));
-        Self { name, wanted, socket, site, slots, requests, stop, task }
+        Self { name, configured, socket, service, slots, requests, stop, task }
     }
 
     /// Stops accepting. Connections pending in the system are still accepted, later ones are not.
@@ -111,12 +111,12 @@ impl Listening {
         self.stop.send_replace(true);
     }
 
-    /// Serves another site from now on, within its limits.
-    pub(crate) fn replace(&self, site: Site) {
-        let (old, new) = (self.site.load().limits, site.limits);
+    /// Replaces the checked service, and its limits.
+    pub(crate) fn replace(&self, service: CheckedService) {
+        let (old, new) = (self.service.load().limits, service.limits);
         resize(&self.slots, old.max_connections, new.max_connections);
         resize(&self.requests, old.max_requests, new.max_requests);
-        self.site.store(Arc::new(site));
+        self.service.store(Arc::new(service));
     }
 
     /// Stops accepting, waits up to `grace` for open connections, and cuts the rest.
@@ -146,8 +146,8 @@ struct Acceptor {
     socket: Arc<Socket>,
     slots: Arc<Semaphore>,
     clients: Arc<Clients>,
-    everyone: Everyone,
-    shared: Shared,
+    everyone: IdleQueues,
+    shared: ListenerState,
     connections: JoinSet<()>,
     /// Time of the last warning that connections cannot be accepted.
     warned: Option<Instant>,
@@ -171,13 +171,13 @@ impl Acceptor {
             };
             self.serve(stream, peer, (slot, counted));
         }
-        self.accept_held().await;
+        self.accept_pending().await;
         self.connections
     }
 
     /// Counts a connection for its client; `None` if the client has reached its limit.
-    fn admit(&self, peer: Peer) -> Option<Counted> {
-        self.clients.admit(peer, self.shared.site.load().limits.max_connections_per_client)
+    fn admit(&self, peer: Peer) -> Option<ClientSlot> {
+        self.clients.admit(peer, self.shared.service.load().limits.max_connections_per_client)
     }
 
     fn serve(&mut self, stream: Stream, peer: Peer, held: impl Send + 'static) {
@@ -206,8 +206,8 @@ impl Acceptor {
             if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
                 return Some(slot);
             }
-            self.shared.idle.shed();
-            if let Ok(slot) = timeout(BREATH, Arc::clone(&self.slots).acquire_owned()).await {
+            self.shared.idle.close_longest_idle();
+            if let Ok(slot) = timeout(RETRY_PAUSE, Arc::clone(&self.slots).acquire_owned()).await {
                 return slot.ok();
             }
         }
@@ -215,28 +215,28 @@ impl Acceptor {
 
     /// Handles a failed accept: waits a moment for resources of other connections.
     async fn make_room(&mut self, error: &io::Error) {
-        if is_out_of_files(error) && !self.shared.idle.shed() {
-            self.everyone.shed();
+        if is_out_of_files(error) && !self.shared.idle.close_longest_idle() {
+            self.everyone.close_longest_idle();
         }
         let now = Instant::now();
         if self.warned.is_none_or(|last| now.duration_since(last) >= WARNING) {
             self.warned = Some(now);
-            warn!(%error, "cannot accept connections; idle ones are closed, and it goes on trying");
+            warn!(%error, "cannot accept connections: closing idle ones and retrying");
         }
         if self.connections.is_empty() {
-            sleep(BREATH).await;
+            sleep(RETRY_PAUSE).await;
         } else {
-            let _ = timeout(BREATH, self.connections.join_next()).await;
+            let _ = timeout(RETRY_PAUSE, self.connections.join_next()).await;
         }
     }
 
     /// Accepts the connections pending in the system after a stop: their clients are connected and may have sent
     /// requests. The system bounds their number, so `max_connections` does not apply.
-    async fn accept_held(&mut self) {
+    async fn accept_pending(&mut self) {
         let mut attempts = 0..LAST_ATTEMPTS;
         let mut handshakes = 0..1;
         loop {
-            match self.socket.accept_held() {
+            match self.socket.accept_pending() {
                 Ok((stream, peer)) => {
                     if let Some(counted) = self.admit(peer) {
                         self.serve(stream, peer, counted);
@@ -247,7 +247,7 @@ impl Acceptor {
                         return;
                     }
                     // Handshakes that have begun complete meanwhile.
-                    sleep(BREATH).await;
+                    sleep(RETRY_PAUSE).await;
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(_) if attempts.next().is_none() => return,
@@ -271,14 +271,14 @@ struct Clients {
 }
 
 /// A connection that counts for its client until it is dropped.
-struct Counted {
+struct ClientSlot {
     clients: Arc<Clients>,
     client: IpAddr,
 }
 
 impl Clients {
     /// Counts a connection, unless its client already has `most`.
-    fn admit(self: &Arc<Self>, peer: Peer, most: usize) -> Option<Counted> {
+    fn admit(self: &Arc<Self>, peer: Peer, most: usize) -> Option<ClientSlot> {
         let client = peer.client();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(client).or_default();
@@ -286,11 +286,11 @@ impl Clients {
             return None;
         }
         *count += 1;
-        Some(Counted { clients: Arc::clone(self), client })
+        Some(ClientSlot { clients: Arc::clone(self), client })
     }
 }
 
-impl Drop for Counted {
+impl Drop for ClientSlot {
     fn drop(&mut self) {
         let mut open = self.clients.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = open.get_mut(&self.client) {
