@@ -86,7 +86,7 @@ impl Workers for States {
 
     fn disposition(&self, failure: Option<&Failure>) -> Disposition {
         match failure {
-            None | Some(Failure::Answered(_)) => Disposition::Reuse,
+            None | Some(Failure::Returned(_)) => Disposition::Reuse,
             Some(Failure::Deadline { .. }) => Disposition::Retire(Retired::TimedOut),
             Some(_) => Disposition::Retire(Retired::Failed),
         }
@@ -96,7 +96,7 @@ impl Workers for States {
         let id = id.clone();
         Cause::Error(match failure {
             Failure::Deadline { running, waiting } => return Cause::Deadline { running, waiting },
-            Failure::Answered(error) => CallError::Function { id, error: Box::new(error) },
+            Failure::Returned(error) => CallError::Function { id, error: Box::new(error) },
             Failure::OverMemory(over) => CallError::OverMemory { id, over },
             Failure::Memory { allowed } => {
                 CallError::Limit { id, limit: ResourceLimit::ScriptMemory { allowed } }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crisol_core::EntryId;
 use crisol_engine::Engine;
-use crisol_lua::Turns;
+use crisol_lua::TurnLimit;
 use crisol_schema::{Checked, Problems, Registry};
 use crisol_wasi::{EnvSource, FsSource, Missing};
 
@@ -22,7 +22,7 @@ pub(crate) struct Inputs<'a> {
     pub(crate) strict_imports: bool,
     pub(crate) extensions: &'a Extensions,
     /// Bound on concurrently computing scripts.
-    pub(crate) turns: &'a Turns,
+    pub(crate) turns: &'a TurnLimit,
     /// Treatment of missing folders and files with `auto_init`.
     pub(crate) missing: Missing,
     /// The generation before, whose unchanged functions are taken over.

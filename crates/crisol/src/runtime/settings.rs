@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crisol_engine::{Engine, EngineError};
-use crisol_lua::Turns;
+use crisol_lua::TurnLimit;
 use crisol_schema::{App, Changes, Loader, Problems};
 use crisol_wasi::Missing;
 
@@ -48,7 +48,7 @@ pub(crate) struct Settings {
     pub(crate) strict_imports: bool,
     pub(crate) extensions: Extensions,
     /// Bound on concurrently computing scripts, across all generations.
-    pub(crate) turns: Turns,
+    pub(crate) turns: TurnLimit,
     pub(crate) missing: Missing,
 }
 

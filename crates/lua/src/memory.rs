@@ -23,7 +23,7 @@ const AHEAD: u64 = 1 << 20;
 const PART: u64 = 8;
 
 #[derive(Debug)]
-pub(crate) struct Allowance {
+pub(crate) struct MemoryAccount {
     /// Maximum number of bytes that the state may hold.
     allowed: u64,
     account: Mutex<Account>,
@@ -44,7 +44,7 @@ struct Account {
     ended: bool,
 }
 
-impl Allowance {
+impl MemoryAccount {
     pub(crate) fn new(allowed: u64, budget: &Budget) -> Self {
         let account = Account { held: budget.open(), granted: 0, over: None, ended: false };
         let (account, outside) = (Mutex::new(account), Budget::new(allowed));
@@ -86,7 +86,7 @@ impl Allowance {
 
     /// Returns true if a running script has enough memory reserved ahead. The instruction hook calls it
     /// regularly.
-    pub(crate) fn keeps_ahead(&self, lua: &Lua) -> bool {
+    pub(crate) fn has_reserve(&self, lua: &Lua) -> bool {
         let has_all = self.account().granted >= self.allowed;
         if has_all || self.ahead(lua) >= AHEAD / 2 || self.open(lua, 0).is_ok() {
             return true;
@@ -145,16 +145,16 @@ impl Allowance {
 }
 
 /// Estimates the bytes that values take in Lua.
-pub(crate) fn weight(values: &[Value]) -> u64 {
+pub(crate) fn size_in_lua(values: &[Value]) -> u64 {
     /// Bytes of a table slot, or of the head of a string.
     const SLOT: u64 = 40;
     let of = |value: &Value| match value {
         Value::Text(text) => text.len() as u64,
         Value::Bytes(bytes) => bytes.len() as u64,
-        Value::List(items) => weight(items),
+        Value::List(items) => size_in_lua(items),
         Value::Map(pairs) => {
             let each = pairs.iter().map(|(key, value)| {
-                weight(std::slice::from_ref(key)) + weight(std::slice::from_ref(value))
+                size_in_lua(std::slice::from_ref(key)) + size_in_lua(std::slice::from_ref(value))
             });
             each.sum()
         }

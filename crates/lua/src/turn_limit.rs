@@ -11,9 +11,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// These scripts run on threads of their own, but on the same cores as everything else. Without a limit, a
 /// few scripts with many calls would leave little of the cores to others. Cloning is a reference count.
 #[derive(Debug, Clone)]
-pub struct Turns(Arc<Semaphore>);
+pub struct TurnLimit(Arc<Semaphore>);
 
-impl Turns {
+impl TurnLimit {
     /// Creates a limit for all programs that share it.
     #[must_use]
     pub fn new() -> Self {
@@ -27,7 +27,7 @@ impl Turns {
     }
 }
 
-impl Default for Turns {
+impl Default for TurnLimit {
     fn default() -> Self {
         Self::new()
     }

@@ -8,26 +8,26 @@ use std::time::{Duration, Instant};
 use crisol_core::Frame;
 use mlua::{HookTriggers, Lua, Table, VmState};
 
-use crate::allowance::Allowance;
 use crate::call::Current;
 use crate::failure::Failure;
+use crate::memory::MemoryAccount;
 
 /// Instructions between two clock checks in a state that holds little memory.
-const MOST_INSTRUCTIONS: u32 = 128;
+const MAX_INSTRUCTIONS: u32 = 128;
 /// Instructions between two clock checks in a state that holds much memory.
-const LEAST_INSTRUCTIONS: u32 = 8;
+const MIN_INSTRUCTIONS: u32 = 8;
 
 /// Memory in bytes from which checks come more often: one instruction may compare, join or rehash all of it.
-const LIGHT: usize = 4 << 20;
+const SMALL_STATE: usize = 4 << 20;
 
 /// Bytes and items that a state may touch between two clock checks.
-const UNITS_PER_LOOK: usize = 256 << 10;
+const UNITS_PER_CHECK: usize = 256 << 10;
 
 /// Time that a script computes before it yields to other tasks.
 const TURN: Duration = Duration::from_millis(10);
 
 /// Registry key of the table in which the prelude reads `expired` and `heavy`.
-pub(crate) const GATE: &str = "crisol.gate";
+pub(crate) const PRELUDE_STATE: &str = "crisol.gate";
 
 /// Reads the clock of tokio's timers, which a test can pause.
 pub(crate) fn now() -> Instant {
@@ -40,13 +40,13 @@ pub(crate) struct Clock {
     times: Mutex<Times>,
     expired: AtomicBool,
     /// True if the script yielded to let others run, not to wait.
-    gave_way: AtomicBool,
+    has_yielded: AtomicBool,
     /// Units charged since the last check.
     spent: AtomicUsize,
     /// Instructions between two checks.
     every: AtomicU32,
     /// Memory of the state, checked as often as its time.
-    pub(crate) allowance: Allowance,
+    pub(crate) memory: MemoryAccount,
     /// Method being called, if there is one.
     method: Option<String>,
     /// Functions that ran where an uncaught error was raised.
@@ -62,14 +62,14 @@ struct Times {
 }
 
 impl Clock {
-    pub(crate) fn new(allowance: Allowance, method: Option<String>) -> Arc<Self> {
+    pub(crate) fn new(memory: MemoryAccount, method: Option<String>) -> Arc<Self> {
         Arc::new(Self {
             times: Mutex::new(Times { deadline: None, turn: now() }),
             expired: AtomicBool::new(false),
-            gave_way: AtomicBool::new(false),
+            has_yielded: AtomicBool::new(false),
             spent: AtomicUsize::new(0),
-            every: AtomicU32::new(MOST_INSTRUCTIONS),
-            allowance,
+            every: AtomicU32::new(MAX_INSTRUCTIONS),
+            memory,
             method,
             frames: Mutex::default(),
             current: Mutex::new(None),
@@ -79,7 +79,7 @@ impl Clock {
     /// Returns the clock of a state, for its modules.
     pub(crate) fn of(lua: &Lua) -> mlua::Result<Arc<Self>> {
         let clock = lua.app_data_ref::<Arc<Self>>().map(|clock| Arc::clone(&clock));
-        clock.ok_or_else(|| mlua::Error::runtime("there is no clock"))
+        clock.ok_or_else(|| mlua::Error::runtime("the state has no clock"))
     }
 
     /// Returns the method to call; `None` if the script itself is called.
@@ -92,13 +92,13 @@ impl Clock {
     }
 
     /// Records the functions that run where an uncaught error is raised.
-    pub(crate) fn note(&self, frames: Vec<Frame>) {
+    pub(crate) fn record_frames(&self, frames: Vec<Frame>) {
         *self.frames() = frames;
     }
 
     /// Converts an uncaught error to a failure.
     pub(crate) fn failure(&self, error: &mlua::Error) -> Failure {
-        self.allowance.failure(error, std::mem::take(&mut *self.frames()))
+        self.memory.failure(error, std::mem::take(&mut *self.frames()))
     }
 
     fn times(&self) -> MutexGuard<'_, Times> {
@@ -114,7 +114,7 @@ impl Clock {
     pub(crate) fn begin(&self, deadline: Option<Instant>, current: Current) {
         *self.times() = Times { deadline, turn: now() };
         self.expired.store(false, Ordering::Relaxed);
-        self.gave_way.store(false, Ordering::Relaxed);
+        self.has_yielded.store(false, Ordering::Relaxed);
         *self.current() = Some(current);
     }
 
@@ -137,8 +137,8 @@ impl Clock {
     }
 
     /// Returns true if the script yielded to let others run since the last query.
-    pub(crate) fn gave_way(&self) -> bool {
-        self.gave_way.swap(false, Ordering::Relaxed)
+    pub(crate) fn has_yielded(&self) -> bool {
+        self.has_yielded.swap(false, Ordering::Relaxed)
     }
 
     /// Returns true if the deadline has passed.
@@ -152,7 +152,7 @@ impl Clock {
     /// Charges units of work before they are done. Returns true if the deadline has passed.
     pub(crate) fn spend(&self, units: usize) -> bool {
         let spent = self.spent.fetch_add(units, Ordering::Relaxed).saturating_add(units);
-        if spent < UNITS_PER_LOOK {
+        if spent < UNITS_PER_CHECK {
             return self.is_expired();
         }
         self.spent.store(0, Ordering::Relaxed);
@@ -162,7 +162,7 @@ impl Clock {
     /// Charges units of work of a host function. Fails if the script must end.
     pub(crate) fn charge(&self, lua: &Lua, units: usize) -> mlua::Result<()> {
         let spent = self.spent.load(Ordering::Relaxed).saturating_add(units);
-        if spent >= UNITS_PER_LOOK {
+        if spent >= UNITS_PER_CHECK {
             self.spent.store(0, Ordering::Relaxed);
             return if self.must_end(lua, now())? { Err(expired()) } else { Ok(()) };
         }
@@ -172,12 +172,12 @@ impl Clock {
 
     /// Returns true if the script must end, for lack of time or memory. Also tells the prelude.
     fn must_end(&self, lua: &Lua, now: Instant) -> mlua::Result<bool> {
-        if !self.allowance.keeps_ahead(lua) {
+        if !self.memory.has_reserve(lua) {
             self.expired.store(true, Ordering::Relaxed);
         }
         let over = self.is_over(now);
         if over {
-            tell_expired(lua)?;
+            set_expired(lua)?;
         }
         Ok(over)
     }
@@ -197,48 +197,48 @@ impl Clock {
             // that cannot yield reaches this again and gets an error.
             return if was_over { Err(expired()) } else { Ok(VmState::Yield) };
         }
-        if self.keeps_pace(lua)? {
+        if self.adjust_interval(lua)? {
             self.watch(lua)?;
         }
-        Ok(if self.gives_way(now) { VmState::Yield } else { VmState::Continue })
+        Ok(if self.should_yield(now) { VmState::Yield } else { VmState::Continue })
     }
 
     /// Checks the clock at the prelude's request. Returns true if the script must yield now and `may_yield`
     /// is true: to let others run, or because it must end.
-    pub(crate) fn look(self: &Arc<Self>, lua: &Lua, may_yield: bool) -> mlua::Result<bool> {
+    pub(crate) fn check(self: &Arc<Self>, lua: &Lua, may_yield: bool) -> mlua::Result<bool> {
         let now = now();
         // Other coroutines may still have another interval.
-        self.keeps_pace(lua)?;
+        self.adjust_interval(lua)?;
         self.watch(lua)?;
         let must_end = self.must_end(lua, now)?;
-        Ok(may_yield && (must_end || self.gives_way(now)))
+        Ok(may_yield && (must_end || self.should_yield(now)))
     }
 
     /// Adjusts the interval of checks to the memory in use. Returns true if it changed.
-    fn keeps_pace(&self, lua: &Lua) -> mlua::Result<bool> {
-        let every = instructions_per_look(lua.used_memory());
+    fn adjust_interval(&self, lua: &Lua) -> mlua::Result<bool> {
+        let every = instructions_per_check(lua.used_memory());
         if self.every.swap(every, Ordering::Relaxed) == every {
             return Ok(false);
         }
-        gate(lua)?.raw_set("heavy", every < MOST_INSTRUCTIONS)?;
+        prelude_state(lua)?.raw_set("heavy", every < MAX_INSTRUCTIONS)?;
         Ok(true)
     }
 
     /// Returns true if the script has computed for a whole turn and must yield.
-    fn gives_way(&self, now: Instant) -> bool {
+    fn should_yield(&self, now: Instant) -> bool {
         let mut times = self.times();
         if now.duration_since(times.turn) < TURN {
             return false;
         }
         times.turn = now;
-        self.gave_way.store(true, Ordering::Relaxed);
+        self.has_yielded.store(true, Ordering::Relaxed);
         true
     }
 }
 
 /// Checks that Lua may hold `size` more bytes.
-pub(crate) fn fits(lua: &Lua, size: usize) -> mlua::Result<()> {
-    Clock::of(lua)?.allowance.make_room(lua, size as u64)?;
+pub(crate) fn check_room(lua: &Lua, size: usize) -> mlua::Result<()> {
+    Clock::of(lua)?.memory.make_room(lua, size as u64)?;
     let limit = lua.set_memory_limit(0)?;
     lua.set_memory_limit(limit)?;
     if limit > 0 && lua.used_memory().saturating_add(size) > limit {
@@ -248,18 +248,18 @@ pub(crate) fn fits(lua: &Lua, size: usize) -> mlua::Result<()> {
 }
 
 /// Returns the interval of checks for a memory size. It halves at powers of two, so that it rarely changes.
-fn instructions_per_look(held: usize) -> u32 {
-    let shift = (held / LIGHT).checked_ilog2().map_or(0, |log| log + 1);
-    MOST_INSTRUCTIONS.checked_shr(shift).unwrap_or(0).max(LEAST_INSTRUCTIONS)
+fn instructions_per_check(held: usize) -> u32 {
+    let shift = (held / SMALL_STATE).checked_ilog2().map_or(0, |log| log + 1);
+    MAX_INSTRUCTIONS.checked_shr(shift).unwrap_or(0).max(MIN_INSTRUCTIONS)
 }
 
-fn gate(lua: &Lua) -> mlua::Result<Table> {
-    lua.named_registry_value(GATE)
+fn prelude_state(lua: &Lua) -> mlua::Result<Table> {
+    lua.named_registry_value(PRELUDE_STATE)
 }
 
 /// Tells the prelude that errors must not be caught from now on.
-pub(crate) fn tell_expired(lua: &Lua) -> mlua::Result<()> {
-    gate(lua)?.raw_set("expired", true)
+pub(crate) fn set_expired(lua: &Lua) -> mlua::Result<()> {
+    prelude_state(lua)?.raw_set("expired", true)
 }
 
 /// Message of an error that no script can catch.
@@ -274,8 +274,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_come_more_often_in_a_state_that_holds_more() {
-        let pace = |mib: usize| instructions_per_look(mib << 20);
+    fn checks_come_more_often_in_a_larger_state() {
+        let pace = |mib: usize| instructions_per_check(mib << 20);
         assert_eq!([0, 3, 4, 8, 16, 32, 256, 4096].map(pace), [128, 128, 64, 32, 16, 8, 8, 8]);
     }
 }
