@@ -33,7 +33,7 @@ impl LuaFunction {
         let id = &self.scripts.id;
         let invoke = within.invoke().ok_or_else(|| CallError::Unavailable { id: id.clone() })?;
         let outcome = self.scripts.serve(context, deadline, Calling { invoke, args }).await;
-        self.log.tell_left_out();
+        self.log.report_omitted();
         let value = outcome?;
         let allowed = self.max_output_bytes;
         if size(&value) > allowed {

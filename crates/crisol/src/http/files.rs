@@ -20,7 +20,7 @@ pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) ->
     let folder = scope.folders.directory(&files.fs);
     let opened = match &files.directory {
         // A newly created folder is empty and cannot contain `directory`.
-        Some(inner) if matches!(folder, Err(FsError::NotMade { .. })) => {
+        Some(inner) if matches!(folder, Err(FsError::NotCreated { .. })) => {
             Err(FsError::NoFolder { path: inner.as_path().to_owned() })
         }
         Some(inner) => folder.and_then(|folder| folder.open_inside(inner.as_path(), false, None)),
@@ -33,7 +33,7 @@ pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) ->
     };
     let handler: Arc<dyn Handler> = match opened {
         Ok(folder) => Arc::new(StaticFiles::new(folder.handle(), options)),
-        Err(FsError::NotMade { .. }) => Arc::new(Unmade),
+        Err(FsError::NotCreated { .. }) => Arc::new(Unmade),
         Err(_) if scope.closed.contains(&files.fs) => return Vec::new(),
         Err(error) => {
             let field = if files.directory.is_some() { "directory" } else { "fs" };

@@ -195,7 +195,7 @@ impl Job<Instances> for Answering<'_> {
         let (request, _loan) = lent(request);
         guest.lend(&mut worker.instance, invoke, &turn);
         let handling = worker.instance.handle(secure, request, sender, turn.deadline.at);
-        crisol_wasi::on_behalf_of(turn.context.id(), pin!(handling)).await
+        crisol_wasi::with_call(turn.context.id(), pin!(handling)).await
     }
 }
 

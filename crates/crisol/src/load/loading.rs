@@ -7,7 +7,7 @@ use crisol_core::EntryId;
 use crisol_engine::Engine;
 use crisol_lua::TurnLimit;
 use crisol_schema::{Checked, Problems, Registry};
-use crisol_wasi::{EnvSource, FsSource, Missing};
+use crisol_wasi::{EnvSource, FsSource, MissingFiles};
 
 use super::code_store::CodeStore;
 use super::defaults::Defaults;
@@ -24,7 +24,7 @@ pub(crate) struct Inputs<'a> {
     /// Bound on concurrently computing scripts.
     pub(crate) turns: &'a TurnLimit,
     /// Treatment of missing folders and files with `auto_init`.
-    pub(crate) missing: Missing,
+    pub(crate) missing: MissingFiles,
     /// The generation before, whose unchanged functions are taken over.
     pub(crate) before: Option<&'a Generation>,
     /// Result of checking an app with errors: it tells which fields could be read. Such a load only collects problems.

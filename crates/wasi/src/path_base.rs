@@ -14,7 +14,7 @@ use crate::error::FsError;
 
 /// Base of a path.
 #[derive(Debug, Clone)]
-pub(crate) enum Base {
+pub(crate) enum PathBase {
     /// Inside this folder: no `..`, symbolic link or race leads out of it.
     Inside(Arc<Dir>),
     /// Anywhere on the host, for an absolute path of the registry.
@@ -23,7 +23,7 @@ pub(crate) enum Base {
 
 /// State of a file, to detect a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub(crate) struct FileState {
     pub(crate) is_file: bool,
     modified: Option<SystemTime>,
     len: u64,
@@ -41,8 +41,8 @@ pub(crate) fn joined(folder: &Path, path: &Path) -> PathBuf {
     if plain.as_os_str().is_empty() { Path::new(".").to_owned() } else { plain }
 }
 
-impl Base {
-    pub(crate) fn stamp(&self, path: &Path) -> io::Result<Stamp> {
+impl PathBase {
+    pub(crate) fn stamp(&self, path: &Path) -> io::Result<FileState> {
         match self {
             Self::Inside(dir) => dir.metadata(path).map(|metadata| of_cap(&metadata)),
             Self::Host => std::fs::metadata(path).map(|metadata| of_std(&metadata)),
@@ -83,7 +83,7 @@ impl Base {
     }
 }
 
-impl Stamp {
+impl FileState {
     /// Returns true if the last change is older than `age`.
     pub(crate) fn is_older_than(&self, age: Duration, now: SystemTime) -> bool {
         let changed = SystemTime::UNIX_EPOCH + self.changed;
@@ -105,9 +105,9 @@ fn or_itself(real: io::Result<PathBuf>, path: &Path) -> io::Result<PathBuf> {
 }
 
 #[cfg(unix)]
-fn of_cap(metadata: &cap_std::fs::Metadata) -> Stamp {
+fn of_cap(metadata: &cap_std::fs::Metadata) -> FileState {
     use cap_std::fs::MetadataExt;
-    Stamp {
+    FileState {
         is_file: metadata.is_file(),
         modified: metadata.modified().ok().map(|time| time.into_std()),
         len: metadata.len(),
@@ -117,8 +117,8 @@ fn of_cap(metadata: &cap_std::fs::Metadata) -> Stamp {
 }
 
 #[cfg(not(unix))]
-fn of_cap(metadata: &cap_std::fs::Metadata) -> Stamp {
-    Stamp {
+fn of_cap(metadata: &cap_std::fs::Metadata) -> FileState {
+    FileState {
         is_file: metadata.is_file(),
         modified: metadata.modified().ok().map(|time| time.into_std()),
         len: metadata.len(),
@@ -128,9 +128,9 @@ fn of_cap(metadata: &cap_std::fs::Metadata) -> Stamp {
 }
 
 #[cfg(unix)]
-fn of_std(metadata: &std::fs::Metadata) -> Stamp {
+fn of_std(metadata: &std::fs::Metadata) -> FileState {
     use std::os::unix::fs::MetadataExt;
-    Stamp {
+    FileState {
         is_file: metadata.is_file(),
         modified: metadata.modified().ok(),
         len: metadata.len(),
@@ -140,8 +140,8 @@ fn of_std(metadata: &std::fs::Metadata) -> Stamp {
 }
 
 #[cfg(not(unix))]
-fn of_std(metadata: &std::fs::Metadata) -> Stamp {
-    Stamp {
+fn of_std(metadata: &std::fs::Metadata) -> FileState {
+    FileState {
         is_file: metadata.is_file(),
         modified: metadata.modified().ok(),
         len: metadata.len(),
@@ -180,7 +180,7 @@ fn open_on_host(path: &Path) -> io::Result<File> {
 }
 
 /// Returns true for the refusal to leave a folder, which is the one without a system error code.
-pub(crate) fn left_the_folder(error: &io::Error) -> bool {
+pub(crate) fn is_escape(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
@@ -195,7 +195,7 @@ pub(crate) fn inside(path: &Path, root: &Path) -> Result<(), FsError> {
 
 /// Reads a whole file of at most `max_bytes`.
 pub(crate) fn read_file(
-    base: &Base,
+    base: &PathBase,
     path: &Path,
     shown: &Path,
     root: &Path,
@@ -205,7 +205,7 @@ pub(crate) fn read_file(
     let shown = || shown.to_owned();
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => FsError::NoFile { path: shown() },
-        _ if left_the_folder(&source) => {
+        _ if is_escape(&source) => {
             FsError::Outside { path: path.to_owned(), root: root.to_owned() }
         }
         _ => FsError::Io { path: shown(), source },

@@ -10,7 +10,7 @@ tokio::task_local! {
 /// Runs a guest's work as part of one call: its log lines have the field `call`.
 ///
 /// An instance made ahead, and work that outlives a call, belong to no call.
-pub async fn on_behalf_of<F: Future>(call: CallId, work: F) -> F::Output {
+pub async fn with_call<F: Future>(call: CallId, work: F) -> F::Output {
     CALL.scope(call, work).await
 }
 
