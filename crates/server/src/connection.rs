@@ -138,19 +138,7 @@ where
     let (protocol, ahead) = match protocol {
         Some(protocol) => (protocol, Bytes::new()),
         None => {
-            let detected = tokio::select! {
-                biased;
-                detected = detect_protocol(&mut stream, service.timeouts, activity) => detected,
-                () = idle_close(activity, &mut shared.stop) => Ok(None),
-            };
-            let detected = match detected? {
-                // Its request arrived at the same moment.
-                None if !activity.state.is_ahead() && stream.has_pending_input() => {
-                    detect_protocol(&mut stream, service.timeouts, activity).await?
-                }
-                detected => detected,
-            };
-            match detected {
+            match first_request(&mut stream, service.timeouts, activity, &mut shared.stop).await? {
                 Some(detected) => detected,
                 None => return Ok(()),
             }
@@ -191,6 +179,27 @@ where
             let serving = http2(service).serve_connection(TokioIo::new(io), respond);
             drive(serving, (activity, protocol), &mut shared.stop).await
         }
+    }
+}
+
+/// Waits for the first bytes of a request and detects its protocol; `None` if the connection is to close before.
+async fn first_request<S: AsyncRead + PendingInput + Unpin>(
+    stream: &mut S,
+    timeouts: Timeouts,
+    activity: &Activity,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<Option<(Protocol, Bytes)>, ConnectionError> {
+    let detected = tokio::select! {
+        biased;
+        detected = detect_protocol(stream, timeouts, activity) => detected,
+        () = idle_close(activity, stop) => Ok(None),
+    };
+    match detected? {
+        // Its request arrived at the same moment.
+        None if !activity.state.is_ahead() && stream.has_pending_input() => {
+            detect_protocol(stream, timeouts, activity).await
+        }
+        detected => Ok(detected),
     }
 }
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use crisol_server::{Limits, Timeouts};
 
-/// Rows of the table: setting, default, scope and effect.
-fn limits() -> [(&'static str, String, &'static str); 11] {
+/// Row of the table: setting, default, scope and effect.
+type Row = (&'static str, String, &'static str);
+
+fn limits() -> [Row; 8] {
     // Without `..`, so that a new limit needs a row.
     let Limits {
         max_body_bytes,
@@ -18,8 +20,6 @@ fn limits() -> [(&'static str, String, &'static str); 11] {
         max_buffered_bytes,
         max_streams,
     } = Limits::default();
-    let Timeouts { read, write, idle } = Timeouts::default();
-    let seconds = |time: Duration| format!("{} s", time.as_secs());
     [
         (
             "`limits.max_body_bytes`",
@@ -61,6 +61,13 @@ fn limits() -> [(&'static str, String, &'static str); 11] {
             max_streams.to_string(),
             "concurrent requests of one HTTP/2 connection; further ones wait at the client",
         ),
+    ]
+}
+
+fn timeouts() -> [Row; 3] {
+    let Timeouts { read, write, idle } = Timeouts::default();
+    let seconds = |time: Duration| format!("{} s", time.as_secs());
+    [
         (
             "`timeouts.read`",
             seconds(read),
@@ -86,8 +93,10 @@ fn documented_limits_equal_the_defaults() -> Result<(), Box<dyn std::error::Erro
     let (open, close) = ("<!-- table: limits -->\n", "<!-- end -->");
     let start = before.find(open).ok_or("no table of limits")? + open.len();
     let end = start + before.get(start..).and_then(|rest| rest.find(close)).ok_or("no end")?;
-    let rows =
-        limits().into_iter().map(|(name, value, text)| format!("| {name} | {value} | {text} |\n"));
+    let rows = limits()
+        .into_iter()
+        .chain(timeouts())
+        .map(|(name, value, text)| format!("| {name} | {value} | {text} |\n"));
     let table =
         format!("\n| setting | default | bounds |\n|---|---|---|\n{}\n", rows.collect::<String>());
     let mut document = before.clone();
