@@ -201,7 +201,7 @@ fn a_reactor_that_nothing_can_initialize_is_refused() {
     let wants = "(func (export \"_initialize\") (param i32))";
     assert_eq!(
         read(wants, "f"),
-        Err("the export `_initialize` is (i32), but has to take nothing and give nothing, as it is called before any other"
+        Err("the export `_initialize` is (i32): expected no parameters and no results, since it runs before any other function"
             .to_owned())
     );
     assert!(read(wants, "_initialize").is_ok());

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 use super::support::mapping;
 use super::types::{any_type, any_value, parse};
 
-const STRANGE: &str = "the value is not of the type that the function gives";
+const STRANGE: &str = "the value does not match the result type of the function";
 
 fn both_sides(outcome: Outcome) -> Lifted {
     match outcome.into_result() {

@@ -120,7 +120,7 @@ fn error_ignored_by_a_source_still_fails() {
     );
     assert_eq!(
         mapping.lower_serialize(&(PassedOver(Half),)).unwrap_err().to_string(),
-        "the arguments are malformed: the value does not fit its type"
+        "malformed arguments: the value does not fit its type"
     );
 }
 

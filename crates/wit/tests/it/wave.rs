@@ -189,6 +189,6 @@ fn errors_are_worded_as_everywhere() {
     );
     assert!(error("()").starts_with("expected 1 argument (x: list<"), "{}", error("()"));
     assert!(error("([], 1)").ends_with("found 2"));
-    assert!(error("([").starts_with("the arguments are malformed"));
+    assert!(error("([").starts_with("malformed arguments"));
     assert!(error(&format!("({}", "[".repeat(100_000))).contains("nested"));
 }

@@ -173,13 +173,13 @@ fn missing_parts_are_named() {
         MODULE,
         None,
         "v",
-        &expect!["the export `v` takes v128 as parameter 2: declare what it means in `wit`"],
+        &expect!["the export `v` takes v128 as parameter 2: declare its type in `wit`"],
     );
     refused(
         MODULE,
         None,
         "two",
-        &expect!["the export `two` gives 2 results: declare what it means in `wit`"],
+        &expect!["the export `two` gives 2 results: declare its type in `wit`"],
     );
     refused(
         MODULE,
@@ -194,7 +194,7 @@ fn missing_parts_are_named() {
         Some("upper: func(text: string) -> string;"),
         "upper",
         &expect![
-            "`upper` takes strings or lists, so the module has to export its memory as `memory`"
+            "`upper` takes strings or lists, but the module does not export its memory as `memory`"
         ],
     );
     refused(
@@ -202,7 +202,7 @@ fn missing_parts_are_named() {
         Some("upper: func(text: string) -> string;"),
         "upper",
         &expect![
-            "`upper` takes strings or lists, so the module has to export `cabi_realloc` (i32, i32, i32, i32) -> i32, which allocates: (old pointer, old size, alignment, new size) -> pointer"
+            "`upper` takes strings or lists, but the module does not export `cabi_realloc` (i32, i32, i32, i32) -> i32, which allocates: (old pointer, old size, alignment, new size) -> pointer"
         ],
     );
     refused(
@@ -211,7 +211,7 @@ fn missing_parts_are_named() {
         Some("upper: func(text: string) -> string;"),
         "upper",
         &expect![
-            "`upper` takes strings or lists, and the export `cabi_realloc`, which allocates for them, is (i32, i32) -> i32: it has to be (i32, i32, i32, i32) -> i32, (old pointer, old size, alignment, new size) -> pointer"
+            "`upper` takes strings or lists, and its allocator `cabi_realloc` is (i32, i32) -> i32: expected (i32, i32, i32, i32) -> i32, (old pointer, old size, alignment, new size) -> pointer"
         ],
     );
     refused(
@@ -233,7 +233,9 @@ fn missing_parts_are_named() {
         r#"(module (func (export "add_two")) (func (export "addTwo")))"#,
         None,
         "add-two",
-        &expect!["`add-two` could be any of the exports `add_two`, `addTwo`: name one exactly"],
+        &expect![
+            "`add-two` is ambiguous: it matches the exports `add_two`, `addTwo`: use an exact name"
+        ],
     );
     for method in ["add.two", "add two", "add/two", "add__two", "_add_two"] {
         let error = wrap(&module(MODULE), None, method).unwrap_err();
@@ -329,7 +331,7 @@ fn more_parameters_than_a_component_hands_over_are_explained() {
         None,
         "f",
         &expect![
-            "the export `f` takes 17 parameters, and a component hands over 16 at most by themselves: have it take one pointer (i32) to all of them in memory, and declare the 17 in `wit`"
+            "the export `f` takes 17 parameters, but a component passes at most 16 directly: take one pointer (i32) to all of them in memory, and declare the 17 in `wit`"
         ],
     );
     let params: Vec<String> = (0..17).map(|at| format!("p{at}: s32")).collect();
