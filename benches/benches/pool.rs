@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crisol_pool::strategy::{Adaptive, Lazy};
-use crisol_pool::{Ask, Config, Factory, Fate, Pool, SizeBelowWorkers, Strategy};
+use crisol_pool::{
+    CheckoutOptions, Config, Disposition, Factory, Pool, SizeBelowWorkers, Strategy,
+};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Runtime};
@@ -90,9 +92,9 @@ async fn calls(
 ) -> Duration {
     let start = Stopwatch::start(ClockId::ThreadCPUTime);
     for _ in 0..count {
-        if let Ok(lease) = pool.check_out(Ask::new().by(deadline)).await {
+        if let Ok(lease) = pool.check_out(CheckoutOptions::new().with_deadline(deadline)).await {
             black_box(&*lease);
-            lease.give_back(Fate::Reuse);
+            lease.give_back(Disposition::Reuse);
         }
     }
     start.elapsed()
@@ -196,9 +198,9 @@ fn contended(c: &mut Criterion) -> Result<(), Box<dyn std::error::Error>> {
                         let pool = Arc::clone(&pool);
                         async move {
                             for _ in 0..PER_TASK {
-                                if let Ok(lease) = pool.check_out(Ask::new()).await {
+                                if let Ok(lease) = pool.check_out(CheckoutOptions::new()).await {
                                     work(spin).await;
-                                    lease.give_back(Fate::Reuse);
+                                    lease.give_back(Disposition::Reuse);
                                 }
                             }
                         }

@@ -29,7 +29,7 @@ pub(crate) fn run(app: &AppArguments, lua: &LuaArguments) -> anyhow::Result<u8> 
     }
     match ended {
         Ok(_) => Ok(DONE),
-        Err(ScriptError::Answered(error)) => {
+        Err(ScriptError::Returned(error)) => {
             print_error(&serde_json::to_string(&error)?);
             Ok(FUNCTION_ERROR)
         }

@@ -53,7 +53,7 @@ pub use crisol_schema::{
 pub use crisol_server::{Address, StartError, Stopped};
 #[cfg(feature = "http")]
 pub use crisol_transport::{
-    BadRequest, Cause, Payload, Place as RequestPlace, Problem as HttpProblem,
+    BadRequest, Cause, Location as RequestLocation, Payload, Problem as HttpProblem,
     Request as HttpRequest, Response as HttpResponse, Transport, WasiHttp,
 };
 pub use crisol_wasi::Stdio;

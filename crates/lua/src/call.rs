@@ -15,7 +15,7 @@ const LARGE: u64 = 64 << 10;
 
 /// Maximum total size of the arguments of large calls that run at a time, in bytes. Arguments are copied and
 /// freed on threads that serve others too.
-const MADE_AT_A_TIME: u32 = 4 << 20;
+const MAX_LARGE_BYTES: u32 = 4 << 20;
 
 /// Call that a state serves: its context, and the target of the calls that the script makes.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub(crate) struct Current {
 }
 
 /// Memory that a pending call holds outside of Lua: its arguments, later its outcome.
-pub(crate) struct Burden {
+pub(crate) struct HeldMemory {
     large: Option<(Arc<Semaphore>, u32)>,
     /// Reservations for the state and in the shared budget.
     counted: [Reservation; 2],
@@ -57,7 +57,7 @@ impl Current {
     }
 
     fn of(call: Option<Call>) -> Self {
-        let large = Arc::new(Semaphore::new(MADE_AT_A_TIME as usize));
+        let large = Arc::new(Semaphore::new(MAX_LARGE_BYTES as usize));
         Self { call, begun: Vec::new(), large }
     }
 
@@ -66,10 +66,10 @@ impl Current {
         self.call.clone()
     }
 
-    /// Creates the burden of a call with counted arguments.
-    pub(crate) fn burden(&self, bytes: u64, counted: [Reservation; 2]) -> Burden {
-        let permits = u32::try_from(bytes).unwrap_or(MADE_AT_A_TIME).min(MADE_AT_A_TIME);
-        Burden { large: (bytes >= LARGE).then(|| (Arc::clone(&self.large), permits)), counted }
+    /// Creates the record of the memory of a call with counted arguments.
+    pub(crate) fn held_memory(&self, bytes: u64, counted: [Reservation; 2]) -> HeldMemory {
+        let permits = u32::try_from(bytes).unwrap_or(MAX_LARGE_BYTES).min(MAX_LARGE_BYTES);
+        HeldMemory { large: (bytes >= LARGE).then(|| (Arc::clone(&self.large), permits)), counted }
     }
 
     /// Starts a call, unless the maximum is reached. Returns true if it was started.
@@ -83,7 +83,7 @@ impl Current {
     }
 }
 
-impl Burden {
+impl HeldMemory {
     /// Waits until the call may run: large calls run a few at a time.
     pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         let (large, permits) = self.large.as_ref()?;
@@ -91,7 +91,7 @@ impl Burden {
     }
 
     /// Counts an outcome of `bytes` bytes in place of the arguments.
-    pub(crate) fn become_outcome(&mut self, bytes: u64) -> Result<(), OverBudget> {
+    pub(crate) fn replace_by_result(&mut self, bytes: u64) -> Result<(), OverBudget> {
         self.counted.iter_mut().try_for_each(|counted| {
             counted.shrink_to(bytes);
             counted.grow(bytes.saturating_sub(counted.bytes()))

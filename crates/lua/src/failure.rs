@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use crisol_core::{Frame, OverBudget, Trace, Value, one_line};
 
-/// Reason a script ended without a result. After any failure but [`Failure::Answered`] the state cannot be
+/// Reason a script ended without a result. After any failure but [`Failure::Returned`] the state cannot be
 /// used again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
     /// The script returned `nil, err`, an error of its own.
-    #[error("the script answered with its error: {0}")]
-    Answered(Value),
+    #[error("the script returned an error: {0}")]
+    Returned(Value),
     /// The script raised an error and did not catch it.
     #[error("the script failed: {0}")]
     Raised(Trace),
@@ -24,18 +24,16 @@ pub enum Failure {
         waiting: Duration,
     },
     /// The script exceeded its memory limit.
-    #[error("the script went over its {allowed} bytes of memory")]
+    #[error("the script exceeded its memory limit of {allowed} bytes")]
     Memory {
         /// Memory limit in bytes.
         allowed: u64,
     },
     /// The shared memory budget of all instances and scripts is used up.
-    #[error(
-        "the script has too little memory left: {0} by instances and scripts: allow more (`--memory`)"
-    )]
+    #[error("the script got no more memory: {0} by instances and scripts: raise `--memory`")]
     OverMemory(OverBudget),
     /// The result cannot be converted to a value outside of Lua.
-    #[error("the script's result cannot leave Lua: {0}")]
+    #[error("the script's result cannot be converted: {0}")]
     Result(String),
     /// The text is not valid Lua.
     #[error("{0}")]
@@ -44,7 +42,7 @@ pub enum Failure {
     #[error("{0}")]
     Method(String),
     /// The Lua state could not be created.
-    #[error("Lua could not be set up")]
+    #[error("the Lua state could not be created")]
     Setup(#[source] mlua::Error),
 }
 
@@ -54,7 +52,7 @@ const TRACEBACK: &str = "\nstack traceback:\n";
 
 impl Failure {
     /// Creates a failure raised by the host.
-    pub(crate) fn told(reason: &str) -> Self {
+    pub(crate) fn host(reason: &str) -> Self {
         Self::Raised(Trace::new(reason, Vec::new()))
     }
 

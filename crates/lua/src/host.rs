@@ -8,13 +8,13 @@ use mlua::{
     Error, Function, IntoLua, Lua, LuaOptions, LuaString, MultiValue, Result, StdLib, Table, Value,
 };
 
-use crate::gate::{Clock, GATE, expired, fits, tell_expired};
+use crate::clock::{Clock, PRELUDE_STATE, check_room, expired, set_expired};
 use crate::modules::funcs::NEW_ERROR;
 use crate::modules::log::emit;
 use crate::modules::{self, Module};
 use crate::output::{Level, Sink};
-use crate::pattern::{Bad, Capture, scan};
-use crate::trace::{PRELUDE, note};
+use crate::pattern::{Capture, PatternError, scan};
+use crate::trace::{PRELUDE, record_frames};
 
 /// Registry key of the function through which the host calls functions of scripts.
 const GUARD: &str = "crisol.guard";
@@ -29,9 +29,9 @@ pub(crate) fn lua(clock: &Arc<Clock>, modules: &BTreeSet<Module>, sink: &Sink) -
         | StdLib::OS;
     let lua = Lua::new_with(libs, LuaOptions::new())?;
     clock.watch(&lua)?;
-    let gate = lua.create_table()?;
-    gate.raw_set("modules", lua.create_table()?)?;
-    lua.set_named_registry_value(GATE, &gate)?;
+    let state = lua.create_table()?;
+    state.raw_set("modules", lua.create_table()?)?;
+    lua.set_named_registry_value(PRELUDE_STATE, &state)?;
     lua.set_app_data(Arc::clone(clock));
     // Modules come before the prelude: waiting uses Lua's own `coroutine.yield`, which the prelude replaces.
     modules::install(&lua, modules, sink)?;
@@ -39,7 +39,7 @@ pub(crate) fn lua(clock: &Arc<Clock>, modules: &BTreeSet<Module>, sink: &Sink) -
     let host = functions(&lua, clock, modules, sink)?;
     let prelude = lua.load(include_str!("prelude.lua")).set_name(PRELUDE).into_function()?;
     let (new_error, guard): (Function, Function) =
-        prelude.call((gate, host, user, Lua::poll_pending()))?;
+        prelude.call((state, host, user, Lua::poll_pending()))?;
     lua.set_named_registry_value(NEW_ERROR, new_error)?;
     lua.set_named_registry_value(GUARD, guard)?;
     Ok(lua)
@@ -71,21 +71,23 @@ fn functions(
     host.raw_set("print", print)?;
     host.raw_set("memory", lua.create_function(|lua, ()| Ok(lua.used_memory() as f64 / 1024.0))?)?;
     host.raw_set("message", lua.create_function(|_, error: Error| Ok(message(&error)))?)?;
-    host.raw_set("note", lua.create_function(note)?)?;
+    host.raw_set("record_frames", lua.create_function(record_frames)?)?;
     host.raw_set("rep", lua.create_function(repeat)?)?;
     host.raw_set("find", lua.create_function(find_plain)?)?;
     host.raw_set("expand", lua.create_function(expand)?)?;
     let clock = Arc::clone(clock);
     let scan = lua.create_function(move |lua, args| scan_for(lua, &clock, args))?;
     host.raw_set("scan", scan)?;
-    let look = |lua: &Lua, may_yield| Clock::of(lua)?.look(lua, may_yield);
-    host.raw_set("look", lua.create_function(look)?)?;
+    let check = |lua: &Lua, may_yield| Clock::of(lua)?.check(lua, may_yield);
+    host.raw_set("check", lua.create_function(check)?)?;
     let known: Vec<_> = modules.iter().map(|module| format!("`{}`", module.name())).collect();
     let no_module = lua.create_function(move |_, name: LuaString| {
         let name = name.to_string_lossy();
         Ok(match known.as_slice() {
-            [] => format!("module `{name}` is not available: this script may require none"),
-            known => format!("module `{name}` is not available: there are {}", known.join(", ")),
+            [] => format!("module `{name}` is not available: this script has no modules"),
+            known => {
+                format!("module `{name}` is not available: expected one of {}", known.join(", "))
+            }
         })
     })?;
     host.raw_set("no_module", no_module)?;
@@ -118,7 +120,7 @@ fn repeat(
     // A result that Lua cannot hold is not built outside of it either.
     let room = lua.create_string("").ok().and(size).filter(|size| *size <= 1 << 30);
     let size = room.ok_or_else(|| Error::runtime("resulting string too large"))?;
-    fits(lua, size)?;
+    check_room(lua, size)?;
     let clock = Clock::of(lua)?;
     let mut whole = Vec::with_capacity(size);
     for at in 0..times {
@@ -178,9 +180,9 @@ fn scan_for(
             }
             Ok(MultiValue::from_vec(values))
         }
-        Err(Bad::Pattern(message)) => Err(Error::runtime(message)),
-        Err(Bad::Expired) => {
-            tell_expired(lua)?;
+        Err(PatternError::Pattern(message)) => Err(Error::runtime(message)),
+        Err(PatternError::Expired) => {
+            set_expired(lua)?;
             Err(expired())
         }
     }
@@ -214,7 +216,7 @@ fn expand(lua: &Lua, args: MultiValue) -> Result<Value> {
         };
         let capture =
             capture.ok_or_else(|| Error::runtime("invalid capture index in replacement string"))?;
-        fits(lua, out.len() + capture.as_bytes().len())?;
+        check_room(lua, out.len() + capture.as_bytes().len())?;
         out.extend_from_slice(&capture.as_bytes());
     }
     lua.create_string(out)?.into_lua(lua)

@@ -16,11 +16,11 @@
 
 #![forbid(unsafe_code)]
 
-mod allowance;
 mod call;
+mod clock;
 mod failure;
-mod gate;
 mod host;
+mod memory;
 mod method;
 mod modules;
 mod offload;
@@ -30,13 +30,13 @@ mod program;
 mod state;
 mod trace;
 mod turn;
-mod turns;
+mod turn_limit;
 mod values;
 
 pub use call::Call;
 pub use failure::Failure;
 pub use modules::Module;
 pub use output::{Level, Output, Sink};
-pub use program::{Entry, Program};
+pub use program::{EntryPoint, Program};
 pub use state::State;
-pub use turns::Turns;
+pub use turn_limit::TurnLimit;

@@ -14,7 +14,7 @@ pub(crate) fn find(returned: &LuaValue, method: &str) -> Result<Function, Failur
             _ => Err(Failure::Method(one_line(&missing(method, table)))),
         },
         other => Err(Failure::Method(format!(
-            "the script returns {} where a table of functions, or one function, was expected: end it with `return {{ {method} = {method} }}`",
+            "the script returns {}, expected a function or a table of functions: end it with `return {{ {method} = {method} }}`",
             other.type_name()
         ))),
     }
@@ -30,9 +30,9 @@ fn missing(method: &str, table: &Table) -> String {
         .collect();
     names.sort();
     match names.as_slice() {
-        [] => format!("the script returns a table without functions, so there is no `{method}`"),
+        [] => format!("unknown function `{method}`: the script returns a table without functions"),
         names => {
-            format!("the script returns no function `{method}`; it returns {}", names.join(", "))
+            format!("unknown function `{method}`: the script returns {}", names.join(", "))
         }
     }
 }

@@ -13,7 +13,7 @@ const UNITS_PER_STEP: usize = 8;
 
 /// Reason a match failed with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bad {
+pub(crate) enum PatternError {
     /// The pattern is malformed.
     Pattern(&'static str),
     /// The budget is used up.
@@ -38,7 +38,7 @@ pub(crate) enum Capture {
 
 /// One match: its range and its captures.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct Match {
     pub(crate) start: usize,
     pub(crate) end: usize,
     pub(crate) captures: Vec<Capture>,
@@ -62,7 +62,7 @@ pub(crate) fn scan(
     not_at: Option<usize>,
     anchors: bool,
     spend: impl FnMut(usize) -> bool,
-) -> Result<Option<Found>, Bad> {
+) -> Result<Option<Match>, PatternError> {
     let anchored = anchors && pattern.first() == Some(&b'^');
     let pattern = if anchored { &pattern[1..] } else { pattern };
     let mut matcher = Matcher { subject, pattern, groups: Vec::new(), depth: 0, steps: 0, spend };
@@ -77,7 +77,7 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
         from: usize,
         not_at: Option<usize>,
         anchored: bool,
-    ) -> Result<Option<Found>, Bad> {
+    ) -> Result<Option<Match>, PatternError> {
         for start in from..=self.subject.len() {
             self.groups.clear();
             self.depth = 0;
@@ -85,7 +85,7 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
                 && Some(end) != not_at
             {
                 let captures = self.captures()?;
-                return Ok(Some(Found { start, end, captures }));
+                return Ok(Some(Match { start, end, captures }));
             }
             if anchored {
                 break;
@@ -94,12 +94,12 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
         Ok(None)
     }
 
-    fn charge(&mut self) -> Result<(), Bad> {
+    fn charge(&mut self) -> Result<(), PatternError> {
         let units = std::mem::take(&mut self.steps).saturating_mul(UNITS_PER_STEP);
-        if (self.spend)(units) { Err(Bad::Expired) } else { Ok(()) }
+        if (self.spend)(units) { Err(PatternError::Expired) } else { Ok(()) }
     }
 
-    fn step(&mut self, bytes: usize) -> Result<(), Bad> {
+    fn step(&mut self, bytes: usize) -> Result<(), PatternError> {
         self.steps += bytes;
         if self.steps >= STEPS_PER_CHARGE { self.charge() } else { Ok(()) }
     }
@@ -108,27 +108,27 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
         self.pattern.get(p).copied()
     }
 
-    fn captures(&self) -> Result<Vec<Capture>, Bad> {
+    fn captures(&self) -> Result<Vec<Capture>, PatternError> {
         let one = |&(start, len): &(usize, Len)| match len {
             Len::Bytes(len) => Ok(Capture::Bytes(start, start + len)),
             Len::Position => Ok(Capture::Position(start + 1)),
-            Len::Open => Err(Bad::Pattern("unfinished capture")),
+            Len::Open => Err(PatternError::Pattern("unfinished capture")),
         };
         self.groups.iter().map(one).collect()
     }
 
     /// Matches the pattern from `p` at `s`. Returns the end of the match.
-    fn run(&mut self, s: usize, p: usize) -> Result<Option<usize>, Bad> {
+    fn run(&mut self, s: usize, p: usize) -> Result<Option<usize>, PatternError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(Bad::Pattern("pattern too complex"));
+            return Err(PatternError::Pattern("pattern too complex"));
         }
         let ended = self.items(s, p);
         self.depth -= 1;
         ended
     }
 
-    fn items(&mut self, mut s: usize, mut p: usize) -> Result<Option<usize>, Bad> {
+    fn items(&mut self, mut s: usize, mut p: usize) -> Result<Option<usize>, PatternError> {
         loop {
             self.step(1)?;
             let Some(c) = self.at(p) else { return Ok(Some(s)) };
@@ -144,7 +144,7 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
                 (b'%', Some(b'f')) => {
                     p += 2;
                     if self.at(p) != Some(b'[') {
-                        return Err(Bad::Pattern("missing '[' after '%f' in pattern"));
+                        return Err(PatternError::Pattern("missing '[' after '%f' in pattern"));
                     }
                     let end = self.class_end(p)?;
                     let before = s.checked_sub(1).and_then(|at| self.subject.get(at)).copied();
@@ -182,7 +182,7 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
         }
     }
 
-    fn longest(&mut self, s: usize, p: usize, end: usize) -> Result<Option<usize>, Bad> {
+    fn longest(&mut self, s: usize, p: usize, end: usize) -> Result<Option<usize>, PatternError> {
         let mut count = 0;
         while self.single(s + count, p, end)? {
             count += 1;
@@ -198,7 +198,12 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
         }
     }
 
-    fn shortest(&mut self, mut s: usize, p: usize, end: usize) -> Result<Option<usize>, Bad> {
+    fn shortest(
+        &mut self,
+        mut s: usize,
+        p: usize,
+        end: usize,
+    ) -> Result<Option<usize>, PatternError> {
         loop {
             if let Some(ended) = self.run(s, end + 1)? {
                 return Ok(Some(ended));
@@ -210,9 +215,9 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
         }
     }
 
-    fn open(&mut self, s: usize, p: usize, len: Len) -> Result<Option<usize>, Bad> {
+    fn open(&mut self, s: usize, p: usize, len: Len) -> Result<Option<usize>, PatternError> {
         if self.groups.len() >= MAX_CAPTURES {
-            return Err(Bad::Pattern("too many captures"));
+            return Err(PatternError::Pattern("too many captures"));
         }
         let level = self.groups.len();
         self.groups.push((s, len));
@@ -223,9 +228,11 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
         Ok(ended)
     }
 
-    fn close(&mut self, s: usize, p: usize) -> Result<Option<usize>, Bad> {
+    fn close(&mut self, s: usize, p: usize) -> Result<Option<usize>, PatternError> {
         let open = self.groups.iter().rposition(|(_, len)| matches!(len, Len::Open));
-        let Some(level) = open else { return Err(Bad::Pattern("invalid pattern capture")) };
+        let Some(level) = open else {
+            return Err(PatternError::Pattern("invalid pattern capture"));
+        };
         let start = self.groups[level].0;
         self.groups[level].1 = Len::Bytes(s - start);
         let ended = self.run(s, p)?;
@@ -235,9 +242,9 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
         Ok(ended)
     }
 
-    fn balanced(&mut self, s: usize, p: usize) -> Result<Option<usize>, Bad> {
+    fn balanced(&mut self, s: usize, p: usize) -> Result<Option<usize>, PatternError> {
         let (Some(begin), Some(end)) = (self.at(p), self.at(p + 1)) else {
-            return Err(Bad::Pattern("missing arguments to '%b'"));
+            return Err(PatternError::Pattern("missing arguments to '%b'"));
         };
         if self.subject.get(s) != Some(&begin) {
             return Ok(None);
@@ -257,7 +264,7 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
         Ok(None)
     }
 
-    fn back(&mut self, s: usize, digit: u8) -> Result<Option<usize>, Bad> {
+    fn back(&mut self, s: usize, digit: u8) -> Result<Option<usize>, PatternError> {
         let group = usize::from(digit).checked_sub(usize::from(b'1'));
         match group.and_then(|at| self.groups.get(at)) {
             Some(&(start, Len::Bytes(len))) => {
@@ -265,16 +272,16 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
                 let same = self.subject.get(s..s + len) == self.subject.get(start..start + len);
                 Ok(same.then_some(s + len))
             }
-            _ => Err(Bad::Pattern("invalid capture index in pattern")),
+            _ => Err(PatternError::Pattern("invalid capture index in pattern")),
         }
     }
 
     /// Returns the end of the class that begins at `p`.
-    fn class_end(&mut self, p: usize) -> Result<usize, Bad> {
+    fn class_end(&mut self, p: usize) -> Result<usize, PatternError> {
         match self.at(p) {
             Some(b'%') => match self.at(p + 1) {
                 Some(_) => Ok(p + 2),
-                None => Err(Bad::Pattern("malformed pattern (ends with '%')")),
+                None => Err(PatternError::Pattern("malformed pattern (ends with '%')")),
             },
             Some(b'[') => {
                 let mut at = p + 1;
@@ -285,7 +292,9 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
                     let c = self.at(at);
                     at += 1;
                     match c {
-                        None => return Err(Bad::Pattern("malformed pattern (missing ']')")),
+                        None => {
+                            return Err(PatternError::Pattern("malformed pattern (missing ']')"));
+                        }
                         Some(b'%') => at += 1,
                         _ => {}
                     }
@@ -299,7 +308,7 @@ impl<E: FnMut(usize) -> bool> Matcher<'_, E> {
         }
     }
 
-    fn single(&mut self, s: usize, p: usize, end: usize) -> Result<bool, Bad> {
+    fn single(&mut self, s: usize, p: usize, end: usize) -> Result<bool, PatternError> {
         let Some(&c) = self.subject.get(s) else { return Ok(false) };
         self.step(end - p)?;
         Ok(match self.at(p) {

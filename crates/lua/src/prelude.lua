@@ -4,7 +4,7 @@
 -- host can then interrupt the script by making it yield, which no `pcall` of the script catches. Loops run in Lua,
 -- where instructions are counted. Work that C does in one go is charged by the bytes and items that it
 -- touches.
-local gate, host, USER, PENDING = ...
+local state, host, USER, PENDING = ...
 
 local raw_pcall, raw_xpcall, raw_error, type, select, next = pcall, xpcall, error, type, select, next
 local getmetatable, setmetatable, rawget, rawlen = getmetatable, setmetatable, rawget, rawlen
@@ -40,8 +40,8 @@ local function leave()
 end
 
 local function look()
-  if host.look(isyieldable()) then raw_yield(PENDING) end
-  if gate.expired then leave() end
+  if host.check(isyieldable()) then raw_yield(PENDING) end
+  if state.expired then leave() end
 end
 
 -- Maximum work of C functions, in bytes and items, between two clock checks.
@@ -57,7 +57,7 @@ end
 
 local function after(ok, ...)
   if not ok then look() end
-  if gate.expired then leave() end
+  if state.expired then leave() end
   if not ok and type((...)) == "userdata" then return ok, host.message((...)) end
   return ok, ...
 end
@@ -76,12 +76,12 @@ end
 -- large count. So a state that has grown checks the clock, and sets the count, each time control passes to another one.
 
 local function goes_on(...)
-  if gate.heavy then host.look(false) end
+  if state.heavy then host.check(false) end
   return ...
 end
 
 local function finish(co, ok, ...)
-  if gate.heavy then host.look(false) end
+  if state.heavy then host.check(false) end
   if ok and status(co) == "suspended" then
     if rawequal((...), USER) then return true, select(2, ...) end
     raw_yield((...))
@@ -475,8 +475,8 @@ local function load(source, name, _, ...)
   if #source > MAX_SOURCE then return nil, "the source is too long" end
   local at = 1
   local function piece()
-    host.look(false)
-    if gate.expired then raw_error("the deadline passed", 0) end
+    host.check(false)
+    if state.expired then raw_error("the deadline passed", 0) end
     at = at + PIECE
     return sub(source, at - PIECE, at - 1)
   end
@@ -502,7 +502,7 @@ local kept = {
     host.print(raw_concat(all, "\t", 1, all.n))
   end,
   require = function(name)
-    local module = gate.modules[name]
+    local module = state.modules[name]
     if module ~= nil then return module end
     raw_error(host.no_module(raw_tostring(name)), 2)
   end,
@@ -518,10 +518,10 @@ for name in next, globals do globals[name] = nil end
 for name, value in next, kept do globals[name] = value end
 globals._G = globals
 -- Examples use `funcs` without `require`.
-globals.funcs = gate.modules.funcs
+globals.funcs = state.modules.funcs
 
 -- The host calls functions of scripts through this. Where an uncaught error is raised, the host records the running
 -- functions, which have returned by the time the error arrives here.
-local function guard(f, ...) return unwrap(raw_xpcall(f, host.note, ...)) end
+local function guard(f, ...) return unwrap(raw_xpcall(f, host.record_frames, ...)) end
 
 return new_error, guard

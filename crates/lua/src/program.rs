@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 use crisol_core::{Budget, chain};
 use mlua::{Function, Lua};
 
-use crate::allowance::Allowance;
+use crate::clock::{Clock, now};
 use crate::failure::Failure;
-use crate::gate::{Clock, now};
 use crate::host;
+use crate::memory::MemoryAccount;
 use crate::modules::Module;
 use crate::output::Sink;
 use crate::state::State;
 use crate::turn::Load;
-use crate::turns::Turns;
+use crate::turn_limit::TurnLimit;
 
 /// Callable part of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
+pub enum EntryPoint {
     /// The whole script, run on each call.
     Script,
     /// A function in the table that the script returns, or the function that it returns.
@@ -29,19 +29,19 @@ pub enum Entry {
 
 /// Maximum length of a script name that Lua shows whole in messages, and the length of the end that it shows
 /// of a longer one.
-const MOST_OF_NAME: usize = 59;
-const END_OF_NAME: usize = 56;
+const MAX_NAME: usize = 59;
+const NAME_SUFFIX: usize = 56;
 
 /// A script's text with its modules and limits. Cloning is cheap.
 #[derive(Clone)]
 pub struct Program {
     name: Arc<str>,
     source: Arc<str>,
-    entry: Entry,
+    entry: EntryPoint,
     modules: BTreeSet<Module>,
     max_memory_bytes: u64,
     budget: Budget,
-    turns: Turns,
+    turns: TurnLimit,
     sink: Sink,
 }
 
@@ -60,12 +60,12 @@ impl Program {
     pub fn new(
         name: impl Into<Arc<str>>,
         source: impl Into<Arc<str>>,
-        entry: Entry,
+        entry: EntryPoint,
         sink: Sink,
     ) -> Self {
         let (name, source) = (name.into(), source.into());
         let (modules, max_memory_bytes) = (BTreeSet::new(), 256 << 20);
-        let (budget, turns) = (Budget::unlimited(), Turns::new());
+        let (budget, turns) = (Budget::unlimited(), TurnLimit::new());
         Self { name, source, entry, modules, max_memory_bytes, budget, turns, sink }
     }
 
@@ -92,7 +92,7 @@ impl Program {
 
     /// Sets the bound on turns that the program's states share with other programs.
     #[must_use]
-    pub fn with_turns(mut self, turns: Turns) -> Self {
+    pub fn with_turns(mut self, turns: TurnLimit) -> Self {
         self.turns = turns;
         self
     }
@@ -110,10 +110,10 @@ impl Program {
     /// such function.
     pub async fn start(&self, deadline: Option<Instant>) -> Result<State, Failure> {
         let method = match &self.entry {
-            Entry::Script => None,
-            Entry::Method(method) => Some(method.clone()),
+            EntryPoint::Script => None,
+            EntryPoint::Method(method) => Some(method.clone()),
         };
-        let clock = Clock::new(Allowance::new(self.max_memory_bytes, &self.budget), method);
+        let clock = Clock::new(MemoryAccount::new(self.max_memory_bytes, &self.budget), method);
         let program = self.clone();
         let compile = Box::new(move |clock: &Arc<Clock>| program.compile(clock));
         State::load(&clock, &self.turns, Load { compile }, deadline).await
@@ -122,9 +122,9 @@ impl Program {
     /// Creates a Lua instance and compiles the script in it.
     fn compile(&self, clock: &Arc<Clock>) -> Result<(Lua, Function), Failure> {
         let lua = host::lua(clock, &self.modules, &self.sink).map_err(Failure::Setup)?;
-        let allowance = &clock.allowance;
+        let memory = &clock.memory;
         let raised = |error: mlua::Error| clock.failure(&error);
-        allowance.open(&lua, self.source.len() as u64).map_err(raised)?;
+        memory.open(&lua, self.source.len() as u64).map_err(raised)?;
         let chunk = lua.load(&*self.source).set_name(format!("@{}", self.name));
         let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).into_function();
         chunk.map(|chunk| (lua, chunk)).map_err(raised)
@@ -152,10 +152,10 @@ impl Program {
 
     /// Splits a message of Lua into the script line and the rest.
     fn line<'t>(&self, text: &'t str) -> Option<(usize, &'t str)> {
-        let text = match self.name.len().checked_sub(MOST_OF_NAME) {
+        let text = match self.name.len().checked_sub(MAX_NAME) {
             None | Some(0) => text.strip_prefix(&*self.name)?,
             Some(_) => {
-                let end = self.name.len().checked_sub(END_OF_NAME)?;
+                let end = self.name.len().checked_sub(NAME_SUFFIX)?;
                 text.strip_prefix("...")?.strip_prefix(self.name.get(end..)?)?
             }
         };
@@ -182,7 +182,7 @@ impl Program {
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("lua-check".to_owned());
             let checking = thread.spawn_scoped(scope, check).map_err(setup)?;
-            let panicked = |_| Err(Failure::told("the check panicked"));
+            let panicked = |_| Err(Failure::host("the check panicked"));
             checking.join().unwrap_or_else(panicked)
         })
     }

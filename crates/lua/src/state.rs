@@ -7,33 +7,33 @@ use std::time::Instant;
 use crisol_core::Value;
 
 use crate::call::{Call, Current};
+use crate::clock::Clock;
 use crate::failure::Failure;
-use crate::gate::Clock;
-use crate::turn::{Done, Driver, Job, Kept, Load, Running, Stage};
-use crate::turns::Turns;
+use crate::turn::{Driver, IdleScript, Job, JobResult, Load, RunningTurn, Stage};
+use crate::turn_limit::TurnLimit;
 
 /// A script in a Lua instance of its own, ready to be called. Globals set by one call are visible to the
 /// next. Use a state for one call only to isolate calls.
 pub struct State {
     /// `None` during a call, and after a call that failed.
-    kept: Option<Kept>,
+    kept: Option<IdleScript>,
     clock: Arc<Clock>,
-    turns: Turns,
-    running: Running,
+    turns: TurnLimit,
+    running: RunningTurn,
 }
 
 impl State {
     pub(crate) async fn load(
         clock: &Arc<Clock>,
-        turns: &Turns,
+        turns: &TurnLimit,
         load: Load,
         deadline: Option<Instant>,
     ) -> Result<Self, Failure> {
         let (clock, turns) = (Arc::clone(clock), turns.clone());
         let mut state = Self { kept: None, clock, turns, running: None };
         match state.drive(Stage::Load(load), Current::none(), deadline).await? {
-            Done::Loaded(kept) => Ok(Self { kept: Some(kept), ..state }),
-            Done::Returned(..) => Err(Failure::told("the script was not loaded")),
+            JobResult::Loaded(kept) => Ok(Self { kept: Some(kept), ..state }),
+            JobResult::Returned(..) => Err(Failure::host("the script was not loaded")),
         }
     }
 
@@ -52,15 +52,15 @@ impl State {
     ) -> Result<Value, Failure> {
         self.settle().await;
         let Some(held) = self.kept.take().and_then(|mut kept| kept.take()) else {
-            return Err(Failure::told("the script is over"));
+            return Err(Failure::host("the script has ended"));
         };
         let current = Current::new(call);
         match self.drive(Stage::Call(held, args), current, deadline).await? {
-            Done::Returned(kept, answer) => {
+            JobResult::Returned(kept, answer) => {
                 self.kept = Some(kept);
-                answer.map_err(Failure::Answered)
+                answer.map_err(Failure::Returned)
             }
-            Done::Loaded(..) => Err(Failure::told("the script was not called")),
+            JobResult::Loaded(..) => Err(Failure::host("the script was not called")),
         }
     }
 
@@ -69,7 +69,7 @@ impl State {
         stage: Stage,
         current: Current,
         deadline: Option<Instant>,
-    ) -> Result<Done, Failure> {
+    ) -> Result<JobResult, Failure> {
         let driver = Driver { running: &mut self.running, turns: &self.turns, deadline };
         driver.drive(Job::new(&self.clock, stage), current).await
     }

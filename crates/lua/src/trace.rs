@@ -4,7 +4,7 @@ use crisol_core::{Frame, Trace};
 use mlua::debug::Debug;
 use mlua::{Lua, Result, Value};
 
-use crate::gate::Clock;
+use crate::clock::Clock;
 
 /// Chunk name of the prelude, whose functions are not part of a trace.
 pub(crate) const PRELUDE: &str = "=prelude";
@@ -14,17 +14,17 @@ const MAX_LEVELS: usize = 4 * Trace::MAX_FRAMES;
 
 /// Records the running functions for the failure that an error becomes. Lua calls it where the error is
 /// raised.
-pub(crate) fn note(lua: &Lua, error: Value) -> Result<Value> {
+pub(crate) fn record_frames(lua: &Lua, error: Value) -> Result<Value> {
     let clock = Clock::of(lua)?;
-    clock.note(frames(lua, clock.method()));
+    clock.record_frames(frames(lua, clock.method()));
     Ok(error)
 }
 
 /// Returns the running functions of the script, innermost first.
 fn frames(lua: &Lua, method: Option<&str>) -> Vec<Frame> {
-    let mut seen: Vec<Seen> = Vec::new();
+    let mut seen: Vec<ScriptFrame> = Vec::new();
     for level in 0..MAX_LEVELS {
-        match lua.inspect_stack(level, Seen::of) {
+        match lua.inspect_stack(level, ScriptFrame::of) {
             Some(one) if seen.len() < Trace::MAX_FRAMES => seen.extend(one),
             Some(_) => break,
             None => {
@@ -37,11 +37,11 @@ fn frames(lua: &Lua, method: Option<&str>) -> Vec<Frame> {
             }
         }
     }
-    seen.iter().map(Seen::frame).collect()
+    seen.iter().map(ScriptFrame::frame).collect()
 }
 
 /// A running function of a script.
-struct Seen {
+struct ScriptFrame {
     /// Name that the caller uses, if there is one.
     name: Option<String>,
     file: String,
@@ -51,7 +51,7 @@ struct Seen {
     is_called: bool,
 }
 
-impl Seen {
+impl ScriptFrame {
     fn of(debug: &Debug<'_>) -> Option<Self> {
         let source = debug.source();
         let file =

@@ -18,14 +18,14 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::JoinHandle;
 
-use crate::allowance::weight;
 use crate::call::Current;
+use crate::clock::{Clock, now};
 use crate::failure::Failure;
-use crate::gate::{Clock, now};
 use crate::host::begin;
+use crate::memory::size_in_lua;
 use crate::method::find;
 use crate::offload::Offloaded;
-use crate::turns::Turns;
+use crate::turn_limit::TurnLimit;
 use crate::values::{Reader, write};
 
 /// Time after the deadline that a script has to reach a clock check, before its caller continues without it.
@@ -35,14 +35,14 @@ const GRACE: Duration = Duration::from_millis(50);
 const LONG_TURN: Duration = Duration::from_millis(50);
 
 /// A Lua instance with a script in it, and the function to call.
-pub(crate) struct Held {
+pub(crate) struct LoadedScript {
     // Dropped first: values that refer to it then need not look it up.
     lua: Lua,
     entry: Function,
 }
 
 /// An instance that is not in use.
-pub(crate) type Kept = Offloaded<Held>;
+pub(crate) type IdleScript = Offloaded<LoadedScript>;
 
 /// Work of a state, passed between threads.
 pub(crate) struct Job {
@@ -62,36 +62,36 @@ pub(crate) enum Stage {
     /// Creates a Lua instance, and runs the script if one of its methods is called.
     Load(Load),
     /// Calls the function.
-    Call(Held, Vec<Value>),
+    Call(LoadedScript, Vec<Value>),
     /// Continues. The results are those of a call, or contain the method.
-    Run(Held, AsyncThread<MultiValue>, Aim),
+    Run(LoadedScript, AsyncThread<MultiValue>, ResultUse),
 }
 
 /// Use of the values that a script returns.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Aim {
+pub(crate) enum ResultUse {
     Method,
     Answer,
 }
 
 /// Result of a job.
-pub(crate) enum Done {
-    Loaded(Kept),
-    Returned(Kept, Result<Value, Value>),
+pub(crate) enum JobResult {
+    Loaded(IdleScript),
+    Returned(IdleScript, Result<Value, Value>),
 }
 
 /// A job after a turn, its result, and the duration of the turn.
-type Turned = (Job, Poll<Result<Done, Failure>>, Duration);
+type TurnResult = (Job, Poll<Result<JobResult, Failure>>, Duration);
 
 /// The current turn, also after its caller has gone.
-pub(crate) type Running = Option<JoinHandle<Turned>>;
+pub(crate) type RunningTurn = Option<JoinHandle<TurnResult>>;
 
 impl Job {
     pub(crate) fn new(clock: &Arc<Clock>, stage: Stage) -> Self {
         Self { clock: Arc::clone(clock), stage: Offloaded::new(stage) }
     }
 
-    fn turn(mut self, waker: &Waker) -> Turned {
+    fn turn(mut self, waker: &Waker) -> TurnResult {
         let began = now();
         let polled = if self.clock.begin_turn() {
             self.advance(waker)
@@ -106,31 +106,34 @@ impl Job {
         (self, polled, now().saturating_duration_since(began))
     }
 
-    fn advance(&mut self, waker: &Waker) -> Result<Poll<Done>, Failure> {
+    fn advance(&mut self, waker: &Waker) -> Result<Poll<JobResult>, Failure> {
         let clock = &self.clock;
-        let allowance = &clock.allowance;
+        let memory = &clock.memory;
         let raised = |error: mlua::Error| clock.failure(&error);
-        let stage = self.stage.take().ok_or_else(|| Failure::told("the script is over"))?;
+        let stage = self.stage.take().ok_or_else(|| Failure::host("the script has ended"))?;
         let (held, mut script, aim) = match stage {
             Stage::Load(Load { compile }) => {
                 let (lua, entry) = compile(clock)?;
                 if clock.method().is_none() {
-                    allowance.close(&lua);
-                    return Ok(Poll::Ready(Done::Loaded(Kept::new(Held { lua, entry }))));
+                    memory.close(&lua);
+                    return Ok(Poll::Ready(JobResult::Loaded(IdleScript::new(LoadedScript {
+                        lua,
+                        entry,
+                    }))));
                 }
                 let script = begin(&lua, &entry, MultiValue::new()).map_err(raised)?;
-                (Held { lua, entry }, script, Aim::Method)
+                (LoadedScript { lua, entry }, script, ResultUse::Method)
             }
             Stage::Call(held, args) => {
                 let lua = &held.lua;
-                allowance.open(lua, weight(&args)).map_err(raised)?;
+                memory.open(lua, size_in_lua(&args)).map_err(raised)?;
                 let args = args.into_iter().map(|value| write(lua, &value));
                 let args: MultiValue = args.collect::<mlua::Result<_>>().map_err(raised)?;
                 let script = begin(lua, &held.entry, args).map_err(raised)?;
-                (held, script, Aim::Answer)
+                (held, script, ResultUse::Answer)
             }
             Stage::Run(held, script, aim) => {
-                allowance.open(&held.lua, 0).map_err(raised)?;
+                memory.open(&held.lua, 0).map_err(raised)?;
                 (held, script, aim)
             }
         };
@@ -138,11 +141,11 @@ impl Job {
             Poll::Ready(Ok(results)) => finish(clock, held, results, aim).map(Poll::Ready),
             Poll::Ready(Err(error)) => {
                 let failure = raised(error);
-                allowance.close(&held.lua);
+                memory.close(&held.lua);
                 Err(failure)
             }
             Poll::Pending => {
-                allowance.close(&held.lua);
+                memory.close(&held.lua);
                 self.stage = Offloaded::new(Stage::Run(held, script, aim));
                 Ok(Poll::Pending)
             }
@@ -151,27 +154,32 @@ impl Job {
 }
 
 /// Reads results. The first result is the answer; `nil` with a second result is the script's error.
-fn finish(clock: &Clock, held: Held, results: MultiValue, aim: Aim) -> Result<Done, Failure> {
+fn finish(
+    clock: &Clock,
+    held: LoadedScript,
+    results: MultiValue,
+    aim: ResultUse,
+) -> Result<JobResult, Failure> {
     let mut results = results.into_iter();
     let first = results.next().unwrap_or(LuaValue::Nil);
-    if let (Aim::Method, Some(method)) = (aim, clock.method()) {
+    if let (ResultUse::Method, Some(method)) = (aim, clock.method()) {
         let entry = find(&first, method)?;
-        clock.allowance.close(&held.lua);
-        return Ok(Done::Loaded(Kept::new(Held { lua: held.lua, entry })));
+        clock.memory.close(&held.lua);
+        return Ok(JobResult::Loaded(IdleScript::new(LoadedScript { lua: held.lua, entry })));
     }
     let second = results.next().unwrap_or(LuaValue::Nil);
     let is_error = first.is_nil() && !second.is_nil();
     let reader = Reader::new(&held.lua).map_err(Failure::Setup)?;
     let read = reader.read(if is_error { &second } else { &first });
     let value = read.map_err(|error| Failure::Result(one_line(&error)))?;
-    clock.allowance.close(&held.lua);
-    Ok(Done::Returned(Kept::new(held), if is_error { Err(value) } else { Ok(value) }))
+    clock.memory.close(&held.lua);
+    Ok(JobResult::Returned(IdleScript::new(held), if is_error { Err(value) } else { Ok(value) }))
 }
 
 /// Ends a run on drop, also if its future is dropped.
-struct Ending<'c>(&'c Clock, bool);
+struct RunGuard<'c>(&'c Clock, bool);
 
-impl Drop for Ending<'_> {
+impl Drop for RunGuard<'_> {
     fn drop(&mut self) {
         self.0.end(self.1);
     }
@@ -180,22 +188,22 @@ impl Drop for Ending<'_> {
 /// Drives a job from turn to turn.
 pub(crate) struct Driver<'s> {
     /// Keeps the current turn if the future is dropped.
-    pub(crate) running: &'s mut Running,
-    pub(crate) turns: &'s Turns,
+    pub(crate) running: &'s mut RunningTurn,
+    pub(crate) turns: &'s TurnLimit,
     pub(crate) deadline: Option<Instant>,
 }
 
 impl Driver<'_> {
     /// Runs a job until it ends or the deadline passes.
-    pub(crate) async fn drive(self, job: Job, current: Current) -> Result<Done, Failure> {
+    pub(crate) async fn drive(self, job: Job, current: Current) -> Result<JobResult, Failure> {
         let handle =
             Handle::try_current().map_err(|error| Failure::Setup(mlua::Error::external(error)))?;
         let Self { running, turns, deadline } = self;
         let clock = Arc::clone(&job.clock);
         clock.begin(deadline, current);
-        let mut ending = Ending(&clock, false);
+        let mut ending = RunGuard(&clock, false);
         let (began, mut computed) = (now(), Duration::ZERO);
-        let bell = Arc::new(Bell(Notify::new()));
+        let bell = Arc::new(RunWaker(Notify::new()));
         let waker = Waker::from(Arc::clone(&bell));
         let mut job = job;
         let done = loop {
@@ -208,18 +216,18 @@ impl Driver<'_> {
                 break None;
             };
             *running = None;
-            let (back, polled, took) = turned.map_err(|error| Failure::told(&error.to_string()))?;
+            let (back, polled, took) = turned.map_err(|error| Failure::host(&error.to_string()))?;
             computed += took;
             match polled {
                 Poll::Ready(done) => break Some(done),
                 Poll::Pending if clock.is_expired() => break None,
                 Poll::Pending => job = back,
             }
-            if !clock.gave_way() && by(deadline, bell.0.notified()).await.is_none() {
+            if !clock.has_yielded() && by(deadline, bell.0.notified()).await.is_none() {
                 break None;
             }
         };
-        if let Some(ended) = clock.allowance.ended() {
+        if let Some(ended) = clock.memory.ended() {
             return Err(ended);
         }
         let waiting = now().saturating_duration_since(began).saturating_sub(computed);
@@ -258,9 +266,9 @@ async fn by<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output
 }
 
 /// Waker of a run. A wake during a turn counts for the next one.
-struct Bell(Notify);
+struct RunWaker(Notify);
 
-impl Wake for Bell {
+impl Wake for RunWaker {
     fn wake(self: Arc<Self>) {
         self.0.notify_one();
     }

@@ -7,7 +7,7 @@ use crisol_core::{Value, ValueError, shorten};
 use mlua::{Lua, LuaSerdeExt, Value as LuaValue};
 use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use crate::gate::{Clock, EXPIRED, expired};
+use crate::clock::{Clock, EXPIRED, expired};
 
 /// Maximum nesting of tables.
 const MAX_DEPTH: usize = 128;
@@ -35,7 +35,7 @@ impl<'l> Reader<'l> {
     /// Creates a reader with a total limit of what the state may hold.
     pub(crate) fn new(lua: &'l Lua) -> mlua::Result<Self> {
         let clock = Clock::of(lua)?;
-        let allowed = usize::try_from(clock.allowance.allowed()).unwrap_or(usize::MAX);
+        let allowed = usize::try_from(clock.memory.allowed()).unwrap_or(usize::MAX);
         Ok(Self {
             lua,
             clock,
@@ -53,10 +53,14 @@ impl<'l> Reader<'l> {
     }
 
     /// Passes one value to `write`.
-    pub(crate) fn write<T>(&self, value: &LuaValue, write: impl FnOnce(One<'_, 'l>) -> T) -> T {
+    pub(crate) fn write<T>(
+        &self,
+        value: &LuaValue,
+        write: impl FnOnce(ValueRef<'_, 'l>) -> T,
+    ) -> T {
         self.path.borrow_mut().clear();
         self.depth.set(0);
-        write(One { reader: self, value })
+        write(ValueRef { reader: self, value })
     }
 
     /// Formats an error with its path.
@@ -78,12 +82,12 @@ impl<'l> Reader<'l> {
 
 /// One value with its reader.
 #[derive(Clone, Copy)]
-pub(crate) struct One<'r, 'l> {
+pub(crate) struct ValueRef<'r, 'l> {
     reader: &'r Reader<'l>,
     value: &'r LuaValue,
 }
 
-impl Serialize for One<'_, '_> {
+impl Serialize for ValueRef<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.reader.count(1, 0).map_err(S::Error::custom)?;
         match self.value {
@@ -103,17 +107,17 @@ impl Serialize for One<'_, '_> {
             LuaValue::Table(table) => self.table(table, serializer),
             other => {
                 let name = other.type_name();
-                Err(S::Error::custom(format_args!("a {name} has no value outside Lua")))
+                Err(S::Error::custom(format_args!("a {name} cannot be converted to a value")))
             }
         }
     }
 }
 
-impl<'l> One<'_, 'l> {
+impl<'l> ValueRef<'_, 'l> {
     fn table<S: Serializer>(&self, table: &mlua::Table, serializer: S) -> Result<S::Ok, S::Error> {
         let depth = &self.reader.depth;
         if depth.get() >= MAX_DEPTH {
-            return Err(S::Error::custom("tables are nested too deeply, or one holds itself"));
+            return Err(S::Error::custom("tables are nested too deeply or contain themselves"));
         }
         depth.set(depth.get() + 1);
         let written = self.items(table, serializer);
@@ -203,8 +207,8 @@ impl<'l> One<'_, 'l> {
         map.end()
     }
 
-    fn inside<'v>(&'v self, value: &'v LuaValue) -> One<'v, 'l> {
-        One { reader: self.reader, value }
+    fn inside<'v>(&'v self, value: &'v LuaValue) -> ValueRef<'v, 'l> {
+        ValueRef { reader: self.reader, value }
     }
 
     /// Records a step of the path to an error. A path at the nesting limit is dropped.

@@ -3,9 +3,9 @@
 //! is the seed of the load.
 #![expect(clippy::print_stdout, reason = "it is what the program is for")]
 
-#[path = "../tests/simulation/loads.rs"]
+#[path = "../tests/it/simulation/loads.rs"]
 mod loads;
-#[path = "../tests/simulation/machine.rs"]
+#[path = "../tests/it/simulation/machine.rs"]
 mod machine;
 
 use machine::{Outcome, Rule};

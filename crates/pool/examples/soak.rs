@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crisol_pool::strategy::{Adaptive, Lazy};
-use crisol_pool::testing::Fakes;
-use crisol_pool::{Ask, Config, Fate, Pool, Retired, Strategy};
+use crisol_pool::testing::FakeFactory;
+use crisol_pool::{CheckoutOptions, Config, Disposition, Pool, Retired, Strategy};
 use tokio::time::Instant;
 
 const TASKS: u64 = 64;
@@ -20,7 +20,7 @@ fn resident() -> u64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-fn pools(fakes: &Fakes) -> Result<Vec<Arc<Pool<Fakes>>>, Box<dyn std::error::Error>> {
+fn pools(fakes: &FakeFactory) -> Result<Vec<Arc<Pool<FakeFactory>>>, Box<dyn std::error::Error>> {
     let four = NonZeroUsize::new(4).ok_or("four")?;
     let strategies = [
         Strategy::inline(),
@@ -37,9 +37,9 @@ fn pools(fakes: &Fakes) -> Result<Vec<Arc<Pool<Fakes>>>, Box<dyn std::error::Err
     Ok(configs.map(|config| Pool::new(fakes.clone(), config)).collect())
 }
 
-async fn call(pool: &Pool<Fakes>, n: u64) {
+async fn call(pool: &Pool<FakeFactory>, n: u64) {
     let deadline = n.is_multiple_of(5).then(|| Instant::now() + Duration::from_millis(n % 3));
-    let check_out = pool.check_out(Ask::new().by(deadline));
+    let check_out = pool.check_out(CheckoutOptions::new().with_deadline(deadline));
     let lease = if n.is_multiple_of(101) {
         // The caller is dropped while it waits.
         tokio::time::timeout(Duration::ZERO, check_out).await.ok().and_then(Result::ok)
@@ -52,15 +52,15 @@ async fn call(pool: &Pool<Fakes>, n: u64) {
     }
     match n % 97 {
         0 => drop(lease),
-        1 => lease.give_back(Fate::Retire(Retired::Failed)),
-        _ => lease.give_back(Fate::Reuse),
+        1 => lease.give_back(Disposition::Retire(Retired::Failed)),
+        _ => lease.give_back(Disposition::Reuse),
     }
 }
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let calls = std::env::args().nth(1).map_or(Ok(10_000_000), |arg| arg.parse::<u64>())?;
-    let fakes = Fakes::new();
+    let fakes = FakeFactory::new();
     let rounds = 10;
     for round in 1..=rounds {
         let pools = Arc::new(pools(&fakes)?);

@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::error::PoolError;
 use crate::factory::{Factory, Retired};
-use crate::lease::{Claim, Home, Lease};
+use crate::lease::{Lease, Permit, PoolRef};
 use crate::make::make;
 use crate::pool::Pool;
-use crate::refused::Refused;
-use crate::state::{Denial, Idle};
+use crate::state::{IdleWorker, Refusal};
 
 /// Options of a check-out: the deadline, and the workers that the call's ancestors hold.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Ask {
+pub struct CheckoutOptions {
     deadline: Option<Instant>,
     held: usize,
 }
 
-impl Ask {
+impl CheckoutOptions {
     /// Options without a deadline, for a call whose ancestors hold no worker of the pool.
     #[must_use]
     pub const fn new() -> Self {
@@ -31,7 +31,7 @@ impl Ask {
 
     /// Sets the deadline for the worker. A check-out that does not have to wait does not read the clock.
     #[must_use]
-    pub const fn by(mut self, deadline: Option<Instant>) -> Self {
+    pub const fn with_deadline(mut self, deadline: Option<Instant>) -> Self {
         self.deadline = deadline;
         self
     }
@@ -39,7 +39,7 @@ impl Ask {
     /// Declares that the call's ancestors hold `held` workers of the same pool, and keep them until this call ends.
     /// The pool then refuses a wait that can never end.
     #[must_use]
-    pub const fn holding(mut self, held: usize) -> Self {
+    pub const fn with_held_workers(mut self, held: usize) -> Self {
         self.held = held;
         self
     }
@@ -49,12 +49,12 @@ impl<F: Factory> Pool<F> {
     /// Waits for a permit and a worker, first come, first served.
     ///
     /// # Errors
-    /// See [`Refused`]. A refused or dropped check-out holds nothing of the pool.
+    /// See [`PoolError`]. A refused or dropped check-out holds nothing of the pool.
     pub fn check_out(
         &self,
-        ask: Ask,
-    ) -> impl Future<Output = Result<Lease<'_, F>, Refused<F::Error>>> + Send {
-        check_out(Home::Borrowed(self), ask, |_| true)
+        options: CheckoutOptions,
+    ) -> impl Future<Output = Result<Lease<'_, F>, PoolError<F::Error>>> + Send {
+        check_out(PoolRef::Borrowed(self), options, |_| true)
     }
 
     /// Like [`Pool::check_out`], and rejects ready workers for which `fits` returns false. Rejected workers are
@@ -65,10 +65,10 @@ impl<F: Factory> Pool<F> {
     /// See [`Pool::check_out`].
     pub fn check_out_if(
         &self,
-        ask: Ask,
+        options: CheckoutOptions,
         fits: impl FnMut(&F::Worker) -> bool + Send,
-    ) -> impl Future<Output = Result<Lease<'_, F>, Refused<F::Error>>> + Send {
-        check_out(Home::Borrowed(self), ask, fits)
+    ) -> impl Future<Output = Result<Lease<'_, F>, PoolError<F::Error>>> + Send {
+        check_out(PoolRef::Borrowed(self), options, fits)
     }
 
     /// Like [`Pool::check_out_if`], with a lease that keeps the pool alive and may move to another task.
@@ -77,65 +77,65 @@ impl<F: Factory> Pool<F> {
     /// See [`Pool::check_out`].
     pub fn check_out_shared<P>(
         self: &Arc<Self>,
-        ask: Ask,
+        options: CheckoutOptions,
         fits: P,
-    ) -> impl Future<Output = Result<Lease<'static, F>, Refused<F::Error>>> + Send + use<F, P>
+    ) -> impl Future<Output = Result<Lease<'static, F>, PoolError<F::Error>>> + Send + use<F, P>
     where
         P: FnMut(&F::Worker) -> bool + Send,
     {
-        check_out(Home::Shared(Arc::clone(self)), ask, fits)
+        check_out(PoolRef::Shared(Arc::clone(self)), options, fits)
     }
 }
 
 /// A single function, without nested futures: at 50 ns a check-out, moving one future's state into another would
 /// cost most.
 async fn check_out<'p, F: Factory>(
-    home: Home<'p, F>,
-    ask: Ask,
+    pool: PoolRef<'p, F>,
+    options: CheckoutOptions,
     mut fits: impl FnMut(&F::Worker) -> bool + Send,
-) -> Result<Lease<'p, F>, Refused<F::Error>> {
-    let mut claim = Claim::of(home);
-    let mut alarm = pin!(None);
+) -> Result<Lease<'p, F>, PoolError<F::Error>> {
+    let mut permit = Permit::new(pool);
+    let mut timer = pin!(None);
     let entered = std::future::poll_fn(|cx| {
-        if let Poll::Ready(entered) = claim.poll_enter(ask.held, cx) {
+        if let Poll::Ready(entered) = permit.poll_enter(options.held, cx) {
             return Poll::Ready(Some(entered));
         }
         // The timer is set only for callers that have to wait.
-        match ask.deadline {
-            Some(deadline) => poll_alarm(alarm.as_mut(), deadline, cx).map(|()| None),
+        match options.deadline {
+            Some(deadline) => poll_timer(timer.as_mut(), deadline, cx).map(|()| None),
             None => Poll::Pending,
         }
     })
     .await;
-    let waited = claim.waited();
+    let waited = permit.waited();
     let mut idle = match entered {
         Some(Ok(idle)) => idle,
-        Some(Err(denial)) => return Err(refusal(denial, ask.held)),
-        None => return Err(Refused::TimedOut { waited, making: Duration::ZERO }),
+        Some(Err(refusal)) => return Err(refused(refusal, options.held)),
+        None => return Err(PoolError::TimedOut { waited, making: Duration::ZERO }),
     };
-    while let Some(Idle { worker, uses, .. }) = idle {
+    while let Some(IdleWorker { worker, uses, .. }) = idle {
         if fits(&worker) {
-            return Ok(Lease::of(claim, worker, uses, [waited, Duration::ZERO]));
+            return Ok(Lease::new(permit, worker, uses, [waited, Duration::ZERO]));
         }
         drop(worker);
-        claim.unseat(Retired::Stale);
-        idle = claim.pool().gate.another();
+        permit.discard_worker(Retired::Stale);
+        idle = permit.pool().gate.pop_ready();
         if idle.is_some() {
-            claim.seat();
+            permit.hold_worker();
         }
     }
-    make_for(claim, ask.deadline, waited).await
+    make_for(permit, options.deadline, waited).await
 }
 
-/// Makes the worker that a claim lacks, until the deadline or the end of a drain's grace.
+/// Makes a worker for a permit that came without one, until the deadline or the end of a drain's grace.
 async fn make_for<F: Factory>(
-    mut claim: Claim<'_, F>,
+    mut permit: Permit<'_, F>,
     deadline: Option<Instant>,
     waited: Duration,
-) -> Result<Lease<'_, F>, Refused<F::Error>> {
+) -> Result<Lease<'_, F>, PoolError<F::Error>> {
     let started = Instant::now();
     let made = {
-        let pool = claim.pool();
+        let pool = permit.pool();
         // Pinned separately. Passed by value, each future would be stored twice in the next one, in every call.
         let making = pin!(make(&pool.factory));
         let mut making = pin!(pool.interruption.race(making));
@@ -146,34 +146,34 @@ async fn make_for<F: Factory>(
     };
     let making = started.elapsed();
     let failure = match made {
-        Some(None) => return Err(Refused::Draining),
+        Some(None) => return Err(PoolError::Draining),
         Some(Some(Ok(worker))) => {
-            claim.seat();
-            claim.pool().tally().created();
-            return Ok(Lease::of(claim, worker, 0, [waited, making]));
+            permit.hold_worker();
+            permit.pool().counters().created();
+            return Ok(Lease::new(permit, worker, 0, [waited, making]));
         }
-        Some(Some(Err(unmade))) => unmade.into(),
-        None => Refused::TimedOut { waited, making },
+        Some(Some(Err(error))) => error.into(),
+        None => PoolError::TimedOut { waited, making },
     };
-    claim.pool().tally().failed();
+    permit.pool().counters().failed();
     Err(failure)
 }
 
-fn refusal<E>(denial: Denial, held: usize) -> Refused<E> {
-    match denial {
-        Denial::Saturated { waiting } => Refused::Saturated { waiting },
-        Denial::Draining => Refused::Draining,
-        Denial::WouldDeadlock { workers } => Refused::WouldDeadlock { held, workers },
+fn refused<E>(refusal: Refusal, held: usize) -> PoolError<E> {
+    match refusal {
+        Refusal::Saturated { waiting } => PoolError::Saturated { waiting },
+        Refusal::Draining => PoolError::Draining,
+        Refusal::WouldDeadlock { workers } => PoolError::WouldDeadlock { held, workers },
     }
 }
 
-fn poll_alarm(
-    mut alarm: Pin<&mut Option<Sleep>>,
+fn poll_timer(
+    mut timer: Pin<&mut Option<Sleep>>,
     deadline: Instant,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
-    if alarm.is_none() {
-        alarm.set(Some(sleep_until(deadline)));
+    if timer.is_none() {
+        timer.set(Some(sleep_until(deadline)));
     }
-    alarm.as_pin_mut().map_or(Poll::Pending, |alarm| alarm.poll(cx))
+    timer.as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(cx))
 }

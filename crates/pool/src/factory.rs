@@ -1,4 +1,4 @@
-//! The factory of a pool's workers, and the fate of a worker after a call.
+//! The factory of a pool's workers, and the disposition of a worker after a call.
 
 use std::error::Error;
 use std::future::Future;
@@ -20,9 +20,9 @@ pub trait Factory: Send + Sync + 'static {
     fn make(&self) -> impl Future<Output = Result<Self::Worker, Self::Error>> + Send;
 }
 
-/// Verdict of the caller on the worker that it gives back.
+/// Decision of the caller about the worker that it gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum Disposition {
     /// The worker is sound and may serve again, within the pool's reuse count.
     Reuse,
     /// The worker may not serve again.

@@ -16,100 +16,100 @@ use tokio::time::Instant;
 use crate::demand::Demand;
 use crate::factory::Retired;
 use crate::queue::Ticket;
-use crate::state::{After, Denial, Entry, Idle, Next, State};
-use crate::stats::Tally;
-use crate::strategy::Rules;
+use crate::state::{Admission, Effects, IdleWorker, NextRun, Refusal, State};
+use crate::stats::Counters;
+use crate::strategy::StrategyParams;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Work for the background task.
+/// Work of one run of the background task.
 #[derive(Debug)]
-pub(crate) struct Chores<W> {
+pub(crate) struct MaintenancePlan<W> {
     /// Workers to drop.
-    pub(crate) gone: Vec<Idle<W>>,
+    pub(crate) retired: Vec<IdleWorker<W>>,
     /// Reason for dropping them.
-    pub(crate) gone_for: Retired,
-    /// Number of workers to make; each ends in [`Gate::stock`] or in [`Gate::not_made`].
+    pub(crate) reason: Retired,
+    /// Number of workers to make; each ends in [`Gate::add_made`] or in [`Gate::cancel_reserved`].
     pub(crate) make: usize,
-    pub(crate) next: Next,
+    pub(crate) next: NextRun,
 }
 
 #[derive(Debug)]
 pub(crate) struct Gate<W> {
     state: Mutex<State<W>>,
     /// True if workers are retired for being idle.
-    pub(crate) minds_idleness: bool,
+    pub(crate) has_idle_timeout: bool,
     /// Maxima of running and of waiting calls, compared with without the lock.
     bounds: (u64, u64),
-    pub(crate) tally: Tally,
+    pub(crate) counters: Counters,
 }
 
 impl<W> Gate<W> {
-    pub(crate) fn new(rules: Rules, buffer: usize, reuse: u32) -> Self {
-        let tally = Tally::default();
-        tally.workers.set(rules.start);
-        let state = Mutex::new(State::new(rules, buffer, reuse > 1));
-        let bounds = (rules.max as u64, buffer as u64);
-        Self { state, minds_idleness: rules.idle.is_some(), bounds, tally }
+    pub(crate) fn new(params: StrategyParams, buffer: usize, reuse: u32) -> Self {
+        let counters = Counters::default();
+        counters.workers.set(params.start);
+        let state = Mutex::new(State::new(params, buffer, reuse > 1));
+        let bounds = (params.max as u64, buffer as u64);
+        Self { state, has_idle_timeout: params.idle.is_some(), bounds, counters }
     }
 
     /// Requests a permit; `held` workers of this gate are blocked until the call is served. A call that has to wait
     /// is woken through `cx`.
-    pub(crate) fn enter(&self, held: usize, cx: &Context<'_>) -> (Entry<W>, After<W>) {
+    pub(crate) fn enter(&self, held: usize, cx: &Context<'_>) -> (Admission<W>, Effects<W>) {
         let mut s = self.lock();
-        let mut after = After::nothing();
+        let mut effects = Effects::none();
         if !s.open {
-            return (Entry::Refused(Denial::Draining), after);
+            return (Admission::Refused(Refusal::Draining), effects);
         }
         // Before any change: a waker whose clone panics leaves the gate untouched.
         let waker = s.is_full().then(|| cx.waker().clone());
-        after.ring = s.ring_for_call();
-        let entry = match waker {
-            None => Entry::In(s.admit()),
-            Some(waker) => s.line_up(held, waker, &mut after),
+        effects.wake_task = s.wakes_task();
+        let admission = match waker {
+            None => Admission::Admitted(s.admit()),
+            Some(waker) => s.admit_or_queue(held, waker, &mut effects),
         };
-        if matches!(entry, Entry::Refused(Denial::Saturated { .. })) {
-            self.tally.saturated();
+        if matches!(admission, Admission::Refused(Refusal::Saturated { .. })) {
+            self.counters.saturated();
         }
         self.publish(&s);
-        (entry, after)
+        (admission, effects)
     }
 
     /// Returns whether a new call would run or could wait, by the published numbers. The error is the number of
     /// waiting calls.
     pub(crate) fn admits(&self) -> Result<(), usize> {
         let (most, buffer) = self.bounds;
-        let queued = self.tally.queued.value();
-        if self.tally.busy.value() < most || queued < buffer {
+        let queued = self.counters.queued.value();
+        if self.counters.busy.value() < most || queued < buffer {
             return Ok(());
         }
-        self.tally.saturated();
+        self.counters.saturated();
         Err(usize::try_from(queued).unwrap_or(usize::MAX))
     }
 
     /// Takes all ready workers out of a pool that keeps none at rest, and returns their number.
-    pub(crate) fn shed(&self) -> (usize, After<W>) {
+    pub(crate) fn release_idle(&self) -> (usize, Effects<W>) {
         let mut s = self.lock();
-        let mut after = After::nothing();
-        let shed = s.shed(&mut after);
+        let mut effects = Effects::none();
+        let released = s.release_idle(&mut effects);
         self.publish(&s);
-        (shed, after)
+        (released, effects)
     }
 
-    /// Polls a waiting call's ticket after `waited`: a permit, or `None` if the call was turned away. A ready
+    /// Polls a waiting call's ticket after `waited`: a permit, or `None` if the call was refused. A ready
     /// answer consumes the ticket.
     pub(crate) fn poll(
         &self,
         ticket: &Ticket,
         waited: Duration,
         cx: &Context<'_>,
-    ) -> Poll<Option<Option<Idle<W>>>> {
+    ) -> Poll<Option<Option<IdleWorker<W>>>> {
         let mut old = None;
         let mut s = self.lock();
         let answer = s.queue.poll(ticket, cx, &mut old);
         if let Poll::Ready(Some(_)) = answer {
             s.admitted = s.admitted.wrapping_add(1);
-            self.tally.admitted.store(s.admitted);
-            self.tally.waited(waited);
+            self.counters.admitted.store(s.admitted);
+            self.counters.waited(waited);
         }
         drop(s);
         // Outside the lock: the last waker of a task may own a lease of this pool.
@@ -118,49 +118,54 @@ impl<W> Gate<W> {
     }
 
     /// Leaves the queue; a permit that was granted already passes to the next caller. The caller drops the waker.
-    pub(crate) fn give_up(&self, ticket: &Ticket) -> (After<W>, Option<Waker>) {
+    pub(crate) fn cancel(&self, ticket: &Ticket) -> (Effects<W>, Option<Waker>) {
         let mut s = self.lock();
-        let mut after = After::nothing();
+        let mut effects = Effects::none();
         let (granted, waker) = s.queue.remove(ticket);
         if let Some(back) = granted {
-            s.release(back, &mut after);
+            s.release(back, &mut effects);
         }
         self.publish(&s);
-        (after, waker)
+        (effects, waker)
     }
 
     /// Returns a permit, with the worker if it may serve again.
-    pub(crate) fn leave(&self, back: Option<Idle<W>>) -> After<W> {
+    pub(crate) fn leave(&self, back: Option<IdleWorker<W>>) -> Effects<W> {
         let mut s = self.lock();
-        let mut after = After::nothing();
-        self.tally.finished.bump();
-        s.release(back, &mut after);
+        let mut effects = Effects::none();
+        self.counters.finished.bump();
+        s.release(back, &mut effects);
         self.publish(&s);
-        after
+        effects
     }
 
-    /// Another ready worker, for a call that rejected the one that came with its permit.
-    pub(crate) fn another(&self) -> Option<Idle<W>> {
+    /// Takes another ready worker, for a call that rejected the one that came with its permit.
+    pub(crate) fn pop_ready(&self) -> Option<IdleWorker<W>> {
         let mut s = self.lock();
         let idle = s.ready.pop();
         self.publish(&s);
         idle
     }
 
-    /// Returns the work for the background task at `now`; no worker is to be made unless `may_make`.
-    pub(crate) fn chores(&self, now: Instant, may_make: bool) -> Chores<W> {
+    /// Plans a run of the background task at `now`, which makes workers only if `may_make`.
+    pub(crate) fn plan_maintenance(&self, now: Instant, may_make: bool) -> MaintenancePlan<W> {
         let mut s = self.lock();
         if !s.open {
-            let gone = Vec::new();
-            return Chores { gone, gone_for: Retired::Drained, make: 0, next: Next::Over };
+            let retired = Vec::new();
+            return MaintenancePlan {
+                retired,
+                reason: Retired::Drained,
+                make: 0,
+                next: NextRun::Never,
+            };
         }
-        let (gone, gone_for) = s.weed(now);
+        let (retired, reason) = s.evict(now);
         let make = if may_make { s.shortfall() } else { 0 };
         s.making += make;
-        let next = s.next_look();
-        s.parked = next == Next::Parked;
+        let next = s.next_run();
+        s.parked = next == NextRun::Parked;
         self.publish(&s);
-        Chores { gone, gone_for, make, next }
+        MaintenancePlan { retired, reason, make, next }
     }
 
     /// Measures the demand, for an adaptive pool, and restarts the peak.
@@ -179,30 +184,30 @@ impl<W> Gate<W> {
     }
 
     /// Sets the number of workers to keep ready, for an adaptive pool.
-    pub(crate) fn keep(&self, keep: usize) {
+    pub(crate) fn set_ready_target(&self, keep: usize) {
         let mut s = self.lock();
-        s.keep = keep.min(s.rules.max);
+        s.keep = keep.min(s.params.max);
     }
 
     /// Sets the number of calls that may run at once, always above the number of workers blocked by waiting calls.
-    pub(crate) fn resize(&self, workers: usize) -> After<W> {
+    pub(crate) fn resize(&self, workers: usize) -> Effects<W> {
         let mut s = self.lock();
-        let mut after = After::nothing();
+        let mut effects = Effects::none();
         let least = s.queue.held().saturating_add(1);
-        let workers = workers.max(least).min(s.rules.max).max(1);
-        s.set_workers(workers, &mut after);
+        let workers = workers.max(least).min(s.params.max).max(1);
+        s.set_workers(workers, &mut effects);
         self.publish(&s);
-        after
+        effects
     }
 
-    /// Adds a worker that was made in the background. The worker is returned in `After` if it comes too late.
-    pub(crate) fn stock(&self, idle: Idle<W>) -> After<W> {
+    /// Adds a worker that was made in the background. The worker is returned in `Effects` if it comes too late.
+    pub(crate) fn add_made(&self, idle: IdleWorker<W>) -> Effects<W> {
         let mut s = self.lock();
-        let mut after = After::nothing();
+        let mut effects = Effects::none();
         s.making = s.making.saturating_sub(1);
-        s.store(idle, &mut after);
+        s.store(idle, &mut effects);
         self.publish(&s);
-        after
+        effects
     }
 
     /// Reserves all missing workers as being made, and returns their number.
@@ -214,7 +219,7 @@ impl<W> Gate<W> {
     }
 
     /// Cancels the reservation of `count` workers.
-    pub(crate) fn not_made(&self, count: usize) {
+    pub(crate) fn cancel_reserved(&self, count: usize) {
         let mut s = self.lock();
         s.making = s.making.saturating_sub(count);
     }
@@ -225,16 +230,16 @@ impl<W> Gate<W> {
     }
 
     /// Closes the gate to new calls, and with `for_all` to waiting calls too.
-    pub(crate) fn close(&self, for_all: bool) -> After<W> {
+    pub(crate) fn close(&self, for_all: bool) -> Effects<W> {
         let mut s = self.lock();
-        let mut after = After::nothing();
+        let mut effects = Effects::none();
         s.open = false;
         if for_all {
-            after.wake_also(s.queue.turn_away());
+            effects.also_wake(s.queue.refuse_all());
         }
-        s.trim(&mut after);
+        s.trim(&mut effects);
         self.publish(&s);
-        after
+        effects
     }
 
     /// True until the gate is closed.
@@ -243,7 +248,7 @@ impl<W> Gate<W> {
     }
 
     /// Numbers of running and of waiting calls.
-    pub(crate) fn inside(&self) -> (usize, usize) {
+    pub(crate) fn occupancy(&self) -> (usize, usize) {
         let s = self.lock();
         (s.busy, s.queue.len())
     }
@@ -254,10 +259,10 @@ impl<W> Gate<W> {
     }
 
     fn publish(&self, s: &State<W>) {
-        self.tally.workers.set(s.workers);
-        self.tally.busy.set(s.busy);
-        self.tally.ready.set(s.ready.len());
-        self.tally.queued.set(s.queue.len());
-        self.tally.admitted.store(s.admitted);
+        self.counters.workers.set(s.workers);
+        self.counters.busy.set(s.busy);
+        self.counters.ready.set(s.ready.len());
+        self.counters.queued.set(s.queue.len());
+        self.counters.admitted.store(s.admitted);
     }
 }

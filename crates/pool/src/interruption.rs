@@ -19,16 +19,16 @@ pub struct Interruption(Arc<Signal>);
 #[derive(Debug, Default)]
 struct Signal {
     given: AtomicBool,
-    bell: Notify,
+    wake: Notify,
 }
 
 impl Interruption {
     /// Resolves once calls are asked to stop; at once if they already were.
     pub async fn requested(&self) {
         // Registered before the check, so that a request in between is not missed.
-        let bell = self.0.bell.notified();
+        let wake = self.0.wake.notified();
         if !self.is_requested() {
-            bell.await;
+            wake.await;
         }
     }
 
@@ -52,6 +52,6 @@ impl Interruption {
 
     pub(crate) fn request(&self) {
         self.0.given.store(true, SeqCst);
-        self.0.bell.notify_waiters();
+        self.0.wake.notify_waiters();
     }
 }

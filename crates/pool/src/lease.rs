@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::factory::{Factory, Fate, Retired};
+use crate::factory::{Disposition, Factory, Retired};
 use crate::interruption::Interruption;
 use crate::pool::Pool;
 use crate::queue::Ticket;
-use crate::state::{Denial, Entry, Idle};
+use crate::state::{Admission, IdleWorker, Refusal};
 
 /// A worker on loan to one call. Dereferences to the worker.
 ///
@@ -24,17 +24,17 @@ pub struct Lease<'p, F: Factory> {
     uses: u32,
     waited: Duration,
     making: Duration,
-    claim: Claim<'p, F>,
+    permit: Permit<'p, F>,
 }
 
 impl<'p, F: Factory> Lease<'p, F> {
-    pub(crate) fn of(
-        claim: Claim<'p, F>,
+    pub(crate) fn new(
+        permit: Permit<'p, F>,
         worker: F::Worker,
         uses: u32,
         [waited, making]: [Duration; 2],
     ) -> Self {
-        Self { worker, uses, waited, making, claim }
+        Self { worker, uses, waited, making, permit }
     }
 
     /// The worker.
@@ -46,13 +46,13 @@ impl<'p, F: Factory> Lease<'p, F> {
     /// Splits the lease into worker and interruption, for `interruption.race(worker.work())`.
     #[must_use]
     pub fn split(&mut self) -> (&mut F::Worker, &Interruption) {
-        (&mut self.worker, &self.claim.home.interruption)
+        (&mut self.worker, &self.permit.pool.interruption)
     }
 
     /// The signal that asks the call to stop. Clone it to watch for the signal in another task.
     #[must_use]
     pub fn interruption(&self) -> &Interruption {
-        &self.claim.home.interruption
+        &self.permit.pool.interruption
     }
 
     /// Calls that the worker served before this one.
@@ -61,7 +61,7 @@ impl<'p, F: Factory> Lease<'p, F> {
         self.uses
     }
 
-    /// Time that the call waited for its permit. Zero, without a look at the clock, if it did not wait.
+    /// Time that the call waited for its permit. Zero, without reading the clock, if it did not wait.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.waited
@@ -73,35 +73,35 @@ impl<'p, F: Factory> Lease<'p, F> {
         self.making
     }
 
-    /// The same lease, made to keep its pool alive: it may go to another task. None, and the loan is over, when the
-    /// pool is being dropped.
+    /// Converts this into a lease that keeps its pool alive and may move to another task. Returns `None` and ends the
+    /// loan if the pool is being dropped.
     #[must_use]
     pub fn into_shared(self) -> Option<Lease<'static, F>> {
-        let Self { worker, uses, waited, making, claim } = self;
-        let claim = claim.into_shared()?;
-        Some(Lease { worker, uses, waited, making, claim })
+        let Self { worker, uses, waited, making, permit } = self;
+        let permit = permit.into_shared()?;
+        Some(Lease { worker, uses, waited, making, permit })
     }
 
     /// Ends the loan. A worker that may not serve again is dropped here, before its permit passes to the next
     /// caller.
-    pub fn give_back(self, fate: Fate) {
-        let Self { worker, uses, mut claim, .. } = self;
-        if let Some(started) = claim.started {
-            claim.home.ended(started);
+    pub fn give_back(self, disposition: Disposition) {
+        let Self { worker, uses, mut permit, .. } = self;
+        if let Some(started) = permit.started {
+            permit.pool.ended(started);
         }
         let uses = uses.saturating_add(1);
-        let reason = match fate {
-            Fate::Retire(reason) => reason,
-            Fate::Reuse if uses >= claim.home.reuse() => Retired::Worn,
-            Fate::Reuse => {
-                let since = claim.home.now_for_idling();
-                claim.vacate(Idle { worker, uses, since });
+        let reason = match disposition {
+            Disposition::Retire(reason) => reason,
+            Disposition::Reuse if uses >= permit.pool.reuse() => Retired::Worn,
+            Disposition::Reuse => {
+                let since = permit.pool.idle_since();
+                permit.return_worker(IdleWorker { worker, uses, since });
                 return;
             }
         };
-        claim.stage = Stage::Seated(reason);
+        permit.stage = Stage::WithWorker(reason);
         drop(worker);
-        drop(claim);
+        drop(permit);
     }
 }
 
@@ -130,12 +130,12 @@ impl<F: Factory> fmt::Debug for Lease<'_, F> {
 }
 
 /// The pool a lease belongs to, borrowed or shared.
-pub(crate) enum Home<'p, F: Factory> {
+pub(crate) enum PoolRef<'p, F: Factory> {
     Borrowed(&'p Pool<F>),
     Shared(Arc<Pool<F>>),
 }
 
-impl<F: Factory> Deref for Home<'_, F> {
+impl<F: Factory> Deref for PoolRef<'_, F> {
     type Target = Pool<F>;
 
     fn deref(&self) -> &Pool<F> {
@@ -146,10 +146,10 @@ impl<F: Factory> Deref for Home<'_, F> {
     }
 }
 
-/// One caller's claim on a permit, from the first look at the gate until the permit is returned. Dropping the claim
-/// frees everything that it holds.
-pub(crate) struct Claim<'p, F: Factory> {
-    home: Home<'p, F>,
+/// Permit of one caller, from the request for it until its return. Dropping it frees everything that it holds: its
+/// place in the queue, the permit, and the worker.
+pub(crate) struct Permit<'p, F: Factory> {
+    pool: PoolRef<'p, F>,
     stage: Stage,
     /// Time spent waiting for the permit.
     waited: Duration,
@@ -163,107 +163,111 @@ enum Stage {
     /// Waiting in the queue since the given time.
     Queued(Ticket, Instant),
     /// Holds a permit.
-    Inside,
+    Admitted,
     /// Holds a permit and a worker. The reason is the one to retire the worker for on drop.
-    Seated(Retired),
+    WithWorker(Retired),
 }
 
-impl<'p, F: Factory> Claim<'p, F> {
-    pub(crate) fn of(home: Home<'p, F>) -> Self {
-        Self { home, stage: Stage::Outside, waited: Duration::ZERO, started: None }
+impl<'p, F: Factory> Permit<'p, F> {
+    pub(crate) fn new(pool: PoolRef<'p, F>) -> Self {
+        Self { pool, stage: Stage::Outside, waited: Duration::ZERO, started: None }
     }
 
     pub(crate) fn pool(&self) -> &Pool<F> {
-        &self.home
+        &self.pool
     }
 
     pub(crate) fn waited(&self) -> Duration {
         self.waited
     }
 
-    /// Enters the gate: requests a permit at the first poll and waits in the queue after that. Only a waiting
-    /// caller reads the clock. A worker that comes with the permit belongs to the claim, as after [`Claim::seat`].
+    /// Requests a permit at the first poll and waits in the queue after that. Only a waiting caller reads the clock.
+    /// A worker that comes with the permit is held by it, as after [`Permit::hold_worker`].
     pub(crate) fn poll_enter(
         &mut self,
         held: usize,
         cx: &Context<'_>,
-    ) -> Poll<Result<Option<Idle<F::Worker>>, Denial>> {
+    ) -> Poll<Result<Option<IdleWorker<F::Worker>>, Refusal>> {
         let answer = match &self.stage {
             Stage::Outside => {
-                let (entry, after) = self.home.gate.enter(held, cx);
-                let (stage, answer) = match entry {
-                    Entry::In(idle) => (Stage::Inside, Poll::Ready(Ok(idle))),
-                    Entry::Wait(ticket) => (Stage::Queued(ticket, Instant::now()), Poll::Pending),
-                    Entry::Refused(denial) => (Stage::Outside, Poll::Ready(Err(denial))),
+                let (admission, effects) = self.pool.gate.enter(held, cx);
+                let (stage, answer) = match admission {
+                    Admission::Admitted(idle) => (Stage::Admitted, Poll::Ready(Ok(idle))),
+                    Admission::Queued(ticket) => {
+                        (Stage::Queued(ticket, Instant::now()), Poll::Pending)
+                    }
+                    Admission::Refused(refusal) => (Stage::Outside, Poll::Ready(Err(refusal))),
                 };
                 // Stored before foreign code runs, so that a grant cannot be lost.
                 self.stage = stage;
-                self.home.settle(after);
+                self.pool.apply(effects);
                 answer
             }
             Stage::Queued(ticket, since) => {
                 self.waited = since.elapsed();
-                match self.home.gate.poll(ticket, self.waited, cx) {
+                match self.pool.gate.poll(ticket, self.waited, cx) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Some(idle)) => {
-                        self.stage = Stage::Inside;
+                        self.stage = Stage::Admitted;
                         Poll::Ready(Ok(idle))
                     }
                     Poll::Ready(None) => {
                         self.stage = Stage::Outside;
-                        Poll::Ready(Err(Denial::Draining))
+                        Poll::Ready(Err(Refusal::Draining))
                     }
                 }
             }
-            Stage::Inside | Stage::Seated(_) => return Poll::Ready(Ok(None)),
+            Stage::Admitted | Stage::WithWorker(_) => return Poll::Ready(Ok(None)),
         };
         if let Poll::Ready(Ok(idle)) = &answer {
-            self.started = self.home.started();
+            self.started = self.pool.started();
             if idle.is_some() {
-                self.seat();
+                self.hold_worker();
             }
         }
         answer
     }
 
-    /// Records that the claim holds a worker.
-    pub(crate) fn seat(&mut self) {
-        self.stage = Stage::Seated(Retired::Cancelled);
+    /// Records that the permit holds a worker.
+    pub(crate) fn hold_worker(&mut self) {
+        self.stage = Stage::WithWorker(Retired::Cancelled);
     }
 
-    /// Records that the worker was retired; the claim may get another one.
-    pub(crate) fn unseat(&mut self, reason: Retired) {
-        self.home.tally().retired(reason, 1);
-        self.stage = Stage::Inside;
+    /// Records that the worker was retired; the permit may get another one.
+    pub(crate) fn discard_worker(&mut self, reason: Retired) {
+        self.pool.counters().retired(reason, 1);
+        self.stage = Stage::Admitted;
     }
 
-    fn into_shared(mut self) -> Option<Claim<'static, F>> {
-        let home = Home::Shared(self.home.me.upgrade()?);
+    fn into_shared(mut self) -> Option<Permit<'static, F>> {
+        let pool = PoolRef::Shared(self.pool.this.upgrade()?);
         // What is left here has nothing to give back.
         let stage = std::mem::replace(&mut self.stage, Stage::Outside);
-        Some(Claim { home, stage, waited: self.waited, started: self.started.take() })
+        Some(Permit { pool, stage, waited: self.waited, started: self.started.take() })
     }
 
-    fn vacate(mut self, idle: Idle<F::Worker>) {
+    fn return_worker(mut self, idle: IdleWorker<F::Worker>) {
         self.stage = Stage::Outside;
-        self.home.leave(Some(idle));
+        self.pool.leave(Some(idle));
     }
 }
 
-impl<F: Factory> Drop for Claim<'_, F> {
+impl<F: Factory> Drop for Permit<'_, F> {
     fn drop(&mut self) {
         match &self.stage {
             Stage::Outside => {}
             Stage::Queued(ticket, _) => {
-                let (after, waker) = self.home.gate.give_up(ticket);
-                self.home.settle(after);
+                let (effects, waker) = self.pool.gate.cancel(ticket);
+                self.pool.apply(effects);
                 drop(waker);
             }
-            Stage::Inside => self.home.leave(None),
-            Stage::Seated(reason) => {
+            Stage::Admitted => self.pool.leave(None),
+            Stage::WithWorker(reason) => {
                 let unwinding = *reason == Retired::Cancelled && std::thread::panicking();
-                self.home.tally().retired(if unwinding { Retired::Panicked } else { *reason }, 1);
-                self.home.leave(None);
+                self.pool
+                    .counters()
+                    .retired(if unwinding { Retired::Panicked } else { *reason }, 1);
+                self.pool.leave(None);
             }
         }
     }

@@ -2,10 +2,10 @@
 //!
 //! A [`Pool`] bounds the number of calls that run at once, queues a bounded number of further calls in order, and
 //! makes workers ahead of time. It never runs a call: the caller's own task checks a worker out, uses it, and gives
-//! it back with a [`Fate`]. A call therefore never moves between tasks or threads.
+//! it back with a [`Disposition`]. A call therefore never moves between tasks or threads.
 //!
 //! ```
-//! use crisol_pool::{Ask, Config, Factory, Fate, Pool, Strategy};
+//! use crisol_pool::{CheckoutOptions, Config, Factory, Disposition, Pool, Strategy};
 //!
 //! struct Sheets;
 //!
@@ -21,10 +21,10 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let pool = Pool::new(Sheets, Config::new(Strategy::inline()));
-//! let mut lease = pool.check_out(Ask::new()).await?;
+//! let mut lease = pool.check_out(CheckoutOptions::new()).await?;
 //! lease.push('!');
 //! assert_eq!(*lease, "a fresh sheet!");
-//! lease.give_back(Fate::Reuse);
+//! lease.give_back(Disposition::Reuse);
 //! # Ok(())
 //! # }
 //! ```
@@ -48,14 +48,15 @@ mod check_out;
 mod config;
 mod demand;
 mod drain;
+mod error;
 mod factory;
 mod gate;
 mod interruption;
 mod lease;
+mod maintenance;
 mod make;
 mod pool;
 mod queue;
-mod refused;
 mod state;
 mod stats;
 pub mod strategy;
@@ -64,15 +65,14 @@ mod sync;
 pub mod testing;
 #[cfg(test)]
 mod tests;
-mod upkeep;
 
-pub use check_out::Ask;
+pub use check_out::CheckoutOptions;
 pub use config::Config;
 pub use drain::Drained;
-pub use factory::{Factory, Fate, Retired};
+pub use error::PoolError;
+pub use factory::{Disposition, Factory, Retired};
 pub use interruption::Interruption;
 pub use lease::Lease;
 pub use pool::Pool;
-pub use refused::Refused;
-pub use stats::{RETIRED_REASONS, Stats, WAIT_BOUNDS, Waits};
+pub use stats::{RETIRED_REASONS, Stats, WAIT_BOUNDS, WaitHistogram};
 pub use strategy::{SizeBelowWorkers, Strategy};

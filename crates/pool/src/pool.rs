@@ -11,9 +11,9 @@ use crate::config::Config;
 use crate::factory::Factory;
 use crate::gate::Gate;
 use crate::interruption::Interruption;
-use crate::stats::{Stats, Tally};
+use crate::stats::{Counters, Stats};
 use crate::strategy::Strategy;
-use crate::strategy::adaptive::{Adaptation, Decision};
+use crate::strategy::adaptive::{Decision, Scaler};
 
 /// A pool of workers. See the [crate's page](crate).
 pub struct Pool<F: Factory> {
@@ -21,17 +21,17 @@ pub struct Pool<F: Factory> {
     pub(crate) gate: Gate<F::Worker>,
     pub(crate) config: Config,
     /// Notified when a drain completes.
-    pub(crate) emptied: Notify,
+    pub(crate) drained: Notify,
     /// Asks calls that outlast a drain to stop.
     pub(crate) interruption: Interruption,
     /// Wakes the background task.
-    pub(crate) bell: Arc<Notify>,
+    pub(crate) wake: Arc<Notify>,
     /// True while a background task exists.
-    pub(crate) tended: AtomicBool,
+    pub(crate) is_maintained: AtomicBool,
     /// Measurements and decisions of an adaptive pool.
-    pub(crate) adaptation: Option<Box<Adaptation>>,
-    pub(crate) me: Weak<Self>,
-    pub(crate) born: Instant,
+    pub(crate) scaler: Option<Box<Scaler>>,
+    pub(crate) this: Weak<Self>,
+    pub(crate) created_at: Instant,
 }
 
 impl<F: Factory> Pool<F> {
@@ -39,27 +39,27 @@ impl<F: Factory> Pool<F> {
     #[must_use]
     pub fn new(factory: F, config: Config) -> Arc<Self> {
         let reuse = config.reuse.get();
-        Arc::new_cyclic(|me| Self {
+        Arc::new_cyclic(|this| Self {
             factory,
-            gate: Gate::new(config.strategy.rules(), config.buffer, reuse),
+            gate: Gate::new(config.strategy.params(), config.buffer, reuse),
             config,
-            emptied: Notify::new(),
+            drained: Notify::new(),
             interruption: Interruption::default(),
-            bell: Arc::new(Notify::new()),
-            tended: AtomicBool::new(false),
-            adaptation: match config.strategy {
-                Strategy::Adaptive(adaptive) => Some(Box::new(Adaptation::new(adaptive))),
+            wake: Arc::new(Notify::new()),
+            is_maintained: AtomicBool::new(false),
+            scaler: match config.strategy {
+                Strategy::Adaptive(adaptive) => Some(Box::new(Scaler::new(adaptive))),
                 _ => None,
             },
-            me: me.clone(),
-            born: Instant::now(),
+            this: this.clone(),
+            created_at: Instant::now(),
         })
     }
 
     /// Statistics, read without the pool's lock.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.gate.tally.snapshot()
+        self.gate.counters.snapshot()
     }
 
     /// Checks whether a call would run or could wait now, without the pool's lock. The answer is a snapshot and
@@ -75,7 +75,7 @@ impl<F: Factory> Pool<F> {
     /// strategies.
     #[must_use]
     pub fn decisions(&self) -> Vec<Decision> {
-        self.adaptation.as_ref().map_or_else(Vec::new, |adaptation| adaptation.decisions())
+        self.scaler.as_ref().map_or_else(Vec::new, |scaler| scaler.decisions())
     }
 
     /// The factory that makes the workers.
@@ -90,8 +90,8 @@ impl<F: Factory> Pool<F> {
         &self.config
     }
 
-    pub(crate) fn tally(&self) -> &Tally {
-        &self.gate.tally
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.gate.counters
     }
 
     pub(crate) fn reuse(&self) -> u32 {
@@ -99,31 +99,31 @@ impl<F: Factory> Pool<F> {
     }
 
     /// Timestamp for an idle worker. The clock is read only in pools that retire idle workers.
-    pub(crate) fn now_for_idling(&self) -> Instant {
-        if self.gate.minds_idleness { Instant::now() } else { self.born }
+    pub(crate) fn idle_since(&self) -> Instant {
+        if self.gate.has_idle_timeout { Instant::now() } else { self.created_at }
     }
 
     /// Start of a call and number of running calls, for adaptive pools only.
     pub(crate) fn started(&self) -> Option<(Instant, usize)> {
-        self.adaptation.as_ref()?;
+        self.scaler.as_ref()?;
         Some((Instant::now(), self.busy()))
     }
 
     /// Records the end of a call, with its value of [`Pool::started`].
     pub(crate) fn ended(&self, (since, at_start): (Instant, usize)) {
-        if let Some(adaptation) = &self.adaptation {
-            adaptation.meter.record(since.elapsed(), at_start, self.busy());
+        if let Some(scaler) = &self.scaler {
+            scaler.meter.record(since.elapsed(), at_start, self.busy());
         }
     }
 
     fn busy(&self) -> usize {
-        usize::try_from(self.tally().busy.value()).unwrap_or(usize::MAX)
+        usize::try_from(self.counters().busy.value()).unwrap_or(usize::MAX)
     }
 }
 
 impl<F: Factory> Drop for Pool<F> {
     fn drop(&mut self) {
-        self.bell.notify_one();
+        self.wake.notify_one();
     }
 }
 

@@ -1,7 +1,7 @@
 //! First-in, first-out queue of waiting callers. Pure: no lock, clock or worker; it returns wakers for its caller
 //! to wake.
 //!
-//! A waiter stays in the queue until it is granted something or turned away. It then leaves the queue but keeps its
+//! A waiter stays in the queue until it is granted something or refused. It then leaves the queue but keeps its
 //! slot until its owner has read the answer ([`Queue::poll`]) or given up ([`Queue::remove`]). Exactly one of the
 //! two happens, so no grant is lost.
 
@@ -13,7 +13,7 @@ use slab::Slab;
 #[derive(Debug)]
 pub(crate) struct Ticket(usize);
 
-/// First-in, first-out queue; each waiter is eventually granted a `T` or turned away.
+/// First-in, first-out queue; each waiter is eventually granted a `T` or refused.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     slots: Slab<Waiter<T>>,
@@ -37,7 +37,7 @@ struct Waiter<T> {
 enum Answer<T> {
     Pending,
     Granted(T),
-    TurnedAway,
+    Refused,
 }
 
 impl<T> Queue<T> {
@@ -86,20 +86,20 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Turns all waiters away and returns their wakers.
-    pub(crate) fn turn_away(&mut self) -> Vec<Waker> {
+    /// Refuses all waiters and returns their wakers.
+    pub(crate) fn refuse_all(&mut self) -> Vec<Waker> {
         let mut wakers = Vec::new();
         while let Some(key) = self.head {
             self.unlink(key);
             if let Some(waiter) = self.slots.get_mut(key) {
-                waiter.answer = Answer::TurnedAway;
+                waiter.answer = Answer::Refused;
                 wakers.extend(waiter.waker.take());
             }
         }
         wakers
     }
 
-    /// The answer to `ticket`: `Some(grant)`, or `None` if the waiter was turned away; either frees the slot. While
+    /// The answer to `ticket`: `Some(grant)`, or `None` if the waiter was refused; either frees the slot. While
     /// pending, the task is registered to be woken, and a replaced waker goes to `old`.
     pub(crate) fn poll(
         &mut self,
@@ -116,7 +116,7 @@ impl<T> Queue<T> {
         }
         match self.slots.remove(ticket.0).answer {
             Answer::Granted(grant) => Poll::Ready(Some(grant)),
-            Answer::Pending | Answer::TurnedAway => Poll::Ready(None),
+            Answer::Pending | Answer::Refused => Poll::Ready(None),
         }
     }
 
@@ -130,7 +130,7 @@ impl<T> Queue<T> {
         let waiter = self.slots.remove(ticket.0);
         match waiter.answer {
             Answer::Granted(grant) => (Some(grant), waiter.waker),
-            Answer::Pending | Answer::TurnedAway => (None, waiter.waker),
+            Answer::Pending | Answer::Refused => (None, waiter.waker),
         }
     }
 
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn grants_go_in_order_past_those_who_left() {
+    fn grants_skip_waiters_that_left() {
         let mut queue = Queue::new();
         let [a, b, c, d] = [0, 1, 2, 0].map(|held| queue.push(held, Waker::noop().clone()));
         assert_eq!((queue.len(), queue.held()), (4, 3));
@@ -170,12 +170,12 @@ mod tests {
         assert_eq!(look(&mut queue, &c), Poll::Ready(Some(2)));
         assert_eq!(look(&mut queue, &a), Poll::Ready(Some(1)));
         assert_eq!(queue.remove(&d).0, None);
-        assert_eq!(queue.grant(3).err(), Some(3), "nobody waits any more");
+        assert_eq!(queue.grant(3).err(), Some(3), "no waiter is left");
         assert!(queue.slots.is_empty());
     }
 
     #[test]
-    fn a_waiter_that_leaves_after_the_grant_returns_it() {
+    fn leaving_after_the_grant_returns_it() {
         let mut queue = Queue::new();
         let ticket = queue.push(0, Waker::noop().clone());
         assert!(queue.grant(7).is_ok());
@@ -184,10 +184,10 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_turned_away_once() {
+    fn all_waiters_are_refused_once() {
         let mut queue = Queue::new();
         let [a, b] = [0, 5].map(|held| queue.push(held, Waker::noop().clone()));
-        assert_eq!(queue.turn_away().len(), 2);
+        assert_eq!(queue.refuse_all().len(), 2);
         assert_eq!((queue.len(), queue.held()), (0, 0));
         assert_eq!(look(&mut queue, &a), Poll::Ready(None));
         assert_eq!(queue.remove(&b).0, None);

@@ -1,5 +1,5 @@
 //! State of a pool and its transitions. Pure: no lock, clock or task. Foreign code (wakers, workers) is returned in
-//! [`After`], and neither woken nor dropped here.
+//! [`Effects`], and neither woken nor dropped here.
 //!
 //! The rules of a pool span several fields at once: the first waiter gets the returned worker, the buffer counts
 //! exactly the waiting calls, and a drain ends when no call runs *and* no call waits.
@@ -10,29 +10,29 @@ use tokio::time::Instant;
 
 use crate::factory::Retired;
 use crate::queue::{Queue, Ticket};
-use crate::strategy::{Keep, Rules};
+use crate::strategy::{ReadyPolicy, StrategyParams};
 
 /// A worker that is ready for a call.
 #[derive(Debug)]
-pub(crate) struct Idle<W> {
+pub(crate) struct IdleWorker<W> {
     pub(crate) worker: W,
     /// Calls that it has served.
     pub(crate) uses: u32,
     pub(crate) since: Instant,
 }
 
-/// Result of a request to enter.
+/// Result of a request for a permit.
 #[derive(Debug)]
-pub(crate) enum Entry<W> {
-    /// A permit, with a worker when one was ready.
-    In(Option<Idle<W>>),
+pub(crate) enum Admission<W> {
+    /// A permit, with a worker if one was ready.
+    Admitted(Option<IdleWorker<W>>),
     /// A place in the queue.
-    Wait(Ticket),
-    Refused(Denial),
+    Queued(Ticket),
+    Refused(Refusal),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Denial {
+pub(crate) enum Refusal {
     Saturated { waiting: usize },
     Draining,
     WouldDeadlock { workers: usize },
@@ -41,30 +41,30 @@ pub(crate) enum Denial {
 /// Effects to apply after the lock is released. It is small, because every call moves two of them.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct After<W> {
+pub(crate) struct Effects<W> {
     /// Waker of the caller that was granted the returned permit.
     pub(crate) wake: Option<Waker>,
     /// The background task sleeps and has work.
-    pub(crate) ring: bool,
+    pub(crate) wake_task: bool,
     /// A drain is complete.
-    pub(crate) emptied: bool,
-    pub(crate) rare: Option<Box<Rare<W>>>,
+    pub(crate) drained: bool,
+    pub(crate) rare: Option<Box<RareEffects<W>>>,
 }
 
 /// Effects that seldom occur.
 #[derive(Debug)]
-pub(crate) struct Rare<W> {
-    /// Wakers of callers that were granted new permits or turned away.
+pub(crate) struct RareEffects<W> {
+    /// Wakers of callers that were granted new permits or refused.
     pub(crate) wake: Vec<Waker>,
     /// Workers to drop.
-    pub(crate) gone: Vec<Idle<W>>,
+    pub(crate) retired: Vec<IdleWorker<W>>,
     /// Reason for dropping them.
-    pub(crate) gone_for: Retired,
+    pub(crate) reason: Retired,
 }
 
-/// Time of the background task's next look.
+/// Time of the background task's next run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum NextRun {
     /// Calls keep coming: after a short pause.
     Soon,
     /// A worker reaches its idle timeout at this time.
@@ -72,18 +72,18 @@ pub(crate) enum Next {
     /// After it is woken.
     Parked,
     /// Never: the pool is being drained.
-    Over,
+    Never,
 }
 
 #[derive(Debug)]
 pub(crate) struct State<W> {
-    pub(crate) rules: Rules,
+    pub(crate) params: StrategyParams,
     /// Maximum of waiting calls.
     pub(crate) buffer: usize,
     /// True if a worker may serve more than one call.
     pub(crate) reused: bool,
-    pub(crate) ready: Vec<Idle<W>>,
-    pub(crate) queue: Queue<Option<Idle<W>>>,
+    pub(crate) ready: Vec<IdleWorker<W>>,
+    pub(crate) queue: Queue<Option<IdleWorker<W>>>,
     /// Permits in use, including granted ones that the waiter has not read yet.
     pub(crate) busy: usize,
     /// Permits in existence.
@@ -96,7 +96,7 @@ pub(crate) struct State<W> {
     pub(crate) parked: bool,
     /// Calls that were admitted and have read their grant.
     pub(crate) admitted: u64,
-    /// Value of `admitted` at the background task's last look.
+    /// Value of `admitted` at the background task's last run.
     pub(crate) seen: u64,
     /// Highest number of permits in use since the last measurement.
     pub(crate) peak: usize,
@@ -105,22 +105,22 @@ pub(crate) struct State<W> {
 }
 
 impl<W> State<W> {
-    pub(crate) fn new(rules: Rules, buffer: usize, reused: bool) -> Self {
+    pub(crate) fn new(params: StrategyParams, buffer: usize, reused: bool) -> Self {
         Self {
-            rules,
+            params,
             buffer,
             reused,
             ready: Vec::new(),
             queue: Queue::new(),
             busy: 0,
-            workers: rules.start,
+            workers: params.start,
             making: 0,
             open: true,
             parked: true,
             admitted: 0,
             seen: 0,
             peak: 0,
-            keep: rules.start,
+            keep: params.start,
         }
     }
 
@@ -129,12 +129,12 @@ impl<W> State<W> {
         self.busy >= self.workers
     }
 
-    pub(crate) fn is_over(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         !self.open && self.busy == 0 && self.queue.len() == 0
     }
 
     /// Admits a call. There must be a free permit.
-    pub(crate) fn admit(&mut self) -> Option<Idle<W>> {
+    pub(crate) fn admit(&mut self) -> Option<IdleWorker<W>> {
         self.busy += 1;
         self.peak = self.peak.max(self.busy);
         self.admitted = self.admitted.wrapping_add(1);
@@ -142,118 +142,123 @@ impl<W> State<W> {
     }
 
     /// Queues, admits or refuses a call that found the pool full.
-    pub(crate) fn line_up(&mut self, held: usize, waker: Waker, after: &mut After<W>) -> Entry<W> {
-        if let Some(denial) = self.denial(held, after) {
-            Entry::Refused(denial)
+    pub(crate) fn admit_or_queue(
+        &mut self,
+        held: usize,
+        waker: Waker,
+        effects: &mut Effects<W>,
+    ) -> Admission<W> {
+        if let Some(refusal) = self.refuse_or_grow(held, effects) {
+            Admission::Refused(refusal)
         } else if self.is_full() {
-            Entry::Wait(self.queue.push(held, waker))
+            Admission::Queued(self.queue.push(held, waker))
         } else {
-            Entry::In(self.admit())
+            Admission::Admitted(self.admit())
         }
     }
 
-    /// Reason to refuse a call that would have to wait. A pool below its maximum grows instead.
-    fn denial(&mut self, held: usize, after: &mut After<W>) -> Option<Denial> {
+    /// Refuses a call that would have to wait, or grows a pool that is below its maximum.
+    fn refuse_or_grow(&mut self, held: usize, effects: &mut Effects<W>) -> Option<Refusal> {
         // All workers are held by calls that depend on a waiting call.
         let blocked = self.queue.held().saturating_add(held);
         if blocked >= self.workers {
-            if blocked >= self.rules.max {
-                return Some(Denial::WouldDeadlock { workers: self.workers });
+            if blocked >= self.params.max {
+                return Some(Refusal::WouldDeadlock { workers: self.workers });
             }
-            self.set_workers(blocked + 1, after);
+            self.set_workers(blocked + 1, effects);
         }
         if self.is_full() && self.queue.len() >= self.buffer {
-            if self.workers >= self.rules.max {
-                return Some(Denial::Saturated { waiting: self.queue.len() });
+            if self.workers >= self.params.max {
+                return Some(Refusal::Saturated { waiting: self.queue.len() });
             }
-            self.set_workers(self.workers + 1, after);
+            self.set_workers(self.workers + 1, effects);
         }
         None
     }
 
     /// Sets the number of permits; new ones go to the waiters at the front.
-    pub(crate) fn set_workers(&mut self, workers: usize, after: &mut After<W>) {
+    pub(crate) fn set_workers(&mut self, workers: usize, effects: &mut Effects<W>) {
         self.workers = workers;
         while self.busy < self.workers && self.queue.len() > 0 {
             self.busy += 1;
             self.peak = self.peak.max(self.busy);
             let ready = self.ready.pop();
             if let Ok(waker) = self.queue.grant(ready) {
-                after.wake_also(waker);
+                effects.also_wake(waker);
             }
         }
     }
 
     /// Takes a permit back, with the worker if it may serve again.
-    pub(crate) fn release(&mut self, back: Option<Idle<W>>, after: &mut After<W>) {
+    pub(crate) fn release(&mut self, back: Option<IdleWorker<W>>, effects: &mut Effects<W>) {
         if self.busy <= self.workers && self.queue.len() > 0 {
             let back = back.or_else(|| self.ready.pop());
             if let Ok(waker) = self.queue.grant(back) {
-                after.wake = waker;
+                effects.wake = waker;
             }
         } else {
             self.busy -= 1;
             if let Some(idle) = back {
-                self.store(idle, after);
+                self.store(idle, effects);
             }
         }
-        self.trim(after);
-        after.emptied = self.is_over();
+        self.trim(effects);
+        effects.drained = self.is_drained();
     }
 
     /// Adds a worker to the ready ones if there is room.
-    pub(crate) fn store(&mut self, idle: Idle<W>, after: &mut After<W>) {
-        let keeps_none = matches!(self.rules.keep, Keep::Nothing);
-        let room = if keeps_none { self.rules.max } else { self.kept() };
+    pub(crate) fn store(&mut self, idle: IdleWorker<W>, effects: &mut Effects<W>) {
+        let keeps_none = matches!(self.params.keep, ReadyPolicy::None);
+        let room = if keeps_none { self.params.max } else { self.ready_target() };
         if self.open && self.ready.len() >= room {
-            after.drop_also([idle], Retired::Surplus);
+            effects.also_drop([idle], Retired::Surplus);
             return;
         }
         self.ready.push(idle);
-        self.trim(after);
+        self.trim(effects);
         if self.parked && keeps_none && !self.ready.is_empty() {
             self.parked = false;
-            after.ring = true;
+            effects.wake_task = true;
         }
     }
 
     /// While draining, retires ready workers beyond the number of waiting calls.
-    pub(crate) fn trim(&mut self, after: &mut After<W>) {
+    pub(crate) fn trim(&mut self, effects: &mut Effects<W>) {
         if !self.open && self.ready.len() > self.queue.len() {
-            after.drop_also(self.ready.drain(self.queue.len()..), Retired::Drained);
+            effects.also_drop(self.ready.drain(self.queue.len()..), Retired::Drained);
         }
     }
 
     /// True if a call has to wake the background task: once after each rest.
-    pub(crate) fn ring_for_call(&mut self) -> bool {
-        let ring = self.parked && !matches!(self.rules.keep, Keep::Nothing);
-        self.parked &= !ring;
-        ring
+    pub(crate) fn wakes_task(&mut self) -> bool {
+        let wake_task = self.parked && !matches!(self.params.keep, ReadyPolicy::None);
+        self.parked &= !wake_task;
+        wake_task
     }
 
     /// Number of workers to make: those to keep, without the ready ones and those on their way.
     pub(crate) fn shortfall(&self) -> usize {
         // Busy workers return if they may serve again.
         let coming = self.making + if self.reused { self.busy } else { 0 };
-        self.kept().saturating_sub(self.ready.len() + coming)
+        self.ready_target().saturating_sub(self.ready.len() + coming)
     }
 
-    fn kept(&self) -> usize {
-        match self.rules.keep {
-            Keep::Nothing => 0,
-            Keep::Exactly(size) => size,
-            Keep::Learned => self.keep,
+    fn ready_target(&self) -> usize {
+        match self.params.keep {
+            ReadyPolicy::None => 0,
+            ReadyPolicy::Fixed(size) => size,
+            ReadyPolicy::Measured => self.keep,
         }
     }
 
     /// Takes out workers that reached the idle timeout or exceed the number to keep.
-    pub(crate) fn weed(&mut self, now: Instant) -> (Vec<Idle<W>>, Retired) {
-        match (self.rules.keep, self.rules.idle) {
-            (Keep::Nothing, Some(idle)) => {
-                let old = |worker: &mut Idle<W>| now.duration_since(worker.since) >= idle;
+    pub(crate) fn evict(&mut self, now: Instant) -> (Vec<IdleWorker<W>>, Retired) {
+        match (self.params.keep, self.params.idle) {
+            (ReadyPolicy::None, Some(idle)) => {
+                let old = |worker: &mut IdleWorker<W>| now.duration_since(worker.since) >= idle;
                 (self.ready.extract_if(.., old).collect(), Retired::Idle)
             }
-            (Keep::Learned, _) => {
+            (ReadyPolicy::Measured, _) => {
                 // The front holds those that were idle longest.
                 let surplus = self.ready.len().saturating_sub(self.keep);
                 (self.ready.drain(..surplus).collect(), Retired::Surplus)
@@ -263,48 +268,52 @@ impl<W> State<W> {
     }
 
     /// Takes out all ready workers if the strategy keeps none.
-    pub(crate) fn shed(&mut self, after: &mut After<W>) -> usize {
-        let shed = self.ready.len();
-        if shed == 0 || !matches!(self.rules.keep, Keep::Nothing) {
+    pub(crate) fn release_idle(&mut self, effects: &mut Effects<W>) -> usize {
+        let released = self.ready.len();
+        if released == 0 || !matches!(self.params.keep, ReadyPolicy::None) {
             return 0;
         }
-        after.drop_also(self.ready.drain(..), Retired::Surplus);
-        shed
+        effects.also_drop(self.ready.drain(..), Retired::Surplus);
+        released
     }
 
-    /// Time of the background task's next look.
-    pub(crate) fn next_look(&mut self) -> Next {
+    /// Time of the background task's next run.
+    pub(crate) fn next_run(&mut self) -> NextRun {
         let quiet = self.seen == self.admitted;
         self.seen = self.admitted;
-        match (self.rules.keep, self.rules.idle) {
-            (Keep::Nothing, Some(idle)) => {
+        match (self.params.keep, self.params.idle) {
+            (ReadyPolicy::None, Some(idle)) => {
                 let first = self.ready.iter().map(|worker| worker.since).min();
-                first.and_then(|since| since.checked_add(idle)).map_or(Next::Parked, Next::At)
+                first.and_then(|since| since.checked_add(idle)).map_or(NextRun::Parked, NextRun::At)
             }
-            _ if quiet && self.queue.len() == 0 => Next::Parked,
-            _ => Next::Soon,
+            _ if quiet && self.queue.len() == 0 => NextRun::Parked,
+            _ => NextRun::Soon,
         }
     }
 }
 
-impl<W> After<W> {
-    pub(crate) fn nothing() -> Self {
-        Self { wake: None, ring: false, emptied: false, rare: None }
+impl<W> Effects<W> {
+    pub(crate) fn none() -> Self {
+        Self { wake: None, wake_task: false, drained: false, rare: None }
     }
 
-    pub(crate) fn wake_also(&mut self, wakers: impl IntoIterator<Item = Waker>) {
+    pub(crate) fn also_wake(&mut self, wakers: impl IntoIterator<Item = Waker>) {
         self.rare().wake.extend(wakers);
     }
 
-    fn drop_also(&mut self, workers: impl IntoIterator<Item = Idle<W>>, reason: Retired) {
+    fn also_drop(&mut self, workers: impl IntoIterator<Item = IdleWorker<W>>, reason: Retired) {
         let rare = self.rare();
-        rare.gone.extend(workers);
-        rare.gone_for = reason;
+        rare.retired.extend(workers);
+        rare.reason = reason;
     }
 
-    fn rare(&mut self) -> &mut Rare<W> {
+    fn rare(&mut self) -> &mut RareEffects<W> {
         self.rare.get_or_insert_with(|| {
-            Box::new(Rare { wake: Vec::new(), gone: Vec::new(), gone_for: Retired::Surplus })
+            Box::new(RareEffects {
+                wake: Vec::new(),
+                retired: Vec::new(),
+                reason: Retired::Surplus,
+            })
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::factory::Retired;
 
-/// Upper bounds of the buckets of [`Waits`], in microseconds. The first bucket holds calls that did not wait.
+/// Upper bounds of the buckets of [`WaitHistogram`], in microseconds. The first bucket holds calls that did not wait.
 pub const WAIT_BOUNDS: [u64; 16] = [
     0, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
     5_000_000, 30_000_000,
@@ -46,7 +46,7 @@ pub struct Stats {
     /// Calls refused because the buffer was full.
     pub saturated: u64,
     /// Waiting times of the admitted calls.
-    pub waits: Waits,
+    pub waits: WaitHistogram,
     /// Workers made.
     pub created: u64,
     /// Failed attempts to make a worker: errors, panics and timeouts.
@@ -73,7 +73,7 @@ impl Stats {
 /// Histogram of waiting times over the fixed buckets of [`WAIT_BOUNDS`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Waits {
+pub struct WaitHistogram {
     /// Calls per bucket. The last bucket, beyond the bounds, holds all longer waits.
     pub buckets: [u64; WAIT_BOUNDS.len() + 1],
     /// Sum of all waiting times.
@@ -83,7 +83,7 @@ pub struct Waits {
 /// Counters that the pool writes. Those on the call path are written only under the pool's lock, so a plain load
 /// and store suffices and no call pays for a locked instruction.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct Counters {
     pub(crate) workers: Gauge,
     pub(crate) busy: Gauge,
     pub(crate) ready: Gauge,
@@ -120,7 +120,7 @@ impl Gauge {
     }
 }
 
-impl Tally {
+impl Counters {
     pub(crate) fn saturated(&self) {
         self.saturated.fetch_add(1, Relaxed);
     }
@@ -165,7 +165,7 @@ impl Tally {
             admitted,
             finished: self.finished.value(),
             saturated: self.saturated.load(Relaxed),
-            waits: Waits { buckets, total: Duration::from_micros(self.waited_us.value()) },
+            waits: WaitHistogram { buckets, total: Duration::from_micros(self.waited_us.value()) },
             created: self.created.load(Relaxed),
             failed: self.failed.load(Relaxed),
             retired: self.retired.each_ref().map(|count| count.load(Relaxed)),
@@ -179,14 +179,14 @@ mod tests {
 
     #[test]
     fn a_wait_falls_into_the_bucket_whose_bound_it_does_not_exceed() {
-        let tally = Tally::default();
+        let counters = Counters::default();
         for _ in 0..4 {
-            tally.admitted.bump();
+            counters.admitted.bump();
         }
         for us in [50, 51, 40_000_000] {
-            tally.waited(Duration::from_micros(us));
+            counters.waited(Duration::from_micros(us));
         }
-        let waits = tally.snapshot().waits;
+        let waits = counters.snapshot().waits;
         let filled: Vec<_> = waits.buckets.iter().enumerate().filter(|(_, n)| **n > 0).collect();
         assert_eq!(filled, [(0, &1), (1, &1), (2, &1), (WAIT_BOUNDS.len(), &1)]);
         assert_eq!(waits.total, Duration::from_micros(40_000_101));
@@ -194,11 +194,11 @@ mod tests {
 
     #[test]
     fn every_reason_has_its_own_count() {
-        let tally = Tally::default();
+        let counters = Counters::default();
         for (n, reason) in RETIRED_REASONS.into_iter().enumerate() {
-            tally.retired(reason, n + 1);
+            counters.retired(reason, n + 1);
         }
-        let stats = tally.snapshot();
+        let stats = counters.snapshot();
         for (n, reason) in RETIRED_REASONS.into_iter().enumerate() {
             assert_eq!(stats.retired_for(reason), n as u64 + 1);
         }

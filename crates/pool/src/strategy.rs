@@ -90,37 +90,37 @@ impl Strategy {
         }
     }
 
-    pub(crate) fn rules(&self) -> Rules {
+    pub(crate) fn params(&self) -> StrategyParams {
         match self {
-            Self::Inline(inline) => inline.rules(),
-            Self::Lazy(lazy) => lazy.rules(),
-            Self::Static(fixed) => fixed.rules(),
-            Self::Adaptive(adaptive) => adaptive.rules(),
+            Self::Inline(inline) => inline.params(),
+            Self::Lazy(lazy) => lazy.params(),
+            Self::Static(fixed) => fixed.params(),
+            Self::Adaptive(adaptive) => adaptive.params(),
         }
     }
 }
 
-/// A strategy as the gate sees it.
+/// Numbers that a strategy gives to the gate.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
+pub(crate) struct StrategyParams {
     /// Initial number of calls at once.
     pub(crate) start: usize,
     /// Maximum of calls at once.
     pub(crate) max: usize,
-    pub(crate) keep: Keep,
+    pub(crate) keep: ReadyPolicy,
     /// Idle timeout of workers that are not kept.
     pub(crate) idle: Option<Duration>,
 }
 
 /// Number of workers that the background task keeps ready.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Keep {
+pub(crate) enum ReadyPolicy {
     /// None; returned workers that may serve again stay until their idle timeout.
-    Nothing,
+    None,
     /// A fixed number.
-    Exactly(usize),
-    /// The number that the background task has measured to be needed.
-    Learned,
+    Fixed(usize),
+    /// The number that the background task measures as needed.
+    Measured,
 }
 
 /// `n` as a nonzero count; 1 if it is 0.

@@ -12,7 +12,7 @@ use crate::pool::Pool;
 /// Behaviour of the factory for one worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Making {
+pub enum MakeBehaviour {
     /// Returns at once.
     Prompt,
     /// Returns after a time on tokio's clock.
@@ -27,7 +27,7 @@ pub enum Making {
 
 /// A factory of [`FakeWorker`]s. Clones share their state.
 #[derive(Debug, Clone)]
-pub struct Fakes(Arc<Inner>);
+pub struct FakeFactory(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -40,8 +40,8 @@ struct Inner {
 
 #[derive(Debug)]
 struct Script {
-    once: VecDeque<Making>,
-    always: Making,
+    once: VecDeque<MakeBehaviour>,
+    always: MakeBehaviour,
 }
 
 /// A worker that is counted while it lives.
@@ -54,7 +54,7 @@ pub struct FakeWorker {
 /// Sets the number of calls of `pool` that may run at once, like an adaptive pool's background task. The strategy's
 /// maximum caps it, and it stays above the number of workers blocked by waiting calls.
 pub fn resize<F: Factory>(pool: &Pool<F>, workers: usize) {
-    pool.settle(pool.gate.resize(workers));
+    pool.apply(pool.gate.resize(workers));
 }
 
 /// Error of a scripted failure.
@@ -62,11 +62,11 @@ pub fn resize<F: Factory>(pool: &Pool<F>, workers: usize) {
 #[error("the fake was told to fail")]
 pub struct FakeError;
 
-impl Fakes {
+impl FakeFactory {
     /// Creates a factory that makes every worker at once.
     #[must_use]
     pub fn new() -> Self {
-        let script = Mutex::new(Script { once: VecDeque::new(), always: Making::Prompt });
+        let script = Mutex::new(Script { once: VecDeque::new(), always: MakeBehaviour::Prompt });
         Self(Arc::new(Inner {
             script,
             asked: AtomicUsize::new(0),
@@ -77,12 +77,12 @@ impl Fakes {
     }
 
     /// Scripts the next workers, one after the other.
-    pub fn next(&self, making: impl IntoIterator<Item = Making>) {
+    pub fn next(&self, making: impl IntoIterator<Item = MakeBehaviour>) {
         self.script().once.extend(making);
     }
 
-    /// Scripts all further workers, after those of [`Fakes::next`].
-    pub fn always(&self, making: Making) {
+    /// Scripts all further workers, after those of [`FakeFactory::next`].
+    pub fn always(&self, making: MakeBehaviour) {
         self.script().always = making;
     }
 
@@ -115,7 +115,7 @@ impl Fakes {
     }
 }
 
-impl Default for Fakes {
+impl Default for FakeFactory {
     fn default() -> Self {
         Self::new()
     }
@@ -135,7 +135,7 @@ impl Drop for FakeWorker {
     }
 }
 
-impl Factory for Fakes {
+impl Factory for FakeFactory {
     type Worker = FakeWorker;
     type Error = FakeError;
 
@@ -146,12 +146,12 @@ impl Factory for Fakes {
             script.once.pop_front().unwrap_or(script.always)
         };
         match making {
-            Making::Prompt => {}
-            Making::After(time) => tokio::time::sleep(time).await,
-            Making::Fail => return Err(FakeError),
+            MakeBehaviour::Prompt => {}
+            MakeBehaviour::After(time) => tokio::time::sleep(time).await,
+            MakeBehaviour::Fail => return Err(FakeError),
             #[expect(clippy::panic, reason = "a panic is what was asked for")]
-            Making::Panic => panic!("the fake was told to panic"),
-            Making::Hang => pending().await,
+            MakeBehaviour::Panic => panic!("the fake was told to panic"),
+            MakeBehaviour::Hang => pending().await,
         }
         let number = self.0.made.fetch_add(1, SeqCst) + 1;
         let alive = self.0.alive.fetch_add(1, SeqCst) + 1;

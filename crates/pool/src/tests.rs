@@ -4,59 +4,60 @@
 use std::task::{Context, Waker};
 
 use crate::gate::Gate;
-use crate::state::{Denial, Entry};
-use crate::strategy::{Keep, Rules, Strategy};
+use crate::state::{Admission, Refusal};
+use crate::strategy::{ReadyPolicy, Strategy, StrategyParams};
 
 #[test]
-fn the_numbers_are_read_without_the_lock() {
-    let gate: Gate<()> = Gate::new(Strategy::lazy().rules(), 3, 1);
+fn stats_are_read_without_the_lock() {
+    let gate: Gate<()> = Gate::new(Strategy::lazy().params(), 3, 1);
     let lock = gate.lock();
-    assert_eq!(gate.tally.snapshot().workers, 100);
+    assert_eq!(gate.counters.snapshot().workers, 100);
     drop(lock);
 }
 
 #[test]
 fn extreme_numbers_do_not_overflow_or_hide_a_deadlock() {
-    let rules = Rules { start: 1, max: usize::MAX, keep: Keep::Learned, idle: None };
-    let gate: Gate<()> = Gate::new(rules, usize::MAX, u32::MAX);
+    let params =
+        StrategyParams { start: 1, max: usize::MAX, keep: ReadyPolicy::Measured, idle: None };
+    let gate: Gate<()> = Gate::new(params, usize::MAX, u32::MAX);
     let cx = Context::from_waker(Waker::noop());
     let mut settled = Vec::new();
     for held in [0, usize::MAX, usize::MAX - 1, 1, usize::MAX] {
-        let (entry, after) = gate.enter(held, &cx);
-        let refused = matches!(entry, Entry::Refused(Denial::WouldDeadlock { .. }));
+        let (entry, effects) = gate.enter(held, &cx);
+        let refused = matches!(entry, Admission::Refused(Refusal::WouldDeadlock { .. }));
         assert_eq!(refused, held == usize::MAX && settled.len() < 2);
-        settled.push((entry, after));
+        settled.push((entry, effects));
     }
-    gate.keep(usize::MAX);
+    gate.set_ready_target(usize::MAX);
     drop(gate.resize(usize::MAX));
-    assert_eq!(gate.tally.workers.value(), usize::MAX as u64);
+    assert_eq!(gate.counters.workers.value(), usize::MAX as u64);
     drop(gate.resize(0));
-    assert_eq!((gate.inside(), gate.tally.workers.value()), ((4, 0), 1));
+    assert_eq!((gate.occupancy(), gate.counters.workers.value()), ((4, 0), 1));
 }
 
 #[test]
-fn a_call_rings_for_the_background_task_once_after_each_rest() {
-    let fixed = Strategy::fixed(None, None).map(|fixed| (fixed.rules(), [true, false, true]));
-    let lazy = (Strategy::lazy().rules(), [false; 3]);
-    for (rules, rings) in fixed.into_iter().chain([lazy]) {
-        let gate: Gate<()> = Gate::new(rules, 3, 1);
+fn a_call_wakes_the_background_task_once_after_each_rest() {
+    let fixed = Strategy::fixed(None, None).map(|fixed| (fixed.params(), [true, false, true]));
+    let lazy = (Strategy::lazy().params(), [false; 3]);
+    for (params, wakes) in fixed.into_iter().chain([lazy]) {
+        let gate: Gate<()> = Gate::new(params, 3, 1);
         let cx = Context::from_waker(Waker::noop());
-        let mut rang = Vec::new();
+        let mut woken = Vec::new();
         for rest in [false, false, true] {
             if rest {
                 gate.park();
             }
-            let (_entry, after) = gate.enter(0, &cx);
-            rang.push(after.ring);
+            let (_entry, effects) = gate.enter(0, &cx);
+            woken.push(effects.wake_task);
         }
-        assert_eq!(rang, rings);
+        assert_eq!(woken, wakes);
     }
 }
 
 #[test]
-fn the_demand_knows_the_most_that_ran_between_two_looks() {
-    let rules = Rules { start: 1, max: 3, keep: Keep::Learned, idle: None };
-    let gate: Gate<()> = Gate::new(rules, 3, 1);
+fn demand_has_the_peak_between_two_measurements() {
+    let params = StrategyParams { start: 1, max: 3, keep: ReadyPolicy::Measured, idle: None };
+    let gate: Gate<()> = Gate::new(params, 3, 1);
     let cx = Context::from_waker(Waker::noop());
     let demand = || {
         let demand = gate.demand();

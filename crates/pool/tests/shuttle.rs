@@ -1,7 +1,8 @@
 //! The gate under a scheduler that explores interleavings of its lock: no permit is lost or invented, every waiter
 //! is woken, and every worker is accounted for.
 //!
-//! It compiles the gate's own sources with shuttle's lock in place of the standard one.
+//! It compiles the gate's own sources with shuttle's lock in place of the standard one, and is therefore a test binary
+//! of its own.
 #![expect(unreachable_pub, reason = "these sources are part of a library elsewhere")]
 #![expect(dead_code, reason = "not every part of the sources is used")]
 #![expect(clippy::panic, reason = "tests")]
@@ -23,18 +24,18 @@ mod strategy {
     use std::time::Duration;
 
     #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Rules {
+    pub(crate) struct StrategyParams {
         pub(crate) start: usize,
         pub(crate) max: usize,
-        pub(crate) keep: Keep,
+        pub(crate) keep: ReadyPolicy,
         pub(crate) idle: Option<Duration>,
     }
 
     #[derive(Debug, Clone, Copy)]
-    pub(crate) enum Keep {
-        Nothing,
-        Exactly(usize),
-        Learned,
+    pub(crate) enum ReadyPolicy {
+        None,
+        Fixed(usize),
+        Measured,
     }
 }
 #[path = "../src/gate.rs"]
@@ -52,29 +53,29 @@ use gate::Gate;
 use queue::Ticket;
 use shuttle::future::block_on;
 use shuttle::thread;
-use state::{After, Denial, Entry, Idle};
-use strategy::{Keep, Rules};
+use state::{Admission, Effects, IdleWorker, Refusal};
+use strategy::{ReadyPolicy, StrategyParams};
 use tokio::time::Instant;
 
 fn gate(start: usize, max: usize, buffer: usize) -> Arc<Gate<usize>> {
-    let rules = Rules { start, max, keep: Keep::Nothing, idle: None };
-    Arc::new(Gate::new(rules, buffer, 1_000))
+    let params = StrategyParams { start, max, keep: ReadyPolicy::None, idle: None };
+    Arc::new(Gate::new(params, buffer, 1_000))
 }
 
 /// Applies effects like a pool does. Dropped workers are counted.
-fn settle(after: After<usize>, gone: &AtomicUsize) {
-    if let Some(waker) = after.wake {
+fn apply(effects: Effects<usize>, gone: &AtomicUsize) {
+    if let Some(waker) = effects.wake {
         waker.wake();
     }
-    if let Some(rare) = after.rare {
+    if let Some(rare) = effects.rare {
         rare.wake.into_iter().for_each(Waker::wake);
-        gone.fetch_add(rare.gone.len(), SeqCst);
+        gone.fetch_add(rare.retired.len(), SeqCst);
     }
 }
 
 enum Way {
-    In(Option<Idle<usize>>),
-    Refused(Denial),
+    In(Option<IdleWorker<usize>>),
+    Refused(Refusal),
 }
 
 fn enter(gate: &Gate<usize>, gone: &AtomicUsize) -> Way {
@@ -83,15 +84,15 @@ fn enter(gate: &Gate<usize>, gone: &AtomicUsize) -> Way {
         if let Some(ticket) = &ticket {
             return gate.poll(ticket, Duration::ZERO, cx).map(|answer| match answer {
                 Some(idle) => Way::In(idle),
-                None => Way::Refused(Denial::Draining),
+                None => Way::Refused(Refusal::Draining),
             });
         }
-        let (entry, after) = gate.enter(0, cx);
-        settle(after, gone);
+        let (entry, effects) = gate.enter(0, cx);
+        apply(effects, gone);
         match entry {
-            Entry::In(idle) => Poll::Ready(Way::In(idle)),
-            Entry::Refused(denial) => Poll::Ready(Way::Refused(denial)),
-            Entry::Wait(mine) => {
+            Admission::Admitted(idle) => Poll::Ready(Way::In(idle)),
+            Admission::Refused(refusal) => Poll::Ready(Way::Refused(refusal)),
+            Admission::Queued(mine) => {
                 ticket = Some(mine);
                 Poll::Pending
             }
@@ -100,7 +101,7 @@ fn enter(gate: &Gate<usize>, gone: &AtomicUsize) -> Way {
 }
 
 #[test]
-fn permits_bound_who_is_inside_and_everybody_gets_one() {
+fn permits_bound_running_calls_and_reach_every_caller() {
     shuttle::check_random(
         || {
             let gate = gate(2, 2, 10);
@@ -113,14 +114,14 @@ fn permits_bound_who_is_inside_and_everybody_gets_one() {
                         for _ in 0..2 {
                             let Way::In(idle) = enter(&gate, gone) else { panic!("refused") };
                             assert!(inside.fetch_add(1, SeqCst) < 2);
-                            let idle = idle.unwrap_or_else(|| Idle {
+                            let idle = idle.unwrap_or_else(|| IdleWorker {
                                 worker: made.fetch_add(1, SeqCst),
                                 uses: 0,
                                 since: Instant::now(),
                             });
                             thread::yield_now();
                             inside.fetch_sub(1, SeqCst);
-                            settle(gate.leave(Some(idle)), gone);
+                            apply(gate.leave(Some(idle)), gone);
                         }
                     })
                 })
@@ -129,10 +130,10 @@ fn permits_bound_who_is_inside_and_everybody_gets_one() {
                 caller.join().unwrap();
             }
             let [_, made, gone] = &*shared;
-            let ready = std::iter::from_fn(|| gate.another()).count();
+            let ready = std::iter::from_fn(|| gate.pop_ready()).count();
             assert_eq!(ready + gone.load(SeqCst), made.load(SeqCst), "no worker is lost");
             assert!(made.load(SeqCst) <= 2);
-            assert_eq!(gate.inside(), (0, 0));
+            assert_eq!(gate.occupancy(), (0, 0));
         },
         2_000,
     );
@@ -146,22 +147,22 @@ fn a_waiter_that_gives_up_passes_its_grant_on() {
             let gone = Arc::new(AtomicUsize::new(0));
             let Way::In(None) = enter(&gate, &gone) else { panic!("it was free") };
             let (entry, _) = gate.enter(0, &Context::from_waker(Waker::noop()));
-            let Entry::Wait(ticket) = entry else { panic!("it is taken") };
+            let Admission::Queued(ticket) = entry else { panic!("it is taken") };
             let quitter = {
                 let (gate, gone) = (Arc::clone(&gate), Arc::clone(&gone));
-                thread::spawn(move || settle(gate.give_up(&ticket).0, &gone))
+                thread::spawn(move || apply(gate.cancel(&ticket).0, &gone))
             };
             let waiter = {
                 let (gate, gone) = (Arc::clone(&gate), Arc::clone(&gone));
                 thread::spawn(move || {
                     assert!(matches!(enter(&gate, &gone), Way::In(_)));
-                    settle(gate.leave(None), &gone);
+                    apply(gate.leave(None), &gone);
                 })
             };
-            settle(gate.leave(None), &gone);
+            apply(gate.leave(None), &gone);
             quitter.join().unwrap();
             waiter.join().unwrap();
-            assert_eq!(gate.inside(), (0, 0));
+            assert_eq!(gate.occupancy(), (0, 0));
         },
         2_000,
     );
@@ -177,36 +178,36 @@ fn a_drain_and_a_resize_beside_callers_lose_nobody() {
                 .map(|_| {
                     let (gate, gone) = (Arc::clone(&gate), Arc::clone(&gone));
                     thread::spawn(move || match enter(&gate, &gone) {
-                        Way::In(_) => settle(gate.leave(None), &gone),
-                        Way::Refused(denial) => assert_eq!(denial, Denial::Draining),
+                        Way::In(_) => apply(gate.leave(None), &gone),
+                        Way::Refused(refusal) => assert_eq!(refusal, Refusal::Draining),
                     })
                 })
                 .collect();
             let sizer = {
                 let (gate, gone) = (Arc::clone(&gate), Arc::clone(&gone));
                 thread::spawn(move || {
-                    settle(gate.resize(3), &gone);
-                    settle(gate.resize(1), &gone);
+                    apply(gate.resize(3), &gone);
+                    apply(gate.resize(1), &gone);
                 })
             };
-            settle(gate.close(false), &gone);
-            settle(gate.close(true), &gone);
+            apply(gate.close(false), &gone);
+            apply(gate.close(true), &gone);
             for caller in callers {
                 caller.join().unwrap();
             }
             sizer.join().unwrap();
-            assert_eq!(gate.inside(), (0, 0));
+            assert_eq!(gate.occupancy(), (0, 0));
         },
         2_000,
     );
 }
 
-type Deed = Box<dyn FnOnce(&Gate<usize>, &AtomicUsize) + Send>;
+type Action = Box<dyn FnOnce(&Gate<usize>, &AtomicUsize) + Send>;
 
 /// Queues by hand, so that a granted permit can stay unread for a while.
-fn line_up(gate: &Gate<usize>) -> Ticket {
+fn admit_or_queue(gate: &Gate<usize>) -> Ticket {
     let (entry, _) = gate.enter(0, &Context::from_waker(Waker::noop()));
-    let Entry::Wait(ticket) = entry else { panic!("it is taken") };
+    let Admission::Queued(ticket) = entry else { panic!("it is taken") };
     ticket
 }
 
@@ -220,21 +221,21 @@ fn giving_up_during_a_drain_loses_no_permit_and_no_worker() {
                 let gate = gate(1, 1, 10);
                 let gone = Arc::new(AtomicUsize::new(0));
                 let Way::In(None) = enter(&gate, &gone) else { panic!("it was free") };
-                let (quits, stays) = (line_up(&gate), line_up(&gate));
-                let on_its_own = |deed: Deed| {
+                let (quits, stays) = (admit_or_queue(&gate), admit_or_queue(&gate));
+                let on_its_own = |action: Action| {
                     let (gate, gone) = (Arc::clone(&gate), Arc::clone(&gone));
-                    thread::spawn(move || deed(&gate, &gone))
+                    thread::spawn(move || action(&gate, &gone))
                 };
                 let beside = [
-                    on_its_own(Box::new(move |gate, gone| settle(gate.give_up(&quits).0, gone))),
+                    on_its_own(Box::new(move |gate, gone| apply(gate.cancel(&quits).0, gone))),
                     on_its_own(Box::new(|gate, gone| {
-                        let idle = Idle { worker: 7, uses: 1, since: Instant::now() };
-                        settle(gate.leave(Some(idle)), gone);
+                        let idle = IdleWorker { worker: 7, uses: 1, since: Instant::now() };
+                        apply(gate.leave(Some(idle)), gone);
                     })),
                     on_its_own(Box::new(move |gate, gone| {
                         if drain {
-                            settle(gate.close(false), gone);
-                            settle(gate.close(true), gone);
+                            apply(gate.close(false), gone);
+                            apply(gate.close(true), gone);
                         }
                     })),
                 ];
@@ -248,13 +249,13 @@ fn giving_up_during_a_drain_loses_no_permit_and_no_worker() {
                 match served {
                     Some(idle) => {
                         let idle = idle.expect("the worker comes with its permit");
-                        settle(gate.leave(Some(idle)), &gone);
+                        apply(gate.leave(Some(idle)), &gone);
                     }
-                    None => assert!(drain, "nobody else turns callers away"),
+                    None => assert!(drain, "only a drain refuses waiting callers"),
                 }
                 beside.into_iter().for_each(|one| one.join().unwrap());
-                assert_eq!(gate.inside(), (0, 0));
-                let ready = std::iter::from_fn(|| gate.another()).count();
+                assert_eq!(gate.occupancy(), (0, 0));
+                let ready = std::iter::from_fn(|| gate.pop_ready()).count();
                 assert_eq!((ready, gone.load(SeqCst)), if drain { (0, 1) } else { (1, 0) });
             },
             2_000,
@@ -270,18 +271,18 @@ fn the_last_call_out_of_a_drained_gate_reports_its_end_once() {
             let gate = gate(1, 1, 10);
             let ends = Arc::new(AtomicUsize::new(0));
             let Way::In(None) = enter(&gate, &ends) else { panic!("it was free") };
-            let waiting = line_up(&gate);
+            let waiting = admit_or_queue(&gate);
             drop(gate.close(false));
             let quitter = {
                 let (gate, ends) = (Arc::clone(&gate), Arc::clone(&ends));
                 thread::spawn(move || {
-                    let after = gate.give_up(&waiting).0;
-                    ends.fetch_add(usize::from(after.emptied), SeqCst);
+                    let effects = gate.cancel(&waiting).0;
+                    ends.fetch_add(usize::from(effects.drained), SeqCst);
                 })
             };
-            ends.fetch_add(usize::from(gate.leave(None).emptied), SeqCst);
+            ends.fetch_add(usize::from(gate.leave(None).drained), SeqCst);
             quitter.join().unwrap();
-            assert_eq!((gate.inside(), ends.load(SeqCst)), ((0, 0), 1));
+            assert_eq!((gate.occupancy(), ends.load(SeqCst)), ((0, 0), 1));
         },
         2_000,
     );

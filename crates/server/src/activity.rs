@@ -10,12 +10,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::Timeouts;
-use crate::idle::Idle;
-use crate::occupation::{OPEN, Occupation, SHED, STOPPING};
+use crate::connection_state::{ConnectionState, MAKING_ROOM, OPEN, STOPPING};
+use crate::idle::IdleQueue;
 
 /// Time that a closing connection leaves for bytes on their way: the first request of a new connection, or a
 /// client's reply to HTTP/2's GOAWAY.
-const FAREWELL: Duration = Duration::from_secs(1);
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 /// State of a connection: serving requests, receiving a head, or idle.
 ///
@@ -24,7 +24,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// too early is read again.
 pub(crate) struct Activity {
     /// Shared with the queue of idle connections.
-    pub(crate) state: Arc<Occupation>,
+    pub(crate) state: Arc<ConnectionState>,
     timeouts: Timeouts,
     /// False for HTTP/2, which has frames of its own between requests, so that bytes do not indicate a request.
     heads: AtomicBool,
@@ -36,19 +36,19 @@ pub(crate) struct Activity {
     ending: AtomicBool,
     /// No request has arrived yet.
     fresh: AtomicBool,
-    idle: Arc<Idle>,
+    idle: Arc<IdleQueue>,
 }
 
 /// Marks a connection as busy with a request until it is dropped.
-pub(crate) struct Busy(Arc<Activity>);
+pub(crate) struct BusyGuard(Arc<Activity>);
 
 /// Keeps a connection in the queue of idle connections until it is dropped.
-pub(crate) struct Sheddable(Arc<Activity>);
+pub(crate) struct QueueGuard(Arc<Activity>);
 
 impl Activity {
-    pub(crate) fn new(timeouts: Timeouts, idle: Arc<Idle>) -> Self {
+    pub(crate) fn new(timeouts: Timeouts, idle: Arc<IdleQueue>) -> Self {
         Self {
-            state: Arc::new(Occupation::new(idle.number())),
+            state: Arc::new(ConnectionState::new(idle.number())),
             timeouts,
             heads: AtomicBool::new(true),
             answering: AtomicBool::new(false),
@@ -60,13 +60,13 @@ impl Activity {
     }
 
     /// Adds the connection to the queue of idle connections, so that it can be closed to make room.
-    pub(crate) fn sheddable(self: &Arc<Self>) -> Sheddable {
+    pub(crate) fn enter_idle_queue(self: &Arc<Self>) -> QueueGuard {
         self.idle.enter(&self.state);
-        Sheddable(Arc::clone(self))
+        QueueGuard(Arc::clone(self))
     }
 
     /// Records that the client speaks HTTP/2.
-    pub(crate) fn speaks_http2(self: &Arc<Self>) {
+    pub(crate) fn set_http2(self: &Arc<Self>) {
         self.heads.store(false, Ordering::Relaxed);
         self.state.parsed.set_ahead(false);
         self.requeue();
@@ -81,14 +81,14 @@ impl Activity {
     }
 
     /// Records sent bytes. Without a request they are the response to an unreadable head, and the close lingers.
-    pub(crate) fn answers(&self) {
+    pub(crate) fn record_sent(&self) {
         if self.heads.load(Ordering::Relaxed) && !self.answering.load(Ordering::Relaxed) {
             self.linger();
         }
     }
 
     /// Records that all responses so far were flushed.
-    pub(crate) fn answered(&self) {
+    pub(crate) fn record_flushed(&self) {
         if self.state.busy.load(Ordering::Relaxed) == 0 {
             self.answering.store(false, Ordering::Relaxed);
         }
@@ -110,7 +110,7 @@ impl Activity {
     }
 
     /// Records a complete request head.
-    pub(crate) fn begin(self: &Arc<Self>) -> Busy {
+    pub(crate) fn begin(self: &Arc<Self>) -> BusyGuard {
         self.answering.store(true, Ordering::Relaxed);
         self.fresh.store(false, Ordering::Relaxed);
         // The connection goes on: the rest of a body had already arrived.
@@ -119,9 +119,9 @@ impl Activity {
     }
 
     /// Marks the connection as busy for a request, before or after its response.
-    pub(crate) fn occupy(self: &Arc<Self>) -> Busy {
+    pub(crate) fn occupy(self: &Arc<Self>) -> BusyGuard {
         self.state.busy.fetch_add(1, Ordering::SeqCst);
-        Busy(Arc::clone(self))
+        BusyGuard(Arc::clone(self))
     }
 
     /// Records that the client does not read; the writer has a timeout of its own.
@@ -157,8 +157,10 @@ impl Activity {
         }
         Some(match self.state.closing.load(Ordering::Relaxed) {
             OPEN => since + self.timeouts.idle,
-            SHED if self.fresh.load(Ordering::Relaxed) => self.state.at(&self.state.told),
-            _ => since.max(self.state.at(&self.state.told)) + FAREWELL,
+            MAKING_ROOM if self.fresh.load(Ordering::Relaxed) => {
+                self.state.at(&self.state.close_requested_at)
+            }
+            _ => since.max(self.state.at(&self.state.close_requested_at)) + CLOSE_GRACE,
         })
     }
 
@@ -168,11 +170,11 @@ impl Activity {
     }
 
     /// Waits until the connection is asked to make room. Only the connection's own task may poll it.
-    pub(crate) async fn asked(&self) {
+    pub(crate) async fn close_requested(&self) {
         poll_fn(|cx| {
             self.state.waker.get_or_init(|| cx.waker().clone());
             match self.state.closing.load(Ordering::SeqCst) {
-                SHED => Poll::Ready(()),
+                MAKING_ROOM => Poll::Ready(()),
                 _ => Poll::Pending,
             }
         })
@@ -192,7 +194,7 @@ impl Activity {
     }
 }
 
-impl Drop for Busy {
+impl Drop for BusyGuard {
     fn drop(&mut self) {
         self.0.state.mark();
         let was = self.0.state.busy.fetch_sub(1, Ordering::SeqCst);
@@ -202,7 +204,7 @@ impl Drop for Busy {
     }
 }
 
-impl Drop for Sheddable {
+impl Drop for QueueGuard {
     fn drop(&mut self) {
         self.0.idle.leave(&self.0.state);
     }
@@ -250,7 +252,7 @@ mod tests {
     async fn frames_between_http2_requests_are_no_head() {
         let (start, it) = (Instant::now(), activity());
         it.received(true);
-        it.speaks_http2();
+        it.set_http2();
         assert_eq!(it.deadline(), Some(start + s(10)));
     }
 
@@ -277,10 +279,10 @@ mod tests {
         let request = it.begin();
         // The next request arrives before the response is sent.
         drop(request);
-        it.answers();
+        it.record_sent();
         assert!(!it.lingers());
-        it.answered();
-        it.answers();
+        it.record_flushed();
+        it.record_sent();
         assert!(it.lingers());
     }
 
@@ -301,9 +303,9 @@ mod tests {
         let (start, it) = (Instant::now(), activity());
         it.stop();
         assert!(!it.is_done());
-        assert_eq!(it.deadline(), Some(start + FAREWELL));
+        assert_eq!(it.deadline(), Some(start + CLOSE_GRACE));
         let it = activity();
-        it.state.shed();
+        it.state.request_close();
         assert!(it.is_done());
         assert_eq!(it.deadline(), Some(start));
     }

@@ -9,24 +9,26 @@ use crate::headers::has_repeats;
 /// Error in a request's authority (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AuthorityError {
-    #[error("the request has no `Host`: send the host that it goes to")]
+    #[error("missing `Host` header: send the requested host")]
     Missing,
-    #[error("the request has more than one `Host`: send one")]
+    #[error("duplicate `Host` header: send it once")]
     Several,
-    #[error("the request's host is not `host` or `host:port`")]
+    #[error("invalid host: expected `host` or `host:port`")]
     Malformed,
-    #[error("the request's host has user information: send it without")]
+    #[error("the host contains user information: remove it")]
     UserInformation,
-    #[error("the request's `Host` is not the host of its target: send the same in both")]
+    #[error(
+        "the `Host` header differs from the host of the request target: send the same host in both"
+    )]
     Different,
-    #[error("the request's target is not a path or a URL")]
+    #[error("invalid request target: expected a path or a URL")]
     NoTarget,
 }
 
 /// Checks the authority of a request and writes it to `Host`, where handlers read it.
 ///
 /// Only a request of HTTP/1.0 may omit it.
-pub(crate) fn settle<B>(request: &mut Request<B>) -> Result<(), AuthorityError> {
+pub(crate) fn normalize<B>(request: &mut Request<B>) -> Result<(), AuthorityError> {
     let version = request.version();
     let headers = request.headers();
     if has_repeats(headers) && headers.get_all(header::HOST).iter().nth(1).is_some() {
@@ -118,7 +120,7 @@ mod tests {
     use super::*;
     use AuthorityError::{Different, Malformed, Missing, NoTarget, Several, UserInformation};
 
-    fn settled(
+    fn normalized(
         version: Version,
         target: &str,
         hosts: &[&str],
@@ -128,7 +130,7 @@ mod tests {
             request = request.header("host", *host);
         }
         let mut request = request.body(()).unwrap();
-        settle(&mut request)?;
+        normalize(&mut request)?;
         let host = request.headers().get(header::HOST);
         Ok(host.map(|host| host.to_str().unwrap().to_owned()))
     }
@@ -148,7 +150,7 @@ mod tests {
             "a,b",
         ] {
             assert_eq!(
-                settled(Version::HTTP_11, "/", &[host]),
+                normalized(Version::HTTP_11, "/", &[host]),
                 Ok(Some(host.to_owned())),
                 "{host}"
             );
@@ -161,38 +163,38 @@ mod tests {
             "", ":80", "a b", "a/b", "a:b", "a:65536", "a:+1", "a:1:2", "[::1", "[]", "[a]",
             "[::1]x", "::1", "a?b", "a#b", "a\\b", "%zz", "a%2", "\u{e4}", "a\tb", "<a>",
         ] {
-            assert_eq!(settled(Version::HTTP_11, "/", &[host]), Err(Malformed), "{host:?}");
+            assert_eq!(normalized(Version::HTTP_11, "/", &[host]), Err(Malformed), "{host:?}");
         }
         for host in ["u@a", "u:p@a", "@a"] {
-            assert_eq!(settled(Version::HTTP_11, "/", &[host]), Err(UserInformation), "{host}");
+            assert_eq!(normalized(Version::HTTP_11, "/", &[host]), Err(UserInformation), "{host}");
         }
     }
 
     #[test]
     fn only_http_1_0_goes_without_a_host() {
-        assert_eq!(settled(Version::HTTP_11, "/", &[]), Err(Missing));
-        assert_eq!(settled(Version::HTTP_2, "/", &[]), Err(Missing));
-        assert_eq!(settled(Version::HTTP_10, "/", &[]), Ok(None));
-        assert_eq!(settled(Version::HTTP_10, "/", &["a b"]), Err(Malformed));
+        assert_eq!(normalized(Version::HTTP_11, "/", &[]), Err(Missing));
+        assert_eq!(normalized(Version::HTTP_2, "/", &[]), Err(Missing));
+        assert_eq!(normalized(Version::HTTP_10, "/", &[]), Ok(None));
+        assert_eq!(normalized(Version::HTTP_10, "/", &["a b"]), Err(Malformed));
     }
 
     #[test]
     fn two_hosts_are_refused_though_equal() {
-        assert_eq!(settled(Version::HTTP_11, "/", &["a", "a"]), Err(Several));
-        assert_eq!(settled(Version::HTTP_10, "/", &["a", "b"]), Err(Several));
+        assert_eq!(normalized(Version::HTTP_11, "/", &["a", "a"]), Err(Several));
+        assert_eq!(normalized(Version::HTTP_10, "/", &["a", "b"]), Err(Several));
     }
 
     #[test]
     fn the_target_gives_the_host() {
         let found = |text: &str| Ok(Some(text.to_owned()));
-        assert_eq!(settled(Version::HTTP_2, "http://a:1/x", &[]), found("a:1"));
-        assert_eq!(settled(Version::HTTP_2, "http://a/x", &["A"]), found("A"));
-        assert_eq!(settled(Version::HTTP_2, "http://a/x", &["b"]), Err(Different));
-        assert_eq!(settled(Version::HTTP_11, "http://a/x", &["b"]), found("a"));
-        assert_eq!(settled(Version::HTTP_11, "http://u@a/x", &["a"]), Err(UserInformation));
-        assert_eq!(settled(Version::HTTP_11, "http://a/x", &[]), Err(Missing));
-        assert_eq!(settled(Version::HTTP_11, "http://a/x", &["u@a"]), Err(UserInformation));
-        assert_eq!(settled(Version::HTTP_10, "http://a/x", &[]), found("a"));
-        assert_eq!(settled(Version::HTTP_11, "a:80", &["a:80"]), Err(NoTarget));
+        assert_eq!(normalized(Version::HTTP_2, "http://a:1/x", &[]), found("a:1"));
+        assert_eq!(normalized(Version::HTTP_2, "http://a/x", &["A"]), found("A"));
+        assert_eq!(normalized(Version::HTTP_2, "http://a/x", &["b"]), Err(Different));
+        assert_eq!(normalized(Version::HTTP_11, "http://a/x", &["b"]), found("a"));
+        assert_eq!(normalized(Version::HTTP_11, "http://u@a/x", &["a"]), Err(UserInformation));
+        assert_eq!(normalized(Version::HTTP_11, "http://a/x", &[]), Err(Missing));
+        assert_eq!(normalized(Version::HTTP_11, "http://a/x", &["u@a"]), Err(UserInformation));
+        assert_eq!(normalized(Version::HTTP_10, "http://a/x", &[]), found("a"));
+        assert_eq!(normalized(Version::HTTP_11, "a:80", &["a:80"]), Err(NoTarget));
     }
 }

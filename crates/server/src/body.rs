@@ -11,20 +11,20 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 
-use crate::streams::Progress;
+use crate::stream_executor::StreamProgress;
 
 /// Body of an incoming request or an outgoing response.
 ///
 /// It carries trailers. An error in it ends the connection (HTTP/1.1) or the stream (HTTP/2).
 pub struct Body {
-    kind: Kind,
+    kind: BodyKind,
     /// Kept until the last byte is sent; see [`Body::holding`].
     _held: Option<Box<dyn Send>>,
     /// Tracks which side waits for the other, on HTTP/2 streams.
-    progress: Option<Arc<Progress>>,
+    progress: Option<Arc<StreamProgress>>,
 }
 
-enum Kind {
+enum BodyKind {
     Full(Option<Bytes>),
     Stream(UnsyncBoxBody<Bytes, BoxError>),
 }
@@ -43,7 +43,7 @@ impl Body {
         B::Error: Into<BoxError>,
     {
         let boxed = body.map_err(Into::into).boxed_unsync();
-        Self { kind: Kind::Stream(boxed), _held: None, progress: None }
+        Self { kind: BodyKind::Stream(boxed), _held: None, progress: None }
     }
 
     /// Attaches `held`, which is dropped once the body was sent or abandoned.
@@ -56,7 +56,7 @@ impl Body {
     }
 
     /// Attaches `progress`, which records each request for more data and its answer.
-    pub(crate) fn told_to(self, progress: Option<Arc<Progress>>) -> Self {
+    pub(crate) fn reporting_to(self, progress: Option<Arc<StreamProgress>>) -> Self {
         Self { progress, ..self }
     }
 }
@@ -64,7 +64,7 @@ impl Body {
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
         let bytes = (!bytes.is_empty()).then_some(bytes);
-        Self { kind: Kind::Full(bytes), _held: None, progress: None }
+        Self { kind: BodyKind::Full(bytes), _held: None, progress: None }
     }
 }
 
@@ -89,8 +89,8 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let frame = match &mut self.kind {
-            Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Kind::Stream(body) => Pin::new(body).poll_frame(cx),
+            BodyKind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            BodyKind::Stream(body) => Pin::new(body).poll_frame(cx),
         };
         if let Some(progress) = &self.progress {
             progress.polled(frame.is_ready());
@@ -100,17 +100,17 @@ impl HttpBody for Body {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Full(bytes) => bytes.is_none(),
-            Kind::Stream(body) => body.is_end_stream(),
+            BodyKind::Full(bytes) => bytes.is_none(),
+            BodyKind::Stream(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Full(bytes) => {
+            BodyKind::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Kind::Stream(body) => body.size_hint(),
+            BodyKind::Stream(body) => body.size_hint(),
         }
     }
 }
@@ -118,7 +118,7 @@ impl HttpBody for Body {
 /// Error of a body whose client was silent for too long. (A body over the service's limit ends with
 /// [`http_body_util::LengthLimitError`].)
 #[derive(Debug, thiserror::Error)]
-#[error("the client sent nothing of its body for {} ms", .within.as_millis())]
+#[error("the client sent no part of the body for {} ms", .within.as_millis())]
 pub struct BodyTimeout {
     pub(crate) within: Duration,
 }

@@ -4,7 +4,7 @@ use memchr::memchr;
 
 /// Position in a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Chunks {
+pub(crate) enum ChunkParser {
     /// Before a chunk's size.
     #[default]
     Start,
@@ -25,7 +25,7 @@ pub(crate) enum Chunks {
 
 /// Result of following bytes of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Followed {
+pub(crate) enum ChunkScan {
     /// All bytes belong to the body.
     On,
     /// The body ends after this many bytes.
@@ -34,22 +34,22 @@ pub(crate) enum Followed {
     Broken,
 }
 
-impl Chunks {
+impl ChunkParser {
     /// Follows bytes up to the body's end.
-    pub(crate) fn follow(&mut self, bytes: &[u8]) -> Followed {
+    pub(crate) fn follow(&mut self, bytes: &[u8]) -> ChunkScan {
         let mut at = 0;
         while let Some((&byte, rest)) = bytes.get(at..).and_then(<[u8]>::split_first) {
             at += 1;
             *self = match (*self, byte) {
                 (Self::Start, _) => match digit(byte) {
                     Some(digit) => Self::Size(digit),
-                    None => return Followed::Broken,
+                    None => return ChunkScan::Broken,
                 },
                 (Self::Size(size) | Self::Extension(size), b'\r') => Self::SizeEnd(size),
                 (Self::Size(size), b';' | b' ' | b'\t') => Self::Extension(size),
                 (Self::Size(size), _) => match digit(byte).zip(size.checked_mul(16)) {
                     Some((digit, size)) => Self::Size(size | digit),
-                    None => return Followed::Broken,
+                    None => return ChunkScan::Broken,
                 },
                 (Self::Extension(size), byte) if byte != b'\n' => Self::Extension(size),
                 (Self::SizeEnd(0), b'\n') => Self::LineStart,
@@ -71,11 +71,11 @@ impl Chunks {
                 }
                 (Self::Trailer, _) => Self::TrailerEnd,
                 (Self::TrailerEnd, b'\n') => Self::LineStart,
-                (Self::LastLineEnd, b'\n') => return Followed::Over(at),
-                _ => return Followed::Broken,
+                (Self::LastLineEnd, b'\n') => return ChunkScan::Over(at),
+                _ => return ChunkScan::Broken,
             };
         }
-        Followed::On
+        ChunkScan::On
     }
 }
 
@@ -89,17 +89,17 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(bytes: &[u8], expected: Followed) {
-        let mut whole = Chunks::default();
+    fn check(bytes: &[u8], expected: ChunkScan) {
+        let mut whole = ChunkParser::default();
         assert_eq!(whole.follow(bytes), expected, "{}", bytes.escape_ascii());
         // The same bytes, one at a time.
-        let mut chunks = Chunks::default();
+        let mut chunks = ChunkParser::default();
         let followed = bytes.iter().enumerate().map(|(at, byte)| match chunks.follow(&[*byte]) {
-            Followed::Over(1) => Followed::Over(at + 1),
+            ChunkScan::Over(1) => ChunkScan::Over(at + 1),
             other => other,
         });
-        let end = followed.into_iter().find(|followed| *followed != Followed::On);
-        assert_eq!(end.unwrap_or(Followed::On), expected, "{}", bytes.escape_ascii());
+        let end = followed.into_iter().find(|followed| *followed != ChunkScan::On);
+        assert_eq!(end.unwrap_or(ChunkScan::On), expected, "{}", bytes.escape_ascii());
     }
 
     #[test]
@@ -114,13 +114,13 @@ mod tests {
         ] {
             let behind = format!("{body}GET");
             let expected = match body {
-                "Ff\r\n" => Followed::On,
-                body => Followed::Over(body.len()),
+                "Ff\r\n" => ChunkScan::On,
+                body => ChunkScan::Over(body.len()),
             };
             check(behind.as_bytes(), expected);
             check(body.as_bytes(), expected);
             for cut in 0..body.len() {
-                check(&body.as_bytes()[..cut], Followed::On);
+                check(&body.as_bytes()[..cut], ChunkScan::On);
             }
         }
     }
@@ -141,7 +141,7 @@ mod tests {
             "10000000000000000\r\n",
             " 1\r\n",
         ] {
-            check(body.as_bytes(), Followed::Broken);
+            check(body.as_bytes(), ChunkScan::Broken);
         }
     }
 }

@@ -9,14 +9,14 @@ use crate::body::Body;
 
 /// A complete body with its reservation, which is kept as long as anything made of the body.
 #[derive(Debug)]
-pub(crate) struct Collected {
+pub(crate) struct CollectedBody {
     pub(crate) bytes: Bytes,
     pub(crate) held: Reservation,
 }
 
 /// Reason why a body is incomplete.
 #[derive(Debug)]
-pub(crate) enum Uncollected {
+pub(crate) enum CollectError {
     /// The body ended with an error.
     Broken(BoxError),
     /// The body exceeds the limit on all bodies in total.
@@ -26,17 +26,20 @@ pub(crate) enum Uncollected {
 }
 
 /// Reads a body to its end. Bytes are reserved as they arrive; an announced length reserves nothing.
-pub(crate) async fn collect(mut body: Body, budget: &Budget) -> Result<Collected, Uncollected> {
+pub(crate) async fn collect(
+    mut body: Body,
+    budget: &Budget,
+) -> Result<CollectedBody, CollectError> {
     if body.size_hint().lower() > budget.limit() {
-        return Err(Uncollected::TooLarge);
+        return Err(CollectError::TooLarge);
     }
     let (mut gathered, mut read) = (Gathered::of(body.size_hint().exact(), budget.open()), 0);
     while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame.map_err(Uncollected::Broken)?.into_data() {
+        if let Ok(data) = frame.map_err(CollectError::Broken)?.into_data() {
             read += data.len() as u64;
             gathered.push(data).map_err(|over| match read > budget.limit() {
-                true => Uncollected::TooLarge,
-                false => Uncollected::NoRoom(over),
+                true => CollectError::TooLarge,
+                false => CollectError::NoRoom(over),
             })?;
         }
     }
@@ -91,9 +94,9 @@ impl Gathered {
         self.held.grow((size as u64).saturating_sub(self.held.bytes()))
     }
 
-    fn whole(self) -> Collected {
+    fn whole(self) -> CollectedBody {
         let bytes = if self.buffer.is_empty() { self.piece } else { self.buffer.into() };
-        Collected { bytes, held: self.held }
+        CollectedBody { bytes, held: self.held }
     }
 }
 
@@ -101,7 +104,7 @@ impl Gathered {
 mod tests {
     use super::*;
 
-    fn gather(announced: Option<u64>, budget: &Budget, pieces: &[&[u8]]) -> Option<Collected> {
+    fn gather(announced: Option<u64>, budget: &Budget, pieces: &[&[u8]]) -> Option<CollectedBody> {
         let mut gathered = Gathered::of(announced, budget.open());
         for piece in pieces {
             gathered.push(Bytes::copy_from_slice(piece)).ok()?;

@@ -1,4 +1,5 @@
-//! Configuration of services, routers and routes as plain values, checked by [`Site`](crate::site::Site).
+//! Configuration of services, routers and routes as plain values, checked by
+//! [`CheckedService`](crate::checked_service::CheckedService).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,13 +138,13 @@ pub struct Route {
     /// `/` and segments: literal text, `{name}` for one segment, `{name...}` at the end for the rest.
     pub pattern: String,
     /// Target of the requests.
-    pub target: Target,
+    pub target: RouteTarget,
 }
 
 /// Target of a route's requests.
 #[derive(Clone)]
 #[non_exhaustive]
-pub enum Target {
+pub enum RouteTarget {
     /// A function, with the transport that binds requests to its parameters.
     Function {
         /// Id of the function.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::client::Peer;
 use crate::failures::FailureLog;
-use crate::tree::Outcome;
+use crate::tree::RouteMatch;
 
 /// Default header of a request's id, in requests and responses.
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -68,7 +68,7 @@ pub struct Context {
     pub(crate) id: RequestId,
     pub(crate) peer: Peer,
     pub(crate) secure: bool,
-    pub(crate) outcome: Outcome,
+    pub(crate) route_match: RouteMatch,
     pub(crate) deadline: Option<Instant>,
     pub(crate) read_timeout: Duration,
     pub(crate) failures: FailureLog,
@@ -96,9 +96,9 @@ impl Context {
     /// Parameters of the route's pattern with their decoded values, in the pattern's order.
     #[must_use]
     pub fn params(&self) -> &[(String, String)] {
-        match &self.outcome {
-            Outcome::Found { params, .. } => params,
-            Outcome::NotFound | Outcome::Undecodable | Outcome::WrongMethod { .. } => &[],
+        match &self.route_match {
+            RouteMatch::Found { params, .. } => params,
+            RouteMatch::NotFound | RouteMatch::Undecodable | RouteMatch::WrongMethod { .. } => &[],
         }
     }
 

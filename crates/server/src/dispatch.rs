@@ -13,22 +13,22 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tracing::{Instrument, debug, error, error_span};
 
-use crate::activity::{Activity, Busy};
+use crate::activity::{Activity, BusyGuard};
 use crate::body::Body;
+use crate::checked_service::{CheckedService, ResponseFuture};
 use crate::client::Peer;
 use crate::context::{Context, RequestId};
 use crate::failures::FailureLog;
 use crate::handler::send;
-use crate::request_body::{self, Ending};
+use crate::request_body::{self, BodyOutcome};
 use crate::request_head;
-use crate::response_head::{self, Asked, Unsendable};
-use crate::site::{Answering, Site};
-use crate::streams::Progress;
-use crate::tree::{Leaf, Outcome};
+use crate::response_head::{self, RequestInfo, ResponseError};
+use crate::stream_executor::StreamProgress;
+use crate::tree::{Leaf, RouteMatch};
 
 /// State shared by the requests of one connection.
 pub(crate) struct Connection {
-    pub(crate) site: Arc<ArcSwap<Site>>,
+    pub(crate) service: Arc<ArcSwap<CheckedService>>,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) activity: Arc<Activity>,
     pub(crate) draining: Arc<AtomicBool>,
@@ -43,54 +43,56 @@ impl Connection {
     pub(crate) fn respond(
         self: Arc<Self>,
         request: Request<Incoming>,
-        busy: Busy,
+        busy: BusyGuard,
     ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send {
-        let site = self.site.load_full();
-        let outcome = site.find(request.method(), request.uri().path());
-        let named = site.id_header(&outcome, request.uri().path()).clone();
+        let service = self.service.load_full();
+        let route_match = service.find(request.method(), request.uri().path());
+        let named = service.id_header(&route_match, request.uri().path()).clone();
         let id = RequestId::of(request.headers(), &named);
         // At the highest level, so that every log line of this request has its id.
         let span = error_span!("request", id = %id, method = %request.method(), path = request.uri().path());
         async move {
-            let leaf = outcome.leaf().cloned();
-            let asked =
-                Asked { head: request.method() == Method::HEAD, version: request.version() };
+            let leaf = route_match.leaf().cloned();
+            let info =
+                RequestInfo { head: request.method() == Method::HEAD, version: request.version() };
             let is_kept = request_body::is_kept(&request);
             let declared = request.body().size_hint().lower();
-            let (request, ending) = request_body::bounded(request, is_kept, &site, &self.activity);
+            let (request, body_outcome) =
+                request_body::bounded(request, is_kept, &service, &self.activity);
             let permit = Arc::clone(&self.requests).try_acquire_owned().ok();
-            let context = self.context(&site, id.clone(), outcome);
-            let answering = serve(&site, permit.is_some(), (context, declared), request);
+            let context = self.context(&service, id.clone(), route_match);
+            let answering = serve(&service, permit.is_some(), (context, declared), request);
             let response = answering.await;
-            let checked = match response_head::settle(asked, response) {
+            let normalized = match response_head::normalize(info, response) {
                 Ok((response, Some(promised))) => {
-                    Box::pin(response_head::keeping(promised, response)).await
+                    Box::pin(response_head::enforce_length(promised, response)).await
                 }
                 Ok((response, None)) => Ok(response),
                 Err(reason) => Err(reason),
             };
-            let mut response = checked.unwrap_or_else(|reason| {
-                unsendable(asked, &reason, (leaf.as_deref(), &site.failures), &id)
+            let mut response = normalized.unwrap_or_else(|reason| {
+                unsendable(info, &reason, (leaf.as_deref(), &service.failures), &id)
             });
-            self.close(is_kept, asked.version, ending.as_deref(), &mut response);
+            self.close(is_kept, info.version, body_outcome.as_deref(), &mut response);
             response.headers_mut().insert(named, id.header_value());
             debug!(status = response.status().as_u16(), "answered");
             // Both are held until the body was sent.
             let held = Box::new((permit, busy));
-            Ok(response.map(|body| body.holding(held).told_to(Progress::of_this_stream())))
+            Ok(response
+                .map(|body| body.holding(held).reporting_to(StreamProgress::of_this_stream())))
         }
         .instrument(span)
     }
 
-    fn context(&self, site: &Site, id: RequestId, outcome: Outcome) -> Context {
+    fn context(&self, service: &CheckedService, id: RequestId, route_match: RouteMatch) -> Context {
         Context {
             id,
             peer: self.peer,
             secure: self.secure,
-            outcome,
+            route_match,
             deadline: None,
-            read_timeout: site.timeouts.read,
-            failures: site.failures.clone(),
+            read_timeout: service.timeouts.read,
+            failures: service.failures.clone(),
         }
     }
 
@@ -105,13 +107,13 @@ impl Connection {
         &self,
         is_kept: bool,
         version: Version,
-        ending: Option<&Ending>,
+        body_outcome: Option<&BodyOutcome>,
         response: &mut Response<Body>,
     ) {
         if !is_kept || response.headers().contains_key(header::CONNECTION) {
             self.activity.linger();
         }
-        if self.is_last() || ending.is_some_and(Ending::is_cut) {
+        if self.is_last() || body_outcome.is_some_and(BodyOutcome::must_close) {
             announce_close(version, response);
         }
     }
@@ -126,46 +128,46 @@ fn announce_close(version: Version, response: &mut Response<Body>) {
 
 /// Responds to a request, or refuses it.
 fn serve(
-    site: &Site,
+    service: &CheckedService,
     is_permitted: bool,
     (context, declared): (Context, u64),
     mut request: Request<Body>,
-) -> Answering<'_> {
+) -> ResponseFuture<'_> {
     if !is_permitted {
-        let detail = "the service has all the requests that it takes at once";
+        let detail = "the service has reached its limit of concurrent requests";
         return now(context.problem(Problem::new(Cause::Unavailable, detail)));
     }
     // Over HTTP/1.1 the parser has counted them.
-    if request.headers().len() > site.limits.max_headers {
-        let detail = "the request has more headers than this service takes";
+    if request.headers().len() > service.limits.max_headers {
+        let detail = "the request has more headers than the service accepts";
         return now(context.problem(Problem::new(Cause::HeadersTooLarge, detail)));
     }
-    if let Err(problem) = request_head::settle(&mut request) {
+    if let Err(problem) = request_head::normalize(&mut request) {
         // After an invalid head, the start of the next one is not certain.
         let mut response = context.problem(problem);
         announce_close(request.version(), &mut response);
         return now(response);
     }
-    if declared > site.limits.max_body_bytes {
-        let detail = "the body is larger than this service takes";
+    if declared > service.limits.max_body_bytes {
+        let detail = "the body exceeds the size limit of the service";
         return now(context.problem(Problem::new(Cause::TooLarge, detail)));
     }
     if request.method() == Method::OPTIONS && request.uri().path() == "*" {
         return now(server_options());
     }
-    site.answer(context, request)
+    service.answer(context, request)
 }
 
 /// Wraps a response that is ready.
-fn now(response: Response<Body>) -> Answering<'static> {
+fn now(response: Response<Body>) -> ResponseFuture<'static> {
     Box::pin(ready(response))
 }
 
 /// The `500` response in place of one that cannot be sent.
 #[cold]
 fn unsendable(
-    asked: Asked,
-    reason: &Unsendable,
+    info: RequestInfo,
+    reason: &ResponseError,
     (leaf, failures): (Option<&Leaf>, &FailureLog),
     id: &RequestId,
 ) -> Response<Body> {
@@ -176,7 +178,7 @@ fn unsendable(
     }
     let problem = Problem::new(Cause::Failed, "the function's response cannot be sent");
     let refusal = send(problem.into_response(Some(id.as_str())));
-    if asked.head { response_head::head_alone(refusal) } else { refusal }
+    if info.head { response_head::head_alone(refusal) } else { refusal }
 }
 
 /// Responds to `OPTIONS *`, which asks about the server as a whole.

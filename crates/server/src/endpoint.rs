@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tracing::{debug, error};
 
 use crate::body::{Body, BodyTimeout};
-use crate::collect::{Collected, Uncollected, collect};
+use crate::collect::{CollectError, CollectedBody, collect};
 use crate::context::Context;
 use crate::handler::{Handler, send};
 
@@ -34,7 +34,7 @@ impl Handler for Endpoint {
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
         match self.answer(&context, request).await {
             Ok(response) => response,
-            Err(trouble) => context.problem(trouble),
+            Err(problem) => context.problem(problem),
         }
     }
 }
@@ -53,10 +53,10 @@ impl Endpoint {
             && let Err(refused) = self.invoke.admits(&self.id)
         {
             let call = CallContext::new(Caller::Http).id();
-            return self.settle(context, signature, call, Err(refused));
+            return self.finish(context, signature, call, Err(refused));
         }
         // Held until the reply is written: arguments decoded from the body live as long as the call.
-        let Collected { bytes, held: _held } = self.read(body, context).await?;
+        let CollectedBody { bytes, held: _held } = self.read(body, context).await?;
         let message = message(parts, context, bytes);
         let args = self.transport.decode(message, signature).map_err(|refusal| {
             debug!(function = %self.id, %refusal, "the request cannot be bound");
@@ -68,10 +68,10 @@ impl Endpoint {
         }
         let call_id = call.id();
         let outcome = self.invoke.invoke(&self.id, call, args).await;
-        self.settle(context, signature, call_id, outcome)
+        self.finish(context, signature, call_id, outcome)
     }
 
-    fn settle(
+    fn finish(
         &self,
         context: &Context,
         signature: Option<&Signature>,
@@ -86,25 +86,25 @@ impl Endpoint {
             let status = answer.as_ref().map_or_else(Problem::status, |response| response.status);
             context.failures.failed(&self.id, call, &failure, status);
         }
-        answer.map(send).inspect_err(|trouble| {
-            if let Some(inside) = trouble.inside()
+        answer.map(send).inspect_err(|problem| {
+            if let Some(inside) = problem.log_detail()
                 && context.failures.admits(Some(&self.id), "no-response")
             {
-                error!(function = %self.id, reason = inside, "the result is no response");
+                error!(function = %self.id, reason = inside, "the result is not a valid response");
             }
         })
     }
 
     /// Reads a body to its end.
-    async fn read(&self, body: Body, context: &Context) -> Result<Collected, Problem> {
+    async fn read(&self, body: Body, context: &Context) -> Result<CollectedBody, Problem> {
         if body.is_end_stream() {
-            return Ok(Collected { bytes: Bytes::new(), held: self.bodies.open() });
+            return Ok(CollectedBody { bytes: Bytes::new(), held: self.bodies.open() });
         }
         match timeout(context.read_timeout, collect(body, &self.bodies)).await {
             Ok(Ok(collected)) => Ok(collected),
-            Ok(Err(Uncollected::Broken(broken))) => Err(broken_body(&broken)),
-            Ok(Err(Uncollected::TooLarge)) => Err(too_large()),
-            Ok(Err(Uncollected::NoRoom(over))) => {
+            Ok(Err(CollectError::Broken(broken))) => Err(broken_body(&broken)),
+            Ok(Err(CollectError::TooLarge)) => Err(too_large()),
+            Ok(Err(CollectError::NoRoom(over))) => {
                 debug!(function = %self.id, %over, "`limits.max_buffered_bytes` is used up");
                 Err(no_room())
             }
@@ -125,12 +125,12 @@ fn message(parts: Parts, context: &Context, body: Bytes) -> Message {
 }
 
 fn no_room() -> Problem {
-    let detail = "the service holds as many bytes of bodies as it takes; try again later";
+    let detail = "the service has reached its limit of request bodies in memory; try again later";
     Problem::new(Cause::Unavailable, detail)
 }
 
 fn too_large() -> Problem {
-    Problem::new(Cause::TooLarge, "the body is larger than this service takes")
+    Problem::new(Cause::TooLarge, "the body exceeds the size limit of the service")
 }
 
 fn slow_body() -> Problem {

@@ -61,11 +61,11 @@ impl FailureLog {
         failure: &CallError,
         status: StatusCode,
     ) {
-        let told = match failure.kind() {
+        let reported = match failure.kind() {
             ErrorKind::Function => status,
             kind => Cause::from(kind).status(),
         };
-        if !told.is_server_error() {
+        if !reported.is_server_error() {
             debug!(%function, %call, error = chain(failure), "the call was refused");
             return;
         }
@@ -76,7 +76,7 @@ impl FailureLog {
         let error = chain(failure);
         match severity {
             Severity::Error => error!(%function, %call, error, "the call failed"),
-            Severity::Warning => warn!(%function, %call, error, "the call was turned away"),
+            Severity::Warning => warn!(%function, %call, error, "the call was refused"),
         }
     }
 
@@ -105,7 +105,7 @@ impl FailureLog {
             rate.judge(Instant::now().into_std())
         };
         if let LogVerdict::Log { left_out } = verdict {
-            key.tell(left_out);
+            key.report(left_out);
         }
         verdict != LogVerdict::LeaveOut
     }
@@ -138,7 +138,7 @@ async fn watch(state: Weak<Mutex<State>>) {
             state.is_watched = !state.rates.is_empty();
             (over, !state.is_watched)
         };
-        over.into_iter().for_each(|(key, left_out)| key.tell(left_out));
+        over.into_iter().for_each(|(key, left_out)| key.report(left_out));
         if is_last {
             return;
         }
@@ -156,23 +156,23 @@ impl State {
 impl Drop for State {
     fn drop(&mut self) {
         for (key, mut rate) in self.rates.drain() {
-            key.tell(rate.take_left_out());
+            key.report(rate.take_left_out());
         }
     }
 }
 
 impl Key {
-    fn tell(&self, more: u64) {
+    fn report(&self, more: u64) {
         if more == 0 {
             return;
         }
         let (function, cause) = (self.function.as_ref().map(EntryId::as_str), self.cause);
         match self.severity {
             Severity::Error => {
-                error!(function, cause, more, "and {more} more of the same within a second");
+                error!(function, cause, more, "{more} more failures of this kind within a second");
             }
             Severity::Warning => {
-                warn!(function, cause, more, "and {more} more of the same within a second");
+                warn!(function, cause, more, "{more} more failures of this kind within a second");
             }
         }
     }
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(
             log.lines(),
             [
-                r#"ERROR and 15 more of the same within a second function="a:f" cause="trap" more=15"#
+                r#"ERROR 15 more failures of this kind within a second function="a:f" cause="trap" more=15"#
             ]
         );
         // Nothing is kept in memory after that.
@@ -308,7 +308,7 @@ mod tests {
         drop(failures);
         let lines = log.lines();
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(lines[0].contains("WARN and 992 more of the same"), "{lines:?}");
+        assert!(lines[0].contains("WARN 992 more failures of this kind"), "{lines:?}");
         Ok(())
     }
 }

@@ -22,8 +22,8 @@ use crate::handler::Handler;
 use crate::headers::insert;
 use crate::media;
 use body::FileBody;
-use conditions::Verdict;
-use lookup::{Content, Found, Lookup, Selected};
+use conditions::FileResponse;
+use lookup::{Content, Lookup, LookupResult, SelectedFile};
 
 /// Options for paths without a file of their own, and for caches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl StaticFiles {
         Self { directory, options: Arc::new(options) }
     }
 
-    async fn look_up(&self, lookup: Lookup) -> io::Result<Found> {
+    async fn look_up(&self, lookup: Lookup) -> io::Result<LookupResult> {
         let (directory, options) = (Arc::clone(&self.directory), Arc::clone(&self.options));
         spawn_blocking(move || lookup.run(&directory, &options)).await.map_err(io::Error::other)?
     }
@@ -81,10 +81,10 @@ impl Handler for StaticFiles {
         let path = path.clone();
         let lookup = Lookup { path, method: parts.method, headers: parts.headers };
         match self.look_up(lookup).await {
-            Ok(Found::File(file)) => self.answer(&context, *file),
-            Ok(Found::Folder) => self.cached(with_slash(&parts.uri)),
-            Ok(Found::Nothing) => {
-                let detail = format!("nothing is at `{}`", parts.uri.path());
+            Ok(LookupResult::File(file)) => self.answer(&context, *file),
+            Ok(LookupResult::Folder) => self.cached(with_slash(&parts.uri)),
+            Ok(LookupResult::Nothing) => {
+                let detail = format!("no file at `{}`", parts.uri.path());
                 context.problem(Problem::new(Cause::NotFound, detail))
             }
             Err(reason) => {
@@ -98,15 +98,15 @@ impl Handler for StaticFiles {
 }
 
 impl StaticFiles {
-    fn answer(&self, context: &Context, file: Selected) -> Response<Body> {
+    fn answer(&self, context: &Context, file: SelectedFile) -> Response<Body> {
         let validators = file.validators.clone();
         let mut response = match &file.verdict {
-            Verdict::Failed => {
+            FileResponse::Failed => {
                 let detail =
-                    "the file is not the version that `If-Match` or `If-Unmodified-Since` asks for";
+                    "the file is not the version that `If-Match` or `If-Unmodified-Since` requires";
                 return context.problem(Problem::new(Cause::PreconditionFailed, detail));
             }
-            Verdict::Unsatisfiable => {
+            FileResponse::Unsatisfiable => {
                 let problem =
                     Problem::new(Cause::RangeNotSatisfiable, "the file does not have this range");
                 let range = HeaderValue::try_from(format!("bytes */{}", file.length)).ok();
@@ -115,13 +115,13 @@ impl StaticFiles {
                     None => problem,
                 });
             }
-            Verdict::NotModified => {
+            FileResponse::NotModified => {
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::NOT_MODIFIED;
                 response
             }
-            Verdict::Whole => content(file),
-            Verdict::Part(range) => part(range.clone(), file),
+            FileResponse::Whole => content(file),
+            FileResponse::Part(range) => part(range.clone(), file),
         };
         let headers = response.headers_mut();
         insert(headers, header::ETAG, validators.tag.clone());
@@ -136,7 +136,7 @@ impl StaticFiles {
 }
 
 /// The response with a file's content. It is the same for `HEAD`, whose body is removed later.
-fn content(file: Selected) -> Response<Body> {
+fn content(file: SelectedFile) -> Response<Body> {
     let coding = media::is_gzipped_file(&file.name).then(|| HeaderValue::from_static("gzip"));
     let mut response = Response::new(match file.content {
         Content::Read(bytes) => Body::from(bytes),
@@ -149,7 +149,7 @@ fn content(file: Selected) -> Response<Body> {
     response
 }
 
-fn part(range: RangeInclusive<u64>, file: Selected) -> Response<Body> {
+fn part(range: RangeInclusive<u64>, file: SelectedFile) -> Response<Body> {
     let text = format!("bytes {}-{}/{}", range.start(), range.end(), file.length);
     let mut response = content(file);
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;

@@ -5,7 +5,7 @@
 //! are certain to be a request line are changed, so that bodies stay intact. The parser decides on the length of a
 //! body: bytes after a head are held back until its request has begun.
 
-mod place;
+mod position;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -13,15 +13,15 @@ use bytes::Bytes;
 use memchr::{memchr, memchr_iter, memchr3};
 use tokio::io::ReadBuf;
 
-use crate::chunks::Followed;
-use place::Place;
+use crate::chunks::ChunkScan;
+use position::Position;
 
 /// Stands for a chunked body, whose length is known only at its end.
 const CHUNKED: u64 = u64::MAX;
 
 /// Progress of the parser on a connection. Only the connection's own task uses it.
 #[derive(Debug, Default)]
-pub(crate) struct Parsed {
+pub(crate) struct ParserState {
     requests: AtomicU64,
     /// Length of the last request's body.
     body: AtomicU64,
@@ -30,7 +30,7 @@ pub(crate) struct Parsed {
     ahead: AtomicBool,
 }
 
-impl Parsed {
+impl ParserState {
     /// Records a parsed head and the length of its body; `None` for a chunked body.
     pub(crate) fn begin(&self, body: Option<u64>) {
         let held = self.held.load(Ordering::Relaxed);
@@ -59,7 +59,7 @@ impl Parsed {
 /// Framing of the requests on a connection, with the bytes that the parser has not received yet.
 #[derive(Debug)]
 pub(crate) struct Framing {
-    place: Place,
+    place: Position,
     /// Requests that have begun.
     requests: u64,
     /// Bytes that did not fit the reader's buffer.
@@ -70,17 +70,18 @@ pub(crate) struct Framing {
 
 impl Framing {
     pub(crate) fn new() -> Self {
-        Self { place: Place::Before, requests: 0, rest: Bytes::new(), held: Bytes::new() }
+        Self { place: Position::Before, requests: 0, rest: Bytes::new(), held: Bytes::new() }
     }
 
     /// True if a part of a request that has not begun was read.
     pub(crate) fn is_ahead(&self) -> bool {
-        let between = matches!(self.place, Place::Before | Place::Body(_) | Place::Chunked(_));
+        let between =
+            matches!(self.place, Position::Before | Position::Body(_) | Position::Chunked(_));
         !between || !self.held.is_empty() || !self.rest.is_empty()
     }
 
     /// Copies stored bytes to the buffer. Returns true if there were any.
-    pub(crate) fn read(&mut self, parsed: &Parsed, buffer: &mut ReadBuf<'_>) -> bool {
+    pub(crate) fn read(&mut self, parsed: &ParserState, buffer: &mut ReadBuf<'_>) -> bool {
         if self.rest.is_empty() {
             self.catch_up(parsed);
             if self.held.is_empty() {
@@ -98,7 +99,7 @@ impl Framing {
 
     /// Follows the bytes that were read into a buffer after `start`, encodes those that need it, and stores those
     /// after a head.
-    pub(crate) fn pass(&mut self, parsed: &Parsed, buffer: &mut ReadBuf<'_>, start: usize) {
+    pub(crate) fn pass(&mut self, parsed: &ParserState, buffer: &mut ReadBuf<'_>, start: usize) {
         let fresh = buffer.filled().get(start..).unwrap_or_default();
         let (end, encoded) = self.scan(fresh);
         let length = fresh.len();
@@ -121,20 +122,20 @@ impl Framing {
         buffer.put_slice(&self.rest.split_to(length));
     }
 
-    fn hold(&mut self, parsed: &Parsed, held: Bytes) {
+    fn hold(&mut self, parsed: &ParserState, held: Bytes) {
         parsed.held.store(held.len() as u64, Ordering::Relaxed);
         self.held = held;
     }
 
     /// Learns the end of the current request, which has begun since the last read.
-    fn catch_up(&mut self, parsed: &Parsed) {
+    fn catch_up(&mut self, parsed: &ParserState) {
         let requests = parsed.requests.load(Ordering::Relaxed);
         let begun = requests.wrapping_sub(self.requests);
         self.requests = requests;
         self.place = match (self.place, begun) {
-            (Place::Behind, 1) => Place::behind(parsed.body()),
+            (Position::Behind, 1) => Position::behind(parsed.body()),
             // The parser found another end of the head.
-            (Place::Behind, _) | (_, 1..) => Place::Lost,
+            (Position::Behind, _) | (_, 1..) => Position::Lost,
             (place, 0) => place,
         };
     }
@@ -146,26 +147,26 @@ impl Framing {
         while let Some((&byte, _)) = fresh.get(at..).and_then(<[u8]>::split_first) {
             let rest = fresh.get(at..).unwrap_or_default();
             match &mut self.place {
-                Place::Behind => break,
-                Place::Lost => at = fresh.len(),
-                Place::Line => at += self.line(rest),
-                Place::Body(missing) => {
+                Position::Behind => break,
+                Position::Lost => at = fresh.len(),
+                Position::Line => at += self.line(rest),
+                Position::Body(missing) => {
                     let taken = usize::try_from(*missing).unwrap_or(usize::MAX).min(rest.len());
                     *missing -= taken as u64;
                     if *missing == 0 {
-                        self.place = Place::Before;
+                        self.place = Position::Before;
                     }
                     at += taken;
                 }
-                Place::Chunked(chunks) => {
+                Position::Chunked(chunks) => {
                     let (end, place) = match chunks.follow(rest) {
-                        Followed::On => (rest.len(), self.place),
-                        Followed::Over(end) => (end, Place::Before),
-                        Followed::Broken => (rest.len(), Place::Lost),
+                        ChunkScan::On => (rest.len(), self.place),
+                        ChunkScan::Over(end) => (end, Position::Before),
+                        ChunkScan::Broken => (rest.len(), Position::Lost),
                     };
                     (at, self.place) = (at + end, place);
                 }
-                Place::Before if is_plain_line(rest) => at += self.line(rest),
+                Position::Before if is_plain_line(rest) => at += self.line(rest),
                 place => {
                     *place = place.of(byte);
                     if place.encodes(byte) {
@@ -188,11 +189,11 @@ impl Framing {
     fn line(&mut self, rest: &[u8]) -> usize {
         for end in memchr_iter(b'\n', rest) {
             if matches!(rest.get(end + 1), None | Some(b'\r' | b'\n')) {
-                self.place = Place::LineStart;
+                self.place = Position::LineStart;
                 return end + 1;
             }
         }
-        self.place = Place::Line;
+        self.place = Position::Line;
         rest.len()
     }
 }
@@ -213,14 +214,14 @@ mod tests {
     /// A connection that reads into buffers of `room` bytes, and keeps all bytes read.
     struct Read {
         framing: Framing,
-        parsed: Parsed,
+        parsed: ParserState,
         room: usize,
         all: Vec<u8>,
     }
 
     impl Read {
         fn new(room: usize) -> Self {
-            let (framing, parsed) = (Framing::new(), Parsed::default());
+            let (framing, parsed) = (Framing::new(), ParserState::default());
             Self { framing, parsed, room, all: Vec::new() }
         }
 
@@ -251,7 +252,7 @@ mod tests {
         /// Begins a request, and reads the bytes held back after it.
         fn begin(&mut self, body: Option<u64>) {
             self.parsed.begin(body);
-            while self.read_again() && self.framing.place != Place::Behind {}
+            while self.read_again() && self.framing.place != Position::Behind {}
         }
 
         #[track_caller]

@@ -10,24 +10,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::time::Instant;
 
-use crate::occupation::Occupation;
+use crate::connection_state::ConnectionState;
 
 /// Position of a connection: the time at which it became idle, and its unique number.
-type Place = (Instant, u64);
+type QueueKey = (Instant, u64);
 
 /// Connections of one listener that may be idle.
 #[derive(Default)]
-pub(crate) struct Idle {
+pub(crate) struct IdleQueue {
     queue: Mutex<Queue>,
 }
 
 #[derive(Default)]
 struct Queue {
-    connections: BTreeMap<Place, Arc<Occupation>>,
+    connections: BTreeMap<QueueKey, Arc<ConnectionState>>,
     opened: u64,
 }
 
-impl Idle {
+impl IdleQueue {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -40,7 +40,7 @@ impl Idle {
     }
 
     /// Queues a connection, unless it is queued.
-    pub(crate) fn enter(&self, connection: &Arc<Occupation>) {
+    pub(crate) fn enter(&self, connection: &Arc<ConnectionState>) {
         let mut queue = self.lock();
         if connection.queued().is_none()
             && let Some(since) = connection.idle_since()
@@ -50,7 +50,7 @@ impl Idle {
     }
 
     /// Removes a connection that is over.
-    pub(crate) fn leave(&self, connection: &Occupation) {
+    pub(crate) fn leave(&self, connection: &ConnectionState) {
         let mut queue = self.lock();
         if let Some(since) = connection.queued() {
             queue.connections.remove(&(since, connection.number()));
@@ -58,7 +58,7 @@ impl Idle {
     }
 
     /// Asks the longest-idle connection to close; false if none is idle.
-    pub(crate) fn shed(&self) -> bool {
+    pub(crate) fn close_longest_idle(&self) -> bool {
         // The lock is released between two looks: a first one may find many busy connections.
         loop {
             let mut queue = self.lock();
@@ -70,7 +70,7 @@ impl Idle {
                 None => {}
                 Some(now) if now == since => {
                     drop(queue);
-                    connection.shed();
+                    connection.request_close();
                     return true;
                 }
                 Some(now) => queue.put(now, connection),
@@ -80,7 +80,7 @@ impl Idle {
 }
 
 impl Queue {
-    fn put(&mut self, since: Instant, connection: Arc<Occupation>) {
+    fn put(&mut self, since: Instant, connection: Arc<ConnectionState>) {
         connection.set_queued(Some(since));
         self.connections.insert((since, connection.number()), connection);
     }
@@ -88,20 +88,20 @@ impl Queue {
 
 /// Idle connections of all listeners, for a resource of the whole process: file descriptors.
 #[derive(Clone, Default)]
-pub(crate) struct Everyone(Arc<Mutex<Vec<Weak<Idle>>>>);
+pub(crate) struct IdleQueues(Arc<Mutex<Vec<Weak<IdleQueue>>>>);
 
-impl Everyone {
+impl IdleQueues {
     /// Adds a listener's connections.
-    pub(crate) fn add(&self, idle: &Arc<Idle>) {
+    pub(crate) fn add(&self, idle: &Arc<IdleQueue>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|idle| idle.strong_count() > 0);
         all.push(Arc::downgrade(idle));
     }
 
     /// Asks the longest-idle connection of a listener to close: of the first listener that has one.
-    pub(crate) fn shed(&self) -> bool {
+    pub(crate) fn close_longest_idle(&self) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        all.iter().filter_map(Weak::upgrade).any(|idle| idle.shed())
+        all.iter().filter_map(Weak::upgrade).any(|idle| idle.close_longest_idle())
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
     use crate::activity::Activity;
     use crate::config::Timeouts;
 
-    fn connection(idle: &Arc<Idle>) -> Arc<Activity> {
+    fn connection(idle: &Arc<IdleQueue>) -> Arc<Activity> {
         let one = Arc::new(Activity::new(Timeouts::default(), Arc::clone(idle)));
         idle.enter(&one.state);
         one
@@ -127,28 +127,28 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_longest_idle_goes_first_and_one_that_serves_never() {
-        let idle = Arc::<Idle>::default();
+        let idle = Arc::<IdleQueue>::default();
         let [a, b, c] = [(); 3].map(|()| connection(&idle));
         pass().await;
         let busy = b.begin();
         drop(a.begin());
-        assert!(idle.shed());
+        assert!(idle.close_longest_idle());
         assert!(c.state.is_closing(), "idle since it was opened");
-        assert!(idle.shed());
+        assert!(idle.close_longest_idle());
         assert!(a.state.is_closing(), "idle since its request");
-        assert!(!idle.shed(), "the third serves");
+        assert!(!idle.close_longest_idle(), "the third serves");
         drop(busy);
-        assert!(idle.shed());
+        assert!(idle.close_longest_idle());
         assert!(b.state.is_closing());
-        assert!(!idle.shed());
+        assert!(!idle.close_longest_idle());
     }
 
     #[tokio::test(start_paused = true)]
     async fn connections_that_serve_are_looked_at_once() {
-        let idle = Arc::<Idle>::default();
+        let idle = Arc::<IdleQueue>::default();
         let all: Vec<_> = (0..100).map(|_| connection(&idle)).collect();
         let busy: Vec<_> = all.iter().map(Activity::begin).collect();
-        assert!(!idle.shed());
+        assert!(!idle.close_longest_idle());
         assert!(idle.lock().connections.is_empty());
         drop(busy);
         assert_eq!(idle.lock().connections.len(), 100);
@@ -156,12 +156,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_is_over_leaves() {
-        let idle = Arc::<Idle>::default();
+        let idle = Arc::<IdleQueue>::default();
         let one = Arc::new(Activity::new(Timeouts::default(), Arc::clone(&idle)));
-        let sheddable = one.sheddable();
+        let guard = one.enter_idle_queue();
         assert_eq!(idle.lock().connections.len(), 1);
-        drop(sheddable);
+        drop(guard);
         assert!(idle.lock().connections.is_empty());
-        assert!(!idle.shed());
+        assert!(!idle.close_longest_idle());
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::activity::Activity;
 use crate::framing::Framing;
-use crate::stream::Arrival;
+use crate::stream::PendingInput;
 
 /// Maximum number of bytes that a closing connection discards.
 pub(crate) const LINGER_BYTES: u64 = 256 << 20;
@@ -25,14 +25,14 @@ const LINGER: Duration = Duration::from_secs(30);
 const LINGER_IDLE: Duration = Duration::from_secs(5);
 
 /// A stream that reports its reads, and fails if the other side does not read for too long.
-pub(crate) struct Watched<S> {
+pub(crate) struct MonitoredIo<S> {
     stream: S,
     /// Bytes that were read to detect the protocol.
     ahead: Bytes,
     activity: Arc<Activity>,
     /// Framing of requests, for HTTP/1.1.
     framing: Option<Framing>,
-    patience: Duration,
+    write_timeout: Duration,
     /// Created at the first write that has to wait.
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
@@ -75,19 +75,19 @@ impl Linger {
     }
 }
 
-impl<S> Watched<S> {
+impl<S> MonitoredIo<S> {
     pub(crate) fn new(
         stream: S,
         ahead: Bytes,
         activity: Arc<Activity>,
-        (framing, patience): (Option<Framing>, Duration),
+        (framing, write_timeout): (Option<Framing>, Duration),
     ) -> Self {
         Self {
             stream,
             ahead,
             activity,
             framing,
-            patience,
+            write_timeout,
             timer: None,
             waiting: false,
             closing: Closing::Open,
@@ -95,12 +95,12 @@ impl<S> Watched<S> {
     }
 
     /// Passes on a write's result, or a timeout if writes have waited for too long.
-    fn patiently<T>(
+    fn with_write_timeout<T>(
         &mut self,
-        outcome: Poll<io::Result<T>>,
+        result: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
-        if outcome.is_ready() {
+        if result.is_ready() {
             if std::mem::take(&mut self.waiting) {
                 self.activity.sent();
                 if self.activity.state.is_closing() {
@@ -108,14 +108,14 @@ impl<S> Watched<S> {
                     cx.waker().wake_by_ref();
                 }
             }
-            return outcome;
+            return result;
         }
-        let patience = self.patience;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let write_timeout = self.write_timeout;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(write_timeout)));
         if !self.waiting {
             self.waiting = true;
             self.activity.sending();
-            timer.as_mut().reset(Instant::now() + patience);
+            timer.as_mut().reset(Instant::now() + write_timeout);
         }
         match timer.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
@@ -124,7 +124,7 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Watched<S> {
+impl<S: AsyncRead + Unpin> MonitoredIo<S> {
     /// Discards bytes that the client still sends, until it closes or a limit is reached. If no more bytes are
     /// expected, only those that have already arrived keep the connection open.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -156,7 +156,7 @@ impl<S: AsyncRead + Unpin> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Arrival + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + PendingInput + Unpin> AsyncRead for MonitoredIo<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -171,7 +171,7 @@ impl<S: AsyncRead + Arrival + Unpin> AsyncRead for Watched<S> {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        let outcome = if this.ahead.is_empty() {
+        let result = if this.ahead.is_empty() {
             Pin::new(&mut this.stream).poll_read(cx, buffer)
         } else {
             let length = this.ahead.len().min(buffer.remaining());
@@ -183,23 +183,24 @@ impl<S: AsyncRead + Arrival + Unpin> AsyncRead for Watched<S> {
                 framing.pass(parsed, buffer, before);
                 this.activity.received(framing.is_ahead());
             }
-        } else if outcome.is_pending() && this.activity.is_done() && !this.stream.has_arrived() {
+        } else if result.is_pending() && this.activity.is_done() && !this.stream.has_pending_input()
+        {
             // Everything that arrived was served and sent, so the protocol sees the end of input.
             return Poll::Ready(Ok(()));
         }
-        outcome
+        result
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MonitoredIo<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.activity.answers();
-        let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.patiently(outcome, cx)
+        self.activity.record_sent();
+        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.with_write_timeout(result, cx)
     }
 
     fn poll_write_vectored(
@@ -207,9 +208,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.activity.answers();
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.patiently(outcome, cx)
+        self.activity.record_sent();
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.with_write_timeout(result, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -217,19 +218,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
-        if outcome.is_ready() {
-            self.activity.answered();
+        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        if result.is_ready() {
+            self.activity.record_flushed();
         }
-        self.patiently(outcome, cx)
+        self.with_write_timeout(result, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         this.activity.end();
         if matches!(this.closing, Closing::Open) {
-            let outcome = Pin::new(&mut this.stream).poll_shutdown(cx);
-            match this.patiently(outcome, cx) {
+            let result = Pin::new(&mut this.stream).poll_shutdown(cx);
+            match this.with_write_timeout(result, cx) {
                 Poll::Ready(Ok(())) => this.closing = Closing::Shut,
                 other => return other,
             }
@@ -248,13 +249,13 @@ mod tests {
     use crate::config::Timeouts;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-    fn watched(lingers: bool) -> (Watched<DuplexStream>, DuplexStream) {
+    fn watched(lingers: bool) -> (MonitoredIo<DuplexStream>, DuplexStream) {
         let (server, client) = duplex(1 << 10);
         let activity = Arc::new(Activity::new(Timeouts::default(), Arc::default()));
         if lingers {
             activity.linger();
         }
-        (Watched::new(server, Bytes::new(), activity, (None, Duration::from_secs(30))), client)
+        (MonitoredIo::new(server, Bytes::new(), activity, (None, Duration::from_secs(30))), client)
     }
 
     #[tokio::test(start_paused = true)]
@@ -310,7 +311,7 @@ mod tests {
         let activity = Arc::new(Activity::new(Timeouts::default(), Arc::default()));
         activity.linger();
         let mut server =
-            Watched::new(server, Bytes::new(), activity, (None, Duration::from_secs(30)));
+            MonitoredIo::new(server, Bytes::new(), activity, (None, Duration::from_secs(30)));
         let sending = tokio::spawn(async move {
             let (mut client, piece, mut sent) = (client, vec![0; 1 << 20], 0);
             while client.write_all(&piece).await.is_ok() {

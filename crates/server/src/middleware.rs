@@ -79,16 +79,16 @@ pub enum RateLimitBy {
 #[non_exhaustive]
 pub enum MiddlewareError {
     /// Browsers refuse cookies if any origin is allowed.
-    #[error("`cors` with `credentials` needs its `origins` listed")]
+    #[error("`cors` with `credentials`: list the allowed `origins`")]
     CredentialsForAll,
     /// An origin that is not valid in a header.
-    #[error("`cors`: `{0}` is not an origin: write `https://example.com`")]
+    #[error("`cors`: invalid origin `{0}`: expected a form like `https://example.com`")]
     Origin(String),
     /// The rate is zero, or has no period.
-    #[error("`ratelimit` allows nothing: give `requests`, `per` and `burst` above zero")]
+    #[error("`ratelimit` allows no request: set `requests`, `per` and `burst` above zero")]
     NoRate,
     /// The timeout is zero.
-    #[error("`timeout` is zero: allow some time")]
+    #[error("`timeout` is zero: use more than zero")]
     NoTime,
 }
 
@@ -99,12 +99,14 @@ impl Middleware {
         inner: Arc<dyn Handler>,
     ) -> Result<Arc<dyn Handler>, MiddlewareError> {
         Ok(match self {
-            Self::Cors(cors) => Arc::new(cors::Shared::new(cors, inner)?),
-            Self::Compress => Arc::new(compress::Compressed { inner }),
-            Self::RateLimit(rate) => Arc::new(rate_limit::Limited::new(*rate, inner)?),
-            Self::RequestId(name) => Arc::new(request_id::Stamped { name: name.clone(), inner }),
+            Self::Cors(cors) => Arc::new(cors::CorsHandler::new(cors, inner)?),
+            Self::Compress => Arc::new(compress::CompressHandler { inner }),
+            Self::RateLimit(rate) => Arc::new(rate_limit::RateLimitHandler::new(*rate, inner)?),
+            Self::RequestId(name) => {
+                Arc::new(request_id::RequestIdHandler { name: name.clone(), inner })
+            }
             Self::Timeout(time) if time.is_zero() => return Err(MiddlewareError::NoTime),
-            Self::Timeout(time) => Arc::new(timeout::Timed { within: *time, inner }),
+            Self::Timeout(time) => Arc::new(timeout::TimeoutHandler { within: *time, inner }),
         })
     }
 }

@@ -22,19 +22,19 @@ pub(crate) struct Pattern(Vec<Segment>);
 #[non_exhaustive]
 pub enum PatternError {
     /// The text does not begin with a slash.
-    #[error("`{0}` does not begin with `/`")]
+    #[error("`{0}` must begin with `/`")]
     NoSlash(String),
     /// A brace does not enclose a whole segment.
-    #[error("`{0}`: braces enclose a whole segment: `{{name}}` or, at the end, `{{name...}}`")]
+    #[error("`{0}`: braces must enclose a whole segment: `{{name}}` or, at the end, `{{name...}}`")]
     Braces(String),
     /// The name in the braces is not valid.
-    #[error("`{0}`: a parameter is named with letters, digits, `_` and `-`")]
+    #[error("`{0}`: invalid parameter name: use letters, digits, `_` and `-`")]
     Name(String),
     /// Two parameters have the same name.
-    #[error("the parameter `{0}` stands twice")]
-    Twice(String),
+    #[error("duplicate parameter `{0}`")]
+    DuplicateParam(String),
     /// A segment follows `{name...}`.
-    #[error("`{{{0}...}}` takes the rest of the path: nothing may follow it")]
+    #[error("`{{{0}...}}` must be the last segment: it matches the rest of the path")]
     RestNotLast(String),
 }
 
@@ -53,7 +53,7 @@ impl Pattern {
             if let Some(name) = segment.name()
                 && earlier.into_iter().any(|other| other.name() == Some(name))
             {
-                return Err(PatternError::Twice(name.to_owned()));
+                return Err(PatternError::DuplicateParam(name.to_owned()));
             }
         }
         Ok(Self(segments))
@@ -123,13 +123,13 @@ mod tests {
     fn invalid_patterns_are_refused_with_a_reason() {
         let text = |text| Pattern::parse(text).err().map(|error| error.to_string());
         let check = |pattern, why: &str| assert_eq!(text(pattern).as_deref(), Some(why));
-        check("a", "`a` does not begin with `/`");
+        check("a", "`a` must begin with `/`");
         check(
             "/a{id}",
-            "`a{id}`: braces enclose a whole segment: `{name}` or, at the end, `{name...}`",
+            "`a{id}`: braces must enclose a whole segment: `{name}` or, at the end, `{name...}`",
         );
-        check("/{}", "`{}`: a parameter is named with letters, digits, `_` and `-`");
-        check("/{a}/{a}", "the parameter `a` stands twice");
-        check("/{a...}/b", "`{a...}` takes the rest of the path: nothing may follow it");
+        check("/{}", "`{}`: invalid parameter name: use letters, digits, `_` and `-`");
+        check("/{a}/{a}", "duplicate parameter `a`");
+        check("/{a...}/b", "`{a...}` must be the last segment: it matches the rest of the path");
     }
 }

@@ -21,16 +21,16 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::activity::Activity;
 use crate::body::{Body, BodyTimeout};
+use crate::checked_service::CheckedService;
 use crate::io::LINGER_BYTES;
-use crate::site::Site;
 
 /// Outcome of an exchange, as far as its request's body determines it.
 #[derive(Debug, Default)]
-pub(crate) struct Ending(AtomicBool);
+pub(crate) struct BodyOutcome(AtomicBool);
 
-impl Ending {
+impl BodyOutcome {
     /// True if input stays unread, so that no further request can follow on this connection.
-    pub(crate) fn is_cut(&self) -> bool {
+    pub(crate) fn must_close(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -50,7 +50,7 @@ struct RequestBody {
     /// The client waits for `100 Continue`, which the first read sends.
     expects: bool,
     activity: Arc<Activity>,
-    ending: Arc<Ending>,
+    outcome: Arc<BodyOutcome>,
 }
 
 /// Bounds a request's body by the service's limits; with `kept`, another request may follow. The second value
@@ -58,31 +58,31 @@ struct RequestBody {
 pub(crate) fn bounded(
     request: Request<Incoming>,
     kept: bool,
-    site: &Site,
+    service: &CheckedService,
     activity: &Arc<Activity>,
-) -> (Request<Body>, Option<Arc<Ending>>) {
+) -> (Request<Body>, Option<Arc<BodyOutcome>>) {
     if request.body().is_end_stream() {
         return (request.map(|_| Body::empty()), None);
     }
-    let ending = Arc::new(Ending::default());
-    let limit = site.limits.max_body_bytes;
+    let outcome = Arc::new(BodyOutcome::default());
+    let limit = service.limits.max_body_bytes;
     let expects = request.headers().contains_key(header::EXPECT);
     let over_http2 = request.version() == Version::HTTP_2;
     let request = request.map(|incoming| {
         let body = RequestBody {
             incoming: Some(incoming),
-            within: site.timeouts.read,
+            within: service.timeouts.read,
             timer: None,
             left: limit,
             over_http2,
             kept,
             expects,
             activity: Arc::clone(activity),
-            ending: Arc::clone(&ending),
+            outcome: Arc::clone(&outcome),
         };
         Body::stream(Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX)))
     });
-    (request, Some(ending))
+    (request, Some(outcome))
 }
 
 /// True if another request may follow on the same connection.
@@ -126,7 +126,7 @@ impl RequestBody {
 
     /// Ends the connection after this response.
     fn cut(&self) {
-        self.ending.0.store(true, Ordering::Relaxed);
+        self.outcome.0.store(true, Ordering::Relaxed);
         self.activity.linger();
     }
 }

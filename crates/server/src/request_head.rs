@@ -13,16 +13,16 @@ use crate::headers::has_repeats;
 ///
 /// # Errors
 /// Returns the response to a head that is refused.
-pub(crate) fn settle(request: &mut Request<Body>) -> Result<(), Problem> {
+pub(crate) fn normalize(request: &mut Request<Body>) -> Result<(), Problem> {
     if request.method() == Method::CONNECT {
-        let detail = "`CONNECT` asks for a tunnel, and none is offered here";
+        let detail = "`CONNECT` is not supported: this server opens no tunnels";
         return Err(Problem::new(Cause::NotImplemented, detail));
     }
     if !request.body().is_end_stream() && !is_plainly_coded(request.headers()) {
-        let detail = "the only transfer coding that is taken is one `chunked`";
+        let detail = "unsupported transfer coding: use a single `chunked`";
         return Err(Problem::new(Cause::NotImplemented, detail));
     }
-    authority::settle(request)
+    authority::normalize(request)
         .map_err(|error| Problem::new(Cause::BadRequest, error.to_string()))?;
     if has_repeats(request.headers()) {
         join_cookies(request.headers_mut());

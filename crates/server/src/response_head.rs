@@ -16,53 +16,51 @@ use tracing::{Span, error};
 use crate::body::Body;
 
 /// Bytes of a body that are read before its head is sent.
-const AHEAD: usize = 64 << 10;
+const PEEK_BYTES: usize = 64 << 10;
 
 /// Reason why a response cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unsendable {
-    #[error("its status is {0}: a response has one from 200 to 599")]
+pub(crate) enum ResponseError {
+    #[error("invalid status {0}: expected 200 to 599")]
     Status(StatusCode),
-    #[error("its `content-length` is not one number")]
+    #[error("invalid `content-length`: expected one number")]
     NoLength,
-    #[error("its `content-length` is {promised} and its body has {found} bytes")]
+    #[error("`content-length` is {promised}, but the body has {found} bytes")]
     Length { promised: u64, found: u64 },
-    #[error(
-        "its `content-length` is {promised} and its body broke off after {found} bytes: {reason}"
-    )]
+    #[error("`content-length` is {promised}, but the body broke off after {found} bytes: {reason}")]
     Broken { promised: u64, found: u64, reason: String },
 }
 
 /// Parts of the request that determine the response's head.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked {
+pub(crate) struct RequestInfo {
     pub(crate) head: bool,
     pub(crate) version: Version,
 }
 
 /// Checks a response, and removes parts that its status or its request do not allow. If the body is still being
-/// produced, also returns the length that [`keeping`] must hold it to.
+/// produced, also returns the length that [`enforce_length`] must hold it to.
 ///
 /// # Errors
 /// Fails if the response cannot be sent.
-pub(crate) fn settle(
-    asked: Asked,
+pub(crate) fn normalize(
+    info: RequestInfo,
     response: Response<Body>,
-) -> Result<(Response<Body>, Option<u64>), Unsendable> {
+) -> Result<(Response<Body>, Option<u64>), ResponseError> {
     let status = response.status();
     if !(200..600).contains(&status.as_u16()) {
-        return Err(Unsendable::Status(status));
+        return Err(ResponseError::Status(status));
     }
     let length = length(response.headers())?;
     if has_no_content(status) {
-        return Ok((without_content(asked, response, length), None));
+        return Ok((without_content(info, response, length), None));
     }
-    if asked.head {
+    if info.head {
         return Ok((head_alone(response), None));
     }
     match (length, response.body().size_hint().exact()) {
         (Some(promised), Some(found)) if promised != found => {
-            Err(Unsendable::Length { promised, found })
+            Err(ResponseError::Length { promised, found })
         }
         (Some(promised), None) => Ok((response, Some(promised))),
         _ => Ok((response, None)),
@@ -75,24 +73,28 @@ pub(crate) fn has_no_content(status: StatusCode) -> bool {
 }
 
 /// The length that a head announces.
-fn length(headers: &HeaderMap) -> Result<Option<u64>, Unsendable> {
+fn length(headers: &HeaderMap) -> Result<Option<u64>, ResponseError> {
     let mut lines = headers.get_all(header::CONTENT_LENGTH).iter();
     let Some(line) = lines.next() else { return Ok(None) };
     let digits = line.to_str().unwrap_or_default();
     let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
     let length = digits.parse().ok().filter(|_| is_number && lines.next().is_none());
-    length.map(Some).ok_or(Unsendable::NoLength)
+    length.map(Some).ok_or(ResponseError::NoLength)
 }
 
 /// A response without content. Only `304` keeps a length: that of the content it stands for.
-fn without_content(asked: Asked, response: Response<Body>, length: Option<u64>) -> Response<Body> {
+fn without_content(
+    info: RequestInfo,
+    response: Response<Body>,
+    length: Option<u64>,
+) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
-    body.run_out();
+    body.drain();
     let is_kept = parts.status == StatusCode::NOT_MODIFIED;
     let body = match length {
         // For HTTP/1.1, the head is written with the length of its body only.
-        Some(length) if is_kept && asked.version <= Version::HTTP_11 && !asked.head => {
-            Body::stream(Absent(length))
+        Some(length) if is_kept && info.version <= Version::HTTP_11 && !info.head => {
+            Body::stream(OmittedContent(length))
         }
         _ => Body::empty(),
     };
@@ -108,7 +110,7 @@ pub(crate) fn head_alone(response: Response<Body>) -> Response<Body> {
     if let Some(length) = body.size_hint().exact() {
         parts.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
     }
-    body.run_out();
+    body.drain();
     Response::from_parts(parts, Body::empty())
 }
 
@@ -117,10 +119,10 @@ pub(crate) fn head_alone(response: Response<Body>) -> Response<Body> {
 ///
 /// # Errors
 /// Fails if that part shows another length.
-pub(crate) async fn keeping(
+pub(crate) async fn enforce_length(
     promised: u64,
     response: Response<Body>,
-) -> Result<Response<Body>, Unsendable> {
+) -> Result<Response<Body>, ResponseError> {
     let (parts, mut body) = response.into_parts();
     let mut ahead: VecDeque<Frame<Bytes>> = VecDeque::with_capacity(2);
     let mut found: u64 = 0;
@@ -137,27 +139,27 @@ pub(crate) async fn keeping(
                 }
                 break;
             }
-            Poll::Ready(None) => return Err(Unsendable::Length { promised, found }),
+            Poll::Ready(None) => return Err(ResponseError::Length { promised, found }),
             Poll::Ready(Some(Err(error))) => {
-                return Err(Unsendable::Broken { promised, found, reason: error.to_string() });
+                return Err(ResponseError::Broken { promised, found, reason: error.to_string() });
             }
             Poll::Ready(Some(Ok(frame))) => frame,
         };
         found += frame.data_ref().map_or(0, Bytes::len) as u64;
         ahead.push_back(frame);
         if found > promised {
-            return Err(Unsendable::Length { promised, found });
+            return Err(ResponseError::Length { promised, found });
         }
-        if found >= AHEAD as u64 || ahead.len() >= 16 {
+        if found >= PEEK_BYTES as u64 || ahead.len() >= 16 {
             break;
         }
     }
-    let body = Promised { body, ahead, promised, left: promised, span: Span::current() };
+    let body = LengthChecked { body, ahead, promised, left: promised, span: Span::current() };
     Ok(Response::from_parts(parts, Body::stream(body)))
 }
 
 /// A body that ends with an error if its length differs from the announced one.
-struct Promised {
+struct LengthChecked {
     body: Body,
     /// Pieces that were read before the head is sent.
     ahead: VecDeque<Frame<Bytes>>,
@@ -167,15 +169,15 @@ struct Promised {
     span: Span,
 }
 
-impl Promised {
+impl LengthChecked {
     fn broken(&self, found: u64) -> BoxError {
-        let error = Unsendable::Length { promised: self.promised, found };
+        let error = ResponseError::Length { promised: self.promised, found };
         self.span.in_scope(|| error!(%error, "the response broke off"));
         error.into()
     }
 }
 
-impl HttpBody for Promised {
+impl HttpBody for LengthChecked {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -213,9 +215,9 @@ impl HttpBody for Promised {
 }
 
 /// Content that is announced in the head and not sent.
-struct Absent(u64);
+struct OmittedContent(u64);
 
-impl HttpBody for Absent {
+impl HttpBody for OmittedContent {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -234,7 +236,7 @@ impl HttpBody for Absent {
 impl Body {
     /// Reads a body that is not sent to its end, in a separate task: a guest makes progress by producing its body.
     /// The guest's own deadline bounds the task.
-    fn run_out(self) {
+    fn drain(self) {
         if self.is_end_stream() || self.size_hint().exact().is_some() {
             return;
         }

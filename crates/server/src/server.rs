@@ -11,38 +11,38 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 use crate::address::Address;
+use crate::checked_service::{CheckedService, RouteErrors};
 use crate::config::Service;
-use crate::listen::{Common, Listening, Stopped};
-use crate::site::{RouteErrors, Site};
-use crate::socket::{Bound, Socket};
+use crate::listener::{Listener, ServerState, Stopped};
+use crate::socket::{BoundSocket, Socket};
 
 /// Checked services that are not listening yet.
 pub struct Server {
-    services: Vec<(Service, Site)>,
+    services: Vec<(Service, CheckedService)>,
 }
 
 /// Services that are being served. Dropping it cuts all connections at once; see [`Running::stop`].
 #[derive(Default)]
 pub struct Running {
-    listening: Vec<Listening>,
+    listeners: Vec<Listener>,
     retiring: JoinSet<()>,
     /// Sockets that close once they have no pending connections.
     leaving: Vec<Weak<Socket>>,
-    common: Common,
+    common: ServerState,
 }
 
 /// Checked services, with listening sockets, to replace those of a running server. Dropping it discards them.
 pub struct Replacement<'a> {
     running: &'a mut Running,
     /// Services that keep a socket, by the index of its current owner.
-    kept: HashMap<usize, (Service, Site)>,
+    kept: HashMap<usize, (Service, CheckedService)>,
     fresh: Vec<Fresh>,
 }
 
 /// A service with a new socket, from which nothing is accepted yet.
 struct Fresh {
     service: Service,
-    site: Site,
+    checked: CheckedService,
     socket: Socket,
 }
 
@@ -63,7 +63,7 @@ impl Readiness {
 #[non_exhaustive]
 pub enum StartError {
     /// The routes or settings of the services are not valid.
-    #[error("the routes cannot be served")]
+    #[error("invalid routes or settings")]
     Routes(#[from] RouteErrors),
     /// An address cannot be listened on.
     #[error("service `{service}` cannot listen on {addr}")]
@@ -83,8 +83,8 @@ impl Server {
     /// # Errors
     /// Returns every problem found.
     pub fn new(services: Vec<Service>, invoke: Arc<dyn Invoke>) -> Result<Self, RouteErrors> {
-        let sites = Site::build_all(&services, &invoke)?;
-        Ok(Self { services: services.into_iter().zip(sites).collect() })
+        let checked = CheckedService::build_all(&services, &invoke)?;
+        Ok(Self { services: services.into_iter().zip(checked).collect() })
     }
 
     /// Listens on all addresses and starts to serve.
@@ -108,13 +108,13 @@ pub fn check(services: &[Service]) -> Result<(), RouteErrors> {
     let nothing =
         invoke_fn(None, |id: EntryId, _, _| std::future::ready(Err(CallError::Unavailable { id })));
     let nothing: Arc<dyn Invoke> = Arc::new(nothing);
-    Site::build_all(services, &nothing).map(drop)
+    CheckedService::build_all(services, &nothing).map(drop)
 }
 
 /// Opens the sockets of all services, or of none. Addresses may overlap with those of `leaving` sockets, which
 /// still get their connections until they close.
 fn listen(
-    services: Vec<(Service, Site)>,
+    services: Vec<(Service, CheckedService)>,
     leaving: &[Arc<Socket>],
 ) -> Result<Vec<Fresh>, StartError> {
     let failed = |service: &Service, source| StartError::Bind {
@@ -123,31 +123,32 @@ fn listen(
         source,
     };
     let mut bound = Vec::with_capacity(services.len());
-    for (service, site) in services {
-        let socket = Bound::new(&service.addr, leaving).map_err(|error| failed(&service, error))?;
-        bound.push((service, site, socket));
+    for (service, checked) in services {
+        let socket =
+            BoundSocket::new(&service.addr, leaving).map_err(|error| failed(&service, error))?;
+        bound.push((service, checked, socket));
     }
     // Sockets that share another one's port come last: no step after them can fail.
     bound.sort_by_key(|(_, _, socket)| socket.is_sharing());
     let mut shared = Vec::new();
     let mut fresh = Vec::with_capacity(bound.len());
-    for (service, site, socket) in bound {
+    for (service, checked, socket) in bound {
         let (socket, sharing) = socket.listen().map_err(|error| failed(&service, error))?;
         shared.extend(sharing);
-        fresh.push(Fresh { service, site, socket });
+        fresh.push(Fresh { service, checked, socket });
     }
     Ok(fresh)
 }
 
 /// For each new service, the index of the current one whose socket it keeps: the one configured with the same
 /// address (with port 0, also the same name), otherwise the one listening there.
-fn keep(old: &[Listening], services: &[Service]) -> Vec<Option<usize>> {
-    let configured = |old: &Listening, new: &Service| {
-        old.wanted == new.addr && (!new.addr.is_any_port() || old.name == new.name)
+fn keep(old: &[Listener], services: &[Service]) -> Vec<Option<usize>> {
+    let configured = |old: &Listener, new: &Service| {
+        old.configured == new.addr && (!new.addr.is_any_port() || old.name == new.name)
     };
-    let listens = |old: &Listening, new: &Service| old.socket.addr == new.addr;
+    let listens = |old: &Listener, new: &Service| old.socket.addr == new.addr;
     let mut kept = vec![None; services.len()];
-    for is_same in [&configured as &dyn Fn(&Listening, &Service) -> bool, &listens] {
+    for is_same in [&configured as &dyn Fn(&Listener, &Service) -> bool, &listens] {
         for (at, new) in services.iter().enumerate() {
             let free = |index: &usize| !kept.contains(&Some(*index));
             let found = (0..old.len())
@@ -164,7 +165,7 @@ fn keep(old: &[Listening], services: &[Service]) -> Vec<Option<usize>> {
 impl Running {
     /// Names of the services with their listening addresses.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, &Address)> {
-        self.listening.iter().map(|service| (service.name.as_str(), &service.socket.addr))
+        self.listeners.iter().map(|service| (service.name.as_str(), &service.socket.addr))
     }
 
     /// Replaces the services and `invoke` while serving. A service that keeps its address (with port 0, its name)
@@ -200,13 +201,13 @@ impl Running {
         services: Vec<Service>,
         invoke: &Arc<dyn Invoke>,
     ) -> Result<Replacement<'_>, StartError> {
-        let sites = Site::build_all(&services, invoke)?;
-        let places = keep(&self.listening, &services);
-        let gone = self.listening.iter().enumerate().filter(|(at, _)| !places.contains(&Some(*at)));
+        let checked = CheckedService::build_all(&services, invoke)?;
+        let places = keep(&self.listeners, &services);
+        let gone = self.listeners.iter().enumerate().filter(|(at, _)| !places.contains(&Some(*at)));
         let mut leaving: Vec<_> = gone.map(|(_, old)| Arc::clone(&old.socket)).collect();
         leaving.extend(self.leaving.iter().filter_map(Weak::upgrade));
         let (mut kept, mut new) = (HashMap::new(), Vec::new());
-        for (place, service) in places.into_iter().zip(services.into_iter().zip(sites)) {
+        for (place, service) in places.into_iter().zip(services.into_iter().zip(checked)) {
             match place {
                 Some(place) => drop(kept.insert(place, service)),
                 None => new.push(service),
@@ -216,14 +217,14 @@ impl Running {
         Ok(Replacement { running: self, kept, fresh })
     }
 
-    fn retire(&mut self, listening: Listening, grace: Duration) {
+    fn retire(&mut self, listener: Listener, grace: Duration) {
         while self.retiring.try_join_next().is_some() {}
         self.leaving.retain(|socket| socket.strong_count() > 0);
-        self.leaving.push(Arc::downgrade(&listening.socket));
-        info!(service = listening.name, addr = %listening.socket.addr, "no longer listening");
-        listening.close();
+        self.leaving.push(Arc::downgrade(&listener.socket));
+        info!(service = listener.name, addr = %listener.socket.addr, "stopped listening");
+        listener.close();
         self.retiring.spawn(async move {
-            listening.stop(grace).await;
+            listener.stop(grace).await;
         });
     }
 
@@ -247,9 +248,9 @@ impl Running {
     pub async fn stop(mut self, grace: Duration) -> Stopped {
         self.drain();
         let mut stops = JoinSet::new();
-        for listening in std::mem::take(&mut self.listening) {
-            listening.close();
-            stops.spawn(listening.stop(grace));
+        for listener in std::mem::take(&mut self.listeners) {
+            listener.close();
+            stops.spawn(listener.stop(grace));
         }
         let mut total = Stopped::default();
         while let Some(Ok(one)) = stops.join_next().await {
@@ -265,21 +266,21 @@ impl Replacement<'_> {
     /// Serves the new services in place of the old ones; see [`Running::replace`].
     pub fn commit(self, grace: Duration) {
         let Self { running, mut kept, fresh } = self;
-        for (place, mut listening) in std::mem::take(&mut running.listening).into_iter().enumerate()
+        for (place, mut listener) in std::mem::take(&mut running.listeners).into_iter().enumerate()
         {
             match kept.remove(&place) {
-                Some((service, site)) => {
-                    listening.name = service.name;
-                    listening.wanted = service.addr;
-                    listening.replace(site);
-                    running.listening.push(listening);
+                Some((service, checked)) => {
+                    listener.name = service.name;
+                    listener.configured = service.addr;
+                    listener.replace(checked);
+                    running.listeners.push(listener);
                 }
-                None => running.retire(listening, grace),
+                None => running.retire(listener, grace),
             }
         }
-        for Fresh { service, site, socket } in fresh {
+        for Fresh { service, checked, socket } in fresh {
             let named = (service.name, service.addr);
-            running.listening.push(Listening::start(named, socket, site, &running.common));
+            running.listeners.push(Listener::start(named, socket, checked, &running.common));
         }
     }
 }

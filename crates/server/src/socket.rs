@@ -17,20 +17,20 @@ use crate::unix::SocketFile;
 const BACKLOG: i32 = 1024;
 
 /// A socket that has its address and does not listen yet.
-pub(crate) struct Bound {
+pub(crate) struct BoundSocket {
     socket: socket2::Socket,
     #[cfg(unix)]
     file: Option<SocketFile>,
-    sharing: Option<Sharing>,
+    sharing: Option<PortSharing>,
 }
 
 /// A listening socket. Dropping it closes it, and removes the file of a Unix socket.
 pub(crate) struct Socket {
     pub(crate) addr: Address,
-    kind: Kind,
+    kind: SocketKind,
 }
 
-enum Kind {
+enum SocketKind {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix(tokio::net::UnixListener, SocketFile),
@@ -40,9 +40,9 @@ enum Kind {
 ///
 /// `SO_REUSEPORT` is set only for this moment. If it were always set, any program of the same user could take a
 /// share of the connections, and a second server would start without an error.
-pub(crate) struct Sharing(Vec<Arc<Socket>>);
+pub(crate) struct PortSharing(Vec<Arc<Socket>>);
 
-impl Sharing {
+impl PortSharing {
     fn begin(sockets: Vec<Arc<Socket>>) -> io::Result<Self> {
         let this = Self(sockets);
         this.set(true)?;
@@ -60,14 +60,14 @@ impl Sharing {
     }
 }
 
-impl Drop for Sharing {
+impl Drop for PortSharing {
     fn drop(&mut self) {
         // Cannot fail, since setting the option succeeded before.
         let _ = self.set(false);
     }
 }
 
-impl Bound {
+impl BoundSocket {
     /// Binds an address, which may overlap with those of `leaving` sockets.
     pub(crate) fn new(addr: &Address, leaving: &[Arc<Socket>]) -> io::Result<Self> {
         let addr = match addr {
@@ -90,10 +90,10 @@ impl Bound {
         if shared.is_empty() {
             return Err(taken);
         }
-        Self::tcp(addr, Some(Sharing::begin(shared)?))
+        Self::tcp(addr, Some(PortSharing::begin(shared)?))
     }
 
-    fn tcp(addr: SocketAddr, sharing: Option<Sharing>) -> io::Result<Self> {
+    fn tcp(addr: SocketAddr, sharing: Option<PortSharing>) -> io::Result<Self> {
         let socket =
             socket2::Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
@@ -117,8 +117,8 @@ impl Bound {
     }
 
     /// Starts to listen; the system holds connections until they are accepted. Shared sockets stay shared until the
-    /// returned [`Sharing`] is dropped.
-    pub(crate) fn listen(self) -> io::Result<(Socket, Option<Sharing>)> {
+    /// returned [`PortSharing`] is dropped.
+    pub(crate) fn listen(self) -> io::Result<(Socket, Option<PortSharing>)> {
         self.socket.listen(BACKLOG)?;
         #[cfg(unix)]
         if self.is_sharing() {
@@ -127,33 +127,34 @@ impl Bound {
         #[cfg(unix)]
         if let Some(file) = self.file {
             let listener = tokio::net::UnixListener::from_std(self.socket.into())?;
-            let socket = Socket { addr: file.path().into(), kind: Kind::Unix(listener, file) };
+            let socket =
+                Socket { addr: file.path().into(), kind: SocketKind::Unix(listener, file) };
             return Ok((socket, None));
         }
         let listener = TcpListener::from_std(self.socket.into())?;
         let addr = listener.local_addr()?.into();
-        Ok((Socket { addr, kind: Kind::Tcp(listener) }, self.sharing))
+        Ok((Socket { addr, kind: SocketKind::Tcp(listener) }, self.sharing))
     }
 }
 
 impl Socket {
     fn sock(&self) -> SockRef<'_> {
         match &self.kind {
-            Kind::Tcp(listener) => SockRef::from(listener),
+            SocketKind::Tcp(listener) => SockRef::from(listener),
             #[cfg(unix)]
-            Kind::Unix(listener, _) => SockRef::from(listener),
+            SocketKind::Unix(listener, _) => SockRef::from(listener),
         }
     }
 
     /// Waits for the next connection.
     pub(crate) async fn accept(&self) -> io::Result<(Stream, Peer)> {
         match &self.kind {
-            Kind::Tcp(listener) => {
+            SocketKind::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 Ok((Stream::Tcp(stream), peer.into()))
             }
             #[cfg(unix)]
-            Kind::Unix(listener, _) => {
+            SocketKind::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
                 Ok((Stream::Unix(stream), Peer::Unix))
             }
@@ -164,7 +165,7 @@ impl Socket {
     /// clients retry for a while, and then find it closed or another socket in its place.
     pub(crate) fn seal(&self) {
         match &self.kind {
-            Kind::Tcp(_) => {
+            SocketKind::Tcp(_) => {
                 #[cfg(any(target_os = "linux", target_os = "android"))]
                 {
                     // The filter sees a segment from its TCP header on. It drops a segment that requests a
@@ -184,22 +185,22 @@ impl Socket {
                 }
             }
             #[cfg(unix)]
-            Kind::Unix(_, file) => file.remove(),
+            SocketKind::Unix(_, file) => file.remove(),
         }
     }
 
     /// Accepts the next pending connection, without waiting.
-    pub(crate) fn accept_held(&self) -> io::Result<(Stream, Peer)> {
+    pub(crate) fn accept_pending(&self) -> io::Result<(Stream, Peer)> {
         // Not tokio's `accept`, which only tries after the system has reported a connection.
         let (socket, peer) = self.sock().accept()?;
         socket.set_nonblocking(true)?;
         match &self.kind {
-            Kind::Tcp(_) => {
+            SocketKind::Tcp(_) => {
                 let peer = peer.as_socket().ok_or(io::ErrorKind::InvalidData)?;
                 Ok((Stream::Tcp(tokio::net::TcpStream::from_std(socket.into())?), peer.into()))
             }
             #[cfg(unix)]
-            Kind::Unix(..) => {
+            SocketKind::Unix(..) => {
                 Ok((Stream::Unix(tokio::net::UnixStream::from_std(socket.into())?), Peer::Unix))
             }
         }

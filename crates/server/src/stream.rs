@@ -31,14 +31,14 @@ impl Stream {
 }
 
 /// A connection that can report pending input.
-pub(crate) trait Arrival {
+pub(crate) trait PendingInput {
     /// True if unread input, or its end, has arrived. Asks the socket itself, since tokio only knows the input that
     /// was reported so far.
-    fn has_arrived(&self) -> bool;
+    fn has_pending_input(&self) -> bool;
 }
 
-impl Arrival for Stream {
-    fn has_arrived(&self) -> bool {
+impl PendingInput for Stream {
+    fn has_pending_input(&self) -> bool {
         let socket = match self {
             Self::Tcp(stream) => SockRef::from(stream),
             #[cfg(unix)]
@@ -48,9 +48,9 @@ impl Arrival for Stream {
     }
 }
 
-impl Arrival for TlsStream<Stream> {
-    fn has_arrived(&self) -> bool {
-        self.get_ref().0.has_arrived()
+impl PendingInput for TlsStream<Stream> {
+    fn has_pending_input(&self) -> bool {
+        self.get_ref().0.has_pending_input()
     }
 }
 

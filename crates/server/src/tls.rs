@@ -1,10 +1,10 @@
 //! TLS with a certificate and key from PEM, and HTTP/2 by ALPN.
 
-mod misfit;
+mod pem_mismatch;
 
 use std::sync::Arc;
 
-pub use misfit::{Misfit, Part};
+pub use pem_mismatch::{PemInput, PemMismatch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
@@ -20,31 +20,31 @@ pub struct Tls(TlsAcceptor);
 #[non_exhaustive]
 pub enum TlsError {
     /// One of them is not PEM, or PEM of another kind.
-    #[error("{}", _1.told(*_0))]
-    Misfit(Part, Misfit),
+    #[error("{}", _1.message(*_0))]
+    PemMismatch(PemInput, PemMismatch),
     /// The PEM of one of them is damaged.
     #[error("the {part} is not PEM")]
     Damaged {
         /// The damaged part.
-        part: Part,
+        part: PemInput,
         /// The parser's error.
         source: pem::Error,
     },
     /// The certificate's PEM has no end.
-    #[error("the certificate is cut off: its end is missing")]
-    CutCertificate,
+    #[error("the certificate is truncated: its end is missing")]
+    TruncatedCertificate,
     /// The key is encrypted with a passphrase.
-    #[error("the key is encrypted, and nobody is there to type its passphrase")]
+    #[error("the key is encrypted with a passphrase")]
     EncryptedKey,
     /// The key's PEM, or its data, has no end.
-    #[error("the key is cut off: its end is missing")]
-    CutKey,
+    #[error("the key is truncated: its end is missing")]
+    TruncatedKey,
     /// The type of the key is not supported.
     #[error("the key is {0}, which is not supported")]
     UnsupportedKey(&'static str),
     /// The key belongs to another certificate.
-    #[error("the key does not belong to the certificate")]
-    OtherKey,
+    #[error("the key does not match the certificate")]
+    KeyMismatch,
     /// The type of the certificate is not supported.
     #[error("the certificate cannot be used")]
     Unusable(#[source] rustls::Error),
@@ -56,9 +56,9 @@ impl TlsError {
     pub fn is_of_key(&self) -> bool {
         !matches!(
             self,
-            Self::Misfit(Part::Certificate, _)
-                | Self::Damaged { part: Part::Certificate, .. }
-                | Self::CutCertificate
+            Self::PemMismatch(PemInput::Certificate, _)
+                | Self::Damaged { part: PemInput::Certificate, .. }
+                | Self::TruncatedCertificate
                 | Self::Unusable(_)
         )
     }
@@ -71,10 +71,10 @@ impl TlsError {
             Self::UnsupportedKey(_) => {
                 "use a key of RSA (2048 to 4096 bits), P-256, P-384 or Ed25519, and a certificate for it"
             }
-            Self::OtherKey => "give the key that the certificate was made for",
-            Self::Misfit(part, misfit) => misfit.help(*part),
-            Self::CutKey | Self::CutCertificate => "copy the file again, whole",
-            _ => "give the certificate chain and its key as PEM",
+            Self::KeyMismatch => "use the key that belongs to the certificate",
+            Self::PemMismatch(part, mismatch) => mismatch.help(*part),
+            Self::TruncatedKey | Self::TruncatedCertificate => "copy the complete file again",
+            _ => "use the certificate chain and its key in PEM",
         }
     }
 }
@@ -85,15 +85,15 @@ impl Tls {
     /// # Errors
     /// Fails if either is not PEM, is not supported, or if they do not belong together.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        let (part, certificates) = (Part::Certificate, text(certificates));
+        let (part, certificates) = (PemInput::Certificate, text(certificates));
         let chain = CertificateDer::pem_slice_iter(certificates)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| match error {
-                pem::Error::MissingSectionEnd { .. } => TlsError::CutCertificate,
+                pem::Error::MissingSectionEnd { .. } => TlsError::TruncatedCertificate,
                 error => unread(part, certificates, error),
             })?;
         if chain.is_empty() {
-            return Err(TlsError::Misfit(part, Misfit::of(certificates)));
+            return Err(TlsError::PemMismatch(part, PemMismatch::of(certificates)));
         }
         let key = private_key(key)?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -102,7 +102,7 @@ impl Tls {
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .map_err(|error| match error {
-                rustls::Error::InconsistentKeys(_) => TlsError::OtherKey,
+                rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch,
                 error => TlsError::Unusable(error),
             })?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -125,10 +125,10 @@ fn text(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
 }
 
-fn unread(part: Part, bytes: &[u8], error: pem::Error) -> TlsError {
-    match Misfit::of(bytes) {
-        Misfit::Other => TlsError::Damaged { part, source: error },
-        misfit => TlsError::Misfit(part, misfit),
+fn unread(part: PemInput, bytes: &[u8], error: pem::Error) -> TlsError {
+    match PemMismatch::of(bytes) {
+        PemMismatch::Other => TlsError::Damaged { part, source: error },
+        mismatch => TlsError::PemMismatch(part, mismatch),
     }
 }
 
@@ -139,13 +139,13 @@ fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
     let key = PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
         // PKCS 8 has a section of its own for encrypted keys; older formats have a header in the section.
         _ if has("BEGIN ENCRYPTED PRIVATE KEY") || has("4,ENCRYPTED") => TlsError::EncryptedKey,
-        pem::Error::MissingSectionEnd { .. } => TlsError::CutKey,
-        pem::Error::NoItemsFound => TlsError::Misfit(Part::Key, Misfit::of(pem)),
-        error => unread(Part::Key, pem, error),
+        pem::Error::MissingSectionEnd { .. } => TlsError::TruncatedKey,
+        pem::Error::NoItemsFound => TlsError::PemMismatch(PemInput::Key, PemMismatch::of(pem)),
+        error => unread(PemInput::Key, pem, error),
     })?;
     match ring::sign::any_supported_type(&key) {
         Ok(_) => Ok(key),
-        Err(_) if !is_whole(key.secret_der()) => Err(TlsError::CutKey),
+        Err(_) if !is_whole(key.secret_der()) => Err(TlsError::TruncatedKey),
         Err(_) => Err(TlsError::UnsupportedKey(kind_of(&key))),
     }
 }

@@ -29,7 +29,7 @@ impl fmt::Debug for Leaf {
 
 /// Result of routing a method and a path.
 #[derive(Debug, Clone)]
-pub(crate) enum Outcome {
+pub(crate) enum RouteMatch {
     Found {
         leaf: Arc<Leaf>,
         params: Vec<(String, String)>,
@@ -44,7 +44,7 @@ pub(crate) enum Outcome {
     },
 }
 
-impl Outcome {
+impl RouteMatch {
     /// The route, if one was found.
     pub(crate) fn leaf(&self) -> Option<&Arc<Leaf>> {
         match self {
@@ -127,21 +127,21 @@ impl Tree {
     }
 
     /// Finds the route of a method and a path as sent by a client.
-    pub(crate) fn find(&self, method: &Method, path: &str) -> Outcome {
-        let Some(inner) = path.strip_prefix('/') else { return Outcome::NotFound };
+    pub(crate) fn find(&self, method: &Method, path: &str) -> RouteMatch {
+        let Some(inner) = path.strip_prefix('/') else { return RouteMatch::NotFound };
         let decoded: Option<Vec<Cow<'_, str>>> =
             inner.split('/').map(|text| percent_decode_str(text).decode_utf8().ok()).collect();
-        let Some(segments) = decoded else { return Outcome::Undecodable };
+        let Some(segments) = decoded else { return RouteMatch::Undecodable };
         let mut search = Search { method, values: Vec::new(), allowed: Vec::new(), router: 0 };
         match search.descend(self, &segments) {
             Some(leaf) => {
                 let names = leaf.params.iter().cloned();
                 let params = names.zip(search.values).collect();
-                Outcome::Found { leaf: Arc::clone(leaf), params }
+                RouteMatch::Found { leaf: Arc::clone(leaf), params }
             }
             None => match allow(search.allowed) {
-                Some(allow) => Outcome::WrongMethod { allow, router: search.router },
-                None => Outcome::NotFound,
+                Some(allow) => RouteMatch::WrongMethod { allow, router: search.router },
+                None => RouteMatch::NotFound,
             },
         }
     }
@@ -232,13 +232,13 @@ mod tests {
 
     fn find(tree: &Tree, method: Method, path: &str) -> String {
         match tree.find(&method, path) {
-            Outcome::Found { leaf, params } => {
+            RouteMatch::Found { leaf, params } => {
                 let params = params.iter().map(|(name, value)| format!(" {name}={value}"));
                 params.fold(leaf.name.clone(), |text, param| text + &param)
             }
-            Outcome::NotFound => "not found".to_owned(),
-            Outcome::Undecodable => "undecodable".to_owned(),
-            Outcome::WrongMethod { allow, .. } => format!("{allow:?}"),
+            RouteMatch::NotFound => "not found".to_owned(),
+            RouteMatch::Undecodable => "undecodable".to_owned(),
+            RouteMatch::WrongMethod { allow, .. } => format!("{allow:?}"),
         }
     }
 

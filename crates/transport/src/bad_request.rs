@@ -1,4 +1,4 @@
-//! Requests that cannot be bound to arguments: always the client's error, with its position.
+//! Requests that cannot be bound to arguments: always the client's error, with its location.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use crate::problem::{Cause, Problem};
 /// Maximum length of a client's text in an error, in characters.
 pub(crate) const SHOWN: usize = 64;
 
-/// Position in a request.
+/// Location of a value in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Place {
+pub enum Location {
     /// A parameter of the route's pattern.
     Path(String),
     /// A key of the query.
@@ -29,7 +29,7 @@ pub enum Place {
     Field(String),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(name) => write!(f, "path parameter `{name}`"),
@@ -48,25 +48,25 @@ impl fmt::Display for Place {
 #[non_exhaustive]
 pub enum BadRequest {
     /// A value is present that its parameter does not accept.
-    #[error("{place}: expected {expected}, found {found}")]
+    #[error("{location}: expected {expected}, found {found}")]
     Mismatch {
-        /// Position of the value.
-        place: Place,
+        /// Location of the value.
+        location: Location,
         /// The accepted values, in WIT terms or in words.
         expected: String,
         /// The value found, shortened.
         found: String,
     },
     /// A parameter has no value.
-    #[error("parameter `{name}` is missing: give it as {places}")]
+    #[error("missing parameter `{name}`: pass it as {locations}")]
     Missing {
         /// Name of the parameter.
         name: String,
-        /// Positions at which the parameter may be given.
-        places: String,
+        /// Locations that the parameter is read from.
+        locations: String,
     },
     /// The body is not valid JSON.
-    #[error("body: expected {expected} as JSON, found text that is not JSON: {problem}")]
+    #[error("body: expected {expected} as JSON, found invalid JSON: {problem}")]
     Json {
         /// The type that the JSON is read as.
         expected: String,
@@ -74,7 +74,7 @@ pub enum BadRequest {
         problem: serde_json::Error,
     },
     /// The body has a field that matches no parameter.
-    #[error("body: unknown field `{name}`: the function takes {known}")]
+    #[error("body: unknown field `{name}`: expected one of {known}")]
     UnknownField {
         /// Name of the field.
         name: String,
@@ -82,8 +82,8 @@ pub enum BadRequest {
         known: String,
     },
     /// The body has the same field twice.
-    #[error("body: field `{name}` is given twice{also}")]
-    Twice {
+    #[error("body: duplicate field `{name}`{also}")]
+    DuplicateField {
         /// Name of the field at its first occurrence.
         name: String,
         /// Its spelling at the second occurrence, if that differs.
@@ -102,8 +102,8 @@ pub enum BadRequest {
 }
 
 impl BadRequest {
-    pub(crate) fn mismatch(place: Place, expected: impl fmt::Display, found: &str) -> Self {
-        Self::Mismatch { place, expected: expected.to_string(), found: quote(found) }
+    pub(crate) fn mismatch(location: Location, expected: impl fmt::Display, found: &str) -> Self {
+        Self::Mismatch { location, expected: expected.to_string(), found: quote(found) }
     }
 
     /// Cause of the response: `415` for an unsupported media type, charset or encoding, `400` otherwise.
@@ -114,7 +114,7 @@ impl BadRequest {
             Self::Mismatch { .. }
             | Self::Missing { .. }
             | Self::Json { .. }
-            | Self::Twice { .. }
+            | Self::DuplicateField { .. }
             | Self::UnknownField { .. } => Cause::BadRequest,
         }
     }

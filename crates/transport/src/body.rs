@@ -7,7 +7,7 @@ use crisol_core::{Type, Value};
 use http::HeaderMap;
 use serde::de::IgnoredAny;
 
-use crate::bad_request::{BadRequest, Place};
+use crate::bad_request::{BadRequest, Location};
 use crate::form;
 use crate::media::{expect_identity, expect_json, expect_utf8};
 
@@ -25,9 +25,9 @@ pub(crate) fn text(headers: &HeaderMap, body: Bytes) -> Result<String, BadReques
     String::from_utf8(Vec::from(body)).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         BadRequest::Mismatch {
-            place: Place::Body,
+            location: Location::Body,
             expected: "text in UTF-8".to_owned(),
-            found: format!("a byte sequence that is none at byte {at}"),
+            found: format!("invalid UTF-8 at byte {at}"),
         }
     })
 }
@@ -42,7 +42,7 @@ pub(crate) fn check_json(
     expect_json(headers, media)?;
     if body.trim_ascii().is_empty() {
         return Err(BadRequest::Mismatch {
-            place: Place::Body,
+            location: Location::Body,
             expected: format!("{expected} as JSON"),
             found: "nothing".to_owned(),
         });
@@ -74,7 +74,7 @@ pub(crate) fn expect_object(headers: &HeaderMap, body: &[u8]) -> Result<(), BadR
         return Ok(());
     }
     Err(BadRequest::mismatch(
-        Place::Body,
+        Location::Body,
         "a JSON object with the parameters as fields",
         &String::from_utf8_lossy(body),
     ))

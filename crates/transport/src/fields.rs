@@ -11,59 +11,59 @@ use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::argument::Argument;
 use crate::bad_request::{BadRequest, SHOWN};
-use crate::bound::Bound;
 use crate::form::{self, Form};
-use crate::pairs::{self, Kind};
+use crate::pairs::{self, PairSource};
 use crate::{body, text};
 
 /// Fields of a body.
 #[derive(Debug)]
 pub(crate) enum Fields<'a> {
-    Json(BTreeMap<Name<'a>, &'a RawValue>),
+    Json(BTreeMap<FieldName<'a>, &'a RawValue>),
     Form(Form),
 }
 
-/// Name of a field. Two names that [are the same](text::same_name) are equal.
+/// FieldName of a field. Two names that [are the same](text::same_name) are equal.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(crate) struct FieldName<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl Name<'_> {
+impl FieldName<'_> {
     fn folded(&self) -> impl Iterator<Item = u8> {
         self.0.bytes().map(text::fold)
     }
 }
 
-impl Ord for Name<'_> {
+impl Ord for FieldName<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.folded().cmp(other.folded())
     }
 }
 
-impl PartialOrd for Name<'_> {
+impl PartialOrd for FieldName<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Name<'_> {
+impl PartialEq for FieldName<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Name<'_> {}
+impl Eq for FieldName<'_> {}
 
-/// A JSON object, with the first name that occurs twice.
+/// A JSON object, with the first duplicate name.
 #[derive(Default)]
 struct Object<'a> {
-    fields: BTreeMap<Name<'a>, &'a RawValue>,
-    twice: Option<(String, String)>,
+    fields: BTreeMap<FieldName<'a>, &'a RawValue>,
+    duplicate: Option<(String, String)>,
 }
 
-struct Objects;
+struct ObjectVisitor;
 
-impl<'de> Visitor<'de> for Objects {
+impl<'de> Visitor<'de> for ObjectVisitor {
     type Value = Object<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,26 +72,26 @@ impl<'de> Visitor<'de> for Objects {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
         let mut object = Object::default();
-        while let Some((name, value)) = map.next_entry::<Name<'de>, &RawValue>()? {
-            if object.twice.is_some() {
+        while let Some((name, value)) = map.next_entry::<FieldName<'de>, &RawValue>()? {
+            if object.duplicate.is_some() {
                 continue;
             }
             match object.fields.get_key_value(&name) {
                 None => drop(object.fields.insert(name, value)),
-                Some((first, _)) => object.twice = Some((shown(first), shown(&name))),
+                Some((first, _)) => object.duplicate = Some((shown(first), shown(&name))),
             }
         }
         Ok(object)
     }
 }
 
-fn shown(name: &Name<'_>) -> String {
+fn shown(name: &FieldName<'_>) -> String {
     shorten(&name.0, SHOWN).to_string()
 }
 
 impl<'a> Deserialize<'a> for Object<'a> {
     fn deserialize<D: serde::Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Objects)
+        deserializer.deserialize_map(ObjectVisitor)
     }
 }
 
@@ -99,7 +99,7 @@ impl<'a> Fields<'a> {
     /// Parses the fields of a body; an empty body has none.
     ///
     /// # Errors
-    /// Fails if the body is neither a JSON object nor a form, or if a JSON object has a name twice.
+    /// Fails if the body is neither a JSON object nor a form, or if a JSON object has a duplicate name.
     pub(crate) fn parse(headers: &HeaderMap, body: &'a [u8]) -> Result<Self, BadRequest> {
         if body.is_empty() {
             return Ok(Self::Json(BTreeMap::new()));
@@ -110,12 +110,12 @@ impl<'a> Fields<'a> {
         body::expect_object(headers, body)?;
         let object: Object<'a> = serde_json::from_slice(body)
             .map_err(|problem| BadRequest::Json { expected: "an object".to_owned(), problem })?;
-        match object.twice {
+        match object.duplicate {
             None => Ok(Self::Json(object.fields)),
             Some((name, second)) => {
                 let differs = name != second;
-                let also = if differs { format!(", as `{second}` too") } else { String::new() };
-                Err(BadRequest::Twice { name, also })
+                let also = if differs { format!(", also as `{second}`") } else { String::new() };
+                Err(BadRequest::DuplicateField { name, also })
             }
         }
     }
@@ -124,15 +124,15 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// Fails if the field of a form is not valid text for the parameter's type.
-    pub(crate) fn find(&self, param: &Field) -> Result<Option<Bound<'_>>, BadRequest> {
+    pub(crate) fn find(&self, param: &Field) -> Result<Option<Argument<'_>>, BadRequest> {
         match self {
             Self::Json(fields) => {
-                let name = Name(Cow::Borrowed(&param.name));
-                Ok(fields.get(&name).map(|json| Bound::Json(json)))
+                let name = FieldName(Cow::Borrowed(&param.name));
+                Ok(fields.get(&name).map(|json| Argument::Json(json)))
             }
             Self::Form(form) => {
-                let found = pairs::find(Kind::Form, &form::as_pairs(form), param)?;
-                Ok(found.map(Bound::Value))
+                let found = pairs::find(PairSource::Form, &form::as_pairs(form), param)?;
+                Ok(found.map(Argument::Value))
             }
         }
     }

@@ -6,9 +6,9 @@ use crisol_core::{Field, Type, Value};
 use http::{HeaderMap, header};
 use percent_encoding::percent_decode;
 
-use crate::bad_request::{BadRequest, Place};
+use crate::bad_request::{BadRequest, Location};
 use crate::media;
-use crate::pairs::{self, Kind, Pair};
+use crate::pairs::{self, Pair, PairSource};
 use crate::text;
 
 /// Media type of a form.
@@ -26,7 +26,7 @@ pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     value.is_some_and(|value| media::essence(value.as_bytes()) == MEDIA)
 }
 
-/// True if a whole form can be a value of the type, in place of a JSON object or list of pairs.
+/// True if a whole form can be a value of the type, in location of a JSON object or list of pairs.
 pub(crate) fn fits(ty: &Type) -> bool {
     let ty = text::peel(ty);
     let map = matches!(ty, Type::Map(key, _) if **key == Type::String);
@@ -44,7 +44,7 @@ pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Form, BadRequest
     let parts = || body.split(|&byte| byte == b'&').filter(|part| !part.is_empty());
     if parts().nth(MAX_PAIRS).is_some() {
         return Err(BadRequest::Mismatch {
-            place: Place::Body,
+            location: Location::Body,
             expected: format!("a form of at most {MAX_PAIRS} fields"),
             found: "more".to_owned(),
         });
@@ -53,16 +53,16 @@ pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Form, BadRequest
 }
 
 fn pair(part: &[u8]) -> Result<(String, String), BadRequest> {
-    let refuse = |place, bytes: &[u8]| {
-        BadRequest::mismatch(place, "percent-encoded UTF-8", &String::from_utf8_lossy(bytes))
+    let refuse = |location, bytes: &[u8]| {
+        BadRequest::mismatch(location, "percent-encoded UTF-8", &String::from_utf8_lossy(bytes))
     };
     let at = part.iter().position(|&byte| byte == b'=').unwrap_or(part.len());
     let (name, value) = part.split_at(at);
     let value = value.strip_prefix(b"=").unwrap_or_default();
-    let name = decode(name).ok_or_else(|| refuse(Place::Body, part))?;
+    let name = decode(name).ok_or_else(|| refuse(Location::Body, part))?;
     match decode(value) {
         Some(value) => Ok((name, value)),
-        None => Err(refuse(Place::Field(name), value)),
+        None => Err(refuse(Location::Field(name), value)),
     }
 }
 
@@ -92,10 +92,10 @@ pub(crate) fn value(headers: &HeaderMap, body: &[u8], ty: &Type) -> Result<Value
         Type::Record(fields) => {
             let names = form.iter().map(|(name, _)| name.as_str());
             refuse_unknown(names, fields)?;
-            pairs::value(Kind::Form, &pairs, ty)
+            pairs::value(PairSource::Form, &pairs, ty)
         }
         Type::Map(_, item) => pairs::read_each(&pairs, item),
-        _ => pairs::value(Kind::Form, &pairs, ty),
+        _ => pairs::value(PairSource::Form, &pairs, ty),
     }
 }
 

@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_json_lacks_are_text() -> Result<(), serde_json::Error> {
+    fn nan_and_infinities_are_text() -> Result<(), serde_json::Error> {
         let value = Value::List(vec![Value::Float(f64::NAN), Value::Float(f64::NEG_INFINITY)]);
         assert_eq!(serde_json::to_string(&Json(&value))?, r#"["NaN","-Infinity"]"#);
         Ok(())

@@ -2,15 +2,17 @@
 //!
 //! A [`Transport`] reads a [`Request`] into [`Args`] by a function's [`Signature`], and writes the outcome of the
 //! call as a [`Response`] or a [`Problem`]. [`WasiHttp`] binds parameters by type and name; [`Payload`] takes the
-//! arguments in order. The rules of both are [`tables`], which the code evaluates and the documentation prints.
+//! arguments in order. `docs/http.md` has the rules of both.
 //!
 //! This crate opens no socket, never waits, and is independent of the function's runtime.
 
 #![forbid(unsafe_code)]
 
+mod argument;
 mod bad_request;
 mod body;
-mod bound;
+#[cfg(test)]
+mod docs;
 mod fields;
 mod form;
 mod json;
@@ -18,23 +20,21 @@ mod media;
 mod message;
 pub mod openapi;
 mod pairs;
+mod parsed_request;
 mod payload;
 mod problem;
 mod reply;
 mod request;
 mod several;
 mod single;
-mod sources;
-mod table;
 mod text;
 mod untyped;
 mod wasi_http;
 
-pub use bad_request::{BadRequest, Place};
+pub use bad_request::{BadRequest, Location};
 pub use message::{Request, Response};
 pub use payload::Payload;
 pub use problem::{Cause, Problem};
-pub use table::{Table, tables};
 pub use wasi_http::WasiHttp;
 
 use crisol_core::{Args, CallError, Reply, Signature};

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 /// A route to describe.
 #[derive(Debug, Clone, Copy)]
-pub struct Described<'a> {
+pub struct RouteDescription<'a> {
     /// Unique id of the operation, such as the entry's id.
     pub id: &'a str,
     /// The method.
@@ -31,8 +31,8 @@ pub enum Binding {
 
 /// Operation object of a route.
 #[must_use]
-pub fn operation(described: &Described<'_>) -> Json {
-    operation::of(described)
+pub fn operation(route: &RouteDescription<'_>) -> Json {
+    operation::of(route)
 }
 
 /// A complete OpenAPI document. `paths` maps each path to an object of operations by lower-case method.

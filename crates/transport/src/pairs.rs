@@ -4,15 +4,15 @@ use std::borrow::Cow;
 
 use crisol_core::{Field, Type, Value};
 
-use crate::bad_request::{BadRequest, Place};
+use crate::bad_request::{BadRequest, Location};
 use crate::text;
 
 /// Source of pairs. It decides how names are compared and how repeated names are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum PairSource {
     Headers,
     Query,
-    Params,
+    Path,
     Form,
 }
 
@@ -22,78 +22,71 @@ pub(crate) struct Pair<'a> {
     pub(crate) value: Cow<'a, [u8]>,
 }
 
-/// A row of the table of shapes.
-pub(crate) struct Shape {
-    pub(crate) types: &'static str,
-    pub(crate) holds: &'static str,
-    applies: fn(&Type) -> bool,
-    value: fn(Kind, &[Pair<'_>], &Type) -> Result<Value, BadRequest>,
+/// A type's shape for pairs. Below, `S` is `string` or `list<u8>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PairsShape {
+    /// `list<tuple<string, S>>`.
+    Tuples,
+    /// `list<record { name: string, value: S }>`.
+    Records,
+    /// `map<string, S>`.
+    Map,
+    /// `map<string, list<S>>`.
+    MultiMap,
+    /// A record whose fields are names.
+    Fields,
 }
 
-/// Shapes that hold pairs. `S` is `string` or `list<u8>`.
-pub(crate) const SHAPES: &[Shape] = &[
-    Shape {
-        types: "`list<tuple<string, S>>`",
-        holds: "every pair, in order",
-        applies: |ty| {
-            item(ty).is_some_and(|item| match item {
-                Type::Tuple(parts) => matches!(parts.as_slice(), [Type::String, s] if is_text(s)),
-                _ => false,
-            })
-        },
-        value: |_, pairs, ty| {
-            let bytes = matches!(item(ty), Some(Type::Tuple(parts)) if parts.last().is_some_and(text::is_bytes));
-            let pair = |pair: &Pair<'_>| {
-                Value::List(vec![Value::from(pair.name), one(&pair.value, bytes)])
-            };
-            Ok(Value::List(pairs.iter().map(pair).collect()))
-        },
-    },
-    Shape {
-        types: "`list<record { name: string, value: S }>`",
-        holds: "every pair, in order",
-        applies: |ty| name_value(ty).is_some(),
-        value: |_, pairs, ty| {
-            let bytes = name_value(ty).is_some_and(text::is_bytes);
-            let pair = |pair: &Pair<'_>| {
-                Value::Map(vec![
-                    (Value::from("name"), Value::from(pair.name)),
-                    (Value::from("value"), one(&pair.value, bytes)),
-                ])
-            };
-            Ok(Value::List(pairs.iter().map(pair).collect()))
-        },
-    },
-    Shape {
-        types: "`map<string, S>`",
-        holds: "each name once: the lines of a header joined by `, ` (`cookie`: `; `), of a query's key the last",
-        applies: |ty| map_item(ty).is_some_and(is_text),
-        value: |kind, pairs, ty| {
-            let bytes = map_item(ty).is_some_and(text::is_bytes);
-            Ok(map(kind, pairs, bytes))
-        },
-    },
-    Shape {
-        types: "`map<string, list<S>>`",
-        holds: "each name once, with all of its values",
-        applies: |ty| matches!(map_item(ty), Some(Type::List(s)) if is_text(s)),
-        value: |_, pairs, ty| {
-            let bytes = matches!(map_item(ty), Some(Type::List(s)) if text::is_bytes(s));
-            Ok(grouped(pairs, |_, values| {
-                Value::List(values.iter().map(|value| one(value, bytes)).collect())
-            }))
-        },
-    },
-    Shape {
-        types: "`record { … }`",
-        holds: "the pairs that are named as its fields, each read as text by its field's type",
-        applies: |ty| matches!(ty, Type::Record(_)),
-        value: |kind, pairs, ty| match ty {
-            Type::Record(fields) => record(kind, pairs, fields),
-            _ => Ok(Value::Null),
-        },
-    },
-];
+impl PairsShape {
+    /// The shape of a type, if it has one.
+    fn of(ty: &Type) -> Option<Self> {
+        if matches!(item(ty), Some(Type::Tuple(parts)) if matches!(parts.as_slice(), [Type::String, s] if is_text(s)))
+        {
+            Some(Self::Tuples)
+        } else if name_value(ty).is_some() {
+            Some(Self::Records)
+        } else if map_item(ty).is_some_and(is_text) {
+            Some(Self::Map)
+        } else if matches!(map_item(ty), Some(Type::List(s)) if is_text(s)) {
+            Some(Self::MultiMap)
+        } else {
+            matches!(ty, Type::Record(_)).then_some(Self::Fields)
+        }
+    }
+
+    fn value(self, source: PairSource, pairs: &[Pair<'_>], ty: &Type) -> Result<Value, BadRequest> {
+        Ok(match self {
+            Self::Tuples => {
+                let bytes = matches!(item(ty), Some(Type::Tuple(parts)) if parts.last().is_some_and(text::is_bytes));
+                let tuple = |pair: &Pair<'_>| {
+                    Value::List(vec![Value::from(pair.name), one(&pair.value, bytes)])
+                };
+                Value::List(pairs.iter().map(tuple).collect())
+            }
+            Self::Records => {
+                let bytes = name_value(ty).is_some_and(text::is_bytes);
+                let record = |pair: &Pair<'_>| {
+                    Value::Map(vec![
+                        (Value::from("name"), Value::from(pair.name)),
+                        (Value::from("value"), one(&pair.value, bytes)),
+                    ])
+                };
+                Value::List(pairs.iter().map(record).collect())
+            }
+            Self::Map => map(source, pairs, map_item(ty).is_some_and(text::is_bytes)),
+            Self::MultiMap => {
+                let bytes = matches!(map_item(ty), Some(Type::List(s)) if text::is_bytes(s));
+                grouped(pairs, |_, values| {
+                    Value::List(values.iter().map(|value| one(value, bytes)).collect())
+                })
+            }
+            Self::Fields => match ty {
+                Type::Record(fields) => return record(source, pairs, fields),
+                _ => Value::Null,
+            },
+        })
+    }
+}
 
 fn is_text(ty: &Type) -> bool {
     *ty == Type::String || text::is_bytes(ty)
@@ -142,31 +135,31 @@ fn one(value: &[u8], bytes: bool) -> Value {
     if bytes { Value::Bytes(value.to_vec()) } else { Value::Text(latin(value).into_owned()) }
 }
 
-fn joined(kind: Kind, name: &str, values: &[&[u8]]) -> Vec<u8> {
-    match kind {
-        Kind::Headers if name == "cookie" => values.join(&b"; "[..]),
-        Kind::Headers => values.join(&b", "[..]),
-        Kind::Query | Kind::Params | Kind::Form => {
+fn joined(source: PairSource, name: &str, values: &[&[u8]]) -> Vec<u8> {
+    match source {
+        PairSource::Headers if name == "cookie" => values.join(&b"; "[..]),
+        PairSource::Headers => values.join(&b", "[..]),
+        PairSource::Query | PairSource::Path | PairSource::Form => {
             values.last().copied().unwrap_or_default().to_vec()
         }
     }
 }
 
-fn map(kind: Kind, pairs: &[Pair<'_>], bytes: bool) -> Value {
-    grouped(pairs, |name, values| one(&joined(kind, name, values), bytes))
+fn map(source: PairSource, pairs: &[Pair<'_>], bytes: bool) -> Value {
+    grouped(pairs, |name, values| one(&joined(source, name, values), bytes))
 }
 
 /// A map with each name once and one text per name.
-pub(crate) fn by_name(kind: Kind, pairs: &[Pair<'_>]) -> Value {
-    map(kind, pairs, false)
+pub(crate) fn by_name(source: PairSource, pairs: &[Pair<'_>]) -> Value {
+    map(source, pairs, false)
 }
 
 /// Names in order of their first occurrence, each with all its values.
 fn groups<'a>(pairs: &'a [Pair<'a>]) -> Vec<(&'a str, Vec<&'a [u8]>)> {
     let mut groups: Vec<(&str, Vec<&[u8]>)> = Vec::new();
-    let mut places = std::collections::HashMap::new();
+    let mut positions = std::collections::HashMap::new();
     for pair in pairs {
-        let at = *places.entry(pair.name).or_insert_with(|| {
+        let at = *positions.entry(pair.name).or_insert_with(|| {
             groups.push((pair.name, Vec::new()));
             groups.len() - 1
         });
@@ -187,46 +180,48 @@ pub(crate) fn read_each(pairs: &[Pair<'_>], ty: &Type) -> Result<Value, BadReque
     let entry = |(name, values): (&str, Vec<&[u8]>)| {
         let texts: Vec<Cow<'_, str>> = values.into_iter().map(latin).collect();
         let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
-        Ok((Value::from(name), text::read(ty, &texts, place(Kind::Form, name))?))
+        Ok((Value::from(name), text::read(ty, &texts, location(PairSource::Form, name))?))
     };
     groups(pairs).into_iter().map(entry).collect::<Result<_, _>>().map(Value::Map)
 }
 
-fn place(kind: Kind, name: &str) -> Place {
-    match kind {
-        Kind::Headers => Place::Header(name.to_owned()),
-        Kind::Query => Place::Query(name.to_owned()),
-        Kind::Params => Place::Path(name.to_owned()),
-        Kind::Form => Place::Field(name.to_owned()),
+fn location(source: PairSource, name: &str) -> Location {
+    match source {
+        PairSource::Headers => Location::Header(name.to_owned()),
+        PairSource::Query => Location::Query(name.to_owned()),
+        PairSource::Path => Location::Path(name.to_owned()),
+        PairSource::Form => Location::Field(name.to_owned()),
     }
 }
 
 /// Reads the pairs named `field.name` by the field's type; `None` if there are none.
 pub(crate) fn find(
-    kind: Kind,
+    source: PairSource,
     pairs: &[Pair<'_>],
     field: &Field,
 ) -> Result<Option<Value>, BadRequest> {
-    let same = |pair: &&Pair<'_>| match kind {
-        Kind::Headers => pair.name.eq_ignore_ascii_case(&field.name),
-        Kind::Query | Kind::Params | Kind::Form => text::same_name(pair.name, &field.name),
+    let same = |pair: &&Pair<'_>| match source {
+        PairSource::Headers => pair.name.eq_ignore_ascii_case(&field.name),
+        PairSource::Query | PairSource::Path | PairSource::Form => {
+            text::same_name(pair.name, &field.name)
+        }
     };
     let texts: Vec<Cow<'_, str>> = pairs.iter().filter(same).map(|p| latin(&p.value)).collect();
     if texts.is_empty() {
         return Ok(None);
     }
     let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
-    text::read(&field.ty, &texts, place(kind, &field.name)).map(Some)
+    text::read(&field.ty, &texts, location(source, &field.name)).map(Some)
 }
 
-fn record(kind: Kind, pairs: &[Pair<'_>], fields: &[Field]) -> Result<Value, BadRequest> {
+fn record(source: PairSource, pairs: &[Pair<'_>], fields: &[Field]) -> Result<Value, BadRequest> {
     let entry = |field: &Field| {
-        let value = match find(kind, pairs, field)? {
+        let value = match find(source, pairs, field)? {
             Some(value) => value,
             None if matches!(field.ty, Type::Option(_)) => Value::Null,
             None => {
-                let places = place(kind, &field.name).to_string();
-                return Err(BadRequest::Missing { name: field.name.clone(), places });
+                let locations = location(source, &field.name).to_string();
+                return Err(BadRequest::Missing { name: field.name.clone(), locations });
             }
         };
         Ok((Value::from(field.name.as_str()), value))
@@ -234,16 +229,20 @@ fn record(kind: Kind, pairs: &[Pair<'_>], fields: &[Field]) -> Result<Value, Bad
     fields.iter().map(entry).collect::<Result<_, _>>().map(Value::Map)
 }
 
-/// True if a type, or the type inside its option, is one of the shapes.
+/// True if a type, or the type inside its option, has a shape for pairs.
 pub(crate) fn fits(ty: &Type) -> bool {
-    SHAPES.iter().any(|shape| (shape.applies)(text::peel(ty)))
+    PairsShape::of(text::peel(ty)).is_some()
 }
 
 /// The pairs in the shape of a type that [`fits`].
-pub(crate) fn value(kind: Kind, pairs: &[Pair<'_>], ty: &Type) -> Result<Value, BadRequest> {
+pub(crate) fn value(
+    source: PairSource,
+    pairs: &[Pair<'_>],
+    ty: &Type,
+) -> Result<Value, BadRequest> {
     let ty = text::peel(ty);
-    match SHAPES.iter().find(|shape| (shape.applies)(ty)) {
-        Some(shape) => (shape.value)(kind, pairs, ty),
+    match PairsShape::of(ty) {
+        Some(shape) => shape.value(source, pairs, ty),
         None => Ok(Value::Null),
     }
 }

@@ -2,7 +2,7 @@
 
 use crisol_core::{Args, CallError, Reply, Signature};
 
-use crate::bad_request::Place;
+use crate::bad_request::Location;
 use crate::message::{Request, Response};
 use crate::{BadRequest, Problem, Transport, body, reply, untyped};
 
@@ -27,7 +27,7 @@ impl Transport for Payload {
         if request.body.trim_ascii_start().first() != Some(&b'[') {
             let found = String::from_utf8_lossy(&request.body);
             return Err(BadRequest::mismatch(
-                Place::Body,
+                Location::Body,
                 format_args!("{ARGUMENTS} as JSON"),
                 &found,
             ));

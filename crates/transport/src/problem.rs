@@ -11,7 +11,7 @@ use crate::message::Response;
 /// Seconds that a client should wait before it retries an overloaded function.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// Cause of a failed request. Each has one status; `docs/http.md` prints the list.
+/// Cause of a failed request. `docs/http.md` lists the status of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
@@ -49,94 +49,27 @@ pub enum Cause {
     Deadline,
 }
 
-/// Every cause with its status and description, as the documentation prints them.
-pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
-    (
-        Cause::BadRequest,
-        StatusCode::BAD_REQUEST,
-        "the request does not carry what the function takes, `detail` says where; or it has no `Host`, two, or an impossible one",
-    ),
-    (Cause::NotFound, StatusCode::NOT_FOUND, "no route has this path, or its function is gone"),
-    (
-        Cause::MethodNotAllowed,
-        StatusCode::METHOD_NOT_ALLOWED,
-        "the path has routes, none of this method; `Allow` lists them",
-    ),
-    (
-        Cause::NotAcceptable,
-        StatusCode::NOT_ACCEPTABLE,
-        "`Accept-Encoding` excludes both `gzip` and `identity`, on a router with `compress`; the function is not called",
-    ),
-    (
-        Cause::RequestTimeout,
-        StatusCode::REQUEST_TIMEOUT,
-        "the body did not arrive within `timeouts.read`; the connection is closed",
-    ),
-    (
-        Cause::PreconditionFailed,
-        StatusCode::PRECONDITION_FAILED,
-        "the file is not the version that `If-Match` or `If-Unmodified-Since` asks for",
-    ),
-    (
-        Cause::TooLarge,
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "the body is over `limits.max_body_bytes`, by its `Content-Length` or as it arrives",
-    ),
-    (
-        Cause::UnsupportedMedia,
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "`Content-Type` is neither JSON nor, where one is taken, a form; or names a charset other than UTF-8; or there is a `Content-Encoding`",
-    ),
-    (
-        Cause::RangeNotSatisfiable,
-        StatusCode::RANGE_NOT_SATISFIABLE,
-        "a `Range` that lies beyond the end of the file; `Content-Range` has the length",
-    ),
-    (
-        Cause::RateLimited,
-        StatusCode::TOO_MANY_REQUESTS,
-        "the client is over its router's `ratelimit`; with `Retry-After`",
-    ),
-    (
-        Cause::HeadersTooLarge,
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "the request has more headers than `limits.max_headers`, or a head over `limits.max_header_bytes`; the connection may answer by itself, without a body",
-    ),
-    (
-        Cause::Function,
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "the function answered with the error side of its `result`: the status is its `status` if it has one; `error` is the value, and `detail` does not repeat it",
-    ),
-    (
-        Cause::Failed,
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "the function trapped, exited, went over a limit other than time, or called what it may not; the log has the reason under the same request id, the body has not",
-    ),
-    (
-        Cause::NotImplemented,
-        StatusCode::NOT_IMPLEMENTED,
-        "the method is `CONNECT`, or the body comes in transfer codings beside `chunked`",
-    ),
-    (
-        Cause::Unavailable,
-        StatusCode::SERVICE_UNAVAILABLE,
-        "the function's pool, the service or the memory of all instances is full, or the function is being stopped, `detail` says which; at once, with `Retry-After`",
-    ),
-    (
-        Cause::Deadline,
-        StatusCode::GATEWAY_TIMEOUT,
-        "`limits.max_execution_ms` or the router's `timeout` ran out",
-    ),
-];
-
 impl Cause {
     /// Default status of the cause.
     #[must_use]
     pub fn status(self) -> StatusCode {
-        CAUSES
-            .iter()
-            .find(|(cause, ..)| *cause == self)
-            .map_or(StatusCode::INTERNAL_SERVER_ERROR, |(_, status, _)| *status)
+        match self {
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
+            Self::Function | Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        }
     }
 }
 
@@ -161,7 +94,7 @@ pub struct Problem {
     detail: String,
     error: Option<Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
-    inside: Option<String>,
+    log_detail: Option<String>,
 }
 
 impl Problem {
@@ -174,23 +107,23 @@ impl Problem {
             headers.push((header::RETRY_AFTER, RETRY_AFTER));
         }
         let (status, detail) = (cause.status(), detail.into());
-        Self { cause, status, detail, error: None, headers, inside: None }
+        Self { cause, status, detail, error: None, headers, log_detail: None }
     }
 
     /// Problem for a path that exists, but not with this method.
     #[must_use]
     pub fn method_not_allowed(method: &Method, allow: HeaderValue) -> Self {
         let allowed = String::from_utf8_lossy(allow.as_bytes()).into_owned();
-        let detail = format!("`{method}` is not offered here: use {allowed}");
+        let detail = format!("method `{method}` is not allowed: use {allowed}");
         Self::new(Cause::MethodNotAllowed, detail).with_header(header::ALLOW, allow)
     }
 
     /// Problem for a result that is not a valid response although its type declares one, which is a defect of the
-    /// function. `inside` goes to the log and not to the client.
+    /// function. `log_detail` goes to the log and not to the client.
     #[must_use]
-    pub(crate) fn bad_reply(inside: impl Into<String>) -> Self {
+    pub(crate) fn bad_reply(log_detail: impl Into<String>) -> Self {
         let problem = Self::new(Cause::Failed, "the function failed");
-        Self { inside: Some(inside.into()), ..problem }
+        Self { log_detail: Some(log_detail.into()), ..problem }
     }
 
     /// Sets a header, replacing one of the same name.
@@ -227,8 +160,8 @@ impl Problem {
 
     /// Detail for the log only, if there is any.
     #[must_use]
-    pub fn inside(&self) -> Option<&str> {
-        self.inside.as_deref()
+    pub fn log_detail(&self) -> Option<&str> {
+        self.log_detail.as_deref()
     }
 
     /// Serializes the document, with `request_id` as the reference to the log.

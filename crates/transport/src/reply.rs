@@ -17,7 +17,7 @@ pub(crate) const BYTES: &str = "application/octet-stream";
 pub(crate) const JSON: &str = "application/json";
 
 /// Headers of the connection, which a function may not set.
-const OF_THE_CONNECTION: [HeaderName; 8] = [
+const CONNECTION_HEADERS: [HeaderName; 8] = [
     CONNECTION,
     CONTENT_LENGTH,
     HeaderName::from_static("keep-alive"),
@@ -28,65 +28,78 @@ const OF_THE_CONNECTION: [HeaderName; 8] = [
     UPGRADE,
 ];
 
-/// A row of the table of results.
-pub(crate) struct Rule {
-    pub(crate) when: &'static str,
-    pub(crate) response: &'static str,
-    applies: fn(Option<&Type>) -> bool,
-    write: fn(&Reply) -> Result<Response, Problem>,
+/// Form of a successful response, chosen by the result's type or value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResponseForm {
+    NoContent,
+    Text,
+    Bytes,
+    /// The result is a record that describes the response.
+    Described,
+    Json,
 }
 
-/// Rules for results. The ok side of a `result` counts as the result itself; the first rule that applies is used.
-pub(crate) const RULES: &[Rule] = &[
-    Rule {
-        when: "no result, or an `option` that is none",
-        response: "`204`, no body",
-        applies: |ty| ty.is_none(),
-        write: |_| Ok(Response::empty(StatusCode::NO_CONTENT)),
-    },
-    Rule {
-        when: "`string`",
-        response: "`200`, `text/plain; charset=utf-8`",
-        applies: |ty| ty.is_some_and(|ty| *peel(ty) == Type::String),
-        write: |reply| match tree(reply)? {
-            Value::Null => Ok(Response::empty(StatusCode::NO_CONTENT)),
-            Value::Text(text) => Ok(Response::ok(TEXT, text)),
-            other => Err(Problem::bad_reply(format!("expected a string, found {other}"))),
-        },
-    },
-    Rule {
-        when: "`list<u8>`",
-        response: "`200`, `application/octet-stream`",
-        applies: |ty| ty.is_some_and(|ty| is_bytes(peel(ty))),
-        write: |reply| match tree(reply)? {
-            Value::Null => Ok(Response::empty(StatusCode::NO_CONTENT)),
-            value => bytes(value).map(|bytes| Response::ok(BYTES, bytes)).ok_or_else(|| {
-                Problem::bad_reply("expected bytes, found another value".to_owned())
-            }),
-        },
-    },
-    Rule {
-        when: "a `record` with `status`, an integer, and no fields but `headers` and `body`",
-        response: "that response: `headers` in a shape of pairs; `body` as a result of its type, its media type unless `headers` has one",
-        applies: |ty| ty.is_some_and(|ty| is_response(peel(ty))),
-        write: |reply| match tree(reply)? {
-            Value::Null => Ok(Response::empty(StatusCode::NO_CONTENT)),
-            value => record(value).map_err(Problem::bad_reply),
-        },
-    },
-    Rule {
-        when: "any other type",
-        response: "`200`, `application/json`",
-        applies: |_| true,
-        write: |reply| {
-            let mut text = Vec::new();
-            reply.write_json(&mut text).map_err(|error| {
-                Problem::bad_reply(format!("the result has no JSON form: {error}"))
-            })?;
-            Ok(Response::ok(JSON, text))
-        },
-    },
-];
+impl ResponseForm {
+    /// Form for a result of the type; the ok side of a `result` counts as the result itself.
+    fn of_type(ty: Option<&Type>) -> Self {
+        match ty.map(peel) {
+            None => Self::NoContent,
+            Some(Type::String) => Self::Text,
+            Some(ty) if is_bytes(ty) => Self::Bytes,
+            Some(ty) if is_response(ty) => Self::Described,
+            Some(_) => Self::Json,
+        }
+    }
+
+    /// Form for a result without a type. Any number counts as `status`, so that an invalid one is reported rather than
+    /// sent as JSON.
+    pub(crate) fn of_value(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::NoContent,
+            Value::Text(_) => Self::Text,
+            Value::Bytes(_) => Self::Bytes,
+            value if is_response_value(value) => Self::Described,
+            _ => Self::Json,
+        }
+    }
+
+    fn write(self, reply: &Reply) -> Result<Response, Problem> {
+        match self {
+            Self::NoContent => Ok(Response::empty(StatusCode::NO_CONTENT)),
+            Self::Json => write_json(reply),
+            form => form.write_value(tree(reply)?),
+        }
+    }
+
+    /// Writes a result that may be none although its form has a body.
+    pub(crate) fn write_value(self, value: Value) -> Result<Response, Problem> {
+        match (self, value) {
+            (Self::NoContent, _) | (_, Value::Null) => Ok(Response::empty(StatusCode::NO_CONTENT)),
+            (Self::Text, Value::Text(text)) => Ok(Response::ok(TEXT, text)),
+            (Self::Text, other) => {
+                Err(Problem::bad_reply(format!("expected a string, found {other}")))
+            }
+            (Self::Bytes, value) => bytes(value)
+                .map(|bytes| Response::ok(BYTES, bytes))
+                .ok_or_else(|| Problem::bad_reply("expected bytes, found another value")),
+            (Self::Described, value) => record(value).map_err(Problem::bad_reply),
+            (Self::Json, value) => match serde_json::to_vec(&Json(&value)) {
+                Ok(text) => Ok(Response::ok(JSON, text)),
+                Err(error) => Err(no_json(&error)),
+            },
+        }
+    }
+}
+
+fn write_json(reply: &Reply) -> Result<Response, Problem> {
+    let mut text = Vec::new();
+    reply.write_json(&mut text).map_err(|error| no_json(&error))?;
+    Ok(Response::ok(JSON, text))
+}
+
+fn no_json(error: &dyn std::fmt::Display) -> Problem {
+    Problem::bad_reply(format!("the result has no JSON form: {error}"))
+}
 
 /// The type of a successful result: the ok side of a `result`, since its error side is returned as an error.
 pub(crate) fn ok_side(ty: Option<&Type>) -> Option<&Type> {
@@ -99,20 +112,15 @@ pub(crate) fn ok_side(ty: Option<&Type>) -> Option<&Type> {
 /// Writes a result as a response, by its type.
 pub(crate) fn by_type(ty: Option<&Type>, reply: &Reply) -> Result<Response, Problem> {
     let ty = ok_side(ty);
-    let response = match RULES.iter().find(|rule| (rule.applies)(ty)) {
-        Some(rule) => (rule.write)(reply)?,
-        None => Response::empty(StatusCode::NO_CONTENT),
-    };
-    Ok(none_is_empty(ty, response))
+    Ok(none_is_empty(ty, ResponseForm::of_type(ty).write(reply)?))
 }
 
 /// Writes a result of any type as JSON.
 pub(crate) fn json(ty: Option<&Type>, reply: &Reply) -> Result<Response, Problem> {
     let ty = ok_side(ty);
-    match RULES {
-        [nothing, ..] if ty.is_none() => (nothing.write)(reply),
-        [.., json] => (json.write)(reply).map(|response| none_is_empty(ty, response)),
-        [] => Ok(Response::empty(StatusCode::NO_CONTENT)),
+    match ty {
+        None => Ok(Response::empty(StatusCode::NO_CONTENT)),
+        Some(_) => write_json(reply).map(|response| none_is_empty(ty, response)),
     }
 }
 
@@ -152,6 +160,18 @@ pub(crate) fn is_response(ty: &Type) -> bool {
     fields.iter().all(fits) && fields.iter().any(|field| field.name == "status")
 }
 
+/// True if the value is a response: a record with a number as `status` and no fields but those of a response.
+fn is_response_value(value: &Value) -> bool {
+    let Value::Map(pairs) = value else { return false };
+    let number =
+        matches!(value.get("status"), Some(Value::Int(_) | Value::UInt(_) | Value::Float(_)));
+    let is_part = |name: &Value| match name {
+        Value::Text(name) => matches!(name.as_str(), "status" | "headers" | "body"),
+        _ => false,
+    };
+    number && pairs.iter().all(|(name, _)| is_part(name))
+}
+
 fn status(value: &Value) -> Result<StatusCode, String> {
     let code = match value {
         Value::Int(code) => u16::try_from(*code).ok().filter(|code| (200..=599).contains(code)),
@@ -172,7 +192,7 @@ pub(crate) fn record(value: Value) -> Result<Response, String> {
             Value::Text(name) if name == "status" => response.status = status(&value)?,
             Value::Text(name) if name == "headers" => headers(value, &mut response.headers)?,
             Value::Text(name) if name == "body" => body = value,
-            other => return Err(format!("a response has no `{other}`")),
+            other => return Err(format!("unknown field `{other}` of a response")),
         }
     }
     let (media, bytes) = match body {
@@ -211,7 +231,7 @@ fn headers(value: Value, headers: &mut HeaderMap) -> Result<(), String> {
 }
 
 fn header(headers: &mut HeaderMap, name: &Value, value: Value) -> Result<(), String> {
-    let Value::Text(name) = name else { return Err(format!("`{name}` is no header name")) };
+    let Value::Text(name) = name else { return Err(format!("invalid header name `{name}`")) };
     let text = match value {
         Value::Null => return Ok(()),
         Value::Text(text) => text.into_bytes(),
@@ -222,7 +242,7 @@ fn header(headers: &mut HeaderMap, name: &Value, value: Value) -> Result<(), Str
     };
     let parsed = HeaderName::try_from(name.as_str()).map_err(|e| format!("`{name}`: {e}"))?;
     let text = HeaderValue::try_from(text).map_err(|e| format!("header `{name}`: {e}"))?;
-    if !OF_THE_CONNECTION.contains(&parsed) {
+    if !CONNECTION_HEADERS.contains(&parsed) {
         headers.append(parsed, text);
     }
     Ok(())
@@ -239,7 +259,7 @@ pub(crate) fn failure(error: &CallError) -> Result<Response, Problem> {
     {
         return Ok(response);
     }
-    let detail = "the function answered with its error";
+    let detail = "the function returned an error";
     let problem = Problem::new(Cause::Function, detail).with_error(value.clone());
     Err(match own {
         Some(status) => problem.with_status(status),

@@ -2,70 +2,52 @@
 
 use crisol_core::{Case, Field, Type, Value};
 
-use crate::bad_request::{BadRequest, Place};
+use crate::bad_request::{BadRequest, Location};
 use crate::body;
-use crate::pairs::{self, Kind};
-use crate::sources::Sources;
+use crate::pairs::{self, PairSource};
+use crate::parsed_request::ParsedRequest;
 use crate::text;
 
-/// A field that such a record may have.
-pub(crate) struct Part {
+/// A part of a request, as a field of a record.
+pub(crate) struct RequestPart {
     pub(crate) name: &'static str,
-    pub(crate) types: &'static str,
-    pub(crate) holds: &'static str,
     fits: fn(&Type) -> bool,
-    value: fn(&Sources<'_>, &Type) -> Result<Value, BadRequest>,
+    value: fn(&ParsedRequest<'_>, &Type) -> Result<Value, BadRequest>,
 }
 
-/// Fields of a request.
-pub(crate) const PARTS: &[Part] = &[
-    Part {
+/// All parts of a request.
+pub(crate) const PARTS: [RequestPart; 6] = [
+    RequestPart {
         name: "method",
-        types: "`string`; an `enum` or `variant` with a case `get`",
-        holds: "the method: `GET`, or the case of that name (else `other(string)`)",
         fits: |ty| *ty == Type::String || cases(ty).iter().any(|case| is_case(case, "get")),
-        value: |sources, ty| method(sources.request.method.as_str(), ty),
+        value: |parsed, ty| method(parsed.request.method.as_str(), ty),
     },
-    Part {
+    RequestPart {
         name: "path",
-        types: "`string`",
-        holds: "the path, percent-encoded as the client sent it, without the query",
         fits: |ty| *ty == Type::String,
-        value: |sources, _| Ok(Value::from(sources.request.path.as_str())),
+        value: |parsed, _| Ok(Value::from(parsed.request.path.as_str())),
     },
-    Part {
+    RequestPart {
         name: "query",
-        types: "`string`, `option<string>`",
-        holds: "what stands after `?`, as the client sent it; a shape of pairs gets it decoded",
         fits: |ty| *text::peel(ty) == Type::String || pairs::fits(ty),
-        value: |sources, ty| match (&sources.request.query, text::peel(ty)) {
+        value: |parsed, ty| match (&parsed.request.query, text::peel(ty)) {
             (Some(query), Type::String) => Ok(Value::from(query.as_str())),
             (None, Type::String) if matches!(ty, Type::Option(_)) => Ok(Value::Null),
             (None, Type::String) => Ok(Value::from("")),
-            _ => pairs::value(Kind::Query, &sources.query()?, ty),
+            _ => pairs::value(PairSource::Query, &parsed.query()?, ty),
         },
     },
-    Part {
+    RequestPart {
         name: "headers",
-        types: "a shape of pairs",
-        holds: "the headers, names in lower case",
         fits: pairs::fits,
-        value: |sources, ty| pairs::value(Kind::Headers, &sources.headers(), ty),
+        value: |parsed, ty| pairs::value(PairSource::Headers, &parsed.headers(), ty),
     },
-    Part {
+    RequestPart {
         name: "params",
-        types: "a shape of pairs",
-        holds: "the parameters of the route's pattern, decoded",
         fits: pairs::fits,
-        value: |sources, ty| pairs::value(Kind::Params, &sources.params(), ty),
+        value: |parsed, ty| pairs::value(PairSource::Path, &parsed.params(), ty),
     },
-    Part {
-        name: "body",
-        types: "any",
-        holds: "the body: as text for `string`, as bytes for `list<u8>`, none for an `option` when it is empty, else as JSON or a form",
-        fits: |_| true,
-        value: body_value,
-    },
+    RequestPart { name: "body", fits: |_| true, value: body_value },
 ];
 
 /// The fields of `ty` if it is a record of request parts, each of a type that can hold its part.
@@ -77,19 +59,19 @@ pub(crate) fn parts(ty: &Type) -> Option<&[Field]> {
 }
 
 /// Builds the request as a record of `fields`, which [`parts`] returned.
-pub(crate) fn value(sources: &Sources<'_>, fields: &[Field]) -> Result<Value, BadRequest> {
+pub(crate) fn value(parsed: &ParsedRequest<'_>, fields: &[Field]) -> Result<Value, BadRequest> {
     let mut pairs = Vec::with_capacity(fields.len());
     for field in fields {
         if let Some(part) = PARTS.iter().find(|part| part.name == field.name) {
-            pairs.push((Value::from(part.name), (part.value)(sources, &field.ty)?));
+            pairs.push((Value::from(part.name), (part.value)(parsed, &field.ty)?));
         }
     }
     Ok(Value::Map(pairs))
 }
 
 /// Reads the whole body by a type; none for an option if the body is empty.
-pub(crate) fn body_value(sources: &Sources<'_>, ty: &Type) -> Result<Value, BadRequest> {
-    let request = sources.request;
+pub(crate) fn body_value(parsed: &ParsedRequest<'_>, ty: &Type) -> Result<Value, BadRequest> {
+    let request = parsed.request;
     if request.body.is_empty() && matches!(ty, Type::Option(_)) {
         return Ok(Value::Null);
     }
@@ -129,6 +111,6 @@ fn method(method: &str, ty: &Type) -> Result<Value, BadRequest> {
         Type::Variant(cases) if cases.iter().any(takes_other) => {
             Ok(Value::Map(vec![(Value::from("other"), Value::from(method))]))
         }
-        _ => Err(BadRequest::mismatch(Place::Method, ty, method)),
+        _ => Err(BadRequest::mismatch(Location::Method, ty, method)),
     }
 }

@@ -2,81 +2,63 @@
 
 use crisol_core::{Type, Value};
 
-use crate::bad_request::{BadRequest, Place, quote};
+use crate::bad_request::{BadRequest, Location, quote};
 
-/// A row of the table of texts: the types, their notation, and the code that reads it.
-pub(crate) struct Rule {
-    pub(crate) types: &'static str,
-    pub(crate) written: &'static str,
-    pub(crate) applies: fn(&Type) -> bool,
-    read: fn(&Type, &str) -> Option<Value>,
+/// Notation of a type in positions that hold text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Notation {
+    Verbatim,
+    Bool,
+    Integer,
+    Float,
+    CaseName,
+    Bytes,
+    /// One text for each item.
+    Repeated,
+    Optional,
+    Json,
 }
 
-/// Notation of types in positions that hold text. The first rule that applies is used.
-pub(crate) const RULES: &[Rule] = &[
-    Rule {
-        types: "`string`, `char`",
-        written: "as it is",
-        applies: |ty| matches!(ty, Type::String | Type::Char),
-        read: |ty, text| {
-            let fits = *ty == Type::String || text.chars().count() == 1;
-            fits.then(|| Value::from(text))
-        },
-    },
-    Rule {
-        types: "`bool`",
-        written: "`true` or `false`",
-        applies: |ty| *ty == Type::Bool,
-        read: |_, text| text.parse().ok().map(Value::Bool),
-    },
-    Rule {
-        types: "integers",
-        written: "decimal digits, `-` before negative ones; in the type's range",
-        applies: |ty| integer_range(ty).is_some(),
-        read: integer,
-    },
-    Rule {
-        types: "`f32`, `f64`",
-        written: "a number, or `NaN`, `Infinity`, `-Infinity`",
-        applies: |ty| matches!(ty, Type::F32 | Type::F64),
-        read: |_, text| float(text),
-    },
-    Rule {
-        types: "`enum`",
-        written: "the case's name",
-        applies: |ty| matches!(ty, Type::Enum(_)),
-        read: |ty, text| match ty {
-            Type::Enum(cases) => {
-                cases.iter().find(|case| same_name(case, text)).map(|case| Value::from(&**case))
+impl Notation {
+    fn of(ty: &Type) -> Self {
+        match ty {
+            Type::String | Type::Char => Self::Verbatim,
+            Type::Bool => Self::Bool,
+            Type::F32 | Type::F64 => Self::Float,
+            Type::Enum(_) => Self::CaseName,
+            Type::Option(_) => Self::Optional,
+            ty if integer_range(ty).is_some() => Self::Integer,
+            ty if is_bytes(ty) => Self::Bytes,
+            ty if item_type(ty).is_some() => Self::Repeated,
+            _ => Self::Json,
+        }
+    }
+
+    fn is_scalar(self) -> bool {
+        matches!(self, Self::Verbatim | Self::Bool | Self::Integer | Self::Float | Self::CaseName)
+    }
+
+    fn read(self, ty: &Type, text: &str) -> Option<Value> {
+        match self {
+            Self::Verbatim => {
+                let fits = *ty == Type::String || text.chars().count() == 1;
+                fits.then(|| Value::from(text))
             }
-            _ => None,
-        },
-    },
-    Rule {
-        types: "`list<u8>`",
-        written: "the text's UTF-8 bytes",
-        applies: is_bytes,
-        read: |_, text| Some(Value::Bytes(text.as_bytes().to_vec())),
-    },
-    Rule {
-        types: "`flags`, and `list<T>` of any of the above",
-        written: "one item for each time the name is given: `?tag=a&tag=b`",
-        applies: |ty| item_type(ty).is_some(),
-        read: |_, _| None,
-    },
-    Rule {
-        types: "`option<T>`",
-        written: "as `T`; absent for none",
-        applies: |ty| matches!(ty, Type::Option(_)),
-        read: |_, _| None,
-    },
-    Rule {
-        types: "any other type",
-        written: "JSON",
-        applies: |_| true,
-        read: |_, text| serde_json::from_str(text).ok(),
-    },
-];
+            Self::Bool => text.parse().ok().map(Value::Bool),
+            Self::Integer => integer(ty, text),
+            Self::Float => float(text),
+            Self::CaseName => match ty {
+                Type::Enum(cases) => {
+                    cases.iter().find(|case| same_name(case, text)).map(|case| Value::from(&**case))
+                }
+                _ => None,
+            },
+            Self::Bytes => Some(Value::Bytes(text.as_bytes().to_vec())),
+            Self::Repeated | Self::Optional => None,
+            Self::Json => serde_json::from_str(text).ok(),
+        }
+    }
+}
 
 /// True if two names are the same: `user-id` in WIT is often `user_id` in paths and JSON.
 pub(crate) fn same_name(a: &str, b: &str) -> bool {
@@ -146,11 +128,7 @@ fn float(text: &str) -> Option<Value> {
 /// The type of a single occurrence, for types that accept several.
 pub(crate) fn item_type(ty: &Type) -> Option<Type> {
     match ty {
-        Type::List(item) => {
-            let nested = item_type(item).is_some() || is_bytes(item);
-            let scalar = RULES.iter().take(5).any(|rule| (rule.applies)(item));
-            (scalar && !nested).then(|| (**item).clone())
-        }
+        Type::List(item) => Notation::of(item).is_scalar().then(|| (**item).clone()),
         Type::Flags(names) => Some(Type::Enum(names.clone())),
         _ => None,
     }
@@ -160,28 +138,27 @@ pub(crate) fn item_type(ty: &Type) -> Option<Type> {
 ///
 /// # Errors
 /// Fails if a text is not valid for the type, or if a type that accepts one text has several.
-pub(crate) fn read(ty: &Type, texts: &[&str], place: Place) -> Result<Value, BadRequest> {
+pub(crate) fn read(ty: &Type, texts: &[&str], location: Location) -> Result<Value, BadRequest> {
     if let Type::Option(some) = ty {
-        return read(some, texts, place);
+        return read(some, texts, location);
     }
     if let Some(item) = item_type(ty).filter(|_| !is_bytes(ty)) {
-        let items = texts.iter().map(|text| read_one(&item, text, &place));
+        let items = texts.iter().map(|text| read_one(&item, text, &location));
         return items.collect::<Result<_, _>>().map(Value::List);
     }
     match texts {
-        [text] => read_one(ty, text, &place),
+        [text] => read_one(ty, text, &location),
         several => Err(BadRequest::Mismatch {
-            place,
+            location,
             expected: format!("one {ty}"),
-            found: format!("{} of them", several.len()),
+            found: format!("{} values", several.len()),
         }),
     }
 }
 
-fn read_one(ty: &Type, text: &str, place: &Place) -> Result<Value, BadRequest> {
-    let rule = RULES.iter().find(|rule| (rule.applies)(ty));
-    rule.and_then(|rule| (rule.read)(ty, text)).ok_or_else(|| BadRequest::Mismatch {
-        place: place.clone(),
+fn read_one(ty: &Type, text: &str, location: &Location) -> Result<Value, BadRequest> {
+    Notation::of(ty).read(ty, text).ok_or_else(|| BadRequest::Mismatch {
+        location: location.clone(),
         expected: ty.to_string(),
         found: quote(text),
     })
@@ -196,12 +173,12 @@ mod tests {
     }
 
     fn check(ty: &Type, texts: &[&str], expected: Result<Value, &str>) {
-        let found = read(ty, texts, Place::Query("q".to_owned())).map_err(|e| e.to_string());
+        let found = read(ty, texts, Location::Query("q".to_owned())).map_err(|e| e.to_string());
         assert_eq!(found, expected.map_err(|text| format!("query parameter `q`: {text}")));
     }
 
     #[test]
-    fn each_type_has_its_spelling() {
+    fn each_type_has_its_notation() {
         check(&Type::String, &["a b"], Ok(Value::from("a b")));
         check(&Type::Char, &["é"], Ok(Value::from("é")));
         check(&Type::Char, &["ab"], Err("expected char, found `ab`"));
@@ -219,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_lists_and_json() {
+    fn names_lists_and_json_are_read() {
         let colour = Type::Enum(vec!["dark-red".to_owned()]);
         check(&colour, &["dark_red"], Ok(Value::from("dark-red")));
         check(&colour, &["blue"], Err("expected enum { dark-red }, found `blue`"));
@@ -236,6 +213,6 @@ mod tests {
             Ok(Value::List(vec![Value::List(vec![one]), Value::List(vec![])])),
         );
         check(&Type::Option(Box::new(Type::U32)), &["2"], Ok(two));
-        check(&Type::U32, &["1", "2"], Err("expected one u32, found 2 of them"));
+        check(&Type::U32, &["1", "2"], Err("expected one u32, found 2 values"));
     }
 }

@@ -12,10 +12,10 @@ use crate::directory::Directory;
 use crate::folders::FsSource;
 
 /// Most levels above the working directory: each takes one of a guest's few descriptors.
-const MOST_UP: usize = 8;
+const MAX_UP: usize = 8;
 
 /// Folder with its relative name.
-pub(crate) struct Relative {
+pub(crate) struct RelativeFolder {
     pub(crate) name: String,
     pub(crate) directory: Directory,
     pub(crate) perms: FsPerms,
@@ -30,7 +30,7 @@ pub(crate) fn perms(mount: &Mount) -> FsPerms {
 ///
 /// # Errors
 /// Returns the reason that relative paths do not begin in the working directory.
-pub(crate) fn relative(config: &Wasi, fs: &dyn FsSource) -> Result<Vec<Relative>, String> {
+pub(crate) fn relative(config: &Wasi, fs: &dyn FsSource) -> Result<Vec<RelativeFolder>, String> {
     let cwd = parts(config.cwd.as_str());
     if cwd.is_empty() {
         return Ok(Vec::new());
@@ -39,17 +39,19 @@ pub(crate) fn relative(config: &Wasi, fs: &dyn FsSource) -> Result<Vec<Relative>
         config.mounts.iter().map(|mount| (mount, parts(mount.guest.as_str()))).collect();
     if mounts.iter().any(|(_, guest)| guest.is_empty()) {
         return Err(
-            "a mount at `/` takes relative paths as well: mount its folder elsewhere".into()
+            "a mount at `/` also captures relative paths: mount its folder elsewhere".into()
         );
     }
     let mut given = Vec::new();
-    for up in 0..=cwd.len().min(MOST_UP) {
+    for up in 0..=cwd.len().min(MAX_UP) {
         let path = &cwd[..cwd.len() - up];
         let inside = mounts.iter().filter(|(_, guest)| path.starts_with(guest));
         let Some((mount, guest)) = inside.max_by_key(|(_, guest)| guest.len()) else { break };
         let name = name(up, &[]);
         match open(mount, &path[guest.len()..], fs) {
-            Ok(Some(directory)) => given.push(Relative { name, directory, perms: perms(mount) }),
+            Ok(Some(directory)) => {
+                given.push(RelativeFolder { name, directory, perms: perms(mount) })
+            }
             Ok(None) => {}
             Err(why) if up == 0 => return Err(why),
             // Some folders only allow passing through.
@@ -60,16 +62,16 @@ pub(crate) fn relative(config: &Wasi, fs: &dyn FsSource) -> Result<Vec<Relative>
         }
     }
     if given.is_empty() {
-        return Err("no mount has it: mount a folder there or above it".into());
+        return Err("no mount contains it: mount a folder there or above it".into());
     }
     for (mount, guest) in mounts.iter().filter(|(_, guest)| !cwd.starts_with(guest)) {
         let common = cwd.iter().zip(guest).take_while(|(a, b)| a == b).count();
         let up = cwd.len() - common;
-        if up <= MOST_UP
+        if up <= MAX_UP
             && let Ok(directory) = fs.directory(&mount.fs)
         {
             let name = name(up, &guest[common..]);
-            given.push(Relative { name, directory, perms: perms(mount) });
+            given.push(RelativeFolder { name, directory, perms: perms(mount) });
         }
     }
     Ok(given)

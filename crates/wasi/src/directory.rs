@@ -7,15 +7,15 @@ use std::sync::Arc;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use crate::base::{self, Base};
 use crate::error::FsError;
+use crate::path_base::{self, PathBase};
 
 /// Folder on the host, opened once. Clones share the handle.
 ///
 /// Stays the opened folder, even after the path is renamed, removed or replaced by a symbolic link.
 #[derive(Debug, Clone)]
 pub struct Directory {
-    base: Base,
+    base: PathBase,
     dir: Arc<Dir>,
     path: Arc<Path>,
 }
@@ -29,7 +29,7 @@ impl Directory {
     /// # Errors
     /// Fails when the folder is missing and may not be created, or the system refuses.
     pub fn open(path: &Path, auto_init: bool, mode: Option<u32>) -> Result<Self, FsError> {
-        let plain = base::joined(Path::new(""), path);
+        let plain = path_base::joined(Path::new(""), path);
         let path = plain.as_path();
         let open = || Dir::open_ambient_dir(path, ambient_authority());
         let made = |source| failed(source, path, path);
@@ -61,9 +61,9 @@ impl Directory {
         auto_init: bool,
         mode: Option<u32>,
     ) -> Result<Self, FsError> {
-        base::inside(path, &self.path)?;
-        let full = base::joined(&self.path, path);
-        let failed = |source: io::Error| match base::left_the_folder(&source) {
+        path_base::inside(path, &self.path)?;
+        let full = path_base::joined(&self.path, path);
+        let failed = |source: io::Error| match path_base::is_escape(&source) {
             true => FsError::Outside { path: path.to_owned(), root: self.path.to_path_buf() },
             false => failed(source, path, &full),
         };
@@ -86,7 +86,7 @@ impl Directory {
 
     fn new(dir: Dir, path: PathBuf) -> Self {
         let dir = Arc::new(dir);
-        Self { base: Base::Inside(Arc::clone(&dir)), dir, path: path.into() }
+        Self { base: PathBase::Inside(Arc::clone(&dir)), dir, path: path.into() }
     }
 
     /// Path by which the folder was opened, for messages.
@@ -109,7 +109,7 @@ impl Directory {
             || matches!((identity(&self.dir), identity(&other.dir)), (Some(a), Some(b)) if a == b)
     }
 
-    pub(crate) fn base(&self) -> &Base {
+    pub(crate) fn base(&self) -> &PathBase {
         &self.base
     }
 
@@ -119,9 +119,9 @@ impl Directory {
     /// # Errors
     /// Fails when the file is missing, not a regular file or too large, or the path leads out.
     pub fn read(&self, path: &Path, max_bytes: u64) -> Result<Vec<u8>, FsError> {
-        base::inside(path, &self.path)?;
-        let full = base::joined(&self.path, path);
-        base::read_file(&self.base, path, &full, &self.path, max_bytes)
+        path_base::inside(path, &self.path)?;
+        let full = path_base::joined(&self.path, path);
+        path_base::read_file(&self.base, path, &full, &self.path, max_bytes)
     }
 
     /// Path that opens this same folder again, for APIs that take only paths.

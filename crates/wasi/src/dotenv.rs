@@ -31,13 +31,13 @@ struct Assignment {
 
 /// Syntax error, with its line from 1.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Malformed {
+pub(crate) struct SyntaxError {
     pub(crate) line: usize,
     pub(crate) problem: &'static str,
 }
 
 impl<'t> Document<'t> {
-    pub(crate) fn parse(text: &'t str) -> Result<Self, Malformed> {
+    pub(crate) fn parse(text: &'t str) -> Result<Self, SyntaxError> {
         let mut cursor = Cursor { text, at: 0 };
         cursor.take('\u{feff}');
         let mut lines = Vec::new();
@@ -50,7 +50,7 @@ impl<'t> Document<'t> {
                 Some(_) => {
                     let (name, value) = cursor.assignment().map_err(|problem| {
                         let before = text.get(..start).unwrap_or_default();
-                        Malformed { line: before.matches('\n').count() + 1, problem }
+                        SyntaxError { line: before.matches('\n').count() + 1, problem }
                     })?;
                     let span = start..cursor.at;
                     cursor.skip(|c| c != '\n');
@@ -171,9 +171,9 @@ impl<'t> Cursor<'t> {
         }
         self.blanks();
         if !self.take('=') {
-            return Err("there is no `=`: write `NAME=value`");
+            return Err("missing `=`: write `NAME=value`");
         }
-        let name = name.parse().map_err(|_| "the name is not that of a variable")?;
+        let name = name.parse().map_err(|_| "invalid variable name")?;
         Ok((name, self.value()?))
     }
 
@@ -194,7 +194,7 @@ impl<'t> Cursor<'t> {
         match self.peek() {
             None | Some('\n' | '\r') => {}
             Some('#') if self.at > end => {}
-            Some(_) => return Err("something follows the closing quote"),
+            Some(_) => return Err("unexpected text after the closing quote"),
         }
         self.at = end;
         Ok(value)
@@ -220,7 +220,7 @@ impl<'t> Cursor<'t> {
     fn literal(&mut self) -> Result<String, &'static str> {
         self.next();
         let value = self.run(|c| c != '\'').to_owned();
-        if self.take('\'') { Ok(value) } else { Err("the `'` is not closed") }
+        if self.take('\'') { Ok(value) } else { Err("unclosed `'`") }
     }
 
     fn escaped(&mut self) -> Result<String, &'static str> {
@@ -228,7 +228,7 @@ impl<'t> Cursor<'t> {
         let mut value = String::new();
         loop {
             match self.next() {
-                None => return Err("the `\"` is not closed"),
+                None => return Err("unclosed `\"`"),
                 Some('"') => return Ok(value),
                 Some('\\') => value.push(match self.next() {
                     Some('n') => '\n',
@@ -236,7 +236,7 @@ impl<'t> Cursor<'t> {
                     Some('t') => '\t',
                     Some(c @ ('\\' | '"' | '$' | '`')) => c,
                     _ => {
-                        return Err("a `\\` is followed by what it does not go with: write `\\\\`");
+                        return Err("invalid escape: write `\\\\` for a backslash");
                     }
                 }),
                 Some(c) => value.push(c),
@@ -261,7 +261,7 @@ mod tests {
                 let lines = document.lines.iter();
                 lines.map(|line| format!("{}={:?}\n", line.name, line.value)).collect()
             }
-            Err(Malformed { line, problem }) => format!("line {line}: {problem}"),
+            Err(SyntaxError { line, problem }) => format!("line {line}: {problem}"),
         };
         expected.assert_eq(&shown);
     }
@@ -307,17 +307,14 @@ mod tests {
 
     #[test]
     fn syntax_error_has_its_line() {
-        check("A=1\nB\nC=2", expect!["line 2: there is no `=`: write `NAME=value`"]);
-        check("A=1\n\n=2", expect!["line 3: the name is not that of a variable"]);
-        check("A='two\nlines'\nB='open", expect!["line 3: the `'` is not closed"]);
-        check("A=\"open\nB=1", expect![[r#"line 1: the `"` is not closed"#]]);
-        check(
-            "A=\"\\x\"",
-            expect![[r#"line 1: a `\` is followed by what it does not go with: write `\\`"#]],
-        );
-        check("A='x'#y", expect!["line 1: something follows the closing quote"]);
-        check("A='x'y", expect!["line 1: something follows the closing quote"]);
-        check("export A", expect!["line 1: there is no `=`: write `NAME=value`"]);
+        check("A=1\nB\nC=2", expect!["line 2: missing `=`: write `NAME=value`"]);
+        check("A=1\n\n=2", expect!["line 3: invalid variable name"]);
+        check("A='two\nlines'\nB='open", expect!["line 3: unclosed `'`"]);
+        check("A=\"open\nB=1", expect![[r#"line 1: unclosed `"`"#]]);
+        check("A=\"\\x\"", expect![[r#"line 1: invalid escape: write `\\` for a backslash"#]]);
+        check("A='x'#y", expect!["line 1: unexpected text after the closing quote"]);
+        check("A='x'y", expect!["line 1: unexpected text after the closing quote"]);
+        check("export A", expect!["line 1: missing `=`: write `NAME=value`"]);
     }
 
     fn set(text: &str, name: &str, value: Option<&str>) -> String {

@@ -11,10 +11,10 @@ use cap_std::fs::{Dir, OpenOptions};
 use crisol_core::EntryId;
 use crisol_schema::{DirectoryPath, EnvName};
 
-use crate::base::{self, Base, Stamp};
 use crate::directory::Directory;
 use crate::dotenv::Document;
 use crate::error::{EnvError, FsError};
+use crate::path_base::{self, FileState, PathBase};
 
 /// Largest file that is read, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -27,22 +27,22 @@ const SETTLING: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct EnvFile {
     storage: EntryId,
-    base: Result<Base, ()>,
+    base: Result<PathBase, ()>,
     path: PathBuf,
     root: PathBuf,
     auto_init: bool,
     mode: Option<u32>,
     /// See [`SETTLING`].
     settling: Duration,
-    known: RwLock<Option<Known>>,
+    known: RwLock<Option<CachedValues>>,
     /// Held while writing, so that two writers do not lose each other's values.
     writing: Mutex<()>,
 }
 
 /// Values of the file, and the state of the file that they belong to.
 #[derive(Debug, Clone)]
-struct Known {
-    stamp: Stamp,
+struct CachedValues {
+    stamp: FileState,
     values: Arc<HashMap<EnvName, String>>,
 }
 
@@ -56,7 +56,7 @@ impl EnvFile {
         mode: Option<u32>,
     ) -> Self {
         let base = match root {
-            _ if !path.is_inside_app() => Ok(Base::Host),
+            _ if !path.is_inside_app() => Ok(PathBase::Host),
             Some(root) => Ok(root.base().clone()),
             None => Err(()),
         };
@@ -76,7 +76,7 @@ impl EnvFile {
     /// Creates the file if it is missing and has `auto_init`.
     pub(crate) fn prepare(&self) {
         // Any error appears again when a value is read, and is reported then.
-        let _told_later = self.values();
+        let _reported_later = self.values();
     }
 
     /// Current value of a variable in the file.
@@ -104,7 +104,7 @@ impl EnvFile {
         Ok(())
     }
 
-    fn base(&self) -> Result<&Base, EnvError> {
+    fn base(&self) -> Result<&PathBase, EnvError> {
         let no_app = |()| self.failed(FsError::NoApp { path: self.path.clone() });
         self.base.as_ref().map_err(|&none| no_app(none))
     }
@@ -121,7 +121,7 @@ impl EnvFile {
         let path = self.path.clone();
         match source.kind() {
             io::ErrorKind::NotFound => FsError::NoFile { path },
-            _ if base::left_the_folder(&source) => {
+            _ if path_base::is_escape(&source) => {
                 FsError::Outside { path, root: self.root.clone() }
             }
             _ => FsError::Io { path, source },
@@ -148,21 +148,21 @@ impl EnvFile {
         // Cache only a file that did not change while it was read, or shortly before.
         let after = base.stamp(&self.path).ok();
         let settled = stamp.is_older_than(self.settling, before);
-        let known = Known { stamp, values: Arc::clone(&values) };
+        let known = CachedValues { stamp, values: Arc::clone(&values) };
         *self.known.write().unwrap_or_else(PoisonError::into_inner) =
             (settled && after == Some(stamp)).then_some(known);
         Ok(values)
     }
 
-    fn read(&self, base: &Base) -> Result<Vec<u8>, FsError> {
-        base::read_file(base, &self.path, &self.path, &self.root, MAX_FILE)
+    fn read(&self, base: &PathBase) -> Result<Vec<u8>, FsError> {
+        path_base::read_file(base, &self.path, &self.path, &self.root, MAX_FILE)
     }
 
     fn text(&self, bytes: Vec<u8>) -> Result<String, EnvError> {
         String::from_utf8(bytes).map_err(|error| {
             let before = error.as_bytes().get(..error.utf8_error().valid_up_to());
             let line = before.unwrap_or_default().iter().filter(|&&byte| byte == b'\n').count() + 1;
-            self.syntax(line, "it is not UTF-8 text")
+            self.syntax(line, "not UTF-8 text")
         })
     }
 
@@ -175,7 +175,7 @@ impl EnvFile {
         EnvError::Syntax { storage, path, line, problem }
     }
 
-    fn make(&self, base: &Base) -> Result<(), EnvError> {
+    fn make(&self, base: &PathBase) -> Result<(), EnvError> {
         let make = || {
             let (dir, name) = base.parent(&self.path)?;
             match create(&dir, Path::new(&name), self.mode) {
@@ -187,7 +187,7 @@ impl EnvFile {
     }
 
     /// Replaces the file atomically, so a reader sees the old one or the new one.
-    fn replace(&self, base: &Base, bytes: &[u8]) -> io::Result<()> {
+    fn replace(&self, base: &PathBase, bytes: &[u8]) -> io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let (dir, name) = base.parent(&self.path)?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -11,25 +11,25 @@ use crisol_schema::{EnvName, GuestPath};
 #[non_exhaustive]
 pub enum FsError {
     /// Unknown entry id, or an entry of another kind.
-    #[error("there is no `fs.directory` entry `{id}`")]
+    #[error("unknown `fs.directory` entry `{id}`")]
     Unknown {
         /// Id that was given.
         id: EntryId,
     },
     /// Missing folder without `auto_init`.
-    #[error("the folder `{}` does not exist: make it, or set `auto_init: true`", path.display())]
+    #[error("the folder `{}` does not exist: create it or set `auto_init: true`", path.display())]
     NoFolder {
         /// Path of the folder.
         path: PathBuf,
     },
     /// Missing folder that a start creates: the app was loaded without creating anything.
-    #[error("the folder `{}` does not exist yet: a start makes it (`auto_init`)", path.display())]
-    NotMade {
+    #[error("the folder `{}` does not exist yet: starting the app creates it (`auto_init`)", path.display())]
+    NotCreated {
         /// Path of the folder.
         path: PathBuf,
     },
     /// Missing file.
-    #[error("there is no file `{}`", path.display())]
+    #[error("the file `{}` does not exist", path.display())]
     NoFile {
         /// Path of the file.
         path: PathBuf,
@@ -55,13 +55,13 @@ pub enum FsError {
         root: PathBuf,
     },
     /// Relative path in a registry without an app folder.
-    #[error("`{}` is relative, and there is no app folder: write an absolute path", path.display())]
+    #[error("`{}` is relative, but the app has no folder: use an absolute path", path.display())]
     NoApp {
         /// Path given.
         path: PathBuf,
     },
     /// File over the size limit of its reader, in bytes.
-    #[error("`{}` is over the {allowed} bytes that are allowed", path.display())]
+    #[error("`{}` exceeds the limit of {allowed} bytes", path.display())]
     TooLarge {
         /// Path of the file.
         path: PathBuf,
@@ -89,7 +89,7 @@ pub enum FsError {
 #[non_exhaustive]
 pub enum EnvError {
     /// Unknown entry id, or an entry of another kind.
-    #[error("there is no `env.variable` entry `{id}`")]
+    #[error("unknown `env.variable` entry `{id}`")]
     Unknown {
         /// Id that was given.
         id: EntryId,
@@ -103,7 +103,7 @@ pub enum EnvError {
         source: FsError,
     },
     /// Missing file of an `env.storage.file` without `auto_init`.
-    #[error("`{}`, the file of `{storage}`, does not exist: make it, or set `auto_init: true`", path.display())]
+    #[error("`{}`, the file of `{storage}`, does not exist: create it or set `auto_init: true`", path.display())]
     NoFile {
         /// Storage entry.
         storage: EntryId,
@@ -111,7 +111,7 @@ pub enum EnvError {
         path: PathBuf,
     },
     /// Syntax error in the file of an `env.storage.file`.
-    #[error("line {line} of `{}`, the file of `{storage}`, cannot be read: {problem}", path.display())]
+    #[error("invalid line {line} of `{}`, the file of `{storage}`: {problem}", path.display())]
     Syntax {
         /// Storage entry.
         storage: EntryId,
@@ -123,7 +123,7 @@ pub enum EnvError {
         problem: &'static str,
     },
     /// Value of the host that is not UTF-8.
-    #[error("the host's variable `{variable}`, read through `{storage}`, is not UTF-8 text")]
+    #[error("the host variable `{variable}` of `{storage}` is not UTF-8 text")]
     NotText {
         /// Storage entry.
         storage: EntryId,
@@ -137,15 +137,13 @@ pub enum EnvError {
         id: EntryId,
     },
     /// Variable without a writable storage.
-    #[error(
-        "`{id}` cannot be written: it has no `env.storage.memory` or `env.storage.file` to write to"
-    )]
-    Fixed {
+    #[error("`{id}` is not writable: it has no `env.storage.memory` or `env.storage.file`")]
+    NotWritable {
         /// Entry of the variable.
         id: EntryId,
     },
     /// Write that would have no effect, because a storage earlier in the order has a value.
-    #[error("`{id}` cannot be written: `{storage}` has a value for it and is asked first")]
+    #[error("`{id}` cannot be written: `{storage}` takes precedence and has a value for it")]
     Shadowed {
         /// Entry of the variable.
         id: EntryId,

@@ -20,12 +20,12 @@ pub trait FsSource: Send + Sync + 'static {
 
 /// Treatment of missing folders and files with `auto_init`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Missing {
+pub enum MissingFiles {
     /// Creates them, for an app that runs.
     #[default]
-    Make,
+    Create,
     /// Leaves them out, for an app that is only inspected: nothing is written.
-    Leave,
+    Skip,
 }
 
 /// Opened folders of a registry, without those that failed to open.
@@ -33,7 +33,7 @@ pub enum Missing {
 pub struct Folders {
     opened: HashMap<EntryId, Directory>,
     /// Folders that a start creates.
-    unmade: HashMap<EntryId, PathBuf>,
+    uncreated: HashMap<EntryId, PathBuf>,
 }
 
 impl Folders {
@@ -43,16 +43,16 @@ impl Folders {
     /// Returns the errors by entry, to be reported with the entry's location.
     #[must_use]
     pub fn open(registry: &Registry, app: Option<&Path>) -> (Self, Vec<(EntryId, FsError)>) {
-        Self::open_with(registry, app, Missing::Make)
+        Self::open_with(registry, app, MissingFiles::Create)
     }
 
     /// Like [`Folders::open`], with `missing` deciding about missing folders. Those left out fail later with
-    /// [`FsError::NotMade`] and are not reported as errors here.
+    /// [`FsError::NotCreated`] and are not reported as errors here.
     #[must_use]
     pub fn open_with(
         registry: &Registry,
         app: Option<&Path>,
-        missing: Missing,
+        missing: MissingFiles,
     ) -> (Self, Vec<(EntryId, FsError)>) {
         let mut folders = Self::default();
         let mut problems = Vec::new();
@@ -61,9 +61,9 @@ impl Folders {
             let Kind::Directory(directory) = &entry.kind else { continue };
             match open(directory, app, &mut root, missing) {
                 Err(FsError::NoFolder { path })
-                    if directory.auto_init && missing == Missing::Leave =>
+                    if directory.auto_init && missing == MissingFiles::Skip =>
                 {
-                    folders.unmade.insert(entry.id.clone(), path);
+                    folders.uncreated.insert(entry.id.clone(), path);
                 }
                 Ok(opened) => drop(folders.opened.insert(entry.id.clone(), opened)),
                 Err(problem) => problems.push((entry.id.clone(), problem)),
@@ -77,11 +77,11 @@ fn open(
     entry: &Entry,
     app: Option<&Path>,
     root: &mut Option<Directory>,
-    missing: Missing,
+    missing: MissingFiles,
 ) -> Result<Directory, FsError> {
     let path = entry.directory.as_path();
     let mode = entry.mode.map(FileMode::bits);
-    let auto_init = entry.auto_init && missing == Missing::Make;
+    let auto_init = entry.auto_init && missing == MissingFiles::Create;
     if !entry.directory.is_inside_app() {
         return Directory::open(path, auto_init, mode);
     }
@@ -95,9 +95,9 @@ fn open(
 
 impl FsSource for Folders {
     fn directory(&self, id: &EntryId) -> Result<Directory, FsError> {
-        match (self.opened.get(id), self.unmade.get(id)) {
+        match (self.opened.get(id), self.uncreated.get(id)) {
             (Some(opened), _) => Ok(opened.clone()),
-            (None, Some(path)) => Err(FsError::NotMade { path: path.clone() }),
+            (None, Some(path)) => Err(FsError::NotCreated { path: path.clone() }),
             (None, None) => Err(FsError::Unknown { id: id.clone() }),
         }
     }

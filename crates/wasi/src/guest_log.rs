@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::Level;
 use tracing::field::{DisplayValue, display};
 
-use crate::calls::call;
+use crate::call_scope::call;
 
 /// Target of log events with a guest's output, for filters.
 pub const GUEST_LOG: &str = "crisol::guest";
@@ -39,14 +39,15 @@ impl GuestLog {
     /// Logs a whole text of a call, line by line.
     pub fn text(&self, level: Level, stream: &'static str, call: Option<CallId>, text: &[u8]) {
         if is_enabled(level) {
-            let mut lines = Lines { level, stream, call: call.map(display), begun: Vec::new() };
+            let mut lines =
+                LineBuffer { level, stream, call: call.map(display), begun: Vec::new() };
             lines.push(self, text);
             lines.emit(self);
         }
     }
 
     /// Logs the number of lines left out since the last report, if any.
-    pub fn tell_left_out(&self) {
+    pub fn report_omitted(&self) {
         let lines = self.rate().take_left_out();
         self.left_out(lines);
     }
@@ -54,11 +55,11 @@ impl GuestLog {
     fn left_out(&self, lines: u64) {
         if lines > 0 {
             let function = &self.function;
-            tracing::warn!(target: GUEST_LOG, %function, lines, "the guest wrote too many lines a second: some are not here");
+            tracing::warn!(target: GUEST_LOG, %function, lines, "the guest exceeded the limit of log lines per second: some were omitted");
         }
     }
 
-    fn line(&self, lines: &Lines) {
+    fn line(&self, lines: &LineBuffer) {
         let verdict = self.rate().judge(Instant::now().into_std());
         let LogVerdict::Log { left_out } = verdict else { return };
         self.left_out(left_out);
@@ -84,7 +85,7 @@ impl GuestLog {
 
 impl Drop for GuestLog {
     fn drop(&mut self) {
-        self.tell_left_out();
+        self.report_omitted();
     }
 }
 
@@ -101,14 +102,14 @@ pub(crate) fn is_enabled(level: Level) -> bool {
 
 /// Lines of one stream, with the text since the last line break.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub(crate) struct LineBuffer {
     level: Level,
     stream: &'static str,
     call: Option<DisplayValue<CallId>>,
     begun: Vec<u8>,
 }
 
-impl Lines {
+impl LineBuffer {
     pub(crate) fn new(stream: &'static str) -> Self {
         Self { level: Level::INFO, stream, call: None, begun: Vec::new() }
     }

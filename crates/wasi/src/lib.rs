@@ -8,8 +8,7 @@
 
 #![forbid(unsafe_code)]
 
-mod base;
-mod calls;
+mod call_scope;
 mod cwd;
 mod directory;
 mod dotenv;
@@ -18,16 +17,17 @@ mod error;
 mod folders;
 mod guest_log;
 mod network;
+mod path_base;
 mod plan;
 mod public;
 mod stdio;
 mod terminal;
 mod variables;
 
-pub use calls::on_behalf_of;
+pub use call_scope::with_call;
 pub use directory::Directory;
 pub use error::{EnvError, FsError, PlanError};
-pub use folders::{Folders, FsSource, Missing};
+pub use folders::{Folders, FsSource, MissingFiles};
 pub use guest_log::{GUEST_LOG, GuestLog};
 pub use network::{PeerError, Peers, Resolver, SystemResolver};
 pub use plan::{Environment, Plan, resolve};

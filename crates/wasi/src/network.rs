@@ -22,7 +22,7 @@ use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::runtime::spawn_blocking;
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtx};
 
-use crate::calls::call;
+use crate::call_scope::call;
 use crate::public;
 
 /// Time for which an address in an answer belongs to its name.
@@ -61,7 +61,7 @@ impl Resolver for SystemResolver {
 #[non_exhaustive]
 pub enum PeerError {
     /// Peer that no rule lists.
-    #[error("`{peer}` is not in `wasi.network` of `{function}`: add `{peer}` to let it be reached")]
+    #[error("`{peer}` is not in `wasi.network` of `{function}`: add `{peer}` to allow it")]
     NotListed {
         /// Function with the list.
         function: EntryId,
@@ -81,7 +81,7 @@ pub enum PeerError {
         address: SocketAddr,
     },
     /// Name without an address.
-    #[error("the address of `{host}` cannot be found")]
+    #[error("`{host}` cannot be resolved")]
     Unresolved {
         /// Host of the request.
         host: String,

@@ -11,7 +11,7 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::sockets::WasiSocketsCtx;
 use wasmtime_wasi::{WasiCtx, WasiView as _};
 
-use crate::cwd::{self, Relative, perms};
+use crate::cwd::{self, RelativeFolder, perms};
 use crate::error::{FsError, PlanError};
 use crate::folders::FsSource;
 use crate::guest_log::GuestLog;
@@ -29,9 +29,9 @@ pub struct Plan {
     /// Opened mounts; `None` without mounts.
     mounts: Option<WasiFilesystemCtx>,
     /// First mount whose folder a start creates, with that folder: no instance is made without it.
-    unmade: Option<(Mount, PathBuf)>,
+    uncreated: Option<(Mount, PathBuf)>,
     /// Reason that relative paths do not begin in the working directory.
-    lost_cwd: Option<String>,
+    cwd_problem: Option<String>,
     /// Log of the function's output.
     log: Arc<GuestLog>,
     /// Reachable peers; none for an empty list.
@@ -87,7 +87,7 @@ pub fn resolve(
     fs: &dyn FsSource,
 ) -> Result<Plan, PlanError> {
     let relative = cwd::relative(config, fs);
-    let (mounts, unmade) =
+    let (mounts, uncreated) =
         mounts(&config.mounts, relative.as_deref().unwrap_or_default(), label, fs)?;
     // Refusals of an empty list are logged too.
     let peers = Arc::new(Peers::new(label, config.network.clone(), Arc::new(SystemResolver)));
@@ -103,31 +103,31 @@ pub fn resolve(
         source: env,
         log: Arc::new(GuestLog::new(label.clone())),
         mounts,
-        unmade,
-        lost_cwd: relative.err(),
+        uncreated,
+        cwd_problem: relative.err(),
         sockets: network::sockets(&peers),
         peers,
     })
 }
 
 /// Mount whose folder only a start creates, with the folder.
-type Unmade = (Mount, PathBuf);
+type Uncreated = (Mount, PathBuf);
 
 /// Opens the mounts once, and returns the first one whose folder is not created yet. A context's folders are shared
 /// handles without a position, so each instance gets a clone and no call opens a folder.
 fn mounts(
     mounts: &[Mount],
-    relative: &[Relative],
+    relative: &[RelativeFolder],
     label: &EntryId,
     fs: &dyn FsSource,
-) -> Result<(Option<WasiFilesystemCtx>, Option<Unmade>), PlanError> {
+) -> Result<(Option<WasiFilesystemCtx>, Option<Uncreated>), PlanError> {
     if mounts.is_empty() {
         return Ok((None, None));
     }
     let mut builder = WasiCtx::builder();
-    let mut unmade = None;
+    let mut uncreated = None;
     // Before the mounts: of two equally long names that match a path, libraries take the later one.
-    for Relative { name, directory, perms } in relative {
+    for RelativeFolder { name, directory, perms } in relative {
         // A folder that disappears in between counts as missing.
         let _ = directory.reopenable().map(|path| builder.preopened_dir(path, name, *perms));
     }
@@ -140,8 +140,8 @@ fn mounts(
         };
         let perms = perms(mount);
         let directory = match fs.directory(&mount.fs) {
-            Err(FsError::NotMade { path }) => {
-                unmade.get_or_insert_with(|| (mount.clone(), path));
+            Err(FsError::NotCreated { path }) => {
+                uncreated.get_or_insert_with(|| (mount.clone(), path));
                 continue;
             }
             found => found.map_err(failed)?,
@@ -155,7 +155,7 @@ fn mounts(
             })
         })?;
     }
-    Ok((Some(builder.build().filesystem().clone()), unmade))
+    Ok((Some(builder.build().filesystem().clone()), uncreated))
 }
 
 impl Plan {
@@ -167,8 +167,8 @@ impl Plan {
 
     /// Reason that relative paths of the guest do not begin in its `wasi.cwd`, if they do not.
     #[must_use]
-    pub fn lost_cwd(&self) -> Option<&str> {
-        self.lost_cwd.as_deref()
+    pub fn cwd_problem(&self) -> Option<&str> {
+        self.cwd_problem.as_deref()
     }
 
     /// Peers that the guest may reach, for outgoing HTTP.
@@ -214,7 +214,7 @@ impl Plan {
         environment: &Environment,
         streams: impl Into<Streams>,
     ) -> Result<WasiP1Ctx, PlanError> {
-        self.is_made()?;
+        self.check_created()?;
         Ok(self.context(environment, streams.into(), &self.args))
     }
 
@@ -230,7 +230,7 @@ impl Plan {
         name: &str,
         more: &[String],
     ) -> Result<WasiP1Ctx, PlanError> {
-        self.is_made()?;
+        self.check_created()?;
         let own = self.args.iter().map(String::as_str);
         let args: Vec<_> =
             std::iter::once(name).chain(own).chain(more.iter().map(String::as_str)).collect();
@@ -240,13 +240,13 @@ impl Plan {
         Ok(self.context(environment, streams.into(), &args))
     }
 
-    fn is_made(&self) -> Result<(), PlanError> {
-        let Some((mount, path)) = &self.unmade else { return Ok(()) };
+    fn check_created(&self) -> Result<(), PlanError> {
+        let Some((mount, path)) = &self.uncreated else { return Ok(()) };
         Err(PlanError::Mount {
             function: self.function.clone(),
             fs: mount.fs.clone(),
             guest: mount.guest.clone(),
-            source: FsError::NotMade { path: path.clone() },
+            source: FsError::NotCreated { path: path.clone() },
         })
     }
 

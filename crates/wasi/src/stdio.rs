@@ -12,7 +12,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use crate::guest_log::{GuestLog, Lines, is_enabled};
+use crate::guest_log::{GuestLog, LineBuffer, is_enabled};
 use crate::terminal::{Stream, Terminal};
 
 /// Most bytes that a guest may write at once.
@@ -79,12 +79,12 @@ struct LogStream {
 #[derive(Debug)]
 struct Line {
     log: Arc<GuestLog>,
-    lines: Lines,
+    lines: LineBuffer,
 }
 
 impl LogStream {
     fn new(stream: &'static str, log: &Arc<GuestLog>) -> Self {
-        let line = Line { log: Arc::clone(log), lines: Lines::new(stream) };
+        let line = Line { log: Arc::clone(log), lines: LineBuffer::new(stream) };
         Self { line: Arc::new(Mutex::new(line)), written: 0 }
     }
 
@@ -102,7 +102,7 @@ impl LogStream {
 impl Drop for Line {
     fn drop(&mut self) {
         self.lines.end(&self.log);
-        self.log.tell_left_out();
+        self.log.report_omitted();
     }
 }
 

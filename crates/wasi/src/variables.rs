@@ -10,7 +10,7 @@ use crisol_schema::{EnvName, EnvStorage, EnvVariable, Kind, Registry};
 use crate::directory::Directory;
 use crate::env_file::EnvFile;
 use crate::error::EnvError;
-use crate::folders::Missing;
+use crate::folders::MissingFiles;
 
 /// Longest value that can be written, in bytes.
 const MAX_VALUE: usize = 128 * 1024;
@@ -43,7 +43,7 @@ struct Variable {
     /// Storage that the entry names, for messages.
     named: Option<EntryId>,
     /// Storages to read, in order: the named one with routers resolved.
-    asked: Vec<Arc<Storage>>,
+    storages: Vec<Arc<Storage>>,
     default: Option<String>,
     readonly: bool,
 }
@@ -69,23 +69,23 @@ impl Variables {
     /// Reads no values yet, and only creates files with `auto_init`. Problems of a file appear when a value is read.
     #[must_use]
     pub fn new(registry: &Registry, app: Option<&Path>) -> Self {
-        Self::after(&Self::default(), registry, app)
+        Self::replacing(&Self::default(), registry, app)
     }
 
     /// Like [`Variables::new`], for a registry that replaces another: values written to an `env.storage.memory` stay,
     /// and both registries see later writes of each other.
     #[must_use]
-    pub fn after(before: &Self, registry: &Registry, app: Option<&Path>) -> Self {
-        Self::after_with(before, registry, app, Missing::Make)
+    pub fn replacing(before: &Self, registry: &Registry, app: Option<&Path>) -> Self {
+        Self::replacing_with(before, registry, app, MissingFiles::Create)
     }
 
-    /// Like [`Variables::after`], with `missing` deciding about missing files.
+    /// Like [`Variables::replacing`], with `missing` deciding about missing files.
     #[must_use]
-    pub fn after_with(
+    pub fn replacing_with(
         before: &Self,
         registry: &Registry,
         app: Option<&Path>,
-        missing: Missing,
+        missing: MissingFiles,
     ) -> Self {
         let storages = storages(registry, app, before, missing);
         let mut variables = HashMap::new();
@@ -95,11 +95,11 @@ impl Variables {
             else {
                 continue;
             };
-            let asked = storage.iter().flat_map(|storage| leaves(registry, storage));
+            let read_from = storage.iter().flat_map(|storage| value_storages(registry, storage));
             let variable = Variable {
                 name: variable.clone(),
                 named: storage.clone(),
-                asked: asked.filter_map(|id| storages.get(&id).cloned()).collect(),
+                storages: read_from.filter_map(|id| storages.get(&id).cloned()).collect(),
                 default: default.clone(),
                 readonly: *readonly,
             };
@@ -120,13 +120,13 @@ impl Variables {
         }
         let problem = match value {
             Some(value) if value.contains('\0') => Some("has a NUL character: remove it"),
-            Some(value) if value.len() > MAX_VALUE => Some("is over 128 KiB: keep it in a file"),
+            Some(value) if value.len() > MAX_VALUE => Some("exceeds 128 KiB: store it in a file"),
             _ => None,
         };
         if let Some(problem) = problem {
             return Err(EnvError::BadValue { id: variable.clone(), problem });
         }
-        for storage in &found.asked {
+        for storage in &found.storages {
             if storage.write(&found.name, value)? {
                 return Ok(());
             }
@@ -135,7 +135,7 @@ impl Variables {
                 return Err(EnvError::Shadowed { id: variable.clone(), storage });
             }
         }
-        Err(EnvError::Fixed { id: variable.clone() })
+        Err(EnvError::NotWritable { id: variable.clone() })
     }
 
     fn find(&self, id: &EntryId) -> Result<&Variable, EnvError> {
@@ -146,7 +146,7 @@ impl Variables {
 impl EnvSource for Variables {
     fn value(&self, variable: &EntryId) -> Result<Option<String>, EnvError> {
         let variable = self.find(variable)?;
-        for storage in &variable.asked {
+        for storage in &variable.storages {
             if let Some(value) = storage.read(&variable.name)? {
                 return Ok(Some(value));
             }
@@ -207,7 +207,7 @@ fn storages(
     registry: &Registry,
     app: Option<&Path>,
     before: &Variables,
-    missing: Missing,
+    missing: MissingFiles,
 ) -> HashMap<EntryId, Arc<Storage>> {
     let mut root: Option<Directory> = None;
     let mut storages = HashMap::new();
@@ -230,7 +230,7 @@ fn storages(
                 }
                 let mode = mode.map(crisol_schema::FileMode::bits);
                 let file = EnvFile::new(&entry.id, path, root.as_ref(), *auto_init, mode);
-                if missing == Missing::Make {
+                if missing == MissingFiles::Create {
                     file.prepare();
                 }
                 Values::File(file)
@@ -244,8 +244,8 @@ fn storages(
 
 /// Resolves the routers of a storage to the storages with values, each once: a second read gives nothing new. Uses an
 /// explicit stack, because a chain of routers may be as long as the app.
-fn leaves(registry: &Registry, storage: &EntryId) -> Vec<EntryId> {
-    let mut leaves = Vec::new();
+fn value_storages(registry: &Registry, storage: &EntryId) -> Vec<EntryId> {
+    let mut value_storages = Vec::new();
     let mut seen = HashSet::new();
     let mut next = vec![storage];
     while let Some(id) = next.pop() {
@@ -256,9 +256,9 @@ fn leaves(registry: &Registry, storage: &EntryId) -> Vec<EntryId> {
             Some(Kind::EnvStorage(EnvStorage::Router { storages })) => {
                 next.extend(storages.iter().rev());
             }
-            Some(Kind::EnvStorage(_)) => leaves.push(id.clone()),
+            Some(Kind::EnvStorage(_)) => value_storages.push(id.clone()),
             _ => {}
         }
     }
-    leaves
+    value_storages
 }

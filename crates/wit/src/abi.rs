@@ -186,12 +186,12 @@ impl Abi {
 /// Error for packed bytes of another function's arguments.
 #[cold]
 fn foreign(_: crate::packed::Malformed) -> Error {
-    Error::msg("the arguments are not of the types that the function takes")
+    Error::msg("the arguments do not match the parameter types of the function")
 }
 
 #[cold]
 fn not_numbers() -> Error {
-    Error::msg("the function takes or gives more than numbers")
+    Error::msg("the parameters or results of the function are not plain numbers")
 }
 
 /// Guest without memory: numbers need none.

@@ -160,7 +160,7 @@ pub enum Mismatch {
         expected: String,
     },
     /// Duplicate field.
-    #[error("field `{name}` is given twice")]
+    #[error("duplicate field `{name}`")]
     DuplicateField {
         /// Name of the field.
         name: String,
@@ -176,7 +176,7 @@ pub enum Mismatch {
         hint: String,
     },
     /// Duplicate flag.
-    #[error("flag `{name}` is given twice")]
+    #[error("duplicate flag `{name}`")]
     DuplicateFlag {
         /// Name of the flag.
         name: String,
@@ -206,9 +206,7 @@ pub enum Mismatch {
         found: &'static str,
     },
     /// Omitted fields that would take more memory than the size of the value justifies.
-    #[error(
-        "the fields that are left out would take too much memory: leave out fewer, or send less"
-    )]
+    #[error("omitted fields would take too much memory: omit fewer fields or send less")]
     TooMuchImplied,
 }
 
@@ -358,7 +356,7 @@ pub enum LowerError {
         mismatch: Box<Mismatch>,
     },
     /// Malformed source: bad JSON, or a `Serialize` that failed.
-    #[error("{}{message}", match place { Some(place) => format!("{place}: "), None => "the arguments are malformed: ".to_owned() })]
+    #[error("{}{message}", match place { Some(place) => format!("{place}: "), None => "malformed arguments: ".to_owned() })]
     Source {
         /// Place that the source was read to.
         place: Option<Place>,

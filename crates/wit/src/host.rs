@@ -36,10 +36,10 @@ struct Side(Option<Shape>);
 #[non_exhaustive]
 pub enum HostMismatch {
     /// Host function that takes other arguments than the guest passes.
-    #[error("the guest's arguments are not what it takes: {}", ArgumentsError(.0))]
+    #[error("the guest's arguments do not match its parameters: {}", ArgumentsError(.0))]
     Arguments(LiftError),
     /// Host function that returns a value of another type than the guest expects.
-    #[error("its {what} is not what the guest expects: {error}")]
+    #[error("its {what} does not match the type that the guest expects: {error}")]
     Answer {
         /// `result` or `error`.
         what: &'static str,
@@ -47,7 +47,9 @@ pub enum HostMismatch {
         error: LowerError,
     },
     /// Host function that returns a value where the guest expects nothing.
-    #[error("its {what} is not what the guest expects: expected nothing, found {found}")]
+    #[error(
+        "its {what} does not match the type that the guest expects: expected nothing, found {found}"
+    )]
     NotNothing {
         /// `result` or `error`.
         what: &'static str,
@@ -55,7 +57,7 @@ pub enum HostMismatch {
         found: Value,
     },
     /// Host function that returns an error, for a type without an error side.
-    #[error("it answered with an error, which its type has no place for: {0}")]
+    #[error("it returned an error, but its result type has no error: {0}")]
     NoErrorSide(Value),
 }
 

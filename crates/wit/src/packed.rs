@@ -111,7 +111,7 @@ sinks! {
 
 /// Error for bytes that are not a value of the type by which they are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the value is not of the type that the function gives")]
+#[error("the value does not match the result type of the function")]
 pub(crate) struct Malformed;
 
 /// Bytes of a discriminant of `cases` cases in the canonical ABI.

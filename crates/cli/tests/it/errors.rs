@@ -77,7 +77,7 @@ fn missing_or_invalid_code_is_reported_at_its_entry() -> Tested {
     check(
         missing.run(&["check"])?,
         expect![[r#"
-            error[bad-file]: cannot read `compute.wasm` of `myns:assets`: there is no file `APP/wasm/compute.wasm`
+            error[bad-file]: cannot read `compute.wasm` of `myns:assets`: the file `APP/wasm/compute.wasm` does not exist
              --> _index.yaml:9:11
               |
             9 |     path: /compute.wasm

@@ -105,7 +105,7 @@ fn path_relative_to_the_wrong_base_gets_a_fix() -> Tested {
     std::fs::write(app.path().join("f.wat"), "(module)")?;
     let run = app.run(&["check"])?;
     expect![[r#"
-        error[bad-folder]: the folder `files` does not exist: make it, or set `auto_init: true`
+        error[bad-folder]: the folder `files` does not exist: create it or set `auto_init: true`
          --> sub/_index.yaml:3:50
           |
         3 |   - {name: files, kind: fs.directory, directory: ./files}

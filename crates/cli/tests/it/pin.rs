@@ -47,7 +47,7 @@ fn an_entry_that_cannot_be_pinned_keeps_no_other_from_it() -> Tested {
     let run = app.run(&["pin"])?;
     let pinned = format!("pinned myns:a sha256:{hash} (_index.yaml)\n");
     assert_eq!((run.code, run.stdout), (Some(2), pinned), "{}", run.stderr);
-    let expected = "error: not pinned: the binary of `myns:b` cannot be read: there is no file `APP/wasm/none.wasm`\n";
+    let expected = "error: not pinned: the binary of `myns:b` cannot be read: the file `APP/wasm/none.wasm` does not exist\n";
     assert_eq!(run.stderr, expected);
     let text = fs::read_to_string(app.path().join("_index.yaml"))?;
     assert_eq!(text.matches(&hash).count(), 1, "{text}");

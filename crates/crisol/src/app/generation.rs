@@ -150,7 +150,7 @@ impl Generation {
 
     /// Drops the ready workers of pools that keep none at rest. Returns their number.
     pub(crate) fn shed(&self) -> usize {
-        self.pools().map(|(_, pool)| pool.shed()).sum()
+        self.pools().map(|(_, pool)| pool.release_idle()).sum()
     }
 
     fn pool(&self, id: &str) -> Option<&dyn AnyPool> {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crisol_core::EntryId;
 use crisol_schema::{Kind, Registry};
-use crisol_wasi::{Directory, EnvError, EnvSource, Folders, FsError, FsSource, Missing, Variables};
+use crisol_wasi::{
+    Directory, EnvError, EnvSource, Folders, FsError, FsSource, MissingFiles, Variables,
+};
 
 use super::extensions::Extensions;
 
@@ -34,7 +36,7 @@ impl HostResources {
         app: Option<&Path>,
         extensions: &Extensions,
         before: Option<&Self>,
-        missing: Missing,
+        missing: MissingFiles,
     ) -> (Self, Vec<(EntryId, FsError)>) {
         let (opened, mut failed) = Folders::open_with(registry, app, missing);
         let folders = LayeredFolders { own: extensions.fs.clone(), declared: opened };
@@ -46,7 +48,7 @@ impl HostResources {
         failed.retain(|(id, _)| folders.directory(id).is_err() && !is_in_memory(id));
         let none = Variables::default();
         let before = before.map_or(&none, |before| &before.declared);
-        let declared = Arc::new(Variables::after_with(before, registry, app, missing));
+        let declared = Arc::new(Variables::replacing_with(before, registry, app, missing));
         let env: Arc<dyn EnvSource> = match extensions.env.clone() {
             Some(own) => Arc::new(LayeredEnv { own, declared: Arc::clone(&declared) }),
             None => Arc::clone(&declared) as _,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crisol_core::{CallError, EntryId, Spent};
-use crisol_pool::Refused;
+use crisol_pool::PoolError;
 
 /// Cause of a worker's failure, without the facts of the call.
 pub(crate) enum Cause {
@@ -42,19 +42,19 @@ impl<'a> CallFailure<'a> {
     /// Builds the error of a call that got no worker; `chain` lists the functions that wait for it.
     pub(crate) fn by_refusal<E: std::error::Error + Send + Sync + 'static>(
         self,
-        refused: Refused<E>,
+        refused: PoolError<E>,
         chain: impl FnOnce() -> Vec<EntryId>,
         classify: impl FnOnce(E) -> Cause,
     ) -> CallError {
         let id = self.id.clone();
         match refused {
-            Refused::Saturated { waiting } => CallError::Saturated { id, waiting },
-            Refused::TimedOut { waited, making } => {
+            PoolError::Saturated { waiting } => CallError::Saturated { id, waiting },
+            PoolError::TimedOut { waited, making } => {
                 Self { queue: waited, ..self }.deadline(making, Duration::ZERO)
             }
-            Refused::Draining => CallError::Unavailable { id },
-            Refused::WouldDeadlock { .. } => CallError::WouldDeadlock { id, chain: chain() },
-            Refused::Factory(error) => self.by_cause(classify(error)),
+            PoolError::Draining => CallError::Unavailable { id },
+            PoolError::WouldDeadlock { .. } => CallError::WouldDeadlock { id, chain: chain() },
+            PoolError::Factory(error) => self.by_cause(classify(error)),
             other => CallError::Internal { id, source: other.into() },
         }
     }
@@ -62,11 +62,11 @@ impl<'a> CallFailure<'a> {
     /// Builds the error of a warm start: a worker could not be created ahead of calls.
     pub(crate) fn by_warming<E: std::error::Error + Send + Sync + 'static>(
         self,
-        refused: Refused<E>,
+        refused: PoolError<E>,
         classify: impl FnOnce(E) -> Cause,
     ) -> CallError {
         match refused {
-            Refused::TimedOut { making, .. } => {
+            PoolError::TimedOut { making, .. } => {
                 let why = format!(
                     "no instance of it was ready after {:.0} s: mend what it does when it starts, or leave out \
                      `pool.warm_start`",
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn warm_start_timeout_is_not_a_call_deadline() {
         let id = "n:f".parse().unwrap();
-        let late = Refused::<std::fmt::Error>::TimedOut {
+        let late = PoolError::<std::fmt::Error>::TimedOut {
             waited: Duration::ZERO,
             making: Duration::from_secs(30),
         };

@@ -63,7 +63,7 @@ impl<W: Within> Job<Instances> for Calling<'_, W> {
         async move {
             // Pinned here: polling through a reference avoids copying the future from level to level.
             let running = pin!(worker.instance.call_since(began, args, deadline));
-            crisol_wasi::on_behalf_of(id, running).await
+            crisol_wasi::with_call(id, running).await
         }
     }
 }

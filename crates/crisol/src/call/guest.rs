@@ -11,7 +11,7 @@ use crisol_engine::{
     Compiled, Denial, Failure, Funcs, Import, Instance, Limits, Linked, Outgoing, Reach, Reached,
     Surroundings, Unreachable,
 };
-use crisol_pool::{Factory, Fate, Retired};
+use crisol_pool::{Disposition, Factory, Retired};
 use crisol_wasi::{Environment, PeerError, Peers, Plan, PlanError, Stdio};
 
 use super::failure::Cause;
@@ -126,13 +126,15 @@ impl Guest {
         }
     }
 
-    fn disposition(&self, failure: Option<&GuestFailure>) -> Fate {
+    fn disposition(&self, failure: Option<&GuestFailure>) -> Disposition {
         match failure {
-            None if self.export.runs_once() => Fate::Retire(Retired::Exited),
-            None => Fate::Reuse,
-            Some(GuestFailure::Engine(Failure::Deadline { .. })) => Fate::Retire(Retired::TimedOut),
-            Some(GuestFailure::Engine(Failure::Exited(_))) => Fate::Retire(Retired::Exited),
-            Some(_) => Fate::Retire(Retired::Failed),
+            None if self.export.runs_once() => Disposition::Retire(Retired::Exited),
+            None => Disposition::Reuse,
+            Some(GuestFailure::Engine(Failure::Deadline { .. })) => {
+                Disposition::Retire(Retired::TimedOut)
+            }
+            Some(GuestFailure::Engine(Failure::Exited(_))) => Disposition::Retire(Retired::Exited),
+            Some(_) => Disposition::Retire(Retired::Failed),
         }
     }
 
@@ -225,7 +227,7 @@ impl Workers for Instances {
         Ok(move |worker: &Worker| worker.environment == environment)
     }
 
-    fn disposition(&self, failure: Option<&GuestFailure>) -> Fate {
+    fn disposition(&self, failure: Option<&GuestFailure>) -> Disposition {
         self.0.disposition(failure)
     }
 
@@ -252,7 +254,7 @@ impl Workers for Runs {
         Ok(|(): &()| true)
     }
 
-    fn disposition(&self, failure: Option<&GuestFailure>) -> Fate {
+    fn disposition(&self, failure: Option<&GuestFailure>) -> Disposition {
         self.0.disposition(failure)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crisol_core::{CallContext, CallError, Caller, EntryId, Invoke, ResourceLimit, Value};
 use crisol_lua::{Call, Failure, Program, State};
-use crisol_pool::{Factory, Fate, Lease, Retired};
+use crisol_pool::{Disposition, Factory, Lease, Retired};
 use crisol_wasi::GuestLog;
 use tokio::runtime::Handle;
 
@@ -33,7 +33,7 @@ impl LuaFunction {
         let id = &self.scripts.id;
         let invoke = within.invoke().ok_or_else(|| CallError::Unavailable { id: id.clone() })?;
         let outcome = self.scripts.serve(context, deadline, Calling { invoke, args }).await;
-        self.log.tell_left_out();
+        self.log.report_omitted();
         let value = outcome?;
         let allowed = self.max_output_bytes;
         if size(&value) > allowed {
@@ -84,11 +84,11 @@ impl Workers for States {
         Ok(|_: &State| true)
     }
 
-    fn disposition(&self, failure: Option<&Failure>) -> Fate {
+    fn disposition(&self, failure: Option<&Failure>) -> Disposition {
         match failure {
-            None | Some(Failure::Answered(_)) => Fate::Reuse,
-            Some(Failure::Deadline { .. }) => Fate::Retire(Retired::TimedOut),
-            Some(_) => Fate::Retire(Retired::Failed),
+            None | Some(Failure::Returned(_)) => Disposition::Reuse,
+            Some(Failure::Deadline { .. }) => Disposition::Retire(Retired::TimedOut),
+            Some(_) => Disposition::Retire(Retired::Failed),
         }
     }
 
@@ -96,7 +96,7 @@ impl Workers for States {
         let id = id.clone();
         Cause::Error(match failure {
             Failure::Deadline { running, waiting } => return Cause::Deadline { running, waiting },
-            Failure::Answered(error) => CallError::Function { id, error: Box::new(error) },
+            Failure::Returned(error) => CallError::Function { id, error: Box::new(error) },
             Failure::OverMemory(over) => CallError::OverMemory { id, over },
             Failure::Memory { allowed } => {
                 CallError::Limit { id, limit: ResourceLimit::ScriptMemory { allowed } }
@@ -109,23 +109,23 @@ impl Workers for States {
 
     /// Gives a state back once its code has stopped. Until then it counts as a worker of its pool, even if the caller
     /// has left.
-    fn release(mut lease: Lease<'_, Self>, fate: Option<Fate>) {
+    fn release(mut lease: Lease<'_, Self>, disposition: Option<Disposition>) {
         if !lease.worker().is_running() {
-            return end(lease, fate);
+            return end(lease, disposition);
         }
-        let Ok(tokio) = Handle::try_current() else { return end(lease, fate) };
+        let Ok(tokio) = Handle::try_current() else { return end(lease, disposition) };
         if let Some(mut lease) = lease.into_shared() {
             tokio.spawn(async move {
                 lease.worker().settle().await;
-                lease.give_back(fate.unwrap_or(Fate::Retire(Retired::Cancelled)));
+                lease.give_back(disposition.unwrap_or(Disposition::Retire(Retired::Cancelled)));
             });
         }
     }
 }
 
-fn end(lease: Lease<'_, States>, fate: Option<Fate>) {
-    match fate {
-        Some(fate) => lease.give_back(fate),
+fn end(lease: Lease<'_, States>, disposition: Option<Disposition>) {
+    match disposition {
+        Some(disposition) => lease.give_back(disposition),
         None => drop(lease),
     }
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crisol_core::{CallContext, CallError, EntryId, MAX_DEPTH};
-use crisol_pool::{Ask, Factory, Fate, Lease, Pool, Retired};
+use crisol_pool::{CheckoutOptions, Disposition, Factory, Lease, Pool, Retired};
 
 use super::deadline::CallDeadline;
 use super::failure::{CallFailure, Cause};
 
-/// A pool's factory with the answers that the pipeline needs: workers that fit a call, their fate after it, the
+/// A pool's factory with the answers that the pipeline needs: workers that fit a call, their disposition after it, the
 /// meaning of their failures.
 pub(crate) trait Workers: Factory + Sized {
     /// Returns a predicate for the ready workers that fit a call.
@@ -22,16 +22,16 @@ pub(crate) trait Workers: Factory + Sized {
     /// Fails if the call lacks something that every worker needs, such as a required variable.
     fn fitting(&self) -> Result<impl FnMut(&Self::Worker) -> bool + Send, Self::Error>;
 
-    /// Decides the fate of a worker after a call, by the call's failure.
-    fn disposition(&self, failure: Option<&Self::Error>) -> Fate;
+    /// Decides the disposition of a worker after a call, by the call's failure.
+    fn disposition(&self, failure: Option<&Self::Error>) -> Disposition;
 
     /// Maps a failure to its cause for callers.
     fn classify(&self, id: &EntryId, failure: Self::Error) -> Cause;
 
-    /// Ends a lease; without a fate the call was dropped.
-    fn release(lease: Lease<'_, Self>, fate: Option<Fate>) {
-        match fate {
-            Some(fate) => lease.give_back(fate),
+    /// Ends a lease; without a disposition the call was dropped.
+    fn release(lease: Lease<'_, Self>, disposition: Option<Disposition>) {
+        match disposition {
+            Some(disposition) => lease.give_back(disposition),
             None => drop(lease),
         }
     }
@@ -120,10 +120,12 @@ impl<W: Workers> Pooled<W> {
             return Err(CallError::TooDeep { id: self.id.clone(), allowed: MAX_DEPTH });
         }
         let held = chain.iter().filter(|ancestor| **ancestor == self.id).count();
-        let ask = Ask::new().by(deadline.at.map(Into::into)).holding(held);
+        let options = CheckoutOptions::new()
+            .with_deadline(deadline.at.map(Into::into))
+            .with_held_workers(held);
         let classify = |error| self.workers().classify(&self.id, error);
         let fits = self.workers().fitting().map_err(|error| failure.by_cause(classify(error)))?;
-        let lease = self.pool.check_out_if(ask, fits).await.map_err(|refused| {
+        let lease = self.pool.check_out_if(options, fits).await.map_err(|refused| {
             failure.by_refusal(refused, || chain.iter().cloned().collect(), classify)
         })?;
         Ok(Admitted { loan: Loan(Some(lease)), deadline })
@@ -149,7 +151,7 @@ impl<W: Workers> Pooled<W> {
             interruption.race(running).await
         };
         let Some(outcome) = outcome else {
-            admitted.loan.give_back(Fate::Retire(Retired::Interrupted));
+            admitted.loan.give_back(Disposition::Retire(Retired::Interrupted));
             return Err(CallError::Interrupted { id: self.id.clone() });
         };
         let outcome = outcome.map_err(Into::into);
@@ -181,9 +183,9 @@ impl<W: Workers> Admitted<'_, W> {
 }
 
 impl<W: Workers> Loan<'_, W> {
-    fn give_back(&mut self, fate: Fate) {
+    fn give_back(&mut self, disposition: Disposition) {
         if let Some(lease) = self.0.take() {
-            W::release(lease, Some(fate));
+            W::release(lease, Some(disposition));
         }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) trait AnyPool: Send + Sync {
     /// The number of waiting calls, if not.
     fn admits(&self) -> Result<(), usize>;
     /// Drops the ready workers of a pool that keeps none at rest. Returns their number.
-    fn shed(&self) -> usize;
+    fn release_idle(&self) -> usize;
     /// Returns the last decisions about its size, oldest first.
     fn decisions(&self) -> Vec<Decision>;
     /// Refuses new calls, lets running ones finish, and interrupts the rest after `grace`.
@@ -35,8 +35,8 @@ impl<F: Factory> AnyPool for Pool<F> {
         Self::admits(self)
     }
 
-    fn shed(&self) -> usize {
-        Self::shed(self)
+    fn release_idle(&self) -> usize {
+        Self::release_idle(self)
     }
 
     fn decisions(&self) -> Vec<Decision> {

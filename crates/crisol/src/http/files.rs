@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use crisol_core::{EntryId, chain};
 use crisol_schema::{EntryField, HttpStatic, Report, Rule};
-use crisol_server::{Body, Context, FileOptions, Handler, Route, StaticFiles, Target};
+use crisol_server::{Body, Context, FileOptions, Handler, Route, RouteTarget, StaticFiles};
 use crisol_transport::{Cause, Problem};
 use crisol_wasi::FsError;
 use http::{Method, Request, Response};
@@ -20,7 +20,7 @@ pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) ->
     let folder = scope.folders.directory(&files.fs);
     let opened = match &files.directory {
         // A newly created folder is empty and cannot contain `directory`.
-        Some(inner) if matches!(folder, Err(FsError::NotMade { .. })) => {
+        Some(inner) if matches!(folder, Err(FsError::NotCreated { .. })) => {
             Err(FsError::NoFolder { path: inner.as_path().to_owned() })
         }
         Some(inner) => folder.and_then(|folder| folder.open_inside(inner.as_path(), false, None)),
@@ -33,7 +33,7 @@ pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) ->
     };
     let handler: Arc<dyn Handler> = match opened {
         Ok(folder) => Arc::new(StaticFiles::new(folder.handle(), options)),
-        Err(FsError::NotMade { .. }) => Arc::new(Unmade),
+        Err(FsError::NotCreated { .. }) => Arc::new(Unmade),
         Err(_) if scope.closed.contains(&files.fs) => return Vec::new(),
         Err(error) => {
             let field =
@@ -48,7 +48,7 @@ pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) ->
         // The server adds `HEAD` and `OPTIONS`.
         method: Some(Method::GET),
         pattern,
-        target: Target::Handler(Arc::clone(&handler)),
+        target: RouteTarget::Handler(Arc::clone(&handler)),
     };
     let prefix = files.path.as_str().trim_end_matches('/');
     let below = route(format!("{prefix}/{{path...}}"));

@@ -91,7 +91,8 @@ impl Routed {
             return Ok(response);
         }
         let answer = WasiHttp.encode(None, Ok(reply)).map_err(|problem| {
-            let inside = problem.inside().unwrap_or("the reply of an interceptor is no response");
+            let inside =
+                problem.log_detail().unwrap_or("the reply of an interceptor is no response");
             CallError::UnexpectedResult { id: id.clone(), source: inside.to_owned().into() }
         })?;
         let mut response = Response::new(Body::from(answer.body));
@@ -194,7 +195,7 @@ impl Job<Instances> for Answering<'_> {
         let (request, _loan) = lent(request);
         guest.lend(&mut worker.instance, invoke, &turn);
         let handling = worker.instance.handle(secure, request, sender, turn.deadline.at);
-        crisol_wasi::on_behalf_of(turn.context.id(), pin!(handling)).await
+        crisol_wasi::with_call(turn.context.id(), pin!(handling)).await
     }
 }
 

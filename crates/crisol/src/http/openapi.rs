@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crisol_core::EntryId;
 use crisol_schema::{HttpEndpoint, HttpMethod, Kind, Parent, PathPrefix, Segment, Transport};
 use crisol_server::{Body, Context, Handler};
-use crisol_transport::openapi::{self, Binding, Described};
+use crisol_transport::openapi::{self, Binding, RouteDescription};
 use http::{HeaderValue, Method, Request, Response, header};
 use serde_json::{Map, Value as Json};
 
@@ -85,8 +85,8 @@ fn operations_of(id: &EntryId, endpoint: &HttpEndpoint, scope: &Scope<'_>) -> Ve
         let name = method.as_str().to_ascii_lowercase();
         let id = if any { format!("{id}.{name}") } else { id.to_string() };
         let binding = binding.zip(signature.as_deref());
-        let described = Described { id: &id, method, params: &params, binding };
-        (name, openapi::operation(&described))
+        let route = RouteDescription { id: &id, method, params: &params, binding };
+        (name, openapi::operation(&route))
     };
     // OpenAPI has no operation for `CONNECT`.
     methods.iter().filter(|method| **method != Method::CONNECT).map(one).collect()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crisol_core::EntryId;
 use crisol_schema::{EntryField, HttpEndpoint, HttpMethod, Report, Rule, Transport};
-use crisol_server::{Route, Target};
+use crisol_server::{Route, RouteTarget};
 use crisol_transport::{Payload, WasiHttp};
 
 use super::handler::Routed;
@@ -51,10 +51,10 @@ pub(super) fn warn(id: &EntryId, endpoint: &HttpEndpoint, scope: &mut Scope<'_>)
 }
 
 /// Returns the target of requests: the HTTP handler itself, or the function with its transport.
-fn target(func: &EntryId, scope: &Scope<'_>) -> Target {
+fn target(func: &EntryId, scope: &Scope<'_>) -> RouteTarget {
     if let Some(handler) = scope.handlers.get(func) {
         let interceptors = Arc::clone(scope.interceptors.of(func));
-        return Target::Handler(Arc::new(Routed::new(Arc::clone(handler), interceptors)));
+        return RouteTarget::Handler(Arc::new(Routed::new(Arc::clone(handler), interceptors)));
     }
     let transport: Arc<dyn crisol_transport::Transport> = match scope.transport(func) {
         Transport::Payload => Arc::new(Payload),
@@ -64,5 +64,5 @@ fn target(func: &EntryId, scope: &Scope<'_>) -> Target {
             None => Arc::new(WasiHttp),
         },
     };
-    Target::Function { id: func.clone(), transport }
+    RouteTarget::Function { id: func.clone(), transport }
 }

@@ -8,7 +8,7 @@ use crisol_core::{EntryId, chain};
 use crisol_schema::{
     EntryField, HttpLimits, HttpRouter, HttpService, Kind, Parent, Problems, Report, Rule,
 };
-use crisol_server::{Limits, Route, RouteError, Router, Service, Target};
+use crisol_server::{Limits, Route, RouteError, RouteTarget, Router, Service};
 use crisol_transport::openapi as transport;
 use http::Method;
 
@@ -156,7 +156,7 @@ fn shown(id: &EntryId, document: Option<&serde_json::Value>) -> Router {
         name: id.to_string(),
         method: Some(Method::GET),
         pattern: "/openapi.json".to_owned(),
-        target: Target::Handler(Arc::new(openapi::Shown::new(&document))),
+        target: RouteTarget::Handler(Arc::new(openapi::Shown::new(&document))),
     };
     Router { name: id.to_string(), routes: vec![route], ..Router::default() }
 }
@@ -183,8 +183,8 @@ fn check(declared: &[Declared], scope: &mut Scope<'_>) {
                 (service, EntryField::Timeouts)
             }
             RouteError::Setting { service, .. } => (service, EntryField::Limits),
-            RouteError::ServiceTwice(service) => (service, EntryField::Addr),
-            RouteError::AddressTwice { second, .. } => (second, EntryField::Addr),
+            RouteError::DuplicateService(service) => (service, EntryField::Addr),
+            RouteError::AddressConflict { second, .. } => (second, EntryField::Addr),
             _ => continue,
         };
         report_at(name, &field, Report::error(BAD_ROUTE, chain(error)), scope);

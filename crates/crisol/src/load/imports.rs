@@ -176,7 +176,7 @@ impl<'a> Linked<'a> {
     /// Warns of fields without effect on the guest.
     fn warn_without_effect(self, registry: &Registry, problems: &mut Problems) {
         let Self { guest, linkage, .. } = self;
-        if let Some(why) = linkage.plan.lost_cwd() {
+        if let Some(why) = linkage.plan.cwd_problem() {
             let (cwd, message) = (guest.wasi.cwd.as_str(), "relative paths do not begin in");
             let report = Report::warning(Rule::NO_EFFECT, format!("{message} `{cwd}`")).help(why);
             problems.at(registry, guest.id, &EntryField::WasiCwd, report);

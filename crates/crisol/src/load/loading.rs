@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crisol_core::EntryId;
 use crisol_engine::Engine;
-use crisol_lua::Turns;
+use crisol_lua::TurnLimit;
 use crisol_schema::{CheckedApp, EntryField, Problems, Registry};
-use crisol_wasi::{EnvSource, FsSource, Missing};
+use crisol_wasi::{EnvSource, FsSource, MissingFiles};
 
 use super::code_store::CodeStore;
 use super::defaults::Defaults;
@@ -22,9 +22,9 @@ pub(crate) struct Inputs<'a> {
     pub(crate) strict_imports: bool,
     pub(crate) extensions: &'a Extensions,
     /// Bound on concurrently computing scripts.
-    pub(crate) turns: &'a Turns,
+    pub(crate) turns: &'a TurnLimit,
     /// Treatment of missing folders and files with `auto_init`.
-    pub(crate) missing: Missing,
+    pub(crate) missing: MissingFiles,
     /// The generation before, whose unchanged functions are taken over.
     pub(crate) before: Option<&'a Generation>,
     /// Result of checking an app with errors: it tells which fields could be read. Such a load only collects problems.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crisol_core::Namespace;
 use crisol_engine::{CodeCache, Engine, EngineConfig, EngineError, HostInterface, MaxMemory};
-use crisol_wasi::{EnvSource, FsSource, Missing};
+use crisol_wasi::{EnvSource, FsSource, MissingFiles};
 
 use super::handle::Runtime;
 use super::settings::{Checked, LoadError, Settings};
@@ -137,7 +137,7 @@ impl Builder {
     /// Sets whether loading creates missing folders and files with `auto_init`; the default is true. With false,
     /// loading writes nothing for them, and a call that needs a missing mount fails.
     pub fn auto_init(mut self, make: bool) -> Self {
-        self.settings.missing = if make { Missing::Make } else { Missing::Leave };
+        self.settings.missing = if make { MissingFiles::Create } else { MissingFiles::Skip };
         self
     }
 

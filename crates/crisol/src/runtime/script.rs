@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crisol_core::{CallContext, Caller, Value};
-use crisol_lua::{Call, Entry, Failure, Module, Program, Sink};
+use crisol_lua::{Call, EntryPoint, Failure, Module, Program, Sink};
 
 use super::handle::Runtime;
 
@@ -33,10 +33,10 @@ impl Runtime {
     ///
     /// # Errors
     /// See [`ScriptError`](crate::ScriptError); `nil, err` is
-    /// [`ScriptError::Answered`](crate::ScriptError::Answered).
+    /// [`ScriptError::Returned`](crate::ScriptError::Returned).
     pub async fn run_script(&self, script: Script) -> Result<Value, Failure> {
         let Script { name, source, args, sink, deadline } = script;
-        let program = Program::new(name, source, Entry::Script, sink)
+        let program = Program::new(name, source, EntryPoint::Script, sink)
             .with_modules(Module::ALL)
             .with_budget(self.0.engine.budget().clone())
             .with_turns(self.0.settings.turns.clone());

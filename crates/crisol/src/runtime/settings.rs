@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crisol_engine::{Engine, EngineError};
-use crisol_lua::Turns;
+use crisol_lua::TurnLimit;
 use crisol_schema::{App, Changes, Loader, Problems};
-use crisol_wasi::Missing;
+use crisol_wasi::MissingFiles;
 
 use crate::app::{Extensions, Generation};
 use crate::load::{Defaults, ImportsFix, Inputs, Loaded, assemble};
@@ -48,8 +48,8 @@ pub(crate) struct Settings {
     pub(crate) strict_imports: bool,
     pub(crate) extensions: Extensions,
     /// Bound on concurrently computing scripts, across all generations.
-    pub(crate) turns: Turns,
-    pub(crate) missing: Missing,
+    pub(crate) turns: TurnLimit,
+    pub(crate) missing: MissingFiles,
 }
 
 impl Settings {
@@ -110,7 +110,7 @@ impl Settings {
             strict_imports: self.strict_imports,
             extensions: &self.extensions,
             turns: &self.turns,
-            missing: Missing::Leave,
+            missing: MissingFiles::Skip,
             before: None,
             checked: (read.problems.errors() > 0).then_some(&read),
         };

@@ -48,7 +48,7 @@ async fn drain_interrupts_every_kind_of_callee() -> Tested {
     }
     running.push(started(&runtime, run(Arc::clone(&command))).await);
     let drained = runtime.drain(Duration::ZERO).await;
-    assert_eq!((drained.interrupted, drained.turned_away), (3, 0));
+    assert_eq!((drained.interrupted, drained.refused), (3, 0));
     for call in running {
         let ended = call.await?;
         assert!(matches!(ended, Err(CallError::Interrupted { .. })), "{ended:?}");

@@ -311,22 +311,22 @@ async fn host_function_type_mismatch_is_reported_at_load_or_call() -> Tested {
     let greet = runtime.call::<String>("n:greet", ("Ann",)).await.unwrap_err();
     assert_eq!(
         source(&greet),
-        "the guest's arguments are not what it takes: argument 1 (name): invalid type: string \"Ann\", expected u32"
+        "the guest's arguments do not match its parameters: argument 1 (name): invalid type: string \"Ann\", expected u32"
     );
     let find = runtime.call::<String>("n:find", (1,)).await.unwrap_err();
     assert_eq!(
         source(&find),
-        "its result is not what the guest expects: result: expected string, found a list"
+        "its result does not match the type that the guest expects: result: expected string, found a list"
     );
     let note = runtime.call::<()>("n:note", ([1_u8], (1, true))).await.unwrap_err();
     assert_eq!(
         source(&note),
-        "the guest's arguments are not what it takes: expected 1 of them, found 2"
+        "the guest's arguments do not match its parameters: expected 1 of them, found 2"
     );
     let later = runtime.call::<u32>("n:later", (1,)).await.unwrap_err();
     assert_eq!(
         source(&later),
-        "its result is not what the guest expects: result: expected u32, found null"
+        "its result does not match the type that the guest expects: result: expected u32, found null"
     );
     Ok(())
 }

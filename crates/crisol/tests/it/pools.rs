@@ -79,7 +79,7 @@ async fn drain_interrupts_running_and_refuses_new_requests() -> Tested {
         tokio::task::yield_now().await;
     }
     let drained = runtime.drain(Duration::ZERO).await;
-    assert_eq!((drained.interrupted, drained.turned_away), (4, 4));
+    assert_eq!((drained.interrupted, drained.refused), (4, 4));
     for (nth, call) in calls.into_iter().enumerate() {
         let ended = call.await?;
         match &ended {

@@ -163,7 +163,7 @@ fn imports_other_than_functions_and_of_other_types_are_refused() -> Tested {
         ),
         (
             r#"(import "wasi_snapshot_preview1" "fd_write" (func (param i64)))"#,
-            "the module imports `fd_write` from `wasi_snapshot_preview1` as (i64), and it is (i32, i32, i32, i32) -> i32",
+            "the module imports `fd_write` from `wasi_snapshot_preview1` as (i64), expected (i32, i32, i32, i32) -> i32",
         ),
         (
             r#"(import "host" "t" (table 1 funcref)) (import "host" "f" (func))"#,

@@ -11,30 +11,30 @@ use mlua::{
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::allowance::weight;
-use crate::call::{Burden, Call, Current};
-use crate::gate::Clock;
+use crate::call::{Call, Current, HeldMemory};
+use crate::clock::Clock;
+use crate::memory::size_in_lua;
 use crate::offload::Offloaded;
 use crate::values::{Reader, write};
 
 /// Registry key of the function that creates errors of calls.
 pub(crate) const NEW_ERROR: &str = "crisol.new_error";
 
-/// Outcome of a call, independent of Lua, since a script may read it more than once.
-type Outcome = std::result::Result<Value, Unanswered>;
+/// Result of a call, independent of Lua, since a script may read it more than once.
+type CallResult = std::result::Result<Value, CallFailure>;
 
-/// An outcome, and the memory it counts for.
-type Told = (Outcome, Option<Burden>);
+/// A result, and the memory it counts for.
+type CountedResult = (CallResult, Option<HeldMemory>);
 
 #[derive(Debug)]
-enum Unanswered {
+enum CallFailure {
     /// The function's own error.
     Function { id: String, error: Value },
     /// Any other failure.
     Failed { kind: &'static str, message: String, id: String, retryable: bool },
 }
 
-impl Unanswered {
+impl CallFailure {
     /// Creates an error that another attempt would not change.
     fn lasting(kind: &'static str, message: String, id: String) -> Self {
         Self::Failed { kind, message, id, retryable: false }
@@ -50,79 +50,78 @@ pub(super) fn module(lua: &Lua) -> Result<Table> {
     funcs.raw_set("call", call)?;
     funcs.raw_set("async", lua.create_function(begin)?)?;
     // Methods are created with the first future, and later `coroutine.yield` would be that of the prelude.
-    drop(lua.create_userdata(Pending::ended(Ok(Value::Null)))?);
+    drop(lua.create_userdata(CallFuture::ended(Ok(Value::Null)))?);
     Ok(funcs)
 }
 
 /// A call with everything it needs.
-struct Ready {
+struct PreparedCall {
     call: Call,
     id: EntryId,
     args: Vec<Value>,
-    burden: Option<Burden>,
+    held_memory: Option<HeldMemory>,
 }
 
-impl Drop for Ready {
+impl Drop for PreparedCall {
     /// Drops the arguments of a call that was aborted before its turn.
     fn drop(&mut self) {
-        if self.burden.as_ref().is_some_and(Burden::is_large) {
+        if self.held_memory.as_ref().is_some_and(HeldMemory::is_large) {
             drop(Offloaded::new(std::mem::take(&mut self.args)));
         }
     }
 }
 
-impl Ready {
-    async fn run(mut self) -> Told {
-        let _turn = match &self.burden {
-            Some(burden) => burden.turn().await,
+impl PreparedCall {
+    async fn run(mut self) -> CountedResult {
+        let _turn = match &self.held_memory {
+            Some(held_memory) => held_memory.turn().await,
             None => None,
         };
         let Call { invoke, context } = self.call.clone();
         let args = Args::Values(std::mem::take(&mut self.args));
         let reply = invoke.invoke(&self.id, context, args).await;
-        let outcome = reply.map_err(|error| unanswered(&self.id, error)).and_then(|reply| {
+        let outcome = reply.map_err(|error| to_failure(&self.id, error)).and_then(|reply| {
             reply.into_value().map_err(|error| {
-                Unanswered::lasting("unexpected-result", error.to_string(), self.id.to_string())
+                CallFailure::lasting("unexpected-result", error.to_string(), self.id.to_string())
             })
         });
         let bytes = match &outcome {
-            Ok(value) | Err(Unanswered::Function { error: value, .. }) => one_weight(value),
-            Err(Unanswered::Failed { message, .. }) => message.len() as u64,
+            Ok(value) | Err(CallFailure::Function { error: value, .. }) => size_of_one(value),
+            Err(CallFailure::Failed { message, .. }) => message.len() as u64,
         };
-        let mut burden = self.burden.take();
-        match burden.as_mut().map(|burden| burden.become_outcome(bytes)) {
+        let mut held_memory = self.held_memory.take();
+        match held_memory.as_mut().map(|held_memory| held_memory.replace_by_result(bytes)) {
             Some(Err(_)) => {
                 drop(Offloaded::new(outcome));
                 (Err(too_much("results", self.id.to_string())), None)
             }
-            _ => (outcome, burden),
+            _ => (outcome, held_memory),
         }
     }
 }
 
 /// Converts an error of a call. Scripts belong to the app, so they see all of it.
-fn unanswered(id: &EntryId, error: CallError) -> Unanswered {
+fn to_failure(id: &EntryId, error: CallError) -> CallFailure {
     let id = id.to_string();
     match error {
-        CallError::Function { error, .. } => Unanswered::Function { id, error: *error },
+        CallError::Function { error, .. } => CallFailure::Function { id, error: *error },
         other => {
             let (kind, message) = (other.kind(), crisol_core::chain(&other));
             // The call itself is correct, so another attempt may succeed.
             let retryable = matches!(kind, ErrorKind::Saturated | ErrorKind::Unavailable);
-            Unanswered::Failed { kind: kind.name(), message, id, retryable }
+            CallFailure::Failed { kind: kind.name(), message, id, retryable }
         }
     }
 }
 
-fn one_weight(value: &Value) -> u64 {
-    weight(std::slice::from_ref(value))
+fn size_of_one(value: &Value) -> u64 {
+    size_in_lua(std::slice::from_ref(value))
 }
 
 /// Creates an error for lack of memory outside of Lua.
-fn too_much(what: &str, id: String) -> Unanswered {
-    let message =
-        format!("{what} of calls that have begun take too much memory: await fewer at a time");
-    Unanswered::lasting("limit", message, id)
+fn too_much(what: &str, id: String) -> CallFailure {
+    let message = format!("{what} of started calls use too much memory: await fewer at a time");
+    CallFailure::lasting("limit", message, id)
 }
 
 /// Prepares a call from its arguments. The outer error is a mistake in the script's own code.
@@ -130,13 +129,12 @@ fn prepare(
     lua: &Lua,
     id: String,
     args: MultiValue,
-) -> Result<std::result::Result<Ready, Unanswered>> {
+) -> Result<std::result::Result<PreparedCall, CallFailure>> {
     let clock = Clock::of(lua)?;
     let call = clock.current().as_ref().and_then(Current::call);
-    let call = call.ok_or_else(|| {
-        Error::runtime("functions can be called from a function, not while the script is loaded")
-    })?;
-    let invalid = |message: String| Unanswered::lasting("invalid-input", message, id.clone());
+    let call = call
+        .ok_or_else(|| Error::runtime("functions cannot be called while the script is loaded"))?;
+    let invalid = |message: String| CallFailure::lasting("invalid-input", message, id.clone());
     let entry: EntryId = match id.parse() {
         Ok(entry) => entry,
         Err(error) => return Ok(Err(invalid(format!("{error}")))),
@@ -149,16 +147,16 @@ fn prepare(
             Err(error) => return Ok(Err(invalid(format!("argument {}: {error}", at + 1)))),
         }
     }
-    let bytes = weight(&values);
-    let Ok(counted) = clock.allowance.outside(lua, bytes)? else {
+    let bytes = size_in_lua(&values);
+    let Ok(counted) = clock.memory.outside(lua, bytes)? else {
         return Ok(Err(too_much("arguments", id)));
     };
-    let burden = clock.current().as_ref().map(|current| current.burden(bytes, counted));
-    Ok(Ok(Ready { call, id: entry, args: values, burden }))
+    let held_memory = clock.current().as_ref().map(|current| current.held_memory(bytes, counted));
+    Ok(Ok(PreparedCall { call, id: entry, args: values, held_memory }))
 }
 
 /// Converts an outcome to `value, nil` or `nil, err`.
-fn results(lua: &Lua, outcome: &Outcome) -> Result<MultiValue> {
+fn results(lua: &Lua, outcome: &CallResult) -> Result<MultiValue> {
     let pair = |value, err| Ok(MultiValue::from_vec(vec![value, err]));
     let failed = |kind: &str, message: &str, id: &str, retryable: bool| {
         let new: Function = lua.named_registry_value(NEW_ERROR)?;
@@ -166,7 +164,7 @@ fn results(lua: &Lua, outcome: &Outcome) -> Result<MultiValue> {
     };
     match outcome {
         Ok(value) => {
-            Clock::of(lua)?.allowance.make_room(lua, one_weight(value))?;
+            Clock::of(lua)?.memory.make_room(lua, size_of_one(value))?;
             match write(lua, value) {
                 Ok(value) => pair(value, LuaValue::Nil),
                 Err(Error::RuntimeError(message)) => {
@@ -176,25 +174,25 @@ fn results(lua: &Lua, outcome: &Outcome) -> Result<MultiValue> {
             }
         }
         // An error without a payload would look like success.
-        Err(Unanswered::Function { id, error: Value::Null }) => {
-            failed("function", &format!("`{id}` answered with its error"), id, false)
+        Err(CallFailure::Function { id, error: Value::Null }) => {
+            failed("function", &format!("`{id}` returned an error"), id, false)
         }
-        Err(Unanswered::Function { error, .. }) => pair(LuaValue::Nil, write(lua, error)?),
-        Err(Unanswered::Failed { kind, message, id, retryable }) => {
+        Err(CallFailure::Function { error, .. }) => pair(LuaValue::Nil, write(lua, error)?),
+        Err(CallFailure::Failed { kind, message, id, retryable }) => {
             failed(kind, message, id, *retryable)
         }
     }
 }
 
 /// A call that was started.
-struct Pending {
-    outcome: watch::Receiver<Option<Told>>,
+struct CallFuture {
+    outcome: watch::Receiver<Option<CountedResult>>,
     /// Task that makes the call, if there is one.
     task: Option<AbortHandle>,
     cancelled: AtomicBool,
 }
 
-impl Drop for Pending {
+impl Drop for CallFuture {
     /// Aborts the call: nothing can read its outcome any more.
     fn drop(&mut self) {
         if let Some(task) = &self.task {
@@ -203,8 +201,8 @@ impl Drop for Pending {
     }
 }
 
-impl Pending {
-    fn ended(outcome: Outcome) -> Self {
+impl CallFuture {
+    fn ended(outcome: CallResult) -> Self {
         let (_, outcome) = watch::channel(Some((outcome, None)));
         Self { outcome, task: None, cancelled: AtomicBool::new(false) }
     }
@@ -249,11 +247,11 @@ impl Pending {
         } else {
             ("internal", "the call did not end")
         };
-        results(lua, &Err(Unanswered::lasting(kind, message.to_owned(), String::new())))
+        results(lua, &Err(CallFailure::lasting(kind, message.to_owned(), String::new())))
     }
 }
 
-impl UserData for Pending {
+impl UserData for CallFuture {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_async_method("await", |lua, this: UserDataRef<Self>, ()| async move {
             this.awaited(&lua).await
@@ -264,16 +262,16 @@ impl UserData for Pending {
     }
 }
 
-fn begin(lua: &Lua, (id, args): (String, MultiValue)) -> Result<Pending> {
+fn begin(lua: &Lua, (id, args): (String, MultiValue)) -> Result<CallFuture> {
     let ready = match prepare(lua, id, args)? {
         Ok(ready) => ready,
-        Err(unanswered) => return Ok(Pending::ended(Err(unanswered))),
+        Err(to_failure) => return Ok(CallFuture::ended(Err(to_failure))),
     };
     let handle = tokio::runtime::Handle::try_current();
     let handle = handle.map_err(|error| Error::runtime(error.to_string()))?;
     let clock = Clock::of(lua)?;
     let mut current = clock.current();
-    let current = current.as_mut().ok_or_else(|| Error::runtime("there is no call"))?;
+    let current = current.as_mut().ok_or_else(|| Error::runtime("no call is running"))?;
     let (sender, outcome) = watch::channel(None);
     let (id, mut task) = (ready.id.to_string(), None);
     let begun = current.begin(|| {
@@ -286,8 +284,8 @@ fn begin(lua: &Lua, (id, args): (String, MultiValue)) -> Result<Pending> {
         task.insert(handle.spawn(run).abort_handle()).clone()
     });
     if !begun {
-        let message = "too many calls have begun and not ended: await some".to_owned();
-        return Ok(Pending::ended(Err(Unanswered::lasting("limit", message, id))));
+        let message = "too many pending calls: await some of them".to_owned();
+        return Ok(CallFuture::ended(Err(CallFailure::lasting("limit", message, id))));
     }
-    Ok(Pending { outcome, task, cancelled: AtomicBool::new(false) })
+    Ok(CallFuture { outcome, task, cancelled: AtomicBool::new(false) })
 }

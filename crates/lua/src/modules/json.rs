@@ -11,7 +11,7 @@ use mlua::{Error, Lua, LuaSerdeExt, LuaString, Result, Table, Value as LuaValue}
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::Serialize;
 
-use crate::gate::{Clock, fits};
+use crate::clock::{Clock, check_room};
 use crate::values::Reader;
 
 /// Units of work charged for a value of a document, in addition to its text.
@@ -30,7 +30,7 @@ pub(super) fn module(lua: &Lua) -> Result<Table> {
 
 fn encode(lua: &Lua, value: LuaValue) -> Result<LuaString> {
     let reader = Reader::new(lua)?;
-    let mut text = Text { lua, bytes: Vec::new(), refused: None };
+    let mut text = JsonWriter { lua, bytes: Vec::new(), refused: None };
     let written = reader.write(&value, |one| {
         one.serialize(&mut serde_json::Serializer::new(&mut text))
             .map_err(|error| reader.placed(error))
@@ -42,17 +42,17 @@ fn encode(lua: &Lua, value: LuaValue) -> Result<LuaString> {
 }
 
 /// Encoded text on its way into Lua, within the memory limit.
-struct Text<'l> {
+struct JsonWriter<'l> {
     lua: &'l Lua,
     bytes: Vec<u8>,
     refused: Option<Error>,
 }
 
-impl io::Write for Text<'_> {
+impl io::Write for JsonWriter<'_> {
     fn write(&mut self, more: &[u8]) -> io::Result<usize> {
         let len = self.bytes.len() + more.len();
         if len / PIECE > self.bytes.len() / PIECE
-            && let Err(refused) = fits(self.lua, len)
+            && let Err(refused) = check_room(self.lua, len)
         {
             self.refused = Some(refused);
             return Err(io::ErrorKind::OutOfMemory.into());
@@ -70,7 +70,7 @@ impl io::Write for Text<'_> {
 fn decode(lua: &Lua, text: LuaString) -> Result<(LuaValue, Option<String>)> {
     let text = text.as_bytes();
     let refused = RefCell::new(None);
-    let node = Node { lua, clock: &*Clock::of(lua)?, refused: &refused };
+    let node = ValueSeed { lua, clock: &*Clock::of(lua)?, refused: &refused };
     let mut source = serde_json::Deserializer::from_slice(&text);
     let decoded = node.deserialize(&mut source).and_then(|value| source.end().map(|()| value));
     match (refused.into_inner(), decoded) {
@@ -82,14 +82,14 @@ fn decode(lua: &Lua, text: LuaString) -> Result<(LuaValue, Option<String>)> {
 
 /// Creates one value of a document in Lua.
 #[derive(Clone, Copy)]
-struct Node<'l> {
+struct ValueSeed<'l> {
     lua: &'l Lua,
     clock: &'l Clock,
     /// Error of Lua, for lack of memory or time.
     refused: &'l RefCell<Option<Error>>,
 }
 
-impl Node<'_> {
+impl ValueSeed<'_> {
     /// Charges for a value with `bytes` bytes of text, and creates it.
     fn make<T, E: de::Error>(
         self,
@@ -105,7 +105,7 @@ impl Node<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Node<'_> {
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     type Value = LuaValue;
 
     fn deserialize<D: Deserializer<'de>>(
@@ -116,7 +116,7 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
+impl<'de> Visitor<'de> for ValueSeed<'_> {
     type Value = LuaValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,7 +147,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<LuaValue, E> {
         self.make(text.len(), |lua| {
             if text.len() > PIECE {
-                fits(lua, text.len())?;
+                check_room(lua, text.len())?;
             }
             lua.create_string(text).map(LuaValue::String)
         })

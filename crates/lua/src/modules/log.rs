@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mlua::{Lua, LuaString, Result, Table};
 
 use crate::call::Current;
-use crate::gate::Clock;
+use crate::clock::Clock;
 use crate::output::{Level, Output, Sink};
 
 /// Units charged for a line, in addition to its bytes.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use mlua::{Lua, Result, Table};
 
-use crate::gate::GATE;
+use crate::clock::PRELUDE_STATE;
 use crate::output::Sink;
 
 /// A module that a script may `require`.
@@ -43,8 +43,8 @@ impl Module {
 
 /// Makes `modules` available to `require`.
 pub(crate) fn install(lua: &Lua, modules: &BTreeSet<Module>, sink: &Sink) -> Result<()> {
-    let gate: Table = lua.named_registry_value(GATE)?;
-    let available: Table = gate.raw_get("modules")?;
+    let state: Table = lua.named_registry_value(PRELUDE_STATE)?;
+    let available: Table = state.raw_get("modules")?;
     for module in modules {
         let table = match module {
             Module::Funcs => funcs::module(lua)?,

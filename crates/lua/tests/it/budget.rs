@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crisol_core::{Budget, Value};
-use crisol_lua::{Entry, Failure, Program, State};
+use crisol_lua::{EntryPoint, Failure, Program, State};
 
 use crate::support::{Tested, call, program, run_for, until};
 
@@ -18,7 +18,7 @@ fn hungry(budget: &Budget) -> [Program; 6] {
         "return #(('x'):rep(1 << 18):gsub('x', ('y'):rep(1 << 10)))",
         "local t = {} while true do t[#t + 1] = coroutine.create(print) end",
     ]
-    .map(|script| program(script, Entry::Script).with_budget(budget.clone()))
+    .map(|script| program(script, EntryPoint::Script).with_budget(budget.clone()))
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn exceeding_its_own_limit_is_a_memory_failure() -> Tested {
 async fn an_idle_state_reserves_only_what_it_uses() -> Tested {
     let budget = Budget::new(256 * MIB);
     let keep = "local kept = {} return {f = function(mib) kept[#kept + 1] = ('x'):rep(mib << 20) return #kept end}";
-    let program = program(keep, Entry::Method("f".to_owned())).with_budget(budget.clone());
+    let program = program(keep, EntryPoint::Method("f".to_owned())).with_budget(budget.clone());
     let mut state = program.start(None).await?;
     let at_rest = budget.used();
     assert!((64 << 10..MIB).contains(&at_rest), "{at_rest}");
@@ -69,7 +69,7 @@ async fn an_idle_state_reserves_only_what_it_uses() -> Tested {
 #[tokio::test]
 async fn a_large_argument_fits_where_memory_is_short() -> Tested {
     let budget = Budget::new(32 * MIB);
-    let program = program("return #(...)", Entry::Script).with_budget(budget.clone());
+    let program = program("return #(...)", EntryPoint::Script).with_budget(budget.clone());
     let large = Value::Text("x".repeat(20 << 20));
     assert_eq!(run_for(60_000, &program, &[large]).await?, Value::Int(20 << 20));
     let too_large = Value::Text("x".repeat(40 << 20));
@@ -83,7 +83,7 @@ async fn a_large_argument_fits_where_memory_is_short() -> Tested {
 async fn a_script_can_catch_a_memory_error() -> Tested {
     let budget = Budget::new(16 * MIB);
     let script = "return select(2, pcall(string.rep, 'x', 1 << 26)), 1";
-    let program = program(script, Entry::Script).with_budget(budget);
+    let program = program(script, EntryPoint::Script).with_budget(budget);
     let text = run_for(60_000, &program, &[]).await?.to_string();
     assert!(text.contains("memory"), "{text}");
     Ok(())
@@ -93,7 +93,7 @@ async fn a_script_can_catch_a_memory_error() -> Tested {
 async fn a_waiting_state_reserves_nothing_ahead() -> Tested {
     let budget = Budget::new(8 * MIB);
     let script = "require('time').sleep(60000)";
-    let program = program(script, Entry::Script).with_budget(budget.clone());
+    let program = program(script, EntryPoint::Script).with_budget(budget.clone());
     let mut waiting = Vec::new();
     for _ in 0..8 {
         let mut state: State = program.start(None).await?;

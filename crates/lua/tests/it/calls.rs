@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crisol_core::Value;
-use crisol_lua::{Entry, Failure, Module, Program};
+use crisol_lua::{EntryPoint, Failure, Module, Program};
 
 use crate::support::{Tested, call, program, run, run_for, sink, soon, until};
 
@@ -34,7 +34,7 @@ async fn errors_come_as_the_second_value() -> Tested {
         "nil7"
     );
     let null = "local v, e = funcs.call('n:fail', nil) return e.kind .. ': ' .. e";
-    assert_eq!(text(null).await?, "function: `n:fail` answered with its error");
+    assert_eq!(text(null).await?, "function: `n:fail` returned an error");
     let missing =
         "local v, e = funcs.call('n:none') return e.kind .. ' ' .. e.id .. ' ' .. tostring(e)";
     assert_eq!(text(missing).await?, "not-found n:none there is no function `n:none`");
@@ -47,10 +47,10 @@ async fn errors_come_as_the_second_value() -> Tested {
         "local _, e = funcs.call('n:echo', {a = {1, print}}) return e.kind .. ' ' .. e.message";
     assert_eq!(
         text(function).await?,
-        "invalid-input argument 1: at .a[2]: a function has no value outside Lua"
+        "invalid-input argument 1: at .a[2]: a function cannot be converted to a value"
     );
     let cycle = "local t = {} t.t = t local _, e = funcs.call('n:echo', t) return e.message";
-    assert!(text(cycle).await?.contains("holds itself"));
+    assert!(text(cycle).await?.contains("contain themselves"));
     let many = "local t = {('x'):rep(1 << 20)} for _ = 1, 40 do t = {t, t} end local _, e = funcs.call('n:echo', t) return e.message";
     assert!(text(many).await?.contains("too much text"));
     let large = "local v, e = funcs.call('n:echo', (require('json').decode('[1]'))) return type(v)";
@@ -90,7 +90,7 @@ async fn a_waiting_coroutine_yields_only_its_own_values() -> Tested {
 async fn a_waiting_script_blocks_no_thread() -> Tested {
     // One thread, and a hundred scripts that each wait ten seconds of a paused clock at once.
     let started = tokio::time::Instant::now();
-    let entry = program("return require('funcs').call('n:wait', 10000)", Entry::Script);
+    let entry = program("return require('funcs').call('n:wait', 10000)", EntryPoint::Script);
     let mut all = tokio::task::JoinSet::new();
     for _ in 0..100 {
         let entry = entry.clone();
@@ -112,12 +112,12 @@ async fn results_and_errors_of_a_function() -> Tested {
         nothing = function() end,
         odd = function() return print end,
     }";
-    let of = |method: &str| program(source, Entry::Method(method.to_owned()));
+    let of = |method: &str| program(source, EntryPoint::Method(method.to_owned()));
     let two = [Value::Int(6), Value::Int(7)];
     assert_eq!(run_for(3_600_000, &of("add"), &two).await?, Value::Int(13));
     assert_eq!(run_for(3_600_000, &of("nothing"), &[]).await?, Value::Null);
     match run_for(3_600_000, &of("refuse"), &["no".into()]).await {
-        Err(Failure::Answered(error)) => assert_eq!(error.get("reason"), Some(&"no".into())),
+        Err(Failure::Returned(error)) => assert_eq!(error.get("reason"), Some(&"no".into())),
         other => return Err(format!("{other:?}").into()),
     }
     let raised = run_for(3_600_000, &of("raise"), &[]).await;
@@ -132,9 +132,9 @@ async fn results_and_errors_of_a_function() -> Tested {
         format!("{missing:?}").contains("`add`, `nothing`, `odd`, `raise`, `refuse`"),
         "{missing:?}"
     );
-    let syntax = run_for(3_600_000, &program("return {", Entry::Script), &[]).await;
+    let syntax = run_for(3_600_000, &program("return {", EntryPoint::Script), &[]).await;
     assert!(matches!(syntax, Err(Failure::Syntax(_))), "{syntax:?}");
-    let single = program("return function(a) return -a end", Entry::Method("any".to_owned()));
+    let single = program("return function(a) return -a end", EntryPoint::Method("any".to_owned()));
     assert_eq!(run_for(3_600_000, &single, &[Value::Int(1)]).await?, Value::Int(-1));
     Ok(())
 }
@@ -144,7 +144,7 @@ async fn lines_go_to_the_sink_and_modules_are_those_granted() -> Tested {
     let (sink, lines) = sink();
     let source =
         "print(1, 'two', nil) require('log').warn('careful') return pcall(require, 'json')";
-    let entry = Program::new("x", source, Entry::Script, sink).with_modules([Module::Log]);
+    let entry = Program::new("x", source, EntryPoint::Script, sink).with_modules([Module::Log]);
     assert_eq!(run_for(3_600_000, &entry, &[]).await?, Value::Bool(false));
     let seen = lines.lock().map_err(|_| "poisoned")?.clone();
     assert_eq!(seen, ["Print: 1\ttwo\tnil", "Warn: careful"]);
@@ -167,9 +167,9 @@ async fn dropping_a_call_drops_the_calls_it_began() -> Tested {
     of_call.invoke = invoke;
     let source =
         "for _ = 1, 3 do local f = require('funcs').async('n:x') keep = {keep, f} end return 1";
-    let mut state = program(source, Entry::Script).start(None).await?;
+    let mut state = program(source, EntryPoint::Script).start(None).await?;
     assert_eq!(state.call(of_call.clone(), Vec::new(), None).await?, Value::Int(1));
-    let waiting = program("require('funcs').call('n:x')", Entry::Script);
+    let waiting = program("require('funcs').call('n:x')", EntryPoint::Script);
     let ended = waiting.start(None).await?.call(of_call.clone(), Vec::new(), soon(50)).await;
     assert!(matches!(ended, Err(Failure::Deadline { .. })), "{ended:?}");
     drop(of_call);
@@ -225,7 +225,7 @@ async fn large_calls_are_made_a_few_at_a_time() -> Tested {
         for _ = 1, 100 do keep = {keep, funcs.async('n:x', text)} end
         for _ = 1, 50 do keep = {keep, funcs.async('n:x', 'small')} end
         return funcs.call('n:x')";
-    let mut state = program(source, Entry::Script).start(None).await?;
+    let mut state = program(source, EntryPoint::Script).start(None).await?;
     let run = state.call(of_call.clone(), Vec::new(), None);
     // Three texts of one MiB, 50 small ones, and the last call.
     let expected = 3 + 50 + 1;
@@ -249,13 +249,13 @@ async fn pending_arguments_count_as_memory_of_the_script() -> Tested {
           local value, err = kept[n]:result()
           if err then return {n, err.kind, err.message} end
         end";
-    let mut state = program(source, Entry::Script)
+    let mut state = program(source, EntryPoint::Script)
         .with_memory(16 << 20)
         .with_budget(budget.clone())
         .start(None)
         .await?;
     let told = state.call(of_call, Vec::new(), None).await?;
-    let message = "arguments of calls that have begun take too much memory: await fewer at a time";
+    let message = "arguments of started calls use too much memory: await fewer at a time";
     assert_eq!(told, Value::List(vec![Value::Int(16), "limit".into(), message.into()]));
     drop(state);
     until(|| budget.used() == 0).await;
@@ -273,7 +273,7 @@ async fn outcomes_count_as_memory_and_unused_ones_are_collected() -> Tested {
         async { Ok(crisol_core::Reply::new(Value::from("x".repeat(1 << 20)))) }
     }));
     let run = |source: &'static str| {
-        let program = program(source, Entry::Script).with_memory(32 << 20);
+        let program = program(source, EntryPoint::Script).with_memory(32 << 20);
         let (program, of_call) = (program.with_budget(budget.clone()), of_call.clone());
         async move { program.start(None).await?.call(of_call, Vec::new(), None).await }
     };

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use crisol_core::Value;
-use crisol_lua::{Entry, Failure, Module, Output, Program, Sink};
+use crisol_lua::{EntryPoint, Failure, Module, Output, Program, Sink};
 use tokio::sync::Notify;
 
 use crate::support::{Tested, call, run, soon};
@@ -158,7 +158,7 @@ async fn heavy_work_ends_at_the_deadline() -> Tested {
             "{BEFORE}{before}\nprint('at work')\nwhile true do {work_} end",
             work_ = statement(work)
         );
-        let program = Program::new("test.lua", source, Entry::Script, sink)
+        let program = Program::new("test.lua", source, EntryPoint::Script, sink)
             .with_modules(Module::ALL)
             .with_memory(256 << 20);
         let mut state = program.start(None).await?;
@@ -187,7 +187,7 @@ async fn heavy_work_ends_at_the_deadline() -> Tested {
     Ok(())
 }
 
-/// Turns an expression into a statement.
+/// TurnLimit an expression into a statement.
 fn statement(work: &str) -> String {
     let is_statement = ["for ", "n = ", "table.insert", "t[", "local ", "i = "]
         .iter()
@@ -206,7 +206,7 @@ async fn a_computing_script_blocks_no_serving_thread() -> Tested {
         // The timeout ends a test that hangs.
         let _ = receiver.recv_timeout(Duration::from_secs(60));
     });
-    let program = Program::new("test.lua", "print() return 1", Entry::Script, sink);
+    let program = Program::new("test.lua", "print() return 1", EntryPoint::Script, sink);
     let mut state = program.start(None).await?;
     let other = async {
         tokio::task::yield_now().await;
@@ -231,7 +231,7 @@ async fn a_caller_does_not_wait_for_an_overlong_instruction() -> Tested {
         let receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = receiver.recv_timeout(Duration::from_secs(60));
     });
-    let program = Program::new("test.lua", "print() return 1", Entry::Script, sink);
+    let program = Program::new("test.lua", "print() return 1", EntryPoint::Script, sink);
     let mut state = program.start(None).await?;
     let moved_on = async {
         entered.notified().await;
@@ -251,7 +251,7 @@ async fn dropping_a_call_stops_its_script() -> Tested {
     let entered = Arc::new(Notify::new());
     let inside = Arc::clone(&entered);
     let sink: Sink = Arc::new(move |_: Output<'_>| inside.notify_one());
-    let program = Program::new("test.lua", "print() while true do end", Entry::Script, sink);
+    let program = Program::new("test.lua", "print() while true do end", EntryPoint::Script, sink);
     let mut state = program.start(None).await?;
     tokio::select! {
         _ = state.call(call(), Vec::new(), None) => return Err("it ended".into()),
@@ -274,7 +274,7 @@ async fn decoded_and_encoded_json_counts_as_memory() -> Tested {
         ),
     ] {
         let sink: Sink = Arc::new(|_| {});
-        let program = Program::new("test.lua", script, Entry::Script, sink)
+        let program = Program::new("test.lua", script, EntryPoint::Script, sink)
             .with_modules(Module::ALL)
             .with_memory(most << 20)
             .with_budget(budget.clone());

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crisol_core::{CallContext, CallError, Caller, Invoke, Reply, Value, invoke_fn};
-use crisol_lua::{Call, Entry, Failure, Module, Program, Sink};
+use crisol_lua::{Call, EntryPoint, Failure, Module, Program, Sink};
 
 pub(crate) type Tested<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -21,7 +21,7 @@ pub(crate) fn sink() -> (Sink, Lines) {
     (sink, lines)
 }
 
-pub(crate) fn program(source: &str, entry: Entry) -> Program {
+pub(crate) fn program(source: &str, entry: EntryPoint) -> Program {
     Program::new("test.lua", source, entry, sink().0).with_modules(Module::ALL)
 }
 
@@ -68,5 +68,5 @@ pub(crate) async fn until(holds: impl Fn() -> bool) {
 
 /// Runs a script.
 pub(crate) async fn run(script: &str) -> Result<Value, Failure> {
-    run_for(3_600_000, &program(script, Entry::Script), &[]).await
+    run_for(3_600_000, &program(script, EntryPoint::Script), &[]).await
 }

@@ -1,11 +1,11 @@
 //! Tests of traces of uncaught errors: one line for the error, and one for each running function.
 
 use crisol_core::{Trace, Value};
-use crisol_lua::{Entry, Failure};
+use crisol_lua::{EntryPoint, Failure};
 
 use crate::support::{Tested, program, run, run_for};
 
-async fn trace_of(source: &str, entry: Entry) -> Tested<Trace> {
+async fn trace_of(source: &str, entry: EntryPoint) -> Tested<Trace> {
     match run_for(3_600_000, &program(source, entry), &[]).await {
         Err(Failure::Raised(trace)) => Ok(trace),
         other => Err(format!("{source}: {other:?}").into()),
@@ -13,7 +13,7 @@ async fn trace_of(source: &str, entry: Entry) -> Tested<Trace> {
 }
 
 async fn shown(source: &str) -> Tested<String> {
-    Ok(trace_of(source, Entry::Script).await?.to_string())
+    Ok(trace_of(source, EntryPoint::Script).await?.to_string())
 }
 
 #[tokio::test]
@@ -31,7 +31,7 @@ local function run()
   return 1
 end
 return {run = run}";
-    let trace = trace_of(source, Entry::Method("run".to_owned())).await?;
+    let trace = trace_of(source, EntryPoint::Method("run".to_owned())).await?;
     assert_eq!(
         trace.to_string(),
         "test.lua:2: too many
@@ -75,7 +75,7 @@ async fn no_name_begins_a_line_or_reads_as_a_frame() -> Tested {
             1,
         ),
     ] {
-        let trace = trace_of(source, Entry::Script).await?;
+        let trace = trace_of(source, EntryPoint::Script).await?;
         let text = trace.to_string();
         assert_eq!((trace.frames().len(), text.lines().count()), (frames, 1 + frames), "{text}");
         assert!(!text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t')), "{text:?}");
@@ -86,11 +86,11 @@ async fn no_name_begins_a_line_or_reads_as_a_frame() -> Tested {
 #[tokio::test]
 async fn a_trace_is_bounded_and_has_its_reason_on_a_full_stack() -> Tested {
     let deep = "local function down(n) if n == 0 then error('deep') end return 1 + down(n - 1) end return down(500)";
-    let trace = trace_of(deep, Entry::Script).await?;
+    let trace = trace_of(deep, EntryPoint::Script).await?;
     assert_eq!(trace.frames().len(), Trace::MAX_FRAMES);
     assert_eq!(trace.reason(), "test.lua:1: deep");
     let endless = "local function down(n) return 1 + down(n) end return down(1)";
-    let trace = trace_of(endless, Entry::Script).await?;
+    let trace = trace_of(endless, EntryPoint::Script).await?;
     assert!(trace.reason().contains("stack overflow"), "{trace}");
     assert!(trace.reason().len() < 300, "{trace}");
     Ok(())
@@ -119,7 +119,7 @@ end
 f()
 return 1";
     let (sink, lines) = crate::support::sink();
-    let script = crisol_lua::Program::new("test.lua", source, Entry::Script, sink);
+    let script = crisol_lua::Program::new("test.lua", source, EntryPoint::Script, sink);
     let ended = run_for(3_600_000, &script, &[]).await;
     assert!(matches!(ended, Err(Failure::Raised(_))), "{ended:?}");
     let seen = lines.lock().map_err(|_| "poisoned")?.clone();
@@ -135,7 +135,7 @@ async fn out_of_memory_is_reported_as_such_everywhere() -> Tested {
         "return ('x'):rep(1 << 28)",
         "local co = coroutine.wrap(function() local t = {} while true do t[#t + 1] = {} end end) co()",
     ] {
-        let small = program(script, Entry::Script).with_memory(4 << 20);
+        let small = program(script, EntryPoint::Script).with_memory(4 << 20);
         let ended = run_for(3_600_000, &small, &[]).await;
         assert!(matches!(ended, Err(Failure::Memory { .. })), "{script}: {ended:?}");
     }
@@ -159,7 +159,7 @@ fn a_failure_has_the_line_it_names() {
             ("error('boom', 0)", (None, "the script failed: boom")),
         ] {
             let sink: crisol_lua::Sink = std::sync::Arc::new(|_| {});
-            let entry = Entry::Method("f".to_owned());
+            let entry = EntryPoint::Method("f".to_owned());
             let program = crisol_lua::Program::new(name, source, entry, sink);
             let Err(failure) = program.check(Duration::from_secs(3600)) else { unreachable!() };
             let (line, text) = program.placed(&failure);

@@ -1,7 +1,7 @@
 //! Tests of values through Lua: JSON to Lua and back.
 
 use crisol_core::Value;
-use crisol_lua::Entry;
+use crisol_lua::EntryPoint;
 use proptest::prelude::*;
 
 use crate::support::{Tested, program, run, run_for};
@@ -38,7 +38,7 @@ proptest! {
     fn json_is_the_same_after_lua(value in json()) {
         let text = value.to_string();
         let source = "local json = require('json') return (json.encode((json.decode(...))))";
-        let entry = program(source, Entry::Script);
+        let entry = program(source, EntryPoint::Script);
         let back = block_on(run_for(10_000, &entry, &[Value::Text(text.clone())]))?;
         prop_assert_eq!(back.map_err(|e| TestCaseError::fail(e.to_string()))?, Value::Text(text));
     }
@@ -48,7 +48,7 @@ proptest! {
         // Inside a list, since a null in a map would be left out.
         let list = Value::List(vec![value]);
         let source = "local v, e = require('funcs').call('n:echo', ...) return v, e";
-        let entry = program(source, Entry::Script);
+        let entry = program(source, EntryPoint::Script);
         let back = block_on(run_for(10_000, &entry, std::slice::from_ref(&list)))?;
         prop_assert_eq!(back.map_err(|e| TestCaseError::fail(e.to_string()))?, without_nulls(list));
     }
@@ -87,7 +87,7 @@ async fn lua_values_have_values_outside() -> Tested {
     let mixed = run("return {1, 2, a = 3}").await;
     assert!(format!("{mixed:?}").contains("both positions and names"), "{mixed:?}");
     let large =
-        run_for(9000, &program("return ...", Entry::Script), &[Value::UInt(u64::MAX)]).await;
+        run_for(9000, &program("return ...", EntryPoint::Script), &[Value::UInt(u64::MAX)]).await;
     assert!(
         format!("{large:?}").contains("18446744073709551615 is above Lua's integers"),
         "{large:?}"

@@ -13,7 +13,7 @@
 //! The [`Controller`] sets the number of calls that may run at once, every 20 ms while calls come. It learns from
 //! the service times at each concurrency, and [`Pool::decisions`](crate::Pool::decisions) returns its decisions
 //! with their reasons. The number of ready workers covers the demand between two refills: the most calls admitted
-//! between two looks of the background task (with a reuse count above 1, the most that ran at once) within the last
+//! between two runs of the background task (with a reuse count above 1, the most that ran at once) within the last
 //! 10 to 20 s.
 //!
 //! A call is never refused for a full buffer while the pool has fewer than `max` workers: the pool grows by one
@@ -21,16 +21,16 @@
 
 use std::num::NonZeroUsize;
 
-mod adaptation;
 mod controller;
 mod meter;
-mod stock;
+mod ready_target;
+mod scaler;
 
-pub(crate) use adaptation::Adaptation;
 pub use controller::{Controller, Decision, Reason, Sample};
 pub use meter::Meter;
+pub(crate) use scaler::Scaler;
 
-use crate::strategy::{DEFAULT_MAX, Keep, Rules, at_least_one};
+use crate::strategy::{DEFAULT_MAX, ReadyPolicy, StrategyParams, at_least_one};
 
 /// Configuration of the adaptive strategy, with 1 to `max` calls at once. See the [module's page](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,8 +71,13 @@ impl Adaptive {
         self.start.min(self.max)
     }
 
-    pub(super) fn rules(self) -> Rules {
-        Rules { start: self.start().get(), max: self.max.get(), keep: Keep::Learned, idle: None }
+    pub(super) fn params(self) -> StrategyParams {
+        StrategyParams {
+            start: self.start().get(),
+            max: self.max.get(),
+            keep: ReadyPolicy::Measured,
+            idle: None,
+        }
     }
 }
 

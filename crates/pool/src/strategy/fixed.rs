@@ -12,7 +12,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::strategy::{Keep, Rules, at_least_one};
+use crate::strategy::{ReadyPolicy, StrategyParams, at_least_one};
 
 /// Default of both numbers.
 pub const DEFAULT_WORKERS: NonZeroUsize = at_least_one(8);
@@ -68,9 +68,9 @@ impl Fixed {
         self.workers.saturating_add(self.spare)
     }
 
-    pub(super) fn rules(self) -> Rules {
+    pub(super) fn params(self) -> StrategyParams {
         let max = self.workers.get();
-        Rules { start: max, max, keep: Keep::Exactly(self.size().get()), idle: None }
+        StrategyParams { start: max, max, keep: ReadyPolicy::Fixed(self.size().get()), idle: None }
     }
 }
 

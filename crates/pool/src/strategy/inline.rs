@@ -10,14 +10,19 @@
 //! | cost of a failed call or a panic | its own worker |
 //! | a chain a → b → a | refused as *would deadlock*: its own ancestor holds the only permit |
 
-use crate::strategy::{Keep, Rules, lazy};
+use crate::strategy::{ReadyPolicy, StrategyParams, lazy};
 
 /// The inline strategy: one call at a time. See the [module's page](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inline;
 
 impl Inline {
-    pub(super) fn rules(self) -> Rules {
-        Rules { start: 1, max: 1, keep: Keep::Nothing, idle: Some(lazy::DEFAULT_IDLE_TIMEOUT) }
+    pub(super) fn params(self) -> StrategyParams {
+        StrategyParams {
+            start: 1,
+            max: 1,
+            keep: ReadyPolicy::None,
+            idle: Some(lazy::DEFAULT_IDLE_TIMEOUT),
+        }
     }
 }

@@ -13,7 +13,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use crate::strategy::{DEFAULT_MAX, Keep, Rules};
+use crate::strategy::{DEFAULT_MAX, ReadyPolicy, StrategyParams};
 
 /// Default idle timeout of a worker.
 pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,9 +48,9 @@ impl Lazy {
         self
     }
 
-    pub(super) fn rules(self) -> Rules {
+    pub(super) fn params(self) -> StrategyParams {
         let max = self.max.get();
-        Rules { start: max, max, keep: Keep::Nothing, idle: Some(self.idle_timeout) }
+        StrategyParams { start: max, max, keep: ReadyPolicy::None, idle: Some(self.idle_timeout) }
     }
 }
 

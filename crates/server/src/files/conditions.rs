@@ -52,7 +52,7 @@ impl Validators {
 
 /// Kind of response to a request for a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum FileResponse {
     /// `412`.
     Failed,
     /// `304`.
@@ -65,7 +65,7 @@ pub(super) enum Verdict {
     Part(RangeInclusive<u64>),
 }
 
-impl Verdict {
+impl FileResponse {
     /// Evaluates the conditions of a `GET` or `HEAD` request for a file of this length.
     pub(super) fn of(
         method: &Method,

@@ -11,23 +11,23 @@ use http::{HeaderMap, Method};
 
 use super::FileOptions;
 use super::body::CHUNK;
-use super::conditions::{Validators, Verdict};
+use super::conditions::{FileResponse, Validators};
 
 /// Result of a lookup.
-pub(super) enum Found {
+pub(super) enum LookupResult {
     Nothing,
     /// A folder with an index, requested without a trailing slash.
     Folder,
-    File(Box<Selected>),
+    File(Box<SelectedFile>),
 }
 
 /// A file with its response.
-pub(super) struct Selected {
+pub(super) struct SelectedFile {
     /// Name of the file, from which its media type is derived.
     pub(super) name: String,
     pub(super) length: u64,
     pub(super) validators: Validators,
-    pub(super) verdict: Verdict,
+    pub(super) verdict: FileResponse,
     pub(super) content: Content,
 }
 
@@ -48,11 +48,11 @@ pub(super) struct Lookup {
 
 impl Lookup {
     /// Looks up the path, its index and the fallback.
-    pub(super) fn run(&self, dir: &Dir, options: &FileOptions) -> io::Result<Found> {
+    pub(super) fn run(&self, dir: &Dir, options: &FileOptions) -> io::Result<LookupResult> {
         // Leading slashes would make the path absolute.
         let path = self.path.trim_start_matches('/');
         if path.split('/').any(|name| name.starts_with('.') && name != ".well-known") {
-            return Ok(Found::Nothing);
+            return Ok(LookupResult::Nothing);
         }
         let is_folder = path.is_empty() || path.ends_with('/');
         let own = match (&options.index, is_folder) {
@@ -66,24 +66,24 @@ impl Lookup {
         if let (Some(index), false) = (&options.index, is_folder)
             && dir.metadata(format!("{path}/{index}")).is_ok_and(|about| about.is_file())
         {
-            return Ok(Found::Folder);
+            return Ok(LookupResult::Folder);
         }
         let last = path.rsplit('/').next().unwrap_or_default();
         let fallback = options.fallback.as_ref().filter(|_| !last.contains('.'));
         let page = fallback.map(|name| self.file(dir, name.clone())).transpose()?.flatten();
-        Ok(page.unwrap_or(Found::Nothing))
+        Ok(page.unwrap_or(LookupResult::Nothing))
     }
 
     /// Opens a regular file; `None` if there is none of this name.
-    fn file(&self, dir: &Dir, name: String) -> io::Result<Option<Found>> {
+    fn file(&self, dir: &Dir, name: String) -> io::Result<Option<LookupResult>> {
         match self.open(dir, name) {
-            Ok(selected) => Ok(selected.map(|selected| Found::File(Box::new(selected)))),
+            Ok(selected) => Ok(selected.map(|selected| LookupResult::File(Box::new(selected)))),
             Err(error) if is_absence(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn open(&self, dir: &Dir, name: String) -> io::Result<Option<Selected>> {
+    fn open(&self, dir: &Dir, name: String) -> io::Result<Option<SelectedFile>> {
         // Checked before the file is opened: opening a pipe would wait for its other end.
         if !dir.metadata(&name)?.is_file() {
             return Ok(None);
@@ -93,16 +93,16 @@ impl Lookup {
         let about = file.metadata()?;
         let (length, now) = (about.len(), SystemTime::now());
         let validators = Validators::new(length, about.modified().ok(), now);
-        let verdict = Verdict::of(&self.method, &self.headers, length, &validators, now);
+        let verdict = FileResponse::of(&self.method, &self.headers, length, &validators, now);
         let content = match &verdict {
-            Verdict::Whole => content(file, length)?,
-            Verdict::Part(range) => {
+            FileResponse::Whole => content(file, length)?,
+            FileResponse::Part(range) => {
                 file.seek(SeekFrom::Start(*range.start()))?;
                 content(file, range.end() - range.start() + 1)?
             }
             _ => Content::Read(Bytes::new()),
         };
-        Ok(Some(Selected { name, length, validators, verdict, content }))
+        Ok(Some(SelectedFile { name, length, validators, verdict, content }))
     }
 }
 

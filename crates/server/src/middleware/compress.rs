@@ -20,9 +20,9 @@ use crate::handler::Handler;
 use crate::headers::vary_by;
 use crate::media;
 use crate::response_head::has_no_content;
-use crate::tree::Outcome;
-use accept::Choice;
-use gzip::{Ahead, Complete, Gzip};
+use crate::tree::RouteMatch;
+use accept::Coding;
+use gzip::{BufferedBody, CompleteBody, Gzip};
 
 /// Content up to this size is compressed in memory, and sent unchanged if that did not make it smaller.
 const SMALL: usize = 4 << 10;
@@ -35,16 +35,16 @@ const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-md5"),
 ];
 
-pub(super) struct Compressed {
+pub(super) struct CompressHandler {
     pub(super) inner: Arc<dyn Handler>,
 }
 
 #[async_trait]
-impl Handler for Compressed {
+impl Handler for CompressHandler {
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
-        let choice = Choice::of(request.headers());
+        let choice = Coding::of(request.headers());
         let mut response = match choice {
-            Choice::Neither if is_found(&context) => refusal(&context),
+            Coding::Neither if is_found(&context) => refusal(&context),
             _ => self.negotiated(context, request, choice).await,
         };
         vary_by(response.headers_mut(), "accept-encoding");
@@ -52,12 +52,12 @@ impl Handler for Compressed {
     }
 }
 
-impl Compressed {
+impl CompressHandler {
     async fn negotiated(
         &self,
         context: Context,
         mut request: Request<Body>,
-        choice: Choice,
+        choice: Coding,
     ) -> Response<Body> {
         let method = request.method().clone();
         let known = tags::decode(&method, request.headers_mut(), choice);
@@ -79,11 +79,11 @@ fn refusal(context: &Context) -> Response<Body> {
 
 /// True if there is a route. Without one, the client gets `404` regardless of `Accept-Encoding`.
 fn is_found(context: &Context) -> bool {
-    matches!(context.outcome, Outcome::Found { .. })
+    matches!(context.route_match, RouteMatch::Found { .. })
 }
 
 /// True if a response has content that may be encoded.
-fn may_be_coded(response: &Response<Body>, choice: Choice) -> bool {
+fn may_be_coded(response: &Response<Body>, choice: Coding) -> bool {
     let (status, headers) = (response.status(), response.headers());
     let partial =
         status == StatusCode::PARTIAL_CONTENT || headers.contains_key(header::CONTENT_RANGE);
@@ -94,7 +94,7 @@ fn may_be_coded(response: &Response<Body>, choice: Choice) -> bool {
         && !headers.contains_key(header::CONTENT_ENCODING)
         && !DIGESTS.iter().any(|name| headers.contains_key(name))
         && !is_no_transform(headers)
-        && (choice == Choice::GzipOnly || gains())
+        && (choice == Coding::GzipOnly || gains())
 }
 
 /// True if `Cache-Control` has `no-transform`.
@@ -111,7 +111,7 @@ fn is_no_transform(headers: &HeaderMap) -> bool {
     headers.get_all(header::CACHE_CONTROL).iter().any(has)
 }
 
-async fn compressed(response: Response<Body>, head: bool, choice: Choice) -> Response<Body> {
+async fn compressed(response: Response<Body>, head: bool, choice: Coding) -> Response<Body> {
     let (parts, body) = response.into_parts();
     let hint = body.size_hint();
     let length = declared(&parts.headers).or(hint.exact());
@@ -123,7 +123,7 @@ async fn compressed(response: Response<Body>, head: bool, choice: Choice) -> Res
     if large {
         return streamed(parts, body, length.is_some());
     }
-    match Ahead::read(body, SMALL + 1).await.complete() {
+    match BufferedBody::read(body, SMALL + 1).await.complete() {
         Ok(content) => smaller(parts, content, choice),
         Err(ahead) => streamed(parts, ahead, length.is_some()),
     }
@@ -140,8 +140,8 @@ where
 }
 
 /// The response in its smaller form.
-fn smaller(mut parts: Parts, content: Complete, choice: Choice) -> Response<Body> {
-    let only = choice == Choice::GzipOnly && !content.data.is_empty();
+fn smaller(mut parts: Parts, content: CompleteBody, choice: Coding) -> Response<Body> {
+    let only = choice == Coding::GzipOnly && !content.data.is_empty();
     let gains = |bytes: &Bytes| only || bytes.len() < content.data.len();
     let body = match content.compressed().filter(gains) {
         Some(bytes) => {

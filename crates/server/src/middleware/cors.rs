@@ -12,7 +12,7 @@ use crate::handler::Handler;
 use crate::headers::{insert, vary_by};
 
 /// Header values of the settings, built once.
-pub(super) struct Shared {
+pub(super) struct CorsHandler {
     /// Empty for any origin.
     origins: Vec<HeaderValue>,
     /// `None` to allow the requested one; the same holds for headers. `*` never covers `Authorization`, and has no
@@ -25,7 +25,7 @@ pub(super) struct Shared {
     inner: Arc<dyn Handler>,
 }
 
-impl Shared {
+impl CorsHandler {
     pub(super) fn new(cors: &Cors, inner: Arc<dyn Handler>) -> Result<Self, MiddlewareError> {
         if cors.credentials && cors.origins.is_empty() {
             return Err(MiddlewareError::CredentialsForAll);
@@ -90,7 +90,7 @@ impl Shared {
 }
 
 #[async_trait]
-impl Handler for Shared {
+impl Handler for CorsHandler {
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
         let origin = only(request.headers(), &header::ORIGIN).cloned();
         if let (Some(origin), Some(method)) = (&origin, asked_method(&request)) {

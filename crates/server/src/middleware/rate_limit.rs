@@ -24,20 +24,20 @@ const CLIENTS: usize = 65_536;
 /// Key of all clients, if they are counted together.
 const EVERYONE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
-pub(super) struct Limited {
+pub(super) struct RateLimitHandler {
     rate: Rate,
     by: RateLimitBy,
     inner: Arc<dyn Handler>,
 }
 
-impl Limited {
+impl RateLimitHandler {
     pub(super) fn new(rate: RateLimit, inner: Arc<dyn Handler>) -> Result<Self, MiddlewareError> {
         Ok(Self { rate: Rate::new(rate, CLIENTS, Instant::now())?, by: rate.by, inner })
     }
 }
 
 #[async_trait]
-impl Handler for Limited {
+impl Handler for RateLimitHandler {
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
         let client = match self.by {
             RateLimitBy::Client => context.peer.client(),
@@ -47,9 +47,9 @@ impl Handler for Limited {
             Ok(()) => self.inner.handle(context, request).await,
             Err(wait) => {
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                let trouble = Problem::new(Cause::RateLimited, "too many requests; slow down")
+                let problem = Problem::new(Cause::RateLimited, "too many requests; slow down")
                     .with_header(header::RETRY_AFTER, HeaderValue::from(seconds));
-                context.problem(trouble)
+                context.problem(problem)
             }
         }
     }

@@ -12,13 +12,13 @@ use crate::body::Body;
 use crate::context::Context;
 use crate::handler::Handler;
 
-pub(super) struct Timed {
+pub(super) struct TimeoutHandler {
     pub(super) within: Duration,
     pub(super) inner: Arc<dyn Handler>,
 }
 
 #[async_trait]
-impl Handler for Timed {
+impl Handler for TimeoutHandler {
     async fn handle(&self, context: Context, request: Request<Body>) -> Response<Body> {
         let deadline = Instant::now() + self.within;
         // The route gets the deadline too, so that a function's error can report the time spent.

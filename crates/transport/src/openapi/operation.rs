@@ -4,8 +4,8 @@ use crisol_core::{Field, Signature, Type};
 use http::Method;
 use serde_json::{Map, Value as Json, json};
 
-use super::schema::{self, Way};
-use super::{Binding, Described};
+use super::schema::{self, Direction};
+use super::{Binding, RouteDescription};
 use crate::reply::{is_response, ok_side};
 use crate::request;
 use crate::text::{is_bytes, item_type, peel, same_name};
@@ -15,35 +15,35 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Parts of a request other than its path.
 #[derive(Default)]
-struct Carried {
+struct Inputs {
     query: Vec<Json>,
     body: Option<Json>,
 }
 
-pub(super) fn of(described: &Described<'_>) -> Json {
+pub(super) fn of(route: &RouteDescription<'_>) -> Json {
     let mut parameters: Vec<Json> =
-        described.params.iter().map(|name| path_parameter(name, described)).collect();
-    let carried = match described.binding {
-        Some((Binding::WasiHttp, signature)) => bound(described, signature),
+        route.params.iter().map(|name| path_parameter(name, route)).collect();
+    let inputs = match route.binding {
+        Some((Binding::WasiHttp, signature)) => bound(route, signature),
         Some((Binding::Payload, signature)) => arguments(signature),
-        None => Carried { query: Vec::new(), body: anything(described.method) },
+        None => Inputs { query: Vec::new(), body: anything(route.method) },
     };
-    parameters.extend(carried.query);
+    parameters.extend(inputs.query);
     let mut operation = json!({
-        "operationId": described.id,
-        "responses": responses(described.binding)
+        "operationId": route.id,
+        "responses": responses(route.binding)
     });
     if !parameters.is_empty() {
         operation["parameters"] = parameters.into();
     }
-    if let Some(body) = carried.body {
+    if let Some(body) = inputs.body {
         operation["requestBody"] = body;
     }
     operation
 }
 
-fn path_parameter(name: &str, described: &Described<'_>) -> Json {
-    let fields = described.binding.map(|(_, signature)| signature.params.as_slice());
+fn path_parameter(name: &str, route: &RouteDescription<'_>) -> Json {
+    let fields = route.binding.map(|(_, signature)| signature.params.as_slice());
     let own = fields.unwrap_or_default().iter().find(|field| same_name(&field.name, name));
     let mut parameter =
         own.map_or_else(|| json!({"schema": {"type": "string"}}), |field| in_text(&field.ty));
@@ -75,9 +75,9 @@ fn in_text(ty: &Type) -> Json {
     if is_bytes(inner) {
         json!({"schema": {"type": "string"}})
     } else if plain || crate::text::integer_range(inner).is_some() || item_type(inner).is_some() {
-        json!({"schema": schema::of(inner, Way::In)})
+        json!({"schema": schema::of(inner, Direction::In)})
     } else {
-        json!({"content": {"application/json": {"schema": schema::of(inner, Way::In)}}})
+        json!({"content": {"application/json": {"schema": schema::of(inner, Direction::In)}}})
     }
 }
 
@@ -89,36 +89,36 @@ fn has_body(method: &Method) -> bool {
     )
 }
 
-fn bound(described: &Described<'_>, signature: &Signature) -> Carried {
-    let named = |field: &&Field| !described.params.iter().any(|name| same_name(name, &field.name));
+fn bound(route: &RouteDescription<'_>, signature: &Signature) -> Inputs {
+    let named = |field: &&Field| !route.params.iter().any(|name| same_name(name, &field.name));
     let fields: Vec<&Field> = signature.params.iter().filter(named).collect();
-    let body = has_body(described.method);
+    let body = has_body(route.method);
     if let [only] = signature.params.as_slice()
         && let Some(parts) = request::parts(&only.ty)
     {
         let part = parts.iter().find(|part| part.name == "body");
-        return Carried { query: Vec::new(), body: part.map(|part| whole(&part.ty)) };
+        return Inputs { query: Vec::new(), body: part.map(|part| whole(&part.ty)) };
     }
     match (signature.params.as_slice(), fields.as_slice()) {
-        (_, []) => Carried::default(),
-        ([_], [only]) if body => Carried { query: Vec::new(), body: Some(whole(&only.ty)) },
+        (_, []) => Inputs::default(),
+        ([_], [only]) if body => Inputs { query: Vec::new(), body: Some(whole(&only.ty)) },
         (_, fields) => several(fields, body),
     }
 }
 
-fn several(fields: &[&Field], has_body: bool) -> Carried {
+fn several(fields: &[&Field], has_body: bool) -> Inputs {
     let rest = || fields.iter().filter(|field| field.name != "headers" && field.name != "body");
     let body = fields.iter().find(|field| field.name == "body");
     if body.is_some() || !has_body {
         let query = rest().map(|field| query_parameter(field)).collect();
-        return Carried { query, body: body.map(|field| whole(&field.ty)) };
+        return Inputs { query, body: body.map(|field| whole(&field.ty)) };
     }
     let fields: Vec<Field> = rest().map(|field| (*field).clone()).collect();
     let required = fields.iter().any(|field| !matches!(field.ty, Type::Option(_)));
-    let json = json!({"schema": schema::record(&fields, Way::In)});
+    let json = json!({"schema": schema::record(&fields, Direction::In)});
     let content = json!({"application/json": json, FORM: form(&fields)});
     let body = json!({"required": required, "content": content});
-    Carried { query: Vec::new(), body: Some(body) }
+    Inputs { query: Vec::new(), body: Some(body) }
 }
 
 /// Media type object of a form, with each field as text.
@@ -154,7 +154,7 @@ fn whole_form(ty: &Type) -> Json {
     match ty {
         Type::Record(fields) => form(fields),
         Type::Map(_, item) => {
-            let item = schema::of(peel(item), Way::In);
+            let item = schema::of(peel(item), Direction::In);
             json!({"schema": {"type": "object", "additionalProperties": item}})
         }
         _ => json!({"schema": {"type": "object"}}),
@@ -169,7 +169,7 @@ fn whole(ty: &Type) -> Json {
     } else if is_bytes(inner) {
         json!({"application/octet-stream": {}})
     } else {
-        json!({"application/json": {"schema": schema::of(inner, Way::In)}})
+        json!({"application/json": {"schema": schema::of(inner, Direction::In)}})
     };
     if crate::form::fits(inner) {
         content[FORM] = whole_form(inner);
@@ -179,13 +179,13 @@ fn whole(ty: &Type) -> Json {
     json!({"required": required, "content": content})
 }
 
-fn arguments(signature: &Signature) -> Carried {
+fn arguments(signature: &Signature) -> Inputs {
     if signature.params.is_empty() {
-        return Carried::default();
+        return Inputs::default();
     }
-    let schema = schema::tuple(signature.params.iter().map(|field| &field.ty), Way::In);
+    let schema = schema::tuple(signature.params.iter().map(|field| &field.ty), Direction::In);
     let body = json!({"required": true, "content": {"application/json": {"schema": schema}}});
-    Carried { query: Vec::new(), body: Some(body) }
+    Inputs { query: Vec::new(), body: Some(body) }
 }
 
 fn anything(method: &Method) -> Option<Json> {
@@ -234,7 +234,7 @@ fn success(binding: Binding, ty: Option<&Type>, all: &mut Map<String, Json>) {
     } else if media && is_bytes(inner) {
         json!({"application/octet-stream": {}})
     } else {
-        json!({"application/json": {"schema": schema::of(inner, Way::Out)}})
+        json!({"application/json": {"schema": schema::of(inner, Direction::Out)}})
     };
     all.insert("200".to_owned(), json!({"description": "the result", "content": content}));
 }

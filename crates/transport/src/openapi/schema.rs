@@ -7,40 +7,40 @@ use crate::text::{integer_range, is_bytes};
 
 /// Direction of a value. Input is accepted in more forms than output is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Direction {
     In,
     Out,
 }
 
 /// Schema of a type.
-pub(super) fn of(ty: &Type, way: Way) -> Json {
+pub(super) fn of(ty: &Type, direction: Direction) -> Json {
     match ty {
         Type::Bool => json!({"type": "boolean"}),
         Type::F32 => float(Some(f64::from(f32::MAX))),
         Type::F64 => float(None),
         Type::Char => json!({"type": "string", "minLength": 1, "maxLength": 1}),
         Type::String => json!({"type": "string"}),
-        Type::List(item) if is_bytes(ty) && way == Way::In => {
-            json!({"anyOf": [{"type": "array", "items": of(item, way)}, {"type": "string"}]})
+        Type::List(item) if is_bytes(ty) && direction == Direction::In => {
+            json!({"anyOf": [{"type": "array", "items": of(item, direction)}, {"type": "string"}]})
         }
         // Some formats do not distinguish an empty list from an empty map, so both are accepted.
-        Type::List(item) if way == Way::In => json!({"anyOf": [
-            {"type": "array", "items": of(item, way)},
+        Type::List(item) if direction == Direction::In => json!({"anyOf": [
+            {"type": "array", "items": of(item, direction)},
             {"type": "object", "maxProperties": 0}
         ]}),
-        Type::List(item) => json!({"type": "array", "items": of(item, way)}),
+        Type::List(item) => json!({"type": "array", "items": of(item, direction)}),
         Type::FixedList(item, length) => {
-            json!({"type": "array", "items": of(item, way), "minItems": length, "maxItems": length})
+            json!({"type": "array", "items": of(item, direction), "minItems": length, "maxItems": length})
         }
-        Type::Map(key, value) => map(key, value, way),
-        Type::Tuple(items) => tuple(items.iter(), way),
-        Type::Record(fields) => record(fields, way),
-        Type::Variant(cases) => variant(cases, way),
+        Type::Map(key, value) => map(key, value, direction),
+        Type::Tuple(items) => tuple(items.iter(), direction),
+        Type::Record(fields) => record(fields, direction),
+        Type::Variant(cases) => variant(cases, direction),
         Type::Enum(names) => json!({"enum": names}),
-        Type::Option(some) => option(some, way),
+        Type::Option(some) => option(some, direction),
         Type::Result { ok, err } => {
             let side = |name: &str, ty: &Option<Box<Type>>| {
-                single(name, ty.as_ref().map_or(json!({"type": "null"}), |ty| of(ty, way)))
+                single(name, ty.as_ref().map_or(json!({"type": "null"}), |ty| of(ty, direction)))
             };
             json!({"oneOf": [side("ok", ok), side("err", err)]})
         }
@@ -54,9 +54,12 @@ pub(super) fn of(ty: &Type, way: Way) -> Json {
 }
 
 /// Schema of an array with one value for each type.
-pub(super) fn tuple<'a>(items: impl ExactSizeIterator<Item = &'a Type>, way: Way) -> Json {
+pub(super) fn tuple<'a>(
+    items: impl ExactSizeIterator<Item = &'a Type>,
+    direction: Direction,
+) -> Json {
     let length = items.len();
-    let items: Vec<Json> = items.map(|item| of(item, way)).collect();
+    let items: Vec<Json> = items.map(|item| of(item, direction)).collect();
     let mut schema = json!({"type": "array", "minItems": length, "maxItems": length});
     if length > 0 {
         schema["prefixItems"] = items.into();
@@ -65,10 +68,11 @@ pub(super) fn tuple<'a>(items: impl ExactSizeIterator<Item = &'a Type>, way: Way
 }
 
 /// Schema of an object with these fields only; optional fields may be absent in input.
-pub(super) fn record(fields: &[Field], way: Way) -> Json {
+pub(super) fn record(fields: &[Field], direction: Direction) -> Json {
     let properties: Map<String, Json> =
-        fields.iter().map(|field| (field.name.clone(), of(&field.ty, way))).collect();
-    let needed = |field: &&Field| way == Way::Out || !matches!(field.ty, Type::Option(_));
+        fields.iter().map(|field| (field.name.clone(), of(&field.ty, direction))).collect();
+    let needed =
+        |field: &&Field| direction == Direction::Out || !matches!(field.ty, Type::Option(_));
     let required: Vec<&str> =
         fields.iter().filter(needed).map(|field| field.name.as_str()).collect();
     json!({
@@ -93,19 +97,20 @@ fn float(greatest: Option<f64>) -> Json {
     json!({"anyOf": [number, {"enum": ["NaN", "Infinity", "-Infinity"]}]})
 }
 
-fn option(some: &Type, way: Way) -> Json {
+fn option(some: &Type, direction: Direction) -> Json {
     let some = match some {
         // An option of an option must distinguish its two nones.
-        Type::Option(_) => single("some", of(some, way)),
-        other => of(other, way),
+        Type::Option(_) => single("some", of(some, direction)),
+        other => of(other, direction),
     };
     json!({"anyOf": [some, {"type": "null"}]})
 }
 
-fn variant(cases: &[Case], way: Way) -> Json {
+fn variant(cases: &[Case], direction: Direction) -> Json {
     let bare: Vec<&str> =
         cases.iter().filter(|case| case.ty.is_none()).map(|case| case.name.as_str()).collect();
-    let with = cases.iter().filter_map(|case| Some(single(&case.name, of(case.ty.as_ref()?, way))));
+    let with =
+        cases.iter().filter_map(|case| Some(single(&case.name, of(case.ty.as_ref()?, direction))));
     let mut all: Vec<Json> = with.collect();
     if !bare.is_empty() {
         all.push(json!({"enum": bare}));
@@ -113,12 +118,12 @@ fn variant(cases: &[Case], way: Way) -> Json {
     json!({"oneOf": all})
 }
 
-fn map(key: &Type, value: &Type, way: Way) -> Json {
-    let object = json!({"type": "object", "additionalProperties": of(value, way)});
-    let pairs = json!({"type": "array", "items": tuple([key, value].into_iter(), way)});
-    match (key, way) {
-        (Type::String, Way::Out) => object,
-        (Type::String, Way::In) => json!({"anyOf": [object, pairs]}),
+fn map(key: &Type, value: &Type, direction: Direction) -> Json {
+    let object = json!({"type": "object", "additionalProperties": of(value, direction)});
+    let pairs = json!({"type": "array", "items": tuple([key, value].into_iter(), direction)});
+    match (key, direction) {
+        (Type::String, Direction::Out) => object,
+        (Type::String, Direction::In) => json!({"anyOf": [object, pairs]}),
         _ => pairs,
     }
 }

@@ -125,7 +125,7 @@ fn each_folder_that_cannot_be_opened_is_reported_by_entry() {
         .map(|(id, problem)| format!("{id}: {}", chain(problem).replace(&root, "APP")))
         .collect();
     expect![[r#"
-        a:absent: the folder `absent` does not exist: make it, or set `auto_init: true`
+        a:absent: the folder `absent` does not exist: create it or set `auto_init: true`
         a:file: `APP/file` is not a folder
         a:out: `out` leads out of `APP`: use a path that stays inside
         a:out_made: `out/new` leads out of `APP`: use a path that stays inside"#]]
@@ -139,7 +139,7 @@ fn each_folder_that_cannot_be_opened_is_reported_by_entry() {
 fn a_relative_folder_needs_an_app() {
     let app = App::new(DATA);
     let (_, problems) = Folders::open(&app.registry, None);
-    expect!["`data` is relative, and there is no app folder: write an absolute path"]
+    expect!["`data` is relative, but the app has no folder: use an absolute path"]
         .assert_eq(&problems.first().unwrap().1.to_string());
 }
 

@@ -158,16 +158,16 @@ async fn error_of_an_unlisted_peer_names_the_rule_to_add() {
     ];
     expect![[r#"
         93.184.216.34:443
-        `A.EXAMPLE.com:80` is not in `wasi.network` of `a:f`: add `A.EXAMPLE.com:80` to let it be reached
-        `example.com:443` is not in `wasi.network` of `a:f`: add `example.com:443` to let it be reached
-        `evilexample.com:443` is not in `wasi.network` of `a:f`: add `evilexample.com:443` to let it be reached
+        `A.EXAMPLE.com:80` is not in `wasi.network` of `a:f`: add `A.EXAMPLE.com:80` to allow it
+        `example.com:443` is not in `wasi.network` of `a:f`: add `example.com:443` to allow it
+        `evilexample.com:443` is not in `wasi.network` of `a:f`: add `evilexample.com:443` to allow it
         `b.example.com:443` resolves to `10.0.0.1:443`, which is no public address: add `10.0.0.1:443` to `wasi.network` of `a:f` if it is meant to be reached
-        the address of `c.example.com` cannot be found
+        `c.example.com` cannot be resolved
           entity not found
-        the address of `api.other.com` cannot be found
+        `api.other.com` cannot be resolved
           entity not found
-        `93.184.216.34:443` is not in `wasi.network` of `a:f`: add `93.184.216.34:443` to let it be reached
-        `[::1]:443` is not in `wasi.network` of `a:f`: add `[::1]:443` to let it be reached"#]].assert_eq(&shown.join("\n"));
+        `93.184.216.34:443` is not in `wasi.network` of `a:f`: add `93.184.216.34:443` to allow it
+        `[::1]:443` is not in `wasi.network` of `a:f`: add `[::1]:443` to allow it"#]].assert_eq(&shown.join("\n"));
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ fn unreadable_optional_variable_fails_the_call() {
     );
     expect![[r#"
         the variable `V` cannot be read from `a:v`
-          `app.env`, the file of `a:file`, does not exist: make it, or set `auto_init: true`"#]]
+          `app.env`, the file of `a:file`, does not exist: create it or set `auto_init: true`"#]]
     .assert_eq(&chain(&app.plan().environment().unwrap_err()));
 }
 
@@ -132,7 +132,7 @@ fn a_mount_of_a_folder_that_is_not_there_says_whose_and_where() {
     let found = resolve(app.wasi(), &id("a:f"), Arc::new(app.variables()), &None);
     expect![[r#"
         `a:data` cannot be mounted at `/data` of `a:f`
-          there is no `fs.directory` entry `a:data`"#]]
+          unknown `fs.directory` entry `a:data`"#]]
     .assert_eq(&chain(&found.unwrap_err()));
 }
 

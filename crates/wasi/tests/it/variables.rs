@@ -79,7 +79,7 @@ fn a_router_asks_in_order_and_writes_to_the_first_that_takes_it() {
     assert_eq!(value(&variables, "a:low").as_deref(), Some("from memory"));
     variables.set(&id("a:seen"), Some("seen")).unwrap();
     assert_eq!(value(&variables, "a:seen").as_deref(), Some("seen"));
-    expect!["`a:hidden` cannot be written: `a:fixed` has a value for it and is asked first"]
+    expect!["`a:hidden` cannot be written: `a:fixed` takes precedence and has a value for it"]
         .assert_eq(&error(variables.set(&id("a:hidden"), Some("x"))));
 }
 
@@ -117,11 +117,11 @@ fn error_of_a_write_has_the_reason() {
     ];
     expect![[r#"
         `a:locked` is `readonly`
-        `a:host` cannot be written: it has no `env.storage.memory` or `env.storage.file` to write to
-        `a:fixed` cannot be written: it has no `env.storage.memory` or `env.storage.file` to write to
+        `a:host` is not writable: it has no `env.storage.memory` or `env.storage.file`
+        `a:fixed` is not writable: it has no `env.storage.memory` or `env.storage.file`
         the value for `a:m` has a NUL character: remove it
-        the value for `a:m` is over 128 KiB: keep it in a file
-        there is no `env.variable` entry `a:nope`"#]]
+        the value for `a:m` exceeds 128 KiB: store it in a file
+        unknown `env.variable` entry `a:nope`"#]]
     .assert_eq(&tried.join("\n"));
     assert_eq!(value(&variables, "a:locked").as_deref(), Some("x"));
 }
@@ -216,14 +216,15 @@ fn a_file_that_is_missing_or_broken_says_where_and_what_to_do() {
     let without_app = Variables::new(&app.registry, None);
     shown.push(error(without_app.value(&id("a:v"))));
     expect![[r#"
-        `app.env`, the file of `a:file`, does not exist: make it, or set `auto_init: true`
-        line 3 of `app.env`, the file of `a:file`, cannot be read: there is no `=`: write `NAME=value`
-        line 2 of `app.env`, the file of `a:file`, cannot be read: the `"` is not closed
-        line 2 of `app.env`, the file of `a:file`, cannot be read: it is not UTF-8 text
+        `app.env`, the file of `a:file`, does not exist: create it or set `auto_init: true`
+        invalid line 3 of `app.env`, the file of `a:file`: missing `=`: write `NAME=value`
+        invalid line 2 of `app.env`, the file of `a:file`: unclosed `"`
+        invalid line 2 of `app.env`, the file of `a:file`: not UTF-8 text
         the file of `a:file` cannot be used
-          `app.env` is over the 1048576 bytes that are allowed
+          `app.env` exceeds the limit of 1048576 bytes
         the file of `a:file` cannot be used
-          `app.env` is relative, and there is no app folder: write an absolute path"#]].assert_eq(&shown.join("\n"));
+          `app.env` is relative, but the app has no folder: use an absolute path"#]]
+    .assert_eq(&shown.join("\n"));
 }
 
 #[test]

@@ -213,17 +213,7 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
                 let bits = self.number(*number)?;
                 set(flat, bits)
             }
-            Node::Flags(width) => {
-                let bytes = self.args.take(*width as usize).map_err(foreign)?;
-                let mut count = 0;
-                for (slot, word) in flat.iter_mut().zip(bytes.chunks(4)) {
-                    let mut bits = [0; 4];
-                    bits[..word.len()].copy_from_slice(word);
-                    *slot = u32::from_le_bytes(bits).into();
-                    count += 1;
-                }
-                Ok(count)
-            }
+            Node::Flags(width) => self.flatten_flags(*width as usize, flat),
             Node::Text => {
                 let pair = self.next_text()?;
                 set_pair(flat, pair)
@@ -261,6 +251,18 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
                 Ok(1 + cases.flat)
             }
         }
+    }
+
+    fn flatten_flags(&mut self, width: usize, flat: &mut [u64]) -> wasmtime::Result<usize> {
+        let bytes = self.args.take(width).map_err(foreign)?;
+        let mut count = 0;
+        for (slot, word) in flat.iter_mut().zip(bytes.chunks(4)) {
+            let mut bits = [0; 4];
+            bits[..word.len()].copy_from_slice(word);
+            *slot = u32::from_le_bytes(bits).into();
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// Bits of the next number as a core value.

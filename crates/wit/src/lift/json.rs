@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::parts::{Case, count, fixed, special};
 use crate::packed::{Malformed, Reader};
-use crate::shape::{MapShape, Shape};
+use crate::shape::{MapShape, Record, Shape};
 
 /// Bytes to reserve for the text of a value of `packed` bytes. Names and punctuation about double the size; a large
 /// value may be one string, so growing is cheaper than unused room.
@@ -31,20 +31,8 @@ pub(super) fn write(
         Shape::U32 => number(reader.u32()?, out)?,
         Shape::S64 => number(reader.i64()?, out)?,
         Shape::U64 => number(reader.u64()?, out)?,
-        Shape::F32 => {
-            let value = reader.f32()?;
-            match special(value.into()) {
-                Some(name) => named(name, out),
-                None => number(value, out)?,
-            }
-        }
-        Shape::F64 => {
-            let value = reader.f64()?;
-            match special(value) {
-                Some(name) => named(name, out),
-                None => number(value, out)?,
-            }
-        }
+        Shape::F32 => float(reader.f32()?, out)?,
+        Shape::F64 => float(reader.f64()?, out)?,
         Shape::Char => named(reader.char()?.encode_utf8(&mut [0; 4]), out),
         Shape::String => text(reader, out)?,
         Shape::Bytes(None) => octets(reader.bytes()?, out),
@@ -61,23 +49,7 @@ pub(super) fn write(
         Shape::Tuple(shapes) => {
             list(shapes.iter(), out, |shape, out| write(shape, reader, out))?;
         }
-        Shape::Record(record) => {
-            let start = out.len();
-            for (key, shape) in record.names.keys().zip(&record.shapes) {
-                out.extend_from_slice(key.as_bytes());
-                match shape {
-                    Shape::String => text(reader, out)?,
-                    Shape::U32 => number(reader.u32()?, out)?,
-                    shape => write(shape, reader, out)?,
-                }
-            }
-            // Replaces the first key's comma.
-            match out.get_mut(start) {
-                Some(open) => *open = b'{',
-                None => out.push(b'{'),
-            }
-            out.push(b'}');
-        }
+        Shape::Record(record) => fields(record, reader, out)?,
         Shape::Flags(names) => {
             list(reader.flags(names.len())?, out, |at, out| {
                 named(names.name(at), out);
@@ -93,6 +65,34 @@ pub(super) fn write(
         }
         // Arguments are the root of lowering and never part of a result.
         Shape::Arguments(_) => return Err(Malformed),
+    }
+    Ok(())
+}
+
+fn fields(record: &Record, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let start = out.len();
+    for (key, shape) in record.names.keys().zip(&record.shapes) {
+        out.extend_from_slice(key.as_bytes());
+        match shape {
+            Shape::String => text(reader, out)?,
+            Shape::U32 => number(reader.u32()?, out)?,
+            shape => write(shape, reader, out)?,
+        }
+    }
+    // Replaces the first key's comma.
+    match out.get_mut(start) {
+        Some(open) => *open = b'{',
+        None => out.push(b'{'),
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// Writes a float, or the name of one that JSON lacks.
+fn float<T: Copy + Into<f64> + Serialize>(value: T, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    match special(value.into()) {
+        Some(name) => named(name, out),
+        None => number(value, out)?,
     }
     Ok(())
 }

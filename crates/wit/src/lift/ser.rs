@@ -7,7 +7,7 @@ use serde::ser::{Error, Serialize, SerializeMap, SerializeSeq, SerializeTuple, S
 use super::Lifted;
 use super::parts::{Case, count, fixed, special};
 use crate::packed::{Malformed, Reader};
-use crate::shape::{MapShape, Record, Shape};
+use crate::shape::{MapShape, Names, Record, Shape};
 
 impl Serialize for Lifted {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -102,14 +102,7 @@ fn write<'a, S: Serializer>(
         Shape::Map(map) => entries(serializer, map, reader),
         Shape::Tuple(shapes) => tuple(serializer, shapes, reader),
         Shape::Record(record) => fields(serializer, record, reader),
-        Shape::Flags(names) => {
-            let set = reader.flags(names.len()).map_err(strange)?;
-            let mut seq = serializer.serialize_seq(Some(set.clone().count()))?;
-            for at in set {
-                seq.serialize_element(names.name(at))?;
-            }
-            seq.end()
-        }
+        Shape::Flags(names) => flags(serializer, names, reader),
         Shape::Option(option) if !option.marked => match reader.bool().map_err(strange)? {
             false => serializer.serialize_none(),
             true => part(reader, &option.some, |some| serializer.serialize_some(some)),
@@ -120,6 +113,19 @@ fn write<'a, S: Serializer>(
         // Arguments are the root of lowering and never part of a result.
         Shape::Arguments(_) => Err(strange(Malformed)),
     }
+}
+
+fn flags<'a, S: Serializer>(
+    serializer: S,
+    names: &'a Names,
+    reader: &mut Reader<'a>,
+) -> Result<S::Ok, S::Error> {
+    let set = reader.flags(names.len()).map_err(strange)?;
+    let mut seq = serializer.serialize_seq(Some(set.clone().count()))?;
+    for at in set {
+        seq.serialize_element(names.name(at))?;
+    }
+    seq.end()
 }
 
 fn items<'a, S: Serializer>(

@@ -95,6 +95,13 @@ pub(crate) fn from_val(shape: &Shape, value: &Val, out: &mut Vec<u8>) -> Result<
         (Shape::F32, Val::Float32(v)) => out.extend(v.to_le_bytes()),
         (Shape::F64, Val::Float64(v)) => out.extend(v.to_le_bytes()),
         (Shape::Char, Val::Char(v)) => out.extend(u32::from(*v).to_le_bytes()),
+        _ => return compound_from_val(shape, value, out),
+    }
+    Ok(())
+}
+
+fn compound_from_val(shape: &Shape, value: &Val, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    match (shape, value) {
         (Shape::String, Val::String(text)) => {
             count(out, text.len())?;
             out.extend_from_slice(text.as_bytes());
@@ -191,7 +198,7 @@ fn carried(
 }
 
 #[cfg(test)]
-#[path = "../../tests/values/types.rs"]
+#[path = "../../tests/it/types.rs"]
 #[expect(dead_code, reason = "types as text are for the other tests")]
 mod types;
 

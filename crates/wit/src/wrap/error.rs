@@ -39,7 +39,7 @@ pub enum WrapError {
         wanted: String,
     },
     /// Name that matches two exports.
-    #[error("`{wanted}` could be any of the exports {found}: name one exactly")]
+    #[error("`{wanted}` is ambiguous: it matches the exports {found}: use an exact name")]
     Ambiguous {
         /// The function.
         wanted: String,
@@ -48,7 +48,7 @@ pub enum WrapError {
     },
     /// Initializer of a reactor with a type by which it cannot be called.
     #[error(
-        "the export `_initialize` is {found}, but has to take nothing and give nothing, as it is called before any other"
+        "the export `_initialize` is {found}: expected no parameters and no results, since it runs before any other function"
     )]
     Initialize {
         /// Core type found.
@@ -67,7 +67,7 @@ pub enum WrapError {
         expected: String,
     },
     /// Missing export for strings, lists and large values.
-    #[error("`{function}` {why}, so the module has to export {export}")]
+    #[error("`{function}` {why}, but the module does not export {export}")]
     MissingSupport {
         /// Function that needs it.
         function: String,
@@ -78,7 +78,7 @@ pub enum WrapError {
     },
     /// Allocator of another type than the one by which it is called.
     #[error(
-        "`{function}` {why}, and the export `{export}`, which allocates for them, is {found}: it has to be (i32, i32, i32, i32) -> i32, \
+        "`{function}` {why}, and its allocator `{export}` is {found}: expected (i32, i32, i32, i32) -> i32, \
          (old pointer, old size, alignment, new size) -> pointer"
     )]
     Realloc {
@@ -93,7 +93,7 @@ pub enum WrapError {
     },
     /// More parameters than the component model passes as core values.
     #[error(
-        "the export `{export}` takes {found} parameters, and a component hands over 16 at most by themselves: have it take one pointer (i32) to all of them in memory, and declare the {found} in `wit`"
+        "the export `{export}` takes {found} parameters, but a component passes at most 16 directly: take one pointer (i32) to all of them in memory, and declare the {found} in `wit`"
     )]
     TooManyParams {
         /// The export.
@@ -120,7 +120,7 @@ pub enum WrapError {
         what: String,
     },
     /// Core type without a WIT type.
-    #[error("the export `{export}` {what}: declare what it means in `wit`")]
+    #[error("the export `{export}` {what}: declare its type in `wit`")]
     NoWitType {
         /// The export.
         export: String,
@@ -129,7 +129,7 @@ pub enum WrapError {
     },
     /// Function with strings or lists, in a module with a 64-bit memory.
     #[error(
-        "`{function}` {why}, and components do not hand those over in a 64-bit memory, which the module has"
+        "`{function}` {why}, which components do not pass in a 64-bit memory like the module's"
     )]
     WideMemory {
         /// The function.
@@ -138,7 +138,7 @@ pub enum WrapError {
         why: &'static str,
     },
     /// Import from WASI preview 1 with another type than the function has.
-    #[error("the module imports `{import}` from `{module}` as {found}, and it is {expected}")]
+    #[error("the module imports `{import}` from `{module}` as {found}, expected {expected}")]
     ImportType {
         /// The function.
         import: String,

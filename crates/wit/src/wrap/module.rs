@@ -158,16 +158,14 @@ fn read(module: &[u8]) -> wasmparser::Result<Outside> {
             }
             Payload::ExportSection(section) => {
                 for export in section {
-                    let export = export?;
-                    let ty = (export.kind == ExternalKind::Func).then_some(export.index);
-                    outside.exports.push(Export {
-                        name: export.name.to_owned(),
-                        kind: export.kind,
-                        index: export.index,
-                        ty: ty
-                            .and_then(|at| functions.get(at as usize))
-                            .and_then(|ty| types.get(*ty as usize).cloned().flatten()),
-                    });
+                    let wasmparser::Export { name, kind, index } = export?;
+                    let function = if kind == ExternalKind::Func {
+                        functions.get(index as usize)
+                    } else {
+                        None
+                    };
+                    let ty = function.and_then(|ty| types.get(*ty as usize).cloned().flatten());
+                    outside.exports.push(Export { name: name.to_owned(), kind, index, ty });
                 }
             }
             Payload::CustomSection(section) => {

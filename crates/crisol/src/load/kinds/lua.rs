@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crisol_core::EntryId;
 use crisol_engine::Limits;
-use crisol_lua::{Entry as EntryPoint, Failure, Level, Module, Program, Sink};
+use crisol_lua::{EntryPoint, Failure, Level, Module, Program, Sink};
 use crisol_pool::Pool;
 use crisol_schema::{Entry, EntryField, LuaModule, Report, Rule};
 use crisol_wasi::GuestLog;

@@ -34,5 +34,5 @@ async fn excess_output_does_not_fill_the_log() {
     let lines = text.lines().filter(|line| line.contains("stream=")).count();
     // A notice in the log stands for the omitted lines.
     assert_eq!(lines, 1000);
-    assert!(text.contains("the guest wrote too many lines"), "the log says so");
+    assert!(text.contains("the guest exceeded the limit of log lines"), "the log says so");
 }

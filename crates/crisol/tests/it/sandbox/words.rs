@@ -81,7 +81,7 @@ async fn relative_paths_begin_in_the_working_directory() {
     for (name, why) in [
         ("elsewhere", "no mount has it"),
         ("missing", "`none` in `a:data` cannot be opened"),
-        ("root", "a mount at `/` takes relative paths as well"),
+        ("root", "a mount at `/` also captures relative paths"),
     ] {
         let line = format!("in `a:{name}`");
         assert!(warnings.contains(&line) && warnings.contains(why), "{name}: {warnings}");

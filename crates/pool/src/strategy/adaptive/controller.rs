@@ -124,25 +124,25 @@ impl std::fmt::Display for Decision {
         write!(f, "{:.2} s: {from} → {to} workers: ", at.as_secs_f64())?;
         match reason {
             Reason::Untried { queued } => {
-                write!(f, "{queued} calls wait, and so many at once have not been tried lately")
+                write!(f, "{queued} calls wait, and this concurrency has no recent measurements")
             }
             Reason::Paid { queued, before, now } => write!(
                 f,
-                "{queued} calls wait, and more at once has paid: {now:.0} calls a second, {before:.0} with half"
+                "{queued} calls wait, and growth has paid: {now:.0} calls/s, {before:.0} at half the concurrency"
             ),
             Reason::TooMany { now, then } => write!(
                 f,
-                "{then:.0} calls a second with {to} at once, {now:.0} with {from}: the rest only gets in the way"
+                "{then:.0} calls/s at {to}, {now:.0} at {from}: lower concurrency is faster"
             ),
             Reason::TooFew { now, then } => {
-                write!(f, "{then:.0} calls a second with more at once, {now:.0} with {from}")
+                write!(f, "{then:.0} calls/s at a higher concurrency, {now:.0} at {from}")
             }
             Reason::Compared => {
-                write!(f, "more did not pay, and fewer at once have not been tried lately")
+                write!(f, "growth did not pay, and lower concurrencies have no recent measurements")
             }
-            Reason::Unused { peak } => write!(f, "no more than {peak} ran at once for a while"),
+            Reason::Unused { peak } => write!(f, "at most {peak} calls ran at once recently"),
             Reason::Pressed => {
-                write!(f, "a call would have been refused though there could be more")
+                write!(f, "the buffer was full below the maximum of workers")
             }
         }
     }

@@ -4,7 +4,7 @@ use http::{HeaderMap, header};
 
 /// Coding of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Choice {
+pub(super) enum Coding {
     /// No coding.
     Identity,
     /// gzip, if it makes the content smaller.
@@ -23,7 +23,7 @@ struct Weights {
     other: Option<u16>,
 }
 
-impl Choice {
+impl Coding {
     /// Chooses a coding from all lines of the field. Malformed elements are ignored; of two weights for one coding,
     /// the lower counts.
     pub(super) fn of(headers: &HeaderMap) -> Self {
@@ -62,16 +62,16 @@ impl Weights {
         }
     }
 
-    fn choice(&self) -> Choice {
+    fn choice(&self) -> Coding {
         let gzip = self.gzip.or(self.other).unwrap_or(0);
         // Unencoded content is acceptable unless it is excluded, and has the lowest preference unless it is listed.
         let identity = self.identity.or(self.other);
         match (gzip, identity) {
-            (0, Some(0)) => Choice::Neither,
-            (_, Some(0)) => Choice::GzipOnly,
-            (1.., None) => Choice::Gzip,
-            (1.., Some(identity)) if gzip >= identity => Choice::Gzip,
-            _ => Choice::Identity,
+            (0, Some(0)) => Coding::Neither,
+            (_, Some(0)) => Coding::GzipOnly,
+            (1.., None) => Coding::Gzip,
+            (1.., Some(identity)) if gzip >= identity => Coding::Gzip,
+            _ => Coding::Identity,
         }
     }
 }
@@ -98,14 +98,14 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn of(lines: &[&'static str]) -> Choice {
+    fn of(lines: &[&'static str]) -> Coding {
         let line = |text: &&'static str| (header::ACCEPT_ENCODING, HeaderValue::from_static(text));
-        Choice::of(&lines.iter().map(line).collect())
+        Coding::of(&lines.iter().map(line).collect())
     }
 
     #[test]
     fn the_coding_that_the_client_likes_best_is_chosen() {
-        use Choice::{Gzip, GzipOnly, Identity, Neither};
+        use Coding::{Gzip, GzipOnly, Identity, Neither};
         for (lines, choice) in [
             (&[][..], Identity),
             (&[""], Identity),

@@ -25,18 +25,18 @@ const FRAMES: usize = 16;
 type Next = Option<Result<Frame<Bytes>, BoxError>>;
 
 /// Start of a body that was available without waiting, with the rest.
-pub(super) struct Ahead {
+pub(super) struct BufferedBody {
     frames: VecDeque<Result<Frame<Bytes>, BoxError>>,
     rest: Option<Body>,
 }
 
 /// A body that was read to its end.
-pub(super) struct Complete {
+pub(super) struct CompleteBody {
     pub(super) data: Bytes,
     pub(super) trailers: Option<HeaderMap>,
 }
 
-impl Ahead {
+impl BufferedBody {
     /// Reads the available frames without waiting, up to `enough` bytes.
     pub(super) async fn read(mut body: Body, enough: usize) -> Self {
         let mut ahead = Self { frames: VecDeque::new(), rest: None };
@@ -61,7 +61,7 @@ impl Ahead {
     }
 
     /// The complete body, if it ended within the frames read.
-    pub(super) fn complete(self) -> Result<Complete, Self> {
+    pub(super) fn complete(self) -> Result<CompleteBody, Self> {
         if self.rest.is_some() || self.frames.iter().any(Result::is_err) {
             return Err(self);
         }
@@ -72,11 +72,11 @@ impl Ahead {
                 Err(frame) => trailers = frame.into_trailers().ok(),
             }
         }
-        Ok(Complete { data: data.freeze(), trailers })
+        Ok(CompleteBody { data: data.freeze(), trailers })
     }
 }
 
-impl HttpBody for Ahead {
+impl HttpBody for BufferedBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -91,7 +91,7 @@ impl HttpBody for Ahead {
     }
 }
 
-impl Complete {
+impl CompleteBody {
     /// The content compressed, or `None` if that failed.
     pub(super) fn compressed(&self) -> Option<Bytes> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -111,7 +111,10 @@ impl Complete {
             None => Body::from(data),
             Some(trailers) => {
                 let frames = [Frame::data(data), Frame::trailers(trailers)];
-                Body::stream(Ahead { frames: frames.into_iter().map(Ok).collect(), rest: None })
+                Body::stream(BufferedBody {
+                    frames: frames.into_iter().map(Ok).collect(),
+                    rest: None,
+                })
             }
         }
     }

@@ -6,21 +6,25 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use super::accept::Choice;
+use super::accept::Coding;
 use crate::etag::{EntityTag, TagList};
 
 /// Suffix of the tags of compressed content. Unlike `-gzip`, no known server uses it.
 const SUFFIX: &[u8] = b":gzip";
 
 /// The client's own `If-None-Match`, if it had a tag of compressed content.
-pub(super) struct Known(Vec<HeaderValue>);
+pub(super) struct ClientTags(Vec<HeaderValue>);
 
 /// Converts the conditions of a request into conditions on unencoded content.
-pub(super) fn decode(method: &Method, headers: &mut HeaderMap, choice: Choice) -> Option<Known> {
+pub(super) fn decode(
+    method: &Method,
+    headers: &mut HeaderMap,
+    choice: Coding,
+) -> Option<ClientTags> {
     let gzip = choice.is_gzip();
     let reads = matches!(*method, Method::GET | Method::HEAD);
     // No ranges if a part of one form could be taken for a part of the other.
-    let mut whole = choice == Choice::GzipOnly || is_ambiguous(headers, gzip);
+    let mut whole = choice == Coding::GzipOnly || is_ambiguous(headers, gzip);
     if gzip || !reads {
         whole |= replace(headers, header::IF_MATCH).is_some();
     }
@@ -28,7 +32,7 @@ pub(super) fn decode(method: &Method, headers: &mut HeaderMap, choice: Choice) -
         headers.remove(header::IF_RANGE);
     }
     let known = if gzip { replace(headers, header::IF_NONE_MATCH) } else { None };
-    known.map(Known)
+    known.map(ClientTags)
 }
 
 /// True if `If-Range` refers to compressed content, or may do so: a date is the same for both.
@@ -74,7 +78,7 @@ pub(super) fn encode(headers: &mut HeaderMap, reproducible: bool) {
     }
 }
 
-impl Known {
+impl ClientTags {
     /// Sets the tag of a `304` to the one that the client has for this version.
     pub(super) fn answer(&self, headers: &mut HeaderMap) {
         let Some(value) = headers.get(header::ETAG) else { return };
