@@ -1,10 +1,10 @@
 //! `crisol run`: a `process.wasm` on this terminal.
 
 use anyhow::Context as _;
-use crisol::{Args, CallError, Command, CommandNotFound, Exit, Runtime, Stdio};
+use crisol::{Args, Command, CommandNotFound, Exit, Runtime, Stdio};
 
 use crate::arguments::{AppArguments, RunArguments};
-use crate::call::json_line;
+use crate::call::{json_line, own_error};
 use crate::signals::{Interrupt, SIGNALLED};
 use crate::values::{Given, json_array};
 use crate::{DONE, FUNCTION_ERROR, app, print_error, print_line};
@@ -71,11 +71,7 @@ fn start(runtime: &Runtime, name: &str, args: &[String]) -> anyhow::Result<u8> {
             Ok(DONE)
         }
         Some(Ok(Exit::Code(code))) => Ok(exit_code(code)),
-        Some(Err(CallError::Function { error, .. })) => {
-            print_error(&serde_json::to_string(&error)?);
-            Ok(FUNCTION_ERROR)
-        }
-        Some(Err(error)) => Err(error.into()),
+        Some(Err(error)) => own_error(error),
         Some(Ok(other)) => anyhow::bail!("the command ended as {other:?}"),
     }
 }

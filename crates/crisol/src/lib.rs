@@ -33,8 +33,8 @@ pub use runtime::{
 pub use runtime::{Listening, Readiness, ServeError, ServeOptions, Serving};
 
 pub use crisol_core::{
-    Args, BoxError, CallContext, CallError, CallId, Caller, EntryId, ErrorKind, Invoke, Namespace,
-    OverBudget, Reply, Signature, Type, Value,
+    Args, BoxError, CallContext, CallError, CallId, Caller, EntryId, ErrorDetails, ErrorKind,
+    Invoke, Namespace, OverBudget, Overload, Reply, Signature, Spent, Type, Value,
 };
 pub use crisol_engine::{
     Allocation, CodeCache, CodeLimits, Digest, EngineConfig, EngineError, MaxMemory,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use common::{TestResult, client, http2, raw, request, service};
 use crisol_core::{
-    Args, CallContext, CallError, EntryId, Field, Invoke, Reply, Signature, Type, Value,
+    Args, CallContext, CallError, EntryId, Field, Invoke, Overload, Reply, Signature, Type, Value,
 };
 use crisol_server::{Running, Server, Service};
 use http::{HeaderMap, StatusCode};
@@ -64,10 +64,7 @@ impl Invoke for Counting {
         _: CallContext,
         args: Args<'_>,
     ) -> Result<Reply, CallError> {
-        let source = |error: crisol_core::ArgsError| error.into();
-        let values = args
-            .into_values()
-            .map_err(|error| CallError::InvalidInput { id: id.clone(), source: source(error) })?;
+        let values = args.into_values().map_err(|error| CallError::invalid_input(id, error))?;
         self.moved(1);
         let _inside = Inside(self);
         if let Ok(permit) = self.gate.acquire().await {
@@ -76,7 +73,7 @@ impl Invoke for Counting {
         match values.as_slice() {
             [Value::Bytes(bytes)] => Ok(Reply::new(bytes.len().to_string())),
             [Value::List(bytes)] => Ok(Reply::new(bytes.len().to_string())),
-            other => Err(CallError::Trap { id: id.clone(), source: format!("{other:?}").into() }),
+            other => Err(CallError::trap(id, format!("{other:?}"))),
         }
     }
 
@@ -89,7 +86,7 @@ impl Invoke for Counting {
     fn admits(&self, id: &EntryId) -> Result<(), CallError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         match self.full.load(Ordering::SeqCst) {
-            true => Err(CallError::Saturated { id: id.clone(), waiting: 2 }),
+            true => Err(CallError::saturated(id, Overload::Queue { waiting: 2 })),
             false => Ok(()),
         }
     }

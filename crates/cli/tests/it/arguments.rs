@@ -152,7 +152,7 @@ fn a_terminal_has_colours_unless_the_environment_wants_none() -> Tested {
 #[test]
 fn error_for_an_entry_that_cannot_be_called_names_its_kind() -> Tested {
     for (id, said) in [
-        ("compute", "there is no function `compute`: did you mean `myns.payload:compute`?"),
+        ("compute", "unknown function `compute`: did you mean `myns.payload:compute`?"),
         (
             "myns:assets",
             "`myns:assets` is of kind `fs.directory`, and cannot be called: `crisol list` shows the functions",
@@ -161,7 +161,7 @@ fn error_for_an_entry_that_cannot_be_called_names_its_kind() -> Tested {
             "assets",
             "`myns:assets` is of kind `fs.directory`, and cannot be called: `crisol list` shows the functions",
         ),
-        ("myns.compute", "there is no function `myns.compute`: did you mean `myns:compute`?"),
+        ("myns.compute", "unknown function `myns.compute`: did you mean `myns:compute`?"),
         (
             "hello",
             "`myns.commands:hello` is a command and no function: run it with `crisol run hello`",

@@ -14,13 +14,13 @@ fn an_unknown_id_names_the_nearest() -> Tested {
     check(
         app.run(&["call", "myns:g"])?,
         expect![[r#"
-        error: there is no function `myns:g`: did you mean `myns:f`?
+        error: unknown function `myns:g`: did you mean `myns:f`?
     "#]],
     );
     check(
         app.run(&["call", "f"])?,
         expect![[r#"
-            error: there is no function `f`: did you mean `myns:f`?
+            error: unknown function `f`: did you mean `myns:f`?
         "#]],
     );
     Ok(())

@@ -9,7 +9,9 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
-use crisol_core::{Args, CallContext, CallError, Caller, EntryId, Invoke, Reply, Signature, Value};
+use crisol_core::{
+    Args, CallContext, CallError, Caller, EntryId, Invoke, Overload, Reply, Signature, Value,
+};
 use crisol_pool::Stats;
 use crisol_pool::strategy::adaptive::Decision;
 use crisol_schema::{Entry, Problems, Registry};
@@ -171,7 +173,7 @@ impl Generation {
     /// Looks up a function by its id.
     ///
     /// # Errors
-    /// [`CallError::NotFound`], with the kind of an entry that is not a function, or else with a similar function.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound), with the kind of an entry that is not a function, or else with a similar function.
     pub fn function(&self, id: &str) -> Result<&EntryId, CallError> {
         self.find(id).map(|(id, _)| id)
     }
@@ -286,15 +288,10 @@ impl Generation {
         // An entry that is meant by its name alone is reported with its full id.
         let meant = self.meant(id).filter(|entry| !self.is_function(&entry.id));
         if let Some(entry) = meant {
-            let what = self.what(entry).into_boxed_str();
-            return CallError::NotFound {
-                id: entry.id.to_string(),
-                what: Some(what),
-                nearest: None,
-            };
+            return CallError::not_a_function(&entry.id, self.what(entry));
         }
         let nearest = names::nearest(id, self.assembled.functions.keys()).cloned();
-        CallError::NotFound { id: id.to_owned(), nearest, what: None }
+        CallError::not_found(id, nearest)
     }
 
     fn is_function(&self, id: &EntryId) -> bool {
@@ -352,7 +349,7 @@ impl Invoke for Generation {
             return Ok(());
         }
         let Some(callable) = self.callable(id) else { return Ok(()) };
-        let saturated = |waiting| CallError::Saturated { id: id.clone(), waiting };
+        let saturated = |waiting| CallError::saturated(id, Overload::Queue { waiting });
         callable.pool().admits().map_err(saturated)
     }
 }

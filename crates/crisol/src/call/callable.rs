@@ -142,11 +142,11 @@ impl Callable {
     }
 
     fn invalid(&self, source: BoxError) -> CallError {
-        CallError::InvalidInput { id: self.id().clone(), source }
+        CallError::invalid_input(self.id(), source)
     }
 
     fn unexpected(&self, source: BoxError) -> CallError {
-        CallError::UnexpectedResult { id: self.id().clone(), source }
+        CallError::unexpected_result(self.id(), source)
     }
 
     /// Returns the signature; none for a Lua function.

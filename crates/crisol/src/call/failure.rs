@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crisol_core::{CallError, EntryId, Spent};
+use crisol_core::{CallError, EntryId, ErrorDetails, Overload, Spent};
 use crisol_pool::Refused;
 
 /// Cause of a worker's failure, without the facts of the call.
@@ -46,16 +46,18 @@ impl<'a> CallFailure<'a> {
         chain: impl FnOnce() -> Vec<EntryId>,
         classify: impl FnOnce(E) -> Cause,
     ) -> CallError {
-        let id = self.id.clone();
+        let id = self.id;
         match refused {
-            Refused::Saturated { waiting } => CallError::Saturated { id, waiting },
+            Refused::Saturated { waiting } => CallError::saturated(id, Overload::Queue { waiting }),
             Refused::TimedOut { waited, making } => {
                 Self { queue: waited, ..self }.deadline(making, Duration::ZERO)
             }
-            Refused::Draining => CallError::Unavailable { id },
-            Refused::WouldDeadlock { .. } => CallError::WouldDeadlock { id, chain: chain() },
+            Refused::Draining => CallError::unavailable(id),
+            Refused::WouldDeadlock { .. } => {
+                CallError::new(id, ErrorDetails::WouldDeadlock { chain: chain() })
+            }
             Refused::Factory(error) => self.by_cause(classify(error)),
-            other => CallError::Internal { id, source: other.into() },
+            other => CallError::internal(id, other),
         }
     }
 
@@ -72,7 +74,7 @@ impl<'a> CallFailure<'a> {
                      `pool.warm_start`",
                     making.as_secs_f64()
                 );
-                CallError::Environment { id: self.id.clone(), source: why.into() }
+                CallError::environment(self.id, why)
             }
             other => self.by_refusal(other, Vec::new, classify),
         }
@@ -80,7 +82,7 @@ impl<'a> CallFailure<'a> {
 
     fn deadline(self, guest: Duration, host: Duration) -> CallError {
         let spent = Spent { queue: self.queue, guest: self.making + guest, host };
-        CallError::Deadline { id: self.id.clone(), limit: self.limit, spent }
+        CallError::new(self.id, ErrorDetails::Deadline { limit: self.limit, spent })
     }
 }
 

@@ -92,7 +92,8 @@ impl Runtime {
     /// passes none. Converts the result to `R`; the result of a WebAssembly function needs no tree of [`Value`]s.
     ///
     /// # Errors
-    /// See [`CallError`]; the error side of the function's own `result` is [`CallError::Function`].
+    /// See [`CallError`]; the error side of the function's own `result` is
+    /// [`ErrorKind::Function`](crate::ErrorKind::Function).
     pub async fn call<R: DeserializeOwned>(
         &self,
         id: &str,
@@ -168,8 +169,8 @@ impl Runtime {
         self.generation().decisions(id)
     }
 
-    /// Shuts the app down: refuses new calls with [`CallError::Unavailable`] and lets admitted ones continue. After
-    /// `grace` it refuses the calls that still wait and interrupts those that run ([`CallError::Interrupted`]). This
+    /// Shuts the app down: refuses new calls with [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) and lets admitted ones continue. After
+    /// `grace` it refuses the calls that still wait and interrupts those that run ([`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted)). This
     /// covers functions, HTTP handlers and commands, also those of older generations. Resolves when no call is left,
     /// or after `grace` with the number of the rest.
     pub async fn drain(&self, grace: Duration) -> Drained {

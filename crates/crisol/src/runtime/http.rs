@@ -23,7 +23,7 @@ pub(super) struct Http {
 impl Http {
     /// Starts a server without services.
     pub(super) async fn start() -> Result<Self, ServeError> {
-        let nothing = |id: EntryId, _, _| std::future::ready(Err(CallError::Unavailable { id }));
+        let nothing = |id: EntryId, _, _| std::future::ready(Err(CallError::unavailable(&id)));
         let invoke: Arc<dyn Invoke> = Arc::new(invoke_fn(None, nothing));
         let server = Server::new(Vec::new(), invoke).map_err(StartError::from)?;
         Ok(Self { running: server.start().await?, secure: Vec::new() })
