@@ -48,7 +48,7 @@ struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Severity {
     Error,
-    /// Overload, without a fault of the function.
+    /// Overload or a stop, without a fault of the function.
     Warning,
 }
 
@@ -122,9 +122,10 @@ fn cause(failure: &CallError) -> (&'static str, Severity) {
         {
             ("busy", Severity::Warning)
         }
-        (kind @ (ErrorKind::Saturated | ErrorKind::Unavailable), _) => {
-            (kind.name(), Severity::Warning)
-        }
+        (
+            kind @ (ErrorKind::Saturated | ErrorKind::Unavailable | ErrorKind::Interrupted),
+            _,
+        ) => (kind.name(), Severity::Warning),
         (kind, _) => (kind.name(), Severity::Error),
     }
 }

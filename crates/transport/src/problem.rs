@@ -45,6 +45,8 @@ pub enum Cause {
     Failed,
     /// The service or function is overloaded, or the function is being stopped.
     Unavailable,
+    /// The function was stopped while it ran: a retry may repeat its effects.
+    Interrupted,
     /// The function's time limit or the router's timeout passed.
     Deadline,
 }
@@ -113,6 +115,11 @@ pub(crate) const CAUSES: &[(Cause, StatusCode, &str)] = &[
         "the function trapped, exited, went over a limit other than time, or called what it may not; the log has the reason under the same request id, the body has not",
     ),
     (
+        Cause::Interrupted,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "the function still ran when the grace of a stop ended, `detail` says so; it may have had effects, so there is no `Retry-After`",
+    ),
+    (
         Cause::NotImplemented,
         StatusCode::NOT_IMPLEMENTED,
         "the method is `CONNECT`, or the body comes in transfer codings beside `chunked`",
@@ -148,6 +155,7 @@ impl From<ErrorKind> for Cause {
             ErrorKind::Function => Self::Function,
             ErrorKind::Deadline => Self::Deadline,
             ErrorKind::Saturated | ErrorKind::Unavailable => Self::Unavailable,
+            ErrorKind::Interrupted => Self::Interrupted,
             _ => Self::Failed,
         }
     }

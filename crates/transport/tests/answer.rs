@@ -234,6 +234,10 @@ fn failures_tell_the_client_its_own_mistakes_alone() -> TestResult {
             ),
         );
     }
+    check_error(
+        &CallError::interrupted(&id),
+        r#"500, content-type: application/problem+json | {"type":"about:blank","title":"Internal Server Error","status":500,"detail":"the function was stopped while it ran","request_id":"r1"}"#,
+    );
     let limit = Some(Duration::from_secs(1));
     check_error(
         &CallError::new(&id, ErrorDetails::Deadline { limit, spent: Spent::default() }),

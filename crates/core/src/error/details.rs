@@ -66,8 +66,7 @@ pub enum ErrorDetails {
     Environment,
     /// See [`ErrorKind::Unavailable`].
     Unavailable,
-    /// The call was still running when the grace of a stop ended. Its kind is [`ErrorKind::Unavailable`], but the
-    /// call had started: a retry may repeat its effects.
+    /// See [`ErrorKind::Interrupted`].
     Interrupted,
     /// See [`ErrorKind::UnexpectedResult`].
     UnexpectedResult,
@@ -96,7 +95,8 @@ impl ErrorDetails {
             Self::Saturated(_) => ErrorKind::Saturated,
             Self::WouldDeadlock { .. } | Self::TooDeep { .. } => ErrorKind::WouldDeadlock,
             Self::Environment => ErrorKind::Environment,
-            Self::Unavailable | Self::Interrupted => ErrorKind::Unavailable,
+            Self::Unavailable => ErrorKind::Unavailable,
+            Self::Interrupted => ErrorKind::Interrupted,
             Self::UnexpectedResult => ErrorKind::UnexpectedResult,
             Self::HostFunction { .. } | Self::Internal => ErrorKind::Internal,
         }

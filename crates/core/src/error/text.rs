@@ -86,9 +86,8 @@ impl CallError {
             ErrorDetails::NotFound { .. } => "there is no such function",
             ErrorDetails::Deadline { .. } => "the function did not answer in time",
             ErrorDetails::Saturated(overload) => overload.public_message(),
-            ErrorDetails::Unavailable | ErrorDetails::Interrupted => {
-                "the function is being stopped"
-            }
+            ErrorDetails::Unavailable => "the function is being stopped",
+            ErrorDetails::Interrupted => "the function was stopped while it ran",
             ErrorDetails::Trap
             | ErrorDetails::Denied { .. }
             | ErrorDetails::Exited { .. }

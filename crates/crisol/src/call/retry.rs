@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use crisol_core::{CallContext, CallError, EntryId, ErrorDetails, Reply, Value};
+use crisol_core::{CallContext, CallError, EntryId, ErrorDetails, ErrorKind, Reply, Value};
 use crisol_schema::{Retry, RetryOn};
 
 use super::deadline::now;
@@ -54,11 +54,12 @@ impl Interceptor for Retrying {
 
 impl Retrying {
     fn repeats(&self, error: &CallError) -> bool {
-        let on = match error.details() {
-            ErrorDetails::Unavailable => RetryOn::Unavailable,
-            ErrorDetails::Trap => RetryOn::Trap,
-            ErrorDetails::Function { .. } => RetryOn::Function,
-            ErrorDetails::Saturated(_) => RetryOn::Saturated,
+        let on = match error.kind() {
+            ErrorKind::Unavailable => RetryOn::Unavailable,
+            ErrorKind::Interrupted => RetryOn::Interrupted,
+            ErrorKind::Trap => RetryOn::Trap,
+            ErrorKind::Function => RetryOn::Function,
+            ErrorKind::Saturated => RetryOn::Saturated,
             _ => return false,
         };
         self.retry.on.contains(&on)
