@@ -10,6 +10,7 @@ mod compile;
 mod list;
 #[cfg(feature = "http")]
 mod listening;
+#[cfg(feature = "lua")]
 mod lua;
 #[cfg(feature = "http")]
 mod openapi;
@@ -80,6 +81,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         Command::Compile => compile::run(&arguments.app),
         Command::List => list::run(&arguments.app),
         Command::Run(run) => Ok(run::run(&arguments.app, run)),
+        #[cfg(feature = "lua")]
         Command::Lua(lua) => lua::run(&arguments.app, lua),
         Command::Pin(pin) => pin::run(&arguments.app, pin),
         Command::Schema => schema::run(),
