@@ -1,7 +1,8 @@
 //! `crisol call`: one call, its result as a line of JSON.
 
 use anyhow::Context as _;
-use crisol::{Args, CallContext, CallError, Caller, EntryId, ErrorDetails, Invoke, Reply, Runtime};
+use crisol::error::ErrorDetails;
+use crisol::{Args, CallContext, CallError, Caller, EntryId, Invoke, Reply, Runtime};
 
 use crate::arguments::{AppArguments, CallArguments};
 use crate::values::{Given, json_array};

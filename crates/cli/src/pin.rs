@@ -1,6 +1,6 @@
 //! `crisol pin`: writes the current hashes into the index files.
 
-use crisol::PinError;
+use crisol::index::PinError;
 
 use crate::arguments::{AppArguments, PinArguments};
 use crate::output::print_report;
@@ -12,7 +12,7 @@ pub(crate) fn run(arguments: &AppArguments, pin: &PinArguments) -> anyhow::Resul
         arguments.set.is_empty(),
         "`pin` works on what the index files say, which `--set` does not change: leave it out"
     );
-    let report = crisol::pin(&arguments.app, arguments.namespace.as_ref(), &pin.ids);
+    let report = crisol::index::pin(&arguments.app, arguments.namespace.as_ref(), &pin.ids);
     let report = report.map_err(|error| match error {
         PinError::App(problems) => app::does_not_load(arguments, &problems),
         other => other.into(),

@@ -1,7 +1,8 @@
 //! `crisol run`: a `process.wasm` on this terminal.
 
 use anyhow::Context as _;
-use crisol::{Args, Command, CommandNotFound, Exit, Runtime, Stdio};
+use crisol::error::CommandNotFound;
+use crisol::{Args, Command, Exit, Runtime, Stdio};
 
 use crate::arguments::{AppArguments, RunArguments};
 use crate::call::{json_line, own_error};

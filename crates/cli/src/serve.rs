@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crisol::{Runtime, ServeOptions};
+use crisol::Runtime;
+use crisol::http::ServeOptions;
 use tokio::sync::Notify;
 
 use crate::arguments::{AppArguments, ServeArguments};

@@ -122,10 +122,9 @@ fn cause(failure: &CallError) -> (&'static str, Severity) {
         {
             ("busy", Severity::Warning)
         }
-        (
-            kind @ (ErrorKind::Saturated | ErrorKind::Unavailable | ErrorKind::Interrupted),
-            _,
-        ) => (kind.name(), Severity::Warning),
+        (kind @ (ErrorKind::Saturated | ErrorKind::Unavailable | ErrorKind::Interrupted), _) => {
+            (kind.name(), Severity::Warning)
+        }
         (kind, _) => (kind.name(), Severity::Error),
     }
 }

@@ -28,6 +28,17 @@ use crate::call::{AnyPool, Arguments, Callable, Command, Form, Rust, Tree, Wave,
 ///
 /// It implements [`Invoke`] for callers that must not mix two generations in one piece of work: the routes of one
 /// configuration, a script, a guest's nested calls.
+///
+/// ```no_run
+/// # async fn example(runtime: crisol::Runtime) -> Result<(), Box<dyn std::error::Error>> {
+/// let generation = runtime.generation();
+/// runtime.reload().await?;
+/// // The reload has no effect on these calls.
+/// let sum: i32 = generation.call("app:sum", ([1, 2, 3],)).await?;
+/// let mean: f64 = generation.call("app:mean", ([1, 2, 3],)).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Generation {
     number: u64,
     registry: Registry,
@@ -220,7 +231,7 @@ impl Generation {
 
     /// Returns the services and routes to serve over HTTP.
     #[cfg(feature = "http")]
-    pub(crate) fn site(&self) -> &crate::http::Site {
+    pub(crate) fn site(&self) -> &crate::web::Site {
         &self.assembled.site
     }
 
@@ -260,19 +271,12 @@ impl Generation {
     }
 
     #[cfg(feature = "http")]
-    pub(crate) fn handler(&self, id: &EntryId) -> Option<Arc<crate::http::HttpHandler>> {
+    pub(crate) fn handler(&self, id: &EntryId) -> Option<Arc<crate::web::HttpHandler>> {
         self.assembled.handlers.get(id).cloned()
     }
 
     pub(crate) fn resources(&self) -> &HostResources {
         &self.assembled.resources
-    }
-
-    /// Returns the pool statistics of every function and HTTP handler, in the order of ids.
-    pub(crate) fn all_stats(&self) -> Vec<(EntryId, Stats)> {
-        let mut all: Vec<_> = self.pools().map(|(id, pool)| (id.clone(), pool.stats())).collect();
-        all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        all
     }
 
     fn is_intercepted(&self, id: &EntryId) -> bool {

@@ -20,6 +20,21 @@ use super::pipeline::{Job, Pooled, Turn};
 use super::pools::AnyPool;
 
 /// A loaded `process.wasm` entry; see [`Command::run`].
+///
+/// ```no_run
+/// use crisol::{Args, Exit, Stdio};
+///
+/// # async fn example(runtime: crisol::Runtime) -> Result<(), Box<dyn std::error::Error>> {
+/// let command = runtime.command("resize")?;
+/// let arguments = ["--width".to_owned(), "640".to_owned()];
+/// match command.run(&arguments, Args::none(), Stdio::Terminal).await? {
+///     Exit::Code(code) => println!("exit code {code}"),
+///     Exit::Value(value) => println!("{}", value.to_wave()),
+///     _ => {}
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Command {
     pub(crate) name: Option<String>,
     pub(crate) linked: Linked,

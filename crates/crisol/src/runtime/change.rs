@@ -103,6 +103,23 @@ impl Runtime {
     ///
     /// Dropping the future discards a change that is not made yet. Call it within a tokio runtime.
     ///
+    /// ```no_run
+    /// use crisol::change::Changes;
+    ///
+    /// # async fn example(runtime: crisol::Runtime) -> Result<(), Box<dyn std::error::Error>> {
+    /// let index = "
+    /// namespace: app
+    /// entries:
+    ///   - {name: answer, kind: function.wat, method: answer, source: 'file://answer.wat'}
+    /// ";
+    /// let answer = r#"(module (func (export "answer") (result i32) i32.const 42))"#;
+    /// let changes = Changes::new().put(index).file("answer.wat", answer).remove("app:question".parse()?);
+    /// let applied = runtime.apply(changes).await?;
+    /// println!("generation {}: {:?} were rebuilt", applied.generation, applied.rebuilt);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`ChangeError`]; the old generation then stays current.
     pub async fn apply(&self, changes: Changes) -> Result<Applied, ChangeError> {

@@ -12,7 +12,7 @@ use crisol_server::{Address, Replacement, Running, Server, Service, StartError, 
 
 use super::edge::{Edge, Listening, Prepared, ServeError, ServeOptions};
 use crate::app::Generation;
-use crate::http::{Declared, Site};
+use crate::web::{Declared, Site};
 
 /// The listening services of an app, with the names of those that use TLS.
 pub(super) struct Http {

@@ -32,8 +32,7 @@ impl Runtime {
     /// is current at its start.
     ///
     /// # Errors
-    /// See [`ScriptError`](crate::ScriptError); `nil, err` is
-    /// [`ScriptError::Answered`](crate::ScriptError::Answered).
+    /// See [`Failure`]; `nil, err` is [`Failure::Answered`].
     pub async fn run_script(&self, script: Script) -> Result<Value, Failure> {
         let Script { name, source, args, sink, deadline } = script;
         let program = Program::new(name, source, Entry::Script, sink)

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crisol::{
-    Allocation, CallError, CodeLimits, EngineConfig, ErrorDetails, ErrorKind, LoadError, Runtime,
-};
+use crisol::engine::{Allocation, CodeLimits, EngineConfig};
+use crisol::error::ErrorDetails;
+use crisol::{CallError, ErrorKind, LoadError, Runtime};
 
 use crate::support::{AppBuilder, Tested};
 

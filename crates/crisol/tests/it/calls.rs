@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crisol::error::{ErrorDetails, Overload};
 use crisol::{
-    Args, CallContext, CallError, Caller, EntryId, ErrorDetails, ErrorKind, Invoke, LoadError,
-    Overload, Runtime, Value,
+    Args, CallContext, CallError, Caller, EntryId, ErrorKind, Invoke, LoadError, Runtime, Value,
 };
 use serde::{Deserialize, Serialize};
 

@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use crisol::engine::Digest;
+use crisol::error::ErrorDetails;
+use crisol::host::{Directory, EnvError, EnvSource, FsError, FsSource};
+use crisol::interceptor::{Interceptor, Next};
 use crisol::{
-    Args, Builder, CallContext, CallError, Caller, Digest, Directory, EntryId, EnvError, EnvSource,
-    ErrorDetails, ErrorKind, FsError, FsSource, Interceptor, Invoke, LoadError, Next, Reply,
+    Args, Builder, CallContext, CallError, Caller, EntryId, ErrorKind, Invoke, LoadError, Reply,
     Runtime, Value,
 };
 use serde::{Deserialize, Serialize};

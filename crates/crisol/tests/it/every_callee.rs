@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crisol::{
-    Args, CallContext, CallError, Caller, Changes, Command, EntryId, ErrorDetails, Invoke as _,
-    Runtime, Stdio,
-};
+use crisol::change::Changes;
+use crisol::error::ErrorDetails;
+use crisol::{Args, CallContext, CallError, Caller, Command, EntryId, Invoke as _, Runtime, Stdio};
 use tokio::task::{JoinHandle, yield_now};
 
 use crate::support::{HOUR, Tested, an_hour_late, entry, load, lua, wasm};

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crisol::{CallError, Changes, ErrorDetails, ErrorKind, Exit, Runtime, Stdio, Value};
+use crisol::change::Changes;
+use crisol::error::ErrorDetails;
+use crisol::{CallError, ErrorKind, Exit, Runtime, Stdio, Value};
 
 use crate::support::{Tested, entry, load, script, wasm};
 
@@ -34,7 +36,6 @@ async fn json(runtime: &Runtime, target: &str, args: &str) -> Tested<Result<Stri
             }
             other => Err(format!("{other}").into()),
         },
-        Err(other) => Err(other.into()),
     }
 }
 

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crisol::{
-    Builder, CallError, ErrorDetails, ErrorKind, HostCall, HostError, HostInterface, LoadError,
-    Runtime, Value,
-};
+use crisol::error::ErrorDetails;
+use crisol::host::{HostCall, HostError, HostInterface};
+use crisol::{Builder, CallError, ErrorKind, LoadError, Runtime, Value};
 use tokio::sync::Notify;
 
 use crate::support::Tested;

@@ -5,7 +5,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crisol::{CallError, EntryId, ErrorDetails, ErrorKind, LoadError, Value};
+use crisol::error::ErrorDetails;
+use crisol::{CallError, EntryId, ErrorKind, LoadError, Value};
 
 use crate::support::{Tested, load, lua, script};
 use tokio::sync::Notify;
@@ -232,7 +233,7 @@ fn the_same_error_of_many_scripts_is_one_with_many_places() -> Tested {
 fn an_error_of_a_script_is_placed_in_its_line() -> Tested {
     let source = "  - name: f\n    kind: function.lua\n    method: f\n    source: |\n      local x = 1\n        error('boom')\n";
     let Err(LoadError::App(problems)) = load(source) else { return Err("it loads".into()) };
-    let place = problems.iter().find_map(crisol::Problem::place).ok_or("no place")?;
+    let place = problems.iter().find_map(crisol::registry::Problem::place).ok_or("no place")?;
     assert_eq!((place.line, place.column), (9, 9), "{problems}");
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! The shared memory limit of all instances and scripts, with functions of every kind.
 
 use crate::support::{AppBuilder, Problem, Tested, lua};
-use crisol::{CallError, ErrorDetails, ErrorKind, MaxMemory, Overload, Retired, Runtime};
+use crisol::engine::MaxMemory;
+use crisol::error::{ErrorDetails, Overload};
+use crisol::pool::Retired;
+use crisol::{CallError, ErrorKind, Runtime};
 
 const MIB: u64 = 1 << 20;
 

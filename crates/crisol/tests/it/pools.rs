@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crisol::{
-    Args, CallContext, CallError, Caller, EntryId, ErrorDetails, ErrorKind, Invoke, Retired,
-};
+use crisol::error::ErrorDetails;
+use crisol::pool::Retired;
+use crisol::{Args, CallContext, CallError, Caller, EntryId, ErrorKind, Invoke};
 
 use crate::support::{Tested, load, wasm};
 

@@ -115,9 +115,7 @@ impl Invoke for Functions {
             (name, _) if Self::signature_of(name).is_none() => {
                 Err(CallError::not_found(id.as_str(), None))
             }
-            (_, other) => {
-                Err(CallError::invalid_input(id, format!("unexpected {other:?}")))
-            }
+            (_, other) => Err(CallError::invalid_input(id, format!("unexpected {other:?}"))),
         }
     }
 

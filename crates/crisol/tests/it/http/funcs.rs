@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crisol::{CallError, Changes, ErrorKind, Script, Value};
+use crisol::change::Changes;
+use crisol::lua::Script;
+use crisol::{CallError, ErrorKind, Value};
 
 use crate::http::support::{Served, Tested};
 
@@ -69,7 +71,7 @@ async fn everywhere(served: &Served, name: &str, args: &[Value]) -> Tested<[Stri
         format!(
             "local v, e = require('funcs').call('{id}', table.unpack(require('json').decode('{list}'))) return v or e"
         ),
-        Arc::new(|_: crisol::LineOutput<'_>| {}) as crisol::LineSink,
+        Arc::new(|_: crisol::lua::Output<'_>| {}) as crisol::lua::Sink,
     );
     let script = Script { name: "s".to_owned(), source, args: Vec::new(), sink, deadline: None };
     let lua = served.runtime.run_script(script).await?;

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crisol::{Allocation, EngineConfig, Runtime};
+use crisol::Runtime;
+use crisol::engine::{Allocation, EngineConfig};
 use serde::Serialize;
 use tempfile::TempDir;
 

@@ -115,7 +115,7 @@ impl Last for Exchange<'_> {
     async fn run(&self, context: CallContext, _: Vec<Value>) -> Result<Reply, CallError> {
         let request = self.request.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(request) = request else {
-            let source = "its request is a stream, and an interceptor has sent it already".into();
+            let source = "its request is a stream, and an interceptor has sent it already";
             return Err(CallError::internal(&self.handler.guest.id, source));
         };
         let outside = (self.context.secure(), self.context.failures());
