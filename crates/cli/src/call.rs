@@ -49,7 +49,7 @@ fn not_called(runtime: &Runtime, error: CallError) -> anyhow::Error {
     if let Ok(command) = runtime.command(id) {
         let name = command.name().unwrap_or(id);
         return anyhow::anyhow!(
-            "`{id}` is a command and no function: run it with `crisol run {name}`"
+            "`{id}` is a command, not a function: run it with `crisol run {name}`"
         );
     }
     if what.is_none() {

@@ -39,7 +39,7 @@ fn write(
     // An override is not in the files, so an import list made with it may be wrong there.
     anyhow::ensure!(
         arguments.set.is_empty(),
-        "`check --fix` works on what the index files say, which `--set` does not change: leave it out"
+        "`check --fix` edits the index files, which `--set` does not change: remove `--set`"
     );
     let FixReport { fixed, failed, .. } =
         crisol::index::fix(&arguments.app, arguments.namespace.as_ref(), fixes);

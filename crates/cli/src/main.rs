@@ -105,8 +105,8 @@ fn log_to_stderr() -> anyhow::Result<()> {
             let quiet = if text.contains(SPANS) { String::new() } else { format!(",{SPANS}=warn") };
             let filter = EnvFilter::builder().parse(format!("{text}{quiet}")).ok();
             filter.filter(|_| !text.split(',').any(is_no_level)).with_context(|| {
-                let help = "write one such as `info` or `warn,crisol=debug`";
-                format!("`CRISOL_LOG` is `{text}`, which is no filter for the log: {help}")
+                let help = "use one such as `info` or `warn,crisol=debug`";
+                format!("`CRISOL_LOG` is `{text}`, which is not a log filter: {help}")
             })?
         }
     };

@@ -146,7 +146,7 @@ impl<'a> Reloading<'a> {
         };
         made.map_err(|report| {
             let generation = self.runtime.generation().number();
-            format!("{report}\nnot reloaded: generation {generation} is served on")
+            format!("{report}\nnot reloaded: still serving generation {generation}")
         })
     }
 

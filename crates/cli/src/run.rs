@@ -87,11 +87,13 @@ fn not_run(runtime: &Runtime, name: &str, error: CommandNotFound) -> anyhow::Err
     }
     if generation.function(id.as_str()).is_ok() {
         return anyhow::anyhow!(
-            "`{id}` is a function and no command: call it with `crisol call {id}`"
+            "`{id}` is a function, not a command: call it with `crisol call {id}`"
         );
     }
     let kind = entry.kind.name();
-    anyhow::anyhow!("`{id}` is of kind `{kind}` and no command: `crisol run --list` shows those")
+    anyhow::anyhow!(
+        "`{id}` is of kind `{kind}`, not a command: `crisol run --list` lists the commands"
+    )
 }
 
 /// Exit code of the process, which has 8 bits. A code that would become 0 by losing its upper bits stays a failure.

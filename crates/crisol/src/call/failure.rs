@@ -70,8 +70,7 @@ impl<'a> CallFailure<'a> {
         match refused {
             Refused::TimedOut { making, .. } => {
                 let why = format!(
-                    "no instance of it was ready after {:.0} s: mend what it does when it starts, or leave out \
-                     `pool.warm_start`",
+                    "no instance of it was ready after {:.0} s: fix its start function or remove `pool.warm_start`",
                     making.as_secs_f64()
                 );
                 CallError::environment(self.id, why)
@@ -102,7 +101,7 @@ mod tests {
         let classify = |_| Cause::Deadline { running: Duration::ZERO, waiting: Duration::ZERO };
         assert_eq!(
             chain(&CallFailure::new(&id, None).by_warming(late, classify)),
-            "`n:f` cannot start: no instance of it was ready after 30 s: mend what it does when it starts, or leave out `pool.warm_start`"
+            "`n:f` cannot start: no instance of it was ready after 30 s: fix its start function or remove `pool.warm_start`"
         );
     }
 }

@@ -42,7 +42,7 @@ pub enum ChangeError {
     #[error("the changed app does not start")]
     Warm(#[source] CallError),
     /// The worker thread ended early: it panicked, or the tokio runtime is shutting down.
-    #[error("the change was given up half way")]
+    #[error("the change was aborted")]
     Interrupted(#[source] tokio::task::JoinError),
 }
 
@@ -58,7 +58,7 @@ impl From<LoadError> for ChangeError {
 /// A prepared change: its generation is loaded, verified, compiled and warmed, but not yet current.
 ///
 /// Other changes of the runtime wait until this one is committed or dropped. Dropping it discards the change.
-#[must_use = "a change that is dropped is given up"]
+#[must_use = "dropping a change discards it"]
 pub struct PreparedChange {
     inner: Arc<Inner>,
     old: Arc<Generation>,

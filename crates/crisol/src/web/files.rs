@@ -37,7 +37,7 @@ pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) ->
         Err(_) if scope.closed.contains(&files.fs) => return Vec::new(),
         Err(error) => {
             let field = if files.directory.is_some() { "directory" } else { "fs" };
-            let help = "name a folder that is there and can be read";
+            let help = "name a folder that exists and can be read";
             scope.report(id, field, Report::error(BAD_FOLDER, chain(&error)).help(help));
             return Vec::new();
         }

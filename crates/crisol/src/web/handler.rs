@@ -91,7 +91,8 @@ impl Routed {
             return Ok(response);
         }
         let answer = WasiHttp.encode(None, Ok(reply)).map_err(|problem| {
-            let inside = problem.inside().unwrap_or("the reply of an interceptor is no response");
+            let inside =
+                problem.inside().unwrap_or("the reply of an interceptor is not a response");
             CallError::unexpected_result(id, inside.to_owned())
         })?;
         let mut response = Response::new(Body::from(answer.body));

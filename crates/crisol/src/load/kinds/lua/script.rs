@@ -102,8 +102,8 @@ fn module(module: &LuaModule) -> Result<Module, FieldError> {
         LuaModule::Log => Ok(Module::Log),
         LuaModule::Time => Ok(Module::Time),
         unknown => {
-            let message = format!("the module {unknown:?} is not known to this version");
-            let report = Report::error(UNKNOWN_MODULE, message).help("leave it out of `modules`");
+            let message = format!("unknown module {unknown:?}");
+            let report = Report::error(UNKNOWN_MODULE, message).help("remove it from `modules`");
             Err(FieldError::at("modules", report))
         }
     }
