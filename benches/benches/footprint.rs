@@ -11,7 +11,8 @@ use std::fmt::Write as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crisol::{CodeCache, Runtime};
+use crisol::Runtime;
+use crisol::engine::CodeCache;
 use crisol_engine::Digest;
 use crisol_fixtures as fixtures;
 

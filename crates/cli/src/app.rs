@@ -1,6 +1,8 @@
 //! Loading of the app that the arguments name.
 
-use crisol::{Allocation, Builder, CodeCache, Color, EngineConfig, LoadError, Problems, Runtime};
+use crisol::engine::{Allocation, CodeCache, EngineConfig};
+use crisol::registry::{Color, Problems};
+use crisol::{Builder, LoadError, Runtime};
 use etcetera::BaseStrategy as _;
 
 use crate::arguments::AppArguments;
@@ -24,7 +26,7 @@ pub(crate) fn builder(arguments: &AppArguments) -> Builder {
     if let Some(cache) = cache(arguments) {
         builder = builder.code_cache(cache);
     }
-    arguments.set.iter().fold(builder, |builder, text| builder.set(text))
+    arguments.set.iter().fold(builder, |builder, text| builder.override_field(text))
 }
 
 /// Cache of compiled code; `None` with `--no-cache`, or for a user without a cache folder.

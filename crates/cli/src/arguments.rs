@@ -9,7 +9,8 @@ use clap::{
     Arg, Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
     ValueEnum as _,
 };
-use crisol::{MaxMemory, Namespace};
+use crisol::engine::MaxMemory;
+use crisol::registry::Namespace;
 
 /// Run WebAssembly functions declared in a YAML registry.
 #[derive(Debug, Parser)]
@@ -125,6 +126,7 @@ pub(crate) enum Command {
     ///
     /// Its arguments are strings in `...`. Exit code 0; 1 when the script returned `nil, err`, which is printed to
     /// stderr as JSON; 2 for any other failure.
+    #[cfg(feature = "lua")]
     Lua(LuaArguments),
     /// Write the hashes of the binaries into the index files, keeping comments and layout.
     ///
@@ -159,7 +161,7 @@ pub(crate) struct ServeArguments {
     /// Address to listen on when no `http.service` has one [default: 127.0.0.1:8080], or instead of that of the only
     /// service: `host:port`, `:port` or `unix:/path`.
     #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Option<crisol::ListenAddr>,
+    pub(crate) listen: Option<crisol::http::ListenAddr>,
     /// Seconds that running requests have to finish after a stop signal.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) grace: u32,
@@ -199,6 +201,7 @@ pub(crate) struct RunArguments {
     pub(crate) args: Vec<String>,
 }
 
+#[cfg(feature = "lua")]
 #[derive(Debug, Args)]
 pub(crate) struct LuaArguments {
     /// Path of the script; `-` is standard input.

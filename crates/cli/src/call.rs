@@ -1,6 +1,7 @@
 //! `crisol call`: one call, its result as a line of JSON.
 
 use anyhow::Context as _;
+use crisol::error::ErrorDetails;
 use crisol::{Args, CallContext, CallError, Caller, EntryId, Invoke, Reply, Runtime};
 
 use crate::arguments::{AppArguments, CallArguments};
@@ -31,21 +32,24 @@ pub(crate) fn run(app: &AppArguments, call: &CallArguments) -> anyhow::Result<u8
             print_line(&line)?;
             Ok(DONE)
         }
-        Err(CallError::Function { error, .. }) => {
-            print_error(&serde_json::to_string(&error)?);
-            Ok(FUNCTION_ERROR)
-        }
-        Err(error) => Err(error.into()),
+        Err(error) => own_error(error),
     }
+}
+
+/// Prints the function's own error as JSON; any other is the error of the command.
+pub(crate) fn own_error(error: CallError) -> anyhow::Result<u8> {
+    print_error(&serde_json::to_string(&error.into_function_error()?)?);
+    Ok(FUNCTION_ERROR)
 }
 
 /// Error for an id that is not a function, with the command for its kind.
 fn not_called(runtime: &Runtime, error: CallError) -> anyhow::Error {
-    let CallError::NotFound { id, what, .. } = &error else { return error.into() };
+    let ErrorDetails::NotFound { what, .. } = error.details() else { return error.into() };
+    let id = error.entry();
     if let Ok(command) = runtime.command(id) {
         let name = command.name().unwrap_or(id);
         return anyhow::anyhow!(
-            "`{id}` is a command and no function: run it with `crisol run {name}`"
+            "`{id}` is a command, not a function: run it with `crisol run {name}`"
         );
     }
     if what.is_none() {
@@ -62,7 +66,6 @@ fn not_called(runtime: &Runtime, error: CallError) -> anyhow::Error {
 pub(crate) fn json_line(id: &EntryId, reply: &Reply) -> Result<String, CallError> {
     let mut text = Vec::new();
     let written = reply.write_json(&mut text);
-    written
-        .map_err(|error| CallError::UnexpectedResult { id: id.clone(), source: error.into() })?;
+    written.map_err(|error| CallError::unexpected_result(id, error))?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }

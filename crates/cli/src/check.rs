@@ -1,6 +1,7 @@
 //! `crisol check`: all problems of an app, found without a call.
 
-use crisol::{Checked, FixReport, ImportsFix};
+use crisol::index::{FixReport, ImportsFix};
+use crisol::registry::Checked;
 
 use crate::arguments::{AppArguments, CheckArguments, Format};
 use crate::output::print_report;
@@ -38,10 +39,10 @@ fn write(
     // An override is not in the files, so an import list made with it may be wrong there.
     anyhow::ensure!(
         arguments.set.is_empty(),
-        "`check --fix` works on what the index files say, which `--set` does not change: leave it out"
+        "`check --fix` edits the index files, which `--set` does not change: remove `--set`"
     );
     let FixReport { fixed, failed, .. } =
-        crisol::fix(&arguments.app, arguments.namespace.as_ref(), fixes);
+        crisol::index::fix(&arguments.app, arguments.namespace.as_ref(), fixes);
     for fix in fixed {
         let added = fix.added.iter().map(|token| format!(" +{token}"));
         let removed = fix.removed.iter().map(|token| format!(" -{token}"));

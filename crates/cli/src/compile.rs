@@ -6,9 +6,8 @@ use crate::arguments::AppArguments;
 use crate::{DONE, app, list, print_line};
 
 pub(crate) fn run(arguments: &AppArguments) -> anyhow::Result<u8> {
-    let cache = app::cache(arguments).context(
-        "there is no folder to keep compiled code in: leave `--no-cache` out, or name one with `--cache-dir`",
-    )?;
+    let cache = app::cache(arguments)
+        .context("no cache folder for compiled code: remove `--no-cache`, or set `--cache-dir`")?;
     let dir = cache.dir.display();
     cache.check().with_context(|| format!("compiled code cannot be kept in `{dir}`"))?;
     let app = app::look(arguments)?.generation();

@@ -1,6 +1,6 @@
 //! Output lines for services.
 
-use crisol::{Address, Listening};
+use crisol::http::{Address, Listening};
 
 /// Formats a service, for people and for scripts that wait for it.
 pub(crate) fn show(endpoint: &Listening) -> String {

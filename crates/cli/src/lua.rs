@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
-use crisol::{LineLevel, LineSink, Script, ScriptError, Value};
+use crisol::Value;
+use crisol::lua::{self, Script};
 
 use crate::arguments::{AppArguments, LuaArguments};
 use crate::{DONE, FUNCTION_ERROR, app, output::print_bytes, print_error};
@@ -29,7 +30,7 @@ pub(crate) fn run(app: &AppArguments, lua: &LuaArguments) -> anyhow::Result<u8> 
     }
     match ended {
         Ok(_) => Ok(DONE),
-        Err(ScriptError::Returned(error)) => {
+        Err(lua::Failure::Returned(error)) => {
             print_error(&serde_json::to_string(&error)?);
             Ok(FUNCTION_ERROR)
         }
@@ -54,15 +55,15 @@ fn read(path: &Path) -> anyhow::Result<String> {
 type Unprinted = Arc<Mutex<Option<anyhow::Error>>>;
 
 /// Sink for printed lines: they are the command's output; log lines are not.
-fn to_terminal(unprinted: &Unprinted) -> LineSink {
+fn to_terminal(unprinted: &Unprinted) -> lua::Sink {
     let unprinted = Arc::clone(unprinted);
     Arc::new(move |output| match output.level {
-        LineLevel::Print => {
+        lua::Level::Print => {
             if let Err(error) = print_bytes(output.text) {
                 unprinted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             }
         }
-        LineLevel::Debug => {}
+        lua::Level::Debug => {}
         other => {
             let level = format!("{other:?}").to_lowercase();
             print_error(&format!("{level}: {}", String::from_utf8_lossy(output.text)));

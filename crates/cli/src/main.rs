@@ -10,6 +10,7 @@ mod compile;
 mod list;
 #[cfg(feature = "http")]
 mod listening;
+#[cfg(feature = "lua")]
 mod lua;
 #[cfg(feature = "http")]
 mod openapi;
@@ -80,6 +81,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         Command::Compile => compile::run(&arguments.app),
         Command::List => list::run(&arguments.app),
         Command::Run(run) => Ok(run::run(&arguments.app, run)),
+        #[cfg(feature = "lua")]
         Command::Lua(lua) => lua::run(&arguments.app, lua),
         Command::Pin(pin) => pin::run(&arguments.app, pin),
         Command::Schema => schema::run(),
@@ -103,8 +105,8 @@ fn log_to_stderr() -> anyhow::Result<()> {
             let quiet = if text.contains(SPANS) { String::new() } else { format!(",{SPANS}=warn") };
             let filter = EnvFilter::builder().parse(format!("{text}{quiet}")).ok();
             filter.filter(|_| !text.split(',').any(is_no_level)).with_context(|| {
-                let help = "write one such as `info` or `warn,crisol=debug`";
-                format!("`CRISOL_LOG` is `{text}`, which is no filter for the log: {help}")
+                let help = "use one such as `info` or `warn,crisol=debug`";
+                format!("`CRISOL_LOG` is `{text}`, which is not a log filter: {help}")
             })?
         }
     };

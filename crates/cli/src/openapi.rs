@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &AppArguments, openapi: &OpenapiArguments) -> anyho
             anyhow::bail!("no service has endpoints: add an `http.endpoint`")
         }
         (None, _) => anyhow::bail!(
-            "there is no service `{}` with endpoints: name one of {}",
+            "no service `{}` has endpoints: name one of {}",
             wanted.unwrap_or(""),
             names()
         ),

@@ -1,6 +1,6 @@
 //! `crisol pin`: writes the current hashes into the index files.
 
-use crisol::PinError;
+use crisol::index::PinError;
 
 use crate::arguments::{AppArguments, PinArguments};
 use crate::output::print_report;
@@ -10,9 +10,9 @@ pub(crate) fn run(arguments: &AppArguments, pin: &PinArguments) -> anyhow::Resul
     // An override is not in the files, so a hash found with it would be wrong there.
     anyhow::ensure!(
         arguments.set.is_empty(),
-        "`pin` works on what the index files say, which `--set` does not change: leave it out"
+        "`pin` edits the index files, which `--set` does not change: remove `--set`"
     );
-    let report = crisol::pin(&arguments.app, arguments.namespace.as_ref(), &pin.ids);
+    let report = crisol::index::pin(&arguments.app, arguments.namespace.as_ref(), &pin.ids);
     let report = report.map_err(|error| match error {
         PinError::App(problems) => app::does_not_load(arguments, &problems),
         other => other.into(),

@@ -5,7 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crisol::{Applied, ChangeError, EntryId, Reads, Runtime, Serving};
+use crisol::change::{Applied, ChangeError};
+use crisol::http::Serving;
+use crisol::registry::SourcePaths;
+use crisol::{EntryId, Runtime};
 use tokio::sync::Notify;
 
 use crate::watch::{Scope, Watch};
@@ -26,14 +29,14 @@ pub(crate) enum Asked {
 /// Watcher of an app's files, with the paths that it watches.
 pub(crate) struct Watching {
     watch: Watch,
-    reads: Reads,
+    reads: SourcePaths,
     changed: Arc<Notify>,
 }
 
 impl Watching {
     /// Watches an app that is not loaded yet.
     pub(crate) fn begin(app: &Path, changed: &Arc<Notify>) -> anyhow::Result<Self> {
-        let reads = Reads::of_app(app);
+        let reads = SourcePaths::of_app(app);
         let watch = Watch::begin(&reads, Scope::Anything, changed)?;
         Ok(Self { watch, reads, changed: Arc::clone(changed) })
     }
@@ -45,7 +48,7 @@ impl Watching {
     }
 
     /// Watches the paths that the app was read from.
-    fn narrow(&mut self, reads: Reads) -> notify::Result<()> {
+    fn narrow(&mut self, reads: SourcePaths) -> notify::Result<()> {
         let watch = Watch::begin(&reads, Scope::Named, &self.changed)?;
         if !watch.is_within(&self.watch) {
             // The app was read before this folder was watched, so it may have changed.
@@ -78,7 +81,7 @@ impl<'a> Reloading<'a> {
         let (wrong, warnings) = (None, Vec::new());
         let mut this = Self { runtime, serving, grace, watching, wrong, warnings };
         this.warn();
-        this.watch(|watching| watching.narrow(runtime.reads()));
+        this.watch(|watching| watching.narrow(runtime.source_paths()));
         this
     }
 
@@ -97,7 +100,7 @@ impl<'a> Reloading<'a> {
         let before = self.serving.listening();
         match self.change().await {
             Ok(applied) => {
-                let reads = self.runtime.reads();
+                let reads = self.runtime.source_paths();
                 self.watch(|watching| watching.narrow(reads));
                 let after = self.serving.listening();
                 for gone in before.iter().filter(|one| !after.contains(one)) {
@@ -143,7 +146,7 @@ impl<'a> Reloading<'a> {
         };
         made.map_err(|report| {
             let generation = self.runtime.generation().number();
-            format!("{report}\nnot reloaded: generation {generation} is served on")
+            format!("{report}\nnot reloaded: still serving generation {generation}")
         })
     }
 

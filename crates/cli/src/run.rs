@@ -1,10 +1,11 @@
 //! `crisol run`: a `process.wasm` on this terminal.
 
 use anyhow::Context as _;
-use crisol::{Args, CallError, Command, CommandNotFound, Exit, Runtime, Stdio};
+use crisol::error::CommandNotFound;
+use crisol::{Args, Command, Exit, Runtime, Stdio};
 
 use crate::arguments::{AppArguments, RunArguments};
-use crate::call::json_line;
+use crate::call::{json_line, own_error};
 use crate::signals::{Interrupt, SIGNALLED};
 use crate::values::{Given, json_array};
 use crate::{DONE, FUNCTION_ERROR, app, print_error, print_line};
@@ -71,11 +72,7 @@ fn start(runtime: &Runtime, name: &str, args: &[String]) -> anyhow::Result<u8> {
             Ok(DONE)
         }
         Some(Ok(Exit::Code(code))) => Ok(exit_code(code)),
-        Some(Err(CallError::Function { error, .. })) => {
-            print_error(&serde_json::to_string(&error)?);
-            Ok(FUNCTION_ERROR)
-        }
-        Some(Err(error)) => Err(error.into()),
+        Some(Err(error)) => own_error(error),
         Some(Ok(other)) => anyhow::bail!("the command ended as {other:?}"),
     }
 }
@@ -90,11 +87,13 @@ fn not_run(runtime: &Runtime, name: &str, error: CommandNotFound) -> anyhow::Err
     }
     if generation.function(id.as_str()).is_ok() {
         return anyhow::anyhow!(
-            "`{id}` is a function and no command: call it with `crisol call {id}`"
+            "`{id}` is a function, not a command: call it with `crisol call {id}`"
         );
     }
     let kind = entry.kind.name();
-    anyhow::anyhow!("`{id}` is of kind `{kind}` and no command: `crisol run --list` shows those")
+    anyhow::anyhow!(
+        "`{id}` is of kind `{kind}`, not a command: `crisol run --list` lists the commands"
+    )
 }
 
 /// Exit code of the process, which has 8 bits. A code that would become 0 by losing its upper bits stays a failure.

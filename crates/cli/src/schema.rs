@@ -3,6 +3,6 @@
 use crate::{DONE, print_line};
 
 pub(crate) fn run() -> anyhow::Result<u8> {
-    print_line(&serde_json::to_string_pretty(&crisol::json_schema())?)?;
+    print_line(&serde_json::to_string_pretty(&crisol::registry::json_schema())?)?;
     Ok(DONE)
 }

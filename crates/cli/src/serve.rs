@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crisol::{Runtime, ServeOptions};
+use crisol::Runtime;
+use crisol::http::ServeOptions;
 use tokio::sync::Notify;
 
 use crate::arguments::{AppArguments, ServeArguments};
@@ -65,7 +66,7 @@ async fn until_told(
     }
     let serving = reloading.into_serving();
     serving.drain();
-    print_error("stopping: what runs may finish; a second signal ends at once");
+    print_error("stopping: running requests may finish; a second signal ends the program at once");
     let stop = async {
         tokio::time::sleep(Duration::from_secs(serve.drain_delay.into())).await;
         serving.stop(grace).await
@@ -84,8 +85,8 @@ async fn until_told(
 /// Message with the number of connections that were closed with requests running.
 fn cut(connections: usize) -> String {
     match connections {
-        1 => "cut 1 connection that was busy still".to_owned(),
-        more => format!("cut {more} connections that were busy still"),
+        1 => "closed 1 connection with a running request".to_owned(),
+        more => format!("closed {more} connections with running requests"),
     }
 }
 
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn one_is_one() {
-        assert_eq!(cut(1), "cut 1 connection that was busy still");
-        assert_eq!(cut(2), "cut 2 connections that were busy still");
+        assert_eq!(cut(1), "closed 1 connection with a running request");
+        assert_eq!(cut(2), "closed 2 connections with running requests");
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 
 use anyhow::{Context as _, ensure};
-use crisol::{Signature, Type};
+use crisol::signature::{Signature, Type};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
@@ -122,7 +122,7 @@ fn not_json(error: &serde_json::Error) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crisol::Type::{Enum, F64, List, Option as Maybe, S32, String as Text, U8};
+    use crisol::signature::Type::{Enum, F64, List, Option as Maybe, S32, String as Text, U8};
 
     fn json(text: &str, ty: Option<&Type>) -> String {
         match Given::Typed(text.to_owned()).json(ty) {

@@ -19,7 +19,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crisol::{MAX_FOLDERS, Reads, is_index_file, is_searched_folder};
+use crisol::registry::{MAX_FOLDERS, SourcePaths, is_index_file, is_searched_folder};
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
@@ -54,7 +54,7 @@ pub(crate) enum Scope {
 impl Watch {
     /// Watches the paths that an app is read from, and notifies `changed`.
     pub(crate) fn begin(
-        reads: &Reads,
+        reads: &SourcePaths,
         scope: Scope,
         changed: &Arc<Notify>,
     ) -> notify::Result<Self> {
@@ -116,7 +116,7 @@ struct Interest {
 }
 
 impl Interest {
-    fn of(reads: &Reads, scope: Scope) -> Self {
+    fn of(reads: &SourcePaths, scope: Scope) -> Self {
         let named = reads.app.iter().chain(&reads.files).chain(&reads.folders);
         let last = |path: &PathBuf| trail(path).pop();
         Self {
@@ -246,14 +246,14 @@ mod tests {
     type Tested = Result<(), Box<dyn std::error::Error>>;
 
     /// App with a script of an unusual name, a folder that guests write in, and a binary elsewhere.
-    fn app() -> std::io::Result<(tempfile::TempDir, PathBuf, Reads)> {
+    fn app() -> std::io::Result<(tempfile::TempDir, PathBuf, SourcePaths)> {
         let dir = tempfile::tempdir()?;
         let base = dir.path().canonicalize()?;
         let app = base.join("app");
         for folder in ["app/data", "app/.git", "app/node_modules/x", "app/src/deep", "wasm"] {
             fs::create_dir_all(base.join(folder))?;
         }
-        let mut reads = Reads::of_app(&app);
+        let mut reads = SourcePaths::of_app(&app);
         reads
             .files
             .extend(["_index.yaml", "src/numbers.txt", "data/f.lua"].map(|name| app.join(name)));

@@ -143,6 +143,11 @@ impl EntryId {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// The whole id, shared.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
 }
 
 impl FromStr for EntryId {

@@ -16,7 +16,7 @@ use crate::{Args, CallContext, CallError, EntryId, Reply, Signature, Value};
 ///   [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput).
 /// - The context's deadline covers the whole call, including waits. The function's own limit can only shorten it.
 /// - Dropping the future cancels the call and frees everything that it held.
-/// - The error side of a function's own top-level `result` is returned as [`CallError::Function`], never as a
+/// - The error side of a function's own top-level `result` is returned as [`ErrorKind::Function`](crate::ErrorKind::Function), never as a
 ///   [`Reply`].
 #[async_trait]
 pub trait Invoke: Send + Sync {
@@ -67,9 +67,7 @@ where
         context: CallContext,
         args: Args<'_>,
     ) -> Result<Reply, CallError> {
-        let values = args
-            .into_values()
-            .map_err(|source| CallError::InvalidInput { id: id.clone(), source: source.into() })?;
+        let values = args.into_values().map_err(|error| CallError::invalid_input(id, error))?;
         (self.call)(id.clone(), context, values).await
     }
 

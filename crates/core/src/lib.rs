@@ -25,7 +25,7 @@ mod value;
 pub use args::{Args, ArgsError};
 pub use budget::{Budget, OverBudget, Reservation};
 pub use context::{CallContext, CallId, Caller, Chain, MAX_DEPTH};
-pub use error::{BoxError, CallError, ErrorKind, ResourceLimit, Spent};
+pub use error::{BoxError, CallError, ErrorDetails, ErrorKind, Overload, ResourceLimit, Spent};
 pub use id::{EntryId, EntryIdError, Name, NameError, Namespace};
 pub use invoke::{Invoke, invoke_fn};
 pub use message::{MAX_LINE, chain, one_line, plain, printable, shorten};

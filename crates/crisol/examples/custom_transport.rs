@@ -5,10 +5,9 @@
 use std::error::Error;
 use std::time::Duration;
 
-use crisol::{
-    Args, BadRequest, CallError, HttpProblem, HttpRequest, HttpResponse, Reply, Runtime,
-    ServeOptions, Signature, Transport, Value,
-};
+use crisol::http::{self, BadRequest, ServeOptions, Transport};
+use crisol::signature::Signature;
+use crisol::{Args, CallError, Reply, Runtime, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -35,7 +34,7 @@ struct Words;
 impl Transport for Words {
     fn decode(
         &self,
-        request: HttpRequest,
+        request: http::Request,
         _signature: Option<&Signature>,
     ) -> Result<Args<'static>, BadRequest> {
         let text = String::from_utf8_lossy(&request.body).into_owned();
@@ -47,11 +46,11 @@ impl Transport for Words {
         &self,
         _signature: Option<&Signature>,
         outcome: Result<Reply, &CallError>,
-    ) -> Result<HttpResponse, HttpProblem> {
+    ) -> Result<http::Response, http::Problem> {
         // Standard responses to a failed call: for example 400 for the client's mistakes, 500 for the function's.
-        let reply = outcome.map_err(HttpProblem::from)?;
+        let reply = outcome.map_err(http::Problem::from)?;
         let value = reply.to_value().unwrap_or_default();
-        Ok(HttpResponse::ok("text/plain; charset=utf-8", format!("the answer is {value}\n")))
+        Ok(http::Response::ok("text/plain; charset=utf-8", format!("the answer is {value}\n")))
     }
 }
 

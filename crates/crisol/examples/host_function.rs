@@ -2,7 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "it is what an example is for")]
 
-use crisol::{HostCall, HostError, HostInterface, Runtime, Value};
+use crisol::host::{HostCall, HostError, HostInterface};
+use crisol::{Runtime, Value};
 
 const APP: &str = "
 namespace: demo

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use crisol::{CallError, ChangeError, Changes, Runtime};
+use crisol::change::{ChangeError, Changes};
+use crisol::{CallError, Runtime};
 use tokio::task::JoinSet;
 
 fn app(version: i32) -> String {

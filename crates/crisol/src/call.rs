@@ -11,6 +11,7 @@ mod function;
 mod guest;
 mod interceptor;
 mod linkage;
+#[cfg(feature = "lua")]
 mod lua;
 mod pipeline;
 mod pools;
@@ -30,6 +31,7 @@ pub(crate) use interceptor::Interceptors;
 #[cfg(feature = "http")]
 pub(crate) use interceptor::Last;
 pub(crate) use linkage::{Linkage, Want, tokens};
+#[cfg(feature = "lua")]
 pub(crate) use lua::{LuaFunction, States};
 pub(crate) use pipeline::Pooled;
 #[cfg(feature = "http")]

@@ -18,7 +18,7 @@ mod unused;
 
 pub use defaults::Defaults;
 pub use imports::ImportsFix;
-pub use source_paths::Reads;
+pub use source_paths::SourcePaths;
 
 pub(crate) use assemble::assemble;
 pub(crate) use code::MAX_CODE_BYTES;

@@ -7,6 +7,7 @@ mod edge;
 mod handle;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "lua")]
 mod script;
 #[cfg(feature = "http")]
 mod serve;
@@ -16,7 +17,8 @@ pub use builder::Builder;
 pub use change::{Applied, ChangeError, PreparedChange};
 #[cfg(feature = "http")]
 pub use edge::{Listening, ServeError, ServeOptions};
-pub use handle::{Runtime, Snapshot};
+pub use handle::{FunctionStats, Runtime, Snapshot};
+#[cfg(feature = "lua")]
 pub use script::Script;
 #[cfg(feature = "http")]
 pub use serve::{Readiness, Serving};

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crisol_core::{CallError, CallId, EntryId, ErrorKind, LogRate, LogVerdict, chain};
+use crisol_core::{
+    CallError, CallId, EntryId, ErrorDetails, ErrorKind, LogRate, LogVerdict, chain,
+};
 use crisol_transport::Cause;
 use http::StatusCode;
 use tokio::runtime::Handle;
@@ -46,7 +48,7 @@ struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Severity {
     Error,
-    /// Overload, without a fault of the function.
+    /// Overload or a stop, without a fault of the function.
     Warning,
 }
 
@@ -113,17 +115,17 @@ impl FailureLog {
 
 /// Cause of a failure, by which failures are counted, and its severity.
 fn cause(failure: &CallError) -> (&'static str, Severity) {
-    match failure {
+    match (failure.kind(), failure.details()) {
         // The call never ran, because its pool was busy until the deadline.
-        CallError::Deadline { spent, .. } if spent.guest.is_zero() && spent.host.is_zero() => {
+        (_, ErrorDetails::Deadline { spent, .. })
+            if spent.guest.is_zero() && spent.host.is_zero() =>
+        {
             ("busy", Severity::Warning)
         }
-        other => match other.kind() {
-            kind @ (ErrorKind::Saturated | ErrorKind::Unavailable) => {
-                (kind.name(), Severity::Warning)
-            }
-            kind => (kind.name(), Severity::Error),
-        },
+        (kind @ (ErrorKind::Saturated | ErrorKind::Unavailable | ErrorKind::Interrupted), _) => {
+            (kind.name(), Severity::Warning)
+        }
+        (kind, _) => (kind.name(), Severity::Error),
     }
 }
 
@@ -183,7 +185,7 @@ mod tests {
     use std::io::Write;
     use std::time::Duration;
 
-    use crisol_core::{CallContext, Caller, Spent, Value};
+    use crisol_core::{CallContext, Caller, Overload, Spent, Value};
     use tracing::subscriber::DefaultGuard;
 
     use super::*;
@@ -222,7 +224,7 @@ mod tests {
     }
 
     fn trap(id: &EntryId) -> CallError {
-        CallError::Trap { id: id.clone(), source: "secret".into() }
+        CallError::trap(id, "secret")
     }
 
     /// Logs the failure of a call.
@@ -264,7 +266,7 @@ mod tests {
         let failures = FailureLog::default();
         let id: EntryId = "a:f".parse()?;
         let call = CallContext::new(Caller::Http).id();
-        let error = CallError::Function { id: id.clone(), error: Box::new(Value::from("gone")) };
+        let error = CallError::function(&id, Value::from("gone"));
         for status in [StatusCode::NOT_FOUND, StatusCode::CONFLICT, StatusCode::SEE_OTHER] {
             failures.failed(&id, call, &error, status);
         }
@@ -286,18 +288,18 @@ mod tests {
         let queued = Spent { queue: Duration::from_secs(1), ..Spent::default() };
         let ran = Spent { guest: Duration::from_secs(1), ..Spent::default() };
         let overload = [
-            CallError::Saturated { id: id.clone(), waiting: 1 },
-            CallError::NoInstance { id: id.clone(), allowed: 1 },
-            CallError::Unavailable { id: id.clone() },
-            CallError::Interrupted { id: id.clone() },
-            CallError::Deadline { id: id.clone(), limit: None, spent: queued },
+            CallError::saturated(&id, Overload::Queue { waiting: 1 }),
+            CallError::saturated(&id, Overload::Instances { allowed: 1 }),
+            CallError::unavailable(&id),
+            CallError::interrupted(&id),
+            CallError::new(&id, ErrorDetails::Deadline { limit: None, spent: queued }),
         ];
         for failure in &overload {
             fail(&failures, &id, failure);
             let lines = log.lines();
             assert!(lines.len() == 1 && lines[0].contains("WARN"), "{lines:?}");
         }
-        let deadline = CallError::Deadline { id: id.clone(), limit: None, spent: ran };
+        let deadline = CallError::new(&id, ErrorDetails::Deadline { limit: None, spent: ran });
         fail(&failures, &id, &deadline);
         assert!(log.lines().iter().all(|line| line.contains("ERROR")));
         for _ in 0..1000 {

@@ -106,7 +106,7 @@ impl Server {
 /// Returns every problem found.
 pub fn check(services: &[Service]) -> Result<(), RouteErrors> {
     let nothing =
-        invoke_fn(None, |id: EntryId, _, _| std::future::ready(Err(CallError::Unavailable { id })));
+        invoke_fn(None, |id: EntryId, _, _| std::future::ready(Err(CallError::unavailable(&id))));
     let nothing: Arc<dyn Invoke> = Arc::new(nothing);
     CheckedService::build_all(services, &nothing).map(drop)
 }

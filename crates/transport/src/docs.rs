@@ -157,7 +157,7 @@ fn untyped_result(form: ResponseForm) -> [&'static str; 2] {
 }
 
 /// Causes in the order of their statuses.
-const CAUSES: [Cause; 16] = [
+const CAUSES: [Cause; 17] = [
     Cause::BadRequest,
     Cause::NotFound,
     Cause::MethodNotAllowed,
@@ -171,6 +171,7 @@ const CAUSES: [Cause; 16] = [
     Cause::HeadersTooLarge,
     Cause::Function,
     Cause::Failed,
+    Cause::Interrupted,
     Cause::NotImplemented,
     Cause::Unavailable,
     Cause::Deadline,
@@ -212,6 +213,9 @@ fn cause(cause: Cause) -> &'static str {
         }
         Cause::Failed => {
             "the function trapped, exited, exceeded a limit other than time, or called a denied import; the log has the reason under the same request id, the response does not"
+        }
+        Cause::Interrupted => {
+            "the function was still running when the grace period of a stop ended, as `detail` explains; it may have had effects, so there is no `Retry-After`"
         }
         Cause::NotImplemented => {
             "the method is `CONNECT`, or the body has transfer codings other than `chunked`"

@@ -45,6 +45,8 @@ pub enum Cause {
     Failed,
     /// The service or function is overloaded, or the function is being stopped.
     Unavailable,
+    /// The function was stopped while it ran: a retry may repeat its effects.
+    Interrupted,
     /// The function's time limit or the router's timeout passed.
     Deadline,
 }
@@ -81,6 +83,7 @@ impl From<ErrorKind> for Cause {
             ErrorKind::Function => Self::Function,
             ErrorKind::Deadline => Self::Deadline,
             ErrorKind::Saturated | ErrorKind::Unavailable => Self::Unavailable,
+            ErrorKind::Interrupted => Self::Interrupted,
             _ => Self::Failed,
         }
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crisol_core::EntryId;
+use crisol_core::{EntryId, EntryIdError};
 use crisol_schema::{EnvName, GuestPath};
 
 /// Reason that a folder, or a file in one, could not be opened.
@@ -94,6 +94,9 @@ pub enum EnvError {
         /// Id that was given.
         id: EntryId,
     },
+    /// Text that is not an entry id.
+    #[error(transparent)]
+    NotAnId(#[from] EntryIdError),
     /// File of an `env.storage.file` that cannot be used.
     #[error("the file of `{storage}` cannot be used")]
     File {

@@ -110,7 +110,7 @@ fn empty_variable_is_unset_and_a_wrong_one_is_an_error() -> Tested {
 #[test]
 fn unknown_service_is_named() -> Tested {
     let run = crisol(&tour(), &["openapi", "nothing"])?;
-    let said = "error: there is no service `nothing` with endpoints: name one of ";
+    let said = "error: no service `nothing` has endpoints: name one of ";
     assert!(run.code == Some(2) && run.stderr.starts_with(said), "{run:?}");
     Ok(())
 }
@@ -152,7 +152,7 @@ fn a_terminal_has_colours_unless_the_environment_wants_none() -> Tested {
 #[test]
 fn error_for_an_entry_that_cannot_be_called_names_its_kind() -> Tested {
     for (id, said) in [
-        ("compute", "there is no function `compute`: did you mean `myns.payload:compute`?"),
+        ("compute", "unknown function `compute`: did you mean `myns.payload:compute`?"),
         (
             "myns:assets",
             "`myns:assets` is of kind `fs.directory`, and cannot be called: `crisol list` shows the functions",
@@ -161,29 +161,29 @@ fn error_for_an_entry_that_cannot_be_called_names_its_kind() -> Tested {
             "assets",
             "`myns:assets` is of kind `fs.directory`, and cannot be called: `crisol list` shows the functions",
         ),
-        ("myns.compute", "there is no function `myns.compute`: did you mean `myns:compute`?"),
+        ("myns.compute", "unknown function `myns.compute`: did you mean `myns:compute`?"),
         (
             "hello",
-            "`myns.commands:hello` is a command and no function: run it with `crisol run hello`",
+            "`myns.commands:hello` is a command, not a function: run it with `crisol run hello`",
         ),
         (
             "myns.commands:hello",
-            "`myns.commands:hello` is a command and no function: run it with `crisol run hello`",
+            "`myns.commands:hello` is a command, not a function: run it with `crisol run hello`",
         ),
     ] {
         let run = crisol(&tour(), &["call", id])?;
         assert_eq!((run.code, run.stderr), (Some(2), format!("error: {said}\n")));
     }
     let function =
-        "`myns:compute` is a function and no command: call it with `crisol call myns:compute`";
+        "`myns:compute` is a function, not a command: call it with `crisol call myns:compute`";
     for (name, said) in [
         ("myns:compute", function),
         ("myns.compute", function),
         (
             "assets",
-            "`myns:assets` is of kind `fs.directory` and no command: `crisol run --list` shows those",
+            "`myns:assets` is of kind `fs.directory`, not a command: `crisol run --list` lists the commands",
         ),
-        ("myns.commands.hello", "there is no command `myns.commands.hello`: did you mean `hello`?"),
+        ("myns.commands.hello", "unknown command `myns.commands.hello`: did you mean `hello`?"),
     ] {
         let run = crisol(&tour(), &["run", name])?;
         assert_eq!((run.code, run.stderr), (Some(125), format!("error: {said}\n")));

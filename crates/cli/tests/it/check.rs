@@ -93,7 +93,7 @@ fn problems_of_texts_and_binaries_are_reported_together() -> Tested {
            |
            = help: did you mean `max_fuel`?
 
-        error[wrong-hash]: `compute.wasm` is not the file that this hash was made from: it has sha256:HASH
+        error[wrong-hash]: `compute.wasm` does not match this hash: it has sha256:HASH
           --> _index.yaml:17:11
            |
         17 |     hash: sha256:0000000000000000000000000000000000000000000000000000000000000000

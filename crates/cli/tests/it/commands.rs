@@ -20,7 +20,7 @@ fn pin_writes_the_right_hash_and_keeps_the_rest() -> Tested {
 
     let unknown = app.run(&["pin", "myns:g"])?;
     assert_eq!(unknown.code, Some(2));
-    assert!(unknown.stderr.contains("`myns:g` is no entry with a `hash`: those are `myns:f`"));
+    assert!(unknown.stderr.contains("`myns:g` has no `hash`: pin one of `myns:f`"));
     Ok(())
 }
 

@@ -14,13 +14,13 @@ fn an_unknown_id_names_the_nearest() -> Tested {
     check(
         app.run(&["call", "myns:g"])?,
         expect![[r#"
-        error: there is no function `myns:g`: did you mean `myns:f`?
+        error: unknown function `myns:g`: did you mean `myns:f`?
     "#]],
     );
     check(
         app.run(&["call", "f"])?,
         expect![[r#"
-            error: there is no function `f`: did you mean `myns:f`?
+            error: unknown function `f`: did you mean `myns:f`?
         "#]],
     );
     Ok(())
@@ -65,7 +65,7 @@ fn a_wrong_hash_gives_the_right_one() -> Tested {
     std::fs::write(app.path().join("wasm/compute.wasm"), bytes)?;
     let run = app.call(&["6", "7"])?;
     assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
-    assert!(run.stderr.contains("is not the file that this hash was made from"), "{run:?}");
+    assert!(run.stderr.contains("does not match this hash"), "{run:?}");
     assert!(run.stderr.contains("_index.yaml:10:"), "{run:?}");
     Ok(())
 }
@@ -83,7 +83,7 @@ fn missing_or_invalid_code_is_reported_at_its_entry() -> Tested {
             9 |     path: /compute.wasm
               |           ^^^^^^^^^^^^^ in `myns:f`
               |
-              = help: put the file into the folder of `myns:assets`, or mend `path`
+              = help: put the file into the folder of `myns:assets`, or correct `path`
 
             1 error
         "#]],

@@ -14,7 +14,7 @@ fn imports_become_what_the_method_may_call_and_comments_stay() -> Tested {
         assert!(before.stderr.contains(warning), "{warning}: {}", before.stderr);
     }
     let refused = app.run(&["--set", "myns:f:method=count", "check", "--fix"])?;
-    assert!(refused.code == Some(2) && refused.stderr.contains("leave it out"), "{refused:?}");
+    assert!(refused.code == Some(2) && refused.stderr.contains("remove `--set`"), "{refused:?}");
 
     let fixed = app.run(&["check", "--fix"])?;
     let expected = "fixed myns:f: +wasi:clocks -wasi:random (_index.yaml)\nok: 1 function\n";

@@ -93,7 +93,7 @@ fn reload_without_its_socket_changes_nothing() -> Tested {
             said.starts_with(&format!("error: service `n:svc` cannot listen on {addr}")),
             "{said}"
         );
-        assert_eq!(run.said()?, "not reloaded: generation 1 is served on");
+        assert_eq!(run.said()?, "not reloaded: still serving generation 1");
         assert!(is_answer(&asked(&mut TcpStream::connect(&run.addr)?)?, 1));
     }
     drop(taken);
@@ -149,7 +149,7 @@ fn a_renewed_certificate_is_served_and_a_broken_one_is_not() -> Tested {
         run.signal("-HUP")?;
         let mut said = run.said()?;
         assert!(said.starts_with("error[bad-tls]"), "{said}");
-        while said != "not reloaded: generation 2 is served on" {
+        while said != "not reloaded: still serving generation 2" {
             said = run.said()?;
         }
         assert!(is_answer(&asked(&mut secure(&run.addr, second.cert.der())?)?, 1));
@@ -234,7 +234,10 @@ fn a_drain_delay_serves_on_and_sends_clients_away() -> Tested {
     let mut open = TcpStream::connect(&run.addr)?;
     assert!(!asked(&mut open)?.contains("connection: close"));
     run.signal("-TERM")?;
-    assert_eq!(run.said()?, "stopping: what runs may finish; a second signal ends at once");
+    assert_eq!(
+        run.said()?,
+        "stopping: running requests may finish; a second signal ends the program at once"
+    );
     open.write_all(ASK.as_bytes())?;
     let last = read(open)?;
     assert!(is_answer(&last, 1) && last.contains("connection: close\r\n"), "{last}");

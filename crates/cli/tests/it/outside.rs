@@ -69,7 +69,7 @@ fn missing_requirement_of_a_call_is_a_warning() -> Tested {
         6 | ...i32) (result i32) local.get 0))', method: f, imports: [wasi:cli], wasi: {env: [{id: key, name: KEY, required: true}, {id: other, n...
           |                                                          ^^^^^^^^^^ in `myns:f`
           |
-          = help: leave it out, as `crisol check --fix` does
+          = help: remove it, as `crisol check --fix` does
 
         warning[not-set]: `NOT_SET` is not set, and every call of `myns:f` needs it
          --> _index.yaml:6:157

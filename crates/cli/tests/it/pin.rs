@@ -75,16 +75,13 @@ fn errors_elsewhere_keep_no_entry_from_being_pinned() -> Tested {
     assert_eq!((run.code, run.stdout), (Some(2), pinned("unchanged")), "{}", run.stderr);
     assert!(run.stderr.contains("unknown entry `myns:nowhere`"), "{}", run.stderr);
     assert!(!run.stderr.contains("GETT") && !run.stderr.contains("max_fule"), "{}", run.stderr);
-    let last = "error: not pinned: `myns:b` does not tell where its binary is: correct its `fs` and `path`\n";
+    let last =
+        "error: not pinned: `myns:b` does not name its binary: correct its `fs` and `path`\n";
     assert!(run.stderr.ends_with(last), "{}", run.stderr);
 
     let run = app.run(&["pin", "myns:a", "myns:e", "myns:b"])?;
     assert_eq!((run.code, run.stdout), (Some(2), pinned("unchanged")), "{}", run.stderr);
-    assert!(
-        run.stderr.contains("not pinned: `myns:e` is no entry with a `hash`"),
-        "{}",
-        run.stderr
-    );
+    assert!(run.stderr.contains("not pinned: `myns:e` has no `hash`"), "{}", run.stderr);
 
     // An unreadable file may have entries with a hash; the others are pinned.
     fs::create_dir(app.path().join("sub"))?;
@@ -103,7 +100,7 @@ fn an_override_is_refused() -> Tested {
     assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
     assert_eq!(
         run.stderr,
-        "error: `pin` works on what the index files say, which `--set` does not change: leave it out\n"
+        "error: `pin` edits the index files, which `--set` does not change: remove `--set`\n"
     );
     Ok(())
 }

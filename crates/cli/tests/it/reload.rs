@@ -73,7 +73,7 @@ fn reloaded(run: &mut Served) -> Tested<String> {
 
 /// Returns true for the last line of a report about a failed reload.
 fn is_refusal(line: &str) -> bool {
-    line.starts_with("not reloaded: generation ") && line.ends_with(" is served on")
+    line.starts_with("not reloaded: still serving generation ")
 }
 
 /// Reads the output until the app on disk is refused.
@@ -176,7 +176,7 @@ fn broken_app_is_reported_and_the_old_one_stays_served() -> Tested {
     // An app without anything to serve is refused, as at the start.
     put(app, "_index.yaml", "namespace: n\nentries: [{name: v, kind: env.storage.memory}]\n")?;
     assert!(run.said()?.starts_with("error: the app has nothing to serve"));
-    assert_eq!(run.said()?, "not reloaded: generation 4 is served on");
+    assert_eq!(run.said()?, "not reloaded: still serving generation 4");
     assert_eq!(body(&run, "/a")?, "3");
     Ok(())
 }
@@ -401,7 +401,10 @@ fn it_stops_at_once_while_it_reloads() -> Tested {
     let said = run.said()?;
     assert!(said.contains("endless"), "{said}");
     run.signal("-TERM")?;
-    assert_eq!(run.said()?, "stopping: what runs may finish; a second signal ends at once");
+    assert_eq!(
+        run.said()?,
+        "stopping: running requests may finish; a second signal ends the program at once"
+    );
     assert_eq!(run.child.wait()?.code(), Some(0));
     Ok(())
 }

@@ -139,7 +139,7 @@ fn failure_outside_of_the_guest_has_its_own_exit_code() -> Tested {
     let app = commands()?;
     let run = app.run(&["run", "helo"])?;
     assert_eq!((run.code, run.stdout.as_str()), (Some(125), ""));
-    expect!["error: there is no command `helo`: did you mean `hello`?\n"].assert_eq(&run.stderr);
+    expect!["error: unknown command `helo`: did you mean `hello`?\n"].assert_eq(&run.stderr);
     let run = app.run(&["run", "greet"])?;
     assert_eq!(run.code, Some(125));
     expect!["error: `myns:greet` cannot take these arguments: expected 1 argument (body: string), found 0\n"]
@@ -208,7 +208,7 @@ fn the_commands_are_listed() -> Tested {
     "#]]
     .assert_eq(&run.stdout);
     let run = App::new("", &[])?.run(&["run", "hello"])?;
-    expect!["error: there is no command `hello`: the app has no `process.wasm`, whose `meta.command.name` would be one\n"].assert_eq(&run.stderr);
+    expect!["error: unknown command `hello`: the app has no command; a `process.wasm` entry is one, by the name in its `meta.command.name`\n"].assert_eq(&run.stderr);
     Ok(())
 }
 

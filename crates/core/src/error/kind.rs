@@ -28,6 +28,9 @@ pub enum ErrorKind {
     Environment,
     /// The function is being stopped or replaced and takes no new calls.
     Unavailable,
+    /// The call was still running when the grace of a stop ended. Unlike [`ErrorKind::Unavailable`], it had started: a
+    /// retry may repeat its effects.
+    Interrupted,
     /// The result does not have the type that the caller expects.
     UnexpectedResult,
     /// A defect of the runtime or of the embedding program.
@@ -51,6 +54,7 @@ impl ErrorKind {
             Self::WouldDeadlock => "would-deadlock",
             Self::Environment => "environment",
             Self::Unavailable => "unavailable",
+            Self::Interrupted => "interrupted",
             Self::UnexpectedResult => "unexpected-result",
             Self::Internal => "internal",
         }

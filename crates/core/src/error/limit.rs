@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::OverBudget;
+
 /// A limit other than time that a guest exceeded. All sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -54,6 +56,66 @@ impl std::fmt::Display for ResourceLimit {
                 "the limit of {allowed} table elements (the guest asked for {wanted} in all)"
             ),
             Self::Stack => write!(f, "its stack (endless recursion?)"),
+        }
+    }
+}
+
+/// The full resource that a call found no room in. A later retry may succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overload {
+    /// `pool.buffer`: the queue of the function.
+    Queue {
+        /// Number of calls that wait.
+        waiting: usize,
+    },
+    /// The instances of the engine.
+    Instances {
+        /// Maximum number of instances.
+        allowed: u64,
+    },
+    /// The memory of the system, which it refused for another instance.
+    SystemMemory,
+    /// The limit on the memory of all instances and scripts together.
+    Memory(OverBudget),
+}
+
+impl Overload {
+    /// Message for callers outside the process.
+    pub(super) fn public_message(self) -> &'static str {
+        match self {
+            Self::Queue { .. } => "too many calls are waiting; try again later",
+            Self::Instances { .. } => "no room is left for another call; try again later",
+            Self::SystemMemory | Self::Memory(_) => {
+                "no memory is left for another call; try again later"
+            }
+        }
+    }
+}
+
+/// Continues the sentence that the function's id begins.
+impl std::fmt::Display for Overload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Queue { waiting } => {
+                let calls = if *waiting == 1 { "call waits" } else { "calls wait" };
+                write!(
+                    f,
+                    "is saturated: {waiting} {calls} already, which is all that `pool.buffer` allows"
+                )
+            }
+            Self::Instances { allowed } => write!(
+                f,
+                "found all {allowed} instances of the engine in use: start with more (`--instances`), or lower the pools' sizes"
+            ),
+            Self::SystemMemory => write!(
+                f,
+                "cannot be given an instance: the system refuses memory for another; lower the pools' sizes, or on Linux see that there is memory and raise `vm.max_map_count`"
+            ),
+            Self::Memory(over) => write!(
+                f,
+                "is saturated: {over} by instances and scripts: allow more (`--memory`), or lower `limits.max_memory_bytes` or the pools' sizes"
+            ),
         }
     }
 }

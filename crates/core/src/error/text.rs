@@ -1,8 +1,9 @@
 //! Texts of a failed call: an internal one with all causes, and a public one without.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::CallError;
+use super::{CallError, ErrorDetails, Spent};
 use crate::{EntryId, chain};
 
 impl fmt::Display for CallError {
@@ -20,18 +21,21 @@ impl std::error::Error for CallError {}
 impl CallError {
     /// Writes the text without the cause.
     fn fmt_alone(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotFound { id, what, nearest } => {
+        let id = self.entry();
+        match self.details() {
+            ErrorDetails::NotFound { what, nearest } => {
                 match what {
                     Some(what) => write!(f, "`{id}` {what}, and cannot be called")?,
-                    None => write!(f, "there is no function `{id}`")?,
+                    None => write!(f, "unknown function `{id}`")?,
                 }
                 nearest.iter().try_for_each(|near| write!(f, ": did you mean `{near}`?"))
             }
-            Self::InvalidInput { id, .. } => write!(f, "`{id}` cannot take these arguments"),
-            Self::Function { id, error } => write!(f, "`{id}` answered with its error: {error}"),
-            Self::Trap { id, .. } => write!(f, "`{id}` trapped"),
-            Self::Denied { id, interface, function, offered, fix } => {
+            ErrorDetails::InvalidInput => write!(f, "`{id}` cannot take these arguments"),
+            ErrorDetails::Function { error } => {
+                write!(f, "`{id}` answered with its error: {error}")
+            }
+            ErrorDetails::Trap => write!(f, "`{id}` trapped"),
+            ErrorDetails::Denied { interface, function, offered, fix } => {
                 let place = if interface.is_empty() { "" } else { "#" };
                 let why = match offered {
                     true => "which its entry does not import",
@@ -39,135 +43,111 @@ impl CallError {
                 };
                 write!(f, "`{id}` called `{interface}{place}{function}`, {why}: {fix}")
             }
-            Self::Exited { id, code } => {
+            ErrorDetails::Exited { code } => {
                 write!(f, "`{id}` exited with code {code} before it answered")
             }
-            Self::Deadline { id, limit: Some(limit), spent } => write!(
-                f,
-                "`{id}` ran out of time (`limits.max_execution_ms` is {}): {spent}",
-                limit.as_millis()
-            ),
-            Self::Deadline { id, limit: None, spent } => {
-                write!(f, "`{id}` ran out of time (the deadline of its caller): {spent}")
-            }
-            Self::Limit { id, limit } => write!(f, "`{id}` went over {limit}"),
-            Self::Saturated { id, waiting } => {
-                let calls = if *waiting == 1 { "call waits" } else { "calls wait" };
-                write!(
-                    f,
-                    "`{id}` is saturated: {waiting} {calls} already, which is all that `pool.buffer` allows"
-                )
-            }
-            Self::WouldDeadlock { id, chain } => {
+            ErrorDetails::Deadline { limit, spent } => fmt_deadline(f, id, *limit, spent),
+            ErrorDetails::Limit(limit) => write!(f, "`{id}` went over {limit}"),
+            ErrorDetails::Saturated(overload) => write!(f, "`{id}` {overload}"),
+            ErrorDetails::WouldDeadlock { chain } => {
                 write!(f, "`{id}` would deadlock: {}", show_chain(chain, id))
             }
-            Self::TooDeep { id, allowed } => write!(
+            ErrorDetails::TooDeep { allowed } => write!(
                 f,
                 "`{id}` is called by a chain of more than {allowed} functions, each waiting for the next"
             ),
-            Self::Environment { id, .. } => write!(f, "`{id}` cannot start"),
-            Self::Unavailable { id } => {
+            ErrorDetails::Environment => write!(f, "`{id}` cannot start"),
+            ErrorDetails::Unavailable => {
                 write!(f, "`{id}` is being stopped and takes no new calls")
             }
-            Self::Interrupted { id } => write!(
+            ErrorDetails::Interrupted => write!(
                 f,
                 "`{id}` was interrupted: it is being stopped, and this call outlasted the grace for that"
             ),
-            Self::UnexpectedResult { id, .. } => {
-                write!(f, "`{id}` answered with something else than the caller asked for")
+            ErrorDetails::UnexpectedResult => {
+                write!(f, "`{id}` returned a value of an unexpected type")
             }
-            Self::NoInstance { id, allowed } => write!(
-                f,
-                "`{id}` found all {allowed} instances of the engine in use: start with more (`--instances`), or lower the pools' sizes"
-            ),
-            Self::NoMemory { id, .. } => write!(
-                f,
-                "`{id}` cannot be given an instance: the system refuses memory for another; lower the pools' sizes, or on Linux see that there is memory and raise `vm.max_map_count`"
-            ),
-            Self::OverMemory { id, over } => write!(
-                f,
-                "`{id}` is saturated: {over} by instances and scripts: allow more (`--memory`), or lower `limits.max_memory_bytes` or the pools' sizes"
-            ),
-            Self::HostFunction { id, function, .. } => {
+            ErrorDetails::HostFunction { function } => {
                 write!(f, "`{id}` called the host function `{function}`, which failed")
             }
-            Self::Internal { id, .. } => write!(f, "`{id}` failed for a reason inside the runtime"),
+            ErrorDetails::Internal => write!(f, "`{id}` failed for a reason inside the runtime"),
         }
     }
 
     /// Message for callers outside the process: their own mistakes in full, and no internal detail.
     #[must_use]
     pub fn public_message(&self) -> String {
-        match self {
-            Self::InvalidInput { source, .. } => source.to_string(),
-            Self::Function { error, .. } => error.to_string(),
-            Self::NotFound { .. } => "there is no such function".to_owned(),
-            Self::Deadline { .. } => "the function did not answer in time".to_owned(),
-            Self::Saturated { .. } => "too many calls are waiting; try again later".to_owned(),
-            Self::NoInstance { .. } => {
-                "no room is left for another call; try again later".to_owned()
-            }
-            Self::NoMemory { .. } | Self::OverMemory { .. } => {
-                "no memory is left for another call; try again later".to_owned()
-            }
-            Self::Unavailable { .. } | Self::Interrupted { .. } => {
-                "the function is being stopped".to_owned()
-            }
-            Self::Trap { .. }
-            | Self::Denied { .. }
-            | Self::Exited { .. }
-            | Self::Limit { .. }
-            | Self::WouldDeadlock { .. }
-            | Self::TooDeep { .. }
-            | Self::Environment { .. }
-            | Self::UnexpectedResult { .. }
-            | Self::HostFunction { .. }
-            | Self::Internal { .. } => "the function failed".to_owned(),
-        }
+        let text = match self.details() {
+            ErrorDetails::InvalidInput => match self.cause() {
+                Some(cause) => return cause.to_string(),
+                None => "the function cannot take these arguments",
+            },
+            ErrorDetails::Function { error } => return error.to_string(),
+            ErrorDetails::NotFound { .. } => "there is no such function",
+            ErrorDetails::Deadline { .. } => "the function did not answer in time",
+            ErrorDetails::Saturated(overload) => overload.public_message(),
+            ErrorDetails::Unavailable => "the function is being stopped",
+            ErrorDetails::Interrupted => "the function was stopped while it ran",
+            ErrorDetails::Trap
+            | ErrorDetails::Denied { .. }
+            | ErrorDetails::Exited { .. }
+            | ErrorDetails::Limit(_)
+            | ErrorDetails::WouldDeadlock { .. }
+            | ErrorDetails::TooDeep { .. }
+            | ErrorDetails::Environment
+            | ErrorDetails::UnexpectedResult
+            | ErrorDetails::HostFunction { .. }
+            | ErrorDetails::Internal => "the function failed",
+        };
+        text.to_owned()
     }
 }
 
-fn show_chain(chain: &[EntryId], id: &EntryId) -> String {
+fn fmt_deadline(
+    f: &mut fmt::Formatter<'_>,
+    id: &str,
+    limit: Option<Duration>,
+    spent: &Spent,
+) -> fmt::Result {
+    match limit {
+        Some(limit) => {
+            let limit = limit.as_millis();
+            write!(f, "`{id}` ran out of time (`limits.max_execution_ms` is {limit}): {spent}")
+        }
+        None => write!(f, "`{id}` ran out of time (the deadline of its caller): {spent}"),
+    }
+}
+
+fn show_chain(chain: &[EntryId], id: &str) -> String {
     let ancestors = chain.iter().rev().map(EntryId::as_str);
-    ancestors.chain([id.as_str()]).collect::<Vec<_>>().join(" → ")
+    ancestors.chain([id]).collect::<Vec<_>>().join(" → ")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use expect_test::expect;
 
     use super::*;
-    use crate::{BoxError, OverBudget, ResourceLimit, Spent};
+    use crate::{BoxError, OverBudget, Overload, ResourceLimit};
 
     #[test]
     fn texts_name_the_entry_what_was_found_and_what_to_do() -> Result<(), crate::EntryIdError> {
         let id: EntryId = "myns:compute".parse()?;
         let spent = Spent { guest: Duration::from_micros(50_100), ..Spent::default() };
         let texts = [
-            CallError::NotFound {
-                id: "myns:compote".into(),
-                what: None,
-                nearest: Some(id.clone()),
-            },
-            CallError::Deadline { id: id.clone(), limit: Some(Duration::from_millis(50)), spent },
-            CallError::Deadline { id: id.clone(), limit: None, spent },
-            CallError::WouldDeadlock {
-                id: id.clone(),
-                chain: vec!["myns:b".parse()?, "myns:compute".parse()?],
-            },
-            CallError::Saturated { id: id.clone(), waiting: 1 },
-            CallError::Saturated { id: id.clone(), waiting: 2 },
-            CallError::OverMemory {
-                id: id.clone(),
-                over: OverBudget { wanted: 3, used: 4, limit: 6 },
-            },
-            CallError::Limit { id, limit: ResourceLimit::Memory { allowed: 10, wanted: 20 } },
+            ErrorDetails::Deadline { limit: Some(Duration::from_millis(50)), spent },
+            ErrorDetails::Deadline { limit: None, spent },
+            ErrorDetails::WouldDeadlock { chain: vec!["myns:b".parse()?, "myns:compute".parse()?] },
+            ErrorDetails::Saturated(Overload::Queue { waiting: 1 }),
+            ErrorDetails::Saturated(Overload::Queue { waiting: 2 }),
+            ErrorDetails::Saturated(Overload::Memory(OverBudget { wanted: 3, used: 4, limit: 6 })),
+            ErrorDetails::Limit(ResourceLimit::Memory { allowed: 10, wanted: 20 }),
         ]
-        .map(|error| error.to_string());
+        .map(|details| CallError::new(&id, details).to_string());
+        let unknown = CallError::not_found("myns:compote", Some(id.clone())).to_string();
+        let texts = [vec![unknown], texts.to_vec()].concat();
         expect![[r"
-            there is no function `myns:compote`: did you mean `myns:compute`?
+            unknown function `myns:compote`: did you mean `myns:compute`?
             `myns:compute` ran out of time (`limits.max_execution_ms` is 50): 0.0 ms queued, 50.1 ms in the guest, 0.0 ms in the host
             `myns:compute` ran out of time (the deadline of its caller): 0.0 ms queued, 50.1 ms in the guest, 0.0 ms in the host
             `myns:compute` would deadlock: myns:compute → myns:b → myns:compute
@@ -182,11 +162,8 @@ mod tests {
     #[test]
     fn public_messages_hold_only_the_callers_mistakes() -> Result<(), crate::EntryIdError> {
         let id: EntryId = "myns:compute".parse()?;
-        let mine = CallError::InvalidInput {
-            id: id.clone(),
-            source: "argument 2 (b): expected s32".into(),
-        };
-        let ours = CallError::Trap { id, source: "0xdead at /srv/secret.wasm".into() };
+        let mine = CallError::invalid_input(&id, "argument 2 (b): expected s32");
+        let ours = CallError::trap(&id, "0xdead at /srv/secret.wasm");
         assert_eq!(mine.public_message(), "argument 2 (b): expected s32");
         assert_eq!(ours.public_message(), "the function failed");
         Ok(())
@@ -197,12 +174,12 @@ mod tests {
         let id: EntryId = "secret:compute".parse()?;
         let over = OverBudget { wanted: 3, used: 4, limit: 6 };
         let texts = [
-            CallError::Saturated { id: id.clone(), waiting: 77 },
-            CallError::NoInstance { id: id.clone(), allowed: 77 },
-            CallError::NoMemory { id: id.clone(), source: "vm.max_map_count".into() },
-            CallError::OverMemory { id, over },
+            Overload::Queue { waiting: 77 },
+            Overload::Instances { allowed: 77 },
+            Overload::SystemMemory,
+            Overload::Memory(over),
         ]
-        .map(|error| error.public_message());
+        .map(|overload| CallError::new(&id, ErrorDetails::Saturated(overload)).public_message());
         expect![[r"
             too many calls are waiting; try again later
             no room is left for another call; try again later
@@ -220,15 +197,15 @@ mod tests {
     fn a_text_holds_each_cause_once_however_it_is_printed() -> Result<(), crate::EntryIdError> {
         let id: EntryId = "a:f".parse()?;
         let source = || -> BoxError { Outer(fmt::Error).into() };
-        let function = "a:b/c#d".to_owned();
+        let by = |details| CallError::new(&id, details).with_cause(source());
         let all = [
-            CallError::InvalidInput { id: id.clone(), source: source() },
-            CallError::Trap { id: id.clone(), source: source() },
-            CallError::Environment { id: id.clone(), source: source() },
-            CallError::UnexpectedResult { id: id.clone(), source: source() },
-            CallError::NoMemory { id: id.clone(), source: source() },
-            CallError::HostFunction { id: id.clone(), function, source: source() },
-            CallError::Internal { id, source: source() },
+            CallError::invalid_input(&id, source()),
+            CallError::trap(&id, source()),
+            CallError::environment(&id, source()),
+            CallError::unexpected_result(&id, source()),
+            by(ErrorDetails::Saturated(Overload::SystemMemory)),
+            by(ErrorDetails::HostFunction { function: "a:b/c#d".to_owned() }),
+            CallError::internal(&id, source()),
         ];
         let cause = format!(": outer: {}", fmt::Error);
         for error in &all {

@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 use super::resources::HostResources;
 use crate::call::{Callable, Command, Interceptors, Linkage};
 #[cfg(feature = "http")]
-use crate::http::{HttpHandler, Site};
+use crate::web::{HttpHandler, Site};
 
 /// Everything that loading a registry produces.
 #[derive(Default)]

@@ -20,7 +20,7 @@ pub(crate) struct Extensions {
     /// Interceptors, outermost first.
     pub(crate) interceptors: Vec<Arc<dyn Interceptor>>,
     #[cfg(feature = "http")]
-    pub(crate) transports: crate::http::Transports,
+    pub(crate) transports: crate::web::Transports,
 }
 
 /// Binaries in memory, by path relative to the app's folder.

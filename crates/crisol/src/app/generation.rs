@@ -9,7 +9,9 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
-use crisol_core::{Args, CallContext, CallError, Caller, EntryId, Invoke, Reply, Signature, Value};
+use crisol_core::{
+    Args, CallContext, CallError, Caller, EntryId, Invoke, Overload, Reply, Signature, Value,
+};
 use crisol_pool::Stats;
 use crisol_pool::strategy::adaptive::Decision;
 use crisol_schema::{Entry, Problems, Registry};
@@ -26,6 +28,17 @@ use crate::call::{AnyPool, Arguments, Callable, Command, Form, Rust, Tree, Wave,
 ///
 /// It implements [`Invoke`] for callers that must not mix two generations in one piece of work: the routes of one
 /// configuration, a script, a guest's nested calls.
+///
+/// ```no_run
+/// # async fn example(runtime: crisol::Runtime) -> Result<(), Box<dyn std::error::Error>> {
+/// let generation = runtime.generation();
+/// runtime.reload().await?;
+/// // The reload has no effect on these calls.
+/// let sum: i32 = generation.call("app:sum", ([1, 2, 3],)).await?;
+/// let mean: f64 = generation.call("app:mean", ([1, 2, 3],)).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Generation {
     number: u64,
     registry: Registry,
@@ -171,7 +184,7 @@ impl Generation {
     /// Looks up a function by its id.
     ///
     /// # Errors
-    /// [`CallError::NotFound`], with the kind of an entry that is not a function, or else with a similar function.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound), with the kind of an entry that is not a function, or else with a similar function.
     pub fn function(&self, id: &str) -> Result<&EntryId, CallError> {
         self.find(id).map(|(id, _)| id)
     }
@@ -218,7 +231,7 @@ impl Generation {
 
     /// Returns the services and routes to serve over HTTP.
     #[cfg(feature = "http")]
-    pub(crate) fn site(&self) -> &crate::http::Site {
+    pub(crate) fn site(&self) -> &crate::web::Site {
         &self.assembled.site
     }
 
@@ -258,19 +271,12 @@ impl Generation {
     }
 
     #[cfg(feature = "http")]
-    pub(crate) fn handler(&self, id: &EntryId) -> Option<Arc<crate::http::HttpHandler>> {
+    pub(crate) fn handler(&self, id: &EntryId) -> Option<Arc<crate::web::HttpHandler>> {
         self.assembled.handlers.get(id).cloned()
     }
 
     pub(crate) fn resources(&self) -> &HostResources {
         &self.assembled.resources
-    }
-
-    /// Returns the pool statistics of every function and HTTP handler, in the order of ids.
-    pub(crate) fn all_stats(&self) -> Vec<(EntryId, Stats)> {
-        let mut all: Vec<_> = self.pools().map(|(id, pool)| (id.clone(), pool.stats())).collect();
-        all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        all
     }
 
     fn is_intercepted(&self, id: &EntryId) -> bool {
@@ -286,15 +292,10 @@ impl Generation {
         // An entry that is meant by its name alone is reported with its full id.
         let meant = self.meant(id).filter(|entry| !self.is_function(&entry.id));
         if let Some(entry) = meant {
-            let what = self.what(entry).into_boxed_str();
-            return CallError::NotFound {
-                id: entry.id.to_string(),
-                what: Some(what),
-                nearest: None,
-            };
+            return CallError::not_a_function(&entry.id, self.what(entry));
         }
         let nearest = names::nearest(id, self.assembled.functions.keys()).cloned();
-        CallError::NotFound { id: id.to_owned(), nearest, what: None }
+        CallError::not_found(id, nearest)
     }
 
     fn is_function(&self, id: &EntryId) -> bool {
@@ -352,7 +353,7 @@ impl Invoke for Generation {
             return Ok(());
         }
         let Some(callable) = self.callable(id) else { return Ok(()) };
-        let saturated = |waiting| CallError::Saturated { id: id.clone(), waiting };
+        let saturated = |waiting| CallError::saturated(id, Overload::Queue { waiting });
         callable.pool().admits().map_err(saturated)
     }
 }

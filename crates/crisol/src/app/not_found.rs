@@ -7,7 +7,7 @@ use crate::call::Command;
 
 /// Error of a command lookup: no command has the name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no command `{name}`{}", hint(.nearest.as_deref(), .known))]
+#[error("unknown command `{name}`{}", hint(.nearest.as_deref(), .known))]
 pub struct CommandNotFound {
     name: String,
     nearest: Option<String>,
@@ -18,9 +18,9 @@ fn hint(nearest: Option<&str>, known: &[String]) -> String {
     match nearest {
         Some(near) => format!(": did you mean `{near}`?"),
         None if known.is_empty() => {
-            ": the app has no `process.wasm`, whose `meta.command.name` would be one".to_owned()
+            ": the app has no command; a `process.wasm` entry is one, by the name in its `meta.command.name`".to_owned()
         }
-        None => format!(": there are `{}`", known.join("`, `")),
+        None => format!(": use one of `{}`", known.join("`, `")),
     }
 }
 

@@ -30,5 +30,5 @@ pub(super) async fn aside<T: Send + 'static>(
         },
     };
     // Parsing does not panic, so an error means that the tokio runtime is shutting down.
-    read.map_err(|error| CallError::Internal { id: id.clone(), source: error.into() })
+    read.map_err(|error| CallError::internal(id, error))
 }

@@ -11,6 +11,7 @@ use super::deadline::{CallDeadline, now};
 use super::form::{Arguments, Form};
 use super::function::Function;
 use super::interceptor::{Interceptor, Last, Next};
+#[cfg(feature = "lua")]
 use super::lua::LuaFunction;
 use super::pools::AnyPool;
 use super::within::Within;
@@ -22,6 +23,7 @@ pub(crate) enum Callable {
     /// A WebAssembly function behind its pool.
     Wasm(Arc<Function>),
     /// A Lua function behind its pool.
+    #[cfg(feature = "lua")]
     Lua(Arc<LuaFunction>),
 }
 
@@ -48,6 +50,7 @@ impl Callable {
                 F::of_lifted(lifted)
             }
             // Boxed, since it would otherwise enlarge the future of every call.
+            #[cfg(feature = "lua")]
             Self::Lua(function) => F::of_value(
                 Box::pin(async {
                     let deadline = function.scripts.deadline(context);
@@ -121,6 +124,7 @@ impl Callable {
     fn deadline(&self, context: &CallContext) -> CallDeadline {
         match self {
             Self::Wasm(function) => function.guest.deadline(context),
+            #[cfg(feature = "lua")]
             Self::Lua(function) => function.scripts.deadline(context),
         }
     }
@@ -128,6 +132,7 @@ impl Callable {
     fn id(&self) -> &EntryId {
         match self {
             Self::Wasm(function) => &function.guest.id,
+            #[cfg(feature = "lua")]
             Self::Lua(function) => &function.scripts.id,
         }
     }
@@ -137,16 +142,17 @@ impl Callable {
         match self {
             Self::Wasm(function) => Some(&function.mapping),
             // Lua functions accept any values.
+            #[cfg(feature = "lua")]
             Self::Lua(_) => None,
         }
     }
 
     fn invalid(&self, source: BoxError) -> CallError {
-        CallError::InvalidInput { id: self.id().clone(), source }
+        CallError::invalid_input(self.id(), source)
     }
 
     fn unexpected(&self, source: BoxError) -> CallError {
-        CallError::UnexpectedResult { id: self.id().clone(), source }
+        CallError::unexpected_result(self.id(), source)
     }
 
     /// Returns the signature; none for a Lua function.
@@ -158,7 +164,9 @@ impl Callable {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Wasm(one), Self::Wasm(two)) => Arc::ptr_eq(one, two),
+            #[cfg(feature = "lua")]
             (Self::Lua(one), Self::Lua(two)) => Arc::ptr_eq(one, two),
+            #[cfg(feature = "lua")]
             (Self::Wasm(_), Self::Lua(_)) | (Self::Lua(_), Self::Wasm(_)) => false,
         }
     }
@@ -167,6 +175,7 @@ impl Callable {
     pub(crate) async fn warm(&self) -> Result<(), CallError> {
         match self {
             Self::Wasm(function) => function.guest.warm().await,
+            #[cfg(feature = "lua")]
             Self::Lua(function) => function.scripts.warm().await,
         }
     }
@@ -175,6 +184,7 @@ impl Callable {
     pub(crate) fn pool(&self) -> &dyn AnyPool {
         match self {
             Self::Wasm(function) => &*function.guest.pool,
+            #[cfg(feature = "lua")]
             Self::Lua(function) => &*function.scripts.pool,
         }
     }

@@ -6,7 +6,9 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use crisol_core::{Args, CallContext, CallError, Caller, EntryId, Invoke, Signature, Type};
+use crisol_core::{
+    Args, CallContext, CallError, Caller, EntryId, ErrorDetails, Invoke, Signature, Type,
+};
 use crisol_engine::{Failure, Linked};
 use crisol_wasi::{Stdio, Streams};
 use crisol_wit::{Lifted, Outcome, Packed};
@@ -18,6 +20,21 @@ use super::pipeline::{Job, Pooled, Turn};
 use super::pools::AnyPool;
 
 /// A loaded `process.wasm` entry; see [`Command::run`].
+///
+/// ```no_run
+/// use crisol::{Args, Exit, Stdio};
+///
+/// # async fn example(runtime: crisol::Runtime) -> Result<(), Box<dyn std::error::Error>> {
+/// let command = runtime.command("resize")?;
+/// let arguments = ["--width".to_owned(), "640".to_owned()];
+/// match command.run(&arguments, Args::none(), Stdio::Terminal).await? {
+///     Exit::Code(code) => println!("exit code {code}"),
+///     Exit::Value(value) => println!("{}", value.to_wave()),
+///     _ => {}
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Command {
     pub(crate) name: Option<String>,
     pub(crate) linked: Linked,
@@ -70,23 +87,24 @@ impl Command {
     ///
     /// # Errors
     /// See [`CallError`]: for example a trap, a denied import or an exceeded limit. An `err` side that carries a value
-    /// is [`CallError::Function`].
+    /// is [`ErrorKind::Function`](crate::ErrorKind::Function).
     pub async fn run(
         &self,
         arguments: &[String],
         values: Args<'_>,
         stdio: Stdio,
     ) -> Result<Exit, CallError> {
-        let args = self.linked.mapping().lower_args(values).map_err(|error| {
-            CallError::InvalidInput { id: self.id().clone(), source: error.into() }
-        })?;
+        let args = self.linked.mapping().lower_args(values);
+        let args = args.map_err(|error| CallError::invalid_input(self.id(), error))?;
         let running = Running { command: self, arguments, stdio, args };
         let context = CallContext::new(Caller::Command);
         let deadline = self.runs.deadline(&context);
         match self.runs.serve(&context, deadline, running).await {
             Ok(result) => self.exit(self.linked.mapping().lift(result)),
-            Err(CallError::Exited { code, .. }) => Ok(Exit::Code(code)),
-            Err(error) => Err(error),
+            Err(error) => match *error.details() {
+                ErrorDetails::Exited { code } => Ok(Exit::Code(code)),
+                _ => Err(error),
+            },
         }
     }
 
@@ -132,10 +150,7 @@ impl Command {
         match outcome {
             Outcome::Value(value) if gives => Ok(Exit::Value(value)),
             Outcome::Value(_) => Ok(Exit::Code(0)),
-            Outcome::Error(error) if fails => {
-                let error = Box::new(error.to_value());
-                Err(CallError::Function { id: self.id().clone(), error })
-            }
+            Outcome::Error(error) if fails => Err(CallError::function(self.id(), error.to_value())),
             Outcome::Error(_) => Ok(Exit::Code(1)),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crisol_core::{CallError, EntryId, Spent};
+use crisol_core::{CallError, EntryId, ErrorDetails, Overload, Spent};
 use crisol_pool::PoolError;
 
 /// Cause of a worker's failure, without the facts of the call.
@@ -46,16 +46,18 @@ impl<'a> CallFailure<'a> {
         chain: impl FnOnce() -> Vec<EntryId>,
         classify: impl FnOnce(E) -> Cause,
     ) -> CallError {
-        let id = self.id.clone();
+        let id = self.id;
         match refused {
-            PoolError::Saturated { waiting } => CallError::Saturated { id, waiting },
+            PoolError::Saturated { waiting } => CallError::saturated(id, Overload::Queue { waiting }),
             PoolError::TimedOut { waited, making } => {
                 Self { queue: waited, ..self }.deadline(making, Duration::ZERO)
             }
-            PoolError::Draining => CallError::Unavailable { id },
-            PoolError::WouldDeadlock { .. } => CallError::WouldDeadlock { id, chain: chain() },
+            PoolError::Draining => CallError::unavailable(id),
+            PoolError::WouldDeadlock { .. } => {
+                CallError::new(id, ErrorDetails::WouldDeadlock { chain: chain() })
+            }
             PoolError::Factory(error) => self.by_cause(classify(error)),
-            other => CallError::Internal { id, source: other.into() },
+            other => CallError::internal(id, other),
         }
     }
 
@@ -68,11 +70,10 @@ impl<'a> CallFailure<'a> {
         match refused {
             PoolError::TimedOut { making, .. } => {
                 let why = format!(
-                    "no instance of it was ready after {:.0} s: mend what it does when it starts, or leave out \
-                     `pool.warm_start`",
+                    "no instance of it was ready after {:.0} s: fix its start function or remove `pool.warm_start`",
                     making.as_secs_f64()
                 );
-                CallError::Environment { id: self.id.clone(), source: why.into() }
+                CallError::environment(self.id, why)
             }
             other => self.by_refusal(other, Vec::new, classify),
         }
@@ -80,7 +81,7 @@ impl<'a> CallFailure<'a> {
 
     fn deadline(self, guest: Duration, host: Duration) -> CallError {
         let spent = Spent { queue: self.queue, guest: self.making + guest, host };
-        CallError::Deadline { id: self.id.clone(), limit: self.limit, spent }
+        CallError::new(self.id, ErrorDetails::Deadline { limit: self.limit, spent })
     }
 }
 
@@ -100,7 +101,7 @@ mod tests {
         let classify = |_| Cause::Deadline { running: Duration::ZERO, waiting: Duration::ZERO };
         assert_eq!(
             chain(&CallFailure::new(&id, None).by_warming(late, classify)),
-            "`n:f` cannot start: no instance of it was ready after 30 s: mend what it does when it starts, or leave out `pool.warm_start`"
+            "`n:f` cannot start: no instance of it was ready after 30 s: fix its start function or remove `pool.warm_start`"
         );
     }
 }

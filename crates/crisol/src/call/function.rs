@@ -30,10 +30,7 @@ impl Function {
         let result = self.guest.serve(context, deadline, calling).await?;
         match self.mapping.lift(result) {
             Outcome::Value(value) => Ok(value),
-            Outcome::Error(error) => {
-                let error = Box::new(error.to_value());
-                Err(CallError::Function { id: self.guest.id.clone(), error })
-            }
+            Outcome::Error(error) => Err(CallError::function(&self.guest.id, error.to_value())),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use crisol_core::{CallError, EntryId, printable};
+use crisol_core::{CallError, EntryId, ErrorDetails, Overload, printable};
 use crisol_engine::{
     Compiled, Denial, Failure, Funcs, Import, Instance, Limits, Linked, Outgoing, Reach, Reached,
     Surroundings, Unreachable,
@@ -139,34 +139,40 @@ impl Guest {
     }
 
     fn classify(&self, id: &EntryId, failure: GuestFailure) -> Cause {
-        let id = id.clone();
         let failure = match failure {
             GuestFailure::Engine(failure) => failure,
             GuestFailure::Plan(error) => {
-                return Cause::Error(CallError::Environment { id, source: error.into() });
+                return Cause::Error(CallError::environment(id, error));
             }
         };
         Cause::Error(match failure {
             Failure::Deadline { running, waiting } => return Cause::Deadline { running, waiting },
-            Failure::Denied(denial) => CallError::Denied {
-                id,
-                fix: self.fix(&denial),
-                offered: denial.offered,
-                interface: printable(&denial.interface).into_owned(),
-                function: printable(&denial.function).into_owned(),
-            },
-            Failure::Exited(code) => CallError::Exited { id, code },
-            Failure::Limit(limit) => CallError::Limit { id, limit },
-            Failure::Exhausted(_) => CallError::NoInstance { id, allowed: self.instances },
-            Failure::OverMemory(over) => CallError::OverMemory { id, over },
-            Failure::NoMemory(error) => CallError::NoMemory { id, source: error.into() },
-            Failure::Trap(trapped) => CallError::Trap { id, source: trapped.into() },
-            Failure::HostFunction { function, source } => {
-                CallError::HostFunction { id, function, source }
+            Failure::Denied(denial) => CallError::new(id, self.denied(&denial)),
+            Failure::Exited(code) => CallError::new(id, ErrorDetails::Exited { code }),
+            Failure::Limit(limit) => CallError::new(id, ErrorDetails::Limit(limit)),
+            Failure::Exhausted(_) => {
+                CallError::saturated(id, Overload::Instances { allowed: self.instances })
             }
-            Failure::Host(error) => CallError::Internal { id, source: error.into() },
-            other => CallError::Internal { id, source: other.into() },
+            Failure::OverMemory(over) => CallError::saturated(id, Overload::Memory(over)),
+            Failure::NoMemory(error) => {
+                CallError::saturated(id, Overload::SystemMemory).with_cause(error)
+            }
+            Failure::Trap(trapped) => CallError::trap(id, trapped),
+            Failure::HostFunction { function, source } => {
+                CallError::new(id, ErrorDetails::HostFunction { function }).with_cause(source)
+            }
+            Failure::Host(error) => CallError::internal(id, error),
+            other => CallError::internal(id, other),
         })
+    }
+
+    fn denied(&self, denial: &Denial) -> ErrorDetails {
+        ErrorDetails::Denied {
+            fix: self.fix(denial),
+            offered: denial.offered,
+            interface: printable(&denial.interface).into_owned(),
+            function: printable(&denial.function).into_owned(),
+        }
     }
 
     /// Writes the advice for a denied call. It names all undeclared imports, since a guest with only the first one

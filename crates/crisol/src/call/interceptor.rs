@@ -18,7 +18,8 @@ use crisol_core::{CallContext, CallError, EntryId, Reply, Value};
 /// instead, its reply becomes the response, like the reply of a function with `transport: wasi-http`.
 ///
 /// ```
-/// use crisol::{CallContext, CallError, EntryId, Interceptor, Next, Reply, Value};
+/// use crisol::interceptor::{Interceptor, Next};
+/// use crisol::{CallContext, CallError, EntryId, Reply, Value};
 ///
 /// /// Tells how long calls take.
 /// struct Timed;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crisol_core::{CallContext, CallError, Caller, EntryId, Invoke, ResourceLimit, Value};
+use crisol_core::{
+    CallContext, CallError, Caller, EntryId, ErrorDetails, Invoke, Overload, ResourceLimit, Value,
+};
 use crisol_lua::{Call, Failure, Program, State};
 use crisol_pool::{Disposition, Factory, Lease, Retired};
 use crisol_wasi::GuestLog;
@@ -31,14 +33,14 @@ impl LuaFunction {
         args: Vec<Value>,
     ) -> Result<Value, CallError> {
         let id = &self.scripts.id;
-        let invoke = within.invoke().ok_or_else(|| CallError::Unavailable { id: id.clone() })?;
+        let invoke = within.invoke().ok_or_else(|| CallError::unavailable(id))?;
         let outcome = self.scripts.serve(context, deadline, Calling { invoke, args }).await;
         self.log.report_omitted();
         let value = outcome?;
         let allowed = self.max_output_bytes;
         if size(&value) > allowed {
             let limit = ResourceLimit::Output { allowed };
-            return Err(CallError::Limit { id: id.clone(), limit });
+            return Err(CallError::new(id, ErrorDetails::Limit(limit)));
         }
         Ok(value)
     }
@@ -93,17 +95,17 @@ impl Workers for States {
     }
 
     fn classify(&self, id: &EntryId, failure: Failure) -> Cause {
-        let id = id.clone();
         Cause::Error(match failure {
             Failure::Deadline { running, waiting } => return Cause::Deadline { running, waiting },
-            Failure::Returned(error) => CallError::Function { id, error: Box::new(error) },
-            Failure::OverMemory(over) => CallError::OverMemory { id, over },
+            Failure::Returned(error) => CallError::function(id, error),
+            Failure::OverMemory(over) => CallError::saturated(id, Overload::Memory(over)),
             Failure::Memory { allowed } => {
-                CallError::Limit { id, limit: ResourceLimit::ScriptMemory { allowed } }
+                let limit = ResourceLimit::ScriptMemory { allowed };
+                CallError::new(id, ErrorDetails::Limit(limit))
             }
-            Failure::Raised(trace) => CallError::Trap { id, source: trace.into() },
-            Failure::Result(text) => CallError::UnexpectedResult { id, source: text.into() },
-            other => CallError::Internal { id, source: other.into() },
+            Failure::Raised(trace) => CallError::trap(id, trace),
+            Failure::Result(text) => CallError::unexpected_result(id, text),
+            other => CallError::internal(id, other),
         })
     }
 

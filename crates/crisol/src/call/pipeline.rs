@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crisol_core::{CallContext, CallError, EntryId, MAX_DEPTH};
+use crisol_core::{CallContext, CallError, EntryId, ErrorDetails, MAX_DEPTH};
 use crisol_pool::{CheckoutOptions, Disposition, Factory, Lease, Pool, Retired};
 
 use super::deadline::CallDeadline;
@@ -117,7 +117,7 @@ impl<W: Workers> Pooled<W> {
         let failure = CallFailure::new(&self.id, deadline.limit);
         let chain = context.chain();
         if chain.depth() > MAX_DEPTH {
-            return Err(CallError::TooDeep { id: self.id.clone(), allowed: MAX_DEPTH });
+            return Err(CallError::new(&self.id, ErrorDetails::TooDeep { allowed: MAX_DEPTH }));
         }
         let held = chain.iter().filter(|ancestor| **ancestor == self.id).count();
         let options = CheckoutOptions::new()
@@ -139,7 +139,7 @@ impl<W: Workers> Pooled<W> {
         job: J,
     ) -> Result<J::Output, CallError> {
         let deadline = admitted.deadline;
-        let unavailable = || CallError::Unavailable { id: self.id.clone() };
+        let unavailable = || CallError::unavailable(&self.id);
         let lease = admitted.loan.0.as_mut().ok_or_else(unavailable)?;
         let (queue, making) = (lease.waited(), lease.making());
         let at_once = queue.is_zero() && making.is_zero();
@@ -152,7 +152,7 @@ impl<W: Workers> Pooled<W> {
         };
         let Some(outcome) = outcome else {
             admitted.loan.give_back(Disposition::Retire(Retired::Interrupted));
-            return Err(CallError::Interrupted { id: self.id.clone() });
+            return Err(CallError::interrupted(&self.id));
         };
         let outcome = outcome.map_err(Into::into);
         admitted.loan.give_back(self.workers().disposition(outcome.as_ref().err()));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use crisol_core::{CallContext, CallError, EntryId, ErrorKind, Reply, Value};
+use crisol_core::{CallContext, CallError, EntryId, ErrorDetails, ErrorKind, Reply, Value};
 use crisol_schema::{Retry, RetryOn};
 
 use super::deadline::now;
@@ -54,24 +54,23 @@ impl Interceptor for Retrying {
 
 impl Retrying {
     fn repeats(&self, error: &CallError) -> bool {
-        let on = match error {
-            CallError::Unavailable { .. } => RetryOn::Unavailable,
-            CallError::Trap { .. } => RetryOn::Trap,
-            CallError::Function { .. } => RetryOn::Function,
-            other if other.kind() == ErrorKind::Saturated => RetryOn::Saturated,
+        let on = match error.kind() {
+            ErrorKind::Unavailable => RetryOn::Unavailable,
+            ErrorKind::Interrupted => RetryOn::Interrupted,
+            ErrorKind::Trap => RetryOn::Trap,
+            ErrorKind::Function => RetryOn::Function,
+            ErrorKind::Saturated => RetryOn::Saturated,
             _ => return false,
         };
         self.retry.on.contains(&on)
     }
 
     /// Names the entry's own limit in a deadline error, since that limit set the deadline of the attempts.
-    fn limited(&self, error: CallError) -> CallError {
-        match error {
-            CallError::Deadline { id, limit: None, spent } => {
-                CallError::Deadline { id, limit: Some(self.max_execution), spent }
-            }
-            other => other,
+    fn limited(&self, mut error: CallError) -> CallError {
+        if let ErrorDetails::Deadline { limit: limit @ None, .. } = error.details_mut() {
+            *limit = Some(self.max_execution);
         }
+        error
     }
 }
 

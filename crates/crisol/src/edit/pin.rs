@@ -45,7 +45,7 @@ pub enum PinError {
     #[error("{0}")]
     App(Problems),
     /// The id belongs to no entry with a hash.
-    #[error("`{id}` is no entry with a `hash`: those are {known}")]
+    #[error("`{id}` has no `hash`: pin one of {known}")]
     Unknown {
         /// The requested id.
         id: EntryId,
@@ -53,7 +53,7 @@ pub enum PinError {
         known: String,
     },
     /// The entry's `fs` or `path` cannot be read.
-    #[error("`{id}` does not tell where its binary is: correct its `fs` and `path`")]
+    #[error("`{id}` does not name its binary: correct its `fs` and `path`")]
     Unread {
         /// The entry.
         id: EntryId,

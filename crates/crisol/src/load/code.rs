@@ -69,7 +69,7 @@ fn open(
     let folder = folders.directory(fs);
     folder.and_then(|folder| folder.read(path, MAX_CODE_BYTES)).map_err(|error: FsError| {
         let message = format!("cannot read `{}` of `{fs}`: {}", path.display(), chain(&error));
-        let help = format!("put the file into the folder of `{fs}`, or mend `path`");
+        let help = format!("put the file into the folder of `{fs}`, or correct `path`");
         FieldError::at(EntryField::Path, Report::error(BAD_FILE, message).help(help)).in_folder(fs)
     })
 }
@@ -79,8 +79,7 @@ pub(crate) fn verify(found: Digest, declared: &Sha256Hash, path: &str) -> Result
     if found.as_bytes() == declared.as_bytes() {
         return Ok(());
     }
-    let message =
-        format!("`{path}` is not the file that this hash was made from: it has sha256:{found}");
+    let message = format!("`{path}` does not match this hash: it has sha256:{found}");
     let help = "if the file is the right one, run `crisol pin`, which writes its hash";
     Err(FieldError::at(EntryField::Hash, Report::error(WRONG_HASH, message).help(help)))
 }
@@ -129,11 +128,8 @@ pub(crate) fn core(module: &[u8], wanted: &CompileRequest<'_>) -> Result<Core, F
             (WrapError::WideMemory { .. }, _) => (field_of(wanted.code), "build it for `wasm32`"),
             (WrapError::NothingExported { .. }, _) => (EntryField::Method, EXPORT_IT),
             (WrapError::Encode { .. }, None) => (field_of(wanted.code), BUILD_AGAIN),
-            (_, Some(_)) => (EntryField::Wit, "make `wit` and what the module exports agree"),
-            (_, None) => (
-                EntryField::Method,
-                "name one of its exports, and say in `wit` what it takes and gives",
-            ),
+            (_, Some(_)) => (EntryField::Wit, "make `wit` match the exports of the module"),
+            (_, None) => (EntryField::Method, "name one of its exports, and declare its type in `wit`"),
         };
         FieldError::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
     })

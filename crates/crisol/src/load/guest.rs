@@ -93,7 +93,7 @@ impl<'a> Loading<'a> {
     /// Resolves the WASI plan of a guest: variables, mounts, peers.
     fn plan(&self, guest: &GuestEntry<'_>) -> Result<Plan, FieldError> {
         crisol_wasi::resolve(guest.wasi, guest.id, self.env(), self.folders()).map_err(|error| {
-            let help = "mount a folder that is there and can be read";
+            let help = "mount a folder that exists and can be read";
             let report = Report::error(BAD_FOLDER, chain(&error)).help(help);
             let wrong = FieldError::at(EntryField::Wasi, report);
             match error {

@@ -44,7 +44,7 @@ impl Failing {
     fn add_unknown(&mut self, id: &EntryId, linkage: Linkage<'_>) {
         for (UnknownFunction { what, fix, .. }, names) in linkage.unknown() {
             let names = listed(names.iter().map(String::as_str));
-            let message = format!("the method may call what nothing provides: {names}");
+            let message = format!("the method may call imports that nothing provides: {names}");
             self.add((id, linkage), UNKNOWN_IMPORT, message, || format!("{what}: {fix}"));
         }
     }
@@ -168,7 +168,7 @@ impl<'a> Linked<'a> {
         let repeated = repeated.map(|token| format!("`{token}` is declared more than once"));
         for message in unused.chain(repeated) {
             let report = Report::warning(UNUSED_IMPORT, message)
-                .help("leave it out, as `crisol check --fix` does");
+                .help("remove it, as `crisol check --fix` does");
             problems.at(registry, guest.id, &EntryField::Imports, report);
         }
     }

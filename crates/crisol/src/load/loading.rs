@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crisol_core::EntryId;
 use crisol_engine::Engine;
+#[cfg(feature = "lua")]
 use crisol_lua::TurnLimit;
 use crisol_schema::{CheckedApp, EntryField, Problems, Registry};
 use crisol_wasi::{EnvSource, FsSource, MissingFiles};
@@ -22,6 +23,7 @@ pub(crate) struct Inputs<'a> {
     pub(crate) strict_imports: bool,
     pub(crate) extensions: &'a Extensions,
     /// Bound on concurrently computing scripts.
+    #[cfg(feature = "lua")]
     pub(crate) turns: &'a TurnLimit,
     /// Treatment of missing folders and files with `auto_init`.
     pub(crate) missing: MissingFiles,

@@ -13,7 +13,7 @@ use super::kinds::{Read, slice_of};
 /// resolved. Files of `env.storage.file` are not included: a call reads those again after they change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Reads {
+pub struct SourcePaths {
     /// The app's folder, searched for index files; none for an app in memory.
     pub app: Option<PathBuf>,
     /// Files that were read: index files and their `file://` sources (text, scripts, WIT), TLS files, binaries.
@@ -24,7 +24,7 @@ pub struct Reads {
     pub written: BTreeSet<PathBuf>,
 }
 
-impl Reads {
+impl SourcePaths {
     /// Returns the paths of an app before it is loaded: only its folder.
     #[must_use]
     pub fn of_app(app: impl Into<PathBuf>) -> Self {

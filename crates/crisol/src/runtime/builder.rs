@@ -14,6 +14,29 @@ use crate::call::Interceptor;
 use crate::load::Defaults;
 
 /// Configures and loads a [`Runtime`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use crisol::Runtime;
+/// use crisol::registry::Defaults;
+///
+/// let index = "
+/// namespace: app
+/// entries:
+///   - name: answer
+///     kind: function.wat
+///     method: answer
+///     source: (module (func (export \"answer\") (result i32) i32.const 42))
+/// ";
+/// let runtime = Runtime::builder()
+///     .file("_index.yaml", index)
+///     .override_field("app:answer:limits.max_execution_ms=500")
+///     .defaults(Defaults { max_execution: Duration::from_secs(5), ..Defaults::default() })
+///     .load()?;
+/// assert_eq!(runtime.functions().len(), 1);
+/// # Ok::<(), crisol::LoadError>(())
+/// ```
 #[derive(Default)]
 #[must_use = "a builder does nothing until `load`"]
 pub struct Builder {
@@ -60,7 +83,7 @@ impl Builder {
     ///   - {{name: wasm, kind: fs.directory, directory: ./wasm}}
     ///   - {{name: add, kind: function.wasm, fs: wasm, path: /add.wasm, method: add, hash: 'sha256:{}'}}
     /// ",
-    ///     crisol::Digest::of(&bytes)
+    ///     crisol::engine::Digest::of(&bytes)
     /// );
     /// let builder = crisol::Runtime::builder().file("_index.yaml", entries).binary("wasm/add.wasm", bytes);
     /// ```
@@ -69,8 +92,9 @@ impl Builder {
         self
     }
 
-    /// Overrides one field of one entry: `ns:entry:path=value`.
-    pub fn set(mut self, text: impl Into<String>) -> Self {
+    /// Overrides one field of one entry, whatever its index file declares: `ns:entry:path=value`. The value is YAML;
+    /// `path[]=item` adds an item to a list. Loading fails if the entry or the field does not exist.
+    pub fn override_field(mut self, text: impl Into<String>) -> Self {
         self.settings.loader = self.settings.loader.set(text);
         self
     }
@@ -85,7 +109,8 @@ impl Builder {
     /// [`Builder::engine`].
     ///
     /// ```no_run
-    /// use crisol::{MaxMemory, Runtime};
+    /// use crisol::engine::MaxMemory;
+    /// use crisol::Runtime;
     ///
     /// let runtime = Runtime::builder().memory(MaxMemory::Bytes(512 << 20)).app("app").load()?;
     /// # Ok::<(), crisol::LoadError>(())
@@ -170,7 +195,8 @@ impl Builder {
     /// interface in `imports`; the version may be left out there.
     ///
     /// ```no_run
-    /// use crisol::{HostCall, HostInterface, Runtime};
+    /// use crisol::host::{HostCall, HostInterface};
+    /// use crisol::Runtime;
     ///
     /// let greeter = HostInterface::new("acme:app/greeter@1.0.0")?
     ///     // greet: func(name: string) -> string

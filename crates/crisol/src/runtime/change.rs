@@ -42,7 +42,7 @@ pub enum ChangeError {
     #[error("the changed app does not start")]
     Warm(#[source] CallError),
     /// The worker thread ended early: it panicked, or the tokio runtime is shutting down.
-    #[error("the change was given up half way")]
+    #[error("the change was aborted")]
     Interrupted(#[source] tokio::task::JoinError),
 }
 
@@ -58,7 +58,7 @@ impl From<LoadError> for ChangeError {
 /// A prepared change: its generation is loaded, verified, compiled and warmed, but not yet current.
 ///
 /// Other changes of the runtime wait until this one is committed or dropped. Dropping it discards the change.
-#[must_use = "a change that is dropped is given up"]
+#[must_use = "dropping a change discards it"]
 pub struct PreparedChange {
     inner: Arc<Inner>,
     old: Arc<Generation>,
@@ -102,6 +102,23 @@ impl Runtime {
     /// Changes run one at a time, in the order of their requests.
     ///
     /// Dropping the future discards a change that is not made yet. Call it within a tokio runtime.
+    ///
+    /// ```no_run
+    /// use crisol::change::Changes;
+    ///
+    /// # async fn example(runtime: crisol::Runtime) -> Result<(), Box<dyn std::error::Error>> {
+    /// let index = "
+    /// namespace: app
+    /// entries:
+    ///   - {name: answer, kind: function.wat, method: answer, source: 'file://answer.wat'}
+    /// ";
+    /// let answer = r#"(module (func (export "answer") (result i32) i32.const 42))"#;
+    /// let changes = Changes::new().put(index).file("answer.wat", answer).remove("app:question".parse()?);
+    /// let applied = runtime.apply(changes).await?;
+    /// println!("generation {}: {:?} were rebuilt", applied.generation, applied.rebuilt);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`ChangeError`]; the old generation then stays current.

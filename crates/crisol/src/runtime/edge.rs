@@ -78,7 +78,7 @@ pub enum ServeError {
         services: String,
     },
     /// An address that does not resolve.
-    #[error("service `{service}`: there is no address `{addr}`")]
+    #[error("service `{service}`: cannot resolve the address `{addr}`")]
     Address {
         /// The service.
         service: String,

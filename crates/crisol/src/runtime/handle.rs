@@ -10,6 +10,7 @@ use crisol_core::{Args, CallContext, CallError, EntryId, Invoke, Reply, Signatur
 use crisol_engine::Engine;
 use crisol_pool::strategy::adaptive::Decision;
 use crisol_pool::{Drained, Stats};
+use crisol_schema::{Entry, KindName};
 use crisol_wasi::EnvError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,12 +18,26 @@ use serde::de::DeserializeOwned;
 use super::settings::Settings;
 use crate::app::{CommandNotFound, Generation};
 use crate::call::{self, Command};
-use crate::load::Reads;
+use crate::load::SourcePaths;
 
 /// Handle of a loaded app, ready for calls. A clone shares the app and costs a reference count.
 ///
 /// The loaded app is a [`Generation`], which is immutable; a change replaces it with a new one. Each call runs from
 /// start to end in the generation that was current at its start.
+///
+/// ```no_run
+/// use crisol::{Runtime, Value};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let runtime = Runtime::builder().app("docs/examples/tour").load()?;
+/// // Rust types, checked against the signature.
+/// let product: i32 = runtime.call("myns:compute", (6, 7)).await?;
+/// // Values whose types are known only at run time.
+/// let same = runtime.call_values("myns:compute", vec![Value::Int(6), Value::Int(7)]).await?;
+/// assert_eq!((product, same), (42, Value::Int(42)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Runtime(pub(crate) Arc<Inner>);
 
@@ -36,6 +51,20 @@ pub(crate) struct Inner {
     retired: Mutex<Vec<Weak<Generation>>>,
 }
 
+/// Statistics of one function or HTTP handler at one moment.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct FunctionStats {
+    /// The id of its entry.
+    pub id: EntryId,
+    /// The kind of its entry.
+    pub kind: KindName,
+    /// True for an HTTP handler: it answers requests itself and cannot be called.
+    pub is_handler: bool,
+    /// Statistics of its pool.
+    pub pool: Stats,
+}
+
 /// Statistics of a runtime at one moment.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -44,8 +73,8 @@ pub struct Snapshot {
     pub generation: u64,
     /// Number of older generations that a call or another owner still holds.
     pub retiring: usize,
-    /// Statistics of each function's and HTTP handler's pool, in the order of ids.
-    pub functions: Vec<(EntryId, Stats)>,
+    /// Statistics of each function and HTTP handler, in the order of ids.
+    pub functions: Vec<FunctionStats>,
     /// Bytes that all instances and scripts hold, and that free slots of the engine may keep.
     pub memory_used: u64,
     /// Bytes that they may hold; `u64::MAX` without a bound.
@@ -92,7 +121,8 @@ impl Runtime {
     /// passes none. Converts the result to `R`; the result of a WebAssembly function needs no tree of [`Value`]s.
     ///
     /// # Errors
-    /// See [`CallError`]; the error side of the function's own `result` is [`CallError::Function`].
+    /// See [`CallError`]; the error side of the function's own `result` is
+    /// [`ErrorKind::Function`](crate::ErrorKind::Function).
     pub async fn call<R: DeserializeOwned>(
         &self,
         id: &str,
@@ -168,10 +198,20 @@ impl Runtime {
         self.generation().decisions(id)
     }
 
-    /// Shuts the app down: refuses new calls with [`CallError::Unavailable`] and lets admitted ones continue. After
-    /// `grace` it refuses the calls that still wait and interrupts those that run ([`CallError::Interrupted`]). This
+    /// Shuts the app down: refuses new calls with [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) and lets admitted ones continue. After
+    /// `grace` it refuses the calls that still wait and interrupts those that run ([`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted)). This
     /// covers functions, HTTP handlers and commands, also those of older generations. Resolves when no call is left,
     /// or after `grace` with the number of the rest.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # async fn example(runtime: crisol::Runtime) {
+    /// let drained = runtime.drain(Duration::from_secs(30)).await;
+    /// if !drained.is_clean() {
+    ///     eprintln!("{} calls were interrupted", drained.interrupted);
+    /// }
+    /// # }
+    /// ```
     pub async fn drain(&self, grace: Duration) -> Drained {
         let old = {
             let retired = self.0.retired.lock().unwrap_or_else(PoisonError::into_inner);
@@ -184,8 +224,8 @@ impl Runtime {
 
     /// Returns the paths that the current generation was loaded from; [`Runtime::reload`] reads them again.
     #[must_use]
-    pub fn reads(&self) -> Reads {
-        Reads::of(self.generation().registry(), self.0.settings.app.as_deref())
+    pub fn source_paths(&self) -> SourcePaths {
+        SourcePaths::of(self.generation().registry(), self.0.settings.app.as_deref())
     }
 
     /// Returns the statistics of all functions, for metrics of the embedding program. A function keeps its counters
@@ -200,7 +240,7 @@ impl Runtime {
         Snapshot {
             generation: current.number(),
             retiring,
-            functions: current.all_stats(),
+            functions: functions(&current),
             memory_used: budget.used(),
             memory_limit: budget.limit(),
         }
@@ -211,8 +251,8 @@ impl Runtime {
     ///
     /// # Errors
     /// Fails if the variable is read-only or unknown, or its storage cannot store values.
-    pub fn set_variable(&self, id: &EntryId, value: Option<&str>) -> Result<(), EnvError> {
-        self.generation().resources().set(id, value)
+    pub fn set_variable(&self, id: &str, value: Option<&str>) -> Result<(), EnvError> {
+        self.generation().resources().set(&id.parse()?, value)
     }
 
     /// Returns the ids of all functions of the current generation, in order.
@@ -220,6 +260,16 @@ impl Runtime {
     pub fn functions(&self) -> Vec<EntryId> {
         self.generation().functions()
     }
+}
+
+/// Collects the statistics of every function and HTTP handler, in the order of ids.
+fn functions(generation: &Generation) -> Vec<FunctionStats> {
+    let stats = |entry: &Entry| {
+        let (id, pool) = (entry.id.clone(), generation.stats(entry.id.as_str())?);
+        let is_handler = generation.callable(&id).is_none();
+        Some(FunctionStats { id, kind: entry.kind.name(), is_handler, pool })
+    };
+    generation.registry().iter().filter_map(stats).collect()
 }
 
 /// Runs each call in the generation that is current at its start.

@@ -12,7 +12,7 @@ use crisol_server::{Address, Replacement, Running, Server, Service, StartError, 
 
 use super::edge::{Edge, Listening, Prepared, ServeError, ServeOptions};
 use crate::app::Generation;
-use crate::http::{Declared, Site};
+use crate::web::{Declared, Site};
 
 /// The listening services of an app, with the names of those that use TLS.
 pub(super) struct Http {
@@ -23,7 +23,7 @@ pub(super) struct Http {
 impl Http {
     /// Starts a server without services.
     pub(super) async fn start() -> Result<Self, ServeError> {
-        let nothing = |id: EntryId, _, _| std::future::ready(Err(CallError::Unavailable { id }));
+        let nothing = |id: EntryId, _, _| std::future::ready(Err(CallError::unavailable(&id)));
         let invoke: Arc<dyn Invoke> = Arc::new(invoke_fn(None, nothing));
         let server = Server::new(Vec::new(), invoke).map_err(StartError::from)?;
         Ok(Self { running: server.start().await?, secure: Vec::new() })

@@ -32,8 +32,7 @@ impl Runtime {
     /// is current at its start.
     ///
     /// # Errors
-    /// See [`ScriptError`](crate::ScriptError); `nil, err` is
-    /// [`ScriptError::Returned`](crate::ScriptError::Returned).
+    /// See [`Failure`]; `nil, err` is [`Failure::Returned`].
     pub async fn run_script(&self, script: Script) -> Result<Value, Failure> {
         let Script { name, source, args, sink, deadline } = script;
         let program = Program::new(name, source, EntryPoint::Script, sink)

@@ -41,6 +41,25 @@ impl Readiness {
 impl Runtime {
     /// Listens on every address of the app and serves its current generation. Call it within a tokio runtime.
     ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use crisol::Runtime;
+    /// use crisol::http::ServeOptions;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let runtime = Runtime::builder().app("app").load()?;
+    /// runtime.warm().await?;
+    /// let serving = runtime.serve(ServeOptions::default()).await?;
+    /// for service in serving.listening() {
+    ///     println!("{} listens on {}", service.service, service.addr);
+    /// }
+    /// tokio::time::sleep(Duration::from_secs(60)).await;
+    /// serving.stop(Duration::from_secs(30)).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`ServeError`] if the app has nothing to serve, or an address does not resolve or cannot be listened on.
     pub async fn serve(&self, options: ServeOptions) -> Result<Serving, ServeError> {
@@ -79,7 +98,7 @@ impl Serving {
     /// # use std::time::Duration;
     /// # async fn reload(
     /// #     runtime: crisol::Runtime,
-    /// #     mut serving: crisol::Serving,
+    /// #     mut serving: crisol::http::Serving,
     /// # ) -> Result<(), Box<dyn std::error::Error>> {
     /// let change = runtime.prepare_reload().await?;
     /// let applied = serving.commit(change, Duration::from_secs(30)).await?;
@@ -122,7 +141,16 @@ impl Serving {
     }
 
     /// Asks clients to go elsewhere, and continues to serve: [`Serving::readiness`] turns false, and every HTTP/1.1
-    /// response closes its connection. Call it some time before [`Serving::stop`], so that load balancers notice.
+    /// response closes its connection. Call it some time before [`Serving::stop`], so that load balancers notice:
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # async fn example(serving: crisol::http::Serving) {
+    /// serving.drain();
+    /// tokio::time::sleep(Duration::from_secs(10)).await;
+    /// serving.stop(Duration::from_secs(30)).await;
+    /// # }
+    /// ```
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
         for edge in &self.edges {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crisol_engine::{Engine, EngineError};
+#[cfg(feature = "lua")]
 use crisol_lua::TurnLimit;
 use crisol_schema::{App, Changes, Loader, Problems};
 use crisol_wasi::MissingFiles;
@@ -48,6 +49,7 @@ pub(crate) struct Settings {
     pub(crate) strict_imports: bool,
     pub(crate) extensions: Extensions,
     /// Bound on concurrently computing scripts, across all generations.
+    #[cfg(feature = "lua")]
     pub(crate) turns: TurnLimit,
     pub(crate) missing: MissingFiles,
 }
@@ -82,6 +84,7 @@ impl Settings {
             defaults: self.defaults,
             strict_imports: self.strict_imports,
             extensions: &self.extensions,
+            #[cfg(feature = "lua")]
             turns: &self.turns,
             missing: self.missing,
             before,
@@ -109,6 +112,7 @@ impl Settings {
             defaults: self.defaults,
             strict_imports: self.strict_imports,
             extensions: &self.extensions,
+            #[cfg(feature = "lua")]
             turns: &self.turns,
             missing: MissingFiles::Skip,
             before: None,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crisol::{Allocation, CallError, CodeLimits, EngineConfig, ErrorKind, LoadError, Runtime};
+use crisol::engine::{Allocation, CodeLimits, EngineConfig};
+use crisol::error::ErrorDetails;
+use crisol::{CallError, ErrorKind, LoadError, Runtime};
 
 use crate::support::{AppBuilder, Tested};
 
@@ -145,8 +147,8 @@ async fn names_of_functions_forge_no_line_and_drive_no_terminal() -> Tested {
     let evil = "(module (func $\"a\\1b[2J\\0aERROR all is lost\\0d\\c2\\9b\" unreachable) (func (export \"f\") (call 0)))";
     let runtime = load(&wat("f", evil, ""))?;
     let error = runtime.call::<()>("n:f", ()).await.err().ok_or("it answered")?;
-    let CallError::Trap { source, .. } = &error else { return Err(error.into()) };
-    let text = source.to_string();
+    assert_eq!(error.kind(), ErrorKind::Trap);
+    let text = error.cause().ok_or("no cause")?.to_string();
     assert!(text.contains("[2J") && text.contains("ERROR all is lost"), "{text:?}");
     assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
     assert!(text.lines().all(|line| !line.starts_with("ERROR")), "{text:?}");
@@ -158,9 +160,10 @@ async fn names_of_functions_forge_no_line_and_drive_no_terminal() -> Tested {
 async fn a_call_of_a_function_that_never_starts_ends_at_its_limit() -> Tested {
     let endless = r#"(module (func $s (loop (br 0))) (start $s) (func (export "f")))"#;
     let runtime = load(&wat("f", endless, ", limits: {max_execution_ms: 50}"))?;
-    match runtime.call::<()>("n:f", ()).await {
-        Err(CallError::Deadline { limit, spent, .. }) => {
-            assert_eq!(limit, Some(Duration::from_millis(50)));
+    let ended = runtime.call::<()>("n:f", ()).await;
+    match ended.as_ref().map_err(CallError::details) {
+        Err(ErrorDetails::Deadline { limit, spent }) => {
+            assert_eq!(*limit, Some(Duration::from_millis(50)));
             assert!(spent.queue.is_zero() && spent.host.is_zero(), "{spent:?}");
             assert!(!spent.guest.is_zero(), "{spent:?}");
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crisol::error::{ErrorDetails, Overload};
 use crisol::{
     Args, CallContext, CallError, Caller, EntryId, ErrorKind, Invoke, LoadError, Runtime, Value,
 };
@@ -42,14 +43,14 @@ async fn rust_types_go_in_and_come_out() -> Tested {
     let shown = |id: u32| Shown { id, display: format!("u{id} [t]"), tag_count: 1 };
     assert_eq!(active, [shown(1), shown(3)]);
 
-    match runtime.call::<String>("myns:fail", ("no luck",)).await {
-        Err(CallError::Function { error, .. }) => {
-            assert_eq!(error.get("message"), Some(&Value::from("no luck")));
-        }
-        other => panic!("expected the function's own error, found {other:?}"),
-    }
+    let failed = runtime.call::<String>("myns:fail", ("no luck",)).await;
+    let own = failed.as_ref().err().and_then(CallError::function_error);
+    assert_eq!(own.and_then(|own| own.get("message")), Some(&Value::from("no luck")), "{failed:?}");
     let wrong = runtime.call::<String>("myns:compute", (6, 7)).await;
-    assert!(matches!(wrong, Err(CallError::UnexpectedResult { .. })), "{wrong:?}");
+    assert!(
+        matches!(wrong.as_ref().map_err(CallError::details), Err(ErrorDetails::UnexpectedResult)),
+        "{wrong:?}"
+    );
     Ok(())
 }
 
@@ -70,7 +71,10 @@ async fn a_command_that_exits_with_0_has_succeeded() -> Tested {
     )?;
     runtime.call::<()>("myns:good", ()).await?;
     let bad = runtime.call::<()>("myns:bad", ()).await;
-    assert!(matches!(bad, Err(CallError::Exited { code: 3, .. })), "{bad:?}");
+    assert!(
+        matches!(bad.as_ref().map_err(CallError::details), Err(ErrorDetails::Exited { code: 3 })),
+        "{bad:?}"
+    );
     let component = load(
         "  - name: good\n    kind: function.wat\n    method: run\n    source: |\n      (component
         (import \"wasi:cli/exit@0.2.3\" (instance $exit
@@ -86,7 +90,13 @@ async fn a_command_that_exits_with_0_has_succeeded() -> Tested {
     component.call::<()>("myns:good", ()).await?;
     // In any other function an exit is a failure, even with code 0: the function has not returned.
     let leaves = runtime.call::<()>("myns:leaves", ()).await;
-    assert!(matches!(leaves, Err(CallError::Exited { code: 0, .. })), "{leaves:?}");
+    assert!(
+        matches!(
+            leaves.as_ref().map_err(CallError::details),
+            Err(ErrorDetails::Exited { code: 0 })
+        ),
+        "{leaves:?}"
+    );
     Ok(())
 }
 
@@ -149,9 +159,9 @@ async fn a_failed_instance_never_serves_again() -> Tested {
 async fn the_earlier_of_two_deadlines_counts_and_the_error_says_which() -> Tested {
     let runtime = load(&wasm("spin", "probe", "spin", ", limits: {max_execution_ms: 100}"))?;
     let own = runtime.call::<()>("myns:spin", ()).await;
-    match own {
-        Err(CallError::Deadline { limit, spent, .. }) => {
-            assert_eq!(limit, Some(Duration::from_millis(100)));
+    match own.as_ref().map_err(CallError::details) {
+        Err(ErrorDetails::Deadline { limit, spent }) => {
+            assert_eq!(*limit, Some(Duration::from_millis(100)));
             assert!(spent.queue.is_zero() && !spent.guest.is_zero(), "{spent:?}");
         }
         other => panic!("expected a deadline, found {other:?}"),
@@ -159,7 +169,13 @@ async fn the_earlier_of_two_deadlines_counts_and_the_error_says_which() -> Teste
     let soon = within(Duration::from_millis(20));
     let context = CallContext::new(Caller::Rust).with_deadline(soon);
     let inherited = runtime.invoke(&"myns:spin".parse()?, context, Args::none()).await;
-    assert!(matches!(inherited, Err(CallError::Deadline { limit: None, .. })), "{inherited:?}");
+    assert!(
+        matches!(
+            inherited.as_ref().map_err(CallError::details),
+            Err(ErrorDetails::Deadline { limit: None, .. })
+        ),
+        "{inherited:?}"
+    );
     Ok(())
 }
 
@@ -171,10 +187,19 @@ async fn waiting_is_bounded_and_counts_against_the_deadline() -> Tested {
     let calls = async { tokio::join!(call(), call(), call()) };
     let refused = || runtime.stats("myns:spin").is_some_and(|stats| stats.saturated == 1);
     let (first, second, third) = an_hour_late(calls, refused).await;
-    assert!(matches!(third, Err(CallError::Saturated { waiting: 1, .. })), "{third:?}");
-    assert!(matches!(first, Err(CallError::Deadline { .. })), "{first:?}");
-    match second {
-        Err(CallError::Deadline { spent, .. }) => assert!(spent.queue >= HOUR, "{spent:?}"),
+    assert!(
+        matches!(
+            third.as_ref().map_err(CallError::details),
+            Err(ErrorDetails::Saturated(Overload::Queue { waiting: 1 }))
+        ),
+        "{third:?}"
+    );
+    assert!(
+        matches!(first.as_ref().map_err(CallError::details), Err(ErrorDetails::Deadline { .. })),
+        "{first:?}"
+    );
+    match second.as_ref().map_err(CallError::details) {
+        Err(ErrorDetails::Deadline { spent, .. }) => assert!(spent.queue >= HOUR, "{spent:?}"),
         other => panic!("expected a deadline, found {other:?}"),
     }
     Ok(())
@@ -197,8 +222,9 @@ fn sleeper(limit: Duration) -> Tested<Runtime> {
 async fn spent_times_add_up_to_the_limit() -> Tested {
     let second = Duration::from_secs(1);
     for (limit, guest, host) in [(40, 40, 0), (100, 60, 40)] {
-        match sleeper(limit * second)?.call::<()>("myns:f", ()).await {
-            Err(CallError::Deadline { spent, .. }) => {
+        let ended = sleeper(limit * second)?.call::<()>("myns:f", ()).await;
+        match ended.as_ref().map_err(CallError::details) {
+            Err(ErrorDetails::Deadline { spent, .. }) => {
                 let told = (spent.queue, spent.guest, spent.host);
                 assert_eq!(told, (Duration::ZERO, guest * second, host * second));
             }
@@ -217,8 +243,9 @@ async fn instantiation_counts_as_guest_time() -> Tested {
         "  - {{name: starts, kind: function.wat, source: '{starts}', method: f, limits: {{max_execution_ms: 3600000}}}}\n"
     ))?;
     let busy = || runtime.stats("myns:starts").is_some_and(|stats| stats.busy == 1);
-    match an_hour_late(runtime.call::<()>("myns:starts", ()), busy).await {
-        Err(CallError::Deadline { spent, .. }) => {
+    let ended = an_hour_late(runtime.call::<()>("myns:starts", ()), busy).await;
+    match ended.as_ref().map_err(CallError::details) {
+        Err(ErrorDetails::Deadline { spent, .. }) => {
             assert!(spent.guest > HOUR / 2, "{spent:?}");
             assert!(spent.host.is_zero() && spent.queue.is_zero(), "{spent:?}");
         }
@@ -240,8 +267,8 @@ async fn a_call_that_waits_for_itself_is_refused_with_its_chain() -> Tested {
         ended = outer => panic!("the outer call ended: {ended:?}"),
         refused = inner => refused,
     };
-    match refused {
-        Err(CallError::WouldDeadlock { chain, .. }) => {
+    match refused.as_ref().map_err(CallError::details) {
+        Err(ErrorDetails::WouldDeadlock { chain }) => {
             let chain: Vec<_> = chain.iter().map(EntryId::as_str).collect();
             assert_eq!(chain, ["myns:b", "myns:spin"]);
         }
@@ -258,7 +285,13 @@ async fn a_chain_of_calls_has_an_end() -> Tested {
         |depth| (0..depth).fold(CallContext::new(Caller::Guest), |cx, _| cx.nested(id.clone()));
     assert!(runtime.invoke(&id, below(64), Args::none()).await.is_ok());
     let refused = runtime.invoke(&id, below(65), Args::none()).await;
-    assert!(matches!(refused, Err(CallError::TooDeep { allowed: 64, .. })), "{refused:?}");
+    assert!(
+        matches!(
+            refused.as_ref().map_err(CallError::details),
+            Err(ErrorDetails::TooDeep { allowed: 64 })
+        ),
+        "{refused:?}"
+    );
     Ok(())
 }
 
@@ -298,10 +331,11 @@ async fn deadline_covers_parsing_of_long_text() -> Tested {
     let text = format!("[[{}1]]", "1,".repeat(3_000_000));
     let args = Args::json(text.into_bytes());
     let late = runtime.invoke(&"myns:sum".parse()?, CallContext::new(Caller::Http), args).await;
-    let Err(CallError::Deadline { limit, spent, .. }) = late else {
+    let Err(ErrorDetails::Deadline { limit, spent }) = late.as_ref().map_err(CallError::details)
+    else {
         return Err(format!("expected a deadline, found {late:?}").into());
     };
-    assert_eq!(limit, Some(Duration::from_millis(1)));
+    assert_eq!(*limit, Some(Duration::from_millis(1)));
     assert!(spent.guest.is_zero() && !spent.host.is_zero(), "{spent:?}");
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use crisol::Allocation;
+use crisol::engine::Allocation;
 
 use crate::support::{AppBuilder, Tested};
 

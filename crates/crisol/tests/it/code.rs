@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crisol::{Allocation, CodeCache, EngineConfig, LoadError, Runtime};
+use crisol::engine::{Allocation, CodeCache, EngineConfig};
+use crisol::{LoadError, Runtime};
 
 use crate::support::{AppBuilder, Tested};
 

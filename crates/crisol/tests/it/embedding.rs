@@ -5,9 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use crisol::engine::Digest;
+use crisol::error::ErrorDetails;
+use crisol::host::{Directory, EnvError, EnvSource, FsError, FsSource};
+use crisol::interceptor::{Interceptor, Next};
 use crisol::{
-    Args, Builder, CallContext, CallError, Caller, Digest, Directory, EntryId, EnvError, EnvSource,
-    ErrorKind, FsError, FsSource, Interceptor, Invoke, LoadError, Next, Reply, Runtime, Value,
+    Args, Builder, CallContext, CallError, Caller, EntryId, ErrorKind, Invoke, LoadError, Reply,
+    Runtime, Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -191,7 +195,8 @@ async fn other_work_during_a_guests_turns_is_host_time() -> Tested {
         .interceptor(Computing(70 * ms))
         .load()?;
     let ended = runtime.call::<String>("n:often", ("n:add", "[1, 2]", 3)).await;
-    let Err(CallError::Deadline { spent, .. }) = &ended else {
+    let Err(ErrorDetails::Deadline { spent, .. }) = ended.as_ref().map_err(CallError::details)
+    else {
         return Err(format!("{ended:?}").into());
     };
     assert_eq!((spent.queue, spent.guest, spent.host), (Duration::ZERO, Duration::ZERO, 140 * ms));
@@ -220,7 +225,7 @@ impl Interceptor for Meddling {
                 next.run(context, args).await
             }
             Self::Answering(value) => Ok(Reply::new(value.clone())),
-            Self::Refusing => Err(CallError::Unavailable { id: id.clone() }),
+            Self::Refusing => Err(CallError::unavailable(id)),
         }
     }
 }

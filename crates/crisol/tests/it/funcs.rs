@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crisol::{CallError, Changes, ErrorKind, Exit, Runtime, Stdio, Value};
+use crisol::change::Changes;
+use crisol::error::ErrorDetails;
+use crisol::{CallError, ErrorKind, Exit, Runtime, Stdio, Value};
 
 use crate::support::{Tested, entry, load, script, wasm};
 
@@ -27,14 +29,13 @@ fn sleep() -> String {
 async fn json(runtime: &Runtime, target: &str, args: &str) -> Tested<Result<String, [String; 2]>> {
     match runtime.call::<String>("myns:json", (target, args)).await {
         Ok(text) => Ok(Ok(text)),
-        Err(CallError::Function { error, .. }) => match &*error {
+        Err(error) => match &error.into_function_error()? {
             Value::List(pair) => {
                 let pair = pair.iter().map(text).collect::<Vec<_>>();
                 Ok(Err(pair.try_into().map_err(|pair| format!("{pair:?}"))?))
             }
             other => Err(format!("{other}").into()),
         },
-        Err(other) => Err(other.into()),
     }
 }
 
@@ -60,12 +61,9 @@ async fn guest_script_and_rust_get_the_same_answer_and_error() -> Tested {
         Value::Int(42)
     );
 
-    let Err(CallError::Function { error: own, .. }) =
-        runtime.call::<String>("myns:fail", ("no luck",)).await
-    else {
-        return Err("it did not fail".into());
-    };
-    let expected = Err(["function".to_owned(), serde_json::to_string(&*own)?]);
+    let failed = runtime.call::<String>("myns:fail", ("no luck",)).await;
+    let own = failed.err().ok_or("it did not fail")?.into_function_error()?;
+    let expected = Err(["function".to_owned(), serde_json::to_string(&own)?]);
     assert_eq!(json(&runtime, "myns:fail", r#"["no luck"]"#).await?, expected);
     let through = "local _, e = require('funcs').call('myns:fail', 'no luck') return e.message";
     assert_eq!(Some(&script(&runtime, through).await?), own.get("message"));
@@ -130,9 +128,9 @@ async fn text_and_bytes_go_as_they_are_and_all_else_as_json() -> Tested {
         ("compute", "[]", Err("the target: ")),
     ] {
         let answered = runtime.call::<String>("myns:text", (target, input)).await;
-        match (&answered, answer) {
+        match (answered.as_ref().map_err(CallError::details), answer) {
             (Ok(text), Ok(expected)) => assert_eq!(text, expected, "{target} {input}"),
-            (Err(CallError::Function { error, .. }), Err(part)) => {
+            (Err(ErrorDetails::Function { error }), Err(part)) => {
                 assert!(text(error).contains(part), "{target} {input}: {error}");
             }
             _ => return Err(format!("{target} {input}: {answered:?}").into()),
@@ -149,7 +147,7 @@ async fn text_and_bytes_go_as_they_are_and_all_else_as_json() -> Tested {
         assert_eq!(answered, answer, "{target}");
     }
     let broken = runtime.call::<Vec<u8>>("myns:bytes", ("myns:greet", &[255_u8][..])).await;
-    let Err(CallError::Function { error, .. }) = broken else { return Err("it ran".into()) };
+    let error = broken.err().ok_or("it ran")?.into_function_error()?;
     assert!(text(&error).starts_with("`myns:greet` takes text, and this is none"), "{error}");
     Ok(())
 }
@@ -215,12 +213,19 @@ async fn recursive_call_is_refused_with_its_chain_in_every_pool() -> Tested {
         // a → b succeeds; a → b → a would wait for the instance that the first call holds.
         assert_eq!(runtime.call::<u32>("myns:a", (["myns:b"],)).await?, 1, "{pool}");
         let again = runtime.call::<u32>("myns:a", (["myns:b", "myns:a"],)).await;
-        let Err(CallError::Function { error, .. }) = &again else {
+        let Err(ErrorDetails::Function { error }) = again.as_ref().map_err(CallError::details)
+        else {
             return Err(format!("{pool}: {again:?}").into());
         };
         assert!(text(error).contains("myns:a → myns:b → myns:a"), "{pool}: {error}");
         let itself = runtime.call::<u32>("myns:a", (["myns:a"],)).await;
-        assert!(matches!(itself, Err(CallError::Function { .. })), "{pool}: {itself:?}");
+        assert!(
+            matches!(
+                itself.as_ref().map_err(CallError::details),
+                Err(ErrorDetails::Function { .. })
+            ),
+            "{pool}: {itself:?}"
+        );
         assert_eq!(runtime.call::<u32>("myns:a", (["myns:b"],)).await?, 1, "{pool}");
     }
     // With free instances, the recursive call succeeds.
@@ -237,10 +242,10 @@ async fn a_chain_may_be_64_deep_and_no_deeper() -> Tested {
         let (runtime, path) = (runtime.clone(), vec!["myns:a".to_owned(); depth]);
         let ended =
             tokio::spawn(async move { runtime.call::<u32>("myns:a", (path,)).await }).await?;
-        match ended {
-            Ok(count) if goes => assert_eq!(count, 64),
-            Err(CallError::Function { error, .. }) if !goes => {
-                assert!(text(&error).contains("64"), "{error}");
+        match ended.as_ref().map_err(CallError::details) {
+            Ok(count) if goes => assert_eq!(*count, 64),
+            Err(ErrorDetails::Function { error }) if !goes => {
+                assert!(text(error).contains("64"), "{error}");
             }
             other => return Err(format!("{depth}: {other:?}").into()),
         }
@@ -253,10 +258,11 @@ async fn a_chain_may_be_64_deep_and_no_deeper() -> Tested {
 /// Runs a call with a limit of 100 ms past its deadline; returns the time spent in queue, guest and host.
 async fn ends_late(runtime: &Runtime, id: &str, target: &str, args: &str) -> Tested<[Duration; 3]> {
     let ended = runtime.call_values(id, vec![target.into(), args.into()]).await;
-    let Err(CallError::Deadline { id: named, limit, spent }) = &ended else {
-        return Err(format!("{target}: {ended:?}").into());
+    let error = ended.err().ok_or("it answered")?;
+    let ErrorDetails::Deadline { limit, spent } = error.details() else {
+        return Err(format!("{target}: {error}").into());
     };
-    assert_eq!((named.as_str(), *limit), (id, Some(Duration::from_millis(100))));
+    assert_eq!((error.entry(), *limit), (id, Some(Duration::from_millis(100))));
     let stats = runtime.stats(target).ok_or("no such pool")?;
     assert_eq!((stats.busy, stats.queued), (0, 0), "{target}");
     Ok([spent.queue, spent.guest, spent.host])
@@ -311,9 +317,8 @@ async fn cancelling_a_call_cancels_its_nested_calls() -> Tested {
 async fn calls_need_the_funcs_import() -> Tested {
     let runtime = load(&wasm("json", "caller", "json", ""))?;
     let ended = runtime.call_values("myns:json", vec!["myns:json".into(), "[]".into()]).await;
-    let Err(error @ CallError::Denied { .. }) = &ended else {
-        return Err(format!("{ended:?}").into());
-    };
+    let error = ended.err().ok_or("it answered")?;
+    assert_eq!(error.kind(), ErrorKind::Denied);
     let text = error.to_string();
     assert!(text.contains("crisol:runtime/funcs@0.1.0#call"), "{text}");
     assert!(text.contains("add `funcs` to its `imports`"), "{text}");

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crisol::{
-    Builder, CallError, ErrorKind, HostCall, HostError, HostInterface, LoadError, Runtime, Value,
-};
+use crisol::error::ErrorDetails;
+use crisol::host::{HostCall, HostError, HostInterface};
+use crisol::{Builder, CallError, ErrorKind, LoadError, Runtime, Value};
 use tokio::sync::Notify;
 
 use crate::support::Tested;
@@ -400,7 +400,9 @@ async fn computing_in_a_host_function_counts_as_host_time() -> Tested {
         let app = builder(&fields).file("guest.wat", source);
         let runtime = app.host_interface(busy).load()?;
         let error = runtime.call::<u32>("n:later", (1,)).await.unwrap_err();
-        let CallError::Deadline { spent, .. } = &error else { return Err(error.into()) };
+        let ErrorDetails::Deadline { spent, .. } = error.details() else {
+            return Err(error.into());
+        };
         let told = (spent.queue, spent.guest, spent.host);
         assert_eq!(told, (Duration::ZERO, Duration::ZERO, Duration::from_millis(60)));
     }

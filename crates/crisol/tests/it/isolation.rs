@@ -1,6 +1,7 @@
 //! Isolation of calls: no call sees data of another, in any pool, on reused slots that keep their pages.
 
-use crisol::{Allocation, Runtime};
+use crisol::Runtime;
+use crisol::engine::Allocation;
 
 use crate::support::{AppBuilder, Tested};
 

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crisol::{
-    Allocation, Builder, ChangeError, Changes, EngineConfig, EntryId, ErrorKind, Runtime,
-};
+use crisol::change::{ChangeError, Changes};
+use crisol::engine::{Allocation, EngineConfig};
+use crisol::{Builder, EntryId, ErrorKind, Runtime};
 use tokio::task::JoinSet;
 
 use crate::support::Tested;

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crisol::error::ErrorDetails;
 use crisol::{CallError, EntryId, ErrorKind, LoadError, Value};
 
 use crate::support::{Tested, load, lua, script};
@@ -33,10 +34,8 @@ async fn script_lua_function_and_rust_get_the_same_answer_and_error() -> Tested 
     assert_eq!(runtime.call::<i64>("myns:forward", ("myns:compute", 6, 7)).await?, 42);
 
     // The function's own error is the same value everywhere.
-    let own = match runtime.call::<String>("myns:fail", ("no luck",)).await {
-        Err(CallError::Function { error, .. }) => *error,
-        other => return Err(format!("{other:?}").into()),
-    };
+    let failed = runtime.call::<String>("myns:fail", ("no luck",)).await;
+    let own = failed.err().ok_or("it answered")?.into_function_error()?;
     let through = "local _, e = funcs.call('myns:fail', 'no luck') return e";
     assert_eq!(script(&runtime, through).await?.get("message"), own.get("message"));
     let seen = forward(vec![id("fail"), "no luck".into()]).await;
@@ -84,14 +83,14 @@ async fn a_chain_ends_at_its_depth_and_at_the_deadline_of_its_first() -> Tested 
     )?;
     let depth = runtime.call_values("myns:down", vec![Value::Int(0)]).await?;
     assert_eq!(depth, Value::List(vec![Value::Int(64), "would-deadlock".into()]));
-    match runtime.call_values("myns:outer", Vec::new()).await {
-        Err(CallError::Deadline { id, limit, spent }) => {
-            let time = Duration::from_millis(100);
-            assert_eq!((id.as_str(), limit), ("myns:outer", Some(time)));
-            assert_eq!((spent.guest, spent.host), (Duration::ZERO, time), "{spent:?}");
-        }
-        other => return Err(format!("{other:?}").into()),
-    }
+    let ended = runtime.call_values("myns:outer", Vec::new()).await;
+    let error = ended.err().ok_or("it answered")?;
+    let ErrorDetails::Deadline { limit, spent } = error.details() else {
+        return Err(error.into());
+    };
+    let time = Duration::from_millis(100);
+    assert_eq!((error.entry(), *limit), ("myns:outer", Some(time)));
+    assert_eq!((spent.guest, spent.host), (Duration::ZERO, time), "{spent:?}");
     Ok(())
 }
 
@@ -177,7 +176,10 @@ async fn a_drain_interrupts_a_lua_call_that_runs_on() -> Tested {
     assert_eq!(drained.interrupted, 2);
     for call in running {
         let ended = call.await?;
-        assert!(matches!(ended, Err(CallError::Interrupted { .. })), "{ended:?}");
+        assert!(
+            matches!(ended.as_ref().map_err(CallError::details), Err(ErrorDetails::Interrupted)),
+            "{ended:?}"
+        );
     }
     // The state of a computing script returns to its pool after the script has stopped.
     while !runtime.drain(Duration::ZERO).await.is_clean() {
@@ -231,7 +233,7 @@ fn the_same_error_of_many_scripts_is_one_with_many_places() -> Tested {
 fn an_error_of_a_script_is_placed_in_its_line() -> Tested {
     let source = "  - name: f\n    kind: function.lua\n    method: f\n    source: |\n      local x = 1\n        error('boom')\n";
     let Err(LoadError::App(problems)) = load(source) else { return Err("it loads".into()) };
-    let place = problems.iter().find_map(crisol::Problem::location).ok_or("no place")?;
+    let place = problems.iter().find_map(crisol::registry::Problem::location).ok_or("no place")?;
     assert_eq!((place.line, place.column), (9, 9), "{problems}");
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! The shared memory limit of all instances and scripts, with functions of every kind.
 
 use crate::support::{AppBuilder, Problem, Tested, lua};
-use crisol::{CallError, ErrorKind, MaxMemory, Retired, Runtime};
+use crisol::engine::MaxMemory;
+use crisol::error::{ErrorDetails, Overload};
+use crisol::pool::Retired;
+use crisol::{CallError, ErrorKind, Runtime};
 
 const MIB: u64 = 1 << 20;
 
@@ -65,17 +68,22 @@ async fn calls_over_the_shared_memory_limit_are_saturated() -> Tested {
         .collect();
     until_used(&runtime, |used| used > 50 * MIB).await?;
     let beyond = grow(&runtime, "myns:grow", 20).await;
-    let Err(error @ CallError::OverMemory { .. }) = beyond else {
-        return Err(format!("{beyond:?}").into());
-    };
-    assert_eq!(error.kind(), ErrorKind::Saturated);
+    let Err(error) = beyond else { return Err("there was room".into()) };
+    let is_over = matches!(error.details(), ErrorDetails::Saturated(Overload::Memory(_)));
+    assert!(is_over && error.kind() == ErrorKind::Saturated, "{error}");
     let text = error.to_string();
     assert!(
         text.starts_with("`myns:grow` is saturated: 20") && text.contains("`--memory`"),
         "{text}"
     );
     let script = runtime.call::<i32>("myns:hog", ()).await;
-    assert!(matches!(script, Err(CallError::OverMemory { .. })), "{script:?}");
+    assert!(
+        matches!(
+            script.as_ref().map_err(CallError::details),
+            Err(ErrorDetails::Saturated(Overload::Memory(_)))
+        ),
+        "{script:?}"
+    );
     assert_eq!(runtime.call::<i32>("myns:small", ()).await?, 1, "what fits goes on");
     assert_eq!(grow(&runtime, "myns:grow", 1).await?, 1);
     for call in &held {
@@ -94,7 +102,10 @@ async fn an_interrupted_pool_gives_its_memory_back() -> Tested {
     until_used(&runtime, |used| used > 30 * MIB).await?;
     let _ = runtime.drain(std::time::Duration::ZERO).await;
     let ended = call.await?;
-    assert!(matches!(ended, Err(CallError::Interrupted { .. })), "{ended:?}");
+    assert!(
+        matches!(ended.as_ref().map_err(CallError::details), Err(ErrorDetails::Interrupted)),
+        "{ended:?}"
+    );
     until_used(&runtime, |used| used == 0).await
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crisol::{Args, CallContext, CallError, Caller, EntryId, ErrorKind, Invoke, Retired};
+use crisol::error::ErrorDetails;
+use crisol::pool::Retired;
+use crisol::{Args, CallContext, CallError, Caller, EntryId, ErrorKind, Invoke};
 
 use crate::support::{Tested, load, wasm};
 
@@ -50,7 +52,9 @@ async fn call_cycle_through_other_functions_is_refused_in_every_pool() -> Tested
             ended = runtime.call::<()>(id.as_str(), ()) => return Err(format!("{ended:?}").into()),
             refused = runtime.invoke(&id, context, Args::none()) => refused,
         };
-        let Err(CallError::WouldDeadlock { chain, .. }) = &refused else {
+        let Err(ErrorDetails::WouldDeadlock { chain }) =
+            refused.as_ref().map_err(CallError::details)
+        else {
             return Err(format!("{name}: {:?}", refused.map(drop)).into());
         };
         let chain: Vec<_> = chain.iter().map(EntryId::as_str).collect();
@@ -82,9 +86,9 @@ async fn drain_interrupts_running_and_refuses_new_requests() -> Tested {
     assert_eq!((drained.interrupted, drained.refused), (4, 4));
     for (nth, call) in calls.into_iter().enumerate() {
         let ended = call.await?;
-        match &ended {
-            Err(CallError::Interrupted { .. }) if nth % 2 == 0 => {}
-            Err(CallError::Unavailable { .. }) if nth % 2 == 1 => {}
+        match ended.as_ref().map_err(CallError::details) {
+            Err(ErrorDetails::Interrupted) if nth % 2 == 0 => {}
+            Err(ErrorDetails::Unavailable) if nth % 2 == 1 => {}
             _ => return Err(format!("{nth}: {ended:?}").into()),
         }
     }

@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crisol::{Allocation, Builder, Digest, EngineConfig, LoadError, Problems, Runtime};
+use crisol::engine::{Allocation, Digest, EngineConfig};
+use crisol::registry::Problems;
+use crisol::{Builder, LoadError, Runtime};
 
 use crate::support::Tested;
 
@@ -34,7 +36,7 @@ fn refused(builder: Builder) -> Tested<Option<String>> {
 }
 
 fn told(problems: &Problems) -> String {
-    let one = |problem: &crisol::Problem| {
+    let one = |problem: &crisol::registry::Problem| {
         format!(
             "{}: {}\n  help: {}",
             problem.field().unwrap_or_default(),

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crisol::{Allocation, Builder, EngineConfig, LineSink, LoadError, Runtime, Script, Value};
+use crisol::engine::{Allocation, EngineConfig};
+use crisol::lua::{self, Script};
+use crisol::{Builder, LoadError, Runtime, Value};
 
 pub type Problem = Box<dyn std::error::Error + Send + Sync>;
 pub type Tested<T = ()> = Result<T, Problem>;
@@ -110,7 +112,7 @@ pub async fn an_hour_late<T>(call: impl Future<Output = T>, begun: impl Fn() -> 
 
 /// Runs a script, discards its output, and returns its result.
 pub async fn script(runtime: &Runtime, source: &str) -> Tested<Value> {
-    let sink: LineSink = Arc::new(|_| {});
+    let sink: lua::Sink = Arc::new(|_| {});
     let (name, source) = ("test.lua".to_owned(), source.to_owned());
     let script = Script { name, source, args: Vec::new(), sink, deadline: None };
     Ok(runtime.run_script(script).await?)

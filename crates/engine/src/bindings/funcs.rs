@@ -96,8 +96,8 @@ impl Unanswered {
     /// Extracts the function's own error value.
     fn into_own(self) -> Result<Value, Self> {
         match self {
-            Self::Call(CallError::Function { error, .. }) => Ok(*error),
-            other => Err(other),
+            Self::Call(error) => error.into_function_error().map_err(Self::Call),
+            here @ Self::Here(..) => Err(here),
         }
     }
 }

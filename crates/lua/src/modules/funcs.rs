@@ -103,9 +103,9 @@ impl PreparedCall {
 /// Converts an error of a call. Scripts belong to the app, so they see all of it.
 fn to_failure(id: &EntryId, error: CallError) -> CallFailure {
     let id = id.to_string();
-    match error {
-        CallError::Function { error, .. } => CallFailure::Function { id, error: *error },
-        other => {
+    match error.into_function_error() {
+        Ok(error) => CallFailure::Function { id, error },
+        Err(other) => {
             let (kind, message) = (other.kind(), crisol_core::chain(&other));
             // The call itself is correct, so another attempt may succeed.
             let retryable = matches!(kind, ErrorKind::Saturated | ErrorKind::Unavailable);

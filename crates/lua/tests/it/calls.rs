@@ -37,7 +37,7 @@ async fn errors_come_as_the_second_value() -> Tested {
     assert_eq!(text(null).await?, "function: `n:fail` returned an error");
     let missing =
         "local v, e = funcs.call('n:none') return e.kind .. ' ' .. e.id .. ' ' .. tostring(e)";
-    assert_eq!(text(missing).await?, "not-found n:none there is no function `n:none`");
+    assert_eq!(text(missing).await?, "not-found n:none unknown function `n:none`");
     assert!(
         text("local _, e = funcs.call('none') return e.kind .. e.message")
             .await?

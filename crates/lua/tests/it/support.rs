@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crisol_core::{CallContext, CallError, Caller, Invoke, Reply, Value, invoke_fn};
+use crisol_core::{CallContext, CallError, Caller, Invoke, Overload, Reply, Value, invoke_fn};
 use crisol_lua::{Call, EntryPoint, Failure, Module, Program, Sink};
 
 pub(crate) type Tested<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -30,17 +30,17 @@ pub(crate) fn functions() -> Arc<dyn Invoke> {
         match (id.name(), args.as_slice()) {
             ("add", [Value::Int(a), Value::Int(b)]) => Ok(Reply::new(a + b)),
             ("echo", [value]) => Ok(Reply::new(value.clone())),
-            ("fail", [error]) => Err(CallError::Function { id, error: Box::new(error.clone()) }),
+            ("fail", [error]) => Err(CallError::function(&id, error.clone())),
             ("wait", [Value::Int(ms)]) => {
                 tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
                 Ok(Reply::new(*ms))
             }
-            ("busy", _) => Err(CallError::Saturated { id, waiting: 1 }),
+            ("busy", _) => Err(CallError::saturated(&id, Overload::Queue { waiting: 1 })),
             ("chain", _) => {
                 let chain: Vec<_> = context.chain().iter().map(ToString::to_string).collect();
                 Ok(Reply::new(format!("{:?} {chain:?}", context.caller())))
             }
-            _ => Err(CallError::NotFound { id: id.to_string(), what: None, nearest: None }),
+            _ => Err(CallError::not_found(id.as_str(), None)),
         }
     }))
 }

@@ -35,6 +35,8 @@ pub enum RetryOn {
     Saturated,
     /// The function was being stopped: nothing of the call ran.
     Unavailable,
+    /// The function was stopped while it ran.
+    Interrupted,
     /// The guest trapped, or the script raised an error.
     Trap,
     /// The function returned an error of its own.
@@ -48,6 +50,7 @@ impl Decode for RetryOn {
         let words = [
             ("saturated", Self::Saturated),
             ("unavailable", Self::Unavailable),
+            ("interrupted", Self::Interrupted),
             ("trap", Self::Trap),
             ("function", Self::Function),
         ];
@@ -69,8 +72,8 @@ shape! {
         max_delay_ms: Option<Int<1, HOUR>>,
         /// Factor by which the delay grows with each attempt. Default: 2.
         backoff_factor: Option<Int<1, 10>>,
-        /// Failures to retry. Default: `[saturated, unavailable]`: nothing of the call ran. `trap` and
-        /// `function` run the function again, so list them only for functions that are safe to repeat.
+        /// Failures to retry. Default: `[saturated, unavailable]`: nothing of the call ran. `interrupted`,
+        /// `trap` and `function` run the function again, so list them only for functions that are safe to repeat.
         on: Option<Vec<RetryOn>>,
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::support::{TestResult, client, http2, raw, request, service};
 use async_trait::async_trait;
 use crisol_core::{
-    Args, CallContext, CallError, EntryId, Field, Invoke, Reply, Signature, Type, Value,
+    Args, CallContext, CallError, EntryId, Field, Invoke, Overload, Reply, Signature, Type, Value,
 };
 use crisol_server::{Running, Server, Service};
 use http::{HeaderMap, StatusCode};
@@ -62,10 +62,7 @@ impl Invoke for Counting {
         _: CallContext,
         args: Args<'_>,
     ) -> Result<Reply, CallError> {
-        let source = |error: crisol_core::ArgsError| error.into();
-        let values = args
-            .into_values()
-            .map_err(|error| CallError::InvalidInput { id: id.clone(), source: source(error) })?;
+        let values = args.into_values().map_err(|error| CallError::invalid_input(id, error))?;
         self.moved(1);
         let _inside = Inside(self);
         if let Ok(permit) = self.gate.acquire().await {
@@ -74,7 +71,7 @@ impl Invoke for Counting {
         match values.as_slice() {
             [Value::Bytes(bytes)] => Ok(Reply::new(bytes.len().to_string())),
             [Value::List(bytes)] => Ok(Reply::new(bytes.len().to_string())),
-            other => Err(CallError::Trap { id: id.clone(), source: format!("{other:?}").into() }),
+            other => Err(CallError::trap(id, format!("{other:?}"))),
         }
     }
 
@@ -87,7 +84,7 @@ impl Invoke for Counting {
     fn admits(&self, id: &EntryId) -> Result<(), CallError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         match self.full.load(Ordering::SeqCst) {
-            true => Err(CallError::Saturated { id: id.clone(), waiting: 2 }),
+            true => Err(CallError::saturated(id, Overload::Queue { waiting: 2 })),
             false => Ok(()),
         }
     }

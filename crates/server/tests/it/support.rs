@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use crisol_core::{
-    Args, CallContext, CallError, EntryId, Field, Invoke, Reply, Signature, Spent, Type, Value,
+    Args, CallContext, CallError, EntryId, ErrorDetails, Field, Invoke, Overload, Reply, Signature,
+    Spent, Type, Value,
 };
 use crisol_server::{Route, RouteTarget, Router, Running, Server, Service};
 use crisol_transport::WasiHttp;
@@ -93,34 +94,27 @@ impl Invoke for Functions {
         context: CallContext,
         args: Args<'_>,
     ) -> Result<Reply, CallError> {
-        let values = args
-            .into_values()
-            .map_err(|source| CallError::InvalidInput { id: id.clone(), source: source.into() })?;
+        let values = args.into_values().map_err(|source| CallError::invalid_input(id, source))?;
         match (id.name(), values.as_slice()) {
             ("greet", [Value::Text(name)]) => Ok(Reply::new(format!("hola, {name}"))),
             ("add", [Value::Int(a), Value::Int(b)]) => Ok(Reply::new(a + b)),
             ("echo", [bytes]) => Ok(Reply::new(bytes.clone())),
             ("nothing", _) => Ok(Reply::new(())),
-            ("trap", _) => {
-                Err(CallError::Trap { id: id.clone(), source: "secret at /srv/x.wasm".into() })
-            }
+            ("trap", _) => Err(CallError::trap(id, "secret at /srv/x.wasm")),
             ("refuse", _) => {
                 let error = Value::Map(vec![(Value::from("status"), Value::Int(410))]);
-                Err(CallError::Function { id: id.clone(), error: Box::new(error) })
+                Err(CallError::function(id, error))
             }
-            ("busy", _) => Err(CallError::Saturated { id: id.clone(), waiting: 4 }),
+            ("busy", _) => Err(CallError::saturated(id, Overload::Queue { waiting: 4 })),
             ("slow", _) => {
                 let limit = context.deadline().map(|_| Duration::from_millis(1));
-                Err(CallError::Deadline { id: id.clone(), limit, spent: Spent::default() })
+                Err(CallError::new(id, ErrorDetails::Deadline { limit, spent: Spent::default() }))
             }
             ("wait", _) => self.wait().await,
             (name, _) if Self::signature_of(name).is_none() => {
-                Err(CallError::NotFound { id: id.to_string(), what: None, nearest: None })
+                Err(CallError::not_found(id.as_str(), None))
             }
-            (_, other) => {
-                let source = format!("unexpected {other:?}").into();
-                Err(CallError::InvalidInput { id: id.clone(), source })
-            }
+            (_, other) => Err(CallError::invalid_input(id, format!("unexpected {other:?}"))),
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crisol_core::{CallError, EntryId, Field, OverBudget, Reply, Signature, Spent, Type, Value};
+use crisol_core::{
+    CallError, EntryId, ErrorDetails, Field, OverBudget, Overload, Reply, Signature, Spent, Type,
+    Value,
+};
 use crisol_transport::{Payload, Problem, Response, Transport, WasiHttp};
 
 type TestResult = Result<(), Box<dyn std::error::Error>>;
@@ -180,7 +183,7 @@ fn payload_is_json_whatever_the_type() {
 #[test]
 fn the_error_side_is_500_or_its_own_status() -> TestResult {
     let error = |error| -> Result<CallError, crisol_core::EntryIdError> {
-        Ok(CallError::Function { id: id()?, error: Box::new(error) })
+        Ok(CallError::function(&id()?, error))
     };
     check_error(
         &error(Value::from("no luck"))?,
@@ -202,24 +205,27 @@ fn failures_tell_the_client_its_own_mistakes_alone() -> TestResult {
     let (id, source) = (id()?, "secret /srv/a.wasm");
     let over = OverBudget { wanted: 1, used: 7, limit: 7 };
     check_error(
-        &CallError::Trap { id: id.clone(), source: source.into() },
+        &CallError::trap(&id, source),
         r#"500, content-type: application/problem+json | {"type":"about:blank","title":"Internal Server Error","status":500,"detail":"the function failed","request_id":"r1"}"#,
     );
     check_error(
-        &CallError::InvalidInput { id: id.clone(), source: "argument 1: expected s32".into() },
+        &CallError::invalid_input(&id, "argument 1: expected s32"),
         r#"400, content-type: application/problem+json | {"type":"about:blank","title":"Bad Request","status":400,"detail":"argument 1: expected s32","request_id":"r1"}"#,
     );
     check_error(
-        &CallError::Saturated { id: id.clone(), waiting: 9 },
+        &CallError::saturated(&id, Overload::Queue { waiting: 9 }),
         r#"503, retry-after: 1, content-type: application/problem+json | {"type":"about:blank","title":"Service Unavailable","status":503,"detail":"too many calls are waiting; try again later","request_id":"r1"}"#,
     );
     for (error, detail) in [
-        (CallError::NoInstance { id: id.clone(), allowed: 9 }, "no room is left for another call"),
         (
-            CallError::NoMemory { id: id.clone(), source: source.into() },
+            CallError::saturated(&id, Overload::Instances { allowed: 9 }),
+            "no room is left for another call",
+        ),
+        (
+            CallError::saturated(&id, Overload::SystemMemory).with_cause(source),
             "no memory is left for another call",
         ),
-        (CallError::OverMemory { id: id.clone(), over }, "no memory is left for another call"),
+        (CallError::saturated(&id, Overload::Memory(over)), "no memory is left for another call"),
     ] {
         check_error(
             &error,
@@ -228,9 +234,13 @@ fn failures_tell_the_client_its_own_mistakes_alone() -> TestResult {
             ),
         );
     }
+    check_error(
+        &CallError::interrupted(&id),
+        r#"500, content-type: application/problem+json | {"type":"about:blank","title":"Internal Server Error","status":500,"detail":"the function was stopped while it ran","request_id":"r1"}"#,
+    );
     let limit = Some(Duration::from_secs(1));
     check_error(
-        &CallError::Deadline { id, limit, spent: Spent::default() },
+        &CallError::new(&id, ErrorDetails::Deadline { limit, spent: Spent::default() }),
         r#"504, content-type: application/problem+json | {"type":"about:blank","title":"Gateway Timeout","status":504,"detail":"the function did not answer in time","request_id":"r1"}"#,
     );
     Ok(())

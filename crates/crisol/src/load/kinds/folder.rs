@@ -50,7 +50,7 @@ fn folder_help(registry: &Registry, app: Option<&Path>, id: &EntryId) -> String 
         return "name another folder".to_owned();
     };
     if !folder.directory.is_inside_app() {
-        return "name a folder that is there and can be read".to_owned();
+        return "name a folder that exists and can be read".to_owned();
     }
     let place = registry.origin(id).map(|place| place.file).unwrap_or_default();
     let beside =

@@ -93,11 +93,11 @@ mod handler {
 
     use super::pooled;
     use crate::call::Export;
-    use crate::http::HttpHandler;
     use crate::load::code::link_error;
     use crate::load::field_error::FieldError;
     use crate::load::guest_entry::GuestEntry;
     use crate::load::loading::{Loaded, Loading};
+    use crate::web::HttpHandler;
 
     /// Loads a function if its method is an HTTP handler. Returns whether it is one.
     pub(super) fn load<'a>(

@@ -57,9 +57,11 @@ impl Slice for Routes {
     ) -> Result<(), FieldError> {
         use crisol_schema::{EntryField, Report, Rule};
 
-        let message =
-            format!("a `{}` is checked, and not served by this version", entry.kind.name());
-        let report = Report::warning(Rule::NO_EFFECT, message);
+        let kind = entry.kind.name();
+        let message = format!("this program was built without HTTP: a `{kind}` is not served");
+        let report = Report::warning(Rule::NO_EFFECT, message).help(
+            "build it with the feature `http`, or ignore this where only functions are called",
+        );
         loaded.problems.at(loading.inputs.registry, &entry.id, &EntryField::Kind, report);
         Ok(())
     }
@@ -82,7 +84,7 @@ pub(crate) fn serve(
 ) {
     let inputs = &loading.inputs;
     let is_whole = |kind| inputs.checked.is_none_or(|checked| checked.is_complete(kind));
-    let scope = crate::http::Scope {
+    let scope = crate::web::Scope {
         registry: inputs.registry,
         folders: loading.folders(),
         env: loading.env(),
@@ -93,7 +95,7 @@ pub(crate) fn serve(
         transports: &inputs.extensions.transports,
         problems: Problems::new(),
     };
-    let (site, found) = crate::http::assemble(scope, KINDS.into_iter().all(is_whole));
+    let (site, found) = crate::web::assemble(scope, KINDS.into_iter().all(is_whole));
     loaded.assembled.site = site;
     loaded.problems.append(found);
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use crisol::{
-    Args, BadRequest, CallContext, CallError, EntryId, HttpProblem, HttpRequest, HttpResponse,
-    Interceptor, Next, Reply, Runtime, Signature, Transport, Value,
-};
+use crisol::http::{self, BadRequest, Transport};
+use crisol::interceptor::{Interceptor, Next};
+use crisol::signature::Signature;
+use crisol::{Args, CallContext, CallError, EntryId, Reply, Runtime, Value};
 
 use crate::http::support::{Served, Tested};
 
@@ -17,7 +17,7 @@ struct Words;
 impl Transport for Words {
     fn decode(
         &self,
-        request: HttpRequest,
+        request: http::Request,
         _: Option<&Signature>,
     ) -> Result<Args<'static>, BadRequest> {
         let text = String::from_utf8_lossy(&request.body).into_owned();
@@ -30,10 +30,10 @@ impl Transport for Words {
         &self,
         _: Option<&Signature>,
         outcome: Result<Reply, &CallError>,
-    ) -> Result<HttpResponse, HttpProblem> {
-        let reply = outcome.map_err(HttpProblem::from)?;
+    ) -> Result<http::Response, http::Problem> {
+        let reply = outcome.map_err(http::Problem::from)?;
         let value = reply.to_value().unwrap_or_default();
-        Ok(HttpResponse::ok("text/x-words", format!("= {value}")))
+        Ok(http::Response::ok("text/x-words", format!("= {value}")))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crisol::{CallError, Changes, ErrorKind, Script, Value};
+use crisol::change::Changes;
+use crisol::lua::Script;
+use crisol::{CallError, ErrorKind, Value};
 
 use crate::http::support::{Served, Tested};
 
@@ -41,7 +43,7 @@ async fn handler_calls_functions_of_its_routes_generation() -> Tested {
     assert!(answer.contains("Hello, world!"), "{answer}");
     served.refresh().await?;
     let answer = served.ask("GET /a:greet", "", b"").await?;
-    assert!(answer.contains("there is no function `a:greet`"), "{answer}");
+    assert!(answer.contains("unknown function `a:greet`"), "{answer}");
     Ok(())
 }
 
@@ -60,8 +62,7 @@ async fn everywhere(served: &Served, name: &str, args: &[Value]) -> Tested<[Stri
     let id = format!("a:{name}");
     let told = |outcome: Result<Value, CallError>| match outcome {
         Ok(value) => value.to_string(),
-        Err(CallError::Function { error, .. }) => error.to_string(),
-        Err(other) => other.public_message(),
+        Err(error) => error.public_message(),
     };
     let rust = told(served.runtime.call_values(&id, args.to_vec()).await);
 
@@ -70,7 +71,7 @@ async fn everywhere(served: &Served, name: &str, args: &[Value]) -> Tested<[Stri
         format!(
             "local v, e = require('funcs').call('{id}', table.unpack(require('json').decode('{list}'))) return v or e"
         ),
-        Arc::new(|_: crisol::LineOutput<'_>| {}) as crisol::LineSink,
+        Arc::new(|_: crisol::lua::Output<'_>| {}) as crisol::lua::Sink,
     );
     let script = Script { name: "s".to_owned(), source, args: Vec::new(), sink, deadline: None };
     let lua = served.runtime.run_script(script).await?;
@@ -79,11 +80,11 @@ async fn everywhere(served: &Served, name: &str, args: &[Value]) -> Tested<[Stri
     let asked = vec![id.as_str().into(), list.as_str().into()];
     let guest = match served.runtime.call_values("a:ask", asked).await {
         Ok(Value::Text(json)) => json,
-        Err(CallError::Function { error, .. }) => match *error {
+        Ok(other) => format!("{other:?}"),
+        Err(error) => match error.into_function_error()? {
             Value::List(pair) => pair.last().map(Value::to_string).unwrap_or_default(),
             other => other.to_string(),
         },
-        other => format!("{other:?}"),
     };
 
     let names = ["a", "b"].iter().zip(args).map(|(name, arg)| format!("\"{name}\":{arg}"));

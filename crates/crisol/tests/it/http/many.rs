@@ -1,7 +1,8 @@
 //! Many concurrent requests.
 #![cfg(target_os = "linux")]
 
-use crisol::{Allocation, Retired};
+use crisol::engine::Allocation;
+use crisol::pool::Retired;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::http::support::{Served, Tested};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crisol::{Changes, Retired, Stats};
+use crisol::change::Changes;
+use crisol::pool::{Retired, Stats};
 
 use crate::http::support::{Served, Tested, skip_half_an_hour};
 
@@ -301,7 +302,7 @@ async fn next_request_sees_a_changed_variable() -> Tested {
         let served = Served::proxy_beside(guest, fields, others).await?;
         let stale = || served.runtime.stats("a:p").map(|stats| stats.retired_for(Retired::Stale));
         for (value, gone) in [("one", 0), ("two", 1), ("two", 1), ("three", 2)] {
-            served.runtime.set_variable(&"a:v".parse()?, Some(value))?;
+            served.runtime.set_variable("a:v", Some(value))?;
             let answer = served.ask("POST /echo", "", b"hello").await?;
             assert!(answer.contains("\r\n5\r\nhello\r\n0\r\n"), "{guest}: {answer}");
             assert_eq!(stale(), Some(gone), "{guest} {value}");

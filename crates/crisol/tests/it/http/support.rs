@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crisol::{Allocation, Builder, Runtime, ServeOptions, Serving, Stats};
+use crisol::engine::Allocation;
+use crisol::http::{ServeOptions, Serving};
+use crisol::pool::Stats;
+use crisol::{Builder, Runtime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

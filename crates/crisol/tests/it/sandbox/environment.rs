@@ -58,7 +58,6 @@ async fn next_call_sees_a_value_set_by_the_program_in_every_pool() {
     }
     let runtime = app.load();
     runtime.warm().await.unwrap();
-    let key = "a:key".parse().unwrap();
     for (value, seen) in [
         (None, "\"at first\""),
         (Some("one"), "\"one\""),
@@ -66,14 +65,14 @@ async fn next_call_sees_a_value_set_by_the_program_in_every_pool() {
         (Some(""), "\"\""),
         (None, "\"at first\""),
     ] {
-        runtime.set_variable(&key, value).unwrap();
+        runtime.set_variable("a:key", value).unwrap();
         for (name, _) in POOLS {
             for _ in 0..3 {
                 assert_eq!(call(&runtime, name, ("API_KEY",)).await, seen, "{name}");
             }
         }
     }
-    runtime.set_variable(&key, Some("kept")).unwrap();
+    runtime.set_variable("a:key", Some("kept")).unwrap();
     runtime.reload().await.unwrap();
     assert_eq!(call(&runtime, "fixed", ("API_KEY",)).await, "\"kept\"");
     for (id, value, why) in [
@@ -81,7 +80,7 @@ async fn next_call_sees_a_value_set_by_the_program_in_every_pool() {
         ("a:nobody", Some("x"), "a:nobody"),
         ("a:key", Some("x\0y"), "NUL"),
     ] {
-        let refused = runtime.set_variable(&id.parse().unwrap(), value).unwrap_err();
+        let refused = runtime.set_variable(id, value).unwrap_err();
         assert!(refused.to_string().contains(why), "{refused}");
     }
 }

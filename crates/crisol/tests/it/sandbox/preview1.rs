@@ -231,7 +231,7 @@ async fn core_module_failure_is_reported_with_a_fix() {
     assert_eq!(
         warnings(&runtime),
         [
-            "the method may call what nothing provides: `env#log`; linking left that over in `env`: link what it is missing, or declare it as an import of a world in `wit`",
+            "the method may call imports that nothing provides: `env#log`; linking left that over in `env`: link what it is missing, or declare it as an import of a world in `wit`",
             "the method may call what is not declared: `wasi_snapshot_preview1#clock_time_get`; add those that calls need to `imports`: `wasi:clocks`",
         ]
     );

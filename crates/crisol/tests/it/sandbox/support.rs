@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crisol::{Allocation, CallError, EngineConfig, Runtime};
+use crisol::Runtime;
+use crisol::engine::{Allocation, EngineConfig};
 use serde::Serialize;
 use tempfile::TempDir;
 
@@ -81,8 +82,10 @@ impl App {
 pub(crate) async fn call(runtime: &Runtime, name: &str, args: impl Serialize) -> String {
     match runtime.call::<serde_json::Value>(&format!("a:{name}"), args).await {
         Ok(value) => value.to_string(),
-        Err(CallError::Function { error, .. }) => format!("err: {error:?}"),
-        Err(error) => format!("failed: {error}"),
+        Err(error) => match error.function_error() {
+            Some(own) => format!("err: {own:?}"),
+            None => format!("failed: {error}"),
+        },
     }
 }
 

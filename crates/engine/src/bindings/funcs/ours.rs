@@ -78,7 +78,8 @@ impl From<Unanswered> for Error {
         let case = match other.kind() {
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::InvalidInput => Self::InvalidInput,
-            ErrorKind::Trap => Self::Trap,
+            // Interface 0.1.0 has no case for it. Like a trap, it may have had effects.
+            ErrorKind::Trap | ErrorKind::Interrupted => Self::Trap,
             ErrorKind::Denied => Self::Denied,
             ErrorKind::Exited => Self::Exited,
             ErrorKind::Deadline => Self::Deadline,

@@ -92,8 +92,8 @@ impl Routed {
         }
         let answer = WasiHttp.encode(None, Ok(reply)).map_err(|problem| {
             let inside =
-                problem.log_detail().unwrap_or("the reply of an interceptor is no response");
-            CallError::UnexpectedResult { id: id.clone(), source: inside.to_owned().into() }
+                problem.log_detail().unwrap_or("the reply of an interceptor is not a response");
+            CallError::unexpected_result(id, inside.to_owned())
         })?;
         let mut response = Response::new(Body::from(answer.body));
         *response.status_mut() = answer.status;
@@ -116,8 +116,8 @@ impl Last for Exchange<'_> {
     async fn run(&self, context: CallContext, _: Vec<Value>) -> Result<Reply, CallError> {
         let request = self.request.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(request) = request else {
-            let source = "its request is a stream, and an interceptor has sent it already".into();
-            return Err(CallError::Internal { id: self.handler.guest.id.clone(), source });
+            let source = "its request is a stream, and an interceptor has sent it already";
+            return Err(CallError::internal(&self.handler.guest.id, source));
         };
         let outside = (self.context.secure(), self.context.failures());
         let response = self.handler.answer(self.invoke.clone(), &context, outside, request).await?;
@@ -142,7 +142,7 @@ impl HttpHandler {
         let id = &self.guest.id;
         let deadline = self.guest.deadline(call);
         let admitted = self.guest.admit(call, deadline).await?.into_shared();
-        let mut admitted = admitted.ok_or_else(|| CallError::Unavailable { id: id.clone() })?;
+        let mut admitted = admitted.ok_or_else(|| CallError::unavailable(id))?;
 
         let (sender, mut receiver) = oneshot::channel();
         let (this, call) = (Arc::clone(self), call.clone());
@@ -163,7 +163,7 @@ impl HttpHandler {
             }
         })
         .await;
-        let trap = |source: BoxError| CallError::Trap { id: id.clone(), source };
+        let trap = |source: BoxError| CallError::trap(id, source);
         match (answer, over) {
             (_, Poll::Ready(Err(failure))) => Err(failure),
             (Some(Ok(response)), Poll::Ready(Ok(()))) => Ok(response.map(Body::stream)),

@@ -38,7 +38,7 @@ pub(super) fn routes(id: &EntryId, files: &HttpStatic, scope: &mut Scope<'_>) ->
         Err(error) => {
             let field =
                 if files.directory.is_some() { EntryField::Directory } else { EntryField::Fs };
-            let help = "name a folder that is there and can be read";
+            let help = "name a folder that exists and can be read";
             scope.report(id, &field, Report::error(BAD_FOLDER, chain(&error)).help(help));
             return Vec::new();
         }
