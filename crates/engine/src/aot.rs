@@ -17,7 +17,7 @@ use wasmtime::Module;
 use wasmtime::component::Component;
 
 use crate::digest::Digest;
-use crate::program::Program;
+use crate::machine_code::MachineCode;
 
 /// Disk cache for machine code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,11 +77,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) fn of(program: &Program, concurrent: bool) -> Self {
+    pub(crate) fn of(program: &MachineCode, concurrent: bool) -> Self {
         match program {
-            Program::Component(_) if concurrent => Self::Concurrent,
-            Program::Component(_) => Self::Component,
-            Program::Module(_) => Self::Module,
+            MachineCode::Component(_) if concurrent => Self::Concurrent,
+            MachineCode::Component(_) => Self::Component,
+            MachineCode::Module(_) => Self::Module,
         }
     }
 
@@ -245,7 +245,7 @@ fn touch(file: &File) {
     unsafe_code,
     reason = "wasmtime cannot check machine code; `Trusted` says why it need not"
 )]
-pub(crate) fn load(engine: &wasmtime::Engine, trusted: &Trusted) -> wasmtime::Result<Program> {
+pub(crate) fn load(engine: &wasmtime::Engine, trusted: &Trusted) -> wasmtime::Result<MachineCode> {
     let code = &trusted.code;
     // SAFETY: `deserialize` of both kinds is sound for unchanged bytes from `serialize` of the same kind. The digest
     // covers the kind, and `deserialize` refuses the other kind. Only `parse` makes a `Trusted`, from a file that
@@ -257,9 +257,9 @@ pub(crate) fn load(engine: &wasmtime::Engine, trusted: &Trusted) -> wasmtime::Re
     unsafe {
         match trusted.kind {
             Kind::Component | Kind::Concurrent => {
-                Component::deserialize(engine, code).map(Program::Component)
+                Component::deserialize(engine, code).map(MachineCode::Component)
             }
-            Kind::Module => Module::deserialize(engine, code).map(Program::Module),
+            Kind::Module => Module::deserialize(engine, code).map(MachineCode::Module),
         }
     }
 }

@@ -6,7 +6,7 @@ mod stream_errors;
 
 use wasmtime::component::Linker;
 
-use crate::config::Flavour;
+use crate::config::VariantKey;
 use crate::host::Host;
 use crate::releases::{WASI_0_2, WASI_0_3};
 
@@ -14,7 +14,7 @@ use crate::releases::{WASI_0_2, WASI_0_3};
 /// millisecond, so it is built once per engine and cloned for each function.
 pub(crate) fn everything(
     engine: &wasmtime::Engine,
-    flavour: Flavour,
+    key: VariantKey,
 ) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -22,7 +22,7 @@ pub(crate) fn everything(
     stream_errors::add_to_linker(&mut linker)?;
     random::add_to_linker(&mut linker, &WASI_0_2)?;
     funcs::add_to_linker(&mut linker)?;
-    if flavour.concurrent {
+    if key.concurrent {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
         random::add_to_linker(&mut linker, &WASI_0_3)?;

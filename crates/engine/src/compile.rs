@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasmtime::component::Component;
 
-use crate::config::Flavour;
+use crate::config::VariantKey;
 use crate::digest::Digest;
-use crate::joined::InUse;
-use crate::program::Program;
+use crate::machine_code::MachineCode;
+use crate::pre_cache::PreCache;
 
 /// A component or core module as machine code, shared by all functions that use the same bytes.
 #[derive(Clone)]
@@ -17,17 +17,17 @@ pub struct Compiled(pub(crate) Arc<Code>);
 
 pub(crate) struct Code {
     pub(crate) digest: Digest,
-    pub(crate) flavour: Flavour,
-    pub(crate) program: Program,
-    pub(crate) joined: InUse,
+    pub(crate) key: VariantKey,
+    pub(crate) program: MachineCode,
+    pub(crate) shared: PreCache,
 }
 
 impl Code {
     /// The component, or `None` for a core module.
     pub(crate) fn component(&self) -> Option<&Component> {
         match &self.program {
-            Program::Component(component) => Some(component),
-            Program::Module(_) => None,
+            MachineCode::Component(component) => Some(component),
+            MachineCode::Module(_) => None,
         }
     }
 }
@@ -131,7 +131,7 @@ mod tests {
         let get = |of: &[u8]| cache.get(key(of), || Ok::<_, ()>(made.fetch_add(1, Relaxed)));
         let all: Vec<_> = thread::scope(|scope| {
             let asking: Vec<_> = (0..8).map(|_| scope.spawn(|| get(b"one"))).collect();
-            asking.into_iter().map(|asked| asked.join().unwrap().unwrap()).collect()
+            asking.into_iter().map(|asked| asked.shared_pre().unwrap().unwrap()).collect()
         });
         assert!(all.iter().all(|code| **code == 0));
         assert_eq!(made.load(Relaxed), 1);

@@ -18,12 +18,12 @@ use wasmtime::{
     Caller, Engine, ExternType, FuncType, InstancePre, Linker, Module, ModuleExport, ValType,
 };
 
-use crate::base::Base;
 use crate::denied::Denial;
-use crate::exports::{Export, Exports, Place};
+use crate::exports::{Export, ExportName, Exports};
 use crate::host::Host;
-use crate::imports::{CoreImport, Import, Profile};
+use crate::imports::{CoreImport, Grants, Import};
 use crate::link_error::LinkError;
+use crate::variant::EngineVariant;
 
 pub(crate) use call::{Callee, initialize};
 pub(crate) use preview1::has_folders;
@@ -37,7 +37,7 @@ const MEMORY: &str = "memory";
 const ENV: &str = "env";
 
 /// Callee of a module, resolved before instantiation.
-pub(crate) struct CoreTarget {
+pub(crate) struct CoreCalleePre {
     export: ModuleExport,
     /// The function that frees the result.
     post_return: Option<(ModuleExport, Slots)>,
@@ -63,13 +63,13 @@ fn everything(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     Ok(linker)
 }
 
-/// The linker of `base`, built when its first module is linked.
-fn linker(base: &Base) -> wasmtime::Result<Linker<Host>> {
-    if let Some(linker) = base.core.get() {
+/// The linker of `variant`, built when its first module is linked.
+fn linker(variant: &EngineVariant) -> wasmtime::Result<Linker<Host>> {
+    if let Some(linker) = variant.core.get() {
         return Ok(linker.clone());
     }
-    let linker = everything(&base.engine)?;
-    Ok(base.core.get_or_init(|| linker).clone())
+    let linker = everything(&variant.engine)?;
+    Ok(variant.core.get_or_init(|| linker).clone())
 }
 
 /// Returns true if the host has a function.
@@ -82,8 +82,8 @@ fn provides(module: &str, name: &str, ty: &FuncType) -> bool {
     }
 }
 
-/// Lists the imports of a module and which of them `profile` grants.
-pub(crate) fn imports(module: &Module, profile: &Profile) -> Vec<Import> {
+/// Lists the imports of a module and which of them are in `grants`.
+pub(crate) fn imports(module: &Module, grants: &Grants) -> Vec<Import> {
     let (mut imports, mut unknown) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
     let mut known = Vec::new();
     for import in module.imports() {
@@ -98,7 +98,7 @@ pub(crate) fn imports(module: &Module, profile: &Profile) -> Vec<Import> {
     let (without_memory, known): (Vec<_>, Vec<_>) =
         known.into_iter().partition(|(name, _)| lacks_memory(module, preview1::MODULE, name));
     let known: Vec<_> = known.into_iter().map(|(name, _)| name).collect();
-    imports.extend(preview1::imports(&known, profile));
+    imports.extend(preview1::imports(&known, grants));
     if !without_memory.is_empty() {
         let told = Some(UnknownFunction::WITHOUT_MEMORY);
         imports.push(unserved(preview1::MODULE, &without_memory, told));
@@ -130,14 +130,14 @@ fn lacks_memory(module: &Module, of: &str, name: &str) -> bool {
 }
 
 /// Resolves the imports of a module. Functions that are not granted or not provided fail the call that uses them.
-pub(crate) fn join(
-    base: &Base,
+pub(crate) fn instantiate_pre(
+    variant: &EngineVariant,
     module: &Module,
-    profile: &Profile,
+    grants: &Grants,
 ) -> Result<(InstancePre<Host>, Vec<Import>), LinkError> {
-    let mut linker = linker(base).map_err(LinkError::Mismatch)?;
+    let mut linker = linker(variant).map_err(LinkError::Mismatch)?;
     linker.allow_shadowing(true);
-    preview1::restrict(&mut linker, profile).map_err(LinkError::Mismatch)?;
+    preview1::restrict(&mut linker, grants).map_err(LinkError::Mismatch)?;
     for import in module.imports() {
         let (of, name) = (import.module(), import.name());
         match import.ty() {
@@ -147,7 +147,7 @@ pub(crate) fn join(
             }
             ExternType::Func(ty) => {
                 let denial = match provides(of, name, &ty) {
-                    true if of == preview1::MODULE => preview1::denied(name, profile),
+                    true if of == preview1::MODULE => preview1::denied(name, grants),
                     true => None,
                     false => Some(unprovided(of, name, &ty)),
                 };
@@ -161,7 +161,7 @@ pub(crate) fn join(
         }
     }
     let pre = linker.instantiate_pre(module).map_err(LinkError::Mismatch)?;
-    Ok((pre, imports(module, profile)))
+    Ok((pre, imports(module, grants)))
 }
 
 /// Defines a function that fails the call.
@@ -255,7 +255,7 @@ pub(crate) fn find<'c>(core: &'c CoreModule, method: &str) -> Result<&'c CoreFun
         return Ok(found);
     }
     let functions = core.functions();
-    let places: Vec<Place> = functions.iter().map(place).collect();
+    let places: Vec<ExportName> = functions.iter().map(place).collect();
     let signature = |at: usize| {
         let signature = functions.get(at).map(|function| core.signature(function));
         signature.and_then(Result::ok).map_or_else(|| "func(…)".to_owned(), |it| it.to_string())
@@ -266,8 +266,8 @@ pub(crate) fn find<'c>(core: &'c CoreModule, method: &str) -> Result<&'c CoreFun
 }
 
 /// The location of its export.
-pub(crate) fn place(function: &CoreFunction) -> Place {
-    Place { interface: function.interface.clone(), name: function.name.clone() }
+pub(crate) fn place(function: &CoreFunction) -> ExportName {
+    ExportName { interface: function.interface.clone(), name: function.name.clone() }
 }
 
 /// Looks up the exports of a module that calls of `function` need.
@@ -275,7 +275,7 @@ pub(crate) fn target(
     module: &Module,
     core: &CoreModule,
     function: &CoreFunction,
-) -> Result<CoreTarget, LinkError> {
+) -> Result<CoreCalleePre, LinkError> {
     let index = |name: &str| module.get_export_index(name);
     let export = index(&function.export).ok_or_else(|| broken("an export vanished"))?;
     let Some(ExternType::Func(ty)) = module.get_export(&function.export) else {
@@ -291,7 +291,7 @@ pub(crate) fn target(
     };
     let realloc = core.allocate().filter(is_realloc);
     let of_numbers = |name: &str| Some((index(name)?, slots_of(module, name)?));
-    Ok(CoreTarget {
+    Ok(CoreCalleePre {
         export,
         params: ty.params().collect(),
         memory: index(MEMORY),

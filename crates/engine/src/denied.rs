@@ -67,7 +67,7 @@ impl Ungranted {
 }
 
 /// An imported interface and its support by the host.
-pub(crate) struct Imported<'a> {
+pub(crate) struct ImportedInterface<'a> {
     /// The name, as the guest imports it.
     pub(crate) name: &'a str,
     /// The host interface that serves it, without version.
@@ -95,7 +95,7 @@ impl Stubs {
     }
 }
 
-impl Imported<'_> {
+impl ImportedInterface<'_> {
     /// Defines stubs at `place` for functions of `wanted` that the host lacks or the guest is not granted.
     ///
     /// The host's own resource types stay, since granted interfaces refer to them (`wasi:cli/stdout` returns
@@ -122,8 +122,11 @@ impl Imported<'_> {
                     }
                 }
                 ComponentItem::Resource(_) if !self.has_types => {
-                    let _ =
-                        into.resource(function, ResourceType::host::<Unreachable>(), |_, _| Ok(()));
+                    let _ = into.resource(
+                        function,
+                        ResourceType::host::<StubResource>(),
+                        |_, _| Ok(()),
+                    );
                 }
                 _ => {}
             }
@@ -194,4 +197,4 @@ pub(crate) fn deny<T: Send + 'static>(
 }
 
 /// The resource type of a stub; no function that could create one ever returns.
-struct Unreachable;
+struct StubResource;

@@ -69,14 +69,14 @@ fn method(interface: Option<&str>, name: &str) -> String {
 
 /// Location of a function in its component.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct ExportName {
     /// Like [`Export::interface`].
     pub(crate) interface: Option<String>,
     /// Like [`Export::name`].
     pub(crate) name: String,
 }
 
-impl Place {
+impl ExportName {
     pub(crate) fn method(&self) -> String {
         method(self.interface.as_deref(), &self.name)
     }
@@ -131,7 +131,7 @@ fn short_forms(interface: &str) -> impl Iterator<Item = &str> {
 
 /// The exported functions of a component. A signature is formatted only when a message needs it.
 pub(crate) struct Exports {
-    places: Vec<Place>,
+    places: Vec<ExportName>,
     types: Vec<ComponentFunc>,
 }
 
@@ -158,26 +158,26 @@ impl Exports {
     /// Resolves `method` among `places`; `describe` formats the signature at an index for the error.
     pub(crate) fn find_among<'a>(
         method: &str,
-        places: &'a [Place],
+        places: &'a [ExportName],
         describe: impl Fn(usize) -> String,
-    ) -> Result<&'a Place, MethodError> {
+    ) -> Result<&'a ExportName, MethodError> {
         resolve(method, places)
             .map_err(|problem| MethodError::new(method, problem, places, describe))
     }
 
     fn add(&mut self, interface: Option<&str>, name: &str, func: ComponentFunc) {
         let interface = interface.map(str::to_owned);
-        self.places.push(Place { interface, name: name.to_owned() });
+        self.places.push(ExportName { interface, name: name.to_owned() });
         self.types.push(func);
     }
 
     /// Resolves `method` to one export.
-    pub(crate) fn find(&self, method: &str) -> Result<&Place, MethodError> {
+    pub(crate) fn find(&self, method: &str) -> Result<&ExportName, MethodError> {
         Self::find_among(method, &self.places, |at| self.signature(at))
     }
 
     /// Resolves `method` to one export, for callers that need no error message.
-    pub(crate) fn place(&self, method: &str) -> Option<&Place> {
+    pub(crate) fn place(&self, method: &str) -> Option<&ExportName> {
         resolve(method, &self.places).ok()
     }
 
@@ -192,14 +192,14 @@ impl Exports {
     }
 }
 
-impl Place {
+impl ExportName {
     fn export(&self, signature: String) -> Export {
         Export { interface: self.interface.clone(), name: self.name.clone(), signature }
     }
 }
 
 /// Resolves `method` to one export: first by exact name, then ignoring case and separators.
-fn resolve<'a>(method: &str, places: &'a [Place]) -> Result<&'a Place, Problem> {
+fn resolve<'a>(method: &str, places: &'a [ExportName]) -> Result<&'a ExportName, Problem> {
     for reading in [Reading::Exact, Reading::Folded] {
         let mut found = places.iter().filter(|place| place.is(method, reading));
         let (first, more) = (found.next(), found.next());
@@ -209,7 +209,7 @@ fn resolve<'a>(method: &str, places: &'a [Place]) -> Result<&'a Place, Problem> 
             (Some(_), Some(_)) => {
                 let candidates = places.iter().filter(|place| place.is(method, reading));
                 let more = candidates.clone().count().saturating_sub(MOST_LISTED);
-                let candidates = candidates.take(MOST_LISTED).map(Place::method).collect();
+                let candidates = candidates.take(MOST_LISTED).map(ExportName::method).collect();
                 return Err(Problem::Ambiguous { candidates, more });
             }
         }
@@ -218,11 +218,11 @@ fn resolve<'a>(method: &str, places: &'a [Place]) -> Result<&'a Place, Problem> 
 }
 
 /// The most similar export, if any is similar enough. A function of the same name in an interface ranks first.
-fn nearest(method: &str, places: &[Place]) -> Option<String> {
+fn nearest(method: &str, places: &[ExportName]) -> Option<String> {
     const ALIKE: f64 = 0.75;
     // A comparison costs the product of both lengths, and names that are much longer are not similar.
     let longest = 8 * method.len() + 200;
-    let likeness = |place: &Place| {
+    let likeness = |place: &ExportName| {
         let inner = folded(&place.name) == folded(method);
         let whole = strsim::jaro_winkler(&folded(method), &folded(&place.method()));
         let bare = strsim::jaro_winkler(&folded(method), &folded(&place.name));
@@ -242,7 +242,7 @@ fn nearest(method: &str, places: &[Place]) -> Option<String> {
 /// Looks up the type and index of an export, so that calls need no search.
 pub(crate) fn locate(
     component: &Component,
-    place: &Place,
+    place: &ExportName,
 ) -> Option<(ComponentFunc, ComponentExportIndex)> {
     let instance = match &place.interface {
         Some(interface) => Some(component.get_export_index(None, interface.as_str())?),
@@ -255,7 +255,7 @@ pub(crate) fn locate(
 }
 
 /// The export at `place` with its signature.
-pub(crate) fn shown(place: &Place, mapping: &Mapping) -> Export {
+pub(crate) fn shown(place: &ExportName, mapping: &Mapping) -> Export {
     place.export(mapping.signature().to_string())
 }
 
@@ -283,7 +283,7 @@ impl MethodError {
     fn new(
         method: &str,
         problem: Problem,
-        places: &[Place],
+        places: &[ExportName],
         describe: impl Fn(usize) -> String,
     ) -> Self {
         let listed = places.iter().enumerate().take(MOST_LISTED);
@@ -332,12 +332,12 @@ mod tests {
     use super::*;
     use expect_test::{Expect, expect};
 
-    fn place(path: &str) -> Place {
+    fn place(path: &str) -> ExportName {
         let (interface, name) = match path.split_once('#') {
             Some((interface, name)) => (Some(interface.to_owned()), name),
             None => (None, path),
         };
-        Place { interface, name: name.to_owned() }
+        ExportName { interface, name: name.to_owned() }
     }
 
     fn check(method: &str, exports: &[&str], expected: Expect) {

@@ -11,7 +11,7 @@ use wasmtime_wasi::I32Exit;
 
 use crate::denied::Denial;
 use crate::limits::Meter;
-use crate::metered::{Clock, Stopped, Stretch, has_passed};
+use crate::poll_timer::{Aborted, PollTimer, TimeSplit, has_passed};
 
 use trap::{is_recursive, trace};
 
@@ -84,28 +84,28 @@ pub(crate) struct HostFunctionFailed {
 
 impl Failure {
     /// The failure for guest work that was stopped.
-    pub(crate) fn stopped(why: Stopped, clock: &Clock) -> Self {
-        let stretch = clock.stopped(&why);
+    pub(crate) fn stopped(why: Aborted, clock: &PollTimer) -> Self {
+        let times = clock.stopped(&why);
         match why {
-            Stopped::Late => stretch.into(),
-            Stopped::Panicked(message) => Self::Panicked(message),
+            Aborted::Late => times.into(),
+            Aborted::Panicked(message) => Self::Panicked(message),
         }
     }
 
     /// Classifies an error from making an instance.
-    pub(crate) fn of_making(error: wasmtime::Error, meter: &Meter, stretch: Stretch) -> Self {
+    pub(crate) fn of_making(error: wasmtime::Error, meter: &Meter, times: TimeSplit) -> Self {
         // Start functions are guest code, but the system's out-of-memory errors never reach a guest in this form.
         if error.chain().any(is_out_of_memory) {
             Self::NoMemory(error)
         } else {
-            Self::new(error, meter, stretch)
+            Self::new(error, meter, times)
         }
     }
 
     /// Classifies an error from a store.
-    pub(crate) fn new(error: wasmtime::Error, meter: &Meter, stretch: Stretch) -> Self {
+    pub(crate) fn new(error: wasmtime::Error, meter: &Meter, times: TimeSplit) -> Self {
         if error.is::<DeadlinePassed>() {
-            return stretch.into();
+            return times.into();
         }
         if let Some(over) = error.chain().find_map(|cause| cause.downcast_ref::<OverBudget>()) {
             return Self::OverMemory(*over);
@@ -160,9 +160,9 @@ impl Failure {
     }
 }
 
-impl From<Stretch> for Failure {
-    fn from(stretch: Stretch) -> Self {
-        Self::Deadline { running: stretch.running, waiting: stretch.waiting }
+impl From<TimeSplit> for Failure {
+    fn from(times: TimeSplit) -> Self {
+        Self::Deadline { running: times.running, waiting: times.waiting }
     }
 }
 

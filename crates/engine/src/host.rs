@@ -12,7 +12,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::limits::{Limits, Meter};
-use crate::outgoing::{Hook, Outgoing};
+use crate::outgoing::{HttpHooks, OutgoingHttp};
 use crate::ticker::Ticks;
 
 /// Streams, files, sockets and timers that one instance may hold at a time. Each takes memory, and many a
@@ -20,20 +20,20 @@ use crate::ticker::Ticks;
 const MAX_HANDLES: usize = 1024;
 
 /// The outside world of an instance: its WASI context and its outgoing HTTP.
-pub struct Surroundings {
+pub struct InstanceContext {
     /// Variables, folders, sockets and standard streams, for guests of every WASI.
     pub wasi: WasiP1Ctx,
     /// Outgoing HTTP; with `None` every request is refused.
-    pub outgoing: Option<Outgoing>,
+    pub outgoing: Option<OutgoingHttp>,
 }
 
-impl From<WasiP1Ctx> for Surroundings {
+impl From<WasiP1Ctx> for InstanceContext {
     fn from(wasi: WasiP1Ctx) -> Self {
         Self { wasi, outgoing: None }
     }
 }
 
-impl From<WasiCtx> for Surroundings {
+impl From<WasiCtx> for InstanceContext {
     fn from(context: WasiCtx) -> Self {
         let mut wasi = WasiCtx::builder().build_p1();
         *wasi.ctx().ctx = context;
@@ -61,7 +61,7 @@ pub(crate) struct Pending {
 pub(crate) struct Host {
     wasi: WasiP1Ctx,
     http: WasiHttpCtx,
-    outgoing: Hook,
+    outgoing: HttpHooks,
     pub(crate) meter: Meter,
     /// Deadline of the current call.
     pub(crate) deadline: Option<Instant>,
@@ -77,16 +77,16 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(
-        surroundings: Surroundings,
+        context: InstanceContext,
         limits: Limits,
         (budget, ticks): (&Budget, &Ticks),
     ) -> Self {
-        let mut wasi = surroundings.wasi;
+        let mut wasi = context.wasi;
         wasi.ctx().table.set_max_capacity(MAX_HANDLES);
         Self {
             wasi,
             http: WasiHttpCtx::new(),
-            outgoing: Hook(surroundings.outgoing),
+            outgoing: HttpHooks(context.outgoing),
             meter: Meter::new(limits, budget),
             deadline: None,
             ticks: (ticks.clone(), 0),

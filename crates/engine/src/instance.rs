@@ -16,12 +16,12 @@ use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
 use crate::core_module;
 use crate::failure::{DeadlinePassed, Failure, is_success};
-use crate::host::{Funcs, Host, Surroundings};
-use crate::joined::{Joined, Pre};
+use crate::host::{Funcs, Host, InstanceContext};
 use crate::limits::Limits;
-use crate::link::{Inner, Linked, Target};
-use crate::metered::{Clock, Stopped, has_passed, until, until_since};
+use crate::link::{CalleePre, FunctionPre, Inner};
 use crate::output::success;
+use crate::poll_timer::{Aborted, PollTimer, has_passed, until, until_since};
+use crate::pre_cache::{Pre, SharedPre};
 
 use callee::Callee;
 
@@ -39,8 +39,8 @@ pub struct Instance {
     spoiled: bool,
 }
 
-impl Linked {
-    /// Creates an instance: memory, tables, start functions. `surroundings` is the guest's whole view of the
+impl FunctionPre {
+    /// Creates an instance: memory, tables, start functions. `context` is the guest's whole view of the
     /// outside; a bare WASI context means no outgoing HTTP.
     ///
     /// # Errors
@@ -48,26 +48,26 @@ impl Linked {
     /// allow, no slot is free, or the memory of all instances is used up.
     pub fn instantiate(
         &self,
-        surroundings: impl Into<Surroundings>,
+        context: impl Into<InstanceContext>,
         limits: Limits,
         deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Instance, Failure>> + Send {
         let inner = &self.0;
-        let store = store(&inner.joined, surroundings, limits, deadline);
-        make(store, &inner.joined.pre, &inner.target, Some(&**inner), deadline)
+        let store = store(&inner.shared, context, limits, deadline);
+        make(store, &inner.shared.pre, &inner.target, Some(&**inner), deadline)
     }
 }
 
 /// Creates the store of an instance, outside of the future that creates the instance: its data is large and
 /// would be copied at each level of nested futures.
 pub(crate) fn store(
-    joined: &Joined,
-    surroundings: impl Into<Surroundings>,
+    shared: &SharedPre,
+    context: impl Into<InstanceContext>,
     limits: Limits,
     deadline: Option<Instant>,
 ) -> Result<Store<Host>, Failure> {
-    let Joined { pre, budget, ticks, .. } = joined;
-    let host = Host::new(surroundings.into(), limits, (budget, ticks));
+    let SharedPre { pre, budget, ticks, .. } = shared;
+    let host = Host::new(context.into(), limits, (budget, ticks));
     let mut store = Store::new(pre.engine(), host);
     if let Pre::Module { has_folders: false, .. } = pre {
         store.data_mut().without_folders();
@@ -82,11 +82,11 @@ pub(crate) fn store(
     Ok(store)
 }
 
-/// See [`Linked::instantiate`].
+/// See [`FunctionPre::instantiate`].
 pub(crate) async fn make(
     store: Result<Store<Host>, Failure>,
     pre: &Pre,
-    target: &Target,
+    target: &CalleePre,
     function: Option<&Inner>,
     deadline: Option<Instant>,
 ) -> Result<Instance, Failure> {
@@ -98,7 +98,7 @@ pub(crate) async fn make(
     };
     let made = made.map_err(|why| Failure::stopped(why, &clock))?;
     let callee =
-        made.map_err(|error| Failure::of_making(error, &store.data().meter, clock.stretch()))?;
+        made.map_err(|error| Failure::of_making(error, &store.data().meter, clock.times()))?;
     let callee = callee
         .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;
     let (mapping, runs_once) = (mapping.cloned(), function.is_some_and(|it| it.runs_once));
@@ -109,15 +109,15 @@ pub(crate) async fn make(
 async fn instantiate(
     store: &mut Store<Host>,
     pre: &Pre,
-    (target, mapping): (&Target, Option<&Mapping>),
+    (target, mapping): (&CalleePre, Option<&Mapping>),
 ) -> wasmtime::Result<Option<Callee>> {
     match (pre, target) {
-        (Pre::Component(pre), Target::Component { index }) => {
+        (Pre::Component(pre), CalleePre::Component { index }) => {
             let instance = pre.instantiate_async(&mut *store).await?;
             let func = instance.get_func(&mut *store, index);
             Ok(func.map(|func| Callee::component_function(store, func, mapping)))
         }
-        (Pre::Module { pre, .. }, Target::Core(target)) => {
+        (Pre::Module { pre, .. }, CalleePre::Core(target)) => {
             let instance = pre.instantiate_async(&mut *store).await?;
             core_module::initialize(store, &instance, target).await?;
             let Some(mapping) = mapping else { return Ok(None) };
@@ -249,17 +249,17 @@ fn give_way(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline
 /// A call that returns after its deadline fails, whatever its result: a host function may have taken too long, and
 /// the clock is not checked on return from it. The clock is read only if enough time may have passed.
 pub(crate) fn ended<T>(
-    called: Result<wasmtime::Result<T>, Stopped>,
+    called: Result<wasmtime::Result<T>, Aborted>,
     store: &Store<Host>,
-    clock: Clock,
+    clock: PollTimer,
 ) -> Result<T, Failure> {
     let host = store.data();
     let clock = clock.without(host.away);
     let called = called.map_err(|why| Failure::stopped(why, &clock))?;
-    let result = called.map_err(|error| Failure::new(error, &host.meter, clock.stretch()))?;
+    let result = called.map_err(|error| Failure::new(error, &host.meter, clock.times()))?;
     let is_long = clock.has_waited() || host.has_ticked();
     match host.deadline {
-        Some(deadline) if is_long && has_passed(deadline) => Err(clock.stretch().into()),
+        Some(deadline) if is_long && has_passed(deadline) => Err(clock.times().into()),
         _ => Ok(result),
     }
 }

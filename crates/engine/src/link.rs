@@ -8,50 +8,50 @@ use crisol_wit::{CoreModule, Mapping};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
-use crate::base::Base;
 use crate::compile::Compiled;
-use crate::core_module::{self, CoreTarget};
-use crate::denied::{self, Imported, Stubs};
+use crate::core_module::{self, CoreCalleePre};
+use crate::denied::{self, ImportedInterface, Stubs};
 use crate::exports::{self, Export, Exports};
 use crate::host::Host;
-use crate::imports::{Import, Profile, calls_others};
-use crate::joined::{Joined, Pre};
+use crate::imports::{Grants, Import, calls_others};
 use crate::link_error::LinkError;
-use crate::program::Program;
+use crate::machine_code::MachineCode;
+use crate::pre_cache::{Pre, SharedPre};
 use crate::releases::{definition_of, interface_of};
+use crate::variant::EngineVariant;
 
 /// A function of a component or core module, linked with its grants. Cloning increments a reference count.
 #[derive(Clone)]
-pub struct Linked(pub(crate) Arc<Inner>);
+pub struct FunctionPre(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) target: Target,
+    pub(crate) target: CalleePre,
     pub(crate) export: Export,
     pub(crate) mapping: Mapping,
     pub(crate) runs_once: bool,
-    /// Linked form, shared with other functions of the same code and profile.
-    pub(crate) joined: Arc<Joined>,
+    /// Linked form, shared with other functions with the same code and grants.
+    pub(crate) shared: Arc<SharedPre>,
     /// Keeps the code in the engine's cache for the next function of the same bytes.
     pub(crate) code: Compiled,
 }
 
 /// Callee of an instance, resolved before instantiation.
 #[derive(Clone)]
-pub(crate) enum Target {
+pub(crate) enum CalleePre {
     Component { index: ComponentExportIndex },
-    Core(Arc<CoreTarget>),
+    Core(Arc<CoreCalleePre>),
 }
 
-impl Linked {
+impl FunctionPre {
     pub(crate) fn new(
-        target: Target,
+        target: CalleePre,
         export: Export,
         mapping: Mapping,
-        joined: Arc<Joined>,
+        shared: Arc<SharedPre>,
         code: Compiled,
     ) -> Self {
         let runs_once = export.is_program(mapping.signature());
-        Self(Arc::new(Inner { target, export, mapping, runs_once, joined, code }))
+        Self(Arc::new(Inner { target, export, mapping, runs_once, shared, code }))
     }
 
     /// The mapping of the function's arguments and result.
@@ -69,7 +69,7 @@ impl Linked {
     /// Returns true if it runs on the engine that supports asynchronous functions, like WASI 0.3 guests.
     #[must_use]
     pub fn is_concurrent(&self) -> bool {
-        self.0.code.0.flavour.concurrent
+        self.0.code.0.key.concurrent
     }
 
     /// Returns true for the entry point of a program, after which its instance cannot be reused.
@@ -93,111 +93,111 @@ impl Linked {
     /// All imports of the code, whether it calls them or not.
     #[must_use]
     pub fn imports(&self) -> &[Import] {
-        &self.0.joined.imports
+        &self.0.shared.imports
     }
 
     /// Returns true if two functions share their resolved imports, like functions of the same code and the same
-    /// profile.
+    /// grants.
     #[must_use]
     pub fn shares_imports_with(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0.joined, &other.0.joined)
+        Arc::ptr_eq(&self.0.shared, &other.0.shared)
     }
 }
 
-impl fmt::Debug for Linked {
+impl fmt::Debug for FunctionPre {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Linked").field("export", &self.0.export).finish_non_exhaustive()
+        f.debug_struct("FunctionPre").field("export", &self.0.export).finish_non_exhaustive()
     }
 }
 
 pub(crate) fn link(
-    base: &Base,
+    variant: &EngineVariant,
     compiled: &Compiled,
-    profile: &Profile,
+    grants: &Grants,
     method: &str,
-) -> Result<Linked, LinkError> {
+) -> Result<FunctionPre, LinkError> {
     let Some(component) = compiled.0.component() else {
         return Err(LinkError::Mismatch(wasmtime::Error::msg("a core module is no component")));
     };
-    let exports = Exports::of(&base.engine, component);
+    let exports = Exports::of(&variant.engine, component);
     let place = exports.find(method)?;
     let (func, index) = exports::locate(component, place)
         .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
 
-    let joined = join(base, compiled, profile)?;
+    let shared = shared_pre(variant, compiled, grants)?;
     let mapping = Mapping::new(&func)
         .map_err(|source| LinkError::Signature { method: place.method(), source })?;
     let export = exports::shown(place, &mapping);
-    let target = Target::Component { index };
+    let target = CalleePre::Component { index };
     let code = compiled.clone();
-    Ok(Linked::new(target, export, mapping, joined, code))
+    Ok(FunctionPre::new(target, export, mapping, shared, code))
 }
 
 /// Links a module with its grants and resolves `method` to a function.
 pub(crate) fn link_core(
-    base: &Base,
+    variant: &EngineVariant,
     (compiled, core): (&Compiled, &CoreModule),
-    profile: &Profile,
+    grants: &Grants,
     method: &str,
-) -> Result<Linked, LinkError> {
-    let Program::Module(module) = &compiled.0.program else {
+) -> Result<FunctionPre, LinkError> {
+    let MachineCode::Module(module) = &compiled.0.program else {
         return Err(LinkError::Mismatch(wasmtime::Error::msg("a component is no core module")));
     };
     let function = core_module::find(core, method)?;
-    let joined = join(base, compiled, profile)?;
+    let shared = shared_pre(variant, compiled, grants)?;
     let place = core_module::place(function);
     let refused = |source| LinkError::Signature { method: place.method(), source };
     let signature = core.signature(function).map_err(refused)?;
     let mapping = Mapping::from_signature(signature).map_err(refused)?;
     let export = exports::shown(&place, &mapping);
-    let target = Target::Core(Arc::new(core_module::target(module, core, function)?));
+    let target = CalleePre::Core(Arc::new(core_module::target(module, core, function)?));
     let code = compiled.clone();
-    Ok(Linked::new(target, export, mapping, joined, code))
+    Ok(FunctionPre::new(target, export, mapping, shared, code))
 }
 
-/// Links `compiled` with the grants of `profile`, or reuses the linked form of another function.
-pub(crate) fn join(
-    base: &Base,
+/// Links `compiled` with `grants`, or reuses the linked form of another function.
+pub(crate) fn shared_pre(
+    variant: &EngineVariant,
     compiled: &Compiled,
-    profile: &Profile,
-) -> Result<Arc<Joined>, LinkError> {
-    if let Some(joined) = compiled.0.joined.find(profile) {
-        return Ok(joined);
+    grants: &Grants,
+) -> Result<Arc<SharedPre>, LinkError> {
+    if let Some(shared) = compiled.0.shared.find(grants) {
+        return Ok(shared);
     }
     let (pre, imports) = match &compiled.0.program {
-        Program::Component(component) => {
-            let mut linker = base.everything.clone();
-            let imports = restrict(base, &mut linker, component, profile)?;
+        MachineCode::Component(component) => {
+            let mut linker = variant.everything.clone();
+            let imports = restrict(variant, &mut linker, component, grants)?;
             let pre = linker.instantiate_pre(component).map_err(LinkError::Mismatch)?;
             (Pre::Component(pre), imports)
         }
-        Program::Module(module) => {
-            let (pre, imports) = core_module::join(base, module, profile)?;
-            let has_folders = core_module::has_folders(profile);
+        MachineCode::Module(module) => {
+            let (pre, imports) = core_module::instantiate_pre(variant, module, grants)?;
+            let has_folders = core_module::has_folders(grants);
             (Pre::Module { pre, has_folders }, imports)
         }
     };
-    let (budget, ticks) = (base.budget.clone(), base.ticks.clone());
-    let joined = Arc::new(Joined { pre, imports, budget, ticks });
-    compiled.0.joined.keep(profile, &joined);
-    Ok(joined)
+    let (budget, ticks) = (variant.budget.clone(), variant.ticks.clone());
+    let shared = Arc::new(SharedPre { pre, imports, budget, ticks });
+    compiled.0.shared.keep(grants, &shared);
+    Ok(shared)
 }
 
-/// Replaces imported functions that `profile` does not grant, and adds those that the host lacks, with stubs that
+/// Replaces imported functions that `grants` lacks, and adds those that the host lacks, with stubs that
 /// return an empty value or fail the call.
 pub(crate) fn restrict(
-    base: &Base,
+    variant: &EngineVariant,
     linker: &mut Linker<Host>,
     component: &Component,
-    profile: &Profile,
+    grants: &Grants,
 ) -> Result<Vec<Import>, LinkError> {
     let mut imports = Vec::new();
     let ty = component.component_type();
-    for (name, item) in ty.imports(&base.engine) {
-        let own = base.own.serving(name);
+    for (name, item) in ty.imports(&variant.engine) {
+        let own = variant.own.serving(name);
         let bare = own.map(|own| own.bare_name().to_owned().into());
         let interface: Option<Cow<'static, str>> = interface_of(name).map(Cow::Borrowed).or(bare);
-        let granted = interface.as_deref().is_some_and(|interface| profile.grants(interface));
+        let granted = interface.as_deref().is_some_and(|interface| grants.contains(interface));
         let stubs = match item.ty {
             ComponentItem::ComponentInstance(wanted) => {
                 // The host's definitions carry the host's own version in their names.
@@ -206,10 +206,10 @@ pub(crate) fn restrict(
                 if let (true, Some(own)) = (granted, own) {
                     linker.allow_shadowing(true);
                     let mut into = linker.instance(place).map_err(LinkError::Mismatch)?;
-                    own.define(&base.engine, &mut into, name, &wanted, profile.entry.as_ref())?;
+                    own.define(&variant.engine, &mut into, name, &wanted, grants.entry.as_ref())?;
                 }
                 let offers = |function: &str| !granted && own.is_some_and(|own| own.has(function));
-                let imported = Imported {
+                let imported = ImportedInterface {
                     name,
                     interface: interface.as_deref(),
                     granted,
@@ -217,7 +217,7 @@ pub(crate) fn restrict(
                     offers: &offers,
                 };
                 imported
-                    .stand_in(&base.engine, linker, place, &wanted)
+                    .stand_in(&variant.engine, linker, place, &wanted)
                     .map_err(LinkError::Mismatch)?
             }
             ComponentItem::ComponentFunc(func) => {

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crisol_engine::{Allocation, Engine, EngineConfig, Failure, Limits, Profile};
+use crisol_engine::{Allocation, Engine, EngineConfig, Failure, Grants, Limits};
 use support::{Guest, Tested, soon, stopped, wasi};
 use tokio::io::AsyncWrite;
 use wasmtime::component::Val;
@@ -102,7 +102,7 @@ async fn many_random_bytes_let_others_run() -> Tested {
 async fn hanging_host_functions_stop_at_the_deadline() -> Tested {
     let engine = support::engine(Allocation::Pooling { instances: 1 })?;
     let compiled = engine.compile(&crisol_fixtures::bytes("probe"), false)?;
-    let linked = engine.link(&compiled, &Profile::granting(|_| true), "print")?;
+    let linked = engine.link(&compiled, &Grants::select(|_| true), "print")?;
     let text = |text: &str| Val::String(text.to_owned());
     let args = [text("out"), text("")];
     for _ in 0..3 {
@@ -121,7 +121,7 @@ async fn hanging_host_functions_stop_at_the_deadline() -> Tested {
 async fn panicking_host_functions_fail_the_call_and_free_the_slot() -> Tested {
     let engine = support::engine(Allocation::Pooling { instances: 1 })?;
     let compiled = engine.compile(&crisol_fixtures::bytes("probe"), false)?;
-    let linked = engine.link(&compiled, &Profile::granting(|_| true), "print")?;
+    let linked = engine.link(&compiled, &Grants::select(|_| true), "print")?;
     let text = |text: &str| Val::String(text.to_owned());
     let args = [text("out"), text("")];
     for _ in 0..100 {
@@ -171,7 +171,7 @@ fn short_of_address_space() -> Tested {
     let engine = Engine::new(EngineConfig::default())?;
     assert_eq!(engine.config().allocation, Allocation::Sparing);
     let compiled = engine.compile(&crisol_fixtures::bytes("compute"), false)?;
-    let linked = engine.link(&compiled, &Profile::default(), "compute")?;
+    let linked = engine.link(&compiled, &Grants::default(), "compute")?;
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio.block_on(async {
         let mut alive = Vec::new();
@@ -211,7 +211,7 @@ fn out_of_memory() -> Tested {
 
     let engine = support::engine(Allocation::OnDemand)?;
     let compiled = engine.compile(&crisol_fixtures::bytes("compute"), false)?;
-    let linked = engine.link(&compiled, &Profile::default(), "compute")?;
+    let linked = engine.link(&compiled, &Grants::default(), "compute")?;
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Each instance reserves 4 GiB.
     let bytes = Some(64 << 30);

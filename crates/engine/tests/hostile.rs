@@ -6,7 +6,7 @@ mod support;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crisol_engine::{Allocation, CodeLimits, CompileError, Engine, EngineConfig, Limits, Profile};
+use crisol_engine::{Allocation, CodeLimits, CompileError, Engine, EngineConfig, Grants, Limits};
 use proptest::prelude::{ProptestConfig, any, prop, prop_assert, proptest};
 use support::{Problem, soon, wasi};
 
@@ -69,7 +69,7 @@ fn run(bytes: &[u8]) -> Result<bool, Problem> {
         Err(_) => return Ok(false),
     };
     for export in engine.exports(&compiled)?.iter().take(4) {
-        let linked = match engine.link(&compiled, &Profile::granting(|_| true), &export.method()) {
+        let linked = match engine.link(&compiled, &Grants::select(|_| true), &export.method()) {
             Ok(linked) => linked,
             Err(error) if error.to_string().is_empty() => return Err("an error of no words".into()),
             Err(_) => continue,

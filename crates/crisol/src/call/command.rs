@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use crisol_core::{Args, CallContext, CallError, Caller, EntryId, Invoke, Signature, Type};
-use crisol_engine::{Failure, Linked};
+use crisol_engine::{Failure, FunctionPre};
 use crisol_wasi::{Stdio, Streams};
 use crisol_wit::{Lifted, Outcome, Packed};
 
@@ -20,7 +20,7 @@ use super::pools::AnyPool;
 /// A loaded `process.wasm` entry; see [`Command::run`].
 pub struct Command {
     pub(crate) name: Option<String>,
-    pub(crate) linked: Linked,
+    pub(crate) linked: FunctionPre,
     pub(crate) runs: Pooled<Runs>,
     /// The generation that it belongs to, in which its nested calls run.
     pub(crate) within: Weak<dyn Invoke>,

@@ -8,8 +8,8 @@ use std::time::Instant;
 use async_trait::async_trait;
 use crisol_core::{CallError, EntryId, printable};
 use crisol_engine::{
-    Compiled, Denial, Failure, Funcs, Import, Instance, Limits, Linked, Outgoing, Reach, Reached,
-    Surroundings, Unreachable,
+    Compiled, Denial, Failure, Funcs, FunctionPre, Import, Instance, InstanceContext, Limits,
+    OutboundPolicy, OutgoingHttp, Reached, Unreachable,
 };
 use crisol_pool::{Factory, Fate, Retired};
 use crisol_wasi::{Environment, PeerError, Peers, Plan, PlanError, Stdio};
@@ -22,9 +22,9 @@ use super::within::Within;
 /// Linked code: an export together with the host functions that it may use.
 #[derive(Clone)]
 pub(crate) enum Export {
-    Function(Linked),
+    Function(FunctionPre),
     #[cfg(feature = "http")]
-    Handler(crisol_engine::LinkedProxy),
+    Handler(crisol_engine::ProxyPre),
 }
 
 impl Export {
@@ -85,7 +85,7 @@ pub(crate) struct Guest {
     pub(crate) plan: Plan,
     pub(crate) limits: Limits,
     /// Policy for outgoing HTTP requests.
-    pub(crate) outgoing: Outgoing,
+    pub(crate) outgoing: OutgoingHttp,
     /// Maximum number of instances in the engine, for the error when none is left.
     pub(crate) instances: u64,
     /// True if its code may call other functions.
@@ -102,18 +102,14 @@ impl Guest {
     /// Creates an instance with the WASI context that `plan` built.
     pub(crate) async fn instantiate(
         &self,
-        wasi: impl Into<Surroundings>,
+        wasi: impl Into<InstanceContext>,
         deadline: Option<Instant>,
     ) -> Result<Instance, Failure> {
-        let surroundings = Surroundings { outgoing: Some(self.outgoing.clone()), ..wasi.into() };
+        let context = InstanceContext { outgoing: Some(self.outgoing.clone()), ..wasi.into() };
         match &self.export {
-            Export::Function(linked) => {
-                linked.instantiate(surroundings, self.limits, deadline).await
-            }
+            Export::Function(linked) => linked.instantiate(context, self.limits, deadline).await,
             #[cfg(feature = "http")]
-            Export::Handler(linked) => {
-                linked.instantiate(surroundings, self.limits, deadline).await
-            }
+            Export::Handler(linked) => linked.instantiate(context, self.limits, deadline).await,
         }
     }
 
@@ -262,11 +258,11 @@ impl Workers for Runs {
 }
 
 /// A function's allow-list of peers, as the engine's outbound policy.
-struct Listed(Arc<Peers>);
+struct AllowList(Arc<Peers>);
 
 #[async_trait]
-impl Reach for Listed {
-    async fn reach(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
+impl OutboundPolicy for AllowList {
+    async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
         self.0.reach(host, port).await.map_err(|error| match error {
             PeerError::Unresolved { .. } => Unreachable::NoAddress,
             _ => Unreachable::Denied,
@@ -275,6 +271,6 @@ impl Reach for Listed {
 }
 
 /// Creates the outbound HTTP policy that all instances of a plan share.
-pub(crate) fn outgoing(plan: &Plan) -> Outgoing {
-    Outgoing::new(Arc::new(Listed(Arc::clone(plan.peers()))))
+pub(crate) fn outgoing(plan: &Plan) -> OutgoingHttp {
+    OutgoingHttp::new(Arc::new(AllowList(Arc::clone(plan.peers()))))
 }

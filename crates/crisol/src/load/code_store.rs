@@ -10,7 +10,7 @@ use std::thread;
 
 use crisol_core::{EntryId, chain};
 use crisol_engine::{
-    CallGraph, CompileError, Compiled, Digest, Engine, LinkError, Linked, Profile, Reached,
+    CallGraph, CompileError, Compiled, Digest, Engine, FunctionPre, Grants, LinkError, Reached,
 };
 use crisol_schema::{Code, Registry, Report, SourceText};
 use crisol_wasi::FsSource;
@@ -61,11 +61,11 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
-    /// Links the code with the host functions that `profile` grants.
-    pub(crate) fn link(&self, engine: &Engine, profile: &Profile) -> Result<Linked, LinkError> {
+    /// Links the code with the host functions that `grants` grants.
+    pub(crate) fn link(&self, engine: &Engine, grants: &Grants) -> Result<FunctionPre, LinkError> {
         match &self.core {
-            Some(core) => engine.link_core(&self.compiled, core, profile, &self.method),
-            None => engine.link(&self.compiled, profile, &self.method),
+            Some(core) => engine.link_core(&self.compiled, core, grants, &self.method),
+            None => engine.link(&self.compiled, grants, &self.method),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Guests of entries: compiled, linked, with their limits and WASI plan.
 
 use crisol_core::chain;
-use crisol_engine::{Allocation, Linked, Profile};
+use crisol_engine::{Allocation, FunctionPre, Grants};
 use crisol_schema::{Problems, Report, Transport};
 use crisol_wasi::{Plan, PlanError};
 
@@ -41,13 +41,13 @@ impl<'a> Loading<'a> {
         &self,
         (guest, ready): (&GuestEntry<'_>, &Ready),
         problems: &mut Problems,
-    ) -> Result<Linked, FieldError> {
-        let (engine, profile) = (self.inputs.engine, self.profile(guest));
-        ready.link(engine, &profile).map_err(|error| {
+    ) -> Result<FunctionPre, FieldError> {
+        let (engine, grants) = (self.inputs.engine, self.grants(guest));
+        ready.link(engine, &grants).map_err(|error| {
             // Not under other transports: the code may be an HTTP handler, which may import more.
             if *guest.transport == Transport::Payload
                 && self.inputs.is_strict(guest)
-                && let Ok(imports) = engine.imports(&ready.compiled, &profile)
+                && let Ok(imports) = engine.imports(&ready.compiled, &grants)
             {
                 imports::refuse(guest, &imports, self.inputs.registry, problems);
             }
@@ -77,8 +77,8 @@ impl<'a> Loading<'a> {
     }
 
     /// Returns the grants of an entry.
-    pub(super) fn profile(&self, guest: &GuestEntry<'_>) -> Profile {
-        self.inputs.engine.profile(guest.id, |interface| guest.imports.grants(interface))
+    pub(super) fn grants(&self, guest: &GuestEntry<'_>) -> Grants {
+        self.inputs.engine.grants(guest.id, |interface| guest.imports.grants(interface))
     }
 
     /// Returns the maximum number of instances in the engine.

@@ -10,7 +10,7 @@ use wasmtime::{
     ValRaw, ValType,
 };
 
-use super::CoreTarget;
+use super::CoreCalleePre;
 use super::raw::{RawFunc, Slots};
 use crate::failure::check;
 use crate::host::{Host, Pending};
@@ -26,7 +26,7 @@ pub(crate) struct Callee {
     post_return: Option<Func>,
     /// Driver for calls that also need the guest's allocator or `post-return`.
     driven: Option<Driven>,
-    target: Arc<CoreTarget>,
+    target: Arc<CoreCalleePre>,
 }
 
 /// A call that needs further calls of the guest: to allocate arguments, or to free the result.
@@ -48,7 +48,7 @@ impl Callee {
     pub(crate) fn new(
         store: &mut Store<Host>,
         instance: &Instance,
-        (target, mapping): (&Arc<CoreTarget>, &Mapping),
+        (target, mapping): (&Arc<CoreCalleePre>, &Mapping),
     ) -> Option<Self> {
         let mut export = |export| instance.get_module_export(&mut *store, export);
         let func = export(&target.export)?.into_func()?;
@@ -114,7 +114,7 @@ impl Callee {
         store: &mut Store<Host>,
         flat: &[u64],
     ) -> wasmtime::Result<SmallVec<[u64; FEW]>> {
-        let CoreTarget { params, results, .. } = &*self.target;
+        let CoreCalleePre { params, results, .. } = &*self.target;
         let args: SmallVec<[Core; FEW]> =
             flat.iter().zip(params).map(|(bits, ty)| core(*bits, ty)).collect();
         let mut results: SmallVec<[Core; FEW]> = results.iter().map(|ty| core(0, ty)).collect();
@@ -150,7 +150,7 @@ fn lift(
 pub(crate) async fn initialize(
     store: &mut Store<Host>,
     instance: &Instance,
-    target: &CoreTarget,
+    target: &CoreCalleePre,
 ) -> wasmtime::Result<()> {
     let Some(export) = &target.initialize else { return Ok(()) };
     match instance.get_module_export(&mut *store, export).and_then(wasmtime::Extern::into_func) {

@@ -12,7 +12,7 @@ use super::{Function, HostCall, HostInterface};
 use crate::failure::HostFunctionFailed;
 use crate::host::Host;
 use crate::link_error::LinkError;
-use crate::metered::timed;
+use crate::poll_timer::timed;
 
 /// A host function with the type that one component imports.
 #[derive(Clone)]

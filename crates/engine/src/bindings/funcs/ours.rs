@@ -4,7 +4,7 @@ use crisol_core::{Args, ErrorKind};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Linker, Lower};
 
-use super::{Answered, Outward, Unanswered, json, written};
+use super::{FuncsError, FuncsResult, GuestCall, json, written};
 use crate::host::Host;
 
 /// The interface's `error`.
@@ -57,8 +57,8 @@ async fn call(
     mut store: StoreContextMut<'_, Host>,
     target: &str,
     args: &[u8],
-) -> Answered<Vec<u8>> {
-    let outward = match Outward::find(&store, target, args.len()) {
+) -> FuncsResult<Vec<u8>> {
+    let outward = match GuestCall::find(&store, target, args.len()) {
         Ok(outward) => outward,
         Err(unanswered) => return Ok(Err(unanswered)),
     };
@@ -66,8 +66,8 @@ async fn call(
     Ok(reply.and_then(|reply| written(&reply)))
 }
 
-impl From<Unanswered> for Error {
-    fn from(unanswered: Unanswered) -> Self {
+impl From<FuncsError> for Error {
+    fn from(unanswered: FuncsError) -> Self {
         let other = match unanswered.into_own() {
             Ok(own) => match json(&own) {
                 Ok(own) => return Self::Function(own),

@@ -4,7 +4,7 @@ use crisol_core::{Args, EntryId, ErrorKind, Reply, Signature, Type, Value};
 use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
 
-use super::{Answered, Outward, Unanswered, json, written};
+use super::{FuncsError, FuncsResult, GuestCall, json, written};
 use crate::host::Host;
 
 pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
@@ -37,9 +37,9 @@ async fn call(
     mut store: StoreContextMut<'_, Host>,
     target: &str,
     input: Input,
-) -> Answered<Vec<u8>> {
+) -> FuncsResult<Vec<u8>> {
     let in_bytes = matches!(input, Input::Bytes(_));
-    let outward = match Outward::find(&store, target, input.as_bytes().len()) {
+    let outward = match GuestCall::find(&store, target, input.as_bytes().len()) {
         Ok(outward) => outward,
         Err(unanswered) => return Ok(Err(unanswered)),
     };
@@ -66,7 +66,7 @@ impl Input {
         self,
         id: &EntryId,
         signature: Option<&Signature>,
-    ) -> Result<Args<'static>, Unanswered> {
+    ) -> Result<Args<'static>, FuncsError> {
         let takes = Takes::of(signature);
         let value = match self {
             Self::Text(text) if matches!(takes, Takes::Text | Takes::Anything) => Value::Text(text),
@@ -113,7 +113,7 @@ fn is_bytes(ty: &Type) -> bool {
 }
 
 /// Parses arguments from JSON: an array of them, nothing, or a single argument.
-fn from_json(text: Vec<u8>) -> Result<Args<'static>, Unanswered> {
+fn from_json(text: Vec<u8>) -> Result<Args<'static>, FuncsError> {
     match text.trim_ascii_start().first() {
         None => Ok(Args::none()),
         Some(b'[') => Ok(Args::json(text)),
@@ -126,8 +126,8 @@ fn from_json(text: Vec<u8>) -> Result<Args<'static>, Unanswered> {
     }
 }
 
-fn invalid(message: String) -> Unanswered {
-    Unanswered::Here(ErrorKind::InvalidInput, message)
+fn invalid(message: String) -> FuncsError {
+    FuncsError::Here(ErrorKind::InvalidInput, message)
 }
 
 /// Encodes a result for the guest.
@@ -135,7 +135,7 @@ fn answer(
     signature: Option<&Signature>,
     reply: &Reply,
     in_bytes: bool,
-) -> Result<Vec<u8>, Unanswered> {
+) -> Result<Vec<u8>, FuncsError> {
     let as_it_is = match signature.map(value_of) {
         None => true,
         Some(None) => return Ok(Vec::new()),
@@ -161,7 +161,7 @@ fn value_of(signature: &Signature) -> Option<&Type> {
 }
 
 /// Formats an error for the guest.
-fn told(unanswered: Unanswered) -> String {
+fn told(unanswered: FuncsError) -> String {
     match unanswered.into_own() {
         Ok(Value::Text(text)) => text,
         Ok(own) => match json(&own).map(String::from_utf8) {

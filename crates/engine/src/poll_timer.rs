@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// Running and waiting time of one stretch of guest work.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Stretch {
+pub(crate) struct TimeSplit {
     /// Time inside `poll`: the guest's own code and host functions that return at once.
     pub(crate) running: Duration,
     /// Time between polls: timers, files, sockets, other functions.
@@ -20,17 +20,17 @@ pub(crate) struct Stretch {
 
 /// Reason that a guest future was aborted.
 #[derive(Debug)]
-pub(crate) enum Stopped {
+pub(crate) enum Aborted {
     /// The deadline passed while the future waited.
     Late,
     /// The future panicked with this message.
     Panicked(String),
 }
 
-/// Timer that produces a [`Stretch`], on tokio's clock, which a test can pause. Reading the clock costs as much
+/// Timer that produces a [`TimeSplit`], on tokio's clock, which a test can pause. Reading the clock costs as much
 /// as the rest of a small call here, so each poll reads it once, and a query reads it again.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock {
+pub(crate) struct PollTimer {
     started: Instant,
     /// Start of the last poll.
     entered: Instant,
@@ -42,9 +42,9 @@ pub(crate) struct Clock {
     has_waited: bool,
 }
 
-impl Clock {
+impl PollTimer {
     /// The times of a future that has just completed in its last poll.
-    pub(crate) fn stretch(&self) -> Stretch {
+    pub(crate) fn times(&self) -> TimeSplit {
         let waiting = (self.entered - self.started).saturating_sub(self.running);
         self.split(self.running + self.entered.elapsed(), waiting)
     }
@@ -59,22 +59,22 @@ impl Clock {
         Self { away, ..self }
     }
 
-    fn split(&self, running: Duration, waiting: Duration) -> Stretch {
+    fn split(&self, running: Duration, waiting: Duration) -> TimeSplit {
         let away = self.away.min(running);
-        Stretch { running: running - away, waiting: waiting + away }
+        TimeSplit { running: running - away, waiting: waiting + away }
     }
 
     /// The times of a future that still waits.
-    fn so_far(&self) -> Stretch {
+    fn so_far(&self) -> TimeSplit {
         let waiting = self.started.elapsed().saturating_sub(self.running);
         self.split(self.running, waiting)
     }
 
     /// The times of a future that was aborted.
-    pub(crate) fn stopped(&self, why: &Stopped) -> Stretch {
+    pub(crate) fn stopped(&self, why: &Aborted) -> TimeSplit {
         match why {
-            Stopped::Late => self.so_far(),
-            Stopped::Panicked(_) => self.stretch(),
+            Aborted::Late => self.so_far(),
+            Aborted::Panicked(_) => self.times(),
         }
     }
 }
@@ -90,7 +90,7 @@ impl Clock {
 pub(crate) async fn until<F: Future>(
     deadline: Option<std::time::Instant>,
     future: F,
-) -> (Result<F::Output, Stopped>, Clock) {
+) -> (Result<F::Output, Aborted>, PollTimer) {
     until_since(Instant::now(), deadline, future).await
 }
 
@@ -99,10 +99,10 @@ pub(crate) async fn until_since<F: Future>(
     started: Instant,
     deadline: Option<std::time::Instant>,
     future: F,
-) -> (Result<F::Output, Stopped>, Clock) {
+) -> (Result<F::Output, Aborted>, PollTimer) {
     let zero = Duration::ZERO;
     let mut clock =
-        Clock { started, entered: started, running: zero, away: zero, has_waited: false };
+        PollTimer { started, entered: started, running: zero, away: zero, has_waited: false };
     let (mut future, mut timer) = (pin!(future), None);
     let outcome = poll_fn(|cx| {
         // The start time is also the start of the first poll.
@@ -116,7 +116,7 @@ pub(crate) async fn until_since<F: Future>(
         clock.running += clock.entered.elapsed();
         let Some(deadline) = deadline else { return Poll::Pending };
         let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
-        timer.as_mut().poll(cx).map(|()| Err(Stopped::Late))
+        timer.as_mut().poll(cx).map(|()| Err(Aborted::Late))
     });
     (outcome.await, clock)
 }
@@ -141,10 +141,10 @@ pub(crate) async fn timed<F: Future>(other: F, mut took: impl FnMut(Duration)) -
 
 /// Polls once and catches panics of host code, so that they do not reach the caller. Unwinding is safe because
 /// the instance is not used again.
-fn poll<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Stopped>> {
+fn poll<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Aborted>> {
     match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
         Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(Stopped::Panicked(message(&*panic)))),
+        Err(panic) => Poll::Ready(Err(Aborted::Panicked(message(&*panic)))),
     }
 }
 
@@ -173,9 +173,9 @@ mod tests {
     async fn a_future_that_sleeps_is_stopped_and_was_waiting() {
         let (outcome, clock) = until(in_ms(50), std::future::pending::<()>()).await;
         let Err(why) = outcome else { unreachable!("a future without end") };
-        assert!(matches!(why, Stopped::Late));
-        let stretch = clock.stopped(&why);
-        assert_eq!((stretch.running, stretch.waiting), (Duration::ZERO, 50 * MS));
+        assert!(matches!(why, Aborted::Late));
+        let times = clock.stopped(&why);
+        assert_eq!((times.running, times.waiting), (Duration::ZERO, 50 * MS));
     }
 
     #[tokio::test(start_paused = true)]
@@ -186,8 +186,8 @@ mod tests {
         };
         let (outcome, clock) = until(in_ms(50), endless).await;
         let Err(why) = outcome else { unreachable!("a future without end") };
-        let stretch = clock.stopped(&why);
-        assert_eq!((stretch.running, stretch.waiting), (60 * MS, Duration::ZERO));
+        let times = clock.stopped(&why);
+        assert_eq!((times.running, times.waiting), (60 * MS, Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]
@@ -204,12 +204,12 @@ mod tests {
             compute(7).await;
         })
         .await;
-        let stretch = clock.stretch();
+        let times = clock.times();
         assert!(outcome.is_ok());
-        assert_eq!((stretch.running, stretch.waiting), (12 * MS, 20 * MS));
+        assert_eq!((times.running, times.waiting), (12 * MS, 20 * MS));
         // Other functions took part of the guest's polls.
-        let stretch = clock.without(4 * MS).stretch();
-        assert_eq!((stretch.running, stretch.waiting), (8 * MS, 24 * MS));
+        let times = clock.without(4 * MS).times();
+        assert_eq!((times.running, times.waiting), (8 * MS, 24 * MS));
     }
 
     #[tokio::test(start_paused = true)]
@@ -242,6 +242,6 @@ mod tests {
     async fn a_panic_is_told_and_goes_no_further() {
         let panics = async { std::panic::panic_any("oh") };
         let (outcome, _) = until(None, panics).await;
-        assert!(matches!(outcome, Err(Stopped::Panicked(text)) if text == "oh"));
+        assert!(matches!(outcome, Err(Aborted::Panicked(text)) if text == "oh"));
     }
 }

@@ -4,12 +4,12 @@ use wasmtime::Module;
 use wasmtime::component::Component;
 
 /// Machine code by its kind.
-pub(crate) enum Program {
+pub(crate) enum MachineCode {
     Component(Component),
     Module(Module),
 }
 
-impl Program {
+impl MachineCode {
     pub(crate) fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
         match self {
             Self::Component(component) => component.serialize(),
