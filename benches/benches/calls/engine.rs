@@ -11,7 +11,7 @@ use crate::Problem;
 /// Deadline of every call, from its start.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// FunctionPre function.
+/// A linked function.
 pub(crate) struct Route(FunctionPre);
 
 impl Route {

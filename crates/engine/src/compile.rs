@@ -19,7 +19,7 @@ pub(crate) struct Code {
     pub(crate) digest: Digest,
     pub(crate) key: VariantKey,
     pub(crate) program: MachineCode,
-    pub(crate) shared: PreCache,
+    pub(crate) pre_cache: PreCache,
 }
 
 impl Code {
@@ -131,7 +131,7 @@ mod tests {
         let get = |of: &[u8]| cache.get(key(of), || Ok::<_, ()>(made.fetch_add(1, Relaxed)));
         let all: Vec<_> = thread::scope(|scope| {
             let asking: Vec<_> = (0..8).map(|_| scope.spawn(|| get(b"one"))).collect();
-            asking.into_iter().map(|asked| asked.shared_pre().unwrap().unwrap()).collect()
+            asking.into_iter().map(|asked| asked.join().unwrap().unwrap()).collect()
         });
         assert!(all.iter().all(|code| **code == 0));
         assert_eq!(made.load(Relaxed), 1);

@@ -54,7 +54,7 @@ pub(crate) struct CoreCalleePre {
 }
 
 /// Builds a linker with all host functions for core modules.
-fn everything(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
+fn full_linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     preview1::add_to_linker(&mut linker)?;
     assemblyscript::add_to_linker(&mut linker)?;
@@ -68,7 +68,7 @@ fn linker(variant: &EngineVariant) -> wasmtime::Result<Linker<Host>> {
     if let Some(linker) = variant.core.get() {
         return Ok(linker.clone());
     }
-    let linker = everything(&variant.engine)?;
+    let linker = full_linker(&variant.engine)?;
     Ok(variant.core.get_or_init(|| linker).clone())
 }
 
@@ -77,7 +77,7 @@ fn provides(module: &str, name: &str, ty: &FuncType) -> bool {
     match module {
         preview1::MODULE => preview1::has(name),
         ENV => crisol_wit::env_function(name)
-            .is_some_and(|types| ty.params().map(|ty| parsed(&ty)).eq(types.iter().copied())),
+            .is_some_and(|types| ty.params().map(|ty| parser_type(&ty)).eq(types.iter().copied())),
         _ => false,
     }
 }
@@ -101,17 +101,21 @@ pub(crate) fn imports(module: &Module, grants: &Grants) -> Vec<Import> {
     imports.extend(preview1::imports(&known, grants));
     if !without_memory.is_empty() {
         let told = Some(UnknownFunction::WITHOUT_MEMORY);
-        imports.push(unserved(preview1::MODULE, &without_memory, told));
+        imports.push(missing_import(preview1::MODULE, &without_memory, told));
     }
     for (of, functions) in unknown {
         let told = functions.iter().map(|(name, ty)| unknown_function(of, name, ty)).min();
-        imports.push(unserved(of, &functions, told));
+        imports.push(missing_import(of, &functions, told));
     }
     imports
 }
 
 /// Import entry for functions of one import module that fail every call.
-fn unserved(of: &str, functions: &[(&str, FuncType)], unknown: Option<UnknownFunction>) -> Import {
+fn missing_import(
+    of: &str,
+    functions: &[(&str, FuncType)],
+    unknown: Option<UnknownFunction>,
+) -> Import {
     let names: Vec<String> = functions.iter().map(|(name, _)| (*name).to_owned()).collect();
     Import {
         name: of.to_owned(),
@@ -149,7 +153,7 @@ pub(crate) fn instantiate_pre(
                 let denial = match provides(of, name, &ty) {
                     true if of == preview1::MODULE => preview1::denied(name, grants),
                     true => None,
-                    false => Some(unprovided(of, name, &ty)),
+                    false => Some(missing_function(of, name, &ty)),
                 };
                 let Some(denial) = denial else { continue };
                 fail(&mut linker, (of, name), ty, denial).map_err(LinkError::Mismatch)?;
@@ -196,26 +200,27 @@ struct NoMemory {
 }
 
 /// The denial of a function that the host does not provide.
-fn unprovided(module: &str, name: &str, ty: &FuncType) -> Denial {
+fn missing_function(module: &str, name: &str, ty: &FuncType) -> Denial {
     let UnknownFunction { what, fix, .. } = unknown_function(module, name, ty);
     Denial {
         interface: module.to_owned(),
         function: name.to_owned(),
         offered: false,
         grant: None,
-        reason: Some(format!("nothing provides this `{}`: {what}; {fix}", shown(ty))),
+        reason: Some(format!("nothing provides this `{}`: {what}; {fix}", format_type(ty))),
     }
 }
 
 fn unknown_function(module: &str, name: &str, ty: &FuncType) -> UnknownFunction {
-    let types =
-        |types: &mut dyn Iterator<Item = ValType>| types.map(|ty| parsed(&ty)).collect::<Vec<_>>();
+    let types = |types: &mut dyn Iterator<Item = ValType>| {
+        types.map(|ty| parser_type(&ty)).collect::<Vec<_>>()
+    };
     let (params, results) = (types(&mut ty.params()), types(&mut ty.results()));
     UnknownFunction::of(module, name, &wasmparser::FuncType::new(params, results))
 }
 
 /// Converts a value type for the lookup of known functions; references are not distinguished.
-fn parsed(ty: &ValType) -> Parsed {
+fn parser_type(ty: &ValType) -> Parsed {
     match ty {
         ValType::I32 => Parsed::I32,
         ValType::I64 => Parsed::I64,
@@ -227,7 +232,7 @@ fn parsed(ty: &ValType) -> Parsed {
 }
 
 /// Formats a type, such as `(i32, i64) -> i32`.
-fn shown(ty: &FuncType) -> String {
+fn format_type(ty: &FuncType) -> String {
     let list = |types: &mut dyn Iterator<Item = ValType>| {
         types.map(|ty| ty.to_string()).collect::<Vec<_>>().join(", ")
     };
@@ -243,7 +248,7 @@ fn shown(ty: &FuncType) -> String {
 pub(crate) fn exports(module: &Module) -> Vec<Export> {
     let functions = module.exports().filter_map(|export| {
         let ExternType::Func(ty) = export.ty() else { return None };
-        let (name, signature) = (export.name().to_owned(), shown(&ty));
+        let (name, signature) = (export.name().to_owned(), format_type(&ty));
         Some(Export { interface: None, name, signature })
     });
     functions.collect()
@@ -262,7 +267,7 @@ pub(crate) fn find<'c>(core: &'c CoreModule, method: &str) -> Result<&'c CoreFun
     };
     let found = Exports::find_among(method, &places, signature)?;
     let at = places.iter().position(|place| std::ptr::eq(place, found));
-    at.and_then(|at| functions.get(at)).ok_or_else(|| broken("an export vanished"))
+    at.and_then(|at| functions.get(at)).ok_or_else(|| mismatch("an export vanished"))
 }
 
 /// The location of its export.
@@ -277,9 +282,9 @@ pub(crate) fn target(
     function: &CoreFunction,
 ) -> Result<CoreCalleePre, LinkError> {
     let index = |name: &str| module.get_export_index(name);
-    let export = index(&function.export).ok_or_else(|| broken("an export vanished"))?;
+    let export = index(&function.export).ok_or_else(|| mismatch("an export vanished"))?;
     let Some(ExternType::Func(ty)) = module.get_export(&function.export) else {
-        return Err(broken("an export is no function"));
+        return Err(mismatch("an export is no function"));
     };
     let is_realloc = |export: &&str| match module.get_export(export) {
         Some(ExternType::Func(ty)) => {
@@ -312,7 +317,7 @@ fn slots_of(module: &Module, name: &str) -> Option<Slots> {
     }
 }
 
-fn broken(what: &'static str) -> LinkError {
+fn mismatch(what: &'static str) -> LinkError {
     LinkError::Mismatch(wasmtime::Error::msg(what))
 }
 

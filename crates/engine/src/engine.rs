@@ -13,12 +13,12 @@ use wasmtime::component::Component;
 
 use crate::allocation::Allocation;
 use crate::aot::{self, Key};
+use crate::capability::{Capabilities, HostInterface};
 use crate::compile::{Cache, Code, CompileError, Compiled};
 use crate::config::{EngineConfig, EngineError, VariantKey};
 use crate::core_module;
 use crate::digest::Digest;
 use crate::exports::{Export, Exports};
-use crate::host_functions::{HostInterface, HostInterfaces};
 use crate::imports::{Grants, Import};
 use crate::inspect::{self, TooLarge, inspect};
 use crate::link::{self, FunctionPre};
@@ -45,7 +45,7 @@ struct Inner {
     config: EngineConfig,
     ticker: Ticker,
     cache: Cache,
-    own: Arc<HostInterfaces>,
+    capabilities: Arc<Capabilities>,
     /// Budget for the memory of all instances and scripts.
     budget: Budget,
     /// One variant per key, by its index. The plain one is built at once, the others when the first function
@@ -72,16 +72,21 @@ impl Engine {
         mut config: EngineConfig,
         interfaces: Vec<HostInterface>,
     ) -> Result<Self, EngineError> {
-        let own = Arc::new(HostInterfaces::new(interfaces));
+        let capabilities = Arc::new(Capabilities::new(interfaces));
         config.tick = config.tick.clamp(SHORTEST_TICK, LONGEST_TICK);
         let ticker = Ticker::start(config.tick).map_err(EngineError::Ticker)?;
         let budget = config.memory.budget();
-        let plain =
-            EngineVariant::or_fallback(&mut config, VariantKey::PLAIN, &ticker, (&own, &budget))?;
+        let plain = EngineVariant::or_fallback(
+            &mut config,
+            VariantKey::PLAIN,
+            &ticker,
+            (&capabilities, &budget),
+        )?;
         let variants = [const { OnceLock::new() }; VariantKey::COUNT];
         // The slot is new, so setting it cannot fail.
         let _ = variants[VariantKey::PLAIN.index()].set(plain);
-        let inner = Inner { config, ticker, cache: Cache::default(), own, budget, variants };
+        let inner =
+            Inner { config, ticker, cache: Cache::default(), capabilities, budget, variants };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -99,7 +104,7 @@ impl Engine {
     }
 
     /// Compiles the bytes of a component or core module to machine code, or reuses the code of equal bytes.
-    /// Takes milliseconds to seconds of CPU time, so do not call it on a thread that serves calls.
+    /// ParamShape milliseconds to seconds of CPU time, so do not call it on a thread that serves calls.
     ///
     /// With `fuel` the code counts its instructions, which a fuel limit requires.
     ///
@@ -110,11 +115,11 @@ impl Engine {
     pub fn compile(&self, bytes: &[u8], fuel: bool) -> Result<Compiled, CompileError> {
         let digest = Digest::of(bytes);
         let make = || {
-            let (key, program) = match self.load_kept(digest, bytes, fuel) {
+            let (key, program) = match self.load_cached(digest, bytes, fuel) {
                 Some(kept) => kept,
                 None => self.translate(digest, bytes, fuel)?,
             };
-            Ok(Code { digest, key, program, shared: PreCache::default() })
+            Ok(Code { digest, key, program, pre_cache: PreCache::default() })
         };
         self.0.cache.get((digest, fuel), make).map(Compiled)
     }
@@ -128,7 +133,7 @@ impl Engine {
     }
 
     /// Loads code that an earlier run of the program kept on disk.
-    fn load_kept(
+    fn load_cached(
         &self,
         digest: Digest,
         bytes: &[u8],
@@ -184,9 +189,9 @@ impl Engine {
     /// Builds the grants of an entry: each host interface for which `select` returns true,
     /// including those of the embedding program.
     pub fn grants(&self, entry: &EntryId, mut select: impl FnMut(&str) -> bool) -> Grants {
-        let own = self.0.own.names().filter(|interface| select(interface));
-        let own = own.map(|interface| interface.to_owned().into()).collect();
-        Grants::select(select).with_own(own, entry)
+        let own = self.0.capabilities.host_interfaces();
+        let own = own.filter(|interface| select(interface)).collect();
+        Grants::select(select).with_host_interfaces(own, entry)
     }
 
     /// Lists every function that code exports.
@@ -258,7 +263,7 @@ impl Engine {
             // A second reservation of address space costs more than it saves these functions.
             config.allocation = Allocation::OnDemand;
         }
-        let shared = (&self.0.own, &self.0.budget);
+        let shared = (&self.0.capabilities, &self.0.budget);
         let variant = EngineVariant::or_fallback(&mut config, key, &self.0.ticker, shared)?;
         Ok(slot.get_or_init(|| variant))
     }

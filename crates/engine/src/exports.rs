@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crisol_core::suggest::nearest_word;
 use crisol_core::{Signature, Type, shorten};
 use crisol_wit::{Mapping, folded};
 use wasmtime::Engine;
@@ -34,6 +35,8 @@ pub struct MethodError {
 /// of any length, but an error has to stay readable.
 const MOST_LISTED: usize = 40;
 const LONGEST_LISTED: usize = 400;
+/// Exports among which a similar one is searched.
+const MAX_COMPARED: usize = 1_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Problem {
@@ -81,15 +84,15 @@ impl ExportName {
         method(self.interface.as_deref(), &self.name)
     }
 
-    /// Returns true if `method` matches this export under `reading`.
-    fn is(&self, method: &str, reading: Reading) -> bool {
-        let named = |given: &str| match reading {
-            Reading::Exact => given == self.name,
-            Reading::Folded => folded(given) == folded(&self.name),
+    /// Returns true if `method` matches this export under `by`.
+    fn is(&self, method: &str, by: NameMatch) -> bool {
+        let named = |given: &str| match by {
+            NameMatch::Exact => given == self.name,
+            NameMatch::Folded => folded(given) == folded(&self.name),
         };
-        let inside = |given: &str, own: &str| match reading {
-            Reading::Exact => given == own,
-            Reading::Folded => folded(given) == folded(own),
+        let inside = |given: &str, own: &str| match by {
+            NameMatch::Exact => given == own,
+            NameMatch::Folded => folded(given) == folded(own),
         };
         match (&self.interface, method.split_once('#')) {
             (None, None) => named(method),
@@ -98,7 +101,7 @@ impl ExportName {
             }
             // The entry point of a command, by its name in the core module.
             (Some(own), None) => {
-                matches!(reading, Reading::Folded)
+                matches!(by, NameMatch::Folded)
                     && matches!(method, "_start" | "run")
                     && self.name == "run"
                     && short_forms(own).any(|form| form == "wasi:cli/run")
@@ -115,7 +118,7 @@ impl fmt::Display for Export {
 }
 
 #[derive(Clone, Copy)]
-enum Reading {
+enum NameMatch {
     Exact,
     Folded,
 }
@@ -200,14 +203,14 @@ impl ExportName {
 
 /// Resolves `method` to one export: first by exact name, then ignoring case and separators.
 fn resolve<'a>(method: &str, places: &'a [ExportName]) -> Result<&'a ExportName, Problem> {
-    for reading in [Reading::Exact, Reading::Folded] {
-        let mut found = places.iter().filter(|place| place.is(method, reading));
+    for by in [NameMatch::Exact, NameMatch::Folded] {
+        let mut found = places.iter().filter(|place| place.is(method, by));
         let (first, more) = (found.next(), found.next());
         match (first, more) {
             (None, _) => {}
             (Some(place), None) => return Ok(place),
             (Some(_), Some(_)) => {
-                let candidates = places.iter().filter(|place| place.is(method, reading));
+                let candidates = places.iter().filter(|place| place.is(method, by));
                 let more = candidates.clone().count().saturating_sub(MOST_LISTED);
                 let candidates = candidates.take(MOST_LISTED).map(ExportName::method).collect();
                 return Err(Problem::Ambiguous { candidates, more });
@@ -219,24 +222,17 @@ fn resolve<'a>(method: &str, places: &'a [ExportName]) -> Result<&'a ExportName,
 
 /// The most similar export, if any is similar enough. A function of the same name in an interface ranks first.
 fn nearest(method: &str, places: &[ExportName]) -> Option<String> {
-    const ALIKE: f64 = 0.75;
-    // A comparison costs the product of both lengths, and names that are much longer are not similar.
-    let longest = 8 * method.len() + 200;
-    let likeness = |place: &ExportName| {
-        let inner = folded(&place.name) == folded(method);
-        let whole = strsim::jaro_winkler(&folded(method), &folded(&place.method()));
-        let bare = strsim::jaro_winkler(&folded(method), &folded(&place.name));
-        if inner { 1.0 } else { whole.max(bare) }
-    };
-    places
-        .iter()
-        .filter(|place| {
-            place.name.len() + place.interface.as_ref().map_or(0, String::len) <= longest
-        })
-        .map(|place| (likeness(place), place))
-        .filter(|(alike, _)| *alike >= ALIKE)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, place)| place.method())
+    let inner = places.iter().find(|place| folded(&place.name) == folded(method));
+    if let Some(inner) = inner {
+        return Some(inner.method());
+    }
+    let places = places.get(..MAX_COMPARED).unwrap_or(places);
+    let in_full = method.contains('#');
+    let spelling = |place: &ExportName| if in_full { place.method() } else { place.name.clone() };
+    let spellings: Vec<String> = places.iter().map(spelling).collect();
+    let near = nearest_word(method, &spellings.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let at = spellings.iter().position(|spelling| spelling == near)?;
+    places.get(at).map(ExportName::method)
 }
 
 /// Looks up the type and index of an export, so that calls need no search.

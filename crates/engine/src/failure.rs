@@ -84,8 +84,8 @@ pub(crate) struct HostFunctionFailed {
 
 impl Failure {
     /// The failure for guest work that was stopped.
-    pub(crate) fn stopped(why: Aborted, clock: &PollTimer) -> Self {
-        let times = clock.stopped(&why);
+    pub(crate) fn aborted(why: Aborted, timer: &PollTimer) -> Self {
+        let times = timer.aborted(&why);
         match why {
             Aborted::Late => times.into(),
             Aborted::Panicked(message) => Self::Panicked(message),
@@ -93,7 +93,11 @@ impl Failure {
     }
 
     /// Classifies an error from making an instance.
-    pub(crate) fn of_making(error: wasmtime::Error, meter: &Meter, times: TimeSplit) -> Self {
+    pub(crate) fn of_instantiation(
+        error: wasmtime::Error,
+        meter: &Meter,
+        times: TimeSplit,
+    ) -> Self {
         // Start functions are guest code, but the system's out-of-memory errors never reach a guest in this form.
         if error.chain().any(is_out_of_memory) {
             Self::NoMemory(error)

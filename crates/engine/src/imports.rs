@@ -7,7 +7,7 @@ use crisol_core::EntryId;
 use crisol_wit::UnknownFunction;
 
 use crate::call_graph::Reached;
-use crate::releases::{host_interfaces, is_funcs};
+use crate::capability::{built_in_interfaces, is_funcs};
 
 /// Grants of a function: host interfaces by name without version. All others are denied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,19 +21,23 @@ impl Grants {
     /// Grants each host interface for which `select` returns true, without those of
     /// the embedding program; [`Engine::grants`](crate::Engine::grants) includes these.
     pub fn select(mut select: impl FnMut(&str) -> bool) -> Self {
-        let granted = host_interfaces().filter(|interface| select(interface));
-        Self { interfaces: granted.map(Cow::Borrowed).collect(), entry: None }
+        let granted = built_in_interfaces().filter(|interface| select(interface));
+        Self { interfaces: granted.collect(), entry: None }
     }
 
     /// Adds interfaces of the embedding program, whose functions see the calling entry.
-    pub(crate) fn with_own(mut self, own: Vec<Cow<'static, str>>, entry: &EntryId) -> Self {
+    pub(crate) fn with_host_interfaces(
+        mut self,
+        interfaces: Vec<Cow<'static, str>>,
+        entry: &EntryId,
+    ) -> Self {
         // Without such interfaces, functions of the same code have equal grants and share their linked form.
-        self.entry = (!own.is_empty()).then(|| entry.clone());
-        self.and(own)
+        self.entry = (!interfaces.is_empty()).then(|| entry.clone());
+        self.with(interfaces)
     }
 
     /// Adds the grants in `more`.
-    pub(crate) fn and(mut self, more: impl IntoIterator<Item = Cow<'static, str>>) -> Self {
+    pub(crate) fn with(mut self, more: impl IntoIterator<Item = Cow<'static, str>>) -> Self {
         self.interfaces.extend(more);
         self
     }

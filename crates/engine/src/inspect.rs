@@ -75,7 +75,7 @@ pub(crate) fn inspect(bytes: &[u8], limits: &CodeLimits) -> Result<Findings, Too
     let mut expansion = Expansion::default();
     for payload in Parser::new(0).parse_all(bytes).map_while(Result::ok) {
         expansion.see(&payload).map_err(|beyond| {
-            let (what, found, allowed) = beyond.told();
+            let (what, found, allowed) = beyond.describe();
             TooLarge { what, found, allowed }
         })?;
         match payload {

@@ -14,9 +14,10 @@ use crisol_wit::{Mapping, Packed};
 use wasmtime::component::Val;
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
+use crate::capability::{Funcs, LentFuncs};
 use crate::core_module;
 use crate::failure::{DeadlinePassed, Failure, is_success};
-use crate::host::{Funcs, Host, InstanceContext};
+use crate::host::{Host, InstanceContext};
 use crate::limits::Limits;
 use crate::link::{CalleePre, FunctionPre, Inner};
 use crate::output::success;
@@ -36,7 +37,7 @@ pub struct Instance {
     mapping: Option<Mapping>,
     runs_once: bool,
     calls: u64,
-    spoiled: bool,
+    unusable: bool,
 }
 
 impl FunctionPre {
@@ -73,7 +74,7 @@ pub(crate) fn store(
         store.data_mut().without_folders();
     }
     store.limiter(|host| &mut host.meter);
-    store.epoch_deadline_callback(give_way);
+    store.epoch_deadline_callback(on_epoch_tick);
     store.set_hostcall_fuel(transfer_limit(&limits));
     if store.concurrent_resource_table().is_some() {
         store.set_max_component_handles(MAX_WAITABLES);
@@ -92,17 +93,17 @@ pub(crate) async fn make(
 ) -> Result<Instance, Failure> {
     let mut store = store?;
     let mapping = function.map(|function| &function.mapping);
-    let (made, clock) = {
+    let (made, timer) = {
         let making = pin!(instantiate(&mut store, pre, (target, mapping)));
         until(deadline, making).await
     };
-    let made = made.map_err(|why| Failure::stopped(why, &clock))?;
+    let made = made.map_err(|why| Failure::aborted(why, &timer))?;
     let callee =
-        made.map_err(|error| Failure::of_making(error, &store.data().meter, clock.times()))?;
+        made.map_err(|error| Failure::of_instantiation(error, &store.data().meter, timer.times()))?;
     let callee = callee
         .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;
     let (mapping, runs_once) = (mapping.cloned(), function.is_some_and(|it| it.runs_once));
-    Ok(Instance { store, callee, mapping, runs_once, calls: 0, spoiled: false })
+    Ok(Instance { store, callee, mapping, runs_once, calls: 0, unusable: false })
 }
 
 /// Instantiates the code and resolves the callee, start functions and initializers included.
@@ -162,7 +163,7 @@ impl Instance {
     ) -> Result<Option<Packed>, Failure> {
         self.begin(deadline)?;
         let mapping = self.mapping.as_ref().ok_or_else(no_function)?;
-        let (called, clock) = {
+        let (called, timer) = {
             let calling = pin!(self.callee.call(&mut self.store, mapping, args));
             until_since(began.into(), deadline, calling).await
         };
@@ -171,9 +172,9 @@ impl Instance {
             Err(error) if self.runs_once && is_success(&error) => Ok(success(mapping)),
             called => called,
         });
-        let result = ended(called, &self.store, clock)?;
+        let result = ended(called, &self.store, timer)?;
         self.end();
-        self.spoiled = self.runs_once;
+        self.unusable = self.runs_once;
         Ok(result)
     }
 
@@ -183,7 +184,7 @@ impl Instance {
 
     /// Begins a call. The instance's state is unknown until [`Instance::end`].
     pub(crate) fn begin(&mut self, deadline: Option<Instant>) -> Result<(), Failure> {
-        if std::mem::replace(&mut self.spoiled, true) {
+        if std::mem::replace(&mut self.unusable, true) {
             return Err(Failure::Host(wasmtime::Error::msg(
                 "the instance has come to its end before",
             )));
@@ -195,13 +196,19 @@ impl Instance {
     /// Gives the guest access to other functions during the next call only. Without it, calls through `funcs`
     /// fail as unavailable.
     pub fn lend(&mut self, funcs: Funcs) {
-        self.store.data_mut().funcs = Some(funcs);
+        let host = self.store.data_mut();
+        // A state of this type has no settings to fail on.
+        if let Ok(lent) = host.states.get_or_create::<LentFuncs>(&host.settings) {
+            lent.0 = Some(funcs);
+        }
     }
 
     /// Ends a successful call.
     pub(crate) fn end(&mut self) {
-        self.store.data_mut().funcs = None;
-        self.spoiled = false;
+        if let Some(lent) = self.store.data_mut().states.get_mut::<LentFuncs>() {
+            lent.0 = None;
+        }
+        self.unusable = false;
     }
 
     /// Number of calls so far, including failed ones.
@@ -237,8 +244,8 @@ fn begin(store: &mut Store<Host>, deadline: Option<Instant>) -> Result<(), Failu
 ///
 /// The guest must yield through tokio's own yield, after which the scheduler polls timers and sockets first. A
 /// task that merely wakes itself can delay that for a quarter of a second.
-fn give_way(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline> {
-    match store.data().deadline {
+fn on_epoch_tick(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline> {
+    match store.data().work.deadline {
         Some(deadline) if has_passed(deadline) => Err(wasmtime::Error::new(DeadlinePassed)),
         _ => Ok(UpdateDeadline::YieldCustom(TICKS_PER_TURN, Box::pin(tokio::task::yield_now()))),
     }
@@ -251,15 +258,15 @@ fn give_way(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline
 pub(crate) fn ended<T>(
     called: Result<wasmtime::Result<T>, Aborted>,
     store: &Store<Host>,
-    clock: PollTimer,
+    timer: PollTimer,
 ) -> Result<T, Failure> {
     let host = store.data();
-    let clock = clock.without(host.away);
-    let called = called.map_err(|why| Failure::stopped(why, &clock))?;
-    let result = called.map_err(|error| Failure::new(error, &host.meter, clock.times()))?;
-    let is_long = clock.has_waited() || host.has_ticked();
-    match host.deadline {
-        Some(deadline) if is_long && has_passed(deadline) => Err(clock.times().into()),
+    let timer = timer.without(host.work.external);
+    let called = called.map_err(|why| Failure::aborted(why, &timer))?;
+    let result = called.map_err(|error| Failure::new(error, &host.meter, timer.times()))?;
+    let is_long = timer.has_waited() || host.work.has_ticked();
+    match host.work.deadline {
+        Some(deadline) if is_long && has_passed(deadline) => Err(timer.times().into()),
         _ => Ok(result),
     }
 }
@@ -271,12 +278,12 @@ const MAX_WAITABLES: usize = 4096;
 
 /// Minimum of the transfer limit: bytes of host values that wasmtime may build from a result, and from the
 /// arguments of each host call, which need far less.
-const LEAST_TRANSFER: usize = 128 << 20;
+const MIN_TRANSFER: usize = 128 << 20;
 
 /// Wasmtime's limit of a transfer for these limits. It counts the size of host values, including names of fields
 /// and cases, so the exact limit is checked on the result afterwards; this one bounds the values that a hostile
 /// result can make the host build before that check.
 fn transfer_limit(limits: &Limits) -> usize {
     let bytes = usize::try_from(limits.max_output_bytes).unwrap_or(usize::MAX);
-    bytes.saturating_mul(size_of::<Val>()).max(LEAST_TRANSFER)
+    bytes.saturating_mul(size_of::<Val>()).max(MIN_TRANSFER)
 }

@@ -13,8 +13,8 @@
 
 mod allocation;
 mod aot;
-mod bindings;
 mod call_graph;
+mod capability;
 mod compile;
 mod config;
 mod core_module;
@@ -24,7 +24,6 @@ mod engine;
 mod exports;
 mod failure;
 mod host;
-mod host_functions;
 mod imports;
 mod inspect;
 mod instance;
@@ -39,6 +38,8 @@ mod poll_timer;
 mod pre_cache;
 mod proxy;
 mod releases;
+mod state;
+mod stubs;
 mod ticker;
 mod unsupported;
 mod variant;
@@ -46,6 +47,9 @@ mod variant;
 pub use allocation::Allocation;
 pub use aot::CodeCache;
 pub use call_graph::{CallGraph, Reached};
+pub use capability::{
+    Funcs, HostCall, HostError, HostInterface, HostInterfaceError, built_in_interfaces,
+};
 pub use compile::{CompileError, Compiled};
 pub use config::{EngineConfig, EngineError};
 pub use denied::Denial;
@@ -53,8 +57,7 @@ pub use digest::Digest;
 pub use engine::Engine;
 pub use exports::{Export, MethodError};
 pub use failure::Failure;
-pub use host::{Funcs, InstanceContext};
-pub use host_functions::{HostCall, HostError, HostInterface, HostInterfaceError};
+pub use host::InstanceContext;
 pub use imports::{CoreImport, Grants, Import};
 pub use inspect::{CodeLimits, TooLarge};
 pub use instance::Instance;
@@ -64,7 +67,7 @@ pub use link_error::LinkError;
 pub use memory::MaxMemory;
 pub use outgoing::{OutboundPolicy, OutgoingHttp, Unreachable};
 pub use proxy::{ProxyAnswer, ProxyBody, ProxyError, ProxyPre};
-pub use releases::interface_of;
+pub use state::EntrySettings;
 pub use unsupported::Unsupported;
 
 /// A component value: the result of lowering, argument and result of a call, and the input of lifting.

@@ -1,6 +1,5 @@
 //! Linking of components and core modules: all work that is possible before a call.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,16 +7,17 @@ use crisol_wit::{CoreModule, Mapping};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
+use crate::capability::{ImportedInterface, Served};
 use crate::compile::Compiled;
 use crate::core_module::{self, CoreCalleePre};
-use crate::denied::{self, ImportedInterface, Stubs};
 use crate::exports::{self, Export, Exports};
 use crate::host::Host;
 use crate::imports::{Grants, Import, calls_others};
 use crate::link_error::LinkError;
 use crate::machine_code::MachineCode;
 use crate::pre_cache::{Pre, SharedPre};
-use crate::releases::{definition_of, interface_of};
+use crate::releases::Ungranted;
+use crate::stubs::{self, Restriction, Stubs};
 use crate::variant::EngineVariant;
 
 /// A function of a component or core module, linked with its grants. Cloning increments a reference count.
@@ -88,6 +88,13 @@ impl FunctionPre {
     #[must_use]
     pub fn calls_others(&self) -> bool {
         calls_others(self.imports())
+    }
+
+    /// Returns true if the code imports anything. Without imports an instance sees nothing of its context, so an empty
+    /// one suffices.
+    #[must_use]
+    pub fn has_imports(&self) -> bool {
+        self.0.shared.has_imports
     }
 
     /// All imports of the code, whether it calls them or not.
@@ -161,7 +168,7 @@ pub(crate) fn shared_pre(
     compiled: &Compiled,
     grants: &Grants,
 ) -> Result<Arc<SharedPre>, LinkError> {
-    if let Some(shared) = compiled.0.shared.find(grants) {
+    if let Some(shared) = compiled.0.pre_cache.find(grants) {
         return Ok(shared);
     }
     let (pre, imports) = match &compiled.0.program {
@@ -178,8 +185,9 @@ pub(crate) fn shared_pre(
         }
     };
     let (budget, ticks) = (variant.budget.clone(), variant.ticks.clone());
-    let shared = Arc::new(SharedPre { pre, imports, budget, ticks });
-    compiled.0.shared.keep(grants, &shared);
+    let has_imports = compiled.0.program.has_imports(&variant.engine);
+    let shared = Arc::new(SharedPre { pre, imports, has_imports, budget, ticks });
+    compiled.0.pre_cache.keep(grants, &shared);
     Ok(shared)
 }
 
@@ -191,54 +199,66 @@ pub(crate) fn restrict(
     component: &Component,
     grants: &Grants,
 ) -> Result<Vec<Import>, LinkError> {
-    let mut imports = Vec::new();
     let ty = component.component_type();
-    for (name, item) in ty.imports(&variant.engine) {
-        let own = variant.own.serving(name);
-        let bare = own.map(|own| own.bare_name().to_owned().into());
-        let interface: Option<Cow<'static, str>> = interface_of(name).map(Cow::Borrowed).or(bare);
-        let granted = interface.as_deref().is_some_and(|interface| grants.contains(interface));
-        let stubs = match item.ty {
-            ComponentItem::ComponentInstance(wanted) => {
-                // The host's definitions carry the host's own version in their names.
-                let defined = definition_of(name);
-                let (has_types, place) = (defined.is_some(), defined.as_deref().unwrap_or(name));
-                if let (true, Some(own)) = (granted, own) {
-                    linker.allow_shadowing(true);
-                    let mut into = linker.instance(place).map_err(LinkError::Mismatch)?;
-                    own.define(&variant.engine, &mut into, name, &wanted, grants.entry.as_ref())?;
-                }
-                let offers = |function: &str| !granted && own.is_some_and(|own| own.has(function));
-                let imported = ImportedInterface {
-                    name,
-                    interface: interface.as_deref(),
-                    granted,
-                    has_types,
-                    offers: &offers,
-                };
-                imported
-                    .stand_in(&variant.engine, linker, place, &wanted)
-                    .map_err(LinkError::Mismatch)?
-            }
-            ComponentItem::ComponentFunc(func) => {
-                linker.allow_shadowing(true);
-                denied::deny(&mut linker.root(), "", name, func.async_(), false)
-                    .map_err(LinkError::Mismatch)?;
-                Stubs { missing: vec![name.to_owned()], ..Stubs::default() }
-            }
-            ComponentItem::Module(_) => {
-                return Err(LinkError::Import { name: name.to_owned(), what: "a core module" });
-            }
-            ComponentItem::Component(_) => {
-                return Err(LinkError::Import { name: name.to_owned(), what: "a component" });
-            }
-            // Types grant nothing; the linker reports a resource that is imported at top level.
-            _ => Stubs::default(),
-        };
-        let Stubs { denied, missing } = stubs;
-        let name = name.to_owned();
-        let import = Import { name, interface, granted, denied, missing, core: None };
-        imports.push(import);
+    let imports = ty.imports(&variant.engine);
+    imports.map(|(name, item)| restrict_one(variant, linker, (name, item.ty), grants)).collect()
+}
+
+fn restrict_one(
+    variant: &EngineVariant,
+    linker: &mut Linker<Host>,
+    (name, item): (&str, ComponentItem),
+    grants: &Grants,
+) -> Result<Import, LinkError> {
+    let served = variant.capabilities.serving(name);
+    let interface = served.map(|served| served.interface.name.clone());
+    let granted = interface.as_deref().is_some_and(|interface| grants.contains(interface));
+    let refused = |what| LinkError::Import { name: name.to_owned(), what };
+    let stubs = match item {
+        ComponentItem::ComponentInstance(ty) => {
+            let (engine, entry) = (&variant.engine, grants.entry.as_ref());
+            let import = ImportedInterface { engine, name, ty: &ty, entry };
+            define_interface(linker, &import, served, granted)?
+        }
+        ComponentItem::ComponentFunc(func) => {
+            linker.allow_shadowing(true);
+            stubs::deny(&mut linker.root(), "", name, func.async_(), false)
+                .map_err(LinkError::Mismatch)?;
+            Stubs { missing: vec![name.to_owned()], ..Stubs::default() }
+        }
+        ComponentItem::Module(_) => return Err(refused("a core module")),
+        ComponentItem::Component(_) => return Err(refused("a component")),
+        // Types grant nothing; the linker reports a resource that is imported at top level.
+        _ => Stubs::default(),
+    };
+    let (Stubs { denied, missing }, name) = (stubs, name.to_owned());
+    Ok(Import { name, interface, granted, denied, missing, core: None })
+}
+
+/// Defines the functions of an interface: those of the capability that serves it, if granted, and stubs.
+fn define_interface(
+    linker: &mut Linker<Host>,
+    import: &ImportedInterface<'_>,
+    served: Option<Served<'_>>,
+    granted: bool,
+) -> Result<Stubs, LinkError> {
+    // The host's definitions carry the host's own version in their names.
+    let definition = served.and_then(|served| served.definition());
+    let place = definition.as_deref().unwrap_or(import.name);
+    if let (true, Some(served)) = (granted, served) {
+        linker.allow_shadowing(true);
+        let mut into = linker.instance(place).map_err(LinkError::Mismatch)?;
+        served.capability.define(import, &mut into)?;
     }
-    Ok(imports)
+    let would_define = |function: &str| {
+        served.is_some_and(|served| served.capability.would_define(import.name, function))
+    };
+    let restriction = Restriction {
+        import,
+        ungranted: served.map_or(Ungranted::Denied, |served| served.interface.ungranted),
+        granted,
+        has_types: definition.is_some(),
+        would_define: &would_define,
+    };
+    restriction.apply(linker, place).map_err(LinkError::Mismatch)
 }

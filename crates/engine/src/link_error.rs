@@ -2,9 +2,9 @@
 
 use crisol_wit::UnsupportedType;
 
+use crate::capability::{DefineError, versions};
 use crate::config::EngineError;
 use crate::exports::MethodError;
-use crate::releases::versions;
 
 /// Reason that code could not be linked.
 #[derive(Debug, thiserror::Error)]
@@ -65,4 +65,16 @@ pub enum LinkError {
     /// An engine for this kind of function could not be set up.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl From<DefineError> for LinkError {
+    fn from(error: DefineError) -> Self {
+        match error {
+            DefineError::Signature { function, source } => Self::HostSignature { function, source },
+            DefineError::Resource { interface, resource } => {
+                Self::HostResource { interface, resource }
+            }
+            DefineError::Linker(error) => Self::Mismatch(error),
+        }
+    }
 }

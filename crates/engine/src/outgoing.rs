@@ -81,11 +81,11 @@ impl OutgoingHttp {
         Self { tls: self.tls.trusting(root), ..self }
     }
 
-    async fn send(&self, request: Request<WasiBody>, timeouts: Timeouts) -> Sent {
+    async fn send(&self, request: Request<WasiBody>, timeouts: Timeouts) -> SendResult {
         let peer = Peer::of(request.method(), request.uri())?;
         let permit = Arc::clone(&self.connections).try_acquire_owned();
         let permit = permit.map_err(|_| HttpError::ConnectionLimitReached)?;
-        let addresses = self.policy.resolve(&peer.host, peer.port).await.map_err(told)?;
+        let addresses = self.policy.resolve(&peer.host, peer.port).await.map_err(http_error)?;
         let opening = connect::open(&addresses, peer.secure.then_some((&self.tls, &peer.host)));
         let stream = timeouts.connecting(opening).await?;
         exchange::run(stream, request, timeouts, self.max_response_bytes, permit).await
@@ -101,7 +101,7 @@ impl std::fmt::Debug for OutgoingHttp {
     }
 }
 
-fn told(why: Unreachable) -> HttpError {
+fn http_error(why: Unreachable) -> HttpError {
     match why {
         Unreachable::Denied => HttpError::HttpRequestDenied,
         Unreachable::NoAddress => HttpError::DnsError { rcode: None, info_code: None },
@@ -143,7 +143,7 @@ impl Peer {
 /// Future that reports to a guest whether its request was processed.
 type Processed = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
 
-type Sent = Result<(Response<WasiBody>, Processed), HttpError>;
+type SendResult = Result<(Response<WasiBody>, Processed), HttpError>;
 
 /// Outgoing HTTP of a store; with `None` every request is refused.
 pub(crate) struct HttpHooks(pub(crate) Option<OutgoingHttp>);
@@ -154,7 +154,7 @@ impl WasiHttpHooks for HttpHooks {
         request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _processed: Processed,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
+    ) -> Box<dyn Future<Output = SendResult> + Send> {
         let outgoing = self.0.clone();
         let timeouts = Timeouts::new(options.unwrap_or_default());
         Box::new(async move {

@@ -14,6 +14,8 @@ use crate::ticker::Ticks;
 pub(crate) struct SharedPre {
     pub(crate) pre: Pre,
     pub(crate) imports: Vec<Import>,
+    /// True if the code imports anything, which may be more than `imports` lists.
+    pub(crate) has_imports: bool,
     /// Budget for the memory of all instances and scripts.
     pub(crate) budget: Budget,
     /// Ticks of the clock that interrupts guests.

@@ -103,7 +103,7 @@ impl Engine {
         };
         let (_, index) = exports::locate(component, place)
             .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
-        let grants = grants.clone().and(NEEDED.iter().map(|name| (*name).into()));
+        let grants = grants.clone().with(NEEDED.iter().map(|name| (*name).into()));
         let shared = link::shared_pre(variant, compiled, &grants)?;
         let (place, code) = (place.clone(), compiled.clone());
         Ok(ProxyPre(Arc::new(Inner { shared, index, place, code })))
@@ -195,14 +195,14 @@ impl Instance {
         };
         let store = &mut self.store;
         // Only the handler of 0.3 is asynchronous.
-        let (handled, clock) = if func.ty(&*store).async_() {
+        let (handled, timer) = if func.ty(&*store).async_() {
             let running = pin!(handler::run(func, store, secure, request, answer));
             until(deadline, running).await
         } else {
             let running = pin!(incoming_handler::run(func, store, secure, request, answer));
             until(deadline, running).await
         };
-        instance::ended(handled, &self.store, clock)?;
+        instance::ended(handled, &self.store, timer)?;
         self.end();
         Ok(())
     }

@@ -7,10 +7,9 @@ use wasmtime::component::Linker;
 
 use crate::allocation::Allocation;
 use crate::allocation::retained::Retained;
-use crate::bindings;
+use crate::capability::Capabilities;
 use crate::config::{EngineConfig, EngineError, VariantKey};
 use crate::host::Host;
-use crate::host_functions::HostInterfaces;
 use crate::ticker::{Ticker, Ticks};
 
 /// A wasmtime engine and the host's definitions on it.
@@ -19,8 +18,7 @@ pub(crate) struct EngineVariant {
     pub(crate) everything: Linker<Host>,
     /// The linker for core modules, built when the first one is linked.
     pub(crate) core: OnceLock<wasmtime::Linker<Host>>,
-    /// Interfaces of the embedding program.
-    pub(crate) own: Arc<HostInterfaces>,
+    pub(crate) capabilities: Arc<Capabilities>,
     /// Budget for the memory of all instances and scripts.
     pub(crate) budget: Budget,
     /// Ticks of the clock that interrupts guests.
@@ -34,16 +32,16 @@ impl EngineVariant {
         config: &EngineConfig,
         key: VariantKey,
         ticker: &Ticker,
-        (own, budget): (&Arc<HostInterfaces>, &Budget),
+        (capabilities, budget): (&Arc<Capabilities>, &Budget),
     ) -> Result<Self, EngineError> {
         let (retained, held) = retain(config.allocation, budget);
         let config = config.build(key, retained);
         let engine = wasmtime::Engine::new(&config).map_err(EngineError::Setup)?;
-        let everything = bindings::everything(&engine, key).map_err(EngineError::Setup)?;
+        let everything = capabilities.linker(&engine, key).map_err(EngineError::Setup)?;
         ticker.watch(&engine);
-        let (own, budget) = (Arc::clone(own), budget.clone());
+        let (capabilities, budget) = (Arc::clone(capabilities), budget.clone());
         let (core, ticks) = (OnceLock::new(), ticker.ticks().clone());
-        Ok(Self { engine, everything, core, own, budget, ticks, _retained: held })
+        Ok(Self { engine, everything, core, capabilities, budget, ticks, _retained: held })
     }
 }
 
@@ -63,7 +61,7 @@ impl EngineVariant {
         config: &mut EngineConfig,
         key: VariantKey,
         ticker: &Ticker,
-        shared: (&Arc<HostInterfaces>, &Budget),
+        shared: (&Arc<Capabilities>, &Budget),
     ) -> Result<Self, EngineError> {
         match Self::new(config, key, ticker, shared) {
             Err(error) if matches!(config.allocation, Allocation::Pooling { .. }) => {

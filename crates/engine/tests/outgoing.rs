@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crisol_engine::{
-    Failure, InstanceContext, Limits, OutboundPolicy, OutgoingHttp, Unreachable, Val,
+    EntrySettings, Failure, InstanceContext, Limits, OutboundPolicy, OutgoingHttp, Unreachable, Val,
 };
 use support::{Guest, Tested, soon, stopped};
 use tokio::io::{
@@ -184,7 +184,8 @@ async fn asked(
     ms: u64,
 ) -> Tested<Result<Val, Failure>> {
     let guest = made(guest, method)?;
-    let context = InstanceContext { outgoing, ..support::wasi().into() };
+    let settings = outgoing.into_iter().fold(EntrySettings::default(), EntrySettings::with);
+    let context = InstanceContext::from(support::wasi()).with_settings(settings);
     let mut instance = guest.linked.instantiate(context, Limits::default(), soon(AN_HOUR)).await?;
     Ok(instance.call(args, soon(ms)).await.map(|result| result.unwrap()))
 }
@@ -206,7 +207,7 @@ async fn get(guest: &str, outgoing: impl Into<Option<OutgoingHttp>>, url: &str) 
 async fn requests_go_to_the_checked_address() -> Tested {
     for guest in GUESTS {
         let at = server(Manner::Answers).await?;
-        let outgoing = OutgoingHttp::new(Arc::clone(&at) as Arc<dyn OutboundPolicy>);
+        let outgoing = OutgoingHttp::new(Arc::<At>::clone(&at));
         // This name does not resolve in DNS.
         let told = get(guest, outgoing.clone(), "http://api.invalid/a?b").await?;
         assert_eq!(told, "201\n35\nGET /a?b HTTP/1.1 host: api.invalid", "{guest}");
@@ -223,7 +224,7 @@ async fn what_may_not_be_reached_is_denied() -> Tested {
         let at = server(Manner::Answers).await?;
         let nothing = get(guest, None::<OutgoingHttp>, "http://api.invalid/").await?;
         assert_eq!(nothing, "ErrorCode::HttpRequestDenied", "{guest}");
-        let outgoing = OutgoingHttp::new(Arc::clone(&at) as Arc<dyn OutboundPolicy>);
+        let outgoing = OutgoingHttp::new(Arc::<At>::clone(&at));
         let denied = get(guest, outgoing.clone(), "http://denied.invalid/").await?;
         assert_eq!(denied, "ErrorCode::HttpRequestDenied", "{guest}");
         let unknown = get(guest, outgoing.clone(), "http://nobody.invalid/").await?;
@@ -268,7 +269,7 @@ async fn a_slow_answer_ends_at_the_deadline_of_the_call() -> Tested {
     for guest in GUESTS {
         for manner in [Manner::NeverAnswers, Manner::Trickles, Manner::Continues] {
             let at = server(manner).await?;
-            let outgoing = OutgoingHttp::new(Arc::clone(&at) as Arc<dyn OutboundPolicy>);
+            let outgoing = OutgoingHttp::new(Arc::<At>::clone(&at));
             let url = [Val::String("http://api.invalid/".to_owned())];
             let late = async {
                 while at.2.load(Ordering::Relaxed) == 0 {
@@ -320,8 +321,7 @@ async fn connections_at_once_are_limited_and_free_again_after_the_call() -> Test
 async fn a_connection_counts_for_as_long_as_it_is_open() -> Tested {
     for guest in GUESTS {
         let at = server(Manner::NeverAnswers).await?;
-        let outgoing =
-            OutgoingHttp::new(Arc::clone(&at) as Arc<dyn OutboundPolicy>).with_max_connections(2);
+        let outgoing = OutgoingHttp::new(Arc::<At>::clone(&at)).with_max_connections(2);
         let url = Val::String("http://api.invalid/".to_owned());
         let (two, one) = ([url.clone(), Val::U32(2)], [url, Val::U32(1)]);
         let waiting = asked(guest, Some(outgoing.clone()), "get-many", &two, AN_HOUR);
@@ -435,7 +435,7 @@ async fn https_is_for_the_name_and_by_a_root_that_is_trusted() -> Tested {
         }
     });
     for guest in GUESTS {
-        let strict = OutgoingHttp::new(Arc::clone(&at) as Arc<dyn OutboundPolicy>);
+        let strict = OutgoingHttp::new(Arc::<At>::clone(&at));
         let trusting = strict.clone().trusting(made.cert.der());
         let told = get(guest, trusting.clone(), "https://api.invalid/").await?;
         assert!(told.starts_with("201\n"), "{guest}: {told}");

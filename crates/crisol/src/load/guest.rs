@@ -11,7 +11,7 @@ use super::field_error::{BAD_FOLDER, FieldError};
 use super::guest_entry::GuestEntry;
 use super::imports;
 use super::loading::{Inputs, Loading};
-use crate::call::{Export, Guest, Linkage, outgoing};
+use crate::call::{Export, Guest, Linkage, settings};
 
 impl<'a> Inputs<'a> {
     /// Builds the compile request of a guest.
@@ -70,7 +70,7 @@ impl<'a> Loading<'a> {
             calls_others: export.calls_others(),
             export,
             limits: self.inputs.defaults.limits(guest.limits),
-            outgoing: outgoing(&plan),
+            settings: settings(&plan),
             plan,
             instances: self.instances(),
         })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crisol_engine::{Engine, EngineError};
 use crisol_lua::Turns;
-use crisol_schema::{App, Changes, Loader, Problems};
+use crisol_schema::{App, Changes, Imports, Loader, Problems};
 use crisol_wasi::Missing;
 
 use crate::app::{Extensions, Generation};
@@ -40,7 +40,6 @@ pub struct Checked {
 }
 
 /// Settings that all generations share.
-#[derive(Default)]
 pub(crate) struct Settings {
     pub(crate) app: Option<PathBuf>,
     pub(crate) loader: Loader,
@@ -50,6 +49,27 @@ pub(crate) struct Settings {
     /// Bound on concurrently computing scripts, across all generations.
     pub(crate) turns: Turns,
     pub(crate) missing: Missing,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            app: None,
+            loader: loader(),
+            defaults: Defaults::default(),
+            strict_imports: false,
+            extensions: Extensions::default(),
+            turns: Turns::default(),
+            missing: Missing::default(),
+        }
+    }
+}
+
+/// Returns a loader that knows each interface of the engine, also those of packages without a token of their own.
+fn loader() -> Loader {
+    let has_token = |interface: &str| Imports::token_for(interface).is_some();
+    let others = crisol_engine::built_in_interfaces().filter(|interface| !has_token(interface));
+    others.fold(Loader::default(), |loader, interface| loader.host_interface(&interface))
 }
 
 impl Settings {

@@ -24,8 +24,8 @@ pub(crate) struct Callee {
     func: Func,
     memory: Option<Memory>,
     post_return: Option<Func>,
-    /// Driver for calls that also need the guest's allocator or `post-return`.
-    driven: Option<Driven>,
+    /// Driver for calls that also need the guest's allocator or `post-return`. Boxed, since it is large and rare.
+    driven: Option<Box<Driven>>,
     target: Arc<CoreCalleePre>,
 }
 
@@ -69,7 +69,7 @@ impl Callee {
                 let parts = Parts { call, realloc, post_return, memory };
                 let drive = move |caller: Caller<'_, Host>| drive(caller, parts);
                 let driver = Func::wrap(&mut *store, drive).typed(&*store).ok()?;
-                Some(Driven { driver })
+                Some(Box::new(Driven { driver }))
             }
             None => None,
         };
@@ -141,7 +141,7 @@ fn lift(
     let store = store.as_context_mut();
     let host = store.data();
     let max_output = host.meter.limits().max_output_bytes;
-    let mut out = Out { max_output, deadline: host.deadline, fuel: store.hostcall_fuel() };
+    let mut out = Out { max_output, deadline: host.work.deadline, fuel: store.hostcall_fuel() };
     let memory = memory.as_ref().map_or(&[][..], |memory| memory.data(&store));
     mapping.lift_flat(result, memory, &mut out)
 }
@@ -186,10 +186,10 @@ impl Driven {
         mapping: &Mapping,
         args: Packed,
     ) -> wasmtime::Result<Option<Packed>> {
-        let pending = Pending { mapping: mapping.clone(), args, result: None };
-        store.data_mut().pending = Some(pending);
+        let pending = Box::new(Pending { mapping: mapping.clone(), args, result: None });
+        store.data_mut().work.pending = Some(pending);
         self.driver.call_async(&mut *store, ()).await?;
-        let ended = store.data_mut().pending.take();
+        let ended = store.data_mut().work.pending.take();
         ended.map(|pending| pending.result).ok_or_else(nothing_pending)
     }
 }
@@ -202,8 +202,8 @@ fn nothing_pending() -> wasmtime::Error {
 /// Makes the pending call: lowers its arguments into the guest, calls its function, lifts the result and calls
 /// `post-return`.
 fn drive(mut caller: Caller<'_, Host>, parts: Parts) -> wasmtime::Result<()> {
-    let mut pending = caller.data_mut().pending.take().ok_or_else(nothing_pending)?;
-    let Pending { mapping, args, .. } = &pending;
+    let mut pending = caller.data_mut().work.pending.take().ok_or_else(nothing_pending)?;
+    let Pending { mapping, args, .. } = &*pending;
     let (flat, _) = match (parts.memory, parts.realloc) {
         (Some(memory), Some(realloc)) => {
             mapping.lower_flat(args, &mut Driver { caller: &mut caller, memory, realloc })?
@@ -218,7 +218,7 @@ fn drive(mut caller: Caller<'_, Host>, parts: Parts) -> wasmtime::Result<()> {
         post_return.call(&mut caller, &mut [result])?;
     }
     pending.result = lifted;
-    caller.data_mut().pending = Some(pending);
+    caller.data_mut().work.pending = Some(pending);
     Ok(())
 }
 
@@ -250,7 +250,7 @@ impl Guest for Driver<'_, '_> {
     }
 
     fn check(&mut self) -> wasmtime::Result<()> {
-        self.caller.data().deadline.map_or(Ok(()), check)
+        self.caller.data().work.deadline.map_or(Ok(()), check)
     }
 }
 

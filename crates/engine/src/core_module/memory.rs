@@ -29,7 +29,7 @@ pub(super) fn parts<'a>(
     };
     let fuel = wasmtime::AsContextMut::as_context_mut(caller).hostcall_fuel();
     let (bytes, host) = memory.data_and_store_mut(&mut *caller);
-    let wasi = host.preview1();
+    let wasi = host.wasi();
     wasi.set_hostcall_fuel(fuel);
     Ok((GuestMemory::Unshared(bytes), wasi))
 }

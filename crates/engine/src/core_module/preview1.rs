@@ -1,6 +1,6 @@
 //! WASI preview 1, granted by the corresponding interfaces of WASI 0.2.
 //!
-//! Without a grant the rule of [`denied`](crate::denied) holds: output goes to the log, random numbers are served,
+//! Without a grant the rule of [`Ungranted`](crate::releases::Ungranted) holds: output goes to the log, random numbers are served,
 //! arguments, variables and folders are empty, the monotonic clock stands still, and the rest fails the call.
 
 mod bounds;
@@ -155,7 +155,7 @@ fn denial(function: &str, interface: &'static str) -> Denial {
 
 /// Defines every function as if granted.
 pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    p1::add_to_linker_async(linker, Host::preview1)?;
+    p1::add_to_linker_async(linker, Host::wasi)?;
     linker.allow_shadowing(true);
     // Every exit code is allowed; wasmtime's function accepts only codes below 126.
     linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {

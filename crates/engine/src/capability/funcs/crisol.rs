@@ -4,7 +4,7 @@ use crisol_core::{Args, ErrorKind};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Linker, Lower};
 
-use super::{FuncsError, FuncsResult, GuestCall, json, written};
+use super::{FuncsError, FuncsResult, GuestCall, encode_reply, json};
 use crate::host::Host;
 
 /// The interface's `error`.
@@ -58,12 +58,12 @@ async fn call(
     target: &str,
     args: &[u8],
 ) -> FuncsResult<Vec<u8>> {
-    let outward = match GuestCall::find(&store, target, args.len()) {
-        Ok(outward) => outward,
+    let guest_call = match GuestCall::find(&mut store, target, args.len()) {
+        Ok(guest_call) => guest_call,
         Err(unanswered) => return Ok(Err(unanswered)),
     };
-    let reply = outward.call(&mut store, Args::json(args)).await?;
-    Ok(reply.and_then(|reply| written(&reply)))
+    let reply = guest_call.call(&mut store, Args::json(args)).await?;
+    Ok(reply.and_then(|reply| encode_reply(&reply)))
 }
 
 impl From<FuncsError> for Error {
