@@ -25,6 +25,7 @@ use crate::link::{self, FunctionPre};
 use crate::link_error::LinkError;
 use crate::machine_code::MachineCode;
 use crate::pre_cache::PreCache;
+use crate::reachability::Reachability;
 use crate::ticker::Ticker;
 use crate::unsupported::Unsupported;
 use crate::variant::EngineVariant;
@@ -115,11 +116,11 @@ impl Engine {
     pub fn compile(&self, bytes: &[u8], fuel: bool) -> Result<Compiled, CompileError> {
         let digest = Digest::of(bytes);
         let make = || {
-            let (key, program) = match self.load_cached(digest, bytes, fuel) {
+            let (key, program, reachability) = match self.load_cached(digest, bytes, fuel) {
                 Some(kept) => kept,
                 None => self.translate(digest, bytes, fuel)?,
             };
-            Ok(Code { digest, key, program, pre_cache: PreCache::default() })
+            Ok(Code { digest, key, program, reachability, pre_cache: PreCache::default() })
         };
         self.0.cache.get((digest, fuel), make).map(Compiled)
     }
@@ -138,7 +139,7 @@ impl Engine {
         digest: Digest,
         bytes: &[u8],
         fuel: bool,
-    ) -> Option<(VariantKey, MachineCode)> {
+    ) -> Option<(VariantKey, MachineCode, Reachability)> {
         let cache = self.0.config.cache.as_ref()?;
         let plain = &self.variant(VariantKey::PLAIN).ok()?.engine;
         let trusted = cache.load(plain, Key { digest, fuel })?;
@@ -148,7 +149,7 @@ impl Engine {
         }
         let key = VariantKey { fuel, concurrent: trusted.kind == aot::Kind::Concurrent };
         match aot::load(&self.variant(key).ok()?.engine, &trusted) {
-            Ok(program) => Some((key, program)),
+            Ok(program) => Some((key, program, Reachability::decode(&trusted.reachability))),
             Err(error) => {
                 tracing::warn!(%digest, ?error, "compiled code on disk is of another engine");
                 None
@@ -161,7 +162,7 @@ impl Engine {
         digest: Digest,
         bytes: &[u8],
         fuel: bool,
-    ) -> Result<(VariantKey, MachineCode), CompileError> {
+    ) -> Result<(VariantKey, MachineCode, Reachability), CompileError> {
         let concurrent = inspect(bytes, &self.0.config.code)?.concurrent;
         let key = VariantKey { fuel, concurrent };
         let engine = &self.variant(key)?.engine;
@@ -175,15 +176,20 @@ impl Engine {
             None => CompileError::Invalid(error),
         };
         let program = compiled.map_err(|_| CompileError::Compiler)?.map_err(refused)?;
+        let reachability = Reachability::of(bytes);
         if let Some(cache) = &self.0.config.cache {
             let plain = &self.variant(VariantKey::PLAIN)?.engine;
             let kind = aot::Kind::of(&program, concurrent);
             match program.serialize() {
-                Ok(code) => cache.store(plain, Key { digest, fuel }, kind, &code),
+                Ok(code) => {
+                    let file =
+                        aot::Content { kind, reachability: &reachability.encode(), code: &code };
+                    cache.store(plain, Key { digest, fuel }, file);
+                }
                 Err(error) => tracing::warn!(%digest, ?error, "compiled code cannot be kept"),
             }
         }
-        Ok((key, program))
+        Ok((key, program, reachability))
     }
 
     /// Builds the grants of an entry: each host interface for which `select` returns true,

@@ -37,6 +37,7 @@ mod output;
 mod poll_timer;
 mod pre_cache;
 mod proxy;
+mod reachability;
 mod releases;
 mod state;
 mod stubs;
