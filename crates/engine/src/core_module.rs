@@ -267,7 +267,8 @@ pub(crate) fn find<'c>(core: &'c CoreModule, method: &str) -> Result<&'c CoreFun
     };
     let found = Exports::find_among(method, &places, signature)?;
     let at = places.iter().position(|place| std::ptr::eq(place, found));
-    at.and_then(|at| functions.get(at)).ok_or_else(|| mismatch("an export vanished"))
+    at.and_then(|at| functions.get(at))
+        .ok_or_else(|| mismatch("an export is missing from the machine code"))
 }
 
 /// The location of its export.
@@ -282,9 +283,10 @@ pub(crate) fn target(
     function: &CoreFunction,
 ) -> Result<CoreCalleePre, LinkError> {
     let index = |name: &str| module.get_export_index(name);
-    let export = index(&function.export).ok_or_else(|| mismatch("an export vanished"))?;
+    let export = index(&function.export)
+        .ok_or_else(|| mismatch("an export is missing from the machine code"))?;
     let Some(ExternType::Func(ty)) = module.get_export(&function.export) else {
-        return Err(mismatch("an export is no function"));
+        return Err(mismatch("an export is not a function"));
     };
     let is_realloc = |export: &&str| match module.get_export(export) {
         Some(ExternType::Func(ty)) => {

@@ -294,16 +294,16 @@ impl fmt::Display for MethodError {
         let Self { method, problem, exports, more } = self;
         match problem {
             Problem::Ambiguous { candidates, more } => {
-                write!(f, "`{method}` means more than one export: write one of ")?;
+                write!(f, "`{method}` is an ambiguous export: write one of ")?;
                 let candidates: Vec<_> =
                     candidates.iter().map(|candidate| shorten(candidate, LONGEST_LISTED)).collect();
                 write!(f, "`{}`", candidates.join("`, `"))?;
                 return and_more(f, *more);
             }
             Problem::Missing { nearest: Some(near) } => {
-                write!(f, "there is no export `{method}` (did you mean `{near}`?)")?;
+                write!(f, "unknown export `{method}` (did you mean `{near}`?)")?;
             }
-            Problem::Missing { nearest: None } => write!(f, "there is no export `{method}`")?,
+            Problem::Missing { nearest: None } => write!(f, "unknown export `{method}`")?,
         }
         if exports.is_empty() {
             return write!(f, "; the component exports no function");
@@ -393,21 +393,21 @@ mod tests {
             "sleep-ms",
             &["a:b/test-sleep#sleep-ms"],
             expect![
-                "there is no export `sleep-ms` (did you mean `a:b/test-sleep#sleep-ms`?); the component exports `a:b/test-sleep#sleep-ms: func()`"
+                "unknown export `sleep-ms` (did you mean `a:b/test-sleep#sleep-ms`?); the component exports `a:b/test-sleep#sleep-ms: func()`"
             ],
         );
         check(
             "x#go",
             &["a:a/x#go", "b:b/x#go"],
-            expect!["`x#go` means more than one export: write one of `a:a/x#go`, `b:b/x#go`"],
+            expect!["`x#go` is an ambiguous export: write one of `a:a/x#go`, `b:b/x#go`"],
         );
         check(
             "transform",
             &["transform-users", "aggregate"],
             expect![
-                "there is no export `transform` (did you mean `transform-users`?); the component exports `transform-users: func()`, `aggregate: func()`"
+                "unknown export `transform` (did you mean `transform-users`?); the component exports `transform-users: func()`, `aggregate: func()`"
             ],
         );
-        check("q", &[], expect!["there is no export `q`; the component exports no function"]);
+        check("q", &[], expect!["unknown export `q`; the component exports no function"]);
     }
 }

@@ -37,10 +37,10 @@ pub enum Failure {
     #[error("the guest went over {0}")]
     Limit(ResourceLimit),
     /// The growth would exceed the memory that all instances and scripts may hold together.
-    #[error("all instances together may hold no more memory")]
+    #[error("all instances together reached the engine's memory limit")]
     OverMemory(#[source] OverBudget),
     /// Every instance slot of the engine is taken.
-    #[error("all instances that the engine may hold are in use")]
+    #[error("all instance slots of the engine are in use")]
     Exhausted(#[source] wasmtime::Error),
     /// The system has no memory, or no room in its tables, for another instance.
     #[error("the system refuses memory for another instance")]
@@ -57,7 +57,7 @@ pub enum Failure {
         source: BoxError,
     },
     /// A host function panicked: a bug in the host, not in the guest.
-    #[error("a function of the host panicked: {0}")]
+    #[error("a host function panicked: {0}")]
     Panicked(String),
     /// The instance cannot be used: it failed before, or wasmtime refuses it.
     #[error("the instance cannot be called")]

@@ -50,7 +50,7 @@ const SMALL_FUNCTION: usize = 4 << 10;
 
 /// A bound that a component exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the code has {found} {what}, and {allowed} is the limit of this engine")]
+#[error("the code has {found} {what}, and the engine's limit is {allowed}")]
 pub struct TooLarge {
     /// The unit that was counted, as a plural noun.
     pub what: &'static str,

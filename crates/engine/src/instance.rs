@@ -186,7 +186,7 @@ impl Instance {
     pub(crate) fn begin(&mut self, deadline: Option<Instant>) -> Result<(), Failure> {
         if std::mem::replace(&mut self.unusable, true) {
             return Err(Failure::Host(wasmtime::Error::msg(
-                "the instance has come to its end before",
+                "the instance ended in an earlier call",
             )));
         }
         self.calls += 1;
@@ -226,7 +226,7 @@ impl std::fmt::Debug for Instance {
 
 #[cold]
 fn no_function() -> Failure {
-    Failure::Host(wasmtime::Error::msg("a handler of HTTP is no function"))
+    Failure::Host(wasmtime::Error::msg("an HTTP handler is not a function"))
 }
 
 /// Prepares a store for a stretch of guest work.

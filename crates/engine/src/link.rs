@@ -124,12 +124,15 @@ pub(crate) fn link(
     method: &str,
 ) -> Result<FunctionPre, LinkError> {
     let Some(component) = compiled.0.component() else {
-        return Err(LinkError::Mismatch(wasmtime::Error::msg("a core module is no component")));
+        return Err(LinkError::Mismatch(wasmtime::Error::msg(
+            "expected a component, found a core module",
+        )));
     };
     let exports = Exports::of(&variant.engine, component);
     let place = exports.find(method)?;
-    let (func, index) = exports::locate(component, place)
-        .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
+    let (func, index) = exports::locate(component, place).ok_or_else(|| {
+        LinkError::Mismatch(wasmtime::Error::msg("an export is missing from the machine code"))
+    })?;
 
     let shared = shared_pre(variant, compiled, grants)?;
     let mapping = Mapping::new(&func)
@@ -148,7 +151,9 @@ pub(crate) fn link_core(
     method: &str,
 ) -> Result<FunctionPre, LinkError> {
     let MachineCode::Module(module) = &compiled.0.program else {
-        return Err(LinkError::Mismatch(wasmtime::Error::msg("a component is no core module")));
+        return Err(LinkError::Mismatch(wasmtime::Error::msg(
+            "expected a core module, found a component",
+        )));
     };
     let function = core_module::find(core, method)?;
     let shared = shared_pre(variant, compiled, grants)?;

@@ -182,7 +182,7 @@ fn poll<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("it said nothing").to_owned()
+    text.unwrap_or("no message").to_owned()
 }
 
 #[cfg(test)]

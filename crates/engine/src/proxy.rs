@@ -94,15 +94,18 @@ impl Engine {
     ) -> Result<ProxyPre, LinkError> {
         let variant = self.variant(compiled.0.key)?;
         let Some(component) = compiled.0.component() else {
-            return Err(LinkError::Mismatch(wasmtime::Error::msg("a core module is no component")));
+            return Err(LinkError::Mismatch(wasmtime::Error::msg(
+                "expected a component, found a core module",
+            )));
         };
         let exports = Exports::of(&variant.engine, component);
         let place = match handler(method, &exports) {
             Some(place) => place,
             None => exports.find(method)?,
         };
-        let (_, index) = exports::locate(component, place)
-            .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
+        let (_, index) = exports::locate(component, place).ok_or_else(|| {
+            LinkError::Mismatch(wasmtime::Error::msg("an export is missing from the machine code"))
+        })?;
         let grants = grants.clone().with(NEEDED.iter().map(|name| (*name).into()));
         let shared = link::shared_pre(variant, compiled, &grants)?;
         let (place, code) = (place.clone(), compiled.clone());
@@ -191,7 +194,7 @@ impl Instance {
         self.begin(deadline)?;
         let request = request.map(|body| body.map_err(body_error));
         let Some(func) = self.callee.component() else {
-            return Err(Failure::Host(wasmtime::Error::msg("a core module answers no HTTP")));
+            return Err(Failure::Host(wasmtime::Error::msg("a core module has no HTTP handler")));
         };
         let store = &mut self.store;
         // Only the handler of 0.3 is asynchronous.

@@ -53,7 +53,7 @@ fn what_is_neither_a_component_nor_a_module_is_refused() -> Tested {
 fn a_method_that_is_not_there_lists_what_is() -> Tested {
     let guest = Guest::fixture("compute", "compute", |_| false)?;
     let error = guest.method("comput").err().map(|error| error.to_string());
-    expect!["there is no export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`"]
+    expect!["unknown export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`"]
         .assert_eq(&error.unwrap_or_default());
     Ok(())
 }
@@ -101,7 +101,7 @@ fn a_component_that_imports_code_is_refused() -> Tested {
         "f",
     );
     let error = guest.err().ok_or("linked")?;
-    expect!["the component imports `lib` as a core module: build it into the component instead"]
+    expect!["the component imports a core module, `lib`, which no host provides: build it into the component"]
         .assert_eq(&error.to_string());
     Ok(())
 }

@@ -62,14 +62,16 @@ pub struct HostInterface {
 pub enum HostInterfaceError {
     /// The text does not have the form of an interface name.
     #[error(
-        "`{name}` is not the name of an interface: write `namespace:package/interface`, in lower case with `-` between words, and `@1.2.3` after it if it has a version"
+        "invalid interface name `{name}`: write `namespace:package/interface`, in lower case with `-` between words, and append `@1.2.3` if it has a version"
     )]
     Form {
         /// The given name.
         name: String,
     },
     /// The package is reserved for the runtime.
-    #[error("`{name}` is in a package of the runtime's own: name the interface differently")]
+    #[error(
+        "reserved interface name `{name}`: the namespaces `wasi`, `wippy` and `crisol` belong to the runtime, so use another"
+    )]
     Reserved {
         /// The given name.
         name: String,

@@ -196,7 +196,7 @@ impl Driven {
 
 #[cold]
 fn nothing_pending() -> wasmtime::Error {
-    wasmtime::Error::msg("the driver of a call was called by itself")
+    wasmtime::Error::msg("the driver of a call was called without a call")
 }
 
 /// Makes the pending call: lowers its arguments into the guest, calls its function, lifts the result and calls

@@ -17,7 +17,7 @@ pub(super) struct NoMemory;
 
 /// Error for an address outside of memory.
 #[derive(Debug, thiserror::Error)]
-#[error("the guest named a place outside of its memory")]
+#[error("the guest passed an address outside its memory")]
 pub(super) struct OutOfBounds;
 
 /// Memory and state of WASI preview 1, ready for one of its functions.

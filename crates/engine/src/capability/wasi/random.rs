@@ -51,7 +51,7 @@ async fn bytes(
 ) -> wasmtime::Result<Vec<u8>> {
     if len > DEFAULT_MAX_SIZE {
         return Err(wasmtime::Error::msg(format!(
-            "the guest asks for {len} random bytes at once, and {DEFAULT_MAX_SIZE} are the most"
+            "the guest requested {len} random bytes at once, and the limit is {DEFAULT_MAX_SIZE}"
         )));
     }
     let mut bytes = Vec::new();
