@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crisol_engine::{Engine, Instance, Limits, Linked, Profile, Val};
+use crisol_engine::{Engine, FunctionPre, Grants, Instance, Limits, Val};
 use crisol_wit::{CoreModule, Packed};
 use wasmtime_wasi::WasiCtx;
 
@@ -11,20 +11,20 @@ use crate::Problem;
 /// Deadline of every call, from its start.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Linked function.
-pub(crate) struct Route(Linked);
+/// A linked function.
+pub(crate) struct Route(FunctionPre);
 
 impl Route {
     pub(crate) fn new(engine: &Engine, component: &[u8], method: &str) -> Result<Self, Problem> {
         let compiled = engine.compile(component, false)?;
-        Ok(Self(engine.link(&compiled, &Profile::granting(|_| false), method)?))
+        Ok(Self(engine.link(&compiled, &Grants::select(|_| false), method)?))
     }
 
     /// Links a function of a core module, called directly.
     pub(crate) fn core(engine: &Engine, module: &[u8], method: &str) -> Result<Self, Problem> {
         let core = CoreModule::read(module, None, method)?.ok_or("it has to be a component")?;
         let compiled = engine.compile(module, false)?;
-        let profile = Profile::granting(|_| false);
+        let profile = Grants::select(|_| false);
         Ok(Self(engine.link_core(&compiled, &core, &profile, method)?))
     }
 

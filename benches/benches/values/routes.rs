@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use crisol_engine::{EngineConfig, Limits, Profile};
+use crisol_engine::{EngineConfig, Grants, Limits};
 use crisol_wit::{CallBounds, CoreModule, DirectFunc, Lifted, Mapping, Outcome, Packed};
 use serde::{Deserialize, Serialize};
 use wasmtime::component::types::{ComponentItem, Type};
@@ -122,7 +122,7 @@ impl Core {
         let engine = crisol_engine::Engine::new(EngineConfig::default())?;
         let core = CoreModule::read(&module, Some(wit), "echo")?.context("it runs as it is")?;
         let compiled = engine.compile(&module, false)?;
-        let linked = engine.link_core(&compiled, &core, &Profile::granting(|_| false), "echo")?;
+        let linked = engine.link_core(&compiled, &core, &Grants::select(|_| false), "echo")?;
         let limits = Limits { max_output_bytes: u64::MAX, ..Limits::default() };
         let wasi = wasmtime_wasi::WasiCtx::builder().build();
         let instance = tokio.block_on(linked.instantiate(wasi, limits, None))?;

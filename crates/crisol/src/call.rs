@@ -26,7 +26,7 @@ pub(crate) use form::{Arguments, Form, Rust, Tree, Wave};
 pub(crate) use function::Function;
 #[cfg(feature = "http")]
 pub(crate) use guest::Worker;
-pub(crate) use guest::{Export, Guest, Instances, Runs, outgoing};
+pub(crate) use guest::{Export, Guest, Instances, Runs, settings};
 pub(crate) use interceptor::Interceptors;
 #[cfg(feature = "http")]
 pub(crate) use interceptor::Last;

@@ -17,7 +17,7 @@ use wasmtime::Module;
 use wasmtime::component::Component;
 
 use crate::digest::Digest;
-use crate::program::Program;
+use crate::machine_code::MachineCode;
 
 /// Disk cache for machine code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct CodeCache {
     /// The cache's own folder, created if missing. It must belong to this user or the superuser, and others must
     /// not be able to write to it.
     pub dir: PathBuf,
-    /// Maximum bytes of all files together. Beyond it the least recently used files are removed.
+    /// Maximum bytes of all files together. ExpansionLimit it the least recently used files are removed.
     pub max_bytes: u64,
 }
 
@@ -46,9 +46,10 @@ impl CodeCache {
 }
 
 /// Magic bytes of a file. The number increases with each change of the format.
-const MAGIC: &[u8; 16] = b"crisol code 0002";
-/// The magic, the kind, and the SHA-256 of the kind and the code.
-const HEADER: usize = MAGIC.len() + 1 + 32;
+const MAGIC: &[u8; 16] = b"crisol code 0003";
+/// The magic, the SHA-256 of all that follows, the kind, and the length of the reachability. The reachability and the
+/// code follow.
+const HEADER: usize = MAGIC.len() + 32 + 1 + 8;
 /// Extension of finished files.
 const EXTENSION: &str = "code";
 /// Maximum bytes of a file that is read.
@@ -77,11 +78,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) fn of(program: &Program, concurrent: bool) -> Self {
+    pub(crate) fn of(program: &MachineCode, concurrent: bool) -> Self {
         match program {
-            Program::Component(_) if concurrent => Self::Concurrent,
-            Program::Component(_) => Self::Component,
-            Program::Module(_) => Self::Module,
+            MachineCode::Component(_) if concurrent => Self::Concurrent,
+            MachineCode::Component(_) => Self::Component,
+            MachineCode::Module(_) => Self::Module,
         }
     }
 
@@ -98,10 +99,20 @@ impl Kind {
     }
 }
 
+/// Content of a file.
+#[derive(Clone, Copy)]
+pub(crate) struct Content<'a> {
+    pub(crate) kind: Kind,
+    /// Imports that the code's exports reach, encoded.
+    pub(crate) reachability: &'a [u8],
+    pub(crate) code: &'a [u8],
+}
+
 /// Trusted machine code: only this user or the superuser can write its file, and its digest matches.
 pub(crate) struct Trusted {
     code: Vec<u8>,
     pub(crate) kind: Kind,
+    pub(crate) reachability: Vec<u8>,
 }
 
 impl CodeCache {
@@ -133,21 +144,19 @@ impl CodeCache {
     }
 
     /// Keeps machine code for later runs. A failure to do so is only logged.
-    pub(crate) fn store(&self, engine: &wasmtime::Engine, key: Key, kind: Kind, code: &[u8]) {
+    pub(crate) fn store(&self, engine: &wasmtime::Engine, key: Key, content: Content<'_>) {
         let path = self.path(engine, key);
-        if let Err(error) = self.write(&path, kind, code) {
+        if let Err(error) = self.write(&path, content) {
             tracing::warn!(file = %path.display(), %error, "compiled code cannot be kept on disk");
         }
     }
 
-    fn write(&self, path: &Path, kind: Kind, code: &[u8]) -> io::Result<()> {
+    fn write(&self, path: &Path, content: Content<'_>) -> io::Result<()> {
         files::make_dir(&self.dir)?;
         let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
-        let kind = [kind.byte()];
-        file.write_all(MAGIC)?;
-        file.write_all(&kind)?;
-        file.write_all(&seal(&kind, code))?;
-        file.write_all(code)?;
+        file.write_all(&header(content))?;
+        file.write_all(content.reachability)?;
+        file.write_all(content.code)?;
         file.persist(path)?;
         self.evict(path)
     }
@@ -211,20 +220,31 @@ fn compatibility(engine: &wasmtime::Engine) -> u64 {
     hash.finish()
 }
 
-fn seal(kind: &[u8], code: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update(kind).chain_update(code).finalize().into()
+fn header(Content { kind, reachability, code }: Content<'_>) -> Vec<u8> {
+    let length = (reachability.len() as u64).to_le_bytes();
+    let sealed = [&[kind.byte()], &length[..]].concat();
+    let digest = seal(&[&sealed, reachability, code]);
+    [&MAGIC[..], &digest, &sealed].concat()
+}
+
+fn seal(parts: &[&[u8]]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    parts.iter().for_each(|part| digest.update(part));
+    digest.finalize().into()
 }
 
 fn parse(mut bytes: Vec<u8>) -> Option<Trusted> {
-    let header = bytes.get(..HEADER)?;
-    let (magic, rest) = header.split_at(MAGIC.len());
-    let (kind, digest) = rest.split_at(1);
-    if magic != MAGIC || seal(kind, bytes.get(HEADER..)?) != digest {
+    let (magic, rest) = bytes.split_at_checked(MAGIC.len())?;
+    let (digest, sealed) = rest.split_at_checked(32)?;
+    if magic != MAGIC || seal(&[sealed]) != digest {
         return None;
     }
-    let kind = Kind::parse(*kind.first()?)?;
-    bytes.drain(..HEADER);
-    Some(Trusted { code: bytes, kind })
+    let (kind, rest) = sealed.split_first()?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+    let (kind, reachability) = (Kind::parse(*kind)?, rest.get(..length)?.to_vec());
+    bytes.drain(..HEADER + length);
+    Some(Trusted { code: bytes, kind, reachability })
 }
 
 fn touch(file: &File) {
@@ -245,7 +265,7 @@ fn touch(file: &File) {
     unsafe_code,
     reason = "wasmtime cannot check machine code; `Trusted` says why it need not"
 )]
-pub(crate) fn load(engine: &wasmtime::Engine, trusted: &Trusted) -> wasmtime::Result<Program> {
+pub(crate) fn load(engine: &wasmtime::Engine, trusted: &Trusted) -> wasmtime::Result<MachineCode> {
     let code = &trusted.code;
     // SAFETY: `deserialize` of both kinds is sound for unchanged bytes from `serialize` of the same kind. The digest
     // covers the kind, and `deserialize` refuses the other kind. Only `parse` makes a `Trusted`, from a file that
@@ -257,9 +277,9 @@ pub(crate) fn load(engine: &wasmtime::Engine, trusted: &Trusted) -> wasmtime::Re
     unsafe {
         match trusted.kind {
             Kind::Component | Kind::Concurrent => {
-                Component::deserialize(engine, code).map(Program::Component)
+                Component::deserialize(engine, code).map(MachineCode::Component)
             }
-            Kind::Module => Module::deserialize(engine, code).map(Program::Module),
+            Kind::Module => Module::deserialize(engine, code).map(MachineCode::Module),
         }
     }
 }
@@ -269,14 +289,21 @@ mod tests {
     use super::*;
 
     fn file(kind: u8, code: &[u8]) -> Vec<u8> {
-        [&MAGIC[..], &[kind], &seal(&[kind], code), code].concat()
+        let length = 3_u64.to_le_bytes();
+        let sealed = [&[kind], &length[..], b"all", code].concat();
+        [&MAGIC[..], &seal(&[&sealed]), &sealed].concat()
     }
 
     #[test]
     fn a_whole_file_is_read_and_a_changed_one_never() {
         let whole = file(1, b"machine code");
         let kind = |file: Vec<u8>| parse(file).map(|it| it.kind);
-        assert!(parse(whole.clone()).is_some_and(|it| it.code == b"machine code"));
+        let trusted = parse(whole.clone());
+        let parts = trusted.map(|it| (it.code, it.reachability));
+        assert_eq!(parts, Some((b"machine code".to_vec(), b"all".to_vec())));
+        let kind_and =
+            Content { kind: Kind::Concurrent, reachability: b"all", code: b"machine code" };
+        assert_eq!([&header(kind_and)[..], b"allmachine code"].concat(), whole);
         assert_eq!(kind(whole.clone()), Some(Kind::Concurrent));
         assert_eq!(kind(file(0, b"")), Some(Kind::Component));
         assert_eq!(kind(file(2, b"")), Some(Kind::Module));

@@ -85,6 +85,16 @@ impl Reached {
     /// All imports, for code that cannot be followed.
     pub const ALL: Self = Self(None);
 
+    /// The given imports: interface, empty for none, and function.
+    pub(crate) fn of(names: BTreeSet<(String, String)>) -> Self {
+        Self(Some(names))
+    }
+
+    /// The imports, or `None` for all.
+    pub(crate) fn into_names(self) -> Option<BTreeSet<(String, String)>> {
+        self.0
+    }
+
     /// Returns true if a function may be called; `interface` as imported, empty for a top-level function.
     #[must_use]
     pub fn has(&self, interface: &str, function: &str) -> bool {
@@ -111,21 +121,38 @@ impl CallGraph {
         component::graph(code).ok()
     }
 
+    /// Interface and name of each exported function.
+    pub(crate) fn exports(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
+        self.exports.keys().map(|(interface, name)| (interface.as_deref(), name.as_str()))
+    }
+
     /// Imports that an exported function may call, top-level or in an interface.
     #[must_use]
     pub fn reached(&self, interface: Option<&str>, name: &str) -> Reached {
+        let mut unbounded = usize::MAX;
+        self.reached_within(interface, name, &mut unbounded).unwrap_or(Reached::ALL)
+    }
+
+    /// Like [`CallGraph::reached`], within a number of functions that are followed; `None` beyond it.
+    pub(crate) fn reached_within(
+        &self,
+        interface: Option<&str>,
+        name: &str,
+        functions: &mut usize,
+    ) -> Option<Reached> {
         let place = (interface.map(str::to_owned), name.to_owned());
-        let Some(export) = self.exports.get(&place) else { return Reached::ALL };
+        let Some(export) = self.exports.get(&place) else { return Some(Reached::ALL) };
         let mut walk = Walk { graph: self, next: self.starts.clone(), ..Walk::new(self) };
         walk.component_function(*export);
         let mut seen = HashSet::new();
         while let Some(function) = walk.next.pop() {
             if seen.insert(function) {
+                *functions = functions.checked_sub(1)?;
                 walk.core_function(function);
             }
         }
         let named = |import: &usize| self.imports.get(*import).cloned();
-        Reached(Some(walk.found.iter().filter_map(named).collect()))
+        Some(Reached(Some(walk.found.iter().filter_map(named).collect())))
     }
 
     /// Looks up a function of an instance by its index.

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasmtime::component::Component;
 
-use crate::config::Flavour;
+use crate::call_graph::Reached;
+use crate::config::VariantKey;
 use crate::digest::Digest;
-use crate::joined::InUse;
-use crate::program::Program;
+use crate::machine_code::MachineCode;
+use crate::pre_cache::PreCache;
+use crate::reachability::Reachability;
 
 /// A component or core module as machine code, shared by all functions that use the same bytes.
 #[derive(Clone)]
@@ -17,17 +19,18 @@ pub struct Compiled(pub(crate) Arc<Code>);
 
 pub(crate) struct Code {
     pub(crate) digest: Digest,
-    pub(crate) flavour: Flavour,
-    pub(crate) program: Program,
-    pub(crate) joined: InUse,
+    pub(crate) key: VariantKey,
+    pub(crate) program: MachineCode,
+    pub(crate) reachability: Reachability,
+    pub(crate) pre_cache: PreCache,
 }
 
 impl Code {
     /// The component, or `None` for a core module.
     pub(crate) fn component(&self) -> Option<&Component> {
         match &self.program {
-            Program::Component(component) => Some(component),
-            Program::Module(_) => None,
+            MachineCode::Component(component) => Some(component),
+            MachineCode::Module(_) => None,
         }
     }
 }
@@ -37,6 +40,13 @@ impl Compiled {
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.0.digest
+    }
+
+    /// The imports that an export may call, top-level or in an interface. `None` if that was not computed, which is
+    /// left to a [`CallGraph`](crate::CallGraph) for code with many exports.
+    #[must_use]
+    pub fn reached(&self, interface: Option<&str>, name: &str) -> Option<Reached> {
+        self.0.reachability.reached(interface, name)
     }
 
     /// Returns true if both refer to the same machine code.
@@ -63,7 +73,7 @@ pub enum CompileError {
     #[error("the code uses {0}, which this engine does not run")]
     Unsupported(crate::Unsupported),
     /// The compiler panicked: a bug in the compiler that these bytes trigger.
-    #[error("the compiler failed on the code, which is a mistake of the compiler's")]
+    #[error("the compiler panicked on the code, which is a bug in the compiler")]
     Compiler,
     /// The code is larger than the engine's [`CodeLimits`](crate::CodeLimits) allow.
     #[error(transparent)]

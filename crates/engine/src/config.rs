@@ -69,7 +69,7 @@ const CORE_PER_ONE_COMPONENT: u32 = 256;
 
 /// Optional features of an engine, which need a wasmtime engine of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Flavour {
+pub(crate) struct VariantKey {
     /// Counts instructions, which `max_fuel` needs. Code is slower and larger with it, so functions without
     /// that limit run on an engine without it.
     pub(crate) fuel: bool,
@@ -78,37 +78,37 @@ pub(crate) struct Flavour {
     pub(crate) concurrent: bool,
 }
 
-impl Flavour {
-    /// Number of flavours.
+impl VariantKey {
+    /// Number of variants.
     pub(crate) const COUNT: usize = 4;
 
-    /// The flavour without optional features.
+    /// The key without optional features.
     pub(crate) const PLAIN: Self = Self { fuel: false, concurrent: false };
 
-    /// A unique index below [`Flavour::COUNT`].
+    /// A unique index below [`VariantKey::COUNT`].
     pub(crate) fn index(self) -> usize {
         usize::from(self.fuel) | usize::from(self.concurrent) << 1
     }
 }
 
 impl EngineConfig {
-    pub(crate) fn build(&self, flavour: Flavour, retained: Retained) -> Config {
+    pub(crate) fn build(&self, key: VariantKey, retained: Retained) -> Config {
         let mut config = Config::new();
         config
             .wasm_component_model(true)
             // Component model types that wasmtime implements, but does not yet enable by default.
             .wasm_component_model_map(true)
             .wasm_component_model_fixed_length_lists(true)
-            .concurrency_support(flavour.concurrent)
+            .concurrency_support(key.concurrent)
             // Traps name source lines of guests with debug information.
             .wasm_backtrace_details(WasmBacktraceDetails::Enable)
             .wasm_backtrace_max_frames(NonZeroUsize::new(Trace::MAX_FRAMES))
             .epoch_interruption(true)
-            .consume_fuel(flavour.fuel)
+            .consume_fuel(key.fuel)
             .max_wasm_stack(self.max_wasm_stack)
             // Wasmtime needs room for its own frames beside the guest's.
             .async_stack_size(self.max_wasm_stack.saturating_add(1 << 20))
-            .allocation_strategy(self.strategy(flavour, retained));
+            .allocation_strategy(self.strategy(key, retained));
         if self.allocation == Allocation::Sparing {
             config
                 .memory_reservation(0)
@@ -118,7 +118,7 @@ impl EngineConfig {
         config
     }
 
-    fn strategy(&self, flavour: Flavour, retained: Retained) -> InstanceAllocationStrategy {
+    fn strategy(&self, key: VariantKey, retained: Retained) -> InstanceAllocationStrategy {
         let Allocation::Pooling { instances } = self.allocation else {
             return InstanceAllocationStrategy::OnDemand;
         };
@@ -136,7 +136,7 @@ impl EngineConfig {
             .max_core_instances_per_component(CORE_PER_ONE_COMPONENT)
             // Few instances have two memories.
             .total_memories(instances)
-            .total_stacks(if flavour.concurrent { core } else { instances })
+            .total_stacks(if key.concurrent { core } else { instances })
             .max_unused_warm_slots(instances)
             .pagemap_scan(if scan { Enabled::Yes } else { Enabled::No })
             .linear_memory_keep_resident(retained.memory)

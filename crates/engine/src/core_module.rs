@@ -18,12 +18,12 @@ use wasmtime::{
     Caller, Engine, ExternType, FuncType, InstancePre, Linker, Module, ModuleExport, ValType,
 };
 
-use crate::base::Base;
 use crate::denied::Denial;
-use crate::exports::{Export, Exports, Place};
+use crate::exports::{Export, ExportName, Exports};
 use crate::host::Host;
-use crate::imports::{CoreImport, Import, Profile};
+use crate::imports::{CoreImport, Grants, Import};
 use crate::link_error::LinkError;
+use crate::variant::EngineVariant;
 
 pub(crate) use call::{Callee, initialize};
 pub(crate) use preview1::has_folders;
@@ -37,7 +37,7 @@ const MEMORY: &str = "memory";
 const ENV: &str = "env";
 
 /// Callee of a module, resolved before instantiation.
-pub(crate) struct CoreTarget {
+pub(crate) struct CoreCalleePre {
     export: ModuleExport,
     /// The function that frees the result.
     post_return: Option<(ModuleExport, Slots)>,
@@ -54,7 +54,7 @@ pub(crate) struct CoreTarget {
 }
 
 /// Builds a linker with all host functions for core modules.
-fn everything(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
+fn full_linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     preview1::add_to_linker(&mut linker)?;
     assemblyscript::add_to_linker(&mut linker)?;
@@ -63,13 +63,13 @@ fn everything(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     Ok(linker)
 }
 
-/// The linker of `base`, built when its first module is linked.
-fn linker(base: &Base) -> wasmtime::Result<Linker<Host>> {
-    if let Some(linker) = base.core.get() {
+/// The linker of `variant`, built when its first module is linked.
+fn linker(variant: &EngineVariant) -> wasmtime::Result<Linker<Host>> {
+    if let Some(linker) = variant.core.get() {
         return Ok(linker.clone());
     }
-    let linker = everything(&base.engine)?;
-    Ok(base.core.get_or_init(|| linker).clone())
+    let linker = full_linker(&variant.engine)?;
+    Ok(variant.core.get_or_init(|| linker).clone())
 }
 
 /// Returns true if the host has a function.
@@ -77,13 +77,13 @@ fn provides(module: &str, name: &str, ty: &FuncType) -> bool {
     match module {
         preview1::MODULE => preview1::has(name),
         ENV => crisol_wit::env_function(name)
-            .is_some_and(|types| ty.params().map(|ty| parsed(&ty)).eq(types.iter().copied())),
+            .is_some_and(|types| ty.params().map(|ty| parser_type(&ty)).eq(types.iter().copied())),
         _ => false,
     }
 }
 
-/// Lists the imports of a module and which of them `profile` grants.
-pub(crate) fn imports(module: &Module, profile: &Profile) -> Vec<Import> {
+/// Lists the imports of a module and which of them are in `grants`.
+pub(crate) fn imports(module: &Module, grants: &Grants) -> Vec<Import> {
     let (mut imports, mut unknown) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
     let mut known = Vec::new();
     for import in module.imports() {
@@ -98,20 +98,24 @@ pub(crate) fn imports(module: &Module, profile: &Profile) -> Vec<Import> {
     let (without_memory, known): (Vec<_>, Vec<_>) =
         known.into_iter().partition(|(name, _)| lacks_memory(module, preview1::MODULE, name));
     let known: Vec<_> = known.into_iter().map(|(name, _)| name).collect();
-    imports.extend(preview1::imports(&known, profile));
+    imports.extend(preview1::imports(&known, grants));
     if !without_memory.is_empty() {
         let told = Some(UnknownFunction::WITHOUT_MEMORY);
-        imports.push(unserved(preview1::MODULE, &without_memory, told));
+        imports.push(missing_import(preview1::MODULE, &without_memory, told));
     }
     for (of, functions) in unknown {
         let told = functions.iter().map(|(name, ty)| unknown_function(of, name, ty)).min();
-        imports.push(unserved(of, &functions, told));
+        imports.push(missing_import(of, &functions, told));
     }
     imports
 }
 
 /// Import entry for functions of one import module that fail every call.
-fn unserved(of: &str, functions: &[(&str, FuncType)], unknown: Option<UnknownFunction>) -> Import {
+fn missing_import(
+    of: &str,
+    functions: &[(&str, FuncType)],
+    unknown: Option<UnknownFunction>,
+) -> Import {
     let names: Vec<String> = functions.iter().map(|(name, _)| (*name).to_owned()).collect();
     Import {
         name: of.to_owned(),
@@ -130,14 +134,14 @@ fn lacks_memory(module: &Module, of: &str, name: &str) -> bool {
 }
 
 /// Resolves the imports of a module. Functions that are not granted or not provided fail the call that uses them.
-pub(crate) fn join(
-    base: &Base,
+pub(crate) fn instantiate_pre(
+    variant: &EngineVariant,
     module: &Module,
-    profile: &Profile,
+    grants: &Grants,
 ) -> Result<(InstancePre<Host>, Vec<Import>), LinkError> {
-    let mut linker = linker(base).map_err(LinkError::Mismatch)?;
+    let mut linker = linker(variant).map_err(LinkError::Mismatch)?;
     linker.allow_shadowing(true);
-    preview1::restrict(&mut linker, profile).map_err(LinkError::Mismatch)?;
+    preview1::restrict(&mut linker, grants).map_err(LinkError::Mismatch)?;
     for import in module.imports() {
         let (of, name) = (import.module(), import.name());
         match import.ty() {
@@ -147,9 +151,9 @@ pub(crate) fn join(
             }
             ExternType::Func(ty) => {
                 let denial = match provides(of, name, &ty) {
-                    true if of == preview1::MODULE => preview1::denied(name, profile),
+                    true if of == preview1::MODULE => preview1::denied(name, grants),
                     true => None,
-                    false => Some(unprovided(of, name, &ty)),
+                    false => Some(missing_function(of, name, &ty)),
                 };
                 let Some(denial) = denial else { continue };
                 fail(&mut linker, (of, name), ty, denial).map_err(LinkError::Mismatch)?;
@@ -161,7 +165,7 @@ pub(crate) fn join(
         }
     }
     let pre = linker.instantiate_pre(module).map_err(LinkError::Mismatch)?;
-    Ok((pre, imports(module, profile)))
+    Ok((pre, imports(module, grants)))
 }
 
 /// Defines a function that fails the call.
@@ -196,26 +200,27 @@ struct NoMemory {
 }
 
 /// The denial of a function that the host does not provide.
-fn unprovided(module: &str, name: &str, ty: &FuncType) -> Denial {
+fn missing_function(module: &str, name: &str, ty: &FuncType) -> Denial {
     let UnknownFunction { what, fix, .. } = unknown_function(module, name, ty);
     Denial {
         interface: module.to_owned(),
         function: name.to_owned(),
         offered: false,
         grant: None,
-        reason: Some(format!("nothing provides this `{}`: {what}; {fix}", shown(ty))),
+        reason: Some(format!("nothing provides this `{}`: {what}; {fix}", format_type(ty))),
     }
 }
 
 fn unknown_function(module: &str, name: &str, ty: &FuncType) -> UnknownFunction {
-    let types =
-        |types: &mut dyn Iterator<Item = ValType>| types.map(|ty| parsed(&ty)).collect::<Vec<_>>();
+    let types = |types: &mut dyn Iterator<Item = ValType>| {
+        types.map(|ty| parser_type(&ty)).collect::<Vec<_>>()
+    };
     let (params, results) = (types(&mut ty.params()), types(&mut ty.results()));
     UnknownFunction::of(module, name, &wasmparser::FuncType::new(params, results))
 }
 
 /// Converts a value type for the lookup of known functions; references are not distinguished.
-fn parsed(ty: &ValType) -> Parsed {
+fn parser_type(ty: &ValType) -> Parsed {
     match ty {
         ValType::I32 => Parsed::I32,
         ValType::I64 => Parsed::I64,
@@ -227,7 +232,7 @@ fn parsed(ty: &ValType) -> Parsed {
 }
 
 /// Formats a type, such as `(i32, i64) -> i32`.
-fn shown(ty: &FuncType) -> String {
+fn format_type(ty: &FuncType) -> String {
     let list = |types: &mut dyn Iterator<Item = ValType>| {
         types.map(|ty| ty.to_string()).collect::<Vec<_>>().join(", ")
     };
@@ -243,7 +248,7 @@ fn shown(ty: &FuncType) -> String {
 pub(crate) fn exports(module: &Module) -> Vec<Export> {
     let functions = module.exports().filter_map(|export| {
         let ExternType::Func(ty) = export.ty() else { return None };
-        let (name, signature) = (export.name().to_owned(), shown(&ty));
+        let (name, signature) = (export.name().to_owned(), format_type(&ty));
         Some(Export { interface: None, name, signature })
     });
     functions.collect()
@@ -255,19 +260,20 @@ pub(crate) fn find<'c>(core: &'c CoreModule, method: &str) -> Result<&'c CoreFun
         return Ok(found);
     }
     let functions = core.functions();
-    let places: Vec<Place> = functions.iter().map(place).collect();
+    let places: Vec<ExportName> = functions.iter().map(place).collect();
     let signature = |at: usize| {
         let signature = functions.get(at).map(|function| core.signature(function));
         signature.and_then(Result::ok).map_or_else(|| "func(…)".to_owned(), |it| it.to_string())
     };
     let found = Exports::find_among(method, &places, signature)?;
     let at = places.iter().position(|place| std::ptr::eq(place, found));
-    at.and_then(|at| functions.get(at)).ok_or_else(|| broken("an export vanished"))
+    at.and_then(|at| functions.get(at))
+        .ok_or_else(|| mismatch("an export is missing from the machine code"))
 }
 
 /// The location of its export.
-pub(crate) fn place(function: &CoreFunction) -> Place {
-    Place { interface: function.interface.clone(), name: function.name.clone() }
+pub(crate) fn place(function: &CoreFunction) -> ExportName {
+    ExportName { interface: function.interface.clone(), name: function.name.clone() }
 }
 
 /// Looks up the exports of a module that calls of `function` need.
@@ -275,11 +281,12 @@ pub(crate) fn target(
     module: &Module,
     core: &CoreModule,
     function: &CoreFunction,
-) -> Result<CoreTarget, LinkError> {
+) -> Result<CoreCalleePre, LinkError> {
     let index = |name: &str| module.get_export_index(name);
-    let export = index(&function.export).ok_or_else(|| broken("an export vanished"))?;
+    let export = index(&function.export)
+        .ok_or_else(|| mismatch("an export is missing from the machine code"))?;
     let Some(ExternType::Func(ty)) = module.get_export(&function.export) else {
-        return Err(broken("an export is no function"));
+        return Err(mismatch("an export is not a function"));
     };
     let is_realloc = |export: &&str| match module.get_export(export) {
         Some(ExternType::Func(ty)) => {
@@ -291,7 +298,7 @@ pub(crate) fn target(
     };
     let realloc = core.allocate().filter(is_realloc);
     let of_numbers = |name: &str| Some((index(name)?, slots_of(module, name)?));
-    Ok(CoreTarget {
+    Ok(CoreCalleePre {
         export,
         params: ty.params().collect(),
         memory: index(MEMORY),
@@ -312,7 +319,7 @@ fn slots_of(module: &Module, name: &str) -> Option<Slots> {
     }
 }
 
-fn broken(what: &'static str) -> LinkError {
+fn mismatch(what: &'static str) -> LinkError {
     LinkError::Mismatch(wasmtime::Error::msg(what))
 }
 

@@ -13,21 +13,22 @@ use wasmtime::component::Component;
 
 use crate::allocation::Allocation;
 use crate::aot::{self, Key};
-use crate::base::Base;
+use crate::capability::{Capabilities, HostInterface};
 use crate::compile::{Cache, Code, CompileError, Compiled};
-use crate::config::{EngineConfig, EngineError, Flavour};
+use crate::config::{EngineConfig, EngineError, VariantKey};
 use crate::core_module;
 use crate::digest::Digest;
 use crate::exports::{Export, Exports};
-use crate::host_functions::{HostInterface, HostInterfaces};
-use crate::imports::{Import, Profile};
+use crate::imports::{Grants, Import};
 use crate::inspect::{self, TooLarge, inspect};
-use crate::joined::InUse;
-use crate::link::{self, Linked};
+use crate::link::{self, FunctionPre};
 use crate::link_error::LinkError;
-use crate::program::Program;
+use crate::machine_code::MachineCode;
+use crate::pre_cache::PreCache;
+use crate::reachability::Reachability;
 use crate::ticker::Ticker;
 use crate::unsupported::Unsupported;
+use crate::variant::EngineVariant;
 
 /// Bounds of the tick. A shorter tick costs too much overhead; a longer one keeps other tasks waiting.
 const SHORTEST_TICK: Duration = Duration::from_micros(100);
@@ -45,12 +46,12 @@ struct Inner {
     config: EngineConfig,
     ticker: Ticker,
     cache: Cache,
-    own: Arc<HostInterfaces>,
+    capabilities: Arc<Capabilities>,
     /// Budget for the memory of all instances and scripts.
     budget: Budget,
-    /// One base per flavour, by its index. The plain one is built at once, the others when the first function
+    /// One variant per key, by its index. The plain one is built at once, the others when the first function
     /// that needs them is loaded.
-    bases: [OnceLock<Base>; Flavour::COUNT],
+    variants: [OnceLock<EngineVariant>; VariantKey::COUNT],
 }
 
 impl Engine {
@@ -72,15 +73,21 @@ impl Engine {
         mut config: EngineConfig,
         interfaces: Vec<HostInterface>,
     ) -> Result<Self, EngineError> {
-        let own = Arc::new(HostInterfaces::new(interfaces));
+        let capabilities = Arc::new(Capabilities::new(interfaces));
         config.tick = config.tick.clamp(SHORTEST_TICK, LONGEST_TICK);
         let ticker = Ticker::start(config.tick).map_err(EngineError::Ticker)?;
         let budget = config.memory.budget();
-        let plain = Base::or_sparing(&mut config, Flavour::PLAIN, &ticker, (&own, &budget))?;
-        let bases = [const { OnceLock::new() }; Flavour::COUNT];
+        let plain = EngineVariant::or_fallback(
+            &mut config,
+            VariantKey::PLAIN,
+            &ticker,
+            (&capabilities, &budget),
+        )?;
+        let variants = [const { OnceLock::new() }; VariantKey::COUNT];
         // The slot is new, so setting it cannot fail.
-        let _ = bases[Flavour::PLAIN.index()].set(plain);
-        let inner = Inner { config, ticker, cache: Cache::default(), own, budget, bases };
+        let _ = variants[VariantKey::PLAIN.index()].set(plain);
+        let inner =
+            Inner { config, ticker, cache: Cache::default(), capabilities, budget, variants };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -98,7 +105,7 @@ impl Engine {
     }
 
     /// Compiles the bytes of a component or core module to machine code, or reuses the code of equal bytes.
-    /// Takes milliseconds to seconds of CPU time, so do not call it on a thread that serves calls.
+    /// ParamShape milliseconds to seconds of CPU time, so do not call it on a thread that serves calls.
     ///
     /// With `fuel` the code counts its instructions, which a fuel limit requires.
     ///
@@ -109,11 +116,11 @@ impl Engine {
     pub fn compile(&self, bytes: &[u8], fuel: bool) -> Result<Compiled, CompileError> {
         let digest = Digest::of(bytes);
         let make = || {
-            let (flavour, program) = match self.load_kept(digest, bytes, fuel) {
+            let (key, program, reachability) = match self.load_cached(digest, bytes, fuel) {
                 Some(kept) => kept,
                 None => self.translate(digest, bytes, fuel)?,
             };
-            Ok(Code { digest, flavour, program, joined: InUse::default() })
+            Ok(Code { digest, key, program, reachability, pre_cache: PreCache::default() })
         };
         self.0.cache.get((digest, fuel), make).map(Compiled)
     }
@@ -127,17 +134,22 @@ impl Engine {
     }
 
     /// Loads code that an earlier run of the program kept on disk.
-    fn load_kept(&self, digest: Digest, bytes: &[u8], fuel: bool) -> Option<(Flavour, Program)> {
+    fn load_cached(
+        &self,
+        digest: Digest,
+        bytes: &[u8],
+        fuel: bool,
+    ) -> Option<(VariantKey, MachineCode, Reachability)> {
         let cache = self.0.config.cache.as_ref()?;
-        let plain = &self.base(Flavour::PLAIN).ok()?.engine;
+        let plain = &self.variant(VariantKey::PLAIN).ok()?.engine;
         let trusted = cache.load(plain, Key { digest, fuel })?;
         if (trusted.kind == aot::Kind::Module) != Parser::is_core_wasm(bytes) {
             tracing::warn!(%digest, "compiled code on disk is of another kind of code");
             return None;
         }
-        let flavour = Flavour { fuel, concurrent: trusted.kind == aot::Kind::Concurrent };
-        match aot::load(&self.base(flavour).ok()?.engine, &trusted) {
-            Ok(program) => Some((flavour, program)),
+        let key = VariantKey { fuel, concurrent: trusted.kind == aot::Kind::Concurrent };
+        match aot::load(&self.variant(key).ok()?.engine, &trusted) {
+            Ok(program) => Some((key, program, Reachability::decode(&trusted.reachability))),
             Err(error) => {
                 tracing::warn!(%digest, ?error, "compiled code on disk is of another engine");
                 None
@@ -150,13 +162,13 @@ impl Engine {
         digest: Digest,
         bytes: &[u8],
         fuel: bool,
-    ) -> Result<(Flavour, Program), CompileError> {
+    ) -> Result<(VariantKey, MachineCode, Reachability), CompileError> {
         let concurrent = inspect(bytes, &self.0.config.code)?.concurrent;
-        let flavour = Flavour { fuel, concurrent };
-        let engine = &self.base(flavour)?.engine;
+        let key = VariantKey { fuel, concurrent };
+        let engine = &self.variant(key)?.engine;
         let compile = || match Parser::is_core_wasm(bytes) {
-            true => Module::from_binary(engine, bytes).map(Program::Module),
-            false => Component::from_binary(engine, bytes).map(Program::Component),
+            true => Module::from_binary(engine, bytes).map(MachineCode::Module),
+            false => Component::from_binary(engine, bytes).map(MachineCode::Component),
         };
         let compiled = catch_unwind(AssertUnwindSafe(compile));
         let refused = |error| match Unsupported::find(bytes, engine.get_wasm_features()) {
@@ -164,23 +176,28 @@ impl Engine {
             None => CompileError::Invalid(error),
         };
         let program = compiled.map_err(|_| CompileError::Compiler)?.map_err(refused)?;
+        let reachability = Reachability::of(bytes);
         if let Some(cache) = &self.0.config.cache {
-            let plain = &self.base(Flavour::PLAIN)?.engine;
+            let plain = &self.variant(VariantKey::PLAIN)?.engine;
             let kind = aot::Kind::of(&program, concurrent);
             match program.serialize() {
-                Ok(code) => cache.store(plain, Key { digest, fuel }, kind, &code),
+                Ok(code) => {
+                    let file =
+                        aot::Content { kind, reachability: &reachability.encode(), code: &code };
+                    cache.store(plain, Key { digest, fuel }, file);
+                }
                 Err(error) => tracing::warn!(%digest, ?error, "compiled code cannot be kept"),
             }
         }
-        Ok((flavour, program))
+        Ok((key, program, reachability))
     }
 
-    /// Builds the profile of an entry: it grants each host interface for which `grants` returns true,
+    /// Builds the grants of an entry: each host interface for which `select` returns true,
     /// including those of the embedding program.
-    pub fn profile(&self, entry: &EntryId, mut grants: impl FnMut(&str) -> bool) -> Profile {
-        let own = self.0.own.names().filter(|interface| grants(interface));
-        let own = own.map(|interface| interface.to_owned().into()).collect();
-        Profile::granting(grants).with_own(own, entry)
+    pub fn grants(&self, entry: &EntryId, mut select: impl FnMut(&str) -> bool) -> Grants {
+        let own = self.0.capabilities.host_interfaces();
+        let own = own.filter(|interface| select(interface)).collect();
+        Grants::select(select).with_host_interfaces(own, entry)
     }
 
     /// Lists every function that code exports.
@@ -188,14 +205,14 @@ impl Engine {
     /// # Errors
     /// Fails when an engine for this kind of function cannot be set up.
     pub fn exports(&self, compiled: &Compiled) -> Result<Vec<Export>, EngineError> {
-        let base = self.base(compiled.0.flavour)?;
+        let variant = self.variant(compiled.0.key)?;
         Ok(match &compiled.0.program {
-            Program::Component(component) => Exports::of(&base.engine, component).describe(),
-            Program::Module(module) => core_module::exports(module),
+            MachineCode::Component(component) => Exports::of(&variant.engine, component).describe(),
+            MachineCode::Module(module) => core_module::exports(module),
         })
     }
 
-    /// Links compiled code with the host functions that `profile` grants, and resolves `method` to an export.
+    /// Links compiled code with the host functions that `grants` lists, and resolves `method` to an export.
     ///
     /// # Errors
     /// Fails when `method` names no export or more than one, its signature has unsupported types, or an
@@ -203,34 +220,30 @@ impl Engine {
     pub fn link(
         &self,
         compiled: &Compiled,
-        profile: &Profile,
+        grants: &Grants,
         method: &str,
-    ) -> Result<Linked, LinkError> {
-        let base = self.base(compiled.0.flavour)?;
-        link::link(base, compiled, profile, method)
+    ) -> Result<FunctionPre, LinkError> {
+        let variant = self.variant(compiled.0.key)?;
+        link::link(variant, compiled, grants, method)
     }
 
-    /// Lists the imports of code and which of them `profile` grants. Meant for code that does not link; a
-    /// [`Linked`] has its own list.
+    /// Lists the imports of code and which of them are in `grants`. Meant for code that does not link; a
+    /// [`FunctionPre`] has its own list.
     ///
     /// # Errors
     /// Fails when an import is of a kind that no host provides, or an engine for this kind of component cannot
     /// be set up.
-    pub fn imports(
-        &self,
-        compiled: &Compiled,
-        profile: &Profile,
-    ) -> Result<Vec<Import>, LinkError> {
-        let base = self.base(compiled.0.flavour)?;
+    pub fn imports(&self, compiled: &Compiled, grants: &Grants) -> Result<Vec<Import>, LinkError> {
+        let variant = self.variant(compiled.0.key)?;
         match &compiled.0.program {
-            Program::Component(component) => {
-                link::restrict(base, &mut base.everything.clone(), component, profile)
+            MachineCode::Component(component) => {
+                link::restrict(variant, &mut variant.everything.clone(), component, grants)
             }
-            Program::Module(module) => Ok(core_module::imports(module, profile)),
+            MachineCode::Module(module) => Ok(core_module::imports(module, grants)),
         }
     }
 
-    /// Links a core module with the host functions that `profile` grants, and resolves `method` among the
+    /// Links a core module with the host functions that `grants` lists, and resolves `method` among the
     /// functions of `core`, which must be read from the compiled bytes.
     ///
     /// # Errors
@@ -239,26 +252,26 @@ impl Engine {
         &self,
         compiled: &Compiled,
         core: &CoreModule,
-        profile: &Profile,
+        grants: &Grants,
         method: &str,
-    ) -> Result<Linked, LinkError> {
-        let base = self.base(compiled.0.flavour)?;
-        link::link_core(base, (compiled, core), profile, method)
+    ) -> Result<FunctionPre, LinkError> {
+        let variant = self.variant(compiled.0.key)?;
+        link::link_core(variant, (compiled, core), grants, method)
     }
 
-    pub(crate) fn base(&self, flavour: Flavour) -> Result<&Base, EngineError> {
-        let slot = &self.0.bases[flavour.index()];
-        if let Some(base) = slot.get() {
-            return Ok(base);
+    pub(crate) fn variant(&self, key: VariantKey) -> Result<&EngineVariant, EngineError> {
+        let slot = &self.0.variants[key.index()];
+        if let Some(variant) = slot.get() {
+            return Ok(variant);
         }
         let mut config = self.0.config.clone();
-        if flavour.fuel && matches!(config.allocation, Allocation::Pooling { .. }) {
+        if key.fuel && matches!(config.allocation, Allocation::Pooling { .. }) {
             // A second reservation of address space costs more than it saves these functions.
             config.allocation = Allocation::OnDemand;
         }
-        let shared = (&self.0.own, &self.0.budget);
-        let base = Base::or_sparing(&mut config, flavour, &self.0.ticker, shared)?;
-        Ok(slot.get_or_init(|| base))
+        let shared = (&self.0.capabilities, &self.0.budget);
+        let variant = EngineVariant::or_fallback(&mut config, key, &self.0.ticker, shared)?;
+        Ok(slot.get_or_init(|| variant))
     }
 }
 

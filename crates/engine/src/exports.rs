@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crisol_core::suggest::nearest_word;
 use crisol_core::{Signature, Type, shorten};
 use crisol_wit::{Mapping, folded};
 use wasmtime::Engine;
@@ -34,6 +35,8 @@ pub struct MethodError {
 /// of any length, but an error has to stay readable.
 const MOST_LISTED: usize = 40;
 const LONGEST_LISTED: usize = 400;
+/// Exports among which a similar one is searched.
+const MAX_COMPARED: usize = 1_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Problem {
@@ -69,27 +72,27 @@ fn method(interface: Option<&str>, name: &str) -> String {
 
 /// Location of a function in its component.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct ExportName {
     /// Like [`Export::interface`].
     pub(crate) interface: Option<String>,
     /// Like [`Export::name`].
     pub(crate) name: String,
 }
 
-impl Place {
+impl ExportName {
     pub(crate) fn method(&self) -> String {
         method(self.interface.as_deref(), &self.name)
     }
 
-    /// Returns true if `method` matches this export under `reading`.
-    fn is(&self, method: &str, reading: Reading) -> bool {
-        let named = |given: &str| match reading {
-            Reading::Exact => given == self.name,
-            Reading::Folded => folded(given) == folded(&self.name),
+    /// Returns true if `method` matches this export under `by`.
+    fn is(&self, method: &str, by: NameMatch) -> bool {
+        let named = |given: &str| match by {
+            NameMatch::Exact => given == self.name,
+            NameMatch::Folded => folded(given) == folded(&self.name),
         };
-        let inside = |given: &str, own: &str| match reading {
-            Reading::Exact => given == own,
-            Reading::Folded => folded(given) == folded(own),
+        let inside = |given: &str, own: &str| match by {
+            NameMatch::Exact => given == own,
+            NameMatch::Folded => folded(given) == folded(own),
         };
         match (&self.interface, method.split_once('#')) {
             (None, None) => named(method),
@@ -98,7 +101,7 @@ impl Place {
             }
             // The entry point of a command, by its name in the core module.
             (Some(own), None) => {
-                matches!(reading, Reading::Folded)
+                matches!(by, NameMatch::Folded)
                     && matches!(method, "_start" | "run")
                     && self.name == "run"
                     && short_forms(own).any(|form| form == "wasi:cli/run")
@@ -115,7 +118,7 @@ impl fmt::Display for Export {
 }
 
 #[derive(Clone, Copy)]
-enum Reading {
+enum NameMatch {
     Exact,
     Folded,
 }
@@ -131,7 +134,7 @@ fn short_forms(interface: &str) -> impl Iterator<Item = &str> {
 
 /// The exported functions of a component. A signature is formatted only when a message needs it.
 pub(crate) struct Exports {
-    places: Vec<Place>,
+    places: Vec<ExportName>,
     types: Vec<ComponentFunc>,
 }
 
@@ -158,26 +161,26 @@ impl Exports {
     /// Resolves `method` among `places`; `describe` formats the signature at an index for the error.
     pub(crate) fn find_among<'a>(
         method: &str,
-        places: &'a [Place],
+        places: &'a [ExportName],
         describe: impl Fn(usize) -> String,
-    ) -> Result<&'a Place, MethodError> {
+    ) -> Result<&'a ExportName, MethodError> {
         resolve(method, places)
             .map_err(|problem| MethodError::new(method, problem, places, describe))
     }
 
     fn add(&mut self, interface: Option<&str>, name: &str, func: ComponentFunc) {
         let interface = interface.map(str::to_owned);
-        self.places.push(Place { interface, name: name.to_owned() });
+        self.places.push(ExportName { interface, name: name.to_owned() });
         self.types.push(func);
     }
 
     /// Resolves `method` to one export.
-    pub(crate) fn find(&self, method: &str) -> Result<&Place, MethodError> {
+    pub(crate) fn find(&self, method: &str) -> Result<&ExportName, MethodError> {
         Self::find_among(method, &self.places, |at| self.signature(at))
     }
 
     /// Resolves `method` to one export, for callers that need no error message.
-    pub(crate) fn place(&self, method: &str) -> Option<&Place> {
+    pub(crate) fn place(&self, method: &str) -> Option<&ExportName> {
         resolve(method, &self.places).ok()
     }
 
@@ -192,24 +195,24 @@ impl Exports {
     }
 }
 
-impl Place {
+impl ExportName {
     fn export(&self, signature: String) -> Export {
         Export { interface: self.interface.clone(), name: self.name.clone(), signature }
     }
 }
 
 /// Resolves `method` to one export: first by exact name, then ignoring case and separators.
-fn resolve<'a>(method: &str, places: &'a [Place]) -> Result<&'a Place, Problem> {
-    for reading in [Reading::Exact, Reading::Folded] {
-        let mut found = places.iter().filter(|place| place.is(method, reading));
+fn resolve<'a>(method: &str, places: &'a [ExportName]) -> Result<&'a ExportName, Problem> {
+    for by in [NameMatch::Exact, NameMatch::Folded] {
+        let mut found = places.iter().filter(|place| place.is(method, by));
         let (first, more) = (found.next(), found.next());
         match (first, more) {
             (None, _) => {}
             (Some(place), None) => return Ok(place),
             (Some(_), Some(_)) => {
-                let candidates = places.iter().filter(|place| place.is(method, reading));
+                let candidates = places.iter().filter(|place| place.is(method, by));
                 let more = candidates.clone().count().saturating_sub(MOST_LISTED);
-                let candidates = candidates.take(MOST_LISTED).map(Place::method).collect();
+                let candidates = candidates.take(MOST_LISTED).map(ExportName::method).collect();
                 return Err(Problem::Ambiguous { candidates, more });
             }
         }
@@ -218,31 +221,24 @@ fn resolve<'a>(method: &str, places: &'a [Place]) -> Result<&'a Place, Problem> 
 }
 
 /// The most similar export, if any is similar enough. A function of the same name in an interface ranks first.
-fn nearest(method: &str, places: &[Place]) -> Option<String> {
-    const ALIKE: f64 = 0.75;
-    // A comparison costs the product of both lengths, and names that are much longer are not similar.
-    let longest = 8 * method.len() + 200;
-    let likeness = |place: &Place| {
-        let inner = folded(&place.name) == folded(method);
-        let whole = strsim::jaro_winkler(&folded(method), &folded(&place.method()));
-        let bare = strsim::jaro_winkler(&folded(method), &folded(&place.name));
-        if inner { 1.0 } else { whole.max(bare) }
-    };
-    places
-        .iter()
-        .filter(|place| {
-            place.name.len() + place.interface.as_ref().map_or(0, String::len) <= longest
-        })
-        .map(|place| (likeness(place), place))
-        .filter(|(alike, _)| *alike >= ALIKE)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, place)| place.method())
+fn nearest(method: &str, places: &[ExportName]) -> Option<String> {
+    let inner = places.iter().find(|place| folded(&place.name) == folded(method));
+    if let Some(inner) = inner {
+        return Some(inner.method());
+    }
+    let places = places.get(..MAX_COMPARED).unwrap_or(places);
+    let in_full = method.contains('#');
+    let spelling = |place: &ExportName| if in_full { place.method() } else { place.name.clone() };
+    let spellings: Vec<String> = places.iter().map(spelling).collect();
+    let near = nearest_word(method, &spellings.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let at = spellings.iter().position(|spelling| spelling == near)?;
+    places.get(at).map(ExportName::method)
 }
 
 /// Looks up the type and index of an export, so that calls need no search.
 pub(crate) fn locate(
     component: &Component,
-    place: &Place,
+    place: &ExportName,
 ) -> Option<(ComponentFunc, ComponentExportIndex)> {
     let instance = match &place.interface {
         Some(interface) => Some(component.get_export_index(None, interface.as_str())?),
@@ -255,7 +251,7 @@ pub(crate) fn locate(
 }
 
 /// The export at `place` with its signature.
-pub(crate) fn shown(place: &Place, mapping: &Mapping) -> Export {
+pub(crate) fn shown(place: &ExportName, mapping: &Mapping) -> Export {
     place.export(mapping.signature().to_string())
 }
 
@@ -283,7 +279,7 @@ impl MethodError {
     fn new(
         method: &str,
         problem: Problem,
-        places: &[Place],
+        places: &[ExportName],
         describe: impl Fn(usize) -> String,
     ) -> Self {
         let listed = places.iter().enumerate().take(MOST_LISTED);
@@ -298,16 +294,16 @@ impl fmt::Display for MethodError {
         let Self { method, problem, exports, more } = self;
         match problem {
             Problem::Ambiguous { candidates, more } => {
-                write!(f, "`{method}` means more than one export: write one of ")?;
+                write!(f, "`{method}` is an ambiguous export: write one of ")?;
                 let candidates: Vec<_> =
                     candidates.iter().map(|candidate| shorten(candidate, LONGEST_LISTED)).collect();
                 write!(f, "`{}`", candidates.join("`, `"))?;
                 return and_more(f, *more);
             }
             Problem::Missing { nearest: Some(near) } => {
-                write!(f, "there is no export `{method}` (did you mean `{near}`?)")?;
+                write!(f, "unknown export `{method}` (did you mean `{near}`?)")?;
             }
-            Problem::Missing { nearest: None } => write!(f, "there is no export `{method}`")?,
+            Problem::Missing { nearest: None } => write!(f, "unknown export `{method}`")?,
         }
         if exports.is_empty() {
             return write!(f, "; the component exports no function");
@@ -332,12 +328,12 @@ mod tests {
     use super::*;
     use expect_test::{Expect, expect};
 
-    fn place(path: &str) -> Place {
+    fn place(path: &str) -> ExportName {
         let (interface, name) = match path.split_once('#') {
             Some((interface, name)) => (Some(interface.to_owned()), name),
             None => (None, path),
         };
-        Place { interface, name: name.to_owned() }
+        ExportName { interface, name: name.to_owned() }
     }
 
     fn check(method: &str, exports: &[&str], expected: Expect) {
@@ -397,21 +393,21 @@ mod tests {
             "sleep-ms",
             &["a:b/test-sleep#sleep-ms"],
             expect![
-                "there is no export `sleep-ms` (did you mean `a:b/test-sleep#sleep-ms`?); the component exports `a:b/test-sleep#sleep-ms: func()`"
+                "unknown export `sleep-ms` (did you mean `a:b/test-sleep#sleep-ms`?); the component exports `a:b/test-sleep#sleep-ms: func()`"
             ],
         );
         check(
             "x#go",
             &["a:a/x#go", "b:b/x#go"],
-            expect!["`x#go` means more than one export: write one of `a:a/x#go`, `b:b/x#go`"],
+            expect!["`x#go` is an ambiguous export: write one of `a:a/x#go`, `b:b/x#go`"],
         );
         check(
             "transform",
             &["transform-users", "aggregate"],
             expect![
-                "there is no export `transform` (did you mean `transform-users`?); the component exports `transform-users: func()`, `aggregate: func()`"
+                "unknown export `transform` (did you mean `transform-users`?); the component exports `transform-users: func()`, `aggregate: func()`"
             ],
         );
-        check("q", &[], expect!["there is no export `q`; the component exports no function"]);
+        check("q", &[], expect!["unknown export `q`; the component exports no function"]);
     }
 }

@@ -11,7 +11,7 @@ use wasmtime_wasi::I32Exit;
 
 use crate::denied::Denial;
 use crate::limits::Meter;
-use crate::metered::{Clock, Stopped, Stretch, has_passed};
+use crate::poll_timer::{Aborted, PollTimer, TimeSplit, has_passed};
 
 use trap::{is_recursive, trace};
 
@@ -37,10 +37,10 @@ pub enum Failure {
     #[error("the guest went over {0}")]
     Limit(ResourceLimit),
     /// The growth would exceed the memory that all instances and scripts may hold together.
-    #[error("all instances together may hold no more memory")]
+    #[error("all instances together reached the engine's memory limit")]
     OverMemory(#[source] OverBudget),
     /// Every instance slot of the engine is taken.
-    #[error("all instances that the engine may hold are in use")]
+    #[error("all instance slots of the engine are in use")]
     Exhausted(#[source] wasmtime::Error),
     /// The system has no memory, or no room in its tables, for another instance.
     #[error("the system refuses memory for another instance")]
@@ -57,7 +57,7 @@ pub enum Failure {
         source: BoxError,
     },
     /// A host function panicked: a bug in the host, not in the guest.
-    #[error("a function of the host panicked: {0}")]
+    #[error("a host function panicked: {0}")]
     Panicked(String),
     /// The instance cannot be used: it failed before, or wasmtime refuses it.
     #[error("the instance cannot be called")]
@@ -84,28 +84,32 @@ pub(crate) struct HostFunctionFailed {
 
 impl Failure {
     /// The failure for guest work that was stopped.
-    pub(crate) fn stopped(why: Stopped, clock: &Clock) -> Self {
-        let stretch = clock.stopped(&why);
+    pub(crate) fn aborted(why: Aborted, timer: &PollTimer) -> Self {
+        let times = timer.aborted(&why);
         match why {
-            Stopped::Late => stretch.into(),
-            Stopped::Panicked(message) => Self::Panicked(message),
+            Aborted::Late => times.into(),
+            Aborted::Panicked(message) => Self::Panicked(message),
         }
     }
 
     /// Classifies an error from making an instance.
-    pub(crate) fn of_making(error: wasmtime::Error, meter: &Meter, stretch: Stretch) -> Self {
+    pub(crate) fn of_instantiation(
+        error: wasmtime::Error,
+        meter: &Meter,
+        times: TimeSplit,
+    ) -> Self {
         // Start functions are guest code, but the system's out-of-memory errors never reach a guest in this form.
         if error.chain().any(is_out_of_memory) {
             Self::NoMemory(error)
         } else {
-            Self::new(error, meter, stretch)
+            Self::new(error, meter, times)
         }
     }
 
     /// Classifies an error from a store.
-    pub(crate) fn new(error: wasmtime::Error, meter: &Meter, stretch: Stretch) -> Self {
+    pub(crate) fn new(error: wasmtime::Error, meter: &Meter, times: TimeSplit) -> Self {
         if error.is::<DeadlinePassed>() {
-            return stretch.into();
+            return times.into();
         }
         if let Some(over) = error.chain().find_map(|cause| cause.downcast_ref::<OverBudget>()) {
             return Self::OverMemory(*over);
@@ -160,9 +164,9 @@ impl Failure {
     }
 }
 
-impl From<Stretch> for Failure {
-    fn from(stretch: Stretch) -> Self {
-        Self::Deadline { running: stretch.running, waiting: stretch.waiting }
+impl From<TimeSplit> for Failure {
+    fn from(times: TimeSplit) -> Self {
+        Self::Deadline { running: times.running, waiting: times.waiting }
     }
 }
 

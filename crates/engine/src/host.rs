@@ -1,39 +1,53 @@
 //! Store data: the state behind the host functions of one instance.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crisol_core::{Budget, CallContext, Invoke};
+use crisol_core::Budget;
 use crisol_wit::{Mapping, Packed};
-use wasmtime::component::{Resource, ResourceTableError};
+use wasmtime::component::ResourceTable;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::limits::{Limits, Meter};
-use crate::outgoing::{Hook, Outgoing};
+use crate::outgoing::{HttpHooks, OutgoingHttp};
+use crate::state::{EntrySettings, States};
 use crate::ticker::Ticks;
 
 /// Streams, files, sockets and timers that one instance may hold at a time. Each takes memory, and many a
 /// file descriptor of the process; no other limit counts these.
 const MAX_HANDLES: usize = 1024;
 
-/// The outside world of an instance: its WASI context and its outgoing HTTP.
-pub struct Surroundings {
-    /// Variables, folders, sockets and standard streams, for guests of every WASI.
-    pub wasi: WasiP1Ctx,
-    /// Outgoing HTTP; with `None` every request is refused.
-    pub outgoing: Option<Outgoing>,
+/// The outside world of an instance: its WASI context, and the settings of its entry.
+#[derive(Default)]
+pub struct InstanceContext {
+    /// Variables, folders, sockets and standard streams. `None` stands for a context without any of them.
+    wasi: Option<Box<WasiP1Ctx>>,
+    settings: EntrySettings,
 }
 
-impl From<WasiP1Ctx> for Surroundings {
-    fn from(wasi: WasiP1Ctx) -> Self {
-        Self { wasi, outgoing: None }
+impl InstanceContext {
+    /// Sets the settings of the instance's entry.
+    #[must_use]
+    pub fn with_settings(self, settings: EntrySettings) -> Self {
+        Self { settings, ..self }
     }
 }
 
-impl From<WasiCtx> for Surroundings {
+impl From<WasiP1Ctx> for InstanceContext {
+    fn from(wasi: WasiP1Ctx) -> Self {
+        Box::new(wasi).into()
+    }
+}
+
+impl From<Box<WasiP1Ctx>> for InstanceContext {
+    fn from(wasi: Box<WasiP1Ctx>) -> Self {
+        Self { wasi: Some(bounded(wasi)), settings: EntrySettings::default() }
+    }
+}
+
+impl From<WasiCtx> for InstanceContext {
     fn from(context: WasiCtx) -> Self {
         let mut wasi = WasiCtx::builder().build_p1();
         *wasi.ctx().ctx = context;
@@ -41,13 +55,9 @@ impl From<WasiCtx> for Surroundings {
     }
 }
 
-/// Access to other functions for a guest while it serves a call.
-#[derive(Clone)]
-pub struct Funcs {
-    /// The invoker of the calls.
-    pub invoke: Arc<dyn Invoke>,
-    /// The context of each call, nested in the call that is being served.
-    pub context: CallContext,
+fn bounded(mut wasi: Box<WasiP1Ctx>) -> Box<WasiP1Ctx> {
+    wasi.ctx().table.set_max_capacity(MAX_HANDLES);
+    wasi
 }
 
 /// A core function's call in progress: its arguments, then its result.
@@ -57,88 +67,113 @@ pub(crate) struct Pending {
     pub(crate) result: Option<Packed>,
 }
 
-/// The state behind the host functions of one instance.
+/// State of HTTP in one instance.
+struct Http {
+    hooks: HttpHooks,
+    context: WasiHttpCtx,
+}
+
+/// The state behind the host functions of one instance. It is moved several times for each instance, so what is large
+/// or rarely needed is boxed and created on first use.
 pub(crate) struct Host {
-    wasi: WasiP1Ctx,
-    http: WasiHttpCtx,
-    outgoing: Hook,
+    wasi: Option<Box<WasiP1Ctx>>,
+    http: Option<Box<Http>>,
+    /// Settings of the instance's entry, from which the states of capabilities are created.
+    pub(crate) settings: EntrySettings,
+    /// States of other capabilities.
+    pub(crate) states: States,
     pub(crate) meter: Meter,
-    /// Deadline of the current call.
+    /// The stretch of guest work in progress.
+    pub(crate) work: Work,
+}
+
+/// A stretch of guest work: a call, or the creation of the instance.
+pub(crate) struct Work {
     pub(crate) deadline: Option<Instant>,
-    /// Ticks of the clock that interrupts guests, and their count at the start of the call.
+    /// Ticks of the clock that interrupts guests, and their count at the start.
     ticks: (Ticks, u64),
-    /// Access to other functions; `None` outside of a call.
-    pub(crate) funcs: Option<Funcs>,
-    /// Time that other functions took inside this call's polls.
-    pub(crate) away: Duration,
+    /// Time that host functions of others took inside the guest's polls.
+    pub(crate) external: Duration,
     /// A call of a core function while its arguments are lowered.
-    pub(crate) pending: Option<Pending>,
+    pub(crate) pending: Option<Box<Pending>>,
+}
+
+impl Work {
+    /// Returns true if the clock has ticked since the start.
+    pub(crate) fn has_ticked(&self) -> bool {
+        let (ticks, began) = &self.ticks;
+        ticks.count() != *began
+    }
 }
 
 impl Host {
     pub(crate) fn new(
-        surroundings: Surroundings,
+        context: InstanceContext,
         limits: Limits,
         (budget, ticks): (&Budget, &Ticks),
     ) -> Self {
-        let mut wasi = surroundings.wasi;
-        wasi.ctx().table.set_max_capacity(MAX_HANDLES);
-        Self {
-            wasi,
-            http: WasiHttpCtx::new(),
-            outgoing: Hook(surroundings.outgoing),
-            meter: Meter::new(limits, budget),
+        let work = Work {
             deadline: None,
             ticks: (ticks.clone(), 0),
-            funcs: None,
-            away: Duration::ZERO,
+            external: Duration::ZERO,
             pending: None,
+        };
+        Self {
+            wasi: context.wasi,
+            http: None,
+            settings: context.settings,
+            states: States::default(),
+            meter: Meter::new(limits, budget),
+            work,
         }
     }
 
     /// Begins a stretch of guest work with a deadline.
     pub(crate) fn begin(&mut self, deadline: Option<Instant>) {
-        let (ticks, began) = &mut self.ticks;
+        let (ticks, began) = &mut self.work.ticks;
         *began = ticks.count();
-        self.deadline = deadline;
-        self.away = Duration::ZERO;
+        self.work.deadline = deadline;
+        self.work.external = Duration::ZERO;
         self.meter.begin();
     }
 
-    /// Returns true if the clock has ticked since [`Host::begin`].
-    pub(crate) fn has_ticked(&self) -> bool {
-        let (ticks, began) = &self.ticks;
-        ticks.count() != *began
+    /// The state behind WASI, of preview 1 and later.
+    pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
+        self.wasi.get_or_insert_with(empty_context)
     }
 
-    /// The state behind WASI preview 1.
-    pub(crate) fn preview1(&mut self) -> &mut WasiP1Ctx {
-        &mut self.wasi
+    /// The guest's handles to resources of the host. All capabilities share the table and its bound.
+    pub(crate) fn table(&mut self) -> &mut ResourceTable {
+        self.wasi().ctx().table
     }
 
     /// Removes all folders from the guest's view.
     pub(crate) fn without_folders(&mut self) {
-        *self.wasi.ctx().ctx.filesystem() = WasiFilesystemCtx::default();
+        if let Some(wasi) = &mut self.wasi {
+            *wasi.ctx().ctx.filesystem() = WasiFilesystemCtx::default();
+        }
     }
+}
 
-    /// The error with which a stream failed.
-    pub(crate) fn stream_error(
-        &mut self,
-        error: &Resource<wasmtime::Error>,
-    ) -> Result<&wasmtime::Error, ResourceTableError> {
-        self.wasi.ctx().table.get(error)
-    }
+#[cold]
+fn empty_context() -> Box<WasiP1Ctx> {
+    bounded(Box::new(WasiCtx::builder().build_p1()))
 }
 
 impl WasiView for Host {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        self.wasi.ctx()
+        self.wasi().ctx()
     }
 }
 
 impl WasiHttpView for Host {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        let table = self.wasi.ctx().table;
-        WasiHttpCtxView { hooks: &mut self.outgoing, table, ctx: &mut self.http }
+        let Self { wasi, http, settings, .. } = self;
+        let http = http.get_or_insert_with(|| {
+            let hooks = HttpHooks(settings.get::<OutgoingHttp>().cloned());
+            Box::new(Http { hooks, context: WasiHttpCtx::new() })
+        });
+        let table = wasi.get_or_insert_with(empty_context).ctx().table;
+        WasiHttpCtxView { hooks: &mut http.hooks, table, ctx: &mut http.context }
     }
 }

@@ -7,40 +7,44 @@ use crisol_core::EntryId;
 use crisol_wit::UnknownFunction;
 
 use crate::call_graph::Reached;
-use crate::releases::{host_interfaces, is_funcs};
+use crate::capability::{built_in_interfaces, is_funcs};
 
 /// Grants of a function: host interfaces by name without version. All others are denied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Profile {
+pub struct Grants {
     interfaces: BTreeSet<Cow<'static, str>>,
     /// The calling entry, as shown to host functions of the embedding program.
     pub(crate) entry: Option<EntryId>,
 }
 
-impl Profile {
-    /// Builds the profile that grants each host interface for which `grants` returns true, without those of
-    /// the embedding program; [`Engine::profile`](crate::Engine::profile) includes these.
-    pub fn granting(mut grants: impl FnMut(&str) -> bool) -> Self {
-        let granted = host_interfaces().filter(|interface| grants(interface));
-        Self { interfaces: granted.map(Cow::Borrowed).collect(), entry: None }
+impl Grants {
+    /// Grants each host interface for which `select` returns true, without those of
+    /// the embedding program; [`Engine::grants`](crate::Engine::grants) includes these.
+    pub fn select(mut select: impl FnMut(&str) -> bool) -> Self {
+        let granted = built_in_interfaces().filter(|interface| select(interface));
+        Self { interfaces: granted.collect(), entry: None }
     }
 
     /// Adds interfaces of the embedding program, whose functions see the calling entry.
-    pub(crate) fn with_own(mut self, own: Vec<Cow<'static, str>>, entry: &EntryId) -> Self {
-        // Without such interfaces, functions of the same code have equal profiles and share their linked form.
-        self.entry = (!own.is_empty()).then(|| entry.clone());
-        self.and(own)
+    pub(crate) fn with_host_interfaces(
+        mut self,
+        interfaces: Vec<Cow<'static, str>>,
+        entry: &EntryId,
+    ) -> Self {
+        // Without such interfaces, functions of the same code have equal grants and share their linked form.
+        self.entry = (!interfaces.is_empty()).then(|| entry.clone());
+        self.with(interfaces)
     }
 
     /// Adds the grants in `more`.
-    pub(crate) fn and(mut self, more: impl IntoIterator<Item = Cow<'static, str>>) -> Self {
+    pub(crate) fn with(mut self, more: impl IntoIterator<Item = Cow<'static, str>>) -> Self {
         self.interfaces.extend(more);
         self
     }
 
     /// Returns true if `interface`, a name without version such as `wasi:clocks/wall-clock`, is granted.
     #[must_use]
-    pub fn grants(&self, interface: &str) -> bool {
+    pub fn contains(&self, interface: &str) -> bool {
         self.interfaces.contains(interface)
     }
 }
@@ -53,7 +57,7 @@ pub struct Import {
     pub name: String,
     /// The host interface that serves it, without version; `None` if the host has none.
     pub interface: Option<Cow<'static, str>>,
-    /// True if the function's profile grants it.
+    /// True if the function is granted it.
     pub granted: bool,
     /// Imported functions that fail the call that uses them, until they are granted.
     pub denied: Vec<String>,

@@ -50,7 +50,7 @@ const SMALL_FUNCTION: usize = 4 << 10;
 
 /// A bound that a component exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the code has {found} {what}, and {allowed} is the limit of this engine")]
+#[error("the code has {found} {what}, and the engine's limit is {allowed}")]
 pub struct TooLarge {
     /// The unit that was counted, as a plural noun.
     pub what: &'static str,
@@ -75,7 +75,7 @@ pub(crate) fn inspect(bytes: &[u8], limits: &CodeLimits) -> Result<Findings, Too
     let mut expansion = Expansion::default();
     for payload in Parser::new(0).parse_all(bytes).map_while(Result::ok) {
         expansion.see(&payload).map_err(|beyond| {
-            let (what, found, allowed) = beyond.told();
+            let (what, found, allowed) = beyond.describe();
             TooLarge { what, found, allowed }
         })?;
         match payload {

@@ -14,14 +14,15 @@ use crisol_wit::{Mapping, Packed};
 use wasmtime::component::Val;
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
+use crate::capability::{Funcs, LentFuncs};
 use crate::core_module;
 use crate::failure::{DeadlinePassed, Failure, is_success};
-use crate::host::{Funcs, Host, Surroundings};
-use crate::joined::{Joined, Pre};
+use crate::host::{Host, InstanceContext};
 use crate::limits::Limits;
-use crate::link::{Inner, Linked, Target};
-use crate::metered::{Clock, Stopped, has_passed, until, until_since};
+use crate::link::{CalleePre, FunctionPre, Inner};
 use crate::output::success;
+use crate::poll_timer::{Aborted, PollTimer, has_passed, until, until_since};
+use crate::pre_cache::{Pre, SharedPre};
 
 use callee::Callee;
 
@@ -36,11 +37,11 @@ pub struct Instance {
     mapping: Option<Mapping>,
     runs_once: bool,
     calls: u64,
-    spoiled: bool,
+    unusable: bool,
 }
 
-impl Linked {
-    /// Creates an instance: memory, tables, start functions. `surroundings` is the guest's whole view of the
+impl FunctionPre {
+    /// Creates an instance: memory, tables, start functions. `context` is the guest's whole view of the
     /// outside; a bare WASI context means no outgoing HTTP.
     ///
     /// # Errors
@@ -48,33 +49,33 @@ impl Linked {
     /// allow, no slot is free, or the memory of all instances is used up.
     pub fn instantiate(
         &self,
-        surroundings: impl Into<Surroundings>,
+        context: impl Into<InstanceContext>,
         limits: Limits,
         deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Instance, Failure>> + Send {
         let inner = &self.0;
-        let store = store(&inner.joined, surroundings, limits, deadline);
-        make(store, &inner.joined.pre, &inner.target, Some(&**inner), deadline)
+        let store = store(&inner.shared, context, limits, deadline);
+        make(store, &inner.shared.pre, &inner.target, Some(&**inner), deadline)
     }
 }
 
 /// Creates the store of an instance, outside of the future that creates the instance: its data is large and
 /// would be copied at each level of nested futures.
 pub(crate) fn store(
-    joined: &Joined,
-    surroundings: impl Into<Surroundings>,
+    shared: &SharedPre,
+    context: impl Into<InstanceContext>,
     limits: Limits,
     deadline: Option<Instant>,
 ) -> Result<Store<Host>, Failure> {
-    let Joined { pre, budget, ticks, .. } = joined;
-    let host = Host::new(surroundings.into(), limits, (budget, ticks));
+    let SharedPre { pre, budget, ticks, .. } = shared;
+    let host = Host::new(context.into(), limits, (budget, ticks));
     #[expect(clippy::disallowed_methods, reason = "the one place that creates a store")]
     let mut store = Store::new(pre.engine(), host);
     if let Pre::Module { has_folders: false, .. } = pre {
         store.data_mut().without_folders();
     }
     store.limiter(|host| &mut host.meter);
-    store.epoch_deadline_callback(give_way);
+    store.epoch_deadline_callback(on_epoch_tick);
     store.set_hostcall_fuel(transfer_limit(&limits));
     if store.concurrent_resource_table().is_some() {
         store.set_max_component_handles(MAX_WAITABLES);
@@ -83,42 +84,42 @@ pub(crate) fn store(
     Ok(store)
 }
 
-/// See [`Linked::instantiate`].
+/// See [`FunctionPre::instantiate`].
 pub(crate) async fn make(
     store: Result<Store<Host>, Failure>,
     pre: &Pre,
-    target: &Target,
+    target: &CalleePre,
     function: Option<&Inner>,
     deadline: Option<Instant>,
 ) -> Result<Instance, Failure> {
     let mut store = store?;
     let mapping = function.map(|function| &function.mapping);
-    let (made, clock) = {
+    let (made, timer) = {
         let making = pin!(instantiate(&mut store, pre, (target, mapping)));
         until(deadline, making).await
     };
-    let made = made.map_err(|why| Failure::stopped(why, &clock))?;
+    let made = made.map_err(|why| Failure::aborted(why, &timer))?;
     let callee =
-        made.map_err(|error| Failure::of_making(error, &store.data().meter, clock.stretch()))?;
+        made.map_err(|error| Failure::of_instantiation(error, &store.data().meter, timer.times()))?;
     let callee = callee
         .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;
     let (mapping, runs_once) = (mapping.cloned(), function.is_some_and(|it| it.runs_once));
-    Ok(Instance { store, callee, mapping, runs_once, calls: 0, spoiled: false })
+    Ok(Instance { store, callee, mapping, runs_once, calls: 0, unusable: false })
 }
 
 /// Instantiates the code and resolves the callee, start functions and initializers included.
 async fn instantiate(
     store: &mut Store<Host>,
     pre: &Pre,
-    (target, mapping): (&Target, Option<&Mapping>),
+    (target, mapping): (&CalleePre, Option<&Mapping>),
 ) -> wasmtime::Result<Option<Callee>> {
     match (pre, target) {
-        (Pre::Component(pre), Target::Component { index }) => {
+        (Pre::Component(pre), CalleePre::Component { index }) => {
             let instance = pre.instantiate_async(&mut *store).await?;
             let func = instance.get_func(&mut *store, index);
             Ok(func.map(|func| Callee::component_function(store, func, mapping)))
         }
-        (Pre::Module { pre, .. }, Target::Core(target)) => {
+        (Pre::Module { pre, .. }, CalleePre::Core(target)) => {
             let instance = pre.instantiate_async(&mut *store).await?;
             core_module::initialize(store, &instance, target).await?;
             let Some(mapping) = mapping else { return Ok(None) };
@@ -163,7 +164,7 @@ impl Instance {
     ) -> Result<Option<Packed>, Failure> {
         self.begin(deadline)?;
         let mapping = self.mapping.as_ref().ok_or_else(no_function)?;
-        let (called, clock) = {
+        let (called, timer) = {
             let calling = pin!(self.callee.call(&mut self.store, mapping, args));
             until_since(began.into(), deadline, calling).await
         };
@@ -172,9 +173,9 @@ impl Instance {
             Err(error) if self.runs_once && is_success(&error) => Ok(success(mapping)),
             called => called,
         });
-        let result = ended(called, &self.store, clock)?;
+        let result = ended(called, &self.store, timer)?;
         self.end();
-        self.spoiled = self.runs_once;
+        self.unusable = self.runs_once;
         Ok(result)
     }
 
@@ -184,9 +185,9 @@ impl Instance {
 
     /// Begins a call. The instance's state is unknown until [`Instance::end`].
     pub(crate) fn begin(&mut self, deadline: Option<Instant>) -> Result<(), Failure> {
-        if std::mem::replace(&mut self.spoiled, true) {
+        if std::mem::replace(&mut self.unusable, true) {
             return Err(Failure::Host(wasmtime::Error::msg(
-                "the instance has come to its end before",
+                "the instance ended in an earlier call",
             )));
         }
         self.calls += 1;
@@ -196,13 +197,19 @@ impl Instance {
     /// Gives the guest access to other functions during the next call only. Without it, calls through `funcs`
     /// fail as unavailable.
     pub fn lend(&mut self, funcs: Funcs) {
-        self.store.data_mut().funcs = Some(funcs);
+        let host = self.store.data_mut();
+        // A state of this type has no settings to fail on.
+        if let Ok(lent) = host.states.get_or_create::<LentFuncs>(&host.settings) {
+            lent.0 = Some(funcs);
+        }
     }
 
     /// Ends a successful call.
     pub(crate) fn end(&mut self) {
-        self.store.data_mut().funcs = None;
-        self.spoiled = false;
+        if let Some(lent) = self.store.data_mut().states.get_mut::<LentFuncs>() {
+            lent.0 = None;
+        }
+        self.unusable = false;
     }
 
     /// Number of calls so far, including failed ones.
@@ -220,7 +227,7 @@ impl std::fmt::Debug for Instance {
 
 #[cold]
 fn no_function() -> Failure {
-    Failure::Host(wasmtime::Error::msg("a handler of HTTP is no function"))
+    Failure::Host(wasmtime::Error::msg("an HTTP handler is not a function"))
 }
 
 /// Prepares a store for a stretch of guest work.
@@ -238,8 +245,8 @@ fn begin(store: &mut Store<Host>, deadline: Option<Instant>) -> Result<(), Failu
 ///
 /// The guest must yield through tokio's own yield, after which the scheduler polls timers and sockets first. A
 /// task that merely wakes itself can delay that for a quarter of a second.
-fn give_way(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline> {
-    match store.data().deadline {
+fn on_epoch_tick(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline> {
+    match store.data().work.deadline {
         Some(deadline) if has_passed(deadline) => Err(wasmtime::Error::new(DeadlinePassed)),
         _ => Ok(UpdateDeadline::YieldCustom(TICKS_PER_TURN, Box::pin(tokio::task::yield_now()))),
     }
@@ -250,17 +257,17 @@ fn give_way(store: StoreContextMut<'_, Host>) -> wasmtime::Result<UpdateDeadline
 /// A call that returns after its deadline fails, whatever its result: a host function may have taken too long, and
 /// the clock is not checked on return from it. The clock is read only if enough time may have passed.
 pub(crate) fn ended<T>(
-    called: Result<wasmtime::Result<T>, Stopped>,
+    called: Result<wasmtime::Result<T>, Aborted>,
     store: &Store<Host>,
-    clock: Clock,
+    timer: PollTimer,
 ) -> Result<T, Failure> {
     let host = store.data();
-    let clock = clock.without(host.away);
-    let called = called.map_err(|why| Failure::stopped(why, &clock))?;
-    let result = called.map_err(|error| Failure::new(error, &host.meter, clock.stretch()))?;
-    let is_long = clock.has_waited() || host.has_ticked();
-    match host.deadline {
-        Some(deadline) if is_long && has_passed(deadline) => Err(clock.stretch().into()),
+    let timer = timer.without(host.work.external);
+    let called = called.map_err(|why| Failure::aborted(why, &timer))?;
+    let result = called.map_err(|error| Failure::new(error, &host.meter, timer.times()))?;
+    let is_long = timer.has_waited() || host.work.has_ticked();
+    match host.work.deadline {
+        Some(deadline) if is_long && has_passed(deadline) => Err(timer.times().into()),
         _ => Ok(result),
     }
 }
@@ -272,12 +279,12 @@ const MAX_WAITABLES: usize = 4096;
 
 /// Minimum of the transfer limit: bytes of host values that wasmtime may build from a result, and from the
 /// arguments of each host call, which need far less.
-const LEAST_TRANSFER: usize = 128 << 20;
+const MIN_TRANSFER: usize = 128 << 20;
 
 /// Wasmtime's limit of a transfer for these limits. It counts the size of host values, including names of fields
 /// and cases, so the exact limit is checked on the result afterwards; this one bounds the values that a hostile
 /// result can make the host build before that check.
 fn transfer_limit(limits: &Limits) -> usize {
     let bytes = usize::try_from(limits.max_output_bytes).unwrap_or(usize::MAX);
-    bytes.saturating_mul(size_of::<Val>()).max(LEAST_TRANSFER)
+    bytes.saturating_mul(size_of::<Val>()).max(MIN_TRANSFER)
 }

@@ -3,9 +3,9 @@
 //! The path of a function through this crate:
 //!
 //! - [`Engine::compile`] turns the bytes of a component or a core module into a [`Compiled`], once for equal bytes;
-//! - [`Engine::link`], or [`Engine::link_core`], links it with the host functions that a [`Profile`] grants, resolves
-//!   its method and returns a [`Linked`], with all work done that is possible before a call;
-//! - [`Linked::instantiate`] makes a fresh [`Instance`] around a WASI context;
+//! - [`Engine::link`], or [`Engine::link_core`], links it with the host functions that [`Grants`] list, resolves
+//!   its method and returns a [`FunctionPre`], with all work done that is possible before a call;
+//! - [`FunctionPre::instantiate`] makes a fresh [`Instance`] around a WASI context;
 //! - [`Instance::call`] runs the method once, within a deadline and [`Limits`].
 //!
 //! This crate knows no YAML, entries, pools, env or mounts. Its inputs are bytes, a set of interface names and a
@@ -13,9 +13,8 @@
 
 mod allocation;
 mod aot;
-mod base;
-mod bindings;
 mod call_graph;
+mod capability;
 mod compile;
 mod config;
 mod core_module;
@@ -25,27 +24,33 @@ mod engine;
 mod exports;
 mod failure;
 mod host;
-mod host_functions;
 mod imports;
 mod inspect;
 mod instance;
-mod joined;
 mod limits;
 mod link;
 mod link_error;
+mod machine_code;
 mod memory;
-mod metered;
 mod outgoing;
 mod output;
-mod program;
+mod poll_timer;
+mod pre_cache;
 mod proxy;
+mod reachability;
 mod releases;
+mod state;
+mod stubs;
 mod ticker;
 mod unsupported;
+mod variant;
 
 pub use allocation::Allocation;
 pub use aot::CodeCache;
 pub use call_graph::{CallGraph, Reached};
+pub use capability::{
+    Funcs, HostCall, HostError, HostInterface, HostInterfaceError, built_in_interfaces,
+};
 pub use compile::{CompileError, Compiled};
 pub use config::{EngineConfig, EngineError};
 pub use denied::Denial;
@@ -53,18 +58,17 @@ pub use digest::Digest;
 pub use engine::Engine;
 pub use exports::{Export, MethodError};
 pub use failure::Failure;
-pub use host::{Funcs, Surroundings};
-pub use host_functions::{HostCall, HostError, HostInterface, HostInterfaceError};
-pub use imports::{CoreImport, Import, Profile};
+pub use host::InstanceContext;
+pub use imports::{CoreImport, Grants, Import};
 pub use inspect::{CodeLimits, TooLarge};
 pub use instance::Instance;
 pub use limits::Limits;
-pub use link::Linked;
+pub use link::FunctionPre;
 pub use link_error::LinkError;
 pub use memory::MaxMemory;
-pub use outgoing::{Outgoing, Reach, Unreachable};
-pub use proxy::{LinkedProxy, ProxyAnswer, ProxyBody, ProxyError};
-pub use releases::interface_of;
+pub use outgoing::{OutboundPolicy, OutgoingHttp, Unreachable};
+pub use proxy::{ProxyAnswer, ProxyBody, ProxyError, ProxyPre};
+pub use state::EntrySettings;
 pub use unsupported::Unsupported;
 
 /// A component value: the result of lowering, argument and result of a call, and the input of lifting.

@@ -68,7 +68,7 @@ impl Meter {
     }
 
     /// Reserves the budget for memories of `memory` bytes and tables of `table` elements.
-    fn hold(&mut self, memory: u64, table: usize) -> Result<(), OverBudget> {
+    fn reserve(&mut self, memory: u64, table: usize) -> Result<(), OverBudget> {
         let wanted = memory.saturating_add(ELEMENT.saturating_mul(table as u64));
         let held = self.held.bytes();
         if wanted <= held {
@@ -112,7 +112,7 @@ impl ResourceLimiter for Meter {
             self.refused = Some(ResourceLimit::Memory { allowed, wanted });
             return Ok(false);
         }
-        self.hold(wanted, self.table)?;
+        self.reserve(wanted, self.table)?;
         self.memory = wanted;
         Ok(true)
     }
@@ -132,7 +132,7 @@ impl ResourceLimiter for Meter {
             self.refused = Some(ResourceLimit::Table { allowed, wanted });
             return Ok(false);
         }
-        self.hold(self.memory, wanted)?;
+        self.reserve(self.memory, wanted)?;
         self.table = wanted;
         Ok(true)
     }

@@ -1,6 +1,5 @@
 //! Linking of components and core modules: all work that is possible before a call.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,50 +7,51 @@ use crisol_wit::{CoreModule, Mapping};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
-use crate::base::Base;
+use crate::capability::{ImportedInterface, Served};
 use crate::compile::Compiled;
-use crate::core_module::{self, CoreTarget};
-use crate::denied::{self, Imported, Stubs};
+use crate::core_module::{self, CoreCalleePre};
 use crate::exports::{self, Export, Exports};
 use crate::host::Host;
-use crate::imports::{Import, Profile, calls_others};
-use crate::joined::{Joined, Pre};
+use crate::imports::{Grants, Import, calls_others};
 use crate::link_error::LinkError;
-use crate::program::Program;
-use crate::releases::{definition_of, interface_of};
+use crate::machine_code::MachineCode;
+use crate::pre_cache::{Pre, SharedPre};
+use crate::releases::Ungranted;
+use crate::stubs::{self, Restriction, Stubs};
+use crate::variant::EngineVariant;
 
 /// A function of a component or core module, linked with its grants. Cloning increments a reference count.
 #[derive(Clone)]
-pub struct Linked(pub(crate) Arc<Inner>);
+pub struct FunctionPre(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) target: Target,
+    pub(crate) target: CalleePre,
     pub(crate) export: Export,
     pub(crate) mapping: Mapping,
     pub(crate) runs_once: bool,
-    /// Linked form, shared with other functions of the same code and profile.
-    pub(crate) joined: Arc<Joined>,
+    /// Linked form, shared with other functions with the same code and grants.
+    pub(crate) shared: Arc<SharedPre>,
     /// Keeps the code in the engine's cache for the next function of the same bytes.
     pub(crate) code: Compiled,
 }
 
 /// Callee of an instance, resolved before instantiation.
 #[derive(Clone)]
-pub(crate) enum Target {
+pub(crate) enum CalleePre {
     Component { index: ComponentExportIndex },
-    Core(Arc<CoreTarget>),
+    Core(Arc<CoreCalleePre>),
 }
 
-impl Linked {
+impl FunctionPre {
     pub(crate) fn new(
-        target: Target,
+        target: CalleePre,
         export: Export,
         mapping: Mapping,
-        joined: Arc<Joined>,
+        shared: Arc<SharedPre>,
         code: Compiled,
     ) -> Self {
         let runs_once = export.is_program(mapping.signature());
-        Self(Arc::new(Inner { target, export, mapping, runs_once, joined, code }))
+        Self(Arc::new(Inner { target, export, mapping, runs_once, shared, code }))
     }
 
     /// The mapping of the function's arguments and result.
@@ -69,7 +69,7 @@ impl Linked {
     /// Returns true if it runs on the engine that supports asynchronous functions, like WASI 0.3 guests.
     #[must_use]
     pub fn is_concurrent(&self) -> bool {
-        self.0.code.0.flavour.concurrent
+        self.0.code.0.key.concurrent
     }
 
     /// Returns true for the entry point of a program, after which its instance cannot be reused.
@@ -90,155 +90,180 @@ impl Linked {
         calls_others(self.imports())
     }
 
+    /// Returns true if the code imports anything. Without imports an instance sees nothing of its context, so an empty
+    /// one suffices.
+    #[must_use]
+    pub fn has_imports(&self) -> bool {
+        self.0.shared.has_imports
+    }
+
     /// All imports of the code, whether it calls them or not.
     #[must_use]
     pub fn imports(&self) -> &[Import] {
-        &self.0.joined.imports
+        &self.0.shared.imports
     }
 
     /// Returns true if two functions share their resolved imports, like functions of the same code and the same
-    /// profile.
+    /// grants.
     #[must_use]
     pub fn shares_imports_with(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0.joined, &other.0.joined)
+        Arc::ptr_eq(&self.0.shared, &other.0.shared)
     }
 }
 
-impl fmt::Debug for Linked {
+impl fmt::Debug for FunctionPre {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Linked").field("export", &self.0.export).finish_non_exhaustive()
+        f.debug_struct("FunctionPre").field("export", &self.0.export).finish_non_exhaustive()
     }
 }
 
 pub(crate) fn link(
-    base: &Base,
+    variant: &EngineVariant,
     compiled: &Compiled,
-    profile: &Profile,
+    grants: &Grants,
     method: &str,
-) -> Result<Linked, LinkError> {
+) -> Result<FunctionPre, LinkError> {
     let Some(component) = compiled.0.component() else {
-        return Err(LinkError::Mismatch(wasmtime::Error::msg("a core module is no component")));
+        return Err(LinkError::Mismatch(wasmtime::Error::msg(
+            "expected a component, found a core module",
+        )));
     };
-    let exports = Exports::of(&base.engine, component);
+    let exports = Exports::of(&variant.engine, component);
     let place = exports.find(method)?;
-    let (func, index) = exports::locate(component, place)
-        .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
+    let (func, index) = exports::locate(component, place).ok_or_else(|| {
+        LinkError::Mismatch(wasmtime::Error::msg("an export is missing from the machine code"))
+    })?;
 
-    let joined = join(base, compiled, profile)?;
+    let shared = shared_pre(variant, compiled, grants)?;
     let mapping = Mapping::new(&func)
         .map_err(|source| LinkError::Signature { method: place.method(), source })?;
     let export = exports::shown(place, &mapping);
-    let target = Target::Component { index };
+    let target = CalleePre::Component { index };
     let code = compiled.clone();
-    Ok(Linked::new(target, export, mapping, joined, code))
+    Ok(FunctionPre::new(target, export, mapping, shared, code))
 }
 
 /// Links a module with its grants and resolves `method` to a function.
 pub(crate) fn link_core(
-    base: &Base,
+    variant: &EngineVariant,
     (compiled, core): (&Compiled, &CoreModule),
-    profile: &Profile,
+    grants: &Grants,
     method: &str,
-) -> Result<Linked, LinkError> {
-    let Program::Module(module) = &compiled.0.program else {
-        return Err(LinkError::Mismatch(wasmtime::Error::msg("a component is no core module")));
+) -> Result<FunctionPre, LinkError> {
+    let MachineCode::Module(module) = &compiled.0.program else {
+        return Err(LinkError::Mismatch(wasmtime::Error::msg(
+            "expected a core module, found a component",
+        )));
     };
     let function = core_module::find(core, method)?;
-    let joined = join(base, compiled, profile)?;
+    let shared = shared_pre(variant, compiled, grants)?;
     let place = core_module::place(function);
     let refused = |source| LinkError::Signature { method: place.method(), source };
     let signature = core.signature(function).map_err(refused)?;
     let mapping = Mapping::from_signature(signature).map_err(refused)?;
     let export = exports::shown(&place, &mapping);
-    let target = Target::Core(Arc::new(core_module::target(module, core, function)?));
+    let target = CalleePre::Core(Arc::new(core_module::target(module, core, function)?));
     let code = compiled.clone();
-    Ok(Linked::new(target, export, mapping, joined, code))
+    Ok(FunctionPre::new(target, export, mapping, shared, code))
 }
 
-/// Links `compiled` with the grants of `profile`, or reuses the linked form of another function.
-pub(crate) fn join(
-    base: &Base,
+/// Links `compiled` with `grants`, or reuses the linked form of another function.
+pub(crate) fn shared_pre(
+    variant: &EngineVariant,
     compiled: &Compiled,
-    profile: &Profile,
-) -> Result<Arc<Joined>, LinkError> {
-    if let Some(joined) = compiled.0.joined.find(profile) {
-        return Ok(joined);
+    grants: &Grants,
+) -> Result<Arc<SharedPre>, LinkError> {
+    if let Some(shared) = compiled.0.pre_cache.find(grants) {
+        return Ok(shared);
     }
     let (pre, imports) = match &compiled.0.program {
-        Program::Component(component) => {
-            let mut linker = base.everything.clone();
-            let imports = restrict(base, &mut linker, component, profile)?;
+        MachineCode::Component(component) => {
+            let mut linker = variant.everything.clone();
+            let imports = restrict(variant, &mut linker, component, grants)?;
             let pre = linker.instantiate_pre(component).map_err(LinkError::Mismatch)?;
             (Pre::Component(pre), imports)
         }
-        Program::Module(module) => {
-            let (pre, imports) = core_module::join(base, module, profile)?;
-            let has_folders = core_module::has_folders(profile);
+        MachineCode::Module(module) => {
+            let (pre, imports) = core_module::instantiate_pre(variant, module, grants)?;
+            let has_folders = core_module::has_folders(grants);
             (Pre::Module { pre, has_folders }, imports)
         }
     };
-    let (budget, ticks) = (base.budget.clone(), base.ticks.clone());
-    let joined = Arc::new(Joined { pre, imports, budget, ticks });
-    compiled.0.joined.keep(profile, &joined);
-    Ok(joined)
+    let (budget, ticks) = (variant.budget.clone(), variant.ticks.clone());
+    let has_imports = compiled.0.program.has_imports(&variant.engine);
+    let shared = Arc::new(SharedPre { pre, imports, has_imports, budget, ticks });
+    compiled.0.pre_cache.keep(grants, &shared);
+    Ok(shared)
 }
 
-/// Replaces imported functions that `profile` does not grant, and adds those that the host lacks, with stubs that
+/// Replaces imported functions that `grants` lacks, and adds those that the host lacks, with stubs that
 /// return an empty value or fail the call.
 pub(crate) fn restrict(
-    base: &Base,
+    variant: &EngineVariant,
     linker: &mut Linker<Host>,
     component: &Component,
-    profile: &Profile,
+    grants: &Grants,
 ) -> Result<Vec<Import>, LinkError> {
-    let mut imports = Vec::new();
     let ty = component.component_type();
-    for (name, item) in ty.imports(&base.engine) {
-        let own = base.own.serving(name);
-        let bare = own.map(|own| own.bare_name().to_owned().into());
-        let interface: Option<Cow<'static, str>> = interface_of(name).map(Cow::Borrowed).or(bare);
-        let granted = interface.as_deref().is_some_and(|interface| profile.grants(interface));
-        let stubs = match item.ty {
-            ComponentItem::ComponentInstance(wanted) => {
-                // The host's definitions carry the host's own version in their names.
-                let defined = definition_of(name);
-                let (has_types, place) = (defined.is_some(), defined.as_deref().unwrap_or(name));
-                if let (true, Some(own)) = (granted, own) {
-                    linker.allow_shadowing(true);
-                    let mut into = linker.instance(place).map_err(LinkError::Mismatch)?;
-                    own.define(&base.engine, &mut into, name, &wanted, profile.entry.as_ref())?;
-                }
-                let offers = |function: &str| !granted && own.is_some_and(|own| own.has(function));
-                let imported = Imported {
-                    name,
-                    interface: interface.as_deref(),
-                    granted,
-                    has_types,
-                    offers: &offers,
-                };
-                imported
-                    .stand_in(&base.engine, linker, place, &wanted)
-                    .map_err(LinkError::Mismatch)?
-            }
-            ComponentItem::ComponentFunc(func) => {
-                linker.allow_shadowing(true);
-                denied::deny(&mut linker.root(), "", name, func.async_(), false)
-                    .map_err(LinkError::Mismatch)?;
-                Stubs { missing: vec![name.to_owned()], ..Stubs::default() }
-            }
-            ComponentItem::Module(_) => {
-                return Err(LinkError::Import { name: name.to_owned(), what: "a core module" });
-            }
-            ComponentItem::Component(_) => {
-                return Err(LinkError::Import { name: name.to_owned(), what: "a component" });
-            }
-            // Types grant nothing; the linker reports a resource that is imported at top level.
-            _ => Stubs::default(),
-        };
-        let Stubs { denied, missing } = stubs;
-        let name = name.to_owned();
-        let import = Import { name, interface, granted, denied, missing, core: None };
-        imports.push(import);
+    let imports = ty.imports(&variant.engine);
+    imports.map(|(name, item)| restrict_one(variant, linker, (name, item.ty), grants)).collect()
+}
+
+fn restrict_one(
+    variant: &EngineVariant,
+    linker: &mut Linker<Host>,
+    (name, item): (&str, ComponentItem),
+    grants: &Grants,
+) -> Result<Import, LinkError> {
+    let served = variant.capabilities.serving(name);
+    let interface = served.map(|served| served.interface.name.clone());
+    let granted = interface.as_deref().is_some_and(|interface| grants.contains(interface));
+    let refused = |what| LinkError::Import { name: name.to_owned(), what };
+    let stubs = match item {
+        ComponentItem::ComponentInstance(ty) => {
+            let (engine, entry) = (&variant.engine, grants.entry.as_ref());
+            let import = ImportedInterface { engine, name, ty: &ty, entry };
+            define_interface(linker, &import, served, granted)?
+        }
+        ComponentItem::ComponentFunc(func) => {
+            linker.allow_shadowing(true);
+            stubs::deny(&mut linker.root(), "", name, func.async_(), false)
+                .map_err(LinkError::Mismatch)?;
+            Stubs { missing: vec![name.to_owned()], ..Stubs::default() }
+        }
+        ComponentItem::Module(_) => return Err(refused("a core module")),
+        ComponentItem::Component(_) => return Err(refused("a component")),
+        // Types grant nothing; the linker reports a resource that is imported at top level.
+        _ => Stubs::default(),
+    };
+    let (Stubs { denied, missing }, name) = (stubs, name.to_owned());
+    Ok(Import { name, interface, granted, denied, missing, core: None })
+}
+
+/// Defines the functions of an interface: those of the capability that serves it, if granted, and stubs.
+fn define_interface(
+    linker: &mut Linker<Host>,
+    import: &ImportedInterface<'_>,
+    served: Option<Served<'_>>,
+    granted: bool,
+) -> Result<Stubs, LinkError> {
+    // The host's definitions carry the host's own version in their names.
+    let definition = served.and_then(|served| served.definition());
+    let place = definition.as_deref().unwrap_or(import.name);
+    if let (true, Some(served)) = (granted, served) {
+        linker.allow_shadowing(true);
+        let mut into = linker.instance(place).map_err(LinkError::Mismatch)?;
+        served.capability.define(import, &mut into)?;
     }
-    Ok(imports)
+    let would_define = |function: &str| {
+        served.is_some_and(|served| served.capability.would_define(import.name, function))
+    };
+    let restriction = Restriction {
+        import,
+        ungranted: served.map_or(Ungranted::Denied, |served| served.interface.ungranted),
+        granted,
+        has_types: definition.is_some(),
+        would_define: &would_define,
+    };
+    restriction.apply(linker, place).map_err(LinkError::Mismatch)
 }

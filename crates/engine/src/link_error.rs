@@ -2,9 +2,9 @@
 
 use crisol_wit::UnsupportedType;
 
+use crate::capability::{DefineError, versions};
 use crate::config::EngineError;
 use crate::exports::MethodError;
-use crate::releases::versions;
 
 /// Reason that code could not be linked.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,9 @@ pub enum LinkError {
         source: UnsupportedType,
     },
     /// The component imports a core module or a component, which no host provides.
-    #[error("the component imports `{name}` as {what}: build it into the component instead")]
+    #[error(
+        "the component imports {what}, `{name}`, which no host provides: build it into the component"
+    )]
     Import {
         /// The import.
         name: String,
@@ -49,7 +51,7 @@ pub enum LinkError {
     },
     /// A core module imports something other than a function, which no host provides.
     #[error(
-        "the module imports `{name}` from `{module}` as {what}, which nothing provides: build it in instead"
+        "the module imports {what}, `{name}` from `{module}`, which no host provides: define it in the module"
     )]
     CoreImport {
         /// Module name of the import.
@@ -60,9 +62,21 @@ pub enum LinkError {
         what: &'static str,
     },
     /// An import's type differs from that of the host's function of the same name.
-    #[error("an import does not fit this host, which implements {}", versions())]
+    #[error("an import has an unexpected type: this host implements {}", versions())]
     Mismatch(#[source] wasmtime::Error),
     /// An engine for this kind of function could not be set up.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl From<DefineError> for LinkError {
+    fn from(error: DefineError) -> Self {
+        match error {
+            DefineError::Signature { function, source } => Self::HostSignature { function, source },
+            DefineError::Resource { interface, resource } => {
+                Self::HostResource { interface, resource }
+            }
+            DefineError::Linker(error) => Self::Mismatch(error),
+        }
+    }
 }

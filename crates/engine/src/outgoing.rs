@@ -1,6 +1,6 @@
 //! Outgoing HTTP requests of guests: to permitted peers, within bounds.
 //!
-//! This module does not decide which peers are permitted. [`Reach`] returns *addresses*, and the connection goes
+//! This module does not decide which peers are permitted. [`OutboundPolicy`] returns *addresses*, and the connection goes
 //! to one of them: the name is not resolved again, so DNS rebinding has no effect. The guest follows redirects
 //! itself, with further requests that are checked like the first. Each request has a connection of its own,
 //! since a reused one would carry state from call to call.
@@ -25,13 +25,13 @@ use exchange::Timeouts;
 
 /// Policy that decides which peers may be reached, and resolves their addresses.
 #[async_trait]
-pub trait Reach: Send + Sync + 'static {
+pub trait OutboundPolicy: Send + Sync + 'static {
     /// Resolves `host` to the permitted addresses, in the order to try them. `host` is a name or an IP address,
     /// with brackets around IPv6.
     ///
     /// # Errors
     /// Fails when the host may not be reached, or has no address.
-    async fn reach(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable>;
+    async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable>;
 }
 
 /// Reason that a peer is not reached, as shown to the guest.
@@ -45,20 +45,20 @@ pub enum Unreachable {
 
 /// Outgoing HTTP of one function, shared by all its instances.
 #[derive(Clone)]
-pub struct Outgoing {
-    peers: Arc<dyn Reach>,
+pub struct OutgoingHttp {
+    policy: Arc<dyn OutboundPolicy>,
     connections: Arc<Semaphore>,
     max_response_bytes: u64,
     tls: Tls,
 }
 
-impl Outgoing {
-    /// Allows requests to the peers that `peers` permits: at most 64 connections at once, response bodies of at
+impl OutgoingHttp {
+    /// Allows requests to the peers that `policy` permits: at most 64 connections at once, response bodies of at
     /// most 64 MiB, and certificates under the roots that Mozilla trusts.
     #[must_use]
-    pub fn new(peers: Arc<dyn Reach>) -> Self {
+    pub fn new(policy: Arc<dyn OutboundPolicy>) -> Self {
         let connections = Arc::new(Semaphore::new(64));
-        Self { peers, connections, max_response_bytes: 64 << 20, tls: Tls::default() }
+        Self { policy, connections, max_response_bytes: 64 << 20, tls: Tls::default() }
     }
 
     /// Sets the maximum of open connections; a request beyond it fails as
@@ -81,27 +81,27 @@ impl Outgoing {
         Self { tls: self.tls.trusting(root), ..self }
     }
 
-    async fn send(&self, request: Request<WasiBody>, timeouts: Timeouts) -> Sent {
+    async fn send(&self, request: Request<WasiBody>, timeouts: Timeouts) -> SendResult {
         let peer = Peer::of(request.method(), request.uri())?;
         let permit = Arc::clone(&self.connections).try_acquire_owned();
         let permit = permit.map_err(|_| HttpError::ConnectionLimitReached)?;
-        let addresses = self.peers.reach(&peer.host, peer.port).await.map_err(told)?;
+        let addresses = self.policy.resolve(&peer.host, peer.port).await.map_err(http_error)?;
         let opening = connect::open(&addresses, peer.secure.then_some((&self.tls, &peer.host)));
         let stream = timeouts.connecting(opening).await?;
         exchange::run(stream, request, timeouts, self.max_response_bytes, permit).await
     }
 }
 
-impl std::fmt::Debug for Outgoing {
+impl std::fmt::Debug for OutgoingHttp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outgoing")
+        f.debug_struct("OutgoingHttp")
             .field("connections", &self.connections.available_permits())
             .field("max_response_bytes", &self.max_response_bytes)
             .finish_non_exhaustive()
     }
 }
 
-fn told(why: Unreachable) -> HttpError {
+fn http_error(why: Unreachable) -> HttpError {
     match why {
         Unreachable::Denied => HttpError::HttpRequestDenied,
         Unreachable::NoAddress => HttpError::DnsError { rcode: None, info_code: None },
@@ -143,18 +143,18 @@ impl Peer {
 /// Future that reports to a guest whether its request was processed.
 type Processed = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
 
-type Sent = Result<(Response<WasiBody>, Processed), HttpError>;
+type SendResult = Result<(Response<WasiBody>, Processed), HttpError>;
 
 /// Outgoing HTTP of a store; with `None` every request is refused.
-pub(crate) struct Hook(pub(crate) Option<Outgoing>);
+pub(crate) struct HttpHooks(pub(crate) Option<OutgoingHttp>);
 
-impl WasiHttpHooks for Hook {
+impl WasiHttpHooks for HttpHooks {
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _processed: Processed,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
+    ) -> Box<dyn Future<Output = SendResult> + Send> {
         let outgoing = self.0.clone();
         let timeouts = Timeouts::new(options.unwrap_or_default());
         Box::new(async move {

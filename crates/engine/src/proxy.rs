@@ -23,16 +23,16 @@ use wasmtime_wasi_http::Error as HttpError;
 
 use crate::compile::Compiled;
 use crate::engine::Engine;
-use crate::exports::{self, Exports, Place};
+use crate::exports::{self, ExportName, Exports};
 use crate::failure::Failure;
-use crate::host::Surroundings;
-use crate::imports::{Import, Profile, calls_others};
+use crate::host::InstanceContext;
+use crate::imports::{Grants, Import, calls_others};
 use crate::instance::{self, Instance};
-use crate::joined::Joined;
 use crate::limits::Limits;
-use crate::link::{self, Target};
+use crate::link::{self, CalleePre};
 use crate::link_error::LinkError;
-use crate::metered::until;
+use crate::poll_timer::until;
+use crate::pre_cache::SharedPre;
 
 pub use body::ProxyBody;
 
@@ -60,12 +60,12 @@ impl ProxyError {
 
 /// A linked HTTP handler component. Cloning increments a reference count.
 #[derive(Clone)]
-pub struct LinkedProxy(Arc<Inner>);
+pub struct ProxyPre(Arc<Inner>);
 
 struct Inner {
-    joined: Arc<Joined>,
+    shared: Arc<SharedPre>,
     index: ComponentExportIndex,
-    place: Place,
+    place: ExportName,
     /// Keeps the code in the engine's cache.
     code: Compiled,
 }
@@ -76,12 +76,12 @@ impl Engine {
     /// # Errors
     /// Fails when an engine for this kind of component cannot be set up.
     pub fn is_proxy(&self, compiled: &Compiled, method: &str) -> Result<bool, crate::EngineError> {
-        let base = self.base(compiled.0.flavour)?;
+        let variant = self.variant(compiled.0.key)?;
         let Some(component) = compiled.0.component() else { return Ok(false) };
-        Ok(handler(method, &Exports::of(&base.engine, component)).is_some())
+        Ok(handler(method, &Exports::of(&variant.engine, component)).is_some())
     }
 
-    /// Links an HTTP handler component with the host functions that `profile` grants, and with those for
+    /// Links an HTTP handler component with the host functions that `grants` lists, and with those for
     /// requests and responses.
     ///
     /// # Errors
@@ -89,30 +89,33 @@ impl Engine {
     pub fn link_proxy(
         &self,
         compiled: &Compiled,
-        profile: &Profile,
+        grants: &Grants,
         method: &str,
-    ) -> Result<LinkedProxy, LinkError> {
-        let base = self.base(compiled.0.flavour)?;
+    ) -> Result<ProxyPre, LinkError> {
+        let variant = self.variant(compiled.0.key)?;
         let Some(component) = compiled.0.component() else {
-            return Err(LinkError::Mismatch(wasmtime::Error::msg("a core module is no component")));
+            return Err(LinkError::Mismatch(wasmtime::Error::msg(
+                "expected a component, found a core module",
+            )));
         };
-        let exports = Exports::of(&base.engine, component);
+        let exports = Exports::of(&variant.engine, component);
         let place = match handler(method, &exports) {
             Some(place) => place,
             None => exports.find(method)?,
         };
-        let (_, index) = exports::locate(component, place)
-            .ok_or_else(|| LinkError::Mismatch(wasmtime::Error::msg("an export vanished")))?;
-        let profile = profile.clone().and(NEEDED.iter().map(|name| (*name).into()));
-        let joined = link::join(base, compiled, &profile)?;
+        let (_, index) = exports::locate(component, place).ok_or_else(|| {
+            LinkError::Mismatch(wasmtime::Error::msg("an export is missing from the machine code"))
+        })?;
+        let grants = grants.clone().with(NEEDED.iter().map(|name| (*name).into()));
+        let shared = link::shared_pre(variant, compiled, &grants)?;
         let (place, code) = (place.clone(), compiled.clone());
-        Ok(LinkedProxy(Arc::new(Inner { joined, index, place, code })))
+        Ok(ProxyPre(Arc::new(Inner { shared, index, place, code })))
     }
 }
 
 /// The HTTP handler among the exports, if `method` names it.
-fn handler<'a>(method: &str, exports: &'a Exports) -> Option<&'a Place> {
-    let is_handler = |place: &&Place| {
+fn handler<'a>(method: &str, exports: &'a Exports) -> Option<&'a ExportName> {
+    let is_handler = |place: &&ExportName| {
         let interface = place.interface.as_deref().unwrap_or_default();
         let serves = INTERFACES.iter().any(|served| interface.starts_with(served));
         serves && place.name == FUNCTION
@@ -122,11 +125,11 @@ fn handler<'a>(method: &str, exports: &'a Exports) -> Option<&'a Place> {
     found.filter(is_handler)
 }
 
-impl LinkedProxy {
+impl ProxyPre {
     /// All imports of the component, whether it calls them or not.
     #[must_use]
     pub fn imports(&self) -> &[Import] {
-        &self.0.joined.imports
+        &self.0.shared.imports
     }
 
     /// The exported handler function.
@@ -144,34 +147,34 @@ impl LinkedProxy {
     /// Returns true if it may call other functions: it imports `funcs`, and `funcs` is granted.
     #[must_use]
     pub fn calls_others(&self) -> bool {
-        calls_others(&self.0.joined.imports)
+        calls_others(&self.0.shared.imports)
     }
 
-    /// Creates an instance, like [`Linked::instantiate`](crate::Linked::instantiate).
+    /// Creates an instance, like [`FunctionPre::instantiate`](crate::FunctionPre::instantiate).
     ///
     /// # Errors
-    /// Fails like [`Linked::instantiate`](crate::Linked::instantiate).
+    /// Fails like [`FunctionPre::instantiate`](crate::FunctionPre::instantiate).
     pub fn instantiate(
         &self,
-        surroundings: impl Into<Surroundings>,
+        context: impl Into<InstanceContext>,
         limits: Limits,
         deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Instance, Failure>> + Send {
-        let joined = &self.0.joined;
-        let store = instance::store(joined, surroundings, limits, deadline);
-        let target = Target::Component { index: self.0.index };
-        async move { instance::make(store, &joined.pre, &target, None, deadline).await }
+        let shared = &self.0.shared;
+        let store = instance::store(shared, context, limits, deadline);
+        let target = CalleePre::Component { index: self.0.index };
+        async move { instance::make(store, &shared.pre, &target, None, deadline).await }
     }
 }
 
-impl fmt::Debug for LinkedProxy {
+impl fmt::Debug for ProxyPre {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LinkedProxy").finish_non_exhaustive()
+        f.debug_struct("ProxyPre").finish_non_exhaustive()
     }
 }
 
 impl Instance {
-    /// Handles one request on an instance from [`LinkedProxy::instantiate`]. Sends the response through `answer`
+    /// Handles one request on an instance from [`ProxyPre::instantiate`]. Sends the response through `answer`
     /// as soon as the guest sets it. The future completes with the guest, and must be polled while the response
     /// body is read, since polling it produces the body.
     ///
@@ -191,18 +194,18 @@ impl Instance {
         self.begin(deadline)?;
         let request = request.map(|body| body.map_err(body_error));
         let Some(func) = self.callee.component() else {
-            return Err(Failure::Host(wasmtime::Error::msg("a core module answers no HTTP")));
+            return Err(Failure::Host(wasmtime::Error::msg("a core module has no HTTP handler")));
         };
         let store = &mut self.store;
         // Only the handler of 0.3 is asynchronous.
-        let (handled, clock) = if func.ty(&*store).async_() {
+        let (handled, timer) = if func.ty(&*store).async_() {
             let running = pin!(handler::run(func, store, secure, request, answer));
             until(deadline, running).await
         } else {
             let running = pin!(incoming_handler::run(func, store, secure, request, answer));
             until(deadline, running).await
         };
-        instance::ended(handled, &self.store, clock)?;
+        instance::ended(handled, &self.store, timer)?;
         self.end();
         Ok(())
     }

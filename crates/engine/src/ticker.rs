@@ -9,7 +9,7 @@ use std::time::Duration;
 use wasmtime::EngineWeak;
 
 /// Capacity for engines that wait for the thread to register them.
-const FLAVOURS: usize = 4;
+const VARIANTS: usize = 4;
 
 /// Thread that advances the epoch of its engines, as long as one of them lives.
 ///
@@ -33,7 +33,7 @@ impl Ticks {
 
 impl Ticker {
     pub(crate) fn start(tick: Duration) -> std::io::Result<Self> {
-        let (engines, inbox) = sync_channel(FLAVOURS);
+        let (engines, inbox) = sync_channel(VARIANTS);
         let clock = thread::Builder::new().name("crisol-epoch".to_owned());
         let ticks = Ticks::default();
         let counted = ticks.clone();

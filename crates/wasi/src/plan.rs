@@ -214,7 +214,7 @@ impl Plan {
         environment: &Environment,
         streams: impl Into<Streams>,
     ) -> Result<WasiP1Ctx, PlanError> {
-        self.check_created()?;
+        self.check_mounts()?;
         Ok(self.context(environment, streams.into(), &self.args))
     }
 
@@ -230,7 +230,7 @@ impl Plan {
         name: &str,
         more: &[String],
     ) -> Result<WasiP1Ctx, PlanError> {
-        self.check_created()?;
+        self.check_mounts()?;
         let own = self.args.iter().map(String::as_str);
         let args: Vec<_> =
             std::iter::once(name).chain(own).chain(more.iter().map(String::as_str)).collect();
@@ -240,7 +240,11 @@ impl Plan {
         Ok(self.context(environment, streams.into(), &args))
     }
 
-    fn check_created(&self) -> Result<(), PlanError> {
+    /// Checks that the folder of every mount exists.
+    ///
+    /// # Errors
+    /// Fails when a mount's folder was not created, because the app was loaded for inspection.
+    pub fn check_mounts(&self) -> Result<(), PlanError> {
         let Some((mount, path)) = &self.uncreated else { return Ok(()) };
         Err(PlanError::Mount {
             function: self.function.clone(),

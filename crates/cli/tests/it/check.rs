@@ -101,7 +101,7 @@ fn problems_of_texts_and_binaries_are_reported_together() -> Tested {
            |
            = help: if the file is the right one, run `crisol pin`, which writes its hash
 
-        error[bad-method]: there is no export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`
+        error[bad-method]: unknown export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`
           --> _index.yaml:24:13
            |
         24 |     method: comput

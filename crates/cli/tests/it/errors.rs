@@ -123,7 +123,7 @@ fn missing_or_invalid_code_is_reported_at_its_entry() -> Tested {
         expect![[r#"
             error: the app `APP` does not load
 
-            error[bad-method]: there is no export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`
+            error[bad-method]: unknown export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`
               --> _index.yaml:11:13
                |
             11 |     method: comput

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use crisol_core::{
     Args, CallContext, CallError, Caller, EntryId, ErrorDetails, Invoke, Signature, Type,
 };
-use crisol_engine::{Failure, Linked};
+use crisol_engine::{Failure, FunctionPre};
 use crisol_wasi::{Stdio, Streams};
 use crisol_wit::{Lifted, Outcome, Packed};
 
@@ -37,7 +37,7 @@ use super::pools::AnyPool;
 /// ```
 pub struct Command {
     pub(crate) name: Option<String>,
-    pub(crate) linked: Linked,
+    pub(crate) linked: FunctionPre,
     pub(crate) runs: Pooled<Runs>,
     /// The generation that it belongs to, in which its nested calls run.
     pub(crate) within: Weak<dyn Invoke>,

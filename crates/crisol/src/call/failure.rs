@@ -48,7 +48,9 @@ impl<'a> CallFailure<'a> {
     ) -> CallError {
         let id = self.id;
         match refused {
-            PoolError::Saturated { waiting } => CallError::saturated(id, Overload::Queue { waiting }),
+            PoolError::Saturated { waiting } => {
+                CallError::saturated(id, Overload::Queue { waiting })
+            }
             PoolError::TimedOut { waited, making } => {
                 Self { queue: waited, ..self }.deadline(making, Duration::ZERO)
             }

@@ -8,8 +8,8 @@ use std::time::Instant;
 use async_trait::async_trait;
 use crisol_core::{CallError, EntryId, ErrorDetails, Overload, printable};
 use crisol_engine::{
-    Compiled, Denial, Failure, Funcs, Import, Instance, Limits, Linked, Outgoing, Reach, Reached,
-    Surroundings, Unreachable,
+    Compiled, Denial, EntrySettings, Failure, Funcs, FunctionPre, Import, Instance,
+    InstanceContext, Limits, OutboundPolicy, OutgoingHttp, Reached, Unreachable,
 };
 use crisol_pool::{Disposition, Factory, Retired};
 use crisol_wasi::{Environment, PeerError, Peers, Plan, PlanError, Stdio};
@@ -22,9 +22,9 @@ use super::within::Within;
 /// Linked code: an export together with the host functions that it may use.
 #[derive(Clone)]
 pub(crate) enum Export {
-    Function(Linked),
+    Function(FunctionPre),
     #[cfg(feature = "http")]
-    Handler(crisol_engine::LinkedProxy),
+    Handler(crisol_engine::ProxyPre),
 }
 
 impl Export {
@@ -64,6 +64,15 @@ impl Export {
         }
     }
 
+    /// Tells whether the code has imports, through which an instance sees its context.
+    fn has_imports(&self) -> bool {
+        match self {
+            Self::Function(linked) => linked.has_imports(),
+            #[cfg(feature = "http")]
+            Self::Handler(_) => true,
+        }
+    }
+
     /// Tells whether the code may call other functions.
     pub(crate) fn calls_others(&self) -> bool {
         match self {
@@ -84,8 +93,8 @@ pub(crate) struct Guest {
     /// WASI plan: variables, mounts and peers of the guest.
     pub(crate) plan: Plan,
     pub(crate) limits: Limits,
-    /// Policy for outgoing HTTP requests.
-    pub(crate) outgoing: Outgoing,
+    /// Settings of the host interfaces that it is granted.
+    pub(crate) settings: EntrySettings,
     /// Maximum number of instances in the engine, for the error when none is left.
     pub(crate) instances: u64,
     /// True if its code may call other functions.
@@ -99,21 +108,26 @@ impl Guest {
         Linkage::new(export.code(), export.imports(), reached, plan)
     }
 
+    /// Creates the context of an instance: an empty one for code without imports, which sees nothing of it.
+    fn context(&self, environment: &Environment) -> Result<InstanceContext, PlanError> {
+        if self.export.has_imports() {
+            return Ok(self.plan.build(environment, Stdio::Log)?.into());
+        }
+        self.plan.check_mounts()?;
+        Ok(InstanceContext::default())
+    }
+
     /// Creates an instance with the WASI context that `plan` built.
     pub(crate) async fn instantiate(
         &self,
-        wasi: impl Into<Surroundings>,
+        wasi: impl Into<InstanceContext>,
         deadline: Option<Instant>,
     ) -> Result<Instance, Failure> {
-        let surroundings = Surroundings { outgoing: Some(self.outgoing.clone()), ..wasi.into() };
+        let context = wasi.into().with_settings(self.settings.clone());
         match &self.export {
-            Export::Function(linked) => {
-                linked.instantiate(surroundings, self.limits, deadline).await
-            }
+            Export::Function(linked) => linked.instantiate(context, self.limits, deadline).await,
             #[cfg(feature = "http")]
-            Export::Handler(linked) => {
-                linked.instantiate(surroundings, self.limits, deadline).await
-            }
+            Export::Handler(linked) => linked.instantiate(context, self.limits, deadline).await,
         }
     }
 
@@ -220,7 +234,7 @@ impl Factory for Instances {
 
     async fn make(&self) -> Result<Worker, GuestFailure> {
         let environment = self.0.plan.environment()?;
-        let wasi = self.0.plan.build(&environment, Stdio::Log)?;
+        let wasi = self.0.context(&environment)?;
         // No deadline here: the pool bounds the time to create a worker.
         let instance = self.0.instantiate(wasi, None).await?;
         Ok(Worker { instance, environment })
@@ -270,11 +284,11 @@ impl Workers for Runs {
 }
 
 /// A function's allow-list of peers, as the engine's outbound policy.
-struct Listed(Arc<Peers>);
+struct AllowList(Arc<Peers>);
 
 #[async_trait]
-impl Reach for Listed {
-    async fn reach(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
+impl OutboundPolicy for AllowList {
+    async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
         self.0.reach(host, port).await.map_err(|error| match error {
             PeerError::Unresolved { .. } => Unreachable::NoAddress,
             _ => Unreachable::Denied,
@@ -282,7 +296,8 @@ impl Reach for Listed {
     }
 }
 
-/// Creates the outbound HTTP policy that all instances of a plan share.
-pub(crate) fn outgoing(plan: &Plan) -> Outgoing {
-    Outgoing::new(Arc::new(Listed(Arc::clone(plan.peers()))))
+/// Creates the settings of host interfaces that all instances of a plan share.
+pub(crate) fn settings(plan: &Plan) -> EntrySettings {
+    let allow_list = AllowList(Arc::clone(plan.peers()));
+    EntrySettings::default().with(OutgoingHttp::new(Arc::new(allow_list)))
 }

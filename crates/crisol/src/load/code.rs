@@ -129,7 +129,9 @@ pub(crate) fn core(module: &[u8], wanted: &CompileRequest<'_>) -> Result<Core, F
             (WrapError::NothingExported { .. }, _) => (EntryField::Method, EXPORT_IT),
             (WrapError::Encode { .. }, None) => (field_of(wanted.code), BUILD_AGAIN),
             (_, Some(_)) => (EntryField::Wit, "make `wit` match the exports of the module"),
-            (_, None) => (EntryField::Method, "name one of its exports, and declare its type in `wit`"),
+            (_, None) => {
+                (EntryField::Method, "name one of its exports, and declare its type in `wit`")
+            }
         };
         FieldError::at(field, Report::error(BAD_CODE, chain(&error)).help(help))
     })

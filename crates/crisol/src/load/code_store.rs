@@ -10,7 +10,7 @@ use std::thread;
 
 use crisol_core::{EntryId, chain};
 use crisol_engine::{
-    CallGraph, CompileError, Compiled, Digest, Engine, LinkError, Linked, Profile, Reached,
+    CallGraph, CompileError, Compiled, Digest, Engine, FunctionPre, Grants, LinkError, Reached,
 };
 use crisol_schema::{Code, Registry, Report, SourceText};
 use crisol_wasi::FsSource;
@@ -49,7 +49,13 @@ struct Made {
     method: Option<String>,
     /// The core module, if the code runs as one.
     core: Option<Arc<CoreModule>>,
-    calls: Option<Arc<CallGraph>>,
+    calls: Arc<Calls>,
+}
+
+/// Calls of code, followed on first use if the engine has not done so ahead.
+struct Calls {
+    bytes: Arc<[u8]>,
+    graph: OnceLock<Option<CallGraph>>,
 }
 
 /// Compiled code for one entry, with its method and its call graph.
@@ -57,32 +63,38 @@ pub(crate) struct Ready {
     pub(crate) compiled: Compiled,
     pub(crate) method: String,
     core: Option<Arc<CoreModule>>,
-    calls: Option<Arc<CallGraph>>,
+    calls: Arc<Calls>,
 }
 
 impl Ready {
-    /// Links the code with the host functions that `profile` grants.
-    pub(crate) fn link(&self, engine: &Engine, profile: &Profile) -> Result<Linked, LinkError> {
+    /// Links the code with the host functions that `grants` grants.
+    pub(crate) fn link(&self, engine: &Engine, grants: &Grants) -> Result<FunctionPre, LinkError> {
         match &self.core {
-            Some(core) => engine.link_core(&self.compiled, core, profile, &self.method),
-            None => engine.link(&self.compiled, profile, &self.method),
+            Some(core) => engine.link_core(&self.compiled, core, grants, &self.method),
+            None => engine.link(&self.compiled, grants, &self.method),
         }
     }
 
     /// Returns the imports that an export may call; all of them if the call graph is unknown.
     pub(crate) fn reached(&self, (interface, name): (Option<&str>, &str)) -> Reached {
-        let Some(calls) = &self.calls else { return Reached::ALL };
         let function = self.core.as_ref().map(|core| {
             core.functions().iter().find(|function| {
                 (function.interface.as_deref(), function.name.as_str()) == (interface, name)
             })
         });
         match function {
-            // The call graph of a core module names functions by their exports.
-            Some(Some(function)) => calls.reached(None, &function.export),
+            // The calls of a core module name functions by their exports.
+            Some(Some(function)) => self.follow(None, &function.export),
             Some(None) => Reached::ALL,
-            None => calls.reached(interface, name),
+            None => self.follow(interface, name),
         }
+    }
+
+    fn follow(&self, interface: Option<&str>, name: &str) -> Reached {
+        self.compiled.reached(interface, name).unwrap_or_else(|| {
+            let graph = self.calls.graph.get_or_init(|| CallGraph::of(&self.calls.bytes));
+            graph.as_ref().map_or(Reached::ALL, |graph| graph.reached(interface, name))
+        })
     }
 }
 
@@ -138,7 +150,7 @@ impl<'a> CodeStore<'a> {
     /// Compiles code. The engine deduplicates: a core module with several methods is compiled once.
     fn make(
         &self,
-        bytes: &[u8],
+        bytes: &Arc<[u8]>,
         is_core: bool,
         wanted: &CompileRequest<'_>,
     ) -> Result<Made, FieldError> {
@@ -156,17 +168,19 @@ impl<'a> CodeStore<'a> {
         };
         // Check the size first: reading a module scans all of it, and wrapping copies it several times.
         self.engine.check_size(bytes).map_err(|error| refused(error.into()))?;
-        let compile = |bytes: &[u8], method, core: Option<Arc<CoreModule>>| {
-            let compiled = self.engine.compile(bytes, wanted.fuel).map_err(refused)?;
-            let calls = CallGraph::of(bytes).map(Arc::new);
+        let compile = |bytes: Arc<[u8]>, method, core: Option<Arc<CoreModule>>| {
+            let compiled = self.engine.compile(&bytes, wanted.fuel).map_err(refused)?;
+            let calls = Arc::new(Calls { bytes, graph: OnceLock::new() });
             Ok(Made { compiled, method, core, calls })
         };
         if !is_core {
-            return compile(bytes, None, None);
+            return compile(Arc::clone(bytes), None, None);
         }
         match code::core(bytes, wanted)? {
-            Core::Module(core) => compile(bytes, None, Some(core)),
-            Core::Component(wrapped) => compile(&wrapped.component, Some(wrapped.method), None),
+            Core::Module(core) => compile(Arc::clone(bytes), None, Some(core)),
+            Core::Component(wrapped) => {
+                compile(wrapped.component.into(), Some(wrapped.method), None)
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Guests of entries: compiled, linked, with their limits and WASI plan.
 
 use crisol_core::chain;
-use crisol_engine::{Allocation, Linked, Profile};
+use crisol_engine::{Allocation, FunctionPre, Grants};
 use crisol_schema::{EntryField, Problems, Report, Transport};
 use crisol_wasi::{Plan, PlanError};
 
@@ -11,7 +11,7 @@ use super::field_error::{BAD_FOLDER, FieldError};
 use super::guest_entry::GuestEntry;
 use super::imports;
 use super::loading::{Inputs, Loading};
-use crate::call::{Export, Guest, Linkage, outgoing};
+use crate::call::{Export, Guest, Linkage, settings};
 
 impl<'a> Inputs<'a> {
     /// Builds the compile request of a guest.
@@ -42,13 +42,13 @@ impl<'a> Loading<'a> {
         &self,
         (guest, ready): (&GuestEntry<'_>, &Ready),
         problems: &mut Problems,
-    ) -> Result<Linked, FieldError> {
-        let (engine, profile) = (self.inputs.engine, self.profile(guest));
-        ready.link(engine, &profile).map_err(|error| {
+    ) -> Result<FunctionPre, FieldError> {
+        let (engine, grants) = (self.inputs.engine, self.grants(guest));
+        ready.link(engine, &grants).map_err(|error| {
             // Not under other transports: the code may be an HTTP handler, which may import more.
             if *guest.transport == Transport::Payload
                 && self.inputs.is_strict(guest)
-                && let Ok(imports) = engine.imports(&ready.compiled, &profile)
+                && let Ok(imports) = engine.imports(&ready.compiled, &grants)
             {
                 imports::refuse(guest, &imports, self.inputs.registry, problems);
             }
@@ -71,15 +71,15 @@ impl<'a> Loading<'a> {
             calls_others: export.calls_others(),
             export,
             limits: self.inputs.defaults.limits(guest.limits),
-            outgoing: outgoing(&plan),
+            settings: settings(&plan),
             plan,
             instances: self.instances(),
         })
     }
 
     /// Returns the grants of an entry.
-    pub(super) fn profile(&self, guest: &GuestEntry<'_>) -> Profile {
-        self.inputs.engine.profile(guest.id, |interface| guest.imports.grants(interface))
+    pub(super) fn grants(&self, guest: &GuestEntry<'_>) -> Grants {
+        self.inputs.engine.grants(guest.id, |interface| guest.imports.grants(interface))
     }
 
     /// Returns the maximum number of instances in the engine.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crisol_engine::{Engine, EngineError};
 #[cfg(feature = "lua")]
 use crisol_lua::TurnLimit;
-use crisol_schema::{App, Changes, Loader, Problems};
+use crisol_schema::{App, Changes, Imports, Loader, Problems};
 use crisol_wasi::MissingFiles;
 
 use crate::app::{Extensions, Generation};
@@ -41,7 +41,6 @@ pub struct Checked {
 }
 
 /// Settings that all generations share.
-#[derive(Default)]
 pub(crate) struct Settings {
     pub(crate) app: Option<PathBuf>,
     pub(crate) loader: Loader,
@@ -52,6 +51,28 @@ pub(crate) struct Settings {
     #[cfg(feature = "lua")]
     pub(crate) turns: TurnLimit,
     pub(crate) missing: MissingFiles,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            app: None,
+            loader: loader(),
+            defaults: Defaults::default(),
+            strict_imports: false,
+            extensions: Extensions::default(),
+            #[cfg(feature = "lua")]
+            turns: TurnLimit::default(),
+            missing: MissingFiles::default(),
+        }
+    }
+}
+
+/// Returns a loader that knows each interface of the engine, also those of packages without a token of their own.
+fn loader() -> Loader {
+    let has_token = |interface: &str| Imports::token_for(interface).is_some();
+    let others = crisol_engine::built_in_interfaces().filter(|interface| !has_token(interface));
+    others.fold(Loader::default(), |loader, interface| loader.host_interface(&interface))
 }
 
 impl Settings {

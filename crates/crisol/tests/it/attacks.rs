@@ -108,8 +108,12 @@ fn oversized_code_is_reported_at_its_entry_with_a_fix() -> Tested {
     let doubled = (0..30).fold("(component $c0)".to_owned(), |inner, at| twice(&inner, at));
     let doubled = format!("(component {doubled})");
     for (source, engine, expected) in [
-        (ANSWERS, tight(core), "bytes, and 20 is the limit of this engine"),
-        (&*doubled, config(), "parts when all in it is instantiated, and 1000000 is the limit"),
+        (ANSWERS, tight(core), "bytes, and the engine's limit is 20"),
+        (
+            &*doubled,
+            config(),
+            "parts when all in it is instantiated, and the engine's limit is 1000000",
+        ),
     ] {
         let text = problems(&wat("f", source, ""), engine)?;
         assert!(text.contains(expected) && text.contains("`n:f`"), "{text}");

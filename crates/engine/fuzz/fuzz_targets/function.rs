@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crisol_core::{Type, chain};
 use crisol_engine::{
     Allocation, CodeLimits, CompileError, Compiled, Engine, EngineConfig, Failure, Limits,
-    LinkError, Linked, Profile,
+    LinkError, FunctionPre, Grants,
 };
 use crisol_wit::{CoreModule, Kind};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
@@ -120,24 +120,24 @@ fn component(code: &[u8], method: &str, fuel: bool) {
     let exports = ENGINE.exports(&compiled).expect("an engine of this kind");
     // The method is probably missing, which must give an error with and without grants.
     for granted in [false, true] {
-        if let Err(error) = ENGINE.link(&compiled, &Profile::granting(|_| granted), method) {
+        if let Err(error) = ENGINE.link(&compiled, &Grants::select(|_| granted), method) {
             words(&error);
         }
     }
     for export in exports.iter().take(CALLS) {
-        call(ENGINE.link(&compiled, &Profile::granting(|_| true), &export.method()), fuel);
+        call(ENGINE.link(&compiled, &Grants::select(|_| true), &export.method()), fuel);
     }
 }
 
 fn module(code: &[u8], core: &CoreModule, method: &str, fuel: bool) {
     let Some(compiled) = compile(code, fuel) else { return };
     for granted in [false, true] {
-        let profile = Profile::granting(|_| granted);
+        let profile = Grants::select(|_| granted);
         call(ENGINE.link_core(&compiled, core, &profile, method), fuel);
     }
 }
 
-fn call(linked: std::result::Result<Linked, LinkError>, fuel: bool) {
+fn call(linked: std::result::Result<FunctionPre, LinkError>, fuel: bool) {
     let linked = match linked {
         Ok(linked) => linked,
         Err(error) => return words(&error),

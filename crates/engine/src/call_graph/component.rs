@@ -10,7 +10,7 @@ use wasmparser::{
     ComponentInstance, ComponentOuterAliasKind, ExternalKind, Instance,
 };
 
-use super::items::{Followed, Item, Lost, read};
+use super::items::{Item, Traced, Untraceable, read};
 use super::module::Module;
 use super::{CallGraph, CoreFunction, CoreInstance, Function, Lifted, Lowered, Table};
 
@@ -75,12 +75,12 @@ struct Scope<'a> {
     outer: Option<Arc<Outer<'a>>>,
 }
 
-fn at<T: Clone>(space: &[T], index: u32) -> Followed<T> {
-    space.get(index as usize).cloned().ok_or(Lost)
+fn at<T: Clone>(space: &[T], index: u32) -> Traced<T> {
+    space.get(index as usize).cloned().ok_or(Untraceable)
 }
 
 /// Builds the graph of a component.
-pub(super) fn graph(bytes: &[u8]) -> Followed<CallGraph> {
+pub(super) fn graph(bytes: &[u8]) -> Traced<CallGraph> {
     let items = read(bytes)?;
     let mut builder = Builder { graph: CallGraph::default(), steps: 0 };
     let root = Closure { items: Arc::new(items), outer: None };
@@ -119,7 +119,7 @@ impl Builder {
         &mut self,
         component: &Closure<'a>,
         arguments: Option<&Arguments<'a>>,
-    ) -> Followed<HashMap<&'a str, Definition<'a>>> {
+    ) -> Traced<HashMap<&'a str, Definition<'a>>> {
         let mut scope = Scope { outer: component.outer.clone(), ..Scope::default() };
         let mut exports = HashMap::new();
         // A second handle to the items keeps the borrow of the closure short.
@@ -127,7 +127,7 @@ impl Builder {
         for item in items.iter() {
             self.steps += 1;
             if self.steps > MAX_STEPS {
-                return Err(Lost);
+                return Err(Untraceable);
             }
             match item {
                 Item::Import(name, kind) => {
@@ -179,13 +179,15 @@ impl Builder {
         &mut self,
         name: &'a str,
         kind: ComponentExternalKind,
-    ) -> Followed<Definition<'a>> {
+    ) -> Traced<Definition<'a>> {
         Ok(match kind {
             ComponentExternalKind::Func => Definition::Function(self.graph.import("", name)),
             ComponentExternalKind::Instance => {
                 Definition::Instance(Arc::new(Exports::Imported(name)))
             }
-            ComponentExternalKind::Module | ComponentExternalKind::Component => return Err(Lost),
+            ComponentExternalKind::Module | ComponentExternalKind::Component => {
+                return Err(Untraceable);
+            }
             ComponentExternalKind::Type | ComponentExternalKind::Value => Definition::Other,
         })
     }
@@ -194,7 +196,7 @@ impl Builder {
         &mut self,
         scope: &Scope<'a>,
         instance: &ComponentInstance<'a>,
-    ) -> Followed<HashMap<&'a str, Definition<'a>>> {
+    ) -> Traced<HashMap<&'a str, Definition<'a>>> {
         match instance {
             ComponentInstance::Instantiate { component_index, args } => {
                 let mut arguments = HashMap::new();
@@ -217,7 +219,7 @@ impl Builder {
         &mut self,
         scope: &Scope<'a>,
         instance: &Instance<'a>,
-    ) -> Followed<CoreExports<'a>> {
+    ) -> Traced<CoreExports<'a>> {
         match instance {
             Instance::FromExports(exports) => {
                 let mut known = HashMap::new();
@@ -244,12 +246,12 @@ impl Builder {
                     }
                     self.steps += 1;
                     let argument =
-                        args.iter().find(|argument| argument.name == from).ok_or(Lost)?;
+                        args.iter().find(|argument| argument.name == from).ok_or(Untraceable)?;
                     let exports = at(&scope.core_instances, argument.index)?;
                     match self.core_export(&exports, name)? {
                         CoreItem::Function(function) => made.functions.push(function),
                         CoreItem::Table(table) => made.tables.push(table),
-                        CoreItem::Other => return Err(Lost),
+                        CoreItem::Other => return Err(Untraceable),
                     }
                 }
                 Ok(CoreExports::Module(self.graph.add(module, made)))
@@ -257,23 +259,23 @@ impl Builder {
         }
     }
 
-    fn core_export(&self, exports: &CoreExports<'_>, name: &str) -> Followed<CoreItem> {
+    fn core_export(&self, exports: &CoreExports<'_>, name: &str) -> Traced<CoreItem> {
         let instance = match exports {
-            CoreExports::Known(known) => return known.get(name).copied().ok_or(Lost),
+            CoreExports::Known(known) => return known.get(name).copied().ok_or(Untraceable),
             CoreExports::Module(instance) => *instance,
         };
-        let (module, made) = self.graph.instances.get(instance).ok_or(Lost)?;
-        let (kind, index) = *module.exports.get(name).ok_or(Lost)?;
+        let (module, made) = self.graph.instances.get(instance).ok_or(Untraceable)?;
+        let (kind, index) = *module.exports.get(name).ok_or(Untraceable)?;
         Ok(match kind {
             ExternalKind::Func | ExternalKind::FuncExact => {
-                CoreItem::Function(self.graph.function(instance, index).ok_or(Lost)?)
+                CoreItem::Function(self.graph.function(instance, index).ok_or(Untraceable)?)
             }
             ExternalKind::Table => CoreItem::Table(at(&made.tables, index)?),
             _ => CoreItem::Other,
         })
     }
 
-    fn alias<'a>(&mut self, scope: &mut Scope<'a>, alias: &ComponentAlias<'a>) -> Followed<()> {
+    fn alias<'a>(&mut self, scope: &mut Scope<'a>, alias: &ComponentAlias<'a>) -> Traced<()> {
         match alias {
             ComponentAlias::InstanceExport { kind, instance_index, name } => {
                 let definition = match &*at(&scope.instances, *instance_index)? {
@@ -302,15 +304,17 @@ impl Builder {
                 }
                 let (module, component) = scope.outer(*count, *index);
                 match kind {
-                    ComponentOuterAliasKind::CoreModule => scope.modules.push(module.ok_or(Lost)?),
-                    _ => scope.components.push(component.ok_or(Lost)?),
+                    ComponentOuterAliasKind::CoreModule => {
+                        scope.modules.push(module.ok_or(Untraceable)?)
+                    }
+                    _ => scope.components.push(component.ok_or(Untraceable)?),
                 }
             }
         }
         Ok(())
     }
 
-    fn canonical(&mut self, scope: &mut Scope<'_>, function: &CanonicalFunction) -> Followed<()> {
+    fn canonical(&mut self, scope: &mut Scope<'_>, function: &CanonicalFunction) -> Traced<()> {
         let core = |index: u32| at(&scope.core_functions, index);
         match function {
             CanonicalFunction::Lift { core_func_index, options, .. } => {
@@ -339,7 +343,7 @@ impl Builder {
             }
             // The start functions of threads are not followed.
             CanonicalFunction::ThreadSpawnRef { .. }
-            | CanonicalFunction::ThreadSpawnIndirect { .. } => return Err(Lost),
+            | CanonicalFunction::ThreadSpawnIndirect { .. } => return Err(Untraceable),
             _ => scope.core_functions.push(CoreFunction::Builtin),
         }
         Ok(())
@@ -347,7 +351,7 @@ impl Builder {
 }
 
 impl<'a> Scope<'a> {
-    fn add(&mut self, kind: ComponentExternalKind, definition: Definition<'a>) -> Followed<()> {
+    fn add(&mut self, kind: ComponentExternalKind, definition: Definition<'a>) -> Traced<()> {
         match (kind, definition) {
             (ComponentExternalKind::Func, Definition::Function(function)) => {
                 self.functions.push(function);
@@ -362,12 +366,12 @@ impl<'a> Scope<'a> {
                 self.components.push(component);
             }
             (ComponentExternalKind::Type | ComponentExternalKind::Value, _) => {}
-            _ => return Err(Lost),
+            _ => return Err(Untraceable),
         }
         Ok(())
     }
 
-    fn find(&self, kind: ComponentExternalKind, index: u32) -> Followed<Definition<'a>> {
+    fn find(&self, kind: ComponentExternalKind, index: u32) -> Traced<Definition<'a>> {
         Ok(match kind {
             ComponentExternalKind::Func => Definition::Function(at(&self.functions, index)?),
             ComponentExternalKind::Instance => Definition::Instance(at(&self.instances, index)?),

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use wasmparser::ExternalKind;
 
-use super::items::{Followed, Lost, module};
+use super::items::{Traced, Untraceable, module};
 use super::{CallGraph, CoreInstance, Function, Lifted};
 
 /// Exports that run before or beside each called function of a core module.
-const BESIDE: [&str; 2] = ["_initialize", "cabi_realloc"];
+const ALWAYS_CALLED: [&str; 2] = ["_initialize", "cabi_realloc"];
 
 /// Builds the graph of a core module.
-pub(super) fn graph(bytes: &[u8]) -> Followed<CallGraph> {
+pub(super) fn graph(bytes: &[u8]) -> Traced<CallGraph> {
     let module = Arc::new(module(bytes)?);
     let mut graph = CallGraph::default();
     let mut made = CoreInstance::default();
@@ -22,7 +22,7 @@ pub(super) fn graph(bytes: &[u8]) -> Followed<CallGraph> {
                 made.functions.push(graph.lowered(import, None));
             }
             // An imported or exported table may hold any function.
-            ExternalKind::Table => return Err(Lost),
+            ExternalKind::Table => return Err(Untraceable),
             _ => {}
         }
     }
@@ -31,7 +31,7 @@ pub(super) fn graph(bytes: &[u8]) -> Followed<CallGraph> {
         Some((ExternalKind::Func | ExternalKind::FuncExact, index)) => Some(*index),
         _ => None,
     };
-    let beside: Vec<_> = BESIDE.iter().filter_map(|name| exported(name)).collect();
+    let beside: Vec<_> = ALWAYS_CALLED.iter().filter_map(|name| exported(name)).collect();
     for name in module.exports.keys() {
         let Some(index) = exported(name) else { continue };
         let post = exported(&format!("cabi_post_{name}"));

@@ -10,11 +10,11 @@ use wasmparser::{
 use super::module::{Module, Types};
 
 /// Error for code that cannot be followed.
-pub(super) struct Lost;
+pub(super) struct Untraceable;
 
-pub(super) type Followed<T> = Result<T, Lost>;
+pub(super) type Traced<T> = Result<T, Untraceable>;
 
-impl From<wasmparser::BinaryReaderError> for Lost {
+impl From<wasmparser::BinaryReaderError> for Untraceable {
     fn from(_: wasmparser::BinaryReaderError) -> Self {
         Self
     }
@@ -35,7 +35,7 @@ pub(super) enum Item<'a> {
 }
 
 /// Reads the definitions of a component and of all nested ones.
-pub(super) fn read(bytes: &[u8]) -> Followed<Vec<Item<'_>>> {
+pub(super) fn read(bytes: &[u8]) -> Traced<Vec<Item<'_>>> {
     enum Open<'a> {
         Component(Vec<Item<'a>>),
         Module(Box<Module>),
@@ -52,27 +52,27 @@ pub(super) fn read(bytes: &[u8]) -> Followed<Vec<Item<'_>>> {
             continue;
         }
         if let Payload::End(_) = payload {
-            let ended = match open.pop().ok_or(Lost)? {
+            let ended = match open.pop().ok_or(Untraceable)? {
                 Open::Component(items) if open.is_empty() => return Ok(items),
                 Open::Component(items) => Item::Component(Arc::new(items)),
                 Open::Module(module) => Item::Module(Arc::from(module)),
             };
             match open.last_mut() {
                 Some(Open::Component(items)) => items.push(ended),
-                _ => return Err(Lost),
+                _ => return Err(Untraceable),
             }
             continue;
         }
-        match open.last_mut().ok_or(Lost)? {
+        match open.last_mut().ok_or(Untraceable)? {
             Open::Module(module) => module.see(payload, &mut types)?,
             Open::Component(items) => definitions(payload, items)?,
         }
     }
-    Err(Lost)
+    Err(Untraceable)
 }
 
 /// Reads a bare core module.
-pub(super) fn module(bytes: &[u8]) -> Followed<Module> {
+pub(super) fn module(bytes: &[u8]) -> Traced<Module> {
     let (mut types, mut module) = (Types::default(), Module::default());
     for payload in Parser::new(0).parse_all(bytes) {
         module.see(payload?, &mut types)?;
@@ -80,7 +80,7 @@ pub(super) fn module(bytes: &[u8]) -> Followed<Module> {
     Ok(module)
 }
 
-fn definitions<'a>(payload: Payload<'a>, items: &mut Vec<Item<'a>>) -> Followed<()> {
+fn definitions<'a>(payload: Payload<'a>, items: &mut Vec<Item<'a>>) -> Traced<()> {
     match payload {
         Payload::ComponentImportSection(section) => {
             for import in section {

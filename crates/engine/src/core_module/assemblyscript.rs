@@ -69,7 +69,7 @@ fn text(memory: &[u8], at: i32, longest: usize) -> Option<String> {
 fn seed(caller: &mut Caller<'_, Host>) -> wasmtime::Result<f64> {
     let mut random = [0; 8];
     let mut memory = GuestMemory::Unshared(&mut random);
-    served::random_get(caller.data_mut().preview1(), &mut memory, 0, 8)?;
+    served::random_get(caller.data_mut().wasi(), &mut memory, 0, 8)?;
     // A float keeps 53 bits.
     Ok((u64::from_le_bytes(random) >> 11) as f64)
 }
@@ -91,7 +91,7 @@ async fn trace(
         [12_u32, u32::try_from(line.len()).unwrap_or(0), 0].map(u32::to_le_bytes).concat();
     buffer.extend_from_slice(line.as_bytes());
     let mut memory = GuestMemory::Unshared(&mut buffer);
-    let wasi = caller.data_mut().preview1();
+    let wasi = caller.data_mut().wasi();
     wasi_fuel(wasi);
     served::fd_write(wasi, &mut memory, STDERR, 0, 1, 8).await?;
     Ok(())

@@ -10,7 +10,7 @@ use wasmtime::{
     ValRaw, ValType,
 };
 
-use super::CoreTarget;
+use super::CoreCalleePre;
 use super::raw::{RawFunc, Slots};
 use crate::failure::check;
 use crate::host::{Host, Pending};
@@ -24,9 +24,9 @@ pub(crate) struct Callee {
     func: Func,
     memory: Option<Memory>,
     post_return: Option<Func>,
-    /// Driver for calls that also need the guest's allocator or `post-return`.
-    driven: Option<Driven>,
-    target: Arc<CoreTarget>,
+    /// Driver for calls that also need the guest's allocator or `post-return`. Boxed, since it is large and rare.
+    driven: Option<Box<Driven>>,
+    target: Arc<CoreCalleePre>,
 }
 
 /// A call that needs further calls of the guest: to allocate arguments, or to free the result.
@@ -48,7 +48,7 @@ impl Callee {
     pub(crate) fn new(
         store: &mut Store<Host>,
         instance: &Instance,
-        (target, mapping): (&Arc<CoreTarget>, &Mapping),
+        (target, mapping): (&Arc<CoreCalleePre>, &Mapping),
     ) -> Option<Self> {
         let mut export = |export| instance.get_module_export(&mut *store, export);
         let func = export(&target.export)?.into_func()?;
@@ -69,7 +69,7 @@ impl Callee {
                 let parts = Parts { call, realloc, post_return, memory };
                 let drive = move |caller: Caller<'_, Host>| drive(caller, parts);
                 let driver = Func::wrap(&mut *store, drive).typed(&*store).ok()?;
-                Some(Driven { driver })
+                Some(Box::new(Driven { driver }))
             }
             None => None,
         };
@@ -114,7 +114,7 @@ impl Callee {
         store: &mut Store<Host>,
         flat: &[u64],
     ) -> wasmtime::Result<SmallVec<[u64; FEW]>> {
-        let CoreTarget { params, results, .. } = &*self.target;
+        let CoreCalleePre { params, results, .. } = &*self.target;
         let args: SmallVec<[Core; FEW]> =
             flat.iter().zip(params).map(|(bits, ty)| core(*bits, ty)).collect();
         let mut results: SmallVec<[Core; FEW]> = results.iter().map(|ty| core(0, ty)).collect();
@@ -141,7 +141,7 @@ fn lift(
     let store = store.as_context_mut();
     let host = store.data();
     let max_output = host.meter.limits().max_output_bytes;
-    let mut out = Out { max_output, deadline: host.deadline, fuel: store.hostcall_fuel() };
+    let mut out = Out { max_output, deadline: host.work.deadline, fuel: store.hostcall_fuel() };
     let memory = memory.as_ref().map_or(&[][..], |memory| memory.data(&store));
     mapping.lift_flat(result, memory, &mut out)
 }
@@ -150,7 +150,7 @@ fn lift(
 pub(crate) async fn initialize(
     store: &mut Store<Host>,
     instance: &Instance,
-    target: &CoreTarget,
+    target: &CoreCalleePre,
 ) -> wasmtime::Result<()> {
     let Some(export) = &target.initialize else { return Ok(()) };
     match instance.get_module_export(&mut *store, export).and_then(wasmtime::Extern::into_func) {
@@ -186,24 +186,24 @@ impl Driven {
         mapping: &Mapping,
         args: Packed,
     ) -> wasmtime::Result<Option<Packed>> {
-        let pending = Pending { mapping: mapping.clone(), args, result: None };
-        store.data_mut().pending = Some(pending);
+        let pending = Box::new(Pending { mapping: mapping.clone(), args, result: None });
+        store.data_mut().work.pending = Some(pending);
         self.driver.call_async(&mut *store, ()).await?;
-        let ended = store.data_mut().pending.take();
+        let ended = store.data_mut().work.pending.take();
         ended.map(|pending| pending.result).ok_or_else(nothing_pending)
     }
 }
 
 #[cold]
 fn nothing_pending() -> wasmtime::Error {
-    wasmtime::Error::msg("the driver of a call was called by itself")
+    wasmtime::Error::msg("the driver of a call was called without a call")
 }
 
 /// Makes the pending call: lowers its arguments into the guest, calls its function, lifts the result and calls
 /// `post-return`.
 fn drive(mut caller: Caller<'_, Host>, parts: Parts) -> wasmtime::Result<()> {
-    let mut pending = caller.data_mut().pending.take().ok_or_else(nothing_pending)?;
-    let Pending { mapping, args, .. } = &pending;
+    let mut pending = caller.data_mut().work.pending.take().ok_or_else(nothing_pending)?;
+    let Pending { mapping, args, .. } = &*pending;
     let (flat, _) = match (parts.memory, parts.realloc) {
         (Some(memory), Some(realloc)) => {
             mapping.lower_flat(args, &mut Driver { caller: &mut caller, memory, realloc })?
@@ -218,7 +218,7 @@ fn drive(mut caller: Caller<'_, Host>, parts: Parts) -> wasmtime::Result<()> {
         post_return.call(&mut caller, &mut [result])?;
     }
     pending.result = lifted;
-    caller.data_mut().pending = Some(pending);
+    caller.data_mut().work.pending = Some(pending);
     Ok(())
 }
 
@@ -250,7 +250,7 @@ impl Guest for Driver<'_, '_> {
     }
 
     fn check(&mut self) -> wasmtime::Result<()> {
-        self.caller.data().deadline.map_or(Ok(()), check)
+        self.caller.data().work.deadline.map_or(Ok(()), check)
     }
 }
 

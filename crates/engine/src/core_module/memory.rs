@@ -17,7 +17,7 @@ pub(super) struct NoMemory;
 
 /// Error for an address outside of memory.
 #[derive(Debug, thiserror::Error)]
-#[error("the guest named a place outside of its memory")]
+#[error("the guest passed an address outside its memory")]
 pub(super) struct OutOfBounds;
 
 /// Memory and state of WASI preview 1, ready for one of its functions.
@@ -29,7 +29,7 @@ pub(super) fn parts<'a>(
     };
     let fuel = wasmtime::AsContextMut::as_context_mut(caller).hostcall_fuel();
     let (bytes, host) = memory.data_and_store_mut(&mut *caller);
-    let wasi = host.preview1();
+    let wasi = host.wasi();
     wasi.set_hostcall_fuel(fuel);
     Ok((GuestMemory::Unshared(bytes), wasi))
 }

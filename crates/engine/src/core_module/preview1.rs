@@ -1,6 +1,6 @@
 //! WASI preview 1, granted by the corresponding interfaces of WASI 0.2.
 //!
-//! Without a grant the rule of [`denied`](crate::denied) holds: output goes to the log, random numbers are served,
+//! Without a grant the rule of [`Ungranted`](crate::releases::Ungranted) holds: output goes to the log, random numbers are served,
 //! arguments, variables and folders are empty, the monotonic clock stands still, and the rest fails the call.
 
 mod bounds;
@@ -13,7 +13,7 @@ use super::interface;
 use super::memory::{bytes, parts, range, u32_at, write};
 use crate::denied::Denial;
 use crate::host::Host;
-use crate::imports::{CoreImport, Import, Profile};
+use crate::imports::{CoreImport, Grants, Import};
 
 /// Module name of the imports.
 pub(super) const MODULE: &str = "wasi_snapshot_preview1";
@@ -100,7 +100,7 @@ pub(super) fn needs_memory(name: &str) -> bool {
 }
 
 /// Imported functions, grouped by the interface that grants them.
-pub(super) fn imports(functions: &[&str], profile: &Profile) -> Vec<Import> {
+pub(super) fn imports(functions: &[&str], grants: &Grants) -> Vec<Import> {
     let mut imports = Vec::new();
     for (name, all) in SERVED {
         let used = functions.iter().filter(|function| all.contains(*function));
@@ -108,11 +108,11 @@ pub(super) fn imports(functions: &[&str], profile: &Profile) -> Vec<Import> {
         if used.is_empty() {
             continue;
         }
-        let fails = |function: &&String| failing(function, profile) == Some(*name);
+        let fails = |function: &&String| failing(function, grants) == Some(*name);
         imports.push(Import {
             name: MODULE.to_owned(),
             interface: interface(name),
-            granted: profile.grants(name),
+            granted: grants.contains(name),
             denied: used.iter().filter(fails).cloned().collect(),
             missing: Vec::new(),
             core: Some(CoreImport { functions: used, unknown: None }),
@@ -122,30 +122,30 @@ pub(super) fn imports(functions: &[&str], profile: &Profile) -> Vec<Import> {
 }
 
 /// The interface whose missing grant makes some or all calls of a function fail.
-fn failing(function: &str, profile: &Profile) -> Option<&'static str> {
-    let lacks = |interface: &'static str| (!profile.grants(interface)).then_some(interface);
+fn failing(function: &str, grants: &Grants) -> Option<&'static str> {
+    let lacks = |interface: &'static str| (!grants.contains(interface)).then_some(interface);
     match function {
         "clock_res_get" | "clock_time_get" => lacks(WALL),
         "poll_oneoff" => lacks(MONOTONIC).or_else(|| lacks(WALL)),
-        _ => without_files(function, profile),
+        _ => without_files(function, grants),
     }
 }
 
 /// The interface whose missing grant makes every call of a function fail. Without folders the guest has no
 /// descriptor to call it on.
-fn without_files(function: &str, profile: &Profile) -> Option<&'static str> {
+fn without_files(function: &str, grants: &Grants) -> Option<&'static str> {
     let of_files = function.starts_with("path_") || function == "fd_readdir";
-    (of_files && has_folders(profile) && !profile.grants(FILES)).then_some(FILES)
+    (of_files && has_folders(grants) && !grants.contains(FILES)).then_some(FILES)
 }
 
 /// Returns true if a guest may see the folders of its entry.
-pub(crate) fn has_folders(profile: &Profile) -> bool {
-    profile.grants(PREOPENS)
+pub(crate) fn has_folders(grants: &Grants) -> bool {
+    grants.contains(PREOPENS)
 }
 
 /// The denial of a function that fails every call.
-pub(super) fn denied(function: &str, profile: &Profile) -> Option<Denial> {
-    without_files(function, profile).map(|interface| denial(function, interface))
+pub(super) fn denied(function: &str, grants: &Grants) -> Option<Denial> {
+    without_files(function, grants).map(|interface| denial(function, interface))
 }
 
 fn denial(function: &str, interface: &'static str) -> Denial {
@@ -155,7 +155,7 @@ fn denial(function: &str, interface: &'static str) -> Denial {
 
 /// Defines every function as if granted.
 pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    p1::add_to_linker_async(linker, Host::preview1)?;
+    p1::add_to_linker_async(linker, Host::wasi)?;
     linker.allow_shadowing(true);
     // Every exit code is allowed; wasmtime's function accepts only codes below 126.
     linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
@@ -203,15 +203,15 @@ async fn no_socket(caller: &mut Caller<'_, Host>, fd: i32) -> wasmtime::Result<i
     }
 }
 
-/// Redefines functions that serve some calls without a grant, where `profile` lacks that grant.
-pub(super) fn restrict(linker: &mut Linker<Host>, profile: &Profile) -> wasmtime::Result<()> {
-    if !profile.grants(ENVIRONMENT) {
+/// Redefines functions that serve some calls without a grant, where `grants` lacks that grant.
+pub(super) fn restrict(linker: &mut Linker<Host>, grants: &Grants) -> wasmtime::Result<()> {
+    if !grants.contains(ENVIRONMENT) {
         for (sizes, get) in [("args_sizes_get", "args_get"), ("environ_sizes_get", "environ_get")] {
             linker.func_wrap(MODULE, sizes, none)?;
             linker.func_wrap(MODULE, get, |_: i32, _: i32| 0_i32)?;
         }
     }
-    let clocks = Clocks { wall: profile.grants(WALL), monotonic: profile.grants(MONOTONIC) };
+    let clocks = Clocks { wall: grants.contains(WALL), monotonic: grants.contains(MONOTONIC) };
     if !clocks.wall || !clocks.monotonic {
         clocks.restrict(linker)?;
     }

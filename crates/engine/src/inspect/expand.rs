@@ -17,14 +17,14 @@ const MAX_UNFOLLOWED: usize = 20;
 
 /// The bound that was exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Beyond {
+pub(crate) enum ExpansionLimit {
     Parts(usize),
     Unfollowed(usize),
 }
 
-impl Beyond {
+impl ExpansionLimit {
     /// The counted unit, the count, and the bound.
-    pub(crate) fn told(self) -> (&'static str, usize, usize) {
+    pub(crate) fn describe(self) -> (&'static str, usize, usize) {
         match self {
             Self::Parts(found) => ("parts when all in it is instantiated", found, MAX_PARTS),
             Self::Unfollowed(found) => {
@@ -53,20 +53,13 @@ pub(crate) struct Expansion {
 
 impl Expansion {
     /// Counts the next payload. Malformed payloads count nothing, since the compiler rejects them.
-    pub(crate) fn see(&mut self, payload: &Payload<'_>) -> Result<(), Beyond> {
+    pub(crate) fn see(&mut self, payload: &Payload<'_>) -> Result<(), ExpansionLimit> {
         match payload {
             Payload::Version { encoding, .. } => {
                 let is_component = *encoding == Encoding::Component;
                 self.frames.push(Frame { is_component, parts: 1, components: Vec::new() });
             }
-            Payload::End(_) => {
-                let ended = self.frames.pop();
-                if let (Some(ended), Some(frame)) = (ended, self.frames.last_mut())
-                    && ended.is_component
-                {
-                    frame.components.push(Some(ended.parts));
-                }
-            }
+            Payload::End(_) => self.end(),
             Payload::InstanceSection(section) => {
                 for instance in items(section) {
                     let args = match &instance {
@@ -110,12 +103,22 @@ impl Expansion {
             _ => {}
         }
         if self.handed_on && self.instantiations > MAX_UNFOLLOWED {
-            return Err(Beyond::Unfollowed(self.instantiations));
+            return Err(ExpansionLimit::Unfollowed(self.instantiations));
         }
         Ok(())
     }
 
-    fn instance(&mut self, instance: &ComponentInstance<'_>) -> Result<(), Beyond> {
+    /// Ends the innermost component or module.
+    fn end(&mut self) {
+        let ended = self.frames.pop();
+        if let (Some(ended), Some(frame)) = (ended, self.frames.last_mut())
+            && ended.is_component
+        {
+            frame.components.push(Some(ended.parts));
+        }
+    }
+
+    fn instance(&mut self, instance: &ComponentInstance<'_>) -> Result<(), ExpansionLimit> {
         match instance {
             ComponentInstance::Instantiate { component_index, args } => {
                 self.instantiations += 1;
@@ -126,7 +129,7 @@ impl Expansion {
         }
     }
 
-    fn alias(&mut self, alias: &ComponentAlias<'_>) -> Result<(), Beyond> {
+    fn alias(&mut self, alias: &ComponentAlias<'_>) -> Result<(), ExpansionLimit> {
         match alias {
             ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. } => {
                 self.handed();
@@ -162,10 +165,10 @@ impl Expansion {
         }
     }
 
-    fn add(&mut self, parts: usize) -> Result<(), Beyond> {
+    fn add(&mut self, parts: usize) -> Result<(), ExpansionLimit> {
         let Some(frame) = self.frames.last_mut() else { return Ok(()) };
         frame.parts = frame.parts.saturating_add(parts);
-        if frame.parts > MAX_PARTS { Err(Beyond::Parts(frame.parts)) } else { Ok(()) }
+        if frame.parts > MAX_PARTS { Err(ExpansionLimit::Parts(frame.parts)) } else { Ok(()) }
     }
 }
 

@@ -53,7 +53,7 @@ impl Callee {
             Self::Direct(func) => {
                 let host = store.data();
                 let max_output = host.meter.limits().max_output_bytes;
-                let bounds = CallBounds { max_output, deadline: host.deadline, check };
+                let bounds = CallBounds { max_output, deadline: host.work.deadline, check };
                 func.call_async(store, mapping, args, bounds).await
             }
             Self::Dynamic(func) => {

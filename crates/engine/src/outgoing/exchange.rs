@@ -16,7 +16,7 @@ use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody};
 
 use super::connect::Stream;
-use super::{Processed, Sent};
+use super::{Processed, SendResult};
 
 /// Maximum bytes of a response head. Hyper checks after each read, so up to twice as much may pass.
 const MAX_HEAD: usize = 64 << 10;
@@ -55,7 +55,7 @@ pub(super) async fn run(
     timeouts: Timeouts,
     max_bytes: u64,
     permit: OwnedSemaphorePermit,
-) -> Sent {
+) -> SendResult {
     // The `host` header names the peer; a server takes an absolute URI for a proxy request.
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = path.parse().map_err(|_| HttpError::HttpRequestUriInvalid)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::{Guest, Tested, WASI_CLOCK_CALLER, soon, stopped};
 use crisol_core::ResourceLimit;
-use crisol_engine::{Allocation, Engine, EngineConfig, Failure, Limits, Profile};
+use crisol_engine::{Allocation, Engine, EngineConfig, Failure, Grants, Limits};
 use wasmtime::component::Val;
 use wasmtime_wasi::{HostMonotonicClock, WasiCtx};
 
@@ -303,7 +303,7 @@ async fn an_import_that_is_not_granted_fails_the_call_that_uses_it() -> Tested {
     }
 
     // A clock without a grant stands still, so nothing waits for it.
-    let clock = Guest::wat(WASI_CLOCK_CALLER, "f")?.profile(Profile::default())?;
+    let clock = Guest::wat(WASI_CLOCK_CALLER, "f")?.profile(Grants::default())?;
     assert_eq!(clock.call(&[]).await?, Some(Val::U64(0)));
     let import = clock.linked.imports().first().ok_or("no import")?;
     assert!(!import.granted && !import.may_fail(), "{import:?}");
@@ -315,7 +315,7 @@ async fn an_import_that_is_not_granted_fails_the_call_that_uses_it() -> Tested {
         }
         other => panic!("expected a denial, found {other:?}"),
     }
-    let granted = clock.profile(Profile::granting(|name| name == "wasi:clocks/monotonic-clock"))?;
+    let granted = clock.profile(Grants::select(|name| name == "wasi:clocks/monotonic-clock"))?;
     assert!(matches!(granted.call(&[]).await?, Some(Val::U64(_))));
     Ok(())
 }
@@ -361,7 +361,7 @@ async fn unknown_functions_of_a_granted_interface_fail_calls() -> Tested {
     assert!(matches!(guest.call(&[]).await?, Some(Val::U64(_))));
     let import = guest.linked.imports().first().ok_or("no import")?;
     assert_eq!((import.denied.len(), import.missing.as_slice()), (0, &["later".to_owned()][..]));
-    for profile in [Profile::granting(|_| true), Profile::default()] {
+    for profile in [Grants::select(|_| true), Grants::default()] {
         match guest.method("g")?.profile(profile)?.call(&[]).await {
             Err(Failure::Denied(denial)) => {
                 assert_eq!((denial.function.as_str(), denial.offered), ("later", false));
@@ -408,7 +408,7 @@ async fn a_stack_that_one_frame_fills_is_no_recursion() -> Tested {
     let config = EngineConfig { allocation, max_wasm_stack, ..EngineConfig::default() };
     let engine = Engine::new(config)?;
     let compiled = engine.compile(&wat::parse_str(text)?, false)?;
-    let linked = engine.link(&compiled, &Profile::default(), "f")?;
+    let linked = engine.link(&compiled, &Grants::default(), "f")?;
     let mut instance = linked.instantiate(crate::support::wasi(), Limits::default(), None).await?;
     match instance.call(&[], None).await {
         Err(Failure::Trap(trapped)) => assert_eq!(trapped.reason(), "call stack exhausted"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{Guest, Tested, soon, stopped};
 use crisol_core::ResourceLimit;
-use crisol_engine::{Allocation, Failure, Limits, Profile};
+use crisol_engine::{Allocation, Failure, Grants, Limits};
 use wasmtime::component::Val;
 
 /// Functions of the type `async func`, lifted with a callback: what 0.3 toolchains make. `sleep` blocks in
@@ -80,7 +80,7 @@ async fn limits_and_traps_are_told_apart() -> Tested {
 
 #[tokio::test]
 async fn ungranted_asynchronous_imports_fail_the_call() -> Tested {
-    let guest = Guest::wat(ASYNC, "sleep")?.profile(Profile::default())?;
+    let guest = Guest::wat(ASYNC, "sleep")?.profile(Grants::default())?;
     let import = guest.linked.imports().first().ok_or("no import")?;
     assert_eq!(import.interface.as_deref(), Some("wasi:clocks/monotonic-clock"));
     match guest.call(&[Val::U64(0)]).await {
@@ -109,7 +109,7 @@ async fn synchronous_functions_of_wasi_0_3_are_linked() -> Tested {
     assert!(guest.linked.is_concurrent());
     assert!(matches!(guest.call(&[]).await?, Some(Val::U64(_))));
     // Random numbers need no grant.
-    assert!(matches!(guest.profile(Profile::default())?.call(&[]).await?, Some(Val::U64(_))));
+    assert!(matches!(guest.profile(Grants::default())?.call(&[]).await?, Some(Val::U64(_))));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::core::{call, link, link_in, made, number};
 use crate::support::{Tested, engine, soon, stopped, wasi};
 use crisol_core::ResourceLimit;
-use crisol_engine::{Allocation, Engine, EngineConfig, Failure, Limits, Linked};
+use crisol_engine::{Allocation, Engine, EngineConfig, Failure, FunctionPre, Limits};
 use crisol_wit::CoreModule;
 use wasmtime::component::Val;
 
@@ -253,7 +253,7 @@ fn utf16(at: usize, text: &str) -> String {
 
 #[tokio::test]
 async fn a_throw_of_assemblyscript_says_its_message_and_place() -> Tested {
-    let abort = |data: &str, args: &str| -> Tested<Linked> {
+    let abort = |data: &str, args: &str| -> Tested<FunctionPre> {
         link(
             &format!(
                 "(module (import \"env\" \"abort\" (func $abort (param i32 i32 i32 i32)))

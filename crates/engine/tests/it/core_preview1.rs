@@ -2,7 +2,7 @@
 
 use crate::support::core::{call, link, link_granting, made, number, preview1};
 use crate::support::{Tested, soon, stopped};
-use crisol_engine::{Failure, Limits, Linked};
+use crisol_engine::{Failure, FunctionPre, Limits};
 use wasmtime::component::Val;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
@@ -169,7 +169,7 @@ async fn files_beyond_the_bound_are_an_error_number() -> Tested {
 }
 
 /// A module with 20 MiB of memory whose `f` calls functions of preview 1.
-fn large(functions: &[(&str, &str)], body: &str) -> Tested<Linked> {
+fn large(functions: &[(&str, &str)], body: &str) -> Tested<FunctionPre> {
     let imports = preview1(functions);
     let text = format!(
         "(module {imports} (memory (export \"memory\") 320)
@@ -179,7 +179,7 @@ fn large(functions: &[(&str, &str)], body: &str) -> Tested<Linked> {
 }
 
 /// Result of a guest with a folder, and the number of turns that other tasks had meanwhile.
-async fn number_and_turns(linked: &Linked) -> Tested<(i32, usize)> {
+async fn number_and_turns(linked: &FunctionPre) -> Tested<(i32, usize)> {
     let dir = tempfile::tempdir()?;
     let mut builder = WasiCtx::builder();
     builder.preopened_dir(dir.path(), "/", FsPerms::ReadWrite)?;

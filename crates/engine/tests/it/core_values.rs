@@ -5,18 +5,18 @@ use std::time::Duration;
 use crate::support::core::{link_in, made};
 use crate::support::{Tested, engine, soon, stopped};
 use crisol_core::ResourceLimit;
-use crisol_engine::{Allocation, Engine, EngineConfig, Failure, Instance, Limits, Linked};
+use crisol_engine::{Allocation, Engine, EngineConfig, Failure, FunctionPre, Instance, Limits};
 use crisol_wit::Outcome;
 
 /// Calls a module by its WIT with JSON arguments, and returns a JSON result.
-async fn json(linked: &Linked, args: &str) -> Tested<Result<String, Failure>> {
+async fn json(linked: &FunctionPre, args: &str) -> Tested<Result<String, Failure>> {
     let mut instance = made(linked, Limits::default()).await?;
     json_of(&mut instance, linked, args, soon(5_000)).await
 }
 
 async fn json_of(
     instance: &mut Instance,
-    linked: &Linked,
+    linked: &FunctionPre,
     args: &str,
     deadline: Option<std::time::Instant>,
 ) -> Tested<Result<String, Failure>> {
@@ -45,7 +45,7 @@ const WIT: &str = "
         a10: u32, a11: u32, a12: u32, a13: u32, a14: u32, a15: u32, a16: u32) -> u64;
     pick: func(shape: shape) -> shape;";
 
-fn valued(text: &str, wit: &str, method: &str) -> Tested<Linked> {
+fn valued(text: &str, wit: &str, method: &str) -> Tested<FunctionPre> {
     link_in(&engine(Allocation::OnDemand)?, text, (Some(wit), method), |_| true, false)
 }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::support::{Guest, Tested, soon, stopped, wasi};
-use crisol_engine::{Allocation, Engine, EngineConfig, Failure, Limits, Profile};
+use crisol_engine::{Allocation, Engine, EngineConfig, Failure, Grants, Limits};
 use tokio::io::AsyncWrite;
 use wasmtime::component::Val;
 use wasmtime_wasi::WasiCtx;
@@ -100,7 +100,7 @@ async fn many_random_bytes_let_others_run() -> Tested {
 async fn hanging_host_functions_stop_at_the_deadline() -> Tested {
     let engine = crate::support::engine(Allocation::Pooling { instances: 1 })?;
     let compiled = engine.compile(&crisol_fixtures::bytes("probe"), false)?;
-    let linked = engine.link(&compiled, &Profile::granting(|_| true), "print")?;
+    let linked = engine.link(&compiled, &Grants::select(|_| true), "print")?;
     let text = |text: &str| Val::String(text.to_owned());
     let args = [text("out"), text("")];
     for _ in 0..3 {
@@ -119,7 +119,7 @@ async fn hanging_host_functions_stop_at_the_deadline() -> Tested {
 async fn panicking_host_functions_fail_the_call_and_free_the_slot() -> Tested {
     let engine = crate::support::engine(Allocation::Pooling { instances: 1 })?;
     let compiled = engine.compile(&crisol_fixtures::bytes("probe"), false)?;
-    let linked = engine.link(&compiled, &Profile::granting(|_| true), "print")?;
+    let linked = engine.link(&compiled, &Grants::select(|_| true), "print")?;
     let text = |text: &str| Val::String(text.to_owned());
     let args = [text("out"), text("")];
     for _ in 0..100 {
@@ -153,7 +153,7 @@ fn an_engine_without_address_space_does_without_a_pool() -> Tested {
     let engine = Engine::new(EngineConfig::default())?;
     assert_eq!(engine.config().allocation, Allocation::Sparing);
     let compiled = engine.compile(&crisol_fixtures::bytes("compute"), false)?;
-    let linked = engine.link(&compiled, &Profile::default(), "compute")?;
+    let linked = engine.link(&compiled, &Grants::default(), "compute")?;
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio.block_on(async {
         let mut alive = Vec::new();
@@ -179,7 +179,7 @@ fn an_instance_that_the_system_has_no_memory_for_is_refused() -> Tested {
     }
     let engine = crate::support::engine(Allocation::OnDemand)?;
     let compiled = engine.compile(&crisol_fixtures::bytes("compute"), false)?;
-    let linked = engine.link(&compiled, &Profile::default(), "compute")?;
+    let linked = engine.link(&compiled, &Grants::default(), "compute")?;
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Each instance reserves 4 GiB.
     let bytes = Some(64 << 30);

@@ -33,7 +33,7 @@ fn program_interfaces_prevent_sharing_of_imports() -> Tested {
     let compiled = engine.compile(&guest(r#"(export "f" (func))"#)?, false)?;
     let (one, two) = ("n:one".parse()?, "n:two".parse()?);
     let link = |entry, all: bool| {
-        let profile = engine.profile(entry, |name| all || name.starts_with("wasi:"));
+        let profile = engine.grants(entry, |name| all || name.starts_with("wasi:"));
         engine.link(&compiled, &profile, "g")
     };
     assert!(link(&one, false)?.shares_imports_with(&link(&two, false)?));
@@ -50,7 +50,7 @@ fn what_a_program_cannot_serve_is_found_when_a_guest_is_linked() -> Tested {
     let entry = "n:one".parse()?;
     let link = |import: &str, all: bool| -> Tested<Option<LinkError>> {
         let compiled = engine.compile(&guest(import)?, false)?;
-        let profile = engine.profile(&entry, |_| all);
+        let profile = engine.grants(&entry, |_| all);
         Ok(engine.link(&compiled, &profile, "g").err())
     };
     let missing = r#"(export "h" (func))"#;
@@ -98,7 +98,7 @@ async fn a_result_after_the_deadline_is_late() -> Tested {
         (core instance $i (instantiate $m (with "x" (instance (export "f" (func $f))))))
         (func (export "g") (result u32) (canon lift (core func $i "g"))))"#;
     let compiled = engine.compile(&wat::parse_str(text)?, false)?;
-    let linked = engine.link(&compiled, &engine.profile(&"n:one".parse()?, |_| true), "g")?;
+    let linked = engine.link(&compiled, &engine.grants(&"n:one".parse()?, |_| true), "g")?;
     let call = async |ms| {
         let mut instance = linked.instantiate(wasi(), Limits::default(), None).await?;
         instance.call(&[], soon(ms)).await

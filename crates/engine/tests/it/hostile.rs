@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::support::{Problem, soon, wasi};
-use crisol_engine::{Allocation, CodeLimits, CompileError, Engine, EngineConfig, Limits, Profile};
+use crisol_engine::{Allocation, CodeLimits, CompileError, Engine, EngineConfig, Grants, Limits};
 use proptest::prelude::{ProptestConfig, any, prop, prop_assert, proptest};
 
 static ENGINE: LazyLock<Result<Engine, Problem>> = LazyLock::new(|| {
@@ -67,7 +67,7 @@ fn run(bytes: &[u8]) -> Result<bool, Problem> {
         Err(_) => return Ok(false),
     };
     for export in engine.exports(&compiled)?.iter().take(4) {
-        let linked = match engine.link(&compiled, &Profile::granting(|_| true), &export.method()) {
+        let linked = match engine.link(&compiled, &Grants::select(|_| true), &export.method()) {
             Ok(linked) => linked,
             Err(error) if error.to_string().is_empty() => return Err("an error of no words".into()),
             Err(_) => continue,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::support::{Tested, wasi};
-use crisol_engine::{Allocation, CodeCache, Engine, EngineConfig, Limits, Profile};
+use crisol_engine::{Allocation, CodeCache, Engine, EngineConfig, Grants, Limits};
 use crisol_wit::CoreModule;
 use tempfile::TempDir;
 use wasmtime::component::Val;
@@ -31,7 +31,7 @@ fn engine(cache: CodeCache) -> Tested<Engine> {
 async fn run(dir: &Path, bytes: &[u8]) -> Tested<Option<Val>> {
     let engine = engine(CodeCache::new(dir))?;
     let compiled = engine.compile(bytes, false)?;
-    let linked = engine.link(&compiled, &Profile::default(), "f")?;
+    let linked = engine.link(&compiled, &Grants::default(), "f")?;
     let mut instance = linked.instantiate(wasi(), Limits::default(), None).await?;
     Ok(instance.call(&[], None).await?)
 }
@@ -41,7 +41,7 @@ async fn run_core(dir: &Path, bytes: &[u8]) -> Tested<Option<Val>> {
     let engine = engine(CodeCache::new(dir))?;
     let compiled = engine.compile(bytes, false)?;
     let core = CoreModule::read(bytes, None, "f")?.ok_or("it is no component")?;
-    let linked = engine.link_core(&compiled, &core, &Profile::default(), "f")?;
+    let linked = engine.link_core(&compiled, &core, &Grants::default(), "f")?;
     let mut instance = linked.instantiate(wasi(), Limits::default(), None).await?;
     Ok(instance.call(&[], None).await?)
 }

@@ -1,7 +1,7 @@
 //! Errors before any call: code that does not compile or link, and methods that do not resolve.
 
 use crate::support::{Guest, Tested, engine};
-use crisol_engine::{Allocation, CompileError, LinkError, Profile};
+use crisol_engine::{Allocation, CompileError, Grants, LinkError};
 use crisol_wit::{CoreModule, Kind, parse_code};
 use expect_test::expect;
 
@@ -12,7 +12,7 @@ fn equal_bytes_are_compiled_once() -> Tested {
     let first = engine.compile(&bytes, false)?;
     assert!(first.shares_code_with(&engine.compile(&bytes, false)?));
     // A linked function keeps its code cached after the `Compiled` is dropped.
-    let linked = engine.link(&first, &Profile::default(), "compute")?;
+    let linked = engine.link(&first, &Grants::default(), "compute")?;
     drop(first);
     let again = engine.compile(&bytes, false)?;
     assert!(linked.code().shares_code_with(&again));
@@ -26,11 +26,11 @@ fn imports_are_resolved_once_for_equal_code_and_profile() -> Tested {
     let guest = Guest::fixture("probe", "count", |_| true)?;
     let other = guest.method("exit-with")?;
     assert!(guest.linked.shares_imports_with(&other.linked));
-    let denied = guest.profile(Profile::default())?;
+    let denied = guest.profile(Grants::default())?;
     assert!(!guest.linked.shares_imports_with(&denied.linked), "another profile");
     assert!(denied.linked.imports().iter().all(|import| !import.granted));
     assert!(guest.linked.imports().iter().any(|import| import.granted));
-    assert!(denied.linked.shares_imports_with(&guest.profile(Profile::default())?.linked));
+    assert!(denied.linked.shares_imports_with(&guest.profile(Grants::default())?.linked));
     Ok(())
 }
 
@@ -42,7 +42,7 @@ fn what_is_neither_a_component_nor_a_module_is_refused() -> Tested {
     }
     // Each kind of code has its own link function.
     let module = engine.compile(&wat::parse_str("(module (func (export \"f\")))")?, false)?;
-    let linked = engine.link(&module, &Profile::default(), "f");
+    let linked = engine.link(&module, &Grants::default(), "f");
     assert!(matches!(linked, Err(LinkError::Mismatch(_))), "{linked:?}");
     Ok(())
 }
@@ -51,7 +51,7 @@ fn what_is_neither_a_component_nor_a_module_is_refused() -> Tested {
 fn a_method_that_is_not_there_lists_what_is() -> Tested {
     let guest = Guest::fixture("compute", "compute", |_| false)?;
     let error = guest.method("comput").err().map(|error| error.to_string());
-    expect!["there is no export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`"]
+    expect!["unknown export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`"]
         .assert_eq(&error.unwrap_or_default());
     Ok(())
 }
@@ -99,7 +99,7 @@ fn a_component_that_imports_code_is_refused() -> Tested {
         "f",
     );
     let error = guest.err().ok_or("linked")?;
-    expect!["the component imports `lib` as a core module: build it into the component instead"]
+    expect!["the component imports a core module, `lib`, which no host provides: build it into the component"]
         .assert_eq(&error.to_string());
     Ok(())
 }
@@ -117,7 +117,7 @@ fn what_can_be_granted_can_be_denied() -> Tested {
             Kind::Core => CoreModule::read(&bytes, None, &method)?,
             Kind::Component => None,
         };
-        for profile in [Profile::default(), Profile::granting(|_| true)] {
+        for profile in [Grants::default(), Grants::select(|_| true)] {
             let linked = match &core {
                 Some(core) => engine.link_core(&compiled, core, &profile, &method),
                 None => engine.link(&compiled, &profile, &method),

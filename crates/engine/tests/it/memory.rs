@@ -2,7 +2,7 @@
 
 use crate::support::{Tested, soon, wasi};
 use crisol_engine::{
-    Allocation, Engine, EngineConfig, Failure, Instance, Limits, MaxMemory, Profile,
+    Allocation, Engine, EngineConfig, Failure, Grants, Instance, Limits, MaxMemory,
 };
 use wasmtime::component::Val;
 
@@ -30,7 +30,7 @@ fn engine(allocation: Allocation, bytes: u64) -> Tested<Engine> {
 
 async fn instance(engine: &Engine, guest: &str, method: &str) -> Tested<Result<Instance, Failure>> {
     let compiled = engine.compile(&wat::parse_str(guest)?, false)?;
-    let linked = engine.link(&compiled, &Profile::granting(|_| true), method)?;
+    let linked = engine.link(&compiled, &Grants::select(|_| true), method)?;
     Ok(linked.instantiate(wasi(), Limits::default(), None).await)
 }
 
@@ -170,7 +170,7 @@ async fn its_own_limit_is_told_to_a_guest_before_that_of_all() -> Tested {
 async fn many_at_once_grow_or_are_refused_and_never_go_beyond() -> Tested {
     let engine = engine(Allocation::OnDemand, 32 * MIB)?;
     let compiled = engine.compile(&wat::parse_str(GUEST)?, false)?;
-    let linked = engine.link(&compiled, &Profile::granting(|_| true), "grow")?;
+    let linked = engine.link(&compiled, &Grants::select(|_| true), "grow")?;
     let calls = (0..200).map(|_| {
         let (engine, linked) = (engine.clone(), linked.clone());
         tokio::spawn(async move {

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use crate::support::{Guest, Tested, soon, stopped};
 use async_trait::async_trait;
-use crisol_engine::{Failure, Limits, Outgoing, Reach, Surroundings, Unreachable, Val};
+use crisol_engine::{
+    EntrySettings, Failure, InstanceContext, Limits, OutboundPolicy, OutgoingHttp, Unreachable, Val,
+};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
 };
@@ -23,8 +25,8 @@ use tokio_rustls::rustls::{ServerConfig, version};
 struct At(SocketAddr, Mutex<Vec<String>>, AtomicUsize);
 
 #[async_trait]
-impl Reach for At {
-    async fn reach(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
+impl OutboundPolicy for At {
+    async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
         self.1.lock().unwrap().push(format!("{host}:{port}"));
         match host {
             "denied.invalid" => Err(Unreachable::Denied),
@@ -41,8 +43,8 @@ struct AtRest {
 }
 
 #[async_trait]
-impl Reach for AtRest {
-    async fn reach(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
+impl OutboundPolicy for AtRest {
+    async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
         if self.is_paused.load(Ordering::Relaxed) {
             // A paused clock advances only then. Sockets follow, which need a running clock.
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -50,7 +52,7 @@ impl Reach for AtRest {
                 tokio::time::resume();
             }
         }
-        self.at.reach(host, port).await
+        self.at.resolve(host, port).await
     }
 }
 
@@ -174,20 +176,20 @@ fn made(guest: &str, method: &str) -> Tested<Arc<Guest>> {
 
 async fn asked(
     guest: &str,
-    outgoing: Option<Outgoing>,
+    outgoing: Option<OutgoingHttp>,
     method: &str,
     args: &[Val],
     ms: u64,
 ) -> Tested<Result<Val, Failure>> {
     let guest = made(guest, method)?;
-    let surroundings = Surroundings { outgoing, ..crate::support::wasi().into() };
-    let mut instance =
-        guest.linked.instantiate(surroundings, Limits::default(), soon(AN_HOUR)).await?;
+    let settings = outgoing.into_iter().fold(EntrySettings::default(), EntrySettings::with);
+    let context = InstanceContext::from(crate::support::wasi()).with_settings(settings);
+    let mut instance = guest.linked.instantiate(context, Limits::default(), soon(AN_HOUR)).await?;
     Ok(instance.call(args, soon(ms)).await.map(|result| result.unwrap()))
 }
 
 /// Result of a guest that requests `url`: the response, or the error code.
-async fn get(guest: &str, outgoing: impl Into<Option<Outgoing>>, url: &str) -> Tested<String> {
+async fn get(guest: &str, outgoing: impl Into<Option<OutgoingHttp>>, url: &str) -> Tested<String> {
     let called =
         asked(guest, outgoing.into(), "get", &[Val::String(url.to_owned())], AN_HOUR).await??;
     match called {
@@ -203,7 +205,7 @@ async fn get(guest: &str, outgoing: impl Into<Option<Outgoing>>, url: &str) -> T
 async fn requests_go_to_the_checked_address() -> Tested {
     for guest in GUESTS {
         let at = server(Manner::Answers).await?;
-        let outgoing = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>);
+        let outgoing = OutgoingHttp::new(Arc::<At>::clone(&at));
         // This name does not resolve in DNS.
         let told = get(guest, outgoing.clone(), "http://api.invalid/a?b").await?;
         assert_eq!(told, "201\n35\nGET /a?b HTTP/1.1 host: api.invalid", "{guest}");
@@ -218,9 +220,9 @@ async fn requests_go_to_the_checked_address() -> Tested {
 async fn what_may_not_be_reached_is_denied() -> Tested {
     for guest in GUESTS {
         let at = server(Manner::Answers).await?;
-        let nothing = get(guest, None::<Outgoing>, "http://api.invalid/").await?;
+        let nothing = get(guest, None::<OutgoingHttp>, "http://api.invalid/").await?;
         assert_eq!(nothing, "ErrorCode::HttpRequestDenied", "{guest}");
-        let outgoing = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>);
+        let outgoing = OutgoingHttp::new(Arc::<At>::clone(&at));
         let denied = get(guest, outgoing.clone(), "http://denied.invalid/").await?;
         assert_eq!(denied, "ErrorCode::HttpRequestDenied", "{guest}");
         let unknown = get(guest, outgoing.clone(), "http://nobody.invalid/").await?;
@@ -235,13 +237,13 @@ async fn what_may_not_be_reached_is_denied() -> Tested {
 #[tokio::test]
 async fn an_answer_without_end_stops_at_the_limit() -> Tested {
     for guest in GUESTS {
-        let outgoing = Outgoing::new(server(Manner::NeverEnds).await?);
+        let outgoing = OutgoingHttp::new(server(Manner::NeverEnds).await?);
         let outgoing = outgoing.with_max_response_bytes(100_000);
         let told = get(guest, outgoing, "http://api.invalid/").await?;
         let code = "ErrorCode::HttpResponseBodySize(Some(100000))";
         assert!(told.starts_with(code), "{guest}: {told}");
         for manner in [Manner::LongHead, Manner::Trailers, Manner::Extensions] {
-            let outgoing = Outgoing::new(server(manner).await?);
+            let outgoing = OutgoingHttp::new(server(manner).await?);
             let told = get(guest, outgoing, "http://api.invalid/").await?;
             assert!(told.starts_with("ErrorCode::HttpProtocolError"), "{guest}: {told}");
         }
@@ -252,7 +254,7 @@ async fn an_answer_without_end_stops_at_the_limit() -> Tested {
 #[tokio::test]
 async fn an_answer_that_is_cut_short_is_no_whole_one() -> Tested {
     for guest in GUESTS {
-        let outgoing = Outgoing::new(server(Manner::CutShort).await?);
+        let outgoing = OutgoingHttp::new(server(Manner::CutShort).await?);
         let told = get(guest, outgoing, "http://api.invalid/").await?;
         assert!(told.starts_with("ErrorCode::HttpResponseIncomplete"), "{guest}: {told}");
     }
@@ -265,7 +267,7 @@ async fn a_slow_answer_ends_at_the_deadline_of_the_call() -> Tested {
     for guest in GUESTS {
         for manner in [Manner::NeverAnswers, Manner::Trickles, Manner::Continues] {
             let at = server(manner).await?;
-            let outgoing = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>);
+            let outgoing = OutgoingHttp::new(Arc::<At>::clone(&at));
             let url = [Val::String("http://api.invalid/".to_owned())];
             let late = async {
                 while at.2.load(Ordering::Relaxed) == 0 {
@@ -292,7 +294,7 @@ async fn a_slow_answer_ends_at_the_deadline_of_the_call() -> Tested {
 async fn connections_at_once_are_limited_and_free_again_after_the_call() -> Tested {
     for guest in GUESTS {
         let reach = AtRest { at: server(Manner::Answers).await?, is_paused: true.into() };
-        let outgoing = Outgoing::new(Arc::new(reach)).with_max_connections(2);
+        let outgoing = OutgoingHttp::new(Arc::new(reach)).with_max_connections(2);
         let url = Val::String("http://api.invalid/".to_owned());
         let many = [url.clone(), Val::U32(5)];
         tokio::time::pause();
@@ -317,7 +319,7 @@ async fn connections_at_once_are_limited_and_free_again_after_the_call() -> Test
 async fn a_connection_counts_for_as_long_as_it_is_open() -> Tested {
     for guest in GUESTS {
         let at = server(Manner::NeverAnswers).await?;
-        let outgoing = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>).with_max_connections(2);
+        let outgoing = OutgoingHttp::new(Arc::<At>::clone(&at)).with_max_connections(2);
         let url = Val::String("http://api.invalid/".to_owned());
         let (two, one) = ([url.clone(), Val::U32(2)], [url, Val::U32(1)]);
         let waiting = asked(guest, Some(outgoing.clone()), "get-many", &two, AN_HOUR);
@@ -342,7 +344,7 @@ async fn a_connection_counts_for_as_long_as_it_is_open() -> Tested {
 async fn a_connection_counts_until_its_answer_is_whole() -> Tested {
     let url = [Val::String("http://api.invalid/".to_owned())];
     for guest in GUESTS {
-        let outgoing = Outgoing::new(server(Manner::Trickles).await?).with_max_connections(1);
+        let outgoing = OutgoingHttp::new(server(Manner::Trickles).await?).with_max_connections(1);
         let reading = asked(guest, Some(outgoing.clone()), "get", &url, AN_HOUR);
         let others = async {
             while !format!("{outgoing:?}").contains("connections: 0") {
@@ -388,7 +390,7 @@ async fn requests_that_fail_do_not_fill_the_log() -> Tested {
     let warnings = Warnings::default();
     let _guard = tracing::subscriber::set_default(warnings.clone());
     let nobody = At("127.0.0.1:1".parse()?, Mutex::default(), AtomicUsize::new(0));
-    let nobody: Arc<dyn Reach> = Arc::new(nobody);
+    let nobody: Arc<dyn OutboundPolicy> = Arc::new(nobody);
     for guest in GUESTS {
         for (url, manner) in [
             ("http://api.invalid/", Some(Manner::CutShort)),
@@ -397,8 +399,8 @@ async fn requests_that_fail_do_not_fill_the_log() -> Tested {
             ("http://api.invalid/", None),
         ] {
             let outgoing = match manner {
-                Some(manner) => Outgoing::new(server(manner).await?),
-                None => Outgoing::new(Arc::clone(&nobody)),
+                Some(manner) => OutgoingHttp::new(server(manner).await?),
+                None => OutgoingHttp::new(Arc::clone(&nobody)),
             };
             let told = get(guest, outgoing, url).await?;
             assert!(told.starts_with("ErrorCode::"), "{guest}: {told}");
@@ -431,7 +433,7 @@ async fn https_is_for_the_name_and_by_a_root_that_is_trusted() -> Tested {
         }
     });
     for guest in GUESTS {
-        let strict = Outgoing::new(Arc::clone(&at) as Arc<dyn Reach>);
+        let strict = OutgoingHttp::new(Arc::<At>::clone(&at));
         let trusting = strict.clone().trusting(made.cert.der());
         let told = get(guest, trusting.clone(), "https://api.invalid/").await?;
         assert!(told.starts_with("201\n"), "{guest}: {told}");

@@ -6,7 +6,7 @@ pub mod core;
 use std::time::{Duration, Instant};
 
 use crisol_engine::{
-    Allocation, Compiled, Engine, EngineConfig, Failure, Instance, Limits, Linked, Profile,
+    Allocation, Compiled, Engine, EngineConfig, Failure, FunctionPre, Grants, Instance, Limits,
 };
 use wasmtime::component::Val;
 use wasmtime_wasi::WasiCtx;
@@ -29,8 +29,8 @@ pub const WASI_CLOCK_CALLER: &str = r#"(component
 pub struct Guest {
     pub engine: Engine,
     pub compiled: Compiled,
-    pub linked: Linked,
-    profile: Profile,
+    pub linked: FunctionPre,
+    profile: Grants,
     method: String,
 }
 
@@ -60,7 +60,7 @@ impl Guest {
         engine: Engine,
         bytes: &[u8],
         fuel: bool,
-        profile: Profile,
+        profile: Grants,
         method: &str,
     ) -> Tested<Self> {
         let compiled = engine.compile(bytes, fuel)?;
@@ -70,12 +70,12 @@ impl Guest {
 
     pub fn wat(text: &str, method: &str) -> Tested<Self> {
         let engine = engine(Allocation::OnDemand)?;
-        Self::new(engine, &wat::parse_str(text)?, false, Profile::granting(|_| true), method)
+        Self::new(engine, &wat::parse_str(text)?, false, Grants::select(|_| true), method)
     }
 
     pub fn wat_with_fuel(text: &str, method: &str) -> Tested<Self> {
         let engine = engine(Allocation::OnDemand)?;
-        Self::new(engine, &wat::parse_str(text)?, true, Profile::granting(|_| true), method)
+        Self::new(engine, &wat::parse_str(text)?, true, Grants::select(|_| true), method)
     }
 
     pub fn pooled(instances: u32, text: &str, method: &str) -> Tested<Self> {
@@ -83,17 +83,17 @@ impl Guest {
         let tick = Duration::from_micros(250);
         let allocation = Allocation::Pooling { instances };
         let engine = Engine::new(EngineConfig { allocation, tick, ..EngineConfig::default() })?;
-        Self::new(engine, &wat::parse_str(text)?, false, Profile::granting(|_| true), method)
+        Self::new(engine, &wat::parse_str(text)?, false, Grants::select(|_| true), method)
     }
 
     pub fn fixture(name: &str, method: &str, grants: impl FnMut(&str) -> bool) -> Tested<Self> {
         let engine = engine(Allocation::OnDemand)?;
         let bytes = crisol_fixtures::bytes(name);
-        Self::new(engine, &bytes, false, Profile::granting(grants), method)
+        Self::new(engine, &bytes, false, Grants::select(grants), method)
     }
 
     /// The same code with another profile.
-    pub fn profile(&self, profile: Profile) -> Tested<Self> {
+    pub fn profile(&self, profile: Grants) -> Tested<Self> {
         let linked = self.engine.link(&self.compiled, &profile, &self.method)?;
         let (engine, compiled) = (self.engine.clone(), self.compiled.clone());
         Ok(Self { engine, compiled, linked, profile, method: self.method.clone() })

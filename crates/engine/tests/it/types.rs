@@ -1,7 +1,7 @@
 //! WIT types of functions: all types with plain values are supported, the others are rejected by name at link time.
 
 use crate::support::{Guest, Tested, engine};
-use crisol_engine::{Allocation, CompileError, LinkError, Profile};
+use crisol_engine::{Allocation, CompileError, Grants, LinkError};
 use expect_test::{Expect, expect};
 
 /// Returns its list argument.
@@ -12,7 +12,7 @@ async fn echo(ty: &str, text: &str) -> Tested<String> {
     let wit = format!("echo: func(x: list<{ty}>) -> list<{ty}>;");
     let bytes = crisol_wit::wrap(&wat::parse_str(ECHO)?, Some(&wit), "echo")?.component;
     let engine = engine(Allocation::OnDemand)?;
-    let linked = engine.link(&engine.compile(&bytes, false)?, &Profile::default(), "echo")?;
+    let linked = engine.link(&engine.compile(&bytes, false)?, &Grants::default(), "echo")?;
     let args = linked.mapping().lower_json(format!("[{text}]").as_bytes())?;
     let args = linked.mapping().unpack_args(&args);
     let mut instance = linked.instantiate(crate::support::wasi(), Default::default(), None).await?;
@@ -189,7 +189,7 @@ fn types_larger_than_memory_cost_an_error_at_most() -> Tested {
         );
         match engine.compile(&wat::parse_str(&text)?, false) {
             Ok(compiled) => {
-                let linked = engine.link(&compiled, &Profile::default(), "f")?;
+                let linked = engine.link(&compiled, &Grants::default(), "f")?;
                 assert!(linked.mapping().lower_json(b"[[]]").is_err());
             }
             Err(CompileError::Invalid(_) | CompileError::Compiler) => {}

@@ -138,7 +138,7 @@ mod handler {
         if !is_handler.map_err(|error| link_error(error.into()))? {
             return Ok(None);
         }
-        let linked = engine.link_proxy(&ready.compiled, &loading.profile(&guest), method);
+        let linked = engine.link_proxy(&ready.compiled, &loading.grants(&guest), method);
         let export = Export::Handler(linked.map_err(link_error)?);
         let guest = pooled(function, (&guest, &ready), export, loading)?;
         Ok(Some(HttpHandler { guest }))

@@ -26,7 +26,10 @@ impl Slice for LuaFunction {
     fn load<'a>(&'a self, _: &'a Entry, _: &Loading<'a>, _: &mut Loaded) -> Result<(), FieldError> {
         let message = "this program was built without Lua: a `function.lua` cannot run";
         let report = crisol_schema::Report::error(MISSING_FEATURE, message);
-        Err(FieldError::at(crisol_schema::EntryField::Kind, report.help("build it with the feature `lua`")))
+        Err(FieldError::at(
+            crisol_schema::EntryField::Kind,
+            report.help("build it with the feature `lua`"),
+        ))
     }
 
     fn depends_on(&self) -> Vec<&EntryId> {

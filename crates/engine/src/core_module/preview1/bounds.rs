@@ -318,7 +318,7 @@ fn large(memory: &[u8], buffer: u32) -> Option<(u32, u32)> {
 fn is_file(caller: &mut Caller<'_, Host>, fd: i32) -> wasmtime::Result<bool> {
     let mut position = [0; 8];
     let mut own = GuestMemory::Unshared(&mut position);
-    Ok(served::fd_tell(caller.data_mut().preview1(), &mut own, fd, 0)? == 0)
+    Ok(served::fd_tell(caller.data_mut().wasi(), &mut own, fd, 0)? == 0)
 }
 
 /// Finds the first non-empty buffer of a list: its address and 1, or 0 if all are empty.
@@ -361,7 +361,7 @@ async fn in_pieces(
             let from = range(bytes(caller)?, place as u32, piece)?;
             write(&mut own, HEAD, from)?;
         }
-        let wasi = caller.data_mut().preview1();
+        let wasi = caller.data_mut().wasi();
         wasi.set_hostcall_fuel(own.len());
         let mut memory = GuestMemory::Unshared(&mut own);
         error = what.after(done).run(wasi, &mut memory, (0, 1), 8).await?;

@@ -1,6 +1,6 @@
 //! Bare core modules for tests: linked and called.
 
-use crisol_engine::{Allocation, Engine, Failure, Instance, Limits, Linked, Profile};
+use crisol_engine::{Allocation, Engine, Failure, FunctionPre, Grants, Instance, Limits};
 use crisol_wit::CoreModule;
 use wasmtime::component::Val;
 
@@ -22,32 +22,32 @@ pub fn link_in(
     (wit, method): (Option<&str>, &str),
     grants: impl FnMut(&str) -> bool,
     fuel: bool,
-) -> Tested<Linked> {
+) -> Tested<FunctionPre> {
     let bytes = wat::parse_str(text)?;
     let core = CoreModule::read(&bytes, wit, method)?.ok_or("it has to be a component")?;
     let compiled = engine.compile(&bytes, fuel)?;
-    Ok(engine.link_core(&compiled, &core, &Profile::granting(grants), method)?)
+    Ok(engine.link_core(&compiled, &core, &Grants::select(grants), method)?)
 }
 
-pub fn link(text: &str, method: &str) -> Tested<Linked> {
+pub fn link(text: &str, method: &str) -> Tested<FunctionPre> {
     link_in(&engine(Allocation::OnDemand)?, text, (None, method), |_| true, false)
 }
 
-pub fn link_granting(text: &str, grants: &[&str]) -> Tested<Linked> {
+pub fn link_granting(text: &str, grants: &[&str]) -> Tested<FunctionPre> {
     let grants = |interface: &str| grants.iter().any(|grant| interface.starts_with(grant));
     link_in(&engine(Allocation::OnDemand)?, text, (None, "f"), grants, false)
 }
 
-pub async fn made(linked: &Linked, limits: Limits) -> Result<Instance, Failure> {
+pub async fn made(linked: &FunctionPre, limits: Limits) -> Result<Instance, Failure> {
     linked.instantiate(wasi(), limits, None).await
 }
 
-pub async fn call(linked: &Linked, args: &[Val]) -> Result<Option<Val>, Failure> {
+pub async fn call(linked: &FunctionPre, args: &[Val]) -> Result<Option<Val>, Failure> {
     made(linked, Limits::default()).await?.call(args, None).await
 }
 
 /// Result of a module's `f`.
-pub async fn number(linked: &Linked) -> Result<i32, Failure> {
+pub async fn number(linked: &FunctionPre) -> Result<i32, Failure> {
     match call(linked, &[]).await? {
         Some(Val::S32(number)) => Ok(number),
         other => {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// Running and waiting time of one stretch of guest work.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Stretch {
+pub(crate) struct TimeSplit {
     /// Time inside `poll`: the guest's own code and host functions that return at once.
     pub(crate) running: Duration,
     /// Time between polls: timers, files, sockets, other functions.
@@ -20,33 +20,62 @@ pub(crate) struct Stretch {
 
 /// Reason that a guest future was aborted.
 #[derive(Debug)]
-pub(crate) enum Stopped {
+pub(crate) enum Aborted {
     /// The deadline passed while the future waited.
     Late,
     /// The future panicked with this message.
     Panicked(String),
 }
 
-/// Timer that produces a [`Stretch`], on tokio's clock, which a test can pause. Reading the clock costs as much
+/// Timer that produces a [`TimeSplit`], on tokio's clock, which a test can pause. NameMatch the clock costs as much
 /// as the rest of a small call here, so each poll reads it once, and a query reads it again.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock {
+pub(crate) struct PollTimer {
+    /// Times of the polls; `None` for a future without deadline, whose times nobody asks for.
+    polls: Option<Polls>,
+    /// Time that host functions of others took inside polls.
+    external: Duration,
+    /// True after the first poll returned pending.
+    has_waited: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Polls {
     started: Instant,
     /// Start of the last poll.
     entered: Instant,
     /// Time inside all earlier polls.
     running: Duration,
-    /// Time that other functions took inside polls.
-    away: Duration,
-    /// True after the first poll returned pending.
-    has_waited: bool,
 }
 
-impl Clock {
+impl PollTimer {
+    fn new(started: Option<Instant>) -> Self {
+        let polls = |started| Polls { started, entered: started, running: Duration::ZERO };
+        Self { polls: started.map(polls), external: Duration::ZERO, has_waited: false }
+    }
+
+    /// Begins a poll. The start time is also the start of the first one.
+    fn enter(&mut self) {
+        if let (true, Some(polls)) = (self.has_waited, &mut self.polls) {
+            polls.entered = Instant::now();
+        }
+    }
+
+    /// Ends a poll that returned pending.
+    fn leave(&mut self) {
+        self.has_waited = true;
+        if let Some(polls) = &mut self.polls {
+            polls.running += polls.entered.elapsed();
+        }
+    }
+
     /// The times of a future that has just completed in its last poll.
-    pub(crate) fn stretch(&self) -> Stretch {
-        let waiting = (self.entered - self.started).saturating_sub(self.running);
-        self.split(self.running + self.entered.elapsed(), waiting)
+    pub(crate) fn times(&self) -> TimeSplit {
+        let Some(Polls { started, entered, running }) = self.polls else {
+            return TimeSplit::default();
+        };
+        let waiting = (entered - started).saturating_sub(running);
+        self.split(running + entered.elapsed(), waiting)
     }
 
     /// Returns true if the future has waited, even if only for its next turn.
@@ -54,32 +83,32 @@ impl Clock {
         self.has_waited
     }
 
-    /// Counts `away`, the time that other functions took inside the guest's polls, as waiting.
-    pub(crate) fn without(self, away: Duration) -> Self {
-        Self { away, ..self }
+    /// Counts `external`, the time that host functions of others took inside the guest's polls, as waiting.
+    pub(crate) fn without(self, external: Duration) -> Self {
+        Self { external, ..self }
     }
 
-    fn split(&self, running: Duration, waiting: Duration) -> Stretch {
-        let away = self.away.min(running);
-        Stretch { running: running - away, waiting: waiting + away }
+    fn split(&self, running: Duration, waiting: Duration) -> TimeSplit {
+        let external = self.external.min(running);
+        TimeSplit { running: running - external, waiting: waiting + external }
     }
 
     /// The times of a future that still waits.
-    fn so_far(&self) -> Stretch {
-        let waiting = self.started.elapsed().saturating_sub(self.running);
-        self.split(self.running, waiting)
+    fn so_far(&self) -> TimeSplit {
+        let Some(Polls { started, running, .. }) = self.polls else { return TimeSplit::default() };
+        self.split(running, started.elapsed().saturating_sub(running))
     }
 
     /// The times of a future that was aborted.
-    pub(crate) fn stopped(&self, why: &Stopped) -> Stretch {
+    pub(crate) fn aborted(&self, why: &Aborted) -> TimeSplit {
         match why {
-            Stopped::Late => self.so_far(),
-            Stopped::Panicked(_) => self.stretch(),
+            Aborted::Late => self.so_far(),
+            Aborted::Panicked(_) => self.times(),
         }
     }
 }
 
-/// Runs `future` until `deadline` and measures its time.
+/// Runs `future` until `deadline` and measures its time, if there is a deadline.
 ///
 /// This stops a guest that *waits*. A guest that *computes* does not return here; the epoch callback of its
 /// store stops it. A timer is set only once the guest waits. A result that arrives late is passed on:
@@ -90,8 +119,8 @@ impl Clock {
 pub(crate) async fn until<F: Future>(
     deadline: Option<std::time::Instant>,
     future: F,
-) -> (Result<F::Output, Stopped>, Clock) {
-    until_since(Instant::now(), deadline, future).await
+) -> (Result<F::Output, Aborted>, PollTimer) {
+    run(deadline.map(|_| Instant::now()), deadline, future).await
 }
 
 /// Like [`until`], with a caller-supplied start time.
@@ -99,26 +128,28 @@ pub(crate) async fn until_since<F: Future>(
     started: Instant,
     deadline: Option<std::time::Instant>,
     future: F,
-) -> (Result<F::Output, Stopped>, Clock) {
-    let zero = Duration::ZERO;
-    let mut clock =
-        Clock { started, entered: started, running: zero, away: zero, has_waited: false };
-    let (mut future, mut timer) = (pin!(future), None);
+) -> (Result<F::Output, Aborted>, PollTimer) {
+    run(Some(started), deadline, future).await
+}
+
+async fn run<F: Future>(
+    started: Option<Instant>,
+    deadline: Option<std::time::Instant>,
+    future: F,
+) -> (Result<F::Output, Aborted>, PollTimer) {
+    let mut timer = PollTimer::new(started);
+    let (mut future, mut alarm) = (pin!(future), None);
     let outcome = poll_fn(|cx| {
-        // The start time is also the start of the first poll.
-        if clock.has_waited {
-            clock.entered = Instant::now();
-        }
+        timer.enter();
         if let Poll::Ready(outcome) = poll(future.as_mut(), cx) {
             return Poll::Ready(outcome);
         }
-        clock.has_waited = true;
-        clock.running += clock.entered.elapsed();
+        timer.leave();
         let Some(deadline) = deadline else { return Poll::Pending };
-        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
-        timer.as_mut().poll(cx).map(|()| Err(Stopped::Late))
+        let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
+        alarm.as_mut().poll(cx).map(|()| Err(Aborted::Late))
     });
-    (outcome.await, clock)
+    (outcome.await, timer)
 }
 
 /// Returns true if a deadline has passed, by the same clock.
@@ -141,17 +172,17 @@ pub(crate) async fn timed<F: Future>(other: F, mut took: impl FnMut(Duration)) -
 
 /// Polls once and catches panics of host code, so that they do not reach the caller. Unwinding is safe because
 /// the instance is not used again.
-fn poll<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Stopped>> {
+fn poll<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Aborted>> {
     match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
         Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(Stopped::Panicked(message(&*panic)))),
+        Err(panic) => Poll::Ready(Err(Aborted::Panicked(message(&*panic)))),
     }
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("it said nothing").to_owned()
+    text.unwrap_or("no message").to_owned()
 }
 
 #[cfg(test)]
@@ -171,11 +202,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_future_that_sleeps_is_stopped_and_was_waiting() {
-        let (outcome, clock) = until(in_ms(50), std::future::pending::<()>()).await;
+        let (outcome, timer) = until(in_ms(50), std::future::pending::<()>()).await;
         let Err(why) = outcome else { unreachable!("a future without end") };
-        assert!(matches!(why, Stopped::Late));
-        let stretch = clock.stopped(&why);
-        assert_eq!((stretch.running, stretch.waiting), (Duration::ZERO, 50 * MS));
+        assert!(matches!(why, Aborted::Late));
+        let times = timer.aborted(&why);
+        assert_eq!((times.running, times.waiting), (Duration::ZERO, 50 * MS));
     }
 
     #[tokio::test(start_paused = true)]
@@ -184,10 +215,10 @@ mod tests {
             compute(60).await;
             std::future::pending::<()>().await;
         };
-        let (outcome, clock) = until(in_ms(50), endless).await;
+        let (outcome, timer) = until(in_ms(50), endless).await;
         let Err(why) = outcome else { unreachable!("a future without end") };
-        let stretch = clock.stopped(&why);
-        assert_eq!((stretch.running, stretch.waiting), (60 * MS, Duration::ZERO));
+        let times = timer.aborted(&why);
+        assert_eq!((times.running, times.waiting), (60 * MS, Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]
@@ -198,18 +229,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn time_is_told_apart_over_several_polls() {
-        let (outcome, clock) = until(None, async {
+        let (outcome, timer) = until(in_ms(1_000), async {
             compute(5).await;
             tokio::time::sleep(20 * MS).await;
             compute(7).await;
         })
         .await;
-        let stretch = clock.stretch();
+        let times = timer.times();
         assert!(outcome.is_ok());
-        assert_eq!((stretch.running, stretch.waiting), (12 * MS, 20 * MS));
+        assert_eq!((times.running, times.waiting), (12 * MS, 20 * MS));
         // Other functions took part of the guest's polls.
-        let stretch = clock.without(4 * MS).stretch();
-        assert_eq!((stretch.running, stretch.waiting), (8 * MS, 24 * MS));
+        let times = timer.without(4 * MS).times();
+        assert_eq!((times.running, times.waiting), (8 * MS, 24 * MS));
     }
 
     #[tokio::test(start_paused = true)]
@@ -242,6 +273,6 @@ mod tests {
     async fn a_panic_is_told_and_goes_no_further() {
         let panics = async { std::panic::panic_any("oh") };
         let (outcome, _) = until(None, panics).await;
-        assert!(matches!(outcome, Err(Stopped::Panicked(text)) if text == "oh"));
+        assert!(matches!(outcome, Err(Aborted::Panicked(text)) if text == "oh"));
     }
 }

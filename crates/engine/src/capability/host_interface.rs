@@ -3,6 +3,7 @@
 //! They are defined for each component at link time, from the types of its imports. Type mismatches are thus
 //! found when an entry loads, and a call needs no lookup.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
@@ -14,9 +15,12 @@ use crisol_wit::HostMapping;
 use semver::Version;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wasmtime::component::Val;
+use wasmtime::component::{Linker, LinkerInstance, Val};
 
-use crate::releases::is_compatible;
+use super::{Capability, DefineError, ImportedInterface};
+use crate::config::VariantKey;
+use crate::host::Host;
+use crate::releases::{Interface, Release, Ungranted, parse};
 
 mod define;
 
@@ -58,14 +62,16 @@ pub struct HostInterface {
 pub enum HostInterfaceError {
     /// The text does not have the form of an interface name.
     #[error(
-        "`{name}` is not the name of an interface: write `namespace:package/interface`, in lower case with `-` between words, and `@1.2.3` after it if it has a version"
+        "invalid interface name `{name}`: write `namespace:package/interface`, in lower case with `-` between words, and append `@1.2.3` if it has a version"
     )]
     Form {
         /// The given name.
         name: String,
     },
     /// The package is reserved for the runtime.
-    #[error("`{name}` is in a package of the runtime's own: name the interface differently")]
+    #[error(
+        "reserved interface name `{name}`: the namespaces `wasi`, `wippy` and `crisol` belong to the runtime, so use another"
+    )]
     Reserved {
         /// The given name.
         name: String,
@@ -154,7 +160,7 @@ impl HostInterface {
     /// Fails when `name` is not an interface name, or is in a package of the runtime's own.
     pub fn new(name: impl Into<String>) -> Result<Self, HostInterfaceError> {
         let name = name.into();
-        let Some((bare, version)) = parse(&name) else {
+        let Some((bare, version)) = parse_name(&name) else {
             return Err(HostInterfaceError::Form { name });
         };
         let bare = bare.len();
@@ -228,15 +234,6 @@ impl HostInterface {
     pub fn bare_name(&self) -> &str {
         self.name.get(..self.bare).unwrap_or(&self.name)
     }
-
-    fn serves(&self, bare: &str, version: Option<&Version>) -> bool {
-        bare == self.bare_name()
-            && match (&self.version, version) {
-                (None, None) => true,
-                (Some(own), Some(wanted)) => is_compatible(own, wanted),
-                _ => false,
-            }
-    }
 }
 
 impl HostError {
@@ -257,9 +254,13 @@ impl fmt::Debug for HostInterface {
     }
 }
 
-/// All interfaces of the embedding program.
+/// The interfaces of the embedding program, defined for each component that imports them.
 #[derive(Debug, Default)]
-pub(crate) struct HostInterfaces(Vec<HostInterface>);
+pub(crate) struct HostInterfaces {
+    interfaces: Vec<HostInterface>,
+    /// The release of each interface, in the same order.
+    releases: Vec<Release>,
+}
 
 impl HostInterfaces {
     /// Merges interfaces with the same name; the later definition of a function wins.
@@ -271,30 +272,52 @@ impl HostInterfaces {
                 None => all.push(interface),
             }
         }
-        Self(all)
+        let releases = all.iter().map(HostInterface::release).collect();
+        Self { interfaces: all, releases }
     }
 
     /// Finds the interface that serves an import, by the name in the guest.
-    pub(crate) fn serving(&self, import: &str) -> Option<&HostInterface> {
-        if self.0.is_empty() {
-            return None;
-        }
+    fn serving(&self, import: &str) -> Option<&HostInterface> {
         let (bare, version) = parse(import)?;
-        self.0.iter().find(|one| one.serves(bare, version.as_ref()))
-    }
-
-    /// Names of the interfaces without versions.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(HostInterface::bare_name)
+        let is_served = |release: &Release| release.serving(bare, version.as_ref()).is_some();
+        self.interfaces.get(self.releases.iter().position(is_served)?)
     }
 }
 
-/// Splits a name into `namespace:package/interface` and its version.
-fn parse(name: &str) -> Option<(&str, Option<Version>)> {
-    let (bare, version) = match name.split_once('@') {
-        Some((bare, version)) => (bare, Some(Version::parse(version).ok()?)),
-        None => (name, None),
-    };
+impl HostInterface {
+    fn release(&self) -> Release {
+        let name = Cow::Owned(self.bare_name().to_owned());
+        let interface = Interface { name, ungranted: Ungranted::Denied };
+        let version = self.version.clone();
+        Release { family: "", version, interfaces: Cow::Owned(vec![interface]) }
+    }
+}
+
+impl Capability for HostInterfaces {
+    fn releases(&self) -> &[Release] {
+        &self.releases
+    }
+
+    fn add_to_linker(&self, _: &mut Linker<Host>, _: VariantKey) -> wasmtime::Result<()> {
+        Ok(())
+    }
+
+    fn define(
+        &self,
+        import: &ImportedInterface<'_>,
+        into: &mut LinkerInstance<'_, Host>,
+    ) -> Result<(), DefineError> {
+        self.serving(import.name).map_or(Ok(()), |interface| interface.define(import, into))
+    }
+
+    fn would_define(&self, import: &str, function: &str) -> bool {
+        self.serving(import).is_some_and(|interface| interface.functions.contains_key(function))
+    }
+}
+
+/// Splits a name into `namespace:package/interface` and its version, if it has that form.
+fn parse_name(name: &str) -> Option<(&str, Option<Version>)> {
+    let (bare, version) = parse(name)?;
     let (package, interface) = bare.split_once('/')?;
     let (namespace, package) = package.split_once(':')?;
     [namespace, package, interface].into_iter().all(is_label).then_some((bare, version))

@@ -1,4 +1,4 @@
-//! A wasmtime engine with the host's definitions, one per flavour.
+//! A wasmtime engine with the host's definitions, one per key.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,20 +7,18 @@ use wasmtime::component::Linker;
 
 use crate::allocation::Allocation;
 use crate::allocation::retained::Retained;
-use crate::bindings;
-use crate::config::{EngineConfig, EngineError, Flavour};
+use crate::capability::Capabilities;
+use crate::config::{EngineConfig, EngineError, VariantKey};
 use crate::host::Host;
-use crate::host_functions::HostInterfaces;
 use crate::ticker::{Ticker, Ticks};
 
 /// A wasmtime engine and the host's definitions on it.
-pub(crate) struct Base {
+pub(crate) struct EngineVariant {
     pub(crate) engine: wasmtime::Engine,
     pub(crate) everything: Linker<Host>,
     /// The linker for core modules, built when the first one is linked.
     pub(crate) core: OnceLock<wasmtime::Linker<Host>>,
-    /// Interfaces of the embedding program.
-    pub(crate) own: Arc<HostInterfaces>,
+    pub(crate) capabilities: Arc<Capabilities>,
     /// Budget for the memory of all instances and scripts.
     pub(crate) budget: Budget,
     /// Ticks of the clock that interrupts guests.
@@ -29,21 +27,21 @@ pub(crate) struct Base {
     _retained: Reservation,
 }
 
-impl Base {
+impl EngineVariant {
     fn new(
         config: &EngineConfig,
-        flavour: Flavour,
+        key: VariantKey,
         ticker: &Ticker,
-        (own, budget): (&Arc<HostInterfaces>, &Budget),
+        (capabilities, budget): (&Arc<Capabilities>, &Budget),
     ) -> Result<Self, EngineError> {
         let (retained, held) = retain(config.allocation, budget);
-        let config = config.build(flavour, retained);
+        let config = config.build(key, retained);
         let engine = wasmtime::Engine::new(&config).map_err(EngineError::Setup)?;
-        let everything = bindings::everything(&engine, flavour).map_err(EngineError::Setup)?;
+        let everything = capabilities.linker(&engine, key).map_err(EngineError::Setup)?;
         ticker.watch(&engine);
-        let (own, budget) = (Arc::clone(own), budget.clone());
+        let (capabilities, budget) = (Arc::clone(capabilities), budget.clone());
         let (core, ticks) = (OnceLock::new(), ticker.ticks().clone());
-        Ok(Self { engine, everything, core, own, budget, ticks, _retained: held })
+        Ok(Self { engine, everything, core, capabilities, budget, ticks, _retained: held })
     }
 }
 
@@ -56,16 +54,16 @@ fn retain(allocation: Allocation, budget: &Budget) -> (Retained, Reservation) {
     }
 }
 
-impl Base {
-    /// Builds a base. If the address space for pooled instances is not available, changes `config` to
+impl EngineVariant {
+    /// Builds a variant. If the address space for pooled instances is not available, changes `config` to
     /// [`Allocation::Sparing`] and tries again.
-    pub(crate) fn or_sparing(
+    pub(crate) fn or_fallback(
         config: &mut EngineConfig,
-        flavour: Flavour,
+        key: VariantKey,
         ticker: &Ticker,
-        shared: (&Arc<HostInterfaces>, &Budget),
+        shared: (&Arc<Capabilities>, &Budget),
     ) -> Result<Self, EngineError> {
-        match Self::new(config, flavour, ticker, shared) {
+        match Self::new(config, key, ticker, shared) {
             Err(error) if matches!(config.allocation, Allocation::Pooling { .. }) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -74,7 +72,7 @@ impl Base {
                      (fewer pooled instances or a higher limit on address space would help)"
                 );
                 config.allocation = Allocation::Sparing;
-                Self::new(config, flavour, ticker, shared)
+                Self::new(config, key, ticker, shared)
             }
             other => other,
         }

@@ -4,7 +4,7 @@ use crisol_core::{Args, ErrorKind};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Linker, Lower};
 
-use super::{Answered, Outward, Unanswered, json, written};
+use super::{FuncsError, FuncsResult, GuestCall, encode_reply, json};
 use crate::host::Host;
 
 /// The interface's `error`.
@@ -57,17 +57,17 @@ async fn call(
     mut store: StoreContextMut<'_, Host>,
     target: &str,
     args: &[u8],
-) -> Answered<Vec<u8>> {
-    let outward = match Outward::find(&store, target, args.len()) {
-        Ok(outward) => outward,
+) -> FuncsResult<Vec<u8>> {
+    let guest_call = match GuestCall::find(&mut store, target, args.len()) {
+        Ok(guest_call) => guest_call,
         Err(unanswered) => return Ok(Err(unanswered)),
     };
-    let reply = outward.call(&mut store, Args::json(args)).await?;
-    Ok(reply.and_then(|reply| written(&reply)))
+    let reply = guest_call.call(&mut store, Args::json(args)).await?;
+    Ok(reply.and_then(|reply| encode_reply(&reply)))
 }
 
-impl From<Unanswered> for Error {
-    fn from(unanswered: Unanswered) -> Self {
+impl From<FuncsError> for Error {
+    fn from(unanswered: FuncsError) -> Self {
         let other = match unanswered.into_own() {
             Ok(own) => match json(&own) {
                 Ok(own) => return Self::Function(own),

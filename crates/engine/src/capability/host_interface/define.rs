@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use crisol_core::EntryId;
 use crisol_wit::HostMapping;
-use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{LinkerInstance, Val};
 
-use super::{Function, HostCall, HostInterface};
+use super::{DefineError, Function, HostCall, HostInterface, ImportedInterface};
 use crate::failure::HostFunctionFailed;
 use crate::host::Host;
-use crate::link_error::LinkError;
-use crate::metered::timed;
+use crate::poll_timer::timed;
 
 /// A host function with the type that one component imports.
 #[derive(Clone)]
@@ -25,30 +24,22 @@ struct Bound {
 }
 
 impl HostInterface {
-    /// Returns true if the interface has a function of that name.
-    pub(crate) fn has(&self, function: &str) -> bool {
-        self.functions.contains_key(function)
-    }
-
-    /// Defines the functions of this interface that a component imports under the name `import`.
-    pub(crate) fn define(
+    /// Defines the functions of this interface that a component imports.
+    pub(super) fn define(
         &self,
-        engine: &wasmtime::Engine,
+        import: &ImportedInterface<'_>,
         into: &mut LinkerInstance<'_, Host>,
-        import: &str,
-        wanted: &ComponentInstance,
-        entry: Option<&EntryId>,
-    ) -> Result<(), LinkError> {
-        for (name, item) in wanted.exports(engine) {
+    ) -> Result<(), DefineError> {
+        for (name, item) in import.ty.exports(import.engine) {
             match item.ty {
                 ComponentItem::ComponentFunc(func) => {
                     let Some(function) = self.functions.get(name) else { continue };
-                    let bound = bind(function, format!("{import}#{name}"), &func, entry)?;
-                    define(into, name, func.async_(), bound).map_err(LinkError::Mismatch)?;
+                    let bound = bind(function, (import, name), &func)?;
+                    define(into, name, func.async_(), bound).map_err(DefineError::Linker)?;
                 }
                 ComponentItem::Resource(_) => {
-                    let (interface, resource) = (import.to_owned(), name.to_owned());
-                    return Err(LinkError::HostResource { interface, resource });
+                    let (interface, resource) = (import.name.to_owned(), name.to_owned());
+                    return Err(DefineError::Resource { interface, resource });
                 }
                 // Types are part of the functions that use them.
                 _ => {}
@@ -60,15 +51,15 @@ impl HostInterface {
 
 fn bind(
     function: &Function,
-    name: String,
+    (import, name): (&ImportedInterface<'_>, &str),
     func: &ComponentFunc,
-    entry: Option<&EntryId>,
-) -> Result<Bound, LinkError> {
+) -> Result<Bound, DefineError> {
+    let name = format!("{}#{name}", import.name);
     let mapping = HostMapping::new(func)
-        .map_err(|source| LinkError::HostSignature { function: name.clone(), source })?;
+        .map_err(|source| DefineError::Signature { function: name.clone(), source })?;
     Ok(Bound {
         name: name.into(),
-        entry: entry.cloned(),
+        entry: import.entry.cloned(),
         mapping: Arc::new(mapping),
         function: Arc::clone(function),
     })
@@ -82,15 +73,15 @@ fn define(
 ) -> wasmtime::Result<()> {
     if asynchronous {
         return into.func_new_concurrent(name, move |accessor, _, args, results| {
-            let deadline = accessor.with(|mut access| access.get().deadline);
-            let took = |time| accessor.with(|mut access| access.get().away += time);
+            let deadline = accessor.with(|mut access| access.get().work.deadline);
+            let took = |time| accessor.with(|mut access| access.get().work.external += time);
             Box::pin(timed(bound.call(deadline, args, results), took))
                 as Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send + '_>>
         });
     }
     into.func_new_async(name, move |mut store, _, args, results| {
-        let call = bound.call(store.data().deadline, args, results);
-        Box::new(timed(call, move |time| store.data_mut().away += time))
+        let call = bound.call(store.data().work.deadline, args, results);
+        Box::new(timed(call, move |time| store.data_mut().work.external += time))
     })
 }
 

@@ -4,12 +4,20 @@ use wasmtime::Module;
 use wasmtime::component::Component;
 
 /// Machine code by its kind.
-pub(crate) enum Program {
+pub(crate) enum MachineCode {
     Component(Component),
     Module(Module),
 }
 
-impl Program {
+impl MachineCode {
+    /// Returns true if the code imports anything.
+    pub(crate) fn has_imports(&self, engine: &wasmtime::Engine) -> bool {
+        match self {
+            Self::Component(component) => component.component_type().imports(engine).len() > 0,
+            Self::Module(module) => module.imports().len() > 0,
+        }
+    }
+
     pub(crate) fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
         match self {
             Self::Component(component) => component.serialize(),

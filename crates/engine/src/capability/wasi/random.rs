@@ -13,9 +13,9 @@ use crate::host::Host;
 /// Bytes per turn; each takes a few nanoseconds.
 const TURN: u64 = 64 << 10;
 
-/// Replaces the functions of one WASI release in a linker. Beyond the bound, 0.3 returns fewer bytes, while 0.2
+/// Replaces the functions of one WASI release in a linker. ExpansionLimit the bound, 0.3 returns fewer bytes, while 0.2
 /// ends the guest.
-pub(crate) fn add_to_linker(linker: &mut Linker<Host>, version: &Version) -> wasmtime::Result<()> {
+pub(super) fn add_to_linker(linker: &mut Linker<Host>, version: &Version) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let is_short = (version.major, version.minor) >= (0, 3);
     let interface = format!("wasi:random/random@{version}");
@@ -51,7 +51,7 @@ async fn bytes(
 ) -> wasmtime::Result<Vec<u8>> {
     if len > DEFAULT_MAX_SIZE {
         return Err(wasmtime::Error::msg(format!(
-            "the guest asks for {len} random bytes at once, and {DEFAULT_MAX_SIZE} are the most"
+            "the guest requested {len} random bytes at once, and the limit is {DEFAULT_MAX_SIZE}"
         )));
     }
     let mut bytes = Vec::new();

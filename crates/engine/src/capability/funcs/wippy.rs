@@ -4,7 +4,7 @@ use crisol_core::{Args, EntryId, ErrorKind, Reply, Signature, Type, Value};
 use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
 
-use super::{Answered, Outward, Unanswered, json, written};
+use super::{FuncsError, FuncsResult, GuestCall, encode_reply, json};
 use crate::host::Host;
 
 pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
@@ -16,13 +16,13 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
                 // A result that is not a string was encoded as JSON, which is UTF-8.
                 String::from_utf8(bytes).map_err(super::unwritable)
             });
-            Ok((answer.map_err(told),))
+            Ok((answer.map_err(error_text),))
         })
     })?;
     interface.func_wrap_async("call-bytes", |store, (target, input): (String, Vec<u8>)| {
         Box::new(async move {
             let answer = call(store, &target, Input::Bytes(input)).await?;
-            Ok((answer.map_err(told),))
+            Ok((answer.map_err(error_text),))
         })
     })
 }
@@ -37,19 +37,19 @@ async fn call(
     mut store: StoreContextMut<'_, Host>,
     target: &str,
     input: Input,
-) -> Answered<Vec<u8>> {
+) -> FuncsResult<Vec<u8>> {
     let in_bytes = matches!(input, Input::Bytes(_));
-    let outward = match Outward::find(&store, target, input.as_bytes().len()) {
-        Ok(outward) => outward,
+    let guest_call = match GuestCall::find(&mut store, target, input.as_bytes().len()) {
+        Ok(guest_call) => guest_call,
         Err(unanswered) => return Ok(Err(unanswered)),
     };
-    let signature = outward.funcs.invoke.signature(&outward.id);
+    let signature = guest_call.funcs.invoke.signature(&guest_call.id);
     let signature = signature.as_deref();
-    let args = match input.into_args(&outward.id, signature) {
+    let args = match input.into_args(&guest_call.id, signature) {
         Ok(args) => args,
         Err(unanswered) => return Ok(Err(unanswered)),
     };
-    let reply = outward.call(&mut store, args).await?;
+    let reply = guest_call.call(&mut store, args).await?;
     Ok(reply.and_then(|reply| answer(signature, &reply, in_bytes)))
 }
 
@@ -66,14 +66,16 @@ impl Input {
         self,
         id: &EntryId,
         signature: Option<&Signature>,
-    ) -> Result<Args<'static>, Unanswered> {
-        let takes = Takes::of(signature);
+    ) -> Result<Args<'static>, FuncsError> {
+        let takes = ParamShape::of(signature);
         let value = match self {
-            Self::Text(text) if matches!(takes, Takes::Text | Takes::Anything) => Value::Text(text),
-            Self::Bytes(bytes) if matches!(takes, Takes::Bytes | Takes::Anything) => {
+            Self::Text(text) if matches!(takes, ParamShape::Text | ParamShape::Anything) => {
+                Value::Text(text)
+            }
+            Self::Bytes(bytes) if matches!(takes, ParamShape::Bytes | ParamShape::Anything) => {
                 Value::Bytes(bytes)
             }
-            Self::Bytes(bytes) if matches!(takes, Takes::Text) => {
+            Self::Bytes(bytes) if matches!(takes, ParamShape::Text) => {
                 Value::Text(String::from_utf8(bytes).map_err(|error| {
                     invalid(format!("`{id}` takes text, and this is none: {error}"))
                 })?)
@@ -86,7 +88,7 @@ impl Input {
 }
 
 /// Parameter shape of a function, as far as this interface distinguishes it.
-enum Takes {
+enum ParamShape {
     /// A single string.
     Text,
     /// A single list of bytes.
@@ -97,7 +99,7 @@ enum Takes {
     Json,
 }
 
-impl Takes {
+impl ParamShape {
     fn of(signature: Option<&Signature>) -> Self {
         let Some(signature) = signature else { return Self::Anything };
         match signature.params.as_slice() {
@@ -113,7 +115,7 @@ fn is_bytes(ty: &Type) -> bool {
 }
 
 /// Parses arguments from JSON: an array of them, nothing, or a single argument.
-fn from_json(text: Vec<u8>) -> Result<Args<'static>, Unanswered> {
+fn from_json(text: Vec<u8>) -> Result<Args<'static>, FuncsError> {
     match text.trim_ascii_start().first() {
         None => Ok(Args::none()),
         Some(b'[') => Ok(Args::json(text)),
@@ -126,8 +128,8 @@ fn from_json(text: Vec<u8>) -> Result<Args<'static>, Unanswered> {
     }
 }
 
-fn invalid(message: String) -> Unanswered {
-    Unanswered::Here(ErrorKind::InvalidInput, message)
+fn invalid(message: String) -> FuncsError {
+    FuncsError::Caller(ErrorKind::InvalidInput, message)
 }
 
 /// Encodes a result for the guest.
@@ -135,14 +137,14 @@ fn answer(
     signature: Option<&Signature>,
     reply: &Reply,
     in_bytes: bool,
-) -> Result<Vec<u8>, Unanswered> {
+) -> Result<Vec<u8>, FuncsError> {
     let as_it_is = match signature.map(value_of) {
         None => true,
         Some(None) => return Ok(Vec::new()),
         Some(Some(ty)) => *ty == Type::String || in_bytes && is_bytes(ty),
     };
     if !as_it_is {
-        return written(reply);
+        return encode_reply(reply);
     }
     match reply.to_value().map_err(super::unwritable)? {
         Value::Null => Ok(Vec::new()),
@@ -161,7 +163,7 @@ fn value_of(signature: &Signature) -> Option<&Type> {
 }
 
 /// Formats an error for the guest.
-fn told(unanswered: Unanswered) -> String {
+fn error_text(unanswered: FuncsError) -> String {
     match unanswered.into_own() {
         Ok(Value::Text(text)) => text,
         Ok(own) => match json(&own).map(String::from_utf8) {

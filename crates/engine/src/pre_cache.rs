@@ -1,5 +1,5 @@
-//! Linked form of a component or core module for a profile, built once for all functions with the same code and
-//! profile: the linker and the resolved imports depend on nothing else.
+//! Linked form of a component or core module and its grants, built once for all functions with the same code and
+//! grants: the linker and the resolved imports depend on nothing else.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -7,13 +7,15 @@ use crisol_core::Budget;
 use wasmtime::component::InstancePre;
 
 use crate::host::Host;
-use crate::imports::{Import, Profile};
+use crate::imports::{Grants, Import};
 use crate::ticker::Ticks;
 
-/// State shared by functions of the same code and profile.
-pub(crate) struct Joined {
+/// State shared by functions with the same code and grants.
+pub(crate) struct SharedPre {
     pub(crate) pre: Pre,
     pub(crate) imports: Vec<Import>,
+    /// True if the code imports anything, which may be more than `imports` lists.
+    pub(crate) has_imports: bool,
     /// Budget for the memory of all instances and scripts.
     pub(crate) budget: Budget,
     /// Ticks of the clock that interrupts guests.
@@ -41,19 +43,19 @@ impl Pre {
 
 /// Linked forms of one component or module that are in use, at most one per function.
 #[derive(Default)]
-pub(crate) struct InUse(Mutex<Vec<(Profile, Weak<Joined>)>>);
+pub(crate) struct PreCache(Mutex<Vec<(Grants, Weak<SharedPre>)>>);
 
-impl InUse {
-    /// Finds the linked form for `profile`, if there is one.
-    pub(crate) fn find(&self, profile: &Profile) -> Option<Arc<Joined>> {
+impl PreCache {
+    /// Finds the linked form for `grants`, if there is one.
+    pub(crate) fn find(&self, grants: &Grants) -> Option<Arc<SharedPre>> {
         let in_use = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        in_use.iter().find(|(other, _)| other == profile)?.1.upgrade()
+        in_use.iter().find(|(other, _)| other == grants)?.1.upgrade()
     }
 
     /// Stores a linked form. Two callers may build the same one concurrently, which only costs time.
-    pub(crate) fn keep(&self, profile: &Profile, joined: &Arc<Joined>) {
+    pub(crate) fn keep(&self, grants: &Grants, shared: &Arc<SharedPre>) {
         let mut in_use = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        in_use.retain(|(other, joined)| other != profile && joined.strong_count() > 0);
-        in_use.push((profile.clone(), Arc::downgrade(joined)));
+        in_use.retain(|(other, shared)| other != grants && shared.strong_count() > 0);
+        in_use.push((grants.clone(), Arc::downgrade(shared)));
     }
 }
