@@ -90,7 +90,7 @@ pub mod lua {
 /// Pools: statistics, scaling decisions, drains.
 pub mod pool {
     pub use crisol_pool::strategy::adaptive::{Decision, Reason};
-    pub use crisol_pool::{Drained, RETIRED_REASONS, Retired, Stats, WAIT_BOUNDS, Waits};
+    pub use crisol_pool::{Drained, RETIRED_REASONS, Retired, Stats, WAIT_BOUNDS, WaitHistogram};
 }
 
 /// Registry of an app: entries, problems, the files that it is loaded from.

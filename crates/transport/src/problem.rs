@@ -70,7 +70,7 @@ impl Cause {
             Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
-            Self::Function | Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Function | Self::Failed | Self::Interrupted => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }

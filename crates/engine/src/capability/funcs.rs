@@ -150,7 +150,7 @@ impl FuncsError {
     fn into_own(self) -> Result<Value, Self> {
         match self {
             Self::Call(error) => error.into_function_error().map_err(Self::Call),
-            here @ Self::Here(..) => Err(here),
+            caller @ Self::Caller(..) => Err(caller),
         }
     }
 }
