@@ -95,13 +95,6 @@ pub(crate) fn from_val(shape: &Shape, value: &Val, out: &mut Vec<u8>) -> Result<
         (Shape::F32, Val::Float32(v)) => out.extend(v.to_le_bytes()),
         (Shape::F64, Val::Float64(v)) => out.extend(v.to_le_bytes()),
         (Shape::Char, Val::Char(v)) => out.extend(u32::from(*v).to_le_bytes()),
-        _ => return compound_from_val(shape, value, out),
-    }
-    Ok(())
-}
-
-fn compound_from_val(shape: &Shape, value: &Val, out: &mut Vec<u8>) -> Result<(), Malformed> {
-    match (shape, value) {
         (Shape::String, Val::String(text)) => {
             count(out, text.len())?;
             out.extend_from_slice(text.as_bytes());
@@ -113,6 +106,13 @@ fn compound_from_val(shape: &Shape, value: &Val, out: &mut Vec<u8>) -> Result<()
         (Shape::Bytes(Some(len)), Val::FixedLengthList(items)) if items.len() == *len as usize => {
             all(&Shape::U8, items, out)?;
         }
+        _ => return compound_from_val(shape, value, out),
+    }
+    Ok(())
+}
+
+fn compound_from_val(shape: &Shape, value: &Val, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    match (shape, value) {
         (Shape::List(item), Val::List(items)) => {
             count(out, items.len())?;
             all(item, items, out)?;
