@@ -137,7 +137,7 @@ fn a_script_that_cannot_be_called_is_refused_at_load() -> Tested {
     let entry = |fields: &str| format!("  - {{name: f, kind: function.lua, {fields}}}\n");
     for (fields, expected) in [
         ("method: f, source: 'return {'", "unexpected symbol"),
-        ("method: f, source: 'return {g = print}'", "it returns `g`"),
+        ("method: f, source: 'return {g = print}'", "the script returns `g`"),
         ("method: f, source: 'local x = 1'", "end it with `return { f = f }`"),
         ("method: f, source: 'require(\"json\")'", "module `json` is not available"),
         (
@@ -212,7 +212,7 @@ fn the_same_error_of_many_scripts_is_one_with_many_places() -> Tested {
     for (source, told) in [
         ("return {", "unexpected symbol near <eof>"),
         ("local x = 1\n\nerror('boom')", "the script failed: boom"),
-        ("return {g = print}", "the script returns no function `f`; it returns `g`"),
+        ("return {g = print}", "unknown function `f`: the script returns `g`"),
     ] {
         let entry = |n: usize| {
             format!("  - {{name: f{n}, kind: function.lua, method: f, source: {source:?}}}\n")

@@ -145,7 +145,7 @@ async fn adaptive_pool_reports_reasons_of_its_growth() -> Tested {
     }
     let first = decisions().remove(0);
     assert_eq!((first.from, first.to), (4, 6));
-    assert!(first.to_string().contains("4 → 6 workers: a call would have been refused"), "{first}");
+    assert!(first.to_string().contains("4 → 6 workers: the buffer was full"), "{first}");
     assert!(runtime.decisions("myns:static").is_some_and(|none| none.is_empty()));
     assert!(runtime.decisions("myns:nothing").is_none());
     Ok(())

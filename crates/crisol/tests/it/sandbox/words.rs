@@ -79,7 +79,7 @@ async fn relative_paths_begin_in_the_working_directory() {
     let generation = runtime.generation();
     let warnings = generation.warnings().to_string();
     for (name, why) in [
-        ("elsewhere", "no mount has it"),
+        ("elsewhere", "no mount contains it"),
         ("missing", "`none` in `a:data` cannot be opened"),
         ("root", "a mount at `/` also captures relative paths"),
     ] {
