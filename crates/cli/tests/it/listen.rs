@@ -205,7 +205,7 @@ fn a_unix_socket_is_served_by_entry_and_by_option() -> Tested {
     }
     let check = crisol(app("addr: 'unix:a.sock'")?.path(), &["check"])?;
     assert_eq!(check.code, Some(2));
-    assert!(check.stderr.contains("begins with `/`"), "{check:?}");
+    assert!(check.stderr.contains("must begin with `/`"), "{check:?}");
     Ok(())
 }
 

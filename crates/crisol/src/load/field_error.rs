@@ -30,6 +30,8 @@ impl FieldError {
         Self { field, report: Box::new(report), offset: None, folder: None }
     }
 
+    /// Places it at a byte offset in the text of the field.
+    #[cfg(feature = "lua")]
     pub(crate) fn inside(self, offset: Option<usize>) -> Self {
         Self { offset, ..self }
     }
