@@ -1,12 +1,21 @@
 //! Arbitrary bytes as the code of a function: they are rejected with an error, or load and run within their
 //! limits. Nothing panics and nothing takes long.
 
+#[path = "../../fuzz/bodies/function.rs"]
+mod function;
+#[path = "../../fuzz/bodies/sample.rs"]
+mod sample;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::support::{Problem, soon, wasi};
 use crisol_engine::{Allocation, CodeLimits, CompileError, Engine, EngineConfig, Grants, Limits};
+use function::{Form, Step};
 use proptest::prelude::{ProptestConfig, any, prop, prop_assert, proptest};
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 static ENGINE: LazyLock<Result<Engine, Problem>> = LazyLock::new(|| {
     let code = CodeLimits { max_functions: 1_000, ..CodeLimits::default() };
@@ -96,6 +105,37 @@ fn run(bytes: &[u8]) -> Result<bool, Problem> {
 fn the_component_that_is_damaged_below_is_whole() -> Result<(), Problem> {
     let whole = WHOLE.as_ref().map_err(ToString::to_string)?;
     assert!(run(whole)?);
+    Ok(())
+}
+
+/// Number of inputs of the fuzz target's body; `PROPTEST_CASES` overrides it.
+const INPUTS: u32 = 64;
+
+/// The body of the fuzz target reaches every form of code and every end of a call. Prints the number of inputs that
+/// reach each step.
+#[test]
+fn generated_code_is_refused_or_runs_within_its_limits() -> Result<(), Problem> {
+    let cases = std::env::var("PROPTEST_CASES").map_or(Ok(INPUTS), |cases| cases.parse())?;
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    // The same inputs each time: whether they reach everything is not left to chance.
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let counts = RefCell::new(BTreeMap::<(Form, Step), u32>::new());
+    let inputs = (0..8_u8, any::<u8>(), prop::collection::vec(any::<u8>(), 0..2048));
+    TestRunner::new_with_rng(config, rng).run(&inputs, |(kind, choice, rest)| {
+        let data = [&[choice & 0xf8 | kind], &*rest].concat();
+        for reached in function::run(&data).unwrap_or_default() {
+            *counts.borrow_mut().entry(reached).or_default() += 1;
+        }
+        Ok(())
+    })?;
+    let counts = counts.into_inner();
+    println!("of {cases} inputs: {counts:?}");
+    for form in [Form::Module, Form::Wrapped] {
+        for step in [Step::Linked, Step::Instantiated, Step::Returned, Step::Trapped] {
+            assert!(counts.contains_key(&(form, step)), "{form:?} {step:?}");
+        }
+    }
+    assert!(counts.contains_key(&(Form::Unread, Step::Rejected)));
     Ok(())
 }
 

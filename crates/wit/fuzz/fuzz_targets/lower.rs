@@ -1,75 +1,16 @@
-//! Lowers any text by any type: it is refused or accepted within memory limited by its size. Accepted values, written
-//! as text, read back as the same value.
+//! Any text as arguments of any type: see `bodies/lower.rs`.
 //! Run: `cargo +nightly fuzz run lower -- -max_len=4096`
 
 #![no_main]
 
+#[path = "../bodies/lower.rs"]
+mod lower;
+#[path = "../bodies/types.rs"]
 mod types;
 
-use crisol_core::{Field, Signature, Type};
-use crisol_wit::Mapping;
-use libfuzzer_sys::arbitrary::{Result, Unstructured};
+use libfuzzer_sys::arbitrary::Unstructured;
 use libfuzzer_sys::fuzz_target;
-use types::any_type;
-use wasmtime::component::Val;
-
-/// Values that a byte of text may become, beyond the fixed number for any text: an omitted field costs the text nothing
-/// and has a budget of its own.
-const VALUES_PER_BYTE: usize = 600;
-const VALUES_FOR_NOTHING: usize = 2_000_000;
-
-fn size(value: &Val) -> usize {
-    let boxed = |value: &Option<Box<Val>>| value.as_ref().map_or(0, |value| size(value));
-    1 + match value {
-        Val::List(items) | Val::FixedLengthList(items) | Val::Tuple(items) => {
-            items.iter().map(size).sum()
-        }
-        Val::Record(fields) => fields.iter().map(|(_, value)| size(value)).sum(),
-        Val::Map(pairs) => pairs.iter().map(|(key, value)| size(key) + size(value)).sum(),
-        Val::Variant(_, payload) | Val::Option(payload) => boxed(payload),
-        Val::Result(Ok(payload) | Err(payload)) => boxed(payload),
-        Val::Flags(names) => names.len(),
-        _ => 0,
-    }
-}
-
-fn run(data: &[u8]) -> Result<()> {
-    let mut u = Unstructured::new(data);
-    // In a list, because a top-level `result` would be split.
-    let ty = Type::List(Box::new(any_type(&mut u, 4)?));
-    let text = u.take_rest();
-    let params = vec![Field { name: "x".to_owned(), ty: ty.clone() }];
-    let Ok(mapping) = Mapping::from_signature(Signature { params, result: Some(ty) }) else {
-        panic!("a type that is not known");
-    };
-    if let Ok(text) = std::str::from_utf8(text) {
-        let _ = mapping.lower_wave(text);
-    }
-    let args = match mapping.lower_json(text) {
-        Ok(args) => args,
-        Err(error) => {
-            assert!(!error.to_string().is_empty());
-            return Ok(());
-        }
-    };
-    let values = mapping.unpack_args(&args);
-    let total: usize = values.iter().map(size).sum();
-    assert!(total <= VALUES_FOR_NOTHING + VALUES_PER_BYTE * text.len());
-    let packed = mapping.pack_result(values.first().cloned());
-    let out = match mapping.lift(packed).into_result() {
-        Ok(out) | Err(out) => out,
-    };
-    let wave = format!("({})", out.to_wave());
-    assert_eq!(mapping.lower_wave(&wave).as_ref(), Ok(&args), "{wave}");
-    // JSON has its own rules for duplicate keys and for keys that are not text.
-    if let Ok(again) = serde_json::to_string(&(&out,)) {
-        assert_eq!(mapping.lower_json(again.as_bytes()).as_ref(), Ok(&args), "{again}");
-    }
-    let tree = vec![out.to_value()];
-    assert_eq!(mapping.lower_serialize(&tree).as_ref(), Ok(&args), "{tree:?}");
-    Ok(())
-}
 
 fuzz_target!(|data: &[u8]| {
-    let _ = run(data);
+    let _ = lower::run(&mut Unstructured::new(data));
 });

@@ -8,6 +8,7 @@ mod core_modules;
 mod direct;
 mod edges;
 mod formats;
+mod fuzzed;
 mod golden;
 mod hostile;
 mod json_text;

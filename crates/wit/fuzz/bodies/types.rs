@@ -1,12 +1,14 @@
 //! Generator of random types.
 
+use arbitrary::{Result, Unstructured};
 use crisol_core::{Case, Field, Type};
-use libfuzzer_sys::arbitrary::{Result, Unstructured};
 
+/// Any type, nested at most `depth` deep.
 pub(crate) fn any_type(u: &mut Unstructured<'_>, depth: u8) -> Result<Type> {
     let boxed = |u: &mut Unstructured<'_>| any_type(u, depth - 1).map(Box::new);
     let side = |u: &mut Unstructured<'_>| Ok(if u.arbitrary()? { Some(boxed(u)?) } else { None });
-    Ok(match u.int_in_range(0..=if depth == 0 { 14 } else { 22 })? {
+    let is_leaf = depth == 0 || u.ratio(1, 3)?;
+    Ok(match u.int_in_range(if is_leaf { 0..=14 } else { 15..=22 })? {
         0 => Type::Bool,
         1 => Type::S8,
         2 => Type::U8,
