@@ -1,4 +1,5 @@
 //! `Value` compared with serde_json's own tree: both must read, print and refuse the same.
+#![allow(clippy::too_many_lines, reason = "a test may list as many cases as it needs")]
 
 use crisol_core::Value;
 use proptest::prelude::*;

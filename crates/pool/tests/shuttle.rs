@@ -3,6 +3,7 @@
 //!
 //! It compiles the gate's own sources with shuttle's lock in place of the standard one, and is therefore a test binary
 //! of its own.
+#![allow(clippy::too_many_lines, reason = "a test may list as many cases as it needs")]
 #![expect(unreachable_pub, reason = "these sources are part of a library elsewhere")]
 #![expect(dead_code, reason = "not every part of the sources is used")]
 #![expect(clippy::panic, reason = "tests")]

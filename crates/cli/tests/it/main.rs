@@ -1,4 +1,5 @@
 //! Tests of the program as its users start it: arguments, output, exit codes, sockets, signals.
+#![allow(clippy::too_many_lines, reason = "a test may list as many cases as it needs")]
 
 mod arguments;
 mod capabilities;

@@ -1,4 +1,5 @@
 //! Tests of whole apps through the public API: calls, pools, changes, HTTP, the sandbox.
+#![allow(clippy::too_many_lines, reason = "a test may list as many cases as it needs")]
 
 mod attacks;
 mod calls;

@@ -1,4 +1,5 @@
 //! Tests of the engine with real guests: calls, limits, hostile code, stored code.
+#![allow(clippy::too_many_lines, reason = "a test may list as many cases as it needs")]
 
 mod attacks;
 mod calls;

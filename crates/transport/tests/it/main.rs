@@ -1,4 +1,5 @@
 //! Integration tests: requests to arguments, and results to responses.
+#![allow(clippy::too_many_lines, reason = "a test may list as many cases as it needs")]
 
 mod answer;
 mod bind;

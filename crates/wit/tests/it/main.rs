@@ -1,5 +1,6 @@
 //! Mapping of values: round trips over generated types, exact texts of errors, and comparison with other
 //! implementations.
+#![allow(clippy::too_many_lines, reason = "a test may list as many cases as it needs")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
