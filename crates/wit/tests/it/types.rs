@@ -213,6 +213,7 @@ fn side(ty: &Option<Box<Type>>) -> BoxedStrategy<Option<Box<Val>>> {
 }
 
 /// Any value of `ty`.
+#[allow(clippy::too_many_lines, reason = "an arm for each type")]
 pub(crate) fn any_value(ty: &Type) -> BoxedStrategy<Val> {
     match ty {
         Type::Bool => any::<bool>().prop_map(Val::Bool).boxed(),
