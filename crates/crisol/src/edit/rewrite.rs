@@ -18,7 +18,7 @@ pub enum RewriteError {
         /// The index file, relative to the app.
         index: PathBuf,
         /// Error of the edit.
-        source: EditError,
+        source: Box<EditError>,
     },
     /// The file cannot be read or written.
     #[error("`{}` cannot be rewritten", index.display())]
@@ -64,7 +64,7 @@ fn one<C>(
     (edit, failed): (Edit<C>, &mut Vec<RewriteError>),
 ) -> Result<(), RewriteError> {
     let io = |source| RewriteError::Io { index: index.to_owned(), source };
-    let refused = |source| RewriteError::Edit { index: index.to_owned(), source };
+    let refused = |source| RewriteError::Edit { index: index.to_owned(), source: Box::new(source) };
     let path = app.join(index);
     let text = fs::read_to_string(&path).map_err(io)?;
     loop {
