@@ -34,7 +34,7 @@ pub use http_router::{Cors, Middleware, RateLimit, RateLimitBy};
 pub use http_service::{HttpLimits, HttpTimeouts, Tls};
 
 use crate::decode::DecodeContext;
-use crate::parts::Code;
+use crate::parts::{Code, Transport};
 use crate::role::Role;
 use definition::KindDefinition;
 
@@ -62,6 +62,13 @@ macro_rules! kinds {
                 match self {
                     $($(Self::$family($pattern) => KindName::$kind,)+)+
                 }
+            }
+
+            /// Returns the transport between HTTP requests and a function's arguments; `None` for other kinds and for
+            /// functions without the field.
+            #[must_use]
+            pub fn transport(&self) -> Option<&Transport> {
+                self.content().transport()
             }
 
             pub(crate) fn content(&self) -> &dyn KindContent {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crisol_core::EntryId;
-use crisol_schema::{EntryField, Kind, Problems, Registry, Report, Transport};
+use crisol_schema::{EntryField, Problems, Registry, Report, Transport};
 use crisol_wasi::{EnvSource, FsSource};
 use foldhash::fast::RandomState;
 
@@ -29,24 +29,10 @@ pub(crate) struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// Returns the transport of an endpoint's function.
+    /// Returns the transport of an endpoint's function; Lua functions have no such field.
     pub(super) fn transport(&self, func: &EntryId) -> &'a Transport {
-        match self.registry.get(func.as_str()).map(|entry| &entry.kind) {
-            Some(Kind::Function(function)) => &function.transport,
-            // Lua functions have no `transport` field; other kinds cannot be behind an endpoint.
-            Some(
-                Kind::LuaFunction(_)
-                | Kind::Process(_)
-                | Kind::Directory(_)
-                | Kind::EnvStorage(_)
-                | Kind::EnvVariable(_)
-                | Kind::HttpService(_)
-                | Kind::HttpRouter(_)
-                | Kind::HttpEndpoint(_)
-                | Kind::HttpStatic(_),
-            )
-            | None => &Transport::WasiHttp,
-        }
+        let entry = self.registry.get(func.as_str());
+        entry.and_then(|entry| entry.kind.transport()).unwrap_or(&Transport::WasiHttp)
     }
 
     pub(super) fn report(&mut self, id: &EntryId, field: &EntryField, report: Report) {

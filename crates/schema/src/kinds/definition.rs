@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::decode::DecodeContext;
 use crate::field::EntryField;
-use crate::parts::{Code, EntryRoutes, ParentRef, ParentSlot};
+use crate::parts::{Code, EntryRoutes, ParentRef, ParentSlot, Transport};
 use crate::role::Role;
 use crate::values::{CommandName, ListenAddr, Sha256Hash};
 use crate::yaml::Node;
@@ -79,6 +79,11 @@ pub(crate) trait KindContent {
 
     /// Returns the code that the entry runs.
     fn code(&self) -> Option<&Code> {
+        None
+    }
+
+    /// Returns the transport between HTTP requests and the entry's arguments.
+    fn transport(&self) -> Option<&Transport> {
         None
     }
 

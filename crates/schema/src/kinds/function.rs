@@ -49,6 +49,10 @@ impl KindContent for Function {
     fn code(&self) -> Option<&Code> {
         Some(&self.code)
     }
+
+    fn transport(&self) -> Option<&Transport> {
+        Some(&self.transport)
+    }
 }
 
 /// Builds a function from the fields shared by all guests and `pool`.
