@@ -152,7 +152,7 @@ fn a_terminal_has_colours_unless_the_environment_wants_none() -> Tested {
 #[test]
 fn error_for_an_entry_that_cannot_be_called_names_its_kind() -> Tested {
     for (id, said) in [
-        ("compute", "unknown function `compute`: did you mean `myns.payload:compute`?"),
+        ("compute", "unknown function `compute`: did you mean `myns:compute`?"),
         (
             "myns:assets",
             "`myns:assets` is of kind `fs.directory`, and cannot be called: `crisol list` shows the functions",

@@ -1,9 +1,6 @@
 //! Matching of names that users type with entry ids.
 
-use crisol_core::EntryId;
-
-/// Similarity (0 to 1) above which a name is suggested.
-const NEAR: f64 = 0.8;
+use crisol_core::{EntryId, suggest};
 
 /// Tells whether a text means an entry: by its id, by its id with other separators (`shop.total`), or by its name
 /// alone.
@@ -11,19 +8,21 @@ pub(crate) fn is_meant(text: &str, id: &EntryId) -> bool {
     text == id.name() || fold(text) == fold(id.as_str())
 }
 
-/// Finds the id most similar to a text; of equally similar ids, the first in order.
+/// Finds the id most similar to a text: by the whole id, or, for a text without a namespace, by the name alone. Of
+/// equally similar ids, returns the first in order.
 pub(crate) fn nearest<'a>(
     text: &str,
     ids: impl Iterator<Item = &'a EntryId>,
 ) -> Option<&'a EntryId> {
-    let alike = ids.map(|id| (alike(text, id), id)).filter(|(alike, _)| *alike > NEAR);
-    alike.max_by(|(a, one), (b, two)| a.total_cmp(b).then(two.cmp(one))).map(|(_, id)| id)
-}
-
-fn alike(text: &str, id: &EntryId) -> f64 {
-    let whole = strsim::jaro_winkler(&fold(text), &fold(id.as_str()));
-    // Text without a namespace is compared with bare names too.
-    if text.contains(':') { whole } else { whole.max(strsim::jaro_winkler(text, id.name())) }
+    let ids: Vec<(String, &EntryId)> = ids.map(|id| (fold(id.as_str()), id)).collect();
+    let whole = suggest::nearest(&fold(text), ids.iter().map(|(whole, _)| &**whole));
+    let of_whole = whole.and_then(|near| ids.iter().filter(|(whole, _)| whole == near).min());
+    let of_name = || {
+        let name = suggest::nearest(text, ids.iter().map(|(_, id)| id.name()))?;
+        ids.iter().filter(|(_, id)| id.name() == name).min()
+    };
+    let found = of_whole.or_else(|| if text.contains(':') { None } else { of_name() });
+    found.map(|(_, id)| *id)
 }
 
 /// Replaces all separators of a text by `:`.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crisol_core::suggest;
+
 use super::names;
 use crate::call::Command;
 
@@ -28,10 +30,7 @@ impl CommandNotFound {
     pub(crate) fn new(name: &str, commands: &[Arc<Command>]) -> Self {
         let called = |command: &Command| command.name().unwrap_or(command.id().as_str()).to_owned();
         let known: Vec<String> = commands.iter().map(|command| called(command)).collect();
-        let alike = known.iter().map(|near| (strsim::jaro_winkler(name, near), near));
-        let nearest =
-            alike.filter(|(alike, _)| *alike > 0.8).max_by(|(a, _), (b, _)| a.total_cmp(b));
-        let nearest = nearest.map(|(_, near)| near.clone());
+        let nearest = suggest::nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
         // Without a similar command name, entry ids are compared.
         let by_id = || {
             let id = names::nearest(name, commands.iter().map(|command| command.id()))?;
