@@ -23,8 +23,7 @@ use super::sample::sample;
 
 /// Memory of a guest, including its garbage-collected heap.
 const MEMORY: u64 = 16 << 20;
-/// Deadline of each call, and a bound on the real time that only catches hangs.
-const DEADLINE: Duration = Duration::from_millis(20);
+/// Bound on the real time of a call that only catches hangs.
 const HANG: Duration = Duration::from_secs(60);
 /// Maximum exports to call; a component may have many.
 const CALLS: usize = 4;
@@ -126,12 +125,13 @@ pub(crate) type Reached = BTreeSet<(Form, Step)>;
 struct Run {
     form: Form,
     fuel: bool,
+    deadline: Duration,
     reached: Reached,
 }
 
-/// Loads and calls the code of an input; returns the steps that it reached.
-pub(crate) fn run(data: &[u8]) -> Result<Reached> {
-    let mut run = Run { form: Form::Unread, fuel: false, reached: Reached::new() };
+/// Loads the code of an input and calls it, each time with this deadline; returns the steps that it reached.
+pub(crate) fn run(data: &[u8], deadline: Duration) -> Result<Reached> {
+    let mut run = Run { form: Form::Unread, fuel: false, deadline, reached: Reached::new() };
     if data.starts_with(b"\0asm") {
         run.load(data, "_start", None);
         run.load(data, "text", None);
@@ -283,7 +283,7 @@ impl Run {
         let limits = Limits { max_memory_bytes: MEMORY, max_fuel, ..Limits::default() };
         let began = Instant::now();
         TOKIO.block_on(async {
-            let deadline = Some(began.into_std() + DEADLINE);
+            let deadline = Some(began.into_std() + self.deadline);
             let wasi = WasiCtx::builder().build();
             let mut instance = match linked.instantiate(wasi, limits, deadline).await {
                 Ok(instance) => instance,
@@ -305,7 +305,7 @@ impl Run {
         args: &crisol_wit::Packed,
     ) -> bool {
         let began = Instant::now().into_std();
-        let deadline = Some(began + DEADLINE);
+        let deadline = Some(began + self.deadline);
         match instance.call_since(began, args.clone(), deadline).await {
             Ok(result) => {
                 let (Ok(value) | Err(value)) = linked.mapping().lift(result).into_result();

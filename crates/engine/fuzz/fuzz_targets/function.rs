@@ -9,8 +9,10 @@ mod function;
 #[path = "../bodies/sample.rs"]
 mod sample;
 
+use std::time::Duration;
+
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let _ = function::run(data);
+    let _ = function::run(data, Duration::from_millis(20));
 });
