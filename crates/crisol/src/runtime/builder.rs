@@ -73,7 +73,7 @@ impl Builder {
 
     /// Adds a binary from memory. `path` is relative to the app's folder and is the one that an `fs.directory` and the
     /// `path` of an entry give together. That folder need not exist. The entry's `hash` is `sha256:` and the
-    /// [`Digest`](crate::Digest) of the binary:
+    /// [`Digest`](crate::engine::Digest) of the binary:
     ///
     /// ```
     /// # let bytes = b"\0asm\x01\0\0\0".to_vec();
@@ -213,14 +213,14 @@ impl Builder {
     }
 
     /// Sets a source of values for `env.variable` entries. It takes precedence over the storages that the app declares;
-    /// a variable for which it returns [`EnvError::Unknown`](crate::EnvError) is read from its declared storage.
+    /// a variable for which it returns [`EnvError::Unknown`](crate::host::EnvError) is read from its declared storage.
     pub fn env_source(mut self, source: impl EnvSource) -> Self {
         self.settings.extensions.env = Some(Arc::new(source));
         self
     }
 
     /// Sets a source of folders for `fs.directory` entries. It takes precedence over the folders that the app declares;
-    /// an entry for which it returns [`FsError::Unknown`](crate::FsError) uses its declared folder.
+    /// an entry for which it returns [`FsError::Unknown`](crate::host::FsError) uses its declared folder.
     pub fn fs_source(mut self, source: impl FsSource) -> Self {
         self.settings.extensions.fs = Some(Arc::new(source));
         self

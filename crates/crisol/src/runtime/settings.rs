@@ -36,7 +36,7 @@ pub struct Checked {
     pub handlers: usize,
     /// Number of commands.
     pub commands: usize,
-    /// Changes that make each entry's `imports` match the imports that its method may call, for [`fix`](crate::fix).
+    /// Changes that make each entry's `imports` match the imports that its method may call, for [`fix`](crate::index::fix).
     pub fixes: Vec<ImportsFix>,
 }
 
