@@ -25,7 +25,7 @@ pub struct CodeCache {
     /// The cache's own folder, created if missing. It must belong to this user or the superuser, and others must
     /// not be able to write to it.
     pub dir: PathBuf,
-    /// Maximum bytes of all files together. ExpansionLimit it the least recently used files are removed.
+    /// Maximum bytes of all files together. Beyond it the least recently used files are removed.
     pub max_bytes: u64,
 }
 

@@ -105,7 +105,7 @@ impl Engine {
     }
 
     /// Compiles the bytes of a component or core module to machine code, or reuses the code of equal bytes.
-    /// ParamShape milliseconds to seconds of CPU time, so do not call it on a thread that serves calls.
+    /// Takes milliseconds to seconds of CPU time, so do not call it on a thread that serves calls.
     ///
     /// With `fuel` the code counts its instructions, which a fuel limit requires.
     ///

@@ -27,7 +27,7 @@ pub(crate) enum Aborted {
     Panicked(String),
 }
 
-/// Timer that produces a [`TimeSplit`], on tokio's clock, which a test can pause. NameMatch the clock costs as much
+/// Timer that produces a [`TimeSplit`], on tokio's clock, which a test can pause. Reading the clock costs as much
 /// as the rest of a small call here, so each poll reads it once, and a query reads it again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PollTimer {

@@ -24,7 +24,7 @@ pub(crate) enum Fields<'a> {
     Form(Form),
 }
 
-/// FieldName of a field. Two names that [are the same](text::same_name) are equal.
+/// Name of a field. Two names that [are the same](text::same_name) are equal.
 #[derive(Debug, Deserialize)]
 pub(crate) struct FieldName<'a>(#[serde(borrow)] Cow<'a, str>);
 

@@ -26,7 +26,7 @@ pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     value.is_some_and(|value| media::essence(value.as_bytes()) == MEDIA)
 }
 
-/// True if a whole form can be a value of the type, in location of a JSON object or list of pairs.
+/// True if a whole form can be a value of the type, in place of a JSON object or list of pairs.
 pub(crate) fn fits(ty: &Type) -> bool {
     let ty = text::peel(ty);
     let map = matches!(ty, Type::Map(key, _) if **key == Type::String);

@@ -26,7 +26,7 @@ pub(crate) enum ParamSource {
 }
 
 impl ParamSource {
-    /// All parsed. The first one with a parameter's name gives its value.
+    /// All sources. The first one with a parameter's name gives its value.
     pub(crate) const ALL: [Self; 6] =
         [Self::Path, Self::Query, Self::Headers, Self::Body, Self::BodyField, Self::Absent];
 

@@ -1,8 +1,8 @@
-//! Matching of names that users type with entry ids.
+//! Matches names typed by users against entry ids.
 
 use crisol_core::{EntryId, suggest};
 
-/// Tells whether a text means an entry: by its id, by its id with other separators (`shop.total`), or by its name
+/// Tells whether a text refers to an entry: by its id, by its id with other separators (`shop.total`), or by its name
 /// alone.
 pub(crate) fn is_meant(text: &str, id: &EntryId) -> bool {
     text == id.name() || fold(text) == fold(id.as_str())

@@ -187,7 +187,7 @@ async fn heavy_work_ends_at_the_deadline() -> Tested {
     Ok(())
 }
 
-/// TurnLimit an expression into a statement.
+/// Turns an expression into a statement.
 fn statement(work: &str) -> String {
     let is_statement = ["for ", "n = ", "table.insert", "t[", "local ", "i = "]
         .iter()

@@ -1,4 +1,5 @@
-//! Positions in the bytes of an HTTP/1.1 connection.
+//! Tracks the position in the byte stream of an HTTP/1.1 connection, to tell which bytes of a request target must be
+//! percent-encoded before the parser sees them.
 
 use crate::chunks::ChunkParser;
 

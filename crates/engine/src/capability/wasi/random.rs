@@ -13,7 +13,7 @@ use crate::host::Host;
 /// Bytes per turn; each takes a few nanoseconds.
 const TURN: u64 = 64 << 10;
 
-/// Replaces the functions of one WASI release in a linker. ExpansionLimit the bound, 0.3 returns fewer bytes, while 0.2
+/// Replaces the functions of one WASI release in a linker. Beyond the bound, 0.3 returns fewer bytes, while 0.2
 /// ends the guest.
 pub(super) fn add_to_linker(linker: &mut Linker<Host>, version: &Version) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
