@@ -3,8 +3,8 @@
 //!
 //! A capability works at four moments: its interfaces are known to the registry before anything loads, its functions
 //! are defined once per engine, or for each component that imports them, and its state in an instance
-//! ([`InstanceState`](crate::state::InstanceState)) is created when the guest first uses it, from the settings of the
-//! entry ([`EntrySettings`](crate::EntrySettings)). A guest that does not use a capability pays nothing for it.
+//! (`InstanceState`) is created when the guest first uses it, from the settings of the entry
+//! ([`EntrySettings`](crate::EntrySettings)). A guest that does not use a capability pays nothing for it.
 
 mod funcs;
 mod host_interface;

@@ -112,7 +112,7 @@ impl PollTimer {
 ///
 /// This stops a guest that *waits*. A guest that *computes* does not return here; the epoch callback of its
 /// store stops it. A timer is set only once the guest waits. A result that arrives late is passed on:
-/// [`instance::ended`](crate::instance::ended) decides about it.
+/// `instance::ended` decides about it.
 ///
 /// Callers pin the future where they create it. By value, a future is copied at each level of nesting, with
 /// everything inside it, which takes longer than a small call.

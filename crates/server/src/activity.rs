@@ -104,7 +104,7 @@ impl Activity {
         self.ending.store(true, Ordering::Relaxed);
     }
 
-    /// True if the close waits for the client's; see [`crate::io`].
+    /// True if the close waits for the client's; see module `io`.
     pub(crate) fn lingers(&self) -> bool {
         self.lingers.load(Ordering::Relaxed)
     }

@@ -1,5 +1,4 @@
-//! Configuration of services, routers and routes as plain values, checked by
-//! [`CheckedService`](crate::checked_service::CheckedService).
+//! Configuration of services, routers and routes as plain values. `CheckedService` checks them.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //!
 //! A client may not read a response before it has sent its whole body, and closing a socket with unread input loses
 //! the response. Unread input is therefore discarded up to a limit; beyond the limit, the connection announces its
-//! close and lingers (see [`crate::io`]).
+//! close and lingers (see module `io`).
 
 use std::pin::Pin;
 use std::sync::Arc;

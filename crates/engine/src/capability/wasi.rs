@@ -1,5 +1,5 @@
 //! WASI 0.2, and 0.3 on engines with support for asynchronous functions. Core modules reach the same state through
-//! preview 1 ([`core_module`](crate::core_module)).
+//! preview 1 (module `core_module`).
 
 mod error_text;
 mod random;

@@ -1,7 +1,7 @@
 //! WASI preview 1, granted by the corresponding interfaces of WASI 0.2.
 //!
-//! Without a grant the rule of [`Ungranted`](crate::releases::Ungranted) holds: output goes to the log, random numbers are served,
-//! arguments, variables and folders are empty, the monotonic clock stands still, and the rest fails the call.
+//! Without a grant the rule of `Ungranted` holds: output goes to the log, random numbers are served, arguments,
+//! variables and folders are empty, the monotonic clock stands still, and the rest fails the call.
 
 mod bounds;
 
