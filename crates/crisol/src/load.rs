@@ -9,6 +9,7 @@ mod guest;
 mod guest_entry;
 mod imports;
 mod kinds;
+mod loader;
 mod loading;
 mod pool;
 mod required;
@@ -22,4 +23,5 @@ pub use source_paths::SourcePaths;
 
 pub(crate) use assemble::assemble;
 pub(crate) use code::MAX_CODE_BYTES;
+pub(crate) use loader::loader;
 pub(crate) use loading::{Inputs, Loaded};

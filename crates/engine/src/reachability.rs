@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::call_graph::{CallGraph, Reached};
 
-/// Exports that are followed ahead. Code with more is a library, of which few are called.
-const MAX_EXPORTS: usize = 64;
+/// Version of the analysis. Raise it whenever the call graph finds other imports for the same code: results of another
+/// version on the disk are ignored.
+const VERSION: u32 = 1;
+/// Exports that are followed ahead. Of code with more, each load follows those that the app calls.
+const MAX_EXPORTS: usize = 1024;
 /// Functions that are followed ahead, over all exports.
 const MAX_FUNCTIONS: usize = 4_000_000;
 /// Bytes of imported names that are kept, over all exports.
@@ -17,7 +20,7 @@ const MAX_BYTES: usize = 1 << 20;
 /// Reachable imports of a code's exports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Reachability {
-    /// Known for all exports, by interface and name.
+    /// Known for all exports, sorted by interface and name.
     Known(Vec<((Option<String>, String), Names)>),
     /// The calls of the code cannot be followed.
     Untraceable,
@@ -55,10 +58,10 @@ impl Reachability {
     pub(crate) fn reached(&self, interface: Option<&str>, name: &str) -> Option<Reached> {
         match self {
             Self::Known(known) => {
-                let is_one = |(export, _): &&((Option<String>, String), Names)| {
-                    (export.0.as_deref(), export.1.as_str()) == (interface, name)
-                };
-                let names = known.iter().find(is_one).map(|(_, names)| names.clone());
+                let at = known.binary_search_by(|((of, export), _)| {
+                    (of.as_deref(), export.as_str()).cmp(&(interface, name))
+                });
+                let names = at.ok().and_then(|at| known.get(at)).map(|(_, names)| names.clone());
                 Some(names.map_or(Reached::ALL, Reached::of))
             }
             Self::Untraceable => Some(Reached::ALL),
@@ -68,12 +71,15 @@ impl Reachability {
 
     /// Encodes it for the disk.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+        serde_json::to_vec(&(VERSION, self)).unwrap_or_default()
     }
 
-    /// Decodes it. Bytes that are none of its own give [`Reachability::Large`].
+    /// Decodes it. Other bytes, and results of another version of the analysis, give [`Reachability::Large`].
     pub(crate) fn decode(bytes: &[u8]) -> Self {
-        serde_json::from_slice(bytes).unwrap_or(Self::Large)
+        match serde_json::from_slice(bytes) {
+            Ok((VERSION, known)) => known,
+            _ => Self::Large,
+        }
     }
 }
 
@@ -94,6 +100,8 @@ mod tests {
         assert!(!reached("g")?.has_any("a"));
         assert_eq!(reached("none")?, Reached::ALL);
         assert_eq!(Reachability::decode(b"other"), Reachability::Large);
+        let other = serde_json::to_vec(&(VERSION + 1, &known))?;
+        assert_eq!(Reachability::decode(&other), Reachability::Large);
         Ok(())
     }
 

@@ -68,6 +68,8 @@ entry_fields! {
     Kind = "kind",
     /// Resource limits.
     Limits = "limits",
+    /// One limit, by name.
+    Limit(name: &'static str => Step::Key(name)) = "limits",
     /// Export of a function, or request method of an endpoint.
     Method = "method",
     /// Middleware of a router.
@@ -92,8 +94,8 @@ entry_fields! {
     Source = "source",
     /// One storage of a storage router, by position.
     StorageAt(at: usize => Step::Index(*at)) = "storages",
-    /// Timeouts of a service.
-    Timeouts = "timeouts",
+    /// One timeout of a service, by name.
+    Timeout(name: &'static str => Step::Key(name)) = "timeouts",
     /// Certificate of a service.
     TlsCert = "tls"."cert",
     /// Private key of a service.
@@ -218,6 +220,7 @@ mod tests {
             (EntryField::Hash, "hash"),
             (EntryField::TlsKey, "tls.key"),
             (EntryField::WasiEnv(2), "wasi.env[2]"),
+            (EntryField::Limit("max_requests"), "limits.max_requests"),
             (EntryField::Value("A.B".into()), "values.A.B"),
         ];
         for (field, path) in paths {

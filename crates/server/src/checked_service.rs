@@ -41,13 +41,25 @@ pub enum RouteError {
         /// The address.
         addr: Address,
     },
-    /// A setting is out of range.
-    #[error("service `{service}`: invalid `{setting}` {found}: {fix}")]
-    Setting {
+    /// A limit is out of range.
+    #[error("service `{service}`: invalid `limits.{limit}` {found}: {fix}")]
+    Limit {
         /// The service.
         service: String,
-        /// The setting.
-        setting: &'static str,
+        /// The limit.
+        limit: &'static str,
+        /// Its value.
+        found: String,
+        /// The valid values.
+        fix: &'static str,
+    },
+    /// A timeout is out of range.
+    #[error("service `{service}`: invalid `timeouts.{timeout}` {found}: {fix}")]
+    Timeout {
+        /// The service.
+        service: String,
+        /// The timeout.
+        timeout: &'static str,
         /// Its value.
         found: String,
         /// The valid values.
@@ -154,7 +166,8 @@ impl CheckedService {
         (invoke, failures): (&Arc<dyn Invoke>, &FailureLog),
         errors: &mut Vec<RouteError>,
     ) -> Self {
-        check_settings(service, errors);
+        check_limits(service, errors);
+        check_timeouts(service, errors);
         let (mut tree, mut routers) = (Tree::default(), Vec::new());
         let bodies = Budget::new(service.limits.max_buffered_bytes);
         for (index, router) in service.routers.iter().enumerate() {
@@ -217,39 +230,43 @@ fn conflict(first: &Service, second: &Service) -> Option<RouteError> {
     })
 }
 
-fn check_settings(service: &Service, errors: &mut Vec<RouteError>) {
-    let Service { limits, timeouts, .. } = service;
-    let mut check = |setting, found: String, fits: bool, fix| {
+fn check_limits(service: &Service, errors: &mut Vec<RouteError>) {
+    let limits = &service.limits;
+    let mut check = |limit, found: &dyn fmt::Display, fits: bool, fix| {
         if !fits {
-            errors.push(RouteError::Setting { service: service.name.clone(), setting, found, fix });
+            let (service, found) = (service.name.clone(), found.to_string());
+            errors.push(RouteError::Limit { service, limit, found, fix });
         }
     };
     let counts = [
-        ("limits.max_connections", limits.max_connections),
-        ("limits.max_connections_per_client", limits.max_connections_per_client),
-        ("limits.max_requests", limits.max_requests),
-        ("limits.max_streams", limits.max_streams as usize),
+        ("max_connections", limits.max_connections),
+        ("max_connections_per_client", limits.max_connections_per_client),
+        ("max_requests", limits.max_requests),
+        ("max_streams", limits.max_streams as usize),
     ];
-    for (setting, count) in counts {
+    for (limit, count) in counts {
         let fits = (1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&count);
-        check(setting, count.to_string(), fits, "use at least 1");
+        check(limit, &count, fits, "use at least 1");
     }
-    let fits = limits.max_buffered_bytes > 0;
-    let found = limits.max_buffered_bytes.to_string();
-    check("limits.max_buffered_bytes", found, fits, "use at least 1");
-    let fits = (1..=MAX_HEADERS).contains(&limits.max_headers);
-    check("limits.max_headers", limits.max_headers.to_string(), fits, "use 1 to 16384");
+    let buffered = limits.max_buffered_bytes;
+    check("max_buffered_bytes", &buffered, buffered > 0, "use at least 1");
+    let headers = limits.max_headers;
+    check("max_headers", &headers, (1..=MAX_HEADERS).contains(&headers), "use 1 to 16384");
     let head = limits.max_header_bytes;
     let fits = (8 << 10..=16 << 20).contains(&head);
-    check("limits.max_header_bytes", head.to_string(), fits, "use 8192 to 16777216");
-    let times = [
-        ("timeouts.read", timeouts.read),
-        ("timeouts.write", timeouts.write),
-        ("timeouts.idle", timeouts.idle),
-    ];
-    for (setting, time) in times {
-        check(setting, format!("{time:?}"), !time.is_zero(), "use more than zero");
-    }
+    check("max_header_bytes", &head, fits, "use 8192 to 16777216");
+}
+
+fn check_timeouts(service: &Service, errors: &mut Vec<RouteError>) {
+    let timeouts = &service.timeouts;
+    let times = [("read", timeouts.read), ("write", timeouts.write), ("idle", timeouts.idle)];
+    let zero = times.into_iter().filter(|(_, time)| time.is_zero());
+    errors.extend(zero.map(|(timeout, found)| RouteError::Timeout {
+        service: service.name.clone(),
+        timeout,
+        found: format!("{found:?}"),
+        fix: "use more than zero",
+    }));
 }
 
 fn add(

@@ -78,6 +78,9 @@ impl FailureLog {
         let error = chain(failure);
         match severity {
             Severity::Error => error!(%function, %call, error, "the call failed"),
+            Severity::Warning if failure.kind() == ErrorKind::Interrupted => {
+                warn!(%function, %call, error, "the call was interrupted");
+            }
             Severity::Warning => warn!(%function, %call, error, "the call was refused"),
         }
     }
@@ -298,6 +301,8 @@ mod tests {
             fail(&failures, &id, failure);
             let lines = log.lines();
             assert!(lines.len() == 1 && lines[0].contains("WARN"), "{lines:?}");
+            let was_interrupted = failure.kind() == ErrorKind::Interrupted;
+            assert_eq!(lines[0].contains("the call was interrupted"), was_interrupted, "{lines:?}");
         }
         let deadline = CallError::new(&id, ErrorDetails::Deadline { limit: None, spent: ran });
         fail(&failures, &id, &deadline);

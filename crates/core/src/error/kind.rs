@@ -18,9 +18,9 @@ pub enum ErrorKind {
     Exited,
     /// The deadline passed.
     Deadline,
-    /// The guest exceeded another limit: memory, fuel, output, stack.
+    /// The guest exceeded another limit: memory, fuel, output, stack, or the memory of all instances together.
     Limit,
-    /// Too many calls are waiting; a later retry may succeed.
+    /// Too many calls wait, or no instance is available: nothing of the call ran, and a later retry may succeed.
     Saturated,
     /// The call would wait for itself, or its chain is too long.
     WouldDeadlock,

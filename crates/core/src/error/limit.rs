@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::OverBudget;
 
-/// A limit other than time that a guest exceeded. All sizes are in bytes.
+/// A limit other than time that a running call exceeded. All sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResourceLimit {
@@ -37,6 +37,9 @@ pub enum ResourceLimit {
         /// The total that the guest requested.
         wanted: usize,
     },
+    /// The memory of all instances and scripts together, exceeded by a call that ran. A call that finds no memory for
+    /// its instance fails with [`Overload::Memory`] instead: nothing of it ran.
+    TotalMemory(OverBudget),
     /// The guest's stack, exceeded by endless or very deep recursion.
     Stack,
 }
@@ -54,6 +57,10 @@ impl std::fmt::Display for ResourceLimit {
             Self::Table { allowed, wanted } => write!(
                 f,
                 "the limit of {allowed} table elements (the guest asked for {wanted} in all)"
+            ),
+            Self::TotalMemory(over) => write!(
+                f,
+                "the memory of all instances and scripts: {over}: allow more (`--memory`), or lower `limits.max_memory_bytes` or the pools' sizes"
             ),
             Self::Stack => write!(f, "its stack (endless recursion?)"),
         }
@@ -76,7 +83,7 @@ pub enum Overload {
     },
     /// The memory of the system, which it refused for another instance.
     SystemMemory,
-    /// The limit on the memory of all instances and scripts together.
+    /// The memory of all instances and scripts together, which has no room for another instance.
     Memory(OverBudget),
 }
 

@@ -142,6 +142,11 @@ mod tests {
             ErrorDetails::Saturated(Overload::Queue { waiting: 2 }),
             ErrorDetails::Saturated(Overload::Memory(OverBudget { wanted: 3, used: 4, limit: 6 })),
             ErrorDetails::Limit(ResourceLimit::Memory { allowed: 10, wanted: 20 }),
+            ErrorDetails::Limit(ResourceLimit::TotalMemory(OverBudget {
+                wanted: 3,
+                used: 4,
+                limit: 6,
+            })),
         ]
         .map(|details| CallError::new(&id, details).to_string());
         let unknown = CallError::not_found("myns:compote", Some(id.clone())).to_string();
@@ -154,7 +159,8 @@ mod tests {
             `myns:compute` is saturated: 1 call waits already, which is all that `pool.buffer` allows
             `myns:compute` is saturated: 2 calls wait already, which is all that `pool.buffer` allows
             `myns:compute` is saturated: 3 bytes more were needed, with 4 of 6 in use by instances and scripts: allow more (`--memory`), or lower `limits.max_memory_bytes` or the pools' sizes
-            `myns:compute` went over `limits.max_memory_bytes` of 10 (the guest asked for 20 in all)"]]
+            `myns:compute` went over `limits.max_memory_bytes` of 10 (the guest asked for 20 in all)
+            `myns:compute` went over the memory of all instances and scripts: 3 bytes more were needed, with 4 of 6 in use: allow more (`--memory`), or lower `limits.max_memory_bytes` or the pools' sizes"]]
         .assert_eq(&texts.join("\n"));
         Ok(())
     }

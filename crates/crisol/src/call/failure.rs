@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use crisol_core::{CallError, EntryId, ErrorDetails, Overload, Spent};
+use crisol_core::{CallError, EntryId, ErrorDetails, OverBudget, Overload, ResourceLimit, Spent};
 use crisol_pool::PoolError;
 
 /// Cause of a worker's failure, without the facts of the call.
 pub(crate) enum Cause {
     /// The deadline passed, after the given times in guest code and in host functions.
     Deadline { running: Duration, waiting: Duration },
+    /// The memory of all instances and scripts together is used up.
+    OverMemory(OverBudget),
     /// Anything else.
     Error(CallError),
 }
@@ -35,7 +37,19 @@ impl<'a> CallFailure<'a> {
     pub(crate) fn by_cause(self, cause: Cause) -> CallError {
         match cause {
             Cause::Deadline { running, waiting } => self.deadline(running, waiting),
+            Cause::OverMemory(over) => {
+                CallError::new(self.id, ErrorDetails::Limit(ResourceLimit::TotalMemory(over)))
+            }
             Cause::Error(error) => error,
+        }
+    }
+
+    /// Builds the error of a call whose worker could not be created. Nothing of the call ran, so that it may be
+    /// repeated once there is memory.
+    fn by_factory(self, cause: Cause) -> CallError {
+        match cause {
+            Cause::OverMemory(over) => CallError::saturated(self.id, Overload::Memory(over)),
+            cause @ (Cause::Deadline { .. } | Cause::Error(_)) => self.by_cause(cause),
         }
     }
 
@@ -58,7 +72,7 @@ impl<'a> CallFailure<'a> {
             PoolError::WouldDeadlock { .. } => {
                 CallError::new(id, ErrorDetails::WouldDeadlock { chain: chain() })
             }
-            PoolError::Factory(error) => self.by_cause(classify(error)),
+            PoolError::Factory(error) => self.by_factory(classify(error)),
             other => CallError::internal(id, other),
         }
     }

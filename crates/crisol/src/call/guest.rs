@@ -161,13 +161,13 @@ impl Guest {
         };
         Cause::Error(match failure {
             Failure::Deadline { running, waiting } => return Cause::Deadline { running, waiting },
+            Failure::OverMemory(over) => return Cause::OverMemory(over),
             Failure::Denied(denial) => CallError::new(id, self.denied(&denial)),
             Failure::Exited(code) => CallError::new(id, ErrorDetails::Exited { code }),
             Failure::Limit(limit) => CallError::new(id, ErrorDetails::Limit(limit)),
             Failure::Exhausted(_) => {
                 CallError::saturated(id, Overload::Instances { allowed: self.instances })
             }
-            Failure::OverMemory(over) => CallError::saturated(id, Overload::Memory(over)),
             Failure::NoMemory(error) => {
                 CallError::saturated(id, Overload::SystemMemory).with_cause(error)
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crisol_core::{
-    CallContext, CallError, Caller, EntryId, ErrorDetails, Invoke, Overload, ResourceLimit, Value,
+    CallContext, CallError, Caller, EntryId, ErrorDetails, Invoke, ResourceLimit, Value,
 };
 use crisol_lua::{Call, Failure, Program, State};
 use crisol_pool::{Disposition, Factory, Lease, Retired};
@@ -97,8 +97,8 @@ impl Workers for States {
     fn classify(&self, id: &EntryId, failure: Failure) -> Cause {
         Cause::Error(match failure {
             Failure::Deadline { running, waiting } => return Cause::Deadline { running, waiting },
+            Failure::OverMemory(over) => return Cause::OverMemory(over),
             Failure::Returned(error) => CallError::function(id, error),
-            Failure::OverMemory(over) => CallError::saturated(id, Overload::Memory(over)),
             Failure::Memory { allowed } => {
                 let limit = ResourceLimit::ScriptMemory { allowed };
                 CallError::new(id, ErrorDetails::Limit(limit))

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crisol_core::{EntryId, Namespace};
 use crisol_engine::Digest;
-use crisol_schema::{HashField, HashFields, Loader, Problems, Sha256Hash};
+use crisol_schema::{HashField, HashFields, Problems, Sha256Hash};
 use crisol_wasi::{Directory, FsError};
 
 use super::rewrite::{self, RewriteError};
-use crate::load::MAX_CODE_BYTES;
+use crate::load::{MAX_CODE_BYTES, loader};
 
 /// An entry and the hash of its binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +83,8 @@ pub fn pin(
     only: &[EntryId],
 ) -> Result<PinReport, PinError> {
     let loader = match namespace {
-        Some(namespace) => Loader::new().default_namespace(namespace.clone()),
-        None => Loader::new(),
+        Some(namespace) => loader().default_namespace(namespace.clone()),
+        None => loader(),
     };
     let HashFields { fields, unreadable, problems, .. } =
         loader.hash_fields(app).map_err(PinError::App)?;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crisol_engine::{Engine, EngineError};
 #[cfg(feature = "lua")]
 use crisol_lua::TurnLimit;
-use crisol_schema::{App, Changes, Imports, Loader, Problems};
+use crisol_schema::{App, Changes, Loader, Problems};
 use crisol_wasi::MissingFiles;
 
 use crate::app::{Extensions, Generation};
-use crate::load::{Defaults, ImportsFix, Inputs, Loaded, assemble};
+use crate::load::{Defaults, ImportsFix, Inputs, Loaded, assemble, loader};
 
 /// Error of an app that cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -66,13 +66,6 @@ impl Default for Settings {
             missing: MissingFiles::default(),
         }
     }
-}
-
-/// Returns a loader that knows each interface of the engine, also those of packages without a token of their own.
-fn loader() -> Loader {
-    let has_token = |interface: &str| Imports::token_for(interface).is_some();
-    let others = crisol_engine::built_in_interfaces().filter(|interface| !has_token(interface));
-    others.fold(Loader::default(), |loader, interface| loader.host_interface(&interface))
 }
 
 impl Settings {

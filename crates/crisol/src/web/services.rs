@@ -179,10 +179,8 @@ fn check(declared: &[Declared], scope: &mut Scope<'_>) {
             RouteError::Conflict { second, .. } => (second, EntryField::Path),
             RouteError::Pattern { route, .. } => (route, EntryField::Path),
             RouteError::Middleware { router, .. } => (router, EntryField::Middleware),
-            RouteError::Setting { service, setting, .. } if setting.starts_with("timeouts") => {
-                (service, EntryField::Timeouts)
-            }
-            RouteError::Setting { service, .. } => (service, EntryField::Limits),
+            RouteError::Limit { service, limit, .. } => (service, EntryField::Limit(limit)),
+            RouteError::Timeout { service, timeout, .. } => (service, EntryField::Timeout(timeout)),
             RouteError::DuplicateService(service) => (service, EntryField::Addr),
             RouteError::AddressConflict { second, .. } => (second, EntryField::Addr),
             _ => continue,

@@ -2,7 +2,7 @@
 
 use crate::support::{AppBuilder, Problem, Tested, lua};
 use crisol::engine::MaxMemory;
-use crisol::error::{ErrorDetails, Overload};
+use crisol::error::{ErrorDetails, Overload, ResourceLimit};
 use crisol::pool::Retired;
 use crisol::{CallError, ErrorKind, Runtime};
 
@@ -13,6 +13,9 @@ const MIB: u64 = 1 << 20;
 const GUEST: &str = "(module (memory (export \"memory\") 1) \
     (func (export \"grow\") (param i32) (result i32) (memory.grow (local.get 0))) \
     (func (export \"hold\") (param i32) (result i32) (drop (memory.grow (local.get 0))) (loop (br 0)) unreachable))";
+
+/// Guest whose instances begin with 20 MiB.
+const LARGE: &str = "(module (memory 320) (func (export \"f\") (result i32) i32.const 1))";
 
 fn wat(name: &str, method: &str, more: &str) -> String {
     format!("  - {{name: {name}, kind: function.wat, method: {method}{more}, source: {GUEST:?}}}\n")
@@ -45,8 +48,12 @@ async fn grow(runtime: &Runtime, id: &str, mib: i32) -> Result<i32, CallError> {
     runtime.call(id, (mib * 16,)).await
 }
 
+fn is_over_total(error: &CallError) -> bool {
+    matches!(error.details(), ErrorDetails::Limit(ResourceLimit::TotalMemory(_)))
+}
+
 #[tokio::test]
-async fn calls_over_the_shared_memory_limit_are_saturated() -> Tested {
+async fn running_calls_over_the_shared_memory_fail_and_new_ones_are_saturated() -> Tested {
     let hour = ", limits: {max_execution_ms: 3600000}";
     let hog = "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end";
     let runtime = load(
@@ -56,6 +63,7 @@ async fn calls_over_the_shared_memory_limit_are_saturated() -> Tested {
             wat("grow", "grow", hour),
             lua("hog", hog, hour),
             lua("small", "return 1", hour),
+            format!("  - {{name: large, kind: function.wat, method: f, source: {LARGE:?}}}\n"),
         ]
         .concat(),
     )?;
@@ -69,20 +77,19 @@ async fn calls_over_the_shared_memory_limit_are_saturated() -> Tested {
     until_used(&runtime, |used| used > 50 * MIB).await?;
     let beyond = grow(&runtime, "myns:grow", 20).await;
     let Err(error) = beyond else { return Err("there was room".into()) };
-    let is_over = matches!(error.details(), ErrorDetails::Saturated(Overload::Memory(_)));
-    assert!(is_over && error.kind() == ErrorKind::Saturated, "{error}");
+    assert!(is_over_total(&error) && error.kind() == ErrorKind::Limit, "{error}");
     let text = error.to_string();
-    assert!(
-        text.starts_with("`myns:grow` is saturated: 20") && text.contains("`--memory`"),
-        "{text}"
-    );
+    let over = "`myns:grow` went over the memory of all instances and scripts: 20";
+    assert!(text.starts_with(over) && text.contains("`--memory`"), "{text}");
     let script = runtime.call::<i32>("myns:hog", ()).await;
+    assert!(script.as_ref().is_err_and(is_over_total), "{script:?}");
+    let created = runtime.call::<i32>("myns:large", ()).await;
     assert!(
         matches!(
-            script.as_ref().map_err(CallError::details),
+            created.as_ref().map_err(CallError::details),
             Err(ErrorDetails::Saturated(Overload::Memory(_)))
         ),
-        "{script:?}"
+        "{created:?}"
     );
     assert_eq!(runtime.call::<i32>("myns:small", ()).await?, 1, "what fits goes on");
     assert_eq!(grow(&runtime, "myns:grow", 1).await?, 1);
