@@ -18,9 +18,9 @@ pub enum ErrorKind {
     Exited,
     /// The deadline passed.
     Deadline,
-    /// The guest exceeded another limit: memory, fuel, output, stack, or the memory of all instances together.
+    /// The guest exceeded another limit: memory, fuel, output, stack.
     Limit,
-    /// Too many calls wait, or no instance is available: nothing of the call ran, and a later retry may succeed.
+    /// Too many calls wait, no instance is available, or the memory of all instances is used up. A later call may succeed.
     Saturated,
     /// The call would wait for itself, or its chain is too long.
     WouldDeadlock,

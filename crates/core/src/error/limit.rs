@@ -37,9 +37,6 @@ pub enum ResourceLimit {
         /// The total that the guest requested.
         wanted: usize,
     },
-    /// The memory of all instances and scripts together, exceeded by a call that ran. A call that finds no memory for
-    /// its instance fails with [`Overload::Memory`] instead: nothing of it ran.
-    TotalMemory(OverBudget),
     /// The guest's stack, exceeded by endless or very deep recursion.
     Stack,
 }
@@ -58,16 +55,12 @@ impl std::fmt::Display for ResourceLimit {
                 f,
                 "the limit of {allowed} table elements (the guest asked for {wanted} in all)"
             ),
-            Self::TotalMemory(over) => write!(
-                f,
-                "the memory of all instances and scripts: {over}: allow more (`--memory`), or lower `limits.max_memory_bytes` or the pools' sizes"
-            ),
             Self::Stack => write!(f, "its stack (endless recursion?)"),
         }
     }
 }
 
-/// The full resource that a call found no room in. A later retry may succeed.
+/// The full resource that a call found no room in. A later call may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overload {
@@ -85,9 +78,18 @@ pub enum Overload {
     SystemMemory,
     /// The memory of all instances and scripts together, which has no room for another instance.
     Memory(OverBudget),
+    /// The same memory, when a running call asked for more. Unlike the others, the call had started: a retry may repeat its
+    /// effects.
+    MemoryWhileRunning(OverBudget),
 }
 
 impl Overload {
+    /// Returns true if the call had started when it was stopped, so that a retry may repeat its effects.
+    #[must_use]
+    pub const fn has_started(self) -> bool {
+        matches!(self, Self::MemoryWhileRunning(_))
+    }
+
     /// Message for callers outside the process.
     pub(super) fn public_message(self) -> &'static str {
         match self {
@@ -96,6 +98,7 @@ impl Overload {
             Self::SystemMemory | Self::Memory(_) => {
                 "no memory is left for another call; try again later"
             }
+            Self::MemoryWhileRunning(_) => "no memory is left for the call; try again later",
         }
     }
 }
@@ -119,7 +122,7 @@ impl std::fmt::Display for Overload {
                 f,
                 "cannot be given an instance: the system refuses memory for another; lower the pools' sizes, or on Linux see that there is memory and raise `vm.max_map_count`"
             ),
-            Self::Memory(over) => write!(
+            Self::Memory(over) | Self::MemoryWhileRunning(over) => write!(
                 f,
                 "is saturated: {over} by instances and scripts: allow more (`--memory`), or lower `limits.max_memory_bytes` or the pools' sizes"
             ),

@@ -142,11 +142,6 @@ mod tests {
             ErrorDetails::Saturated(Overload::Queue { waiting: 2 }),
             ErrorDetails::Saturated(Overload::Memory(OverBudget { wanted: 3, used: 4, limit: 6 })),
             ErrorDetails::Limit(ResourceLimit::Memory { allowed: 10, wanted: 20 }),
-            ErrorDetails::Limit(ResourceLimit::TotalMemory(OverBudget {
-                wanted: 3,
-                used: 4,
-                limit: 6,
-            })),
         ]
         .map(|details| CallError::new(&id, details).to_string());
         let unknown = CallError::not_found("myns:compote", Some(id.clone())).to_string();
@@ -159,8 +154,7 @@ mod tests {
             `myns:compute` is saturated: 1 call waits already, which is all that `pool.buffer` allows
             `myns:compute` is saturated: 2 calls wait already, which is all that `pool.buffer` allows
             `myns:compute` is saturated: 3 bytes more were needed, with 4 of 6 in use by instances and scripts: allow more (`--memory`), or lower `limits.max_memory_bytes` or the pools' sizes
-            `myns:compute` went over `limits.max_memory_bytes` of 10 (the guest asked for 20 in all)
-            `myns:compute` went over the memory of all instances and scripts: 3 bytes more were needed, with 4 of 6 in use: allow more (`--memory`), or lower `limits.max_memory_bytes` or the pools' sizes"]]
+            `myns:compute` went over `limits.max_memory_bytes` of 10 (the guest asked for 20 in all)"]]
         .assert_eq(&texts.join("\n"));
         Ok(())
     }
@@ -184,13 +178,15 @@ mod tests {
             Overload::Instances { allowed: 77 },
             Overload::SystemMemory,
             Overload::Memory(over),
+            Overload::MemoryWhileRunning(over),
         ]
         .map(|overload| CallError::new(&id, ErrorDetails::Saturated(overload)).public_message());
         expect![[r"
             too many calls are waiting; try again later
             no room is left for another call; try again later
             no memory is left for another call; try again later
-            no memory is left for another call; try again later"]]
+            no memory is left for another call; try again later
+            no memory is left for the call; try again later"]]
         .assert_eq(&texts.join("\n"));
         Ok(())
     }

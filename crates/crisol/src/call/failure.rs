@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crisol_core::{CallError, EntryId, ErrorDetails, OverBudget, Overload, ResourceLimit, Spent};
+use crisol_core::{CallError, EntryId, ErrorDetails, OverBudget, Overload, Spent};
 use crisol_pool::PoolError;
 
 /// Cause of a worker's failure, without the facts of the call.
@@ -38,7 +38,7 @@ impl<'a> CallFailure<'a> {
         match cause {
             Cause::Deadline { running, waiting } => self.deadline(running, waiting),
             Cause::OverMemory(over) => {
-                CallError::new(self.id, ErrorDetails::Limit(ResourceLimit::TotalMemory(over)))
+                CallError::saturated(self.id, Overload::MemoryWhileRunning(over))
             }
             Cause::Error(error) => error,
         }

@@ -2,7 +2,7 @@
 
 use crate::support::{AppBuilder, Problem, Tested, lua};
 use crisol::engine::MaxMemory;
-use crisol::error::{ErrorDetails, Overload, ResourceLimit};
+use crisol::error::{ErrorDetails, Overload};
 use crisol::pool::Retired;
 use crisol::{CallError, ErrorKind, Runtime};
 
@@ -48,12 +48,12 @@ async fn grow(runtime: &Runtime, id: &str, mib: i32) -> Result<i32, CallError> {
     runtime.call(id, (mib * 16,)).await
 }
 
-fn is_over_total(error: &CallError) -> bool {
-    matches!(error.details(), ErrorDetails::Limit(ResourceLimit::TotalMemory(_)))
+fn was_running(error: &CallError) -> bool {
+    matches!(error.details(), ErrorDetails::Saturated(Overload::MemoryWhileRunning(_)))
 }
 
 #[tokio::test]
-async fn running_calls_over_the_shared_memory_fail_and_new_ones_are_saturated() -> Tested {
+async fn calls_over_the_shared_memory_limit_are_saturated() -> Tested {
     let hour = ", limits: {max_execution_ms: 3600000}";
     let hog = "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end";
     let runtime = load(
@@ -77,12 +77,12 @@ async fn running_calls_over_the_shared_memory_fail_and_new_ones_are_saturated() 
     until_used(&runtime, |used| used > 50 * MIB).await?;
     let beyond = grow(&runtime, "myns:grow", 20).await;
     let Err(error) = beyond else { return Err("there was room".into()) };
-    assert!(is_over_total(&error) && error.kind() == ErrorKind::Limit, "{error}");
+    assert!(was_running(&error) && error.kind() == ErrorKind::Saturated, "{error}");
     let text = error.to_string();
-    let over = "`myns:grow` went over the memory of all instances and scripts: 20";
+    let over = "`myns:grow` is saturated: 20";
     assert!(text.starts_with(over) && text.contains("`--memory`"), "{text}");
     let script = runtime.call::<i32>("myns:hog", ()).await;
-    assert!(script.as_ref().is_err_and(is_over_total), "{script:?}");
+    assert!(script.as_ref().is_err_and(was_running), "{script:?}");
     let created = runtime.call::<i32>("myns:large", ()).await;
     assert!(
         matches!(
@@ -98,6 +98,22 @@ async fn running_calls_over_the_shared_memory_fail_and_new_ones_are_saturated() 
     }
     until_used(&runtime, |used| used == 0).await?;
     assert_eq!(grow(&runtime, "myns:grow", 40).await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_that_was_stopped_for_its_memory_is_not_retried() -> Tested {
+    let retry = ", meta: {options: {retry: {max_attempts: 3, initial_delay_ms: 1}}}";
+    let large = format!(
+        "  - {{name: large, kind: function.wat, method: f, source: {LARGE:?}, limits: {{max_memory_bytes: 33554432}}{retry}}}\n"
+    );
+    let runtime = load(16, &[wat("grow", "grow", retry), large].concat())?;
+    let grown = grow(&runtime, "myns:grow", 20).await;
+    assert!(grown.as_ref().is_err_and(was_running), "{grown:?}");
+    let created = runtime.call::<i32>("myns:large", ()).await;
+    assert!(created.is_err_and(|error| error.kind() == ErrorKind::Saturated));
+    let attempts = |id| runtime.stats(id).map(|stats| stats.admitted);
+    assert_eq!((attempts("myns:grow"), attempts("myns:large")), (Some(1), Some(3)));
     Ok(())
 }
 

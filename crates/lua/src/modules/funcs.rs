@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crisol_core::{Args, CallError, EntryId, ErrorKind, Value};
+use crisol_core::{Args, CallError, EntryId, ErrorDetails, Value};
 use mlua::{
     Error, Function, Lua, MultiValue, Result, Table, UserData, UserDataMethods, UserDataRef,
     Value as LuaValue,
@@ -108,7 +108,11 @@ fn to_failure(id: &EntryId, error: CallError) -> CallFailure {
         Err(other) => {
             let (kind, message) = (other.kind(), crisol_core::chain(&other));
             // The call itself is correct, so another attempt may succeed.
-            let retryable = matches!(kind, ErrorKind::Saturated | ErrorKind::Unavailable);
+            let retryable = match other.details() {
+                ErrorDetails::Saturated(overload) => !overload.has_started(),
+                ErrorDetails::Unavailable => true,
+                _ => false,
+            };
             CallFailure::Failed { kind: kind.name(), message, id, retryable }
         }
     }

@@ -31,7 +31,7 @@ pub struct Retry {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum RetryOn {
-    /// The queue was full, or no instance was available: nothing of the call ran.
+    /// The queue was full, or no instance or memory was available: nothing of the call ran.
     Saturated,
     /// The function was being stopped: nothing of the call ran.
     Unavailable,
