@@ -9,7 +9,11 @@ use std::sync::{Arc, OnceLock};
 /// Bytes are reserved before they are allocated, and returned when their [`Reservation`] is dropped, so the sum
 /// never exceeds the limit. There is no lock and no queue: a request beyond the limit fails at once.
 #[derive(Debug, Clone)]
-pub struct Budget(Arc<Account>);
+pub struct Budget(Arc<Lane>);
+
+/// References to an account, counted apart from those of other lanes.
+#[derive(Debug)]
+struct Lane(Arc<Account>);
 
 struct Account {
     limit: u64,
@@ -43,7 +47,14 @@ impl Budget {
     /// Creates a budget of `limit` bytes.
     #[must_use]
     pub fn new(limit: u64) -> Self {
-        Self(Arc::new(Account { limit, used: AtomicU64::new(0), relief: OnceLock::new() }))
+        let account = Account { limit, used: AtomicU64::new(0), relief: OnceLock::new() };
+        Self(Arc::new(Lane(Arc::new(account))))
+    }
+
+    /// Returns the same budget with a reference count of its own, for threads that must not share one with others.
+    #[must_use]
+    pub fn lane(&self) -> Self {
+        Self(Arc::new(Lane(Arc::clone(&self.0.0))))
     }
 
     /// Creates a budget without a limit; bytes are still counted.
@@ -57,19 +68,19 @@ impl Budget {
     /// function set is used.
     pub fn on_shortage(&self, relief: impl Fn() -> bool + Send + Sync + 'static) {
         // Later calls have no effect.
-        let _ = self.0.relief.set(Box::new(relief));
+        let _ = self.0.0.relief.set(Box::new(relief));
     }
 
     /// The limit in bytes; `u64::MAX` if there is none.
     #[must_use]
     pub fn limit(&self) -> u64 {
-        self.0.limit
+        self.0.0.limit
     }
 
     /// Bytes in use now.
     #[must_use]
     pub fn used(&self) -> u64 {
-        self.0.used.load(Relaxed)
+        self.0.0.used.load(Relaxed)
     }
 
     /// Bytes available now.
@@ -103,14 +114,14 @@ impl Budget {
     #[cold]
     fn take_after_relief(&self, over: OverBudget) -> Result<(), OverBudget> {
         let relieved =
-            over.wanted <= over.limit && self.0.relief.get().is_some_and(|relief| relief());
+            over.wanted <= over.limit && self.0.0.relief.get().is_some_and(|relief| relief());
         if relieved { self.take(over.wanted) } else { Err(over) }
     }
 
     fn take(&self, bytes: u64) -> Result<(), OverBudget> {
         let limit = self.limit();
         let more = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
-        let taken = self.0.used.fetch_update(Relaxed, Relaxed, more);
+        let taken = self.0.0.used.fetch_update(Relaxed, Relaxed, more);
         taken.map(drop).map_err(|used| OverBudget { wanted: bytes, used, limit })
     }
 }
@@ -154,7 +165,7 @@ impl Reservation {
         let surplus = self.bytes.saturating_sub(bytes);
         if surplus > 0 {
             self.bytes -= surplus;
-            self.budget.0.used.fetch_sub(surplus, Relaxed);
+            self.budget.0.0.used.fetch_sub(surplus, Relaxed);
         }
     }
 }

@@ -284,6 +284,28 @@ pub(crate) fn load(engine: &wasmtime::Engine, trusted: &Trusted) -> wasmtime::Re
     }
 }
 
+/// Copies a component or core module to another engine of the same settings.
+///
+/// # Errors
+/// Fails when the engine has other settings.
+#[expect(unsafe_code, reason = "wasmtime cannot check machine code; these bytes are its own")]
+pub(crate) fn copy(
+    engine: &wasmtime::Engine,
+    program: &MachineCode,
+) -> wasmtime::Result<MachineCode> {
+    let code = program.serialize()?;
+    // SAFETY: `deserialize` of both kinds is sound for unchanged bytes from `serialize` of the same kind. These come
+    // from the line above, and the match takes the kind of what was serialized.
+    unsafe {
+        match program {
+            MachineCode::Component(_) => {
+                Component::deserialize(engine, code).map(MachineCode::Component)
+            }
+            MachineCode::Module(_) => Module::deserialize(engine, code).map(MachineCode::Module),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

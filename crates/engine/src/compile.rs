@@ -11,6 +11,7 @@ use crate::config::VariantKey;
 use crate::digest::Digest;
 use crate::machine_code::MachineCode;
 use crate::pre_cache::PreCache;
+use crate::program::Program;
 use crate::reachability::Reachability;
 
 /// A component or core module as machine code, shared by all functions that use the same bytes.
@@ -20,7 +21,7 @@ pub struct Compiled(pub(crate) Arc<Code>);
 pub(crate) struct Code {
     pub(crate) digest: Digest,
     pub(crate) key: VariantKey,
-    pub(crate) program: MachineCode,
+    pub(crate) program: Arc<Program>,
     pub(crate) reachability: Reachability,
     pub(crate) pre_cache: PreCache,
 }
@@ -28,7 +29,7 @@ pub(crate) struct Code {
 impl Code {
     /// The component, or `None` for a core module.
     pub(crate) fn component(&self) -> Option<&Component> {
-        match &self.program {
+        match self.program.first() {
             MachineCode::Component(component) => Some(component),
             MachineCode::Module(_) => None,
         }

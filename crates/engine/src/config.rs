@@ -29,6 +29,9 @@ pub struct EngineConfig {
     pub max_wasm_stack: usize,
     /// Size limits of code that is compiled.
     pub code: CodeLimits,
+    /// Maximum number of wasmtime engines of one kind. Each serves some of the threads, since threads that share one wait
+    /// for its reference counts; there are at most as many as cores, and 16. Slots are divided among them.
+    pub max_shards: usize,
     /// Disk cache for machine code; `None` by default.
     pub cache: Option<CodeCache>,
 }
@@ -41,6 +44,7 @@ impl Default for EngineConfig {
             tick: Duration::from_millis(4),
             max_wasm_stack: 512 << 10,
             code: CodeLimits::default(),
+            max_shards: crate::shards::MAX_SHARDS,
             cache: None,
         }
     }
@@ -92,6 +96,16 @@ impl VariantKey {
 }
 
 impl EngineConfig {
+    /// The configuration of one of `shards` shards: slots are divided among them.
+    pub(crate) fn of_shard(&self, shard: usize, shards: usize) -> Self {
+        let mut config = self.clone();
+        if let Allocation::Pooling { instances } = &mut config.allocation {
+            let (shard, shards) = (shard as u32, shards.max(1) as u32);
+            *instances = *instances / shards + u32::from(shard < *instances % shards);
+        }
+        config
+    }
+
     pub(crate) fn build(&self, key: VariantKey, retained: Retained) -> Config {
         let mut config = Config::new();
         config

@@ -36,6 +36,59 @@ const MEMORY: &str = "memory";
 /// Import module that AssemblyScript and Emscripten use even in modules that need no other JavaScript.
 const ENV: &str = "env";
 
+/// Exports of a module that calls of one function need, by name.
+pub(crate) struct CoreExports {
+    function: String,
+    post_return: Option<String>,
+    initialize: Option<String>,
+    allocate: Option<String>,
+    convention: Convention,
+}
+
+impl CoreExports {
+    pub(crate) fn new(core: &CoreModule, function: &CoreFunction) -> Self {
+        let own = |name: &str| name.to_owned();
+        Self {
+            function: function.export.clone(),
+            post_return: function.post_return.clone(),
+            initialize: core.initialize().filter(|name| *name != function.export).map(own),
+            allocate: core.allocate().map(own),
+            convention: function.convention,
+        }
+    }
+
+    /// Looks up the exports in a module.
+    pub(crate) fn resolve(&self, module: &Module) -> Result<CoreCalleePre, LinkError> {
+        let index = |name: &str| module.get_export_index(name);
+        let export = index(&self.function)
+            .ok_or_else(|| mismatch("an export is missing from the machine code"))?;
+        let Some(ExternType::Func(ty)) = module.get_export(&self.function) else {
+            return Err(mismatch("an export is not a function"));
+        };
+        let is_realloc = |export: &&str| match module.get_export(export) {
+            Some(ExternType::Func(ty)) => {
+                let is_i32 = |ty: ValType| matches!(ty, ValType::I32);
+                let (params, results) = (ty.params().len(), ty.results().len());
+                (params, results) == (4, 1) && ty.params().all(is_i32) && ty.results().all(is_i32)
+            }
+            _ => false,
+        };
+        let realloc = self.allocate.as_deref().filter(is_realloc);
+        let of_numbers = |name: &str| Some((index(name)?, slots_of(module, name)?));
+        Ok(CoreCalleePre {
+            export,
+            params: ty.params().collect(),
+            memory: index(MEMORY),
+            realloc: realloc.and_then(of_numbers),
+            slots: Slots::of(&ty),
+            post_return: self.post_return.as_deref().and_then(of_numbers),
+            initialize: self.initialize.as_deref().and_then(index),
+            convention: self.convention,
+            results: ty.results().collect(),
+        })
+    }
+}
+
 /// Callee of a module, resolved before instantiation.
 pub(crate) struct CoreCalleePre {
     export: ModuleExport,
@@ -274,41 +327,6 @@ pub(crate) fn find<'c>(core: &'c CoreModule, method: &str) -> Result<&'c CoreFun
 /// The location of its export.
 pub(crate) fn place(function: &CoreFunction) -> ExportName {
     ExportName { interface: function.interface.clone(), name: function.name.clone() }
-}
-
-/// Looks up the exports of a module that calls of `function` need.
-pub(crate) fn target(
-    module: &Module,
-    core: &CoreModule,
-    function: &CoreFunction,
-) -> Result<CoreCalleePre, LinkError> {
-    let index = |name: &str| module.get_export_index(name);
-    let export = index(&function.export)
-        .ok_or_else(|| mismatch("an export is missing from the machine code"))?;
-    let Some(ExternType::Func(ty)) = module.get_export(&function.export) else {
-        return Err(mismatch("an export is not a function"));
-    };
-    let is_realloc = |export: &&str| match module.get_export(export) {
-        Some(ExternType::Func(ty)) => {
-            let is_i32 = |ty: ValType| matches!(ty, ValType::I32);
-            let (params, results) = (ty.params().len(), ty.results().len());
-            (params, results) == (4, 1) && ty.params().all(is_i32) && ty.results().all(is_i32)
-        }
-        _ => false,
-    };
-    let realloc = core.allocate().filter(is_realloc);
-    let of_numbers = |name: &str| Some((index(name)?, slots_of(module, name)?));
-    Ok(CoreCalleePre {
-        export,
-        params: ty.params().collect(),
-        memory: index(MEMORY),
-        realloc: realloc.and_then(of_numbers),
-        slots: Slots::of(&ty),
-        post_return: function.post_return.as_deref().and_then(of_numbers),
-        initialize: core.initialize().filter(|name| *name != function.export).and_then(index),
-        convention: function.convention,
-        results: ty.results().collect(),
-    })
 }
 
 /// The slots of an export that is a function of numbers.

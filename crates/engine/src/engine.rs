@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crisol_core::{Budget, EntryId};
@@ -11,7 +11,6 @@ use wasmparser::Parser;
 use wasmtime::Module;
 use wasmtime::component::Component;
 
-use crate::allocation::Allocation;
 use crate::aot::{self, Key};
 use crate::capability::{Capabilities, HostInterface};
 use crate::compile::{Cache, Code, CompileError, Compiled};
@@ -25,10 +24,11 @@ use crate::link::{self, FunctionPre};
 use crate::link_error::LinkError;
 use crate::machine_code::MachineCode;
 use crate::pre_cache::PreCache;
+use crate::program::Program;
 use crate::reachability::Reachability;
 use crate::ticker::Ticker;
 use crate::unsupported::Unsupported;
-use crate::variant::EngineVariant;
+use crate::variant::{EngineVariant, Variants};
 
 /// Bounds of the tick. A shorter tick costs too much overhead; a longer one keeps other tasks waiting.
 const SHORTEST_TICK: Duration = Duration::from_micros(100);
@@ -43,15 +43,8 @@ const LONGEST_TICK: Duration = Duration::from_millis(100);
 pub struct Engine(Arc<Inner>);
 
 struct Inner {
-    config: EngineConfig,
-    ticker: Ticker,
+    variants: Arc<Variants>,
     cache: Cache,
-    capabilities: Arc<Capabilities>,
-    /// Budget for the memory of all instances and scripts.
-    budget: Budget,
-    /// One variant per key, by its index. The plain one is built at once, the others when the first function
-    /// that needs them is loaded.
-    variants: [OnceLock<EngineVariant>; VariantKey::COUNT],
 }
 
 impl Engine {
@@ -73,35 +66,23 @@ impl Engine {
         mut config: EngineConfig,
         interfaces: Vec<HostInterface>,
     ) -> Result<Self, EngineError> {
-        let capabilities = Arc::new(Capabilities::new(interfaces));
         config.tick = config.tick.clamp(SHORTEST_TICK, LONGEST_TICK);
         let ticker = Ticker::start(config.tick).map_err(EngineError::Ticker)?;
-        let budget = config.memory.budget();
-        let plain = EngineVariant::or_fallback(
-            &mut config,
-            VariantKey::PLAIN,
-            &ticker,
-            (&capabilities, &budget),
-        )?;
-        let variants = [const { OnceLock::new() }; VariantKey::COUNT];
-        // The slot is new, so setting it cannot fail.
-        let _ = variants[VariantKey::PLAIN.index()].set(plain);
-        let inner =
-            Inner { config, ticker, cache: Cache::default(), capabilities, budget, variants };
-        Ok(Self(Arc::new(inner)))
+        let variants = Arc::new(Variants::new(config, Capabilities::new(interfaces), ticker)?);
+        Ok(Self(Arc::new(Inner { variants, cache: Cache::default() })))
     }
 
     /// The engine's configuration, after any fallback.
     #[must_use]
     pub fn config(&self) -> &EngineConfig {
-        &self.0.config
+        self.0.variants.config()
     }
 
     /// The memory budget of all instances, for other memory that is bounded together with them. The pages that
     /// free slots keep are reserved from the start.
     #[must_use]
     pub fn budget(&self) -> &Budget {
-        &self.0.budget
+        self.0.variants.budget()
     }
 
     /// Compiles the bytes of a component or core module to machine code, or reuses the code of equal bytes.
@@ -120,6 +101,8 @@ impl Engine {
                 Some(kept) => kept,
                 None => self.translate(digest, bytes, fuel)?,
             };
+            let shards = self.0.variants.shards(key)?.count();
+            let program = Arc::new(Program::new(digest, program, shards));
             Ok(Code { digest, key, program, reachability, pre_cache: PreCache::default() })
         };
         self.0.cache.get((digest, fuel), make).map(Compiled)
@@ -130,7 +113,7 @@ impl Engine {
     /// # Errors
     /// Fails when the code has more bytes than the engine compiles.
     pub fn check_size(&self, code: &[u8]) -> Result<(), TooLarge> {
-        inspect::within("bytes", code.len(), self.0.config.code.max_bytes)
+        inspect::within("bytes", code.len(), self.config().code.max_bytes)
     }
 
     /// Loads code that an earlier run of the program kept on disk.
@@ -140,7 +123,7 @@ impl Engine {
         bytes: &[u8],
         fuel: bool,
     ) -> Option<(VariantKey, MachineCode, Reachability)> {
-        let cache = self.0.config.cache.as_ref()?;
+        let cache = self.config().cache.as_ref()?;
         let plain = &self.variant(VariantKey::PLAIN).ok()?.engine;
         let trusted = cache.load(plain, Key { digest, fuel })?;
         if (trusted.kind == aot::Kind::Module) != Parser::is_core_wasm(bytes) {
@@ -163,7 +146,7 @@ impl Engine {
         bytes: &[u8],
         fuel: bool,
     ) -> Result<(VariantKey, MachineCode, Reachability), CompileError> {
-        let concurrent = inspect(bytes, &self.0.config.code)?.concurrent;
+        let concurrent = inspect(bytes, &self.config().code)?.concurrent;
         let key = VariantKey { fuel, concurrent };
         let engine = &self.variant(key)?.engine;
         let compile = || match Parser::is_core_wasm(bytes) {
@@ -177,7 +160,7 @@ impl Engine {
         };
         let program = compiled.map_err(|_| CompileError::Compiler)?.map_err(refused)?;
         let reachability = Reachability::of(bytes);
-        if let Some(cache) = &self.0.config.cache {
+        if let Some(cache) = &self.config().cache {
             let plain = &self.variant(VariantKey::PLAIN)?.engine;
             let kind = aot::Kind::of(&program, concurrent);
             match program.serialize() {
@@ -195,7 +178,7 @@ impl Engine {
     /// Builds the grants of an entry: each host interface for which `select` returns true,
     /// including those of the embedding program.
     pub fn grants(&self, entry: &EntryId, mut select: impl FnMut(&str) -> bool) -> Grants {
-        let own = self.0.capabilities.host_interfaces();
+        let own = self.0.variants.capabilities().host_interfaces();
         let own = own.filter(|interface| select(interface)).collect();
         Grants::select(select).with_host_interfaces(own, entry)
     }
@@ -206,7 +189,7 @@ impl Engine {
     /// Fails when an engine for this kind of function cannot be set up.
     pub fn exports(&self, compiled: &Compiled) -> Result<Vec<Export>, EngineError> {
         let variant = self.variant(compiled.0.key)?;
-        Ok(match &compiled.0.program {
+        Ok(match compiled.0.program.first() {
             MachineCode::Component(component) => Exports::of(&variant.engine, component).describe(),
             MachineCode::Module(module) => core_module::exports(module),
         })
@@ -223,8 +206,7 @@ impl Engine {
         grants: &Grants,
         method: &str,
     ) -> Result<FunctionPre, LinkError> {
-        let variant = self.variant(compiled.0.key)?;
-        link::link(variant, compiled, grants, method)
+        link::link(&self.0.variants, compiled, grants, method)
     }
 
     /// Lists the imports of code and which of them are in `grants`. Meant for code that does not link; a
@@ -235,7 +217,7 @@ impl Engine {
     /// be set up.
     pub fn imports(&self, compiled: &Compiled, grants: &Grants) -> Result<Vec<Import>, LinkError> {
         let variant = self.variant(compiled.0.key)?;
-        match &compiled.0.program {
+        match compiled.0.program.first() {
             MachineCode::Component(component) => {
                 link::restrict(variant, &mut variant.everything.clone(), component, grants)
             }
@@ -255,28 +237,20 @@ impl Engine {
         grants: &Grants,
         method: &str,
     ) -> Result<FunctionPre, LinkError> {
-        let variant = self.variant(compiled.0.key)?;
-        link::link_core(variant, (compiled, core), grants, method)
+        link::link_core(&self.0.variants, (compiled, core), grants, method)
     }
 
-    pub(crate) fn variant(&self, key: VariantKey) -> Result<&EngineVariant, EngineError> {
-        let slot = &self.0.variants[key.index()];
-        if let Some(variant) = slot.get() {
-            return Ok(variant);
-        }
-        let mut config = self.0.config.clone();
-        if key.fuel && matches!(config.allocation, Allocation::Pooling { .. }) {
-            // A second reservation of address space costs more than it saves these functions.
-            config.allocation = Allocation::OnDemand;
-        }
-        let shared = (&self.0.capabilities, &self.0.budget);
-        let variant = EngineVariant::or_fallback(&mut config, key, &self.0.ticker, shared)?;
-        Ok(slot.get_or_init(|| variant))
+    pub(crate) fn variants(&self) -> &Arc<Variants> {
+        &self.0.variants
+    }
+
+    fn variant(&self, key: VariantKey) -> Result<&EngineVariant, EngineError> {
+        self.0.variants.first(key)
     }
 }
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("config", &self.0.config).finish_non_exhaustive()
+        f.debug_struct("Engine").field("config", self.config()).finish_non_exhaustive()
     }
 }

@@ -19,10 +19,12 @@ use crate::core_module;
 use crate::failure::{DeadlinePassed, Failure, is_success};
 use crate::host::{Host, InstanceContext};
 use crate::limits::Limits;
-use crate::link::{CalleePre, FunctionPre, Inner};
+use crate::link::{CalleePre, FunctionPre};
 use crate::output::success;
+use crate::placement::Placement;
 use crate::poll_timer::{Aborted, PollTimer, has_passed, until, until_since};
-use crate::pre_cache::{Pre, SharedPre};
+use crate::pre_cache::{Pre, ShardPre};
+use crate::shards::Slot;
 
 use callee::Callee;
 
@@ -32,6 +34,8 @@ const TICKS_PER_TURN: u64 = 1;
 /// An instance of a linked function, ready to be called.
 pub struct Instance {
     pub(crate) store: Store<Host>,
+    /// Freed after the store.
+    _slot: Slot,
     pub(crate) callee: Callee,
     /// `None` for an HTTP handler.
     mapping: Option<Mapping>,
@@ -54,20 +58,22 @@ impl FunctionPre {
         deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Instance, Failure>> + Send {
         let inner = &self.0;
-        let store = store(&inner.shared, context, limits, deadline);
-        make(store, &inner.shared.pre, &inner.target, Some(&**inner), deadline)
+        let placement = Placement::choose(&inner.shared, &inner.callee);
+        let store = store(placement.shard, context, limits, deadline);
+        make(store, placement, inner.runs_once, deadline)
     }
 }
 
 /// Creates the store of an instance, outside of the future that creates the instance: its data is large and
 /// would be copied at each level of nested futures.
 pub(crate) fn store(
-    shared: &SharedPre,
+    shard: &ShardPre,
     context: impl Into<InstanceContext>,
     limits: Limits,
     deadline: Option<Instant>,
-) -> Result<Store<Host>, Failure> {
-    let SharedPre { pre, budget, ticks, .. } = shared;
+) -> Result<Occupied, Failure> {
+    let ShardPre { pre, budget, ticks, slots } = shard;
+    let slot = slots.take();
     let host = Host::new(context.into(), limits, (budget, ticks));
     #[expect(clippy::disallowed_methods, reason = "the one place that creates a store")]
     let mut store = Store::new(pre.engine(), host);
@@ -81,21 +87,22 @@ pub(crate) fn store(
         store.set_max_component_handles(MAX_WAITABLES);
     }
     begin(&mut store, deadline)?;
-    Ok(store)
+    Ok((store, slot))
 }
+
+/// A store and the slot that its instance takes.
+type Occupied = (Store<Host>, Slot);
 
 /// See [`FunctionPre::instantiate`].
 pub(crate) async fn make(
-    store: Result<Store<Host>, Failure>,
-    pre: &Pre,
-    target: &CalleePre,
-    function: Option<&Inner>,
+    store: Result<Occupied, Failure>,
+    placement: Placement<'_>,
+    runs_once: bool,
     deadline: Option<Instant>,
 ) -> Result<Instance, Failure> {
-    let mut store = store?;
-    let mapping = function.map(|function| &function.mapping);
+    let (mut store, slot) = store?;
     let (made, timer) = {
-        let making = pin!(instantiate(&mut store, pre, (target, mapping)));
+        let making = pin!(instantiate(&mut store, placement));
         until(deadline, making).await
     };
     let made = made.map_err(|why| Failure::aborted(why, &timer))?;
@@ -103,17 +110,17 @@ pub(crate) async fn make(
         made.map_err(|error| Failure::of_instantiation(error, &store.data().meter, timer.times()))?;
     let callee = callee
         .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;
-    let (mapping, runs_once) = (mapping.cloned(), function.is_some_and(|it| it.runs_once));
-    Ok(Instance { store, callee, mapping, runs_once, calls: 0, unusable: false })
+    let mapping = placement.callee.mapping.clone();
+    Ok(Instance { store, _slot: slot, callee, mapping, runs_once, calls: 0, unusable: false })
 }
 
 /// Instantiates the code and resolves the callee, start functions and initializers included.
 async fn instantiate(
     store: &mut Store<Host>,
-    pre: &Pre,
-    (target, mapping): (&CalleePre, Option<&Mapping>),
+    placement: Placement<'_>,
 ) -> wasmtime::Result<Option<Callee>> {
-    match (pre, target) {
+    let mapping = placement.callee.mapping.as_ref();
+    match (&placement.shard.pre, &placement.callee.pre) {
         (Pre::Component(pre), CalleePre::Component { index }) => {
             let instance = pre.instantiate_async(&mut *store).await?;
             let func = instance.get_func(&mut *store, index);

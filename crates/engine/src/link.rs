@@ -9,23 +9,25 @@ use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
 use crate::capability::{ImportedInterface, Served};
 use crate::compile::Compiled;
-use crate::core_module::{self, CoreCalleePre};
-use crate::exports::{self, Export, Exports};
+use crate::core_module::{self, CoreCalleePre, CoreExports};
+use crate::exports::{self, Export, ExportName, Exports};
 use crate::host::Host;
 use crate::imports::{Grants, Import, calls_others};
 use crate::link_error::LinkError;
 use crate::machine_code::MachineCode;
-use crate::pre_cache::{Pre, SharedPre};
+use crate::pre_cache::{Pre, ShardPre, SharedPre};
+use crate::program::Program;
 use crate::releases::Ungranted;
+use crate::shards::Sharded;
 use crate::stubs::{self, Restriction, Stubs};
-use crate::variant::EngineVariant;
+use crate::variant::{EngineVariant, Variants};
 
 /// A function of a component or core module, linked with its grants. Cloning increments a reference count.
 #[derive(Clone)]
 pub struct FunctionPre(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) target: CalleePre,
+    pub(crate) callee: ShardedCallee,
     pub(crate) export: Export,
     pub(crate) mapping: Mapping,
     pub(crate) runs_once: bool,
@@ -42,16 +44,80 @@ pub(crate) enum CalleePre {
     Core(Arc<CoreCalleePre>),
 }
 
+/// Callee of instances in all shards: machine code of each shard has indices of its own.
+pub(crate) struct ShardedCallee {
+    name: CalleeName,
+    shards: Sharded<ShardCallee>,
+}
+
+/// Callee of the instances of one shard.
+pub(crate) struct ShardCallee {
+    pub(crate) pre: CalleePre,
+    /// `None` for an HTTP handler.
+    pub(crate) mapping: Option<Mapping>,
+}
+
+/// Exports that a call needs, by name.
+pub(crate) enum CalleeName {
+    Component(ExportName),
+    Core(CoreExports),
+}
+
+impl CalleeName {
+    fn resolve(&self, code: &MachineCode) -> Result<CalleePre, LinkError> {
+        match (self, code) {
+            (Self::Component(place), MachineCode::Component(component)) => {
+                let located = exports::locate(component, place);
+                let (_, index) = located
+                    .ok_or_else(|| mismatch("an export is missing from the machine code"))?;
+                Ok(CalleePre::Component { index })
+            }
+            (Self::Core(exports), MachineCode::Module(module)) => {
+                Ok(CalleePre::Core(Arc::new(exports.resolve(module)?)))
+            }
+            _ => Err(mismatch("the machine code is of another kind")),
+        }
+    }
+}
+
+impl ShardedCallee {
+    /// Resolves the callee in the code of the first shard.
+    pub(crate) fn new(
+        name: CalleeName,
+        program: &Program,
+        mapping: Option<Mapping>,
+    ) -> Result<Self, LinkError> {
+        let first = ShardCallee { pre: name.resolve(program.first())?, mapping };
+        Ok(Self { name, shards: Sharded::new(first, program.shards()) })
+    }
+
+    pub(crate) fn first(&self) -> &ShardCallee {
+        self.shards.first()
+    }
+
+    /// The callee in the code of a shard. `None` if the shard has no code.
+    pub(crate) fn on(&self, shard: usize, program: &Program) -> Option<&ShardCallee> {
+        self.shards.get_or_make(shard, || {
+            let pre = self.name.resolve(program.get(shard)?).ok()?;
+            Some(ShardCallee { pre, mapping: self.first().mapping.as_ref().map(Mapping::lane) })
+        })
+    }
+}
+
+fn mismatch(what: &'static str) -> LinkError {
+    LinkError::Mismatch(wasmtime::Error::msg(what))
+}
+
 impl FunctionPre {
     pub(crate) fn new(
-        target: CalleePre,
+        callee: ShardedCallee,
         export: Export,
         mapping: Mapping,
         shared: Arc<SharedPre>,
         code: Compiled,
     ) -> Self {
         let runs_once = export.is_program(mapping.signature());
-        Self(Arc::new(Inner { target, export, mapping, runs_once, shared, code }))
+        Self(Arc::new(Inner { callee, export, mapping, runs_once, shared, code }))
     }
 
     /// The mapping of the function's arguments and result.
@@ -118,82 +184,94 @@ impl fmt::Debug for FunctionPre {
 }
 
 pub(crate) fn link(
-    variant: &EngineVariant,
+    variants: &Arc<Variants>,
     compiled: &Compiled,
     grants: &Grants,
     method: &str,
 ) -> Result<FunctionPre, LinkError> {
     let Some(component) = compiled.0.component() else {
-        return Err(LinkError::Mismatch(wasmtime::Error::msg(
-            "expected a component, found a core module",
-        )));
+        return Err(mismatch("expected a component, found a core module"));
     };
+    let variant = variants.first(compiled.0.key)?;
     let exports = Exports::of(&variant.engine, component);
     let place = exports.find(method)?;
-    let (func, index) = exports::locate(component, place).ok_or_else(|| {
-        LinkError::Mismatch(wasmtime::Error::msg("an export is missing from the machine code"))
-    })?;
+    let (func, _) = exports::locate(component, place)
+        .ok_or_else(|| mismatch("an export is missing from the machine code"))?;
 
-    let shared = shared_pre(variant, compiled, grants)?;
+    let shared = shared_pre(variants, compiled, grants)?;
     let mapping = Mapping::new(&func)
         .map_err(|source| LinkError::Signature { method: place.method(), source })?;
     let export = exports::shown(place, &mapping);
-    let target = CalleePre::Component { index };
-    let code = compiled.clone();
-    Ok(FunctionPre::new(target, export, mapping, shared, code))
+    let name = CalleeName::Component(place.clone());
+    let callee = ShardedCallee::new(name, &compiled.0.program, Some(mapping.lane()))?;
+    Ok(FunctionPre::new(callee, export, mapping, shared, compiled.clone()))
 }
 
 /// Links a module with its grants and resolves `method` to a function.
 pub(crate) fn link_core(
-    variant: &EngineVariant,
+    variants: &Arc<Variants>,
     (compiled, core): (&Compiled, &CoreModule),
     grants: &Grants,
     method: &str,
 ) -> Result<FunctionPre, LinkError> {
-    let MachineCode::Module(module) = &compiled.0.program else {
-        return Err(LinkError::Mismatch(wasmtime::Error::msg(
-            "expected a core module, found a component",
-        )));
-    };
+    if compiled.0.component().is_some() {
+        return Err(mismatch("expected a core module, found a component"));
+    }
     let function = core_module::find(core, method)?;
-    let shared = shared_pre(variant, compiled, grants)?;
+    let shared = shared_pre(variants, compiled, grants)?;
     let place = core_module::place(function);
     let refused = |source| LinkError::Signature { method: place.method(), source };
     let signature = core.signature(function).map_err(refused)?;
     let mapping = Mapping::from_signature(signature).map_err(refused)?;
     let export = exports::shown(&place, &mapping);
-    let target = CalleePre::Core(Arc::new(core_module::target(module, core, function)?));
-    let code = compiled.clone();
-    Ok(FunctionPre::new(target, export, mapping, shared, code))
+    let name = CalleeName::Core(CoreExports::new(core, function));
+    let callee = ShardedCallee::new(name, &compiled.0.program, Some(mapping.lane()))?;
+    Ok(FunctionPre::new(callee, export, mapping, shared, compiled.clone()))
 }
 
-/// Links `compiled` with `grants`, or reuses the linked form of another function.
+/// Links `compiled` with `grants` on the first shard, or reuses the linked form of another function.
 pub(crate) fn shared_pre(
-    variant: &EngineVariant,
+    variants: &Arc<Variants>,
     compiled: &Compiled,
     grants: &Grants,
 ) -> Result<Arc<SharedPre>, LinkError> {
     if let Some(shared) = compiled.0.pre_cache.find(grants) {
         return Ok(shared);
     }
-    let (pre, imports) = match &compiled.0.program {
+    let (key, program) = (compiled.0.key, &compiled.0.program);
+    let variant = variants.first(key)?;
+    let (pre, imports) = resolve(variant, program.first(), grants)?;
+    let shared = Arc::new(SharedPre {
+        shards: Sharded::new(ShardPre::new(variant, pre), program.shards()),
+        imports,
+        has_imports: program.first().has_imports(&variant.engine),
+        variants: Arc::clone(variants),
+        key,
+        program: Arc::clone(program),
+        grants: grants.clone(),
+    });
+    compiled.0.pre_cache.keep(grants, &shared);
+    Ok(shared)
+}
+
+/// Resolves the imports of code on one shard.
+pub(crate) fn resolve(
+    variant: &EngineVariant,
+    code: &MachineCode,
+    grants: &Grants,
+) -> Result<(Pre, Vec<Import>), LinkError> {
+    match code {
         MachineCode::Component(component) => {
             let mut linker = variant.everything.clone();
             let imports = restrict(variant, &mut linker, component, grants)?;
             let pre = linker.instantiate_pre(component).map_err(LinkError::Mismatch)?;
-            (Pre::Component(pre), imports)
+            Ok((Pre::Component(pre), imports))
         }
         MachineCode::Module(module) => {
             let (pre, imports) = core_module::instantiate_pre(variant, module, grants)?;
-            let has_folders = core_module::has_folders(grants);
-            (Pre::Module { pre, has_folders }, imports)
+            Ok((Pre::Module { pre, has_folders: core_module::has_folders(grants) }, imports))
         }
-    };
-    let (budget, ticks) = (variant.budget.clone(), variant.ticks.clone());
-    let has_imports = compiled.0.program.has_imports(&variant.engine);
-    let shared = Arc::new(SharedPre { pre, imports, has_imports, budget, ticks });
-    compiled.0.pre_cache.keep(grants, &shared);
-    Ok(shared)
+    }
 }
 
 /// Replaces imported functions that `grants` lacks, and adds those that the host lacks, with stubs that

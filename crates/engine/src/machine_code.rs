@@ -18,6 +18,15 @@ impl MachineCode {
         }
     }
 
+    /// Bytes of the code in memory.
+    pub(crate) fn size(&self) -> usize {
+        let range = match self {
+            Self::Component(component) => component.image_range(),
+            Self::Module(module) => module.image_range(),
+        };
+        (range.end as usize).saturating_sub(range.start as usize)
+    }
+
     pub(crate) fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
         match self {
             Self::Component(component) => component.serialize(),

@@ -6,20 +6,43 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use crisol_core::Budget;
 use wasmtime::component::InstancePre;
 
+use crate::config::VariantKey;
 use crate::host::Host;
 use crate::imports::{Grants, Import};
+use crate::program::Program;
+use crate::shards::{Sharded, Slots};
 use crate::ticker::Ticks;
+use crate::variant::{EngineVariant, Variants};
 
 /// State shared by functions with the same code and grants.
 pub(crate) struct SharedPre {
-    pub(crate) pre: Pre,
+    /// The linked form, repeated for each shard that calls it.
+    pub(crate) shards: Sharded<ShardPre>,
     pub(crate) imports: Vec<Import>,
     /// True if the code imports anything, which may be more than `imports` lists.
     pub(crate) has_imports: bool,
+    /// Engines, code and grants from which further shards are linked.
+    pub(crate) variants: Arc<Variants>,
+    pub(crate) key: VariantKey,
+    pub(crate) program: Arc<Program>,
+    pub(crate) grants: Grants,
+}
+
+/// Linked form on one shard.
+pub(crate) struct ShardPre {
+    pub(crate) pre: Pre,
     /// Budget for the memory of all instances and scripts.
     pub(crate) budget: Budget,
     /// Ticks of the clock that interrupts guests.
     pub(crate) ticks: Ticks,
+    pub(crate) slots: Slots,
+}
+
+impl ShardPre {
+    pub(crate) fn new(variant: &EngineVariant, pre: Pre) -> Self {
+        let (budget, ticks) = (variant.budget.clone(), variant.ticks.clone());
+        Self { pre, budget, ticks, slots: variant.slots.clone() }
+    }
 }
 
 /// Code whose imports are resolved.

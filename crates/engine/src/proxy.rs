@@ -18,19 +18,19 @@ use crisol_core::BoxError;
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError};
 use tokio::sync::oneshot;
-use wasmtime::component::ComponentExportIndex;
 use wasmtime_wasi_http::Error as HttpError;
 
 use crate::compile::Compiled;
 use crate::engine::Engine;
-use crate::exports::{self, ExportName, Exports};
+use crate::exports::{ExportName, Exports};
 use crate::failure::Failure;
 use crate::host::InstanceContext;
 use crate::imports::{Grants, Import, calls_others};
 use crate::instance::{self, Instance};
 use crate::limits::Limits;
-use crate::link::{self, CalleePre};
+use crate::link::{self, CalleeName, ShardedCallee};
 use crate::link_error::LinkError;
+use crate::placement::Placement;
 use crate::poll_timer::until;
 use crate::pre_cache::SharedPre;
 
@@ -64,7 +64,7 @@ pub struct ProxyPre(Arc<Inner>);
 
 struct Inner {
     shared: Arc<SharedPre>,
-    index: ComponentExportIndex,
+    callee: ShardedCallee,
     place: ExportName,
     /// Keeps the code in the engine's cache.
     code: Compiled,
@@ -76,7 +76,7 @@ impl Engine {
     /// # Errors
     /// Fails when an engine for this kind of component cannot be set up.
     pub fn is_proxy(&self, compiled: &Compiled, method: &str) -> Result<bool, crate::EngineError> {
-        let variant = self.variant(compiled.0.key)?;
+        let variant = self.variants().first(compiled.0.key)?;
         let Some(component) = compiled.0.component() else { return Ok(false) };
         Ok(handler(method, &Exports::of(&variant.engine, component)).is_some())
     }
@@ -92,7 +92,7 @@ impl Engine {
         grants: &Grants,
         method: &str,
     ) -> Result<ProxyPre, LinkError> {
-        let variant = self.variant(compiled.0.key)?;
+        let variant = self.variants().first(compiled.0.key)?;
         let Some(component) = compiled.0.component() else {
             return Err(LinkError::Mismatch(wasmtime::Error::msg(
                 "expected a component, found a core module",
@@ -103,13 +103,12 @@ impl Engine {
             Some(place) => place,
             None => exports.find(method)?,
         };
-        let (_, index) = exports::locate(component, place).ok_or_else(|| {
-            LinkError::Mismatch(wasmtime::Error::msg("an export is missing from the machine code"))
-        })?;
         let grants = grants.clone().with(NEEDED.iter().map(|name| (*name).into()));
-        let shared = link::shared_pre(variant, compiled, &grants)?;
+        let shared = link::shared_pre(self.variants(), compiled, &grants)?;
         let (place, code) = (place.clone(), compiled.clone());
-        Ok(ProxyPre(Arc::new(Inner { shared, index, place, code })))
+        let name = CalleeName::Component(place.clone());
+        let callee = ShardedCallee::new(name, &compiled.0.program, None)?;
+        Ok(ProxyPre(Arc::new(Inner { shared, callee, place, code })))
     }
 }
 
@@ -160,10 +159,9 @@ impl ProxyPre {
         limits: Limits,
         deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Instance, Failure>> + Send {
-        let shared = &self.0.shared;
-        let store = instance::store(shared, context, limits, deadline);
-        let target = CalleePre::Component { index: self.0.index };
-        async move { instance::make(store, &shared.pre, &target, None, deadline).await }
+        let placement = Placement::choose(&self.0.shared, &self.0.callee);
+        let store = instance::store(placement.shard, context, limits, deadline);
+        instance::make(store, placement, false, deadline)
     }
 }
 

@@ -18,16 +18,20 @@ const VARIANTS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Ticker {
     engines: SyncSender<EngineWeak>,
-    ticks: Ticks,
+    ticks: Arc<AtomicU64>,
 }
 
 /// Count of ticks so far, a cheap check for passed time, at a fraction of the cost of reading the clock.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Ticks(Arc<AtomicU64>);
+#[derive(Debug, Clone)]
+pub(crate) struct Ticks(Arc<Shared>);
+
+/// References of one shard to the count.
+#[derive(Debug)]
+struct Shared(Arc<AtomicU64>);
 
 impl Ticks {
     pub(crate) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.0.load(Ordering::Relaxed)
     }
 }
 
@@ -35,14 +39,15 @@ impl Ticker {
     pub(crate) fn start(tick: Duration) -> std::io::Result<Self> {
         let (engines, inbox) = sync_channel(VARIANTS);
         let clock = thread::Builder::new().name("crisol-epoch".to_owned());
-        let ticks = Ticks::default();
-        let counted = ticks.clone();
+        let ticks = Arc::<AtomicU64>::default();
+        let counted = Arc::clone(&ticks);
         clock.spawn(move || run(tick, &inbox, &counted))?;
         Ok(Self { engines, ticks })
     }
 
-    pub(crate) fn ticks(&self) -> &Ticks {
-        &self.ticks
+    /// Returns the count of ticks, with a reference count for one shard.
+    pub(crate) fn ticks_of_shard(&self) -> Ticks {
+        Ticks(Arc::new(Shared(Arc::clone(&self.ticks))))
     }
 
     pub(crate) fn watch(&self, engine: &wasmtime::Engine) {
@@ -56,7 +61,7 @@ fn pause(tick: Duration) {
     thread::sleep(tick);
 }
 
-fn run(tick: Duration, inbox: &Receiver<EngineWeak>, ticks: &Ticks) {
+fn run(tick: Duration, inbox: &Receiver<EngineWeak>, ticks: &AtomicU64) {
     let mut watched: Vec<EngineWeak> = Vec::new();
     loop {
         match inbox.recv_timeout(tick) {
@@ -68,7 +73,7 @@ fn run(tick: Duration, inbox: &Receiver<EngineWeak>, ticks: &Ticks) {
             Err(RecvTimeoutError::Disconnected) if watched.is_empty() => return,
             Err(RecvTimeoutError::Disconnected) => pause(tick),
         }
-        ticks.0.fetch_add(1, Ordering::Relaxed);
+        ticks.fetch_add(1, Ordering::Relaxed);
         watched.retain(|weak| {
             let engine = weak.upgrade();
             if let Some(engine) = &engine {

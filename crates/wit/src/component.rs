@@ -47,7 +47,7 @@ use wasmtime::{AsContext, AsContextMut, Error, ValRaw};
 use crate::abi::{Encoding, Lifting, MAX_FLAT_PARAMS, Memory};
 use crate::mapping::Mapping;
 use crate::packed::Packed;
-use crate::plan::Plan;
+use crate::plan::PlanRef;
 
 /// Function of a component instance, called with packed values.
 #[derive(Clone, Copy)]
@@ -75,7 +75,7 @@ impl CallBounds {
 
 /// Plan and limits by which a call's result is lifted.
 struct Job {
-    plan: Arc<Plan>,
+    plan: Arc<PlanRef>,
     bounds: CallBounds,
 }
 
@@ -167,7 +167,7 @@ impl std::fmt::Debug for DirectFunc {
 
 /// Arguments of a call.
 struct Arguments {
-    plan: Arc<Plan>,
+    plan: Arc<PlanRef>,
     args: Packed,
     bounds: CallBounds,
 }

@@ -14,7 +14,7 @@ use crate::lift::{self, Lifted, Outcome};
 use crate::lower::source::Seed;
 use crate::lower::{self, Run, json, rust, scalar};
 use crate::packed::{Packed, from_val, to_val};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanRef};
 use crate::shape::{Record, Shape};
 use crate::wave;
 
@@ -23,7 +23,7 @@ use crate::wave;
 /// Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Mapping {
-    pub(crate) plan: Arc<Plan>,
+    pub(crate) plan: Arc<PlanRef>,
 }
 
 impl Mapping {
@@ -50,7 +50,13 @@ impl Mapping {
         };
         let abi = Abi::new(&params, result.as_ref());
         let arguments = Shape::Arguments(params.clone());
-        Ok(Self { plan: Arc::new(Plan { signature, params, arguments, result, abi }) })
+        Ok(Self { plan: PlanRef::new(Plan { signature, params, arguments, result, abi }) })
+    }
+
+    /// Returns the same mapping with a reference count of its own, for threads that must not share one with others.
+    #[must_use]
+    pub fn lane(&self) -> Self {
+        Self { plan: self.plan.lane() }
     }
 
     /// Signature of the function.

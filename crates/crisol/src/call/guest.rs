@@ -123,7 +123,11 @@ impl Guest {
         wasi: impl Into<InstanceContext>,
         deadline: Option<Instant>,
     ) -> Result<Instance, Failure> {
-        let context = wasi.into().with_settings(self.settings.clone());
+        let mut context: InstanceContext = wasi.into();
+        // Code without imports sees nothing of them.
+        if self.export.has_imports() {
+            context = context.with_settings(self.settings.clone());
+        }
         match &self.export {
             Export::Function(linked) => linked.instantiate(context, self.limits, deadline).await,
             #[cfg(feature = "http")]

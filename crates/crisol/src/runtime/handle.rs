@@ -128,7 +128,7 @@ impl Runtime {
         id: &str,
         args: impl Serialize,
     ) -> Result<R, CallError> {
-        self.generation().call(id, args).await
+        self.0.current.load().call(id, args).await
     }
 
     /// Calls `id` with values whose types are known only at run time.
@@ -136,7 +136,7 @@ impl Runtime {
     /// # Errors
     /// See [`Runtime::call`].
     pub async fn call_values(&self, id: &str, args: Vec<Value>) -> Result<Value, CallError> {
-        self.generation().call_values(id, args).await
+        self.0.current.load().call_values(id, args).await
     }
 
     /// Calls `id` with arguments as WAVE, the text format of component values, in parentheses: `(6, {name: "Ann"})`.
@@ -145,7 +145,7 @@ impl Runtime {
     /// # Errors
     /// See [`Runtime::call`].
     pub async fn call_wave(&self, id: &str, args: &str) -> Result<String, CallError> {
-        self.generation().call_wave(id, args).await
+        self.0.current.load().call_wave(id, args).await
     }
 
     /// Returns the signature of `id` in the current generation; none if it has no signature.
@@ -281,7 +281,7 @@ impl Invoke for Runtime {
         context: CallContext,
         args: Args<'_>,
     ) -> Result<Reply, CallError> {
-        self.generation().dispatch(id, context, args).await
+        self.0.current.load().dispatch(id, context, args).await
     }
 
     fn signature(&self, id: &EntryId) -> Option<Arc<Signature>> {
@@ -289,7 +289,7 @@ impl Invoke for Runtime {
     }
 
     fn admits(&self, id: &EntryId) -> Result<(), CallError> {
-        self.generation().admits(id)
+        self.0.current.load().admits(id)
     }
 }
 

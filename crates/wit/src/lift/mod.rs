@@ -15,7 +15,7 @@ use wasmtime::component::Val;
 
 use crate::error::LiftError;
 use crate::packed::{Malformed, Packed, Reader, from_val, to_val};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanRef};
 use crate::shape::{Record, Shape};
 use crate::wave;
 
@@ -75,7 +75,7 @@ enum Side {
 /// is written or read.
 #[derive(Debug)]
 pub struct Lifted {
-    plan: Arc<Plan>,
+    plan: Arc<PlanRef>,
     side: Side,
     packed: Packed,
     /// Offset of the value in the packed bytes.
@@ -83,7 +83,7 @@ pub struct Lifted {
 }
 
 impl Lifted {
-    pub(crate) fn split(plan: Arc<Plan>, result: Option<Packed>) -> Outcome {
+    pub(crate) fn split(plan: Arc<PlanRef>, result: Option<Packed>) -> Outcome {
         let packed = result.unwrap_or_default();
         let is_error = match &plan.result {
             Some(Shape::Result(_)) => packed.reader().bool().ok(),
@@ -106,7 +106,7 @@ impl Lifted {
     }
 
     /// Holds the value of a successful call, of [`Lifted::value_shape`].
-    pub(crate) fn of_value(plan: Arc<Plan>, packed: Packed) -> Self {
+    pub(crate) fn of_value(plan: Arc<PlanRef>, packed: Packed) -> Self {
         let is_result = matches!(plan.result, Some(Shape::Result(_)));
         Self { plan, side: if is_result { Side::Ok } else { Side::All }, packed, start: 0 }
     }

