@@ -65,7 +65,7 @@ fn run(args: &[&str]) -> Result<()> {
             Ok(())
         }
         [] => bail!("which chore?\n\n{USAGE}"),
-        other => bail!("`{}` is no chore\n\n{USAGE}", other.join(" ")),
+        other => bail!("unknown chore `{}`\n\n{USAGE}", other.join(" ")),
     }
 }
 

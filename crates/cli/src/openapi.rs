@@ -7,7 +7,7 @@ pub(crate) fn run(arguments: &AppArguments, openapi: &OpenapiArguments) -> anyho
     let runtime = app::look(arguments)?;
     let documents = runtime.generation().openapi();
     let wanted = openapi.service.as_deref();
-    let mut fitting = documents
+    let mut selected = documents
         .iter()
         .filter(|(service, _)| wanted.is_none_or(|wanted| wanted == service))
         .map(|(_, document)| document);
@@ -15,18 +15,21 @@ pub(crate) fn run(arguments: &AppArguments, openapi: &OpenapiArguments) -> anyho
         let names: Vec<_> = documents.iter().map(|(name, _)| format!("`{name}`")).collect();
         names.join(", ")
     };
-    match (fitting.next(), fitting.next()) {
+    match (selected.next(), selected.next()) {
         (Some(document), None) => print_line(&serde_json::to_string_pretty(document)?)?,
         (None, _) if documents.is_empty() => {
-            anyhow::bail!("no service has endpoints: add an `http.endpoint`")
+            anyhow::bail!("the app has no HTTP endpoints: add an `http.endpoint` entry")
         }
         (None, _) => anyhow::bail!(
-            "no service `{}` has endpoints: name one of {}",
+            "no endpoints on service `{}`: use one of {}",
             wanted.unwrap_or(""),
             names()
         ),
         (Some(_), Some(_)) => {
-            anyhow::bail!("several services have endpoints: name one of {}", names())
+            anyhow::bail!(
+                "several services have endpoints: add one of {} to `crisol openapi`",
+                names()
+            )
         }
     }
     Ok(DONE)

@@ -156,7 +156,7 @@ impl<'a> Reloading<'a> {
         if let Err(error) = with(watching) {
             self.watching = None;
             print_error(&format!(
-                "error: files cannot be watched any longer: {:#}\nSIGHUP reads the app again",
+                "error: cannot watch files any more: {:#}\nsend SIGHUP to reload the app",
                 anyhow::Error::from(error)
             ));
         }

@@ -80,7 +80,7 @@ fn start(runtime: &Runtime, name: &str, args: &[String]) -> anyhow::Result<u8> {
 /// Error for a name that is not a command, with advice for its kind.
 fn not_run(runtime: &Runtime, name: &str, error: CommandNotFound) -> anyhow::Error {
     let generation = runtime.generation();
-    let Some(entry) = generation.meant(name) else { return error.into() };
+    let Some(entry) = generation.resolve(name) else { return error.into() };
     let id = &entry.id;
     if generation.command(id.as_str()).is_ok() {
         return error.into();

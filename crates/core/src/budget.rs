@@ -203,7 +203,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_sum_of_reservations_is_what_is_used_and_within_the_limit(steps in steps()) {
+        fn usage_is_the_sum_of_reservations_and_within_the_limit(steps in steps()) {
             let budget = Budget::new(1000);
             let mut held: Vec<Reservation> = Vec::new();
             for step in steps {

@@ -166,7 +166,7 @@ impl CallContext {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "any instant will do, and there is no runtime")]
+#[expect(clippy::disallowed_methods, reason = "any instant works, and there is no runtime")]
 mod tests {
     use super::*;
 

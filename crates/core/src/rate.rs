@@ -63,12 +63,12 @@ impl LogRate {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "any instant will do, and there is no runtime")]
+#[expect(clippy::disallowed_methods, reason = "any instant works, and there is no runtime")]
 mod tests {
     use super::*;
 
     #[test]
-    fn lines_beyond_the_rate_are_counted_and_told_of_when_it_allows() {
+    fn suppressed_lines_are_counted_and_reported_later() {
         let (mut rate, start) = (LogRate::new(3), Instant::now());
         let log = |left_out| LogVerdict::Log { left_out };
         for _ in 0..3 {

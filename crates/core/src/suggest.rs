@@ -1,4 +1,10 @@
-//! Suggestions for unknown names.
+//! Suggestions for unknown names, and spellings that count as the same name.
+
+mod ids;
+mod spelling;
+
+pub use ids::{nearest_id, refers_to};
+pub use spelling::{kebab, spelling_key};
 
 /// Number of characters of a word that are compared.
 const COMPARED: usize = 200;
@@ -57,14 +63,15 @@ pub fn nearest_within<'c>(
             break;
         }
         let found = (strsim::osa_distance(&word, &fold(candidate)), candidate);
-        if found.0 <= allowed && best.is_none_or(|best| found < best) {
+        if found.0 <= allowed && found.0 < length.max(1) && best.is_none_or(|best| found < best) {
             best = Some(found);
         }
     }
     best.map(|(_, candidate)| candidate)
 }
 
-/// Folds case and the choice between `_`, `-` and `.`, so that these most common mistakes cost nothing.
+/// Form of a word for distances: without case and without the choice between `_`, `-` and `.`, so that these most
+/// common mistakes cost nothing.
 fn fold(word: &str) -> String {
     word.chars()
         .take(COMPARED)

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_frame_has_a_line_whatever_its_names_hold() {
+    fn each_frame_is_one_line_with_any_name() {
         let forged = "a\n    1: innocent at \u{1b}[2J\u{2028}";
         let frames = vec![Frame::new(forged, "b\nc", "1:2"), Frame::new("d", "", "0x1f")];
         let trace = Trace::new("no\nmore", frames);

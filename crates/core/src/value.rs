@@ -7,10 +7,11 @@ pub use ser::ValueError;
 
 use std::fmt;
 
-/// An untyped value, as wide as serde's data model in self-describing formats.
+/// An untyped value, with a variant for each type of self-describing serde formats.
 ///
 /// `Int` holds every integer that fits an `i64`, and `UInt` only those above. Values made through serde or `From`
-/// keep to this rule, so that equal numbers are equal values.
+/// keep to this rule, so that equal integers are equal values. Floats compare as [`f64`] does: a NaN differs from itself,
+/// and `Float(1.0)` differs from `Int(1)`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Value {
     /// JSON's `null`, Lua's `nil`, WIT's none.
@@ -35,7 +36,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The value of a text key, if this is a map that has it.
+    /// Returns the value of a text key, if this is a map that has it.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
         match self {

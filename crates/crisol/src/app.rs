@@ -3,7 +3,6 @@
 mod assembled;
 mod extensions;
 mod generation;
-mod names;
 mod not_found;
 mod resources;
 

@@ -15,9 +15,9 @@ pub enum Allocation {
     },
     /// Mapped on demand: slower, without a limit of its own.
     OnDemand,
-    /// Mapped on demand at the requested size, for processes with little address space. Slower still, since
+    /// Mapped on demand without reserved address space, for processes that have little of it. Slower still, since
     /// each memory access checks bounds.
-    Sparing,
+    Unreserved,
 }
 
 /// Core instances and tables for each component instance, on average.

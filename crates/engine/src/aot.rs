@@ -147,7 +147,7 @@ impl CodeCache {
     pub(crate) fn store(&self, engine: &wasmtime::Engine, key: Key, content: Content<'_>) {
         let path = self.path(engine, key);
         if let Err(error) = self.write(&path, content) {
-            tracing::warn!(file = %path.display(), %error, "compiled code cannot be kept on disk");
+            tracing::warn!(file = %path.display(), %error, "cannot store compiled code on disk");
         }
     }
 
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_file_is_read_and_a_changed_one_never() {
+    fn intact_file_is_read_and_changed_file_rejected() {
         let whole = file(1, b"machine code");
         let kind = |file: Vec<u8>| parse(file).map(|it| it.kind);
         let trusted = parse(whole.clone());

@@ -79,9 +79,9 @@ pub struct CallGraph {
 
 /// Imports of a component that one of its exports may call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reached(Option<BTreeSet<(String, String)>>);
+pub struct ReachableImports(Option<BTreeSet<(String, String)>>);
 
-impl Reached {
+impl ReachableImports {
     /// All imports, for code that cannot be followed.
     pub const ALL: Self = Self(None);
 
@@ -99,7 +99,7 @@ impl Reached {
     #[must_use]
     pub fn has(&self, interface: &str, function: &str) -> bool {
         let pair = || (interface.to_owned(), function.to_owned());
-        self.0.as_ref().is_none_or(|reached| reached.contains(&pair()))
+        self.0.as_ref().is_none_or(|reachable| reachable.contains(&pair()))
     }
 
     /// Returns true if any function of an interface may be called.
@@ -107,7 +107,7 @@ impl Reached {
     pub fn has_any(&self, interface: &str) -> bool {
         let is =
             |(of, name): &(String, String)| of == interface || (of.is_empty() && name == interface);
-        self.0.as_ref().is_none_or(|reached| reached.iter().any(is))
+        self.0.as_ref().is_none_or(|reachable| reachable.iter().any(is))
     }
 }
 
@@ -128,20 +128,20 @@ impl CallGraph {
 
     /// Imports that an exported function may call, top-level or in an interface.
     #[must_use]
-    pub fn reached(&self, interface: Option<&str>, name: &str) -> Reached {
+    pub fn reachable(&self, interface: Option<&str>, name: &str) -> ReachableImports {
         let mut unbounded = usize::MAX;
-        self.reached_within(interface, name, &mut unbounded).unwrap_or(Reached::ALL)
+        self.reachable_within(interface, name, &mut unbounded).unwrap_or(ReachableImports::ALL)
     }
 
-    /// Like [`CallGraph::reached`], within a number of functions that are followed; `None` beyond it.
-    pub(crate) fn reached_within(
+    /// Like [`CallGraph::reachable`], within a number of functions that are followed; `None` beyond it.
+    pub(crate) fn reachable_within(
         &self,
         interface: Option<&str>,
         name: &str,
         functions: &mut usize,
-    ) -> Option<Reached> {
+    ) -> Option<ReachableImports> {
         let place = (interface.map(str::to_owned), name.to_owned());
-        let Some(export) = self.exports.get(&place) else { return Some(Reached::ALL) };
+        let Some(export) = self.exports.get(&place) else { return Some(ReachableImports::ALL) };
         let mut walk = Walk { graph: self, next: self.starts.clone(), ..Walk::new(self) };
         walk.component_function(*export);
         let mut seen = HashSet::new();
@@ -152,7 +152,7 @@ impl CallGraph {
             }
         }
         let named = |import: &usize| self.imports.get(*import).cloned();
-        Some(Reached(Some(walk.found.iter().filter_map(named).collect())))
+        Some(ReachableImports(Some(walk.found.iter().filter_map(named).collect())))
     }
 
     /// Looks up a function of an instance by its index.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasmtime::component::Component;
 
-use crate::call_graph::Reached;
+use crate::call_graph::ReachableImports;
 use crate::config::VariantKey;
 use crate::digest::Digest;
 use crate::machine_code::MachineCode;
@@ -46,8 +46,8 @@ impl Compiled {
     /// The imports that an export may call, top-level or in an interface. `None` if that was not computed, which is
     /// left to a [`CallGraph`](crate::CallGraph) for code with many exports.
     #[must_use]
-    pub fn reached(&self, interface: Option<&str>, name: &str) -> Option<Reached> {
-        self.0.reachability.reached(interface, name)
+    pub fn reachable(&self, interface: Option<&str>, name: &str) -> Option<ReachableImports> {
+        self.0.reachability.reachable(interface, name)
     }
 
     /// Returns true if both refer to the same machine code.

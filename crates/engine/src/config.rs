@@ -123,7 +123,7 @@ impl EngineConfig {
             // Wasmtime needs room for its own frames beside the guest's.
             .async_stack_size(self.max_wasm_stack.saturating_add(1 << 20))
             .allocation_strategy(self.strategy(key, retained));
-        if self.allocation == Allocation::Sparing {
+        if self.allocation == Allocation::Unreserved {
             config
                 .memory_reservation(0)
                 .memory_guard_size(0)

@@ -246,7 +246,7 @@ fn kind(ty: &ExternType) -> &'static str {
 /// Call of a function that passes values through memory, from a module that exports no memory.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
-    "the module calls `{function}` of WASI preview 1, which passes values through memory, and exports no memory as `memory`"
+    "the module calls `{function}` of WASI preview 1, which passes values through memory: export its memory as `memory`"
 )]
 struct NoMemory {
     function: String,

@@ -127,14 +127,14 @@ impl Engine {
         let plain = &self.variant(VariantKey::PLAIN).ok()?.engine;
         let trusted = cache.load(plain, Key { digest, fuel })?;
         if (trusted.kind == aot::Kind::Module) != Parser::is_core_wasm(bytes) {
-            tracing::warn!(%digest, "compiled code on disk is of another kind of code");
+            tracing::warn!(%digest, "compiled code on disk has another kind: component or core module");
             return None;
         }
         let key = VariantKey { fuel, concurrent: trusted.kind == aot::Kind::Concurrent };
         match aot::load(&self.variant(key).ok()?.engine, &trusted) {
             Ok(program) => Some((key, program, Reachability::decode(&trusted.reachability))),
             Err(error) => {
-                tracing::warn!(%digest, ?error, "compiled code on disk is of another engine");
+                tracing::warn!(%digest, ?error, "compiled code on disk is from another engine configuration");
                 None
             }
         }
@@ -169,7 +169,7 @@ impl Engine {
                         aot::Content { kind, reachability: &reachability.encode(), code: &code };
                     cache.store(plain, Key { digest, fuel }, file);
                 }
-                Err(error) => tracing::warn!(%digest, ?error, "compiled code cannot be kept"),
+                Err(error) => tracing::warn!(%digest, ?error, "cannot store compiled code"),
             }
         }
         Ok((key, program, reachability))

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crisol_core::suggest::nearest_word;
+use crisol_core::suggest::{nearest_word, spelling_key};
 use crisol_core::{Signature, Type, shorten};
-use crisol_wit::{Mapping, folded};
+use crisol_wit::Mapping;
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex};
@@ -88,11 +88,11 @@ impl ExportName {
     fn is(&self, method: &str, by: NameMatch) -> bool {
         let named = |given: &str| match by {
             NameMatch::Exact => given == self.name,
-            NameMatch::Folded => folded(given) == folded(&self.name),
+            NameMatch::Spelling => spelling_key(given) == spelling_key(&self.name),
         };
         let inside = |given: &str, own: &str| match by {
             NameMatch::Exact => given == own,
-            NameMatch::Folded => folded(given) == folded(own),
+            NameMatch::Spelling => spelling_key(given) == spelling_key(own),
         };
         match (&self.interface, method.split_once('#')) {
             (None, None) => named(method),
@@ -101,7 +101,7 @@ impl ExportName {
             }
             // The entry point of a command, by its name in the core module.
             (Some(own), None) => {
-                matches!(by, NameMatch::Folded)
+                matches!(by, NameMatch::Spelling)
                     && matches!(method, "_start" | "run")
                     && self.name == "run"
                     && short_forms(own).any(|form| form == "wasi:cli/run")
@@ -120,7 +120,7 @@ impl fmt::Display for Export {
 #[derive(Clone, Copy)]
 enum NameMatch {
     Exact,
-    Folded,
+    Spelling,
 }
 
 /// The spellings of an interface in an entry: with package and version, without the version, without the
@@ -203,7 +203,7 @@ impl ExportName {
 
 /// Resolves `method` to one export: first by exact name, then ignoring case and separators.
 fn resolve<'a>(method: &str, places: &'a [ExportName]) -> Result<&'a ExportName, Problem> {
-    for by in [NameMatch::Exact, NameMatch::Folded] {
+    for by in [NameMatch::Exact, NameMatch::Spelling] {
         let mut found = places.iter().filter(|place| place.is(method, by));
         let (first, more) = (found.next(), found.next());
         match (first, more) {
@@ -222,7 +222,7 @@ fn resolve<'a>(method: &str, places: &'a [ExportName]) -> Result<&'a ExportName,
 
 /// The most similar export, if any is similar enough. A function of the same name in an interface ranks first.
 fn nearest(method: &str, places: &[ExportName]) -> Option<String> {
-    let inner = places.iter().find(|place| folded(&place.name) == folded(method));
+    let inner = places.iter().find(|place| spelling_key(&place.name) == spelling_key(method));
     if let Some(inner) = inner {
         return Some(inner.method());
     }
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exact_name_wins_over_a_folded_one() {
+    fn exact_name_wins_over_another_spelling() {
         check("add_two", &["add-two", "add_two"], expect!["add_two"]);
         check("add_two", &["add-two"], expect!["add-two"]);
         check("Add-Two", &["add_two"], expect!["add_two"]);
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn no_match_and_more_than_one_say_what_there_is() {
+    fn missing_and_ambiguous_methods_list_exports() {
         check(
             "sleep-ms",
             &["a:b/test-sleep#sleep-ms"],

@@ -34,7 +34,7 @@ pub enum Failure {
         waiting: Duration,
     },
     /// The guest went over a limit other than time.
-    #[error("the guest went over {0}")]
+    #[error("the guest exceeded {0}")]
     Limit(ResourceLimit),
     /// The growth would exceed the memory that all instances and scripts may hold together.
     #[error("all instances together reached the engine's memory limit")]

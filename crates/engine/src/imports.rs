@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crisol_core::EntryId;
 use crisol_wit::UnknownFunction;
 
-use crate::call_graph::Reached;
+use crate::call_graph::ReachableImports;
 use crate::capability::{built_in_interfaces, is_funcs};
 
 /// Grants of a function: host interfaces by name without version. All others are denied.
@@ -100,10 +100,10 @@ impl Import {
 
     /// Returns true if a call may reach any function of it.
     #[must_use]
-    pub fn is_reached(&self, reached: &Reached) -> bool {
+    pub fn is_reachable(&self, reachable: &ReachableImports) -> bool {
         match &self.core {
-            Some(core) => core.functions.iter().any(|name| reached.has(&self.name, name)),
-            None => reached.has_any(&self.name),
+            Some(core) => core.functions.iter().any(|name| reachable.has(&self.name, name)),
+            None => reachable.has_any(&self.name),
         }
     }
 

@@ -166,8 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_concurrency_is_told_by_types_and_imports()
-    -> Result<(), Box<dyn std::error::Error>> {
+    fn concurrency_is_detected_from_types_and_imports() -> Result<(), Box<dyn std::error::Error>> {
         assert!(!concurrent("(component)")?);
         assert!(!concurrent(r#"(component (import "f" (func)))"#)?);
         assert!(!concurrent(r#"(component (import "wasi:io/poll@0.2.9" (instance)))"#)?);
@@ -266,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn joins_of_paths_and_locals_are_bounded_in_one_function_and_in_all()
+    fn control_flow_joins_are_bounded_per_function_and_in_total()
     -> Result<(), Box<dyn std::error::Error>> {
         let limits = CodeLimits::default();
         let what = |bytes: &[u8], limits| inspect(bytes, &limits).map_err(|error| error.what);

@@ -50,7 +50,7 @@ mod variant;
 
 pub use allocation::Allocation;
 pub use aot::CodeCache;
-pub use call_graph::{CallGraph, Reached};
+pub use call_graph::{CallGraph, ReachableImports};
 pub use capability::{
     Funcs, HostCall, HostError, HostInterface, HostInterfaceError, built_in_interfaces,
 };

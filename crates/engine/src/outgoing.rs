@@ -168,7 +168,7 @@ impl WasiHttpHooks for HttpHooks {
     // Wasmtime logs a warning for each failure, so a guest could flood the log with failing requests.
 
     fn p2_error_from_hyper(&mut self, error: &hyper::Error) -> p2::ErrorCode {
-        tracing::debug!(?error, "an HTTP exchange of a guest failed");
+        tracing::debug!(?error, "an outgoing HTTP request of a guest failed");
         of_hyper(error)
     }
 
@@ -183,7 +183,7 @@ impl WasiHttpHooks for HttpHooks {
     }
 
     fn p3_error_from_hyper(&mut self, error: &hyper::Error) -> p3::ErrorCode {
-        tracing::debug!(?error, "an HTTP exchange of a guest failed");
+        tracing::debug!(?error, "an outgoing HTTP request of a guest failed");
         match of_hyper(error) {
             p2::ErrorCode::HttpResponseIncomplete => p3::ErrorCode::HttpResponseIncomplete,
             p2::ErrorCode::HttpResponseTimeout => p3::ErrorCode::HttpResponseTimeout,
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_is_a_host_and_a_port_and_nothing_around_them() {
+    fn peer_is_host_and_port_only() {
         let peer = |uri: &str| {
             let peer = Peer::of(&Method::GET, &uri.parse().ok()?).ok()?;
             Some((peer.host, peer.port, peer.secure))

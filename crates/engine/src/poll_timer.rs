@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_is_told_apart_over_several_polls() {
+    async fn guest_and_host_time_are_separate_over_polls() {
         let (outcome, timer) = until(in_ms(1_000), async {
             compute(5).await;
             tokio::time::sleep(20 * MS).await;
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_others_do_inside_its_polls_is_measured_for_itself() {
+    async fn timed_counts_only_time_inside_polls() {
         let mut away = Duration::ZERO;
         let others = async {
             compute(3).await;
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_told_and_goes_no_further() {
+    async fn panic_is_reported_and_contained() {
         let panics = async { std::panic::panic_any("oh") };
         let (outcome, _) = until(None, panics).await;
         assert!(matches!(outcome, Err(Aborted::Panicked(text)) if text == "oh"));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::call_graph::{CallGraph, Reached};
+use crate::call_graph::{CallGraph, ReachableImports};
 
 /// Version of the analysis. Raise it whenever the call graph finds other imports for the same code: results of another
 /// version on the disk are ignored.
@@ -40,10 +40,10 @@ impl Reachability {
         let (mut bytes, mut functions) = (0_usize, MAX_FUNCTIONS);
         let mut known = BTreeMap::new();
         for (interface, name) in graph.exports() {
-            let Some(reached) = graph.reached_within(interface, name, &mut functions) else {
+            let Some(reachable) = graph.reachable_within(interface, name, &mut functions) else {
                 return Self::Large;
             };
-            let Some(names) = reached.into_names() else { continue };
+            let Some(names) = reachable.into_names() else { continue };
             bytes +=
                 names.iter().map(|(interface, name)| interface.len() + name.len()).sum::<usize>();
             if bytes > MAX_BYTES {
@@ -55,16 +55,20 @@ impl Reachability {
     }
 
     /// The imports that an export may call. `None` if they were not computed.
-    pub(crate) fn reached(&self, interface: Option<&str>, name: &str) -> Option<Reached> {
+    pub(crate) fn reachable(
+        &self,
+        interface: Option<&str>,
+        name: &str,
+    ) -> Option<ReachableImports> {
         match self {
             Self::Known(known) => {
                 let at = known.binary_search_by(|((of, export), _)| {
                     (of.as_deref(), export.as_str()).cmp(&(interface, name))
                 });
                 let names = at.ok().and_then(|at| known.get(at)).map(|(_, names)| names.clone());
-                Some(names.map_or(Reached::ALL, Reached::of))
+                Some(names.map_or(ReachableImports::ALL, ReachableImports::of))
             }
-            Self::Untraceable => Some(Reached::ALL),
+            Self::Untraceable => Some(ReachableImports::ALL),
             Self::Large => None,
         }
     }
@@ -95,10 +99,10 @@ mod tests {
             (func (export "f") (call $x)) (func (export "g")))"#;
         let known = Reachability::of(&wat::parse_str(text)?);
         assert_eq!(Reachability::decode(&known.encode()), known);
-        let reached = |name| known.reached(None, name).ok_or("not computed");
-        assert!(reached("f")?.has("a", "x") && !reached("f")?.has("a", "y"));
-        assert!(!reached("g")?.has_any("a"));
-        assert_eq!(reached("none")?, Reached::ALL);
+        let reachable = |name| known.reachable(None, name).ok_or("not computed");
+        assert!(reachable("f")?.has("a", "x") && !reachable("f")?.has("a", "y"));
+        assert!(!reachable("g")?.has_any("a"));
+        assert_eq!(reachable("none")?, ReachableImports::ALL);
         assert_eq!(Reachability::decode(b"other"), Reachability::Large);
         let other = serde_json::to_vec(&(VERSION + 1, &known))?;
         assert_eq!(Reachability::decode(&other), Reachability::Large);
@@ -110,12 +114,12 @@ mod tests {
         let exports: String =
             (0..=MAX_EXPORTS).map(|n| format!("(func (export \"{n}\"))")).collect();
         let large = Reachability::of(&wat::parse_str(format!("(module {exports})"))?);
-        assert_eq!((large.reached(None, "0"), &large), (None, &Reachability::Large));
+        assert_eq!((large.reachable(None, "0"), &large), (None, &Reachability::Large));
         let open = r#"(module (import "a" "t" (table 1 funcref)) (func (export "f")))"#;
         let lost = Reachability::of(&wat::parse_str(open)?);
         assert_eq!(
-            (lost.reached(None, "f"), &lost),
-            (Some(Reached::ALL), &Reachability::Untraceable)
+            (lost.reachable(None, "f"), &lost),
+            (Some(ReachableImports::ALL), &Reachability::Untraceable)
         );
         Ok(())
     }

@@ -28,7 +28,7 @@ pub(crate) fn count(allocation: Allocation, most: usize) -> usize {
             most.min(usize::try_from(instances / MIN_SLOTS).unwrap_or(most))
         }
         Allocation::OnDemand => most,
-        Allocation::Sparing => 1,
+        Allocation::Unreserved => 1,
     };
     count.max(1)
 }
@@ -163,7 +163,7 @@ impl Slots {
     pub(crate) fn of(allocation: Allocation) -> Self {
         let capacity = match allocation {
             Allocation::Pooling { instances } => usize::try_from(instances).unwrap_or(usize::MAX),
-            Allocation::OnDemand | Allocation::Sparing => usize::MAX,
+            Allocation::OnDemand | Allocation::Unreserved => usize::MAX,
         };
         Self { live: Arc::default(), capacity }
     }
@@ -228,7 +228,7 @@ mod tests {
         let plenty = Allocation::Pooling { instances: 100_000 };
         assert_eq!(count(Allocation::Pooling { instances: 100 }, MAX_SHARDS), 1);
         assert_eq!((count(plenty, MAX_SHARDS), count(plenty, 1)), (cores(), 1));
-        assert_eq!(count(Allocation::Sparing, MAX_SHARDS), 1);
+        assert_eq!(count(Allocation::Unreserved, MAX_SHARDS), 1);
         let slots = Slots::of(Allocation::Pooling { instances: 1 });
         let slot = slots.take();
         assert!(!slots.has_free());

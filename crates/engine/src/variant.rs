@@ -129,7 +129,7 @@ impl Variants {
                 tracing::warn!(
                     error = error as &dyn std::error::Error,
                     "cannot reserve all instances: fewer run at once, and threads share an engine \
-                     (fewer pooled instances or a higher limit on address space would help)"
+                     (use fewer pooled instances, or raise the limit on address space)"
                 );
             };
             self.build_shard(&self.config_of(key), key, place).inspect_err(refused).ok()
@@ -156,7 +156,7 @@ impl Variants {
     }
 
     /// Builds the first shard of a variant. If the address space for pooled instances is not available, changes `config`
-    /// to [`Allocation::Sparing`] and tries again.
+    /// to [`Allocation::Unreserved`] and tries again.
     fn build(
         &self,
         config: &mut EngineConfig,
@@ -169,9 +169,9 @@ impl Variants {
                     error = &error as &dyn std::error::Error,
                     allocation = ?config.allocation,
                     "cannot reserve instances ahead: mapping each on demand, which is slower \
-                     (fewer pooled instances or a higher limit on address space would help)"
+                     (use fewer pooled instances, or raise the limit on address space)"
                 );
-                config.allocation = Allocation::Sparing;
+                config.allocation = Allocation::Unreserved;
                 Ok(Sharded::new(self.build_shard(config, key, (0, 1))?, 1))
             }
             built => Ok(Sharded::new(built?, shards)),

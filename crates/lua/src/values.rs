@@ -198,7 +198,7 @@ impl<'l> ValueRef<'_, 'l> {
         let mut map = serializer.serialize_map(Some(keys))?;
         for (key, value) in &pairs {
             if matches!(key, LuaValue::Table(_)) {
-                return Err(S::Error::custom("a table is no key outside Lua"));
+                return Err(S::Error::custom("a table cannot be a key outside Lua"));
             }
             map.serialize_key(&self.inside(key))?;
             let written = map.serialize_value(&self.inside(value));
@@ -238,7 +238,9 @@ pub(crate) fn write(lua: &Lua, value: &Value) -> mlua::Result<LuaValue> {
         Value::Bool(truth) => LuaValue::Boolean(*truth),
         Value::Int(number) => LuaValue::Integer(*number),
         Value::UInt(number) => {
-            return Err(mlua::Error::runtime(format!("{number} is above Lua's integers")));
+            return Err(mlua::Error::runtime(format!(
+                "{number} exceeds the range of Lua's integers"
+            )));
         }
         Value::Float(number) => LuaValue::Number(*number),
         Value::Text(text) => LuaValue::String(lua.create_string(text)?),

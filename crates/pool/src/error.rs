@@ -13,7 +13,7 @@ pub enum PoolError<E> {
         waiting: usize,
     },
     /// The deadline passed before a worker was available.
-    #[error("no worker before the deadline: {:.1} ms queued, {:.1} ms making one", waited.as_secs_f64() * 1e3, making.as_secs_f64() * 1e3)]
+    #[error("no worker before the deadline: {:.1} ms queued, {:.1} ms creating one", waited.as_secs_f64() * 1e3, making.as_secs_f64() * 1e3)]
     TimedOut {
         /// Time in the queue.
         waited: Duration,
@@ -34,10 +34,10 @@ pub enum PoolError<E> {
         workers: usize,
     },
     /// The factory failed to make the worker.
-    #[error("a worker could not be made")]
+    #[error("cannot create a worker")]
     Factory(#[source] E),
     /// The factory panicked.
-    #[error("a worker could not be made: its factory panicked: {message}")]
+    #[error("cannot create a worker: its factory panicked: {message}")]
     FactoryPanicked {
         /// The panic's message, if it is text.
         message: String,

@@ -10,7 +10,7 @@ use std::future::Future;
 pub trait Factory: Send + Sync + 'static {
     /// Serves one call at a time. Dropping it releases everything that it owns.
     type Worker: Send + 'static;
-    /// Reason why a worker could not be made.
+    /// Reason why cannot create a worker.
     type Error: Error + Send + Sync + 'static;
 
     /// Makes one worker.

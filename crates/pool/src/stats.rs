@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_falls_into_the_bucket_whose_bound_it_does_not_exceed() {
+    fn waits_are_counted_in_the_right_bucket() {
         let counters = Counters::default();
         for _ in 0..4 {
             counters.admitted.bump();

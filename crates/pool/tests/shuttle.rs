@@ -215,7 +215,7 @@ fn admit_or_queue(gate: &Gate<usize>) -> Ticket {
 /// One call runs and two wait. The first waiter gives up while the permit returns with its worker, during a drain
 /// whose grace may end.
 #[test]
-fn giving_up_during_a_drain_loses_no_permit_and_no_worker() {
+fn cancellation_during_a_drain_returns_permit_and_worker() {
     for drain in [false, true] {
         shuttle::check_random(
             move || {
@@ -266,7 +266,7 @@ fn giving_up_during_a_drain_loses_no_permit_and_no_worker() {
 
 /// A drain ends exactly when no call is left; the last one out reports it, on every path.
 #[test]
-fn the_last_call_out_of_a_drained_gate_reports_its_end_once() {
+fn drained_gate_reports_its_end_once() {
     shuttle::check_random(
         || {
             let gate = gate(1, 1, 10);

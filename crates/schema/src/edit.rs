@@ -60,7 +60,7 @@ pub(crate) trait FieldEdit: Clone {
     /// Returns the text edits that make the change.
     ///
     /// # Errors
-    /// Fails if there is no place for the change.
+    /// Fails if the text has no place for the change.
     fn edits(&self, own: &WrittenFields<'_>) -> Result<Vec<TextEdit>, NotEditable>;
     /// Returns the field's value after the change, for an edit by hand.
     fn value(&self, fields: &Node) -> String;

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_has_all_the_time_and_idleness_begins_after_it() {
+    async fn idle_timeout_starts_after_the_request() {
         let (start, it) = (Instant::now(), activity());
         it.received(true);
         let (one, two) = (it.begin(), it.begin());
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_was_to_end_and_goes_on_has_its_timeouts() {
+    async fn kept_connection_has_timeouts() {
         let (start, it) = (Instant::now(), activity());
         drop(it.begin());
         it.linger();
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stop_waits_for_the_first_request_and_a_shed_does_not() {
+    async fn stop_waits_for_the_first_request_unlike_shedding() {
         let (start, it) = (Instant::now(), activity());
         it.stop();
         assert!(!it.is_done());

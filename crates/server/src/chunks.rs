@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_chunk() {
+    fn malformed_chunks_are_rejected() {
         for body in [
             "\r\n",
             "g\r\n",

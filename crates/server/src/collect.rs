@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_become_one_body_and_reserve_what_they_take() {
+    fn body_parts_are_joined_and_reserved() {
         let budget = Budget::new(1000);
         for (announced, pieces, held) in [
             (None, &[][..], 0),

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_read_over_lines_commas_and_what_is_malformed() {
+    fn tag_lists_are_parsed_past_malformed_parts() {
         for (lines, tags) in [
             (&[][..], "absent"),
             (&["*"], "any"),

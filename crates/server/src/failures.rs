@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failures_beyond_the_rate_are_told_when_the_second_is_over() -> Tested {
+    async fn suppressed_failures_are_reported_after_the_second() -> Tested {
         let (log, _guard) = Log::begin();
         let failures = FailureLog::default();
         let (f, g): (EntryId, EntryId) = ("a:f".parse()?, "a:g".parse()?);

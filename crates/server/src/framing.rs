@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_ahead_when_a_part_of_it_was_read_behind_another() {
+    fn pipelined_request_is_detected() {
         for (body, held, is_ahead) in [
             (Some(0), &b""[..], false),
             (Some(3), b"", false),

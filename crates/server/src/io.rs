@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_always_sends_is_left_at_the_end_of_its_time() -> io::Result<()> {
+    async fn endless_sender_is_closed_at_the_timeout() -> io::Result<()> {
         let (mut server, mut client) = watched(true);
         let start = Instant::now();
         let sending = tokio::spawn(async move {

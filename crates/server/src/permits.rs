@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_limit_that_is_raised_again_pays_what_it_owes() -> TestResult {
+    async fn raised_limit_settles_its_debt() -> TestResult {
         let permits = Arc::new(Semaphore::new(2));
         let held = (permits.try_acquire()?, permits.try_acquire()?);
         resize(&permits, 2, 1);

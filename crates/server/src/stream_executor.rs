@@ -117,7 +117,7 @@ mod tests {
     const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_ends_when_what_it_offers_is_not_taken() {
+    async fn stream_ends_if_the_client_stops_reading() {
         let (progress, start) = (Arc::new(StreamProgress::default()), Instant::now());
         progress.polled(true);
         with_write_timeout(pending::<()>(), progress, WRITE_TIMEOUT).await;
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_that_has_nothing_to_offer_has_all_the_time() {
+    async fn stream_without_output_has_no_timeout() {
         let (progress, start) = (Arc::new(StreamProgress::default()), Instant::now());
         let recorded = Arc::clone(&progress);
         let stream = async move {

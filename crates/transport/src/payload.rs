@@ -9,7 +9,7 @@ use crate::{BadRequest, Problem, Transport, body, reply, untyped};
 /// Expected content of the body, for errors.
 const ARGUMENTS: &str = "an array of the arguments, in order,";
 
-/// Binding by position. The body is a JSON array of the arguments, in order; an empty body is no argument. The
+/// Binding by position. The body is a JSON array of the arguments, in order; an empty body means no arguments. The
 /// result is JSON of any type; a function without result gives `204`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Payload;

@@ -70,7 +70,7 @@ pub enum PeerError {
     },
     /// Listed name that resolves to an address which names alone may not reach.
     #[error(
-        "`{peer}` resolves to `{address}`, which is no public address: add `{address}` to `wasi.network` of `{function}` if it is meant to be reached"
+        "`{peer}` resolves to `{address}`, which is not a public address: add `{address}` to `wasi.network` of `{function}` to allow it"
     )]
     NotPublic {
         /// Function with the list.

@@ -231,7 +231,7 @@ mod tests {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 
     #[test]
-    fn paths_are_shown_without_what_means_nothing() {
+    fn paths_are_shown_normalised() {
         for (folder, path, shown) in [
             (".", ".", "."),
             (".", "./nope.wasm", "nope.wasm"),

@@ -209,8 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_kinds_of_stream_share_a_line_that_the_last_one_ends()
-    -> Result<(), Box<dyn std::error::Error>> {
+    async fn stdout_and_stderr_share_an_open_line() -> Result<(), Box<dyn std::error::Error>> {
         let events = Events::default();
         let _guard = tracing::subscriber::set_default(events.clone());
         let seen = || events.0.lock().unwrap_or_else(PoisonError::into_inner).clone();

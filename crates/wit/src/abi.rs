@@ -10,7 +10,7 @@ mod encoding;
 mod load;
 mod plan;
 mod store;
-mod text;
+mod string;
 
 use wasmtime::Error;
 
@@ -22,7 +22,7 @@ pub use load::{Lifting, OverOutput};
 
 use load::Load;
 use plan::{Node, Typed};
-use store::Storing;
+use store::GuestWriter;
 
 /// Most core values that arguments are passed in; more go through memory.
 pub(crate) const MAX_FLAT_PARAMS: usize = 16;
@@ -107,7 +107,7 @@ impl Abi {
     pub(crate) fn lower_numbers(&self, args: &Packed) -> wasmtime::Result<Vec<u64>> {
         let Node::Each(fields) = &self.params.node else { return Err(not_numbers()) };
         let mut memory = NoMemory;
-        let mut store = Storing::new(args.reader(), &mut memory);
+        let mut store = GuestWriter::new(args.reader(), &mut memory);
         let mut flat = vec![0; fields.len()];
         for (field, slot) in fields.iter().zip(&mut flat) {
             store.flatten(&field.ty.node, std::slice::from_mut(slot))?;
@@ -140,7 +140,7 @@ impl Abi {
         memory: &mut M,
         flat: &mut [u64; MAX_FLAT_PARAMS],
     ) -> wasmtime::Result<usize> {
-        let mut store = Storing::new(args.reader(), memory);
+        let mut store = GuestWriter::new(args.reader(), memory);
         let count = self.params.flat().len();
         if count <= MAX_FLAT_PARAMS {
             store.flatten(&self.params.node, flat)?;

@@ -9,7 +9,7 @@ use crate::error::shorten;
 
 /// Kind of a WebAssembly binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum BinaryKind {
     /// Core module: needs [`wrap`](crate::wrap) before it can be called with values.
     Core,
     /// A component.
@@ -90,7 +90,7 @@ const HEADER: usize = 8;
 ///
 /// # Errors
 /// Fails when they are neither a module nor a component; the error says what they are.
-pub fn parse_code(bytes: &[u8]) -> Result<Kind, CodeError> {
+pub fn parse_code(bytes: &[u8]) -> Result<BinaryKind, CodeError> {
     if bytes.is_empty() {
         return Err(CodeError::Empty);
     }
@@ -106,8 +106,8 @@ pub fn parse_code(bytes: &[u8]) -> Result<Kind, CodeError> {
     };
     let found = u16::from_le_bytes([low, high]);
     let (kind, what, known) = match layer {
-        0 => (Kind::Core, "core module", 1),
-        1 => (Kind::Component, "component", 13),
+        0 => (BinaryKind::Core, "core module", 1),
+        1 => (BinaryKind::Component, "component", 13),
         _ => return Err(CodeError::OtherLayer { header: hex(&bytes[..HEADER]) }),
     };
     if found != known {

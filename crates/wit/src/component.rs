@@ -228,7 +228,7 @@ unsafe impl Lower for Arguments {
         _: InterfaceType,
         _: usize,
     ) -> wasmtime::Result<()> {
-        Err(Error::msg("arguments are core values, whatever they are of"))
+        Err(Error::msg("arguments are not core values"))
     }
 }
 
@@ -256,7 +256,7 @@ unsafe impl Lift for Answer {
         _: InterfaceType,
         _: &[u8],
     ) -> wasmtime::Result<Self> {
-        Err(Error::msg("a result is one core value, whatever it is of"))
+        Err(Error::msg("the result is not one core value"))
     }
 }
 

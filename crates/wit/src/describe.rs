@@ -15,7 +15,7 @@ pub(crate) const MAX_NAMES: usize = 4 << 20;
 #[non_exhaustive]
 pub enum UnsupportedType {
     /// Handle, stream or future: a part of a running instance that has no plain value.
-    #[error("{place} is {what}, which has no plain value to call it with")]
+    #[error("{place} is {what}, which cannot be passed as a plain value")]
     NoPlainValue {
         /// Parameter or result, with the path in it.
         place: String,
@@ -35,7 +35,7 @@ pub enum UnsupportedType {
         place: String,
     },
     /// Type that this version does not know.
-    #[error("the signature `{signature}` has a type that is not known here")]
+    #[error("the signature `{signature}` has an unsupported type")]
     Unknown {
         /// Signature as WIT.
         signature: String,
@@ -172,7 +172,7 @@ impl Reader {
             }
             types::Type::Enum(names) => Type::Enum(self.names(names.names())?),
             types::Type::Flags(names) => Type::Flags(self.names(names.names())?),
-            _ => return Err(self.refused("of a kind that is not known here")),
+            _ => return Err(self.refused("of an unsupported type")),
         })
     }
 

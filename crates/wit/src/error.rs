@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crisol_core::Value;
+use crisol_core::suggest::{Budget, nearest_within};
 
 use crate::shape::{Names, Shape};
 
@@ -28,7 +29,7 @@ pub(crate) fn type_name(shape: &Shape) -> String {
 /// Value found in place of the expected one.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Found {
+pub enum Unexpected {
     /// Null, nil, none, unit.
     Null,
     /// `true` or `false`.
@@ -47,7 +48,7 @@ pub enum Found {
     Case(String),
 }
 
-impl Found {
+impl Unexpected {
     pub(crate) fn number(number: impl fmt::Display) -> Self {
         Self::Number(shorten(&number.to_string()))
     }
@@ -75,7 +76,7 @@ impl Found {
     }
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for Unexpected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
@@ -101,7 +102,7 @@ pub enum Mismatch {
         /// The WIT type.
         expected: String,
         /// Value found.
-        found: Found,
+        found: Unexpected,
     },
     /// Number outside the range of the type.
     #[error("expected {expected} ({low} to {high}), found number {found}")]
@@ -195,7 +196,7 @@ pub enum Mismatch {
         /// Name of the case.
         case: String,
         /// Value found.
-        found: Found,
+        found: Unexpected,
     },
     /// Map that does not name exactly one case.
     #[error("expected {expected} as one case, found a map of {found}")]
@@ -211,7 +212,7 @@ pub enum Mismatch {
 }
 
 impl Mismatch {
-    pub(crate) fn of(shape: &Shape, found: Found) -> Self {
+    pub(crate) fn of(shape: &Shape, found: Unexpected) -> Self {
         Self::Type { expected: type_name(shape), found }
     }
 
@@ -233,9 +234,13 @@ impl Mismatch {
     }
 }
 
-/// Nearest of `names`, or the first few of them.
+/// Limit on the cost of a search for a similar name, in compared pairs of characters: names come from guests.
+const MAX_COMPARED: u64 = 1 << 20;
+
+/// Most similar of `names`, or the first few of them.
 fn hint(name: &str, names: &Names) -> String {
-    if let Some(near) = nearest(name, names.as_slice()) {
+    let candidates = names.as_slice().iter().map(String::as_str);
+    if let Some(near) = nearest_within(name, candidates, &mut Budget::new(MAX_COMPARED)) {
         return format!(": did you mean `{near}`?");
     }
     let shown = 8;
@@ -245,44 +250,6 @@ fn hint(name: &str, names: &Names) -> String {
         list.push("…".to_owned());
     }
     format!(": expected one of {}", list.join(", "))
-}
-
-/// Name that differs from `name` the least, if only by little.
-pub(crate) fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
-    // Names are short: a long text is not one of them, and the comparison costs the square of its length.
-    if name.len() > 64 {
-        return None;
-    }
-    let folded = name.replace('_', "-").to_lowercase();
-    let distance = |other: &str| edits(&folded, &other.to_lowercase());
-    let (best, edits) =
-        names.iter().take(256).map(|other| (other, distance(other))).min_by_key(|(_, d)| *d)?;
-    let len = folded.chars().count();
-    (edits < len.max(1) && edits <= 1 + len / 4).then_some(best.as_str())
-}
-
-/// Levenshtein distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(80).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut last = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let (above, diagonal) = (
-                row.get(j + 1).copied().unwrap_or_default(),
-                row.get(j).copied().unwrap_or_default(),
-            );
-            let next = (diagonal + usize::from(x != *y)).min(above + 1).min(last + 1);
-            if let Some(cell) = row.get_mut(j) {
-                *cell = last;
-            }
-            last = next;
-        }
-        if let Some(cell) = row.last_mut() {
-            *cell = last;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 /// Step of a path into a value.
@@ -312,14 +279,14 @@ impl fmt::Display for Segment {
 
 /// Place in the arguments or the result of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ValuePath {
     /// Argument: its position from 0 and its name; `None` for the result.
     pub argument: Option<(usize, String)>,
     /// Path from there to the value.
     pub path: Vec<Segment>,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ValuePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.argument {
             Some((at, name)) => write!(f, "argument {} ({name})", at + 1)?,
@@ -337,7 +304,7 @@ pub enum LowerError {
     #[error("{place}: {mismatch}")]
     Value {
         /// Place of the value.
-        place: Place,
+        place: ValuePath,
         /// Difference from the type.
         mismatch: Box<Mismatch>,
     },
@@ -359,7 +326,7 @@ pub enum LowerError {
     #[error("{}{message}", match place { Some(place) => format!("{place}: "), None => "malformed arguments: ".to_owned() })]
     Source {
         /// Place that the source was read to.
-        place: Option<Place>,
+        place: Option<ValuePath>,
         /// Message of the source's own reader.
         message: String,
     },
@@ -369,7 +336,7 @@ pub enum LowerError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {message}")]
 pub struct LiftError {
-    pub(crate) place: Place,
+    pub(crate) place: ValuePath,
     pub(crate) message: String,
 }
 
@@ -383,7 +350,7 @@ impl LiftError {
 
 impl serde::de::Error for LiftError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        let place = Place { argument: None, path: Vec::new() };
+        let place = ValuePath { argument: None, path: Vec::new() };
         Self { place, message: message.to_string() }
     }
 }

@@ -57,7 +57,6 @@ mod host;
 mod lift;
 mod lower;
 mod mapping;
-mod names;
 mod packed;
 mod plan;
 mod shape;
@@ -65,15 +64,14 @@ mod wave;
 mod wrap;
 
 pub use abi::{CoreType, Encoding, Lifting, Memory, OverOutput};
-pub use code::{CodeError, Guess, Kind, TextError, function_at, parse_code, parse_text};
+pub use code::{BinaryKind, CodeError, Guess, TextError, function_at, parse_code, parse_text};
 pub use component::{CallBounds, DirectFunc};
 pub use crisol_core::{Args, Case, Field, Reply, Signature, Type, Value};
 pub use describe::UnsupportedType;
-pub use error::{Found, LiftError, LowerError, Mismatch, Place, Segment};
+pub use error::{LiftError, LowerError, Mismatch, Segment, Unexpected, ValuePath};
 pub use host::{HostMapping, HostMismatch};
 pub use lift::{Lifted, Outcome};
 pub use mapping::Mapping;
-pub use names::{folded, kebab};
 pub use packed::Packed;
 pub use wrap::{
     Convention, CoreFunction, CoreModule, UnknownFunction, UnknownImports, WrapError, Wrapped,

@@ -214,7 +214,7 @@ impl Mapping {
             Args::Source(source) => self.lower(source),
             _ => Err(LowerError::Source {
                 place: None,
-                message: "they are in a form that is not known here".to_owned(),
+                message: "they are in an unsupported form".to_owned(),
             }),
         }
     }

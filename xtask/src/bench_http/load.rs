@@ -41,7 +41,7 @@ fn parse(text: &str) -> Result<Sample> {
             [first, value, ..] if *first == name => Some((*value).to_owned()),
             _ => None,
         });
-        values.next().with_context(|| format!("there is no line `{name}`"))
+        values.next().with_context(|| format!("missing line `{name}`"))
     };
     let line = text.lines().find(|line| line.contains(" requests in ")).context("no total")?;
     Ok(Sample {
@@ -59,7 +59,7 @@ fn millis(text: &str) -> Result<f64> {
             return Ok(number.parse::<f64>()? * factor);
         }
     }
-    bail!("`{text}` is no time")
+    bail!("`{text}` is not a time")
 }
 
 #[cfg(test)]

@@ -110,13 +110,13 @@ fn empty_variable_is_unset_and_a_wrong_one_is_an_error() -> Tested {
 #[test]
 fn unknown_service_is_named() -> Tested {
     let run = crisol(&tour(), &["openapi", "nothing"])?;
-    let said = "error: no service `nothing` has endpoints: name one of ";
+    let said = "error: no endpoints on service `nothing`: use one of ";
     assert!(run.code == Some(2) && run.stderr.starts_with(said), "{run:?}");
     Ok(())
 }
 
 #[test]
-fn colours_are_for_terminals_and_for_those_who_ask() -> Tested {
+fn colours_need_a_terminal_or_color_always() -> Tested {
     let app = App::new("  - {name: a, kind: nothing}\n", &[])?;
     let is_colored = |args: &[&str], variable: (&str, &str)| -> Tested<bool> {
         let mut command = crisol_command(app.path(), &[&["check"], args].concat());
@@ -209,7 +209,7 @@ fn everything_is_counted_and_listed() -> Tested {
         compiled.starts_with("ok: the code of 1 function, 1 HTTP handler and 1 command is in ")
     );
     let run = app.run(&["call", "myns:web"])?;
-    let said = "error: `myns:web` answers HTTP by itself, and cannot be called: serve it with `crisol serve`\n";
+    let said = "error: `myns:web` answers HTTP requests itself, and cannot be called: serve it with `crisol serve`\n";
     assert_eq!((run.code, run.stderr.as_str()), (Some(2), said));
     Ok(())
 }

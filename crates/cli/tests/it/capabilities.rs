@@ -117,7 +117,7 @@ fn request_without_allow_list_is_refused_and_check_warns() -> Tested {
     assert_eq!(run.stderr.lines().filter(is_refusal).count(), 1, "{run:?}");
     let check = app.run(&["check"])?;
     assert_eq!(check.code, Some(0), "{check:?}");
-    let warning = "`wasi:http` is declared, and `wasi.network` lists no peer";
+    let warning = "`wasi:http` is declared, but `wasi.network` lists no peer";
     assert!(check.stderr.contains(warning), "{check:?}");
     assert!(check.stderr.contains("add the peers to `wasi.network`"), "{check:?}");
     Ok(())

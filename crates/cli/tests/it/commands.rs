@@ -85,7 +85,7 @@ fn an_app_without_namespaces_takes_one_from_the_command_line() -> Tested {
 }
 
 #[test]
-fn an_app_that_is_not_there_is_said_so() -> Tested {
+fn missing_app_is_an_error() -> Tested {
     let app = App::new("", &[])?;
     let run = crisol(&app.path().join("none"), &["list"])?;
     assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
@@ -118,11 +118,11 @@ fn compiled_code_is_cached_and_used_by_the_next_run() -> Tested {
 
     let called = crisol(app.path(), &["--cache-dir", &dir, "call", "myns:f", "6", "7"])?;
     assert_eq!(called.stdout, "42\n", "{called:?}");
-    assert_eq!(files()?, kept, "it was compiled anew");
+    assert_eq!(files()?, kept, "it was compiled again");
 
-    let anew =
+    let again =
         crisol(app.path(), &["--cache-dir", &dir, "--no-cache", "call", "myns:f", "6", "7"])?;
-    assert_eq!(anew.stdout, "42\n", "{anew:?}");
+    assert_eq!(again.stdout, "42\n", "{again:?}");
     let nowhere = crisol(app.path(), &["--no-cache", "compile"])?;
     assert_eq!(nowhere.code, Some(2), "{nowhere:?}");
     assert!(nowhere.stderr.contains("--cache-dir"), "{nowhere:?}");
@@ -131,7 +131,7 @@ fn compiled_code_is_cached_and_used_by_the_next_run() -> Tested {
 
 #[cfg(unix)]
 #[test]
-fn a_folder_that_others_may_write_to_is_not_used_for_code() -> Tested {
+fn cache_folder_writable_by_others_is_ignored() -> Tested {
     use std::os::unix::fs::PermissionsExt as _;
 
     let app = App::of("compute", "method: compute")?;

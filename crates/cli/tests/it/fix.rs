@@ -3,13 +3,13 @@
 use crate::support::{App, Tested};
 
 #[test]
-fn imports_become_what_the_method_may_call_and_comments_stay() -> Tested {
+fn fix_reduces_imports_and_keeps_comments() -> Tested {
     let imports = "imports: # grants\n  - wasi:random # for nothing\n  - wasi:io # reached";
     let app = App::of("probe", &format!("method: now-ms # the time\n{imports}"))?;
     let before = app.run(&["check"])?;
     for warning in [
         "may call what is not declared: `wasi:clocks/wall-clock@0.2.12`",
-        "`wasi:random` is declared, and `now-ms` cannot reach it",
+        "`wasi:random` is declared, but `now-ms` cannot reach it",
     ] {
         assert!(before.stderr.contains(warning), "{warning}: {}", before.stderr);
     }
@@ -39,7 +39,7 @@ fn fix_grants_imports_for_configured_resources() -> Tested {
 }
 
 #[test]
-fn a_strict_entry_keeps_what_its_code_imports() -> Tested {
+fn strict_entry_keeps_all_imports_of_its_code() -> Tested {
     let imports =
         "imports: [wasi:clocks, wasi:cli, wasi:io, wasi:filesystem, wasi:random, wasi:sockets]";
     let app = App::of("probe", &format!("method: count\n{imports}\nstrict_imports: true\n"))?;
@@ -84,7 +84,7 @@ fn duplicate_grant_is_a_warning() -> Tested {
     let app = App::of("probe", &format!("method: now-ms\n{imports}\n"))?;
     let run = app.run(&["check"])?;
     for warning in [
-        "`wasi:clocks/wall-clock` is declared, and others grant all of it that `now-ms` needs",
+        "`wasi:clocks/wall-clock` is declared, but others grant all of it that `now-ms` needs",
         "`wasi:clocks` is declared more than once",
     ] {
         assert!(run.stderr.contains(warning), "{warning}: {run:?}");
@@ -143,7 +143,7 @@ fn a_package_gives_way_to_the_interface_that_is_needed() -> Tested {
 
 /// An entry with fields merged from another one by `<<`.
 #[test]
-fn an_entry_that_is_merged_from_another_keeps_what_it_needs() -> Tested {
+fn merged_entry_keeps_its_imports() -> Tested {
     let hash = crisol_fixtures::sha256("probe");
     let entries = format!(
         "  - &a\n    name: a\n    kind: function.wasm\n    fs: assets\n    path: /probe.wasm\n    hash: sha256:{hash}\n    method: now-ms\n    imports: [wasi:clocks, wasi:random]\n  - <<: *a\n    name: f\n"

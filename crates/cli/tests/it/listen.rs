@@ -54,7 +54,7 @@ fn is_answer(text: &str, number: u32) -> bool {
 }
 
 #[test]
-fn an_address_gives_way_to_one_that_takes_it_in_and_back() -> Tested {
+fn address_changes_to_a_wider_one_and_back() -> Tested {
     let dir = app("addr: '127.0.0.1:0'")?;
     let mut run = Served::start(dir.path(), &[])?;
     let mut port = run.addr.clone();
@@ -80,7 +80,7 @@ fn an_address_gives_way_to_one_that_takes_it_in_and_back() -> Tested {
 }
 
 #[test]
-fn reload_without_its_socket_changes_nothing() -> Tested {
+fn reload_with_unavailable_socket_is_rejected() -> Tested {
     let dir = app("addr: '127.0.0.1:0'")?;
     let mut run = Served::start(dir.path(), &[])?;
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -129,7 +129,7 @@ fn secure(
 }
 
 #[test]
-fn a_renewed_certificate_is_served_and_a_broken_one_is_not() -> Tested {
+fn reload_serves_a_renewed_certificate_and_rejects_a_broken_one() -> Tested {
     let dir = app("addr: '127.0.0.1:0', tls: {cert: 'file://cert.pem', key: 'file://key.pem'}")?;
     let first = renew(dir.path())?;
     let mut run = Served::start(dir.path(), &[])?;

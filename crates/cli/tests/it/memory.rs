@@ -35,7 +35,7 @@ fn request_over_the_memory_limit_gets_503() -> Tested {
 }
 
 #[test]
-fn a_call_beyond_the_memory_of_the_program_says_what_to_do() -> Tested {
+fn error_of_a_call_over_the_memory_bound_has_a_fix() -> Tested {
     let app = App::new(ENTRIES, &[])?;
     for (id, fits, beyond) in [("myns:grow", "100", "1600"), ("myns:hog", "5", "100")] {
         let fits = app.run(&["--memory", "64MiB", "call", id, fits])?;

@@ -63,7 +63,7 @@ fn missing_requirement_of_a_call_is_a_warning() -> Tested {
     let run = app.run(&["check"])?;
     assert_eq!(run.code, Some(0), "{run:?}");
     expect![[r#"
-        warning[unused-import]: `wasi:cli` is declared, and the code does not import it
+        warning[unused-import]: `wasi:cli` is declared, but the code does not import it
          --> _index.yaml:6:132
           |
         6 | ...i32) (result i32) local.get 0))', method: f, imports: [wasi:cli], wasi: {env: [{id: key, name: KEY, required: true}, {id: other, n...

@@ -40,7 +40,7 @@ fn a_linked_index_stays_a_link_and_gets_all_its_hashes() -> Tested {
 }
 
 #[test]
-fn an_entry_that_cannot_be_pinned_keeps_no_other_from_it() -> Tested {
+fn unpinnable_entry_does_not_block_others() -> Tested {
     let missing = ENTRIES.replace("path: compute.wasm", "path: none.wasm");
     let app = App::new(&missing, &["compute"])?;
     let hash = crisol_fixtures::sha256("compute");

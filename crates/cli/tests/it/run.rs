@@ -208,7 +208,7 @@ fn the_commands_are_listed() -> Tested {
     "#]]
     .assert_eq(&run.stdout);
     let run = App::new("", &[])?.run(&["run", "hello"])?;
-    expect!["error: unknown command `hello`: the app has no command; a `process.wasm` entry is one, by the name in its `meta.command.name`\n"].assert_eq(&run.stderr);
+    expect!["error: unknown command `hello`: the app has no commands: add a `process.wasm` entry, and set its name in `meta.command.name`\n"].assert_eq(&run.stderr);
     Ok(())
 }
 
@@ -219,7 +219,7 @@ fn on_a_terminal(app: &App, args: &[&str]) -> Result<PtySession, rexpect::error:
 }
 
 #[test]
-fn on_a_terminal_lines_go_in_and_out_while_the_guest_runs() -> Tested {
+fn terminal_input_and_output_are_interactive() -> Tested {
     let app = commands()?;
     let mut terminal = on_a_terminal(&app, &["run", "hello", "you"]).map_err(Problem::from)?;
     terminal.exp_string("hello you")?;

@@ -59,7 +59,7 @@ fn asleep(served: &mut Served, ms: u32) -> Tested<TcpStream> {
 
 #[cfg(unix)]
 #[test]
-fn a_signal_lets_what_runs_finish_and_ends_with_success() -> Tested {
+fn signal_drains_and_exits_with_success() -> Tested {
     for signal in ["-TERM", "-INT"] {
         // At an address without other tests: the port is free afterwards.
         let mut served = Served::start(sleeper()?.path(), &["--listen", "127.0.0.2:0"])?;
@@ -75,7 +75,7 @@ fn a_signal_lets_what_runs_finish_and_ends_with_success() -> Tested {
 
 #[cfg(unix)]
 #[test]
-fn a_second_signal_and_the_end_of_the_grace_period_cut() -> Tested {
+fn second_signal_or_end_of_grace_period_closes_connections() -> Tested {
     let an_hour = ["--listen", "127.0.0.2:0", "--grace", "3600"];
     let mut served = Served::start(sleeper()?.path(), &an_hour)?;
     let busy = asleep(&mut served, 600_000)?;

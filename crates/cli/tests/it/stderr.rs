@@ -158,7 +158,7 @@ fn a_second_signal_ends_at_once_while_stderr_is_stuck() -> Tested {
 }
 
 #[test]
-fn unread_stdout_stops_neither_start_nor_reload_nor_end() -> Tested {
+fn unread_stdout_blocks_nothing() -> Tested {
     let (_reader, writer) = stuck()?;
     let app = app()?;
     let mut child = serve(app.path(), &ANY_PORT)
@@ -318,7 +318,7 @@ fn a_report_waits_for_a_slow_reader() -> Tested {
 }
 
 #[test]
-fn the_log_and_the_error_of_a_command_are_whole_and_in_order() -> Tested {
+fn command_log_and_error_are_complete_and_in_order() -> Tested {
     let script = "for line = 1, 200 do require('log').info('line ' .. line) end error('over')";
     let function = format!(
         "  - {{name: f, kind: function.lua, source: \"return function() {script} end\", method: f, modules: [log]}}\n"
@@ -334,7 +334,7 @@ fn the_log_and_the_error_of_a_command_are_whole_and_in_order() -> Tested {
 }
 
 #[test]
-fn lua_function_neither_forges_nor_floods_the_log() -> Tested {
+fn lua_log_is_escaped_and_rate_limited() -> Tested {
     let script = "print('a\\r\\27[2Jb\\n2026 ERROR forged') require('log').warn(('€'):rep(5000))
         for _ = 1, 3000 do print('flood') end error('boom\\n2026 ERROR forged')";
     let function = format!(

@@ -165,7 +165,7 @@ fn its_binaries_are_the_fixtures() -> Tested {
         let name = path.file_name().ok_or("a folder entry without a name")?;
         let fixture = name.to_string_lossy().replace('_', "-");
         let built = std::fs::read(crisol_fixtures::committed_dir().join(fixture))?;
-        assert!(std::fs::read(&path)? == built, "{}: copy the fixture anew", path.display());
+        assert!(std::fs::read(&path)? == built, "{}: copy the fixture again", path.display());
     }
     Ok(())
 }

@@ -174,7 +174,7 @@ fn app_of_one_unreadable_folder_has_no_index() -> Tested {
 /// Serves with a warning, and serves the folder's content when it becomes readable.
 #[cfg(all(unix, feature = "http"))]
 #[test]
-fn a_folder_that_may_be_listed_again_is_served_by_watching() -> Tested {
+fn watch_recovers_when_a_folder_becomes_readable() -> Tested {
     use std::io::{BufRead, BufReader};
     use std::os::unix::fs::PermissionsExt;
     use std::process::Stdio;

@@ -94,7 +94,7 @@ impl Overload {
     pub(super) fn public_message(self) -> &'static str {
         match self {
             Self::Queue { .. } => "too many calls are waiting; try again later",
-            Self::Instances { .. } => "no room is left for another call; try again later",
+            Self::Instances { .. } => "all instances are in use; try again later",
             Self::SystemMemory | Self::Memory(_) => {
                 "no memory is left for another call; try again later"
             }
@@ -109,10 +109,7 @@ impl std::fmt::Display for Overload {
         match self {
             Self::Queue { waiting } => {
                 let calls = if *waiting == 1 { "call waits" } else { "calls wait" };
-                write!(
-                    f,
-                    "is saturated: {waiting} {calls} already, which is all that `pool.buffer` allows"
-                )
+                write!(f, "is saturated: {waiting} {calls} already, the limit of `pool.buffer`")
             }
             Self::Instances { allowed } => write!(
                 f,
@@ -120,7 +117,7 @@ impl std::fmt::Display for Overload {
             ),
             Self::SystemMemory => write!(
                 f,
-                "cannot be given an instance: the system refuses memory for another; lower the pools' sizes, or on Linux see that there is memory and raise `vm.max_map_count`"
+                "cannot get an instance: the system refuses memory for another; lower the pools' sizes, free memory, or on Linux raise `vm.max_map_count`"
             ),
             Self::Memory(over) | Self::MemoryWhileRunning(over) => write!(
                 f,

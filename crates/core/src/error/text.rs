@@ -32,7 +32,7 @@ impl CallError {
             }
             ErrorDetails::InvalidInput => write!(f, "`{id}` cannot take these arguments"),
             ErrorDetails::Function { error } => {
-                write!(f, "`{id}` answered with its error: {error}")
+                write!(f, "`{id}` returned an error: {error}")
             }
             ErrorDetails::Trap => write!(f, "`{id}` trapped"),
             ErrorDetails::Denied { interface, function, offered, fix } => {
@@ -47,14 +47,14 @@ impl CallError {
                 write!(f, "`{id}` exited with code {code} before it answered")
             }
             ErrorDetails::Deadline { limit, spent } => fmt_deadline(f, id, *limit, spent),
-            ErrorDetails::Limit(limit) => write!(f, "`{id}` went over {limit}"),
+            ErrorDetails::Limit(limit) => write!(f, "`{id}` exceeded {limit}"),
             ErrorDetails::Saturated(overload) => write!(f, "`{id}` {overload}"),
             ErrorDetails::WouldDeadlock { chain } => {
                 write!(f, "`{id}` would deadlock: {}", show_chain(chain, id))
             }
             ErrorDetails::TooDeep { allowed } => write!(
                 f,
-                "`{id}` is called by a chain of more than {allowed} functions, each waiting for the next"
+                "`{id}` would exceed the limit of {allowed} nested calls: end the recursion earlier"
             ),
             ErrorDetails::Environment => write!(f, "`{id}` cannot start"),
             ErrorDetails::Unavailable => {
@@ -62,7 +62,7 @@ impl CallError {
             }
             ErrorDetails::Interrupted => write!(
                 f,
-                "`{id}` was interrupted: it is being stopped, and this call outlasted the grace for that"
+                "`{id}` was interrupted: it is being stopped, and the grace period is over"
             ),
             ErrorDetails::UnexpectedResult => {
                 write!(f, "`{id}` returned a value of an unexpected type")
@@ -83,7 +83,7 @@ impl CallError {
                 None => "the function cannot take these arguments",
             },
             ErrorDetails::Function { error } => return error.to_string(),
-            ErrorDetails::NotFound { .. } => "there is no such function",
+            ErrorDetails::NotFound { .. } => "unknown function",
             ErrorDetails::Deadline { .. } => "the function did not answer in time",
             ErrorDetails::Saturated(overload) => overload.public_message(),
             ErrorDetails::Unavailable => "the function is being stopped",
@@ -151,10 +151,10 @@ mod tests {
             `myns:compute` ran out of time (`limits.max_execution_ms` is 50): 0.0 ms queued, 50.1 ms in the guest, 0.0 ms in the host
             `myns:compute` ran out of time (the deadline of its caller): 0.0 ms queued, 50.1 ms in the guest, 0.0 ms in the host
             `myns:compute` would deadlock: myns:compute → myns:b → myns:compute
-            `myns:compute` is saturated: 1 call waits already, which is all that `pool.buffer` allows
-            `myns:compute` is saturated: 2 calls wait already, which is all that `pool.buffer` allows
+            `myns:compute` is saturated: 1 call waits already, the limit of `pool.buffer`
+            `myns:compute` is saturated: 2 calls wait already, the limit of `pool.buffer`
             `myns:compute` is saturated: 3 bytes more were needed, with 4 of 6 in use by instances and scripts: allow more (`--memory`), or lower `limits.max_memory_bytes` or the pools' sizes
-            `myns:compute` went over `limits.max_memory_bytes` of 10 (the guest asked for 20 in all)"]]
+            `myns:compute` exceeded `limits.max_memory_bytes` of 10 (the guest asked for 20 in all)"]]
         .assert_eq(&texts.join("\n"));
         Ok(())
     }
@@ -183,7 +183,7 @@ mod tests {
         .map(|overload| CallError::new(&id, ErrorDetails::Saturated(overload)).public_message());
         expect![[r"
             too many calls are waiting; try again later
-            no room is left for another call; try again later
+            all instances are in use; try again later
             no memory is left for another call; try again later
             no memory is left for another call; try again later
             no memory is left for the call; try again later"]]

@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 use async_trait::async_trait;
 use crisol_core::{
     Args, CallContext, CallError, Caller, EntryId, Invoke, Overload, Reply, Signature, Value,
+    suggest,
 };
 use crisol_pool::Stats;
 use crisol_pool::strategy::adaptive::Decision;
@@ -19,10 +20,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::assembled::Assembled;
-use super::names;
 use super::not_found::CommandNotFound;
 use super::resources::HostResources;
-use crate::call::{AnyPool, Arguments, Callable, Command, Form, Rust, Tree, Wave, Within};
+use crate::call::{
+    AnyPool, Callable, Command, InvokeArgs, Marshal, NestedInvoke, RustArgs, ValueArgs, WaveArgs,
+};
 
 /// Immutable state of an app after a load or a change, ready for calls.
 ///
@@ -46,7 +48,7 @@ pub struct Generation {
     assembled: Assembled,
     commands: Vec<Arc<Command>>,
     /// Reference to itself, for callees that make nested calls.
-    me: Weak<Generation>,
+    weak_self: Weak<Self>,
 }
 
 impl Generation {
@@ -58,12 +60,12 @@ impl Generation {
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| {
             let commands = std::mem::take(&mut assembled.commands);
-            let within = |command| {
-                let within = Weak::<Self>::clone(me);
-                Arc::new(Command { within, ..command })
+            let with_generation = |command| {
+                let generation = Weak::<Self>::clone(me);
+                Arc::new(Command { generation, ..command })
             };
-            let commands = commands.into_iter().map(within).collect();
-            Self { number, registry, warnings, assembled, commands, me: me.clone() }
+            let commands = commands.into_iter().map(with_generation).collect();
+            Self { number, registry, warnings, assembled, commands, weak_self: me.clone() }
         })
     }
 
@@ -82,7 +84,7 @@ impl Generation {
         id: &str,
         args: impl Serialize,
     ) -> Result<R, CallError> {
-        self.enter(id, CallContext::new(Caller::Rust), Rust::new(args)).await
+        self.enter(id, CallContext::new(Caller::Rust), RustArgs::new(args)).await
     }
 
     /// Calls `id`; see [`Runtime::call_values`](crate::Runtime::call_values).
@@ -90,7 +92,7 @@ impl Generation {
     /// # Errors
     /// See [`CallError`].
     pub async fn call_values(&self, id: &str, args: Vec<Value>) -> Result<Value, CallError> {
-        self.enter(id, CallContext::new(Caller::Rust), Tree(args)).await
+        self.enter(id, CallContext::new(Caller::Rust), ValueArgs(args)).await
     }
 
     /// Calls `id`; see [`Runtime::call_wave`](crate::Runtime::call_wave).
@@ -98,7 +100,7 @@ impl Generation {
     /// # Errors
     /// See [`CallError`].
     pub async fn call_wave(&self, id: &str, args: &str) -> Result<String, CallError> {
-        self.enter(id, CallContext::new(Caller::Rust), Wave(args)).await
+        self.enter(id, CallContext::new(Caller::Rust), WaveArgs(args)).await
     }
 
     /// Calls `id` like [`Invoke::invoke`], without boxing the future.
@@ -108,23 +110,23 @@ impl Generation {
         context: CallContext,
         args: Args<'_>,
     ) -> Result<Reply, CallError> {
-        self.enter(id.as_str(), context, Arguments(args)).await
+        self.enter(id.as_str(), context, InvokeArgs(args)).await
     }
 
-    /// Runs a call: every form of call passes here. Nested calls of the callee stay in this generation.
-    async fn enter<F: Form>(
+    /// Runs a call, whatever the form of its arguments. Nested calls of the callee stay in this generation.
+    async fn enter<A: Marshal>(
         &self,
         id: &str,
         context: CallContext,
-        form: F,
-    ) -> Result<F::Output, CallError> {
-        let (id, callable) = self.find(id)?;
+        args: A,
+    ) -> Result<A::Output, CallError> {
+        let (id, callable) = self.lookup(id)?;
         let interceptors = self.assembled.interceptors.of(id);
         if interceptors.is_empty() {
-            return callable.call(self, &context, form).await;
+            return callable.call(self, &context, args).await;
         }
         // Boxed, since it would otherwise enlarge the future of every call.
-        Box::pin(callable.intercepted(interceptors, self, context, form)).await
+        Box::pin(callable.intercepted(interceptors, self, context, args)).await
     }
 
     /// Returns the signature of `id`; none if `id` is not a function or has no signature (Lua).
@@ -146,7 +148,7 @@ impl Generation {
     }
 
     /// Returns the pools that a drain waits for: those of functions, HTTP handlers and commands.
-    pub(crate) fn drained(&self) -> impl Iterator<Item = &dyn AnyPool> {
+    pub(crate) fn pools_to_drain(&self) -> impl Iterator<Item = &dyn AnyPool> {
         let commands = self.commands.iter().map(|command| command.pool());
         self.pools().map(|(_, pool)| pool).chain(commands)
     }
@@ -161,8 +163,8 @@ impl Generation {
         pools
     }
 
-    /// Drops the ready workers of pools that keep none at rest. Returns their number.
-    pub(crate) fn shed(&self) -> usize {
+    /// Drops the idle workers of pools whose type keeps none ready (`lazy`, `inline`). Returns their number.
+    pub(crate) fn drop_idle(&self) -> usize {
         self.pools().map(|(_, pool)| pool.release_idle()).sum()
     }
 
@@ -186,7 +188,7 @@ impl Generation {
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound), with the kind of an entry that is not a function, or else with a similar function.
     pub fn function(&self, id: &str) -> Result<&EntryId, CallError> {
-        self.find(id).map(|(id, _)| id)
+        self.lookup(id).map(|(id, _)| id)
     }
 
     /// Returns the ids of HTTP handlers, in order: functions that answer HTTP requests themselves and cannot be called.
@@ -243,17 +245,17 @@ impl Generation {
         self.assembled.site.documents()
     }
 
-    /// Creates the first workers of every pool with a warm start. Skips pools that `before` has too.
-    pub(crate) async fn warm(&self, before: Option<&Self>) -> Result<(), CallError> {
+    /// Creates the first workers of every pool with a warm start. Skips pools that `previous` has too.
+    pub(crate) async fn warm(&self, previous: Option<&Self>) -> Result<(), CallError> {
         for (id, function) in &self.assembled.functions {
-            let old = before.and_then(|before| before.callable(id));
+            let old = previous.and_then(|previous| previous.callable(id));
             if !old.is_some_and(|old| old.is_same(function)) {
                 function.warm().await?;
             }
         }
         #[cfg(feature = "http")]
         for (id, handler) in &self.assembled.handlers {
-            let old = before.and_then(|before| before.handler(id));
+            let old = previous.and_then(|previous| previous.handler(id));
             if !old.is_some_and(|old| Arc::ptr_eq(&old, handler)) {
                 handler.guest.warm().await?;
             }
@@ -283,18 +285,19 @@ impl Generation {
         !self.assembled.interceptors.of(id).is_empty()
     }
 
-    fn find(&self, id: &str) -> Result<(&EntryId, &Callable), CallError> {
+    /// Looks up a function with its entry id.
+    fn lookup(&self, id: &str) -> Result<(&EntryId, &Callable), CallError> {
         self.assembled.functions.get_key_value(id).ok_or_else(|| self.not_found(id))
     }
 
     #[cold]
     fn not_found(&self, id: &str) -> CallError {
-        // An entry that is meant by its name alone is reported with its full id.
-        let meant = self.meant(id).filter(|entry| !self.is_function(&entry.id));
-        if let Some(entry) = meant {
-            return CallError::not_a_function(&entry.id, self.what(entry));
+        let other = self.resolve(id).filter(|entry| !self.is_function(&entry.id));
+        if let Some(entry) = other {
+            // The error has the full id, even if the caller gave only a name.
+            return CallError::not_a_function(&entry.id, self.describe(entry));
         }
-        let nearest = names::nearest(id, self.assembled.functions.keys()).cloned();
+        let nearest = suggest::nearest_id(id, self.assembled.functions.keys()).cloned();
         CallError::not_found(id, nearest)
     }
 
@@ -305,29 +308,29 @@ impl Generation {
     /// Looks up an entry by its id, by its id with other separators (`shop.total`), or by its name alone. A function
     /// takes precedence over other entries of that name.
     #[must_use]
-    pub fn meant(&self, text: &str) -> Option<&Entry> {
+    pub fn resolve(&self, text: &str) -> Option<&Entry> {
         if let Some(entry) = self.registry.get(text) {
             return Some(entry);
         }
-        let is_meant = |entry: &&Entry| names::is_meant(text, &entry.id);
-        let all = || self.registry.into_iter().filter(is_meant);
-        all().find(|entry| self.is_function(&entry.id)).or_else(|| all().next())
+        let refers = |entry: &&Entry| suggest::refers_to(text, &entry.id);
+        let matches = || self.registry.into_iter().filter(refers);
+        matches().find(|entry| self.is_function(&entry.id)).or_else(|| matches().next())
     }
 
     /// Describes an entry that is not a function, for an error message.
-    fn what(&self, entry: &Entry) -> String {
+    fn describe(&self, entry: &Entry) -> String {
         #[cfg(feature = "http")]
         if self.assembled.handlers.contains_key(&entry.id) {
-            return "answers HTTP by itself".to_owned();
+            return "answers HTTP requests itself".to_owned();
         }
         format!("is of kind `{}`", entry.kind.name())
     }
 }
 
-impl Within for &Generation {
-    fn invoke(self) -> Option<Arc<dyn Invoke>> {
+impl NestedInvoke for &Generation {
+    fn invoker(self) -> Option<Arc<dyn Invoke>> {
         // None only while the generation is being constructed.
-        Some(self.me.upgrade()?)
+        Some(self.weak_self.upgrade()?)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Callable functions: dispatch by kind, with arguments and result in the caller's form.
+//! Dispatch of a call to a WebAssembly or Lua function, with arguments and result in the caller's form.
 
 use std::sync::Arc;
 
@@ -6,15 +6,15 @@ use async_trait::async_trait;
 use crisol_core::{Args, BoxError, CallContext, CallError, EntryId, Reply, Signature, Value};
 use crisol_wit::{Lifted, Mapping};
 
-use super::aside::aside;
+use super::blocking::run_blocking;
 use super::deadline::{CallDeadline, now};
-use super::form::{Arguments, Form};
 use super::function::Function;
-use super::interceptor::{Interceptor, Last, Next};
+use super::interceptor::{InnerCall, Interceptor, Next};
 #[cfg(feature = "lua")]
 use super::lua::LuaFunction;
+use super::marshal::{InvokeArgs, Marshal};
+use super::nested::NestedInvoke;
 use super::pools::AnyPool;
-use super::within::Within;
 
 /// Callable function of an entry, one variant per kind of worker. Generations share it while its entry does not
 /// change.
@@ -29,36 +29,36 @@ pub(crate) enum Callable {
 
 impl Callable {
     /// Calls the function, with arguments and result in the caller's form.
-    pub(crate) async fn call<F: Form>(
+    pub(crate) async fn call<A: Marshal>(
         &self,
-        within: impl Within,
+        nested: impl NestedInvoke,
         context: &CallContext,
-        form: F,
-    ) -> Result<F::Output, CallError> {
+        args: A,
+    ) -> Result<A::Output, CallError> {
         let output = match self {
             Self::Wasm(function) => {
-                let lifted = match form.long_text() {
+                let lifted = match args.long_text() {
                     // Boxed, since it would otherwise enlarge the future of every call.
-                    Ok(text) => Box::pin(self.call_long(function, within, context, text)).await?,
-                    Err(form) => {
-                        let lowered = form.lower(&function.mapping);
+                    Ok(text) => Box::pin(self.call_long(function, nested, context, text)).await?,
+                    Err(args) => {
+                        let lowered = args.lower(&function.mapping);
                         let args = lowered.map_err(|error| self.invalid(error.into()))?;
                         let deadline = function.guest.deadline(context);
-                        function.call(within, context, deadline, args).await?
+                        function.call(nested, context, deadline, args).await?
                     }
                 };
-                F::of_lifted(lifted)
+                A::of_lifted(lifted)
             }
             // Boxed, since it would otherwise enlarge the future of every call.
             #[cfg(feature = "lua")]
-            Self::Lua(function) => F::of_value(
+            Self::Lua(function) => A::of_value(
                 Box::pin(async {
                     let deadline = function.scripts.deadline(context);
-                    let args = match form.long_text() {
+                    let args = match args.long_text() {
                         Ok(text) => self.long_values(context, text).await?,
-                        Err(form) => form.into_values().map_err(|error| self.invalid(error))?,
+                        Err(args) => args.into_values().map_err(|error| self.invalid(error))?,
                     };
-                    function.call(within, context, deadline, args).await
+                    function.call(nested, context, deadline, args).await
                 })
                 .await?,
             ),
@@ -67,46 +67,46 @@ impl Callable {
     }
 
     /// Calls the function through interceptors, with arguments and result in the caller's form.
-    pub(crate) async fn intercepted<F: Form>(
+    pub(crate) async fn intercepted<A: Marshal>(
         &self,
         interceptors: &[Arc<dyn Interceptor>],
-        within: impl Within + Clone + Sync,
+        nested: impl NestedInvoke + Clone + Sync,
         context: CallContext,
-        form: F,
-    ) -> Result<F::Output, CallError> {
-        let args = match form.long_text() {
+        args: A,
+    ) -> Result<A::Output, CallError> {
+        let args = match args.long_text() {
             Ok(text) => self.long_values(&context, text).await?,
-            Err(form) => self.values(form)?,
+            Err(args) => self.values(args)?,
         };
-        let target = Target { callable: self, within };
+        let target = Target { callable: self, nested };
         let reply = Next::new(self.id(), interceptors, &target).run(context, args).await?;
-        F::of_reply(reply, self.mapping()).map_err(|error| self.unexpected(error))
+        A::of_reply(reply, self.mapping()).map_err(|error| self.unexpected(error))
     }
 
     /// Calls a function with long text, lowered on a blocking thread. The deadline includes the time of lowering.
     async fn call_long(
         &self,
         function: &Function,
-        within: impl Within,
+        nested: impl NestedInvoke,
         context: &CallContext,
         text: Vec<u8>,
     ) -> Result<Lifted, CallError> {
         let (deadline, mapping) = (function.guest.deadline(context), function.mapping.clone());
-        let lowered = aside(self.id(), deadline, move || mapping.lower_json(&text)).await?;
+        let lowered = run_blocking(self.id(), deadline, move || mapping.lower_json(&text)).await?;
         let args = lowered.map_err(|error| self.invalid(error.into()))?;
         let deadline = CallDeadline { began: now(), ..deadline };
-        function.call(within, context, deadline, args).await
+        function.call(nested, context, deadline, args).await
     }
 
     /// Converts arguments to the values that interceptors see. Arguments of a WebAssembly function are lowered first,
     /// so that the function receives the same values as without interceptors.
-    fn values<F: Form>(&self, form: F) -> Result<Vec<Value>, CallError> {
+    fn values<A: Marshal>(&self, args: A) -> Result<Vec<Value>, CallError> {
         let values = match self.mapping() {
             Some(mapping) => {
-                let lowered = form.lower(mapping);
+                let lowered = args.lower(mapping);
                 lowered.and_then(|args| mapping.to_values(&args)).map_err(BoxError::from)
             }
-            None => form.into_values(),
+            None => args.into_values(),
         };
         values.map_err(|error| self.invalid(error))
     }
@@ -118,7 +118,7 @@ impl Callable {
         text: Vec<u8>,
     ) -> Result<Vec<Value>, CallError> {
         let (this, deadline) = (self.clone(), self.deadline(context));
-        aside(self.id(), deadline, move || this.values(Arguments(Args::json(text)))).await?
+        run_blocking(self.id(), deadline, move || this.values(InvokeArgs(Args::json(text)))).await?
     }
 
     fn deadline(&self, context: &CallContext) -> CallDeadline {
@@ -190,16 +190,16 @@ impl Callable {
     }
 }
 
-/// The function at the end of a chain of interceptors.
+/// The function inside its interceptors.
 struct Target<'a, W> {
     callable: &'a Callable,
-    within: W,
+    nested: W,
 }
 
 #[async_trait]
-impl<W: Within + Clone + Sync> Last for Target<'_, W> {
+impl<W: NestedInvoke + Clone + Sync> InnerCall for Target<'_, W> {
     async fn run(&self, context: CallContext, args: Vec<Value>) -> Result<Reply, CallError> {
-        let form = Arguments(Args::Values(args));
-        self.callable.call(self.within.clone(), &context, form).await
+        let args = InvokeArgs(Args::Values(args));
+        self.callable.call(self.nested.clone(), &context, args).await
     }
 }

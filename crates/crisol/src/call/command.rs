@@ -16,7 +16,7 @@ use crisol_wit::{Lifted, Outcome, Packed};
 use super::deadline::now;
 use super::guest::{Guest, GuestFailure, Runs};
 use super::linkage::Linkage;
-use super::pipeline::{Job, Pooled, Turn};
+use super::pipeline::{CallScope, Job, Pooled};
 use super::pools::AnyPool;
 
 /// A loaded `process.wasm` entry; see [`Command::run`].
@@ -39,8 +39,8 @@ pub struct Command {
     pub(crate) name: Option<String>,
     pub(crate) linked: FunctionPre,
     pub(crate) runs: Pooled<Runs>,
-    /// The generation that it belongs to, in which its nested calls run.
-    pub(crate) within: Weak<dyn Invoke>,
+    /// Generation of the command, in which its nested calls run.
+    pub(crate) generation: Weak<dyn Invoke>,
 }
 
 /// Result of a command that ran to its end.
@@ -168,9 +168,9 @@ impl Job<Runs> for Running<'_> {
     type Output = Option<Packed>;
     type Failure = GuestFailure;
 
-    async fn run(self, (): &mut (), turn: Turn<'_>) -> Result<Option<Packed>, GuestFailure> {
+    async fn run(self, (): &mut (), scope: CallScope<'_>) -> Result<Option<Packed>, GuestFailure> {
         let Self { command, arguments, stdio, args } = self;
-        let (guest, deadline) = (command.guest(), turn.deadline.at);
+        let (guest, deadline) = (command.guest(), scope.deadline.at);
         let environment = guest.plan.environment()?;
         let streams = command.streams(stdio);
         let wasi = guest.plan.build_command(&environment, streams, command.called(), arguments)?;
@@ -178,7 +178,7 @@ impl Job<Runs> for Running<'_> {
         let mut instance = guest.instantiate(wasi, deadline).await?;
         let made = now();
         // A running command keeps its generation alive.
-        guest.lend(&mut instance, &command.within, &turn);
+        guest.lend(&mut instance, &command.generation, &scope);
         let result = instance.call_since(made, args, deadline).await;
         Ok(result.map_err(|failure| match failure {
             Failure::Deadline { running, waiting } => {

@@ -9,15 +9,15 @@ use async_trait::async_trait;
 use crisol_core::{CallError, EntryId, ErrorDetails, Overload, printable};
 use crisol_engine::{
     Compiled, Denial, EntrySettings, Failure, Funcs, FunctionPre, Import, Instance,
-    InstanceContext, Limits, OutboundPolicy, OutgoingHttp, Reached, Unreachable,
+    InstanceContext, Limits, OutboundPolicy, OutgoingHttp, ReachableImports, Unreachable,
 };
 use crisol_pool::{Disposition, Factory, Retired};
 use crisol_wasi::{Environment, PeerError, Peers, Plan, PlanError, Stdio};
 
 use super::failure::Cause;
 use super::linkage::{Linkage, token};
-use super::pipeline::{Turn, Workers};
-use super::within::Within;
+use super::nested::NestedInvoke;
+use super::pipeline::{CallScope, Workers};
 
 /// Linked code: an export together with the host functions that it may use.
 #[derive(Clone)]
@@ -87,7 +87,7 @@ impl Export {
 pub(crate) struct Guest {
     pub(crate) export: Export,
     /// Imports that its method may call.
-    pub(crate) reached: Reached,
+    pub(crate) reachable: ReachableImports,
     /// Tokens of imports that its method may call and its entry does not declare, for the error of a denied call.
     pub(crate) undeclared: BTreeSet<String>,
     /// WASI plan: variables, mounts and peers of the guest.
@@ -104,8 +104,8 @@ pub(crate) struct Guest {
 impl Guest {
     /// Returns the guest's imports and which of them its method may call.
     pub(crate) fn linkage(&self) -> Linkage<'_> {
-        let Self { export, reached, plan, .. } = self;
-        Linkage::new(export.code(), export.imports(), reached, plan)
+        let Self { export, reachable, plan, .. } = self;
+        Linkage::new(export.code(), export.imports(), reachable, plan)
     }
 
     /// Creates the context of an instance: an empty one for code without imports, which sees nothing of it.
@@ -136,11 +136,16 @@ impl Guest {
     }
 
     /// Gives an instance access to other functions for one call. Does nothing for a guest that calls none.
-    pub(crate) fn lend(&self, instance: &mut Instance, within: impl Within, turn: &Turn<'_>) {
+    pub(crate) fn lend(
+        &self,
+        instance: &mut Instance,
+        nested: impl NestedInvoke,
+        scope: &CallScope<'_>,
+    ) {
         if self.calls_others
-            && let Some(invoke) = within.invoke()
+            && let Some(invoke) = nested.invoker()
         {
-            instance.lend(Funcs { invoke, context: turn.nested() });
+            instance.lend(Funcs { invoke, context: scope.nested_context() });
         }
     }
 

@@ -1,4 +1,4 @@
-//! Interceptors: middleware between a caller and a function.
+//! Interceptors: middleware between a caller and a function, and their order per function.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -66,12 +66,12 @@ pub trait Interceptor: Send + Sync {
 pub struct Next<'a> {
     id: &'a EntryId,
     rest: &'a [Arc<dyn Interceptor>],
-    last: &'a dyn Last,
+    inner: &'a dyn InnerCall,
 }
 
-/// The end of a chain of interceptors: it performs the call.
+/// The call inside all interceptors, which reaches the function.
 #[async_trait]
-pub(crate) trait Last: Send + Sync {
+pub(crate) trait InnerCall: Send + Sync {
     async fn run(&self, context: CallContext, args: Vec<Value>) -> Result<Reply, CallError>;
 }
 
@@ -79,9 +79,9 @@ impl<'a> Next<'a> {
     pub(crate) fn new(
         id: &'a EntryId,
         rest: &'a [Arc<dyn Interceptor>],
-        last: &'a dyn Last,
+        inner: &'a dyn InnerCall,
     ) -> Self {
-        Self { id, rest, last }
+        Self { id, rest, inner }
     }
 
     /// Continues the call. Each further use calls the function again.
@@ -93,7 +93,7 @@ impl<'a> Next<'a> {
             Some((first, rest)) => {
                 first.around(self.id, context, args, Next { rest, ..*self }).await
             }
-            None => self.last.run(context, args).await,
+            None => self.inner.run(context, args).await,
         }
     }
 }

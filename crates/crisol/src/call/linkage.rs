@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crisol_engine::{Compiled, Digest, Import, Reached};
+use crisol_engine::{Compiled, Digest, Import, ReachableImports};
 use crisol_schema::{Imports, Package, Wasi};
 use crisol_wasi::Plan;
 use crisol_wit::UnknownFunction;
@@ -28,14 +28,14 @@ const HANDLES: [(&str, &[&str]); 4] = [
 pub(crate) struct Linkage<'a> {
     pub(crate) code: Digest,
     pub(crate) imports: &'a [Import],
-    pub(crate) reached: &'a Reached,
+    pub(crate) reachable: &'a ReachableImports,
     pub(crate) plan: &'a Plan,
     /// True for a command, which gets the terminal if granted.
     pub(crate) is_command: bool,
 }
 
-/// An import with functions that a call may use and that fail.
-pub(crate) struct Want<'a> {
+/// Import with functions that a call may use and that would fail.
+pub(crate) struct UnmetImport<'a> {
     pub(crate) import: &'a Import,
     /// Parts that a grant would serve, as messages name them: the whole interface for a component, single functions for
     /// a core module, which imports functions.
@@ -44,7 +44,7 @@ pub(crate) struct Want<'a> {
     pub(crate) missing: Vec<String>,
 }
 
-impl<'a> Want<'a> {
+impl<'a> UnmetImport<'a> {
     pub(crate) fn new(
         import: &'a Import,
         denied: impl Iterator<Item = &'a str>,
@@ -65,10 +65,10 @@ impl<'a> Linkage<'a> {
     pub(crate) fn new(
         code: &Compiled,
         imports: &'a [Import],
-        reached: &'a Reached,
+        reachable: &'a ReachableImports,
         plan: &'a Plan,
     ) -> Self {
-        Self { code: code.digest(), imports, reached, plan, is_command: false }
+        Self { code: code.digest(), imports, reachable, plan, is_command: false }
     }
 
     /// Marks the guest as a command.
@@ -77,13 +77,17 @@ impl<'a> Linkage<'a> {
     }
 
     /// Returns the imports with functions that the method may call and that fail.
-    pub(crate) fn wanting(self) -> impl Iterator<Item = Want<'a>> {
+    pub(crate) fn unmet(self) -> impl Iterator<Item = UnmetImport<'a>> {
         self.imports.iter().filter(move |import| self.has_handles(import)).filter_map(
             move |import| {
                 let is_known = import.interface.is_some();
                 let denied = self.called(import, &import.denied);
                 // An entry cannot declare an interface that this host does not have; the call's error reports that.
-                Want::new(import, denied, self.called(import, &import.missing).filter(|_| is_known))
+                UnmetImport::new(
+                    import,
+                    denied,
+                    self.called(import, &import.missing).filter(|_| is_known),
+                )
             },
         )
     }
@@ -91,7 +95,7 @@ impl<'a> Linkage<'a> {
     /// Filters an import's functions: keeps those that the method may call.
     fn called(self, import: &'a Import, all: &'a [String]) -> impl Iterator<Item = &'a str> {
         let of = if import.is_function() { "" } else { import.name.as_str() };
-        all.iter().map(String::as_str).filter(move |name| self.reached.has(of, name))
+        all.iter().map(String::as_str).filter(move |name| self.reachable.has(of, name))
     }
 
     /// Returns functions that a core module's method may call and that nothing provides, grouped by origin.
@@ -142,14 +146,14 @@ impl<'a> Linkage<'a> {
 
     /// Returns the tokens that the entry would have to add for all that its method may call.
     pub(crate) fn undeclared(self) -> BTreeSet<String> {
-        tokens(&self.wanting().collect::<Vec<_>>())
+        tokens(&self.unmet().collect::<Vec<_>>())
     }
 
     /// Tells whether the method may call one of the selected imports, and whether the code has any of them.
     fn uses(self, is_one: impl Fn(&Import) -> bool) -> (bool, bool) {
         let mut ones = self.imports.iter().filter(|import| is_one(import)).peekable();
         let imported = ones.peek().is_some();
-        (ones.any(|import| import.is_reached(self.reached)), imported)
+        (ones.any(|import| import.is_reachable(self.reachable)), imported)
     }
 
     /// Returns the package through which the method may use the network.
@@ -167,9 +171,9 @@ impl<'a> Linkage<'a> {
 }
 
 /// Returns the tokens that would grant the denied imports.
-pub(crate) fn tokens(wanting: &[Want<'_>]) -> BTreeSet<String> {
-    let denied = wanting.iter().filter(|want| !want.denied.is_empty());
-    denied.filter_map(|want| want.import.interface.as_deref().map(token)).collect()
+pub(crate) fn tokens(unmet: &[UnmetImport<'_>]) -> BTreeSet<String> {
+    let denied = unmet.iter().filter(|import| !import.denied.is_empty());
+    denied.filter_map(|import| import.import.interface.as_deref().map(token)).collect()
 }
 
 /// Returns the token by which an entry declares an interface, without version: the package for a built-in interface,

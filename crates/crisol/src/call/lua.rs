@@ -13,8 +13,8 @@ use tokio::runtime::Handle;
 
 use super::deadline::{CallDeadline, now};
 use super::failure::Cause;
-use super::pipeline::{Job, Pooled, Turn, Workers};
-use super::within::Within;
+use super::nested::NestedInvoke;
+use super::pipeline::{CallScope, Job, Pooled, Workers};
 
 /// A loaded Lua function: pooled states, output limit, log.
 pub(crate) struct LuaFunction {
@@ -27,14 +27,14 @@ impl LuaFunction {
     /// Runs one call.
     pub(crate) async fn call(
         &self,
-        within: impl Within,
+        nested: impl NestedInvoke,
         context: &CallContext,
         deadline: CallDeadline,
         args: Vec<Value>,
     ) -> Result<Value, CallError> {
         let id = &self.scripts.id;
-        let invoke = within.invoke().ok_or_else(|| CallError::unavailable(id))?;
-        let outcome = self.scripts.serve(context, deadline, Calling { invoke, args }).await;
+        let invoke = nested.invoker().ok_or_else(|| CallError::unavailable(id))?;
+        let outcome = self.scripts.serve(context, deadline, LuaCall { invoke, args }).await;
         self.log.report_omitted();
         let value = outcome?;
         let allowed = self.max_output_bytes;
@@ -47,22 +47,22 @@ impl LuaFunction {
 }
 
 /// Job of one call on a Lua state.
-struct Calling {
+struct LuaCall {
     invoke: Arc<dyn Invoke>,
     args: Vec<Value>,
 }
 
-impl Job<States> for Calling {
+impl Job<States> for LuaCall {
     type Output = Value;
     type Failure = Failure;
 
     fn run(
         self,
         state: &mut State,
-        turn: Turn<'_>,
+        scope: CallScope<'_>,
     ) -> impl Future<Output = Result<Value, Failure>> + Send {
-        let call = Call { invoke: self.invoke, context: turn.nested().by(Caller::Lua) };
-        state.call(call, self.args, turn.deadline.at)
+        let call = Call { invoke: self.invoke, context: scope.nested_context().by(Caller::Lua) };
+        state.call(call, self.args, scope.deadline.at)
     }
 }
 

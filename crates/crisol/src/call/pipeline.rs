@@ -48,13 +48,13 @@ pub(crate) trait Job<W: Workers> {
     fn run(
         self,
         worker: &mut W::Worker,
-        turn: Turn<'_>,
+        scope: CallScope<'_>,
     ) -> impl Future<Output = Result<Self::Output, Self::Failure>> + Send;
 }
 
-/// Facts about a call, for its job.
+/// Id, context and deadline of a running call, for its job.
 #[derive(Clone, Copy)]
-pub(crate) struct Turn<'a> {
+pub(crate) struct CallScope<'a> {
     pub(crate) id: &'a EntryId,
     pub(crate) context: &'a CallContext,
     pub(crate) deadline: CallDeadline,
@@ -62,9 +62,9 @@ pub(crate) struct Turn<'a> {
     pub(crate) at_once: bool,
 }
 
-impl Turn<'_> {
+impl CallScope<'_> {
     /// Creates the context of nested calls.
-    pub(crate) fn nested(&self) -> CallContext {
+    pub(crate) fn nested_context(&self) -> CallContext {
         self.context.within(self.id, self.deadline.at)
     }
 }
@@ -79,12 +79,12 @@ pub(crate) struct Pooled<W: Workers> {
 
 /// An admitted call: it holds a worker.
 pub(crate) struct Admitted<'p, W: Workers> {
-    loan: Loan<'p, W>,
+    lease: LeaseGuard<'p, W>,
     deadline: CallDeadline,
 }
 
-/// Lease of a worker, released however the call ends.
-struct Loan<'p, W: Workers>(Option<Lease<'p, W>>);
+/// Guard that releases the lease of a worker when the call ends or is dropped.
+struct LeaseGuard<'p, W: Workers>(Option<Lease<'p, W>>);
 
 impl<W: Workers> Pooled<W> {
     /// Returns the factory of its workers.
@@ -128,7 +128,7 @@ impl<W: Workers> Pooled<W> {
         let lease = self.pool.check_out_if(options, fits).await.map_err(|refused| {
             failure.by_refusal(refused, || chain.iter().cloned().collect(), classify)
         })?;
-        Ok(Admitted { loan: Loan(Some(lease)), deadline })
+        Ok(Admitted { lease: LeaseGuard(Some(lease)), deadline })
     }
 
     /// Runs the job of an admitted call until it ends or a drain interrupts it, then gives the worker back.
@@ -140,22 +140,22 @@ impl<W: Workers> Pooled<W> {
     ) -> Result<J::Output, CallError> {
         let deadline = admitted.deadline;
         let unavailable = || CallError::unavailable(&self.id);
-        let lease = admitted.loan.0.as_mut().ok_or_else(unavailable)?;
+        let lease = admitted.lease.0.as_mut().ok_or_else(unavailable)?;
         let (queue, making) = (lease.waited(), lease.making());
         let at_once = queue.is_zero() && making.is_zero();
-        let turn = Turn { id: &self.id, context, deadline, at_once };
+        let scope = CallScope { id: &self.id, context, deadline, at_once };
         let (worker, interruption) = lease.split();
         let outcome = {
             // Pinned here: polling through a reference avoids copying the future from level to level.
-            let running = pin!(job.run(worker, turn));
+            let running = pin!(job.run(worker, scope));
             interruption.race(running).await
         };
         let Some(outcome) = outcome else {
-            admitted.loan.give_back(Disposition::Retire(Retired::Interrupted));
+            admitted.lease.give_back(Disposition::Retire(Retired::Interrupted));
             return Err(CallError::interrupted(&self.id));
         };
         let outcome = outcome.map_err(Into::into);
-        admitted.loan.give_back(self.workers().disposition(outcome.as_ref().err()));
+        admitted.lease.give_back(self.workers().disposition(outcome.as_ref().err()));
         outcome.map_err(|error| {
             let failure =
                 CallFailure { queue, making, ..CallFailure::new(&self.id, deadline.limit) };
@@ -177,12 +177,12 @@ impl<W: Workers> Admitted<'_, W> {
     /// Converts the call so that another task can own it. None if the pool is being dropped.
     #[cfg(feature = "http")]
     pub(crate) fn into_shared(mut self) -> Option<Admitted<'static, W>> {
-        let lease = self.loan.0.take()?.into_shared()?;
-        Some(Admitted { loan: Loan(Some(lease)), deadline: self.deadline })
+        let lease = self.lease.0.take()?.into_shared()?;
+        Some(Admitted { lease: LeaseGuard(Some(lease)), deadline: self.deadline })
     }
 }
 
-impl<W: Workers> Loan<'_, W> {
+impl<W: Workers> LeaseGuard<'_, W> {
     fn give_back(&mut self, disposition: Disposition) {
         if let Some(lease) = self.0.take() {
             W::release(lease, Some(disposition));
@@ -190,7 +190,7 @@ impl<W: Workers> Loan<'_, W> {
     }
 }
 
-impl<W: Workers> Drop for Loan<'_, W> {
+impl<W: Workers> Drop for LeaseGuard<'_, W> {
     fn drop(&mut self) {
         if let Some(lease) = self.0.take() {
             W::release(lease, None);

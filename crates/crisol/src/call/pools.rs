@@ -18,7 +18,7 @@ pub(crate) trait AnyPool: Send + Sync {
     /// # Errors
     /// The number of waiting calls, if not.
     fn admits(&self) -> Result<(), usize>;
-    /// Drops the ready workers of a pool that keeps none at rest. Returns their number.
+    /// Drops the idle workers of a pool whose type keeps none ready. Returns their number.
     fn release_idle(&self) -> usize;
     /// Returns the last decisions about its size, oldest first.
     fn decisions(&self) -> Vec<Decision>;

@@ -59,7 +59,7 @@ fn requests<'a>(loading: &Loading<'a>) -> Vec<CompileRequest<'a>> {
     let inputs = &loading.inputs;
     let guests = inputs.registry.iter().filter_map(|entry| slice_of(&entry.kind).guest(&entry.id));
     guests
-        .filter(|guest| loading.kept(guest.id, |_| Some(())).is_none())
+        .filter(|guest| loading.reused(guest.id, |_| Some(())).is_none())
         .filter(|guest| inputs.is_linkable(guest.id))
         .map(|guest| inputs.request(&guest))
         .collect()

@@ -10,7 +10,8 @@ use std::thread;
 
 use crisol_core::{EntryId, chain};
 use crisol_engine::{
-    CallGraph, CompileError, Compiled, Digest, Engine, FunctionPre, Grants, LinkError, Reached,
+    CallGraph, CompileError, Compiled, Digest, Engine, FunctionPre, Grants, LinkError,
+    ReachableImports,
 };
 use crisol_schema::{Code, Registry, Report, SourceText};
 use crisol_wasi::FsSource;
@@ -34,7 +35,7 @@ struct Found {
     digest: Digest,
     /// Core module or component. Reported after a hash mismatch, since a wrong file is likelier than bad code with a
     /// wrong hash.
-    kind: Result<crisol_wit::Kind, FieldError>,
+    kind: Result<crisol_wit::BinaryKind, FieldError>,
 }
 
 /// Key of compiled code: digest, WIT and method, fuel. WIT and method are part of it for core modules only, whose form
@@ -76,7 +77,7 @@ impl Ready {
     }
 
     /// Returns the imports that an export may call; all of them if the call graph is unknown.
-    pub(crate) fn reached(&self, (interface, name): (Option<&str>, &str)) -> Reached {
+    pub(crate) fn reachable(&self, (interface, name): (Option<&str>, &str)) -> ReachableImports {
         let function = self.core.as_ref().map(|core| {
             core.functions().iter().find(|function| {
                 (function.interface.as_deref(), function.name.as_str()) == (interface, name)
@@ -85,15 +86,15 @@ impl Ready {
         match function {
             // The calls of a core module name functions by their exports.
             Some(Some(function)) => self.follow(None, &function.export),
-            Some(None) => Reached::ALL,
+            Some(None) => ReachableImports::ALL,
             None => self.follow(interface, name),
         }
     }
 
-    fn follow(&self, interface: Option<&str>, name: &str) -> Reached {
-        self.compiled.reached(interface, name).unwrap_or_else(|| {
+    fn follow(&self, interface: Option<&str>, name: &str) -> ReachableImports {
+        self.compiled.reachable(interface, name).unwrap_or_else(|| {
             let graph = self.calls.graph.get_or_init(|| CallGraph::of(&self.calls.bytes));
-            graph.as_ref().map_or(Reached::ALL, |graph| graph.reached(interface, name))
+            graph.as_ref().map_or(ReachableImports::ALL, |graph| graph.reachable(interface, name))
         })
     }
 }
@@ -138,7 +139,7 @@ impl<'a> CodeStore<'a> {
     /// Returns the compiled code of a request. Compiles it on first use.
     pub(crate) fn compile(&self, wanted: &CompileRequest<'a>) -> Result<Ready, FieldError> {
         let (found, kind) = self.recognise(wanted)?;
-        let is_core = matches!(kind, crisol_wit::Kind::Core);
+        let is_core = matches!(kind, crisol_wit::BinaryKind::Core);
         let by_entry = is_core.then(|| (wanted.wit.map(SourceText::text), wanted.method));
         let key = (found.digest, by_entry, wanted.fuel);
         let made = self.compiled.get(key, || self.make(&found.bytes, is_core, wanted))?;
@@ -192,7 +193,7 @@ impl<'a> CodeStore<'a> {
     fn recognise(
         &self,
         wanted: &CompileRequest<'a>,
-    ) -> Result<(Found, crisol_wit::Kind), FieldError> {
+    ) -> Result<(Found, crisol_wit::BinaryKind), FieldError> {
         let found = self.find(wanted.code)?;
         if let (true, Code::Wasm { path, hash, .. }) = (wanted.verified, wanted.code) {
             code::verify(found.digest, hash, path.as_str())?;

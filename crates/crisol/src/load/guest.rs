@@ -63,11 +63,11 @@ impl<'a> Loading<'a> {
         export: Export,
     ) -> Result<Guest, FieldError> {
         let plan = self.plan(guest)?;
-        let reached = ready.reached(export.name());
-        let linkage = Linkage::new(export.code(), export.imports(), &reached, &plan);
+        let reachable = ready.reachable(export.name());
+        let linkage = Linkage::new(export.code(), export.imports(), &reachable, &plan);
         Ok(Guest {
             undeclared: linkage.undeclared(),
-            reached,
+            reachable,
             calls_others: export.calls_others(),
             export,
             limits: self.inputs.defaults.limits(guest.limits),

@@ -10,7 +10,7 @@ use crisol_wit::UnknownFunction;
 
 use super::guest_entry::GuestEntry;
 use super::unused::{List, Unused};
-use crate::call::{Linkage, Want, tokens};
+use crate::call::{Linkage, UnmetImport, tokens};
 
 /// An import that the entry does not declare.
 const UNDECLARED_IMPORT: Rule = Rule::new("undeclared-import");
@@ -21,9 +21,9 @@ const UNUSED_IMPORT: Rule = Rule::new("unused-import");
 
 /// Imports that methods may call and that fail, by code and message: entries with both in common share one warning.
 #[derive(Default)]
-struct Failing(BTreeMap<([u8; 32], String), Wanting>);
+struct Failing(BTreeMap<([u8; 32], String), SharedReport>);
 
-struct Wanting {
+struct SharedReport {
     rule: Rule,
     help: String,
     entries: Vec<EntryId>,
@@ -32,12 +32,12 @@ struct Wanting {
 impl Failing {
     /// Adds the imports that an entry does not declare.
     fn add_undeclared(&mut self, id: &EntryId, linkage: Linkage<'_>) {
-        let wanting: Vec<_> = linkage.wanting().collect();
-        if wanting.is_empty() {
+        let unmet: Vec<_> = linkage.unmet().collect();
+        if unmet.is_empty() {
             return;
         }
-        let message = format!("the method may call {}", unserved(&wanting));
-        self.add((id, linkage), UNDECLARED_IMPORT, message, || declare(&wanting));
+        let message = format!("the method may call {}", unserved(&unmet));
+        self.add((id, linkage), UNDECLARED_IMPORT, message, || declare(&unmet));
     }
 
     /// Adds the imports that no entry could declare.
@@ -57,13 +57,13 @@ impl Failing {
         help: impl FnOnce() -> String,
     ) {
         let shared = self.0.entry((*linkage.code.as_bytes(), message));
-        let wanting = || Wanting { rule, help: help(), entries: Vec::new() };
-        shared.or_insert_with(wanting).entries.push(id.clone());
+        let new = || SharedReport { rule, help: help(), entries: Vec::new() };
+        shared.or_insert_with(new).entries.push(id.clone());
     }
 
     /// Reports each collected warning at the first of its entries.
     fn report(self, registry: &Registry, problems: &mut Problems) {
-        for ((_, message), Wanting { rule, help, entries }) in self.0 {
+        for ((_, message), SharedReport { rule, help, entries }) in self.0 {
             let Some((first, others)) = entries.split_first() else { continue };
             let also = match others {
                 [] => String::new(),
@@ -130,7 +130,7 @@ impl<'a> Linked<'a> {
             declared: guest.imports,
             wasi: guest.wasi,
             imports: linkage.imports,
-            reached: linkage.reached,
+            reachable: linkage.reachable,
             is_command: linkage.is_command,
             is_strict,
         }
@@ -157,11 +157,11 @@ impl<'a> Linked<'a> {
         let unused = self.list().unused(&BTreeSet::new()).into_iter();
         let unused = unused.map(|(token, why)| match why {
             Unused::NotImported => {
-                format!("`{token}` is declared, and the code does not import it")
+                format!("`{token}` is declared, but the code does not import it")
             }
-            Unused::NotReached => format!("`{token}` is declared, and `{method}` cannot reach it"),
+            Unused::NotReached => format!("`{token}` is declared, but `{method}` cannot reach it"),
             Unused::Covered => {
-                format!("`{token}` is declared, and others grant all of it that `{method}` needs")
+                format!("`{token}` is declared, but others grant all of it that `{method}` needs")
             }
         });
         let repeated = guest.imports.duplicates();
@@ -183,7 +183,7 @@ impl<'a> Linked<'a> {
         }
         if let (true, Some(package)) = (guest.wasi.network.is_empty(), linkage.network()) {
             let token = package.token();
-            let message = format!("`{token}` is declared, and `wasi.network` lists no peer");
+            let message = format!("`{token}` is declared, but `wasi.network` lists no peer");
             let help = "add the peers to `wasi.network`, such as \"api.example.com:443\"";
             let report = Report::warning(Rule::NO_EFFECT, message).help(help);
             problems.at(registry, guest.id, &EntryField::Imports, report);
@@ -198,25 +198,24 @@ pub(crate) fn refuse(
     registry: &Registry,
     problems: &mut Problems,
 ) {
-    let wanting = imports.iter().filter_map(|import| {
+    let unmet = imports.iter().filter_map(|import| {
         let [denied, missing] =
             [&import.denied, &import.missing].map(|all| all.iter().map(String::as_str));
-        Want::new(import, denied, missing)
+        UnmetImport::new(import, denied, missing)
     });
-    let wanting: Vec<_> = wanting.collect();
-    if wanting.is_empty() {
+    let unmet: Vec<_> = unmet.collect();
+    if unmet.is_empty() {
         return;
     }
-    let message = format!("the code imports {}", unserved(&wanting));
-    let report = Report::error(UNDECLARED_IMPORT, message).help(declare(&wanting));
+    let message = format!("the code imports {}", unserved(&unmet));
+    let report = Report::error(UNDECLARED_IMPORT, message).help(declare(&unmet));
     problems.at(registry, guest.id, &EntryField::Imports, report);
 }
 
 /// Lists the imports that a grant would serve, and those that this host does not have.
-fn unserved(wanting: &[Want<'_>]) -> String {
-    let denied: BTreeSet<_> = wanting.iter().flat_map(|want| &want.denied).collect();
-    let all =
-        [("what is not declared", denied), ("what this host does not have", missing(wanting))];
+fn unserved(unmet: &[UnmetImport<'_>]) -> String {
+    let denied: BTreeSet<_> = unmet.iter().flat_map(|import| &import.denied).collect();
+    let all = [("what is not declared", denied), ("what this host does not have", missing(unmet))];
     let some = all.into_iter().filter(|(_, names)| !names.is_empty());
     let parts = some
         .map(|(what, names)| format!("{what}: {}", listed(names.into_iter().map(String::as_str))));
@@ -224,13 +223,13 @@ fn unserved(wanting: &[Want<'_>]) -> String {
 }
 
 /// Functions that no host function serves.
-fn missing<'a>(wanting: &'a [Want<'_>]) -> BTreeSet<&'a String> {
-    wanting.iter().flat_map(|want| &want.missing).collect()
+fn missing<'a>(unmet: &'a [UnmetImport<'_>]) -> BTreeSet<&'a String> {
+    unmet.iter().flat_map(|import| &import.missing).collect()
 }
 
 /// Writes the advice for imports that fail.
-fn declare(wanting: &[Want<'_>]) -> String {
-    let (tokens, missing) = (tokens(wanting), missing(wanting));
+fn declare(unmet: &[UnmetImport<'_>]) -> String {
+    let (tokens, missing) = (tokens(unmet), missing(unmet));
     let mut help = Vec::new();
     if !tokens.is_empty() {
         help.push(format!(

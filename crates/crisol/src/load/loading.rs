@@ -77,7 +77,7 @@ impl<'a> Loading<'a> {
     }
 
     /// Returns what `find` takes from the generation before, if the entry has not changed since.
-    pub(crate) fn kept<T>(
+    pub(crate) fn reused<T>(
         &self,
         id: &EntryId,
         find: impl FnOnce(&'a Generation) -> Option<T>,

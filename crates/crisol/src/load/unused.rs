@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crisol_engine::{Import, Reached};
+use crisol_engine::{Import, ReachableImports};
 use crisol_schema::{Imports, Wasi};
 
 /// A token of an entry's `imports`.
@@ -68,7 +68,7 @@ pub(crate) struct List<'a> {
     /// All imports of the code.
     pub(crate) imports: &'a [Import],
     /// Imports that the method may call.
-    pub(crate) reached: &'a Reached,
+    pub(crate) reachable: &'a ReachableImports,
     /// True for a command, which gets the terminal if granted.
     pub(crate) is_command: bool,
     /// True if the entry must declare all imports of its code, reached or not.
@@ -78,7 +78,7 @@ pub(crate) struct List<'a> {
 impl List<'_> {
     /// Returns the tokens that are unused once `added` are declared too, each with the reason.
     pub(crate) fn unused(self, added: &BTreeSet<String>) -> Vec<(String, Unused)> {
-        let is_used = |import: &&Import| self.is_strict || import.is_reached(self.reached);
+        let is_used = |import: &&Import| self.is_strict || import.is_reachable(self.reachable);
         let (mut unused, mut kept) = (Vec::new(), Vec::new());
         for token in Token::all(self.declared) {
             let of = || self.imports.iter().filter(|import| token.grants(import));

@@ -106,7 +106,7 @@ impl Runtime {
         let inner = Arc::downgrade(&runtime.0);
         // Pools drop ready instances that they need not keep before a call is refused for lack of memory.
         budget.on_shortage(move || {
-            inner.upgrade().is_some_and(|inner| inner.current.load().shed() > 0)
+            inner.upgrade().is_some_and(|inner| inner.current.load().drop_idle() > 0)
         });
         runtime
     }
@@ -219,7 +219,7 @@ impl Runtime {
         };
         let current = self.generation();
         let generations = std::iter::once(&current).chain(&old);
-        call::drain(generations.flat_map(|generation| generation.drained()), grace).await
+        call::drain(generations.flat_map(|generation| generation.pools_to_drain()), grace).await
     }
 
     /// Returns the paths that the current generation was loaded from; [`Runtime::reload`] reads them again.

@@ -61,6 +61,6 @@ struct Unmade;
 #[async_trait]
 impl Handler for Unmade {
     async fn handle(&self, context: Context, _: Request<Body>) -> Response<Body> {
-        context.problem(Problem::new(Cause::NotFound, "the folder is not made yet"))
+        context.problem(Problem::new(Cause::NotFound, "the folder does not exist yet"))
     }
 }

@@ -18,7 +18,9 @@ use tracing::{Instrument, Span};
 
 use super::lent::{Loan, lend};
 use super::streamed::{Failures, Run, streamed};
-use crate::call::{AnyPool, Guest, Instances, Interceptor, Job, Last, Next, Pooled, Turn, Worker};
+use crate::call::{
+    AnyPool, CallScope, Guest, InnerCall, Instances, Interceptor, Job, Next, Pooled, Worker,
+};
 
 /// A pooled guest that answers HTTP requests itself.
 pub(crate) struct HttpHandler {
@@ -112,7 +114,7 @@ struct Exchange<'a> {
 }
 
 #[async_trait]
-impl Last for Exchange<'_> {
+impl InnerCall for Exchange<'_> {
     async fn run(&self, context: CallContext, _: Vec<Value>) -> Result<Reply, CallError> {
         let request = self.request.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(request) = request else {
@@ -190,12 +192,12 @@ impl Job<Instances> for Answering<'_> {
     type Output = ();
     type Failure = Failure;
 
-    async fn run(self, worker: &mut Worker, turn: Turn<'_>) -> Result<(), Failure> {
+    async fn run(self, worker: &mut Worker, scope: CallScope<'_>) -> Result<(), Failure> {
         let Self { guest, invoke, secure, request, sender } = self;
         let (request, _loan) = lent(request);
-        guest.lend(&mut worker.instance, invoke, &turn);
-        let handling = worker.instance.handle(secure, request, sender, turn.deadline.at);
-        crisol_wasi::with_call(turn.context.id(), pin!(handling)).await
+        guest.lend(&mut worker.instance, invoke, &scope);
+        let handling = worker.instance.handle(secure, request, sender, scope.deadline.at);
+        crisol_wasi::with_call(scope.context.id(), pin!(handling)).await
     }
 }
 

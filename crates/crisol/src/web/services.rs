@@ -76,7 +76,7 @@ fn services(mut below: Below, scope: &mut Scope<'_>) -> Vec<Declared> {
             let mut service = self::service(&entry.id, service, own, scope);
             service.document = documents.remove(&Some(entry.id.clone()));
             if show {
-                service.service.routers.push(shown(&entry.id, service.document.as_ref()));
+                service.service.routers.push(openapi_router(&entry.id, service.document.as_ref()));
             }
             declared.insert(Some(entry.id.clone()), service);
         }
@@ -149,7 +149,7 @@ fn limits(given: HttpLimits) -> Limits {
 }
 
 /// Builds the route that serves a service's OpenAPI document.
-fn shown(id: &EntryId, document: Option<&serde_json::Value>) -> Router {
+fn openapi_router(id: &EntryId, document: Option<&serde_json::Value>) -> Router {
     let empty = || transport::document(id.as_str(), serde_json::Map::new());
     let document = document.cloned().unwrap_or_else(empty);
     let route = Route {

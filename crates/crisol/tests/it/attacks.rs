@@ -57,11 +57,11 @@ async fn limit_errors_name_the_entry_the_value_and_the_field() -> Tested {
         texts += &format!("{error}\n");
     }
     let expected = r"
-        `n:memory` went over `limits.max_memory_bytes` of 1048576 (the guest asked for 6619136 in all)
-        `n:table` went over the limit of 100000 table elements (the guest asked for 100001 in all)
-        `n:fuel` went over `limits.max_fuel` of 5000
-        `n:output` went over `limits.max_output_bytes` of 1000
-        `n:stack` went over its stack (endless recursion?)";
+        `n:memory` exceeded `limits.max_memory_bytes` of 1048576 (the guest asked for 6619136 in all)
+        `n:table` exceeded the limit of 100000 table elements (the guest asked for 100001 in all)
+        `n:fuel` exceeded `limits.max_fuel` of 5000
+        `n:output` exceeded `limits.max_output_bytes` of 1000
+        `n:stack` exceeded its stack (endless recursion?)";
     let expected: Vec<_> = expected.lines().skip(1).map(str::trim).collect();
     assert_eq!(texts.lines().collect::<Vec<_>>(), expected);
     Ok(())
@@ -147,7 +147,7 @@ async fn failed_warm_start_is_reported_and_other_functions_serve() -> Tested {
 
 /// A guest's author chooses the names of its functions, and a trap shows them.
 #[tokio::test]
-async fn names_of_functions_forge_no_line_and_drive_no_terminal() -> Tested {
+async fn function_names_are_escaped_in_output() -> Tested {
     let evil = "(module (func $\"a\\1b[2J\\0aERROR all is lost\\0d\\c2\\9b\" unreachable) (func (export \"f\") (call 0)))";
     let runtime = load(&wat("f", evil, ""))?;
     let error = runtime.call::<()>("n:f", ()).await.err().ok_or("it answered")?;
@@ -161,7 +161,7 @@ async fn names_of_functions_forge_no_line_and_drive_no_terminal() -> Tested {
 
 /// The time limit of a function covers the start function of a new instance too.
 #[tokio::test]
-async fn a_call_of_a_function_that_never_starts_ends_at_its_limit() -> Tested {
+async fn endless_start_function_ends_at_the_call_limit() -> Tested {
     let endless = r#"(module (func $s (loop (br 0))) (start $s) (func (export "f")))"#;
     let runtime = load(&wat("f", endless, ", limits: {max_execution_ms: 50}"))?;
     let ended = runtime.call::<()>("n:f", ()).await;

@@ -16,7 +16,7 @@ fn load(method: &str, source: &str, more: &str) -> Tested<Runtime> {
 }
 
 #[tokio::test]
-async fn an_exact_name_wins_over_one_that_folds_to_the_same() -> Tested {
+async fn exact_name_wins_over_another_spelling() -> Tested {
     let pairs = [("a_b", "a-b"), ("F", "f"), ("f", "F")];
     for (wanted, other) in pairs {
         for source in [
@@ -35,7 +35,7 @@ async fn an_exact_name_wins_over_one_that_folds_to_the_same() -> Tested {
 }
 
 #[tokio::test]
-async fn a_core_export_goes_by_the_name_that_it_has_in_the_module() -> Tested {
+async fn core_export_keeps_its_name() -> Tested {
     for name in ["addTwo", "add_two", "AddTwo", "add two", "add.two", "math#add", "_add__two"] {
         let source = format!(r#"(module (func (export "{name}") (result i32) i32.const 1))"#);
         assert_eq!(load(name, &source, "")?.call::<i32>("n:f", ()).await?, 1, "{name}");
@@ -78,7 +78,7 @@ fn module_with_mixed_naming_schemes_is_refused_without_panic() -> Tested {
 }
 
 #[tokio::test]
-async fn wasi1_grants_what_a_preview_1_module_calls() -> Tested {
+async fn wasi1_grants_imports_of_preview_1() -> Tested {
     let source = r#"(module
         (import "wasi_snapshot_preview1" "clock_time_get" (func $now (param i32 i64 i32) (result i32)))
         (memory (export "memory") 1)
@@ -141,7 +141,7 @@ fn problems_of_many_modules_come_in_the_order_of_the_entries() -> Tested {
 }
 
 #[tokio::test]
-async fn entries_that_share_a_module_share_its_code_on_disk_too() -> Tested {
+async fn entries_of_one_module_share_code_on_disk() -> Tested {
     let dir = tempfile::tempdir()?;
     let text = many(50, 5, |_| false)?;
     let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
@@ -158,7 +158,7 @@ async fn entries_that_share_a_module_share_its_code_on_disk_too() -> Tested {
 }
 
 #[tokio::test]
-async fn the_methods_of_one_module_share_its_code_without_wit_too() -> Tested {
+async fn methods_of_one_module_share_code() -> Tested {
     let dir = tempfile::tempdir()?;
     let mut source = String::from("(module");
     for at in 0..20 {

@@ -91,7 +91,7 @@ async fn guest_script_and_rust_get_the_same_answer_and_error() -> Tested {
 }
 
 #[tokio::test]
-async fn text_and_bytes_go_as_they_are_and_all_else_as_json() -> Tested {
+async fn text_and_bytes_pass_unchanged_and_others_as_json() -> Tested {
     let runtime = load(
         &(caller("text", "text", "")
             + &caller("bytes", "bytes", "")
@@ -120,8 +120,8 @@ async fn text_and_bytes_go_as_they_are_and_all_else_as_json() -> Tested {
         ("myns:echo", "[[1, 2]]", Ok("[1,2]")),
         ("myns:grow", "1", Ok("2")),
         ("myns:fail", "no luck", Err("{\"code\":7,\"message\":\"no luck\"}")),
-        ("myns:compute", "6, 7", Err("neither text that the function takes as it is, nor JSON")),
-        ("myns:compute", "six", Err("neither text that the function takes as it is, nor JSON")),
+        ("myns:compute", "6, 7", Err("the input is not JSON, which this function takes")),
+        ("myns:compute", "six", Err("the input is not JSON, which this function takes")),
         ("myns:compute", "6", Err("`myns:compute`")),
         ("myns:compute", "", Err("`myns:compute`")),
         ("myns:compote", "[]", Err("did you mean `myns:compute`?")),
@@ -148,12 +148,15 @@ async fn text_and_bytes_go_as_they_are_and_all_else_as_json() -> Tested {
     }
     let broken = runtime.call::<Vec<u8>>("myns:bytes", ("myns:greet", &[255_u8][..])).await;
     let error = broken.err().ok_or("it ran")?.into_function_error()?;
-    assert!(text(&error).starts_with("`myns:greet` takes text, and this is none"), "{error}");
+    assert!(
+        text(&error).starts_with("`myns:greet` takes text, and the input is not UTF-8"),
+        "{error}"
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn each_way_in_which_a_call_fails_is_a_case_of_its_own() -> Tested {
+async fn each_call_failure_has_its_own_case() -> Tested {
     let limits = |limits: &str| format!(", limits: {{{limits}}}");
     let runtime = load(
         &(caller("json", "json", &limits("max_output_bytes: 2000"))
@@ -181,7 +184,7 @@ async fn each_way_in_which_a_call_fails_is_a_case_of_its_own() -> Tested {
         ("myns:trap", "[]", "trap", "`myns:trap`"),
         ("myns:denied", "[]", "denied", "add `wasi:clocks` to its `imports`"),
         ("myns:exit", "[3]", "exited", "code 3"),
-        ("myns:deep", "[]", "limit", "`myns:deep` went over"),
+        ("myns:deep", "[]", "limit", "`myns:deep` exceeded"),
         (
             "myns:late",
             "[]",

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crisol::error::ErrorDetails;
 use crisol::host::{HostCall, HostError, HostInterface};
-use crisol::{Builder, CallError, ErrorKind, LoadError, Runtime, Value};
+use crisol::{Builder, CallError, ErrorKind, LoadError, Value};
 use tokio::sync::Notify;
 
-use crate::support::Tested;
+use crate::support::{AppBuilder, Tested};
 
 /// Builds a guest whose functions call the host functions of the same names. They pass their arguments on and the
 /// results back. With `asynchronous`, `later` is an async function in import and export.
@@ -84,22 +84,20 @@ fn guest(interface: &str, asynchronous: bool) -> String {
 const NAMES: [&str; 5] = ["greet", "find", "note", "later", "alone"];
 
 /// Builds an app of the guest's functions, each with `fields`.
-fn app(fields: &str) -> String {
+fn app(fields: &str) -> AppBuilder {
     let entry = |name: &&str| {
         format!(
             "  - {{name: {name}, kind: function.wat, source: file://guest.wat, method: {name}{fields}}}\n"
         )
     };
     let entries: String = NAMES.iter().map(entry).collect();
-    format!("namespace: n\nentries:\n{entries}")
+    AppBuilder::new("n").entries(&entries)
 }
 
 const GRANTED: &str = ", imports: [acme:app/users]";
 
 fn builder(fields: &str) -> Builder {
-    Runtime::builder()
-        .file("_index.yaml", app(fields))
-        .file("guest.wat", guest("acme:app/users@1.0.0", false))
+    app(fields).builder().file("guest.wat", guest("acme:app/users@1.0.0", false))
 }
 
 #[expect(clippy::panic, reason = "it is what is tested")]
@@ -200,8 +198,8 @@ async fn guest_calls_typed_and_untyped_host_functions() -> Tested {
 
 #[tokio::test]
 async fn an_asynchronous_import_waits_in_the_program() -> Tested {
-    let runtime = Runtime::builder()
-        .file("_index.yaml", app(GRANTED))
+    let runtime = app(GRANTED)
+        .builder()
         .file("guest.wat", guest("acme:app/users@1.0.0", true))
         .host_interface(typed()?)
         .load()?;
@@ -235,7 +233,7 @@ async fn undeclared_imports_are_denied_and_the_fix_grants_them() -> Tested {
         let warnings = runtime.generation().warnings().to_string();
         assert!(!warnings.contains("not declared"), "{token}: {warnings}");
         assert!(
-            warnings.contains("is declared, and `alone` cannot reach it"),
+            warnings.contains("is declared, but `alone` cannot reach it"),
             "{token}: {warnings}"
         );
     }
@@ -260,7 +258,7 @@ fn refused(builder: Builder) -> Tested<String> {
 }
 
 #[tokio::test]
-async fn only_what_the_program_serves_can_be_granted() -> Tested {
+async fn only_served_interfaces_can_be_granted() -> Tested {
     let text = refused(builder(GRANTED))?;
     assert!(text.contains("unknown import `acme:app/users`"), "{text}");
     let text = refused(builder(", imports: [acme:app/user]").host_interface(typed()?))?;
@@ -277,15 +275,13 @@ async fn only_what_the_program_serves_can_be_granted() -> Tested {
     assert!(builder(GRANTED).check()?.problems.errors() > 0);
 
     // A guest that imports another version finds no functions, independent of its entry.
-    let other = Runtime::builder()
-        .file("_index.yaml", app(GRANTED))
-        .file("guest.wat", guest("acme:app/users@2.0.0", false));
+    let other = app(GRANTED).builder().file("guest.wat", guest("acme:app/users@2.0.0", false));
     let runtime = other.host_interface(typed()?).load()?;
     let error = runtime.call::<String>("n:find", (7,)).await.unwrap_err();
     assert!(error.to_string().contains("#find`, which this host does not have: "), "{error}");
     let warnings = runtime.generation().warnings().to_string();
     assert!(
-        warnings.contains("`acme:app/users` is declared, and the code does not import it"),
+        warnings.contains("`acme:app/users` is declared, but the code does not import it"),
         "{warnings}"
     );
     Ok(())
@@ -420,10 +416,10 @@ async fn host_function_panic_at_instantiation_costs_one_call() -> Tested {
             async move { if broken { mistake() } else { Ok(n) } }
         });
         let entry = format!(
-            "namespace: n\nentries:\n  - {{name: f, kind: function.wat, source: file://guest.wat, \
-             method: alone{GRANTED}, pool: {{type: {pool}}}}}\n"
+            "  - {{name: f, kind: function.wat, source: file://guest.wat, method: alone{GRANTED}, \
+             pool: {{type: {pool}}}}}\n"
         );
-        let app = Runtime::builder().file("_index.yaml", entry).file("guest.wat", STARTS);
+        let app = AppBuilder::new("n").entries(&entry).builder().file("guest.wat", STARTS);
         let runtime = app.host_interface(panics).load()?;
         for _ in 0..2 {
             let error = runtime.call::<u32>("n:f", ()).await.unwrap_err();

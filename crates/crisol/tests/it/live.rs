@@ -5,19 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crisol::change::{ChangeError, Changes};
-use crisol::engine::{Allocation, EngineConfig};
-use crisol::{Builder, EntryId, ErrorKind, Runtime};
+use crisol::{EntryId, ErrorKind, LoadError, Runtime};
 use tokio::task::JoinSet;
 
-use crate::support::Tested;
+use crate::support::{AppBuilder, Tested};
 
-fn builder() -> Builder {
-    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
-    Runtime::builder().engine(engine)
+/// Returns the index file of an app.
+fn app(entries: &str) -> String {
+    AppBuilder::new("n").entries(entries).index().to_owned()
 }
 
-fn app(entries: &str) -> String {
-    format!("namespace: n\nentries:\n{entries}")
+fn load(entries: &str) -> Result<Runtime, LoadError> {
+    AppBuilder::new("n").entries(entries).load()
 }
 
 /// Builds the entry of a function that returns a number.
@@ -44,9 +43,7 @@ fn ids(ids: &[EntryId]) -> Vec<&str> {
 
 #[tokio::test]
 async fn entries_are_added_replaced_and_removed_at_once() -> Tested {
-    let runtime = builder()
-        .file("_index.yaml", app(&(number("a", 1, "") + &number("b", 1, "") + &number("c", 1, ""))))
-        .load()?;
+    let runtime = load(&(number("a", 1, "") + &number("b", 1, "") + &number("c", 1, "")))?;
     for _ in 0..3 {
         assert_eq!(runtime.call::<i32>("n:a", ()).await?, 1);
     }
@@ -77,7 +74,7 @@ async fn entries_are_added_replaced_and_removed_at_once() -> Tested {
 
 #[tokio::test]
 async fn a_change_with_a_problem_leaves_everything_as_it_was() -> Tested {
-    let runtime = builder().file("_index.yaml", app(&number("a", 1, ""))).load()?;
+    let runtime = load(&number("a", 1, ""))?;
     let missing = "  - {name: m, kind: function.wasm, fs: nowhere, path: /x.wasm, method: f, hash: 'sha256:00'}\n";
     let bad_code =
         "  - {name: b, kind: function.wat, method: g, source: '(module (func (export \"f\")))'}\n";
@@ -113,7 +110,7 @@ async fn a_change_with_a_problem_leaves_everything_as_it_was() -> Tested {
 
 #[tokio::test]
 async fn failed_warm_start_keeps_the_old_generation() -> Tested {
-    let runtime = builder().file("_index.yaml", app(&number("a", 1, ""))).load()?;
+    let runtime = load(&number("a", 1, ""))?;
     let trap = "  - {name: a, kind: function.wat, method: f, pool: {type: static, workers: 1, warm_start: true}, source: '(module (func $s unreachable) (start $s) (func (export \"f\") (result i32) i32.const 2))'}\n";
     let failed = runtime.apply(Changes::new().put(app(trap))).await;
     assert!(matches!(failed, Err(ChangeError::Warm(_))), "{failed:?}");
@@ -128,7 +125,7 @@ async fn failed_warm_start_keeps_the_old_generation() -> Tested {
 #[tokio::test]
 async fn waiting_calls_are_served_after_their_function_is_removed() -> Tested {
     let slow = ", pool: {type: inline}, limits: {max_execution_ms: 3600000}";
-    let runtime = builder().file("_index.yaml", app(&spin("s", slow))).load()?;
+    let runtime = load(&spin("s", slow))?;
     let call = || {
         let runtime = runtime.clone();
         tokio::spawn(async move { runtime.call::<()>("n:s", ()).await })
@@ -157,9 +154,10 @@ async fn dependents_of_a_changed_entry_are_rebuilt() -> Tested {
         ))
     };
     let uses = number("uses", 1, ", imports: [wasi:cli], wasi: {env: [{id: v, name: KEY}]}");
-    let runtime = builder()
+    let runtime = AppBuilder::new("n")
+        .entries(&(uses + &number("plain", 1, "")))
+        .builder()
         .file("env/_index.yaml", text("one"))
-        .file("_index.yaml", app(&(uses + &number("plain", 1, ""))))
         .load()?;
     let same = runtime.apply(Changes::new().put(text("one"))).await?;
     assert!(same.replaced.is_empty() && same.rebuilt.is_empty(), "{same:?}");
@@ -178,7 +176,7 @@ async fn reload_equals_a_fresh_start() -> Tested {
     )?;
     let from_file = "  - {name: file, kind: function.wat, method: f, source: 'file://f.wat'}\n";
     write(&app(&(number("a", 1, "") + from_file)))?;
-    let runtime = builder().app(dir.path()).load()?;
+    let runtime = AppBuilder::on_disk(dir.path()).load()?;
     runtime.apply(Changes::new().put(app(&number("b", 1, "")))).await?;
 
     // A change does not read other modified files.
@@ -220,7 +218,7 @@ async fn a_link_to_another_release_takes_mounts_with_it() -> Tested {
     }
     let link = dir.path().join("current");
     std::os::unix::fs::symlink("one", &link)?;
-    let runtime = builder().app(&link).load()?;
+    let runtime = AppBuilder::on_disk(&link).load()?;
     assert!(runtime.reload().await?.rebuilt.is_empty());
     let fresh = dir.path().join("fresh");
     std::os::unix::fs::symlink("two", &fresh)?;
@@ -244,10 +242,9 @@ async fn a_thousand_changes_while_sixty_four_call() -> Tested {
         return Ok(());
     }
     let both = |value: i32| {
-        app(&(number("one", value, "")
-            + &number("two", value, ", pool: {type: static, workers: 4}")))
+        number("one", value, "") + &number("two", value, ", pool: {type: static, workers: 4}")
     };
-    let runtime = builder().file("_index.yaml", both(1) + &number("kept", 0, "")).load()?;
+    let runtime = load(&(both(1) + &number("kept", 0, "")))?;
     let (stop, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let mut callers = JoinSet::new();
     for _ in 0..64 {
@@ -270,7 +267,7 @@ async fn a_thousand_changes_while_sixty_four_call() -> Tested {
     }
     let mut early = None;
     for value in 2..=1_001 {
-        let applied = runtime.apply(Changes::new().put(both(value))).await?;
+        let applied = runtime.apply(Changes::new().put(app(&both(value)))).await?;
         assert_eq!(applied.generation, value as u64);
         assert!(!ids(&applied.rebuilt).contains(&"n:kept"));
         if value == 200 {
@@ -293,7 +290,7 @@ async fn a_thousand_changes_while_sixty_four_call() -> Tested {
 
 #[tokio::test]
 async fn concurrent_changes_run_one_at_a_time() -> Tested {
-    let runtime = builder().file("_index.yaml", app(&number("a", 0, ""))).load()?;
+    let runtime = load(&number("a", 0, ""))?;
     let mut all = JoinSet::new();
     for at in 0..20 {
         let runtime = runtime.clone();
@@ -328,11 +325,11 @@ impl Dice {
 
 /// After any sequence of changes, the app equals a fresh load of the resulting entries.
 #[tokio::test]
-async fn any_sequence_of_changes_is_a_fresh_load_of_the_result() -> Tested {
+async fn changes_equal_a_fresh_load() -> Tested {
     for seed in [3, 1_234_567, 0xdead_beef] {
         let mut dice = Dice(seed);
         let mut model = std::collections::BTreeMap::from([(0, 0)]);
-        let runtime = builder().file("_index.yaml", app(&number("f0", 0, ""))).load()?;
+        let runtime = load(&number("f0", 0, ""))?;
         for _ in 0..25 {
             let mut changes = Changes::new();
             let (mut text, mut next) = (String::new(), model.clone());
@@ -365,7 +362,7 @@ async fn any_sequence_of_changes_is_a_fresh_load_of_the_result() -> Tested {
             for (name, value) in &model {
                 write!(all, "{}", number(&format!("f{name}"), *value, ""))?;
             }
-            let fresh = builder().file("_index.yaml", app(&all)).load()?.generation();
+            let fresh = load(&all)?.generation();
             let current = runtime.generation();
             let (ours, theirs) = (current.registry().iter(), fresh.registry().iter());
             assert!(ours.eq(theirs), "{current:?}\n{fresh:?}");

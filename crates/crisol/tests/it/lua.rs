@@ -17,7 +17,7 @@ fn wasm(name: &str, guest: &str, method: &str) -> String {
 }
 
 #[tokio::test]
-async fn script_lua_function_and_rust_get_the_same_answer_and_error() -> Tested {
+async fn script_lua_function_and_rust_agree() -> Tested {
     let runtime = load(
         &(wasm("compute", "compute", "compute")
             + &wasm("fail", "probe", "fail")
@@ -73,7 +73,7 @@ async fn recursive_call_is_refused_with_its_chain_in_every_pool() -> Tested {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chain_ends_at_its_depth_and_at_the_deadline_of_its_first() -> Tested {
+async fn call_chain_is_bounded_by_depth_and_first_deadline() -> Tested {
     let count = "local n = ... local v, e = funcs.call('myns:down', n + 1) return v or {n, e.kind}";
     let wait = "return funcs.call('myns:sleep', 60000)";
     let runtime = load(
@@ -208,7 +208,7 @@ async fn uncaught_error_is_shown_like_a_trap() -> Tested {
 }
 
 #[test]
-fn the_same_error_of_many_scripts_is_one_with_many_places() -> Tested {
+fn equal_errors_of_scripts_are_grouped() -> Tested {
     for (source, told) in [
         ("return {", "unexpected symbol near <eof>"),
         ("local x = 1\n\nerror('boom')", "the script failed: boom"),

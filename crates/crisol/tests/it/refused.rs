@@ -4,27 +4,25 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crisol::engine::{Allocation, Digest, EngineConfig};
+use crisol::engine::Digest;
 use crisol::registry::Problems;
-use crisol::{Builder, LoadError, Runtime};
+use crisol::{Builder, LoadError};
 
-use crate::support::Tested;
+use crate::support::{AppBuilder, Tested};
 
 /// Returns the problems of an app with one `function.wasm`, or its warnings.
 fn refusal(bytes: &[u8], method: &str, wit: &str) -> Tested<Option<String>> {
     let hash = Digest::of(bytes);
     let wit = if wit.is_empty() { String::new() } else { format!(", wit: '{wit}'") };
-    let text = format!(
-        "namespace: n\nentries:\n  - {{name: wasm, kind: fs.directory, directory: ./wasm}}\n  - {{name: f, kind: function.wasm, fs: wasm, path: /f.wasm, hash: 'sha256:{hash}', method: {method:?}{wit}}}\n"
+    let entries = format!(
+        "  - {{name: wasm, kind: fs.directory, directory: ./wasm}}\n  - {{name: f, kind: function.wasm, fs: wasm, path: /f.wasm, hash: 'sha256:{hash}', method: {method:?}{wit}}}\n"
     );
-    let builder = Runtime::builder().file("_index.yaml", text);
-    refused(builder.binary("wasm/f.wasm", bytes))
+    refused(AppBuilder::new("n").entries(&entries).builder().binary("wasm/f.wasm", bytes))
 }
 
 /// Returns the problems of an app, or its warnings if it loads.
 fn refused(builder: Builder) -> Tested<Option<String>> {
-    let engine = EngineConfig { allocation: Allocation::OnDemand, ..EngineConfig::default() };
-    match builder.engine(engine).load() {
+    match builder.load() {
         Ok(runtime) => {
             let generation = runtime.generation();
             let told = told(generation.warnings());
@@ -269,9 +267,10 @@ fn cases() -> Tested<Vec<(&'static str, Vec<u8>, &'static str)>> {
 
 /// Returns the problems of an app with one `function.wat`, or its warnings.
 fn refused_text(text: &str) -> Tested<Option<String>> {
-    let mut index = "namespace: n\nentries:\n  - name: f\n    kind: function.wat\n    method: f\n    source: |\n".to_owned();
-    text.lines().try_for_each(|line| writeln!(index, "      {line}"))?;
-    refused(Runtime::builder().file("_index.yaml", index))
+    let mut entry =
+        "  - name: f\n    kind: function.wat\n    method: f\n    source: |\n".to_owned();
+    text.lines().try_for_each(|line| writeln!(entry, "      {line}"))?;
+    refused(AppBuilder::new("n").entries(&entry).builder())
 }
 
 /// Texts that cannot become a function.
@@ -292,7 +291,7 @@ fn texts() -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn each_kind_of_wrong_code_is_told_for_what_it_is() -> Tested {
+fn invalid_code_is_reported_by_its_kind() -> Tested {
     let mut found = String::new();
     for (name, bytes, wit) in cases()? {
         let told = refusal(&bytes, "f", wit)?;

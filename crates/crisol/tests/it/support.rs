@@ -1,6 +1,7 @@
 //! Support for tests: apps in memory with the built guests, and Lua scripts.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,11 @@ impl AppBuilder {
     /// Returns the text of the index file.
     pub fn index(&self) -> &str {
         &self.index
+    }
+
+    /// Returns a builder of an app on disk, with the same engine.
+    pub fn on_disk(dir: impl AsRef<Path>) -> Builder {
+        Runtime::builder().app(dir.as_ref()).engine(Self::new("unused").engine)
     }
 
     /// Returns a builder with the app, for further parts.

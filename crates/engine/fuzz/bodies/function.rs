@@ -14,7 +14,7 @@ use crisol_engine::{
     Allocation, CodeLimits, CompileError, Compiled, Engine, EngineConfig, Failure, FunctionPre,
     Grants, Instance, Limits, LinkError,
 };
-use crisol_wit::{CoreFunction, CoreModule, Kind};
+use crisol_wit::{BinaryKind, CoreFunction, CoreModule};
 use tokio::time::Instant;
 use wasm_smith::{Component, Config, Module};
 use wasmtime_wasi::WasiCtx;
@@ -198,11 +198,11 @@ impl Run {
     fn load(&mut self, code: &[u8], method: &str, wit: Option<&str>) {
         self.form = Form::Unread;
         match crisol_wit::parse_code(code) {
-            Ok(Kind::Component) => {
+            Ok(BinaryKind::Component) => {
                 self.form = Form::Component;
                 self.component(code, method);
             }
-            Ok(Kind::Core) => {
+            Ok(BinaryKind::Core) => {
                 self.form = Form::Module;
                 match CoreModule::read(code, wit, method) {
                     Ok(Some(core)) => self.module(code, &core, method),

@@ -92,7 +92,10 @@ mod unix {
 
 #[cfg(not(unix))]
 fn unknown<T>() -> io::Result<T> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not tell whose files are"))
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "this system does not report the owner of a file",
+    ))
 }
 
 #[cfg(not(unix))]

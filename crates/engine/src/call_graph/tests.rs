@@ -8,7 +8,7 @@ type Tested<T = ()> = Result<T, Box<dyn Error>>;
 
 /// The functions of `host` that an export may call, of a component whose core module has `module` in it: `$a`, `$b`
 /// and `$c` are imports of type `() -> ()`, `$d` one of type `(i32) -> ()`.
-fn reached(module: &str, export: &str) -> Tested<String> {
+fn reachable(module: &str, export: &str) -> Tested<String> {
     let text = format!(
         r#"(component
             (import "host" (instance $host
@@ -29,9 +29,9 @@ fn reached(module: &str, export: &str) -> Tested<String> {
             (func (export "g") (canon lift (core func $i "g"))))"#
     );
     let graph = CallGraph::of(&wat::parse_str(text)?).ok_or("no graph")?;
-    let reached = graph.reached(None, export);
+    let reachable = graph.reachable(None, export);
     let names = ["a", "b", "c", "d"];
-    Ok(names.into_iter().filter(|name| reached.has("host", name)).collect())
+    Ok(names.into_iter().filter(|name| reachable.has("host", name)).collect())
 }
 
 const NEITHER: &str = r#"(func (export "g"))"#;
@@ -40,15 +40,15 @@ const NEITHER: &str = r#"(func (export "g"))"#;
 fn calls_are_followed_by_name() -> Tested {
     let module = r#"(func $inner (call $b)) (func (export "f") (call $inner) (call $inner))
         (func (export "g") (call $f2)) (func $f2 (return_call $a))"#;
-    assert_eq!(reached(module, "f")?, "b");
-    assert_eq!(reached(module, "g")?, "a");
+    assert_eq!(reachable(module, "f")?, "b");
+    assert_eq!(reachable(module, "g")?, "a");
     Ok(())
 }
 
 #[test]
-fn a_start_function_runs_whatever_is_called() -> Tested {
+fn start_functions_count_for_every_export() -> Tested {
     let module = format!(r#"(func $s (call $c)) (start $s) (func (export "f")) {NEITHER}"#);
-    assert_eq!(reached(&module, "f")?, "c");
+    assert_eq!(reachable(&module, "f")?, "c");
     Ok(())
 }
 
@@ -58,7 +58,7 @@ fn table_calls_reach_every_function_of_the_type() -> Tested {
         r#"(table 4 funcref) (elem (i32.const 0) func $a $d) (elem (i32.const 2) func $b)
         (func (export "f") (param i32) (call_indirect (type $nullary) (local.get 0))) {NEITHER}"#
     );
-    assert_eq!(reached(&module.replace("(param i32)", "(local i32)"), "f")?, "ab");
+    assert_eq!(reachable(&module.replace("(param i32)", "(local i32)"), "f")?, "ab");
     Ok(())
 }
 
@@ -66,13 +66,13 @@ fn table_calls_reach_every_function_of_the_type() -> Tested {
 fn a_constant_slot_of_a_constant_table_is_one_function() -> Tested {
     let call = r#"(func (export "f") (call_indirect (type $nullary) (i32.const 2)))"#;
     let table = "(table 4 funcref) (elem (i32.const 1) func $a $b)";
-    assert_eq!(reached(&format!("{table} {call} {NEITHER}"), "f")?, "b");
+    assert_eq!(reachable(&format!("{table} {call} {NEITHER}"), "f")?, "b");
     // A table that changes, or has functions at unknown slots, may hold any function anywhere.
     let set =
         r#"(elem declare func $c) (func (export "g") (table.set (i32.const 2) (ref.func $c)))"#;
-    assert_eq!(reached(&format!("{table} {call} {set}"), "f")?, "abc");
+    assert_eq!(reachable(&format!("{table} {call} {set}"), "f")?, "abc");
     let passive = r#"(elem $e func $c) (func (export "g") (table.init $e (i32.const 2) (i32.const 0) (i32.const 1)))"#;
-    assert_eq!(reached(&format!("{table} {call} {passive}"), "f")?, "abc");
+    assert_eq!(reachable(&format!("{table} {call} {passive}"), "f")?, "abc");
     Ok(())
 }
 
@@ -83,7 +83,7 @@ fn reference_calls_reach_every_referenced_function() -> Tested {
         (func (export "f") (local (ref null $nullary)) (call_ref $nullary (local.get 0)))
         (func (export "h") (drop (ref.func $b)) (drop (ref.func $d))) {NEITHER}"#
     );
-    assert_eq!(reached(&module, "f")?, "b");
+    assert_eq!(reachable(&module, "f")?, "b");
     Ok(())
 }
 
@@ -93,13 +93,13 @@ fn a_global_may_hold_a_reference() -> Tested {
         r#"(global (ref $nullary) (ref.func $a))
         (func (export "f") (call_ref $nullary (global.get 0))) {NEITHER}"#
     );
-    assert_eq!(reached(&module, "f")?, "a");
+    assert_eq!(reachable(&module, "f")?, "a");
     Ok(())
 }
 
 /// Like in output of `wit-component`, calls go through a table that another module fills.
 #[test]
-fn a_table_is_one_and_the_same_for_all_modules_that_share_it() -> Tested {
+fn shared_table_is_one_table() -> Tested {
     let text = r#"(component
         (import "host" (instance $host (export "a" (func)) (export "b" (func))))
         (core module $shim (type $t (func)) (table (export "$imports") 2 2 funcref)
@@ -125,11 +125,11 @@ fn a_table_is_one_and_the_same_for_all_modules_that_share_it() -> Tested {
         (export "own:x/y" (instance $exported))
         (func (export "g") (canon lift (core func $main "g"))))"#;
     let graph = CallGraph::of(&wat::parse_str(text)?).ok_or("no graph")?;
-    let f = graph.reached(Some("own:x/y"), "f");
+    let f = graph.reachable(Some("own:x/y"), "f");
     assert!(f.has("host", "a") && !f.has("host", "b") && f.has_any("host"));
-    let g = graph.reached(None, "g");
+    let g = graph.reachable(None, "g");
     assert!(!g.has("host", "a") && g.has("host", "b"));
-    assert_eq!(graph.reached(None, "unknown"), Reached::ALL);
+    assert_eq!(graph.reachable(None, "unknown"), ReachableImports::ALL);
     Ok(())
 }
 
@@ -147,14 +147,14 @@ fn the_imports_of_a_core_module_are_reached_by_its_exports() -> Tested {
         );
         CallGraph::of(&wat::parse_str(text)?).ok_or_else(|| "no graph".into())
     };
-    let reached = |graph: &CallGraph, export: &str| -> String {
-        let reached = graph.reached(None, export);
+    let reachable = |graph: &CallGraph, export: &str| -> String {
+        let reachable = graph.reachable(None, export);
         let all = [("host", "a"), ("host", "b"), ("host", "c"), ("other", "d")];
-        all.into_iter().filter(|(of, name)| reached.has(of, name)).map(|(_, name)| name).collect()
+        all.into_iter().filter(|(of, name)| reachable.has(of, name)).map(|(_, name)| name).collect()
     };
     let plain = module("")?;
-    assert_eq!((reached(&plain, "f").as_str(), reached(&plain, "g").as_str()), ("a", "b"));
-    assert_eq!(plain.reached(None, "unknown"), Reached::ALL);
+    assert_eq!((reachable(&plain, "f").as_str(), reachable(&plain, "g").as_str()), ("a", "b"));
+    assert_eq!(plain.reachable(None, "unknown"), ReachableImports::ALL);
     // Code that runs before, beside and after each function.
     for beside in [
         "(func $s (call $c)) (start $s)",
@@ -162,7 +162,7 @@ fn the_imports_of_a_core_module_are_reached_by_its_exports() -> Tested {
         r#"(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (call $c) (i32.const 0))"#,
         r#"(func (export "cabi_post_f") (call $c))"#,
     ] {
-        assert_eq!(reached(&module(beside)?, "f"), "ac", "{beside}");
+        assert_eq!(reachable(&module(beside)?, "f"), "ac", "{beside}");
     }
     // An imported table may hold any function.
     let imported =
@@ -180,7 +180,7 @@ fn real_guests_are_followed() -> Tested {
     }
     let probe = CallGraph::of(&crisol_fixtures::bytes("probe")).ok_or("no graph")?;
     let clock = "wasi:clocks/wall-clock@0.2.12";
-    assert!(probe.reached(None, "now-ms").has(clock, "now"));
-    assert!(!probe.reached(None, "count").has(clock, "now"));
+    assert!(probe.reachable(None, "now-ms").has(clock, "now"));
+    assert!(!probe.reachable(None, "count").has(clock, "now"));
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The import `funcs`: calls from a guest to other functions. `wit/` has both interfaces.
 //!
 //! The called function runs inside the caller's poll, but on a stack of its own: no task is spawned, and a chain
-//! of calls is no deeper on any stack than a single call.
+//! of calls uses no more of any stack than a single call.
 
 mod crisol;
 mod wippy;
@@ -103,8 +103,7 @@ impl GuestCall {
         }
         let lent = host.states.get_mut::<LentFuncs>();
         let Some(funcs) = lent.and_then(|lent| lent.0.clone()) else {
-            let message =
-                "functions can be called while a call is served, not while an instance is made";
+            let message = "cannot call functions while the instance is created: call them from an exported function";
             return Err(FuncsError::Caller(ErrorKind::Unavailable, message.to_owned()));
         };
         let id: EntryId = target.parse().map_err(|error| {

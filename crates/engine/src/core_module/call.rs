@@ -259,11 +259,15 @@ struct NoMemory;
 
 impl Guest for NoMemory {
     fn bytes(&mut self) -> wasmtime::Result<&mut [u8]> {
-        Err(wasmtime::Error::msg("the module exports no `memory` to pass values in"))
+        Err(wasmtime::Error::msg(
+            "the module exports no memory named `memory`, which passing values needs",
+        ))
     }
 
     fn realloc(&mut self, _: u32, _: u32, _: u32, _: u32) -> wasmtime::Result<u32> {
-        Err(wasmtime::Error::msg("the module exports no `cabi_realloc` to pass values by"))
+        Err(wasmtime::Error::msg(
+            "the module exports no function `cabi_realloc`, which passing values needs",
+        ))
     }
 
     fn check(&mut self) -> wasmtime::Result<()> {

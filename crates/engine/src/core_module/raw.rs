@@ -63,9 +63,7 @@ impl RawFunc {
         slots: &mut [ValRaw],
     ) -> wasmtime::Result<()> {
         let Some(slots) = slots.get_mut(..self.slots.0) else {
-            return Err(wasmtime::Error::msg(
-                "a function has more core values than there is room for",
-            ));
+            return Err(wasmtime::Error::msg("a function has too many core values"));
         };
         // SAFETY: see the head of the module.
         unsafe { self.func.call_unchecked(caller, slots) }

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_that_an_error_repeats_is_told_once() {
+    fn repeated_cause_is_shown_once() {
         let error = Outer(std::fmt::Error);
         let text = error.to_string();
         assert_eq!(trace(&wasmtime::Error::new(error)).reason(), text);

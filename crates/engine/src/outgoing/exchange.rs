@@ -90,7 +90,7 @@ pub(super) async fn run(
         drop(sender);
         if open && let Err(error) = connection.await {
             // The reader of the body gets this error, so a warning here would only repeat it.
-            tracing::debug!(?error, "the connection of a guest's request broke");
+            tracing::debug!(?error, "the connection of an outgoing HTTP request broke");
         }
         Ok(())
     });

@@ -127,7 +127,7 @@ async fn guests_are_stopped_wherever_they_run() -> Tested {
 }
 
 #[tokio::test]
-async fn what_is_collected_counts_as_memory() -> Tested {
+async fn collected_objects_count_as_memory() -> Tested {
     for body in [
         "(drop (array.new_default $a (i32.const 1000000000)))",
         "(loop (local.set $x (struct.new $s (i64.const 1) (local.get $x))) (br 0))",

@@ -139,7 +139,7 @@ async fn endless_guests_do_not_block_timers_and_calls() -> Tested {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_call_outlives_the_engine_it_came_from_and_is_stopped_still() -> Tested {
+async fn call_is_still_interrupted_after_engine_drop() -> Tested {
     let guest = Guest::wat(LOOPS, "f")?;
     let mut instance = guest.instance(Limits::default()).await?;
     let call = tokio::spawn(async move { instance.call(&[], soon(50)).await });
@@ -149,7 +149,7 @@ async fn a_call_outlives_the_engine_it_came_from_and_is_stopped_still() -> Teste
 }
 
 #[tokio::test]
-async fn memory_grows_to_its_limit_and_the_guest_is_told_first() -> Tested {
+async fn memory_growth_fails_at_the_limit() -> Tested {
     let limits = Limits { max_memory_bytes: 8 << 20, ..Limits::default() };
     let guest = Guest::wat(
         r#"(component
@@ -198,7 +198,7 @@ async fn refusals_do_not_carry_over_to_the_next_call() -> Tested {
 }
 
 #[tokio::test]
-async fn a_memory_larger_than_the_limit_from_the_start_is_refused() -> Tested {
+async fn initial_memory_over_the_limit_is_refused() -> Tested {
     let guest = Guest::wat(
         r#"(component
             (core module $m (memory 100) (func (export "f")))
@@ -373,7 +373,7 @@ async fn unknown_functions_of_a_granted_interface_fail_calls() -> Tested {
 }
 
 #[tokio::test]
-async fn guests_without_grants_see_nothing_but_may_print_and_exit() -> Tested {
+async fn ungranted_guests_may_only_print_and_exit() -> Tested {
     let guest = Guest::fixture("probe", "all-env", |_| false)?;
     let secret = || WasiCtx::builder().env("A", "1").arg("b").build();
     for method in ["all-env", "args"] {
@@ -391,7 +391,7 @@ async fn guests_without_grants_see_nothing_but_may_print_and_exit() -> Tested {
 }
 
 #[tokio::test]
-async fn a_stack_that_one_frame_fills_is_no_recursion() -> Tested {
+async fn one_large_frame_is_not_reported_as_recursion() -> Tested {
     let all = |one: &dyn Fn(usize) -> String| (0..4_000).map(one).collect::<String>();
     let load = all(&|at| format!("(local.set {at} (v128.load (i32.const {})))", at * 16));
     let store = all(&|at| format!("(v128.store (i32.const {}) (local.get {at}))", at * 16));

@@ -30,7 +30,7 @@ async fn an_asynchronous_function_answers_from_a_fresh_instance() -> Tested {
 }
 
 #[tokio::test]
-async fn instances_come_from_a_pool_where_there_is_one() -> Tested {
+async fn instances_use_pooled_slots_if_available() -> Tested {
     let guest = Guest::pooled(2, ASYNC, "mul")?;
     let both = (guest.instance(Limits::default()).await?, guest.instance(Limits::default()).await?);
     let third = guest.instance(Limits::default()).await;
@@ -59,7 +59,7 @@ async fn a_deadline_stops_a_guest_that_loops() -> Tested {
 }
 
 #[tokio::test]
-async fn limits_and_traps_are_told_apart() -> Tested {
+async fn limits_and_traps_are_distinct() -> Tested {
     let guest = Guest::wat(ASYNC, "trap")?;
     let trap = guest.call(&[]).await;
     assert!(matches!(trap, Err(Failure::Trap(_))), "{trap:?}");
@@ -134,7 +134,7 @@ async fn cancelled_calls_leave_the_engine_whole() -> Tested {
 const TIMERS: &str = include_str!("guests/timers.wat");
 
 #[tokio::test]
-async fn what_a_guest_begins_and_does_not_wait_for_is_bounded() -> Tested {
+async fn unawaited_tasks_are_bounded() -> Tested {
     let guest = Guest::wat(TIMERS, "f")?;
     assert_eq!(guest.call(&[Val::S32(1_000)]).await?, Some(Val::S32(7)));
     let too_many = guest.call(&[Val::S32(10_000)]).await;

@@ -48,7 +48,7 @@ async fn more_parameters_than_a_component_hands_over_are_taken() -> Tested {
 }
 
 #[tokio::test]
-async fn wit_says_what_numbers_mean_and_which_function_a_method_is() -> Tested {
+async fn wit_gives_types_to_numbers_and_resolves_methods() -> Tested {
     let text = r#"(module (func (export "add_two") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))"#;
     let wit = "interface math { add-two: func(a: u8, b: u32) -> s32; }";
     let engine = engine(Allocation::OnDemand)?;
@@ -95,7 +95,7 @@ async fn a_reactor_is_initialized_inside_the_deadline() -> Tested {
 }
 
 #[tokio::test]
-async fn a_command_starts_at_start_and_its_exit_code_is_its_own() -> Tested {
+async fn command_runs_start_and_keeps_its_exit_code() -> Tested {
     let ends = |with: &str| {
         format!(
             "(module (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $exit (param i32)))
@@ -148,7 +148,7 @@ async fn an_import_that_nothing_provides_fails_the_call_that_uses_it() -> Tested
     assert_eq!(
         denial.reason.as_deref(),
         Some(
-            "nothing provides this `(i32, f64) -> i32`: linking left that over in `env`; link what it is missing, or declare it as an import of a world in `wit`"
+            "nothing provides this `(i32, f64) -> i32`: the linker left it unresolved in `env`; link the missing code, or declare it as an import of a world in `wit`"
         )
     );
     Ok(())
@@ -287,7 +287,7 @@ async fn a_throw_of_assemblyscript_says_its_message_and_place() -> Tested {
 }
 
 #[tokio::test]
-async fn what_toolchains_for_javascript_add_by_themselves_is_served() -> Tested {
+async fn imports_of_javascript_toolchains_are_served() -> Tested {
     let text = r#"(module
         (import "env" "seed" (func $seed (result f64)))
         (import "env" "emscripten_notify_memory_growth" (func $grown (param i32)))

@@ -8,7 +8,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx};
 
 /// Answers of preview 1 to a guest without any grant.
 #[tokio::test]
-async fn a_guest_without_grants_is_told_that_it_was_given_nothing() -> Tested {
+async fn ungranted_guest_sees_empty_environment() -> Tested {
     let ungranted = |body: &str| {
         let imports = preview1(&[
             ("args_sizes_get", "i32 i32"),
@@ -102,7 +102,7 @@ async fn a_guest_without_grants_is_told_that_it_was_given_nothing() -> Tested {
 }
 
 #[tokio::test]
-async fn each_grant_serves_its_functions_and_the_report_has_them_by_interface() -> Tested {
+async fn grants_serve_their_functions_and_are_reported() -> Tested {
     let text = preview1(&[
         ("clock_time_get", "i32 i64 i32"),
         ("fd_write", "i32 i32 i32 i32"),
@@ -202,7 +202,7 @@ async fn number_and_turns(linked: &FunctionPre) -> Tested<(i32, usize)> {
 
 /// Unbounded host work is done in turns, since it takes longer than a guest's time slice.
 #[tokio::test]
-async fn what_takes_as_long_as_a_guest_asks_for_lets_others_run() -> Tested {
+async fn work_proportional_to_a_request_yields() -> Tested {
     let random = large(
         &[("random_get", "i32 i32")],
         "(drop (call $random_get (i32.const 0) (i32.const 20971520)))
@@ -349,7 +349,7 @@ async fn invalid_arguments_return_an_errno() -> Tested {
 }
 
 #[tokio::test]
-async fn a_module_without_memory_is_told_so_by_the_functions_that_want_one() -> Tested {
+async fn functions_that_need_memory_report_its_absence() -> Tested {
     let imports = preview1(&[("fd_write", "i32 i32 i32 i32"), ("sched_yield", "")]);
     let text = format!(
         "(module {imports} (func (export \"f\") (result i32) (call $sched_yield))
@@ -362,7 +362,7 @@ async fn a_module_without_memory_is_told_so_by_the_functions_that_want_one() -> 
     let Err(Failure::Trap(trapped)) = call(&linked, &[]).await else { panic!("it was served") };
     assert_eq!(
         trapped.reason(),
-        "the module calls `fd_write` of WASI preview 1, which passes values through memory, and exports no memory as `memory`"
+        "the module calls `fd_write` of WASI preview 1, which passes values through memory: export its memory as `memory`"
     );
     Ok(())
 }

@@ -50,7 +50,7 @@ fn valued(text: &str, wit: &str, method: &str) -> Tested<FunctionPre> {
 }
 
 #[tokio::test]
-async fn values_go_in_and_out_of_the_memory_of_a_module_by_its_wit() -> Tested {
+async fn wit_values_pass_through_module_memory() -> Tested {
     for (method, args) in [
         ("text", r#""grüße""#),
         ("text", r#""""#),
@@ -75,7 +75,7 @@ async fn values_go_in_and_out_of_the_memory_of_a_module_by_its_wit() -> Tested {
 }
 
 #[tokio::test]
-async fn what_a_function_gave_is_freed_once_after_each_call() -> Tested {
+async fn post_return_runs_once_per_call() -> Tested {
     let text = VALUES.replace("\"freed\"", "\"number\"").replace(
         "(func (export \"number\")",
         "(func (export \"cabi_post_number\") (param i32) (global.set $freed (i32.add (global.get $freed) (i32.const 1)))) (func (export \"number\")",
@@ -103,7 +103,7 @@ async fn what_a_function_gave_is_freed_once_after_each_call() -> Tested {
 
 /// Answers of a module that lies about its memory.
 #[tokio::test]
-async fn a_module_that_lies_about_its_memory_ends_its_own_call() -> Tested {
+async fn false_memory_claims_fail_only_their_call() -> Tested {
     let allocates = |at: &str| {
         format!(
             "(module (memory (export \"memory\") 1)

@@ -141,17 +141,17 @@ async fn panicking_host_functions_fail_the_call_and_free_the_slot() -> Tested {
 /// live side by side.
 #[cfg(target_os = "linux")]
 #[test]
-fn an_engine_without_address_space_does_without_a_pool() -> Tested {
+fn engine_falls_back_when_address_space_is_short() -> Tested {
     use rustix::process::{Resource, Rlimit, setrlimit};
 
-    let name = "an_engine_without_address_space_does_without_a_pool";
+    let name = "engine_falls_back_when_address_space_is_short";
     if !crisol_fixtures::runs_alone(module_path!(), name)? {
         return Ok(());
     }
     let bytes = Some(16 << 30);
     setrlimit(Resource::As, Rlimit { current: bytes, maximum: bytes })?;
     let engine = Engine::new(EngineConfig::default())?;
-    assert_eq!(engine.config().allocation, Allocation::Sparing);
+    assert_eq!(engine.config().allocation, Allocation::Unreserved);
     let compiled = engine.compile(&crisol_fixtures::bytes("compute"), false)?;
     let linked = engine.link(&compiled, &Grants::default(), "compute")?;
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -170,10 +170,10 @@ fn an_engine_without_address_space_does_without_a_pool() -> Tested {
 /// A new instance fails with `NoMemory` if the system has no memory for it, and live instances continue.
 #[cfg(target_os = "linux")]
 #[test]
-fn an_instance_that_the_system_has_no_memory_for_is_refused() -> Tested {
+fn instance_is_refused_when_the_system_has_no_memory() -> Tested {
     use rustix::process::{Resource, Rlimit, setrlimit};
 
-    let name = "an_instance_that_the_system_has_no_memory_for_is_refused";
+    let name = "instance_is_refused_when_the_system_has_no_memory";
     if !crisol_fixtures::runs_alone(module_path!(), name)? {
         return Ok(());
     }

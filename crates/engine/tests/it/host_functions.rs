@@ -45,7 +45,7 @@ fn program_interfaces_prevent_sharing_of_imports() -> Tested {
 }
 
 #[test]
-fn what_a_program_cannot_serve_is_found_when_a_guest_is_linked() -> Tested {
+fn unservable_imports_fail_at_link_time() -> Tested {
     let engine = engine()?;
     let entry = "n:one".parse()?;
     let link = |import: &str, all: bool| -> Tested<Option<LinkError>> {

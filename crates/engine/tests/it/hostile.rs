@@ -102,7 +102,7 @@ fn run(bytes: &[u8]) -> Result<bool, Problem> {
 }
 
 #[test]
-fn the_component_that_is_damaged_below_is_whole() -> Result<(), Problem> {
+fn undamaged_component_is_valid() -> Result<(), Problem> {
     let whole = WHOLE.as_ref().map_err(ToString::to_string)?;
     assert!(run(whole)?);
     Ok(())

@@ -40,7 +40,7 @@ async fn run(dir: &Path, bytes: &[u8]) -> Tested<Option<Val>> {
 async fn run_core(dir: &Path, bytes: &[u8]) -> Tested<Option<Val>> {
     let engine = engine(CodeCache::new(dir))?;
     let compiled = engine.compile(bytes, false)?;
-    let core = CoreModule::read(bytes, None, "f")?.ok_or("it is no component")?;
+    let core = CoreModule::read(bytes, None, "f")?.ok_or("it is not a core module")?;
     let linked = engine.link_core(&compiled, &core, &Grants::default(), "f")?;
     let mut instance = linked.instantiate(wasi(), Limits::default(), None).await?;
     Ok(instance.call(&[], None).await?)
@@ -97,7 +97,7 @@ async fn core_modules_are_kept_too_and_never_taken_for_components() -> Tested {
 }
 
 #[tokio::test]
-async fn a_file_or_folder_that_others_may_write_is_not_used_but_replaced() -> Tested {
+async fn files_writable_by_others_are_replaced() -> Tested {
     for mode in [0o620, 0o602] {
         let (dir, bytes, file) = swapped().await?;
         fs::set_permissions(&file, Permissions::from_mode(mode))?;
@@ -135,7 +135,7 @@ async fn a_file_of_another_user_is_not_used() -> Tested {
 }
 
 #[tokio::test]
-async fn a_link_is_not_followed_and_a_pipe_not_waited_for() -> Tested {
+async fn links_and_pipes_are_ignored() -> Tested {
     let (dir, bytes, file) = swapped().await?;
     let target = dir.path().join("elsewhere");
     fs::rename(&file, &target)?;
@@ -187,7 +187,7 @@ async fn each_kind_of_engine_has_files_of_its_own() -> Tested {
 
 /// Code for fully reserved memories has no bounds checks, so it must not run with other memories.
 #[tokio::test]
-async fn code_of_an_engine_set_up_in_another_way_has_another_name() -> Tested {
+async fn engine_configuration_is_part_of_the_cache_key() -> Tested {
     let dir = TempDir::new()?;
     let bytes = gives(1)?;
     let compile = |allocation| -> Tested {
@@ -198,7 +198,7 @@ async fn code_of_an_engine_set_up_in_another_way_has_another_name() -> Tested {
     };
     compile(Allocation::OnDemand)?;
     let first = only(dir.path())?;
-    compile(Allocation::Sparing)?;
+    compile(Allocation::Unreserved)?;
     let both = files(dir.path())?;
     assert_eq!(both.len(), 2, "{both:?}");
     // Both names contain the digest of their bytes.
@@ -214,7 +214,7 @@ async fn code_of_an_engine_set_up_in_another_way_has_another_name() -> Tested {
 }
 
 #[tokio::test]
-async fn the_folder_stays_within_its_size_and_what_was_used_last_stays() -> Tested {
+async fn cache_evicts_least_recently_used_code() -> Tested {
     let dir = TempDir::new()?;
     run(dir.path(), &gives(0)?).await?;
     let first = only(dir.path())?;
@@ -240,7 +240,7 @@ async fn the_folder_stays_within_its_size_and_what_was_used_last_stays() -> Test
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_made_costs_nothing_but_the_file() -> Tested {
+async fn unusable_cache_folder_does_not_fail_compilation() -> Tested {
     let dir = TempDir::new()?;
     let file = dir.path().join("file");
     fs::write(&file, "")?;

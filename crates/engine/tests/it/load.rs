@@ -2,7 +2,7 @@
 
 use crate::support::{Guest, Tested, engine};
 use crisol_engine::{Allocation, CompileError, Grants, LinkError};
-use crisol_wit::{CoreModule, Kind, parse_code};
+use crisol_wit::{BinaryKind, CoreModule, parse_code};
 use expect_test::expect;
 
 #[test]
@@ -35,7 +35,7 @@ fn imports_are_resolved_once_for_equal_code_and_profile() -> Tested {
 }
 
 #[test]
-fn what_is_neither_a_component_nor_a_module_is_refused() -> Tested {
+fn other_formats_are_refused() -> Tested {
     let engine = engine(Allocation::OnDemand)?;
     for bytes in [&b""[..], b"hello", b"\0asm\x0d\0\x01\0\xff\xff", b"\0asm\x01\0\0\0\xff\xff"] {
         assert!(matches!(engine.compile(bytes, false), Err(CompileError::Invalid(_))));
@@ -48,7 +48,7 @@ fn what_is_neither_a_component_nor_a_module_is_refused() -> Tested {
 }
 
 #[test]
-fn a_method_that_is_not_there_lists_what_is() -> Tested {
+fn missing_method_lists_exports() -> Tested {
     let guest = Guest::fixture("compute", "compute", |_| false)?;
     let error = guest.method("comput").err().map(|error| error.to_string());
     expect!["unknown export `comput` (did you mean `compute`?); the component exports `compute: func(a: s32, b: s32) -> s32`"]
@@ -74,7 +74,7 @@ fn a_resource_cannot_cross() -> Tested {
 }
 
 #[test]
-fn imports_are_listed_with_what_serves_them() -> Tested {
+fn imports_are_listed_with_their_providers() -> Tested {
     let guest = Guest::fixture("sleep-test", "test-sleep#sleep-ms", |name| {
         name.starts_with("wasi:clocks/")
     })?;
@@ -105,7 +105,7 @@ fn a_component_that_imports_code_is_refused() -> Tested {
 }
 
 #[test]
-fn what_can_be_granted_can_be_denied() -> Tested {
+fn every_grantable_interface_can_be_denied() -> Tested {
     let engine = engine(Allocation::OnDemand)?;
     let mut interfaces = std::collections::BTreeSet::new();
     for name in crisol_fixtures::names() {
@@ -114,8 +114,8 @@ fn what_can_be_granted_can_be_denied() -> Tested {
         let exports = engine.exports(&compiled)?;
         let method = exports.first().ok_or("a guest without exports")?.method();
         let core = match parse_code(&bytes)? {
-            Kind::Core => CoreModule::read(&bytes, None, &method)?,
-            Kind::Component => None,
+            BinaryKind::Core => CoreModule::read(&bytes, None, &method)?,
+            BinaryKind::Component => None,
         };
         for profile in [Grants::default(), Grants::select(|_| true)] {
             let linked = match &core {

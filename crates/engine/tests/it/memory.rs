@@ -43,7 +43,7 @@ fn is_over<T>(ended: &Result<T, Failure>) -> bool {
 }
 
 #[tokio::test]
-async fn instances_grow_until_all_together_have_what_they_may() -> Tested {
+async fn instances_together_grow_to_the_bound() -> Tested {
     for allocation in [Allocation::OnDemand, Allocation::Pooling { instances: 20 }] {
         let engine = engine(allocation, 64 * MIB)?;
         let unused = engine.budget().used();
@@ -77,7 +77,7 @@ async fn instances_grow_until_all_together_have_what_they_may() -> Tested {
 }
 
 #[tokio::test]
-async fn an_instance_whose_first_memory_does_not_fit_is_not_made() -> Tested {
+async fn instance_is_refused_if_its_initial_memory_exceeds_the_bound() -> Tested {
     let engine = engine(Allocation::OnDemand, 8 * MIB)?;
     let large = r#"(component
         (core module $m (memory 200) (func (export "f") (result i32) (i32.const 1)))
@@ -144,7 +144,7 @@ fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Out
 }
 
 #[tokio::test]
-async fn a_reused_instance_holds_what_it_has_grown_to() -> Tested {
+async fn reused_instance_keeps_its_grown_memory() -> Tested {
     let engine = engine(Allocation::OnDemand, 64 * MIB)?;
     let mut reused = instance(&engine, GUEST, "grow").await??;
     for calls in 1..=3 {
@@ -157,7 +157,7 @@ async fn a_reused_instance_holds_what_it_has_grown_to() -> Tested {
 }
 
 #[tokio::test]
-async fn its_own_limit_is_told_to_a_guest_before_that_of_all() -> Tested {
+async fn own_memory_limit_applies_before_the_shared_bound() -> Tested {
     let engine = engine(Allocation::OnDemand, 400 * MIB)?;
     let mut guest = instance(&engine, GUEST, "grow").await??;
     // Beyond the 256 MiB of one instance; the guest may continue without it.
@@ -167,7 +167,7 @@ async fn its_own_limit_is_told_to_a_guest_before_that_of_all() -> Tested {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_at_once_grow_or_are_refused_and_never_go_beyond() -> Tested {
+async fn concurrent_growth_stays_within_the_bound() -> Tested {
     let engine = engine(Allocation::OnDemand, 32 * MIB)?;
     let compiled = engine.compile(&wat::parse_str(GUEST)?, false)?;
     let linked = engine.link(&compiled, &Grants::select(|_| true), "grow")?;

@@ -217,7 +217,7 @@ async fn requests_go_to_the_checked_address() -> Tested {
 }
 
 #[tokio::test]
-async fn what_may_not_be_reached_is_denied() -> Tested {
+async fn unlisted_peers_are_denied() -> Tested {
     for guest in GUESTS {
         let at = server(Manner::Answers).await?;
         let nothing = get(guest, None::<OutgoingHttp>, "http://api.invalid/").await?;
@@ -252,7 +252,7 @@ async fn an_answer_without_end_stops_at_the_limit() -> Tested {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_cut_short_is_no_whole_one() -> Tested {
+async fn truncated_response_is_an_error() -> Tested {
     for guest in GUESTS {
         let outgoing = OutgoingHttp::new(server(Manner::CutShort).await?);
         let told = get(guest, outgoing, "http://api.invalid/").await?;
@@ -341,7 +341,7 @@ async fn a_connection_counts_for_as_long_as_it_is_open() -> Tested {
 }
 
 #[tokio::test]
-async fn a_connection_counts_until_its_answer_is_whole() -> Tested {
+async fn connection_counts_until_its_response_ends() -> Tested {
     let url = [Val::String("http://api.invalid/".to_owned())];
     for guest in GUESTS {
         let outgoing = OutgoingHttp::new(server(Manner::Trickles).await?).with_max_connections(1);
@@ -412,7 +412,7 @@ async fn requests_that_fail_do_not_fill_the_log() -> Tested {
 }
 
 #[tokio::test]
-async fn https_is_for_the_name_and_by_a_root_that_is_trusted() -> Tested {
+async fn https_verifies_name_and_trusted_root() -> Tested {
     let made = rcgen::generate_simple_self_signed(vec!["api.invalid".to_owned()])?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))

@@ -107,7 +107,7 @@ fn refused(defs: &str, ty: &str, options: &str, expected: &Expect) -> Tested {
 }
 
 #[test]
-fn what_has_no_plain_value_is_refused_and_named() -> Tested {
+fn types_without_plain_values_are_refused() -> Tested {
     let one = r#"(core func $i "f")"#;
     let lists = r#"(core func $i "g") (memory $i "m") (realloc (func $i "realloc"))"#;
     refused(
@@ -115,7 +115,7 @@ fn what_has_no_plain_value_is_refused_and_named() -> Tested {
         r#"(param "body" (stream u8)) (result u32)"#,
         one,
         &expect![
-            "the export `f` cannot be called from outside: parameter 1 (body) is a stream, which has no plain value to call it with"
+            "the export `f` cannot be called from outside: parameter 1 (body) is a stream, which cannot be passed as a plain value"
         ],
     )?;
     refused(
@@ -123,7 +123,7 @@ fn what_has_no_plain_value_is_refused_and_named() -> Tested {
         r#"(param "later" (future u8)) (result u32)"#,
         one,
         &expect![
-            "the export `f` cannot be called from outside: parameter 1 (later) is a future, which has no plain value to call it with"
+            "the export `f` cannot be called from outside: parameter 1 (later) is a future, which cannot be passed as a plain value"
         ],
     )?;
     refused(
@@ -131,7 +131,7 @@ fn what_has_no_plain_value_is_refused_and_named() -> Tested {
         r#"(param "many" (list (stream))) (result u32)"#,
         lists,
         &expect![
-            "the export `f` cannot be called from outside: parameter 1 (many)[] is a stream, which has no plain value to call it with"
+            "the export `f` cannot be called from outside: parameter 1 (many)[] is a stream, which cannot be passed as a plain value"
         ],
     )?;
     refused(
@@ -139,7 +139,7 @@ fn what_has_no_plain_value_is_refused_and_named() -> Tested {
         r#"(param "n" u32) (result (future string))"#,
         one,
         &expect![
-            "the export `f` cannot be called from outside: the result is a future, which has no plain value to call it with"
+            "the export `f` cannot be called from outside: the result is a future, which cannot be passed as a plain value"
         ],
     )?;
     let resource = r#"(type $r' (resource (rep i32))) (export $r "thing" (type $r'))"#;
@@ -148,7 +148,7 @@ fn what_has_no_plain_value_is_refused_and_named() -> Tested {
         r#"(param "it" (own $r)) (result u32)"#,
         one,
         &expect![
-            "the export `f` cannot be called from outside: parameter 1 (it) is a resource, which has no plain value to call it with"
+            "the export `f` cannot be called from outside: parameter 1 (it) is a resource, which cannot be passed as a plain value"
         ],
     )?;
     refused(
@@ -156,7 +156,7 @@ fn what_has_no_plain_value_is_refused_and_named() -> Tested {
         r#"(param "it" (borrow $r)) (result u32)"#,
         one,
         &expect![
-            "the export `f` cannot be called from outside: parameter 1 (it) is a borrowed resource, which has no plain value to call it with"
+            "the export `f` cannot be called from outside: parameter 1 (it) is a borrowed resource, which cannot be passed as a plain value"
         ],
     )?;
     refused(
@@ -164,7 +164,7 @@ fn what_has_no_plain_value_is_refused_and_named() -> Tested {
         r#"(param "n" u32) (result (own $r))"#,
         one,
         &expect![
-            "the export `f` cannot be called from outside: the result is a resource, which has no plain value to call it with"
+            "the export `f` cannot be called from outside: the result is a resource, which cannot be passed as a plain value"
         ],
     )
 }

@@ -136,7 +136,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> std::result::Result<LuaValue, E> {
-        let above = |_| E::custom(format_args!("{number} is above Lua's integers"));
+        let above = |_| E::custom(format_args!("{number} exceeds the range of Lua's integers"));
         i64::try_from(number).map_err(above).and_then(|number| self.visit_i64(number))
     }
 

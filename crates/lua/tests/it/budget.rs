@@ -48,7 +48,7 @@ async fn exceeding_its_own_limit_is_a_memory_failure() -> Tested {
 }
 
 #[tokio::test]
-async fn an_idle_state_reserves_only_what_it_uses() -> Tested {
+async fn idle_state_reserves_only_used_memory() -> Tested {
     let budget = Budget::new(256 * MIB);
     let keep = "local kept = {} return {f = function(mib) kept[#kept + 1] = ('x'):rep(mib << 20) return #kept end}";
     let program = program(keep, EntryPoint::Method("f".to_owned())).with_budget(budget.clone());

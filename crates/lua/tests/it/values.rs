@@ -89,7 +89,7 @@ async fn lua_values_have_values_outside() -> Tested {
     let large =
         run_for(9000, &program("return ...", EntryPoint::Script), &[Value::UInt(u64::MAX)]).await;
     assert!(
-        format!("{large:?}").contains("18446744073709551615 is above Lua's integers"),
+        format!("{large:?}").contains("18446744073709551615 exceeds the range of Lua's integers"),
         "{large:?}"
     );
     Ok(())

@@ -85,7 +85,7 @@ async fn the_default_buffer_is_64_calls_per_worker() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_in_the_queue_counts_against_the_deadline_and_is_told() {
+async fn queue_time_counts_and_is_reported() {
     let pool = Pool::new(FakeFactory::new(), Config::new(Strategy::inline()));
     let lease = pool.check_out(CheckoutOptions::new()).await.unwrap();
     let deadline = Instant::now() + 30 * MS;
@@ -175,7 +175,7 @@ async fn a_full_buffer_or_a_chain_makes_an_adaptive_pool_grow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_tells_what_its_call_has_waited_for() {
+async fn lease_reports_queue_and_creation_time() {
     let fakes = FakeFactory::new();
     let pool = Pool::new(fakes.clone(), Config::new(Strategy::inline()));
     fakes.always(crisol_pool::testing::MakeBehaviour::After(7 * MS));
@@ -197,7 +197,7 @@ async fn a_lease_tells_what_its_call_has_waited_for() {
 }
 
 #[test]
-fn texts_say_what_was_found() {
+fn error_texts_are_complete() {
     let texts = [
         PoolError::Saturated { waiting: 64 },
         PoolError::TimedOut { waited: 30 * MS, making: Duration::from_micros(1_500) },
@@ -211,11 +211,11 @@ fn texts_say_what_was_found() {
         texts,
         [
             "the buffer is full: 64 calls wait",
-            "no worker before the deadline: 30.0 ms queued, 1.5 ms making one",
+            "no worker before the deadline: 30.0 ms queued, 1.5 ms creating one",
             "the pool is being drained and takes no new calls",
             "deadlock: all 2 workers are held by calls that wait for this pool (1 by ancestors of this call)",
-            "a worker could not be made",
-            "a worker could not be made: its factory panicked: oh",
+            "cannot create a worker",
+            "cannot create a worker: its factory panicked: oh",
         ]
     );
 }

@@ -58,7 +58,7 @@ async fn poll_times(future: impl Future<Output = ()>, times: usize) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_dropped_after_any_number_of_polls_leaves_a_whole_pool() {
+async fn call_dropped_at_any_poll_leaves_pool_intact() {
     let fakes = FakeFactory::new();
     fakes.always(MakeBehaviour::After(MS));
     for pool in pools(&fakes) {

@@ -68,7 +68,7 @@ impl Desk {
 }
 
 #[test]
-fn a_short_queue_counts_after_five_looks_a_long_one_at_once() {
+fn short_queue_counts_after_five_checks_and_long_one_at_once() {
     let mut desk = Desk::new(4, 100);
     for round in 0..2 {
         for look in 0..4 {
@@ -131,7 +131,7 @@ fn it_settles_at_the_fewest_workers_that_serve_as_well() {
 }
 
 #[test]
-fn a_level_that_makes_95_percent_of_the_best_is_as_good() {
+fn smallest_level_with_95_percent_throughput_wins() {
     for (took, settles) in [(Duration::from_micros(10_400), 8), (Duration::from_micros(10_700), 12)]
     {
         let mut desk = Desk::new(4, 100);
@@ -144,7 +144,7 @@ fn a_level_that_makes_95_percent_of_the_best_is_as_good() {
 }
 
 #[test]
-fn it_goes_up_again_only_to_what_serves_clearly_more() {
+fn growth_needs_clearly_more_throughput() {
     for (took, goes) in [(Duration::from_micros(15_500), false), (13 * MS, true)] {
         let mut desk = Desk::new(4, 100);
         desk.workers = 8;
@@ -173,7 +173,7 @@ fn the_lowest_known_level_is_compared_with_half_of_it() {
 }
 
 #[test]
-fn a_level_met_by_many_calls_is_trusted_before_one_met_by_few() {
+fn levels_with_more_calls_weigh_more() {
     let mut desk = Desk::new(2, 100);
     desk.workers = 16;
     desk.look(0);
@@ -182,7 +182,7 @@ fn a_level_met_by_many_calls_is_trusted_before_one_met_by_few() {
 }
 
 #[test]
-fn measurements_fade_whatever_their_number() {
+fn measurements_fade_at_any_count() {
     for calls in [200, 100_000] {
         let mut desk = Desk::new(8, 100);
         desk.calls(calls, 8, 10 * MS).calls(calls, 16, 20 * MS);
@@ -225,7 +225,7 @@ fn half_unused_workers_are_released_after_30_to_60_s() {
 }
 
 #[test]
-fn a_pool_that_has_grown_by_itself_is_told_of_once() {
+fn growth_by_the_gate_is_recorded_once() {
     let mut desk = Desk::new(4, 100);
     desk.workers = 9;
     assert_eq!(desk.look(0), Some((9, Reason::Pressed)));
@@ -237,7 +237,7 @@ proptest! {
 
     /// Every decision on random input is one that the pool can follow.
     #[test]
-    fn no_decision_is_out_of_bounds_or_without_ground(
+    fn decisions_are_bounded_and_justified(
         start in 1..20_usize,
         max in 1..60_usize,
         looks in collection::vec(

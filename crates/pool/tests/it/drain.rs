@@ -190,7 +190,7 @@ async fn a_call_that_ends_within_the_grace_is_not_interrupted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_grace_refuses_a_call_that_makes_a_worker() {
+async fn end_of_grace_refuses_a_call_creating_a_worker() {
     let fakes = FakeFactory::new();
     let pool = Pool::new(fakes.clone(), fixed(1));
     fakes.always(MakeBehaviour::Hang);

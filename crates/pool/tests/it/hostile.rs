@@ -85,7 +85,7 @@ impl Wake for Task {
 }
 
 #[test]
-fn the_pool_may_drop_the_last_waker_of_a_task_with_a_lease() {
+fn pool_can_drop_the_last_waker_of_a_task_with_a_lease() {
     let now = &mut Context::from_waker(Waker::noop());
     for leave in [false, true] {
         let pool = Pool::new(FakeFactory::new(), Config::new(Strategy::inline()));
@@ -298,7 +298,7 @@ async fn a_past_deadline_gets_a_ready_worker_and_never_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn numbers_at_the_end_of_their_range_are_as_good_as_any() {
+async fn extreme_numbers_are_valid() {
     let most = NonZeroUsize::MAX;
     let lazy = Lazy::new().with_max(most).with_idle_timeout(Duration::MAX);
     for strategy in [

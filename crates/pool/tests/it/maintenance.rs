@@ -80,7 +80,7 @@ async fn nothing_is_left_of_a_pool_in_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drained_pool_makes_nothing_and_has_no_task() {
+async fn drained_pool_is_idle() {
     let fakes = FakeFactory::new();
     let pool = Pool::new(fakes.clone(), fixed(2, 3).with_warm_start(true));
     assert_eq!(pool.warm().await.unwrap(), 3);
@@ -109,7 +109,7 @@ async fn a_worker_made_during_a_drain_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_warms_up_when_told_to_once_and_within_its_time() {
+async fn pool_warms_up_once_within_its_timeout() {
     let fakes = FakeFactory::new();
     let cold = Pool::new(fakes.clone(), fixed(2, 4));
     assert_eq!((cold.warm().await.unwrap(), fakes.asked()), (0, 0));
@@ -214,7 +214,7 @@ async fn inline_and_lazy_keep_an_idle_worker_for_30_s_by_default() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn fresh_workers_per_call_of_inline_and_lazy_need_no_task() {
+async fn inline_and_lazy_without_reuse_run_no_task() {
     let pools = [Strategy::inline(), Strategy::lazy()]
         .map(|strategy| Pool::new(FakeFactory::new(), Config::new(strategy)));
     for pool in pools {
@@ -225,7 +225,7 @@ async fn fresh_workers_per_call_of_inline_and_lazy_need_no_task() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_comes_to_a_full_stock_is_surplus() {
+async fn worker_returned_to_full_stock_is_dropped() {
     let fakes = FakeFactory::new();
     let pool = Pool::new(fakes.clone(), reuse(fixed(2, 2), 100));
     fakes.next([MakeBehaviour::Prompt, MakeBehaviour::After(5 * MS), MakeBehaviour::Prompt]);
@@ -255,7 +255,7 @@ async fn an_adaptive_pool_never_has_more_than_twice_its_maximum() {
 }
 
 #[test]
-fn a_pool_that_was_called_outside_a_runtime_has_its_task_in_one() {
+fn maintenance_starts_with_the_first_call_in_a_runtime() {
     let fakes = FakeFactory::new();
     let pool = Pool::new(fakes.clone(), fixed(2, 2));
     let cx = &mut Context::from_waker(Waker::noop());
@@ -270,7 +270,7 @@ fn a_pool_that_was_called_outside_a_runtime_has_its_task_in_one() {
 }
 
 #[test]
-fn a_pool_whose_runtime_ended_has_its_task_in_the_next() {
+fn maintenance_moves_to_the_next_runtime() {
     let pool = Pool::new(FakeFactory::new(), fixed(2, 2));
     for _ in 0..2 {
         paused().block_on(async {

@@ -14,7 +14,7 @@ use crate::support::{call, fixed, n, paused, reuse};
 const MS: Duration = Duration::from_millis(1);
 
 #[tokio::test(start_paused = true)]
-async fn inline_and_lazy_make_a_worker_per_call_and_keep_none() {
+async fn inline_and_lazy_create_a_worker_per_call() {
     for strategy in [Strategy::inline(), Strategy::lazy()] {
         let fakes = FakeFactory::new();
         let pool = Pool::new(fakes.clone(), Config::new(strategy).with_warm_start(true));
@@ -109,7 +109,7 @@ async fn static_refills_at_the_first_call_and_after_each_rest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn static_with_reuse_counts_busy_workers_as_ones_that_come_back() {
+async fn static_with_reuse_counts_busy_workers_as_stock() {
     let fakes = FakeFactory::new();
     let pool = Pool::new(fakes.clone(), reuse(fixed(2, 2), 100).with_warm_start(true));
     pool.warm().await.unwrap();
@@ -233,7 +233,7 @@ async fn a_call_that_panics_costs_its_own_worker_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_gets_the_factorys_error_and_the_next_one_its_worker() {
+async fn factory_error_fails_only_its_call() {
     let fakes = FakeFactory::new();
     let pool = Pool::new(fakes.clone(), Config::new(Strategy::inline()));
     fakes.next([MakeBehaviour::Fail, MakeBehaviour::Panic, MakeBehaviour::Hang]);
@@ -256,7 +256,7 @@ async fn a_caller_gets_the_factorys_error_and_the_next_one_its_worker() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_the_background_a_broken_factory_is_tried_ever_more_slowly() {
+async fn background_creation_backs_off_after_failures() {
     let fakes = FakeFactory::new();
     let pool = Pool::new(fakes.clone(), fixed(2, 2));
     fakes.always(MakeBehaviour::Panic);

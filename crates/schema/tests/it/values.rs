@@ -12,7 +12,7 @@ fn imports(tokens: &[&str]) -> Result<Imports, Box<dyn Error>> {
 }
 
 #[test]
-fn imports_grant_what_they_name() -> Tested {
+fn imports_grant_the_named_interfaces() -> Tested {
     let table: &[(&[&str], &str, bool)] = &[
         (&["wasi:clocks"], "wasi:clocks/monotonic-clock@0.2.3", true),
         (&["wasi:clocks"], "wasi:clocks/monotonic-clock", true),
@@ -57,7 +57,7 @@ fn the_token_to_add_for_an_interface() {
 }
 
 #[test]
-fn network_rules_allow_what_they_name() -> Tested {
+fn network_rules_allow_the_named_peers() -> Tested {
     let names: &[(&str, &str, u16, bool)] = &[
         ("example.com:443", "example.com", 443, true),
         ("example.com:443", "EXAMPLE.com.", 443, true),

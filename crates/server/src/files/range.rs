@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_range_is_read_and_anything_else_is_the_whole_file() {
+    fn single_range_is_served_and_others_get_the_whole_file() {
         use ByteRange::{Between, From, Last};
         for (text, range) in [
             ("bytes=0-", From(0)),

@@ -188,7 +188,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn up_to_its_capacity_the_table_is_as_good_as_unbounded(
+        fn table_is_exact_up_to_its_capacity(
             burst in 1..6_u32,
             asked in proptest::collection::vec((0..40_u32, 0..80_u64), 1..150),
         ) {

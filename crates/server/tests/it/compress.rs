@@ -145,7 +145,7 @@ const TEXT: (&str, &str) = ("content-type", "text/plain");
 const TAG: (&str, &str) = ("etag", "\"v\"");
 
 #[tokio::test]
-async fn content_that_gains_is_compressed_with_a_tag_of_its_own() -> TestResult {
+async fn compressible_content_gets_its_own_tag() -> TestResult {
     let tags = [("\"v\"", "\"v:gzip\""), ("W/\"v\"", "W/\"v:gzip\""), ("v", "")];
     for (length, stream) in [(100, false), (5000, false), (500_000, false), (100, true)] {
         for (own, coded) in tags {
@@ -170,7 +170,7 @@ async fn content_that_gains_is_compressed_with_a_tag_of_its_own() -> TestResult 
 }
 
 #[tokio::test]
-async fn content_that_would_not_gain_is_not_compressed() -> TestResult {
+async fn incompressible_content_is_sent_plain() -> TestResult {
     let long = || "x".repeat(5000);
     let cases: Vec<Case> = vec![
         (204, vec![TEXT], Vec::new()),
@@ -224,7 +224,7 @@ async fn content_that_would_not_gain_is_not_compressed() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_client_that_takes_nothing_is_refused_before_the_route_runs() -> TestResult {
+async fn unacceptable_encoding_is_refused_before_the_route() -> TestResult {
     let told = Arc::new(Told::new(200, &[TEXT], "x".repeat(5000)));
     let started = serve(told.clone()).await?;
     for accepted in ["identity;q=0", "*;q=0", "br, *;q=0", "gzip;q=0, identity;q=0"] {
@@ -290,7 +290,7 @@ async fn files() -> TestResult<(Started, tempfile::TempDir)> {
 }
 
 #[tokio::test]
-async fn each_form_of_a_file_is_resumed_by_its_own_tag() -> TestResult {
+async fn each_encoding_of_a_file_resumes_by_its_tag() -> TestResult {
     let (started, _folder) = files().await?;
     let whole = "hello world ".repeat(1000);
     let plain = ask(&started, "GET /c/t.txt", &[]).await?;
@@ -335,7 +335,7 @@ async fn each_form_of_a_file_is_resumed_by_its_own_tag() -> TestResult {
 }
 
 #[tokio::test]
-async fn head_says_what_get_would() -> TestResult {
+async fn head_matches_get() -> TestResult {
     let (started, _folder) = files().await?;
     for file in ["t.txt", "ab.txt", "nothing.txt"] {
         // With ids of their own, one problem document may gain by compression and the other not.

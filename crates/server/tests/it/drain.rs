@@ -161,7 +161,7 @@ async fn a_request_behind_the_one_that_runs_is_answered_too() -> TestResult {
 }
 
 #[tokio::test]
-async fn an_answer_that_the_client_takes_slowly_is_sent_whole() -> TestResult {
+async fn slow_reader_gets_the_whole_response() -> TestResult {
     let Started { running, addr, .. } = start(service(ROUTES)?).await?;
     let length = 8 << 20;
     let mut stream = TcpStream::connect(addr).await?;

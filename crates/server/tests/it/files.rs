@@ -95,7 +95,7 @@ async fn files_have_types_and_folders_an_index() -> TestResult {
 }
 
 #[tokio::test]
-async fn nothing_outside_and_nothing_hidden_is_reached() -> TestResult {
+async fn outside_and_hidden_files_are_not_served() -> TestResult {
     let site = site(FileOptions::default()).await?;
     let hidden = [
         "/s/../secret.txt",
@@ -294,7 +294,7 @@ async fn conditions_are_judged_in_their_order() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_response_without_content_says_nothing_of_content() -> TestResult {
+async fn empty_response_has_no_content_headers() -> TestResult {
     let options =
         FileOptions { cache_control: Some("no-cache".parse()?), ..FileOptions::default() };
     let site = site(options).await?;
@@ -312,7 +312,7 @@ async fn a_response_without_content_says_nothing_of_content() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_part_is_sent_of_the_very_version_that_the_client_has() -> TestResult {
+async fn range_is_sent_only_for_the_clients_version() -> TestResult {
     let site = site(FileOptions::default()).await?;
     let tag = site.get("GET /s/app.js", &[]).await?.header("etag").to_owned();
     let weak = format!("W/{tag}");

@@ -235,7 +235,7 @@ async fn a_head_that_cannot_be_sent_is_a_problem() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_length_that_turns_out_false_is_no_whole_answer() -> TestResult {
+async fn false_content_length_aborts_the_response() -> TestResult {
     let started = start(handler("/{status}/{length}/{pieces...}", Told)).await?;
     for target in ["/200/5/ab.c", "/200/3/ab.cd"] {
         let line = format!("GET {target}");
@@ -249,7 +249,7 @@ async fn a_length_that_turns_out_false_is_no_whole_answer() -> TestResult {
 }
 
 #[tokio::test]
-async fn statuses_without_content_have_none() -> TestResult {
+async fn bodiless_statuses_have_an_empty_body() -> TestResult {
     let started = start(handler("/{status}/{length}/{pieces...}", Told)).await?;
     for (target, length) in [
         ("/204/-/", None),
@@ -317,7 +317,7 @@ impl Handler for BodyOutcome {
 }
 
 #[tokio::test]
-async fn a_handler_whose_body_is_not_sent_goes_on_to_its_end() -> TestResult {
+async fn handler_finishes_when_its_body_is_unsent() -> TestResult {
     for line in ["GET /204", "GET /304", "HEAD /200", "GET /205", "GET /200"] {
         let (end, ended) = oneshot::channel();
         let started = start(handler("/{status}", BodyOutcome(Mutex::new(Some(end))))).await?;

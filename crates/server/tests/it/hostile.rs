@@ -164,7 +164,7 @@ async fn a_connection_at_rest_between_requests_is_closed() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_slow_body_is_told_and_closed() -> TestResult {
+async fn slow_body_is_408_and_closed() -> TestResult {
     let mut service = service(ROUTES)?;
     service.timeouts.read = MINUTE;
     let started = start(service).await?;

@@ -116,7 +116,7 @@ async fn requests_pipelined_behind_one_that_runs_wait_and_are_bounded() -> TestR
         let mut sent = 0_u32;
         while tokio::time::timeout(SHORT, writing.write_all(many.as_bytes())).await.is_ok() {
             sent += 100;
-            assert!(sent < 10_000_000, "there is no end of what the server takes in");
+            assert!(sent < 10_000_000, "the server reads without end");
         }
     });
     flood.await?;

@@ -52,7 +52,7 @@ async fn begun(addr: std::net::SocketAddr) -> TestResult<TcpStream> {
 }
 
 #[tokio::test]
-async fn a_client_that_resets_what_it_asks_for_is_cut() -> TestResult {
+async fn rapid_resets_close_the_connection() -> TestResult {
     let started = start(service(&["GET /wait -> wait", "GET /add/{a}/{b} -> add"])?).await?;
     let stream = begun(started.addr).await?;
     let pairs = (0..200_000_u32).map(|n| {
@@ -103,7 +103,7 @@ fn get(path: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_path_with_bytes_that_need_encoding_costs_its_stream_alone() -> TestResult {
+async fn invalid_path_bytes_fail_only_their_stream() -> TestResult {
     let started = start(service(&["GET /add/{a}/{b} -> add"])?).await?;
     let mut stream = begun(started.addr).await?;
     let mut id = 1;

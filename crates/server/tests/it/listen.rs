@@ -87,7 +87,7 @@ async fn overlapping_addresses_are_swapped_without_a_refusal() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_port_that_was_shared_for_a_moment_is_taken_for_others() -> TestResult {
+async fn port_stays_exclusive_after_its_address_widens() -> TestResult {
     let Started { mut running, addr, functions } = start(service(ROUTES)?).await?;
     let wide = format!("0.0.0.0:{}", addr.port());
     let second = |addr: &str| TestResult::Ok(Server::new(vec![at(addr)?], functions.clone())?);
@@ -144,7 +144,7 @@ async fn two_services_swap_their_addresses() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_port_that_was_chosen_is_kept_when_it_is_written_down() -> TestResult {
+async fn chosen_port_is_kept_when_configured_explicitly() -> TestResult {
     let Started { mut running, addr, functions } = start(service(ROUTES)?).await?;
     let mut open = client(addr).await?;
     running.replace(vec![at(&addr.to_string())?], functions, AMPLE).await?;
@@ -185,7 +185,7 @@ async fn answered(stream: &mut TcpStream) -> TestResult {
 }
 
 #[tokio::test]
-async fn the_longest_idle_connection_makes_room_and_a_busy_one_not() -> TestResult {
+async fn longest_idle_connection_is_closed_first() -> TestResult {
     let mut service = service(ROUTES)?;
     service.limits.max_connections = 3;
     let Started { running, addr, functions } = start(service).await?;
@@ -290,7 +290,7 @@ mod unix {
     }
 
     #[tokio::test]
-    async fn the_file_of_a_dead_server_is_replaced_and_of_a_live_one_not() -> TestResult {
+    async fn stale_socket_file_is_replaced_and_live_one_kept() -> TestResult {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("a.sock");
         let other = UnixListener::bind(&path)?;
@@ -316,7 +316,7 @@ mod unix {
     }
 
     #[tokio::test]
-    async fn a_file_that_is_no_socket_stays() -> TestResult {
+    async fn non_socket_file_is_kept() -> TestResult {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("precious");
         std::fs::write(&path, "data")?;

@@ -42,7 +42,7 @@ impl Log {
 }
 
 #[tokio::test]
-async fn a_failure_is_in_the_log_in_full_under_the_id_of_its_request() -> TestResult {
+async fn failure_is_logged_with_its_request_id() -> TestResult {
     let (log, _guard) = Log::begin();
     let started = start(service(&["GET /trap -> trap"])?).await?;
     let mut asked = request("GET /trap", "")?;

@@ -91,7 +91,7 @@ fn listed() -> Cors {
 }
 
 #[tokio::test]
-async fn cors_lists_what_is_asked_for_in_place_of_any() -> TestResult {
+async fn cors_echoes_requested_values_for_wildcards() -> TestResult {
     let star = Cors { headers: vec![HeaderName::from_static("*")], ..Cors::default() };
     for cors in [Cors::default(), star] {
         let fields = [ORIGIN, METHOD, (ASKED, "authorization,x-a"), (ASKED, " X-B, not a name")];
@@ -110,7 +110,7 @@ async fn cors_lists_what_is_asked_for_in_place_of_any() -> TestResult {
 }
 
 #[tokio::test]
-async fn options_that_is_no_preflight_goes_on_to_the_route() -> TestResult {
+async fn plain_options_request_reaches_the_route() -> TestResult {
     for fields in [
         &[][..],
         &[ORIGIN],
@@ -146,7 +146,7 @@ async fn a_response_for_listed_origins_depends_on_the_origin() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_client_over_its_rate_is_told_when_to_come_back() -> TestResult {
+async fn rate_limited_client_gets_retry_after() -> TestResult {
     let rate = RateLimit {
         requests: 1,
         per: Duration::from_secs(3600),
@@ -170,7 +170,7 @@ async fn a_client_over_its_rate_is_told_when_to_come_back() -> TestResult {
 }
 
 #[tokio::test]
-async fn an_id_comes_and_goes_in_the_header_that_the_router_names() -> TestResult {
+async fn request_id_uses_the_configured_header() -> TestResult {
     let id = Middleware::RequestId(HeaderName::from_static("x-trace"));
     let started = start(with(vec![id], &["GET /trap -> trap"])?).await?;
     for line in ["GET /trap", "POST /trap", "GET /no"] {

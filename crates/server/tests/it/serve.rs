@@ -32,14 +32,14 @@ async fn a_request_is_bound_called_and_answered() -> TestResult {
 }
 
 #[tokio::test]
-async fn every_failure_has_its_status_and_tells_nothing_of_the_inside() -> TestResult {
+async fn failures_have_a_status_without_internals() -> TestResult {
     let started = start(service(ROUTES)?).await?;
     let cases = [
         ("GET /add/x/2", "", 400, "path parameter `a`: expected s32, found `x`"),
         ("GET /add/%ff/2", "", 400, "the path is not percent-encoded UTF-8"),
         ("POST /add", "{", 400, "EOF while parsing an object at line 1 column 1"),
         ("GET /nowhere", "", 404, "no route matches `/nowhere`"),
-        ("GET /gone", "", 404, "there is no such function"),
+        ("GET /gone", "", 404, "unknown function"),
         ("GET /api/greet", "", 405, "method `GET` is not allowed: use OPTIONS, POST"),
         ("GET /trap", "", 500, "the function failed"),
         ("GET /busy", "", 503, "too many calls are waiting"),
@@ -55,7 +55,7 @@ async fn every_failure_has_its_status_and_tells_nothing_of_the_inside() -> TestR
 }
 
 #[tokio::test]
-async fn a_body_is_json_or_a_form_and_of_another_type_refused() -> TestResult {
+async fn body_is_json_or_form_and_others_are_refused() -> TestResult {
     let started = start(service(ROUTES)?).await?;
     let mut sender = client(started.addr).await?;
     let mut form = request("POST /add", "a=1&b=2")?;
@@ -194,7 +194,7 @@ async fn services_have_their_own_addresses_and_routes() -> TestResult {
 }
 
 #[test]
-fn everything_wrong_with_routes_is_told_at_once() -> TestResult {
+fn all_route_errors_are_reported_at_once() -> TestResult {
     let mut bad = service(&["GET /a/{x} -> add", "GET /a/{y} -> echo", "GET a -> add"])?;
     bad.limits.max_connections = 0;
     bad.timeouts.read = Duration::ZERO;

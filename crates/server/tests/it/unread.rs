@@ -108,7 +108,7 @@ async fn an_unread_body_within_the_limit_leaves_the_connection_open() -> TestRes
 }
 
 #[tokio::test]
-async fn a_body_that_comes_after_its_answer_is_no_next_request() -> TestResult {
+async fn late_body_is_not_parsed_as_a_request() -> TestResult {
     let (_folder, started) = started().await?;
     // A function is called once its body has arrived.
     for (line, status) in EARLY.iter().filter(|(line, _)| *line != "GET /nothing") {
@@ -209,7 +209,7 @@ async fn a_refused_expectation_ends_the_connection_without_the_body() -> TestRes
 }
 
 #[tokio::test]
-async fn a_last_request_is_answered_whatever_follows_it() -> TestResult {
+async fn last_request_is_answered_before_trailing_bytes() -> TestResult {
     let (_folder, started) = started().await?;
     for head in [
         "GET /nothing HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
@@ -230,7 +230,7 @@ async fn a_last_request_is_answered_whatever_follows_it() -> TestResult {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_is_not_made_costs_no_answer() -> TestResult {
+async fn ignored_upgrade_is_answered_normally() -> TestResult {
     let (_folder, started) = started().await?;
     let fields =
         "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n";
@@ -281,7 +281,7 @@ async fn requests_that_are_too_many_are_refused_without_a_reset() -> TestResult 
 }
 
 #[tokio::test]
-async fn a_client_that_stalls_is_told_and_its_connection_ends() -> TestResult {
+async fn stalled_client_gets_408_and_is_closed() -> TestResult {
     let mut service = service(&["POST /greet -> greet"])?;
     service.timeouts.read = Duration::from_millis(50);
     let started = start(service).await?;

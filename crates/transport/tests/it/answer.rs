@@ -61,7 +61,7 @@ fn check_error(error: &CallError, expected: &str) {
 }
 
 #[test]
-fn nothing_is_no_content() {
+fn empty_result_is_204() {
     let option = |ty| Type::Option(Box::new(ty));
     check(None, Value::Null, "204 | ");
     check(Type::Result { ok: None, err: None }, Value::Null, "204 | ");
@@ -173,7 +173,7 @@ fn body_alone() -> Value {
 }
 
 #[test]
-fn payload_is_json_whatever_the_type() {
+fn payload_is_json_for_every_type() {
     let answer = |ty, value| outcome(&Payload, ty, value).map(|response| show(&response));
     let text = r#"200, content-type: application/json | "hola""#;
     assert_eq!(answer(Some(Type::String), Value::from("hola")).as_deref(), Ok(text));
@@ -217,10 +217,7 @@ fn failures_tell_the_client_its_own_mistakes_alone() -> TestResult {
         r#"503, retry-after: 1, content-type: application/problem+json | {"type":"about:blank","title":"Service Unavailable","status":503,"detail":"too many calls are waiting; try again later","request_id":"r1"}"#,
     );
     for (error, detail) in [
-        (
-            CallError::saturated(&id, Overload::Instances { allowed: 9 }),
-            "no room is left for another call",
-        ),
+        (CallError::saturated(&id, Overload::Instances { allowed: 9 }), "all instances are in use"),
         (
             CallError::saturated(&id, Overload::SystemMemory).with_cause(source),
             "no memory is left for another call",

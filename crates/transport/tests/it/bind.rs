@@ -5,7 +5,7 @@ use crisol_core::{Case, Field, Signature, Type, Value};
 use crisol_transport::{Payload, Transport, WasiHttp};
 
 #[test]
-fn no_parameter_takes_nothing() -> TestResult {
+fn function_without_parameters_takes_no_input() -> TestResult {
     check(&func([]), "POST / |  | whatever", "values ")
 }
 
@@ -244,7 +244,7 @@ fn a_repeated_field_is_refused_in_any_spelling() -> TestResult {
 
 proptest::proptest! {
     #[test]
-    fn a_json_object_is_taken_when_no_two_of_its_names_are_one(
+    fn json_object_with_duplicate_names_is_refused(
         names in proptest::collection::vec("[ab_-]{1,2}", 0..6),
     ) {
         let fields: Vec<_> = names.iter().map(|name| format!(r#""{name}":1"#)).collect();

@@ -86,7 +86,7 @@ fn unsupported_media_types_and_charsets_name_the_supported() -> TestResult {
 }
 
 #[test]
-fn a_form_as_a_whole_is_a_record_a_map_or_pairs() -> TestResult {
+fn whole_form_is_a_record_map_or_pairs() -> TestResult {
     let text = || Box::new(Type::String);
     let user = record([
         ("user-id", Type::U64),
@@ -146,7 +146,7 @@ fn a_form_has_a_bounded_number_of_fields() -> TestResult {
 
 proptest::proptest! {
     #[test]
-    fn a_form_that_is_taken_is_what_browsers_mean_by_it(
+    fn forms_are_parsed_like_browsers_write_them(
         body in proptest::collection::vec(
             proptest::sample::select(b"a_&&==+%%4Cc3A9\xc3\xa9\xff".to_vec()), 0..24,
         ),

@@ -334,7 +334,7 @@ async fn a_rename_between_mounts_stays_in_them() {
 }
 
 #[tokio::test]
-async fn folder_swapped_for_a_link_changes_no_plan_and_no_guest() {
+async fn folder_swapped_for_a_link_is_not_followed() {
     let (app, mut fs) = mounted(false);
     let plan = app.plan();
     std::fs::create_dir(app.outside("evil")).unwrap();

@@ -94,7 +94,7 @@ async fn sockets_reach_the_addresses_that_a_listed_host_has() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_turned_to_the_inside_is_not_followed() {
+async fn name_rebound_to_a_private_address_is_refused() {
     let (peers, fake) = peers(&["api.example.com:443", "*:443"]);
     for inside in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fd00::1", "::ffff:127.0.0.1"]
     {
@@ -112,7 +112,7 @@ async fn a_name_that_is_turned_to_the_inside_is_not_followed() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_listed_may_be_what_a_listed_name_leads_to() {
+async fn listed_private_address_is_allowed_for_a_listed_name() {
     let (peers, fake) = peers(&["db.internal:5432", "10.0.0.0/8:5432"]);
     fake.answer("db.internal", &["10.1.2.3", "192.168.0.1"]);
     assert_eq!(reached(&peers, "db.internal", 5432).await, "10.1.2.3:5432");
@@ -161,7 +161,7 @@ async fn error_of_an_unlisted_peer_names_the_rule_to_add() {
         `A.EXAMPLE.com:80` is not in `wasi.network` of `a:f`: add `A.EXAMPLE.com:80` to allow it
         `example.com:443` is not in `wasi.network` of `a:f`: add `example.com:443` to allow it
         `evilexample.com:443` is not in `wasi.network` of `a:f`: add `evilexample.com:443` to allow it
-        `b.example.com:443` resolves to `10.0.0.1:443`, which is no public address: add `10.0.0.1:443` to `wasi.network` of `a:f` if it is meant to be reached
+        `b.example.com:443` resolves to `10.0.0.1:443`, which is not a public address: add `10.0.0.1:443` to `wasi.network` of `a:f` to allow it
         `c.example.com` cannot be resolved
           entity not found
         `api.other.com` cannot be resolved
@@ -218,7 +218,7 @@ async fn listener() -> (tokio::net::TcpListener, SocketAddr) {
 }
 
 #[tokio::test]
-async fn a_guest_connects_to_what_is_listed_and_to_nothing_else() {
+async fn guest_connects_only_to_listed_peers() {
     let (_listener, address) = listener().await;
     let (_other, elsewhere) = listener().await;
     let mut guest = guest(&format!("\"{address}\""));
@@ -234,7 +234,7 @@ async fn a_guest_connects_to_a_listed_name() {
 }
 
 #[tokio::test]
-async fn without_a_list_a_guest_has_no_sockets_and_no_names() {
+async fn guest_without_peers_has_no_network() {
     let (_listener, address) = listener().await;
     let mut guest = Guest::new(&app_with("{}", "").plan());
     assert_eq!(connect(&mut guest, address).await, Err(ErrorCode::AccessDenied));

@@ -62,7 +62,7 @@ fn every_test_that_the_security_page_names_exists() {
         assert!(!named.is_empty(), "no test in the row: {line}");
         for name in named {
             let name = name.replace("::tests::", "::");
-            assert!(tests.contains(&name), "`{name}` is no test, in: {line}");
+            assert!(tests.contains(&name), "`{name}` is not a test, in: {line}");
         }
         rows += 1;
     }

@@ -58,7 +58,7 @@ fn guest_sees_the_current_values_of_its_declared_variables() {
 }
 
 #[test]
-fn without_configuration_a_guest_gets_nothing() {
+fn unconfigured_guest_gets_nothing() {
     let app = app_with("{}", "");
     let plan = app.plan();
     assert!(plan.is_static());
@@ -73,7 +73,7 @@ fn without_configuration_a_guest_gets_nothing() {
 }
 
 #[test]
-fn a_missing_required_variable_says_which_and_where() {
+fn missing_required_variable_is_located() {
     let app = app();
     expect!["the variable `API_KEY` is required and has no value: set `KEY` in `a:memory`, or a `default` in `a:key`"]
         .assert_eq(&app.plan().environment().unwrap_err().to_string());
@@ -115,7 +115,7 @@ fn values_are_not_shown() {
 }
 
 #[test]
-fn a_mount_of_a_folder_that_is_not_there_says_whose_and_where() {
+fn mount_of_a_missing_folder_names_function_and_folder() {
     struct None;
     impl FsSource for None {
         fn directory(

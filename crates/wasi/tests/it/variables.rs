@@ -47,7 +47,7 @@ fn each_storage_gives_its_values_and_a_default_stands_in() {
 }
 
 #[test]
-fn the_host_gives_what_is_named_and_nothing_else() {
+fn only_named_host_variables_are_passed() {
     let app = App::new(
         "- {name: os, kind: env.storage.os}
 - {name: pkg, kind: env.variable, storage: os, variable: CARGO_PKG_NAME}
@@ -62,7 +62,7 @@ fn the_host_gives_what_is_named_and_nothing_else() {
 }
 
 #[test]
-fn a_router_asks_in_order_and_writes_to_the_first_that_takes_it() {
+fn router_reads_in_order_and_writes_to_the_first_writable() {
     let app = App::new(
         "- {name: memory, kind: env.storage.memory}
 - {name: fixed, kind: env.storage.static, values: {LOW: from static}}
@@ -162,7 +162,7 @@ fn writing_keeps_the_rest_of_the_file_and_its_mode() {
 }
 
 #[test]
-fn concurrent_writers_lose_no_values_and_readers_see_whole_files() {
+fn concurrent_writes_are_atomic() {
     let mut entries = String::from(FILE);
     for n in 0..8 {
         entries.push_str(&format!("\n- {{name: x{n}, kind: env.variable, storage: file}}"));
@@ -188,7 +188,7 @@ fn concurrent_writers_lose_no_values_and_readers_see_whole_files() {
 }
 
 #[test]
-fn a_file_is_made_for_its_owner_alone_when_asked_for() {
+fn auto_init_creates_an_owner_only_file() {
     let app = App::new(MADE);
     std::fs::create_dir(app.path("conf")).unwrap();
     let variables = app.variables();
@@ -202,7 +202,7 @@ fn a_file_is_made_for_its_owner_alone_when_asked_for() {
 }
 
 #[test]
-fn a_file_that_is_missing_or_broken_says_where_and_what_to_do() {
+fn missing_or_malformed_file_error_has_a_fix() {
     let app = App::new(FILE);
     let mut shown = vec![error(app.variables().value(&id("a:v")))];
     app.write("app.env", "V=1\n\nno equals sign\n");
@@ -228,7 +228,7 @@ fn a_file_that_is_missing_or_broken_says_where_and_what_to_do() {
 }
 
 #[test]
-fn a_file_of_variables_stays_in_the_app_and_is_a_file() {
+fn variable_file_must_be_a_regular_file_in_the_app() {
     let app = App::new(FILE);
     symlink(app.outside("secret"), app.path("app.env")).unwrap();
     expect![[r#"
@@ -249,7 +249,7 @@ fn a_file_of_variables_stays_in_the_app_and_is_a_file() {
 }
 
 #[test]
-fn an_absolute_file_may_be_a_link_and_the_link_survives_a_write() {
+fn absolute_file_link_survives_a_write() {
     let outside = tempfile::TempDir::new().unwrap();
     let real = outside.path().join("real.env");
     let link = outside.path().join("link.env");

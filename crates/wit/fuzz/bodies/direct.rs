@@ -31,7 +31,7 @@ const BOUNDS: CallBounds = CallBounds { max_output: FUEL as u64, ..CallBounds::N
 const KEPT: usize = 128;
 
 /// Outcome of a call: the result as text, or the innermost error.
-pub(crate) type Shown = std::result::Result<String, String>;
+pub(crate) type CallOutcome = std::result::Result<String, String>;
 
 /// Component with one function.
 pub(crate) struct Guest {
@@ -129,18 +129,18 @@ impl Guest {
     }
 
     /// Calls with packed values.
-    pub(crate) fn direct(&self, args: Packed) -> Shown {
+    pub(crate) fn direct(&self, args: Packed) -> CallOutcome {
         let (mut store, func) = self.instance();
         let func = DirectFunc::new(&self.mapping, func, &store).expect("it is not asynchronous");
         self.shown(func.call(&mut store, &self.mapping, args, BOUNDS))
     }
 
     /// Lifts the result as that of a core module.
-    fn of_core(&self, memory: &[u8], at: u32) -> Shown {
+    fn of_core(&self, memory: &[u8], at: u32) -> CallOutcome {
         self.shown(self.mapping.lift_flat(at.into(), memory, &mut Fuel(FUEL)))
     }
 
-    fn shown(&self, result: wasmtime::Result<Option<Packed>>) -> Shown {
+    fn shown(&self, result: wasmtime::Result<Option<Packed>>) -> CallOutcome {
         let shown = |result: Option<Packed>| {
             let value = self.mapping.unpack_result(&result.unwrap_or_default());
             format!("{:?}", value.expect("a value"))
@@ -168,7 +168,7 @@ impl Lifting for Fuel {
 
 /// Returns true for an error about size: wasmtime charges its own values, which are many times as large as their
 /// content.
-fn is_bound(result: &Shown) -> bool {
+fn is_bound(result: &CallOutcome) -> bool {
     let said = ["fuel allocated for hostcalls", "the result has more than", "no more"];
     matches!(result, Err(error) if said.iter().any(|said| error.contains(said)))
 }

@@ -7,7 +7,7 @@ use crisol_core::{Field, Signature, Type};
 use crisol_wit::{CoreType, Mapping, Memory};
 use wasmtime::component::Val;
 
-use super::direct::{Guest, Shown};
+use super::direct::{CallOutcome, Guest};
 
 /// Address of the first core argument, and of the first allocation.
 const ARGS: usize = 16;
@@ -76,7 +76,7 @@ impl Stored {
     }
 
     /// Lowers as into a core module, and hashes as the guest does.
-    fn of_core(&self, args: &crisol_wit::Packed) -> Shown {
+    fn of_core(&self, args: &crisol_wit::Packed) -> CallOutcome {
         let mut memory = Bytes { bytes: vec![0; MEMORY], top: FIRST, realloc: self.realloc };
         let lowered = self.guest.mapping.lower_flat(args, &mut memory);
         let (flat, _) = lowered.map_err(|error| error.root_cause().to_string())?;

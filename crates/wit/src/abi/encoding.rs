@@ -25,7 +25,7 @@ const MAX_BYTES: usize = (1 << 31) - 1;
 
 /// Returns the length of a string in memory; fails when it is too long.
 #[inline]
-pub(super) fn sized(bytes: usize) -> wasmtime::Result<u32> {
+pub(super) fn checked_len(bytes: usize) -> wasmtime::Result<u32> {
     if bytes > MAX_BYTES {
         let found = format!("string length of {bytes} too large to copy into wasm");
         return Err(Error::msg(found));

@@ -2,7 +2,7 @@
 
 use wasmtime::Error;
 
-use super::encoding::{Encoding, sized};
+use super::encoding::{Encoding, checked_len};
 use super::plan::{Cases, Node, Number, Typed};
 use super::{MAX_FLAT_PARAMS, Memory, foreign};
 use crate::packed::{Reader, discriminant_width};
@@ -10,8 +10,8 @@ use crate::packed::{Reader, discriminant_width};
 /// Items of a list stored between two checks of the deadline.
 pub(super) const STRETCH: usize = 4096;
 
-/// Lowering of one call's arguments, read from the front of their packed bytes.
-pub(super) struct Storing<'p, 'm, M> {
+/// Writer of one call's arguments into guest memory, read from the front of their packed bytes.
+pub(super) struct GuestWriter<'p, 'm, M> {
     args: Reader<'p>,
     pub(super) memory: &'m mut M,
     encoding: Encoding,
@@ -29,7 +29,7 @@ fn beyond_memory() -> Error {
     Error::msg("realloc return: beyond end of memory")
 }
 
-impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
+impl<'p, 'm, M: Memory> GuestWriter<'p, 'm, M> {
     pub(super) fn new(args: Reader<'p>, memory: &'m mut M) -> Self {
         let encoding = memory.encoding();
         Self { args, memory, encoding }
@@ -46,12 +46,12 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
         align: u32,
         size: usize,
     ) -> wasmtime::Result<usize> {
-        self.place(old, old_size, align, size).map(|(at, _)| at)
+        self.reallocate_buffer(old, old_size, align, size).map(|(at, _)| at)
     }
 
     /// Allocates memory in the guest; returns its offset and its bytes.
     #[inline]
-    pub(super) fn place(
+    pub(super) fn reallocate_buffer(
         &mut self,
         old: usize,
         old_size: usize,
@@ -84,7 +84,7 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
     #[inline]
     fn put_utf8(&mut self, at: usize) -> wasmtime::Result<()> {
         let text = self.args.bytes().map_err(foreign)?;
-        let len = sized(text.len())?;
+        let len = checked_len(text.len())?;
         let start = self.realloc(0, 0, 1, text.len())?;
         let memory = self.memory.bytes()?;
         slice_mut(memory, start, text.len())?.copy_from_slice(text);
@@ -128,7 +128,7 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
             Node::Flags(width) => self.copy(at, *width as usize),
             Node::Text if self.encoding == Encoding::Utf8 => self.put_utf8(at),
             Node::Text => {
-                let pair = self.next_text()?;
+                let pair = self.next_string()?;
                 self.put_pair(at, pair)
             }
             Node::List(item, _) => {
@@ -163,9 +163,9 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
         }
     }
 
-    fn next_text(&mut self) -> wasmtime::Result<(u32, u32)> {
+    fn next_string(&mut self) -> wasmtime::Result<(u32, u32)> {
         let text = self.args.bytes().map_err(foreign)?;
-        self.text(text)
+        self.store_string(text)
     }
 
     /// Reads ahead the payload type of the next case.
@@ -215,7 +215,7 @@ impl<'p, 'm, M: Memory> Storing<'p, 'm, M> {
             }
             Node::Flags(width) => self.flatten_flags(*width as usize, flat),
             Node::Text => {
-                let pair = self.next_text()?;
+                let pair = self.next_string()?;
                 set_pair(flat, pair)
             }
             Node::List(item, _) => {
@@ -293,7 +293,7 @@ fn too_large() -> Error {
 #[cold]
 fn no_slot() -> Error {
     Error::msg(format!(
-        "a value takes more than its core values, of which there are {MAX_FLAT_PARAMS} at most"
+        "a value has more core values than its type: at most {MAX_FLAT_PARAMS} are allowed"
     ))
 }
 

@@ -3,7 +3,7 @@
 use wasmtime::component::Val;
 
 use super::Run;
-use crate::error::{Found, LowerError, Mismatch, type_name};
+use crate::error::{LowerError, Mismatch, Unexpected, type_name};
 use crate::shape::{Names, Record, ResultShape, Shape, Variant};
 
 /// Most parameters listed in a message.
@@ -166,8 +166,8 @@ impl<'p> OneOf<'p> {
     pub(crate) fn find(self, name: &str) -> Result<usize, Mismatch> {
         let unknown = |name: &str, hint: &str| Mismatch::UnknownCase {
             what: "case",
-            name: match Found::text(name) {
-                Found::Text(text) => text,
+            name: match Unexpected::text(name) {
+                Unexpected::Text(text) => text,
                 _ => String::new(),
             },
             hint: format!(": expected {hint}"),
@@ -235,7 +235,7 @@ impl<'p> OneOf<'p> {
         }
     }
 
-    pub(crate) fn unexpected_payload(self, at: usize, found: Found) -> Mismatch {
+    pub(crate) fn unexpected_payload(self, at: usize, found: Unexpected) -> Mismatch {
         Mismatch::UnexpectedPayload { case: self.name(at).to_owned(), found }
     }
 }

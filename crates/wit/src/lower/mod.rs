@@ -17,7 +17,7 @@ use crisol_core::Value;
 use serde::{Deserializer as _, Serialize};
 use wasmtime::component::Val;
 
-use crate::error::{LowerError, Mismatch, Place, Segment};
+use crate::error::{LowerError, Mismatch, Segment, ValuePath};
 use crate::packed::{Malformed, Packed, to_val};
 use crate::shape::{Record, Shape};
 use out::Output;
@@ -155,7 +155,7 @@ impl Run {
     fn into_value_error(self, source: &dyn fmt::Display) -> LowerError {
         let mut path = self.path.into_inner();
         path.reverse();
-        let place = Place { argument: None, path };
+        let place = ValuePath { argument: None, path };
         match self.failure.into_inner() {
             Some(Failure::Whole(error)) => error,
             Some(Failure::Value(mismatch)) => LowerError::Value { place, mismatch },
@@ -173,7 +173,7 @@ impl Run {
             _ => None,
         };
         path.reverse();
-        let place = argument.map(|argument| Place { argument: Some(argument), path });
+        let place = argument.map(|argument| ValuePath { argument: Some(argument), path });
         match (self.failure.into_inner(), place) {
             (Some(Failure::Whole(error)), _) => error,
             (Some(Failure::Value(mismatch)), Some(place)) => LowerError::Value { place, mismatch },

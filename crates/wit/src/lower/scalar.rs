@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Run;
 use super::build::OneOf;
-use crate::error::{Found, Mismatch};
+use crate::error::{Mismatch, Unexpected};
 use crate::shape::Shape;
 
 /// Integer types of sources.
@@ -79,7 +79,7 @@ pub(crate) fn boolean(shape: &Shape, value: bool, run: &Run) -> Result<(), Misma
             run.out.some();
             boolean(&option.some, value, run)
         }
-        _ => Err(Mismatch::of(shape, Found::Bool(value))),
+        _ => Err(Mismatch::of(shape, Unexpected::Bool(value))),
     }
 }
 
@@ -113,7 +113,7 @@ fn shown_integer<N: Integer>(
         Shape::U32 => fit!(u32, "u32", number, shown, run),
         Shape::S64 => fit!(i64, "s64", number, shown, run),
         Shape::U64 => fit!(u64, "u64", number, shown, run),
-        _ => Err(Mismatch::of(shape, Found::number(shown))),
+        _ => Err(Mismatch::of(shape, Unexpected::number(shown))),
     }
 }
 
@@ -178,7 +178,7 @@ fn integral(shape: &Shape, number: f64, rounded: bool, run: &Run) -> Result<(), 
         Shape::U32 => "u32",
         Shape::S64 => "s64",
         Shape::U64 => "u64",
-        _ => return Err(Mismatch::of(shape, Found::number(shown))),
+        _ => return Err(Mismatch::of(shape, Unexpected::number(shown))),
     };
     if number.fract() != 0.0 || !number.is_finite() {
         return Err(Mismatch::Fraction { expected: name, found: shown.to_string() });
@@ -230,7 +230,7 @@ fn text_of_other(
         Shape::Bytes(_) => bytes(shape, text.as_bytes(), run),
         Shape::F32 | Shape::F64 if human_readable => match special_float(text) {
             Some(number) => float(shape, number, false, run),
-            None => Err(Mismatch::of(shape, Found::text(text))),
+            None => Err(Mismatch::of(shape, Unexpected::text(text))),
         },
         Shape::Char => {
             let mut chars = text.chars();
@@ -239,14 +239,14 @@ fn text_of_other(
                     run.out.array(u32::from(only).to_le_bytes());
                     Ok(())
                 }
-                _ => Err(Mismatch::of(shape, Found::text(text))),
+                _ => Err(Mismatch::of(shape, Unexpected::text(text))),
             }
         }
         Shape::Enum(_) | Shape::Variant(_) | Shape::Result(_) => match OneOf::of(shape) {
             Some(cases) => cases.bare(text, run),
-            None => Err(Mismatch::of(shape, Found::text(text))),
+            None => Err(Mismatch::of(shape, Unexpected::text(text))),
         },
-        _ => Err(Mismatch::of(shape, Found::text(text))),
+        _ => Err(Mismatch::of(shape, Unexpected::text(text))),
     }
 }
 
@@ -262,7 +262,7 @@ pub(crate) fn bytes(shape: &Shape, bytes: &[u8], run: &Run) -> Result<(), Mismat
             run.out.some();
             self::bytes(&option.some, bytes, run)
         }
-        _ => Err(Mismatch::of(shape, Found::Bytes(bytes.len()))),
+        _ => Err(Mismatch::of(shape, Unexpected::Bytes(bytes.len()))),
     }
 }
 
@@ -272,6 +272,6 @@ pub(crate) fn null(shape: &Shape, run: &Run) -> Result<(), Mismatch> {
             run.out.none();
             Ok(())
         }
-        _ => Err(Mismatch::of(shape, Found::Null)),
+        _ => Err(Mismatch::of(shape, Unexpected::Null)),
     }
 }

@@ -10,7 +10,7 @@ pub(crate) use write::write;
 use wasm_wave::ast::{Node, NodeType};
 use wasm_wave::untyped::UntypedFuncCall;
 
-use crate::error::{Found, LowerError, Mismatch, Segment};
+use crate::error::{LowerError, Mismatch, Segment, Unexpected};
 use crate::lower::build::{FlagsBuilder, OneOf, RecordBuilder, complete, wrong_count};
 use crate::lower::{Noted, Run, scalar};
 use crate::packed::Packed;
@@ -117,23 +117,23 @@ impl<'s> Source<'s> {
         Ok(())
     }
 
-    fn found(self, node: &Node) -> Found {
+    fn found(self, node: &Node) -> Unexpected {
         match node.ty() {
-            NodeType::BoolTrue => Found::Bool(true),
-            NodeType::BoolFalse => Found::Bool(false),
-            NodeType::Number => Found::number(self.slice(node)),
+            NodeType::BoolTrue => Unexpected::Bool(true),
+            NodeType::BoolFalse => Unexpected::Bool(false),
+            NodeType::Number => Unexpected::number(self.slice(node)),
             NodeType::Char | NodeType::String | NodeType::MultilineString => {
-                Found::text(self.slice(node).trim_matches(['"', '\'']))
+                Unexpected::text(self.slice(node).trim_matches(['"', '\'']))
             }
-            NodeType::Tuple | NodeType::List => Found::List,
-            NodeType::Record | NodeType::Flags => Found::Map,
-            NodeType::OptionNone => Found::Null,
-            NodeType::Label => Found::case(self.slice(node)),
-            NodeType::OptionSome => Found::Case("some".to_owned()),
-            NodeType::ResultOk => Found::Case("ok".to_owned()),
-            NodeType::ResultErr => Found::Case("err".to_owned()),
+            NodeType::Tuple | NodeType::List => Unexpected::List,
+            NodeType::Record | NodeType::Flags => Unexpected::Map,
+            NodeType::OptionNone => Unexpected::Null,
+            NodeType::Label => Unexpected::case(self.slice(node)),
+            NodeType::OptionSome => Unexpected::Case("some".to_owned()),
+            NodeType::ResultOk => Unexpected::Case("ok".to_owned()),
+            NodeType::ResultErr => Unexpected::Case("err".to_owned()),
             NodeType::VariantWithPayload => {
-                Found::case(node.as_variant(self.text).map_or("", |(case, _)| case))
+                Unexpected::case(node.as_variant(self.text).map_or("", |(case, _)| case))
             }
         }
     }

@@ -5,7 +5,7 @@ use wit_parser::Resolve;
 use wit_parser::abi::{AbiVariant, WasmType};
 
 use super::WrapError;
-use super::module::{Outside, Shown};
+use super::module::{CoreSignature, Outside};
 use super::wit::{self, Target};
 
 /// Checks that an export has the core type of its WIT, and that the module has the exports that this type needs.
@@ -37,9 +37,9 @@ pub(super) fn check_type(
     {
         return Err(WrapError::CoreType {
             export: export.to_owned(),
-            found: Shown(found.params(), found.results()).to_string(),
+            found: CoreSignature(found.params(), found.results()).to_string(),
             wit: shown(resolve, func),
-            expected: Shown(&params, &results).to_string(),
+            expected: CoreSignature(&params, &results).to_string(),
         });
     }
     let Some(why) = why else { return Ok(()) };
@@ -75,7 +75,7 @@ fn check_realloc(
         function: function.to_owned(),
         why,
         export: export.name.clone(),
-        found: Shown(found.params(), found.results()).to_string(),
+        found: CoreSignature(found.params(), found.results()).to_string(),
     })
 }
 

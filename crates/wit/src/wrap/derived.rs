@@ -7,7 +7,7 @@ use wasmparser::{FuncType, ValType};
 use super::find::{find, missing};
 use super::module::{Export, Outside};
 use super::{MAX_FLAT_PARAMS, WrapError};
-use crate::names::kebab;
+use crisol_core::suggest::kebab;
 
 /// Most exports declared together, and most bytes of their declarations. In a module with more, each export is declared
 /// alone, so that a caller of one does not wait for a thousand.

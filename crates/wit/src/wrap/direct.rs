@@ -116,7 +116,7 @@ impl CoreModule {
         let mut functions: Vec<_> = matches.iter().map(CoreFunction::declared).collect();
         drop(matches);
         if functions.is_empty() && !has_start(outside) && !outside.has_metadata {
-            let example = crate::names::kebab(method);
+            let example = crisol_core::suggest::kebab(method);
             return Err(WrapError::NothingDeclared { example });
         }
         functions.extend(has_start(outside).then(CoreFunction::start));

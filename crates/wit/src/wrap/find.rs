@@ -3,9 +3,8 @@
 use wasmparser::ExternalKind;
 
 use super::WrapError;
-use super::module::{Outside, Shown};
-use crate::error::nearest;
-use crate::names::folded;
+use super::module::{CoreSignature, Outside};
+use crisol_core::suggest::{nearest, spelling_key};
 
 /// Finds the one export with the name `name` or a spelling of it; `None` when there is none.
 pub(super) fn find<'o>(
@@ -18,8 +17,8 @@ pub(super) fn find<'o>(
         }
     }
     for name in names {
-        let spelled = folded(name);
-        let same = |export: &str| !export.starts_with("cabi_") && folded(export) == spelled;
+        let spelled = spelling_key(name);
+        let same = |export: &str| !export.starts_with("cabi_") && spelling_key(export) == spelled;
         let found: Vec<&str> = outside
             .functions()
             .map(|(export, _)| export.name.as_str())
@@ -48,7 +47,7 @@ pub(super) fn missing(outside: &Outside, wanted: String, name: &str) -> WrapErro
     if names.iter().all(|name| is_of_the_abi(name)) {
         return WrapError::NothingExported { wanted };
     }
-    let hint = match nearest(name, &names) {
+    let hint = match nearest(name, names.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{near}`? {}", listed(outside)),
         None => listed(outside),
     };
@@ -75,7 +74,9 @@ fn listed(outside: &Outside) -> String {
     let list: Vec<String> = outside
         .functions()
         .filter(|(export, _)| !is_of_the_abi(&export.name))
-        .map(|(export, ty)| format!("`{}` {}", export.name, Shown(ty.params(), ty.results())))
+        .map(|(export, ty)| {
+            format!("`{}` {}", export.name, CoreSignature(ty.params(), ty.results()))
+        })
         .collect();
     match list.len() {
         0..=12 => format!("it exports {}", list.join(", ")),

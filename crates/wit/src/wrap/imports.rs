@@ -105,13 +105,13 @@ static ORIGINS: &[Origin] = &[
     },
     Origin {
         tells: |import| import.module.contains(':'),
-        what: "that is an interface of components, whose types a core module does not tell",
+        what: "that is an interface of components, whose types a core module does not declare",
         fix: "make it a component (`wasm-tools component new`), or import the interface in a world in `wit`",
     },
     Origin {
         tells: |import| import.module == "env",
-        what: "linking left that over in `env`",
-        fix: "link what it is missing, or declare it as an import of a world in `wit`",
+        what: "the linker left it unresolved in `env`",
+        fix: "link the missing code, or declare it as an import of a world in `wit`",
     },
     Origin {
         tells: |_| true,
@@ -195,7 +195,7 @@ pub(super) fn check_core(outside: &Outside) -> Result<(), WrapError> {
         Some(ty) => provides(&import.module, &import.name, ty.params()),
         None => false,
     };
-    told(outside.imports.iter().filter(|import| !is_provided(import)).collect())
+    refuse_unknown(outside.imports.iter().filter(|import| !is_provided(import)).collect())
 }
 
 /// Returns true if the runtime provides a function for modules that are called directly.
@@ -257,11 +257,11 @@ pub(super) fn check(outside: &Outside, resolve: &Resolve, world: WorldId) -> Res
                 || declared.iter().any(|name| name == module)
         }
     };
-    told(outside.imports.iter().filter(|import| !is_provided(import)).collect())
+    refuse_unknown(outside.imports.iter().filter(|import| !is_provided(import)).collect())
 }
 
 /// Refuses imports without a provider, if there are any.
-fn told(missing: Vec<&Import>) -> Result<(), WrapError> {
+fn refuse_unknown(missing: Vec<&Import>) -> Result<(), WrapError> {
     if missing.is_empty() {
         return Ok(());
     }

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
+use crisol_core::suggest::spelling_key;
 use wit_parser::{Resolve, WorldId};
 
 use super::WrapError;
 use super::check::check_type;
 use super::derived::Derived;
 use super::find::{find, missing};
-use super::module::{Outside, Shown};
+use super::module::{CoreSignature, Outside};
 use super::wit::{self, Target};
-use crate::names::folded;
 
 /// Function of the WIT with its export.
 pub(super) struct Match<'o, 'r> {
@@ -57,7 +57,8 @@ pub(super) fn matches<'o, 'r>(
             return Err(missing(outside, wanted, &target.func.name));
         };
         check_type(outside, resolve, &target, export)?;
-        let post = posts.get(&folded(export)).or_else(|| posts.get(&folded(&wanted))).copied();
+        let post =
+            posts.get(&spelling_key(export)).or_else(|| posts.get(&spelling_key(&wanted))).copied();
         check_post_return(outside, export, post)?;
         found.push(Match { export, post_return: post, target });
     }
@@ -78,9 +79,9 @@ pub(super) fn check_post_return(
     }
     Err(WrapError::CoreType {
         export: post.to_owned(),
-        found: Shown(found.params(), found.results()).to_string(),
+        found: CoreSignature(found.params(), found.results()).to_string(),
         wit: export.to_owned(),
-        expected: Shown(given.results(), &[]).to_string(),
+        expected: CoreSignature(given.results(), &[]).to_string(),
     })
 }
 
@@ -122,7 +123,7 @@ fn post_returns(outside: &Outside) -> HashMap<String, &str> {
     let mut posts = HashMap::new();
     for (export, _) in outside.functions() {
         if let Some(of) = export.name.strip_prefix("cabi_post_") {
-            posts.entry(folded(of)).or_insert(&*export.name);
+            posts.entry(spelling_key(of)).or_insert(&*export.name);
         }
     }
     posts
@@ -130,5 +131,5 @@ fn post_returns(outside: &Outside) -> HashMap<String, &str> {
 
 /// Export that frees the result of `export`, by any spelling of its name.
 pub(super) fn post_of<'o>(outside: &'o Outside, export: &str) -> Option<&'o str> {
-    post_returns(outside).get(&folded(export)).copied()
+    post_returns(outside).get(&spelling_key(export)).copied()
 }

@@ -22,7 +22,7 @@ use wasi_preview1_component_adapter_provider::{
 };
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
-use crate::names::kebab;
+use crisol_core::suggest::kebab;
 use derived::Derived;
 pub use direct::{Convention, CoreFunction, CoreModule};
 pub use error::WrapError;

@@ -43,9 +43,9 @@ pub(super) struct Outside {
 }
 
 /// Core type in messages: `(i32, i64) -> i32`.
-pub(super) struct Shown<'a>(pub(super) &'a [ValType], pub(super) &'a [ValType]);
+pub(super) struct CoreSignature<'a>(pub(super) &'a [ValType], pub(super) &'a [ValType]);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for CoreSignature<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |types: &[ValType]| {
             types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
@@ -61,7 +61,7 @@ impl fmt::Display for Shown<'_> {
 
 /// Type of a function in messages: `(i32, i64) -> i32`.
 pub(super) fn shown(ty: &FuncType) -> String {
-    Shown(ty.params(), ty.results()).to_string()
+    CoreSignature(ty.params(), ty.results()).to_string()
 }
 
 impl Outside {

@@ -60,7 +60,7 @@ impl Walk<'_> {
     }
 
     fn refused(&self, what: &str) -> Result<(), Refused> {
-        Err((self.path.concat(), format!("{what}, which has no plain value to call it with")))
+        Err((self.path.concat(), format!("{what}, which cannot be passed as a plain value")))
     }
 
     fn ty(&mut self, ty: &Type) -> Result<(), Refused> {

@@ -153,4 +153,4 @@ impl Reader<'_> {
     }
 }
 
-const UNKNOWN: &str = "of a kind that is not known here";
+const UNKNOWN: &str = "of an unsupported type";

@@ -373,7 +373,7 @@ fn overlapping_lists_are_charged_for_each_use() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "any moment will do")]
+#[expect(clippy::disallowed_methods, reason = "any moment works")]
 fn lowering_and_lifting_stop_at_the_deadline() {
     let late = CallBounds {
         deadline: Some(std::time::Instant::now()),

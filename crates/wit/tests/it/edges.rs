@@ -288,11 +288,11 @@ fn type_without_plain_values_is_refused_at_load() {
             _ => panic!("the import is a function"),
         }
     };
-    expect!["parameter 1 (x) is a resource, which has no plain value to call it with"]
+    expect!["parameter 1 (x) is a resource, which cannot be passed as a plain value"]
         .assert_eq(&refused("(param \"x\" (own $r))"));
-    expect!["parameter 2 (y).1[] is a borrowed resource, which has no plain value to call it with"]
+    expect!["parameter 2 (y).1[] is a borrowed resource, which cannot be passed as a plain value"]
         .assert_eq(&refused("(param \"x\" u8) (param \"y\" (tuple u8 (list (borrow $r))))"));
-    expect!["the result is a resource, which has no plain value to call it with"]
+    expect!["the result is a resource, which cannot be passed as a plain value"]
         .assert_eq(&refused("(result (own $r))"));
 }
 

@@ -98,7 +98,7 @@ fn all_formats_agree() {
         std::fs::write(&path, differ).unwrap();
     } else {
         let golden = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(differ, golden, "BLESS=1 writes {} anew", path.display());
+        assert_eq!(differ, golden, "BLESS=1 rewrites {}", path.display());
     }
 }
 

@@ -61,7 +61,7 @@ fn check(name: &str) {
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(&path, found).unwrap();
     } else {
-        assert_eq!(found, golden, "BLESS=1 writes {} anew", path.display());
+        assert_eq!(found, golden, "BLESS=1 rewrites {}", path.display());
     }
 }
 

@@ -44,7 +44,7 @@ fn numbers_are_written_the_same() {
     let infinite = [f64::INFINITY, f64::NEG_INFINITY];
     for float in floats.into_iter().chain(infinite) {
         check(&mapping(&Type::F64), Val::Float64(float));
-        #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
+        #[expect(clippy::cast_possible_truncation, reason = "any number works")]
         check(&mapping(&Type::F32), Val::Float32(float as f32));
     }
     for (ty, value) in [

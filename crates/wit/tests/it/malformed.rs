@@ -158,7 +158,7 @@ impl<'de> Visitor<'de> for Claimed {
 
 /// Impossible counts are not passed on as size hints.
 #[test]
-fn a_number_of_items_that_cannot_be_is_not_passed_on() {
+fn impossible_item_count_is_rejected() {
     for ty in ["list<string>", "map<string, u8>", "map<u8, u8>", "list<u8, 99>", "list<bool, 99>"] {
         let mapping = mapping(&parse(ty));
         let error = out_of(&mapping, &[0xff; 8]).deserialize::<Claimed>().unwrap_err();

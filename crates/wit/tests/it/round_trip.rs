@@ -155,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn a_type_is_what_its_text_says(ty in any_type()) {
+    fn type_matches_its_text(ty in any_type()) {
         prop_assert_eq!(parse(&ty.to_string()), ty);
     }
 }
@@ -165,7 +165,7 @@ proptest! {
 
     /// An echo guest returns the lowered value: the plan agrees with the component.
     #[test]
-    fn a_guest_gives_back_what_it_gets((item, value) in typed()) {
+    fn echo_guest_returns_its_argument((item, value) in typed()) {
         let mut echo = Echo::of(&item);
         let list = Type::List(Box::new(item));
         prop_assert_eq!(echo.mapping.signature().result.as_ref(), Some(&list));

@@ -138,7 +138,7 @@ impl Serialize for Keys {
 }
 
 #[test]
-fn a_key_without_a_value_leaves_nothing() {
+fn failed_map_value_leaves_no_bytes() {
     for ty in ["map<string, u8>", "record { a: option<u8>, bb: u8, ccc: option<u8> }"] {
         let mapping = mapping(&parse(ty));
         let args = mapping.lower_serialize(&(Keys,));

@@ -109,6 +109,6 @@ pub(crate) fn function(
 ) -> Result<Mapping, crisol_wit::UnsupportedType> {
     match component.get_export(None, name) {
         Some((ComponentItem::ComponentFunc(func), _)) => Mapping::new(&func),
-        other => panic!("`{name}` is no function: {:?}", other.is_some()),
+        other => panic!("`{name}` is not a function: {:?}", other.is_some()),
     }
 }

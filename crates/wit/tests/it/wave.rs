@@ -67,7 +67,7 @@ proptest! {
 
     /// The text equals the reference's, and both read it as the same value.
     #[test]
-    fn text_is_what_the_reference_writes_and_reads((ty, value) in typed()) {
+    fn text_matches_the_reference_implementation((ty, value) in typed()) {
         let mapping = mapping(&ty);
         let text = lifted(&mapping, value.clone()).to_wave();
         prop_assert_eq!(only(&mapping, &mapping.lower_wave(&format!("({text})")).unwrap()), value, "{}", text);

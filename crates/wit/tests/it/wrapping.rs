@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crisol_wit::{CodeError, Kind, WrapError, kebab, parse_code, parse_text, wrap};
+use crisol_core::suggest::kebab;
+use crisol_wit::{BinaryKind, CodeError, WrapError, parse_code, parse_text, wrap};
 use expect_test::{Expect, expect};
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker, Val};
@@ -25,7 +26,7 @@ fn module(text: &str) -> Vec<u8> {
 /// Wraps, instantiates and calls `path`.
 fn call(module: &[u8], wit: Option<&str>, method: &str, path: &[&str], args: &[Val]) -> Val {
     let wrapped = wrap(module, wit, method).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(parse_code(&wrapped.component), Ok(Kind::Component));
+    assert_eq!(parse_code(&wrapped.component), Ok(BinaryKind::Component));
     let component = Component::new(engine(), wrapped.component).unwrap();
     #[expect(clippy::disallowed_methods, reason = "bare wasmtime, without the engine")]
     let mut store = Store::new(engine(), ());
@@ -113,7 +114,7 @@ fn unused_exports_do_not_block_a_method() {
 }
 
 #[test]
-fn names_fold_and_signatures_come_from_wit_or_from_core_types() {
+fn spellings_match_and_types_come_from_wit_or_core() {
     let module = module(MODULE);
     let two = [Val::S32(6), Val::S32(7)];
     assert_eq!(call(&module, None, "answer", &["answer"], &[]), Val::S32(42));
@@ -227,7 +228,7 @@ fn missing_parts_are_named() {
         r#"(module (import "env" "log" (func)) (func (export "f")))"#,
         None,
         "f",
-        &expect!["the module imports `log` from `env`: linking left that over in `env`"],
+        &expect!["the module imports `log` from `env`: the linker left it unresolved in `env`"],
     );
     refused(
         r#"(module (func (export "add_two")) (func (export "addTwo")))"#,
@@ -257,7 +258,7 @@ fn function_without_plain_values_is_named() {
         Some("f: func(x: stream<u8>);"),
         "f",
         &expect![
-            "`wit` declares `f`, but parameter 1 (x) is a stream, which has no plain value to call it with"
+            "`wit` declares `f`, but parameter 1 (x) is a stream, which cannot be passed as a plain value"
         ],
     );
     refused(
@@ -265,7 +266,7 @@ fn function_without_plain_values_is_named() {
         Some("record r { a: list<future<u8>> } f: func(x: r);"),
         "f",
         &expect![
-            "`wit` declares `f`, but parameter 1 (x).a[] is a future, which has no plain value to call it with"
+            "`wit` declares `f`, but parameter 1 (x).a[] is a future, which cannot be passed as a plain value"
         ],
     );
     refused(
@@ -273,7 +274,7 @@ fn function_without_plain_values_is_named() {
         Some("resource r; f: func(x: tuple<option<borrow<r>>>);"),
         "f",
         &expect![
-            "`wit` declares `f`, but parameter 1 (x).0 is a borrowed resource, which has no plain value to call it with"
+            "`wit` declares `f`, but parameter 1 (x).0 is a borrowed resource, which cannot be passed as a plain value"
         ],
     );
     refused(
@@ -281,7 +282,7 @@ fn function_without_plain_values_is_named() {
         Some("resource r; f: func(x: u32) -> result<r>;"),
         "f",
         &expect![
-            "`wit` declares `f`, but the result.ok is a resource, which has no plain value to call it with"
+            "`wit` declares `f`, but the result.ok is a resource, which cannot be passed as a plain value"
         ],
     );
     refused(
@@ -418,8 +419,8 @@ fn preview_1_is_adapted() {
 #[test]
 fn bytes_are_recognised() {
     let shown = |bytes: &[u8]| parse_code(bytes).unwrap_err().to_string();
-    assert_eq!(parse_code(&module("(module)")), Ok(Kind::Core));
-    assert_eq!(parse_code(&module("(component)")), Ok(Kind::Component));
+    assert_eq!(parse_code(&module("(module)")), Ok(BinaryKind::Core));
+    assert_eq!(parse_code(&module("(component)")), Ok(BinaryKind::Component));
     assert_eq!(parse_code(b""), Err(CodeError::Empty));
     expect!["it is not WebAssembly: it starts with `50 4b 03 04 61`, which is compressed data or an archive"]
         .assert_eq(&shown(b"PK\x03\x04a"));
@@ -432,7 +433,7 @@ fn bytes_are_recognised() {
 fn truncated_code_is_recognised_by_its_sections() {
     let module = module(MODULE);
     let component = wrap(&module, None, "answer").unwrap().component;
-    for (whole, kind) in [(&module, Kind::Core), (&component, Kind::Component)] {
+    for (whole, kind) in [(&module, BinaryKind::Core), (&component, BinaryKind::Component)] {
         assert_eq!(parse_code(whole), Ok(kind));
         let whole_up_to = |len: usize| parse_code(&whole[..len]);
         let cut = (4..whole.len()).filter(|len| whole_up_to(*len) != Ok(kind));

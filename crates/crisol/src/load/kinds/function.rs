@@ -26,7 +26,7 @@ impl Slice for crisol_schema::Function {
             return Ok(());
         }
         let id = &entry.id;
-        let kept = loading.kept(id, |old| old.callable(id)).cloned();
+        let kept = loading.reused(id, |old| old.callable(id)).cloned();
         let kept = kept.filter(|_| loading.code.verify(&self.code).is_ok());
         let callable = match kept {
             Some(kept) => kept,
@@ -106,7 +106,7 @@ mod handler {
         loading: &Loading<'a>,
         loaded: &mut Loaded,
     ) -> Result<bool, FieldError> {
-        let kept = loading.kept(id, |old| old.handler(id));
+        let kept = loading.reused(id, |old| old.handler(id));
         let kept = kept.filter(|_| loading.code.verify(&function.code).is_ok());
         let handler = match kept {
             Some(kept) => Some(kept),

@@ -37,7 +37,7 @@ impl Slice for Process {
                 limit: self.limits.max_execution,
                 pool: Pool::new(Runs(made), config),
             },
-            within: Weak::<Generation>::new(),
+            generation: Weak::<Generation>::new(),
         });
         Ok(())
     }

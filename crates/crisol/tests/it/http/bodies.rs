@@ -14,7 +14,7 @@ const ENTRIES: &str = r#"  - name: p
 "#;
 
 #[tokio::test]
-async fn a_full_pool_refuses_a_request_before_its_body_has_come() -> Tested {
+async fn full_pool_refuses_before_reading_the_body() -> Tested {
     let served = Served::start(ENTRIES).await?;
     let mut inside = Vec::new();
     for busy in 1..=2 {

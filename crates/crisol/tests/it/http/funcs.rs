@@ -98,7 +98,7 @@ async fn everywhere(served: &Served, name: &str, args: &[Value]) -> Tested<[Stri
 }
 
 #[tokio::test]
-async fn every_way_to_call_a_function_gives_its_answer_and_its_error() -> Tested {
+async fn all_edges_return_the_same_result_and_error() -> Tested {
     let entry = |name: &str, guest: &str, method: &str, more: &str| {
         let hash = crisol_fixtures::sha256(guest);
         format!(

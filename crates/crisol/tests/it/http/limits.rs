@@ -43,7 +43,7 @@ async fn requests_at_once_are_limited() -> Tested {
 }
 
 #[tokio::test]
-async fn clients_of_http2_are_told_how_many_streams_they_have() -> Tested {
+async fn http2_announces_the_stream_limit() -> Tested {
     let served = served("max_streams: 77").await?;
     let mut client = served.connect().await?;
     client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await?;

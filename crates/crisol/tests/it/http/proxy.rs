@@ -173,7 +173,7 @@ async fn a_response_may_be_larger_than_a_result() -> Tested {
 }
 
 #[tokio::test]
-async fn a_deadline_is_504_before_the_response_and_cuts_it_after() -> Tested {
+async fn deadline_is_504_before_the_head_and_aborts_the_body_after() -> Tested {
     for guest in GUESTS {
         let served = Served::proxy(guest, ", limits: {max_execution_ms: 1800000}").await?;
         let late = async |nth: u64| {
@@ -206,7 +206,7 @@ async fn a_deadline_is_504_before_the_response_and_cuts_it_after() -> Tested {
 }
 
 #[tokio::test]
-async fn a_trap_is_500_before_the_response_and_cuts_it_after() -> Tested {
+async fn trap_is_500_before_the_head_and_aborts_the_body_after() -> Tested {
     for guest in GUESTS {
         let served = Served::proxy(guest, "").await?;
         for path in ["/trap", "/error"] {

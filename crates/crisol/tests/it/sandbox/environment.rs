@@ -86,7 +86,7 @@ async fn next_call_sees_a_value_set_by_the_program_in_every_pool() {
 }
 
 #[tokio::test]
-async fn a_guest_sees_the_variables_of_its_entry_and_none_of_the_host() {
+async fn guest_sees_only_variables_of_its_entry() {
     let app = App::new()
         .entry("{name: store, kind: env.storage.static, values: {A: \"1\", UNNAMED: \"2\"}}")
         .entry("{name: os, kind: env.storage.os}")

@@ -121,7 +121,7 @@ async fn excessive_requests_are_refused_and_harm_no_other_call() {
 }
 
 #[tokio::test]
-async fn odd_names_of_files_are_refused_or_taken_as_they_are() {
+async fn odd_file_names_are_refused_or_literal() {
     let app = app(60_000);
     let runtime = app.load();
     for name in

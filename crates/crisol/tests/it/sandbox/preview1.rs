@@ -161,7 +161,7 @@ fn warnings(runtime: &Runtime) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_core_module_is_called_by_what_its_core_types_say() {
+async fn core_types_define_the_signature_without_wit() {
     let seventeen = format!(
         "(module (func (export \"f\") (param {}) (result i32) (local.get 16)))",
         "i32 ".repeat(17)
@@ -219,7 +219,7 @@ async fn core_module_failure_is_reported_with_a_fix() {
     );
     assert_eq!(
         call(&runtime, "unknown", ()).await,
-        "failed: `a:unknown` called `env#log`, which this host does not have: no import grants it, since nothing provides this `(i32)`: linking left that over in `env`; link what it is missing, or declare it as an import of a world in `wit`"
+        "failed: `a:unknown` called `env#log`, which this host does not have: no import grants it, since nothing provides this `(i32)`: the linker left it unresolved in `env`; link the missing code, or declare it as an import of a world in `wit`"
     );
     assert_eq!(
         call(&runtime, "dated", ()).await,
@@ -231,7 +231,7 @@ async fn core_module_failure_is_reported_with_a_fix() {
     assert_eq!(
         warnings(&runtime),
         [
-            "the method may call imports that nothing provides: `env#log`; linking left that over in `env`: link what it is missing, or declare it as an import of a world in `wit`",
+            "the method may call imports that nothing provides: `env#log`; the linker left it unresolved in `env`: link the missing code, or declare it as an import of a world in `wit`",
             "the method may call what is not declared: `wasi_snapshot_preview1#clock_time_get`; add those that calls need to `imports`: `wasi:clocks`",
         ]
     );

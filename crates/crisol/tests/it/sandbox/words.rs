@@ -30,7 +30,7 @@ async fn a_guest_without_imports_speaks_and_panics_readably() {
 }
 
 #[tokio::test]
-async fn a_command_without_the_grant_reads_and_drives_no_terminal() {
+async fn command_without_grant_has_no_terminal() {
     let (log, _guard) = Log::start();
     let hash = crisol_fixtures::sha256("cli-hello");
     let entry = format!(

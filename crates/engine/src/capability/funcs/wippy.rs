@@ -77,7 +77,7 @@ impl Input {
             }
             Self::Bytes(bytes) if matches!(takes, ParamShape::Text) => {
                 Value::Text(String::from_utf8(bytes).map_err(|error| {
-                    invalid(format!("`{id}` takes text, and this is none: {error}"))
+                    invalid(format!("`{id}` takes text, and the input is not UTF-8: {error}"))
                 })?)
             }
             Self::Text(text) => return from_json(text.into_bytes()),
@@ -121,9 +121,9 @@ fn from_json(text: Vec<u8>) -> Result<Args<'static>, FuncsError> {
         Some(b'[') => Ok(Args::json(text)),
         Some(_) => match serde_json::from_slice(&text) {
             Ok(value) => Ok(Args::Values(vec![value])),
-            Err(error) => Err(invalid(format!(
-                "the input is neither text that the function takes as it is, nor JSON: {error}"
-            ))),
+            Err(error) => {
+                Err(invalid(format!("the input is not JSON, which this function takes: {error}")))
+            }
         },
     }
 }

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_counts_at_the_mean_of_what_ran_around_it() {
+    fn calls_count_at_their_mean_concurrency() {
         let meter = Meter::new();
         meter.record(Duration::from_micros(3), 1, 10);
         let readings = meter.take();

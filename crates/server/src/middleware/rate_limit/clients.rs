@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_forgets_the_client_that_is_soonest_whole() {
+    fn full_table_evicts_the_client_nearest_to_full() {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
         let mut clients = Clients::new(3, 60 * second, start);
         for (n, seconds) in [(1, 50), (2, 10), (3, 30)] {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_pause_and_a_long_horizon_are_no_special_cases() {
+    fn long_pauses_and_horizons_work() {
         let start = Instant::now();
         let year = Duration::from_secs(365 * 86_400);
         let mut clients = Clients::new(2, 2000 * year, start);

@@ -5,13 +5,13 @@ mod arguments;
 
 use std::marker::PhantomData;
 
+use crisol_core::suggest::spelling_key;
 use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::parts::{Case, count, fixed};
 use crate::error::LiftError;
-use crate::names::folded;
 use crate::packed::{Malformed, Reader};
 use crate::shape::{MapShape, OptionShape, Record, Shape};
 use access::{Chosen, Entries, Fields, Flags, Items, One, Shapes};
@@ -276,7 +276,8 @@ impl<'de> Deserializer<'de> for Source<'_, '_> {
                 Some(mut chosen) => {
                     // Derives name cases in Rust's way by default: `NotFound` for `not-found`.
                     if !known.contains(&chosen.name)
-                        && let Some(rust) = known.iter().find(|known| folded(known) == chosen.name)
+                        && let Some(rust) =
+                            known.iter().find(|known| spelling_key(known) == chosen.name)
                     {
                         chosen.name = rust;
                     }

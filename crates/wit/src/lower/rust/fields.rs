@@ -5,7 +5,7 @@ use serde::de::value::Error;
 use serde::ser::{Error as _, SerializeMap, SerializeStruct, SerializeStructVariant};
 
 use super::{Case, Lower};
-use crate::error::{Found, Mismatch, Segment, type_name};
+use crate::error::{Mismatch, Segment, Unexpected, type_name};
 use crate::lower::build::{OneOf, RecordBuilder};
 use crate::lower::scalar;
 use crate::lower::source::key_text;
@@ -31,7 +31,7 @@ impl<'p> Lower<'p> {
             }
             _ => match OneOf::of(to.shape) {
                 Some(cases) if !matches!(cases, OneOf::Enum(_)) => Entries::OneOf(cases, false),
-                _ => return self.done(Err(Mismatch::of(self.shape, Found::Map))),
+                _ => return self.done(Err(Mismatch::of(self.shape, Unexpected::Map))),
             },
         };
         Ok(Fields { to, case: None, kind, key: Key::None })
@@ -112,7 +112,7 @@ impl<'p> Fields<'p> {
                 expected: type_name(self.to.shape),
                 found: "2 entries or more",
             }),
-            Entries::Empty => Err(Mismatch::of(self.to.shape, Found::Map)),
+            Entries::Empty => Err(Mismatch::of(self.to.shape, Unexpected::Map)),
         };
         self.key = key.map_err(|mismatch| self.failed(mismatch))?;
         Ok(())

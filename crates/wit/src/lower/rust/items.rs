@@ -7,7 +7,7 @@ use serde::ser::{
 };
 
 use super::{Case, Lower};
-use crate::error::{Found, Mismatch, Segment, type_name};
+use crate::error::{Mismatch, Segment, Unexpected, type_name};
 use crate::lower::build::{FlagsBuilder, RecordBuilder, complete, wrong_count};
 use crate::shape::{Record, Shape};
 
@@ -16,17 +16,17 @@ impl<'p> Lower<'p> {
         let to = self.held();
         let run = to.run;
         let kind = match to.shape {
-            Shape::List(item) => Kind::List(item, run.out.begin_list()),
-            Shape::Bytes(None) => Kind::List(&Shape::U8, run.out.begin_list()),
-            Shape::Map(map) => Kind::List(&map.pair, run.out.begin_list()),
-            Shape::Bytes(Some(len)) => Kind::Fixed(&Shape::U8, *len as usize),
-            Shape::FixedList(item, len) => Kind::Fixed(item, *len as usize),
-            Shape::Tuple(shapes) => Kind::Tuple(shapes),
-            Shape::Arguments(params) => Kind::Arguments(params),
-            Shape::Flags(names) => Kind::Flags(FlagsBuilder::new(names, run)),
+            Shape::List(item) => Sequence::List(item, run.out.begin_list()),
+            Shape::Bytes(None) => Sequence::List(&Shape::U8, run.out.begin_list()),
+            Shape::Map(map) => Sequence::List(&map.pair, run.out.begin_list()),
+            Shape::Bytes(Some(len)) => Sequence::Fixed(&Shape::U8, *len as usize),
+            Shape::FixedList(item, len) => Sequence::Fixed(item, *len as usize),
+            Shape::Tuple(shapes) => Sequence::Tuple(shapes),
+            Shape::Arguments(params) => Sequence::Arguments(params),
+            Shape::Flags(names) => Sequence::Flags(FlagsBuilder::new(names, run)),
             // Source format with one empty table for all types, which writes `[]`.
-            Shape::Record(record) if len.is_none_or(|len| len == 0) => Kind::NoFields(record),
-            _ => return self.done(Err(Mismatch::of(self.shape, Found::List))),
+            Shape::Record(record) if len.is_none_or(|len| len == 0) => Sequence::NoFields(record),
+            _ => return self.done(Err(Mismatch::of(self.shape, Unexpected::List))),
         };
         Ok(Items { to, case: None, kind, seen: 0 })
     }
@@ -37,11 +37,11 @@ pub(super) struct Items<'p> {
     to: Lower<'p>,
     /// Case of a tuple variant.
     case: Option<Case<'p>>,
-    kind: Kind<'p>,
+    kind: Sequence<'p>,
     seen: usize,
 }
 
-enum Kind<'p> {
+enum Sequence<'p> {
     /// Items, or pairs of a map, with the offset of their count.
     List(&'p Shape, usize),
     Fixed(&'p Shape, usize),
@@ -62,18 +62,18 @@ impl<'p> Items<'p> {
         let (at, to) = (self.seen, self.to);
         self.seen += 1;
         let shape = match &self.kind {
-            Kind::List(item, _) => Some(*item),
-            Kind::Fixed(item, len) => (at < *len).then_some(*item),
-            Kind::Tuple(shapes) => shapes.get(at),
-            Kind::Arguments(params) => params.shapes.get(at),
-            Kind::Flags(flags) => {
+            Sequence::List(item, _) => Some(*item),
+            Sequence::Fixed(item, len) => (at < *len).then_some(*item),
+            Sequence::Tuple(shapes) => shapes.get(at),
+            Sequence::Arguments(params) => params.shapes.get(at),
+            Sequence::Flags(flags) => {
                 let name = to.name("the name of a flag", value);
                 let put = name.and_then(|name| to.done(flags.put(&name)));
                 let put = to.inside(put, || Segment::Index(at));
                 return self.path(put);
             }
-            Kind::NoFields(_) => {
-                let mismatch = Mismatch::of(to.shape, Found::List);
+            Sequence::NoFields(_) => {
+                let mismatch = Mismatch::of(to.shape, Unexpected::List);
                 return self.path(to.done(Err(mismatch)));
             }
         };
@@ -98,8 +98,8 @@ impl<'p> Items<'p> {
 
     fn finish(self) -> Result<(), Error> {
         let wanted = match &self.kind {
-            Kind::Fixed(_, len) => Some(*len),
-            Kind::Tuple(shapes) => Some(shapes.len()),
+            Sequence::Fixed(_, len) => Some(*len),
+            Sequence::Tuple(shapes) => Some(shapes.len()),
             _ => None,
         };
         let (to, found) = (self.to, self.seen);
@@ -111,20 +111,20 @@ impl<'p> Items<'p> {
             return self.path(to.done(Err(mismatch)));
         }
         match &self.kind {
-            Kind::List(_, start) => {
+            Sequence::List(_, start) => {
                 self.path(to.done(to.run.out.end_list(to.shape, *start, found)))
             }
-            Kind::NoFields(record) => {
+            Sequence::NoFields(record) => {
                 self.path(to.done(RecordBuilder::new(record, to.run).finish()))
             }
-            Kind::Arguments(params) => {
+            Sequence::Arguments(params) => {
                 let all = match found.checked_sub(params.shapes.len()) {
                     None | Some(0) => complete(params, found, to.run),
                     Some(_) => Err(wrong_count(params, found)),
                 };
                 all.map_err(|error| Error::custom(to.run.note_whole(error)))
             }
-            Kind::Fixed(..) | Kind::Tuple(_) | Kind::Flags(_) => Ok(()),
+            Sequence::Fixed(..) | Sequence::Tuple(_) | Sequence::Flags(_) => Ok(()),
         }
     }
 }

@@ -4,14 +4,14 @@ mod fields;
 mod items;
 
 use crisol_core::Value;
+use crisol_core::suggest::spelling_key;
 use serde::Serialize;
 use serde::de::value::Error;
 use serde::ser::{Error as _, Serializer};
 
 use super::build::{OneOf, complete};
 use super::{Run, scalar};
-use crate::error::{Found, Mismatch, Segment};
-use crate::names::folded;
+use crate::error::{Mismatch, Segment, Unexpected};
 use crate::shape::Shape;
 use fields::Fields;
 use items::Items;
@@ -87,10 +87,11 @@ impl<'p> Lower<'p> {
     /// Finds the case that a Rust enum calls `name`; [`Case::begin`] writes it.
     fn case(self, name: &'static str) -> Result<Case<'p>, Error> {
         let to = self.held();
-        let found = || Mismatch::of(self.shape, Found::Case(name.to_owned()));
+        let found = || Mismatch::of(self.shape, Unexpected::Case(name.to_owned()));
         let cases = self.done(OneOf::of(to.shape).ok_or_else(found))?;
         // Bindings generators and plain derives use Rust's case names: `NotFound` for `not-found`.
-        let at = cases.find(name).or_else(|error| cases.find(&folded(name)).map_err(|_| error));
+        let at =
+            cases.find(name).or_else(|error| cases.find(&spelling_key(name)).map_err(|_| error));
         let at = self.done(at)?;
         Ok(Case { cases, at })
     }
@@ -99,7 +100,7 @@ impl<'p> Lower<'p> {
     fn nothing<T: Serialize + ?Sized>(self, case: Case<'p>, value: &T) -> Result<(), Error> {
         let found = match Value::from_serialize(value).map_err(Error::custom)? {
             Value::Null => return Ok(()),
-            found => Found::value(&found),
+            found => Unexpected::value(&found),
         };
         self.done(Err(case.cases.unexpected_payload(case.at, found)))
     }
@@ -109,7 +110,7 @@ impl<'p> Lower<'p> {
         match Value::from_serialize(value).map_err(Error::custom)? {
             Value::Text(name) => Ok(name),
             found => {
-                let found = Found::value(&found);
+                let found = Unexpected::value(&found);
                 self.done(Err(Mismatch::Type { expected: what.to_owned(), found }))
             }
         }
@@ -124,7 +125,7 @@ impl<'p> Lower<'p> {
     }
 
     /// Begins the case and returns the serializer of its payload.
-    fn payload(self, case: Case<'p>, found: Found) -> Result<Self, Error> {
+    fn payload(self, case: Case<'p>, found: Unexpected) -> Result<Self, Error> {
         let unexpected = || case.cases.unexpected_payload(case.at, found);
         case.begin(self.run);
         Ok(self.of(self.done(case.cases.payload(case.at).ok_or_else(unexpected))?))
@@ -247,7 +248,7 @@ impl<'p> Serializer for Lower<'p> {
             case.begin(self.run);
             return self.nothing(case, value);
         }
-        let payload = value.serialize(self.payload(case, Found::Null)?);
+        let payload = value.serialize(self.payload(case, Unexpected::Null)?);
         self.inside(payload, || case.segment())
     }
 
@@ -271,7 +272,7 @@ impl<'p> Serializer for Lower<'p> {
         len: usize,
     ) -> Result<Items<'p>, Error> {
         let case = self.case(case)?;
-        let items = self.payload(case, Found::List)?.items(Some(len));
+        let items = self.payload(case, Unexpected::List)?.items(Some(len));
         let items = self.inside(items, || case.segment())?;
         Ok(items.of_case(case))
     }
@@ -292,7 +293,7 @@ impl<'p> Serializer for Lower<'p> {
         _len: usize,
     ) -> Result<Fields<'p>, Error> {
         let case = self.case(case)?;
-        let fields = self.payload(case, Found::Map)?.fields();
+        let fields = self.payload(case, Unexpected::Map)?.fields();
         let fields = self.inside(fields, || case.segment())?;
         Ok(fields.of_case(case))
     }

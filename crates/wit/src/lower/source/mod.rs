@@ -12,7 +12,7 @@ use serde::de::{
 
 use super::build::{OneOf, RecordBuilder, complete};
 use super::{Run, scalar};
-use crate::error::{Found, Mismatch, Segment};
+use crate::error::{Mismatch, Segment, Unexpected};
 use crate::packed::{Malformed, Reader};
 use crate::shape::{OptionShape, Record, Shape};
 use names::CaseKey;
@@ -21,52 +21,52 @@ use names::CaseKey;
 macro_rules! otherwise {
     (@bool) => {
         fn visit_bool<E: Error>(self, v: bool) -> Result<Self::Value, E> {
-            self.found(Found::Bool(v))
+            self.found(Unexpected::Bool(v))
         }
     };
     (@number) => {
         fn visit_i64<E: Error>(self, v: i64) -> Result<Self::Value, E> {
-            self.found(Found::number(v))
+            self.found(Unexpected::number(v))
         }
         fn visit_u64<E: Error>(self, v: u64) -> Result<Self::Value, E> {
-            self.found(Found::number(v))
+            self.found(Unexpected::number(v))
         }
         fn visit_i128<E: Error>(self, v: i128) -> Result<Self::Value, E> {
-            self.found(Found::number(v))
+            self.found(Unexpected::number(v))
         }
         fn visit_u128<E: Error>(self, v: u128) -> Result<Self::Value, E> {
-            self.found(Found::number(v))
+            self.found(Unexpected::number(v))
         }
         fn visit_f64<E: Error>(self, v: f64) -> Result<Self::Value, E> {
-            self.found(Found::number(v))
+            self.found(Unexpected::number(v))
         }
     };
     (@text) => {
         fn visit_str<E: Error>(self, v: &str) -> Result<Self::Value, E> {
-            self.found(Found::text(v))
+            self.found(Unexpected::text(v))
         }
     };
     (@bytes) => {
         fn visit_bytes<E: Error>(self, v: &[u8]) -> Result<Self::Value, E> {
-            self.found(Found::Bytes(v.len()))
+            self.found(Unexpected::Bytes(v.len()))
         }
     };
     (@null) => {
         fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-            self.found(Found::Null)
+            self.found(Unexpected::Null)
         }
         fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
-            self.found(Found::Null)
+            self.found(Unexpected::Null)
         }
     };
     (@list) => {
         fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-            self.found(Found::List)
+            self.found(Unexpected::List)
         }
     };
     (@map) => {
         fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-            self.found(Found::Map)
+            self.found(Unexpected::Map)
         }
     };
     ($($what:tt)*) => {
@@ -108,7 +108,7 @@ impl<'p> Seed<'p> {
     }
 
     #[cold]
-    fn found<E: Error>(self, found: Found) -> Result<(), E> {
+    fn found<E: Error>(self, found: Unexpected) -> Result<(), E> {
         self.done(Err(Mismatch::of(self.shape, found)))
     }
 
@@ -142,8 +142,8 @@ impl<'p> Seed<'p> {
 /// Path text for a key of type `shape` at the start of `key`.
 #[cold]
 pub(crate) fn key_text(shape: &Shape, mut key: Reader<'_>) -> String {
-    let quoted = |text: &str| match Found::text(text) {
-        Found::Text(text) => format!("{text:?}"),
+    let quoted = |text: &str| match Unexpected::text(text) {
+        Unexpected::Text(text) => format!("{text:?}"),
         _ => String::new(),
     };
     let text = match shape {
@@ -245,9 +245,9 @@ impl<'de> Visitor<'de> for Seed<'_> {
             // An empty Lua table may be a record or a list.
             Shape::Record(record) => match seq.next_element::<IgnoredAny>()? {
                 None => self.done(RecordBuilder::new(record, self.run).finish()),
-                Some(_) => self.found(Found::List),
+                Some(_) => self.found(Unexpected::List),
             },
-            _ => self.found(Found::List),
+            _ => self.found(Unexpected::List),
         }
     }
 
@@ -259,7 +259,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
             Shape::Variant(_) | Shape::Result(_) | Shape::Option(_) => {
                 match OneOf::of(self.shape) {
                     Some(cases) => self.one_of(cases, map),
-                    None => self.found(Found::Map),
+                    None => self.found(Unexpected::Map),
                 }
             }
             // An empty Lua table may be a record or a list.
@@ -274,10 +274,10 @@ impl<'de> Visitor<'de> for Seed<'_> {
                         self.run.out.empty_list();
                         Ok(())
                     }
-                    (Some(_), _) => self.found(Found::Map),
+                    (Some(_), _) => self.found(Unexpected::Map),
                 }
             }
-            _ => self.found(Found::Map),
+            _ => self.found(Unexpected::Map),
         }
     }
 
@@ -288,7 +288,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
             return self.held(option).visit_enum(access);
         }
         let Some(cases) = OneOf::of(self.shape) else {
-            return self.found(Found::Case("…".to_owned()));
+            return self.found(Unexpected::Case("…".to_owned()));
         };
         let (at, access) = access.variant_seed(CaseKey { cases, run: self.run })?;
         cases.begin(at, self.run);

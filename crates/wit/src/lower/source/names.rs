@@ -6,7 +6,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 
 use super::otherwise;
-use crate::error::{Found, Mismatch};
+use crate::error::{Mismatch, Unexpected};
 use crate::lower::Run;
 use crate::lower::build::{FlagsBuilder, OneOf, RecordBuilder};
 use crate::shape::Shape;
@@ -18,7 +18,7 @@ pub(super) struct FieldKey<'b, 'p> {
 }
 
 impl<'p> FieldKey<'_, 'p> {
-    fn found<E: Error>(self, found: Found) -> Result<(usize, &'p Shape), E> {
+    fn found<E: Error>(self, found: Unexpected) -> Result<(usize, &'p Shape), E> {
         let expected = "the name of a field".to_owned();
         Err(E::custom(self.run.note(Mismatch::Type { expected, found })))
     }
@@ -50,7 +50,7 @@ pub(super) struct CaseKey<'p> {
 }
 
 impl CaseKey<'_> {
-    fn found<E: Error>(self, found: Found) -> Result<usize, E> {
+    fn found<E: Error>(self, found: Unexpected) -> Result<usize, E> {
         let expected = "the name of a case".to_owned();
         Err(E::custom(self.run.note(Mismatch::Type { expected, found })))
     }
@@ -82,9 +82,9 @@ pub(super) struct Nothing<'p> {
 }
 
 impl Nothing<'_> {
-    fn found<E: Error>(self, found: Found) -> Result<(), E> {
+    fn found<E: Error>(self, found: Unexpected) -> Result<(), E> {
         match found {
-            Found::Null => Ok(()),
+            Unexpected::Null => Ok(()),
             found => {
                 let mismatch = self.cases.unexpected_payload(self.at, found);
                 Err(E::custom(self.run.note(mismatch)))
@@ -114,7 +114,7 @@ pub(super) struct Flag<'f, 'p> {
 }
 
 impl Flag<'_, '_> {
-    fn found<E: Error>(self, found: Found) -> Result<(), E> {
+    fn found<E: Error>(self, found: Unexpected) -> Result<(), E> {
         let expected = "the name of a flag".to_owned();
         Err(E::custom(self.run.note(Mismatch::Type { expected, found })))
     }

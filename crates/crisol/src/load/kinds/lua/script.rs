@@ -38,7 +38,7 @@ pub(super) fn load(
     if !fields.iter().all(|field| inputs.is_read(id, field)) {
         return Ok(());
     }
-    let callable = match loading.kept(id, |old| old.callable(id)) {
+    let callable = match loading.reused(id, |old| old.callable(id)) {
         Some(kept) => kept.clone(),
         None => Callable::Lua(Arc::new(make(function, id, loading)?)),
     };

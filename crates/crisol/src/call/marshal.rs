@@ -1,4 +1,7 @@
-//! Forms of arguments and results: JSON or values of an edge, Rust types, trees of values, WAVE text.
+//! Marshalling between a caller's types and a callee's: arguments in, result out.
+//!
+//! One type per kind of caller: [`InvokeArgs`] (edges), [`RustArgs`] (serde types), [`ValueArgs`] (trees of values) and
+//! [`WaveArgs`] (WAVE text).
 
 use std::marker::PhantomData;
 
@@ -7,12 +10,12 @@ use crisol_wit::{Lifted, LowerError, Mapping, Packed};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A caller's form of arguments and of the result.
-pub(crate) trait Form: Sized {
-    /// The result.
+/// Arguments of a caller, with conversions into the callee's form and of the result back to the caller's.
+pub(crate) trait Marshal: Sized {
+    /// Result in the caller's form.
     type Output;
 
-    /// Returns text that is too long to lower on the caller's thread, or else the form itself.
+    /// Returns text that is too long to lower on the caller's thread, or else the arguments themselves.
     fn long_text(self) -> Result<Vec<u8>, Self> {
         Err(self)
     }
@@ -43,9 +46,9 @@ pub(crate) trait Form: Sized {
 const LONG_TEXT: usize = 256 << 10;
 
 /// Arguments of an edge, with a [`Reply`] as result.
-pub(crate) struct Arguments<'a>(pub(crate) Args<'a>);
+pub(crate) struct InvokeArgs<'a>(pub(crate) Args<'a>);
 
-impl Form for Arguments<'_> {
+impl Marshal for InvokeArgs<'_> {
     type Output = Reply;
 
     fn long_text(self) -> Result<Vec<u8>, Self> {
@@ -77,15 +80,15 @@ impl Form for Arguments<'_> {
 }
 
 /// Rust values: a tuple or sequence holds arguments in order, a struct holds them by name, `()` passes none.
-pub(crate) struct Rust<A, R>(pub(crate) A, PhantomData<fn() -> R>);
+pub(crate) struct RustArgs<A, R>(pub(crate) A, PhantomData<fn() -> R>);
 
-impl<A, R> Rust<A, R> {
+impl<A, R> RustArgs<A, R> {
     pub(crate) fn new(args: A) -> Self {
         Self(args, PhantomData)
     }
 }
 
-impl<A: Serialize, R: DeserializeOwned> Form for Rust<A, R> {
+impl<A: Serialize, R: DeserializeOwned> Marshal for RustArgs<A, R> {
     type Output = R;
 
     fn lower(self, mapping: &Mapping) -> Result<Packed, LowerError> {
@@ -110,9 +113,9 @@ impl<A: Serialize, R: DeserializeOwned> Form for Rust<A, R> {
 }
 
 /// Trees of values.
-pub(crate) struct Tree(pub(crate) Vec<Value>);
+pub(crate) struct ValueArgs(pub(crate) Vec<Value>);
 
-impl Form for Tree {
+impl Marshal for ValueArgs {
     type Output = Value;
 
     fn lower(self, mapping: &Mapping) -> Result<Packed, LowerError> {
@@ -133,9 +136,9 @@ impl Form for Tree {
 }
 
 /// WAVE text, which needs a signature to be parsed and written.
-pub(crate) struct Wave<'a>(pub(crate) &'a str);
+pub(crate) struct WaveArgs<'a>(pub(crate) &'a str);
 
-impl Form for Wave<'_> {
+impl Marshal for WaveArgs<'_> {
     type Output = String;
 
     fn lower(self, mapping: &Mapping) -> Result<Packed, LowerError> {

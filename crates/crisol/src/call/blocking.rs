@@ -1,4 +1,4 @@
-//! Parsing of long text on a blocking thread, within the deadline of its call.
+//! Parsing of long text on tokio's blocking threads, within the deadline of its call.
 //!
 //! Ten megabytes of numbers take about a tenth of a second; on the caller's thread they would stall all other tasks.
 
@@ -11,7 +11,7 @@ use super::failure::{CallFailure, Cause};
 
 /// Runs `read` on a blocking thread. At the deadline the call fails; a thread that has begun continues to the end of
 /// its text.
-pub(super) async fn aside<T: Send + 'static>(
+pub(super) async fn run_blocking<T: Send + 'static>(
     id: &EntryId,
     deadline: CallDeadline,
     read: impl FnOnce() -> T + Send + 'static,

@@ -1,24 +1,27 @@
-//! Matches names typed by users against entry ids.
+//! Entry ids in the spellings that users type.
 
-use crisol_core::{EntryId, suggest};
+use super::nearest;
+use crate::EntryId;
 
-/// Tells whether a text refers to an entry: by its id, by its id with other separators (`shop.total`), or by its name
+/// Returns true if a text refers to an entry: by its id, by its id with other separators (`shop.total`), or by its name
 /// alone.
-pub(crate) fn is_meant(text: &str, id: &EntryId) -> bool {
-    text == id.name() || fold(text) == fold(id.as_str())
+#[must_use]
+pub fn refers_to(text: &str, id: &EntryId) -> bool {
+    text == id.name() || with_colons(text) == with_colons(id.as_str())
 }
 
 /// Finds the id most similar to a text: by the whole id, or, for a text without a namespace, by the name alone. Of
 /// equally similar ids, returns the first in order.
-pub(crate) fn nearest<'a>(
+pub fn nearest_id<'a>(
     text: &str,
-    ids: impl Iterator<Item = &'a EntryId>,
+    ids: impl IntoIterator<Item = &'a EntryId>,
 ) -> Option<&'a EntryId> {
-    let ids: Vec<(String, &EntryId)> = ids.map(|id| (fold(id.as_str()), id)).collect();
-    let whole = suggest::nearest(&fold(text), ids.iter().map(|(whole, _)| &**whole));
+    let ids: Vec<(String, &EntryId)> =
+        ids.into_iter().map(|id| (with_colons(id.as_str()), id)).collect();
+    let whole = nearest(&with_colons(text), ids.iter().map(|(whole, _)| &**whole));
     let of_whole = whole.and_then(|near| ids.iter().filter(|(whole, _)| whole == near).min());
     let of_name = || {
-        let name = suggest::nearest(text, ids.iter().map(|(_, id)| id.name()))?;
+        let name = nearest(text, ids.iter().map(|(_, id)| id.name()))?;
         ids.iter().filter(|(_, id)| id.name() == name).min()
     };
     let found = of_whole.or_else(|| if text.contains(':') { None } else { of_name() });
@@ -26,7 +29,7 @@ pub(crate) fn nearest<'a>(
 }
 
 /// Replaces all separators of a text by `:`.
-fn fold(text: &str) -> String {
+fn with_colons(text: &str) -> String {
     text.replace("::", ":").replace(['.', '/', '#'], ":")
 }
 
@@ -37,7 +40,7 @@ mod tests {
     #[test]
     fn ids_match_common_spellings() {
         let ids = ["shop:total", "shop.cart:total", "shop:assets"].map(|id| id.parse().unwrap());
-        let near = |text: &str| nearest(text, ids.iter()).map(EntryId::as_str);
+        let near = |text: &str| nearest_id(text, &ids).map(EntryId::as_str);
         for (text, id) in [
             ("shop.total", Some("shop:total")),
             ("shop/total", Some("shop:total")),
@@ -49,7 +52,7 @@ mod tests {
         ] {
             assert_eq!(near(text), id, "{text}");
         }
-        assert!(is_meant("assets", &ids[2]) && is_meant("shop::assets", &ids[2]));
-        assert!(!is_meant("asset", &ids[2]) && !is_meant("cart:assets", &ids[2]));
+        assert!(refers_to("assets", &ids[2]) && refers_to("shop::assets", &ids[2]));
+        assert!(!refers_to("asset", &ids[2]) && !refers_to("cart:assets", &ids[2]));
     }
 }
