@@ -24,7 +24,7 @@ use crate::output::success;
 use crate::placement::Placement;
 use crate::poll_timer::{Aborted, PollTimer, has_passed, until, until_since};
 use crate::pre_cache::{Pre, ShardPre};
-use crate::shards::Slot;
+use crate::shards::TakenSlots;
 
 use callee::Callee;
 
@@ -35,7 +35,7 @@ const TICKS_PER_TURN: u64 = 1;
 pub struct Instance {
     pub(crate) store: Store<Host>,
     /// Freed after the store.
-    _slot: Slot,
+    _taken: TakenSlots,
     pub(crate) callee: Callee,
     /// `None` for an HTTP handler.
     mapping: Option<Mapping>,
@@ -72,8 +72,8 @@ pub(crate) fn store(
     limits: Limits,
     deadline: Option<Instant>,
 ) -> Result<Occupied, Failure> {
-    let ShardPre { pre, budget, ticks, slots } = shard;
-    let slot = slots.take();
+    let ShardPre { pre, budget, ticks, .. } = shard;
+    let taken = shard.take_slots();
     let host = Host::new(context.into(), limits, (budget, ticks));
     #[expect(clippy::disallowed_methods, reason = "the one place that creates a store")]
     let mut store = Store::new(pre.engine(), host);
@@ -87,11 +87,11 @@ pub(crate) fn store(
         store.set_max_component_handles(MAX_WAITABLES);
     }
     begin(&mut store, deadline)?;
-    Ok((store, slot))
+    Ok((store, taken))
 }
 
-/// A store and the slot that its instance takes.
-type Occupied = (Store<Host>, Slot);
+/// A store and the slots that its instance takes.
+type Occupied = (Store<Host>, TakenSlots);
 
 /// See [`FunctionPre::instantiate`].
 pub(crate) async fn make(
@@ -100,7 +100,7 @@ pub(crate) async fn make(
     runs_once: bool,
     deadline: Option<Instant>,
 ) -> Result<Instance, Failure> {
-    let (mut store, slot) = store?;
+    let (mut store, taken) = store?;
     let (made, timer) = {
         let making = pin!(instantiate(&mut store, placement));
         until(deadline, making).await
@@ -111,7 +111,7 @@ pub(crate) async fn make(
     let callee = callee
         .ok_or_else(|| Failure::Host(wasmtime::Error::msg("the export is not a function")))?;
     let mapping = placement.callee.mapping.clone();
-    Ok(Instance { store, _slot: slot, callee, mapping, runs_once, calls: 0, unusable: false })
+    Ok(Instance { store, _taken: taken, callee, mapping, runs_once, calls: 0, unusable: false })
 }
 
 /// Instantiates the code and resolves the callee, start functions and initializers included.

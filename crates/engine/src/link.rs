@@ -242,7 +242,7 @@ pub(crate) fn shared_pre(
     let variant = variants.first(key)?;
     let (pre, imports) = resolve(variant, program.first(), grants)?;
     let shared = Arc::new(SharedPre {
-        shards: Sharded::new(ShardPre::new(variant, pre), program.shards()),
+        shards: Sharded::new(ShardPre::new(variant, pre, program.first()), program.shards()),
         imports,
         has_imports: program.first().has_imports(&variant.engine),
         variants: Arc::clone(variants),

@@ -20,12 +20,12 @@ impl<'a> Placement<'a> {
     /// that has one.
     pub(crate) fn choose(shared: &'a Arc<SharedPre>, callee: &'a ShardedCallee) -> Self {
         let here = Self::here(shared, callee);
-        if here.shard.slots.has_free() {
+        if here.shard.has_free() {
             return here;
         }
         let all = 0..shared.shards.count();
         let mut others = all.filter_map(|shard| Self::on(shard, shared, callee));
-        others.find(|other| other.shard.slots.has_free()).unwrap_or(here)
+        others.find(|other| other.shard.has_free()).unwrap_or(here)
     }
 
     fn first(shared: &'a SharedPre, callee: &'a ShardedCallee) -> Self {
@@ -38,7 +38,7 @@ impl<'a> Placement<'a> {
         match shared.shards.get(home) {
             Some(Some(_)) => Self::on(home, shared, callee),
             Some(None) => None,
-            None if shared.shards.begin(home) => {
+            None if shared.program.is_small() && shared.shards.begin(home) => {
                 let linking = Arc::clone(shared);
                 let link = move || _ = linked(home, &linking);
                 match Handle::try_current() {
@@ -71,7 +71,7 @@ fn linked(shard: usize, shared: &SharedPre) -> Option<&ShardPre> {
                 "code cannot be linked on a shard"
             );
         });
-        Some(ShardPre::new(variant, linked.ok()?.0))
+        Some(ShardPre::new(variant, linked.ok()?.0, code))
     })
 }
 

@@ -9,8 +9,9 @@ use wasmtime::component::InstancePre;
 use crate::config::VariantKey;
 use crate::host::Host;
 use crate::imports::{Grants, Import};
+use crate::machine_code::MachineCode;
 use crate::program::Program;
-use crate::shards::{Sharded, Slots};
+use crate::shards::{Sharded, Slots, TakenSlots};
 use crate::ticker::Ticks;
 use crate::variant::{EngineVariant, Variants};
 
@@ -35,13 +36,25 @@ pub(crate) struct ShardPre {
     pub(crate) budget: Budget,
     /// Ticks of the clock that interrupts guests.
     pub(crate) ticks: Ticks,
-    pub(crate) slots: Slots,
+    slots: Slots,
+    /// Slots that one instance takes.
+    slots_each: usize,
 }
 
 impl ShardPre {
-    pub(crate) fn new(variant: &EngineVariant, pre: Pre) -> Self {
+    pub(crate) fn new(variant: &EngineVariant, pre: Pre, code: &MachineCode) -> Self {
         let (budget, ticks) = (variant.budget.clone(), variant.ticks.clone());
-        Self { pre, budget, ticks, slots: variant.slots.clone() }
+        Self { pre, budget, ticks, slots: variant.slots.clone(), slots_each: code.slots() }
+    }
+
+    /// Returns true if there is room for an instance. Another thread may take it first.
+    pub(crate) fn has_free(&self) -> bool {
+        self.slots.have_free(self.slots_each)
+    }
+
+    /// Counts the slots of an instance as taken.
+    pub(crate) fn take_slots(&self) -> TakenSlots {
+        self.slots.take(self.slots_each)
     }
 }
 

@@ -5,8 +5,8 @@ use crate::digest::Digest;
 use crate::machine_code::MachineCode;
 use crate::shards::Sharded;
 
-/// Maximum bytes of machine code that other shards copy. Calls of larger code, such as an interpreter, take so long that
-/// shared reference counts do not matter.
+/// Maximum bytes of machine code that is copied to make calls faster. Calls of larger code, such as an interpreter, take so
+/// long that shared reference counts do not matter.
 const MAX_COPIED: usize = 4 << 20;
 
 /// Machine code with its copies.
@@ -36,17 +36,18 @@ impl Program {
         self.copies.get(shard).flatten()
     }
 
-    /// The code of a shard, copied on first use. `None` if it is too large or cannot be copied.
+    /// Returns true if copies are small enough to be made before another shard's slots are needed.
+    pub(crate) fn is_small(&self) -> bool {
+        self.first().size() <= MAX_COPIED
+    }
+
+    /// The code of a shard, copied on first use. `None` if it cannot be copied.
     pub(crate) fn on(&self, shard: usize, engine: &wasmtime::Engine) -> Option<&MachineCode> {
         self.copies.get_or_make(shard, || {
-            let code = self.first();
-            if code.size() > MAX_COPIED {
-                return None;
-            }
             let refused = |error: &wasmtime::Error| {
                 tracing::warn!(digest = %self.digest, ?error, "compiled code cannot be copied");
             };
-            aot::copy(engine, code).inspect_err(refused).ok()
+            aot::copy(engine, self.first()).inspect_err(refused).ok()
         })
     }
 }

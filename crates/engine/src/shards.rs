@@ -152,10 +152,11 @@ pub(crate) struct Slots {
     capacity: usize,
 }
 
-/// An instance's slot.
+/// Slots that one instance takes.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct TakenSlots {
     live: Arc<AtomicUsize>,
+    count: usize,
 }
 
 impl Slots {
@@ -168,20 +169,20 @@ impl Slots {
         Self { live: Arc::default(), capacity }
     }
 
-    /// Returns true if a slot is free. Another thread may take it first.
-    pub(crate) fn has_free(&self) -> bool {
-        self.live.load(Relaxed) < self.capacity
+    /// Returns true if `count` slots are free. Another thread may take them first.
+    pub(crate) fn have_free(&self, count: usize) -> bool {
+        self.live.load(Relaxed).saturating_add(count) <= self.capacity
     }
 
-    pub(crate) fn take(&self) -> Slot {
-        self.live.fetch_add(1, Relaxed);
-        Slot { live: Arc::clone(&self.live) }
+    pub(crate) fn take(&self, count: usize) -> TakenSlots {
+        self.live.fetch_add(count, Relaxed);
+        TakenSlots { live: Arc::clone(&self.live), count }
     }
 }
 
-impl Drop for Slot {
+impl Drop for TakenSlots {
     fn drop(&mut self) {
-        self.live.fetch_sub(1, Relaxed);
+        self.live.fetch_sub(self.count, Relaxed);
     }
 }
 
@@ -229,10 +230,10 @@ mod tests {
         assert_eq!(count(Allocation::Pooling { instances: 100 }, MAX_SHARDS), 1);
         assert_eq!((count(plenty, MAX_SHARDS), count(plenty, 1)), (cores(), 1));
         assert_eq!(count(Allocation::Unreserved, MAX_SHARDS), 1);
-        let slots = Slots::of(Allocation::Pooling { instances: 1 });
-        let slot = slots.take();
-        assert!(!slots.has_free());
-        drop(slot);
-        assert!(slots.has_free());
+        let slots = Slots::of(Allocation::Pooling { instances: 2 });
+        let taken = slots.take(1);
+        assert!(slots.have_free(1) && !slots.have_free(2));
+        drop(taken);
+        assert!(slots.have_free(2) && !slots.have_free(3));
     }
 }
