@@ -1,5 +1,6 @@
 //! Sandboxed Lua instance, and the host functions of its prelude.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use mlua::{
     Error, Function, IntoLua, Lua, LuaOptions, LuaString, MultiValue, Result, StdLib, Table, Value,
 };
 
+use crate::chunk::Chunk;
 use crate::clock::{Clock, PRELUDE_STATE, check_room, expired, set_expired};
 use crate::modules::funcs::NEW_ERROR;
 use crate::modules::log::emit;
@@ -18,6 +20,10 @@ use crate::trace::{PRELUDE, record_frames};
 
 /// Registry key of the function through which the host calls functions of scripts.
 const GUARD: &str = "crisol.guard";
+
+/// The prelude, compiled once for all instances of the process.
+static PRELUDE_CHUNK: Chunk =
+    Chunk::new(Cow::Borrowed(PRELUDE), Cow::Borrowed(include_str!("prelude.lua")));
 
 /// Creates a Lua instance and runs the prelude in it.
 pub(crate) fn lua(clock: &Arc<Clock>, modules: &BTreeSet<Module>, sink: &Sink) -> Result<Lua> {
@@ -37,9 +43,8 @@ pub(crate) fn lua(clock: &Arc<Clock>, modules: &BTreeSet<Module>, sink: &Sink) -
     modules::install(&lua, modules, sink)?;
     let user = lua.create_table()?;
     let host = functions(&lua, clock, modules, sink)?;
-    let prelude = lua.load(include_str!("prelude.lua")).set_name(PRELUDE).into_function()?;
     let (new_error, guard): (Function, Function) =
-        prelude.call((state, host, user, Lua::poll_pending()))?;
+        PRELUDE_CHUNK.load(&lua)?.call((state, host, user, Lua::poll_pending()))?;
     lua.set_named_registry_value(NEW_ERROR, new_error)?;
     lua.set_named_registry_value(GUARD, guard)?;
     Ok(lua)

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod call;
+mod chunk;
 mod clock;
 mod failure;
 mod host;

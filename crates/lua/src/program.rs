@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crisol_core::{Budget, chain};
 use mlua::{Function, Lua};
 
+use crate::chunk::Chunk;
 use crate::clock::{Clock, now};
 use crate::failure::Failure;
 use crate::host;
@@ -36,7 +37,7 @@ const NAME_SUFFIX: usize = 56;
 #[derive(Clone)]
 pub struct Program {
     name: Arc<str>,
-    source: Arc<str>,
+    chunk: Arc<Chunk>,
     entry: EntryPoint,
     modules: BTreeSet<Module>,
     max_memory_bytes: u64,
@@ -56,17 +57,18 @@ impl fmt::Debug for Program {
 
 impl Program {
     /// Creates a program from `source`, with `name` in errors, no modules and 256 MiB of memory. Printed text
-    /// goes to `sink`.
+    /// goes to `sink`. Clones compile `source` once together.
     pub fn new(
         name: impl Into<Arc<str>>,
-        source: impl Into<Arc<str>>,
+        source: impl Into<String>,
         entry: EntryPoint,
         sink: Sink,
     ) -> Self {
-        let (name, source) = (name.into(), source.into());
+        let name = name.into();
+        let chunk = Arc::new(Chunk::new(format!("@{name}").into(), source.into().into()));
         let (modules, max_memory_bytes) = (BTreeSet::new(), 256 << 20);
         let (budget, turns) = (Budget::unlimited(), TurnLimit::new());
-        Self { name, source, entry, modules, max_memory_bytes, budget, turns, sink }
+        Self { name, chunk, entry, modules, max_memory_bytes, budget, turns, sink }
     }
 
     /// Sets the modules that the script may `require`.
@@ -119,15 +121,14 @@ impl Program {
         State::load(&clock, &self.turns, Load { compile }, deadline).await
     }
 
-    /// Creates a Lua instance and compiles the script in it.
+    /// Creates a Lua instance and loads the script into it. The first instance compiles it.
     fn compile(&self, clock: &Arc<Clock>) -> Result<(Lua, Function), Failure> {
         let lua = host::lua(clock, &self.modules, &self.sink).map_err(Failure::Setup)?;
         let memory = &clock.memory;
         let raised = |error: mlua::Error| clock.failure(&error);
-        memory.open(&lua, self.source.len() as u64).map_err(raised)?;
-        let chunk = lua.load(&*self.source).set_name(format!("@{}", self.name));
-        let chunk = chunk.set_mode(mlua::chunk::ChunkMode::Text).into_function();
-        chunk.map(|chunk| (lua, chunk)).map_err(raised)
+        memory.open(&lua, self.chunk.size() as u64).map_err(raised)?;
+        let script = self.chunk.load(&lua).map_err(raised)?;
+        Ok((lua, script))
     }
 
     /// Returns the script line of a failure, if it has one, and the message without that line.
