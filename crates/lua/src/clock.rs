@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crisol_core::Frame;
@@ -51,6 +52,8 @@ pub(crate) struct Clock {
     method: Option<String>,
     /// Functions that ran where an uncaught error was raised.
     frames: Mutex<Vec<Frame>>,
+    /// Waker of the current run, for operations that the script waits for.
+    waker: Mutex<Waker>,
     /// Call that the state serves. It is not stored in Lua, which is locked while a script computes.
     current: Mutex<Option<Current>>,
 }
@@ -72,6 +75,7 @@ impl Clock {
             memory,
             method,
             frames: Mutex::default(),
+            waker: Mutex::new(Waker::noop().clone()),
             current: Mutex::new(None),
         })
     }
@@ -110,8 +114,14 @@ impl Clock {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a run that must end by `deadline`.
-    pub(crate) fn begin(&self, deadline: Option<Instant>, current: Current) {
+    /// Returns the waker of the current run.
+    pub(crate) fn waker(&self) -> Waker {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Starts a run that must end by `deadline`. `waker` wakes it when it can continue.
+    pub(crate) fn begin(&self, deadline: Option<Instant>, current: Current, waker: Waker) {
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = waker;
         *self.times() = Times { deadline, turn: now() };
         self.expired.store(false, Ordering::Relaxed);
         self.has_yielded.store(false, Ordering::Relaxed);

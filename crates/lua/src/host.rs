@@ -11,8 +11,9 @@ use mlua::{
 
 use crate::chunk::Chunk;
 use crate::clock::{Clock, PRELUDE_STATE, check_room, expired, set_expired};
-use crate::modules::funcs::NEW_ERROR;
+use crate::modules::funcs::{AWAIT, NEW_ERROR, await_future};
 use crate::modules::log::emit;
+use crate::modules::wait::poll;
 use crate::modules::{self, Module};
 use crate::output::{Level, Sink};
 use crate::pattern::{Capture, PatternError, scan};
@@ -33,20 +34,23 @@ pub(crate) fn lua(clock: &Arc<Clock>, modules: &BTreeSet<Module>, sink: &Sink) -
         | StdLib::UTF8
         | StdLib::MATH
         | StdLib::OS;
-    let lua = Lua::new_with(libs, LuaOptions::new())?;
+    // When this first handle is dropped, mlua collects garbage, in case a future owns the state in which it is stored.
+    // None of ours does, so that happens here, where there is next to nothing to mark.
+    let lua = Lua::new_with(libs, LuaOptions::new())?.clone();
+    lua.gc_stop();
     clock.watch(&lua)?;
     let state = lua.create_table()?;
     state.raw_set("modules", lua.create_table()?)?;
     lua.set_named_registry_value(PRELUDE_STATE, &state)?;
     lua.set_app_data(Arc::clone(clock));
-    // Modules come before the prelude: waiting uses Lua's own `coroutine.yield`, which the prelude replaces.
     modules::install(&lua, modules, sink)?;
     let user = lua.create_table()?;
     let host = functions(&lua, clock, modules, sink)?;
-    let (new_error, guard): (Function, Function) =
+    let (new_error, guard, await_future): (Function, Function, Function) =
         PRELUDE_CHUNK.load(&lua)?.call((state, host, user, Lua::poll_pending()))?;
     lua.set_named_registry_value(NEW_ERROR, new_error)?;
     lua.set_named_registry_value(GUARD, guard)?;
+    lua.set_named_registry_value(AWAIT, await_future)?;
     Ok(lua)
 }
 
@@ -80,6 +84,8 @@ fn functions(
     host.raw_set("rep", lua.create_function(repeat)?)?;
     host.raw_set("find", lua.create_function(find_plain)?)?;
     host.raw_set("expand", lua.create_function(expand)?)?;
+    host.raw_set("poll", lua.create_function(poll)?)?;
+    host.raw_set("await_future", lua.create_function(await_future)?)?;
     let clock = Arc::clone(clock);
     let scan = lua.create_function(move |lua, args| scan_for(lua, &clock, args))?;
     host.raw_set("scan", scan)?;

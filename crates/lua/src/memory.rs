@@ -5,7 +5,7 @@
 //! asking each time; it is smaller when less is left for others. Between runs a state reserves only what it
 //! uses.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crisol_core::{Budget, Frame, OverBudget, Reservation, Value};
@@ -19,6 +19,9 @@ const STEP: u64 = 64 << 10;
 /// Minimum number of bytes reserved ahead of use.
 const AHEAD: u64 = 1 << 20;
 
+/// Memory in use from which a state collects garbage, in bytes. Most calls end below it.
+const COLLECT_FROM: usize = 512 << 10;
+
 /// Divisor of the budget that is left: a state reserves that fraction ahead of use.
 const PART: u64 = 8;
 
@@ -31,6 +34,8 @@ pub(crate) struct MemoryAccount {
     outside: Budget,
     /// Bytes held outside of Lua from which a garbage collection is worthwhile.
     collect_from: AtomicU64,
+    /// True once the garbage collector runs by itself.
+    collects: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -48,7 +53,8 @@ impl MemoryAccount {
     pub(crate) fn new(allowed: u64, budget: &Budget) -> Self {
         let account = Account { held: budget.open(), granted: 0, over: None, ended: false };
         let (account, outside) = (Mutex::new(account), Budget::new(allowed));
-        Self { allowed, account, outside, collect_from: AtomicU64::new(allowed / 2) }
+        let (collect_from, collects) = (AtomicU64::new(allowed / 2), AtomicBool::new(false));
+        Self { allowed, account, outside, collect_from, collects }
     }
 
     fn account(&self) -> MutexGuard<'_, Account> {
@@ -58,6 +64,7 @@ impl MemoryAccount {
     /// Lets a state allocate `needed` bytes and some more. Fails if the budget has too little left; the
     /// script must end then.
     pub(crate) fn open(&self, lua: &Lua, needed: u64) -> mlua::Result<()> {
+        self.start_collector(lua);
         let mut account = self.account();
         let used = lua.used_memory() as u64;
         let share = (account.held.budget().left() / PART).max(AHEAD);
@@ -74,6 +81,15 @@ impl MemoryAccount {
         lua.set_memory_limit(limit).map(drop)
     }
 
+    /// Starts the garbage collector of a state that has grown. Until then it would only mark what the state is made of.
+    /// A state that reaches its limit earlier collects all the same.
+    fn start_collector(&self, lua: &Lua) {
+        if !self.collects.load(Ordering::Relaxed) && lua.used_memory() >= COLLECT_FROM {
+            self.collects.store(true, Ordering::Relaxed);
+            lua.gc_restart();
+        }
+    }
+
     /// Lets a running script allocate `size` bytes at once.
     pub(crate) fn make_room(&self, lua: &Lua, size: u64) -> mlua::Result<()> {
         if self.ahead(lua) >= size { Ok(()) } else { self.open(lua, size) }
@@ -87,6 +103,7 @@ impl MemoryAccount {
     /// Returns true if a running script has enough memory reserved ahead. The instruction hook calls it
     /// regularly.
     pub(crate) fn has_reserve(&self, lua: &Lua) -> bool {
+        self.start_collector(lua);
         let has_all = self.account().granted >= self.allowed;
         if has_all || self.ahead(lua) >= AHEAD / 2 || self.open(lua, 0).is_ok() {
             return true;

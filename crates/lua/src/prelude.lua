@@ -118,6 +118,28 @@ local new_coroutine = {
   isyieldable = isyieldable,
 }
 
+-- Operations of the host that scripts wait for ----------------------------------------------------------
+
+local poll = host.poll
+
+local function wait(operation, done, ...)
+  if done then return ... end
+  raw_yield(PENDING)
+  return wait(operation, poll(operation))
+end
+
+-- Wraps a function that begins an operation, and waits for its results.
+local function waiting(begin)
+  return function(...)
+    local operation = begin(...)
+    return wait(operation, poll(operation))
+  end
+end
+
+local funcs, time = state.modules.funcs, state.modules.time
+if funcs then funcs.call = waiting(funcs.call) end
+if time then time.sleep = waiting(time.sleep) end
+
 -- Text of values --------------------------------------------------------------------------------------
 
 local function tostring(...)
@@ -518,10 +540,10 @@ for name in next, globals do globals[name] = nil end
 for name, value in next, kept do globals[name] = value end
 globals._G = globals
 -- Examples use `funcs` without `require`.
-globals.funcs = state.modules.funcs
+globals.funcs = funcs
 
 -- The host calls functions of scripts through this. Where an uncaught error is raised, the host records the running
 -- functions, which have returned by the time the error arrives here.
 local function guard(f, ...) return unwrap(raw_xpcall(f, host.record_frames, ...)) end
 
-return new_error, guard
+return new_error, guard, waiting(host.await_future)

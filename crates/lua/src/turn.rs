@@ -200,11 +200,11 @@ impl Driver<'_> {
             Handle::try_current().map_err(|error| Failure::Setup(mlua::Error::external(error)))?;
         let Self { running, turns, deadline } = self;
         let clock = Arc::clone(&job.clock);
-        clock.begin(deadline, current);
-        let mut ending = RunGuard(&clock, false);
-        let (began, mut computed) = (now(), Duration::ZERO);
         let bell = Arc::new(RunWaker(Notify::new()));
         let waker = Waker::from(Arc::clone(&bell));
+        clock.begin(deadline, current, waker.clone());
+        let mut ending = RunGuard(&clock, false);
+        let (began, mut computed) = (now(), Duration::ZERO);
         let mut job = job;
         let done = loop {
             let Some(permit) = by(deadline, turns.next()).await else { break None };

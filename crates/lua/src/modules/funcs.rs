@@ -1,12 +1,13 @@
 //! Module `funcs`: calls to functions. `call` waits for the answer; `async` starts a call and returns a
 //! future.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crisol_core::{Args, CallError, EntryId, ErrorDetails, Value};
 use mlua::{
-    Error, Function, Lua, MultiValue, Result, Table, UserData, UserDataMethods, UserDataRef,
-    Value as LuaValue,
+    Error, Function, Lua, MetaMethod, MultiValue, Result, Table, UserData, UserDataFields,
+    UserDataMethods, UserDataRef, Value as LuaValue,
 };
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -14,11 +15,15 @@ use tokio::task::AbortHandle;
 use crate::call::{Call, Current, HeldMemory};
 use crate::clock::Clock;
 use crate::memory::size_in_lua;
+use crate::modules::wait::Waiting;
 use crate::offload::Offloaded;
 use crate::values::{Reader, write};
 
 /// Registry key of the function that creates errors of calls.
 pub(crate) const NEW_ERROR: &str = "crisol.new_error";
+
+/// Registry key of the prelude's function that awaits a future.
+pub(crate) const AWAIT: &str = "crisol.await";
 
 /// Result of a call, independent of Lua, since a script may read it more than once.
 type CallResult = std::result::Result<Value, CallFailure>;
@@ -43,14 +48,11 @@ impl CallFailure {
 
 pub(super) fn module(lua: &Lua) -> Result<Table> {
     let funcs = lua.create_table()?;
-    let call = lua.create_async_function(|lua, (id, args): (String, MultiValue)| async move {
-        // A call runs in a task of its own, so a chain of calls does not deepen the stack.
-        begin(&lua, (id, args))?.awaited(&lua).await
-    })?;
+    // A call runs in a task of its own, so a chain of calls does not deepen the stack.
+    let call = lua.create_function(|lua, (id, args)| Ok(start(lua, id, args)?.waiting()))?;
     funcs.raw_set("call", call)?;
-    funcs.raw_set("async", lua.create_function(begin)?)?;
-    // Methods are created with the first future, and later `coroutine.yield` would be that of the prelude.
-    drop(lua.create_userdata(CallFuture::ended(Ok(Value::Null)))?);
+    let start = lua.create_function(|lua, (id, args)| Ok(CallFuture(start(lua, id, args)?)))?;
+    funcs.raw_set("async", start)?;
     Ok(funcs)
 }
 
@@ -189,14 +191,14 @@ fn results(lua: &Lua, outcome: &CallResult) -> Result<MultiValue> {
 }
 
 /// A call that was started.
-struct CallFuture {
+struct StartedCall {
     outcome: watch::Receiver<Option<CountedResult>>,
     /// Task that makes the call, if there is one.
     task: Option<AbortHandle>,
     cancelled: AtomicBool,
 }
 
-impl Drop for CallFuture {
+impl Drop for StartedCall {
     /// Aborts the call: nothing can read its outcome any more.
     fn drop(&mut self) {
         if let Some(task) = &self.task {
@@ -205,10 +207,10 @@ impl Drop for CallFuture {
     }
 }
 
-impl CallFuture {
-    fn ended(outcome: CallResult) -> Self {
+impl StartedCall {
+    fn ended(outcome: CallResult) -> Arc<Self> {
         let (_, outcome) = watch::channel(Some((outcome, None)));
-        Self { outcome, task: None, cancelled: AtomicBool::new(false) }
+        Arc::new(Self { outcome, task: None, cancelled: AtomicBool::new(false) })
     }
 
     fn is_cancelled(&self) -> bool {
@@ -232,10 +234,12 @@ impl CallFuture {
         runs
     }
 
-    async fn awaited(&self, lua: &Lua) -> Result<MultiValue> {
+    /// Creates the operation that waits for the outcome.
+    fn waiting(self: Arc<Self>) -> Waiting {
+        let mut outcome = self.outcome.clone();
         // Fails if the task is gone, which is an outcome too.
-        drop(self.outcome.clone().wait_for(Option::is_some).await);
-        self.results(lua)
+        let ended = async move { drop(outcome.wait_for(Option::is_some).await) };
+        Waiting::new(ended, move |lua, ()| self.results(lua))
     }
 
     /// Returns the results; nothing while the call is pending.
@@ -255,21 +259,36 @@ impl CallFuture {
     }
 }
 
+/// Future of a call, as scripts see it.
+pub(crate) struct CallFuture(Arc<StartedCall>);
+
 impl UserData for CallFuture {
-    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_async_method("await", |lua, this: UserDataRef<Self>, ()| async move {
-            this.awaited(&lua).await
+    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
+        // `await` is a function of the prelude. The methods below join it in the same table.
+        fields.add_meta_field_with(MetaMethod::Index.name(), |lua| {
+            let methods = lua.create_table()?;
+            methods.raw_set("await", lua.named_registry_value::<Function>(AWAIT)?)?;
+            Ok(methods)
         });
-        methods.add_method("is_complete", |_, this, ()| Ok(this.is_complete()));
-        methods.add_method("cancel", |_, this, ()| Ok(this.cancel()));
-        methods.add_method("result", |lua, this, ()| this.results(lua));
+    }
+
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_method("is_complete", |_, this, ()| Ok(this.0.is_complete()));
+        methods.add_method("cancel", |_, this, ()| Ok(this.0.cancel()));
+        methods.add_method("result", |lua, this, ()| this.0.results(lua));
     }
 }
 
-fn begin(lua: &Lua, (id, args): (String, MultiValue)) -> Result<CallFuture> {
+/// Begins to wait for a future, for the prelude's `await`.
+pub(crate) fn await_future(_: &Lua, future: UserDataRef<CallFuture>) -> Result<Waiting> {
+    Ok(Arc::clone(&future.0).waiting())
+}
+
+/// Starts a call.
+fn start(lua: &Lua, id: String, args: MultiValue) -> Result<Arc<StartedCall>> {
     let ready = match prepare(lua, id, args)? {
         Ok(ready) => ready,
-        Err(to_failure) => return Ok(CallFuture::ended(Err(to_failure))),
+        Err(failure) => return Ok(StartedCall::ended(Err(failure))),
     };
     let handle = tokio::runtime::Handle::try_current();
     let handle = handle.map_err(|error| Error::runtime(error.to_string()))?;
@@ -289,7 +308,7 @@ fn begin(lua: &Lua, (id, args): (String, MultiValue)) -> Result<CallFuture> {
     });
     if !begun {
         let message = "too many pending calls: await some of them".to_owned();
-        return Ok(CallFuture::ended(Err(CallFailure::lasting("limit", message, id))));
+        return Ok(StartedCall::ended(Err(CallFailure::lasting("limit", message, id))));
     }
-    Ok(CallFuture { outcome, task, cancelled: AtomicBool::new(false) })
+    Ok(Arc::new(StartedCall { outcome, task, cancelled: AtomicBool::new(false) }))
 }

@@ -4,6 +4,7 @@ pub(crate) mod funcs;
 mod json;
 pub(crate) mod log;
 mod time;
+pub(crate) mod wait;
 
 use std::collections::BTreeSet;
 

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mlua::{Error, Lua, Result, Table};
+use mlua::{Error, Lua, MultiValue, Result, Table};
 use tokio::time::Instant;
+
+use crate::modules::wait::Waiting;
 
 pub(super) fn module(lua: &Lua) -> Result<Table> {
     let time = lua.create_table()?;
@@ -15,12 +17,11 @@ pub(super) fn module(lua: &Lua) -> Result<Table> {
     let started = Instant::now();
     let elapsed = lua.create_function(move |_, ()| Ok(started.elapsed().as_secs_f64() * 1e3))?;
     time.raw_set("monotonic", elapsed)?;
-    let sleep = lua.create_async_function(|_, ms: f64| async move {
+    let sleep = lua.create_function(|_, ms: f64| {
         let duration = Duration::try_from_secs_f64(ms / 1e3);
         let duration = duration
             .map_err(|_| Error::runtime(format!("time.sleep takes milliseconds, found {ms}")))?;
-        tokio::time::sleep(duration).await;
-        Ok(())
+        Ok(Waiting::new(tokio::time::sleep(duration), |_, ()| Ok(MultiValue::new())))
     })?;
     time.raw_set("sleep", sleep)?;
     Ok(time)

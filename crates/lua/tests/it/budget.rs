@@ -1,9 +1,10 @@
 //! Tests of states within a shared memory budget.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crisol_core::{Budget, Value};
-use crisol_lua::{EntryPoint, Failure, Program, State};
+use crisol_lua::{EntryPoint, Failure, Module, Program, Sink, State};
 
 use crate::support::{Tested, call, program, run_for, until};
 
@@ -105,5 +106,31 @@ async fn a_waiting_state_reserves_nothing_ahead() -> Tested {
     assert!(budget.used() < 4 * MIB, "{}", budget.used());
     drop(waiting);
     until(|| budget.used() == 0).await;
+    Ok(())
+}
+
+/// A state that holds itself would never be freed.
+#[tokio::test(start_paused = true)]
+async fn states_dropped_at_any_moment_are_freed() -> Tested {
+    let scripts = [
+        "return 1",
+        "error('x')",
+        "local f = require('funcs').async('n:wait', 1000000) return 1",
+        "require('time').sleep(1e9)",
+        "require('funcs').call('n:wait', 1000000)",
+        "require('funcs').async('n:wait', 1000000):await()",
+        "coroutine.wrap(function() require('time').sleep(1e9) end)()",
+        "kept = require('funcs').async('n:wait', 1000000) kept:await()",
+    ];
+    for script in scripts {
+        let held = Arc::new(());
+        let observed = Arc::downgrade(&held);
+        let sink: Sink = Arc::new(move |_| drop(Arc::clone(&held)));
+        let entry =
+            Program::new("test.lua", script, EntryPoint::Script, sink).with_modules(Module::ALL);
+        drop(run_for(100, &entry, &[]).await);
+        drop(entry);
+        until(|| observed.strong_count() == 0).await;
+    }
     Ok(())
 }
