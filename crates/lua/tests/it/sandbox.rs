@@ -214,6 +214,36 @@ async fn nothing_leads_out_of_the_sandbox() -> Tested {
     Ok(())
 }
 
+/// Lua does not verify bytecode, so that of another compiler could do anything.
+#[tokio::test]
+async fn bytecode_is_refused_as_text_and_as_an_argument() -> Tested {
+    let bytecode = mlua::Lua::new().load("return 7").into_function()?.dump(false);
+    let script = "local code = ... return load(code, 'x', 'b')";
+    for entry in [EntryPoint::Script, EntryPoint::Method("run".to_owned())] {
+        let script = match entry {
+            EntryPoint::Script => script.to_owned(),
+            EntryPoint::Method(_) => format!("return {{run = function(...) {script} end}}"),
+        };
+        let program = program(&script, entry);
+        // The second state is loaded from bytecode of our own.
+        for _ in 0..2 {
+            let ended =
+                run_for(3_600_000, &program, &[Value::Bytes(bytecode.clone().into())]).await;
+            let text = format!("{ended:?}");
+            assert!(ended.is_err() && text.contains("attempt to load a binary chunk"), "{text}");
+        }
+    }
+    let source = String::from_utf8_lossy(&bytecode).into_owned();
+    for source in [&*source, "\x1bLua"] {
+        let program = program(source, EntryPoint::Script);
+        for _ in 0..2 {
+            let ended = run_for(3_600_000, &program, &[]).await;
+            assert!(matches!(ended, Err(Failure::Syntax(_))), "{ended:?}");
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn states_do_not_share_globals() -> Tested {
     let entry = program(
