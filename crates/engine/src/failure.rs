@@ -33,7 +33,7 @@ pub enum Failure {
         /// Time the guest waited for the host.
         waiting: Duration,
     },
-    /// The guest went over a limit other than time.
+    /// The guest exceeded a limit other than time.
     #[error("the guest exceeded {0}")]
     Limit(ResourceLimit),
     /// The growth would exceed the memory that all instances and scripts may hold together.
