@@ -227,8 +227,7 @@ async fn bytecode_is_refused_as_text_and_as_an_argument() -> Tested {
         let program = program(&script, entry);
         // The second state is loaded from bytecode of our own.
         for _ in 0..2 {
-            let ended =
-                run_for(3_600_000, &program, &[Value::Bytes(bytecode.clone().into())]).await;
+            let ended = run_for(3_600_000, &program, &[Value::Bytes(bytecode.clone())]).await;
             let text = format!("{ended:?}");
             assert!(ended.is_err() && text.contains("attempt to load a binary chunk"), "{text}");
         }
