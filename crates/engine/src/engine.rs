@@ -37,8 +37,8 @@ const LONGEST_TICK: Duration = Duration::from_millis(100);
 /// State shared by all functions of a process: wasmtime's engine, the clock that interrupts guests, the
 /// host's definitions, the cache of compiled code. Cloning increments a reference count.
 ///
-/// An engine with [`Allocation::Pooling`](crate::Allocation::Pooling) reserves terabytes of address space: a process should have
-/// one.
+/// An engine with [`Allocation::Pooling`](crate::Allocation::Pooling) reserves terabytes of address space: a process
+/// should have one.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
@@ -48,8 +48,8 @@ struct Inner {
 }
 
 impl Engine {
-    /// Creates an engine. If the address space for [`Allocation::Pooling`](crate::Allocation::Pooling) is not available, it maps instances
-    /// on demand instead, each only as large as needed, and logs a warning.
+    /// Creates an engine. If the address space for [`Allocation::Pooling`](crate::Allocation::Pooling) is not
+    /// available, it maps instances on demand instead, each only as large as needed, and logs a warning.
     ///
     /// # Errors
     /// Fails when wasmtime refuses the configuration or a thread cannot be started.
