@@ -151,6 +151,16 @@ impl CallError {
         self.0.details.kind()
     }
 
+    /// Returns true if nothing of the call ran and a later call may succeed, so that it is safe to repeat.
+    #[must_use]
+    pub fn is_safe_to_repeat(&self) -> bool {
+        match &self.0.details {
+            ErrorDetails::Saturated(overload) => !overload.has_started(),
+            ErrorDetails::Unavailable => true,
+            _ => false,
+        }
+    }
+
     /// Facts of the failure, by its kind.
     #[must_use]
     pub fn details(&self) -> &ErrorDetails {

@@ -38,8 +38,30 @@ fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MAX_SHARDS)
 }
 
-/// Threads by shard.
-static THREADS: Mutex<[u32; MAX_SHARDS]> = Mutex::new([0; MAX_SHARDS]);
+/// Threads by shard, of all engines.
+static THREADS: Threads = Threads(Mutex::new([0; MAX_SHARDS]));
+
+/// Number of threads of each shard.
+struct Threads(Mutex<[u32; MAX_SHARDS]>);
+
+impl Threads {
+    /// Adds a thread to the shard with the fewest threads, among the first `shards`.
+    fn join(&self, shards: usize) -> usize {
+        let mut threads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fewest = threads.iter_mut().take(shards).enumerate().min_by_key(|(_, count)| **count);
+        fewest.map_or(0, |(shard, count)| {
+            *count += 1;
+            shard
+        })
+    }
+
+    fn leave(&self, shard: usize) {
+        let mut threads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = threads.get_mut(shard) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
 
 thread_local! {
     static HOME: Home = const { Home { calls: Cell::new(0), shard: Cell::new(None) } };
@@ -58,30 +80,17 @@ impl Home {
             return Some(shard);
         }
         self.calls.set(self.calls.get() + 1);
-        (self.calls.get() >= CALLS_BEFORE_SHARD).then(|| self.choose())
-    }
-
-    /// Chooses the shard with the fewest threads.
-    #[cold]
-    fn choose(&self) -> usize {
-        let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
-        let fewest = threads.iter_mut().take(cores()).enumerate().min_by_key(|(_, count)| **count);
-        let shard = fewest.map_or(0, |(shard, count)| {
-            *count += 1;
-            shard
-        });
-        self.shard.set(Some(shard));
-        shard
+        if self.calls.get() >= CALLS_BEFORE_SHARD {
+            self.shard.set(Some(THREADS.join(cores())));
+        }
+        self.shard.get()
     }
 }
 
 impl Drop for Home {
     fn drop(&mut self) {
         if let Some(shard) = self.shard.get() {
-            let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(count) = threads.get_mut(shard) {
-                *count = count.saturating_sub(1);
-            }
+            THREADS.leave(shard);
         }
     }
 }
@@ -191,25 +200,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_with_many_calls_are_spread_over_the_shards() {
-        let cores = cores();
-        assert_eq!(home(cores), 0, "a thread begins on the first shard");
-        let last = || (0..CALLS_BEFORE_SHARD).fold(0, |_, _| home(cores));
-        let barrier = std::sync::Barrier::new(cores);
-        let mut shards: Vec<_> = thread::scope(|scope| {
-            let all: Vec<_> = (0..cores)
-                .map(|_| {
-                    scope.spawn(|| {
-                        let shard = last();
-                        barrier.wait();
-                        shard
-                    })
-                })
-                .collect();
-            all.into_iter().map(|one| one.join().unwrap()).collect()
-        });
-        shards.sort_unstable();
-        assert_eq!(shards, (0..cores).collect::<Vec<_>>());
+    fn threads_join_the_shard_with_the_fewest() {
+        let threads = Threads(Mutex::new([0; MAX_SHARDS]));
+        assert_eq!([3, 3, 3, 3].map(|shards| threads.join(shards)), [0, 1, 2, 0]);
+        threads.leave(1);
+        assert_eq!([3, 3, 1].map(|shards| threads.join(shards)), [1, 1, 0]);
+    }
+
+    #[test]
+    fn a_thread_joins_a_shard_after_some_calls() {
+        let home = Home { calls: Cell::new(0), shard: Cell::new(None) };
+        let joined = (1..=CALLS_BEFORE_SHARD).find(|_| home.shard().is_some());
+        assert_eq!(joined, Some(CALLS_BEFORE_SHARD));
+        assert_eq!(home.shard(), home.shard.get());
     }
 
     #[test]

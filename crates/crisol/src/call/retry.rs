@@ -54,16 +54,12 @@ impl Interceptor for Retrying {
 
 impl Retrying {
     fn repeats(&self, error: &CallError) -> bool {
-        // Nothing in `on` lists a call that was stopped for its memory.
-        if matches!(error.details(), ErrorDetails::Saturated(overload) if overload.has_started()) {
-            return false;
-        }
         let on = match error.kind() {
             ErrorKind::Unavailable => RetryOn::Unavailable,
             ErrorKind::Interrupted => RetryOn::Interrupted,
             ErrorKind::Trap => RetryOn::Trap,
             ErrorKind::Function => RetryOn::Function,
-            ErrorKind::Saturated => RetryOn::Saturated,
+            ErrorKind::Saturated if error.is_safe_to_repeat() => RetryOn::Saturated,
             _ => return false,
         };
         self.retry.on.contains(&on)

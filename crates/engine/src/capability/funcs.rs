@@ -103,7 +103,7 @@ impl GuestCall {
         }
         let lent = host.states.get_mut::<LentFuncs>();
         let Some(funcs) = lent.and_then(|lent| lent.0.clone()) else {
-            let message = "functions can be called only while a call is served: call them from an export, not from a start function";
+            let message = "functions can be called only while a call is served: not from a start function, and not once the app was replaced";
             return Err(FuncsError::Caller(ErrorKind::Unavailable, message.to_owned()));
         };
         let id: EntryId = target.parse().map_err(|error| {

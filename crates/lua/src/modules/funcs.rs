@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crisol_core::{Args, CallError, EntryId, ErrorDetails, Value};
+use crisol_core::{Args, CallError, EntryId, Value};
 use mlua::{
     Error, Function, Lua, MetaMethod, MultiValue, Result, Table, UserData, UserDataFields,
     UserDataMethods, UserDataRef, Value as LuaValue,
@@ -109,12 +109,7 @@ fn to_failure(id: &EntryId, error: CallError) -> CallFailure {
         Ok(error) => CallFailure::Function { id, error },
         Err(other) => {
             let (kind, message) = (other.kind(), crisol_core::chain(&other));
-            // The call itself is correct, so another attempt may succeed.
-            let retryable = match other.details() {
-                ErrorDetails::Saturated(overload) => !overload.has_started(),
-                ErrorDetails::Unavailable => true,
-                _ => false,
-            };
+            let retryable = other.is_safe_to_repeat();
             CallFailure::Failed { kind: kind.name(), message, id, retryable }
         }
     }
